@@ -1,0 +1,1 @@
+"""Personalised search and recommendations for any catalogue, on Elasticsearch."""

@@ -1,0 +1,104 @@
+"""What can go wrong, as one small tree.
+
+RecsysError
+ +-- InputError            what the caller or a file gave is not usable
+ |    +-- FilterError      a filter expression
+ |    +-- TooManyErrors    a file has more bad lines than allowed
+ +-- SetupError            something on this machine is missing or too small
+ |    +-- EngineError      Elasticsearch cannot be started or reached
+ |    +-- MissingExtra     an optional package is not installed
+ +-- IndexStateError       the index is not in the state that the call needs
+ |    +-- StoreNotFound    no store of that name
+ |    +-- FingerprintMismatch  vectors of two models would be mixed
+ +-- ModelError            a model cannot be trained, saved, loaded or asked
+ |    +-- EncodingError    content cannot be encoded
+ +-- WriteError            documents that Elasticsearch refused
+
+Each says what failed and what to do about it.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "EncodingError",
+    "EngineError",
+    "FilterError",
+    "FingerprintMismatch",
+    "IndexStateError",
+    "InputError",
+    "MissingExtra",
+    "ModelError",
+    "RecsysError",
+    "SetupError",
+    "StoreNotFound",
+    "TooManyErrors",
+    "WriteError",
+]
+
+
+class RecsysError(Exception):
+    """Base of every error that this package raises on purpose.
+
+    `what` says what failed, `remedy` what to do; `str()` joins the two. Neither may hold a secret or personal data.
+    `exit_code` is what the command line ends with.
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, remedy: str = "") -> None:
+        self.what = what
+        self.remedy = remedy
+        super().__init__(f"{what} {remedy}".rstrip())
+
+
+class InputError(RecsysError):
+    exit_code = 2
+
+
+class FilterError(InputError):
+    pass
+
+
+class TooManyErrors(InputError):
+    pass
+
+
+class SetupError(RecsysError):
+    exit_code = 3
+
+
+class EngineError(SetupError):
+    pass
+
+
+class MissingExtra(SetupError):
+    """An optional package is missing; `extra` is the name to install."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        self.package = package
+        self.extra = extra
+        super().__init__(f"This needs the package {package}.", f"Install it with: pip install 'es-recsys[{extra}]'")
+
+
+class IndexStateError(RecsysError):
+    exit_code = 4
+
+
+class StoreNotFound(IndexStateError):
+    pass
+
+
+class FingerprintMismatch(IndexStateError):
+    pass
+
+
+class ModelError(RecsysError):
+    exit_code = 5
+
+
+class EncodingError(ModelError):
+    pass
+
+
+class WriteError(RecsysError):
+    exit_code = 6

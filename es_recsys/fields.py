@@ -1,0 +1,50 @@
+"""One row a vector field: what fills it and how Elasticsearch keeps it. A new modality or model is a new row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+__all__ = ["VECTOR_FIELDS", "VectorField", "index_options"]
+
+
+@dataclass(frozen=True, slots=True)
+class VectorField:
+    """A dense vector field of an item.
+
+    source: "encoder" (content to vector) or "model" (trained from events).
+    content: the item's part that an encoder reads ("text", "image", ...), or the model's name.
+    similarity: Elasticsearch's name. "cosine" for unit vectors, "max_inner_product" for factors, whose length matters.
+    quantize: whether Elasticsearch may keep fewer bits; factors are few and their ranking is fine-grained, so not there.
+    """
+
+    name: str
+    source: str
+    content: str
+    similarity: str = "cosine"
+    quantize: bool = True
+
+
+_ROWS = (
+    VectorField("text_vector", "encoder", "text"),
+    VectorField("image_vector", "encoder", "image"),
+    VectorField("als_vector", "model", "als", similarity="max_inner_product", quantize=False),
+)
+
+VECTOR_FIELDS: Mapping[str, VectorField] = MappingProxyType({row.name: row for row in _ROWS})
+
+
+def index_options(field: VectorField, dims: int, count: int) -> dict[str, Any]:
+    """`index_options` for a field of `dims` dimensions on about `count` documents.
+
+    Under a few thousand documents an exact scan is as fast as a graph and exact. Binary quantisation needs many
+    dimensions to keep its recall; with fewer, one byte a dimension.
+    """
+    if count <= 5_000:
+        return {"type": "flat"}
+    if not field.quantize:
+        return {"type": "hnsw", "m": 16, "ef_construction": 128}
+    kind = "bbq_hnsw" if dims >= 512 and count >= 1_000_000 else "int8_hnsw"
+    return {"type": kind, "m": 16, "ef_construction": 100}

@@ -1,0 +1,103 @@
+"""What an index version says of itself, kept in its mapping's `_meta`, and the names of a store's indices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["StoreMeta", "VectorMeta", "events_index", "items_alias", "items_index", "profiles_alias", "profiles_index"]
+
+
+def items_alias(store: str) -> str:
+    return f"{store}-items"
+
+
+def items_index(store: str, version: int) -> str:
+    return f"{store}-items-{version:06d}"
+
+
+def profiles_alias(store: str) -> str:
+    return f"{store}-profiles"
+
+
+def profiles_index(store: str, version: int) -> str:
+    return f"{store}-profiles-{version:06d}"
+
+
+def events_index(store: str) -> str:
+    """UBI events that others wrote to Elasticsearch."""
+    return f"{store}-events"
+
+
+@dataclass(frozen=True, slots=True)
+class VectorMeta:
+    """A vector field as this version has it. `fingerprint` names weights, pooling and precision; vectors of two
+    fingerprints are never mixed."""
+
+    dims: int
+    fingerprint: str
+    model: str
+    similarity: str = "cosine"
+
+
+@dataclass(frozen=True, slots=True)
+class StoreMeta:
+    """One index version of a store.
+
+    index: physical name of the items index. models: trained models that this version is served with; their artefacts
+    lie in `Settings.store_home / "models" / f"{version:06d}"`. weights: situation -> leg -> weight, where training or
+    tuning chose them. lexical: boost of each text field, where tuning chose them. fields: path of each filterable
+    field -> Elasticsearch type, read from the mapping (not kept in `_meta`).
+    """
+
+    store: str
+    version: int
+    language: str = "english"
+    vectors: Mapping[str, VectorMeta] = field(default_factory=dict)
+    models: tuple[str, ...] = ()
+    weights: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    lexical: Mapping[str, float] = field(default_factory=dict)
+    timed: bool = True
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def index(self) -> str:
+        return items_index(self.store, self.version)
+
+    @property
+    def profiles(self) -> str:
+        return profiles_index(self.store, self.version)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values for the mapping's `_meta`; `from_dict` reads them back."""
+        return {
+            "store": self.store,
+            "version": self.version,
+            "language": self.language,
+            "vectors": {
+                name: {"dims": v.dims, "fingerprint": v.fingerprint, "model": v.model, "similarity": v.similarity}
+                for name, v in self.vectors.items()
+            },
+            "models": list(self.models),
+            "weights": {situation: dict(legs) for situation, legs in self.weights.items()},
+            "lexical": dict(self.lexical),
+            "timed": self.timed,
+            "notes": dict(self.notes),
+        }
+
+    @classmethod
+    def from_dict(cls, meta: Mapping[str, Any], fields: Mapping[str, str] | None = None) -> StoreMeta:
+        return cls(
+            store=meta["store"],
+            version=meta["version"],
+            language=meta["language"],
+            vectors={name: VectorMeta(**v) for name, v in meta["vectors"].items()},
+            models=tuple(meta["models"]),
+            weights=meta["weights"],
+            lexical=meta["lexical"],
+            timed=meta["timed"],
+            notes=meta["notes"],
+            fields=dict(fields or {}),
+        )

@@ -1,0 +1,194 @@
+"""Settings: one TOML file plus environment variables (`ES_RECSYS_URL`, `ES_RECSYS_INDEX`, ... nested: `ES_RECSYS_SEARCH__DEPTH`).
+
+The file is `--config FILE`, else `ES_RECSYS_CONFIG`, else `es_recsys.toml` in the working folder where there is one.
+The environment wins over the file, arguments win over both.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from pathlib import Path
+from typing import Annotated, Any
+
+import platformdirs
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from es_recsys.errors import InputError
+
+__all__ = ["EncoderSettings", "FusionWeights", "ProfileSettings", "SearchSettings", "Settings", "load_settings"]
+
+_STORE_NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,62}")
+
+
+def _store_name(value: str) -> str:
+    if not _STORE_NAME.fullmatch(value):
+        raise ValueError("a store's name has lower-case letters, digits and _, 63 at most, and begins with a letter or digit")
+    return value
+
+
+StoreName = Annotated[str, AfterValidator(_store_name)]
+
+
+class FusionWeights(BaseModel):
+    """Weight of each leg (>= 0) by situation; a leg that is not named weighs 0."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    query: dict[str, float] = {
+        "lexical": 0.75,
+        "text_vector": 0.25,
+        "image_vector": 0.25,
+        "taste_text": 0.12,
+        "taste_image": 0.04,
+        "transitions": 0.1,
+        "als": 0.1,
+        "popular": 0.03,
+    }
+    no_query: dict[str, float] = {
+        "transitions": 1.0,
+        "als": 0.5,
+        "taste_text": 0.2,
+        "taste_image": 0.1,
+        "popular": 0.05,
+        "fresh": 0.03,
+    }
+    new_user: dict[str, float] = {"popular": 1.0, "fresh": 0.3}
+
+
+class SearchSettings(BaseModel):
+    """depth: candidates a leg (fixed, so that pages are stable). rank_constant: k of reciprocal rank fusion."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    depth: int = Field(default=200, ge=10, le=2_000)
+    num_candidates: int = Field(default=400, ge=10, le=10_000)
+    fusion: str = Field(default="weighted", pattern="^(weighted|rrf)$")
+    rank_constant: int = Field(default=60, ge=1)
+    impact: float = Field(default=1.0, ge=0, le=1)
+    diversity: float = Field(default=0.0, ge=0, le=1)
+    freshness_days: float = Field(default=30.0, gt=0)
+    weights: FusionWeights = FusionWeights()
+    timeout_s: float = Field(default=10.0, gt=0)
+
+
+class ProfileSettings(BaseModel):
+    """Half-lives in days (in events where a store has no time); `history` is how many of the last events are kept."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    long_half_life: float = Field(default=60.0, gt=0)
+    short_half_life: float = Field(default=3.0, gt=0)
+    history: int = Field(default=300, ge=10, le=2_000)
+    session_gap_s: float = Field(default=1_800.0, gt=0)
+
+
+class EncoderSettings(BaseModel):
+    """Models by name or path; "none" leaves the field out. threads: 0 lets the runtime choose."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    text: str = "all-MiniLM-L6-v2"
+    image: str = "efficientnet-lite0"
+    batch_size: int = Field(default=64, ge=1)
+    threads: int = Field(default=0, ge=0)
+    max_image_pixels: int = Field(default=50_000_000, ge=1)
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. Secrets are `SecretStr`, so no repr or log shows them."""
+
+    model_config = SettingsConfigDict(env_prefix="ES_RECSYS_", env_nested_delimiter="__", extra="forbid", frozen=True)
+
+    url: str | None = None
+    index: StoreName = "shop"
+    api_key: SecretStr | None = None
+    username: str | None = None
+    password: SecretStr | None = None
+    ca_certs: Path | None = None
+    ca_fingerprint: str | None = None
+    home: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("es-recsys")))
+    cache: Path = Field(default_factory=lambda: Path(platformdirs.user_cache_dir("es-recsys")))
+    sql_url: SecretStr | None = None
+    user_secret: SecretStr | None = None
+    java: str | None = None
+    heap: str = Field(default="1g", pattern=r"^[1-9][0-9]*[mg]$")
+    language: str = "english"
+    encoders: EncoderSettings = EncoderSettings()
+    profiles: ProfileSettings = ProfileSettings()
+    search: SearchSettings = SearchSettings()
+
+    @property
+    def store_home(self) -> Path:
+        """Folder of this store's artefacts: models, popularity, answer log."""
+        return self.home / "stores" / self.index
+
+    def sqlalchemy_url(self) -> str:
+        """URL of the event store; SQLite in `home` unless set."""
+        if self.sql_url is not None:
+            return self.sql_url.get_secret_value()
+        return f"sqlite:///{self.home / 'events.sqlite3'}"
+
+    def secret(self) -> bytes:
+        """The secret behind `user_key`: set, or made once and kept in `home/user.key`, readable by its owner only."""
+        if self.user_secret is not None:
+            return self.user_secret.get_secret_value().encode()
+        path = self.home / "user.key"
+        self.home.mkdir(parents=True, exist_ok=True)
+        try:
+            # A link is atomic, so that two first runs at once agree on one key.
+            draft = self.home / f".user.key.{os.getpid()}.{secrets.token_hex(4)}"
+            if not path.exists():
+                draft.touch(mode=0o600)
+                draft.write_bytes(secrets.token_hex(32).encode())
+                try:
+                    os.link(draft, path)
+                except FileExistsError:
+                    pass
+                finally:
+                    draft.unlink()
+            return path.read_bytes()
+        except OSError as error:
+            raise InputError(
+                f"The key file {path} can't be read or made ({error.strerror}).",
+                "Make the folder writable, or set ES_RECSYS_USER_SECRET.",
+            ) from error
+
+
+def load_settings(config: Path | None = None, **arguments: Any) -> Settings:
+    """Settings from the file, the environment and `arguments` (None means not given).
+
+    Raises InputError that names the setting, where one is unknown or out of range, or the file can't be read.
+    """
+    named = config or (Path(os.environ["ES_RECSYS_CONFIG"]) if os.environ.get("ES_RECSYS_CONFIG") else None)
+    if named is not None and not named.is_file():
+        raise InputError(f"The settings file {named} does not exist.", "Give another with --config or ES_RECSYS_CONFIG.")
+    path = named or Path("es_recsys.toml")
+    given = {name: value for name, value in arguments.items() if value is not None}
+
+    class FromFile(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            *_: Any,
+            **__: Any,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            file = (TomlConfigSettingsSource(settings_cls, path),) if path.is_file() else ()
+            return (init_settings, env_settings, *file)
+
+    try:
+        return FromFile(**given)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise InputError(
+            f"Setting {name}: {first['msg']}.",
+            f"Mend it in {path}, in ES_RECSYS_{name.upper()} or on the command line.",
+        ) from None
+    except ValueError as error:
+        raise InputError(f"The settings file {path} is not TOML: {error}.", "Mend the file.") from None

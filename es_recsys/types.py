@@ -1,0 +1,284 @@
+"""The things that everything here speaks of: Item, Event, Query, Profile, Hit, Answer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from es_recsys.behaviours import BEHAVIOURS
+
+__all__ = [
+    "Answer",
+    "AttributeValue",
+    "Event",
+    "History",
+    "Hit",
+    "Interactions",
+    "Item",
+    "Profile",
+    "Query",
+    "Ranking",
+    "Taste",
+]
+
+AttributeValue = str | bool | int | float | datetime | tuple[str, ...] | tuple[float, ...]
+
+
+def _identifier(value: str) -> str:
+    size = len(value.encode("utf-8", "strict"))
+    if not 1 <= size <= 512:
+        raise ValueError(f"an id has 1 to 512 bytes of UTF-8, not {size}")
+    return value
+
+
+def _text_id(value: Any) -> Any:
+    # Catalogues number their items; 17 and "17" are the same id.
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return value
+
+
+def _instant(value: Any) -> Any:
+    """ISO 8601, epoch seconds or milliseconds -> aware UTC. Without a zone it is UTC."""
+    if value is None or isinstance(value, bool):
+        return None if value is None else value
+    if isinstance(value, str):
+        text = value.strip()
+        try:
+            value = float(text)
+        except ValueError:
+            try:
+                value = datetime.fromisoformat(text)
+            except ValueError:
+                raise ValueError("a time is ISO 8601 or epoch seconds") from None
+    if isinstance(value, int | float):
+        if not math.isfinite(value):
+            raise ValueError("a time is ISO 8601 or epoch seconds")
+        # Seconds reach 1e11 in the year 5138; what is larger was written in milliseconds.
+        seconds = value / 1000.0 if abs(value) > 1e11 else float(value)
+        try:
+            return datetime.fromtimestamp(seconds, UTC)
+        except (OverflowError, OSError, ValueError):
+            raise ValueError("a time is ISO 8601 or epoch seconds") from None
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    if isinstance(value, date):
+        return datetime(value.year, value.month, value.day, tzinfo=UTC)
+    return value
+
+
+def _event_type(value: str) -> str:
+    if value not in BEHAVIOURS:
+        raise ValueError(f"unknown event type; known are {', '.join(BEHAVIOURS)}")
+    return value
+
+
+Identifier = Annotated[str, BeforeValidator(_text_id), AfterValidator(_identifier)]
+Instant = Annotated[datetime, BeforeValidator(_instant)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class Item(BaseModel):
+    """One thing of a catalogue. `categories` has the outermost first; `attributes` holds every other column."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    item_id: Identifier
+    title: str = ""
+    description: str = ""
+    categories: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    brand: str | None = None
+    price: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    currency: str | None = None
+    image: str | None = None
+    audio: str | None = None
+    created_at: Instant | None = None
+    available: bool = True
+    attributes: dict[str, AttributeValue] = Field(default_factory=dict)
+
+
+class Event(BaseModel):
+    """Something that a user or an anonymous session did.
+
+    timestamp: aware UTC; None means the time of receipt, or, where `order` is set, that the source has no time.
+    order: place in the user's own sequence of a source without time (`--no-timestamps`), from 0, oldest first.
+    position: rank at which the item was shown (from 1). value: quantity, rating or seconds, as behaviours.py says.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    event_type: Annotated[str, AfterValidator(_event_type)]
+    timestamp: Instant | None = None
+    user_id: Identifier | None = None
+    session_id: Identifier | None = None
+    item_id: Identifier | None = None
+    query: str | None = Field(default=None, max_length=4_096)
+    value: Finite | None = None
+    event_id: Identifier | None = None
+    position: Annotated[int, Field(ge=0)] | None = None
+    query_id: Identifier | None = None
+    recommendation_id: Identifier | None = None
+    order: Annotated[int, Field(ge=0)] | None = None
+
+    def model_post_init(self, _context: Any) -> None:
+        if self.user_id is None and self.session_id is None:
+            raise ValueError("an event needs a user_id or a session_id")
+        if self.item_id is None and self.query is None:
+            raise ValueError("an event needs an item_id, or a query where it is a search")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Interactions:
+    """Clean user-item events, as the models read them; sorted by user, then oldest first.
+
+    user_ids (n_users,) and item_ids (n_items,) str; users, items (n,) int32 index into them; weights (n,) float32,
+    signed (behaviours.py); times (n,) float64, epoch seconds, or the place in the user's sequence where `timed` is
+    False.
+    """
+
+    user_ids: NDArray[np.str_]
+    item_ids: NDArray[np.str_]
+    users: NDArray[np.int32]
+    items: NDArray[np.int32]
+    weights: NDArray[np.float32]
+    times: NDArray[np.float64]
+    timed: bool = True
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class History:
+    """What one user did, oldest first: item ids, signed weights (n,) float32, and ages in days before the newest
+    (n,) float64 (in events where there is no time)."""
+
+    item_ids: tuple[str, ...] = ()
+    weights: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
+    ages: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0, np.float64))
+
+    @classmethod
+    def of(cls, item_ids: Sequence[str]) -> History:
+        """A history of views without time, oldest first."""
+        n = len(item_ids)
+        return cls(tuple(item_ids), np.ones(n, np.float32), np.arange(n - 1, -1, -1, dtype=np.float64))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Taste:
+    """Taste in one vector space: unit vectors (d,) float32, or None where nothing is known."""
+
+    long: NDArray[np.float32] | None
+    short: NDArray[np.float32] | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Profile:
+    """What is known of a user. `affinities` maps "categories", "brand", "tags" to value -> share (sums to 1 a field);
+    `price` is mean and spread of log1p(price); `counts` is events by type; `strength` the sum of absolute event weights.
+    """
+
+    user_key: str
+    history: History = field(default_factory=History)
+    known: frozenset[str] = frozenset()
+    disliked: frozenset[str] = frozenset()
+    tastes: Mapping[str, Taste] = field(default_factory=dict)
+    affinities: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    price: tuple[float, float] | None = None
+    queries: tuple[str, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+    strength: float = 0.0
+    applied_through: int = 0
+    updated_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Query:
+    """One question: a search where it has a text or a picture, else a recommendation.
+
+    history: item ids, oldest first; then nothing stored about the user is used.
+    filter: expressions ("price:10..50") or a mapping (field -> value, list of values, (low, high)).
+    impact: 0 (neutral) to 1 (personal). diversity: 0 (by score) to 1 (most varied). offset + n <= 1,000.
+    """
+
+    text: str = ""
+    image: bytes | None = None
+    user_id: str | None = None
+    session_id: str | None = None
+    history: tuple[str, ...] | None = None
+    like: str | None = None
+    ids: tuple[str, ...] | None = None
+    n: int = 10
+    offset: int = 0
+    filter: Sequence[str] | Mapping[str, Any] = ()
+    exclude: frozenset[str] = frozenset()
+    impact: float | None = None
+    diversity: float | None = None
+    explain: bool = False
+    facets: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One item of an answer. `parts` maps a leg (or "boost") to its contribution; they sum to `score`."""
+
+    item_id: str
+    score: float
+    rank: int
+    parts: Mapping[str, float] = field(default_factory=dict)
+    title: str = ""
+    because: tuple[str, ...] = ()
+    source: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Hits best first; `degraded` names the legs that gave no answer, `total` how many items match (None: not counted)."""
+
+    hits: tuple[Hit, ...] = ()
+    total: int | None = None
+    degraded: tuple[str, ...] = ()
+    facets: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A ranking as the caller gets it. `answer_id` is the query_id or recommendation_id that later events echo."""
+
+    answer_id: str
+    kind: str
+    ranking: Ranking
+    took_ms: float
+
+    @property
+    def hits(self) -> tuple[Hit, ...]:
+        return self.ranking.hits
+
+    def to_dict(self) -> dict[str, Any]:
+        """The answer as JSON values."""
+        name = "query_id" if self.kind == "search" else "recommendation_id"
+        return {
+            name: self.answer_id,
+            "total": self.ranking.total,
+            "hits": [
+                {
+                    "item_id": hit.item_id,
+                    "title": hit.title,
+                    "score": hit.score,
+                    "rank": hit.rank,
+                    "parts": dict(hit.parts),
+                    "because": list(hit.because),
+                }
+                for hit in self.ranking.hits
+            ],
+            "facets": {name: dict(counts) for name, counts in self.ranking.facets.items()},
+            "degraded": list(self.ranking.degraded),
+            "took_ms": self.took_ms,
+        }
