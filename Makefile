@@ -1,0 +1,54 @@
+# Everything runs in .venv, which the first target that needs it makes: Python 3.11 or newer and make are enough.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+export UV_COMPILE_BYTECODE := 1
+export UV_LINK_MODE := copy
+# Two BLAS pools on two cores spend their time waiting for each other.
+export OMP_WAIT_POLICY := PASSIVE
+
+.PHONY: demo test test-all lint format bench install pins clean
+
+demo: install
+	@$(BIN)/es-recsys demo
+
+test: install
+	$(BIN)/pytest -m "not long"
+
+test-all: install
+	$(BIN)/pytest
+
+lint: install
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: install
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: install
+	$(BIN)/python scripts/benchmark.py
+
+install: $(STAMP)
+
+$(STAMP): requirements.txt requirements-bootstrap.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo 'Python 3.11 or newer is needed; name one with: make PYTHON=python3.12 ...' >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements-bootstrap.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+# Pins: after a change of pyproject.toml. No registry is named in what they write.
+pins:
+	echo uv | $(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-annotate --no-emit-index-url \
+	  - -o requirements-bootstrap.txt
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --extra dev \
+	  pyproject.toml -o requirements.txt
+
+clean:
+	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
