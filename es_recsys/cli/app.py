@@ -1,0 +1,33 @@
+"""The tree of commands."""
+
+from __future__ import annotations
+
+import typer
+
+from es_recsys.cli import answer, catalogue, demo, engine, learn, stores
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    name="es-recsys",
+    help="Personalised search and recommendations for any catalogue, on Elasticsearch.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.add_typer(engine.app, name="engine", help="The embedded Elasticsearch.")
+app.command("doctor")(stores.doctor)
+app.command("demo")(demo.demo)
+app.add_typer(catalogue.items, name="items", help="The catalogue.")
+app.add_typer(catalogue.events, name="events", help="What users did.")
+app.command("train")(learn.train)
+app.add_typer(learn.tune, name="tune", help="Choose weights from judgments.")
+app.add_typer(learn.profiles, name="profiles", help="Profiles of all users.")
+app.command("search")(answer.search)
+app.command("recommend")(answer.recommend)
+app.command("similar")(answer.similar)
+app.command("rank")(answer.rank)
+app.add_typer(answer.batch, name="batch", help="Many answers, file in, file out.")
+app.add_typer(stores.profile, name="profile", help="What is known of one user.")
+app.command("erase")(stores.erase)
+app.add_typer(stores.index, name="index", help="Index versions.")

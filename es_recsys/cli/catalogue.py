@@ -1,0 +1,138 @@
+"""Commands that bring items and events in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from es_recsys.cli.common import JsonFlag, open_client, progress, show_report, with_settings
+
+if TYPE_CHECKING:
+    from es_recsys.settings import Settings
+
+__all__ = ["events", "items"]
+
+items = typer.Typer(no_args_is_help=True)
+events = typer.Typer(no_args_is_help=True)
+
+Files = Annotated[list[Path], typer.Argument(help="JSONL, CSV or Parquet; .gz too.")]
+Columns = Annotated[str, typer.Option(help="Our names for the file's columns: item_id=movieId,title=name.")]
+Constant = Annotated[list[str] | None, typer.Option(help="A value for all lines: event_type=view; may be repeated.")]
+Separator = Annotated[str | None, typer.Option(help="Between the fields of a CSV file.")]
+MaxErrors = Annotated[int, typer.Option(min=0, help="With more bad lines than this nothing is written.")]
+Encoder = Annotated[str | None, typer.Option(help='Encoder by name; "none" for no vectors. Counts when the store is made.')]
+Language = Annotated[
+    str | None, typer.Option(help="Language of the texts: english, german, cjk, ... Counts when the store is made.")
+]
+
+
+def _input(columns: str, constant: list[str] | None, separator: str | None, max_errors: int) -> dict[str, object]:
+    from es_recsys.data.options import parse_columns, parse_constants
+
+    return {
+        "columns": parse_columns(columns),
+        "constants": parse_constants(constant or []),
+        "separator": separator,
+        "max_errors": max_errors,
+    }
+
+
+def _load(settings: Settings, files: list[Path], whole: bool, options: dict[str, object], json: bool) -> None:
+    from es_recsys.jobs.catalogue import load_files
+
+    with open_client(settings) as client, progress("items") as bar:
+        report = load_files(client, files, whole=whole, progress=bar, **options)  # type: ignore[arg-type]
+    show_report(report, json)
+
+
+@items.command("load")
+@with_settings
+def items_load(
+    settings: Settings,
+    files: Files,
+    columns: Columns = "",
+    constant: Constant = None,
+    separator: Separator = None,
+    max_errors: MaxErrors = 100,
+    text_encoder: Encoder = None,
+    image_encoder: Encoder = None,
+    language: Language = None,
+    json: JsonFlag = False,
+) -> None:
+    """Adds and changes items; those that have not changed cost nothing."""
+    settings = _with_encoders(settings, text_encoder, image_encoder, language)
+    _load(settings, files, False, _input(columns, constant, separator, max_errors), json)
+
+
+@items.command("sync")
+@with_settings
+def items_sync(
+    settings: Settings,
+    files: Files,
+    columns: Columns = "",
+    constant: Constant = None,
+    separator: Separator = None,
+    max_errors: MaxErrors = 0,
+    text_encoder: Encoder = None,
+    image_encoder: Encoder = None,
+    language: Language = None,
+    json: JsonFlag = False,
+) -> None:
+    """Makes the catalogue what the files say: adds, changes and removes."""
+    settings = _with_encoders(settings, text_encoder, image_encoder, language)
+    _load(settings, files, True, _input(columns, constant, separator, max_errors), json)
+
+
+@items.command("delete")
+@with_settings
+def items_delete(
+    settings: Settings,
+    ids: Annotated[list[str] | None, typer.Argument(help="Ids of items.")] = None,
+    file: Annotated[Path | None, typer.Option(help="A file of items; its ids go.")] = None,
+    columns: Columns = "",
+    json: JsonFlag = False,
+) -> None:
+    """Removes items."""
+    from es_recsys.jobs.catalogue import delete_items
+
+    with open_client(settings) as client:
+        report = delete_items(client, ids or [], file, columns)
+    show_report(report, json)
+
+
+@events.command("load")
+@with_settings
+def events_load(
+    settings: Settings,
+    files: Files,
+    columns: Columns = "",
+    constant: Constant = None,
+    separator: Separator = None,
+    no_timestamps: Annotated[
+        bool, typer.Option("--no-timestamps", help="The files have no times: their order is each user's order.")
+    ] = False,
+    max_errors: MaxErrors = 100,
+    json: JsonFlag = False,
+) -> None:
+    """Adds events, cleans them and brings the profiles up to date. The same events again change nothing."""
+    from es_recsys.jobs.behaviour import load_events
+
+    with open_client(settings) as client, progress("events") as bar:
+        report = load_events(
+            client,
+            files,
+            timestamps=not no_timestamps,
+            progress=bar,
+            **_input(columns, constant, separator, max_errors),  # type: ignore[arg-type]
+        )
+    show_report(report, json)
+
+
+def _with_encoders(settings: Settings, text: str | None, image: str | None, language: str | None) -> Settings:
+    chosen = {name: value for name, value in (("text", text), ("image", image)) if value is not None}
+    changes: dict[str, object] = {"encoders": settings.encoders.model_copy(update=chosen)}
+    if language is not None:
+        changes["language"] = language
+    return settings.model_copy(update=changes)

@@ -1,0 +1,119 @@
+"""What the commands share: the options that name a store, and how answers and errors are printed."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, get_type_hints
+
+import typer
+
+if TYPE_CHECKING:
+    from es_recsys.client import Client
+    from es_recsys.settings import Settings
+
+__all__ = ["JsonFlag", "Report", "open_client", "print_json", "progress", "say", "show_report", "table", "with_settings"]
+
+Url = Annotated[str | None, typer.Option(help="Elasticsearch's address; the embedded node where it is left out.")]
+Index = Annotated[str | None, typer.Option(help="Name of the store.")]
+Config = Annotated[Path | None, typer.Option(help="A TOML file of settings.")]
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+_SHARED: dict[str, Any] = {"url": Url, "index": Index, "config": Config}
+
+
+def with_settings(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Gives a command the options --url, --index and --config, and their Settings as its first argument."""
+
+    def command(*args: Any, url: str | None = None, index: str | None = None, config: Path | None = None, **kwargs: Any) -> Any:
+        from es_recsys.settings import load_settings
+
+        return function(load_settings(config, url=url, index=index), *args, **kwargs)
+
+    signature = inspect.signature(function)
+    own = list(signature.parameters.values())[1:]
+    shared = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind) for name, kind in _SHARED.items()
+    ]
+    hints = get_type_hints(function, include_extras=True, localns={"Settings": Any})
+    command.__name__ = function.__name__
+    command.__doc__ = function.__doc__
+    command.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=[p.replace(annotation=hints[p.name]) for p in own] + shared, return_annotation=None
+    )
+    command.__annotations__ = {**{p.name: hints[p.name] for p in own}, **_SHARED}
+    return command
+
+
+@contextmanager
+def open_client(settings: Settings) -> Iterator[Client]:
+    """A client of the store that `settings` name."""
+    from es_recsys.client import Client
+
+    client = Client(settings=settings)
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def print_json(value: Any) -> None:
+    import orjson
+
+    sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY).decode() + "\n")
+
+
+def say(text: str) -> None:
+    """A line of text for people."""
+    sys.stdout.write(text + "\n")
+
+
+def table(title: str, columns: list[str], rows: list[list[str]], *, right: tuple[str, ...] = ()) -> None:
+    """A table on the terminal; plain and unbroken where standard output is a file."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    grid = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for name in columns:
+        grid.add_column(name, justify="right" if name in right else "left", overflow="fold")
+    for row in rows:
+        grid.add_row(*map(escape, row))
+    console = Console() if sys.stdout.isatty() else Console(width=160)
+    console.print(grid)
+
+
+class Report(Protocol):
+    """What a job says it did."""
+
+    def lines(self) -> Iterable[str]: ...
+
+    def to_dict(self) -> dict[str, Any]: ...
+
+
+def show_report(report: Report, as_json: bool) -> None:
+    if as_json:
+        print_json(report.to_dict())
+        return
+    for line in report.lines():
+        say(line)
+
+
+@contextmanager
+def progress(label: str) -> Iterator[Callable[[float, float | None], None]]:
+    """A bar on standard error while it is a terminal, else nothing. Called with (done, total or None)."""
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    with Progress(
+        TextColumn(label), BarColumn(), TaskProgressColumn(), TimeRemainingColumn(), console=Console(stderr=True), transient=True
+    ) as bars:
+        task = bars.add_task(label, total=None)
+        yield lambda done, total: bars.update(task, completed=done, total=total)

@@ -1,0 +1,76 @@
+"""How answers and profiles look on a terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from es_recsys.cli.common import say, table
+from es_recsys.types import Answer, Hit, Profile
+
+__all__ = ["parts", "profile_dict", "show_answer", "show_profile"]
+
+
+def parts(hit: Hit, most: int = 4) -> str:
+    """The largest contributions of a hit, largest first."""
+    largest = sorted(hit.parts.items(), key=lambda part: -abs(part[1]))[:most]
+    return "  ".join(f"{name} {value:.3f}" for name, value in largest if value)
+
+
+def show_answer(answer: Answer, *, explain: bool, titles: Mapping[str, str] | None = None) -> None:
+    """A table of the hits, the facets under it."""
+    titles = titles or {}
+    columns = ["", "item", "title", "score"] + (["parts", "because"] if explain else [])
+    rows = []
+    for hit in answer.hits:
+        row = [str(hit.rank), hit.item_id, hit.title, f"{hit.score:.3f}"]
+        if explain:
+            row += [parts(hit), ", ".join(titles.get(i, i) for i in hit.because)]
+        rows.append(row)
+    total = answer.ranking.total
+    head = f"{answer.kind}: {len(rows)} hits" + (f" of {total:,}" if total is not None else "")
+    table(f"{head}, {answer.took_ms:.0f} ms", columns, rows, right=("", "score"))
+    for name, counts in answer.ranking.facets.items():
+        say(f"{name}: " + ", ".join(f"{value} ({count})" for value, count in counts.items()))
+    if answer.ranking.degraded:
+        say(f"Without these legs, which gave no answer: {', '.join(answer.ranking.degraded)}")
+
+
+def profile_dict(profile: Profile) -> dict[str, Any]:
+    """A profile as JSON values."""
+    history = profile.history
+    return {
+        "user_key": profile.user_key,
+        "counts": dict(profile.counts),
+        "strength": profile.strength,
+        "history": [
+            {"item_id": item, "weight": float(weight), "age": float(age)}
+            for item, weight, age in zip(history.item_ids, history.weights, history.ages, strict=True)
+        ],
+        "affinities": {name: dict(values) for name, values in profile.affinities.items()},
+        "price": None if profile.price is None else {"median": math.expm1(profile.price[0]), "spread": profile.price[1]},
+        "queries": list(profile.queries),
+        "known": sorted(profile.known),
+        "disliked": sorted(profile.disliked),
+        "tastes": sorted(profile.tastes),
+        "applied_through": profile.applied_through,
+    }
+
+
+def show_profile(profile: Profile, titles: Mapping[str, str]) -> None:
+    """A profile in a few lines."""
+    say(f"Events: {', '.join(f'{count} {name}' for name, count in profile.counts.items()) or 'none'}")
+    for name, values in profile.affinities.items():
+        best = sorted(values.items(), key=lambda pair: (-pair[1], pair[0]))[:6]
+        if best:
+            say(f"{name}: " + ", ".join(f"{value} {share:.0%}" for value, share in best))
+    if profile.price is not None:
+        say(f"price: about {math.expm1(profile.price[0]):.2f}")
+    if profile.queries:
+        say(f"searched: {', '.join(profile.queries[-6:])}")
+    if profile.history.item_ids:
+        say("last: " + ", ".join(titles.get(item, item) for item in profile.history.item_ids[-10:]))
+    if profile.disliked:
+        say(f"dislikes: {', '.join(sorted(profile.disliked))}")
+    say(f"tastes: {', '.join(sorted(profile.tastes)) or 'none'}")

@@ -1,0 +1,125 @@
+"""Commands about a store as it stands: doctor, profile, erase, index."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from es_recsys.cli.common import JsonFlag, open_client, print_json, say, table, with_settings
+
+if TYPE_CHECKING:
+    from es_recsys.settings import Settings
+
+__all__ = ["doctor", "erase", "index", "profile"]
+
+profile = typer.Typer(no_args_is_help=True)
+index = typer.Typer(no_args_is_help=True)
+
+
+@with_settings
+def doctor(settings: Settings, json: JsonFlag = False) -> None:
+    """Says what is wrong with this set-up, and the remedy. Ends with 3 where something is."""
+    from es_recsys.engine.doctor import checks
+
+    found = list(checks(settings))
+    if json:
+        print_json([{"name": c.name, "ok": c.ok, "what": c.what, "remedy": c.remedy} for c in found])
+    else:
+        for check in found:
+            say(f"{'ok  ' if check.ok else 'FAIL'} {check.name}: {check.what}")
+            if not check.ok and check.remedy:
+                say(f"     {check.remedy}")
+    if not all(check.ok for check in found):
+        raise typer.Exit(3)
+
+
+@profile.command("show")
+@with_settings
+def profile_show(settings: Settings, user: Annotated[str, typer.Argument(help="A user's id.")], json: JsonFlag = False) -> None:
+    """Shows what is known of a user and used in answers."""
+    from es_recsys.cli.output import profile_dict, show_profile
+
+    with open_client(settings) as client:
+        found = client.get_user_profile(user)
+        titles = client.titles(found.history.item_ids[-10:])
+    if json:
+        print_json(profile_dict(found))
+    else:
+        show_profile(found, titles)
+
+
+@with_settings
+def erase(
+    settings: Settings,
+    user: Annotated[str, typer.Argument(help="A user's id.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Erases a user: events, profile, answer log. A tombstone keeps replayed events from bringing the user back."""
+    if not yes:
+        typer.confirm("Erase all that is stored of this user?", abort=True)
+    with open_client(settings) as client:
+        report = client.delete_user(user)
+    say(f"Erased: {report.events:,} events, {report.profiles} profiles, {report.answers:,} logged answers.")
+
+
+@index.command("list")
+@with_settings
+def index_list(settings: Settings, json: JsonFlag = False) -> None:
+    """Lists the versions of a store."""
+    from es_recsys.jobs.versions import list_versions
+
+    with open_client(settings) as client:
+        versions = list_versions(client)
+    if json:
+        print_json(versions)
+        return
+    rows = [
+        [str(v["version"]), "live" if v["live"] else "", f"{v['documents']:,}", ", ".join(v["vectors"]), ", ".join(v["models"])]
+        for v in versions
+    ]
+    table(
+        f"Versions of {settings.index}", ["version", "", "documents", "vectors", "models"], rows, right=("version", "documents")
+    )
+
+
+@index.command("swap")
+@with_settings
+def index_swap(
+    settings: Settings,
+    version: Annotated[int | None, typer.Argument(help="Version to serve; the one before the live one if left out.")] = None,
+) -> None:
+    """Puts another version into service at once: a rollback, or forward again."""
+    from es_recsys.jobs.versions import swap_version
+
+    with open_client(settings) as client:
+        live = swap_version(client, version)
+    say(f"Version {live} of {settings.index} is live.")
+
+
+@index.command("drop")
+@with_settings
+def index_drop(
+    settings: Settings,
+    version: Annotated[
+        int | None, typer.Argument(help="Version to drop, never the live one; the whole store with --store.")
+    ] = None,
+    store: Annotated[
+        bool, typer.Option("--store", help="Drop the store: all versions, models, answer log; not its events.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Drops a version, or the store."""
+    from es_recsys.errors import InputError
+    from es_recsys.jobs.versions import drop_store, drop_version
+
+    if (version is None) != store:
+        raise InputError("Name a version or --store, one of the two.", "See `es-recsys index list`.")
+    if not yes:
+        typer.confirm(f"Drop {'the store ' + settings.index if store else f'version {version} of {settings.index}'}?", abort=True)
+    with open_client(settings) as client:
+        if version is not None:
+            drop_version(client, version)
+        else:
+            drop_store(client)
+    say("Dropped.")

@@ -1,0 +1,224 @@
+"""Drives flows: one after another, in an event loop, or many side by side with their searches joined."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from elasticsearch import ApiError, ConflictError, NotFoundError
+
+from es_recsys.errors import RecsysError
+from es_recsys.flows.effects import Call, Delete, Document, Effect, Flow, Get, Log, Pause, Put, Search
+
+if TYPE_CHECKING:
+    from elasticsearch import AsyncElasticsearch, Elasticsearch
+
+__all__ = ["AsyncDriver", "Driver", "Sink"]
+
+T = TypeVar("T")
+
+_BODIES_A_REQUEST = 192
+_CONCURRENT_SEARCHES = 8
+
+
+class Sink(Protocol):
+    """Where the answer log goes."""
+
+    def write(self, records: Sequence[Mapping[str, Any]]) -> None: ...
+
+
+def _searches(bodies: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    # A header may name the index of its own body; here all have the request's.
+    lines: list[Mapping[str, Any]] = []
+    for body in bodies:
+        lines += ({}, body)
+    return lines
+
+
+def _document(found: Any) -> Document | None:
+    if not found.get("found"):
+        return None
+    return Document(found["_source"], found["_seq_no"], found["_primary_term"])
+
+
+def _put_arguments(effect: Put) -> dict[str, Any]:
+    arguments: dict[str, Any] = {"index": effect.index, "id": effect.id, "document": effect.source}
+    if effect.expected is None:
+        arguments["op_type"] = "create"
+    else:
+        arguments["if_seq_no"] = effect.expected.seq_no
+        arguments["if_primary_term"] = effect.expected.primary_term
+    return arguments
+
+
+class Driver:
+    """Runs flows on a synchronous client. Raises what the flow raises; typed errors come from the connection."""
+
+    def __init__(self, client: Elasticsearch, sink: Sink) -> None:
+        self.client = client
+        self.sink = sink
+
+    def run(self, flow: Flow[T]) -> T:
+        try:
+            effect = next(flow)
+            while True:
+                try:
+                    result = self.perform(effect)
+                except Exception as error:  # the flow decides what a failure means
+                    effect = flow.throw(error)
+                else:
+                    effect = flow.send(result)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+
+    def run_all(self, flows: Sequence[Flow[T]]) -> list[T | RecsysError]:
+        """Runs many flows in step, their searches joined into few `_msearch`. Results are in the order of `flows`;
+        one that raised a RecsysError has it in its place."""
+        results: list[Any] = [None] * len(flows)
+        waiting: dict[int, Effect] = {}
+        records: list[Mapping[str, Any]] = []
+
+        def step(i: int, result: Any) -> None:
+            try:
+                effect = flows[i].throw(result) if isinstance(result, Exception) else flows[i].send(result)
+                while isinstance(effect, Log):
+                    records.append(effect.record)
+                    effect = flows[i].send(None)
+                waiting[i] = effect
+            except StopIteration as end:
+                results[i] = end.value
+            except RecsysError as error:
+                results[i] = error
+
+        for i in range(len(flows)):
+            step(i, None)
+        while waiting:
+            turn, waiting = waiting, {}
+            for i, result in self._perform_all(turn):
+                step(i, result)
+        if records:
+            self.sink.write(records)
+        return results
+
+    def perform(self, effect: Effect) -> Any:
+        if isinstance(effect, Search):
+            found = self.client.msearch(
+                index=effect.index, searches=_searches(effect.bodies), max_concurrent_searches=_CONCURRENT_SEARCHES
+            )
+            return found.body["responses"]
+        if isinstance(effect, Get):
+            try:
+                return _document(self.client.get(index=effect.index, id=effect.id).body)
+            except NotFoundError as error:
+                return _absent(error)
+        if isinstance(effect, Put):
+            try:
+                self.client.index(**_put_arguments(effect))
+            except ConflictError:
+                return False
+            return True
+        if isinstance(effect, Delete):
+            try:
+                self.client.delete(index=effect.index, id=effect.id)
+            except NotFoundError as error:
+                return bool(_absent(error))
+            return True
+        if isinstance(effect, Call):
+            return effect.function()
+        if isinstance(effect, Pause):
+            return time.sleep(effect.seconds)
+        return self.sink.write([effect.record])
+
+    def _perform_all(self, turn: Mapping[int, Effect]) -> Iterable[tuple[int, Any]]:
+        searches = {i: effect for i, effect in turn.items() if isinstance(effect, Search)}
+        gets = {i: effect for i, effect in turn.items() if isinstance(effect, Get)}
+        for index in {effect.index for effect in searches.values()}:
+            yield from self._search_all(index, {i: e for i, e in searches.items() if e.index == index})
+        for index in {effect.index for effect in gets.values()}:
+            mine = {i: e for i, e in gets.items() if e.index == index}
+            docs = self.client.mget(index=index, ids=[e.id for e in mine.values()]).body["docs"]
+            yield from zip(mine, map(_document, docs), strict=True)
+        for i, effect in turn.items():
+            if i not in searches and i not in gets:
+                try:
+                    yield i, self.perform(effect)
+                except Exception as error:
+                    yield i, error
+
+    def _search_all(self, index: str, searches: Mapping[int, Search]) -> Iterable[tuple[int, Any]]:
+        chunk: dict[int, Search] = {}
+        size = 0
+        for i, effect in searches.items():
+            chunk[i] = effect
+            size += len(effect.bodies)
+            if size >= _BODIES_A_REQUEST:
+                yield from self._search_chunk(index, chunk)
+                chunk, size = {}, 0
+        if chunk:
+            yield from self._search_chunk(index, chunk)
+
+    def _search_chunk(self, index: str, chunk: Mapping[int, Search]) -> Iterable[tuple[int, Any]]:
+        bodies = tuple(body for effect in chunk.values() for body in effect.bodies)
+        responses = self.perform(Search(index, bodies)) if bodies else []
+        at = 0
+        for i, effect in chunk.items():
+            yield i, responses[at : at + len(effect.bodies)]
+            at += len(effect.bodies)
+
+
+class AsyncDriver:
+    """Runs flows in an event loop; blocking calls go to a thread."""
+
+    def __init__(self, client: AsyncElasticsearch, sink: Sink) -> None:
+        self.client = client
+        self.sink = sink
+
+    async def run(self, flow: Flow[T]) -> T:
+        try:
+            effect = next(flow)
+            while True:
+                try:
+                    result = await self.perform(effect)
+                except Exception as error:
+                    effect = flow.throw(error)
+                else:
+                    effect = flow.send(result)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+
+    async def perform(self, effect: Effect) -> Any:
+        if isinstance(effect, Search):
+            found = await self.client.msearch(
+                index=effect.index, searches=_searches(effect.bodies), max_concurrent_searches=_CONCURRENT_SEARCHES
+            )
+            return found.body["responses"]
+        if isinstance(effect, Get):
+            try:
+                return _document((await self.client.get(index=effect.index, id=effect.id)).body)
+            except NotFoundError as error:
+                return _absent(error)
+        if isinstance(effect, Put):
+            try:
+                await self.client.index(**_put_arguments(effect))
+            except ConflictError:
+                return False
+            return True
+        if isinstance(effect, Delete):
+            try:
+                await self.client.delete(index=effect.index, id=effect.id)
+            except NotFoundError as error:
+                return bool(_absent(error))
+            return True
+        if isinstance(effect, Call):
+            return await asyncio.to_thread(effect.function)
+        if isinstance(effect, Pause):
+            return await asyncio.sleep(effect.seconds)
+        return await asyncio.to_thread(self.sink.write, [effect.record])
+
+
+def _absent(error: ApiError) -> None:
+    """A missing document is an answer; a missing index is an error."""
+    if isinstance(error.body, dict) and "error" in error.body:
+        raise error

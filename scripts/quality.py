@@ -1,0 +1,164 @@
+"""Measures the product on real data, through its command line alone: files in, answers out.
+
+    python scripts/quality.py msrd|gowalla|beauty FOLDER [--users N] [--queries N]
+
+FOLDER holds the data set (docs/quality.md says which files). Each run makes a store of its own in a temporary home, on
+the embedded node or at ES_RECSYS_URL, and drops it at the end. Metrics are computed by ir-measures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import gzip
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import ir_measures
+from ir_measures import R, nDCG
+
+CLI = Path(sys.executable).with_name("es-recsys")
+
+
+class Store:
+    """The command line, bound to one store in a home of its own."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self.folder = folder
+        self.environment = {**os.environ, "ES_RECSYS_INDEX": name, "ES_RECSYS_HOME": str(folder / "home")}
+
+    def run(self, *words: str | Path) -> float:
+        """Runs one command, prints it with what it said, and returns the seconds it took."""
+        print("$ es-recsys", *(str(word).replace(f"{self.folder}{os.sep}", "") for word in words), flush=True)
+        started = time.perf_counter()
+        subprocess.run([CLI, *words], env=self.environment, check=True)
+        seconds = time.perf_counter() - started
+        print(f"  [{seconds:.1f} s]", flush=True)
+        return seconds
+
+    def close(self) -> None:
+        subprocess.run([CLI, "index", "drop", "--store", "--yes"], env=self.environment, check=False)
+        subprocess.run([CLI, "engine", "stop"], env=self.environment, check=False)
+
+
+def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> Path:
+    with path.open("w", encoding="utf-8") as lines:
+        for row in rows:
+            lines.write(json.dumps(row) + "\n")
+    return path
+
+
+def read_answers(path: Path, key: str) -> dict[str, dict[str, float]]:
+    """Answers as a run: question -> item -> score that falls with the rank."""
+    with path.open(encoding="utf-8") as lines:
+        answers = [json.loads(line) for line in lines]
+    return {a[key]: {hit["item_id"]: 1.0 / rank for rank, hit in enumerate(a["hits"], 1)} for a in answers}
+
+
+def show(qrels: Mapping[str, Mapping[str, int]], run: Mapping[str, Mapping[str, float]], *measures: Any) -> None:
+    """Prints means over all questions of `qrels`; one without an answer counts 0."""
+    found = ir_measures.calc_aggregate(measures, dict(qrels), {q: dict(run.get(q, {})) for q in qrels})
+    print(f"{len(qrels):,} questions: " + "   ".join(f"{measure} {value:.4f}" for measure, value in found.items()), flush=True)
+
+
+def sequences(path: Path) -> Iterator[tuple[str, list[str]]]:
+    """Lines of a user and its items."""
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        for line in lines:
+            user, *items = line.split()
+            yield user, items
+
+
+def msrd(store: Store, data: Path, queries: int) -> None:
+    judged: dict[str, dict[str, int]] = defaultdict(dict)
+    with gzip.open(data / "movies-judgments.tsv.gz", "rt", encoding="utf-8", newline="") as lines:
+        for row in csv.DictReader(lines, delimiter="\t"):
+            judged[row["query"]][row["doc_id"]] = int(row["grade"])
+    names = sorted(judged)
+    random.Random(7).shuffle(names)
+    half = len(names) // 2
+    tuning, testing = names[:half], names[half:][: queries or None]
+    judgments = write_lines(
+        store.folder / "judgments.jsonl",
+        ({"query": q, "item_id": i, "grade": g} for q in tuning for i, g in judged[q].items()),
+    )
+    questions = write_lines(store.folder / "queries.jsonl", ({"query": q} for q in testing))
+    store.run(
+        "items",
+        "load",
+        data / "movies-corpus.jsonl.gz",
+        "--columns",
+        "item_id=id,description=overview,categories=genres",
+    )
+    qrels = {q: judged[q] for q in testing}
+    for label in ("before", "after"):
+        out = store.folder / f"{label}.jsonl"
+        store.run("batch", "search", questions, "--n", "10", "--out", out)
+        print(label, "tuning:", end=" ")
+        show(qrels, read_answers(out, "query"), nDCG @ 10)
+        if label == "before":
+            store.run("tune", "search", "--judgments", judgments)
+
+
+def recommend(store: Store, histories: Mapping[str, list[str]], wanted: Mapping[str, list[str]], at: int) -> None:
+    events = write_lines(
+        store.folder / "events.jsonl", ({"user_id": u, "item_id": i} for u, items in histories.items() for i in items)
+    )
+    ids = sorted({i for items in histories.values() for i in items})
+    items = write_lines(store.folder / "items.jsonl", ({"item_id": i} for i in ids))
+    users = write_lines(store.folder / "users.jsonl", ({"user_id": u} for u in wanted))
+    store.run("items", "load", items, "--text-encoder", "none", "--image-encoder", "none")
+    store.run("events", "load", events, "--constant", "event_type=view", "--no-timestamps")
+    store.run("train")
+    out = store.folder / "answers.jsonl"
+    store.run("batch", "recommend", users, "--n", str(at), "--out", out)
+    qrels = {u: dict.fromkeys(items, 1) for u, items in wanted.items()}
+    show(qrels, read_answers(out, "user_id"), R @ at, nDCG @ at)
+
+
+def gowalla(store: Store, data: Path, users: int) -> None:
+    histories = dict(sequences(data / "train.txt.gz"))
+    for user, items in sequences(data / "valid.txt.gz"):
+        histories.setdefault(user, []).extend(items)
+    wanted = {u: items for u, items in sequences(data / "test.txt.gz") if items}
+    recommend(store, histories, dict(list(wanted.items())[: users or None]), 20)
+
+
+def beauty(store: Store, data: Path, users: int) -> None:
+    whole = dict(sequences(data / "Beauty.txt.gz"))
+    histories = {u: items[:-1] for u, items in whole.items()}
+    wanted = {u: items[-1:] for u, items in whole.items()}
+    recommend(store, histories, dict(list(wanted.items())[: users or None]), 10)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("dataset", choices=["msrd", "gowalla", "beauty"])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--users", type=int, default=0, help="ask for the first N users only")
+    parser.add_argument("--queries", type=int, default=0, help="ask the first N test queries only")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="es-recsys-quality-") as folder:
+        store = Store(f"quality_{arguments.dataset}", Path(folder))
+        try:
+            if arguments.dataset == "msrd":
+                msrd(store, arguments.folder, arguments.queries)
+            elif arguments.dataset == "gowalla":
+                gowalla(store, arguments.folder, arguments.users)
+            else:
+                beauty(store, arguments.folder, arguments.users)
+        finally:
+            store.close()
+
+
+if __name__ == "__main__":
+    main()
