@@ -1,0 +1,113 @@
+"""What an encoder is, and the checks that every vector passes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from es_recsys.errors import EncodingError, InputError
+
+__all__ = ["BrokenContent", "Content", "Encoder", "checked", "query_vector", "unit"]
+
+Content = str | Path | bytes
+"""A text, or a picture as its file or its bytes."""
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """Content to unit vectors.
+
+    name: the model as the settings name it. content: what of an item it reads ("text", "image").
+    field: the vector field it fills (fields.py). dims: d. accepts: what a query may be ("text", "image").
+    fingerprint: 32 hex digits over weights, tokenizer, pooling, lengths and precision; two encoders with one
+    fingerprint give the same vectors (cosine at least .999).
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def content(self) -> str: ...
+    @property
+    def field(self) -> str: ...
+    @property
+    def dims(self) -> int: ...
+    @property
+    def fingerprint(self) -> str: ...
+    @property
+    def accepts(self) -> frozenset[str]: ...
+    @property
+    def batch_size(self) -> int: ...
+
+    def encode(self, batch: Sequence[Any]) -> NDArray[np.float32]:
+        """(n, d) float32, each row of length 1, in the order of `batch`; (0, d) for an empty one.
+
+        Raises BrokenContent where single contents can't be read, EncodingError where the model fails.
+        """
+        ...
+
+
+class BrokenContent(EncodingError):
+    """Some contents of a batch can't be encoded. `errors` maps row -> reason; `vectors` (n, d) holds the other rows."""
+
+    def __init__(self, errors: Mapping[int, str], vectors: NDArray[np.float32]) -> None:
+        self.errors = dict(errors)
+        self.vectors = vectors
+        row, reason = next(iter(self.errors.items()))
+        more = f" (and {len(self.errors) - 1} more)" if len(self.errors) > 1 else ""
+        super().__init__(f"Row {row} can't be encoded: {reason}{more}.", "Mend or leave out that content.")
+
+
+def unit(vectors: NDArray[Any]) -> NDArray[np.float32]:
+    """Rows scaled to length 1, (n, d) float32. Rows without a direction (zero, NaN, Inf) become NaN."""
+    rows = np.asarray(vectors, dtype=np.float32)
+    with np.errstate(all="ignore"):
+        return np.asarray(rows / np.linalg.norm(rows.astype(np.float64), axis=1, keepdims=True), dtype=np.float32)
+
+
+def checked(vectors: NDArray[Any], count: int, dims: int, name: str) -> tuple[NDArray[np.float32], dict[int, str]]:
+    """The vectors as (count, dims) float32, and row -> reason for rows that are not finite or not of length 1.
+
+    Raises EncodingError where shape or type are wrong: then no row can be trusted.
+    """
+    rows = np.asarray(vectors)
+    if rows.shape != (count, dims) or rows.dtype != np.float32:
+        raise EncodingError(
+            f"Encoder {name} gave {rows.shape} {rows.dtype} for {count} contents; ({count}, {dims}) float32 was due.",
+            "The model is not usable as it is; check its files.",
+        )
+    errors: dict[int, str] = {}
+    with np.errstate(all="ignore"):
+        lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))
+    for row in np.flatnonzero(~(np.abs(lengths - 1.0) < 1e-3)):
+        finite = bool(np.isfinite(rows[row]).all())
+        errors[int(row)] = f"its vector has length {lengths[row]:.4g}" if finite else "its vector has NaN or Inf"
+    return rows, errors
+
+
+def refused(vectors: NDArray[Any], count: int, dims: int, name: str) -> NDArray[np.float32]:
+    """`checked`, with any bad row raised as BrokenContent."""
+    rows, errors = checked(vectors, count, dims, name)
+    if errors:
+        raise BrokenContent(errors, rows)
+    return rows
+
+
+def query_vector(encoder: Encoder, query: Content) -> NDArray[np.float32]:
+    """Vector (d,) float32 of a question: a text, or a picture's file or bytes.
+
+    Models with a prompt for questions get it. Raises InputError where the encoder doesn't accept that kind.
+    """
+    kind = "text" if isinstance(query, str) else "image"
+    if kind not in encoder.accepts:
+        raise InputError(
+            f"Encoder {encoder.name} can't encode a query of kind {kind}.",
+            f"It accepts {' and '.join(sorted(encoder.accepts))}.",
+        )
+    method = "encode_text" if kind != encoder.content else "encode_queries"
+    encode = getattr(encoder, method, encoder.encode)
+    vector: NDArray[np.float32] = encode([query])[0]
+    return vector

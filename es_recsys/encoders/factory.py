@@ -1,0 +1,77 @@
+"""The encoders that the settings name."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from es_recsys.encoders.base import Encoder
+from es_recsys.encoders.digests import Digests
+from es_recsys.encoders.runtime import exported
+from es_recsys.encoders.sources import text_folder
+from es_recsys.encoders.text import TextEncoder
+from es_recsys.encoders.text_files import languages, text_fingerprint
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+    from es_recsys.settings import Settings
+
+__all__ = ["encoders", "image_encoder", "text_encoder"]
+
+_log = logging.getLogger(__name__)
+
+
+def text_encoder(settings: Settings) -> Encoder | None:
+    """The text encoder that `settings.encoders.text` names; None for "none".
+
+    The first call for a model makes its ONNX form (seconds, needs torch); later ones need neither torch nor a network.
+    Raises ModelError, MissingExtra, SetupError.
+    """
+    name = settings.encoders.text
+    if name == "none":
+        return None
+    digests = Digests(settings.cache)
+    folder = text_folder(name, digests)
+    return _sentence_encoder(name, folder, text_fingerprint(folder, digests), settings)
+
+
+def _sentence_encoder(name: str, folder: Path, fingerprint: str, settings: Settings) -> Encoder:
+    from es_recsys.encoders import text_export  # light: torch comes in only when it makes something
+
+    model: SentenceTransformer | None = None
+
+    def make(into: Path) -> Mapping[str, Any]:
+        nonlocal model
+        model = text_export.load_sentence_transformer(folder, settings.encoders.threads)
+        return text_export.export_text(model, into)
+
+    known = languages(folder)
+    size = settings.encoders.batch_size
+    try:
+        place, manifest = exported(settings.cache, fingerprint, make)
+    except text_export.NotExportable as reason:
+        from es_recsys.encoders.torch_text import TorchTextEncoder
+
+        if model is None:
+            raise
+        _log.warning("The model %s runs on torch, which starts slowly: %s.", name, reason)
+        return TorchTextEncoder(name, fingerprint, model, languages=known, batch_size=size)
+    return TextEncoder(
+        name, fingerprint, place, manifest, languages=known, threads=settings.encoders.threads, batch_size=size
+    )
+
+
+def image_encoder(settings: Settings) -> Encoder | None:
+    """The image encoder that `settings.encoders.image` names; None for "none". Raises as `text_encoder` does."""
+    if settings.encoders.image == "none":
+        return None
+    return None
+
+
+def encoders(settings: Settings) -> tuple[Encoder, ...]:
+    """All encoders of these settings."""
+    found = (text_encoder(settings), image_encoder(settings))
+    return tuple(encoder for encoder in found if encoder is not None)

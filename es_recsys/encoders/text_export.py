@@ -1,0 +1,161 @@
+"""A sentence-transformers model as ONNX. The only place, with torch_text.py, where a text model needs torch."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+
+from es_recsys.encoders.base import unit
+from es_recsys.encoders.runtime import agrees
+from es_recsys.encoders.text import TextEncoder
+from es_recsys.errors import MissingExtra, ModelError
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+__all__ = ["CHECK_TEXTS", "NotExportable", "export_text", "load_sentence_transformer"]
+
+CHECK_TEXTS = (
+    "red running shoes",
+    "a",
+    "Waterproof hiking boots, size 42 (EU), with a removable insole and reinforced toe.",
+    "iPhone 15 Pro Max 256GB - natural titanium",
+    "café crème brûlée, jalapeño & naïve façade",
+    "手作りの陶器のカップ",
+    "Тёплая зимняя куртка",
+    "100% cotton t-shirt £9.99!!! #sale",
+    "?",
+    "one two three four five six seven eight nine ten " * 60,
+    "UPPER lower MiXeD   spaces\tand\nlines  ",
+    "🎧 wireless headphones",
+)
+"""Short and long, beyond the model's length, accents, other scripts, marks: where two tokenizers would differ."""
+
+
+class NotExportable(Exception):
+    """This model has no ONNX form that gives its vectors."""
+
+
+def load_sentence_transformer(folder: Path, threads: int = 0) -> SentenceTransformer:
+    """The model on torch in fp32; its own code is never run (trust_remote_code is off). Raises ModelError, MissingExtra."""
+    try:
+        import torch
+        from sentence_transformers import SentenceTransformer
+    except ImportError as error:
+        raise MissingExtra(error.name or "sentence-transformers", "text") from None
+    if threads:
+        torch.set_num_threads(threads)
+    try:
+        with _quiet():
+            model = SentenceTransformer(
+                str(folder), device="cpu", local_files_only=True, model_kwargs={"attn_implementation": "eager"}
+            )
+    except Exception as error:
+        raise ModelError(
+            f"The model {folder} can't be loaded ({type(error).__name__}: {error}).",
+            "Give the folder or name of a sentence-transformers model.",
+        ) from error
+    return model.float().eval()
+
+
+def export_text(model: SentenceTransformer, into: Path) -> Mapping[str, Any]:
+    """Writes model.onnx and tokenizer.json, checks them against the model, and gives the manifest. Raises NotExportable."""
+    tokenizer = getattr(model[0], "tokenizer", None)
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if tokenizer is None or backend is None:
+        raise NotExportable("its tokenizer is not one of the tokenizers library")
+    prompts = {key: text for key, text in model.prompts.items() if text}
+    if prompts and any(getattr(module, "include_prompt", True) is False for module in model):
+        raise NotExportable("its pooling leaves the prompt out")
+    default = model.prompts.get(model.default_prompt_name or "", "")
+    (into / "tokenizer.json").write_text(backend.to_str(), encoding="utf-8")
+    inputs = _write_graph(model, into / "model.onnx")
+    with _quiet():
+        expected = unit(model.encode(list(CHECK_TEXTS), prompt="", show_progress_bar=False))
+    manifest = {
+        "dims": int(expected.shape[1]),
+        "inputs": inputs,
+        "max_length": int(model.max_seq_length or tokenizer.model_max_length),
+        "pad_id": int(tokenizer.pad_token_id or 0),
+        "pad_left": tokenizer.padding_side == "left",
+        "lower": bool(getattr(model[0], "do_lower_case", False)),
+        "prompts": {kind: model.prompts.get(kind) or default for kind in ("query", "document")},
+    }
+    found = TextEncoder("check", "", into, {**manifest, "prompts": {}}).encode(CHECK_TEXTS)
+    if not agrees(found, expected):
+        raise NotExportable("its ONNX form gives other vectors")
+    return manifest
+
+
+def _write_graph(model: SentenceTransformer, path: Path) -> list[str]:
+    """Traces the whole chain (transformer, pooling, dense layers, normalisation) into one graph; gives its inputs."""
+    import torch
+
+    try:
+        import onnx  # noqa: F401  torch's exporter writes with it
+    except ImportError:
+        raise MissingExtra("onnx", "text") from None
+
+    class Chain(torch.nn.Module):
+        def __init__(self, names: list[str]) -> None:
+            super().__init__()
+            self.model = model
+            self.names = names
+
+        def forward(self, *tensors: Any) -> Any:
+            features = self.model(dict(zip(self.names, tensors, strict=True)))
+            return torch.nn.functional.normalize(features["sentence_embedding"], dim=1)
+
+    features = {name: value for name, value in model.preprocess(list(CHECK_TEXTS[:2])).items() if hasattr(value, "shape")}
+    names = list(features)
+    if not set(names) <= {"input_ids", "attention_mask", "token_type_ids"}:
+        raise NotExportable(f"it takes other inputs: {', '.join(names)}")
+    try:
+        with _quiet(), torch.no_grad():
+            torch.onnx.export(
+                Chain(names),
+                tuple(features.values()),
+                str(path),
+                input_names=names,
+                output_names=["vectors"],
+                dynamic_axes={**{name: {0: "batch", 1: "length"} for name in names}, "vectors": {0: "batch"}},
+                opset_version=17,
+                dynamo=False,
+            )
+    except MissingExtra:
+        raise
+    except Exception as error:
+        raise NotExportable(f"torch can't trace it ({type(error).__name__})") from error
+    return names
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the libraries' warnings about themselves and their progress bars."""
+    loggers = [logging.getLogger(name) for name in ("sentence_transformers", "transformers", "torch.onnx")]
+    levels = [logger.level for logger in loggers]
+    try:
+        from transformers.utils import logging as bars
+
+        shown = bars.is_progress_bar_enabled()
+        bars.disable_progress_bar()
+    except (ImportError, AttributeError):
+        shown = False
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+        if shown:
+            bars.enable_progress_bar()
+
+
