@@ -1,0 +1,153 @@
+"""Clients of an Elasticsearch, set up as this package needs them, and what a failed first call means."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from es_recsys.errors import EngineError
+from es_recsys.settings import Settings
+
+if TYPE_CHECKING:
+    from elasticsearch import AsyncElasticsearch, Elasticsearch
+
+__all__ = ["MINIMUM_VERSION", "check_server", "check_server_async", "connect", "connect_async", "translated"]
+
+MINIMUM_VERSION = (9, 2)
+"""Oldest server: `index.mapping.exclude_source_vectors` and the names of the vector index types are those of 9.2."""
+
+_MAX_RETRIES = 2
+
+
+def connect(settings: Settings, url: str | None = None) -> Elasticsearch:
+    """A client of `url`, else of `settings.url`. Nothing is sent yet: `check_server` asks whether it answers.
+
+    A call waits `settings.search.timeout_s` seconds at most; `options(request_timeout=...)` gives a long one more. A lost
+    connection, 502, 503 and 504 are tried twice more; 429 is not, since trying at once makes it worse: bulk writing backs
+    off by item.
+    """
+    from elasticsearch import Elasticsearch
+
+    return Elasticsearch(**_arguments(settings, url))
+
+
+def connect_async(settings: Settings, url: str | None = None) -> AsyncElasticsearch:
+    """As `connect`, for asyncio."""
+    from elasticsearch import AsyncElasticsearch
+
+    return AsyncElasticsearch(**_arguments(settings, url))
+
+
+def _arguments(settings: Settings, url: str | None) -> dict[str, Any]:
+    from elasticsearch.serializer import OrjsonSerializer
+
+    address = url or settings.url
+    if not address:
+        raise EngineError("No Elasticsearch is named.", "Give its URL with --url or ES_RECSYS_URL, or use the embedded node.")
+    arguments: dict[str, Any] = {
+        "hosts": [address],
+        "serializer": OrjsonSerializer(),
+        "request_timeout": settings.search.timeout_s,
+        "retry_on_timeout": False,
+        "retry_on_status": (502, 503, 504),
+        "max_retries": _MAX_RETRIES,
+        "connections_per_node": 16,
+    }
+    if settings.api_key is not None:
+        arguments["api_key"] = settings.api_key.get_secret_value()
+    elif settings.username is not None or settings.password is not None:
+        password = settings.password.get_secret_value() if settings.password else ""
+        arguments["basic_auth"] = (settings.username or "elastic", password)
+    if settings.ca_certs is not None:
+        arguments["ca_certs"] = str(settings.ca_certs)
+    if settings.ca_fingerprint is not None:
+        arguments["ssl_assert_fingerprint"] = settings.ca_fingerprint
+    return arguments
+
+
+def check_server(client: Elasticsearch) -> str:
+    """The server's version, where it answers and is 9.2 or newer.
+
+    Raises EngineError with the remedy where it can't be reached, refuses us, or is too old.
+    """
+    from elasticsearch import ApiError, TransportError
+
+    try:
+        told = client.info()
+    except (ApiError, TransportError) as error:
+        raise translated(error, _address(client)) from error
+    return _version(told.body, _address(client))
+
+
+async def check_server_async(client: AsyncElasticsearch) -> str:
+    """As `check_server`."""
+    from elasticsearch import ApiError, TransportError
+
+    try:
+        told = await client.info()
+    except (ApiError, TransportError) as error:
+        raise translated(error, _address(client)) from error
+    return _version(told.body, _address(client))
+
+
+def _address(client: Elasticsearch | AsyncElasticsearch) -> str:
+    # Built from the parts, so that a user name and a password in the URL are not shown.
+    node = next(iter(client.transport.node_pool.all())).config
+    return f"{node.scheme}://{node.host}:{node.port}{node.path_prefix}"
+
+
+def translated(error: Exception, address: str) -> EngineError:
+    """What a failed call to `address` means for the user. The client's own message is not passed on: it may quote headers."""
+    from elasticsearch import (
+        ApiError,
+        AuthenticationException,
+        AuthorizationException,
+        ConnectionTimeout,
+        SSLError,
+        UnsupportedProductError,
+    )
+
+    if isinstance(error, AuthenticationException):
+        return EngineError(
+            f"Elasticsearch at {address} does not accept the credentials (401).",
+            "Set ES_RECSYS_API_KEY, or ES_RECSYS_USERNAME and ES_RECSYS_PASSWORD.",
+        )
+    if isinstance(error, AuthorizationException):
+        return EngineError(
+            f"Elasticsearch at {address} knows the user, who may not do this (403).",
+            "Give the user or the API key the privileges monitor on the cluster and all on the store's indices.",
+        )
+    if isinstance(error, SSLError):
+        return EngineError(
+            f"The certificate of {address} can't be verified.",
+            "Set ES_RECSYS_CA_CERTS to the file of the authority, or ES_RECSYS_CA_FINGERPRINT to the SHA-256 of its certificate.",
+        )
+    if isinstance(error, ConnectionTimeout):
+        return EngineError(
+            f"Elasticsearch at {address} did not answer in time.",
+            "See whether it is overloaded, or raise ES_RECSYS_SEARCH__TIMEOUT_S.",
+        )
+    if isinstance(error, UnsupportedProductError):
+        return EngineError(f"What answers at {address} is not Elasticsearch.", "Give another URL with --url or ES_RECSYS_URL.")
+    if isinstance(error, ApiError):
+        return EngineError(
+            f"Elasticsearch at {address} answered {error.meta.status} ({error.error}).", "See its log, and try again."
+        )
+    return EngineError(
+        f"Elasticsearch at {address} can't be reached.",
+        "Start it, or give another URL with --url or ES_RECSYS_URL (https:// where it uses TLS); "
+        "without a URL the embedded node is used.",
+    )
+
+
+def _version(told: Any, address: str) -> str:
+    number = str(told.get("version", {}).get("number", "")) if isinstance(told, dict) else ""
+    try:
+        parts = tuple(int(part) for part in number.split("-")[0].split(".")[:2])
+    except ValueError:
+        parts = ()
+    wanted = ".".join(map(str, MINIMUM_VERSION))
+    if len(parts) < 2:
+        raise EngineError(f"What answers at {address} does not tell its version.", f"Give the URL of an Elasticsearch {wanted}.")
+    if parts < MINIMUM_VERSION:
+        raise EngineError(f"Elasticsearch at {address} is {number}; {wanted} is the oldest that works.", "Upgrade it.")
+    return number

@@ -1,0 +1,199 @@
+"""One JVM with one Elasticsearch node: its command line, its start, its end."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+
+from es_recsys.engine.distribution import Distribution
+from es_recsys.engine.java import Java
+from es_recsys.errors import EngineError
+
+__all__ = ["START_LIMIT_S", "Node", "Plan", "launch"]
+
+START_LIMIT_S = 180.0
+_TAIL_LINES = 12
+
+# Watermarks are absolute: the defaults, shares of the disk, stop a node on a big laptop disk that is 90 % full and has
+# 50 GB left. Kept at all, so that a full disk ends in a block with a name and not in a damaged index.
+_SETTINGS = {
+    "cluster.name": "es-recsys",
+    "node.name": "embedded",
+    "network.host": "127.0.0.1",
+    "http.port": "0",
+    "transport.port": "0",
+    "cluster.routing.allocation.disk.watermark.low": "1gb",
+    "cluster.routing.allocation.disk.watermark.high": "750mb",
+    "cluster.routing.allocation.disk.watermark.flood_stage": "500mb",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to start. folder: configuration, logs and scratch of this node; data: what must outlive it.
+
+    owned: the node ends with this process, however that ends. options: further Elasticsearch settings.
+    """
+
+    distribution: Distribution
+    java: Java
+    heap: str
+    folder: Path
+    data: Path
+    owned: bool
+    options: Mapping[str, str] = field(default_factory=lambda: {"discovery.type": "single-node"})
+
+    @property
+    def logs(self) -> Path:
+        return self.folder / "logs"
+
+    @property
+    def ready(self) -> Path:
+        return self.folder / "ready"
+
+    @property
+    def console(self) -> Path:
+        return self.logs / "console.log"
+
+    def command(self) -> list[str]:
+        parent = os.getpid() if self.owned else 0
+        settings = {**_SETTINGS, "path.data": str(self.data), "path.logs": str(self.logs), **self.options}
+        return [
+            str(self.java.path),
+            *self._jvm(),
+            "-cp", str(self.distribution.launcher),
+            "EmbeddedNode", str(self.distribution.home), str(self.folder / "config"), str(self.ready), str(parent),
+            *(f"{name}={value}" for name, value in settings.items()),
+        ]  # fmt: skip
+
+    def _jvm(self) -> list[str]:
+        vector = "jdk.incubator.vector," if self.java.vectors else ""
+        return [
+            f"-Xms{self.heap}",
+            f"-Xmx{self.heap}",
+            "-Xss1m",
+            "-XX:+UseG1GC",
+            "-XX:+ExitOnOutOfMemoryError",
+            "-XX:-UsePerfData",
+            "-XX:-OmitStackTraceInFastThrow",
+            f"-XX:ErrorFile={self.logs / 'jvm-crash.log'}",
+            f"-Djava.io.tmpdir={self.folder / 'tmp'}",
+            "-Djava.awt.headless=true",
+            "-Dfile.encoding=UTF-8",
+            "-Dlog4j2.disable.jmx=true",
+            "-Dlog4j2.formatMsgNoLookups=true",
+            "-Dio.netty.noUnsafe=true",
+            "-Dio.netty.noKeySetOptimization=true",
+            "-Dio.netty.recycler.maxCapacityPerThread=0",
+            f"--add-modules={vector}ALL-MODULE-PATH",
+            "--module-path", str(self.distribution.lib),
+            "--enable-native-access=org.elasticsearch.nativeaccess,org.apache.lucene.core",
+        ]  # fmt: skip
+
+
+@dataclass(slots=True)
+class Node:
+    """A node that runs. url: its HTTP address; transport: where other nodes reach it."""
+
+    process: subprocess.Popen[bytes]
+    url: str
+    transport: str
+    log: Path
+
+    def close(self, wait_s: float = 30.0) -> None:
+        """Ends the node and waits for it; a second call does nothing."""
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+        if self.process.poll() is None:
+            self.process.terminate()
+        try:
+            self.process.wait(wait_s)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def launch(plan: Plan, limit_s: float = START_LIMIT_S) -> Node:
+    """Starts the node and returns once it answers.
+
+    Raises EngineError with the log's last lines where it ends before that, or takes longer than `limit_s` seconds.
+    """
+    _prepare(plan)
+    process = _spawn(plan)
+    try:
+        http, transport = _wait(plan, process, limit_s)
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    return Node(process, f"http://{http}", transport, plan.logs / "node.log")
+
+
+def _prepare(plan: Plan) -> None:
+    try:
+        for folder in (plan.folder / "config", plan.logs, plan.folder / "tmp", plan.data):
+            folder.mkdir(parents=True, exist_ok=True)
+        plan.ready.unlink(missing_ok=True)
+        with resources.as_file(resources.files("es_recsys.engine") / "java" / "log4j2.properties") as source:
+            shutil.copyfile(source, plan.folder / "config" / "log4j2.properties")
+    except OSError as error:
+        raise EngineError(
+            f"The folder {plan.folder} can't be written ({error.strerror}).", "Make it writable, or set ES_RECSYS_HOME."
+        ) from error
+
+
+def _spawn(plan: Plan) -> subprocess.Popen[bytes]:
+    # Its own session: Ctrl-C in the terminal must reach us alone, and we end the node in good order.
+    with plan.console.open("wb") as console:
+        return subprocess.Popen(  # noqa: S603
+            plan.command(),
+            stdin=subprocess.PIPE if plan.owned else subprocess.DEVNULL,
+            stdout=console,
+            stderr=subprocess.STDOUT,
+            cwd=plan.folder,
+            env=_environment(),
+            start_new_session=sys.platform != "win32",
+        )
+
+
+def _environment() -> dict[str, str]:
+    # Options meant for other Java programs change ours, or make it print; CLASSPATH can shadow a class.
+    return {
+        k: v for k, v in os.environ.items() if k not in {"JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "JDK_JAVA_OPTIONS", "CLASSPATH"}
+    }
+
+
+def _wait(plan: Plan, process: subprocess.Popen[bytes], limit_s: float) -> tuple[str, str]:
+    until = time.monotonic() + limit_s
+    while time.monotonic() < until:
+        try:
+            http, transport = plan.ready.read_text(encoding="utf-8").split()
+            return http, transport
+        except FileNotFoundError:
+            pass
+        if process.poll() is not None:
+            raise EngineError(
+                f"The embedded node ended while starting (exit code {process.returncode}). Its last lines:\n{tail(plan)}",
+                f"The whole log is {plan.logs}; es-recsys doctor checks memory, disk and Java.",
+            )
+        time.sleep(0.05)
+    raise EngineError(
+        f"The embedded node did not answer within {limit_s:.0f} s. Its last lines:\n{tail(plan)}",
+        f"The whole log is {plan.logs}; a busy machine needs longer, or fewer other programs.",
+    )
+
+
+def tail(plan: Plan) -> str:
+    """The last lines of what the JVM and the node wrote."""
+    lines: list[str] = []
+    for path in (plan.logs / "node.log", plan.console):
+        if path.is_file():
+            lines += path.read_text(encoding="utf-8", errors="replace").splitlines()[-_TAIL_LINES:]
+    return "\n".join(f"  {line[:300]}" for line in lines) or "  (nothing)"

@@ -1,0 +1,54 @@
+"""What is known of the node that outlives a command: one small file in HOME/engine."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from es_recsys.engine import processes
+
+__all__ = ["NodeState", "forget", "read", "write"]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeState:
+    """A running node. started: process start time as the system tells it; since: epoch seconds. owner: id of the
+    process that it ends with, None where it outlives the command that started it."""
+
+    pid: int
+    started: str
+    url: str
+    version: str
+    heap: str
+    java: str
+    data: str
+    log: str
+    since: float
+    owner: int | None = None
+
+    def alive(self) -> bool:
+        return processes.alive(self.pid, self.started)
+
+
+def _path(folder: Path) -> Path:
+    return folder / "node.json"
+
+
+def read(folder: Path) -> NodeState | None:
+    """The state kept in `folder`, whether its process still runs or not; None where there is none that can be read."""
+    try:
+        return NodeState(**json.loads(_path(folder).read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def write(folder: Path, state: NodeState) -> None:
+    draft = folder / f".node.json.{os.getpid()}"
+    draft.write_text(json.dumps(asdict(state), indent=1), encoding="utf-8")
+    draft.replace(_path(folder))
+
+
+def forget(folder: Path) -> None:
+    _path(folder).unlink(missing_ok=True)

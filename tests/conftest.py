@@ -1,0 +1,128 @@
+"""Fixtures that all tests share: a real Elasticsearch for the session, a fresh store for a test, the real data sets.
+
+The server is the one of ES_RECSYS_URL, else a container where a Docker daemon answers, else an embedded node that ends with
+the session.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from es_recsys.settings import Settings
+
+if TYPE_CHECKING:
+    from elasticsearch import Elasticsearch
+
+    from es_recsys.engine.cluster import Cluster
+
+_IMAGE = "elasticsearch:9.2.0"
+_TEST_HEAP = "512m"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder with the real data sets."""
+    path = Path(__file__).parents[2] / "shared" / "data"
+    if not path.is_dir():
+        pytest.skip("the real data sets are not beside this checkout (../shared/data)")
+    return path
+
+
+@pytest.fixture(scope="session")
+def es_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of the session's Elasticsearch."""
+    named = os.environ.get("ES_RECSYS_URL")
+    if named:
+        yield named
+        return
+    with _container() if _docker_answers() else _embedded(tmp_path_factory.mktemp("engine")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def es(es_url: str) -> Iterator[Elasticsearch]:
+    """A client of the session's Elasticsearch."""
+    from es_recsys import engine
+
+    with engine.connect(Settings(url=es_url)) as client:
+        client.cluster.health(wait_for_status="yellow", timeout="60s")
+        yield client
+
+
+@pytest.fixture
+def store_name(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A store's name that no other test has; its indices are deleted after the test, where it used a server."""
+    name = f"t{uuid.uuid4().hex[:12]}"
+    yield name
+    if "es_url" in request.fixturenames:
+        client: Elasticsearch = request.getfixturevalue("es")
+        found = list(client.indices.get(index=f"{name}*", expand_wildcards="all", features="aliases"))
+        for index in found:
+            client.indices.delete(index=index)
+
+
+@pytest.fixture
+def settings(tmp_path: Path, es_url: str, store_name: str) -> Settings:
+    """Settings of that store on the session's Elasticsearch, all files in the test's own folder."""
+    return Settings(url=es_url, index=store_name, home=tmp_path / "home", cache=tmp_path / "cache")
+
+
+@pytest.fixture
+def start_cluster(tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """Starts embedded nodes that form one cluster: `start_cluster(3)`; they end with the test."""
+    from es_recsys.engine.cluster import Cluster
+
+    clusters: list[Cluster] = []
+
+    def begin(nodes: int, heap: str = "256m") -> Cluster:
+        place = tmp_path / f"cluster{len(clusters)}"
+        clusters.append(Cluster.start(Settings(home=place, heap=heap, java=os.environ.get("ES_RECSYS_JAVA")), nodes))
+        return clusters[-1]
+
+    yield begin
+    for one in clusters:
+        one.close()
+
+
+@pytest.fixture
+def cluster(start_cluster: Callable[..., Cluster]) -> Cluster:
+    """Three embedded nodes that form one cluster."""
+    return start_cluster(3)
+
+
+@contextmanager
+def _embedded(home: Path) -> Iterator[str]:
+    from es_recsys import engine
+
+    with engine.own(Settings(home=home, heap=os.environ.get("ES_RECSYS_HEAP", _TEST_HEAP))) as node:
+        yield node.url
+
+
+def _docker_answers() -> bool:
+    docker = shutil.which("docker")
+    if docker is None:
+        return False
+    try:
+        done = subprocess.run([docker, "info"], capture_output=True, timeout=10, check=False, stdin=subprocess.DEVNULL)
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return done.returncode == 0
+
+
+@contextmanager
+def _container() -> Iterator[str]:
+    from testcontainers.elasticsearch import ElasticSearchContainer
+
+    with ElasticSearchContainer(_IMAGE, mem_limit="2g").with_env(
+        "ES_JAVA_OPTS", f"-Xms{_TEST_HEAP} -Xmx{_TEST_HEAP}"
+    ) as container:
+        yield f"http://{container.get_container_host_ip()}:{container.get_exposed_port(container.port)}"
