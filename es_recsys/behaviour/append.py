@@ -1,0 +1,201 @@
+"""Writing events: one transaction a batch, which says of each event whether it is new."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+
+from es_recsys.behaviour.database import Database
+from es_recsys.behaviour.records import Record, StoredEvent, record
+from es_recsys.behaviour.schema import EVENTS, STORES, SUBJECTS
+from es_recsys.behaviour.subjects import session_of, subject_key, user_of
+from es_recsys.errors import InputError
+from es_recsys.types import Event
+
+__all__ = ["Appended", "Loaded", "Writer"]
+
+_COLUMNS = ("store", "row_no", *Record._fields)
+_IN = 500  # values in one IN list
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What became of many events. `new` includes `quarantined` (reason -> count) and `clamped` (time set to receipt);
+    `refused` are those that an erasure forbids."""
+
+    new: int = 0
+    duplicates: int = 0
+    refused: int = 0
+    clamped: int = 0
+    quarantined: Mapping[str, int] = field(default_factory=dict)
+
+    def __add__(self, other: Loaded) -> Loaded:
+        return Loaded(
+            self.new + other.new,
+            self.duplicates + other.duplicates,
+            self.refused + other.refused,
+            self.clamped + other.clamped,
+            dict(Counter(self.quarantined) + Counter(other.quarantined)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """The rows that are new, in the order given, and how many were duplicates, refused after an erasure, or clamped."""
+
+    rows: list[StoredEvent]
+    duplicates: int = 0
+    refused: int = 0
+    clamped: int = 0
+
+
+class Writer:
+    """Appends to one store. `secret` makes the keys under which erased subjects are remembered."""
+
+    def __init__(self, database: Database, store: str, secret: bytes) -> None:
+        self._database = database
+        self._store = store
+        self._secret = secret
+        names = {name: sa.bindparam(name) for name in _COLUMNS}
+        insert = database.insert_new(EVENTS, ("store", "digest")).values(names)
+        compiled = insert.compile(dialect=database.engine.dialect)
+        self._insert = str(compiled)
+        self._positions = tuple(_COLUMNS.index(name) for name in compiled.positiontup or ())
+
+    def append(self, events: Sequence[Event], received_at: float) -> Appended:
+        new, counts, dwell_ms = self._write(events, received_at)
+        rows = [_stored(row, it, dwell_ms) for row, it in new]
+        return Appended(rows, counts.duplicates, counts.refused, counts.clamped)
+
+    def load(self, events: Sequence[Event], received_at: float) -> Loaded:
+        """`append` without the rows, which cost as much as the writing."""
+        return self._write(events, received_at)[1]
+
+    def _write(self, events: Sequence[Event], received_at: float) -> tuple[list[tuple[int, Record]], Loaded, bool]:
+        """-> (row, record) of each new event, the counts, and whether dwell times are in milliseconds."""
+        if not events:
+            return [], Loaded(), False
+        with self._database.writing() as connection:
+            # Holding the store's line until the commit makes rows visible in the order of their numbers.
+            last, timed, dwell_ms = self._lock(connection)
+            timed = self._settle_timed(connection, timed, events)
+            records = [record(event, received_at, timed) for event in events]
+            allowed = self._allowed(connection, records)
+            if not timed:
+                allowed = self._place(connection, allowed)
+            new = self._insert_new(connection, allowed, last)
+            if new:
+                connection.execute(self._line().values(last_row=new[-1][0]))
+        kept = [row for _, row in new]
+        counts = Loaded(
+            len(new),
+            len(allowed) - len(new),
+            len(records) - len(allowed),
+            sum(row.clamped for row in kept),
+            dict(Counter(row.quarantine for row in kept if row.quarantine)),
+        )
+        return new, counts, dwell_ms
+
+    def _line(self) -> sa.Update:
+        return sa.update(STORES).where(STORES.c.store == self._store)
+
+    def _lock(self, connection: sa.Connection) -> tuple[int, bool | None, bool]:
+        columns = (STORES.c.last_row, STORES.c.timed, STORES.c.dwell_ms)
+        last, timed, dwell_ms = connection.execute(sa.select(*columns).where(STORES.c.store == self._store).with_for_update()).one()
+        return last, timed, dwell_ms
+
+    def _settle_timed(self, connection: sa.Connection, timed: bool | None, events: Sequence[Event]) -> bool:
+        """The first events decide whether the store has time; it can't have both, for ages could not be compared."""
+        ordered = any(event.order is not None and event.timestamp is None for event in events)
+        if timed is None:
+            connection.execute(self._line().values(timed=not ordered))
+            return not ordered
+        if timed and ordered:
+            raise InputError(
+                f"The events of store {self._store} have times, and these have an order only.",
+                "Load them with their timestamps, or into another store (--index).",
+            )
+        return timed
+
+    def _allowed(self, connection: sa.Connection, records: list[Record]) -> list[Record]:
+        """The records that no erasure forbids: of an erased subject, only what it did later."""
+        mine = SUBJECTS.c.store == self._store
+        erased = sa.select(SUBJECTS.c.user_key, SUBJECTS.c.erased_at).where(mine, SUBJECTS.c.erased_at.is_not(None))
+        if connection.execute(erased.limit(1)).first() is None:
+            return records
+        keys = {subject: subject_key(subject, self._secret) for subject in {row.subject for row in records}}
+        graves: dict[str, float] = {}
+        for some in _chunks(list(keys.values())):
+            graves.update(connection.execute(erased.where(SUBJECTS.c.user_key.in_(some))).tuples())
+        return [row for row in records if not _forbidden(row, graves.get(keys[row.subject]))]
+
+    def _place(self, connection: sa.Connection, records: list[Record]) -> list[Record]:
+        """Give live events of a store without time the next places in their subjects' sequences."""
+        waiting = {row.subject for row in records if row.place is None}
+        if not waiting:
+            return records
+        places: dict[str, int] = {}
+        newest = sa.select(EVENTS.c.subject, sa.func.max(EVENTS.c.place)).group_by(EVENTS.c.subject)
+        for some in _chunks(list(waiting)):
+            found = newest.where(EVENTS.c.store == self._store, EVENTS.c.subject.in_(some))
+            places.update({subject: place + 1 for subject, place in connection.execute(found) if place is not None})
+        for row in records:
+            if row.place is not None and row.subject in waiting:
+                places[row.subject] = max(places.get(row.subject, 0), row.place + 1)
+        placed = []
+        for row in records:
+            if row.place is None:
+                place = places.get(row.subject, 0)
+                places[row.subject] = place + 1
+                row = row._replace(place=place)
+            placed.append(row)
+        return placed
+
+    def _insert_new(self, connection: sa.Connection, records: list[Record], last: int) -> list[tuple[int, Record]]:
+        """Offer each record the next row number; those that are there afterwards are new. Duplicates leave gaps."""
+        if not records:
+            return []
+        numbered = list(enumerate(records, last + 1))
+        wide: list[Any] = [(self._store, number, *row) for number, row in numbered]
+        if self._positions != tuple(range(len(_COLUMNS))):
+            wide = [dict(zip(_COLUMNS, row, strict=True)) for row in wide]
+        result = connection.exec_driver_sql(self._insert, wide)
+        if result.rowcount == len(records):
+            return numbered
+        mine = (EVENTS.c.store == self._store, EVENTS.c.row_no > last, EVENTS.c.row_no <= last + len(records))
+        present = set(connection.execute(sa.select(EVENTS.c.row_no).where(*mine)).scalars())
+        return [pair for pair in numbered if pair[0] in present]
+
+
+def _stored(row: int, it: Record, dwell_ms: bool) -> StoredEvent:
+    """The written record as readers will see it."""
+    return StoredEvent(
+        row=row,
+        event_type=it.event_type,
+        timestamp=it.time,
+        user_id=user_of(it.subject),
+        session_id=it.session_id if user_of(it.subject) is not None else session_of(it.subject),
+        item_id=it.item_id,
+        query=it.query,
+        value=it.value / 1000.0 if dwell_ms and it.event_type == "dwell" and it.value is not None else it.value,
+        event_id=it.event_id,
+        position=it.position,
+        query_id=it.query_id,
+        recommendation_id=it.recommendation_id,
+        order=it.place,
+        received_at=it.received_at,
+        quarantine=it.quarantine,
+        key=it.digest.hex()[:16],
+    )
+
+
+def _forbidden(row: Record, erased_at: float | None) -> bool:
+    return erased_at is not None and (row.time is None or row.time <= erased_at)
+
+
+def _chunks(values: list[str]) -> Iterable[list[str]]:
+    return (values[start : start + _IN] for start in range(0, len(values), _IN))

@@ -1,0 +1,132 @@
+"""A database by URL: connections with sane settings, write transactions, and the few statements that differ by kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import mysql, postgresql, sqlite
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+
+from es_recsys.behaviour.migrate import upgrade
+from es_recsys.errors import InputError, MissingExtra, SetupError
+
+__all__ = ["Database"]
+
+_WRITE = "es_recsys_write"
+_PRAGMAS = (
+    "PRAGMA busy_timeout = 30000",  # first: switching to WAL waits too
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = NORMAL",
+    "PRAGMA cache_size = -65536",
+    "PRAGMA temp_store = MEMORY",
+    "PRAGMA secure_delete = ON",  # what is erased is overwritten
+)
+
+
+class Database:
+    """An engine on `url`, its tables brought up to date.
+
+    Raises InputError for a URL that SQLAlchemy doesn't read, MissingExtra where its driver isn't installed, SetupError
+    where the database can't be reached. None of them shows the URL, which may hold a password.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.engine = _engine(url)
+        self.kind = self.engine.dialect.name
+        with self.writing() as connection:
+            upgrade(connection)
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """A connection in a transaction that only reads."""
+        with _reachable(), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """A connection in a transaction that writes: all or nothing. SQLite's writers wait here for each other."""
+        with _reachable(), self.engine.connect().execution_options(**{_WRITE: True}) as connection, connection.begin():
+            yield connection
+
+    def insert_new(self, table: sa.Table, keys: Sequence[str]) -> sa.Insert:
+        """An INSERT that leaves out rows whose `keys` are there already."""
+        if self.kind == "sqlite":
+            return sqlite.insert(table).on_conflict_do_nothing(index_elements=list(keys))
+        if self.kind == "postgresql":
+            return postgresql.insert(table).on_conflict_do_nothing(index_elements=list(keys))
+        return mysql.insert(table).prefix_with("IGNORE")
+
+    def forget(self) -> None:
+        """Leave no copy of deleted rows in the journal, where the kind of database allows it."""
+        if self.kind != "sqlite":
+            return
+        with self.engine.connect() as connection:
+            cursor = connection.connection.cursor()
+            cursor.execute("ROLLBACK" if connection.in_transaction() else "SELECT 1")
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            cursor.close()
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def _engine(url: str) -> sa.Engine:
+    try:
+        parsed = sa.make_url(url)
+        if parsed.drivername == "postgresql":
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        if parsed.get_backend_name() == "sqlite":
+            return _sqlite(parsed)
+        if parsed.get_backend_name() == "postgresql":
+            # Positional parameters, for rows that are tuples.
+            return sa.create_engine(parsed, paramstyle="format", pool_pre_ping=True)
+        return sa.create_engine(parsed, pool_pre_ping=True)
+    except (ArgumentError, sa.exc.NoSuchModuleError):
+        raise InputError(
+            "The event store's URL is not one that SQLAlchemy reads.",
+            "Write ES_RECSYS_SQL_URL as sqlite:///FILE or postgresql://USER@HOST/DATABASE.",
+        ) from None
+    except ModuleNotFoundError as error:
+        extra = "postgresql" if "psycopg" in str(error.name) else str(error.name)
+        raise MissingExtra(str(error.name), extra) from error
+
+
+def _sqlite(url: sa.URL) -> sa.Engine:
+    if url.database and url.database != ":memory:":
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(url)
+
+    @sa.event.listens_for(engine, "connect")
+    def connect(connection: Any, _record: Any) -> None:
+        # The driver's own transactions begin too late for a reader that goes on to write.
+        connection.isolation_level = None
+        for pragma in _PRAGMAS:
+            connection.execute(pragma)
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        write = connection.get_execution_options().get(_WRITE)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    return engine
+
+
+@contextmanager
+def _reachable() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, InterfaceError) as error:
+        raise SetupError(
+            f"The event store can't be reached or written ({_plain(error)}).",
+            "Check ES_RECSYS_SQL_URL, that the database runs, and the disk's space and rights.",
+        ) from error
+
+
+def _plain(error: DBAPIError) -> str:
+    """The driver's own first line, without the statement and its parameters."""
+    lines = str(error.orig).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error.orig).__name__

@@ -1,0 +1,159 @@
+"""One stored event, and how an `Event` becomes one: its time settled, its digest taken, its plain faults named."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import NamedTuple
+
+import orjson
+
+from es_recsys.behaviour.subjects import subject_of
+from es_recsys.errors import InputError
+from es_recsys.types import Event
+
+__all__ = ["EARLIEST", "FUTURE_TOLERANCE_S", "STATIC_REASONS", "UNKNOWN_ITEM", "Record", "StoredEvent", "record", "static_reason"]
+
+FUTURE_TOLERANCE_S = 300.0
+EARLIEST = 631_152_000.0  # 1990-01-01, before there were shops on the web
+
+IMPOSSIBLE_TIME = "impossible_time"
+UNKNOWN_ITEM = "unknown_item"
+STATIC_REASONS = (IMPOSSIBLE_TIME, "rating_out_of_range", "negative_quantity", "negative_dwell")
+
+
+class StoredEvent(NamedTuple):
+    """An event as the store keeps it.
+
+    row: grows in the order in which the store's events became visible. timestamp: epoch seconds, settled at receipt;
+    None in a source without time. order: place in the user's sequence, in a store without time only.
+    quarantine: why the event is set aside, or None. key: 16 hex digits of its digest, which break ties of time.
+    """
+
+    row: int
+    event_type: str
+    timestamp: float | None = None
+    user_id: str | None = None
+    session_id: str | None = None
+    item_id: str | None = None
+    query: str | None = None
+    value: float | None = None
+    event_id: str | None = None
+    position: int | None = None
+    query_id: str | None = None
+    recommendation_id: str | None = None
+    order: int | None = None
+    received_at: float = 0.0
+    quarantine: str | None = None
+    key: str = ""
+
+    @property
+    def subject(self) -> str:
+        return subject_of(self.user_id, self.session_id)
+
+    @property
+    def when(self) -> float:
+        """Place in the subject's own time: epoch seconds, or the order where the store has no time."""
+        if self.order is not None:
+            return float(self.order)
+        return self.received_at if self.timestamp is None else self.timestamp
+
+
+class Record(NamedTuple):
+    """An event ready to be written; the fields are the columns of the table after `store` and `row_no`."""
+
+    digest: bytes
+    subject: str
+    event_type: str
+    time: float | None
+    received_at: float
+    place: int | None
+    item_id: str | None
+    query: str | None
+    value: float | None
+    session_id: str | None
+    event_id: str | None
+    position: int | None
+    query_id: str | None
+    recommendation_id: str | None
+    quarantine: str | None
+    clamped: bool
+
+
+def record(event: Event, received_at: float, timed: bool) -> Record:
+    """Settle the time of one event, for good.
+
+    No time given means the time of receipt (in a store without time: none, where the event has its order). A time more
+    than five minutes after receipt is set to the receipt; one before 1990 is kept and the event set aside.
+    Raises InputError for a NUL character, which databases can't keep.
+    """
+    given = None if event.timestamp is None else event.timestamp.timestamp()
+    order = event.order if not timed or given is None else None
+    time = received_at if given is None and order is None else given
+    content = orjson.dumps(_identity(event, time, order))
+    if b"\\u0000" in content:
+        _refuse_nul(event)
+    clamped = time is not None and time > received_at + FUTURE_TOLERANCE_S
+    if clamped:
+        time = received_at
+    return Record(
+        hashlib.blake2b(content, digest_size=16).digest(),
+        subject_of(event.user_id, event.session_id),
+        event.event_type,
+        time,
+        received_at,
+        order,
+        event.item_id,
+        event.query,
+        event.value,
+        event.session_id,
+        event.event_id,
+        event.position,
+        event.query_id,
+        event.recommendation_id,
+        static_reason(event.event_type, time, event.value),
+        clamped,
+    )
+
+
+def static_reason(event_type: str, time: float | None, value: float | None) -> str | None:
+    """Why an event is not usable by itself, whatever else there is; None where it is."""
+    if time is not None and time < EARLIEST:
+        return IMPOSSIBLE_TIME
+    if value is None:
+        return None
+    if event_type == "rating":
+        return None if 1.0 <= value <= 5.0 else "rating_out_of_range"
+    if value < 0.0 and event_type in ("cart", "purchase"):
+        return "negative_quantity"
+    if value < 0.0 and event_type == "dwell":
+        return "negative_dwell"
+    return None
+
+
+def _identity(event: Event, time: float | None, order: int | None) -> list[object]:
+    """What makes two events the same one: the id that the source gave, else everything that it said.
+
+    In a source without time the order is part of it. Without an id and a time, the time of receipt is: so a retry is
+    told from a second view only where the caller gives an event_id or a timestamp.
+    """
+    if event.event_id is not None:
+        return ["event_id", event.event_id]
+    return [
+        event.user_id,
+        event.session_id,
+        event.event_type,
+        time,
+        order,
+        event.item_id,
+        event.query,
+        event.value,
+        event.position,
+        event.query_id,
+        event.recommendation_id,
+    ]
+
+
+def _refuse_nul(event: Event) -> None:
+    for name, value in event:
+        if isinstance(value, str) and "\x00" in value:
+            raise InputError(f"An event's {name} holds a NUL character.", "Remove it; nothing of this batch was stored.")

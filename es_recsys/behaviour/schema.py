@@ -1,0 +1,69 @@
+"""The tables of the event store; migrations/ makes them. Several stores share them: `store` begins every key."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import mysql, postgresql
+
+__all__ = ["EVENTS", "HEAD", "METADATA", "STORES", "SUBJECTS", "VERSION_TABLE"]
+
+HEAD = "0001"
+VERSION_TABLE = "es_recsys_version"
+METADATA = sa.MetaData()
+
+# Ids compare by bytes everywhere; 514 holds an id of 512 bytes and the two letters of a subject.
+_ID = sa.String(514).with_variant(postgresql.VARCHAR(514, collation="C"), "postgresql")
+_NAME = sa.String(63).with_variant(postgresql.VARCHAR(63, collation="C"), "postgresql")
+_DIGEST = sa.LargeBinary(16).with_variant(mysql.BINARY(16), "mysql", "mariadb")
+_MYSQL = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
+
+EVENTS = sa.Table(
+    "es_recsys_event",
+    METADATA,
+    sa.Column("store", _NAME, primary_key=True),
+    sa.Column("row_no", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("digest", _DIGEST, nullable=False),
+    sa.Column("subject", _ID, nullable=False),
+    sa.Column("event_type", sa.String(32), nullable=False),
+    sa.Column("time", sa.Double),
+    sa.Column("received_at", sa.Double, nullable=False),
+    sa.Column("place", sa.BigInteger),
+    sa.Column("item_id", _ID),
+    sa.Column("query", sa.Text),
+    sa.Column("value", sa.Double),
+    sa.Column("session_id", _ID),
+    sa.Column("event_id", _ID),
+    sa.Column("position", sa.BigInteger),
+    sa.Column("query_id", _ID),
+    sa.Column("recommendation_id", _ID),
+    sa.Column("quarantine", sa.String(32)),
+    sa.Column("clamped", sa.Boolean, nullable=False),
+    sa.Index("es_recsys_event_digest", "store", "digest", unique=True),
+    sa.Index("es_recsys_event_subject", "store", "subject", "row_no"),
+    sqlite_with_rowid=False,
+    **_MYSQL,
+)
+
+# last_row: highest row given out; whoever appends holds this line, so rows become visible in the order of their numbers.
+# timed: unknown until the first event. dwell_ms: the source gives dwell times in milliseconds.
+STORES = sa.Table(
+    "es_recsys_store",
+    METADATA,
+    sa.Column("store", _NAME, primary_key=True),
+    sa.Column("last_row", sa.BigInteger, nullable=False),
+    sa.Column("timed", sa.Boolean),
+    sa.Column("dwell_ms", sa.Boolean, nullable=False),
+    sa.Column("revision", sa.BigInteger, nullable=False),
+    **_MYSQL,
+)
+
+# Only subjects that cleaning or erasing touched, by key, so that an erased user's id is nowhere.
+SUBJECTS = sa.Table(
+    "es_recsys_subject",
+    METADATA,
+    sa.Column("store", _NAME, primary_key=True),
+    sa.Column("user_key", sa.String(40), primary_key=True),
+    sa.Column("revision", sa.BigInteger, nullable=False),
+    sa.Column("erased_at", sa.Double),
+    **_MYSQL,
+)

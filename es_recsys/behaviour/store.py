@@ -1,0 +1,184 @@
+"""The event store: the truth about what users did, in SQL. SQLite by default, PostgreSQL, or any URL of SQLAlchemy."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from types import TracebackType
+from typing import Self
+
+import sqlalchemy as sa
+
+from es_recsys.behaviour.append import Appended, Loaded, Writer
+from es_recsys.behaviour.database import Database
+from es_recsys.behaviour.reading import Reader
+from es_recsys.behaviour.records import StoredEvent
+from es_recsys.behaviour.schema import EVENTS, STORES, SUBJECTS
+from es_recsys.behaviour.subjects import session_of, subject_key, subject_of, user_of
+from es_recsys.types import Event
+
+__all__ = ["Appended", "EventStore", "Loaded"]
+
+_IN = 500
+_BATCH = 20_000
+
+
+class EventStore:
+    """The events of one store, in a database that other stores may share.
+
+    url: SQLAlchemy's. secret: the installation's, behind `user_key`. The tables are made at first use. Safe to share
+    between threads and between processes: appends to one store wait for each other, so that a reader who has seen row
+    n has seen all rows before it that will ever be.
+    Raises InputError, MissingExtra or SetupError where the database can't be used; so does each method.
+    """
+
+    def __init__(self, url: str, store: str, secret: bytes) -> None:
+        self.database = Database(url)
+        self.store = store
+        self._secret = secret
+        self._writer = Writer(self.database, store, secret)
+        self._reader = Reader(self.database, store)
+        with self.database.writing() as connection:
+            line = {"store": store, "last_row": 0, "timed": None, "dwell_ms": False, "revision": 0}
+            connection.execute(self.database.insert_new(STORES, ["store"]).values(line))
+
+    def append(self, events: Sequence[Event], received_at: float | None = None) -> Appended:
+        """Store `events` in one transaction; the rows that are new come back. A known event changes nothing.
+
+        received_at: epoch seconds, the clock's time unless given; times are clamped against it once.
+        Raises InputError for an event that can't be kept; then none of them is.
+        """
+        return self._writer.append(events, time.time() if received_at is None else received_at)
+
+    def load(self, events: Iterable[Event], received_at: float | None = None) -> Loaded:
+        """Store a stream of any length, a transaction a batch; running it again adds nothing."""
+        stream, total = iter(events), Loaded()
+        received_at = time.time() if received_at is None else received_at
+        while batch := list(islice(stream, _BATCH)):
+            total += self._writer.load(batch, received_at)
+        return total
+
+    def rows(
+        self, user_id: str | None = None, *, session_id: str | None = None, after: int = 0, limit: int | None = None
+    ) -> list[StoredEvent]:
+        """The events of a user, or of an anonymous session, with a row above `after`, in row order.
+
+        Read `revision` first: where it is not the one that a profile was folded at, fold anew from row 0.
+        """
+        return self._reader.rows(subject_of(user_id, session_id), after, limit)
+
+    def revision(self, user_id: str | None = None, *, session_id: str | None = None) -> int:
+        """Grows whenever rows of the subject that were read before have changed: by cleaning, or erasing."""
+        key = subject_key(subject_of(user_id, session_id), self._secret)
+        with self.database.reading() as connection:
+            of_store = sa.select(STORES.c.revision).where(STORES.c.store == self.store)
+            of_subject = sa.select(SUBJECTS.c.revision).where(SUBJECTS.c.store == self.store, SUBJECTS.c.user_key == key)
+            pair = connection.execute(sa.select(of_store.scalar_subquery(), of_subject.scalar_subquery())).one()
+        return int(pair[0] or 0) + int(pair[1] or 0)
+
+    def scan(self, after: int = 0) -> Iterator[StoredEvent]:
+        """All events in row order, in flat memory."""
+        return self._reader.scan(after)
+
+    def by_subject(self) -> Iterator[tuple[str, list[StoredEvent]]]:
+        """(subject, its events in row order) for each user and anonymous session."""
+        return self._reader.by_subject()
+
+    def users(self) -> Iterator[str]:
+        """Every user id once."""
+        return (user for subject in self._reader.subjects() if (user := user_of(subject)) is not None)
+
+    def sessions(self) -> Iterator[str]:
+        """Every anonymous session's id once."""
+        return (session for subject in self._reader.subjects() if (session := session_of(subject)) is not None)
+
+    @property
+    def timed(self) -> bool:
+        """Whether events have times; False where they have an order only. True while there are none."""
+        return self._line(STORES.c.timed) is not False
+
+    @property
+    def last_row(self) -> int:
+        """The highest row that is visible; 0 for an empty store."""
+        return int(self._line(STORES.c.last_row))  # type: ignore[call-overload, no-any-return]
+
+    def count(self) -> int:
+        """How many events there are, those set aside included."""
+        with self.database.reading() as connection:
+            query = sa.select(sa.func.count()).select_from(EVENTS).where(EVENTS.c.store == self.store)
+            return int(connection.execute(query).scalar_one())
+
+    def flag(self, reasons: Mapping[int, str | None]) -> None:
+        """Set aside rows for a reason, or lift that (None). The profiles concerned are rebuilt when next read."""
+        rows_by_reason: dict[str | None, list[int]] = defaultdict(list)
+        for row, reason in reasons.items():
+            rows_by_reason[reason].append(row)
+        touched: set[str] = set()
+        with self.database.writing() as connection:
+            self._lock(connection)
+            for reason, rows in rows_by_reason.items():
+                for start in range(0, len(rows), _IN):
+                    these = (EVENTS.c.store == self.store, EVENTS.c.row_no.in_(rows[start : start + _IN]))
+                    connection.execute(sa.update(EVENTS).where(*these).values(quarantine=reason))
+                    touched.update(connection.execute(sa.select(EVENTS.c.subject).distinct().where(*these)).scalars())
+            self._touch(connection, touched)
+
+    def read_dwell_in_ms(self, in_ms: bool) -> None:
+        """Read dwell times as milliseconds (or as seconds) from now on; every profile is rebuilt when next read."""
+        with self.database.writing() as connection:
+            line = sa.update(STORES).where(STORES.c.store == self.store)
+            connection.execute(line.values(dwell_ms=in_ms, revision=STORES.c.revision + 1))
+
+    def erase(self, user_id: str, now: float | None = None) -> int:
+        """Delete all events of a user, and the anonymous events of the sessions in which the user was seen.
+
+        What stays is a keyed hash with the time `now` (epoch seconds): events of before then are refused when they are
+        replayed; in a store without time, any that bring an order. -> the number of events deleted.
+        """
+        now = time.time() if now is None else now
+        user = subject_of(user_id)
+        event = EVENTS.c
+        with self.database.writing() as connection:
+            self._lock(connection)
+            seen = sa.select(event.session_id).distinct().where(event.store == self.store, event.subject == user)
+            sessions = connection.execute(seen.where(event.session_id.is_not(None))).scalars()
+            subjects = [user, *(subject_of(session_id=session) for session in sessions)]
+            deleted = 0
+            for start in range(0, len(subjects), _IN):
+                these = event.subject.in_(subjects[start : start + _IN])
+                deleted += connection.execute(sa.delete(EVENTS).where(event.store == self.store, these)).rowcount
+            self._touch(connection, subjects, erased_at=now)
+        self.database.forget()
+        return deleted
+
+    def close(self) -> None:
+        self.database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _line(self, column: sa.Column[object]) -> object:
+        with self.database.reading() as connection:
+            return connection.execute(sa.select(column).where(STORES.c.store == self.store)).scalar_one()
+
+    def _lock(self, connection: sa.Connection) -> None:
+        connection.execute(sa.select(STORES.c.store).where(STORES.c.store == self.store).with_for_update())
+
+    def _touch(self, connection: sa.Connection, subjects: Iterable[str], erased_at: float | None = None) -> None:
+        """One more revision for each subject, and the time of its erasure where it is erased."""
+        keys = sorted(subject_key(subject, self._secret) for subject in subjects)
+        if not keys:
+            return
+        lines = [{"store": self.store, "user_key": key, "revision": 0, "erased_at": None} for key in keys]
+        connection.execute(self.database.insert_new(SUBJECTS, ["store", "user_key"]), lines)
+        change: dict[str, object] = {"revision": SUBJECTS.c.revision + 1}
+        if erased_at is not None:
+            change["erased_at"] = erased_at
+        for start in range(0, len(keys), _IN):
+            these = SUBJECTS.c.user_key.in_(keys[start : start + _IN])
+            connection.execute(sa.update(SUBJECTS).where(SUBJECTS.c.store == self.store, these).values(change))
