@@ -6,7 +6,8 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,26 +32,38 @@ def fingerprint(parts: Iterable[tuple[str, Any]]) -> str:
 
 
 class Digests:
-    """SHA-256 of files. Weights weigh up to gigabytes, so a digest is kept in `folder` with size, inode and time of change."""
+    """Digests that are costly to compute, kept in `folder` for as long as the files they come from don't change."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "digests"
 
     def of(self, path: Path) -> str:
         """SHA-256 of a file, 64 hex digits. Raises OSError."""
-        stat = path.stat()
-        state = [stat.st_size, stat.st_mtime_ns, stat.st_ino]
-        note = self._folder / f"{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:32]}.json"
+
+        def compute() -> str:
+            with path.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+
+        return self.kept("sha256", [path], compute)
+
+    def kept(self, kind: str, paths: Sequence[Path], compute: Callable[[], str]) -> str:
+        """`compute()`, or what it gave when these files had the same size, inode and time of change. Raises OSError."""
+        state = [[str(path.resolve()), *_state(path)] for path in paths]
+        names = json.dumps([kind, [one[0] for one in state]])
+        note = self._folder / f"{hashlib.sha256(names.encode()).hexdigest()[:32]}.json"
         try:
             kept = json.loads(note.read_bytes())
             if kept["state"] == state:
-                return str(kept["sha256"])
+                return str(kept["value"])
         except (OSError, ValueError, KeyError, TypeError):
             pass
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        try:
-            write_atomic(note, json.dumps({"state": state, "sha256": digest}).encode())
-        except OSError:
-            pass  # Without a writable cache it is computed each time.
-        return digest
+        value = compute()
+        # Without a writable cache it is computed each time.
+        with suppress(OSError):
+            write_atomic(note, json.dumps({"state": state, "value": value}).encode())
+        return value
+
+
+def _state(path: Path) -> list[int]:
+    stat = path.stat()
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ino]

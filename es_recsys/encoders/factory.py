@@ -59,9 +59,7 @@ def _sentence_encoder(name: str, folder: Path, fingerprint: str, settings: Setti
             raise
         _log.warning("The model %s runs on torch, which starts slowly: %s.", name, reason)
         return TorchTextEncoder(name, fingerprint, model, languages=known, batch_size=size)
-    return TextEncoder(
-        name, fingerprint, place, manifest, languages=known, threads=settings.encoders.threads, batch_size=size
-    )
+    return TextEncoder(name, fingerprint, place, manifest, languages=known, threads=settings.encoders.threads, batch_size=size)
 
 
 def image_encoder(settings: Settings) -> Encoder | None:

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-
 from es_recsys.encoders.base import unit
 from es_recsys.encoders.runtime import agrees
 from es_recsys.encoders.text import TextEncoder
@@ -143,7 +142,7 @@ def _quiet() -> Iterator[None]:
         from transformers.utils import logging as bars
 
         shown = bars.is_progress_bar_enabled()
-        bars.disable_progress_bar()
+        bars.disable_progress_bar()  # type: ignore[no-untyped-call]
     except (ImportError, AttributeError):
         shown = False
     try:
@@ -156,6 +155,4 @@ def _quiet() -> Iterator[None]:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
         if shown:
-            bars.enable_progress_bar()
-
-
+            bars.enable_progress_bar()  # type: ignore[no-untyped-call]

@@ -24,7 +24,8 @@ def text_fingerprint(folder: Path, digests: Digests, precision: str = "fp32") ->
     A copy elsewhere, or its ONNX form, has the same one. Raises ModelError.
     """
     try:
-        return fingerprint([*_parts(folder, digests), ("precision", precision)])
+        files = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".md")
+        return digests.kept(f"text {precision}", files, lambda: fingerprint([*_parts(folder, digests), ("precision", precision)]))
     except (OSError, ValueError) as error:
         raise ModelError(
             f"The model folder {folder} can't be read ({type(error).__name__}).", "Give a complete model folder."

@@ -1,0 +1,95 @@
+"""Whether a text model knows the language of a catalogue."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from functools import lru_cache
+
+from es_recsys.encoders.base import Encoder
+
+__all__ = ["language_warning"]
+
+_SAMPLE = 200
+_UNKNOWN = 0.05
+_FOREIGN = 0.2
+_BROKEN_UP = 2.6
+_CODES = {
+    "arabic": "ar", "armenian": "hy", "basque": "eu", "bengali": "bn", "brazilian": "pt", "bulgarian": "bg", "catalan": "ca",
+    "cjk": "zh", "czech": "cs", "danish": "da", "dutch": "nl", "english": "en", "estonian": "et", "finnish": "fi",
+    "french": "fr", "galician": "gl", "german": "de", "greek": "el", "hindi": "hi", "hungarian": "hu", "indonesian": "id",
+    "irish": "ga", "italian": "it", "latvian": "lv", "lithuanian": "lt", "norwegian": "no", "persian": "fa",
+    "portuguese": "pt", "romanian": "ro", "russian": "ru", "serbian": "sr", "sorani": "ku", "spanish": "es",
+    "swedish": "sv", "thai": "th", "turkish": "tr",
+}  # fmt: skip
+"""Elasticsearch's names of its language analyzers to ISO 639-1."""
+_OTHER_SCRIPTS = {
+    "ar",
+    "bg",
+    "bn",
+    "el",
+    "fa",
+    "he",
+    "hi",
+    "hy",
+    "ja",
+    "ka",
+    "ko",
+    "ku",
+    "mk",
+    "ru",
+    "sr",
+    "th",
+    "uk",
+    "ur",
+    "zh",
+}
+_CJK = {"zh", "ja", "ko"}
+
+
+def language_warning(encoder: Encoder, texts: Sequence[str], language: str | None = None) -> str | None:
+    """A sentence that says why `encoder` may not know the language of `texts`, or None.
+
+    language: the store's analyzer, for instance "german", if it is known. A sample of up to 200 texts is looked at:
+    letters of scripts that no language of the model is written in, words that its tokenizer doesn't know, and words
+    that it breaks into pieces of a few letters, as it does with words of a language that it has not learnt.
+    """
+    if encoder.content != "text":
+        return None
+    languages: frozenset[str] = getattr(encoder, "languages", frozenset())
+    remedy = "Name a model that knows it in ES_RECSYS_ENCODERS__TEXT, or weigh the vector leg low."
+    code = _CODES.get(language or "")
+    if code and languages and not (languages & (_CJK if language == "cjk" else {code})):
+        known = ", ".join(sorted(languages))
+        return f"The text model {encoder.name} knows {known}, but the store's language is {language}. {remedy}"
+    step = max(1, len(texts) // _SAMPLE)
+    sample = [text for text in texts[::step][:_SAMPLE] if any(letter.isalpha() for letter in text)]
+    found = _evidence(encoder, sample, languages) if sample else None
+    return f"The text model {encoder.name} may not know this catalogue's language: {found}. {remedy}" if found else None
+
+
+def _evidence(encoder: Encoder, sample: Sequence[str], languages: frozenset[str]) -> str | None:
+    letters = [letter for text in sample for letter in text if letter.isalpha()]
+    foreign = sum(not _latin(letter) for letter in letters) / len(letters)
+    if languages and not languages & _OTHER_SCRIPTS and foreign > _FOREIGN:
+        return f"{foreign:.0%} of the letters are of a script that it was not made for"
+    tokens = getattr(encoder, "tokens", None)
+    if tokens is None:
+        return None
+    rows = tokens([text[:500] for text in sample])
+    ids = [token for row in rows for token in row[1:-1]]
+    unknown = getattr(encoder, "unknown_token", None)
+    if ids and unknown is not None and ids.count(unknown) / len(ids) > _UNKNOWN:
+        return f"its tokenizer doesn't know {ids.count(unknown) / len(ids):.0%} of the words"
+    cut = sum(letter.isalpha() for text in sample for letter in text[:500])
+    if ids and languages == {"en"} and cut / len(ids) < _BROKEN_UP:
+        return f"its tokenizer breaks words into pieces of {cut / len(ids):.1f} letters"
+    return None
+
+
+@lru_cache(maxsize=4_096)
+def _latin(letter: str) -> bool:
+    # Letters without a script of their own (ordinals, modifiers) don't count against it.
+    return unicodedata.name(letter, "LATIN").startswith(
+        ("LATIN", "MODIFIER", "FEMININE", "MASCULINE", "FULLWIDTH LATIN", "MICRO")
+    )
