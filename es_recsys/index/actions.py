@@ -1,0 +1,70 @@
+"""One thing to do in a bulk request, and its bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import orjson
+
+from es_recsys.errors import InputError
+from es_recsys.index.documents import checked_vector
+
+__all__ = ["Action", "Line", "encode"]
+
+Operation = Literal["index", "create", "update", "delete"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Action:
+    """Writes or deletes one document. The id decides what is overwritten, so sending an action twice changes nothing.
+
+    operation: "index" writes the whole document, "create" only where the id is new, "update" changes the fields in
+    `document`, "delete" removes. Values of `document` are JSON values or numpy arrays.
+    """
+
+    id: str
+    document: Mapping[str, Any] | None = None
+    operation: Operation = "index"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Line:
+    """An action ready to send: `header` and `body` end with a newline; `body` is empty for a deletion."""
+
+    id: str
+    operation: Operation
+    header: bytes
+    body: bytes
+
+    @property
+    def size(self) -> int:
+        return len(self.header) + len(self.body)
+
+
+_OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
+
+
+def encode(action: Action, dims: Mapping[str, int]) -> Line:
+    """The action as NDJSON. dims: vector field -> dimensions; those fields are checked before they are sent.
+
+    Raises InputError that names the field, where a vector is not usable or a value can't be written as JSON.
+    """
+    document: Mapping[str, Any] = action.document or {}
+    for field in dims.keys() & document.keys():
+        document = {**document, field: _contiguous(field, document[field], dims[field])}
+    try:
+        header = orjson.dumps({action.operation: {"_id": action.id}}, option=_OPTIONS)
+        if action.operation == "delete":
+            return Line(action.id, action.operation, header, b"")
+        content = {"doc": document} if action.operation == "update" else document
+        return Line(action.id, action.operation, header, orjson.dumps(content, option=_OPTIONS))
+    except TypeError as error:
+        raise InputError(f"The document can't be written as JSON: {error}.", "Mend the value.") from None
+
+
+def _contiguous(field: str, vector: Any, dims: int) -> Any:
+    # The JSON writer takes only C-contiguous arrays; a column of a matrix is not.
+    return np.ascontiguousarray(checked_vector(field, vector, dims))

@@ -1,0 +1,67 @@
+"""Documents that were not stored, with the reason, in a file from which they can be sent again."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from es_recsys.index.actions import Action, Line
+
+__all__ = ["DeadLetters", "Failure"]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a document was not stored. status: HTTP status of the document, 0 where it was refused before it was sent or
+    Elasticsearch did not answer. type: Elasticsearch's name of the error."""
+
+    id: str
+    operation: str
+    status: int
+    type: str
+    reason: str
+
+
+class DeadLetters:
+    """A JSONL file of `{"id", "operation", "status", "type", "reason", "document"}`, made at the first failure.
+
+    Lines are appended and flushed one by one, so that an interrupted run loses none.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.count = 0
+        self._lock = threading.Lock()
+
+    def add(self, failure: Failure, letter: Action | Line) -> None:
+        line = _line(failure, letter)
+        with self._lock:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("ab") as file:
+                file.write(line)
+            self.count += 1
+
+
+def _line(failure: Failure, letter: Action | Line) -> bytes:
+    head: dict[str, Any] = {
+        "id": failure.id,
+        "operation": failure.operation,
+        "status": failure.status,
+        "type": failure.type,
+        "reason": failure.reason,
+    }
+    if isinstance(letter, Line):
+        document = orjson.Fragment(letter.body.rstrip(b"\n") or b"null")
+        return orjson.dumps({**head, "document": document}, option=orjson.OPT_APPEND_NEWLINE)
+    # It could not be written as JSON, for NaN, lone surrogates or numbers beyond 64 bits: the lenient writer keeps them.
+    text = json.dumps({**head, "document": letter.document}, default=_lenient)
+    return text.encode() + b"\n"
+
+
+def _lenient(value: Any) -> Any:
+    return value.tolist() if hasattr(value, "tolist") else str(value)

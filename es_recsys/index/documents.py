@@ -1,0 +1,127 @@
+"""An Item as Elasticsearch keeps it, and back."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from es_recsys.errors import InputError
+from es_recsys.types import AttributeValue, Item
+
+__all__ = ["Vectors", "checked_vector", "digest", "document", "item"]
+
+Vectors = Mapping[str, NDArray[np.float32] | None]
+"""Vector field -> (d,) float32, or None where the item has no such content."""
+
+# Raised when `document` writes the same item differently, so that stores written before are brought up to date.
+_FORM = 1
+
+_TEXTS = ("title", "description")
+_LISTS = ("categories", "tags")
+_OPTIONAL = ("brand", "price", "currency", "image", "audio")
+# The form that mappings/items.json recognises as a date; a text attribute in exactly this form is one, too.
+_DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+_FIRST_YEAR, _LAST_YEAR = 1_500, 2_100
+
+
+def document(item: Item, vectors: Vectors | None = None, digest: str | None = None) -> dict[str, Any]:
+    """The document of an item; vectors stay (d,) float32 arrays, None ones are left out.
+
+    What is empty is left out. `all_text` holds only what Elasticsearch can't copy there by itself: numbers that may be
+    years, and the years of date attributes, so that "alien 1979" finds the film.
+    Raises InputError that names the attribute where a number is NaN or infinite, which JSON can't hold.
+    """
+    found: dict[str, Any] = {"item_id": item.item_id}
+    found.update((name, text) for name in _TEXTS if (text := getattr(item, name)))
+    found.update((name, list(values)) for name in _LISTS if (values := getattr(item, name)))
+    found.update((name, value) for name in _OPTIONAL if (value := getattr(item, name)) is not None)
+    if item.created_at is not None:
+        found["created_at"] = _stamp(item.created_at)
+    found["available"] = item.available
+    if item.attributes:
+        found["attributes"] = {name: _plain(name, value) for name, value in item.attributes.items()}
+        years = dict.fromkeys(year for value in item.attributes.values() for year in _years(value))
+        if years:
+            found["all_text"] = list(years)
+    if digest is not None:
+        found["content_digest"] = digest
+    found.update((name, vector) for name, vector in (vectors or {}).items() if vector is not None)
+    return found
+
+
+def item(source: Mapping[str, Any]) -> Item:
+    """The item of a document (`_source`, with or without vectors): the inverse of `document`."""
+    known = {name: source[name] for name in Item.model_fields if name in source and name != "attributes"}
+    attributes = {name: _value(value) for name, value in source.get("attributes", {}).items()}
+    return Item(**known, attributes=attributes)
+
+
+def digest(item: Item, fingerprints: Mapping[str, str]) -> str:
+    """What a document is made from, in 32 hex digits: all of the item's content and each encoder's fingerprint.
+
+    An item whose stored digest is the same needs neither encoding nor writing.
+    """
+    content = orjson.dumps([_FORM, document(item), dict(fingerprints)], option=orjson.OPT_SORT_KEYS)
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def checked_vector(field: str, vector: Any, dims: int) -> NDArray[np.float32]:
+    """The vector as (dims,) float32.
+
+    Raises InputError that names the field where the size is another or a number is NaN, infinite or beyond float32, or
+    all are zero: Elasticsearch would refuse the document, or take NaN for null.
+    """
+    with np.errstate(over="ignore"):
+        row: NDArray[np.float32] = np.asarray(vector, dtype=np.float32)
+    if row.shape != (dims,):
+        raise InputError(f"{field}: a vector of shape {row.shape}, and the index has {dims} dimensions.", _REMEDY)
+    # One product tells all: NaN and Inf stay in it, only zeros give zero. Huge or tiny numbers are looked at again.
+    product = float(np.dot(row, row))
+    if not math.isfinite(product) and not bool(np.isfinite(row).all()):
+        raise InputError(f"{field}: a vector with NaN or infinite numbers.", _REMEDY)
+    if product == 0.0 and not bool(row.any()):
+        raise InputError(f"{field}: a vector of zeros, which has no direction.", _REMEDY)
+    return row
+
+
+_REMEDY = "An item without such content has no vector at all (None)."
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _plain(name: str, value: AttributeValue) -> Any:
+    if isinstance(value, datetime):
+        return _stamp(value if value.tzinfo else value.replace(tzinfo=UTC))
+    numbers = value if isinstance(value, tuple) else (value,)
+    if any(isinstance(number, float) and not math.isfinite(number) for number in numbers):
+        raise InputError(f"attributes.{name} is not a finite number.", "Leave the attribute out where it is not known.")
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, str) and _DATE.fullmatch(value):
+        return datetime.fromisoformat(value)
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _years(value: AttributeValue) -> list[str]:
+    if isinstance(value, datetime):
+        return [str(value.year)]
+    if isinstance(value, bool | str):
+        return []
+    numbers = value if isinstance(value, tuple) else (value,)
+    return [
+        str(int(number))
+        for number in numbers
+        if isinstance(number, int | float) and _FIRST_YEAR <= number <= _LAST_YEAR and number == int(number)
+    ]

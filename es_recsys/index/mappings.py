@@ -1,0 +1,124 @@
+"""Bodies that make the indices of a store: the JSON files in `mappings/`, the language's analyzer, the vector fields."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from es_recsys.errors import InputError, SetupError
+from es_recsys.fields import VECTOR_FIELDS, VectorField, index_options
+from es_recsys.meta import StoreMeta, VectorMeta
+
+__all__ = ["analyzer", "events", "field_types", "items", "load", "profiles", "vector_mapping"]
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+_FOLDERS = (_PACKAGE / "mappings", _PACKAGE.parent / "mappings")
+
+# Names and codes of languages -> Elasticsearch's own analyzers, whose names are languages, too.
+_OTHER_NAMES = {
+    "chinese": "cjk", "japanese": "cjk", "korean": "cjk", "zh": "cjk", "ja": "cjk", "ko": "cjk",
+    "ar": "arabic", "hy": "armenian", "eu": "basque", "bn": "bengali", "bg": "bulgarian", "ca": "catalan", "cs": "czech",
+    "da": "danish", "nl": "dutch", "en": "english", "et": "estonian", "fi": "finnish", "fr": "french", "gl": "galician",
+    "de": "german", "el": "greek", "hi": "hindi", "hu": "hungarian", "id": "indonesian", "ga": "irish", "it": "italian",
+    "lv": "latvian", "lt": "lithuanian", "no": "norwegian", "nb": "norwegian", "nn": "norwegian", "fa": "persian",
+    "pt": "portuguese", "ro": "romanian", "ru": "russian", "sr": "serbian", "ckb": "sorani", "es": "spanish",
+    "sv": "swedish", "th": "thai", "tr": "turkish",
+}  # fmt: skip
+_ANALYZERS = frozenset(_OTHER_NAMES.values()) | {"brazilian", "standard"}
+
+_FILTERABLE = frozenset({"keyword", "boolean", "date", "date_nanos", "double", "float", "long", "integer", "short", "byte"})
+
+
+def load(name: str) -> dict[str, Any]:
+    """`{"settings", "mappings"}` of "items", "profiles" or "events", as the file has them.
+
+    The files lie inside the installed package, or beside it in a checkout. Raises SetupError where they do not.
+    """
+    for folder in _FOLDERS:
+        path = folder / f"{name}.json"
+        if path.is_file():
+            body: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            return body
+    raise SetupError(
+        f"The mapping {name}.json is neither in {_FOLDERS[0]} nor in {_FOLDERS[1]}.",
+        "Install the package again: pip install --force-reinstall es-recsys",
+    )
+
+
+def analyzer(language: str) -> str:
+    """Elasticsearch's analyzer for a language: its English name or two-letter code; cjk for Chinese, Japanese, Korean.
+
+    Raises InputError for a language that Elasticsearch has no analyzer for; "standard" serves those.
+    """
+    name = language.strip().lower()
+    name = _OTHER_NAMES.get(name, name)
+    if name not in _ANALYZERS:
+        raise InputError(
+            f"Elasticsearch has no analyzer for the language {language!r}.",
+            f'Give "standard", which stems nothing, or one of: {", ".join(sorted(_ANALYZERS))}.',
+        )
+    return name
+
+
+def vector_mapping(
+    name: str, meta: VectorMeta, count: int, options: Mapping[str, Mapping[str, Any]] | None = None
+) -> dict[str, Any]:
+    """The `dense_vector` mapping of a field on about `count` items.
+
+    options: field -> `index_options` that are used in place of those that fields.py chooses.
+    """
+    row = VECTOR_FIELDS.get(name, VectorField(name, "model", meta.model, meta.similarity))
+    chosen = (options or {}).get(name)
+    return {
+        "type": "dense_vector",
+        "dims": meta.dims,
+        "index": True,
+        "similarity": meta.similarity,
+        "index_options": dict(chosen) if chosen is not None else index_options(row, meta.dims, count),
+    }
+
+
+def items(meta: StoreMeta, count: int, options: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, Any]:
+    """Body that makes the items index of `meta` for about `count` items."""
+    body = load("items")
+    mapping = _bind(body["mappings"], analyzer(meta.language))
+    for name, vector in meta.vectors.items():
+        mapping["properties"][name] = vector_mapping(name, vector, count, options)
+    return {"settings": body["settings"], "mappings": {**mapping, "_meta": meta.to_dict()}}
+
+
+def profiles(meta: StoreMeta) -> dict[str, Any]:
+    """Body that makes the profiles index of `meta`."""
+    body = load("profiles")
+    return {"settings": body["settings"], "mappings": {**body["mappings"], "_meta": meta.to_dict()}}
+
+
+def events() -> dict[str, Any]:
+    """Body that makes an index for UBI 1.3 events that others write to Elasticsearch."""
+    return load("events")
+
+
+def field_types(mapping: Mapping[str, Any]) -> dict[str, str]:
+    """Path of each field that can be filtered by -> its Elasticsearch type, from an items mapping."""
+    return dict(_walk(mapping.get("properties", {}), ""))
+
+
+def _walk(properties: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
+    for name, body in properties.items():
+        if "properties" in body:
+            yield from _walk(body["properties"], f"{prefix}{name}.")
+        elif body.get("type") in _FILTERABLE and body.get("index", True):
+            yield f"{prefix}{name}", body["type"]
+
+
+def _bind(node: Any, name: str) -> Any:
+    """A copy of a mapping in which the analyzer `content` is the language's.
+
+    It is named in place and not defined in the settings: every server knows the language analyzers by name, while only
+    the full distribution can define one of such a type.
+    """
+    if isinstance(node, dict):
+        return {key: name if key == "analyzer" and value == "content" else _bind(value, name) for key, value in node.items()}
+    return node
