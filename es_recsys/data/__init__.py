@@ -1,0 +1,28 @@
+"""Files -> streams of Item and Event. Importing this loads no polars; only reading a Parquet file does."""
+
+from __future__ import annotations
+
+from es_recsys.data.checking import check
+from es_recsys.data.columns import parse_columns, parse_constants
+from es_recsys.data.events import read_events
+from es_recsys.data.items import read_items
+from es_recsys.data.judgments import read_judgments
+from es_recsys.data.rejects import Reject, Rejects, rejected_path
+from es_recsys.data.survey import ItemSurvey, survey_items
+from es_recsys.data.tables import Row, read_rows
+
+__all__ = [
+    "ItemSurvey",
+    "Reject",
+    "Rejects",
+    "Row",
+    "check",
+    "parse_columns",
+    "parse_constants",
+    "read_events",
+    "read_items",
+    "read_judgments",
+    "read_rows",
+    "rejected_path",
+    "survey_items",
+]

@@ -1,0 +1,193 @@
+"""CSV and its relatives (RFC 4180; any one-character separator), with recovery from a quote that is never closed."""
+
+from __future__ import annotations
+
+import csv
+from collections import deque
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from es_recsys.data.faults import Fault, Report
+from es_recsys.data.sources import MAX_LINE, Line
+from es_recsys.errors import InputError
+
+__all__ = ["Delimited", "parse_separator"]
+
+_MAX_RECORD_LINES = 1_000
+_NAMES = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " "}
+_GUESSES = (",", "\t", ";", "|")
+
+
+def parse_separator(text: str) -> str:
+    """The separator that a person wrote: a character, or `tab`, `\\t`, `comma`, `semicolon`, `pipe`, `space`."""
+    separator = _NAMES.get(text.strip().lower() if len(text) > 1 else text, text)
+    if len(separator) != 1 or separator in '"\r\n\0' or ord(separator) > 127:
+        raise InputError(
+            f"The separator {text!r} can't be used: it is one ASCII character other than a quote or a line end.",
+            "Give one such as --separator ';' or --separator tab.",
+        )
+    return separator
+
+
+class _Unclosed(Exception):
+    """A record runs on over too many lines."""
+
+
+class _Feed:
+    """Decoded lines for the csv module, which remembers those of the record in the making."""
+
+    def __init__(self, lines: Iterable[Line]) -> None:
+        self._lines = iter(lines)
+        self._again: deque[tuple[int, str]] = deque()
+        self.record: list[tuple[int, str]] = []
+        self._size = 0
+
+    def __iter__(self) -> _Feed:
+        return self
+
+    def __next__(self) -> str:
+        if self.record and (len(self.record) >= _MAX_RECORD_LINES or self._size > MAX_LINE):
+            raise _Unclosed
+        if self._again:
+            number, text = self._again.popleft()
+        else:
+            number, line = next(self._lines)
+            # What is not UTF-8 becomes surrogates here and is found when the record is whole.
+            text = "\udcff\n" if line is None else line.decode("utf-8", "surrogateescape")
+        self.record.append((number, text))
+        self._size += len(text)
+        return text
+
+    def finish(self, lines: int | None = None) -> None:
+        """The record is dealt with, or only its first `lines`: the others are read again."""
+        if lines is not None:
+            self._again.extendleft(reversed(self.record[lines:]))
+        self.record.clear()
+        self._size = 0
+
+
+class Delimited:
+    """A CSV file: `columns` is its header, `rows()` number of the first line and values of each record.
+
+    separator: None guesses from the header line. Raises InputError for a header that can't be used.
+    """
+
+    def __init__(self, lines: Iterable[Line], path: Path, separator: str | None, tabs: bool = False) -> None:
+        self._feed = _Feed(lines)
+        self._path = path
+        first = self._first_line()
+        self.separator = separator or ("\t" if tabs else _guess(first))
+        csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE + 1))
+        self._reader = csv.reader(self._feed, delimiter=self.separator, strict=True)
+        self.columns = self._header()
+
+    def rows(self, report: Report) -> Iterator[tuple[int, dict[str, Any]]]:
+        feed, columns, reader = self._feed, self.columns, self._reader
+        width = len(columns)
+        while True:
+            try:
+                cells = next(reader)
+            except StopIteration:
+                return
+            except (_Unclosed, csv.Error) as error:
+                if not feed.record:
+                    return
+                if (repaired := self._repair()) is not None:
+                    yield repaired
+                else:
+                    self._give_up(str(error), report)
+                continue
+            record = feed.record
+            if len(record) == 1 and len(cells) == width and record[0][1].isascii():
+                number = record[0][0]
+                feed.finish()
+                yield number, dict(zip(columns, cells, strict=True))
+                continue
+            if not cells:  # a blank line
+                feed.finish()
+                continue
+            if len(cells) != width:
+                if (repaired := self._repair()) is not None:
+                    yield repaired
+                else:
+                    self._give_up(f"has {len(cells)} columns, the header has {width}", report)
+                continue
+            number = record[0][0]
+            if (wrong := _not_utf8(record)) is not None:
+                report(Fault(wrong[0], "", wrong[1], _raw(record)))
+                feed.finish()
+                continue
+            feed.finish()
+            yield number, dict(zip(columns, cells, strict=True))
+
+    def _first_line(self) -> str:
+        try:
+            line = next(self._feed)
+        except StopIteration:
+            line = ""
+        self._feed.finish(0)
+        return line
+
+    def _header(self) -> list[str]:
+        try:
+            cells = next(cells for cells in self._reader if cells)
+        except (StopIteration, csv.Error, _Unclosed) as error:
+            raise InputError(f"{self._path} has no header line that can be read.", "Its first line names the columns.") from error
+        wrong = _not_utf8(self._feed.record)
+        self._feed.finish()
+        if wrong is not None:
+            raise InputError(f"{self._path} line {wrong[0]} {wrong[1]}.", "Save the file as UTF-8.")
+        names = [cell.strip() for cell in cells]
+        # Programs end each line with a separator, or leave the header of a row number empty.
+        names = [name or f"column{place}" for place, name in enumerate(names, start=1)]
+        if doubles := sorted({name for name in names if names.count(name) > 1}):
+            raise InputError(f"{self._path} has two columns named {doubles[0]}.", "Rename one of them.")
+        return names
+
+    def _repair(self) -> tuple[int, dict[str, Any]] | None:
+        """A tab-separated line whose quotes are ordinary characters, as in a file of queries."""
+        number, text = self.first
+        if self.separator != "\t" or '"' not in text or _not_utf8(self._feed.record[:1]):
+            return None
+        cells = text.rstrip("\r\n").split("\t")
+        if len(cells) != len(self.columns):
+            return None
+        self._feed.finish(1)
+        return number, dict(zip(self.columns, cells, strict=True))
+
+    @property
+    def first(self) -> tuple[int, str]:
+        return self._feed.record[0]
+
+    def _give_up(self, reason: str, report: Report) -> None:
+        """Reject the record's first line only: the lines after it may be good ones that a stray quote swallowed."""
+        number, _ = self.first
+        if len(self._feed.record) > 1:
+            reason = "a quote is opened and not closed"
+        if (wrong := _not_utf8(self._feed.record[:1])) is not None:
+            reason = wrong[1]
+        raw = _raw(self._feed.record[:1])
+        self._feed.finish(1)
+        report(Fault(number, "", reason, raw))
+
+
+def _guess(header: str) -> str:
+    return max(_GUESSES, key=header.count)
+
+
+def _not_utf8(record: list[tuple[int, str]]) -> tuple[int, str] | None:
+    for number, text in record:
+        if text.isascii():
+            continue
+        if text == "\udcff\n":
+            return number, f"is longer than {MAX_LINE >> 20} MiB"
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as wrong:
+            return number, f"is not UTF-8 (character {wrong.start + 1})"
+    return None
+
+
+def _raw(record: list[tuple[int, str]]) -> bytes:
+    return "".join(text for _, text in record).encode("utf-8", "surrogateescape").rstrip(b"\r\n")

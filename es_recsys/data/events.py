@@ -1,0 +1,158 @@
+"""Files -> Events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from es_recsys.behaviours import BEHAVIOURS
+from es_recsys.data.columns import Columns, checked_rows, dig
+from es_recsys.data.faults import BadValue, explain
+from es_recsys.data.rejects import Rejects
+from es_recsys.data.sources import Paths, Progress, as_paths
+from es_recsys.data.tables import open_tables
+from es_recsys.data.ubi import event_type_of, from_ubi, is_ubi
+from es_recsys.types import Event
+
+__all__ = ["EVENT_FIELDS", "read_events"]
+
+EVENT_FIELDS = tuple(name for name in Event.model_fields if name != "order")
+
+_WHO = ("user_id", "session_id")
+
+
+class _Silent(Exception):
+    """An event that says nothing of taste."""
+
+
+class _Reader:
+    """Rows -> events, with what has to be remembered from one to the next: each user's count, without timestamps."""
+
+    def __init__(self, columns: Columns, timestamps: bool) -> None:
+        self._timestamps = timestamps
+        self._wanted = [(ours, columns.theirs(ours)) for ours in EVENT_FIELDS if timestamps or ours != "timestamp"]
+        self._constants = dict(columns.constants)
+        self._ubi = "event_type" not in columns.renames
+        self._order: dict[tuple[bool, str], int] = {}
+
+    def event(self, values: Mapping[str, Any]) -> Event:
+        given = self._fields(values)
+        for name, value in self._constants.items():
+            given.setdefault(name, value)
+        self._check(given)
+        event = self._validated(given)
+        if not self._timestamps:
+            # Counted only now, so that a rejected line leaves no gap.
+            who = (event.user_id is not None, event.user_id or event.session_id or "")
+            self._order[who] = event.order + 1 if event.order is not None else 0
+        return event
+
+    def _fields(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        if self._ubi and is_ubi(values):
+            found = from_ubi(values)
+            if not self._timestamps:
+                del found["timestamp"]
+            return {ours: value for ours, value in found.items() if value is not None and value != ""}
+        given = {}
+        for ours, theirs in self._wanted:
+            value = values.get(theirs)
+            if value is None and "." in theirs:
+                value = dig(values, theirs)
+            if value is not None and value != "":
+                given[ours] = value
+        return given
+
+    def _check(self, given: dict[str, Any]) -> None:
+        event_type = given.get("event_type")
+        if event_type is None:
+            raise BadValue("event_type", "is missing")
+        if event_type not in BEHAVIOURS:
+            given["event_type"] = event_type = _translated(event_type)
+        if self._timestamps and "timestamp" not in given:
+            raise BadValue("timestamp", "is missing (a source without time is read with --no-timestamps)")
+        if "user_id" not in given and "session_id" not in given:
+            raise BadValue("user_id", "is missing, and session_id too")
+        needed = "query" if event_type == "search" else "item_id"
+        if needed not in given:
+            raise BadValue(needed, f"is missing in an event of type {event_type}")
+
+    def _validated(self, given: dict[str, Any]) -> Event:
+        if not self._timestamps:
+            given["order"] = self._next(given)
+        try:
+            return Event.model_validate(given)
+        except ValidationError:
+            # A table fills the gaps of a column of numbers with NaN.
+            without = {name: value for name, value in given.items() if value == value}
+            if len(without) == len(given):
+                raise
+            self._check(without)
+            return Event.model_validate(without)
+
+    def _next(self, given: Mapping[str, Any]) -> int:
+        user = given.get("user_id")
+        who = user if user is not None else given.get("session_id")
+        if isinstance(who, float) and who.is_integer():
+            who = int(who)
+        return self._order.get((user is not None, str(who)), 0)
+
+
+def read_events(
+    paths: Paths,
+    *,
+    columns: Mapping[str, str] | None = None,
+    constants: Mapping[str, Any] | None = None,
+    separator: str | None = None,
+    timestamps: bool = True,
+    rejects: Rejects | None = None,
+    progress: Progress | None = None,
+) -> Iterator[Event]:
+    """Events of one or more files, in their order.
+
+    columns: our field -> column of the file, also a dotted path; constants: field -> value where a line has none;
+    separator: of CSV, guessed without it. UBI 1.3 documents are read as they are, unless event_type is renamed. Names of
+    actions are taken in other spellings too ("add_to_cart"); other columns are left out.
+    timestamps: False for a source whose order is each user's order: `timestamp` is None and `order` counts from 0 a user
+    (a session, where there is no user), over all the files; memory is then O(users), else flat.
+    rejects: gets the bad lines; without it they are passed over and written to FILE.rejected.jsonl.
+
+    Raises InputError for a file that can't be read or lacks a column, TooManyErrors from `rejects`.
+    """
+    plan = _columns(columns or {}, constants or {}, timestamps)
+    reader = _Reader(plan, timestamps)
+    own = rejects is None
+    rejects = Rejects() if rejects is None else rejects
+    try:
+        for table in open_tables(as_paths(paths), separator, rejects, progress):
+            for row in checked_rows(table, plan, rejects):
+                try:
+                    event = reader.event(row.values)
+                except BadValue as bad:
+                    rejects.add(row.file, row.line, bad.field, bad.reason, row.values)
+                except ValidationError as error:
+                    rejects.add(row.file, row.line, *explain(error), row.values)
+                except _Silent as silent:
+                    rejects.skip(str(silent))
+                else:
+                    yield event
+    finally:
+        if own:
+            rejects.close()
+
+
+def _columns(columns: Mapping[str, str], constants: Mapping[str, Any], timestamps: bool) -> Columns:
+    required: tuple[tuple[str, ...], ...] = (("event_type",), _WHO)
+    if timestamps:
+        required = (*required, ("timestamp",))
+    return Columns(EVENT_FIELDS, columns, constants, required)
+
+
+def _translated(action: Any) -> str:
+    event_type = event_type_of(action)
+    if event_type is None:
+        raise BadValue("event_type", f"is an unknown action; known are {', '.join(BEHAVIOURS)} and their usual other names")
+    if not event_type:
+        raise _Silent(f"{action}: says nothing of taste")
+    return event_type

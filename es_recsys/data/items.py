@@ -1,0 +1,122 @@
+"""Files -> Items."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from es_recsys.data.columns import checked_rows
+from es_recsys.data.faults import BadValue, explain
+from es_recsys.data.kinds import Misfit, convert
+from es_recsys.data.layout import Layout
+from es_recsys.data.rejects import Rejects
+from es_recsys.data.sources import Paths, Progress, as_paths
+from es_recsys.data.survey import ItemSurvey, item_columns, survey_items
+from es_recsys.data.tables import Table, open_tables
+from es_recsys.errors import InputError
+from es_recsys.types import AttributeValue, Item
+
+__all__ = ["read_items"]
+
+_TEXTS = ("title", "description", "brand", "currency", "image", "audio")
+
+
+def read_items(
+    paths: Paths,
+    *,
+    columns: Mapping[str, str] | None = None,
+    constants: Mapping[str, Any] | None = None,
+    separator: str | None = None,
+    survey: ItemSurvey | None = None,
+    rejects: Rejects | None = None,
+    progress: Progress | None = None,
+) -> Iterator[Item]:
+    """Items of one or more files, in their order, each item_id once: the last line with it counts.
+
+    columns: our field -> column of the file (also a dotted path into objects; also a new name of an attribute).
+    constants: field -> value where a line has none. separator: of CSV, guessed without it. survey: what `survey_items`
+    found in the same files; made here where it is not given, which reads them once more. rejects: gets the bad lines;
+    without it any number of them is passed over and written to FILE.rejected.jsonl.
+
+    Raises InputError for a file that can't be read or lacks a column, TooManyErrors from `rejects`.
+    """
+    paths = as_paths(paths)
+    options: dict[str, Any] = {"columns": columns, "constants": constants, "separator": separator}
+    survey = survey_items(paths, **options) if survey is None else survey
+    layout = Layout(item_columns(columns or {}, constants or {}))
+    own = rejects is None
+    rejects = Rejects() if rejects is None else rejects
+    place = -1
+    try:
+        for table in open_tables(paths, separator, rejects, progress):
+            _look_at_header(table, layout, rejects)
+            for row in checked_rows(table, layout.columns, rejects):
+                place += 1
+                try:
+                    item = _item(layout, survey, row.values, table.typed)
+                    if survey.later(item.item_id, place):
+                        raise BadValue("item_id", "comes again in a later line, and the last one counts")
+                except BadValue as bad:
+                    rejects.add(row.file, row.line, bad.field, bad.reason, row.values)
+                except ValidationError as error:
+                    rejects.add(row.file, row.line, *explain(error), row.values)
+                else:
+                    yield item
+    finally:
+        if own:
+            rejects.close()
+
+
+def _look_at_header(table: Table, layout: Layout, rejects: Rejects) -> None:
+    for name in table.columns or ():
+        _plan(layout, name)
+        if name in layout.displaced:
+            theirs = layout.columns.theirs(name)
+            rejects.note(f"{table.path}: the column {name} is left out, because {name} is read from {theirs}.")
+
+
+def _plan(layout: Layout, name: str) -> None:
+    try:
+        layout.plan(name)
+    except BadValue as bad:
+        raise InputError(f"The column {name!r} {bad.reason}.", "Rename it with --columns NEW=OLD.") from None
+
+
+def _item(layout: Layout, survey: ItemSurvey, values: Mapping[str, Any], typed: bool) -> Item:
+    fields, raw = layout.split(values, typed)
+    fields["attributes"] = _attributes(raw, survey, typed)
+    try:
+        return Item.model_validate(fields)
+    except ValidationError:
+        softened = _soften(fields)
+        if softened == fields:
+            raise
+        return Item.model_validate(softened)
+
+
+def _attributes(raw: Mapping[str, Any], survey: ItemSurvey, typed: bool) -> dict[str, AttributeValue]:
+    attributes: dict[str, AttributeValue] = {}
+    for name, value in raw.items():
+        if survey.clashes and name in survey.clashes:
+            raise BadValue(name, f"can't be kept beside {survey.clashes[name]}: one is a value, the other an object")
+        try:
+            converted = convert(value, survey.kinds.get(name, "text"), typed)
+        except Misfit as misfit:
+            raise BadValue(name, str(misfit)) from None
+        if converted is not None:
+            attributes[name] = converted
+    return attributes
+
+
+def _soften(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """A second try: a title that is a number (a film, "1917"), and the NaN that stands for nothing in a text column."""
+    softened = dict(fields)
+    for name in _TEXTS:
+        value = softened.get(name)
+        if isinstance(value, float) and value != value:
+            del softened[name]
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            softened[name] = str(value)
+    return softened

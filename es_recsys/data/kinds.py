@@ -1,0 +1,195 @@
+"""What type an attribute has: one for a whole catalogue, because Elasticsearch keeps one type a field.
+
+Kinds are "boolean", "integer", "number", "date" and "text". A kind is decided from all the values of a name: it is
+what at least 99 in 100 of them are, otherwise text, which takes everything. The few values that don't fit reject their
+line. In CSV, where all is text, numbers and dates are recognised by their form; digits that begin with 0 are a code, and
+make the whole column text.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+from es_recsys.types import AttributeValue
+
+__all__ = ["KINDS", "Misfit", "Tally", "convert"]
+
+KINDS = ("boolean", "integer", "number", "date", "text")
+
+_ABSENT = frozenset({"na", "n/a", "nan", "null", "none", "-"})
+_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?")
+_CODE = re.compile(r"[+-]?(?:0[0-9]+|[0-9]{19,})")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ].+)?")
+_TOLERATED = 0.01
+
+
+class Misfit(ValueError):
+    """A value that is not of its attribute's kind; the text says in what way."""
+
+
+class Tally:
+    """Counts what the values of one attribute look like."""
+
+    __slots__ = ("counts",)
+
+    def __init__(self) -> None:
+        self.counts: dict[str, int] = {}
+
+    def add(self, value: Any, typed: bool) -> None:
+        kind = _look(value, typed)
+        if kind is not None:
+            self.counts[kind] = self.counts.get(kind, 0) + 1
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())
+
+    def decide(self) -> str:
+        counts, total = self.counts, self.total
+        if not total or "code" in counts:
+            return "text"
+        numbers = counts.get("integer", 0) + counts.get("number", 0)
+        fits = {"boolean": counts.get("boolean", 0), "date": counts.get("date", 0), "number": numbers}
+        best = max(fits, key=lambda kind: fits[kind])
+        if total - fits[best] > _TOLERATED * total:
+            return "text"
+        return "integer" if best == "number" and "number" not in counts else best
+
+
+def convert(value: Any, kind: str, typed: bool) -> AttributeValue | None:
+    """The value as its kind wants it, None where there is none (null, NaN, empty). Raises Misfit."""
+    if isinstance(value, list | tuple):
+        return _convert_list(value, kind, typed)
+    if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if kind == "text":
+        return _text(value)
+    if isinstance(value, str):
+        value = value.strip()
+        if not value or value.lower() in _ABSENT:
+            return None
+    return _ONE[kind](value)
+
+
+def _look(value: Any, typed: bool) -> str | None:
+    """Kind of one value; None where it says nothing. "code": digits that must not be read as a number."""
+    if isinstance(value, str):
+        return _look_text(value, typed)
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int):
+        return "integer" if -(2**63) <= value < 2**63 else "number"
+    if isinstance(value, float | Decimal):
+        return None if math.isnan(value) else "number"
+    if isinstance(value, date):  # a datetime is a date too
+        return "date"
+    if isinstance(value, list | tuple):
+        kinds = {kind for each in value if each != "" and (kind := _look(each, typed)) is not None}
+        if not kinds:
+            return None
+        return "number" if kinds <= {"integer", "number"} else "code" if "code" in kinds else "text"
+    return None if value is None else "text"
+
+
+def _look_text(value: str, typed: bool) -> str | None:
+    text = value.strip()
+    if not text:
+        return None
+    start = text[0]
+    if start.isdigit() or start in "+-":
+        if _DATE.fullmatch(text):
+            return "date" if _iso(text) is not None else "text"
+        if not typed:
+            if _CODE.fullmatch(text):
+                return "code"
+            if _INTEGER.fullmatch(text):
+                return "integer"
+            if _NUMBER.fullmatch(text):
+                return "number"
+    if typed:
+        return "text"
+    lower = text.lower() if len(text) <= 5 else ""
+    if lower in _ABSENT:
+        return None
+    return "boolean" if lower in {"true", "false"} else "text"
+
+
+def _convert_list(values: list[Any] | tuple[Any, ...], kind: str, typed: bool) -> AttributeValue | None:
+    if kind in {"boolean", "date"}:
+        raise Misfit(f"is a list, in other lines {_NAMES[kind]}")
+    found = [one for each in values if (one := convert(each, "number" if kind == "integer" else kind, typed)) is not None]
+    if not found:
+        return None
+    if kind == "text":
+        return tuple(str(each) for each in found)
+    return tuple(float(each) for each in found if isinstance(each, int | float))
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, date):
+        return value.isoformat()
+    return str(value)
+
+
+def _boolean(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in {"true", "false"}:
+        return value.lower() == "true"
+    raise Misfit("is not true or false, as in other lines")
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, str) and not _NUMBER.fullmatch(value):
+        raise Misfit("is not a number, as in other lines")
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal | str):
+        raise Misfit("is not a number, as in other lines")
+    number = float(value)
+    if not math.isfinite(number):
+        raise Misfit("is not a finite number")
+    return number
+
+
+def _integer(value: Any) -> int:
+    number = int(value) if isinstance(value, str) and _INTEGER.fullmatch(value) else value
+    if not isinstance(number, int) or isinstance(number, bool):
+        whole = _number(value)
+        if not whole.is_integer():
+            raise Misfit("is not a whole number, as in other lines")
+        number = int(whole)
+    if not -(2**63) <= number < 2**63:
+        raise Misfit("is too large a whole number")
+    return number
+
+
+def _date(value: Any) -> datetime:
+    if isinstance(value, str):
+        value = _iso(value) if _DATE.fullmatch(value) else None
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    if isinstance(value, date):
+        return datetime(value.year, value.month, value.day, tzinfo=UTC)
+    raise Misfit("is not a date (ISO 8601), as in other lines")
+
+
+def _iso(text: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text)
+        moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    return moment
+
+
+_ONE: Mapping[str, Callable[[Any], AttributeValue]] = {"boolean": _boolean, "integer": _integer, "number": _number, "date": _date}
+_NAMES: Mapping[str, str] = {"boolean": "true or false", "date": "a date"}

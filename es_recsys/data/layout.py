@@ -1,0 +1,147 @@
+"""A row of a catalogue -> what is a field of Item and what an attribute, before any type is decided."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from es_recsys.data.attributes import MAX_ATTRIBUTES, attribute_name, cell_values, leaves
+from es_recsys.data.columns import Columns, dig
+from es_recsys.data.faults import BadValue
+from es_recsys.data.kinds import Tally, convert
+from es_recsys.errors import InputError
+from es_recsys.types import Item
+
+__all__ = ["ITEM_FIELDS", "Layout", "names_of"]
+
+ITEM_FIELDS = tuple(name for name in Item.model_fields if name != "attributes")
+
+_LISTS = ("categories", "tags")
+_Target = tuple[bool, str]
+
+
+class Layout:
+    """Where each column goes. Remembers every name it has met: at most MAX_ATTRIBUTES of them are attributes."""
+
+    def __init__(self, columns: Columns) -> None:
+        self.columns = columns
+        self._plan: dict[str, tuple[_Target, ...]] = {}
+        self._owners: dict[str, str] = {}
+        self._wanted: dict[str, list[_Target]] = {}
+        for ours in dict.fromkeys((*ITEM_FIELDS, *columns.renames)):
+            self._wanted.setdefault(columns.theirs(ours), []).append((ours in ITEM_FIELDS, ours))
+        for theirs, targets in self._wanted.items():
+            self._plan[theirs] = tuple(
+                (is_field, ours if is_field else self._attribute(ours, theirs)) for is_field, ours in targets
+            )
+        self._constants = [
+            (ours in ITEM_FIELDS, ours, value if ours in ITEM_FIELDS else _constant(value))
+            for ours, value in columns.constants.items()
+        ]
+
+    @property
+    def displaced(self) -> tuple[str, ...]:
+        """Fields that are read from another column; a column of the field's own name is not read."""
+        return tuple(ours for ours in self.columns.renames if ours in ITEM_FIELDS and ours not in self._wanted)
+
+    def plan(self, name: str) -> tuple[_Target, ...]:
+        """Where a column goes: (whether to a field, its name there). Raises BadValue for a name that no attribute can have,
+        InputError for one attribute too many."""
+        targets = self._plan.get(name)
+        if targets is None:
+            targets = () if name in self.displaced else ((False, self._attribute(name, name)),)
+            self._plan[name] = targets
+        return targets
+
+    def split(self, values: Mapping[str, Any], typed: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Fields and attributes of a row, values as they are, lists taken apart, absent ones left out."""
+        fields: dict[str, Any] = {}
+        attributes: dict[str, Any] = {}
+        plan = self._plan
+        for key, value in values.items():
+            if value is None or value == "":
+                continue
+            targets = plan.get(key)
+            if _is_nested(value) and (targets is None or not targets or not targets[0][0]):
+                self._split_nested(key, value, fields, attributes)
+                continue
+            for is_field, name in self.plan(key) if targets is None else targets:
+                if is_field:
+                    fields[name] = value
+                else:
+                    attributes[name] = value if typed else cell_values(value)
+        for is_field, name, value in self._constants:
+            (fields if is_field else attributes).setdefault(name, value)
+        for name in _LISTS:
+            if name in fields:
+                fields[name] = names_of(fields[name], name)
+        return fields, attributes
+
+    def _split_nested(self, key: str, value: Any, fields: dict[str, Any], attributes: dict[str, Any]) -> None:
+        for theirs in self._wanted:
+            # A whole list or object that a dotted rename asks for, such as categories=meta.path.
+            if theirs.startswith(key + ".") and (inner := dig({key: value}, theirs)) not in (None, ""):
+                for is_field, name in self._plan[theirs]:
+                    (fields if is_field else attributes)[name] = inner
+        for name, leaf in leaves(key, value):
+            if leaf is None or leaf == "" or name in self._wanted:
+                continue
+            for _, ours in self.plan(name):
+                attributes[ours] = leaf
+
+    def _attribute(self, name: str, theirs: str) -> str:
+        clean = attribute_name(name)
+        owner = self._owners.setdefault(clean, theirs)
+        if owner != theirs:
+            raise InputError(
+                f"The columns {owner!r} and {theirs!r} would both be the attribute {clean}.", "Rename one with --columns."
+            )
+        if len(self._owners) > MAX_ATTRIBUTES:
+            raise InputError(
+                f"The catalogue has more than {MAX_ATTRIBUTES} attributes; the one too many is {theirs!r}.",
+                "Leave columns out, or put such values into one list (tags, or an attribute of lists).",
+            )
+        return clean
+
+
+def names_of(value: Any, field: str) -> list[str]:
+    """categories or tags from what a file has: a list, a JSON array, values between `|`, for categories also " > ".
+
+    Numbers become text, empty ones go; a list of lists is joined without repeats. Raises BadValue for an object.
+    """
+    if isinstance(value, str):
+        parts = cell_values(value)
+        if isinstance(parts, str):
+            parts = parts.split(" > ") if field == "categories" else [parts]
+        value = parts
+    if not isinstance(value, list | tuple):
+        value = [value]
+    names: list[str] = []
+    nested = False
+    for each in value:
+        if isinstance(each, list | tuple):
+            nested = True
+            names.extend(names_of(each, field))
+        elif isinstance(each, str):
+            names.append(each.strip())
+        elif isinstance(each, int | float) and not isinstance(each, bool) and each == each:
+            names.append(str(int(each)) if float(each).is_integer() else str(each))
+        elif each is not None and each == each:
+            raise BadValue(field, "is not a list of names")
+    names = [name for name in names if name]
+    return list(dict.fromkeys(names)) if nested else names
+
+
+def _is_nested(value: Any) -> bool:
+    if isinstance(value, dict):
+        return True
+    return isinstance(value, list) and any(isinstance(each, dict | list) for each in value)
+
+
+def _constant(value: Any) -> Any:
+    """A constant attribute, which a person wrote as text, with the type that a CSV cell would have."""
+    if not isinstance(value, str):
+        return value
+    tally = Tally()
+    tally.add(value, typed=False)
+    return convert(value, tally.decide(), typed=False)

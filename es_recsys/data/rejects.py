@@ -1,0 +1,162 @@
+"""What becomes of a line that can't be used: counted, written beside its file with the reason, and the rest goes on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, NamedTuple
+
+import orjson
+
+from es_recsys.errors import InputError, TooManyErrors
+
+__all__ = ["Reject", "Rejects", "rejected_path"]
+
+_SHOWN = 10
+
+
+class Reject(NamedTuple):
+    """One line that was not used. `line` counts from 1 (in Parquet: the row); `field` is "" where it is the whole line."""
+
+    file: Path
+    line: int
+    field: str
+    reason: str
+
+    def __str__(self) -> str:
+        field = f", {self.field}" if self.field else ""
+        return f"{self.file} line {self.line}{field}: {self.reason}"
+
+
+def rejected_path(file: Path) -> Path:
+    """Where the rejected lines of `file` go: FILE.rejected.jsonl beside it."""
+    return file.with_name(file.name + ".rejected.jsonl")
+
+
+class Rejects:
+    """Collects rejected lines of one run; a context manager, so that the report files are closed.
+
+    max_errors: how many lines may be rejected (None: any number); one more raises TooManyErrors.
+    write: whether lines go to FILE.rejected.jsonl, as `{"file", "line", "field", "reason", "raw"}`. The file is of the
+    last run: it is replaced, and removed where nothing was rejected. Where the folder can't be written, the working
+    folder gets it.
+
+    `count`; `first`, the first ten; `files` written; `skipped`, lines that are right but say nothing that is kept (an
+    impression), by reason; `notes`, what a person should know of the files. Memory stays flat.
+    """
+
+    def __init__(self, max_errors: int | None = None, *, write: bool = True) -> None:
+        self.max_errors = max_errors
+        self.count = 0
+        self.first: list[Reject] = []
+        self.files: list[Path] = []
+        self.skipped: Counter[str] = Counter()
+        self.notes: list[str] = []
+        self._write = write
+        self._file: Path | None = None
+        self._begun: set[Path] = set()
+        self._out: BinaryIO | None = None
+
+    def begin(self, files: Sequence[Path]) -> None:
+        """Say which files this run reads. Raises InputError where one is the report file of another."""
+        reports = {rejected_path(file).resolve(): file for file in files}
+        for file in files:
+            if (owner := reports.get(file.resolve())) is not None:
+                raise InputError(f"{file} is where the rejected lines of {owner} go.", "Rename it before loading it.")
+        if self._write:
+            for file in files:
+                self._drop_stale(file)
+
+    def add(self, file: Path, line: int, field: str, reason: str, raw: Any) -> None:
+        """Count one bad line. raw: the line's text, bytes, or values."""
+        reject = Reject(file, line, field, reason)
+        self.count += 1
+        if len(self.first) < _SHOWN:
+            self.first.append(reject)
+        if self._write:
+            self._out_for(file).write(_encode(reject, raw))
+        if self.max_errors is not None and self.count > self.max_errors:
+            self.close()
+            raise self._too_many()
+
+    def skip(self, reason: str) -> None:
+        self.skipped[reason] += 1
+
+    def note(self, text: str) -> None:
+        """Keep a remark; said once however often it comes."""
+        if text not in self.notes and len(self.notes) < 100:
+            self.notes.append(text)
+
+    def close(self) -> None:
+        if self._out is not None:
+            self._out.close()
+            self._out = self._file = None
+
+    def __enter__(self) -> Rejects:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _too_many(self) -> TooManyErrors:
+        shown = "; ".join(str(reject) for reject in self.first[:3])
+        where = f" All of them are in {', '.join(map(str, self.files))}." if self.files else ""
+        return TooManyErrors(
+            f"More than {self.max_errors} lines can't be used: {shown}.",
+            f"Nothing was loaded.{where} Mend them, or allow more with --max-errors.",
+        )
+
+    def _drop_stale(self, file: Path) -> None:
+        # A report of an earlier run would be taken for one of this run.
+        for path in (rejected_path(file), Path(rejected_path(file).name)):
+            if path.is_file() and _is_report(path, file):
+                try:
+                    path.unlink()
+                except OSError:
+                    self.note(f"{path} is of an earlier run and can't be removed.")
+
+    def _out_for(self, file: Path) -> BinaryIO:
+        if self._out is None or self._file != file:
+            self.close()
+            self._out = self._open(file)
+            self._file = file
+        return self._out
+
+    def _open(self, file: Path) -> BinaryIO:
+        beside, here = rejected_path(file), Path(rejected_path(file).name)
+        for path in (beside, here):
+            try:
+                out = path.open("ab") if file in self._begun else path.open("wb")
+            except OSError:
+                continue
+            self._begun.add(file)
+            if path not in self.files:
+                self.files.append(path)
+            return out
+        raise InputError(
+            f"The rejected lines of {file} can't be written, neither to {beside.parent} nor to {here.absolute().parent}.",
+            "Run the command in a folder that can be written.",
+        )
+
+
+def _is_report(path: Path, file: Path) -> bool:
+    # Two files of one name in two folders share a report name in the working folder; remove only our own.
+    with path.open("rb") as stream:
+        line = stream.readline(1 << 26)
+    try:
+        first = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(first, dict) and first.get("file") == str(file) and "reason" in first
+
+
+def _encode(reject: Reject, raw: Any) -> bytes:
+    if isinstance(raw, bytes):
+        raw = raw.decode("utf-8", "backslashreplace")
+    record = {"file": str(reject.file), "line": reject.line, "field": reject.field, "reason": reject.reason, "raw": raw}
+    try:
+        return orjson.dumps(record, default=str, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS)
+    except orjson.JSONEncodeError:  # a lone surrogate, or a number of more than 64 bits
+        return orjson.dumps(record | {"raw": ascii(raw)}, option=orjson.OPT_APPEND_NEWLINE)

@@ -1,0 +1,110 @@
+"""A first look at a whole catalogue: the kind of each attribute, and which lines have an item_id that comes again."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from es_recsys.data.columns import Columns, checked_rows
+from es_recsys.data.faults import BadValue
+from es_recsys.data.kinds import KINDS, Tally
+from es_recsys.data.layout import ITEM_FIELDS, Layout
+from es_recsys.data.rejects import Rejects
+from es_recsys.data.sources import Paths, Progress, as_paths
+from es_recsys.data.tables import open_tables
+from es_recsys.errors import InputError
+
+__all__ = ["ItemSurvey", "item_columns", "survey_items"]
+
+
+@dataclass(frozen=True)
+class ItemSurvey:
+    """kinds: attribute -> kind (kinds.py). clashes: attribute -> the other whose object it would be. last: item_id ->
+    place (from 0, over all files) of the last row with it, as a hash, for ids that come more than once. rows: how many.
+    """
+
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    clashes: Mapping[str, str] = field(default_factory=dict)
+    last: Mapping[int, int] = field(default_factory=dict)
+    rows: int = 0
+
+    def later(self, item_id: str, place: int) -> bool:
+        """Whether a later row has the same item_id."""
+        return bool(self.last) and self.last.get(hash(item_id), place) > place
+
+
+def item_columns(columns: Mapping[str, str], constants: Mapping[str, Any]) -> Columns:
+    return Columns(ITEM_FIELDS, columns, constants, required=(("item_id",),), free=True)
+
+
+def survey_items(
+    paths: Paths,
+    *,
+    columns: Mapping[str, str] | None = None,
+    constants: Mapping[str, Any] | None = None,
+    separator: str | None = None,
+    known: Mapping[str, str] | None = None,
+    progress: Progress | None = None,
+) -> ItemSurvey:
+    """Read a catalogue once, to know what `read_items` needs.
+
+    known: kinds that are settled already, by the mapping of the index that the items go to. Memory: 8 bytes a row.
+    """
+    if wrong := sorted(set((known or {}).values()) - set(KINDS)):
+        raise InputError(f"There is no kind of attribute {wrong[0]!r}.", f"Kinds are {', '.join(KINDS)}.")
+    layout = Layout(item_columns(columns or {}, constants or {}))
+    unread = Rejects(write=False)
+    tallies: dict[str, Tally] = {}
+    hashes = array("q")
+    for table in open_tables(as_paths(paths), separator, unread, progress):
+        for row in checked_rows(table, layout.columns):
+            try:
+                fields, attributes = layout.split(row.values, table.typed)
+            except BadValue:
+                hashes.append(0)
+                continue
+            # A hash of 0 stands for a row that is certainly rejected; no id is likely to have it.
+            hashes.append(hash(id_text(fields["item_id"])) if "item_id" in fields else 0)
+            for name, value in attributes.items():
+                tally = tallies.get(name)
+                if tally is None:
+                    tally = tallies[name] = Tally()
+                tally.add(value, table.typed)
+    kinds = {name: tally.decide() for name, tally in tallies.items()} | dict(known or {})
+    return ItemSurvey(kinds, _clashes(tallies), _last_places(hashes), len(hashes))
+
+
+def id_text(value: Any) -> str:
+    """An id as Item will have it: 17, 17.0 and "17" are one."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value)
+
+
+def _clashes(tallies: Mapping[str, Tally]) -> dict[str, str]:
+    """A name can't be a value ("size") and an object ("size.cm"): the rarer one gives way."""
+    clashes: dict[str, str] = {}
+    for name, tally in tallies.items():
+        parts = name.split(".")
+        for depth in range(1, len(parts)):
+            outer = ".".join(parts[:depth])
+            if outer in tallies and tallies[outer].total:
+                loser, winner = (outer, name) if tally.total > tallies[outer].total else (name, outer)
+                clashes.setdefault(loser, winner)
+    return clashes
+
+
+def _last_places(hashes: array[int]) -> dict[int, int]:
+    if not hashes:
+        return {}
+    values = np.frombuffer(hashes, dtype=np.int64)
+    order = np.argsort(values, kind="stable")
+    ranked = values[order]
+    same = ranked[1:] == ranked[:-1]
+    ends = np.append(~same, True)
+    repeated = ends & np.insert(same, 0, False)
+    return {int(value): int(place) for value, place in zip(ranked[repeated], order[repeated], strict=True) if value != 0}

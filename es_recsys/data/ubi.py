@@ -1,0 +1,69 @@
+"""User Behavior Insights (UBI) 1.3 documents as our events: https://github.com/o19s/ubi, schema/1.3.0."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from es_recsys.behaviours import BEHAVIOURS
+from es_recsys.data.columns import dig
+
+__all__ = ["SILENT_ACTIONS", "event_type_of", "from_ubi", "is_ubi"]
+
+_WORDS = {
+    "view": "watch views viewed viewitem itemview productview viewproduct productdetail detail pageview play listen",
+    "click": "clickthrough clicks clicked itemclick productclick resultclick",
+    "search": "onsearch query searches searched",
+    "dwell": "dwelltime timespent",
+    "cart": "addtocart cartadd addcart basket addtobasket addtobag",
+    "purchase": "buy bought purchased order ordered transaction conversion",
+    "like": "favorite favourite addtofavorites addtowishlist wishlist bookmark save thumbsup upvote",
+    "dislike": "thumbsdown downvote notinterested hide",
+    "share": "shared",
+    "rating": "rate rated",
+}
+_ACTIONS = {word: ours for ours, words in _WORDS.items() for word in words.split()} | {name: name for name in BEHAVIOURS}
+_ODD = re.compile(r"[\W_]+")
+
+SILENT_ACTIONS = frozenset({"impression", "impressions", "hover", "producthover", "scroll", "login", "logout", "pageload"})
+"""Actions that are usual in UBI logs and say nothing of taste: skipped and counted, not rejected."""
+
+
+def event_type_of(action: Any) -> str | None:
+    """Our event type for an action's name in any spelling ("Add_To_Cart", "add-to-cart"); "" for one that says nothing of
+    taste; None for one that isn't known."""
+    if not isinstance(action, str):
+        return None
+    word = _ODD.sub("", action).lower()
+    return "" if word in SILENT_ACTIONS else _ACTIONS.get(word)
+
+
+def is_ubi(values: Mapping[str, Any]) -> bool:
+    """Whether a row is an event of UBI, or a query of UBI (which has no action)."""
+    if values.get("action_name") is not None:
+        return True
+    return values.get("user_query") is not None and "event_type" not in values
+
+
+def from_ubi(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Our fields of a UBI document. client_id stands for the session where there is none; a query is a search."""
+    action = values.get("action_name")
+    return {
+        "event_type": "search" if action in (None, "") else action,
+        "timestamp": values.get("timestamp"),
+        "user_id": values.get("user_id"),
+        "session_id": values.get("session_id") or dig(values, "event_attributes.session_id") or values.get("client_id"),
+        "item_id": dig(values, "event_attributes.object.object_id"),
+        "query": values.get("user_query") or _message(values),
+        "query_id": values.get("query_id"),
+        "position": dig(values, "event_attributes.position.ordinal"),
+        "event_id": values.get("event_id"),
+        "value": values.get("event_value"),
+        "recommendation_id": values.get("recommendation_id"),
+    }
+
+
+def _message(values: Mapping[str, Any]) -> Any:
+    # Of an event with message_type QUERY the schema says that the message is the text searched for.
+    return values.get("message") if str(values.get("message_type")).upper() == "QUERY" else None
