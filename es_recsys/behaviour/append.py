@@ -60,7 +60,7 @@ class Writer:
         self._database = database
         self._store = store
         self._secret = secret
-        names = {name: sa.bindparam(name) for name in _COLUMNS}
+        names: dict[str, Any] = {name: sa.bindparam(name) for name in _COLUMNS}
         insert = database.insert_new(EVENTS, ("store", "digest")).values(names)
         compiled = insert.compile(dialect=database.engine.dialect)
         self._insert = str(compiled)
@@ -105,7 +105,9 @@ class Writer:
 
     def _lock(self, connection: sa.Connection) -> tuple[int, bool | None, bool]:
         columns = (STORES.c.last_row, STORES.c.timed, STORES.c.dwell_ms)
-        last, timed, dwell_ms = connection.execute(sa.select(*columns).where(STORES.c.store == self._store).with_for_update()).one()
+        last, timed, dwell_ms = connection.execute(
+            sa.select(*columns).where(STORES.c.store == self._store).with_for_update()
+        ).one()
         return last, timed, dwell_ms
 
     def _settle_timed(self, connection: sa.Connection, timed: bool | None, events: Sequence[Event]) -> bool:

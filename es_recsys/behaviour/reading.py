@@ -97,5 +97,5 @@ class Reader:
 
 
 def _event(row: Sequence[Any]) -> StoredEvent:
-    number, kind, time, subject, session_id, *rest, digest = row
-    return StoredEvent(number, kind, time, user_of(subject), session_id, *rest, digest.hex()[:16])
+    number, kind, time, subject, *rest, digest = row
+    return StoredEvent._make((number, kind, time, user_of(subject), *rest, digest.hex()[:16]))

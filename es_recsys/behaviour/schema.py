@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql
 
@@ -15,7 +17,7 @@ METADATA = sa.MetaData()
 _ID = sa.String(514).with_variant(postgresql.VARCHAR(514, collation="C"), "postgresql")
 _NAME = sa.String(63).with_variant(postgresql.VARCHAR(63, collation="C"), "postgresql")
 _DIGEST = sa.LargeBinary(16).with_variant(mysql.BINARY(16), "mysql", "mariadb")
-_MYSQL = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
+_MYSQL: dict[str, Any] = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
 
 EVENTS = sa.Table(
     "es_recsys_event",
