@@ -23,11 +23,13 @@ class Action:
 
     operation: "index" writes the whole document, "create" only where the id is new, "update" changes the fields in
     `document`, "delete" removes. Values of `document` are JSON values or numpy arrays.
+    problem: why it can't be sent; it then goes straight to the dead letters.
     """
 
     id: str
     document: Mapping[str, Any] | None = None
     operation: Operation = "index"
+    problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,6 +54,8 @@ def encode(action: Action, dims: Mapping[str, int]) -> Line:
 
     Raises InputError that names the field, where a vector is not usable or a value can't be written as JSON.
     """
+    if action.problem is not None:
+        raise InputError(action.problem)
     document: Mapping[str, Any] = action.document or {}
     for field in dims.keys() & document.keys():
         document = {**document, field: _contiguous(field, document[field], dims[field])}

@@ -1,0 +1,246 @@
+"""Brings the items of a store to what the caller has: load, sync, delete."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from itertools import islice
+
+from elasticsearch import Elasticsearch
+
+from es_recsys.errors import FingerprintMismatch, IndexStateError, InputError
+from es_recsys.fields import VECTOR_FIELDS
+from es_recsys.index import metadata, versions
+from es_recsys.index.actions import Action
+from es_recsys.index.bulk import BulkReport, BulkSettings, DeadLetters, Failure, Meter, bulk
+from es_recsys.index.copying import encoder_fingerprints
+from es_recsys.index.documents import Vectors, digest, document
+from es_recsys.index.idset import IdSet
+from es_recsys.index.read import ids_of, sources_of, vectors_of
+from es_recsys.index.refresh import unseen
+from es_recsys.meta import StoreMeta, VectorMeta
+from es_recsys.types import Item
+
+__all__ = ["CatalogReport", "Encode", "delete", "load", "sync"]
+
+Encode = Callable[[Sequence[Item]], Sequence[Vectors]]
+"""Items -> the encoders' vectors of each, a field being left out or None where an item has no such content."""
+
+_BATCH = 256
+_UNKNOWN_COUNT = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogReport:
+    """How many items were added, changed, already as they should be, removed, and refused (with the first reasons)."""
+
+    version: int
+    added: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    failed: int = 0
+    failures: tuple[Failure, ...] = ()
+
+
+def load(
+    client: Elasticsearch,
+    store: str,
+    items: Iterable[Item],
+    encode: Encode | None = None,
+    *,
+    vectors: Mapping[str, VectorMeta] | None = None,
+    language: str = "english",
+    count: int | None = None,
+    settings: BulkSettings | None = None,
+    dead_letters: DeadLetters | None = None,
+    meter: Meter | None = None,
+) -> CatalogReport:
+    """Adds and changes items in the live version; makes version 1 where the store does not exist.
+
+    vectors: the fields that `encode` fills. count: how many items there are, about, where that is known.
+    An item whose content and encoders are those of the stored one is neither encoded nor written; so after an
+    interruption the same call goes on where it was. A changed item keeps the vectors that models gave it.
+    Raises FingerprintMismatch where the store's vectors are another encoder's, IndexStateError where another version
+    went live meanwhile (load again), WriteError where Elasticsearch takes nothing.
+    """
+    run = _Run(client, _prepare(client, store, vectors or {}, language, count), encode, meter or Meter(total=count))
+    return _write(client, run, run.actions(items), settings, dead_letters)
+
+
+def sync(
+    client: Elasticsearch,
+    store: str,
+    items: Iterable[Item],
+    encode: Encode | None = None,
+    *,
+    keep: Iterable[str] = (),
+    vectors: Mapping[str, VectorMeta] | None = None,
+    language: str = "english",
+    count: int | None = None,
+    settings: BulkSettings | None = None,
+    dead_letters: DeadLetters | None = None,
+    meter: Meter | None = None,
+) -> CatalogReport:
+    """`load`, and what is not among `items` (nor in `keep`) is removed.
+
+    Raises InputError where there are no items at all, which would remove everything.
+    """
+    run = _Run(client, _prepare(client, store, vectors or {}, language, count), encode, meter or Meter(total=count))
+    run.seen.update(keep)
+
+    def actions() -> Iterator[Action]:
+        yield from run.actions(items)
+        if not run.read:
+            raise InputError("There are no items, so everything would be removed.", "To mean that: es-recsys index drop --store.")
+        for ids in ids_of(client, run.meta.index):
+            yield from (Action(item_id, operation="delete") for item_id in run.seen.lacks(ids))
+
+    return _write(client, run, actions(), settings, dead_letters)
+
+
+def delete(client: Elasticsearch, store: str, item_ids: Iterable[str], *, settings: BulkSettings | None = None) -> CatalogReport:
+    """Removes items; ids that the store does not have count as unchanged. Raises StoreNotFound."""
+    meta = metadata.read_meta(client, store)
+    actions = (Action(item_id, operation="delete") for item_id in item_ids)
+    report = bulk(client, actions, index=meta.index, settings=settings, refresh=True)
+    _check_live(client, meta)
+    return CatalogReport(
+        meta.version, removed=report.deleted, unchanged=report.missing, failed=report.failed, failures=report.failures
+    )
+
+
+def _prepare(client: Elasticsearch, store: str, vectors: Mapping[str, VectorMeta], language: str, count: int | None) -> StoreMeta:
+    """The live version with all the encoders' fields; made where there is none."""
+    expected = _UNKNOWN_COUNT if count is None else count
+    if versions.live_version(client, store) is None:
+        meta = StoreMeta(store, versions.next_version(client, store), language=language, vectors=dict(vectors))
+        return versions.create(client, meta, count=expected, live=True)
+    meta = metadata.read_meta(client, store)
+    metadata.check_vectors(meta, vectors)
+    for name in encoder_fingerprints(meta).keys() - vectors.keys():
+        model = meta.vectors[name].model
+        raise FingerprintMismatch(
+            f"{meta.index} has {name} of {model}, and no such encoder is set now.",
+            f"Set the encoder for {VECTOR_FIELDS[name].content} to {model}, or drop the store and load the items again.",
+        )
+    lacking = {name: vector for name, vector in vectors.items() if name not in meta.vectors}
+    return metadata.add_vectors(client, meta, lacking, expected) if lacking else meta
+
+
+@dataclass(slots=True)
+class _Run:
+    """The actions that make the index hold some items, and what was seen on the way."""
+
+    client: Elasticsearch
+    meta: StoreMeta
+    encode: Encode | None
+    meter: Meter
+    seen: IdSet = field(default_factory=IdSet)
+    read: int = 0
+    unchanged: int = 0
+    recent: OrderedDict[str, None] = field(default_factory=OrderedDict)
+
+    def actions(self, items: Iterable[Item]) -> Iterator[Action]:
+        fingerprints = encoder_fingerprints(self.meta)
+        stream = iter(items)
+        while batch := list(islice(stream, _BATCH)):
+            self.read += len(batch)
+            self.seen.update(item.item_id for item in batch)
+            yield from self._batch(batch, fingerprints)
+
+    def _batch(self, batch: Sequence[Item], fingerprints: Mapping[str, str]) -> Iterator[Action]:
+        stored = sources_of(self.client, self.meta.index, [item.item_id for item in batch], ["content_digest"])
+        due: list[tuple[Item, str]] = []
+        unchanged = 0
+        for item in batch:
+            try:
+                mark = digest(item, fingerprints)
+            except (InputError, TypeError) as error:
+                yield Action(item.item_id, item.model_dump(), problem=f"The item can't be written as JSON: {error}")
+                continue
+            if self._differs(item, mark, stored):
+                due.append((item, mark))
+            else:
+                unchanged += 1
+        self._skip(unchanged)
+        yield from self._encoded(due, {item.item_id for item, _ in due if item.item_id in stored})
+
+    def _encoded(self, due: Sequence[tuple[Item, str]], known: Collection[str]) -> Iterator[Action]:
+        items = [item for item, _ in due]
+        vectors: Sequence[Vectors] = self.encode(items) if self.encode is not None and items else [{}] * len(items)
+        kept = self._kept(sorted(known))
+        for (item, mark), own in zip(due, vectors, strict=True):
+            yield Action(item.item_id, document(item, {**kept.get(item.item_id, {}), **own}, mark))
+
+    def _differs(self, item: Item, mark: str, stored: Mapping[str, Mapping[str, str]]) -> bool:
+        """Whether the item has to be written. Ids written a moment ago count: the index may not show that yet."""
+        recent = item.item_id in self.recent
+        if not recent and stored.get(item.item_id, {}).get("content_digest") == mark:
+            return False
+        self.recent[item.item_id] = None
+        self.recent.move_to_end(item.item_id)
+        while len(self.recent) > 20 * _BATCH:
+            self.recent.popitem(last=False)
+        return True
+
+    def _skip(self, unchanged: int) -> None:
+        self.unchanged += unchanged
+        if unchanged:
+            self.meter.advance(unchanged)
+
+    def _kept(self, item_ids: Sequence[str]) -> dict[str, Vectors]:
+        """Vectors that models gave items that are about to be written again."""
+        fields = self.meta.vectors.keys() - encoder_fingerprints(self.meta).keys()
+        if not fields or not item_ids:
+            return {}
+        return {**vectors_of(self.client, self.meta.index, item_ids, sorted(fields))}
+
+
+def _write(
+    client: Elasticsearch,
+    run: _Run,
+    actions: Iterable[Action],
+    settings: BulkSettings | None,
+    dead_letters: DeadLetters | None,
+) -> CatalogReport:
+    meta = run.meta
+    client.indices.refresh(index=meta.index)
+    first = client.count(index=meta.index)["count"] == 0
+    with unseen(client, meta.index) if first else nullcontext():
+        report = bulk(
+            client,
+            actions,
+            index=meta.index,
+            dims={name: vector.dims for name, vector in meta.vectors.items()},
+            settings=settings,
+            dead_letters=dead_letters,
+            meter=run.meter,
+            refresh=True,
+        )
+    metadata.grow(client, meta, client.count(index=meta.index)["count"])
+    _check_live(client, meta)
+    return _report(meta, run, report)
+
+
+def _report(meta: StoreMeta, run: _Run, report: BulkReport) -> CatalogReport:
+    return CatalogReport(
+        meta.version,
+        added=report.created,
+        changed=report.updated,
+        unchanged=run.unchanged,
+        removed=report.deleted,
+        failed=report.failed,
+        failures=report.failures,
+    )
+
+
+def _check_live(client: Elasticsearch, meta: StoreMeta) -> None:
+    live = versions.live_version(client, meta.store)
+    if live != meta.version:
+        raise IndexStateError(
+            f"While version {meta.version} of {meta.store} was written, version {live} went live.",
+            "Run this again: only what the live version lacks is written.",
+        )

@@ -1,0 +1,224 @@
+"""Versions of a store: each an items index and a profiles index, taken into service together by one change of aliases."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from elasticsearch import ApiError, BadRequestError, ConflictError, Elasticsearch, NotFoundError
+
+from es_recsys.errors import IndexStateError, StoreNotFound
+from es_recsys.index import mappings
+from es_recsys.index.metadata import (
+    check_fingerprints,
+    no_version,
+    parse_meta,
+    read_meta,
+    read_version,
+    reason_of,
+    vector_metas,
+    write_meta,
+)
+from es_recsys.meta import StoreMeta, items_alias, items_index, profiles_alias, profiles_index
+
+__all__ = [
+    "VersionInfo",
+    "check_fingerprints",
+    "create",
+    "drop",
+    "drop_store",
+    "live_version",
+    "next_version",
+    "parse_meta",
+    "read_meta",
+    "read_version",
+    "rollback",
+    "swap",
+    "vector_metas",
+    "versions",
+    "write_meta",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class VersionInfo:
+    """A version as it stands. bytes: on disk, replicas left out. created: epoch seconds."""
+
+    meta: StoreMeta
+    live: bool
+    documents: int
+    profiles: int
+    bytes: int
+    created: float
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "version": self.meta.version,
+            "live": self.live,
+            "documents": self.documents,
+            "profiles": self.profiles,
+            "bytes": self.bytes,
+            "created": self.created,
+            "language": self.meta.language,
+            "vectors": {name: vector.model for name, vector in self.meta.vectors.items()},
+            "models": list(self.meta.models),
+        }
+
+
+def create(
+    client: Elasticsearch,
+    meta: StoreMeta,
+    *,
+    count: int,
+    options: Mapping[str, Mapping[str, Any]] | None = None,
+    live: bool = False,
+) -> StoreMeta:
+    """Makes the two empty indices of a version; `meta.version` comes from `next_version`.
+
+    count: about how many items it will hold, which chooses the vectors' index. options: vector field -> `index_options`.
+    live: into service at once, for the first version of a store.
+    Raises IndexStateError where the version exists already, or the server lacks the language's analyzer.
+    """
+    if options:
+        meta = replace(meta, notes={**meta.notes, "index_options": {name: dict(chosen) for name, chosen in options.items()}})
+    bodies = {
+        meta.profiles: (profiles_alias(meta.store), mappings.profiles(meta)),
+        meta.index: (items_alias(meta.store), mappings.items(meta, count, options)),
+    }
+    made: list[str] = []
+    try:
+        for index, (alias, body) in bodies.items():
+            client.indices.create(index=index, aliases={alias: {}} if live else None, **body)
+            made.append(index)
+    except BadRequestError as error:
+        for index in made:
+            client.indices.delete(index=index, ignore_unavailable=True)
+        raise _not_made(meta, error) from error
+    return meta
+
+
+def next_version(client: Elasticsearch, store: str) -> int:
+    """One beyond the highest number in use, 1 for a new store."""
+    return max(_numbers(client, store), default=0) + 1
+
+
+def live_version(client: Elasticsearch, store: str) -> int | None:
+    """The version in service; None where there is none."""
+    try:
+        found = client.indices.get_alias(name=items_alias(store))
+    except NotFoundError:
+        return None
+    return max((_number(store, index) for index in found), default=None)
+
+
+def swap(client: Elasticsearch, store: str, version: int) -> int | None:
+    """Takes a version into service, items and profiles in one step that no reader sees half done.
+
+    Returns the version that was live before, which the new one's notes keep for `rollback`.
+    Raises IndexStateError where the version is incomplete, or another swap came in between.
+    """
+    target = read_version(client, store, version)
+    if not client.indices.exists(index=target.profiles):
+        raise IndexStateError(f"Version {version} of {store} has no profiles index.", "Make the version again: es-recsys train.")
+    before = live_version(client, store)
+    if before == version:
+        return before
+    write_meta(client, replace(target, notes={**target.notes, "replaces": before}))
+    actions: list[dict[str, Any]] = []
+    for alias, name in ((items_alias(store), items_index), (profiles_alias(store), profiles_index)):
+        if before is not None:
+            # `must_exist` makes it a compare-and-set: the whole change fails where the alias has moved.
+            actions.append({"remove": {"index": name(store, before), "alias": alias, "must_exist": True}})
+        actions.append({"add": {"index": name(store, version), "alias": alias}})
+    try:
+        client.indices.update_aliases(actions=actions)
+    except (NotFoundError, BadRequestError, ConflictError) as error:
+        raise IndexStateError(
+            f"Version {version} of {store} was not taken into service: {reason_of(error)}.",
+            "Another version went live meanwhile; look at es-recsys index list and swap again.",
+        ) from error
+    return before
+
+
+def rollback(client: Elasticsearch, store: str) -> int:
+    """Puts the version into service that the live one replaced, else the next lower one. Returns its number.
+
+    Raises StoreNotFound without a live version, IndexStateError without one to go back to.
+    """
+    meta = read_meta(client, store)
+    numbers = _numbers(client, store)
+    replaced = meta.notes.get("replaces")
+    lower = [number for number in numbers if number < meta.version]
+    if replaced not in numbers and not lower:
+        raise IndexStateError(f"{store} has no version before {meta.version}.", "Only a version that is still there can serve.")
+    target = int(replaced) if replaced in numbers else max(lower)
+    swap(client, store, target)
+    return target
+
+
+def versions(client: Elasticsearch, store: str) -> list[VersionInfo]:
+    """All versions, oldest first; the list that `index list` prints."""
+    live = live_version(client, store)
+    return [_info(client, store, number, number == live) for number in _numbers(client, store)]
+
+
+def drop(client: Elasticsearch, store: str, version: int) -> None:
+    """Deletes a version. Raises IndexStateError for the live one, and for one that does not exist."""
+    if version == live_version(client, store):
+        raise IndexStateError(
+            f"Version {version} of {store} is live.", "Swap to another first, or drop the whole store: index drop --store."
+        )
+    if version not in _numbers(client, store):
+        raise no_version(store, version)
+    _delete(client, [items_index(store, version), profiles_index(store, version)])
+
+
+def drop_store(client: Elasticsearch, store: str) -> list[int]:
+    """Deletes all versions, the live one too, and returns their numbers. Raises StoreNotFound where there is none."""
+    numbers = _numbers(client, store)
+    if not numbers:
+        raise StoreNotFound(f"There is no store {store!r}.", "See its name: es-recsys index list --index NAME.")
+    _delete(client, [name(store, number) for number in numbers for name in (items_index, profiles_index)])
+    return numbers
+
+
+def _numbers(client: Elasticsearch, store: str) -> list[int]:
+    """Numbers of the store's items indices, lowest first."""
+    found = client.indices.get(index=f"{items_alias(store)}-*", features="aliases")
+    return sorted(_number(store, index) for index in found if re.fullmatch(rf"{items_alias(store)}-\d{{6,}}", index))
+
+
+def _number(store: str, index: str) -> int:
+    return int(index.removeprefix(f"{items_alias(store)}-"))
+
+
+def _info(client: Elasticsearch, store: str, number: int, live: bool) -> VersionInfo:
+    index, profiles = items_index(store, number), profiles_index(store, number)
+    stats = client.indices.stats(index=f"{index},{profiles}", metric="docs,store")["indices"]
+    settings = client.indices.get_settings(index=index)[index]["settings"]
+    return VersionInfo(
+        meta=read_version(client, store, number),
+        live=live,
+        documents=stats[index]["primaries"]["docs"]["count"],
+        profiles=stats.get(profiles, {}).get("primaries", {}).get("docs", {}).get("count", 0),
+        bytes=sum(part["primaries"]["store"]["size_in_bytes"] for part in stats.values()),
+        created=int(settings["index"]["creation_date"]) / 1000.0,
+    )
+
+
+def _delete(client: Elasticsearch, indices: Collection[str]) -> None:
+    client.options(ignore_status=404).indices.delete(index=",".join(indices), ignore_unavailable=True)
+
+
+def _not_made(meta: StoreMeta, error: ApiError) -> IndexStateError:
+    reason = reason_of(error)
+    if "resource_already_exists" in (error.error or ""):
+        return IndexStateError(f"Version {meta.version} of {meta.store} exists already.", "Someone else makes it; try again.")
+    if "analyzer" in reason:
+        return IndexStateError(
+            f"This Elasticsearch has no analyzer for the language {meta.language!r}: {reason}.",
+            'Set the language to "standard", or use a full Elasticsearch.',
+        )
+    return IndexStateError(f"Version {meta.version} of {meta.store} was not made: {reason}.", "Mend that and try again.")
