@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from es_recsys.encoders import efficientnet
 from es_recsys.encoders.base import Encoder
 from es_recsys.encoders.digests import Digests
+from es_recsys.encoders.image import ImageEncoder
 from es_recsys.encoders.runtime import exported
 from es_recsys.encoders.sources import text_folder
 from es_recsys.encoders.text import TextEncoder
 from es_recsys.encoders.text_files import languages, text_fingerprint
+from es_recsys.errors import InputError
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -63,10 +66,38 @@ def _sentence_encoder(name: str, folder: Path, fingerprint: str, settings: Setti
 
 
 def image_encoder(settings: Settings) -> Encoder | None:
-    """The image encoder that `settings.encoders.image` names; None for "none". Raises as `text_encoder` does."""
-    if settings.encoders.image == "none":
+    """The image encoder that `settings.encoders.image` names; None for "none".
+
+    "efficientnet-lite0" runs as ONNX and compares pictures with pictures. "open_clip:MODEL/PRETRAINED",
+    "open_clip:MODEL@CHECKPOINT" and "open_clip:local-dir:FOLDER" need torch and take texts too.
+    Raises ModelError, MissingExtra, SetupError; InputError for another name.
+    """
+    chosen = settings.encoders
+    if chosen.image == "none":
         return None
-    return None
+    if chosen.image.startswith("open_clip:"):
+        from es_recsys.encoders.clip import ClipEncoder
+
+        return ClipEncoder(chosen.image, threads=chosen.threads, batch_size=chosen.batch_size, max_pixels=chosen.max_image_pixels)
+    if chosen.image != efficientnet.NAME:
+        raise InputError(
+            f'No image model is named "{chosen.image}".',
+            f'Take "{efficientnet.NAME}", "open_clip:MODEL/PRETRAINED", "open_clip:MODEL@CHECKPOINT", '
+            '"open_clip:local-dir:FOLDER" or "none" in ES_RECSYS_ENCODERS__IMAGE.',
+        )
+    digests = Digests(settings.cache)
+    path = efficientnet.weights(digests)
+    fingerprint = efficientnet.image_fingerprint(path, digests)
+    place, manifest = exported(settings.cache, fingerprint, lambda into: efficientnet.export_efficientnet(path, into))
+    return ImageEncoder(
+        chosen.image,
+        fingerprint,
+        place,
+        manifest,
+        threads=chosen.threads,
+        batch_size=chosen.batch_size,
+        max_pixels=chosen.max_image_pixels,
+    )
 
 
 def encoders(settings: Settings) -> tuple[Encoder, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
@@ -13,7 +14,8 @@ __all__ = ["language_warning"]
 _SAMPLE = 200
 _UNKNOWN = 0.05
 _FOREIGN = 0.2
-_BROKEN_UP = 2.6
+_BROKEN_UP = 3.8
+_ENOUGH = 50
 _CODES = {
     "arabic": "ar", "armenian": "hy", "basque": "eu", "bengali": "bn", "brazilian": "pt", "bulgarian": "bg", "catalan": "ca",
     "cjk": "zh", "czech": "cs", "danish": "da", "dutch": "nl", "english": "en", "estonian": "et", "finnish": "fi",
@@ -76,14 +78,16 @@ def _evidence(encoder: Encoder, sample: Sequence[str], languages: frozenset[str]
     tokens = getattr(encoder, "tokens", None)
     if tokens is None:
         return None
-    rows = tokens([text[:500] for text in sample])
-    ids = [token for row in rows for token in row[1:-1]]
+    ids = [token for row in tokens([text[:500] for text in sample]) for token in row[1:-1]]
     unknown = getattr(encoder, "unknown_token", None)
     if ids and unknown is not None and ids.count(unknown) / len(ids) > _UNKNOWN:
         return f"its tokenizer doesn't know {ids.count(unknown) / len(ids):.0%} of the words"
-    cut = sum(letter.isalpha() for text in sample for letter in text[:500])
-    if ids and languages == {"en"} and cut / len(ids) < _BROKEN_UP:
-        return f"its tokenizer breaks words into pieces of {cut / len(ids):.1f} letters"
+    # Only words of some length: names of models, sizes and units are broken up in any language.
+    words = [" ".join(word for word in re.findall(r"[^\W\d_]{4,}", text) if word.islower()) for text in sample]
+    pieces = sum(len(row) - 2 for row in tokens(words))
+    letters_each = sum(len(text.replace(" ", "")) for text in words) / max(pieces, 1)
+    if pieces >= _ENOUGH and languages == {"en"} and letters_each < _BROKEN_UP:
+        return f"its tokenizer breaks words into pieces of {letters_each:.1f} letters"
     return None
 
 
