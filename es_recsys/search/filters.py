@@ -1,0 +1,156 @@
+"""Filter expressions -> Elasticsearch clauses. Only known fields, each by its type; values are data, never query syntax.
+
+field:value          equal           price:10..50           a range, ends included, either end may be left out
+field:a,b            one of          created_at:>2026-01-01 also >=, <, <=
+-field:value         not             "a, b" in quotes       a value that holds a comma, a colon or dots
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+
+from es_recsys.errors import FilterError
+from es_recsys.search.expressions import Expression, read_expression
+
+__all__ = ["Clause", "parse"]
+
+Clause = dict[str, Any]
+
+_NUMBERS = frozenset({"double", "float", "half_float", "long", "integer", "short", "byte"})
+_WHOLE = frozenset({"long", "integer", "short", "byte"})
+_DATES = frozenset({"date", "date_nanos"})
+_RANGED = _NUMBERS | _DATES
+
+
+def parse(given: Sequence[str] | Mapping[str, Any], fields: Mapping[str, str]) -> list[Clause]:
+    """Clauses for the `filter` part of a bool query; all of them must hold.
+
+    given: expressions, or a mapping field -> value, list of values (one of them), or (low, high) with None for open.
+    A leading "-" negates in both forms.
+    fields: path of each filterable field -> Elasticsearch type; "color" finds "attributes.color" too.
+    Raises FilterError that names the expression and, for an unknown field, the nearest known names.
+    """
+    if isinstance(given, str):
+        given = (given,)
+    read = _from_mapping(given) if isinstance(given, Mapping) else [read_expression(text) for text in given]
+    return [_clause(expression, fields) for expression in read]
+
+
+def _from_mapping(given: Mapping[str, Any]) -> list[Expression]:
+    found = []
+    for name, value in given.items():
+        negated, field = name.startswith("-"), name.removeprefix("-")
+        shown = f"{name}={value!r}"
+        if isinstance(value, tuple) and len(value) == 2 and _is_range(value):
+            bounds = {op: end for op, end in zip(("gte", "lte"), value, strict=True) if end is not None}
+            if not bounds:
+                raise FilterError(f"The filter {shown} has no end.", "Give a low or a high end, or leave the filter out.")
+            found.append(Expression(shown, field, negated, (), bounds))
+            continue
+        values = tuple(value) if isinstance(value, list | tuple | set | frozenset) else (value,)
+        if not values or any(part is None for part in values):
+            raise FilterError(f"The filter {shown} has no value.", "Give a value, a list of values, or (low, high).")
+        found.append(Expression(shown, field, negated, values, {}))
+    return found
+
+
+def _is_range(value: tuple[Any, Any]) -> bool:
+    """(None, 100) and (1, 5) are ranges; ("a", "b") are two labels."""
+    return all(end is None or (isinstance(end, int | float | date) and not isinstance(end, bool)) for end in value)
+
+
+def _clause(expression: Expression, fields: Mapping[str, str]) -> Clause:
+    path, kind = _field(expression, fields)
+    if expression.bounds:
+        if kind not in _RANGED:
+            raise FilterError(
+                f"The filter {expression.shown} asks a range of {expression.field}, which is not a number or a date.",
+                f"Ask for values: {expression.field}:a,b.",
+            )
+        ends: dict[str, Any] = {op: _typed(end, kind, expression, exact=False) for op, end in expression.bounds.items()}
+        clause: Clause = {"range": {path: ends}}
+    else:
+        values = list(dict.fromkeys(_typed(value, kind, expression) for value in expression.values))
+        clause = _equal(path, kind, values)
+    return {"bool": {"must_not": [clause]}} if expression.negated else clause
+
+
+def _equal(path: str, kind: str, values: list[Any]) -> Clause:
+    if kind in _DATES:
+        # A day without a time means the whole day, which Elasticsearch rounds to where both ends are given.
+        days: list[Clause] = [{"range": {path: {"gte": value, "lte": value}}} for value in values]
+        return days[0] if len(days) == 1 else {"bool": {"should": days, "minimum_should_match": 1}}
+    return {"term": {path: values[0]}} if len(values) == 1 else {"terms": {path: values}}
+
+
+def _field(expression: Expression, fields: Mapping[str, str]) -> tuple[str, str]:
+    for path in (expression.field, f"attributes.{expression.field}"):
+        if path in fields:
+            return path, fields[path]
+    known = sorted({path.removeprefix("attributes.") for path in fields})
+    near = difflib.get_close_matches(expression.field, known, n=3, cutoff=0.5)
+    hint = f"Did you mean {' or '.join(near)}?" if near else f"Known fields: {', '.join(known[:20])}."
+    raise FilterError(f"The filter {expression.shown} names {expression.field!r}, which is no field to filter by.", hint)
+
+
+def _typed(value: Any, kind: str, expression: Expression, *, exact: bool = True) -> Any:
+    """The value as the field's type; `exact` refuses 1.5 for a whole-number field, which could only match nothing."""
+    try:
+        if kind in _NUMBERS:
+            return _number(value, whole=exact and kind in _WHOLE)
+        if kind in _DATES:
+            return _date(value)
+        if kind == "boolean":
+            return _boolean(value)
+    except (TypeError, ValueError, OverflowError):
+        wanted = "a number" if kind in _NUMBERS else "a date (ISO 8601)" if kind in _DATES else "true or false"
+        raise FilterError(
+            f"The filter {expression.shown} needs {wanted} for {expression.field}.", f"{value!r} is none."
+        ) from None
+    text = str(value)
+    if not text or "\x00" in text or len(text) > 1_024:
+        raise FilterError(f"The filter {expression.shown} has a value that can't be matched.", "Give 1 to 1,024 characters.")
+    return text
+
+
+def _number(value: Any, *, whole: bool) -> int | float:
+    if isinstance(value, bool):
+        raise ValueError(value)
+    number = float(value)
+    if number != number or number in (float("inf"), float("-inf")):
+        raise ValueError(value)
+    if number.is_integer():
+        return int(value) if isinstance(value, int) else int(number)
+    if whole:
+        raise ValueError(value)
+    return number
+
+
+def _date(value: Any) -> str:
+    if isinstance(value, bool):
+        raise ValueError(value)
+    if isinstance(value, datetime):
+        return (value if value.tzinfo else value.replace(tzinfo=UTC)).isoformat()
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, int | float):
+        return datetime.fromtimestamp(value, UTC).isoformat()
+    text = str(value).strip()
+    if len(text) == 4 and text.isdigit():
+        return f"{text}-01-01"
+    instant = datetime.fromisoformat(text)
+    if len(text) <= 10:
+        return instant.date().isoformat()
+    return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).isoformat()
+
+
+def _boolean(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    text = str(value).strip().lower()
+    if text not in ("true", "false", "yes", "no", "1", "0"):
+        raise ValueError(value)
+    return text in ("true", "yes", "1")

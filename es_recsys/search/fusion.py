@@ -1,0 +1,129 @@
+"""Joins the legs' answers into one ranking.
+
+Weighted sum (default): score = sum over legs of weight * score on the leg's fixed scale. Every candidate is scored by
+every leg, also by those that did not find it: the client's own lists at once, the others in a second request, which also
+brings what is shown of the hits. Only candidates that can still reach the page are asked for there (the threshold idea
+of Fagin, Lotem and Naor, "Optimal aggregation algorithms for middleware", 2003): what a leg did not return is at most as
+good as the last that it did. An approximate search can miss an item; then this bound is its score, so that an
+item's score never depends on the page.
+
+Reciprocal rank fusion (Cormack, Clarke and Buettcher, 2009): score = sum over legs of weight / (k + rank).
+
+Pages are cut from one order: the same `depth` for each, ties broken by id. A page that ends beyond `settings.depth`
+searches deeper; there what the ordinary depth finds comes first, in the ordinary order, then the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from es_recsys.search.context import Context
+from es_recsys.search.gather import Gathered, Heard
+from es_recsys.search.legs import MAX_IDS
+
+__all__ = ["POOL", "Table", "bounds", "contenders", "order", "tabulate"]
+
+POOL = 100
+"""How many of the best hits diversity may re-order: fixed, so that pages stay stable."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """Candidates by legs. item_ids (n,), sorted; legs (m,); scores (n, m) float64, on the legs' scales, NaN where not
+    known yet; weights (m,); deep (n,) bool: found only beyond the ordinary depth."""
+
+    item_ids: tuple[str, ...]
+    legs: tuple[Heard, ...]
+    scores: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    deep: NDArray[np.bool_]
+
+    def parts(self) -> NDArray[np.float64]:
+        """Contributions (n, m): weight times score."""
+        return self.scores * self.weights
+
+
+def tabulate(context: Context, gathered: Gathered) -> Table:
+    """All candidates, with the scores that the first request and the client's own lists give."""
+    legs = tuple(heard for heard in gathered.heard if heard.leg.name in gathered.weights)
+    near, far = _union(context, legs, gathered.others)
+    ids = sorted(near | far)
+    weights = np.array([gathered.weights[heard.leg.name] for heard in legs], np.float64)
+    if context.settings.fusion == "rrf":
+        columns = [_reciprocal_ranks(heard, ids, context.settings.rank_constant) for heard in legs]
+    else:
+        columns = [_column(context, heard, ids) for heard in legs]
+    scores = np.column_stack(columns) if columns else np.zeros((len(ids), 0))
+    return Table(tuple(ids), legs, scores, weights, np.array([i not in near for i in ids], bool))
+
+
+def bounds(table: Table) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Least and largest final score (n,) of each candidate, given what is known."""
+    least = np.array([-1.0 if heard.leg.scale == "inner" else 0.0 for heard in table.legs])
+    reach = np.array([heard.reach for heard in table.legs])
+    unknown = np.isnan(table.scores)
+    low = np.where(unknown, least, table.scores) @ table.weights
+    high = np.where(unknown, reach, table.scores) @ table.weights
+    return low, high
+
+
+def contenders(context: Context, table: Table) -> NDArray[np.int64]:
+    """Rows of `table` that can be among the hits up to the end of the page."""
+    wanted = max(context.end, POOL) if context.diversity > 0.0 else context.end
+    everything = np.arange(len(table.item_ids))
+    if wanted >= len(everything) or table.deep.any():
+        return everything
+    low, high = bounds(table)
+    threshold = np.partition(low, -wanted)[-wanted]
+    return np.flatnonzero(high >= threshold - 1e-9)
+
+
+def order(table: Table, totals: Sequence[float]) -> list[int]:
+    """Rows best first; what only a deeper search found comes after all else."""
+    return sorted(range(len(totals)), key=lambda row: (bool(table.deep[row]), -totals[row], table.item_ids[row]))
+
+
+def _union(context: Context, legs: Iterable[Heard], others: Sequence[str]) -> tuple[set[str], set[str]]:
+    depth = context.settings.depth
+    near: set[str] = set()
+    far: set[str] = set()
+    for heard in legs:
+        if heard.brings:
+            found = list(heard.scores)
+            cut = len(found) if heard.leg.scale == "list" else depth
+            near.update(found[:cut])
+            far.update(found[cut:])
+    if len(near) < depth:
+        near.update(others[:depth])
+    far.update(others[depth:])
+    return near - context.exclude, far - near - context.exclude
+
+
+def _column(context: Context, heard: Heard, ids: Sequence[str]) -> NDArray[np.float64]:
+    if heard.leg.scale == "list":
+        return _own_scores(context, heard, ids)
+    missing = np.nan if heard.reach > 0.0 else 0.0
+    return np.array([heard.scores.get(item_id, missing) for item_id in ids], np.float64)
+
+
+def _own_scores(context: Context, heard: Heard, ids: Sequence[str]) -> NDArray[np.float64]:
+    name = heard.leg.name
+    scorer = context.scorers.get(name)
+    if scorer is not None and ids:
+        raw = np.asarray(scorer(ids), np.float64)
+    else:
+        weighted = context.popular if name == "popular" else context.neighbours[name]
+        known = dict(weighted[:MAX_IDS]) | {item_id: raw for item_id, raw in weighted if raw < 0.0}
+        raw = np.array([known.get(item_id, 0.0) for item_id in ids], np.float64)
+    return np.clip(raw / heard.best, -1.0, 1.0)
+
+
+def _reciprocal_ranks(heard: Heard, ids: Sequence[str], constant: int) -> NDArray[np.float64]:
+    # Ties get their order from the id, as in the final ranking.
+    ranked = sorted(heard.scores, key=lambda item_id: (-heard.scores[item_id], item_id)) if heard.brings else []
+    ranks = {item_id: rank for rank, item_id in enumerate(ranked, start=1)}
+    return np.array([1.0 / (constant + ranks[i]) if i in ranks else 0.0 for i in ids], np.float64)

@@ -1,0 +1,119 @@
+"""What the legs answered, on scales that can be added."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from es_recsys.search.context import Context, WeightedIds
+from es_recsys.search.facets import read_facets
+from es_recsys.search.legs import Leg, brings
+from es_recsys.search.plan import Plan
+from es_recsys.search.weights import weigh
+
+__all__ = ["Gathered", "Heard", "gather", "scaled"]
+
+Response = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One leg's answer.
+
+    scores: item_id -> score on the leg's scale, best first. best: what raw scores are divided by.
+    reach: the most that an item can have which is not in `scores`: what the last of a full list has, 0 where the list
+    ended before, 1 where the leg did not look everywhere. brings: whether its items are candidates.
+    """
+
+    leg: Leg
+    scores: Mapping[str, float]
+    best: float
+    reach: float
+    brings: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """All legs' answers, the weights that they count with, and what the matches body said."""
+
+    heard: tuple[Heard, ...]
+    weights: Mapping[str, float]
+    others: tuple[str, ...] = ()
+    total: int | None = None
+    facets: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    degraded: tuple[str, ...] = ()
+
+
+def gather(context: Context, plan: Plan, responses: Sequence[Response]) -> Gathered:
+    """Reads the responses to `plan.bodies`, in their order. A leg whose response has an error is left out and named."""
+    answers = dict(zip((leg.name for leg in plan.asked), responses, strict=False))
+    failed = [name for name, response in answers.items() if "error" in response]
+    heard = tuple(_hear(context, leg, answers.get(leg.name)) for leg in plan.legs if leg.name not in failed)
+    raw = [hit["_score"] for hit in _hits(answers.get("lexical", {}))]
+    weights = weigh(context, [each.leg for each in heard], raw)
+    matches = responses[len(plan.asked)] if len(responses) > len(plan.asked) else {"error": "no answer"}
+    if "error" in matches:
+        return Gathered(heard, weights, degraded=(*failed, "matches"))
+    total = _total(matches)
+    if not total and "lexical" in answers:
+        # No item has enough of the words: then the hits are what has some of them.
+        total = max((len(each.scores) for each in heard if each.leg.answers), default=0)
+    others = tuple(hit["_id"] for hit in _hits(matches))
+    return Gathered(heard, weights, others, total, read_facets(matches), tuple(failed))
+
+
+def scaled(scale: str, score: float, best: float) -> float:
+    """Elasticsearch's `_score` on the leg's scale.
+
+    cosine: `_score` is (1 + cos) / 2; below 0 an item is unlike, which counts like having no vector.
+    inner: `_score` is 1 + x for an inner product x >= 0, else 1 / (1 - x); over `best`, within [-1, 1].
+    best: over `best`, within [0, 1].
+    """
+    if scale == "cosine":
+        return min(max(2.0 * score - 1.0, 0.0), 1.0)
+    if scale == "inner":
+        raw = score - 1.0 if score >= 1.0 else 1.0 - 1.0 / score
+        return min(max(raw / best, -1.0), 1.0)
+    return min(score / best, 1.0)
+
+
+def _hear(context: Context, leg: Leg, response: Response | None) -> Heard:
+    hits = _hits(response or {})
+    if leg.scale == "list":
+        weighted = context.popular if leg.name == "popular" else context.neighbours[leg.name]
+        allowed = {hit["_id"] for hit in hits}
+        best = _largest(weighted)
+        return Heard(leg, {i: raw / best for i, raw in weighted if i in allowed}, best, 1.0, brings(leg, context))
+    best = _best(leg, hits)
+    scores = {hit["_id"]: scaled(leg.scale, hit["_score"], best) for hit in hits}
+    return Heard(leg, scores, best, _reach(context, leg, scores, response), brings(leg, context))
+
+
+def _reach(context: Context, leg: Leg, scores: Mapping[str, float], response: Response | None) -> float:
+    if response is None or (context.text.strip() and not leg.answers):
+        return 1.0
+    full = len(scores) >= context.settings.depth
+    return max(list(scores.values())[context.settings.depth - 1], 0.0) if full else 0.0
+
+
+def _best(leg: Leg, hits: Sequence[Mapping[str, Any]]) -> float:
+    if leg.scale not in ("best", "inner"):
+        return 1.0
+    top = hits[0]["_score"] if hits else 0.0
+    raw = top - 1.0 if leg.scale == "inner" else top
+    return float(raw) if raw > 0.0 else 1.0
+
+
+def _largest(weighted: WeightedIds) -> float:
+    first = weighted[0][1] if weighted else 0.0
+    return first if first > 0.0 else max((abs(raw) for _, raw in weighted), default=1.0) or 1.0
+
+
+def _hits(response: Response) -> Sequence[Mapping[str, Any]]:
+    hits: Sequence[Mapping[str, Any]] = response.get("hits", {}).get("hits", ())
+    return hits
+
+
+def _total(response: Response) -> int:
+    return int(response["hits"]["total"]["value"])

@@ -1,0 +1,192 @@
+"""The legs of an answer: each a pure function from a Context to a query, or None where it has nothing to ask.
+
+A new signal is a function here and its row in LEGS; a new vector field brings its legs with its row in `fields`.
+Filters and exclusions stand inside each leg, so that all its candidates may be shown. A leg that answers the question
+(words, a picture) looks through the whole catalogue. The others only re-order what it found, and where there are words
+they also look among all items that match them: a profile re-orders a large category to its end, but brings in nothing
+that was not asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from es_recsys.fields import VECTOR_FIELDS
+from es_recsys.search.context import Context, WeightedIds
+from es_recsys.search.filters import Clause
+from es_recsys.search.lexical import lexical_query, matching
+
+__all__ = ["LEGS", "MAX_IDS", "Body", "Leg", "active", "ask", "brings", "fill", "matches_body", "taste_vector"]
+
+Body = dict[str, Any]
+
+MAX_IDS = 300
+_LONG_SHARE = 0.6
+_MOST_CANDIDATES = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One signal.
+
+    signal: its query, without filters. scale: how its `_score` becomes a number that can be added ("best": over the
+    leg's best; "cosine": the cosine, from 0; "inner": the inner product over the leg's best; "unit": as it is;
+    "list": the client's own weights, over their largest). personal: whether it speaks of the user, so that impact and
+    damping weaken it. answers: whether it answers the question, and may bring in items that the words don't match.
+    """
+
+    name: str
+    scale: str
+    signal: Callable[[Context], Clause | None]
+    personal: bool = False
+    answers: bool = False
+
+
+def lexical(context: Context) -> Clause | None:
+    """BM25 over the text fields (see `lexical`)."""
+    return lexical_query(context.text, context.meta.lexical) if context.text.strip() else None
+
+
+def query_vector(field: str) -> Callable[[Context], Clause | None]:
+    """Nearness to the question's own vector in `field`."""
+    return lambda context: _near(context, field, context.vectors.get(field))
+
+
+def taste(field: str) -> Callable[[Context], Clause | None]:
+    """Nearness to the user's taste in `field`."""
+    return lambda context: _near(context, field, taste_vector(context, field))
+
+
+def factors(model: str) -> Callable[[Context], Clause | None]:
+    """Inner product with the user's vector of a factor model."""
+    return lambda context: _near(context, f"{model}_vector", context.factors.get(model))
+
+
+def neighbours(model: str) -> Callable[[Context], Clause | None]:
+    """The best items of a neighbours model."""
+    return lambda context: _among(context.neighbours.get(model, ()))
+
+
+def popular(context: Context) -> Clause | None:
+    """The most popular items."""
+    return _among(context.popular)
+
+
+def fresh(context: Context) -> Clause | None:
+    """The newest items; the score is half at an age of `freshness_days`."""
+    if "created_at" not in context.meta.fields:
+        return None
+    pivot = max(round(context.settings.freshness_days * 24), 1)
+    return {"distance_feature": {"field": "created_at", "origin": int(context.now * 1_000), "pivot": f"{pivot}h"}}
+
+
+def _content_legs() -> tuple[Leg, ...]:
+    rows = [row for row in VECTOR_FIELDS.values() if row.source == "encoder"]
+    asked = [Leg(row.name, "cosine", query_vector(row.name), answers=True) for row in rows]
+    return (*asked, *(Leg(f"taste_{row.content}", "cosine", taste(row.name), personal=True) for row in rows))
+
+
+LEGS: Mapping[str, Leg] = {
+    leg.name: leg
+    for leg in (
+        Leg("lexical", "best", lexical, answers=True),
+        *_content_legs(),
+        Leg("popular", "list", popular),
+        Leg("fresh", "unit", fresh),
+    )
+}
+
+
+def active(context: Context) -> tuple[Leg, ...]:
+    """Every leg that could speak: those of LEGS, and one a collaborative model, under the model's name."""
+    models = [Leg(name, "inner", factors(name), personal=True) for name in sorted(context.factors)]
+    models += [Leg(name, "list", neighbours(name), personal=True) for name in sorted(context.neighbours)]
+    return (*LEGS.values(), *models)
+
+
+def ask(leg: Leg, context: Context) -> Body | None:
+    """The body that finds the leg's best `context.depth` items, best first; None where it has nothing to ask."""
+    signal = leg.signal(context)
+    if signal is None or (leg.scale == "list" and not brings(leg, context)):
+        return None
+    return _body(signal, context.depth, context, _guards(context, matched=not leg.answers))
+
+
+def fill(leg: Leg, context: Context, item_ids: Sequence[str]) -> Body | None:
+    """The body that scores exactly `item_ids`; those without a score don't appear in its answer."""
+    signal = leg.signal(context)
+    if signal is None or not item_ids:
+        return None
+    return _body(signal, len(item_ids), context, {"filter": [{"ids": {"values": list(item_ids)}}]})
+
+
+def brings(leg: Leg, context: Context) -> bool:
+    """Whether the leg's items become candidates; for a picture without words only those that look like it do."""
+    return leg.answers or not context.asks or bool(context.text.strip())
+
+
+def matches_body(context: Context) -> Body:
+    """Counts what matches. Where nothing was asked it also lists some of it, so that an answer is never short for want
+    of signals."""
+    guards = _guards(context, matched=True)
+    query: Clause = {"bool": guards} if guards else {"match_all": {}}
+    size = 0 if context.asks else context.depth
+    return {"size": size, "_source": False, "track_total_hits": True, "query": {"constant_score": {"filter": query}}}
+
+
+def taste_vector(context: Context, field: str) -> NDArray[np.float32] | None:
+    """Unit vector (d,) float32 between the long and the short taste; None where neither is known."""
+    known = context.tastes.get(field)
+    if known is None:
+        return None
+    if known.long is None or known.short is None:
+        return known.long if known.short is None else known.short
+    mixed = _LONG_SHARE * known.long + (1.0 - _LONG_SHARE) * known.short
+    norm = float(np.linalg.norm(mixed))
+    return known.long if norm < 1e-6 else (mixed / norm).astype(np.float32)
+
+
+def _near(context: Context, field: str, vector: NDArray[np.float32] | None) -> Clause | None:
+    if vector is None or field not in context.meta.vectors:
+        return None
+    return {"knn": {"field": field, "query_vector": vector.tolist()}}
+
+
+def _among(weighted: WeightedIds) -> Clause | None:
+    # The weights stay here: the client knows them exactly, so the server is only asked which of the ids may be shown.
+    # That is one set lookup instead of a scored clause an id, and negative weights need no way round.
+    ids = [item_id for item_id, raw in weighted if raw > 0.0][:MAX_IDS]
+    return {"ids": {"values": ids}} if ids else None
+
+
+def _body(signal: Clause, size: int, context: Context, guards: Mapping[str, list[Clause]]) -> Body:
+    if "knn" in signal:
+        knn = {
+            **signal["knn"],
+            "k": size,
+            "num_candidates": min(max(context.settings.num_candidates, size), _MOST_CANDIDATES),
+            **({"filter": {"bool": dict(guards)}} if guards else {}),
+        }
+        return {"size": size, "_source": False, "track_total_hits": False, "knn": knn}
+    if "ids" in signal:
+        size = len(signal["ids"]["values"])
+        query: Clause = {"bool": {**guards, "filter": [signal, *guards.get("filter", ())]}}
+    else:
+        query = {"bool": {"must": [signal], **guards}} if guards else signal
+    return {"size": size, "_source": False, "track_total_hits": False, "query": query}
+
+
+def _guards(context: Context, *, matched: bool) -> dict[str, list[Clause]]:
+    """The caller's filters and exclusions, and with `matched` the words asked for, as parts of a bool query."""
+    filters = list(context.filters)
+    if matched and context.text.strip():
+        filters.append(matching(context.text))
+    guards: dict[str, list[Clause]] = {"filter": filters} if filters else {}
+    if context.exclude:
+        guards["must_not"] = [{"ids": {"values": sorted(context.exclude)}}]
+    return guards
