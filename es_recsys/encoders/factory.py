@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from es_recsys.encoders import efficientnet
+from es_recsys.encoders import efficientnet, minilm_int8
 from es_recsys.encoders.base import Encoder
 from es_recsys.encoders.digests import Digests
 from es_recsys.encoders.image import ImageEncoder
@@ -37,6 +37,11 @@ def text_encoder(settings: Settings) -> Encoder | None:
     if name == "none":
         return None
     digests = Digests(settings.cache)
+    if name == minilm_int8.NAME:
+        model, tokenizer = minilm_int8.files(digests)
+        mark = minilm_int8.int8_fingerprint(model, tokenizer, digests)
+        place, manifest = exported(settings.cache, mark, lambda into: minilm_int8.gather(model, tokenizer, into))
+        return _onnx_text(name, mark, place, manifest, frozenset({"en"}), settings)
     folder = text_folder(name, digests)
     return _sentence_encoder(name, folder, text_fingerprint(folder, digests), settings)
 
@@ -51,8 +56,6 @@ def _sentence_encoder(name: str, folder: Path, fingerprint: str, settings: Setti
         model = text_export.load_sentence_transformer(folder, settings.encoders.threads)
         return text_export.export_text(model, into)
 
-    known = languages(folder)
-    size = settings.encoders.batch_size
     try:
         place, manifest = exported(settings.cache, fingerprint, make)
     except text_export.NotExportable as reason:
@@ -61,8 +64,16 @@ def _sentence_encoder(name: str, folder: Path, fingerprint: str, settings: Setti
         if model is None:
             raise
         _log.warning("The model %s runs on torch, which starts slowly: %s.", name, reason)
-        return TorchTextEncoder(name, fingerprint, model, languages=known, batch_size=size)
-    return TextEncoder(name, fingerprint, place, manifest, languages=known, threads=settings.encoders.threads, batch_size=size)
+        size = settings.encoders.batch_size
+        return TorchTextEncoder(name, fingerprint, model, languages=languages(folder), batch_size=size)
+    return _onnx_text(name, fingerprint, place, manifest, languages(folder), settings)
+
+
+def _onnx_text(
+    name: str, mark: str, place: Path, manifest: Mapping[str, Any], known: frozenset[str], settings: Settings
+) -> TextEncoder:
+    chosen = settings.encoders
+    return TextEncoder(name, mark, place, manifest, languages=known, threads=chosen.threads, batch_size=chosen.batch_size)
 
 
 def image_encoder(settings: Settings) -> Encoder | None:

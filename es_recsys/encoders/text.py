@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from es_recsys.encoders.base import refused
+from es_recsys.encoders.base import refused, unit
 from es_recsys.encoders.runtime import Session
 from es_recsys.errors import EncodingError, MissingExtra
 
@@ -26,7 +26,7 @@ _TOKENS = 4_096
 class TextEncoder:
     """A sentence-transformers model in its ONNX form.
 
-    folder: model.onnx and tokenizer.json. manifest: dims, max_length, pad_id, pad_left, lower, prompts, inputs (text_export.py).
+    folder: model.onnx and tokenizer.json. manifest: dims, max_length, pad_id, pad_left, lower, prompts (text_export.py), alone.
     languages: ISO codes that the model was made for; empty where that isn't known. The model is loaded by the first use.
     """
 
@@ -86,8 +86,11 @@ class TextEncoder:
         rows = self.tokens([prompt + text for text in batch])
         session = self._load()[1]
         vectors = np.empty((len(rows), self.dims), np.float32)
-        for chosen in _batches([len(row) for row in rows], self.batch_size):
-            vectors[chosen] = session.run(self._feed([rows[place] for place in chosen]))
+        # Quantised activations share one scale a batch, so that a text's vector would hang on its neighbours.
+        size = 1 if self._manifest.get("alone") else self.batch_size
+        for chosen in _batches([len(row) for row in rows], size):
+            feed = self._feed([rows[place] for place in chosen])
+            vectors[chosen] = _pooled(session.run(feed), feed["attention_mask"])
         return refused(vectors, len(batch), self.dims, self.name)
 
     def _feed(self, rows: Sequence[Sequence[int]]) -> dict[str, NDArray[np.int64]]:
@@ -121,6 +124,14 @@ def _tokenizer(path: Path, max_length: int) -> Tokenizer:
     tokenizer.enable_truncation(max_length)
     tokenizer.no_padding()
     return tokenizer
+
+
+def _pooled(output: NDArray[np.float32], mask: NDArray[np.int64]) -> NDArray[np.float32]:
+    """(b, d): the output itself where the graph pools, else the mean of its (b, l, d) over the real tokens, scaled to 1."""
+    if output.ndim == 2:
+        return output
+    weights = mask[:, :, None].astype(np.float32)
+    return unit((output * weights).sum(axis=1) / weights.sum(axis=1))
 
 
 def _batches(lengths: Sequence[int], most: int) -> Iterator[list[int]]:
