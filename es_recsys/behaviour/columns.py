@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,7 +36,7 @@ class Codes:
 
 
 def chunks(
-    store: EventStore, columns: list[sa.ColumnElement[Any]], *conditions: sa.ColumnElement[bool]
+    store: EventStore, columns: Sequence[sa.ColumnElement[Any]], *conditions: sa.ColumnElement[bool]
 ) -> Iterator[tuple[tuple[Any, ...], ...]]:
     """Pages of events that satisfy the conditions, in row order, as one tuple a column; `row_no` is the first.
 

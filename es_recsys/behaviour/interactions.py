@@ -31,7 +31,11 @@ def interactions(store: EventStore, now: float | None = None, event_types: Seque
     when = sa.func.coalesce(EVENTS.c.time, EVENTS.c.received_at) if timed else EVENTS.c.place
     event = EVENTS.c
     kinds = [name for name in (event_types or BEHAVIOURS) if BEHAVIOURS[name].sign]
-    conditions = [event.quarantine.is_(None), event.item_id.is_not(None), event.event_type.in_(kinds)]
+    conditions: list[sa.ColumnElement[bool]] = [
+        event.quarantine.is_(None),
+        event.item_id.is_not(None),
+        event.event_type.in_(kinds),
+    ]
     if timed and now is not None:
         conditions.append(event.time <= now)
     subjects, items, weights = Codes(), Codes(), _Weights()
@@ -60,13 +64,15 @@ class _Weights:
 def _sorted(subjects: list[str], items: list[str], parts: list[tuple[NDArray[Any], ...]], timed: bool) -> Interactions:
     """Ids in their order, rows by user, time, and then row."""
     names = [user if (user := user_of(subject)) is not None else f"session:{subject[2:]}" for subject in subjects]
-    empty = (np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros(0, np.float64))
-    columns = [np.concatenate(arrays) for arrays in zip(*parts, strict=True)] if parts else list(empty)
+    kinds = (np.int32, np.int32, np.float32, np.float64)
+    users, things, weights, times = (
+        np.concatenate([np.zeros(0, kind), *(part[i] for part in parts)]) for i, kind in enumerate(kinds)
+    )
     parts.clear()
-    users, user_ids = _in_order(columns[0], names)
-    things, item_ids = _in_order(columns[1], items)
-    order = np.lexsort((columns[3], users))
-    return Interactions(user_ids, item_ids, users[order], things[order], columns[2][order], columns[3][order], timed)
+    users, user_ids = _in_order(users, names)
+    things, item_ids = _in_order(things, items)
+    order = np.lexsort((times, users))
+    return Interactions(user_ids, item_ids, users[order], things[order], weights[order], times[order], timed)
 
 
 def _in_order(codes: NDArray[np.int32], names: list[str]) -> tuple[NDArray[np.int32], NDArray[np.str_]]:

@@ -18,92 +18,35 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.behaviour.decay import FACETS, Contribution, DecayedSums, ItemFeatures
+from es_recsys.behaviour.documents import from_document, to_document
 from es_recsys.behaviour.records import UNKNOWN_ITEM, StoredEvent
+from es_recsys.behaviour.state import LONG, SHORT, Moment, Past, ProfileState, Terms, current, empty
 from es_recsys.behaviours import BEHAVIOURS, event_weight
-from es_recsys.settings import ProfileSettings
 from es_recsys.types import History, Profile, Taste
 
-__all__ = ["ItemFeatures", "Past", "ProfileState", "Terms", "empty", "fold", "known_types", "profile"]
+__all__ = [
+    "ItemFeatures",
+    "ProfileState",
+    "Terms",
+    "current",
+    "empty",
+    "fold",
+    "from_document",
+    "known_types",
+    "profile",
+    "to_document",
+]
 
-LONG, SHORT = "long", "short"
-_DAY = 86_400.0
 _QUERIES = 20
 _CHUNK = 2_048
 # Below this part of what went in, a sum that likes and dislikes cancel is rounding noise.
 _NOISE = 1e-6
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """The settings that a state was folded under; another setting needs a rebuild."""
-
-    long_half_life: float = 60.0
-    short_half_life: float = 3.0
-    history: int = 300
-    timed: bool = True
-
-    @classmethod
-    def of(cls, settings: ProfileSettings, timed: bool = True) -> Terms:
-        return cls(settings.long_half_life, settings.short_half_life, settings.history, timed)
-
-    @property
-    def unit(self) -> float:
-        """Seconds in a unit of age; an order is its own unit."""
-        return _DAY if self.timed else 1.0
-
-    def half_life(self, term: str, event_type: str) -> float:
-        ceiling = self.long_half_life if term == LONG else self.short_half_life
-        return min(ceiling, BEHAVIOURS[event_type].half_life)
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Past:
-    """One event of the history. Ordered by time, then by key, whatever the order of arrival."""
-
-    when: float
-    key: str
-    item_id: str = field(compare=False)
-    event_type: str = field(compare=False)
-    weight: float = field(compare=False)
-
-
-Moment = tuple[float, str]
-"""(time, key): when something was last said."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ProfileState:
-    """Everything that folding needs; `profile` makes of it what a search reads.
-
-    revision: the subject's in the event store when row 0 was folded. reference: time of the last event in `sums`.
-    sums: (term, half-life) -> sums at the reference. history: the last events on known items, oldest first.
-    known: event type -> items with a positive event of it. opinions: item -> when an opinion was last given, and its
-    sign. queries: text -> when it was last searched, the last 20.
-    """
-
-    user_key: str
-    terms: Terms = field(default_factory=Terms)
-    revision: int = 0
-    applied_through: int = 0
-    reference: float | None = None
-    sums: Mapping[tuple[str, float], DecayedSums] = field(default_factory=dict)
-    history: tuple[Past, ...] = ()
-    known: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    opinions: Mapping[str, tuple[float, str, int]] = field(default_factory=dict)
-    queries: Mapping[str, Moment] = field(default_factory=dict)
-    counts: Mapping[str, int] = field(default_factory=dict)
-    strength: float = 0.0
-
-
-def empty(user_key: str, terms: Terms | None = None, revision: int = 0) -> ProfileState:
-    """The state before any event."""
-    return ProfileState(user_key, terms or Terms(), revision)
 
 
 def fold(state: ProfileState, rows: Iterable[StoredEvent], features: Mapping[str, ItemFeatures]) -> ProfileState:

@@ -100,6 +100,11 @@ class EventStore:
         return self._line(STORES.c.timed) is not False
 
     @property
+    def dwell_in_ms(self) -> bool:
+        """Whether dwell times are read as milliseconds; `value` is in seconds either way."""
+        return bool(self._line(STORES.c.dwell_ms))
+
+    @property
     def last_row(self) -> int:
         """The highest row that is visible; 0 for an empty store."""
         return int(self._line(STORES.c.last_row))  # type: ignore[call-overload, no-any-return]
