@@ -132,7 +132,9 @@ class Writer:
         keys = {subject: subject_key(subject, self._secret) for subject in {row.subject for row in records}}
         graves: dict[str, float] = {}
         for some in _chunks(list(keys.values())):
-            graves.update(connection.execute(erased.where(SUBJECTS.c.user_key.in_(some))).tuples())
+            graves.update(
+                (row.user_key, row.erased_at) for row in connection.execute(erased.where(SUBJECTS.c.user_key.in_(some)))
+            )
         return [row for row in records if not _forbidden(row, graves.get(keys[row.subject]))]
 
     def _place(self, connection: sa.Connection, records: list[Record]) -> list[Record]:

