@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import orjson
 
 from es_recsys.index.actions import Action, Line
@@ -58,10 +61,17 @@ def _line(failure: Failure, letter: Action | Line) -> bytes:
     if isinstance(letter, Line):
         document = orjson.Fragment(letter.body.rstrip(b"\n") or b"null")
         return orjson.dumps({**head, "document": document}, option=orjson.OPT_APPEND_NEWLINE)
-    # It could not be written as JSON, for NaN, lone surrogates or numbers beyond 64 bits: the lenient writer keeps them.
-    text = json.dumps({**head, "document": letter.document}, default=_lenient)
-    return text.encode() + b"\n"
+    # It could not be written as JSON, for NaN, lone surrogates or numbers beyond 64 bits; here all of it is readable.
+    return json.dumps({**head, "document": _readable(letter.document)}).encode() + b"\n"
 
 
-def _lenient(value: Any) -> Any:
-    return value.tolist() if hasattr(value, "tolist") else str(value)
+def _readable(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(name): _readable(part) for name, part in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return _readable(value.tolist())
+    if isinstance(value, list | tuple):
+        return [_readable(part) for part in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value if isinstance(value, str | int | float | None) else str(value)

@@ -81,10 +81,10 @@ def checked_vector(field: str, vector: Any, dims: int) -> NDArray[np.float32]:
     """
     with np.errstate(over="ignore"):
         row: NDArray[np.float32] = np.asarray(vector, dtype=np.float32)
-    if row.shape != (dims,):
-        raise InputError(f"{field}: a vector of shape {row.shape}, and the index has {dims} dimensions.", _REMEDY)
-    # One product tells all: NaN and Inf stay in it, only zeros give zero. Huge or tiny numbers are looked at again.
-    product = float(np.dot(row, row))
+        if row.shape != (dims,):
+            raise InputError(f"{field}: a vector of shape {row.shape}, and the index has {dims} dimensions.", _REMEDY)
+        # One product tells all: NaN and Inf stay in it, only zeros give zero. Huge or tiny numbers are looked at again.
+        product = float(np.dot(row, row))
     if not math.isfinite(product) and not bool(np.isfinite(row).all()):
         raise InputError(f"{field}: a vector with NaN or infinite numbers.", _REMEDY)
     if product == 0.0 and not bool(row.any()):

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from es_recsys.errors import InputError
+from es_recsys.index import mappings
+from es_recsys.meta import StoreMeta, VectorMeta
+
+META = StoreMeta(
+    "shop",
+    3,
+    vectors={"text_vector": VectorMeta(384, "f" * 32, "m"), "als_vector": VectorMeta(64, "a" * 32, "als", "max_inner_product")},
+)
+
+
+@pytest.mark.parametrize("name", ["items", "profiles", "events"])
+def test_the_files_hold_settings_and_mappings_and_nothing_else(name: str) -> None:
+    assert set(mappings.load(name)) == {"settings", "mappings"}
+
+
+def test_items_bind_the_language_and_take_the_vector_fields() -> None:
+    body = mappings.items(META, 100)
+    properties = body["mappings"]["properties"]
+    assert properties["title"]["analyzer"] == properties["categories"]["fields"]["text"]["analyzer"] == "english"
+    assert "content" not in json.dumps({**body["mappings"], "_meta": None}).replace("content_digest", "")
+    assert properties["text_vector"] == {
+        "type": "dense_vector", "dims": 384, "index": True, "similarity": "cosine", "index_options": {"type": "flat"},
+    }  # fmt: skip
+    assert properties["als_vector"]["similarity"] == "max_inner_product"
+    assert StoreMeta.from_dict(body["mappings"]["_meta"]) == META
+
+
+def test_index_options_follow_the_count_unless_given() -> None:
+    many = mappings.items(META, 50_000)["mappings"]["properties"]
+    assert many["text_vector"]["index_options"]["type"] == "int8_hnsw"
+    assert many["als_vector"]["index_options"]["type"] == "hnsw"
+    given = {"text_vector": {"type": "hnsw", "m": 32, "ef_construction": 200}}
+    assert mappings.items(META, 10, given)["mappings"]["properties"]["text_vector"]["index_options"] == given["text_vector"]
+
+
+def test_a_field_without_a_row_is_a_models() -> None:
+    meta = VectorMeta(8, "b" * 32, "bpr", "max_inner_product")
+    assert mappings.vector_mapping("bpr_vector", meta, 10)["similarity"] == "max_inner_product"
+
+
+@pytest.mark.parametrize(
+    ("language", "name"),
+    [
+        ("english", "english"),
+        ("ja", "cjk"),
+        ("Chinese", "cjk"),
+        ("ko", "cjk"),
+        ("de", "german"),
+        ("standard", "standard"),
+        ("pt", "portuguese"),
+    ],
+)
+def test_languages(language: str, name: str) -> None:
+    assert mappings.analyzer(language) == name
+
+
+def test_an_unknown_language_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(InputError, match="klingon") as error:
+        mappings.analyzer("klingon")
+    assert "standard" in error.value.remedy and "finnish" in error.value.remedy
+
+
+def test_field_types_are_those_one_can_filter_by() -> None:
+    mapping = mappings.items(META, 10)["mappings"]
+    mapping["properties"]["attributes"]["properties"] = {"year": {"type": "double"}, "colour": {"type": "keyword"}}
+    assert mappings.field_types(mapping) == {
+        "item_id": "keyword", "categories": "keyword", "tags": "keyword", "brand": "keyword", "price": "double",
+        "currency": "keyword", "created_at": "date", "available": "boolean", "attributes.year": "double",
+        "attributes.colour": "keyword",
+    }  # fmt: skip

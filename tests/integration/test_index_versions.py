@@ -1,0 +1,268 @@
+"""Versions, aliases and copies against a real Elasticsearch."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from elasticsearch import Elasticsearch
+
+from es_recsys.errors import IndexStateError, InputError, StoreNotFound
+from es_recsys.index import catalog, copying, metadata, versions
+from es_recsys.index.actions import Action
+from es_recsys.index.bulk import bulk
+from es_recsys.index.documents import Vectors
+from es_recsys.index.read import sources_of, vectors_of
+from es_recsys.meta import StoreMeta, VectorMeta, items_alias, profiles_alias
+from es_recsys.types import Item
+
+pytestmark = pytest.mark.engine
+
+TEXT = {"text_vector": VectorMeta(2, "f" * 32, "tiny")}
+ALS = {"als_vector": VectorMeta(2, "a" * 32, "als", "max_inner_product")}
+
+
+def angles(items: Sequence[Item]) -> list[Vectors]:
+    return [{"text_vector": np.array([np.cos(i.price), np.sin(i.price)], np.float32)} for i in items]
+
+
+def factors(items: Sequence[Item]) -> list[Vectors]:
+    return [{"als_vector": np.array([i.price, 1], np.float32)} for i in items]
+
+
+def things(*numbers: int) -> list[Item]:
+    return [Item(item_id=f"i{n}", title=f"thing {n}", price=n) for n in numbers]
+
+
+def make(es: Elasticsearch, store: str, n: int = 20) -> StoreMeta:
+    catalog.load(es, store, things(*range(n)), angles, vectors=TEXT, count=n)
+    return metadata.read_meta(es, store)
+
+
+def successor(es: Elasticsearch, old: StoreMeta) -> StoreMeta:
+    version = versions.next_version(es, old.store)
+    new = replace(old, version=version, vectors={**TEXT, **ALS}, models=("als",), fields={})
+    return versions.create(es, new, count=20)
+
+
+def test_what_a_version_says_of_itself_comes_back(es: Elasticsearch, store_name: str) -> None:
+    meta = make(es, store_name)
+    told = replace(meta, weights={"query": {"bm25": 0.7}}, lexical={"title": 2.0}, notes={"trained": [1, 2]}, timed=False)
+    versions.write_meta(es, told)
+    assert versions.read_meta(es, store_name) == told
+    assert versions.read_version(es, store_name, 1) == told
+    answer = es.indices.get_mapping(index=items_alias(store_name))
+    assert versions.parse_meta(store_name, answer.body) == told
+
+
+def test_a_store_that_is_not_there(es: Elasticsearch, store_name: str) -> None:
+    with pytest.raises(StoreNotFound, match="items load"):
+        versions.read_meta(es, store_name)
+    with pytest.raises(StoreNotFound):
+        versions.drop_store(es, store_name)
+    assert versions.versions(es, store_name) == []
+    assert versions.next_version(es, store_name) == 1
+
+
+def test_an_index_of_someone_else_is_not_taken_for_a_store(es: Elasticsearch, store_name: str) -> None:
+    es.indices.create(index=f"{store_name}-foreign", aliases={items_alias(store_name): {}})
+    with pytest.raises(IndexStateError, match="not made by es-recsys"):
+        versions.read_meta(es, store_name)
+
+
+def test_swap_moves_items_and_profiles_and_rollback_brings_them_back(es: Elasticsearch, store_name: str) -> None:
+    old = make(es, store_name)
+    new = successor(es, old)
+    assert versions.swap(es, store_name, new.version) == 1
+    for alias, index in ((items_alias(store_name), new.index), (profiles_alias(store_name), new.profiles)):
+        assert list(es.indices.get_alias(name=alias)) == [index]
+    assert [info.live for info in versions.versions(es, store_name)] == [False, True]
+    assert versions.rollback(es, store_name) == 1
+    assert versions.read_meta(es, store_name).version == 1
+    with pytest.raises(IndexStateError, match="no version before 1"):
+        versions.drop(es, store_name, 2)
+        versions.rollback(es, store_name)
+
+
+def test_rollback_goes_to_what_was_replaced_and_not_to_what_failed(es: Elasticsearch, store_name: str) -> None:
+    old = make(es, store_name)
+    bad, good = successor(es, old), successor(es, old)
+    versions.swap(es, store_name, bad.version)
+    versions.rollback(es, store_name)
+    versions.swap(es, store_name, good.version)
+    assert versions.rollback(es, store_name) == old.version
+
+
+def test_the_live_version_is_never_dropped(es: Elasticsearch, store_name: str) -> None:
+    new = successor(es, make(es, store_name))
+    with pytest.raises(IndexStateError, match="is live"):
+        versions.drop(es, store_name, 1)
+    versions.drop(es, store_name, new.version)
+    assert not es.indices.exists(index=new.index) and not es.indices.exists(index=new.profiles)
+    for version in (new.version, 77):
+        with pytest.raises(IndexStateError, match="no version"):
+            versions.drop(es, store_name, version)
+        with pytest.raises(IndexStateError, match="no version"):
+            versions.swap(es, store_name, version)
+    assert versions.drop_store(es, store_name) == [1]
+
+
+def test_the_list_tells_sizes_and_contents(es: Elasticsearch, store_name: str) -> None:
+    successor(es, make(es, store_name, 7))
+    first, second = [info.to_dict() for info in versions.versions(es, store_name)]
+    assert (first["version"], first["live"], first["documents"], first["vectors"]) == (1, True, 7, {"text_vector": "tiny"})
+    assert (second["version"], second["live"], second["documents"], second["models"]) == (2, False, 0, ["als"])
+    assert first["bytes"] > 0 and first["created"] > 1.6e9
+
+
+def test_a_version_is_made_once(es: Elasticsearch, store_name: str) -> None:
+    meta = make(es, store_name)
+    with pytest.raises(IndexStateError, match="exists already"):
+        versions.create(es, meta, count=1)
+    assert es.indices.exists(index=meta.index)
+
+
+def test_a_version_that_cant_be_made_leaves_nothing(es: Elasticsearch, store_name: str) -> None:
+    meta = StoreMeta(store_name, 1, vectors={"text_vector": VectorMeta(100_000, "f", "huge")})
+    with pytest.raises(IndexStateError, match="was not made"):
+        versions.create(es, meta, count=1)
+    with pytest.raises(InputError, match="klingon"):
+        versions.create(es, replace(meta, vectors={}, language="klingon"), count=1)
+    assert not es.indices.exists(index=meta.profiles)
+
+
+def test_of_two_swaps_at_once_one_is_refused(es: Elasticsearch, store_name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = make(es, store_name)
+    mine, other = successor(es, old), successor(es, old)
+    versions.swap(es, store_name, other.version)
+    monkeypatch.setattr(versions, "live_version", lambda client, store: old.version)  # as read before the other's swap
+    with pytest.raises(IndexStateError, match="swap again"):
+        versions.swap(es, store_name, mine.version)
+    monkeypatch.undo()
+    assert versions.live_version(es, store_name) == other.version
+
+
+def test_a_copy_keeps_what_is_the_same_and_fills_what_is_new(es: Elasticsearch, store_name: str) -> None:
+    old = make(es, store_name)
+    new = successor(es, old)
+    copied = copying.copy(es, old, new, factors)
+    assert copied.report.created == 20
+    before, after = (vectors_of(es, m.index, ["i3"], ["text_vector", "als_vector"])["i3"] for m in (old, new))
+    assert np.allclose(after["text_vector"], before["text_vector"], atol=1e-6)
+    assert after["als_vector"].tolist() == [3.0, 1.0]
+    assert sources_of(es, new.index, ["i3"]) == sources_of(es, old.index, ["i3"])
+    copying.take_over(es, old, new, copied, factors)
+    assert catalog.load(es, store_name, things(*range(20)), angles, vectors=TEXT).unchanged == 20
+
+
+def test_a_model_trained_anew_takes_none_of_the_old_factors_over(es: Elasticsearch, store_name: str) -> None:
+    old = make(es, store_name)
+    new = successor(es, old)
+    copying.copy(es, old, new, factors)
+    newer = replace(new, version=3, vectors={**TEXT, "als_vector": replace(ALS["als_vector"], fingerprint="b" * 32)})
+    versions.create(es, newer, count=20)
+    copying.copy(es, new, newer, lambda items: [{} for _ in items])
+    assert vectors_of(es, newer.index, ["i3"], ["als_vector"]) == {"i3": {}}
+
+
+def test_another_encoder_is_brought_in_without_loading_again(es: Elasticsearch, store_name: str) -> None:
+    old = make(es, store_name)
+    vectors = {"text_vector": VectorMeta(3, "e" * 32, "wider")}
+    new = versions.create(es, replace(old, version=2, vectors=vectors, fields={}), count=20)
+
+    def wider(items: Sequence[Item]) -> list[Vectors]:
+        return [{"text_vector": np.array([1, 2, i.price], np.float32)} for i in items]
+
+    copying.take_over(es, old, new, copying.copy(es, old, new, wider), wider)
+    assert vectors_of(es, new.index, ["i5"], ["text_vector"])["i5"]["text_vector"].tolist() == [1, 2, 5]
+    assert catalog.load(es, store_name, things(*range(20)), wider, vectors=vectors).unchanged == 20
+
+
+def test_catching_up_carries_writes_and_deletions(es: Elasticsearch, store_name: str) -> None:
+    old = make(es, store_name)
+    new = successor(es, old)
+    copied = copying.copy(es, old, new, factors)
+    changed = [Item(item_id="i4", title="changed", price=40), *things(100, 101)]
+    catalog.load(es, store_name, changed, angles, vectors=TEXT)
+    catalog.delete(es, store_name, ["i5", "i6"])
+    again = copying.catch_up(es, old, new, copied, factors)
+    assert (again.report.created, again.report.updated) == (2, 1)
+    assert es.count(index=new.index)["count"] == 20
+    stored = sources_of(es, new.index, ["i4", "i5", "i100"])
+    assert stored.keys() == {"i4", "i100"} and stored["i4"]["title"] == "changed"
+    assert vectors_of(es, new.index, ["i4"], ["als_vector"])["i4"]["als_vector"].tolist() == [40.0, 1.0]
+    assert copying.catch_up(es, old, new, again, factors).report.stored == 0
+
+
+def test_catching_up_works_on_several_shards(es: Elasticsearch, store_name: str) -> None:
+    old = make(es, store_name)
+    for name in (old.index, old.profiles):
+        es.indices.delete(index=name)
+    body = versions.mappings.items(old, 20)
+    body["settings"]["number_of_shards"] = 3
+    es.indices.create(index=old.index, aliases={items_alias(store_name): {}}, **body)
+    catalog.load(es, store_name, things(*range(40)), angles, vectors=TEXT)
+    new = successor(es, old)
+    copied = copying.copy(es, old, new, factors)
+    assert len(copied.sequence) == 3 and copied.report.created == 40
+    catalog.load(es, store_name, [Item(item_id=f"i{n}", title="c", price=1) for n in range(10)], angles, vectors=TEXT)
+    assert copying.catch_up(es, old, new, copied, factors).report.updated == 10
+
+
+def test_profiles_are_copied_as_they_are(es: Elasticsearch, store_name: str) -> None:
+    old = make(es, store_name)
+    profile = {"user_key": "u", "applied_through": 7, "state": {"v": [0.5, 0.25], "counts": {"view": 3}}}
+    bulk(es, [Action("u", profile)], index=old.profiles)
+    new = successor(es, old)
+    assert copying.copy_profiles(es, old, new).created == 1
+    assert es.get(index=new.profiles, id="u")["_source"] == profile
+
+
+def test_a_load_that_a_swap_overtakes_says_so(es: Elasticsearch, store_name: str) -> None:
+    old = make(es, store_name)
+    new = successor(es, old)
+
+    def slow(items: Sequence[Item]) -> list[Vectors]:
+        versions.swap(es, store_name, new.version)
+        return angles(items)
+
+    with pytest.raises(IndexStateError, match="version 2 went live"):
+        catalog.load(es, store_name, things(500), slow, vectors=TEXT)
+
+
+def test_readers_see_no_failure_while_versions_swap_and_drop(es: Elasticsearch, store_name: str) -> None:
+    old = make(es, store_name)
+    failures: list[BaseException] = []
+    answers: list[int] = []
+    done = threading.Event()
+
+    def read() -> None:
+        knn = {"field": "text_vector", "query_vector": [1.0, 0.0], "k": 5, "num_candidates": 20}
+        while not done.is_set():
+            try:
+                answer = es.search(index=items_alias(store_name), query={"match_all": {}}, knn=knn, size=30)
+                answers.append(answer["hits"]["total"]["value"])
+                es.count(index=profiles_alias(store_name))
+            except Exception as error:
+                failures.append(error)
+
+    readers = [threading.Thread(target=read) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    try:
+        for _ in range(3):
+            new = successor(es, old)
+            copying.take_over(es, old, new, copying.copy(es, old, new, factors), factors)
+            versions.rollback(es, store_name)
+            versions.swap(es, store_name, new.version)
+            versions.drop(es, store_name, old.version)
+            old = new
+    finally:
+        done.set()
+        for reader in readers:
+            reader.join()
+    assert failures == []
+    assert len(answers) > 20 and set(answers) == {20}
