@@ -133,7 +133,13 @@ class Delimited:
         try:
             cells = next(cells for cells in self._reader if cells)
         except (StopIteration, csv.Error, _Unclosed) as error:
-            raise InputError(f"{self._path} has no header line that can be read.", "Its first line names the columns.") from error
+            first = self._feed.record[0][1] if self._feed.record else ""
+            remedy = (
+                "Save it with line ends of Unix or Windows."
+                if "\r" in first.rstrip("\r\n")
+                else "Its first line names the columns."
+            )
+            raise InputError(f"{self._path} has no header line that can be read.", remedy) from error
         wrong = _not_utf8(self._feed.record)
         self._feed.finish()
         if wrong is not None:

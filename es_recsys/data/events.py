@@ -33,7 +33,8 @@ class _Reader:
     def __init__(self, columns: Columns, timestamps: bool) -> None:
         self._timestamps = timestamps
         self._wanted = [(ours, columns.theirs(ours)) for ours in EVENT_FIELDS if timestamps or ours != "timestamp"]
-        self._constants = dict(columns.constants)
+        self._renames = [(ours, theirs) for ours, theirs in self._wanted if ours in columns.renames]
+        self._constants = {ours: value for ours, value in columns.constants.items() if timestamps or ours != "timestamp"}
         self._ubi = "event_type" not in columns.renames
         self._order: dict[tuple[bool, str], int] = {}
 
@@ -50,13 +51,14 @@ class _Reader:
         return event
 
     def _fields(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        given: dict[str, Any] = {}
+        wanted = self._wanted
         if self._ubi and is_ubi(values):
-            found = from_ubi(values)
+            given = {ours: value for ours, value in from_ubi(values).items() if value is not None and value != ""}
             if not self._timestamps:
-                del found["timestamp"]
-            return {ours: value for ours, value in found.items() if value is not None and value != ""}
-        given = {}
-        for ours, theirs in self._wanted:
+                given.pop("timestamp", None)
+            wanted = self._renames
+        for ours, theirs in wanted:
             value = values.get(theirs)
             if value is None and "." in theirs:
                 value = dig(values, theirs)
@@ -112,8 +114,8 @@ def read_events(
     """Events of one or more files, in their order.
 
     columns: our field -> column of the file, also a dotted path; constants: field -> value where a line has none;
-    separator: of CSV, guessed without it. UBI 1.3 documents are read as they are, unless event_type is renamed. Names of
-    actions are taken in other spellings too ("add_to_cart"); other columns are left out.
+    separator: of CSV, guessed without it. UBI 1.3 documents are read as they are (renames still count), unless event_type
+    is renamed. Names of actions are taken in other spellings too ("add_to_cart"); other columns are left out.
     timestamps: False for a source whose order is each user's order: `timestamp` is None and `order` counts from 0 a user
     (a session, where there is no user), over all the files; memory is then O(users), else flat.
     rejects: gets the bad lines; without it they are passed over and written to FILE.rejected.jsonl.

@@ -64,7 +64,12 @@ class Tally:
 
 def convert(value: Any, kind: str, typed: bool) -> AttributeValue | None:
     """The value as its kind wants it, None where there is none (null, NaN, empty). Raises Misfit."""
-    if isinstance(value, list | tuple):
+    like = type(value)
+    if like is str and kind == "text":
+        return value or None
+    if like is int and kind == "integer" and -(2**63) <= value < 2**63:
+        return value  # type: ignore[no-any-return]
+    if like is list or like is tuple:
         return _convert_list(value, kind, typed)
     if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
         return None
@@ -90,6 +95,8 @@ def _look(value: Any, typed: bool) -> str | None:
     if isinstance(value, date):  # a datetime is a date too
         return "date"
     if isinstance(value, list | tuple):
+        if typed and set(map(type, value)) == {str}:
+            return "text"
         kinds = {kind for each in value if each != "" and (kind := _look(each, typed)) is not None}
         if not kinds:
             return None
@@ -121,7 +128,11 @@ def _look_text(value: str, typed: bool) -> str | None:
 
 
 def _convert_list(values: list[Any] | tuple[Any, ...], kind: str, typed: bool) -> AttributeValue | None:
+    if kind == "text" and set(map(type, values)) == {str}:
+        return tuple(filter(None, values)) or None
     if kind in {"boolean", "date"}:
+        if all(convert(each, "text", typed) is None for each in values):
+            return None
         raise Misfit(f"is a list, in other lines {_NAMES[kind]}")
     found = [one for each in values if (one := convert(each, "number" if kind == "integer" else kind, typed)) is not None]
     if not found:

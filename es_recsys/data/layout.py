@@ -17,6 +17,7 @@ __all__ = ["ITEM_FIELDS", "Layout", "names_of"]
 ITEM_FIELDS = tuple(name for name in Item.model_fields if name != "attributes")
 
 _LISTS = ("categories", "tags")
+_NESTS = frozenset({dict, list})
 _Target = tuple[bool, str]
 
 
@@ -34,10 +35,11 @@ class Layout:
             self._plan[theirs] = tuple(
                 (is_field, ours if is_field else self._attribute(ours, theirs)) for is_field, ours in targets
             )
-        self._constants = [
-            (ours in ITEM_FIELDS, ours, value if ours in ITEM_FIELDS else _constant(value))
-            for ours, value in columns.constants.items()
-        ]
+        self._constants: list[tuple[bool, str, Any]] = []
+        for ours, value in columns.constants.items():
+            is_field = ours in ITEM_FIELDS
+            name = ours if is_field else self._attribute(ours, columns.theirs(ours))
+            self._constants.append((is_field, name, value if is_field else _constant(value)))
 
     @property
     def displaced(self) -> tuple[str, ...]:
@@ -62,8 +64,8 @@ class Layout:
             if value is None or value == "":
                 continue
             targets = plan.get(key)
-            if _is_nested(value) and (targets is None or not targets or not targets[0][0]):
-                self._split_nested(key, value, fields, attributes)
+            if (not targets or not targets[0][0]) and _is_nested(value):
+                self._split_nested(key, targets[0][1] if targets else key, value, fields, attributes)
                 continue
             for is_field, name in self.plan(key) if targets is None else targets:
                 if is_field:
@@ -77,17 +79,18 @@ class Layout:
                 fields[name] = names_of(fields[name], name)
         return fields, attributes
 
-    def _split_nested(self, key: str, value: Any, fields: dict[str, Any], attributes: dict[str, Any]) -> None:
+    def _split_nested(self, key: str, shown: str, value: Any, fields: dict[str, Any], attributes: dict[str, Any]) -> None:
+        """An object under `key`, whose leaves are named from `shown`."""
         for theirs in self._wanted:
-            # A whole list or object that a dotted rename asks for, such as categories=meta.path.
+            # A whole list that a dotted rename asks for, such as categories=meta.path.
             if theirs.startswith(key + ".") and (inner := dig({key: value}, theirs)) not in (None, ""):
                 for is_field, name in self._plan[theirs]:
-                    (fields if is_field else attributes)[name] = inner
-        for name, leaf in leaves(key, value):
-            if leaf is None or leaf == "" or name in self._wanted:
-                continue
-            for _, ours in self.plan(name):
-                attributes[ours] = leaf
+                    if is_field or not _is_nested(inner):
+                        (fields if is_field else attributes)[name] = inner
+        for name, leaf in leaves(shown, value):
+            if leaf is not None and leaf != "":
+                for is_field, ours in self.plan(name):
+                    (fields if is_field else attributes).setdefault(ours, leaf)
 
     def _attribute(self, name: str, theirs: str) -> str:
         clean = attribute_name(name)
@@ -114,6 +117,8 @@ def names_of(value: Any, field: str) -> list[str]:
         if isinstance(parts, str):
             parts = parts.split(" > ") if field == "categories" else [parts]
         value = parts
+    elif isinstance(value, list) and set(map(type, value)) == {str}:
+        return [name for each in value if (name := each.strip())]
     if not isinstance(value, list | tuple):
         value = [value]
     names: list[str] = []
@@ -133,9 +138,8 @@ def names_of(value: Any, field: str) -> list[str]:
 
 
 def _is_nested(value: Any) -> bool:
-    if isinstance(value, dict):
-        return True
-    return isinstance(value, list) and any(isinstance(each, dict | list) for each in value)
+    kind = type(value)
+    return kind is dict or (kind is list and not _NESTS.isdisjoint(map(type, value)))
 
 
 def _constant(value: Any) -> Any:

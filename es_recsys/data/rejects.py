@@ -66,7 +66,7 @@ class Rejects:
             if (owner := reports.get(file.resolve())) is not None:
                 raise InputError(f"{file} is where the rejected lines of {owner} go.", "Rename it before loading it.")
         if self._write:
-            for file in files:
+            for file in set(files) - self._begun:
                 self._drop_stale(file)
 
     def add(self, file: Path, line: int, field: str, reason: str, raw: Any) -> None:

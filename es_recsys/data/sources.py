@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from typing import BinaryIO
 
 from es_recsys.errors import InputError
@@ -81,11 +82,13 @@ def identify(path: Path) -> Source:
     Raises InputError where it is missing, empty, a folder, cut off at once, or of a kind that isn't read.
     """
     try:
-        size = path.stat().st_size
+        status = path.stat()
+        if S_ISDIR(status.st_mode):
+            raise InputError(f"{path} is a folder.", "Name the files in it.")
+        if not S_ISREG(status.st_mode):
+            raise InputError(f"{path} is not a regular file; it is read more than once.", "Save its content to a file.")
         with path.open("rb") as stream:
             head = stream.read(8)
-    except IsADirectoryError:
-        raise InputError(f"{path} is a folder.", "Name the files in it.") from None
     except OSError as error:
         raise InputError(f"{path} can't be read: {error.strerror}.", "Check the name and the permissions.") from error
     gzipped = head.startswith(_GZIP)
@@ -97,7 +100,7 @@ def identify(path: Path) -> Source:
             raise InputError(f"{path} is {kind}.", remedy)
     name = path.with_suffix("") if path.suffix.lower() in {".gz", ".gzip"} else path
     suffix = name.suffix.lower()
-    return Source(path, _format(path, suffix, head), gzipped, size, suffix in {".tsv", ".tab"})
+    return Source(path, _format(path, suffix, head), gzipped, status.st_size, suffix in {".tsv", ".tab"})
 
 
 def _head(path: Path, gzipped: bool) -> bytes:

@@ -23,7 +23,9 @@ __all__ = ["ItemSurvey", "item_columns", "survey_items"]
 
 @dataclass(frozen=True)
 class ItemSurvey:
-    """kinds: attribute -> kind (kinds.py). clashes: attribute -> the other whose object it would be. last: item_id ->
+    """What `survey_items` found, for use in the same process.
+
+    kinds: attribute -> kind (kinds.py). clashes: attribute -> the other whose object it would be. last: item_id ->
     place (from 0, over all files) of the last row with it, as a hash, for ids that come more than once. rows: how many.
     """
 

@@ -1,0 +1,286 @@
+"""Files -> Events, UBI documents among them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+import polars as pl
+import pytest
+
+from es_recsys.behaviours import BEHAVIOURS
+from es_recsys.data import Rejects, check, read_events
+from es_recsys.data.ubi import event_type_of
+from es_recsys.errors import InputError
+from es_recsys.types import Event
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+VIEW = {"event_type": "view", "timestamp": "2026-01-01T12:00:00Z", "user_id": "u", "item_id": "i"}
+UBI = {
+    "application": "shop",
+    "action_name": "add_to_cart",
+    "query_id": "q1",
+    "session_id": "s1",
+    "client_id": "c1",
+    "user_id": "u1",
+    "timestamp": "2026-01-01T12:00:00Z",
+    "message_type": "CONVERSION",
+    "user_query": "red shoes",
+    "event_id": "e1",
+    "event_value": 2,
+    "recommendation_id": "r1",
+    "event_attributes": {"object": {"object_id": 17, "object_id_field": "sku"}, "position": {"ordinal": 3}, "page": "/x"},
+}
+
+
+def jsonl(path: Path, rows: list[dict[str, Any]]) -> Path:
+    path.write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
+    return path
+
+
+def read(path: Path | list[Path], **options: Any) -> tuple[list[Event], list[tuple[int, str, str]], Rejects]:
+    with Rejects(write=False) as rejects:
+        events = list(read_events(path, rejects=rejects, **options))
+    return events, [(bad.line, bad.field, bad.reason) for bad in rejects.first], rejects
+
+
+@pytest.mark.parametrize(
+    "stamp",
+    [
+        "2026-01-01T12:00:00Z",
+        "2026-01-01T12:00:00",
+        "2026-01-01 12:00:00",
+        "2026-01-01T14:00:00+02:00",
+        1767268800,
+        1767268800000,
+        "1767268800",
+        1767268800.0,
+    ],
+)
+def test_times(tmp_path: Path, stamp: Any) -> None:
+    events, _, _ = read(jsonl(tmp_path / "e.jsonl", [{**VIEW, "timestamp": stamp}]))
+    assert events[0].timestamp == NOON
+
+
+def test_csv(tmp_path: Path) -> None:
+    path = tmp_path / "e.csv"
+    path.write_text(
+        "event_type,timestamp,user_id,session_id,item_id,query,value,event_id,position,query_id,recommendation_id,color\n"
+        "rating,1767268800,u,,7,,4.5,e1,3,,r,red\nsearch,1767268800,,s,,shoes,,,,q,,\n"
+    )
+    events, bad, _ = read(path)
+    assert not bad
+    assert events == [
+        Event(
+            event_type="rating",
+            timestamp=NOON,
+            user_id="u",
+            item_id="7",
+            value=4.5,
+            event_id="e1",
+            position=3,
+            recommendation_id="r",
+        ),
+        Event(event_type="search", timestamp=NOON, session_id="s", query="shoes", query_id="q"),
+    ]
+
+
+def test_a_table_with_gaps_of_nan(tmp_path: Path) -> None:
+    path = tmp_path / "e.parquet"
+    nan = float("nan")
+    pl.DataFrame(
+        {**{name: [value] for name, value in VIEW.items()}, "value": [nan], "position": [nan], "query_id": [nan]}
+    ).write_parquet(path)
+    events, bad, _ = read(path)
+    assert not bad
+    assert events == [Event(**VIEW)]
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "reason"),
+    [
+        ({"event_type": None}, "event_type", "is missing"),
+        ({"event_type": "teleport"}, "event_type", "is an unknown action"),
+        ({"event_type": 5}, "event_type", "is an unknown action"),
+        ({"timestamp": None}, "timestamp", "is missing"),
+        ({"timestamp": "yesterday"}, "timestamp", "a time is"),
+        ({"user_id": ""}, "user_id", "is missing, and session_id too"),
+        ({"item_id": None}, "item_id", "is missing in an event of type view"),
+        ({"item_id": None, "query": "x"}, "item_id", "is missing in an event of type view"),
+        ({"event_type": "search"}, "query", "is missing in an event of type search"),
+        ({"query": "x" * 4_097}, "query", "is longer than 4096 characters"),
+        ({"value": "much"}, "value", "is not a number"),
+        ({"position": -1}, "position", "is less than 0"),
+        ({"position": 1.5}, "position", "is not a whole number"),
+        ({"user_id": "x" * 600}, "user_id", "an id has 1 to 512 bytes"),
+    ],
+)
+def test_reasons(tmp_path: Path, change: dict[str, Any], field: str, reason: str) -> None:
+    events, bad, _ = read(jsonl(tmp_path / "e.jsonl", [{**VIEW, **change}, VIEW]))
+    assert events == [Event(**VIEW)]
+    assert bad[0][:2] == (1, field)
+    assert bad[0][2].startswith(reason)
+
+
+def test_reasons_hold_no_ids(tmp_path: Path) -> None:
+    secret = "canary@example.org" * 40
+    with Rejects(0, write=False) as rejects, pytest.raises(InputError) as caught:
+        list(read_events(jsonl(tmp_path / "e.jsonl", [{**VIEW, "user_id": secret}]), rejects=rejects))
+    assert "canary" not in str(caught.value) + repr(rejects.first)
+
+
+def test_tab_file_with_renames_and_constants(tmp_path: Path) -> None:
+    path = tmp_path / "views.dat"
+    path.write_text("visitorid\titemid\tevent\n1\t10\t1\n2\t11\t1\n1\t12\t1\n")
+    options = {"columns": {"user_id": "visitorid", "item_id": "itemid"}, "constants": {"event_type": "view"}}
+    events, bad, _ = read(path, timestamps=False, **options)
+    assert not bad
+    assert [(event.user_id, event.item_id, event.order, event.timestamp) for event in events] == [
+        ("1", "10", 0, None),
+        ("2", "11", 0, None),
+        ("1", "12", 1, None),
+    ]
+    with pytest.raises(InputError, match="no column timestamp"):
+        read(path, **options)
+
+
+def test_order_counts_a_user_over_files_without_gaps(tmp_path: Path) -> None:
+    rows = [
+        {**VIEW, "user_id": 1},
+        {**VIEW, "user_id": 1, "position": -5},
+        {**VIEW, "user_id": "1"},
+        {**VIEW, "user_id": None, "session_id": "1"},
+    ]
+    paths = [
+        jsonl(tmp_path / "a.jsonl", rows),
+        jsonl(tmp_path / "b.jsonl", [{**VIEW, "user_id": 1.0}, {**VIEW, "timestamp": "x"}]),
+    ]
+    events, bad, _ = read(paths, timestamps=False)
+    assert [(event.user_id, event.session_id, event.order) for event in events] == [
+        ("1", None, 0),
+        ("1", None, 1),
+        (None, "1", 0),
+        ("1", None, 2),
+        ("u", None, 0),
+    ]
+    assert {event.timestamp for event in events} == {None}
+    assert [line for line, _, _ in bad] == [2]
+
+
+def test_a_constant_time_is_no_time_either(tmp_path: Path) -> None:
+    events, _, _ = read(jsonl(tmp_path / "e.jsonl", [VIEW]), timestamps=False, constants={"timestamp": "2020-01-01"})
+    assert (events[0].timestamp, events[0].order) == (None, 0)
+
+
+def test_ubi_event(tmp_path: Path) -> None:
+    events, bad, _ = read(jsonl(tmp_path / "e.jsonl", [UBI]))
+    assert not bad
+    assert events == [
+        Event(
+            event_type="cart",
+            timestamp=NOON,
+            user_id="u1",
+            session_id="s1",
+            item_id="17",
+            query="red shoes",
+            value=2,
+            event_id="e1",
+            position=3,
+            query_id="q1",
+            recommendation_id="r1",
+        )
+    ]
+
+
+def test_ubi_in_flat_and_nested_tables(tmp_path: Path) -> None:
+    flat = {name: value for name, value in UBI.items() if name != "event_attributes"}
+    flat |= {"event_attributes.object.object_id": 17, "event_attributes.position.ordinal": 3}
+    pl.DataFrame([flat]).write_csv(tmp_path / "e.csv")
+    pl.DataFrame([UBI]).write_parquet(tmp_path / "e.parquet")
+    wanted = read(jsonl(tmp_path / "e.jsonl", [UBI]))[0]
+    assert read(tmp_path / "e.csv")[0] == read(tmp_path / "e.parquet")[0] == wanted
+
+
+def test_ubi_without_user_or_session(tmp_path: Path) -> None:
+    row = {**UBI, "user_id": "", "session_id": None}
+    events, _, _ = read(jsonl(tmp_path / "e.jsonl", [row]))
+    assert (events[0].user_id, events[0].session_id) == (None, "c1")
+    events, _, _ = read(jsonl(tmp_path / "e.jsonl", [row]), columns={"user_id": "client_id"})
+    assert events[0].user_id == "c1"
+
+
+def test_ubi_query_documents_are_searches(tmp_path: Path) -> None:
+    query = {
+        "application": "shop",
+        "query_id": "q1",
+        "client_id": "c1",
+        "user_query": "shoes",
+        "timestamp": "2026-01-01T12:00:00Z",
+        "query_response_hit_ids": ["1"],
+    }
+    message = {
+        **UBI,
+        "action_name": "on_search",
+        "user_query": None,
+        "message_type": "QUERY",
+        "message": "boots",
+        "event_attributes": {},
+    }
+    events, bad, _ = read(jsonl(tmp_path / "e.jsonl", [query, message]))
+    assert not bad
+    assert [(event.event_type, event.query, event.query_id) for event in events] == [
+        ("search", "shoes", "q1"),
+        ("search", "boots", "q1"),
+    ]
+    assert events[0].session_id == "c1"
+
+
+def test_unknown_actions_are_rejected_and_silent_ones_skipped(tmp_path: Path) -> None:
+    rows = [{**UBI, "action_name": "teleport"}, {**UBI, "action_name": "impression"}, {**UBI, "action_name": "Impression"}, UBI]
+    events, bad, rejects = read(jsonl(tmp_path / "e.jsonl", rows))
+    assert len(events) == 1
+    assert [(line, field) for line, field, _ in bad] == [(1, "event_type")]
+    assert sum(rejects.skipped.values()) == 2
+
+
+@pytest.mark.parametrize(
+    ("action", "wanted"),
+    [
+        ("click_through", "click"),
+        ("Add-To-Cart", "cart"),
+        ("addtocart", "cart"),
+        ("transaction", "purchase"),
+        ("watch", "view"),
+        ("on_search", "search"),
+    ],
+)
+def test_names_of_actions(action: str, wanted: str) -> None:
+    assert event_type_of(action) == wanted
+
+
+def test_every_action_leads_to_a_behaviour() -> None:
+    from es_recsys.data.ubi import _ACTIONS, SILENT_ACTIONS
+
+    assert set(_ACTIONS.values()) == set(BEHAVIOURS)
+    assert not SILENT_ACTIONS & set(_ACTIONS)
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        ({"columns": {"userid": "u"}}, "no field 'userid'. Did you mean 'user_id'"),
+        ({"constants": {"colour": "red"}}, "no field 'colour'"),
+        ({"columns": {"order": "n"}}, "no field 'order'"),
+    ],
+)
+def test_unknown_fields(tmp_path: Path, options: dict[str, Any], what: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read(jsonl(tmp_path / "e.jsonl", [VIEW]), **options)
+    assert what in caught.value.what
+
+
+def test_check_of_events(tmp_path: Path) -> None:
+    good, rejects = check(read_events, jsonl(tmp_path / "e.jsonl", [VIEW, {}, VIEW]), timestamps=True, max_errors=1)
+    assert (good, rejects.count) == (2, 1)
