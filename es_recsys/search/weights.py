@@ -18,9 +18,9 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from es_recsys.search.context import Context
-from es_recsys.search.legs import Leg
+from es_recsys.search.legs import LEGS, Leg
 
-__all__ = ["breadth", "damping", "situation", "weigh"]
+__all__ = ["answering_weights", "breadth", "damping", "situation", "weigh"]
 
 PERSONAL_SHARE = 0.3
 COLLABORATIVE_IN_SEARCH = 0.2
@@ -69,6 +69,12 @@ def weigh(context: Context, legs: Iterable[Leg], lexical_scores: Sequence[float]
     share = context.impact if context.knows else 0.0
     mixed = {leg.name: share * mine.get(leg.name, 0.0) + (1.0 - share) * others.get(leg.name, 0.0) for leg in legs}
     return {name: weight for name, weight in mixed.items() if weight > 0.0}
+
+
+def answering_weights(context: Context) -> dict[str, float]:
+    """Weights of the legs that answer a question, as the store has them."""
+    table = _table(context, "query", ())
+    return {name: table[name] for name, leg in LEGS.items() if leg.answers and table.get(name, 0.0) > 0.0}
 
 
 def _for_search(context: Context, legs: Sequence[Leg], lexical_scores: Sequence[float]) -> dict[str, float]:

@@ -1,0 +1,265 @@
+"""Every leg, the fill-in and the pages on a real Elasticsearch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from es_recsys.index import mappings, versions
+from es_recsys.meta import StoreMeta, VectorMeta
+from es_recsys.search.answer import complete, finish
+from es_recsys.search.context import Context
+from es_recsys.search.filters import parse
+from es_recsys.search.gather import gather
+from es_recsys.search.legs import active, ask, fill
+from es_recsys.search.lexical import CLAUSES, lexical_clauses
+from es_recsys.search.plan import plan
+from es_recsys.settings import FusionWeights, SearchSettings
+from es_recsys.types import Ranking, Taste
+
+pytestmark = pytest.mark.engine
+
+N, DIMS, NOW = 400, 8, 1_790_000_000.0
+KINDS = ("shoe", "boot", "jacket", "hat", "lamp", "chair", "cup", "rug")
+COLORS = ("red", "blue", "green", "black")
+
+
+def unit(rng: np.random.Generator, n: int) -> np.ndarray:
+    rows = rng.normal(size=(n, DIMS)).astype(np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def documents() -> list[dict[str, Any]]:
+    rng = np.random.default_rng(3)
+    texts, pictures, factors = unit(rng, N), unit(rng, N), rng.normal(size=(N, DIMS)).astype(np.float32)
+    found = []
+    for i in range(N):
+        kind, color = KINDS[i % 8], COLORS[(i // 8) % 4]
+        found.append(
+            {
+                "item_id": f"i{i:03d}",
+                "title": f"{color} {kind} number {i}",
+                "description": f"A {kind} in {color}." if i % 3 else f"A {kind} for running in the rain.",
+                "categories": ["home" if i % 8 > 3 else "clothes", kind],
+                "tags": [color],
+                "brand": f"brand {i % 5}",
+                "price": float(i),
+                "created_at": int((NOW - i * 86_400) * 1_000),
+                "available": i % 7 != 0,
+                "attributes": {"size": float(i % 4), "cut": "a, b" if i % 2 else "wide"},
+                "text_vector": texts[i].tolist(),
+                "als_vector": factors[i].tolist(),
+                **({"image_vector": pictures[i].tolist()} if i % 5 else {}),
+            }
+        )
+    return found
+
+
+@pytest.fixture(scope="module")
+def catalogue(es: Any) -> Iterator[tuple[StoreMeta, list[dict[str, Any]]]]:
+    meta = StoreMeta(
+        store="tsearchlegs",
+        version=1,
+        vectors={
+            "text_vector": VectorMeta(DIMS, "f", "m"),
+            "image_vector": VectorMeta(DIMS, "f", "m"),
+            "als_vector": VectorMeta(DIMS, "f", "als", "max_inner_product"),
+        },
+    )
+    names = f"{meta.index},{meta.profiles}"
+    es.indices.delete(index=names, ignore_unavailable=True)
+    versions.create(es, meta, count=N, options={"text_vector": {"type": "int8_hnsw", "m": 16, "ef_construction": 100}}, live=True)
+    rows = documents()
+    es.bulk(
+        operations=[line for row in rows for line in ({"index": {"_index": meta.index, "_id": row["item_id"]}}, row)], refresh=True
+    )
+    fields = mappings.field_types(es.indices.get_mapping(index=meta.index).body[meta.index]["mappings"])
+    yield replace(meta, fields=fields), rows
+    es.indices.delete(index=names, ignore_unavailable=True)
+
+
+def msearch(es: Any, meta: StoreMeta, bodies: Any) -> list[dict[str, Any]]:
+    if not bodies:
+        return []
+    return list(es.msearch(searches=[line for body in bodies for line in ({"index": meta.index}, body)]).body["responses"])
+
+
+def answer(es: Any, context: Context) -> Ranking:
+    first = plan(context)
+    gathered = gather(context, first, msearch(es, context.meta, first.bodies))
+    second = complete(context, gathered)
+    return finish(context, second, msearch(es, context.meta, second.bodies))
+
+
+def full(meta: StoreMeta, **changes: Any) -> Context:
+    """A question in which every leg can speak."""
+    rng = np.random.default_rng(9)
+    text, picture, long, short, user = unit(rng, 5)
+    given: dict[str, Any] = {
+        "meta": meta,
+        "now": NOW,
+        "text": "red shoe",
+        "vectors": {"text_vector": text, "image_vector": picture},
+        "tastes": {"text_vector": Taste(long, short), "image_vector": Taste(long, None)},
+        "factors": {"als": user},
+        "neighbours": {"transitions": [(f"i{i:03d}", 5.0 - i / 100) for i in range(0, 300, 2)] + [("i001", -1.0)]},
+        "popular": [(f"i{i:03d}", 100.0 - i) for i in range(90)],
+        "strength": 10.0,
+    }
+    return Context(**{**given, **changes})
+
+
+def test_every_leg_and_its_fill_are_accepted(es: Any, catalogue: Any) -> None:
+    meta, _ = catalogue
+    context = full(meta, filters=tuple(parse(["price:10..300", "-brand:brand 1"], meta.fields)), exclude=frozenset({"i040"}))
+    legs = [leg for leg in active(context) if leg.signal(context) is not None]
+    assert {leg.name for leg in legs} == {
+        *("lexical", "text_vector", "image_vector", "taste_text", "taste_image", "als", "transitions", "popular", "fresh")
+    }
+    for leg in legs:
+        for body in (ask(leg, context), fill(leg, context, ["i010", "i032", "i064"])):
+            [response] = msearch(es, meta, [body])
+            assert "error" not in response, (leg.name, response)
+            hits = response["hits"]["hits"]
+            assert hits, leg.name
+            assert "i040" not in {hit["_id"] for hit in hits}
+
+
+def test_every_lexical_clause_is_accepted(es: Any, catalogue: Any) -> None:
+    meta, _ = catalogue
+    clauses = lexical_clauses("red shoe number 32")
+    assert clauses.keys() == CLAUSES.keys()
+    responses = msearch(es, meta, [{"query": clause} for clause in clauses.values()])
+    for name, response in zip(clauses, responses, strict=True):
+        assert "error" not in response, (name, response)
+    found = {name: len(r["hits"]["hits"]) for name, r in zip(clauses, responses, strict=True)}
+    assert all(found[name] for name in ("title", "title.pairs", "title.whole", "title.typos", "all_text", "tags", "categories"))
+
+
+@pytest.mark.parametrize("text", ["red shoe", "rain", ""])
+def test_fast_answer_equals_scoring_everything(es: Any, catalogue: Any, text: str) -> None:
+    """The threshold cut and the fill-in give what a full scoring of all candidates gives."""
+    meta, _ = catalogue
+    context = full(meta, text=text, vectors={} if not text else full(meta).vectors, settings=SearchSettings(depth=60))
+    fast = answer(es, context)
+    deep = answer(es, replace(context, n=60))
+    assert [hit.item_id for hit in fast.hits] == [hit.item_id for hit in deep.hits[:10]]
+    assert [hit.score for hit in fast.hits] == pytest.approx([hit.score for hit in deep.hits[:10]], abs=1e-6)
+    assert not fast.degraded
+
+
+def test_scores_are_what_the_vectors_say(es: Any, catalogue: Any) -> None:
+    meta, rows = catalogue
+    picture = full(meta).vectors["image_vector"]
+    ranking = answer(es, Context(meta=replace(meta, fields={}), now=NOW, vectors={"image_vector": picture}, n=20))
+    cosines = {row["item_id"]: float(np.asarray(row["image_vector"]) @ picture) for row in rows if "image_vector" in row}
+    assert [hit.item_id for hit in ranking.hits] == sorted(cosines, key=lambda i: -cosines[i])[:20]
+    for hit in ranking.hits:
+        assert hit.parts == {"image_vector": pytest.approx(0.25 * cosines[hit.item_id], abs=1e-4)}
+
+
+@pytest.mark.parametrize("changes", [{}, {"diversity": 0.6}, {"text": "", "vectors": {}}, {"text": "", "vectors": {}, "diversity": 0.4}])
+def test_pages_partition_one_ranking(es: Any, catalogue: Any, changes: dict[str, Any]) -> None:
+    meta, _ = catalogue
+    context = full(meta, settings=SearchSettings(depth=50), **changes)
+    whole = [hit.item_id for hit in answer(es, replace(context, n=50)).hits]
+    paged = [hit.item_id for start in range(0, 50, 7) for hit in answer(es, replace(context, n=7, offset=start)).hits][:50]
+    assert paged == whole
+    assert len(set(whole)) == len(whole)
+
+
+def test_deep_pages_go_on_where_ordinary_ones_end(es: Any, catalogue: Any) -> None:
+    meta, _ = catalogue
+    context = full(meta, text="", vectors={}, settings=SearchSettings(depth=50))
+    found = [hit.item_id for start in range(0, 400, 25) for hit in answer(es, replace(context, n=25, offset=start)).hits]
+    assert len(set(found)) == len(found) == 400
+
+
+def test_impact_nothing_is_the_neutral_answer(es: Any, catalogue: Any) -> None:
+    meta, _ = catalogue
+    for asked in ({}, {"text": "", "vectors": {}}):
+        personal = full(meta, **asked)
+        neutral = replace(personal, tastes={}, factors={}, neighbours={}, strength=0.0)
+        assert answer(es, replace(personal, impact=0.0)) == answer(es, neutral)
+        assert answer(es, personal) != answer(es, neutral)
+
+
+def test_nobody_knows_anything_but_items_come(es: Any, catalogue: Any) -> None:
+    meta, _ = catalogue
+    context = Context(meta=replace(meta, fields={}), now=NOW, filters=tuple(parse(["brand:brand 3"], meta.fields)))
+    ranking = answer(es, context)
+    assert len(ranking.hits) == 10
+    assert ranking.total == N // 5
+    assert {hit.source["brand"] for hit in ranking.hits} == {"brand 3"}
+
+
+def test_profile_does_not_bring_in_what_was_not_asked_for(es: Any, catalogue: Any) -> None:
+    meta, _ = catalogue
+    context = full(meta, text="green hat", vectors={}, popular=[], n=100, impact=1.0, strength=1_000.0)
+    ranking = answer(es, context)
+    for hit in ranking.hits:
+        title = hit.title.split()
+        assert "green" in title or "hat" in title
+    assert {"green", "hat"} <= set(ranking.hits[0].title.split())
+    assert ranking.total == sum("green" in row["title"] and "hat" in row["title"] for row in documents())
+
+
+def test_filters_by_type(es: Any, catalogue: Any) -> None:
+    meta, rows = catalogue
+    expected = {
+        "price:10..20": lambda r: 10 <= r["price"] <= 20,
+        "price:>390": lambda r: r["price"] > 390,
+        "-price:10..": lambda r: r["price"] < 10,
+        "available:false": lambda r: not r["available"],
+        "brand:brand 1,brand 2": lambda r: r["brand"] in ("brand 1", "brand 2"),
+        "-categories:home": lambda r: "home" not in r["categories"],
+        'cut:"a, b"': lambda r: r["attributes"]["cut"] == "a, b",
+        "size:1,2": lambda r: r["attributes"]["size"] in (1, 2),
+        "created_at:>2026-09-01": lambda r: r["created_at"] >= 1_788_307_200_000,
+        "created_at:2026-09-01": lambda r: 1_788_220_800_000 <= r["created_at"] < 1_788_307_200_000,
+    }
+    for expression, holds in expected.items():
+        body = {"query": {"bool": {"filter": parse([expression], meta.fields)}}, "size": N}
+        [response] = msearch(es, meta, [body])
+        assert "error" not in response, response
+        got = {hit["_id"] for hit in response["hits"]["hits"]}
+        assert got == {row["item_id"] for row in rows if holds(row)}, expression
+
+
+def test_failed_leg_is_named_and_left_out(es: Any, catalogue: Any) -> None:
+    meta, _ = catalogue
+    # The picture's vector has a size that the index refuses.
+    vectors = {**full(meta).vectors, "image_vector": np.ones(3, np.float32)}
+    ranking = answer(es, full(meta, vectors=vectors))
+    assert ranking.degraded == ("image_vector",)
+    assert ranking.hits
+    assert all("image_vector" not in hit.parts for hit in ranking.hits)
+
+
+def test_facets_count_the_matches(es: Any, catalogue: Any) -> None:
+    meta, rows = catalogue
+    ranking = answer(es, full(meta, text="shoe", vectors={}, facets=True))
+    shoes = [row for row in rows if "shoe" in row["title"]]
+    assert ranking.total == len(shoes)
+    assert ranking.facets["categories"] == {"clothes": len(shoes), "shoe": len(shoes)}
+    assert sum(ranking.facets["brand"].values()) == len(shoes)
+    assert ranking.facets["price"]["20..50"] == sum(20 <= row["price"] < 50 for row in shoes)
+
+
+def test_typos_are_forgiven(es: Any, catalogue: Any) -> None:
+    meta, _ = catalogue
+    ranking = answer(es, Context(meta=meta, now=NOW, text="jackte", settings=SearchSettings(weights=FusionWeights())))
+    assert ranking.hits
+    assert all("jacket" in hit.title for hit in ranking.hits)
+
+
+def test_reciprocal_ranks_answer_too(es: Any, catalogue: Any) -> None:
+    meta, _ = catalogue
+    ranking = answer(es, full(meta, settings=SearchSettings(fusion="rrf")))
+    assert len(ranking.hits) == 10
+    for hit in ranking.hits:
+        assert sum(hit.parts.values()) == pytest.approx(hit.score, abs=1e-9)

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from es_recsys.meta import StoreMeta, VectorMeta
+from es_recsys.search.context import Context
+from es_recsys.search.legs import active
+from es_recsys.search.weights import PERSONAL_SHARE, breadth, damping, situation, weigh
+from es_recsys.settings import FusionWeights, SearchSettings
+from es_recsys.types import Taste
+
+UNIT = np.array([1.0, 0.0], np.float32)
+META = StoreMeta(
+    store="s",
+    version=1,
+    vectors={"text_vector": VectorMeta(2, "f", "m"), "als_vector": VectorMeta(2, "f", "als", "max_inner_product")},
+    fields={"created_at": "date"},
+)
+
+
+def known(**changes: Any) -> Context:
+    given_values: dict[str, Any] = {
+        "meta": META,
+        "now": 0.0,
+        "text": "red shoe",
+        "vectors": {"text_vector": UNIT},
+        "tastes": {"text_vector": Taste(UNIT, None)},
+        "factors": {"als": UNIT},
+        "neighbours": {"transitions": [("a", 2.0)]},
+        "popular": [("b", 1.0)],
+        "strength": 20.0,
+    }
+    return Context(**{**given_values, **changes})
+
+
+def weights(context: Context, scores: list[float] | None = None) -> dict[str, float]:
+    return weigh(context, [leg for leg in active(context) if leg.signal(context) is not None], scores or [])
+
+
+def test_situations() -> None:
+    assert situation(known()) == "query"
+    assert situation(known(text="", vectors={})) == "no_query"
+    assert situation(Context(meta=META, now=0.0)) == "new_user"
+    assert situation(Context(meta=META, now=0.0, tastes={"text_vector": Taste(None, None)})) == "new_user"
+
+
+scores_strategy = st.lists(st.floats(0.01, 100), min_size=1, max_size=50).map(lambda found: sorted(found, reverse=True))
+
+
+@given(scores_strategy, st.floats(0, 1e6))
+def test_damping_is_bounded(scores: list[float], strength: float) -> None:
+    assert 0.0 <= breadth(scores, 50) <= 1.0
+    assert 0.0 <= damping(breadth(scores, 50), strength) <= 1.0
+
+
+@given(scores_strategy, st.floats(0, 100), st.floats(0, 100))
+def test_damping_grows_with_evidence_and_breadth(scores: list[float], low: float, more: float) -> None:
+    assert damping(breadth(scores, 50), low + more) >= damping(breadth(scores, 50), low)
+    # Another hit as good as the best makes the question broader.
+    assert breadth([scores[0], *scores], 60) >= breadth(scores, 60)
+    # A better best hit makes it more precise.
+    assert breadth([scores[0] * 2, *scores[1:]], 60) <= breadth(scores, 60) + 1e-12
+
+
+def test_breadth_at_its_ends() -> None:
+    assert breadth([9.0], 200) == 0.0
+    assert breadth([9.0] * 200, 200) == pytest.approx(1.0)
+    assert breadth([9.0, 4.0, 3.0], 200) < 0.01
+    assert breadth([], 200) == 0.5
+
+
+@given(scores_strategy, st.floats(0, 1000), st.floats(0, 1), st.floats(0, 5))
+def test_profile_never_weighs_more_than_its_share(scores: list[float], strength: float, impact: float, taste: float) -> None:
+    table = FusionWeights(query={**FusionWeights().query, "taste_text": taste})
+    found = weights(known(strength=strength, impact=impact, settings=SearchSettings(weights=table)), scores)
+    personal = found.get("taste_text", 0) + found.get("als", 0) + found.get("transitions", 0)
+    assert personal <= PERSONAL_SHARE * (found["lexical"] + found["text_vector"]) * impact + 1e-9
+
+
+def test_no_impact_leaves_the_neutral_weights() -> None:
+    for asked in ({}, {"text": "", "vectors": {}}):
+        personal = known(impact=0.0, **asked)
+        neutral = replace(personal, tastes={}, factors={}, neighbours={}, strength=0.0, impact=1.0)
+        assert weights(personal) == weights(neutral)
+
+
+def test_impact_moves_between_neutral_and_personal() -> None:
+    half = weights(known(text="", vectors={}, impact=0.5))
+    table = FusionWeights()
+    assert half["transitions"] == pytest.approx(table.no_query["transitions"] / 2)
+    assert half["popular"] == pytest.approx((table.no_query["popular"] + table.new_user["popular"]) / 2)
+
+
+def test_trained_weights_decide_for_models_without_a_query() -> None:
+    trained = replace(META, weights={"no_query": {"transitions": 1.0}})
+    found = weights(known(meta=trained, text="", vectors={}))
+    assert found == {"transitions": 1.0, "taste_text": FusionWeights().no_query["taste_text"]}
+
+
+def test_trained_models_share_a_fixed_part_of_a_search() -> None:
+    trained = replace(META, weights={"no_query": {"transitions": 3.0, "als": 1.0}})
+    found = weights(known(meta=trained, strength=1e9), [1.0] * 200)
+    assert found["transitions"] == pytest.approx(3 * found["als"])
+
+
+def test_tuned_weights_go_before_the_settings() -> None:
+    tuned = replace(META, weights={"query": {"lexical": 0.6, "text_vector": 0.4}})
+    found = weights(known(meta=tuned))
+    assert (found["lexical"], found["text_vector"]) == (0.6, 0.4)
+    assert found["popular"] == FusionWeights().query["popular"]
