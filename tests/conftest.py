@@ -120,7 +120,7 @@ def _docker_answers() -> bool:
 
 @contextmanager
 def _container() -> Iterator[str]:
-    from testcontainers.elasticsearch import ElasticSearchContainer
+    from testcontainers.community.elasticsearch import ElasticSearchContainer
 
     with ElasticSearchContainer(_IMAGE, mem_limit="2g").with_env(
         "ES_JAVA_OPTS", f"-Xms{_TEST_HEAP} -Xmx{_TEST_HEAP}"

@@ -22,8 +22,8 @@ from contextlib import ExitStack, contextmanager
 from importlib import resources
 from pathlib import Path
 
-from es_recsys.engine.java import Java
 from es_recsys.engine.jars import COMPILER, VERSION, ensure_jars, expected, verify
+from es_recsys.engine.java import Java
 from es_recsys.engine.locks import locked
 from es_recsys.errors import EngineError
 
