@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import tracemalloc
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -201,3 +202,22 @@ def test_a_column_below_a_hundred_values_fits_its_kind(values: list[Any], typed:
             assert "finite" in str(misfit)  # infinity is a number that no field takes
             continue
         assert got is None or type(got) in allowed
+
+
+@pytest.mark.parametrize("name", ["f.jsonl", "f.csv.gz"])
+def test_memory_does_not_grow_with_the_file(tmp_path: Path, name: str) -> None:
+    peaks = []
+    for count in (1_000, 6_000):
+        rows = [f"view,2026-01-01,u{i % 50},i{i}" for i in range(count)]
+        text = "event_type,timestamp,user_id,item_id\n" + "\n".join(rows)
+        if name == "f.jsonl":
+            keys = text.split("\n")[0].split(",")
+            text = "\n".join(orjson.dumps(dict(zip(keys, row.split(","), strict=True))).decode() for row in rows)
+        path = tmp_path / name
+        path.write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
+        del rows, text
+        tracemalloc.start()
+        assert sum(1 for _ in read_events(path, timestamps=False)) == count
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < peaks[0] + 200_000
