@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -60,6 +61,8 @@ _LAST = (
     "Wood",
 )
 
+_VISITS, _OFTEN = 9.5, 14.0  # in 60 days: of shoppers in the middle, and of the opposites
+
 Likings = dict[str, float]
 
 
@@ -77,7 +80,7 @@ def _user_id(place: int) -> str:
 
 
 def _opposite(row: dict[str, Any], place: int, period: tuple[float, float]) -> Shopper:
-    return Shopper(user_id=_user_id(place), later=row["kinds"], start=period[0], end=period[1], **row)
+    return Shopper(user_id=_user_id(place), later=row["kinds"], visits=_OFTEN, start=period[0], end=period[1], **row)
 
 
 def _shopper(seed: int, place: int, personas: list[dict[str, Any]], period: tuple[float, float]) -> Shopper:
@@ -97,6 +100,7 @@ def _shopper(seed: int, place: int, personas: list[dict[str, Any]], period: tupl
         styles=styles,
         audiences=_audiences(persona, rng),
         level=level,
+        visits=_VISITS * math.exp(normal(rng, 0.0, 0.42)),
         start=period[0],
         end=period[1],
     )

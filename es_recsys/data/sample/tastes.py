@@ -59,7 +59,7 @@ class Traits:
 @dataclass(frozen=True, slots=True, eq=False)
 class Shopper:
     """Someone with hidden tastes. The mappings give a value's liking, -1..1; `kinds` at `start`, `later` at `end`
-    (both epoch seconds). level: the price level they feel at home with, 0..1."""
+    (both epoch seconds). level: the price level they feel at home with, 0..1. visits: to the shop, in 60 days."""
 
     user_id: str
     name: str
@@ -71,6 +71,7 @@ class Shopper:
     styles: Mapping[str, float]
     audiences: Mapping[str, float]
     level: float
+    visits: float
     start: float
     end: float
 

@@ -25,7 +25,6 @@ from es_recsys.types import Event
 __all__ = ["visits"]
 
 _DAY = 86_400.0
-_VISITS = 9.5  # a shopper, in 60 days, in the middle
 _CLICKS = 5  # a page, at most
 _PLEASED, _PUT_OFF = 3.6, 0.0  # utility from which people like and share, and below which they dislike
 _NOTICE = 1.0 / np.sqrt(np.arange(1, PAGE + 1))
@@ -90,12 +89,11 @@ def visits(seed: int, shopper: Shopper, shop: Shop) -> list[Event]:
 def _starts(seed: int, shopper: Shopper, rng: np.random.Generator) -> list[float]:
     """Moments at which visits begin: more at weekends, most in the evening."""
     days = (shopper.end - shopper.start) / _DAY
-    busy = 14.0 if shopper.user_id in ("u0001", "u0002") else _VISITS * math.exp(normal(rng, 0.0, 0.42))
     first = math.floor(shopper.start / _DAY)
     dates = [first + place for place in range(math.ceil(days) + 1)]
     weights = [1.35 if (date + 3) % 7 >= 5 else 1.0 for date in dates]
     starts = []
-    for _ in range(max(1, round(busy * days / 60.0))):
+    for _ in range(max(1, round(shopper.visits * days / 60.0))):
         start = _DAY * weighted(rng, dates, weights) + 3_600.0 * (weighted(rng, range(24), _HOURS) + rng.random())
         # A moment outside the period is moved into its first or last day, at the same hour.
         while start < shopper.start:
