@@ -60,6 +60,7 @@ class Writer:
         self._database = database
         self._store = store
         self._secret = secret
+        self._timed: bool | None = None
         names: dict[str, Any] = {name: sa.bindparam(name) for name in _COLUMNS}
         insert = database.insert_new(EVENTS, ("store", "digest")).values(names)
         compiled = insert.compile(dialect=database.engine.dialect)
@@ -79,17 +80,21 @@ class Writer:
         """-> (row, record) of each new event, the counts, and whether dwell times are in milliseconds."""
         if not events:
             return [], Loaded(), False
+        # Worked out before the lock is taken, so that others wait for the writing alone.
+        timed = self._timed_for(events)
+        records = self._records(events, received_at, timed)
         with self._database.writing() as connection:
             # Holding the store's line until the commit makes rows visible in the order of their numbers.
-            last, timed, dwell_ms = self._lock(connection)
-            timed = self._settle_timed(connection, timed, events)
-            records = [record(event, received_at, timed) for event in events]
+            line = connection.execute(self._line().with_for_update()).one()
+            if line.timed is None:
+                connection.execute(self._update().values(timed=timed))
+            elif line.timed != timed:  # another process was first
+                timed, records = line.timed, self._records(events, received_at, line.timed)
             allowed = self._allowed(connection, records)
-            if not timed:
-                allowed = self._place(connection, allowed)
-            new = self._insert_new(connection, allowed, last)
+            placed = allowed if timed else self._place(connection, allowed)
+            new = self._insert_new(connection, placed, line.last_row)
             if new:
-                connection.execute(self._line().values(last_row=new[-1][0]))
+                connection.execute(self._update().values(last_row=new[-1][0]))
         kept = [row for _, row in new]
         counts = Loaded(
             len(new),
@@ -98,30 +103,29 @@ class Writer:
             sum(row.clamped for row in kept),
             dict(Counter(row.quarantine for row in kept if row.quarantine)),
         )
-        return new, counts, dwell_ms
+        return new, counts, line.dwell_ms
 
-    def _line(self) -> sa.Update:
+    def _line(self) -> sa.Select[Any]:
+        return sa.select(STORES.c.last_row, STORES.c.timed, STORES.c.dwell_ms).where(STORES.c.store == self._store)
+
+    def _update(self) -> sa.Update:
         return sa.update(STORES).where(STORES.c.store == self._store)
 
-    def _lock(self, connection: sa.Connection) -> tuple[int, bool | None, bool]:
-        columns = (STORES.c.last_row, STORES.c.timed, STORES.c.dwell_ms)
-        last, timed, dwell_ms = connection.execute(
-            sa.select(*columns).where(STORES.c.store == self._store).with_for_update()
-        ).one()
-        return last, timed, dwell_ms
+    def _timed_for(self, events: Sequence[Event]) -> bool:
+        """Whether the store has time. Its first events decide, for good."""
+        if self._timed is None:
+            with self._database.reading() as connection:
+                self._timed = connection.execute(self._line()).one().timed
+        return not any(map(_ordered, events)) if self._timed is None else self._timed
 
-    def _settle_timed(self, connection: sa.Connection, timed: bool | None, events: Sequence[Event]) -> bool:
-        """The first events decide whether the store has time; it can't have both, for ages could not be compared."""
-        ordered = any(event.order is not None and event.timestamp is None for event in events)
-        if timed is None:
-            connection.execute(self._line().values(timed=not ordered))
-            return not ordered
-        if timed and ordered:
+    def _records(self, events: Sequence[Event], received_at: float, timed: bool) -> list[Record]:
+        if timed and any(map(_ordered, events)):
+            # Ages in days and ages in events can't be compared.
             raise InputError(
                 f"The events of store {self._store} have times, and these have an order only.",
                 "Load them with their timestamps, or into another store (--index).",
             )
-        return timed
+        return [record(event, received_at, timed) for event in events]
 
     def _allowed(self, connection: sa.Connection, records: list[Record]) -> list[Record]:
         """The records that no erasure forbids: of an erased subject, only what it did later."""
@@ -195,6 +199,10 @@ def _stored(row: int, it: Record, dwell_ms: bool) -> StoredEvent:
         quarantine=it.quarantine,
         key=it.digest.hex()[:16],
     )
+
+
+def _ordered(event: Event) -> bool:
+    return event.order is not None and event.timestamp is None
 
 
 def _forbidden(row: Record, erased_at: float | None) -> bool:

@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 
-from es_recsys.behaviour.migrate import upgrade
+from es_recsys.behaviour.migrate import current, upgrade
+from es_recsys.behaviour.schema import HEAD
 from es_recsys.errors import InputError, MissingExtra, SetupError
 
 __all__ = ["Database"]
@@ -37,8 +38,11 @@ class Database:
     def __init__(self, url: str) -> None:
         self.engine = _engine(url)
         self.kind = self.engine.dialect.name
-        with self.writing() as connection:
-            upgrade(connection)
+        with self.reading() as connection:
+            ready = current(connection) == HEAD
+        if not ready:
+            with self.writing() as connection:
+                upgrade(connection)
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:

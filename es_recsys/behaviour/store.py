@@ -40,9 +40,7 @@ class EventStore:
         self._secret = secret
         self._writer = Writer(self.database, store, secret)
         self._reader = Reader(self.database, store)
-        with self.database.writing() as connection:
-            line = {"store": store, "last_row": 0, "timed": None, "dwell_ms": False, "revision": 0}
-            connection.execute(self.database.insert_new(STORES, ["store"]).values(line))
+        self._open()
 
     def append(self, events: Sequence[Event], received_at: float | None = None) -> Appended:
         """Store `events` in one transaction; the rows that are new come back. A known event changes nothing.
@@ -166,6 +164,15 @@ class EventStore:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+    def _open(self) -> None:
+        """Make the store's line, where there is none yet."""
+        with self.database.reading() as connection:
+            if connection.execute(sa.select(STORES.c.store).where(STORES.c.store == self.store)).first():
+                return
+        with self.database.writing() as connection:
+            line = {"store": self.store, "last_row": 0, "timed": None, "dwell_ms": False, "revision": 0}
+            connection.execute(self.database.insert_new(STORES, ["store"]).values(line))
 
     def _line(self, column: sa.Column[object]) -> object:
         with self.database.reading() as connection:

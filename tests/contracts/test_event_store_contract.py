@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import pwd
-import secrets
 import shutil
 import signal
 import socket
@@ -63,7 +62,7 @@ def _usable(folder: Path, user: str | None) -> bool:
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[str]:
-    """URL of a fresh server on a free port of the loopback, without its database's name; stopped by its own process."""
+    """URL of a fresh server on a free port of the loopback; stopped by its own process."""
     if importlib.util.find_spec("psycopg") is None:
         pytest.skip("the package psycopg is not installed")
     user = _other_user()
@@ -79,15 +78,29 @@ def postgresql() -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    run = [binaries / "postgres", "-D", data, "-p", str(port), "-h", "127.0.0.1", "-k", home, "-c", "fsync=off"]
+    run = [
+        binaries / "postgres",
+        "-D",
+        data,
+        "-p",
+        str(port),
+        "-h",
+        "127.0.0.1",
+        "-k",
+        home,
+        "-c",
+        "fsync=off",
+        "-c",
+        "full_page_writes=off",
+    ]
     with (home / "log").open("wb") as log:
         server = subprocess.Popen(run, user=user, cwd=home, stdout=log, stderr=log)
     try:
-        url = f"postgresql+psycopg://tester@127.0.0.1:{port}"
-        _await(f"{url}/postgres", server, home / "log")
+        url = f"postgresql+psycopg://tester@127.0.0.1:{port}/postgres"
+        _await(url, server, home / "log")
         yield url
     finally:
-        server.send_signal(signal.SIGINT)
+        server.send_signal(signal.SIGQUIT)  # at once: nothing of it is kept
         server.wait(60)
         shutil.rmtree(home, ignore_errors=True)
 
@@ -112,12 +125,12 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'events.sqlite3'}"
     server: str = request.getfixturevalue("postgresql")
-    name = f"t{secrets.token_hex(6)}"
-    engine = sa.create_engine(f"{server}/postgres", isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name}"))
+    engine = sa.create_engine(server)
+    with engine.begin() as connection:
+        METADATA.drop_all(connection)
+        connection.execute(sa.text(f"DROP TABLE IF EXISTS {VERSION_TABLE}"))
     engine.dispose()
-    return f"{server}/{name}"
+    return server
 
 
 @pytest.fixture

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from es_recsys.behaviour.interactions import interactions
+from es_recsys.behaviour.store import EventStore
+from es_recsys.behaviours import event_weight
+from es_recsys.types import Event
+
+NOW = 1_790_000_000.0
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[EventStore]:
+    with EventStore(f"sqlite:///{tmp_path / 'e.sqlite3'}", "shop", b"k") as store:
+        yield store
+
+
+def test_nothing_stored(store: EventStore) -> None:
+    data = interactions(store, NOW)
+    assert (len(data.users), len(data.user_ids), len(data.item_ids), data.timed) == (0, 0, 0, True)
+
+
+def test_agrees_with_reading_event_by_event(store: EventStore) -> None:
+    rng = random.Random(4)
+    kinds = ["view", "purchase", "dislike", "rating", "dwell", "cart"]
+    events = [
+        Event(
+            event_type=rng.choice(kinds),
+            user_id=f"u{rng.randrange(40)}",
+            item_id=f"i{rng.randrange(30)}",
+            value=rng.choice([None, 1, 3, 5, 40]),
+            timestamp=NOW - rng.random() * 1e6,
+        )
+        for _ in range(3_000)
+    ]
+    store.load(events, NOW)
+    store.flag({7: "bot_regular"})
+    data = interactions(store)
+    expected = sorted(
+        (row.user_id, row.timestamp, row.row, row.item_id, np.float32(event_weight(row.event_type, row.value)))
+        for row in store.scan()
+        if row.quarantine is None and event_weight(row.event_type, row.value) != 0
+    )
+    assert [data.user_ids[u] for u in data.users] == [row[0] for row in expected]
+    assert data.times.tolist() == [row[1] for row in expected]
+    assert [data.item_ids[i] for i in data.items] == [row[3] for row in expected]
+    assert data.weights.tolist() == [row[4] for row in expected]
+    assert (data.users.dtype, data.items.dtype, data.weights.dtype, data.times.dtype) == (
+        np.int32,
+        np.int32,
+        np.float32,
+        np.float64,
+    )
+    assert data.user_ids.tolist() == sorted(data.user_ids.tolist())
+    assert data.item_ids.tolist() == sorted(data.item_ids.tolist())
+
+
+def test_left_out(store: EventStore) -> None:
+    def did(kind: str, item: str | None, ago: float = 0.0, **more: object) -> Event:
+        return Event(event_type=kind, item_id=item, timestamp=NOW - ago, **more)
+
+    store.append(
+        [
+            did("view", "kept", user_id="u"),
+            did("search", "searched", user_id="u", query="x"),
+            did("search", None, user_id="u", query="y"),
+            did("rating", "neutral", user_id="u", value=3),
+            did("rating", "wrong", user_id="u", value=9),
+            did("view", "ahead", -60, user_id="u"),
+            did("purchase", "bought", session_id="s"),
+        ],
+        NOW,
+    )
+    assert interactions(store, NOW).item_ids.tolist() == ["bought", "kept"]
+    assert interactions(store).item_ids.tolist() == ["ahead", "bought", "kept"]
+    assert interactions(store, NOW).user_ids.tolist() == ["session:s", "u"]
+    assert interactions(store, NOW, event_types=["purchase"]).user_ids.tolist() == ["session:s"]
+
+
+def test_without_time_the_order_stands_for_it(store: EventStore) -> None:
+    store.append([Event(event_type="view", user_id="u", item_id=item, order=n) for n, item in enumerate("cab")][::-1], NOW)
+    data = interactions(store, NOW)
+    assert data.timed is False
+    assert (data.times.tolist(), "".join(data.item_ids[data.items])) == ([0, 1, 2], "cab")
