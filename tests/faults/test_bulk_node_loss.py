@@ -1,0 +1,110 @@
+"""Bulk writes to three nodes while one of them is killed, and swaps by a process that is killed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from elasticsearch import Elasticsearch
+
+from es_recsys.errors import IndexStateError
+from es_recsys.index import versions
+from es_recsys.index.actions import Action
+from es_recsys.index.bulk import BulkSettings, DeadLetters, Patience, bulk
+from es_recsys.index.read import ids_of
+from es_recsys.meta import StoreMeta, items_alias, profiles_alias
+
+if TYPE_CHECKING:
+    from es_recsys.engine.cluster import Cluster
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.mark.long
+def test_acknowledged_is_stored_when_a_node_is_killed(cluster: Cluster, tmp_path: Path) -> None:
+    killed = threading.Event()
+
+    def things(n: int) -> Iterator[Action]:
+        for i in range(n):
+            if i == n // 3:
+                primary = next(s["node"] for s in client.cat.shards(index=meta.index, format="json") if s["prirep"] == "p")
+                cluster.kill(primary)
+                killed.set()
+            yield Action(f"i{i}", {"item_id": f"i{i}", "title": f"thing {i}"}, "create")
+
+    with Elasticsearch(cluster.urls, request_timeout=60) as client:
+        meta = versions.create(client, StoreMeta("kill", 1), count=100, live=True)
+        client.cluster.health(index=meta.index, wait_for_status="green", timeout="60s")
+        letters = DeadLetters(tmp_path / "dead.jsonl")
+        patience = Patience(attempts=20, first_s=0.1, longest_s=5.0, request_s=30)
+        report = bulk(
+            client, things(30_000), index=meta.index, settings=BulkSettings(patience=patience), dead_letters=letters,
+            rng=np.random.default_rng(0), refresh=True,
+        )  # fmt: skip
+        stored = {i for page in ids_of(client, meta.index) for i in page}
+    dead = {json.loads(line)["id"] for line in letters.path.read_text().splitlines()} if letters.count else set()
+    assert killed.is_set()
+    assert report.created + report.failed == 30_000 and len(dead) == report.failed
+    assert len(stored) >= report.created
+    assert stored | dead == {f"i{i}" for i in range(30_000)}
+
+
+SWAPPER = """
+import sys
+from elasticsearch import Elasticsearch
+from es_recsys.index import versions
+with Elasticsearch(sys.argv[1]) as client:
+    print("ready", flush=True)
+    while True:
+        for version in (2, 1):
+            versions.swap(client, sys.argv[2], version)
+"""
+
+
+def test_a_swapper_that_is_killed_leaves_one_whole_version(es: Elasticsearch, es_url: str, store_name: str) -> None:
+    for number in (1, 2):
+        meta = versions.create(es, StoreMeta(store_name, number), count=10, live=number == 1)
+        es.index(index=meta.index, id="1", document={"item_id": "1"}, refresh=True)
+    failures: list[BaseException] = []
+    reads = [0]
+    done = threading.Event()
+
+    def read() -> None:
+        while not done.is_set():
+            try:
+                assert es.search(index=items_alias(store_name))["hits"]["total"]["value"] == 1
+                reads[0] += 1
+            except BaseException as error:
+                failures.append(error)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    rng = np.random.default_rng(4)
+    try:
+        for _ in range(3):
+            swapper = subprocess.Popen([sys.executable, "-c", SWAPPER, es_url, store_name], stdout=subprocess.PIPE)
+            assert swapper.stdout is not None and swapper.stdout.readline() == b"ready\n"
+            done.wait(float(rng.uniform(0.1, 0.4)))
+            swapper.kill()
+            swapper.wait()
+            swapper.stdout.close()
+            done.wait(0.3)  # the request that it had just sent is carried out all the same
+            es.cluster.health(wait_for_events="languid", timeout="30s")
+            items, profiles = (list(es.indices.get_alias(name=name(store_name))) for name in (items_alias, profiles_alias))
+            assert len(items) == len(profiles) == 1
+            assert items[0][-6:] == profiles[0][-6:]
+    finally:
+        done.set()
+        reader.join()
+    assert failures == [] and reads[0] > 10
+    for version in (1, 2, 1):
+        versions.swap(es, store_name, version)
+    with pytest.raises(IndexStateError, match="is live"):
+        versions.drop(es, store_name, 1)
