@@ -1,0 +1,52 @@
+"""Collaborative models: interactions in, item vectors or neighbours out, an answer for any history."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from es_recsys.errors import ModelError
+from es_recsys.models.als import ALS, ALSConfig
+from es_recsys.models.base import DEPTHS, Model
+from es_recsys.models.blend import blend, recommend
+from es_recsys.models.popularity import Popularity, PopularityConfig
+from es_recsys.models.selection import Report, Selection, defaults, select
+from es_recsys.models.transitions import Transitions, TransitionsConfig
+
+__all__ = [
+    "ALS",
+    "DEPTHS",
+    "MODELS",
+    "ALSConfig",
+    "Model",
+    "Popularity",
+    "PopularityConfig",
+    "Report",
+    "Selection",
+    "Transitions",
+    "TransitionsConfig",
+    "blend",
+    "defaults",
+    "load_models",
+    "recommend",
+    "save_models",
+    "select",
+]
+
+MODELS: Mapping[str, type[Transitions] | type[ALS] | type[Popularity]] = {
+    model.name: model for model in (Transitions, ALS, Popularity)
+}
+
+
+def save_models(models: Mapping[str, Model], folder: Path) -> None:
+    """Each model in a folder of its name inside `folder`. Raises ModelError."""
+    for name, model in models.items():
+        model.save(Path(folder) / name)
+
+
+def load_models(folder: Path, names: tuple[str, ...]) -> dict[str, Model]:
+    """The named models, mapped. Raises ModelError for a name that no model has, or an artefact that isn't whole."""
+    unknown = [name for name in names if name not in MODELS]
+    if unknown:
+        raise ModelError(f"There is no model {unknown[0]!r}.", f"Known are {', '.join(MODELS)}.")
+    return {name: MODELS[name].load(Path(folder) / name) for name in names}

@@ -1,0 +1,199 @@
+"""Implicit-feedback matrix factorisation by alternating least squares, with any history folded in on the fly."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from es_recsys.errors import MissingExtra, ModelError
+from es_recsys.models.base import ScoredPlaces
+from es_recsys.models.confidence import Confidence, idf
+from es_recsys.models.fitted import Fitted, top_of
+from es_recsys.models.histories import Batch, encode
+from es_recsys.models.ids import ItemIds
+from es_recsys.models.ranking import decay
+from es_recsys.types import History, Interactions
+
+__all__ = ["ALS", "ALSConfig"]
+
+_USERS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class ALSConfig:
+    """factors: dimensions. regularization: added to the diagonal. half_life: after how many later events one of a history
+    that is folded in weighs half (the training weighs all alike). threads: 0 for all; the result is the same."""
+
+    factors: int = 64
+    regularization: float = 0.01
+    iterations: int = 10
+    confidence: Confidence = field(default_factory=Confidence)
+    half_life: float = math.inf
+    threads: int = 0
+
+
+class ALS(Fitted):
+    """Item factors Y (n_items, d) float32 by Hu, Koren and Volinsky 2008, from the library implicit.
+
+    A history is folded in by the closed form that the training itself solves for a user, with signed confidences c_i
+    of its items (confidence.py) and preferences p_i of 1 for liked and 0 for disliked ones:
+
+        x = (Y^T Y + regularization I + sum_i (|c_i| - 1) y_i y_i^T)^-1  sum_i |c_i| p_i y_i
+
+    and an item scores x . y. So a dislike is a surer zero than an item that was never seen.
+    """
+
+    name: ClassVar[str] = "als"
+    kind: ClassVar[str] = "vector"
+    field: ClassVar[str | None] = "als_vector"
+
+    def __init__(self, config: ALSConfig | None = None) -> None:
+        self.config = config or ALSConfig()
+
+    @property
+    def item_vectors(self) -> NDArray[np.float32]:
+        """(n_items, d) float32, in the order of `item_ids`."""
+        _ = self.item_ids
+        return self._arrays["vectors"]
+
+    def fit(self, data: Interactions, rng: np.random.Generator) -> Self:
+        """Factorises; needs the package implicit. Raises MissingExtra without it, ModelError where there is nothing to learn."""
+        n_users, n_items = len(data.user_ids), len(data.item_ids)
+        cell, inverse = np.unique(data.users.astype(np.int64) * n_items + data.items, return_inverse=True)
+        weights = np.bincount(inverse, weights=data.weights)
+        cell, weights = cell[weights != 0], weights[weights != 0]
+        users, items = cell // n_items, cell % n_items
+        if not (weights > 0).any():
+            raise ModelError("There are no positive events to train als on.", "Load events first: `es-recsys events load FILE`.")
+        lengths = np.bincount(users, weights=np.abs(weights), minlength=n_users)
+        mean_length = float(lengths[lengths > 0].mean())
+        rarity = idf(np.bincount(items[weights > 0], minlength=n_items), int((lengths > 0).sum()))
+        confidence = self.config.confidence.of(weights, lengths[users], mean_length, rarity[items])
+        vectors = self._factorise(users, items, confidence, (n_users, n_items), int(rng.integers(2**31)))
+        self._ids, self._fingerprint = ItemIds.of(data.item_ids.tolist()), None
+        self._arrays = {
+            "vectors": vectors,
+            "gram": vectors.astype(np.float64).T @ vectors.astype(np.float64),
+            "idf": rarity,
+            "mean_length": np.array([mean_length]),
+        }
+        return self
+
+    def with_half_life(self, half_life: float) -> ALS:
+        """The same factors, asked with another half-life."""
+        model = ALS(replace(self.config, half_life=half_life))
+        model._ids, model._arrays = self.item_ids, self._arrays
+        return model
+
+    def vector(self, history: History) -> NDArray[np.float32] | None:
+        """(d,) float32 user vector; None where no known item of the history is liked on balance."""
+        return self._fold(encode(history, self.item_ids))
+
+    def top(self, batch: Batch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredPlaces]:
+        """The n best of each user, by exact inner products, a block of users at a time."""
+        lists: list[ScoredPlaces] = []
+        for begin in range(0, len(batch), _USERS):
+            users = range(begin, min(begin + _USERS, len(batch)))
+            folded = [self._fold(batch.one(user)) for user in users]
+            stacked = np.stack([np.zeros(self.config.factors, np.float32) if x is None else x for x in folded])
+            scores = stacked @ self._arrays["vectors"].T
+            lists += [top_of(row, n, exclude[user]) for row, user in zip(scores, users, strict=True)]
+        return lists
+
+    def scores_at(self, batch: Batch, places: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
+        """The score of each user at its own places."""
+        return [self._dot(self._fold(batch.one(user)), at) for user, at in enumerate(places)]
+
+    def _dot(self, vector: NDArray[np.float32] | None, places: NDArray[np.int64]) -> NDArray[np.float32]:
+        if vector is None:
+            return np.zeros(len(places), np.float32)
+        result: NDArray[np.float32] = self._arrays["vectors"][places] @ vector
+        return result
+
+    def _all_scores(self, batch: Batch) -> NDArray[np.float32]:
+        vector = self._fold(batch)
+        if vector is None:
+            return np.zeros(len(self.item_ids), np.float32)
+        result: NDArray[np.float32] = self._arrays["vectors"] @ vector
+        return result
+
+    def _fold(self, batch: Batch) -> NDArray[np.float32] | None:
+        items, confidence = self._confidences(batch)
+        if not (confidence > 0).any():
+            return None
+        factors = self._arrays["vectors"][items].astype(np.float64)
+        pull = factors.T @ np.maximum(confidence, 0.0)
+        return np.linalg.solve(self._system(factors, confidence), pull).astype(np.float32)
+
+    def _confidences(self, batch: Batch) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        items, inverse = np.unique(batch.items, return_inverse=True)
+        recent = batch.weights * decay(batch.places, self.config.half_life)
+        weights = np.bincount(inverse, weights=recent, minlength=len(items))
+        items, weights = items[weights != 0], weights[weights != 0]
+        lengths = np.full(len(items), np.abs(weights).sum())
+        mean_length = float(self._arrays["mean_length"][0])
+        confidence = self.config.confidence.of(weights, lengths, mean_length, self._arrays["idf"][items])
+        return items, confidence.astype(np.float64)
+
+    def _system(self, factors: NDArray[np.float64], confidence: NDArray[np.float64]) -> NDArray[np.float64]:
+        surplus = np.abs(confidence) - 1.0
+        system: NDArray[np.float64] = self._arrays["gram"] + (factors.T * surplus) @ factors
+        system[np.diag_indices_from(system)] += self.config.regularization
+        return system
+
+    def _shares(self, batch: Batch, place: int) -> NDArray[np.float64]:
+        # x . y_j is a sum over the liked items: c_i y_i^T A^-1 y_j (Hu et al. 2008, section 5).
+        items, confidence = self._confidences(batch)
+        shares = np.zeros(len(batch.items))
+        if not (confidence > 0).any():
+            return shares
+        factors = self._arrays["vectors"][items].astype(np.float64)
+        towards = np.linalg.solve(self._system(factors, confidence), self._arrays["vectors"][place].astype(np.float64))
+        value = np.maximum(confidence, 0.0) * (factors @ towards)
+        first = {int(item): event for event, item in reversed(list(enumerate(batch.items.tolist())))}
+        shares[[first[item] for item in items.tolist()]] = value
+        return shares
+
+    def _factorise(
+        self,
+        users: NDArray[np.int64],
+        items: NDArray[np.int64],
+        confidence: NDArray[np.float32],
+        shape: tuple[int, int],
+        seed: int,
+    ) -> NDArray[np.float32]:
+        try:
+            from implicit.cpu.als import AlternatingLeastSquares
+            from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+        except ImportError as error:
+            raise MissingExtra("implicit", "train") from error
+        from scipy import sparse
+
+        matrix = sparse.csr_matrix((confidence, (users, items)), shape=shape)
+        # implicit runs its own threads over users; BLAS threads inside them only get in the way. Each row is solved by
+        # itself, so the number of threads doesn't change the factors.
+        with threadpool_limits(1, "blas"):
+            model = AlternatingLeastSquares(
+                factors=self.config.factors,
+                regularization=self.config.regularization,
+                iterations=self.config.iterations,
+                num_threads=self.config.threads,
+                random_state=seed,
+            )
+            model.fit(matrix, show_progress=False)
+        return np.ascontiguousarray(model.item_factors, dtype=np.float32)
+
+    def _params(self) -> dict[str, Any]:
+        values = asdict(self.config)
+        # JSON has no infinity: what never halves is null.
+        return {**values, "half_life": None if math.isinf(self.config.half_life) else self.config.half_life}
+
+    @classmethod
+    def _from_params(cls, params: Mapping[str, Any]) -> Self:
+        half_life = math.inf if params["half_life"] is None else params["half_life"]
+        return cls(ALSConfig(**{**params, "half_life": half_life, "confidence": Confidence(**params["confidence"])}))

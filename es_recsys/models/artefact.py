@@ -1,0 +1,114 @@
+"""A trained model as a folder: `manifest.json` and one `.npy` a array, memory-mapped when loaded. Never a pickle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from es_recsys.errors import ModelError
+
+__all__ = ["Artefact", "fingerprint", "load", "save"]
+
+FORMAT = 1
+_REMEDY = "Train again with `es-recsys train`."
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Artefact:
+    """model: its name. params: JSON values. arrays: name -> read-only memory map. fingerprint: see `fingerprint`."""
+
+    model: str
+    params: Mapping[str, Any]
+    arrays: Mapping[str, NDArray[Any]]
+    fingerprint: str
+
+
+def fingerprint(model: str, params: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:
+    """SHA-256 over name, parameters and the arrays' bytes, first 16 hex digits: two trainings differ in it."""
+    digest = hashlib.sha256(json.dumps([FORMAT, model, params], sort_keys=True).encode())
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        digest.update(array.view(np.uint8).data if array.size else b"")
+    return digest.hexdigest()[:16]
+
+
+def save(folder: Path, model: str, params: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Writes the folder beside its final place and renames it, so that a reader sees the whole of it or nothing.
+
+    A folder of that name is replaced; who has it mapped keeps the old one. Raises ModelError where it can't be written.
+    """
+    folder = Path(folder)
+    manifest = {
+        "format": FORMAT,
+        "model": model,
+        "params": dict(params),
+        "arrays": {name: {"dtype": a.dtype.str, "shape": list(a.shape)} for name, a in sorted(arrays.items())},
+        "fingerprint": fingerprint(model, params, arrays),
+    }
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        try:
+            for name, array in arrays.items():
+                np.save(draft / f"{name}.npy", np.ascontiguousarray(array), allow_pickle=False)
+            (draft / "manifest.json").write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+            draft.chmod(0o755)
+            _swap(draft, folder)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+    except OSError as error:
+        raise ModelError(
+            f"The model {model} can't be written to {folder} ({error.strerror}).", "Make room or the folder writable."
+        ) from error
+
+
+def load(folder: Path, model: str | None = None) -> Artefact:
+    """The folder as written by `save`; `model` is the name that is expected.
+
+    Raises ModelError that names the file, where one is missing, cut short, altered in shape, or would need a pickle.
+    """
+    path = Path(folder) / "manifest.json"
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        name, params, shapes, mark = (manifest[key] for key in ("model", "params", "arrays", "fingerprint"))
+        known = manifest["format"] == FORMAT
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"There is no readable model in {folder} (manifest.json: {type(error).__name__}).", _REMEDY) from error
+    if not known:
+        raise ModelError(f"The model in {folder} has format {manifest['format']!r}; this version reads {FORMAT}.", _REMEDY)
+    if model is not None and name != model:
+        raise ModelError(f"The model in {folder} is {name!r}, not {model!r}.", _REMEDY)
+    arrays = {array: _map(Path(folder) / f"{array}.npy", shape) for array, shape in shapes.items()}
+    return Artefact(name, params, arrays, mark)
+
+
+def _map(path: Path, expected: Mapping[str, Any]) -> NDArray[Any]:
+    try:
+        empty = 0 in expected["shape"]
+        array: NDArray[Any] = np.load(path, mmap_mode=None if empty else "r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise ModelError(f"The model file {path} can't be read ({type(error).__name__}).", _REMEDY) from error
+    if array.dtype.str != expected["dtype"] or list(array.shape) != expected["shape"]:
+        raise ModelError(f"The model file {path} is not what its manifest says.", _REMEDY)
+    return array.view(np.ndarray)
+
+
+def _swap(draft: Path, folder: Path) -> None:
+    if not folder.exists():
+        draft.rename(folder)
+        return
+    aside = folder.with_name(f".{folder.name}.old.{os.getpid()}")
+    folder.rename(aside)
+    draft.rename(folder)
+    shutil.rmtree(aside, ignore_errors=True)

@@ -1,0 +1,87 @@
+"""What a collaborative model is: interactions in, item vectors or neighbours out, and an answer for any history."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import ClassVar, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from es_recsys.errors import ModelError
+from es_recsys.models.histories import Batch
+from es_recsys.models.ids import ItemIds
+from es_recsys.types import History, Interactions
+
+__all__ = ["DEPTHS", "Model", "ScoredPlaces", "not_fitted"]
+
+# Candidates that a model of each kind gives to the blend, after exclusions.
+DEPTHS = {"neighbours": 300, "vector": 200}
+
+# Places in the model's ids and their raw scores, best first.
+ScoredPlaces = tuple[NDArray[np.int64], NDArray[np.float32]]
+
+
+class Model(Protocol):
+    """Trained on `Interactions`; asked with a `History`, which may be of a user whom the training never saw.
+
+    kind: "vector" (item vectors in `field`, served by kNN with the inner product) or "neighbours" (an artefact beside
+    the client, served as weighted ids). Scores are raw: only their order and their ratio to the model's own best
+    count (see blend.py). Asking needs numpy alone; loading maps the arrays and reads nothing.
+    """
+
+    name: ClassVar[str]
+    kind: ClassVar[str]
+    field: ClassVar[str | None]
+
+    @property
+    def item_ids(self) -> ItemIds:
+        """Ids of the items that the model knows."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Names this training: parameters and learned values."""
+        ...
+
+    def fit(self, data: Interactions, rng: np.random.Generator) -> Self:
+        """Learns from the interactions, the same for the same data and generator. Returns itself."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Writes the artefact."""
+        ...
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Maps an artefact. Raises ModelError."""
+        ...
+
+    def score(self, history: History, item_ids: Sequence[str]) -> NDArray[np.float32]:
+        """(n,) float32 raw score of each item; 0 for an item that the model doesn't know."""
+        ...
+
+    def vector(self, history: History) -> NDArray[np.float32] | None:
+        """(d,) float32 user vector in the space of `field`; None for a history that says nothing, or another kind."""
+        ...
+
+    def weights(self, history: History, n: int = 300, exclude: Collection[str] = frozenset()) -> list[tuple[str, float]]:
+        """The n best items and their raw scores > 0, best first (ties by id's place); a vector model scans exactly."""
+        ...
+
+    def because(self, history: History, item_id: str, n: int = 3) -> tuple[str, ...]:
+        """Items of the history that speak most for `item_id`, strongest first; none where nothing does."""
+        ...
+
+    def top(self, batch: Batch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredPlaces]:
+        """`weights` of many users at once, in places; `exclude` has places to leave out, one array a user."""
+        ...
+
+    def scores_at(self, batch: Batch, places: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
+        """`score` of many users at once, each at its own places."""
+        ...
+
+
+def not_fitted(name: str) -> ModelError:
+    return ModelError(f"The model {name} was asked before it was trained.", "Call fit, or load a trained one.")

@@ -1,0 +1,159 @@
+"""Counts of items that the same users had, as sparse rows, made block by block so that memory stays flat."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from es_recsys.models.ranking import decay
+from es_recsys.models.sequences import Sequences
+
+__all__ = ["Counting", "Rows", "count", "prune"]
+
+_BLOCK = 8_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Counting:
+    """How pairs are counted.
+
+    window: how many events apart a pair may be; None for the whole history, in any order and without decay.
+    decay: factor a further step apart. backward: what a pair counts towards the item that came first (1 for no
+    direction, 0 for forward only). user_power: a user with m events counts m ** -user_power (Paudel et al. 2016 walk
+    with power 1, a plain count has 0). half_life_days: age at which a pair counts half.
+    """
+
+    window: int | None = None
+    decay: float = 1.0
+    backward: float = 1.0
+    user_power: float = 0.75
+    half_life_days: float = math.inf
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """Sparse rows: starts (n + 1,) int64, items (m,) int32, values (m,) float32, in each row by item."""
+
+    starts: NDArray[np.int64]
+    items: NDArray[np.int32]
+    values: NDArray[np.float32]
+
+
+def count(seq: Sequences, how: Counting, keep: int, target_power: float) -> Rows:
+    """Counts C (n_items, n_items) float32 without the diagonal; of each row the `keep` highest by
+    C[i, j] / popularity[j] ** target_power."""
+    discount = np.maximum(seq.popularity, 1.0) ** -target_power
+    blocks = _whole(seq, how) if how.window is None else _windowed(seq, how, how.window)
+    done = [prune(block, discount, keep) for block in blocks]
+    n = len(seq.popularity)
+    starts = np.zeros(n + 1, np.int64)
+    np.cumsum(np.concatenate([np.diff(one.starts) for one in done]) if done else np.zeros(n), out=starts[1:])
+    if not done:
+        return Rows(starts, np.zeros(0, np.int32), np.zeros(0, np.float32))
+    return Rows(starts, np.concatenate([one.items for one in done]), np.concatenate([one.values for one in done]))
+
+
+def prune(rows: Rows, discount: NDArray[np.float64], keep: int) -> Rows:
+    """Of each row the `keep` entries with the highest value * discount of their item; equal ones by item."""
+    ranked = rows.values * discount[rows.items]
+    kept = np.ones(len(ranked), bool)
+    sizes = np.diff(rows.starts)
+    for row in np.flatnonzero(sizes > keep).tolist():
+        part = slice(int(rows.starts[row]), int(rows.starts[row + 1]))
+        values = ranked[part]
+        least = np.partition(values, len(values) - keep)[len(values) - keep]
+        chosen = values >= least
+        surplus = int(chosen.sum()) - keep
+        if surplus > 0:
+            chosen[np.flatnonzero(values == least)[-surplus:]] = False
+        kept[part] = chosen
+    starts = np.zeros(len(rows.starts), np.int64)
+    np.cumsum(np.add.reduceat(kept, rows.starts[:-1].clip(max=max(len(kept) - 1, 0))) * (sizes > 0), out=starts[1:])
+    return Rows(starts, rows.items[kept], rows.values[kept])
+
+
+def _whole(seq: Sequences, how: Counting) -> Iterator[Rows]:
+    """C = X^T D X, where X (n_users, n_items) holds each user's strongest event on an item and D the users' powers."""
+    from scipy import sparse
+
+    n_users, n_items = len(seq.lengths), len(seq.popularity)
+    cell = seq.users * n_items + seq.items
+    order = np.argsort(cell, kind="stable")
+    cell, first = np.unique(cell[order], return_index=True)
+    if not len(cell):
+        yield from _nothing(n_items)
+        return
+    strength = np.maximum.reduceat((seq.strengths * _root_age(seq, how))[order], first)
+    users, items = cell // n_items, cell % n_items
+    x = sparse.csr_matrix((strength, (users, items)), shape=(n_users, n_items))
+    weighted = (strength * _user_factor(seq, how)[users]).astype(np.float32)
+    left = sparse.csr_matrix((weighted, (items, users)), shape=(n_items, n_users))
+    work = np.bincount(items, weights=np.diff(x.indptr)[users], minlength=n_items)
+    for begin, end in _blocks(work):
+        yield _without_diagonal((left[begin:end] @ x).tocsr(), begin)
+
+
+def _windowed(seq: Sequences, how: Counting, window: int) -> Iterator[Rows]:
+    """C[i, j] = sum over users and pairs (p, q) of their events, 0 < |p - q| <= window, i at p and j at q."""
+    from scipy import sparse
+
+    n_items, m = len(seq.popularity), len(seq.users)
+    event = np.argsort(seq.items, kind="stable")
+    bounds = np.searchsorted(seq.items[event], np.arange(n_items + 1))
+    value = seq.strengths * _root_age(seq, how)
+    factor = _user_factor(seq, how)
+    for begin, end in _blocks(seq.popularity * 2 * window):
+        here = event[bounds[begin] : bounds[end]]
+        rows, columns, values = [], [], []
+        for step in (s for d in range(1, window + 1) for s in (d, -d)):
+            weight = how.decay ** (abs(step) - 1) * (1.0 if step > 0 else how.backward)
+            other = here + step
+            inside = (other >= 0) & (other < m)
+            p, q = here[inside], other[inside]
+            same = seq.users[p] == seq.users[q]
+            p, q = p[same], q[same]
+            if weight > 0 and len(p):
+                rows.append(seq.items[p] - begin)
+                columns.append(seq.items[q])
+                values.append((weight * value[p] * value[q] * factor[seq.users[p]]).astype(np.float32))
+        if not rows:
+            yield from _nothing(end - begin)
+            continue
+        cells = (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns)))
+        yield _without_diagonal(sparse.csr_matrix(cells, shape=(end - begin, n_items)), begin)
+
+
+def _user_factor(seq: Sequences, how: Counting) -> NDArray[np.float64]:
+    return np.maximum(seq.lengths, 1).astype(np.float64) ** -how.user_power
+
+
+def _root_age(seq: Sequences, how: Counting) -> NDArray[np.float64]:
+    # A pair's age is the mean of its two events', so each brings the root of its decay.
+    return np.sqrt(decay(seq.days, how.half_life_days))
+
+
+def _blocks(work: NDArray[Any]) -> Iterator[tuple[int, int]]:
+    """Ranges of rows with about _BLOCK units of work each."""
+    block = (np.cumsum(work) / _BLOCK).astype(np.int64)
+    cuts = [0, *(np.flatnonzero(np.diff(block)) + 1).tolist(), len(work)]
+    yield from ((a, b) for a, b in pairwise(cuts) if a < b)
+
+
+def _nothing(n: int) -> Iterator[Rows]:
+    yield Rows(np.zeros(n + 1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32))
+
+
+def _without_diagonal(block: Any, begin: int) -> Rows:
+    block.sort_indices()
+    sizes = np.diff(block.indptr)
+    row = np.repeat(np.arange(len(sizes)), sizes)
+    kept = (block.indices != row + begin) & (block.data > 0)
+    starts = np.zeros(len(sizes) + 1, np.int64)
+    np.cumsum(np.bincount(row[kept], minlength=len(sizes)), out=starts[1:])
+    return Rows(starts, block.indices[kept].astype(np.int32), block.data[kept].astype(np.float32))

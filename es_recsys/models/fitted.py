@@ -1,0 +1,126 @@
+"""What trained models share: ids and arrays, saving and loading, and turning scores into lists of items."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from es_recsys.models import artefact
+from es_recsys.models.base import ScoredPlaces, not_fitted
+from es_recsys.models.histories import Batch, encode
+from es_recsys.models.ids import ItemIds
+from es_recsys.models.ranking import best
+from es_recsys.types import History
+
+__all__ = ["Fitted", "top_of"]
+
+
+class Fitted(abc.ABC):
+    """Learned state of a model. A child gives `_params`, `_all_scores` and `_shares`, and learns into `_arrays`."""
+
+    name: ClassVar[str]
+    kind: ClassVar[str]
+    field: ClassVar[str | None] = None
+
+    _ids: ItemIds | None = None
+    _arrays: Mapping[str, NDArray[Any]]
+    _fingerprint: str | None = None
+
+    @property
+    def item_ids(self) -> ItemIds:
+        """Ids of the items that the model knows."""
+        if self._ids is None:
+            raise not_fitted(self.name)
+        return self._ids
+
+    @property
+    def fingerprint(self) -> str:
+        """Names this training: parameters and learned values."""
+        if self._fingerprint is None:
+            self._fingerprint = artefact.fingerprint(self.name, self._params(), self._everything())
+        return self._fingerprint
+
+    def save(self, folder: Path) -> None:
+        """Writes the artefact into `folder`, replacing what is there. Raises ModelError."""
+        artefact.save(folder, self.name, self._params(), self._everything())
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """The model as saved, its arrays mapped. Raises ModelError where the folder isn't whole."""
+        saved = artefact.load(folder, cls.name)
+        model = cls._from_params(saved.params)
+        model._ids = ItemIds.from_arrays(saved.arrays)
+        model._arrays = {name: array for name, array in saved.arrays.items() if not name.startswith("ids_")}
+        model._fingerprint = saved.fingerprint
+        return model
+
+    def score(self, history: History, item_ids: Sequence[str]) -> NDArray[np.float32]:
+        """(n,) float32 raw score of each item; 0 for an item that the model doesn't know."""
+        places = self.item_ids.find(item_ids)
+        scores = np.zeros(len(places), np.float32)
+        known = places >= 0
+        scores[known] = self.scores_at(encode(history, self.item_ids), [places[known]])[0]
+        return scores
+
+    def weights(self, history: History, n: int = 300, exclude: Collection[str] = frozenset()) -> list[tuple[str, float]]:
+        """The n best items and their raw scores, best first, only those above 0."""
+        left_out = self.item_ids.find(list(exclude))
+        places, scores = self.top(encode(history, self.item_ids), n, [left_out[left_out >= 0]])[0]
+        return list(zip(self.item_ids.names(places), scores.tolist(), strict=True))
+
+    def vector(self, history: History) -> NDArray[np.float32] | None:
+        """(d,) float32 user vector, where the model has vectors."""
+        return None
+
+    def because(self, history: History, item_id: str, n: int = 3) -> tuple[str, ...]:
+        """Items of the history that speak most for `item_id`, strongest first; none where nothing does."""
+        place = int(self.item_ids.find([item_id])[0])
+        batch = encode(history, self.item_ids)
+        if place < 0 or not len(batch.items):
+            return ()
+        items, inverse = np.unique(batch.items, return_inverse=True)
+        shares = np.bincount(inverse, weights=self._shares(batch, place))
+        shares[items == place] = 0.0
+        strongest = best(shares, n)
+        return tuple(self.item_ids.names(items[strongest[shares[strongest] > 0]]))
+
+    def top(self, batch: Batch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredPlaces]:
+        """`weights` of each user of the batch, in places; `exclude` has places, one array a user."""
+        return [top_of(self._all_scores(batch.one(user)), n, exclude[user]) for user in range(len(batch))]
+
+    def scores_at(self, batch: Batch, places: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
+        """`score` of each user of the batch at its own places."""
+        return [self._all_scores(batch.one(user))[places[user]] for user in range(len(batch))]
+
+    @abc.abstractmethod
+    def _params(self) -> dict[str, Any]: ...
+
+    @classmethod
+    @abc.abstractmethod
+    def _from_params(cls, params: Mapping[str, Any]) -> Self: ...
+
+    @abc.abstractmethod
+    def _all_scores(self, batch: Batch) -> NDArray[np.float32]:
+        """(n_items,) float32 raw scores for a batch of one user."""
+
+    @abc.abstractmethod
+    def _shares(self, batch: Batch, place: int) -> NDArray[np.float64]:
+        """(m,) float64 what each event of a batch of one user adds to the score of the item at `place`."""
+
+    def _everything(self) -> dict[str, NDArray[Any]]:
+        return {**self.item_ids.arrays(), **self._arrays}
+
+
+def top_of(scores: NDArray[np.float32], n: int, exclude: NDArray[np.int64]) -> ScoredPlaces:
+    """Places and scores of the n best above 0, best first, without those at `exclude`."""
+    positive = scores > 0
+    positive[exclude] = False
+    candidates = np.flatnonzero(positive)
+    values = scores[candidates]
+    chosen = best(values, n)
+    return candidates[chosen], values[chosen]

@@ -1,0 +1,101 @@
+"""Item ids as a model keeps them: a sequence of strings in flat arrays that can be memory-mapped, with lookup by hash."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["ItemIds"]
+
+
+class ItemIds(Sequence[str]):
+    """n ids in a fixed order.
+
+    blob (bytes,) uint8 holds their UTF-8 one after the other, offsets (n + 1,) int64 where each begins; hashes (n,)
+    uint64 are 64 bits of BLAKE2b, ascending, and places (n,) int64 the id that each belongs to. Nothing is built when
+    the arrays are loaded, so a catalogue of any size opens at once.
+    """
+
+    def __init__(
+        self, blob: NDArray[np.uint8], offsets: NDArray[np.int64], hashes: NDArray[np.uint64], places: NDArray[np.int64]
+    ):
+        self._arrays: dict[str, NDArray[Any]] = {
+            "ids_blob": blob,
+            "ids_offsets": offsets,
+            "ids_hashes": hashes,
+            "ids_places": places,
+        }
+        self._blob = memoryview(blob.data)
+        self._offsets, self._hashes, self._places = offsets, hashes, places
+
+    @classmethod
+    def of(cls, item_ids: Iterable[str]) -> ItemIds:
+        """Ids in the order given; they must differ from each other."""
+        encoded = [str(item_id).encode() for item_id in item_ids]
+        offsets = np.zeros(len(encoded) + 1, np.int64)
+        np.cumsum([len(one) for one in encoded], out=offsets[1:])
+        hashes = _hashes(encoded)
+        places = np.argsort(hashes, kind="stable").astype(np.int64)
+        return cls(np.frombuffer(b"".join(encoded), np.uint8), offsets, hashes[places], places)
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> ItemIds:
+        return cls(arrays["ids_blob"], arrays["ids_offsets"], arrays["ids_hashes"], arrays["ids_places"])
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What `from_arrays` reads back."""
+        return dict(self._arrays)
+
+    def find(self, item_ids: Sequence[str]) -> NDArray[np.int64]:
+        """(n,) int64 place of each id, -1 for one that is not here."""
+        found = np.full(len(item_ids), -1, np.int64)
+        if not len(self) or not item_ids:
+            return found
+        encoded = [item_id.encode("utf-8", "surrogatepass") for item_id in item_ids]
+        hashes = _hashes(encoded)
+        first = np.searchsorted(self._hashes, hashes)
+        hit = np.flatnonzero(self._hashes[np.minimum(first, len(self) - 1)] == hashes)
+        for i in hit.tolist():
+            found[i] = self._match(encoded[i], int(first[i]), hashes[i])
+        return found
+
+    def names(self, places: NDArray[Any]) -> list[str]:
+        """The ids at `places`."""
+        begin, end = self._offsets[places].tolist(), self._offsets[np.asarray(places) + 1].tolist()
+        return [str(self._blob[b:e], "utf-8") for b, e in zip(begin, end, strict=True)]
+
+    def _match(self, encoded: bytes, at: int, hashed: np.uint64) -> int:
+        # Two ids may share a hash, so the bytes decide.
+        while at < len(self) and self._hashes[at] == hashed:
+            place = int(self._places[at])
+            if self._blob[self._offsets[place] : self._offsets[place + 1]] == encoded:
+                return place
+            at += 1
+        return -1
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names(np.arange(len(self))))
+
+    def __contains__(self, item_id: object) -> bool:
+        return isinstance(item_id, str) and bool(self.find([item_id])[0] >= 0)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        if isinstance(index, slice):
+            return self.names(np.arange(len(self))[index])
+        return self.names(np.arange(len(self))[[index]])[0]
+
+
+def _hashes(encoded: Sequence[bytes]) -> NDArray[np.uint64]:
+    digest = b"".join(hashlib.blake2b(one, digest_size=8).digest() for one in encoded)
+    return np.frombuffer(digest, "<u8").astype(np.uint64, copy=False)

@@ -1,0 +1,85 @@
+"""What most people like, lately; and what more people like than usual."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from es_recsys.models.fitted import Fitted, top_of
+from es_recsys.models.histories import Batch
+from es_recsys.models.ids import ItemIds
+from es_recsys.models.ranking import decay
+from es_recsys.models.sequences import take
+from es_recsys.types import Interactions
+
+__all__ = ["Popularity", "PopularityConfig"]
+
+
+@dataclass(frozen=True, slots=True)
+class PopularityConfig:
+    """Half-lives in days of the counts; stores without time count all events alike."""
+
+    half_life_days: float = 30.0
+    trend_half_life_days: float = 3.0
+
+
+class Popularity(Fitted):
+    """Sum of the weights of positive events, each halved every `half_life_days` before the newest event of all.
+
+    The same for every history, also an empty one; `because` therefore names nothing.
+    """
+
+    name: ClassVar[str] = "popularity"
+    kind: ClassVar[str] = "neighbours"
+
+    def __init__(self, config: PopularityConfig | None = None) -> None:
+        self.config = config or PopularityConfig()
+
+    def fit(self, data: Interactions, rng: np.random.Generator) -> Self:
+        """Counts; `rng` isn't used."""
+        liked = take(data, data.weights > 0)
+        days = (liked.times.max(initial=-math.inf) - liked.times) / 86_400.0
+        halves = (self.config.half_life_days, self.config.trend_half_life_days)
+        counts, recent = (
+            np.bincount(
+                liked.items,
+                weights=liked.weights * (decay(days, half_life) if data.timed else 1.0),
+                minlength=len(data.item_ids),
+            ).astype(np.float32)
+            for half_life in halves
+        )
+        self._ids, self._fingerprint = ItemIds.of(data.item_ids.tolist()), None
+        self._arrays = {"counts": counts, "recent": recent if data.timed else np.zeros_like(counts)}
+        return self
+
+    def trending(self, n: int = 100, exclude: Collection[str] = frozenset()) -> list[tuple[str, float]]:
+        """Items with more recent events than their usual rate explains, by (recent - expected) / sqrt(expected + 1);
+        none in a store without time.
+
+        A steady rate r gives a decayed count of r * half_life / ln 2, so `expected` is the long count scaled to the
+        short half-life.
+        """
+        expected = self._arrays["counts"] * (self.config.trend_half_life_days / self.config.half_life_days)
+        surplus = ((self._arrays["recent"] - expected) / np.sqrt(expected + 1.0)).astype(np.float32)
+        left_out = self.item_ids.find(list(exclude))
+        places, scores = top_of(surplus, n, left_out[left_out >= 0])
+        return list(zip(self.item_ids.names(places), scores.tolist(), strict=True))
+
+    def _all_scores(self, batch: Batch) -> NDArray[np.float32]:
+        counts: NDArray[np.float32] = self._arrays["counts"]
+        return counts
+
+    def _shares(self, batch: Batch, place: int) -> NDArray[np.float64]:
+        return np.zeros(len(batch.items))
+
+    def _params(self) -> dict[str, Any]:
+        return asdict(self.config)
+
+    @classmethod
+    def _from_params(cls, params: Mapping[str, Any]) -> Self:
+        return cls(PopularityConfig(**params))

@@ -1,0 +1,141 @@
+"""Validation slices: events held out of the interactions, and what is known of each user without them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from es_recsys.models.histories import LAST, Batch
+from es_recsys.models.sequences import take
+from es_recsys.types import Interactions
+
+__all__ = ["Slice", "latest", "ndcg", "next_in_time", "scattered"]
+
+# Events of a user after the split in time that count as targets.
+_NEXT = 5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Slice:
+    """kind: how the targets were chosen, in words. train: what models may learn from. histories: what is known of the n
+    users; known, targets: n arrays of item places, to be left out of and to be found in the answer."""
+
+    kind: str
+    train: Interactions
+    histories: Batch
+    known: tuple[NDArray[np.int64], ...]
+    targets: tuple[NDArray[np.int64], ...]
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def first(self, n: int) -> Slice:
+        """The first n users, which are a random sample."""
+        return Slice(self.kind, self.train, self.histories.some(0, min(n, len(self))), self.known[:n], self.targets[:n])
+
+
+def latest(data: Interactions, rng: np.random.Generator, users: int) -> Slice:
+    """The last new item of each of up to `users` random users, and what they liked from then on."""
+
+    def hold(items: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+        _, first = np.unique(items, return_index=True)
+        last = int(first.max())
+        return np.arange(len(items)) < last, items[[last]]
+
+    return _held_out("the last item of each user", data, rng, users, hold)
+
+
+def scattered(data: Interactions, rng: np.random.Generator, users: int, share: float = 0.2) -> Slice:
+    """A random share of the items of each of up to `users` random users."""
+
+    def hold(items: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+        distinct = np.unique(items)
+        out = rng.choice(distinct, max(1, round(share * len(distinct))), replace=False)
+        return ~np.isin(items, out), np.sort(out)
+
+    return _held_out(f"a random {share:.0%} of the items of each user", data, rng, users, hold)
+
+
+def next_in_time(data: Interactions, rng: np.random.Generator, users: int, share: float = 0.1) -> Slice:
+    """The next new items of users after the moment that the newest `share` of the events follow; nothing of what
+    happened after it, to anybody, is in `train`."""
+    moment = float(np.quantile(data.times, 1.0 - share)) if len(data.times) else 0.0
+    before = data.times < moment
+    train = take(data, before)
+    later = take(data, ~before & (data.weights > 0))
+    candidates = np.intersect1d(train.users[train.weights > 0], later.users)
+    rng.shuffle(candidates)
+    chosen, targets = [], []
+    for user in candidates.tolist():
+        known = _items_of(train, user)
+        items = _items_of(later, user)
+        _, first = np.unique(items, return_index=True)
+        new = items[np.sort(first)]
+        new = new[~np.isin(new, known)][:_NEXT]
+        if len(new):
+            chosen.append(user)
+            targets.append(new)
+        if len(chosen) == users:
+            break
+    return _slice(f"the next {_NEXT} items of each user after a split in time", train, chosen, targets)
+
+
+def ndcg(lists: list[NDArray[np.int64]], targets: tuple[NDArray[np.int64], ...], n: int) -> NDArray[np.float64]:
+    """(n_users,) float64 NDCG@n with binary gains (Järvelin and Kekäläinen 2002); `lists` has places, best first."""
+    discount = 1.0 / np.log2(np.arange(2, n + 2))
+    ideal = np.cumsum(discount)
+    return np.array(
+        [
+            discount[: len(places[:n])][np.isin(places[:n], wanted)].sum() / ideal[min(n, len(wanted)) - 1]
+            for places, wanted in zip(lists, targets, strict=True)
+        ]
+    )
+
+
+Hold = Callable[[NDArray[np.int64]], tuple[NDArray[np.bool_], NDArray[np.int64]]]
+
+
+def _held_out(kind: str, data: Interactions, rng: np.random.Generator, users: int, hold: Hold) -> Slice:
+    keep = np.ones(len(data.items), bool)
+    starts = np.searchsorted(data.users, np.arange(len(data.user_ids) + 1))
+    chosen, targets = [], []
+    for user in rng.permutation(len(data.user_ids)).tolist():
+        events = np.arange(starts[user], starts[user + 1])
+        liked = events[data.weights[events] > 0]
+        items = data.items[liked].astype(np.int64)
+        if len(items) < 2 or (items == items[0]).all():
+            continue
+        kept, out = hold(items)
+        keep[liked[~kept]] = False
+        chosen.append(user)
+        targets.append(out)
+        if len(chosen) == users:
+            break
+    return _slice(kind, take(data, keep), chosen, targets)
+
+
+def _slice(kind: str, train: Interactions, users: list[int], targets: list[NDArray[np.int64]]) -> Slice:
+    starts = np.searchsorted(train.users, np.arange(len(train.user_ids) + 1))
+    events = [np.arange(starts[user], starts[user + 1]) for user in users]
+    known = tuple(np.unique(train.items[one[train.weights[one] > 0]]).astype(np.int64) for one in events)
+    return Slice(kind, train, _batch(train, [one[-LAST:] for one in events]), known, tuple(targets))
+
+
+def _batch(data: Interactions, events: list[NDArray[np.int64]]) -> Batch:
+    starts = np.zeros(len(events) + 1, np.int64)
+    np.cumsum([len(one) for one in events], out=starts[1:])
+    at = np.concatenate(events) if events else np.zeros(0, np.int64)
+    places = np.repeat(starts[1:], np.diff(starts)) - 1 - np.arange(len(at))
+    ages = places.astype(np.float64)
+    if data.timed and len(at):
+        newest = data.times[np.array([one[-1] if len(one) else 0 for one in events])]
+        ages = (np.repeat(newest, np.diff(starts)) - data.times[at]) / 86_400.0
+    return Batch(starts, data.items[at].astype(np.int64), data.weights[at], places.astype(np.float64), ages)
+
+
+def _items_of(data: Interactions, user: int) -> NDArray[np.int64]:
+    begin, end = np.searchsorted(data.users, [user, user + 1])
+    return data.items[begin:end].astype(np.int64)
