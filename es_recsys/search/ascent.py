@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,16 +35,18 @@ def ndcg(sheet: Sheet, boosts: Mapping[str, float], weights: Mapping[str, float]
     return _measure(sheet, _lexical(sheet, boosts), weights)
 
 
-def ascend(sheet: Sheet, boosts: Mapping[str, float], weights: Mapping[str, float]) -> tuple[dict[str, float], dict[str, float]]:
+def ascend(
+    sheet: Sheet, boosts: Mapping[str, float], weights: Mapping[str, float], fixed: Collection[str] = ()
+) -> tuple[dict[str, float], dict[str, float]]:
     """Boosts and weights that a change of any one no longer betters by 0.0001. Weights keep their sum.
 
-    A clause that adds less than that is dropped, for each costs time in every search.
+    A clause that adds less than that is dropped, for each costs time in every search. The boosts of `fixed` stay.
     """
     boosts, weights = dict(boosts), dict(weights)
     best = float(ndcg(sheet, boosts, weights).mean())
     for _ in range(_ROUNDS):
         before = best
-        for name in sheet.clauses:
+        for name in [clause for clause in sheet.clauses if clause not in fixed]:
             best = _better_boost(sheet, boosts, weights, name, best)
         for name in weights:
             best = _better_weight(sheet, boosts, weights, name, best)
@@ -52,7 +54,7 @@ def ascend(sheet: Sheet, boosts: Mapping[str, float], weights: Mapping[str, floa
             break
     for name in sorted(boosts, key=lambda each: (boosts[each], each)):
         fewer = {**boosts, name: 0.0}
-        if boosts[name] > 0.0 and any(fewer.values()):
+        if name not in fixed and boosts[name] > 0.0 and any(fewer.values()):
             without = float(ndcg(sheet, fewer, weights).mean())
             if without > best - _GAIN:
                 boosts, best = fewer, without

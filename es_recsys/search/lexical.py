@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 from es_recsys.search.filters import Clause
 
-__all__ = ["BOOSTS", "CLAUSES", "lexical_query", "matching"]
+__all__ = ["BOOSTS", "CLAUSES", "FALLBACKS", "lexical_clauses", "lexical_query", "matching"]
 
 _WORD = re.compile(r"\w+(?:['’]\w+)*", re.UNICODE)
 _MAX_WORDS = 16
@@ -69,8 +69,11 @@ CLAUSES: Mapping[str, Callable[[str], Clause | None]] = MappingProxyType(
 )
 
 BOOSTS: Mapping[str, float] = MappingProxyType(
-    {"title": 1.0, "title.pairs": 0.5, "title.whole": 1.0, "all_text": 1.0, "tags": 0.3}
+    {"title": 0.9, "title.pairs": 0.5, "title.whole": 2.0, "title.typos": 0.05, "all_text": 1.0, "tags": 0.3}
 )
+
+FALLBACKS = frozenset({"title.typos"})
+"""Clauses with a boost so small that they only decide where no other matches; judged queries can't tune them."""
 
 
 def lexical_query(text: str, boosts: Mapping[str, float] | None = None) -> Clause:

@@ -75,7 +75,8 @@ def catalogue(es: Any) -> Iterator[tuple[StoreMeta, list[dict[str, Any]]]]:
     versions.create(es, meta, count=N, options={"text_vector": {"type": "int8_hnsw", "m": 16, "ef_construction": 100}}, live=True)
     rows = documents()
     es.bulk(
-        operations=[line for row in rows for line in ({"index": {"_index": meta.index, "_id": row["item_id"]}}, row)], refresh=True
+        operations=[line for row in rows for line in ({"index": {"_index": meta.index, "_id": row["item_id"]}}, row)],
+        refresh=True,
     )
     fields = mappings.field_types(es.indices.get_mapping(index=meta.index).body[meta.index]["mappings"])
     yield replace(meta, fields=fields), rows
@@ -162,7 +163,9 @@ def test_scores_are_what_the_vectors_say(es: Any, catalogue: Any) -> None:
         assert hit.parts == {"image_vector": pytest.approx(0.25 * cosines[hit.item_id], abs=1e-4)}
 
 
-@pytest.mark.parametrize("changes", [{}, {"diversity": 0.6}, {"text": "", "vectors": {}}, {"text": "", "vectors": {}, "diversity": 0.4}])
+@pytest.mark.parametrize(
+    "changes", [{}, {"diversity": 0.6}, {"text": "", "vectors": {}}, {"text": "", "vectors": {}, "diversity": 0.4}]
+)
 def test_pages_partition_one_ranking(es: Any, catalogue: Any, changes: dict[str, Any]) -> None:
     meta, _ = catalogue
     context = full(meta, settings=SearchSettings(depth=50), **changes)

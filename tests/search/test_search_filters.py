@@ -41,7 +41,10 @@ FIELDS = {
         ("-brand:acme", {"bool": {"must_not": [{"term": {"brand": "acme"}}]}}),
         ("created_at:>2026-01-01", {"range": {"created_at": {"gt": "2026-01-01"}}}),
         ("created_at:2026-01-01", {"range": {"created_at": {"gte": "2026-01-01", "lte": "2026-01-01"}}}),
-        ("created_at:2025..2026-02-03T04:05:06", {"range": {"created_at": {"gte": "2025-01-01", "lte": "2026-02-03T04:05:06+00:00"}}}),
+        (
+            "created_at:2025..2026-02-03T04:05:06",
+            {"range": {"created_at": {"gte": "2025-01-01", "lte": "2026-02-03T04:05:06+00:00"}}},
+        ),
         ("available:yes", {"term": {"available": True}}),
         ("size:42", {"term": {"attributes.size": 42}}),
         ("attributes.color:red,blue", {"terms": {"attributes.color": ["red", "blue"]}}),
@@ -62,7 +65,10 @@ def test_expressions(expression: str, clause: dict[str, Any]) -> None:
         ({"brand": ("a", "b")}, {"terms": {"brand": ["a", "b"]}}),
         ({"-brand": ["a"]}, {"bool": {"must_not": [{"term": {"brand": "a"}}]}}),
         ({"available": True}, {"term": {"available": True}}),
-        ({"created_at": (datetime(2026, 1, 2, tzinfo=UTC), None)}, {"range": {"created_at": {"gte": "2026-01-02T00:00:00+00:00"}}}),
+        (
+            {"created_at": (datetime(2026, 1, 2, tzinfo=UTC), None)},
+            {"range": {"created_at": {"gte": "2026-01-02T00:00:00+00:00"}}},
+        ),
     ],
 )
 def test_mapping(given_filter: dict[str, Any], clause: dict[str, Any]) -> None:
@@ -71,8 +77,22 @@ def test_mapping(given_filter: dict[str, Any], clause: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     "expression",
-    ["", "brand", ":x", "brand:", "brand:a,,b", 'brand:"a', 'brand:"a"b', "price:..", "price:cheap", "price:nan", "price:inf"]
-    + ["size:1.5", "brand:1..2", "brand:>a", "available:maybe", "created_at:yesterday", "price:>1,2", "_id:1", "title:x"],
+    [
+        *(
+            "",
+            "brand",
+            ":x",
+            "brand:",
+            "brand:a,,b",
+            'brand:"a',
+            'brand:"a"b',
+            "price:..",
+            "price:cheap",
+            "price:nan",
+            "price:inf",
+        ),
+        *("size:1.5", "brand:1..2", "brand:>a", "available:maybe", "created_at:yesterday", "price:>1,2", "_id:1", "title:x"),
+    ],
 )
 def test_unusable_expressions_are_refused_by_name(expression: str) -> None:
     with pytest.raises(FilterError) as caught:
