@@ -72,7 +72,7 @@ def sample_store(
 ) -> SampleStore:
     """A small shop with its shoppers' behaviour over the `days` before `end` (UTC where it has no zone).
 
-    The same arguments give the same items, events and shoppers on every machine. `noise` adds what cleaning has to find (noise.py).
+    The same arguments give the same items, events and shoppers on every machine. `noise` adds what cleaning has to find.
     Raises InputError where a number is too small: an item, two users (the opposites), a day.
     """
     for name, value, least in (("items", items, 1), ("users", users, 2), ("days", days, 1)):
