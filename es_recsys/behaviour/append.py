@@ -18,7 +18,6 @@ from es_recsys.types import Event
 
 __all__ = ["Appended", "Loaded", "Writer"]
 
-_COLUMNS = ("store", "row_no", *Record._fields)
 _IN = 500  # values in one IN list
 
 
@@ -61,11 +60,7 @@ class Writer:
         self._store = store
         self._secret = secret
         self._timed: bool | None = None
-        names: dict[str, Any] = {name: sa.bindparam(name) for name in _COLUMNS}
-        insert = database.insert_new(EVENTS, ("store", "digest")).values(names)
-        compiled = insert.compile(dialect=database.engine.dialect)
-        self._insert = str(compiled)
-        self._positions = tuple(_COLUMNS.index(name) for name in compiled.positiontup or ())
+        self._insert = database.insert_many(EVENTS, ("store", "digest"))
 
     def append(self, events: Sequence[Event], received_at: float) -> Appended:
         new, counts, dwell_ms = self._write(events, received_at)
@@ -168,11 +163,8 @@ class Writer:
         if not records:
             return []
         numbered = list(enumerate(records, last + 1))
-        wide: list[Any] = [(self._store, number, *row) for number, row in numbered]
-        if self._positions != tuple(range(len(_COLUMNS))):
-            wide = [dict(zip(_COLUMNS, row, strict=True)) for row in wide]
-        result = connection.exec_driver_sql(self._insert, wide)
-        if result.rowcount == len(records):
+        inserted = self._insert(connection, [(self._store, number, *row) for number, row in numbered])
+        if inserted == len(records):
             return numbered
         mine = (EVENTS.c.store == self._store, EVENTS.c.row_no > last, EVENTS.c.row_no <= last + len(records))
         present = set(connection.execute(sa.select(EVENTS.c.row_no).where(*mine)).scalars())

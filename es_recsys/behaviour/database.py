@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,10 @@ __all__ = ["Database"]
 _WRITE = "es_recsys_write"
 _PRAGMAS = (
     "PRAGMA busy_timeout = 30000",  # first: switching to WAL waits too
+    "PRAGMA page_size = 16384",  # of a new database: fewer and larger pages load faster
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = NORMAL",
+    "PRAGMA wal_autocheckpoint = 4000",  # 64 MB: a bulk load copies its pages into the database less often
     "PRAGMA cache_size = -65536",
     "PRAGMA temp_store = MEMORY",
     "PRAGMA secure_delete = ON",  # what is erased is overwritten
@@ -64,6 +66,21 @@ class Database:
             return postgresql.insert(table).on_conflict_do_nothing(index_elements=list(keys))
         return mysql.insert(table).prefix_with("IGNORE")
 
+    def insert_many(self, table: sa.Table, keys: Sequence[str]) -> Callable[[sa.Connection, Sequence[tuple[Any, ...]]], int]:
+        """A function that writes rows (tuples in the table's order of columns) as `insert_new` does; -> how many are new."""
+        if self.kind == "postgresql":
+            return _insert_arrays(table, keys)
+        names: dict[str, Any] = {column.name: sa.bindparam(column.name) for column in table.columns}
+        compiled = self.insert_new(table, keys).values(names).compile(dialect=self.engine.dialect)
+        order = [list(names).index(name) for name in compiled.positiontup or ()]
+
+        def insert(connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> int:
+            if order == list(range(len(names))):
+                return connection.exec_driver_sql(str(compiled), list(rows)).rowcount
+            return connection.execute(self.insert_new(table, keys), [dict(zip(names, row, strict=True)) for row in rows]).rowcount
+
+        return insert
+
     def forget(self) -> None:
         """Leave no copy of deleted rows in the journal, where the kind of database allows it."""
         if self.kind != "sqlite":
@@ -76,6 +93,19 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+def _insert_arrays(table: sa.Table, keys: Sequence[str]) -> Callable[[sa.Connection, Sequence[tuple[Any, ...]]], int]:
+    """PostgreSQL reads a batch as one array a column, several times faster than a statement a row."""
+    types = {str: "text", int: "int8", float: "float8", bytes: "bytea", bool: "bool"}
+    arrays = ", ".join(f"%s::{types[column.type.python_type]}[]" for column in table.columns)
+    columns, key = ", ".join(column.name for column in table.columns), ", ".join(keys)
+    statement = f"INSERT INTO {table.name} ({columns}) SELECT * FROM unnest({arrays}) ON CONFLICT ({key}) DO NOTHING"  # noqa: S608
+
+    def insert(connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> int:
+        return connection.exec_driver_sql(statement, tuple(map(list, zip(*rows, strict=True)))).rowcount
+
+    return insert
 
 
 def _engine(url: str) -> sa.Engine:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import NamedTuple
-
-import orjson
+from typing import NamedTuple, NoReturn
 
 from es_recsys.behaviour.subjects import subject_of
 from es_recsys.errors import InputError
@@ -89,14 +87,12 @@ def record(event: Event, received_at: float, timed: bool) -> Record:
     given = None if event.timestamp is None else event.timestamp.timestamp()
     order = event.order if not timed or given is None else None
     time = received_at if given is None and order is None else given
-    content = orjson.dumps(_identity(event, time, order))
-    if b"\\u0000" in content:
-        _refuse_nul(event)
+    content = _identity(event, time, order)
     clamped = time is not None and time > received_at + FUTURE_TOLERANCE_S
     if clamped:
         time = received_at
     return Record(
-        hashlib.blake2b(content, digest_size=16).digest(),
+        hashlib.blake2b(content.encode(), digest_size=16).digest(),
         subject_of(event.user_id, event.session_id),
         event.event_type,
         time,
@@ -130,30 +126,34 @@ def static_reason(event_type: str, time: float | None, value: float | None) -> s
     return None
 
 
-def _identity(event: Event, time: float | None, order: int | None) -> list[object]:
+def _identity(event: Event, time: float | None, order: int | None) -> str:
     """What makes two events the same one: the id that the source gave, else everything that it said.
 
     In a source without time the order is part of it. Without an id and a time, the time of receipt is: so a retry is
-    told from a second view only where the caller gives an event_id or a timestamp.
+    told from a second view only where the caller gives an event_id or a timestamp. The parts are joined by NUL, which
+    none of them may hold.
     """
-    if event.event_id is not None:
-        return ["event_id", event.event_id]
-    return [
-        event.user_id,
-        event.session_id,
+    parts = (
+        event.user_id or "",
+        event.session_id or "",
         event.event_type,
-        time,
-        order,
-        event.item_id,
-        event.query,
-        event.value,
-        event.position,
-        event.query_id,
-        event.recommendation_id,
-    ]
+        "" if time is None else repr(time),
+        "" if order is None else str(order),
+        event.item_id or "",
+        event.query or "",
+        "" if event.value is None else repr(event.value),
+        "" if event.position is None else str(event.position),
+        event.query_id or "",
+        event.recommendation_id or "",
+    )
+    content = "\x00".join(parts)
+    if content.count("\x00") != len(parts) - 1 or (event.event_id and "\x00" in event.event_id):
+        _refuse_nul(event)
+    return content if event.event_id is None else f"event_id\x00{event.event_id}"
 
 
-def _refuse_nul(event: Event) -> None:
+def _refuse_nul(event: Event) -> NoReturn:
     for name, value in event:
         if isinstance(value, str) and "\x00" in value:
             raise InputError(f"An event's {name} holds a NUL character.", "Remove it; nothing of this batch was stored.")
+    raise InputError("An event holds a NUL character.", "Remove it; nothing of this batch was stored.")
