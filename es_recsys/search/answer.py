@@ -75,8 +75,7 @@ def finish(context: Context, completion: Completion, responses: Sequence[Mapping
     table = _filled(completion, responses)
     parts = table.parts()
     totals = [float(sum(row)) for row in parts.tolist()]
-    contending = set(completion.rows)
-    best = [row for row in order(table, totals) if row in contending]
+    best = order(table, completion.rows, totals)
     shown = _documents(responses, len(filling))
     if best and shown is None:
         failed.append("sources")
@@ -120,12 +119,12 @@ def _filled(completion: Completion, responses: Sequence[Mapping[str, Any]]) -> T
 def _diverse(
     context: Context, completion: Completion, best: list[int], totals: Sequence[float], documents: Mapping[str, Any]
 ) -> list[int]:
-    pool = best[:POOL]
+    pool = [row for row in best[:POOL] if not completion.table.deep[row]]
     found = [documents.get(completion.table.item_ids[row], {}) for row in pool]
     labels = [_labels(each.get("_source", {})) for each in found]
     alike = similarities([_vector(each, completion.vectors) for each in found], labels)
     taken = diversify([totals[row] for row in pool], alike, context.diversity)
-    return [pool[i] for i in taken] + best[POOL:]
+    return [pool[i] for i in taken] + best[len(pool) :]
 
 
 def _labels(source: Mapping[str, Any]) -> list[str]:

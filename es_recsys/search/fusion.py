@@ -15,7 +15,7 @@ searches deeper; there what the ordinary depth finds comes first, in the ordinar
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,7 +54,7 @@ def tabulate(context: Context, gathered: Gathered) -> Table:
     ids = sorted(near | far)
     weights = np.array([gathered.weights[heard.leg.name] for heard in legs], np.float64)
     if context.settings.fusion == "rrf":
-        columns = [_reciprocal_ranks(heard, ids, context.settings.rank_constant) for heard in legs]
+        columns = [_reciprocal_ranks(context, heard, ids, near) for heard in legs]
     else:
         columns = [_column(context, heard, ids) for heard in legs]
     scores = np.column_stack(columns) if columns else np.zeros((len(ids), 0))
@@ -82,9 +82,9 @@ def contenders(context: Context, table: Table) -> NDArray[np.int64]:
     return np.flatnonzero(high >= threshold - 1e-9)
 
 
-def order(table: Table, totals: Sequence[float]) -> list[int]:
-    """Rows best first; what only a deeper search found comes after all else."""
-    return sorted(range(len(totals)), key=lambda row: (bool(table.deep[row]), -totals[row], table.item_ids[row]))
+def order(table: Table, rows: Iterable[int], totals: Sequence[float]) -> list[int]:
+    """`rows` best first; what only a deeper search found comes after all else."""
+    return sorted(rows, key=lambda row: (bool(table.deep[row]), -totals[row], table.item_ids[row]))
 
 
 def _union(context: Context, legs: Iterable[Heard], others: Sequence[str]) -> tuple[set[str], set[str]]:
@@ -99,14 +99,15 @@ def _union(context: Context, legs: Iterable[Heard], others: Sequence[str]) -> tu
             far.update(found[cut:])
     if len(near) < depth:
         near.update(others[:depth])
-    far.update(others[depth:])
+    if context.depth > depth:
+        far.update(others)
     return near - context.exclude, far - near - context.exclude
 
 
 def _column(context: Context, heard: Heard, ids: Sequence[str]) -> NDArray[np.float64]:
     if heard.leg.scale == "list":
         return _own_scores(context, heard, ids)
-    missing = np.nan if heard.reach > 0.0 else 0.0
+    missing = 0.0 if heard.ended else np.nan
     return np.array([heard.scores.get(item_id, missing) for item_id in ids], np.float64)
 
 
@@ -122,8 +123,10 @@ def _own_scores(context: Context, heard: Heard, ids: Sequence[str]) -> NDArray[n
     return np.clip(raw / heard.best, -1.0, 1.0)
 
 
-def _reciprocal_ranks(heard: Heard, ids: Sequence[str], constant: int) -> NDArray[np.float64]:
-    # Ties get their order from the id, as in the final ranking.
-    ranked = sorted(heard.scores, key=lambda item_id: (-heard.scores[item_id], item_id)) if heard.brings else []
-    ranks = {item_id: rank for rank, item_id in enumerate(ranked, start=1)}
-    return np.array([1.0 / (constant + ranks[i]) if i in ranks else 0.0 for i in ids], np.float64)
+def _reciprocal_ranks(context: Context, heard: Heard, ids: Sequence[str], near: Collection[str]) -> NDArray[np.float64]:
+    """1 / (k + rank), 0 where the leg did not find the item; what the ordinary depth finds is ranked within that alone."""
+    ranks = {item_id: rank for rank, item_id in enumerate(heard.scores, start=1)} if heard.brings else {}
+    last = len(ranks) if heard.leg.scale == "list" else context.settings.depth
+    found = ((ranks.get(item_id, 0), item_id in near) for item_id in ids)
+    constant = context.settings.rank_constant
+    return np.array([1.0 / (constant + r) if r and (r <= last or not inside) else 0.0 for r, inside in found], np.float64)

@@ -21,14 +21,16 @@ Response = Mapping[str, Any]
 class Heard:
     """One leg's answer.
 
-    scores: item_id -> score on the leg's scale, best first. best: what raw scores are divided by.
-    reach: the most that an item can have which is not in `scores`: what the last of a full list has, 0 where the list
-    ended before, 1 where the leg did not look everywhere. brings: whether its items are candidates.
+    scores: item_id -> score on the leg's scale, best first. best: what raw scores are divided by. ended: whether every
+    item that the leg can score is in `scores`. reach: the most that any other item can have: what the last of a full
+    list has (at least 0, which items without a vector have), 1 where the leg did not look everywhere. brings: whether its
+    items are candidates.
     """
 
     leg: Leg
     scores: Mapping[str, float]
     best: float
+    ended: bool
     reach: float
     brings: bool
 
@@ -84,17 +86,15 @@ def _hear(context: Context, leg: Leg, response: Response | None) -> Heard:
         weighted = context.popular if leg.name == "popular" else context.neighbours[leg.name]
         allowed = {hit["_id"] for hit in hits}
         best = _largest(weighted)
-        return Heard(leg, {i: raw / best for i, raw in weighted if i in allowed}, best, 1.0, brings(leg, context))
+        return Heard(leg, {i: raw / best for i, raw in weighted if i in allowed}, best, True, 1.0, brings(leg, context))
     best = _best(leg, hits)
     scores = {hit["_id"]: scaled(leg.scale, hit["_score"], best) for hit in hits}
-    return Heard(leg, scores, best, _reach(context, leg, scores, response), brings(leg, context))
-
-
-def _reach(context: Context, leg: Leg, scores: Mapping[str, float], response: Response | None) -> float:
-    if response is None or (context.text.strip() and not leg.answers):
-        return 1.0
-    full = len(scores) >= context.settings.depth
-    return max(list(scores.values())[context.settings.depth - 1], 0.0) if full else 0.0
+    depth = context.settings.depth
+    everywhere = response is not None and (leg.answers or not context.text.strip())
+    ended = everywhere and len(scores) < depth
+    full = everywhere and not ended
+    reach = max(list(scores.values())[depth - 1], 0.0) if full else float(not ended)
+    return Heard(leg, scores, best, ended, reach, brings(leg, context))
 
 
 def _best(leg: Leg, hits: Sequence[Mapping[str, Any]]) -> float:

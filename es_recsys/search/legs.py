@@ -160,7 +160,7 @@ def _near(context: Context, field: str, vector: NDArray[np.float32] | None) -> C
 def _among(weighted: WeightedIds) -> Clause | None:
     # The weights stay here: the client knows them exactly, so the server is only asked which of the ids may be shown.
     # That is one set lookup instead of a scored clause an id, and negative weights need no way round.
-    ids = [item_id for item_id, raw in weighted if raw > 0.0][:MAX_IDS]
+    ids = [item_id for item_id, raw in weighted[:MAX_IDS] if raw > 0.0]
     return {"ids": {"values": ids}} if ids else None
 
 

@@ -9,7 +9,8 @@ Damping of the personal legs in a search. With s1 >= s2 >= ... the scores of the
     evidence = strength / (strength + 5) 0 for nothing known, half after one purchase or five views
     damping = evidence * (0.1 + 0.9 * breadth)
 It lies in [0, 1] and grows with breadth and evidence. The personal weights together never exceed 0.3 * damping * impact
-of the weights that answer the question, so a hit that answers better by more than that share is never overtaken.
+of the weights that answer the question, so a hit that answers better by more than that share is never overtaken,
+unless the profile speaks against it.
 """
 
 from __future__ import annotations

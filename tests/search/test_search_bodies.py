@@ -1,0 +1,232 @@
+"""The bodies that are sent, compared with what they should be."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from es_recsys.errors import InputError
+from es_recsys.fields import VECTOR_FIELDS
+from es_recsys.meta import StoreMeta, VectorMeta
+from es_recsys.search.context import Context
+from es_recsys.search.facets import aggregations, read_facets
+from es_recsys.search.legs import LEGS, MAX_IDS, Body, active, ask, fill, matches_body, taste_vector
+from es_recsys.search.lexical import BOOSTS, CLAUSES, lexical_clauses, lexical_query
+from es_recsys.search.plan import plan
+from es_recsys.settings import SearchSettings
+from es_recsys.types import Taste
+
+X, Y = np.array([1.0, 0.0], np.float32), np.array([0.0, 1.0], np.float32)
+META = StoreMeta(
+    store="s",
+    version=1,
+    vectors={name: VectorMeta(2, "f", "m") for name in ("text_vector", "image_vector", "als_vector")},
+    fields={"created_at": "date", "price": "double", "brand": "keyword"},
+    lexical={"title": 2.0, "all_text": 1.0},
+)
+FILTER = {"term": {"brand": "acme"}}
+OUT = {"ids": {"values": ["x", "y"]}}
+MATCHING = {"match": {"all_text": {"query": "red shoe", "minimum_should_match": "2<67%"}}}
+WORDS = {
+    "bool": {
+        "should": [
+            {"bool": {"must": [{"match": {"title": {"query": "red shoe"}}}], "boost": 2.0}},
+            {"bool": {"must": [{"match": {"all_text": {"query": "red shoe"}}}], "boost": 1.0}},
+        ]
+    }
+}
+QUIET = {"_source": False, "track_total_hits": False}
+
+
+def context(**changes: Any) -> Context:
+    given: dict[str, Any] = {
+        "meta": META,
+        "now": 1_000.0,
+        "text": "red shoe",
+        "filters": (FILTER,),
+        "exclude": frozenset({"y", "x"}),
+        "vectors": {"text_vector": X, "image_vector": Y},
+        "tastes": {"text_vector": Taste(X, None), "image_vector": Taste(None, Y)},
+        "factors": {"als": Y},
+        "neighbours": {"transitions": [("a", 3.0), ("b", 1.0), ("c", -1.0)]},
+        "popular": [("p", 9.0)],
+        "settings": SearchSettings(depth=50, num_candidates=80),
+    }
+    return Context(**{**given, **changes})
+
+
+def leg_body(name: str, asked: Context) -> Body | None:
+    return ask(next(leg for leg in active(asked) if leg.name == name), asked)
+
+
+def knn(field: str, vector: list[float], filters: list[Any]) -> Body:
+    inside = {"filter": filters, "must_not": [OUT]}
+    asked = {"field": field, "query_vector": vector, "k": 50, "num_candidates": 80, "filter": {"bool": inside}}
+    return {"size": 50, **QUIET, "knn": asked}
+
+
+def test_lexical() -> None:
+    assert leg_body("lexical", context()) == {
+        "size": 50,
+        **QUIET,
+        "query": {"bool": {"must": [WORDS], "filter": [FILTER], "must_not": [OUT]}},
+    }
+
+
+def test_vectors_of_the_question_look_everywhere() -> None:
+    assert leg_body("text_vector", context()) == knn("text_vector", [1.0, 0.0], [FILTER])
+    assert leg_body("image_vector", context()) == knn("image_vector", [0.0, 1.0], [FILTER])
+
+
+def test_personal_legs_stay_among_the_matches() -> None:
+    assert leg_body("taste_text", context()) == knn("text_vector", [1.0, 0.0], [FILTER, MATCHING])
+    assert leg_body("taste_image", context()) == knn("image_vector", [0.0, 1.0], [FILTER, MATCHING])
+    assert leg_body("als", context()) == knn("als_vector", [0.0, 1.0], [FILTER, MATCHING])
+
+
+def test_without_words_personal_legs_look_everywhere() -> None:
+    assert leg_body("als", context(text="", vectors={})) == knn("als_vector", [0.0, 1.0], [FILTER])
+
+
+def test_lists_ask_which_of_their_ids_may_be_shown() -> None:
+    def among(ids: list[str]) -> Body:
+        inside = {"filter": [{"ids": {"values": ids}}, FILTER, MATCHING], "must_not": [OUT]}
+        return {"size": len(ids), **QUIET, "query": {"bool": inside}}
+
+    assert leg_body("transitions", context()) == among(["a", "b"])
+    assert leg_body("popular", context()) == among(["p"])
+
+
+def test_lists_are_cut() -> None:
+    body = leg_body("popular", context(popular=[(f"i{i}", 1.0) for i in range(1_000)]))
+    assert body is not None
+    assert body["size"] == MAX_IDS
+
+
+def test_fresh() -> None:
+    age = {"distance_feature": {"field": "created_at", "origin": 1_000_000, "pivot": "720h"}}
+    assert leg_body("fresh", context()) == {
+        "size": 50,
+        **QUIET,
+        "query": {"bool": {"must": [age], "filter": [FILTER, MATCHING], "must_not": [OUT]}},
+    }
+
+
+def test_legs_that_have_nothing_to_ask_ask_nothing() -> None:
+    nobody = Context(meta=replace(META, fields={}, vectors={}), now=0.0, vectors={"text_vector": X}, factors={"als": X})
+    assert all(ask(leg, nobody) is None for leg in active(nobody))
+
+
+def test_plain_context_has_plain_bodies() -> None:
+    plain = Context(meta=META, now=0.0, text="red shoe", settings=SearchSettings(depth=50))
+    assert leg_body("lexical", plain) == {"size": 50, **QUIET, "query": WORDS}
+
+
+def test_picture_alone_takes_no_candidates_from_lists() -> None:
+    asked = context(text="", vectors={"image_vector": X})
+    assert leg_body("transitions", asked) is None
+    assert leg_body("image_vector", asked) is not None
+
+
+def test_fill_scores_exactly_the_ids() -> None:
+    ids = {"filter": [{"ids": {"values": ["a", "b"]}}]}
+    assert fill(LEGS["lexical"], context(), ["a", "b"]) == {"size": 2, **QUIET, "query": {"bool": {"must": [WORDS], **ids}}}
+    asked = {"field": "text_vector", "query_vector": [1.0, 0.0], "k": 2, "num_candidates": 80, "filter": {"bool": ids}}
+    assert fill(LEGS["text_vector"], context(), ["a", "b"]) == {"size": 2, **QUIET, "knn": asked}
+    assert fill(LEGS["text_vector"], context(), []) is None
+
+
+def test_candidates_lie_between_k_and_the_servers_limit() -> None:
+    for depth, most in ((300, 100), (10, 10_000), (2_000, 10)):
+        body = leg_body("text_vector", context(settings=SearchSettings(depth=depth, num_candidates=most)))
+        assert body is not None
+        assert body["knn"]["k"] <= body["knn"]["num_candidates"] <= 10_000
+
+
+def test_matches_are_counted_in_a_search_and_listed_without_one() -> None:
+    inside = {"filter": [FILTER, MATCHING], "must_not": [OUT]}
+    assert matches_body(context()) == {
+        "size": 0,
+        "_source": False,
+        "track_total_hits": True,
+        "query": {"constant_score": {"filter": {"bool": inside}}},
+    }
+    assert matches_body(context(text="", vectors={}))["size"] == 50
+
+
+def test_plan_asks_the_weighted_legs_then_the_matches() -> None:
+    first = plan(context(facets=True, strength=5.0))
+    assert [leg.name for leg in first.asked] == [
+        *("lexical", "text_vector", "image_vector", "taste_text", "taste_image", "popular", "als", "transitions")
+    ]
+    assert len(first.bodies) == len(first.asked) + 1
+    assert set(first.bodies[-1]["aggs"]) == {"brand", "price"}
+    neutral = plan(context(impact=0.0, strength=5.0))
+    assert [leg.name for leg in neutral.asked] == ["lexical", "text_vector", "image_vector", "popular"]
+
+
+def test_every_encoder_field_has_its_two_legs() -> None:
+    for field in VECTOR_FIELDS.values():
+        if field.source == "encoder":
+            assert {field.name, f"taste_{field.content}"} <= LEGS.keys()
+
+
+def test_taste_lies_between_long_and_short() -> None:
+    mixed = taste_vector(context(tastes={"text_vector": Taste(X, Y)}), "text_vector")
+    assert mixed is not None
+    assert mixed[0] > mixed[1] > 0
+    assert float(np.linalg.norm(mixed)) == pytest.approx(1.0)
+    opposite = taste_vector(context(tastes={"text_vector": Taste(X, -X * np.float32(1.5))}), "text_vector")
+    np.testing.assert_array_equal(opposite, X)
+
+
+def test_clauses() -> None:
+    clauses = lexical_clauses("Alien 3 trailer")
+    assert clauses["title.pairs"] == {
+        "bool": {
+            "should": [
+                {"match_phrase": {"title.exact": {"query": "alien 3"}}},
+                {"match_phrase": {"title.exact": {"query": "3 trailer"}}},
+            ]
+        }
+    }
+    titles = clauses["title.whole"]["constant_score"]["filter"]["terms"]["title.keyword"]
+    assert set(titles) == {"alien", "alien 3", "alien 3 trailer", "3", "3 trailer", "trailer"}
+    assert "title.pairs" not in lexical_clauses("alien")
+    assert set(BOOSTS) <= set(CLAUSES)
+
+
+@pytest.mark.parametrize("text", ["", "  ", "?!", "a" * 4_000, "x " * 2_000, '"quoted" AND (title:*)'])
+def test_any_text_gives_a_small_query(text: str) -> None:
+    assert len(str(lexical_query(text))) < 60_000
+
+
+def test_unknown_boosts_are_passed_over() -> None:
+    assert lexical_query("red", {"smell": 1.0}) == {"match_none": {}}
+
+
+@pytest.mark.parametrize(
+    "changes", [{"n": 0}, {"offset": -1}, {"n": 1_001}, {"offset": 995}, {"impact": 1.5}, {"diversity": -0.1}]
+)
+def test_context_refuses_what_it_cannot_answer(changes: dict[str, Any]) -> None:
+    with pytest.raises(InputError):
+        Context(meta=META, now=0.0, **changes)
+
+
+def test_pages_share_a_depth_until_they_leave_it() -> None:
+    assert [context(offset=offset).depth for offset in (0, 40, 41)] == [50, 50, 1_000]
+
+
+def test_facets_of_known_fields_without_empty_ones() -> None:
+    assert set(aggregations(META.fields)) == {"brand", "price"}
+    response = {
+        "aggregations": {
+            "brand": {"buckets": [{"key": "acme", "doc_count": 3}]},
+            "price": {"buckets": [{"key": "0..10", "doc_count": 0}, {"key": "10..20", "doc_count": 2}]},
+            "tags": {"buckets": []},
+        }
+    }
+    assert read_facets(response) == {"brand": {"acme": 3}, "price": {"10..20": 2}}

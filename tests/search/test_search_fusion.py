@@ -1,0 +1,283 @@
+"""Fusion against a double of Elasticsearch that knows every score: what is cut short equals what is computed in full."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from es_recsys.meta import StoreMeta, VectorMeta
+from es_recsys.search.answer import complete, finish
+from es_recsys.search.context import Context
+from es_recsys.search.gather import gather, scaled
+from es_recsys.search.legs import brings
+from es_recsys.search.plan import plan
+from es_recsys.settings import SearchSettings
+from es_recsys.types import Ranking, Taste
+
+V = np.array([1.0, 0.0], np.float32)
+META = StoreMeta(
+    store="s",
+    version=1,
+    vectors={
+        "text_vector": VectorMeta(2, "f", "m"),
+        "image_vector": VectorMeta(2, "f", "m"),
+        "als_vector": VectorMeta(2, "f", "als", "max_inner_product"),
+    },
+    fields={"created_at": "date"},
+)
+SERVED = ("lexical", "text_vector", "image_vector", "taste_text", "taste_image", "als", "fresh")
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Answers from a table of `_score`s: leg -> item -> score (absent: no match)."""
+
+    scores: Mapping[str, Mapping[str, float]]
+    items: Sequence[str]
+    matching: frozenset[str]
+
+    def first(self, context: Context) -> list[dict[str, Any]]:
+        asked = plan(context)
+        found = []
+        for leg, body in zip(asked.asked, asked.bodies, strict=False):
+            if leg.scale == "list":
+                ids = next(clause["ids"]["values"] for clause in body["query"]["bool"]["filter"] if "ids" in clause)
+                table = dict.fromkeys(set(ids) & set(self.items), 1.0)
+            else:
+                table = dict(self.scores[leg.name])
+            narrow = bool(context.text) and not leg.answers
+            allowed = {i: s for i, s in table.items() if i not in context.exclude and (not narrow or i in self.matching)}
+            found.append(self._hits(allowed, body["size"]))
+        rest = {i: 1.0 for i in self.items if i not in context.exclude}
+        size = asked.bodies[-1]["size"]
+        return [
+            *found,
+            {**self._hits(rest, size), "hits": {"hits": self._hits(rest, size)["hits"]["hits"], "total": {"value": 7}}},
+        ]
+
+    def second(self, context: Context) -> tuple[Any, list[dict[str, Any]]]:
+        asked = complete(context, gather(context, plan(context), self.first(context)))
+        found = []
+        for column, ids in asked.filling:
+            table = self.scores[asked.table.legs[column].leg.name]
+            found.append(self._hits({i: table[i] for i in ids if i in table}, len(ids)))
+        ids = [asked.table.item_ids[row] for row in asked.rows]
+        documents = [{"_id": i, "_source": {"title": f"T{i}", "categories": [i[-1]]}} for i in ids]
+        return asked, [*found, {"hits": {"hits": documents}}]
+
+    def answer(self, context: Context) -> Ranking:
+        asked, responses = self.second(context)
+        return finish(context, asked, responses)
+
+    @staticmethod
+    def _hits(table: Mapping[str, float], size: int) -> dict[str, Any]:
+        best = sorted(table, key=lambda i: (-table[i], i))[:size]
+        return {"hits": {"hits": [{"_id": i, "_score": table[i]} for i in best]}}
+
+
+def made(seed: int, n: int) -> Engine:
+    rng = np.random.default_rng(seed)
+    items = [f"i{i:03d}" for i in range(n)]
+
+    def table(low: float, high: float, share: float) -> dict[str, float]:
+        # Few distinct values, so that ties are common.
+        return {i: round(float(rng.uniform(low, high)), 2) for i in items if rng.random() < share}
+
+    ranges = {"lexical": (1, 9), "als": (0.3, 3)}
+    scores = {leg: table(*ranges.get(leg, (0.3, 1.0)), float(rng.uniform(0.2, 1.0))) for leg in SERVED}
+    return Engine(scores, items, frozenset(scores["lexical"]))
+
+
+def asked(seed: int, items: int, *, text: bool, **changes: Any) -> Context:
+    rng = np.random.default_rng(seed + 1)
+    chosen = [f"i{i:03d}" for i in rng.permutation(items)[: items // 2]]
+    raw = sorted((round(float(x), 2) for x in rng.uniform(-0.5, 3, len(chosen))), reverse=True)
+    given: dict[str, Any] = {
+        "meta": META,
+        "now": 0.0,
+        "text": "red shoe" if text else "",
+        "vectors": {"text_vector": V, "image_vector": V} if text else {},
+        "tastes": {"text_vector": Taste(V, None), "image_vector": Taste(V, V)},
+        "factors": {"als": V},
+        "neighbours": {"transitions": list(zip(chosen, raw, strict=True))},
+        "popular": [(i, float(items - k)) for k, i in enumerate(chosen[::2])],
+        "strength": 20.0,
+        "settings": SearchSettings(depth=12),
+        "n": 5,
+    }
+    return Context(**{**given, **changes})
+
+
+def by_hand(engine: Engine, context: Context) -> list[tuple[str, float]]:
+    """Every candidate scored by every leg, without any shortcut but the stated one: what an asked leg left out counts at
+    most as the last of its list, where that leg looks everywhere."""
+    first = plan(context)
+    gathered = gather(context, first, engine.first(context))
+    depth = context.settings.depth
+    candidates: set[str] = set()
+    for heard in gathered.heard:
+        if brings(heard.leg, context):
+            candidates |= set(heard.scores if heard.leg.scale == "list" else list(heard.scores)[:depth])
+    if len(candidates) < depth:
+        candidates |= set(gathered.others[:depth])
+    totals = {}
+    for item_id in candidates - context.exclude:
+        total = 0.0
+        for heard in gathered.heard:
+            name, weight = heard.leg.name, gathered.weights.get(heard.leg.name, 0.0)
+            if heard.leg.scale == "list":
+                known = dict(context.popular if name == "popular" else context.neighbours[name])
+                value = min(max(known.get(item_id, 0.0) / heard.best, -1.0), 1.0)
+            elif item_id in heard.scores:
+                value = heard.scores[item_id]
+            elif item_id in engine.scores[name]:
+                value = min(scaled(heard.leg.scale, engine.scores[name][item_id], heard.best), heard.reach)
+            else:
+                value = 0.0
+            total += weight * value
+        totals[item_id] = total
+    return sorted(totals.items(), key=lambda pair: (-pair[1], pair[0]))
+
+
+cases = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@cases
+@given(st.integers(0, 10_000), st.integers(3, 90), st.booleans())
+def test_page_equals_full_scoring(seed: int, n: int, text: bool) -> None:
+    engine, context = made(seed, n), asked(seed, n, text=text)
+    expected = by_hand(engine, context)[:5]
+    hits = engine.answer(context).hits
+    assert [hit.score for hit in hits] == pytest.approx([score for _, score in expected], abs=1e-9)
+    # Sums in another order may differ in their last bit, so ids are compared where scores are apart.
+    for hit, (item_id, score) in zip(hits, expected, strict=True):
+        near = [other for other, value in by_hand(engine, context) if abs(value - score) < 1e-9]
+        assert hit.item_id in near, item_id
+
+
+@cases
+@given(
+    st.integers(0, 10_000), st.integers(3, 90), st.booleans(), st.sampled_from(["weighted", "rrf"]), st.sampled_from([0.0, 0.5])
+)
+def test_laws_of_an_answer(seed: int, n: int, text: bool, fusion: str, diversity: float) -> None:
+    engine = made(seed, n)
+    exclude = frozenset(engine.items[:3])
+    context = asked(
+        seed, n, text=text, exclude=exclude, diversity=diversity, settings=SearchSettings(depth=12, fusion=fusion), n=12
+    )
+    whole = engine.answer(context).hits
+    assert not exclude & {hit.item_id for hit in whole}
+    for hit in whole:
+        assert sum(hit.parts.values()) == pytest.approx(hit.score, abs=1e-9)
+        assert hit.title == f"T{hit.item_id}"
+    assert [hit.rank for hit in whole] == list(range(1, len(whole) + 1))
+    pages = [hit for start in range(0, 12, 5) for hit in engine.answer(replace(context, n=5, offset=start)).hits][:12]
+    assert pages[: len(whole)] == list(whole)
+
+
+@cases
+@given(st.integers(0, 10_000), st.integers(3, 90), st.booleans())
+def test_no_impact_is_the_neutral_answer(seed: int, n: int, text: bool) -> None:
+    engine, context = made(seed, n), asked(seed, n, text=text)
+    neutral = replace(context, tastes={}, factors={}, neighbours={}, strength=0.0)
+    assert engine.answer(replace(context, impact=0.0)) == engine.answer(neutral)
+
+
+@cases
+@given(st.integers(0, 10_000), st.integers(30, 90))
+def test_deep_pages_partition_all_that_is_found(seed: int, n: int) -> None:
+    engine, context = made(seed, n), asked(seed, n, text=False, n=7)
+    found = [hit.item_id for start in range(0, n + 7, 7) for hit in engine.answer(replace(context, offset=start)).hits]
+    assert len(found) == len(set(found))
+    assert set(found) >= set(engine.items)
+
+
+@cases
+@given(st.integers(0, 10_000), st.integers(30, 90))
+def test_a_much_better_match_is_never_overtaken_by_a_profile(seed: int, n: int) -> None:
+    """What answers better than another by the whole share of the profile stays before it."""
+    engine = made(seed, n)
+    context = asked(seed, n, text=True, popular=[], impact=1.0, strength=1e9, n=50, settings=SearchSettings(depth=50))
+    answering = ("lexical", "text_vector", "image_vector")
+    hits = engine.answer(context).hits
+    relevance = [sum(hit.parts.get(leg, 0.0) for leg in answering) for hit in hits]
+    weights = gather(context, plan(context), engine.first(context)).weights
+    share = 0.3 * sum(weights[leg] for leg in answering)
+    lowest = min((part for hit in hits for leg, part in hit.parts.items() if leg not in answering), default=0.0)
+    for i, before in enumerate(relevance):
+        assert all(later <= before + share + max(-lowest, 0.0) * 2 + 1e-9 for later in relevance[i + 1 :])
+
+
+def test_models_blend_over_their_own_best() -> None:
+    """sum over models of weight * raw / the best raw of the model's own list, filled in exactly."""
+    trained = replace(META, fields={}, vectors={}, weights={"no_query": {"transitions": 0.7, "other": 0.3}})
+    lists = {"transitions": [("a", 4.0), ("b", 2.0)], "other": [("b", 0.5), ("c", 0.25)]}
+    raw = {"transitions": {"a": 4.0, "b": 2.0, "c": 1.0}, "other": {"a": -0.25, "b": 0.5, "c": 0.25}}
+    scorers = {
+        name: lambda ids, table=table: np.array([table.get(i, 0.0) for i in ids], np.float32) for name, table in raw.items()
+    }
+    context = Context(meta=trained, now=0.0, neighbours=lists, scorers=scorers, settings=SearchSettings(depth=10))
+    engine = Engine({}, ["a", "b", "c"], frozenset())
+    scores = {hit.item_id: hit.score for hit in engine.answer(context).hits}
+    assert scores == {
+        "a": pytest.approx(0.7 - 0.15),
+        "b": pytest.approx(0.35 + 0.3),
+        "c": pytest.approx(0.7 * 0.25 + 0.15),
+    }
+
+
+def test_failed_second_request_degrades_and_still_answers() -> None:
+    engine, context = made(3, 60), asked(3, 60, text=True)
+    second, responses = engine.second(context)
+    assert second.filling
+    broken = [{"error": {"type": "x"}} for _ in responses]
+    ranking = finish(context, second, broken)
+    named = {second.table.legs[column].leg.name for column, _ in second.filling}
+    assert set(ranking.degraded) == named | {"sources"}
+    assert len(ranking.hits) == 5
+    assert finish(context, second, []).hits
+
+
+def test_failed_leg_is_left_out() -> None:
+    engine, context = made(3, 60), asked(3, 60, text=True)
+    first = plan(context)
+    responses = [
+        {"error": {"type": "x"}} if leg.name == "lexical" else response
+        for leg, response in zip(first.asked, engine.first(context), strict=False)
+    ]
+    gathered = gather(context, first, responses)
+    assert gathered.degraded == ("lexical", "matches")
+    assert "lexical" not in gathered.weights
+
+
+@pytest.mark.parametrize(
+    ("scale", "score", "best", "expected"),
+    [
+        ("cosine", 1.0, 1.0, 1.0),
+        ("cosine", 0.75, 1.0, 0.5),
+        ("cosine", 0.25, 1.0, 0.0),
+        ("inner", 3.0, 4.0, 0.5),
+        ("inner", 0.5, 4.0, -0.25),
+        ("inner", 0.01, 4.0, -1.0),
+        ("best", 3.0, 4.0, 0.75),
+        ("unit", 0.5, 1.0, 0.5),
+    ],
+)
+def test_scales(scale: str, score: float, best: float, expected: float) -> None:
+    assert scaled(scale, score, best) == pytest.approx(expected)
+
+
+def test_nothing_found_is_an_empty_answer() -> None:
+    context = Context(meta=replace(META, fields={}), now=0.0, text="red")
+    first = plan(context)
+    empty = {"hits": {"hits": [], "total": {"value": 0}}}
+    gathered = gather(context, first, [empty] * len(first.bodies))
+    second = complete(context, gathered)
+    assert second.bodies == ()
+    assert finish(context, second, []) == Ranking(total=0)
