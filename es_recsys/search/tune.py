@@ -23,7 +23,7 @@ from es_recsys.search.legs import LEGS, Body, ask, fill
 from es_recsys.search.lexical import BOOSTS, CLAUSES, FALLBACKS, lexical_clauses
 from es_recsys.search.weights import answering_weights
 
-__all__ = ["Judged", "Tuned", "collect", "tune"]
+__all__ = ["MOST_QUERIES", "Judged", "Tuned", "collect", "sample", "tune"]
 
 Response = Mapping[str, Any]
 
@@ -58,6 +58,13 @@ class Tuned:
     kept: bool
 
 
+def sample(queries: Sequence[str], rng: np.random.Generator) -> list[str]:
+    """At most 4,000 of the judged queries, drawn by `rng`, in their order: more change the choice no further."""
+    if len(queries) <= MOST_QUERIES:
+        return list(queries)
+    return [queries[i] for i in np.sort(rng.permutation(len(queries))[:MOST_QUERIES])]
+
+
 def collect(context: Context, grades: Mapping[str, float]) -> Generator[tuple[Body, ...], Sequence[Response], Judged | None]:
     """Scores of one judged query: yields the bodies of two requests and is sent their responses.
 
@@ -86,7 +93,7 @@ def collect(context: Context, grades: Mapping[str, float]) -> Generator[tuple[Bo
 def tune(context: Context, judged: Sequence[Judged], rng: np.random.Generator) -> Tuned:
     """The best boosts and weights for `judged`, checked on a quarter of them that the choice has not seen.
 
-    context: anything of the store; its tables are where the search begins. At most 4,000 queries are read, drawn by `rng`.
+    context: anything of the store; its tables are where the search begins. rng: draws the queries held out.
     Raises InputError with fewer than 20 queries, from which nothing could be learned.
     """
     if len(judged) < 20:
@@ -94,7 +101,7 @@ def tune(context: Context, judged: Sequence[Judged], rng: np.random.Generator) -
             f"Only {len(judged)} of the judged queries have a positive grade and a candidate.",
             "Give at least 20 judged queries whose items are in the store.",
         )
-    drawn = rng.permutation(len(judged))[:MOST_QUERIES]
+    drawn = rng.permutation(len(judged))
     held = max(round(len(drawn) * HELD_OUT), 5)
     sheets = [_sheet([judged[i] for i in part]) for part in (drawn[held:], drawn[:held])]
     boosts = {name: (context.meta.lexical or BOOSTS).get(name, 0.0) for name in CLAUSES}

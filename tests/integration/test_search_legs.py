@@ -19,7 +19,7 @@ from es_recsys.search.legs import active, ask, fill
 from es_recsys.search.lexical import CLAUSES, lexical_clauses
 from es_recsys.search.plan import plan
 from es_recsys.settings import FusionWeights, SearchSettings
-from es_recsys.types import Ranking, Taste
+from es_recsys.types import History, Ranking, Taste
 
 pytestmark = pytest.mark.engine
 
@@ -258,6 +258,41 @@ def test_typos_are_forgiven(es: Any, catalogue: Any) -> None:
     ranking = answer(es, Context(meta=meta, now=NOW, text="jackte", settings=SearchSettings(weights=FusionWeights())))
     assert ranking.hits
     assert all("jacket" in hit.title for hit in ranking.hits)
+
+
+def test_reasons_come_from_the_users_own_items(es: Any, catalogue: Any) -> None:
+    meta, rows = catalogue
+    vectors = {row["item_id"]: np.asarray(row["text_vector"], np.float32) for row in rows}
+    liked = ("i010", "i200", "i300")
+    context = Context(
+        meta=meta,
+        now=NOW,
+        tastes={"text_vector": Taste(vectors["i010"], None)},
+        history=History.of(liked),
+        exclude=frozenset(liked),
+        explain=True,
+        n=5,
+    )
+    hits = answer(es, context).hits
+    assert all(hit.because and set(hit.because) <= set(liked) for hit in hits)
+    for hit in hits:
+        assert hit.because[0] == max(liked, key=lambda i: float(vectors[i] @ vectors[hit.item_id]))
+    modelled = replace(full(meta, text="", vectors={}), explain=True, reasons={"transitions": lambda i: (f"why {i}",)})
+    assert all(hit.because == (f"why {hit.item_id}",) for hit in answer(es, modelled).hits if "transitions" in hit.parts)
+
+
+def test_diversity_spreads_the_first_hits(es: Any, catalogue: Any) -> None:
+    meta, rows = catalogue
+    vectors = {row["item_id"]: np.asarray(row["text_vector"]) for row in rows}
+
+    def closeness(ranking: Ranking) -> float:
+        found = np.stack([vectors[hit.item_id] for hit in ranking.hits])
+        return float((found @ found.T).mean())
+
+    plain = full(meta, text="", vectors={}, neighbours={}, factors={}, popular=[], settings=SearchSettings(depth=100))
+    spread = answer(es, replace(plain, diversity=0.7))
+    assert closeness(spread) < closeness(answer(es, plain)) - 0.1
+    assert all(sum(hit.parts.values()) == pytest.approx(hit.score, abs=1e-9) for hit in spread.hits)
 
 
 def test_reciprocal_ranks_answer_too(es: Any, catalogue: Any) -> None:

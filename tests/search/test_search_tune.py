@@ -12,7 +12,7 @@ from es_recsys.errors import InputError
 from es_recsys.meta import StoreMeta, VectorMeta
 from es_recsys.search.ascent import Sheet, ascend, ndcg
 from es_recsys.search.context import Context
-from es_recsys.search.tune import Judged, collect, tune
+from es_recsys.search.tune import MOST_QUERIES, Judged, collect, sample, tune
 
 META = StoreMeta(store="s", version=1, vectors={"text_vector": VectorMeta(2, "f", "m")})
 CONTEXT = Context(meta=META, now=0.0, text="red shoe", vectors={"text_vector": np.array([1.0, 0.0], np.float32)})
@@ -119,3 +119,11 @@ def test_queries_without_a_good_item_are_passed_over(grades: dict[str, float]) -
     with pytest.raises(StopIteration) as stop:
         next(collect(CONTEXT, grades))
     assert stop.value.value is None
+
+
+def test_sample_is_capped_and_keeps_the_order() -> None:
+    queries = [f"q{i:05d}" for i in range(MOST_QUERIES + 500)]
+    drawn = sample(queries, np.random.default_rng(1))
+    assert len(set(drawn)) == MOST_QUERIES
+    assert drawn == sorted(drawn) == sample(queries, np.random.default_rng(1))
+    assert sample(queries[:10], np.random.default_rng(1)) == queries[:10]
