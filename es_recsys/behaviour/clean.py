@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from es_recsys.behaviour.frame import Frame, read_frame
-from es_recsys.behaviour.records import STATIC_REASONS
-from es_recsys.behaviour.rules import contextual_reasons
+from es_recsys.behaviour.rules import reasons
 from es_recsys.behaviour.sessions import SESSION_GAP_S, sessionize
 from es_recsys.behaviour.store import EventStore
 from es_recsys.behaviours import BEHAVIOURS
@@ -73,12 +72,13 @@ def clean(store: EventStore, known_items: Collection[str] | None, now: float, ga
     than five minutes after it (the receiver's clock was ahead) waits for its time. gap: silence that ends a session, in
     seconds. Reasons, the first that holds: impossible_time, rating_out_of_range, negative_quantity, negative_dwell (by
     the event alone); future_time; bot_minute_rate, bot_day_rate, bot_regular (all events of the subject); double;
-    unknown_item. Rates, doubles and sessions need times. Takes about 150 bytes of memory an event.
+    unknown_item. Rates, doubles and sessions need times. Takes about 300 bytes of memory an event.
     """
     timed = store.timed
     frame = read_frame(store, known_items, timed)
     in_ms = _settle_dwell(store, frame)
-    wanted = _wanted(frame, timed, now)
+    baskets = [frame.kind(name) for name, row in BEHAVIOURS.items() if row.value == "quantity"]
+    wanted = reasons(frame.rows, timed, now, baskets)
     flagged, lifted = _store_flags(store, frame, wanted)
     return CleaningReport(
         events=len(frame.rows),
@@ -104,19 +104,6 @@ def _settle_dwell(store: EventStore, frame: Frame) -> bool:
     if in_ms != store.dwell_in_ms:
         store.read_dwell_in_ms(in_ms)
     return in_ms
-
-
-def _wanted(frame: Frame, timed: bool, now: float) -> pl.Series:
-    """The reason that each event should carry, or null. What an event says by itself stands for good."""
-    import polars as pl
-
-    static = frame.rows["reason"].is_in(list(STATIC_REASONS)).fill_null(False)
-    baskets = [frame.kind(name) for name, row in BEHAVIOURS.items() if row.value == "quantity"]
-    usable = frame.rows.filter(~static)
-    found = pl.DataFrame({"row": usable["row"], "found": contextual_reasons(usable, timed, now, baskets)})
-    own = pl.when(static).then(pl.col("reason"))
-    both = frame.rows.select("row", "reason").join(found, on="row", how="left", maintain_order="left")
-    return both.select(pl.coalesce(own, "found").alias("wanted")).to_series()
 
 
 def _store_flags(store: EventStore, frame: Frame, wanted: pl.Series) -> tuple[int, int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from es_recsys.behaviour.migrate import current, upgrade
 from es_recsys.behaviour.schema import HEAD
@@ -18,10 +20,10 @@ from es_recsys.errors import InputError, MissingExtra, SetupError
 __all__ = ["Database"]
 
 _WRITE = "es_recsys_write"
+_PATIENCE_S = 30.0
 _PRAGMAS = (
-    "PRAGMA busy_timeout = 30000",  # first: switching to WAL waits too
-    "PRAGMA page_size = 16384",  # of a new database: fewer and larger pages load faster
-    "PRAGMA journal_mode = WAL",
+    "PRAGMA page_size = 16384",  # of a new database, so before all else: fewer and larger pages load faster
+    f"PRAGMA busy_timeout = {int(_PATIENCE_S * 1_000)}",
     "PRAGMA synchronous = NORMAL",
     "PRAGMA wal_autocheckpoint = 4000",  # 64 MB: a bulk load copies its pages into the database less often
     "PRAGMA cache_size = -65536",
@@ -87,7 +89,6 @@ class Database:
             return
         with self.engine.connect() as connection:
             cursor = connection.connection.cursor()
-            cursor.execute("ROLLBACK" if connection.in_transaction() else "SELECT 1")
             cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             cursor.close()
 
@@ -131,7 +132,14 @@ def _engine(url: str) -> sa.Engine:
 
 def _sqlite(url: sa.URL) -> sa.Engine:
     if url.database and url.database != ":memory:":
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(url.database).parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SetupError(
+                f"The event store's folder {folder} can't be made ({error.strerror}).",
+                "Make it writable, or set ES_RECSYS_HOME or ES_RECSYS_SQL_URL.",
+            ) from error
     engine = sa.create_engine(url)
 
     @sa.event.listens_for(engine, "connect")
@@ -140,6 +148,7 @@ def _sqlite(url: sa.URL) -> sa.Engine:
         connection.isolation_level = None
         for pragma in _PRAGMAS:
             connection.execute(pragma)
+        _write_ahead(connection)
 
     @sa.event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:
@@ -149,11 +158,24 @@ def _sqlite(url: sa.URL) -> sa.Engine:
     return engine
 
 
+def _write_ahead(connection: Any) -> None:
+    """Switch to the write-ahead log. SQLite does not wait for others here whatever its patience, so this does."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
 @contextmanager
 def _reachable() -> Iterator[None]:
     try:
         yield
-    except (OperationalError, InterfaceError) as error:
+    except DBAPIError as error:
         raise SetupError(
             f"The event store can't be reached or written ({_plain(error)}).",
             "Check ES_RECSYS_SQL_URL, that the database runs, and the disk's space and rights.",

@@ -10,6 +10,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from es_recsys.behaviour.columns import Codes, chunks
+from es_recsys.behaviour.rules import REASONS
 from es_recsys.behaviour.schema import EVENTS
 from es_recsys.behaviour.store import EventStore
 from es_recsys.behaviours import BEHAVIOURS
@@ -24,7 +25,7 @@ _KINDS = {name: code for code, name in enumerate(BEHAVIOURS)}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """rows: `row`, `subject`, `kind`, `item`, `query` (codes), `value` as sent, `time`, `reason` (category), `clamped`,
+    """rows: `row`, `subject`, `kind`, `item`, `query` (codes), `value` as sent, `time`, `reason` (one of REASONS), `clamped`,
     `known`; by subject, time and row where events have times, else by row."""
 
     rows: pl.DataFrame
@@ -52,7 +53,7 @@ def read_frame(store: EventStore, known_items: Collection[str] | None, timed: bo
                 "query": queries.encode(query),
                 "value": pl.Series(value, dtype=pl.Float64),
                 "time": pl.Series(time, dtype=pl.Float64),
-                "reason": pl.Series(reason, dtype=pl.Categorical),
+                "reason": pl.Series(reason, dtype=pl.Enum(REASONS), strict=False),
                 "clamped": pl.Series(clamped, dtype=pl.Boolean),
             }
         )
@@ -64,12 +65,12 @@ def read_frame(store: EventStore, known_items: Collection[str] | None, timed: bo
     if known_items is not None:
         known = np.array([item is None or item in known_items for item in items.values])
         rows = rows.with_columns(known=pl.Series(known).gather(rows["item"]))
-    return Frame(rows.sort("subject", "time", "row") if timed else rows)
+    return Frame(rows.sort("subject", "time", maintain_order=True) if timed else rows)
 
 
 def _empty() -> pl.DataFrame:
     import polars as pl
 
-    codes = dict.fromkeys(("subject", "item", "query"), pl.Int32)
-    others = {"kind": pl.Int8, "value": pl.Float64, "time": pl.Float64, "reason": pl.Categorical}
-    return pl.DataFrame(schema={"row": pl.Int64, **codes, **others, "clamped": pl.Boolean, "known": pl.Boolean})
+    schema: dict[str, pl.DataType | type[pl.DataType]] = {"row": pl.Int64, "subject": pl.Int32, "kind": pl.Int8}
+    schema |= {"item": pl.Int32, "query": pl.Int32, "value": pl.Float64, "time": pl.Float64}
+    return pl.DataFrame(schema={**schema, "reason": pl.Enum(REASONS), "clamped": pl.Boolean, "known": pl.Boolean})

@@ -14,6 +14,8 @@ __all__ = ["EARLIEST", "FUTURE_TOLERANCE_S", "STATIC_REASONS", "UNKNOWN_ITEM", "
 FUTURE_TOLERANCE_S = 300.0
 EARLIEST = 631_152_000.0  # 1990-01-01, before there were shops on the web
 
+_LARGEST = 2**63 - 1
+
 IMPOSSIBLE_TIME = "impossible_time"
 UNKNOWN_ITEM = "unknown_item"
 STATIC_REASONS = (IMPOSSIBLE_TIME, "rating_out_of_range", "negative_quantity", "negative_dwell")
@@ -146,6 +148,8 @@ def _identity(event: Event, time: float | None, order: int | None) -> str:
         event.query_id or "",
         event.recommendation_id or "",
     )
+    if max(event.position or 0, order or 0) > _LARGEST:
+        raise InputError("An event's position or order is too large.", "Give one below 2**63; nothing of this batch was stored.")
     content = "\x00".join(parts)
     if content.count("\x00") != len(parts) - 1 or (event.event_id and "\x00" in event.event_id):
         _refuse_nul(event)

