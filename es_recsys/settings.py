@@ -38,8 +38,8 @@ class FusionWeights(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     query: dict[str, float] = {
-        "lexical": 0.75,
-        "text_vector": 0.25,
+        "lexical": 0.6,
+        "text_vector": 0.4,
         "image_vector": 0.25,
         "taste_text": 0.12,
         "taste_image": 0.04,

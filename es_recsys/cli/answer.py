@@ -148,7 +148,7 @@ def _batch(settings: Settings, kind: str, file: Path, n: int, out: Path | None) 
     from es_recsys.jobs.batch import answer_file
 
     with open_client(settings) as client, progress(kind) as bar:
-        report = answer_file(client, kind, file, n=n, out=out, progress=bar)
+        report = answer_file(client.ask_all, kind, file, n=n, out=out, progress=bar)
     if out is not None:
         say(
             f"{report.answered:,} answers in {out}"

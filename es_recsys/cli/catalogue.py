@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from es_recsys.cli.common import JsonFlag, open_client, progress, show_report, with_settings
+from es_recsys.cli.common import JsonFlag, open_workspace, progress, show_report, with_settings
 
 if TYPE_CHECKING:
     from es_recsys.settings import Settings
@@ -29,7 +29,7 @@ Language = Annotated[
 
 
 def _input(columns: str, constant: list[str] | None, separator: str | None, max_errors: int) -> dict[str, object]:
-    from es_recsys.data.options import parse_columns, parse_constants
+    from es_recsys.data import parse_columns, parse_constants
 
     return {
         "columns": parse_columns(columns),
@@ -42,8 +42,8 @@ def _input(columns: str, constant: list[str] | None, separator: str | None, max_
 def _load(settings: Settings, files: list[Path], whole: bool, options: dict[str, object], json: bool) -> None:
     from es_recsys.jobs.catalogue import load_files
 
-    with open_client(settings) as client, progress("items") as bar:
-        report = load_files(client, files, whole=whole, progress=bar, **options)  # type: ignore[arg-type]
+    with open_workspace(settings) as work, progress("items") as bar:
+        report = load_files(work, files, whole=whole, progress=bar, **options)  # type: ignore[arg-type]
     show_report(report, json)
 
 
@@ -95,10 +95,11 @@ def items_delete(
     json: JsonFlag = False,
 ) -> None:
     """Removes items."""
+    from es_recsys.data import parse_columns
     from es_recsys.jobs.catalogue import delete_items
 
-    with open_client(settings) as client:
-        report = delete_items(client, ids or [], file, columns)
+    with open_workspace(settings) as work:
+        report = delete_items(work, ids or [], file, parse_columns(columns))
     show_report(report, json)
 
 
@@ -119,9 +120,9 @@ def events_load(
     """Adds events, cleans them and brings the profiles up to date. The same events again change nothing."""
     from es_recsys.jobs.behaviour import load_events
 
-    with open_client(settings) as client, progress("events") as bar:
+    with open_workspace(settings) as work, progress("events") as bar:
         report = load_events(
-            client,
+            work,
             files,
             timestamps=not no_timestamps,
             progress=bar,

@@ -13,9 +13,21 @@ import typer
 
 if TYPE_CHECKING:
     from es_recsys.client import Client
+    from es_recsys.runtime.workspace import Workspace
     from es_recsys.settings import Settings
 
-__all__ = ["JsonFlag", "Report", "open_client", "print_json", "progress", "say", "show_report", "table", "with_settings"]
+__all__ = [
+    "JsonFlag",
+    "Report",
+    "open_client",
+    "open_workspace",
+    "print_json",
+    "progress",
+    "say",
+    "show_report",
+    "table",
+    "with_settings",
+]
 
 Url = Annotated[str | None, typer.Option(help="Elasticsearch's address; the embedded node where it is left out.")]
 Index = Annotated[str | None, typer.Option(help="Name of the store.")]
@@ -58,6 +70,15 @@ def open_client(settings: Settings) -> Iterator[Client]:
         yield client
     finally:
         client.close()
+
+
+@contextmanager
+def open_workspace(settings: Settings) -> Iterator[Workspace]:
+    """The store that `settings` name, for a job."""
+    from es_recsys.runtime.workspace import Workspace
+
+    with Workspace(settings) as work:
+        yield work
 
 
 def print_json(value: Any) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from es_recsys.cli.common import JsonFlag, open_client, progress, show_report, with_settings
+from es_recsys.cli.common import JsonFlag, open_workspace, progress, show_report, with_settings
 
 if TYPE_CHECKING:
     from es_recsys.settings import Settings
@@ -33,8 +33,8 @@ def train(
     """Trains the collaborative models on the stored events, and puts them into service in a new index version."""
     from es_recsys.jobs.training import train as run
 
-    with open_client(settings) as client, progress("train") as bar:
-        report = run(client, models or [], seed=seed, progress=bar)
+    with open_workspace(settings) as work, progress("train") as bar:
+        report = run(work, models or [], seed=seed, progress=bar)
     show_report(report, json)
 
 
@@ -49,10 +49,11 @@ def tune_search(
     json: JsonFlag = False,
 ) -> None:
     """Chooses the weights of the text fields and of the text vector on judged queries, and stores them."""
+    from es_recsys.data import parse_columns
     from es_recsys.jobs.tuning import tune_search as run
 
-    with open_client(settings) as client, progress("tune") as bar:
-        report = run(client, judgments, columns=columns, queries=queries, seed=seed, progress=bar)
+    with open_workspace(settings) as work, progress("tune") as bar:
+        report = run(work, judgments, columns=parse_columns(columns), queries=queries, seed=seed, progress=bar)
     show_report(report, json)
 
 
@@ -62,6 +63,6 @@ def profiles_build(settings: Settings, json: JsonFlag = False) -> None:
     """Rebuilds every profile from the stored events."""
     from es_recsys.jobs.behaviour import build_profiles
 
-    with open_client(settings) as client, progress("profiles") as bar:
-        report = build_profiles(client, progress=bar)
+    with open_workspace(settings) as work, progress("profiles") as bar:
+        report = build_profiles(work, progress=bar)
     show_report(report, json)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from es_recsys.cli.common import JsonFlag, open_client, print_json, say, table, with_settings
+from es_recsys.cli.common import JsonFlag, open_client, open_workspace, print_json, say, table, with_settings
 
 if TYPE_CHECKING:
     from es_recsys.settings import Settings
@@ -69,8 +69,8 @@ def index_list(settings: Settings, json: JsonFlag = False) -> None:
     """Lists the versions of a store."""
     from es_recsys.jobs.versions import list_versions
 
-    with open_client(settings) as client:
-        versions = list_versions(client)
+    with open_workspace(settings) as work:
+        versions = list_versions(work)
     if json:
         print_json(versions)
         return
@@ -92,8 +92,8 @@ def index_swap(
     """Puts another version into service at once: a rollback, or forward again."""
     from es_recsys.jobs.versions import swap_version
 
-    with open_client(settings) as client:
-        live = swap_version(client, version)
+    with open_workspace(settings) as work:
+        live = swap_version(work, version)
     say(f"Version {live} of {settings.index} is live.")
 
 
@@ -117,9 +117,9 @@ def index_drop(
         raise InputError("Name a version or --store, one of the two.", "See `es-recsys index list`.")
     if not yes:
         typer.confirm(f"Drop {'the store ' + settings.index if store else f'version {version} of {settings.index}'}?", abort=True)
-    with open_client(settings) as client:
+    with open_workspace(settings) as work:
         if version is not None:
-            drop_version(client, version)
+            drop_version(work, version)
         else:
-            drop_store(client)
+            drop_store(work)
     say("Dropped.")

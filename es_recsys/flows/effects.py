@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-__all__ = ["Call", "Delete", "Document", "Effect", "Flow", "Get", "Log", "Pause", "Put", "Search"]
+__all__ = ["Call", "Delete", "Document", "Effect", "Fetch", "Flow", "Get", "Log", "Pause", "Put", "Search"]
 
 T = TypeVar("T")
 
@@ -38,6 +38,18 @@ class Search:
 
     index: str
     bodies: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Realtime read of parts of several documents. Result: id -> source, unknown ids left out.
+
+    fields: which parts, vector fields among them.
+    """
+
+    index: str
+    ids: tuple[str, ...]
+    fields: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,5 +92,5 @@ class Log:
     record: Mapping[str, Any]
 
 
-Effect = Get | Search | Put | Delete | Call | Pause | Log
+Effect = Get | Fetch | Search | Put | Delete | Call | Pause | Log
 Flow = Generator[Effect, Any, T]

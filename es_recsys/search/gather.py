@@ -75,6 +75,9 @@ def scaled(scale: str, score: float, best: float) -> float:
     if scale == "cosine":
         return min(max(2.0 * score - 1.0, 0.0), 1.0)
     if scale == "inner":
+        if score <= 0.0:
+            # A filtered scan of a flat index also returns documents without a vector, with this score.
+            return 0.0
         raw = score - 1.0 if score >= 1.0 else 1.0 - 1.0 / score
         return min(max(raw / best, -1.0), 1.0)
     return min(score / best, 1.0)

@@ -1,0 +1,187 @@
+"""The demo: a sample store from nothing to personal answers, every number computed live."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from es_recsys.cli.common import say, table
+
+if TYPE_CHECKING:
+    from es_recsys.client import Client
+    from es_recsys.data.sample import SampleStore, Shopper
+    from es_recsys.settings import Settings
+    from es_recsys.types import Answer
+
+__all__ = ["demo"]
+
+_QUERY = "shoes"
+_SHOWN = 6
+
+
+def demo(
+    serve: Annotated[bool, typer.Option("--serve", help="Stay up afterwards, until Ctrl-C.")] = False,
+    items: Annotated[int, typer.Option(min=200, help="Products of the sample store.")] = 2_000,
+    shoppers: Annotated[int, typer.Option(min=50, help="Shoppers of the sample store.")] = 500,
+    seed: Annotated[int, typer.Option(help="Same seed, same store.")] = 7,
+    url: Annotated[str | None, typer.Option(help="Elasticsearch's address; a node of the demo's own if left out.")] = None,
+) -> None:
+    """Makes a sample store, loads and trains it, and shows what personal answers look like."""
+    from es_recsys.client import Client
+    from es_recsys.data.sample import sample_store
+
+    with _folder() as folder:
+        settings = _settings(url, folder)
+        started = time.monotonic()
+        _head("A real Elasticsearch")
+        with Client(settings=settings, keep=False) as client:
+            say(f"at {client.workspace.url}, in {time.monotonic() - started:.1f} s")
+            try:
+                store = sample_store(seed=seed, items=items, users=shoppers, end=datetime.now(UTC))
+                _load(client, store, folder)
+                _show(client, store)
+                if serve:
+                    _stay(client)
+            finally:
+                _drop(client)
+
+
+def _settings(url: str | None, folder: Path) -> Settings:
+    from es_recsys.settings import load_settings
+
+    return load_settings(url=url, index="demo", home=folder / "home")
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """Everything of the demo but caches lies here, and goes with it."""
+    folder = Path(tempfile.mkdtemp(prefix="es-recsys-demo-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _drop(client: Client) -> None:
+    from es_recsys.errors import RecsysError
+    from es_recsys.jobs.versions import drop_store
+
+    try:
+        drop_store(client.workspace)
+    except RecsysError:
+        return  # nothing was made yet
+
+
+def _load(client: Client, store: SampleStore, folder: Path) -> None:
+    from es_recsys.jobs.behaviour import load_events
+    from es_recsys.jobs.catalogue import load_files
+    from es_recsys.jobs.training import train
+
+    work = client.workspace
+    _head(f"A sample store: {len(store.items):,} products with pictures, {len(store.events):,} events of {len(store.shoppers):,} shoppers")
+    store.write(folder)
+    for line in load_files(work, [folder / "items.jsonl"]).lines():
+        say(line)
+    for line in load_events(work, [folder / "events.jsonl"]).lines():
+        say(line)
+    _head("Training, with models and weights chosen on held-out events")
+    for line in train(work).lines():
+        say(line)
+
+
+def _show(client: Client, store: SampleStore) -> None:
+    one, other = store.opposites
+    neutral = client.search(_QUERY, n=_SHOWN, explain=True)
+    mine = client.search(_QUERY, user_id=one.user_id, n=_SHOWN, explain=True)
+    theirs = client.search(_QUERY, user_id=other.user_id, n=_SHOWN, explain=True)
+    _head(f'The same query, "{_QUERY}", for three people')
+    _side_by_side(
+        [("nobody in particular", neutral), (f"{one.name}: {one.persona}", mine), (f"{other.name}: {other.persona}", theirs)]
+    )
+    for name, answer in ((one.name, mine), (other.name, theirs)):
+        _why(client, f"Why {name} sees this", answer)
+    _recommendations(client, store)
+    _new_event(client, one, other)
+    _picture(client, store)
+
+
+def _recommendations(client: Client, store: SampleStore) -> None:
+    one, other = store.opposites
+    _head("Recommendations, without any query")
+    _side_by_side(
+        [
+            ("a stranger", client.recommend(n=_SHOWN)),
+            (one.name, client.recommend(one.user_id, n=_SHOWN)),
+            (other.name, client.recommend(other.user_id, n=_SHOWN)),
+        ]
+    )
+
+
+def _new_event(client: Client, one: Shopper, other: Shopper) -> None:
+    """What the one likes, bought by somebody unknown: the next answer shows it."""
+    from es_recsys.types import Event
+
+    visitor = "a-new-visitor"
+    item = client.search(_QUERY, user_id=other.user_id, n=1).hits[0]
+    before = client.search(_QUERY, session_id=visitor, n=_SHOWN)
+    events = [
+        Event(event_type="view", session_id=visitor, item_id=item.item_id),
+        Event(event_type="purchase", session_id=visitor, item_id=item.item_id),
+    ]
+    started = time.perf_counter()
+    client.put_events(events)
+    after = client.search(_QUERY, session_id=visitor, n=_SHOWN)
+    took = (time.perf_counter() - started) * 1_000
+    _head(f'A stranger buys "{item.title}": the next answer, {took:.0f} ms later')
+    _side_by_side([("before", before), ("after", after)])
+
+
+def _picture(client: Client, store: SampleStore) -> None:
+    from es_recsys.data.sample import picture
+
+    asked = next(item for item in store.items if item.image and "Shoes" in item.categories)
+    answer = client.search(image=picture(asked), n=_SHOWN)
+    _head(f'A query by picture: that of "{asked.title}"')
+    _side_by_side([("looks like it", answer)])
+
+
+def _side_by_side(answers: Sequence[tuple[str, Answer]]) -> None:
+    rows = []
+    for place in range(max(len(answer.hits) for _, answer in answers)):
+        row = [str(place + 1)]
+        for _, answer in answers:
+            hit = answer.hits[place] if place < len(answer.hits) else None
+            row.append("" if hit is None else f"{hit.title} ({hit.source.get('price', 0):,.0f}) {hit.score:.2f}")
+        rows.append(row)
+    table("", ["", *(name for name, _ in answers)], rows, right=("",))
+
+
+def _why(client: Client, title: str, answer: Answer) -> None:
+    from es_recsys.cli.output import parts
+
+    _head(title)
+    hits = answer.hits[:3]
+    titles = client.titles(item_id for hit in hits for item_id in hit.because)
+    rows = [[hit.title, f"{hit.score:.2f}", parts(hit), "; ".join(titles.get(i, i) for i in hit.because)] for hit in hits]
+    table("", ["hit", "score", "is the sum of", "because of"], rows, right=("score",))
+
+
+def _head(text: str) -> None:
+    say(f"\n== {text}")
+
+
+def _stay(client: Client) -> None:
+    say(f"\nElasticsearch stays up at {client.workspace.url}, store demo. Ctrl-C ends it.")
+    try:
+        while True:
+            time.sleep(3_600)
+    except KeyboardInterrupt:
+        say("")

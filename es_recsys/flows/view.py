@@ -1,0 +1,47 @@
+"""One index version with all that answers from it: what a flow needs to know before it asks anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from es_recsys.fields import VECTOR_FIELDS
+from es_recsys.meta import StoreMeta
+from es_recsys.models.base import Model
+from es_recsys.settings import Settings
+
+__all__ = ["QueryEncoder", "View"]
+
+
+class QueryEncoder(Protocol):
+    """Turns a question into vectors."""
+
+    def fields(self, meta: StoreMeta, kind: str) -> tuple[str, ...]:
+        """Vector fields that a question of this kind ("text", "image") can be asked in."""
+        ...
+
+    def vector(self, meta: StoreMeta, field: str, question: str | bytes) -> NDArray[np.float32]:
+        """(d,) float32, unit length. Raises FingerprintMismatch, ModelError, MissingExtra, EncodingError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """models: name -> model that this version is served with. popular: (item_id, score), best first.
+    timed: whether the store's events have times."""
+
+    settings: Settings
+    meta: StoreMeta
+    secret: bytes
+    encoder: QueryEncoder
+    models: Mapping[str, Model] = field(default_factory=dict)
+    popular: Sequence[tuple[str, float]] = ()
+
+    @property
+    def content_fields(self) -> tuple[str, ...]:
+        """The vector fields that encoders fill, which tastes live in."""
+        return tuple(name for name in self.meta.vectors if name in VECTOR_FIELDS and VECTOR_FIELDS[name].source == "encoder")

@@ -1,0 +1,194 @@
+"""Items in and out: from files or from memory, encoded and indexed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+from es_recsys.data import Rejects, check, read_items, survey_items
+from es_recsys.encoders import Encoder, VectorCache, encoders, item_text, language_warning
+from es_recsys.errors import InputError
+from es_recsys.index import catalog
+from es_recsys.index.bulk import DeadLetters, Meter
+from es_recsys.index.metadata import read_meta, vector_metas, write_meta
+from es_recsys.index.versions import live_version
+from es_recsys.jobs.behaviour import refresh_behaviour
+from es_recsys.meta import StoreMeta
+from es_recsys.runtime.encoding import ItemErrors, item_vectors, settings_of_store
+from es_recsys.runtime.workspace import Workspace, explained
+from es_recsys.types import Item
+
+__all__ = ["CatalogueReport", "delete_items", "insert_items", "load_files", "remove_items"]
+
+Progress = Callable[[float, float | None], None]
+_SAMPLE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueReport:
+    """What became of the items. rejected: lines that could not be read; unencoded: contents without a vector."""
+
+    version: int
+    added: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    failed: int = 0
+    rejected: int = 0
+    unencoded: int = 0
+    seconds: float = 0.0
+    notes: tuple[str, ...] = field(default=())
+
+    def lines(self) -> Iterator[str]:
+        written = self.added + self.changed
+        rate = f", {written / self.seconds:,.0f} items/s" if written and self.seconds > 0 else ""
+        yield (
+            f"{self.added:,} items added, {self.changed:,} changed, {self.unchanged:,} unchanged, {self.removed:,} removed"
+            f" in {self.seconds:.1f} s{rate}"
+        )
+        yield from self.notes
+
+    def to_dict(self) -> dict[str, Any]:
+        names = ("version", "added", "changed", "unchanged", "removed", "failed", "rejected", "unencoded", "seconds")
+        return {**{name: getattr(self, name) for name in names}, "notes": list(self.notes)}
+
+
+def load_files(
+    work: Workspace,
+    files: Sequence[Path],
+    *,
+    whole: bool = False,
+    columns: Mapping[str, str] | None = None,
+    constants: Mapping[str, Any] | None = None,
+    separator: str | None = None,
+    max_errors: int | None = 100,
+    progress: Progress | None = None,
+) -> CatalogueReport:
+    """Items of files into the store; with `whole` the files are the whole catalogue, and what they lack is removed.
+
+    The files are checked first: with more than `max_errors` bad lines nothing is written. With `whole` an item on a bad
+    line counts as missing, so allow none there. Raises InputError, TooManyErrors, FingerprintMismatch, WriteError.
+    """
+    options: dict[str, Any] = {"columns": columns, "constants": constants, "separator": separator}
+    survey = survey_items(files, **options)
+    good, rejects = check(read_items, files, max_errors=max_errors, survey=survey, **options)
+    if not good:
+        raise InputError(f"There is no item in {', '.join(map(str, files))}.", "Give files with items; see docs/data.md.")
+    quiet = Rejects(write=False)
+    items = read_items(files, survey=survey, rejects=quiet, **options)
+    report = _write(work, items, files[0].resolve().parent, whole=whole, count=good, progress=progress)
+    return _with_rejects(report, rejects)
+
+
+def insert_items(work: Workspace, items: Iterable[Item], base: Path, progress: Progress | None = None) -> CatalogueReport:
+    """Items from memory into the store. base: folder that pictures' paths start from."""
+    count = len(items) if isinstance(items, Sequence) else None
+    return _write(work, items, base, whole=False, count=count, progress=progress)
+
+
+def remove_items(work: Workspace, item_ids: Iterable[str]) -> CatalogueReport:
+    """Removes items by id; unknown ids count as unchanged."""
+    started = time.monotonic()
+    try:
+        done = catalog.delete(work.patient, work.settings.index, item_ids)
+    except Exception as error:
+        raise explained(error, work.url) from error
+    return CatalogueReport(done.version, removed=done.removed, unchanged=done.unchanged, seconds=time.monotonic() - started)
+
+
+def delete_items(work: Workspace, ids: Sequence[str], file: Path | None, columns: Mapping[str, str] | None) -> CatalogueReport:
+    """Removes the named items and those of a file."""
+    if not ids and file is None:
+        raise InputError("No item is named.", "Give ids, or a file of items with --file.")
+    from_file = (item.item_id for item in read_items(file, columns=columns)) if file is not None else ()
+    return remove_items(work, chain(ids, from_file))
+
+
+def _write(
+    work: Workspace, items: Iterable[Item], base: Path, *, whole: bool, count: int | None, progress: Progress | None
+) -> CatalogueReport:
+    started = time.monotonic()
+    meta = _meta(work)
+    settings = settings_of_store(work.settings, meta)
+    chosen = encoders(settings)
+    errors, notes = ItemErrors(), list[str]()
+    sample, items = _peek(items)
+    notes += _warnings(chosen, sample, settings.language if meta is None else meta.language)
+    letters = DeadLetters(work.settings.store_home / "dead_letters" / f"{time.strftime('%Y%m%d-%H%M%S')}.jsonl")
+    meter = Meter((lambda p: progress(p.done, p.total)) if progress is not None else None, total=count)
+    write = catalog.sync if whole else catalog.load
+    with closing(VectorCache(settings.cache)) as cache:
+        try:
+            done = write(
+                work.patient,
+                settings.index,
+                items,
+                item_vectors(chosen, base, cache, errors) if chosen else None,
+                vectors=vector_metas(chosen),
+                language=settings.language,
+                count=count,
+                dead_letters=letters,
+                meter=meter,
+            )
+        except Exception as error:
+            raise explained(error, work.url) from error
+    if done.failed:
+        first = "; ".join(f"{failure.id}: {failure.reason}" for failure in done.failures[:3])
+        notes.append(f"{done.failed:,} items were refused ({first}); all of them are in {letters.path}")
+    if errors.count:
+        notes.append(f"{errors.count:,} contents could not be encoded: {'; '.join(errors.first[:3])}")
+    _no_longer_bare(work, meta)
+    work.views.forget()
+    if done.added or done.removed:
+        notes += refresh_behaviour(work)
+    return CatalogueReport(
+        done.version,
+        done.added,
+        done.changed,
+        done.unchanged,
+        done.removed,
+        done.failed,
+        unencoded=errors.count,
+        seconds=time.monotonic() - started,
+        notes=tuple(notes),
+    )
+
+
+def _meta(work: Workspace) -> StoreMeta | None:
+    try:
+        if live_version(work.es, work.settings.index) is None:
+            return None
+        return read_meta(work.es, work.settings.index)
+    except Exception as error:
+        raise explained(error, work.url) from error
+
+
+def _no_longer_bare(work: Workspace, before: StoreMeta | None) -> None:
+    if before is not None and before.notes.get("bare"):
+        meta = read_meta(work.es, work.settings.index)
+        write_meta(work.es, replace(meta, notes={key: value for key, value in meta.notes.items() if key != "bare"}))
+
+
+def _peek(items: Iterable[Item]) -> tuple[list[Item], Iterator[Item]]:
+    stream = iter(items)
+    sample = list(islice(stream, _SAMPLE))
+    return sample, chain(sample, stream)
+
+
+def _warnings(chosen: Sequence[Encoder], sample: Sequence[Item], language: str) -> list[str]:
+    texts = [text for item in sample if (text := item_text(item)) is not None]
+    found = [language_warning(encoder, texts, language) for encoder in chosen if encoder.content == "text"]
+    return [warning for warning in found if warning is not None]
+
+
+def _with_rejects(report: CatalogueReport, rejects: Rejects) -> CatalogueReport:
+    notes = [*report.notes, *rejects.notes]
+    if rejects.count:
+        shown = "; ".join(map(str, rejects.first[:3]))
+        notes.append(f"{rejects.count:,} lines were rejected ({shown}); all of them are in {', '.join(map(str, rejects.files))}")
+    return replace(report, rejected=rejects.count, notes=tuple(notes))

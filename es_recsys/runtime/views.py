@@ -1,0 +1,106 @@
+"""Keeps the view of a store current: which version is live, its models, what is popular."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from es_recsys.errors import ModelError
+from es_recsys.flows.view import View
+from es_recsys.index.metadata import read_meta
+from es_recsys.meta import StoreMeta
+from es_recsys.models.base import DEPTHS, Model
+from es_recsys.runtime.encoding import StoreEncoders
+from es_recsys.settings import Settings
+
+if TYPE_CHECKING:
+    from elasticsearch import Elasticsearch
+
+__all__ = ["Views", "models_folder", "popularity_folder"]
+
+REFRESH_S = 5.0
+"""Seconds after which a client looks again which version is live."""
+
+
+def models_folder(settings: Settings, version: int) -> Path:
+    """Where the models of a version lie."""
+    return settings.store_home / "models" / f"{version:06d}"
+
+
+def popularity_folder(settings: Settings) -> Path:
+    """What is popular is counted anew with each load of events, so it belongs to no version."""
+    return settings.store_home / "popularity"
+
+
+class Views:
+    """Loads views, and again when another version goes live or popularity is counted anew. Safe between threads."""
+
+    def __init__(self, settings: Settings, client: Elasticsearch) -> None:
+        self._settings = settings
+        self._client = client
+        self._encoders = StoreEncoders(settings)
+        self._secret = settings.secret()
+        self._lock = threading.Lock()
+        self._view: View | None = None
+        self._popular_at = 0.0
+        self._looked = 0.0
+
+    def current(self) -> View:
+        """The view, at most `REFRESH_S` old. Raises StoreNotFound, ModelError."""
+        with self._lock:
+            if self._view is None or time.monotonic() - self._looked > REFRESH_S:
+                self._look()
+            assert self._view is not None
+            return self._view
+
+    def fresh(self) -> View:
+        """The view as of now."""
+        self.forget()
+        return self.current()
+
+    def forget(self) -> None:
+        """Has the next call look."""
+        self._looked = float("-inf")
+
+    def _look(self) -> None:
+        meta = read_meta(self._client, self._settings.index)
+        stamp = _changed(popularity_folder(self._settings) / "manifest.json")
+        old = self._view
+        if old is None or old.meta != meta or stamp != self._popular_at:
+            models = old.models if old is not None and old.meta.index == meta.index else self._models(meta)
+            popular = old.popular if old is not None and stamp == self._popular_at else self._popular()
+            self._view = View(self._settings, meta, self._secret, self._encoders, models, popular)
+            self._popular_at = stamp
+        self._looked = time.monotonic()
+
+    def _models(self, meta: StoreMeta) -> dict[str, Model]:
+        if not meta.models:
+            return {}
+        from es_recsys.models import load_models
+
+        folder = models_folder(self._settings, meta.version)
+        try:
+            return load_models(folder, meta.models)
+        except ModelError as error:
+            raise ModelError(
+                f"The models of {meta.index} can't be loaded. {error.what}",
+                f"They were trained elsewhere or lost: copy {folder} from there, share ES_RECSYS_HOME, or train again.",
+            ) from error
+
+    def _popular(self) -> list[tuple[str, float]]:
+        from es_recsys.models.popularity import Popularity
+        from es_recsys.types import History
+
+        folder = popularity_folder(self._settings)
+        if not folder.exists():
+            return []
+        return Popularity.load(folder).weights(History(), DEPTHS["neighbours"])
+
+
+def _changed(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0

@@ -1,0 +1,130 @@
+"""What a client and the jobs work with: a store's settings, its Elasticsearch, its view, its events, its log."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from es_recsys import engine
+from es_recsys.engine.connect import translated
+from es_recsys.errors import InputError, RecsysError, StoreNotFound
+from es_recsys.flows.effects import Flow
+from es_recsys.flows.view import View
+from es_recsys.runtime.answer_log import AnswerLog
+from es_recsys.runtime.drive import Driver
+from es_recsys.runtime.views import Views
+from es_recsys.settings import Settings
+
+if TYPE_CHECKING:
+    from elasticsearch import Elasticsearch
+
+    from es_recsys.behaviour.store import EventStore
+
+__all__ = ["Workspace", "explained"]
+
+T = TypeVar("T")
+
+
+class Workspace:
+    """One store, ready to be worked on. Thread-safe; a context manager.
+
+    Without a URL in the settings the embedded node is used, and started where it is not up; with `keep` False it ends
+    with this process. Nothing is asked of Elasticsearch until something is done.
+    """
+
+    def __init__(self, settings: Settings, *, keep: bool = True) -> None:
+        self.settings = settings
+        self._owned = engine.own(settings) if not settings.url and not keep else None
+        url = self._owned.url if self._owned is not None else engine.ensure(settings).url
+        self.url = url
+        self.es: Elasticsearch = engine.connect(settings, url)
+        self.views = Views(settings, self.es)
+        self.log = AnswerLog(settings.store_home / "answers")
+        self.driver = Driver(self.es, self.log)
+        self._events: EventStore | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def events(self) -> EventStore:
+        """The event store, opened at its first use: an answer has no need of it."""
+        with self._lock:
+            if self._events is None:
+                from es_recsys.behaviour.store import EventStore
+
+                if self.settings.sql_url is None:
+                    self.settings.home.mkdir(parents=True, exist_ok=True)
+                self._events = EventStore(self.settings.sqlalchemy_url(), self.settings.index, self.settings.secret())
+            return self._events
+
+    @property
+    def patient(self) -> Elasticsearch:
+        """The client for requests that may take long."""
+        return self.es.options(request_timeout=300.0)
+
+    def run(self, make: Callable[[View], Flow[T]]) -> T:
+        """Drives the flow that `make` gives for the current view; once more with a fresh one where its index is gone.
+
+        Raises EngineError where Elasticsearch fails, and what the flow raises.
+        """
+        return self._guarded(lambda view: self.driver.run(make(view)))
+
+    def run_all(self, make: Callable[[View], Sequence[Flow[T]]]) -> list[T | RecsysError]:
+        """The same for many flows side by side."""
+        return self._guarded(lambda view: self.driver.run_all(make(view)))
+
+    def _guarded(self, act: Callable[[View], T]) -> T:
+        for last in (False, True):
+            try:
+                return act(self.views.current())
+            except Exception as error:
+                if not last and gone(error):
+                    self.views.forget()
+                    continue
+                raise explained(error, self.url) from error
+        raise AssertionError("unreachable")
+
+    def close(self) -> None:
+        self.es.close()
+        if self._events is not None:
+            self._events.close()
+        if self._owned is not None:
+            self._owned.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    @staticmethod
+    def now() -> float:
+        return time.time()
+
+
+def gone(error: Exception) -> bool:
+    """Whether an index that was asked is not there any more, as after a swap and a drop."""
+    from elasticsearch import NotFoundError
+
+    return isinstance(error, NotFoundError) and "index_not_found" in str(error.error)
+
+
+def explained(error: Exception, url: str) -> Exception:
+    """An error of the Elasticsearch client as one of ours, with a remedy; any other as it is."""
+    from elasticsearch import ApiError, BadRequestError, TransportError
+
+    if gone(error):
+        return StoreNotFound("The index that was asked does not exist.", "Load items into it first: es-recsys items load FILE.")
+    if isinstance(error, BadRequestError):
+        return InputError(
+            f"Elasticsearch refused the request ({error.error}).", "Look at the values given, above all at filters."
+        )
+    if isinstance(error, ApiError | TransportError):
+        return translated(error, _shown(url))
+    return error
+
+
+def _shown(url: str) -> str:
+    return url.rsplit("@", 1)[-1] if "@" in url else url
