@@ -86,7 +86,8 @@ def _load(client: Client, store: SampleStore, folder: Path) -> None:
     from es_recsys.jobs.training import train
 
     work = client.workspace
-    _head(f"A sample store: {len(store.items):,} products with pictures, {len(store.events):,} events of {len(store.shoppers):,} shoppers")
+    counts = f"{len(store.items):,} products with pictures, {len(store.events):,} events of {len(store.shoppers):,} shoppers"
+    _head(f"A sample store: {counts}")
     store.write(folder)
     for line in load_files(work, [folder / "items.jsonl"]).lines():
         say(line)

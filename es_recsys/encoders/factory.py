@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from es_recsys.encoders import efficientnet, minilm_int8
 from es_recsys.encoders.base import Encoder
 from es_recsys.encoders.digests import Digests
-from es_recsys.encoders.image import ImageEncoder
 from es_recsys.encoders.runtime import exported
 from es_recsys.encoders.sources import text_folder
 from es_recsys.encoders.text import TextEncoder
@@ -47,7 +46,7 @@ def text_encoder(settings: Settings) -> Encoder | None:
 
 
 def _sentence_encoder(name: str, folder: Path, fingerprint: str, settings: Settings) -> Encoder:
-    from es_recsys.encoders import text_export  # light: torch comes in only when it makes something
+    from es_recsys.encoders import text_export
 
     model: SentenceTransformer | None = None
 
@@ -96,6 +95,8 @@ def image_encoder(settings: Settings) -> Encoder | None:
             f'Take "{efficientnet.NAME}", "open_clip:MODEL/PRETRAINED", "open_clip:MODEL@CHECKPOINT", '
             '"open_clip:local-dir:FOLDER" or "none" in ES_RECSYS_ENCODERS__IMAGE.',
         )
+    from es_recsys.encoders.image import ImageEncoder  # Pillow: a search by words has no use for it
+
     digests = Digests(settings.cache)
     path = efficientnet.weights(digests)
     fingerprint = efficientnet.image_fingerprint(path, digests)

@@ -6,7 +6,9 @@ import json
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from numpy.typing import NDArray
 
 from es_recsys.errors import EncodingError, MissingExtra, SetupError
 
-__all__ = ["FORMAT", "Session", "exported", "smallest_cosine"]
+__all__ = ["FORMAT", "Session", "agrees", "exported"]
 
 FORMAT = 1
 """Part of the folder's name; raised when what lies in an export changes."""
@@ -66,6 +68,7 @@ def exported(cache: Path, fingerprint: str, make: Callable[[Path], Mapping[str, 
     except (OSError, ValueError):
         pass
     draft = folder.with_name(f".{folder.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    _sweep(folder)
     try:
         draft.mkdir(parents=True)
         manifest = dict(make(draft))
@@ -86,11 +89,14 @@ def exported(cache: Path, fingerprint: str, make: Callable[[Path], Mapping[str, 
     return folder, manifest
 
 
-def smallest_cosine(left: NDArray[np.float32], right: NDArray[np.float32]) -> float:
-    """Smallest cosine between rows of two (n, d) arrays of unit vectors."""
-    return float(np.einsum("ij,ij->i", left, right).min())
+def _sweep(folder: Path) -> None:
+    """Removes drafts that a kill has left; one being made now is younger than an hour."""
+    for draft in folder.parent.glob(f".{folder.name}.*"):
+        with suppress(OSError):
+            if time.time() - draft.stat().st_mtime > 3_600:
+                shutil.rmtree(draft, ignore_errors=True)
 
 
 def agrees(left: NDArray[np.float32], right: NDArray[np.float32]) -> bool:
-    """Whether two forms of a model are one model: cosine at least .999 on every row."""
-    return smallest_cosine(left, right) >= _LEAST_COSINE
+    """Whether two forms of a model, (n, d) unit vectors of the same contents, are one: cosine at least .999 on every row."""
+    return bool((np.einsum("ij,ij->i", left, right) >= _LEAST_COSINE).all())

@@ -1,0 +1,1 @@
+"""The indices of a store: documents, bulk writing, versions behind aliases, and the catalogue kept in them."""

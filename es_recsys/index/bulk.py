@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 
@@ -79,7 +78,7 @@ def bulk(
         for action in actions:
             writer.add(action)
         writer.flush()
-        writer.wait()
+        writer.finish()
     if refresh:
         client.indices.refresh(index=index)
     return writer.report
@@ -100,7 +99,7 @@ class _Writer:
         self._dims, self._settings, self._letters, self._meter = dims, settings, dead_letters, meter
         self._sender = Sender(client, index, settings.patience, rng or np.random.default_rng(), meter.pause)
         self._pool = ThreadPoolExecutor(settings.in_flight, thread_name_prefix="bulk")
-        self._flying: deque[tuple[Future[Outcome], Sequence[Line]]] = deque()
+        self._flying: dict[Future[Outcome], Sequence[Line]] = {}
         self._chunk: list[Line] = []
         self._size = 0
         self._ids: set[str] = set()  # in the chunk or in flight
@@ -112,7 +111,7 @@ class _Writer:
         if kind is not None:
             self._sender.stop()
         self._pool.shutdown(wait=True, cancel_futures=True)
-        for future, lines in self._flying:
+        for future, lines in self._flying.items():
             self._settle(future, lines)
         if kind is not None:
             self._abandon(self._chunk)
@@ -129,7 +128,7 @@ class _Writer:
         if line.id in self._ids:
             # Chunks overtake one another and retries come late: one id is never on its way twice.
             self.flush()
-            self.wait()
+            self.finish()
         self._chunk.append(line)
         self._size += line.size
         self._ids.add(line.id)
@@ -138,22 +137,24 @@ class _Writer:
         """Hands the chunk to a free thread, once there is one."""
         if not self._chunk:
             return
-        while len(self._flying) >= self._settings.in_flight:
+        # One more than there are threads, so that a thread that is done has the next at hand.
+        while len(self._flying) > self._settings.in_flight:
             self._land()
         lines, self._chunk, self._size = self._chunk, [], 0
-        self._flying.append((self._pool.submit(self._sender.send, lines), lines))
+        self._flying[self._pool.submit(self._sender.send, lines)] = lines
 
-    def wait(self) -> None:
+    def finish(self) -> None:
         while self._flying:
             self._land()
 
     def _land(self) -> None:
-        future, lines = self._flying[0]
-        error = future.exception()
-        self._flying.popleft()
-        self._settle(future, lines)
-        if error is not None:
-            raise error
+        """Waits for a chunk to be settled, whichever is first."""
+        done, _ = wait(self._flying, return_when=FIRST_COMPLETED)
+        for future in done:
+            self._settle(future, self._flying.pop(future))
+        for future in done:
+            if (error := future.exception()) is not None:
+                raise error
 
     def _settle(self, future: Future[Outcome], lines: Sequence[Line]) -> None:
         """Counts what became of a chunk, also of one that ended in an error."""

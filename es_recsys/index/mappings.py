@@ -116,8 +116,7 @@ def _walk(properties: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str
 def _bind(node: Any, name: str) -> Any:
     """A copy of a mapping in which the analyzer `content` is the language's.
 
-    It is named in place and not defined in the settings: every server knows the language analyzers by name, while only
-    the full distribution can define one of such a type.
+    It is named in place and not defined in the settings, which a server with nothing but the core's parts can't do.
     """
     if isinstance(node, dict):
         return {key: name if key == "analyzer" and value == "content" else _bind(value, name) for key, value in node.items()}

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from elasticsearch import Elasticsearch
+from elasticsearch import BadRequestError, Elasticsearch
 
 from es_recsys.errors import FingerprintMismatch, InputError, StoreNotFound
 from es_recsys.index import catalog, metadata, versions
@@ -219,4 +219,14 @@ def test_words_of_all_fields_and_years_are_found(es: Elasticsearch, store_name: 
 def test_chinese_words_are_found(es: Elasticsearch, store_name: str) -> None:
     catalog.load(es, store_name, [Item(item_id="1", title="红色跑步鞋"), Item(item_id="2", title="蓝色外套")], language="chinese")
     hits = es.search(index=f"{store_name}-items", query={"match": {"title": "跑步"}})["hits"]["hits"]
+    assert [hit["_id"] for hit in hits] == ["1"]
+
+
+def test_german_words_are_found_in_other_forms(es: Elasticsearch, store_name: str) -> None:
+    try:
+        es.indices.analyze(analyzer="german", text="Häuser")
+    except BadRequestError:
+        pytest.skip("this server has no German analyzer")
+    catalog.load(es, store_name, [Item(item_id="1", title="Kleine Häuser"), Item(item_id="2", title="Boote")], language="de")
+    hits = es.search(index=f"{store_name}-items", query={"match": {"title": "Haus"}})["hits"]["hits"]
     assert [hit["_id"] for hit in hits] == ["1"]
