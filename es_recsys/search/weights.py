@@ -8,7 +8,7 @@ Damping of the personal legs in a search. With s1 >= s2 >= ... the scores of the
     breadth = log m / log K              0 for one outstanding hit, 1 where all are alike
     evidence = strength / (strength + 5) 0 for nothing known, half after one purchase or five views
     damping = evidence * (0.1 + 0.9 * breadth)
-It lies in [0, 1] and grows with breadth and evidence. The personal weights together never exceed 0.3 * damping * impact
+It lies in [0, 1] and grows with breadth and evidence. The personal weights together never exceed 0.6 * damping * impact
 of the weights that answer the question, so a hit that answers better by more than that share is never overtaken,
 unless the profile speaks against it.
 """
@@ -23,8 +23,8 @@ from es_recsys.search.legs import LEGS, Leg
 
 __all__ = ["answering_weights", "breadth", "damping", "situation", "weigh"]
 
-PERSONAL_SHARE = 0.3
-COLLABORATIVE_IN_SEARCH = 0.2
+PERSONAL_SHARE = 0.6
+COLLABORATIVE_IN_SEARCH = 0.5
 _FLOOR = 0.1
 _EVIDENCE = 5.0
 _PEAK = 8.0

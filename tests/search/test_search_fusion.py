@@ -208,7 +208,7 @@ def test_a_much_better_match_is_never_overtaken_by_a_profile(seed: int, n: int) 
     hits = engine.answer(context).hits
     relevance = [sum(hit.parts.get(leg, 0.0) for leg in answering) for hit in hits]
     weights = gather(context, plan(context), engine.first(context)).weights
-    share = 0.3 * sum(weights[leg] for leg in answering)
+    share = PERSONAL_SHARE * sum(weights[leg] for leg in answering)
     lowest = min((part for hit in hits for leg, part in hit.parts.items() if leg not in answering), default=0.0)
     for i, before in enumerate(relevance):
         assert all(later <= before + share + max(-lowest, 0.0) * 2 + 1e-9 for later in relevance[i + 1 :])
