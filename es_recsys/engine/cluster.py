@@ -62,7 +62,7 @@ class Cluster:
         if not (place / "data" / "_state").exists():
             # Only the first forms the cluster; the others join it.
             options["cluster.initial_master_nodes"] = self.names[0]
-        node = launch(Plan(self.distribution, self.java, self.heap, place, place / "data", owned=True, options=options))
+        node = launch(Plan(self.distribution, self.java, self.heap, place, place / "data", options))
         self.nodes[name] = node
         return node
 

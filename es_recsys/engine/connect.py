@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import ssl
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from es_recsys.errors import EngineError
 from es_recsys.settings import Settings
@@ -10,7 +13,7 @@ from es_recsys.settings import Settings
 if TYPE_CHECKING:
     from elasticsearch import AsyncElasticsearch, Elasticsearch
 
-__all__ = ["MINIMUM_VERSION", "check_server", "check_server_async", "connect", "connect_async", "translated"]
+__all__ = ["MINIMUM_VERSION", "address_of", "check_server", "check_server_async", "connect", "connect_async", "translated"]
 
 MINIMUM_VERSION = (9, 2)
 """Oldest server: `index.mapping.exclude_source_vectors` and the names of the vector index types are those of 9.2."""
@@ -43,6 +46,8 @@ def _arguments(settings: Settings, url: str | None) -> dict[str, Any]:
     address = url or settings.url
     if not address:
         raise EngineError("No Elasticsearch is named.", "Give its URL with --url or ES_RECSYS_URL, or use the embedded node.")
+    _check_address(address)
+    _check_tls(settings, address)
     arguments: dict[str, Any] = {
         "hosts": [address],
         "serializer": OrjsonSerializer(),
@@ -64,6 +69,38 @@ def _arguments(settings: Settings, url: str | None) -> dict[str, Any]:
     return arguments
 
 
+def _check_address(address: str) -> None:
+    # Here and not in the client, whose message shows the URL with the password in it.
+    try:
+        parts = urlsplit(address)
+        whole = parts.scheme in {"http", "https"} and parts.hostname is not None and parts.port is not None
+    except ValueError:
+        whole = False
+    if not whole:
+        raise EngineError(
+            "The URL of Elasticsearch lacks its scheme, host or port, or one of them is wrong.",
+            "Write it like http://127.0.0.1:9200, or https://search.example.com:443.",
+        )
+
+
+def _check_tls(settings: Settings, address: str) -> None:
+    if settings.ca_certs is None and settings.ca_fingerprint is None:
+        return
+    if not address.startswith("https:"):
+        raise EngineError("A certificate is set to be verified, but the URL does not begin with https.", "Change one of the two.")
+    if settings.ca_certs is not None:
+        try:
+            ssl.create_default_context(cafile=settings.ca_certs)
+        except OSError as error:  # an SSLError is one too
+            raise EngineError(
+                f"The file of certificates {settings.ca_certs} can't be used ({error.strerror or type(error).__name__}).",
+                "Set ES_RECSYS_CA_CERTS to a file of certificates in PEM form.",
+            ) from error
+    mark = (settings.ca_fingerprint or "0" * 64).replace(":", "")
+    if not re.fullmatch("[0-9a-fA-F]{64}", mark):
+        raise EngineError("ES_RECSYS_CA_FINGERPRINT is not a SHA-256: 64 hexadecimal digits.", "Set it anew.")
+
+
 def check_server(client: Elasticsearch) -> str:
     """The server's version, where it answers and is 9.2 or newer.
 
@@ -74,8 +111,8 @@ def check_server(client: Elasticsearch) -> str:
     try:
         told = client.info()
     except (ApiError, TransportError) as error:
-        raise translated(error, _address(client)) from error
-    return _version(told.body, _address(client))
+        raise translated(error, address_of(client)) from error
+    return _version(told.body, address_of(client))
 
 
 async def check_server_async(client: AsyncElasticsearch) -> str:
@@ -85,11 +122,12 @@ async def check_server_async(client: AsyncElasticsearch) -> str:
     try:
         told = await client.info()
     except (ApiError, TransportError) as error:
-        raise translated(error, _address(client)) from error
-    return _version(told.body, _address(client))
+        raise translated(error, address_of(client)) from error
+    return _version(told.body, address_of(client))
 
 
-def _address(client: Elasticsearch | AsyncElasticsearch) -> str:
+def address_of(client: Elasticsearch | AsyncElasticsearch) -> str:
+    """Where the client calls, fit to be shown."""
     # Built from the parts, so that a user name and a password in the URL are not shown.
     node = next(iter(client.transport.node_pool.all())).config
     return f"{node.scheme}://{node.host}:{node.port}{node.path_prefix}"

@@ -6,6 +6,8 @@ import atexit
 import os
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -55,11 +57,13 @@ def start(settings: Settings) -> NodeState:
     running = status(settings)
     if running is not None:
         return running
-    with locked(folder(settings) / "lock"):
+    with _alone(settings):
         running = status(settings)
         if running is not None:
             return running
         node, found = _launch(settings, owned=False)
+        # Only now, when others can find and stop it: had this process been killed before, the node would have ended too.
+        node.stay()
         # Kept, so that an ended node is collected by this process and no warning tells of one that runs.
         _kept.append(node.process)
         return found
@@ -67,7 +71,7 @@ def start(settings: Settings) -> NodeState:
 
 def stop(settings: Settings) -> bool:
     """Ends the kept node, by its process id and no other way; False where none was up."""
-    with locked(folder(settings) / "lock"):
+    with _alone(settings):
         known = state.read(folder(settings))
         ended = known is not None and end(known.pid, known.started, STOP_WAIT_S)
         state.forget(folder(settings))
@@ -80,6 +84,21 @@ def status(settings: Settings) -> NodeState | None:
     """The kept node where its process runs, else None."""
     known = state.read(folder(settings))
     return known if known is not None and known.alive() else None
+
+
+@contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    """Holds the lock of this HOME's node."""
+    lock = folder(settings) / "lock"
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        lock.touch()
+    except OSError as error:
+        raise EngineError(
+            f"The folder {lock.parent} can't be written ({error.strerror}).", "Make it writable, or set ES_RECSYS_HOME."
+        ) from error
+    with locked(lock):
+        yield
 
 
 class OwnedNode:
@@ -115,7 +134,7 @@ class OwnedNode:
 
 def own(settings: Settings) -> OwnedNode:
     """Starts a node on the data of `settings.home` that ends with its owner; where a kept one is up, uses that."""
-    with locked(folder(settings) / "lock"):
+    with _alone(settings):
         running = status(settings)
         if running is not None:
             return OwnedNode(Endpoint(running.url, embedded=True), None)
@@ -134,7 +153,7 @@ def prepare(settings: Settings) -> tuple[Java, Distribution]:
 def _launch(settings: Settings, *, owned: bool) -> tuple[Node, NodeState]:
     place = folder(settings)
     java, distribution = prepare(settings)
-    plan = Plan(distribution, java, settings.heap, place, place / "data", owned)
+    plan = Plan(distribution, java, settings.heap, place, place / "data")
     node = launch(plan)
     pid = node.process.pid
     started = started_at(pid)

@@ -90,7 +90,8 @@ def check_memory(heap: str, available: int | None) -> None:
     needed = memory_needed(heap)
     if available is not None and available < needed:
         raise EngineError(
-            f"The embedded node with a heap of {heap} needs {needed // MIB:,} MiB of memory; {available // MIB:,} MiB are available.",
+            f"The embedded node with a heap of {heap} needs {needed // MIB:,} MiB of memory; "
+            f"{available // MIB:,} MiB are available.",
             "Close something, or set a smaller heap, such as ES_RECSYS_HEAP=512m.",
         )
 

@@ -39,7 +39,7 @@ _SETTINGS = {
 class Plan:
     """What to start. folder: configuration, logs and scratch of this node; data: what must outlive it.
 
-    owned: the node ends with this process, however that ends. options: further Elasticsearch settings.
+    options: further Elasticsearch settings.
     """
 
     distribution: Distribution
@@ -47,7 +47,6 @@ class Plan:
     heap: str
     folder: Path
     data: Path
-    owned: bool
     options: Mapping[str, str] = field(default_factory=lambda: {"discovery.type": "single-node"})
 
     @property
@@ -63,13 +62,12 @@ class Plan:
         return self.logs / "console.log"
 
     def command(self) -> list[str]:
-        parent = os.getpid() if self.owned else 0
         settings = {**_SETTINGS, "path.data": str(self.data), "path.logs": str(self.logs), **self.options}
         return [
             str(self.java.path),
             *self._jvm(),
             "-cp", str(self.distribution.launcher),
-            "EmbeddedNode", str(self.distribution.home), str(self.folder / "config"), str(self.ready), str(parent),
+            "EmbeddedNode", str(self.distribution.home), str(self.folder / "config"), str(self.ready), str(os.getpid()),
             *(f"{name}={value}" for name, value in settings.items()),
         ]  # fmt: skip
 
@@ -100,12 +98,21 @@ class Plan:
 
 @dataclass(slots=True)
 class Node:
-    """A node that runs. url: its HTTP address; transport: where other nodes reach it."""
+    """A node that runs. url: its HTTP address; transport: where other nodes reach it.
+
+    It ends with this process, however that ends, unless it is told to stay.
+    """
 
     process: subprocess.Popen[bytes]
     url: str
     transport: str
     log: Path
+
+    def stay(self) -> None:
+        """From now on the node outlives this process."""
+        if self.process.stdin is not None:
+            self.process.stdin.write(b"s")
+            self.process.stdin.close()
 
     def close(self, wait_s: float = 30.0) -> None:
         """Ends the node and waits for it; a second call does nothing."""
@@ -154,7 +161,7 @@ def _spawn(plan: Plan) -> subprocess.Popen[bytes]:
     with plan.console.open("wb") as console:
         return subprocess.Popen(  # noqa: S603
             plan.command(),
-            stdin=subprocess.PIPE if plan.owned else subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=console,
             stderr=subprocess.STDOUT,
             cwd=plan.folder,

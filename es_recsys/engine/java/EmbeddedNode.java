@@ -18,21 +18,21 @@ import org.elasticsearch.transport.TransportService;
  * Runs one Elasticsearch node: EmbeddedNode HOME CONFIG READY PARENT key=value...
  *
  * HOME has lib/ and modules/, CONFIG the log4j2.properties. Once the node answers, READY holds two lines: its HTTP
- * address and its transport address. With PARENT (a process id, 0 for none) the node ends when that process does, or
- * when its standard input is closed, whichever comes first: the kernel closes the pipe even of a killed parent.
+ * address and its transport address. The node ends when the process with the id PARENT does, or when its standard input
+ * is closed, whichever comes first: the kernel closes the pipe even of a killed parent. One byte on the standard input
+ * tells it to stay: from then on it outlives its parent.
  */
 public class EmbeddedNode {
     private static final int CLOSE_SECONDS = 20;
     private static final AtomicBoolean ENDING = new AtomicBoolean();
+    private static volatile boolean stays;
 
     public static void main(String[] args) throws Exception {
         Path home = Path.of(args[0]);
         Path config = Path.of(args[1]);
         Path ready = Path.of(args[2]);
         long parent = Long.parseLong(args[3]);
-        if (parent > 0) {
-            endWith(parent);
-        }
+        endWith(parent);
         Settings.Builder settings = Settings.builder().put("path.home", home.toString());
         for (int i = 4; i < args.length; i++) {
             String[] pair = args[i].split("=", 2);
@@ -69,9 +69,7 @@ public class EmbeddedNode {
         handle.onExit().thenRun(EmbeddedNode::end);
         Thread watch = new Thread(() -> {
             try {
-                while (System.in.read() >= 0) {
-                    // Nothing is ever written: only the end of the stream has a meaning.
-                }
+                stays = System.in.read() >= 0;
             } catch (Exception e) {
                 e.printStackTrace();
             }
@@ -82,7 +80,7 @@ public class EmbeddedNode {
     }
 
     private static void end() {
-        if (ENDING.compareAndSet(false, true)) {
+        if (stays == false && ENDING.compareAndSet(false, true)) {
             // A hook of its own thread: System.exit blocks its caller until all hooks have run.
             new Thread(() -> System.exit(0), "end").start();
         }

@@ -1,0 +1,87 @@
+"""Whether the store in service fits the settings: its vectors, and the artefacts of its models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from es_recsys.engine import marks
+from es_recsys.engine.checks import Check, attempt
+from es_recsys.engine.connect import address_of, translated
+from es_recsys.errors import FingerprintMismatch, RecsysError, StoreNotFound
+from es_recsys.settings import Settings
+
+if TYPE_CHECKING:
+    from elasticsearch import Elasticsearch
+
+    from es_recsys.meta import StoreMeta
+
+__all__ = ["artefacts", "store", "vectors"]
+
+
+def store(client: Elasticsearch, settings: Settings) -> Iterator[Check]:
+    """Checks of the store's live version; that there is none yet is no fault."""
+    from elasticsearch import ApiError, TransportError
+
+    from es_recsys.index.metadata import read_meta
+
+    try:
+        meta = read_meta(client, settings.index)
+    except StoreNotFound as error:
+        yield Check("store", True, f"{error.what} {error.remedy}")
+        return
+    except RecsysError as error:
+        yield Check("store", False, error.what, error.remedy)
+        return
+    except (ApiError, TransportError) as error:
+        told = translated(error, address_of(client))
+        yield Check("store", False, told.what, told.remedy)
+        return
+    yield Check("store", True, f"{settings.index}: version {meta.version} is live ({meta.index}).")
+    yield from vectors(meta, settings)
+    yield from artefacts(meta, settings)
+
+
+def vectors(meta: StoreMeta, settings: Settings) -> Iterator[Check]:
+    """Whether the encoders that are set are those that made the store's vectors."""
+    sides = (
+        ("text_vector", settings.encoders.text, lambda: marks.text(settings)),
+        ("image_vector", settings.encoders.image, lambda: marks.image(settings)),
+    )
+    for field, name, mark in sides:
+        yield attempt(f"vectors: {field}", lambda f=field, n=name, m=mark: _vector(meta, f, n, m))  # type: ignore[misc]
+
+
+def _vector(meta: StoreMeta, field: str, name: str, mark: Callable[[], str | None]) -> str:
+    from es_recsys.index.metadata import check_vectors
+
+    made = meta.vectors.get(field)
+    if made is None:
+        loaded = "" if name == "none" else f"; {name} fills it when items are loaded into a new version"
+        return f"The store has none{loaded}."
+    if name == "none":
+        return f"Made by {made.model}; not used, since no encoder is set for it."
+    found = mark()
+    if found is not None:
+        check_vectors(meta, {field: replace(made, fingerprint=found, model=name)})
+        return f"Made by {made.model}, which is set ({made.dims} dimensions, {found[:12]})."
+    if made.model != name:
+        raise FingerprintMismatch(
+            f"{field} of {meta.index} was made by {made.model}, and {name} is set now.",
+            f"Set the encoder back to {made.model}, or load the items into a new store.",
+        )
+    return f"Made by {made.model}, which is set; its weights are compared at the first use."
+
+
+def artefacts(meta: StoreMeta, settings: Settings) -> Iterator[Check]:
+    """Whether the models that the version is served with lie where they are looked for, whole."""
+    folder = settings.store_home / "models" / f"{meta.version:06d}"
+
+    def ask(name: str) -> str:
+        from es_recsys.models import load_models
+
+        return f"{len(load_models(folder, (name,))[name].item_ids):,} items, in {folder / name}."
+
+    for name in meta.models:
+        yield attempt(f"model: {name}", lambda name=name: ask(name))  # type: ignore[misc]
