@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from os import SEEK_END
 from pathlib import Path
 from typing import Any
 
@@ -41,25 +42,32 @@ class AnswerLog:
         for path in sorted(self.folder.glob("*.jsonl")):
             with path.open("rb") as lines:
                 for line in lines:
-                    if line.endswith(b"\n") and line.strip():
-                        yield orjson.loads(line)
+                    try:
+                        record = orjson.loads(line) if line.endswith(b"\n") else None
+                    except orjson.JSONDecodeError:
+                        continue
+                    if isinstance(record, dict):
+                        yield record
 
     def erase(self, user_key: str) -> int:
         """Blanks a user's records where they stand, so that a writer at the same moment loses nothing; returns how many
         there were."""
-        erased = 0
+        key, erased = user_key.encode(), 0
         for path in sorted(self.folder.glob("*.jsonl")):
             with path.open("r+b") as log:
                 at = 0
                 for line in log.readlines():
-                    if line.endswith(b"\n") and line.strip() and orjson.loads(line).get("user_key") == user_key:
+                    # The key is searched as it stands, so that a line that was cut off goes as well.
+                    if key in line:
                         log.seek(at)
-                        log.write(b" " * (len(line) - 1))
+                        log.write(b" " * len(line.rstrip(b"\n")))
                         erased += 1
                     at += len(line)
         return erased
 
     @staticmethod
     def _append(path: Path, lines: bytes) -> None:
-        with path.open("ab", buffering=0) as log:
+        with path.open("a+b", buffering=0) as log:
+            if log.tell() and (log.seek(-1, SEEK_END), log.read(1))[1] != b"\n":
+                lines = b"\n" + lines  # what a crash cut off must not spoil the first record after it
             log.write(lines)
