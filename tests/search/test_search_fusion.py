@@ -17,6 +17,7 @@ from es_recsys.search.context import Context
 from es_recsys.search.gather import gather, scaled
 from es_recsys.search.legs import brings
 from es_recsys.search.plan import plan
+from es_recsys.search.weights import PERSONAL_SHARE
 from es_recsys.settings import SearchSettings
 from es_recsys.types import Ranking, Taste
 
