@@ -1,0 +1,145 @@
+"""Benchmark, part 1: how fast a catalogue is indexed."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from statistics import median
+
+import numpy as np
+from measuring import timed
+from numpy.typing import NDArray
+
+from es_recsys import Client, Item
+from es_recsys.data.sample import SampleStore, sample_store
+from es_recsys.encoders import VectorCache, encode_all, item_text, text_encoder
+from es_recsys.index import catalog, mappings, versions
+from es_recsys.index.actions import Action, encode
+from es_recsys.index.bulk import BulkSettings
+from es_recsys.index.documents import digest, document
+from es_recsys.index.refresh import unseen
+from es_recsys.jobs.versions import drop_store
+from es_recsys.meta import StoreMeta, VectorMeta
+from es_recsys.settings import Settings
+
+__all__ = ["Catalogue", "drop", "make", "throughput", "warm_up"]
+
+BARE = "bench-bare"
+FIELD = "text_vector"
+NOISE = 0.6
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Catalogue:
+    """items, with a unit vector (n, d) each, and what the index says of those; the sample store that they vary."""
+
+    sample: SampleStore
+    items: list[Item]
+    vectors: NDArray[np.float32]
+    metas: dict[str, VectorMeta]
+
+    def encode(self, items: Sequence[Item]) -> list[Mapping[str, NDArray[np.float32] | None]]:
+        """The vectors, ready."""
+        return [{FIELD: self.vectors[int(item.item_id.rpartition("-")[2])]} for item in items]
+
+
+def make(settings: Settings, size: int) -> Catalogue:
+    """`size` items: the sample store's, each with two words of other products, and a vector near its own."""
+    encoder = text_encoder(settings)
+    if encoder is None:
+        raise SystemExit("The benchmark needs a text encoder.")
+    rng = np.random.default_rng(7)
+    sample = sample_store()
+    cache = VectorCache(settings.cache)
+    own = encode_all(encoder, [item_text(item) for item in sample.items], cache).vectors
+    cache.close()
+    base = np.stack([vector for vector in own if vector is not None])
+    words = sorted({word for item in sample.items for word in item.title.split()})
+    places = np.arange(size) % len(sample.items)
+    noise = rng.standard_normal((size, base.shape[1]), np.float32)
+    vectors = base[places] + NOISE * noise / np.linalg.norm(noise, axis=1, keepdims=True)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    picked = rng.integers(len(words), size=(size, 2))
+    items = [
+        item.model_copy(update={"item_id": f"{item.item_id}-{row}", "title": f"{item.title} {words[a]} {words[b]}"})
+        for row, (place, (a, b)) in enumerate(zip(places.tolist(), picked.tolist(), strict=True))
+        for item in (sample.items[place],)
+    ]
+    return Catalogue(sample, items, np.ascontiguousarray(vectors, np.float32), versions.vector_metas([encoder]))
+
+
+def throughput(client: Client, catalogue: Catalogue, repetitions: int) -> list[str]:
+    """A row: the catalogue's path against `_bulk` of the same bytes, in turns, each into a fresh index. The last one stays."""
+    chunks = _chunks(catalogue)
+    ours, bare = [], []
+    for _ in range(repetitions):
+        bare.append(_bare(client, catalogue, chunks))
+        ours.append(_ours(client, catalogue))
+    size = len(catalogue.items)
+    slow, fast = size / median(ours), size / median(bare)
+    return ["indexing, documents/s", f"{slow:,.0f}", f"{fast:,.0f}", f"{slow / fast:.2f}", "at least .85"]
+
+
+def warm_up(client: Client) -> None:
+    """Lets the server compile its hot code, which the first of two would otherwise pay for both."""
+    catalogue = make(client.settings, 6_000)
+    _bare(client, catalogue, _chunks(catalogue))
+    _ours(client, catalogue)
+    drop(client)
+
+
+def drop(client: Client) -> None:
+    drop_store(client.workspace)
+
+
+def _ours(client: Client, catalogue: Catalogue) -> float:
+    es, store = client.workspace.patient, client.settings.index
+    if versions.live_version(es, store) is not None:
+        drop(client)
+    gc.collect()
+
+    def load() -> None:
+        report = catalog.load(es, store, catalogue.items, catalogue.encode, vectors=catalogue.metas, count=len(catalogue.items))
+        assert report.added == len(catalogue.items), report
+
+    return timed(load)
+
+
+def _bare(client: Client, catalogue: Catalogue, chunks: Sequence[bytes]) -> float:
+    """As many requests at once as ours has, the same settings, and searches see the documents at the end."""
+    es = client.workspace.patient
+    es.indices.delete(index=BARE, ignore_unavailable=True)
+    meta = StoreMeta(client.settings.index, 1, vectors=catalogue.metas)
+    gc.collect()
+
+    def send(chunk: bytes) -> None:
+        answer = es.bulk(index=BARE, operations=[chunk], filter_path=["errors"])  # type: ignore[list-item]
+        assert not answer["errors"]
+
+    def load() -> None:
+        es.indices.create(index=BARE, **mappings.items(meta, len(catalogue.items)))
+        with unseen(es, BARE), ThreadPoolExecutor(BulkSettings().in_flight) as pool:
+            list(pool.map(send, chunks))
+
+    seconds = timed(load)
+    es.indices.delete(index=BARE)
+    return seconds
+
+
+def _chunks(catalogue: Catalogue) -> list[bytes]:
+    """The documents as NDJSON, cut as ours are."""
+    limits = BulkSettings()
+    fingerprints = {name: meta.fingerprint for name, meta in catalogue.metas.items()}
+    dims = {name: meta.dims for name, meta in catalogue.metas.items()}
+    chunks: list[list[bytes]] = [[]]
+    size = 0
+    for item, vectors in zip(catalogue.items, catalogue.encode(catalogue.items), strict=True):
+        line = encode(Action(item.item_id, document(item, vectors, digest(item, fingerprints))), dims)
+        if len(chunks[-1]) >= limits.chunk_documents or size + line.size > limits.chunk_bytes:
+            chunks.append([])
+            size = 0
+        chunks[-1].append(line.header + line.body)
+        size += line.size
+    return [b"".join(chunk) for chunk in chunks]

@@ -1,0 +1,84 @@
+"""What the measuring scripts share: a store of their own, the machine's shape, medians, tables."""
+
+from __future__ import annotations
+
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from es_recsys import Client
+from es_recsys.errors import RecsysError
+from es_recsys.jobs.versions import drop_store
+from es_recsys.settings import load_settings
+
+__all__ = ["machine", "median_ms", "own_store", "percentile_ms", "show", "timed"]
+
+
+@contextmanager
+def own_store(name: str, **options: Any) -> Iterator[Client]:
+    """A client of a store that ends with the block, in a temporary home: at ES_RECSYS_URL, else on a node of its own."""
+    with tempfile.TemporaryDirectory(prefix="es-recsys-measured-") as home:
+        settings = load_settings(index=name, home=Path(home), **options)
+        with Client(settings=settings, keep=False) as client:
+            try:
+                yield client
+            finally:
+                try:
+                    drop_store(client.workspace)
+                except RecsysError as error:
+                    print(f"The store was not dropped: {error}")
+
+
+def machine(client: Client | None = None) -> str:
+    """The machine's shape in a line."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    shape = [f"{cores} cores ({_processor()})", f"{_memory():.0f} GiB of memory", f"Python {platform.python_version()}"]
+    if client is not None:
+        where = "given" if client.settings.url else f"embedded, heap {client.settings.heap}"
+        shape.append(f"Elasticsearch {client.workspace.es.info()['version']['number']} ({where})")
+    return ", ".join(shape)
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def _memory() -> float:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+
+
+def timed(act: Callable[[], object]) -> float:
+    """Seconds that `act` takes."""
+    started = time.perf_counter()
+    act()
+    return time.perf_counter() - started
+
+
+def median_ms(seconds: Sequence[float]) -> float:
+    return percentile_ms(seconds, 50)
+
+
+def percentile_ms(seconds: Sequence[float], percent: float) -> float:
+    return float(np.percentile(np.asarray(seconds), percent)) * 1_000
+
+
+def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table in Markdown, its columns aligned: fit for a terminal and for docs/."""
+    widths = [max(len(row[place]) for row in (columns, *rows)) for place in range(len(columns))]
+    lines = [columns, ["-" * width for width in widths], *rows]
+    print(f"\n{title}\n")
+    for line in lines:
+        print("| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |")
+    print(flush=True)
