@@ -109,15 +109,18 @@ class Node:
     log: Path
 
     def stay(self) -> None:
-        """From now on the node outlives this process."""
-        if self.process.stdin is not None:
+        """From now on the node outlives this process. Raises EngineError where it has ended already."""
+        assert self.process.stdin is not None
+        try:
             self.process.stdin.write(b"s")
             self.process.stdin.close()
+        except BrokenPipeError:
+            raise EngineError("The embedded node ended right after its start.", f"Its log is {self.log}.") from None
 
     def close(self, wait_s: float = 30.0) -> None:
         """Ends the node and waits for it; a second call does nothing."""
         if self.process.stdin is not None:
-            self.process.stdin.close()
+            self.process.stdin.close()  # the node's sign to end
         if self.process.poll() is None:
             self.process.terminate()
         try:

