@@ -35,7 +35,9 @@ def test_items_bind_the_language_and_take_the_vector_fields() -> None:
 def test_index_options_follow_the_count_unless_given() -> None:
     many = mappings.items(META, 50_000)["mappings"]["properties"]
     assert many["text_vector"]["index_options"]["type"] == "int8_hnsw"
-    assert many["als_vector"]["index_options"]["type"] == "hnsw"
+    assert many["text_vector"]["index_options"]["rescore_vector"]["oversample"] >= 1.0
+    assert many["als_vector"]["index_options"] == {"type": "flat"}
+    assert mappings.items(META, 500_000)["mappings"]["properties"]["als_vector"]["index_options"]["type"] == "hnsw"
     given = {"text_vector": {"type": "hnsw", "m": 32, "ef_construction": 200}}
     assert mappings.items(META, 10, given)["mappings"]["properties"]["text_vector"]["index_options"] == given["text_vector"]
 
