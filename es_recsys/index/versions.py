@@ -37,6 +37,7 @@ __all__ = [
     "rollback",
     "swap",
     "vector_metas",
+    "version_numbers",
     "versions",
     "write_meta",
 ]
@@ -101,7 +102,7 @@ def create(
 
 def next_version(client: Elasticsearch, store: str) -> int:
     """One beyond the highest number in use, 1 for a new store."""
-    return max(_numbers(client, store), default=0) + 1
+    return max(version_numbers(client, store), default=0) + 1
 
 
 def live_version(client: Elasticsearch, store: str) -> int | None:
@@ -148,7 +149,7 @@ def rollback(client: Elasticsearch, store: str) -> int:
     Raises StoreNotFound without a live version, IndexStateError without one to go back to.
     """
     meta = read_meta(client, store)
-    numbers = _numbers(client, store)
+    numbers = version_numbers(client, store)
     replaced = meta.notes.get("replaces")
     lower = [number for number in numbers if number < meta.version]
     if replaced not in numbers and not lower:
@@ -161,7 +162,7 @@ def rollback(client: Elasticsearch, store: str) -> int:
 def versions(client: Elasticsearch, store: str) -> list[VersionInfo]:
     """All versions, oldest first; the list that `index list` prints."""
     live = live_version(client, store)
-    return [_info(client, store, number, number == live) for number in _numbers(client, store)]
+    return [_info(client, store, number, number == live) for number in version_numbers(client, store)]
 
 
 def drop(client: Elasticsearch, store: str, version: int) -> None:
@@ -170,21 +171,21 @@ def drop(client: Elasticsearch, store: str, version: int) -> None:
         raise IndexStateError(
             f"Version {version} of {store} is live.", "Swap to another first, or drop the whole store: index drop --store."
         )
-    if version not in _numbers(client, store):
+    if version not in version_numbers(client, store):
         raise no_version(store, version)
     _delete(client, [items_index(store, version), profiles_index(store, version)])
 
 
 def drop_store(client: Elasticsearch, store: str) -> list[int]:
     """Deletes all versions, the live one too, and returns their numbers. Raises StoreNotFound where there is none."""
-    numbers = _numbers(client, store)
+    numbers = version_numbers(client, store)
     if not numbers:
         raise StoreNotFound(f"There is no store {store!r}.", "See its name: es-recsys index list --index NAME.")
     _delete(client, [name(store, number) for number in numbers for name in (items_index, profiles_index)])
     return numbers
 
 
-def _numbers(client: Elasticsearch, store: str) -> list[int]:
+def version_numbers(client: Elasticsearch, store: str) -> list[int]:
     """Numbers of the store's items indices, lowest first."""
     found = client.indices.get(index=f"{items_alias(store)}-*", features="aliases")
     return sorted(_number(store, index) for index in found if re.fullmatch(rf"{items_alias(store)}-\d{{6,}}", index))
