@@ -1,4 +1,4 @@
-"""A trained model as a folder: `manifest.json` and one `.npy` a array, memory-mapped when loaded. Never a pickle."""
+"""A trained model as a folder: `manifest.json` and one `.npy` an array, memory-mapped when loaded. Never a pickle."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from es_recsys.errors import ModelError
 
-__all__ = ["Artefact", "fingerprint", "load", "save"]
+__all__ = ["REMEDY", "Artefact", "fingerprint", "load", "save"]
 
 FORMAT = 1
-_REMEDY = "Train again with `es-recsys train`."
+REMEDY = "Train again with `es-recsys train`."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,26 +81,27 @@ def load(folder: Path, model: str | None = None) -> Artefact:
     path = Path(folder) / "manifest.json"
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
-        name, params, shapes, mark = (manifest[key] for key in ("model", "params", "arrays", "fingerprint"))
+        name, params, mark = (manifest[key] for key in ("model", "params", "fingerprint"))
+        shapes = {str(array): (one["dtype"], one["shape"]) for array, one in manifest["arrays"].items()}
         known = manifest["format"] == FORMAT
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"There is no readable model in {folder} (manifest.json: {type(error).__name__}).", _REMEDY) from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"There is no readable model in {folder} (manifest.json: {type(error).__name__}).", REMEDY) from error
     if not known:
-        raise ModelError(f"The model in {folder} has format {manifest['format']!r}; this version reads {FORMAT}.", _REMEDY)
+        raise ModelError(f"The model in {folder} has format {manifest['format']!r}; this version reads {FORMAT}.", REMEDY)
     if model is not None and name != model:
-        raise ModelError(f"The model in {folder} is {name!r}, not {model!r}.", _REMEDY)
-    arrays = {array: _map(Path(folder) / f"{array}.npy", shape) for array, shape in shapes.items()}
+        raise ModelError(f"The model in {folder} is {name!r}, not {model!r}.", REMEDY)
+    arrays = {array: _map(Path(folder) / f"{array}.npy", *expected) for array, expected in shapes.items()}
     return Artefact(name, params, arrays, mark)
 
 
-def _map(path: Path, expected: Mapping[str, Any]) -> NDArray[Any]:
+def _map(path: Path, dtype: str, shape: list[int]) -> NDArray[Any]:
     try:
-        empty = 0 in expected["shape"]
-        array: NDArray[Any] = np.load(path, mmap_mode=None if empty else "r", allow_pickle=False)
+        # An empty file can't be mapped.
+        array: NDArray[Any] = np.lib.format.open_memmap(path, mode="r") if 0 not in shape else np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise ModelError(f"The model file {path} can't be read ({type(error).__name__}).", _REMEDY) from error
-    if array.dtype.str != expected["dtype"] or list(array.shape) != expected["shape"]:
-        raise ModelError(f"The model file {path} is not what its manifest says.", _REMEDY)
+        raise ModelError(f"The model file {path} can't be read ({type(error).__name__}).", REMEDY) from error
+    if not isinstance(array, np.ndarray) or array.dtype.str != dtype or list(array.shape) != shape:
+        raise ModelError(f"The model file {path} is not what its manifest says.", REMEDY)
     return array.view(np.ndarray)
 
 

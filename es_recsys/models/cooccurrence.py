@@ -50,7 +50,7 @@ def count(seq: Sequences, how: Counting, keep: int, target_power: float) -> Rows
     C[i, j] / popularity[j] ** target_power."""
     discount = np.maximum(seq.popularity, 1.0) ** -target_power
     blocks = _whole(seq, how) if how.window is None else _windowed(seq, how, how.window)
-    done = [prune(block, discount, keep) for block in blocks]
+    done = [_by_item(prune(block, discount, keep)) for block in blocks]
     n = len(seq.popularity)
     starts = np.zeros(n + 1, np.int64)
     np.cumsum(np.concatenate([np.diff(one.starts) for one in done]) if done else np.zeros(n), out=starts[1:])
@@ -60,7 +60,7 @@ def count(seq: Sequences, how: Counting, keep: int, target_power: float) -> Rows
 
 
 def prune(rows: Rows, discount: NDArray[np.float64], keep: int) -> Rows:
-    """Of each row the `keep` entries with the highest value * discount of their item; equal ones by item."""
+    """Of each row the `keep` entries with the highest value * discount of their item; of equal ones the first."""
     ranked = rows.values * discount[rows.items]
     kept = np.ones(len(ranked), bool)
     sizes = np.diff(rows.starts)
@@ -73,8 +73,7 @@ def prune(rows: Rows, discount: NDArray[np.float64], keep: int) -> Rows:
         if surplus > 0:
             chosen[np.flatnonzero(values == least)[-surplus:]] = False
         kept[part] = chosen
-    starts = np.zeros(len(rows.starts), np.int64)
-    np.cumsum(np.add.reduceat(kept, rows.starts[:-1].clip(max=max(len(kept) - 1, 0))) * (sizes > 0), out=starts[1:])
+    starts = np.concatenate([[0], np.cumsum(kept)])[rows.starts]
     return Rows(starts, rows.items[kept], rows.values[kept])
 
 
@@ -87,7 +86,7 @@ def _whole(seq: Sequences, how: Counting) -> Iterator[Rows]:
     order = np.argsort(cell, kind="stable")
     cell, first = np.unique(cell[order], return_index=True)
     if not len(cell):
-        yield from _nothing(n_items)
+        yield _nothing(n_items)
         return
     strength = np.maximum.reduceat((seq.strengths * _root_age(seq, how))[order], first)
     users, items = cell // n_items, cell % n_items
@@ -103,30 +102,34 @@ def _windowed(seq: Sequences, how: Counting, window: int) -> Iterator[Rows]:
     """C[i, j] = sum over users and pairs (p, q) of their events, 0 < |p - q| <= window, i at p and j at q."""
     from scipy import sparse
 
-    n_items, m = len(seq.popularity), len(seq.users)
-    event = np.argsort(seq.items, kind="stable")
-    bounds = np.searchsorted(seq.items[event], np.arange(n_items + 1))
-    value = seq.strengths * _root_age(seq, how)
-    factor = _user_factor(seq, how)
+    n_items = len(seq.popularity)
+    by_item = np.argsort(seq.items, kind="stable")
+    bounds = np.searchsorted(seq.items[by_item], np.arange(n_items + 1))
+    value = (seq.strengths * _root_age(seq, how)).astype(np.float32)
+    source = (value * _user_factor(seq, how)[seq.users]).astype(np.float32)
+    ends = np.cumsum(seq.lengths)
+    after = how.decay ** np.arange(window)
+    of_step = np.concatenate([how.backward * after[::-1], [0.0], after]).astype(np.float32)
+    merge = sparse.identity(n_items, np.float32, format="csr")
     for begin, end in _blocks(seq.popularity * 2 * window):
-        here = event[bounds[begin] : bounds[end]]
-        rows, columns, values = [], [], []
-        for step in (s for d in range(1, window + 1) for s in (d, -d)):
-            weight = how.decay ** (abs(step) - 1) * (1.0 if step > 0 else how.backward)
-            other = here + step
-            inside = (other >= 0) & (other < m)
-            p, q = here[inside], other[inside]
-            same = seq.users[p] == seq.users[q]
-            p, q = p[same], q[same]
-            if weight > 0 and len(p):
-                rows.append(seq.items[p] - begin)
-                columns.append(seq.items[q])
-                values.append((weight * value[p] * value[q] * factor[seq.users[p]]).astype(np.float32))
-        if not rows:
-            yield from _nothing(end - begin)
-            continue
-        cells = (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns)))
-        yield _without_diagonal(sparse.csr_matrix(cells, shape=(end - begin, n_items)), begin)
+        p = by_item[bounds[begin] : bounds[end]]
+        user = seq.users[p]
+        first = np.maximum(p - window, ends[user] - seq.lengths[user])
+        sizes = np.minimum(p + window + 1, ends[user]) - first
+        stops = np.concatenate([[0], np.cumsum(sizes)])
+        # q runs from `first` of each p on; p's are in the order of their items, so the rows need no sorting.
+        q = np.arange(stops[-1]) + np.repeat(first - stops[:-1], sizes)
+        cells = of_step[q - np.repeat(p - window, sizes)] * value[q] * np.repeat(source[p], sizes)
+        starts = stops[bounds[begin : end + 1] - bounds[begin]]
+        pairs = sparse.csr_matrix((cells, seq.items[q], starts), shape=(end - begin, n_items))
+        # The product with the identity adds up repeated pairs without sorting them first.
+        yield _without_diagonal(pairs @ merge, begin)
+
+
+def _by_item(rows: Rows) -> Rows:
+    row = np.repeat(np.arange(len(rows.starts) - 1), np.diff(rows.starts))
+    order = np.lexsort((rows.items, row))
+    return Rows(rows.starts, rows.items[order], rows.values[order])
 
 
 def _user_factor(seq: Sequences, how: Counting) -> NDArray[np.float64]:
@@ -145,12 +148,11 @@ def _blocks(work: NDArray[Any]) -> Iterator[tuple[int, int]]:
     yield from ((a, b) for a, b in pairwise(cuts) if a < b)
 
 
-def _nothing(n: int) -> Iterator[Rows]:
-    yield Rows(np.zeros(n + 1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32))
+def _nothing(n: int) -> Rows:
+    return Rows(np.zeros(n + 1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32))
 
 
 def _without_diagonal(block: Any, begin: int) -> Rows:
-    block.sort_indices()
     sizes = np.diff(block.indptr)
     row = np.repeat(np.arange(len(sizes)), sizes)
     kept = (block.indices != row + begin) & (block.data > 0)

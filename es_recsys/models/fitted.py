@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.errors import ModelError
 from es_recsys.models import artefact
 from es_recsys.models.base import ScoredPlaces, not_fitted
 from es_recsys.models.histories import Batch, encode
@@ -53,8 +54,11 @@ class Fitted(abc.ABC):
     def load(cls, folder: Path) -> Self:
         """The model as saved, its arrays mapped. Raises ModelError where the folder isn't whole."""
         saved = artefact.load(folder, cls.name)
-        model = cls._from_params(saved.params)
-        model._ids = ItemIds.from_arrays(saved.arrays)
+        try:
+            model = cls._from_params(saved.params)
+            model._ids = ItemIds.from_arrays(saved.arrays)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ModelError(f"The manifest.json in {folder} doesn't describe {cls.name}.", artefact.REMEDY) from error
         model._arrays = {name: array for name, array in saved.arrays.items() if not name.startswith("ids_")}
         model._fingerprint = saved.fingerprint
         return model

@@ -57,10 +57,12 @@ class ItemIds(Sequence[str]):
             return found
         encoded = [item_id.encode("utf-8", "surrogatepass") for item_id in item_ids]
         hashes = _hashes(encoded)
-        first = np.searchsorted(self._hashes, hashes)
-        hit = np.flatnonzero(self._hashes[np.minimum(first, len(self) - 1)] == hashes)
-        for i in hit.tolist():
-            found[i] = self._match(encoded[i], int(first[i]), hashes[i])
+        first = np.minimum(np.searchsorted(self._hashes, hashes), len(self) - 1)
+        hit = np.flatnonzero(self._hashes[first] == hashes)
+        places = self._places[first[hit]]
+        begin, end = self._offsets[places].tolist(), self._offsets[places + 1].tolist()
+        for i, place, b, e in zip(hit.tolist(), places.tolist(), begin, end, strict=True):
+            found[i] = place if self._blob[b:e] == encoded[i] else self._among_equals(encoded[i], int(first[i]))
         return found
 
     def names(self, places: NDArray[Any]) -> list[str]:
@@ -68,8 +70,9 @@ class ItemIds(Sequence[str]):
         begin, end = self._offsets[places].tolist(), self._offsets[np.asarray(places) + 1].tolist()
         return [str(self._blob[b:e], "utf-8") for b, e in zip(begin, end, strict=True)]
 
-    def _match(self, encoded: bytes, at: int, hashed: np.uint64) -> int:
+    def _among_equals(self, encoded: bytes, at: int) -> int:
         # Two ids may share a hash, so the bytes decide.
+        hashed = self._hashes[at]
         while at < len(self) and self._hashes[at] == hashed:
             place = int(self._places[at])
             if self._blob[self._offsets[place] : self._offsets[place + 1]] == encoded:

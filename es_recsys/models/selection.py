@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from es_recsys.models.als import ALS, ALSConfig
 from es_recsys.models.base import Model
 from es_recsys.models.cooccurrence import Counting
 from es_recsys.models.popularity import Popularity
+from es_recsys.models.report import Notes, Report, als_words, cut_words, transitions_words
 from es_recsys.models.sequences import take
 from es_recsys.models.slices import Slice, latest, next_in_time, scattered
 from es_recsys.models.transitions import Transitions, TransitionsConfig
@@ -25,18 +25,10 @@ __all__ = ["Report", "Selection", "defaults", "select"]
 
 _MIN_USERS, _MIN_EVENTS = 50, 200
 # Scores that one trial looks at, users times items: what two cores do in about two seconds.
-_CELLS = 100_000_000
+_CELLS = 80_000_000
 _SEARCH_EVENTS = 1_500_000
 # A second model must bring this much to be worth a vector field and a kNN search in every answer.
 _WORTH = 1.005
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """lines: what was chosen and why, to be read. figures: the same numbers as JSON values."""
-
-    lines: tuple[str, ...]
-    figures: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +39,6 @@ class Selection:
     models: Mapping[str, Model]
     weights: Mapping[str, float]
     report: Report
-
-
-class _Notes:
-    """Collects the report's lines and passes each on as it comes."""
-
-    def __init__(self, tell: Callable[[str], None] | None) -> None:
-        self.lines: list[str] = []
-        self.figures: dict[str, Any] = {}
-        self._tell = tell
-
-    def say(self, line: str, **figures: Any) -> None:
-        self.lines.append(line)
-        self.figures.update(figures)
-        if self._tell:
-            self._tell(line)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +64,7 @@ def select(
     depends on data and rng alone. tell: gets each line of the report as it is known. Raises ModelError without a
     positive event.
     """
-    notes = _Notes(tell)
+    notes = Notes(tell)
     positive = int((data.weights > 0).sum())
     if not positive:
         raise ModelError("There are no positive events to train on.", "Load events first: `es-recsys events load FILE`.")
@@ -113,7 +90,7 @@ def select(
     return Selection(models, weights, Report(tuple(notes.lines), notes.figures))
 
 
-def _train(data: Interactions, choice: _Choice, seed: int, notes: _Notes) -> tuple[dict[str, Model], dict[str, float]]:
+def _train(data: Interactions, choice: _Choice, seed: int, notes: Notes) -> tuple[dict[str, Model], dict[str, float]]:
     models: dict[str, Model] = {
         "transitions": Transitions(choice.transitions).fit(data, np.random.default_rng(seed)),
         "popularity": Popularity().fit(data, np.random.default_rng(seed)),
@@ -127,7 +104,7 @@ def _train(data: Interactions, choice: _Choice, seed: int, notes: _Notes) -> tup
     return models, dict(choice.weights)
 
 
-def _choose(data: Interactions, rng: np.random.Generator, seed: int, deadline: float, notes: _Notes) -> _Choice | None:
+def _choose(data: Interactions, rng: np.random.Generator, seed: int, deadline: float, notes: Notes) -> _Choice | None:
     data = _sampled(data, rng, notes)
     began = time.monotonic()
     part, ordered = _hold_out(data, rng, notes)
@@ -137,7 +114,8 @@ def _choose(data: Interactions, rng: np.random.Generator, seed: int, deadline: f
     # Transitions have the larger space; als keeps two fifths of the time.
     found = trials.climb(ordered, began + 0.6 * (deadline - began))
     notes.say(
-        f"transitions: {_words(found.config)}: NDCG@{DEPTH} {found.score:.4f}, best of {found.trials}{_cut(found.cut_short)}.",
+        f"transitions: {transitions_words(found.config)}: NDCG@{DEPTH} {found.score:.4f}, best of {found.trials}"
+        f"{cut_words(found.cut_short)}.",
         transitions=round(found.score, 5),
     )
     try:
@@ -146,8 +124,8 @@ def _choose(data: Interactions, rng: np.random.Generator, seed: int, deadline: f
         notes.say(f"als is left out. {missing}")
         return _Choice(found.config, None, {"transitions": 1.0})
     notes.say(
-        f"als: {_als_words(als_found.config)}: NDCG@{DEPTH} {als_found.score:.4f}, best of {als_found.trials}"
-        f"{_cut(als_found.cut_short)}.",
+        f"als: {als_words(als_found.config)}: NDCG@{DEPTH} {als_found.score:.4f}, best of {als_found.trials}"
+        f"{cut_words(als_found.cut_short)}.",
         als=round(als_found.score, 5),
     )
     by_share = weigh({"transitions": trials.model(found.config), "als": als}, part)
@@ -161,7 +139,7 @@ def _choose(data: Interactions, rng: np.random.Generator, seed: int, deadline: f
     return _Choice(found.config, als_found.config, weights)
 
 
-def _hold_out(data: Interactions, rng: np.random.Generator, notes: _Notes) -> tuple[Slice, bool]:
+def _hold_out(data: Interactions, rng: np.random.Generator, notes: Notes) -> tuple[Slice, bool]:
     """The slice that stands for what the store will be asked, and whether recency may tell."""
     users = int(np.clip(_CELLS // max(len(data.item_ids), 1), 1_000, 8_000))
     if data.timed:
@@ -202,34 +180,10 @@ def _order_tells(part: Slice) -> tuple[bool, str]:
     )
 
 
-def _sampled(data: Interactions, rng: np.random.Generator, notes: _Notes) -> Interactions:
+def _sampled(data: Interactions, rng: np.random.Generator, notes: Notes) -> Interactions:
     """All interactions, or those of a random part of the users where there are very many."""
     if len(data.items) <= _SEARCH_EVENTS:
         return data
     share = _SEARCH_EVENTS / len(data.items)
     notes.say(f"Settings are tried on a random {share:.0%} of the users.")
     return take(data, (rng.random(len(data.user_ids)) < share)[data.users])
-
-
-def _words(config: TransitionsConfig) -> str:
-    how = config.counting
-    pairs = (
-        "pairs of the whole history" if how.window is None else f"pairs up to {how.window} events apart (x {how.decay:g} a step)"
-    )
-    back = "" if how.window is None or how.backward == 1 else f", backwards x {how.backward:g}"
-    recency = "whole history alike" if np.isinf(config.half_life) else f"half-life {config.half_life:g} events"
-    days = "" if np.isinf(config.half_life_days) else f" and {config.half_life_days:g} days"
-    aged = "" if np.isinf(how.half_life_days) else f", pairs halve in {how.half_life_days:g} days"
-    return (
-        f"{pairs}{back}{aged}, user power {how.user_power:g}, popularity powers {config.source_power:g} and "
-        f"{config.target_power:g}, {recency}{days}"
-    )
-
-
-def _als_words(config: ALSConfig) -> str:
-    recency = "" if np.isinf(config.half_life) else f", half-life {config.half_life:g} events"
-    return f"{config.factors} factors, confidence {config.confidence.scale:g}, b {config.confidence.b:g}{recency}"
-
-
-def _cut(cut_short: bool) -> str:
-    return " (the time ran out)" if cut_short else ""

@@ -32,13 +32,9 @@ class Slice:
     def __len__(self) -> int:
         return len(self.targets)
 
-    def first(self, n: int) -> Slice:
-        """The first n users, which are a random sample."""
-        return Slice(self.kind, self.train, self.histories.some(0, min(n, len(self))), self.known[:n], self.targets[:n])
-
 
 def latest(data: Interactions, rng: np.random.Generator, users: int) -> Slice:
-    """The last new item of each of up to `users` random users, and what they liked from then on."""
+    """The last new item of every user, and what they liked from then on; up to `users` random users are asked."""
 
     def hold(items: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
         _, first = np.unique(items, return_index=True)
@@ -49,7 +45,7 @@ def latest(data: Interactions, rng: np.random.Generator, users: int) -> Slice:
 
 
 def scattered(data: Interactions, rng: np.random.Generator, users: int, share: float = 0.2) -> Slice:
-    """A random share of the items of each of up to `users` random users."""
+    """A random share of every user's items; up to `users` random users are asked."""
 
     def hold(items: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
         distinct = np.unique(items)
@@ -109,11 +105,11 @@ def _held_out(kind: str, data: Interactions, rng: np.random.Generator, users: in
         if len(items) < 2 or (items == items[0]).all():
             continue
         kept, out = hold(items)
+        # Everybody's are held out, though only so many users are asked: what is to come is unknown of all of them.
         keep[liked[~kept]] = False
-        chosen.append(user)
-        targets.append(out)
-        if len(chosen) == users:
-            break
+        if len(chosen) < users:
+            chosen.append(user)
+            targets.append(out)
     return _slice(kind, take(data, keep), chosen, targets)
 
 

@@ -19,7 +19,7 @@ from es_recsys.models.sequences import sequences
 from es_recsys.models.slices import Slice, ndcg
 from es_recsys.models.transitions import Transitions, TransitionsConfig
 
-__all__ = ["DEPTH", "TransitionTrials", "blended", "try_als", "weigh"]
+__all__ = ["DEPTH", "TransitionTrials", "try_als", "weigh"]
 
 # Length of the answers that are compared: NDCG@20.
 DEPTH = 20
@@ -109,16 +109,11 @@ def try_als(part: Slice, ordered: bool, seed: int, deadline: float) -> tuple[ALS
         return replace(config, **{setting: value})
 
     moves: dict[str, tuple[object, ...]] = {"half_life": (2.0, 4.0, 8.0, 20.0, _INFINITE)} if ordered else {}
-    moves |= {"scale": (4.0, 10.0, 25.0, 60.0), "b": (0.2, 0.6), "factors": (32, 64, 128)}
+    moves |= {"scale": (4.0, 10.0, 25.0, 60.0), "b": (0.2, 0.5, 0.8), "factors": (32, 64, 128)}
     found = climb(
-        ALSConfig(factors=64), moves, change, lambda config: float(_each(model(config), part).mean()), rounds=1, deadline=deadline
+        ALSConfig(factors=32), moves, change, lambda config: float(_each(model(config), part).mean()), rounds=1, deadline=deadline
     )
     return model(found.config), found
-
-
-def blended(models: Mapping[str, Model], weights: Mapping[str, float], part: Slice) -> NDArray[np.float64]:
-    """(n_users,) NDCG of the blend with these weights."""
-    return _Candidates(models, part).each(weights)
 
 
 def weigh(models: Mapping[str, Model], part: Slice) -> dict[float, float]:
