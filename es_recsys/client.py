@@ -13,7 +13,7 @@ from es_recsys.errors import RecsysError
 from es_recsys.flows.answering import answer
 from es_recsys.flows.effects import Fetch, Flow
 from es_recsys.flows.people import read_profile
-from es_recsys.flows.recording import Erased, Recorded, erase, put_events
+from es_recsys.flows.recording import Erased, Recorded, put_events
 from es_recsys.flows.view import View
 from es_recsys.runtime.workspace import Workspace, explained, gone
 from es_recsys.settings import Settings, load_settings
@@ -47,8 +47,11 @@ def _read(path: Path) -> bytes:
 def _settings(url: str | None, index: str | None, settings: Settings | None, options: Mapping[str, Any]) -> Settings:
     if settings is None:
         return load_settings(url=url, index=index, **options)
-    given = {"url": url, "index": index, **options}
-    return settings.model_copy(update={name: value for name, value in given.items() if value is not None})
+    given = {name: value for name, value in {"url": url, "index": index, **options}.items() if value is not None}
+    if not given:
+        return settings
+    checked = load_settings(**given)  # `model_copy` checks nothing
+    return settings.model_copy(update={name: getattr(checked, name) for name in given})
 
 
 def _profile(view: View, query: Query, now: float) -> Flow[Profile]:
@@ -240,7 +243,9 @@ class Client(_Questions):
 
     def delete_user(self, user_id: str) -> Erased:
         """Erases a user: events, profile, answer log. A replay of older events doesn't bring the user back."""
-        return _erase(self.workspace, user_id)
+        from es_recsys.jobs.erasure import erase_user
+
+        return erase_user(self.workspace, user_id)
 
     def titles(self, item_ids: Iterable[str]) -> dict[str, str]:
         """Title of each item; its id where it has none."""
@@ -281,6 +286,10 @@ class AsyncClient(_Questions):
     def embedded(cls, index: str | None = None, *, keep: bool = True, **options: Any) -> Self:
         """As `Client.embedded`."""
         return cls(None, index, keep=keep, **options)
+
+    @property
+    def settings(self) -> Settings:
+        return self._client.settings
 
     async def search(
         self, query: str = "", *, image: bytes | Path | str | None = None, exclude: Iterable[str] = (), **options: Any
@@ -346,6 +355,10 @@ class AsyncClient(_Questions):
         """As `Client.delete_user`."""
         return await asyncio.to_thread(self._client.delete_user, user_id)
 
+    async def titles(self, item_ids: Iterable[str]) -> dict[str, str]:
+        """As `Client.titles`."""
+        return await self._run(lambda view: _titles(view, item_ids))
+
     async def close(self) -> None:
         await self._es.close()
         await asyncio.to_thread(self._client.close)
@@ -368,15 +381,6 @@ class AsyncClient(_Questions):
                     continue
                 raise explained(error, work.url) from error
         raise AssertionError("unreachable")
-
-
-def _erase(work: Workspace, user_id: str) -> Erased:
-    from es_recsys.keys import user_key
-
-    store = work.events
-    erased = work.run(lambda view: erase(view, store, user_id, time.time()))
-    answers = work.log.erase(user_key(user_id, work.settings.secret()))
-    return Erased(erased.events, erased.profiles, answers)
 
 
 def _batches(queries: Iterable[Query], size: int) -> Iterator[list[Query]]:

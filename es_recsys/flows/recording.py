@@ -50,11 +50,12 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """How much of a user was deleted."""
+    """How much of a user was deleted. keys: what stood for the user and the user's sessions outside the event store."""
 
     events: int
     profiles: int
     answers: int = 0
+    keys: tuple[str, ...] = ()
 
 
 def put_events(view: View, store: Events, events: Sequence[Event], now: float) -> Flow[Recorded]:
@@ -86,7 +87,8 @@ def update_profile(view: View, store: Events, subject: str, now: float) -> Flow[
             return True
         known = yield from features(view, (row.item_id for row in rows if row.item_id is not None))
         written = yield Put(view.meta.profiles, key, to_document(fold(state, rows, known), now), found)
-        if written:
+        # Rows that were erased or set aside while they were being folded must not outlive it in the profile.
+        if written and (yield Call(lambda: _standing(store, subject)))[0] == revision:
             return True
         # The wait depends on the key alone, so that writers of one profile don't meet again and again in step.
         yield Pause(pause * (0.5 + int(key[-4:], 16) % 97 / 97.0))
@@ -101,10 +103,12 @@ def erase(view: View, store: Events, user_id: str, now: float) -> Flow[Erased]:
     moment can't bring the profile back."""
     sessions = yield Call(lambda: {row.session_id for row in store.rows(user_id) if row.session_id is not None})
     events = yield Call(lambda: store.erase(user_id, now))
+    subjects = (subject_of(user_id), *(subject_of(session_id=session) for session in sorted(sessions)))
+    keys = tuple(subject_key(subject, view.secret) for subject in subjects)
     profiles = 0
-    for subject in (subject_of(user_id), *(subject_of(session_id=session) for session in sorted(sessions))):
-        profiles += yield Delete(view.meta.profiles, subject_key(subject, view.secret))
-    return Erased(events, profiles)
+    for key in keys:
+        profiles += yield Delete(view.meta.profiles, key)
+    return Erased(events, profiles, keys=keys)
 
 
 def _standing(store: Events, subject: str) -> tuple[int, bool]:

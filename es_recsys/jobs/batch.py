@@ -114,7 +114,13 @@ def _output(path: Path | None) -> Iterator[BinaryIO]:
         return
     draft = path.with_name(f".{path.name}.part")
     try:
-        with draft.open("wb") as lines:
+        lines = draft.open("wb")
+    except OSError as error:
+        raise InputError(
+            f"{path} can't be written ({error.strerror}).", "Give a file in a folder that can be written."
+        ) from error
+    try:
+        with lines:
             yield lines
         draft.replace(path)
     finally:

@@ -52,7 +52,7 @@ class AnswerLog:
     def erase(self, user_key: str) -> int:
         """Blanks a user's records where they stand, so that a writer at the same moment loses nothing; returns how many
         there were."""
-        key, erased = user_key.encode(), 0
+        key, erased = f'"{user_key}"'.encode(), 0
         for path in sorted(self.folder.glob("*.jsonl")):
             with path.open("r+b") as log:
                 at = 0

@@ -1,0 +1,28 @@
+"""Erases a user everywhere: events, profiles of all versions, answer log."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from es_recsys.flows.effects import Delete
+from es_recsys.flows.recording import Erased, erase
+from es_recsys.index.versions import version_numbers
+from es_recsys.meta import profiles_index
+from es_recsys.runtime.workspace import Workspace, explained
+
+__all__ = ["erase_user"]
+
+
+def erase_user(work: Workspace, user_id: str) -> Erased:
+    """Deletes all that is stored of a user and of the sessions in which the user was seen. A version that is kept for a
+    rollback holds profiles too, so they go from every version."""
+    store = work.events
+    done = work.run(lambda view: erase(view, store, user_id, work.now()))
+    profiles = done.profiles
+    try:
+        for version in version_numbers(work.es, work.settings.index):
+            index = profiles_index(work.settings.index, version)
+            profiles += sum(work.driver.perform(Delete(index, key)) for key in done.keys)
+    except Exception as error:
+        raise explained(error, work.url) from error
+    return replace(done, profiles=profiles, answers=sum(map(work.log.erase, done.keys)))
