@@ -64,7 +64,8 @@ def next_in_time(data: Interactions, rng: np.random.Generator, users: int, share
     later = take(data, ~before & (data.weights > 0))
     candidates = np.intersect1d(train.users[train.weights > 0], later.users)
     rng.shuffle(candidates)
-    chosen, targets = [], []
+    chosen: list[int] = []
+    targets: list[NDArray[np.int64]] = []
     for user in candidates.tolist():
         known = _items_of(train, user)
         items = _items_of(later, user)
@@ -97,7 +98,8 @@ Hold = Callable[[NDArray[np.int64]], tuple[NDArray[np.bool_], NDArray[np.int64]]
 def _held_out(kind: str, data: Interactions, rng: np.random.Generator, users: int, hold: Hold) -> Slice:
     keep = np.ones(len(data.items), bool)
     starts = np.searchsorted(data.users, np.arange(len(data.user_ids) + 1))
-    chosen, targets = [], []
+    chosen: list[int] = []
+    targets: list[NDArray[np.int64]] = []
     for user in rng.permutation(len(data.user_ids)).tolist():
         events = np.arange(starts[user], starts[user + 1])
         liked = events[data.weights[events] > 0]

@@ -1,0 +1,350 @@
+"""What every collaborative model keeps to, run on each."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from es_recsys.errors import ModelError
+from es_recsys.models import ALS, MODELS, ALSConfig, Model, Popularity, Transitions
+from es_recsys.models.histories import Batch
+from es_recsys.types import History, Interactions
+
+GROUPS, SIZE = 4, 10
+NONE: NDArray[np.int64] = np.zeros(0, np.int64)
+
+
+def shop(seed: int = 1) -> Interactions:
+    """60 shoppers who each like one of four groups of ten items, look elsewhere now and then and dislike something."""
+    rng = np.random.default_rng(seed)
+    users, items, weights, times = [], [], [], []
+    for user in range(60):
+        own = user % GROUPS * SIZE + rng.choice(SIZE, 7, replace=False)
+        seen = [*own.tolist(), *rng.integers(0, GROUPS * SIZE, 2).tolist()]
+        users += [user] * len(seen)
+        items += seen
+        weights += [*rng.choice([1.0, 3.0], len(seen) - 1).tolist(), -1.0]
+        times += (1e9 + 86_400 * np.sort(rng.uniform(0, 20, len(seen)))).tolist()
+    data = Interactions(
+        user_ids=np.array([f"u{user:02}" for user in range(60)]),
+        item_ids=np.array([name(place) for place in range(GROUPS * SIZE)]),
+        users=np.array(users, np.int32),
+        items=np.array(items, np.int32),
+        weights=np.array(weights, np.float32),
+        times=np.array(times),
+    )
+    for array in (data.user_ids, data.item_ids, data.users, data.items, data.weights, data.times):
+        array.flags.writeable = False  # whoever writes to an argument fails
+    return data
+
+
+def name(place: int) -> str:
+    return f"item é{place:02}"
+
+
+def group(number: int) -> list[str]:
+    return [name(place) for place in range(number * SIZE, (number + 1) * SIZE)]
+
+
+def untrained(kind: str) -> Model:
+    return ALS(ALSConfig(factors=8, iterations=5, threads=1, half_life=5.0)) if kind == "als" else MODELS[kind]()
+
+
+def history(item_ids: Sequence[str], weights: Sequence[float] | None = None) -> History:
+    values = np.ones(len(item_ids), np.float32) if weights is None else np.array(weights, np.float32)
+    ages = np.arange(len(item_ids) - 1, -1, -1, dtype=np.float64)
+    values.flags.writeable = ages.flags.writeable = False
+    return History(tuple(item_ids), values, ages)
+
+
+HISTORIES = {
+    "usual": history([name(3), name(1), name(4)]),
+    "repeats": history([name(12), name(15), name(12), name(12)]),
+    "of two groups": history([name(1), name(33), name(7), name(31)], [1, 3, 2, 1]),
+    "with dislikes": history([name(21), name(22), name(25)], [1, -1, 1]),
+    "dislikes alone": history([name(21), name(22)], [-1, -2]),
+    "one item": history([name(18)]),
+    "nothing": history([]),
+    "all unknown": history(["?", "item", ""]),
+    "unknown between": history([name(2), "?", name(5)]),
+    "very long": history([name(place % 40) for place in range(700)]),
+}
+
+
+@pytest.fixture(scope="module", params=sorted(MODELS))
+def model(request: pytest.FixtureRequest) -> Model:
+    kind: str = request.param
+    return untrained(kind).fit(shop(), np.random.default_rng(3))
+
+
+def personal(model: Model) -> bool:
+    return not isinstance(model, Popularity)
+
+
+def test_it_says_what_it_is(model: Model) -> None:
+    assert MODELS[model.name] is type(model)
+    assert (model.kind, model.field is None) in {("vector", False), ("neighbours", True)}
+    assert list(model.item_ids) == shop().item_ids.tolist()
+    assert len(model.fingerprint) == 16 and int(model.fingerprint, 16) >= 0
+
+
+def test_untrained_it_refuses_to_answer(model: Model) -> None:
+    with pytest.raises(ModelError, match=rf"{model.name} was asked before it was trained.*fit"):
+        untrained(model.name).weights(HISTORIES["usual"])
+
+
+@pytest.mark.parametrize("case", HISTORIES)
+def test_lists_are_the_best_scores_in_order(model: Model, case: str) -> None:
+    listed = model.weights(HISTORIES[case], 12)
+    scores = model.score(HISTORIES[case], list(model.item_ids))
+    assert scores.shape == (40,) and scores.dtype == np.float32
+    order = np.lexsort((np.arange(40), -scores))
+    expected = [(model.item_ids[int(place)], scores[place]) for place in order if scores[place] > 0][:12]
+    assert [score for _, score in listed] == pytest.approx([score for _, score in expected], rel=1e-5)
+    assert len({item_id for item_id, _ in listed}) == len(listed)
+    assert all(scores[model.item_ids.find([item_id])[0]] == pytest.approx(score, rel=1e-5) for item_id, score in listed)
+
+
+def test_a_batch_equals_its_parts(model: Model) -> None:
+    histories = list(HISTORIES.values())
+    rng = np.random.default_rng(5)
+    excluded = [rng.choice(40, count, replace=False) for count in range(len(histories))]
+    places = [rng.integers(0, 40, count) for count in range(len(histories))]
+    batch = Batch.of(histories, model.item_ids)
+    lists, scores = model.top(batch, 9, excluded), model.scores_at(batch, places)
+    assert len(lists) == len(scores) == len(histories)
+    for user, one in enumerate(histories):
+        single = model.weights(one, 9, frozenset(model.item_ids.names(excluded[user])))
+        assert model.item_ids.names(lists[user][0]) == [item_id for item_id, _ in single]
+        np.testing.assert_allclose(lists[user][1], [score for _, score in single], rtol=1e-4)
+        alone = model.score(one, model.item_ids.names(places[user]))
+        np.testing.assert_allclose(scores[user], alone, rtol=1e-4, atol=1e-6)
+
+
+def test_an_empty_batch_has_no_answers(model: Model) -> None:
+    batch = Batch.of([], model.item_ids)
+    assert model.top(batch, 5, []) == [] and model.scores_at(batch, []) == []
+
+
+def test_the_same_seed_learns_the_same(model: Model) -> None:
+    again = untrained(model.name).fit(shop(), np.random.default_rng(3))
+    assert again.fingerprint == model.fingerprint
+    assert again.weights(HISTORIES["usual"]) == model.weights(HISTORIES["usual"])
+
+
+def test_another_training_has_another_fingerprint(model: Model) -> None:
+    other = untrained(model.name).fit(shop(seed=2), np.random.default_rng(3))
+    assert other.fingerprint != model.fingerprint
+    other.fit(shop(), np.random.default_rng(3))
+    assert other.fingerprint == model.fingerprint
+
+
+def test_loaded_again_it_answers_the_same_from_mapped_files(model: Model, tmp_path: Path) -> None:
+    model.save(tmp_path / "model")
+    loaded = type(model).load(tmp_path / "model")
+    assert loaded.fingerprint == model.fingerprint and list(loaded.item_ids) == list(model.item_ids)
+    for one in HISTORIES.values():
+        assert loaded.weights(one) == model.weights(one)
+        assert loaded.because(one, name(5)) == model.because(one, name(5))
+        np.testing.assert_array_equal(loaded.score(one, group(1)), model.score(one, group(1)))
+    arrays = {**loaded.item_ids.arrays(), **loaded._arrays}  # type: ignore[attr-defined]
+    assert {f"{array}.npy" for array in arrays} == {path.name for path in (tmp_path / "model").glob("*.npy")}
+    assert all(isinstance(array.base, np.memmap) and not array.flags.writeable for array in arrays.values())
+
+
+def test_saving_again_replaces_and_leaves_nothing_beside(model: Model, tmp_path: Path) -> None:
+    untrained(model.name).fit(shop(seed=2), np.random.default_rng(3)).save(tmp_path / "model")
+    mapped = type(model).load(tmp_path / "model")
+    before = mapped.weights(HISTORIES["usual"])
+    model.save(tmp_path / "model")
+    assert mapped.weights(HISTORIES["usual"]) == before
+    assert type(model).load(tmp_path / "model").fingerprint == model.fingerprint
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_unknown_items_score_nothing_and_change_nothing(model: Model) -> None:
+    assert model.score(HISTORIES["usual"], ["?", name(2), ""]).tolist()[::2] == [0, 0]
+    assert model.score(HISTORIES["usual"], []).shape == (0,)
+    older = history(["?", *HISTORIES["usual"].item_ids])
+    np.testing.assert_allclose(model.score(older, group(0)), model.score(HISTORIES["usual"], group(0)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("case", ["nothing", "all unknown", "dislikes alone"])
+def test_a_history_that_says_nothing_gets_nothing(model: Model, case: str) -> None:
+    assert model.vector(HISTORIES[case]) is None
+    assert model.because(HISTORIES[case], name(5)) == ()
+    if personal(model):
+        assert model.weights(HISTORIES[case]) == []
+    else:
+        assert model.weights(HISTORIES[case]) == model.weights(HISTORIES["usual"]) != []
+
+
+def test_a_user_whom_the_training_never_saw_gets_what_goes_with_one_item(model: Model) -> None:
+    listed = [item_id for item_id, _ in model.weights(HISTORIES["one item"], 6, {name(18)})]
+    assert len(listed) == 6
+    if personal(model):
+        assert len(set(listed) & set(group(1))) >= 5
+
+
+def test_a_dislike_lowers_what_it_speaks_of(model: Model) -> None:
+    if not personal(model):
+        pytest.skip("popularity is the same for everybody")
+    others = [item_id for item_id in group(2) if item_id not in {name(20), name(21)}]
+    neutral, disliked, liked = (
+        float(model.score(one, others).mean())
+        for one in (
+            history(["?", name(20)]),
+            history([name(21), name(20)], [-1, 1]),
+            history([name(21), name(20)], [1, 1]),
+        )
+    )
+    assert disliked < neutral and disliked < liked
+
+
+def test_exclusions_leave_the_rest_in_order(model: Model) -> None:
+    everything = model.weights(HISTORIES["of two groups"], 40)
+    excluded = {item_id for item_id, _ in everything[::2]} | {"?"}
+    assert model.weights(HISTORIES["of two groups"], 40, excluded) == everything[1::2]
+    assert model.weights(HISTORIES["of two groups"], 3, excluded) == everything[1::2][:3]
+    assert model.weights(HISTORIES["of two groups"], 40, list(model.item_ids)) == []
+    assert model.weights(HISTORIES["of two groups"], 0) == []
+
+
+def test_reasons_are_items_of_the_history(model: Model) -> None:
+    for one in HISTORIES.values():
+        for item_id in [*group(0), *group(2), "?"]:
+            reasons = model.because(one, item_id, 2)
+            assert len(reasons) <= 2 and len(set(reasons)) == len(reasons)
+            assert set(reasons) <= set(one.item_ids) - {item_id}
+    if personal(model):
+        assert set(model.because(HISTORIES["of two groups"], name(5), 2)) == {name(1), name(7)}
+        assert name(22) not in model.because(HISTORIES["with dislikes"], name(28))
+
+
+def test_no_argument_is_changed(model: Model) -> None:
+    data, before = shop(), shop()
+    untrained(model.name).fit(data, np.random.default_rng(3))
+    for column in ("users", "items", "weights", "times", "item_ids", "user_ids"):
+        np.testing.assert_array_equal(getattr(data, column), getattr(before, column))
+    batch = Batch.of(list(HISTORIES.values()), model.item_ids)
+    copies = [array.copy() for array in (batch.starts, batch.items, batch.weights, batch.places, batch.ages)]
+    model.top(batch, 5, [NONE] * len(batch))
+    model.scores_at(batch, [np.array([2, 1])] * len(batch))
+    for array, copy in zip((batch.starts, batch.items, batch.weights, batch.places, batch.ages), copies, strict=True):
+        np.testing.assert_array_equal(array, copy)
+    scores = model.score(HISTORIES["usual"], group(0))
+    scores[:] = -1  # an answer is the caller's own
+    assert model.weights(HISTORIES["usual"], 3) == model.weights(HISTORIES["usual"], 40)[:3]
+    assert (model.score(HISTORIES["usual"], group(0)) >= 0).any()
+
+
+def _pickled(path: Path) -> None:
+    with path.open("wb") as file:
+        np.save(file, np.array([{"a": 1}], object), allow_pickle=True)
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-3])
+
+
+def _other_type(path: Path) -> None:
+    np.save(path, np.load(path).astype(bool))
+
+
+def _other_shape(path: Path) -> None:
+    array = np.load(path)
+    np.save(path, np.concatenate([array, array]))
+
+
+def _archive(path: Path) -> None:
+    with path.open("wb") as file:
+        np.savez(file, array=np.zeros(3))
+
+
+def _text(path: Path) -> None:
+    path.write_text("not an array")
+
+
+DAMAGE = [_pickled, _cut, _other_type, _other_shape, _archive, _text, Path.unlink]
+
+
+@pytest.mark.parametrize("damage", DAMAGE, ids=lambda one: one.__name__.strip("_"))
+def test_a_damaged_array_is_refused_by_name(model: Model, tmp_path: Path, damage: object) -> None:
+    assert callable(damage)
+    model.save(tmp_path / "model")
+    for path in sorted((tmp_path / "model").glob("*.npy")):
+        whole = path.read_bytes()
+        path.unlink()  # what is mapped keeps its own file
+        path.write_bytes(whole)
+        damage(path)
+        with pytest.raises(ModelError, match=rf"{path.name} .*es-recsys train"):
+            type(model).load(tmp_path / "model")
+        path.write_bytes(whole)
+    assert type(model).load(tmp_path / "model").fingerprint == model.fingerprint
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"format": 99},
+        {"model": "another"},
+        {"params": {"no": "setting"}},
+        {"params": 3},
+        {"arrays": []},
+        {"arrays": {}},
+        {"arrays": {"x": 1}},
+    ],
+    ids=str,
+)
+def test_a_manifest_that_does_not_fit_is_refused(model: Model, tmp_path: Path, changed: dict[str, object]) -> None:
+    model.save(tmp_path / "model")
+    path = tmp_path / "model" / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changed))
+    with pytest.raises(ModelError, match="es-recsys train"):
+        type(model).load(tmp_path / "model")
+
+
+@pytest.mark.parametrize("content", ["", "[]", "3", "{}", '{"format": 1', "\x00"])
+def test_a_manifest_that_is_none_is_refused(model: Model, tmp_path: Path, content: str) -> None:
+    (tmp_path / "manifest.json").write_text(content)
+    with pytest.raises(ModelError, match=r"manifest\.json"):
+        type(model).load(tmp_path)
+    with pytest.raises(ModelError, match=r"manifest\.json"):
+        type(model).load(tmp_path / "nowhere")
+
+
+def test_where_it_cannot_be_written_the_error_names_the_folder(model: Model, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(ModelError, match=r"file.*writable"):
+        model.save(tmp_path / "file" / "model")
+
+
+def test_asking_a_loaded_model_needs_numpy_alone(model: Model, tmp_path: Path) -> None:
+    model.save(tmp_path / "model")
+    code = f"""
+import sys
+from pathlib import Path
+from es_recsys.models import MODELS
+from es_recsys.types import History
+model = MODELS[{model.name!r}].load(Path({str(tmp_path / "model")!r}))
+history = History.of([{name(3)!r}, {name(4)!r}])
+assert model.weights(history, 5) and len(model.score(history, [{name(5)!r}])) == 1
+model.because(history, {name(5)!r})
+print(sorted({{"scipy", "torch", "implicit", "polars", "sqlalchemy", "elasticsearch"}} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]"
+
+
+def test_transitions_and_popularity_use_no_chance() -> None:
+    for kind in (Transitions, Popularity):
+        one, other = (kind().fit(shop(), np.random.default_rng(seed)) for seed in (1, 2))
+        assert one.fingerprint == other.fingerprint

@@ -1,0 +1,607 @@
+"""The client on a real engine: a small sample store, loaded and trained once; what each answer must hold."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from es_recsys import Answer, AsyncClient, Client, Event, Query, Settings
+from es_recsys.data.sample import SampleStore
+from es_recsys.errors import FilterError, InputError, RecsysError
+from es_recsys.flows.effects import Effect, Search
+from es_recsys.flows.recording import Recorded
+from es_recsys.jobs.behaviour import build_profiles, load_events
+from es_recsys.jobs.catalogue import load_files
+from es_recsys.meta import profiles_index
+from es_recsys.runtime.drive import Driver
+
+pytestmark = pytest.mark.engine
+
+QUERY = "running shoes"
+
+
+@pytest.fixture(scope="module")
+def client(
+    module_settings: Callable[..., Settings], sample: SampleStore, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Client]:
+    folder = tmp_path_factory.mktemp("sample")
+    (folder / "items.jsonl").write_text("".join(item.model_dump_json(exclude={"image"}) + "\n" for item in sample.items))
+    lines = (event.model_dump_json(exclude_none=True) + "\n" for event in sample.events)
+    (folder / "events.jsonl").write_text("".join(lines))
+    with Client(settings=module_settings(text="all-MiniLM-L6-v2")) as client:
+        load_files(client.workspace, [folder / "items.jsonl"])
+        load_events(client.workspace, [folder / "events.jsonl"])
+        client.train()
+        yield client
+
+
+@pytest.fixture(scope="module")
+def user(sample: SampleStore) -> str:
+    """The shopper who did most."""
+    counts = Counter(event.user_id for event in sample.events)
+    return str(counts.most_common(1)[0][0])
+
+
+@pytest.fixture
+def stranger(request: pytest.FixtureRequest) -> str:
+    """A user whom no other test uses."""
+    return f"stranger-{request.node.name}"
+
+
+def _ids(answer: Answer) -> list[str]:
+    return [hit.item_id for hit in answer.hits]
+
+
+def _view(user: str, item_id: str, kind: str = "view", ago: float = 60.0, **more: Any) -> Event:
+    when = datetime.now(UTC) - timedelta(seconds=ago)
+    return Event(event_type=kind, user_id=user, item_id=item_id, timestamp=when, **more)
+
+
+def _in_category(sample: SampleStore, name: str) -> list[str]:
+    return [item.item_id for item in sample.items if name in item.categories]
+
+
+def _all_kinds(client: Client, user: str, sample: SampleStore) -> dict[str, Answer]:
+    ids = [item.item_id for item in sample.items[:40]]
+    return {
+        "search": client.search(QUERY, user_id=user, explain=True),
+        "neutral search": client.search(QUERY),
+        "recommend": client.recommend(user, explain=True),
+        "diverse": client.recommend(user, diversity=0.7, explain=True),
+        "popular": client.recommend(),
+        "history": client.recommend(history=ids[:3], explain=True),
+        "similar": client.similar_items(ids[0], explain=True),
+        "rank": client.rank(user, ids, explain=True),
+        "half": client.search(QUERY, user_id=user, impact=0.5),
+        "deep": client.search("black", user_id=user, offset=20, n=30),
+    }
+
+
+def test_parts_sum_to_the_score_in_every_kind_of_answer(client: Client, user: str, sample: SampleStore) -> None:
+    for name, answer in _all_kinds(client, user, sample).items():
+        assert answer.hits, name
+        assert not answer.ranking.degraded, name
+        for hit in answer.hits:
+            assert sum(hit.parts.values()) == pytest.approx(hit.score, abs=1e-9), (name, hit)
+
+
+def test_answers_are_in_order_numbered_and_titled(client: Client, user: str, sample: SampleStore) -> None:
+    titles = {item.item_id: item.title for item in sample.items}
+    for name, answer in _all_kinds(client, user, sample).items():
+        start = 21 if name == "deep" else 1
+        assert [hit.rank for hit in answer.hits] == list(range(start, start + len(answer.hits))), name
+        assert len(set(_ids(answer))) == len(answer.hits), name
+        assert all(hit.title == titles[hit.item_id] for hit in answer.hits), name
+        if name != "diverse":
+            scores = [hit.score for hit in answer.hits]
+            assert scores == sorted(scores, reverse=True), name
+
+
+def test_a_search_finds_what_is_asked_for(client: Client, sample: SampleStore) -> None:
+    titled = sample.items[11]
+    assert client.search(titled.title).hits[0].item_id == titled.item_id
+    running = set(_in_category(sample, "Running"))
+    assert len(running & set(_ids(client.search(QUERY, n=5)))) >= 3
+
+
+def test_a_search_knows_the_user(client: Client, sample: SampleStore) -> None:
+    one, other = (shopper.user_id for shopper in sample.opposites)
+    neutral = client.search("shoes", n=20)
+    first, second = client.search("shoes", user_id=one, n=20), client.search("shoes", user_id=other, n=20)
+    assert _ids(first) != _ids(neutral)
+    assert _ids(first) != _ids(second)
+    personal = {"taste_text", *client.workspace.views.current().meta.models}
+    assert any(personal & hit.parts.keys() for hit in first.hits)
+    assert not any(personal & hit.parts.keys() for hit in neutral.hits)
+
+
+@pytest.mark.parametrize("kind", ["search", "recommend", "rank"])
+def test_impact_0_is_the_neutral_answer(client: Client, user: str, sample: SampleStore, kind: str) -> None:
+    known = client.get_user_profile(user)
+    left_out = known.disliked | (known.known if kind == "recommend" else frozenset())
+    ids = [item.item_id for item in sample.items[:50]]
+    ask = {
+        "search": lambda who, **more: client.search(QUERY, user_id=who, n=30, **more),
+        "recommend": lambda who, **more: client.recommend(who, n=30, **more),
+        "rank": lambda who, **more: client.rank(who, ids, **more),
+    }[kind]
+    mine, neutral = ask(user, impact=0.0), ask(None, exclude=left_out)
+    assert _ids(mine) == _ids(neutral)
+    np.testing.assert_allclose([hit.score for hit in mine.hits], [hit.score for hit in neutral.hits], rtol=1e-5)
+    assert _ids(mine) != _ids(ask(user))
+
+
+def test_recommend_leaves_out_what_is_known_and_search_does_not(client: Client, user: str, sample: SampleStore) -> None:
+    profile = client.get_user_profile(user)
+    assert profile.known
+    everything = _ids(client.recommend(user, n=300))
+    assert not profile.known & set(everything)
+    assert not profile.disliked & set(everything)
+    assert len(everything) == len(sample.items) - len(profile.known | profile.disliked)
+    titles = {item.item_id: item.title for item in sample.items}
+    mine = sorted(profile.known - profile.disliked)[0]
+    assert mine in _ids(client.search(titles[mine], user_id=user))
+
+
+def test_a_dislike_disappears_at_once(client: Client, stranger: str) -> None:
+    client.put_events(_view(stranger, "p0001"))
+    before = client.recommend(stranger)
+    unwanted = before.hits[0].item_id
+    client.put_events(_view(stranger, unwanted, "dislike"))
+    assert unwanted not in _ids(client.recommend(stranger, n=50))
+    assert unwanted not in _ids(client.search(before.hits[0].title, user_id=stranger, n=50))
+    assert unwanted not in _ids(client.rank(stranger, [unwanted, "p0002"]))
+    assert unwanted not in _ids(client.similar_items(before.hits[1].item_id, user_id=stranger, n=100))
+
+
+FILTERS: list[tuple[Any, Callable[[Any], bool]]] = [
+    (["price:20..60"], lambda item: 20 <= item.price <= 60),
+    ({"price": (None, 50)}, lambda item: item.price <= 50),
+    ({"price": (100, None)}, lambda item: item.price >= 100),
+    (["price:>100"], lambda item: item.price > 100),
+    (["categories:Shoes"], lambda item: "Shoes" in item.categories),
+    (["categories:Shoes,Bags"], lambda item: {"Shoes", "Bags"} & set(item.categories)),
+    ({"categories": ["Shoes", "Bags"]}, lambda item: {"Shoes", "Bags"} & set(item.categories)),
+    (["-categories:Shoes"], lambda item: "Shoes" not in item.categories),
+    (["colour:black", "price:..100"], lambda item: item.attributes["colour"] == "black" and item.price <= 100),
+    ({"colour": "black"}, lambda item: item.attributes["colour"] == "black"),
+    (["created_at:>2000-01-01"], lambda item: item.created_at.year >= 2000),
+]
+
+
+@pytest.mark.parametrize(("filters", "keeps"), FILTERS, ids=[str(form) for form, _ in FILTERS])
+def test_filters_keep_what_meets_them(
+    client: Client, user: str, sample: SampleStore, filters: Any, keeps: Callable[[Any], bool]
+) -> None:
+    known = client.get_user_profile(user)
+    meets = {item.item_id for item in sample.items if keeps(item)}
+    assert 0 < len(meets)
+    found = client.recommend(user, n=300, filter=filters)
+    assert set(_ids(found)) == meets - known.known - known.disliked
+    searched = client.search("shoes", user_id=user, n=100, filter=filters)
+    assert set(_ids(searched)) <= meets
+
+
+@pytest.mark.parametrize("bad", [["nonsense:1"], ["price"], ["price:cheap"], {"nonsense": 1}, ["created_at:yesterday-ish"]])
+def test_a_bad_filter_is_named(client: Client, bad: Any) -> None:
+    with pytest.raises(FilterError) as caught:
+        client.search("shoes", filter=bad)
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize("options", [{"n": 0}, {"n": 1001}, {"offset": -1}, {"offset": 999, "n": 2}, {"impact": 1.1}])
+def test_numbers_out_of_range_are_refused(client: Client, options: Mapping[str, Any]) -> None:
+    with pytest.raises(InputError):
+        client.search("shoes", **options)
+
+
+def test_other_questions_that_cannot_be_answered(client: Client) -> None:
+    with pytest.raises(InputError, match="no-such-item"):
+        client.similar_items("no-such-item")
+    with pytest.raises(InputError):
+        client.rank("u0001", [])
+    with pytest.raises(InputError, match="no pictures"):
+        client.search(image=b"not a picture")
+    with pytest.raises(InputError, match="missing.jpg"):
+        client.search(image="missing.jpg")
+
+
+def test_what_is_excluded_stays_out(client: Client, user: str) -> None:
+    top = _ids(client.search(QUERY, user_id=user))[:3]
+    assert not set(top) & set(_ids(client.search(QUERY, user_id=user, n=100, exclude=top)))
+    best = _ids(client.recommend(user))[:3]
+    after = _ids(client.recommend(user, n=100, exclude=best))
+    assert not set(best) & set(after)
+    assert best[0] not in _ids(client.rank(user, best, exclude=[best[0]]))
+
+
+@pytest.mark.parametrize("ask", ["search", "recommend", "neutral"])
+def test_pages_partition_the_answer(client: Client, user: str, ask: str) -> None:
+    def page(offset: int, n: int) -> Answer:
+        if ask == "search":
+            return client.search("black leather", user_id=user, offset=offset, n=n)
+        return client.recommend(user if ask == "recommend" else None, offset=offset, n=n)
+
+    whole = _ids(page(0, 60))
+    pages = [item_id for start in range(0, 60, 12) for item_id in _ids(page(start, 12))]
+    assert pages == whole
+    assert len(set(pages)) == len(pages)
+
+
+def test_the_total_and_facets_count_what_matches(client: Client, sample: SampleStore) -> None:
+    shoes = [item for item in sample.items if "Shoes" in item.categories]
+    found = client.ask(Query(filter=["categories:Shoes"], facets=True, n=5))
+    assert found.ranking.total == len(shoes)
+    facets = found.ranking.facets
+    assert facets["categories"]["Shoes"] == len(shoes)
+    assert facets["brand"] == dict(Counter(item.brand for item in shoes).most_common()) or len(facets["brand"]) == 20
+    assert sum(facets["price"].values()) == len(shoes)
+    searched = client.search("leather", facets=True, filter=["categories:Shoes"])
+    assert searched.ranking.facets["categories"]["Shoes"] == searched.ranking.total
+
+
+def test_because_names_the_users_own_items(client: Client, user: str) -> None:
+    mine = set(client.get_user_profile(user).history.item_ids)
+    for answer in (client.recommend(user, explain=True), client.search(QUERY, user_id=user, explain=True)):
+        assert any(hit.because for hit in answer.hits)
+        assert all(set(hit.because) <= mine for hit in answer.hits)
+    assert not any(hit.because for hit in client.recommend(user).hits)
+
+
+def test_similar_items(client: Client, sample: SampleStore) -> None:
+    item = sample.items[0]
+    answer = client.similar_items(item.item_id, n=20, explain=True)
+    assert len(answer.hits) == 20
+    assert item.item_id not in _ids(answer)
+    alike = set(_in_category(sample, item.categories[1]))
+    assert len(alike & set(_ids(answer)[:5])) >= 2
+    filtered = client.similar_items(item.item_id, filter={"price": (None, 50)}, exclude=[answer.hits[0].item_id])
+    assert answer.hits[0].item_id not in _ids(filtered)
+
+
+def test_rank_gives_exactly_the_given_items(client: Client, user: str, sample: SampleStore) -> None:
+    known = client.get_user_profile(user)
+    ids = [item.item_id for item in sample.items[::3] if item.item_id not in known.disliked]
+    answer = client.rank(user, [*ids, ids[0], "no-such-item"])
+    assert sorted(_ids(answer)) == sorted(ids)
+    assert _ids(answer) == _ids(client.rank(user, ids[::-1]))
+    assert sorted(_ids(client.rank(None, ids))) == sorted(ids)
+
+
+def test_an_anonymous_session_counts_after_one_event(client: Client, stranger: str, sample: SampleStore) -> None:
+    seen = _in_category(sample, "Running")[0]
+    before = client.recommend(session_id=stranger)
+    client.put_events(Event(event_type="view", session_id=stranger, item_id=seen, timestamp=datetime.now(UTC)))
+    after = client.recommend(session_id=stranger, explain=True)
+    assert _ids(after) != _ids(before)
+    assert seen not in _ids(after)
+    assert any(hit.because == (seen,) for hit in after.hits)
+    # A user of whom nothing is known yet is known by the session.
+    assert _ids(client.recommend("somebody-new", session_id=stranger)) == _ids(after)
+
+
+def test_a_user_unknown_gets_what_is_popular(client: Client, stranger: str) -> None:
+    answer = client.recommend(stranger)
+    assert len(answer.hits) == 10
+    assert _ids(answer) == _ids(client.recommend())
+    assert answer.hits[0].parts["popular"] > 0
+    assert _ids(client.search(QUERY, user_id=stranger)) == _ids(client.search(QUERY))
+    assert client.get_user_profile(stranger).strength == 0.0
+
+
+def test_the_very_next_answer_shows_an_event(client: Client, stranger: str, sample: SampleStore) -> None:
+    wanted = _in_category(sample, "Backpacks")
+    for seen in wanted[:2]:
+        before = client.recommend(stranger)
+        assert client.put_events([_view(stranger, seen)]) == Recorded(new=1)
+        after = client.recommend(stranger, explain=True)
+        assert _ids(after) != _ids(before)
+        assert seen in {reason for hit in after.hits for reason in hit.because}
+    neutral, personal = client.search("blue"), client.search("blue", user_id=stranger)
+    assert [hit.score for hit in neutral.hits] != [hit.score for hit in personal.hits]
+
+
+def test_the_same_events_again_change_nothing(client: Client, stranger: str) -> None:
+    events = [_view(stranger, "p0003"), _view(stranger, "p0004", "purchase", event_id=f"{stranger}-1")]
+    assert client.put_events(events) == Recorded(new=2)
+    before = client.get_user_profile(stranger)
+    assert client.put_events(events) == Recorded(duplicates=2)
+    after = client.get_user_profile(stranger)
+    assert after.counts == before.counts == {"view": 1, "purchase": 1}
+    assert after.applied_through == before.applied_through
+    assert after.strength == pytest.approx(before.strength, rel=1e-4)
+
+
+def _profile_document(client: Client, user: str) -> dict[str, Any]:
+    from es_recsys.keys import user_key
+
+    meta = client.workspace.views.current().meta
+    key = user_key(user, client.settings.secret())
+    return dict(client.workspace.es.get(index=meta.profiles, id=key)["_source"])
+
+
+def _same(one: Any, other: Any, where: str = "") -> None:
+    """Equal but for rounding, and for when they were written."""
+    if isinstance(one, dict):
+        assert one.keys() == other.keys(), where
+        for name in one:
+            if name not in ("updated_at", "revision"):
+                _same(one[name], other[name], f"{where}.{name}")
+    elif isinstance(one, list):
+        assert len(one) == len(other), where
+        for place, (a, b) in enumerate(zip(one, other, strict=True)):
+            _same(a, b, f"{where}[{place}]")
+    elif isinstance(one, float) or isinstance(other, float):
+        assert one == pytest.approx(other, rel=1e-4, abs=1e-6), where
+    else:
+        assert one == other, where
+
+
+def test_50_writers_of_one_profile_lose_nothing(client: Client, stranger: str, sample: SampleStore) -> None:
+    ids = [item.item_id for item in sample.items[:50]]
+    start = threading.Barrier(50)
+
+    def write(n: int) -> Recorded:
+        start.wait()
+        return client.put_events([_view(stranger, ids[n], ago=60.0 + n), _view(stranger, ids[n], "like", ago=30.0 + n)])
+
+    with ThreadPoolExecutor(50) as pool:
+        done = list(pool.map(write, range(50)))
+    assert sum(one.new for one in done) == 100
+    profile = client.get_user_profile(stranger)
+    assert profile.counts == {"view": 50, "like": 50}
+    assert profile.known == set(ids)
+    incremental = _profile_document(client, stranger)
+    build_profiles(client.workspace)
+    _same(_profile_document(client, stranger), incremental)
+
+
+def test_a_rebuild_agrees_with_what_came_step_by_step(client: Client, stranger: str, sample: SampleStore) -> None:
+    kinds = ("view", "cart", "purchase", "dislike", "like")
+    for n in (4, 0, 3, 1, 2):
+        client.put_events(_view(stranger, sample.items[n].item_id, kinds[n], ago=86_400.0 * n + 60.0))
+    incremental, answer = _profile_document(client, stranger), client.recommend(stranger)
+    report = build_profiles(client.workspace)
+    assert report.written >= 50
+    _same(_profile_document(client, stranger), incremental)
+    assert _ids(client.recommend(stranger)) == _ids(answer)
+
+
+def test_a_user_who_comes_after_training_gets_collaborative_parts(client: Client, stranger: str, sample: SampleStore) -> None:
+    seen = [event.item_id for event in sample.events if event.item_id is not None][:3]
+    client.put_events([_view(stranger, item_id) for item_id in seen])
+    models = set(client.workspace.views.current().meta.models)
+    assert models
+    answer = client.recommend(stranger)
+    assert any(models & {name for name, part in hit.parts.items() if part > 0} for hit in answer.hits)
+
+
+def test_a_history_alone_needs_nothing_stored(client: Client, stranger: str, sample: SampleStore) -> None:
+    seen = [event.item_id for event in sample.events if event.item_id is not None][:4]
+    rows = client.workspace.events.count
+    answer = client.recommend(history=[*seen, "no-such-item"], explain=True)
+    assert not set(seen) & set(_ids(answer))
+    assert _ids(answer) != _ids(client.recommend())
+    assert {reason for hit in answer.hits for reason in hit.because} <= set(seen)
+    assert client.workspace.events.count == rows
+    # What is stored of a user doesn't count beside a given history.
+    client.put_events(_view(stranger, "p0005"))
+    assert _ids(client.recommend(stranger, history=[*seen, "no-such-item"])) == _ids(answer)
+    assert _ids(client.recommend(history=[])) == _ids(client.recommend())
+
+
+def test_many_questions_are_answered_as_one_by_one(client: Client, user: str) -> None:
+    queries = [Query(text=QUERY, user_id=user), Query(user_id=user), Query(filter=["bad:1"]), Query(like="p0001"), Query()] * 8
+    together = list(client.ask_all(queries))
+    assert len(together) == 40
+    assert [isinstance(found, RecsysError) for found in together] == [False, False, True, False, False] * 8
+    for query, found in zip(queries[:5], together[-5:], strict=True):
+        if isinstance(found, Answer):
+            assert _ids(found) == _ids(client.ask(query))
+
+
+def _text_of(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file() and "events.sqlite3" not in path.name)
+
+
+def test_a_deleted_user_leaves_nothing(client: Client, stranger: str, user: str) -> None:
+    session = f"{stranger}-session"
+    events = [_view(stranger, "p0001", session_id=session), _view(stranger, "p0002", "purchase")]
+    client.put_events([*events, Event(event_type="view", session_id=session, item_id="p0009", timestamp=datetime.now(UTC))])
+    client.search("a present for my very secret friend", user_id=stranger)
+    client.search("another secret of mine", session_id=session)
+    kept = client.search("not erased", user_id=user).answer_id
+    work = client.workspace
+    # The version before, kept for a rollback, holds a profile of the user as well.
+    live = work.views.current().meta
+    old = profiles_index(live.store, live.version - 1)
+    document = _profile_document(client, stranger)
+    key = work.es.search(index=live.profiles, query={"match_all": {}}, size=0, track_total_hits=True)
+    assert key["hits"]["total"]["value"]
+    from es_recsys.keys import user_key
+
+    mine = user_key(stranger, client.settings.secret())
+    work.es.index(index=old, id=mine, document=document)
+
+    report = client.delete_user(stranger)
+    assert report.events == 3
+    assert report.profiles == 3
+    assert report.answers == 2
+    assert not work.events.rows(stranger)
+    assert not work.events.rows(session_id=session)
+    work.es.indices.refresh(index=f"{live.store}*")
+    for name in (mine, f"s-{user_key(session, client.settings.secret())}"):
+        assert work.es.count(index=f"{live.store}-profiles-*", query={"ids": {"values": [name]}})["count"] == 0
+    assert b"secret" not in _text_of(work.log.folder)
+    assert kept in {record["answer_id"] for record in work.log.read()}
+    assert client.get_user_profile(stranger).counts == {}
+
+    assert client.put_events(events) == Recorded(refused=2)
+    assert client.get_user_profile(stranger).counts == {}
+    build_profiles(work)
+    assert client.get_user_profile(stranger).counts == {}
+    time.sleep(0.01)
+    assert client.put_events(_view(stranger, "p0001", ago=0.0)).new == 1
+
+
+def test_erasing_while_events_are_written_leaves_nothing_of_before(client: Client, stranger: str, sample: SampleStore) -> None:
+    events = [_view(stranger, item.item_id, ago=3600.0 + n) for n, item in enumerate(sample.items[:40])]
+
+    def write(event: Event) -> None:
+        client.put_events(event)
+
+    with ThreadPoolExecutor(8) as pool:
+        writing = [pool.submit(write, event) for event in events]
+        time.sleep(0.1)
+        client.delete_user(stranger)
+        for one in writing:
+            one.result()
+    assert not client.workspace.events.rows(stranger)
+    assert client.get_user_profile(stranger).counts == {}
+
+
+class FailingSearches:
+    """A driver's perform in which the searches on one vector field ask for a field that is not there."""
+
+    def __init__(self, driver: Driver, field: str) -> None:
+        self.perform_really = driver.perform
+        self.field = field
+        self.failed = 0
+
+    def __call__(self, effect: Effect) -> Any:
+        if isinstance(effect, Search):
+            effect = Search(effect.index, tuple(map(self._spoilt, effect.bodies)))
+        return self.perform_really(effect)
+
+    def _spoilt(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        if body.get("knn", {}).get("field") != self.field:
+            return body
+        self.failed += 1
+        return {**body, "knn": {**body["knn"], "field": "no_such_vector"}}
+
+
+def test_a_leg_that_fails_is_named_and_the_rest_answers(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = client.search(QUERY)
+    failing = FailingSearches(client.workspace.driver, "text_vector")
+    monkeypatch.setattr(client.workspace.driver, "perform", failing)
+    answer = client.search(QUERY)
+    assert failing.failed
+    assert answer.ranking.degraded == ("text_vector",)
+    assert answer.to_dict()["degraded"] == ["text_vector"]
+    assert len(answer.hits) == 10
+    assert all("text_vector" not in hit.parts for hit in answer.hits)
+    assert all(sum(hit.parts.values()) == pytest.approx(hit.score, abs=1e-9) for hit in answer.hits)
+    monkeypatch.undo()
+    assert _ids(client.search(QUERY)) == _ids(whole)
+
+
+def test_an_encoder_that_fails_is_named(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    from es_recsys.errors import EncodingError
+
+    def fail(*_: Any) -> Any:
+        raise EncodingError("It can't be encoded.", "Try later.")
+
+    monkeypatch.setattr(type(client.workspace.views.current().encoder), "vector", fail)
+    answer = client.search(QUERY)
+    assert answer.ranking.degraded == ("text_vector",)
+    assert answer.hits
+
+
+def test_one_record_an_answer_and_no_user_id_anywhere(client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    canary = "canary-4711-user"
+    caplog.set_level(logging.DEBUG)
+    before = {record["answer_id"] for record in client.workspace.log.read()}
+    client.put_events(_view(canary, "p0001"))
+    answers = [
+        client.search(QUERY, user_id=canary),
+        client.recommend(canary, n=3),
+        client.similar_items("p0001", user_id=canary),
+        client.rank(canary, ["p0001", "p0002"]),
+        *(found for found in client.ask_all([Query(user_id=canary)] * 2) if isinstance(found, Answer)),
+    ]
+    records = [record for record in client.workspace.log.read() if record["answer_id"] not in before]
+    assert [record["answer_id"] for record in records] == [answer.answer_id for answer in answers]
+    assert [record["kind"] for record in records] == ["search", "recommend", "similar", "rank", "recommend", "recommend"]
+    for record, answer in zip(records, answers, strict=True):
+        assert record["hits"] == [
+            {"item_id": h.item_id, "position": h.rank, "score": h.score, "parts": dict(h.parts), "propensity": 1.0}
+            for h in answer.hits
+        ]
+        assert record["store"] == client.settings.index
+    assert len({record["user_key"] for record in records}) == 1
+    assert canary not in caplog.text
+    assert canary.encode() not in _text_of(client.settings.home)
+    client.workspace.es.indices.refresh(index=f"{client.settings.index}*")
+    for index in client.workspace.es.indices.get(index=f"{client.settings.index}*"):
+        for hit in client.workspace.es.search(index=index, size=500)["hits"]["hits"]:
+            assert canary not in str(hit)
+    client.delete_user(canary)
+
+
+async def test_the_async_client_gives_the_same(client: Client, user: str, sample: SampleStore) -> None:
+    ids = [item.item_id for item in sample.items[:20]]
+    async with AsyncClient(settings=client.settings) as other:
+        pairs = [
+            (client.search(QUERY, user_id=user, explain=True), await other.search(QUERY, user_id=user, explain=True)),
+            (client.recommend(user, n=20), await other.recommend(user, n=20)),
+            (client.similar_items("p0001"), await other.similar_items("p0001")),
+            (client.rank(user, ids), await other.rank(user, ids)),
+        ]
+        for mine, theirs in pairs:
+            assert theirs.kind == mine.kind
+            assert _ids(theirs) == _ids(mine)
+            assert [hit.because for hit in theirs.hits] == [hit.because for hit in mine.hits]
+            np.testing.assert_allclose([h.score for h in theirs.hits], [h.score for h in mine.hits], rtol=1e-4)
+        found = [one async for one in other.ask_all([Query(text=QUERY), Query(filter=["bad:1"])])]
+        assert isinstance(found[0], Answer)
+        assert isinstance(found[1], FilterError)
+        assert (await other.get_user_profile(user)).counts == client.get_user_profile(user).counts
+        assert await other.titles(["p0001", "nothing"]) == client.titles(["p0001", "nothing"])
+
+
+async def test_the_async_client_writes(client: Client, stranger: str) -> None:
+    async with AsyncClient(settings=client.settings) as other:
+        before = await other.recommend(stranger)
+        assert await other.put_events([_view(stranger, "p0010")]) == Recorded(new=1)
+        assert _ids(await other.recommend(stranger)) != _ids(before)
+        assert (await other.delete_user(stranger)).events == 1
+        assert _ids(await other.recommend(stranger)) == _ids(before)
+
+
+def test_both_clients_have_the_same_methods() -> None:
+    def public(kind: type) -> set[str]:
+        return {name for name in dir(kind) if not name.startswith("_")}
+
+    assert public(Client) == public(AsyncClient)
+
+
+def test_items_come_and_go(client: Client) -> None:
+    from es_recsys import Item
+
+    report = client.insert_items([Item(item_id="extra-1", title="Zanzibar Snorkel Deluxe", price=12.5)])
+    assert report.added == 1
+    assert client.search("zanzibar snorkel").hits[0].item_id == "extra-1"
+    assert client.insert_items([Item(item_id="extra-1", title="Zanzibar Snorkel Deluxe", price=12.5)]).unchanged == 1
+    assert client.delete_items(["extra-1", "never-there"]).removed == 1
+    assert "extra-1" not in _ids(client.search("zanzibar snorkel"))
+
+
+def test_options_beside_settings_are_checked(client: Client) -> None:
+    with pytest.raises(InputError, match="index"):
+        Client(settings=client.settings, index="Not A Name")
+    with pytest.raises(InputError, match="nonsense"):
+        Client(settings=client.settings, nonsense=1)
+    with Client(settings=client.settings, api_key="abc") as other:
+        assert other.settings.api_key is not None
+        assert "abc" not in repr(other.settings)
+        assert other.settings.index == client.settings.index

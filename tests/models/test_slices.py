@@ -1,0 +1,92 @@
+"""What is held out, what stays known, and that nothing of it leaks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from es_recsys.models.slices import Slice, latest, ndcg, next_in_time, scattered
+from es_recsys.types import Interactions
+
+Make = Callable[..., Interactions]
+
+
+def named(data: Interactions, part: Slice) -> dict[str, tuple[list[str], set[str], list[str]]]:
+    """User -> history, known and targets; users are told by their training events."""
+    ids = data.item_ids
+    seen = {tuple(part.train.items[part.train.users == user].tolist()): name for user, name in enumerate(data.user_ids)}
+    found = {}
+    for user in range(len(part)):
+        items = part.histories.one(user).items
+        history = [str(item) for item in ids[items]]
+        found[str(seen[tuple(items.tolist())])] = (
+            history,
+            {str(item) for item in ids[part.known[user]]},
+            [str(item) for item in ids[part.targets[user]]],
+        )
+    return found
+
+
+def test_the_latest_is_the_last_new_item_and_all_after_it(interactions: Make) -> None:
+    data = interactions({"u": ["a", "b", "c"], "v": ["a", "d", "a"], "w": ["c", "c"], "x": ["b", ("e", -1), "a", ("f", -1)]})
+    found = named(data, latest(data, np.random.default_rng(0), 10))
+    assert found == {
+        "u": (["a", "b"], {"a", "b"}, ["c"]),
+        "v": (["a"], {"a"}, ["d"]),  # what was repeated after it goes too
+        "x": (["b", "e", "f"], {"b"}, ["a"]),  # a dislike is no target, and is known
+    }
+
+
+def test_of_many_users_some_are_asked(interactions: Make) -> None:
+    data = interactions({f"u{n}": [f"a{n}", f"b{n}", f"c{n}"] for n in range(20)})
+    one, again, other = (latest(data, np.random.default_rng(seed), 5) for seed in (1, 1, 2))
+    assert len(one) == 5 and not set(np.concatenate(one.targets).tolist()) & set(one.train.items.tolist())
+    assert [t.tolist() for t in one.targets] == [t.tolist() for t in again.targets] != [t.tolist() for t in other.targets]
+
+
+def test_scattered_holds_out_items_whole(interactions: Make) -> None:
+    data = interactions({f"u{n}": [f"i{(n + k) % 11:02}" for k in range(10)] + [f"i{n:02}"] for n in range(8)})
+    part = scattered(data, np.random.default_rng(0), 10, share=0.3)
+    assert len(part) == 8
+    for history, known, targets in named(data, part).values():
+        assert len(targets) == 3 and set(history) == known and not known & set(targets)
+        assert len(known) == 7
+
+
+def test_in_time_nothing_after_the_moment_is_learnt(interactions: Make) -> None:
+    users = {
+        f"u{n}": [(f"i{n:02}", 1, float(n)), ("j", 1, 50.0), (f"i{n:02}", 1, 100.0), (f"k{n:02}", 1, 101.0 + n), ("l", -1, 300.0)]
+        for n in range(20)
+    }
+    data = interactions(users | {"late": [("m", 1, 102.0)], "early": [("j", 1, 3.0)]}, timed=True)
+    part = next_in_time(data, np.random.default_rng(0), 100, share=0.58)
+    assert part.train.times.max() < 100 * 86_400
+    found = named(data, part)
+    assert set(found) == {f"u{n}" for n in range(20)}
+    assert found["u7"] == (["i07", "j"], {"i07", "j"}, ["k07"])
+    ages = part.histories.one(0).ages
+    assert ages[-1] == 0 and 30 <= ages[0] <= 50
+    assert part.histories.one(0).places.tolist() == [1, 0]
+
+
+def test_at_most_five_next_items_count(interactions: Make) -> None:
+    data = interactions({"u": [("a", 1, 0.0), *((f"n{k}", 1, 10.0 + k) for k in range(9))]}, timed=True)
+    part = next_in_time(data, np.random.default_rng(0), 10, share=0.85)
+    assert named(data, part)["u"][2] == ["n1", "n2", "n3", "n4", "n5"]
+
+
+def test_nothing_to_hold_out(interactions: Make) -> None:
+    data = interactions({"u": ["a"], "v": [("b", -1)]}, timed=True)
+    for hold in (latest, scattered, next_in_time):
+        part = hold(data, np.random.default_rng(0), 10)
+        assert len(part) == 0 == len(part.histories)
+
+
+def test_ndcg_by_hand() -> None:
+    lists = [np.array([4, 2, 9]), np.array([1]), np.zeros(0, np.int64), np.array([5, 6, 7])]
+    targets = (np.array([2, 9, 8]), np.array([1]), np.array([3]), np.array([5, 6]))
+    two, three = 1 / np.log2(3), 1 / np.log2(4)
+    assert ndcg(lists, targets, 3) == pytest.approx([(two + three) / (1 + two + three), 1, 0, 1])
+    assert ndcg(lists, targets, 1) == pytest.approx([0, 1, 0, 1])
