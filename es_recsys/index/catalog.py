@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Any
 
 from elasticsearch import Elasticsearch
 
@@ -16,7 +17,7 @@ from es_recsys.index import metadata, versions
 from es_recsys.index.actions import Action
 from es_recsys.index.bulk import BulkReport, BulkSettings, DeadLetters, Failure, Meter, bulk
 from es_recsys.index.copying import encoder_fingerprints
-from es_recsys.index.documents import Vectors, digest, document
+from es_recsys.index.documents import Vectors, completed, digest_of, document
 from es_recsys.index.idset import IdSet
 from es_recsys.index.read import ids_of, sources_of, vectors_of
 from es_recsys.index.refresh import unseen
@@ -130,6 +131,15 @@ def _prepare(client: Elasticsearch, store: str, vectors: Mapping[str, VectorMeta
     return metadata.add_vectors(client, meta, lacking, expected) if lacking else meta
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Due:
+    """An item that has to be written, with its document and digest."""
+
+    item: Item
+    source: Mapping[str, Any]
+    mark: str
+
+
 @dataclass(slots=True)
 class _Run:
     """The actions that make the index hold some items, and what was seen on the way."""
@@ -141,6 +151,8 @@ class _Run:
     seen: IdSet = field(default_factory=IdSet)
     read: int = 0
     unchanged: int = 0
+    # Whether the index was empty at the start, so that there is nothing to compare with.
+    first: bool = False
     recent: OrderedDict[str, None] = field(default_factory=OrderedDict)
 
     def actions(self, items: Iterable[Item]) -> Iterator[Action]:
@@ -152,28 +164,31 @@ class _Run:
             yield from self._batch(batch, fingerprints)
 
     def _batch(self, batch: Sequence[Item], fingerprints: Mapping[str, str]) -> Iterator[Action]:
-        stored = sources_of(self.client, self.meta.index, [item.item_id for item in batch], ["content_digest"])
-        due: list[tuple[Item, str]] = []
+        ids = [item.item_id for item in batch]
+        stored = {} if self.first else sources_of(self.client, self.meta.index, ids, ["content_digest"])
+        due: list[_Due] = []
         unchanged = 0
         for item in batch:
             try:
-                mark = digest(item, fingerprints)
+                source = document(item)
+                mark = digest_of(source, fingerprints)
             except (InputError, TypeError) as error:
                 yield Action(item.item_id, item.model_dump(), problem=f"The item can't be written as JSON: {error}")
                 continue
             if self._differs(item, mark, stored):
-                due.append((item, mark))
+                due.append(_Due(item, source, mark))
             else:
                 unchanged += 1
         self._skip(unchanged)
-        yield from self._encoded(due, {item.item_id for item, _ in due if item.item_id in stored})
+        yield from self._encoded(due, {one.item.item_id for one in due if one.item.item_id in stored})
 
-    def _encoded(self, due: Sequence[tuple[Item, str]], known: Collection[str]) -> Iterator[Action]:
-        items = [item for item, _ in due]
+    def _encoded(self, due: Sequence[_Due], known: Collection[str]) -> Iterator[Action]:
+        items = [one.item for one in due]
         vectors: Sequence[Vectors] = self.encode(items) if self.encode is not None and items else [{}] * len(items)
         kept = self._kept(sorted(known))
-        for (item, mark), own in zip(due, vectors, strict=True):
-            yield Action(item.item_id, document(item, {**kept.get(item.item_id, {}), **own}, mark))
+        for one, own in zip(due, vectors, strict=True):
+            item_id = one.item.item_id
+            yield Action(item_id, completed(one.source, {**kept.get(item_id, {}), **own}, one.mark))
 
     def _differs(self, item: Item, mark: str, stored: Mapping[str, Mapping[str, str]]) -> bool:
         """Whether the item has to be written. Ids written a moment ago count: the index may not show that yet."""
@@ -209,6 +224,7 @@ def _write(
     meta = run.meta
     client.indices.refresh(index=meta.index)
     first = client.count(index=meta.index)["count"] == 0
+    run.first = first
     with unseen(client, meta.index) if first else nullcontext():
         report = bulk(
             client,

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from es_recsys.errors import InputError
 from es_recsys.types import AttributeValue, Item
 
-__all__ = ["Vectors", "checked_vector", "digest", "document", "item"]
+__all__ = ["Vectors", "checked_vector", "completed", "digest", "digest_of", "document", "item"]
 
 Vectors = Mapping[str, NDArray[np.float32] | None]
 """Vector field -> (d,) float32, or None where the item has no such content."""
@@ -51,9 +51,15 @@ def document(item: Item, vectors: Vectors | None = None, digest: str | None = No
         years = dict.fromkeys(year for value in item.attributes.values() for year in _years(value))
         if years:
             found["all_text"] = list(years)
+    return found if vectors is None and digest is None else completed(found, vectors or {}, digest)
+
+
+def completed(source: Mapping[str, Any], vectors: Vectors, digest: str | None) -> dict[str, Any]:
+    """A document without vectors and digest, as `document` gives it, with them."""
+    found = dict(source)
     if digest is not None:
         found["content_digest"] = digest
-    found.update((name, vector) for name, vector in (vectors or {}).items() if vector is not None)
+    found.update((name, vector) for name, vector in vectors.items() if vector is not None)
     return found
 
 
@@ -69,7 +75,12 @@ def digest(item: Item, fingerprints: Mapping[str, str]) -> str:
 
     An item whose stored digest is the same needs neither encoding nor writing.
     """
-    content = orjson.dumps([_FORM, document(item), dict(fingerprints)], option=orjson.OPT_SORT_KEYS)
+    return digest_of(document(item), fingerprints)
+
+
+def digest_of(source: Mapping[str, Any], fingerprints: Mapping[str, str]) -> str:
+    """The same from the item's document without vectors and digest."""
+    content = orjson.dumps([_FORM, source, dict(fingerprints)], option=orjson.OPT_SORT_KEYS)
     return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
