@@ -13,7 +13,7 @@ import sys
 from bench import loading, searching
 from bench.encoding import encoding
 from bench.starting import starting
-from measuring import machine, own_store, show
+from measuring import busy, machine, own_store, show
 
 from es_recsys.settings import EncoderSettings
 
@@ -27,9 +27,8 @@ def main() -> int:
     arguments = parser.parse_args()
     sizes = [int(size) for size in arguments.sizes.split(",")]
     encoders = EncoderSettings(image="none")
-    rows: list[list[str]] = []
     with own_store("bench", encoders=encoders) as client:
-        print(machine(client), flush=True)
+        print(f"{machine(client)}; {busy()} before the start", flush=True)
         loading.warm_up(client)
         for size in sizes:
             catalogue = loading.make(client.settings, size)
@@ -40,7 +39,6 @@ def main() -> int:
             if size == sizes[-1]:
                 found += starting(client)
             show(f"{size:,} documents", COLUMNS, found)
-            rows += found
             loading.drop(client)
         show("Encoding", COLUMNS, encoding(client.settings, arguments.repetitions))
     return 0

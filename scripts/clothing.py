@@ -1,26 +1,26 @@
 """Measures picture search on photos that lie in a folder a class.
 
-    python scripts/clothing.py FOLDER [--served] [--image MODEL]
+    python scripts/clothing.py FOLDER [--image MODEL]
 
-Every photo asks for ten others: the share of them that is of the same folder, beside what chance gives. With --served the
-photos are also indexed in a store of their own, on the embedded node or at ES_RECSYS_URL, and asked for through the client;
-then recall@10 says how many of the exact ten the served kNN finds. The store is dropped at the end.
+Every photo asks for ten others, once among all vectors in memory and once through the client, from a store of the run's own:
+the share of them that is of the same folder, beside what chance gives, and how many of the exact ten the served kNN finds.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
+from measuring import machine, own_store, percentile_ms, show
 from numpy.typing import NDArray
 
 from es_recsys import Client, Item
 from es_recsys.encoders import encode_all, image_encoder
-from es_recsys.settings import EncoderSettings, Settings, load_settings
+from es_recsys.index.read import ids_of
+from es_recsys.settings import EncoderSettings, Settings
 
 N = 10
 SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp"}
@@ -29,22 +29,32 @@ SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp"}
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--served", action="store_true", help="also through a store on Elasticsearch")
     parser.add_argument("--image", default=EncoderSettings().image, help="the image model, as encoders.image names it")
     arguments = parser.parse_args()
     photos = sorted(path for path in arguments.folder.glob("*/*") if path.suffix.lower() in SUFFIXES)
     if len(photos) <= N:
         print(f"{arguments.folder} has no photos in folders.", file=sys.stderr)
         return 2
-    with tempfile.TemporaryDirectory() as home:
-        settings = load_settings(
-            index="clothing_measured", home=Path(home), encoders=EncoderSettings(text="none", image=arguments.image)
-        )
-        photos, vectors = encoded(photos, settings)
+    encoders = EncoderSettings(text="none", image=arguments.image)
+    with own_store("clothing_measured", encoders=encoders) as client:
+        photos, vectors = encoded(photos, client.settings)
         exact = nearest(vectors)
-        in_memory(photos, exact)
-        if arguments.served:
-            served(photos, exact, arguments.folder, settings)
+        labels = np.array([photo.parent.name for photo in photos])
+        _, counts = np.unique(labels, return_counts=True)
+        chance = float((counts * (counts - 1)).sum() / (len(labels) * (len(labels) - 1)))
+        served, seconds = asked(client, photos, arguments.folder)
+        right = float(np.mean(labels[served] == labels[:, None]))
+        recall = float(np.mean([len(set(a) & set(b)) / N for a, b in zip(served.tolist(), exact.tolist(), strict=True)]))
+        show(
+            f"{len(photos):,} photos in {len(counts)} folders; {machine(client)}",
+            ["picture queries", f"precision@{N} of the same folder", f"recall@{N} of exact search"],
+            [
+                ["by chance", f"{chance:.3f}", ""],
+                ["exact search, numpy", f"{float(np.mean(labels[exact] == labels[:, None])):.3f}", "1"],
+                ["served by kNN (goal: recall of at least .97)", f"{right:.3f}", f"{recall:.4f}"],
+            ],
+        )
+        print(f"p50 of a picture query, encoding included: {percentile_ms(seconds, 50):.1f} ms")
     return 0
 
 
@@ -72,35 +82,20 @@ def nearest(vectors: NDArray[np.float32]) -> NDArray[np.intp]:
     return np.argsort(-cosines, axis=1, kind="stable")[:, :N]
 
 
-def in_memory(photos: list[Path], exact: NDArray[np.intp]) -> None:
-    labels = np.array([photo.parent.name for photo in photos])
-    _, counts = np.unique(labels, return_counts=True)
-    chance = float((counts * (counts - 1)).sum() / (len(labels) * (len(labels) - 1)))
-    print(f"exact: precision@{N} of the same folder {np.mean(labels[exact] == labels[:, None]):.3f}, by chance {chance:.3f}")
-
-
-def served(photos: list[Path], exact: NDArray[np.intp], base: Path, settings: Settings) -> None:
-    from es_recsys import engine
-    from es_recsys.index import versions
-
+def asked(client: Client, photos: list[Path], base: Path) -> tuple[NDArray[np.intp], list[float]]:
+    """(n, N): the rows that the client finds for each photo, itself left out; and the seconds of each question."""
     names = [str(photo.relative_to(base)) for photo in photos]
-    with Client(settings=settings, keep=False) as client:
-        try:
-            client.insert_items((Item(item_id=name, image=name) for name in names), base=base)
-            right, found, milliseconds = 0, 0, []
-            for photo, name, row in zip(photos, names, exact, strict=True):
-                # The item that asks is left out of its own answer.
-                answer = client.search(image=photo, n=N, exclude=[name])
-                hits = [hit.item_id for hit in answer.hits]
-                right += sum(Path(hit).parent.name == photo.parent.name for hit in hits)
-                found += len({names[place] for place in row} & set(hits))
-                milliseconds.append(answer.took_ms)
-        finally:
-            with engine.connect(settings, client.workspace.url) as elastic:
-                versions.drop_store(elastic, settings.index)
-    asked = N * len(photos)
-    print(f"served: precision@{N} {right / asked:.3f}, recall@{N} of exact search {found / asked:.4f}")
-    print(f"        p50 of a picture query, encoding included {np.median(milliseconds):.1f} ms")
+    place = {name: row for row, name in enumerate(names)}
+    # A generator, whose length isn't known, so that the index is one for many items: a graph, and not a scan.
+    client.insert_items((Item(item_id=name, image=name, categories=(Path(name).parent.name,)) for name in names), base=base)
+    assert {item_id for ids in ids_of(client.workspace.es, f"{client.settings.index}-items") for item_id in ids} == set(names)
+    found, seconds = [], []
+    for photo, name in zip(photos, names, strict=True):
+        started = time.perf_counter()
+        answer = client.search(image=photo, n=N, exclude=[name])
+        seconds.append(time.perf_counter() - started)
+        found.append([place[hit.item_id] for hit in answer.hits])
+    return np.array(found, np.intp), seconds
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from es_recsys.errors import RecsysError
 from es_recsys.jobs.versions import drop_store
 from es_recsys.settings import load_settings
 
-__all__ = ["machine", "median_ms", "own_store", "percentile_ms", "show", "timed"]
+__all__ = ["busy", "machine", "median_ms", "own_store", "percentile_ms", "show", "timed"]
 
 
 @contextmanager
@@ -44,6 +44,11 @@ def machine(client: Client | None = None) -> str:
         where = "given" if client.settings.url else f"embedded, heap {client.settings.heap}"
         shape.append(f"Elasticsearch {client.workspace.es.info()['version']['number']} ({where})")
     return ", ".join(shape)
+
+
+def busy() -> str:
+    """How many processes wanted a core, on average of the last minute: what the figures share the machine with."""
+    return f"load {os.getloadavg()[0]:.1f}"
 
 
 def _processor() -> str:
