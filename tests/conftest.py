@@ -62,9 +62,9 @@ def es(es_url: str) -> Iterator[Elasticsearch]:
 def store_name(request: pytest.FixtureRequest) -> Iterator[str]:
     """A store's name that no other test has; its indices are deleted after the test, where it used a server."""
     name = f"t{uuid.uuid4().hex[:12]}"
+    client: Elasticsearch | None = request.getfixturevalue("es") if "es_url" in request.fixturenames else None
     yield name
-    if "es_url" in request.fixturenames:
-        client: Elasticsearch = request.getfixturevalue("es")
+    if client is not None:
         found = list(client.indices.get(index=f"{name}*", expand_wildcards="all", features="aliases"))
         for index in found:
             client.indices.delete(index=index)

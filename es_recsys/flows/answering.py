@@ -27,6 +27,8 @@ from es_recsys.types import Answer, Profile, Query, Ranking
 __all__ = ["answer", "context_of", "kind_of", "rank"]
 
 _MOST_RANKED = 1_000
+_LIKE_CONTENT = {"taste_text": 1.0, "taste_image": 0.5, "popular": 1e-3, "fresh": 1e-3}
+_LIKE_MODELS = 0.3
 
 
 def kind_of(query: Query) -> str:
@@ -153,9 +155,8 @@ def _vectors(view: View, query: Query) -> Flow[tuple[dict[str, NDArray[np.float3
 
 
 def _likeness(view: View, query: Query, profile: Profile | None, filters: list[Clause], now: float) -> Flow[Context]:
-    """What is like one item: a question in its own vectors, and a history that holds it alone for the models.
-
-    Asked as a recommendation to somebody who saw nothing else; the user adds dislikes only.
+    """What is like one item: a recommendation to somebody who saw nothing else, in which content leads. One item is too
+    thin a history for what people did beside it to decide alone. The user adds dislikes only.
     """
     item_id = str(query.like)
     found = yield Fetch(view.meta.index, (item_id,), ("item_id",))
@@ -164,7 +165,10 @@ def _likeness(view: View, query: Query, profile: Profile | None, filters: list[C
     alone = yield from of_history(view, (item_id,), now)
     exclude = frozenset(query.exclude) | {item_id} | (profile.disliked if profile is not None else frozenset())
     plain = replace(query, like=None, exclude=exclude, impact=1.0)
-    return context_of(view, plain, replace(alone, known=frozenset()), {}, filters, now)
+    context = context_of(view, plain, replace(alone, known=frozenset()), {}, filters, now)
+    models = {name: _LIKE_MODELS * view.meta.weights.get("no_query", {}).get(name, 0.0) for name in view.models}
+    weights = {**view.meta.weights, "no_query": {**_LIKE_CONTENT, **models}}
+    return replace(context, meta=replace(view.meta, weights=weights))
 
 
 def _check(query: Query) -> None:

@@ -1,0 +1,223 @@
+"""Training on a real engine: a new version beside the old one, taken into service whole or not at all."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from es_recsys import Client, Event, Item, Settings
+from es_recsys.data.sample import SampleStore
+from es_recsys.errors import IndexStateError, InputError, ModelError, StoreNotFound
+from es_recsys.index import versions
+from es_recsys.jobs import training
+from es_recsys.jobs.behaviour import load_events
+from es_recsys.jobs.versions import drop_version, list_versions, swap_version
+from es_recsys.runtime.views import models_folder
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture(scope="module")
+def client(
+    module_settings: Callable[..., Settings], sample: SampleStore, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Client]:
+    """Items and events, nothing trained."""
+    file = tmp_path_factory.mktemp("sample") / "events.jsonl"
+    file.write_text("".join(event.model_dump_json(exclude_none=True) + "\n" for event in sample.events))
+    with Client(settings=module_settings()) as client:
+        client.insert_items(sample.items[:200])
+        load_events(client.workspace, [file])
+        yield client
+
+
+def _live(client: Client) -> int:
+    live = versions.live_version(client.workspace.es, client.settings.index)
+    assert live is not None
+    return live
+
+
+def _numbers(client: Client) -> list[int]:
+    return [int(version["version"]) for version in list_versions(client.workspace)]
+
+
+def _ids(client: Client, user: str) -> list[str]:
+    return [hit.item_id for hit in client.recommend(user, n=20).hits]
+
+
+@pytest.fixture
+def user(sample: SampleStore) -> str:
+    return sample.shoppers[0].user_id
+
+
+def test_training_makes_a_version_and_rollback_goes_back(client: Client, user: str) -> None:
+    first, before = _live(client), _ids(client, user)
+    report = client.train(["als", "transitions"])
+    assert report.version == _live(client) == first + 1
+    assert report.models == ("als", "transitions")
+    assert sum(report.weights.values()) == pytest.approx(1.0)
+    assert first in _numbers(client)
+    trained = _ids(client, user)
+    assert trained != before
+    parts = client.recommend(user).hits[0].parts
+    assert {"als", "transitions"} & parts.keys()
+
+    assert swap_version(client.workspace, None) == first
+    assert _live(client) == first
+    assert _ids(client, user) == before
+    assert not {"als", "transitions"} & client.recommend(user).hits[0].parts.keys()
+    assert swap_version(client.workspace, report.version) == report.version
+    assert _ids(client, user) == trained
+    with pytest.raises(IndexStateError):
+        swap_version(client.workspace, 4711)
+
+
+def test_events_between_swaps_are_in_the_profile_after_them(client: Client) -> None:
+    live, someone = _live(client), "between-swaps"
+    client.train(["transitions"])
+    new = _live(client)
+    assert new != live
+    client.put_events(Event(event_type="view", user_id=someone, item_id="p0001", timestamp=datetime.now(UTC)))
+    swap_version(client.workspace, live)
+    assert client.get_user_profile(someone).counts == {"view": 1}
+    swap_version(client.workspace, new)
+    assert client.get_user_profile(someone).counts == {"view": 1}
+
+
+def test_named_models_alone_are_served(client: Client, user: str) -> None:
+    report = client.train(["transitions"])
+    assert report.models == ("transitions",)
+    assert dict(report.weights) == {"transitions": 1.0}
+    meta = client.workspace.views.fresh().meta
+    assert meta.models == ("transitions",)
+    assert "als_vector" not in meta.vectors
+    assert not any("als" in hit.parts for hit in client.recommend(user).hits)
+
+
+def test_only_the_version_before_is_kept_and_can_be_dropped(client: Client) -> None:
+    live = _live(client)
+    report = client.train(["transitions"])
+    assert _numbers(client) == [live, report.version]
+    assert models_folder(client.settings, report.version).exists()
+    with pytest.raises(IndexStateError, match="is live"):
+        drop_version(client.workspace, report.version)
+    drop_version(client.workspace, live)
+    assert _numbers(client) == [report.version]
+    assert not models_folder(client.settings, live).exists()
+    with pytest.raises(IndexStateError):
+        swap_version(client.workspace, None)
+
+
+def test_readers_and_writers_see_no_error_while_it_trains(client: Client, sample: SampleStore) -> None:
+    users = [shopper.user_id for shopper in sample.shoppers[:5]]
+    done = threading.Event()
+    failures: list[Exception] = []
+    answers = [0, 0]
+    late = "trained-meanwhile"
+
+    def act(which: int, once: Callable[[int], object]) -> None:
+        while not done.is_set():
+            try:
+                once(answers[which])
+                answers[which] += 1
+            except Exception as error:
+                failures.append(error)
+                return
+
+    def read(n: int) -> None:
+        found = client.recommend(users[n % 5]) if n % 2 else client.search("shoes", user_id=users[n % 5])
+        assert len(found.hits) == 10
+        assert not found.ranking.degraded
+
+    def write(n: int) -> None:
+        client.put_events(Event(event_type="view", user_id=late, item_id=f"p{n % 150 + 1:04d}", timestamp=datetime.now(UTC)))
+        done.wait(0.02)
+
+    threads = [threading.Thread(target=act, args=(0, read)), threading.Thread(target=act, args=(1, write))]
+    for thread in threads:
+        thread.start()
+    try:
+        client.train(["als", "transitions"])
+        client.train(["transitions"])
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+    assert not failures, failures[0]
+    assert answers[0] > 5
+    assert answers[1] > 5
+    assert client.get_user_profile(late).counts == {"view": answers[1]}
+
+
+def test_items_that_came_meanwhile_are_in_the_new_version(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    check = training._check
+
+    def meanwhile(*given: object) -> None:
+        client.insert_items([Item(item_id="late-item", title="Zanzibar Snorkel")])
+        client.delete_items(["p0199"])
+        check(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(training, "_check", meanwhile)
+    client.train(["transitions"])
+    hits = client.search("zanzibar snorkel").hits
+    assert hits[0].item_id == "late-item"
+    assert not client.titles(["p0199"])
+
+
+def test_a_failure_in_the_middle_leaves_the_live_version_alone(
+    client: Client, user: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live, numbers, before = _live(client), _numbers(client), _ids(client, user)
+
+    def fail(*_: object) -> None:
+        raise IndexStateError("It isn't right.", "Train again.")
+
+    monkeypatch.setattr(training, "_check", fail)
+    with pytest.raises(IndexStateError, match="It isn't right"):
+        client.train(["als"])
+    assert _live(client) == live
+    assert _numbers(client) == numbers
+    names = {path.name for path in models_folder(client.settings, 1).parent.iterdir()}
+    assert names <= {f"{number:06d}" for number in numbers}
+    assert not [name for name in client.workspace.es.indices.get(index=f"{client.settings.index}*") if f"{live + 1:06d}" in name]
+    assert _ids(client, user) == before
+    monkeypatch.undo()
+    assert client.train(["transitions"]).version == live + 1
+
+
+def test_an_unknown_model_is_refused_before_anything_is_done(client: Client) -> None:
+    numbers = _numbers(client)
+    with pytest.raises(InputError, match="nonsense") as caught:
+        client.train(["als", "nonsense"])
+    assert "transitions" in caught.value.remedy
+    assert _numbers(client) == numbers
+
+
+@pytest.mark.parametrize("names", [[], ["als"], ["transitions"]])
+def test_without_events_there_is_nothing_to_train_on(settings: Settings, names: list[str]) -> None:
+    with Client(settings=settings, encoders={"text": "none", "image": "none"}) as client:
+        with pytest.raises(StoreNotFound):
+            client.train(names)
+        client.insert_items([Item(item_id=f"i{n}", title=f"thing {n}") for n in range(5)])
+        with pytest.raises(ModelError) as caught:
+            client.train(names)
+        assert caught.value.remedy
+        assert _numbers(client) == [1]
+
+
+def test_models_that_are_lost_are_named(client: Client, user: str) -> None:
+    import shutil
+
+    folder = models_folder(client.settings, _live(client))
+    aside = folder.with_name("aside")
+    with Client(settings=client.settings) as other:
+        shutil.move(folder, aside)
+        try:
+            with pytest.raises(ModelError) as caught:
+                other.recommend(user)
+            assert str(folder) in caught.value.remedy
+        finally:
+            shutil.move(aside, folder)
+        assert other.recommend(user).hits
