@@ -259,7 +259,6 @@ def test_because_names_the_users_own_items(client: Client, user: str) -> None:
     assert not any(hit.because for hit in client.recommend(user).hits)
 
 
-@pytest.mark.xfail(reason="written last, and fails on a shared server; not understood yet")
 def test_similar_items(client: Client, sample: SampleStore) -> None:
     item = sample.items[0]
     answer = client.similar_items(item.item_id, n=20, explain=True)
@@ -352,7 +351,6 @@ def _same(one: Any, other: Any, where: str = "") -> None:
         assert one == other, where
 
 
-@pytest.mark.xfail(reason="written last, and fails on a shared server; not understood yet")
 def test_50_writers_of_one_profile_lose_nothing(client: Client, stranger: str, sample: SampleStore) -> None:
     ids = [item.item_id for item in sample.items[:50]]
     start = threading.Barrier(50)
@@ -372,7 +370,6 @@ def test_50_writers_of_one_profile_lose_nothing(client: Client, stranger: str, s
     _same(_profile_document(client, stranger), incremental)
 
 
-@pytest.mark.xfail(reason="written last, and fails on a shared server; not understood yet")
 def test_a_rebuild_agrees_with_what_came_step_by_step(client: Client, stranger: str, sample: SampleStore) -> None:
     kinds = ("view", "cart", "purchase", "dislike", "like")
     for n in (4, 0, 3, 1, 2):
@@ -497,7 +494,6 @@ class FailingSearches:
         return {**body, "knn": {**body["knn"], "query_vector": [1.0, 2.0]}}
 
 
-@pytest.mark.xfail(reason="written last, and fails on a shared server; not understood yet")
 def test_a_leg_that_fails_is_named_and_the_rest_answers(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = client.search(QUERY)
     failing = FailingSearches(client.workspace.driver, "text_vector")
