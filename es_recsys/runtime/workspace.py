@@ -75,6 +75,22 @@ class Workspace:
         """The same for many flows side by side."""
         return self._guarded(lambda view: self.driver.run_all(make(view)))
 
+    def moved_on(self, version: int) -> bool:
+        """Whether another version went live than the one that a flow has just used; then the next one looks anew.
+
+        What is written to the profiles of a version right after its successor went live would be missing there.
+        """
+        from es_recsys.index.versions import live_version
+
+        try:
+            live = live_version(self.es, self.settings.index)
+        except Exception as error:
+            raise explained(error, self.url) from error
+        if live == version:
+            return False
+        self.views.forget()
+        return True
+
     def _guarded(self, act: Callable[[View], T]) -> T:
         for last in (False, True):
             try:

@@ -15,6 +15,7 @@ from es_recsys.index import versions
 from es_recsys.jobs import training
 from es_recsys.jobs.behaviour import load_events
 from es_recsys.jobs.versions import drop_version, list_versions, swap_version
+from es_recsys.runtime import views
 from es_recsys.runtime.views import models_folder
 
 pytestmark = pytest.mark.engine
@@ -149,6 +150,20 @@ def test_readers_and_writers_see_no_error_while_it_trains(client: Client, sample
     assert answers[0] > 5
     assert answers[1] > 5
     assert client.get_user_profile(late).counts == {"view": answers[1]}
+
+
+def test_an_event_of_a_client_that_has_not_seen_the_swap_is_in_the_new_profiles(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(views, "REFRESH_S", 1e9)
+    event = Event(event_type="view", user_id="late-writer", item_id="p0001", timestamp=datetime.now(UTC))
+    with Client(settings=client.settings) as other:
+        before = other.workspace.views.current().meta.version
+        report = client.train(["transitions"])
+        assert other.workspace.views.current().meta.version == before
+        assert other.put_events(event).new == 1
+        assert other.workspace.views.current().meta.version == report.version
+    assert client.get_user_profile("late-writer").counts == {"view": 1}
 
 
 def test_items_that_came_meanwhile_are_in_the_new_version(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
