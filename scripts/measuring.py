@@ -7,14 +7,14 @@ import platform
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from es_recsys import Client
-from es_recsys.errors import RecsysError
+from es_recsys.errors import StoreNotFound
 from es_recsys.jobs.versions import drop_store
 from es_recsys.settings import load_settings
 
@@ -30,10 +30,8 @@ def own_store(name: str, **options: Any) -> Iterator[Client]:
             try:
                 yield client
             finally:
-                try:
+                with suppress(StoreNotFound):
                     drop_store(client.workspace)
-                except RecsysError as error:
-                    print(f"The store was not dropped: {error}")
 
 
 def machine(client: Client | None = None) -> str:

@@ -78,8 +78,11 @@ def throughput(client: Client, catalogue: Catalogue, repetitions: int) -> list[s
         bare.append(_bare(client, catalogue, chunks))
         ours.append(_ours(client, catalogue))
     size = len(catalogue.items)
-    slow, fast = size / median(ours), size / median(bare)
-    return ["indexing, documents/s", f"{slow:,.0f}", f"{fast:,.0f}", f"{slow / fast:.2f}", "at least .85"]
+    # Each turn by its own neighbour, so that what else the machine does in the meantime counts for both.
+    ratios = sorted(b / o for o, b in zip(ours, bare, strict=True))
+    rates = [f"{size / median(seconds):,.0f}" for seconds in (ours, bare)]
+    ratio = f"{median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+    return ["indexing, documents/s", *rates, ratio, "at least .85"]
 
 
 def warm_up(client: Client) -> None:
