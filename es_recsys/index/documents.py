@@ -47,8 +47,10 @@ def document(item: Item, vectors: Vectors | None = None, digest: str | None = No
         found["created_at"] = _stamp(item.created_at)
     found["available"] = item.available
     if item.attributes:
-        found["attributes"] = {name: _plain(name, value) for name, value in item.attributes.items()}
-        years = dict.fromkeys(year for value in item.attributes.values() for year in _years(value))
+        # Most attributes are texts, which stay as they are and hold no years.
+        others = {name: value for name, value in item.attributes.items() if type(value) is not str}
+        found["attributes"] = item.attributes | {name: _plain(name, value) for name, value in others.items()}
+        years = dict.fromkeys(year for value in others.values() for year in _years(value))
         if years:
             found["all_text"] = list(years)
     return found if vectors is None and digest is None else completed(found, vectors or {}, digest)

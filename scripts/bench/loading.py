@@ -73,10 +73,17 @@ def make(settings: Settings, size: int) -> Catalogue:
 def throughput(client: Client, catalogue: Catalogue, repetitions: int) -> list[str]:
     """A row: the catalogue's path against `_bulk` of the same bytes, in turns, each into a fresh index. The last one stays."""
     chunks = _chunks(catalogue)
-    ours, bare = [], []
-    for _ in range(repetitions):
+    ours, bare = list[float](), list[float]()
+    for turn in reversed(range(repetitions)):
+        # Whichever comes second alternates, and nothing is left whose merges would still be going on beside it.
+        if turn % 2:
+            ours.append(_ours(client, catalogue))
+            drop(client)
         bare.append(_bare(client, catalogue, chunks))
-        ours.append(_ours(client, catalogue))
+        if not turn % 2:
+            ours.append(_ours(client, catalogue))
+            if turn:
+                drop(client)
     size = len(catalogue.items)
     # Each turn by its own neighbour, so that what else the machine does in the meantime counts for both.
     ratios = sorted(b / o for o, b in zip(ours, bare, strict=True))
@@ -99,8 +106,6 @@ def drop(client: Client) -> None:
 
 def _ours(client: Client, catalogue: Catalogue) -> float:
     es, store = client.workspace.patient, client.settings.index
-    if versions.live_version(es, store) is not None:
-        drop(client)
     gc.collect()
 
     def load() -> None:
