@@ -44,9 +44,10 @@ def index_options(field: VectorField, dims: int, count: int) -> dict[str, Any]:
     """`index_options` for a field of `dims` dimensions on about `count` documents.
 
     Under a few thousand documents an exact scan is as fast as a graph and exact. Factors are scanned for far longer: their
-    lengths differ, and a graph by inner product loses itself among the longest (it found a fifth of what users of Gowalla
-    should get). Binary quantisation needs many dimensions to keep its recall; with fewer, one byte a dimension. What the
-    quantised search finds is scored again by the full vectors, so scores are exact and the nearest are not lost to rounding.
+    lengths differ, and a graph by inner product loses itself among the longest (docs/benchmarks.md: it found a fifth to three
+    fifths of the right items, by build). Binary quantisation needs many dimensions to keep its recall; with fewer, one byte a
+    dimension. What the quantised search finds is scored again by the full vectors, so scores are exact and the nearest are
+    not lost to rounding.
     """
     if count <= (_SCANNED if field.quantize else _FACTORS_SCANNED):
         return {"type": "flat"}
