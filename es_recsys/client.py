@@ -398,7 +398,7 @@ class AsyncClient(_Questions):
                 if not last and gone(error):
                     work.views.forget()
                     continue
-                raise explained(error, work.url) from error
+                raise explained(error, work.address) from error
         raise AssertionError("unreachable")
 
 

@@ -43,7 +43,7 @@ def demo(
         started = time.monotonic()
         _head("A real Elasticsearch")
         with Client(settings=settings, keep=False) as client:
-            say(f"at {client.workspace.url}, in {time.monotonic() - started:.1f} s")
+            say(f"at {client.workspace.address}, in {time.monotonic() - started:.1f} s")
             try:
                 store = sample_store(seed=seed, items=items, users=shoppers, end=datetime.now(UTC))
                 _load(client, store, folder)
@@ -180,7 +180,7 @@ def _head(text: str) -> None:
 
 
 def _stay(client: Client) -> None:
-    say(f"\nElasticsearch stays up at {client.workspace.url}, store demo. Ctrl-C ends it.")
+    say(f"\nElasticsearch stays up at {client.workspace.address}, store demo. Ctrl-C ends it.")
     try:
         while True:
             time.sleep(3_600)

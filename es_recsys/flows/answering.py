@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.errors import FingerprintMismatch, InputError, RecsysError
-from es_recsys.flows.effects import Call, Fetch, Flow, Log, Search
-from es_recsys.flows.people import of_history, read_profile, who
+from es_recsys.flows.effects import Call, Flow, Log, Search
+from es_recsys.flows.people import features, of_views, read_profile, who
 from es_recsys.flows.view import View
 from es_recsys.models.base import DEPTHS
 from es_recsys.search.answer import complete, finish
@@ -159,10 +159,10 @@ def _likeness(view: View, query: Query, profile: Profile | None, filters: list[C
     thin a history for what people did beside it to decide alone. The user adds dislikes only.
     """
     item_id = str(query.like)
-    found = yield Fetch(view.meta.index, (item_id,), ("item_id",))
-    if item_id not in found:
+    known = yield from features(view, (item_id,))
+    if item_id not in known:
         raise InputError(f"There is no item {item_id!r} in {view.meta.store}.", "See its id in the catalogue.")
-    alone = yield from of_history(view, (item_id,), now)
+    alone = of_views(view, (item_id,), known, now)
     exclude = frozenset(query.exclude) | {item_id} | (profile.disliked if profile is not None else frozenset())
     plain = replace(query, like=None, exclude=exclude, impact=1.0)
     context = context_of(view, plain, replace(alone, known=frozenset()), {}, filters, now)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from es_recsys.behaviour.profiles import ItemFeatures, current, empty, fold, from_document, profile, to_document
+from es_recsys.behaviour.profiles import ItemFeatures, current, empty, fold, from_document, profile
 from es_recsys.behaviour.records import StoredEvent
 from es_recsys.behaviour.state import ProfileState, Terms
 from es_recsys.behaviour.subjects import subject_key, subject_of
@@ -16,7 +16,7 @@ from es_recsys.flows.effects import Fetch, Flow, Get
 from es_recsys.flows.view import View
 from es_recsys.types import Profile, Query
 
-__all__ = ["FEATURES", "features", "features_of", "of_history", "read_profile", "who"]
+__all__ = ["FEATURES", "features", "features_of", "of_history", "of_views", "read_profile", "who"]
 
 FEATURES = ("categories", "brand", "tags", "price")
 _LONGEST_HISTORY = 2_000
@@ -50,11 +50,16 @@ def of_history(view: View, item_ids: Sequence[str], now: float) -> Flow[Profile]
     """The profile of somebody of whom only these views are known, oldest first."""
     if len(item_ids) > _LONGEST_HISTORY:
         raise InputError(f"The history has {len(item_ids):,} items.", f"Give the last {_LONGEST_HISTORY:,} at most.")
+    # Without content there is nothing to read of the items, and models find unknown ids by themselves.
+    known = (yield from features(view, item_ids)) if view.content_fields else {i: ItemFeatures() for i in item_ids}
+    return of_views(view, item_ids, known, now)
+
+
+def of_views(view: View, item_ids: Sequence[str], known: Mapping[str, ItemFeatures], now: float) -> Profile:
+    """The same where the items' features are known."""
     rows = [
         StoredEvent(place + 1, "view", item_id=item_id, order=place, key=f"{place:08d}") for place, item_id in enumerate(item_ids)
     ]
-    # Without content there is nothing to read of the items, and models find unknown ids by themselves.
-    known = (yield from features(view, item_ids)) if view.content_fields else {i: ItemFeatures() for i in item_ids}
     terms = Terms.of(view.settings.profiles, timed=False)
     return profile(fold(empty("", terms), rows, known), now)
 
@@ -77,11 +82,6 @@ def features_of(source: Mapping[str, Any], fields: Sequence[str]) -> ItemFeature
         price=source.get("price"),
         vectors={name: np.asarray(source[name], np.float32) for name in fields if source.get(name) is not None},
     )
-
-
-def folded(state: ProfileState, rows: Sequence[StoredEvent], known: Mapping[str, ItemFeatures], now: float) -> dict[str, Any]:
-    """The document of a state with rows added."""
-    return to_document(fold(state, rows, known), now)
 
 
 def resumed(source: Mapping[str, Any] | None, key: str, terms: Terms, revision: int) -> ProfileState:

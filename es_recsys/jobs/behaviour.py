@@ -30,10 +30,10 @@ from es_recsys.index.metadata import read_meta, write_meta
 from es_recsys.index.read import ids_of
 from es_recsys.models.popularity import Popularity
 from es_recsys.runtime.views import popularity_folder
-from es_recsys.runtime.workspace import Workspace, explained
+from es_recsys.runtime.workspace import Workspace
 from es_recsys.types import Item
 
-__all__ = ["EventsReport", "ProfilesReport", "build_profiles", "load_events", "rebuild", "refresh_behaviour"]
+__all__ = ["EventsReport", "ProfilesReport", "build_profiles", "fold_in", "load_events", "rebuild", "refresh_behaviour"]
 
 Progress = Callable[[float, float | None], None]
 _SUBJECTS = 500
@@ -122,23 +122,19 @@ def load_events(
     if rejects.count:
         shown = "; ".join(map(str, rejects.first[:3]))
         notes.append(f"{rejects.count:,} lines were rejected ({shown}); all of them are in {', '.join(map(str, rejects.files))}")
-    try:
+    with work.explaining():
         notes += _catalogue_of_events(work)
         cleaning = _cleaned(work)
         _count_popularity(work)
         _update_profiles(work, before, rebuild_all=bool(cleaning.flagged or cleaning.lifted))
-    except Exception as error:
-        raise explained(error, work.url) from error
     return EventsReport(loaded, cleaning, rejects.count, tuple(notes), time.monotonic() - started)
 
 
 def build_profiles(work: Workspace, progress: Progress | None = None) -> ProfilesReport:
     """Rebuilds every profile of the live version from the stored events."""
     started = time.monotonic()
-    try:
+    with work.explaining():
         written, removed = rebuild(work, work.views.fresh(), progress)
-    except Exception as error:
-        raise explained(error, work.url) from error
     return ProfilesReport(written, removed, time.monotonic() - started)
 
 
@@ -166,9 +162,14 @@ def rebuild(work: Workspace, view: View, progress: Progress | None = None) -> tu
     report = bulk(work.patient, _profiles(work, view, seen), index=view.meta.profiles, meter=meter, refresh=True)
     gone = [key for keys in ids_of(work.es, view.meta.profiles) for key in seen.lacks(keys)]
     bulk(work.patient, (Action(key, operation="delete") for key in gone), index=view.meta.profiles)
-    for subject in {event.subject for event in store.scan(after=start)}:
-        work.driver.run(update_profile(view, store, subject, work.now()))
+    fold_in(work, view, {event.subject for event in store.scan(after=start)})
     return report.stored, len(gone)
+
+
+def fold_in(work: Workspace, view: View, subjects: Iterable[str]) -> None:
+    """Brings the profiles of some subjects up to their last event, one by one."""
+    for subject in sorted(subjects):
+        work.driver.run(update_profile(view, work.events, subject, work.now()))
 
 
 def _profiles(work: Workspace, view: View, seen: IdSet) -> Iterator[Action]:
@@ -202,8 +203,7 @@ def _update_profiles(work: Workspace, before: int, *, rebuild_all: bool) -> None
             if len(subjects) > _FEW:
                 break
         if len(subjects) <= _FEW:
-            for subject in sorted(subjects):
-                work.driver.run(update_profile(view, work.events, subject, work.now()))
+            fold_in(work, view, subjects)
             return
     rebuild(work, view)
 

@@ -12,15 +12,14 @@ from typing import Any
 
 from es_recsys.data import Rejects, check, read_items, survey_items
 from es_recsys.encoders import Encoder, VectorCache, encoders, item_text, language_warning
-from es_recsys.errors import InputError
+from es_recsys.errors import InputError, StoreNotFound
 from es_recsys.index import catalog
 from es_recsys.index.bulk import DeadLetters, Meter
 from es_recsys.index.metadata import read_meta, vector_metas, write_meta
-from es_recsys.index.versions import live_version
 from es_recsys.jobs.behaviour import refresh_behaviour
 from es_recsys.meta import StoreMeta
 from es_recsys.runtime.encoding import ItemErrors, item_vectors, settings_of_store
-from es_recsys.runtime.workspace import Workspace, explained
+from es_recsys.runtime.workspace import Workspace
 from es_recsys.types import Item
 
 __all__ = ["CatalogueReport", "delete_items", "insert_items", "load_files", "remove_items"]
@@ -94,10 +93,8 @@ def insert_items(work: Workspace, items: Iterable[Item], base: Path, progress: P
 def remove_items(work: Workspace, item_ids: Iterable[str]) -> CatalogueReport:
     """Removes items by id; unknown ids count as unchanged."""
     started = time.monotonic()
-    try:
+    with work.explaining():
         done = catalog.delete(work.patient, work.settings.index, item_ids)
-    except Exception as error:
-        raise explained(error, work.url) from error
     return CatalogueReport(done.version, removed=done.removed, unchanged=done.unchanged, seconds=time.monotonic() - started)
 
 
@@ -122,21 +119,18 @@ def _write(
     letters = DeadLetters(work.settings.store_home / "dead_letters" / f"{time.strftime('%Y%m%d-%H%M%S')}.jsonl")
     meter = Meter((lambda p: progress(p.done, p.total)) if progress is not None else None, total=count)
     write = catalog.sync if whole else catalog.load
-    with closing(VectorCache(settings.cache)) as cache:
-        try:
-            done = write(
-                work.patient,
-                settings.index,
-                items,
-                item_vectors(chosen, base, cache, errors) if chosen else None,
-                vectors=vector_metas(chosen),
-                language=settings.language,
-                count=count,
-                dead_letters=letters,
-                meter=meter,
-            )
-        except Exception as error:
-            raise explained(error, work.url) from error
+    with closing(VectorCache(settings.cache)) as cache, work.explaining():
+        done = write(
+            work.patient,
+            settings.index,
+            items,
+            item_vectors(chosen, base, cache, errors) if chosen else None,
+            vectors=vector_metas(chosen),
+            language=settings.language,
+            count=count,
+            dead_letters=letters,
+            meter=meter,
+        )
     if done.failed:
         first = "; ".join(f"{failure.id}: {failure.reason}" for failure in done.failures[:3])
         notes.append(f"{done.failed:,} items were refused ({first}); all of them are in {letters.path}")
@@ -161,11 +155,10 @@ def _write(
 
 def _meta(work: Workspace) -> StoreMeta | None:
     try:
-        if live_version(work.es, work.settings.index) is None:
-            return None
-        return read_meta(work.es, work.settings.index)
-    except Exception as error:
-        raise explained(error, work.url) from error
+        with work.explaining():
+            return read_meta(work.es, work.settings.index)
+    except StoreNotFound:
+        return None
 
 
 def _no_longer_bare(work: Workspace, before: StoreMeta | None) -> None:

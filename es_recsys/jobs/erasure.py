@@ -8,7 +8,7 @@ from es_recsys.flows.effects import Delete
 from es_recsys.flows.recording import Erased, erase
 from es_recsys.index.versions import version_numbers
 from es_recsys.meta import profiles_index
-from es_recsys.runtime.workspace import Workspace, explained
+from es_recsys.runtime.workspace import Workspace
 
 __all__ = ["erase_user"]
 
@@ -19,10 +19,8 @@ def erase_user(work: Workspace, user_id: str) -> Erased:
     store = work.events
     done = work.run(lambda view: erase(view, store, user_id, work.now()))
     profiles = done.profiles
-    try:
+    with work.explaining():
         for version in version_numbers(work.es, work.settings.index):
             index = profiles_index(work.settings.index, version)
             profiles += sum(work.driver.perform(Delete(index, key)) for key in done.keys)
-    except Exception as error:
-        raise explained(error, work.url) from error
     return replace(done, profiles=profiles, answers=sum(map(work.log.erase, done.keys)))

@@ -17,17 +17,16 @@ from numpy.typing import NDArray
 
 from es_recsys.errors import IndexStateError, InputError, ModelError
 from es_recsys.fields import VECTOR_FIELDS
-from es_recsys.flows.recording import update_profile
 from es_recsys.index import copying, versions
 from es_recsys.index.bulk import Meter
 from es_recsys.index.read import ids_of
-from es_recsys.jobs.behaviour import rebuild
+from es_recsys.jobs.behaviour import fold_in, rebuild
 from es_recsys.meta import StoreMeta, VectorMeta
 from es_recsys.models import ALS, MODELS, Model, Selection, Transitions, defaults, save_models, select
 from es_recsys.models.popularity import Popularity
 from es_recsys.models.selection import Report
 from es_recsys.runtime.views import models_folder, popularity_folder
-from es_recsys.runtime.workspace import Workspace, explained
+from es_recsys.runtime.workspace import Workspace
 from es_recsys.types import Interactions, Item
 
 __all__ = ["TrainReport", "train"]
@@ -81,7 +80,7 @@ def train(work: Workspace, names: Sequence[str] = (), *, seed: int = 7, progress
         raise InputError(
             f"There is no model {unknown[0]!r}.", f"Name some of: {', '.join(TRAINABLE)}; or none, to have them chosen."
         )
-    try:
+    with work.explaining():
         old = work.views.fresh().meta
         started = time.monotonic()
         data = interactions(work.events, work.now())
@@ -90,8 +89,6 @@ def train(work: Workspace, names: Sequence[str] = (), *, seed: int = 7, progress
         trained = time.monotonic()
         meta = _serve(work, old, chosen, data.timed, progress)
         served = time.monotonic()
-    except Exception as error:
-        raise explained(error, work.url) from error
     return TrainReport(
         meta.version,
         meta.models,
@@ -159,8 +156,8 @@ def _serve(work: Workspace, old: StoreMeta, chosen: Selection, timed: bool, prog
             shutil.rmtree(folder, ignore_errors=True)
         raise
     chosen.models[Popularity.name].save(popularity_folder(work.settings))
-    work.views.forget()
-    _late_events(work, last)
+    # Events that came after the profiles were rebuilt went into those of the old version.
+    fold_in(work, work.views.fresh(), {event.subject for event in work.events.scan(after=last)})
     _drop_older(work, keep=(old.version, new.version))
     return new
 
@@ -229,13 +226,6 @@ def _check_neighbours(work: Workspace, new: StoreMeta, model: Model) -> None:
             f"kNN on {field} of version {new.version} finds {found} of {total} nearest items.",
             "Train again; if it stays, report it.",
         )
-
-
-def _late_events(work: Workspace, after: int) -> None:
-    """Folds in events that came after the profiles were rebuilt, and went into those of the old version."""
-    view = work.views.fresh()
-    for subject in {event.subject for event in work.events.scan(after=after)}:
-        work.driver.run(update_profile(view, work.events, subject, work.now()))
 
 
 def _drop_older(work: Workspace, keep: tuple[int, ...]) -> None:

@@ -15,7 +15,7 @@ from es_recsys.errors import InputError
 from es_recsys.flows.effects import Call, Flow, Search
 from es_recsys.flows.view import View
 from es_recsys.index.metadata import read_meta, write_meta
-from es_recsys.runtime.workspace import Workspace, explained
+from es_recsys.runtime.workspace import Workspace
 from es_recsys.search.context import Context
 from es_recsys.search.tune import Judged, Tuned, collect, tune
 
@@ -112,10 +112,8 @@ def _collect(view: View, query: str, grades: Mapping[str, float], now: float) ->
 
 
 def _store(work: Workspace, tuned: Tuned) -> None:
-    try:
+    with work.explaining():
         meta = read_meta(work.es, work.settings.index)
         weights = {**meta.weights, "query": {**meta.weights.get("query", {}), **tuned.weights}}
         write_meta(work.es, replace(meta, lexical=dict(tuned.lexical), weights=weights))
-    except Exception as error:
-        raise explained(error, work.url) from error
     work.views.forget()

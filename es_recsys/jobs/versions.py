@@ -8,17 +8,15 @@ from typing import Any
 from es_recsys.errors import IndexStateError, StoreNotFound
 from es_recsys.index import versions
 from es_recsys.runtime.views import models_folder
-from es_recsys.runtime.workspace import Workspace, explained
+from es_recsys.runtime.workspace import Workspace
 
 __all__ = ["drop_store", "drop_version", "list_versions", "swap_version"]
 
 
 def list_versions(work: Workspace) -> list[dict[str, Any]]:
     """All versions of the store, oldest first."""
-    try:
+    with work.explaining():
         return [info.to_dict() for info in versions.versions(work.es, work.settings.index)]
-    except Exception as error:
-        raise explained(error, work.url) from error
 
 
 def swap_version(work: Workspace, version: int | None) -> int:
@@ -26,7 +24,7 @@ def swap_version(work: Workspace, version: int | None) -> int:
     came since. Raises IndexStateError."""
     from es_recsys.jobs.behaviour import build_profiles
 
-    try:
+    with work.explaining():
         known = {info.meta.version: info.meta for info in versions.versions(work.es, work.settings.index)}
         if version is not None and version in known and known[version].models:
             folder = models_folder(work.settings, version)
@@ -36,8 +34,6 @@ def swap_version(work: Workspace, version: int | None) -> int:
             version = versions.rollback(work.es, work.settings.index)
         else:
             versions.swap(work.es, work.settings.index, version)
-    except Exception as error:
-        raise explained(error, work.url) from error
     work.views.forget()
     if work.events.last_row:
         build_profiles(work)
@@ -46,10 +42,8 @@ def swap_version(work: Workspace, version: int | None) -> int:
 
 def drop_version(work: Workspace, version: int) -> None:
     """Deletes a version that is not live, and its models."""
-    try:
+    with work.explaining():
         versions.drop(work.patient, work.settings.index, version)
-    except Exception as error:
-        raise explained(error, work.url) from error
     shutil.rmtree(models_folder(work.settings, version), ignore_errors=True)
 
 
@@ -57,11 +51,10 @@ def drop_store(work: Workspace) -> None:
     """Deletes all versions, models, popularity and the answer log. The events stay: they are the truth, and another load
     of the items brings everything back."""
     try:
-        versions.drop_store(work.patient, work.settings.index)
+        with work.explaining():
+            versions.drop_store(work.patient, work.settings.index)
     except StoreNotFound:
         if not work.settings.store_home.exists():
             raise
-    except Exception as error:
-        raise explained(error, work.url) from error
     shutil.rmtree(work.settings.store_home, ignore_errors=True)
     work.views.forget()

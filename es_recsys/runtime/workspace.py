@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from es_recsys import engine
-from es_recsys.engine.connect import translated
+from es_recsys.engine.connect import address_of, translated
 from es_recsys.errors import InputError, RecsysError, StoreNotFound
 from es_recsys.flows.effects import Flow
 from es_recsys.flows.view import View
@@ -64,6 +65,19 @@ class Workspace:
         """The client for requests that may take long."""
         return self.es.options(request_timeout=300.0)
 
+    @property
+    def address(self) -> str:
+        """Where Elasticsearch is, without credentials: what may be shown."""
+        return address_of(self.es)
+
+    @contextmanager
+    def explaining(self) -> Iterator[None]:
+        """What a job does with Elasticsearch goes in here: its errors become ours, with a remedy."""
+        try:
+            yield
+        except Exception as error:
+            raise explained(error, self.address) from error
+
     def run(self, make: Callable[[View], Flow[T]]) -> T:
         """Drives the flow that `make` gives for the current view; once more with a fresh one where its index is gone.
 
@@ -82,10 +96,8 @@ class Workspace:
         """
         from es_recsys.index.versions import live_version
 
-        try:
+        with self.explaining():
             live = live_version(self.es, self.settings.index)
-        except Exception as error:
-            raise explained(error, self.url) from error
         if live == version:
             return False
         self.views.forget()
@@ -99,7 +111,7 @@ class Workspace:
                 if not last and gone(error):
                     self.views.forget()
                     continue
-                raise explained(error, self.url) from error
+                raise explained(error, self.address) from error
         raise AssertionError("unreachable")
 
     def close(self) -> None:
@@ -127,7 +139,7 @@ def gone(error: Exception) -> bool:
     return isinstance(error, NotFoundError) and "index_not_found" in str(error.error)
 
 
-def explained(error: Exception, url: str) -> Exception:
+def explained(error: Exception, address: str) -> Exception:
     """An error of the Elasticsearch client as one of ours, with a remedy; any other as it is."""
     from elasticsearch import ApiError, BadRequestError, TransportError
 
@@ -138,9 +150,5 @@ def explained(error: Exception, url: str) -> Exception:
             f"Elasticsearch refused the request ({error.error}).", "Look at the values given, above all at filters."
         )
     if isinstance(error, ApiError | TransportError):
-        return translated(error, _shown(url))
+        return translated(error, address)
     return error
-
-
-def _shown(url: str) -> str:
-    return url.rsplit("@", 1)[-1] if "@" in url else url
