@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +14,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from es_recsys.behaviour.migrate import current, upgrade
 from es_recsys.behaviour.schema import HEAD
 from es_recsys.errors import InputError, MissingExtra, SetupError
+from es_recsys.sqlite import write_ahead
 
 __all__ = ["Database"]
 
@@ -148,7 +147,7 @@ def _sqlite(url: sa.URL) -> sa.Engine:
         connection.isolation_level = None
         for pragma in _PRAGMAS:
             connection.execute(pragma)
-        _write_ahead(connection)
+        write_ahead(connection, _PATIENCE_S)
 
     @sa.event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:
@@ -156,19 +155,6 @@ def _sqlite(url: sa.URL) -> sa.Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
     return engine
-
-
-def _write_ahead(connection: Any) -> None:
-    """Switch to the write-ahead log. SQLite does not wait for others here whatever its patience, so this does."""
-    deadline = time.monotonic() + _PATIENCE_S
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
 
 
 @contextmanager

@@ -12,11 +12,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.sqlite import write_ahead
+
 __all__ = ["VectorCache"]
 
 _log = logging.getLogger(__name__)
 
 _CHUNK = 500
+_PATIENCE_S = 30.0
 _SCHEMA = "CREATE TABLE IF NOT EXISTS vectors (digest BLOB NOT NULL UNIQUE, vector BLOB NOT NULL)"
 
 
@@ -88,9 +91,9 @@ class VectorCache:
             try:
                 self._folder.mkdir(parents=True, exist_ok=True)
                 # Every use is under the lock, so that threads may share the connection.
-                database = sqlite3.connect(self.path(fingerprint), timeout=30.0, check_same_thread=False)
+                database = sqlite3.connect(self.path(fingerprint), timeout=_PATIENCE_S, check_same_thread=False)
                 database.execute("PRAGMA page_size = 8192")
-                database.execute("PRAGMA journal_mode = WAL")
+                write_ahead(database, _PATIENCE_S)
                 database.execute("PRAGMA synchronous = NORMAL")
                 database.execute(_SCHEMA)
                 return database
