@@ -22,6 +22,7 @@ __all__ = [
     "Hit",
     "Interactions",
     "Item",
+    "ItemTable",
     "Profile",
     "Query",
     "Ranking",
@@ -156,13 +157,33 @@ class Interactions:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class ItemTable:
+    """What is known of the items besides behaviour, as the models read it: of each of n items one row.
+
+    item_ids (n,) str; texts: title, description and the like, "" for none; titles; categories: outermost first; brands,
+    "" for none; prices (n,) float64, NaN for none; created (n,) float64 epoch seconds, NaN for none; vectors: field ->
+    (n, d) float32 unit rows, a row of zeros where the item has none.
+    """
+
+    item_ids: NDArray[np.str_]
+    texts: Sequence[str]
+    titles: Sequence[str]
+    categories: Sequence[tuple[str, ...]]
+    brands: Sequence[str]
+    prices: NDArray[np.float64]
+    created: NDArray[np.float64]
+    vectors: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class History:
     """What one user did, oldest first: item ids, signed weights (n,) float32, and ages in days before the newest
-    (n,) float64 (in events where there is no time)."""
+    (n,) float64 (in events where there is no time). queries: what they searched for, oldest first."""
 
     item_ids: tuple[str, ...] = ()
     weights: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
     ages: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0, np.float64))
+    queries: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, item_ids: Sequence[str]) -> History:

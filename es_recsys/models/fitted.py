@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -27,7 +28,9 @@ class Fitted(abc.ABC):
     name: ClassVar[str]
     kind: ClassVar[str]
     field: ClassVar[str | None] = None
+    reads_items: ClassVar[bool] = False
 
+    config: Any
     _ids: ItemIds | None = None
     _arrays: Mapping[str, NDArray[Any]]
     _fingerprint: str | None = None
@@ -45,6 +48,29 @@ class Fitted(abc.ABC):
         if self._fingerprint is None:
             self._fingerprint = artefact.fingerprint(self.name, self._params(), self._everything())
         return self._fingerprint
+
+    @classmethod
+    def space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
+        """Setting -> the values that are worth trying, in order."""
+        return {}
+
+    @classmethod
+    def start(cls, ordered: bool, timed: bool) -> Any:
+        """The config that tuning sets out from."""
+        return cls().config
+
+    @classmethod
+    def change(cls, config: Any, setting: str, value: Any) -> Any:
+        """The config with one setting at another value."""
+        return replace(config, **{setting: value})
+
+    @property
+    def item_vectors(self) -> NDArray[np.float32]:
+        """(n_items, d) float32, in the order of `item_ids`."""
+        _ = self.item_ids
+        if self.kind != "vector":
+            raise ModelError(f"The model {self.name} has no item vectors.", "This is a mistake in the program; please report it.")
+        return self._arrays["vectors"]
 
     def save(self, folder: Path) -> None:
         """Writes the artefact into `folder`, replacing what is there. Raises ModelError."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -17,7 +17,8 @@ from es_recsys.models.histories import Batch
 from es_recsys.models.ids import ItemIds
 from es_recsys.models.ranking import decay
 from es_recsys.models.sequences import Sequences, sequences
-from es_recsys.types import Interactions
+from es_recsys.models.watch import Watch
+from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["Transitions", "TransitionsConfig"]
 
@@ -63,11 +64,57 @@ class Transitions(Fitted):
     def __init__(self, config: TransitionsConfig | None = None) -> None:
         self.config = config or TransitionsConfig()
 
-    def fit(self, data: Interactions, rng: np.random.Generator) -> Self:
+    def fit(
+        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: Watch | None = None
+    ) -> Self:
         """Counts pairs; `rng` isn't used."""
         seq = sequences(data)
         rows = count(seq, self.config.counting, self.config.neighbours, self.config.target_power)
         return self.fit_counts(ItemIds.of(data.item_ids.tolist()), seq, rows)
+
+    @classmethod
+    def space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
+        """Setting -> values worth trying; "window" stands for a window and its decay."""
+        if not ordered:
+            return {
+                "target_power": (0.0, 0.1, 0.2, 0.3, 0.4),
+                "source_power": (0.4, 0.6, 0.8, 1.0),
+                "window": ((20, 0.9), (50, 0.97), (None, 1.0)),
+                "user_power": (0.0, 0.25, 0.5, 0.75, 1.0),
+            }
+        moves: dict[str, tuple[Any, ...]] = {
+            "half_life": (1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, math.inf),
+            "target_power": (0.0, 0.1, 0.2, 0.3, 0.4, 0.5),
+            "source_power": (0.3, 0.4, 0.5, 0.6, 0.8, 1.0),
+            "window": ((5, 0.7), (10, 0.8), (20, 0.9), (50, 0.97), (None, 1.0)),
+            "backward": (0.1, 0.25, 0.4, 0.5, 0.7, 1.0),
+            "user_power": (0.0, 0.3, 0.5, 0.75, 1.0),
+        }
+        if timed:
+            moves["half_life_days"] = (1.0, 3.0, 10.0, 30.0, 90.0, math.inf)
+            moves["pair_half_life_days"] = (10.0, 30.0, 90.0, 365.0, math.inf)
+        return moves
+
+    @classmethod
+    def start(cls, ordered: bool, timed: bool) -> TransitionsConfig:
+        """The whole history where order tells nothing, else a window of ten and a short memory."""
+        if not ordered:
+            return TransitionsConfig(Counting(None, 1.0, 1.0, 0.75), 0.8, 0.2)
+        return TransitionsConfig(Counting(10, 0.8, 0.5, 0.3), 0.5, 0.2, half_life=3.0)
+
+    @classmethod
+    def change(cls, config: TransitionsConfig, setting: str, value: Any) -> TransitionsConfig:
+        """The config with one setting at another value."""
+        counting = config.counting
+        if setting == "window":
+            counting = replace(counting, window=value[0], decay=value[1])
+        elif setting == "pair_half_life_days":
+            counting = replace(counting, half_life_days=value)
+        elif setting in ("backward", "user_power"):
+            counting = replace(counting, **{setting: value})
+        else:
+            return replace(config, **{setting: value})
+        return replace(config, counting=counting)
 
     def fit_counts(self, item_ids: ItemIds, seq: Sequences, rows: Rows) -> Self:
         """Learns from counts that were made already, with at least `neighbours` a row."""

@@ -49,48 +49,14 @@ class TransitionTrials:
 
     def climb(self, ordered: bool, deadline: float) -> Climb[TransitionsConfig]:
         """The best settings found; `ordered` widens the space to direction and recency."""
-        start, moves = _ordered(self._slice.train.timed) if ordered else _unordered()
-        return climb(start, moves, _change, lambda config: float(self.each(config).mean()), deadline=deadline)
-
-
-def _ordered(timed: bool) -> tuple[TransitionsConfig, Mapping[str, tuple[object, ...]]]:
-    start = TransitionsConfig(Counting(10, 0.8, 0.5, 0.3), 0.5, 0.2, half_life=3.0)
-    moves: dict[str, tuple[object, ...]] = {
-        "half_life": (1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, _INFINITE),
-        "target_power": (0.0, 0.1, 0.2, 0.3, 0.4, 0.5),
-        "source_power": (0.3, 0.4, 0.5, 0.6, 0.8, 1.0),
-        "window": ((5, 0.7), (10, 0.8), (20, 0.9), (50, 0.97), (None, 1.0)),
-        "backward": (0.1, 0.25, 0.4, 0.5, 0.7, 1.0),
-        "user_power": (0.0, 0.3, 0.5, 0.75, 1.0),
-    }
-    if timed:
-        moves["half_life_days"] = (1.0, 3.0, 10.0, 30.0, 90.0, _INFINITE)
-        moves["pair_half_life_days"] = (10.0, 30.0, 90.0, 365.0, _INFINITE)
-    return start, moves
-
-
-def _unordered() -> tuple[TransitionsConfig, Mapping[str, tuple[object, ...]]]:
-    start = TransitionsConfig(Counting(None, 1.0, 1.0, 0.75), 0.8, 0.2)
-    moves: dict[str, tuple[object, ...]] = {
-        "target_power": (0.0, 0.1, 0.2, 0.3, 0.4),
-        "source_power": (0.4, 0.6, 0.8, 1.0),
-        "window": ((20, 0.9), (50, 0.97), (None, 1.0)),
-        "user_power": (0.0, 0.25, 0.5, 0.75, 1.0),
-    }
-    return start, moves
-
-
-def _change(config: TransitionsConfig, setting: str, value: Any) -> TransitionsConfig:
-    counting = config.counting
-    if setting == "window":
-        counting = replace(counting, window=value[0], decay=value[1])
-    elif setting == "pair_half_life_days":
-        counting = replace(counting, half_life_days=value)
-    elif setting in ("backward", "user_power"):
-        counting = replace(counting, **{setting: value})
-    else:
-        return replace(config, **{setting: value})
-    return replace(config, counting=counting)
+        kind = (ordered, self._slice.train.timed)
+        return climb(
+            Transitions.start(*kind),
+            Transitions.space(*kind),
+            Transitions.change,
+            lambda config: float(self.each(config).mean()),
+            deadline=deadline,
+        )
 
 
 def try_als(part: Slice, ordered: bool, seed: int, deadline: float) -> tuple[ALS, Climb[ALSConfig]]:
@@ -103,15 +69,14 @@ def try_als(part: Slice, ordered: bool, seed: int, deadline: float) -> tuple[ALS
             trained[key] = ALS(key).fit(part.train, np.random.default_rng(seed))
         return trained[key].with_half_life(config.half_life)
 
-    def change(config: ALSConfig, setting: str, value: Any) -> ALSConfig:
-        if setting in ("scale", "b"):
-            return replace(config, confidence=replace(config.confidence, **{setting: value}))
-        return replace(config, **{setting: value})
-
-    moves: dict[str, tuple[object, ...]] = {"half_life": (2.0, 4.0, 8.0, 20.0, _INFINITE)} if ordered else {}
-    moves |= {"scale": (4.0, 10.0, 25.0, 60.0), "b": (0.2, 0.5, 0.8), "factors": (32, 64, 128)}
+    kind = (ordered, part.train.timed)
     found = climb(
-        ALSConfig(factors=32), moves, change, lambda config: float(_each(model(config), part).mean()), rounds=1, deadline=deadline
+        ALS.start(*kind),
+        ALS.space(*kind),
+        ALS.change,
+        lambda config: float(_each(model(config), part).mean()),
+        rounds=1,
+        deadline=deadline,
     )
     return model(found.config), found
 

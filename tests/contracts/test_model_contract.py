@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from es_recsys.errors import ModelError
 from es_recsys.models import ALS, MODELS, ALSConfig, Model, Popularity, Transitions
 from es_recsys.models.histories import Batch
-from es_recsys.types import History, Interactions
+from es_recsys.types import History, Interactions, ItemTable
 
 GROUPS, SIZE = 4, 10
 NONE: NDArray[np.int64] = np.zeros(0, np.int64)
@@ -53,8 +53,38 @@ def group(number: int) -> list[str]:
     return [name(place) for place in range(number * SIZE, (number + 1) * SIZE)]
 
 
+def catalogue() -> ItemTable:
+    """The items of `shop` and two more that nobody has seen; an item's words, category, brand and picture tell its group."""
+    rng = np.random.default_rng(11)
+    places = range(GROUPS * SIZE + 2)
+    groups = [place // SIZE % GROUPS for place in places]
+    words = (("red", "shoe"), ("blue", "hat"), ("green", "scarf"), ("warm", "coat"))
+    vectors = rng.normal(0, 0.1, (len(groups), 16)) + np.eye(16)[groups]
+    vectors[3] = 0.0
+    return ItemTable(
+        item_ids=np.array([name(place) for place in places]),
+        texts=[f"{' '.join(words[group])} number {place}" for place, group in zip(places, groups, strict=True)],
+        titles=[" ".join(words[group]) for group in groups],
+        categories=[("wear", words[group][1]) for group in groups],
+        brands=[f"brand {group}" for group in groups],
+        prices=np.array([10.0 * (group + 1) for group in groups]),
+        created=np.full(len(groups), 1e9),
+        vectors={"text_vector": (vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)).astype(np.float32)},
+    )
+
+
+# Settings with which a model learns the little shop within a second; a model that isn't here has its own.
+SMALL: dict[str, Callable[[], Model]] = {
+    "als": lambda: ALS(ALSConfig(factors=8, iterations=5, threads=1, half_life=5.0)),
+}
+
+
 def untrained(kind: str) -> Model:
-    return ALS(ALSConfig(factors=8, iterations=5, threads=1, half_life=5.0)) if kind == "als" else MODELS[kind]()
+    return SMALL.get(kind, MODELS[kind])()
+
+
+def trained(kind: str, data: Interactions) -> Model:
+    return untrained(kind).fit(data, np.random.default_rng(3), catalogue())
 
 
 def history(item_ids: Sequence[str], weights: Sequence[float] | None = None) -> History:
@@ -81,7 +111,7 @@ HISTORIES = {
 @pytest.fixture(scope="module", params=sorted(MODELS))
 def model(request: pytest.FixtureRequest) -> Model:
     kind: str = request.param
-    return untrained(kind).fit(shop(), np.random.default_rng(3))
+    return trained(kind, shop())
 
 
 def personal(model: Model) -> bool:
@@ -134,15 +164,15 @@ def test_an_empty_batch_has_no_answers(model: Model) -> None:
 
 
 def test_the_same_seed_learns_the_same(model: Model) -> None:
-    again = untrained(model.name).fit(shop(), np.random.default_rng(3))
+    again = trained(model.name, shop())
     assert again.fingerprint == model.fingerprint
     assert again.weights(HISTORIES["usual"]) == model.weights(HISTORIES["usual"])
 
 
 def test_another_training_has_another_fingerprint(model: Model) -> None:
-    other = untrained(model.name).fit(shop(seed=2), np.random.default_rng(3))
+    other = trained(model.name, shop(seed=2))
     assert other.fingerprint != model.fingerprint
-    other.fit(shop(), np.random.default_rng(3))
+    other.fit(shop(), np.random.default_rng(3), catalogue())
     assert other.fingerprint == model.fingerprint
 
 
@@ -160,7 +190,7 @@ def test_loaded_again_it_answers_the_same_from_mapped_files(model: Model, tmp_pa
 
 
 def test_saving_again_replaces_and_leaves_nothing_beside(model: Model, tmp_path: Path) -> None:
-    untrained(model.name).fit(shop(seed=2), np.random.default_rng(3)).save(tmp_path / "model")
+    trained(model.name, shop(seed=2)).save(tmp_path / "model")
     mapped = type(model).load(tmp_path / "model")
     before = mapped.weights(HISTORIES["usual"])
     model.save(tmp_path / "model")
@@ -230,7 +260,7 @@ def test_reasons_are_items_of_the_history(model: Model) -> None:
 
 def test_no_argument_is_changed(model: Model) -> None:
     data, before = shop(), shop()
-    untrained(model.name).fit(data, np.random.default_rng(3))
+    trained(model.name, data)
     for column in ("users", "items", "weights", "times", "item_ids", "user_ids"):
         np.testing.assert_array_equal(getattr(data, column), getattr(before, column))
     batch = Batch.of(list(HISTORIES.values()), model.item_ids)
