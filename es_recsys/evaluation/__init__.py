@@ -1,0 +1,1 @@
+"""Splits, metrics, statistics, and a harness that compares whatever answers a query."""

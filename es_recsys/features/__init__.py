@@ -1,0 +1,1 @@
+"""What behaviour says of users, items and their pairs at a moment, as numbers."""
