@@ -145,6 +145,9 @@ class Interactions:
     user_ids (n_users,) and item_ids (n_items,) str; users, items (n,) int32 index into them; weights (n,) float32,
     signed (behaviours.py); times (n,) float64, epoch seconds, or the place in the user's sequence where `timed` is
     False.
+
+    kinds (n,) int8 index into event_types: what each event was; values (n,) float32: what it was worth by itself
+    (quantity, rating, seconds; behaviours.py), NaN for none. Both None where only the weights are known.
     """
 
     user_ids: NDArray[np.str_]
@@ -154,6 +157,9 @@ class Interactions:
     weights: NDArray[np.float32]
     times: NDArray[np.float64]
     timed: bool = True
+    kinds: NDArray[np.int8] | None = None
+    event_types: tuple[str, ...] = ()
+    values: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -178,12 +184,17 @@ class ItemTable:
 @dataclass(frozen=True, slots=True, eq=False)
 class History:
     """What one user did, oldest first: item ids, signed weights (n,) float32, and ages in days before the newest
-    (n,) float64 (in events where there is no time). queries: what they searched for, oldest first."""
+    (n,) float64 (in events where there is no time). queries: what they searched for, oldest first.
+
+    kinds: the event type of each, () where they are not known. newest: epoch seconds of the newest event, NaN where it is
+    not known or there is no time."""
 
     item_ids: tuple[str, ...] = ()
     weights: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
     ages: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0, np.float64))
     queries: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    newest: float = math.nan
 
     @classmethod
     def of(cls, item_ids: Sequence[str]) -> History:

@@ -16,6 +16,7 @@ the item appears, cleaning lifts the event's flag, the subject's revision grows,
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -86,19 +87,23 @@ def profile(state: ProfileState, now: float, known: Iterable[str] | None = None)
     """
     types = known_types() if known is None else frozenset(known)
     newest = state.history[-1].when if state.history else 0.0
+    queries = tuple(sorted(state.queries, key=lambda text: state.queries[text]))
     return Profile(
         user_key=state.user_key,
         history=History(
             tuple(past.item_id for past in state.history),
             np.array([past.weight for past in state.history], np.float32),
             np.array([(newest - past.when) / state.terms.unit for past in state.history], np.float64),
+            queries,
+            tuple(past.event_type for past in state.history),
+            newest if state.history and state.terms.timed else math.nan,
         ),
         known=frozenset().union(*(items for name, items in state.known.items() if name in types)),
         disliked=frozenset(item for item, (_, _, sign) in state.opinions.items() if sign < 0),
         tastes=_tastes(state),
         affinities={facet: shares for facet in FACETS if (shares := _shares(state, facet))},
         price=_price(state),
-        queries=tuple(sorted(state.queries, key=lambda text: state.queries[text])),
+        queries=queries,
         counts=dict(state.counts),
         strength=state.strength,
         applied_through=state.applied_through,

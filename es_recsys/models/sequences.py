@@ -42,6 +42,9 @@ def take(data: Interactions, keep: NDArray[np.bool_]) -> Interactions:
         data.weights[keep],
         data.times[keep],
         data.timed,
+        None if data.kinds is None else data.kinds[keep],
+        data.event_types,
+        None if data.values is None else data.values[keep],
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 from es_recsys.behaviour.interactions import interactions
 from es_recsys.behaviour.store import EventStore
 from es_recsys.behaviours import event_weight
-from es_recsys.types import Event
+from es_recsys.types import Event, Interactions
 
 NOW = 1_790_000_000.0
 
@@ -19,6 +19,13 @@ NOW = 1_790_000_000.0
 def store(tmp_path: Path) -> Iterator[EventStore]:
     with EventStore(f"sqlite:///{tmp_path / 'e.sqlite3'}", "shop", b"k") as store:
         yield store
+
+
+def columns(data: Interactions) -> tuple[list[str], list[float | None]]:
+    """The event types and values by name."""
+    assert data.kinds is not None and data.values is not None
+    assert (data.kinds.dtype, data.values.dtype) == (np.int8, np.float32)
+    return [data.event_types[kind] for kind in data.kinds], [None if np.isnan(one) else float(one) for one in data.values]
 
 
 def test_nothing_stored(store: EventStore) -> None:
@@ -51,6 +58,8 @@ def test_agrees_with_reading_event_by_event(store: EventStore) -> None:
     assert data.times.tolist() == [row[1] for row in expected]
     assert [data.item_ids[i] for i in data.items] == [row[3] for row in expected]
     assert data.weights.tolist() == [row[4] for row in expected]
+    kinds, values = columns(data)
+    assert [event_weight(*pair) for pair in zip(kinds, values, strict=True)] == pytest.approx(data.weights.tolist())
     assert (data.users.dtype, data.items.dtype, data.weights.dtype, data.times.dtype) == (
         np.int32,
         np.int32,
@@ -80,6 +89,7 @@ def test_left_out(store: EventStore) -> None:
     assert interactions(store, NOW).item_ids.tolist() == ["bought", "kept"]
     assert interactions(store).item_ids.tolist() == ["ahead", "bought", "kept"]
     assert interactions(store, NOW).user_ids.tolist() == ["session:s", "u"]
+    assert columns(interactions(store, NOW)) == (["purchase", "view"], [None, None])
     assert interactions(store, NOW, event_types=["purchase"]).user_ids.tolist() == ["session:s"]
 
 
