@@ -10,7 +10,8 @@ from es_recsys.models.als import ALS, ALSConfig
 from es_recsys.models.base import DEPTHS, Model
 from es_recsys.models.blend import blend, recommend
 from es_recsys.models.popularity import Popularity, PopularityConfig
-from es_recsys.models.selection import Report, Selection, defaults, select
+from es_recsys.models.registry import MODELS
+from es_recsys.models.selection import Report, Selection, Wish, defaults, select
 from es_recsys.models.transitions import Transitions, TransitionsConfig
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "Selection",
     "Transitions",
     "TransitionsConfig",
+    "Wish",
     "blend",
     "defaults",
     "load_models",
@@ -32,10 +34,6 @@ __all__ = [
     "save_models",
     "select",
 ]
-
-MODELS: Mapping[str, type[Transitions] | type[ALS] | type[Popularity]] = {
-    model.name: model for model in (Transitions, ALS, Popularity)
-}
 
 
 def save_models(models: Mapping[str, Model], folder: Path) -> None:

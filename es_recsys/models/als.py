@@ -52,6 +52,7 @@ class ALS(Fitted):
     name: ClassVar[str] = "als"
     kind: ClassVar[str] = "vector"
     field: ClassVar[str | None] = "als_vector"
+    asking: ClassVar[frozenset[str]] = frozenset({"half_life"})
 
     def __init__(self, config: ALSConfig | None = None) -> None:
         self.config = config or ALSConfig()
@@ -98,12 +99,6 @@ class ALS(Fitted):
         if setting in ("scale", "b"):
             return replace(config, confidence=replace(config.confidence, **{setting: value}))
         return replace(config, **{setting: value})
-
-    def with_half_life(self, half_life: float) -> ALS:
-        """The same factors, asked with another half-life."""
-        model = ALS(replace(self.config, half_life=half_life))
-        model._ids, model._arrays = self.item_ids, self._arrays
-        return model
 
     def vector(self, history: History) -> NDArray[np.float32] | None:
         """(d,) float32 user vector; None where no known item of the history is liked on balance."""

@@ -17,7 +17,8 @@ from es_recsys.models.base import ScoredPlaces, not_fitted
 from es_recsys.models.histories import Batch, encode
 from es_recsys.models.ids import ItemIds
 from es_recsys.models.ranking import best
-from es_recsys.types import History
+from es_recsys.models.watch import Watch
+from es_recsys.types import History, Interactions, ItemTable
 
 __all__ = ["Fitted", "top_of"]
 
@@ -29,6 +30,8 @@ class Fitted(abc.ABC):
     kind: ClassVar[str]
     field: ClassVar[str | None] = None
     reads_items: ClassVar[bool] = False
+    # Settings that only concern the asking, so that trials of them need no new training.
+    asking: ClassVar[frozenset[str]] = frozenset()
 
     config: Any
     _ids: ItemIds | None = None
@@ -63,6 +66,12 @@ class Fitted(abc.ABC):
     def change(cls, config: Any, setting: str, value: Any) -> Any:
         """The config with one setting at another value."""
         return replace(config, **{setting: value})
+
+    def with_config(self, config: Any) -> Self:
+        """What was learned, asked with a config that differs in `asking` alone."""
+        model = type(self)(config)  # type: ignore[call-arg]
+        model._ids, model._arrays = self.item_ids, self._arrays
+        return model
 
     @property
     def item_vectors(self) -> NDArray[np.float32]:
@@ -126,6 +135,12 @@ class Fitted(abc.ABC):
     def scores_at(self, batch: Batch, places: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
         """`score` of each user of the batch at its own places."""
         return [self._all_scores(batch.one(user))[places[user]] for user in range(len(batch))]
+
+    @abc.abstractmethod
+    def fit(
+        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: Watch | None = None
+    ) -> Self:
+        """Learns from the interactions. Returns itself."""
 
     @abc.abstractmethod
     def _params(self) -> dict[str, Any]: ...

@@ -1,0 +1,15 @@
+"""The models by name. A new model is a new row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from es_recsys.models.als import ALS
+from es_recsys.models.fitted import Fitted
+from es_recsys.models.lsa import LSA
+from es_recsys.models.popularity import Popularity
+from es_recsys.models.transitions import Transitions
+
+__all__ = ["MODELS"]
+
+MODELS: Mapping[str, type[Fitted]] = {model.name: model for model in (Transitions, ALS, LSA, Popularity)}
