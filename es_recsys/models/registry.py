@@ -6,10 +6,12 @@ from collections.abc import Mapping
 
 from es_recsys.models.als import ALS
 from es_recsys.models.fitted import Fitted
+from es_recsys.models.itemknn import ItemKNN
 from es_recsys.models.lsa import LSA
 from es_recsys.models.popularity import Popularity
+from es_recsys.models.rp3beta import RP3beta
 from es_recsys.models.transitions import Transitions
 
 __all__ = ["MODELS"]
 
-MODELS: Mapping[str, type[Fitted]] = {model.name: model for model in (Transitions, ALS, LSA, Popularity)}
+MODELS: Mapping[str, type[Fitted]] = {model.name: model for model in (Transitions, ItemKNN, RP3beta, ALS, LSA, Popularity)}
