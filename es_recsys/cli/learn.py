@@ -25,7 +25,13 @@ def train(
     settings: Settings,
     models: Annotated[
         list[str] | None,
-        typer.Argument(help="Models to train: transitions, als. Without names they are chosen on held-out events."),
+        typer.Argument(
+            help="Models to train; --help of `evaluate` lists them. Without names they are chosen on held-out events."
+        ),
+    ] = None,
+    add: Annotated[bool, typer.Option(help="Keep the models that are live and train them beside the named ones.")] = False,
+    budget: Annotated[
+        float | None, typer.Option(min=0.0, help="Seconds after which no further setting is tried [240, with names 900].")
     ] = None,
     seed: Seed = 7,
     json: JsonFlag = False,
@@ -34,7 +40,7 @@ def train(
     from es_recsys.jobs.training import train as run
 
     with open_workspace(settings) as work, progress("train") as bar:
-        report = run(work, models or [], seed=seed, progress=bar)
+        report = run(work, models or [], add=add, budget=budget, seed=seed, progress=bar)
     show_report(report, json)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -63,14 +65,25 @@ class Wish:
     """What a caller has decided already.
 
     names: models to train, all of which are served (empty: chosen among those that suit the data). configs: model ->
-    config to stay at, instead of a search. items: the catalogue, for models that read it. watch: looks on at long
-    trainings.
+    config to stay at, instead of a search. items: the catalogue, for models that read it. checkpoints: folder for those
+    of long trainings. curves: is filled with what long trainings tell of each epoch, model -> rows.
     """
 
     names: tuple[str, ...] = ()
     configs: Mapping[str, Any] = field(default_factory=dict)
     items: ItemTable | None = None
-    watch: Watch | None = None
+    checkpoints: Path | None = None
+    curves: dict[str, list[dict[str, float]]] = field(default_factory=dict)
+
+    def watch(self, name: str, stage: str, deadline: float = math.inf) -> Watch:
+        """Looks on at one training of a model; stage: "trial" or "final"."""
+
+        def tell(done: int, total: int, figures: Mapping[str, float]) -> None:
+            if stage == "trial":
+                self.curves.setdefault(name, []).append({"epoch": done, "of": total, **figures})
+
+        folder = None if self.checkpoints is None else self.checkpoints / f"{name}-{stage}"
+        return Watch(tell, folder, deadline)
 
 
 def defaults(data: Interactions) -> tuple[TransitionsConfig, ALSConfig, dict[str, float]]:
@@ -149,7 +162,7 @@ def _train(data: Interactions, choice: _Choice, seed: int, notes: Notes, wish: W
     for name, config in choice.configs.items():
         try:
             model: Fitted = MODELS[name](config)  # type: ignore[call-arg]
-            models[name] = model.fit(data, np.random.default_rng(seed), wish.items, wish.watch)
+            models[name] = model.fit(data, np.random.default_rng(seed), wish.items, wish.watch(name, "final"))
         except MissingExtra as missing:
             if name in wish.names or name == "transitions":
                 raise
@@ -173,7 +186,7 @@ def _choose(data: Interactions, rng: np.random.Generator, seed: int, deadline: f
             break
         # Later models get what the earlier ones left of the time; a tenth of it is for the weights.
         ends = time.monotonic() + 0.9 * max(deadline - time.monotonic(), 0.0) / (len(names) - place) * _PATIENCE.get(name, 1.0)
-        trials = trials_of(name, part, seed, wish.items, wish.watch)
+        trials = trials_of(name, part, seed, wish.items, wish.watch(name, "trial", ends))
         try:
             found = trials.climb(ordered, ends, wish.configs.get(name))
         except MissingExtra as missing:
