@@ -70,7 +70,7 @@ def test_a_model_that_knows_the_rule_wins_and_leaves_out_what_is_known(split: Sp
             assert not set(own) & question.known
         found[name] = score(answers.lists, split.questions, catalogue, 5)
     means = {name: summary(scores, rng) for name, scores in found.items()}
-    assert means["transitions"]["NDCG"].mean > 0.9
+    assert means["transitions"]["NDCG"].mean > 0.75
     assert means["popularity"]["NDCG"].mean < 0.5
     assert means["transitions"]["NDCG"].low <= means["transitions"]["NDCG"].mean <= means["transitions"]["NDCG"].high
     p = significance(found, "transitions", rng)
