@@ -47,7 +47,8 @@ class StoreMeta:
 
     index: physical name of the items index. models: trained models that this version is served with; their artefacts
     lie in `Settings.store_home / "models" / f"{version:06d}"`. weights: situation -> leg -> weight, where training or
-    tuning chose them. lexical: boost of each text field, where tuning chose them. fields: path of each filterable
+    tuning chose them. lexical: boost of each text field, where tuning chose them. ranking: situation -> fingerprint of the
+    learned ranking that serves it, where one does. behaviours: event type -> weight, where tuning chose them. fields: path of each filterable
     field -> Elasticsearch type, read from the mapping (not kept in `_meta`).
     """
 
@@ -58,6 +59,8 @@ class StoreMeta:
     models: tuple[str, ...] = ()
     weights: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     lexical: Mapping[str, float] = field(default_factory=dict)
+    ranking: Mapping[str, str] = field(default_factory=dict)
+    behaviours: Mapping[str, float] = field(default_factory=dict)
     timed: bool = True
     notes: Mapping[str, Any] = field(default_factory=dict)
     fields: Mapping[str, str] = field(default_factory=dict)
@@ -83,6 +86,8 @@ class StoreMeta:
             "models": list(self.models),
             "weights": {situation: dict(legs) for situation, legs in self.weights.items()},
             "lexical": dict(self.lexical),
+            "ranking": dict(self.ranking),
+            "behaviours": dict(self.behaviours),
             "timed": self.timed,
             "notes": dict(self.notes),
         }
@@ -97,6 +102,8 @@ class StoreMeta:
             models=tuple(meta["models"]),
             weights=meta["weights"],
             lexical=meta["lexical"],
+            ranking=meta.get("ranking", {}),
+            behaviours=meta.get("behaviours", {}),
             timed=meta["timed"],
             notes=meta["notes"],
             fields=dict(fields or {}),

@@ -59,7 +59,12 @@ class FusionWeights(BaseModel):
 
 
 class SearchSettings(BaseModel):
-    """depth: candidates a leg (fixed, so that pages are stable). rank_constant: k of reciprocal rank fusion."""
+    """depth: candidates a leg (fixed, so that pages are stable). rank_constant: k of reciprocal rank fusion.
+
+    exploration: how much of an answer's order is left to chance (0: nothing), drawn by `seed` and the answer's id.
+    log_signals: answers are logged with all that a learned ranking can read, which costs a larger second request; else with
+    what is at hand.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -69,6 +74,9 @@ class SearchSettings(BaseModel):
     rank_constant: int = Field(default=60, ge=1)
     impact: float = Field(default=1.0, ge=0, le=1)
     diversity: float = Field(default=0.0, ge=0, le=1)
+    exploration: float = Field(default=0.0, ge=0, le=1)
+    seed: int = Field(default=7, ge=0)
+    log_signals: bool = False
     freshness_days: float = Field(default=30.0, gt=0)
     weights: FusionWeights = FusionWeights()
     timeout_s: float = Field(default=10.0, gt=0)

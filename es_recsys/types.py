@@ -238,6 +238,7 @@ class Query:
     history: item ids, oldest first; then nothing stored about the user is used.
     filter: expressions ("price:10..50") or a mapping (field -> value, list of values, (low, high)).
     impact: 0 (neutral) to 1 (personal). diversity: 0 (by score) to 1 (most varied). offset + n <= 1,000.
+    explore: 0 (nothing is left to chance) to 1, so that near-equal items are tried and learned about.
     """
 
     text: str = ""
@@ -253,13 +254,18 @@ class Query:
     exclude: frozenset[str] = frozenset()
     impact: float | None = None
     diversity: float | None = None
+    explore: float | None = None
     explain: bool = False
     facets: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One item of an answer. `parts` maps a leg (or "boost") to its contribution; they sum to `score`."""
+    """One item of an answer. `parts` maps a leg (or "boost") to its contribution; they sum to `score`.
+
+    propensity: how likely the item was to get its rank; 1 where nothing is left to chance. signals: what a learned ranking
+    can read of the item in this answer, as the answer log keeps it.
+    """
 
     item_id: str
     score: float
@@ -268,6 +274,8 @@ class Hit:
     title: str = ""
     because: tuple[str, ...] = ()
     source: Mapping[str, Any] = field(default_factory=dict)
+    propensity: float = 1.0
+    signals: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
