@@ -136,7 +136,7 @@ class Comparison:
 
 
 def compared(measured: Sequence[Measured], rng: np.random.Generator) -> tuple[tuple[Technique, ...], dict[str, str]]:
-    """The techniques with intervals and significance, and the best by each metric (ties: the first)."""
+    """The techniques with intervals and significance, best NDCG first, and the best by each metric."""
     figures = {one.name: summary(one.scores, rng) for one in measured}
     best = {name: winner for name in METRICS if (winner := _best(name, figures)) is not None}
     p = _significance(measured, best, rng)
@@ -154,7 +154,7 @@ def compared(measured: Sequence[Measured], rng: np.random.Generator) -> tuple[tu
             tuple(one.curve),
             one.note or one.answers.error,
         )
-        for one in measured
+        for one in sorted(measured, key=lambda one: -figures[one.name]["NDCG"].mean)
     )
     return techniques, best
 
