@@ -31,6 +31,7 @@ _ROWS = (
     VectorField("text_vector", "encoder", "text"),
     VectorField("image_vector", "encoder", "image"),
     VectorField("als_vector", "model", "als", similarity="max_inner_product", quantize=False),
+    VectorField("bpr_vector", "model", "bpr", similarity="max_inner_product", quantize=False),
     # Unit rows: no length for a graph to lose itself among.
     VectorField("lsa_vector", "model", "lsa", similarity="max_inner_product"),
 )

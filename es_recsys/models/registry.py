@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from es_recsys.models.als import ALS
+from es_recsys.models.bpr import BPR
 from es_recsys.models.fitted import Fitted
 from es_recsys.models.itemknn import ItemKNN
 from es_recsys.models.lsa import LSA
@@ -14,4 +15,4 @@ from es_recsys.models.transitions import Transitions
 
 __all__ = ["MODELS"]
 
-MODELS: Mapping[str, type[Fitted]] = {model.name: model for model in (Transitions, ItemKNN, RP3beta, ALS, LSA, Popularity)}
+MODELS: Mapping[str, type[Fitted]] = {model.name: model for model in (Transitions, ItemKNN, RP3beta, ALS, BPR, LSA, Popularity)}

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from es_recsys.errors import ModelError
 from es_recsys.models import ALS, MODELS, ALSConfig, Model, Popularity, Transitions
+from es_recsys.models.bpr import BPR, BPRConfig
 from es_recsys.models.histories import Batch
 from es_recsys.models.lsa import LSA, LSAConfig
 from es_recsys.types import History, Interactions, ItemTable
@@ -77,6 +78,7 @@ def catalogue(seed: int = 11) -> ItemTable:
 # Settings with which a model learns the little shop within a second; a model that isn't here has its own.
 SMALL: dict[str, Callable[[], Model]] = {
     "als": lambda: ALS(ALSConfig(factors=8, iterations=5, threads=1, half_life=5.0)),
+    "bpr": lambda: BPR(BPRConfig(factors=8, iterations=200, regularization=0.05)),
     "lsa": lambda: LSA(LSAConfig(dims=20, least=1)),
 }
 
