@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from es_recsys.cli.common import JsonFlag, open_workspace, print_json, progress, say, with_settings
+from es_recsys.cli.common import JsonFlag, open_workspace, print_json, progress, say, show_report, with_settings
 
 if TYPE_CHECKING:
     from es_recsys.settings import Settings
 
-__all__ = ["evaluate", "report"]
+__all__ = ["evaluate", "report", "tune_model", "tune_weights"]
 
 Out = Annotated[Path | None, typer.Option(help="Keep the result as JSON, for `report`.")]
 Number = Annotated[int, typer.Option("--n", min=1, max=1_000, help="Length of the answers.")]
@@ -39,6 +39,9 @@ def evaluate(
         bool, typer.Option("--served/--no-served", help="Also through Elasticsearch, in a store that is dropped at the end.")
     ] = True,
     legs: Annotated[bool, typer.Option("--legs", help="Served also with each leg alone.")] = False,
+    logged: Annotated[
+        bool, typer.Option("--logged", help="Instead: what other orders of the logged pages would have brought (IPS, SNIPS).")
+    ] = False,
     users: Annotated[int, typer.Option(min=1, help="How many questions, at most.")] = 1_000,
     n: Number = 10,
     budget: Annotated[float, typer.Option(min=1, help="Seconds for the trainings in memory.")] = 600.0,
@@ -52,6 +55,9 @@ def evaluate(
     from es_recsys.jobs.evaluation import Options
     from es_recsys.jobs.evaluation import evaluate as run
 
+    if logged:
+        _logged(settings, target or [], out, json)
+        return
     options = Options(
         names=tuple(models or ()),
         split=split,
@@ -77,6 +83,16 @@ def evaluate(
         say(f"Kept in {out}; `es-recsys report {out}` makes a page of it.")
 
 
+def _logged(settings: Settings, target: list[str], out: Path | None, json: bool) -> None:
+    from es_recsys.jobs.logged import logged_value
+
+    with open_workspace(settings) as work:
+        found = logged_value(work, event_types=target)
+    if out is not None:
+        write_json(out, found.to_dict())
+    show_report(found, json)
+
+
 def report(
     files: Annotated[list[Path], typer.Argument(help="What `evaluate --out` and `tune model --out` kept.")],
     out: Annotated[Path, typer.Option(help="The page.")] = Path("report.html"),
@@ -86,6 +102,48 @@ def report(
 
     write_report(files, out)
     say(f"{out} holds it all; it needs no network.")
+
+
+Timeout = Annotated[float | None, typer.Option(min=1, help="Seconds after which no further trial begins.")]
+
+
+@with_settings
+def tune_model(
+    settings: Settings,
+    model: Annotated[str, typer.Argument(help="A model; `evaluate --help` says how to compare them.")],
+    trials: Annotated[int, typer.Option(min=1, help="Trials in all, those of earlier runs included.")] = 40,
+    timeout: Timeout = None,
+    split: Annotated[str, typer.Option(help="What is held out: last, time or random, as in `evaluate`.")] = "last",
+    users: Annotated[int, typer.Option(min=20, help="How many questions a trial asks, at most.")] = 2_000,
+    seed: Seed = 7,
+    out: Out = None,
+    json: JsonFlag = False,
+) -> None:
+    """Chooses a model's settings by trials on events that are held out; `train MODEL` uses them from then on."""
+    from es_recsys.jobs.tuning_models import tune_model as run
+
+    with open_workspace(settings) as work, progress("tune") as bar:
+        found = run(work, model, split=split, trials=trials, timeout=timeout, users=users, seed=seed, progress=bar)
+    if out is not None:
+        write_json(out, found.to_dict())
+    show_report(found, json)
+
+
+@with_settings
+def tune_weights(
+    settings: Settings,
+    trials: Annotated[int, typer.Option(min=1, help="Trials a situation.")] = 200,
+    timeout: Timeout = None,
+    users: Annotated[int, typer.Option(min=50, help="How many questions a situation, at most.")] = 500,
+    seed: Seed = 7,
+    json: JsonFlag = False,
+) -> None:
+    """Chooses the weights of the legs on events that are held out, without a query and in searches, and stores them."""
+    from es_recsys.jobs.tuning_weights import tune_weights as run
+
+    with open_workspace(settings) as work, progress("tune") as bar:
+        found = run(work, trials=trials, timeout=timeout, users=users, seed=seed, progress=bar)
+    show_report(found, json)
 
 
 def write_json(path: Path, value: Any) -> None:

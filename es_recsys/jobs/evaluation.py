@@ -46,6 +46,7 @@ from es_recsys.jobs.scratch import give_events, scratch_store
 from es_recsys.jobs.served import ServedRanker, one_leg, without_person
 from es_recsys.jobs.training import train
 from es_recsys.jobs.tuned import load_tuned
+from es_recsys.jobs.tuning_models import histories_of
 from es_recsys.models import MODELS, Model, Popularity, Wish, select
 from es_recsys.models.watch import Watch
 from es_recsys.runtime.workspace import Workspace
@@ -56,6 +57,8 @@ __all__ = ["SPLITS", "Options", "evaluate", "make_split"]
 
 SPLITS = ("last", "time", "user", "random", "search")
 MEMORY, SERVED = "memory", "served"
+# Seconds that `train` takes at most to choose by itself.
+_CHOOSING = 240.0
 BLEND = "blend"
 
 Progress = Callable[[float, float | None], None]
@@ -115,6 +118,7 @@ def evaluate(work: Workspace, options: Options, progress: Progress | None = None
         best=best,
         about=_about(split, run.catalogue, options),
         notes=tuple(run.notes),
+        tuning=histories_of(work.settings),
     )
 
 
@@ -180,8 +184,9 @@ class _Run:
         with scratch_store(self._work) as scratch:
             give_events(scratch, self._work.events.scan(), self._split.rule, "train")
             trained, cost = None, None
+            budget = self._options.budget if names else min(self._options.budget, _CHOOSING)
             try:
-                trained, cost = measured(lambda: train(scratch, names, seed=self._options.seed))
+                trained, cost = measured(lambda: train(scratch, names, budget=budget, seed=self._options.seed))
             except ModelError as error:
                 self.notes.append(f"Served without models. {error}")
             if self._split.rule.apart:

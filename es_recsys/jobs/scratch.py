@@ -16,6 +16,7 @@ from es_recsys.evaluation.questions import Rule
 from es_recsys.evaluation.searches import who_of
 from es_recsys.fields import VECTOR_FIELDS
 from es_recsys.index import copying, versions
+from es_recsys.jobs.tuned import tuned_path
 from es_recsys.jobs.versions import drop_store
 from es_recsys.meta import StoreMeta
 from es_recsys.runtime.workspace import Workspace
@@ -31,7 +32,8 @@ def scratch_store(work: Workspace) -> Iterator[Workspace]:
     """A store beside the store of `work`, with its items and their vectors by encoders, without events, profiles and models.
 
     Its name is the store's with `_evaluation_` and eight digits. Its events, models and log lie in a temporary folder, its
-    events in an SQLite file there, wherever the store keeps its own. All of it is dropped at the end, also after a failure.
+    events in an SQLite file there, wherever the store keeps its own; settings that `tune model` found are taken along. All of
+    it is dropped at the end, also after a failure.
     """
     ending = f"_evaluation_{secrets.token_hex(4)}"
     name = work.settings.index[: _LONGEST - len(ending)] + ending
@@ -42,6 +44,9 @@ def scratch_store(work: Workspace) -> Iterator[Workspace]:
             try:
                 with work.explaining():
                     _copy_items(work, scratch)
+                tuned = tuned_path(work.settings, "x").parent
+                if tuned.is_dir():
+                    shutil.copytree(tuned, tuned_path(settings, "x").parent)
                 yield scratch
             finally:
                 drop_store(scratch)
