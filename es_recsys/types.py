@@ -263,8 +263,8 @@ class Query:
 class Hit:
     """One item of an answer. `parts` maps a leg (or "boost") to its contribution; they sum to `score`.
 
-    propensity: how likely the item was to get its rank; 1 where nothing is left to chance. signals: what a learned ranking
-    can read of the item in this answer, as the answer log keeps it.
+    propensity, shown: how likely the item was to get its rank, and to be on the page; 1 where nothing is left to chance.
+    signals: what a learned ranking can read of the item in this answer, as the answer log keeps it.
     """
 
     item_id: str
@@ -275,6 +275,7 @@ class Hit:
     because: tuple[str, ...] = ()
     source: Mapping[str, Any] = field(default_factory=dict)
     propensity: float = 1.0
+    shown: float = 1.0
     signals: Mapping[str, float] = field(default_factory=dict)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -17,14 +17,16 @@ from es_recsys.flows.effects import Call, Flow, Log, Search
 from es_recsys.flows.people import features, of_views, read_profile, who
 from es_recsys.flows.view import View
 from es_recsys.models.base import DEPTHS
-from es_recsys.search.answer import complete, finish
+from es_recsys.search.answer import RANKING, complete, finish
 from es_recsys.search.context import Context
+from es_recsys.search.explore import Exploration, rng_of
 from es_recsys.search.filters import Clause, parse
 from es_recsys.search.gather import gather
 from es_recsys.search.plan import plan
-from es_recsys.types import Answer, Profile, Query, Ranking
+from es_recsys.search.weights import situation
+from es_recsys.types import Answer, Hit, Profile, Query, Ranking
 
-__all__ = ["answer", "context_of", "kind_of", "rank"]
+__all__ = ["answer", "context_of", "exploring", "kind_of", "question_vectors", "rank", "ranked_by"]
 
 _MOST_RANKED = 1_000
 _LIKE_CONTENT = {"taste_text": 1.0, "taste_image": 0.5, "popular": 1e-3, "fresh": 1e-3}
@@ -50,14 +52,16 @@ def answer(view: View, query: Query, now: float) -> Flow[Answer]:
     filters = parse(query.filter, view.meta.fields)
     kind = kind_of(query)
     profile = yield from read_profile(view, query, now)
-    vectors, mute = yield from _vectors(view, query)
+    vectors, mute = yield from question_vectors(view, query)
     if query.like is not None:
         context = yield from _likeness(view, query, profile, filters, now)
     else:
-        context = context_of(view, query, profile, vectors, filters, now)
-    ranking = yield from rank(view, context)
+        context, broken = ranked_by(view, context_of(view, query, profile, vectors, filters, now))
+        mute = (*mute, *broken)
+    answer_id = str(uuid.uuid4())
+    ranking = yield from rank(view, exploring(view, query, context, answer_id))
     ranking = replace(ranking, degraded=tuple(dict.fromkeys((*mute, *ranking.degraded))))
-    found = Answer(str(uuid.uuid4()), kind, ranking, (time.perf_counter() - started) * 1_000.0)
+    found = Answer(answer_id, kind, ranking, (time.perf_counter() - started) * 1_000.0)
     yield Log(_record(view, query, found, now))
     return found
 
@@ -92,6 +96,7 @@ def context_of(
     known: dict[str, Any] = {}
     if profile is not None and impact > 0.0:
         known = {"tastes": profile.tastes, "strength": profile.strength, "history": profile.history}
+        known |= {"affinities": profile.affinities, "price": profile.price}
         known |= _collaborative(view, profile, exclude)
     return Context(
         meta=view.meta,
@@ -112,6 +117,26 @@ def context_of(
     )
 
 
+def ranked_by(view: View, context: Context) -> tuple[Context, tuple[str, ...]]:
+    """The context with the learned ranking of its situation, where the store has one; and the name of it where it can't be
+    used, so that the weighted sum serves."""
+    about = situation(context)
+    if about not in view.rankers or view.settings.search.fusion != "weighted" or (context.asks and not context.text):
+        return context, ()
+    ranker = view.rankers[about]
+    return replace(context, ranker=ranker), () if ranker is not None else (RANKING,)
+
+
+def exploring(view: View, query: Query, context: Context, answer_id: str) -> Context:
+    """The context with what is left to chance in this answer."""
+    share = view.settings.search.exploration if query.explore is None else query.explore
+    if not 0.0 <= share <= 1.0:
+        raise InputError(f"explore is {share}.", "Give a number from 0 to 1.")
+    if share == 0.0 or query.ids is not None:
+        return context
+    return replace(context, exploration=Exploration(share, view.exposure, rng_of(view.settings.search.seed, answer_id)))
+
+
 def _collaborative(view: View, profile: Profile, exclude: frozenset[str]) -> dict[str, Any]:
     factors: dict[str, NDArray[np.float32]] = {}
     neighbours: dict[str, list[tuple[str, float]]] = {}
@@ -130,7 +155,7 @@ def _collaborative(view: View, profile: Profile, exclude: frozenset[str]) -> dic
     }
 
 
-def _vectors(view: View, query: Query) -> Flow[tuple[dict[str, NDArray[np.float32]], tuple[str, ...]]]:
+def question_vectors(view: View, query: Query) -> Flow[tuple[dict[str, NDArray[np.float32]], tuple[str, ...]]]:
     """The question as vectors, and the fields whose encoder failed, which the answer does without."""
     questions: list[tuple[str, str | bytes]] = []
     if query.text.strip():
@@ -189,11 +214,23 @@ def _record(view: View, query: Query, found: Answer, now: float) -> dict[str, An
         "version": view.meta.version,
         "query": query.text or None,
         "offset": query.offset,
-        "hits": [
-            # Nothing is left to chance yet, so what was shown was sure to be.
-            {"item_id": hit.item_id, "position": hit.rank, "score": hit.score, "parts": dict(hit.parts), "propensity": 1.0}
-            for hit in found.hits
-        ],
+        "hits": [_shown(hit) for hit in found.hits],
+        "signals": _signals(found.hits),
         "degraded": list(found.ranking.degraded),
         "took_ms": found.took_ms,
     }
+
+
+def _shown(hit: Hit) -> dict[str, Any]:
+    shown = {"item_id": hit.item_id, "position": hit.rank, "score": hit.score, "parts": dict(hit.parts)}
+    return {**shown, "propensity": hit.propensity, "shown": hit.shown}
+
+
+def _signals(hits: Sequence[Hit]) -> dict[str, list[float | None]]:
+    """Signal -> its value for each hit, in six digits: what a learned ranking is trained on, as it was when it was shown."""
+    names = dict.fromkeys(name for hit in hits for name in hit.signals)
+    return {name: [_short(hit.signals.get(name)) for hit in hits] for name in names}
+
+
+def _short(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.6g}")

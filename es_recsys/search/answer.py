@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from es_recsys.search.context import Context
 from es_recsys.search.explain import because
-from es_recsys.search.explore import explore
+from es_recsys.search.explore import Explored, explore
 from es_recsys.search.fusion import POOL, Table, contenders, order, tabulate
 from es_recsys.search.gather import Gathered, Heard, scaled
 from es_recsys.search.learned import WINDOW, Reranked, rerank
@@ -128,7 +128,8 @@ def finish(context: Context, completion: Completion, responses: Sequence[Mapping
     ordered, failed = rerank(context, context.ranker, settled.table, settled.best, settled.totals, found), list(settled.failed)
     if context.ranker is not None and settled.best and ordered.ranker is None:
         failed.append(RANKING)
-    best, chances = _arranged(context, completion, settled, ordered)
+    arranged = _arranged(context, completion, settled, ordered)
+    best = arranged.order
     page = best[context.offset : context.end]
     if reading is None:
         rows = page
@@ -148,7 +149,8 @@ def finish(context: Context, completion: Completion, responses: Sequence[Mapping
             str(source.get("title", "")),
             (),
             source,
-            chances[rank - 1] if rank <= len(chances) else 1.0,
+            arranged.propensities.get(rank - 1, 1.0),
+            arranged.shown.get(rank - 1, 1.0),
             _plain(found, logged[row]) if row in logged else {},
         )
         vector = _vector(document, completion.vectors)
@@ -184,17 +186,18 @@ def _reading(context: Context) -> Reading | None:
     return replace(context.ranker.reading, names=None) if context.settings.log_signals else context.ranker.reading
 
 
-def _arranged(context: Context, completion: Completion, settled: Settled, ordered: Reranked) -> tuple[list[int], list[float]]:
-    """The rows as they are shown, and how likely each was to get its place: by diversity, or else with some of it left to
-    chance."""
+def _arranged(context: Context, completion: Completion, settled: Settled, ordered: Reranked) -> Explored:
+    """The rows as they are shown: by diversity, or else with some of it left to chance. The two don't mix: diversity puts
+    what is near in score apart on purpose."""
     best = list(ordered.rows)
     if context.diversity > 0.0:
-        return _diverse(context, completion, best, ordered.scores, settled), []
+        return Explored(_diverse(context, completion, best, ordered.scores, settled))
     if context.exploration is None:
-        return best, []
+        return Explored(best)
     pool = [row for row in best[:POOL] if not settled.table.deep[row]]
-    explored = explore(context.exploration, [settled.table.item_ids[row] for row in pool], [ordered.scores[row] for row in pool])
-    return [pool[place] for place in explored.order] + best[len(pool) :], explored.propensities
+    item_ids, scores = [settled.table.item_ids[row] for row in pool], [ordered.scores[row] for row in pool]
+    explored = explore(context.exploration, item_ids, scores, context.offset, context.end)
+    return replace(explored, order=[*(pool[place] for place in explored.order), *best[len(pool) :]])
 
 
 def _diverse(

@@ -12,9 +12,9 @@ to the score for the order alone. As the draw lies in [0, 1], an item can pass a
 at most the tolerance; an item that nobody was shown yet has a wide posterior and is tried among its equals. Scores and
 parts stay as they are; only ranks change, and only among the first `POOL`.
 
-The draw comes from a seed and the answer's id, so the same answer is drawn the same way. The propensity of a shown item, the
-chance that it gets the rank it has, is estimated from 255 further draws with the one that was shown, which counts too:
-(times that it had the rank + 1) / 256, so it is never 0.
+The draw comes from a seed and the answer's id, so the same answer is drawn the same way. Two chances of a shown item, to get
+the rank that it has and to be on the page at all, are estimated from 255 further draws and the one that was shown, which
+counts too: times that it was so / 256, which is never 0. Counterfactual estimates read them (`evaluation.counterfactual`).
 """
 
 from __future__ import annotations
@@ -68,27 +68,36 @@ class Exploration:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Explored:
-    """order: (n,) places of the rows given, as they are shown. propensities (n,): of the item at each rank of `order`."""
+    """order: (n,) places of the rows given, as they are shown. propensities, shown: rank (from 0) on the page -> the chance of
+    its item to have that rank, and to be on the page; ranks beyond the pool are not left to chance and not there."""
 
     order: list[int]
-    propensities: list[float]
+    propensities: Mapping[int, float] = field(default_factory=dict)
+    shown: Mapping[int, float] = field(default_factory=dict)
 
 
-def explore(exploration: Exploration, item_ids: Sequence[str], scores: Sequence[float]) -> Explored:
-    """The order in which items are shown. item_ids, scores: (n,) best first; beyond the first `POOL` all stays."""
+def explore(exploration: Exploration, item_ids: Sequence[str], scores: Sequence[float], offset: int, end: int) -> Explored:
+    """The order in which items are shown. item_ids, scores: (n,) best first; beyond the first `POOL` all stays. The page
+    holds ranks `offset` to `end` (from 0, without `end`)."""
     n = len(item_ids)
     pool = min(n, POOL)
     given = np.asarray(scores[:pool], np.float64)
     tolerance = exploration.share * NEAR * float(given.max() - given.min()) if pool else 0.0
     if tolerance <= 0.0:
-        return Explored(list(range(n)), [1.0] * n)
+        return Explored(list(range(n)))
     first, second = exploration.exposure.posteriors(item_ids[:pool])
     drawn = exploration.rng.beta(first, second, size=(1 + _REPEATS, pool))
     pushed = given + tolerance * drawn / np.maximum(drawn.max(axis=1, keepdims=True), 1e-12)
     orders = np.argsort(-pushed, axis=1, kind="stable")
-    shown = orders[0]
-    chances = ((orders == shown).sum(axis=0)) / (1.0 + _REPEATS)
-    return Explored([*shown.tolist(), *range(pool, n)], [*chances.tolist(), *[1.0] * (n - pool)])
+    page = orders[0, offset:end]
+    ranked = (orders[:, offset:end] == page).mean(axis=0)
+    often = np.bincount(orders[:, offset:end].ravel(), minlength=pool)[page] / len(orders)
+    ranks = range(offset, offset + len(page))
+    return Explored(
+        [*orders[0].tolist(), *range(pool, n)],
+        dict(zip(ranks, ranked.tolist(), strict=True)),
+        dict(zip(ranks, often.tolist(), strict=True)),
+    )
 
 
 def rng_of(seed: int, answer_id: str) -> np.random.Generator:
