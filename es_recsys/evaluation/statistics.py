@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Estimate", "bootstrap", "holm", "paired_test"]
+__all__ = ["Estimate", "bootstrap", "holm", "p_words", "paired_test"]
 
 _AT_ONCE = 4_000_000
 
@@ -99,6 +99,11 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
         largest = max(largest, min(1.0, (len(p_values) - place) * p_values[name]))
         adjusted[name] = largest
     return {name: adjusted[name] for name in p_values}
+
+
+def p_words(p: float) -> str:
+    """A p-value as it is read."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
 def _grouped(values: NDArray[np.float64], groups: Sequence[str] | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -7,10 +7,13 @@ that the sampler knows which values are neighbours.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from es_recsys.errors import MissingExtra
 
@@ -19,7 +22,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Found", "Trial", "search"]
 
+# Draws that may repeat earlier ones, before settings are drawn blindly.
+_PATIENCE = 5
+
 Space = Mapping[str, Sequence[Any]]
+Key = tuple[tuple[str, Any], ...]
 Score = Callable[[Mapping[str, Any]], float]
 
 
@@ -62,30 +69,27 @@ def search(
     seed: int = 7,
     progress: Callable[[float, float | None], None] | None = None,
 ) -> Found:
-    """Until the study has `trials` trials, or for so many seconds. The higher the score, the better.
+    """Until `trials` different settings have been scored, or for so many seconds. The higher the score, the better.
 
     start: tried first, where its values are in the space. file: SQLite, in which a study of this name is gone on with; what
-    ran when it was broken off is tried again. The same settings are scored once. Raises MissingExtra.
+    ran when it was broken off is tried again. Raises MissingExtra, and what `score` raises.
     """
     study = _study(name, file, seed)
     earlier = _mended(study)
     if start is not None and not earlier and (places := _places(space, start)) is not None:
         study.enqueue_trial(places)
     ends = time.monotonic() + seconds if seconds is not None else float("inf")
-    scored = {_key(one.params): one.value for one in study.trials if one.value is not None}
-
-    def objective(trial: optuna.Trial) -> float:
-        places = {setting: trial.suggest_int(setting, 0, len(values) - 1) for setting, values in space.items()}
-        value = scored.get(_key(places))
-        if value is None:
-            value = scored[_key(places)] = float(score({setting: space[setting][at] for setting, at in places.items()}))
-        return value
-
-    while (done := _ended(study)) < trials and time.monotonic() < ends and len(scored) < _size(space):
-        study.optimize(objective, n_trials=1)
+    scored = {_key(one.params) for one in study.trials if one.values}
+    rng = np.random.default_rng([seed, len(study.trials)])
+    while len(scored) < min(trials, _size(space)) and time.monotonic() < ends:
+        trial, places = _fresh(study, space, scored, rng)
+        study.tell(trial, float(score({setting: space[setting][at] for setting, at in places.items()})))
+        scored.add(_key(places))
         if progress is not None:
-            progress(done + 1, trials)
-    rows = tuple(_trial(one, space) for one in study.trials)
+            progress(len(scored), trials)
+    from optuna.trial import TrialState
+
+    rows = tuple(_trial(one, space) for one in study.trials if one.state != TrialState.PRUNED)
     valued = [row for row in rows if row.value is not None]
     best = max(valued, key=lambda row: (row.value or 0.0, -row.number)) if valued else None
     return Found(rows, best, earlier)
@@ -103,8 +107,25 @@ def _study(name: str, file: Path | None, seed: int) -> optuna.Study:
         storage = optuna.storages.RDBStorage(f"sqlite:///{file}")
     study = optuna.create_study(study_name=name, storage=storage, direction="maximize", load_if_exists=True)
     # A resumed study draws on, and doesn't repeat what it drew first.
-    study.sampler = optuna.samplers.TPESampler(seed=seed + len(study.trials), multivariate=True, warn_independent_sampling=False)
+    study.sampler = optuna.samplers.TPESampler(seed=seed + len(study.trials))
     return study
+
+
+def _fresh(
+    study: optuna.Study, space: Space, scored: Collection[Key], rng: np.random.Generator
+) -> tuple[optuna.Trial, dict[str, int]]:
+    """A trial with settings that none had yet: the sampler's, or where it only repeats itself, any."""
+    from optuna.trial import TrialState
+
+    for draw in count():
+        if draw >= _PATIENCE:
+            study.enqueue_trial({setting: int(rng.integers(len(values))) for setting, values in space.items()})
+        trial = study.ask()
+        places = {setting: trial.suggest_int(setting, 0, len(values) - 1) for setting, values in space.items()}
+        if _key(places) not in scored:
+            return trial, places
+        study.tell(trial, state=TrialState.PRUNED)
+    raise AssertionError("unreachable")
 
 
 def _mended(study: optuna.Study) -> int:
@@ -134,7 +155,7 @@ def _places(space: Space, start: Mapping[str, Any]) -> dict[str, int] | None:
     return {setting: list(values).index(start[setting]) for setting, values in space.items()}
 
 
-def _key(places: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+def _key(places: Mapping[str, Any]) -> Key:
     return tuple(sorted(places.items()))
 
 

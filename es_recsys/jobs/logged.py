@@ -79,7 +79,7 @@ def logged_value(
 
 
 def _rest(hit: Mapping[str, Any], leg: str) -> float:
-    return sum(part for name, part in hit["parts"].items() if name != leg)
+    return float(sum(part for name, part in hit["parts"].items() if name != leg))
 
 
 def _by(score: Callable[[Mapping[str, Any]], float]) -> Callable[[Mapping[str, Any]], list[str]]:

@@ -15,7 +15,7 @@ from es_recsys.behaviour.interactions import interactions
 from es_recsys.errors import InputError
 from es_recsys.evaluation.questions import Split
 from es_recsys.evaluation.splits import at_random, by_time, leave_last_out
-from es_recsys.evaluation.statistics import paired_test
+from es_recsys.evaluation.statistics import p_words, paired_test
 from es_recsys.evaluation.studies import Found, search
 from es_recsys.evaluation.validation import slice_of
 from es_recsys.jobs.item_table import item_table
@@ -53,7 +53,7 @@ class ModelTuneReport:
         resumed = f", {it.resumed:,} of them by earlier runs" if it.resumed else ""
         yield f"{len(it.trials):,} trials of {self.model}{resumed}, in {self.seconds:.0f} s."
         yield f"{_METRIC} on validation {self.validation[0]:.4f} before, {self.validation[1]:.4f} with the best."
-        yield f"On events that no trial saw {self.test[0]:.4f} before, {self.test[1]:.4f} with it (p {self.p:.3f})."
+        yield f"On events that no trial saw {self.test[0]:.4f} before, {self.test[1]:.4f} with it ({p_words(self.p)})."
         if not self.kept:
             yield "Nothing better was found: the settings stay."
             return

@@ -20,7 +20,7 @@ from es_recsys.errors import InputError
 from es_recsys.evaluation.questions import Split
 from es_recsys.evaluation.searches import rebuilt
 from es_recsys.evaluation.splits import leave_last_out
-from es_recsys.evaluation.statistics import paired_test
+from es_recsys.evaluation.statistics import p_words, paired_test
 from es_recsys.evaluation.studies import search
 from es_recsys.evaluation.weights import WeightSheet, sheet_of
 from es_recsys.flows.view import View
@@ -70,7 +70,7 @@ class WeightsTuneReport:
         for one in self.situations:
             yield (
                 f"{one.name}: {one.questions:,} questions, {one.trials:,} trials; on a quarter that no trial saw NDCG@10"
-                f" {one.before:.4f} before, {one.after:.4f} after (p {one.p:.3f})"
+                f" {one.before:.4f} before, {one.after:.4f} after ({p_words(one.p)})"
             )
             if one.kept:
                 yield "  " + ", ".join(f"{name} {weight:g}" for name, weight in one.weights.items())
