@@ -18,10 +18,13 @@ if TYPE_CHECKING:
 __all__ = ["show_comparison"]
 
 _SHORT = {"popularity": "popular"}
+# What fits into a narrow terminal; the JSON and the page have all.
+_WIDE = 165
+_FEW = ("NDCG", "Recall", "coverage")
 
 
 def show_comparison(found: Comparison) -> None:
-    """The best of each column is bold; ≈ marks what can't be told from it."""
+    """The best of each column is bold (* where there is no terminal); ≈ marks what can't be told from it."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -29,7 +32,9 @@ def show_comparison(found: Comparison) -> None:
     from es_recsys.evaluation.accuracy import ACCURACY
     from es_recsys.evaluation.results import METRICS
 
-    shown = [name for name in METRICS if any(not math.isnan(one.figures[name].mean) for one in found.techniques)]
+    console = Console() if sys.stdout.isatty() else Console(width=200)
+    wanted = METRICS if console.width >= _WIDE else _FEW
+    shown = [name for name in wanted if any(not math.isnan(one.figures[name].mean) for one in found.techniques)]
     title = f"{found.questions:,} questions: {found.split}. {found.n} items each"
     grid = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     grid.add_column("technique", overflow="fold")
@@ -40,12 +45,11 @@ def show_comparison(found: Comparison) -> None:
     for head in ("train s", "MiB", "ms p50", "p95"):
         grid.add_column(head, justify="right", no_wrap=True)
     for one in found.techniques:
-        cells = [_cell(one, name, found) for name in shown]
+        cells = [_cell(one, name, found, plain=not console.is_terminal) for name in shown]
         grid.add_row(one.name, one.path, *cells, *_costs(one))
-    console = Console() if sys.stdout.isatty() else Console(width=200)
     console.print(grid)
     say(
-        "Bold: best. ≈: not significantly different from it (paired randomisation, Holm, 0.05). ±: half of the 95 % interval."
+        f"{'Bold' if console.is_terminal else '*'}: best. ≈: not significantly different from it (paired randomisation, Holm, 0.05). ±: half of the 95 % interval."
         " popular: best near 1; gini: best near 0."
     )
     if found.slices:
@@ -77,7 +81,7 @@ def _figure(figure: Estimate, style: str) -> Text:
     return Text(f"{figure.mean:.4f} ±{(figure.high - figure.low) / 2:.3f}", style=style)
 
 
-def _cell(one: Technique, metric: str, found: Comparison) -> Text:
+def _cell(one: Technique, metric: str, found: Comparison, *, plain: bool) -> Text:
     from rich.text import Text
 
     from es_recsys.evaluation.results import ALPHA
@@ -90,7 +94,7 @@ def _cell(one: Technique, metric: str, found: Comparison) -> Text:
     if metric == "NDCG" and not math.isnan(figure.low):
         text += f" ±{(figure.high - figure.low) / 2:.3f}"
     best = found.best.get(metric) == one.name
-    mark = "≈" if not best and one.p.get(metric, 0.0) >= ALPHA else ""
+    mark = "*" if best and plain else "≈" if not best and one.p.get(metric, 0.0) >= ALPHA else ""
     return Text(mark + text, style="bold" if best else "")
 
 
