@@ -49,8 +49,8 @@ def show_comparison(found: Comparison) -> None:
         grid.add_row(one.name, one.path, *cells, *_costs(one))
     console.print(grid)
     say(
-        f"{'Bold' if console.is_terminal else '*'}: best. ≈: not significantly different from it (paired randomisation, Holm, 0.05). ±: half of the 95 % interval."
-        " popular: best near 1; gini: best near 0."
+        f"{'Bold' if console.is_terminal else '*'}: best. ≈: not significantly different from it (paired randomisation, Holm,"
+        " 0.05). ±: half of the 95 % interval. popular: best near 1; gini: best near 0."
     )
     if found.slices:
         console.print(_slices(found))
