@@ -153,9 +153,12 @@ def personal(name: str, table: Table) -> bool:
 
 
 def matrix(names: Sequence[str], found: Mapping[str, NDArray[np.float64]], n: int) -> NDArray[np.float64]:
-    """(n, names) float64; NaN for a signal that is not there."""
-    missing = np.full(n, np.nan)
-    return np.column_stack([found.get(name, missing) for name in names]) if names else np.zeros((n, 0))
+    """(n, names) float64, of the precision of float32, in which forests are trained; NaN for a signal that is not there."""
+    rows = np.full((len(names), n), np.nan, np.float32)
+    for row, name in zip(rows, names, strict=True):
+        if name in found:
+            row[:] = found[name]
+    return np.ascontiguousarray(rows.T, np.float64)
 
 
 def _nonzero(parts: Mapping[str, float]) -> dict[str, float]:

@@ -18,26 +18,27 @@ _MOST_WORDS = 64
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """words: lower-cased, without accents and apostrophes, in order. grams: its runs of three letters, a space at each word's
-    begin and end."""
+    """words: lower-cased, without accents and apostrophes, in order; distinct: the same as a set."""
 
     words: tuple[str, ...]
-    grams: frozenset[str]
-
-    @property
-    def distinct(self) -> frozenset[str]:
-        return frozenset(self.words)
+    distinct: frozenset[str]
 
 
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=65_536)
 def wording(text: str) -> Wording:
     """The words of a text, 64 at most."""
     plain = text.lower()
     if not plain.isascii():
         plain = "".join(c for c in unicodedata.normalize("NFKD", plain) if not unicodedata.combining(c))
     words = tuple(_WORD.findall(_APOSTROPHES.sub("", plain))[:_MOST_WORDS])
+    return Wording(words, frozenset(words))
+
+
+@lru_cache(maxsize=16_384)
+def _grams(words: tuple[str, ...]) -> frozenset[str]:
+    """Runs of three letters, a space at each word's begin and end."""
     whole = f" {' '.join(words)} "
-    return Wording(words, frozenset(whole[i : i + 3] for i in range(len(whole) - 2)) if words else frozenset())
+    return frozenset(whole[i : i + 3] for i in range(len(whole) - 2))
 
 
 def compare(question: Wording, text: Wording) -> dict[str, float]:
@@ -51,13 +52,15 @@ def compare(question: Wording, text: Wording) -> dict[str, float]:
     """
     if not question.words or not text.words:
         return {}
-    common, letters = question.distinct & text.distinct, len(question.grams & text.grams)
+    common = question.distinct & text.distinct
+    asked, own = _grams(question.words), _grams(text.words)
+    letters = len(asked & own)
     run = _longest_run(question.words, text.words)
     return {
         "covered": len(common) / len(question.distinct),
         "asked": len(common) / len(text.distinct),
-        "letters_covered": letters / len(question.grams),
-        "letters_asked": letters / len(text.grams),
+        "letters_covered": letters / len(asked),
+        "letters_asked": letters / len(own),
         "leading": _leading(question.words, text.words) / len(text.words),
         "run": run / len(text.words),
         "whole": float(run == len(text.words)),
@@ -75,9 +78,11 @@ def said(question: Wording, values: Iterable[str]) -> tuple[float, float]:
     whole = 0.0
     for value in values:
         own = wording(value)
+        if question.distinct.isdisjoint(own.distinct):
+            continue
         common = question.distinct & own.distinct
         held |= common
-        if own.words and len(common) == len(own.distinct) and _longest_run(question.words, own.words) == len(own.words):
+        if len(common) == len(own.distinct) and _longest_run(question.words, own.words) == len(own.words):
             whole = 1.0
     return len(held) / len(question.distinct), whole
 
