@@ -89,7 +89,7 @@ def _tastes(events: Events, facts: ItemFacts, now: float) -> dict[str, Floats]:
         "price_level": mean(users, facts.price_level[items], weights, n),
         "popularity": mean(users, facts.level[items], weights, n),
         "freshness": mean(users, np.where(met_at < 0, np.nan, met_at), np.ones(len(met_at)), n),
-        "breadth": _entropy(*departments, n, len(np.unique(facts.department[facts.department >= 0]))),
+        "breadth": _entropy(*departments, n, int(facts.department.max(initial=-1)) + 1),
         "top_category": _largest(*top_category, n),
         "top_brand": _largest(*_shares(users, facts.brand[items], weights, n), n),
     }
