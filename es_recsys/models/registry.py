@@ -6,13 +6,19 @@ from collections.abc import Mapping
 
 from es_recsys.models.als import ALS
 from es_recsys.models.bpr import BPR
+from es_recsys.models.bspm import BSPM
 from es_recsys.models.fitted import Fitted
+from es_recsys.models.gfcf import GFCF
 from es_recsys.models.itemknn import ItemKNN
 from es_recsys.models.lsa import LSA
 from es_recsys.models.popularity import Popularity
 from es_recsys.models.rp3beta import RP3beta
+from es_recsys.models.segments import Segments
 from es_recsys.models.transitions import Transitions
+from es_recsys.models.userknn import UserKNN
 
 __all__ = ["MODELS"]
 
-MODELS: Mapping[str, type[Fitted]] = {model.name: model for model in (Transitions, ItemKNN, RP3beta, ALS, BPR, LSA, Popularity)}
+MODELS: Mapping[str, type[Fitted]] = {
+    model.name: model for model in (Transitions, ItemKNN, UserKNN, RP3beta, GFCF, BSPM, ALS, BPR, LSA, Segments, Popularity)
+}
