@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from es_recsys.models.als import ALS
 from es_recsys.models.bpr import BPR
 from es_recsys.models.bspm import BSPM
+from es_recsys.models.ease import EASE
 from es_recsys.models.fitted import Fitted
 from es_recsys.models.gfcf import GFCF
 from es_recsys.models.itemknn import ItemKNN
@@ -20,5 +21,5 @@ from es_recsys.models.userknn import UserKNN
 __all__ = ["MODELS"]
 
 MODELS: Mapping[str, type[Fitted]] = {
-    model.name: model for model in (Transitions, ItemKNN, UserKNN, RP3beta, GFCF, BSPM, ALS, BPR, LSA, Segments, Popularity)
+    model.name: model for model in (Transitions, ItemKNN, UserKNN, RP3beta, EASE, GFCF, BSPM, ALS, BPR, LSA, Segments, Popularity)
 }

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from es_recsys.errors import ModelError
 from es_recsys.models import ALS, MODELS, ALSConfig, Model, Popularity, Transitions
 from es_recsys.models.bpr import BPR, BPRConfig
+from es_recsys.models.ease import EASE, EASEConfig
 from es_recsys.models.histories import Batch
 from es_recsys.models.lsa import LSA, LSAConfig
 from es_recsys.types import History, Interactions, ItemTable
@@ -93,6 +94,7 @@ def catalogue(seed: int = 11) -> ItemTable:
 SMALL: dict[str, Callable[[], Model]] = {
     "als": lambda: ALS(ALSConfig(factors=8, iterations=5, threads=1, half_life=5.0)),
     "bpr": lambda: BPR(BPRConfig(factors=8, iterations=200, regularization=0.05)),
+    "ease": lambda: EASE(EASEConfig(regularization=5.0, neighbours=20)),
     "lsa": lambda: LSA(LSAConfig(dims=20, least=1)),
 }
 
