@@ -17,6 +17,7 @@ class VectorField:
     source: "encoder" (content to vector) or "model" (trained from events).
     content: the item's part that an encoder reads ("text", "image", ...), or the model's name.
     similarity: Elasticsearch's name. "cosine" for unit vectors, "max_inner_product" for factors, whose length matters.
+    words: whether its model turns words that are asked for into a vector (`Model.query_vector`); encoders say so themselves.
     quantize: whether Elasticsearch may keep fewer bits; factors are few and their ranking is fine-grained, so not there.
     """
 
@@ -25,6 +26,7 @@ class VectorField:
     content: str
     similarity: str = "cosine"
     quantize: bool = True
+    words: bool = False
 
 
 _ROWS = (
@@ -33,7 +35,8 @@ _ROWS = (
     VectorField("als_vector", "model", "als", similarity="max_inner_product", quantize=False),
     VectorField("bpr_vector", "model", "bpr", similarity="max_inner_product", quantize=False),
     # Unit rows: no length for a graph to lose itself among.
-    VectorField("lsa_vector", "model", "lsa", similarity="max_inner_product"),
+    VectorField("lsa_vector", "model", "lsa", similarity="max_inner_product", words=True),
+    VectorField("sasrec_vector", "model", "sasrec", similarity="max_inner_product"),
 )
 
 _SCANNED = 5_000

@@ -41,6 +41,7 @@ class FusionWeights(BaseModel):
         "lexical": 0.6,
         "text_vector": 0.4,
         "image_vector": 0.25,
+        "lsa_vector": 0.1,
         "taste_text": 0.12,
         "taste_image": 0.04,
         "transitions": 0.1,

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.errors import FingerprintMismatch, InputError, RecsysError
+from es_recsys.fields import VECTOR_FIELDS
 from es_recsys.flows.effects import Call, Flow, Log, Search
 from es_recsys.flows.people import features, of_views, read_profile, who
 from es_recsys.flows.view import View
@@ -26,7 +27,7 @@ from es_recsys.search.plan import plan
 from es_recsys.search.weights import situation
 from es_recsys.types import Answer, Hit, Profile, Query, Ranking
 
-__all__ = ["answer", "context_of", "exploring", "kind_of", "question_vectors", "rank", "ranked_by"]
+__all__ = ["answer", "context_of", "exploring", "kind_of", "question_vectors", "rank", "ranked_by", "words_vectors"]
 
 _MOST_RANKED = 1_000
 _LIKE_CONTENT = {"taste_text": 1.0, "taste_image": 0.5, "popular": 1e-3, "fresh": 1e-3}
@@ -62,7 +63,7 @@ def answer(view: View, query: Query, now: float) -> Flow[Answer]:
     ranking = yield from rank(view, exploring(view, query, context, answer_id))
     ranking = replace(ranking, degraded=tuple(dict.fromkeys((*mute, *ranking.degraded))))
     found = Answer(answer_id, kind, ranking, (time.perf_counter() - started) * 1_000.0)
-    yield Log(_record(view, query, found, now))
+    yield Log(_record(view, query, found, situation(context), now))
     return found
 
 
@@ -176,7 +177,14 @@ def question_vectors(view: View, query: Query) -> Flow[tuple[dict[str, NDArray[n
                 mute.append(field)
     if query.image is not None and not vectors:
         raise InputError("This store has no pictures to compare with.", "Load items with pictures and an image encoder.")
-    return vectors, tuple(mute)
+    return {**vectors, **words_vectors(view, query.text)}, tuple(mute)
+
+
+def words_vectors(view: View, text: str) -> dict[str, NDArray[np.float32]]:
+    """Field -> vector of the words that are asked for, where a model reads words."""
+    readers = [model for model in view.models.values() if model.field is not None and VECTOR_FIELDS[model.field].words]
+    found = {str(model.field): model.query_vector(text) for model in readers} if text.strip() else {}
+    return {field: vector for field, vector in found.items() if vector is not None}
 
 
 def _likeness(view: View, query: Query, profile: Profile | None, filters: list[Clause], now: float) -> Flow[Context]:
@@ -203,11 +211,12 @@ def _check(query: Query) -> None:
         raise InputError("A question for items like one has no words, picture or ids beside it.", "Ask them one by one.")
 
 
-def _record(view: View, query: Query, found: Answer, now: float) -> dict[str, Any]:
+def _record(view: View, query: Query, found: Answer, about: str, now: float) -> dict[str, Any]:
     keys = who(view, query)
     return {
         "answer_id": found.answer_id,
         "kind": found.kind,
+        "situation": about if found.kind in ("search", "recommend") else None,
         "time": now,
         "user_key": keys[0] if keys else None,
         "store": view.meta.store,

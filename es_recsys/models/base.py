@@ -103,6 +103,10 @@ class Model(Protocol):
         """(d,) float32 user vector in the space of `field`; None for a history that says nothing, or another kind."""
         ...
 
+    def query_vector(self, text: str) -> NDArray[np.float32] | None:
+        """(d,) float32 unit vector of words in the space of `field`; None where the model reads no words, or none of these."""
+        ...
+
     def weights(self, history: History, n: int = 300, exclude: Collection[str] = frozenset()) -> list[tuple[str, float]]:
         """The n best items and their raw scores > 0, best first (ties by id's place); a vector model scans exactly."""
         ...

@@ -116,6 +116,10 @@ class Fitted(abc.ABC):
         """(d,) float32 user vector, where the model has vectors."""
         return None
 
+    def query_vector(self, text: str) -> NDArray[np.float32] | None:
+        """(d,) float32 unit vector of words, where the model reads them."""
+        return None
+
     def because(self, history: History, item_id: str, n: int = 3) -> tuple[str, ...]:
         """Items of the history that speak most for `item_id`, strongest first; none where nothing does."""
         place = int(self.item_ids.find([item_id])[0])

@@ -47,7 +47,7 @@ class Segments(Fitted):
     it, and scores
 
         score[j] = sum over its three nearest segments s of m_s * p_s[j]
-        m_s proportional to exp(-|x - c_s|^2 / (2 spread)),   spread: the mean of |x - c|^2 over all users
+        m_s proportional to exp(-2 |x - c_s|^2 / spread),   spread: the mean of |x - c|^2 over all users
         p_s[j] = (users of s who liked j, each halved by 30 days + 20 * share of all who did) / (users of s + 20)
 
     As only the ratio of scores counts in a blend, what fades as a history of n known events grows is how many items score:
@@ -124,7 +124,7 @@ class Segments(Fitted):
             return np.zeros(0, np.int64), np.zeros(0)
         distances = squared_distances(self._where(batch)[None, :], self._arrays["centres"])[0]
         numbers = best(-distances, _NEAREST)
-        closeness = np.exp((distances[numbers[0]] - distances[numbers]) / (2.0 * self._arrays["spread"][0]))
+        closeness = np.exp(2.0 * (distances[numbers[0]] - distances[numbers]) / self._arrays["spread"][0])
         return numbers, closeness / closeness.sum()
 
     def _where(self, batch: Batch) -> NDArray[np.float64]:

@@ -35,7 +35,8 @@ class Leg:
     """One signal.
 
     signal: its query, without filters. scale: how its `_score` becomes a number that can be added ("best": over the
-    leg's best; "cosine": the cosine, from 0; "inner": the inner product over the leg's best; "unit": as it is;
+    leg's best; "cosine": the cosine, from 0; "dot": the same where both are of length 1 and Elasticsearch is
+    asked for the inner product; "inner": the inner product over the leg's best; "unit": as it is;
     "list": the client's own weights, over their largest). personal: whether it speaks of the user, so that impact and
     damping weaken it. answers: whether it answers the question, and may bring in items that the words don't match.
     """
@@ -87,7 +88,11 @@ def fresh(context: Context) -> Clause | None:
 
 def _content_legs() -> tuple[Leg, ...]:
     rows = [row for row in VECTOR_FIELDS.values() if row.source == "encoder"]
-    asked = [Leg(row.name, "cosine", query_vector(row.name), answers=True) for row in rows]
+    asked = [
+        Leg(row.name, "cosine" if row.similarity == "cosine" else "dot", query_vector(row.name), answers=True)
+        for row in VECTOR_FIELDS.values()
+        if row.source == "encoder" or row.words
+    ]
     return (*asked, *(Leg(f"taste_{row.content}", "cosine", taste(row.name), personal=True) for row in rows))
 
 
