@@ -14,6 +14,7 @@ from es_recsys.models.itemknn import ItemKNN
 from es_recsys.models.lsa import LSA
 from es_recsys.models.popularity import Popularity
 from es_recsys.models.rp3beta import RP3beta
+from es_recsys.models.sasrec import SASRec
 from es_recsys.models.segments import Segments
 from es_recsys.models.transitions import Transitions
 from es_recsys.models.userknn import UserKNN
@@ -21,5 +22,6 @@ from es_recsys.models.userknn import UserKNN
 __all__ = ["MODELS"]
 
 MODELS: Mapping[str, type[Fitted]] = {
-    model.name: model for model in (Transitions, ItemKNN, UserKNN, RP3beta, EASE, GFCF, BSPM, ALS, BPR, LSA, Segments, Popularity)
+    model.name: model
+    for model in (Transitions, ItemKNN, UserKNN, RP3beta, EASE, GFCF, BSPM, ALS, BPR, LSA, SASRec, Segments, Popularity)
 }

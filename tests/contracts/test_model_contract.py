@@ -19,6 +19,7 @@ from es_recsys.models.bpr import BPR, BPRConfig
 from es_recsys.models.ease import EASE, EASEConfig
 from es_recsys.models.histories import Batch
 from es_recsys.models.lsa import LSA, LSAConfig
+from es_recsys.models.sasrec import SASRec, SASRecConfig
 from es_recsys.types import History, Interactions, ItemTable
 
 GROUPS, SIZE = 4, 10
@@ -96,6 +97,9 @@ SMALL: dict[str, Callable[[], Model]] = {
     "bpr": lambda: BPR(BPRConfig(factors=8, iterations=200, regularization=0.05)),
     "ease": lambda: EASE(EASEConfig(regularization=5.0, neighbours=20)),
     "lsa": lambda: LSA(LSAConfig(dims=20, least=1)),
+    "sasrec": lambda: SASRec(
+        SASRecConfig(dims=16, blocks=1, dropout=0.2, negatives=40, tokens=128, rate=3e-3, epochs=12, held=0)
+    ),
 }
 
 
