@@ -88,16 +88,18 @@ def memory_needed(n_items: int) -> int:
 
 
 def precision(seq: Sequences, regularization: float) -> NDArray[np.float32]:
-    """P (n_items, n_items) float32. Raises ModelError where the memory doesn't suffice, before it is allocated."""
+    """P (n_items, n_items) float32. Raises ModelError where the memory doesn't suffice, before it is allocated, and for a
+    regularization that is too small."""
     _check(len(seq.popularity), available_memory())
+    refused = ModelError(f"ease can't be trained with a regularization of {regularization:g}.", "Set a higher one, such as 80.")
+    if regularization <= 0:
+        raise refused
     matrix = _gram(seq)
     matrix[np.diag_indices_from(matrix)] += np.float32(regularization)
     try:
         invert(matrix)
     except np.linalg.LinAlgError as error:
-        raise ModelError(
-            f"The matrix of ease can't be inverted with a regularization of {regularization:g}.", "Set a higher one."
-        ) from error
+        raise refused from error
     return matrix
 
 
