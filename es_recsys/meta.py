@@ -48,8 +48,8 @@ class StoreMeta:
     index: physical name of the items index. models: trained models that this version is served with; their artefacts
     lie in `Settings.store_home / "models" / f"{version:06d}"`. weights: situation -> leg -> weight, where training or
     tuning chose them. lexical: boost of each text field, where tuning chose them. ranking: situation -> fingerprint of the
-    learned ranking that serves it, where one does. behaviours: event type -> weight, where tuning chose them. fields: path of each filterable
-    field -> Elasticsearch type, read from the mapping (not kept in `_meta`).
+    learned ranking that serves it, where one does. behaviours: event type -> weight, where tuning chose them. fields: path
+    of each filterable field -> Elasticsearch type, read from the mapping (not kept in `_meta`).
     """
 
     store: str

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,18 +16,24 @@ from es_recsys.behaviour.schema import EVENTS
 from es_recsys.behaviour.store import EventStore
 from es_recsys.behaviour.subjects import user_of
 from es_recsys.behaviours import BEHAVIOURS, event_weight
+from es_recsys.errors import InputError
 from es_recsys.types import Interactions
 
-__all__ = ["interactions"]
+__all__ = ["interactions", "reweighted"]
 
 _KINDS = {name: number for number, name in enumerate(BEHAVIOURS)}
 
 
-def interactions(store: EventStore, now: float | None = None, event_types: Sequence[str] | None = None) -> Interactions:
+def interactions(
+    store: EventStore,
+    now: float | None = None,
+    event_types: Sequence[str] | None = None,
+    weights: Mapping[str, float] | None = None,
+) -> Interactions:
     """The store's events on items, one row each, those that are set aside or weigh 0 left out.
 
     now: epoch seconds; later events are left out (None: none; without effect where the store has no time).
-    event_types: only these (None: all). An anonymous session is a user of its own, named "session:" and its id.
+    event_types: only these (None: all). weights: the store's own (see `event_weight`). An anonymous session is a user of its own, named "session:" and its id.
     Takes about 45 bytes of memory an event, and the ids once.
     """
     timed = store.timed
@@ -40,14 +47,14 @@ def interactions(store: EventStore, now: float | None = None, event_types: Seque
     ]
     if timed and now is not None:
         conditions.append(event.time <= now)
-    subjects, items, weights = Codes(), Codes(), _Weights()
+    subjects, items, weigh = Codes(), Codes(), _Weights(weights)
     parts: list[tuple[NDArray[Any], ...]] = []
     columns = [event.subject, event.item_id, event.event_type, value_column(store.store), when]
     for _, subject, item, kind, value, time in chunks(store, columns, *conditions):
         part = (
             subjects.encode(subject),
             items.encode(item),
-            weights.of(kind, value),
+            weigh.of(kind, value),
             np.array(time, np.float64),
             np.fromiter(map(_KINDS.__getitem__, kind), np.int8, len(kind)),
             np.array(value, np.float32),  # None becomes NaN
@@ -57,16 +64,31 @@ def interactions(store: EventStore, now: float | None = None, event_types: Seque
     return _sorted(subjects.values, items.values, parts, timed)
 
 
+def reweighted(data: Interactions, weights: Mapping[str, float]) -> Interactions:
+    """The same events with the weights that `interactions` would give them; those that weigh 0 now stay in. Raises
+    InputError where it is not known what the events were."""
+    if data.kinds is None or data.values is None:
+        raise InputError("It is not known what these events were.", "Take the interactions of an event store.")
+    pairs = np.stack([data.kinds.astype(np.float64), np.nan_to_num(data.values.astype(np.float64), nan=-np.inf)], axis=1)
+    distinct, inverse = np.unique(pairs, axis=0, return_inverse=True)
+    found = [
+        event_weight(data.event_types[int(kind)], None if value == -np.inf else value, weights)
+        for kind, value in distinct.tolist()
+    ]
+    return replace(data, weights=np.array(found, np.float32)[inverse.reshape(-1)])
+
+
 class _Weights:
     """Signed weights; there are few distinct (type, value) pairs, so each is worked out once."""
 
-    def __init__(self) -> None:
+    def __init__(self, weights: Mapping[str, float] | None) -> None:
+        self._weights = weights
         self._known: dict[tuple[str, float | None], float] = {}
 
     def of(self, kinds: tuple[str, ...], values: tuple[float | None, ...]) -> NDArray[np.float32]:
         pairs = list(zip(kinds, values, strict=True))
         for pair in set(pairs).difference(self._known):
-            self._known[pair] = event_weight(*pair)
+            self._known[pair] = event_weight(*pair, self._weights)
         return np.fromiter(map(self._known.__getitem__, pairs), np.float32, len(pairs))
 
 

@@ -174,7 +174,7 @@ def fold_in(work: Workspace, view: View, subjects: Iterable[str]) -> None:
 
 def _profiles(work: Workspace, view: View, seen: IdSet) -> Iterator[Action]:
     store, now = work.events, work.now()
-    terms = Terms.of(view.settings.profiles, store.timed)
+    terms = Terms.of(view.settings.profiles, store.timed, view.meta.behaviours)
     known: OrderedDict[str, ItemFeatures | None] = OrderedDict()
     for batch in _chunks(store.by_subject(), _SUBJECTS):
         _look_up(work, view, known, (row.item_id for _, rows in batch for row in rows if row.item_id is not None))
@@ -215,7 +215,8 @@ def _cleaned(work: Workspace) -> CleaningReport:
 
 
 def _count_popularity(work: Workspace) -> None:
-    data = interactions(work.events, work.now())
+    meta = read_meta(work.es, work.settings.index)
+    data = interactions(work.events, work.now(), weights=meta.behaviours)
     if len(data.items):
         Popularity().fit(data, np.random.default_rng(0)).save(popularity_folder(work.settings))
     work.views.forget()

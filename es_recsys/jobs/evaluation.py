@@ -93,7 +93,7 @@ def evaluate(work: Workspace, options: Options, progress: Progress | None = None
     _check(options)
     with work.explaining():
         meta = work.views.fresh().meta
-        data = interactions(work.events, work.now())
+        data = interactions(work.events, work.now(), weights=meta.behaviours)
         split = make_split(work, data, options)
         if not split.questions:
             raise InputError(

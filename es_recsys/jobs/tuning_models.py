@@ -98,7 +98,7 @@ def tune_model(
     started = time.monotonic()
     kind, ordered = MODELS[name], split != "random"
     with work.explaining():
-        data = interactions(work.events, work.now())
+        data = interactions(work.events, work.now(), weights=work.views.fresh().meta.behaviours)
         items = item_table(work, work.views.fresh().meta) if kind.reads_items else None
     space = kind.space(ordered, data.timed)
     if not space:

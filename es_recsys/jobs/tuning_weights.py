@@ -109,7 +109,7 @@ def tune_weights(
         live = work.views.fresh().meta
         if not live.models:
             raise InputError("This store has no trained models to weigh.", "Train first: es-recsys train.")
-        data = interactions(work.events, work.now())
+        data = interactions(work.events, work.now(), weights=live.behaviours)
     rng = np.random.default_rng(seed)
     splits = {
         "no_query": leave_last_out(data, rng, users),

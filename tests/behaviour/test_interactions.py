@@ -2,14 +2,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from es_recsys.behaviour.interactions import interactions
+from es_recsys.behaviour.interactions import interactions, reweighted
 from es_recsys.behaviour.store import EventStore
 from es_recsys.behaviours import event_weight
+from es_recsys.errors import InputError
 from es_recsys.types import Event, Interactions
 
 NOW = 1_790_000_000.0
@@ -98,3 +100,23 @@ def test_without_time_the_order_stands_for_it(store: EventStore) -> None:
     data = interactions(store, NOW)
     assert data.timed is False
     assert (data.times.tolist(), "".join(data.item_ids[data.items])) == ([0, 1, 2], "cab")
+
+
+def test_a_stores_own_weights_take_the_place_of_the_usual(store: EventStore) -> None:
+    events = [
+        Event(event_type=kind, user_id="u1", item_id=f"i{place}", value=value, timestamp=NOW + place)
+        for place, (kind, value) in enumerate([("view", None), ("cart", 2.0), ("rating", 1.0), ("purchase", None)])
+    ]
+    store.load(events, NOW + 9)
+    own = {"view": 0.0, "cart": 6.0, "rating": 1.0}
+    data = interactions(store, weights=own)
+    assert [data.item_ids[i] for i in data.items] == ["i1", "i2", "i3"]
+    assert data.weights.tolist() == pytest.approx([6.0 * 1.1, -1.0, 5.0])
+    again = reweighted(interactions(store), own)
+    assert again.weights.tolist() == pytest.approx([0.0, 6.0 * 1.1, -1.0, 5.0])
+    np.testing.assert_array_equal(reweighted(again, {}).weights, interactions(store).weights)
+
+
+def test_events_of_an_unknown_kind_can_not_be_weighed_again(store: EventStore) -> None:
+    with pytest.raises(InputError, match="not known what these events were"):
+        reweighted(replace(interactions(store), kinds=None), {})
