@@ -37,6 +37,7 @@ _ROWS = (
     # Unit rows: no length for a graph to lose itself among.
     VectorField("lsa_vector", "model", "lsa", similarity="max_inner_product", words=True),
     VectorField("sasrec_vector", "model", "sasrec", similarity="max_inner_product"),
+    VectorField("tower_vector", "model", "tower", similarity="max_inner_product"),
 )
 
 _SCANNED = 5_000

@@ -17,11 +17,12 @@ from es_recsys.models.rp3beta import RP3beta
 from es_recsys.models.sasrec import SASRec
 from es_recsys.models.segments import Segments
 from es_recsys.models.transitions import Transitions
+from es_recsys.models.two_tower import Tower
 from es_recsys.models.userknn import UserKNN
 
 __all__ = ["MODELS"]
 
 MODELS: Mapping[str, type[Fitted]] = {
     model.name: model
-    for model in (Transitions, ItemKNN, UserKNN, RP3beta, EASE, GFCF, BSPM, ALS, BPR, LSA, SASRec, Segments, Popularity)
+    for model in (Transitions, ItemKNN, UserKNN, RP3beta, EASE, GFCF, BSPM, ALS, BPR, LSA, SASRec, Tower, Segments, Popularity)
 }

@@ -20,6 +20,7 @@ from es_recsys.models.ease import EASE, EASEConfig
 from es_recsys.models.histories import Batch
 from es_recsys.models.lsa import LSA, LSAConfig
 from es_recsys.models.sasrec import SASRec, SASRecConfig
+from es_recsys.models.two_tower import Tower, TowerConfig
 from es_recsys.types import History, Interactions, ItemTable
 
 GROUPS, SIZE = 4, 10
@@ -97,6 +98,7 @@ SMALL: dict[str, Callable[[], Model]] = {
     "bpr": lambda: BPR(BPRConfig(factors=8, iterations=200, regularization=0.05)),
     "ease": lambda: EASE(EASEConfig(regularization=5.0, neighbours=20)),
     "lsa": lambda: LSA(LSAConfig(dims=20, least=1)),
+    "tower": lambda: Tower(TowerConfig(dims=16, epochs=40, batch=64, rate=1e-2)),
     "sasrec": lambda: SASRec(
         SASRecConfig(dims=16, blocks=1, dropout=0.2, negatives=40, tokens=128, rate=3e-3, epochs=12, held=0)
     ),
@@ -269,11 +271,11 @@ def test_a_dislike_lowers_what_it_speaks_of(model: Model) -> None:
 
 
 def test_exclusions_leave_the_rest_in_order(model: Model) -> None:
-    everything = model.weights(HISTORIES["of two groups"], 40)
+    everything = model.weights(HISTORIES["of two groups"], 50)
     excluded = {item_id for item_id, _ in everything[::2]} | {"?"}
-    assert model.weights(HISTORIES["of two groups"], 40, excluded) == everything[1::2]
+    assert model.weights(HISTORIES["of two groups"], 50, excluded) == everything[1::2]
     assert model.weights(HISTORIES["of two groups"], 3, excluded) == everything[1::2][:3]
-    assert model.weights(HISTORIES["of two groups"], 40, list(model.item_ids)) == []
+    assert model.weights(HISTORIES["of two groups"], 50, list(model.item_ids)) == []
     assert model.weights(HISTORIES["of two groups"], 0) == []
 
 
