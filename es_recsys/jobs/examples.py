@@ -21,13 +21,15 @@ _DISCOUNTS = 1.0 / np.log2(np.arange(2, DEPTH + 2))
 class Shown:
     """One answer's candidates, best first by what served it. signals: name -> (n,), NaN for unknown; grades (n,) >= 0.
     ideal: the best DCG@10 that the grades allow, with those of items that are not among the candidates. positions (n,):
-    rank that each was shown at, from 1; None where nobody was shown them. who: whose answer it is, "" for nobody's."""
+    rank that each was shown at, from 1; None where nobody was shown them. who: whose answer it is, "" for nobody's. gains
+    (n,): what a candidate counts in NDCG; its grade where None."""
 
     signals: Mapping[str, NDArray[np.float64]]
     grades: NDArray[np.float64]
     ideal: float
     positions: NDArray[np.int64] | None = None
     who: str = ""
+    gains: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,7 +37,8 @@ class Examples:
     """n candidates of q answers, one answer after the other, best first by what served it.
 
     names: of the signals. rows (n, names) float32, NaN for unknown. grades (n,) float64. starts (q + 1,) int64 where each
-    answer begins. ideals (q,) best DCG@10. positions (n,) int64, from 0 where nothing was shown. who: (q,).
+    answer begins. ideals (q,) best DCG@10. positions (n,) int64, 0 where nothing was shown. who: (q,). gains (n,) float64:
+    what a candidate counts in NDCG; grades are what trees learn from.
     """
 
     names: tuple[str, ...]
@@ -45,6 +48,7 @@ class Examples:
     ideals: NDArray[np.float64]
     positions: NDArray[np.int64]
     who: tuple[str, ...]
+    gains: NDArray[np.float64]
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -80,7 +84,7 @@ class Examples:
     def _taken(self, places: NDArray[np.int64], starts: NDArray[np.int64], answers: NDArray[np.int64]) -> Examples:
         who = tuple(self.who[a] for a in answers.tolist())
         rows, grades, positions = self.rows[places], self.grades[places], self.positions[places]
-        return Examples(self.names, rows, grades, starts, self.ideals[answers], positions, who)
+        return Examples(self.names, rows, grades, starts, self.ideals[answers], positions, who, self.gains[places])
 
 
 def gather(shown: Sequence[Shown]) -> Examples:
@@ -102,6 +106,7 @@ def gather(shown: Sequence[Shown]) -> Examples:
         np.array([each.ideal for each in shown], np.float64),
         np.concatenate(nowhere or [np.zeros(0, np.int64)]),
         tuple(each.who for each in shown),
+        np.concatenate([each.grades if each.gains is None else each.gains for each in shown] or [np.zeros(0)]),
     )
 
 
@@ -117,5 +122,5 @@ def ndcg(examples: Examples, scores: NDArray[np.float64]) -> NDArray[np.float64]
     bounds = zip(examples.starts[:-1].tolist(), examples.starts[1:].tolist(), strict=True)
     for place, (begin, end) in enumerate(bounds):
         top = np.argsort(-scores[begin:end], kind="stable")[:DEPTH]
-        found[place] = examples.grades[begin:end][top] @ _DISCOUNTS[: len(top)]
+        found[place] = examples.gains[begin:end][top] @ _DISCOUNTS[: len(top)]
     return found / np.where(examples.ideals > 0.0, examples.ideals, 1.0)
