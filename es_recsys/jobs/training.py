@@ -98,13 +98,14 @@ def train(
         view = work.views.fresh()
         old = view.meta
         started = time.monotonic()
-        data = interactions(work.events, work.now())
+        data = interactions(work.events, work.now(), weights=old.behaviours)
         configs = {name: config for name in names if (config := load_tuned(work.settings, name)) is not None}
         if add:
             configs = {name: model.config for name, model in view.models.items()} | configs
             names = [*view.models, *names]
         names = tuple(dict.fromkeys(names))
-        items = item_table(work, old) if any(MODELS[name].reads_items for name in names) else None
+        reading = any(MODELS[name].reads_items for name in names) if names else _has_texts(work, old)
+        items = item_table(work, old) if reading else None
         curves: dict[str, list[dict[str, float]]] = {}
         wish = Wish(names, configs, items, work.settings.store_home / "checkpoints", curves)
         seconds = budget if budget is not None else _NAMED_BUDGET if names else _BUDGET
@@ -121,6 +122,11 @@ def train(
         trained - started,
         served - trained,
     )
+
+
+def _has_texts(work: Workspace, meta: StoreMeta) -> bool:
+    """Whether there is a catalogue, and not bare ids out of events."""
+    return bool(work.es.count(index=meta.index, query={"exists": {"field": "title"}})["count"])
 
 
 def _serve(work: Workspace, old: StoreMeta, chosen: Selection, data: Interactions, progress: Progress | None) -> StoreMeta:

@@ -93,13 +93,15 @@ def defaults(data: Interactions) -> tuple[TransitionsConfig, ALSConfig, dict[str
     return transitions, ALSConfig(factors=factors), {"transitions": 0.7, "als": 0.3}
 
 
-def suited(data: Interactions, ordered: bool) -> tuple[str, ...]:
+def suited(data: Interactions, ordered: bool, items: ItemTable | None = None) -> tuple[str, ...]:
     """Names of the models that are worth trying on such data, those that bring most for their time first.
 
-    A spectral filter looks at whole histories, so where order tells it adds little; the regression of EASE inverts a
-    matrix of items by items, which is a matter of seconds up to a few thousand of them.
+    Latent semantics need texts. A spectral filter looks at whole histories, so where order tells it adds little; the
+    regression of EASE inverts a matrix of items by items, which is a matter of seconds up to a few thousand of them.
     """
     names = ["transitions", "als"]
+    if items is not None and any(items.texts):
+        names.append("lsa")
     if not ordered:
         names.append("gfcf")
     if len(data.item_ids) <= _EASE_ITEMS:
@@ -177,7 +179,7 @@ def _choose(data: Interactions, rng: np.random.Generator, seed: int, deadline: f
     part, ordered = _hold_out(data, rng, notes)
     if len(part) < _MIN_USERS // 2:
         return None
-    names = wish.names or suited(data, ordered)
+    names = wish.names or suited(data, ordered, wish.items)
     models: dict[str, Model] = {}
     configs: dict[str, Any] = {}
     for place, name in enumerate(names):
