@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from es_recsys.cli import answer, catalogue, demo, engine, evaluate, learn, stores
+from es_recsys.cli import answer, catalogue, demo, engine, evaluate, learn, segments, stores
 
 __all__ = ["app"]
 
@@ -33,5 +33,6 @@ app.command("similar")(answer.similar)
 app.command("rank")(answer.rank)
 app.add_typer(answer.batch, name="batch", help="Many answers, file in, file out.")
 app.add_typer(stores.profile, name="profile", help="What is known of one user.")
+app.command("segments")(segments.segments)
 app.command("erase")(stores.erase)
 app.add_typer(stores.index, name="index", help="Index versions.")

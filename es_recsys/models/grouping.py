@@ -35,7 +35,8 @@ def group(
     fitted = rows[np.sort(rng.permutation(n)[:_FITTED])]
     scored = fitted[np.sort(rng.permutation(len(fitted))[:_SCORED])]
     tried: dict[int, float] = {}
-    for k in (k for k in _COUNTS if k <= min(most, n // LEAST_USERS)):
+    places = len(np.unique(fitted, axis=0))
+    for k in (k for k in _COUNTS if k <= min(most, n // LEAST_USERS, places)):
         score = _silhouette(scored, _kmeans(fitted, k, seed), seed)
         if score is not None:
             tried[k] = score
@@ -61,7 +62,8 @@ def merged(rows: NDArray[np.float64], centres: NDArray[np.float64]) -> tuple[NDA
 def squared_distances(rows: NDArray[Any], centres: NDArray[Any]) -> NDArray[Any]:
     """(n, k) squared Euclidean distances."""
     squares = (rows**2).sum(axis=1)[:, None] - 2.0 * rows @ centres.T + (centres**2).sum(axis=1)[None, :]
-    return np.maximum(squares, 0.0)
+    result: NDArray[Any] = np.maximum(squares, 0.0)
+    return result
 
 
 def _kmeans(rows: NDArray[np.float64], k: int, seed: int) -> NDArray[np.float64]:
@@ -71,7 +73,8 @@ def _kmeans(rows: NDArray[np.float64], k: int, seed: int) -> NDArray[np.float64]
     except ImportError as error:
         raise MissingExtra("scikit-learn", "train") from error
     if k == 1:
-        return rows.mean(axis=0, keepdims=True)
+        whole: NDArray[np.float64] = rows.mean(axis=0, keepdims=True)
+        return whole
     # One thread: sums in another order would end in other groups.
     with threadpool_limits(1):
         found: NDArray[np.float64] = KMeans(k, n_init=_TRIES, random_state=seed).fit(rows).cluster_centers_
