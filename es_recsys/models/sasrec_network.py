@@ -19,26 +19,24 @@ class Items(nn.Module):
     """An item to a unit vector (d,): its id's embedding, which only items with events have, plus a linear projection of its
     content.
 
-    vectors: (n, d) the embeddings to begin with; known: (n,) bool, items with events; content: (n, c) float32, rows of zeros
-    for none. hide: share of the items of a step whose id is hidden where they have content, so that the content alone
-    learns to stand for an item (DropoutNet, Volkovs et al. 2017).
+    vectors: (n, d) where the items are to begin; projection: (d, c) that of the content; known: (n,) bool, items with events;
+    content: (n, c) float32, rows of zeros for none. hide: share of the items of a step whose id is hidden where they have
+    content, so that the content alone learns to stand for an item (DropoutNet, Volkovs et al. 2017).
     """
 
-    def __init__(self, vectors: Tensor, known: Tensor, content: Tensor, hide: float) -> None:
+    def __init__(self, vectors: Tensor, projection: Tensor, known: Tensor, content: Tensor, hide: float) -> None:
         super().__init__()
-        self.ids = nn.Embedding.from_pretrained(vectors.clone(), freeze=False)
-        self.project = nn.Linear(content.shape[1], vectors.shape[1], bias=False) if content.shape[1] else None
+        self.ids = nn.Embedding.from_pretrained(vectors - content @ projection.T, freeze=False)
+        self.projection = nn.Parameter(projection.clone())
         self._known, self._content, self._hide = known, content, hide
         self._described = content.any(dim=1)
 
     def forward(self, places: Tensor) -> Tensor:
         """places (k,) int64 -> (k, d); zeros for an item of which nothing is known."""
         shown = self._known[places]
-        if self.project is None:
-            return functional.normalize(self.ids(places) * shown[:, None], dim=1)
         if self.training and self._hide > 0.0:
             shown = shown & ~((torch.rand(len(places)) < self._hide) & self._described[places])
-        return functional.normalize(self.ids(places) * shown[:, None] + self.project(self._content[places]), dim=1)
+        return functional.normalize(self.ids(places) * shown[:, None] + self._content[places] @ self.projection.T, dim=1)
 
 
 class Network(nn.Module):
@@ -82,6 +80,9 @@ class _Block(nn.Module):
         self.qkv, self.out = nn.Linear(dims, 3 * dims), nn.Linear(dims, dims)
         self.wide, self.narrow = nn.Linear(dims, dims), nn.Linear(dims, dims)
         self.distance = nn.Parameter(torch.zeros(config.heads, config.length))
+        # So a block begins by passing on what it gets, and the first state is the last item's vector.
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.narrow.weight)
         self._heads, self._dropout = config.heads, config.dropout
 
     def forward(self, x: Tensor, apart: Tensor) -> Tensor:

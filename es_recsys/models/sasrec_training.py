@@ -17,7 +17,7 @@ from es_recsys.models.checkpoint import Checkpoint, mark, restore
 from es_recsys.models.ranking import best
 from es_recsys.models.sasrec_forward import padded, states
 from es_recsys.models.sasrec_network import Items, Network
-from es_recsys.models.sasrec_start import start_vectors
+from es_recsys.models.sasrec_start import said_by_content, start_vectors
 from es_recsys.models.sasrec_windows import Held, Lines, batches, hold_out, lines
 from es_recsys.models.slices import ndcg
 from es_recsys.models.watch import Watch
@@ -74,8 +74,9 @@ class _Training:
         n = len(content)
         popularity = of.popularity(n)
         vectors = start_vectors(of, n, config.dims, config.ordered, np.random.default_rng([seed, 2]))
-        known = torch.from_numpy(popularity > 0)
-        items = Items(torch.from_numpy(vectors), known, torch.from_numpy(content), config.hide)
+        projection = said_by_content(vectors, content, popularity > 0)
+        start, towards, known, told = (torch.from_numpy(one) for one in (vectors, projection, popularity > 0, content))
+        items = Items(start, towards, known, told, config.hide)
         self.network, self.checkpoint = Network(config, items), checkpoint
         self._config, self._lines, self._seed = config, of, seed
         self._chance = popularity / max(int(popularity.sum()), 1)
