@@ -58,7 +58,7 @@ def said_by_content(vectors: NDArray[np.float32], content: NDArray[np.float32], 
     regression, its penalty a tenth of the mean variance of a column. So an item without events has a place to begin with."""
     rows = content[known].astype(np.float64)
     gram = rows.T @ rows
-    gram[np.diag_indices_from(gram)] += max(_RIDGE * np.trace(gram) / len(gram), 1e-12)
+    gram[np.diag_indices_from(gram)] += max(_RIDGE * np.trace(gram) / max(len(gram), 1), 1e-12)
     return np.ascontiguousarray(np.linalg.solve(gram, rows.T @ vectors[known]).T, np.float32)
 
 
