@@ -33,7 +33,8 @@ def interactions(
     """The store's events on items, one row each, those that are set aside or weigh 0 left out.
 
     now: epoch seconds; later events are left out (None: none; without effect where the store has no time).
-    event_types: only these (None: all). weights: the store's own (see `event_weight`). An anonymous session is a user of its own, named "session:" and its id.
+    event_types: only these (None: all). weights: the store's own (see `event_weight`). An anonymous session is a user of
+    its own, named "session:" and its id.
     Takes about 45 bytes of memory an event, and the ids once.
     """
     timed = store.timed

@@ -76,7 +76,6 @@ def _norm(x: Floats, weight: NDArray[Any], bias: NDArray[Any]) -> Floats:
 
 
 def _gelu(x: Floats) -> Floats:
-    result: Floats = (
-        np.float32(0.5) * x * (np.float32(1.0) + np.tanh(np.float32(0.7978845608) * (x + np.float32(0.044715) * x**3)))
-    )
+    inner = np.tanh(np.float32(0.7978845608) * (x + np.float32(0.044715) * x * x * x))
+    result: Floats = (np.float32(0.5) * x * (np.float32(1.0) + inner)).astype(np.float32, copy=False)
     return result

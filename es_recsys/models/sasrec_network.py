@@ -26,7 +26,7 @@ class Items(nn.Module):
 
     def __init__(self, vectors: Tensor, projection: Tensor, known: Tensor, content: Tensor, hide: float) -> None:
         super().__init__()
-        self.ids = nn.Embedding.from_pretrained(vectors - content @ projection.T, freeze=False)
+        self.ids = nn.Embedding(vectors.shape[0], vectors.shape[1], _weight=(vectors - content @ projection.T).clone())
         self.projection = nn.Parameter(projection.clone())
         self._known, self._content, self._hide = known, content, hide
         self._described = content.any(dim=1)

@@ -69,7 +69,8 @@ def scaled_features(features: NDArray[np.float32], scale: NDArray[np.float64], s
     events = features[:, [column.name for column in USER_COLUMNS].index("events")].astype(np.float64)
     evidence = events / (events + _EVIDENCE)
     z = np.clip((_chosen(features) - scale[0]) / scale[1], -_FARTHEST, _FARTHEST)
-    return np.nan_to_num(z) * (evidence * np.sqrt(share / len(SEGMENT_FEATURES)))[:, None]
+    scaled: NDArray[np.float64] = np.nan_to_num(z) * (evidence * np.sqrt(share / len(SEGMENT_FEATURES)))[:, None]
+    return scaled
 
 
 def _chosen(features: NDArray[np.float32]) -> NDArray[np.float64]:
