@@ -17,7 +17,7 @@ class VectorField:
     source: "encoder" (content to vector) or "model" (trained from events).
     content: the item's part that an encoder reads ("text", "image", ...), or the model's name.
     similarity: Elasticsearch's name. "cosine" for unit vectors, "max_inner_product" for factors, whose length matters.
-    words: whether its model turns words that are asked for into a vector (`Model.query_vector`); encoders say so themselves.
+    words: whether its model turns a question into a vector (`Model.query_vector`); encoders say so themselves.
     quantize: whether Elasticsearch may keep fewer bits; factors are few and their ranking is fine-grained, so not there.
     """
 
@@ -38,6 +38,8 @@ _ROWS = (
     VectorField("lsa_vector", "model", "lsa", similarity="max_inner_product", words=True),
     VectorField("sasrec_vector", "model", "sasrec", similarity="max_inner_product"),
     VectorField("tower_vector", "model", "tower", similarity="max_inner_product"),
+    VectorField("fused_vector", "model", "fused", similarity="max_inner_product", words=True),
+    VectorField("aligned_vector", "model", "aligned", similarity="max_inner_product", words=True),
 )
 
 _SCANNED = 5_000

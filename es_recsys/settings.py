@@ -42,6 +42,7 @@ class FusionWeights(BaseModel):
         "text_vector": 0.4,
         "image_vector": 0.25,
         "lsa_vector": 0.1,
+        "aligned_vector": 0.2,
         "taste_text": 0.12,
         "taste_image": 0.04,
         "transitions": 0.1,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
@@ -103,8 +104,13 @@ class Model(Protocol):
         """(d,) float32 user vector in the space of `field`; None for a history that says nothing, or another kind."""
         ...
 
-    def query_vector(self, text: str) -> NDArray[np.float32] | None:
-        """(d,) float32 unit vector of words in the space of `field`; None where the model reads no words, or none of these."""
+    def query_vector(
+        self, text: str, vectors: Mapping[str, NDArray[np.float32]] = MappingProxyType({})
+    ) -> NDArray[np.float32] | None:
+        """(d,) float32 unit vector of a question in the space of `field`; None where the model reads none, or not this one.
+
+        text: the words, "" for a picture alone. vectors: field -> what the encoders make of the words or the picture.
+        """
         ...
 
     def weights(self, history: History, n: int = 300, exclude: Collection[str] = frozenset()) -> list[tuple[str, float]]:

@@ -6,6 +6,7 @@ import abc
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -116,8 +117,10 @@ class Fitted(abc.ABC):
         """(d,) float32 user vector, where the model has vectors."""
         return None
 
-    def query_vector(self, text: str) -> NDArray[np.float32] | None:
-        """(d,) float32 unit vector of words, where the model reads them."""
+    def query_vector(
+        self, text: str, vectors: Mapping[str, NDArray[np.float32]] = MappingProxyType({})
+    ) -> NDArray[np.float32] | None:
+        """(d,) float32 unit vector of a question by its words or the encoders' vectors of it, where the model reads them."""
         return None
 
     def because(self, history: History, item_id: str, n: int = 3) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -103,7 +104,9 @@ class LSA(Fitted):
             moves["half_life_days"] = (1.0, 7.0, 30.0, 90.0, math.inf)
         return {**moves, "power": (0.0, 0.25, 0.5, 0.75, 1.0), "dims": (64, 128, 256), "most": (0.1, 0.3, 0.6)}
 
-    def query_vector(self, text: str) -> NDArray[np.float32] | None:
+    def query_vector(
+        self, text: str, vectors: Mapping[str, NDArray[np.float32]] = MappingProxyType({})
+    ) -> NDArray[np.float32] | None:
         """(d,) float32 unit vector of a text; None where it has no known word."""
         places, weights = self._vocabulary().row(text)
         vector = weights.astype(np.float32) @ self._arrays["projection"][places]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from es_recsys.models.aligned import Aligned
 from es_recsys.models.als import ALS
 from es_recsys.models.bpr import BPR
 from es_recsys.models.bspm import BSPM
 from es_recsys.models.ease import EASE
 from es_recsys.models.fitted import Fitted
+from es_recsys.models.fused import Fused
 from es_recsys.models.gfcf import GFCF
 from es_recsys.models.itemknn import ItemKNN
 from es_recsys.models.lsa import LSA
@@ -22,7 +24,23 @@ from es_recsys.models.userknn import UserKNN
 
 __all__ = ["MODELS"]
 
-MODELS: Mapping[str, type[Fitted]] = {
-    model.name: model
-    for model in (Transitions, ItemKNN, UserKNN, RP3beta, EASE, GFCF, BSPM, ALS, BPR, LSA, SASRec, Tower, Segments, Popularity)
-}
+_KINDS: tuple[type[Fitted], ...] = (
+    Transitions,
+    ItemKNN,
+    UserKNN,
+    RP3beta,
+    EASE,
+    GFCF,
+    BSPM,
+    ALS,
+    BPR,
+    LSA,
+    SASRec,
+    Tower,
+    Fused,
+    Aligned,
+    Segments,
+    Popularity,
+)
+
+MODELS: Mapping[str, type[Fitted]] = {model.name: model for model in _KINDS}

@@ -15,8 +15,11 @@ from numpy.typing import NDArray
 
 from es_recsys.errors import ModelError
 from es_recsys.models import ALS, MODELS, ALSConfig, Model, Popularity, Transitions
+from es_recsys.models.aligned import Aligned, AlignedConfig
 from es_recsys.models.bpr import BPR, BPRConfig
 from es_recsys.models.ease import EASE, EASEConfig
+from es_recsys.models.folded import unit
+from es_recsys.models.fused import Fused, FusedConfig
 from es_recsys.models.histories import Batch
 from es_recsys.models.lsa import LSA, LSAConfig
 from es_recsys.models.sasrec import SASRec, SASRecConfig
@@ -80,6 +83,8 @@ def catalogue(seed: int = 11) -> ItemTable:
     words = (("red", "shoe"), ("blue", "hat"), ("green", "scarf"), ("warm", "coat"))
     vectors = rng.normal(0, 0.1, (len(groups), 16)) + np.eye(16)[groups]
     vectors[3] = 0.0
+    shown = rng.normal(0, 0.1, (len(groups), 24)) + np.eye(24)[groups]
+    shown[[3, 17]] = 0.0
     return ItemTable(
         item_ids=np.array([name(place) for place in places]),
         texts=[f"{' '.join(words[group])} number {place + seed}" for place, group in zip(places, groups, strict=True)],
@@ -88,7 +93,7 @@ def catalogue(seed: int = 11) -> ItemTable:
         brands=[f"brand {group}" for group in groups],
         prices=np.array([10.0 * (group + 1) for group in groups]),
         created=np.full(len(groups), 1e9),
-        vectors={"text_vector": (vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)).astype(np.float32)},
+        vectors={"text_vector": unit(vectors), "image_vector": unit(shown)},
     )
 
 
@@ -98,6 +103,8 @@ SMALL: dict[str, Callable[[], Model]] = {
     "bpr": lambda: BPR(BPRConfig(factors=8, iterations=200, regularization=0.05)),
     "ease": lambda: EASE(EASEConfig(regularization=5.0, neighbours=20)),
     "lsa": lambda: LSA(LSAConfig(dims=20, least=1)),
+    "aligned": lambda: Aligned(AlignedConfig(dims=12, batch=32, epochs=30)),
+    "fused": lambda: Fused(FusedConfig(dims=12)),
     "tower": lambda: Tower(TowerConfig(dims=16, epochs=40, batch=64, rate=1e-2)),
     "sasrec": lambda: SASRec(
         SASRecConfig(dims=16, blocks=1, dropout=0.2, negatives=40, tokens=128, rate=3e-3, epochs=12, held=0)
