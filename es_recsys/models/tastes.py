@@ -30,7 +30,7 @@ def item_tastes(
     vectors side by side, reduced; what was liked by the same users where the catalogue has none of these."""
     from scipy import sparse
 
-    blocks = [] if items is None else _content(items, np.searchsorted(ids, items.item_ids), len(ids))
+    blocks = [] if items is None else _content(items, np.searchsorted(ids, items.item_ids), len(ids), dims)
     if not blocks:
         blocks = [_liked_together(data, np.searchsorted(ids, data.item_ids), len(ids))]
     rows = _unit(sparse.hstack(blocks).tocsr())
@@ -75,10 +75,11 @@ def scaled_features(features: NDArray[np.float32], scale: NDArray[np.float64], s
 
 def _chosen(features: NDArray[np.float32]) -> NDArray[np.float64]:
     values = features[:, _PLACES].astype(np.float64)
-    return np.where(_SKEWED, np.log1p(np.maximum(values, 0.0)), values)
+    result: NDArray[np.float64] = np.where(_SKEWED, np.log1p(np.maximum(values, 0.0)), values)
+    return result
 
 
-def _content(items: ItemTable, places: NDArray[np.int64], n: int) -> list[Any]:
+def _content(items: ItemTable, places: NDArray[np.int64], n: int, dims: int) -> list[Any]:
     """Sparse blocks (n, any) of what the catalogue says, each row of length 1 or 0."""
     from scipy import sparse
 
@@ -86,10 +87,17 @@ def _content(items: ItemTable, places: NDArray[np.int64], n: int) -> list[Any]:
     named = [_one_hot(values, places, n) for values in (ends, [[brand] if brand else [] for brand in items.brands])]
     blocks = [_unit(block) for block in named if block is not None]
     for vectors in items.vectors.values():
-        spread = sparse.csr_matrix((n, vectors.shape[1])).tolil()
-        spread[places] = vectors
-        blocks.append(spread.tocsr())
+        spread = np.zeros((n, min(dims, vectors.shape[1])), np.float32)
+        spread[places] = _reduced(vectors, dims)
+        blocks.append(sparse.csr_matrix(spread))
     return blocks
+
+
+def _reduced(vectors: NDArray[np.float32], dims: int) -> NDArray[np.float32]:
+    """The vectors in their `dims` main directions; what lies beyond is what few items share."""
+    _, directions = np.linalg.eigh((vectors.T @ vectors).astype(np.float64))
+    reduced: NDArray[np.float32] = vectors @ directions[:, ::-1][:, :dims].astype(np.float32)
+    return reduced
 
 
 def _one_hot(values: list[list[str]], places: NDArray[np.int64], n: int) -> Any:

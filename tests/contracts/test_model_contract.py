@@ -406,7 +406,7 @@ model = MODELS[{model.name!r}].load(Path({str(tmp_path / "model")!r}))
 history = History.of([{name(3)!r}, {name(4)!r}])
 assert model.weights(history, 5) and len(model.score(history, [{name(5)!r}])) == 1
 model.because(history, {name(5)!r})
-print(sorted({{"scipy", "torch", "implicit", "polars", "sqlalchemy", "elasticsearch"}} & set(sys.modules)))
+print(sorted({{"scipy", "sklearn", "torch", "implicit", "polars", "sqlalchemy", "elasticsearch"}} & set(sys.modules)))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
