@@ -20,7 +20,7 @@ from es_recsys.types import Interactions, ItemTable
 __all__ = ["SASRec", "SASRecConfig"]
 
 _BLOCK = 64
-# Items of a history whose part in a score is looked at.
+# The newest events of a history are looked at for reasons; those before it hardly count, and every one costs a state.
 _REASONS = 20
 
 
@@ -156,14 +156,14 @@ class SASRec(Folded):
         return shares
 
     def _parts(self, batch: Batch) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """The newest k distinct items of what was liked, and for each (k, d) the mean of the state after it alone, and of what
-        the state after the history loses without it."""
+        """The k distinct items of the newest that were liked, and for each (k, d) the mean of the state after it alone and of
+        what the state after all of them loses without it."""
         key = batch.items.tobytes() + batch.weights.tobytes()
         asked = self._asked
         # The reasons of one answer are asked for item by item, and the history is the same.
         if asked is None or asked[0] != key:
-            sequence, _ = self._read(batch)
-            items = np.unique(sequence[-_REASONS:])
+            sequence = self._read(batch)[0][-_REASONS:]
+            items = np.unique(sequence)
             rests = [sequence[sequence != item] for item in items]
             there = [row for row, rest in enumerate(rests) if len(rest)]
             without = np.zeros((len(items), self.item_vectors.shape[1]), np.float32)
