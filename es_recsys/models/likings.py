@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,7 +13,7 @@ from es_recsys.models.cooccurrence import Rows
 from es_recsys.models.histories import Batch
 from es_recsys.types import Interactions
 
-__all__ = ["asked_likings", "likings", "ranks", "select"]
+__all__ = ["asked_likings", "likings", "pack", "ranks", "select", "unpack"]
 
 
 def likings(data: Interactions, keep: int) -> tuple[Rows, NDArray[np.int64]]:
@@ -44,8 +48,8 @@ def asked_likings(batch: Batch) -> tuple[NDArray[np.int64], NDArray[np.float64]]
 
 def ranks(starts: NDArray[np.int64]) -> NDArray[np.float64]:
     """(m,) float64 how many entries follow each in its row; 0 for the last."""
-    result: NDArray[np.float64] = np.repeat(starts[1:], np.diff(starts)) - 1.0 - np.arange(starts[-1])
-    return result
+    following = np.repeat(starts[1:], np.diff(starts)) - 1 - np.arange(starts[-1])
+    return following.astype(np.float64)
 
 
 def select(rows: Rows, places: NDArray[np.int64]) -> Rows:
@@ -54,3 +58,17 @@ def select(rows: Rows, places: NDArray[np.int64]) -> Rows:
     starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
     at = np.arange(starts[-1]) + np.repeat(rows.starts[places] - starts[:-1], sizes)
     return Rows(starts, rows.items[at], rows.values[at])
+
+
+def pack(items: NDArray[np.int32], strengths: NDArray[np.float32]) -> dict[str, str]:
+    """One row as JSON values: base64 of little-endian int32 and float32, a tenth of the time to read of lists of numbers."""
+    columns = {"liked": items.astype("<i4"), "strengths": strengths.astype("<f4")}
+    return {name: base64.b64encode(column.tobytes()).decode() for name, column in columns.items()}
+
+
+def unpack(row: Mapping[str, Any]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """What `pack` was given."""
+    return (
+        np.frombuffer(base64.b64decode(row["liked"]), "<i4").astype(np.int32, copy=False),
+        np.frombuffer(base64.b64decode(row["strengths"]), "<f4").astype(np.float32, copy=False),
+    )

@@ -26,7 +26,8 @@ def coordinates(n_items: int, dims: int, rng: np.random.Generator) -> NDArray[np
     # One coordinate in each of `each` equal parts, so that an item never hits one twice.
     bounds = np.linspace(0, dims, each + 1).astype(np.int64)
     chosen = rng.integers(bounds[:-1], bounds[1:], (n_items, each)) + 1
-    return (chosen * rng.choice([-1, 1], (n_items, each))).astype(np.int16)
+    signed: NDArray[np.int64] = chosen * rng.choice([-1, 1], (n_items, each))
+    return signed.astype(np.int16)
 
 
 def project(items: NDArray[np.int64], values: NDArray[np.float64], plan: NDArray[np.int16], dims: int) -> NDArray[np.float32]:
