@@ -33,7 +33,16 @@ from es_recsys.runtime.views import popularity_folder
 from es_recsys.runtime.workspace import Workspace
 from es_recsys.types import Item
 
-__all__ = ["EventsReport", "ProfilesReport", "build_profiles", "fold_in", "load_events", "rebuild", "refresh_behaviour"]
+__all__ = [
+    "EventsReport",
+    "ProfilesReport",
+    "build_profiles",
+    "fold_in",
+    "load_events",
+    "rebuild",
+    "refresh_behaviour",
+    "weigh_events",
+]
 
 Progress = Callable[[float, float | None], None]
 _SUBJECTS = 500
@@ -148,6 +157,16 @@ def refresh_behaviour(work: Workspace) -> list[str]:
     _count_popularity(work)
     rebuild(work, work.views.fresh())
     return [f"{cleaning.lifted:,} events count again and {cleaning.flagged:,} no longer, with the items that came and went"]
+
+
+def weigh_events(work: Workspace, weights: Mapping[str, float], progress: Progress | None = None) -> ProfilesReport:
+    """Gives the store weights of its own for events of each type; popularity and all profiles follow. Models do with the
+    next training."""
+    with work.explaining():
+        meta = read_meta(work.es, work.settings.index)
+        write_meta(work.es, replace(meta, behaviours=dict(weights)))
+        _count_popularity(work)
+    return build_profiles(work, progress)
 
 
 def rebuild(work: Workspace, view: View, progress: Progress | None = None) -> tuple[int, int]:
