@@ -37,8 +37,8 @@ class Trees:
     rate: shrinkage. least: training rows a leaf. columns, share: parts of the signals and answers that a tree sees.
     negatives: candidates an answer that training sees. folds: of the cross-validation."""
 
-    trees: int = 400
-    steps: int = 4
+    trees: int = 300
+    steps: int = 3
     leaves: int = 31
     depth: int = 7
     rate: float = 0.05
@@ -47,8 +47,8 @@ class Trees:
     share: float = 0.8
     l2: float = 5.0
     truncation: int = 20
-    negatives: int = 50
-    folds: int = 4
+    negatives: int = 40
+    folds: int = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
