@@ -6,7 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["StoreMeta", "VectorMeta", "events_index", "items_alias", "items_index", "profiles_alias", "profiles_index"]
+__all__ = [
+    "StoreMeta",
+    "VectorMeta",
+    "events_index",
+    "items_alias",
+    "items_index",
+    "profiles_alias",
+    "profiles_index",
+    "users_index",
+]
 
 
 def items_alias(store: str) -> str:
@@ -23,6 +32,11 @@ def profiles_alias(store: str) -> str:
 
 def profiles_index(store: str, version: int) -> str:
     return f"{store}-profiles-{version:06d}"
+
+
+def users_index(store: str, version: int) -> str:
+    """Users by what they like, for the search of similar ones; only a version with a model that searches them has one."""
+    return f"{store}-users-{version:06d}"
 
 
 def events_index(store: str) -> str:
@@ -72,6 +86,10 @@ class StoreMeta:
     @property
     def profiles(self) -> str:
         return profiles_index(self.store, self.version)
+
+    @property
+    def users(self) -> str:
+        return users_index(self.store, self.version)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values for the mapping's `_meta`; `from_dict` reads them back."""

@@ -1,4 +1,5 @@
-"""Answering a query: at most three round trips (profile, legs, and the finalists' missing scores and sources)."""
+"""Answering a query: at most three round trips (profile, legs, and the finalists' missing scores and sources), and one more
+for similar users where a model answers from them."""
 
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ from es_recsys.errors import FingerprintMismatch, InputError, RecsysError
 from es_recsys.fields import VECTOR_FIELDS
 from es_recsys.flows.effects import Call, Flow, Log, Search
 from es_recsys.flows.people import features, of_views, read_profile, who
+from es_recsys.flows.similar import among_similar
 from es_recsys.flows.view import View
 from es_recsys.models.base import DEPTHS
 from es_recsys.search.answer import RANKING, complete, finish
@@ -54,6 +56,9 @@ def answer(view: View, query: Query, now: float) -> Flow[Answer]:
     kind = kind_of(query)
     profile = yield from read_profile(view, query, now)
     vectors, mute = yield from question_vectors(view, query)
+    if query.like is None and (view.settings.search.impact if query.impact is None else query.impact) > 0.0:
+        view, lost = yield from among_similar(view, profile, who(view, query))
+        mute = (*mute, *lost)
     if query.like is not None:
         context = yield from _likeness(view, query, profile, filters, now)
     else:
@@ -177,13 +182,13 @@ def question_vectors(view: View, query: Query) -> Flow[tuple[dict[str, NDArray[n
                 mute.append(field)
     if query.image is not None and not vectors:
         raise InputError("This store has no pictures to compare with.", "Load items with pictures and an image encoder.")
-    return {**vectors, **words_vectors(view, query.text)}, tuple(mute)
+    return {**vectors, **words_vectors(view, query.text, vectors)}, tuple(mute)
 
 
-def words_vectors(view: View, text: str) -> dict[str, NDArray[np.float32]]:
-    """Field -> vector of the words that are asked for, where a model reads words."""
+def words_vectors(view: View, text: str, vectors: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
+    """Field -> vector of the question, where a model reads words or what the encoders make of it (`vectors`)."""
     readers = [model for model in view.models.values() if model.field is not None and VECTOR_FIELDS[model.field].words]
-    found = {str(model.field): model.query_vector(text) for model in readers} if text.strip() else {}
+    found = {str(model.field): model.query_vector(text, vectors) for model in readers} if text.strip() or vectors else {}
     return {field: vector for field, vector in found.items() if vector is not None}
 
 
@@ -196,6 +201,7 @@ def _likeness(view: View, query: Query, profile: Profile | None, filters: list[C
     if item_id not in known:
         raise InputError(f"There is no item {item_id!r} in {view.meta.store}.", "See its id in the catalogue.")
     alone = of_views(view, (item_id,), known, now)
+    view, _ = yield from among_similar(view, alone, ())
     exclude = frozenset(query.exclude) | {item_id} | (profile.disliked if profile is not None else frozenset())
     plain = replace(query, like=None, exclude=exclude, impact=1.0)
     context = context_of(view, plain, replace(alone, known=frozenset()), {}, filters, now)

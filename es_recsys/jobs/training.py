@@ -22,6 +22,7 @@ from es_recsys.index.bulk import Meter
 from es_recsys.index.read import ids_of
 from es_recsys.jobs.behaviour import fold_in, rebuild
 from es_recsys.jobs.item_table import item_table
+from es_recsys.jobs.similar_users import index_users
 from es_recsys.jobs.tuned import load_tuned
 from es_recsys.meta import StoreMeta, VectorMeta
 from es_recsys.models import MODELS, Model, Selection, Wish, save_models, select
@@ -161,6 +162,7 @@ def _serve(work: Workspace, old: StoreMeta, chosen: Selection, data: Interaction
         last = work.events.last_row
         view = replace(work.views.current(), meta=new, models=models)
         rebuild(work, view)
+        index_users(work, new, models, data)
         _check(work, old, new, models, data)
         copying.take_over(work.patient, old, new, copied, fill)
     except BaseException:
