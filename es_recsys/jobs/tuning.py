@@ -101,7 +101,7 @@ def _collect(view: View, query: str, grades: Mapping[str, float], now: float) ->
     vectors = {}
     for field in view.encoder.fields(view.meta, "text"):
         vectors[field] = yield Call(lambda field=field: view.encoder.vector(view.meta, field, query))  # type: ignore[misc]
-    vectors |= words_vectors(view, query)
+    vectors |= words_vectors(view, query, vectors)
     context = Context(meta=view.meta, now=now, settings=view.settings.search, text=query, vectors=vectors)
     scores = collect(context, grades)
     try:
