@@ -85,7 +85,7 @@ class Aligned(OfContent):
         try:
             from es_recsys.models.alignment import align
         except ImportError as error:
-            raise MissingExtra(error.name or "torch", "train") from error
+            raise MissingExtra("torch", "train") from error
         heads = align(self.config, text[pairs], image[pairs], int(rng.integers(2**31)), watch or Watch())
         self._arrays = {f"{side}_{part}": array for side, head in heads.items() for part, array in head.items()}
         rows = np.where(image.any(axis=1, keepdims=True), self._side("image", image), self._side("text", text))

@@ -95,8 +95,11 @@ class Stream:
         else:
             at = np.repeat(begins, lengths) + _within(lengths)
         batch = _batch(self._items[at], self._weights[at], self._days[at], lengths)
-        good = inside & (self._weights[wanted] > 0)
-        return Example(batch, np.where(good, self._items[wanted], -1), users)
+        # What is known already is left out of answers, so it is nothing to find.
+        n_items = int(self._items.max()) + 1
+        known = np.repeat(np.arange(len(users)), lengths) * n_items + batch.items
+        new = ~np.isin(np.arange(len(users))[:, None] * n_items + self._items[wanted], known)
+        return Example(batch, np.where(inside & new & (self._weights[wanted] > 0), self._items[wanted], -1), users)
 
 
 def hold_out(

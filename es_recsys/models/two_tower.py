@@ -92,7 +92,7 @@ class Tower(Folded):
         try:
             from es_recsys.models.tower_training import train
         except ImportError as error:
-            raise MissingExtra(error.name or "torch", "train") from error
+            raise MissingExtra("torch", "train") from error
         data, contents = _joined(data, items)
         known = {user: number + 1 for user, number in (segments or {}).items()}
         numbers = np.array([known.get(str(user), 0) for user in data.user_ids], np.int64)
