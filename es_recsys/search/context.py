@@ -17,6 +17,7 @@ from es_recsys.types import History, Taste
 
 if TYPE_CHECKING:
     from es_recsys.search.explore import Exploration
+    from es_recsys.search.interests import Interests
     from es_recsys.search.learned import Ranker
 
 __all__ = ["DEEPEST", "Context", "Reasons", "Scorer", "WeightedIds"]
@@ -41,6 +42,7 @@ class Context:
     impact: 0 (neutral) to 1. strength: sum of absolute event weights behind the profile. diversity: 0 to 1.
     now: epoch seconds, for freshness. history: what the user did, for reasons; reasons: model -> function giving the
     user's own items that speak for an item. explain: whether hits get reasons. facets: whether matches are counted.
+    interests: the user's, where there are several and places are kept for them.
     affinities: field -> value -> share, and price: mean and spread of log1p(price), both the user's. ranker: puts the best
     candidates in order, None for the weighted sum. exploration: what may be left to chance, None for nothing.
     """
@@ -70,6 +72,7 @@ class Context:
     reasons: Mapping[str, Reasons] = field(default_factory=dict)
     ranker: Ranker | None = None
     exploration: Exploration | None = None
+    interests: Interests | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.n <= DEEPEST or not 0 <= self.offset <= DEEPEST or self.offset + self.n > DEEPEST:

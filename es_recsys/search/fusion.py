@@ -73,7 +73,7 @@ def bounds(table: Table) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 def contenders(context: Context, table: Table, least: int = 0) -> NDArray[np.int64]:
     """Rows of `table` that can be among the hits up to the end of the page, and among the first `least` in any case."""
-    pooled = context.diversity > 0.0 or context.exploration is not None
+    pooled = context.diversity > 0.0 or context.exploration is not None or context.interests is not None
     wanted = max(context.end, least, POOL if pooled else 0)
     everything = np.arange(len(table.item_ids))
     if wanted >= len(everything) or table.deep.any():

@@ -139,9 +139,11 @@ def rerank(
     given = dict(zip(window, scores.tolist(), strict=True))
     ordered = sorted(window, key=lambda row: (-given[row], table.item_ids[row]))
     rest = list(best[n:])
-    below = min(given.values(), default=0.0) - max((totals[row] for row in rest), default=0.0)
-    below = min(below, 0.0)
-    given |= {row: totals[row] + below for row in rest}
+    # What only a deeper search found must not move the others.
+    reach = max((totals[row] for row in rest if not table.deep[row]), default=0.0)
+    lowest = min(given.values())
+    below = min(lowest - reach, 0.0)
+    given |= {row: totals[row] + below if table.deep[row] else min(totals[row] + below, lowest) for row in rest}
     places = {row: place for place, row in enumerate(window)}
     return Reranked(table, (*ordered, *rest), given, ranker, context.impact, below, places, whole, neutral)
 
