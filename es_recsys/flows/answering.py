@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from es_recsys.errors import FingerprintMismatch, InputError, RecsysError
 from es_recsys.fields import VECTOR_FIELDS
 from es_recsys.flows.effects import Call, Flow, Log, Search
+from es_recsys.flows.interests import interests_of
 from es_recsys.flows.people import features, of_views, read_profile, who
 from es_recsys.flows.similar import among_similar
 from es_recsys.flows.view import View
@@ -62,7 +63,10 @@ def answer(view: View, query: Query, now: float) -> Flow[Answer]:
     if query.like is not None:
         context = yield from _likeness(view, query, profile, filters, now)
     else:
-        context, broken = ranked_by(view, context_of(view, query, profile, vectors, filters, now))
+        context = context_of(view, query, profile, vectors, filters, now)
+        if kind == "recommend" and profile is not None and context.impact > 0.0:
+            context = replace(context, interests=(yield from interests_of(view, profile)))
+        context, broken = ranked_by(view, context)
         mute = (*mute, *broken)
     answer_id = str(uuid.uuid4())
     ranking = yield from rank(view, exploring(view, query, context, answer_id))

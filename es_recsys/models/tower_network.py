@@ -91,9 +91,11 @@ class UserTower(nn.Module):
         looked = torch.tanh(self.look(vectors) + self.when(recency) + about[:, None])
         scores = (self.score(looked) + self.fade(recency))[:, :, 0] + torch.log(weights.abs() + 1e-30)
         shares = torch.softmax(scores, dim=1)
-        values = self.value(vectors) * shares[:, :, None]
-        length = values.sum(dim=1, keepdim=True).pow(2).sum(dim=2, keepdim=True).add(1e-12).sqrt()
-        parts = values * torch.sign(weights)[:, :, None] / length
-        mean = parts.sum(dim=1)
+        # A is linear, so it is applied once to the sums, and to each event only where `parts` are asked for.
+        whole = self.value((shares[:, None] @ vectors)[:, 0])
+        length = whole.pow(2).sum(dim=1, keepdim=True).add(1e-12).sqrt()
+        signed = shares * torch.sign(weights) / length
+        mean = self.value((signed[:, None] @ vectors)[:, 0])
         more = self.out(torch.tanh(self.hidden(torch.cat([mean, about], dim=1))))
+        parts = vectors if self.training else self.value(signed[:, :, None] * vectors)
         return mean + more, parts
