@@ -69,7 +69,7 @@ def bulk(
     read ends stored or in the dead letters. To resume after an interruption, send the same again: ids decide what is
     overwritten. refresh: searches see the documents when this returns.
 
-    Raises IndexStateError where the index does not exist where Elasticsearch takes nothing any more.
+    Raises IndexStateError where the index does not exist, or where Elasticsearch takes nothing any more.
     """
     # Elasticsearch would make a missing index by itself, with guessed fields.
     if not client.indices.exists(index=index):
