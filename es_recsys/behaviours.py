@@ -46,17 +46,19 @@ _ROWS = (
 BEHAVIOURS: Mapping[str, Behaviour] = MappingProxyType({row.name: row for row in _ROWS})
 
 
-def event_weight(event_type: str, value: float | None = None) -> float:
+def event_weight(event_type: str, value: float | None = None, weights: Mapping[str, float] | None = None) -> float:
     """Signed weight of one event, before any decay; 0 where it says nothing of the item.
 
+    weights: event type -> weight (>= 0) in place of the row's own, as a store has tuned them.
     Raises KeyError for a type that has no row.
     """
     row = BEHAVIOURS[event_type]
+    weight = (weights or {}).get(event_type, row.weight)
     if row.value == "rating":
-        return row.weight * (min(max(3.0 if value is None else value, 1.0), 5.0) - 3.0) / 2.0
+        return weight * (min(max(3.0 if value is None else value, 1.0), 5.0) - 3.0) / 2.0
     scale = 1.0
     if row.value == "seconds":
         scale = min(max(value or 0.0, 0.0), 60.0) / 60.0
     elif row.value == "quantity" and value is not None and value > 1.0:
         scale = 1.0 + math.log2(min(value, 1024.0)) / 10.0
-    return row.sign * row.weight * scale
+    return row.sign * weight * scale

@@ -134,16 +134,17 @@ class Client(_Questions):
         exclude: Iterable[str] = (),
         impact: float | None = None,
         diversity: float | None = None,
+        explore: float | None = None,
         explain: bool = False,
         facets: bool = False,
     ) -> Answer:
         """Searches by words, a picture (bytes or a path), or both; personally where a user or a session is named.
 
-        filter: expressions or a mapping, as docs/guide.md lists. impact, diversity: 0 to 1. offset + n: up to 1,000.
+        filter: expressions or a mapping, as docs/guide.md lists. impact, diversity, explore: 0 to 1. offset + n: up to 1,000.
         """
         options = {
             "user_id": user_id, "session_id": session_id, "n": n, "offset": offset, "filter": filter, "impact": impact,
-            "diversity": diversity, "explain": explain, "facets": facets,
+            "diversity": diversity, "explore": explore, "explain": explain, "facets": facets,
         }  # fmt: skip
         return self.ask(self._search(query, image, exclude, options))
 
@@ -159,12 +160,13 @@ class Client(_Questions):
         exclude: Iterable[str] = (),
         impact: float | None = None,
         diversity: float | None = None,
+        explore: float | None = None,
         explain: bool = False,
     ) -> Answer:
         """Recommends to a user, a session, or whoever has the given history (item ids, oldest first)."""
         options = {
             "session_id": session_id, "n": n, "offset": offset, "filter": filter, "impact": impact,
-            "diversity": diversity, "explain": explain,
+            "diversity": diversity, "explore": explore, "explain": explain,
         }  # fmt: skip
         return self.ask(self._recommend(user_id, history, exclude, options))
 

@@ -17,6 +17,7 @@ class VectorField:
     source: "encoder" (content to vector) or "model" (trained from events).
     content: the item's part that an encoder reads ("text", "image", ...), or the model's name.
     similarity: Elasticsearch's name. "cosine" for unit vectors, "max_inner_product" for factors, whose length matters.
+    words: whether its model turns a question into a vector (`Model.query_vector`); encoders say so themselves.
     quantize: whether Elasticsearch may keep fewer bits; factors are few and their ranking is fine-grained, so not there.
     """
 
@@ -25,12 +26,20 @@ class VectorField:
     content: str
     similarity: str = "cosine"
     quantize: bool = True
+    words: bool = False
 
 
 _ROWS = (
     VectorField("text_vector", "encoder", "text"),
     VectorField("image_vector", "encoder", "image"),
     VectorField("als_vector", "model", "als", similarity="max_inner_product", quantize=False),
+    VectorField("bpr_vector", "model", "bpr", similarity="max_inner_product", quantize=False),
+    # Unit rows: no length for a graph to lose itself among.
+    VectorField("lsa_vector", "model", "lsa", similarity="max_inner_product", words=True),
+    VectorField("sasrec_vector", "model", "sasrec", similarity="max_inner_product"),
+    VectorField("tower_vector", "model", "tower", similarity="max_inner_product"),
+    VectorField("fused_vector", "model", "fused", similarity="max_inner_product", words=True),
+    VectorField("aligned_vector", "model", "aligned", similarity="max_inner_product", words=True),
 )
 
 _SCANNED = 5_000

@@ -6,7 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["StoreMeta", "VectorMeta", "events_index", "items_alias", "items_index", "profiles_alias", "profiles_index"]
+__all__ = [
+    "StoreMeta",
+    "VectorMeta",
+    "events_index",
+    "items_alias",
+    "items_index",
+    "profiles_alias",
+    "profiles_index",
+    "users_index",
+]
 
 
 def items_alias(store: str) -> str:
@@ -23,6 +32,11 @@ def profiles_alias(store: str) -> str:
 
 def profiles_index(store: str, version: int) -> str:
     return f"{store}-profiles-{version:06d}"
+
+
+def users_index(store: str, version: int) -> str:
+    """Users by what they like, for the search of similar ones; only a version with a model that searches them has one."""
+    return f"{store}-users-{version:06d}"
 
 
 def events_index(store: str) -> str:
@@ -47,8 +61,9 @@ class StoreMeta:
 
     index: physical name of the items index. models: trained models that this version is served with; their artefacts
     lie in `Settings.store_home / "models" / f"{version:06d}"`. weights: situation -> leg -> weight, where training or
-    tuning chose them. lexical: boost of each text field, where tuning chose them. fields: path of each filterable
-    field -> Elasticsearch type, read from the mapping (not kept in `_meta`).
+    tuning chose them. lexical: boost of each text field, where tuning chose them. ranking: situation -> fingerprint of the
+    learned ranking that serves it, where one does. behaviours: event type -> weight, where tuning chose them. fields: path
+    of each filterable field -> Elasticsearch type, read from the mapping (not kept in `_meta`).
     """
 
     store: str
@@ -58,6 +73,8 @@ class StoreMeta:
     models: tuple[str, ...] = ()
     weights: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     lexical: Mapping[str, float] = field(default_factory=dict)
+    ranking: Mapping[str, str] = field(default_factory=dict)
+    behaviours: Mapping[str, float] = field(default_factory=dict)
     timed: bool = True
     notes: Mapping[str, Any] = field(default_factory=dict)
     fields: Mapping[str, str] = field(default_factory=dict)
@@ -69,6 +86,10 @@ class StoreMeta:
     @property
     def profiles(self) -> str:
         return profiles_index(self.store, self.version)
+
+    @property
+    def users(self) -> str:
+        return users_index(self.store, self.version)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values for the mapping's `_meta`; `from_dict` reads them back."""
@@ -83,6 +104,8 @@ class StoreMeta:
             "models": list(self.models),
             "weights": {situation: dict(legs) for situation, legs in self.weights.items()},
             "lexical": dict(self.lexical),
+            "ranking": dict(self.ranking),
+            "behaviours": dict(self.behaviours),
             "timed": self.timed,
             "notes": dict(self.notes),
         }
@@ -97,6 +120,8 @@ class StoreMeta:
             models=tuple(meta["models"]),
             weights=meta["weights"],
             lexical=meta["lexical"],
+            ranking=meta.get("ranking", {}),
+            behaviours=meta.get("behaviours", {}),
             timed=meta["timed"],
             notes=meta["notes"],
             fields=dict(fields or {}),

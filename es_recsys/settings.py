@@ -41,6 +41,8 @@ class FusionWeights(BaseModel):
         "lexical": 0.6,
         "text_vector": 0.4,
         "image_vector": 0.25,
+        "lsa_vector": 0.1,
+        "aligned_vector": 0.2,
         "taste_text": 0.12,
         "taste_image": 0.04,
         "transitions": 0.1,
@@ -52,6 +54,7 @@ class FusionWeights(BaseModel):
         "als": 0.5,
         "taste_text": 0.2,
         "taste_image": 0.1,
+        "interest": 0.02,
         "popular": 0.05,
         "fresh": 0.03,
     }
@@ -59,7 +62,14 @@ class FusionWeights(BaseModel):
 
 
 class SearchSettings(BaseModel):
-    """depth: candidates a leg (fixed, so that pages are stable). rank_constant: k of reciprocal rank fusion."""
+    """depth: candidates a leg (fixed, so that pages are stable). rank_constant: k of reciprocal rank fusion.
+
+    interests: how many interests of a user keep places of their own in a recommendation (below 2: none do).
+
+    exploration: how much of an answer's order is left to chance (0: nothing), drawn by `seed` and the answer's id.
+    log_signals: answers are logged with all that a learned ranking can read, which costs a larger second request; else with
+    what is at hand.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -69,6 +79,10 @@ class SearchSettings(BaseModel):
     rank_constant: int = Field(default=60, ge=1)
     impact: float = Field(default=1.0, ge=0, le=1)
     diversity: float = Field(default=0.0, ge=0, le=1)
+    interests: int = Field(default=4, ge=0, le=4)
+    exploration: float = Field(default=0.0, ge=0, le=1)
+    seed: int = Field(default=7, ge=0)
+    log_signals: bool = False
     freshness_days: float = Field(default=30.0, gt=0)
     weights: FusionWeights = FusionWeights()
     timeout_s: float = Field(default=10.0, gt=0)

@@ -22,6 +22,7 @@ __all__ = [
     "Hit",
     "Interactions",
     "Item",
+    "ItemTable",
     "Profile",
     "Query",
     "Ranking",
@@ -144,6 +145,9 @@ class Interactions:
     user_ids (n_users,) and item_ids (n_items,) str; users, items (n,) int32 index into them; weights (n,) float32,
     signed (behaviours.py); times (n,) float64, epoch seconds, or the place in the user's sequence where `timed` is
     False.
+
+    kinds (n,) int8 index into event_types: what each event was; values (n,) float32: what it was worth by itself
+    (quantity, rating, seconds; behaviours.py), NaN for none. Both None where only the weights are known.
     """
 
     user_ids: NDArray[np.str_]
@@ -153,16 +157,44 @@ class Interactions:
     weights: NDArray[np.float32]
     times: NDArray[np.float64]
     timed: bool = True
+    kinds: NDArray[np.int8] | None = None
+    event_types: tuple[str, ...] = ()
+    values: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ItemTable:
+    """What is known of the items besides behaviour, as the models read it: of each of n items one row.
+
+    item_ids (n,) str; texts: title, description and the like, "" for none; titles; categories: outermost first; brands,
+    "" for none; prices (n,) float64, NaN for none; created (n,) float64 epoch seconds, NaN for none; vectors: field ->
+    (n, d) float32 unit rows, a row of zeros where the item has none.
+    """
+
+    item_ids: NDArray[np.str_]
+    texts: Sequence[str]
+    titles: Sequence[str]
+    categories: Sequence[tuple[str, ...]]
+    brands: Sequence[str]
+    prices: NDArray[np.float64]
+    created: NDArray[np.float64]
+    vectors: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class History:
     """What one user did, oldest first: item ids, signed weights (n,) float32, and ages in days before the newest
-    (n,) float64 (in events where there is no time)."""
+    (n,) float64 (in events where there is no time). queries: what they searched for, oldest first.
+
+    kinds: the event type of each, () where they are not known. newest: epoch seconds of the newest event, NaN where it is
+    not known or there is no time."""
 
     item_ids: tuple[str, ...] = ()
     weights: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
     ages: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0, np.float64))
+    queries: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    newest: float = math.nan
 
     @classmethod
     def of(cls, item_ids: Sequence[str]) -> History:
@@ -206,6 +238,7 @@ class Query:
     history: item ids, oldest first; then nothing stored about the user is used.
     filter: expressions ("price:10..50") or a mapping (field -> value, list of values, (low, high)).
     impact: 0 (neutral) to 1 (personal). diversity: 0 (by score) to 1 (most varied). offset + n <= 1,000.
+    explore: 0 (nothing is left to chance) to 1, so that near-equal items are tried and learned about.
     """
 
     text: str = ""
@@ -221,13 +254,18 @@ class Query:
     exclude: frozenset[str] = frozenset()
     impact: float | None = None
     diversity: float | None = None
+    explore: float | None = None
     explain: bool = False
     facets: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One item of an answer. `parts` maps a leg (or "boost") to its contribution; they sum to `score`."""
+    """One item of an answer. `parts` maps a leg (or "boost") to its contribution; they sum to `score`.
+
+    propensity, shown: how likely the item was to get its rank, and to be on the page; 1 where nothing is left to chance.
+    signals: what a learned ranking can read of the item in this answer, as the answer log keeps it.
+    """
 
     item_id: str
     score: float
@@ -236,6 +274,9 @@ class Hit:
     title: str = ""
     because: tuple[str, ...] = ()
     source: Mapping[str, Any] = field(default_factory=dict)
+    propensity: float = 1.0
+    shown: float = 1.0
+    signals: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

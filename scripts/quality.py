@@ -3,7 +3,7 @@
     python scripts/quality.py msrd|gowalla|beauty FOLDER [--users N] [--queries N]
 
 FOLDER holds the data set (docs/quality.md says which files). Each run makes a store of its own in a temporary home, on
-the embedded node or at ES_RECSYS_URL, and drops it at the end. Metrics are computed by ir-measures.
+the embedded node or at ES_RECSYS_URL, and drops it at the end. Metrics are those of `es_recsys.evaluation`.
 """
 
 from __future__ import annotations
@@ -23,8 +23,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import ir_measures
-from ir_measures import R, nDCG
+from es_recsys.evaluation import accuracy
 
 CLI = Path(sys.executable).with_name("es-recsys")
 
@@ -57,17 +56,17 @@ def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> Path:
     return path
 
 
-def read_answers(path: Path, key: str) -> dict[str, dict[str, float]]:
-    """Answers as a run: question -> item -> score that falls with the rank."""
+def read_answers(path: Path, key: str) -> dict[str, list[str]]:
+    """Question -> items, best first."""
     with path.open(encoding="utf-8") as lines:
         answers = [json.loads(line) for line in lines]
-    return {a[key]: {hit["item_id"]: 1.0 / rank for rank, hit in enumerate(a["hits"], 1)} for a in answers}
+    return {a[key]: [hit["item_id"] for hit in a["hits"]] for a in answers}
 
 
-def show(qrels: Mapping[str, Mapping[str, int]], run: Mapping[str, Mapping[str, float]], *measures: Any) -> None:
-    """Prints means over all questions of `qrels`; one without an answer counts 0."""
-    found = ir_measures.calc_aggregate(measures, dict(qrels), {q: dict(run.get(q, {})) for q in qrels})
-    print(f"{len(qrels):,} questions: " + "   ".join(f"{measure} {value:.4f}" for measure, value in found.items()), flush=True)
+def show(grades: Mapping[str, Mapping[str, int]], answers: Mapping[str, list[str]], n: int, *metrics: str) -> None:
+    """Prints means over all questions of `grades`; one without an answer counts 0."""
+    found = accuracy([answers.get(question, []) for question in grades], list(grades.values()), n, metrics)
+    print(f"{len(grades):,} questions: " + "   ".join(f"{m}@{n} {v.mean():.4f}" for m, v in found.items()), flush=True)
 
 
 def sequences(path: Path) -> Iterator[tuple[str, list[str]]]:
@@ -104,7 +103,7 @@ def msrd(store: Store, data: Path, queries: int) -> None:
         out = store.folder / f"{label}.jsonl"
         store.run("batch", "search", questions, "--n", "10", "--out", out)
         print(label, "tuning:", end=" ")
-        show(qrels, read_answers(out, "query"), nDCG @ 10)
+        show(qrels, read_answers(out, "query"), 10, "NDCG")
         if label == "before":
             store.run("tune", "search", "--judgments", judgments)
 
@@ -122,7 +121,7 @@ def recommend(store: Store, histories: Mapping[str, list[str]], wanted: Mapping[
     out = store.folder / "answers.jsonl"
     store.run("batch", "recommend", users, "--n", str(at), "--out", out)
     qrels = {u: dict.fromkeys(items, 1) for u, items in wanted.items()}
-    show(qrels, read_answers(out, "user_id"), R @ at, nDCG @ at)
+    show(qrels, read_answers(out, "user_id"), at, "Recall", "NDCG")
 
 
 def gowalla(store: Store, data: Path, users: int) -> None:

@@ -16,6 +16,7 @@ the item appears, cleaning lifts the event's flag, the subject's revision grows,
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -59,8 +60,10 @@ def fold(state: ProfileState, rows: Iterable[StoredEvent], features: Mapping[str
     if not fresh:
         return state
     counted = [row for row in fresh.values() if row.quarantine in (None, UNKNOWN_ITEM)]
-    pasts = [_past(row) for row in counted if row.item_id is not None and row.item_id in features]
-    pasts = [past for past in pasts if past.weight != 0.0]
+    # What is left out of answers follows from what was done, however little a store makes of it as a sign of taste.
+    on_items = [row for row in counted if row.item_id is not None and row.item_id in features]
+    done = _pasts(on_items, {})
+    pasts = _pasts(on_items, state.terms.weights)
     reference = max((past.when for past in pasts), default=state.reference)
     if state.reference is not None and reference is not None:
         reference = max(reference, state.reference)
@@ -70,8 +73,8 @@ def fold(state: ProfileState, rows: Iterable[StoredEvent], features: Mapping[str
         reference=reference,
         sums=_sums(state, pasts, features, reference),
         history=tuple(sorted((*state.history, *pasts))[-state.terms.history :]),
-        known=_known(state.known, pasts),
-        opinions=_opinions(state.opinions, pasts),
+        known=_known(state.known, done),
+        opinions=_opinions(state.opinions, done),
         queries=_queries(state.queries, counted),
         counts=dict(Counter(state.counts) + Counter(row.event_type for row in counted)),
         strength=state.strength + sum(abs(past.weight) for past in pasts),
@@ -86,19 +89,23 @@ def profile(state: ProfileState, now: float, known: Iterable[str] | None = None)
     """
     types = known_types() if known is None else frozenset(known)
     newest = state.history[-1].when if state.history else 0.0
+    queries = tuple(sorted(state.queries, key=lambda text: state.queries[text]))
     return Profile(
         user_key=state.user_key,
         history=History(
             tuple(past.item_id for past in state.history),
             np.array([past.weight for past in state.history], np.float32),
             np.array([(newest - past.when) / state.terms.unit for past in state.history], np.float64),
+            queries,
+            tuple(past.event_type for past in state.history),
+            newest if state.history and state.terms.timed else math.nan,
         ),
         known=frozenset().union(*(items for name, items in state.known.items() if name in types)),
         disliked=frozenset(item for item, (_, _, sign) in state.opinions.items() if sign < 0),
         tastes=_tastes(state),
         affinities={facet: shares for facet in FACETS if (shares := _shares(state, facet))},
         price=_price(state),
-        queries=tuple(sorted(state.queries, key=lambda text: state.queries[text])),
+        queries=queries,
         counts=dict(state.counts),
         strength=state.strength,
         applied_through=state.applied_through,
@@ -111,8 +118,10 @@ def known_types() -> frozenset[str]:
     return frozenset(name for name, row in BEHAVIOURS.items() if row.known)
 
 
-def _past(row: StoredEvent) -> Past:
-    return Past(row.when, row.key, row.item_id or "", row.event_type, event_weight(row.event_type, row.value))
+def _pasts(rows: Iterable[StoredEvent], weights: Mapping[str, float]) -> list[Past]:
+    """What weighs something."""
+    weighed = [(row, event_weight(row.event_type, row.value, weights)) for row in rows]
+    return [Past(row.when, row.key, row.item_id or "", row.event_type, weight) for row, weight in weighed if weight != 0.0]
 
 
 def _sums(

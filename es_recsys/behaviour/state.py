@@ -17,16 +17,18 @@ _DAY = 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """The settings that a state was folded under; another setting needs a rebuild."""
+    """The settings that a state was folded under; another setting needs a rebuild. weights: event type -> weight, where the
+    store has its own."""
 
     long_half_life: float = 60.0
     short_half_life: float = 3.0
     history: int = 300
     timed: bool = True
+    weights: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, settings: ProfileSettings, timed: bool = True) -> Terms:
-        return cls(settings.long_half_life, settings.short_half_life, settings.history, timed)
+    def of(cls, settings: ProfileSettings, timed: bool = True, weights: Mapping[str, float] | None = None) -> Terms:
+        return cls(settings.long_half_life, settings.short_half_life, settings.history, timed, dict(weights or {}))
 
     @property
     def unit(self) -> float:

@@ -26,6 +26,7 @@ Filter = Annotated[
 Exclude = Annotated[list[str] | None, typer.Option(help="An item to leave out; may be repeated.")]
 Impact = Annotated[float | None, typer.Option(help="0 is the same for everybody, 1 fully personal.")]
 Diversity = Annotated[float | None, typer.Option(help="0 is by score alone, 1 as varied as can be.")]
+Explore = Annotated[float | None, typer.Option(help="How much of the order is left to chance, so that much is tried: 0 to 1.")]
 Explain = Annotated[bool, typer.Option("--explain", help="Show why each hit is there.")]
 Facets = Annotated[bool, typer.Option("--facets", help="Count the matches by category, brand, tag and price.")]
 
@@ -54,6 +55,7 @@ def search(
     exclude: Exclude = None,
     impact: Impact = None,
     diversity: Diversity = None,
+    explore: Explore = None,
     explain: Explain = False,
     facets: Facets = False,
     json: JsonFlag = False,
@@ -71,6 +73,7 @@ def search(
             exclude=exclude or (),
             impact=impact,
             diversity=diversity,
+            explore=explore,
             explain=explain,
             facets=facets,
         )
@@ -88,6 +91,7 @@ def recommend(
     exclude: Exclude = None,
     impact: Impact = None,
     diversity: Diversity = None,
+    explore: Explore = None,
     explain: Explain = False,
     json: JsonFlag = False,
 ) -> None:
@@ -102,6 +106,7 @@ def recommend(
             exclude=exclude or (),
             impact=impact,
             diversity=diversity,
+            explore=explore,
             explain=explain,
         )
     _show(answer, json, explain)

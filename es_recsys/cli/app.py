@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from es_recsys.cli import answer, catalogue, demo, engine, learn, stores
+from es_recsys.cli import answer, catalogue, demo, engine, evaluate, learn, segments, stores
 
 __all__ = ["app"]
 
@@ -21,7 +21,11 @@ app.command("demo")(demo.demo)
 app.add_typer(catalogue.items, name="items", help="The catalogue.")
 app.add_typer(catalogue.events, name="events", help="What users did.")
 app.command("train")(learn.train)
-app.add_typer(learn.tune, name="tune", help="Choose weights from judgments.")
+learn.tune.command("model")(evaluate.tune_model)
+learn.tune.command("weights")(evaluate.tune_weights)
+app.add_typer(learn.tune, name="tune", help="Choose weights and settings.")
+app.command("evaluate")(evaluate.evaluate)
+app.command("report")(evaluate.report)
 app.add_typer(learn.profiles, name="profiles", help="Profiles of all users.")
 app.command("search")(answer.search)
 app.command("recommend")(answer.recommend)
@@ -29,5 +33,6 @@ app.command("similar")(answer.similar)
 app.command("rank")(answer.rank)
 app.add_typer(answer.batch, name="batch", help="Many answers, file in, file out.")
 app.add_typer(stores.profile, name="profile", help="What is known of one user.")
+app.command("segments")(segments.segments)
 app.command("erase")(stores.erase)
 app.add_typer(stores.index, name="index", help="Index versions.")

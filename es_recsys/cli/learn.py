@@ -25,16 +25,39 @@ def train(
     settings: Settings,
     models: Annotated[
         list[str] | None,
-        typer.Argument(help="Models to train: transitions, als. Without names they are chosen on held-out events."),
+        typer.Argument(
+            help="Models to train; --help of `evaluate` lists them. Without names they are chosen on held-out events."
+            " By itself, `ranking` learns the order of answers from judgments or from what people did with earlier answers."
+        ),
     ] = None,
+    add: Annotated[bool, typer.Option(help="Keep the models that are live and train them beside the named ones.")] = False,
+    budget: Annotated[
+        float | None, typer.Option(min=0.0, help="Seconds after which no further setting is tried [240, with names 900].")
+    ] = None,
+    judgments: Annotated[
+        Path | None, typer.Option(help="For `ranking`: JSONL or TSV of query, item_id, grade, in place of the answer log.")
+    ] = None,
+    columns: Annotated[str, typer.Option(help="Our names for that file's columns: item_id=doc_id.")] = "",
     seed: Seed = 7,
     json: JsonFlag = False,
 ) -> None:
     """Trains the collaborative models on the stored events, and puts them into service in a new index version."""
+    if models == ["ranking"]:
+        _train_ranking(settings, judgments, columns, seed, json)
+        return
     from es_recsys.jobs.training import train as run
 
     with open_workspace(settings) as work, progress("train") as bar:
-        report = run(work, models or [], seed=seed, progress=bar)
+        report = run(work, models or [], add=add, budget=budget, seed=seed, progress=bar)
+    show_report(report, json)
+
+
+def _train_ranking(settings: Settings, judgments: Path | None, columns: str, seed: int, json: bool) -> None:
+    from es_recsys.data import parse_columns
+    from es_recsys.jobs.ranking import train_ranking
+
+    with open_workspace(settings) as work, progress("ranking") as bar:
+        report = train_ranking(work, judgments, columns=parse_columns(columns), seed=seed, progress=bar)
     show_report(report, json)
 
 
@@ -54,6 +77,23 @@ def tune_search(
 
     with open_workspace(settings) as work, progress("tune") as bar:
         report = run(work, judgments, columns=parse_columns(columns), queries=queries, seed=seed, progress=bar)
+    show_report(report, json)
+
+
+@tune.command("behaviours")
+@with_settings
+def tune_behaviours(
+    settings: Settings,
+    target: Annotated[str, typer.Option(help="The type of event that answers are to lead to.")] = "purchase",
+    budget: Annotated[float, typer.Option(min=1.0, help="Seconds after which no further weight is tried.")] = 300.0,
+    seed: Seed = 7,
+    json: JsonFlag = False,
+) -> None:
+    """Chooses what an event of each type is worth on held-out events of one type, and stores it with the store."""
+    from es_recsys.jobs.behaviour_weights import tune_behaviours as run
+
+    with open_workspace(settings) as work, progress("tune") as bar:
+        report = run(work, target, budget=budget, seed=seed, progress=bar)
     show_report(report, json)
 
 

@@ -39,14 +39,19 @@ def doctor(settings: Settings, json: JsonFlag = False) -> None:
 def profile_show(settings: Settings, user: Annotated[str, typer.Argument(help="A user's id.")], json: JsonFlag = False) -> None:
     """Shows what is known of a user and used in answers."""
     from es_recsys.cli.output import profile_dict, show_profile
+    from es_recsys.jobs.segments import segment_of
 
     with open_client(settings) as client:
         found = client.get_user_profile(user)
         titles = client.titles(found.history.item_ids[-10:])
+        segment = segment_of(client.workspace, found.history)
     if json:
-        print_json(profile_dict(found))
-    else:
-        show_profile(found, titles)
+        own = None if segment is None else {"segment": segment[0].segment, "label": segment[0].label, "membership": segment[1]}
+        print_json({**profile_dict(found), "segment": own})
+        return
+    show_profile(found, titles)
+    if segment is not None:
+        say(f"segment: {segment[0].segment}, {segment[0].label} ({segment[1]:.0%})")
 
 
 @with_settings

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import shutil
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 from es_recsys.errors import EngineError
+from es_recsys.memory import available_memory
 
 __all__ = ["DISK_FLOOR", "available_memory", "check_disk", "check_memory", "free_disk", "heap_bytes", "memory_needed"]
 
 MIB = 1 << 20
 DISK_FLOOR = 1536 * MIB  # the node's own lowest watermark, 1 GiB, and room to work
-_UNLIMITED = 1 << 60
 
 
 def heap_bytes(heap: str) -> int:
@@ -24,65 +22,6 @@ def heap_bytes(heap: str) -> int:
 def memory_needed(heap: str) -> int:
     """Bytes that a node of this heap grows to: metaspace, code, threads and buffers come on top of the heap."""
     return int(heap_bytes(heap) * 1.2) + 320 * MIB
-
-
-@dataclass(frozen=True, slots=True)
-class _Files:
-    """Where the kernel tells its figures; tests give another root."""
-
-    root: Path = Path("/")
-
-    def number(self, path: str) -> int | None:
-        text = self.text(path).strip()
-        if text == "max":
-            return _UNLIMITED
-        return int(text) if text.isdigit() else None
-
-    def text(self, path: str) -> str:
-        try:
-            return (self.root / path).read_text(encoding="ascii", errors="replace")
-        except OSError:
-            return ""
-
-    def table(self, path: str) -> dict[str, int]:
-        rows = (line.replace(":", " ").split() for line in self.text(path).splitlines())
-        return {row[0]: int(row[1]) for row in rows if len(row) > 1 and row[1].isdigit()}
-
-
-def available_memory(root: Path = Path("/")) -> int | None:
-    """Bytes that may still be used: what the system has available, or what a container's limit leaves, if less.
-
-    None where the system doesn't tell (it is not Linux).
-    """
-    if sys.platform != "linux":
-        return None
-    files = _Files(root)
-    kib = files.table("proc/meminfo").get("MemAvailable")
-    figures = [] if kib is None else [kib * 1024]
-    figures += [left for left in (_cgroup2(files), _cgroup1(files)) if left is not None]
-    return min(figures, default=None)
-
-
-def _cgroup2(files: _Files) -> int | None:
-    """What the tightest limit leaves, from the process's own group up to the root."""
-    group = next((line[3:] for line in files.text("proc/self/cgroup").splitlines() if line.startswith("0::")), "/")
-    parts = [part for part in group.strip().split("/") if part and part != ".."]
-    left: list[int] = []
-    for depth in range(len(parts), -1, -1):
-        folder = "/".join(["sys/fs/cgroup", *parts[:depth]])
-        limit, used = files.number(f"{folder}/memory.max"), files.number(f"{folder}/memory.current")
-        if limit is not None and used is not None and limit < _UNLIMITED:
-            # Cached file pages are counted as used, but given back when asked for.
-            left.append(max(limit - used + files.table(f"{folder}/memory.stat").get("inactive_file", 0), 0))
-    return min(left, default=None)
-
-
-def _cgroup1(files: _Files) -> int | None:
-    folder = "sys/fs/cgroup/memory"
-    limit, used = files.number(f"{folder}/memory.limit_in_bytes"), files.number(f"{folder}/memory.usage_in_bytes")
-    if limit is None or used is None or limit >= _UNLIMITED:
-        return None
-    return max(limit - used + files.table(f"{folder}/memory.stat").get("total_inactive_file", 0), 0)
 
 
 def check_memory(heap: str, available: int | None) -> None:

@@ -1,10 +1,11 @@
-"""Answering a query: at most three round trips (profile, legs, and the finalists' missing scores and sources)."""
+"""Answering a query: at most three round trips (profile, legs, and the finalists' missing scores and sources), and one more
+for similar users where a model answers from them."""
 
 from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -13,18 +14,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.errors import FingerprintMismatch, InputError, RecsysError
+from es_recsys.fields import VECTOR_FIELDS
 from es_recsys.flows.effects import Call, Flow, Log, Search
+from es_recsys.flows.interests import interests_of
 from es_recsys.flows.people import features, of_views, read_profile, who
+from es_recsys.flows.similar import among_similar
 from es_recsys.flows.view import View
 from es_recsys.models.base import DEPTHS
-from es_recsys.search.answer import complete, finish
+from es_recsys.search.answer import RANKING, complete, finish
 from es_recsys.search.context import Context
+from es_recsys.search.explore import Exploration, rng_of
 from es_recsys.search.filters import Clause, parse
 from es_recsys.search.gather import gather
 from es_recsys.search.plan import plan
-from es_recsys.types import Answer, Profile, Query, Ranking
+from es_recsys.search.weights import situation
+from es_recsys.types import Answer, Hit, Profile, Query, Ranking
 
-__all__ = ["answer", "context_of", "kind_of", "rank"]
+__all__ = ["answer", "context_of", "exploring", "kind_of", "question_vectors", "rank", "ranked_by", "words_vectors"]
 
 _MOST_RANKED = 1_000
 _LIKE_CONTENT = {"taste_text": 1.0, "taste_image": 0.5, "popular": 1e-3, "fresh": 1e-3}
@@ -50,15 +56,23 @@ def answer(view: View, query: Query, now: float) -> Flow[Answer]:
     filters = parse(query.filter, view.meta.fields)
     kind = kind_of(query)
     profile = yield from read_profile(view, query, now)
-    vectors, mute = yield from _vectors(view, query)
+    vectors, mute = yield from question_vectors(view, query)
+    if query.like is None and (view.settings.search.impact if query.impact is None else query.impact) > 0.0:
+        view, lost = yield from among_similar(view, profile, who(view, query))
+        mute = (*mute, *lost)
     if query.like is not None:
         context = yield from _likeness(view, query, profile, filters, now)
     else:
         context = context_of(view, query, profile, vectors, filters, now)
-    ranking = yield from rank(view, context)
+        if kind == "recommend" and profile is not None and context.impact > 0.0:
+            context = replace(context, interests=(yield from interests_of(view, profile)))
+        context, broken = ranked_by(view, context)
+        mute = (*mute, *broken)
+    answer_id = str(uuid.uuid4())
+    ranking = yield from rank(view, exploring(view, query, context, answer_id))
     ranking = replace(ranking, degraded=tuple(dict.fromkeys((*mute, *ranking.degraded))))
-    found = Answer(str(uuid.uuid4()), kind, ranking, (time.perf_counter() - started) * 1_000.0)
-    yield Log(_record(view, query, found, now))
+    found = Answer(answer_id, kind, ranking, (time.perf_counter() - started) * 1_000.0)
+    yield Log(_record(view, query, found, situation(context), now))
     return found
 
 
@@ -92,6 +106,7 @@ def context_of(
     known: dict[str, Any] = {}
     if profile is not None and impact > 0.0:
         known = {"tastes": profile.tastes, "strength": profile.strength, "history": profile.history}
+        known |= {"affinities": profile.affinities, "price": profile.price}
         known |= _collaborative(view, profile, exclude)
     return Context(
         meta=view.meta,
@@ -112,6 +127,26 @@ def context_of(
     )
 
 
+def ranked_by(view: View, context: Context) -> tuple[Context, tuple[str, ...]]:
+    """The context with the learned ranking of its situation, where the store has one; and the name of it where it can't be
+    used, so that the weighted sum serves."""
+    about = situation(context)
+    if about not in view.rankers or view.settings.search.fusion != "weighted" or (context.asks and not context.text):
+        return context, ()
+    ranker = view.rankers[about]
+    return replace(context, ranker=ranker), () if ranker is not None else (RANKING,)
+
+
+def exploring(view: View, query: Query, context: Context, answer_id: str) -> Context:
+    """The context with what is left to chance in this answer."""
+    share = view.settings.search.exploration if query.explore is None else query.explore
+    if not 0.0 <= share <= 1.0:
+        raise InputError(f"explore is {share}.", "Give a number from 0 to 1.")
+    if share == 0.0 or query.ids is not None:
+        return context
+    return replace(context, exploration=Exploration(share, view.exposure, rng_of(view.settings.search.seed, answer_id)))
+
+
 def _collaborative(view: View, profile: Profile, exclude: frozenset[str]) -> dict[str, Any]:
     factors: dict[str, NDArray[np.float32]] = {}
     neighbours: dict[str, list[tuple[str, float]]] = {}
@@ -130,7 +165,7 @@ def _collaborative(view: View, profile: Profile, exclude: frozenset[str]) -> dic
     }
 
 
-def _vectors(view: View, query: Query) -> Flow[tuple[dict[str, NDArray[np.float32]], tuple[str, ...]]]:
+def question_vectors(view: View, query: Query) -> Flow[tuple[dict[str, NDArray[np.float32]], tuple[str, ...]]]:
     """The question as vectors, and the fields whose encoder failed, which the answer does without."""
     questions: list[tuple[str, str | bytes]] = []
     if query.text.strip():
@@ -151,7 +186,14 @@ def _vectors(view: View, query: Query) -> Flow[tuple[dict[str, NDArray[np.float3
                 mute.append(field)
     if query.image is not None and not vectors:
         raise InputError("This store has no pictures to compare with.", "Load items with pictures and an image encoder.")
-    return vectors, tuple(mute)
+    return {**vectors, **words_vectors(view, query.text, vectors)}, tuple(mute)
+
+
+def words_vectors(view: View, text: str, vectors: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
+    """Field -> vector of the question, where a model reads words or what the encoders make of it (`vectors`)."""
+    readers = [model for model in view.models.values() if model.field is not None and VECTOR_FIELDS[model.field].words]
+    found = {str(model.field): model.query_vector(text, vectors) for model in readers} if text.strip() or vectors else {}
+    return {field: vector for field, vector in found.items() if vector is not None}
 
 
 def _likeness(view: View, query: Query, profile: Profile | None, filters: list[Clause], now: float) -> Flow[Context]:
@@ -163,6 +205,7 @@ def _likeness(view: View, query: Query, profile: Profile | None, filters: list[C
     if item_id not in known:
         raise InputError(f"There is no item {item_id!r} in {view.meta.store}.", "See its id in the catalogue.")
     alone = of_views(view, (item_id,), known, now)
+    view, _ = yield from among_similar(view, alone, ())
     exclude = frozenset(query.exclude) | {item_id} | (profile.disliked if profile is not None else frozenset())
     plain = replace(query, like=None, exclude=exclude, impact=1.0)
     context = context_of(view, plain, replace(alone, known=frozenset()), {}, filters, now)
@@ -178,22 +221,35 @@ def _check(query: Query) -> None:
         raise InputError("A question for items like one has no words, picture or ids beside it.", "Ask them one by one.")
 
 
-def _record(view: View, query: Query, found: Answer, now: float) -> dict[str, Any]:
+def _record(view: View, query: Query, found: Answer, about: str, now: float) -> dict[str, Any]:
     keys = who(view, query)
     return {
         "answer_id": found.answer_id,
         "kind": found.kind,
+        "situation": about if found.kind in ("search", "recommend") else None,
         "time": now,
         "user_key": keys[0] if keys else None,
         "store": view.meta.store,
         "version": view.meta.version,
         "query": query.text or None,
         "offset": query.offset,
-        "hits": [
-            # Nothing is left to chance yet, so what was shown was sure to be.
-            {"item_id": hit.item_id, "position": hit.rank, "score": hit.score, "parts": dict(hit.parts), "propensity": 1.0}
-            for hit in found.hits
-        ],
+        "hits": [_shown(hit) for hit in found.hits],
+        "signals": _signals(found.hits),
         "degraded": list(found.ranking.degraded),
         "took_ms": found.took_ms,
     }
+
+
+def _shown(hit: Hit) -> dict[str, Any]:
+    shown = {"item_id": hit.item_id, "position": hit.rank, "score": hit.score, "parts": dict(hit.parts)}
+    return {**shown, "propensity": hit.propensity, "shown": hit.shown}
+
+
+def _signals(hits: Sequence[Hit]) -> dict[str, list[float | None]]:
+    """Signal -> its value for each hit, in six digits: what a learned ranking is trained on, as it was when it was shown."""
+    names = dict.fromkeys(name for hit in hits for name in hit.signals)
+    return {name: [_short(hit.signals.get(name)) for hit in hits] for name in names}
+
+
+def _short(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.6g}")

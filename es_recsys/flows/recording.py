@@ -77,7 +77,7 @@ def update_profile(view: View, store: Events, subject: str, now: float) -> Flow[
     for _ in range(_TRIES):
         found = yield Get(view.meta.profiles, key)
         revision, timed = yield Call(lambda: _standing(store, subject))
-        terms = Terms.of(view.settings.profiles, timed)
+        terms = Terms.of(view.settings.profiles, timed, view.meta.behaviours)
         state = resumed(None if found is None else found.source, key, terms, revision)
         rows = yield Call(partial(_rows, store, subject, state.applied_through))
         if not rows and (found is None or found.source["revision"] == state.revision):

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from es_recsys.fields import VECTOR_FIELDS
 from es_recsys.meta import StoreMeta
 from es_recsys.models.base import Model
+from es_recsys.search.explore import Exposure
+from es_recsys.search.learned import Ranker
 from es_recsys.settings import Settings
 
 __all__ = ["QueryEncoder", "View"]
@@ -31,8 +33,8 @@ class QueryEncoder(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
-    """models: name -> model that this version is served with. popular: (item_id, score), best first.
-    timed: whether the store's events have times."""
+    """models: name -> model that this version is served with. popular: (item_id, score), best first. rankers: situation ->
+    learned ranking, None for one that can't be used. exposure: what came of showing items, for exploration."""
 
     settings: Settings
     meta: StoreMeta
@@ -40,6 +42,8 @@ class View:
     encoder: QueryEncoder
     models: Mapping[str, Model] = field(default_factory=dict)
     popular: Sequence[tuple[str, float]] = ()
+    rankers: Mapping[str, Ranker | None] = field(default_factory=dict)
+    exposure: Exposure = field(default_factory=Exposure)
 
     @property
     def content_fields(self) -> tuple[str, ...]:

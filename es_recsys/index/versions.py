@@ -1,4 +1,7 @@
-"""Versions of a store: each an items index and a profiles index, taken into service together by one change of aliases."""
+"""Versions of a store: each an items index and a profiles index, taken into service together by one change of aliases.
+
+A version whose models search similar users has an index of them besides, which needs no alias: who knows the version knows
+its name."""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ from es_recsys.index.metadata import (
     vector_metas,
     write_meta,
 )
-from es_recsys.meta import StoreMeta, items_alias, items_index, profiles_alias, profiles_index
+from es_recsys.meta import StoreMeta, items_alias, items_index, profiles_alias, profiles_index, users_index
 
 __all__ = [
     "VersionInfo",
@@ -41,6 +44,9 @@ __all__ = [
     "versions",
     "write_meta",
 ]
+
+_NAMES = (items_index, profiles_index, users_index)
+_SEARCHES_USERS = "userknn"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +129,8 @@ def swap(client: Elasticsearch, store: str, version: int) -> int | None:
     target = read_version(client, store, version)
     if not client.indices.exists(index=target.profiles):
         raise IndexStateError(f"Version {version} of {store} has no profiles index.", "Make the version again: es-recsys train.")
+    if _SEARCHES_USERS in target.models and not client.indices.exists(index=target.users):
+        raise IndexStateError(f"Version {version} of {store} has no users index.", "Make the version again: es-recsys train.")
     before = live_version(client, store)
     if before == version:
         return before
@@ -173,7 +181,7 @@ def drop(client: Elasticsearch, store: str, version: int) -> None:
         )
     if version not in version_numbers(client, store):
         raise no_version(store, version)
-    _delete(client, [items_index(store, version), profiles_index(store, version)])
+    _delete(client, [name(store, version) for name in _NAMES])
 
 
 def drop_store(client: Elasticsearch, store: str) -> list[int]:
@@ -181,7 +189,7 @@ def drop_store(client: Elasticsearch, store: str) -> list[int]:
     numbers = version_numbers(client, store)
     if not numbers:
         raise StoreNotFound(f"There is no store {store!r}.", "See its name: es-recsys index list --index NAME.")
-    _delete(client, [name(store, number) for number in numbers for name in (items_index, profiles_index)])
+    _delete(client, [name(store, number) for number in numbers for name in _NAMES])
     return numbers
 
 
@@ -197,7 +205,9 @@ def _number(store: str, index: str) -> int:
 
 def _info(client: Elasticsearch, store: str, number: int, live: bool) -> VersionInfo:
     index, profiles = items_index(store, number), profiles_index(store, number)
-    stats = client.indices.stats(index=f"{index},{profiles}", metric="docs,store")["indices"]
+    # A pattern may match nothing: not every version has users.
+    names = f"{index},{profiles},{users_index(store, number)}*"
+    stats = client.indices.stats(index=names, metric="docs,store")["indices"]
     settings = client.indices.get_settings(index=index)[index]["settings"]
     return VersionInfo(
         meta=read_version(client, store, number),

@@ -33,7 +33,16 @@ from es_recsys.runtime.views import popularity_folder
 from es_recsys.runtime.workspace import Workspace
 from es_recsys.types import Item
 
-__all__ = ["EventsReport", "ProfilesReport", "build_profiles", "fold_in", "load_events", "rebuild", "refresh_behaviour"]
+__all__ = [
+    "EventsReport",
+    "ProfilesReport",
+    "build_profiles",
+    "fold_in",
+    "load_events",
+    "rebuild",
+    "refresh_behaviour",
+    "weigh_events",
+]
 
 Progress = Callable[[float, float | None], None]
 _SUBJECTS = 500
@@ -150,6 +159,16 @@ def refresh_behaviour(work: Workspace) -> list[str]:
     return [f"{cleaning.lifted:,} events count again and {cleaning.flagged:,} no longer, with the items that came and went"]
 
 
+def weigh_events(work: Workspace, weights: Mapping[str, float], progress: Progress | None = None) -> ProfilesReport:
+    """Gives the store weights of its own for events of each type; popularity and all profiles follow. Models do with the
+    next training."""
+    with work.explaining():
+        meta = read_meta(work.es, work.settings.index)
+        write_meta(work.es, replace(meta, behaviours=dict(weights)))
+        _count_popularity(work)
+    return build_profiles(work, progress)
+
+
 def rebuild(work: Workspace, view: View, progress: Progress | None = None) -> tuple[int, int]:
     """Writes every profile into the view's profiles index, anew from row 0; -> how many were written and removed.
 
@@ -174,7 +193,7 @@ def fold_in(work: Workspace, view: View, subjects: Iterable[str]) -> None:
 
 def _profiles(work: Workspace, view: View, seen: IdSet) -> Iterator[Action]:
     store, now = work.events, work.now()
-    terms = Terms.of(view.settings.profiles, store.timed)
+    terms = Terms.of(view.settings.profiles, store.timed, view.meta.behaviours)
     known: OrderedDict[str, ItemFeatures | None] = OrderedDict()
     for batch in _chunks(store.by_subject(), _SUBJECTS):
         _look_up(work, view, known, (row.item_id for _, rows in batch for row in rows if row.item_id is not None))
@@ -215,7 +234,8 @@ def _cleaned(work: Workspace) -> CleaningReport:
 
 
 def _count_popularity(work: Workspace) -> None:
-    data = interactions(work.events, work.now())
+    meta = read_meta(work.es, work.settings.index)
+    data = interactions(work.events, work.now(), weights=meta.behaviours)
     if len(data.items):
         Popularity().fit(data, np.random.default_rng(0)).save(popularity_folder(work.settings))
     work.views.forget()

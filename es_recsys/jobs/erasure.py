@@ -1,4 +1,4 @@
-"""Erases a user everywhere: events, profiles of all versions, answer log."""
+"""Erases a user everywhere: events, profiles and similar users of all versions, answer log."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from es_recsys.flows.effects import Delete
 from es_recsys.flows.recording import Erased, erase
+from es_recsys.index import users
 from es_recsys.index.versions import version_numbers
-from es_recsys.meta import profiles_index
+from es_recsys.meta import profiles_index, users_index
 from es_recsys.runtime.workspace import Workspace
 
 __all__ = ["erase_user"]
@@ -15,7 +16,7 @@ __all__ = ["erase_user"]
 
 def erase_user(work: Workspace, user_id: str) -> Erased:
     """Deletes all that is stored of a user and of the sessions in which the user was seen. A version that is kept for a
-    rollback holds profiles too, so they go from every version."""
+    rollback holds profiles too, so they go from every version; nobody finds the user among similar ones from then on."""
     store = work.events
     done = work.run(lambda view: erase(view, store, user_id, work.now()))
     profiles = done.profiles
@@ -23,4 +24,5 @@ def erase_user(work: Workspace, user_id: str) -> Erased:
         for version in version_numbers(work.es, work.settings.index):
             index = profiles_index(work.settings.index, version)
             profiles += sum(work.driver.perform(Delete(index, key)) for key in done.keys)
+            users.erase(work.es, users_index(work.settings.index, version), done.keys)
     return replace(done, profiles=profiles, answers=sum(map(work.log.erase, done.keys)))

@@ -15,19 +15,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from es_recsys.errors import IndexStateError, InputError, ModelError
+from es_recsys.errors import IndexStateError, InputError
 from es_recsys.fields import VECTOR_FIELDS
 from es_recsys.index import copying, versions
 from es_recsys.index.bulk import Meter
 from es_recsys.index.read import ids_of
 from es_recsys.jobs.behaviour import fold_in, rebuild
+from es_recsys.jobs.item_table import item_table
+from es_recsys.jobs.similar_users import index_users
+from es_recsys.jobs.tuned import load_tuned
 from es_recsys.meta import StoreMeta, VectorMeta
-from es_recsys.models import ALS, MODELS, Model, Selection, Transitions, defaults, save_models, select
+from es_recsys.models import MODELS, Model, Selection, Wish, save_models, select
 from es_recsys.models.popularity import Popularity
-from es_recsys.models.selection import Report
 from es_recsys.runtime.views import models_folder, popularity_folder
 from es_recsys.runtime.workspace import Workspace
-from es_recsys.types import Interactions, Item
+from es_recsys.types import History, Interactions, Item
 
 __all__ = ["TrainReport", "train"]
 
@@ -35,6 +37,9 @@ Progress = Callable[[float, float | None], None]
 TRAINABLE = tuple(name for name in MODELS if name != Popularity.name)
 _SAMPLE = 20
 _TIEBREAK = 1e-3
+_BUDGET = 240.0
+# Whoever names models may name some that learn for minutes.
+_NAMED_BUDGET = 900.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +73,19 @@ class TrainReport:
         }
 
 
-def train(work: Workspace, names: Sequence[str] = (), *, seed: int = 7, progress: Progress | None = None) -> TrainReport:
+def train(
+    work: Workspace,
+    names: Sequence[str] = (),
+    *,
+    add: bool = False,
+    budget: float | None = None,
+    seed: int = 7,
+    progress: Progress | None = None,
+) -> TrainReport:
     """Trains the named models, or without names chooses models, settings and weights on held-out events.
 
+    add: the models that are live are trained again beside the named ones, with the settings that they have. budget:
+    seconds after which no further setting is tried. Settings that `tune model` found are kept to.
     Raises StoreNotFound, InputError for an unknown name, ModelError where there is nothing to train on.
     """
     from es_recsys.behaviour.interactions import interactions
@@ -81,40 +96,41 @@ def train(work: Workspace, names: Sequence[str] = (), *, seed: int = 7, progress
             f"There is no model {unknown[0]!r}.", f"Name some of: {', '.join(TRAINABLE)}; or none, to have them chosen."
         )
     with work.explaining():
-        old = work.views.fresh().meta
+        view = work.views.fresh()
+        old = view.meta
         started = time.monotonic()
-        data = interactions(work.events, work.now())
-        rng = np.random.default_rng(seed)
-        chosen = _named(data, names, rng) if names else select(data, rng)
+        data = interactions(work.events, work.now(), weights=old.behaviours)
+        configs = {name: config for name in names if (config := load_tuned(work.settings, name)) is not None}
+        if add:
+            configs = {name: model.config for name, model in view.models.items()} | configs
+            names = [*view.models, *names]
+        names = tuple(dict.fromkeys(names))
+        reading = any(MODELS[name].reads_items for name in names) if names else _has_texts(work, old)
+        items = item_table(work, old) if reading else None
+        curves: dict[str, list[dict[str, float]]] = {}
+        wish = Wish(names, configs, items, work.settings.store_home / "checkpoints", curves)
+        seconds = budget if budget is not None else _NAMED_BUDGET if names else _BUDGET
+        chosen = select(data, np.random.default_rng(seed), seconds, wish=wish)
         trained = time.monotonic()
-        meta = _serve(work, old, chosen, data.timed, progress)
+        meta = _serve(work, old, chosen, data, progress)
         served = time.monotonic()
     return TrainReport(
         meta.version,
         meta.models,
         chosen.weights,
         chosen.report.lines,
-        chosen.report.figures,
+        {**chosen.report.figures, **({"curves": curves} if curves else {})},
         trained - started,
         served - trained,
     )
 
 
-def _named(data: Interactions, names: Sequence[str], rng: np.random.Generator) -> Selection:
-    """The named models with default settings and weights."""
-    if not (data.weights > 0).any():
-        raise ModelError("There are no positive events to train on.", "Load events first: es-recsys events load FILE.")
-    transitions, als, weights = defaults(data)
-    makers: dict[str, Callable[[], Model]] = {"transitions": lambda: Transitions(transitions), "als": lambda: ALS(als)}
-    seed = int(rng.integers(2**31))
-    models = {name: makers[name]().fit(data, np.random.default_rng(seed)) for name in dict.fromkeys(names)}
-    total = sum(weights[name] for name in models)
-    shares = {name: weights[name] / total for name in models}
-    lines = (f"Trained as named, with default settings: {', '.join(f'{name} {share:.0%}' for name, share in shares.items())}.",)
-    return Selection({**models, Popularity.name: Popularity().fit(data, rng)}, shares, Report(lines))
+def _has_texts(work: Workspace, meta: StoreMeta) -> bool:
+    """Whether there is a catalogue, and not bare ids out of events."""
+    return bool(work.es.count(index=meta.index, query={"exists": {"field": "title"}})["count"])
 
 
-def _serve(work: Workspace, old: StoreMeta, chosen: Selection, timed: bool, progress: Progress | None) -> StoreMeta:
+def _serve(work: Workspace, old: StoreMeta, chosen: Selection, data: Interactions, progress: Progress | None) -> StoreMeta:
     """Builds the next version beside the live one, checks it, and swaps."""
     models = {name: model for name, model in chosen.models.items() if name in chosen.weights}
     vectors = {model.field: _vector_meta(model) for model in models.values() if model.field is not None}
@@ -125,7 +141,7 @@ def _serve(work: Workspace, old: StoreMeta, chosen: Selection, timed: bool, prog
         vectors={**kept, **vectors},
         models=tuple(models),
         weights={**{k: v for k, v in old.weights.items() if k != "no_query"}, "no_query": _table(chosen)},
-        timed=timed,
+        timed=data.timed,
         notes={key: value for key, value in old.notes.items() if key != "replaces"},
     )
     folder = models_folder(work.settings, new.version)
@@ -146,7 +162,8 @@ def _serve(work: Workspace, old: StoreMeta, chosen: Selection, timed: bool, prog
         last = work.events.last_row
         view = replace(work.views.current(), meta=new, models=models)
         rebuild(work, view)
-        _check(work, old, new, models)
+        index_users(work, new, models, data)
+        _check(work, old, new, models, data)
         copying.take_over(work.patient, old, new, copied, fill)
     except BaseException:
         # Half a version serves nobody; the live one is untouched.
@@ -163,20 +180,13 @@ def _serve(work: Workspace, old: StoreMeta, chosen: Selection, timed: bool, prog
 
 
 def _vector_meta(model: Model) -> VectorMeta:
-    vectors = _item_vectors(model)
     assert model.field is not None
-    return VectorMeta(vectors.shape[1], model.fingerprint, model.name, VECTOR_FIELDS[model.field].similarity)
-
-
-def _item_vectors(model: Model) -> NDArray[np.float32]:
-    if not isinstance(model, ALS):
-        raise ModelError(f"The model {model.name} has no item vectors.", "This is a mistake in the program; please report it.")
-    return model.item_vectors
+    return VectorMeta(model.item_vectors.shape[1], model.fingerprint, model.name, VECTOR_FIELDS[model.field].similarity)
 
 
 def _fill(models: Mapping[str, Model]) -> copying.Fill:
-    """Gives items the vectors that the models have for them; an item without events has none."""
-    factors = {model.field: (model.item_ids, _item_vectors(model)) for model in models.values() if model.field is not None}
+    """Gives items the vectors that the models have for them; an item that a model doesn't know has none."""
+    factors = {model.field: (model.item_ids, model.item_vectors) for model in models.values() if model.field is not None}
 
     def fill(items: Sequence[Item]) -> list[dict[str, NDArray[np.float32] | None]]:
         rows: list[dict[str, NDArray[np.float32] | None]] = [{} for _ in items]
@@ -195,29 +205,27 @@ def _table(chosen: Selection) -> dict[str, float]:
     return {**chosen.weights, "popular": _TIEBREAK, "fresh": _TIEBREAK}
 
 
-def _check(work: Workspace, old: StoreMeta, new: StoreMeta, models: Mapping[str, Model]) -> None:
-    """The new version holds all items, and its kNN finds what the factors say. Raises IndexStateError."""
+def _check(work: Workspace, old: StoreMeta, new: StoreMeta, models: Mapping[str, Model], data: Interactions) -> None:
+    """The new version holds all items, and its kNN finds what the vectors say. Raises IndexStateError."""
     work.es.indices.refresh(index=new.index)
     want, have = (int(work.es.count(index=meta.index)["count"]) for meta in (old, new))
     if have < want:
         raise IndexStateError(f"Version {new.version} has {have:,} of {want:,} items.", "Train again.")
     for model in models.values():
         if model.field is not None:
-            _check_neighbours(work, new, model)
+            _check_neighbours(work, new, model, data)
 
 
-def _check_neighbours(work: Workspace, new: StoreMeta, model: Model) -> None:
-    vectors, field = _item_vectors(model), str(model.field)
-    rng = np.random.default_rng(0)
-    found = total = 0
+def _check_neighbours(work: Workspace, new: StoreMeta, model: Model, data: Interactions) -> None:
+    """Asks as users will, with their own vectors: nearest to an item is easy for a graph, nearest to a user is not."""
+    vectors, field = model.item_vectors, str(model.field)
     live = {hit for ids in ids_of(work.es, new.index) for hit in ids}
-    present = np.array([item_id in live for item_id in model.item_ids])
+    present = np.array([item_id in live for item_id in model.item_ids], bool)
     places = np.flatnonzero(present & vectors.any(axis=1))
-    if not len(places):
-        return
-    for place in rng.choice(places, min(_SAMPLE, len(places)), replace=False):
-        exact = places[np.argsort(-(vectors[places] @ vectors[place]), kind="stable")[:10]]
-        knn = {"field": field, "query_vector": vectors[place].tolist(), "k": 10, "num_candidates": 400}
+    found = total = 0
+    for asked in _some_vectors(model, data) if len(places) else ():
+        exact = places[np.argsort(-(vectors[places] @ asked), kind="stable")[:10]]
+        knn = {"field": field, "query_vector": asked.tolist(), "k": 10, "num_candidates": 400}
         hits = work.es.search(index=new.index, knn=knn, size=10, source=False)["hits"]["hits"]
         found += len({hit["_id"] for hit in hits} & set(model.item_ids.names(exact)))
         total += len(exact)
@@ -226,6 +234,17 @@ def _check_neighbours(work: Workspace, new: StoreMeta, model: Model) -> None:
             f"kNN on {field} of version {new.version} finds {found} of {total} nearest items.",
             "Train again; if it stays, report it.",
         )
+
+
+def _some_vectors(model: Model, data: Interactions) -> Iterator[NDArray[np.float32]]:
+    """Vectors of a few users, by their newest events."""
+    users = np.random.default_rng(0).permutation(len(data.user_ids))[:_SAMPLE]
+    for user in users.tolist():
+        begin, end = np.searchsorted(data.users, [user, user + 1])
+        liked = data.items[begin:end][data.weights[begin:end] > 0]
+        vector = model.vector(History.of(data.item_ids[liked].tolist()))
+        if vector is not None:
+            yield vector
 
 
 def _drop_older(work: Workspace, keep: tuple[int, ...]) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from es_recsys.data import read_judgments
 from es_recsys.errors import InputError
+from es_recsys.flows.answering import words_vectors
 from es_recsys.flows.effects import Call, Flow, Search
 from es_recsys.flows.view import View
 from es_recsys.index.metadata import read_meta, write_meta
@@ -100,6 +101,7 @@ def _collect(view: View, query: str, grades: Mapping[str, float], now: float) ->
     vectors = {}
     for field in view.encoder.fields(view.meta, "text"):
         vectors[field] = yield Call(lambda field=field: view.encoder.vector(view.meta, field, query))  # type: ignore[misc]
+    vectors |= words_vectors(view, query, vectors)
     context = Context(meta=view.meta, now=now, settings=view.settings.search, text=query, vectors=vectors)
     scores = collect(context, grades)
     try:

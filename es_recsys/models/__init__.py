@@ -10,8 +10,10 @@ from es_recsys.models.als import ALS, ALSConfig
 from es_recsys.models.base import DEPTHS, Model
 from es_recsys.models.blend import blend, recommend
 from es_recsys.models.popularity import Popularity, PopularityConfig
-from es_recsys.models.selection import Report, Selection, defaults, select
+from es_recsys.models.registry import MODELS
+from es_recsys.models.selection import Report, Selection, Wish, defaults, select
 from es_recsys.models.transitions import Transitions, TransitionsConfig
+from es_recsys.models.userknn import UserKNN, UserKNNConfig
 
 __all__ = [
     "ALS",
@@ -25,6 +27,9 @@ __all__ = [
     "Selection",
     "Transitions",
     "TransitionsConfig",
+    "UserKNN",
+    "UserKNNConfig",
+    "Wish",
     "blend",
     "defaults",
     "load_models",
@@ -33,15 +38,12 @@ __all__ = [
     "select",
 ]
 
-MODELS: Mapping[str, type[Transitions] | type[ALS] | type[Popularity]] = {
-    model.name: model for model in (Transitions, ALS, Popularity)
-}
-
 
 def save_models(models: Mapping[str, Model], folder: Path) -> None:
-    """Each model in a folder of its name inside `folder`. Raises ModelError."""
+    """Each model in a folder of its name inside `folder`, without what answers find in Elasticsearch. Raises ModelError."""
     for name, model in models.items():
-        model.save(Path(folder) / name)
+        served = model.to_serve() if isinstance(model, UserKNN) else model
+        served.save(Path(folder) / name)
 
 
 def load_models(folder: Path, names: tuple[str, ...]) -> dict[str, Model]:

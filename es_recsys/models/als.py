@@ -17,7 +17,8 @@ from es_recsys.models.fitted import Fitted, top_of
 from es_recsys.models.histories import Batch, encode
 from es_recsys.models.ids import ItemIds
 from es_recsys.models.ranking import decay
-from es_recsys.types import History, Interactions
+from es_recsys.models.watch import Watch
+from es_recsys.types import History, Interactions, ItemTable
 
 __all__ = ["ALS", "ALSConfig"]
 
@@ -51,30 +52,27 @@ class ALS(Fitted):
     name: ClassVar[str] = "als"
     kind: ClassVar[str] = "vector"
     field: ClassVar[str | None] = "als_vector"
+    asking: ClassVar[frozenset[str]] = frozenset({"half_life"})
 
     def __init__(self, config: ALSConfig | None = None) -> None:
         self.config = config or ALSConfig()
 
-    @property
-    def item_vectors(self) -> NDArray[np.float32]:
-        """(n_items, d) float32, in the order of `item_ids`."""
-        _ = self.item_ids
-        return self._arrays["vectors"]
-
-    def fit(self, data: Interactions, rng: np.random.Generator) -> Self:
+    def fit(
+        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: Watch | None = None
+    ) -> Self:
         """Factorises; needs the package implicit. Raises MissingExtra without it, ModelError where there is nothing to learn."""
         n_users, n_items = len(data.user_ids), len(data.item_ids)
         cell, inverse = np.unique(data.users.astype(np.int64) * n_items + data.items, return_inverse=True)
         weights = np.bincount(inverse, weights=data.weights)
         cell, weights = cell[weights != 0], weights[weights != 0]
-        users, items = cell // n_items, cell % n_items
+        users, liked = cell // n_items, cell % n_items
         if not (weights > 0).any():
             raise ModelError("There are no positive events to train als on.", "Load events first: `es-recsys events load FILE`.")
         lengths = np.bincount(users, weights=np.abs(weights), minlength=n_users)
         mean_length = float(lengths[lengths > 0].mean())
-        rarity = idf(np.bincount(items[weights > 0], minlength=n_items), int((lengths > 0).sum()))
-        confidence = self.config.confidence.of(weights, lengths[users], mean_length, rarity[items])
-        vectors = self._factorise(users, items, confidence, (n_users, n_items), int(rng.integers(2**31)))
+        rarity = idf(np.bincount(liked[weights > 0], minlength=n_items), int((lengths > 0).sum()))
+        confidence = self.config.confidence.of(weights, lengths[users], mean_length, rarity[liked])
+        vectors = self._factorise(users, liked, confidence, (n_users, n_items), int(rng.integers(2**31)))
         self._ids, self._fingerprint = ItemIds.of(data.item_ids.tolist()), None
         self._arrays = {
             "vectors": vectors,
@@ -84,11 +82,23 @@ class ALS(Fitted):
         }
         return self
 
-    def with_half_life(self, half_life: float) -> ALS:
-        """The same factors, asked with another half-life."""
-        model = ALS(replace(self.config, half_life=half_life))
-        model._ids, model._arrays = self.item_ids, self._arrays
-        return model
+    @classmethod
+    def space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
+        """Setting -> values worth trying; what only concerns the asking comes first, as it needs no new training."""
+        recency: dict[str, tuple[Any, ...]] = {"half_life": (2.0, 4.0, 8.0, 20.0, math.inf)} if ordered else {}
+        return {**recency, "scale": (4.0, 10.0, 25.0, 60.0), "b": (0.2, 0.5, 0.8), "factors": (32, 64, 128)}
+
+    @classmethod
+    def start(cls, ordered: bool, timed: bool) -> ALSConfig:
+        """Few factors, so that the first trials cost little."""
+        return ALSConfig(factors=32)
+
+    @classmethod
+    def change(cls, config: ALSConfig, setting: str, value: Any) -> ALSConfig:
+        """The config with one setting at another value."""
+        if setting in ("scale", "b"):
+            return replace(config, confidence=replace(config.confidence, **{setting: value}))
+        return replace(config, **{setting: value})
 
     def vector(self, history: History) -> NDArray[np.float32] | None:
         """(d,) float32 user vector; None where no known item of the history is liked on balance."""

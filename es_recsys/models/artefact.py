@@ -61,7 +61,7 @@ def save(folder: Path, model: str, params: Mapping[str, Any], arrays: Mapping[st
         draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         try:
             for name, array in arrays.items():
-                np.save(draft / f"{name}.npy", np.ascontiguousarray(array), allow_pickle=False)
+                np.save(draft / f"{name}.npy", np.asarray(array, order="C"), allow_pickle=False)
             (draft / "manifest.json").write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
             draft.chmod(0o755)
             _swap(draft, folder)

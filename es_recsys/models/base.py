@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, Protocol, Self
+from types import MappingProxyType
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,8 @@ from numpy.typing import NDArray
 from es_recsys.errors import ModelError
 from es_recsys.models.histories import Batch
 from es_recsys.models.ids import ItemIds
-from es_recsys.types import History, Interactions
+from es_recsys.models.watch import Watch
+from es_recsys.types import History, Interactions, ItemTable
 
 __all__ = ["DEPTHS", "Model", "ScoredPlaces", "not_fitted"]
 
@@ -29,11 +31,42 @@ class Model(Protocol):
     kind: "vector" (item vectors in `field`, served by kNN with the inner product) or "neighbours" (an artefact beside
     the client, served as weighted ids). Scores are raw: only their order and their ratio to the model's own best
     count (see blend.py). Asking needs numpy alone; loading maps the arrays and reads nothing.
+
+    reads_items: whether `fit` reads an `ItemTable`; then also items without events may be among `item_ids`.
+    config: a frozen dataclass of settings, each of which may be left at its default.
     """
 
     name: ClassVar[str]
     kind: ClassVar[str]
     field: ClassVar[str | None]
+    reads_items: ClassVar[bool]
+
+    @property
+    def config(self) -> Any:
+        """The settings that `fit` learns with."""
+        ...
+
+    @classmethod
+    def space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
+        """Setting -> the values that are worth trying, in order. ordered: whether the newest of a history say more of the
+        next item than the rest; timed: whether events have times."""
+        ...
+
+    @classmethod
+    def start(cls, ordered: bool, timed: bool) -> Any:
+        """The config that tuning sets out from."""
+        ...
+
+    @classmethod
+    def change(cls, config: Any, setting: str, value: Any) -> Any:
+        """The config with one setting of `space` at another value."""
+        ...
+
+    @property
+    def item_vectors(self) -> NDArray[np.float32]:
+        """(n_items, d) float32 in the order of `item_ids`, a row of zeros for an item without one. Raises ModelError for a
+        model of neighbours."""
+        ...
 
     @property
     def item_ids(self) -> ItemIds:
@@ -45,8 +78,13 @@ class Model(Protocol):
         """Names this training: parameters and learned values."""
         ...
 
-    def fit(self, data: Interactions, rng: np.random.Generator) -> Self:
-        """Learns from the interactions, the same for the same data and generator. Returns itself."""
+    def fit(
+        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: Watch | None = None
+    ) -> Self:
+        """Learns from the interactions, the same for the same data and generator. Returns itself.
+
+        items: for models that read them. watch: hears of the progress of long trainings and keeps their checkpoints.
+        """
         ...
 
     def save(self, folder: Path) -> None:
@@ -64,6 +102,15 @@ class Model(Protocol):
 
     def vector(self, history: History) -> NDArray[np.float32] | None:
         """(d,) float32 user vector in the space of `field`; None for a history that says nothing, or another kind."""
+        ...
+
+    def query_vector(
+        self, text: str, vectors: Mapping[str, NDArray[np.float32]] = MappingProxyType({})
+    ) -> NDArray[np.float32] | None:
+        """(d,) float32 unit vector of a question in the space of `field`; None where the model reads none, or not this one.
+
+        text: the words, "" for a picture alone. vectors: field -> what the encoders make of the words or the picture.
+        """
         ...
 
     def weights(self, history: History, n: int = 300, exclude: Collection[str] = frozenset()) -> list[tuple[str, float]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.models.ranking import decay
-from es_recsys.models.sequences import Sequences
+from es_recsys.models.sequences import Sequences, cells
 
-__all__ = ["Counting", "Rows", "count", "prune"]
+__all__ = ["Counting", "Rows", "corrected", "count", "counts", "joined", "prune"]
 
 _BLOCK = 8_000_000
 
@@ -49,14 +49,29 @@ def count(seq: Sequences, how: Counting, keep: int, target_power: float) -> Rows
     """Counts C (n_items, n_items) float32 without the diagonal; of each row the `keep` highest by
     C[i, j] / popularity[j] ** target_power."""
     discount = np.maximum(seq.popularity, 1.0) ** -target_power
-    blocks = _whole(seq, how) if how.window is None else _windowed(seq, how, how.window)
-    done = [_by_item(prune(block, discount, keep)) for block in blocks]
-    n = len(seq.popularity)
-    starts = np.zeros(n + 1, np.int64)
-    np.cumsum(np.concatenate([np.diff(one.starts) for one in done]) if done else np.zeros(n), out=starts[1:])
+    return joined(prune(block, discount, keep) for block in counts(seq, how))
+
+
+def counts(seq: Sequences, how: Counting) -> Iterator[Rows]:
+    """C block by block: some rows, then the rows after them. Rows aren't in the order of their items."""
+    return _whole(seq, how) if how.window is None else _windowed(seq, how, how.window)
+
+
+def joined(blocks: Iterable[Rows]) -> Rows:
+    """Blocks of rows one after the other, each row in the order of its items."""
+    done = [_by_item(block) for block in blocks]
     if not done:
-        return Rows(starts, np.zeros(0, np.int32), np.zeros(0, np.float32))
+        return _nothing(0)
+    starts = np.concatenate([[0], np.cumsum(np.concatenate([np.diff(one.starts) for one in done]))])
     return Rows(starts, np.concatenate([one.items for one in done]), np.concatenate([one.values for one in done]))
+
+
+def corrected(rows: Rows, popularity: NDArray[np.float64], source_power: float, target_power: float) -> Rows:
+    """C[i, j] / (popularity[i] ** source_power * popularity[j] ** target_power) in the place of C[i, j]."""
+    popularity = np.maximum(popularity, 1.0)
+    source = np.repeat(popularity**-source_power, np.diff(rows.starts))
+    values = rows.values * source * (popularity**-target_power)[rows.items]
+    return Rows(rows.starts, rows.items, values.astype(np.float32))
 
 
 def prune(rows: Rows, discount: NDArray[np.float64], keep: int) -> Rows:
@@ -82,14 +97,10 @@ def _whole(seq: Sequences, how: Counting) -> Iterator[Rows]:
     from scipy import sparse
 
     n_users, n_items = len(seq.lengths), len(seq.popularity)
-    cell = seq.users * n_items + seq.items
-    order = np.argsort(cell, kind="stable")
-    cell, first = np.unique(cell[order], return_index=True)
-    if not len(cell):
+    users, items, strength = cells(seq, seq.strengths * _root_age(seq, how))
+    if not len(users):
         yield _nothing(n_items)
         return
-    strength = np.maximum.reduceat((seq.strengths * _root_age(seq, how))[order], first)
-    users, items = cell // n_items, cell % n_items
     x = sparse.csr_matrix((strength, (users, items)), shape=(n_users, n_items))
     weighted = (strength * _user_factor(seq, how)[users]).astype(np.float32)
     left = sparse.csr_matrix((weighted, (items, users)), shape=(n_items, n_users))
@@ -119,9 +130,9 @@ def _windowed(seq: Sequences, how: Counting, window: int) -> Iterator[Rows]:
         stops = np.concatenate([[0], np.cumsum(sizes)])
         # q runs from `first` of each p on; p's are in the order of their items, so the rows need no sorting.
         q = np.arange(stops[-1]) + np.repeat(first - stops[:-1], sizes)
-        cells = of_step[q - np.repeat(p - window, sizes)] * value[q] * np.repeat(source[p], sizes)
+        values = of_step[q - np.repeat(p - window, sizes)] * value[q] * np.repeat(source[p], sizes)
         starts = stops[bounds[begin : end + 1] - bounds[begin]]
-        pairs = sparse.csr_matrix((cells, seq.items[q], starts), shape=(end - begin, n_items))
+        pairs = sparse.csr_matrix((values, seq.items[q], starts), shape=(end - begin, n_items))
         # The product with the identity adds up repeated pairs without sorting them first.
         yield _without_diagonal(pairs @ merge, begin)
 

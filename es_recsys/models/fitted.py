@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -16,7 +18,8 @@ from es_recsys.models.base import ScoredPlaces, not_fitted
 from es_recsys.models.histories import Batch, encode
 from es_recsys.models.ids import ItemIds
 from es_recsys.models.ranking import best
-from es_recsys.types import History
+from es_recsys.models.watch import Watch
+from es_recsys.types import History, Interactions, ItemTable
 
 __all__ = ["Fitted", "top_of"]
 
@@ -27,7 +30,11 @@ class Fitted(abc.ABC):
     name: ClassVar[str]
     kind: ClassVar[str]
     field: ClassVar[str | None] = None
+    reads_items: ClassVar[bool] = False
+    # Settings that only concern the asking, so that trials of them need no new training.
+    asking: ClassVar[frozenset[str]] = frozenset()
 
+    config: Any
     _ids: ItemIds | None = None
     _arrays: Mapping[str, NDArray[Any]]
     _fingerprint: str | None = None
@@ -45,6 +52,35 @@ class Fitted(abc.ABC):
         if self._fingerprint is None:
             self._fingerprint = artefact.fingerprint(self.name, self._params(), self._everything())
         return self._fingerprint
+
+    @classmethod
+    def space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
+        """Setting -> the values that are worth trying, in order."""
+        return {}
+
+    @classmethod
+    def start(cls, ordered: bool, timed: bool) -> Any:
+        """The config that tuning sets out from."""
+        return cls().config
+
+    @classmethod
+    def change(cls, config: Any, setting: str, value: Any) -> Any:
+        """The config with one setting at another value."""
+        return replace(config, **{setting: value})
+
+    def with_config(self, config: Any) -> Self:
+        """What was learned, asked with a config that differs in `asking` alone."""
+        model = type(self)(config)  # type: ignore[call-arg]
+        model._ids, model._arrays = self.item_ids, self._arrays
+        return model
+
+    @property
+    def item_vectors(self) -> NDArray[np.float32]:
+        """(n_items, d) float32, in the order of `item_ids`."""
+        _ = self.item_ids
+        if self.kind != "vector":
+            raise ModelError(f"The model {self.name} has no item vectors.", "This is a mistake in the program; please report it.")
+        return self._arrays["vectors"]
 
     def save(self, folder: Path) -> None:
         """Writes the artefact into `folder`, replacing what is there. Raises ModelError."""
@@ -81,6 +117,12 @@ class Fitted(abc.ABC):
         """(d,) float32 user vector, where the model has vectors."""
         return None
 
+    def query_vector(
+        self, text: str, vectors: Mapping[str, NDArray[np.float32]] = MappingProxyType({})
+    ) -> NDArray[np.float32] | None:
+        """(d,) float32 unit vector of a question by its words or the encoders' vectors of it, where the model reads them."""
+        return None
+
     def because(self, history: History, item_id: str, n: int = 3) -> tuple[str, ...]:
         """Items of the history that speak most for `item_id`, strongest first; none where nothing does."""
         place = int(self.item_ids.find([item_id])[0])
@@ -100,6 +142,12 @@ class Fitted(abc.ABC):
     def scores_at(self, batch: Batch, places: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
         """`score` of each user of the batch at its own places."""
         return [self._all_scores(batch.one(user))[places[user]] for user in range(len(batch))]
+
+    @abc.abstractmethod
+    def fit(
+        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: Watch | None = None
+    ) -> Self:
+        """Learns from the interactions. Returns itself."""
 
     @abc.abstractmethod
     def _params(self) -> dict[str, Any]: ...

@@ -23,7 +23,7 @@ class Batch:
 
     starts (n + 1,) int64 where each user begins; items (m,) int64 places in the model's ids; weights (m,) float32
     signed; places (m,) float64 events between this one and the newest (0 for the newest); ages (m,) float64 days before
-    the newest (events, where there is no time).
+    the newest (events, where there is no time). queries: what each user searched for, () where nobody did.
     """
 
     starts: NDArray[np.int64]
@@ -31,6 +31,7 @@ class Batch:
     weights: NDArray[np.float32]
     places: NDArray[np.float64]
     ages: NDArray[np.float64]
+    queries: tuple[tuple[str, ...], ...] = ()
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -50,19 +51,26 @@ class Batch:
             join([p.weights for p in parts]),
             join([p.places for p in parts]),
             join([p.ages for p in parts]),
+            _told([history.queries for history in histories]),
         )
+
+    def searched(self, user: int) -> tuple[str, ...]:
+        """What one of the users searched for, oldest first."""
+        return self.queries[user] if self.queries else ()
 
     def one(self, user: int) -> Batch:
         """The history of one of the users."""
         part = slice(int(self.starts[user]), int(self.starts[user + 1]))
         size = np.array([0, part.stop - part.start], np.int64)
-        return Batch(size, self.items[part], self.weights[part], self.places[part], self.ages[part])
+        queries = self.queries[user : user + 1]
+        return Batch(size, self.items[part], self.weights[part], self.places[part], self.ages[part], queries)
 
     def some(self, begin: int, end: int) -> Batch:
         """The users from `begin` to `end`, left out."""
         part = slice(int(self.starts[begin]), int(self.starts[end]))
         starts = self.starts[begin : end + 1] - self.starts[begin]
-        return Batch(starts, self.items[part], self.weights[part], self.places[part], self.ages[part])
+        queries = self.queries[begin:end]
+        return Batch(starts, self.items[part], self.weights[part], self.places[part], self.ages[part], queries)
 
 
 def encode(history: History, ids: ItemIds) -> Batch:
@@ -74,7 +82,12 @@ def encode(history: History, ids: ItemIds) -> Batch:
     weights = np.asarray(history.weights[-LAST:], np.float32)
     ages = np.asarray(history.ages[-LAST:], np.float64)
     count = int(known.sum())
-    return Batch(np.array([0, count], np.int64), items[known], weights[known], places[known], ages[known])
+    starts = np.array([0, count], np.int64)
+    return Batch(starts, items[known], weights[known], places[known], ages[known], _told([history.queries]))
+
+
+def _told(queries: Sequence[tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
+    return tuple(queries) if any(queries) else ()
 
 
 def _empty() -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]:

@@ -15,7 +15,8 @@ from es_recsys.models.histories import Batch
 from es_recsys.models.ids import ItemIds
 from es_recsys.models.ranking import decay
 from es_recsys.models.sequences import take
-from es_recsys.types import Interactions
+from es_recsys.models.watch import Watch
+from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["Popularity", "PopularityConfig"]
 
@@ -40,7 +41,9 @@ class Popularity(Fitted):
     def __init__(self, config: PopularityConfig | None = None) -> None:
         self.config = config or PopularityConfig()
 
-    def fit(self, data: Interactions, rng: np.random.Generator) -> Self:
+    def fit(
+        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: Watch | None = None
+    ) -> Self:
         """Counts; `rng` isn't used."""
         liked = take(data, data.weights > 0)
         days = (liked.times.max(initial=-math.inf) - liked.times) / 86_400.0

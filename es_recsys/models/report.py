@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from es_recsys.models.als import ALSConfig
 from es_recsys.models.transitions import TransitionsConfig
 
-__all__ = ["Notes", "Report", "als_words", "cut_words", "transitions_words"]
+__all__ = ["Notes", "Report", "cut_words", "words"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +52,17 @@ def transitions_words(config: TransitionsConfig) -> str:
     )
 
 
-def als_words(config: ALSConfig) -> str:
-    recency = "" if np.isinf(config.half_life) else f", half-life {config.half_life:g} events"
-    return f"{config.factors} factors, confidence {config.confidence.scale:g}, b {config.confidence.b:g}{recency}"
+def words(config: Any) -> str:
+    """A config in words: the known ones in sentences, of the others what isn't as usual."""
+    if isinstance(config, TransitionsConfig):
+        return transitions_words(config)
+    if isinstance(config, ALSConfig):
+        recency = "" if np.isinf(config.half_life) else f", half-life {config.half_life:g} events"
+        return f"{config.factors} factors, confidence {config.confidence.scale:g}, b {config.confidence.b:g}{recency}"
+    usual = type(config)()
+    own = [(one.name, getattr(config, one.name)) for one in fields(config) if one.compare]
+    told = [f"{name.replace('_', ' ')} {value}" for name, value in own if value != getattr(usual, name)]
+    return ", ".join(told) or "usual settings"
 
 
 def cut_words(cut_short: bool) -> str:

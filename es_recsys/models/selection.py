@@ -2,33 +2,46 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.errors import MissingExtra, ModelError
-from es_recsys.models.als import ALS, ALSConfig
+from es_recsys.models.als import ALSConfig
 from es_recsys.models.base import Model
 from es_recsys.models.cooccurrence import Counting
+from es_recsys.models.fitted import Fitted
 from es_recsys.models.popularity import Popularity
-from es_recsys.models.report import Notes, Report, als_words, cut_words, transitions_words
+from es_recsys.models.registry import MODELS
+from es_recsys.models.report import Notes, Report, cut_words, words
 from es_recsys.models.sequences import take
 from es_recsys.models.slices import Slice, latest, next_in_time, scattered
-from es_recsys.models.transitions import Transitions, TransitionsConfig
-from es_recsys.models.trials import DEPTH, TransitionTrials, try_als, weigh
-from es_recsys.types import Interactions
+from es_recsys.models.transitions import TransitionsConfig
+from es_recsys.models.trials import DEPTH, TransitionTrials, trials_of
+from es_recsys.models.watch import Watch
+from es_recsys.models.weighing import weigh
+from es_recsys.types import Interactions, ItemTable
 
-__all__ = ["Report", "Selection", "defaults", "select"]
+__all__ = ["Report", "Selection", "Wish", "defaults", "select", "suited"]
 
 _MIN_USERS, _MIN_EVENTS = 50, 200
 # Scores that one trial looks at, users times items: what two cores do in about two seconds.
 _CELLS = 80_000_000
 _SEARCH_EVENTS = 1_500_000
-# A second model must bring this much to be worth a vector field and a kNN search in every answer.
-_WORTH = 1.005
+_EASE_ITEMS = 6_000
+# The first models are tried however little time there is.
+_ALWAYS = 2
+# Transitions have the largest space and are the cheapest to try.
+_PATIENCE = {"transitions": 1.5}
+# A model that was asked for by name is served with this share at least; unweighed ones with this before scaling.
+_NAMED_SHARE = 0.05
+_PLAIN_SHARE = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +56,34 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class _Choice:
-    transitions: TransitionsConfig
-    als: ALSConfig | None
+    configs: Mapping[str, Any]
     weights: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Wish:
+    """What a caller has decided already.
+
+    names: models to train, all of which are served (empty: chosen among those that suit the data). configs: model ->
+    config to stay at, instead of a search. items: the catalogue, for models that read it. checkpoints: folder for those
+    of long trainings. curves: is filled with what long trainings tell of each epoch, model -> rows.
+    """
+
+    names: tuple[str, ...] = ()
+    configs: Mapping[str, Any] = field(default_factory=dict)
+    items: ItemTable | None = None
+    checkpoints: Path | None = None
+    curves: dict[str, list[dict[str, float]]] = field(default_factory=dict)
+
+    def watch(self, name: str, stage: str, deadline: float = math.inf) -> Watch:
+        """Looks on at one training of a model; stage: "trial" or "final"."""
+
+        def tell(done: int, total: int, figures: Mapping[str, float]) -> None:
+            if stage == "trial":
+                self.curves.setdefault(name, []).append({"epoch": done, "of": total, **figures})
+
+        folder = None if self.checkpoints is None else self.checkpoints / f"{name}-{stage}"
+        return Watch(tell, folder, deadline)
 
 
 def defaults(data: Interactions) -> tuple[TransitionsConfig, ALSConfig, dict[str, float]]:
@@ -55,8 +93,28 @@ def defaults(data: Interactions) -> tuple[TransitionsConfig, ALSConfig, dict[str
     return transitions, ALSConfig(factors=factors), {"transitions": 0.7, "als": 0.3}
 
 
+def suited(data: Interactions, ordered: bool, items: ItemTable | None = None) -> tuple[str, ...]:
+    """Names of the models that are worth trying on such data, those that bring most for their time first.
+
+    Latent semantics need texts. A spectral filter looks at whole histories, so where order tells it adds little; the
+    regression of EASE inverts a matrix of items by items, which is a matter of seconds up to a few thousand of them.
+    """
+    names = ["transitions", "als"]
+    if items is not None and any(items.texts):
+        names.append("lsa")
+    if not ordered:
+        names.append("gfcf")
+    if len(data.item_ids) <= _EASE_ITEMS:
+        names.append("ease")
+    return tuple(name for name in names if name in MODELS)
+
+
 def select(
-    data: Interactions, rng: np.random.Generator, budget: float = 150.0, tell: Callable[[str], None] | None = None
+    data: Interactions,
+    rng: np.random.Generator,
+    budget: float = 240.0,
+    tell: Callable[[str], None] | None = None,
+    wish: Wish | None = None,
 ) -> Selection:
     """Holds events out, tries settings on them, weighs the models against each other, then trains on everything.
 
@@ -64,7 +122,7 @@ def select(
     depends on data and rng alone. tell: gets each line of the report as it is known. Raises ModelError without a
     positive event.
     """
-    notes = Notes(tell)
+    notes, wish = Notes(tell), wish or Wish()
     positive = int((data.weights > 0).sum())
     if not positive:
         raise ModelError("There are no positive events to train on.", "Load events first: `es-recsys events load FILE`.")
@@ -73,16 +131,16 @@ def select(
     active = len(np.unique(data.users[data.weights > 0]))
     choice = None
     if active >= _MIN_USERS and positive >= _MIN_EVENTS:
-        choice = _choose(data, rng, seed, began + budget, notes)
+        choice = _choose(data, rng, seed, began + budget, notes, wish)
     if choice is None:
         notes.say(
             f"{positive:,} events of {active:,} users are too few to try settings on "
             f"(it takes {_MIN_EVENTS} of {_MIN_USERS}): defaults.",
             slice="none",
         )
-        choice = _Choice(*defaults(data))
+        choice = _default_choice(data, wish)
     searched = time.monotonic() - began
-    models, weights = _train(data, choice, seed, notes)
+    models, weights = _train(data, choice, seed, notes, wish)
     took = time.monotonic() - began
     shares = ", ".join(f"{name} {share:.0%}" for name, share in weights.items())
     notes.say(f"Blend: {shares}. {searched:.0f} s of trying, {took - searched:.0f} s of training on everything.")
@@ -90,53 +148,67 @@ def select(
     return Selection(models, weights, Report(tuple(notes.lines), notes.figures))
 
 
-def _train(data: Interactions, choice: _Choice, seed: int, notes: Notes) -> tuple[dict[str, Model], dict[str, float]]:
-    models: dict[str, Model] = {
-        "transitions": Transitions(choice.transitions).fit(data, np.random.default_rng(seed)),
-        "popularity": Popularity().fit(data, np.random.default_rng(seed)),
-    }
-    if choice.als is not None:
+def _default_choice(data: Interactions, wish: Wish) -> _Choice:
+    transitions, als, weights = defaults(data)
+    own: dict[str, Any] = {"transitions": transitions, "als": als}
+    names = wish.names or tuple(weights)
+    configs = {name: wish.configs.get(name, own.get(name) or MODELS[name].start(True, data.timed)) for name in names}
+    shares = {name: weights.get(name, _PLAIN_SHARE) for name in names}
+    total = sum(shares.values())
+    return _Choice(configs, {name: share / total for name, share in shares.items()})
+
+
+def _train(data: Interactions, choice: _Choice, seed: int, notes: Notes, wish: Wish) -> tuple[dict[str, Model], dict[str, float]]:
+    """Each model with its own generator, so that one more doesn't change the others."""
+    models: dict[str, Model] = {"popularity": Popularity().fit(data, np.random.default_rng(seed))}
+    for name, config in choice.configs.items():
         try:
-            models["als"] = ALS(choice.als).fit(data, np.random.default_rng(seed))
+            model: Fitted = MODELS[name](config)  # type: ignore[call-arg]
+            models[name] = model.fit(data, np.random.default_rng(seed), wish.items, wish.watch(name, "final"))
         except MissingExtra as missing:
-            notes.say(f"als is left out. {missing}")
-            return models, {"transitions": 1.0}
-    return models, dict(choice.weights)
+            if name in wish.names or name == "transitions":
+                raise
+            notes.say(f"{name} is left out. {missing}")
+    left = {name: weight for name, weight in choice.weights.items() if name in models}
+    total = sum(left.values())
+    return models, {name: weight / total for name, weight in left.items()}
 
 
-def _choose(data: Interactions, rng: np.random.Generator, seed: int, deadline: float, notes: Notes) -> _Choice | None:
+def _choose(data: Interactions, rng: np.random.Generator, seed: int, deadline: float, notes: Notes, wish: Wish) -> _Choice | None:
     data = _sampled(data, rng, notes)
-    began = time.monotonic()
     part, ordered = _hold_out(data, rng, notes)
     if len(part) < _MIN_USERS // 2:
         return None
-    trials = TransitionTrials(part)
-    # Transitions have the larger space; als keeps two fifths of the time.
-    found = trials.climb(ordered, began + 0.6 * (deadline - began))
-    notes.say(
-        f"transitions: {transitions_words(found.config)}: NDCG@{DEPTH} {found.score:.4f}, best of {found.trials}"
-        f"{cut_words(found.cut_short)}.",
-        transitions=round(found.score, 5),
-    )
-    try:
-        als, als_found = try_als(part, ordered, seed, began + 0.9 * (deadline - began))
-    except MissingExtra as missing:
-        notes.say(f"als is left out. {missing}")
-        return _Choice(found.config, None, {"transitions": 1.0})
-    notes.say(
-        f"als: {als_words(als_found.config)}: NDCG@{DEPTH} {als_found.score:.4f}, best of {als_found.trials}"
-        f"{cut_words(als_found.cut_short)}.",
-        als=round(als_found.score, 5),
-    )
-    by_share = weigh({"transitions": trials.model(found.config), "als": als}, part)
-    share = max(by_share, key=lambda one: (by_share[one], -one))
-    notes.say("Share of als in the blend -> NDCG: " + ", ".join(f"{s:.1f} {v:.4f}" for s, v in by_share.items()) + ".")
-    notes.figures["blend"] = {str(s): round(v, 5) for s, v in by_share.items()}
-    if by_share[share] < _WORTH * by_share[0.0]:
-        notes.say("als adds less than half a percent, so transitions answer alone.")
-        return _Choice(found.config, None, {"transitions": 1.0})
-    weights = {name: w for name, w in (("transitions", round(1.0 - share, 1)), ("als", share)) if w > 0}
-    return _Choice(found.config, als_found.config, weights)
+    names = wish.names or suited(data, ordered, wish.items)
+    models: dict[str, Model] = {}
+    configs: dict[str, Any] = {}
+    for place, name in enumerate(names):
+        if place >= _ALWAYS and not wish.names and time.monotonic() > deadline:
+            notes.say(f"{', '.join(names[place:])}: not tried (the time ran out).")
+            break
+        # Later models get what the earlier ones left of the time; a tenth of it is for the weights.
+        ends = time.monotonic() + 0.9 * max(deadline - time.monotonic(), 0.0) / (len(names) - place) * _PATIENCE.get(name, 1.0)
+        trials = trials_of(name, part, seed, wish.items, wish.watch(name, "trial", ends))
+        try:
+            found = trials.climb(ordered, ends, wish.configs.get(name))
+        except MissingExtra as missing:
+            if wish.names:
+                raise
+            notes.say(f"{name} is left out. {missing}")
+            continue
+        notes.say(
+            f"{name}: {words(found.config)}: NDCG@{DEPTH} {found.score:.4f}, best of {found.trials}{cut_words(found.cut_short)}.",
+            **{name: round(found.score, 5)},
+        )
+        models[name], configs[name] = trials.model(found.config), found.config
+    weighed = weigh(models, part, _NAMED_SHARE if wish.names else 0.0)
+    for weights, score in weighed.path:
+        notes.say(f"NDCG@{DEPTH} {score:.4f} with " + ", ".join(f"{name} {share:.0%}" for name, share in weights.items()) + ".")
+    notes.figures["blend"] = [{"weights": dict(weights), "ndcg": round(score, 5)} for weights, score in weighed.path]
+    left = [name for name in models if name not in weighed.weights]
+    if left:
+        notes.say(f"{', '.join(left)}: less than half a percent more, so left out.")
+    return _Choice({name: configs[name] for name in weighed.weights}, weighed.weights)
 
 
 def _hold_out(data: Interactions, rng: np.random.Generator, notes: Notes) -> tuple[Slice, bool]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.types import Interactions
 
-__all__ = ["Sequences", "sequences", "take"]
+__all__ = ["Sequences", "cells", "sequences", "take"]
 
 # Older events of one user are left out of the counts: pairs grow with the square of a user's events.
 LONGEST = 1_000
@@ -42,6 +43,9 @@ def take(data: Interactions, keep: NDArray[np.bool_]) -> Interactions:
         data.weights[keep],
         data.times[keep],
         data.timed,
+        None if data.kinds is None else data.kinds[keep],
+        data.event_types,
+        None if data.values is None else data.values[keep],
     )
 
 
@@ -62,6 +66,20 @@ def sequences(data: Interactions) -> Sequences:
     lengths = np.bincount(users, minlength=len(data.user_ids))
     popularity = np.bincount(items, minlength=len(data.item_ids)).astype(np.float64)
     return Sequences(users, items, strengths.astype(np.float32), days, lengths, popularity)
+
+
+def cells(
+    seq: Sequences, strengths: NDArray[np.floating[Any]]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.floating[Any]]]:
+    """Pairs of a user and an item, each once, by user and then item, with the strongest of their events: users, items
+    (k,) int64, strengths (k,)."""
+    n_items = len(seq.popularity)
+    cell = seq.users * n_items + seq.items
+    order = np.argsort(cell, kind="stable")
+    cell, first = np.unique(cell[order], return_index=True)
+    if not len(cell):
+        return cell, cell, np.zeros(0, strengths.dtype)
+    return cell // n_items, cell % n_items, np.maximum.reduceat(strengths[order], first)
 
 
 def _from_newest(users: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -12,7 +12,7 @@ from es_recsys.models.histories import LAST, Batch
 from es_recsys.models.sequences import take
 from es_recsys.types import Interactions
 
-__all__ = ["Slice", "latest", "ndcg", "next_in_time", "scattered"]
+__all__ = ["Slice", "latest", "ndcg", "next_in_time", "scattered", "slice_of"]
 
 # Events of a user after the split in time that count as targets.
 _NEXT = 5
@@ -77,7 +77,7 @@ def next_in_time(data: Interactions, rng: np.random.Generator, users: int, share
             targets.append(new)
         if len(chosen) == users:
             break
-    return _slice(f"the next {_NEXT} items of each user after a split in time", train, chosen, targets)
+    return slice_of(f"the next {_NEXT} items of each user after a split in time", train, chosen, targets)
 
 
 def ndcg(lists: list[NDArray[np.int64]], targets: tuple[NDArray[np.int64], ...], n: int) -> NDArray[np.float64]:
@@ -112,10 +112,11 @@ def _held_out(kind: str, data: Interactions, rng: np.random.Generator, users: in
         if len(chosen) < users:
             chosen.append(user)
             targets.append(out)
-    return _slice(kind, take(data, keep), chosen, targets)
+    return slice_of(kind, take(data, keep), chosen, targets)
 
 
-def _slice(kind: str, train: Interactions, users: list[int], targets: list[NDArray[np.int64]]) -> Slice:
+def slice_of(kind: str, train: Interactions, users: list[int], targets: list[NDArray[np.int64]]) -> Slice:
+    """The slice that asks these users (places in `train`), each for their targets."""
     starts = np.searchsorted(train.users, np.arange(len(train.user_ids) + 1))
     events = [np.arange(starts[user], starts[user + 1]) for user in users]
     known = tuple(np.unique(train.items[one[train.weights[one] > 0]]).astype(np.int64) for one in events)

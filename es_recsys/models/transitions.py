@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-from es_recsys.models.base import ScoredPlaces
-from es_recsys.models.cooccurrence import Counting, Rows, count, prune
-from es_recsys.models.fitted import Fitted, top_of
-from es_recsys.models.histories import Batch
+from es_recsys.models.cooccurrence import Counting, Rows, corrected, count, prune
 from es_recsys.models.ids import ItemIds
-from es_recsys.models.ranking import decay
+from es_recsys.models.neighbours import Neighbours
+from es_recsys.models.params import from_json, to_json
 from es_recsys.models.sequences import Sequences, sequences
-from es_recsys.types import Interactions
+from es_recsys.models.watch import Watch
+from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["Transitions", "TransitionsConfig"]
-
-# Histories that a block of a batch holds, so that its sparse product stays small.
-_USERS = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,110 +39,83 @@ class TransitionsConfig:
     half_life_days: float = math.inf
 
 
-class Transitions(Fitted):
+class Transitions(Neighbours):
     """A sparse matrix W (n_items, n_items) of at most `neighbours` entries a row:
 
         W[i, j] = C[i, j] / (popularity[i] ** source_power * popularity[j] ** target_power)
 
-    where C counts pairs (cooccurrence.py). A history with signed weights w_h at places p_h (0 for the newest) and ages
-    a_h (days before the newest) scores
-
-        score[j] = sum over h of w_h * 2 ** (-p_h / half_life) * 2 ** (-a_h / half_life_days) * W[i_h, j]
-
-    so a dislike subtracts what it goes with.
+    where C counts pairs (cooccurrence.py). A history scores as in `Neighbours`.
     """
 
     name: ClassVar[str] = "transitions"
-    kind: ClassVar[str] = "neighbours"
 
     def __init__(self, config: TransitionsConfig | None = None) -> None:
         self.config = config or TransitionsConfig()
 
-    def fit(self, data: Interactions, rng: np.random.Generator) -> Self:
+    def fit(
+        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: Watch | None = None
+    ) -> Self:
         """Counts pairs; `rng` isn't used."""
         seq = sequences(data)
         rows = count(seq, self.config.counting, self.config.neighbours, self.config.target_power)
         return self.fit_counts(ItemIds.of(data.item_ids.tolist()), seq, rows)
 
+    @classmethod
+    def space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
+        """Setting -> values worth trying; "window" stands for a window and its decay."""
+        if not ordered:
+            return {
+                "target_power": (0.0, 0.1, 0.2, 0.3, 0.4),
+                "source_power": (0.4, 0.6, 0.8, 1.0),
+                "window": ((20, 0.9), (50, 0.97), (None, 1.0)),
+                "user_power": (0.0, 0.25, 0.5, 0.75, 1.0),
+            }
+        moves: dict[str, tuple[Any, ...]] = {
+            "half_life": (1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, math.inf),
+            "target_power": (0.0, 0.1, 0.2, 0.3, 0.4, 0.5),
+            "source_power": (0.3, 0.4, 0.5, 0.6, 0.8, 1.0),
+            "window": ((5, 0.7), (10, 0.8), (20, 0.9), (50, 0.97), (None, 1.0)),
+            "backward": (0.1, 0.25, 0.4, 0.5, 0.7, 1.0),
+            "user_power": (0.0, 0.3, 0.5, 0.75, 1.0),
+        }
+        if timed:
+            moves["half_life_days"] = (1.0, 3.0, 10.0, 30.0, 90.0, math.inf)
+            moves["pair_half_life_days"] = (10.0, 30.0, 90.0, 365.0, math.inf)
+        return moves
+
+    @classmethod
+    def start(cls, ordered: bool, timed: bool) -> TransitionsConfig:
+        """The whole history where order tells nothing, else a window of ten and a short memory."""
+        if not ordered:
+            return TransitionsConfig(Counting(None, 1.0, 1.0, 0.75), 0.8, 0.2)
+        return TransitionsConfig(Counting(10, 0.8, 0.5, 0.3), 0.5, 0.2, half_life=3.0)
+
+    @classmethod
+    def change(cls, config: TransitionsConfig, setting: str, value: Any) -> TransitionsConfig:
+        """The config with one setting at another value."""
+        counting = config.counting
+        if setting == "window":
+            counting = replace(counting, window=value[0], decay=value[1])
+        elif setting == "pair_half_life_days":
+            counting = replace(counting, half_life_days=value)
+        elif setting in ("backward", "user_power"):
+            counting = replace(counting, **{setting: value})
+        else:
+            return replace(config, **{setting: value})
+        return replace(config, counting=counting)
+
     def fit_counts(self, item_ids: ItemIds, seq: Sequences, rows: Rows) -> Self:
         """Learns from counts that were made already, with at least `neighbours` a row."""
-        popularity = np.maximum(seq.popularity, 1.0)
-        discount = popularity**-self.config.target_power
-        rows = prune(rows, discount, self.config.neighbours)
-        source = np.repeat(popularity**-self.config.source_power, np.diff(rows.starts))
-        values = (rows.values * source * discount[rows.items]).astype(np.float32)
-        self._ids, self._fingerprint = item_ids, None
-        self._arrays = {"starts": rows.starts, "items": rows.items, "values": values}
+        how = self.config
+        rows = prune(rows, np.maximum(seq.popularity, 1.0) ** -how.target_power, how.neighbours)
+        self._learned(item_ids, corrected(rows, seq.popularity, how.source_power, how.target_power))
         return self
 
-    def top(self, batch: Batch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredPlaces]:
-        """The n best of each user, through one sparse product a block."""
-        if len(batch) == 1:
-            return super().top(batch, n, exclude)
-        return [top_of(scores, n, exclude[user]) for user, scores in enumerate(self._each(batch))]
-
-    def _each(self, batch: Batch) -> Any:
-        from scipy import sparse
-
-        size = len(self.item_ids)
-        shape = (self._arrays["values"], self._arrays["items"], self._arrays["starts"])
-        matrix = sparse.csr_matrix(shape, shape=(size, size))
-        for begin in range(0, len(batch), _USERS):
-            part = batch.some(begin, min(begin + _USERS, len(batch)))
-            queries = sparse.csr_matrix((self._event_weights(part), part.items, part.starts), shape=(len(part), size))
-            product = (queries @ matrix).tocsr()
-            for user in range(len(part)):
-                row = slice(product.indptr[user], product.indptr[user + 1])
-                scores = np.zeros(size, np.float32)
-                scores[product.indices[row]] = product.data[row]
-                yield scores
-
-    def scores_at(self, batch: Batch, places: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
-        """The score of each user at its own places."""
-        if len(batch) == 1:
-            return super().scores_at(batch, places)
-        return [scores[places[user]] for user, scores in enumerate(self._each(batch))]
-
-    def _event_weights(self, batch: Batch) -> NDArray[np.float64]:
-        result: NDArray[np.float64] = (
-            batch.weights * decay(batch.places, self.config.half_life) * decay(batch.ages, self.config.half_life_days)
-        )
-        return result
-
-    def _all_scores(self, batch: Batch) -> NDArray[np.float32]:
-        starts, size = self._arrays["starts"], len(self.item_ids)
-        begins, ends = starts[batch.items], starts[batch.items + 1]
-        rows = [slice(b, e) for b, e in zip(begins.tolist(), ends.tolist(), strict=True)]
-        if not rows:
-            return np.zeros(size, np.float32)
-        items = np.concatenate([self._arrays["items"][row] for row in rows])
-        values = np.concatenate([self._arrays["values"][row] for row in rows])
-        values = values * np.repeat(self._event_weights(batch), ends - begins)
-        return np.bincount(items, weights=values, minlength=size).astype(np.float32)
-
-    def _shares(self, batch: Batch, place: int) -> NDArray[np.float64]:
-        starts = self._arrays["starts"]
-        shares = np.zeros(len(batch.items))
-        for event, item in enumerate(batch.items.tolist()):
-            row = slice(int(starts[item]), int(starts[item + 1]))
-            at = row.start + int(np.searchsorted(self._arrays["items"][row], place))
-            if at < row.stop and self._arrays["items"][at] == place:
-                shares[event] = self._arrays["values"][at]
-        return shares * self._event_weights(batch)
-
     def _params(self) -> dict[str, Any]:
-        # JSON has no infinity: what never halves is null.
-        def plain(values: Mapping[str, Any]) -> dict[str, Any]:
-            return {name: None if value == math.inf else value for name, value in values.items()}
-
         values = asdict(self.config)
-        counting = plain(values.pop("counting"))
-        return {**plain(values), "counting": counting}
+        counting = to_json(values.pop("counting"))
+        return {**to_json(values), "counting": counting}
 
     @classmethod
     def _from_params(cls, params: Mapping[str, Any]) -> Self:
-        def halves(values: Mapping[str, Any]) -> dict[str, Any]:
-            return {name: math.inf if value is None and name.startswith("half_life") else value for name, value in values.items()}
-
-        counting = Counting(**halves(params["counting"]))
-        return cls(TransitionsConfig(**{**halves(params), "counting": counting}))
+        return cls(TransitionsConfig(**{**from_json(params), "counting": Counting(**from_json(params["counting"]))}))

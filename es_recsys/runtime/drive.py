@@ -40,6 +40,12 @@ def _searches(bodies: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return lines
 
 
+def _search_arguments(effect: Search) -> dict[str, Any]:
+    arguments = {"index": effect.index, "searches": _searches(effect.bodies), "max_concurrent_searches": _CONCURRENT_SEARCHES}
+    # Named clauses tell their scores, too.
+    return {**arguments, "include_named_queries_score": True}
+
+
 def _document(found: Any) -> Document | None:
     if not found.get("found"):
         return None
@@ -126,10 +132,7 @@ class Driver:
 
     def perform(self, effect: Effect) -> Any:
         if isinstance(effect, Search):
-            found = self.client.msearch(
-                index=effect.index, searches=_searches(effect.bodies), max_concurrent_searches=_CONCURRENT_SEARCHES
-            )
-            return found.body["responses"]
+            return self.client.msearch(**_search_arguments(effect)).body["responses"]
         if isinstance(effect, Get):
             try:
                 return _document(self.client.get(index=effect.index, id=effect.id).body)
@@ -216,10 +219,7 @@ class AsyncDriver:
 
     async def perform(self, effect: Effect) -> Any:
         if isinstance(effect, Search):
-            found = await self.client.msearch(
-                index=effect.index, searches=_searches(effect.bodies), max_concurrent_searches=_CONCURRENT_SEARCHES
-            )
-            return found.body["responses"]
+            return (await self.client.msearch(**_search_arguments(effect))).body["responses"]
         if isinstance(effect, Get):
             try:
                 return _document((await self.client.get(index=effect.index, id=effect.id)).body)

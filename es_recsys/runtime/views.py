@@ -13,12 +13,16 @@ from es_recsys.index.metadata import read_meta
 from es_recsys.meta import StoreMeta
 from es_recsys.models.base import DEPTHS, Model
 from es_recsys.runtime.encoding import StoreEncoders
+from es_recsys.runtime.exposure import exposure_folder, load_exposure
+from es_recsys.search.learned import Ranker
 from es_recsys.settings import Settings
 
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
 
-__all__ = ["Views", "models_folder", "popularity_folder"]
+__all__ = ["RANKING", "Views", "models_folder", "popularity_folder", "ranking_folder"]
+
+RANKING = "ranking"
 
 REFRESH_S = 5.0
 """Seconds after which a client looks again which version is live."""
@@ -34,6 +38,11 @@ def popularity_folder(settings: Settings) -> Path:
     return settings.store_home / "popularity"
 
 
+def ranking_folder(settings: Settings, mark: str) -> Path:
+    """Where a learned ranking lies; versions name theirs by its fingerprint."""
+    return settings.store_home / "rankings" / mark
+
+
 class Views:
     """Loads views, and again when another version goes live or popularity is counted anew. Safe between threads."""
 
@@ -44,7 +53,7 @@ class Views:
         self._secret = settings.secret()
         self._lock = threading.Lock()
         self._view: View | None = None
-        self._popular_at = 0.0
+        self._popular_at: tuple[float, ...] = ()
         self._looked = 0.0
 
     def current(self) -> View:
@@ -66,12 +75,15 @@ class Views:
 
     def _look(self) -> None:
         meta = read_meta(self._client, self._settings.index)
-        stamp = _changed(popularity_folder(self._settings) / "manifest.json")
+        stamp = _changed(popularity_folder(self._settings), exposure_folder(self._settings))
         old = self._view
         if old is None or old.meta != meta or stamp != self._popular_at:
             models = old.models if old is not None and old.meta.index == meta.index else self._models(meta)
             popular = old.popular if old is not None and stamp == self._popular_at else self._popular()
-            self._view = View(self._settings, meta, self._secret, self._encoders, models, popular)
+            same = old is not None and (old.meta.ranking, old.meta.vectors) == (meta.ranking, meta.vectors)
+            rankers = old.rankers if old is not None and same else self._rankers(meta)
+            exposure = load_exposure(exposure_folder(self._settings), popular)
+            self._view = View(self._settings, meta, self._secret, self._encoders, models, popular, rankers, exposure)
             self._popular_at = stamp
         self._looked = time.monotonic()
 
@@ -89,6 +101,20 @@ class Views:
                 f"They were trained elsewhere or lost: copy {folder} from there, share ES_RECSYS_HOME, or train again.",
             ) from error
 
+    def _rankers(self, meta: StoreMeta) -> dict[str, Ranker | None]:
+        """A ranking that can't be used is None, so that the weighted sum answers and the answer says so."""
+        return {about: self._ranker(meta, mark) for about, mark in meta.ranking.items()}
+
+    def _ranker(self, meta: StoreMeta, mark: str) -> Ranker | None:
+        from es_recsys.models import artefact
+
+        try:
+            found = artefact.load(ranking_folder(self._settings, mark), RANKING)
+            ranker = Ranker.from_params(found.params, found.arrays)
+        except ModelError:
+            return None
+        return ranker if ranker.suits(meta) else None
+
     def _popular(self) -> list[tuple[str, float]]:
         from es_recsys.models.popularity import Popularity
         from es_recsys.types import History
@@ -99,7 +125,12 @@ class Views:
         return Popularity.load(folder).weights(History(), DEPTHS["neighbours"])
 
 
-def _changed(path: Path) -> float:
+def _changed(*folders: Path) -> tuple[float, ...]:
+    """When each was written; 0 for one that is not there."""
+    return tuple(_stamp(folder / "manifest.json") for folder in folders)
+
+
+def _stamp(path: Path) -> float:
     try:
         return path.stat().st_mtime
     except OSError:

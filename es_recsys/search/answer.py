@@ -8,8 +8,9 @@ ranking = finish(context, second, responses)
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,13 +18,20 @@ from numpy.typing import NDArray
 
 from es_recsys.search.context import Context
 from es_recsys.search.explain import because
+from es_recsys.search.explore import Explored, explore
 from es_recsys.search.fusion import POOL, Table, contenders, order, tabulate
 from es_recsys.search.gather import Gathered, Heard, scaled
-from es_recsys.search.legs import Body, fill
+from es_recsys.search.interests import spread
+from es_recsys.search.learned import WINDOW, Reranked, rerank
+from es_recsys.search.legs import INTEREST, Body, fill
 from es_recsys.search.rerank import diversify, similarities
+from es_recsys.search.signals import Column, Reading, at_hand, named_clauses, signals, source_fields
 from es_recsys.types import Hit, Ranking
 
-__all__ = ["SHOWN", "Completion", "complete", "content_field", "finish"]
+__all__ = ["RANKING", "SHOWN", "Completion", "Settled", "complete", "content_field", "finish", "read", "settle"]
+
+RANKING = "ranking"
+"""What `degraded` names where a learned ranking can't be used."""
 
 SHOWN = ("title", "brand", "categories", "tags", "price", "currency", "image", "available")
 """What an answer says of an item."""
@@ -35,7 +43,8 @@ _REASONS = 50
 class Completion:
     """What is still asked. rows: contenders, as rows of `table`. filling: column of `table.legs` and the item ids whose
     scores it lacks, one a body; after these bodies come the sources of the contenders, and where `explain` asks for
-    reasons by content, the vectors of the user's own items (`own`)."""
+    reasons by content, the vectors of the user's own items (`own`). reading: what a learned ranking or the log reads of the
+    contenders, whose clauses' scores come with the sources."""
 
     gathered: Gathered
     table: Table
@@ -43,13 +52,33 @@ class Completion:
     filling: tuple[tuple[int, tuple[str, ...]], ...] = ()
     bodies: tuple[Body, ...] = ()
     own: tuple[str, ...] = ()
-    vectors: str | None = field(default=None)
+    vectors: str | None = None
+    reading: Reading | None = None
 
 
-def complete(context: Context, gathered: Gathered) -> Completion:
-    """The bodies of the second request; none where nothing was found."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Settled:
+    """The contenders with all scores known. best: rows of `table`, best first by `totals`, their weighted sums. documents:
+    item id -> hit of the second request. failed: what gave no answer there."""
+
+    table: Table
+    totals: list[float]
+    best: list[int]
+    documents: Mapping[str, Mapping[str, Any]]
+    failed: tuple[str, ...]
+
+    def sources(self, rows: Iterable[int]) -> list[Mapping[str, Any]]:
+        return [self.documents.get(self.table.item_ids[row], {}).get("_source", {}) for row in rows]
+
+
+def complete(context: Context, gathered: Gathered, reading: Reading | None = None) -> Completion:
+    """The bodies of the second request; none where nothing was found.
+
+    reading: in place of what the context's ranker and the log read.
+    """
+    reading = _reading(context) if reading is None else reading
     table = tabulate(context, gathered)
-    rows = tuple(int(row) for row in contenders(context, table))
+    rows = tuple(int(row) for row in contenders(context, table, reading.window if reading is not None else 0))
     if not rows:
         return Completion(gathered, table, rows)
     filling = []
@@ -61,36 +90,71 @@ def complete(context: Context, gathered: Gathered) -> Completion:
             filling.append((column, missing))
             bodies.append(body)
     near = content_field(context) if context.explain or context.diversity > 0.0 else None
-    bodies.append(_sources([table.item_ids[row] for row in rows], near))
+    shown = _sources([table.item_ids[row] for row in rows], near)
+    bodies.append(_read(shown, context, reading) if reading is not None else shown)
     own = tuple(dict.fromkeys(reversed(context.history.item_ids)))[:_REASONS] if context.explain and near else ()
     if own and near:
         bodies.append({**_sources(own, near), "_source": False})
-    return Completion(gathered, table, rows, tuple(filling), tuple(bodies), own, near)
+    return Completion(gathered, table, rows, tuple(filling), tuple(bodies), own, near, reading)
+
+
+def settle(completion: Completion, responses: Sequence[Mapping[str, Any]]) -> Settled:
+    """Fills in what the second request found. A body that failed is named, and its scores count 0."""
+    filling = completion.filling
+    failed = [completion.table.legs[column].leg.name for (column, _), r in zip(filling, responses, strict=False) if "error" in r]
+    table = _filled(completion, responses)
+    totals = [float(sum(row)) for row in table.parts().tolist()]
+    best = order(table, completion.rows, totals)
+    documents = _documents(responses, len(filling))
+    if best and documents is None:
+        failed.append("sources")
+    return Settled(table, totals, best, documents or {}, tuple(failed))
+
+
+def read(context: Context, reading: Reading, settled: Settled) -> tuple[list[int], dict[str, Column]]:
+    """The window's rows, best first by weighted sum, and their signals."""
+    table = settled.table
+    rows = [row for row in settled.best if not table.deep[row]][: reading.window]
+    named = [settled.documents.get(table.item_ids[row], {}).get("matched_queries", {}) for row in rows]
+    return rows, signals(context, table, rows, settled.best, settled.totals, settled.sources(rows), named, reading)
 
 
 def finish(context: Context, completion: Completion, responses: Sequence[Mapping[str, Any]]) -> Ranking:
-    """The page. A body of the second request that failed is named in `degraded` and its scores count 0."""
-    gathered, filling = completion.gathered, completion.filling
-    failed = [completion.table.legs[column].leg.name for (column, _), r in zip(filling, responses, strict=False) if "error" in r]
-    table = _filled(completion, responses)
-    parts = table.parts()
-    totals = [float(sum(row)) for row in parts.tolist()]
-    best = order(table, completion.rows, totals)
-    shown = _documents(responses, len(filling))
-    if best and shown is None:
-        failed.append("sources")
-    documents = shown or {}
-    if context.diversity > 0.0:
-        best = _diverse(context, completion, best, totals, documents)
+    """The page. A body of the second request that failed is named in `degraded` and its scores count 0; without what it
+    reads, a learned ranking leaves the order to the weighted sum and is named, too."""
+    gathered = completion.gathered
+    settled = settle(completion, responses)
+    reading = completion.reading if settled.documents else None
+    rows, found = read(context, reading, settled) if reading is not None else ([], {})
+    ordered, failed = rerank(context, context.ranker, settled.table, settled.best, settled.totals, found), list(settled.failed)
+    if context.ranker is not None and settled.best and ordered.ranker is None:
+        failed.append(RANKING)
+    arranged = _arranged(context, completion, settled, ordered)
+    best = arranged.order
     page = best[context.offset : context.end]
-    own = _vectors(_documents(responses, len(filling) + 1) or {}, completion.vectors) if completion.own else {}
+    if reading is None:
+        rows = page
+        found = at_hand(context, settled.table, rows, settled.best, settled.totals, settled.sources(rows))
+    own = _vectors(_documents(responses, len(completion.filling) + 1) or {}, completion.vectors) if completion.own else {}
+    logged = {row: place for place, row in enumerate(rows)}
     hits = []
-    for rank, row in enumerate(page, start=context.offset + 1):
-        item_id = table.item_ids[row]
-        source = documents.get(item_id, {}).get("_source", {})
-        named = {h.leg.name: part for h, part in zip(table.legs, parts[row].tolist(), strict=True) if part != 0.0}
-        hit = Hit(item_id, totals[row], rank, named, str(source.get("title", "")), (), source)
-        vector = _vector(documents.get(item_id, {}), completion.vectors)
+    for rank, (row, parts) in enumerate(zip(page, ordered.parts(page), strict=True), start=context.offset + 1):
+        item_id = settled.table.item_ids[row]
+        document = settled.documents.get(item_id, {})
+        source = {name: value for name, value in document.get("_source", {}).items() if name in SHOWN}
+        hit = Hit(
+            item_id,
+            ordered.scores[row],
+            rank,
+            parts,
+            str(source.get("title", "")),
+            (),
+            source,
+            arranged.propensities.get(rank - 1, 1.0),
+            arranged.shown.get(rank - 1, 1.0),
+            _plain(found, logged[row]) if row in logged else {},
+        )
+        vector = _vector(document, completion.vectors)
         hits.append(replace(hit, because=because(context, hit, vector, own)) if context.explain else hit)
     degraded = tuple(dict.fromkeys((*gathered.degraded, *failed)))
     return Ranking(tuple(hits), gathered.total, degraded, gathered.facets)
@@ -116,15 +180,59 @@ def _filled(completion: Completion, responses: Sequence[Mapping[str, Any]]) -> T
     return replace(table, scores=np.nan_to_num(scores, nan=0.0))
 
 
+def _reading(context: Context) -> Reading | None:
+    """What must be read of the candidates beyond what is at hand."""
+    if context.ranker is None:
+        return Reading(WINDOW) if context.settings.log_signals else None
+    return replace(context.ranker.reading, names=None) if context.settings.log_signals else context.ranker.reading
+
+
+def _arranged(context: Context, completion: Completion, settled: Settled, ordered: Reranked) -> Explored:
+    """The rows as they are shown: by diversity, or else with some of it left to chance, or else with places kept for each
+    interest. They don't mix: diversity puts what is near in score apart on purpose, and chances are those of the scores."""
+    best = list(ordered.rows)
+    if context.diversity > 0.0:
+        return Explored(_diverse(context, completion, best, ordered.scores, settled))
+    if context.interests is not None and context.exploration is None:
+        return Explored(_by_interest(context, settled.table, best))
+    if context.exploration is None:
+        return Explored(best)
+    pool = [row for row in best[:POOL] if not settled.table.deep[row]]
+    item_ids, scores = [settled.table.item_ids[row] for row in pool], [ordered.scores[row] for row in pool]
+    explored = explore(context.exploration, item_ids, scores, context.offset, context.end)
+    return replace(explored, order=[*(pool[place] for place in explored.order), *best[len(pool) :]])
+
+
 def _diverse(
-    context: Context, completion: Completion, best: list[int], totals: Sequence[float], documents: Mapping[str, Any]
+    context: Context, completion: Completion, best: list[int], scores: Mapping[int, float], settled: Settled
 ) -> list[int]:
-    pool = [row for row in best[:POOL] if not completion.table.deep[row]]
-    found = [documents.get(completion.table.item_ids[row], {}) for row in pool]
+    pool = [row for row in best[:POOL] if not settled.table.deep[row]]
+    found = [settled.documents.get(settled.table.item_ids[row], {}) for row in pool]
     labels = [_labels(each.get("_source", {})) for each in found]
     alike = similarities([_vector(each, completion.vectors) for each in found], labels)
-    taken = diversify([totals[row] for row in pool], alike, context.diversity)
+    taken = diversify([scores[row] for row in pool], alike, context.diversity)
     return [pool[i] for i in taken] + best[len(pool) :]
+
+
+def _by_interest(context: Context, table: Table, best: list[int]) -> list[int]:
+    """A row belongs to the interest that it is nearest to."""
+    assert context.interests is not None
+    columns = {heard.leg.name: column for column, heard in enumerate(table.legs)}
+    names = [f"{INTEREST}_{k + 1}" for k in range(len(context.interests))]
+    if any(name not in columns for name in names):
+        return best
+    pool = [row for row in best[:POOL] if not table.deep[row]]
+    at = [columns[name] for name in names]
+    # Inner products are over their leg's own best.
+    near = table.scores[np.ix_(pool, at)] * [table.legs[column].best for column in at]
+    belongs = np.where(near.max(axis=1) > 0.0, near.argmax(axis=1), -1)
+    return spread(pool, belongs.tolist(), context.interests.shares) + best[len(pool) :]
+
+
+def _plain(found: Mapping[str, Column], place: int) -> dict[str, float]:
+    """The signals of one row that are known."""
+    values = {name: float(column[place]) for name, column in found.items()}
+    return {name: value for name, value in values.items() if math.isfinite(value)}
 
 
 def _labels(source: Mapping[str, Any]) -> list[str]:
@@ -140,6 +248,14 @@ def _sources(item_ids: Sequence[str], vectors: str | None) -> Body:
         "query": {"constant_score": {"filter": {"ids": {"values": list(item_ids)}}}},
     }
     return {**body, "fields": [vectors]} if vectors else body
+
+
+def _read(body: Body, context: Context, reading: Reading) -> Body:
+    """The sources with the attributes and the clauses' scores that are read."""
+    clauses = named_clauses(context, reading)
+    ids = body["query"]["constant_score"]["filter"]
+    query = {"bool": {"filter": [ids], "should": clauses}} if clauses else body["query"]
+    return {**body, "_source": [*SHOWN, *source_fields(context, reading)], "query": query}
 
 
 def _documents(responses: Sequence[Mapping[str, Any]], at: int) -> dict[str, Mapping[str, Any]] | None:

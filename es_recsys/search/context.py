@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,11 @@ from es_recsys.meta import StoreMeta
 from es_recsys.search.filters import Clause
 from es_recsys.settings import SearchSettings
 from es_recsys.types import History, Taste
+
+if TYPE_CHECKING:
+    from es_recsys.search.explore import Exploration
+    from es_recsys.search.interests import Interests
+    from es_recsys.search.learned import Ranker
 
 __all__ = ["DEEPEST", "Context", "Reasons", "Scorer", "WeightedIds"]
 
@@ -36,6 +42,9 @@ class Context:
     impact: 0 (neutral) to 1. strength: sum of absolute event weights behind the profile. diversity: 0 to 1.
     now: epoch seconds, for freshness. history: what the user did, for reasons; reasons: model -> function giving the
     user's own items that speak for an item. explain: whether hits get reasons. facets: whether matches are counted.
+    interests: the user's, where there are several and places are kept for them.
+    affinities: field -> value -> share, and price: mean and spread of log1p(price), both the user's. ranker: puts the best
+    candidates in order, None for the weighted sum. exploration: what may be left to chance, None for nothing.
     """
 
     meta: StoreMeta
@@ -52,6 +61,8 @@ class Context:
     exclude: frozenset[str] = frozenset()
     impact: float = 1.0
     strength: float = 0.0
+    affinities: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    price: tuple[float, float] | None = None
     diversity: float = 0.0
     n: int = 10
     offset: int = 0
@@ -59,6 +70,9 @@ class Context:
     explain: bool = False
     history: History = field(default_factory=History)
     reasons: Mapping[str, Reasons] = field(default_factory=dict)
+    ranker: Ranker | None = None
+    exploration: Exploration | None = None
+    interests: Interests | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.n <= DEEPEST or not 0 <= self.offset <= DEEPEST or self.offset + self.n > DEEPEST:

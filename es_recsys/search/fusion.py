@@ -28,7 +28,7 @@ from es_recsys.search.legs import MAX_IDS
 __all__ = ["POOL", "Table", "bounds", "contenders", "order", "tabulate"]
 
 POOL = 100
-"""How many of the best hits diversity may re-order: fixed, so that pages stay stable."""
+"""How many of the best hits diversity and exploration may re-order: fixed, so that pages stay stable."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,9 +71,10 @@ def bounds(table: Table) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return low, high
 
 
-def contenders(context: Context, table: Table) -> NDArray[np.int64]:
-    """Rows of `table` that can be among the hits up to the end of the page."""
-    wanted = max(context.end, POOL) if context.diversity > 0.0 else context.end
+def contenders(context: Context, table: Table, least: int = 0) -> NDArray[np.int64]:
+    """Rows of `table` that can be among the hits up to the end of the page, and among the first `least` in any case."""
+    pooled = context.diversity > 0.0 or context.exploration is not None or context.interests is not None
+    wanted = max(context.end, least, POOL if pooled else 0)
     everything = np.arange(len(table.item_ids))
     if wanted >= len(everything) or table.deep.any():
         return everything

@@ -69,11 +69,14 @@ def scaled(scale: str, score: float, best: float) -> float:
     """Elasticsearch's `_score` on the leg's scale.
 
     cosine: `_score` is (1 + cos) / 2; below 0 an item is unlike, which counts like having no vector.
+    dot: `_score` is 1 + cos, or below 1 for what is unlike.
     inner: `_score` is 1 + x for an inner product x >= 0, else 1 / (1 - x); over `best`, within [-1, 1].
     best: over `best`, within [0, 1].
     """
     if scale == "cosine":
         return min(max(2.0 * score - 1.0, 0.0), 1.0)
+    if scale == "dot":
+        return min(max(score - 1.0, 0.0), 1.0)
     if scale == "inner":
         if score <= 0.0:
             # A filtered scan of a flat index also returns documents without a vector, with this score.

@@ -21,11 +21,27 @@ from es_recsys.search.context import Context, WeightedIds
 from es_recsys.search.filters import Clause
 from es_recsys.search.lexical import lexical_query, matching
 
-__all__ = ["LEGS", "MAX_IDS", "Body", "Leg", "active", "ask", "brings", "fill", "matches_body", "taste_vector"]
+__all__ = [
+    "INTEREST",
+    "LEGS",
+    "MAX_IDS",
+    "Body",
+    "Leg",
+    "active",
+    "ask",
+    "brings",
+    "fill",
+    "interest_legs",
+    "matches_body",
+    "taste_vector",
+]
 
 Body = dict[str, Any]
 
 MAX_IDS = 300
+INTEREST = "interest"
+"""Name of an interest's leg, before its number; and of the weight that all of them share."""
+
 _LONG_SHARE = 0.6
 _MOST_CANDIDATES = 10_000
 
@@ -35,7 +51,8 @@ class Leg:
     """One signal.
 
     signal: its query, without filters. scale: how its `_score` becomes a number that can be added ("best": over the
-    leg's best; "cosine": the cosine, from 0; "inner": the inner product over the leg's best; "unit": as it is;
+    leg's best; "cosine": the cosine, from 0; "dot": the same where both are of length 1 and Elasticsearch is
+    asked for the inner product; "inner": the inner product over the leg's best; "unit": as it is;
     "list": the client's own weights, over their largest). personal: whether it speaks of the user, so that impact and
     damping weaken it. answers: whether it answers the question, and may bring in items that the words don't match.
     """
@@ -72,6 +89,16 @@ def neighbours(model: str) -> Callable[[Context], Clause | None]:
     return lambda context: _among(context.neighbours.get(model, ()))
 
 
+def interest(place: int) -> Callable[[Context], Clause | None]:
+    """Nearness to one of the user's interests."""
+
+    def signal(context: Context) -> Clause | None:
+        known = context.interests
+        return None if known is None or place >= len(known) else _near(context, known.field, known.vectors[place])
+
+    return signal
+
+
 def popular(context: Context) -> Clause | None:
     """The most popular items."""
     return _among(context.popular)
@@ -87,7 +114,11 @@ def fresh(context: Context) -> Clause | None:
 
 def _content_legs() -> tuple[Leg, ...]:
     rows = [row for row in VECTOR_FIELDS.values() if row.source == "encoder"]
-    asked = [Leg(row.name, "cosine", query_vector(row.name), answers=True) for row in rows]
+    asked = [
+        Leg(row.name, "cosine" if row.similarity == "cosine" else "dot", query_vector(row.name), answers=True)
+        for row in VECTOR_FIELDS.values()
+        if row.source == "encoder" or row.words
+    ]
     return (*asked, *(Leg(f"taste_{row.content}", "cosine", taste(row.name), personal=True) for row in rows))
 
 
@@ -103,10 +134,19 @@ LEGS: Mapping[str, Leg] = {
 
 
 def active(context: Context) -> tuple[Leg, ...]:
-    """Every leg that could speak: those of LEGS, and one a collaborative model, under the model's name."""
+    """Every leg that could speak: those of LEGS, one a collaborative model, under the model's name, and one an interest."""
     models = [Leg(name, "inner", factors(name), personal=True) for name in sorted(context.factors)]
     models += [Leg(name, "list", neighbours(name), personal=True) for name in sorted(context.neighbours)]
-    return (*LEGS.values(), *models)
+    return (*LEGS.values(), *models, *interest_legs(context))
+
+
+def interest_legs(context: Context) -> tuple[Leg, ...]:
+    """A leg for each of the user's interests, in their order."""
+    known = context.interests
+    if known is None or context.asks or known.field not in context.meta.vectors:
+        return ()
+    scale = "cosine" if context.meta.vectors[known.field].similarity == "cosine" else "inner"
+    return tuple(Leg(f"{INTEREST}_{k + 1}", scale, interest(k), personal=True) for k in range(len(known)))
 
 
 def ask(leg: Leg, context: Context) -> Body | None:

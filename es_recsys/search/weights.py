@@ -19,7 +19,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from es_recsys.search.context import Context
-from es_recsys.search.legs import LEGS, Leg
+from es_recsys.search.legs import INTEREST, LEGS, Leg
 
 __all__ = ["answering_weights", "breadth", "damping", "situation", "weigh"]
 
@@ -65,7 +65,7 @@ def weigh(context: Context, legs: Iterable[Leg], lexical_scores: Sequence[float]
     legs = tuple(legs)
     if context.asks:
         return _for_search(context, legs, lexical_scores)
-    mine = _table(context, "no_query", legs) if context.knows else {}
+    mine = _with_interests(context, _table(context, "no_query", legs)) if context.knows else {}
     others = _table(context, "new_user", legs)
     share = context.impact if context.knows else 0.0
     mixed = {leg.name: share * mine.get(leg.name, 0.0) + (1.0 - share) * others.get(leg.name, 0.0) for leg in legs}
@@ -76,6 +76,14 @@ def answering_weights(context: Context) -> dict[str, float]:
     """Weights of the legs that answer a question, as the store has them."""
     table = _table(context, "query", ())
     return {name: table[name] for name, leg in LEGS.items() if leg.answers and table.get(name, 0.0) > 0.0}
+
+
+def _with_interests(context: Context, table: Mapping[str, float]) -> Mapping[str, float]:
+    """The interests share one weight, each by its own share."""
+    if context.interests is None:
+        return table
+    whole = table.get(INTEREST, 0.0)
+    return {**table, **{f"{INTEREST}_{k + 1}": whole * share for k, share in enumerate(context.interests.shares.tolist())}}
 
 
 def _for_search(context: Context, legs: Sequence[Leg], lexical_scores: Sequence[float]) -> dict[str, float]:

@@ -2,15 +2,17 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from es_recsys.behaviour.interactions import interactions
+from es_recsys.behaviour.interactions import interactions, reweighted
 from es_recsys.behaviour.store import EventStore
 from es_recsys.behaviours import event_weight
-from es_recsys.types import Event
+from es_recsys.errors import InputError
+from es_recsys.types import Event, Interactions
 
 NOW = 1_790_000_000.0
 
@@ -19,6 +21,13 @@ NOW = 1_790_000_000.0
 def store(tmp_path: Path) -> Iterator[EventStore]:
     with EventStore(f"sqlite:///{tmp_path / 'e.sqlite3'}", "shop", b"k") as store:
         yield store
+
+
+def columns(data: Interactions) -> tuple[list[str], list[float | None]]:
+    """The event types and values by name."""
+    assert data.kinds is not None and data.values is not None
+    assert (data.kinds.dtype, data.values.dtype) == (np.int8, np.float32)
+    return [data.event_types[kind] for kind in data.kinds], [None if np.isnan(one) else float(one) for one in data.values]
 
 
 def test_nothing_stored(store: EventStore) -> None:
@@ -51,6 +60,8 @@ def test_agrees_with_reading_event_by_event(store: EventStore) -> None:
     assert data.times.tolist() == [row[1] for row in expected]
     assert [data.item_ids[i] for i in data.items] == [row[3] for row in expected]
     assert data.weights.tolist() == [row[4] for row in expected]
+    kinds, values = columns(data)
+    assert [event_weight(*pair) for pair in zip(kinds, values, strict=True)] == pytest.approx(data.weights.tolist())
     assert (data.users.dtype, data.items.dtype, data.weights.dtype, data.times.dtype) == (
         np.int32,
         np.int32,
@@ -80,6 +91,7 @@ def test_left_out(store: EventStore) -> None:
     assert interactions(store, NOW).item_ids.tolist() == ["bought", "kept"]
     assert interactions(store).item_ids.tolist() == ["ahead", "bought", "kept"]
     assert interactions(store, NOW).user_ids.tolist() == ["session:s", "u"]
+    assert columns(interactions(store, NOW)) == (["purchase", "view"], [None, None])
     assert interactions(store, NOW, event_types=["purchase"]).user_ids.tolist() == ["session:s"]
 
 
@@ -88,3 +100,23 @@ def test_without_time_the_order_stands_for_it(store: EventStore) -> None:
     data = interactions(store, NOW)
     assert data.timed is False
     assert (data.times.tolist(), "".join(data.item_ids[data.items])) == ([0, 1, 2], "cab")
+
+
+def test_a_stores_own_weights_take_the_place_of_the_usual(store: EventStore) -> None:
+    events = [
+        Event(event_type=kind, user_id="u1", item_id=f"i{place}", value=value, timestamp=NOW + place)
+        for place, (kind, value) in enumerate([("view", None), ("cart", 2.0), ("rating", 1.0), ("purchase", None)])
+    ]
+    store.load(events, NOW + 9)
+    own = {"view": 0.0, "cart": 6.0, "rating": 1.0}
+    data = interactions(store, weights=own)
+    assert [data.item_ids[i] for i in data.items] == ["i1", "i2", "i3"]
+    assert data.weights.tolist() == pytest.approx([6.0 * 1.1, -1.0, 5.0])
+    again = reweighted(interactions(store), own)
+    assert again.weights.tolist() == pytest.approx([0.0, 6.0 * 1.1, -1.0, 5.0])
+    np.testing.assert_array_equal(reweighted(again, {}).weights, interactions(store).weights)
+
+
+def test_events_of_an_unknown_kind_can_not_be_weighed_again(store: EventStore) -> None:
+    with pytest.raises(InputError, match="not known what these events were"):
+        reweighted(replace(interactions(store), kinds=None), {})

@@ -159,3 +159,17 @@ def test_a_document_of_a_large_profile_is_small_and_exact() -> None:
     for key, sums in state.sums.items():
         assert (again.sums[key].vectors["text_vector"] == sums.vectors["text_vector"]).all()
     assert again.history == state.history
+
+
+def test_a_stores_own_weights_change_the_taste_but_not_what_is_known() -> None:
+    rows = [did("view", "shoe"), did("dislike", "shoe"), did("purchase", "hat")]
+    terms = Terms(weights={"view": 0.0, "dislike": 0.0, "purchase": 2.0})
+    state = fold(empty("k", terms), rows, FEATURES)
+    made = profile(state, NOW)
+    assert (made.history.item_ids, made.history.weights.tolist()) == (("hat",), [2.0])
+    assert made.strength == 2.0
+    assert (made.known, made.disliked) == ({"shoe", "hat"}, {"shoe"})
+    stored = from_document(to_document(state))
+    assert stored.terms == terms
+    assert current(stored, terms, 0) is stored
+    assert current(stored, Terms(), 0).applied_through == 0

@@ -124,7 +124,7 @@ def test_reasons_add_up_to_the_score(model: ALS) -> None:
 
 
 def test_the_older_of_a_history_fade(model: ALS, data: Interactions) -> None:
-    fading, history = model.with_half_life(1.0), History.of(["i03", "i20"])
+    fading, history = model.with_config(replace(CONFIG, half_life=1.0)), History.of(["i03", "i20"])
     weights = total(History(("i03", "i20"), np.array([0.5, 1], np.float32), np.zeros(2)), list(model.item_ids))
     np.testing.assert_allclose(folded(fading, history), solved(model.item_vectors, confidences(data, weights)), rtol=1e-4)
     assert fading.fingerprint != model.fingerprint
@@ -133,7 +133,7 @@ def test_the_older_of_a_history_fade(model: ALS, data: Interactions) -> None:
 
 @pytest.mark.parametrize("half_life", [4.0, math.inf])
 def test_settings_survive_saving(model: ALS, tmp_path: Path, half_life: float) -> None:
-    model.with_half_life(half_life).save(tmp_path / "m")
+    model.with_config(replace(CONFIG, half_life=half_life)).save(tmp_path / "m")
     assert ALS.load(tmp_path / "m").config == replace(CONFIG, half_life=half_life)
 
 

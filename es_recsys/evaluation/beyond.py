@@ -1,0 +1,133 @@
+"""What ranked lists are like besides being right.
+
+coverage      share of the catalogue that is in any list
+novelty       mean self-information of the listed items, -log2 of the share of users who have an event on it, in bits
+              (Zhou et al. 2010); an item that nobody knows counts like one that one user knows
+diversity     mean over a list's pairs of 1 - likeness (Ziegler et al. 2005): the cosine of content vectors, cut at 0, else the
+              Jaccard index of categories
+popularity    mean share of users of the listed items over that of the items the user knows: above 1, the lists lean towards
+              what is popular more than the user does (Abdollahpouri et al. 2019)
+gini          of how often each item of the catalogue is listed: 0 where all are alike, 1 where one is in every list
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from es_recsys.models.ids import ItemIds
+from es_recsys.types import Interactions, ItemTable
+
+__all__ = ["BEYOND", "Catalogue", "gini"]
+
+BEYOND = ("novelty", "diversity", "popularity")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Catalogue:
+    """All items that can be an answer, with what the metrics need of them. Places as in `ids`.
+
+    share (n,) float64: the part of the training's users who have a positive event on the item. vectors (n, d) float32 unit
+    rows or None; categories: of each item, or None.
+    """
+
+    ids: ItemIds
+    share: NDArray[np.float64]
+    users: int
+    vectors: NDArray[np.float32] | None = None
+    categories: Sequence[frozenset[str]] | None = None
+
+    @classmethod
+    def of(cls, train: Interactions, items: ItemTable | None = None) -> Catalogue:
+        """The items of the table and of the interactions; likeness by the first vectors of the table, else by categories."""
+        names = sorted({*train.item_ids.tolist(), *(items.item_ids.tolist() if items is not None else ())})
+        ids = ItemIds.of(names)
+        place = ids.find(train.item_ids.tolist())
+        liked = train.weights > 0
+        cells = np.unique(train.users[liked].astype(np.int64) * max(len(names), 1) + place[train.items[liked]])
+        users = max(len(np.unique(train.users[liked])), 1)
+        counts = np.bincount(cells % max(len(names), 1), minlength=len(names))
+        return cls(ids, counts / users, users, *_contents(ids, items))
+
+    def coverage(self, lists: Sequence[Sequence[str]]) -> float:
+        """Share of the catalogue that is in any list."""
+        listed = {item for own in lists for item in own}
+        return len(listed) / len(self.ids) if len(self.ids) else 0.0
+
+    def gini(self, lists: Sequence[Sequence[str]]) -> float:
+        """How unevenly the lists' places are spread over the catalogue."""
+        places = self.ids.find([item for own in lists for item in own])
+        return gini(np.bincount(places[places >= 0], minlength=len(self.ids)))
+
+    def novelty(self, lists: Sequence[Sequence[str]]) -> NDArray[np.float64]:
+        """(n_lists,) bits; NaN for an empty list."""
+        bits = -np.log2(np.maximum(self.share, 1.0 / self.users))
+        return np.array([_mean(bits[self._places(own)]) for own in lists])
+
+    def popularity(self, lists: Sequence[Sequence[str]], known: Sequence[Collection[str]]) -> NDArray[np.float64]:
+        """(n_lists,) ratio; NaN for an empty list, or a user of whom nothing is known."""
+        found = np.full(len(lists), np.nan)
+        for row, (own, before) in enumerate(zip(lists, known, strict=True)):
+            own_share = _mean(self.share[self._places(sorted(before))])
+            if own_share > 0:
+                found[row] = _mean(self.share[self._places(own)]) / own_share
+        return found
+
+    def diversity(self, lists: Sequence[Sequence[str]]) -> NDArray[np.float64]:
+        """(n_lists,) in [0, 1]; NaN for a list with fewer than two items that have a content."""
+        return np.array([self._spread(self._places(own)) for own in lists])
+
+    def cold(self, at_most: int) -> frozenset[str]:
+        """Items on which no more than `at_most` users have an event."""
+        return frozenset(self.ids.names(np.flatnonzero(self.share * self.users <= at_most + 1e-9)))
+
+    def _places(self, items: Sequence[str]) -> NDArray[np.int64]:
+        places = self.ids.find(list(items))
+        return places[places >= 0]
+
+    def _spread(self, places: NDArray[np.int64]) -> float:
+        if self.vectors is not None:
+            rows = self.vectors[places]
+            rows = rows[rows.any(axis=1)]
+            if len(rows) >= 2:
+                alike = np.maximum(rows @ rows.T, 0.0)[np.triu_indices(len(rows), 1)]
+                return float(1.0 - alike.mean())
+            return float("nan")
+        if self.categories is None:
+            return float("nan")
+        sets = [labels for place in places.tolist() if (labels := self.categories[place])]
+        pairs = [len(a & b) / len(a | b) for i, a in enumerate(sets) for b in sets[i + 1 :]]
+        return 1.0 - _mean(np.array(pairs)) if pairs else float("nan")
+
+
+def gini(counts: NDArray[np.int64]) -> float:
+    """Gini coefficient of counts >= 0: half the relative mean difference."""
+    total, n = float(counts.sum()), len(counts)
+    if not n or total <= 0:
+        return 0.0
+    rising = np.sort(counts).astype(np.float64)
+    return float((2 * np.arange(1, n + 1) - n - 1) @ rising / (n * total))
+
+
+def _contents(ids: ItemIds, items: ItemTable | None) -> tuple[NDArray[np.float32] | None, Sequence[frozenset[str]] | None]:
+    if items is None:
+        return None, None
+    place = ids.find(items.item_ids.tolist())
+    for rows in items.vectors.values():
+        if rows.any():
+            vectors = np.zeros((len(ids), rows.shape[1]), np.float32)
+            vectors[place] = rows
+            return vectors, None
+    if not any(items.categories):
+        return None, None
+    categories = [frozenset[str]()] * len(ids)
+    for at, labels in zip(place.tolist(), items.categories, strict=True):
+        categories[at] = frozenset(labels)
+    return None, categories
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    return float(values.mean()) if len(values) else float("nan")

@@ -1,0 +1,133 @@
+"""Questions in words: judged ones, and ones rebuilt from what users did after they had searched."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from es_recsys.behaviour.records import StoredEvent
+from es_recsys.behaviours import event_weight
+from es_recsys.errors import InputError
+from es_recsys.evaluation.questions import Question, Rule, Searches, Split, asked_by, history_of, known_of
+from es_recsys.models.sequences import take
+from es_recsys.types import Interactions, Query
+
+__all__ = ["WITHIN_S", "judged", "rebuilt", "searches_of", "who_of"]
+
+# Seconds after a search within which what is done with an item counts as its outcome.
+WITHIN_S = 1_800.0
+
+
+def judged(
+    data: Interactions, grades: Mapping[str, Mapping[str, float]], rng: np.random.Generator, queries: int = 2_000
+) -> Split:
+    """At most `queries` of the judged queries, drawn by `rng`, asked by nobody in particular. grades: query -> item id ->
+    grade; queries without a grade above 0 have no right answer and are left out. Raises InputError where none is left."""
+    usable = sorted(query for query, found in grades.items() if any(grade > 0 for grade in found.values()))
+    if not usable:
+        raise InputError("No judged query has a grade above 0.", "Give judgments with positive grades.")
+    chosen = [usable[i] for i in np.sort(rng.permutation(len(usable))[:queries])]
+    questions = tuple(Question(Query(text=query), {i: g for i, g in grades[query].items() if g > 0}) for query in chosen)
+    return Split("judged queries", data, questions)
+
+
+def rebuilt(
+    data: Interactions,
+    events: Iterable[StoredEvent],
+    rng: np.random.Generator,
+    queries: int = 2_000,
+    *,
+    within_s: float = WITHIN_S,
+) -> Split:
+    """Each user's last search that led to something: the query, the user as known before it, and the items that were
+    clicked, bought or otherwise liked after it and before the next search, within `within_s` seconds. An item's grade is
+    the weight of the strongest event on it (behaviours.py). Everything of the user from the search on is held out.
+
+    events: what is stored, of one user together, in any order. Where events name the search that they follow (query_id),
+    that decides. In a store without times the next search alone ends an outcome.
+    """
+    found: dict[str, tuple[StoredEvent, dict[str, float]]] = {}
+    searches: dict[str, list[tuple[float, str]]] = {}
+    for who, own in _by_asker(events).items():
+        searches[who] = [(event.when, event.query or "") for event in own if event.event_type == "search"]
+        for search, grades in reversed(_outcomes(own, within_s, data.timed)):
+            if grades:
+                found[who] = (search, grades)
+                break
+    cutoffs = {who: search.when for who, (search, _) in found.items()}
+    row_cutoffs = np.array([cutoffs.get(who, math.inf) for who in data.user_ids.tolist()])
+    train = take(data, data.times < row_cutoffs[data.users]) if len(data.users) else data
+    asked = sorted(found)
+    chosen = [asked[i] for i in np.sort(rng.permutation(len(asked))[:queries])]
+    questions = tuple(_question(train, who, *found[who], searches[who]) for who in chosen)
+    kind = "each user's last search that was followed by an event on an item"
+    return Split(kind, train, questions, Rule(cutoffs=cutoffs))
+
+
+def searches_of(events: Iterable[StoredEvent]) -> Searches:
+    """When each user and anonymous session searched for what."""
+    found: dict[str, list[tuple[float, str]]] = defaultdict(list)
+    for event in events:
+        if event.event_type == "search" and event.query and event.quarantine is None:
+            found[who_of(event)].append((event.when, event.query))
+    return {who: tuple(sorted(own)) for who, own in found.items()}
+
+
+def who_of(event: StoredEvent) -> str:
+    """The event's user as in `Interactions.user_ids`."""
+    return event.user_id if event.user_id is not None else f"session:{event.session_id}"
+
+
+def _question(
+    train: Interactions, who: str, search: StoredEvent, grades: Mapping[str, float], searches: Sequence[tuple[float, str]]
+) -> Question:
+    user = int(np.searchsorted(train.user_ids, who))
+    rows = np.zeros(0, np.int64)
+    if user < len(train.user_ids) and train.user_ids[user] == who:
+        begin, end = np.searchsorted(train.users, [user, user + 1])
+        rows = np.arange(begin, end)
+    past = tuple(text for time, text in searches if time < search.when)
+    query = replace(asked_by(who), text=search.query or "")
+    at = search.when if train.timed else math.nan
+    return Question(query, grades, who, history_of(train, rows, past), known_of(train, rows), at)
+
+
+def _by_asker(events: Iterable[StoredEvent]) -> dict[str, list[StoredEvent]]:
+    found: dict[str, list[StoredEvent]] = defaultdict(list)
+    for event in events:
+        if event.quarantine is None:
+            found[who_of(event)].append(event)
+    for own in found.values():
+        own.sort(key=lambda event: (event.when, event.row))
+    return found
+
+
+def _outcomes(own: Sequence[StoredEvent], within_s: float, timed: bool) -> list[tuple[StoredEvent, dict[str, float]]]:
+    """Each search of one user with the grades of what followed, oldest first."""
+    found: list[tuple[StoredEvent, dict[str, float]]] = []
+    named: dict[str, dict[str, float]] = {}
+    for event in own:
+        if event.event_type == "search" and event.query:
+            grades: dict[str, float] = {}
+            found.append((event, grades))
+            if event.query_id is not None:
+                named[event.query_id] = grades
+        elif event.item_id is not None:
+            weight = event_weight(event.event_type, event.value)
+            target = named.get(event.query_id) if event.query_id is not None else _open(found, event, within_s, timed)
+            if target is not None and weight > 0:
+                target[event.item_id] = max(target.get(event.item_id, 0.0), weight)
+    return found
+
+
+def _open(
+    found: Sequence[tuple[StoredEvent, dict[str, float]]], event: StoredEvent, within_s: float, timed: bool
+) -> dict[str, float] | None:
+    """The grades that an event which names no search adds to: of the last search, where it isn't long ago."""
+    if not found or (timed and event.when - found[-1][0].when > within_s):
+        return None
+    return found[-1][1]

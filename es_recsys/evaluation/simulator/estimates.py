@@ -1,0 +1,77 @@
+"""A mean with its interval, and how many it takes to see a difference."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from es_recsys.errors import InputError
+
+__all__ = ["Estimate", "estimate", "reach", "sample_size"]
+
+_NORMAL = NormalDist()
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """mean, and a confidence interval from low to high of a mean over `groups` independent subjects. error: its standard
+    error; infinite for a single subject."""
+
+    mean: float
+    low: float
+    high: float
+    error: float
+    groups: int
+
+    @property
+    def sure(self) -> bool:
+        """Whether the interval leaves out 0."""
+        return self.low > 0.0 or self.high < 0.0
+
+    def __str__(self) -> str:
+        return f"{self.mean:.4f} [{self.low:.4f}, {self.high:.4f}]"
+
+
+def estimate(values: NDArray[np.float64], groups: NDArray[np.str_] | None = None, confidence: float = 0.95) -> Estimate:
+    """The mean of (n,) values. groups: (n,) whose values they are; those of one subject go together, so that a person who
+    was asked ten times does not count as ten people:
+
+        error ** 2 = G / (G - 1) * sum over subjects g of (sum over i in g of (x_i - mean)) ** 2 / n ** 2
+
+    (cluster-robust variance of a mean, Liang and Zeger 1986). Raises InputError without values.
+    """
+    if not len(values):
+        raise InputError("There is nothing to take a mean of.", "Give one value at least.")
+    mean = float(np.mean(values))
+    totals = np.asarray(values, np.float64) - mean
+    if groups is not None:
+        _, place = np.unique(groups, return_inverse=True)
+        totals = np.asarray(np.bincount(place, weights=totals), np.float64)
+    count = len(totals)
+    square = float((totals**2).sum()) * count / max(count - 1, 1) / len(values) ** 2
+    error = math.sqrt(square) if count > 1 else math.inf
+    beside = reach(error, confidence)
+    return Estimate(mean, mean - beside, mean + beside, error, count)
+
+
+def reach(error: float, confidence: float = 0.95) -> float:
+    """How far the interval of a normal mean with this standard error goes to either side."""
+    return _NORMAL.inv_cdf(0.5 + confidence / 2.0) * error
+
+
+def sample_size(deviation: float, effect: float, *, confidence: float = 0.95, power: float = 0.8) -> int:
+    """Subjects in each of two groups that it takes to see a difference of means of `effect`, where a subject's value has
+    this standard deviation: n = 2 * ((z(1 - alpha / 2) + z(power)) * deviation / effect) ** 2.
+
+    Raises InputError for an effect of 0.
+    """
+    if not effect:
+        raise InputError(
+            "A difference of nothing can't be seen, however many are asked.", "Give the smallest effect that counts."
+        )
+    z = _NORMAL.inv_cdf(0.5 + confidence / 2.0) + _NORMAL.inv_cdf(power)
+    return max(2, math.ceil(2.0 * (z * deviation / effect) ** 2))

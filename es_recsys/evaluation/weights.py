@@ -1,0 +1,82 @@
+"""The weights of the legs that serve questions best, from what each leg gave each candidate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["WeightSheet", "sheet_of"]
+
+_N = 10
+_DISCOUNTS = 1.0 / np.log2(np.arange(2, _N + 2))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WeightSheet:
+    """q questions by their candidates, padded to the most (c).
+
+    fixed (q, c) float64: what the legs give that are not weighed; scores (q, c, l): what each of `legs` gives at a weight of 1;
+    grades (q, c); real (q, c) bool, False in the padding; ideal (q,): the best DCG@10 that all right answers allow. The weights
+    of the legs in `capped` that speak are scaled down where their sum exceeds `most`.
+    """
+
+    legs: tuple[str, ...]
+    fixed: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    grades: NDArray[np.float64]
+    real: NDArray[np.bool_]
+    ideal: NDArray[np.float64]
+    capped: frozenset[str] = frozenset()
+    most: float = math.inf
+
+    def __len__(self) -> int:
+        return len(self.ideal)
+
+    def some(self, rows: NDArray[np.int64]) -> WeightSheet:
+        """These questions alone."""
+        return replace(
+            self,
+            fixed=self.fixed[rows],
+            scores=self.scores[rows],
+            grades=self.grades[rows],
+            real=self.real[rows],
+            ideal=self.ideal[rows],
+        )
+
+    def ndcg(self, weights: Mapping[str, float]) -> NDArray[np.float64]:
+        """(q,) NDCG@10 of the order by fixed + scores @ weights; ties in the order given."""
+        given = np.array([max(weights.get(leg, 0.0), 0.0) for leg in self.legs])
+        inside = np.array([leg in self.capped for leg in self.legs])
+        total = (self.scores != 0.0).any(axis=1) @ (given * inside)
+        scale = np.where(total > self.most, self.most / np.maximum(total, 1e-12), 1.0)
+        weighed = self.scores @ (given * inside) * scale[:, None] + self.scores @ (given * ~inside)
+        sums = np.where(self.real, self.fixed + weighed, -np.inf)
+        top = np.argsort(-sums, axis=1, kind="stable")[:, :_N]
+        gains = np.take_along_axis(self.grades, top, axis=1) @ _DISCOUNTS[: top.shape[1]]
+        return np.asarray(gains / self.ideal, np.float64)
+
+
+def sheet_of(
+    legs: Sequence[str],
+    candidates: Sequence[Sequence[tuple[str, float, Mapping[str, float]]]],
+    grades: Sequence[Mapping[str, float]],
+    capped: Collection[str] = (),
+    most: float = math.inf,
+) -> WeightSheet:
+    """candidates: of each question (item id, what the other legs give, leg -> what it gives at a weight of 1), in any order;
+    they are put in that of their ids, as ties are."""
+    width = max((len(own) for own in candidates), default=0) or 1
+    shape = (len(candidates), width)
+    fixed, gains, real = np.zeros(shape), np.zeros(shape), np.zeros(shape, bool)
+    scores = np.zeros((*shape, len(legs)))
+    for row, own in enumerate(candidates):
+        for place, (item_id, rest, parts) in enumerate(sorted(own, key=lambda one: one[0])):
+            real[row, place], fixed[row, place] = True, rest
+            gains[row, place] = grades[row].get(item_id, 0.0)
+            scores[row, place] = [parts.get(leg, 0.0) for leg in legs]
+    ideal = np.array([sum(g * d for g, d in zip(sorted(own.values(), reverse=True), _DISCOUNTS, strict=False)) for own in grades])
+    return WeightSheet(tuple(legs), fixed, scores, gains, real, ideal, frozenset(capped), most)

@@ -1,0 +1,19 @@
+"""What behaviour says of users, items and their pairs at a moment, as numbers."""
+
+from __future__ import annotations
+
+from es_recsys.features.columns import ITEM_COLUMNS, PAIR_COLUMNS, USER_COLUMNS, Column
+from es_recsys.features.facts import ItemFacts
+from es_recsys.features.table import FeatureTable, HistoryFeatures, features, of_history
+
+__all__ = [
+    "ITEM_COLUMNS",
+    "PAIR_COLUMNS",
+    "USER_COLUMNS",
+    "Column",
+    "FeatureTable",
+    "HistoryFeatures",
+    "ItemFacts",
+    "features",
+    "of_history",
+]

@@ -1,0 +1,92 @@
+"""Events as the features read them: those up to a moment, with their ages."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from es_recsys.features.columns import SLOW
+from es_recsys.types import History, Interactions
+
+__all__ = ["Events", "of_history", "until"]
+
+_DAY = 86_400.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Events:
+    """n events, in any order.
+
+    users, items (n,) int64; weights (n,) float64, signed; ages (n,) float64 days before now, NaN where there is no time;
+    decay (n,) float64: 2 ** (-age / 30 days), 1 where there is no time; kinds: event type -> (n,) bool, None where the types
+    are not known; values (n,) float64, NaN for none. n_users: how many users there are.
+    """
+
+    users: NDArray[np.int64]
+    items: NDArray[np.int64]
+    weights: NDArray[np.float64]
+    ages: NDArray[np.float64]
+    decay: NDArray[np.float64]
+    kinds: Callable[[str], NDArray[np.bool_] | None]
+    values: NDArray[np.float64]
+    n_users: int
+
+    @property
+    def positive(self) -> NDArray[np.bool_]:
+        return self.weights > 0
+
+
+def until(data: Interactions, places: NDArray[np.int64], now: float) -> Events:
+    """The events at or before `now`; `places` (n_items,) are where the items of `data` stand among all items."""
+    there = data.times <= now if data.timed else np.ones(len(data.users), bool)
+    ages = (now - data.times[there]) / _DAY if data.timed else np.full(int(there.sum()), np.nan)
+    kinds = None if data.kinds is None else data.kinds[there]
+    values = np.full(len(ages), np.nan) if data.values is None else data.values[there].astype(np.float64)
+    return Events(
+        data.users[there].astype(np.int64),
+        places[data.items[there]],
+        data.weights[there].astype(np.float64),
+        ages,
+        _decay(ages),
+        _of_types(kinds, data.event_types),
+        values,
+        len(data.user_ids),
+    )
+
+
+def of_history(history: History, places: NDArray[np.int64], now: float | None) -> Events:
+    """A history as the events of one user; items at place -1 are left out. Ages are unknown where the history doesn't say
+    when it ended."""
+    there = places >= 0
+    since = math.nan if now is None else float(np.maximum(now - history.newest, 0.0)) / _DAY
+    ages = np.asarray(history.ages, np.float64)[there] + since
+    types = np.array(history.kinds, np.str_)[there] if history.kinds else None
+    return Events(
+        np.zeros(len(ages), np.int64),
+        places[there].astype(np.int64),
+        np.asarray(history.weights, np.float64)[there],
+        ages,
+        _decay(ages),
+        lambda name: None if types is None else types == name,
+        np.full(len(ages), np.nan),
+        1,
+    )
+
+
+def _decay(ages: NDArray[np.float64]) -> NDArray[np.float64]:
+    known = np.where(np.isnan(ages), 0.0, ages)
+    result: NDArray[np.float64] = np.exp2(-known / SLOW)
+    return result
+
+
+def _of_types(kinds: NDArray[np.int8] | None, types: tuple[str, ...]) -> Callable[[str], NDArray[np.bool_] | None]:
+    def of(name: str) -> NDArray[np.bool_] | None:
+        if kinds is None:
+            return None
+        return kinds == types.index(name) if name in types else np.zeros(len(kinds), bool)
+
+    return of

@@ -1,0 +1,58 @@
+"""Where the interests of a user are looked for: in the vectors of a model that the client has, else in those of the items."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from es_recsys.flows.effects import Fetch, Flow
+from es_recsys.flows.view import View
+from es_recsys.search.interests import Interests, find_interests
+from es_recsys.types import Profile
+
+__all__ = ["interests_of", "liked"]
+
+_ITEMS = 60
+
+
+def interests_of(view: View, profile: Profile) -> Flow[Interests | None]:
+    """The interests behind the newest liked items; None where there is one, or nothing to tell them by.
+
+    The items' content tells interests best, so its vectors are fetched, one read more; a store without them uses the
+    vectors of the model with the highest share, which the client has.
+    """
+    most = view.settings.search.interests
+    weights = liked(profile)
+    if most < 2 or len(weights) < 4:
+        return None
+    if view.content_fields:
+        field = view.content_fields[0]
+        found = yield Fetch(view.meta.index, tuple(weights), (field,))
+        vectors = {item_id: np.asarray(it[field], np.float32) for item_id, it in found.items() if it.get(field) is not None}
+    else:
+        field, vectors = _of_model(view, weights)
+    kept = [item_id for item_id in weights if item_id in vectors and vectors[item_id].any()]
+    if len(kept) < 4:
+        return None
+    rows = np.stack([vectors[item_id] for item_id in kept])
+    rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return find_interests(field, rows, np.array([weights[item_id] for item_id in kept]), most)
+
+
+def liked(profile: Profile) -> dict[str, float]:
+    """The newest items that are liked on balance -> root of their weight, newest first."""
+    total: dict[str, float] = {}
+    for item_id, weight in zip(reversed(profile.history.item_ids), profile.history.weights[::-1].tolist(), strict=True):
+        total[item_id] = total.get(item_id, 0.0) + weight
+    positive = [(item_id, weight**0.5) for item_id, weight in total.items() if weight > 0.0]
+    return dict(positive[:_ITEMS])
+
+
+def _of_model(view: View, weights: dict[str, float]) -> tuple[str, dict[str, NDArray[np.float32]]]:
+    table = view.meta.weights.get("no_query", {})
+    models = sorted((m for m in view.models.values() if m.field is not None), key=lambda m: (-table.get(m.name, 0.0), m.name))
+    if not models:
+        return "", {}
+    places = models[0].item_ids.find(list(weights))
+    known = [(item_id, place) for item_id, place in zip(weights, places.tolist(), strict=True) if place >= 0]
+    return str(models[0].field), {item_id: models[0].item_vectors[place] for item_id, place in known}

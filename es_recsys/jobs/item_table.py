@@ -1,0 +1,56 @@
+"""The catalogue as the models read it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from es_recsys.encoders.contents import item_text
+from es_recsys.fields import VECTOR_FIELDS
+from es_recsys.index.documents import item
+from es_recsys.index.read import scan
+from es_recsys.meta import StoreMeta
+from es_recsys.runtime.workspace import Workspace
+from es_recsys.types import Item, ItemTable
+
+__all__ = ["item_table", "table_of"]
+
+
+def item_table(work: Workspace, meta: StoreMeta) -> ItemTable:
+    """All items of a version, by id, with the vectors that encoders gave them. It is held in memory: about
+    4 bytes a dimension and item, and the texts."""
+    fields = [name for name in meta.vectors if VECTOR_FIELDS[name].source == "encoder"]
+    items: list[Item] = []
+    rows: dict[str, list[tuple[int, NDArray[np.float32]]]] = {name: [] for name in fields}
+    for hits in scan(work.es, meta.index, vectors=bool(fields)):
+        for hit in hits:
+            source = hit["_source"]
+            for name in fields:
+                if source.get(name) is not None:
+                    rows[name].append((len(items), np.asarray(source[name], np.float32)))
+            items.append(item({key: value for key, value in source.items() if key not in VECTOR_FIELDS}))
+    vectors = {}
+    for name in fields:
+        vectors[name] = np.zeros((len(items), meta.vectors[name].dims), np.float32)
+        for place, vector in rows.pop(name):
+            vectors[name][place] = vector
+    return table_of(items, vectors)
+
+
+def table_of(items: Sequence[Item], vectors: dict[str, NDArray[np.float32]] | None = None) -> ItemTable:
+    """The table of these items, sorted by id. vectors: field -> (n, d) float32 in the order of `items`."""
+    order = sorted(range(len(items)), key=lambda place: items[place].item_id)
+    ordered = [items[place] for place in order]
+    return ItemTable(
+        item_ids=np.array([one.item_id for one in ordered], dtype=np.str_),
+        texts=[item_text(one) or "" for one in ordered],
+        titles=[one.title for one in ordered],
+        categories=[one.categories for one in ordered],
+        brands=[one.brand or "" for one in ordered],
+        prices=np.array([math.nan if one.price is None else one.price for one in ordered]),
+        created=np.array([math.nan if one.created_at is None else one.created_at.timestamp() for one in ordered]),
+        vectors={name: rows[order] for name, rows in (vectors or {}).items()},
+    )

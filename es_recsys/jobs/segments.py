@@ -1,0 +1,79 @@
+"""The segments of a store's users, as its live version has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from es_recsys.errors import ModelError
+from es_recsys.flows.effects import Fetch, Flow
+from es_recsys.flows.view import View
+from es_recsys.models.portraits import Portrait
+from es_recsys.models.segments import Segments
+from es_recsys.runtime.workspace import Workspace
+from es_recsys.types import History
+
+__all__ = ["SegmentsReport", "segment_of", "segments"]
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentsReport:
+    """segments: the largest first. silhouettes: number of segments -> mean silhouette, of all numbers that were tried.
+    titles: of the popular items."""
+
+    version: int
+    segments: tuple[Portrait, ...]
+    silhouettes: Mapping[int, float]
+    titles: Mapping[str, str]
+
+    def lines(self) -> Iterator[str]:
+        tried = ", ".join(f"{count} ({score:.3f})" for count, score in self.silhouettes.items())
+        yield f"{len(self.segments)} segments of {sum(one.users for one in self.segments):,} users in version {self.version}."
+        if tried:
+            yield f"Their number is the one of the best silhouette; tried: {tried}."
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "version": self.version,
+            "segments": [
+                {**asdict(one), "popular": [{"item_id": item, "title": self.titles.get(item, item)} for item in one.popular]}
+                for one in self.segments
+            ],
+            "silhouettes": {str(count): score for count, score in self.silhouettes.items()},
+        }
+
+
+def segments(work: Workspace) -> SegmentsReport:
+    """The segments that the live version is served with. Raises StoreNotFound, ModelError where there are none."""
+    with work.explaining():
+        view = work.views.fresh()
+    model = _model(view)
+    if model is None:
+        raise ModelError(
+            f"Version {view.meta.version} of {view.meta.store} has no segments.",
+            "Make them beside the models that are live: es-recsys train --add segments",
+        )
+    shown = tuple(dict.fromkeys(item for one in model.portraits for item in one.popular))
+    titles = work.run(lambda current: _titles(current, shown))
+    return SegmentsReport(view.meta.version, model.portraits, model.tried, titles)
+
+
+def segment_of(work: Workspace, history: History) -> tuple[Portrait, float] | None:
+    """The segment that a history is nearest to, and how surely (0 to 1); None where nothing is known or there are none."""
+    model = _model(work.views.current())
+    nearest = model.nearest(history) if model is not None else []
+    if model is None or not nearest:
+        return None
+    number, share = nearest[0]
+    return model.portraits[number], share
+
+
+def _model(view: View) -> Segments | None:
+    model = view.models.get(Segments.name)
+    return model if isinstance(model, Segments) else None
+
+
+def _titles(view: View, item_ids: tuple[str, ...]) -> Flow[dict[str, str]]:
+    found = (yield Fetch(view.meta.index, item_ids, ("title",))) if item_ids else {}
+    return {item_id: str(source.get("title") or item_id) for item_id, source in found.items()}

@@ -1,0 +1,58 @@
+"""Settings of models that `tune model` found, kept with the store until `train` uses them."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from es_recsys.errors import ModelError
+from es_recsys.models import MODELS
+from es_recsys.settings import Settings
+
+__all__ = ["load_tuned", "save_tuned", "tuned_path"]
+
+
+def tuned_path(settings: Settings, name: str) -> Path:
+    """Where the settings of a model lie."""
+    return settings.store_home / "tuned" / f"{name}.json"
+
+
+def save_tuned(settings: Settings, name: str, values: Mapping[str, Any], *, ordered: bool, timed: bool) -> Path:
+    """Keeps values of the model's space: setting -> value, applied to its `start(ordered, timed)`."""
+    path = tuned_path(settings, name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = json.dumps({"ordered": ordered, "timed": timed, "settings": dict(values)}, indent=1) + "\n"
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as draft:
+        draft.write(content)
+    Path(draft.name).replace(path)
+    return path
+
+
+def load_tuned(settings: Settings, name: str) -> Any | None:
+    """The tuned config of a model; None where there is none. Raises ModelError for a file that doesn't fit the model."""
+    path = tuned_path(settings, name)
+    if not path.exists():
+        return None
+    kind = MODELS[name]
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        ordered, timed = bool(content["ordered"]), bool(content["timed"])
+        space = kind.space(ordered, timed)
+        config = kind.start(ordered, timed)
+        for setting, told in content["settings"].items():
+            value = _value(told)
+            if value not in space[setting]:
+                raise ValueError(setting)
+            config = kind.change(config, setting, value)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(
+            f"{path} doesn't describe {name}.", f"Tune again with `es-recsys tune model {name}`, or remove it."
+        ) from error
+    return config
+
+
+def _value(told: Any) -> Any:
+    return tuple(_value(one) for one in told) if isinstance(told, list) else told

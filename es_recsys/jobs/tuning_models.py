@@ -1,0 +1,187 @@
+"""Chooses the settings of a model by trials, and keeps them with the store for later trainings."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+
+from es_recsys.behaviour.interactions import interactions
+from es_recsys.errors import InputError
+from es_recsys.evaluation.questions import Split
+from es_recsys.evaluation.splits import at_random, by_time, leave_last_out
+from es_recsys.evaluation.statistics import p_words, paired_test
+from es_recsys.evaluation.studies import Found, search
+from es_recsys.evaluation.validation import slice_of
+from es_recsys.jobs.item_table import item_table
+from es_recsys.jobs.tuned import load_tuned, save_tuned, tuned_path
+from es_recsys.models import MODELS
+from es_recsys.models.trials import DEPTH, Trials, trials_of
+from es_recsys.models.watch import Watch
+from es_recsys.runtime.workspace import Workspace
+from es_recsys.settings import Settings
+from es_recsys.types import Interactions
+
+__all__ = ["TUNED_SPLITS", "ModelTuneReport", "histories_of", "tune_model"]
+
+Progress = Callable[[float, float | None], None]
+TUNED_SPLITS: Mapping[str, Callable[..., Split]] = {"last": leave_last_out, "time": by_time, "random": at_random}
+_METRIC = f"NDCG@{DEPTH}"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelTuneReport:
+    """validation: NDCG@20 before (with the settings until now) and of the best trial. test: the same on events that no trial
+    saw, with the p-value of their difference. kept: whether the best is used from now on."""
+
+    model: str
+    found: Found
+    validation: tuple[float, float]
+    test: tuple[float, float]
+    p: float
+    kept: bool
+    path: Path
+    seconds: float
+
+    def lines(self) -> Iterator[str]:
+        it = self.found
+        resumed = f", {it.resumed:,} of them by earlier runs" if it.resumed else ""
+        yield f"{len(it.trials):,} trials of {self.model}{resumed}, in {self.seconds:.0f} s."
+        yield f"{_METRIC} on validation {self.validation[0]:.4f} before, {self.validation[1]:.4f} with the best."
+        yield f"On events that no trial saw {self.test[0]:.4f} before, {self.test[1]:.4f} with it ({p_words(self.p)})."
+        if not self.kept:
+            yield "Nothing better was found: the settings stay."
+            return
+        assert it.best is not None
+        yield "Settings: " + ", ".join(f"{name} {value}" for name, value in it.best.settings.items())
+        yield f"Kept in {self.path}; `es-recsys train {self.model}` uses them from now on."
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "kind": "tuning",
+            "model": self.model,
+            "metric": _METRIC,
+            "validation": list(self.validation),
+            "test": list(self.test),
+            "p": self.p,
+            "kept": self.kept,
+            "trials": [one.to_dict() for one in self.found.trials],
+            "seconds": round(self.seconds, 1),
+        }
+
+
+def tune_model(
+    work: Workspace,
+    name: str,
+    *,
+    split: str = "last",
+    trials: int = 40,
+    timeout: float | None = None,
+    users: int = 2_000,
+    seed: int = 7,
+    progress: Progress | None = None,
+) -> ModelTuneReport:
+    """Tries settings of the model's space on events that are held out of training; a second part, held out first, checks the
+    choice once. Broken off, it goes on where it was as long as the store has the same events.
+
+    Raises InputError for an unknown model or split, or a model without settings; MissingExtra.
+    """
+    if name not in MODELS:
+        raise InputError(f"There is no model {name!r}.", f"Name one of: {', '.join(MODELS)}.")
+    if split not in TUNED_SPLITS:
+        raise InputError(f"There is no split {split!r} to tune on.", f"Name one of: {', '.join(TUNED_SPLITS)}.")
+    started = time.monotonic()
+    kind, ordered = MODELS[name], split != "random"
+    with work.explaining():
+        data = interactions(work.events, work.now(), weights=work.views.fresh().meta.behaviours)
+        items = item_table(work, work.views.fresh().meta) if kind.reads_items else None
+    space = kind.space(ordered, data.timed)
+    if not space:
+        raise InputError(f"{name} has no settings to tune.", "Tune another model.")
+    test, validation = _splits(data, split, users, seed)
+    deadline = time.monotonic() + timeout if timeout is not None else float("inf")
+    watch = Watch(deadline=deadline)
+    on_validation = trials_of(name, slice_of(validation), seed, items, watch)
+    before = load_tuned(work.settings, name)
+    before = kind.start(ordered, data.timed) if before is None else before
+    first = float(on_validation.each(before).mean())
+    found = search(
+        space,
+        lambda settings: float(on_validation.each(_config(kind, settings, ordered, data.timed)).mean()),
+        start=_values(kind, before, space),
+        name=f"{name}/{split}/{users}/{seed}/{len(data.items)}",
+        file=tuned_path(work.settings, name).with_suffix(".sqlite3"),
+        trials=trials,
+        seconds=timeout,
+        seed=seed,
+        progress=progress,
+    )
+    kept = found.best is not None and (found.best.value or 0.0) > first
+    best = _config(kind, found.best.settings, ordered, data.timed) if kept and found.best is not None else before
+    path = tuned_path(work.settings, name)
+    if kept and found.best is not None:
+        path = save_tuned(work.settings, name, found.best.settings, ordered=ordered, timed=data.timed)
+    figures, p = _checked(trials_of(name, slice_of(test), seed, items), before, best, seed)
+    reached = max(first, found.best.value or 0.0) if found.best is not None else first
+    report = ModelTuneReport(name, found, (first, reached), figures, p, kept, path, time.monotonic() - started)
+    _keep_history(work.settings, report)
+    return report
+
+
+def histories_of(settings: Settings) -> dict[str, dict[str, Any]]:
+    """Model -> history of the trials that its last tuning in this store made."""
+    found = {}
+    for path in sorted(tuned_path(settings, "x").parent.glob("*.history.json")):
+        try:
+            found[path.name.removesuffix(".history.json")] = orjson.loads(path.read_bytes())
+        except (OSError, orjson.JSONDecodeError):
+            continue  # only a picture of the report would be missing
+    return found
+
+
+def _splits(data: Interactions, split: str, users: int, seed: int) -> tuple[Split, Split]:
+    """What checks the choice, and within what is left then, what makes it. Raises InputError where too little is left."""
+    test = TUNED_SPLITS[split](data, np.random.default_rng(seed), users)
+    validation = TUNED_SPLITS[split](test.train, np.random.default_rng(seed + 1), users)
+    if len(validation) < 20 or len(test) < 20:
+        raise InputError(
+            f"Only {min(len(validation), len(test))} users have events enough to hold out twice.",
+            "Load more events, or train with default settings.",
+        )
+    return test, validation
+
+
+def _config(kind: Any, settings: Mapping[str, Any], ordered: bool, timed: bool) -> Any:
+    config = kind.start(ordered, timed)
+    for setting, value in settings.items():
+        config = kind.change(config, setting, value)
+    return config
+
+
+def _values(kind: Any, config: Any, space: Mapping[str, tuple[Any, ...]]) -> dict[str, Any]:
+    """The values of the space that the config has; a setting that has none of them is left out."""
+    found = {}
+    for setting, values in space.items():
+        same = [value for value in values if kind.change(config, setting, value) == config]
+        if same:
+            found[setting] = same[0]
+    return found
+
+
+def _checked(trials: Trials, before: Any, best: Any, seed: int) -> tuple[tuple[float, float], float]:
+    old = trials.each(before)
+    if best == before:
+        return (float(old.mean()), float(old.mean())), 1.0
+    new = trials.each(best)
+    return (float(old.mean()), float(new.mean())), paired_test(new, old, np.random.default_rng(seed))
+
+
+def _keep_history(settings: Settings, report: ModelTuneReport) -> None:
+    path = tuned_path(settings, report.model).with_suffix(".history.json")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(orjson.dumps(report.to_dict(), option=orjson.OPT_INDENT_2))

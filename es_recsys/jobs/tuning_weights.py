@@ -1,0 +1,221 @@
+"""Chooses the weights of the legs by trials on events that are held out, and stores them with the store.
+
+Without a query all legs are weighed; in a search those that speak of the user and of popularity, beside what answers it, whose
+weights `tune search` chooses from judgments. Answers are asked for once, of a store that was trained without the events held
+out; the trials are arithmetic on what each leg gave each candidate.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from es_recsys.behaviour.interactions import interactions
+from es_recsys.errors import InputError
+from es_recsys.evaluation.questions import Split
+from es_recsys.evaluation.searches import rebuilt
+from es_recsys.evaluation.splits import leave_last_out
+from es_recsys.evaluation.statistics import p_words, paired_test
+from es_recsys.evaluation.studies import search
+from es_recsys.evaluation.weights import WeightSheet, sheet_of
+from es_recsys.flows.view import View
+from es_recsys.index.metadata import read_meta, write_meta
+from es_recsys.jobs.scratch import give_events, scratch_store
+from es_recsys.jobs.served import ServedRanker
+from es_recsys.jobs.training import train
+from es_recsys.runtime.workspace import Workspace
+from es_recsys.search.legs import LEGS
+from es_recsys.search.weights import COLLABORATIVE_IN_SEARCH, PERSONAL_SHARE
+
+__all__ = ["Situation", "WeightsTuneReport", "tune_weights"]
+
+Progress = Callable[[float, float | None], None]
+_VALUES = (0.0, 0.001, 0.003, 0.01, 0.03, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 1.0)
+_LEAST_QUESTIONS = 50
+_CANDIDATES = 400
+_HELD_OUT = 0.25
+_BUDGET = 120.0
+# So small together that the cap on the personal legs of a search is not reached while scores are collected.
+_PROBE = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What was found for one situation. before, after: NDCG@10 on the questions that no trial saw; p of their difference."""
+
+    name: str
+    questions: int
+    weights: Mapping[str, float]
+    before: float
+    after: float
+    p: float
+    kept: bool
+    trials: int
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsTuneReport:
+    """What was found, situation by situation, and why others were left alone."""
+
+    situations: tuple[Situation, ...]
+    notes: tuple[str, ...]
+    seconds: float
+
+    def lines(self) -> Iterator[str]:
+        for one in self.situations:
+            yield (
+                f"{one.name}: {one.questions:,} questions, {one.trials:,} trials; on a quarter that no trial saw NDCG@10"
+                f" {one.before:.4f} before, {one.after:.4f} after ({p_words(one.p)})"
+            )
+            if one.kept:
+                yield "  " + ", ".join(f"{name} {weight:g}" for name, weight in one.weights.items())
+            else:
+                yield "  Nothing better was found: the weights stay."
+        yield from self.notes
+        yield f"{self.seconds:.0f} s. What was kept is stored with the store until the next training."
+
+    def to_dict(self) -> dict[str, Any]:
+        names = ("questions", "before", "after", "p", "kept", "trials")
+        return {
+            "situations": {
+                one.name: {**{name: getattr(one, name) for name in names}, "weights": dict(one.weights)}
+                for one in self.situations
+            },
+            "notes": list(self.notes),
+            "seconds": round(self.seconds, 1),
+        }
+
+
+def tune_weights(
+    work: Workspace,
+    *,
+    trials: int = 200,
+    timeout: float | None = None,
+    users: int = 500,
+    seed: int = 7,
+    progress: Progress | None = None,
+) -> WeightsTuneReport:
+    """Tunes the table without a query and, where users searched, the personal part of the one with a query.
+
+    trials, timeout (seconds): of each situation. Raises StoreNotFound, InputError where too little can be asked.
+    """
+    started = time.monotonic()
+    with work.explaining():
+        live = work.views.fresh().meta
+        if not live.models:
+            raise InputError("This store has no trained models to weigh.", "Train first: es-recsys train.")
+        data = interactions(work.events, work.now(), weights=live.behaviours)
+    rng = np.random.default_rng(seed)
+    splits = {
+        "no_query": leave_last_out(data, rng, users),
+        "query": rebuilt(data, work.events.scan(), rng, users),
+    }
+    found: list[Situation] = []
+    notes: list[str] = []
+    for name, split in splits.items():
+        if len(split) < _LEAST_QUESTIONS:
+            notes.append(f"{name}: only {len(split)} questions can be made of the events; it takes {_LEAST_QUESTIONS}.")
+            continue
+        with scratch_store(work) as scratch:
+            sheet, before = _collected(scratch, work, split, live.models, name, progress)
+        found.append(_tuned(name, sheet, before, trials, timeout, seed))
+    if not found:
+        raise InputError("There are too few events to tune the weights on.", " ".join(notes) or "Load more events.")
+    _store(work, {one.name: one.weights for one in found if one.kept})
+    return WeightsTuneReport(tuple(found), tuple(notes), time.monotonic() - started)
+
+
+def _collected(
+    scratch: Workspace, work: Workspace, split: Split, models: Sequence[str], name: str, progress: Progress | None
+) -> tuple[WeightSheet, dict[str, float]]:
+    """What each leg gives each candidate of each question, and the weights until now."""
+    give_events(scratch, work.events.scan(), split.rule, "train")
+    train(scratch, models, budget=_BUDGET)
+    view = scratch.views.fresh()
+    legs = _legs(view, name)
+    probe = dict.fromkeys(legs, 1.0 if name == "no_query" else _PROBE)
+    ranker = ServedRanker(scratch, split.questions, lambda own: _with_table(own, name, probe))
+    candidates = []
+    for place, question in enumerate(split.questions):
+        hits = ranker(replace(question.query, n=_CANDIDATES)).hits
+        candidates.append([(hit.item_id, *_parted(hit.parts, probe)) for hit in hits])
+        if progress is not None:
+            progress(place + 1, len(split))
+    table = _table(view, name)
+    cap = PERSONAL_SHARE * sum(table.get(leg, 0.0) for leg in _answering(view)) if name == "query" else math.inf
+    capped = [leg for leg in legs if leg in view.models or LEGS[leg].personal]
+    sheet = sheet_of(legs, candidates, [question.grades for question in split.questions], capped, cap)
+    return sheet, {leg: table.get(leg, 0.0) for leg in legs}
+
+
+def _tuned(
+    name: str, sheet: WeightSheet, before: Mapping[str, float], trials: int, timeout: float | None, seed: int
+) -> Situation:
+    drawn = np.random.default_rng(seed).permutation(len(sheet))
+    held = max(round(_HELD_OUT * len(sheet)), 10)
+    learn, check = sheet.some(drawn[held:]), sheet.some(drawn[:held])
+    start = {leg: min(_VALUES, key=lambda value: abs(value - weight)) for leg, weight in before.items()}
+    found = search(
+        dict.fromkeys(sheet.legs, _VALUES),
+        lambda weights: float(learn.ndcg(weights).mean()),
+        start=start,
+        trials=trials,
+        seconds=timeout,
+        seed=seed,
+    )
+    best = dict(found.best.settings) if found.best is not None else dict(before)
+    old, new = check.ndcg(before), check.ndcg(best)
+    kept = bool(new.mean() > old.mean() and learn.ndcg(best).mean() > learn.ndcg(before).mean())
+    p = paired_test(new, old, np.random.default_rng(seed))
+    return Situation(name, len(sheet), best if kept else before, float(old.mean()), float(new.mean()), p, kept, len(found.trials))
+
+
+def _table(view: View, name: str) -> dict[str, float]:
+    """The weights of a situation that a trained store answers with, before damping (search/weights.py)."""
+    given: dict[str, float] = getattr(view.settings.search.weights, name)
+    trained = view.meta.weights.get("no_query", {})
+    if name == "no_query":
+        given = {leg: weight for leg, weight in given.items() if leg not in view.models and leg not in ("popular", "fresh")}
+    else:
+        total = sum(trained.get(model, 0.0) for model in view.models) or 1.0
+        given = {**given, **{model: COLLABORATIVE_IN_SEARCH * trained.get(model, 0.0) / total for model in view.models}}
+    return {**given, **view.meta.weights.get(name, {})}
+
+
+def _answering(view: View) -> list[str]:
+    return [
+        name
+        for name, leg in LEGS.items()
+        if leg.answers and (name == "lexical" or name in view.encoder.fields(view.meta, "text"))
+    ]
+
+
+def _legs(view: View, name: str) -> tuple[str, ...]:
+    own = [leg.name for leg in LEGS.values() if leg.personal or leg.name in ("popular", "fresh")]
+    there = {f"taste_{field.removesuffix('_vector')}" for field in view.content_fields} | {"popular", "fresh"}
+    return (*(leg for leg in own if leg in there), *sorted(view.models))
+
+
+def _with_table(view: View, name: str, weights: Mapping[str, float]) -> View:
+    table = {**view.meta.weights.get(name, {}), **weights}
+    return replace(view, meta=replace(view.meta, weights={**view.meta.weights, name: table}, ranking={}))
+
+
+def _parted(parts: Mapping[str, float], probe: Mapping[str, float]) -> tuple[float, dict[str, float]]:
+    rest = sum(part for leg, part in parts.items() if leg not in probe)
+    return rest, {leg: part / probe[leg] for leg, part in parts.items() if leg in probe}
+
+
+def _store(work: Workspace, tables: Mapping[str, Mapping[str, float]]) -> None:
+    if not tables:
+        return
+    with work.explaining():
+        meta = read_meta(work.es, work.settings.index)
+        merged = {name: {**meta.weights.get(name, {}), **table} for name, table in tables.items()}
+        write_meta(work.es, replace(meta, weights={**meta.weights, **merged}))
+    work.views.forget()

@@ -1,0 +1,127 @@
+"""Text and pictures in one space, learned from the catalogue's own pairs: words find pictures without any CLIP weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from types import MappingProxyType
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from es_recsys.errors import MissingExtra, ModelError
+from es_recsys.models.content import OfContent, over_union
+from es_recsys.models.folded import unit
+from es_recsys.models.ids import ItemIds
+from es_recsys.models.params import from_json, to_json
+from es_recsys.models.watch import Watch
+from es_recsys.types import Interactions, ItemTable
+
+__all__ = ["IMAGE", "TEXT", "Aligned", "AlignedConfig"]
+
+TEXT, IMAGE = "text_vector", "image_vector"
+_LEAST = 20
+
+
+@dataclass(frozen=True, slots=True)
+class AlignedConfig:
+    """dims: of the common space. temperature: of the softmax over cosines, where it begins (it is learned). dropout: share of
+    the encoders' dimensions hidden in a step. rate, decay: learning rate and weight decay of AdamW. batch: pairs a step.
+    epochs, patience: at most so many, and so many without a gain on the pairs that are held out (a tenth, at most `held`).
+    half_life: after how many later events one of the history counts half; half_life_days: the same in days."""
+
+    dims: int = 128
+    temperature: float = 0.07
+    dropout: float = 0.1
+    rate: float = 1e-3
+    decay: float = 0.01
+    batch: int = 128
+    epochs: int = 60
+    patience: int = 10
+    held: int = 500
+    half_life: float = 10.0
+    half_life_days: float = math.inf
+
+
+class Aligned(OfContent):
+    """Two linear heads over the frozen encoders' vectors t of an item's text and p of its picture,
+
+        a(t) = A (t - mean_t),   b(p) = B (p - mean_p)
+
+    trained so that of a batch's pictures an item's own is nearest to its text, and the other way round: the symmetric
+    InfoNCE loss of ConVIRT (Zhang et al. 2020) and CLIP (Radford et al. 2021), where items of the same text or the same picture
+    count as each other's own. After the training each side's mean is taken away, because the two sides otherwise lie in two
+    cones (the modality gap of Liang et al. 2022), and items with and without a picture could not be compared.
+
+    An item lies at its picture's b, or at its text's a where it has no picture; words that are asked for lie at their a. It
+    knows what the catalogue shows, and no open vocabulary.
+    """
+
+    name: ClassVar[str] = "aligned"
+    field: ClassVar[str | None] = "aligned_vector"
+    reads_items: ClassVar[bool] = True
+    asking: ClassVar[frozenset[str]] = frozenset({"half_life", "half_life_days"})
+
+    def __init__(self, config: AlignedConfig | None = None) -> None:
+        self.config = config or AlignedConfig()
+
+    def fit(
+        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: Watch | None = None
+    ) -> Self:
+        """Reads the text and picture vectors of `items`; the interactions only add ids. Needs the package torch.
+
+        Raises MissingExtra without it, ModelError where fewer than 20 items have both.
+        """
+        vectors = items.vectors if items is not None else {}
+        text, image = vectors.get(TEXT), vectors.get(IMAGE)
+        pairs = np.zeros(0, bool) if text is None or image is None else text.any(axis=1) & image.any(axis=1)
+        if items is None or text is None or image is None or pairs.sum() < _LEAST:
+            raise ModelError(
+                f"{int(pairs.sum())} items have both a text and a picture; training aligned takes {_LEAST}.",
+                "Load items with titles and pictures, with an encoder for each.",
+            )
+        try:
+            from es_recsys.models.alignment import align
+        except ImportError as error:
+            raise MissingExtra("torch", "train") from error
+        heads = align(self.config, text[pairs], image[pairs], int(rng.integers(2**31)), watch or Watch())
+        self._arrays = {f"{side}_{part}": array for side, head in heads.items() for part, array in head.items()}
+        rows = np.where(image.any(axis=1, keepdims=True), self._side("image", image), self._side("text", text))
+        ids, spread = over_union(data, items, rows)
+        self._ids, self._fingerprint = ItemIds.of(ids), None
+        self._arrays = {"vectors": spread, **self._arrays}
+        return self
+
+    @classmethod
+    def space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
+        """Setting -> values worth trying."""
+        moves: dict[str, tuple[Any, ...]] = {"half_life": (1.0, 2.0, 4.0, 10.0, 30.0, math.inf)} if ordered else {}
+        if timed:
+            moves["half_life_days"] = (1.0, 7.0, 30.0, 90.0, math.inf)
+        return {**moves, "dims": (64, 128, 256)}
+
+    def query_vector(
+        self, text: str, vectors: Mapping[str, NDArray[np.float32]] = MappingProxyType({})
+    ) -> NDArray[np.float32] | None:
+        """(d,) float32 unit vector of a question: of its words where it has some, else of its picture."""
+        _ = self.item_ids
+        side, field = ("text", TEXT) if text.strip() else ("image", IMAGE)
+        asked = vectors.get(field)
+        if asked is None or len(asked) != len(self._arrays[f"{side}_mean"]):
+            return None
+        found = self._side(side, asked[None, :])[0]
+        return found if found.any() else None
+
+    def _side(self, side: str, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(n, d) unit vectors of one side, zeros for rows of zeros."""
+        mean, head, centre = (self._arrays[f"{side}_{part}"] for part in ("mean", "head", "centre"))
+        return unit((unit((rows - mean) @ head) - centre) * rows.any(axis=1, keepdims=True))
+
+    def _params(self) -> dict[str, Any]:
+        return to_json(asdict(self.config))
+
+    @classmethod
+    def _from_params(cls, params: Mapping[str, Any]) -> Self:
+        return cls(AlignedConfig(**from_json(params)))

@@ -1,0 +1,134 @@
+"""Trains the heads of `aligned` in PyTorch. Only training imports this."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from es_recsys.models.checkpoint import Checkpoint, restore
+from es_recsys.models.watch import Watch
+
+if TYPE_CHECKING:
+    from es_recsys.models.aligned import AlignedConfig
+
+__all__ = ["Heads", "align", "recall"]
+
+# Vectors this near come from one text, or one picture.
+_SAME = 0.9999
+_LEAST_HELD = 20
+_N = 10
+
+
+class Heads(nn.Module):
+    """A linear head a side, and the temperature."""
+
+    def __init__(self, text: int, image: int, config: AlignedConfig) -> None:
+        super().__init__()
+        self.text, self.image = nn.Linear(text, config.dims, bias=False), nn.Linear(image, config.dims, bias=False)
+        self.sharpness = nn.Parameter(torch.tensor(-np.log(config.temperature), dtype=torch.float32))
+        self._dropout = config.dropout
+
+    def forward(self, text: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
+        """(n, D) centred vectors of each side -> (n, d) unit vectors of each."""
+        hide = nn.functional.dropout
+        left = self.text(hide(text, self._dropout, self.training))
+        right = self.image(hide(image, self._dropout, self.training))
+        return nn.functional.normalize(left, dim=1), nn.functional.normalize(right, dim=1)
+
+    def loss(self, text: Tensor, image: Tensor, own: Tensor) -> Tensor:
+        """Symmetric InfoNCE. own (n, n) bool: which pictures are a text's own; they share its probability."""
+        left, right = self(text, image)
+        logits = left @ right.T * self.sharpness.exp().clamp(max=100.0)
+        wanted = own / own.sum(dim=1, keepdim=True)
+        forth = -(wanted * torch.log_softmax(logits, dim=1)).sum(dim=1).mean()
+        back = -(wanted.T / wanted.T.sum(dim=1, keepdim=True) * torch.log_softmax(logits.T, dim=1)).sum(dim=1).mean()
+        return (forth + back) / 2.0
+
+
+def align(
+    config: AlignedConfig, text: NDArray[np.float32], image: NDArray[np.float32], seed: int, watch: Watch
+) -> dict[str, dict[str, NDArray[np.float32]]]:
+    """ "text" and "image" -> "mean" (D,), "head" (D, d) and "centre" (d,) of that side, from pairs (n, D) of unit vectors."""
+    rng = np.random.default_rng(seed)
+    count = min(config.held, len(text) // 10)
+    held = np.zeros(len(text), bool)
+    held[rng.permutation(len(text))[: count if count >= _LEAST_HELD else 0]] = True
+    means = text[~held].mean(axis=0), image[~held].mean(axis=0)
+    sides = torch.from_numpy(text - means[0]), torch.from_numpy(image - means[1])
+    digest = hashlib.sha256(text.tobytes() + image.tobytes()).hexdigest()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        heads = Heads(text.shape[1], image.shape[1], config)
+        kept = Checkpoint(watch.checkpoints, "aligned", {"config": asdict(config), "seed": seed, "data": digest})
+        _run(heads, sides, (text, image), held, kept, config, seed, watch)
+    kept.remove()
+    with torch.no_grad():
+        placed = heads(*sides)
+    return {
+        side: {
+            "mean": mean.astype(np.float32),
+            "head": np.ascontiguousarray(head.weight.detach().numpy().T),
+            "centre": rows.numpy().mean(axis=0),
+        }
+        for side, mean, head, rows in zip(("text", "image"), means, (heads.text, heads.image), placed, strict=True)
+    }
+
+
+def _run(
+    heads: Heads,
+    sides: tuple[Tensor, Tensor],
+    plain: tuple[NDArray[np.float32], NDArray[np.float32]],
+    held: NDArray[np.bool_],
+    kept: Checkpoint,
+    config: AlignedConfig,
+    seed: int,
+    watch: Watch,
+) -> None:
+    optimiser = torch.optim.AdamW(heads.parameters(), lr=config.rate, weight_decay=config.decay)
+    state = kept.load()
+    restore(heads, optimiser, state)
+    learned = np.flatnonzero(~held)
+    while state.epoch < config.epochs and state.stale < config.patience and time.monotonic() < watch.deadline:
+        torch.manual_seed(seed + state.epoch)
+        order = np.random.default_rng([seed, state.epoch]).permutation(learned)
+        heads.train()
+        losses = []
+        for begin in range(0, len(order), config.batch):
+            rows = order[begin : begin + config.batch]
+            loss = heads.loss(sides[0][rows], sides[1][rows], torch.from_numpy(_own(plain, rows)))
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            losses.append(loss.item())
+        heads.eval()
+        figures: Mapping[str, float] = {"loss": float(np.mean(losses))}
+        if held.any():
+            with torch.no_grad():
+                left, right = heads(sides[0][held], sides[1][held])
+            figures = {**figures, "recall": recall(left.numpy(), right.numpy(), _own(plain, np.flatnonzero(held)))}
+        state.reached(figures.get("recall"), heads)
+        kept.save(state, heads, optimiser)
+        if watch.tell is not None:
+            watch.tell(state.epoch, config.epochs, figures)
+    state.give_best(heads)
+    heads.eval()
+
+
+def recall(text: NDArray[np.float32], image: NDArray[np.float32], own: NDArray[np.bool_], n: int = _N) -> float:
+    """Share of the texts (m, d) that have an own picture (m, d) among the n nearest. own (m, m) bool."""
+    nearest = np.argsort(-(text @ image.T), axis=1, kind="stable")[:, :n]
+    return float(np.take_along_axis(own, nearest, axis=1).any(axis=1).mean())
+
+
+def _own(plain: tuple[NDArray[np.float32], NDArray[np.float32]], rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+    text, image = (side[rows] for side in plain)
+    result: NDArray[np.bool_] = (text @ text.T > _SAME) | (image @ image.T > _SAME) | np.eye(len(rows), dtype=bool)
+    return result

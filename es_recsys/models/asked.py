@@ -1,0 +1,81 @@
+"""Models that know different items, asked in the places of one list of ids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from es_recsys.models.base import Model, ScoredPlaces
+from es_recsys.models.histories import Batch
+from es_recsys.models.ids import ItemIds
+
+__all__ = ["Asked"]
+
+
+class Asked:
+    """A model asked in the places of `ids`.
+
+    An item that only the model knows has the place len(ids) + its place in the model; models that read the same catalogue
+    agree in these too.
+    """
+
+    def __init__(self, model: Model, ids: ItemIds) -> None:
+        self._model, self._n = model, len(ids)
+        self._there: NDArray[np.int64] | None = None
+        if not _same(model.item_ids, ids):
+            self._there = model.item_ids.find(list(ids))
+            known = np.flatnonzero(self._there >= 0)
+            self._back = self._n + np.arange(len(model.item_ids), dtype=np.int64)
+            self._back[self._there[known]] = known
+
+    def top(self, batch: Batch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredPlaces]:
+        """`Model.top`."""
+        if self._there is None:
+            return self._model.top(batch, n, exclude)
+        lists = self._model.top(self._translated(batch), n, [self._known(places) for places in exclude])
+        return [(self._back[places], scores) for places, scores in lists]
+
+    def scores_at(self, batch: Batch, places: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
+        """`Model.scores_at`; 0 for an item that the model doesn't know."""
+        if self._there is None:
+            inside = [at < self._n for at in places]
+            found = self._model.scores_at(batch, [at[here] for at, here in zip(places, inside, strict=True)])
+        else:
+            moved = [self._places(at) for at in places]
+            inside = [at >= 0 for at in moved]
+            found = self._model.scores_at(self._translated(batch), [at[here] for at, here in zip(moved, inside, strict=True)])
+        return [_spread(scores, here) for scores, here in zip(found, inside, strict=True)]
+
+    def _places(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        assert self._there is not None
+        beyond = places - self._n
+        moved = np.where(beyond < len(self._model.item_ids), beyond, -1)
+        here = places < self._n
+        moved[here] = self._there[places[here]]
+        return moved
+
+    def _known(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        moved = self._places(places)
+        return moved[moved >= 0]
+
+    def _translated(self, batch: Batch) -> Batch:
+        assert self._there is not None
+        items = self._there[batch.items]
+        kept = items >= 0
+        starts = np.concatenate([[0], np.cumsum(kept)])[batch.starts]
+        return Batch(starts, items[kept], batch.weights[kept], batch.places[kept], batch.ages[kept])
+
+
+def _same(one: ItemIds, other: ItemIds) -> bool:
+    mine, theirs = one.arrays(), other.arrays()
+    return all(np.array_equal(mine[name], theirs[name]) for name in ("ids_offsets", "ids_blob"))
+
+
+def _spread(scores: NDArray[np.float32], here: NDArray[np.bool_]) -> NDArray[np.float32]:
+    if here.all():
+        return scores
+    spread = np.zeros(len(here), np.float32)
+    spread[here] = scores
+    return spread

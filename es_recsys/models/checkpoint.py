@@ -1,0 +1,110 @@
+"""Where a training in PyTorch is, on disk after each epoch, so that a broken-off one goes on. Arrays, never a pickle."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from es_recsys.errors import ModelError
+from es_recsys.models import artefact
+from es_recsys.types import Interactions
+
+__all__ = ["Checkpoint", "State", "mark", "restore"]
+
+
+@dataclass(slots=True)
+class State:
+    """epoch: how many are done. score: the best so far; stale: epochs since then. best: the parameters then, by name;
+    now: those of the last epoch and the optimiser's moments, where a training is to go on."""
+
+    epoch: int = 0
+    score: float = -1.0
+    stale: int = 0
+    best: dict[str, NDArray[Any]] = field(default_factory=dict)
+    now: dict[str, NDArray[Any]] = field(default_factory=dict)
+
+    def reached(self, score: float | None, network: nn.Module) -> None:
+        """Counts an epoch. score: None where there is nothing to judge by; then the last epoch is the best."""
+        self.epoch += 1
+        if score is None or score > self.score:
+            self.score, self.stale = -1.0 if score is None else score, 0
+            self.best = {name: value.numpy().copy() for name, value in network.state_dict().items()}
+        else:
+            self.stale += 1
+
+    def give_best(self, network: nn.Module) -> None:
+        """Puts the best parameters into the network."""
+        if self.best:
+            network.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in self.best.items()})
+
+
+class Checkpoint:
+    """A folder `name` inside `folder` (None: nothing is kept). key: JSON values that name the training; what another one
+    has left there is not gone on with."""
+
+    def __init__(self, folder: Path | None, name: str, key: Mapping[str, Any]) -> None:
+        self._folder = None if folder is None else Path(folder) / name
+        self._name, self._key = f"{name} checkpoint", dict(key)
+
+    def load(self) -> State:
+        """The state as kept, or that of a beginning."""
+        if self._folder is None:
+            return State()
+        try:
+            saved = artefact.load(self._folder, self._name)
+        except ModelError:
+            return State()
+        if saved.params.get("key") != self._key:
+            return State()
+        best = {name[5:]: array for name, array in saved.arrays.items() if name.startswith("best.")}
+        now = {name[4:]: array for name, array in saved.arrays.items() if name.startswith("now.")}
+        return State(int(saved.params["epoch"]), float(saved.params["score"]), int(saved.params["stale"]), best, now)
+
+    def save(self, state: State, network: nn.Module, optimiser: torch.optim.Optimizer) -> None:
+        """Keeps the state and what the network and the optimiser hold. Raises ModelError where it can't be written."""
+        if self._folder is None:
+            return
+        arrays = {f"best.{name}": array for name, array in state.best.items()}
+        arrays |= {f"now.{name}": value.numpy() for name, value in network.state_dict().items()}
+        for place, moments in optimiser.state_dict()["state"].items():
+            arrays |= {f"now.moment {place} {name}": np.asarray(value.numpy()) for name, value in moments.items()}
+        params = {"key": self._key, "epoch": state.epoch, "score": state.score, "stale": state.stale}
+        artefact.save(self._folder, self._name, params, arrays)
+
+    def remove(self) -> None:
+        """Forgets a training that has ended."""
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def restore(network: nn.Module, optimiser: torch.optim.Optimizer, state: State) -> None:
+    """Puts what `now` holds into the network and the optimiser."""
+    if not state.now:
+        return
+    values = {name: torch.from_numpy(np.array(array)) for name, array in state.now.items()}
+    network.load_state_dict({name: value for name, value in values.items() if not name.startswith("moment ")})
+    moments: dict[int, dict[str, torch.Tensor]] = {}
+    for name, value in values.items():
+        if name.startswith("moment "):
+            _, place, moment = name.split(" ")
+            moments.setdefault(int(place), {})[moment] = value
+    optimiser.load_state_dict({**optimiser.state_dict(), "state": moments})
+
+
+def mark(data: Interactions) -> str:
+    """Names the interactions."""
+    digest = hashlib.sha256()
+    for array in (data.users, data.items, data.weights, data.times):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    for ids in (data.user_ids, data.item_ids):
+        digest.update("\n".join(ids.tolist()).encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()

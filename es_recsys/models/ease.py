@@ -1,0 +1,146 @@
+"""EASE: the best linear weights from item to item, in closed form."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from es_recsys.errors import ModelError
+from es_recsys.memory import available_memory
+from es_recsys.models.cooccurrence import Rows, joined
+from es_recsys.models.ids import ItemIds
+from es_recsys.models.inversion import extra_bytes, invert
+from es_recsys.models.neighbours import Neighbours, recency_space
+from es_recsys.models.params import from_json, to_json
+from es_recsys.models.sequences import Sequences, cells, sequences
+from es_recsys.models.watch import Watch
+from es_recsys.types import Interactions, ItemTable
+
+__all__ = ["EASE", "EASEConfig", "memory_needed", "precision", "weights_of"]
+
+# Rows of the dense matrix that are written or read at once.
+_ROWS = 512
+_MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class EASEConfig:
+    """regularization: the lambda that is added to the diagonal, in events of an item. neighbours: entries kept a row,
+    those with the strongest weights of either sign. half_life, half_life_days: see `Neighbours`."""
+
+    regularization: float = 80.0
+    neighbours: int = 400
+    half_life: float = math.inf
+    half_life_days: float = math.inf
+
+
+class EASE(Neighbours):
+    """Steck 2019, "Embarrassingly Shallow Autoencoders for Sparse Data": of all weights B (n_items, n_items) with nothing on
+    the diagonal those that minimise |X - X B|^2 + lambda |B|^2, where X (n_users, n_items) holds the root of the weight
+    of each user's strongest event on an item:
+
+        P = (X^T X + lambda I)^-1,      B[i, j] = -P[i, j] / P[j, j]
+
+    Exact, in about one n_items x n_items float32 matrix (see `memory_needed`) and n_items ** 3 multiplications and
+    additions; B is then cut to its strongest entries a row, and the matrix is given back.
+    """
+
+    name: ClassVar[str] = "ease"
+
+    def __init__(self, config: EASEConfig | None = None) -> None:
+        self.config = config or EASEConfig()
+
+    def fit(
+        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: Watch | None = None
+    ) -> Self:
+        """Inverts; `rng` isn't used. Raises ModelError before anything is allocated where memory is too small."""
+        inverse = precision(sequences(data), self.config.regularization)
+        rows = joined(_strongest(block, self.config.neighbours) for _, block in weights_of(inverse))
+        self._learned(ItemIds.of(data.item_ids.tolist()), rows)
+        return self
+
+    @classmethod
+    def space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
+        """Setting -> values worth trying."""
+        return {**recency_space(ordered, timed), "regularization": (5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0, 640.0)}
+
+    @classmethod
+    def start(cls, ordered: bool, timed: bool) -> EASEConfig:
+        """A short memory where order tells."""
+        return EASEConfig(half_life=4.0 if ordered else math.inf)
+
+    def _params(self) -> dict[str, Any]:
+        return to_json(asdict(self.config))
+
+    @classmethod
+    def _from_params(cls, params: Mapping[str, Any]) -> Self:
+        return cls(EASEConfig(**from_json(params)))
+
+
+def memory_needed(n_items: int) -> int:
+    """Bytes that the training takes beside the interactions."""
+    return 4 * n_items * n_items + max(extra_bytes(n_items), 32 * _ROWS * n_items)
+
+
+def precision(seq: Sequences, regularization: float) -> NDArray[np.float32]:
+    """P (n_items, n_items) float32. Raises ModelError where the memory doesn't suffice, before it is allocated, and for a
+    regularization that is too small."""
+    _check(len(seq.popularity), available_memory())
+    refused = ModelError(f"ease can't be trained with a regularization of {regularization:g}.", "Set a higher one, such as 80.")
+    if regularization <= 0:
+        raise refused
+    matrix = _gram(seq)
+    matrix[np.diag_indices_from(matrix)] += np.float32(regularization)
+    try:
+        invert(matrix)
+    except np.linalg.LinAlgError as error:
+        raise refused from error
+    return matrix
+
+
+def weights_of(inverse: NDArray[np.float32]) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """B by blocks of rows (k, n_items) float32, each with the place of its first row."""
+    scale = -1.0 / inverse.diagonal()
+    for begin in range(0, len(inverse), _ROWS):
+        block = inverse[begin : begin + _ROWS] * scale
+        own = np.arange(len(block))
+        block[own, begin + own] = 0.0
+        yield begin, block
+
+
+def _check(n_items: int, available: int | None) -> None:
+    needed = memory_needed(n_items)
+    if available is not None and available < needed:
+        raise ModelError(
+            f"Training ease on {n_items:,} items needs {needed // _MIB:,} MiB of memory; "
+            f"{available // _MIB:,} MiB are available.",
+            "Train gfcf or rp3beta instead, whose memory grows with the events, or train where there is more memory.",
+        )
+
+
+def _gram(seq: Sequences) -> NDArray[np.float32]:
+    from scipy import sparse
+
+    n_users, n_items = len(seq.lengths), len(seq.popularity)
+    users, items, strengths = cells(seq, seq.strengths)
+    x = sparse.csr_matrix((strengths, (users, items)), shape=(n_users, n_items))
+    back = x.T.tocsr()
+    matrix = np.empty((n_items, n_items), np.float32)
+    for begin in range(0, n_items, _ROWS):
+        matrix[begin : begin + _ROWS] = (back[begin : begin + _ROWS] @ x).toarray()
+    return matrix
+
+
+def _strongest(block: NDArray[np.float32], keep: int) -> Rows:
+    """Of each row the `keep` entries furthest from 0, and none that is 0."""
+    keep = min(keep, block.shape[1])
+    at = np.argpartition(-np.abs(block), keep - 1, axis=1)[:, :keep]
+    at.sort(axis=1)
+    values = np.take_along_axis(block, at, axis=1)
+    kept = values != 0
+    return Rows(np.concatenate([[0], np.cumsum(kept.sum(axis=1))]), at[kept].astype(np.int32), values[kept])

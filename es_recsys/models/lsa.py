@@ -1,0 +1,190 @@
+"""Latent semantic analysis: items by what their texts say, users by what they read and searched for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from types import MappingProxyType
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from es_recsys.errors import ModelError
+from es_recsys.models.base import ScoredPlaces
+from es_recsys.models.fitted import Fitted, top_of
+from es_recsys.models.histories import Batch, encode
+from es_recsys.models.ids import ItemIds
+from es_recsys.models.neighbours import recent_weights
+from es_recsys.models.params import from_json, to_json
+from es_recsys.models.ranking import decay
+from es_recsys.models.svd import truncated_svd
+from es_recsys.models.watch import Watch
+from es_recsys.models.words import Vocabulary, tokens
+from es_recsys.types import History, Interactions, ItemTable
+
+__all__ = ["LSA", "LSAConfig"]
+
+_USERS = 256
+_NOISE = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class LSAConfig:
+    """dims: dimensions of the space. power: exponent of the singular values in it: 1 weighs a direction by how much of the
+    texts it carries, 0 weighs all alike. least, most: number and share of texts that a word of the vocabulary is in, at
+    least and at most. words: how many there are at most. half_life: after how many later events one of the history counts
+    half; half_life_days: the same in days. query: what a search is worth beside a view, its age counted in searches."""
+
+    dims: int = 128
+    power: float = 0.5
+    least: int = 2
+    most: float = 0.3
+    words: int = 60_000
+    half_life: float = 10.0
+    half_life_days: float = math.inf
+    query: float = 0.5
+
+
+class LSA(Fitted):
+    """Vectors of items, users and questions in one space (Deerwester et al. 1990, "Indexing by latent semantic analysis").
+
+    X (n_items, n_words) has the tf-idf of the items' texts (words.py), and U S V^T is its truncated singular value
+    decomposition. A row x of X, or any text, lies at
+
+        e(x) = x V S^(power - 1) / |x V S^(power - 1)|
+
+    and a user whose events h have signed weights w_h, items i_h, places p_h and ages a_h, and who searched for q_k (k = 0
+    the last), at the decayed signed mean
+
+        u = (sum_h w_h d_h e(i_h) + query * sum_k 2 ** (-k / half_life) e(q_k)) / (the same sum of absolute weights)
+        d_h = 2 ** (-p_h / half_life) * 2 ** (-a_h / half_life_days)
+
+    An item scores u . e(i). Items without events have a place like any other; an item without known words has none.
+    """
+
+    name: ClassVar[str] = "lsa"
+    kind: ClassVar[str] = "vector"
+    field: ClassVar[str | None] = "lsa_vector"
+    reads_items: ClassVar[bool] = True
+    asking: ClassVar[frozenset[str]] = frozenset({"half_life", "half_life_days", "query"})
+
+    def __init__(self, config: LSAConfig | None = None) -> None:
+        self.config = config or LSAConfig()
+
+    def fit(
+        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: Watch | None = None
+    ) -> Self:
+        """Reads the texts of `items`; the interactions only add ids. Raises ModelError where there are no words."""
+        from scipy import sparse
+
+        texts = [tokens(text) for text in items.texts] if items is not None else []
+        vocabulary = Vocabulary.of(texts, self.config.least, self.config.most, self.config.words)
+        if items is None or not len(vocabulary):
+            raise ModelError("There are no texts to train lsa on.", "Load items with titles and descriptions first.")
+        starts, places, weights = vocabulary.rows(texts)
+        matrix = sparse.csr_matrix((weights, places, starts), shape=(len(texts), len(vocabulary)))
+        _, values, right = truncated_svd(matrix, self.config.dims, rng)
+        right, values = right[:, values > 1e-9 * values[0]], values[values > 1e-9 * values[0]]
+        projection = (right * values ** (self.config.power - 1.0)).astype(np.float32)
+        known = _unit(np.asarray(matrix @ projection, np.float32))
+        ids = np.union1d(data.item_ids, items.item_ids)
+        vectors = np.zeros((len(ids), projection.shape[1]), np.float32)
+        vectors[np.searchsorted(ids, items.item_ids)] = known
+        self._ids, self._fingerprint = ItemIds.of(ids.tolist()), None
+        self._arrays = {"vectors": vectors, "projection": projection, **vocabulary.arrays()}
+        return self
+
+    @classmethod
+    def space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
+        """Setting -> values worth trying; what only concerns the asking comes first."""
+        moves: dict[str, tuple[Any, ...]] = {"half_life": (1.0, 2.0, 4.0, 10.0, 30.0, math.inf)} if ordered else {}
+        if timed:
+            moves["half_life_days"] = (1.0, 7.0, 30.0, 90.0, math.inf)
+        return {**moves, "power": (0.0, 0.25, 0.5, 0.75, 1.0), "dims": (64, 128, 256), "most": (0.1, 0.3, 0.6)}
+
+    def query_vector(
+        self, text: str, vectors: Mapping[str, NDArray[np.float32]] = MappingProxyType({})
+    ) -> NDArray[np.float32] | None:
+        """(d,) float32 unit vector of a text; None where it has no known word."""
+        places, weights = self._vocabulary().row(text)
+        vector = weights.astype(np.float32) @ self._arrays["projection"][places]
+        length = float(np.linalg.norm(vector))
+        return (vector / length).astype(np.float32) if length > 1e-12 else None
+
+    def vector(self, history: History) -> NDArray[np.float32] | None:
+        """(d,) float32 user vector, at most of length 1; None where nothing known was liked or searched for."""
+        return self._fold(encode(history, self.item_ids))
+
+    def top(self, batch: Batch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredPlaces]:
+        """The n best of each user, by exact inner products, a block of users at a time."""
+        lists: list[ScoredPlaces] = []
+        for begin in range(0, len(batch), _USERS):
+            users = range(begin, min(begin + _USERS, len(batch)))
+            folded = np.stack([self._folded(batch.one(user)) for user in users])
+            lists += [top_of(row, n, exclude[user]) for row, user in zip(folded @ self._arrays["vectors"].T, users, strict=True)]
+        return lists
+
+    def scores_at(self, batch: Batch, places: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
+        """The score of each user at its own places."""
+        return [_clean(self._arrays["vectors"][at] @ self._folded(batch.one(user))) for user, at in enumerate(places)]
+
+    def _vocabulary(self) -> Vocabulary:
+        _ = self.item_ids
+        return Vocabulary.from_arrays(self._arrays)
+
+    def _folded(self, batch: Batch) -> NDArray[np.float32]:
+        vector = self._fold(batch)
+        return np.zeros(self._arrays["projection"].shape[1], np.float32) if vector is None else vector
+
+    def _fold(self, batch: Batch) -> NDArray[np.float32] | None:
+        weights = self._event_weights(batch)
+        vectors = self._arrays["vectors"][batch.items]
+        asked, worth = self._searched(batch.searched(0))
+        if not ((weights > 0) & vectors.any(axis=1)).any() and not len(worth):
+            return None
+        total = weights @ vectors + worth @ asked
+        mean: NDArray[np.float32] = (total / (np.abs(weights).sum() + worth.sum())).astype(np.float32)
+        return mean
+
+    def _searched(self, queries: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """Vectors (k, d) of the queries with a known word, and what each is worth (k,)."""
+        ages = np.arange(len(queries) - 1, -1, -1, dtype=np.float64)
+        worth = self.config.query * decay(ages, self.config.half_life)
+        found = [(self.query_vector(text), value) for text, value in zip(queries, worth.tolist(), strict=True) if value > 0]
+        known = [(vector, value) for vector, value in found if vector is not None]
+        if not known:
+            return np.zeros((0, self._arrays["projection"].shape[1]), np.float32), np.zeros(0)
+        return np.stack([vector for vector, _ in known]), np.array([value for _, value in known])
+
+    def _event_weights(self, batch: Batch) -> NDArray[np.float64]:
+        return recent_weights(batch, self.config.half_life, self.config.half_life_days)
+
+    def _all_scores(self, batch: Batch) -> NDArray[np.float32]:
+        return _clean(self._arrays["vectors"] @ self._folded(batch))
+
+    def _shares(self, batch: Batch, place: int) -> NDArray[np.float64]:
+        if self._fold(batch) is None:
+            return np.zeros(len(batch.items))
+        alike: NDArray[np.float64] = (self._arrays["vectors"][batch.items] @ self._arrays["vectors"][place]).astype(np.float64)
+        return self._event_weights(batch) * alike
+
+    def _params(self) -> dict[str, Any]:
+        return to_json(asdict(self.config))
+
+    @classmethod
+    def _from_params(cls, params: Mapping[str, Any]) -> Self:
+        return cls(LSAConfig(**from_json(params)))
+
+
+def _clean(scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    # Texts without a word in common are at right angles but for rounding, which is no reason to rank by.
+    result: NDArray[np.float32] = np.where(np.abs(scores) < _NOISE, np.float32(0.0), scores)
+    return result
+
+
+def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The rows at length 1; one of zeros stays."""
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return (rows / np.where(lengths > 1e-12, lengths, np.inf)).astype(np.float32)

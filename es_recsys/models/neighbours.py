@@ -1,0 +1,119 @@
+"""What models of neighbours share: sparse rows of weights from item to item, summed over a history."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from es_recsys.models.base import ScoredPlaces
+from es_recsys.models.cooccurrence import Rows
+from es_recsys.models.fitted import Fitted, top_of
+from es_recsys.models.histories import Batch
+from es_recsys.models.ids import ItemIds
+from es_recsys.models.ranking import decay
+
+__all__ = ["Neighbours", "by_liked", "of_liked", "recency_space", "recent_weights"]
+
+# Histories that a block of a batch holds, so that its sparse product stays small.
+_USERS = 512
+
+
+def recent_weights(batch: Batch, half_life: float, half_life_days: float) -> NDArray[np.float64]:
+    """(m,) float64 w_h * 2 ** (-p_h / half_life) * 2 ** (-a_h / half_life_days) of each event, with its signed weight w_h,
+    its place p_h (0 for the newest) and its age a_h in days."""
+    result: NDArray[np.float64] = batch.weights * decay(batch.places, half_life) * decay(batch.ages, half_life_days)
+    return result
+
+
+def recency_space(ordered: bool, timed: bool) -> dict[str, tuple[Any, ...]]:
+    """Half-lives of a history that are worth trying, where order tells."""
+    if not ordered:
+        return {}
+    days: dict[str, tuple[Any, ...]] = {"half_life_days": (1.0, 3.0, 10.0, 30.0, 90.0, math.inf)} if timed else {}
+    return {"half_life": (1.0, 2.0, 4.0, 8.0, 20.0, math.inf), **days}
+
+
+class Neighbours(Fitted):
+    """A sparse matrix W (n_items, n_items) float32, by rows. A history scores
+
+        score[j] = sum over its events h of recent_weights[h] * W[i_h, j]
+
+    so a dislike subtracts what it goes with. Where weights are below zero, dislikes alone still bring nothing up.
+
+    A child's config has half_life, after how many later events one of the history counts half (Ludewig and Jannach 2018
+    give the newest the most), and half_life_days, the same in days.
+    """
+
+    kind: ClassVar[str] = "neighbours"
+    asking: ClassVar[frozenset[str]] = frozenset({"half_life", "half_life_days"})
+
+    def top(self, batch: Batch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredPlaces]:
+        """The n best of each user, through one sparse product a block."""
+        if len(batch) == 1:
+            return super().top(batch, n, exclude)
+        return [top_of(scores, n, exclude[user]) for user, scores in enumerate(self._each(batch))]
+
+    def scores_at(self, batch: Batch, places: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
+        """The score of each user at its own places."""
+        if len(batch) == 1:
+            return super().scores_at(batch, places)
+        return [scores[places[user]] for user, scores in enumerate(self._each(batch))]
+
+    def _learned(self, item_ids: ItemIds, rows: Rows) -> None:
+        self._ids, self._fingerprint = item_ids, None
+        self._arrays = {"starts": rows.starts, "items": rows.items, "values": rows.values}
+
+    def _event_weights(self, batch: Batch) -> NDArray[np.float64]:
+        return recent_weights(batch, self.config.half_life, self.config.half_life_days)
+
+    def _each(self, batch: Batch) -> Iterator[NDArray[np.float32]]:
+        from scipy import sparse
+
+        size = len(self.item_ids)
+        matrix: Any = (self._arrays["values"], self._arrays["items"], self._arrays["starts"])
+        matrix = sparse.csr_matrix(matrix, shape=(size, size))
+        for begin in range(0, len(batch), _USERS):
+            part = batch.some(begin, min(begin + _USERS, len(batch)))
+            queries = sparse.csr_matrix((self._event_weights(part), part.items, part.starts), shape=(len(part), size))
+            product = (queries @ matrix).tocsr()
+            for user in range(len(part)):
+                row = slice(product.indptr[user], product.indptr[user + 1])
+                scores = np.zeros(size, np.float32)
+                scores[product.indices[row]] = product.data[row]
+                yield of_liked(part.one(user), scores)
+
+    def _all_scores(self, batch: Batch) -> NDArray[np.float32]:
+        starts, size = self._arrays["starts"], len(self.item_ids)
+        begins, ends = starts[batch.items], starts[batch.items + 1]
+        rows = [slice(b, e) for b, e in zip(begins.tolist(), ends.tolist(), strict=True)]
+        if not rows:
+            return np.zeros(size, np.float32)
+        items = np.concatenate([self._arrays["items"][row] for row in rows])
+        values = np.concatenate([self._arrays["values"][row] for row in rows])
+        values = values * np.repeat(self._event_weights(batch), ends - begins)
+        return of_liked(batch, np.bincount(items, weights=values, minlength=size).astype(np.float32))
+
+    def _shares(self, batch: Batch, place: int) -> NDArray[np.float64]:
+        starts = self._arrays["starts"]
+        shares = np.zeros(len(batch.items))
+        for event, item in enumerate(batch.items.tolist()):
+            row = slice(int(starts[item]), int(starts[item + 1]))
+            at = row.start + int(np.searchsorted(self._arrays["items"][row], place))
+            if at < row.stop and self._arrays["items"][at] == place:
+                shares[event] = self._arrays["values"][at]
+        return by_liked(batch, shares * self._event_weights(batch))
+
+
+def of_liked(batch: Batch, scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The scores of one user, none above 0 where nothing in the history is liked: what a disliked item repels isn't
+    therefore what they like."""
+    return scores if (batch.weights > 0).any() else np.minimum(scores, 0)
+
+
+def by_liked(batch: Batch, shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What each event adds to a score, without what a dislike adds: only a liked item is a reason."""
+    return np.where(batch.weights > 0, shares, np.minimum(shares, 0.0))

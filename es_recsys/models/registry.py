@@ -1,0 +1,46 @@
+"""The models by name. A new model is a new row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from es_recsys.models.aligned import Aligned
+from es_recsys.models.als import ALS
+from es_recsys.models.bpr import BPR
+from es_recsys.models.bspm import BSPM
+from es_recsys.models.ease import EASE
+from es_recsys.models.fitted import Fitted
+from es_recsys.models.fused import Fused
+from es_recsys.models.gfcf import GFCF
+from es_recsys.models.itemknn import ItemKNN
+from es_recsys.models.lsa import LSA
+from es_recsys.models.popularity import Popularity
+from es_recsys.models.rp3beta import RP3beta
+from es_recsys.models.sasrec import SASRec
+from es_recsys.models.segments import Segments
+from es_recsys.models.transitions import Transitions
+from es_recsys.models.two_tower import Tower
+from es_recsys.models.userknn import UserKNN
+
+__all__ = ["MODELS"]
+
+_KINDS: tuple[type[Fitted], ...] = (
+    Transitions,
+    ItemKNN,
+    UserKNN,
+    RP3beta,
+    EASE,
+    GFCF,
+    BSPM,
+    ALS,
+    BPR,
+    LSA,
+    SASRec,
+    Tower,
+    Fused,
+    Aligned,
+    Segments,
+    Popularity,
+)
+
+MODELS: Mapping[str, type[Fitted]] = {model.name: model for model in _KINDS}

@@ -1,0 +1,240 @@
+"""Segments of users, each with its own popular items: for users of whom little is known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from es_recsys.errors import ModelError
+from es_recsys.features import FeatureTable, ItemFacts, features, of_history
+from es_recsys.models.fitted import Fitted
+from es_recsys.models.grouping import LEAST_USERS, group, squared_distances
+from es_recsys.models.histories import Batch, encode
+from es_recsys.models.ids import ItemIds
+from es_recsys.models.portraits import FEW, Portrait, portraits
+from es_recsys.models.ranking import best, decay
+from es_recsys.models.tastes import feature_scale, item_tastes, scaled_features, user_tastes
+from es_recsys.models.watch import Watch
+from es_recsys.types import History, Interactions, ItemTable
+
+__all__ = ["Segments", "SegmentsConfig"]
+
+_LISTED = 300
+_NEAREST = 3
+_HALF_LIFE_DAYS = 30.0
+_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentsConfig:
+    """most: segments at most. dims: dimensions of what items are. features: how much the features of users count beside what
+    they like, 1 as much. half_life: after how many more events of a user the segments bring half as many items."""
+
+    most: int = 20
+    dims: int = 16
+    features: float = 0.3
+    half_life: float = 5.0
+
+
+class Segments(Fitted):
+    """A user lies at x = (taste, features): the signed mean of the items met, in a few dimensions of what they are
+    (tastes.py), beside habits such as frequency, value and price level. K-means groups the users, their number is the one
+    of the best silhouette, and no group has fewer than twenty (grouping.py). A history lies where its items and weights put
+    it, and scores
+
+        score[j] = sum over its three nearest segments s of m_s * p_s[j]
+        m_s proportional to exp(-2 |x - c_s|^2 / spread),   spread: the mean of |x - c|^2 over all users
+        p_s[j] = (users of s who liked j, each halved by 30 days + 20 * share of all who did) / (users of s + 20)
+
+    As only the ratio of scores counts in a blend, what fades as a history of n known events grows is how many items score:
+    the best 300 * 2 ** (-(n - 1) / half_life).
+    """
+
+    name: ClassVar[str] = "segments"
+    kind: ClassVar[str] = "neighbours"
+    reads_items: ClassVar[bool] = True
+    asking: ClassVar[frozenset[str]] = frozenset({"half_life"})
+
+    def __init__(self, config: SegmentsConfig | None = None) -> None:
+        self.config = config or SegmentsConfig()
+        self._said: Mapping[str, Any] = {}
+
+    def fit(
+        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: Watch | None = None
+    ) -> Self:
+        """Groups the users who liked something; needs scikit-learn. Raises MissingExtra without it, ModelError where there
+        are fewer than twenty such users."""
+        table = features(data, items)
+        liked = data.weights > 0
+        users, inverse = np.unique(data.users[liked].astype(np.int64), return_inverse=True)
+        if len(users) < LEAST_USERS:
+            raise ModelError(
+                f"{len(users)} users are too few for a segment.", f"Load events of {LEAST_USERS} or more users first."
+            )
+        tastes = item_tastes(data, items, table.item_ids, self.config.dims, rng)
+        scale = feature_scale(table.users[users])
+        rows = np.hstack([_tastes(data, table, tastes)[users], scaled_features(table.users[users], scale, self.config.features)])
+        groups, centres, tried = group(rows, self.config.most, rng)
+        places = np.searchsorted(table.item_ids, data.item_ids)[data.items[liked]]
+        shares, met = _popularity(data, inverse, places, groups, liked, len(table.item_ids))
+        listed = [np.sort(best(row, _LISTED)[: int((row > 0).sum())]) for row in shares]
+        self._ids, self._fingerprint = ItemIds.of(table.item_ids.tolist()), None
+        self._arrays = {
+            "tastes": tastes,
+            "scale": scale,
+            "centres": centres,
+            "spread": np.array([max(squared_distances(rows, centres).min(axis=1).mean(), 1e-6)]),
+            "starts": np.concatenate([[0], np.cumsum([len(one) for one in listed])]),
+            "items": np.concatenate(listed),
+            "values": np.concatenate([row[one] for row, one in zip(shares, listed, strict=True)]).astype(np.float32),
+            **table.facts.arrays(),
+        }
+        self._said = self._describe(groups, met, items, table, users, shares, tried)
+        return self
+
+    @classmethod
+    def space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
+        """Setting -> values worth trying; what only concerns the asking comes first."""
+        return {"half_life": (2.0, 5.0, 10.0, 20.0), "features": (0.0, 0.3, 1.0), "dims": (8, 16, 32)}
+
+    @property
+    def portraits(self) -> tuple[Portrait, ...]:
+        """What is known of each segment, the largest first."""
+        _ = self.item_ids
+        names = ("categories", "words", "popular")
+        return tuple(Portrait(**{**one, **{name: tuple(one[name]) for name in names}}) for one in self._said["segments"])
+
+    @property
+    def tried(self) -> dict[int, float]:
+        """Number of segments -> mean silhouette, of all that were tried."""
+        _ = self.item_ids
+        return {int(count): score for count, score in self._said["tried"].items()}
+
+    def nearest(self, history: History) -> list[tuple[int, float]]:
+        """(segment, membership), nearest first, memberships summing to 1; none for a history that says nothing."""
+        numbers, shares = self._members(encode(history, self.item_ids))
+        return list(zip(numbers.tolist(), shares.tolist(), strict=True))
+
+    def _members(self, batch: Batch) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        if not (batch.weights > 0).any():
+            return np.zeros(0, np.int64), np.zeros(0)
+        distances = squared_distances(self._where(batch)[None, :], self._arrays["centres"])[0]
+        numbers = best(-distances, _NEAREST)
+        closeness = np.exp(2.0 * (distances[numbers[0]] - distances[numbers]) / self._arrays["spread"][0])
+        return numbers, closeness / closeness.sum()
+
+    def _where(self, batch: Batch) -> NDArray[np.float64]:
+        tastes, weights = self._arrays["tastes"], batch.weights.astype(np.float64)
+        mean = (weights @ tastes[batch.items]) / np.abs(weights).sum()
+        history = History(("",) * len(batch.items), batch.weights, batch.ages)
+        told = of_history(history, batch.items, ItemFacts.from_arrays(self._arrays)).user
+        return np.concatenate([mean, scaled_features(told[None, :], self._arrays["scale"], self.config.features)[0]])
+
+    def _all_scores(self, batch: Batch) -> NDArray[np.float32]:
+        scores = np.zeros(len(self.item_ids), np.float32)
+        for number, share in zip(*self._members(batch), strict=True):
+            items, values = self._list(int(number))
+            scores[items] += np.float32(share) * values
+        kept = best(scores, int(_LISTED * 2.0 ** (-(len(batch.items) - 1) / self.config.half_life)))
+        faded = np.zeros_like(scores)
+        faded[kept] = scores[kept]
+        return faded
+
+    def _list(self, number: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        row = slice(int(self._arrays["starts"][number]), int(self._arrays["starts"][number + 1]))
+        return self._arrays["items"][row], self._arrays["values"][row]
+
+    def _shares(self, batch: Batch, place: int) -> NDArray[np.float64]:
+        """How each event draws the user towards the segments that bring the item rather than to the other near ones: along
+        the gradient of the score by where the user's taste lies, sum over s of m_s (p_s[j] - score[j]) c_s."""
+        score = float(self._all_scores(batch)[place])
+        if score <= 0:
+            return np.zeros(len(batch.items))
+        tastes = self._arrays["tastes"][batch.items]
+        slope = np.zeros(tastes.shape[1])
+        for number, member in zip(*self._members(batch), strict=True):
+            items, values = self._list(int(number))
+            at = int(np.searchsorted(items, place))
+            own = values[at] if at < len(items) and items[at] == place else 0.0
+            slope += member * (own - score) * self._arrays["centres"][number, : len(slope)]
+        result: NDArray[np.float64] = (tastes @ slope) * batch.weights
+        return result
+
+    def _describe(
+        self,
+        groups: NDArray[np.int64],
+        met: Any,
+        items: ItemTable | None,
+        table: FeatureTable,
+        users: NDArray[np.int64],
+        shares: NDArray[np.float64],
+        tried: Mapping[int, float],
+    ) -> dict[str, Any]:
+        places = np.zeros(0, np.int64) if items is None else np.searchsorted(table.item_ids, items.item_ids)
+        liked = np.stack([np.asarray(met[groups == number].sum(axis=0)).ravel() for number in range(len(shares))])
+        shown = [best(np.where(count >= FEW, row, 0.0), _SHOWN) for row, count in zip(shares, liked, strict=True)]
+        popular = [
+            [str(table.item_ids[place]) for place in row if liked[number, place] >= FEW] for number, row in enumerate(shown)
+        ]
+        found = portraits(groups, met, items, places, popular, table, users)
+        return {"segments": [_plain(one) for one in found], "tried": {str(k): round(score, 4) for k, score in tried.items()}}
+
+    def _params(self) -> dict[str, Any]:
+        return {"config": asdict(self.config), **self._said}
+
+    @classmethod
+    def _from_params(cls, params: Mapping[str, Any]) -> Self:
+        model = cls(SegmentsConfig(**params["config"]))
+        model._said = {"segments": params["segments"], "tried": params["tried"]}
+        return model
+
+    def with_config(self, config: Any) -> Self:
+        """What was learned, asked with a config that differs in `asking` alone."""
+        model = super().with_config(config)
+        model._said = self._said
+        return model
+
+
+def _plain(portrait: Portrait) -> dict[str, Any]:
+    """As JSON gives it back, so that a loaded model says the same."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(portrait).items()}
+
+
+def _tastes(data: Interactions, table: FeatureTable, tastes: NDArray[np.float32]) -> NDArray[np.float64]:
+    places = np.searchsorted(table.item_ids, data.item_ids)
+    users = data.users.astype(np.int64)
+    return user_tastes(users, places[data.items], data.weights.astype(np.float64), tastes, len(data.user_ids))
+
+
+def _popularity(
+    data: Interactions,
+    users: NDArray[np.int64],
+    places: NDArray[np.int64],
+    groups: NDArray[np.int64],
+    liked: NDArray[np.bool_],
+    n_items: int,
+) -> tuple[NDArray[np.float64], Any]:
+    """p (k, n_items) float64 of the class, and a sparse matrix (n_users, n_items) with 1 where a user liked an item.
+
+    A user counts once for an item, by the latest event on it.
+    """
+    from scipy import sparse
+
+    times = data.times[liked]
+    days = (times.max() - times) / 86_400.0 if data.timed else np.zeros(len(times))
+    cell, inverse = np.unique(users.astype(np.int64) * n_items + places, return_inverse=True)
+    latest = np.full(len(cell), np.inf)
+    np.minimum.at(latest, inverse, days)
+    shape, at = (len(groups), n_items), (cell // n_items, cell % n_items)
+    met = sparse.csr_matrix((np.ones(len(cell)), at), shape=shape)
+    recent = sparse.csr_matrix((decay(latest, _HALF_LIFE_DAYS), at), shape=shape)
+    sizes = np.bincount(groups)
+    members = sparse.csr_matrix((np.ones(len(groups)), (groups, np.arange(len(groups)))))
+    everyone = np.asarray(recent.sum(axis=0)).ravel() / len(groups)
+    counted = np.asarray((members @ recent).todense())
+    shares: NDArray[np.float64] = (counted + LEAST_USERS * everyone) / (sizes[:, None] + LEAST_USERS)
+    return shares, met

@@ -1,0 +1,131 @@
+"""Where items, and users by what they did, lie for the segments: few dimensions of what items are, and a few features."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from es_recsys.features import USER_COLUMNS
+from es_recsys.models.svd import truncated_svd
+from es_recsys.types import Interactions, ItemTable
+
+__all__ = ["SEGMENT_FEATURES", "feature_scale", "item_tastes", "scaled_features", "user_tastes"]
+
+SEGMENT_FEATURES = ("frequency", "value", "conversion", "price_level", "popularity", "freshness", "breadth")
+"""Columns of USER_COLUMNS that tell segments apart, besides what the users like."""
+
+# Events after which a user's features count half; what one event says of habits is mostly chance.
+_EVIDENCE = 5.0
+_FARTHEST = 3.0
+_PLACES = [[column.name for column in USER_COLUMNS].index(name) for name in SEGMENT_FEATURES]
+_SKEWED = np.array([USER_COLUMNS[place].skewed for place in _PLACES])
+
+
+def item_tastes(
+    data: Interactions, items: ItemTable | None, ids: NDArray[np.str_], dims: int, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """(n_items, <= dims) float32 rows of about length 1 or 0: categories (outermost and innermost), brand and content
+    vectors side by side, reduced; what was liked by the same users where the catalogue has none of these."""
+    from scipy import sparse
+
+    blocks = [] if items is None else _content(items, np.searchsorted(ids, items.item_ids), len(ids), dims)
+    if not blocks:
+        blocks = [_liked_together(data, np.searchsorted(ids, data.item_ids), len(ids))]
+    rows = _unit(sparse.hstack(blocks).tocsr())
+    _, _, right = truncated_svd(rows, dims, rng)
+    reduced = np.asarray(rows @ right)
+    lengths = np.linalg.norm(reduced, axis=1, keepdims=True)
+    return (reduced / np.where(lengths > 1e-9, lengths, np.inf)).astype(np.float32)
+
+
+def user_tastes(
+    users: NDArray[np.int64], items: NDArray[np.int64], weights: NDArray[Any], tastes: NDArray[np.float32], n: int
+) -> NDArray[np.float64]:
+    """(n, d) float64 signed mean of the items' rows, by weight: of length 1 for one who likes one thing, near 0 where
+    likes go everywhere or dislikes outweigh them."""
+    from scipy import sparse
+
+    matrix = sparse.csr_matrix((weights, (users, items)), shape=(n, len(tastes)))
+    mass = np.bincount(users, weights=np.abs(weights), minlength=n)
+    found: NDArray[np.float64] = (matrix @ tastes) / np.maximum(mass, 1e-12)[:, None]
+    return found
+
+
+def feature_scale(features: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(2, f) mean and standard deviation of each of SEGMENT_FEATURES over users (n, all features)."""
+    values = _chosen(features)
+    known = ~np.isnan(values)
+    count = np.maximum(known.sum(axis=0), 1)
+    mean = np.where(known, values, 0.0).sum(axis=0) / count
+    deviation = np.sqrt((np.where(known, values - mean, 0.0) ** 2).sum(axis=0) / count)
+    return np.stack([mean, np.where(deviation > 1e-9, deviation, np.inf)])
+
+
+def scaled_features(features: NDArray[np.float32], scale: NDArray[np.float64], share: float) -> NDArray[np.float64]:
+    """(n, f) float64: deviations from the mean, within three of them, drawn to 0 where there are few events, and 0 where
+    unknown; all together they vary by `share` of what tastes can."""
+    events = features[:, [column.name for column in USER_COLUMNS].index("events")].astype(np.float64)
+    evidence = events / (events + _EVIDENCE)
+    z = np.clip((_chosen(features) - scale[0]) / scale[1], -_FARTHEST, _FARTHEST)
+    scaled: NDArray[np.float64] = np.nan_to_num(z) * (evidence * np.sqrt(share / len(SEGMENT_FEATURES)))[:, None]
+    return scaled
+
+
+def _chosen(features: NDArray[np.float32]) -> NDArray[np.float64]:
+    values = features[:, _PLACES].astype(np.float64)
+    result: NDArray[np.float64] = np.where(_SKEWED, np.log1p(np.maximum(values, 0.0)), values)
+    return result
+
+
+def _content(items: ItemTable, places: NDArray[np.int64], n: int, dims: int) -> list[Any]:
+    """Sparse blocks (n, any) of what the catalogue says, each row of length 1 or 0."""
+    from scipy import sparse
+
+    ends = [[path[0], "\0".join(path)] if len(path) > 1 else list(path) for path in items.categories]
+    named = [_one_hot(values, places, n) for values in (ends, [[brand] if brand else [] for brand in items.brands])]
+    blocks = [_unit(block) for block in named if block is not None]
+    for vectors in items.vectors.values():
+        spread = np.zeros((n, min(dims, vectors.shape[1])), np.float32)
+        spread[places] = _reduced(vectors, dims)
+        blocks.append(sparse.csr_matrix(spread))
+    return blocks
+
+
+def _reduced(vectors: NDArray[np.float32], dims: int) -> NDArray[np.float32]:
+    """The vectors in their `dims` main directions; what lies beyond is what few items share."""
+    _, directions = np.linalg.eigh((vectors.T @ vectors).astype(np.float64))
+    reduced: NDArray[np.float32] = vectors @ directions[:, ::-1][:, :dims].astype(np.float32)
+    return reduced
+
+
+def _one_hot(values: list[list[str]], places: NDArray[np.int64], n: int) -> Any:
+    """(n, different values) sparse, None without any."""
+    from scipy import sparse
+
+    codes = {value: code for code, value in enumerate(sorted({value for own in values for value in own}))}
+    if not codes:
+        return None
+    rows = np.repeat(places, [len(own) for own in values])
+    columns = [codes[value] for own in values for value in own]
+    return sparse.csr_matrix((np.ones(len(columns)), (rows, columns)), shape=(n, len(codes)))
+
+
+def _liked_together(data: Interactions, places: NDArray[np.int64], n: int) -> Any:
+    """(n, users) sparse: who liked an item, each user at length 1, so that those who like all say little."""
+    from scipy import sparse
+
+    liked = data.weights > 0
+    items, users = places[data.items[liked]], data.users[liked]
+    matrix = sparse.csr_matrix((np.ones(len(items)), (items, users)), shape=(n, len(data.user_ids)))
+    matrix.data[:] = 1.0
+    lengths = np.sqrt(np.maximum(np.bincount(matrix.indices, minlength=len(data.user_ids)), 1))
+    return (matrix @ sparse.diags(1.0 / lengths)).tocsr()
+
+
+def _unit(matrix: Any) -> Any:
+    from scipy import sparse
+
+    lengths = np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=1)).ravel())
+    return (sparse.diags(1.0 / np.where(lengths > 0, lengths, 1.0)) @ matrix).tocsr()

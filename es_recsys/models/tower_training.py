@@ -1,0 +1,191 @@
+"""Trains the two towers: sampled softmax over the items of the batch, corrected for how often they are in it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from es_recsys.models.checkpoint import Checkpoint, mark, restore
+from es_recsys.models.ranking import best
+from es_recsys.models.slices import ndcg
+from es_recsys.models.tower_examples import Example, Held, Stream, hold_out
+from es_recsys.models.tower_inputs import Inputs, inputs
+from es_recsys.models.tower_network import ItemTower, UserTower
+from es_recsys.models.user_graph import graph_of
+from es_recsys.models.watch import Watch
+from es_recsys.types import Interactions
+
+if TYPE_CHECKING:
+    from es_recsys.models.two_tower import TowerConfig
+
+__all__ = ["Towers", "train"]
+
+_TOP = 20
+_TOLD = 0.8
+
+
+class Towers(torch.nn.Module):
+    """Both towers, and the loss of one step.
+
+    For a user u and a liked item j of the batch, with candidates C (the liked items of the whole batch, and some drawn evenly
+    from the catalogue), without those that this user is known to like,
+
+        loss = -log( e^(s(u, j)) / (e^(s(u, j)) + sum over i in C of e^(s(u, i))) )     s(u, i) = u . v_i / t - c log p_i
+
+    where p_i is the chance that i is among the candidates. In-batch candidates are popular ones; without log p_i they would
+    be learned to be worse than they are (Yi et al. 2019, "Sampling-bias-corrected neural modeling").
+    """
+
+    def __init__(
+        self, config: TowerConfig, contents: Mapping[str, NDArray[np.float32]], popularity: NDArray[np.int64], segments: int
+    ) -> None:
+        super().__init__()
+        tensors = {name: torch.from_numpy(np.ascontiguousarray(rows)) for name, rows in contents.items()}
+        self.items = ItemTower(tensors, torch.from_numpy(popularity > 0), config.dims, config.id_dropout)
+        self.users = UserTower(config.dims, segments, config.ordered)
+        self.config = config
+        self._chance = popularity / max(int(popularity.sum()), 1)
+
+    def loss(self, example: Example, segments: NDArray[np.int64], rng: np.random.Generator) -> Tensor:
+        """Mean over the targets of a batch."""
+        given = inputs(example.histories, self.config.history, self.config.ordered)
+        pool, chances = self._candidates(example, rng)
+        places, inverse = np.unique(np.concatenate([given.items.ravel(), pool]), return_inverse=True)
+        vectors = self.items(torch.from_numpy(places))
+        at = torch.from_numpy(inverse)
+        history, candidates = vectors[at[: given.items.size]], vectors[at[given.items.size :]]
+        users = self._embed(given, history.view(*given.items.shape, -1), segments)
+        correction = torch.from_numpy((self.config.correction * np.log(chances)).astype(np.float32))
+        logits = users @ candidates.T / self.config.temperature - correction
+        columns = np.searchsorted(pool, np.maximum(example.targets, 0))
+        wanted = torch.from_numpy(example.targets >= 0)
+        scores = logits.gather(1, torch.from_numpy(columns))
+        others = logits.masked_fill(torch.from_numpy(self._liked(example, pool)), float("-inf"))
+        rest = torch.logsumexp(others, dim=1, keepdim=True)
+        losses = torch.nn.functional.softplus(rest - scores)
+        return (losses * wanted).sum() / wanted.sum().clamp(min=1)
+
+    def _embed(self, given: Inputs, vectors: Tensor, segments: NDArray[np.int64]) -> Tensor:
+        tensors = (torch.from_numpy(one) for one in (given.weights, given.recency, given.context, segments))
+        users: Tensor = self.users(vectors, *tensors)[0]
+        return users
+
+    def _candidates(self, example: Example, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Places, ascending, and the chance of each to be there."""
+        size = len(self._chance)
+        found = example.targets[example.targets >= 0]
+        if self.config.negatives >= size:
+            return np.arange(size), np.ones(size)
+        drawn = rng.integers(size, size=self.config.negatives)
+        pool = np.unique(np.concatenate([found, drawn]))
+        rate = len(found) * self._chance[pool] + len(drawn) / size
+        return pool, -np.expm1(-rate)
+
+    def _liked(self, example: Example, pool: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """(b, |pool|): what a user of the batch has, or is to find."""
+        column = np.full(len(self._chance), -1)
+        column[pool] = np.arange(len(pool))
+        histories = example.histories
+        rows = np.repeat(np.arange(len(histories)), np.diff(histories.starts))
+        row, place = np.nonzero(example.targets >= 0)
+        at = column[np.concatenate([histories.items, example.targets[row, place]])]
+        every = np.concatenate([rows, row])
+        mask = np.zeros((len(histories), len(pool)), bool)
+        mask[every[at >= 0], at[at >= 0]] = True
+        return mask
+
+    @torch.no_grad()
+    def item_vectors(self) -> NDArray[np.float32]:
+        """(n, d)."""
+        self.eval()
+        blocks = torch.split(torch.arange(len(self._chance)), 16_384)
+        rows: NDArray[np.float32] = torch.cat([self.items(block) for block in blocks]).numpy()
+        return rows
+
+    @torch.no_grad()
+    def quality(self, held: Held, segments: NDArray[np.int64]) -> float:
+        """NDCG@20 of the users held out, all items ranked, what they know left out."""
+        vectors = self.item_vectors()
+        values = []
+        for begin in range(0, len(held.targets), 256):
+            end = min(begin + 256, len(held.targets))
+            given = inputs(held.histories.some(begin, end), self.config.history, self.config.ordered)
+            scores = (
+                self._embed(given, torch.from_numpy(vectors[given.items]), segments[held.users[begin:end]]).numpy() @ vectors.T
+            )
+            for row, known in zip(scores, held.known[begin:end], strict=True):
+                row[known] = -np.inf
+            values.append(ndcg([best(row, _TOP) for row in scores], held.targets[begin:end], _TOP))
+        return float(np.concatenate(values).mean())
+
+
+def train(
+    config: TowerConfig,
+    data: Interactions,
+    contents: Mapping[str, NDArray[np.float32]],
+    segments: NDArray[np.int64],
+    count: int,
+    seed: int,
+    watch: Watch,
+) -> tuple[NDArray[np.float32], bytes]:
+    """Item vectors (n, d) and the user tower as ONNX.
+
+    contents: field -> (n, D); segments (n_users,) int64 from 1 to `count`, 0 for none.
+    """
+    rest, held = hold_out(data, np.random.default_rng(seed), config.held, ordered=config.ordered, history=config.history)
+    stream = Stream(rest, ordered=config.ordered, targets=config.targets, history=config.history)
+    popularity = np.bincount(rest.items[rest.weights > 0], minlength=len(data.item_ids))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        towers = Towers(config, contents, popularity, count)
+        kept = Checkpoint(watch.checkpoints, "tower", {"config": asdict(config), "seed": seed, "data": mark(data)})
+        _run(towers, stream, held, segments, kept, seed, watch)
+    kept.remove()
+    return towers.item_vectors(), graph_of(towers.users, config.dims)
+
+
+def _run(
+    towers: Towers, stream: Stream, held: Held, segments: NDArray[np.int64], kept: Checkpoint, seed: int, watch: Watch
+) -> None:
+    """Trains until nothing is gained any more, and leaves the best of all epochs in `towers`.
+
+    Every epoch has its own seed, so that a training that goes on learns what it would have learned in one go.
+    """
+    config, state = towers.config, kept.load()
+    optimiser = torch.optim.AdamW(towers.parameters(), lr=config.rate, weight_decay=config.decay)
+    restore(towers, optimiser, state)
+    while state.epoch < config.epochs and state.stale < config.patience and time.monotonic() < watch.deadline:
+        torch.manual_seed(seed + state.epoch)
+        rng = np.random.default_rng([seed, state.epoch])
+        figures = {"loss": _epoch(towers, optimiser, stream, segments, rng)}
+        if len(held.targets):
+            figures["ndcg"] = towers.quality(held, segments)
+        state.reached(figures.get("ndcg"), towers)
+        kept.save(state, towers, optimiser)
+        if watch.tell is not None:
+            watch.tell(state.epoch, config.epochs, figures)
+    state.give_best(towers)
+    towers.eval()
+
+
+def _epoch(
+    towers: Towers, optimiser: torch.optim.Optimizer, stream: Stream, segments: NDArray[np.int64], rng: np.random.Generator
+) -> float:
+    towers.train()
+    losses = []
+    for example in stream.epoch(rng, towers.config.batch):
+        # A user whose segment is not known is to be answered as well.
+        mine = segments[example.users] * (rng.random(len(example.users)) < _TOLD)
+        loss = towers.loss(example, mine, rng)
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        losses.append(loss.item())
+    return float(np.mean(losses)) if losses else 0.0

@@ -1,0 +1,202 @@
+"""Two towers: one makes a vector of an item, the other one of a user, and their inner product says how well they fit."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from es_recsys.errors import MissingExtra, ModelError
+from es_recsys.models import artefact
+from es_recsys.models.folded import Folded
+from es_recsys.models.histories import Batch, encode
+from es_recsys.models.ids import ItemIds
+from es_recsys.models.tower_inputs import inputs
+from es_recsys.models.user_graph import session
+from es_recsys.models.watch import Watch
+from es_recsys.types import History, Interactions, ItemTable
+
+__all__ = ["Tower", "TowerConfig"]
+
+_BATCH = 256
+
+
+@dataclass(frozen=True, slots=True)
+class TowerConfig:
+    """dims: of the vectors. ordered: whether recency tells anything. history: events of a user that are read, the newest.
+    targets: liked items that one piece of a history is to find. negatives: candidates drawn evenly from the catalogue beside
+    those of the batch; as many as there are items, or more: all items are candidates. temperature: of the softmax over
+    cosines. correction: exponent of the chance to be a candidate (1: unbiased; less brings rarer items). id_dropout: share
+    of items whose id is hidden in a step. rate, decay: learning rate and weight decay of AdamW. batch: pieces a step. epochs,
+    patience: at most so many, and so many without a gain on users held out (`held`) before it ends.
+    """
+
+    dims: int = 64
+    ordered: bool = True
+    history: int = 50
+    targets: int = 2
+    negatives: int = 1_024
+    temperature: float = 0.1
+    correction: float = 1.0
+    id_dropout: float = 0.2
+    rate: float = 3e-3
+    decay: float = 1e-4
+    batch: int = 512
+    epochs: int = 60
+    patience: int = 4
+    held: int = 1_000
+
+
+class Tower(Folded):
+    """A user tower and an item tower (Covington et al. 2016, "Deep neural networks for YouTube recommendations"), trained on
+    the items that follow a piece of a history, with in-batch candidates corrected for popularity (tower_training.py).
+
+    The item tower reads the id and the content vectors of an `ItemTable` (tower_network.py), so that an item without events
+    has a place; its output (n, d) of unit rows is what Elasticsearch keeps. The user tower reads the history (the items'
+    vectors with weight and recency), context and segment. It is kept as ONNX inside the artefact, with its digest, and run by
+    onnxruntime: nobody needs torch to be answered.
+    """
+
+    name: ClassVar[str] = "tower"
+    field: ClassVar[str | None] = "tower_vector"
+    reads_items: ClassVar[bool] = True
+
+    def __init__(self, config: TowerConfig | None = None) -> None:
+        self.config = config or TowerConfig()
+        self._segments, self._digest = 0, ""
+        self._lock = threading.Lock()
+        self._session: Any = None
+
+    def fit(
+        self,
+        data: Interactions,
+        rng: np.random.Generator,
+        items: ItemTable | None = None,
+        watch: Watch | None = None,
+        segments: Mapping[str, int] | None = None,
+    ) -> Self:
+        """Trains both towers; needs the package torch. segments: user id -> number of the segment (from 0), where known.
+
+        Raises MissingExtra without it, ModelError where there is nothing to learn.
+        """
+        if not (data.weights > 0).any():
+            raise ModelError(
+                "There are no positive events to train tower on.", "Load events first: `es-recsys events load FILE`."
+            )
+        try:
+            from es_recsys.models.tower_training import train
+        except ImportError as error:
+            raise MissingExtra("torch", "train") from error
+        data, contents = _joined(data, items)
+        known = {user: number + 1 for user, number in (segments or {}).items()}
+        numbers = np.array([known.get(str(user), 0) for user in data.user_ids], np.int64)
+        seed, count = int(rng.integers(2**31)), max(known.values(), default=0)
+        vectors, graph = train(self.config, data, contents, numbers, count, seed, watch or Watch())
+        self._ids, self._fingerprint, self._session = ItemIds.of(data.item_ids.tolist()), None, None
+        self._segments, self._digest = count, hashlib.sha256(graph).hexdigest()
+        self._arrays = {"vectors": vectors, "graph": np.frombuffer(graph, np.uint8)}
+        return self
+
+    @classmethod
+    def space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
+        """Setting -> values worth trying."""
+        return {"temperature": (0.05, 0.07, 0.1, 0.15, 0.2), "correction": (0.25, 0.5, 0.75, 1.0), "dims": (64, 128)}
+
+    @classmethod
+    def start(cls, ordered: bool, timed: bool) -> TowerConfig:
+        """The whole history and more of it to find where order tells nothing."""
+        return TowerConfig() if ordered else TowerConfig(ordered=False, history=100, targets=4)
+
+    def vector(self, history: History, segment: int | None = None) -> NDArray[np.float32] | None:
+        """(d,) float32 user vector, also of a user whose segment is not known; None where nothing known was liked."""
+        numbers = np.array([0 if segment is None or not 0 <= segment < self._segments else segment + 1], np.int64)
+        found = self._asked(encode(history, self.item_ids), numbers)[0]
+        return found if found.any() else None
+
+    def _users(self, batch: Batch) -> NDArray[np.float32]:
+        blocks = [batch.some(begin, min(begin + _BATCH, len(batch))) for begin in range(0, len(batch), _BATCH)]
+        empty = np.zeros((0, self.config.dims), np.float32)
+        return np.concatenate([empty, *(self._asked(block, np.zeros(len(block), np.int64)) for block in blocks)])
+
+    def _asked(self, batch: Batch, segments: NDArray[np.int64]) -> NDArray[np.float32]:
+        users = np.zeros((len(batch), self.config.dims), np.float32)
+        rows, feed = self._feed(batch, segments)
+        if len(rows):
+            users[rows] = self._run("user", feed)
+        return users
+
+    def _feed(self, batch: Batch, segments: NDArray[np.int64]) -> tuple[NDArray[np.int64], dict[str, NDArray[Any]]]:
+        """The users who liked something that has a vector, and what the user tower reads of them."""
+        given = inputs(batch, self.config.history, self.config.ordered)
+        vectors = self.item_vectors[given.items]
+        liked = (given.weights > 0) & vectors.any(axis=2)
+        rows: NDArray[np.int64] = np.flatnonzero(liked.any(axis=1))
+        feed: dict[str, NDArray[Any]] = {
+            "vectors": vectors[rows],
+            "weights": given.weights[rows],
+            "recency": given.recency[rows],
+            "context": given.context[rows],
+            "segments": segments[rows],
+        }
+        return rows, feed
+
+    def _shares(self, batch: Batch, place: int) -> NDArray[np.float64]:
+        # What the context and the hidden layer add is nobody's; the attention's sum is what the events bring.
+        shares = np.zeros(len(batch.items))
+        rows, feed = self._feed(batch, np.zeros(1, np.int64))
+        if len(rows):
+            parts = self._run("parts", feed)[0] @ self.item_vectors[place]
+            shares[len(shares) - len(parts) :] = parts[::-1]
+        return shares
+
+    def _run(self, output: str, feed: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+        with self._lock:
+            if self._session is None:
+                self._session = session(self._arrays["graph"])
+        result: NDArray[np.float32] = self._session.run([output], dict(feed))[0]
+        return result
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """The model as saved. Raises ModelError where the folder isn't whole, or its graph is not the one that was saved."""
+        model = super().load(folder)
+        if hashlib.sha256(model._arrays["graph"].tobytes()).hexdigest() != model._digest:
+            raise ModelError(f"The user tower {Path(folder) / 'graph.npy'} is not the one that was saved.", artefact.REMEDY)
+        return model
+
+    def with_config(self, config: TowerConfig) -> Self:
+        """What was learned, asked with another config."""
+        model = super().with_config(config)
+        model._segments, model._digest = self._segments, self._digest
+        return model
+
+    def _params(self) -> dict[str, Any]:
+        return {**asdict(self.config), "segments": self._segments, "digest": self._digest}
+
+    @classmethod
+    def _from_params(cls, params: Mapping[str, Any]) -> Self:
+        settings = dict(params)
+        segments, digest = int(settings.pop("segments")), str(settings.pop("digest"))
+        model = cls(TowerConfig(**settings))
+        model._segments, model._digest = segments, digest
+        return model
+
+
+def _joined(data: Interactions, items: ItemTable | None) -> tuple[Interactions, dict[str, NDArray[np.float32]]]:
+    """The interactions over all items, with or without events, and the content vectors of each (n, D)."""
+    if items is None:
+        return data, {}
+    ids = np.union1d(data.item_ids, items.item_ids)
+    places = np.searchsorted(ids, data.item_ids).astype(np.int32)
+    joined = replace(data, item_ids=ids, items=places[data.items] if len(places) else data.items)
+    contents = {}
+    for name, rows in sorted(items.vectors.items()):
+        contents[name] = np.zeros((len(ids), rows.shape[1]), np.float32)
+        contents[name][np.searchsorted(ids, items.item_ids)] = rows
+    return joined, {name: rows for name, rows in contents.items() if rows.any()}

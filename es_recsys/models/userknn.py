@@ -1,0 +1,245 @@
+"""User-kNN: what the users like that are most like the asking one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from es_recsys.models.base import ScoredPlaces
+from es_recsys.models.confidence import idf
+from es_recsys.models.cooccurrence import Rows
+from es_recsys.models.fitted import Fitted, top_of
+from es_recsys.models.histories import Batch, encode
+from es_recsys.models.ids import ItemIds
+from es_recsys.models.likings import asked_likings, likings, ranks, select
+from es_recsys.models.params import from_json, to_json
+from es_recsys.models.projection import coordinates, project, project_rows
+from es_recsys.models.ranking import best, decay
+from es_recsys.models.watch import Watch
+from es_recsys.types import History, Interactions, ItemTable
+
+__all__ = ["UserKNN", "UserKNNConfig"]
+
+# Similarities that a block of a batch holds.
+_CELLS = 20_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class UserKNNConfig:
+    """neighbours: users that count. candidates: users that the nearest vectors bring, of whom the neighbours are the most
+    similar. power: exponent of a similarity (Breese, Heckerman and Kadie 1998 amplify with 2.5). target_power: exponent of
+    the popularity of the item that is scored. half_life: after how many later items one counts half in a similarity.
+    items: newest liked items that are kept of a user. dims: of a user's vector, 4,096 at most."""
+
+    neighbours: int = 200
+    candidates: int = 500
+    power: float = 1.0
+    target_power: float = 0.1
+    half_life: float = math.inf
+    items: int = 100
+    dims: int = 512
+
+
+class UserKNN(Fitted):
+    """Users as sparse vectors x (n_items,), over the distinct items of a history; of item i, whose events weigh w_i in
+    sum, and after which r_i other items came,
+
+        a_i = sign(w_i) sqrt(|w_i|)        x_i = a_i * idf_i * 2 ** (-r_i / half_life)
+
+    Of the users v whom the training saw, the newest `items` with a_i > 0 count. The score is that of the similar users'
+    votes (Herlocker, Konstan, Borchers and Riedl 1999, for what is liked instead of what is rated):
+
+        cos(u, v) = x_u . x_v / (|x_u| |x_v|)
+        score[j] = sum over the neighbours v of max(cos(u, v), 0) ** power * a_vj / popularity[j] ** target_power
+
+    Neighbours are found in two steps: the `candidates` nearest by vectors of `dims` dimensions, which is a kNN search,
+    then among them the `neighbours` with the highest cosine. A vector is x under a sparse random projection (projection.py),
+    which keeps cosines up to an error of about 1 / sqrt(dims), needs no training, and is exact where there are no more items
+    than dims. A dislike makes those less similar who like the item.
+
+    A store keeps vectors and liked items in an index of its own, one document a user, so what is served from (`to_serve`)
+    has nothing of any user in it, and erasing a document erases all. `among` answers from users found there.
+    """
+
+    name: ClassVar[str] = "userknn"
+    kind: ClassVar[str] = "neighbours"
+    asking: ClassVar[frozenset[str]] = frozenset({"neighbours", "candidates", "power", "target_power"})
+
+    def __init__(self, config: UserKNNConfig | None = None) -> None:
+        self.config = config or UserKNNConfig()
+
+    def fit(
+        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: Watch | None = None
+    ) -> Self:
+        """Collects what each user likes; `rng` chooses the projection."""
+        n_items = len(data.item_ids)
+        rows, popularity = likings(data, self.config.items)
+        rarity = idf(popularity, len(data.user_ids))
+        plan = coordinates(n_items, self.config.dims, rng)
+        values = rows.values * rarity[rows.items] * decay(ranks(rows.starts), self.config.half_life)
+        self._ids, self._fingerprint = ItemIds.of(data.item_ids.tolist()), None
+        self._arrays = {
+            "coordinates": plan,
+            "idf": rarity,
+            "popularity": np.maximum(popularity, 1.0),
+            "starts": rows.starts,
+            "items": rows.items,
+            "strengths": rows.values,
+            "vectors": project_rows(Rows(rows.starts, rows.items, values.astype(np.float32)), plan, self.dims),
+        }
+        return self
+
+    @classmethod
+    def space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
+        """Setting -> values worth trying; what only concerns the asking comes first."""
+        recency: dict[str, tuple[Any, ...]] = {"half_life": (3.0, 6.0, 12.0, 25.0, math.inf)} if ordered else {}
+        return {
+            "neighbours": (50, 100, 200, 300),
+            "target_power": (0.0, 0.1, 0.2, 0.3, 0.4),
+            "power": (0.5, 1.0, 1.5, 2.0, 3.0),
+            **recency,
+        }
+
+    @classmethod
+    def start(cls, ordered: bool, timed: bool) -> UserKNNConfig:
+        """A short memory where order tells."""
+        return UserKNNConfig(half_life=12.0 if ordered else math.inf)
+
+    @property
+    def dims(self) -> int:
+        """Dimensions of a user's vector: no more than there are items."""
+        return int(max(min(self.config.dims, len(self.item_ids)), 1))
+
+    @property
+    def candidates(self) -> int:
+        """How many users a search for similar ones should bring."""
+        return int(max(self.config.candidates, self.config.neighbours))
+
+    def user_vector(self, history: History) -> NDArray[np.float32] | None:
+        """(dims,) float32 unit vector to search similar users by; None where no known item is liked."""
+        items, x = self._asker(encode(history, self.item_ids))
+        vector = project(items, x, self._arrays["coordinates"], self.dims)
+        return vector if (x > 0).any() and vector.any() else None
+
+    def users(self) -> Iterator[tuple[int, NDArray[np.float32], NDArray[np.int32], NDArray[np.float32]]]:
+        """Of each user with a vector: place in the data's user_ids, (dims,) unit vector, (m,) places of liked items, oldest
+        first, and (m,) strengths a_i."""
+        rows = self._rows()
+        for user in np.flatnonzero(np.diff(rows.starts)).tolist():
+            own = slice(int(rows.starts[user]), int(rows.starts[user + 1]))
+            if self._arrays["vectors"][user].any():
+                yield user, self._arrays["vectors"][user], rows.items[own], rows.values[own]
+
+    def among(self, found: Sequence[tuple[NDArray[np.int32], NDArray[np.float32]]]) -> UserKNN:
+        """The same model that knows only these users, each given by places and strengths as `users` gives them."""
+        starts = np.zeros(len(found) + 1, np.int64)
+        np.cumsum([len(items) for items, _ in found], out=starts[1:])
+        items = np.concatenate([np.zeros(0, np.int32), *(items for items, _ in found)])
+        strengths = np.concatenate([np.zeros(0, np.float32), *(strengths for _, strengths in found)])
+        return self._with(Rows(starts, items, strengths))
+
+    def to_serve(self) -> UserKNN:
+        """What answers are served from: nothing of the users, who are in the index."""
+        return self.among(())
+
+    def top(self, batch: Batch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredPlaces]:
+        """The n best of each user, a block of users at a time."""
+        return [top_of(scores, n, exclude[user]) for user, scores in enumerate(self._each(batch))]
+
+    def scores_at(self, batch: Batch, places: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
+        """The score of each user at its own places."""
+        return [scores[places[user]] for user, scores in enumerate(self._each(batch))]
+
+    def _each(self, batch: Batch) -> Iterator[NDArray[np.float32]]:
+        vectors, block = self._arrays["vectors"], max(_CELLS // max(len(self._arrays["starts"]), 1), 1)
+        for begin in range(0, len(batch), block):
+            askers = [self._asker(batch.one(user)) for user in range(begin, min(begin + block, len(batch)))]
+            if self._all_are_near():
+                yield from (self._votes(items, x, self._rows()) for items, x in askers)
+                continue
+            asked = np.stack([project(items, x, self._arrays["coordinates"], self.dims) for items, x in askers])
+            for (items, x), near in zip(askers, asked @ vectors.T, strict=True):
+                yield self._votes(items, x, self._rows(best(near, self.candidates)))
+
+    def _all_scores(self, batch: Batch) -> NDArray[np.float32]:
+        return next(self._each(batch))
+
+    def _shares(self, batch: Batch, place: int) -> NDArray[np.float64]:
+        items, x = self._asker(batch)
+        rows = self._near(items, x)
+        likeness, shared, user = self._likeness(items, x, rows)
+        likeness = self._nearest(likeness)
+        vote = np.zeros(len(likeness))
+        at = np.flatnonzero(rows.items == place)
+        np.add.at(vote, user[at], rows.values[at])
+        vote[likeness > 0] *= likeness[likeness > 0] ** (self.config.power - 1.0)
+        by_item = np.bincount(rows.items, weights=shared * (vote * (likeness > 0))[user], minlength=len(self.item_ids))
+        shares = np.zeros(len(batch.items))
+        _, first = np.unique(batch.items, return_index=True)
+        shares[first] = by_item[batch.items[first]] / self._arrays["popularity"][place] ** self.config.target_power
+        return shares
+
+    def _asker(self, batch: Batch) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Distinct items of one user and their x."""
+        items, strengths = asked_likings(batch)
+        later = np.arange(len(items) - 1, -1, -1, dtype=np.float64)
+        return items, strengths * self._arrays["idf"][items] * decay(later, self.config.half_life)
+
+    def _votes(self, items: NDArray[np.int64], x: NDArray[np.float64], rows: Rows) -> NDArray[np.float32]:
+        likeness, _, user = self._likeness(items, x, rows)
+        likeness = self._nearest(likeness) ** self.config.power
+        votes = np.bincount(rows.items, weights=likeness[user] * rows.values, minlength=len(self.item_ids))
+        result: NDArray[np.float64] = votes * self._arrays["popularity"] ** -self.config.target_power
+        return result.astype(np.float32)
+
+    def _likeness(
+        self, items: NDArray[np.int64], x: NDArray[np.float64], rows: Rows
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+        """Cosine of each user of `rows` (n,), what each entry adds to it (m,), and whose it is (m,)."""
+        user = np.repeat(np.arange(len(rows.starts) - 1), np.diff(rows.starts)).astype(np.int64)
+        own = rows.values * self._arrays["idf"][rows.items] * decay(ranks(rows.starts), self.config.half_life)
+        asker = np.zeros(len(self.item_ids))
+        asker[items] = x
+        norms = np.sqrt(np.bincount(user, weights=own**2, minlength=len(rows.starts) - 1)) * np.sqrt((x**2).sum())
+        shared = asker[rows.items] * own / np.maximum(norms, 1e-12)[user]
+        likeness = np.bincount(user, weights=shared, minlength=len(rows.starts) - 1).astype(np.float64)
+        return likeness, shared, user
+
+    def _nearest(self, likeness: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The likeness of the neighbours, 0 for the others."""
+        chosen = best(likeness, self.config.neighbours)
+        kept = np.zeros(len(likeness))
+        kept[chosen] = np.maximum(likeness[chosen], 0.0)
+        return kept
+
+    def _near(self, items: NDArray[np.int64], x: NDArray[np.float64]) -> Rows:
+        if self._all_are_near():
+            return self._rows()
+        asked = project(items, x, self._arrays["coordinates"], self.dims)
+        return self._rows(best(self._arrays["vectors"] @ asked, self.candidates))
+
+    def _all_are_near(self) -> bool:
+        return len(self._arrays["starts"]) - 1 <= self.candidates
+
+    def _rows(self, users: NDArray[np.int64] | None = None) -> Rows:
+        rows = Rows(self._arrays["starts"], self._arrays["items"], self._arrays["strengths"])
+        return rows if users is None else select(rows, users)
+
+    def _with(self, rows: Rows) -> UserKNN:
+        model = UserKNN(self.config)
+        model._ids = self.item_ids
+        own: dict[str, NDArray[Any]] = {"starts": rows.starts, "items": rows.items, "strengths": rows.values}
+        model._arrays = {**self._arrays, **own, "vectors": np.zeros((0, self.dims), np.float32)}
+        return model
+
+    def _params(self) -> dict[str, Any]:
+        return to_json(asdict(self.config))
+
+    @classmethod
+    def _from_params(cls, params: Mapping[str, Any]) -> Self:
+        return cls(UserKNNConfig(**from_json(params)))

@@ -1,0 +1,288 @@
+"""What `peers.py` compares: the libraries implicit, RecTools and LensKit, and ours, behind one way to train and to ask.
+
+A technique is trained on `Interactions` (conversion to the library's own form included, as its users need it too) and gives
+the best n items of each user, what they had before left out. The library's ways of answering many users at once are used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from es_recsys.types import Interactions
+
+__all__ = ["TECHNIQUES", "Technique", "techniques"]
+
+Lists = list[list[str]]
+
+
+class Asked(Protocol):
+    """A trained model. users: places in `Interactions.user_ids`."""
+
+    def __call__(self, users: NDArray[np.int64], n: int) -> Lists: ...
+
+
+Train = Callable[[Interactions, Mapping[str, Any]], Asked]
+
+
+@dataclass(frozen=True)
+class Technique:
+    """library; kind: the same for the same model of two libraries; train; settings: data set -> what was best on validation
+    data, {} for all others."""
+
+    library: str
+    kind: str
+    train: Train
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return f"{self.library} {self.kind}"
+
+
+def matrix(data: Interactions) -> Any:
+    """(n_users, n_items) float32, 1 where there is an event."""
+    from scipy import sparse
+
+    shape = (len(data.user_ids), len(data.item_ids))
+    found = sparse.csr_matrix((np.ones(len(data.items), np.float32), (data.users, data.items)), shape=shape)
+    found.data[:] = 1.0
+    return found
+
+
+def named(data: Interactions, rows: NDArray[np.integer[Any]]) -> Lists:
+    """Items by name of (n_users, n) places; places below 0 are no items."""
+    return [[str(data.item_ids[place]) for place in row if place >= 0] for row in rows.tolist()]
+
+
+def implicit_factors(make: Callable[[Mapping[str, Any]], Any]) -> Train:
+    """A factor model of implicit, on weights as its guide has them (BM25), or plain ones."""
+
+    def train(data: Interactions, settings: Mapping[str, Any]) -> Asked:
+        from implicit.nearest_neighbours import bm25_weight
+
+        settings = dict(settings)
+        plain, k1 = matrix(data), settings.pop("bm25", None)
+        weighed = plain if k1 is None else bm25_weight(plain.T, K1=k1, B=settings.pop("b", 0.8)).T.tocsr().astype(np.float32)
+        model = make(settings)
+        model.fit(weighed, show_progress=False)
+
+        def ask(users: NDArray[np.int64], n: int) -> Lists:
+            # Asked with what was had: rows of `weighed` tell which items to leave out.
+            places, _ = model.recommend(users, weighed[users], N=n, filter_already_liked_items=True)
+            return named(data, places)
+
+        return ask
+
+    return train
+
+
+def _als(settings: Mapping[str, Any]) -> Any:
+    from implicit.als import AlternatingLeastSquares
+
+    return AlternatingLeastSquares(**settings, random_state=7)
+
+
+def _bpr(settings: Mapping[str, Any]) -> Any:
+    from implicit.bpr import BayesianPersonalizedRanking
+
+    return BayesianPersonalizedRanking(**settings, random_state=7)
+
+
+def rectools(make: Callable[[Mapping[str, Any]], Any]) -> Train:
+    """A model of RecTools."""
+
+    def train(data: Interactions, settings: Mapping[str, Any]) -> Asked:
+        import pandas as pd
+        from rectools.dataset import Dataset
+
+        # Times only put the events in order, as they stand.
+        frame = pd.DataFrame(
+            {
+                "user_id": data.users,
+                "item_id": data.items,
+                "weight": 1.0,
+                "datetime": pd.to_datetime(np.arange(len(data.items)), unit="s"),
+            }
+        )
+        dataset = Dataset.construct(frame)
+        model = make(settings)
+        model.fit(dataset)
+
+        def ask(users: NDArray[np.int64], n: int) -> Lists:
+            found = model.recommend(users=users, dataset=dataset, k=n, filter_viewed=True)
+            lists = {user: part["item_id"].tolist() for user, part in found.sort_values("rank").groupby("user_id")}
+            return [[str(data.item_ids[item]) for item in lists.get(user, [])] for user in users.tolist()]
+
+        return ask
+
+    return train
+
+
+def _ease(settings: Mapping[str, Any]) -> Any:
+    from rectools.models import EASEModel
+
+    return EASEModel(**settings, recommend_use_gpu_ranking=False)
+
+
+def _pure_svd(settings: Mapping[str, Any]) -> Any:
+    from rectools.models import PureSVDModel
+
+    return PureSVDModel(**settings, recommend_use_gpu_ranking=False)
+
+
+def _nearest(settings: Mapping[str, Any]) -> Any:
+    from implicit.nearest_neighbours import BM25Recommender, CosineRecommender
+    from rectools.models import ImplicitItemKNNWrapperModel
+
+    settings = dict(settings)
+    kind = {"bm25": BM25Recommender, "cosine": CosineRecommender}[settings.pop("likeness", "bm25")]
+    return ImplicitItemKNNWrapperModel(kind(**settings))
+
+
+def _sasrec(settings: Mapping[str, Any]) -> Any:
+    from rectools.models import SASRecModel
+    from rectools.models.nn.transformers.ligr import LiGRLayers
+
+    # eSASRec (Tikhonovich et al. 2025): LiGR blocks and a sampled softmax.
+    return SASRecModel(transformer_layers_type=LiGRLayers, loss="sampled_softmax", recommend_torch_device="cpu", **settings)
+
+
+def lenskit_nearest(data: Interactions, settings: Mapping[str, Any]) -> Asked:
+    """LensKit's item-kNN, in the pipeline that its guide makes."""
+    import pandas as pd
+    from lenskit.batch import recommend
+    from lenskit.data import from_interactions_df
+    from lenskit.knn import ItemKNNScorer
+    from lenskit.pipeline import topn_pipeline
+
+    frame = pd.DataFrame({"user_id": data.users, "item_id": data.items}).drop_duplicates()
+    dataset = from_interactions_df(frame)
+    pipeline = topn_pipeline(ItemKNNScorer(feedback="implicit", **settings))
+    pipeline.train(dataset)
+
+    def ask(users: NDArray[np.int64], n: int) -> Lists:
+        found = recommend(pipeline, users.tolist(), n, n_jobs=1)
+        lists = {key.user_id: own.ids().tolist() for key, own in found.items()}
+        return [[str(data.item_ids[item]) for item in lists.get(user, [])] for user in users.tolist()]
+
+    return ask
+
+
+def ours(name: str) -> Train:
+    """One of our models, asked in memory as `batch recommend` asks it."""
+
+    def train(data: Interactions, settings: Mapping[str, Any]) -> Asked:
+        from dataclasses import replace
+
+        from es_recsys.models import MODELS
+
+        model = MODELS[name]()
+        model = MODELS[name](replace(model.config, **settings))  # type: ignore[call-arg]
+        model.fit(data, np.random.default_rng(7))
+        return _asked(data, lambda histories, n, known: model.top(histories, n, known), model.item_ids)
+
+    return train
+
+
+def our_best(data: Interactions, settings: Mapping[str, Any]) -> Asked:
+    """What `train` chooses by itself: trials and the weighing of models are part of the training."""
+    from es_recsys.models import select
+    from es_recsys.models.blend import recommend
+    from es_recsys.types import History
+
+    chosen = select(data, np.random.default_rng(7), **settings)
+    print("\n".join(chosen.report.lines), flush=True)
+    starts = np.searchsorted(data.users, np.arange(len(data.user_ids) + 1))
+
+    def ask(users: NDArray[np.int64], n: int) -> Lists:
+        lists = []
+        for user in users.tolist():
+            items = data.item_ids[data.items[starts[user] : starts[user + 1]]].tolist()
+            hits = recommend(chosen.models, chosen.weights, History.of(items[-300:]), n, frozenset(items))
+            lists.append([item for item, _ in hits])
+        return lists
+
+    return ask
+
+
+def _asked(data: Interactions, top: Callable[..., Any], ids: Any) -> Asked:
+    from es_recsys.models.histories import Batch
+    from es_recsys.types import History
+
+    starts = np.searchsorted(data.users, np.arange(len(data.user_ids) + 1))
+
+    def ask(users: NDArray[np.int64], n: int) -> Lists:
+        lists: Lists = []
+        for begin in range(0, len(users), 512):
+            own = [data.item_ids[data.items[starts[u] : starts[u + 1]]].tolist() for u in users[begin : begin + 512].tolist()]
+            known = [ids.find(sorted(set(items))).astype(np.int64) for items in own]
+            batch = Batch.of([History.of(items) for items in own], ids)
+            lists += [list(ids.names(places)) for places, _ in top(batch, n, [places[places >= 0] for places in known])]
+        return lists
+
+    return ask
+
+
+TECHNIQUES: Sequence[Technique] = (
+    Technique(
+        "implicit",
+        "ALS",
+        implicit_factors(_als),
+        {
+            "gowalla": {"factors": 256, "iterations": 15, "regularization": 0.01, "alpha": 1.0, "bm25": 100.0},
+            "beauty": {"factors": 128, "iterations": 15, "regularization": 0.01, "alpha": 1.0, "bm25": 100.0},
+        },
+    ),
+    Technique(
+        "ours", "ALS", ours("als"), {"gowalla": {"factors": 256, "iterations": 15}, "beauty": {"factors": 128, "iterations": 15}}
+    ),
+    Technique(
+        "implicit",
+        "BPR",
+        implicit_factors(_bpr),
+        {
+            "gowalla": {"factors": 128, "learning_rate": 0.1, "regularization": 0.02, "iterations": 100},
+            "beauty": {"factors": 64, "learning_rate": 0.05, "regularization": 0.02, "iterations": 100},
+        },
+    ),
+    Technique("ours", "BPR", ours("bpr"), {"gowalla": {"factors": 128}, "beauty": {"learning_rate": 0.05}}),
+    Technique("RecTools", "item-kNN", rectools(_nearest), {"gowalla": {"K": 200}, "beauty": {"K": 200}}),
+    Technique("LensKit", "item-kNN", lenskit_nearest, {"gowalla": {"k": 100}, "beauty": {"k": 50}}),
+    Technique("ours", "item-kNN", ours("itemknn")),
+    Technique("RecTools", "EASE", rectools(_ease), {"gowalla": {"regularization": 80.0}, "beauty": {"regularization": 80.0}}),
+    Technique("ours", "EASE", ours("ease"), {"gowalla": {"regularization": 80.0}, "beauty": {"regularization": 80.0}}),
+    Technique("RecTools", "PureSVD", rectools(_pure_svd), {"gowalla": {"factors": 128}, "beauty": {"factors": 64}}),
+    Technique("ours", "RP3beta", ours("rp3beta")),
+    Technique("ours", "GF-CF", ours("gfcf")),
+    Technique("ours", "transitions", ours("transitions")),
+    Technique(
+        "RecTools",
+        "eSASRec",
+        rectools(_sasrec),
+        {
+            "beauty": {
+                "n_blocks": 2,
+                "n_heads": 2,
+                "n_factors": 256,
+                "dropout_rate": 0.5,
+                "session_max_len": 50,
+                "n_negatives": 256,
+                "batch_size": 128,
+                "epochs": 12,
+                "train_min_user_interactions": 2,
+            }
+        },
+    ),
+    Technique("ours", "SASRec", ours("sasrec"), {"beauty": {"epochs": 40}}),
+    Technique("ours", "best blend", our_best),
+)
+
+
+def techniques(names: Sequence[str]) -> list[Technique]:
+    """Those whose name holds one of the words, all where there are none."""
+    return [one for one in TECHNIQUES if not names or any(word.lower() in one.name.lower() for word in names)]

@@ -1,0 +1,137 @@
+"""Side by side with other libraries: the same split, the same metric code, training time and memory.
+
+    python scripts/peers.py gowalla|beauty FOLDER [NAME...] [--users N] [--validate] [--out FILE.json]
+
+FOLDER holds the data set (docs/quality.md says which files). NAME: words of the techniques to run (`ALS`, `ours`), all
+unless given. Each technique runs in a process of its own. All items are ranked, those that a user had are left out, and
+the metrics are those of `es_recsys.evaluation`. With --validate the events before the test ones are asked for instead,
+which is how the settings in peer_models.py were chosen. Needs the extras peers, train and evaluation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from offline_models import Users, beauty, gowalla, interactions, lines
+from peer_models import Technique, techniques
+
+LENGTHS = {"gowalla": 20, "beauty": 10}
+METRICS = ("Recall", "NDCG")
+
+
+def load(dataset: str, folder: Path, validate: bool) -> tuple[Users, Users]:
+    """Events of each user, oldest first, and what is asked for."""
+    if not validate:
+        return gowalla(folder) if dataset == "gowalla" else beauty(folder)
+    if dataset == "gowalla":
+        return dict(lines(folder / "train.txt.gz")), {user: items for user, items in lines(folder / "valid.txt.gz") if items}
+    events, _ = beauty(folder)
+    return {user: items[:-1] for user, items in events.items()}, {user: items[-1:] for user, items in events.items()}
+
+
+def measure(dataset: str, folder: Path, one: Technique, users: int, validate: bool, settings: dict[str, Any]) -> dict[str, Any]:
+    """One technique, in this process."""
+    from es_recsys.evaluation import accuracy, measured
+
+    events, wanted = load(dataset, folder, validate)
+    data = interactions(events)
+    places = np.flatnonzero(np.isin(data.user_ids, list(wanted)))
+    if users:
+        places = np.sort(np.random.default_rng(1).permutation(places)[:users])
+    settings = {**one.settings.get(dataset, {}), **settings}
+    used = _processor()
+    asked, cost = measured(lambda: one.train(data, settings))
+    used = _processor() - used
+    began, n = time.perf_counter(), LENGTHS[dataset]
+    lists = asked(places, n)
+    each = (time.perf_counter() - began) / len(places) * 1_000.0
+    right = [dict.fromkeys(wanted[user], 1.0) for user in data.user_ids[places].tolist()]
+    values = accuracy(lists, right, n, METRICS)
+    return {
+        "technique": one.name,
+        "settings": settings,
+        "users": len(places),
+        **{f"{name}@{n}": round(float(value.mean()), 5) for name, value in values.items()},
+        "error": {f"{name}@{n}": round(float(value.std() / np.sqrt(len(value))), 5) for name, value in values.items()},
+        "training_s": round(cost.seconds, 2),
+        "processor_s": round(used, 2),
+        "peak_mib": round(cost.peak_mib),
+        "ms_a_user": round(each, 3),
+    }
+
+
+def _processor() -> float:
+    spent = resource.getrusage(resource.RUSAGE_SELF)
+    return spent.ru_utime + spent.ru_stime
+
+
+def apart(arguments: argparse.Namespace, one: Technique) -> dict[str, Any]:
+    """One technique in a process of its own; what went wrong where it fails."""
+    words = [sys.executable, __file__, arguments.dataset, str(arguments.folder), "--one", one.name]
+    words += [
+        "--users",
+        str(arguments.users),
+        "--set",
+        json.dumps(arguments.set),
+        *(["--validate"] if arguments.validate else []),
+    ]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=arguments.timeout)
+    if done.returncode:
+        return {"technique": one.name, "failed": (done.stderr.strip().splitlines() or ["killed"])[-1]}
+    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return found
+
+
+def table(dataset: str, found: list[dict[str, Any]]) -> None:
+    from measuring import busy, machine, show
+
+    n = LENGTHS[dataset]
+    columns = [*(f"{name}@{n}" for name in METRICS), "training_s", "processor_s", "peak_mib", "ms_a_user"]
+    rows = [[one["technique"], *(str(one.get(name, "failed")) for name in columns)] for one in found]
+    show(f"{dataset}: {machine()}, {busy()}", ["technique", *columns], rows)
+    for one in found:
+        if "failed" in one:
+            print(f"{one['technique']}: {one['failed']}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("dataset", choices=sorted(LENGTHS))
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--users", type=int, default=0, help="ask for so many random users only")
+    parser.add_argument("--validate", action="store_true")
+    parser.add_argument("--set", type=json.loads, default={}, help="JSON of settings that go before those of the table")
+    parser.add_argument("--timeout", type=float, default=3_600.0, help="seconds for each technique")
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.one:
+        (one,) = (each for each in techniques([]) if each.name == arguments.one)
+        found = measure(arguments.dataset, arguments.folder, one, arguments.users, arguments.validate, arguments.set)
+        print(json.dumps(found), flush=True)
+        return
+    results = []
+    for one in techniques(arguments.names):
+        if arguments.dataset not in one.settings and one.settings:
+            continue
+        try:
+            results.append(apart(arguments, one))
+        except subprocess.TimeoutExpired:
+            results.append({"technique": one.name, "failed": f"not done after {arguments.timeout:.0f} s"})
+        print(json.dumps(results[-1]), flush=True)
+    table(arguments.dataset, results)
+    if arguments.out is not None:
+        arguments.out.write_text(json.dumps(results, indent=1), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

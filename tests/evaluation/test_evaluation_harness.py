@@ -1,0 +1,173 @@
+"""The harness: what a ranker is asked, what counts, and that models answer alone and together as they do in the product."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pytest
+
+from es_recsys.errors import ModelError
+from es_recsys.evaluation import (
+    ACCURACY,
+    BlendRanker,
+    Catalogue,
+    ModelRanker,
+    People,
+    Split,
+    ask,
+    leave_last_out,
+    score,
+    significance,
+    slices_of,
+    summary,
+)
+from es_recsys.evaluation.cost import measured
+from es_recsys.models import Popularity, Transitions
+from es_recsys.types import Hit, Interactions, Query, Ranking
+
+
+@pytest.fixture(scope="module")
+def data() -> Interactions:
+    """Sixty users walk along a ring of forty items, so that the next one follows from the last."""
+    rng = np.random.default_rng(0)
+    users = np.repeat(np.arange(60), 8)
+    items = (np.repeat(rng.integers(0, 40, 60), 8) + np.tile(np.arange(8), 60)) % 40
+    return Interactions(
+        np.array([f"u{u:02d}" for u in range(60)]),
+        np.array([f"i{i:02d}" for i in range(40)]),
+        users.astype(np.int32),
+        items.astype(np.int32),
+        np.ones(480, np.float32),
+        np.tile(np.arange(8.0), 60) * 3_600,
+    )
+
+
+@pytest.fixture(scope="module")
+def split(data: Interactions) -> Split:
+    return leave_last_out(data, np.random.default_rng(1))
+
+
+def test_one_by_one_and_together_are_the_same(split: Split) -> None:
+    model = Transitions().fit(split.train, np.random.default_rng(0))
+    ranker = ModelRanker(model, People(split.questions))
+    queries = [question.query for question in split.questions]
+    together = [[hit.item_id for hit in found.hits] for found in ranker.many(queries)]
+    assert together == [[hit.item_id for hit in ranker(query).hits] for query in queries]
+
+
+def test_a_model_that_knows_the_rule_wins_and_leaves_out_what_is_known(split: Split) -> None:
+    people, rng = People(split.questions), np.random.default_rng(0)
+    catalogue = Catalogue.of(split.train)
+    models = {"transitions": Transitions().fit(split.train, rng), "popularity": Popularity().fit(split.train, rng)}
+    rankers = {name: ModelRanker(model, people) for name, model in models.items()}
+    found = {}
+    for name, ranker in rankers.items():
+        answers = ask(ranker, split.questions, 5)
+        assert answers.failed == 0
+        assert answers.latency()["p50"] <= answers.latency()["p95"]
+        for own, question in zip(answers.lists, split.questions, strict=True):
+            assert not set(own) & question.known
+        found[name] = score(answers.lists, split.questions, catalogue, 5)
+    means = {name: summary(scores, rng) for name, scores in found.items()}
+    assert means["transitions"]["NDCG"].mean > 0.75
+    assert means["popularity"]["NDCG"].mean < 0.5
+    assert means["transitions"]["NDCG"].low <= means["transitions"]["NDCG"].mean <= means["transitions"]["NDCG"].high
+    p = significance(found, "transitions", rng)
+    assert p["popularity"]["NDCG"] < 0.001
+    assert set(p["popularity"]) == set(ACCURACY)
+
+
+def test_a_blend_of_one_is_the_model_alone(split: Split) -> None:
+    model = Transitions().fit(split.train, np.random.default_rng(0))
+    people = People(split.questions)
+    alone = ask(ModelRanker(model, people), split.questions, 5).lists
+    blended = ask(BlendRanker({"transitions": model}, {"transitions": 1.0, "gone": 0.5}, people), split.questions, 5).lists
+    assert alone == blended
+
+
+def test_a_failure_is_an_answer_without_items(split: Split) -> None:
+    def ranker(query: Query) -> Ranking:
+        if query.user_id == split.questions[0].who:
+            raise ModelError("No.", "Try again.")
+        return Ranking((Hit("i00", 1.0, 1),))
+
+    answers = ask(ranker, split.questions, 3)
+    assert answers.failed == 1
+    assert "No." in answers.error
+    assert answers.lists[0] == ()
+    assert len(answers.lists) == len(split)
+    scores = score(answers.lists, split.questions, Catalogue.of(split.train), 3)
+    assert all(len(values) == len(split) for values in scores.values.values())
+
+
+def test_other_errors_are_not_hidden(split: Split) -> None:
+    def broken(query: Query) -> Ranking:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        ask(broken, split.questions, 3)
+
+
+def test_many_are_asked_together_after_the_first(split: Split) -> None:
+    class Counting:
+        alone = together = 0
+
+        def __call__(self, query: Query) -> Ranking:
+            self.alone += 1
+            assert query.n == 4
+            return Ranking()
+
+        def many(self, queries: Sequence[Query]) -> Iterator[Ranking]:
+            for query in queries:
+                self.together += 1
+                assert query.n == 4
+                yield Ranking()
+
+    ranker = Counting()
+    answers = ask(ranker, split.questions * 5, 4)
+    assert (ranker.alone, ranker.together) == (200, 100)
+    assert len(answers.ms) == 200
+    assert len(answers.lists) == 300
+
+
+def test_a_history_in_the_question_stands_for_all_that_is_known(split: Split) -> None:
+    question = split.questions[0]
+    history, known = People(split.questions).of(Query(user_id=question.who, history=("i03", "i04"), exclude=frozenset({"i09"})))
+    assert history.item_ids == ("i03", "i04")
+    assert known == {"i03", "i04", "i09"}
+    assert People(split.questions).of(Query(user_id="stranger"))[0].item_ids == ()
+
+
+def test_cold_items_and_new_users_are_slices_of_their_own(data: Interactions) -> None:
+    extra = Interactions(
+        np.append(data.user_ids, ["v1", "v2"]),
+        np.append(data.item_ids, ["zz"]),
+        np.append(data.users, [60, 60, 61, 61]).astype(np.int32),
+        np.append(data.items, [0, 40, 1, 3]).astype(np.int32),
+        np.append(data.weights, [1, 1, 1, 1]).astype(np.float32),
+        np.append(data.times, [0.0, 1.0, 0.0, 1.0]),
+    )
+    split = leave_last_out(extra, np.random.default_rng(0))
+    slices = slices_of(split, Catalogue.of(split.train))
+    new = {split.questions[i].who for i in slices["new users"]}
+    assert new == {"v1", "v2"}
+    (cold,) = slices["cold items"]
+    assert split.questions[cold].who == "v1"
+    assert len(slices["known users"]) == len(split) - 2
+    lists = [["zz"]] * len(split)
+    scores = score(lists, split.questions, Catalogue.of(split.train), 5, slices)
+    assert scores.slices["cold items"]["HR"].tolist() == [1.0]
+    assert scores.slice_who["cold items"] == ("v1",)
+
+
+def test_the_peak_of_a_training_is_its_own() -> None:
+    def large() -> int:
+        return int(np.ones(40_000_000 // 8).sum())
+
+    value, cost = measured(large)
+    assert value == 5_000_000
+    assert 30 < cost.peak_mib < 80
+    _, after = measured(lambda: None)
+    assert after.peak_mib < 10
+    assert after.seconds < cost.seconds

@@ -1,0 +1,57 @@
+"""Weights tried on what the legs gave: the arithmetic of the served answer."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from es_recsys.evaluation.weights import WeightSheet, sheet_of
+
+LEGS = ("als", "popular", "taste_text")
+
+
+def _sheet(capped: tuple[str, ...] = (), most: float = math.inf) -> WeightSheet:
+    candidates = [
+        [("b", 0.5, {"als": 1.0}), ("a", 0.6, {"popular": 1.0}), ("c", 0.0, {"taste_text": 1.0, "als": 0.2})],
+        [("x", 0.0, {})],
+        [],
+    ]
+    return sheet_of(LEGS, candidates, [{"b": 1.0, "gone": 3.0}, {"x": 1.0}, {"y": 1.0}], capped, most)
+
+
+def test_ndcg_by_hand() -> None:
+    sheet = _sheet()
+    ideal = 3.0 + 1.0 / math.log2(3)
+    assert sheet.ndcg({}) == pytest.approx([1 / math.log2(3) / ideal, 1.0, 0.0])
+    assert sheet.ndcg({"als": 0.2}) == pytest.approx([1.0 / ideal, 1.0, 0.0])
+    assert sheet.ndcg({"als": 0.2, "popular": 0.2}) == pytest.approx([1 / math.log2(3) / ideal, 1.0, 0.0])
+    assert sheet.ndcg({"taste_text": 5.0}) == pytest.approx([1 / math.log2(4) / ideal, 1.0, 0.0])
+
+
+def test_legs_that_are_capped_count_no_more_than_the_cap() -> None:
+    sheet = _sheet(("als", "taste_text"), 0.05)
+    free = sheet.ndcg({"als": 9.0})
+    assert free.tolist() == sheet.ndcg({}).tolist()
+    assert sheet.ndcg({"popular": 9.0, "als": 9.0})[0] == sheet.ndcg({"popular": 9.0})[0]
+
+
+@given(st.integers(-6, 6), st.lists(st.integers(0, 20), min_size=3, max_size=3))
+def test_without_a_fixed_part_only_ratios_count(power: int, values: list[int]) -> None:
+    rng = np.random.default_rng(0)
+    candidates = [[(f"i{n}", 0.0, {leg: float(rng.random()) for leg in LEGS}) for n in range(15)]]
+    sheet = sheet_of(LEGS, candidates, [{"i3": 1.0, "i7": 2.0}])
+    weights = {leg: float(value) for leg, value in zip(LEGS, values, strict=True)}
+    # Powers of two, which change no digit.
+    scaled = {leg: weight * 2.0**power for leg, weight in weights.items()}
+    assert sheet.ndcg(weights)[0] == sheet.ndcg(scaled)[0]
+    assert 0.0 <= sheet.ndcg(weights)[0] <= 1.0
+
+
+def test_some_questions_alone() -> None:
+    sheet = _sheet()
+    assert sheet.some(np.array([1])).ndcg({}).tolist() == [1.0]
+    assert len(sheet.some(np.array([0, 2]))) == 2

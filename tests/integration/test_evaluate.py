@@ -1,0 +1,248 @@
+"""Evaluation on a real engine: nothing held out leaks into the store that answers, and nothing is left of it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from es_recsys import Client, Event, Settings
+from es_recsys.behaviour.interactions import interactions
+from es_recsys.cli import main
+from es_recsys.data.sample import SampleStore
+from es_recsys.errors import InputError, ModelError
+from es_recsys.evaluation import by_user, leave_last_out
+from es_recsys.jobs import evaluation
+from es_recsys.jobs.behaviour import build_profiles, load_events
+from es_recsys.jobs.evaluation import Options, evaluate
+from es_recsys.jobs.logged import logged_value
+from es_recsys.jobs.scratch import give_events, scratch_store
+from es_recsys.jobs.served import ServedRanker, one_leg
+from es_recsys.jobs.tuned import load_tuned
+from es_recsys.jobs.tuning_models import tune_model
+from es_recsys.jobs.tuning_weights import tune_weights
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture(scope="module")
+def client(
+    module_settings: Callable[..., Settings], sample: SampleStore, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Client]:
+    """The sample store, trained with one model, so that what changes is told."""
+    file = tmp_path_factory.mktemp("sample") / "events.jsonl"
+    file.write_text("".join(event.model_dump_json(exclude_none=True) + "\n" for event in sample.events))
+    with Client(settings=module_settings()) as client:
+        client.insert_items(sample.items)
+        load_events(client.workspace, [file])
+        yield client
+
+
+def _scratch_indices(client: Client) -> list[str]:
+    return list(client.workspace.es.indices.get(index=f"{client.settings.index}_evaluation_*"))
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(client: Client) -> Iterator[None]:
+    before = client.workspace.views.fresh().meta.version
+    yield
+    assert not _scratch_indices(client)
+    assert client.workspace.views.fresh().meta.version in (before, before + 1)
+
+
+def test_profiles_of_the_scratch_store_know_what_the_questions_say(client: Client) -> None:
+    data = interactions(client.workspace.events)
+    split = leave_last_out(data, np.random.default_rng(0), 20)
+    with scratch_store(client.workspace) as work:
+        assert work.settings.index != client.settings.index
+        given = give_events(work, client.workspace.events.scan(), split.rule, "train")
+        assert 0 < given < client.workspace.events.count()
+        build_profiles(work)
+        with Client(settings=work.settings) as asked:
+            for question in split.questions:
+                profile = asked.get_user_profile(question.who)
+                assert profile.history.item_ids == question.history.item_ids
+                assert profile.known == question.known
+                assert not profile.known & question.grades.keys()
+        with Client(settings=work.settings) as asked:
+            assert {hit.item_id for hit in asked.recommend(split.questions[0].who, n=50).hits}
+
+
+def test_users_held_out_are_known_when_they_ask_but_not_in_training(client: Client) -> None:
+    split = by_user(interactions(client.workspace.events), np.random.default_rng(0))
+    with scratch_store(client.workspace) as work:
+        give_events(work, client.workspace.events.scan(), split.rule, "train")
+        trained = set(interactions(work.events).user_ids.tolist())
+        assert not trained & split.rule.apart
+        assert give_events(work, client.workspace.events.scan(), split.rule, "known") > 0
+        build_profiles(work)
+        with Client(settings=work.settings) as asked:
+            question = split.questions[0]
+            assert asked.get_user_profile(question.who).history.item_ids == question.history.item_ids
+
+
+def test_a_failure_leaves_nothing_behind(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+
+    def fail(*_: object, **__: object) -> None:
+        made.extend(_scratch_indices(client))
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(evaluation, "train", fail)
+    with pytest.raises(ZeroDivisionError):
+        evaluate(client.workspace, Options(names=("popularity",), users=5))
+    assert made
+
+
+def test_memory_and_the_served_path_agree_side_by_side(client: Client) -> None:
+    found = evaluate(client.workspace, Options(names=("transitions", "als"), users=50, budget=20.0))
+    by_name = {one.name: one for one in found.techniques}
+    assert set(by_name) == {"popularity", "transitions", "als", "blend", "served"}
+    assert {one.path for one in found.techniques} == {"memory", "served"}
+    for metric in ("NDCG", "Recall", "MRR"):
+        # Only what breaks ties differs: what is popular and fresh.
+        assert by_name["served"].figures[metric].mean == pytest.approx(by_name["blend"].figures[metric].mean, abs=0.02)
+    assert by_name["transitions"].figures["NDCG"].mean > by_name["popularity"].figures["NDCG"].mean
+    assert by_name["served"].training_s is not None
+    assert by_name["served"].ms["p50"] > by_name["transitions"].ms["p50"] > 0
+    assert all(one.failed == 0 for one in found.techniques)
+    assert found.questions == 50
+
+
+def test_searches_are_asked_in_words_and_by_whom(client: Client) -> None:
+    found = evaluate(client.workspace, Options(names=("transitions",), split="search", users=40, legs=True, budget=20.0))
+    names = {one.name for one in found.techniques}
+    assert {"served", "served, neutral", "served, lexical alone", "served, transitions alone"} <= names
+    assert not any("text_vector" in name or "taste" in name for name in names)
+    assert all(one.path == "served" for one in found.techniques)
+    assert max(one.figures["NDCG"].mean for one in found.techniques) > 0.05
+
+
+def test_one_leg_alone_is_alone(client: Client) -> None:
+    if not client.workspace.views.fresh().models:
+        client.train(["transitions"])
+    ranker = ServedRanker(client.workspace, [], one_leg("transitions"))
+    user = client.workspace.events.users()
+    from es_recsys.types import Query
+
+    hits = ranker(Query(user_id=next(iter(user)))).hits
+    assert hits
+    assert all(set(hit.parts) <= {"transitions"} for hit in hits)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        Options(names=("nonsense",)),
+        Options(split="nonsense"),
+        Options(split="search", served=False),
+        Options(judgments=Path("gone.jsonl")),
+    ],
+)
+def test_what_cannot_be_done_is_said(client: Client, options: Options) -> None:
+    with pytest.raises(InputError) as caught:
+        evaluate(client.workspace, options)
+    assert caught.value.remedy
+
+
+def test_a_model_that_cannot_be_trained_is_left_out_unless_it_was_named(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    from es_recsys.models.als import ALS
+
+    def fail(*_: object, **__: object) -> None:
+        raise ModelError("No.", "Never.")
+
+    monkeypatch.setattr(ALS, "fit", fail)
+    with pytest.raises(ModelError):
+        evaluate(client.workspace, Options(names=("als",), users=5, served=False))
+    monkeypatch.setattr(evaluation, "MODELS", {name: evaluation.MODELS[name] for name in ("als", "transitions", "popularity")})
+    found = evaluate(client.workspace, Options(users=5, budget=5.0))
+    assert any("als is left out" in note for note in found.notes)
+
+
+def test_a_model_is_tuned_and_trained_so_from_then_on(client: Client) -> None:
+    report = tune_model(client.workspace, "transitions", trials=6, users=40)
+    assert len([trial for trial in report.found.trials if trial.value is not None]) == 6
+    again = tune_model(client.workspace, "transitions", trials=7, users=40)
+    assert again.found.resumed == 6
+    kept = load_tuned(client.settings, "transitions")
+    if report.kept or again.kept:
+        client.train(["transitions"])
+        assert client.workspace.views.fresh().models["transitions"].config == kept
+    found = evaluate(client.workspace, Options(names=("transitions",), users=5, served=False, budget=5.0))
+    assert len(found.tuning["transitions"]["trials"]) == 7
+    with pytest.raises(InputError):
+        tune_model(client.workspace, "nonsense")
+    with pytest.raises(InputError):
+        tune_model(client.workspace, "als", split="user")
+
+
+def test_weights_are_tuned_and_stored(client: Client) -> None:
+    client.train(["transitions"])
+    before = client.workspace.views.fresh().meta.weights
+    report = tune_weights(client.workspace, trials=15, users=60)
+    after = client.workspace.views.fresh().meta.weights
+    assert {one.name for one in report.situations} <= {"no_query", "query"}
+    for one in report.situations:
+        assert {"transitions", "popular", "fresh"} == set(one.weights)
+        if one.kept:
+            assert one.after > one.before
+            assert {leg: after[one.name][leg] for leg in one.weights} == dict(one.weights)
+        else:
+            assert after.get(one.name) == before.get(one.name)
+
+
+def test_the_log_tells_what_other_orders_would_have_brought(client: Client) -> None:
+    users = list(client.workspace.events.users())[:30]
+    for user in users:
+        answer = client.search("shoes", user_id=user)
+        liked = answer.hits[-1].item_id
+        now = datetime.now(UTC)
+        client.put_events(Event(event_type="click", user_id=user, item_id=liked, query_id=answer.answer_id, timestamp=now))
+    report = logged_value(client.workspace, kinds=("search",))
+    assert report.answers >= 30
+    assert report.rewarded >= 30
+    assert report.values["as served"].ips.mean == pytest.approx(report.values["as served"].logged.mean)
+    assert {"lexical alone", "without lexical"} <= set(report.values)
+    json.dumps(report.to_dict())
+
+
+def _run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str]:
+    monkeypatch.setattr(sys, "argv", ["es-recsys", *map(str, words)])
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as caught:
+        main()
+    code = caught.value.code
+    return (code if isinstance(code, int) else 0), capsys.readouterr().out
+
+
+def test_the_commands(
+    client: Client, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    own = client.settings
+    values: dict[str, Any] = {"URL": own.url, "INDEX": own.index, "HOME": own.home, "CACHE": own.cache}
+    for name, value in (values | {"ENCODERS__TEXT": "none", "ENCODERS__IMAGE": "none"}).items():
+        monkeypatch.setenv(f"ES_RECSYS_{name}", str(value))
+    out, page = tmp_path / "found.json", tmp_path / "report.html"
+    common = ("--users", 20, "--budget", 5, "--no-served", "--out", out)
+    code, text = _run(monkeypatch, capsys, "evaluate", "transitions", "--target", "purchase", *common)
+    assert code == 0
+    assert "NDCG@10" in text
+    assert "transitions" in text
+    assert str(out) in text
+    code, text = _run(monkeypatch, capsys, "evaluate", "transitions", "--split", "time", "--json", *common)
+    assert code == 0
+    assert json.loads(text)["split"].startswith("the next 5")
+    assert _run(monkeypatch, capsys, "report", out, "--out", page)[0] == 0
+    assert page.read_text().startswith("<!doctype html>")
+    code, text = _run(monkeypatch, capsys, "tune", "model", "itemknn", "--trials", 2, "--users", 30, "--json")
+    assert code == 0
+    assert len(json.loads(text)["trials"]) == 2
+    assert _run(monkeypatch, capsys, "evaluate", "nonsense")[0] == 2
+    assert _run(monkeypatch, capsys, "tune", "model", "nonsense")[0] == 2
+    assert _run(monkeypatch, capsys, "report", tmp_path / "gone.json")[0] == 2

@@ -1,0 +1,95 @@
+"""Segments and latent semantics on a real engine: trained by name, served by their legs, listed by a command."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from es_recsys import Client, Settings
+from es_recsys.cli import main
+from es_recsys.data.sample import SampleStore
+from es_recsys.errors import ModelError
+from es_recsys.jobs.behaviour import load_events
+from es_recsys.jobs.segments import segment_of, segments
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture(scope="module")
+def client(
+    module_settings: Callable[..., Settings], sample: SampleStore, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Client]:
+    """Items and events, lsa and segments trained."""
+    file = tmp_path_factory.mktemp("sample") / "events.jsonl"
+    file.write_text("".join(event.model_dump_json(exclude_none=True) + "\n" for event in sample.events))
+    with Client(settings=module_settings()) as client:
+        client.insert_items(sample.items)
+        load_events(client.workspace, [file])
+        with pytest.raises(ModelError, match=r"no segments.*train --add segments"):
+            segments(client.workspace)
+        client.train(["lsa", "segments"])
+        yield client
+
+
+def test_words_find_by_their_own_leg_what_does_not_say_them(client: Client) -> None:
+    answer = client.search("rucksack", n=20)
+    assert answer.ranking.degraded == ()
+    assert any(hit.parts.get("lsa_vector", 0.0) > 0.0 for hit in answer.hits)
+    assert all(0.0 <= hit.parts.get("lsa_vector", 0.0) <= 1.0 for hit in answer.hits)
+
+
+def test_recommendations_have_both_legs_and_sum_to_the_score(client: Client, sample: SampleStore) -> None:
+    fresh = client.recommend(history=[sample.items[0].item_id], n=10)
+    assert {name for hit in fresh.hits for name in hit.parts} >= {"lsa", "segments"}
+    for hit in fresh.hits:
+        assert sum(hit.parts.values()) == pytest.approx(hit.score)
+
+
+def test_what_a_user_searched_for_reaches_the_models(client: Client, sample: SampleStore) -> None:
+    user = next(event.user_id for event in sample.events if event.event_type == "search" and event.user_id)
+    profile = client.get_user_profile(user)
+    assert profile.history.queries == profile.queries != ()
+    assert profile.history.kinds and len(profile.history.kinds) == len(profile.history.item_ids)
+
+
+def test_the_report_has_no_small_group_and_titles(client: Client, sample: SampleStore) -> None:
+    report = segments(client.workspace)
+    assert report.segments and all(one.users >= 20 for one in report.segments)
+    titles = {item.item_id: item.title for item in sample.items}
+    said = report.to_dict()
+    json.dumps(said)
+    for one in said["segments"]:
+        assert all(item["title"] == titles[item["item_id"]] for item in one["popular"])
+    profile = client.get_user_profile(sample.shoppers[0].user_id)
+    found = segment_of(client.workspace, profile.history)
+    assert found is not None and found[0] in report.segments and 0.0 < found[1] <= 1.0
+
+
+def test_the_commands_show_them(
+    client: Client, sample: SampleStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    settings = client.settings
+    for name, value in (("URL", settings.url), ("INDEX", settings.index), ("HOME", settings.home), ("CACHE", settings.cache)):
+        monkeypatch.setenv(f"ES_RECSYS_{name}", str(value))
+
+    def run(*words: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["es-recsys", *words])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as caught:
+            main()
+        assert caught.value.code in (0, None)
+        return capsys.readouterr().out
+
+    listed = run("segments")
+    assert "label" in listed and "silhouette" in listed
+    assert json.loads(run("segments", "--json"))["segments"][0]["users"] >= 20
+    assert "segment: " in run("profile", "show", sample.shoppers[0].user_id)
+    assert set(json.loads(run("profile", "show", sample.shoppers[0].user_id, "--json"))["segment"]) == {
+        "segment",
+        "label",
+        "membership",
+    }

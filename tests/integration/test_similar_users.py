@@ -1,0 +1,159 @@
+"""User-kNN as it is served: similar users come out of Elasticsearch, and nobody stays who was erased."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from es_recsys import AsyncClient, Client, Settings
+from es_recsys.behaviour.interactions import interactions
+from es_recsys.behaviour.subjects import subject_key, subject_of
+from es_recsys.data.sample import SampleStore
+from es_recsys.errors import IndexStateError
+from es_recsys.flows.answering import answer
+from es_recsys.jobs.behaviour import load_events
+from es_recsys.jobs.versions import drop_version, list_versions, swap_version
+from es_recsys.meta import users_index
+from es_recsys.models import UserKNN
+from es_recsys.types import History, Query
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture(scope="module")
+def client(
+    module_settings: Callable[..., Settings], sample: SampleStore, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Client]:
+    """Trained with user-kNN alone."""
+    file = tmp_path_factory.mktemp("sample") / "events.jsonl"
+    file.write_text("".join(event.model_dump_json(exclude_none=True) + "\n" for event in sample.events))
+    with Client(settings=module_settings()) as client:
+        client.insert_items(sample.items)
+        load_events(client.workspace, [file])
+        client.train(["userknn"])
+        yield client
+
+
+@pytest.fixture
+def users(client: Client) -> str:
+    return client.workspace.views.fresh().meta.users
+
+
+def _model(client: Client) -> UserKNN:
+    served = client.workspace.views.current().models["userknn"]
+    assert isinstance(served, UserKNN)
+    return served
+
+
+def _here(client: Client, users: str) -> set[str]:
+    client.workspace.es.indices.refresh(index=users)
+    hits = client.workspace.es.search(index=users, size=1_000, source=False)["hits"]["hits"]
+    return {hit["_id"] for hit in hits}
+
+
+def test_served_answers_are_those_of_the_model_in_memory(client: Client, sample: SampleStore) -> None:
+    data = interactions(client.workspace.events, client.workspace.now())
+    memory = UserKNN(_model(client).config).fit(data, np.random.default_rng(7))
+    for shopper in sample.shoppers[5:9]:
+        known = client.get_user_profile(shopper.user_id).history
+        past = [item for item, weight in zip(known.item_ids, known.weights.tolist(), strict=True) if weight > 0]
+        history = History.of(past)
+        expected = memory.weights(history, 20, set(past))
+        hits = client.recommend(history=past, n=20).hits
+        assert all(set(hit.parts) <= {"userknn", "popular", "fresh"} for hit in hits)
+        best = expected[0][1]
+        served = {hit.item_id: hit.parts.get("userknn", 0.0) for hit in hits}
+        assert [hit.item_id for hit in hits[:3]] == [item for item, _ in expected[:3]]
+        assert served == pytest.approx({item: memory.score(history, [item])[0] / best for item in served}, abs=1e-4)
+
+
+def test_users_are_kept_under_keys_with_what_they_like_and_nothing_else(client: Client, users: str, sample: SampleStore) -> None:
+    secret = client.settings.secret()
+    keys = {subject_key(subject_of(shopper.user_id), secret) for shopper in sample.shoppers}
+    here = _here(client, users)
+    assert keys & here and len(here) > 50
+    hits = client.workspace.es.search(index=users, size=1_000)["hits"]["hits"]
+    assert all(set(hit["_source"]) == {"liked", "strengths"} for hit in hits)
+    folder = client.settings.store_home / "models" / f"{client.workspace.views.current().meta.version:06d}"
+    text = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+    assert not any(shopper.user_id.encode() in text for shopper in sample.shoppers)
+
+
+def test_nobody_is_a_neighbour_of_their_own(client: Client, users: str, sample: SampleStore) -> None:
+    """With one neighbour, an own copy would have nothing new to say."""
+    user = sample.shoppers[3].user_id
+    view = client.workspace.views.current()
+    model = _model(client)
+    narrow = model.with_config(replace(model.config, neighbours=1))
+    alone = replace(view, models={"userknn": narrow})
+    found = client.workspace.driver.run(answer(alone, Query(user_id=user, n=5), client.workspace.now()))
+    assert "userknn" in found.hits[0].parts
+
+
+async def test_the_asynchronous_client_and_many_questions_at_once_answer_the_same(client: Client, sample: SampleStore) -> None:
+    queries = [Query(user_id=shopper.user_id, n=7) for shopper in sample.shoppers[:5]]
+    one_by_one = [[hit.item_id for hit in client.ask(query).hits] for query in queries]
+    together = [[hit.item_id for hit in found.hits] for found in client.ask_all(queries)]  # type: ignore[union-attr]
+    async with AsyncClient(settings=client.settings) as other:
+        awaited = [[hit.item_id for hit in (await other.ask(query)).hits] for query in queries]
+    assert one_by_one == together == awaited
+
+
+def test_similar_items_and_neutral_answers_work_too(client: Client, sample: SampleStore) -> None:
+    assert client.similar_items(sample.items[0].item_id).hits
+    assert not any("userknn" in hit.parts for hit in client.recommend(sample.shoppers[0].user_id, impact=0.0).hits)
+    assert client.recommend("somebody new").hits
+
+
+def test_reasons_are_the_users_own_items(client: Client, sample: SampleStore) -> None:
+    user = sample.shoppers[2].user_id
+    own = set(client.get_user_profile(user).history.item_ids)
+    hits = client.recommend(user, explain=True).hits
+    assert any(hit.because for hit in hits)
+    assert all(set(hit.because) <= own for hit in hits)
+
+
+def test_an_erased_user_is_no_ones_neighbour_any_more(client: Client, users: str, sample: SampleStore) -> None:
+    user = sample.shoppers[11].user_id
+    key = subject_key(subject_of(user), client.settings.secret())
+    assert key in _here(client, users)
+    client.delete_user(user)
+    hits = client.workspace.es.search(index=users, size=1_000, source=False)["hits"]["hits"]
+    assert key not in {hit["_id"] for hit in hits}
+    report = client.train(["userknn"])
+    assert key not in _here(client, users_index(client.settings.index, report.version))
+
+
+def test_users_go_and_come_with_their_version(client: Client, sample: SampleStore) -> None:
+    es, store = client.workspace.es, client.settings.index
+    with_users = client.workspace.views.fresh().meta.version
+    before = [hit.item_id for hit in client.recommend(sample.shoppers[0].user_id).hits]
+    plain = client.train(["transitions"]).version
+    assert not es.indices.exists(index=users_index(store, plain))
+    assert not any("userknn" in hit.parts for hit in client.recommend(sample.shoppers[0].user_id).hits)
+    assert swap_version(client.workspace, None) == with_users
+    assert [hit.item_id for hit in client.recommend(sample.shoppers[0].user_id).hits] == before
+    swap_version(client.workspace, plain)
+    es.indices.delete(index=users_index(store, with_users))
+    with pytest.raises(IndexStateError, match="no users index"):
+        swap_version(client.workspace, with_users)
+    assert {version["version"] for version in list_versions(client.workspace)} >= {plain, with_users}
+    drop_version(client.workspace, with_users)
+    client.train(["userknn"])
+    last = client.workspace.views.fresh().meta
+    swap_version(client.workspace, None)
+    drop_version(client.workspace, last.version)
+    assert not es.indices.exists(index=last.users)
+
+
+def test_without_its_index_the_rest_answers_and_says_so(client: Client, sample: SampleStore) -> None:
+    client.train(["userknn", "transitions"])
+    assert not client.recommend(sample.shoppers[0].user_id).ranking.degraded
+    client.workspace.es.indices.delete(index=client.workspace.views.current().meta.users)
+    found = client.recommend(sample.shoppers[0].user_id)
+    assert found.ranking.degraded == ("userknn",)
+    assert "transitions" in found.hits[0].parts
+    client.delete_user(sample.shoppers[0].user_id)

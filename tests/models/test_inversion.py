@@ -1,0 +1,41 @@
+"""The inverse in place against numpy's."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from es_recsys.models.inversion import extra_bytes, invert
+
+
+@settings(max_examples=60, deadline=None)
+@given(n=st.integers(0, 40), block=st.integers(1, 50), seed=st.integers(0, 9))
+def test_it_is_the_inverse_for_blocks_of_any_size(n: int, block: int, seed: int) -> None:
+    x = np.random.default_rng(seed).normal(size=(2 * n + 3, n))
+    matrix = (x.T @ x + np.eye(n)).astype(np.float32)
+    expected = np.linalg.inv(matrix.astype(np.float64))
+    invert(matrix, block)
+    np.testing.assert_allclose(matrix, expected, rtol=1e-3, atol=1e-5)
+    np.testing.assert_array_equal(matrix, matrix.T)
+
+
+def test_only_the_lower_triangle_is_read() -> None:
+    x = np.random.default_rng(1).normal(size=(30, 12))
+    matrix = (x.T @ x).astype(np.float32)
+    half = np.tril(matrix) + np.triu(np.full_like(matrix, np.nan), 1)
+    invert(matrix, 5)
+    invert(half, 5)
+    np.testing.assert_array_equal(half, matrix)
+
+
+@pytest.mark.parametrize("block", [1, 2, 4])
+def test_what_is_not_positive_definite_is_refused(block: int) -> None:
+    with pytest.raises(np.linalg.LinAlgError):
+        invert(np.diag([1, 2, 0, 1]).astype(np.float32), block)
+
+
+def test_what_it_takes_beside_the_matrix_grows_with_its_side_alone() -> None:
+    assert extra_bytes(40_000) - extra_bytes(20_000) == extra_bytes(60_000) - extra_bytes(40_000)
+    assert extra_bytes(100_000) < 4 * 100_000**2 / 20

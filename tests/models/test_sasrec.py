@@ -1,0 +1,315 @@
+"""What SASRec learns, how its training is watched, broken off and resumed, and that numpy computes what PyTorch does."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from es_recsys.errors import MissingExtra, ModelError
+from es_recsys.models.sasrec import SASRec, SASRecConfig
+from es_recsys.models.sasrec_forward import padded, states
+from es_recsys.models.watch import Watch
+from es_recsys.types import History, Interactions, ItemTable
+
+Make = Callable[..., Interactions]
+ITEMS = 30
+CONFIG = SASRecConfig(
+    dims=16, blocks=1, length=8, dropout=0.1, negatives=20, tokens=128, rate=2e-3, epochs=6, patience=2, held=20, hide=0.3
+)
+LONG = replace(CONFIG, rate=1e-2, epochs=30, patience=30, refit=False)
+
+
+def walk(begin: int, length: int, first: int = 1) -> list[str]:
+    """Along a ring of thirty items, in steps of one and five in turn."""
+    steps = [first, 6 - first] * length
+    return [f"i{(begin + sum(steps[:place])) % ITEMS:02}" for place in range(length)]
+
+
+@pytest.fixture(scope="module")
+def data(interactions: Make) -> Interactions:
+    """A hundred users who walk from somewhere."""
+    rng = np.random.default_rng(4)
+    begins, firsts = rng.integers(0, ITEMS, 100).tolist(), rng.choice([1, 5], 100).tolist()
+    return interactions(
+        {f"u{user}": walk(begin, 9, first) for user, (begin, first) in enumerate(zip(begins, firsts, strict=True))}
+    )
+
+
+@pytest.fixture(scope="module")
+def model(data: Interactions) -> SASRec:
+    return SASRec(LONG).fit(data, np.random.default_rng(1))
+
+
+def table(data: Interactions, more: tuple[str, ...] = ()) -> ItemTable:
+    """The items of the ring and some more; two neighbours on the ring look alike, and the first of `more` like i04."""
+    ids = np.array(sorted([*data.item_ids.tolist(), *more]))
+    angle = np.array([2 * np.pi * (4 if item_id in more[:1] else int(item_id[1:])) / ITEMS for item_id in ids])
+    known = np.array([item_id not in more[1:] for item_id in ids])
+    rows = np.stack([np.cos(angle), np.sin(angle), np.cos(2 * angle), np.sin(2 * angle)], axis=1) / np.sqrt(2) * known[:, None]
+    blank = [""] * len(ids)
+    none = np.full(len(ids), np.nan)
+    return ItemTable(ids, blank, blank, [()] * len(ids), blank, none, none, {"text_vector": rows.astype(np.float32)})
+
+
+def test_it_learns_which_item_comes_next(model: SASRec) -> None:
+    """Not only what stands near the last one: that is one step as often as five."""
+    right = 0
+    for begin in range(ITEMS):
+        for first in (1, 5):
+            *known, wanted = walk(begin, 6, first)
+            right += model.weights(History.of(known), 1, set(known))[0][0] == wanted
+    assert right >= 0.9 * 2 * ITEMS
+
+
+def test_the_order_of_a_history_tells(model: SASRec) -> None:
+    there, back = (model.vector(History.of(known)) for known in (["i03", "i04", "i05"], ["i05", "i04", "i03"]))
+    assert there is not None and back is not None
+    assert float(there @ back) < 0.95
+
+
+def test_vectors_have_length_one(model: SASRec) -> None:
+    np.testing.assert_allclose(np.linalg.norm(model.item_vectors, axis=1), 1.0, rtol=1e-5)
+    vector = model.vector(History.of(["i03", "i04"]))
+    assert vector is not None and vector.dtype == np.float32
+    assert float(np.linalg.norm(vector)) == pytest.approx(1.0, rel=1e-5)
+
+
+def test_what_is_disliked_is_taken_off(model: SASRec) -> None:
+    liked = model.vector(History.of(["i03", "i04"]))
+    mixed = model.vector(History(("i09", "i03", "i04"), np.array([-2, 1, 1], np.float32), np.zeros(3)))
+    assert liked is not None and mixed is not None
+    rows = dict(zip(model.item_ids, model.item_vectors, strict=True))
+    np.testing.assert_allclose(mixed, liked - model.config.dislike * rows["i09"], rtol=1e-4, atol=1e-6)
+    # Liked once and disliked more: it is out of the sequence, and off.
+    both = model.vector(History(("i09", "i03", "i04", "i09"), np.array([1, 1, 1, -2], np.float32), np.zeros(4)))
+    np.testing.assert_allclose(np.asarray(both), mixed, rtol=1e-4, atol=1e-6)
+
+
+def test_the_same_item_several_times_in_a_row_is_one_event(model: SASRec) -> None:
+    once, often = (model.vector(History.of(known)) for known in (["i03", "i04"], ["i03", "i03", "i04", "i04", "i04"]))
+    np.testing.assert_array_equal(np.asarray(once), np.asarray(often))
+
+
+def test_only_the_newest_are_read(model: SASRec) -> None:
+    known = walk(0, 20)
+    long, short = model.vector(History.of(known)), model.vector(History.of(known[-CONFIG.length :]))
+    np.testing.assert_allclose(np.asarray(long), np.asarray(short), rtol=1e-5, atol=1e-6)
+
+
+def test_reasons_are_the_strongest_first(model: SASRec) -> None:
+    history = History.of(["i14", "i15", "i03", "i04"])
+    reasons = model.because(history, "i05", 3)
+    assert reasons[0] in {"i03", "i04"}
+    assert model.because(history, "i05", 3) == reasons
+    # Another history of the same length isn't answered from what was kept.
+    assert model.because(History.of(["i14", "i15", "i08", "i09"]), "i10", 1)[0] in {"i08", "i09"}
+
+
+def bare(vectors: Any) -> Any:
+    """Items with events and without content."""
+    import torch
+
+    from es_recsys.models.sasrec_network import Items
+
+    n, dims = vectors.shape
+    return Items(vectors, torch.zeros(dims, 0), torch.ones(n, dtype=torch.bool), torch.zeros(n, 0), 0.0)
+
+
+@pytest.mark.parametrize("blocks", [1, 2, 3])
+def test_numpy_computes_what_pytorch_does(blocks: int) -> None:
+    import torch
+
+    from es_recsys.models.sasrec_network import Network
+
+    torch.manual_seed(blocks)
+    config = replace(CONFIG, blocks=blocks, heads=4, length=11)
+    items = bare(torch.randn(30, 16))
+    network = Network(config, items).eval()
+    with torch.no_grad():
+        for value in network.parameters():
+            value.add_(torch.randn(value.shape) * 0.3)
+        rng = np.random.default_rng(blocks)
+        sequences = [rng.integers(0, 30, length) for length in (1, 2, 5, 11, 8)]
+        vectors = items(torch.arange(30))
+        numbers = {name: value.numpy() for name, value in network.numbers().items()}
+        places, lengths = padded(sequences)
+        ours = states(numbers, 4, vectors.numpy()[places], lengths)
+        for row, sequence in zip(ours, sequences, strict=True):
+            theirs = network(vectors[torch.from_numpy(sequence)][None])[0, -1].numpy()
+            np.testing.assert_allclose(row, theirs, atol=2e-6)
+
+
+def test_a_state_doesnt_see_what_comes_after() -> None:
+    import torch
+
+    from es_recsys.models.sasrec_network import Network
+
+    torch.manual_seed(0)
+    items = bare(torch.randn(30, 16))
+    network = Network(replace(CONFIG, blocks=2), items).eval()
+    vectors = torch.randn(1, 8, 16)
+    changed = vectors.clone()
+    changed[0, 5:] = torch.randn(3, 16)
+    one, other = network(vectors)[0].detach().numpy(), network(changed)[0].detach().numpy()
+    np.testing.assert_array_equal(one[:5], other[:5])
+    assert (one[5:] != other[5:]).any(axis=1).all()
+
+
+class Broken(Exception):
+    pass
+
+
+def breaking(after: int) -> Callable[[int, int, Mapping[str, float]], None]:
+    """Breaks the training off when it has told so much."""
+    told = 0
+
+    def tell(done: int, total: int, figures: Mapping[str, float]) -> None:
+        nonlocal told
+        told += 1
+        if told == after:
+            raise Broken
+
+    return tell
+
+
+@pytest.mark.parametrize("after", [1, 4, 7])
+def test_a_training_that_was_broken_off_ends_as_an_unbroken_one(data: Interactions, tmp_path: Path, after: int) -> None:
+    epochs: list[int] = []
+    watch = Watch(lambda done, total, figures: epochs.append(done))
+    whole = SASRec(CONFIG).fit(data, np.random.default_rng(2), watch=watch)
+    with pytest.raises(Broken):
+        SASRec(CONFIG).fit(data, np.random.default_rng(2), watch=Watch(breaking(after), tmp_path / "checkpoints"))
+    told: list[int] = []
+    watch = Watch(lambda done, total, figures: told.append(done), tmp_path / "checkpoints")
+    resumed = SASRec(CONFIG).fit(data, np.random.default_rng(2), watch=watch)
+    # What was told before isn't learned again.
+    assert told == epochs[after:] != []
+    assert resumed.fingerprint == whole.fingerprint
+    assert not any((tmp_path / "checkpoints").iterdir())
+
+
+def test_what_another_training_has_left_is_not_gone_on_with(data: Interactions, tmp_path: Path) -> None:
+    with pytest.raises(Broken):
+        SASRec(CONFIG).fit(data, np.random.default_rng(2), watch=Watch(breaking(3), tmp_path))
+    other = replace(CONFIG, rate=1e-3)
+    found = SASRec(other).fit(data, np.random.default_rng(2), watch=Watch(checkpoints=tmp_path))
+    assert found.fingerprint == SASRec(other).fit(data, np.random.default_rng(2)).fingerprint
+
+
+def test_progress_is_told_after_each_epoch(data: Interactions) -> None:
+    told: list[tuple[int, int, dict[str, float]]] = []
+    SASRec(CONFIG).fit(data, np.random.default_rng(2), watch=Watch(lambda *one: told.append((one[0], one[1], dict(one[2])))))
+    first = [one for one in told if "ndcg" in one[2]]
+    assert [done for done, _, _ in first] == list(range(1, len(first) + 1))
+    assert all(0 <= figures["ndcg"] <= 1 for _, _, figures in first)
+    assert first[-1][2]["loss"] < first[0][2]["loss"]
+    # Then on everything, as many epochs as were best.
+    best = max(range(len(first)), key=lambda place: (first[place][2]["ndcg"], -place)) + 1
+    assert [(done, total) for done, total, figures in told if "ndcg" not in figures] == [(n, best) for n in range(1, best + 1)]
+
+
+def test_it_ends_when_nothing_is_gained(data: Interactions) -> None:
+    told: list[int] = []
+    watch = Watch(lambda done, total, figures: told.append(done))
+    config = replace(CONFIG, rate=0.0, epochs=30, refit=False)
+    SASRec(config).fit(data, np.random.default_rng(2), watch=watch)
+    assert told == [1, 2, 3]
+
+
+def test_after_the_deadline_no_epoch_begins(data: Interactions) -> None:
+    told: list[int] = []
+    watch = Watch(lambda done, total, figures: told.append(done), deadline=time.monotonic() - 1)
+    hasty = SASRec(CONFIG).fit(data, np.random.default_rng(2), watch=watch)
+    assert told == []
+    # It sets out from what stands near what, and that answers already.
+    assert {item_id for item_id, _ in hasty.weights(History.of(["i08"]), 2, {"i08"})} <= {
+        "i02",
+        "i03",
+        "i07",
+        "i09",
+        "i13",
+        "i14",
+    }
+
+
+def test_a_refit_that_isnt_whole_is_left(data: Interactions, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time is over when the first epoch of the second network is done."""
+    import time
+
+    clock = 0.0
+
+    def tell(done: int, total: int, figures: Mapping[str, float]) -> None:
+        nonlocal clock
+        clock = 0.0 if "ndcg" in figures else 2.0
+        told.append(figures)
+
+    told: list[Mapping[str, float]] = []
+    whole = SASRec(replace(CONFIG, refit=False)).fit(data, np.random.default_rng(2))
+    monkeypatch.setattr(time, "monotonic", lambda: clock)
+    found = SASRec(CONFIG).fit(data, np.random.default_rng(2), watch=Watch(tell, deadline=1.0))
+    assert "ndcg" not in told[-1] and "ndcg" in told[-2]
+    for name, array in found._arrays.items():
+        np.testing.assert_array_equal(array, whole._arrays[name])
+
+
+def test_items_without_events_find_their_place_by_content(data: Interactions) -> None:
+    items = table(data, ("i97", "i98"))
+    model = SASRec(replace(LONG, hide=0.5)).fit(data, np.random.default_rng(1), items)
+    assert list(model.item_ids) == items.item_ids.tolist()
+    scores = model.score(History.of(walk(22, 5, 1)[:-1]), [*data.item_ids.tolist(), "i97", "i98"])
+    # i97 looks like i04, which comes next; nothing is known of i98.
+    assert (scores[:-2] > scores[-2]).sum() <= ITEMS // 3
+    near = model.item_vectors[:-2] @ model.item_vectors[-2]
+    assert data.item_ids[near.argmax()] in {"i03", "i04", "i05"}
+    assert scores[-1] == 0.0
+    assert model.vector(History.of(["i98"])) is None
+    assert model.vector(History.of(["i97"])) is not None
+
+
+def test_where_order_tells_nothing_it_isnt_learned(interactions: Make) -> None:
+    rng = np.random.default_rng(6)
+    halves = {f"u{user}": [f"i{item:02}" for item in rng.choice(15, 8, replace=False) + 15 * (user % 2)] for user in range(60)}
+    model = SASRec(replace(CONFIG, ordered=False)).fit(interactions(halves), np.random.default_rng(1))
+    listed = [item_id for item_id, _ in model.weights(History.of(["i18", "i20"]), 8, {"i18", "i20"})]
+    assert all(item_id >= "i15" for item_id in listed)
+
+
+def test_settings_survive_saving(model: SASRec, tmp_path: Path) -> None:
+    asked = model.with_config(replace(model.config, dislike=0.25))
+    asked.save(tmp_path / "m")
+    loaded = SASRec.load(tmp_path / "m")
+    assert loaded.config == asked.config
+    history = History(("i09", "i03", "i04"), np.array([-2, 1, 1], np.float32), np.zeros(3))
+    np.testing.assert_array_equal(np.asarray(loaded.vector(history)), np.asarray(asked.vector(history)))
+    assert not np.array_equal(np.asarray(loaded.vector(history)), np.asarray(model.vector(history)))
+
+
+def test_without_a_sequence_there_is_nothing_to_learn(interactions: Make) -> None:
+    for events in (["a"], [("a", -1.0), ("b", -1.0)], [("a", 1.0), ("b", -1.0)]):
+        with pytest.raises(ModelError, match=r"two positive events.*events load"):
+            SASRec(CONFIG).fit(interactions({"u": events, "v": ["a"]}), np.random.default_rng(0))
+
+
+def test_the_smallest_training_there_is(interactions: Make) -> None:
+    model = SASRec(CONFIG).fit(interactions({"u": ["a", "b"]}), np.random.default_rng(0))
+    assert model.weights(History.of(["a"]), 1, {"a"})[0][0] == "b"
+
+
+def test_settings_that_dont_go_together_are_refused(data: Interactions) -> None:
+    with pytest.raises(ModelError, match="heads"):
+        SASRec(replace(CONFIG, heads=3)).fit(data, np.random.default_rng(0))
+
+
+def test_without_torch_it_says_which_extra(data: Interactions, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    for name in ("sasrec_training", "sasrec_network", "checkpoint"):
+        monkeypatch.delitem(sys.modules, f"es_recsys.models.{name}", raising=False)
+    with pytest.raises(MissingExtra, match="torch"):
+        SASRec(CONFIG).fit(data, np.random.default_rng(0))

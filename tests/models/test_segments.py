@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from es_recsys.errors import ModelError
+from es_recsys.models.grouping import LEAST_USERS, group, merged
+from es_recsys.models.segments import Segments, SegmentsConfig
+from es_recsys.types import History, Interactions, ItemTable
+
+Make = Callable[..., Interactions]
+
+KINDS = ("shoe", "lamp", "book")
+
+
+def store(make: Make, sizes: tuple[int, ...], seed: int = 0) -> Interactions:
+    """Users of the first kind, of the second, ...; each saw six of the ten items of a kind, and one thing that all see."""
+    rng = np.random.default_rng(seed)
+    users = {}
+    for kind, size in zip(KINDS, sizes, strict=False):
+        for user in range(size):
+            items = rng.choice(10, 6, replace=False)
+            users[f"{kind}{user:03}"] = [*(f"{kind}{item}" for item in items), "all"]
+    return make(users)
+
+
+def catalogue() -> ItemTable:
+    ids = sorted([f"{kind}{n}" for kind in KINDS for n in range(10)] + ["all"])
+    kinds = [item[:-1] if item != "all" else "" for item in ids]
+    n = len(ids)
+    titles = [f"fine {kind} nr {item[-1]}" if kind else "fine thing" for item, kind in zip(ids, kinds, strict=True)]
+    categories: list[tuple[str, ...]] = [("shop", f"{kind}s") if kind else ("shop",) for kind in kinds]
+    return ItemTable(np.array(ids), titles, titles, categories, [""] * n, np.full(n, 10.0), np.full(n, np.nan))
+
+
+@pytest.fixture(scope="module")
+def model(interactions: Make) -> Segments:
+    return Segments().fit(store(interactions, (60, 40, 25)), np.random.default_rng(1), catalogue())
+
+
+def test_the_groups_that_are_there_are_found_and_named(model: Segments) -> None:
+    assert [one.users for one in model.portraits] == [60, 40, 25]
+    assert [one.share for one in model.portraits] == [60 / 125, 40 / 125, 25 / 125]
+    assert max(model.tried, key=lambda k: model.tried[k]) == 3
+    for one, kind in zip(model.portraits, KINDS, strict=True):
+        assert one.categories == (f"{kind}s",)
+        assert one.label == f"{kind}s"
+        assert all(item.startswith(kind) or item == "all" for item in one.popular)
+        assert one.typical["events"] == 7
+
+
+def test_what_everybody_likes_marks_nobody(model: Segments) -> None:
+    assert all("fine" not in one.words and "thing" not in one.words for one in model.portraits)
+
+
+def test_one_event_finds_the_segment_and_its_items(model: Segments) -> None:
+    for number, kind in enumerate(KINDS):
+        nearest = model.nearest(History.of([f"{kind}3"]))
+        assert nearest[0][0] == number and nearest[0][1] > 0.5
+        assert sum(share for _, share in nearest) == pytest.approx(1.0)
+        listed = [item for item, _ in model.weights(History.of([f"{kind}3"]), 8, {f"{kind}3"})]
+        assert sum(item.startswith(kind) for item in listed) >= 7
+    assert model.nearest(History()) == [] and model.nearest(History.of(["?"])) == []
+
+
+def test_they_fade_as_a_history_grows(model: Segments) -> None:
+    brought = [len(model.weights(History.of([f"shoe{n % 10}" for n in range(count)]), 300)) for count in (1, 20, 30, 60)]
+    assert brought == sorted(brought, reverse=True)
+    assert brought[0] > brought[2] > brought[3] == 0
+    longer = model.with_config(SegmentsConfig(half_life=50.0))
+    assert len(longer.weights(History.of([f"shoe{n % 10}" for n in range(60)]))) > 0
+    assert longer.portraits == model.portraits
+
+
+def test_loaded_again_they_say_the_same(model: Segments, tmp_path: Path) -> None:
+    model.save(tmp_path / "segments")
+    loaded = Segments.load(tmp_path / "segments")
+    assert loaded.portraits == model.portraits and loaded.tried == model.tried
+    json.loads((tmp_path / "segments" / "manifest.json").read_text())
+
+
+@pytest.mark.parametrize("sizes", [(60, 40, 19), (30, 8, 5), (45, 3)])
+def test_no_group_under_twenty_users_is_kept(interactions: Make, sizes: tuple[int, ...]) -> None:
+    found = Segments().fit(store(interactions, sizes), np.random.default_rng(2), catalogue()).portraits
+    assert sum(one.users for one in found) == sum(sizes)
+    assert all(one.users >= LEAST_USERS for one in found)
+
+
+@settings(max_examples=60, deadline=None)
+@given(sizes=st.lists(st.integers(1, 60), min_size=1, max_size=8), seed=st.integers(0, 99))
+def test_merging_leaves_no_small_group_and_nobody_out(sizes: list[int], seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(0, 5, (len(sizes), 3))
+    rows = np.concatenate([rng.normal(centre, 1.0, (size, 3)) for centre, size in zip(centres, sizes, strict=True)])
+    groups, means = merged(rows, centres)
+    counted = np.bincount(groups, minlength=len(means))
+    assert counted.sum() == len(rows) and len(counted) == len(means)
+    assert len(means) == 1 or counted.min() >= LEAST_USERS
+    assert (np.diff(counted) <= 0).all()
+    np.testing.assert_allclose(means, [rows[groups == number].mean(axis=0) for number in range(len(means))])
+
+
+def test_what_few_share_is_not_said(interactions: Make) -> None:
+    """Four of the sixty saw something rare: nothing names it."""
+    users = {f"u{n:02}": [f"shoe{n % 10}", f"shoe{(n + 1) % 10}", *(["rare"] if n < 4 else [])] for n in range(60)}
+    base = catalogue()
+    items = ItemTable(
+        np.array([*base.item_ids, "~"]),
+        [*base.texts, ""],
+        [*base.titles, "secret remedy"],
+        [*base.categories, ("shop", "remedies")],
+        [""] * (len(base.item_ids) + 1),
+        np.append(base.prices, 1.0),
+        np.append(base.created, np.nan),
+    )
+    data = interactions({user: [item.replace("rare", "~") for item in seen] for user, seen in users.items()})
+    found = Segments().fit(data, np.random.default_rng(0), items).portraits
+    said = " ".join(text for one in found for text in (one.label, *one.categories, *one.words, *one.popular))
+    assert "remed" not in said and "secret" not in said and "~" not in said
+
+
+def test_without_a_catalogue_they_are_of_what_is_liked_together(interactions: Make) -> None:
+    model = Segments().fit(store(interactions, (40, 40)), np.random.default_rng(1))
+    assert len(model.portraits) == 2 and [one.label for one in model.portraits] == ["Segment 0", "Segment 1"]
+    shoes, lamps = (model.nearest(History.of([item]))[0][0] for item in ("shoe1", "lamp1"))
+    assert shoes != lamps
+
+
+def test_too_few_users_are_refused(interactions: Make) -> None:
+    with pytest.raises(ModelError, match=r"19 users are too few.*20"):
+        Segments().fit(store(interactions, (19,)), np.random.default_rng(0), catalogue())
+
+
+def test_users_who_are_all_alike_are_one_group() -> None:
+    groups, centres, tried = group(np.ones((100, 3)), 20, np.random.default_rng(0))
+    assert (groups == 0).all() and centres.shape == (1, 3) and tried == {}

@@ -1,0 +1,279 @@
+"""The two towers: what they learn from, cold items, segments, going on after a break, and the graph of the user side."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from es_recsys.errors import MissingExtra, ModelError
+from es_recsys.models.folded import unit
+from es_recsys.models.histories import Batch
+from es_recsys.models.ids import ItemIds
+from es_recsys.models.tower_examples import Stream, hold_out
+from es_recsys.models.tower_inputs import CONTEXT, RECENCY, inputs
+from es_recsys.models.two_tower import Tower, TowerConfig
+from es_recsys.models.watch import Watch
+from es_recsys.types import History, Interactions, ItemTable
+
+SMALL = TowerConfig(dims=16, epochs=12, batch=64, rate=1e-2, id_dropout=0.5)
+GROUPS, SIZE = 4, 8
+
+
+def shop(users: int = 80, seed: int = 1) -> Interactions:
+    """Shoppers of one group of items each, in the order of a walk through it."""
+    rng = np.random.default_rng(seed)
+    rows = [(user, user % GROUPS * SIZE + int(place)) for user in range(users) for place in rng.permutation(SIZE)[:6]]
+    return Interactions(
+        user_ids=np.array([f"u{user:03}" for user in range(users)]),
+        item_ids=np.array([f"i{item:02}" for item in range(GROUPS * SIZE)]),
+        users=np.array([user for user, _ in rows], np.int32),
+        items=np.array([item for _, item in rows], np.int32),
+        weights=np.ones(len(rows), np.float32),
+        times=np.tile(np.arange(6.0), users),
+        timed=False,
+    )
+
+
+def table(n: int, vectors: np.ndarray | None = None) -> ItemTable:
+    groups = np.arange(n) // SIZE % GROUPS
+    rows = np.eye(GROUPS)[groups] + np.random.default_rng(2).normal(0, 0.05, (n, GROUPS)) if vectors is None else vectors
+    nothing = np.full(n, np.nan)
+    ids = np.array([f"i{item:02}" for item in range(n)])
+    empty = [""] * n
+    return ItemTable(ids, empty, empty, [()] * n, empty, nothing, nothing, {"text_vector": unit(rows)})
+
+
+def test_an_item_without_events_lies_with_those_of_its_content() -> None:
+    items = table(GROUPS * SIZE + SIZE)  # the last eight are of the first group, and nobody has seen them
+    model = Tower(SMALL).fit(shop(), np.random.default_rng(0), items)
+    near = model.item_vectors[GROUPS * SIZE :] @ model.item_vectors[: GROUPS * SIZE].T
+    assert (near.argsort(axis=1)[:, -5:] // SIZE == 0).all()
+    listed = [item_id for item_id, _ in model.weights(History.of(["i00", "i01"]), 16)]
+    assert len({item_id for item_id in listed if item_id >= "i32"}) >= 6
+
+
+def test_without_content_and_events_an_item_has_no_place() -> None:
+    vectors = np.eye(GROUPS)[np.arange(GROUPS * SIZE + 1) // SIZE % GROUPS]
+    vectors[[-1, 5]] = 0.0
+    model = Tower(SMALL).fit(shop(), np.random.default_rng(0), table(GROUPS * SIZE + 1, vectors))
+    assert not model.item_vectors[-1].any() and model.item_vectors[5].any()
+    np.testing.assert_allclose(np.linalg.norm(model.item_vectors[:-1], axis=1), 1.0, atol=1e-5)
+    assert Tower(SMALL).fit(shop(), np.random.default_rng(0)).item_vectors.shape == (GROUPS * SIZE, 16)
+
+
+class _BrokenOffError(Exception):
+    pass
+
+
+def test_a_broken_off_training_goes_on_to_the_same_end(tmp_path: Path) -> None:
+    whole = Tower(SMALL).fit(shop(), np.random.default_rng(0), table(32))
+    told: list[int] = []
+
+    def tell(done: int, total: int, figures: Mapping[str, float]) -> None:
+        told.append(done)
+        assert total == SMALL.epochs and np.isfinite(figures["loss"])
+        if done == 5 and len(told) == 5:
+            raise _BrokenOffError
+
+    watch = Watch(tell=tell, checkpoints=tmp_path / "kept")
+    with pytest.raises(_BrokenOffError):
+        Tower(SMALL).fit(shop(), np.random.default_rng(0), table(32), watch)
+    assert list((tmp_path / "kept").iterdir())
+    model = Tower(SMALL).fit(shop(), np.random.default_rng(0), table(32), watch)
+    assert told == [1, 2, 3, 4, 5, *range(6, SMALL.epochs + 1)]
+    assert model.fingerprint == whole.fingerprint
+    assert list((tmp_path / "kept").iterdir()) == []
+
+
+def test_what_another_training_left_is_not_gone_on_with(tmp_path: Path) -> None:
+    def stop(*_: object) -> None:
+        raise _BrokenOffError
+
+    with pytest.raises(_BrokenOffError):
+        Tower(SMALL).fit(shop(seed=2), np.random.default_rng(0), None, Watch(tell=stop, checkpoints=tmp_path))
+    kept = Tower(SMALL).fit(shop(), np.random.default_rng(0), None, Watch(checkpoints=tmp_path))
+    assert kept.fingerprint == Tower(SMALL).fit(shop(), np.random.default_rng(0)).fingerprint
+
+
+def test_it_ends_where_nothing_is_gained_and_when_time_is_up() -> None:
+    told: list[Mapping[str, float]] = []
+    config = replace(SMALL, epochs=60, patience=2, rate=3e-2)
+    Tower(config).fit(shop(400), np.random.default_rng(0), None, Watch(tell=lambda *args: told.append(args[2])))
+    scores = [figures["ndcg"] for figures in told]
+    assert len(told) < 60 and max(scores) == scores[-3]
+    late = Tower(config).fit(shop(), np.random.default_rng(0), None, Watch(deadline=time.monotonic() - 1.0))
+    assert late.weights(History.of(["i00"]), 3)
+
+
+def test_a_segment_is_listened_to_where_it_is_known() -> None:
+    """Users of one item whose next item depends on their segment alone."""
+    users = 120
+    data = Interactions(
+        user_ids=np.array([f"u{user:03}" for user in range(users)]),
+        item_ids=np.array(["start", *(f"x{place}" for place in range(4))]),
+        users=np.repeat(np.arange(users, dtype=np.int32), 2),
+        items=np.array([[0, 1 + user % 4] for user in range(users)], np.int32).ravel(),
+        weights=np.ones(2 * users, np.float32),
+        times=np.tile([0.0, 1.0], users),
+        timed=False,
+    )
+    segments = {f"u{user:03}": user % 4 for user in range(users)}
+    config = replace(SMALL, epochs=60)
+    model = Tower(config).fit(data, np.random.default_rng(0), segments=segments)
+    history = History.of(["start"])
+    for segment in range(4):
+        vector = model.vector(history, segment)
+        assert vector is not None
+        assert model.item_ids[int(np.argmax(model.item_vectors[1:] @ vector)) + 1] == f"x{segment}"
+    plain = model.vector(history)
+    assert plain is not None
+    np.testing.assert_array_equal(model.vector(history, 99), plain)
+    np.testing.assert_array_equal(model.vector(history, -1), plain)
+
+
+def test_a_graph_that_was_altered_is_refused(tmp_path: Path) -> None:
+    Tower(replace(SMALL, epochs=1)).fit(shop(), np.random.default_rng(0)).save(tmp_path / "model")
+    path = tmp_path / "model" / "graph.npy"
+    graph = np.load(path)
+    graph[len(graph) // 2] ^= 1
+    np.save(path, graph)
+    with pytest.raises(ModelError, match=r"graph\.npy.*es-recsys train"):
+        Tower.load(tmp_path / "model")
+
+
+def test_without_torch_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "es_recsys.models.tower_training", None)
+    with pytest.raises(MissingExtra, match="torch"):
+        Tower(SMALL).fit(shop(), np.random.default_rng(0))
+
+
+def test_there_must_be_something_liked() -> None:
+    data = shop()
+    with pytest.raises(ModelError, match="no positive events"):
+        Tower(SMALL).fit(replace(data, weights=-data.weights), np.random.default_rng(0))
+
+
+def test_the_graph_gives_what_the_tower_gives() -> None:
+    import torch
+
+    from es_recsys.models.tower_network import UserTower
+    from es_recsys.models.user_graph import graph_of, session
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        tower = UserTower(8, 2, True)
+        for parameter in tower.parameters():
+            torch.nn.init.normal_(parameter, std=0.5)
+        run = session(np.frombuffer(graph_of(tower, 8), np.uint8))
+        for users, events in ((1, 1), (3, 7), (5, 2)):
+            weights = torch.randn(users, events)
+            weights[0, -1] = 0.0 if events > 1 else 1.0
+            given = {
+                "vectors": torch.randn(users, events, 8),
+                "weights": weights,
+                "recency": torch.rand(users, events, RECENCY),
+                "context": torch.rand(users, CONTEXT),
+                "segments": torch.randint(3, (users,)),
+            }
+            with torch.no_grad():
+                expected = tower(*given.values())
+            found = run.run(["user", "parts"], {name: one.numpy() for name, one in given.items()})
+            for left, right in zip(found, expected, strict=True):
+                np.testing.assert_allclose(left, right.numpy(), atol=1e-5)
+
+
+def test_candidates_are_there_as_often_as_the_correction_says() -> None:
+    from es_recsys.models.tower_examples import Example
+    from es_recsys.models.tower_training import Towers
+
+    popularity = np.array([400, 200, 100, 50, 20, 10, 5, 1, 0, 0])
+    towers = Towers(replace(SMALL, negatives=4), {}, popularity, 0)
+    rng = np.random.default_rng(0)
+    empty = Batch(np.zeros(4, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(0), np.zeros(0))
+    there, told, rounds = np.zeros(10), np.zeros(10), 4_000
+    for _ in range(rounds):
+        targets = rng.choice(10, (3, 2), p=popularity / popularity.sum())
+        pool, chances = towers._candidates(Example(empty, targets, np.arange(3)), rng)
+        there[pool] += 1
+        told[pool] = chances
+    np.testing.assert_allclose(there / rounds, told, atol=0.05)
+    everything, sure = Towers(replace(SMALL, negatives=10), {}, popularity, 0)._candidates(
+        Example(empty, np.array([[1]]), np.arange(1)), rng
+    )
+    assert everything.tolist() == list(range(10)) and (sure == 1).all()
+
+
+@st.composite
+def walks(draw: st.DrawFn) -> Interactions:
+    """A few users' events on a few items, liked, disliked or neither."""
+    lengths = draw(st.lists(st.integers(0, 9), min_size=1, max_size=5))
+    n = sum(lengths)
+    items = draw(st.lists(st.integers(0, 5), min_size=n, max_size=n))
+    weights = draw(st.lists(st.sampled_from([1.0, 2.0, -1.0, 0.0]), min_size=n, max_size=n))
+    return Interactions(
+        user_ids=np.array([f"u{user}" for user in range(len(lengths))]),
+        item_ids=np.array([f"i{item}" for item in range(6)]),
+        users=np.repeat(np.arange(len(lengths), dtype=np.int32), lengths),
+        items=np.array(items, np.int32),
+        weights=np.array(weights, np.float32),
+        times=np.concatenate([np.arange(float(length)) for length in lengths]),
+        timed=False,
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(walks(), st.booleans(), st.integers(1, 3), st.integers(1, 6), st.integers(0, 9))
+def test_examples_are_pieces_of_histories(data: Interactions, ordered: bool, targets: int, longest: int, seed: int) -> None:
+    stream = Stream(data, ordered=ordered, targets=targets, history=longest)
+    for example in stream.epoch(np.random.default_rng(seed), 3):
+        for place, user in enumerate(example.users.tolist()):
+            mine = (data.users == user) & (data.weights != 0)
+            events = list(zip(data.items[mine].tolist(), data.weights[mine].tolist(), strict=True))
+            part = example.histories.one(place)
+            shown = list(zip(part.items.tolist(), part.weights.tolist(), strict=True))
+            wanted = [item for item in example.targets[place].tolist() if item >= 0]
+            assert 1 <= len(shown) <= longest and len(wanted) <= targets
+            assert all(event in events for event in shown)
+            assert not set(wanted) & {item for item, _ in shown}
+            liked = [item for item, weight in events if weight > 0]
+            assert set(wanted) <= set(liked)
+            if ordered:
+                starts = [at for at in range(len(events)) if events[at : at + len(shown)] == shown]
+                after = [{item for item, _ in events[at + len(shown) : at + len(shown) + targets]} for at in starts]
+                assert any(set(wanted) <= one for one in after)
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_what_is_held_out_is_not_learned_from(ordered: bool) -> None:
+    data = shop(400)
+    rest, held = hold_out(data, np.random.default_rng(0), 1_000, ordered=ordered, history=50)
+    assert len(held.targets) == len(held.users) == 40
+    for user, targets, known in zip(held.users.tolist(), held.targets, held.known, strict=True):
+        mine = rest.items[rest.users == user]
+        assert len(targets) and not set(targets.tolist()) & set(mine.tolist())
+        assert set(known.tolist()) == set(mine.tolist())
+        if ordered:
+            assert targets.tolist() == data.items[data.users == user][-1:].tolist()
+    few, none = hold_out(shop(80), np.random.default_rng(0), 1_000, ordered=ordered, history=50)
+    assert len(few.items) == len(shop(80).items) and not len(none.targets)
+
+
+def test_inputs_are_the_newest_events_first() -> None:
+    ids = ItemIds.of(["a", "b", "c"])
+    one = History(("a", "b", "a"), np.array([1.0, -2.0, 3.0], np.float32), np.array([9.0, 1.0, 0.0]))
+    made = inputs(Batch.of([one, History.of(["c"]), History()], ids), 2, True)
+    assert made.items.tolist() == [[0, 1], [2, 0], [0, 0]]
+    assert made.weights.tolist() == [[3.0, -2.0], [1.0, 0.0], [0.0, 0.0]]
+    np.testing.assert_allclose(made.recency[0], [[0, 0, 0], [np.log(2), 0.02, np.log(2)]], rtol=1e-6)
+    np.testing.assert_allclose(made.context[0], [np.log(3), np.log(2), np.log(2), 1.0], rtol=1e-6)
+    assert made.context[2].tolist() == [0.0, 0.0, 0.0, 0.0]
+    plain = inputs(Batch.of([one], ids), 2, False)
+    assert not plain.recency.any() and not plain.context[:, 1:3].any()
