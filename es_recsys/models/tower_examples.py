@@ -15,6 +15,7 @@ from es_recsys.types import Interactions
 __all__ = ["Example", "Held", "Stream", "hold_out"]
 
 _LEAST = 30
+_ALIKE = 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,8 +63,14 @@ class Stream:
         """Batches of `size` examples."""
         order = None if self._ordered else _shuffled(self._starts, rng)
         users = rng.permutation(self._users)
-        for begin in range(0, len(users), size):
-            yield self._example(users[begin : begin + size], order, rng)
+        starts, ends = self._starts[users], self._starts[users + 1]
+        cuts = starts + 1 + (rng.random(len(users)) * (ends - starts - 1)).astype(np.int64)
+        lengths = np.minimum(cuts - starts if self._ordered else ends - starts, self._history)
+        # Pieces of like length share a batch, so that little of it is padding.
+        near = np.lexsort((lengths, np.arange(len(users)) // (_ALIKE * size)))
+        batches = [near[begin : begin + size] for begin in range(0, len(near), size)]
+        for place in rng.permutation(len(batches)).tolist():
+            yield self._example(users[batches[place]], cuts[batches[place]], order)
 
     def held(self, users: NDArray[np.int64], targets: tuple[NDArray[np.int64], ...]) -> Held:
         """The whole history of some users, and what is to be found."""
@@ -76,9 +83,8 @@ class Stream:
         )
         return Held(_batch(self._items[at], self._weights[at], self._days[at], lengths), known, targets, users)
 
-    def _example(self, users: NDArray[np.int64], order: NDArray[np.int64] | None, rng: np.random.Generator) -> Example:
+    def _example(self, users: NDArray[np.int64], cuts: NDArray[np.int64], order: NDArray[np.int64] | None) -> Example:
         starts, ends = self._starts[users], self._starts[users + 1]
-        cuts = starts + 1 + (rng.random(len(users)) * (ends - starts - 1)).astype(np.int64)
         wanted = cuts[:, None] + np.arange(self._targets)
         inside = wanted < ends[:, None]
         wanted = np.where(inside, wanted, 0)

@@ -47,9 +47,10 @@ def inputs(batch: Batch, length: int, ordered: bool) -> Inputs:
             np.zeros((users, CONTEXT), np.float32),
         )
     items = np.where(real, batch.items[at], 0)
-    ages = np.where(real, batch.ages[at], 0.0)
+    # Where order tells nothing a piece is out of order, and an age may be below 0.
+    ages = np.maximum(np.where(real, batch.ages[at], 0.0), 0.0)
     places = np.where(real, batch.places[at], 0.0)
-    recency = np.stack([np.log1p(places), places / 50.0, np.log1p(np.maximum(ages, 0.0))], axis=2)
+    recency = np.stack([np.log1p(places), places / 50.0, np.log1p(ages)], axis=2)
     context = np.stack(
         [np.log1p(lengths), np.log1p(ages.max(axis=1)), np.log1p(ages[:, min(1, wide - 1)]), _distinct(items, real)], axis=1
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -56,6 +56,11 @@ class Towers(torch.nn.Module):
     def loss(self, example: Example, segments: NDArray[np.int64], rng: np.random.Generator) -> Tensor:
         """Mean over the targets of a batch."""
         given = inputs(example.histories, self.config.history, self.config.ordered)
+        if self.config.dropout > 0.0:
+            # Never the newest, so that something is left to go by.
+            shown = rng.random(given.weights.shape) >= self.config.dropout
+            shown[:, 0] = True
+            given = replace(given, weights=given.weights * shown)
         pool, chances = self._candidates(example, rng)
         places, inverse = np.unique(np.concatenate([given.items.ravel(), pool]), return_inverse=True)
         vectors = self.items(torch.from_numpy(places))

@@ -33,8 +33,9 @@ class TowerConfig:
     targets: liked items that one piece of a history is to find. negatives: candidates drawn evenly from the catalogue beside
     those of the batch; as many as there are items, or more: all items are candidates. temperature: of the softmax over
     cosines. correction: exponent of the chance to be a candidate (1: unbiased; less brings rarer items). id_dropout: share
-    of items whose id is hidden in a step. rate, decay: learning rate and weight decay of AdamW. batch: pieces a step. epochs,
-    patience: at most so many, and so many without a gain on users held out (`held`) before it ends.
+    of items whose id is hidden in a step; dropout: the same of the events of a history. rate, decay: learning rate and weight
+    decay of AdamW. batch: pieces a step. epochs, patience: at most so many, and so many without a gain on users held out (a
+    tenth, at most `held`) before it ends.
     """
 
     dims: int = 64
@@ -45,6 +46,7 @@ class TowerConfig:
     temperature: float = 0.1
     correction: float = 1.0
     id_dropout: float = 0.2
+    dropout: float = 0.2
     rate: float = 3e-3
     decay: float = 1e-4
     batch: int = 512

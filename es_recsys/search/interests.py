@@ -103,7 +103,7 @@ def _owed(
     lacking = np.floor(KEPT * shares * places + 0.5) - served
     for interest in np.argsort(-lacking, kind="stable").tolist():
         if lacking[interest] >= 1.0 and heads[interest] < len(queues[interest]):
-            return queues[interest][heads[interest]]
+            return int(queues[interest][heads[interest]])
     return None
 
 
