@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,7 +96,8 @@ def fit(examples: Examples, config: Trees, trees: int, seed: int) -> Any:
         "seed": int(rng.integers(2**31)),
         "deterministic": True,
         "force_row_wise": True,
-        "num_threads": int(os.environ.get("OMP_NUM_THREADS") or 0),
+        # Sums of several threads come in any order, `deterministic` or not: the same seed would grow other trees.
+        "num_threads": 1,
         "verbosity": -1,
     }
     return lightgbm.train(told, data, trees)
@@ -106,13 +108,17 @@ def cross_validate(examples: Examples, config: Trees, seed: int, step: Step = la
     folds = _folds(examples, config.folds, seed)
     counts = sorted({max(round(config.trees * (i + 1) / config.steps), 1) for i in range(config.steps)})
     values = np.zeros((len(counts), len(examples)))
-    for fold in range(config.folds):
+
+    def measure(fold: int) -> tuple[NDArray[np.int64], list[NDArray[np.float64]]]:
         held = np.flatnonzero(folds == fold)
         booster = fit(examples.some(np.flatnonzero(folds != fold)), config, counts[-1], seed)
         theirs = examples.some(held)
-        for place, count in enumerate(counts):
-            values[place, held] = ndcg(theirs, booster.predict(theirs.rows, num_iteration=count))
-        step()
+        return held, [ndcg(theirs, booster.predict(theirs.rows, num_iteration=count)) for count in counts]
+
+    with ThreadPoolExecutor(min(config.folds, os.cpu_count() or 1)) as pool:
+        for held, found in pool.map(measure, range(config.folds)):
+            values[:, held] = found
+            step()
     honest = np.zeros(len(examples))
     for fold in range(config.folds):
         best = int(np.argmax(values[:, folds != fold].mean(axis=1)))

@@ -65,7 +65,7 @@ class Asked:
         items = self._there[batch.items]
         kept = items >= 0
         starts = np.concatenate([[0], np.cumsum(kept)])[batch.starts]
-        return Batch(starts, items[kept], batch.weights[kept], batch.places[kept], batch.ages[kept])
+        return Batch(starts, items[kept], batch.weights[kept], batch.places[kept], batch.ages[kept], batch.queries)
 
 
 def _same(one: ItemIds, other: ItemIds) -> bool:
