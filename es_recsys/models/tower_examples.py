@@ -112,11 +112,13 @@ def hold_out(
     data: Interactions, rng: np.random.Generator, most: int, *, ordered: bool, history: int
 ) -> tuple[Interactions, Held]:
     """What is learned from, and up to `most` users (a tenth at most) of whom the newest item, or a random fifth of them,
-    is kept back. Nobody where these would be too few to tell anything."""
+    is kept back. Nobody where these would be too few to tell anything. An item that nobody else is left with isn't kept back:
+    without an event it would have no id to learn."""
     starts = np.searchsorted(data.users, np.arange(len(data.user_ids) + 1))
     most = min(most, len(data.user_ids) // 10)
     most = most if most >= _LEAST else 0
     keep = np.ones(len(data.items), bool)
+    left = np.bincount(data.items[data.weights > 0], minlength=len(data.item_ids))
     users: list[int] = []
     targets: list[NDArray[np.int64]] = []
     for user in rng.permutation(len(data.user_ids)).tolist():
@@ -134,8 +136,10 @@ def hold_out(
         else:
             out = rng.choice(items, max(1, len(items) // 5), replace=False)
             held = events[np.isin(data.items[events], out)]
-        if len(held) == len(events):
+        gone, taken = np.unique(data.items[held][data.weights[held] > 0], return_counts=True)
+        if len(held) == len(events) or (left[gone] <= taken).any():
             continue
+        left[gone] -= taken
         keep[held] = False
         users.append(user)
         targets.append(np.sort(out).astype(np.int64))

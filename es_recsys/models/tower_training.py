@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -12,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from es_recsys.errors import ModelError
 from es_recsys.models.checkpoint import Checkpoint, mark, restore
 from es_recsys.models.ranking import best
 from es_recsys.models.slices import ndcg
@@ -142,18 +144,31 @@ def train(
 ) -> tuple[NDArray[np.float32], bytes]:
     """Item vectors (n, d) and the user tower as ONNX.
 
-    contents: field -> (n, D); segments (n_users,) int64 from 1 to `count`, 0 for none.
+    contents: field -> (n, D); segments (n_users,) int64 from 1 to `count`, 0 for none. Raises ModelError where nobody has two
+    events.
     """
     rest, held = hold_out(data, np.random.default_rng(seed), config.held, ordered=config.ordered, history=config.history)
     stream = Stream(rest, ordered=config.ordered, targets=config.targets, history=config.history)
+    if not len(stream):
+        raise ModelError("Nobody has two events, so there is no next item to train tower on.", "Load longer histories first.")
     popularity = np.bincount(rest.items[rest.weights > 0], minlength=len(data.item_ids))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         towers = Towers(config, contents, popularity, count)
-        kept = Checkpoint(watch.checkpoints, "tower", {"config": asdict(config), "seed": seed, "data": mark(data)})
+        key = {"config": asdict(config), "seed": seed, "data": mark(data), "read": _digest(contents, segments)}
+        kept = Checkpoint(watch.checkpoints, "tower", key)
         _run(towers, stream, held, segments, kept, seed, watch)
     kept.remove()
     return towers.item_vectors(), graph_of(towers.users, config.dims)
+
+
+def _digest(contents: Mapping[str, NDArray[np.float32]], segments: NDArray[np.int64]) -> str:
+    """Names what is read besides the events: with other vectors or segments it is another training."""
+    digest = hashlib.sha256(np.ascontiguousarray(segments))
+    for name, rows in sorted(contents.items()):
+        digest.update(f"{name} {rows.shape}".encode())
+        digest.update(np.ascontiguousarray(rows))
+    return digest.hexdigest()
 
 
 def _run(

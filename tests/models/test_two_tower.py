@@ -103,6 +103,42 @@ def test_what_another_training_left_is_not_gone_on_with(tmp_path: Path) -> None:
     assert kept.fingerprint == Tower(SMALL).fit(shop(), np.random.default_rng(0)).fingerprint
 
 
+@pytest.mark.parametrize("then", ["no content", "more content", "other content", "segments"])
+def test_other_content_or_segments_are_another_training(tmp_path: Path, then: str) -> None:
+    def stop(*_: object) -> None:
+        raise _BrokenOffError
+
+    config = replace(SMALL, epochs=2)
+    items = table(32)
+    with pytest.raises(_BrokenOffError):
+        Tower(config).fit(shop(), np.random.default_rng(0), items, Watch(tell=stop, checkpoints=tmp_path))
+    shown = np.random.default_rng(5).normal(size=(32, GROUPS))
+    now: dict[str, ItemTable | None] = {
+        "no content": None,
+        "more content": replace(items, vectors={**items.vectors, "image_vector": unit(shown)}),
+        "other content": table(32, shown),
+        "segments": items,
+    }
+    segments = {f"u{user:03}": user % 2 for user in range(80)} if then == "segments" else None
+    watch = Watch(checkpoints=tmp_path)
+    kept = Tower(config).fit(shop(), np.random.default_rng(0), now[then], watch, segments=segments)
+    fresh = Tower(config).fit(shop(), np.random.default_rng(0), now[then], segments=segments)
+    assert kept.fingerprint == fresh.fingerprint
+
+
+def test_an_item_whose_only_event_could_be_held_out_has_a_place_of_its_own() -> None:
+    data = shop(400)
+    ends = np.flatnonzero(np.append(np.diff(data.users) > 0, True))
+    items = data.items.copy()
+    items[ends] = GROUPS * SIZE + np.arange(len(ends))  # what a user liked last, nobody else has met
+    alone = replace(
+        data, items=items, item_ids=np.array([*data.item_ids.tolist(), *(f"only {place:03}" for place in range(len(ends)))])
+    )
+    for ordered in (True, False):
+        rest, _ = hold_out(alone, np.random.default_rng(0), 1_000, ordered=ordered, history=50)
+        assert set(rest.items.tolist()) == set(items.tolist())
+
+
 def test_it_ends_where_nothing_is_gained_and_when_time_is_up() -> None:
     told: list[Mapping[str, float]] = []
     config = replace(SMALL, epochs=60, patience=2, rate=3e-2)
@@ -159,6 +195,15 @@ def test_there_must_be_something_liked() -> None:
     data = shop()
     with pytest.raises(ModelError, match="no positive events"):
         Tower(SMALL).fit(replace(data, weights=-data.weights), np.random.default_rng(0))
+
+
+def test_histories_of_one_item_teach_nothing() -> None:
+    """Vectors that no step has touched are of no use to anybody."""
+    data = shop()
+    first = np.append(True, np.diff(data.users) > 0)
+    columns = {name: getattr(data, name)[first] for name in ("users", "items", "weights", "times")}
+    with pytest.raises(ModelError, match=r"two events.*tower"):
+        Tower(SMALL).fit(replace(data, **columns), np.random.default_rng(0))
 
 
 def test_the_graph_gives_what_the_tower_gives() -> None:
