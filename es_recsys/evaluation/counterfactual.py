@@ -38,8 +38,8 @@ _Z95 = 1.959963984540054
 class Impressions:
     """What was shown, a row an item shown: answers (m,) int64 number of the answer, ascending; positions (m,) int64, from 1;
     propensities (m,) float64 in (0, 1]: the chance of this item at this position; shown (m,) float64 in (0, 1]: of the item at
-    any; rewards (m,) float64; item_ids and contexts (m,): what was shown to which kind of question. asked: the logged answers,
-    as many as `answers` counts."""
+    any; rewards (m,) float64; item_ids and contexts (m,): what was shown to which kind of question (the words of a
+    search, the user of a recommendation). asked: the logged answers, as many as `answers` counts."""
 
     answers: NDArray[np.int64]
     positions: NDArray[np.int64]
@@ -90,7 +90,7 @@ def impressions(
         hits = record.get("hits") or []
         if not hits or (kinds and record.get("kind") not in kinds):
             continue
-        context = f"{record.get('kind')}\0{(record.get('query') or '').strip().lower()}"
+        context = _context(record)
         for hit in hits:
             answers.append(len(asked))
             positions.append(int(hit["position"]))
@@ -115,6 +115,13 @@ def impressions(
     )
 
 
+def _context(record: Mapping[str, Any]) -> str:
+    """What an answer was to: the words of a search; a recommendation puts first what its user likes, so there each has their
+    own."""
+    kind, words = record.get("kind"), (record.get("query") or "").strip().lower()
+    return f"{kind}\0{words}" if words else f"{kind}\0\0{record.get('user_key') or ''}"
+
+
 def estimate(
     log: Impressions,
     ranked: Callable[[Mapping[str, Any]], Sequence[str]],
@@ -122,7 +129,8 @@ def estimate(
     *,
     clip: float = float("inf"),
 ) -> Value:
-    """The value of a ranker on the logged questions. ranked: record -> the item ids it would show, best first.
+    """The value of a ranker on the logged questions. ranked: record -> the item ids it would show, best first, on the page that
+    was asked for: after the record's "offset", 0 unless given.
 
     examination (k,) float64: the chance that each position is looked at, first first (positions beyond are as the last); then
     the position-based model is used, without it the item-position model. clip: largest weight. Raises InputError for an
@@ -130,7 +138,11 @@ def estimate(
     """
     if not len(log):
         raise InputError("The answer log has no answer to weigh.", "Serve answers first, and record what came of them.")
-    new_places = [{item: place for place, item in enumerate(ranked(record), 1)} for record in log.asked]
+    begins = [int(record.get("offset") or 0) for record in log.asked]
+    new_places = [
+        {item: place for place, item in enumerate(ranked(record), begin + 1)}
+        for record, begin in zip(log.asked, begins, strict=True)
+    ]
     pairs = zip(log.answers.tolist(), log.item_ids, strict=True)
     places = np.array([new_places[answer].get(item, 0) for answer, item in pairs], np.int64)
     lengths = np.array([len(own) for own in new_places], np.int64)
@@ -141,7 +153,8 @@ def estimate(
         seen = _Examination(examination)
         covers = np.where(places > 0, seen.at(np.maximum(places, 1)), 0.0) / log.shown
         raw = covers / seen.at(log.positions)
-        whole = float(np.mean([seen.at(np.arange(1, length + 1)).sum() for length in lengths.tolist()]))
+        pages = zip(begins, lengths.tolist(), strict=True)
+        whole = float(np.mean([seen.at(np.arange(begin + 1, begin + length + 1)).sum() for begin, length in pages]))
     weights = np.minimum(raw, clip)
     logged = _by_answer(log, log.rewards)
     rewarded = _by_answer(log, weights * log.rewards)

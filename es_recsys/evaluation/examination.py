@@ -1,7 +1,8 @@
 """How often each position of an answer is looked at, from the answer log itself.
 
-An item that was shown at two neighbouring positions for the same kind of question is as relevant at both, so the ratio of its
-rewards there is the ratio of their examination (adjacent-chain estimator by intervention harvesting; Agarwal et al. 2019).
+An item that was shown at two neighbouring positions for the same kind of question (the words of a search, the user of a
+recommendation) is as relevant at both, so the ratio of its rewards there is the ratio of their examination (adjacent-chain
+estimator by intervention harvesting; Agarwal et al. 2019).
 With S the (question, item) pairs shown at both k and k + 1, each weighted by its showings,
 
     e[k + 1] / e[k] = (sum over S of rate at k + 1) / (sum over S of rate at k),  e[1] = 1,

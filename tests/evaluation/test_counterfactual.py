@@ -80,6 +80,18 @@ def test_what_was_served_is_worth_what_it_brought() -> None:
         assert value.shown == 1.0
 
 
+def test_a_later_page_is_a_later_page_for_the_new_ranker_too() -> None:
+    """What was served at places 3 and 4 is not weighed as if it were to be shown at 1 and 2."""
+    hits = [{"item_id": item, "position": place} for place, item in enumerate("cd", 3)]
+    records = [{"answer_id": str(n), "kind": "search", "query": "q", "offset": 2, "hits": hits} for n in range(50)]
+    log = impressions(records, {(str(n), "c"): 1.0 for n in range(10)})
+    for chances in (None, LOOKED):
+        value = estimate(log, lambda record: [hit["item_id"] for hit in record["hits"]], chances)
+        for found in (value.ips, value.snips):
+            assert found.mean == pytest.approx(value.logged.mean) == pytest.approx(0.2)
+        assert value.shown == 1.0
+
+
 def test_clipping_lowers_and_is_told() -> None:
     log = _log(2_000, 3)
     free, cut = estimate(log, lambda _: BEST, LOOKED), estimate(log, lambda _: BEST, LOOKED, clip=1.0)
@@ -101,6 +113,25 @@ def test_examination_is_found_in_the_log_alone() -> None:
     found = examination(_log(30_000, 5), PLACES)
     assert found == pytest.approx(LOOKED, abs=0.06)
     assert (np.diff(found) <= 0).all()
+
+
+def test_what_people_like_is_not_taken_for_what_they_look_at() -> None:
+    """Recommendations put first what their user likes most; all places are looked at."""
+    rng = np.random.default_rng(8)
+    records, rewards = [], {}
+    for number in range(6_000):
+        user = number % 2
+        order = list("abcd" if user else "dcba")
+        if rng.random() < 0.5:
+            place = int(rng.integers(3))
+            order[place], order[place + 1] = order[place + 1], order[place]
+        hits = [{"item_id": item, "position": place} for place, item in enumerate(order, 1)]
+        key = f"key of {user}"
+        records.append({"answer_id": str(number), "kind": "recommend", "query": None, "user_key": key, "hits": hits})
+        for place, item in enumerate("abcd" if user else "dcba"):
+            if rng.random() < (0.6, 0.4, 0.2, 0.1)[place]:
+                rewards[str(number), item] = 1.0
+    assert examination(impressions(records, rewards), 4) == pytest.approx(np.ones(4), abs=0.12)
 
 
 def test_a_log_in_which_nothing_moved_says_nothing_of_positions() -> None:
