@@ -23,11 +23,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from es_recsys.errors import MissingExtra
+from es_recsys.errors import InputError, MissingExtra
 from es_recsys.jobs.examples import Examples, ndcg
 from es_recsys.search.forest import Forest
 
-__all__ = ["Trees", "Validated", "cross_validate", "fit", "forest"]
+__all__ = ["Trees", "Validated", "askers", "cross_validate", "fit", "forest"]
 
 Step = Callable[[], None]
 
@@ -104,7 +104,13 @@ def fit(examples: Examples, config: Trees, trees: int, seed: int) -> Any:
 
 
 def cross_validate(examples: Examples, config: Trees, seed: int, step: Step = lambda: None) -> Validated:
-    """How well trees rank answers that they did not see. step: called after each fold."""
+    """How well trees rank answers that they did not see. step: called after each fold. Raises InputError where there are fewer
+    askers than folds."""
+    if askers(examples) < config.folds:
+        raise InputError(
+            f"{len(examples)} answers of {askers(examples)} askers are too few: trees are tried on askers that they did not see.",
+            f"Collect answers of {config.folds} askers or more.",
+        )
     folds = _folds(examples, config.folds, seed)
     counts = sorted({max(round(config.trees * (i + 1) / config.steps), 1) for i in range(config.steps)})
     values = np.zeros((len(counts), len(examples)))
@@ -132,10 +138,20 @@ def forest(examples: Examples, config: Trees, trees: int, seed: int) -> Forest:
     return Forest.of_dump(fit(examples, config, trees, seed).dump_model())
 
 
-def _folds(examples: Examples, number: int, seed: int) -> NDArray[np.int64]:
-    """Fold (q,) of each answer; all answers of one asker are in one."""
+def askers(examples: Examples) -> int:
+    """How many asked; each answer of nobody counts as one's own."""
+    return int(_owners(examples).max(initial=-1)) + 1
+
+
+def _owners(examples: Examples) -> NDArray[np.int64]:
     labels = [who or f"\0{place}" for place, who in enumerate(examples.who)]
     _, owners = np.unique(np.array(labels, dtype=np.str_), return_inverse=True)
+    return np.asarray(owners, np.int64)
+
+
+def _folds(examples: Examples, number: int, seed: int) -> NDArray[np.int64]:
+    """Fold (q,) of each answer; all answers of one asker are in one."""
+    owners = _owners(examples)
     rng = np.random.default_rng(seed)
     drawn = rng.permutation(int(owners.max(initial=-1)) + 1) % number
     return np.asarray(drawn[owners], np.int64)

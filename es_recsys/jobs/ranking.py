@@ -24,7 +24,7 @@ from es_recsys.index.metadata import read_meta, read_version, write_meta
 from es_recsys.jobs.examples import Examples, ndcg
 from es_recsys.jobs.feedback import count_exposure, examined, logged_examples, rewards
 from es_recsys.jobs.judged import judged_examples
-from es_recsys.jobs.lambdamart import Trees, cross_validate, forest
+from es_recsys.jobs.lambdamart import Trees, askers, cross_validate, forest
 from es_recsys.meta import StoreMeta
 from es_recsys.models import artefact
 from es_recsys.runtime.exposure import exposure_folder, save_exposure
@@ -62,9 +62,10 @@ class Outcome:
     parts: Mapping[str, float]
     curve: Mapping[int, float]
 
-    def lines(self) -> Iterator[str]:
+    def lines(self, before: str) -> Iterator[str]:
+        """before: what the trees are compared with."""
         yield (
-            f"{self.situation}: {self.answers:,} answers, NDCG@10 {self.before:.4f} by the weighted sum, {self.after:.4f} by"
+            f"{self.situation}: {self.answers:,} answers, NDCG@10 {self.before:.4f} by {before}, {self.after:.4f} by"
             f" {self.trees} trees that did not see them: {self.gain.mean:+.4f} [{self.gain.low:+.4f}, {self.gain.high:+.4f}],"
             f" p = {self.p:.4f}"
         )
@@ -72,7 +73,7 @@ class Outcome:
             most = ", ".join(f"{part} {share:.0%}" for part, share in self.parts.items())
             yield f"It serves from now on. It looks at: {most}."
         else:
-            yield "The weighted sum goes on serving: the trees are not surely better."
+            yield f"What served goes on serving: the trees are not surely better than {before}."
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -98,8 +99,9 @@ class RankingReport:
     seconds: float
 
     def lines(self) -> Iterator[str]:
+        before = "the weighted sum" if self.source == "judgments" else "the order that was served"
         for outcome in self.outcomes:
-            yield from outcome.lines()
+            yield from outcome.lines(before)
         yield f"Learned from {self.source} in {self.seconds:.0f} s."
 
     def to_dict(self) -> dict[str, Any]:
@@ -123,7 +125,7 @@ def train_ranking(
     started = time.monotonic()
     config = trees or Trees()
     with work.explaining():
-        given = _judged(work, judgments, columns or {}, progress) if judgments is not None else _logged(work)
+        given = _judged(work, judgments, columns or {}, progress) if judgments is not None else _logged(work, config.folds)
         outcomes = [_train(work, situation, examples, config, seed) for situation, examples in given.items()]
     source = "judgments" if judgments is not None else "answers"
     return RankingReport(source, tuple(outcomes), time.monotonic() - started)
@@ -138,7 +140,7 @@ def _judged(work: Workspace, judgments: Path, columns: Mapping[str, str], progre
     return {"query": examples}
 
 
-def _logged(work: Workspace) -> dict[str, Examples]:
+def _logged(work: Workspace, folds: int) -> dict[str, Examples]:
     records = list(work.log.read())
     given = rewards(work.events.scan())
     known = {str(record["answer_id"]) for record in records}
@@ -148,12 +150,17 @@ def _logged(work: Workspace) -> dict[str, Examples]:
         save_exposure(exposure_folder(work.settings), count_exposure(records, given, looked))
         work.views.forget()
     found = {situation: logged_examples(records, situation, given, looked) for situation in SITUATIONS}
-    enough = {situation: examples for situation, examples in found.items() if len(examples) >= _LEAST_LOGGED}
+    enough = {
+        situation: examples
+        for situation, examples in found.items()
+        if len(examples) >= _LEAST_LOGGED and askers(examples) >= folds
+    }
     if not enough:
         most = max(len(examples) for examples in found.values())
         raise InputError(
             f"The answer log has {len(records):,} answers, and something was done with {most:,} of one kind at most.",
-            f"Have events echo query_id or recommendation_id until there are {_LEAST_LOGGED}, or give --judgments FILE.",
+            f"Have events echo query_id or recommendation_id until there are {_LEAST_LOGGED} of {folds} users or more, or give"
+            " --judgments FILE.",
         )
     return enough
 

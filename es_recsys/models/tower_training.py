@@ -164,10 +164,10 @@ def train(
 
 def _digest(contents: Mapping[str, NDArray[np.float32]], segments: NDArray[np.int64]) -> str:
     """Names what is read besides the events: with other vectors or segments it is another training."""
-    digest = hashlib.sha256(np.ascontiguousarray(segments))
+    digest = hashlib.sha256(segments.tobytes())
     for name, rows in sorted(contents.items()):
         digest.update(f"{name} {rows.shape}".encode())
-        digest.update(np.ascontiguousarray(rows))
+        digest.update(rows.tobytes())
     return digest.hexdigest()
 
 
