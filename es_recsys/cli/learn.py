@@ -38,12 +38,24 @@ def train(
         Path | None, typer.Option(help="For `ranking`: JSONL or TSV of query, item_id, grade, in place of the answer log.")
     ] = None,
     columns: Annotated[str, typer.Option(help="Our names for that file's columns: item_id=doc_id.")] = "",
+    if_needed: Annotated[
+        bool,
+        typer.Option(
+            "--if-needed",
+            help="Only where events or items have grown, or answers are worse than promised; what is worse is not served."
+            " For a scheduler: ends with 0 also where nothing is done.",
+        ),
+    ] = False,
+    growth: Annotated[float, typer.Option(help="With --if-needed: the share by which events or items must have grown.")] = 0.1,
     seed: Seed = 7,
     json: JsonFlag = False,
 ) -> None:
     """Trains the collaborative models on the stored events, and puts them into service in a new index version."""
     if models == ["ranking"]:
-        _train_ranking(settings, judgments, columns, seed, json)
+        _train_ranking(settings, judgments, columns, seed, json, if_needed)
+        return
+    if if_needed:
+        _train_if_needed(settings, models or [], add, growth, budget, seed, json)
         return
     from es_recsys.jobs.training import train as run
 
@@ -52,7 +64,21 @@ def train(
     show_report(report, json)
 
 
-def _train_ranking(settings: Settings, judgments: Path | None, columns: str, seed: int, json: bool) -> None:
+def _train_if_needed(
+    settings: Settings, models: list[str], add: bool, growth: float, budget: float | None, seed: int, json: bool
+) -> None:
+    from es_recsys.jobs.retraining import train_if_needed
+
+    with open_workspace(settings) as work, progress("train") as bar:
+        report = train_if_needed(work, models, add=add, growth=growth, budget=budget, seed=seed, progress=bar)
+    show_report(report, json)
+
+
+def _train_ranking(settings: Settings, judgments: Path | None, columns: str, seed: int, json: bool, if_needed: bool) -> None:
+    if if_needed:
+        from es_recsys.errors import InputError
+
+        raise InputError("Whether a ranking needs training isn't known.", "Leave --if-needed out.")
     from es_recsys.data import parse_columns
     from es_recsys.jobs.ranking import train_ranking
 

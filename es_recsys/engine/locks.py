@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-__all__ = ["locked"]
+__all__ = ["locked", "locked_if_free"]
 
 if sys.platform == "win32":
     import msvcrt
@@ -21,11 +21,25 @@ if sys.platform == "win32":
             except OSError:
                 continue
 
+    def _lock_if_free(file: IO[bytes]) -> bool:
+        try:
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
 else:
     import fcntl
 
     def _lock(file: IO[bytes]) -> None:
         fcntl.flock(file, fcntl.LOCK_EX)
+
+    def _lock_if_free(file: IO[bytes]) -> bool:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
 
 
 @contextmanager
@@ -35,3 +49,11 @@ def locked(path: Path) -> Iterator[None]:
     with path.open("ab") as file:
         _lock(file)
         yield
+
+
+@contextmanager
+def locked_if_free(path: Path) -> Iterator[bool]:
+    """Holds the lock file where nobody else does; says whether it does, and never waits."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as file:
+        yield _lock_if_free(file)

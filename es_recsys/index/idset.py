@@ -37,6 +37,21 @@ class IdSet:
         known = np.isin(np.fromiter(map(_hash, item_ids), np.uint64, len(item_ids)), self._hashes())
         return [item_id for item_id, there in zip(item_ids, known.tolist(), strict=True) if not there]
 
+    def share_of(self, item_ids: IdSet) -> float:
+        """Share of another set's ids that are in this one; 1 where the other is empty."""
+        theirs = item_ids._hashes()
+        return float(np.isin(theirs, self._hashes()).mean()) if len(theirs) else 1.0
+
+    def to_array(self) -> NDArray[np.uint64]:
+        """(n,) what `of_array` makes the set of again."""
+        return self._hashes()
+
+    @classmethod
+    def of_array(cls, hashes: NDArray[np.uint64]) -> IdSet:
+        ids = cls()
+        ids._added.frombytes(np.ascontiguousarray(hashes, np.uint64).tobytes())
+        return ids
+
     def _hashes(self) -> NDArray[np.uint64]:
         if self._sorted is None:
             self._sorted = np.unique(np.frombuffer(self._added, np.uint64)) if self._added else np.zeros(0, np.uint64)

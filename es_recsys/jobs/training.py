@@ -23,6 +23,7 @@ from es_recsys.index.read import ids_of
 from es_recsys.jobs.behaviour import fold_in, rebuild
 from es_recsys.jobs.item_table import item_table
 from es_recsys.jobs.similar_users import index_users
+from es_recsys.jobs.trained import Promise, Trained, catalogue_of, keep_catalogue, training_lock
 from es_recsys.jobs.tuned import load_tuned
 from es_recsys.meta import StoreMeta, VectorMeta
 from es_recsys.models import MODELS, Model, Selection, Wish, save_models, select
@@ -31,7 +32,7 @@ from es_recsys.runtime.views import models_folder, popularity_folder
 from es_recsys.runtime.workspace import Workspace
 from es_recsys.types import History, Interactions, Item
 
-__all__ = ["TrainReport", "train"]
+__all__ = ["TrainReport", "named", "put_into_service", "seconds_for", "train", "wish_of"]
 
 Progress = Callable[[float, float | None], None]
 TRAINABLE = tuple(name for name in MODELS if name != Popularity.name)
@@ -86,40 +87,83 @@ def train(
 
     add: the models that are live are trained again beside the named ones, with the settings that they have. budget:
     seconds after which no further setting is tried. Settings that `tune model` found are kept to.
-    Raises StoreNotFound, InputError for an unknown name, ModelError where there is nothing to train on.
+    Raises StoreNotFound, InputError for an unknown name, ModelError where there is nothing to train on, IndexStateError
+    while another training of the store is running.
     """
     from es_recsys.behaviour.interactions import interactions
 
+    names = named(names)
+    with work.explaining():
+        view = work.views.fresh()
+        with training_lock(work.settings) as free:
+            if not free:
+                raise IndexStateError(
+                    f"Another training of {work.settings.index} is running.", "Wait until it has ended, then train again."
+                )
+            now = work.now()
+            data = interactions(work.events, now, weights=view.meta.behaviours)
+            configs: dict[str, Any] = {}
+            if add:
+                configs = {name: model.config for name, model in view.models.items() if name not in names}
+                names = tuple(dict.fromkeys((*view.models, *names)))
+            return put_into_service(work, data, now, wish_of(work, names, configs), budget=budget, seed=seed, progress=progress)
+
+
+def named(names: Sequence[str]) -> tuple[str, ...]:
+    """The names, each once. Raises InputError for one that no model to train has."""
     unknown = [name for name in names if name not in TRAINABLE]
     if unknown:
         raise InputError(
             f"There is no model {unknown[0]!r}.", f"Name some of: {', '.join(TRAINABLE)}; or none, to have them chosen."
         )
-    with work.explaining():
-        view = work.views.fresh()
-        old = view.meta
-        started = time.monotonic()
-        data = interactions(work.events, work.now(), weights=old.behaviours)
-        configs = {name: config for name in names if (config := load_tuned(work.settings, name)) is not None}
-        if add:
-            configs = {name: model.config for name, model in view.models.items()} | configs
-            names = [*view.models, *names]
-        names = tuple(dict.fromkeys(names))
-        reading = any(MODELS[name].reads_items for name in names) if names else _has_texts(work, old)
-        items = item_table(work, old) if reading else None
-        curves: dict[str, list[dict[str, float]]] = {}
-        wish = Wish(names, configs, items, work.settings.store_home / "checkpoints", curves)
-        seconds = budget if budget is not None else _NAMED_BUDGET if names else _BUDGET
-        chosen = select(data, np.random.default_rng(seed), seconds, wish=wish)
-        trained = time.monotonic()
-        meta = _serve(work, old, chosen, data, progress)
-        served = time.monotonic()
+    return tuple(dict.fromkeys(names))
+
+
+def wish_of(
+    work: Workspace, names: tuple[str, ...], configs: Mapping[str, Any], shares: Mapping[str, float] | None = None
+) -> Wish:
+    """What a training of these models starts from: `configs`, for other named ones the settings that `tune model` found;
+    the catalogue, where one of them reads it; checkpoints. shares: where `configs` and they are all decided."""
+    meta = work.views.current().meta
+    tuned = {name: config for name in names if (config := load_tuned(work.settings, name)) is not None}
+    reading = any(MODELS[name].reads_items for name in (*names, *(shares or {}))) if names or shares else _has_texts(work, meta)
+    items = item_table(work, meta) if reading else None
+    return Wish(names, {**tuned, **configs}, items, work.settings.store_home / "checkpoints", shares=shares or {})
+
+
+def seconds_for(wish: Wish, budget: float | None) -> float:
+    """Seconds to try settings in, where the caller hasn't said."""
+    return budget if budget is not None else _NAMED_BUDGET if wish.names else _BUDGET
+
+
+def put_into_service(
+    work: Workspace,
+    data: Interactions,
+    now: float,
+    wish: Wish,
+    *,
+    promise: Promise | None = None,
+    budget: float | None = None,
+    seed: int = 7,
+    progress: Progress | None = None,
+) -> TrainReport:
+    """Trains on `data`, the store's events up to `now`, and serves the result; the caller holds the training lock.
+
+    promise: measured by the caller, where the wish leaves nothing to be measured here.
+    """
+    started = time.monotonic()
+    old = work.views.current().meta
+    chosen = select(data, np.random.default_rng(seed), seconds_for(wish, budget), wish=wish)
+    trained = time.monotonic()
+    record = Trained.on(data, now, wish.names, old.behaviours, chosen.report.figures, promise)
+    meta = _serve(work, old, chosen, data, record, progress)
+    served = time.monotonic()
     return TrainReport(
         meta.version,
         meta.models,
         chosen.weights,
         chosen.report.lines,
-        {**chosen.report.figures, **({"curves": curves} if curves else {})},
+        {**chosen.report.figures, **({"curves": wish.curves} if wish.curves else {})},
         trained - started,
         served - trained,
     )
@@ -130,7 +174,9 @@ def _has_texts(work: Workspace, meta: StoreMeta) -> bool:
     return bool(work.es.count(index=meta.index, query={"exists": {"field": "title"}})["count"])
 
 
-def _serve(work: Workspace, old: StoreMeta, chosen: Selection, data: Interactions, progress: Progress | None) -> StoreMeta:
+def _serve(
+    work: Workspace, old: StoreMeta, chosen: Selection, data: Interactions, record: Trained, progress: Progress | None
+) -> StoreMeta:
     """Builds the next version beside the live one, checks it, and swaps."""
     models = {name: model for name, model in chosen.models.items() if name in chosen.weights}
     vectors = {model.field: _vector_meta(model) for model in models.values() if model.field is not None}
@@ -142,13 +188,14 @@ def _serve(work: Workspace, old: StoreMeta, chosen: Selection, data: Interaction
         models=tuple(models),
         weights={**{k: v for k, v in old.weights.items() if k != "no_query"}, "no_query": _table(chosen)},
         timed=data.timed,
-        notes={key: value for key, value in old.notes.items() if key != "replaces"},
+        notes=record.noted(old.notes),
     )
     folder = models_folder(work.settings, new.version)
     count = int(work.es.count(index=old.index)["count"])
     created = False
     try:
         save_models(models, folder)
+        keep_catalogue(catalogue_of(work, old), folder)
         versions.create(work.patient, new, count=count)
         created = True
         meter = Meter((lambda p: progress(p.done, p.total)) if progress is not None else None, total=count)

@@ -66,7 +66,8 @@ class Wish:
 
     names: models to train, all of which are served (empty: chosen among those that suit the data). configs: model ->
     config to stay at, instead of a search. items: the catalogue, for models that read it. checkpoints: folder for those
-    of long trainings. curves: is filled with what long trainings tell of each epoch, model -> rows.
+    of long trainings. curves: is filled with what long trainings tell of each epoch, model -> rows. shares: model -> share of
+    the blend, decided with `configs` of all of them; then nothing is held out and nothing tried.
     """
 
     names: tuple[str, ...] = ()
@@ -74,6 +75,7 @@ class Wish:
     items: ItemTable | None = None
     checkpoints: Path | None = None
     curves: dict[str, list[dict[str, float]]] = field(default_factory=dict)
+    shares: Mapping[str, float] = field(default_factory=dict)
 
     def watch(self, name: str, stage: str, deadline: float = math.inf) -> Watch:
         """Looks on at one training of a model; stage: "trial" or "final"."""
@@ -129,8 +131,8 @@ def select(
     began = time.monotonic()
     seed = int(rng.integers(2**31))
     active = len(np.unique(data.users[data.weights > 0]))
-    choice = None
-    if active >= _MIN_USERS and positive >= _MIN_EVENTS:
+    choice = _Choice({name: wish.configs[name] for name in wish.shares}, wish.shares) if wish.shares else None
+    if choice is None and active >= _MIN_USERS and positive >= _MIN_EVENTS:
         choice = _choose(data, rng, seed, began + budget, notes, wish)
     if choice is None:
         notes.say(
@@ -204,11 +206,18 @@ def _choose(data: Interactions, rng: np.random.Generator, seed: int, deadline: f
     weighed = weigh(models, part, _NAMED_SHARE if wish.names else 0.0)
     for weights, score in weighed.path:
         notes.say(f"NDCG@{DEPTH} {score:.4f} with " + ", ".join(f"{name} {share:.0%}" for name, share in weights.items()) + ".")
+    notes.figures["promise"] = _promise(weighed.next)
     notes.figures["blend"] = [{"weights": dict(weights), "ndcg": round(score, 5)} for weights, score in weighed.path]
     left = [name for name in models if name not in weighed.weights]
     if left:
         notes.say(f"{', '.join(left)}: less than half a percent more, so left out.")
     return _Choice({name: configs[name] for name in weighed.weights}, weighed.weights)
+
+
+def _promise(each: NDArray[np.float64]) -> dict[str, float]:
+    """NDCG of the next new item as it may be expected of the blend, and its standard error."""
+    error = float(each.std() / np.sqrt(len(each)))
+    return {"ndcg": round(float(each.mean()), 6), "error": round(error, 6), "users": len(each)}
 
 
 def _hold_out(data: Interactions, rng: np.random.Generator, notes: Notes) -> tuple[Slice, bool]:

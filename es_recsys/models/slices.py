@@ -12,7 +12,7 @@ from es_recsys.models.histories import LAST, Batch
 from es_recsys.models.sequences import take
 from es_recsys.types import Interactions
 
-__all__ = ["Slice", "latest", "ndcg", "next_in_time", "scattered", "slice_of"]
+__all__ = ["Slice", "latest", "ndcg", "next_after", "next_in_time", "scattered", "slice_of"]
 
 # Events of a user after the split in time that count as targets.
 _NEXT = 5
@@ -59,6 +59,11 @@ def next_in_time(data: Interactions, rng: np.random.Generator, users: int, share
     """The next new items of users after the moment that the newest `share` of the events follow; nothing of what
     happened after it, to anybody, is in `train`."""
     moment = float(np.quantile(data.times, 1.0 - share)) if len(data.times) else 0.0
+    return next_after(data, moment, rng, users)
+
+
+def next_after(data: Interactions, moment: float, rng: np.random.Generator, users: int) -> Slice:
+    """The next new items of users from `moment` on (epoch seconds), the earliest first; `train` has what was before it."""
     before = data.times < moment
     train = take(data, before)
     later = take(data, ~before & (data.weights > 0))

@@ -27,12 +27,14 @@ _STEP = 0.1
 @dataclass(frozen=True, slots=True)
 class Weighed:
     """weights: model -> share, summing to 1, only of those above 0. score: NDCG of the blend. alone: of each model by
-    itself. path: (weights, NDCG) as each model joined."""
+    itself. path: (weights, NDCG) as each model joined. next: (n_users,) NDCG of the blend where only the first target of
+    each user counts, so that it doesn't depend on how long one waited for targets."""
 
     weights: Mapping[str, float]
     score: float
     alone: Mapping[str, float]
     path: tuple[tuple[Mapping[str, float], float], ...]
+    next: NDArray[np.float64]
 
 
 class Candidates:
@@ -52,6 +54,14 @@ class Candidates:
 
     def each(self, weights: Mapping[str, float]) -> NDArray[np.float64]:
         """(n_users,) NDCG of each user with these weights."""
+        return ndcg(self._lists(weights), self._slice.targets, DEPTH)
+
+    def next(self, weights: Mapping[str, float]) -> NDArray[np.float64]:
+        """(n_users,) the same where only the first target of each user is to be found."""
+        return ndcg(self._lists(weights), tuple(one[:1] for one in self._slice.targets), DEPTH)
+
+    def _lists(self, weights: Mapping[str, float]) -> list[NDArray[np.int64]]:
+        """The best of each user's union with these weights."""
         used = [name for name, weight in weights.items() if weight > 0]
         lists = []
         for user, union in enumerate(self._union):
@@ -60,7 +70,7 @@ class Candidates:
             raw = {name: self._raw[name][user][at] for name in used}
             total = np.zeros(len(at)) + sum(blend(raw, self._best[user], weights).values())
             lists.append(union[at[np.lexsort((at, -total))[:DEPTH]]])
-        return ndcg(lists, self._slice.targets, DEPTH)
+        return lists
 
 
 def weigh(models: Mapping[str, Model], part: Slice, least: float = 0.0) -> Weighed:
@@ -91,7 +101,7 @@ def weigh(models: Mapping[str, Model], part: Slice, least: float = 0.0) -> Weigh
         total = sum(floored.values())
         weights = {name: round(share / total, 3) for name, share in floored.items()}
         best = score(weights)
-    return Weighed(weights, best, alone, tuple(path))
+    return Weighed(weights, best, alone, tuple(path), candidates.next(weights))
 
 
 def joined(weights: Mapping[str, float], name: str, share: float) -> dict[str, float]:

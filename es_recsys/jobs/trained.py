@@ -1,0 +1,129 @@
+"""What a version was trained on and what it promised, kept in its notes: a later run tells by it whether that still holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from es_recsys.engine.locks import locked_if_free
+from es_recsys.index.idset import IdSet
+from es_recsys.index.metadata import read_meta, write_meta
+from es_recsys.index.read import ids_of
+from es_recsys.meta import StoreMeta
+from es_recsys.runtime.views import models_folder
+from es_recsys.runtime.workspace import Workspace
+from es_recsys.settings import Settings
+from es_recsys.types import Interactions
+
+__all__ = [
+    "Promise",
+    "Trained",
+    "attempted",
+    "catalogue_of",
+    "keep_catalogue",
+    "known_catalogue",
+    "note_attempt",
+    "training_lock",
+]
+
+_NOTE, _ATTEMPT = "trained", "attempt"
+_CATALOGUE = "catalogue.npy"
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """NDCG@20 of the next new item after a split in time, as training measured it on events that it held out; `error` is
+    the standard error of this mean over `users` users."""
+
+    ndcg: float
+    error: float
+    users: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """events: on items, those that count. until: epoch seconds up to which events were known (None: a store without times).
+    names: models that were asked for (empty: they were chosen). behaviours: weights of event types other than the usual.
+    promise: None where there was too little to hold out by time."""
+
+    events: int
+    until: float | None
+    names: tuple[str, ...] = ()
+    behaviours: Mapping[str, float] = field(default_factory=dict)
+    promise: Promise | None = None
+
+    @classmethod
+    def on(
+        cls,
+        data: Interactions,
+        now: float,
+        names: Sequence[str],
+        behaviours: Mapping[str, float],
+        figures: Mapping[str, Any],
+        promise: Promise | None = None,
+    ) -> Trained:
+        """The record of a training; `figures` are those of its selection, which hold the promise where it is not given."""
+        promised = figures.get("promise") if figures.get("slice") == "time" else None
+        if promise is None and promised is not None:
+            promise = Promise(promised["ndcg"], promised["error"], promised["users"])
+        return cls(len(data.items), now if data.timed else None, tuple(names), dict(behaviours), promise)
+
+    def noted(self, notes: Mapping[str, Any]) -> dict[str, Any]:
+        """The notes of a version with this record, and without what concerned its predecessor alone."""
+        kept = {key: value for key, value in notes.items() if key not in ("replaces", _ATTEMPT)}
+        return {**kept, _NOTE: {**asdict(self), "names": list(self.names)}}
+
+    @classmethod
+    def of(cls, meta: StoreMeta) -> Trained | None:
+        """The record of a version; None where it has none, or no model."""
+        told = meta.notes.get(_NOTE)
+        if told is None or not meta.models:
+            return None
+        promise = None if told["promise"] is None else Promise(**told["promise"])
+        return cls(told["events"], told["until"], tuple(told["names"]), told["behaviours"], promise)
+
+
+def note_attempt(work: Workspace, events: int) -> None:
+    """Notes with the live version that a training on so many events brought nothing better."""
+    meta = read_meta(work.es, work.settings.index)
+    write_meta(work.es, replace(meta, notes={**meta.notes, _ATTEMPT: events}))
+    work.views.forget()
+
+
+def attempted(meta: StoreMeta) -> int:
+    """Events of the last training that was not taken into service in this version's place; 0 where there was none."""
+    return int(meta.notes.get(_ATTEMPT, 0))
+
+
+def catalogue_of(work: Workspace, meta: StoreMeta) -> IdSet:
+    """Ids of the version's items."""
+    ids = IdSet()
+    for some in ids_of(work.es, meta.index):
+        ids.update(some)
+    return ids
+
+
+def keep_catalogue(ids: IdSet, folder: Path) -> None:
+    """Keeps beside a version's models which items there were when they were trained, 8 bytes each."""
+    np.save(folder / _CATALOGUE, ids.to_array())
+
+
+def known_catalogue(settings: Settings, version: int) -> IdSet | None:
+    """The items that there were when the version was trained; None where that was not kept."""
+    path = models_folder(settings, version) / _CATALOGUE
+    try:
+        return IdSet.of_array(np.load(path, allow_pickle=False))
+    except (OSError, ValueError):
+        return None
+
+
+@contextmanager
+def training_lock(settings: Settings) -> Iterator[bool]:
+    """One training of a store at a time; says whether this one may go on. The system frees it when its holder dies."""
+    with locked_if_free(settings.store_home / "training.lock") as free:
+        yield free
