@@ -226,7 +226,7 @@ def _by_interest(context: Context, table: Table, best: list[int]) -> list[int]:
     # Inner products are over their leg's own best.
     near = table.scores[np.ix_(pool, at)] * [table.legs[column].best for column in at]
     belongs = np.where(near.max(axis=1) > 0.0, near.argmax(axis=1), -1)
-    return spread(pool, belongs.tolist(), context.interests.shares) + best[len(pool) :]
+    return spread(pool, belongs.tolist(), context.interests.shares, context.impact) + best[len(pool) :]
 
 
 def _plain(found: Mapping[str, Column], place: int) -> dict[str, float]:

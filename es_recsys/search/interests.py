@@ -8,8 +8,8 @@ heaviest item and then the ones farthest from those before; the number is the on
 
 Each interest is a kNN leg of its own, with a small weight times its share, so it brings its own candidates and tells how near
 every candidate is. In the answer, the order by score stays but for one rule: after each place, an interest whose items
-have fewer of the places so far than `KEPT` of its share, rounded, is served next with its best item. Scores and parts stay as
-they are; only the order among the first `POOL` changes, the same for all pages.
+have fewer of the places so far than `KEPT` of its share (times how much the user counts), rounded, is served next with its
+best item. Scores and parts stay as they are; only the order among the first `POOL` changes, the same for all pages.
 """
 
 from __future__ import annotations
@@ -67,11 +67,12 @@ def find_interests(field: str, vectors: NDArray[np.float32], weights: NDArray[np
     return Interests(field, centres[largest].astype(np.float32), shares[largest])
 
 
-def spread(order: Sequence[int], belongs: Sequence[int], shares: NDArray[np.float64]) -> list[int]:
+def spread(order: Sequence[int], belongs: Sequence[int], shares: NDArray[np.float64], impact: float = 1.0) -> list[int]:
     """`order` with the interests' places kept.
 
-    order: rows, best first. belongs: interest of each row of `order`, -1 for none.
+    order: rows, best first. belongs: interest of each row of `order`, -1 for none. impact: 0 (none are kept) to 1.
     """
+    due = KEPT * impact * shares
     queues: list[list[int]] = [[] for _ in shares]
     for place, interest in enumerate(belongs):
         if interest >= 0:
@@ -81,7 +82,7 @@ def spread(order: Sequence[int], belongs: Sequence[int], shares: NDArray[np.floa
     found: list[int] = []
     first = 0
     while len(found) < len(order):
-        owed = _owed(queues, heads, served, shares, len(found) + 1)
+        owed = _owed(queues, heads, served, due, len(found) + 1)
         if owed is None:
             while taken[first]:
                 first += 1
@@ -97,10 +98,10 @@ def spread(order: Sequence[int], belongs: Sequence[int], shares: NDArray[np.floa
 
 
 def _owed(
-    queues: Sequence[Sequence[int]], heads: Sequence[int], served: NDArray[np.float64], shares: NDArray[np.float64], places: int
+    queues: Sequence[Sequence[int]], heads: Sequence[int], served: NDArray[np.float64], due: NDArray[np.float64], places: int
 ) -> int | None:
     """The next row of the interest that is furthest below its due, None where none is."""
-    lacking = np.floor(KEPT * shares * places + 0.5) - served
+    lacking = np.floor(due * places + 0.5) - served
     for interest in np.argsort(-lacking, kind="stable").tolist():
         if lacking[interest] >= 1.0 and heads[interest] < len(queues[interest]):
             return int(queues[interest][heads[interest]])
