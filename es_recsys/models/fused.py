@@ -22,6 +22,8 @@ from es_recsys.types import Interactions, ItemTable
 __all__ = ["Fused", "FusedConfig"]
 
 _ROWS = 16_384
+# Where a field has a spread, the variance of what it adds is about its weight's square.
+_NOTHING = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,8 @@ class Fused(OfContent):
     def fit(
         self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: Watch | None = None
     ) -> Self:
-        """Reads the content vectors of `items`; the interactions only add ids. Raises ModelError where there are none."""
+        """Reads the content vectors of `items`; the interactions only add ids. Raises ModelError where there are none, or all
+        are alike."""
         contents = {name: rows for name, rows in sorted((items.vectors if items is not None else {}).items()) if rows.any()}
         if items is None or not contents:
             raise ModelError(
@@ -104,7 +107,9 @@ class Fused(OfContent):
     ) -> NDArray[np.float32] | None:
         """(d,) float32 unit vector of a question by its vectors in the fields; None where there are none."""
         _ = self.item_ids
-        asked = {name: vector[None, :] for name, vector in vectors.items() if f"of.{name}" in self._arrays}
+        # A vector of another length comes from an encoder that the training hasn't seen.
+        means = {name: self._arrays[f"mean.{name}"] for name in vectors if f"mean.{name}" in self._arrays}
+        asked = {name: vectors[name][None, :] for name, mean in means.items() if len(mean) == len(vectors[name])}
         found = _place(self._arrays, asked)[0] if asked else np.zeros(0, np.float32)
         return found if found.any() else None
 
@@ -126,6 +131,10 @@ class Fused(OfContent):
             )
             second += joined.T @ joined
         values, directions = np.linalg.eigh(second / size)
+        if values[-1] <= _NOTHING:
+            raise ModelError(
+                "The items' contents are all alike, which tells fused nothing.", "Load more items, or use another encoder."
+            )
         kept = np.flatnonzero(values > 1e-9 * values[-1])[::-1][: self.config.dims]
         directions = directions[:, kept]
         # An eigenvector has no sign of its own; one is agreed on, so that the same catalogue gives the same vectors.

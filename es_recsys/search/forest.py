@@ -27,7 +27,7 @@ __all__ = ["Forest"]
 
 _LEFT, _RIGHT, _ZERO = 0, 1, 2
 _DTYPES = {"column": np.int32, "threshold": np.float64, "child": np.int32, "value": np.float64, "roots": np.int32}
-_BROKEN = ModelError("The ranking forest is not one that can be walked.", "Train it again: es-recsys train ranking.")
+_WHAT, _REMEDY = "The ranking forest is not one that can be walked.", "Train it again: es-recsys train ranking."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,17 +81,18 @@ class Forest:
         try:
             found = {name: np.ascontiguousarray(arrays[name], dtype) for name, dtype in _DTYPES.items()}
         except (KeyError, ValueError, TypeError) as error:
-            raise _BROKEN from error
+            raise ModelError(_WHAT, _REMEDY) from error
         nodes, at = len(found["column"]), np.arange(len(found["column"]))
-        child, leaf = found["child"], found["child"] == np.arange(len(found["column"]))
+        child, leaf = found["child"], found["child"] == np.arange(len(found["child"]))
         sound = (
             all(found[name].shape == (nodes,) for name in ("threshold", "child", "value"))
             and bool((leaf | ((child > at) & (child + 1 < nodes))).all())
+            and bool((found["threshold"][leaf] == np.inf).all())
             and bool(((found["column"] >= 0) & (found["column"] < 3 * features)).all() if nodes else True)
             and bool(((found["roots"] >= 0) & (found["roots"] < nodes)).all())
         )
-        if not sound:
-            raise _BROKEN
+        if not sound or depth != _depth(child, found["roots"]):
+            raise ModelError(_WHAT, _REMEDY)
         return cls(**found, features=features, depth=depth)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -143,6 +144,17 @@ class Forest:
     def _down(self, flat: NDArray[np.float64], offsets: NDArray[np.int32], node: NDArray[np.int32]) -> NDArray[np.int32]:
         right = np.take(flat, offsets + np.take(self.column, node)) > np.take(self.threshold, node)
         return np.take(self.child, node) + right
+
+
+def _depth(child: NDArray[np.int32], roots: NDArray[np.int32]) -> int:
+    """Steps from a root to the deepest leaf; children stand behind their parents."""
+    steps, level = 0, np.unique(roots)
+    while True:
+        inner = level[child[level] != level]
+        if not len(inner):
+            return steps
+        level = np.unique(np.concatenate([child[inner], child[inner] + 1]))
+        steps += 1
 
 
 def _reserve(columns: list[int], thresholds: list[float], children: list[int], values: list[float], number: int) -> None:

@@ -106,3 +106,21 @@ def test_an_item_with_events_alone_has_no_place() -> None:
 def test_without_content_vectors_it_says_what_to_do(items: ItemTable | None) -> None:
     with pytest.raises(ModelError, match=r"no content vectors.*encoder"):
         Fused().fit(NONE, np.random.default_rng(0), items)
+
+
+@pytest.mark.parametrize("n", [1, 7])
+def test_contents_that_are_all_alike_are_refused(n: int) -> None:
+    """They tell no item from another, and vectors without a dimension can't be indexed."""
+    with pytest.raises(ModelError, match=r"all alike.*encoder"):
+        Fused().fit(NONE, np.random.default_rng(0), table(text_vector=np.repeat(some(1, 12, 1), n, axis=0)))
+
+
+def test_a_vector_of_another_encoder_says_nothing() -> None:
+    """Items encoded anew since the training: a search does without, rather than fail."""
+    model = fused(table(text_vector=some(60, 12, 1), image_vector=some(60, 8, 2)))
+    assert model.query_vector("words", {"text_vector": some(1, 16, 3)[0]}) is None
+    image = some(1, 8, 4)[0]
+    np.testing.assert_array_equal(
+        model.query_vector("words", {"text_vector": some(1, 16, 3)[0], "image_vector": image}),
+        model.query_vector("", {"image_vector": image}),
+    )

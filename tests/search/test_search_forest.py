@@ -86,6 +86,24 @@ def test_arrays_that_are_no_forest_are_refused(name: str, value: int) -> None:
         Forest.from_arrays(arrays, forest.features, forest.depth)
 
 
+def test_a_leaf_that_asks_something_is_refused() -> None:
+    """It would be walked out of, and the walk might leave the arrays."""
+    _, forest = trained()
+    arrays = {each: array.copy() for each, array in forest.arrays().items()}
+    arrays["threshold"][-1] = 0.0
+    assert arrays["child"][-1] == len(arrays["child"]) - 1
+    with pytest.raises(ModelError, match="es-recsys train ranking"):
+        Forest.from_arrays(arrays, forest.features, forest.depth)
+
+
+@pytest.mark.parametrize("depth", [0, -1, 1])
+def test_a_walk_that_stops_above_the_leaves_is_refused(depth: int) -> None:
+    _, forest = trained()
+    assert forest.depth > 1
+    with pytest.raises(ModelError, match="es-recsys train ranking"):
+        Forest.from_arrays(forest.arrays(), forest.features, depth)
+
+
 def test_what_it_does_not_have_is_refused() -> None:
     leaf = {"leaf_value": 1.0, "leaf_count": 1}
     node = {"split_feature": 0, "threshold": 1, "default_left": True, "left_child": leaf, "right_child": leaf}

@@ -69,7 +69,7 @@ def test_every_interest_keeps_its_places_and_its_order(case: tuple[list[int], ND
     order = [100 + place for place in range(len(belongs))]
     found = spread(order, belongs, shares, impact)
     assert sorted(found) == order
-    at = {row: interest for row, interest in zip(order, belongs, strict=True)}
+    at = dict(zip(order, belongs, strict=True))
     for interest in range(-1, len(shares)):
         own = [row for row in found if at[row] == interest]
         assert own == sorted(own)
