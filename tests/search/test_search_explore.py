@@ -62,6 +62,31 @@ def test_equal_items_get_every_rank_equally_often() -> None:
     assert np.mean([found.shown[0] for found in first]) == pytest.approx(0.5, abs=0.03)
 
 
+def test_what_is_logged_is_what_is_drawn() -> None:
+    """Over many answers an item gets a rank as often as its propensity says, and what is weighed by it counts once an answer:
+    then estimates from the log are unbiased. Scores and knowledge differ between the items."""
+    values = [1.0, 0.97, 0.95, 0.9, 0.88, 0.6, 0.3, 0.0]
+    known = Exposure({"i0": (400.0, 10.0), "i1": (20.0, 3.0), "i3": (5.0, 0.0), "i4": (60.0, 12.0)}, 0.1)
+    answers, first, end = 3_000, 1, 4
+    drawn, at_any = (np.zeros((3, len(values), end)) for _ in range(2))
+    for answer in range(answers):
+        found = explore(Exploration(0.8, known, rng_of(11, str(answer))), ids(len(values)), values, first, end)
+        for rank in range(first, end):
+            item = found.order[rank]
+            drawn[:, item, rank] += (1.0, found.propensities[rank], 1.0 / found.propensities[rank])
+            at_any[:, item, rank] += (1.0, found.shown[rank], 1.0 / found.shown[rank])
+    often = drawn[0] / answers
+    certain = often > 0.05
+    assert certain.sum() >= 8 and not often[5:].any()
+    error = np.sqrt((1.0 / np.maximum(often, 0.05) - 1.0) / answers)
+    assert (np.abs(drawn[2] / answers - 1.0) < 4.0 * error + 0.02)[certain].all()
+    assert (np.abs(drawn[1] / np.maximum(drawn[0], 1.0) - often) < 0.02)[certain].all()
+    shown = at_any[0].sum(axis=1) / answers
+    likely = shown > 0.05
+    error = np.sqrt((1.0 / np.maximum(shown, 0.05) - 1.0) / answers)
+    assert (np.abs(at_any[2].sum(axis=1) / answers - 1.0) < 4.0 * error + 0.02)[likely].all()
+
+
 def test_what_is_not_known_yet_is_tried_and_what_failed_is_not() -> None:
     known = Exposure({"i0": (500.0, 25.0), "i1": (500.0, 0.0)}, 0.05)
     tops = [explore(Exploration(1.0, known, rng_of(5, str(a))), ids(3), [1.0, 1.0, 1.0], 0, 3) for a in range(1)]
