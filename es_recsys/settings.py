@@ -66,7 +66,7 @@ class SearchSettings(BaseModel):
 
     interests: how many interests of a user keep places of their own in a recommendation (below 2: none do).
 
-    exploration: how much of an answer's order is left to chance (0: nothing), drawn by `seed` and the answer's id.
+    exploration: how much of an answer's order is left to chance (0: nothing), drawn by `seed`, the asker, question and hour.
     log_signals: answers are logged with all that a learned ranking can read, which costs a larger second request; else with
     what is at hand.
     """

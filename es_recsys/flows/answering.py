@@ -3,6 +3,7 @@ for similar users where a model answers from them."""
 
 from __future__ import annotations
 
+import hashlib
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -33,6 +34,7 @@ from es_recsys.types import Answer, Hit, Profile, Query, Ranking
 __all__ = ["answer", "context_of", "exploring", "kind_of", "question_vectors", "rank", "ranked_by", "words_vectors"]
 
 _MOST_RANKED = 1_000
+_DRAWN_ANEW_S = 3_600.0
 _LIKE_CONTENT = {"taste_text": 1.0, "taste_image": 0.5, "popular": 1e-3, "fresh": 1e-3}
 _LIKE_MODELS = 0.3
 
@@ -138,13 +140,23 @@ def ranked_by(view: View, context: Context) -> tuple[Context, tuple[str, ...]]:
 
 
 def exploring(view: View, query: Query, context: Context, answer_id: str) -> Context:
-    """The context with what is left to chance in this answer."""
+    """The context with what is left to chance in this answer: the same for all pages that one asker sees of a question within
+    an hour, so that nothing is shown twice or never. For nobody in particular each answer is drawn by itself."""
     share = view.settings.search.exploration if query.explore is None else query.explore
     if not 0.0 <= share <= 1.0:
         raise InputError(f"explore is {share}.", "Give a number from 0 to 1.")
     if share == 0.0 or query.ids is not None:
         return context
-    return replace(context, exploration=Exploration(share, view.exposure, rng_of(view.settings.search.seed, answer_id)))
+    asker, hour = who(view, query), int(context.now // _DRAWN_ANEW_S)
+    drawn = repr((asker[0], hour, _question(query))) if asker else answer_id
+    return replace(context, exploration=Exploration(share, view.exposure, rng_of(view.settings.search.seed, drawn)))
+
+
+def _question(query: Query) -> tuple[Any, ...]:
+    """What is asked, whichever page of it."""
+    filters = sorted(query.filter.items()) if isinstance(query.filter, Mapping) else list(query.filter)
+    picture = None if query.image is None else hashlib.sha256(query.image).hexdigest()
+    return kind_of(query), query.text.strip().lower(), picture, query.like, query.history, filters
 
 
 def _collaborative(view: View, profile: Profile, exclude: frozenset[str]) -> dict[str, Any]:

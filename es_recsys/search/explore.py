@@ -12,9 +12,11 @@ to the score for the order alone. As the draw lies in [0, 1], an item can pass a
 at most the tolerance; an item that nobody was shown yet has a wide posterior and is tried among its equals. Scores and
 parts stay as they are; only ranks change, and only among the first `POOL`.
 
-The draw comes from a seed and the answer's id, so the same answer is drawn the same way. Two chances of a shown item, to get
-the rank that it has and to be on the page at all, are estimated from 255 further draws and the one that was shown, which
-counts too: times that it was so / 256, which is never 0. Counterfactual estimates read them (`evaluation.counterfactual`).
+The draw comes from a seed and who asks what in which hour, so that the pages of an answer are cut from one order; where
+nobody in particular asks, from the answer's id. Two chances of a shown item, to get the rank that it has and to be on the
+page at all, are estimated from 255 further draws and the one that was shown, which counts too: times that it was so / 256,
+which is never 0, and whose inverse is 1 on average over the answers drawn. Counterfactual estimates read them
+(`evaluation.counterfactual`).
 """
 
 from __future__ import annotations
@@ -100,7 +102,7 @@ def explore(exploration: Exploration, item_ids: Sequence[str], scores: Sequence[
     )
 
 
-def rng_of(seed: int, answer_id: str) -> np.random.Generator:
-    """The generator of one answer."""
-    digest = hashlib.blake2b(answer_id.encode(), digest_size=8, key=seed.to_bytes(8, "big")).digest()
+def rng_of(seed: int, name: str) -> np.random.Generator:
+    """The generator of the answers that go by one name."""
+    digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8, key=seed.to_bytes(8, "big")).digest()
     return np.random.default_rng(int.from_bytes(digest, "big"))
