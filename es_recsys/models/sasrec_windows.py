@@ -57,11 +57,11 @@ def hold_out(every: Lines, rng: np.random.Generator, users: int) -> tuple[Lines,
     lengths = np.diff(every.starts)
     chosen: list[int] = []
     for user in rng.permutation(np.flatnonzero(lengths >= 3)).tolist():
+        if len(chosen) == users:
+            break
         mine = every.items[every.starts[user] : every.starts[user + 1]]
         if mine[-1] not in mine[:-1] and len(np.unique(mine)) >= 3:
             chosen.append(user)
-        if len(chosen) == users:
-            break
     held = np.sort(np.array(chosen, np.int64))
     last = every.starts[held + 1] - 1
     keep = np.ones(len(every.items), bool)

@@ -1,0 +1,73 @@
+"""SASRec alone beside plain transitions on Beauty: `python scripts/sequence_model.py sasrec|transitions FOLDER [--valid]`.
+
+FOLDER holds Beauty.txt.gz, a user and its items a line. The last item of each user is looked for among all items that the user
+doesn't know, after training on those before it; with --valid the one before the last, after training on those before that, so
+that settings are chosen without the last one. --set NAME=VALUE changes a setting of SASRec; the transitions have those that
+`train` chooses on these data.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from offline_models import interactions, lines
+
+from es_recsys.models import Model, Transitions, TransitionsConfig
+from es_recsys.models.cooccurrence import Counting
+from es_recsys.models.histories import Batch
+from es_recsys.models.sasrec import SASRec, SASRecConfig
+from es_recsys.models.slices import ndcg
+from es_recsys.models.watch import Watch
+from es_recsys.types import History
+
+TOP, BLOCK = 10, 1_000
+TRANSITIONS = TransitionsConfig(Counting(10, 0.8, 0.25, 0.3), 0.5, 0.0, half_life=1.0)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", choices=["sasrec", "transitions"])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--valid", action="store_true")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
+    arguments = parser.parse_args()
+    last = 2 if arguments.valid else 1
+    rows = list(lines(arguments.folder / "Beauty.txt.gz"))
+    events, wanted = {user: items[:-last] for user, items in rows}, {user: items[-last] for user, items in rows}
+    changes = {name: json.loads(value) for name, value in (one.split("=") for one in arguments.set)}
+    model: Model = Transitions(TRANSITIONS) if arguments.model == "transitions" else SASRec(replace(SASRecConfig(), **changes))
+    began, cpu = time.perf_counter(), time.process_time()
+    model.fit(interactions(events), np.random.default_rng(arguments.seed), watch=Watch(tell))
+    print(f"fit: {time.perf_counter() - began:.0f} s ({time.process_time() - cpu:.0f} s of processor)", flush=True)
+    found = answers(model, events, wanted)
+    split = "valid" if arguments.valid else "test"
+    print(f"{split}: Recall@{TOP} {(found > 0).mean():.4f}  NDCG@{TOP} {found.mean():.4f}  {len(found):,} users")
+    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
+
+
+def tell(done: int, total: int, figures: Mapping[str, float]) -> None:
+    print(f"epoch {done} of {total}:", *(f"{name} {value:.4f}" for name, value in figures.items()), flush=True)
+
+
+def answers(model: Model, events: Mapping[str, list[str]], wanted: Mapping[str, str]) -> np.ndarray:
+    """NDCG@10 of each user."""
+    users, values = sorted(wanted), []
+    for begin in range(0, len(users), BLOCK):
+        some = users[begin : begin + BLOCK]
+        batch = Batch.of([History.of(events[user]) for user in some], model.item_ids)
+        known = [model.item_ids.find(events[user]) for user in some]
+        hits = [places for places, _ in model.top(batch, TOP, known)]
+        values.append(ndcg(hits, tuple(model.item_ids.find([wanted[user]]) for user in some), TOP))
+    return np.concatenate(values)
+
+
+if __name__ == "__main__":
+    main()
