@@ -112,11 +112,21 @@ def tune_behaviours(
     settings: Settings,
     target: Annotated[str, typer.Option(help="The type of event that answers are to lead to.")] = "purchase",
     budget: Annotated[float, typer.Option(min=1.0, help="Seconds after which no further weight is tried.")] = 300.0,
+    reset: Annotated[bool, typer.Option("--reset", help="Take back what was chosen: the usual weights again.")] = False,
     seed: Seed = 7,
     json: JsonFlag = False,
 ) -> None:
-    """Chooses what an event of each type is worth on held-out events of one type, and stores it with the store."""
+    """Chooses what an event of each type is worth on held-out events of one type, and stores it with the store.
+
+    Run again, it goes on where it was.
+    """
+    from es_recsys.jobs.behaviour_weights import reset_behaviours
     from es_recsys.jobs.behaviour_weights import tune_behaviours as run
+
+    if reset:
+        with open_workspace(settings) as work:
+            show_report(reset_behaviours(work), json)
+        return
 
     with open_workspace(settings) as work, progress("tune") as bar:
         report = run(work, target, budget=budget, seed=seed, progress=bar)

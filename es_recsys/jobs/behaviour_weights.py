@@ -2,7 +2,8 @@
 
 Views and carts tell of purchases, but how much, each shop has its own way. Each type's usual weight (behaviours.py) times
 a factor is tried, one type after the other, up and down as long as the answers get better; the target's own weight stays,
-as only the ratios count. Held out is a pair of a user and an item with all its events, whatever their type.
+as only the ratios count. Held out is a pair of a user and an item with all its events, whatever their type. Trials are kept
+as they are made, so that a run that was broken off, or cut short by its budget, is gone on with.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from es_recsys.errors import InputError
 from es_recsys.evaluation.statistics import Estimate, bootstrap
 from es_recsys.flows.view import View
 from es_recsys.jobs.behaviour import weigh_events
+from es_recsys.jobs.kept_trials import KeptTrials, mark_of
+from es_recsys.jobs.tuned import tuned_path
 from es_recsys.models.base import Model
 from es_recsys.models.climbing import climb
 from es_recsys.models.held_out import HeldOut, hold_out
@@ -32,7 +35,16 @@ from es_recsys.models.weighing import Candidates
 from es_recsys.runtime.workspace import Workspace
 from es_recsys.types import Interactions
 
-__all__ = ["FACTORS", "BehavioursReport", "Found", "Trial", "search_weights", "tune_behaviours"]
+__all__ = [
+    "FACTORS",
+    "BehavioursReport",
+    "Found",
+    "ResetReport",
+    "Trial",
+    "reset_behaviours",
+    "search_weights",
+    "tune_behaviours",
+]
 
 FACTORS = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
 _FEWEST = 50  # events of a type, and users to ask
@@ -48,7 +60,8 @@ Factors = tuple[tuple[str, float], ...]
 class Found:
     """weights: event type -> weight that was chosen. before, after: NDCG@20 of the held-out events with the weights as they
     were and as chosen; alone: with the target's events and no others. gain: after - before; worth: after - alone; both
-    paired by user, with 95 % intervals. kept: whether the gain is more than its standard error."""
+    paired by user, with 95 % intervals. kept: whether the gain is more than its standard error. trials: all that were asked
+    for; resumed: those of them that an earlier run had made."""
 
     held_out: str
     users: int
@@ -61,6 +74,23 @@ class Found:
     worth: Estimate
     kept: bool
     trials: int
+    resumed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ResetReport:
+    """That the usual weights are back; removed: the weights that the store had of its own."""
+
+    removed: Mapping[str, float]
+
+    def lines(self) -> Iterator[str]:
+        if not self.removed:
+            yield "The store has the usual weights already."
+            return
+        yield "The usual weights are back, all profiles rebuilt. Train again: models use them."
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"removed": dict(self.removed)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +111,8 @@ class BehavioursReport:
             f"NDCG@{DEPTH} {it.before:.4f} with the weights as they were, {it.after:.4f} with the best of {it.trials} trials"
             f" (gain {_interval(it.gain)})."
         )
+        if it.resumed:
+            yield f"{it.resumed:,} of the trials were made by an earlier run."
         yield f"{self.target} events alone: {it.alone:.4f}; what the others add: {_interval(it.worth)}."
         yield "Weights: " + ", ".join(f"{name} {weight:g}" for name, weight in it.weights.items()) + "."
         if it.kept:
@@ -103,6 +135,7 @@ class BehavioursReport:
             "worth": it.worth.to_dict(),
             "kept": it.kept,
             "trials": it.trials,
+            "resumed": it.resumed,
             "seconds": self.seconds,
         }
 
@@ -125,10 +158,30 @@ def tune_behaviours(
         data = interactions(work.events, work.now())
         configs, shares = _served(view)
         rng = np.random.default_rng(seed)
-        found = search_weights(data, target, configs, shares, rng, view.meta.behaviours, budget=budget, progress=progress)
+        file, mark = tuned_path(work.settings, "behaviours").with_suffix(".trials"), mark_of(data, target, seed, configs, shares)
+        found = search_weights(
+            data,
+            target,
+            configs,
+            shares,
+            rng,
+            view.meta.behaviours,
+            budget=budget,
+            progress=progress,
+            kept=lambda models: KeptTrials(file, f"{mark} {models}"),
+        )
     if found.kept:
         weigh_events(work, found.weights)
     return BehavioursReport(target, found, time.monotonic() - started)
+
+
+def reset_behaviours(work: Workspace) -> ResetReport:
+    """Takes back what tuning chose: events weigh as is usual again. Raises StoreNotFound."""
+    with work.explaining():
+        own = dict(work.views.fresh().meta.behaviours)
+    if own:
+        weigh_events(work, {})
+    return ResetReport(own)
 
 
 def search_weights(
@@ -141,11 +194,13 @@ def search_weights(
     *,
     budget: float = 300.0,
     progress: Progress | None = None,
+    kept: Callable[[tuple[str, ...]], KeptTrials] | None = None,
 ) -> Found:
     """The weights by which the models' blend finds held-out events of the type best.
 
     data: with the usual weights. configs, shares: model -> its config and its share in the blend. present: the weights as
-    they are now, where they are not the usual ones. Raises InputError where there is too little to hold out.
+    they are now, where they are not the usual ones. kept: gives the trials that were made before with these models, where
+    they are kept. Raises InputError where there is too little to hold out.
     """
     began = time.monotonic()
     held = hold_out(_sampled(data, rng), target, rng, _USERS)
@@ -157,14 +212,22 @@ def search_weights(
     trial = Trial(held, configs, shares, int(rng.integers(2**31)), began + _SLOW * budget)
     types = tuple(name for name in _types(held.train) if name != target)
     usual: Factors = tuple((name, _nearest(name, present or {}, target)) for name in types)
-    done = 0
+    earlier = kept(trial.models) if kept is not None else None
+    done = resumed = 0
 
     def score(factors: Factors) -> float:
-        nonlocal done
+        nonlocal done, resumed
         done += 1
         if progress is not None:
             progress(done, None)
-        return float(trial.each(_weights(factors, target)).mean())
+        known = earlier.get(factors) if earlier is not None else None
+        if known is not None:
+            resumed += 1
+            return known
+        found = float(trial.each(_weights(factors, target)).mean())
+        if earlier is not None:
+            earlier.put(factors, found)
+        return found
 
     best = climb(usual, dict.fromkeys(types, FACTORS), _changed, score, deadline=began + budget)
     weights = _weights(best.config, target)
@@ -184,6 +247,7 @@ def search_weights(
         bootstrap(after - alone, rng),
         gain.mean > error,
         best.trials,
+        resumed,
     )
 
 

@@ -42,6 +42,7 @@ from es_recsys.fields import VECTOR_FIELDS
 from es_recsys.flows.view import View
 from es_recsys.jobs.behaviour import build_profiles
 from es_recsys.jobs.item_table import item_table
+from es_recsys.jobs.quality import serving
 from es_recsys.jobs.scratch import give_events, scratch_store
 from es_recsys.jobs.served import ServedRanker, one_leg, without_person
 from es_recsys.jobs.training import train
@@ -196,7 +197,7 @@ class _Run:
             if trained is not None and cost is not None:
                 cost = Cost(trained.training_s, cost.peak_mib)
                 if with_blend:
-                    yield self._blended(view.models, trained.weights, cost)
+                    yield self._blended(serving(view, self._split.train, None)[0], trained.weights, cost)
                 self.notes.append("Served with " + ", ".join(f"{n} {w:.0%}" for n, w in trained.weights.items()) + ".")
             questions = self._split.questions
             yield self._measure("served", SERVED, ServedRanker(scratch, questions), cost)

@@ -21,8 +21,8 @@ def list_versions(work: Workspace) -> list[dict[str, Any]]:
 
 def swap_version(work: Workspace, version: int | None) -> int:
     """Puts a version into service (None: the one before the live one) and brings its profiles up to the events that
-    came since. Raises IndexStateError."""
-    from es_recsys.jobs.behaviour import build_profiles
+    came since, and popularity to its weights of event types. Raises IndexStateError."""
+    from es_recsys.jobs.behaviour import build_profiles, weigh_events
 
     with work.explaining():
         known = {info.meta.version: info.meta for info in versions.versions(work.es, work.settings.index)}
@@ -30,13 +30,18 @@ def swap_version(work: Workspace, version: int | None) -> int:
             folder = models_folder(work.settings, version)
             if not folder.exists():
                 raise IndexStateError(f"The models of version {version} are not in {folder}.", "Copy them there, or train again.")
+        before = versions.live_version(work.es, work.settings.index)
         if version is None:
             version = versions.rollback(work.es, work.settings.index)
         else:
             versions.swap(work.es, work.settings.index, version)
     work.views.forget()
     if work.events.last_row:
-        build_profiles(work)
+        own = known[version].behaviours
+        if before in known and known[before].behaviours != own:
+            weigh_events(work, own)
+        else:
+            build_profiles(work)
     return version
 
 

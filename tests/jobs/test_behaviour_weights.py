@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from es_recsys.behaviours import BEHAVIOURS
 from es_recsys.errors import InputError
 from es_recsys.jobs.behaviour_weights import BehavioursReport, search_weights
+from es_recsys.jobs.kept_trials import KeptTrials, mark_of
 from es_recsys.models.transitions import Transitions
 from es_recsys.types import Interactions
 
@@ -91,3 +93,46 @@ def test_the_report_says_what_was_done() -> None:
     assert "each pair of user and item out of all events" in text
     assert "Train again" in text
     assert BehavioursReport("purchase", found, 3.0).to_dict()["gain"]["mean"] == pytest.approx(found.gain.mean, abs=1e-6)
+
+
+def test_a_search_that_was_broken_off_goes_on_where_it_was(tmp_path: Path) -> None:
+    file = tmp_path / "tuned" / "behaviours.trials"
+
+    class Broken(KeptTrials):
+        def put(self, tried: Any, score: float) -> None:
+            super().put(tried, score)
+            if len(self) == 4:
+                raise KeyboardInterrupt
+
+    def found(kind: type[KeptTrials], key: str = "a") -> Any:
+        return search_weights(
+            shop(), "purchase", CONFIGS, SHARES, np.random.default_rng(3), kept=lambda models: kind(file, f"{key} {models}")
+        )
+
+    with pytest.raises(KeyboardInterrupt):
+        found(Broken)
+    whole = search_weights(shop(), "purchase", CONFIGS, SHARES, np.random.default_rng(3))
+    rest = found(KeptTrials)
+    assert rest.resumed == 4
+    assert (rest.weights, rest.after, rest.trials) == (whole.weights, whole.after, whole.trials)
+    assert found(KeptTrials).resumed == whole.trials
+    assert found(KeptTrials, "b").resumed == 0
+
+
+def test_a_line_that_was_cut_off_is_tried_again(tmp_path: Path) -> None:
+    file = tmp_path / "trials"
+    kept = KeptTrials(file, "a")
+    kept.put((("view", 1.0),), 0.5)
+    kept.put((("view", 2.0),), 0.25)
+    file.write_bytes(file.read_bytes()[:-5])
+    again = KeptTrials(file, "a")
+    assert again.get((("view", 1.0),)) == 0.5
+    assert again.get((("view", 2.0),)) is None
+    again.put((("view", 2.0),), 0.25)
+    assert KeptTrials(file, "a").get((("view", 2.0),)) == 0.25
+
+
+def test_trials_on_other_events_have_another_mark() -> None:
+    one, other = shop(seed=0), shop(seed=1)
+    assert mark_of(one, "purchase") == mark_of(shop(seed=0), "purchase")
+    assert len({mark_of(one, "purchase"), mark_of(other, "purchase"), mark_of(one, "cart")}) == 3

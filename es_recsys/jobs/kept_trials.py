@@ -1,0 +1,63 @@
+"""Trials of a search, kept in a file as they are made, so that a search that was broken off goes on where it was."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Hashable, Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from es_recsys.types import Interactions
+
+__all__ = ["KeptTrials", "mark_of"]
+
+
+class KeptTrials:
+    """A file of lines: what was tried and the score. key: names data, question and models; the lines of any other key are of
+    no use, and go. A line that was cut off counts as not written."""
+
+    def __init__(self, path: Path, key: str) -> None:
+        self._path, self._key = path, key
+        self._known = dict(self._read())
+        if path.exists() and not self._known:
+            path.unlink()
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def get(self, tried: Hashable) -> float | None:
+        """The score of an earlier trial."""
+        return self._known.get(_text(tried))
+
+    def put(self, tried: Hashable, score: float) -> None:
+        """Keeps a score at once."""
+        self._known[_text(tried)] = score
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("ab") as file:
+            # A line that a crash has cut off must not take this one with it.
+            file.write(b"\n" + orjson.dumps({"key": self._key, "tried": _text(tried), "score": score}))
+
+    def _read(self) -> Iterator[tuple[str, float]]:
+        for line in self._path.read_bytes().splitlines() if self._path.exists() else ():
+            try:
+                told: dict[str, Any] = orjson.loads(line)
+                if told["key"] == self._key:
+                    yield told["tried"], float(told["score"])
+            except (ValueError, KeyError, TypeError):
+                continue
+
+
+def mark_of(data: Interactions, *more: object) -> str:
+    """A digest of the events and whatever else a score depends on."""
+    found = hashlib.blake2b(repr(more).encode(), digest_size=16)
+    for column in (data.users, data.items, data.times, data.kinds, data.values):
+        found.update(b"" if column is None else column.tobytes())
+    for names in (data.user_ids, data.item_ids):
+        found.update("\0".join(names.tolist()).encode("utf-8", "surrogatepass"))
+    return found.hexdigest()
+
+
+def _text(tried: Hashable) -> str:
+    return repr(tried)
