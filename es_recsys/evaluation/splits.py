@@ -94,7 +94,7 @@ def by_user(
     found. This is how a user is served who came after the last training."""
     last = leave_last_out(data, rng, len(data.user_ids), targets=targets, searches=searches)
     chosen = rng.permutation(len(last))[: max(1, round(share * len(last)))].tolist()
-    questions = tuple(last.questions[i] for i in sorted(chosen)[:users])
+    questions = tuple(last.questions[i] for i in sorted(chosen[:users]))
     apart = frozenset(last.questions[i].who for i in chosen)
     rule = Rule(cutoffs={who: time for who, time in last.rule.cutoffs.items() if who in apart}, apart=apart)
     train = take(data, ~np.isin(data.user_ids, list(apart))[data.users])

@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 
+from es_recsys.errors import EngineError
 from es_recsys.flows.answering import context_of, question_vectors
 from es_recsys.flows.effects import Flow, Search
 from es_recsys.flows.view import View
@@ -33,7 +34,8 @@ def judged_examples(
 ) -> Examples:
     """The windows of all queries that have a positive grade; what nobody judged counts 0, as do items not found.
 
-    grades: query -> item id -> grade >= 0. Nothing personal is in them. Raises EngineError, StoreNotFound.
+    grades: query -> item id -> grade >= 0. Nothing personal is in them. Raises EngineError where
+    a part of an answer fails, StoreNotFound.
     """
     names = [query for query, own in grades.items() if ideal(list(own.values())) > 0.0]
     found: list[Shown] = []
@@ -56,14 +58,21 @@ def _flows(
 
 def _shown(view: View, text: str, grades: Mapping[str, float], window: int, now: float) -> Flow[Shown]:
     query = Query(text=text)
-    vectors, _ = yield from question_vectors(view, query)
+    vectors, mute = yield from question_vectors(view, query)
     context = context_of(view, query, None, vectors, [], now)
     first = plan(context)
     responses = yield Search(view.meta.index, first.bodies)
     reading = Reading(window)
-    second = complete(context, heard(context, first, responses), reading)
+    gathered = heard(context, first, responses)
+    second = complete(context, gathered, reading)
     responses = (yield Search(view.meta.index, second.bodies)) if second.bodies else []
     settled = settle(second, responses)
+    failed = dict.fromkeys((*mute, *gathered.degraded, *settled.failed))
+    if failed:
+        raise EngineError(
+            f"The answer to {text!r} lacks {', '.join(failed)}, so its candidates can't be learned from.",
+            "See what fails (es-recsys doctor), and train again.",
+        )
     rows, signals = read(context, reading, settled)
     own = np.array([max(grades.get(settled.table.item_ids[row], 0.0), 0.0) for row in rows], np.float64)
     return Shown(signals, own, ideal(list(grades.values())))

@@ -137,6 +137,15 @@ def test_users_held_out_are_asked_with_their_history_but_not_learned_from() -> N
         assert split.rule.part(question.who, "i0", 0.0) == "known"
 
 
+def test_of_more_held_out_users_than_are_asked_any_may_be_asked() -> None:
+    """Ids often tell how old a user is; the first of them stand for nobody else."""
+    rows: list[Row] = [(f"u{u:03}", f"i{(u + n) % 12}", "view", float(n)) for u in range(200) for n in range(3)]
+    split = by_user(interactions(rows), np.random.default_rng(0), users=20, share=0.5)
+    asked = [question.who for question in split.questions]
+    assert len(asked) == 20 and len(split.rule.apart) == 100 and asked == sorted(asked)
+    assert max(asked) > "u150"
+
+
 def test_a_store_without_times_is_not_split_by_time() -> None:
     with pytest.raises(InputError, match="no times") as caught:
         by_time(interactions([("u", "a", "view", 0.0)], timed=False), np.random.default_rng(0))
