@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -11,10 +13,12 @@ import pytest
 from es_recsys import AsyncClient, Client, Settings
 from es_recsys.behaviour.interactions import interactions
 from es_recsys.behaviour.subjects import subject_key, subject_of
+from es_recsys.cli import main
 from es_recsys.data.sample import SampleStore
 from es_recsys.errors import IndexStateError
 from es_recsys.flows.answering import answer
 from es_recsys.jobs.behaviour import load_events
+from es_recsys.jobs.quality import serving
 from es_recsys.jobs.versions import drop_version, list_versions, swap_version
 from es_recsys.meta import users_index
 from es_recsys.models import UserKNN
@@ -100,6 +104,32 @@ async def test_the_asynchronous_client_and_many_questions_at_once_answer_the_sam
     async with AsyncClient(settings=client.settings) as other:
         awaited = [[hit.item_id for hit in (await other.ask(query)).hits] for query in queries]
     assert one_by_one == together == awaited
+
+
+def test_the_command_line_answers_as_the_client_does(
+    client: Client, sample: SampleStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    user = sample.shoppers[4].user_id
+    monkeypatch.setenv("ES_RECSYS_HOME", str(client.settings.home))
+    given = ("--url", str(client.settings.url), "--index", client.settings.index)
+    monkeypatch.setattr(sys, "argv", ["es-recsys", "recommend", "--user", user, "--json", *given])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert not caught.value.code
+    told = json.loads(capsys.readouterr().out)
+    assert [hit["item_id"] for hit in told["hits"]] == [hit.item_id for hit in client.recommend(user).hits]
+    assert any("userknn" in hit["parts"] for hit in told["hits"])
+    assert not told["degraded"]
+
+
+def test_what_is_measured_in_memory_knows_the_users_that_answers_find_in_elasticsearch(client: Client) -> None:
+    view = client.workspace.views.current()
+    data = interactions(client.workspace.events, client.workspace.now())
+    models, shares = serving(view, data, None)
+    assert shares == pytest.approx({"userknn": 1.0})
+    history = History.of(data.item_ids[data.items[data.users == 3]].tolist())
+    assert models["userknn"].weights(history, 5)
+    assert not _model(client).weights(history, 5)
 
 
 def test_similar_items_and_neutral_answers_work_too(client: Client, sample: SampleStore) -> None:

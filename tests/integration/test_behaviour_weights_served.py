@@ -1,0 +1,116 @@
+"""`tune behaviours` from the command line: chosen, used by the next training and by profiles, and taken back."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+
+from es_recsys import Client, Event, Item, Settings
+from es_recsys.behaviour.interactions import interactions
+from es_recsys.cli import main
+from es_recsys.jobs.behaviour import load_events
+from es_recsys.jobs.retraining import train_if_needed
+from es_recsys.jobs.trained import Trained
+from es_recsys.jobs.versions import swap_version
+from es_recsys.settings import EncoderSettings
+
+pytestmark = pytest.mark.engine
+
+
+def visits(users: int = 150) -> Iterator[Event]:
+    """Ten families of ten items; everybody buys and puts into the cart out of one, and looks at anything."""
+    rng = np.random.default_rng(5)
+    begin = datetime.now(UTC) - timedelta(days=60)
+    for user in range(users):
+        own = (10 * (user % 10) + rng.permutation(10)).tolist()
+        kinds = ["cart", "cart", "purchase", "cart", "cart", "purchase", *["view"] * 8]
+        items = [*own[:6], *rng.integers(0, 100, 8).tolist()]
+        days = np.sort(rng.random(len(items)) * 58)
+        for place, day in zip(rng.permutation(len(items)).tolist(), days.tolist(), strict=True):
+            when = begin + timedelta(days=day)
+            yield Event(event_type=kinds[place], user_id=f"u{user}", item_id=f"i{items[place]:02d}", timestamp=when)
+
+
+@pytest.fixture(scope="module")
+def client(module_settings: Callable[..., Settings], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    file = tmp_path_factory.mktemp("shop") / "events.jsonl"
+    file.write_text("".join(event.model_dump_json(exclude_none=True) + "\n" for event in visits()))
+    settings = module_settings().model_copy(update={"encoders": EncoderSettings(text="none", image="none")})
+    with Client(settings=settings) as client:
+        client.insert_items([Item(item_id=f"i{place:02d}", title=f"thing {place}") for place in range(100)])
+        load_events(client.workspace, [file])
+        yield client
+
+
+@pytest.fixture
+def command(client: Client, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
+    """Runs a command on the store with --json; -> what it printed."""
+
+    def run(*words: str) -> Any:
+        monkeypatch.setenv("ES_RECSYS_HOME", str(client.settings.home))
+        given = ("--url", str(client.settings.url), "--index", client.settings.index, "--json")
+        monkeypatch.setattr(sys, "argv", ["es-recsys", *words, *given])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as caught:
+            main()
+        assert not caught.value.code
+        return json.loads(capsys.readouterr().out)
+
+    return run
+
+
+def test_weights_are_chosen_used_and_taken_back(client: Client, command: Callable[..., Any]) -> None:
+    work = client.workspace
+    client.train(["transitions"])
+    strength = dict(zip(*_taste(client, "u3"), strict=True))
+    found = command("tune", "behaviours")
+    assert found["kept"]
+    assert found["ndcg_after"] > found["ndcg_before"]
+    assert found["weights"]["view"] < 1.0
+    assert work.views.fresh().meta.behaviours == found["weights"]
+    assert dict(zip(*_taste(client, "u3"), strict=True)) != strength, "profiles follow"
+
+    due = train_if_needed(work, budget=0.0)
+    assert due.checked.reasons == ("events weigh otherwise since the training",)
+    assert due.outcome == "trained"
+    meta = work.views.fresh().meta
+    assert meta.behaviours == found["weights"]
+    record = Trained.of(meta)
+    assert record is not None
+    assert dict(record.behaviours) == found["weights"]
+    assert record.events == len(interactions(work.events, work.now(), weights=found["weights"]).items)
+
+    again = command("tune", "behaviours")
+    assert again["ndcg_after"] >= again["ndcg_before"] == pytest.approx(found["ndcg_after"], abs=0.05)
+
+    own = again["weights"] if again["kept"] else found["weights"]
+    assert command("tune", "behaviours", "--reset")["removed"] == own
+    assert not work.views.fresh().meta.behaviours
+    assert dict(zip(*_taste(client, "u3"), strict=True)) == strength
+    assert command("tune", "behaviours", "--reset")["removed"] == {}
+    before = dict(work.views.fresh().popular)
+    swap_version(work, None)
+    swap_version(work, meta.version)
+    assert dict(work.views.fresh().popular) == before
+
+
+def test_a_second_run_takes_over_the_trials_of_the_first(client: Client, command: Callable[..., Any]) -> None:
+    client.train(["transitions"])
+    command("tune", "behaviours", "--reset")
+    first = command("tune", "behaviours", "--target", "cart")
+    command("tune", "behaviours", "--reset")
+    second = command("tune", "behaviours", "--target", "cart")
+    assert first["resumed"] == 0
+    assert second["resumed"] == second["trials"] == first["trials"]
+    assert second["weights"] == first["weights"]
+
+
+def _taste(client: Client, user: str) -> tuple[list[str], list[float]]:
+    history = client.get_user_profile(user).history
+    return list(history.item_ids), [float(weight) for weight in history.weights]
