@@ -67,7 +67,8 @@ def answer(view: View, query: Query, now: float) -> Flow[Answer]:
     else:
         context = context_of(view, query, profile, vectors, filters, now)
         if kind == "recommend" and profile is not None and context.impact > 0.0:
-            context = replace(context, interests=(yield from interests_of(view, profile)))
+            interests, unread = yield from interests_of(view, profile)
+            context, mute = replace(context, interests=interests), (*mute, *unread)
         context, broken = ranked_by(view, context)
         mute = (*mute, *broken)
     answer_id = str(uuid.uuid4())

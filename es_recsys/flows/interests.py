@@ -5,18 +5,23 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.errors import RecsysError
 from es_recsys.flows.effects import Fetch, Flow
 from es_recsys.flows.view import View
 from es_recsys.search.interests import Interests, find_interests
 from es_recsys.types import Profile
 
-__all__ = ["interests_of", "liked"]
+__all__ = ["INTERESTS", "interests_of", "liked"]
+
+INTERESTS = "interests"
+"""What `degraded` names where they can't be told."""
 
 _ITEMS = 60
 
 
-def interests_of(view: View, profile: Profile) -> Flow[Interests | None]:
-    """The interests behind the newest liked items; None where there is one, or nothing to tell them by.
+def interests_of(view: View, profile: Profile) -> Flow[tuple[Interests | None, tuple[str, ...]]]:
+    """The interests behind the newest liked items, None where there is one or nothing to tell them by; and the name of them
+    where what tells them could not be read, which an answer does without.
 
     The items' content tells interests best, so its vectors are fetched, one read more; a store without them uses the
     vectors of the model with the highest share, which the client has.
@@ -24,19 +29,22 @@ def interests_of(view: View, profile: Profile) -> Flow[Interests | None]:
     most = view.settings.search.interests
     weights = liked(profile)
     if most < 2 or len(weights) < 4:
-        return None
+        return None, ()
     if view.content_fields:
         field = view.content_fields[0]
-        found = yield Fetch(view.meta.index, tuple(weights), (field,))
+        try:
+            found = yield Fetch(view.meta.index, tuple(weights), (field,))
+        except RecsysError:
+            return None, (INTERESTS,)
         vectors = {item_id: np.asarray(it[field], np.float32) for item_id, it in found.items() if it.get(field) is not None}
     else:
         field, vectors = _of_model(view, weights)
     kept = [item_id for item_id in weights if item_id in vectors and vectors[item_id].any()]
     if len(kept) < 4:
-        return None
+        return None, ()
     rows = np.stack([vectors[item_id] for item_id in kept])
     rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-    return find_interests(field, rows, np.array([weights[item_id] for item_id in kept]), most)
+    return find_interests(field, rows, np.array([weights[item_id] for item_id in kept]), most), ()
 
 
 def liked(profile: Profile) -> dict[str, float]:
