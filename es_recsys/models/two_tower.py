@@ -83,9 +83,10 @@ class Tower(Folded):
         watch: Watch | None = None,
         segments: Mapping[str, int] | None = None,
     ) -> Self:
-        """Trains both towers; needs the package torch. segments: user id -> number of the segment (from 0), where known.
+        """Trains both towers; needs the package torch. segments: user id -> number of the segment (from 0), where known; as told
+        by something else than the events that are learned from, or what is to be found leaks in.
 
-        Raises MissingExtra without it, ModelError where there is nothing to learn.
+        Raises MissingExtra without it, ModelError where there is nothing to learn, or nobody has two events.
         """
         if not (data.weights > 0).any():
             raise ModelError(
