@@ -35,7 +35,7 @@ class SASRecConfig:
     """
 
     dims: int = 256
-    blocks: int = 2
+    blocks: int = 1
     heads: int = 2
     length: int = 50
     ordered: bool = True
@@ -43,7 +43,7 @@ class SASRecConfig:
     negatives: int = 512
     tokens: int = 2_048
     hide: float = 0.2
-    rate: float = 1e-3
+    rate: float = 2e-3
     decay: float = 0.1
     epochs: int = 40
     patience: int = 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from es_recsys.models.sasrec import SASRecConfig
 
 __all__ = ["Items", "Network"]
+
+_QUERIES = 0.1
 
 
 class Items(nn.Module):
@@ -49,12 +52,16 @@ class Network(nn.Module):
         x' = x_l + O softmax(Q(y) K(y)^T / sqrt(d / heads) + distance[t - s]) V(y)      over events s up to t, in heads
         x_l+1 = x' + W2 gelu(W1 norm(x'))
         h = norm(x_L) / |norm(x_L)|
+
+    The first block begins as a mean of the sequence in which every event counts half of the one after it (all alike, where
+    order tells nothing), as neighbour models weigh a history: x' = x_0 + sum_s 2^-(t - s) y_s / sum_s 2^-(t - s), the queries
+    being small. The other blocks begin by passing on what they get.
     """
 
     def __init__(self, config: SASRecConfig, items: Items) -> None:
         super().__init__()
         self.items = items
-        self.blocks = nn.ModuleList(_Block(config) for _ in range(config.blocks))
+        self.blocks = nn.ModuleList(_Block(config, place == 0) for place in range(config.blocks))
         self.norm = nn.LayerNorm(config.dims)
         self.sharpness = nn.Parameter(torch.tensor(2.3))
         self._dropout = config.dropout
@@ -73,16 +80,17 @@ class Network(nn.Module):
 
 
 class _Block(nn.Module):
-    def __init__(self, config: SASRecConfig) -> None:
+    def __init__(self, config: SASRecConfig, first: bool) -> None:
         super().__init__()
         dims = config.dims
         self.norm1, self.norm2 = nn.LayerNorm(dims), nn.LayerNorm(dims)
         self.qkv, self.out = nn.Linear(dims, 3 * dims), nn.Linear(dims, dims)
         self.wide, self.narrow = nn.Linear(dims, dims), nn.Linear(dims, dims)
         self.distance = nn.Parameter(torch.zeros(config.heads, config.length))
-        # So a block begins by passing on what it gets, and the first state is the last item's vector.
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.narrow.weight)
+        if first:
+            self._begin_as_mean(dims, config.ordered)
         self._heads, self._dropout = config.heads, config.dropout
 
     def forward(self, x: Tensor, apart: Tensor) -> Tensor:
@@ -94,6 +102,15 @@ class _Block(nn.Module):
         x = x + self._drop(self.out((attention @ v).transpose(1, 2).reshape(b, length, dims)))
         inner = self._drop(functional.gelu(self.wide(self.norm2(x)), approximate="tanh"))
         return x + self._drop(self.narrow(inner))
+
+    @torch.no_grad()
+    def _begin_as_mean(self, dims: int, ordered: bool) -> None:
+        if ordered:
+            self.distance.copy_(-math.log(2.0) * torch.arange(self.distance.shape[1]))
+        self.qkv.weight[:dims] *= _QUERIES
+        self.qkv.weight[2 * dims :] = torch.eye(dims)
+        self.qkv.bias.zero_()
+        nn.init.eye_(self.out.weight)
 
     def _drop(self, x: Tensor) -> Tensor:
         return functional.dropout(x, self._dropout, self.training)
