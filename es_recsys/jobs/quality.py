@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from es_recsys.evaluation.statistics import Estimate, bootstrap
 from es_recsys.flows.view import View
@@ -18,13 +19,17 @@ from es_recsys.models.trials import DEPTH
 from es_recsys.models.weighing import Candidates
 from es_recsys.types import Interactions
 
-__all__ = ["Compared", "Quality", "compare", "held_out", "quality", "serving"]
+__all__ = ["Blend", "Compared", "Quality", "compare", "held_out", "quality", "serving"]
 
 FEWEST = 50  # users to ask
 _USERS = 4_000
 _NEWEST = 0.1
 _FALL = 0.1  # share of the promise below which a loss is not worth a training, however sure it is
 _Z = 1.96  # of a 95 % interval
+
+
+Blend = tuple[Mapping[str, Model], Mapping[str, float]]
+"""Models by name, and the shares of those that answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,7 @@ class Compared:
         )
 
 
-def serving(view: View, data: Interactions, until: float | None) -> tuple[dict[str, Model], dict[str, float]]:
+def serving(view: View, data: Interactions, until: float | None) -> Blend:
     """The models in service and their shares, to be asked in memory. What user-kNN finds in Elasticsearch when it answers is
     counted again from `data` up to `until` here."""
     table = view.meta.weights.get("no_query", {})
@@ -121,12 +126,12 @@ def held_out(record: Trained | None, data: Interactions, rng: np.random.Generato
 
 
 def compare(
-    old: tuple[Mapping[str, Model], Mapping[str, float]],
-    new: tuple[Mapping[str, Model], Mapping[str, float]],
+    old: Blend,
+    new: Blend,
     part: Slice,
     rng: np.random.Generator,
 ) -> Compared:
-    """Both blends, each models and shares, on one slice that neither has learned from."""
+    """Both blends on one slice that neither has learned from."""
     before = Candidates(old[0], part).each(old[1])
     candidates = Candidates({name: new[0][name] for name in new[1]}, part)
     after = candidates.each(new[1])
@@ -134,7 +139,7 @@ def compare(
     return Compared(len(part), float(before.mean()), float(after.mean()), gain, promise_of(candidates.next(new[1])))
 
 
-def promise_of(each: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Promise:
+def promise_of(each: NDArray[np.float64]) -> Promise:
     """Of (n_users,) NDCG."""
     return Promise(float(each.mean()), float(each.std() / math.sqrt(len(each))), len(each))
 

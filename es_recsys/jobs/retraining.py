@@ -17,7 +17,7 @@ import numpy as np
 from es_recsys.errors import InputError
 from es_recsys.flows.view import View
 from es_recsys.index import versions
-from es_recsys.jobs.quality import Compared, Quality, compare, held_out, quality, serving
+from es_recsys.jobs.quality import Blend, Compared, Quality, compare, held_out, quality, serving
 from es_recsys.jobs.trained import Trained, attempted, catalogue_of, known_catalogue, note_attempt, training_lock
 from es_recsys.jobs.training import TrainReport, named, put_into_service, seconds_for, wish_of
 from es_recsys.models import select
@@ -152,7 +152,7 @@ def _run(
 
 
 def _tried(
-    work: Workspace, part: Slice, old: Any, names: tuple[str, ...], budget: float | None, seed: int, rng: np.random.Generator
+    work: Workspace, part: Slice, old: Blend, names: tuple[str, ...], budget: float | None, seed: int, rng: np.random.Generator
 ) -> tuple[Compared, tuple[str, ...], tuple[dict[str, Any], dict[str, float]]]:
     """Trains without the newest events and compares; -> also the lines of that, and the configs and shares it came to."""
     wish = wish_of(work, names, {})
