@@ -34,7 +34,7 @@ class TransitionsConfig:
     counting: Counting = field(default_factory=Counting)
     source_power: float = 0.8
     target_power: float = 0.2
-    neighbours: int = 300
+    neighbours: int = 1_000
     half_life: float = math.inf
     half_life_days: float = math.inf
 
