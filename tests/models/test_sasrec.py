@@ -146,6 +146,26 @@ def test_numpy_computes_what_pytorch_does(blocks: int) -> None:
             np.testing.assert_allclose(row, theirs, atol=2e-6)
 
 
+@pytest.mark.parametrize("ordered", [True, False])
+def test_it_begins_as_a_mean_of_the_history(ordered: bool) -> None:
+    """Where order tells something, each event counts half of the one after it."""
+    import torch
+    from torch.nn import functional
+
+    from es_recsys.models.sasrec_network import Network
+
+    torch.manual_seed(0)
+    network = Network(replace(CONFIG, dims=64, blocks=2, ordered=ordered), bare(torch.randn(30, 64))).eval()
+    vectors = functional.normalize(torch.randn(1, 6, 64), dim=2)
+    weights = 0.5 ** torch.arange(5, -1, -1) if ordered else torch.ones(6)
+    mean = vectors[0, -1] + (vectors[0] * weights[:, None]).sum(dim=0) / weights.sum()
+    with torch.no_grad():
+        found = network(vectors)[0, -1]
+    assert float(functional.cosine_similarity(found, mean, dim=0)) > 0.97
+    other = vectors[0, -1] + (vectors[0] * weights.flip(0)[:, None]).sum(dim=0) / weights.sum()
+    assert not ordered or float(functional.cosine_similarity(found, other, dim=0)) < 0.95
+
+
 def test_a_state_doesnt_see_what_comes_after() -> None:
     import torch
 
