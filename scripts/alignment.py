@@ -15,6 +15,7 @@ import resource
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +70,11 @@ def main() -> int:
     return 0
 
 
+def stacked(vectors: Iterable[NDArray[np.float32] | None]) -> NDArray[np.float32]:
+    """(n, d); all items of the table have a text and a picture, so none is missing."""
+    return np.stack([vector for vector in vectors if vector is not None])
+
+
 def measure(table: ItemTable, config: AlignedConfig, seed: int) -> None:
     """Trains on four fifths of the table and shows what the rest finds."""
     order = np.random.default_rng(seed).permutation(len(table.item_ids))
@@ -78,8 +84,8 @@ def measure(table: ItemTable, config: AlignedConfig, seed: int) -> None:
     seconds = time.perf_counter() - started
     classes = np.array([table.categories[row][-1] for row in held])
     texts = [table.texts[row] for row in held]
-    words = np.stack([model.query_vector(text, {TEXT: table.vectors[TEXT][row]}) for text, row in zip(texts, held, strict=True)])
-    seen = np.stack([model.query_vector("", {IMAGE: table.vectors[IMAGE][row]}) for row in held])
+    words = stacked(model.query_vector(text, {TEXT: table.vectors[TEXT][row]}) for text, row in zip(texts, held, strict=True))
+    seen = stacked(model.query_vector("", {IMAGE: table.vectors[IMAGE][row]}) for row in held)
     chance = unit(np.random.default_rng(1).normal(size=words.shape))
     alike = np.array([texts.count(text) for text in texts])
     same = (classes[:, None] == classes).mean()

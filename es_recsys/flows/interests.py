@@ -17,6 +17,8 @@ INTERESTS = "interests"
 """What `degraded` names where they can't be told."""
 
 _ITEMS = 60
+# In a space of few dimensions one taste looks like several.
+_DIMS = 40
 
 
 def interests_of(view: View, profile: Profile) -> Flow[tuple[Interests | None, tuple[str, ...]]]:
@@ -24,7 +26,7 @@ def interests_of(view: View, profile: Profile) -> Flow[tuple[Interests | None, t
     where what tells them could not be read, which an answer does without.
 
     The items' content tells interests best, so its vectors are fetched, one read more; a store without them uses the
-    vectors of the model with the highest share, which the client has.
+    vectors of the model with the highest share, which the client has, if they have 40 dimensions or more.
     """
     most = view.settings.search.interests
     weights = liked(profile)
@@ -58,7 +60,8 @@ def liked(profile: Profile) -> dict[str, float]:
 
 def _of_model(view: View, weights: dict[str, float]) -> tuple[str, dict[str, NDArray[np.float32]]]:
     table = view.meta.weights.get("no_query", {})
-    models = sorted((m for m in view.models.values() if m.field is not None), key=lambda m: (-table.get(m.name, 0.0), m.name))
+    wide = [m for m in view.models.values() if m.field is not None and m.item_vectors.shape[1] >= _DIMS]
+    models = sorted(wide, key=lambda m: (-table.get(m.name, 0.0), m.name))
     if not models:
         return "", {}
     places = models[0].item_ids.find(list(weights))

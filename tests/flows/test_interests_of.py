@@ -66,9 +66,12 @@ def test_nothing_is_read_where_there_is_too_little_or_nobody_wants_it(tmp_path: 
 
 
 def test_a_store_without_content_uses_the_model_that_weighs_most(tmp_path: Path) -> None:
-    model = SimpleNamespace(name="als", field="als_vector", item_ids=ItemIds.of(IDS), item_vectors=ROWS)
-    found, failed = answered(interests_of(view(tmp_path, {}, models={"als": model}), profile([*IDS, "unknown"])))
+    wide = np.pad(ROWS, ((0, 0), (0, 60)))
+    model = SimpleNamespace(name="als", field="als_vector", item_ids=ItemIds.of(IDS), item_vectors=wide)
+    small = SimpleNamespace(name="a", field="a_vector", item_ids=ItemIds.of(IDS), item_vectors=ROWS)
+    found, failed = answered(interests_of(view(tmp_path, {}, models={"a": small, "als": model}), profile([*IDS, "unknown"])))
     assert failed == () and found is not None and found.field == "als_vector" and len(found) == 2
+    assert answered(interests_of(view(tmp_path, {}, models={"a": small}), profile())) == (None, ())
     assert answered(interests_of(view(tmp_path, {}), profile())) == (None, ())
 
 

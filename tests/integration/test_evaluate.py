@@ -106,8 +106,8 @@ def test_memory_and_the_served_path_agree_side_by_side(client: Client) -> None:
     assert set(by_name) == {"popularity", "transitions", "als", "blend", "served"}
     assert {one.path for one in found.techniques} == {"memory", "served"}
     for metric in ("NDCG", "Recall", "MRR"):
-        # Only what breaks ties differs: what is popular and fresh.
-        assert by_name["served"].figures[metric].mean == pytest.approx(by_name["blend"].figures[metric].mean, abs=0.02)
+        # Only what breaks ties differs (what is popular and fresh), and places kept for interests: two users of 50.
+        assert by_name["served"].figures[metric].mean == pytest.approx(by_name["blend"].figures[metric].mean, abs=0.04)
     assert by_name["transitions"].figures["NDCG"].mean > by_name["popularity"].figures["NDCG"].mean
     assert by_name["served"].training_s is not None
     assert by_name["served"].ms["p50"] > by_name["transitions"].ms["p50"] > 0
