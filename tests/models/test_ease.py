@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from es_recsys.errors import ModelError
 from es_recsys.models import ease
-from es_recsys.models.ease import EASE, EASEConfig, memory_needed, precision, weights_of
-from es_recsys.models.sequences import sequences
+from es_recsys.models.ease import EASE, EASEConfig, memory_needed
 from es_recsys.types import History, Interactions
 
 RNG = np.random.default_rng(0)
@@ -80,15 +79,17 @@ def test_dislikes_alone_bring_nothing_up(x: NDArray[np.bool_], data: Interaction
 
 
 def test_memory_is_checked_before_any_is_taken(data: Interactions, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ease, "available_memory", lambda: memory_needed(N) - 1)
+    needed = memory_needed(N, EASEConfig().neighbours)
+    monkeypatch.setattr(ease, "available_memory", lambda: needed - 1)
     with pytest.raises(ModelError, match=r"12 items needs .* MiB .*available\. Train gfcf or rp3beta instead"):
         EASE().fit(data, RNG)
-    for known in (memory_needed(N), None):
+    for known in (needed, None):
         monkeypatch.setattr(ease, "available_memory", lambda known=known: known)
         EASE().fit(data, RNG)
 
 
-def test_it_takes_no_more_than_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("neighbours", [10, 2_000])
+def test_it_takes_no_more_than_it_says(neighbours: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ease, "_ROWS", 64)
     n = 1_500
     rng = np.random.default_rng(4)
@@ -100,16 +101,13 @@ def test_it_takes_no_more_than_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
         np.ones(900, np.float32),
         np.arange(900.0),
     )
-    seq = sequences(data)
     tracemalloc.start()
     try:
-        matrix = precision(seq, 80.0)
-        for begin, block in weights_of(matrix):
-            matrix[begin : begin + len(block)] = block
+        EASE(EASEConfig(neighbours=neighbours)).fit(data, RNG)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert 4 * n * n < peak <= memory_needed(n)
+    assert 4 * n * n < peak <= memory_needed(n, neighbours)
 
 
 @pytest.mark.parametrize("regularization", [0.0, -1.0])
