@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -22,7 +25,6 @@ from es_recsys.evaluation import (
     slices_of,
     summary,
 )
-from es_recsys.evaluation.cost import measured
 from es_recsys.models import Popularity, Transitions
 from es_recsys.types import Hit, Interactions, Query, Ranking
 
@@ -161,13 +163,22 @@ def test_cold_items_and_new_users_are_slices_of_their_own(data: Interactions) ->
     assert scores.slice_who["cold items"] == ("v1",)
 
 
-def test_the_peak_of_a_training_is_its_own() -> None:
-    def large() -> int:
-        return int(np.ones(40_000_000 // 8).sum())
+_COSTS = """
+import json
+import numpy as np
+from es_recsys.evaluation.cost import measured
 
-    value, cost = measured(large)
+value, cost = measured(lambda: int(np.ones(40_000_000 // 8).sum()))
+_, after = measured(lambda: None)
+print(json.dumps([value, cost.peak_mib, after.peak_mib, cost.seconds, after.seconds]))
+"""
+
+
+def test_the_peak_of_a_training_is_its_own() -> None:
+    # In a process of its own: in one of a thousand tests, other threads and reclaimed pages come in between.
+    done = subprocess.run([sys.executable, "-c", _COSTS], capture_output=True, text=True, timeout=60, check=True)
+    value, peak, peak_after, seconds, seconds_after = json.loads(done.stdout)
     assert value == 5_000_000
-    assert 30 < cost.peak_mib < 80
-    _, after = measured(lambda: None)
-    assert after.peak_mib < 10
-    assert after.seconds < cost.seconds
+    assert 30 < peak < 80
+    assert peak_after < 10
+    assert seconds_after < seconds
