@@ -39,6 +39,7 @@ _VALUES = (0.0, 0.001, 0.003, 0.01, 0.03, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0
 _LEAST_QUESTIONS = 50
 _CANDIDATES = 400
 _HELD_OUT = 0.25
+_SURE = 0.05
 _BUDGET = 120.0
 # So small together that the cap on the personal legs of a search is not reached while scores are collected.
 _PROBE = 1e-3
@@ -75,7 +76,7 @@ class WeightsTuneReport:
             if one.kept:
                 yield "  " + ", ".join(f"{name} {weight:g}" for name, weight in one.weights.items())
             else:
-                yield "  Nothing better was found: the weights stay."
+                yield "  Nothing surely better was found: the weights stay."
         yield from self.notes
         yield f"{self.seconds:.0f} s. What was kept is stored with the store until the next training."
 
@@ -170,8 +171,9 @@ def _tuned(
     )
     best = dict(found.best.settings) if found.best is not None else dict(before)
     old, new = check.ndcg(before), check.ndcg(best)
-    kept = bool(new.mean() > old.mean() and learn.ndcg(best).mean() > learn.ndcg(before).mean())
     p = paired_test(new, old, np.random.default_rng(seed))
+    # Two hundred trials find something in any noise: only what is surely better goes into service.
+    kept = bool(new.mean() > old.mean() and p < _SURE and learn.ndcg(best).mean() > learn.ndcg(before).mean())
     return Situation(name, len(sheet), best if kept else before, float(old.mean()), float(new.mean()), p, kept, len(found.trials))
 
 
