@@ -126,7 +126,8 @@ def wish_of(
     the catalogue, where one of them reads it; checkpoints. shares: where `configs` and they are all decided."""
     meta = work.views.current().meta
     tuned = {name: config for name in names if (config := load_tuned(work.settings, name)) is not None}
-    reading = any(MODELS[name].reads_items for name in (*names, *(shares or {}))) if names or shares else _has_texts(work, meta)
+    decided = (*names, *(shares or {}))
+    reading = any(MODELS[name].reads_items for name in decided) if decided else _has_texts(work, meta)
     items = item_table(work, meta) if reading else None
     return Wish(names, {**tuned, **configs}, items, work.settings.store_home / "checkpoints", shares=shares or {})
 

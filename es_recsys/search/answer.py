@@ -21,7 +21,7 @@ from es_recsys.search.explain import because
 from es_recsys.search.explore import Explored, explore
 from es_recsys.search.fusion import POOL, Table, contenders, order, tabulate
 from es_recsys.search.gather import Gathered, Heard, scaled
-from es_recsys.search.interests import spread
+from es_recsys.search.interests import Interests, spread
 from es_recsys.search.learned import WINDOW, Reranked, rerank
 from es_recsys.search.legs import INTEREST, Body, fill
 from es_recsys.search.rerank import diversify, similarities
@@ -191,42 +191,39 @@ def _arranged(context: Context, completion: Completion, settled: Settled, ordere
     """The rows as they are shown: by diversity, or else with some of it left to chance, or else with places kept for each
     interest. They don't mix: diversity puts what is near in score apart on purpose, and chances are those of the scores."""
     best = list(ordered.rows)
-    if context.diversity > 0.0:
-        return Explored(_diverse(context, completion, best, ordered.scores, settled))
-    if context.interests is not None and context.exploration is None:
-        return Explored(_by_interest(context, settled.table, best))
-    if context.exploration is None:
-        return Explored(best)
     pool = [row for row in best[:POOL] if not settled.table.deep[row]]
-    item_ids, scores = [settled.table.item_ids[row] for row in pool], [ordered.scores[row] for row in pool]
-    explored = explore(context.exploration, item_ids, scores, context.offset, context.end)
-    return replace(explored, order=[*(pool[place] for place in explored.order), *best[len(pool) :]])
+    rest = best[len(pool) :]
+    if context.diversity > 0.0:
+        return Explored(_diverse(context, completion, pool, ordered.scores, settled) + rest)
+    if context.exploration is not None:
+        item_ids, scores = [settled.table.item_ids[row] for row in pool], [ordered.scores[row] for row in pool]
+        explored = explore(context.exploration, item_ids, scores, context.offset, context.end)
+        return replace(explored, order=[*(pool[place] for place in explored.order), *rest])
+    if context.interests is not None:
+        return Explored(_by_interest(context, context.interests, settled.table, pool) + rest)
+    return Explored(best)
 
 
 def _diverse(
-    context: Context, completion: Completion, best: list[int], scores: Mapping[int, float], settled: Settled
+    context: Context, completion: Completion, pool: list[int], scores: Mapping[int, float], settled: Settled
 ) -> list[int]:
-    pool = [row for row in best[:POOL] if not settled.table.deep[row]]
     found = [settled.documents.get(settled.table.item_ids[row], {}) for row in pool]
     labels = [_labels(each.get("_source", {})) for each in found]
     alike = similarities([_vector(each, completion.vectors) for each in found], labels)
-    taken = diversify([scores[row] for row in pool], alike, context.diversity)
-    return [pool[i] for i in taken] + best[len(pool) :]
+    return [pool[i] for i in diversify([scores[row] for row in pool], alike, context.diversity)]
 
 
-def _by_interest(context: Context, table: Table, best: list[int]) -> list[int]:
+def _by_interest(context: Context, interests: Interests, table: Table, pool: list[int]) -> list[int]:
     """A row belongs to the interest that it is nearest to."""
-    assert context.interests is not None
     columns = {heard.leg.name: column for column, heard in enumerate(table.legs)}
-    names = [f"{INTEREST}_{k + 1}" for k in range(len(context.interests))]
+    names = [f"{INTEREST}_{k + 1}" for k in range(len(interests))]
     if any(name not in columns for name in names):
-        return best
-    pool = [row for row in best[:POOL] if not table.deep[row]]
+        return pool
     at = [columns[name] for name in names]
     # Inner products are over their leg's own best.
     near = table.scores[np.ix_(pool, at)] * [table.legs[column].best for column in at]
     belongs = np.where(near.max(axis=1) > 0.0, near.argmax(axis=1), -1)
-    return spread(pool, belongs.tolist(), context.interests.shares, context.impact) + best[len(pool) :]
+    return spread(pool, belongs.tolist(), interests.shares, context.impact)
 
 
 def _plain(found: Mapping[str, Column], place: int) -> dict[str, float]:
