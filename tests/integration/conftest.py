@@ -23,6 +23,14 @@ def sample() -> SampleStore:
     return sample_store(items=300, users=60, end=datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=5))
 
 
+@pytest.fixture(scope="session")
+def sample_events(sample: SampleStore, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample's events as a file."""
+    file = tmp_path_factory.mktemp("sample") / "events.jsonl"
+    file.write_text("".join(event.model_dump_json(exclude_none=True) + "\n" for event in sample.events))
+    return file
+
+
 @pytest.fixture(scope="module")
 def module_settings(
     es: Elasticsearch, es_url: str, tmp_path_factory: pytest.TempPathFactory

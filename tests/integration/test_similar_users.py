@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,15 +29,11 @@ pytestmark = pytest.mark.engine
 
 
 @pytest.fixture(scope="module")
-def client(
-    module_settings: Callable[..., Settings], sample: SampleStore, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Client]:
+def client(module_settings: Callable[..., Settings], sample: SampleStore, sample_events: Path) -> Iterator[Client]:
     """Trained with user-kNN alone."""
-    file = tmp_path_factory.mktemp("sample") / "events.jsonl"
-    file.write_text("".join(event.model_dump_json(exclude_none=True) + "\n" for event in sample.events))
     with Client(settings=module_settings()) as client:
         client.insert_items(sample.items)
-        load_events(client.workspace, [file])
+        load_events(client.workspace, [sample_events])
         client.train(["userknn"])
         yield client
 
