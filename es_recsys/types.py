@@ -168,7 +168,8 @@ class ItemTable:
 
     item_ids (n,) str; texts: title, description and the like, "" for none; titles; categories: outermost first; brands,
     "" for none; prices (n,) float64, NaN for none; created (n,) float64 epoch seconds, NaN for none; vectors: field ->
-    (n, d) float32 unit rows, a row of zeros where the item has none.
+    (n, d) float32 unit rows, a row of zeros where the item has none; traits: "tags" and each attribute made of words ->
+    the item's values, () for none.
     """
 
     item_ids: NDArray[np.str_]
@@ -179,6 +180,7 @@ class ItemTable:
     prices: NDArray[np.float64]
     created: NDArray[np.float64]
     vectors: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    traits: Mapping[str, Sequence[tuple[str, ...]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

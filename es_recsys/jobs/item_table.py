@@ -53,4 +53,25 @@ def table_of(items: Sequence[Item], vectors: dict[str, NDArray[np.float32]] | No
         prices=np.array([math.nan if one.price is None else one.price for one in ordered]),
         created=np.array([math.nan if one.created_at is None else one.created_at.timestamp() for one in ordered]),
         vectors={name: rows[order] for name, rows in (vectors or {}).items()},
+        traits=_traits(ordered),
     )
+
+
+def _traits(items: Sequence[Item]) -> dict[str, list[tuple[str, ...]]]:
+    """Tags and attributes as words; numbers and dates are no traits, a yes or no is one."""
+    found = {"tags": [one.tags for one in items]}
+    for name in sorted({name for one in items for name in one.attributes}):
+        values = [_words(one.attributes.get(name)) for one in items]
+        if any(values):
+            found[f"attributes.{name}"] = values
+    return found
+
+
+def _words(value: object) -> tuple[str, ...]:
+    if isinstance(value, bool):
+        return (str(value).lower(),)
+    if isinstance(value, str):
+        return (value,) if value else ()
+    if isinstance(value, list | tuple):
+        return tuple(one for one in value if isinstance(one, str) and one)
+    return ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from es_recsys.models.affinity import Affinity
 from es_recsys.models.aligned import Aligned
 from es_recsys.models.als import ALS
 from es_recsys.models.bpr import BPR
@@ -34,6 +35,7 @@ _KINDS: tuple[type[Fitted], ...] = (
     BSPM,
     ALS,
     BPR,
+    Affinity,
     LSA,
     SASRec,
     Tower,

@@ -102,6 +102,8 @@ def suited(data: Interactions, ordered: bool, items: ItemTable | None = None) ->
     regression of EASE inverts a matrix of items by items, which is a matter of seconds up to a few thousand of them.
     """
     names = ["transitions", "als"]
+    if items is not None and (any(items.categories) or any(items.brands) or any(map(any, items.traits.values()))):
+        names.append("affinity")
     if items is not None and any(items.texts):
         names.append("lsa")
     if not ordered:

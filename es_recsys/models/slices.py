@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,16 +21,30 @@ _NEXT = 5
 @dataclass(frozen=True, slots=True, eq=False)
 class Slice:
     """kind: how the targets were chosen, in words. train: what models may learn from. histories: what is known of the n
-    users; known, targets: n arrays of item places, to be left out of and to be found in the answer."""
+    users; known, targets: n arrays of item places, to be left out of and to be found in the answer. gains: what each target
+    is worth, the sum of the weights of what was done with it, so that a purchase counts for more than a look; () where all
+    are worth the same."""
 
     kind: str
     train: Interactions
     histories: Batch
     known: tuple[NDArray[np.int64], ...]
     targets: tuple[NDArray[np.int64], ...]
+    gains: tuple[NDArray[np.float64], ...] = ()
 
     def __len__(self) -> int:
         return len(self.targets)
+
+    def ndcg(self, lists: list[NDArray[np.int64]], n: int) -> NDArray[np.float64]:
+        """(n_users,) float64 NDCG@n of each user, times what their targets are worth on average over what everybody's are: of
+        people who buy it should matter more that they are understood than of people who look. The mean is a weighted
+        mean in 0..1, and the plain one where all events weigh the same."""
+        each = ndcg(lists, self.targets, n, self.gains)
+        if not self.gains:
+            return each
+        worth = np.array([one.mean() for one in self.gains])
+        result: NDArray[np.float64] = each * worth / worth.mean()
+        return result
 
 
 def latest(data: Interactions, rng: np.random.Generator, users: int) -> Slice:
@@ -71,30 +85,43 @@ def next_after(data: Interactions, moment: float, rng: np.random.Generator, user
     rng.shuffle(candidates)
     chosen: list[int] = []
     targets: list[NDArray[np.int64]] = []
+    gains: list[NDArray[np.float64]] = []
     for user in candidates.tolist():
-        known = _items_of(train, user)
-        items = _items_of(later, user)
-        _, first = np.unique(items, return_index=True)
-        new = items[np.sort(first)]
+        known, _ = _items_of(train, user)
+        items, weights = _items_of(later, user)
+        new = _in_order(items)
         new = new[~np.isin(new, known)][:_NEXT]
         if len(new):
             chosen.append(user)
             targets.append(new)
+            gains.append(_worth(items, weights, new))
         if len(chosen) == users:
             break
-    return slice_of(f"the next {_NEXT} items of each user after a split in time", train, chosen, targets)
+    return slice_of(f"the next {_NEXT} items of each user after a split in time", train, chosen, targets, gains)
 
 
-def ndcg(lists: list[NDArray[np.int64]], targets: tuple[NDArray[np.int64], ...], n: int) -> NDArray[np.float64]:
-    """(n_users,) float64 NDCG@n with binary gains (Järvelin and Kekäläinen 2002); `lists` has places, best first."""
+def ndcg(
+    lists: list[NDArray[np.int64]],
+    targets: tuple[NDArray[np.int64], ...],
+    n: int,
+    gains: tuple[NDArray[np.float64], ...] = (),
+) -> NDArray[np.float64]:
+    """(n_users,) float64 NDCG@n with linear gains, all alike unless given (Järvelin and Kekäläinen 2002); `lists` has places,
+    best first."""
     discount = 1.0 / np.log2(np.arange(2, n + 2))
-    ideal = np.cumsum(discount)
-    return np.array(
-        [
-            discount[: len(places[:n])][np.isin(places[:n], wanted)].sum() / ideal[min(n, len(wanted)) - 1]
-            for places, wanted in zip(lists, targets, strict=True)
-        ]
-    )
+    worth = gains or tuple(np.ones(len(wanted)) for wanted in targets)
+    return np.array([_ndcg(*one, discount) for one in zip(lists, targets, worth, strict=True)])
+
+
+def _ndcg(
+    places: NDArray[np.int64], wanted: NDArray[np.int64], worth: NDArray[np.float64], discount: NDArray[np.float64]
+) -> float:
+    order = np.argsort(wanted, kind="stable")
+    shown = places[: len(discount)]
+    at = np.minimum(np.searchsorted(wanted[order], shown), len(wanted) - 1)
+    found = np.where(wanted[order][at] == shown, worth[order][at], 0.0)
+    ideal = np.sort(worth)[::-1][: len(discount)]
+    return float(found @ discount[: len(shown)] / (ideal @ discount[: len(ideal)]))
 
 
 Hold = Callable[[NDArray[np.int64]], tuple[NDArray[np.bool_], NDArray[np.int64]]]
@@ -105,6 +132,7 @@ def _held_out(kind: str, data: Interactions, rng: np.random.Generator, users: in
     starts = np.searchsorted(data.users, np.arange(len(data.user_ids) + 1))
     chosen: list[int] = []
     targets: list[NDArray[np.int64]] = []
+    gains: list[NDArray[np.float64]] = []
     for user in rng.permutation(len(data.user_ids)).tolist():
         events = np.arange(starts[user], starts[user + 1])
         liked = events[data.weights[events] > 0]
@@ -117,15 +145,22 @@ def _held_out(kind: str, data: Interactions, rng: np.random.Generator, users: in
         if len(chosen) < users:
             chosen.append(user)
             targets.append(out)
-    return slice_of(kind, take(data, keep), chosen, targets)
+            gains.append(_worth(items, data.weights[liked], out))
+    return slice_of(kind, take(data, keep), chosen, targets, gains)
 
 
-def slice_of(kind: str, train: Interactions, users: list[int], targets: list[NDArray[np.int64]]) -> Slice:
+def slice_of(
+    kind: str,
+    train: Interactions,
+    users: list[int],
+    targets: list[NDArray[np.int64]],
+    gains: Sequence[NDArray[np.float64]] = (),
+) -> Slice:
     """The slice that asks these users (places in `train`), each for their targets."""
     starts = np.searchsorted(train.users, np.arange(len(train.user_ids) + 1))
     events = [np.arange(starts[user], starts[user + 1]) for user in users]
     known = tuple(np.unique(train.items[one[train.weights[one] > 0]]).astype(np.int64) for one in events)
-    return Slice(kind, train, _batch(train, [one[-LAST:] for one in events]), known, tuple(targets))
+    return Slice(kind, train, _batch(train, [one[-LAST:] for one in events]), known, tuple(targets), tuple(gains))
 
 
 def _batch(data: Interactions, events: list[NDArray[np.int64]]) -> Batch:
@@ -140,6 +175,21 @@ def _batch(data: Interactions, events: list[NDArray[np.int64]]) -> Batch:
     return Batch(starts, data.items[at].astype(np.int64), data.weights[at], places.astype(np.float64), ages)
 
 
-def _items_of(data: Interactions, user: int) -> NDArray[np.int64]:
+def _items_of(data: Interactions, user: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Items and weights of a user's events."""
     begin, end = np.searchsorted(data.users, [user, user + 1])
-    return data.items[begin:end].astype(np.int64)
+    return data.items[begin:end].astype(np.int64), data.weights[begin:end]
+
+
+def _in_order(items: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Each item once, the earliest first."""
+    _, first = np.unique(items, return_index=True)
+    result: NDArray[np.int64] = items[np.sort(first)]
+    return result
+
+
+def _worth(items: NDArray[np.int64], weights: NDArray[np.float32], wanted: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(n,) float64 sum of the weights of the events on each wanted item."""
+    distinct, inverse = np.unique(items, return_inverse=True)
+    sums: NDArray[np.float64] = np.bincount(inverse, weights=weights).astype(np.float64)
+    return sums[np.searchsorted(distinct, wanted)]

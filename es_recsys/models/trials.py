@@ -17,7 +17,7 @@ from es_recsys.models.fitted import Fitted
 from es_recsys.models.ids import ItemIds
 from es_recsys.models.registry import MODELS
 from es_recsys.models.sequences import sequences
-from es_recsys.models.slices import Slice, ndcg
+from es_recsys.models.slices import Slice
 from es_recsys.models.transitions import Transitions, TransitionsConfig
 from es_recsys.models.watch import Watch
 from es_recsys.types import ItemTable
@@ -59,7 +59,7 @@ class Trials:
         """(n_users,) NDCG of each user of the slice."""
         asked = Asked(self.model(config), self._ids)
         lists = [places for places, _ in asked.top(self._slice.histories, DEPTH, self._slice.known)]
-        return ndcg(lists, self._slice.targets, DEPTH)
+        return self._slice.ndcg(lists, DEPTH)
 
     def climb(self, ordered: bool, deadline: float, start: Any = None) -> Climb[Any]:
         """The best settings found. ordered: whether recency may tell. start: a config to stay at, instead of a search."""

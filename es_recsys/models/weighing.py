@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
@@ -22,13 +22,16 @@ __all__ = ["Candidates", "Weighed", "weigh"]
 _WORTH = 1.005
 _SHARES = (0.1, 0.2, 0.3, 0.4, 0.5)
 _STEP = 0.1
+# Users from which on the weights found are taken as they are; samples drawn of fewer; a mean share that isn't worth a search.
+_SURE, _SAMPLES, _SLIGHT = 2_000, 20, 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
     """weights: model -> share, summing to 1, only of those above 0. score: NDCG of the blend. alone: of each model by
-    itself. path: (weights, NDCG) as each model joined. next: (n_users,) NDCG of the blend where only the first target of
-    each user counts, so that it doesn't depend on how long one waited for targets."""
+    itself. path: (weights, NDCG) as each model joined, and of the mean over samples where one was taken. next: (n_users,)
+    NDCG of the blend where only the first target of each user counts, so that it doesn't depend on how long one waited for
+    targets."""
 
     weights: Mapping[str, float]
     score: float
@@ -54,7 +57,7 @@ class Candidates:
 
     def each(self, weights: Mapping[str, float]) -> NDArray[np.float64]:
         """(n_users,) NDCG of each user with these weights."""
-        return ndcg(self._lists(weights), self._slice.targets, DEPTH)
+        return self._slice.ndcg(self._lists(weights), DEPTH)
 
     def next(self, weights: Mapping[str, float]) -> NDArray[np.float64]:
         """(n_users,) the same where only the first target of each user is to be found."""
@@ -77,31 +80,70 @@ def weigh(models: Mapping[str, Model], part: Slice, least: float = 0.0) -> Weigh
     """Weights of the best blend found: the best model alone, then with one more as long as it brings half a percent.
 
     A model joins with the share that serves best, the others shrink in proportion; then shares are shifted between pairs
-    by a tenth while that helps. least: the share that each model has at least (0: one that brings nothing is left out).
+    by a tenth while that helps. Where few users can be asked, chance decides too much of that, so the weights are the mean
+    of what is found for samples of the users, drawn with replacement (Caruana et al. 2004, "Ensemble selection from
+    libraries of models"). least: the share that each model has at least (0: one that brings nothing is left out).
     """
-    candidates = Candidates(models, part)
+    answers = _Answers(Candidates(models, part))
+    alone = {name: float(answers.each({name: 1.0}).mean()) for name in models}
+    path = _path(tuple(models), lambda weights: float(answers.each(weights).mean()))
+    if len(part) < _SURE and len(models) > 1:
+        path = [*path, answers.scored(_bagged(tuple(models), answers, len(part)))]
+    weights, score = path[-1]
+    if least > 0.0:
+        floored = {name: max(weights.get(name, 0.0), least) for name in models}
+        total = sum(floored.values())
+        weights, score = answers.scored({name: round(share / total, 3) for name, share in floored.items()})
+    return Weighed(weights, score, alone, tuple(path), answers.next(weights))
 
-    def score(weights: Mapping[str, float]) -> float:
-        return float(candidates.each(weights).mean())
 
-    alone = {name: score({name: 1.0}) for name in models}
+class _Answers:
+    """What each user got with weights that were tried before."""
+
+    def __init__(self, candidates: Candidates) -> None:
+        self._candidates = candidates
+        self._known: dict[frozenset[tuple[str, float]], NDArray[np.float64]] = {}
+
+    def each(self, weights: Mapping[str, float]) -> NDArray[np.float64]:
+        key = frozenset((name, share) for name, share in weights.items() if share > 0.0)
+        if key not in self._known:
+            self._known[key] = self._candidates.each(weights)
+        return self._known[key]
+
+    def scored(self, weights: Mapping[str, float]) -> tuple[Mapping[str, float], float]:
+        return weights, float(self.each(weights).mean())
+
+    def next(self, weights: Mapping[str, float]) -> NDArray[np.float64]:
+        return self._candidates.next(weights)
+
+
+def _path(names: Sequence[str], score: Callable[[Mapping[str, float]], float]) -> list[tuple[Mapping[str, float], float]]:
+    alone = {name: score({name: 1.0}) for name in names}
     first = max(alone, key=lambda name: alone[name])
     weights, best = {first: 1.0}, alone[first]
     path: list[tuple[Mapping[str, float], float]] = [(weights, best)]
-    while len(weights) < len(models):
-        tried = [joined(weights, name, share) for name in models if name not in weights for share in _SHARES]
+    while len(weights) < len(names):
+        tried = [joined(weights, name, share) for name in names if name not in weights for share in _SHARES]
         scores = [score(each) for each in tried]
         top = int(np.argmax(scores))
         if scores[top] < _WORTH * best:
             break
         weights, best = _shifted(tried[top], scores[top], score)
         path.append((weights, best))
-    if least > 0.0:
-        floored = {name: max(weights.get(name, 0.0), least) for name in models}
-        total = sum(floored.values())
-        weights = {name: round(share / total, 3) for name, share in floored.items()}
-        best = score(weights)
-    return Weighed(weights, best, alone, tuple(path), candidates.next(weights))
+    return path
+
+
+def _bagged(names: Sequence[str], answers: _Answers, users: int) -> dict[str, float]:
+    rng = np.random.default_rng(0)
+    sums = dict.fromkeys(names, 0.0)
+    for _ in range(_SAMPLES):
+        drawn = rng.integers(0, users, users)
+        weights, _ = _path(names, lambda weights, drawn=drawn: float(answers.each(weights)[drawn].mean()))[-1]  # type: ignore[misc]
+        for name, share in weights.items():
+            sums[name] += share / _SAMPLES
+    kept = {name: share for name, share in sums.items() if share >= _SLIGHT}
+    total = sum(kept.values())
+    return {name: round(share / total, 2) for name, share in kept.items()}
 
 
 def joined(weights: Mapping[str, float], name: str, share: float) -> dict[str, float]:

@@ -1,0 +1,261 @@
+"""Affinities: items by what they are, weighed by how much that matters to people when they choose."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from es_recsys.errors import ModelError
+from es_recsys.features.sums import levels
+from es_recsys.models.choices import fit_choices
+from es_recsys.models.fitted import Fitted
+from es_recsys.models.histories import LAST, Batch
+from es_recsys.models.ids import ItemIds
+from es_recsys.models.neighbours import by_liked, recency_space, recent_weights
+from es_recsys.models.params import from_json, to_json
+from es_recsys.models.ranking import decay
+from es_recsys.models.traits import Traits
+from es_recsys.models.watch import Watch
+from es_recsys.types import Interactions, ItemTable
+
+__all__ = ["Affinity", "AffinityConfig"]
+
+_POPULARITY_DAYS = 30.0
+_EXAMPLES, _EACH, _REJECTED = 3_000, 3, 100
+
+
+@dataclass(frozen=True, slots=True)
+class AffinityConfig:
+    """half_life: after how many later events one of the history counts half; half_life_days: the same in days."""
+
+    half_life: float = math.inf
+    half_life_days: float = 60.0
+
+
+class Affinity(Fitted):
+    """A choice model (McFadden 1974, "Conditional logit analysis of qualitative choice behavior"): people choose among items
+    by exp(score),
+
+        score[j] = sum over facets f of theta_f * (mean over the values v of j in f of a_v)
+                   + theta_price * (1 - |level_j - level_u|) + theta_popularity * log(1 + p_j) / log(1 + max p)
+        a_v = sum over events h on items with v of w_h d_h share_h / sum over events h with a value in f of |w_h| d_h
+
+    a_v in -1..1 is how much of what a user did fell on a brand, a category or another trait; w_h d_h are `recent_weights`.
+    level is an item's place by price within its category, 0..1, of a user the mean of what they liked; p_j the sum of the
+    weights of its events, each halved by 30 days. The thetas, none below 0, maximise the likelihood of what people turned
+    to next, against items drawn at random (choices.py).
+
+    Items without events have traits like all others. A history in which nothing is liked brings nothing up.
+    """
+
+    name: ClassVar[str] = "affinity"
+    kind: ClassVar[str] = "neighbours"
+    reads_items: ClassVar[bool] = True
+
+    def __init__(self, config: AffinityConfig | None = None) -> None:
+        self.config = config or AffinityConfig()
+        self._facets: tuple[str, ...] = ()
+
+    def fit(
+        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: Watch | None = None
+    ) -> Self:
+        """Raises ModelError where no two items share a category, a brand or another trait."""
+        ids = data.item_ids if items is None else np.union1d(data.item_ids, items.item_ids)
+        n = len(ids)
+        places = np.zeros(0, np.int64) if items is None else np.searchsorted(ids, items.item_ids)
+        traits = None if items is None else Traits.of(items, places, n)
+        if items is None or traits is None or not traits.facets:
+            raise ModelError(
+                "No two items share a category, a brand or another trait to train affinity on.",
+                "Load items with categories, brand, tags or attributes first.",
+            )
+        price = np.full(n, np.nan)
+        price[places] = items.prices
+        self._ids, self._fingerprint, self._facets = ItemIds.of(ids.tolist()), None, traits.facets
+        at = np.searchsorted(ids, data.item_ids)
+        counts = _counts(data, at, n)
+        self._arrays = {
+            **traits.arrays(),
+            "levels": _price_levels(price, items, places, n),
+            "popularity": _squeezed(counts, counts),
+            "theta": np.ones(len(traits.facets) + 2),
+        }
+        self._arrays["theta"] = self._learned(data, at, counts, rng)
+        return self
+
+    @classmethod
+    def space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
+        """Setting -> values worth trying."""
+        return recency_space(ordered, timed)
+
+    def with_config(self, config: Any) -> Self:
+        """What was learned, asked with a config that differs in `asking` alone."""
+        model = super().with_config(config)
+        model._facets = self._facets
+        return model
+
+    @property
+    def importances(self) -> dict[str, float]:
+        """Facet, "price" or "popularity" -> its theta: what the whole of it adds to a score."""
+        _ = self.item_ids
+        return dict(zip((*self._facets, "price", "popularity"), self._arrays["theta"].tolist(), strict=True))
+
+    def _learned(self, data: Interactions, at: NDArray[np.int64], counts: NDArray[np.float64], rng: np.random.Generator) -> Any:
+        """(n_facets + 2,) float64 thetas."""
+        examples = _examples(data, rng)
+        rows: list[NDArray[np.float64]] = []
+        worth: list[float] = []
+        newest = data.times.max(initial=-math.inf)
+        for begin, event, value in examples:
+            history = _history(data, at, begin, event)
+            seen = np.unique(history.items)
+            target = int(at[data.items[event]])
+            others = rng.integers(0, len(counts), _REJECTED)
+            others = others[(others != target) & ~np.isin(others, seen)]
+            if not len(others) or not (history.weights > 0).any():
+                continue
+            choice = np.concatenate([[target], others])
+            features = self._features(history, choice)
+            # The popularity of the chosen one must not tell of the choice itself.
+            own = data.weights[event] * (
+                2.0 ** (-(newest - data.times[event]) / 86_400.0 / _POPULARITY_DAYS) if data.timed else 1.0
+            )
+            features[0, -1] = _squeezed(np.array([counts[target] - own]), counts)[0]
+            rows.append(features)
+            worth.append(value)
+        return fit_choices(rows, worth) if rows else np.ones(len(self._facets) + 2)
+
+    def _features(self, batch: Batch, places: NDArray[np.int64]) -> NDArray[np.float64]:
+        """(n, n_facets + 2) what each theta is multiplied by, of the items at `places`."""
+        traits, mine = self._traits(), self._affinities(batch)
+        entries, owners = traits.at(places)
+        codes = traits.codes[entries]
+        n_facets = len(traits.facets)
+        cells = owners * n_facets + traits.facet_of[codes]
+        values = np.bincount(cells, weights=traits.shares[entries] * mine[codes], minlength=len(places) * n_facets)
+        nearness = self._price_nearness(batch, places)
+        return np.column_stack([values.reshape(len(places), n_facets), nearness, self._arrays["popularity"][places]])
+
+    def _affinities(self, batch: Batch) -> NDArray[np.float64]:
+        """(v,) float64 a_v of one user."""
+        traits, weights = self._traits(), self._event_weights(batch)
+        entries, owners = traits.at(batch.items)
+        codes, share = traits.codes[entries], traits.shares[entries].astype(np.float64)
+        sums = np.bincount(codes, weights=share * weights[owners], minlength=len(traits.facet_of))
+        facets = traits.facet_of[codes]
+        whole = np.bincount(facets, weights=share * np.abs(weights)[owners], minlength=len(traits.facets))
+        result: NDArray[np.float64] = sums / np.where(whole > 0, whole, 1.0)[traits.facet_of]
+        return result
+
+    def _price_nearness(self, batch: Batch, places: NDArray[np.int64]) -> NDArray[np.float64]:
+        levels_, weights = self._arrays["levels"], np.maximum(self._event_weights(batch), 0.0)
+        mine = levels_[batch.items]
+        known = ~np.isnan(mine)
+        whole = float(weights[known].sum())
+        if whole <= 0.0:
+            return np.zeros(len(places))
+        level = float(weights[known] @ mine[known]) / whole
+        # An item without a price is as far as one in the middle of the other half.
+        return 1.0 - np.nan_to_num(np.abs(levels_[places] - level), nan=0.5)
+
+    def _event_weights(self, batch: Batch) -> NDArray[np.float64]:
+        return recent_weights(batch, self.config.half_life, self.config.half_life_days)
+
+    def _traits(self) -> Traits:
+        return Traits.from_arrays(self._arrays, self._facets)
+
+    def scores_at(self, batch: Batch, places: Any) -> list[NDArray[np.float32]]:
+        """The score of each user at its own places."""
+        return [self._scored(batch.one(user), np.asarray(at, np.int64)) for user, at in enumerate(places)]
+
+    def _all_scores(self, batch: Batch) -> NDArray[np.float32]:
+        return self._scored(batch, np.arange(len(self.item_ids)))
+
+    def _scored(self, batch: Batch, places: NDArray[np.int64]) -> NDArray[np.float32]:
+        if not (batch.weights > 0).any():
+            return np.zeros(len(places), np.float32)
+        traits, theta = self._traits(), self._arrays["theta"]
+        worth = theta[traits.facet_of] * self._affinities(batch)
+        entries, owners = traits.at(places)
+        codes = traits.codes[entries]
+        sums = np.bincount(owners, weights=traits.shares[entries] * worth[codes], minlength=len(places)).astype(np.float64)
+        sums += theta[-2] * self._price_nearness(batch, places) + theta[-1] * self._arrays["popularity"][places]
+        # At most 1, of an item that has all that the user ever chose, is as cheap or dear, and the most popular.
+        odds: NDArray[np.float32] = np.exp(sums - theta.sum()).astype(np.float32)
+        return odds
+
+    def _shares(self, batch: Batch, place: int) -> NDArray[np.float64]:
+        traits, theta = self._traits(), self._arrays["theta"]
+        entries, _ = traits.at(np.array([place]))
+        worth = np.zeros(len(traits.facet_of))
+        worth[traits.codes[entries]] = traits.shares[entries] * theta[traits.facet_of[traits.codes[entries]]]
+        told, owners = traits.at(batch.items)
+        alike = np.bincount(owners, weights=worth[traits.codes[told]] * traits.shares[told], minlength=len(batch.items))
+        return by_liked(batch, self._event_weights(batch) * alike)
+
+    def _params(self) -> dict[str, Any]:
+        return {**to_json(asdict(self.config)), "facets": list(self._facets)}
+
+    @classmethod
+    def _from_params(cls, params: Mapping[str, Any]) -> Self:
+        told = dict(params)
+        facets = tuple(told.pop("facets"))
+        model = cls(AffinityConfig(**from_json(told)))
+        model._facets = facets
+        return model
+
+
+def _counts(data: Interactions, at: NDArray[np.int64], n: int) -> NDArray[np.float64]:
+    """(n,) float64 decayed weights of the positive events."""
+    liked = data.weights > 0
+    days = (data.times.max(initial=-math.inf) - data.times[liked]) / 86_400.0
+    weights = data.weights[liked] * (decay(days, _POPULARITY_DAYS) if data.timed else 1.0)
+    return np.bincount(at[data.items[liked]], weights=weights, minlength=n).astype(np.float64)
+
+
+def _squeezed(counts: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
+    most = math.log1p(float(whole.max(initial=0.0)))
+    return np.log1p(np.maximum(counts, 0.0)) / (most or 1.0)
+
+
+def _price_levels(price: NDArray[np.float64], items: ItemTable, places: NDArray[np.int64], n: int) -> NDArray[np.float64]:
+    """(n,) float64 place by price within the innermost category, 0..1, NaN without a price."""
+    groups = np.zeros(n, np.int64)
+    groups[places] = np.unique([one[-1] if one else "" for one in items.categories], return_inverse=True)[1]
+    known = ~np.isnan(price)
+    return np.where(known, levels(np.nan_to_num(price), groups, known), np.nan)
+
+
+def _examples(data: Interactions, rng: np.random.Generator) -> list[tuple[int, int, float]]:
+    """Where a history begins, the event after it, on an item that was new to the user, and the sum of the weights of all that
+    they did with that item: the latest few of each user, of users at random."""
+    cells = data.users.astype(np.int64) * len(data.item_ids) + data.items
+    _, first, inverse = np.unique(cells, return_index=True, return_inverse=True)
+    worth = np.bincount(inverse, weights=data.weights)[inverse]
+    new = np.zeros(len(cells), bool)
+    new[first] = True
+    starts = np.searchsorted(data.users, np.arange(len(data.user_ids) + 1))
+    wanted = new & (data.weights > 0) & (worth > 0)
+    wanted[starts[:-1][starts[:-1] < len(wanted)]] = False
+    found: list[tuple[int, int, float]] = []
+    for user in rng.permutation(len(data.user_ids)).tolist():
+        begin, end = int(starts[user]), int(starts[user + 1])
+        events = begin + np.flatnonzero(wanted[begin:end])[-_EACH:]
+        found += [(begin, event, float(worth[event])) for event in events.tolist()]
+        if len(found) >= _EXAMPLES:
+            break
+    return found[:_EXAMPLES]
+
+
+def _history(data: Interactions, at: NDArray[np.int64], begin: int, event: int) -> Batch:
+    begin = max(begin, event - LAST)
+    n = event - begin
+    places = np.arange(n - 1, -1, -1, dtype=np.float64)
+    times = data.times[begin:event]
+    ages = (times[-1] - times) / 86_400.0 if data.timed else places
+    return Batch(np.array([0, n]), at[data.items[begin:event]], data.weights[begin:event], places, ages)

@@ -1,0 +1,73 @@
+"""Conditional logit: what matters to people who chose one of several."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["fit_choices"]
+
+_ROUNDS = 50
+
+
+def fit_choices(choices: Sequence[NDArray[np.float64]], worth: Sequence[float], ridge: float = 1.0) -> NDArray[np.float64]:
+    """(d,) float64 theta >= 0 that maximises the likelihood of the choices
+
+        sum over choices c of worth_c log(exp(theta x_0) / sum_j exp(theta x_j)) - ridge / 2 |theta|^2
+
+    which is concave, so Newton's method finds it; a weight that would fall below 0 is held there (projected Newton,
+    Bertsekas 1982).
+
+    choices: of each, (k, d) float64 the features of what was on offer, the chosen one first. worth: how much each
+    counts, of which only the proportions matter.
+    """
+    x = np.concatenate(choices)
+    lengths = np.array([len(one) for one in choices])
+    begins = np.cumsum(lengths) - lengths
+    owner = np.repeat(np.arange(len(choices)), lengths)
+    counts = np.asarray(worth, np.float64) / np.mean(worth)
+    theta = np.zeros(x.shape[1])
+    value = _likelihood(x, begins, owner, counts, theta, ridge)[0]
+    for _ in range(_ROUNDS):
+        _, shares = _likelihood(x, begins, owner, counts, theta, ridge)
+        means = np.add.reduceat(shares[:, None] * x, begins)
+        slope = counts @ (x[begins] - means) - ridge * theta
+        free = (theta > 0.0) | (slope > 0.0)
+        if not free.any():
+            break
+        weighed = (counts[owner] * shares)[:, None] * x
+        curve = weighed.T @ x - (counts[:, None] * means).T @ means + ridge * np.eye(len(theta))
+        step = np.zeros_like(theta)
+        step[free] = np.linalg.solve(curve[np.ix_(free, free)], slope[free])
+        size = 1.0
+        while size > 1e-6:
+            tried = np.maximum(theta + size * step, 0.0)
+            better = _likelihood(x, begins, owner, counts, tried, ridge)[0]
+            if better > value:
+                break
+            size /= 2.0
+        else:
+            break
+        gain, theta, value = better - value, tried, better
+        if gain < 1e-7 * abs(value):
+            break
+    return theta
+
+
+def _likelihood(
+    x: NDArray[np.float64],
+    begins: NDArray[np.int64],
+    owner: NDArray[np.int64],
+    counts: NDArray[np.float64],
+    theta: NDArray[np.float64],
+    ridge: float,
+) -> tuple[float, NDArray[np.float64]]:
+    """The penalised log likelihood, and the probability (n,) of each row within its choice."""
+    scores = x @ theta
+    scores = scores - np.maximum.reduceat(scores, begins)[owner]
+    odds = np.exp(scores)
+    total = np.add.reduceat(odds, begins)
+    value = float(counts @ (scores[begins] - np.log(total))) - ridge / 2.0 * float(theta @ theta)
+    return value, odds / total[owner]
