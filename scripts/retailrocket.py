@@ -1,6 +1,6 @@
 """What views and carts tell of purchases, measured through the command line alone.
 
-    python scripts/retailrocket.py FOLDER [--seed N] [--budget SECONDS]
+    python scripts/retailrocket.py FOLDER [--seed N] [--budget SECONDS] [--users N]
 
 FOLDER holds view_ecommerce.dat.gz, add_to_cart_ecommerce.dat.gz and purchase_ecommerce.dat.gz (Retailrocket). A fifth of
 the purchased items of each visitor with two or more is held out, with every other event of the same visitor on the same
@@ -50,6 +50,12 @@ def pairs(path: Path) -> Pairs:
             visitor, item, _ = line.split()
             found[visitor].append(item)
     return found
+
+
+def first_of(data: Mapping[str, Pairs], n: int) -> dict[str, Pairs]:
+    """The first n visitors who purchased something, with all they did."""
+    chosen = list(data["purchase"])[:n]
+    return {kind: {visitor: found[visitor] for visitor in chosen if visitor in found} for kind, found in data.items()}
 
 
 def hold_out(bought: Pairs, seed: int) -> dict[str, set[str]]:
@@ -113,8 +119,11 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--budget", type=int, default=120, help="seconds of trying settings, in each training")
+    parser.add_argument("--users", type=int, default=0, help="load and ask the first N purchasers only, for a quick trial")
     arguments = parser.parse_args()
-    data = {kind: pairs(arguments.folder / file) for kind, file in FILES.items()}
+    data: Mapping[str, Pairs] = {kind: pairs(arguments.folder / file) for kind, file in FILES.items()}
+    if arguments.users:
+        data = first_of(data, arguments.users)
     held = hold_out(data["purchase"], arguments.seed)
     budget = ("--budget", str(arguments.budget))
     scores = Scores(held)
