@@ -60,8 +60,9 @@ Factors = tuple[tuple[str, float], ...]
 class Found:
     """weights: event type -> weight that was chosen. before, after: NDCG@20 of the held-out events with the weights as they
     were and as chosen; alone: with the target's events and no others. gain: after - before; worth: after - alone; both
-    paired by user, with 95 % intervals. kept: whether the gain is more than its standard error. trials: all that were asked
-    for; resumed: those of them that an earlier run had made."""
+    paired by user, with 95 % intervals. kept: whether the whole interval of the gain is above 0, as what is chosen on
+    these users looks better on them than it is. trials: all that were asked for; resumed: those of them that an earlier
+    run had made."""
 
     held_out: str
     users: int
@@ -234,7 +235,6 @@ def search_weights(
     before, after = trial.each(dict(present or {})), trial.each(weights)
     alone = trial.each({name: row.weight if name == target else 0.0 for name, row in BEHAVIOURS.items()})
     gain = bootstrap(after - before, rng)
-    error = float((after - before).std() / np.sqrt(len(held)))
     return Found(
         held.kind,
         len(held),
@@ -245,7 +245,7 @@ def search_weights(
         float(alone.mean()),
         gain,
         bootstrap(after - alone, rng),
-        gain.mean > error,
+        gain.low > 0.0,
         best.trials,
         resumed,
     )
