@@ -90,3 +90,24 @@ def test_ndcg_by_hand() -> None:
     two, three = 1 / np.log2(3), 1 / np.log2(4)
     assert ndcg(lists, targets, 3) == pytest.approx([(two + three) / (1 + two + three), 1, 0, 1])
     assert ndcg(lists, targets, 1) == pytest.approx([0, 1, 0, 1])
+
+
+def test_ndcg_with_gains_by_hand() -> None:
+    lists, wanted = [np.array([7, 3, 5])], (np.array([5, 9, 7]),)
+    gains = (np.array([4.0, 2.0, 1.0]),)
+    found = 1.0 * 1.0 + 4.0 / np.log2(4)
+    ideal = 4.0 + 2.0 / np.log2(3) + 1.0 / np.log2(4)
+    assert ndcg(lists, wanted, 3, gains) == pytest.approx([found / ideal])
+    alike = ndcg(lists, wanted, 3)
+    assert ndcg(lists, wanted, 3, (np.full(3, 6.0),)) == pytest.approx(alike)
+
+
+def test_a_target_is_worth_what_was_done_with_it(interactions: Make) -> None:
+    data = interactions({"u": ["a", "b", ("c", 5)], "v": ["a", ("d", 2), ("d", 3)], "w": ["b", "e"]})
+    part = latest(data, np.random.default_rng(0), 10)
+    worth = {str(data.item_ids[wanted[0]]): gain.tolist() for wanted, gain in zip(part.targets, part.gains, strict=True)}
+    assert worth == {"c": [5.0], "d": [5.0], "e": [1.0]}
+    # Only the user who looked at "e" is understood: one of eleven parts of what there was to win.
+    lists = [wanted if data.item_ids[wanted[0]] == "e" else np.array([0]) for wanted in part.targets]
+    assert part.ndcg(lists, 20).mean() == pytest.approx(1.0 / 11.0)
+    assert part.ndcg(list(part.targets), 20).mean() == pytest.approx(1.0)
