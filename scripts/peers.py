@@ -1,9 +1,10 @@
 """Side by side with other libraries: the same split, the same metric code, training time and memory.
 
-    python scripts/peers.py gowalla|beauty FOLDER [NAME...] [--users N] [--validate] [--out FILE.json]
+    python scripts/peers.py gowalla|beauty FOLDER [NAME...] [--users N] [--threads N] [--validate] [--out FILE.json]
 
 FOLDER holds the data set (docs/quality.md says which files). NAME: words of the techniques to run (`ALS`, `ours`), all
-unless given. Each technique runs in a process of its own. All items are ranked, those that a user had are left out, and
+unless given. Each technique runs in a process of its own, with the same number of threads, and is trained on a few users
+first, so that imports and compilation are no part of its time. All items are ranked, those that a user had are left out, and
 the metrics are those of `es_recsys.evaluation`. With --validate the events before the test ones are asked for instead,
 which is how the settings in peer_models.py were chosen. Needs the extras peers, train and evaluation.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -25,6 +27,9 @@ from peer_models import Technique, techniques
 
 LENGTHS = {"gowalla": 20, "beauty": 10}
 METRICS = ("Recall", "NDCG")
+# Users of the training that only warms up.
+FEW = 100
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS", "RAYON_NUM_THREADS")
 
 
 def load(dataset: str, folder: Path, validate: bool) -> tuple[Users, Users]:
@@ -47,6 +52,7 @@ def measure(dataset: str, folder: Path, one: Technique, users: int, validate: bo
     if users:
         places = np.sort(np.random.default_rng(1).permutation(places)[:users])
     settings = {**one.settings.get(dataset, {}), **settings}
+    one.train(interactions({user: events[user] for user in sorted(events)[:FEW]}), one.brief(settings))
     used = _processor()
     asked, cost = measured(lambda: one.train(data, settings))
     used = _processor() - used
@@ -57,10 +63,13 @@ def measure(dataset: str, folder: Path, one: Technique, users: int, validate: bo
     values = accuracy(lists, right, n, METRICS)
     return {
         "technique": one.name,
+        "library": one.library,
+        "kind": one.kind,
         "settings": settings,
         "users": len(places),
         **{f"{name}@{n}": round(float(value.mean()), 5) for name, value in values.items()},
         "error": {f"{name}@{n}": round(float(value.std() / np.sqrt(len(value))), 5) for name, value in values.items()},
+        "each": np.round(values["NDCG"], 6).tolist(),
         "training_s": round(cost.seconds, 2),
         "processor_s": round(used, 2),
         "peak_mib": round(cost.peak_mib),
@@ -83,7 +92,8 @@ def apart(arguments: argparse.Namespace, one: Technique) -> dict[str, Any]:
         json.dumps(arguments.set),
         *(["--validate"] if arguments.validate else []),
     ]
-    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=arguments.timeout)
+    environment = {**os.environ, **dict.fromkeys(THREADS, str(arguments.threads))}
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=arguments.timeout, env=environment)
     if done.returncode:
         return {"technique": one.name, "failed": (done.stderr.strip().splitlines() or ["killed"])[-1]}
     found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
@@ -91,15 +101,52 @@ def apart(arguments: argparse.Namespace, one: Technique) -> dict[str, Any]:
 
 
 def table(dataset: str, found: list[dict[str, Any]]) -> None:
+    """Each technique; ± is half of the 95 % interval of a mean over users."""
     from measuring import busy, machine, show
 
-    n = LENGTHS[dataset]
-    columns = [*(f"{name}@{n}" for name in METRICS), "training_s", "processor_s", "peak_mib", "ms_a_user"]
-    rows = [[one["technique"], *(str(one.get(name, "failed")) for name in columns)] for one in found]
-    show(f"{dataset}: {machine()}, {busy()}", ["technique", *columns], rows)
+    n, costs = LENGTHS[dataset], ("training_s", "processor_s", "peak_mib", "ms_a_user")
+    metrics = [f"{name}@{n}" for name in METRICS]
+    done = [one for one in found if "failed" not in one]
+    rows = [
+        [
+            one["technique"],
+            *(f"{one[name]:.4f} ± {1.96 * one['error'][name]:.4f}" for name in metrics),
+            *(str(one[c]) for c in costs),
+        ]
+        for one in done
+    ]
+    show(f"{dataset}: {machine()}, {busy()}", ["technique", *metrics, *costs], rows)
+    show(
+        f"NDCG@{n} of ours less theirs, same users",
+        ["ours", "theirs", "difference", "p", "processor, ours / theirs"],
+        beside(done),
+    )
     for one in found:
         if "failed" in one:
             print(f"{one['technique']}: {one['failed']}", flush=True)
+
+
+def beside(found: list[dict[str, Any]]) -> list[list[str]]:
+    """Ours beside each other library's of the same kind, and our best beside the best of each library."""
+    from es_recsys.evaluation import bootstrap, paired_test
+
+    theirs = [one for one in found if one["library"] != "ours"]
+    own = {one["kind"]: one for one in found if one["library"] == "ours"}
+    pairs = [(own[one["kind"]], one) for one in theirs if one["kind"] in own]
+    for library in sorted({one["library"] for one in theirs} if own else ()):
+        best = max((one for one in theirs if one["library"] == library), key=lambda one: float(np.mean(one["each"])))
+        ours = max(own.values(), key=lambda one: float(np.mean(one["each"])))
+        if best["kind"] != ours["kind"]:
+            pairs.append((ours, best))
+    rows = []
+    for ours, other in pairs:
+        one, two = np.array(ours["each"]), np.array(other["each"])
+        gain = bootstrap(one - two, np.random.default_rng(7))
+        p = paired_test(one, two, np.random.default_rng(7), rounds=1_000)
+        times = ours["processor_s"] / max(other["processor_s"], 0.01)
+        difference = f"{gain.mean:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}]"
+        rows.append([ours["technique"], other["technique"], difference, f"{p:.3f}", f"{times:.2f}"])
+    return rows
 
 
 def main() -> None:
@@ -110,6 +157,7 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=0, help="ask for so many random users only")
     parser.add_argument("--validate", action="store_true")
     parser.add_argument("--set", type=json.loads, default={}, help="JSON of settings that go before those of the table")
+    parser.add_argument("--threads", type=int, default=1, help="of each technique")
     parser.add_argument("--timeout", type=float, default=3_600.0, help="seconds for each technique")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--one", help=argparse.SUPPRESS)
@@ -127,7 +175,7 @@ def main() -> None:
             results.append(apart(arguments, one))
         except subprocess.TimeoutExpired:
             results.append({"technique": one.name, "failed": f"not done after {arguments.timeout:.0f} s"})
-        print(json.dumps(results[-1]), flush=True)
+        print(json.dumps({name: value for name, value in results[-1].items() if name != "each"}), flush=True)
     table(arguments.dataset, results)
     if arguments.out is not None:
         arguments.out.write_text(json.dumps(results, indent=1), encoding="utf-8")
