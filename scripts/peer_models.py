@@ -4,9 +4,8 @@ A technique is trained on `Interactions` (conversion to the library's own form i
 the best n items of each user, what they had before left out. The library's ways of answering many users at once are used.
 The number of threads is that of the variable OMP_NUM_THREADS.
 
-RecTools has neural models too; of them eSASRec, the best in its authors' measurements, is run on Beauty alone, as one
-training on Gowalla takes hours on a processor. EASE isn't run on Gowalla either: RecTools inverts a matrix of 41,000 by
-41,000 in one piece, which takes three times its 6.7 GB (scripts/exact_ease.py has the figures of EASE there).
+RecTools has neural models too; of them eSASRec is run, on Beauty alone. EASE is left out on Gowalla, where its matrix has
+41,000 rows (scripts/exact_ease.py is about EASE there).
 """
 
 from __future__ import annotations
