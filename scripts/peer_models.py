@@ -36,8 +36,8 @@ Train = Callable[[Interactions, Mapping[str, Any]], Asked]
 
 @dataclass(frozen=True)
 class Technique:
-    """library; kind: the same for the same model of two libraries; train; settings: data set -> what was best on validation
-    data, {} for all data sets with the usual ones. A technique with settings is run on the data sets that it has some for."""
+    """library; kind: the same for the same model of two libraries; train; settings: data set -> what to start from,
+    {} for all data sets with the usual ones. A technique with settings is run on the data sets that it has some for."""
 
     library: str
     kind: str

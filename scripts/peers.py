@@ -6,7 +6,8 @@ FOLDER holds the data set (docs/quality.md says which files). NAME: words of the
 unless given. Each technique runs in a process of its own, with the same number of threads, and is trained on a few users
 first, so that imports and compilation are no part of its time. All items are ranked, those that a user had are left out, and
 the metrics are those of `es_recsys.evaluation`. With --validate the events before the test ones are asked for instead,
-which is how the settings in peer_models.py were chosen. Needs the extras peers, train and evaluation.
+for choosing settings: those in peer_models.py are what to start from, for both sides. Needs the extras peers, train and
+evaluation.
 """
 
 from __future__ import annotations
