@@ -2,8 +2,9 @@
 
 Views and carts tell of purchases, but how much, each shop has its own way. Each type's usual weight (behaviours.py) times
 a factor is tried, one type after the other, up and down as long as the answers get better; the target's own weight stays,
-as only the ratios count. Held out is a pair of a user and an item with all its events, whatever their type. Trials are kept
-as they are made, so that a run that was broken off, or cut short by its budget, is gone on with.
+as only the ratios count. Held out is a pair of a user and an item with all its events, whatever their type. One half of the
+users chooses, the other says what the choice is worth: the best of many trials looks better than it is to those who chose it.
+Trials are kept as they are made, so that a run that was broken off, or cut short by its budget, is gone on with.
 """
 
 from __future__ import annotations
@@ -58,11 +59,10 @@ Factors = tuple[tuple[str, float], ...]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """weights: event type -> weight that was chosen. before, after: NDCG@20 of the held-out events with the weights as they
-    were and as chosen; alone: with the target's events and no others. gain: after - before; worth: after - alone; both
-    paired by user, with 95 % intervals. kept: whether the whole interval of the gain is above 0, as what is chosen on
-    these users looks better on them than it is. trials: all that were asked for; resumed: those of them that an earlier
-    run had made."""
+    """weights: event type -> weight that was chosen. users: those who chose and those who judge. before, after: NDCG@20 of
+    the held-out events of the latter with the weights as they were and as chosen; alone: with the target's events and no
+    others. gain: after - before; worth: after - alone; both paired by user, with 95 % intervals. kept: whether all of the
+    gain's interval is above 0. trials: all that were asked for; resumed: those of them that an earlier run had made."""
 
     held_out: str
     users: int
@@ -109,8 +109,8 @@ class BehavioursReport:
             f" answered by {', '.join(it.models)}."
         )
         yield (
-            f"NDCG@{DEPTH} {it.before:.4f} with the weights as they were, {it.after:.4f} with the best of {it.trials} trials"
-            f" (gain {_interval(it.gain)})."
+            f"Of the half that no trial saw: NDCG@{DEPTH} {it.before:.4f} with the weights as they were, {it.after:.4f} with the"
+            f" best of {it.trials} trials (gain {_interval(it.gain)})."
         )
         if it.resumed:
             yield f"{it.resumed:,} of the trials were made by an earlier run."
@@ -119,7 +119,7 @@ class BehavioursReport:
         if it.kept:
             yield f"Stored with the store, all profiles rebuilt, in {self.seconds:.0f} s. Train again: models use them."
         else:
-            yield "The weights stay as they were: the gain is within chance."
+            yield "The weights stay as they were: the best ones that were tried are not surely better."
 
     def to_dict(self) -> dict[str, Any]:
         it = self.found
@@ -169,7 +169,7 @@ def tune_behaviours(
             view.meta.behaviours,
             budget=budget,
             progress=progress,
-            kept=lambda models: KeptTrials(file, f"{mark} {models}"),
+            kept=lambda models: KeptTrials(file, f"{mark} half {models}"),
         )
     if found.kept:
         weigh_events(work, found.weights)
@@ -197,7 +197,8 @@ def search_weights(
     progress: Progress | None = None,
     kept: Callable[[tuple[str, ...]], KeptTrials] | None = None,
 ) -> Found:
-    """The weights by which the models' blend finds held-out events of the type best.
+    """The weights by which the models' blend finds held-out events of the type best, chosen on a half of the users and
+    judged on the other.
 
     data: with the usual weights. configs, shares: model -> its config and its share in the blend. present: the weights as
     they are now, where they are not the usual ones. kept: gives the trials that were made before with these models, where
@@ -210,6 +211,7 @@ def search_weights(
             f"{len(held)} users have {target} events to hold out and others to know them by; it takes {_FEWEST}.",
             "Load more events, or name a target that there are more of.",
         )
+    choosing, judging = np.array_split(rng.permutation(len(held)), 2)
     trial = Trial(held, configs, shares, int(rng.integers(2**31)), began + _SLOW * budget)
     types = tuple(name for name in _types(held.train) if name != target)
     usual: Factors = tuple((name, _nearest(name, present or {}, target)) for name in types)
@@ -225,15 +227,15 @@ def search_weights(
         if known is not None:
             resumed += 1
             return known
-        found = float(trial.each(_weights(factors, target)).mean())
+        found = float(trial.each(_weights(factors, target))[choosing].mean())
         if earlier is not None:
             earlier.put(factors, found)
         return found
 
     best = climb(usual, dict.fromkeys(types, FACTORS), _changed, score, deadline=began + budget)
     weights = _weights(best.config, target)
-    before, after = trial.each(dict(present or {})), trial.each(weights)
-    alone = trial.each({name: row.weight if name == target else 0.0 for name, row in BEHAVIOURS.items()})
+    only = {name: row.weight if name == target else 0.0 for name, row in BEHAVIOURS.items()}
+    before, after, alone = (trial.each(one)[judging] for one in (dict(present or {}), weights, only))
     gain = bootstrap(after - before, rng)
     return Found(
         held.kind,
