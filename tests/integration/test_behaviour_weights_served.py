@@ -87,7 +87,9 @@ def test_weights_are_chosen_used_and_taken_back(client: Client, command: Callabl
     assert record.events == len(interactions(work.events, work.now(), weights=found["weights"]).items)
 
     again = command("tune", "behaviours")
-    assert again["ndcg_before"] == pytest.approx(found["ndcg_after"], abs=0.05)
+    # Asked of the models of the training in between, with settings of their own.
+    assert again["users"] == found["users"]
+    assert again["kept"] == (again["gain"]["low"] > 0.0)
 
     own = again["weights"] if again["kept"] else found["weights"]
     assert command("tune", "behaviours", "--reset")["removed"] == own
