@@ -56,6 +56,7 @@ class Affinity(Fitted):
     name: ClassVar[str] = "affinity"
     kind: ClassVar[str] = "neighbours"
     reads_items: ClassVar[bool] = True
+    beside: ClassVar[tuple[str, ...]] = ("_facets",)
 
     def __init__(self, config: AffinityConfig | None = None) -> None:
         self.config = config or AffinityConfig()
@@ -92,12 +93,6 @@ class Affinity(Fitted):
     def space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
         """Setting -> values worth trying."""
         return recency_space(ordered, timed)
-
-    def with_config(self, config: Any) -> Self:
-        """What was learned, asked with a config that differs in `asking` alone."""
-        model = super().with_config(config)
-        model._facets = self._facets
-        return model
 
     @property
     def importances(self) -> dict[str, float]:

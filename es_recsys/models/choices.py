@@ -29,9 +29,8 @@ def fit_choices(choices: Sequence[NDArray[np.float64]], worth: Sequence[float], 
     owner = np.repeat(np.arange(len(choices)), lengths)
     counts = np.asarray(worth, np.float64) / np.mean(worth)
     theta = np.zeros(x.shape[1])
-    value = _likelihood(x, begins, owner, counts, theta, ridge)[0]
+    value, shares = _likelihood(x, begins, owner, counts, theta, ridge)
     for _ in range(_ROUNDS):
-        _, shares = _likelihood(x, begins, owner, counts, theta, ridge)
         means = np.add.reduceat(shares[:, None] * x, begins)
         slope = counts @ (x[begins] - means) - ridge * theta
         free = (theta > 0.0) | (slope > 0.0)
@@ -44,13 +43,13 @@ def fit_choices(choices: Sequence[NDArray[np.float64]], worth: Sequence[float], 
         size = 1.0
         while size > 1e-6:
             tried = np.maximum(theta + size * step, 0.0)
-            better = _likelihood(x, begins, owner, counts, tried, ridge)[0]
+            better, odds = _likelihood(x, begins, owner, counts, tried, ridge)
             if better > value:
                 break
             size /= 2.0
         else:
             break
-        gain, theta, value = better - value, tried, better
+        gain, theta, value, shares = better - value, tried, better, odds
         if gain < 1e-7 * abs(value):
             break
     return theta

@@ -33,6 +33,8 @@ class Fitted(abc.ABC):
     reads_items: ClassVar[bool] = False
     # Settings that only concern the asking, so that trials of them need no new training.
     asking: ClassVar[frozenset[str]] = frozenset()
+    # Attributes that were learned beside `_arrays`.
+    beside: ClassVar[tuple[str, ...]] = ()
 
     config: Any
     _ids: ItemIds | None = None
@@ -72,6 +74,8 @@ class Fitted(abc.ABC):
         """What was learned, asked with a config that differs in `asking` alone."""
         model = type(self)(config)  # type: ignore[call-arg]
         model._ids, model._arrays = self.item_ids, self._arrays
+        for name in self.beside:
+            setattr(model, name, getattr(self, name))
         return model
 
     @property

@@ -58,6 +58,7 @@ class Segments(Fitted):
     kind: ClassVar[str] = "neighbours"
     reads_items: ClassVar[bool] = True
     asking: ClassVar[frozenset[str]] = frozenset({"half_life"})
+    beside: ClassVar[tuple[str, ...]] = ("_said",)
 
     def __init__(self, config: SegmentsConfig | None = None) -> None:
         self.config = config or SegmentsConfig()
@@ -190,12 +191,6 @@ class Segments(Fitted):
     def _from_params(cls, params: Mapping[str, Any]) -> Self:
         model = cls(SegmentsConfig(**params["config"]))
         model._said = {"segments": params["segments"], "tried": params["tried"]}
-        return model
-
-    def with_config(self, config: Any) -> Self:
-        """What was learned, asked with a config that differs in `asking` alone."""
-        model = super().with_config(config)
-        model._said = self._said
         return model
 
 

@@ -68,6 +68,7 @@ class Tower(Folded):
     name: ClassVar[str] = "tower"
     field: ClassVar[str | None] = "tower_vector"
     reads_items: ClassVar[bool] = True
+    beside: ClassVar[tuple[str, ...]] = ("_segments", "_digest")
 
     def __init__(self, config: TowerConfig | None = None) -> None:
         self.config = config or TowerConfig()
@@ -171,12 +172,6 @@ class Tower(Folded):
         model = super().load(folder)
         if hashlib.sha256(model._arrays["graph"].tobytes()).hexdigest() != model._digest:
             raise ModelError(f"The user tower {Path(folder) / 'graph.npy'} is not the one that was saved.", artefact.REMEDY)
-        return model
-
-    def with_config(self, config: TowerConfig) -> Self:
-        """What was learned, asked with another config."""
-        model = super().with_config(config)
-        model._segments, model._digest = self._segments, self._digest
         return model
 
     def _params(self) -> dict[str, Any]:

@@ -54,10 +54,14 @@ class Candidates:
         ]
         self._union = [np.unique(np.concatenate([own[user] for own in self._own.values()])) for user in range(len(part))]
         self._raw = {name: one.scores_at(part.histories, self._union) for name, one in asked.items()}
+        self._known: dict[frozenset[tuple[str, float]], NDArray[np.float64]] = {}
 
     def each(self, weights: Mapping[str, float]) -> NDArray[np.float64]:
-        """(n_users,) NDCG of each user with these weights."""
-        return self._slice.ndcg(self._lists(weights), DEPTH)
+        """(n_users,) NDCG of each user with these weights, which are remembered: samples of users ask for the same ones."""
+        key = frozenset((name, share) for name, share in weights.items() if share > 0.0)
+        if key not in self._known:
+            self._known[key] = self._slice.ndcg(self._lists(weights), DEPTH)
+        return self._known[key]
 
     def next(self, weights: Mapping[str, float]) -> NDArray[np.float64]:
         """(n_users,) the same where only the first target of each user is to be found."""
@@ -84,37 +88,23 @@ def weigh(models: Mapping[str, Model], part: Slice, least: float = 0.0) -> Weigh
     of what is found for samples of the users, drawn with replacement (Caruana et al. 2004, "Ensemble selection from
     libraries of models"). least: the share that each model has at least (0: one that brings nothing is left out).
     """
-    answers = _Answers(Candidates(models, part))
-    alone = {name: float(answers.each({name: 1.0}).mean()) for name in models}
-    path = _path(tuple(models), lambda weights: float(answers.each(weights).mean()))
+    candidates = Candidates(models, part)
+
+    def score(weights: Mapping[str, float]) -> float:
+        return float(candidates.each(weights).mean())
+
+    alone = {name: score({name: 1.0}) for name in models}
+    path = _path(tuple(models), score)
     if len(part) < _SURE and len(models) > 1:
-        path = [*path, answers.scored(_bagged(tuple(models), answers, len(part)))]
-    weights, score = path[-1]
+        averaged = _bagged(tuple(models), candidates, len(part))
+        path.append((averaged, score(averaged)))
+    weights, best = path[-1]
     if least > 0.0:
         floored = {name: max(weights.get(name, 0.0), least) for name in models}
         total = sum(floored.values())
-        weights, score = answers.scored({name: round(share / total, 3) for name, share in floored.items()})
-    return Weighed(weights, score, alone, tuple(path), answers.next(weights))
-
-
-class _Answers:
-    """What each user got with weights that were tried before."""
-
-    def __init__(self, candidates: Candidates) -> None:
-        self._candidates = candidates
-        self._known: dict[frozenset[tuple[str, float]], NDArray[np.float64]] = {}
-
-    def each(self, weights: Mapping[str, float]) -> NDArray[np.float64]:
-        key = frozenset((name, share) for name, share in weights.items() if share > 0.0)
-        if key not in self._known:
-            self._known[key] = self._candidates.each(weights)
-        return self._known[key]
-
-    def scored(self, weights: Mapping[str, float]) -> tuple[Mapping[str, float], float]:
-        return weights, float(self.each(weights).mean())
-
-    def next(self, weights: Mapping[str, float]) -> NDArray[np.float64]:
-        return self._candidates.next(weights)
+        weights = {name: round(share / total, 3) for name, share in floored.items()}
+        best = score(weights)
+    return Weighed(weights, best, alone, tuple(path), candidates.next(weights))
 
 
 def _path(names: Sequence[str], score: Callable[[Mapping[str, float]], float]) -> list[tuple[Mapping[str, float], float]]:
@@ -133,12 +123,12 @@ def _path(names: Sequence[str], score: Callable[[Mapping[str, float]], float]) -
     return path
 
 
-def _bagged(names: Sequence[str], answers: _Answers, users: int) -> dict[str, float]:
+def _bagged(names: Sequence[str], candidates: Candidates, users: int) -> dict[str, float]:
     rng = np.random.default_rng(0)
     sums = dict.fromkeys(names, 0.0)
     for _ in range(_SAMPLES):
         drawn = rng.integers(0, users, users)
-        weights, _ = _path(names, lambda weights, drawn=drawn: float(answers.each(weights)[drawn].mean()))[-1]  # type: ignore[misc]
+        weights, _ = _path(names, lambda weights, drawn=drawn: float(candidates.each(weights)[drawn].mean()))[-1]  # type: ignore[misc]
         for name, share in weights.items():
             sums[name] += share / _SAMPLES
     kept = {name: share for name, share in sums.items() if share >= _SLIGHT}
