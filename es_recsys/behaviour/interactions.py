@@ -94,7 +94,7 @@ class _Weights:
 
 
 def _sorted(subjects: list[str], items: list[str], parts: list[tuple[NDArray[Any], ...]], timed: bool) -> Interactions:
-    """Ids in their order, rows by user, time, and then row."""
+    """Ids in their order, rows by user and time, those of one moment as in `Past.place`."""
     names = [user if (user := user_of(subject)) is not None else f"session:{subject[2:]}" for subject in subjects]
     types = (np.int32, np.int32, np.float32, np.float64, np.int8, np.float32)
     users, things, weights, times, kinds, values = (
@@ -103,7 +103,7 @@ def _sorted(subjects: list[str], items: list[str], parts: list[tuple[NDArray[Any
     parts.clear()
     users, user_ids = _in_order(users, names)
     things, item_ids = _in_order(things, items)
-    order = np.lexsort((times, users))
+    order = np.lexsort((weights, things, kinds, times, users))
     return Interactions(
         user_ids,
         item_ids,

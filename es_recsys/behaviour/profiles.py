@@ -2,7 +2,8 @@
 
 `fold` adds events to a state. The state depends on the set of events alone: neither the order of arrival, nor how they
 were split into batches, nor replays change it, and folding all rows into an empty state rebuilds it. Two rules make it
-so. Sums decay in closed form (decay.py). Everything else keeps the latest by (time, key of the event), never by arrival.
+so. Sums decay in closed form (decay.py). Everything else keeps the latest by time, those of one moment by what they are
+(`Past.place`) or by their key, never by arrival.
 
 Half-lives: the long-term taste forgets an event of type b with half-life min(long_half_life, half_life of b in
 behaviours.py); so a view fades sooner than a purchase, and the setting is the ceiling. The short-term taste does the
@@ -20,6 +21,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,7 +74,7 @@ def fold(state: ProfileState, rows: Iterable[StoredEvent], features: Mapping[str
         applied_through=max(fresh),
         reference=reference,
         sums=_sums(state, pasts, features, reference),
-        history=tuple(sorted((*state.history, *pasts))[-state.terms.history :]),
+        history=tuple(sorted((*state.history, *pasts), key=attrgetter("place"))[-state.terms.history :]),
         known=_known(state.known, done),
         opinions=_opinions(state.opinions, done),
         queries=_queries(state.queries, counted),

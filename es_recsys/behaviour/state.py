@@ -40,15 +40,24 @@ class Terms:
         return min(ceiling, BEHAVIOURS[event_type].half_life)
 
 
-@dataclass(frozen=True, slots=True, order=True)
+_RANKS = {name: rank for rank, name in enumerate(BEHAVIOURS)}
+
+
+@dataclass(frozen=True, slots=True)
 class Past:
-    """One event of the history. Ordered by time, then by key, whatever the order of arrival."""
+    """One event of the history."""
 
     when: float
     key: str
-    item_id: str = field(compare=False)
-    event_type: str = field(compare=False)
-    weight: float = field(compare=False)
+    item_id: str
+    event_type: str
+    weight: float
+
+    @property
+    def place(self) -> tuple[float, int, str, float, str]:
+        """What a history is ordered by, whatever the order of arrival. Those of one moment stand as `interactions` has
+        them: what a model learns from and what it is asked with are the same."""
+        return self.when, _RANKS[self.event_type], self.item_id, self.weight, self.key
 
 
 Moment = tuple[float, str]

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from es_recsys.behaviour.interactions import interactions, reweighted
+from es_recsys.behaviour.profiles import ItemFeatures, fold, profile
+from es_recsys.behaviour.state import Terms, empty
 from es_recsys.behaviour.store import EventStore
 from es_recsys.behaviours import event_weight
 from es_recsys.errors import InputError
@@ -93,6 +95,19 @@ def test_left_out(store: EventStore) -> None:
     assert interactions(store, NOW).user_ids.tolist() == ["session:s", "u"]
     assert columns(interactions(store, NOW)) == (["purchase", "view"], [None, None])
     assert interactions(store, NOW, event_types=["purchase"]).user_ids.tolist() == ["session:s"]
+
+
+def test_what_a_profile_is_asked_with_is_what_a_model_learned_from(store: EventStore) -> None:
+    rng = random.Random(7)
+    kinds, items = ["view", "like", "dislike", "dwell", "purchase"], ["a", "b", "c"]
+    did = [(kind, item, value) for kind in kinds for item in items for value in (1.0, 9.0)]
+    rng.shuffle(did)
+    store.append([Event(event_type=k, user_id="u", item_id=i, value=v, timestamp=NOW) for k, i, v in did], NOW)
+    data = interactions(store)
+    state = fold(empty("u", Terms()), store.scan(), {item: ItemFeatures() for item in items})
+    history = profile(state, NOW).history
+    assert history.item_ids == tuple(data.item_ids[data.items].tolist())
+    assert history.weights.tolist() == data.weights.tolist()
 
 
 def test_without_time_the_order_stands_for_it(store: EventStore) -> None:

@@ -27,6 +27,7 @@ from es_recsys.jobs.served import ServedRanker, one_leg
 from es_recsys.jobs.tuned import load_tuned
 from es_recsys.jobs.tuning_models import tune_model
 from es_recsys.jobs.tuning_weights import tune_weights
+from es_recsys.settings import FusionWeights, SearchSettings
 
 pytestmark = pytest.mark.engine
 
@@ -54,7 +55,7 @@ def nothing_left(client: Client) -> Iterator[None]:
 
 def test_profiles_of_the_scratch_store_know_what_the_questions_say(client: Client) -> None:
     data = interactions(client.workspace.events)
-    split = leave_last_out(data, np.random.default_rng(0), 20)
+    split = leave_last_out(data, np.random.default_rng(0), 60)
     with scratch_store(client.workspace) as work:
         assert work.settings.index != client.settings.index
         given = give_events(work, client.workspace.events.scan(), split.rule, "train")
@@ -64,6 +65,7 @@ def test_profiles_of_the_scratch_store_know_what_the_questions_say(client: Clien
             for question in split.questions:
                 profile = asked.get_user_profile(question.who)
                 assert profile.history.item_ids == question.history.item_ids
+                assert profile.history.weights.tolist() == question.history.weights.tolist()
                 assert profile.known == question.known
                 assert not profile.known & question.grades.keys()
         with Client(settings=work.settings) as asked:
@@ -97,13 +99,15 @@ def test_a_failure_leaves_nothing_behind(client: Client, monkeypatch: pytest.Mon
 
 
 def test_memory_and_the_served_path_agree_side_by_side(client: Client) -> None:
-    found = evaluate(client.workspace, Options(names=("transitions", "als"), users=50, budget=20.0))
+    plain = SearchSettings(interests=0, weights=FusionWeights(no_query={"transitions": 1.0, "als": 0.5}))
+    with Client(settings=client.settings.model_copy(update={"search": plain})) as bare:
+        found = evaluate(bare.workspace, Options(names=("transitions", "als"), users=50, budget=20.0))
     by_name = {one.name: one for one in found.techniques}
     assert set(by_name) == {"popularity", "transitions", "als", "blend", "served"}
     assert {one.path for one in found.techniques} == {"memory", "served"}
     for metric in ("NDCG", "Recall", "MRR"):
-        # Only what breaks ties differs (what is popular and fresh), and places kept for interests: two users of 50.
-        assert by_name["served"].figures[metric].mean == pytest.approx(by_name["blend"].figures[metric].mean, abs=0.04)
+        # Without what only serving adds (what is popular and fresh, places kept for interests) the same models say the same.
+        assert by_name["served"].figures[metric].mean == pytest.approx(by_name["blend"].figures[metric].mean, abs=0.01)
     assert by_name["transitions"].figures["NDCG"].mean > by_name["popularity"].figures["NDCG"].mean
     assert by_name["served"].training_s is not None
     assert by_name["served"].ms["p50"] > by_name["transitions"].ms["p50"] > 0
