@@ -6,7 +6,8 @@ The store gets the events of all but the last D days, and is asked through Elast
 its own) what was done after them: each shopper's next purchase, and for each category that they bought in, what they
 bought there, asked by the category's name. Beside NDCG@10 there is the truth that only the simulator knows: the share of
 what the best answer would bring beyond a random one (gain). Differences are paired by shopper. With --tune the legs'
-weights are tuned on the store's own events first, as `es-recsys tune weights` does. The store is dropped at the end.
+weights are tuned on the store's own events first, as `es-recsys tune weights --target purchase --users 2000` does. The
+store is dropped at the end.
 """
 
 from __future__ import annotations
@@ -179,7 +180,7 @@ def main() -> None:
         for line in client.train().lines():
             print(line, flush=True)
         if arguments.tune:
-            for line in tune_weights(client.workspace).lines():
+            for line in tune_weights(client.workspace, users=2_000, targets=("purchase",)).lines():
                 print(line, flush=True)
         seen = replace(store, events=tuple(past))
         found = {task.name: report(task, measured(client, seen, task)) for task in both}

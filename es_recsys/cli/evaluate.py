@@ -135,6 +135,10 @@ def tune_weights(
     trials: Annotated[int, typer.Option(min=1, help="Trials a situation.")] = 200,
     timeout: Timeout = None,
     users: Annotated[int, typer.Option(min=50, help="How many questions a situation, at most.")] = 500,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(help="Event type that makes an item a right answer without a query (purchase); may be repeated."),
+    ] = None,
     seed: Seed = 7,
     json: JsonFlag = False,
 ) -> None:
@@ -142,7 +146,7 @@ def tune_weights(
     from es_recsys.jobs.tuning_weights import tune_weights as run
 
     with open_workspace(settings) as work, progress("tune") as bar:
-        found = run(work, trials=trials, timeout=timeout, users=users, seed=seed, progress=bar)
+        found = run(work, trials=trials, timeout=timeout, users=users, targets=tuple(target or ()), seed=seed, progress=bar)
     show_report(found, json)
 
 

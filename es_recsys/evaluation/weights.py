@@ -47,6 +47,17 @@ class WeightSheet:
             ideal=self.ideal[rows],
         )
 
+    def choices(self) -> tuple[list[NDArray[np.float64]], list[float]]:
+        """Each right answer among the candidates that are none, as `models.choices` reads it, and its grade: (k, l + 1) what
+        each leg gives, and in the last column what those give that are not weighed."""
+        whole = np.concatenate([self.scores, self.fixed[:, :, None]], axis=2)
+        found, worth = [], []
+        for row, place in np.argwhere(self.grades > 0.0).tolist():
+            others = self.real[row] & (self.grades[row] <= 0.0)
+            found.append(np.concatenate([whole[row, place][None], whole[row, others]]))
+            worth.append(float(self.grades[row, place]))
+        return found, worth
+
     def ndcg(self, weights: Mapping[str, float]) -> NDArray[np.float64]:
         """(q,) NDCG@10 of the order by fixed + scores @ weights; ties in the order given."""
         given = np.array([max(weights.get(leg, 0.0), 0.0) for leg in self.legs])

@@ -2,14 +2,15 @@
 
 Without a query all legs are weighed; in a search those that speak of the user and of popularity, beside what answers it, whose
 weights `tune search` chooses from judgments. Answers are asked for once, of a store that was trained without the events held
-out; the trials are arithmetic on what each leg gave each candidate.
+out; the trials are arithmetic on what each leg gave each candidate. They set out from the weights under which what people
+turned to was the likeliest of what they might have had (models/choices.py), which few questions settle.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,11 +29,12 @@ from es_recsys.index.metadata import read_meta, write_meta
 from es_recsys.jobs.scratch import give_events, scratch_store
 from es_recsys.jobs.served import ServedRanker
 from es_recsys.jobs.training import train
+from es_recsys.models.choices import fit_choices
 from es_recsys.runtime.workspace import Workspace
 from es_recsys.search.legs import LEGS
 from es_recsys.search.weights import COLLABORATIVE_IN_SEARCH, PERSONAL_SHARE
 
-__all__ = ["Situation", "WeightsTuneReport", "tune_weights"]
+__all__ = ["Situation", "WeightsTuneReport", "likely_weights", "tune_weights"]
 
 Progress = Callable[[float, float | None], None]
 _VALUES = (0.0, 0.001, 0.003, 0.01, 0.03, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 1.0)
@@ -98,12 +100,14 @@ def tune_weights(
     trials: int = 200,
     timeout: float | None = None,
     users: int = 500,
+    targets: Collection[str] = (),
     seed: int = 7,
     progress: Progress | None = None,
 ) -> WeightsTuneReport:
     """Tunes the table without a query and, where users searched, the personal part of the one with a query.
 
-    trials, timeout (seconds): of each situation. Raises StoreNotFound, InputError where too little can be asked.
+    trials, timeout (seconds): of each situation. targets: event types that make an item a right answer where there is no
+    query (none named: all that are positive). Raises StoreNotFound, InputError where too little can be asked.
     """
     started = time.monotonic()
     with work.explaining():
@@ -113,7 +117,7 @@ def tune_weights(
         data = interactions(work.events, work.now(), weights=live.behaviours)
     rng = np.random.default_rng(seed)
     splits = {
-        "no_query": leave_last_out(data, rng, users),
+        "no_query": leave_last_out(data, rng, users, targets=targets),
         "query": rebuilt(data, work.events.scan(), rng, users),
     }
     found: list[Situation] = []
@@ -160,7 +164,9 @@ def _tuned(
     drawn = np.random.default_rng(seed).permutation(len(sheet))
     held = max(round(_HELD_OUT * len(sheet)), 10)
     learn, check = sheet.some(drawn[held:]), sheet.some(drawn[:held])
-    start = {leg: min(_VALUES, key=lambda value: abs(value - weight)) for leg, weight in before.items()}
+    likely = likely_weights(learn)
+    known = max((before, likely), key=lambda weights: float(learn.ndcg(weights).mean()))
+    start = {leg: min(_VALUES, key=lambda value: abs(value - weight)) for leg, weight in known.items()}
     found = search(
         dict.fromkeys(sheet.legs, _VALUES),
         lambda weights: float(learn.ndcg(weights).mean()),
@@ -169,12 +175,21 @@ def _tuned(
         seconds=timeout,
         seed=seed,
     )
-    best = dict(found.best.settings) if found.best is not None else dict(before)
+    tried = dict(found.best.settings) if found.best is not None else dict(before)
+    best = max((likely, tried), key=lambda weights: float(learn.ndcg(weights).mean()))
     old, new = check.ndcg(before), check.ndcg(best)
     p = paired_test(new, old, np.random.default_rng(seed))
     # Two hundred trials find something in any noise: only what is surely better goes into service.
     kept = bool(new.mean() > old.mean() and p < _SURE and learn.ndcg(best).mean() > learn.ndcg(before).mean())
     return Situation(name, len(sheet), best if kept else before, float(old.mean()), float(new.mean()), p, kept, len(found.trials))
+
+
+def likely_weights(sheet: WeightSheet) -> dict[str, float]:
+    """The weights of the greatest likelihood, beside what the other legs give, or the largest 1 where it should be more."""
+    choices, worth = sheet.choices()
+    theta = fit_choices(choices, worth) if choices else np.zeros(len(sheet.legs) + 1)
+    scale = float(theta.max()) or 1.0
+    return {leg: float(weight) / scale for leg, weight in zip(sheet.legs, theta, strict=False)}
 
 
 def _table(view: View, name: str) -> dict[str, float]:

@@ -107,7 +107,7 @@ def suited(data: Interactions, ordered: bool, items: ItemTable | None = None) ->
     if items is not None and any(items.texts):
         names.append("lsa")
     if not ordered:
-        names.append("gfcf")
+        names.append("bspm")
     if len(data.item_ids) <= _EASE_ITEMS:
         names.append("ease")
     return tuple(name for name in names if name in MODELS)

@@ -55,3 +55,11 @@ def test_some_questions_alone() -> None:
     sheet = _sheet()
     assert sheet.some(np.array([1])).ndcg({}).tolist() == [1.0]
     assert len(sheet.some(np.array([0, 2]))) == 2
+
+
+def test_right_answers_as_choices_among_wrong_ones() -> None:
+    choices, worth = _sheet().choices()
+    assert worth == [1.0, 1.0]
+    # Columns: als, popular, taste_text, and the rest; the chosen one first.
+    assert choices[0].tolist() == [[1.0, 0.0, 0.0, 0.5], [0.0, 1.0, 0.0, 0.6], [0.2, 0.0, 1.0, 0.0]]
+    assert choices[1].tolist() == [[0.0, 0.0, 0.0, 0.0]]
