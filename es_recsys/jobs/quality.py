@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from es_recsys.evaluation.statistics import Estimate, bootstrap
 from es_recsys.flows.view import View
-from es_recsys.jobs.trained import Promise, Trained
+from es_recsys.jobs.trained import Trained
 from es_recsys.models import Model, UserKNN
+from es_recsys.models.report import Promise
 from es_recsys.models.sequences import take
 from es_recsys.models.slices import Slice, next_after
 from es_recsys.models.trials import DEPTH
@@ -102,7 +102,7 @@ def quality(view: View, record: Trained, data: Interactions, rng: np.random.Gene
     if not models:
         return "Quality: not compared, as no model has a weight."
     each = Candidates(models, part).next(shares)
-    return _judged(promise_of(each), record.promise)
+    return _judged(Promise.of(each), record.promise)
 
 
 def _judged(now: Promise, promise: Promise) -> Quality:
@@ -131,17 +131,12 @@ def compare(
     part: Slice,
     rng: np.random.Generator,
 ) -> Compared:
-    """Both blends on one slice that neither has learned from."""
+    """Both blends on one slice that neither has learned from; users count by the worth of their next items (`Slice.ndcg`)."""
     before = Candidates(old[0], part).each(old[1])
     candidates = Candidates({name: new[0][name] for name in new[1]}, part)
     after = candidates.each(new[1])
     gain = bootstrap(after - before, rng)
-    return Compared(len(part), float(before.mean()), float(after.mean()), gain, promise_of(candidates.next(new[1])))
-
-
-def promise_of(each: NDArray[np.float64]) -> Promise:
-    """Of (n_users,) NDCG."""
-    return Promise(float(each.mean()), float(each.std() / math.sqrt(len(each))), len(each))
+    return Compared(len(part), float(before.mean()), float(after.mean()), gain, Promise.of(candidates.next(new[1])))
 
 
 def _interval(one: Estimate) -> str:

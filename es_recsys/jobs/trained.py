@@ -15,13 +15,13 @@ from es_recsys.index.idset import IdSet
 from es_recsys.index.metadata import read_meta, write_meta
 from es_recsys.index.read import ids_of
 from es_recsys.meta import StoreMeta
+from es_recsys.models.report import Promise
 from es_recsys.runtime.views import models_folder
 from es_recsys.runtime.workspace import Workspace
 from es_recsys.settings import Settings
 from es_recsys.types import Interactions
 
 __all__ = [
-    "Promise",
     "Trained",
     "attempted",
     "catalogue_of",
@@ -33,16 +33,6 @@ __all__ = [
 
 _NOTE, _ATTEMPT = "trained", "attempt"
 _CATALOGUE = "catalogue.npy"
-
-
-@dataclass(frozen=True, slots=True)
-class Promise:
-    """NDCG@20 of the next new item after a split in time, as training measured it on events that it held out; `error` is
-    the standard error of this mean over `users` users."""
-
-    ndcg: float
-    error: float
-    users: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +60,7 @@ class Trained:
         """The record of a training; `figures` are those of its selection, which hold the promise where it is not given."""
         promised = figures.get("promise") if figures.get("slice") == "time" else None
         if promise is None and promised is not None:
-            promise = Promise(promised["ndcg"], promised["error"], promised["users"])
+            promise = Promise(**promised)
         return cls(len(data.items), now if data.timed else None, tuple(names), dict(behaviours), promise)
 
     def noted(self, notes: Mapping[str, Any]) -> dict[str, Any]:

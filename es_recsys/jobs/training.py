@@ -23,11 +23,12 @@ from es_recsys.index.read import ids_of
 from es_recsys.jobs.behaviour import fold_in, rebuild
 from es_recsys.jobs.item_table import item_table
 from es_recsys.jobs.similar_users import index_users
-from es_recsys.jobs.trained import Promise, Trained, catalogue_of, keep_catalogue, training_lock
+from es_recsys.jobs.trained import Trained, catalogue_of, keep_catalogue, training_lock
 from es_recsys.jobs.tuned import load_tuned
 from es_recsys.meta import StoreMeta, VectorMeta
 from es_recsys.models import MODELS, Model, Selection, Wish, save_models, select
 from es_recsys.models.popularity import Popularity
+from es_recsys.models.report import Promise
 from es_recsys.runtime.views import models_folder, popularity_folder
 from es_recsys.runtime.workspace import Workspace
 from es_recsys.types import History, Interactions, Item

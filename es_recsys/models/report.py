@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from es_recsys.models.als import ALSConfig
 from es_recsys.models.transitions import TransitionsConfig
 
-__all__ = ["Notes", "Report", "cut_words", "words"]
+__all__ = ["Notes", "Promise", "Report", "cut_words", "words"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,21 @@ class Report:
 
     lines: tuple[str, ...]
     figures: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """NDCG@20 of the next new item after a split in time, as training measured it on events that it held out; `error` is
+    the standard error of this mean over `users` users."""
+
+    ndcg: float
+    error: float
+    users: int
+
+    @classmethod
+    def of(cls, each: NDArray[np.float64]) -> Self:
+        """each: (n_users,) NDCG."""
+        return cls(float(each.mean()), float(each.std() / np.sqrt(len(each))), len(each))
 
 
 class Notes:

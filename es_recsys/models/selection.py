@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from es_recsys.models.cooccurrence import Counting
 from es_recsys.models.fitted import Fitted
 from es_recsys.models.popularity import Popularity
 from es_recsys.models.registry import MODELS
-from es_recsys.models.report import Notes, Report, cut_words, words
+from es_recsys.models.report import Notes, Promise, Report, cut_words, words
 from es_recsys.models.sequences import take
 from es_recsys.models.slices import Slice, latest, next_in_time, scattered
 from es_recsys.models.transitions import TransitionsConfig
@@ -208,18 +208,12 @@ def _choose(data: Interactions, rng: np.random.Generator, seed: int, deadline: f
     weighed = weigh(models, part, _NAMED_SHARE if wish.names else 0.0)
     for weights, score in weighed.path:
         notes.say(f"NDCG@{DEPTH} {score:.4f} with " + ", ".join(f"{name} {share:.0%}" for name, share in weights.items()) + ".")
-    notes.figures["promise"] = _promise(weighed.next)
+    notes.figures["promise"] = asdict(Promise.of(weighed.next))
     notes.figures["blend"] = [{"weights": dict(weights), "ndcg": round(score, 5)} for weights, score in weighed.path]
     left = [name for name in models if name not in weighed.weights]
     if left:
         notes.say(f"{', '.join(left)}: less than half a percent more, so left out.")
     return _Choice({name: configs[name] for name in weighed.weights}, weighed.weights)
-
-
-def _promise(each: NDArray[np.float64]) -> dict[str, float]:
-    """NDCG of the next new item as it may be expected of the blend, and its standard error."""
-    error = float(each.std() / np.sqrt(len(each)))
-    return {"ndcg": round(float(each.mean()), 6), "error": round(error, 6), "users": len(each)}
 
 
 def _hold_out(data: Interactions, rng: np.random.Generator, notes: Notes) -> tuple[Slice, bool]:

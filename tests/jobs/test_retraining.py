@@ -12,9 +12,10 @@ import pytest
 from es_recsys.index.idset import IdSet
 from es_recsys.jobs.quality import Quality, compare, held_out, quality
 from es_recsys.jobs.retraining import Checked, RetrainReport
-from es_recsys.jobs.trained import Promise, Trained, training_lock
+from es_recsys.jobs.trained import Trained, training_lock
 from es_recsys.meta import StoreMeta
 from es_recsys.models import Transitions, UserKNN, Wish, select
+from es_recsys.models.report import Promise
 from es_recsys.models.sequences import take
 from es_recsys.settings import Settings
 from es_recsys.types import Interactions
