@@ -195,7 +195,8 @@ def ours(name: str) -> Train:
 
         kind = MODELS[name]
         config = kind().config
-        for setting, value in settings.items():
+        own = {"threads": threads()} if hasattr(config, "threads") else {}
+        for setting, value in {**own, **settings}.items():
             config = kind.change(config, setting, value)
         model = kind(config)  # type: ignore[call-arg]
         model.fit(data, np.random.default_rng(7))

@@ -1,6 +1,6 @@
 """Measures the product on real data, through its command line alone: files in, answers out.
 
-    python scripts/quality.py msrd|gowalla|beauty FOLDER [--users N] [--queries N]
+    python scripts/quality.py msrd|gowalla|beauty FOLDER [--users N] [--queries N] [--models NAME...]
 
 FOLDER holds the data set (docs/quality.md says which files). Each run makes a store of its own in a temporary home, on
 the embedded node or at ES_RECSYS_URL, and drops it at the end. Metrics are those of `es_recsys.evaluation`.
@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +108,9 @@ def msrd(store: Store, data: Path, queries: int) -> None:
             store.run("tune", "search", "--judgments", judgments)
 
 
-def recommend(store: Store, histories: Mapping[str, list[str]], wanted: Mapping[str, list[str]], at: int) -> None:
+def recommend(
+    store: Store, histories: Mapping[str, list[str]], wanted: Mapping[str, list[str]], at: int, models: Sequence[str]
+) -> None:
     events = write_lines(
         store.folder / "events.jsonl", ({"user_id": u, "item_id": i} for u, items in histories.items() for i in items)
     )
@@ -117,26 +119,26 @@ def recommend(store: Store, histories: Mapping[str, list[str]], wanted: Mapping[
     users = write_lines(store.folder / "users.jsonl", ({"user_id": u} for u in wanted))
     store.run("items", "load", items, "--text-encoder", "none", "--image-encoder", "none")
     store.run("events", "load", events, "--constant", "event_type=view", "--no-timestamps")
-    store.run("train")
+    store.run("train", *models)
     out = store.folder / "answers.jsonl"
     store.run("batch", "recommend", users, "--n", str(at), "--out", out)
     qrels = {u: dict.fromkeys(items, 1) for u, items in wanted.items()}
     show(qrels, read_answers(out, "user_id"), at, "Recall", "NDCG")
 
 
-def gowalla(store: Store, data: Path, users: int) -> None:
+def gowalla(store: Store, data: Path, users: int, models: Sequence[str]) -> None:
     histories = dict(sequences(data / "train.txt.gz"))
     for user, items in sequences(data / "valid.txt.gz"):
         histories.setdefault(user, []).extend(items)
     wanted = {u: items for u, items in sequences(data / "test.txt.gz") if items}
-    recommend(store, histories, dict(list(wanted.items())[: users or None]), 20)
+    recommend(store, histories, dict(list(wanted.items())[: users or None]), 20, models)
 
 
-def beauty(store: Store, data: Path, users: int) -> None:
+def beauty(store: Store, data: Path, users: int, models: Sequence[str]) -> None:
     whole = dict(sequences(data / "Beauty.txt.gz"))
     histories = {u: items[:-1] for u, items in whole.items()}
     wanted = {u: items[-1:] for u, items in whole.items()}
-    recommend(store, histories, dict(list(wanted.items())[: users or None]), 10)
+    recommend(store, histories, dict(list(wanted.items())[: users or None]), 10, models)
 
 
 def main() -> None:
@@ -144,6 +146,7 @@ def main() -> None:
     parser.add_argument("dataset", choices=["msrd", "gowalla", "beauty"])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--users", type=int, default=0, help="ask for the first N users only")
+    parser.add_argument("--models", nargs="+", default=[], help="train these instead of what `train` chooses by itself")
     parser.add_argument("--queries", type=int, default=0, help="ask the first N test queries only")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="es-recsys-quality-") as folder:
@@ -152,9 +155,9 @@ def main() -> None:
             if arguments.dataset == "msrd":
                 msrd(store, arguments.folder, arguments.queries)
             elif arguments.dataset == "gowalla":
-                gowalla(store, arguments.folder, arguments.users)
+                gowalla(store, arguments.folder, arguments.users, arguments.models)
             else:
-                beauty(store, arguments.folder, arguments.users)
+                beauty(store, arguments.folder, arguments.users, arguments.models)
         finally:
             store.close()
 
