@@ -86,7 +86,13 @@ class ALS(Fitted):
     def space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
         """Setting -> values worth trying; what only concerns the asking comes first, as it needs no new training."""
         recency: dict[str, tuple[Any, ...]] = {"half_life": (2.0, 4.0, 8.0, 20.0, math.inf)} if ordered else {}
-        return {**recency, "scale": (4.0, 10.0, 25.0, 60.0), "b": (0.2, 0.5, 0.8), "factors": (64, 128, 256)}
+        return {
+            **recency,
+            "scale": (4.0, 10.0, 25.0, 60.0),
+            "b": (0.2, 0.5, 0.8),
+            "regularization": (0.01, 10.0, 30.0, 100.0),
+            "factors": (64, 128, 256),
+        }
 
     @classmethod
     def start(cls, ordered: bool, timed: bool) -> ALSConfig:

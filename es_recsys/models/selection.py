@@ -33,6 +33,8 @@ __all__ = ["Report", "Selection", "Wish", "defaults", "select", "suited"]
 _MIN_USERS, _MIN_EVENTS = 50, 200
 # Scores that one trial looks at, users times items: what two cores do in about two seconds.
 _CELLS = 80_000_000
+# How many times as many users the models are weighed by: that takes one pass a model, and turns on smaller differences.
+_MORE = 2
 _SEARCH_EVENTS = 1_500_000
 _EASE_ITEMS = 6_000
 # The first models are tried however little time there is.
@@ -180,7 +182,9 @@ def _train(data: Interactions, choice: _Choice, seed: int, notes: Notes, wish: W
 
 def _choose(data: Interactions, rng: np.random.Generator, seed: int, deadline: float, notes: Notes, wish: Wish) -> _Choice | None:
     data = _sampled(data, rng, notes)
-    part, ordered = _hold_out(data, rng, notes)
+    users = int(np.clip(_CELLS // max(len(data.item_ids), 1), 1_000, 8_000))
+    whole, ordered = _hold_out(data, rng, _MORE * users, notes)
+    part = whole.first(users)
     if len(part) < _MIN_USERS // 2:
         return None
     names = wish.names or suited(data, ordered, wish.items)
@@ -205,7 +209,7 @@ def _choose(data: Interactions, rng: np.random.Generator, seed: int, deadline: f
             **{name: round(found.score, 5)},
         )
         models[name], configs[name] = trials.model(found.config), found.config
-    weighed = weigh(models, part, _NAMED_SHARE if wish.names else 0.0)
+    weighed = weigh(models, whole, _NAMED_SHARE if wish.names else 0.0)
     for weights, score in weighed.path:
         notes.say(f"NDCG@{DEPTH} {score:.4f} with " + ", ".join(f"{name} {share:.0%}" for name, share in weights.items()) + ".")
     notes.figures["promise"] = asdict(Promise.of(weighed.next))
@@ -216,9 +220,8 @@ def _choose(data: Interactions, rng: np.random.Generator, seed: int, deadline: f
     return _Choice({name: configs[name] for name in weighed.weights}, weighed.weights)
 
 
-def _hold_out(data: Interactions, rng: np.random.Generator, notes: Notes) -> tuple[Slice, bool]:
+def _hold_out(data: Interactions, rng: np.random.Generator, users: int, notes: Notes) -> tuple[Slice, bool]:
     """The slice that stands for what the store will be asked, and whether recency may tell."""
-    users = int(np.clip(_CELLS // max(len(data.item_ids), 1), 1_000, 8_000))
     if data.timed:
         part = next_in_time(data, rng, users)
         if len(part) >= _MIN_USERS:
@@ -228,7 +231,7 @@ def _hold_out(data: Interactions, rng: np.random.Generator, notes: Notes) -> tup
     why = "too few users have events on both sides of a split in time"
     ordered = True
     if not data.timed and len(part):
-        ordered, why = _order_tells(part)
+        ordered, why = _order_tells(part.first(users // _MORE))
     if not ordered:
         part = scattered(data, rng, users)
     notes.say(

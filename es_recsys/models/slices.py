@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,17 @@ class Slice:
 
     def __len__(self) -> int:
         return len(self.targets)
+
+    def first(self, users: int) -> Slice:
+        """The same with the first of its users only."""
+        users = min(users, len(self))
+        return replace(
+            self,
+            histories=self.histories.some(0, users),
+            known=self.known[:users],
+            targets=self.targets[:users],
+            gains=self.gains[:users],
+        )
 
     def ndcg(self, lists: list[NDArray[np.int64]], n: int) -> NDArray[np.float64]:
         """(n_users,) float64 NDCG@n of each user, times what their targets are worth on average over what everybody's are: of

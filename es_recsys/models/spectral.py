@@ -87,7 +87,7 @@ class Spectral(Fitted):
     def scores_at(self, batch: Batch, places: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
         """The score of each user at its own places."""
         if len(batch) == 1:
-            return super().scores_at(batch, places)
+            return [self._scores(batch, places[0])]
         return [scores[places[user]] for user, scores in enumerate(self._each(batch))]
 
     def _each(self, batch: Batch) -> Iterator[NDArray[np.float32]]:
@@ -114,15 +114,20 @@ class Spectral(Fitted):
         return recent_weights(batch, self.config.half_life, self.config.half_life_days)
 
     def _all_scores(self, batch: Batch) -> NDArray[np.float32]:
+        return self._scores(batch, slice(None))
+
+    def _scores(self, batch: Batch, at: NDArray[np.int64] | slice) -> NDArray[np.float32]:
+        """Of one user, the scores at some places. The vectors are most of what is read, so only theirs are."""
+        vectors, roots = self._arrays["vectors"], self._arrays["roots"]
         if not len(batch.items):
-            return np.zeros(len(self.item_ids), np.float32)
+            return np.zeros(len(roots[at]), np.float32)
         weights = self._event_weights(batch)
-        vectors, roots, how = self._arrays["vectors"], self._arrays["roots"], self._filter(self._arrays["eigenvalues"])
+        how = self._filter(self._arrays["eigenvalues"])
         met = vectors[batch.items]
         z, u = weights @ met, (weights / roots[batch.items]) @ met
         sides = np.stack([how.own * z + how.mixed * (u @ self._arrays["gram"]), how.low * u])
-        spread = vectors @ sides.T.astype(np.float32)
-        scores = how.walked * walk(self._arrays, batch.items, weights) + spread[:, 0] + roots * spread[:, 1]
+        spread = vectors[at] @ sides.T.astype(np.float32)
+        scores = how.walked * walk(self._arrays, batch.items, weights)[at] + spread[:, 0] + roots[at] * spread[:, 1]
         return of_liked(batch, scores.astype(np.float32))
 
     def _shares(self, batch: Batch, place: int) -> NDArray[np.float64]:

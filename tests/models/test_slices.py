@@ -46,6 +46,14 @@ def test_of_many_users_some_are_asked(interactions: Make) -> None:
     assert [t.tolist() for t in one.targets] == [t.tolist() for t in again.targets] != [t.tolist() for t in other.targets]
 
 
+def test_the_first_users_are_those_that_fewer_would_have_been(interactions: Make) -> None:
+    data = interactions({f"u{n}": [f"i{n}", f"i{(3 * n) % 7}", "z", f"i{(5 * n) % 11}"] for n in range(20)})
+    whole, few = latest(data, np.random.default_rng(3), 20), latest(data, np.random.default_rng(3), 6)
+    assert named(data, whole.first(6)) == named(data, few)
+    assert [one.tolist() for one in whole.first(6).gains] == [one.tolist() for one in few.gains]
+    assert len(few.first(50)) == len(few) == 6
+
+
 def test_scattered_holds_out_items_whole(interactions: Make) -> None:
     data = interactions({f"u{n}": [f"i{(n + k) % 11:02}" for k in range(10)] + [f"i{n:02}"] for n in range(8)})
     part = scattered(data, np.random.default_rng(0), 10, share=0.3)
