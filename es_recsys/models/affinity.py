@@ -147,13 +147,13 @@ class Affinity(Fitted):
         result: NDArray[np.float64] = sums / np.where(whole > 0, whole, 1.0)[traits.facet_of]
         return result
 
-    def _price_nearness(self, batch: Batch, places: NDArray[np.int64]) -> NDArray[np.float64]:
+    def _price_nearness(self, batch: Batch, places: NDArray[np.int64] | slice) -> NDArray[np.float64]:
         levels_, weights = self._arrays["levels"], np.maximum(self._event_weights(batch), 0.0)
         mine = levels_[batch.items]
         known = ~np.isnan(mine)
         whole = float(weights[known].sum())
         if whole <= 0.0:
-            return np.zeros(len(places))
+            return np.zeros(len(levels_[places]))
         level = float(weights[known] @ mine[known]) / whole
         # An item without a price is as far as one in the middle of the other half.
         return 1.0 - np.nan_to_num(np.abs(levels_[places] - level), nan=0.5)
@@ -169,17 +169,18 @@ class Affinity(Fitted):
         return [self._scored(batch.one(user), np.asarray(at, np.int64)) for user, at in enumerate(places)]
 
     def _all_scores(self, batch: Batch) -> NDArray[np.float32]:
-        return self._scored(batch, np.arange(len(self.item_ids)))
+        return self._scored(batch, None)
 
-    def _scored(self, batch: Batch, places: NDArray[np.int64]) -> NDArray[np.float32]:
+    def _scored(self, batch: Batch, places: NDArray[np.int64] | None) -> NDArray[np.float32]:
+        """places: None for all."""
+        at = slice(None) if places is None else places
+        popularity = self._arrays["popularity"][at]
         if not (batch.weights > 0).any():
-            return np.zeros(len(places), np.float32)
+            return np.zeros(len(popularity), np.float32)
         traits, theta = self._traits(), self._arrays["theta"]
         worth = theta[traits.facet_of] * self._affinities(batch)
-        entries, owners = traits.at(places)
-        codes = traits.codes[entries]
-        sums = np.bincount(owners, weights=traits.shares[entries] * worth[codes], minlength=len(places)).astype(np.float64)
-        sums += theta[-2] * self._price_nearness(batch, places) + theta[-1] * self._arrays["popularity"][places]
+        sums = traits.totals(worth, places)
+        sums += theta[-2] * self._price_nearness(batch, at) + theta[-1] * popularity
         # At most 1, of an item that has all that the user ever chose, is as cheap or dear, and the most popular.
         odds: NDArray[np.float32] = np.exp(sums - theta.sum()).astype(np.float32)
         return odds

@@ -60,6 +60,20 @@ class Traits:
         entries = np.arange(int(lengths.sum())) - np.repeat(before, lengths) + np.repeat(self.starts[places], lengths)
         return entries, owners
 
+    def totals(self, worth: NDArray[np.float64], places: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
+        """(k,) float64 share times worth, summed over the values of the items at `places`, or of all items (None: n of them,
+        without listing them). worth: (v,) of each code."""
+        if places is not None:
+            entries, owners = self.at(places)
+            return np.bincount(owners, weights=self.shares[entries] * worth[self.codes[entries]], minlength=len(places)).astype(
+                np.float64, copy=False
+            )
+        sums = np.zeros(len(self.starts) - 1)
+        some = np.flatnonzero(np.diff(self.starts))
+        if len(some):
+            sums[some] = np.add.reduceat(self.shares * worth[self.codes], self.starts[some])
+        return sums
+
     def arrays(self) -> dict[str, NDArray[Any]]:
         """For the artefact; `facets` are kept beside it."""
         return {"starts": self.starts, "codes": self.codes, "shares": self.shares, "facet_of": self.facet_of}

@@ -79,6 +79,19 @@ def test_a_facet_that_names_items_is_no_trait_and_values_of_one_item_are_left_ou
     assert found.shares[entries].tolist() == [1.0, 1.0, 1.0, 0.5, 0.5]
 
 
+def test_totals_of_all_items_are_those_of_each() -> None:
+    rng = np.random.default_rng(2)
+    lengths = np.array([0, 3, 0, 0, 2, 1, 0])
+    codes = rng.integers(0, 5, 6).astype(np.int32)
+    shares = rng.random(6).astype(np.float32)
+    traits = Traits(np.concatenate([[0], np.cumsum(lengths)]), codes, shares, np.zeros(5, np.int16), ("brand",))
+    worth = rng.random(5)
+    whole = traits.totals(worth)
+    assert whole == pytest.approx(traits.totals(worth, np.arange(7)))
+    assert whole[[0, 2, 3, 6]].tolist() == [0.0] * 4
+    assert whole[5] == pytest.approx(float(shares[5]) * worth[codes[5]])
+
+
 def test_the_likeliest_weights_are_found_and_none_is_negative() -> None:
     rng = np.random.default_rng(3)
     truth = np.array([2.0, 0.7, 0.0])
