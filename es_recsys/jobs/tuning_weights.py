@@ -20,7 +20,7 @@ from es_recsys.behaviour.interactions import interactions
 from es_recsys.errors import InputError
 from es_recsys.evaluation.questions import Split
 from es_recsys.evaluation.searches import rebuilt
-from es_recsys.evaluation.splits import leave_last_out
+from es_recsys.evaluation.splits import by_time, leave_last_out
 from es_recsys.evaluation.statistics import p_words, paired_test
 from es_recsys.evaluation.studies import search
 from es_recsys.evaluation.weights import WeightSheet, sheet_of
@@ -33,12 +33,15 @@ from es_recsys.models.choices import fit_choices
 from es_recsys.runtime.workspace import Workspace
 from es_recsys.search.legs import LEGS
 from es_recsys.search.weights import COLLABORATIVE_IN_SEARCH, PERSONAL_SHARE
+from es_recsys.types import Interactions
 
-__all__ = ["Situation", "WeightsTuneReport", "likely_weights", "tune_weights"]
+__all__ = ["Situation", "WeightsTuneReport", "likely_weights", "next_items", "tune_weights"]
 
 Progress = Callable[[float, float | None], None]
 _VALUES = (0.0, 0.001, 0.003, 0.01, 0.03, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 1.0)
 _LEAST_QUESTIONS = 50
+# From so many on a split in time is asked; with fewer the last item of each user asks more.
+_ENOUGH_QUESTIONS = 200
 _CANDIDATES = 400
 _HELD_OUT = 0.25
 _SURE = 0.05
@@ -117,7 +120,7 @@ def tune_weights(
         data = interactions(work.events, work.now(), weights=live.behaviours)
     rng = np.random.default_rng(seed)
     splits = {
-        "no_query": leave_last_out(data, rng, users, targets=targets),
+        "no_query": next_items(data, rng, users, targets),
         "query": rebuilt(data, work.events.scan(), rng, users),
     }
     found: list[Situation] = []
@@ -133,6 +136,16 @@ def tune_weights(
         raise InputError("There are too few events to tune the weights on.", " ".join(notes) or "Load more events.")
     _store(work, {one.name: one.weights for one in found if one.kept})
     return WeightsTuneReport(tuple(found), tuple(notes), time.monotonic() - started)
+
+
+def next_items(data: Interactions, rng: np.random.Generator, users: int, targets: Collection[str]) -> Split:
+    """What came after a moment, where enough did: as when the store answers, nothing that others did later is known then, which
+    would speak for signals of what goes together. Else the last item of each user."""
+    if data.timed:
+        split = by_time(data, rng, users, targets=targets)
+        if len(split) >= _ENOUGH_QUESTIONS:
+            return split
+    return leave_last_out(data, rng, users, targets=targets)
 
 
 def _collected(
