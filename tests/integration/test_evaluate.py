@@ -101,7 +101,7 @@ def test_a_failure_leaves_nothing_behind(client: Client, monkeypatch: pytest.Mon
 def test_memory_and_the_served_path_agree_side_by_side(client: Client) -> None:
     plain = SearchSettings(interests=0, weights=FusionWeights(no_query={"transitions": 1.0, "als": 0.5}))
     with Client(settings=client.settings.model_copy(update={"search": plain})) as bare:
-        found = evaluate(bare.workspace, Options(names=("transitions", "als"), users=50, budget=20.0))
+        found = evaluate(bare.workspace, Options(names=("transitions", "als"), users=50, budget=6.0))
     by_name = {one.name: one for one in found.techniques}
     assert set(by_name) == {"popularity", "transitions", "als", "blend", "served"}
     assert {one.path for one in found.techniques} == {"memory", "served"}
@@ -116,7 +116,7 @@ def test_memory_and_the_served_path_agree_side_by_side(client: Client) -> None:
 
 
 def test_searches_are_asked_in_words_and_by_whom(client: Client) -> None:
-    found = evaluate(client.workspace, Options(names=("transitions",), split="search", users=40, legs=True, budget=20.0))
+    found = evaluate(client.workspace, Options(names=("transitions",), split="search", users=40, legs=True, budget=6.0))
     names = {one.name for one in found.techniques}
     assert {"served", "served, neutral", "served, lexical alone", "served, transitions alone"} <= names
     assert not any("text_vector" in name or "taste" in name for name in names)
