@@ -155,6 +155,13 @@ def test_searches_want_what_they_name_and_nobody_wants_what_they_have(sample: Sa
             assert wish.open.sum() < 0.5 * len(wish.open)
 
 
+def test_who_has_nothing_may_want_all_that_is_found() -> None:
+    bare = SampleWorld.of(sample_store(items=200, users=30), done_with=())
+    assert not bare.owned
+    for wish in draw_wishes(bare, 3, 200):
+        assert wish.open.all() if not wish.query.text else 0 < wish.open.sum() < 0.5 * len(wish.open)
+
+
 def test_an_insider_knows_its_own_wishes_only() -> None:
     world = latent()
     wishes = draw_wishes(world, 1, 3)

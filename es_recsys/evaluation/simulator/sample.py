@@ -26,6 +26,7 @@ __all__ = ["SampleWorld"]
 
 _LACKS = 2.0  # utility that a missing detail costs
 _POSITIVE = frozenset({"purchase"})
+_NOTHING = np.zeros(0, np.int64)  # an empty tuple would stand for all places
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,7 +81,7 @@ class SampleWorld:
 
     def wish(self, user_id: str, at: float, rng: np.random.Generator) -> Wish:
         utility, available = self.utility(user_id, at), np.ones(len(self.item_ids), bool)
-        available[self.owned.get(user_id, ())] = False
+        available[self.owned.get(user_id, _NOTHING)] = False
         if rng.random() >= self.searches:
             return Wish(user_id, at, Query(user_id=user_id), utility, available)
         shopper = self.shoppers[user_id]
@@ -88,7 +89,7 @@ class SampleWorld:
         kind = kinds_by_leaf()[weighted(rng, tuple(likings), [liking**2 for liking in likings.values()])]
         asked = ask(kind, shopper, rng)
         found = np.zeros(len(self.item_ids), bool)
-        found[self.shop.scopes.get(asked.scope, ())] = True
+        found[self.shop.scopes.get(asked.scope, self.shop.scopes[""])] = True
         for trait, value in asked.wants.items():
             utility = utility - _LACKS * ~self._has(trait, value)
         return Wish(user_id, at, Query(text=asked.text, user_id=user_id), utility, available & found)
