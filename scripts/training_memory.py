@@ -29,6 +29,7 @@ VARIANTS: dict[str, Callable[[], Fitted]] = {
     "transitions": lambda: Transitions(Transitions.start(True, True)),
     "transitions-whole": lambda: Transitions(Transitions.start(False, True)),
     "als": lambda: ALS(ALSConfig(factors=128)),
+    "als256": lambda: ALS(ALSConfig(factors=256)),
     "rp3beta": lambda: RP3beta(),
 }
 LIMIT_GIB = 6.0

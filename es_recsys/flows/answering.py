@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from es_recsys.errors import FingerprintMismatch, InputError, RecsysError
 from es_recsys.fields import VECTOR_FIELDS
-from es_recsys.flows.effects import Call, Flow, Log, Search
+from es_recsys.flows.effects import Call, Flow, Log, Search, Top
 from es_recsys.flows.interests import interests_of
 from es_recsys.flows.people import features, of_views, read_profile, who
 from es_recsys.flows.similar import among_similar
@@ -65,7 +65,7 @@ def answer(view: View, query: Query, now: float) -> Flow[Answer]:
     if query.like is not None:
         context = yield from _likeness(view, query, profile, filters, now)
     else:
-        context = context_of(view, query, profile, vectors, filters, now)
+        context = yield from context_of(view, query, profile, vectors, filters, now)
         if kind == "recommend" and profile is not None and context.impact > 0.0:
             interests, unread = yield from interests_of(view, profile)
             context, mute = replace(context, interests=interests), (*mute, *unread)
@@ -95,7 +95,7 @@ def context_of(
     vectors: Mapping[str, NDArray[np.float32]],
     filters: list[Clause],
     now: float,
-) -> Context:
+) -> Flow[Context]:
     """Everything that the answer is computed from, with what is left out by default: what a recommendation's user knows,
     and dislikes everywhere."""
     impact = view.settings.search.impact if query.impact is None else query.impact
@@ -110,7 +110,7 @@ def context_of(
     if profile is not None and impact > 0.0:
         known = {"tastes": profile.tastes, "strength": profile.strength, "history": profile.history}
         known |= {"affinities": profile.affinities, "price": profile.price}
-        known |= _collaborative(view, profile, exclude)
+        known |= yield from _collaborative(view, profile, exclude)
     return Context(
         meta=view.meta,
         now=now,
@@ -160,7 +160,7 @@ def _question(query: Query) -> tuple[Any, ...]:
     return kind_of(query), query.text.strip().lower(), picture, query.like, query.history, filters
 
 
-def _collaborative(view: View, profile: Profile, exclude: frozenset[str]) -> dict[str, Any]:
+def _collaborative(view: View, profile: Profile, exclude: frozenset[str]) -> Flow[dict[str, Any]]:
     factors: dict[str, NDArray[np.float32]] = {}
     neighbours: dict[str, list[tuple[str, float]]] = {}
     for name, model in view.models.items():
@@ -169,7 +169,7 @@ def _collaborative(view: View, profile: Profile, exclude: frozenset[str]) -> dic
             if vector is not None:
                 factors[name] = vector
         else:
-            neighbours[name] = model.weights(profile.history, DEPTHS[model.kind], exclude)
+            neighbours[name] = yield Top(model, profile.history, DEPTHS[model.kind], exclude)
     return {
         "factors": factors,
         "neighbours": neighbours,
@@ -221,7 +221,7 @@ def _likeness(view: View, query: Query, profile: Profile | None, filters: list[C
     view, _ = yield from among_similar(view, alone, ())
     exclude = frozenset(query.exclude) | {item_id} | (profile.disliked if profile is not None else frozenset())
     plain = replace(query, like=None, exclude=exclude, impact=1.0)
-    context = context_of(view, plain, replace(alone, known=frozenset()), {}, filters, now)
+    context = yield from context_of(view, plain, replace(alone, known=frozenset()), {}, filters, now)
     models = {name: _LIKE_MODELS * view.meta.weights.get("no_query", {}).get(name, 0.0) for name in view.models}
     weights = {**view.meta.weights, "no_query": {**_LIKE_CONTENT, **models}}
     return replace(context, meta=replace(view.meta, weights=weights))

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-__all__ = ["Call", "Delete", "Document", "Effect", "Fetch", "Flow", "Get", "Log", "Pause", "Put", "Search"]
+if TYPE_CHECKING:
+    from es_recsys.models.base import Model
+    from es_recsys.types import History
+
+__all__ = ["Call", "Delete", "Document", "Effect", "Fetch", "Flow", "Get", "Log", "Pause", "Put", "Search", "Top"]
 
 T = TypeVar("T")
 
@@ -72,6 +76,16 @@ class Delete:
 
 
 @dataclass(frozen=True, slots=True)
+class Top:
+    """The best items of a model for a history, as `Model.weights` gives them; of many flows, one model is asked at once."""
+
+    model: Model
+    history: History
+    n: int
+    exclude: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """A blocking call that is no Elasticsearch request: SQL, or an encoder. Result: what it returns."""
 
@@ -92,5 +106,5 @@ class Log:
     record: Mapping[str, Any]
 
 
-Effect = Get | Fetch | Search | Put | Delete | Call | Pause | Log
+Effect = Get | Fetch | Search | Put | Delete | Top | Call | Pause | Log
 Flow = Generator[Effect, Any, T]

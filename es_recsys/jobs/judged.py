@@ -59,7 +59,7 @@ def _flows(
 def _shown(view: View, text: str, grades: Mapping[str, float], window: int, now: float) -> Flow[Shown]:
     query = Query(text=text)
     vectors, mute = yield from question_vectors(view, query)
-    context = context_of(view, query, None, vectors, [], now)
+    context = yield from context_of(view, query, None, vectors, [], now)
     first = plan(context)
     responses = yield Search(view.meta.index, first.bodies)
     reading = Reading(window)

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from es_recsys.models.base import ScoredPlaces
 from es_recsys.models.cooccurrence import Rows
-from es_recsys.models.fitted import Fitted, top_of
+from es_recsys.models.fitted import Fitted
 from es_recsys.models.histories import Batch
 from es_recsys.models.ids import ItemIds
 from es_recsys.models.ranking import decay
 
 __all__ = ["Neighbours", "by_liked", "of_liked", "recency_space", "recent_weights"]
-
-# Histories that a block of a batch holds, so that its sparse product stays small.
-_USERS = 512
 
 
 def recent_weights(batch: Batch, half_life: float, half_life_days: float) -> NDArray[np.float64]:
@@ -51,40 +46,12 @@ class Neighbours(Fitted):
     kind: ClassVar[str] = "neighbours"
     asking: ClassVar[frozenset[str]] = frozenset({"half_life", "half_life_days"})
 
-    def top(self, batch: Batch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredPlaces]:
-        """The n best of each user, through one sparse product a block."""
-        if len(batch) == 1:
-            return super().top(batch, n, exclude)
-        return [top_of(scores, n, exclude[user]) for user, scores in enumerate(self._each(batch))]
-
-    def scores_at(self, batch: Batch, places: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
-        """The score of each user at its own places."""
-        if len(batch) == 1:
-            return super().scores_at(batch, places)
-        return [scores[places[user]] for user, scores in enumerate(self._each(batch))]
-
     def _learned(self, item_ids: ItemIds, rows: Rows) -> None:
         self._ids, self._fingerprint = item_ids, None
         self._arrays = {"starts": rows.starts, "items": rows.items, "values": rows.values}
 
     def _event_weights(self, batch: Batch) -> NDArray[np.float64]:
         return recent_weights(batch, self.config.half_life, self.config.half_life_days)
-
-    def _each(self, batch: Batch) -> Iterator[NDArray[np.float32]]:
-        from scipy import sparse
-
-        size = len(self.item_ids)
-        matrix: Any = (self._arrays["values"], self._arrays["items"], self._arrays["starts"])
-        matrix = sparse.csr_matrix(matrix, shape=(size, size))
-        for begin in range(0, len(batch), _USERS):
-            part = batch.some(begin, min(begin + _USERS, len(batch)))
-            queries = sparse.csr_matrix((self._event_weights(part), part.items, part.starts), shape=(len(part), size))
-            product = (queries @ matrix).tocsr()
-            for user in range(len(part)):
-                row = slice(product.indptr[user], product.indptr[user + 1])
-                scores = np.zeros(size, np.float32)
-                scores[product.indices[row]] = product.data[row]
-                yield of_liked(part.one(user), scores)
 
     def _all_scores(self, batch: Batch) -> NDArray[np.float32]:
         starts, size = self._arrays["starts"], len(self.item_ids)

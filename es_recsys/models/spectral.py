@@ -91,24 +91,16 @@ class Spectral(Fitted):
         return [scores[places[user]] for user, scores in enumerate(self._each(batch))]
 
     def _each(self, batch: Batch) -> Iterator[NDArray[np.float32]]:
-        from scipy import sparse
-
-        matrix, vectors, roots = matrix_of(self._arrays), self._arrays["vectors"], self._arrays["roots"]
-        how = self._filter(self._arrays["eigenvalues"])
-        back, n = matrix.T.tocsr(), matrix.shape[1]
-        users = max(1, _CELLS // max(n, 1))
+        """The scores of each user. The vectors are most of what is read: once for a block of users."""
+        vectors, roots = self._arrays["vectors"], self._arrays["roots"]
+        users = max(1, _CELLS // max(len(roots), 1))
         for begin in range(0, len(batch), users):
             part = batch.some(begin, min(begin + users, len(batch)))
-            weights = self._event_weights(part).astype(np.float32)
-            signal = sparse.csr_matrix((weights, part.items, part.starts), shape=(len(part), n))
-            flat = sparse.csr_matrix((weights / roots[part.items], part.items, part.starts), shape=signal.shape)
-            scores = ((signal @ back) @ matrix).toarray()
-            scores *= how.walked
-            z, u = signal @ vectors, flat @ vectors
-            scores += (how.own * z + how.mixed * (u @ self._arrays["gram"])).astype(np.float32) @ vectors.T
-            scores += (np.float32(how.low) * u @ vectors.T) * roots
-            for user, row in enumerate(scores):
-                yield of_liked(part.one(user), row)
+            own = [part.one(user) for user in range(len(part))]
+            mixed, low = (np.stack(side) for side in zip(*map(self._sides, own), strict=True))
+            spread, flat = mixed @ vectors.T, low @ vectors.T
+            for user, one in enumerate(own):
+                yield self._joined(one, spread[user], flat[user], slice(None))
 
     def _event_weights(self, batch: Batch) -> NDArray[np.float64]:
         return recent_weights(batch, self.config.half_life, self.config.half_life_days)
@@ -118,17 +110,22 @@ class Spectral(Fitted):
 
     def _scores(self, batch: Batch, at: NDArray[np.int64] | slice) -> NDArray[np.float32]:
         """Of one user, the scores at some places. The vectors are most of what is read, so only theirs are."""
-        vectors, roots = self._arrays["vectors"], self._arrays["roots"]
-        if not len(batch.items):
-            return np.zeros(len(roots[at]), np.float32)
-        weights = self._event_weights(batch)
-        how = self._filter(self._arrays["eigenvalues"])
-        met = vectors[batch.items]
-        z, u = weights @ met, (weights / roots[batch.items]) @ met
-        sides = np.stack([how.own * z + how.mixed * (u @ self._arrays["gram"]), how.low * u])
-        spread = vectors[at] @ sides.T.astype(np.float32)
-        scores = how.walked * walk(self._arrays, batch.items, weights)[at] + spread[:, 0] + roots[at] * spread[:, 1]
-        return of_liked(batch, scores.astype(np.float32))
+        spread, flat = (self._arrays["vectors"][at] @ np.stack(self._sides(batch), axis=1)).T
+        return self._joined(batch, spread, flat, at)
+
+    def _sides(self, batch: Batch) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Of one user, what stands before V and before D^1/2 V, (k,) each."""
+        weights, how = self._event_weights(batch), self._filter(self._arrays["eigenvalues"])
+        met = self._arrays["vectors"][batch.items]
+        z, u = weights @ met, (weights / self._arrays["roots"][batch.items]) @ met
+        return (how.own * z + how.mixed * (u @ self._arrays["gram"])).astype(np.float32), (how.low * u).astype(np.float32)
+
+    def _joined(
+        self, batch: Batch, spread: NDArray[np.float32], flat: NDArray[np.float32], at: NDArray[np.int64] | slice
+    ) -> NDArray[np.float32]:
+        share = self._filter(self._arrays["eigenvalues"]).walked
+        walked = share * walk(self._arrays, batch.items, self._event_weights(batch))[at]
+        return of_liked(batch, (walked + spread + self._arrays["roots"][at] * flat).astype(np.float32))
 
     def _shares(self, batch: Batch, place: int) -> NDArray[np.float64]:
         if not len(batch.items):

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from elasticsearch import ApiError, ConflictError, NotFoundError
 
 from es_recsys.errors import RecsysError
-from es_recsys.flows.effects import Call, Delete, Document, Effect, Fetch, Flow, Get, Log, Pause, Put, Search
+from es_recsys.flows.effects import Call, Delete, Document, Effect, Fetch, Flow, Get, Log, Pause, Put, Search, Top
+from es_recsys.models.histories import Batch
 
 if TYPE_CHECKING:
     from elasticsearch import AsyncElasticsearch, Elasticsearch
+
+    from es_recsys.models.base import Model
 
 __all__ = ["AsyncDriver", "Driver", "Sink"]
 
@@ -154,6 +157,8 @@ class Driver:
                 _raise_if_no_index(error)
                 return False
             return True
+        if isinstance(effect, Top):
+            return effect.model.weights(effect.history, effect.n, effect.exclude)
         if isinstance(effect, Call):
             return effect.function()
         if isinstance(effect, Pause):
@@ -169,8 +174,11 @@ class Driver:
             mine = {i: e for i, e in gets.items() if e.index == index}
             docs = self.client.mget(index=index, ids=[e.id for e in mine.values()]).body["docs"]
             yield from zip(mine, map(_document, docs), strict=True)
+        tops = {i: effect for i, effect in turn.items() if isinstance(effect, Top)}
+        for model in {id(effect.model): effect.model for effect in tops.values()}.values():
+            yield from _top_all(model, {i: e for i, e in tops.items() if e.model is model})
         for i, effect in turn.items():
-            if i not in searches and i not in gets:
+            if i not in searches and i not in gets and i not in tops:
                 try:
                     yield i, self.perform(effect)
                 except Exception as error:
@@ -195,6 +203,20 @@ class Driver:
         for i, effect in chunk.items():
             yield i, responses[at : at + len(effect.bodies)]
             at += len(effect.bodies)
+
+
+def _top_all(model: Model, asked: Mapping[int, Top]) -> Iterable[tuple[int, Any]]:
+    """Several users cost a model less together: most of what it reads, it reads once."""
+    try:
+        ids = model.item_ids
+        left_out = [ids.find(list(effect.exclude)) for effect in asked.values()]
+        batch = Batch.of([effect.history for effect in asked.values()], ids)
+        found = model.top(batch, max(effect.n for effect in asked.values()), [places[places >= 0] for places in left_out])
+    except Exception as error:
+        yield from ((i, error) for i in asked)
+        return
+    for (i, effect), (places, scores) in zip(asked.items(), found, strict=True):
+        yield i, list(zip(ids.names(places[: effect.n]), scores[: effect.n].tolist(), strict=True))
 
 
 class AsyncDriver:
@@ -241,6 +263,8 @@ class AsyncDriver:
                 _raise_if_no_index(error)
                 return False
             return True
+        if isinstance(effect, Top):
+            return await asyncio.to_thread(effect.model.weights, effect.history, effect.n, effect.exclude)
         if isinstance(effect, Call):
             return await asyncio.to_thread(effect.function)
         if isinstance(effect, Pause):

@@ -103,7 +103,7 @@ def _acts(client: Client, query: Query) -> tuple[Callable[[], Any], Callable[[],
     recorder = _Recorder(client)
 
     def ours(driver: Driver = work.driver) -> Ranking:
-        return driver.run(rank(view, context_of(view, query, profile, vectors, [], now)))
+        return driver.run(rank(view, driver.run(context_of(view, query, profile, vectors, [], now))))
 
     answered = ours(recorder)
     assert answered.hits and not answered.degraded, query

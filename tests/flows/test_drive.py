@@ -6,11 +6,17 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from es_recsys.errors import InputError, RecsysError
-from es_recsys.flows.effects import Call, Flow, Get, Log, Pause, Search
+from es_recsys.errors import InputError, ModelError, RecsysError
+from es_recsys.flows.effects import Call, Flow, Get, Log, Pause, Search, Top
+from es_recsys.models.base import ScoredPlaces
+from es_recsys.models.histories import Batch
+from es_recsys.models.itemknn import ItemKNN
 from es_recsys.runtime.drive import AsyncDriver, Driver
+from es_recsys.types import History, Interactions
 
 
 class Records:
@@ -183,6 +189,59 @@ def test_run_all_splits_very_many_searches() -> None:
     assert results == [[name * 10 + n for n in range(10)] for name in range(50)]
     assert len(engine.requests) == 3
     assert sum(size for _, size in engine.requests) == 500
+
+
+def _fitted() -> ItemKNN:
+    data = Interactions(
+        user_ids=np.array(["u", "v", "w"]),
+        item_ids=np.array(["a", "b", "c", "d"]),
+        users=np.array([0, 0, 0, 1, 1, 2, 2, 2], np.int32),
+        items=np.array([0, 1, 2, 0, 1, 1, 2, 3], np.int32),
+        weights=np.ones(8, np.float32),
+        times=np.arange(8.0),
+    )
+    return ItemKNN().fit(data, np.random.default_rng(0))
+
+
+ASKED = [(["a"], 10, ""), (["a", "c"], 2, "b"), ([], 3, ""), (["d", "nobody knows it"], 1, "c")]
+
+
+async def test_a_model_is_asked_at_once_for_what_each_flow_asks_it() -> None:
+    class Counted(ItemKNN):
+        asked = 0
+
+        def top(self, batch: Batch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredPlaces]:
+            self.asked += 1
+            return super().top(batch, n, exclude)
+
+    model, other = _fitted(), Counted()
+    other.__dict__.update(model.__dict__)
+
+    def ask(items: Sequence[str], n: int, without: str) -> Flow[list[tuple[str, float]]]:
+        return (yield Top(other, History.of(items), n, frozenset({without})))  # type: ignore[no-any-return]
+
+    expected = [model.weights(History.of(items), n, {without}) for items, n, without in ASKED]
+    assert [len(one) for one in expected] == [2, 2, 0, 1]
+    driver, records = _driver()
+    assert driver.run_all([ask(*one) for one in ASKED]) == expected
+    assert other.asked == 1
+    assert [driver.run(ask(*one)) for one in ASKED] == expected
+    assert [await AsyncDriver(Engine(), records).run(ask(*one)) for one in ASKED] == expected  # type: ignore[arg-type]
+
+
+def test_a_model_that_fails_fails_in_each_flow() -> None:
+    driver, _ = _driver()
+
+    def ask() -> Flow[str]:
+        try:
+            yield Top(ItemKNN(), History.of(["a"]), 1, frozenset())
+        except ModelError as error:
+            return error.what
+        return "not reached"
+
+    first, second = driver.run_all([ask(), ask()])
+    assert first == second == driver.run(ask())
+    assert "before it was trained" in str(first)
 
 
 async def test_the_async_driver_does_the_same() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from es_recsys.evaluation.weights import WeightSheet, sheet_of
-from es_recsys.jobs.tuning_weights import likely_weights, next_items
+from es_recsys.jobs.tuning_weights import _tuned, likely_weights, next_items
 from es_recsys.types import Interactions
 
 LEGS = ("als", "popular", "transitions")
@@ -37,6 +37,33 @@ def test_where_the_other_legs_say_nothing_the_largest_is_one() -> None:
 def test_nothing_to_choose() -> None:
     empty = sheet_of(LEGS, [[], []], [{"a": 1.0}, {"b": 1.0}])
     assert likely_weights(empty) == dict.fromkeys(LEGS, 0.0)
+
+
+def test_what_is_surely_better_on_people_who_chose_no_part_of_it_is_kept() -> None:
+    sheet = _sheet((0.0, 0.0, 8.0, 0.0), 250)
+    who = [f"u{row // 2}" for row in range(250)]
+    before = {"als": 1.0, "popular": 0.0, "transitions": 0.1}
+    found = _tuned("no_query", sheet, who, before, 20, None, 7)
+    assert found.kept
+    assert found.weights["transitions"] > 2 * max(found.weights["als"], found.weights["popular"])
+    assert found.before == pytest.approx(sheet.ndcg(before).mean())
+    # Nothing chosen without a question knows it better than what is chosen with it.
+    assert found.before + 0.1 < found.after < sheet.ndcg(found.weights).mean() + 0.01
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_in_noise_the_weights_stay(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    candidates = [
+        [(f"i{n:02}", 0.0, dict(zip(LEGS, row, strict=True))) for n, row in enumerate(rng.random((20, 3)))] for _ in range(120)
+    ]
+    sheet = sheet_of(LEGS, candidates, [{f"i{rng.integers(20):02}": 1.0} for _ in range(120)])
+    before = dict.fromkeys(LEGS, 0.5)
+    found = _tuned("no_query", sheet, [""] * 120, before, 60, None, 7)
+    assert not found.kept
+    assert found.weights == before
+    # The best of sixty looks better on the questions that it was chosen by; it must not be judged by those.
+    assert found.p >= 0.05
 
 
 @pytest.mark.parametrize(("timed", "users", "kind"), [(True, 300, "split in time"), (True, 60, "last"), (False, 300, "last")])
