@@ -26,13 +26,13 @@ from es_recsys.jobs.behaviour import weigh_events
 from es_recsys.jobs.kept_trials import KeptTrials, mark_of
 from es_recsys.jobs.tuned import tuned_path
 from es_recsys.models.base import Model
+from es_recsys.models.candidates import Candidates
 from es_recsys.models.climbing import climb
 from es_recsys.models.held_out import HeldOut, hold_out
 from es_recsys.models.registry import MODELS
 from es_recsys.models.sequences import take
 from es_recsys.models.transitions import Transitions
 from es_recsys.models.trials import DEPTH
-from es_recsys.models.weighing import Candidates
 from es_recsys.runtime.workspace import Workspace
 from es_recsys.types import Interactions
 

@@ -12,11 +12,11 @@ from es_recsys.evaluation.statistics import Estimate, bootstrap
 from es_recsys.flows.view import View
 from es_recsys.jobs.trained import Trained
 from es_recsys.models import Model, UserKNN
+from es_recsys.models.candidates import Candidates
 from es_recsys.models.report import Promise
 from es_recsys.models.sequences import take
 from es_recsys.models.slices import Slice, next_after
 from es_recsys.models.trials import DEPTH
-from es_recsys.models.weighing import Candidates
 from es_recsys.types import Interactions
 
 __all__ = ["Blend", "Compared", "Quality", "compare", "held_out", "quality", "serving"]

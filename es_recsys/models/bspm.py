@@ -53,8 +53,8 @@ class BSPM(Spectral):
         """Setting -> values worth trying."""
         return {
             **recency_space(ordered, timed),
-            "sharpening": (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0),
-            "low_pass": (0.0, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2),
+            "sharpening": (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0),
+            "low_pass": (0.0, 0.03, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2),
             "factors": (32, 64, 128, 256, 448),
         }
 

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from es_recsys.models.slices import Slice, latest, next_in_time, scattered
 from es_recsys.models.transitions import TransitionsConfig
 from es_recsys.models.trials import DEPTH, TransitionTrials, trials_of
 from es_recsys.models.watch import Watch
-from es_recsys.models.weighing import weigh
+from es_recsys.models.weighing import Beside, weigh
 from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["Report", "Selection", "Wish", "defaults", "select", "suited"]
@@ -198,15 +199,19 @@ def _choose(data: Interactions, rng: np.random.Generator, seed: int, deadline: f
         ends = time.monotonic() + 0.9 * max(deadline - time.monotonic(), 0.0) / (len(names) - place) * _PATIENCE.get(name, 1.0)
         trials = trials_of(name, part, seed, wish.items, wish.watch(name, "trial", ends))
         try:
-            found = trials.climb(ordered, ends, wish.configs.get(name))
+            beside = partial(Beside(models, part), name) if models else None
+            found = trials.climb(ordered, ends, wish.configs.get(name), beside)
         except MissingExtra as missing:
             if wish.names:
                 raise
             notes.say(f"{name} is left out. {missing}")
             continue
+        alone = found.score if not models else float(trials.each(found.config).mean())
+        with_others = f", {found.score:.4f} beside {' and '.join(models)}" if models else ""
         notes.say(
-            f"{name}: {words(found.config)}: NDCG@{DEPTH} {found.score:.4f}, best of {found.trials}{cut_words(found.cut_short)}.",
-            **{name: round(found.score, 5)},
+            f"{name}: {words(found.config)}: NDCG@{DEPTH} {alone:.4f}{with_others}, "
+            f"best of {found.trials}{cut_words(found.cut_short)}.",
+            **{name: round(alone, 5)},
         )
         models[name], configs[name] = trials.model(found.config), found.config
     weighed = weigh(models, whole, _NAMED_SHARE if wish.names else 0.0)

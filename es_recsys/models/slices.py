@@ -12,7 +12,7 @@ from es_recsys.models.histories import LAST, Batch
 from es_recsys.models.sequences import take
 from es_recsys.types import Interactions
 
-__all__ = ["Slice", "latest", "ndcg", "next_after", "next_in_time", "scattered", "slice_of"]
+__all__ = ["Slice", "found_in", "ideal", "latest", "ndcg", "next_after", "next_in_time", "scattered", "slice_of"]
 
 # Events of a user after the split in time that count as targets.
 _NEXT = 5
@@ -46,16 +46,19 @@ class Slice:
             gains=self.gains[:users],
         )
 
-    def ndcg(self, lists: list[NDArray[np.int64]], n: int) -> NDArray[np.float64]:
-        """(n_users,) float64 NDCG@n of each user, times what their targets are worth on average over what everybody's are: of
-        people who buy it should matter more that they are understood than of people who look. The mean is a weighted
-        mean in 0..1, and the plain one where all events weigh the same."""
-        each = ndcg(lists, self.targets, n, self.gains)
+    @property
+    def worth(self) -> NDArray[np.float64]:
+        """(n_users,) what their targets are worth on average over what everybody's are: of people who buy it should matter more
+        that they are understood than of people who look. 1 where all events weigh the same."""
         if not self.gains:
-            return each
-        worth = np.array([one.mean() for one in self.gains])
-        result: NDArray[np.float64] = each * worth / worth.mean()
+            return np.ones(len(self))
+        each = np.array([one.mean() for one in self.gains])
+        result: NDArray[np.float64] = each / each.mean()
         return result
+
+    def ndcg(self, lists: list[NDArray[np.int64]], n: int) -> NDArray[np.float64]:
+        """(n_users,) float64 NDCG@n of each user, times their `worth`; so the mean is a weighted mean in 0..1."""
+        return ndcg(lists, self.targets, n, self.gains) * self.worth
 
 
 def latest(data: Interactions, rng: np.random.Generator, users: int) -> Slice:
@@ -121,18 +124,23 @@ def ndcg(
     best first."""
     discount = 1.0 / np.log2(np.arange(2, n + 2))
     worth = gains or tuple(np.ones(len(wanted)) for wanted in targets)
-    return np.array([_ndcg(*one, discount) for one in zip(lists, targets, worth, strict=True)])
+    each = zip(lists, targets, worth, strict=True)
+    dcg = [float(found_in(places[:n], wanted, own) @ discount[: len(places)]) for places, wanted, own in each]
+    result: NDArray[np.float64] = np.array(dcg) / np.array([ideal(own, n) for own in worth])
+    return result
 
 
-def _ndcg(
-    places: NDArray[np.int64], wanted: NDArray[np.int64], worth: NDArray[np.float64], discount: NDArray[np.float64]
-) -> float:
+def found_in(places: NDArray[np.int64], wanted: NDArray[np.int64], worth: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What each of the places is worth, 0 for what isn't wanted."""
     order = np.argsort(wanted, kind="stable")
-    shown = places[: len(discount)]
-    at = np.minimum(np.searchsorted(wanted[order], shown), len(wanted) - 1)
-    found = np.where(wanted[order][at] == shown, worth[order][at], 0.0)
-    ideal = np.sort(worth)[::-1][: len(discount)]
-    return float(found @ discount[: len(shown)] / (ideal @ discount[: len(ideal)]))
+    at = np.minimum(np.searchsorted(wanted[order], places), len(wanted) - 1)
+    return np.where(wanted[order][at] == places, worth[order][at], 0.0)
+
+
+def ideal(worth: NDArray[np.float64], n: int) -> float:
+    """The DCG@n of a list that begins with all that is wanted, the worthiest first."""
+    best = np.sort(worth)[::-1][:n]
+    return float(best @ (1.0 / np.log2(np.arange(2, len(best) + 2))))
 
 
 Hold = Callable[[NDArray[np.int64]], tuple[NDArray[np.bool_], NDArray[np.int64]]]

@@ -61,14 +61,17 @@ class Trials:
         lists = [places for places, _ in asked.top(self._slice.histories, DEPTH, self._slice.known)]
         return self._slice.ndcg(lists, DEPTH)
 
-    def climb(self, ordered: bool, deadline: float, start: Any = None) -> Climb[Any]:
-        """The best settings found. ordered: whether recency may tell. start: a config to stay at, instead of a search."""
+    def climb(
+        self, ordered: bool, deadline: float, start: Any = None, score: Callable[[Model], float] | None = None
+    ) -> Climb[Any]:
+        """The best settings found. ordered: whether recency may tell. start: a config to stay at, instead of a search. score:
+        what a trained model is worth (unless given, its own mean NDCG)."""
         kind = (ordered, self._slice.train.timed)
         return climb(
             self._kind.start(*kind) if start is None else start,
             self._kind.space(*kind) if start is None else {},
             self._kind.change,
-            lambda config: float(self.each(config).mean()),
+            lambda config: float(self.each(config).mean()) if score is None else score(self.model(config)),
             rounds=self.rounds,
             deadline=deadline,
         )

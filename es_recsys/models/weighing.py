@@ -9,14 +9,11 @@ from itertools import permutations
 import numpy as np
 from numpy.typing import NDArray
 
-from es_recsys.models.asked import Asked
-from es_recsys.models.base import DEPTHS, Model
-from es_recsys.models.blend import blend
-from es_recsys.models.ids import ItemIds
-from es_recsys.models.slices import Slice, ndcg
-from es_recsys.models.trials import DEPTH
+from es_recsys.models.base import Model
+from es_recsys.models.candidates import Candidates
+from es_recsys.models.slices import Slice
 
-__all__ = ["Candidates", "Weighed", "weigh"]
+__all__ = ["Beside", "Weighed", "weigh"]
 
 # A model must bring this much to be worth a search of its own in every answer.
 _WORTH = 1.005
@@ -38,46 +35,6 @@ class Weighed:
     alone: Mapping[str, float]
     path: tuple[tuple[Mapping[str, float], float], ...]
     next: NDArray[np.float64]
-
-
-class Candidates:
-    """Each user's candidates with all raw scores, once for all weights: lists of every model are in the union."""
-
-    def __init__(self, models: Mapping[str, Model], part: Slice) -> None:
-        self._slice = part
-        ids = ItemIds.of(part.train.item_ids.tolist())
-        asked = {name: Asked(model, ids) for name, model in models.items()}
-        lists = {name: one.top(part.histories, DEPTHS[models[name].kind], part.known) for name, one in asked.items()}
-        self._own = {name: [places for places, _ in own] for name, own in lists.items()}
-        self._best = [
-            {name: float(own[user][1][0]) for name, own in lists.items() if len(own[user][0])} for user in range(len(part))
-        ]
-        self._union = [np.unique(np.concatenate([own[user] for own in self._own.values()])) for user in range(len(part))]
-        self._raw = {name: one.scores_at(part.histories, self._union) for name, one in asked.items()}
-        self._known: dict[frozenset[tuple[str, float]], NDArray[np.float64]] = {}
-
-    def each(self, weights: Mapping[str, float]) -> NDArray[np.float64]:
-        """(n_users,) NDCG of each user with these weights, which are remembered: samples of users ask for the same ones."""
-        key = frozenset((name, share) for name, share in weights.items() if share > 0.0)
-        if key not in self._known:
-            self._known[key] = self._slice.ndcg(self._lists(weights), DEPTH)
-        return self._known[key]
-
-    def next(self, weights: Mapping[str, float]) -> NDArray[np.float64]:
-        """(n_users,) the same where only the first target of each user is to be found."""
-        return ndcg(self._lists(weights), tuple(one[:1] for one in self._slice.targets), DEPTH)
-
-    def _lists(self, weights: Mapping[str, float]) -> list[NDArray[np.int64]]:
-        """The best of each user's union with these weights."""
-        used = [name for name, weight in weights.items() if weight > 0]
-        lists = []
-        for user, union in enumerate(self._union):
-            # A model without weight brings no candidates either.
-            at = np.searchsorted(union, np.unique(np.concatenate([self._own[name][user] for name in used])))
-            raw = {name: self._raw[name][user][at] for name in used}
-            total = np.zeros(len(at)) + sum(blend(raw, self._best[user], weights).values())
-            lists.append(union[at[np.lexsort((at, -total))[:DEPTH]]])
-        return lists
 
 
 def weigh(models: Mapping[str, Model], part: Slice, least: float = 0.0) -> Weighed:
@@ -105,6 +62,27 @@ def weigh(models: Mapping[str, Model], part: Slice, least: float = 0.0) -> Weigh
         weights = {name: round(share / total, 3) for name, share in floored.items()}
         best = score(weights)
     return Weighed(weights, best, alone, tuple(path), candidates.next(weights))
+
+
+class Beside:
+    """What a model brings to others, whose own blend is found first. A model may be poor by itself and tell what the others
+    don't, so settings that are chosen by it alone are not those that serve best."""
+
+    def __init__(self, models: Mapping[str, Model], part: Slice) -> None:
+        self._candidates = Candidates(models, part)
+        self._weights, self.alone = _path(tuple(models), lambda weights: float(self._candidates.each(weights).mean()))[-1]
+
+    def __call__(self, name: str, model: Model) -> float:
+        """NDCG of the best blend with this one more."""
+        candidates = self._candidates.beside(name, model)
+
+        def score(weights: Mapping[str, float]) -> float:
+            return float(candidates.each(weights).mean())
+
+        tried = [joined(self._weights, name, share) for share in _SHARES]
+        scores = [score(weights) for weights in tried]
+        top = int(np.argmax(scores))
+        return _shifted(tried[top], scores[top], score)[1]
 
 
 def _path(names: Sequence[str], score: Callable[[Mapping[str, float]], float]) -> list[tuple[Mapping[str, float], float]]:
