@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 __all__ = ["WeightSheet", "sheet_of"]
 
 _N = 10
+_ROUNDS = 3
 _DISCOUNTS = 1.0 / np.log2(np.arange(2, _N + 2))
 
 
@@ -69,6 +70,22 @@ class WeightSheet:
         top = np.argsort(-sums, axis=1, kind="stable")[:, :_N]
         gains = np.take_along_axis(self.grades, top, axis=1) @ _DISCOUNTS[: top.shape[1]]
         return np.asarray(gains / self.ideal, np.float64)
+
+    def ascended(self, start: Mapping[str, float], values: Sequence[float]) -> dict[str, float]:
+        """Weights among `values` that no change of one leg betters, or that are reached after some rounds: coordinate ascent,
+        which moves in few directions and so fits chance less than a search of the whole space (Metzler and Croft 2007)."""
+        weights = {leg: min(values, key=lambda value: abs(value - start.get(leg, 0.0))) for leg in self.legs}
+        best = float(self.ndcg(weights).mean())
+        for _ in range(_ROUNDS):
+            before = best
+            for leg in self.legs:
+                scores = [float(self.ndcg({**weights, leg: value}).mean()) for value in values]
+                if max(scores) > best:
+                    best = max(scores)
+                    weights[leg] = values[scores.index(best)]
+            if best == before:
+                break
+        return weights
 
 
 def sheet_of(

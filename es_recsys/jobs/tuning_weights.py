@@ -3,7 +3,8 @@
 Without a query all legs are weighed; in a search those that speak of the user and of popularity, beside what answers it, whose
 weights `tune search` chooses from judgments. Answers are asked for once, of a store that was trained without the events held
 out; the trials are arithmetic on what each leg gave each candidate. They set out from the weights under which what people
-turned to was the likeliest of what they might have had (models/choices.py), which few questions settle.
+turned to was the likeliest of what they might have had (models/choices.py), or from those until now, whichever are better, one
+leg after the other moved to where it serves best.
 """
 
 from __future__ import annotations
@@ -44,6 +45,9 @@ _LEAST_QUESTIONS = 50
 _ENOUGH_QUESTIONS = 200
 _CANDIDATES = 400
 _FOLDS = 5
+# Of all events, those that come after the moment. On the sample store a tenth were too few purchases: what was chosen on
+# them was worse by cross-validation than the usual weights, on a fifth better.
+_NEWEST = 0.2
 _SURE = 0.05
 _BUDGET = 120.0
 # So small together that the cap on the personal legs of a search is not reached while scores are collected.
@@ -144,7 +148,7 @@ def next_items(data: Interactions, rng: np.random.Generator, users: int, targets
     """What came after a moment, where enough did: as when the store answers, nothing that others did later is known then, which
     would speak for signals of what goes together. Else the last item of each user."""
     if data.timed:
-        split = by_time(data, rng, users, targets=targets)
+        split = by_time(data, rng, users, share=_NEWEST, targets=targets)
         if len(split) >= _ENOUGH_QUESTIONS:
             return split
     return leave_last_out(data, rng, users, targets=targets)
@@ -210,11 +214,10 @@ def _chosen(
         return float(sheet.ndcg(weights).mean())
 
     likely = likely_weights(sheet)
-    known = max((before, likely), key=value)
-    start = {leg: min(_VALUES, key=lambda value: abs(value - weight)) for leg, weight in known.items()}
+    start = sheet.ascended(max((before, likely), key=value), _VALUES)
     found = search(dict.fromkeys(sheet.legs, _VALUES), value, start=start, trials=trials, seconds=seconds, seed=seed)
     tried = [] if found.best is None else [found.best.settings]
-    best = max((likely, before, *tried), key=value)
+    best = max((likely, before, start, *tried), key=value)
     return dict(best), len(found.trials)
 
 

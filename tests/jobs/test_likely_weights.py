@@ -51,6 +51,16 @@ def test_what_is_surely_better_on_people_who_chose_no_part_of_it_is_kept() -> No
     assert found.before + 0.1 < found.after < sheet.ndcg(found.weights).mean() + 0.01
 
 
+def test_no_change_of_one_leg_betters_what_was_ascended_to() -> None:
+    sheet, values = _sheet((1.0, 0.0, 2.0, 4.0), 400), (0.0, 0.1, 0.25, 0.5, 1.0)
+    start = {"als": 0.9, "popular": 1.0, "transitions": 0.12}
+    found = sheet.ascended(start, values)
+    reached = sheet.ndcg(found).mean()
+    assert reached > sheet.ndcg(start).mean() + 0.02
+    assert all(sheet.ndcg({**found, leg: value}).mean() <= reached for leg in LEGS for value in values)
+    assert set(found.values()) <= set(values)
+
+
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_in_noise_the_weights_stay(seed: int) -> None:
     rng = np.random.default_rng(seed)
