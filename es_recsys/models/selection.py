@@ -199,15 +199,17 @@ def _choose(data: Interactions, rng: np.random.Generator, seed: int, deadline: f
         ends = time.monotonic() + 0.9 * max(deadline - time.monotonic(), 0.0) / (len(names) - place) * _PATIENCE.get(name, 1.0)
         trials = trials_of(name, part, seed, wish.items, wish.watch(name, "trial", ends))
         try:
-            beside = partial(Beside(models, part), name) if models else None
-            found = trials.climb(ordered, ends, wish.configs.get(name), beside)
+            beside = Beside(models, part) if models else None
+            found = trials.climb(ordered, ends, wish.configs.get(name), partial(beside, name) if beside is not None else None)
         except MissingExtra as missing:
             if wish.names:
                 raise
             notes.say(f"{name} is left out. {missing}")
             continue
-        alone = found.score if not models else float(trials.each(found.config).mean())
-        with_others = f", {found.score:.4f} beside {' and '.join(models)}" if models else ""
+        alone, with_others = found.score, ""
+        if beside is not None:
+            alone = float(trials.each(found.config).mean())
+            with_others = f", {found.score:.4f} beside {' and '.join(models)} ({beside.without:.4f} without it)"
         notes.say(
             f"{name}: {words(found.config)}: NDCG@{DEPTH} {alone:.4f}{with_others}, "
             f"best of {found.trials}{cut_words(found.cut_short)}.",

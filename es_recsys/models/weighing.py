@@ -65,12 +65,12 @@ def weigh(models: Mapping[str, Model], part: Slice, least: float = 0.0) -> Weigh
 
 
 class Beside:
-    """What a model brings to others, whose own blend is found first. A model may be poor by itself and tell what the others
-    don't, so settings that are chosen by it alone are not those that serve best."""
+    """What a model brings to others, whose own blend is found first; without: the NDCG of that. A model may be poor by itself
+    and tell what the others don't, so settings that are chosen by it alone are not those that serve best."""
 
     def __init__(self, models: Mapping[str, Model], part: Slice) -> None:
         self._candidates = Candidates(models, part)
-        self._weights, self.alone = _path(tuple(models), lambda weights: float(self._candidates.each(weights).mean()))[-1]
+        self._weights, self.without = _path(tuple(models), lambda weights: float(self._candidates.each(weights).mean()))[-1]
 
     def __call__(self, name: str, model: Model) -> float:
         """NDCG of the best blend with this one more."""

@@ -88,12 +88,12 @@ def test_what_only_the_new_model_lists_is_among_the_candidates(interactions: Mak
 
 def test_a_model_is_worth_what_it_adds(part: Slice, models: Mapping[str, Model]) -> None:
     beside = Beside({"transitions": models["transitions"]}, part)
-    assert beside.alone == pytest.approx(Candidates(models, part).each({"transitions": 1.0}).mean())
+    assert beside.without == pytest.approx(Candidates(models, part).each({"transitions": 1.0}).mean())
     again, other = beside("twin", models["transitions"]), beside("als", models["als"])
-    assert again == pytest.approx(beside.alone)
+    assert again == pytest.approx(beside.without)
     pair = {name: models[name] for name in ("transitions", "als")}
     assert other >= weigh(pair, part).score - 0.01
-    assert other > beside.alone
+    assert other > beside.without
 
 
 ROWS = st.lists(st.lists(st.sampled_from([-np.inf, 0.0, 0.5, 1.0]), min_size=7, max_size=7), min_size=1, max_size=4)
