@@ -209,7 +209,8 @@ def _choose(data: Interactions, rng: np.random.Generator, seed: int, deadline: f
         alone, with_others = found.score, ""
         if beside is not None:
             alone = float(trials.each(found.config).mean())
-            with_others = f", {found.score:.4f} beside {' and '.join(models)} ({beside.without:.4f} without it)"
+            better = f"{found.score:.4f}" if found.score > beside.without else "no more"
+            with_others = f", {better} beside {' and '.join(models)} ({beside.without:.4f} without it)"
         notes.say(
             f"{name}: {words(found.config)}: NDCG@{DEPTH} {alone:.4f}{with_others}, "
             f"best of {found.trials}{cut_words(found.cut_short)}.",

@@ -73,7 +73,8 @@ class Beside:
         self._weights, self.without = _path(tuple(models), lambda weights: float(self._candidates.each(weights).mean()))[-1]
 
     def __call__(self, name: str, model: Model) -> float:
-        """NDCG of the best blend with this one more."""
+        """NDCG of the best blend with this one more, where that is more than `without`; else what it answers alone, but at
+        most `without`: of settings that add nothing, those that do least harm would be poor ones."""
         candidates = self._candidates.beside(name, model)
 
         def score(weights: Mapping[str, float]) -> float:
@@ -82,7 +83,8 @@ class Beside:
         tried = [joined(self._weights, name, share) for share in _SHARES]
         scores = [score(weights) for weights in tried]
         top = int(np.argmax(scores))
-        return _shifted(tried[top], scores[top], score)[1]
+        blended = _shifted(tried[top], scores[top], score)[1]
+        return blended if blended > self.without else min(score({name: 1.0}), self.without)
 
 
 def _path(names: Sequence[str], score: Callable[[Mapping[str, float]], float]) -> list[tuple[Mapping[str, float], float]]:

@@ -89,11 +89,22 @@ def test_what_only_the_new_model_lists_is_among_the_candidates(interactions: Mak
 def test_a_model_is_worth_what_it_adds(part: Slice, models: Mapping[str, Model]) -> None:
     beside = Beside({"transitions": models["transitions"]}, part)
     assert beside.without == pytest.approx(Candidates(models, part).each({"transitions": 1.0}).mean())
-    again, other = beside("twin", models["transitions"]), beside("als", models["als"])
-    assert again == pytest.approx(beside.without)
+    other = beside("als", models["als"])
     pair = {name: models[name] for name in ("transitions", "als")}
     assert other >= weigh(pair, part).score - 0.01
     assert other > beside.without
+
+
+def test_a_model_that_adds_nothing_is_worth_what_it_answers_alone(part: Slice, models: Mapping[str, Model]) -> None:
+    rng = np.random.default_rng(0)
+    beside = Beside({"transitions": models["transitions"]}, part)
+    shuffled = replace(part.train, items=rng.permutation(part.train.items))
+    blind = MODELS["rp3beta"]().fit(shuffled, rng)
+    poor = float(Candidates({"rp3beta": blind}, part).each({"rp3beta": 1.0}).mean())
+    assert poor < 0.7 * beside.without
+    assert beside("rp3beta", blind) == pytest.approx(poor)
+    # What others say already adds nothing either, and counts no more than the blend without it.
+    assert beside("twin", models["transitions"]) == pytest.approx(beside.without)
 
 
 ROWS = st.lists(st.lists(st.sampled_from([-np.inf, 0.0, 0.5, 1.0]), min_size=7, max_size=7), min_size=1, max_size=4)
