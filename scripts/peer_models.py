@@ -20,8 +20,10 @@ from numpy.typing import NDArray
 
 from es_recsys.types import Interactions
 
-__all__ = ["TECHNIQUES", "Technique", "techniques"]
+__all__ = ["LENGTHS", "TECHNIQUES", "Technique", "techniques"]
 
+# Data set -> length of the answers.
+LENGTHS = {"gowalla": 20, "beauty": 10}
 Lists = list[list[str]]
 
 
@@ -32,26 +34,42 @@ class Asked(Protocol):
 
 
 Train = Callable[[Interactions, Mapping[str, Any]], Asked]
+Space = Callable[[bool], Mapping[str, Sequence[Any]]]
 
 
 @dataclass(frozen=True)
 class Technique:
     """library; kind: the same for the same model of two libraries; train; settings: data set -> what to start from,
-    {} for all data sets with the usual ones. A technique with settings is run on the data sets that it has some for."""
+    {} for all data sets with the usual ones. A technique with settings is run on the data sets that it has some for.
+    space: setting -> values to try, given whether the order of events tells something; without one nothing is tried."""
 
     library: str
     kind: str
     train: Train
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    space: Space | None = None
 
     @property
     def name(self) -> str:
         return f"{self.library} {self.kind}"
 
+    def drawn(self, dataset: str, rng: np.random.Generator) -> dict[str, Any]:
+        """Random settings of the space, those it is silent about as they are started from."""
+        space = self.space(dataset != "gowalla") if self.space else {}
+        return {
+            **self.settings.get(dataset, {}),
+            **{name: values[int(rng.integers(len(values)))] for name, values in space.items()},
+        }
+
     def brief(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """The settings for a training that only warms up."""
         short = {"epochs": 1, "iterations": 1, "budget": 1.0}
         return {name: short.get(name, value) for name, value in settings.items()}
+
+
+def on_each(settings: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    """The same settings to start from on every data set."""
+    return dict.fromkeys(LENGTHS, settings)
 
 
 def threads() -> int:
@@ -150,11 +168,11 @@ def _pure_svd(settings: Mapping[str, Any]) -> Any:
 
 
 def _nearest(settings: Mapping[str, Any]) -> Any:
-    from implicit.nearest_neighbours import BM25Recommender, CosineRecommender
+    from implicit.nearest_neighbours import BM25Recommender, CosineRecommender, TFIDFRecommender
     from rectools.models import ImplicitItemKNNWrapperModel
 
     settings = dict(settings)
-    kind = {"bm25": BM25Recommender, "cosine": CosineRecommender}[settings.pop("likeness", "bm25")]
+    kind = {"bm25": BM25Recommender, "cosine": CosineRecommender, "tfidf": TFIDFRecommender}[settings.pop("likeness", "bm25")]
     return ImplicitItemKNNWrapperModel(kind(**settings, num_threads=threads()))
 
 
@@ -185,6 +203,17 @@ def lenskit_nearest(data: Interactions, settings: Mapping[str, Any]) -> Asked:
         return [[str(data.item_ids[item]) for item in lists.get(user, [])] for user in users.tolist()]
 
     return ask
+
+
+def own_space(name: str) -> Space:
+    """What `train` searches for one of our models."""
+
+    def space(ordered: bool) -> Mapping[str, Sequence[Any]]:
+        from es_recsys.models import MODELS
+
+        return MODELS[name].space(ordered, False)
+
+    return space
 
 
 def ours(name: str) -> Train:
@@ -244,38 +273,49 @@ def _asked(data: Interactions, top: Callable[..., Any], ids: Any) -> Asked:
     return ask
 
 
+# Values that the guides of the libraries name, and those about them.
+_ALS: Mapping[str, Sequence[Any]] = {
+    "factors": (64, 128, 256),
+    "regularization": (0.01, 0.1, 1.0, 10.0, 30.0),
+    "alpha": (1.0, 4.0, 10.0, 25.0),
+    "bm25": (None, 1.2, 100.0),
+}
+_BPR: Mapping[str, Sequence[Any]] = {
+    "factors": (32, 64, 128),
+    "learning_rate": (0.05, 0.1, 0.2),
+    "regularization": (0.005, 0.01, 0.02, 0.04),
+    "iterations": (50, 100, 200),
+}
+_NEAREST: Mapping[str, Sequence[Any]] = {"likeness": ("bm25", "cosine", "tfidf"), "K": (20, 50, 100, 200, 400)}
+_LENSKIT: Mapping[str, Sequence[Any]] = {"max_nbrs": (10, 20, 50, 100, 200), "min_sim": (1e-6, 0.01, 0.05)}
+_EASE: Mapping[str, Sequence[Any]] = {"regularization": (10.0, 30.0, 80.0, 200.0, 500.0, 1_000.0)}
+
 TECHNIQUES: Sequence[Technique] = (
     Technique(
         "implicit",
         "ALS",
         implicit_factors(_als),
-        {
-            "gowalla": {"factors": 256, "iterations": 15, "regularization": 0.01, "alpha": 1.0, "bm25": 100.0},
-            "beauty": {"factors": 128, "iterations": 15, "regularization": 0.01, "alpha": 1.0, "bm25": 100.0},
-        },
+        on_each({"factors": 128, "regularization": 0.01, "alpha": 1.0, "bm25": 100.0}),
+        lambda _: _ALS,
     ),
+    Technique("ours", "ALS", ours("als"), on_each({"factors": 128}), own_space("als")),
+    Technique("implicit", "BPR", implicit_factors(_bpr), on_each({"learning_rate": 0.1}), lambda _: _BPR),
+    Technique("ours", "BPR", ours("bpr"), space=own_space("bpr")),
+    Technique("RecTools", "item-kNN", rectools(_nearest), on_each({"K": 200}), lambda _: _NEAREST),
+    Technique("LensKit", "item-kNN", lenskit_nearest, on_each({"max_nbrs": 50}), lambda _: _LENSKIT),
+    Technique("ours", "item-kNN", ours("itemknn"), space=own_space("itemknn")),
+    Technique("RecTools", "EASE", rectools(_ease), {"beauty": {"regularization": 80.0}}, lambda _: _EASE),
+    Technique("ours", "EASE", ours("ease"), {"beauty": {"regularization": 80.0}}, own_space("ease")),
     Technique(
-        "ours", "ALS", ours("als"), {"gowalla": {"factors": 256, "iterations": 15}, "beauty": {"factors": 128, "iterations": 15}}
+        "RecTools",
+        "PureSVD",
+        rectools(_pure_svd),
+        on_each({"factors": 128}),
+        lambda _: {"factors": (16, 32, 64, 128, 256)},
     ),
-    Technique(
-        "implicit",
-        "BPR",
-        implicit_factors(_bpr),
-        {
-            "gowalla": {"factors": 128, "learning_rate": 0.1, "regularization": 0.02, "iterations": 100},
-            "beauty": {"factors": 64, "learning_rate": 0.05, "regularization": 0.02, "iterations": 100},
-        },
-    ),
-    Technique("ours", "BPR", ours("bpr"), {"gowalla": {"factors": 128}, "beauty": {"learning_rate": 0.05}}),
-    Technique("RecTools", "item-kNN", rectools(_nearest), {"gowalla": {"K": 200}, "beauty": {"K": 200}}),
-    Technique("LensKit", "item-kNN", lenskit_nearest, {"gowalla": {"k": 100}, "beauty": {"k": 50}}),
-    Technique("ours", "item-kNN", ours("itemknn")),
-    Technique("RecTools", "EASE", rectools(_ease), {"beauty": {"regularization": 80.0}}),
-    Technique("ours", "EASE", ours("ease"), {"beauty": {"regularization": 80.0}}),
-    Technique("RecTools", "PureSVD", rectools(_pure_svd), {"gowalla": {"factors": 128}, "beauty": {"factors": 64}}),
-    Technique("ours", "RP3beta", ours("rp3beta")),
-    Technique("ours", "GF-CF", ours("gfcf")),
-    Technique("ours", "transitions", ours("transitions")),
+    Technique("ours", "RP3beta", ours("rp3beta"), space=own_space("rp3beta")),
+    Technique("ours", "GF-CF", ours("gfcf"), space=own_space("gfcf")),
+    Technique("ours", "transitions", ours("transitions"), space=own_space("transitions")),
     Technique(
         "RecTools",
         "SASRec",
@@ -295,7 +335,7 @@ TECHNIQUES: Sequence[Technique] = (
         },
     ),
     Technique("ours", "SASRec", ours("sasrec"), {"beauty": {"epochs": 40}}),
-    Technique("ours", "best blend", our_best, {"gowalla": {"budget": 240.0}, "beauty": {"budget": 240.0}}),
+    Technique("ours", "best blend", our_best, on_each({"budget": 240.0})),
 )
 
 

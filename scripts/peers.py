@@ -1,13 +1,13 @@
 """Side by side with other libraries: the same split, the same metric code, training time and memory.
 
-    python scripts/peers.py gowalla|beauty FOLDER [NAME...] [--users N] [--threads N] [--validate] [--out FILE.json]
+    python scripts/peers.py gowalla|beauty FOLDER [NAME...] [--trials N] [--users N] [--threads N] [--out FILE.json]
 
 FOLDER holds the data set (docs/quality.md says which files). NAME: words of the techniques to run (`ALS`, `ours`), all
 unless given. Each technique runs in a process of its own, with the same number of threads, and is trained on a few users
 first, so that imports and compilation are no part of its time. All items are ranked, those that a user had are left out, and
-the metrics are those of `es_recsys.evaluation`. With --validate the events before the test ones are asked for instead,
-for choosing settings: those in peer_models.py are what to start from, for both sides. Needs the extras peers, train and
-evaluation.
+the metrics are those of `es_recsys.evaluation`. Settings are chosen on the events before the test ones: of those in
+peer_models.py to start from, and N random ones of the space there, as many for each technique (our best blend chooses
+by itself, the neural models are not tuned). Needs the extras peers, train and evaluation.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from typing import Any
 
 import numpy as np
 from offline_models import Users, beauty, gowalla, interactions, lines
-from peer_models import Technique, techniques
+from peer_models import LENGTHS, Technique, techniques
 
-LENGTHS = {"gowalla": 20, "beauty": 10}
 METRICS = ("Recall", "NDCG")
-# Users of the training that only warms up.
+# Users of the training that only warms up, and those that a trial asks for.
 FEW = 100
+TRIAL_USERS = 4_000
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS", "RAYON_NUM_THREADS")
 
 
@@ -52,7 +52,6 @@ def measure(dataset: str, folder: Path, one: Technique, users: int, validate: bo
     places = np.flatnonzero(np.isin(data.user_ids, list(wanted)))
     if users:
         places = np.sort(np.random.default_rng(1).permutation(places)[:users])
-    settings = {**one.settings.get(dataset, {}), **settings}
     one.train(interactions({user: events[user] for user in sorted(events)[:FEW]}), one.brief(settings))
     used = _processor()
     asked, cost = measured(lambda: one.train(data, settings))
@@ -83,16 +82,29 @@ def _processor() -> float:
     return spent.ru_utime + spent.ru_stime
 
 
-def apart(arguments: argparse.Namespace, one: Technique) -> dict[str, Any]:
+def tuned(arguments: argparse.Namespace, one: Technique) -> dict[str, Any]:
+    """The settings that are best on validation; those to start from where there is no space. A failed trial is passed over."""
+    dataset: str = arguments.dataset
+    start = dict(one.settings.get(dataset, {}))
+    if one.space is None or not arguments.trials:
+        return start
+    rng = np.random.default_rng(7)
+    drawn = [one.drawn(dataset, rng) for _ in range(arguments.trials)]
+    tried = {json.dumps(settings): settings for settings in [start, *drawn]}
+    best, highest = start, -1.0
+    for words, settings in tried.items():
+        found = apart(arguments, one, settings, TRIAL_USERS, True)
+        value = found.get(f"NDCG@{LENGTHS[dataset]}", -1.0)
+        print(f"  {one.name} {words}: {found.get('failed', value)}", flush=True)
+        if value > highest:
+            best, highest = settings, value
+    return best
+
+
+def apart(arguments: argparse.Namespace, one: Technique, settings: dict[str, Any], users: int, validate: bool) -> dict[str, Any]:
     """One technique in a process of its own; what went wrong where it fails."""
     words = [sys.executable, __file__, arguments.dataset, str(arguments.folder), "--one", one.name]
-    words += [
-        "--users",
-        str(arguments.users),
-        "--set",
-        json.dumps(arguments.set),
-        *(["--validate"] if arguments.validate else []),
-    ]
+    words += ["--users", str(users), "--set", json.dumps(settings), *(["--validate"] if validate else [])]
     environment = {**os.environ, **dict.fromkeys(THREADS, str(arguments.threads))}
     done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=arguments.timeout, env=environment)
     if done.returncode:
@@ -156,12 +168,14 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("names", nargs="*")
     parser.add_argument("--users", type=int, default=0, help="ask for so many random users only")
-    parser.add_argument("--validate", action="store_true")
-    parser.add_argument("--set", type=json.loads, default={}, help="JSON of settings that go before those of the table")
+    parser.add_argument("--trials", type=int, default=0, help="random settings to try for each technique")
     parser.add_argument("--threads", type=int, default=1, help="of each technique")
     parser.add_argument("--timeout", type=float, default=3_600.0, help="seconds for each technique")
     parser.add_argument("--out", type=Path)
+    # What the process of one technique is told.
     parser.add_argument("--one", help=argparse.SUPPRESS)
+    parser.add_argument("--set", type=json.loads, default={}, help=argparse.SUPPRESS)
+    parser.add_argument("--validate", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
         (one,) = (each for each in techniques([]) if each.name == arguments.one)
@@ -173,7 +187,7 @@ def main() -> None:
         if arguments.dataset not in one.settings and one.settings:
             continue
         try:
-            results.append(apart(arguments, one))
+            results.append(apart(arguments, one, tuned(arguments, one), arguments.users, False))
         except subprocess.TimeoutExpired:
             results.append({"technique": one.name, "failed": f"not done after {arguments.timeout:.0f} s"})
         print(json.dumps({name: value for name, value in results[-1].items() if name != "each"}), flush=True)
