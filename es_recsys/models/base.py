@@ -117,6 +117,12 @@ class Model(Protocol):
         """The n best items and their raw scores > 0, best first (ties by id's place); a vector model scans exactly."""
         ...
 
+    def weights_of_all(
+        self, histories: Sequence[History], n: int, exclude: Sequence[Collection[str]]
+    ) -> list[list[tuple[str, float]]]:
+        """`weights` of each of many histories, which cost less together: most of what is read, is read once."""
+        ...
+
     def because(self, history: History, item_id: str, n: int = 3) -> tuple[str, ...]:
         """Items of the history that speak most for `item_id`, strongest first; none where nothing does."""
         ...

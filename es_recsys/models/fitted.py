@@ -113,9 +113,15 @@ class Fitted(abc.ABC):
 
     def weights(self, history: History, n: int = 300, exclude: Collection[str] = frozenset()) -> list[tuple[str, float]]:
         """The n best items and their raw scores, best first, only those above 0."""
-        left_out = self.item_ids.find(list(exclude))
-        places, scores = self.top(encode(history, self.item_ids), n, [left_out[left_out >= 0]])[0]
-        return list(zip(self.item_ids.names(places), scores.tolist(), strict=True))
+        return self.weights_of_all([history], n, [exclude])[0]
+
+    def weights_of_all(
+        self, histories: Sequence[History], n: int, exclude: Sequence[Collection[str]]
+    ) -> list[list[tuple[str, float]]]:
+        """`weights` of each of many histories."""
+        left_out = [self.item_ids.find(list(each)) for each in exclude]
+        found = self.top(Batch.of(histories, self.item_ids), n, [places[places >= 0] for places in left_out])
+        return [list(zip(self.item_ids.names(places), scores.tolist(), strict=True)) for places, scores in found]
 
     def vector(self, history: History) -> NDArray[np.float32] | None:
         """(d,) float32 user vector, where the model has vectors."""

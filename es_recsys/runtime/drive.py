@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from elasticsearch import ApiError, ConflictError, NotFoundError
 
 from es_recsys.errors import RecsysError
 from es_recsys.flows.effects import Call, Delete, Document, Effect, Fetch, Flow, Get, Log, Pause, Put, Search, Top
-from es_recsys.models.histories import Batch
 
 if TYPE_CHECKING:
     from elasticsearch import AsyncElasticsearch, Elasticsearch
-
-    from es_recsys.models.base import Model
 
 __all__ = ["AsyncDriver", "Driver", "Sink"]
 
@@ -166,23 +165,61 @@ class Driver:
         return self.sink.write([effect.record])
 
     def _perform_all(self, turn: Mapping[int, Effect]) -> Iterable[tuple[int, Any]]:
-        searches = {i: effect for i, effect in turn.items() if isinstance(effect, Search)}
-        gets = {i: effect for i, effect in turn.items() if isinstance(effect, Get)}
-        for index in {effect.index for effect in searches.values()}:
-            yield from self._search_all(index, {i: e for i, e in searches.items() if e.index == index})
-        for index in {effect.index for effect in gets.values()}:
-            mine = {i: e for i, e in gets.items() if e.index == index}
-            docs = self.client.mget(index=index, ids=[e.id for e in mine.values()]).body["docs"]
-            yield from zip(mine, map(_document, docs), strict=True)
-        tops = {i: effect for i, effect in turn.items() if isinstance(effect, Top)}
-        for model in {id(effect.model): effect.model for effect in tops.values()}.values():
-            yield from _top_all(model, {i: e for i, e in tops.items() if e.model is model})
+        # Effects that cost less together, by what they must share for it.
+        searches: dict[str, dict[int, Search]] = defaultdict(dict)
+        gets: dict[str, dict[int, Get]] = defaultdict(dict)
+        fetches: dict[tuple[str, tuple[str, ...]], dict[int, Fetch]] = defaultdict(dict)
+        tops: dict[tuple[int, int], dict[int, Top]] = defaultdict(dict)
         for i, effect in turn.items():
-            if i not in searches and i not in gets and i not in tops:
-                try:
-                    yield i, self.perform(effect)
-                except Exception as error:
-                    yield i, error
+            match effect:
+                case Search():
+                    searches[effect.index][i] = effect
+                case Get():
+                    gets[effect.index][i] = effect
+                case Fetch():
+                    fetches[effect.index, effect.fields][i] = effect
+                case Top():
+                    tops[id(effect.model), effect.n][i] = effect
+                case _:
+                    yield i, self._tried(effect)
+        for index, asked in searches.items():
+            yield from self._search_all(index, asked)
+        for index, read in gets.items():
+            docs = self.client.mget(index=index, ids=[effect.id for effect in read.values()]).body["docs"]
+            yield from zip(read, map(_document, docs), strict=True)
+        for wanted in fetches.values():
+            yield from self._fetch_all(wanted)
+        for best in tops.values():
+            yield from _top_all(best)
+
+    def _tried(self, effect: Effect) -> Any:
+        """What the effect gives, or the error that it raises, which its flow decides on."""
+        try:
+            return self.perform(effect)
+        except Exception as error:
+            return error
+
+    def _fetch_all(self, asked: Mapping[int, Fetch]) -> Iterable[tuple[int, Any]]:
+        """Of one index and the same fields. An item that several ask for is read once, as far as it is in one request."""
+        chunk: dict[int, Fetch] = {}
+        ids: dict[str, None] = {}
+        for i, effect in asked.items():
+            together = ids | dict.fromkeys(effect.ids)
+            if chunk and len(together) > _IDS_A_REQUEST:
+                yield from self._fetch_chunk(chunk, ids)
+                chunk, together = {}, dict.fromkeys(effect.ids)
+            chunk[i], ids = effect, together
+        yield from self._fetch_chunk(chunk, ids)
+
+    def _fetch_chunk(self, chunk: Mapping[int, Fetch], ids: Iterable[str]) -> Iterable[tuple[int, Any]]:
+        found = self._tried(replace(next(iter(chunk.values())), ids=tuple(ids)))
+        for i, effect in chunk.items():
+            yield (
+                i,
+                found
+                if isinstance(found, Exception)
+                else {item_id: found[item_id] for item_id in effect.ids if item_id in found},
+            )
 
     def _search_all(self, index: str, searches: Mapping[int, Search]) -> Iterable[tuple[int, Any]]:
         chunk: dict[int, Search] = {}
@@ -205,18 +242,15 @@ class Driver:
             at += len(effect.bodies)
 
 
-def _top_all(model: Model, asked: Mapping[int, Top]) -> Iterable[tuple[int, Any]]:
-    """Several users cost a model less together: most of what it reads, it reads once."""
+def _top_all(asked: Mapping[int, Top]) -> Iterable[tuple[int, Any]]:
+    """Of one model and the same number of items."""
+    effects = list(asked.values())
+    model, n = effects[0].model, effects[0].n
     try:
-        ids = model.item_ids
-        left_out = [ids.find(list(effect.exclude)) for effect in asked.values()]
-        batch = Batch.of([effect.history for effect in asked.values()], ids)
-        found = model.top(batch, max(effect.n for effect in asked.values()), [places[places >= 0] for places in left_out])
+        found = model.weights_of_all([effect.history for effect in effects], n, [effect.exclude for effect in effects])
     except Exception as error:
-        yield from ((i, error) for i in asked)
-        return
-    for (i, effect), (places, scores) in zip(asked.items(), found, strict=True):
-        yield i, list(zip(ids.names(places[: effect.n]), scores[: effect.n].tolist(), strict=True))
+        return [(i, error) for i in asked]
+    return zip(asked, found, strict=True)
 
 
 class AsyncDriver:

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from es_recsys.errors import InputError, ModelError, RecsysError
-from es_recsys.flows.effects import Call, Flow, Get, Log, Pause, Search, Top
+from es_recsys.flows.effects import Call, Fetch, Flow, Get, Log, Pause, Search, Top
 from es_recsys.models.base import ScoredPlaces
 from es_recsys.models.histories import Batch
 from es_recsys.models.itemknn import ItemKNN
@@ -35,10 +35,12 @@ class Body:
 
 
 class Engine:
-    """The two requests that `run_all` joins, answered from the request itself; counts them."""
+    """The requests that `run_all` joins, answered from the request itself; counts them. failing: whether parts of
+    documents can't be read."""
 
-    def __init__(self) -> None:
+    def __init__(self, failing: bool = False) -> None:
         self.requests: list[tuple[str, int]] = []
+        self.failing = failing
 
     def msearch(self, *, index: str, searches: Sequence[Any], **_: Any) -> Body:
         bodies = searches[1::2]
@@ -48,6 +50,14 @@ class Engine:
     def mget(self, *, index: str, ids: Sequence[str]) -> Body:
         self.requests.append((index, len(ids)))
         docs = [{"found": i != "nobody", "_source": {"id": i}, "_seq_no": 1, "_primary_term": 1} for i in ids]
+        return Body({"docs": docs})
+
+    def perform_request(self, method: str, path: str, *, body: Mapping[str, Any], params: Mapping[str, Any], **_: Any) -> Body:
+        assert method == "POST"
+        self.requests.append((f"{path} {params['_source_includes']}", len(body["ids"])))
+        if self.failing:
+            raise InputError("It can't be read.")
+        docs = [{"_id": i, "found": i != "gone", "_source": {params["_source_includes"]: i}} for i in body["ids"]]
         return Body({"docs": docs})
 
 
@@ -191,6 +201,39 @@ def test_run_all_splits_very_many_searches() -> None:
     assert sum(size for _, size in engine.requests) == 500
 
 
+def _read(ids: Sequence[str], field: str) -> Flow[Any]:
+    try:
+        return (yield Fetch("x", tuple(ids), (field,)))
+    except InputError as error:
+        return error.what
+
+
+def test_run_all_reads_an_item_once_for_all_that_ask_for_its_same_parts() -> None:
+    engine = Engine()
+    flows = [_read(["a", "b"], "title"), _read(["b", "gone"], "title"), _read(["a"], "vector"), _read([], "title")]
+    results = Driver(engine, Records()).run_all(flows)  # type: ignore[arg-type]
+    assert results == [{"a": {"title": "a"}, "b": {"title": "b"}}, {"b": {"title": "b"}}, {"a": {"vector": "a"}}, {}]
+    assert sorted(engine.requests) == [("/x/_mget title", 3), ("/x/_mget vector", 1)]
+
+
+def test_run_all_splits_very_many_reads() -> None:
+    engine = Engine()
+    asked = [[str(number) for number in range(user * 30, user * 30 + 40)] for user in range(50)]
+    results = Driver(engine, Records()).run_all([_read(ids, "title") for ids in asked])  # type: ignore[arg-type]
+    assert results == [{item_id: {"title": item_id} for item_id in ids} for ids in asked]
+    sizes = [size for _, size in engine.requests]
+    assert len(sizes) == 4
+    assert max(sizes) <= 500
+    assert sum(sizes) == 50 * 30 + 10 * len(sizes)  # each item once a request
+
+
+def test_a_read_that_fails_fails_in_each_flow() -> None:
+    engine = Engine(failing=True)
+    results = Driver(engine, Records()).run_all([_read(["a"], "title"), _read(["b"], "title")])  # type: ignore[arg-type]
+    assert results == ["It can't be read."] * 2
+    assert engine.requests == [("/x/_mget title", 2)]
+
+
 def _fitted() -> ItemKNN:
     data = Interactions(
         user_ids=np.array(["u", "v", "w"]),
@@ -203,7 +246,7 @@ def _fitted() -> ItemKNN:
     return ItemKNN().fit(data, np.random.default_rng(0))
 
 
-ASKED = [(["a"], 10, ""), (["a", "c"], 2, "b"), ([], 3, ""), (["d", "nobody knows it"], 1, "c")]
+ASKED = [(["a"], 2, ""), (["a", "c"], 2, "b"), ([], 2, ""), (["d", "nobody knows it"], 1, "c")]
 
 
 async def test_a_model_is_asked_at_once_for_what_each_flow_asks_it() -> None:
@@ -224,7 +267,7 @@ async def test_a_model_is_asked_at_once_for_what_each_flow_asks_it() -> None:
     assert [len(one) for one in expected] == [2, 2, 0, 1]
     driver, records = _driver()
     assert driver.run_all([ask(*one) for one in ASKED]) == expected
-    assert other.asked == 1
+    assert other.asked == 2  # lists of two lengths
     assert [driver.run(ask(*one)) for one in ASKED] == expected
     assert [await AsyncDriver(Engine(), records).run(ask(*one)) for one in ASKED] == expected  # type: ignore[arg-type]
 
