@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from es_recsys.features.columns import ITEM_COLUMNS, PAIR_COLUMNS, USER_COLUMNS, Column
 from es_recsys.features.facts import ItemFacts
-from es_recsys.features.table import FeatureTable, HistoryFeatures, features, of_history
+from es_recsys.features.table import FeatureTable, HistoryFeatures, features, of_history, users_of
 
 __all__ = [
     "ITEM_COLUMNS",
@@ -16,4 +16,5 @@ __all__ = [
     "ItemFacts",
     "features",
     "of_history",
+    "users_of",
 ]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from es_recsys.features.columns import SLOW
 from es_recsys.types import History, Interactions
 
-__all__ = ["Events", "of_history", "until"]
+__all__ = ["Events", "of_history", "until", "untimed"]
 
 _DAY = 86_400.0
 
@@ -75,6 +75,12 @@ def of_history(history: History, places: NDArray[np.int64], now: float | None) -
         np.full(len(ages), np.nan),
         1,
     )
+
+
+def untimed(users: NDArray[np.int64], places: NDArray[np.int64], weights: NDArray[np.float64], n_users: int) -> Events:
+    """Events of n users of which neither times nor types are known."""
+    unknown = np.full(len(places), np.nan)
+    return Events(users, places, weights, unknown, np.ones(len(places)), lambda _: None, unknown, n_users)
 
 
 def _decay(ages: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.features.columns import ITEM_COLUMNS, USER_COLUMNS, Column, names
-from es_recsys.features.events import Events, until
+from es_recsys.features.events import Events, until, untimed
 from es_recsys.features.events import of_history as events_of
 from es_recsys.features.facts import ItemFacts, facts_of
 from es_recsys.features.items import item_features
@@ -19,7 +19,7 @@ from es_recsys.features.pairs import Pairs
 from es_recsys.features.users import user_features
 from es_recsys.types import History, Interactions, ItemTable
 
-__all__ = ["FeatureTable", "HistoryFeatures", "features", "of_history"]
+__all__ = ["FeatureTable", "HistoryFeatures", "features", "of_history", "users_of"]
 
 Floats = NDArray[np.float64]
 
@@ -91,6 +91,15 @@ def of_history(history: History, places: NDArray[np.int64], facts: ItemFacts, no
     events = events_of(history, places, now)
     users = user_features(events, met(events, len(facts.price)), facts, math.nan if now is None else now)
     return HistoryFeatures(_stacked(users, USER_COLUMNS)[0], _pairs(events, facts, users))
+
+
+def users_of(
+    users: NDArray[np.int64], places: NDArray[np.int64], weights: NDArray[np.float64], n_users: int, facts: ItemFacts
+) -> NDArray[np.float32]:
+    """(n_users, f) float32 rows as `of_history` gives them, of many users and without times. users, places (m,) of the events;
+    weights (m,) float64, signed."""
+    events = untimed(users, places, weights, n_users)
+    return _stacked(user_features(events, met(events, len(facts.price)), facts, math.nan), USER_COLUMNS)
 
 
 def _pairs(events: Events, facts: ItemFacts, users: Mapping[str, Floats]) -> Pairs:

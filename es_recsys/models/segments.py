@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.errors import ModelError
-from es_recsys.features import FeatureTable, ItemFacts, features, of_history
+from es_recsys.features import FeatureTable, features
 from es_recsys.models.fitted import Fitted
 from es_recsys.models.grouping import LEAST_USERS, group, squared_distances
 from es_recsys.models.histories import Batch, encode
 from es_recsys.models.ids import ItemIds
 from es_recsys.models.portraits import FEW, Portrait, portraits
 from es_recsys.models.ranking import best, decay
+from es_recsys.models.segment_map import SegmentMap
 from es_recsys.models.tastes import feature_scale, item_tastes, scaled_features, user_tastes
 from es_recsys.models.watch import Watch
 from es_recsys.types import History, Interactions, ItemTable
@@ -24,7 +25,6 @@ from es_recsys.types import History, Interactions, ItemTable
 __all__ = ["Segments", "SegmentsConfig"]
 
 _LISTED = 300
-_NEAREST = 3
 _HALF_LIFE_DAYS = 30.0
 _SHOWN = 5
 
@@ -63,6 +63,7 @@ class Segments(Fitted):
     def __init__(self, config: SegmentsConfig | None = None) -> None:
         self.config = config or SegmentsConfig()
         self._said: Mapping[str, Any] = {}
+        self._map: SegmentMap | None = None
 
     def fit(
         self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: Watch | None = None
@@ -84,15 +85,13 @@ class Segments(Fitted):
         shares, met = _popularity(data, inverse, places, groups, liked, len(table.item_ids))
         listed = [np.sort(best(row, _LISTED)[: int((row > 0).sum())]) for row in shares]
         self._ids, self._fingerprint = ItemIds.of(table.item_ids.tolist()), None
+        spread = max(squared_distances(rows, centres).min(axis=1).mean(), 1e-6)
+        self._map = SegmentMap(tastes, scale, centres, float(spread), self.config.features, table.facts)
         self._arrays = {
-            "tastes": tastes,
-            "scale": scale,
-            "centres": centres,
-            "spread": np.array([max(squared_distances(rows, centres).min(axis=1).mean(), 1e-6)]),
+            **self._map.arrays(),
             "starts": np.concatenate([[0], np.cumsum([len(one) for one in listed])]),
             "items": np.concatenate(listed),
             "values": np.concatenate([row[one] for row, one in zip(shares, listed, strict=True)]).astype(np.float32),
-            **table.facts.arrays(),
         }
         self._said = self._describe(groups, met, items, table, users, shares, tried)
         return self
@@ -117,27 +116,21 @@ class Segments(Fitted):
 
     def nearest(self, history: History) -> list[tuple[int, float]]:
         """(segment, membership), nearest first, memberships summing to 1; none for a history that says nothing."""
-        numbers, shares = self._members(encode(history, self.item_ids))
+        batch = encode(history, self.item_ids)
+        numbers, shares = self.map.members(batch.items, batch.weights)
         return list(zip(numbers.tolist(), shares.tolist(), strict=True))
 
-    def _members(self, batch: Batch) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        if not (batch.weights > 0).any():
-            return np.zeros(0, np.int64), np.zeros(0)
-        distances = squared_distances(self._where(batch)[None, :], self._arrays["centres"])[0]
-        numbers = best(-distances, _NEAREST)
-        closeness = np.exp(2.0 * (distances[numbers[0]] - distances[numbers]) / self._arrays["spread"][0])
-        return numbers, closeness / closeness.sum()
-
-    def _where(self, batch: Batch) -> NDArray[np.float64]:
-        tastes, weights = self._arrays["tastes"], batch.weights.astype(np.float64)
-        mean = (weights @ tastes[batch.items]) / np.abs(weights).sum()
-        history = History(("",) * len(batch.items), batch.weights, batch.ages)
-        told = of_history(history, batch.items, ItemFacts.from_arrays(self._arrays)).user
-        return np.concatenate([mean, scaled_features(told[None, :], self._arrays["scale"], self.config.features)[0]])
+    @property
+    def map(self) -> SegmentMap:
+        """Where users lie."""
+        if self._map is None:
+            _ = self.item_ids
+            self._map = SegmentMap.from_arrays(self._arrays)
+        return self._map
 
     def _all_scores(self, batch: Batch) -> NDArray[np.float32]:
         scores = np.zeros(len(self.item_ids), np.float32)
-        for number, share in zip(*self._members(batch), strict=True):
+        for number, share in zip(*self.map.members(batch.items, batch.weights), strict=True):
             items, values = self._list(int(number))
             scores[items] += np.float32(share) * values
         kept = best(scores, int(_LISTED * 2.0 ** (-(len(batch.items) - 1) / self.config.half_life)))
@@ -157,7 +150,7 @@ class Segments(Fitted):
             return np.zeros(len(batch.items))
         tastes = self._arrays["tastes"][batch.items]
         slope = np.zeros(tastes.shape[1])
-        for number, member in zip(*self._members(batch), strict=True):
+        for number, member in zip(*self.map.members(batch.items, batch.weights), strict=True):
             items, values = self._list(int(number))
             at = int(np.searchsorted(items, place))
             own = values[at] if at < len(items) and items[at] == place else 0.0

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.models.histories import Batch
+from es_recsys.models.segment_map import SegmentMap
 
-__all__ = ["CONTEXT", "RECENCY", "Inputs", "inputs"]
+__all__ = ["CONTEXT", "RECENCY", "Inputs", "inputs", "numbers"]
 
 RECENCY = 3
 CONTEXT = 4
@@ -58,6 +59,14 @@ def inputs(batch: Batch, length: int, ordered: bool) -> Inputs:
         recency, context[:, 1:3] = np.zeros_like(recency), 0.0
     weights = np.where(real, batch.weights[at], 0.0)
     return Inputs(items, weights.astype(np.float32), recency.astype(np.float32), context.astype(np.float32))
+
+
+def numbers(segments: SegmentMap | None, given: Inputs) -> NDArray[np.int64]:
+    """(b,) int64 from 1: the segment that what is read of each user is nearest to; 0 where nothing is liked, or for all without
+    segments."""
+    if segments is None:
+        return np.zeros(len(given.items), np.int64)
+    return segments.nearest(given.items, given.weights) + 1
 
 
 def _distinct(items: NDArray[np.int64], real: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -16,9 +16,10 @@ from torch import Tensor
 from es_recsys.errors import ModelError
 from es_recsys.models.checkpoint import Checkpoint, mark, restore
 from es_recsys.models.ranking import best
+from es_recsys.models.segment_map import SegmentMap
 from es_recsys.models.slices import ndcg
 from es_recsys.models.tower_examples import Example, Held, Stream, hold_out
-from es_recsys.models.tower_inputs import Inputs, inputs
+from es_recsys.models.tower_inputs import Inputs, inputs, numbers
 from es_recsys.models.tower_network import ItemTower, UserTower
 from es_recsys.models.user_graph import graph_of
 from es_recsys.models.watch import Watch
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["Towers", "train"]
 
 _TOP = 20
-_TOLD = 0.8
 
 
 class Towers(torch.nn.Module):
@@ -46,16 +46,20 @@ class Towers(torch.nn.Module):
     """
 
     def __init__(
-        self, config: TowerConfig, contents: Mapping[str, NDArray[np.float32]], popularity: NDArray[np.int64], segments: int
+        self,
+        config: TowerConfig,
+        contents: Mapping[str, NDArray[np.float32]],
+        popularity: NDArray[np.int64],
+        segments: SegmentMap | None = None,
     ) -> None:
         super().__init__()
         tensors = {name: torch.from_numpy(np.ascontiguousarray(rows)) for name, rows in contents.items()}
         self.items = ItemTower(tensors, torch.from_numpy(popularity > 0), config.dims, config.id_dropout)
-        self.users = UserTower(config.dims, segments, config.ordered)
-        self.config = config
+        self.users = UserTower(config.dims, 0 if segments is None else len(segments), config.ordered)
+        self.config, self._segments = config, segments
         self._chance = popularity / max(int(popularity.sum()), 1)
 
-    def loss(self, example: Example, segments: NDArray[np.int64], rng: np.random.Generator) -> Tensor:
+    def loss(self, example: Example, rng: np.random.Generator) -> Tensor:
         """Mean over the targets of a batch."""
         given = inputs(example.histories, self.config.history, self.config.ordered)
         if self.config.dropout > 0.0:
@@ -68,7 +72,7 @@ class Towers(torch.nn.Module):
         vectors = self.items(torch.from_numpy(places))
         at = torch.from_numpy(inverse)
         history, candidates = vectors[at[: given.items.size]], vectors[at[given.items.size :]]
-        users = self._embed(given, history.view(*given.items.shape, -1), segments)
+        users = self._embed(given, history.view(*given.items.shape, -1))
         correction = torch.from_numpy((self.config.correction * np.log(chances)).astype(np.float32))
         logits = users @ candidates.T / self.config.temperature - correction
         columns = np.searchsorted(pool, np.maximum(example.targets, 0))
@@ -79,8 +83,9 @@ class Towers(torch.nn.Module):
         losses = torch.nn.functional.softplus(rest - scores)
         return (losses * wanted).sum() / wanted.sum().clamp(min=1)
 
-    def _embed(self, given: Inputs, vectors: Tensor, segments: NDArray[np.int64]) -> Tensor:
-        tensors = (torch.from_numpy(one) for one in (given.weights, given.recency, given.context, segments))
+    def _embed(self, given: Inputs, vectors: Tensor) -> Tensor:
+        read = (given.weights, given.recency, given.context, numbers(self._segments, given))
+        tensors = (torch.from_numpy(one) for one in read)
         users: Tensor = self.users(vectors, *tensors)[0]
         return users
 
@@ -117,16 +122,14 @@ class Towers(torch.nn.Module):
         return rows
 
     @torch.no_grad()
-    def quality(self, held: Held, segments: NDArray[np.int64]) -> float:
+    def quality(self, held: Held) -> float:
         """NDCG@20 of the users held out, all items ranked, what they know left out."""
         vectors = self.item_vectors()
         values = []
         for begin in range(0, len(held.targets), 256):
             end = min(begin + 256, len(held.targets))
             given = inputs(held.histories.some(begin, end), self.config.history, self.config.ordered)
-            scores = (
-                self._embed(given, torch.from_numpy(vectors[given.items]), segments[held.users[begin:end]]).numpy() @ vectors.T
-            )
+            scores = self._embed(given, torch.from_numpy(vectors[given.items])).numpy() @ vectors.T
             for row, known in zip(scores, held.known[begin:end], strict=True):
                 row[known] = -np.inf
             values.append(ndcg([best(row, _TOP) for row in scores], held.targets[begin:end], _TOP))
@@ -137,15 +140,13 @@ def train(
     config: TowerConfig,
     data: Interactions,
     contents: Mapping[str, NDArray[np.float32]],
-    segments: NDArray[np.int64],
-    count: int,
+    segments: SegmentMap | None,
     seed: int,
     watch: Watch,
 ) -> tuple[NDArray[np.float32], bytes]:
     """Item vectors (n, d) and the user tower as ONNX.
 
-    contents: field -> (n, D); segments (n_users,) int64 from 1 to `count`, 0 for none. Raises ModelError where nobody has two
-    events.
+    contents: field -> (n, D). Raises ModelError where nobody has two events.
     """
     rest, held = hold_out(data, np.random.default_rng(seed), config.held, ordered=config.ordered, history=config.history)
     stream = Stream(rest, ordered=config.ordered, targets=config.targets, history=config.history)
@@ -154,26 +155,24 @@ def train(
     popularity = np.bincount(rest.items[rest.weights > 0], minlength=len(data.item_ids))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        towers = Towers(config, contents, popularity, count)
+        towers = Towers(config, contents, popularity, segments)
         key = {"config": asdict(config), "seed": seed, "data": mark(data), "read": _digest(contents, segments)}
         kept = Checkpoint(watch.checkpoints, "tower", key)
-        _run(towers, stream, held, segments, kept, seed, watch)
+        _run(towers, stream, held, kept, seed, watch)
     kept.remove()
     return towers.item_vectors(), graph_of(towers.users, config.dims)
 
 
-def _digest(contents: Mapping[str, NDArray[np.float32]], segments: NDArray[np.int64]) -> str:
+def _digest(contents: Mapping[str, NDArray[np.float32]], segments: SegmentMap | None) -> str:
     """Names what is read besides the events: with other vectors or segments it is another training."""
-    digest = hashlib.sha256(segments.tobytes())
-    for name, rows in sorted(contents.items()):
+    digest = hashlib.sha256()
+    for name, rows in [*sorted(contents.items()), *([] if segments is None else sorted(segments.arrays().items()))]:
         digest.update(f"{name} {rows.shape}".encode())
         digest.update(rows.tobytes())
     return digest.hexdigest()
 
 
-def _run(
-    towers: Towers, stream: Stream, held: Held, segments: NDArray[np.int64], kept: Checkpoint, seed: int, watch: Watch
-) -> None:
+def _run(towers: Towers, stream: Stream, held: Held, kept: Checkpoint, seed: int, watch: Watch) -> None:
     """Trains until nothing is gained any more, and leaves the best of all epochs in `towers`.
 
     Every epoch has its own seed, so that a training that goes on learns what it would have learned in one go.
@@ -184,9 +183,9 @@ def _run(
     while state.epoch < config.epochs and state.stale < config.patience and time.monotonic() < watch.deadline:
         torch.manual_seed(seed + state.epoch)
         rng = np.random.default_rng([seed, state.epoch])
-        figures = {"loss": _epoch(towers, optimiser, stream, segments, rng)}
+        figures = {"loss": _epoch(towers, optimiser, stream, rng)}
         if len(held.targets):
-            figures["ndcg"] = towers.quality(held, segments)
+            figures["ndcg"] = towers.quality(held)
         state.reached(figures.get("ndcg"), towers)
         kept.save(state, towers, optimiser)
         if watch.tell is not None:
@@ -195,15 +194,11 @@ def _run(
     towers.eval()
 
 
-def _epoch(
-    towers: Towers, optimiser: torch.optim.Optimizer, stream: Stream, segments: NDArray[np.int64], rng: np.random.Generator
-) -> float:
+def _epoch(towers: Towers, optimiser: torch.optim.Optimizer, stream: Stream, rng: np.random.Generator) -> float:
     towers.train()
     losses = []
     for example in stream.epoch(rng, towers.config.batch):
-        # A user whose segment is not known is to be answered as well.
-        mine = segments[example.users] * (rng.random(len(example.users)) < _TOLD)
-        loss = towers.loss(example, mine, rng)
+        loss = towers.loss(example, rng)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()

@@ -15,16 +15,21 @@ from numpy.typing import NDArray
 from es_recsys.errors import MissingExtra, ModelError
 from es_recsys.models import artefact
 from es_recsys.models.folded import Folded
-from es_recsys.models.histories import Batch, encode
+from es_recsys.models.grouping import LEAST_USERS
+from es_recsys.models.histories import Batch
 from es_recsys.models.ids import ItemIds
-from es_recsys.models.tower_inputs import inputs
+from es_recsys.models.segment_map import SegmentMap
+from es_recsys.models.segments import Segments
+from es_recsys.models.tower_inputs import inputs, numbers
 from es_recsys.models.user_graph import session
 from es_recsys.models.watch import Watch
-from es_recsys.types import History, Interactions, ItemTable
+from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["Tower", "TowerConfig"]
 
 _BATCH = 256
+# Begins the names of arrays that are those of the segments.
+_OF_SEGMENTS = "segments_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,31 +66,27 @@ class Tower(Folded):
 
     The item tower reads the id and the content vectors of an `ItemTable` (tower_network.py), so that an item without events
     has a place; its output (n, d) of unit rows is what Elasticsearch keeps. The user tower reads the history (the items'
-    vectors with weight and recency), context and segment. It is kept as ONNX inside the artefact, with its digest, and run by
-    onnxruntime: nobody needs torch to be answered.
+    vectors with weight and recency), context and segment: the nearest of groups made of the same events (segments.py), which
+    any history tells, a piece of one in training like a whole one when asked. It is kept as ONNX inside the artefact, with its
+    digest, and run by onnxruntime: nobody needs torch to be answered.
     """
 
     name: ClassVar[str] = "tower"
     field: ClassVar[str | None] = "tower_vector"
     reads_items: ClassVar[bool] = True
-    beside: ClassVar[tuple[str, ...]] = ("_segments", "_digest")
+    beside: ClassVar[tuple[str, ...]] = ("_digest", "_segments")
 
     def __init__(self, config: TowerConfig | None = None) -> None:
         self.config = config or TowerConfig()
-        self._segments, self._digest = 0, ""
+        self._digest = ""
+        self._segments: SegmentMap | None = None
         self._lock = threading.Lock()
         self._session: Any = None
 
     def fit(
-        self,
-        data: Interactions,
-        rng: np.random.Generator,
-        items: ItemTable | None = None,
-        watch: Watch | None = None,
-        segments: Mapping[str, int] | None = None,
+        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: Watch | None = None
     ) -> Self:
-        """Trains both towers; needs the package torch. segments: user id -> number of the segment (from 0), where known; as told
-        by something else than the events that are learned from, or what is to be found leaks in.
+        """Trains both towers; needs the package torch. With fewer than twenty users there are no segments.
 
         Raises MissingExtra without it, ModelError where there is nothing to learn, or nobody has two events.
         """
@@ -98,13 +99,13 @@ class Tower(Folded):
         except ImportError as error:
             raise MissingExtra("torch", "train") from error
         data, contents = _joined(data, items)
-        known = {user: number + 1 for user, number in (segments or {}).items()}
-        numbers = np.array([known.get(str(user), 0) for user in data.user_ids], np.int64)
-        seed, count = int(rng.integers(2**31)), max(known.values(), default=0)
-        vectors, graph = train(self.config, data, contents, numbers, count, seed, watch or Watch())
+        seed = int(rng.integers(2**31))
+        segments = _segments(data, items, seed)
+        vectors, graph = train(self.config, data, contents, segments, seed, watch or Watch())
         self._ids, self._fingerprint, self._session = ItemIds.of(data.item_ids.tolist()), None, None
-        self._segments, self._digest = count, hashlib.sha256(graph).hexdigest()
-        self._arrays = {"vectors": vectors, "graph": np.frombuffer(graph, np.uint8)}
+        self._digest, self._segments = hashlib.sha256(graph).hexdigest(), segments
+        own = {} if segments is None else {f"{_OF_SEGMENTS}{name}": array for name, array in segments.arrays().items()}
+        self._arrays = {"vectors": vectors, "graph": np.frombuffer(graph, np.uint8), **own}
         return self
 
     @classmethod
@@ -117,25 +118,19 @@ class Tower(Folded):
         """The whole history and more of it to find where order tells nothing."""
         return TowerConfig() if ordered else TowerConfig(ordered=False, history=100, targets=4)
 
-    def vector(self, history: History, segment: int | None = None) -> NDArray[np.float32] | None:
-        """(d,) float32 user vector, also of a user whose segment is not known; None where nothing known was liked."""
-        numbers = np.array([0 if segment is None or not 0 <= segment < self._segments else segment + 1], np.int64)
-        found = self._asked(encode(history, self.item_ids), numbers)[0]
-        return found if found.any() else None
-
     def _users(self, batch: Batch) -> NDArray[np.float32]:
         blocks = [batch.some(begin, min(begin + _BATCH, len(batch))) for begin in range(0, len(batch), _BATCH)]
         empty = np.zeros((0, self.config.dims), np.float32)
-        return np.concatenate([empty, *(self._asked(block, np.zeros(len(block), np.int64)) for block in blocks)])
+        return np.concatenate([empty, *(self._asked(block) for block in blocks)])
 
-    def _asked(self, batch: Batch, segments: NDArray[np.int64]) -> NDArray[np.float32]:
+    def _asked(self, batch: Batch) -> NDArray[np.float32]:
         users = np.zeros((len(batch), self.config.dims), np.float32)
-        rows, feed = self._feed(batch, segments)
+        rows, feed = self._feed(batch)
         if len(rows):
             users[rows] = self._run("user", feed)
         return users
 
-    def _feed(self, batch: Batch, segments: NDArray[np.int64]) -> tuple[NDArray[np.int64], dict[str, NDArray[Any]]]:
+    def _feed(self, batch: Batch) -> tuple[NDArray[np.int64], dict[str, NDArray[Any]]]:
         """The users who liked something that has a vector, and what the user tower reads of them."""
         given = inputs(batch, self.config.history, self.config.ordered)
         vectors = self.item_vectors[given.items]
@@ -146,14 +141,14 @@ class Tower(Folded):
             "weights": given.weights[rows],
             "recency": given.recency[rows],
             "context": given.context[rows],
-            "segments": segments[rows],
+            "segments": numbers(self._segments, given)[rows],
         }
         return rows, feed
 
     def _shares(self, batch: Batch, place: int) -> NDArray[np.float64]:
         # What the context and the hidden layer add is nobody's; the attention's sum is what the events bring.
         shares = np.zeros(len(batch.items))
-        rows, feed = self._feed(batch, np.zeros(1, np.int64))
+        rows, feed = self._feed(batch)
         if len(rows):
             parts = self._run("parts", feed)[0] @ self.item_vectors[place]
             shares[len(shares) - len(parts) :] = parts[::-1]
@@ -172,18 +167,28 @@ class Tower(Folded):
         model = super().load(folder)
         if hashlib.sha256(model._arrays["graph"].tobytes()).hexdigest() != model._digest:
             raise ModelError(f"The user tower {Path(folder) / 'graph.npy'} is not the one that was saved.", artefact.REMEDY)
+        kept = {name: array for name, array in model._arrays.items() if name.startswith(_OF_SEGMENTS)}
+        model._segments = (
+            SegmentMap.from_arrays({name[len(_OF_SEGMENTS) :]: array for name, array in kept.items()}) if kept else None
+        )
         return model
 
     def _params(self) -> dict[str, Any]:
-        return {**asdict(self.config), "segments": self._segments, "digest": self._digest}
+        return {**asdict(self.config), "digest": self._digest}
 
     @classmethod
     def _from_params(cls, params: Mapping[str, Any]) -> Self:
         settings = dict(params)
-        segments, digest = int(settings.pop("segments")), str(settings.pop("digest"))
+        digest = str(settings.pop("digest"))
         model = cls(TowerConfig(**settings))
-        model._segments, model._digest = segments, digest
+        model._digest = digest
         return model
+
+
+def _segments(data: Interactions, items: ItemTable | None, seed: int) -> SegmentMap | None:
+    if len(np.unique(data.users[data.weights > 0])) < LEAST_USERS:
+        return None
+    return Segments().fit(data, np.random.default_rng(seed), items).map
 
 
 def _joined(data: Interactions, items: ItemTable | None) -> tuple[Interactions, dict[str, NDArray[np.float32]]]:

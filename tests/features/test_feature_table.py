@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from es_recsys.behaviours import BEHAVIOURS, event_weight
-from es_recsys.features import ITEM_COLUMNS, PAIR_COLUMNS, USER_COLUMNS, FeatureTable, features, of_history
+from es_recsys.features import ITEM_COLUMNS, PAIR_COLUMNS, USER_COLUMNS, FeatureTable, features, of_history, users_of
 from es_recsys.types import History, Interactions, ItemTable
 
 NOW, DAY = 1.7e9, 86_400.0
@@ -206,6 +206,19 @@ def test_a_history_tells_the_same_as_the_table_as_far_as_it_goes(rows: list[Row]
         np.testing.assert_allclose(found.user, table.users[0], rtol=1e-4, atol=1e-4)
     items = np.arange(5)
     np.testing.assert_allclose(found.pairs(items), table.pairs(np.zeros(5, np.int64), items), rtol=1e-4, atol=1e-4)
+
+
+@settings(max_examples=30, deadline=None)
+@given(rows=events)
+def test_many_histories_tell_what_each_tells(rows: list[Row]) -> None:
+    facts = features(interactions([*rows, (1, 0, "purchase", None, 1.0)]), catalogue(), NOW).facts
+    users, items = (np.array([row[column] for row in rows], np.int64) for column in (0, 1))
+    weights = np.array([event_weight(row[2]) for row in rows], np.float64)
+    found = users_of(users, items, weights, 4, facts)
+    for user in set(users.tolist()):
+        mine = users == user
+        history = History(("",) * int(mine.sum()), weights[mine].astype(np.float32), np.zeros(int(mine.sum())))
+        np.testing.assert_allclose(found[user], of_history(history, items[mine], facts).user, rtol=1e-5, atol=1e-6)
 
 
 def test_what_a_source_does_not_say_is_unknown() -> None:

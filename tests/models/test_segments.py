@@ -69,6 +69,21 @@ def test_one_event_finds_the_segment_and_its_items(model: Segments) -> None:
     assert model.nearest(History()) == [] and model.nearest(History.of(["?"])) == []
 
 
+def test_many_users_have_the_segments_that_each_has(model: Segments) -> None:
+    histories = [History.of([f"{kind}{n}" for n in range(count)]) for kind in KINDS for count in (1, 4)]
+    dislike = History(("shoe1", "lamp2"), np.array([-1.0, 2.0], np.float32), np.zeros(2))
+    hater = History(("book1",), np.array([-1.0], np.float32), np.zeros(1))
+    asked = [*histories, dislike, hater, History()]
+    items, weights = np.zeros((len(asked), 4), np.int64), np.zeros((len(asked), 4), np.float32)
+    for row, history in enumerate(asked):
+        items[row, : len(history.item_ids)] = model.item_ids.find(history.item_ids)
+        weights[row, : len(history.item_ids)] = history.weights
+    found = model.map.nearest(items, weights)
+    alone = [model.nearest(history) for history in asked]
+    assert found.tolist() == [one[0][0] if one else -1 for one in alone]
+    assert found.tolist() == [0, 0, 1, 1, 2, 2, 1, -1, -1]
+
+
 def test_they_fade_as_a_history_grows(model: Segments) -> None:
     brought = [len(model.weights(History.of([f"shoe{n % 10}" for n in range(count)]), 300)) for count in (1, 20, 30, 60)]
     assert brought == sorted(brought, reverse=True)

@@ -117,12 +117,11 @@ def test_other_content_or_segments_are_another_training(tmp_path: Path, then: st
         "no content": None,
         "more content": replace(items, vectors={**items.vectors, "image_vector": unit(shown)}),
         "other content": table(32, shown),
-        "segments": items,
+        "segments": replace(items, brands=[f"brand {place % 5}" for place in range(32)]),
     }
-    segments = {f"u{user:03}": user % 2 for user in range(80)} if then == "segments" else None
     watch = Watch(checkpoints=tmp_path)
-    kept = Tower(config).fit(shop(), np.random.default_rng(0), now[then], watch, segments=segments)
-    fresh = Tower(config).fit(shop(), np.random.default_rng(0), now[then], segments=segments)
+    kept = Tower(config).fit(shop(), np.random.default_rng(0), now[then], watch)
+    fresh = Tower(config).fit(shop(), np.random.default_rng(0), now[then])
     assert kept.fingerprint == fresh.fingerprint
 
 
@@ -149,30 +148,36 @@ def test_it_ends_where_nothing_is_gained_and_when_time_is_up() -> None:
     assert late.weights(History.of(["i00"]), 3)
 
 
-def test_a_segment_is_listened_to_where_it_is_known() -> None:
-    """Users of one item whose next item depends on their segment alone."""
-    users = 120
-    data = Interactions(
-        user_ids=np.array([f"u{user:03}" for user in range(users)]),
-        item_ids=np.array(["start", *(f"x{place}" for place in range(4))]),
-        users=np.repeat(np.arange(users, dtype=np.int32), 2),
-        items=np.array([[0, 1 + user % 4] for user in range(users)], np.int32).ravel(),
-        weights=np.ones(2 * users, np.float32),
-        times=np.tile([0.0, 1.0], users),
-        timed=False,
-    )
-    segments = {f"u{user:03}": user % 4 for user in range(users)}
-    config = replace(SMALL, epochs=60)
-    model = Tower(config).fit(data, np.random.default_rng(0), segments=segments)
-    history = History.of(["start"])
-    for segment in range(4):
-        vector = model.vector(history, segment)
-        assert vector is not None
-        assert model.item_ids[int(np.argmax(model.item_vectors[1:] @ vector)) + 1] == f"x{segment}"
-    plain = model.vector(history)
-    assert plain is not None
-    np.testing.assert_array_equal(model.vector(history, 99), plain)
-    np.testing.assert_array_equal(model.vector(history, -1), plain)
+def test_the_segment_of_a_history_is_read_and_kept(tmp_path: Path) -> None:
+    """Four groups of users, who are told apart by what they like; their vectors turn on which group they are thought to be of."""
+    model = Tower(replace(SMALL, epochs=30)).fit(shop(), np.random.default_rng(0), table(32))
+    model.save(tmp_path / "model")
+    loaded = Tower.load(tmp_path / "model")
+    histories = [History.of([f"i{group * SIZE + place:02}" for place in (0, 3, 5)]) for group in range(GROUPS)]
+    read: list[np.ndarray] = []
+    run = loaded._run
+
+    def watched(output: str, feed: Mapping[str, np.ndarray]) -> np.ndarray:
+        read.append(feed["segments"])
+        return run(output, feed)
+
+    loaded._run = watched  # type: ignore[method-assign]
+    for history in histories:
+        plain, again = model.vector(history), loaded.vector(history)
+        assert plain is not None and again is not None
+        np.testing.assert_array_equal(plain, again)
+    assert sorted(int(one[0]) for one in read) == [1, 2, 3, 4]
+    batch = Batch.of(histories, loaded.item_ids)
+    rows, feed = loaded._feed(batch)
+    assert rows.tolist() == [0, 1, 2, 3] and feed["segments"].tolist() == [int(one[0]) for one in read]
+    turned = run("user", {**feed, "segments": np.roll(feed["segments"], 1)})
+    assert (np.abs(turned - run("user", feed)).max(axis=1) > 1e-3).all()
+
+
+def test_few_users_are_no_segments() -> None:
+    model = Tower(SMALL).fit(shop(19), np.random.default_rng(0))
+    _, feed = model._feed(Batch.of([History.of(["i00"])], model.item_ids))
+    assert feed["segments"].tolist() == [0]
 
 
 def test_a_graph_that_was_altered_is_refused(tmp_path: Path) -> None:
@@ -240,7 +245,7 @@ def test_candidates_are_there_as_often_as_the_correction_says() -> None:
     from es_recsys.models.tower_training import Towers
 
     popularity = np.array([400, 200, 100, 50, 20, 10, 5, 1, 0, 0])
-    towers = Towers(replace(SMALL, negatives=4), {}, popularity, 0)
+    towers = Towers(replace(SMALL, negatives=4), {}, popularity)
     rng = np.random.default_rng(0)
     empty = Batch(np.zeros(4, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(0), np.zeros(0))
     there, told, rounds = np.zeros(10), np.zeros(10), 4_000
@@ -250,7 +255,7 @@ def test_candidates_are_there_as_often_as_the_correction_says() -> None:
         there[pool] += 1
         told[pool] = chances
     np.testing.assert_allclose(there / rounds, told, atol=0.05)
-    everything, sure = Towers(replace(SMALL, negatives=10), {}, popularity, 0)._candidates(
+    everything, sure = Towers(replace(SMALL, negatives=10), {}, popularity)._candidates(
         Example(empty, np.array([[1]]), np.arange(1)), rng
     )
     assert everything.tolist() == list(range(10)) and (sure == 1).all()
