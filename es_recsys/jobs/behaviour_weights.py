@@ -282,7 +282,7 @@ class Trial:
         if not (part.train.weights > 0).any():
             return np.zeros(len(part))
         models = {name: self._model(name, part.train) for name in self._shares}
-        return Candidates(models, part).each(self._shares)
+        return Candidates.of(models, part).each(self._shares)
 
     def _model(self, name: str, train: Interactions) -> Model:
         return MODELS[name](self._configs[name]).fit(train, np.random.default_rng(self._seed))  # type: ignore[call-arg]

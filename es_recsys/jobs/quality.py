@@ -101,7 +101,7 @@ def quality(view: View, record: Trained, data: Interactions, rng: np.random.Gene
     models, shares = serving(view, data, record.until)
     if not models:
         return "Quality: not compared, as no model has a weight."
-    each = Candidates(models, part).next(shares)
+    each = Candidates.of(models, part).next(shares)
     return _judged(Promise.of(each), record.promise)
 
 
@@ -132,8 +132,8 @@ def compare(
     rng: np.random.Generator,
 ) -> Compared:
     """Both blends on one slice that neither has learned from; users count by the worth of their next items (`Slice.ndcg`)."""
-    before = Candidates(old[0], part).each(old[1])
-    candidates = Candidates({name: new[0][name] for name in new[1]}, part)
+    before = Candidates.of(old[0], part).each(old[1])
+    candidates = Candidates.of({name: new[0][name] for name in new[1]}, part)
     after = candidates.each(new[1])
     gain = bootstrap(after - before, rng)
     return Compared(len(part), float(before.mean()), float(after.mean()), gain, Promise.of(candidates.next(new[1])))

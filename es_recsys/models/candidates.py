@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.models.asked import Asked
-from es_recsys.models.base import DEPTHS, Model
+from es_recsys.models.base import DEPTHS, Model, ScoredPlaces
 from es_recsys.models.ids import ItemIds
 from es_recsys.models.slices import Slice, found_in, ideal
 from es_recsys.models.trials import DEPTH
@@ -28,33 +28,46 @@ class Candidates:
     candidate, and best (u,), the first raw score of that list, 0 where it is empty.
     """
 
-    def __init__(self, models: Mapping[str, Model], part: Slice) -> None:
+    def __init__(self, part: Slice, union: Sequence[NDArray[np.int64]]) -> None:
+        """Nothing is said yet of what is in the union, each user's own, ascending places."""
         self._slice = part
         self._ids = ItemIds.of(part.train.item_ids.tolist())
-        asked = {name: Asked(model, self._ids) for name, model in models.items()}
-        lists = {name: one.top(part.histories, DEPTHS[models[name].kind], part.known) for name, one in asked.items()}
+        sizes = np.array([len(places) for places in union], np.int64)
+        self._real = np.arange(max(int(sizes.max(initial=1)), 1)) < sizes[:, None]
+        self._places = _filled(self._real, union, -1)
+        worth = part.gains or tuple(np.ones(len(one)) for one in part.targets)
+        self._gains = _filled(self._real, [found_in(*one) for one in zip(union, part.targets, worth, strict=True)])
+        self._ideal = np.array([ideal(one, DEPTH) for one in worth])
+        self._raw: dict[str, NDArray[np.float32]] = {}
+        self._listed: dict[str, NDArray[np.bool_]] = {}
+        self._best: dict[str, NDArray[np.float64]] = {}
+        self._known: dict[frozenset[tuple[str, float]], NDArray[np.float64]] = {}
+
+    @classmethod
+    def of(cls, models: Mapping[str, Model], part: Slice) -> Self:
+        """Of all that the models list."""
+        ids = ItemIds.of(part.train.item_ids.tolist())
+        asked = {name: Asked(model, ids) for name, model in models.items()}
+        lists = {name: _lists(one, models[name], part) for name, one in asked.items()}
         union = [np.unique(np.concatenate([own[user][0] for own in lists.values()])) for user in range(len(part))]
-        self._lay_out(union)
-        self._raw = {name: _filled(self._real, one.scores_at(part.histories, union)) for name, one in asked.items()}
-        self._listed = {name: self._having([places for places, _ in own]) for name, own in lists.items()}
-        self._best = {name: _firsts(own) for name, own in lists.items()}
+        made = cls(part, union)
+        for name, one in asked.items():
+            made._add(name, lists[name], one.scores_at(part.histories, union))
+        return made
 
     def beside(self, name: str, model: Model) -> Self:
         """The same with one model more. What it alone lists counts nothing for the models before: they are not asked
         again, which makes the outcome a little too low for a model that others miss much of."""
         asked = Asked(model, self._ids)
-        own = asked.top(self._slice.histories, DEPTHS[model.kind], self._slice.known)
+        own = _lists(asked, model, self._slice)
         before = [places[real] for places, real in zip(self._places, self._real, strict=True)]
         union = [np.union1d(old, places) for old, (places, _) in zip(before, own, strict=True)]
-        more = object.__new__(type(self))
-        more._slice, more._ids = self._slice, self._ids
-        more._lay_out(union)
+        more = type(self)(self._slice, union)
         at = more._having(before)
         more._raw = {other: _filled(at, raw[self._real]) for other, raw in self._raw.items()}
         more._listed = {other: _filled(at, listed[self._real]) for other, listed in self._listed.items()}
-        more._raw[name] = _filled(more._real, asked.scores_at(self._slice.histories, union))
-        more._listed[name] = more._having([places for places, _ in own])
-        more._best = {**self._best, name: _firsts(own)}
+        more._best = dict(self._best)
+        more._add(name, own, asked.scores_at(self._slice.histories, union))
         return more
 
     def each(self, weights: Mapping[str, float]) -> NDArray[np.float64]:
@@ -74,14 +87,11 @@ class Candidates:
         hits: NDArray[np.bool_] = places == first[:, None]
         return hits @ (1.0 / np.log2(np.arange(2, places.shape[1] + 2)))
 
-    def _lay_out(self, union: Sequence[NDArray[np.int64]]) -> None:
-        sizes = np.array([len(places) for places in union], np.int64)
-        self._real = np.arange(max(int(sizes.max(initial=1)), 1)) < sizes[:, None]
-        self._places = _filled(self._real, union, -1)
-        targets, worth = self._slice.targets, self._slice.gains or tuple(np.ones(len(one)) for one in self._slice.targets)
-        self._gains = _filled(self._real, [found_in(*one) for one in zip(union, targets, worth, strict=True)])
-        self._ideal = np.array([ideal(one, DEPTH) for one in worth])
-        self._known: dict[frozenset[tuple[str, float]], NDArray[np.float64]] = {}
+    def _add(self, name: str, lists: Sequence[ScoredPlaces], scores: Sequence[NDArray[np.float32]]) -> None:
+        """What a model says: its own list of each user, and its scores of all candidates."""
+        self._raw[name] = _filled(self._real, scores)
+        self._listed[name] = self._having([places for places, _ in lists])
+        self._best[name] = np.array([float(values[0]) if len(values) else 0.0 for _, values in lists])
 
     def _having(self, lists: Sequence[NDArray[np.int64]]) -> NDArray[np.bool_]:
         """(u, c) bool: which of a user's candidates are in the list, all of which are candidates."""
@@ -111,6 +121,10 @@ class Candidates:
             yield np.where(shown, places, -1), np.where(shown, gains, 0.0)
 
 
+def _lists(asked: Asked, model: Model, part: Slice) -> list[ScoredPlaces]:
+    return asked.top(part.histories, DEPTHS[model.kind], part.known)
+
+
 def _first(total: NDArray[np.float64], n: int) -> NDArray[np.int64]:
     """(u, n) columns of the largest of each row, largest first, ties by column."""
     if n < total.shape[1]:
@@ -130,7 +144,3 @@ def _filled(where: NDArray[np.bool_], rows: Sequence[NDArray[Any]] | NDArray[Any
     filled = np.full(where.shape, otherwise, values.dtype)
     filled[where] = values
     return filled
-
-
-def _firsts(lists: Sequence[tuple[NDArray[np.int64], NDArray[np.float32]]]) -> NDArray[np.float64]:
-    return np.array([float(scores[0]) if len(scores) else 0.0 for _, scores in lists])

@@ -45,7 +45,7 @@ def weigh(models: Mapping[str, Model], part: Slice, least: float = 0.0) -> Weigh
     of what is found for samples of the users, drawn with replacement (Caruana et al. 2004, "Ensemble selection from
     libraries of models"). least: the share that each model has at least (0: one that brings nothing is left out).
     """
-    candidates = Candidates(models, part)
+    candidates = Candidates.of(models, part)
 
     def score(weights: Mapping[str, float]) -> float:
         return float(candidates.each(weights).mean())
@@ -69,7 +69,7 @@ class Beside:
     and tell what the others don't, so settings that are chosen by it alone are not those that serve best."""
 
     def __init__(self, models: Mapping[str, Model], part: Slice) -> None:
-        self._candidates = Candidates(models, part)
+        self._candidates = Candidates.of(models, part)
         self._weights, self.without = _path(tuple(models), lambda weights: float(self._candidates.each(weights).mean()))[-1]
 
     def __call__(self, name: str, model: Model) -> float:

@@ -59,7 +59,7 @@ def _answered(models: Mapping[str, Model], part: Slice, weights: Mapping[str, fl
 def test_the_trial_of_weights_is_the_answer_with_them(
     part: Slice, models: Mapping[str, Model], weights: Mapping[str, float]
 ) -> None:
-    found = Candidates(models, part)
+    found = Candidates.of(models, part)
     answered = _answered(models, part, weights)
     assert found.each(weights) == pytest.approx(part.ndcg(answered, DEPTH))
     assert found.each(weights).mean() > 0.05
@@ -68,8 +68,8 @@ def test_the_trial_of_weights_is_the_answer_with_them(
 
 
 def test_one_model_beside_others_weighs_as_all_together(part: Slice, models: Mapping[str, Model]) -> None:
-    whole = Candidates(models, part)
-    more = Candidates({name: models[name] for name in NAMES[:2]}, part).beside(NAMES[2], models[NAMES[2]])
+    whole = Candidates.of(models, part)
+    more = Candidates.of({name: models[name] for name in NAMES[:2]}, part).beside(NAMES[2], models[NAMES[2]])
     for weights in WEIGHTS:
         # In a catalogue as small as this every list has all that it can have.
         assert more.each(weights) == pytest.approx(whole.each(weights), abs=0.02)
@@ -81,14 +81,14 @@ def test_what_only_the_new_model_lists_is_among_the_candidates(interactions: Mak
     part = latest(data, np.random.default_rng(0), 30)
     blind = MODELS["rp3beta"]().fit(interactions({"x": ["a", "c"]}), np.random.default_rng(0))
     popular = MODELS["als"]().fit(data, np.random.default_rng(0))
-    before = Candidates({"rp3beta": blind}, part)
+    before = Candidates.of({"rp3beta": blind}, part)
     assert before.each({"rp3beta": 1.0}).max() == 0.0
     assert before.beside("als", popular).each({"als": 1.0}).min() > 0.0
 
 
 def test_a_model_is_worth_what_it_adds(part: Slice, models: Mapping[str, Model]) -> None:
     beside = Beside({"transitions": models["transitions"]}, part)
-    assert beside.without == pytest.approx(Candidates(models, part).each({"transitions": 1.0}).mean())
+    assert beside.without == pytest.approx(Candidates.of(models, part).each({"transitions": 1.0}).mean())
     other = beside("als", models["als"])
     pair = {name: models[name] for name in ("transitions", "als")}
     assert other >= weigh(pair, part).score - 0.01
@@ -100,7 +100,7 @@ def test_a_model_that_adds_nothing_is_worth_what_it_answers_alone(part: Slice, m
     beside = Beside({"transitions": models["transitions"]}, part)
     shuffled = replace(part.train, items=rng.permutation(part.train.items))
     blind = MODELS["rp3beta"]().fit(shuffled, rng)
-    poor = float(Candidates({"rp3beta": blind}, part).each({"rp3beta": 1.0}).mean())
+    poor = float(Candidates.of({"rp3beta": blind}, part).each({"rp3beta": 1.0}).mean())
     assert poor < 0.7 * beside.without
     assert beside("rp3beta", blind) == pytest.approx(poor)
     # What others say already adds nothing either, and counts no more than the blend without it.
