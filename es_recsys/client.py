@@ -21,6 +21,7 @@ from es_recsys.types import Answer, Event, Item, Profile, Query
 
 if TYPE_CHECKING:
     from es_recsys.jobs.catalogue import CatalogueReport
+    from es_recsys.jobs.retraining import RetrainReport
     from es_recsys.jobs.training import TrainReport
 
 __all__ = ["AsyncClient", "Client"]
@@ -248,11 +249,34 @@ class Client(_Questions):
             self.workspace.run(put)
         return recorded
 
-    def train(self, models: Sequence[str] = (), *, seed: int = 7) -> TrainReport:
-        """Trains the collaborative models and puts them into service; chooses them by itself where none are named."""
+    def train(self, models: Sequence[str] = (), *, add: bool = False, budget: float | None = None, seed: int = 7) -> TrainReport:
+        """Trains the collaborative models and puts them into service; chooses them by itself where none are named.
+
+        add: the live models are trained again beside those that are named. budget: seconds after which no further setting is
+        tried. Raises StoreNotFound, InputError for an unknown name, ModelError where there is nothing to train on,
+        IndexStateError while another training of the store is running.
+        """
         from es_recsys.jobs.training import train
 
-        return train(self.workspace, models, seed=seed)
+        return train(self.workspace, models, add=add, budget=budget, seed=seed)
+
+    def train_if_needed(
+        self,
+        models: Sequence[str] = (),
+        *,
+        add: bool = False,
+        growth: float = 0.1,
+        budget: float | None = None,
+        seed: int = 7,
+    ) -> RetrainReport:
+        """Trains where events or items have grown by a share of `growth` or quality has fallen, for a scheduler to call; else
+        says why not. Without names the models in service. What is worse than these is not put into service.
+
+        Raises as `train`, but while another training is running, the outcome is "busy".
+        """
+        from es_recsys.jobs.retraining import train_if_needed
+
+        return train_if_needed(self.workspace, models, add=add, growth=growth, budget=budget, seed=seed)
 
     def get_user_profile(self, user_id: str) -> Profile:
         """What is known of a user; an empty profile where nothing is."""
@@ -364,9 +388,23 @@ class AsyncClient(_Questions):
             await self._run(put)
         return recorded
 
-    async def train(self, models: Sequence[str] = (), *, seed: int = 7) -> TrainReport:
+    async def train(
+        self, models: Sequence[str] = (), *, add: bool = False, budget: float | None = None, seed: int = 7
+    ) -> TrainReport:
         """As `Client.train`."""
-        return await asyncio.to_thread(self._client.train, models, seed=seed)
+        return await asyncio.to_thread(self._client.train, models, add=add, budget=budget, seed=seed)
+
+    async def train_if_needed(
+        self,
+        models: Sequence[str] = (),
+        *,
+        add: bool = False,
+        growth: float = 0.1,
+        budget: float | None = None,
+        seed: int = 7,
+    ) -> RetrainReport:
+        """As `Client.train_if_needed`."""
+        return await asyncio.to_thread(self._client.train_if_needed, models, add=add, growth=growth, budget=budget, seed=seed)
 
     async def get_user_profile(self, user_id: str) -> Profile:
         """As `Client.get_user_profile`."""

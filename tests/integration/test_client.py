@@ -23,7 +23,6 @@ from es_recsys.flows.effects import Effect, Search
 from es_recsys.flows.recording import Recorded
 from es_recsys.jobs.behaviour import build_profiles, load_events
 from es_recsys.jobs.catalogue import load_files
-from es_recsys.jobs.training import train
 from es_recsys.meta import profiles_index
 from es_recsys.runtime.drive import Driver
 
@@ -43,7 +42,7 @@ def client(
     with Client(settings=module_settings(text="all-MiniLM-L6-v2")) as client:
         load_files(client.workspace, [folder / "items.jsonl"])
         load_events(client.workspace, [folder / "events.jsonl"])
-        train(client.workspace, budget=5.0)
+        client.train(budget=5.0)
         yield client
 
 
@@ -589,6 +588,17 @@ def test_both_clients_have_the_same_methods() -> None:
         return {name for name in dir(kind) if not name.startswith("_")}
 
     assert public(Client) == public(AsyncClient)
+
+
+async def test_a_training_that_is_not_due_is_none(client: Client) -> None:
+    report = client.train_if_needed(growth=5.0)
+    assert report.outcome == "nothing" and report.checked.facts
+    async with AsyncClient(settings=client.settings) as other:
+        assert (await other.train_if_needed(growth=5.0)).to_dict()["outcome"] == "nothing"
+        with pytest.raises(InputError, match="growth"):
+            await other.train_if_needed(growth=0.0)
+        with pytest.raises(InputError, match="no such model"):
+            await other.train(["no such model"], add=True, budget=1.0)
 
 
 def test_items_come_and_go(client: Client) -> None:
