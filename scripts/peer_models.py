@@ -63,7 +63,7 @@ class Technique:
 
     def brief(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """The settings for a training that only warms up."""
-        short = {"epochs": 1, "iterations": 1, "budget": 1.0}
+        short = {"epochs": 1, "iterations": 1, "budget": 1.0, "factors": 8}
         return {name: short.get(name, value) for name, value in settings.items()}
 
 

@@ -77,19 +77,19 @@ class ItemKNN(Neighbours):
         return ItemKNNConfig(half_life=4.0 if ordered else math.inf)
 
     def _nearest(self, seq: Sequences) -> Iterator[Rows]:
-        norms, equal, begin = self._norms(seq), np.ones(len(seq.popularity)), 0
+        norms, begin = self._norms(seq), 0
         for block in counts(seq, Counting(user_power=self.config.user_power)):
             own = np.repeat(norms[begin : begin + len(block.starts) - 1], np.diff(block.starts))
-            likeness = block.values / (own * norms[block.items] + self.config.shrinkage)
+            own *= norms[block.items]
+            own += np.float32(self.config.shrinkage)
             begin += len(block.starts) - 1
-            yield prune(Rows(block.starts, block.items, likeness.astype(np.float32)), equal, self.config.neighbours)
+            yield prune(Rows(block.starts, block.items, block.values / own), None, self.config.neighbours)
 
-    def _norms(self, seq: Sequences) -> NDArray[np.float64]:
+    def _norms(self, seq: Sequences) -> NDArray[np.float32]:
         users, items, strengths = cells(seq, seq.strengths)
         power = np.maximum(seq.lengths, 1).astype(np.float64) ** -self.config.user_power
         square = np.bincount(items, weights=strengths.astype(np.float64) ** 2 * power[users], minlength=len(seq.popularity))
-        result: NDArray[np.float64] = np.sqrt(square)
-        return result
+        return np.sqrt(square).astype(np.float32)
 
     def _params(self) -> dict[str, Any]:
         return to_json(asdict(self.config))
