@@ -83,7 +83,9 @@ def prune(rows: Rows, discount: NDArray[np.float64] | None, keep: int) -> Rows:
     for row in np.flatnonzero(sizes > keep).tolist():
         part = slice(int(rows.starts[row]), int(rows.starts[row + 1]))
         values = ranked[part]
-        least = np.partition(values, len(values) - keep)[len(values) - keep]
+        ordered = values.copy()
+        ordered.partition(len(values) - keep)
+        least = ordered[len(values) - keep]
         chosen = values >= least
         surplus = int(np.count_nonzero(chosen)) - keep
         if surplus > 0:
@@ -176,9 +178,12 @@ def _starts(sizes: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
 
 def _without_diagonal(block: Any, begin: int) -> Rows:
     sizes = np.diff(block.indptr)
-    # Pairs are many, so nothing of 8 bytes is made of all of them.
+    # Pairs are many, so nothing of 8 bytes is made of all of them, and what is rare is looked for, not what is usual.
     row = np.repeat(np.arange(begin, begin + len(sizes), dtype=np.int32), sizes)
-    kept = (block.indices != row) & (block.data > 0)
-    gone = np.bincount(row[~kept] - begin, minlength=len(sizes))
+    gone = block.indices == row
+    if len(block.data) and block.data.min() <= 0:
+        gone |= block.data <= 0
+    lost = np.bincount(row[np.flatnonzero(gone)] - begin, minlength=len(sizes))
+    kept = np.logical_not(gone, out=gone)
     items, values = block.indices[kept], block.data[kept]
-    return Rows(_starts(sizes - gone), items.astype(np.int32, copy=False), values.astype(np.float32, copy=False))
+    return Rows(_starts(sizes - lost), items.astype(np.int32, copy=False), values.astype(np.float32, copy=False))
