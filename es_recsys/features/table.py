@@ -96,9 +96,9 @@ def of_history(history: History, places: NDArray[np.int64], facts: ItemFacts, no
 def users_of(
     users: NDArray[np.int64], places: NDArray[np.int64], weights: NDArray[np.float64], n_users: int, facts: ItemFacts
 ) -> NDArray[np.float32]:
-    """(n_users, f) float32 rows as `of_history` gives them, of many users who like something and without times. users, places (m,)
-    of the events; weights (m,) float64, signed. Of one who likes nothing it is unknown what comes to a purchase, while a history
-    alone has the usual share."""
+    """(n_users, f) float32 rows as `of_history` gives them, of many users who like something and without times. users,
+    places (m,) of the events; weights (m,) float64, signed. Of one who likes nothing it is unknown what comes to a purchase,
+    while a history alone has the usual share."""
     events = untimed(users, places, weights, n_users)
     return _stacked(user_features(events, met(events, len(facts.price)), facts, math.nan), USER_COLUMNS)
 
