@@ -181,7 +181,7 @@ def _sasrec(settings: Mapping[str, Any]) -> Any:
     from rectools.models.nn.transformers.ligr import LiGRLayers
 
     # eSASRec (Tikhonovich et al. 2025): LiGR blocks and a sampled softmax.
-    return SASRecModel(transformer_layers_type=LiGRLayers, loss="sampled_softmax", recommend_torch_device="cpu", **settings)
+    return SASRecModel(transformer_layers_type=LiGRLayers, loss="sampled_softmax", **settings)
 
 
 def lenskit_nearest(data: Interactions, settings: Mapping[str, Any]) -> Asked:

@@ -1,13 +1,15 @@
 """What each signal is worth on the sample store, alone and together, on the served path.
 
-    python scripts/sample_quality.py [--items N] [--users N] [--days D] [--tune] [--out FILE.json]
+    python scripts/sample_quality.py [--items N] [--users N] [--days D] [--stores N] [--tasks NAME...] [--tune]
+                                     [--wishes N] [--out FILE.json]
 
 The store gets the events of all but the last D days, and is asked through Elasticsearch (at ES_RECSYS_URL, else a node of
 its own) what was done after them: each shopper's next purchase, and for each category that they bought in, what they
 bought there, asked by the category's name. Beside NDCG@10 there is the truth that only the simulator knows: the share of
 what the best answer would bring beyond a random one (gain). Differences are paired by shopper. With --tune the legs'
-weights are tuned on the store's own events first, as `es-recsys tune weights --target purchase --users 2000` does. The
-store is dropped at the end.
+weights are tuned on the store's own events first, as `es-recsys tune weights --target purchase --users 2000` does. With
+--stores several stores with shoppers and items of their own are made, trained and tuned one after the other, and all their
+questions are counted together. Each store is dropped at its end.
 """
 
 from __future__ import annotations
@@ -39,6 +41,8 @@ from es_recsys.types import Event, Item, Query
 
 AT = 10
 NEUTRAL, TOGETHER = "neutral", "all together"
+# Words of the names of the tasks, and the finding of new items.
+TASKS = ("purchase", "searches", "cold")
 POSITIVE = frozenset(name for name, row in BEHAVIOURS.items() if row.known)
 
 Change = Callable[[View], View]
@@ -81,11 +85,11 @@ def by_category(items: Sequence[Item], past: Sequence[Event], future: Sequence[E
     return tuple(Question(Query(text=name, user_id=user), grades, who=user, at=at) for (user, name), grades in found.items())
 
 
-def tasks(store: SampleStore, past: Sequence[Event], future: Sequence[Event], at: float) -> tuple[Task, Task]:
+def tasks(store: SampleStore, past: Sequence[Event], future: Sequence[Event], at: float, wishes: int) -> tuple[Task, Task]:
     seen = replace(store, events=tuple(past))
     # Recommendations leave out whatever was touched, searches nothing.
     worlds = SampleWorld.of(seen, searches=0.0, done_with=POSITIVE), SampleWorld.of(seen, searches=1.0, done_with=())
-    recommended, searched = (tuple(draw_wishes(world, 1, 400, n=AT, start=at)) for world in worlds)
+    recommended, searched = (tuple(draw_wishes(world, 1, wishes, n=AT, start=at)) for world in worlds)
     return (
         Task("the next purchase", next_purchases(past, future, at), recommended, POSITIVE),
         Task("searches by category", by_category(store.items, past, future, at), searched, frozenset()),
@@ -102,38 +106,57 @@ def techniques(view: View, task: Task) -> dict[str, Change | None]:
     return {NEUTRAL: without_person, **{name: one_leg(name) for name in names}, TOGETHER: None}
 
 
-def measured(client: Client, store: SampleStore, task: Task) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """Technique -> NDCG@10 of each question, gain of each wish."""
+# Technique -> NDCG@10 of each question, gain of each wish; NaN where a store doesn't have the signal.
+Found = Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]]
+
+
+def measured(client: Client, store: SampleStore, task: Task) -> Found:
     world = SampleWorld.of(store, done_with=task.done_with)
     found = {}
     for name, change in techniques(client.workspace.views.fresh(), task).items():
         lists = ask(ServedRanker(client.workspace, task.questions, change), task.questions, AT).lists
         ndcg = accuracy(lists, [question.grades for question in task.questions], AT, ("NDCG",))["NDCG"]
-        gain = judge(world, ServedRanker(client.workspace, (), change), task.wishes).gain
+        gain = judge(world, ServedRanker(client.workspace, (), change), task.wishes).gain if task.wishes else np.zeros(0)
         found[name] = ndcg, gain
     return found
 
 
-def report(task: Task, found: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]]) -> dict[str, object]:
-    """Prints the table and what all together gain over the best single signal."""
+def pooled(stores: Sequence[tuple[Task, Found]]) -> tuple[Task, Found]:
+    """The questions of all stores as one; shoppers of two stores are two people."""
+    tasks = [task for task, _ in stores]
+    questions = [replace(one, who=f"{place}:{one.who}") for place, task in enumerate(tasks) for one in task.questions]
+    wishes = [replace(one, user_id=f"{place}:{one.user_id}") for place, task in enumerate(tasks) for one in task.wishes]
+    whole = replace(tasks[0], questions=tuple(questions), wishes=tuple(wishes))
+
+    def values(name: str, column: int) -> NDArray[np.float64]:
+        parts = [found[name][column] if name in found else np.full_like(found[NEUTRAL][column], np.nan) for _, found in stores]
+        return np.concatenate(parts)
+
+    return whole, {name: (values(name, 0), values(name, 1)) for name in dict.fromkeys(n for _, found in stores for n in found)}
+
+
+def report(task: Task, found: Found) -> dict[str, object]:
+    """Prints the table and what all together gain over the best single signal: the one over which they gain least, each asked
+    where its stores have it."""
     rng = np.random.default_rng(0)
     who = [[question.who for question in task.questions], [wish.user_id for wish in task.wishes]]
     singles = [name for name in found if name not in (NEUTRAL, TOGETHER)]
-    best = max(singles, key=lambda name: float(found[name][0].mean()))
+    best = min(singles, key=lambda name: float(np.nanmean(found[TOGETHER][0] - found[name][0])))
+    columns = [f"NDCG@{AT}", f"all together over it (best single: {best})"]
+    columns += ["gain (the truth)", "all together over it"] if task.wishes else []
     rows, result = [], {}
     for name, values in found.items():
         cells = [name]
-        for place, one in enumerate(values):
+        for place, one in enumerate(values if task.wishes else values[:1]):
             mean = bootstrap(one, rng, groups=who[place])
-            over = bootstrap(one - found[best][place], rng, groups=who[place])
+            over = bootstrap(found[TOGETHER][place] - one, rng, groups=who[place])
             cells += [
                 f"{mean.mean:.4f} [{mean.low:.4f}, {mean.high:.4f}]",
                 f"{over.mean:+.4f} [{over.low:+.4f}, {over.high:+.4f}]",
             ]
-            result[f"{name}/{('ndcg', 'gain')[place]}"] = {**mean.to_dict(), "over_best_single": over.to_dict()}
+            result[f"{name}/{('ndcg', 'gain')[place]}"] = {**mean.to_dict(), "all_together_over_it": over.to_dict()}
         rows.append(cells)
-    title = f"{task.name}: {len(task.questions):,} questions, {len(task.wishes):,} wishes; best single signal: {best}"
-    show(title, ["technique", f"NDCG@{AT}", f"over {best}", "gain (the truth)", f"over {best} "], rows)
+    show(f"{task.name}: {len(task.questions):,} questions, {len(task.wishes):,} wishes", ["technique", *columns], rows)
     return {"best_single": best, "questions": len(task.questions), **result}
 
 
@@ -157,24 +180,17 @@ def cold(client: Client, store: SampleStore, past: Sequence[Event]) -> None:
         )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--items", type=int, default=2_000)
-    parser.add_argument("--users", type=int, default=500)
-    parser.add_argument("--days", type=float, default=12.0)
-    parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--tune", action="store_true")
-    parser.add_argument("--out", type=Path)
-    arguments = parser.parse_args()
+def one_store(arguments: argparse.Namespace, seed: int) -> list[tuple[Task, Found]]:
+    """Makes a store, trains and tunes it, asks it, drops it."""
     end = datetime.now(UTC) - timedelta(minutes=5)
-    store = sample_store(arguments.seed, arguments.items, arguments.users, end=end)
+    store = sample_store(seed, arguments.items, arguments.users, end=end)
     moment = end - timedelta(days=arguments.days)
     past = [event for event in store.events if event.timestamp is not None and event.timestamp < moment]
     future = [event for event in store.events if event.timestamp is not None and event.timestamp >= moment]
-    both = tasks(store, past, future, moment.timestamp())
+    seen = replace(store, events=tuple(past))
     with own_store("sample_quality") as client, tempfile.TemporaryDirectory() as folder:
-        print(machine(client), busy(), flush=True)
-        replace(store, events=tuple(past)).write(Path(folder))
+        print(f"store {seed}, {machine(client)}, {busy()}", flush=True)
+        seen.write(Path(folder))
         client.insert_items(store.items, base=folder)
         load_events(client.workspace, [Path(folder) / "events.jsonl"])
         for line in client.train().lines():
@@ -182,11 +198,33 @@ def main() -> None:
         if arguments.tune:
             for line in tune_weights(client.workspace, users=2_000, targets=("purchase",)).lines():
                 print(line, flush=True)
-        seen = replace(store, events=tuple(past))
-        found = {task.name: report(task, measured(client, seen, task)) for task in both}
-        cold(client, store, past)
+        asked = tasks(store, past, future, moment.timestamp(), arguments.wishes)
+        wanted = [task for task in asked if any(word in task.name for word in arguments.tasks)]
+        found = [(task, measured(client, seen, task)) for task in wanted]
+        for task, values in found if arguments.stores > 1 else ():
+            report(task, values)
+        if "cold" in arguments.tasks:
+            cold(client, store, past)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--items", type=int, default=2_000)
+    parser.add_argument("--users", type=int, default=500)
+    parser.add_argument("--days", type=float, default=12.0)
+    parser.add_argument("--seed", type=int, default=7, help="of the first store; the others have the numbers after it")
+    parser.add_argument("--stores", type=int, default=1)
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=TASKS)
+    parser.add_argument("--wishes", type=int, default=400, help="of each task, whose best answer the simulator knows; 0 for none")
+    parser.add_argument("--tune", action="store_true")
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    stores = [one_store(arguments, arguments.seed + place) for place in range(arguments.stores)]
+    print(f"all together, {arguments.stores} stores" if arguments.stores > 1 else "", flush=True)
+    result = {task.name: report(task, found) for task, found in (pooled(each) for each in zip(*stores, strict=True))}
     if arguments.out is not None:
-        arguments.out.write_text(json.dumps(found, indent=1), encoding="utf-8")
+        arguments.out.write_text(json.dumps(result, indent=1), encoding="utf-8")
 
 
 if __name__ == "__main__":
