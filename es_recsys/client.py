@@ -15,7 +15,8 @@ from es_recsys.flows.effects import Fetch, Flow
 from es_recsys.flows.people import read_profile
 from es_recsys.flows.recording import Erased, Events, Recorded, put_events
 from es_recsys.flows.view import View
-from es_recsys.runtime.workspace import Workspace, explained, gone
+from es_recsys.runtime.explaining import explained, gone
+from es_recsys.runtime.workspace import Workspace
 from es_recsys.settings import Settings, load_settings
 from es_recsys.types import Answer, Event, Item, Profile, Query
 

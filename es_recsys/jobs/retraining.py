@@ -20,7 +20,7 @@ from es_recsys.index import versions
 from es_recsys.jobs.quality import Blend, Compared, Quality, compare, held_out, quality, serving
 from es_recsys.jobs.trained import Trained, attempted, catalogue_of, known_catalogue, note_attempt, training_lock
 from es_recsys.jobs.training import TrainReport, named, put_into_service, seconds_for, wish_of
-from es_recsys.models import select
+from es_recsys.models import Wish, select
 from es_recsys.models.slices import Slice
 from es_recsys.runtime.workspace import Workspace
 from es_recsys.types import Interactions
@@ -107,7 +107,7 @@ def train_if_needed(
         raise InputError(f"A growth of {growth:g} is none.", "Give a share above 0: 0.1 is a tenth.")
     wanted, started = named(names), time.monotonic()
     with work.explaining():
-        work.views.fresh()
+        work.views.to_train()
         with training_lock(work.settings) as free:
             if not free:
                 return RetrainReport("busy")
@@ -126,7 +126,7 @@ def _run(
 ) -> RetrainReport:
     from es_recsys.behaviour.interactions import interactions
 
-    view, now = work.views.fresh(), work.now()
+    view, now = work.views.fresh() if add else work.views.to_train(), work.now()
     if add:
         names = tuple(dict.fromkeys((*view.models, *names)))
     data = interactions(work.events, now, weights=view.meta.behaviours)
@@ -139,23 +139,24 @@ def _run(
     part = held_out(record, data, rng)
     old = serving(view, data, record.until if record is not None else None)
     if part is None or not old[0]:
-        training = put_into_service(work, data, now, wish_of(work, names, {}), budget=budget, seed=seed, progress=progress)
+        wish = wish_of(work, view.meta, names, {})
+        training = put_into_service(work, view, data, now, wish, budget=budget, seed=seed, progress=progress)
         note = "The new models can't be compared with those in service: too few users have come to a new item since."
         return RetrainReport("trained", checked, tried=(note,) if view.models else (), training=training)
-    compared, lines, decided = _tried(work, part, old, names, budget, seed, rng)
+    wish = wish_of(work, view.meta, names, {})
+    compared, lines, decided = _tried(part, old, wish, budget, seed, rng)
     if compared.worse:
         note_attempt(work, len(data.items))
         return RetrainReport("kept", checked, compared, lines)
-    wish = wish_of(work, names, decided[0], decided[1])
-    training = put_into_service(work, data, now, wish, promise=compared.promise, seed=seed, progress=progress)
+    wish = wish_of(work, view.meta, names, decided[0], decided[1])
+    training = put_into_service(work, view, data, now, wish, promise=compared.promise, seed=seed, progress=progress)
     return RetrainReport("trained", checked, compared, lines, training)
 
 
 def _tried(
-    work: Workspace, part: Slice, old: Blend, names: tuple[str, ...], budget: float | None, seed: int, rng: np.random.Generator
+    part: Slice, old: Blend, wish: Wish, budget: float | None, seed: int, rng: np.random.Generator
 ) -> tuple[Compared, tuple[str, ...], tuple[dict[str, Any], dict[str, float]]]:
     """Trains without the newest events and compares; -> also the lines of that, and the configs and shares it came to."""
-    wish = wish_of(work, names, {})
     chosen = select(part.train, np.random.default_rng(seed), seconds_for(wish, budget), wish=wish)
     shares = dict(chosen.weights)
     compared = compare(old, (chosen.models, shares), part, rng)
@@ -169,6 +170,8 @@ def check(
     if not (data.weights > 0).any():
         return Checked(("There are no positive events to train on.",))
     record, version = Trained.of(view.meta), view.meta.version
+    if view.meta.models and not view.models:
+        return Checked((), (f"the models of version {version} can't be loaded",))
     if record is None:
         return Checked(
             (), (f"version {version} has no model" if not view.models else f"it isn't known what version {version} knows",)

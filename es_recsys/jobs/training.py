@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from es_recsys.errors import IndexStateError, InputError
 from es_recsys.fields import VECTOR_FIELDS
+from es_recsys.flows.view import View
 from es_recsys.index import copying, versions
 from es_recsys.index.bulk import Meter
 from es_recsys.index.read import ids_of
@@ -95,7 +96,7 @@ def train(
 
     names = named(names)
     with work.explaining():
-        view = work.views.fresh()
+        view = work.views.fresh() if add else work.views.to_train()
         with training_lock(work.settings) as free:
             if not free:
                 raise IndexStateError(
@@ -107,7 +108,8 @@ def train(
             if add:
                 configs = {name: model.config for name, model in view.models.items() if name not in names}
                 names = tuple(dict.fromkeys((*view.models, *names)))
-            return put_into_service(work, data, now, wish_of(work, names, configs), budget=budget, seed=seed, progress=progress)
+            wish = wish_of(work, view.meta, names, configs)
+            return put_into_service(work, view, data, now, wish, budget=budget, seed=seed, progress=progress)
 
 
 def named(names: Sequence[str]) -> tuple[str, ...]:
@@ -121,11 +123,14 @@ def named(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def wish_of(
-    work: Workspace, names: tuple[str, ...], configs: Mapping[str, Any], shares: Mapping[str, float] | None = None
+    work: Workspace,
+    meta: StoreMeta,
+    names: tuple[str, ...],
+    configs: Mapping[str, Any],
+    shares: Mapping[str, float] | None = None,
 ) -> Wish:
     """What a training of these models starts from: `configs`, for other named ones the settings that `tune model` found;
     the catalogue, where one of them reads it; checkpoints. shares: where `configs` and they are all decided."""
-    meta = work.views.current().meta
     tuned = {name: config for name in names if (config := load_tuned(work.settings, name)) is not None}
     decided = (*names, *(shares or {}))
     reading = any(MODELS[name].reads_items for name in decided) if decided else _has_texts(work, meta)
@@ -140,6 +145,7 @@ def seconds_for(wish: Wish, budget: float | None) -> float:
 
 def put_into_service(
     work: Workspace,
+    live: View,
     data: Interactions,
     now: float,
     wish: Wish,
@@ -149,16 +155,17 @@ def put_into_service(
     seed: int = 7,
     progress: Progress | None = None,
 ) -> TrainReport:
-    """Trains on `data`, the store's events up to `now`, and serves the result; the caller holds the training lock.
+    """Trains on `data`, the store's events up to `now`, and serves the result in the place of `live`, whose models need not be
+    there; the caller holds the training lock.
 
     promise: measured by the caller, where the wish leaves nothing to be measured here.
     """
     started = time.monotonic()
-    old = work.views.current().meta
+    old = live.meta
     chosen = select(data, np.random.default_rng(seed), seconds_for(wish, budget), wish=wish)
     trained = time.monotonic()
     record = Trained.on(data, now, wish.names, old.behaviours, chosen.report.figures, promise)
-    meta = _serve(work, old, chosen, data, record, progress)
+    meta = _serve(work, live, chosen, data, record, progress)
     served = time.monotonic()
     return TrainReport(
         meta.version,
@@ -177,9 +184,10 @@ def _has_texts(work: Workspace, meta: StoreMeta) -> bool:
 
 
 def _serve(
-    work: Workspace, old: StoreMeta, chosen: Selection, data: Interactions, record: Trained, progress: Progress | None
+    work: Workspace, live: View, chosen: Selection, data: Interactions, record: Trained, progress: Progress | None
 ) -> StoreMeta:
     """Builds the next version beside the live one, checks it, and swaps."""
+    old = live.meta
     models = {name: model for name, model in chosen.models.items() if name in chosen.weights}
     vectors = {model.field: _vector_meta(model) for model in models.values() if model.field is not None}
     kept = {name: vector for name, vector in old.vectors.items() if VECTOR_FIELDS[name].source == "encoder"}
@@ -209,7 +217,7 @@ def _serve(
                 "The live version is as it was; mend the cause and train again.",
             )
         last = work.events.last_row
-        view = replace(work.views.current(), meta=new, models=models)
+        view = replace(live, meta=new, models=models)
         rebuild(work, view)
         index_users(work, new, models, data)
         _check(work, old, new, models, data)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from es_recsys.errors import ModelError
 from es_recsys.features import FeatureTable, features
+from es_recsys.models import artefact
 from es_recsys.models.fitted import Fitted
 from es_recsys.models.grouping import LEAST_USERS, group, squared_distances
 from es_recsys.models.histories import Batch, encode
@@ -176,6 +178,16 @@ class Segments(Fitted):
         ]
         found = portraits(groups, met, items, places, popular, table, users)
         return {"segments": [_plain(one) for one in found], "tried": {str(k): round(score, 4) for k, score in tried.items()}}
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """The model as saved. Raises ModelError where the folder isn't whole, or is of a version that saved less."""
+        model = super().load(folder)
+        try:
+            _ = model.map
+        except KeyError as error:
+            raise ModelError(f"{folder} lacks the array {error} of {cls.name}.", artefact.REMEDY) from error
+        return model
 
     def _params(self) -> dict[str, Any]:
         return {"config": asdict(self.config), **self._said}

@@ -42,14 +42,15 @@ class Trials:
         self._items, self._watch = items, watch
         self._ids = ItemIds.of(part.train.item_ids.tolist())
         self._trained: dict[Any, Fitted] = {}
+        self._best: tuple[float, Any] | None = None
 
     def model(self, config: Any) -> Model:
-        """Trained on the slice."""
-        plain = self._kind.start(False, self._slice.train.timed)
-        learned = replace(config, **{name: getattr(plain, name) for name in self._kind.asking})
+        """Trained on the slice. The best of a climb is kept: when time has run out it could not be trained again."""
+        learned = self._learned(config)
         if learned not in self._trained:
             if len(self._trained) == _KEPT:
-                del self._trained[next(iter(self._trained))]
+                best = None if self._best is None else self._learned(self._best[1])
+                del self._trained[next(one for one in self._trained if one != best)]
             model = self._kind(learned)  # type: ignore[call-arg]
             rng = np.random.default_rng(self._seed)
             self._trained[learned] = model.fit(self._slice.train, rng, self._items, self._watch)
@@ -67,14 +68,26 @@ class Trials:
         """The best settings found. ordered: whether recency may tell. start: a config to stay at, instead of a search. score:
         what a trained model is worth (unless given, its own mean NDCG)."""
         kind = (ordered, self._slice.train.timed)
+
+        def value(config: Any) -> float:
+            found = float(self.each(config).mean()) if score is None else score(self.model(config))
+            if self._best is None or found > self._best[0]:
+                self._best = found, config
+            return found
+
         return climb(
             self._kind.start(*kind) if start is None else start,
             self._kind.space(*kind) if start is None else {},
             self._kind.change,
-            lambda config: float(self.each(config).mean()) if score is None else score(self.model(config)),
+            value,
             rounds=self.rounds,
             deadline=deadline,
         )
+
+    def _learned(self, config: Any) -> Any:
+        """The config without what only concerns the asking."""
+        plain = self._kind.start(False, self._slice.train.timed)
+        return replace(config, **{name: getattr(plain, name) for name in self._kind.asking})
 
 
 class TransitionTrials(Trials):

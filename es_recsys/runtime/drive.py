@@ -9,10 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from elasticsearch import ApiError, ConflictError, NotFoundError
+from elasticsearch import ApiError, ConflictError, NotFoundError, TransportError
 
+from es_recsys.engine.connect import address_of
 from es_recsys.errors import RecsysError
 from es_recsys.flows.effects import Call, Delete, Document, Effect, Fetch, Flow, Get, Log, Pause, Put, Search, Top
+from es_recsys.runtime.explaining import explained, gone
 
 if TYPE_CHECKING:
     from elasticsearch import AsyncElasticsearch, Elasticsearch
@@ -84,7 +86,8 @@ def _sources(answers: Iterable[Any]) -> dict[str, Any]:
 
 
 class Driver:
-    """Runs flows on a synchronous client. Raises what the flow raises; typed errors come from the connection."""
+    """Runs flows on a synchronous client. Errors of the connection come to the flow as ours, but for an index that is gone
+    (`gone`); raises what the flow raises."""
 
     def __init__(self, client: Elasticsearch, sink: Sink) -> None:
         self.client = client
@@ -133,6 +136,14 @@ class Driver:
         return results
 
     def perform(self, effect: Effect) -> Any:
+        try:
+            return self._performed(effect)
+        except (ApiError, TransportError) as error:
+            if gone(error):
+                raise
+            raise explained(error, address_of(self.client)) from error
+
+    def _performed(self, effect: Effect) -> Any:
         if isinstance(effect, Search):
             return self.client.msearch(**_search_arguments(effect)).body["responses"]
         if isinstance(effect, Get):
@@ -254,7 +265,7 @@ def _top_all(asked: Mapping[int, Top]) -> Iterable[tuple[int, Any]]:
 
 
 class AsyncDriver:
-    """Runs flows in an event loop; blocking calls go to a thread."""
+    """The same in an event loop; blocking calls go to a thread."""
 
     def __init__(self, client: AsyncElasticsearch, sink: Sink) -> None:
         self.client = client
@@ -274,6 +285,14 @@ class AsyncDriver:
             return end.value  # type: ignore[no-any-return]
 
     async def perform(self, effect: Effect) -> Any:
+        try:
+            return await self._performed(effect)
+        except (ApiError, TransportError) as error:
+            if gone(error):
+                raise
+            raise explained(error, address_of(self.client)) from error
+
+    async def _performed(self, effect: Effect) -> Any:
         if isinstance(effect, Search):
             return (await self.client.msearch(**_search_arguments(effect))).body["responses"]
         if isinstance(effect, Get):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,6 +70,13 @@ class Views:
         self.forget()
         return self.current()
 
+    def to_train(self) -> View:
+        """The view as of now; without models where they can't be loaded, so that others can be trained in their place."""
+        try:
+            return self.fresh()
+        except ModelError:
+            return self._made(read_meta(self._client, self._settings.index), {}, self._popular(), {})
+
     def forget(self) -> None:
         """Has the next call look."""
         self._looked = float("-inf")
@@ -82,10 +90,19 @@ class Views:
             popular = old.popular if old is not None and stamp == self._popular_at else self._popular()
             same = old is not None and (old.meta.ranking, old.meta.vectors) == (meta.ranking, meta.vectors)
             rankers = old.rankers if old is not None and same else self._rankers(meta)
-            exposure = load_exposure(exposure_folder(self._settings), popular)
-            self._view = View(self._settings, meta, self._secret, self._encoders, models, popular, rankers, exposure)
+            self._view = self._made(meta, models, popular, rankers)
             self._popular_at = stamp
         self._looked = time.monotonic()
+
+    def _made(
+        self,
+        meta: StoreMeta,
+        models: Mapping[str, Model],
+        popular: Sequence[tuple[str, float]],
+        rankers: Mapping[str, Ranker | None],
+    ) -> View:
+        exposure = load_exposure(exposure_folder(self._settings), popular)
+        return View(self._settings, meta, self._secret, self._encoders, models, popular, rankers, exposure)
 
     def _models(self, meta: StoreMeta) -> dict[str, Model]:
         if not meta.models:

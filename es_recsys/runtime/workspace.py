@@ -10,12 +10,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from es_recsys import engine
-from es_recsys.engine.connect import address_of, translated
-from es_recsys.errors import InputError, RecsysError, StoreNotFound
+from es_recsys.engine.connect import address_of
+from es_recsys.errors import RecsysError
 from es_recsys.flows.effects import Flow
 from es_recsys.flows.view import View
 from es_recsys.runtime.answer_log import AnswerLog
 from es_recsys.runtime.drive import Driver
+from es_recsys.runtime.explaining import explained, gone
 from es_recsys.runtime.views import Views
 from es_recsys.settings import Settings
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from es_recsys.behaviour.store import EventStore
 
-__all__ = ["Workspace", "explained"]
+__all__ = ["Workspace"]
 
 T = TypeVar("T")
 
@@ -130,25 +131,3 @@ class Workspace:
     @staticmethod
     def now() -> float:
         return time.time()
-
-
-def gone(error: Exception) -> bool:
-    """Whether an index that was asked is not there any more, as after a swap and a drop."""
-    from elasticsearch import NotFoundError
-
-    return isinstance(error, NotFoundError) and "index_not_found" in str(error.error)
-
-
-def explained(error: Exception, address: str) -> Exception:
-    """An error of the Elasticsearch client as one of ours, with a remedy; any other as it is."""
-    from elasticsearch import ApiError, BadRequestError, TransportError
-
-    if gone(error):
-        return StoreNotFound("The index that was asked does not exist.", "Load items into it first: es-recsys items load FILE.")
-    if isinstance(error, BadRequestError):
-        return InputError(
-            f"Elasticsearch refused the request ({error.error}).", "Look at the values given, above all at filters."
-        )
-    if isinstance(error, ApiError | TransportError):
-        return translated(error, address)
-    return error

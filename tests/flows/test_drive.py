@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from elasticsearch import AsyncElasticsearch, Elasticsearch
 from numpy.typing import NDArray
 
-from es_recsys.errors import InputError, ModelError, RecsysError
+from es_recsys.errors import EngineError, InputError, ModelError, RecsysError
 from es_recsys.flows.effects import Call, Fetch, Flow, Get, Log, Pause, Search, Top
 from es_recsys.models.base import ScoredPlaces
 from es_recsys.models.histories import Batch
@@ -232,6 +233,26 @@ def test_a_read_that_fails_fails_in_each_flow() -> None:
     results = Driver(engine, Records()).run_all([_read(["a"], "title"), _read(["b"], "title")])  # type: ignore[arg-type]
     assert results == ["It can't be read."] * 2
     assert engine.requests == [("/x/_mget title", 2)]
+
+
+async def test_where_the_engine_does_not_answer_the_flow_gets_an_error_of_ours() -> None:
+    """On real clients of a port where nothing listens, as what they raise is not what a double would."""
+
+    def ask() -> Flow[str]:
+        try:
+            yield Fetch("x", ("a",), ("title",))
+        except EngineError as error:
+            return error.what
+        return "not reached"
+
+    address = "http://127.0.0.1:9"
+    with Elasticsearch(address, max_retries=0) as client:
+        driver = Driver(client, Records())
+        alone, (one, other) = driver.run(ask()), driver.run_all([ask(), ask()])
+    async with AsyncElasticsearch(address, max_retries=0) as looping:
+        awaited = await AsyncDriver(looping, Records()).run(ask())
+    assert address in alone
+    assert alone == one == other == awaited
 
 
 def _fitted() -> ItemKNN:

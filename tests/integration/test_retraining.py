@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from es_recsys.jobs.behaviour import load_events, weigh_events
 from es_recsys.jobs.retraining import RetrainReport, train_if_needed
 from es_recsys.jobs.trained import training_lock
 from es_recsys.jobs.versions import list_versions, swap_version
+from es_recsys.runtime.views import models_folder
 from es_recsys.runtime.workspace import Workspace
 from es_recsys.settings import EncoderSettings
 
@@ -181,6 +183,16 @@ def test_new_items_other_weights_and_other_models_are_reasons(client: Client) ->
         run(client, "nonsense")
     with pytest.raises(InputError):
         run(client, growth=0.0)
+
+
+def test_lost_models_are_a_reason(client: Client) -> None:
+    run(client, "transitions")
+    shutil.rmtree(models_folder(client.settings, live(client)))
+    with Client(settings=client.settings) as other:
+        found = run(other)
+        assert found.outcome == "trained"
+        assert found.checked.reasons == ("the models of version 2 can't be loaded",)
+        assert run(other).outcome == "nothing"
 
 
 def test_of_two_runs_at_once_one_trains(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -233,3 +233,14 @@ def test_models_that_are_lost_are_named(client: Client, user: str) -> None:
         finally:
             shutil.move(aside, folder)
         assert other.recommend(user).hits
+
+
+def test_where_models_are_lost_others_can_be_trained(client: Client, user: str) -> None:
+    import shutil
+
+    shutil.rmtree(models_folder(client.settings, _live(client)))
+    with Client(settings=client.settings) as other:
+        with pytest.raises(ModelError):
+            other.train(["als"], add=True)
+        other.train(["transitions"])
+        assert other.recommend(user).hits

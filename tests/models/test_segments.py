@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from es_recsys.errors import ModelError
+from es_recsys.models import artefact
 from es_recsys.models.grouping import LEAST_USERS, group, merged
 from es_recsys.models.segments import Segments, SegmentsConfig
 from es_recsys.types import History, Interactions, ItemTable
@@ -98,6 +99,15 @@ def test_loaded_again_they_say_the_same(model: Segments, tmp_path: Path) -> None
     loaded = Segments.load(tmp_path / "segments")
     assert loaded.portraits == model.portraits and loaded.tried == model.tried
     json.loads((tmp_path / "segments" / "manifest.json").read_text())
+
+
+def test_what_a_version_saved_that_knew_less_is_refused(model: Segments, tmp_path: Path) -> None:
+    model.save(tmp_path / "segments")
+    saved = artefact.load(tmp_path / "segments")
+    arrays = {name: array for name, array in saved.arrays.items() if name != "share"}
+    artefact.save(tmp_path / "older", Segments.name, saved.params, arrays)
+    with pytest.raises(ModelError, match=r"lacks the array 'share'.*Train again"):
+        Segments.load(tmp_path / "older")
 
 
 @pytest.mark.parametrize("sizes", [(60, 40, 19), (30, 8, 5), (45, 3)])
