@@ -273,7 +273,9 @@ class Client(_Questions):
         """Trains where events or items have grown by a share of `growth` or quality has fallen, for a scheduler to call; else
         says why not. Without names the models in service. What is worse than these is not put into service.
 
-        Raises as `train`, but while another training is running, the outcome is "busy".
+        Due is also what has other event weights since, a named model that isn't served yet, and models that can't be loaded.
+        Raises as `train`, and InputError for a growth that is not above 0; but while another training is running the outcome
+        is "busy", and without positive events "nothing".
         """
         from es_recsys.jobs.retraining import train_if_needed
 

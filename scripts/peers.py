@@ -30,6 +30,8 @@ METRICS = ("Recall", "NDCG")
 # Users of the training that only warms up, and those that a trial asks for.
 FEW = 100
 TRIAL_USERS = 4_000
+# So many times as many settings are drawn as are to be tried: of small spaces some come twice.
+_DRAWS = 10
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS", "RAYON_NUM_THREADS")
 
 
@@ -89,8 +91,12 @@ def tuned(arguments: argparse.Namespace, one: Technique) -> dict[str, Any]:
     if one.space is None or not arguments.trials:
         return start
     rng = np.random.default_rng(7)
-    drawn = [one.drawn(dataset, rng) for _ in range(arguments.trials)]
-    tried = {json.dumps(settings): settings for settings in [start, *drawn]}
+    tried = {json.dumps(start): start}
+    for _ in range(_DRAWS * arguments.trials):
+        settings = one.drawn(dataset, rng)
+        tried.setdefault(json.dumps(settings), settings)
+        if len(tried) > arguments.trials:
+            break
     best, highest = start, -1.0
     for words, settings in tried.items():
         found = apart(arguments, one, settings, TRIAL_USERS, True)
@@ -106,7 +112,10 @@ def apart(arguments: argparse.Namespace, one: Technique, settings: dict[str, Any
     words = [sys.executable, __file__, arguments.dataset, str(arguments.folder), "--one", one.name]
     words += ["--users", str(users), "--set", json.dumps(settings), *(["--validate"] if validate else [])]
     environment = {**os.environ, **dict.fromkeys(THREADS, str(arguments.threads))}
-    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=arguments.timeout, env=environment)
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=arguments.timeout, env=environment)
+    except subprocess.TimeoutExpired:
+        return {"technique": one.name, "failed": f"not done after {arguments.timeout:.0f} s"}
     if done.returncode:
         return {"technique": one.name, "failed": (done.stderr.strip().splitlines() or ["killed"])[-1]}
     found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
@@ -186,10 +195,7 @@ def main() -> None:
     for one in techniques(arguments.names):
         if arguments.dataset not in one.settings and one.settings:
             continue
-        try:
-            results.append(apart(arguments, one, tuned(arguments, one), arguments.users, False))
-        except subprocess.TimeoutExpired:
-            results.append({"technique": one.name, "failed": f"not done after {arguments.timeout:.0f} s"})
+        results.append(apart(arguments, one, tuned(arguments, one), arguments.users, False))
         print(json.dumps({name: value for name, value in results[-1].items() if name != "each"}), flush=True)
     table(arguments.dataset, results)
     if arguments.out is not None:

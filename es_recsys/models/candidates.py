@@ -28,10 +28,10 @@ class Candidates:
     candidate, and best (u,), the first raw score of that list, 0 where it is empty.
     """
 
-    def __init__(self, part: Slice, union: Sequence[NDArray[np.int64]]) -> None:
-        """Nothing is said yet of what is in the union, each user's own, ascending places."""
+    def __init__(self, part: Slice, union: Sequence[NDArray[np.int64]], ids: ItemIds) -> None:
+        """Nothing is said yet of what is in the union, each user's own, ascending places. ids: of the slice."""
         self._slice = part
-        self._ids = ItemIds.of(part.train.item_ids.tolist())
+        self._ids = ids
         sizes = np.array([len(places) for places in union], np.int64)
         self._real = np.arange(max(int(sizes.max(initial=1)), 1)) < sizes[:, None]
         self._places = _filled(self._real, union, -1)
@@ -50,7 +50,7 @@ class Candidates:
         asked = {name: Asked(model, ids) for name, model in models.items()}
         lists = {name: _lists(one, models[name], part) for name, one in asked.items()}
         union = [np.unique(np.concatenate([own[user][0] for own in lists.values()])) for user in range(len(part))]
-        made = cls(part, union)
+        made = cls(part, union, ids)
         for name, one in asked.items():
             made._add(name, lists[name], one.scores_at(part.histories, union))
         return made
@@ -62,7 +62,7 @@ class Candidates:
         own = _lists(asked, model, self._slice)
         before = [places[real] for places, real in zip(self._places, self._real, strict=True)]
         union = [np.union1d(old, places) for old, (places, _) in zip(before, own, strict=True)]
-        more = type(self)(self._slice, union)
+        more = type(self)(self._slice, union, self._ids)
         at = more._having(before)
         more._raw = {other: _filled(at, raw[self._real]) for other, raw in self._raw.items()}
         more._listed = {other: _filled(at, listed[self._real]) for other, listed in self._listed.items()}
