@@ -46,8 +46,7 @@ from es_recsys.jobs.quality import serving
 from es_recsys.jobs.scratch import give_events, scratch_store
 from es_recsys.jobs.served import ServedRanker, one_leg, without_person
 from es_recsys.jobs.training import train
-from es_recsys.jobs.tuned import load_tuned
-from es_recsys.jobs.tuning_models import histories_of
+from es_recsys.jobs.tuned import histories_of, load_tuned
 from es_recsys.models import MODELS, Model, Popularity, Wish, select
 from es_recsys.models.watch import Watch
 from es_recsys.runtime.workspace import Workspace
