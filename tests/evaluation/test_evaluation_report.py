@@ -11,6 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.text import Annotation
 
 from es_recsys.errors import InputError
 from es_recsys.evaluation.cost import Cost
@@ -18,6 +21,7 @@ from es_recsys.evaluation.counterfactual import Value
 from es_recsys.evaluation.harness import Answers, Scores
 from es_recsys.evaluation.logged import LoggedReport
 from es_recsys.evaluation.report import page
+from es_recsys.evaluation.report.labels import place_labels
 from es_recsys.evaluation.results import METRICS, Comparison, Measured, compared
 from es_recsys.evaluation.statistics import Estimate
 from es_recsys.evaluation.studies import Trial
@@ -173,6 +177,23 @@ def test_an_estimate_of_the_log_goes_through_json(logged: LoggedReport) -> None:
     for wrong in ({}, {**told, "values": {"a": {}}}, {**told, "values": []}, {**told, "looked_at": None}):
         with pytest.raises(InputError):
             LoggedReport.from_dict(wrong)
+
+
+def test_names_of_points_stay_below_the_title() -> None:
+    drawn = Figure(figsize=(6.0, 4.4))
+    FigureCanvasSVG(drawn)
+    axis = drawn.subplots()
+    points = [(1.0 + place / 100, 0.6 + place / 200, "a technique with a name " + "x" * place) for place in range(6)]
+    axis.plot([x for x, _, _ in points], [y for _, y, _ in points], "o")
+    axis.set_xlim(0.5, 1.5)
+    axis.set_ylim(0.0, 0.65)
+    place_labels(axis, points, "black")
+    scale = 72.0 / drawn.dpi
+    top = axis.get_window_extent().y1 * scale
+    placed = {text.get_text(): text.xyann[1] for text in axis.texts if isinstance(text, Annotation)}
+    assert len(placed) == 6
+    for x, y, name in points:
+        assert axis.transData.transform((x, y))[1] * scale + placed[name] < top
 
 
 def test_figures_are_the_same_each_time(comparison: Comparison) -> None:
