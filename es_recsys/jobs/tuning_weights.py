@@ -2,10 +2,10 @@
 
 Without a query all legs are weighed; in a search those that speak of the user and of popularity, beside what answers it, whose
 weights `tune search` chooses from judgments. Answers are asked for once, of a store that was trained without the events held
-out; the trials are arithmetic on what each leg gave each candidate. Answers and trials are kept, so that a run that was broken
-off goes on where it was. They set out from the weights under which what people
+out; the trials are arithmetic on what each leg gave each candidate. They set out from the weights under which what people
 turned to was the likeliest of what they might have had (models/choices.py), or from those until now, whichever are better, one
-leg after the other moved to where it serves best.
+leg after the other moved to where it serves best. Answers and trials are kept, so that a run that was broken off goes on where
+it was.
 """
 
 from __future__ import annotations
