@@ -94,7 +94,7 @@ def _logged(settings: Settings, target: list[str], out: Path | None, json: bool)
 
 
 def report(
-    files: Annotated[list[Path], typer.Argument(help="What `evaluate --out` and `tune model --out` kept.")],
+    files: Annotated[list[Path], typer.Argument(help="What --out of `evaluate`, `tune model` and `tune weights` kept.")],
     out: Annotated[Path, typer.Option(help="The page.")] = Path("report.html"),
 ) -> None:
     """Makes one self-contained HTML page of results: tables, quality against cost, slices, learning curves, tuning."""
@@ -132,7 +132,7 @@ def tune_model(
 @with_settings
 def tune_weights(
     settings: Settings,
-    trials: Annotated[int, typer.Option(min=1, help="Trials a situation.")] = 200,
+    trials: Annotated[int, typer.Option(min=1, help="Trials a situation, those of earlier runs included.")] = 200,
     timeout: Timeout = None,
     users: Annotated[int, typer.Option(min=50, help="How many questions a situation, at most.")] = 500,
     target: Annotated[
@@ -140,13 +140,19 @@ def tune_weights(
         typer.Option(help="Event type that makes an item a right answer without a query (purchase); may be repeated."),
     ] = None,
     seed: Seed = 7,
+    out: Out = None,
     json: JsonFlag = False,
 ) -> None:
-    """Chooses the weights of the legs on events that are held out, without a query and in searches, and stores them."""
+    """Chooses the weights of the legs on events that are held out, without a query and in searches, and stores them.
+
+    Run again, it goes on where it was.
+    """
     from es_recsys.jobs.tuning_weights import tune_weights as run
 
     with open_workspace(settings) as work, progress("tune") as bar:
         found = run(work, trials=trials, timeout=timeout, users=users, targets=tuple(target or ()), seed=seed, progress=bar)
+    if out is not None:
+        write_json(out, found.to_dict())
     show_report(found, json)
 
 

@@ -77,6 +77,12 @@ class Value:
             "clipped": round(self.clipped, 6),
         }
 
+    @classmethod
+    def from_dict(cls, found: Mapping[str, Any]) -> Value:
+        """Raises KeyError, TypeError where `found` isn't what `to_dict` gives."""
+        logged, ips, snips = (Estimate.from_dict(found[name]) for name in ("logged", "ips", "snips"))
+        return cls(logged, ips, snips, *(float(found[name]) for name in ("shown", "effective", "clipped")))
+
 
 def impressions(
     records: Iterable[Mapping[str, Any]], rewards: Mapping[tuple[str, str], float], *, kinds: Sequence[str] = ()

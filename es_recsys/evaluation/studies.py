@@ -6,8 +6,10 @@ that the sampler knows which values are neighbours.
 
 from __future__ import annotations
 
+import sqlite3
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -16,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from es_recsys.errors import MissingExtra
+from es_recsys.sqlite import write_ahead
 
 if TYPE_CHECKING:
     import optuna
@@ -24,6 +27,8 @@ __all__ = ["Found", "Trial", "search"]
 
 # Draws that may repeat earlier ones, before settings are drawn blindly.
 _PATIENCE = 5
+# Seconds to wait for another run that opens the same file.
+_WAIT_S = 30.0
 
 Space = Mapping[str, Sequence[Any]]
 Key = tuple[tuple[str, Any], ...]
@@ -32,11 +37,11 @@ Score = Callable[[Mapping[str, Any]], float]
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One configuration that was tried. value: its score; None where it was broken off or failed."""
+    """One configuration that was tried. number: from 0, in the order of the trials. value: its score."""
 
     number: int
     settings: Mapping[str, Any]
-    value: float | None
+    value: float
     seconds: float
 
     def to_dict(self) -> dict[str, Any]:
@@ -74,41 +79,98 @@ def search(
     start: tried first, where its values are in the space. file: SQLite, in which a study of this name is gone on with; what
     ran when it was broken off is tried again. Raises MissingExtra, and what `score` raises.
     """
-    study = _study(name, file, seed)
-    earlier = _mended(study)
+    with _keeping(file, name) as kept:
+        study, scored = _begun(kept, space, start, seed)
+        ends = time.monotonic() + seconds if seconds is not None else float("inf")
+        earlier, rng = len(scored), np.random.default_rng([seed, len(scored)])
+        while len(scored) < min(trials, _size(space)) and time.monotonic() < ends:
+            trial, places = _fresh(study, space, scored, rng)
+            number = None if kept is None else kept.begin(places, space)
+            value = float(score({setting: space[setting][at] for setting, at in places.items()}))
+            study.tell(trial, value)
+            if kept is not None and number is not None:
+                kept.end(number, value)
+            scored.add(_key(places))
+            if progress is not None:
+                progress(len(scored), trials)
+        ended = _ended(study) if kept is None else kept.ended()
+    rows = tuple(_trial(place, one, space) for place, one in enumerate(ended))
+    return Found(rows, max(rows, key=lambda row: (row.value, -row.number), default=None), earlier)
+
+
+def _begun(kept: _Kept | None, space: Space, start: Mapping[str, Any] | None, seed: int) -> tuple[optuna.Study, set[Key]]:
+    """The study as an earlier run left it, and what was scored; what is to be tried first is enqueued."""
+    optuna = _optuna()
+    earlier = [] if kept is None else kept.ended()
+    # A resumed study draws on, and doesn't repeat what it drew first.
+    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed + len(earlier)))
+    study.add_trials(earlier)
+    for params in [] if kept is None else kept.broken():
+        study.enqueue_trial(params)
     if start is not None and not earlier and (places := _places(space, start)) is not None:
         study.enqueue_trial(places)
-    ends = time.monotonic() + seconds if seconds is not None else float("inf")
-    scored = {_key(one.params) for one in study.trials if one.values}
-    rng = np.random.default_rng([seed, len(study.trials)])
-    while len(scored) < min(trials, _size(space)) and time.monotonic() < ends:
-        trial, places = _fresh(study, space, scored, rng)
-        study.tell(trial, float(score({setting: space[setting][at] for setting, at in places.items()})))
-        scored.add(_key(places))
-        if progress is not None:
-            progress(len(scored), trials)
-    from optuna.trial import TrialState
-
-    rows = tuple(_trial(one, space) for one in study.trials if one.state != TrialState.PRUNED)
-    valued = [row for row in rows if row.value is not None]
-    best = max(valued, key=lambda row: (row.value or 0.0, -row.number)) if valued else None
-    return Found(rows, best, earlier)
+    return study, {_key(one.params) for one in earlier}
 
 
-def _study(name: str, file: Path | None, seed: int) -> optuna.Study:
+def _ended(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+    return study.get_trials(states=(_optuna().trial.TrialState.COMPLETE,))
+
+
+class _Kept:
+    """A study in a file. Trials are drawn from a study in memory and written here whole, since optuna itself would write each
+    setting of a trial by itself, which takes longer than many a trial."""
+
+    def __init__(self, file: Path, name: str) -> None:
+        optuna = _optuna()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(file)) as connection:
+            write_ahead(connection, _WAIT_S)
+        self._states = optuna.trial.TrialState
+        self._storage = optuna.storages.RDBStorage(f"sqlite:///{file}")
+        optuna.create_study(study_name=name, storage=self._storage, direction="maximize", load_if_exists=True)
+        self._study = self._storage.get_study_id_from_name(name)
+
+    def ended(self) -> list[optuna.trial.FrozenTrial]:
+        found: list[optuna.trial.FrozenTrial] = self._storage.get_all_trials(self._study, states=(self._states.COMPLETE,))
+        return found
+
+    def broken(self) -> list[dict[str, Any]]:
+        """Settings of the trials that were broken off; from now on these count as failed."""
+        found = self._storage.get_all_trials(self._study, states=(self._states.RUNNING,))
+        for one in found:
+            self._storage.set_trial_state_values(one._trial_id, self._states.FAIL)
+        return [dict(one.params) for one in found if one.params]
+
+    def begin(self, places: Mapping[str, int], space: Space) -> int:
+        """Notes what is tried; -> the number to end it by."""
+        optuna = _optuna()
+        kinds = {setting: optuna.distributions.IntDistribution(0, len(values) - 1) for setting, values in space.items()}
+        begun = optuna.trial.create_trial(state=self._states.RUNNING, params=dict(places), distributions=kinds)
+        return int(self._storage.create_new_trial(self._study, template_trial=begun))
+
+    def end(self, number: int, value: float) -> None:
+        self._storage.set_trial_state_values(number, self._states.COMPLETE, [value])
+
+    def close(self) -> None:
+        self._storage.engine.dispose()
+
+
+@contextmanager
+def _keeping(file: Path | None, name: str) -> Iterator[_Kept | None]:
+    if file is None:
+        yield None
+        return
+    with closing(_Kept(file, name)) as kept:
+        yield kept
+
+
+def _optuna() -> Any:
     try:
         import optuna
     except ImportError as error:
         raise MissingExtra("optuna", "evaluation") from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    storage = None
-    if file is not None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        storage = optuna.storages.RDBStorage(f"sqlite:///{file}")
-    study = optuna.create_study(study_name=name, storage=storage, direction="maximize", load_if_exists=True)
-    # A resumed study draws on, and doesn't repeat what it drew first.
-    study.sampler = optuna.samplers.TPESampler(seed=seed + len(study.trials))
-    return study
+    return optuna
 
 
 def _fresh(
@@ -128,25 +190,10 @@ def _fresh(
     raise AssertionError("unreachable")
 
 
-def _mended(study: optuna.Study) -> int:
-    """Has trials that were broken off tried again; -> how many had ended."""
-    from optuna.trial import TrialState
-
-    for one in study.get_trials(states=(TrialState.RUNNING,)):
-        study.tell(one.number, state=TrialState.FAIL)
-        if one.params:
-            study.enqueue_trial(one.params)
-    return _ended(study)
-
-
-def _ended(study: optuna.Study) -> int:
-    return sum(one.value is not None for one in study.trials)
-
-
-def _trial(one: optuna.trial.FrozenTrial, space: Space) -> Trial:
+def _trial(number: int, one: optuna.trial.FrozenTrial, space: Space) -> Trial:
     settings = {setting: space[setting][at] for setting, at in one.params.items() if setting in space}
-    seconds = one.duration.total_seconds() if one.duration is not None else 0.0
-    return Trial(one.number, settings, one.value if one.values else None, seconds)
+    assert one.value is not None
+    return Trial(number, settings, one.value, one.duration.total_seconds() if one.duration is not None else 0.0)
 
 
 def _places(space: Space, start: Mapping[str, Any]) -> dict[str, int] | None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["WeightSheet", "sheet_of"]
+__all__ = ["Score", "WeightSheet", "sheet_of"]
+
+Score = Callable[[Mapping[str, float]], float]
 
 _N = 10
 _ROUNDS = 3
@@ -71,15 +73,29 @@ class WeightSheet:
         gains = np.take_along_axis(self.grades, top, axis=1) @ _DISCOUNTS[: top.shape[1]]
         return np.asarray(gains / self.ideal, np.float64)
 
-    def ascended(self, start: Mapping[str, float], values: Sequence[float]) -> dict[str, float]:
+    def scorer(self) -> Score:
+        """Weights -> mean NDCG@10; the same ones are scored once, however often they are asked for."""
+        known: dict[tuple[float, ...], float] = {}
+
+        def score(weights: Mapping[str, float]) -> float:
+            key = tuple(weights.get(leg, 0.0) for leg in self.legs)
+            if key not in known:
+                known[key] = float(self.ndcg(weights).mean())
+            return known[key]
+
+        return score
+
+    def ascended(self, start: Mapping[str, float], values: Sequence[float], score: Score | None = None) -> dict[str, float]:
         """Weights among `values` that no change of one leg betters, or that are reached after some rounds: coordinate ascent,
-        which moves in few directions and so fits chance less than a search of the whole space (Metzler and Croft 2007)."""
+        which moves in few directions and so fits chance less than a search of the whole space (Metzler and Croft 2007).
+        score: a `scorer`, where there is one that knows some weights already."""
+        score = score or self.scorer()
         weights = {leg: min(values, key=lambda value: abs(value - start.get(leg, 0.0))) for leg in self.legs}
-        best = float(self.ndcg(weights).mean())
+        best = score(weights)
         for _ in range(_ROUNDS):
             before = best
             for leg in self.legs:
-                scores = [float(self.ndcg({**weights, leg: value}).mean()) for value in values]
+                scores = [score({**weights, leg: value}) for value in values]
                 if max(scores) > best:
                     best = max(scores)
                     weights[leg] = values[scores.index(best)]

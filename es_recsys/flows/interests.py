@@ -11,10 +11,13 @@ from es_recsys.flows.view import View
 from es_recsys.search.interests import Interests, find_interests
 from es_recsys.types import Profile
 
-__all__ = ["INTERESTS", "interests_of", "liked"]
+__all__ = ["INTERESTS", "LEAST_INTERESTS", "interests_of", "liked"]
 
 INTERESTS = "interests"
 """What `degraded` names where they can't be told."""
+
+LEAST_INTERESTS = 2
+"""Fewer keep no places."""
 
 _ITEMS = 60
 # In a space of few dimensions one taste looks like several.
@@ -30,7 +33,7 @@ def interests_of(view: View, profile: Profile) -> Flow[tuple[Interests | None, t
     """
     most = view.settings.search.interests
     weights = liked(profile)
-    if most < 2 or len(weights) < 4:
+    if most < LEAST_INTERESTS or len(weights) < 4:
         return None, ()
     if view.content_fields:
         field = view.content_fields[0]

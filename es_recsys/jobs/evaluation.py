@@ -39,15 +39,16 @@ from es_recsys.evaluation import (
 from es_recsys.evaluation.harness import Slices
 from es_recsys.evaluation.results import Comparison, Measured, compared
 from es_recsys.fields import VECTOR_FIELDS
+from es_recsys.flows.interests import LEAST_INTERESTS
 from es_recsys.flows.view import View
 from es_recsys.jobs.behaviour import build_profiles
+from es_recsys.jobs.carried import Carried, carry
 from es_recsys.jobs.item_table import item_table
 from es_recsys.jobs.quality import serving
 from es_recsys.jobs.scratch import give_events, scratch_store
-from es_recsys.jobs.served import ServedRanker, one_leg, without_person
+from es_recsys.jobs.served import Change, ServedRanker, one_leg, without_interests, without_person
 from es_recsys.jobs.training import train
-from es_recsys.jobs.tuned import load_tuned
-from es_recsys.jobs.tuning_models import histories_of
+from es_recsys.jobs.tuned import histories_of, load_tuned
 from es_recsys.models import MODELS, Model, Popularity, Wish, select
 from es_recsys.models.watch import Watch
 from es_recsys.runtime.workspace import Workspace
@@ -199,14 +200,24 @@ class _Run:
                 if with_blend:
                     yield self._blended(serving(view, self._split.train, None)[0], trained.weights, cost)
                 self.notes.append("Served with " + ", ".join(f"{n} {w:.0%}" for n, w in trained.weights.items()) + ".")
-            questions = self._split.questions
-            yield self._measure("served", SERVED, ServedRanker(scratch, questions), cost)
-            if self._options.legs or not with_blend:
-                yield self._measure("served, neutral", SERVED, ServedRanker(scratch, questions, without_person))
-            if self._options.legs:
-                for name in _speaking(view, with_blend):
-                    label = f"served, {name} alone"
-                    yield self._measure(label, SERVED, ServedRanker(scratch, questions, one_leg(name)))
+            carried = carry(self._work, scratch)
+            self.notes += carried.notes(not with_blend)
+            for name, change in self._served(scratch.views.fresh(), carried, with_blend):
+                ranker = ServedRanker(scratch, self._split.questions, change)
+                yield self._measure(name, SERVED, ranker, cost if name == SERVED else None)
+
+    def _served(self, view: View, carried: Carried, recommending: bool) -> Iterator[tuple[str, Change | None]]:
+        """The served path as users get it, and without what it has, one by one: label and change of the store."""
+        yield SERVED, None
+        for words, change in carried.without(not recommending):
+            yield f"served, {words}", change
+        if recommending and view.settings.search.interests >= LEAST_INTERESTS:
+            yield "served, without interests", without_interests
+        if self._options.legs or not recommending:
+            yield "served, neutral", without_person
+        if self._options.legs:
+            for name in _speaking(view, recommending):
+                yield f"served, {name} alone", one_leg(name)
 
     def _blended(self, models: Mapping[str, Model], weights: Mapping[str, float], cost: Cost) -> Measured:
         shares = ", ".join(f"{name} {share:.0%}" for name, share in weights.items())

@@ -9,9 +9,12 @@ from typing import Any
 
 import orjson
 
+from es_recsys.index.read import scan
+from es_recsys.meta import StoreMeta
+from es_recsys.runtime.workspace import Workspace
 from es_recsys.types import Interactions
 
-__all__ = ["KeptTrials", "mark_of"]
+__all__ = ["KeptTrials", "content_mark", "mark_of"]
 
 
 class KeptTrials:
@@ -57,6 +60,16 @@ def mark_of(data: Interactions, *more: object) -> str:
     for names in (data.user_ids, data.item_ids):
         found.update("\0".join(names.tolist()).encode("utf-8", "surrogatepass"))
     return found.hexdigest()
+
+
+def content_mark(work: Workspace, meta: StoreMeta) -> str:
+    """A digest of a version's items and of what encoders made of them, whatever order they lie in."""
+    total = 0
+    for hits in scan(work.es, meta.index, fields=("content_digest",), size=10_000):
+        for hit in hits:
+            told = f"{hit['_id']}\0{hit.get('_source', {}).get('content_digest')}".encode("utf-8", "surrogatepass")
+            total += int.from_bytes(hashlib.blake2b(told, digest_size=16).digest())
+    return f"{total % 2**128:032x}"
 
 
 def _text(tried: Hashable) -> str:

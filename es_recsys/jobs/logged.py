@@ -2,48 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from es_recsys.behaviours import BEHAVIOURS
 from es_recsys.errors import InputError
-from es_recsys.evaluation.counterfactual import Impressions, Value, estimate, impressions
+from es_recsys.evaluation.counterfactual import Impressions, estimate, impressions
 from es_recsys.evaluation.examination import examination
+from es_recsys.evaluation.logged import SERVED, LoggedReport
 from es_recsys.runtime.workspace import Workspace
 
-__all__ = ["LoggedReport", "logged_impressions", "logged_value"]
+__all__ = ["logged_impressions", "logged_value"]
 
 _POSITIONS = 20
-
-
-@dataclass(frozen=True, slots=True)
-class LoggedReport:
-    """values: how the pages are put in order -> the reward an answer. looked_at: the chance that each position is looked at, as
-    the log tells it."""
-
-    answers: int
-    rewarded: int
-    looked_at: tuple[float, ...]
-    values: Mapping[str, Value]
-
-    def lines(self) -> Iterator[str]:
-        yield f"{self.answers:,} logged answers, {self.rewarded:,} items of them with a reward."
-        yield "Looked at, by position: " + " ".join(f"{chance:.2f}" for chance in self.looked_at[:10])
-        for name, value in self.values.items():
-            yield (
-                f"{name}: IPS {value.ips.mean:.4f} [{value.ips.low:.4f}, {value.ips.high:.4f}], SNIPS {value.snips.mean:.4f}"
-                f" [{value.snips.low:.4f}, {value.snips.high:.4f}]"
-            )
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "kind": "logged",
-            "answers": self.answers,
-            "rewarded": self.rewarded,
-            "looked_at": [round(chance, 4) for chance in self.looked_at],
-            "values": {name: value.to_dict() for name, value in self.values.items()},
-        }
 
 
 def logged_impressions(work: Workspace, *, kinds: Sequence[str] = (), event_types: Sequence[str] = ()) -> Impressions:
@@ -71,11 +43,13 @@ def logged_value(
         raise InputError("The answer log is empty.", "Serve answers first; events then echo their query_id or recommendation_id.")
     chances = examination(log, _POSITIONS)
     legs = sorted({leg for record in log.asked for hit in record["hits"] for leg in hit.get("parts", {})})
-    rankers = {"as served": _by(lambda hit: -float(hit["position"]))}
+    rankers = {SERVED: _by(lambda hit: -float(hit["position"]))}
     rankers |= {f"{leg} alone": _by(lambda hit, name=leg: hit["parts"].get(name, 0.0)) for leg in legs}  # type: ignore[misc]
     rankers |= {f"without {leg}": _by(lambda hit, name=leg: _rest(hit, name)) for leg in legs}  # type: ignore[misc]
     values = {name: estimate(log, ranker, chances, clip=clip) for name, ranker in rankers.items()}
-    return LoggedReport(len(log.asked), int((log.rewards > 0).sum()), tuple(chances.tolist()), values)
+    made = datetime.now(UTC).isoformat(timespec="seconds")
+    rewarded = int((log.rewards > 0).sum())
+    return LoggedReport(work.settings.index, made, len(log.asked), rewarded, tuple(chances.tolist()), values)
 
 
 def _rest(hit: Mapping[str, Any], leg: str) -> float:

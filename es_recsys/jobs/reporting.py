@@ -2,37 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from es_recsys.errors import InputError
+from es_recsys.evaluation.logged import LoggedReport
 from es_recsys.evaluation.report import page
 from es_recsys.evaluation.results import Comparison
 
 __all__ = ["write_report"]
 
+_HISTORY, _TRIAL = {"model", "metric", "trials"}, {"number", "value", "seconds", "settings"}
+
 
 def write_report(files: Sequence[Path], out: Path) -> None:
     """The page of the files' results, in their order. Raises InputError where one can't be read, or `out` written."""
-    found = [_read(path) for path in files]
-    comparisons = [Comparison.from_dict(one) for one in found if one.get("kind") != "tuning"]
-    text = page(comparisons, [one for one in found if one.get("kind") == "tuning"])
+    comparisons: list[Comparison] = []
+    logged: list[LoggedReport] = []
+    tunings: list[Mapping[str, Any]] = []
+    for path in files:
+        found = _read(path)
+        kind = found.get("kind")
+        if kind == "logged":
+            logged.append(LoggedReport.from_dict(found))
+        elif kind in ("tuning", "weights"):
+            tunings += _histories(found)
+        else:
+            comparisons.append(Comparison.from_dict(found))
+    text = page(comparisons, tunings, logged)
     try:
         out.write_text(text, encoding="utf-8")
     except OSError as error:
         raise InputError(f"{out} can't be written ({error.strerror}).", "Give a file in a folder that can be written.") from error
 
 
+def _histories(found: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The trials that `tune model` or `tune weights` kept."""
+    try:
+        histories = [one["history"] for one in found["situations"].values()] if found["kind"] == "weights" else [found]
+        whole = all(one.keys() >= _HISTORY and all(row.keys() >= _TRIAL for row in one["trials"]) for one in histories)
+    except (KeyError, TypeError, AttributeError):
+        whole = False
+    if not whole:
+        raise InputError("This is no result of `es-recsys tune`.", "Write one with --out FILE.json.")
+    return histories
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         found = orjson.loads(path.read_bytes())
     except OSError as error:
-        raise InputError(f"{path} can't be read ({error.strerror}).", "Give what `evaluate --out` kept.") from error
+        raise InputError(f"{path} can't be read ({error.strerror}).", "Give what --out of `evaluate` or `tune` kept.") from error
     except orjson.JSONDecodeError as error:
-        raise InputError(f"{path} is no JSON ({error}).", "Give what `evaluate --out` kept.") from error
+        raise InputError(f"{path} is no JSON ({error}).", "Give what --out of `evaluate` or `tune` kept.") from error
     if not isinstance(found, dict):
-        raise InputError(f"{path} is no result of `es-recsys evaluate`.", "Write one with --out FILE.json.")
+        raise InputError(f"{path} is no result of `es-recsys evaluate` or `tune`.", "Write one with --out FILE.json.")
     return found

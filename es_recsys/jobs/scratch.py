@@ -25,6 +25,8 @@ from es_recsys.types import Event
 __all__ = ["give_events", "scratch_store"]
 
 _LONGEST = 63
+# Trials and what they were made on.
+_NO_SETTINGS = shutil.ignore_patterns("*.sqlite3*", "*.trials", "*.npz")
 
 
 @contextmanager
@@ -32,8 +34,9 @@ def scratch_store(work: Workspace) -> Iterator[Workspace]:
     """A store beside the store of `work`, with its items and their vectors by encoders, without events, profiles and models.
 
     Its name is the store's with `_evaluation_` and eight digits. Its events, models and log lie in a temporary folder, its
-    events in an SQLite file there, wherever the store keeps its own; settings that `tune model` found are taken along. All of
-    it is dropped at the end, also after a failure.
+    events in an SQLite file there, wherever the store keeps its own; settings that `tune model` found are taken along, weights
+    without a query and a learned ranking are not (`carried.carry` gives them). All of it is dropped at the end, also after a
+    failure.
     """
     ending = f"_evaluation_{secrets.token_hex(4)}"
     name = work.settings.index[: _LONGEST - len(ending)] + ending
@@ -46,7 +49,7 @@ def scratch_store(work: Workspace) -> Iterator[Workspace]:
                     _copy_items(work, scratch)
                 tuned = tuned_path(work.settings, "x").parent
                 if tuned.is_dir():
-                    shutil.copytree(tuned, tuned_path(settings, "x").parent)
+                    shutil.copytree(tuned, tuned_path(settings, "x").parent, ignore=_NO_SETTINGS)
                 yield scratch
             finally:
                 drop_store(scratch)

@@ -15,7 +15,7 @@ from es_recsys.search.legs import LEGS
 from es_recsys.settings import Settings
 from es_recsys.types import Query, Ranking
 
-__all__ = ["ServedRanker", "one_leg", "without_person"]
+__all__ = ["Change", "ServedRanker", "one_leg", "without_interests", "without_person"]
 
 Change = Callable[[View], View]
 _TOGETHER = 32
@@ -51,7 +51,12 @@ class ServedRanker:
 
 def without_person(view: View) -> View:
     """The store for somebody of whom nothing is known, with the same items left out."""
-    return replace(view, settings=_with_impact(view, 0.0))
+    return replace(view, settings=_with(view, impact=0.0))
+
+
+def without_interests(view: View) -> View:
+    """The store where no interest of a user keeps places of its own."""
+    return replace(view, settings=_with(view, interests=0))
 
 
 def one_leg(name: str) -> Change:
@@ -72,11 +77,11 @@ def one_leg(name: str) -> Change:
             "no_query": alone,
             "new_user": alone,
         }
-        return replace(view, meta=replace(view.meta, weights=weights, ranking={}))
+        return replace(view, meta=replace(view.meta, weights=weights, ranking={}), rankers={})
 
     return change
 
 
-def _with_impact(view: View, impact: float) -> Settings:
-    search = view.settings.search.model_copy(update={"impact": impact})
+def _with(view: View, **changes: float) -> Settings:
+    search = view.settings.search.model_copy(update=changes)
     return view.settings.model_copy(update={"search": search})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from es_recsys.meta import StoreMeta
 from es_recsys.models.report import Promise
 from es_recsys.runtime.views import models_folder
 from es_recsys.runtime.workspace import Workspace
+from es_recsys.search.legs import LEGS
 from es_recsys.settings import Settings
 from es_recsys.types import Interactions
 
@@ -28,10 +29,12 @@ __all__ = [
     "keep_catalogue",
     "known_catalogue",
     "note_attempt",
+    "note_tuned",
     "training_lock",
+    "tuned_by_trials",
 ]
 
-_NOTE, _ATTEMPT = "trained", "attempt"
+_NOTE, _ATTEMPT, _TUNED = "trained", "attempt", "tuned"
 _CATALOGUE = "catalogue.npy"
 
 
@@ -65,7 +68,7 @@ class Trained:
 
     def noted(self, notes: Mapping[str, Any]) -> dict[str, Any]:
         """The notes of a version with this record, and without what concerned its predecessor alone."""
-        kept = {key: value for key, value in notes.items() if key not in ("replaces", _ATTEMPT)}
+        kept = {key: value for key, value in notes.items() if key not in ("replaces", _ATTEMPT, _TUNED)}
         return {**kept, _NOTE: {**asdict(self), "names": list(self.names)}}
 
     @classmethod
@@ -88,6 +91,19 @@ def note_attempt(work: Workspace, events: int) -> None:
 def attempted(meta: StoreMeta) -> int:
     """Events of the last training that was not taken into service in this version's place; 0 where there was none."""
     return int(meta.notes.get(_ATTEMPT, 0))
+
+
+def note_tuned(notes: Mapping[str, Any], situations: Iterable[str]) -> dict[str, Any]:
+    """The notes of a version with these situations among those whose weights trials chose."""
+    return {**notes, _TUNED: sorted({*notes.get(_TUNED, ()), *situations})}
+
+
+def tuned_by_trials(meta: StoreMeta) -> frozenset[str]:
+    """Situations whose weights trials chose. A training brings its own table without a query; that of searches stays, and
+    tells by the legs in it that don't answer, which nothing else weighs there."""
+    noted = frozenset(meta.notes.get(_TUNED, ())) & {"no_query"}
+    asked = any(leg not in LEGS or not LEGS[leg].answers for leg in meta.weights.get("query", {}))
+    return noted | {"query"} if asked else noted
 
 
 def catalogue_of(work: Workspace, meta: StoreMeta) -> IdSet:

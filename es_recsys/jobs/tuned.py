@@ -1,4 +1,4 @@
-"""Settings of models that `tune model` found, kept with the store until `train` uses them."""
+"""Settings of models that `tune model` found, kept with the store until `train` uses them; and the trials of all tuning."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from es_recsys.errors import ModelError
 from es_recsys.models import MODELS
 from es_recsys.settings import Settings
 
-__all__ = ["load_tuned", "save_tuned", "tuned_path"]
+__all__ = ["histories_of", "keep_history", "load_tuned", "save_tuned", "tuned_path"]
+
+_HISTORY = ".history.json"
 
 
 def tuned_path(settings: Settings, name: str) -> Path:
@@ -52,6 +56,24 @@ def load_tuned(settings: Settings, name: str) -> Any | None:
             f"{path} doesn't describe {name}.", f"Tune again with `es-recsys tune model {name}`, or remove it."
         ) from error
     return config
+
+
+def keep_history(settings: Settings, name: str, history: Mapping[str, Any]) -> None:
+    """Keeps the trials of a tuning, for the page that plots them. name: of what was tuned."""
+    path = tuned_path(settings, name).with_suffix(_HISTORY)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(orjson.dumps(history, option=orjson.OPT_INDENT_2))
+
+
+def histories_of(settings: Settings) -> dict[str, dict[str, Any]]:
+    """What was tuned in this store -> history of the trials that its last tuning made."""
+    found = {}
+    for path in sorted(tuned_path(settings, "x").parent.glob(f"*{_HISTORY}")):
+        try:
+            found[path.name.removesuffix(_HISTORY)] = orjson.loads(path.read_bytes())
+        except (OSError, orjson.JSONDecodeError):
+            continue  # only a picture of the report would be missing
+    return found
 
 
 def _value(told: Any) -> Any:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import orjson
 
 from es_recsys.behaviour.interactions import interactions
 from es_recsys.errors import InputError
@@ -19,15 +18,15 @@ from es_recsys.evaluation.statistics import p_words, paired_test
 from es_recsys.evaluation.studies import Found, search
 from es_recsys.evaluation.validation import slice_of
 from es_recsys.jobs.item_table import item_table
-from es_recsys.jobs.tuned import load_tuned, save_tuned, tuned_path
+from es_recsys.jobs.kept_trials import content_mark, mark_of
+from es_recsys.jobs.tuned import keep_history, load_tuned, save_tuned, tuned_path
 from es_recsys.models import MODELS
 from es_recsys.models.trials import DEPTH, Trials, trials_of
 from es_recsys.models.watch import Watch
 from es_recsys.runtime.workspace import Workspace
-from es_recsys.settings import Settings
 from es_recsys.types import Interactions
 
-__all__ = ["TUNED_SPLITS", "ModelTuneReport", "histories_of", "tune_model"]
+__all__ = ["TUNED_SPLITS", "ModelTuneReport", "tune_model"]
 
 Progress = Callable[[float, float | None], None]
 TUNED_SPLITS: Mapping[str, Callable[..., Split]] = {"last": leave_last_out, "time": by_time, "random": at_random}
@@ -87,7 +86,8 @@ def tune_model(
     progress: Progress | None = None,
 ) -> ModelTuneReport:
     """Tries settings of the model's space on events that are held out of training; a second part, held out first, checks the
-    choice once. Broken off, it goes on where it was as long as the store has the same events.
+    choice once. Broken off, it goes on where it was as long as the store has the same events with the same weights, and for a
+    model that reads items the same items.
 
     Raises InputError for an unknown model or split, or a model without settings; MissingExtra.
     """
@@ -98,8 +98,10 @@ def tune_model(
     started = time.monotonic()
     kind, ordered = MODELS[name], split != "random"
     with work.explaining():
-        data = interactions(work.events, work.now(), weights=work.views.fresh().meta.behaviours)
-        items = item_table(work, work.views.fresh().meta) if kind.reads_items else None
+        meta = work.views.fresh().meta
+        data = interactions(work.events, work.now(), weights=meta.behaviours)
+        items = item_table(work, meta) if kind.reads_items else None
+        content = content_mark(work, meta) if kind.reads_items else ""
     space = kind.space(ordered, data.timed)
     if not space:
         raise InputError(f"{name} has no settings to tune.", "Tune another model.")
@@ -114,7 +116,7 @@ def tune_model(
         space,
         lambda settings: float(on_validation.each(_config(kind, settings, ordered, data.timed)).mean()),
         start=_values(kind, before, space),
-        name=f"{name}/{split}/{users}/{seed}/{len(data.items)}",
+        name=f"{name}/{split}/{users}/{seed}/{mark_of(data, sorted(meta.behaviours.items()), content, space)}",
         file=tuned_path(work.settings, name).with_suffix(".sqlite3"),
         trials=trials,
         seconds=timeout,
@@ -129,19 +131,8 @@ def tune_model(
     figures, p = _checked(trials_of(name, slice_of(test), seed, items), before, best, seed)
     reached = max(first, found.best.value or 0.0) if found.best is not None else first
     report = ModelTuneReport(name, found, (first, reached), figures, p, kept, path, time.monotonic() - started)
-    _keep_history(work.settings, report)
+    keep_history(work.settings, name, report.to_dict())
     return report
-
-
-def histories_of(settings: Settings) -> dict[str, dict[str, Any]]:
-    """Model -> history of the trials that its last tuning in this store made."""
-    found = {}
-    for path in sorted(tuned_path(settings, "x").parent.glob("*.history.json")):
-        try:
-            found[path.name.removesuffix(".history.json")] = orjson.loads(path.read_bytes())
-        except (OSError, orjson.JSONDecodeError):
-            continue  # only a picture of the report would be missing
-    return found
 
 
 def _splits(data: Interactions, split: str, users: int, seed: int) -> tuple[Split, Split]:
@@ -179,9 +170,3 @@ def _checked(trials: Trials, before: Any, best: Any, seed: int) -> tuple[tuple[f
         return (float(old.mean()), float(old.mean())), 1.0
     new = trials.each(best)
     return (float(old.mean()), float(new.mean())), paired_test(new, old, np.random.default_rng(seed))
-
-
-def _keep_history(settings: Settings, report: ModelTuneReport) -> None:
-    path = tuned_path(settings, report.model).with_suffix(".history.json")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(orjson.dumps(report.to_dict(), option=orjson.OPT_INDENT_2))

@@ -4,7 +4,8 @@ Without a query all legs are weighed; in a search those that speak of the user a
 weights `tune search` chooses from judgments. Answers are asked for once, of a store that was trained without the events held
 out; the trials are arithmetic on what each leg gave each candidate. They set out from the weights under which what people
 turned to was the likeliest of what they might have had (models/choices.py), or from those until now, whichever are better, one
-leg after the other moved to where it serves best.
+leg after the other moved to where it serves best. Answers and trials are kept, so that a run that was broken off goes on where
+it was.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import math
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,13 +26,19 @@ from es_recsys.evaluation.questions import Split
 from es_recsys.evaluation.searches import rebuilt
 from es_recsys.evaluation.splits import by_time, leave_last_out
 from es_recsys.evaluation.statistics import p_words, paired_test
-from es_recsys.evaluation.studies import search
-from es_recsys.evaluation.weights import WeightSheet, sheet_of
+from es_recsys.evaluation.studies import Found, Trial, search
+from es_recsys.evaluation.weights import Score, WeightSheet, sheet_of
 from es_recsys.flows.view import View
+from es_recsys.index.copying import encoder_fingerprints
 from es_recsys.index.metadata import read_meta, write_meta
+from es_recsys.jobs.kept_sheet import KeptSheet
+from es_recsys.jobs.kept_trials import content_mark, mark_of
 from es_recsys.jobs.scratch import give_events, scratch_store
 from es_recsys.jobs.served import ServedRanker
+from es_recsys.jobs.trained import note_tuned
 from es_recsys.jobs.training import train
+from es_recsys.jobs.tuned import keep_history, load_tuned, tuned_path
+from es_recsys.meta import StoreMeta
 from es_recsys.models.choices import fit_choices
 from es_recsys.runtime.workspace import Workspace
 from es_recsys.search.legs import LEGS
@@ -49,6 +58,8 @@ _FOLDS = 5
 # them was worse by cross-validation than the usual weights, on a fifth better.
 _NEWEST = 0.2
 _SURE = 0.05
+_METRIC = "NDCG@10"
+_IN_WORDS = {"no_query": "without a query", "query": "in searches"}
 _BUDGET = 120.0
 # So small together that the cap on the personal legs of a search is not reached while scores are collected.
 _PROBE = 1e-3
@@ -57,7 +68,8 @@ _PROBE = 1e-3
 @dataclass(frozen=True, slots=True)
 class Situation:
     """What was found for one situation. before, after: NDCG@10 with the weights until now and, each question by
-    weights chosen without it, with new ones; p of their difference. trials: of the last choice, which all questions made."""
+    weights chosen without it, with new ones; p of their difference. trials: of the last choice, which all questions made.
+    resumed: how many of them, and of those of the cross-validation, earlier runs had made."""
 
     name: str
     questions: int
@@ -66,7 +78,13 @@ class Situation:
     after: float
     p: float
     kept: bool
-    trials: int
+    trials: tuple[Trial, ...]
+    resumed: int = 0
+
+    def history(self) -> dict[str, Any]:
+        """The trials of the last choice, as the page plots them."""
+        model = f"weights of the legs, {_IN_WORDS[self.name]}"
+        return {"kind": "tuning", "model": model, "metric": _METRIC, "trials": [one.to_dict() for one in self.trials]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +97,9 @@ class WeightsTuneReport:
 
     def lines(self) -> Iterator[str]:
         for one in self.situations:
+            resumed = f" ({one.resumed:,} made by earlier runs)" if one.resumed else ""
             yield (
-                f"{one.name}: {one.questions:,} questions, {one.trials:,} trials; by cross-validation NDCG@10"
+                f"{one.name}: {one.questions:,} questions, {len(one.trials):,} trials{resumed}; by cross-validation NDCG@10"
                 f" {one.before:.4f} before, {one.after:.4f} after ({p_words(one.p)})"
             )
             if one.kept:
@@ -91,10 +110,16 @@ class WeightsTuneReport:
         yield f"{self.seconds:.0f} s. What was kept is stored with the store until the next training."
 
     def to_dict(self) -> dict[str, Any]:
-        names = ("questions", "before", "after", "p", "kept", "trials")
+        names = ("questions", "before", "after", "p", "kept", "resumed")
         return {
+            "kind": "weights",
             "situations": {
-                one.name: {**{name: getattr(one, name) for name in names}, "weights": dict(one.weights)}
+                one.name: {
+                    **{name: getattr(one, name) for name in names},
+                    "trials": len(one.trials),
+                    "weights": dict(one.weights),
+                    "history": one.history(),
+                }
                 for one in self.situations
             },
             "notes": list(self.notes),
@@ -115,7 +140,8 @@ def tune_weights(
     """Tunes the table without a query and, where users searched, the personal part of the one with a query.
 
     trials, timeout (seconds): of each situation. targets: event types that make an item a right answer where there is no
-    query (none named: all that are positive). Raises StoreNotFound, InputError where too little can be asked.
+    query (none named: all that are positive). Broken off, it goes on where it was as long as the store has the same events,
+    items and settings. Raises StoreNotFound, InputError where too little can be asked, MissingExtra.
     """
     started = time.monotonic()
     with work.explaining():
@@ -123,6 +149,7 @@ def tune_weights(
         if not live.models:
             raise InputError("This store has no trained models to weigh.", "Train first: es-recsys train.")
         data = interactions(work.events, work.now(), weights=live.behaviours)
+        content = content_mark(work, live)
     rng = np.random.default_rng(seed)
     splits = {
         "no_query": next_items(data, rng, users, targets),
@@ -134,10 +161,17 @@ def tune_weights(
         if len(split) < _LEAST_QUESTIONS:
             notes.append(f"{name}: only {len(split)} questions can be made of the events; it takes {_LEAST_QUESTIONS}.")
             continue
-        with scratch_store(work) as scratch:
-            sheet, before = _collected(scratch, work, split, live.models, name, progress)
+        mark = mark_of(data, content, name, users, sorted(targets), seed, _asked_of(work, live, name))
+        kept = KeptSheet(tuned_path(work.settings, f"weights_{name}").with_suffix(".npz"), f"{split.kind}/{mark}")
+        asked = kept.get()
+        if asked is None:
+            with scratch_store(work) as scratch:
+                asked = _collected(scratch, work, split, live.models, name, progress)
+            kept.put(*asked)
+        study = _Study(tuned_path(work.settings, "weights").with_suffix(".sqlite3"), f"{name}/{split.kind}/{mark}")
         who = [question.who for question in split.questions]
-        found.append(_tuned(name, sheet, who, before, trials, timeout, seed))
+        found.append(_tuned(name, *asked, who, trials, timeout, seed, study))
+        keep_history(work.settings, f"weights_{name}", found[-1].history())
     if not found:
         raise InputError("There are too few events to tune the weights on.", " ".join(notes) or "Load more events.")
     _store(work, {one.name: one.weights for one in found if one.kept})
@@ -152,6 +186,16 @@ def next_items(data: Interactions, rng: np.random.Generator, users: int, targets
         if len(split) >= _ENOUGH_QUESTIONS:
             return split
     return leave_last_out(data, rng, users, targets=targets)
+
+
+def _asked_of(work: Workspace, live: StoreMeta, name: str) -> tuple[object, ...]:
+    """What the answers of the scratch store depend on besides events, items and questions."""
+    settings = work.settings.search.model_dump_json(), work.settings.profiles.model_dump_json()
+    vectors = sorted(encoder_fingerprints(live).items())
+    models = [(model, load_tuned(work.settings, model)) for model in sorted(live.models)]
+    # Without a query nothing of a search's table is read.
+    tables = (sorted(live.weights.get("query", {}).items()), sorted(live.lexical.items())) if name == "query" else ()
+    return work.events.last_row, sorted(live.behaviours.items()), live.language, vectors, settings, models, tables, _VALUES
 
 
 def _collected(
@@ -177,14 +221,28 @@ def _collected(
     return sheet, {leg: table.get(leg, 0.0) for leg in legs}
 
 
+@dataclass(frozen=True, slots=True)
+class _Study:
+    """Where the trials of one situation are kept: a study in the file for each part of the people who choose."""
+
+    file: Path | None = None
+    name: str = "weights"
+
+    def search(self, part: str, sheet: WeightSheet, score: Score, start: Mapping[str, float], **limits: Any) -> Found:
+        return search(
+            dict.fromkeys(sheet.legs, _VALUES), score, start=start, name=f"{self.name}/{part}", file=self.file, **limits
+        )
+
+
 def _tuned(
     name: str,
     sheet: WeightSheet,
-    who: Sequence[str],
     before: Mapping[str, float],
+    who: Sequence[str],
     trials: int,
     seconds: float | None,
     seed: int,
+    study: _Study,
 ) -> Situation:
     """Chooses weights on all questions, and judges such a choice by cross-validation: chosen on the other people's questions, a
     fold's people are asked. So each question says something, though none says anything of weights that it helped to choose."""
@@ -192,33 +250,31 @@ def _tuned(
     people, owner = np.unique([one or f"\0{row}" for row, one in enumerate(who)], return_inverse=True)
     rng = np.random.default_rng(seed)
     fold = (rng.permutation(len(people)) % _FOLDS)[owner]
-    each = None if seconds is None else seconds / (_FOLDS + 1)
-    old, new = sheet.ndcg(before), np.zeros(len(sheet))
+    limits: dict[str, Any] = {"trials": trials, "seconds": None if seconds is None else seconds / (_FOLDS + 1), "seed": seed}
+    old, new, resumed = sheet.ndcg(before), np.zeros(len(sheet)), 0
     for one in range(_FOLDS):
         own = np.flatnonzero(fold == one)
-        chosen, _ = _chosen(sheet.some(np.flatnonzero(fold != one)), before, trials, each, seed)
-        new[own] = sheet.some(own).ndcg(chosen)
-    best, tried = _chosen(sheet, before, trials, each, seed)
+        others = sheet.some(np.flatnonzero(fold != one))
+        chosen, found = _chosen(others, before, partial(study.search, f"fold {one + 1} of {_FOLDS}", **limits))
+        new[own], resumed = sheet.some(own).ndcg(chosen), resumed + found.resumed
+    best, found = _chosen(sheet, before, partial(study.search, "all", **limits))
     p = paired_test(new, old, rng, groups=who)
     # Two hundred trials find something in any noise: only what is surely better goes into service.
     kept = bool(new.mean() > old.mean() and p < _SURE)
-    return Situation(name, len(sheet), best if kept else before, float(old.mean()), float(new.mean()), p, kept, tried)
+    means = float(old.mean()), float(new.mean())
+    return Situation(name, len(sheet), best if kept else before, *means, p, kept, found.trials, resumed + found.resumed)
 
 
 def _chosen(
-    sheet: WeightSheet, before: Mapping[str, float], trials: int, seconds: float | None, seed: int
-) -> tuple[dict[str, float], int]:
-    """The best weights of all tried, and how many trials there were."""
-
-    def value(weights: Mapping[str, float]) -> float:
-        return float(sheet.ndcg(weights).mean())
-
+    sheet: WeightSheet, before: Mapping[str, float], tried: Callable[[WeightSheet, Score, Mapping[str, float]], Found]
+) -> tuple[dict[str, float], Found]:
+    """The best weights of all tried, and the trials. tried: makes them, from the weights on that it is given."""
+    score = sheet.scorer()
     likely = likely_weights(sheet)
-    start = sheet.ascended(max((before, likely), key=value), _VALUES)
-    found = search(dict.fromkeys(sheet.legs, _VALUES), value, start=start, trials=trials, seconds=seconds, seed=seed)
-    tried = [] if found.best is None else [found.best.settings]
-    best = max((likely, before, start, *tried), key=value)
-    return dict(best), len(found.trials)
+    start = sheet.ascended(max((before, likely), key=score), _VALUES, score)
+    found = tried(sheet, score, start)
+    best = max((likely, before, start, *([] if found.best is None else [found.best.settings])), key=score)
+    return dict(best), found
 
 
 def likely_weights(sheet: WeightSheet) -> dict[str, float]:
@@ -257,7 +313,7 @@ def _legs(view: View, name: str) -> tuple[str, ...]:
 
 def _with_table(view: View, name: str, weights: Mapping[str, float]) -> View:
     table = {**view.meta.weights.get(name, {}), **weights}
-    return replace(view, meta=replace(view.meta, weights={**view.meta.weights, name: table}, ranking={}))
+    return replace(view, meta=replace(view.meta, weights={**view.meta.weights, name: table}, ranking={}), rankers={})
 
 
 def _parted(parts: Mapping[str, float], probe: Mapping[str, float]) -> tuple[float, dict[str, float]]:
@@ -271,5 +327,5 @@ def _store(work: Workspace, tables: Mapping[str, Mapping[str, float]]) -> None:
     with work.explaining():
         meta = read_meta(work.es, work.settings.index)
         merged = {name: {**meta.weights.get(name, {}), **table} for name, table in tables.items()}
-        write_meta(work.es, replace(meta, weights={**meta.weights, **merged}))
+        write_meta(work.es, replace(meta, weights={**meta.weights, **merged}, notes=note_tuned(meta.notes, merged)))
     work.views.forget()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 
 from es_recsys.evaluation.studies import search
@@ -65,6 +66,14 @@ def test_a_broken_study_is_gone_on_with(tmp_path: Path) -> None:
     again = search(SPACE, breaking, file=file, trials=20)
     assert again.resumed == 20
     assert again.best == found.best
+
+
+def test_a_file_is_a_study_of_optuna(tmp_path: Path) -> None:
+    file = tmp_path / "study.sqlite3"
+    found = search(SPACE, _score, name="a", file=file, trials=4)
+    study = optuna.load_study(study_name="a", storage=f"sqlite:///{file}")
+    assert [one.value for one in study.trials] == [one.value for one in found.trials]
+    assert [SPACE["x"][one.params["x"]] for one in study.trials] == [one.settings["x"] for one in found.trials]
 
 
 def test_other_names_in_one_file_are_other_studies(tmp_path: Path) -> None:

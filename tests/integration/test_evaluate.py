@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,15 +20,22 @@ from es_recsys.cli import main
 from es_recsys.data.sample import SampleStore
 from es_recsys.errors import InputError, ModelError
 from es_recsys.evaluation import by_user, leave_last_out
-from es_recsys.jobs import evaluation
+from es_recsys.index.metadata import write_meta
+from es_recsys.jobs import evaluation, tuning_weights
 from es_recsys.jobs.behaviour import build_profiles, load_events
 from es_recsys.jobs.evaluation import Options, evaluate
+from es_recsys.jobs.kept_trials import content_mark
 from es_recsys.jobs.logged import logged_value
 from es_recsys.jobs.scratch import give_events, scratch_store
 from es_recsys.jobs.served import ServedRanker, one_leg
-from es_recsys.jobs.tuned import load_tuned
+from es_recsys.jobs.trained import note_tuned
+from es_recsys.jobs.tuned import histories_of, load_tuned
 from es_recsys.jobs.tuning_models import tune_model
 from es_recsys.jobs.tuning_weights import tune_weights
+from es_recsys.models import artefact
+from es_recsys.runtime.views import RANKING, ranking_folder
+from es_recsys.search.forest import Forest
+from es_recsys.search.learned import Ranker
 from es_recsys.settings import FusionWeights, SearchSettings
 
 pytestmark = pytest.mark.engine
@@ -115,6 +124,48 @@ def test_memory_and_the_served_path_agree_side_by_side(client: Client) -> None:
     assert found.questions == 50
 
 
+def _lowest_first() -> Ranker:
+    """Puts what the weighted sum likes least first."""
+    leaf = [{"leaf_value": value, "leaf_weight": 1.0, "leaf_count": 1} for value in (1.0, 0.0)]
+    split = {"split_feature": 0, "threshold": 0.9, "decision_type": "<=", "default_left": True, "missing_type": "None"}
+    root = {
+        **split,
+        "internal_value": 0.5,
+        "internal_weight": 2.0,
+        "internal_count": 2,
+        "left_child": leaf[0],
+        "right_child": leaf[1],
+    }
+    dump = {"max_feature_idx": 0, "tree_info": [{"tree_structure": root}]}
+    return Ranker(Forest.of_dump(dump), ("sum/score",), 100)
+
+
+def test_served_is_as_users_get_it_and_each_part_is_left_out_once(client: Client) -> None:
+    if not client.workspace.views.fresh().models:
+        client.train(["transitions"])
+    work, own = client.workspace, client.workspace.views.fresh().meta
+    ranker = _lowest_first()
+    artefact.save(ranking_folder(work.settings, "mark"), RANKING, ranker.params(), ranker.forest.arrays())
+    weights = {**own.weights, "no_query": {"transitions": 0.0, "popular": 1.0, "fresh": 0.0}}
+    notes = note_tuned(own.notes, ["no_query"])
+    write_meta(work.es, replace(own, weights=weights, ranking={"no_query": "mark"}, notes=notes))
+    try:
+        found = evaluate(work, Options(names=("transitions",), users=25, budget=2.0))
+    finally:
+        write_meta(work.es, own)
+        shutil.rmtree(ranking_folder(work.settings, "mark"))
+    by_name = {one.name: one for one in found.techniques}
+    names = ("served", "served, without the learned ranking", "served, with the weights of the training")
+    assert {"popularity", "transitions", "blend", *names, "served, without interests"} == set(by_name)
+    served, unranked, untuned = (by_name[name].figures["NDCG"].mean for name in names)
+    # The tuned table is what is popular and nothing else; the ranking turns its order round.
+    assert unranked == pytest.approx(by_name["popularity"].figures["NDCG"].mean, abs=0.01)
+    assert served != unranked and served != untuned
+    assert by_name["served"].figures["novelty"].mean > by_name[names[1]].figures["novelty"].mean
+    assert all(one.failed == 0 for one in found.techniques)
+    assert sum("tuned weights and its learned ranking" in note and "flatters" in note for note in found.notes) == 1
+
+
 def test_searches_are_asked_in_words_and_by_whom(client: Client) -> None:
     found = evaluate(client.workspace, Options(names=("transitions",), split="search", users=40, legs=True, budget=6.0))
     names = {one.name for one in found.techniques}
@@ -176,28 +227,72 @@ def test_a_model_is_tuned_and_trained_so_from_then_on(client: Client) -> None:
         assert client.workspace.views.fresh().models["transitions"].config == kept
     found = evaluate(client.workspace, Options(names=("transitions",), users=5, served=False, budget=5.0))
     assert len(found.tuning["transitions"]["trials"]) == 7
+    meta = client.workspace.views.fresh().meta
+    write_meta(client.workspace.es, replace(meta, behaviours={"view": 0.5}))
+    try:
+        assert tune_model(client.workspace, "transitions", trials=1, users=40).found.resumed == 0
+    finally:
+        write_meta(client.workspace.es, meta)
     with pytest.raises(InputError):
         tune_model(client.workspace, "nonsense")
     with pytest.raises(InputError):
         tune_model(client.workspace, "als", split="user")
 
 
-def test_weights_are_tuned_and_stored(client: Client) -> None:
+def test_other_content_is_marked_otherwise(client: Client, sample: SampleStore) -> None:
+    work, item = client.workspace, sample.items[0]
+    meta = work.views.fresh().meta
+    before = content_mark(work, meta)
+    client.insert_items([item.model_copy(update={"title": "something else", "image": None})])
+    assert content_mark(work, meta) != before
+    client.insert_items([item])
+    assert content_mark(work, meta) == before
+
+
+def test_weights_are_tuned_and_stored(
+    client: Client, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     client.train(["transitions"])
-    before = client.workspace.views.fresh().meta.weights
+    meta = client.workspace.views.fresh().meta
+    before = meta.weights
     report = tune_weights(client.workspace, trials=15, users=60)
     after = client.workspace.views.fresh().meta.weights
     assert {one.name for one in report.situations} <= {"no_query", "query"}
     for one in report.situations:
         assert {"transitions", "popular", "fresh"} == set(one.weights)
+        assert len(one.trials) == 15
+        assert not one.resumed
         if one.kept:
             assert one.after > one.before
             assert {leg: after[one.name][leg] for leg in one.weights} == dict(one.weights)
         else:
             assert after.get(one.name) == before.get(one.name)
+    write_meta(client.workspace.es, meta)
+
+    def fail(*_: object) -> None:
+        raise AssertionError("asked again")
+
+    monkeypatch.setattr(tuning_weights, "scratch_store", fail)
+    _environment(client, monkeypatch)
+    out, page = tmp_path / "weights.json", tmp_path / "report.html"
+    code, text = _run(monkeypatch, capsys, "tune", "weights", "--trials", 15, "--users", 60, "--json", "--out", out)
+    assert code == 0
+    told = json.loads(text)
+    assert told == json.loads(out.read_text())
+    for one in report.situations:
+        again = told["situations"][one.name]
+        assert again["resumed"] == 6 * 15
+        assert again["weights"] == dict(one.weights)
+        assert again["after"] == one.after
+        assert [row["value"] for row in again["history"]["trials"]] == [row.value for row in one.trials]
+    assert _run(monkeypatch, capsys, "report", out, "--out", page)[0] == 0
+    assert page.read_text().count("Best of 15 trials") == len(report.situations)
+    assert {f"weights_{one.name}" for one in report.situations} <= set(histories_of(client.settings))
 
 
-def test_the_log_tells_what_other_orders_would_have_brought(client: Client) -> None:
+def test_the_log_tells_what_other_orders_would_have_brought(
+    client: Client, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     users = list(client.workspace.events.users())[:30]
     for user in users:
         answer = client.search("shoes", user_id=user)
@@ -209,7 +304,19 @@ def test_the_log_tells_what_other_orders_would_have_brought(client: Client) -> N
     assert report.rewarded >= 30
     assert report.values["as served"].ips.mean == pytest.approx(report.values["as served"].logged.mean)
     assert {"lexical alone", "without lexical"} <= set(report.values)
-    json.dumps(report.to_dict())
+    assert report.store == client.settings.index
+    _environment(client, monkeypatch)
+    out, page = tmp_path / "logged.json", tmp_path / "report.html"
+    assert _run(monkeypatch, capsys, "evaluate", "--logged", "--out", out)[0] == 0
+    assert _run(monkeypatch, capsys, "report", out, "--out", page)[0] == 0
+    assert '<th scope="row">without lexical</th>' in page.read_text()
+
+
+def _environment(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = client.settings
+    values: dict[str, Any] = {"URL": own.url, "INDEX": own.index, "HOME": own.home, "CACHE": own.cache}
+    for name, value in (values | {"ENCODERS__TEXT": "none", "ENCODERS__IMAGE": "none"}).items():
+        monkeypatch.setenv(f"ES_RECSYS_{name}", str(value))
 
 
 def _run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str]:
@@ -224,10 +331,7 @@ def _run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *w
 def test_the_commands(
     client: Client, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    own = client.settings
-    values: dict[str, Any] = {"URL": own.url, "INDEX": own.index, "HOME": own.home, "CACHE": own.cache}
-    for name, value in (values | {"ENCODERS__TEXT": "none", "ENCODERS__IMAGE": "none"}).items():
-        monkeypatch.setenv(f"ES_RECSYS_{name}", str(value))
+    _environment(client, monkeypatch)
     out, page = tmp_path / "found.json", tmp_path / "report.html"
     common = ("--users", 20, "--budget", 5, "--no-served", "--out", out)
     code, text = _run(monkeypatch, capsys, "evaluate", "transitions", "--target", "purchase", *common)

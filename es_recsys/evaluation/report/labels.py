@@ -48,7 +48,8 @@ def _best(at: tuple[float, float], width: float, taken: Sequence[Box], frame: Bo
     def cost(offset: tuple[float, float]) -> tuple[float, int]:
         left, middle = at[0] + offset[0], at[1] + offset[1]
         box = (left, middle - _HEIGHT / 2, left + width, middle + _HEIGHT / 2)
-        outside = max(frame[0] - box[0], 0.0) + max(box[2] - frame[2] - 60.0, 0.0) + max(frame[1] - box[1], 0.0)
+        beside = max(frame[0] - box[0], 0.0) + max(box[2] - frame[2] - 60.0, 0.0)
+        outside = beside + max(frame[1] - box[1], 0.0) + max(box[3] - frame[3], 0.0)
         return sum(_overlap(box, other) for other in taken) + 20.0 * outside, offsets.index(offset)
 
     return min(offsets, key=cost)

@@ -9,6 +9,9 @@ from importlib import resources
 from typing import Any
 
 from es_recsys.evaluation.accuracy import ACCURACY
+from es_recsys.evaluation.logged import LoggedReport
+from es_recsys.evaluation.report.logged import logged_section, logged_title
+from es_recsys.evaluation.report.parts import facts, figure, moment
 from es_recsys.evaluation.report.plots import against_cost, by_slice, learning_curves, trials
 from es_recsys.evaluation.results import ALPHA, METRICS, Comparison, Technique
 
@@ -29,17 +32,21 @@ _EXPLAINED = {
 _DIGITS = {"coverage": 3, "novelty": 2, "diversity": 3, "popularity": 2, "gini": 3}
 
 
-def page(comparisons: Sequence[Comparison], tunings: Sequence[Mapping[str, Any]] = ()) -> str:
-    """The whole page. tunings: histories as `tune model` keeps them. Raises MissingExtra without matplotlib."""
+def page(
+    comparisons: Sequence[Comparison], tunings: Sequence[Mapping[str, Any]] = (), logged: Sequence[LoggedReport] = ()
+) -> str:
+    """The whole page. tunings: histories as tuning keeps them. Raises MissingExtra without matplotlib."""
     histories = {**{h["model"]: h for one in comparisons for h in one.tuning.values()}, **{h["model"]: h for h in tunings}}
     body = "".join(_comparison(one, f"e{number}") for number, one in enumerate(comparisons, 1))
+    body += "".join(logged_section(one, f"l{number}") for number, one in enumerate(logged, 1))
     if histories:
         body += _tuning(list(histories.values()))
     heads = [(f"e{number}", _title(one)) for number, one in enumerate(comparisons, 1)]
+    heads += [(f"l{number}", logged_title(one)) for number, one in enumerate(logged, 1)]
     heads += [("tuning", "Tuning")] if histories else []
     links = "".join(f'<li><a href="#{anchor}">{escape(text)}</a></li>' for anchor, text in heads)
     nav = f'<nav aria-label="Sections"><ul>{links}</ul></nav>' if len(heads) > 1 else ""
-    stores = ", ".join(dict.fromkeys(one.store for one in comparisons)) or "es-recsys"
+    stores = ", ".join(dict.fromkeys([*(one.store for one in comparisons), *(one.store for one in logged)])) or "es-recsys"
     style = resources.files(__package__).joinpath("style.css").read_text(encoding="utf-8")
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -62,12 +69,12 @@ def _comparison(one: Comparison, anchor: str) -> str:
         _table(one),
         _notes(one),
         "<h3>Quality against cost</h3>",
-        _figure(against_cost(one, f"{anchor}a"), "Lines are 95 % intervals. Up and to the left is better."),
+        figure(against_cost(one, f"{anchor}a"), "Lines are 95 % intervals. Up and to the left is better."),
         "<h3>By slice</h3>",
-        _figure(by_slice(one, f"{anchor}b"), _slice_words(one)),
+        figure(by_slice(one, f"{anchor}b"), _slice_words(one)),
     ]
     if curves:
-        parts += ["<h3>Learning curves</h3>", _figure(curves, "What the trainings told after each epoch.")]
+        parts += ["<h3>Learning curves</h3>", figure(curves, "What the trainings told after each epoch.")]
     return "\n".join(parts) + "\n</section>\n"
 
 
@@ -84,18 +91,17 @@ def _verdict(one: Comparison) -> str:
 
 def _facts(one: Comparison) -> str:
     known = one.about
-    facts = {
+    told = {
         "questions": f"{one.questions:,}",
         "trained on": f"{known.get('events', 0):,} events",
         "users": f"{known.get('users', 0):,}",
         "items": f"{known.get('items', 0):,}",
         "right answers a question": f"{known.get('right_answers', 0.0):.2f}",
-        "measured": one.made.replace("T", " ").replace("+00:00", " UTC"),
+        "measured": moment(one.made),
     }
     if known.get("targets"):
-        facts["right answers are of"] = ", ".join(known["targets"])
-    rows = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in facts.items())
-    return f'<dl class="facts">{rows}</dl>'
+        told["right answers are of"] = ", ".join(known["targets"])
+    return facts(told)
 
 
 def _table(one: Comparison) -> str:
@@ -171,8 +177,8 @@ def _history(history: Mapping[str, Any], name: str) -> str:
     best = max(done, key=lambda row: row["value"])
     settings = ", ".join(f"{key} {value}" for key, value in best["settings"].items())
     words = f"Best of {len(done):,} trials: {best['value']:.4f} with {settings or 'the usual settings'}."
-    figure = _figure(trials(history, name), words, "narrow")
-    return f"<h3>{escape(history['model'])}</h3>{figure}<details><summary>All trials</summary>{_trials_table(done)}</details>"
+    drawn = figure(trials(history, name), words, "narrow")
+    return f"<h3>{escape(history['model'])}</h3>{drawn}<details><summary>All trials</summary>{_trials_table(done)}</details>"
 
 
 def _trials_table(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -186,10 +192,3 @@ def _trial_cells(row: Mapping[str, Any], keys: Sequence[str]) -> Iterator[str]:
     yield f'<th scope="row">{row["number"] + 1}</th><td>{row["value"]:.4f}</td><td>{row["seconds"]:.1f}</td>'
     for key in keys:
         yield f"<td>{escape(str(row['settings'].get(key, '')))}</td>"
-
-
-def _figure(svg: str, words: str, kind: str = "") -> str:
-    return (
-        f'<figure class="{kind}"><div class="scroll" tabindex="0" role="region" aria-label="Figure">{svg}</div>'
-        f"<figcaption>{escape(words)}</figcaption></figure>"
-    )

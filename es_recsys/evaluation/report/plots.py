@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from es_recsys.evaluation.logged import SERVED
 from es_recsys.evaluation.report.labels import place_labels
 from es_recsys.evaluation.report.svg import INK, MUTED, SERIES, drawing, to_svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from es_recsys.evaluation.counterfactual import Value
+    from es_recsys.evaluation.logged import LoggedReport
     from es_recsys.evaluation.results import Comparison, Technique
+    from es_recsys.evaluation.statistics import Estimate
 
-__all__ = ["against_cost", "by_slice", "learning_curves", "trials"]
+__all__ = ["against_cost", "by_slice", "learning_curves", "policies", "trials"]
 
 _PATHS = {"memory": (SERIES[0], "o", "in memory"), "served": (SERIES[1], "D", "through Elasticsearch")}
 _METRIC = "NDCG"
@@ -58,6 +62,33 @@ def by_slice(found: Comparison, name: str) -> str:
         axes[0].set_ylim(-0.7, len(order) - 0.3)
         label = f"{_METRIC}@{found.n} of each technique with its 95 % interval, by slice of the questions."
         return to_svg(figure, name, label)
+
+
+def policies(found: LoggedReport, name: str) -> str:
+    """IPS and SNIPS of each order of the logged pages that enough rows tell of, with their intervals, the best by SNIPS on top; a
+    line for what was served."""
+    estimates: dict[str, Callable[[Value], Estimate]] = {"IPS": lambda value: value.ips, "SNIPS": lambda value: value.snips}
+    order = sorted(found.founded, key=lambda one: (found.values[one].snips.mean, one))
+    with drawing(name):
+        figure, axes = _panels(len(estimates), height=1.0 + 0.27 * len(order), share=True, width=4.6)
+        figure.get_layout_engine().set(wspace=0.06)
+        for axis, (label, of), colour in zip(axes, estimates.items(), SERIES, strict=False):
+            served = found.values.get(SERVED)
+            if served is not None:
+                axis.axvline(served.logged.mean, color=MUTED, linewidth=1.2, linestyle=(0, (4, 3)))
+            for row, one in enumerate(order):
+                estimate = of(found.values[one])
+                if not math.isnan(estimate.low):
+                    ends = [max(estimate.low, 0.0), estimate.high]
+                    axis.plot(ends, [row, row], color=colour, linewidth=2.0, alpha=0.55, solid_capstyle="round")
+                axis.plot([estimate.mean], [row], "o", color=colour, markersize=5.5)
+            axis.set_title(label)
+            axis.set_xlim(left=0)
+            axis.set_xlabel("reward an answer")
+            axis.grid(visible=False, axis="y")
+        axes[0].set_yticks(range(len(order)), order)
+        axes[0].set_ylim(-0.7, len(order) - 0.3)
+        return to_svg(figure, name, f"IPS and SNIPS of {len(order)} orders of the logged pages, with 95 % intervals.")
 
 
 def learning_curves(found: Comparison, name: str) -> str | None:

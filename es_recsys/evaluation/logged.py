@@ -1,0 +1,71 @@
+"""What the answer log says of orders that were never served, as it is printed, kept as JSON, and reported."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from es_recsys.errors import InputError
+from es_recsys.evaluation.counterfactual import Value
+
+__all__ = ["LEAST_ROWS", "SERVED", "LoggedReport"]
+
+LEAST_ROWS = 30
+"""Effective rows below which an estimate says nothing."""
+
+SERVED = "as served"
+"""The order that the log has."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedReport:
+    """values: how the pages are put in order -> the reward an answer. looked_at: the chance that each position is looked at, as
+    the log tells it. made: when, ISO 8601."""
+
+    store: str
+    made: str
+    answers: int
+    rewarded: int
+    looked_at: tuple[float, ...]
+    values: Mapping[str, Value]
+
+    @property
+    def founded(self) -> dict[str, Value]:
+        """The orders whose estimates rest on enough rows."""
+        return {
+            name: value
+            for name, value in self.values.items()
+            if value.effective >= LEAST_ROWS and not math.isnan(value.snips.mean)
+        }
+
+    def lines(self) -> Iterator[str]:
+        yield f"{self.answers:,} logged answers, {self.rewarded:,} items of them with a reward."
+        yield "Looked at, by position: " + " ".join(f"{chance:.2f}" for chance in self.looked_at[:10])
+        for name, value in self.values.items():
+            yield (
+                f"{name}: IPS {value.ips.mean:.4f} [{value.ips.low:.4f}, {value.ips.high:.4f}], SNIPS {value.snips.mean:.4f}"
+                f" [{value.snips.low:.4f}, {value.snips.high:.4f}]"
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "kind": "logged",
+            "store": self.store,
+            "made": self.made,
+            "answers": self.answers,
+            "rewarded": self.rewarded,
+            "looked_at": [round(chance, 4) for chance in self.looked_at],
+            "values": {name: value.to_dict() for name, value in self.values.items()},
+        }
+
+    @classmethod
+    def from_dict(cls, found: Mapping[str, Any]) -> LoggedReport:
+        """Raises InputError where `found` isn't what `to_dict` gives."""
+        try:
+            values = {name: Value.from_dict(value) for name, value in found["values"].items()}
+            plain = {name: found[name] for name in ("store", "made", "answers", "rewarded")}
+            return cls(**plain, looked_at=tuple(found["looked_at"]), values=values)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise InputError("This is no result of `es-recsys evaluate --logged`.", "Write one with --out FILE.json.") from error

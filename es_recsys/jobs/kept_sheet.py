@@ -1,0 +1,55 @@
+"""The answers that weights are tuned on, kept in a file, so that a tuning that was broken off need not train and ask again."""
+
+from __future__ import annotations
+
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from es_recsys.evaluation.weights import WeightSheet
+
+__all__ = ["KeptSheet"]
+
+
+class KeptSheet:
+    """One file of arrays, without pickle. key: names all that the answers depend on; a sheet of any other key is of no use. A
+    file that can't be read counts as not there."""
+
+    def __init__(self, path: Path, key: str) -> None:
+        self._path, self._key = path, key
+
+    def get(self) -> tuple[WeightSheet, dict[str, float]] | None:
+        """The sheet, and the weights until then: leg -> weight."""
+        try:
+            with np.load(self._path, allow_pickle=False) as held:
+                if str(held["key"]) != self._key:
+                    return None
+                legs = tuple(held["legs"].tolist())
+                before = dict(zip(legs, held["before"].tolist(), strict=True))
+                capped, most = frozenset(held["capped"].tolist()), float(held["most"])
+                arrays = {name: held[name] for name in ("fixed", "scores", "grades", "real", "ideal")}
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            return None
+        return WeightSheet(legs, **arrays, capped=capped, most=most), before
+
+    def put(self, sheet: WeightSheet, before: Mapping[str, float]) -> None:
+        """Keeps the sheet, whole or not at all, in place of the one before."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=self._path.parent, suffix=self._path.suffix, delete=False) as draft:
+            np.savez_compressed(
+                draft,
+                key=np.array(self._key),
+                legs=np.array(sheet.legs, np.str_),
+                before=np.array([before[leg] for leg in sheet.legs], np.float64),
+                capped=np.array(sorted(sheet.capped), np.str_),
+                most=np.array(sheet.most),
+                fixed=sheet.fixed,
+                scores=sheet.scores,
+                grades=sheet.grades,
+                real=sheet.real,
+                ideal=sheet.ideal,
+            )
+        Path(draft.name).replace(self._path)

@@ -1,0 +1,113 @@
+"""What an evaluation's store has of the live one, and what its answers are without it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from es_recsys.flows.view import QueryEncoder, View
+from es_recsys.jobs import carried
+from es_recsys.jobs.carried import Carried, carry
+from es_recsys.jobs.served import one_leg, without_interests
+from es_recsys.jobs.trained import Trained, note_tuned, tuned_by_trials
+from es_recsys.meta import StoreMeta
+from es_recsys.runtime.views import ranking_folder
+from es_recsys.runtime.workspace import Workspace
+from es_recsys.settings import Settings
+
+TRAINED = {"als": 1.0, "popular": 0.001}
+TUNED = {"als": 0.3, "popular": 0.5, "taste_text": 0.2}
+IN_SEARCH = {"lexical": 0.7, "als": 0.2, "taste_text": 0.1}
+
+
+def _meta(weights: Mapping[str, Mapping[str, float]], notes: Mapping[str, Any]) -> StoreMeta:
+    return StoreMeta("s", 1, models=("als",), weights=weights, ranking={"query": "m"}, notes=notes)
+
+
+def _view() -> View:
+    weights = {"no_query": TUNED, "query": IN_SEARCH}
+    return View(Settings(), _meta(weights, {}), b"", cast(QueryEncoder, None), rankers={"query": None})
+
+
+RANKING, TABLE = "without the learned ranking", "with the weights of the training"
+
+
+@pytest.mark.parametrize(
+    ("tuned", "ranked", "recommending", "searching"),
+    [
+        ((), (), [], []),
+        (("no_query",), (), [TABLE], [TABLE]),
+        (("query",), ("query",), [], [RANKING, TABLE]),
+        ((), ("new_user",), [RANKING], []),
+    ],
+)
+def test_what_serves_such_questions_is_left_out_once_and_told(
+    tuned: tuple[str, ...], ranked: tuple[str, ...], recommending: list[str], searching: list[str]
+) -> None:
+    given = Carried(frozenset(tuned), frozenset(ranked), TRAINED)
+    for found, asks in ((recommending, False), (searching, True)):
+        assert [words for words, _ in given.without(asks)] == found
+        notes = " ".join(given.notes(asks))
+        assert ("flatters" in notes) == bool(found)
+        assert ("learned ranking" in notes) == (RANKING in found)
+        assert ("tuned weights" in notes) == (TABLE in found)
+
+
+def test_without_each_all_else_stays() -> None:
+    changes = dict(Carried(frozenset({"no_query", "query"}), frozenset({"query"}), TRAINED).without(True))
+    view = _view()
+    unranked, untuned = changes[RANKING](view), changes[TABLE](view)
+    assert not unranked.rankers
+    assert unranked.meta.weights == view.meta.weights
+    assert untuned.rankers == view.rankers
+    # What `tune search` chose answers; it is no part of what trials of the other legs chose.
+    assert untuned.meta.weights == {"no_query": TRAINED, "query": {"lexical": 0.7}}
+    assert view.meta.weights["no_query"] == TUNED
+    assert without_interests(view).settings.search.interests == 0
+    assert without_interests(view).settings.search.impact == view.settings.search.impact
+
+
+@pytest.mark.parametrize(("models", "given"), [(("als",), True), (("als", "ease"), False), ((), False)])
+def test_weights_and_ranking_go_with_their_models(
+    models: tuple[str, ...], given: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    live = _meta({"no_query": TUNED, "query": IN_SEARCH}, note_tuned({}, ["no_query"]))
+    own = replace(live, store="e", models=models, weights={"no_query": TRAINED, "query": IN_SEARCH}, ranking={}, notes={})
+    written: list[StoreMeta] = []
+    monkeypatch.setattr(carried, "read_meta", lambda _, store: {"s": live, "e": own}[store])
+    monkeypatch.setattr(carried, "write_meta", lambda _, meta: written.append(meta))
+    work, scratch = (
+        SimpleNamespace(es=None, settings=Settings(home=tmp_path / name, index=name), views=SimpleNamespace(forget=lambda: None))
+        for name in ("s", "e")
+    )
+    ranking_folder(work.settings, "m").mkdir(parents=True)
+    (ranking_folder(work.settings, "m") / "manifest.json").write_text("{}")
+    found = carry(cast(Workspace, work), cast(Workspace, scratch))
+    assert found.trained == TRAINED
+    assert (ranking_folder(scratch.settings, "m") / "manifest.json").exists() == given
+    if given:
+        assert written == [replace(own, weights=live.weights, ranking=live.ranking)]
+        assert (found.tuned, found.ranked, found.lacking) == ({"no_query", "query"}, {"query"}, "")
+    else:
+        # The table of searches is there from the beginning.
+        assert (written, found.tuned, found.ranked) == ([], {"query"}, frozenset())
+        lacks = " ".join(found.notes(False))
+        assert "lacks the tuned weights without a query and the learned ranking" in lacks
+        assert ("trained here: als, ease" if models else "trained here: no model") in lacks
+
+
+def test_one_leg_alone_is_not_put_in_order_by_a_ranking() -> None:
+    assert not one_leg("als")(_view()).rankers
+
+
+def test_trials_choose_until_the_next_training() -> None:
+    notes = note_tuned({"bare": True}, ["no_query"])
+    assert tuned_by_trials(_meta({"no_query": TUNED}, notes)) == {"no_query"}
+    assert note_tuned(notes, ["no_query", "query"])["tuned"] == ["no_query", "query"]
+    assert not tuned_by_trials(_meta({"no_query": TRAINED, "query": {"lexical": 0.7}}, Trained(3, None).noted(notes)))
+    assert tuned_by_trials(_meta({"no_query": TRAINED, "query": IN_SEARCH}, {})) == {"query"}
