@@ -35,7 +35,7 @@ from es_recsys.evaluation.simulator import SampleWorld, Wish, draw_wishes, judge
 from es_recsys.flows.view import View
 from es_recsys.jobs.behaviour import load_events
 from es_recsys.jobs.served import ServedRanker, one_leg, without_person
-from es_recsys.jobs.tuning_weights import tune_weights
+from es_recsys.jobs.tuning_weights import SITUATIONS, tune_weights
 from es_recsys.search.legs import LEGS
 from es_recsys.types import Event, Item, Query
 
@@ -196,11 +196,13 @@ def one_store(arguments: argparse.Namespace, seed: int) -> list[tuple[Task, Foun
         for line in client.train(budget=arguments.budget).lines():
             print(line, flush=True)
         if arguments.tune:
-            for line in tune_weights(client.workspace, users=2_000, targets=("purchase",)).lines():
+            # Without searches to ask nothing of theirs needs to be tuned.
+            wanted = SITUATIONS if "searches" in arguments.tasks else ("no_query",)
+            for line in tune_weights(client.workspace, users=2_000, targets=("purchase",), situations=wanted).lines():
                 print(line, flush=True)
         asked = tasks(store, past, future, moment.timestamp(), arguments.wishes)
-        wanted = [task for task in asked if any(word in task.name for word in arguments.tasks)]
-        found = [(task, measured(client, seen, task)) for task in wanted]
+        tested = [task for task in asked if any(word in task.name for word in arguments.tasks)]
+        found = [(task, measured(client, seen, task)) for task in tested]
         for task, values in found if arguments.stores > 1 else ():
             report(task, values)
         if "cold" in arguments.tasks:

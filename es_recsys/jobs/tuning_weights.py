@@ -45,10 +45,11 @@ from es_recsys.search.legs import LEGS
 from es_recsys.search.weights import COLLABORATIVE_IN_SEARCH, PERSONAL_SHARE
 from es_recsys.types import Interactions
 
-__all__ = ["Situation", "WeightsTuneReport", "likely_weights", "next_items", "tune_weights"]
+__all__ = ["SITUATIONS", "Situation", "WeightsTuneReport", "likely_weights", "next_items", "tune_weights"]
 
 Progress = Callable[[float, float | None], None]
 _VALUES = (0.0, 0.001, 0.003, 0.01, 0.03, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 1.0)
+SITUATIONS = ("no_query", "query")
 _LEAST_QUESTIONS = 50
 # From so many on a split in time is asked; with fewer the last item of each user asks more.
 _ENOUGH_QUESTIONS = 200
@@ -134,14 +135,16 @@ def tune_weights(
     timeout: float | None = None,
     users: int = 500,
     targets: Collection[str] = (),
+    situations: Collection[str] = SITUATIONS,
     seed: int = 7,
     progress: Progress | None = None,
 ) -> WeightsTuneReport:
     """Tunes the table without a query and, where users searched, the personal part of the one with a query.
 
-    trials, timeout (seconds): of each situation. targets: event types that make an item a right answer where there is no
-    query (none named: all that are positive). Broken off, it goes on where it was as long as the store has the same events,
-    items and settings. Raises StoreNotFound, InputError where too little can be asked, MissingExtra.
+    situations: which of the two, "no_query" and "query". trials, timeout (seconds): of each of them. targets: event types that
+    make an item a right answer where there is no query (none named: all that are positive). Broken off, it goes on where it
+    was as long as the store has the same events, items and settings. Raises StoreNotFound, InputError where too little can be
+    asked, MissingExtra.
     """
     started = time.monotonic()
     with work.explaining():
@@ -155,6 +158,7 @@ def tune_weights(
         "no_query": next_items(data, rng, users, targets),
         "query": rebuilt(data, work.events.scan(), rng, users),
     }
+    splits = {name: split for name, split in splits.items() if name in situations}
     found: list[Situation] = []
     notes: list[str] = []
     for name, split in splits.items():
@@ -209,9 +213,8 @@ def _collected(
     probe = dict.fromkeys(legs, 1.0 if name == "no_query" else _PROBE)
     ranker = ServedRanker(scratch, split.questions, lambda own: _with_table(own, name, probe))
     candidates = []
-    for place, question in enumerate(split.questions):
-        hits = ranker(replace(question.query, n=_CANDIDATES)).hits
-        candidates.append([(hit.item_id, *_parted(hit.parts, probe)) for hit in hits])
+    for place, one in enumerate(ranker.many([replace(question.query, n=_CANDIDATES) for question in split.questions])):
+        candidates.append([(hit.item_id, *_parted(hit.parts, probe)) for hit in one.hits])
         if progress is not None:
             progress(place + 1, len(split))
     table = _table(view, name)
