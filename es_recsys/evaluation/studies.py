@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from es_recsys.errors import MissingExtra
+from es_recsys.errors import MissingExtra, OutOfTime
 
 if TYPE_CHECKING:
     import optuna
@@ -72,7 +72,8 @@ def search(
     """Until `trials` different settings have been scored, or for so many seconds. The higher the score, the better.
 
     start: tried first, where its values are in the space. file: SQLite, in which a study of this name is gone on with; what
-    ran when it was broken off is tried again. Raises MissingExtra, and what `score` raises.
+    ran when it was broken off, or when `score` raised OutOfTime, which ends the search, is tried again. Raises MissingExtra, and
+    what else `score` raises.
     """
     study = _study(name, file, seed)
     earlier = _mended(study)
@@ -83,7 +84,11 @@ def search(
     rng = np.random.default_rng([seed, len(study.trials)])
     while len(scored) < min(trials, _size(space)) and time.monotonic() < ends:
         trial, places = _fresh(study, space, scored, rng)
-        study.tell(trial, float(score({setting: space[setting][at] for setting, at in places.items()})))
+        try:
+            value = float(score({setting: space[setting][at] for setting, at in places.items()}))
+        except OutOfTime:
+            break
+        study.tell(trial, value)
         scored.add(_key(places))
         if progress is not None:
             progress(len(scored), trials)
