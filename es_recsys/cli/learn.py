@@ -61,7 +61,7 @@ def train(
 
     with open_workspace(settings) as work, progress("train") as bar:
         report = run(work, models or [], add=add, budget=budget, seed=seed, progress=bar)
-    show_report(report, json)
+    show_report(report, json, bar.shown)
 
 
 def _train_if_needed(
@@ -71,7 +71,7 @@ def _train_if_needed(
 
     with open_workspace(settings) as work, progress("train") as bar:
         report = train_if_needed(work, models, add=add, growth=growth, budget=budget, seed=seed, progress=bar)
-    show_report(report, json)
+    show_report(report, json, bar.shown)
 
 
 def _train_ranking(settings: Settings, judgments: Path | None, columns: str, seed: int, json: bool, if_needed: bool) -> None:
