@@ -26,7 +26,7 @@ from es_recsys.models.slices import Slice
 from es_recsys.runtime.workspace import Workspace
 from es_recsys.types import Interactions
 
-__all__ = ["GROWTH", "Checked", "RetrainReport", "check", "train_if_needed"]
+__all__ = ["GROWTH", "Checked", "RetrainReport", "check", "must_grow", "train_if_needed"]
 
 GROWTH = 0.1
 
@@ -105,8 +105,7 @@ def train_if_needed(
     most one training of a store runs in a data folder, and readers see one whole version or the other.
     Raises StoreNotFound, InputError for an unknown name or a growth that is not above 0; what `train` raises.
     """
-    if not growth > 0.0:
-        raise InputError(f"A growth of {growth:g} is none.", "Give a share above 0: 0.1 is a tenth.")
+    must_grow(growth)
     wanted, started = named(names), time.monotonic()
     with work.explaining():
         work.views.to_train()
@@ -115,6 +114,12 @@ def train_if_needed(
                 return RetrainReport("busy")
             report = _run(work, wanted, add, growth, budget, seed, progress)
     return replace(report, seconds=time.monotonic() - started)
+
+
+def must_grow(growth: float) -> None:
+    """Raises InputError for a growth that is not above 0."""
+    if not growth > 0.0:
+        raise InputError(f"A growth of {growth:g} is none.", "Give a share above 0: 0.1 is a tenth.")
 
 
 def _run(

@@ -28,10 +28,12 @@ __all__ = [
     "keep_catalogue",
     "known_catalogue",
     "note_attempt",
+    "note_ranking",
+    "ranking_trained",
     "training_lock",
 ]
 
-_NOTE, _ATTEMPT = "trained", "attempt"
+_NOTE, _ATTEMPT, _RANKING = "trained", "attempt", "ranking"
 _CATALOGUE = "catalogue.npy"
 
 
@@ -88,6 +90,21 @@ def note_attempt(work: Workspace, events: int) -> None:
 def attempted(meta: StoreMeta) -> int:
     """Events of the last training that was not taken into service in this version's place; 0 where there was none."""
     return int(meta.notes.get(_ATTEMPT, 0))
+
+
+def note_ranking(work: Workspace, source: str, known: float) -> None:
+    """Notes with the live version what the ranking was trained on, whether or not it serves. source: "judgments", known: how
+    many queries; or "answers", known: epoch seconds up to which they were given."""
+    meta = read_meta(work.es, work.settings.index)
+    told = {**meta.notes.get(_RANKING, {}), source: known}
+    write_meta(work.es, replace(meta, notes={**meta.notes, _RANKING: told}))
+    work.views.forget()
+
+
+def ranking_trained(meta: StoreMeta, source: str) -> float | None:
+    """What was noted of the source; None where no ranking was trained on it."""
+    known = meta.notes.get(_RANKING, {}).get(source)
+    return None if known is None else float(known)
 
 
 def catalogue_of(work: Workspace, meta: StoreMeta) -> IdSet:
