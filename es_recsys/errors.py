@@ -12,6 +12,7 @@ RecsysError
  |    +-- FingerprintMismatch  vectors of two models would be mixed
  +-- ModelError            a model cannot be trained, saved, loaded or asked
  |    +-- EncodingError    content cannot be encoded
+ |    +-- OutOfTime        a training was not whole when its time was over
  +-- WriteError            documents that Elasticsearch refused
 
 Each says what failed and what to do about it.
@@ -28,6 +29,7 @@ __all__ = [
     "InputError",
     "MissingExtra",
     "ModelError",
+    "OutOfTime",
     "RecsysError",
     "SetupError",
     "StoreNotFound",
@@ -97,6 +99,10 @@ class ModelError(RecsysError):
 
 
 class EncodingError(ModelError):
+    pass
+
+
+class OutOfTime(ModelError):
     pass
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol, get_type_hints
@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol, get_type_hints
 import typer
 
 if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
     from es_recsys.client import Client
     from es_recsys.runtime.workspace import Workspace
     from es_recsys.settings import Settings
 
 __all__ = [
+    "Bar",
     "JsonFlag",
     "Report",
     "open_client",
@@ -116,25 +119,65 @@ class Report(Protocol):
     def to_dict(self) -> dict[str, Any]: ...
 
 
-def show_report(report: Report, as_json: bool) -> None:
+def show_report(report: Report, as_json: bool, shown: Collection[str] = ()) -> None:
+    """shown: lines that stand on the same terminal already."""
     if as_json:
         print_json(report.to_dict())
         return
     for line in report.lines():
-        say(line)
+        if line not in shown:
+            say(line)
+
+
+class Bar:
+    """A bar on standard error, what a long job says above it, and a bar of a part of it below; nothing without a terminal."""
+
+    def __init__(self, bars: Progress | None, label: str) -> None:
+        self._bars, self._said = bars, list[str]()
+        self._task = bars.add_task(label, total=None) if bars is not None else None
+        self._part: tuple[str, TaskID] | None = None
+
+    def __call__(self, done: float, total: float | None) -> None:
+        if self._bars is not None and self._task is not None:
+            self._forget_part()
+            self._bars.update(self._task, completed=done, total=total)
+
+    def line(self, text: str) -> None:
+        """Stands above the bar from now on."""
+        if self._bars is not None:
+            self._forget_part()
+            self._bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
+            self._said.append(text)
+
+    def part(self, what: str, done: float, total: float) -> None:
+        """Stands below the bar until another part begins, or the job is further."""
+        if self._bars is None:
+            return
+        if self._part is None or self._part[0] != what:
+            self._forget_part()
+            self._part = what, self._bars.add_task(what, total=total)
+        self._bars.update(self._part[1], completed=done, total=total)
+
+    @property
+    def shown(self) -> frozenset[str]:
+        """Lines that whoever reads standard output has before them already."""
+        return frozenset(self._said) if sys.stdout.isatty() else frozenset()
+
+    def _forget_part(self) -> None:
+        if self._bars is not None and self._part is not None:
+            self._bars.remove_task(self._part[1])
+        self._part = None
 
 
 @contextmanager
-def progress(label: str) -> Iterator[Callable[[float, float | None], None]]:
+def progress(label: str) -> Iterator[Bar]:
     """A bar on standard error while it is a terminal, else nothing. Called with (done, total or None)."""
     if not sys.stderr.isatty():
-        yield lambda done, total: None
+        yield Bar(None, label)
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-    with Progress(
-        TextColumn(label), BarColumn(), TaskProgressColumn(), TimeRemainingColumn(), console=Console(stderr=True), transient=True
-    ) as bars:
-        task = bars.add_task(label, total=None)
-        yield lambda done, total: bars.update(task, completed=done, total=total)
+    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        yield Bar(bars, label)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from es_recsys.cli.common import say, table
+from es_recsys.cli.common import progress, say, show_report, table
 
 if TYPE_CHECKING:
     from es_recsys.client import Client
@@ -94,8 +94,9 @@ def _load(client: Client, store: SampleStore, folder: Path) -> None:
     for line in load_events(work, [folder / "events.jsonl"]).lines():
         say(line)
     _head("Training, with models and weights chosen on held-out events")
-    for line in train(work).lines():
-        say(line)
+    with progress("train") as bar:
+        report = train(work, progress=bar)
+    show_report(report, False, bar.shown)
 
 
 def _show(client: Client, store: SampleStore) -> None:

@@ -43,16 +43,17 @@ def train(
         typer.Option(
             "--if-needed",
             help="Only where events or items have grown, or answers are worse than promised; what is worse is not served."
+            " `ranking`: where answers acted upon, or judgments, have grown."
             " For a scheduler: ends with 0 also where nothing is done.",
         ),
     ] = False,
-    growth: Annotated[float, typer.Option(help="With --if-needed: the share by which events or items must have grown.")] = 0.1,
+    growth: Annotated[float, typer.Option(help="With --if-needed: the share by which it must have grown.")] = 0.1,
     seed: Seed = 7,
     json: JsonFlag = False,
 ) -> None:
     """Trains the collaborative models on the stored events, and puts them into service in a new index version."""
     if models == ["ranking"]:
-        _train_ranking(settings, judgments, columns, seed, json, if_needed)
+        _train_ranking(settings, judgments, columns, growth if if_needed else None, seed, json)
         return
     if if_needed:
         _train_if_needed(settings, models or [], add, growth, budget, seed, json)
@@ -61,7 +62,7 @@ def train(
 
     with open_workspace(settings) as work, progress("train") as bar:
         report = run(work, models or [], add=add, budget=budget, seed=seed, progress=bar)
-    show_report(report, json)
+    show_report(report, json, bar.shown)
 
 
 def _train_if_needed(
@@ -71,19 +72,22 @@ def _train_if_needed(
 
     with open_workspace(settings) as work, progress("train") as bar:
         report = train_if_needed(work, models, add=add, growth=growth, budget=budget, seed=seed, progress=bar)
-    show_report(report, json)
+    show_report(report, json, bar.shown)
 
 
-def _train_ranking(settings: Settings, judgments: Path | None, columns: str, seed: int, json: bool, if_needed: bool) -> None:
-    if if_needed:
-        from es_recsys.errors import InputError
-
-        raise InputError("Whether a ranking needs training isn't known.", "Leave --if-needed out.")
+def _train_ranking(settings: Settings, judgments: Path | None, columns: str, growth: float | None, seed: int, json: bool) -> None:
+    """growth: None to train whether or not that is due."""
     from es_recsys.data import parse_columns
     from es_recsys.jobs.ranking import train_ranking
+    from es_recsys.jobs.ranking_due import train_ranking_if_needed
 
+    names = parse_columns(columns)
     with open_workspace(settings) as work, progress("ranking") as bar:
-        report = train_ranking(work, judgments, columns=parse_columns(columns), seed=seed, progress=bar)
+        report = (
+            train_ranking(work, judgments, columns=names, seed=seed, progress=bar)
+            if growth is None
+            else train_ranking_if_needed(work, judgments, columns=names, growth=growth, seed=seed, progress=bar)
+        )
     show_report(report, json)
 
 

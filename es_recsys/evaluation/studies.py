@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from es_recsys.errors import MissingExtra
+from es_recsys.errors import MissingExtra, OutOfTime
 from es_recsys.sqlite import write_ahead
 
 if TYPE_CHECKING:
@@ -77,7 +77,8 @@ def search(
     """Until `trials` different settings have been scored, or for so many seconds. The higher the score, the better.
 
     start: tried first, where its values are in the space. file: SQLite, in which a study of this name is gone on with; what
-    ran when it was broken off is tried again. Raises MissingExtra, and what `score` raises.
+    ran when it was broken off, or when `score` raised OutOfTime, which ends the search, is tried again. Raises MissingExtra, and
+    what else `score` raises.
     """
     with _keeping(file, name) as kept:
         study, scored = _begun(kept, space, start, seed)
@@ -86,7 +87,10 @@ def search(
         while len(scored) < min(trials, _size(space)) and time.monotonic() < ends:
             trial, places = _fresh(study, space, scored, rng)
             number = None if kept is None else kept.begin(places, space)
-            value = float(score({setting: space[setting][at] for setting, at in places.items()}))
+            try:
+                value = float(score({setting: space[setting][at] for setting, at in places.items()}))
+            except OutOfTime:
+                break
             study.tell(trial, value)
             if kept is not None and number is not None:
                 kept.end(number, value)

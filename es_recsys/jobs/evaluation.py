@@ -225,7 +225,8 @@ class _Run:
 
     def _trained(self, name: str, curve: list[Mapping[str, float]], seconds: float) -> Model:
         def tell(done: int, total: int, figures: Mapping[str, float]) -> None:
-            curve.append({"epoch": float(done), "of": float(total), **figures})
+            if figures:
+                curve.append({"epoch": float(done), "of": float(total), **figures})
 
         kind = MODELS[name]
         config = load_tuned(self._work.settings, name)

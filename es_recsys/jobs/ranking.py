@@ -25,6 +25,7 @@ from es_recsys.jobs.examples import Examples, ndcg
 from es_recsys.jobs.feedback import count_exposure, examined, logged_examples, rewards
 from es_recsys.jobs.judged import judged_examples
 from es_recsys.jobs.lambdamart import Trees, askers, cross_validate, forest
+from es_recsys.jobs.trained import note_ranking
 from es_recsys.meta import StoreMeta
 from es_recsys.models import artefact
 from es_recsys.runtime.exposure import exposure_folder, save_exposure
@@ -122,12 +123,13 @@ def train_ranking(
 
     Raises InputError where there is too little to learn from, MissingExtra without LightGBM, StoreNotFound.
     """
-    started = time.monotonic()
+    started, now = time.monotonic(), work.now()
     config = trees or Trees()
     with work.explaining():
         given = _judged(work, judgments, columns or {}, progress) if judgments is not None else _logged(work, config.folds)
         outcomes = [_train(work, situation, examples, config, seed) for situation, examples in given.items()]
     source = "judgments" if judgments is not None else "answers"
+    note_ranking(work, source, len(given["query"]) if judgments is not None else now)
     return RankingReport(source, tuple(outcomes), time.monotonic() - started)
 
 

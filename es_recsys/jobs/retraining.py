@@ -17,6 +17,7 @@ import numpy as np
 from es_recsys.errors import InputError
 from es_recsys.flows.view import View
 from es_recsys.index import versions
+from es_recsys.jobs.onlooker import Onlooker
 from es_recsys.jobs.quality import Blend, Compared, Quality, compare, held_out, quality, serving
 from es_recsys.jobs.trained import Trained, attempted, catalogue_of, known_catalogue, note_attempt, training_lock
 from es_recsys.jobs.training import TrainReport, named, put_into_service, seconds_for, wish_of
@@ -25,11 +26,9 @@ from es_recsys.models.slices import Slice
 from es_recsys.runtime.workspace import Workspace
 from es_recsys.types import Interactions
 
-__all__ = ["GROWTH", "Checked", "RetrainReport", "check", "train_if_needed"]
+__all__ = ["GROWTH", "Checked", "RetrainReport", "check", "must_grow", "train_if_needed"]
 
 GROWTH = 0.1
-
-Progress = Callable[[float, float | None], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +38,9 @@ class Checked:
     facts: tuple[str, ...]
     reasons: tuple[str, ...] = ()
     quality: Quality | None = None
+
+    def why(self) -> str:
+        return f"Training, as {'; '.join(self.reasons)}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class RetrainReport:
         if self.outcome == "nothing":
             yield "No training is needed."
             return
-        yield f"Training, as {'; '.join(self.checked.reasons)}."
+        yield self.checked.why()
         yield from self.tried
         if self.compared is not None:
             yield self.compared.line()
@@ -95,7 +97,7 @@ def train_if_needed(
     growth: float = GROWTH,
     budget: float | None = None,
     seed: int = 7,
-    progress: Progress | None = None,
+    progress: Onlooker | None = None,
 ) -> RetrainReport:
     """Trains where that is due, else says why not. Without names those that the version in service was trained for.
 
@@ -103,8 +105,7 @@ def train_if_needed(
     most one training of a store runs in a data folder, and readers see one whole version or the other.
     Raises StoreNotFound, InputError for an unknown name or a growth that is not above 0; what `train` raises.
     """
-    if not growth > 0.0:
-        raise InputError(f"A growth of {growth:g} is none.", "Give a share above 0: 0.1 is a tenth.")
+    must_grow(growth)
     wanted, started = named(names), time.monotonic()
     with work.explaining():
         work.views.to_train()
@@ -115,6 +116,12 @@ def train_if_needed(
     return replace(report, seconds=time.monotonic() - started)
 
 
+def must_grow(growth: float) -> None:
+    """Raises InputError for a growth that is not above 0."""
+    if not growth > 0.0:
+        raise InputError(f"A growth of {growth:g} is none.", "Give a share above 0: 0.1 is a tenth.")
+
+
 def _run(
     work: Workspace,
     names: tuple[str, ...],
@@ -122,7 +129,7 @@ def _run(
     growth: float,
     budget: float | None,
     seed: int,
-    progress: Progress | None,
+    progress: Onlooker | None,
 ) -> RetrainReport:
     from es_recsys.behaviour.interactions import interactions
 
@@ -133,33 +140,44 @@ def _run(
     checked = check(work, view, data, names, growth, np.random.default_rng(seed))
     if not checked.reasons:
         return RetrainReport("nothing", checked)
+    if progress is not None:
+        for line in (*checked.facts, checked.why()):
+            progress.line(line)
     record = Trained.of(view.meta)
     names = names or (record.names if record is not None else ())
     rng = np.random.default_rng([seed, 1])
     part = held_out(record, data, rng)
     old = serving(view, data, record.until if record is not None else None)
     if part is None or not old[0]:
-        wish = wish_of(work, view.meta, names, {})
+        wish = wish_of(work, view.meta, names, {}, progress=progress)
         training = put_into_service(work, view, data, now, wish, budget=budget, seed=seed, progress=progress)
         note = "The new models can't be compared with those in service: too few users have come to a new item since."
         return RetrainReport("trained", checked, tried=(note,) if view.models else (), training=training)
-    wish = wish_of(work, view.meta, names, {})
-    compared, lines, decided = _tried(part, old, wish, budget, seed, rng)
+    wish = wish_of(work, view.meta, names, {}, progress=progress)
+    compared, lines, decided = _tried(part, old, wish, budget, seed, rng, progress.line if progress is not None else None)
     if compared.worse:
         note_attempt(work, len(data.items))
         return RetrainReport("kept", checked, compared, lines)
-    wish = wish_of(work, view.meta, names, decided[0], decided[1])
+    wish = wish_of(work, view.meta, names, decided[0], decided[1], progress)
     training = put_into_service(work, view, data, now, wish, promise=compared.promise, seed=seed, progress=progress)
     return RetrainReport("trained", checked, compared, lines, training)
 
 
 def _tried(
-    part: Slice, old: Blend, wish: Wish, budget: float | None, seed: int, rng: np.random.Generator
+    part: Slice,
+    old: Blend,
+    wish: Wish,
+    budget: float | None,
+    seed: int,
+    rng: np.random.Generator,
+    tell: Callable[[str], None] | None,
 ) -> tuple[Compared, tuple[str, ...], tuple[dict[str, Any], dict[str, float]]]:
     """Trains without the newest events and compares; -> also the lines of that, and the configs and shares it came to."""
-    chosen = select(part.train, np.random.default_rng(seed), seconds_for(wish, budget), wish=wish)
+    chosen = select(part.train, np.random.default_rng(seed), seconds_for(wish, budget), tell, wish)
     shares = dict(chosen.weights)
     compared = compare(old, (chosen.models, shares), part, rng)
+    if tell is not None:
+        tell(compared.line())
     return compared, chosen.report.lines, ({name: chosen.models[name].config for name in shares}, shares)
 
 

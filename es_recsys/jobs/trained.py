@@ -29,12 +29,14 @@ __all__ = [
     "keep_catalogue",
     "known_catalogue",
     "note_attempt",
+    "note_ranking",
     "note_tuned",
+    "ranking_trained",
     "training_lock",
     "tuned_by_trials",
 ]
 
-_NOTE, _ATTEMPT, _TUNED = "trained", "attempt", "tuned"
+_NOTE, _ATTEMPT, _TUNED, _RANKING = "trained", "attempt", "tuned", "ranking"
 _CATALOGUE = "catalogue.npy"
 
 
@@ -104,6 +106,21 @@ def tuned_by_trials(meta: StoreMeta) -> frozenset[str]:
     noted = frozenset(meta.notes.get(_TUNED, ())) & {"no_query"}
     asked = any(leg not in LEGS or not LEGS[leg].answers for leg in meta.weights.get("query", {}))
     return noted | {"query"} if asked else noted
+
+
+def note_ranking(work: Workspace, source: str, known: float) -> None:
+    """Notes with the live version what the ranking was trained on, whether or not it serves. source: "judgments", known: how
+    many queries; or "answers", known: epoch seconds up to which they were given."""
+    meta = read_meta(work.es, work.settings.index)
+    told = {**meta.notes.get(_RANKING, {}), source: known}
+    write_meta(work.es, replace(meta, notes={**meta.notes, _RANKING: told}))
+    work.views.forget()
+
+
+def ranking_trained(meta: StoreMeta, source: str) -> float | None:
+    """What was noted of the source; None where no ranking was trained on it."""
+    known = meta.notes.get(_RANKING, {}).get(source)
+    return None if known is None else float(known)
 
 
 def catalogue_of(work: Workspace, meta: StoreMeta) -> IdSet:

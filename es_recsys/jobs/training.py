@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,6 +23,7 @@ from es_recsys.index.bulk import Meter
 from es_recsys.index.read import ids_of
 from es_recsys.jobs.behaviour import fold_in, rebuild
 from es_recsys.jobs.item_table import item_table
+from es_recsys.jobs.onlooker import Onlooker
 from es_recsys.jobs.similar_users import index_users
 from es_recsys.jobs.trained import Trained, catalogue_of, keep_catalogue, training_lock
 from es_recsys.jobs.tuned import load_tuned
@@ -36,7 +37,6 @@ from es_recsys.types import History, Interactions, Item
 
 __all__ = ["TrainReport", "named", "put_into_service", "seconds_for", "train", "wish_of"]
 
-Progress = Callable[[float, float | None], None]
 TRAINABLE = tuple(name for name in MODELS if name != Popularity.name)
 _SAMPLE = 20
 _TIEBREAK = 1e-3
@@ -83,7 +83,7 @@ def train(
     add: bool = False,
     budget: float | None = None,
     seed: int = 7,
-    progress: Progress | None = None,
+    progress: Onlooker | None = None,
 ) -> TrainReport:
     """Trains the named models, or without names chooses models, settings and weights on held-out events.
 
@@ -108,7 +108,7 @@ def train(
             if add:
                 configs = {name: model.config for name, model in view.models.items() if name not in names}
                 names = tuple(dict.fromkeys((*view.models, *names)))
-            wish = wish_of(work, view.meta, names, configs)
+            wish = wish_of(work, view.meta, names, configs, progress=progress)
             return put_into_service(work, view, data, now, wish, budget=budget, seed=seed, progress=progress)
 
 
@@ -128,14 +128,23 @@ def wish_of(
     names: tuple[str, ...],
     configs: Mapping[str, Any],
     shares: Mapping[str, float] | None = None,
+    progress: Onlooker | None = None,
 ) -> Wish:
     """What a training of these models starts from: `configs`, for other named ones the settings that `tune model` found;
-    the catalogue, where one of them reads it; checkpoints. shares: where `configs` and they are all decided."""
+    the catalogue, where one of them reads it; checkpoints. shares: where `configs` and they are all decided. progress: is
+    shown the epochs of long trainings."""
     tuned = {name: config for name in names if (config := load_tuned(work.settings, name)) is not None}
     decided = (*names, *(shares or {}))
     reading = any(MODELS[name].reads_items for name in decided) if decided else _has_texts(work, meta)
     items = item_table(work, meta) if reading else None
-    return Wish(names, {**tuned, **configs}, items, work.settings.store_home / "checkpoints", shares=shares or {})
+    return Wish(
+        names,
+        {**tuned, **configs},
+        items,
+        work.settings.store_home / "checkpoints",
+        shares=shares or {},
+        part=progress.part if progress is not None else None,
+    )
 
 
 def seconds_for(wish: Wish, budget: float | None) -> float:
@@ -153,16 +162,18 @@ def put_into_service(
     promise: Promise | None = None,
     budget: float | None = None,
     seed: int = 7,
-    progress: Progress | None = None,
+    progress: Onlooker | None = None,
 ) -> TrainReport:
     """Trains on `data`, the store's events up to `now`, and serves the result in the place of `live`, whose models need not be
     there; the caller holds the training lock.
 
-    promise: measured by the caller, where the wish leaves nothing to be measured here.
+    promise: measured by the caller, where the wish leaves nothing to be measured here. progress: is shown each line of what
+    was chosen as it is known, then how many items are copied.
     """
     started = time.monotonic()
     old = live.meta
-    chosen = select(data, np.random.default_rng(seed), seconds_for(wish, budget), wish=wish)
+    tell = progress.line if progress is not None else None
+    chosen = select(data, np.random.default_rng(seed), seconds_for(wish, budget), tell, wish)
     trained = time.monotonic()
     record = Trained.on(data, now, wish.names, old.behaviours, chosen.report.figures, promise)
     meta = _serve(work, live, chosen, data, record, progress)
@@ -184,7 +195,7 @@ def _has_texts(work: Workspace, meta: StoreMeta) -> bool:
 
 
 def _serve(
-    work: Workspace, live: View, chosen: Selection, data: Interactions, record: Trained, progress: Progress | None
+    work: Workspace, live: View, chosen: Selection, data: Interactions, record: Trained, progress: Onlooker | None
 ) -> StoreMeta:
     """Builds the next version beside the live one, checks it, and swaps."""
     old = live.meta

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from es_recsys.evaluation.studies import Found, search
 from es_recsys.evaluation.validation import slice_of
 from es_recsys.jobs.item_table import item_table
 from es_recsys.jobs.kept_trials import content_mark, mark_of
+from es_recsys.jobs.onlooker import Onlooker
 from es_recsys.jobs.tuned import keep_history, load_tuned, save_tuned, tuned_path
 from es_recsys.models import MODELS
 from es_recsys.models.trials import DEPTH, Trials, trials_of
@@ -28,7 +29,6 @@ from es_recsys.types import Interactions
 
 __all__ = ["TUNED_SPLITS", "ModelTuneReport", "tune_model"]
 
-Progress = Callable[[float, float | None], None]
 TUNED_SPLITS: Mapping[str, Callable[..., Split]] = {"last": leave_last_out, "time": by_time, "random": at_random}
 _METRIC = f"NDCG@{DEPTH}"
 
@@ -83,11 +83,11 @@ def tune_model(
     timeout: float | None = None,
     users: int = 2_000,
     seed: int = 7,
-    progress: Progress | None = None,
+    progress: Onlooker | None = None,
 ) -> ModelTuneReport:
     """Tries settings of the model's space on events that are held out of training; a second part, held out first, checks the
-    choice once. Broken off, it goes on where it was as long as the store has the same events with the same weights, and for a
-    model that reads items the same items.
+    choice once. Broken off, it goes on where it was, also within a long training, as long as the store has the same events
+    with the same weights, and for a model that reads items the same items.
 
     Raises InputError for an unknown model or split, or a model without settings; MissingExtra.
     """
@@ -107,11 +107,11 @@ def tune_model(
         raise InputError(f"{name} has no settings to tune.", "Tune another model.")
     test, validation = _splits(data, split, users, seed)
     deadline = time.monotonic() + timeout if timeout is not None else float("inf")
-    watch = Watch(deadline=deadline)
-    on_validation = trials_of(name, slice_of(validation), seed, items, watch)
+    watch = _watch(name, "trial", progress)
+    kept_at = work.settings.store_home / "checkpoints" / f"{name}-tune"
+    on_validation = trials_of(name, slice_of(validation), seed, items, replace(watch, checkpoints=kept_at, deadline=deadline))
     before = load_tuned(work.settings, name)
     before = kind.start(ordered, data.timed) if before is None else before
-    first = float(on_validation.each(before).mean())
     found = search(
         space,
         lambda settings: float(on_validation.each(_config(kind, settings, ordered, data.timed)).mean()),
@@ -123,16 +123,25 @@ def tune_model(
         seed=seed,
         progress=progress,
     )
-    kept = found.best is not None and (found.best.value or 0.0) > first
+    # Mostly the search began with it.
+    known = next((one for one in found.trials if _config(kind, one.settings, ordered, data.timed) == before), None)
+    first = float(on_validation.each(before).mean()) if known is None else known.value
+    kept = found.best is not None and found.best.value > first
     best = _config(kind, found.best.settings, ordered, data.timed) if kept and found.best is not None else before
     path = tuned_path(work.settings, name)
     if kept and found.best is not None:
         path = save_tuned(work.settings, name, found.best.settings, ordered=ordered, timed=data.timed)
-    figures, p = _checked(trials_of(name, slice_of(test), seed, items), before, best, seed)
-    reached = max(first, found.best.value or 0.0) if found.best is not None else first
+    figures, p = _checked(trials_of(name, slice_of(test), seed, items, _watch(name, "check", progress)), before, best, seed)
+    reached = max(first, found.best.value) if found.best is not None else first
     report = ModelTuneReport(name, found, (first, reached), figures, p, kept, path, time.monotonic() - started)
     keep_history(work.settings, name, report.to_dict())
     return report
+
+
+def _watch(name: str, stage: str, progress: Onlooker | None) -> Watch:
+    if progress is None:
+        return Watch()
+    return Watch(lambda done, total, _: progress.part(f"{name}, {stage}", done, total))
 
 
 def _splits(data: Interactions, split: str, users: int, seed: int) -> tuple[Split, Split]:

@@ -50,9 +50,14 @@ class Aligned(OfContent):
 
         a(t) = A (t - mean_t),   b(p) = B (p - mean_p)
 
-    trained so that of a batch's pictures an item's own is nearest to its text, and the other way round: the symmetric
-    InfoNCE loss of ConVIRT (Zhang et al. 2020) and CLIP (Radford et al. 2021), where items of the same text or the same picture
-    count as each other's own. After the training each side's mean is taken away, because the two sides otherwise lie in two
+    trained so that of a batch's pictures an item's own is nearest to its text, and the other way round: InfoNCE (van den Oord et
+    al. 2018), symmetric as in ConVIRT (Zhang et al. 2020) and CLIP (Radford et al. 2021). Over n pairs of a batch,
+
+        loss = -1 / 2n sum_i ( mean over own j of log softmax_j s_ij  +  mean over own j of log softmax_j s_ji )
+        s_ij = sharpness a(t_i) . b(p_j) / |a(t_i)| |b(p_j)|
+
+    where items of the same text or the same picture count as each other's own, and sharpness is learned, from 1 / temperature
+    to at most 100. After the training each side's mean is taken away, because the two sides otherwise lie in two
     cones (the modality gap of Liang et al. 2022), and items with and without a picture could not be compared.
 
     An item lies at its picture's b, or at its text's a where it has no picture; words that are asked for lie at their a. It

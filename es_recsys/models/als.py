@@ -72,7 +72,7 @@ class ALS(Fitted):
         mean_length = float(lengths[lengths > 0].mean())
         rarity = idf(np.bincount(liked[weights > 0], minlength=n_items), int((lengths > 0).sum()))
         confidence = self.config.confidence.of(weights, lengths[users], mean_length, rarity[liked])
-        vectors = self._factorise(users, liked, confidence, (n_users, n_items), int(rng.integers(2**31)))
+        vectors = self._factorise(users, liked, confidence, (n_users, n_items), int(rng.integers(2**31)), watch or Watch())
         self._ids, self._fingerprint = ItemIds.of(data.item_ids.tolist()), None
         self._arrays = {
             "vectors": vectors,
@@ -182,6 +182,7 @@ class ALS(Fitted):
         confidence: NDArray[np.float32],
         shape: tuple[int, int],
         seed: int,
+        watch: Watch,
     ) -> NDArray[np.float32]:
         try:
             from implicit.cpu.als import AlternatingLeastSquares
@@ -201,7 +202,7 @@ class ALS(Fitted):
                 num_threads=self.config.threads,
                 random_state=seed,
             )
-            model.fit(matrix, show_progress=False)
+            model.fit(matrix, show_progress=False, callback=lambda done, *_: watch.part(done + 1, self.config.iterations))
         return np.ascontiguousarray(model.item_factors, dtype=np.float32)
 
     def _params(self) -> dict[str, Any]:

@@ -70,7 +70,7 @@ class BPR(Folded):
         if not len(cell):
             raise ModelError("There are no positive events to train bpr on.", "Load events first: `es-recsys events load FILE`.")
         users, liked = cell // n_items, cell % n_items
-        vectors = self._factorise(users, liked, (n_users, n_items), int(rng.integers(2**31)))
+        vectors = self._factorise(users, liked, (n_users, n_items), int(rng.integers(2**31)), watch or Watch())
         drawn = np.bincount(liked, minlength=n_items) / len(liked)
         vectors = np.where(drawn[:, None] > 0, vectors - drawn @ vectors, 0.0)
         self._ids, self._fingerprint = ItemIds.of(data.item_ids.tolist()), None
@@ -139,7 +139,7 @@ class BPR(Folded):
         return shares
 
     def _factorise(
-        self, users: NDArray[np.int64], items: NDArray[np.int64], shape: tuple[int, int], seed: int
+        self, users: NDArray[np.int64], items: NDArray[np.int64], shape: tuple[int, int], seed: int, watch: Watch
     ) -> NDArray[np.float64]:
         try:
             from implicit.cpu.bpr import BayesianPersonalizedRanking
@@ -156,7 +156,8 @@ class BPR(Folded):
             num_threads=1,
             random_state=seed,
         )
-        model.fit(sparse.csr_matrix((np.ones(len(users), np.float32), (users, items)), shape=shape), show_progress=False)
+        matrix = sparse.csr_matrix((np.ones(len(users), np.float32), (users, items)), shape=shape)
+        model.fit(matrix, show_progress=False, callback=lambda done, *_: watch.part(done + 1, self.config.iterations))
         return np.asarray(model.item_factors, np.float64)
 
     def _params(self) -> dict[str, Any]:

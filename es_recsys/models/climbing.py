@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from es_recsys.errors import OutOfTime
+
 __all__ = ["Climb", "climb"]
 
 C = TypeVar("C")
@@ -34,7 +36,8 @@ def climb(
     """Goes up and down each setting's ordered values from where it stands, as long as the score rises.
 
     change(config, setting, value) gives the changed config; configs are hashable. A setting whose present value isn't
-    listed is entered at every value. Ends when a round changes nothing, or at `deadline` (time.monotonic seconds).
+    listed is entered at every value. Ends when a round changes nothing, or at `deadline` (time.monotonic seconds), also where
+    `score` raises OutOfTime, but for the start.
     """
     seen = {start: score(start)}
     best = start
@@ -43,10 +46,14 @@ def climb(
     def better(config: C) -> bool:
         nonlocal best, cut
         if config not in seen:
-            if time.monotonic() > deadline:
+            if cut or time.monotonic() > deadline:
                 cut = True
                 return False
-            seen[config] = score(config)
+            try:
+                seen[config] = score(config)
+            except OutOfTime:
+                cut = True
+                return False
         if seen[config] > seen[best]:
             best = config
             return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Self
 
@@ -62,9 +62,17 @@ class EASE(Neighbours):
     def fit(
         self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: Watch | None = None
     ) -> Self:
-        """Inverts; `rng` isn't used. Raises ModelError before anything is allocated where memory is too small."""
+        """Inverts, and tells after each block of rows; `rng` isn't used. Raises ModelError before anything is allocated where
+        memory is too small; OutOfTime."""
         _check(len(data.item_ids), self.config.neighbours, available_memory())
-        inverse = precision(sequences(data), self.config.regularization)
+        looks_on = watch or Watch()
+
+        def tell(done: int, total: int) -> None:
+            looks_on.part(done, total)
+            if done < total:
+                looks_on.go_on(self.name)
+
+        inverse = precision(sequences(data), self.config.regularization, tell)
         rows = joined(_strongest(block, self.config.neighbours) for _, block in weights_of(inverse))
         self._learned(ItemIds.of(data.item_ids.tolist()), rows)
         return self
@@ -94,15 +102,15 @@ def memory_needed(n_items: int, neighbours: int) -> int:
     return 4 * n_items * n_items + max(extra_bytes(n_items), 2 * kept + 32 * _ROWS * n_items)
 
 
-def precision(seq: Sequences, regularization: float) -> NDArray[np.float32]:
-    """P (n_items, n_items) float32. Raises ModelError for a regularization that is too small."""
+def precision(seq: Sequences, regularization: float, tell: Callable[[int, int], None] | None = None) -> NDArray[np.float32]:
+    """P (n_items, n_items) float32. tell: see `invert`. Raises ModelError for a regularization that is too small."""
     refused = ModelError(f"ease can't be trained with a regularization of {regularization:g}.", "Set a higher one, such as 80.")
     if regularization <= 0:
         raise refused
     matrix = _gram(seq)
     matrix[np.diag_indices_from(matrix)] += np.float32(regularization)
     try:
-        invert(matrix)
+        invert(matrix, tell=tell)
     except np.linalg.LinAlgError as error:
         raise refused from error
     return matrix

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
@@ -17,7 +18,7 @@ def extra_bytes(n: int, block: int = _BLOCK) -> int:
     return 4 * (3 * n * block) + 8 * 4 * block * block
 
 
-def invert(matrix: NDArray[np.float32], block: int = _BLOCK) -> None:
+def invert(matrix: NDArray[np.float32], block: int = _BLOCK, tell: Callable[[int, int], None] | None = None) -> None:
     """Writes the inverse of `matrix` (n, n) float32, symmetric and positive definite, over it.
 
     Blocks K of rows are swept one after the other (Goodnight 1979, "A Tutorial on the SWEEP Operator"): with
@@ -27,13 +28,13 @@ def invert(matrix: NDArray[np.float32], block: int = _BLOCK) -> None:
 
     and when all are swept, A is minus the inverse. Only the lower triangle is kept up on the way, so n^3 multiplications
     and additions together, as Cholesky's way, nearly all of them in products of blocks; and as no call is given the
-    matrix as a whole, no 32-bit index limits its size. The small inverses are in float64. Raises LinAlgError where the
-    matrix isn't positive definite.
+    matrix as a whole, no 32-bit index limits its size. The small inverses are in float64. tell(done, total): called after
+    each block; what it raises ends the work. Raises LinAlgError where the matrix isn't positive definite.
     """
     n = len(matrix)
     cuts = [*range(0, n, block), n]
     product = np.empty((min(block, n), n), np.float32)
-    for begin, end in pairwise(cuts):
+    for done, (begin, end) in enumerate(pairwise(cuts), 1):
         panel = _panel(matrix, begin, end)
         inner = _inverse(panel[begin:end])
         swept = panel @ inner.astype(np.float32)
@@ -52,6 +53,8 @@ def invert(matrix: NDArray[np.float32], block: int = _BLOCK) -> None:
         matrix[begin:end, :begin] = swept[:begin].T
         matrix[end:, begin:end] = swept[end:]
         matrix[begin:end, begin:end] = -inner
+        if tell is not None:
+            tell(done, len(cuts) - 1)
     for begin, end in pairwise(cuts):
         np.negative(matrix[begin:end, :end], out=matrix[begin:end, :end])
         matrix[:end, begin:end] = _panel(matrix, begin, end)[:end]

@@ -30,7 +30,10 @@ class PopularityConfig:
 
 
 class Popularity(Fitted):
-    """Sum of the weights of positive events, each halved every `half_life_days` before the newest event of all.
+    """Sum of the weights w of positive events, each halved every `half_life_days` before T, the newest event of all (as Ding and
+    Li 2005, "Time weight collaborative filtering", let ratings fade):
+
+        score[j] = sum over events on j at t of w * 2 ** (-(T - t) / half_life_days)
 
     The same for every history, also an empty one; `because` therefore names nothing.
     """

@@ -55,11 +55,15 @@ class SASRecConfig:
 class SASRec(Folded):
     """Item vectors v_i (n_items, d) float32 of length 1, and a causal self-attention over the vectors of a sequence (Kang and
     McAuley 2018; sasrec_network.py) whose state h after the last event, of length 1 too, is the user's vector. It is trained
-    to find the event that follows every prefix, by a softmax over candidates that a batch shares (sasrec_training.py): the
-    few negatives of the original are what holds it back (Klenitskiy and Vasilev 2023; Petrov and Macdonald 2023).
+    to find the event on j, of strength w_j, that follows every prefix, among candidates C that a batch shares
+    (sasrec_training.py): the few negatives of the original are what holds it back (Klenitskiy and Vasilev 2023; Petrov and
+    Macdonald 2023).
 
-    An item's vector is an embedding of its id plus a projection of the content vectors of an `ItemTable`; an item without
-    events has the latter alone. A history is read as the training reads one: what was liked on balance, oldest first, of one
+        loss = -w_j log( e^s(j) / (e^s(j) + sum over i in C of e^s(i)) ),      s(i) = sharpness h . v_i - log p_i
+
+    with a learned sharpness and the chance p_i of i to be in C (Yi et al. 2019). An item's vector v_i is an embedding of its id
+    plus a projection of the content vectors of an `ItemTable`, made of length 1; an item without events has the latter alone.
+    A history is read as the training reads one: what was liked on balance, oldest first, of one
     item several times in a row once. What was disliked on balance, with weights w_d, is taken off (Rocchio 1971):
 
         u = h - dislike * sum_d |w_d| v_d / sum_d |w_d|

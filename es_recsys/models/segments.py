@@ -44,9 +44,11 @@ class SegmentsConfig:
 
 class Segments(Fitted):
     """A user lies at x = (taste, features): the signed mean of the items met, in a few dimensions of what they are
-    (tastes.py), beside habits such as frequency, value and price level. K-means groups the users, their number is the one
-    of the best silhouette, and no group has fewer than twenty (grouping.py). A history lies where its items and weights put
-    it, and scores
+    (tastes.py), beside habits such as frequency, value and price level. K-means (Lloyd 1982; begun as by Arthur and
+    Vassilvitskii 2007) groups the users: centres c of the least sum of |x - c|^2 to the nearest. Their number is the one of the
+    best mean silhouette, (b - a) / max(a, b) with a user's mean distances a to the own group and b to the nearest other one
+    (Rousseeuw 1987), and no group has fewer than twenty (grouping.py). A history lies where its items and weights put it, and
+    scores
 
         score[j] = sum over its three nearest segments s of m_s * p_s[j]
         m_s proportional to exp(-2 |x - c_s|^2 / spread),   spread: the mean of |x - c|^2 over all users

@@ -70,7 +70,8 @@ class Wish:
     names: models to train, all of which are served (empty: chosen among those that suit the data). configs: model ->
     config to stay at, instead of a search. items: the catalogue, for models that read it. checkpoints: folder for those
     of long trainings. curves: is filled with what long trainings tell of each epoch, model -> rows. shares: model -> share of
-    the blend, decided with `configs` of all of them; then nothing is held out and nothing tried.
+    the blend, decided with `configs` of all of them; then nothing is held out and nothing tried. part: hears how far a long
+    training is: of what, done, of how many.
     """
 
     names: tuple[str, ...] = ()
@@ -79,13 +80,16 @@ class Wish:
     checkpoints: Path | None = None
     curves: dict[str, list[dict[str, float]]] = field(default_factory=dict)
     shares: Mapping[str, float] = field(default_factory=dict)
+    part: Callable[[str, int, int], None] | None = None
 
     def watch(self, name: str, stage: str, deadline: float = math.inf) -> Watch:
         """Looks on at one training of a model; stage: "trial" or "final"."""
 
         def tell(done: int, total: int, figures: Mapping[str, float]) -> None:
-            if stage == "trial":
+            if stage == "trial" and figures:
                 self.curves.setdefault(name, []).append({"epoch": done, "of": total, **figures})
+            if self.part is not None:
+                self.part(f"{name}, {stage}", done, total)
 
         folder = None if self.checkpoints is None else self.checkpoints / f"{name}-{stage}"
         return Watch(tell, folder, deadline)

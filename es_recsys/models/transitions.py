@@ -44,7 +44,14 @@ class Transitions(Neighbours):
 
         W[i, j] = C[i, j] / (popularity[i] ** source_power * popularity[j] ** target_power)
 
-    where C counts pairs (cooccurrence.py). A history scores as in `Neighbours`.
+    where C counts, over the users with m events each, pairs of an event p on i and another one q on j (cooccurrence.py):
+
+        C[i, j] = sum over users of m ** -user_power * sum over pairs of r_p r_q b decay ** (|p - q| - 1),   |p - q| <= window
+
+    r is an event's strength (sequences.py), faded by its age; b is 1 where j comes after i, else `backward`. These are the
+    sequential rules of Ludewig and Jannach 2018, "Evaluation of session-based recommendation algorithms"; without a window all
+    pairs of a history count alike, each item by its strongest event, as in Sarwar et al. 2001. A history scores as in
+    `Neighbours`.
     """
 
     name: ClassVar[str] = "transitions"

@@ -45,15 +45,16 @@ class Trials:
         self._best: tuple[float, Any] | None = None
 
     def model(self, config: Any) -> Model:
-        """Trained on the slice. The best of a climb is kept: when time has run out it could not be trained again."""
+        """Trained on the slice. The first one is needed, however long that takes; the best of a climb is kept: when time has run
+        out it could not be trained again."""
         learned = self._learned(config)
         if learned not in self._trained:
             if len(self._trained) == _KEPT:
-                best = None if self._best is None else self._learned(self._best[1])
-                del self._trained[next(one for one in self._trained if one != best)]
+                del self._trained[next(one for one in self._trained if one != self._of_best())]
             model = self._kind(learned)  # type: ignore[call-arg]
             rng = np.random.default_rng(self._seed)
-            self._trained[learned] = model.fit(self._slice.train, rng, self._items, self._watch)
+            watch = replace(self._watch, needed=not self._trained) if self._watch is not None else None
+            self._trained[learned] = model.fit(self._slice.train, rng, self._items, watch)
         return self._trained[learned].with_config(config)
 
     def each(self, config: Any) -> NDArray[np.float64]:
@@ -84,8 +85,11 @@ class Trials:
             deadline=deadline,
         )
 
+    def _of_best(self) -> Any:
+        return None if self._best is None else self._learned(self._best[1])
+
     def _learned(self, config: Any) -> Any:
-        """The config without what only concerns the asking."""
+        """What of a config the training depends on: not what only concerns the asking."""
         plain = self._kind.start(False, self._slice.train.timed)
         return replace(config, **{name: getattr(plain, name) for name in self._kind.asking})
 
@@ -104,9 +108,12 @@ class TransitionTrials(Trials):
         """Trained on the slice. Rows are pruned in two steps, so this is very slightly not what `fit` gives."""
         if config.counting not in self._counts:
             if len(self._counts) == 2:
-                del self._counts[next(iter(self._counts))]
+                del self._counts[next(one for one in self._counts if one != self._of_best())]
             self._counts[config.counting] = count(self._sequences, config.counting, 2 * config.neighbours, 0.2)
         return Transitions(config).fit_counts(self._ids, self._sequences, self._counts[config.counting])
+
+    def _learned(self, config: TransitionsConfig) -> Counting:
+        return config.counting
 
 
 _SPECIAL: dict[str, Callable[[Slice], Trials]] = {Transitions.name: TransitionTrials}

@@ -61,14 +61,28 @@ class TowerConfig:
 
 
 class Tower(Folded):
-    """A user tower and an item tower (Covington et al. 2016, "Deep neural networks for YouTube recommendations"), trained on
-    the items that follow a piece of a history, with in-batch candidates corrected for popularity (tower_training.py).
+    """A user tower and an item tower (Covington et al. 2016, "Deep neural networks for YouTube recommendations"). An item's
+    vector is made of its id e_i, which only items with events have, and of the content vectors c_if of an `ItemTable`; ids of
+    items with content are hidden now and then in training (DropoutNet, Volkovs et al. 2017), so that an item without events has
+    a place. A user's is made of the history's events h with signed weights w_h, in tower_network.py:
 
-    The item tower reads the id and the content vectors of an `ItemTable` (tower_network.py), so that an item without events
-    has a place; its output (n, d) of unit rows is what Elasticsearch keeps. The user tower reads the history (the items'
-    vectors with weight and recency), context and segment: the nearest of groups made of the same events (segments.py), which
-    any history tells, a piece of one in training like a whole one when asked. It is kept as ONNX inside the artefact, with its
-    digest, and run by onnxruntime: nobody needs torch to be answered.
+        v_i = z_i + G(z_i), made of length 1,      z_i = e_i + sum over fields f of P_f c_if
+        m   = sum_h a_h sign(w_h) A v_h / | sum_h a_h A v_h |
+        u   = m + F(m, x)
+
+    where a_h is attention by v_h, recency and x, the context (how many events, how old, how varied) with the segment: the
+    nearest of groups made of the same events (segments.py), which any history tells, a piece of one in training like a whole
+    one when asked. F and G have one hidden layer; G is there where there is content. For every item j that follows a piece of a
+    history, of which a share of the events is hidden too,
+
+        loss = -log( e^s(j) / (e^s(j) + sum over i in C of e^s(i)) ),      s(i) = u . v_i / temperature - correction * log p_i
+
+    over candidates C of the batch and of the whole catalogue, without what the user likes; p_i is the chance of i to be in C,
+    without which popular items would be learned to be worse than they are (Yi et al. 2019, "Sampling-bias-corrected neural
+    modeling"; tower_training.py). An item scores u . v_i.
+
+    The rows v (n, d) are what Elasticsearch keeps. The user tower is kept as ONNX inside the artefact, with its digest, and run
+    by onnxruntime: nobody needs torch to be answered.
     """
 
     name: ClassVar[str] = "tower"

@@ -9,6 +9,7 @@ from typing import Any
 import optuna
 import pytest
 
+from es_recsys.errors import OutOfTime
 from es_recsys.evaluation.studies import search
 
 SPACE = {"x": tuple(float(v) for v in range(9)), "window": ((5, 0.7), (10, 0.8), (None, 1.0)), "half": (1.0, float("inf"))}
@@ -44,6 +45,21 @@ def test_settings_are_scored_once_however_often_they_are_drawn() -> None:
     assert sorted(scored) == [1, 2, 3]
     assert found.best is not None
     assert found.best.settings == {"x": 3}
+
+
+def test_what_runs_out_of_time_ends_it_and_is_tried_again(tmp_path: Path) -> None:
+    calls: list[dict[str, Any]] = []
+
+    def slow(settings: Mapping[str, Any]) -> float:
+        calls.append(dict(settings))
+        if len(calls) == 4:
+            raise OutOfTime("It took too long.")
+        return _score(settings)
+
+    first = search(SPACE, slow, file=tmp_path / "study.sqlite3", trials=20)
+    assert sum(trial.value is not None for trial in first.trials) == 3 and len(calls) == 4
+    search(SPACE, slow, file=tmp_path / "study.sqlite3", trials=4)
+    assert calls[3] == calls[4] and len(calls) == 5
 
 
 def test_a_broken_study_is_gone_on_with(tmp_path: Path) -> None:

@@ -274,6 +274,27 @@ def test_doctor(store: Settings, run: Run) -> None:
     assert all(check["ok"] for check in done), done
 
 
+def test_a_training_shows_on_a_terminal_how_far_it_is(
+    empty: Settings, run: Run, write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("items", "load", write("items.jsonl", _things(*range(8))))
+    seen = [{"event_type": "view", "user_id": f"u{n % 5}", "item_id": f"i{n % 8}", "timestamp": 1.7e9 + n} for n in range(40)]
+    run("events", "load", write("events.jsonl", seen))
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    done = run("train", "--json")
+    assert done.json["version"] == 2
+    chosen = done.json["chosen"]
+    assert len(chosen) > 1 and all(line in done.err for line in chosen)
+    assert "als, final" in done.err and "100%" in done.err
+
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    done = run("train")
+    assert all(done.err.count(line) == 1 and line not in done.out for line in chosen[:1])
+    assert "Version 3 is live" in done.out and "Version 3" not in done.err
+
+
 def test_doctor_on_a_server_that_is_not_there(empty: Settings, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ES_RECSYS_URL", "http://127.0.0.1:9")
     assert "FAIL" in run("doctor", code=3).out

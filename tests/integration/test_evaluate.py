@@ -33,6 +33,7 @@ from es_recsys.jobs.tuned import histories_of, load_tuned
 from es_recsys.jobs.tuning_models import tune_model
 from es_recsys.jobs.tuning_weights import tune_weights
 from es_recsys.models import artefact
+from es_recsys.models.als import ALS
 from es_recsys.runtime.views import RANKING, ranking_folder
 from es_recsys.search.forest import Forest
 from es_recsys.search.learned import Ranker
@@ -203,8 +204,6 @@ def test_what_cannot_be_done_is_said(client: Client, options: Options) -> None:
 
 
 def test_a_model_that_cannot_be_trained_is_left_out_unless_it_was_named(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    from es_recsys.models.als import ALS
-
     def fail(*_: object, **__: object) -> None:
         raise ModelError("No.", "Never.")
 
@@ -247,6 +246,45 @@ def test_other_content_is_marked_otherwise(client: Client, sample: SampleStore) 
     assert content_mark(work, meta) != before
     client.insert_items([item])
     assert content_mark(work, meta) == before
+
+
+class Shown:
+    """What a tuning shows."""
+
+    def __init__(self) -> None:
+        self.trials: list[tuple[float, float | None]] = []
+        self.parts: list[tuple[str, float, float]] = []
+
+    def __call__(self, done: float, total: float | None) -> None:
+        self.trials.append((done, total))
+
+    def line(self, text: str) -> None:
+        raise AssertionError(text)
+
+    def part(self, what: str, done: float, total: float) -> None:
+        self.parts.append((what, done, total))
+
+
+def test_a_tuning_shows_its_trainings_and_looks_after_them(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    watches: list[Any] = []
+    fit = ALS.fit
+
+    def watched(self: ALS, data: Any, rng: Any, items: Any, watch: Any) -> ALS:
+        watches.append(watch)
+        return fit(self, data, rng, items, watch)
+
+    monkeypatch.setattr(ALS, "fit", watched)
+    shown = Shown()
+    report = tune_model(client.workspace, "als", trials=3, users=40, timeout=300.0, progress=shown)
+    assert shown.trials == [(1, 3), (2, 3), (3, 3)]
+    stages = [what for what, done, _ in shown.parts if done == 1]
+    assert set(stages) == {"als, trial", "als, check"} and len(stages) == len(watches)
+    trials = [watch for watch, stage in zip(watches, stages, strict=True) if stage == "als, trial"]
+    # The settings until now are the first trial, and aren't trained for themselves.
+    assert len(trials) <= 3 and report.found.trials[0].value == report.validation[0]
+    assert all(watch.checkpoints.name == "als-tune" and watch.deadline < float("inf") for watch in trials)
+    assert [watch.needed for watch in trials] == [True] + [False] * (len(trials) - 1)
+    assert all(watch.checkpoints is None and watch.deadline == float("inf") for watch in watches[len(trials) :])
 
 
 def test_weights_are_tuned_and_stored(

@@ -14,9 +14,12 @@ import pytest
 from es_recsys import Answer, Client, Event, Query, Settings
 from es_recsys.data.sample import SampleStore
 from es_recsys.errors import InputError
+from es_recsys.jobs import ranking_due
 from es_recsys.jobs.catalogue import load_files
 from es_recsys.jobs.lambdamart import Trees
-from es_recsys.jobs.ranking import train_ranking
+from es_recsys.jobs.ranking import RankingReport, train_ranking
+from es_recsys.jobs.ranking_due import train_ranking_if_needed
+from es_recsys.jobs.trained import training_lock
 from es_recsys.runtime.views import ranking_folder
 from es_recsys.types import Hit
 
@@ -129,12 +132,45 @@ def test_what_people_did_with_answers_teaches_too(client: Client, queries: list[
             who = {"user_id": f"u{number % 40}", "query_id": answer.answer_id, "timestamp": now}
             events.append(Event(event_type="click", item_id=dear.item_id, **who))
     client.put_events(events)
-    (outcome,) = train_ranking(client.workspace, trees=SMALL).outcomes
+    # With the clicks that were judged on before, nothing is known of answers yet.
+    run = train_ranking_if_needed(client.workspace, trees=SMALL)
+    assert run.outcome == "trained" and run.training is not None and "no ranking was trained" in run.fact
+    (outcome,) = run.training.outcomes
     assert outcome.kept and outcome.situation == "query" and outcome.answers >= 100
     assert cheapest_first(ask(client, queries), prices) < cheapest_first(answers, prices) - 0.1
     exposure = client.workspace.views.fresh().exposure
     clicked = events[0].item_id or ""
     assert 0 < exposure.rate < 1 and exposure.seen[clicked][1] >= 1 and "nothing" not in exposure.seen
+
+
+def test_it_is_trained_again_where_there_is_more_to_learn_from(
+    client: Client, queries: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def judged(count: int) -> Path:
+        file = tmp_path / f"{count}.jsonl"
+        file.write_text("".join(json.dumps({"query": f"q{n}", "item_id": "x", "grade": 1}) + "\n" for n in range(count)))
+        return file
+
+    work = client.workspace
+    known = int(work.views.fresh().meta.notes["ranking"]["judgments"])
+    monkeypatch.setattr(ranking_due, "train_ranking", lambda *_, **__: RankingReport("answers", (), 0.0))
+    with training_lock(work.settings):
+        assert train_ranking_if_needed(work).outcome == "busy"
+    assert "+0.0%" in train_ranking_if_needed(work).fact
+    assert train_ranking_if_needed(work, judged(known + 1)).outcome == "nothing"
+    assert train_ranking_if_needed(work, judged(known + 1), growth=1e-4).outcome == "kept"
+    assert train_ranking_if_needed(work, judged(2 * known)).outcome == "kept"
+
+    given = [answer for answer in ask(client, queries[:40]) if answer.hits]
+    who = {"user_id": "u1", "timestamp": datetime.now(UTC)}
+    client.put_events([Event(event_type="click", item_id=a.hits[0].item_id, query_id=a.answer_id, **who) for a in given[:5]])
+    assert train_ranking_if_needed(work).outcome == "nothing"
+    client.put_events([Event(event_type="click", item_id=a.hits[0].item_id, query_id=a.answer_id, **who) for a in given[5:]])
+    due = train_ranking_if_needed(work)
+    assert due.outcome == "kept" and "it takes +10.0%" in "".join(due.lines())
+    json.dumps(due.to_dict())
+    with pytest.raises(InputError):
+        train_ranking_if_needed(work, growth=0.0)
 
 
 def test_exploration_takes_turns_and_logs_its_chances(client: Client, queries: list[str]) -> None:

@@ -251,5 +251,7 @@ def test_the_command_ends_with_0_whatever_there_was_to_do(
     told = json.loads(command("train", "--if-needed", "--json"))
     assert told["outcome"] == "nothing"
     assert told["reasons"] == []
-    command("train", "ranking", "--if-needed", code=2)
+    told = json.loads(command("train", "ranking", "--if-needed", "--json"))
+    assert told["outcome"] == "nothing" and "no ranking was trained" in told["facts"][0] and "query_id" in told["facts"][0]
+    command("train", "ranking", "--if-needed", "--growth", "0", code=2)
     assert "Version 1" in command("index", "swap")

@@ -1,10 +1,8 @@
-"""Alignment: words find pictures that were not learned from; going on after a break."""
+"""Alignment: words find pictures that were not learned from."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +10,6 @@ import pytest
 from es_recsys.errors import MissingExtra, ModelError
 from es_recsys.models.aligned import IMAGE, TEXT, Aligned, AlignedConfig
 from es_recsys.models.folded import unit
-from es_recsys.models.watch import Watch
 from es_recsys.types import Interactions, ItemTable
 
 SMALL = AlignedConfig(dims=16, epochs=20, batch=64, patience=30)
@@ -64,29 +61,6 @@ def test_words_are_never_taken_for_a_picture() -> None:
     assert model.query_vector("words", {IMAGE: image[0]}) is None
     assert model.query_vector("", {TEXT: text[0]}) is None
     assert model.query_vector("words", {TEXT: text[0][:7]}) is None
-
-
-class _BrokenOffError(Exception):
-    pass
-
-
-def test_a_broken_off_training_goes_on_to_the_same_end(tmp_path: Path) -> None:
-    items = table(*sides(300))
-    whole = Aligned(SMALL).fit(NONE, np.random.default_rng(0), items)
-    told: list[int] = []
-
-    def tell(done: int, total: int, figures: Mapping[str, float]) -> None:
-        told.append(done)
-        assert 0.0 <= figures["recall"] <= 1.0
-        if len(told) == 4:
-            raise _BrokenOffError
-
-    watch = Watch(tell=tell, checkpoints=tmp_path)
-    with pytest.raises(_BrokenOffError):
-        Aligned(SMALL).fit(NONE, np.random.default_rng(0), items, watch)
-    model = Aligned(SMALL).fit(NONE, np.random.default_rng(0), items, watch)
-    assert told == list(range(1, SMALL.epochs + 1))
-    assert model.fingerprint == whole.fingerprint and list(tmp_path.iterdir()) == []
 
 
 def test_too_few_pairs_are_refused() -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+import pytest
+
+from es_recsys.errors import OutOfTime
 from es_recsys.models.climbing import Climb, climb
 
 
@@ -53,6 +56,18 @@ def test_what_is_not_listed_is_entered_at_every_value() -> None:
 def test_when_time_is_out_the_best_so_far_stands() -> None:
     found = ascend(Point(2, -2), deadline=0.0)
     assert found.config == Point(2, -2) and found.cut_short and found.trials == 1
+
+
+def test_what_runs_out_of_time_is_no_trial() -> None:
+    def slow(point: Point) -> float:
+        if point.x == 3:
+            raise OutOfTime("It took too long.")
+        return float(point.x)
+
+    found = climb(Point(1, 0), MOVES, change, slow)
+    assert found.config == Point(2, 0) and found.cut_short and found.trials == 2
+    with pytest.raises(OutOfTime):
+        climb(Point(3, 0), MOVES, change, slow)
 
 
 def test_at_the_top_it_stays() -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import time
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from es_recsys.errors import ModelError
+from es_recsys.errors import ModelError, OutOfTime
 from es_recsys.models import ease
 from es_recsys.models.ease import EASE, EASEConfig, memory_needed
+from es_recsys.models.inversion import invert
+from es_recsys.models.watch import Watch
 from es_recsys.types import History, Interactions
 
 RNG = np.random.default_rng(0)
@@ -44,6 +48,25 @@ def test_the_weights_are_the_closed_form(x: NDArray[np.bool_], data: Interaction
     np.testing.assert_allclose(rows(EASE(EASEConfig(5.0)).fit(data, RNG)), exact(x, 5.0), rtol=1e-4, atol=1e-6)
     monkeypatch.setattr(ease, "_ROWS", 5)
     np.testing.assert_allclose(rows(EASE(EASEConfig(5.0)).fit(data, RNG)), exact(x, 5.0), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("needed", [True, False])
+def test_between_blocks_it_tells_and_may_be_given_up(data: Interactions, monkeypatch: pytest.MonkeyPatch, needed: bool) -> None:
+    monkeypatch.setattr(ease, "invert", partial(invert, block=5))
+    told: list[tuple[int, int]] = []
+
+    def tell(done: int, total: int, figures: Mapping[str, float]) -> None:
+        told.append((done, total))
+
+    watch = Watch(tell, deadline=time.monotonic() - 1.0, needed=needed)
+    if not needed:
+        with pytest.raises(OutOfTime, match="ease was not whole"):
+            EASE().fit(data, RNG, None, watch)
+        assert told == [(1, 3)]
+        return
+    late = EASE().fit(data, RNG, None, watch)
+    assert told == [(1, 3), (2, 3), (3, 3)]
+    assert late.fingerprint == EASE().fit(data, RNG).fingerprint
 
 
 def test_no_other_weights_reconstruct_better(x: NDArray[np.bool_], data: Interactions) -> None:

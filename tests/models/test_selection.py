@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from es_recsys.errors import ModelError
-from es_recsys.models import ALSConfig, Popularity, Selection, Transitions, TransitionsConfig, defaults, recommend, select
+from es_recsys.models import ALSConfig, Popularity, Selection, Transitions, TransitionsConfig, Wish, defaults, recommend, select
 from es_recsys.models import selection as module
 from es_recsys.models.cooccurrence import Counting
 from es_recsys.types import History, Interactions
@@ -99,6 +99,20 @@ def test_what_it_says_is_told_as_it_comes_and_kept(interactions: Make) -> None:
     told: list[str] = []
     selection = select(interactions({"u": ["a", "b"]}), np.random.default_rng(0), tell=told.append)
     assert tuple(told) == selection.report.lines and told
+
+
+def test_long_trainings_are_shown_as_they_go(interactions: Make) -> None:
+    shown: list[tuple[str, int, int]] = []
+    wish = Wish(("als",), part=lambda *part: shown.append(part))
+    select(interactions(walks()[0]), np.random.default_rng(0), 0.0, wish=wish)
+    assert shown == [(f"als, {stage}", done, 10) for stage in ("trial", "final") for done in range(1, 11)]
+    # No curve where nothing is measured.
+    assert wish.curves == {}
+    tell = wish.watch("sasrec", "trial").tell
+    assert tell is not None
+    tell(2, 5, {"loss": 0.5})
+    assert wish.curves == {"sasrec": [{"epoch": 2, "of": 5, "loss": 0.5}]}
+    assert shown[-1] == ("sasrec, trial", 2, 5)
 
 
 def test_too_little_data_gets_defaults_and_says_so(interactions: Make) -> None:

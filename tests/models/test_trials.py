@@ -1,20 +1,28 @@
-"""Trials: what is kept of trained models while settings are climbed over."""
+"""Trials: what is kept of trained models while settings are climbed over, and what is given up when the time is over."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
+from es_recsys.models import ease
+from es_recsys.models import trials as module
+from es_recsys.models.cooccurrence import Counting
+from es_recsys.models.ease import EASEConfig
 from es_recsys.models.fitted import Fitted
 from es_recsys.models.histories import Batch
 from es_recsys.models.ids import ItemIds
-from es_recsys.models.slices import Slice, slice_of
-from es_recsys.models.trials import Trials
+from es_recsys.models.inversion import invert
+from es_recsys.models.slices import Slice, latest, slice_of
+from es_recsys.models.transitions import TransitionsConfig
+from es_recsys.models.trials import Trials, trials_of
 from es_recsys.models.watch import Watch
 from es_recsys.types import Interactions, ItemTable
 
@@ -89,3 +97,32 @@ def test_the_best_of_a_climb_is_there_when_time_has_run_out() -> None:
     assert found.config == Taught(1)
     assert float(trials.each(found.config).mean()) == 1.0
     assert Learner.trainings == before
+
+
+@pytest.fixture(scope="module")
+def part(interactions: Callable[..., Interactions]) -> Slice:
+    rng = np.random.default_rng(3)
+    users = {f"u{user}": [f"i{item:02}" for item in rng.choice(15, 8, replace=False) + 15 * (user % 2)] for user in range(60)}
+    return latest(interactions(users), np.random.default_rng(0), 40)
+
+
+def test_the_pairs_of_the_best_of_a_climb_are_not_counted_again(part: Slice, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: list[Counting] = []
+    count = module.count
+    monkeypatch.setattr(module, "count", lambda seq, how, *given: (counted.append(how), count(seq, how, *given))[1])
+    found = trials_of("transitions", part, 0)
+    climbed = found.climb(True, float("inf"), score=lambda model: -float(len(counted)))
+    assert len(set(counted)) > 3 and climbed.config == TransitionsConfig(counted[0], 0.5, 0.2, half_life=3.0)
+    before = len(counted)
+    found.model(climbed.config)
+    assert len(counted) == before
+
+
+def test_the_first_training_is_needed_and_others_may_be_given_up(part: Slice, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ease, "invert", partial(invert, block=5))
+    told: list[int] = []
+    late = Watch(lambda done, total, _: told.append(done), deadline=time.monotonic() - 1.0)
+    climbed = trials_of("ease", part, 0, watch=late).climb(False, float("inf"))
+    assert climbed.cut_short and climbed.trials == 1 and climbed.config == EASEConfig()
+    blocks = max(told)
+    assert blocks > 1 and told == [*range(1, blocks + 1), 1]

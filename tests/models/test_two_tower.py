@@ -1,9 +1,8 @@
-"""The two towers: what they learn from, cold items, segments, going on after a break, and the graph of the user side."""
+"""The two towers: what they learn from, cold items, segments, and the graph of the user side."""
 
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -73,37 +72,7 @@ class _BrokenOffError(Exception):
     pass
 
 
-def test_a_broken_off_training_goes_on_to_the_same_end(tmp_path: Path) -> None:
-    whole = Tower(SMALL).fit(shop(), np.random.default_rng(0), table(32))
-    told: list[int] = []
-
-    def tell(done: int, total: int, figures: Mapping[str, float]) -> None:
-        told.append(done)
-        assert total == SMALL.epochs and np.isfinite(figures["loss"])
-        if done == 5 and len(told) == 5:
-            raise _BrokenOffError
-
-    watch = Watch(tell=tell, checkpoints=tmp_path / "kept")
-    with pytest.raises(_BrokenOffError):
-        Tower(SMALL).fit(shop(), np.random.default_rng(0), table(32), watch)
-    assert list((tmp_path / "kept").iterdir())
-    model = Tower(SMALL).fit(shop(), np.random.default_rng(0), table(32), watch)
-    assert told == [1, 2, 3, 4, 5, *range(6, SMALL.epochs + 1)]
-    assert model.fingerprint == whole.fingerprint
-    assert list((tmp_path / "kept").iterdir()) == []
-
-
-def test_what_another_training_left_is_not_gone_on_with(tmp_path: Path) -> None:
-    def stop(*_: object) -> None:
-        raise _BrokenOffError
-
-    with pytest.raises(_BrokenOffError):
-        Tower(SMALL).fit(shop(seed=2), np.random.default_rng(0), None, Watch(tell=stop, checkpoints=tmp_path))
-    kept = Tower(SMALL).fit(shop(), np.random.default_rng(0), None, Watch(checkpoints=tmp_path))
-    assert kept.fingerprint == Tower(SMALL).fit(shop(), np.random.default_rng(0)).fingerprint
-
-
-@pytest.mark.parametrize("then", ["no content", "more content", "other content", "segments"])
+@pytest.mark.parametrize("then", ["no content", "more content", "segments"])
 def test_other_content_or_segments_are_another_training(tmp_path: Path, then: str) -> None:
     def stop(*_: object) -> None:
         raise _BrokenOffError
@@ -116,7 +85,6 @@ def test_other_content_or_segments_are_another_training(tmp_path: Path, then: st
     now: dict[str, ItemTable | None] = {
         "no content": None,
         "more content": replace(items, vectors={**items.vectors, "image_vector": unit(shown)}),
-        "other content": table(32, shown),
         "segments": replace(items, brands=[f"brand {place % 5}" for place in range(32)]),
     }
     watch = Watch(checkpoints=tmp_path)
@@ -136,16 +104,6 @@ def test_an_item_whose_only_event_could_be_held_out_has_a_place_of_its_own() -> 
     for ordered in (True, False):
         rest, _ = hold_out(alone, np.random.default_rng(0), 1_000, ordered=ordered, history=50)
         assert set(rest.items.tolist()) == set(items.tolist())
-
-
-def test_it_ends_where_nothing_is_gained_and_when_time_is_up() -> None:
-    told: list[Mapping[str, float]] = []
-    config = replace(SMALL, epochs=60, patience=2, rate=3e-2)
-    Tower(config).fit(shop(400), np.random.default_rng(0), None, Watch(tell=lambda *args: told.append(args[2])))
-    scores = [figures["ndcg"] for figures in told]
-    assert len(told) < 60 and max(scores) == scores[-3]
-    late = Tower(config).fit(shop(), np.random.default_rng(0), None, Watch(deadline=time.monotonic() - 1.0))
-    assert late.weights(History.of(["i00"]), 3)
 
 
 def test_the_segment_of_a_history_is_read_and_kept(tmp_path: Path) -> None:
