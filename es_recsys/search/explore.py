@@ -14,16 +14,17 @@ parts stay as they are; only ranks change, and only among the first `POOL`. Item
 which keeps its places) take turns within their group.
 
 New items have nothing that speaks for them, so no tolerance brings them near. They get a place of their own: in a share of
-`exploration` of the answers, the fifth place goes to one of the newest items: of the five that score best among those that
-were examined less than `ENOUGH` times, and the five among those that were examined more and did better than items do on the
-whole, to the one with the highest rate drawn. So what is found to be good is shown more, what is not known goes on being
-tried, and what did worse is tried no longer. Only items that would stand behind the first ten are tried.
+`exploration` of the answers, the fifth place goes to one of the newest items. In half of these it is one that was examined
+less than `ENOUGH` times, in the others one that was examined more and did better than items do on the whole (if there is
+none of a kind, one of the other); what did worse is tried no longer. Of the five of its kind that score best it is the one with
+the highest rate drawn. So what is found to be good is shown more, and doesn't keep the rest from being tried. Only items that
+would stand behind the first ten are tried.
 
 The draw comes from a seed and who asks what in which hour, so that the pages of an answer are cut from one order; where
 nobody in particular asks, from the answer's id. Two chances of a shown item, to get the rank that it has and to be on the
 page at all, are estimated from 255 further draws and the one that was shown, which counts too: times that it was so / 256,
-which is never 0, and whose inverse is 1 on average over the answers drawn. With new items, each draw is counted with a new item
-on its place and without, the two weighing as often as they are shown. Counterfactual estimates read them
+which is never 0, and whose inverse is 1 on average over the answers drawn. With new items, each draw is counted with one of
+either kind on its place and without, each of these weighing as often as it is shown. Counterfactual estimates read them
 (`evaluation.counterfactual`).
 """
 
@@ -103,11 +104,13 @@ class Exploration:
         promising = self.exposure.promising(newest).tolist()
         return tuple(item_id for item_id, may in zip(newest, promising, strict=True) if may)[: self.newest]
 
-    def tried(self, item_ids: Sequence[str], new: Sequence[int]) -> list[int]:
-        """The places among which one is drawn. item_ids: (n,) best first; new: ascending places of the newcomers in it."""
+    def tried(self, item_ids: Sequence[str], new: Sequence[int]) -> list[list[int]]:
+        """The places among which one is drawn, of one kind and of the other, where there are any. item_ids: (n,) best first;
+        new: ascending places of the newcomers in it."""
         behind = np.array([place for place in new if place >= HEAD], np.int64)
         known = self.exposure.known([item_ids[place] for place in behind])
-        return sorted([*behind[known][:_TRIED].tolist(), *behind[~known][:_TRIED].tolist()])
+        kinds = behind[~known][:_TRIED].tolist(), behind[known][:_TRIED].tolist()
+        return [kind for kind in kinds if kind]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,7 +144,7 @@ def explore(
     tried = exploration.tried(item_ids, new)
     if tolerance <= 0.0 and not tried:
         return Explored(list(range(n)))
-    beyond = [place for place in tried if place >= pool]
+    beyond = [place for kind in tried for place in kind if place >= pool]
     first, second = exploration.exposure.posteriors([*item_ids[:pool], *(item_ids[place] for place in beyond)])
     drawn = exploration.rng.beta(first, second, size=(1 + _REPEATS, len(first)))
     near = drawn[:, :pool]
@@ -151,12 +154,14 @@ def explore(
         orders = _within(orders, np.asarray(groups[:pool], np.int64))
     if not tried:
         return _explored(orders, [(1.0, orders)], n, offset, end)
-    whole = np.hstack((orders, np.tile(np.arange(pool, n), (len(orders), 1))))
-    columns = [place if place < pool else pool + beyond.index(place) for place in tried]
-    winners = np.asarray(tried)[drawn[:, columns].argmax(axis=1)]
-    trials = _put(whole, winners, TRIAL)
-    served = trials if exploration.rng.random() < exploration.share else whole
-    return _explored(served, [(exploration.share, trials), (1.0 - exploration.share, whole)], n, offset, end)
+    orders = np.hstack((orders, np.tile(np.arange(pool, n), (len(orders), 1))))
+    column = {place: place for place in range(pool)} | {place: pool + k for k, place in enumerate(beyond)}
+    ways = [(1.0 - exploration.share, orders)]
+    for kind in tried:
+        winners = np.asarray(kind)[drawn[:, [column[place] for place in kind]].argmax(axis=1)]
+        ways.append((exploration.share / len(tried), _put(orders, winners, TRIAL)))
+    served = ways[exploration.rng.choice(len(ways), p=[chance for chance, _ in ways])][1]
+    return _explored(served, ways, n, offset, end)
 
 
 def _within(orders: NDArray[np.int64], groups: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -175,12 +180,12 @@ def _put(orders: NDArray[np.int64], winners: NDArray[np.int64], rank: int) -> ND
 
 
 def _explored(
-    served: NDArray[np.int64], chances: Sequence[tuple[float, NDArray[np.int64]]], n: int, offset: int, end: int
+    served: NDArray[np.int64], ways: Sequence[tuple[float, NDArray[np.int64]]], n: int, offset: int, end: int
 ) -> Explored:
-    """served: (r, p) orders, of which the first is shown. chances: how often orders drawn in some way (r, p) are shown."""
+    """served: (r, p) orders, of which the first is shown. ways: how often orders drawn in some way (r, p) are shown."""
     page = served[0, offset:end]
     ranked, often = np.zeros(len(page)), np.zeros(len(page))
-    for chance, orders in chances:
+    for chance, orders in ways:
         ranked += chance * (orders[:, offset:end] == page).mean(axis=0)
         often += chance * np.bincount(orders[:, offset:end].ravel(), minlength=n)[page] / len(orders)
     ranks = range(offset, offset + len(page))

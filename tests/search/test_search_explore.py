@@ -177,8 +177,12 @@ def test_of_new_items_what_did_worse_is_tried_no_longer_and_what_did_better_more
     assert exploration.newcomers(names[18:21]) == ("i19", "i20")
     assert Exploration(1.0, known, rng_of(1, "a"), 1).newcomers(names[18:21]) == ("i19",)
     assert len(exploration.newcomers([f"n{place}" for place in range(300)])) == NEWEST
-    at = np.bincount([with_new(1.0, answer, known).order[TRIAL] for answer in range(300)], minlength=40)
-    assert at[19] > 0.8 * 300 > 0 < at[21:25].sum()
+    at = np.bincount([with_new(1.0, answer, known).order[TRIAL] for answer in range(200)], minlength=40)
+    assert 70 < at[19] < 130 and at[18] == at[25:].sum() == 0
+    assert 0 < at[20] < at[21:25].mean()
+    better = Exposure({**known.seen, "i18": (ENOUGH, 8.0)}, 0.1)
+    at = np.bincount([with_new(1.0, answer, better).order[TRIAL] for answer in range(200)], minlength=40)
+    assert 0 < at[18] < at[19] / 3 and 70 < at[18:20].sum() < 130
 
 
 def test_items_of_a_group_take_turns_on_its_places() -> None:
