@@ -18,6 +18,7 @@ from es_recsys.jobs.catalogue import load_files
 from es_recsys.jobs.lambdamart import Trees
 from es_recsys.jobs.ranking import train_ranking
 from es_recsys.runtime.views import ranking_folder
+from es_recsys.search.explore import TRIAL
 from es_recsys.types import Hit
 
 pytestmark = pytest.mark.engine
@@ -149,5 +150,9 @@ def test_exploration_takes_turns_and_logs_its_chances(client: Client, queries: l
     chances = [hit["propensity"] for answer in tried for hit in logged[answer.answer_id]["hits"]]
     assert all(0 < chance <= 1 for chance in chances) and min(chances) < 1
     assert all(hit["propensity"] <= hit["shown"] for answer in tried for hit in logged[answer.answer_id]["hits"])
+    first_ten = {hit.item_id for hit in client.recommend().hits}
+    newer = [client.recommend(explore=1.0).hits[TRIAL] for _ in range(4)]
+    assert all(hit.item_id not in first_ten and hit.propensity < 0.6 for hit in newer)
+    assert len({hit.item_id for hit in newer}) > 1
     with pytest.raises(InputError, match="explore"):
         client.search(query, explore=1.5)
