@@ -1,7 +1,7 @@
 """Rehearses an A/B test and an interleaved comparison of two ways to answer, with shoppers whose tastes are known.
 
     python scripts/rehearse.py [--items N] [--users N] [--days D] [--visits N] [--goal click|cart|purchase]
-                               [--explore SHARE] [--seed N] [--out FILE.json]
+                               [--explore SHARE] [--budget SECONDS] [--seed N] [--out FILE.json]
 
 A sample store with the events of all but the last D days is loaded and trained (at ES_RECSYS_URL, else on a node of its own).
 In the days after, its shoppers visit it: A answers them as nobody in particular, B personally; with --explore, A answers
@@ -142,6 +142,7 @@ def main() -> None:
     parser.add_argument("--visits", type=int, default=2_000)
     parser.add_argument("--goal", choices=GOALS, default="click")
     parser.add_argument("--explore", type=float, default=0.0)
+    parser.add_argument("--budget", type=float, help="seconds of training after which no further setting is tried")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
@@ -153,7 +154,7 @@ def main() -> None:
     with own_store("rehearse") as client:
         print(f"{machine(client)}, {busy()}", flush=True)
         load_sample(client, seen)
-        for line in client.train().lines():
+        for line in client.train(budget=arguments.budget).lines():
             print(line, flush=True)
         result = rehearse(client, SampleWorld.of(seen), moment.timestamp(), arguments)
     if arguments.out is not None:
