@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 
 from es_recsys import Client
+from es_recsys.data.sample import SampleStore
 from es_recsys.errors import StoreNotFound
+from es_recsys.jobs.behaviour import load_events
 from es_recsys.jobs.versions import drop_store
 from es_recsys.settings import load_settings
 
-__all__ = ["busy", "machine", "median_ms", "own_store", "percentile_ms", "show", "timed"]
+__all__ = ["busy", "load_sample", "machine", "median_ms", "own_store", "percentile_ms", "show", "timed"]
 
 
 @contextmanager
@@ -32,6 +34,14 @@ def own_store(name: str, **options: Any) -> Iterator[Client]:
             finally:
                 with suppress(StoreNotFound):
                     drop_store(client.workspace)
+
+
+def load_sample(client: Client, store: SampleStore) -> None:
+    """The sample store's items, with their pictures, and its events into the client's store."""
+    with tempfile.TemporaryDirectory() as folder:
+        store.write(Path(folder))
+        client.insert_items(store.items, base=folder)
+        load_events(client.workspace, [Path(folder) / "events.jsonl"])
 
 
 def machine(client: Client | None = None) -> str:

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +23,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
-from measuring import busy, machine, own_store, show
+from measuring import busy, load_sample, machine, own_store, show
 from numpy.typing import NDArray
 
 from es_recsys import Client
@@ -33,7 +32,6 @@ from es_recsys.data.sample import SampleStore, sample_store
 from es_recsys.evaluation import Question, accuracy, ask, bootstrap
 from es_recsys.evaluation.simulator import SampleWorld, Wish, draw_wishes, judge
 from es_recsys.flows.view import View
-from es_recsys.jobs.behaviour import load_events
 from es_recsys.jobs.served import ServedRanker, one_leg, without_person
 from es_recsys.jobs.tuning_weights import SITUATIONS, tune_weights
 from es_recsys.search.legs import LEGS
@@ -188,11 +186,9 @@ def one_store(arguments: argparse.Namespace, seed: int) -> list[tuple[Task, Foun
     past = [event for event in store.events if event.timestamp is not None and event.timestamp < moment]
     future = [event for event in store.events if event.timestamp is not None and event.timestamp >= moment]
     seen = replace(store, events=tuple(past))
-    with own_store("sample_quality") as client, tempfile.TemporaryDirectory() as folder:
+    with own_store("sample_quality") as client:
         print(f"store {seed}, {machine(client)}, {busy()}", flush=True)
-        seen.write(Path(folder))
-        client.insert_items(store.items, base=folder)
-        load_events(client.workspace, [Path(folder) / "events.jsonl"])
+        load_sample(client, seen)
         for line in client.train(budget=arguments.budget).lines():
             print(line, flush=True)
         if arguments.tune:

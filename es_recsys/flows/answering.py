@@ -24,7 +24,7 @@ from es_recsys.flows.view import View
 from es_recsys.models.base import DEPTHS
 from es_recsys.search.answer import RANKING, complete, finish
 from es_recsys.search.context import Context
-from es_recsys.search.explore import Exploration, rng_of
+from es_recsys.search.explore import NEWEST, Exploration, rng_of
 from es_recsys.search.filters import Clause, parse
 from es_recsys.search.gather import gather
 from es_recsys.search.plan import plan
@@ -150,7 +150,10 @@ def exploring(view: View, query: Query, context: Context, answer_id: str) -> Con
         return context
     asker, hour = who(view, query), int(context.now // _DRAWN_ANEW_S)
     drawn = repr((asker[0], hour, _question(query))) if asker else answer_id
-    return replace(context, exploration=Exploration(share, view.exposure, rng_of(view.settings.search.seed, drawn)))
+    rng = rng_of(view.settings.search.seed, drawn)
+    # Among what is like an item, one that is only new would be out of place.
+    exploration = Exploration(share, view.exposure, rng, NEWEST if query.like is None else 0)
+    return replace(context, exploration=exploration)
 
 
 def _question(query: Query) -> tuple[Any, ...]:

@@ -24,7 +24,7 @@ from es_recsys.evaluation.examination import examination
 from es_recsys.jobs.examples import Examples, Shown, gather, ideal
 from es_recsys.search.explore import Exposure
 
-__all__ = ["count_exposure", "examined", "logged_examples", "rewards"]
+__all__ = ["Record", "Rewards", "count_exposure", "examined", "logged_examples", "rewards", "rewards_of"]
 
 Record = Mapping[str, Any]
 Rewards = Mapping[tuple[str, str], float]
@@ -45,6 +45,12 @@ def rewards(events: Iterable[StoredEvent]) -> dict[tuple[str, str], float]:
             key = (answer_id, event.item_id)
             found[key] = max(found.get(key, 0.0), weight)
     return found
+
+
+def rewards_of(records: Iterable[Record], events: Iterable[StoredEvent]) -> dict[tuple[str, str], float]:
+    """The same for these answers alone."""
+    known = {str(record["answer_id"]) for record in records}
+    return {key: grade for key, grade in rewards(events).items() if key[0] in known}
 
 
 def examined(records: Sequence[Record], given: Rewards) -> NDArray[np.float64]:

@@ -22,13 +22,13 @@ from es_recsys.fields import VECTOR_FIELDS
 from es_recsys.index import versions
 from es_recsys.index.metadata import read_meta, read_version, write_meta
 from es_recsys.jobs.examples import Examples, ndcg
-from es_recsys.jobs.feedback import count_exposure, examined, logged_examples, rewards
+from es_recsys.jobs.exposure import keep_exposure
+from es_recsys.jobs.feedback import examined, logged_examples, rewards_of
 from es_recsys.jobs.judged import judged_examples
 from es_recsys.jobs.lambdamart import Trees, askers, cross_validate, forest
 from es_recsys.jobs.trained import note_ranking
 from es_recsys.meta import StoreMeta
 from es_recsys.models import artefact
-from es_recsys.runtime.exposure import exposure_folder, save_exposure
 from es_recsys.runtime.views import RANKING, ranking_folder
 from es_recsys.runtime.workspace import Workspace
 from es_recsys.search.forest import Forest
@@ -144,13 +144,10 @@ def _judged(work: Workspace, judgments: Path, columns: Mapping[str, str], progre
 
 def _logged(work: Workspace, folds: int) -> dict[str, Examples]:
     records = list(work.log.read())
-    given = rewards(work.events.scan())
-    known = {str(record["answer_id"]) for record in records}
-    given = {key: grade for key, grade in given.items() if key[0] in known}
+    given = rewards_of(records, work.events.scan())
     looked = examined(records, given)
     if records:
-        save_exposure(exposure_folder(work.settings), count_exposure(records, given, looked))
-        work.views.forget()
+        keep_exposure(work, records, given, looked)
     found = {situation: logged_examples(records, situation, given, looked) for situation in SITUATIONS}
     enough = {
         situation: examples

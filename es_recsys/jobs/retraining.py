@@ -17,6 +17,7 @@ import numpy as np
 from es_recsys.errors import InputError
 from es_recsys.flows.view import View
 from es_recsys.index import versions
+from es_recsys.jobs.exposure import recount_exposure
 from es_recsys.jobs.onlooker import Onlooker
 from es_recsys.jobs.quality import Blend, Compared, Quality, compare, held_out, quality, serving
 from es_recsys.jobs.trained import Trained, attempted, catalogue_of, known_catalogue, note_attempt, training_lock
@@ -102,7 +103,8 @@ def train_if_needed(
     """Trains where that is due, else says why not. Without names those that the version in service was trained for.
 
     growth: share by which events or items must have grown. add, budget: as `train` has them. Safe to run at any time: at
-    most one training of a store runs in a data folder, and readers see one whole version or the other.
+    most one training of a store runs in a data folder, and readers see one whole version or the other. What exploration knows
+    of the items is counted anew in any case.
     Raises StoreNotFound, InputError for an unknown name or a growth that is not above 0; what `train` raises.
     """
     must_grow(growth)
@@ -112,6 +114,7 @@ def train_if_needed(
         with training_lock(work.settings) as free:
             if not free:
                 return RetrainReport("busy")
+            recount_exposure(work)
             report = _run(work, wanted, add, growth, budget, seed, progress)
     return replace(report, seconds=time.monotonic() - started)
 

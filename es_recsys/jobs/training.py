@@ -22,6 +22,7 @@ from es_recsys.index import copying, versions
 from es_recsys.index.bulk import Meter
 from es_recsys.index.read import ids_of
 from es_recsys.jobs.behaviour import fold_in, rebuild
+from es_recsys.jobs.exposure import recount_exposure
 from es_recsys.jobs.item_table import item_table
 from es_recsys.jobs.onlooker import Onlooker
 from es_recsys.jobs.similar_users import index_users
@@ -88,7 +89,8 @@ def train(
     """Trains the named models, or without names chooses models, settings and weights on held-out events.
 
     add: the models that are live are trained again beside the named ones, with the settings that they have. budget:
-    seconds after which no further setting is tried. Settings that `tune model` found are kept to.
+    seconds after which no further setting is tried. Settings that `tune model` found are kept to. What exploration knows of
+    the items is counted anew, too.
     Raises StoreNotFound, InputError for an unknown name, ModelError where there is nothing to train on, IndexStateError
     while another training of the store is running.
     """
@@ -102,6 +104,7 @@ def train(
                 raise IndexStateError(
                     f"Another training of {work.settings.index} is running.", "Wait until it has ended, then train again."
                 )
+            recount_exposure(work)
             now = work.now()
             data = interactions(work.events, now, weights=view.meta.behaviours)
             configs: dict[str, Any] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,7 @@ def load_exposure(folder: Path, popular: Sequence[tuple[str, float]]) -> Exposur
     if not folder.exists():
         return Exposure.of_popularity(popular)
     found = artefact.load(folder, _NAME)
-    return Exposure(_Seen(ItemIds.from_arrays(found.arrays), found.arrays["counts"]), float(found.params["rate"]))
+    return _Stored(_Seen(ItemIds.from_arrays(found.arrays), found.arrays["counts"]), float(found.params["rate"]))
 
 
 class _Seen(Mapping[str, tuple[float, float]]):
@@ -56,3 +57,18 @@ class _Seen(Mapping[str, tuple[float, float]]):
 
     def __len__(self) -> int:
         return len(self._ids)
+
+    def many(self, item_ids: Sequence[str]) -> NDArray[np.float64]:
+        """(n, 2) float64, 0 for an item that is not there."""
+        places = self._ids.find(item_ids)
+        found = np.zeros((len(places), 2))
+        found[places >= 0] = self._counts[places[places >= 0]]
+        return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Stored(Exposure):
+    seen: _Seen
+
+    def counts(self, item_ids: Sequence[str]) -> NDArray[np.float64]:
+        return self.seen.many(item_ids)

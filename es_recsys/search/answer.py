@@ -21,7 +21,7 @@ from es_recsys.search.explain import because
 from es_recsys.search.explore import Explored, explore
 from es_recsys.search.fusion import POOL, Table, contenders, order, tabulate
 from es_recsys.search.gather import Gathered, Heard, scaled
-from es_recsys.search.interests import Interests, spread
+from es_recsys.search.interests import spread
 from es_recsys.search.learned import WINDOW, Reranked, rerank
 from es_recsys.search.legs import INTEREST, Body, fill
 from es_recsys.search.rerank import diversify, similarities
@@ -188,20 +188,29 @@ def _reading(context: Context) -> Reading | None:
 
 
 def _arranged(context: Context, completion: Completion, settled: Settled, ordered: Reranked) -> Explored:
-    """The rows as they are shown: by diversity, or else with some of it left to chance, or else with places kept for each
-    interest. They don't mix: diversity puts what is near in score apart on purpose, and chances are those of the scores."""
+    """The rows as they are shown. Diversity goes first, then each interest gets its places; what is left to chance comes last,
+    within the places of each interest, and not beside diversity, which puts what is near in score apart on purpose."""
     best = list(ordered.rows)
     pool = [row for row in best[:POOL] if not settled.table.deep[row]]
     rest = best[len(pool) :]
     if context.diversity > 0.0:
-        return Explored(_diverse(context, completion, pool, ordered.scores, settled) + rest)
-    if context.exploration is not None:
-        item_ids, scores = [settled.table.item_ids[row] for row in pool], [ordered.scores[row] for row in pool]
-        explored = explore(context.exploration, item_ids, scores, context.offset, context.end)
-        return replace(explored, order=[*(pool[place] for place in explored.order), *rest])
-    if context.interests is not None:
-        return Explored(_by_interest(context, context.interests, settled.table, pool) + rest)
-    return Explored(best)
+        pool = _diverse(context, completion, pool, ordered.scores, settled)
+    belongs = _belongs(context, settled.table, pool)
+    if belongs and context.interests is not None:
+        pool = spread(pool, [belongs[row] for row in pool], context.interests.shares, context.impact)
+    rows = [*pool, *rest]
+    if context.exploration is None or context.diversity > 0.0:
+        return Explored(rows)
+    explored = explore(
+        context.exploration,
+        [settled.table.item_ids[row] for row in rows],
+        [ordered.scores[row] for row in pool],
+        context.offset,
+        context.end,
+        new=[place for place, row in enumerate(rows) if settled.table.new[row]],
+        groups=[belongs[row] for row in pool] if belongs else (),
+    )
+    return replace(explored, order=[rows[place] for place in explored.order])
 
 
 def _diverse(
@@ -213,17 +222,19 @@ def _diverse(
     return [pool[i] for i in diversify([scores[row] for row in pool], alike, context.diversity)]
 
 
-def _by_interest(context: Context, interests: Interests, table: Table, pool: list[int]) -> list[int]:
-    """A row belongs to the interest that it is nearest to."""
+def _belongs(context: Context, table: Table, pool: Sequence[int]) -> dict[int, int]:
+    """Row -> the interest that it is nearest to, -1 for none; empty where no places are kept."""
+    if context.interests is None:
+        return {}
     columns = {heard.leg.name: column for column, heard in enumerate(table.legs)}
-    names = [f"{INTEREST}_{k + 1}" for k in range(len(interests))]
+    names = [f"{INTEREST}_{k + 1}" for k in range(len(context.interests))]
     if any(name not in columns for name in names):
-        return pool
+        return {}
     at = [columns[name] for name in names]
     # Inner products are over their leg's own best.
     near = table.scores[np.ix_(pool, at)] * [table.legs[column].best for column in at]
-    belongs = np.where(near.max(axis=1) > 0.0, near.argmax(axis=1), -1)
-    return spread(pool, belongs.tolist(), interests.shares, context.impact)
+    nearest = np.where(near.max(axis=1) > 0.0, near.argmax(axis=1), -1)
+    return dict(zip(pool, nearest.tolist(), strict=True))
 
 
 def _plain(found: Mapping[str, Column], place: int) -> dict[str, float]:

@@ -34,13 +34,14 @@ POOL = 100
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
     """Candidates by legs. item_ids (n,), sorted; legs (m,); scores (n, m) float64, on the legs' scales, NaN where not
-    known yet; weights (m,); deep (n,) bool: found only beyond the ordinary depth."""
+    known yet; weights (m,); deep (n,) bool: found only beyond the ordinary depth; new (n,) bool: exploration may try it."""
 
     item_ids: tuple[str, ...]
     legs: tuple[Heard, ...]
     scores: NDArray[np.float64]
     weights: NDArray[np.float64]
     deep: NDArray[np.bool_]
+    new: NDArray[np.bool_]
 
     def parts(self) -> NDArray[np.float64]:
         """Contributions (n, m): weight times score."""
@@ -50,7 +51,7 @@ class Table:
 def tabulate(context: Context, gathered: Gathered) -> Table:
     """All candidates, with the scores that the first request and the client's own lists give."""
     legs = tuple(heard for heard in gathered.heard if heard.leg.name in gathered.weights)
-    near, far = _union(context, legs, gathered.others)
+    near, far = _union(context, legs, gathered.others, gathered.new)
     ids = sorted(near | far)
     weights = np.array([gathered.weights[heard.leg.name] for heard in legs], np.float64)
     if context.settings.fusion == "rrf":
@@ -58,7 +59,9 @@ def tabulate(context: Context, gathered: Gathered) -> Table:
     else:
         columns = [_column(context, heard, ids) for heard in legs]
     scores = np.column_stack(columns) if columns else np.zeros((len(ids), 0))
-    return Table(tuple(ids), legs, scores, weights, np.array([i not in near for i in ids], bool))
+    deep = np.array([i not in near for i in ids], bool)
+    new = np.array([i in gathered.new for i in ids], bool)
+    return Table(tuple(ids), legs, scores, weights, deep, new)
 
 
 def bounds(table: Table) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -72,7 +75,8 @@ def bounds(table: Table) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 
 def contenders(context: Context, table: Table, least: int = 0) -> NDArray[np.int64]:
-    """Rows of `table` that can be among the hits up to the end of the page, and among the first `least` in any case."""
+    """Rows of `table` that can be among the hits up to the end of the page, and among the first `least` in any case, and
+    those that exploration may try."""
     pooled = context.diversity > 0.0 or context.exploration is not None or context.interests is not None
     wanted = max(context.end, least, POOL if pooled else 0)
     everything = np.arange(len(table.item_ids))
@@ -80,7 +84,7 @@ def contenders(context: Context, table: Table, least: int = 0) -> NDArray[np.int
         return everything
     low, high = bounds(table)
     threshold = np.partition(low, -wanted)[-wanted]
-    return np.flatnonzero(high >= threshold - 1e-9)
+    return np.flatnonzero((high >= threshold - 1e-9) | table.new)
 
 
 def order(table: Table, rows: Iterable[int], totals: Sequence[float]) -> list[int]:
@@ -88,7 +92,7 @@ def order(table: Table, rows: Iterable[int], totals: Sequence[float]) -> list[in
     return sorted(rows, key=lambda row: (bool(table.deep[row]), -totals[row], table.item_ids[row]))
 
 
-def _union(context: Context, legs: Iterable[Heard], others: Sequence[str]) -> tuple[set[str], set[str]]:
+def _union(context: Context, legs: Iterable[Heard], others: Sequence[str], new: Sequence[str]) -> tuple[set[str], set[str]]:
     depth = context.settings.depth
     near: set[str] = set()
     far: set[str] = set()
@@ -100,6 +104,7 @@ def _union(context: Context, legs: Iterable[Heard], others: Sequence[str]) -> tu
             far.update(found[cut:])
     if len(near) < depth:
         near.update(others[:depth])
+    near.update(new)
     if context.depth > depth:
         far.update(others)
     return near - context.exclude, far - near - context.exclude

@@ -8,7 +8,7 @@ from typing import Any
 
 from es_recsys.search.context import Context, WeightedIds
 from es_recsys.search.facets import read_facets
-from es_recsys.search.legs import Leg, brings
+from es_recsys.search.legs import NEW, Leg, brings
 from es_recsys.search.plan import Plan
 from es_recsys.search.weights import weigh
 
@@ -37,7 +37,8 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """All legs' answers, the weights that they count with, and what the matches body said."""
+    """All legs' answers, the weights that they count with, and what the matches body said. new: the items that exploration
+    may try though nothing speaks for them, newest first, the same for every page."""
 
     heard: tuple[Heard, ...]
     weights: Mapping[str, float]
@@ -45,6 +46,7 @@ class Gathered:
     total: int | None = None
     facets: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     degraded: tuple[str, ...] = ()
+    new: tuple[str, ...] = ()
 
 
 def gather(context: Context, plan: Plan, responses: Sequence[Response]) -> Gathered:
@@ -54,15 +56,16 @@ def gather(context: Context, plan: Plan, responses: Sequence[Response]) -> Gathe
     heard = tuple(_hear(context, leg, answers.get(leg.name)) for leg in plan.legs if leg.name not in failed)
     raw = [hit["_score"] for hit in _hits(answers.get("lexical", {}))]
     weights = weigh(context, [each.leg for each in heard], raw)
+    new = _newcomers(context, heard)
     matches = responses[len(plan.asked)] if len(responses) > len(plan.asked) else {"error": "no answer"}
     if "error" in matches:
-        return Gathered(heard, weights, degraded=(*failed, "matches"))
+        return Gathered(heard, weights, degraded=(*failed, "matches"), new=new)
     total = _total(matches)
     if not total and "lexical" in answers:
         # No item has enough of the words: then the hits are what has some of them.
         total = max((len(each.scores) for each in heard if each.leg.answers), default=0)
     others = tuple(hit["_id"] for hit in _hits(matches))
-    return Gathered(heard, weights, others, total, read_facets(matches), tuple(failed))
+    return Gathered(heard, weights, others, total, read_facets(matches), tuple(failed), new)
 
 
 def scaled(scale: str, score: float, best: float) -> float:
@@ -84,6 +87,13 @@ def scaled(scale: str, score: float, best: float) -> float:
         raw = score - 1.0 if score >= 1.0 else 1.0 - 1.0 / score
         return min(max(raw / best, -1.0), 1.0)
     return min(score / best, 1.0)
+
+
+def _newcomers(context: Context, heard: Sequence[Heard]) -> tuple[str, ...]:
+    found = next((each for each in heard if each.leg.name == NEW), None)
+    if context.exploration is None or found is None or not found.brings:
+        return ()
+    return context.exploration.newcomers(list(found.scores)[: context.settings.depth])
 
 
 def _hear(context: Context, leg: Leg, response: Response | None) -> Heard:

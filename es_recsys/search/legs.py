@@ -25,6 +25,7 @@ __all__ = [
     "INTEREST",
     "LEGS",
     "MAX_IDS",
+    "NEW",
     "Body",
     "Leg",
     "active",
@@ -39,6 +40,9 @@ __all__ = [
 Body = dict[str, Any]
 
 MAX_IDS = 300
+NEW = "fresh"
+"""Name of the leg whose items exploration tries."""
+
 INTEREST = "interest"
 """Name of an interest's leg, before its number; and of the weight that all of them share."""
 
@@ -128,7 +132,7 @@ LEGS: Mapping[str, Leg] = {
         Leg("lexical", "best", lexical, answers=True),
         *_content_legs(),
         Leg("popular", "list", popular),
-        Leg("fresh", "unit", fresh),
+        Leg(NEW, "unit", fresh),
     )
 }
 

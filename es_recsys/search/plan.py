@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from es_recsys.search.context import Context
 from es_recsys.search.facets import aggregations
-from es_recsys.search.legs import Body, Leg, active, ask, matches_body
+from es_recsys.search.legs import NEW, Body, Leg, active, ask, brings, matches_body
 from es_recsys.search.weights import weigh
 
 __all__ = ["Plan", "plan"]
@@ -14,8 +14,8 @@ __all__ = ["Plan", "plan"]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is asked. `legs` can speak and weigh something; `asked` of them have a body, in order, and after these comes
-    the body that counts the matches."""
+    """What is asked. `legs` can speak and weigh something, or bring what exploration tries; `asked` of them have a body, in
+    order, and after these comes the body that counts the matches."""
 
     legs: tuple[Leg, ...]
     asked: tuple[Leg, ...]
@@ -26,9 +26,13 @@ def plan(context: Context) -> Plan:
     """The searches that find an answer's candidates; `fusion.gather` reads their responses."""
     able = tuple(leg for leg in active(context) if leg.signal(context) is not None)
     weights = weigh(context, able)
-    legs = tuple(leg for leg in able if leg.name in weights)
+    legs = tuple(leg for leg in able if leg.name in weights or _tries(leg, context))
     bodies = [(leg, body) for leg in legs if (body := ask(leg, context)) is not None]
     matches = matches_body(context)
     if context.facets:
         matches = {**matches, "aggs": aggregations(context.meta.fields)}
     return Plan(legs, tuple(leg for leg, _ in bodies), (*(body for _, body in bodies), matches))
+
+
+def _tries(leg: Leg, context: Context) -> bool:
+    return leg.name == NEW and context.exploration is not None and context.exploration.newest > 0 and brings(leg, context)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from es_recsys.errors import InputError
 from es_recsys.evaluation.simulator import (
+    Estimate,
     Insider,
     LatentWorld,
     Shoppers,
@@ -21,6 +22,7 @@ from es_recsys.evaluation.simulator import (
     interleave,
     run_experiment,
     sample_size,
+    sure_after,
     team_draft,
 )
 from es_recsys.types import Answer, Event, Query
@@ -196,3 +198,23 @@ def test_what_can_not_be_estimated_is_said() -> None:
         sample_size(1.0, 0.0)
     with pytest.raises(InputError, match="fewer than two users"):
         compare(np.ones(1), np.ones(5))
+
+
+def test_a_p_value_says_what_the_interval_says() -> None:
+    just, not_quite = (estimate(np.array([mean - 1.0, mean + 1.0] * 200)) for mean in (0.1, 0.097))
+    assert just.sure and just.p < 0.05
+    assert not not_quite.sure and 0.05 < not_quite.p < 0.06
+    assert estimate(np.array([2.0, 2.0])).p == 0.0
+    assert estimate(np.array([0.0, 0.0])).p == 1.0
+    assert estimate(np.array([3.0])).p == 1.0
+    assert estimate(np.array([-1.0, -1.2, -0.8])).p == pytest.approx(estimate(np.array([1.0, 1.2, 0.8])).p)
+
+
+def test_sure_is_what_stays_sure() -> None:
+    def look(low: float) -> Estimate:
+        return Estimate(low + 1.0, low, low + 2.0, 0.5, 9)
+
+    assert sure_after([(10, look(0.1)), (20, look(-0.1)), (30, look(0.1)), (40, look(0.2))]) == 30
+    assert sure_after([(10, look(0.1)), (20, look(-0.1))]) is None
+    assert sure_after([(10, look(0.1)), (20, look(0.1))]) == 10
+    assert sure_after([]) is None

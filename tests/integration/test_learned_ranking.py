@@ -21,6 +21,7 @@ from es_recsys.jobs.ranking import RankingReport, train_ranking
 from es_recsys.jobs.ranking_due import train_ranking_if_needed
 from es_recsys.jobs.trained import training_lock
 from es_recsys.runtime.views import ranking_folder
+from es_recsys.search.explore import TRIAL
 from es_recsys.types import Hit
 
 pytestmark = pytest.mark.engine
@@ -185,5 +186,9 @@ def test_exploration_takes_turns_and_logs_its_chances(client: Client, queries: l
     chances = [hit["propensity"] for answer in tried for hit in logged[answer.answer_id]["hits"]]
     assert all(0 < chance <= 1 for chance in chances) and min(chances) < 1
     assert all(hit["propensity"] <= hit["shown"] for answer in tried for hit in logged[answer.answer_id]["hits"])
+    first_ten = {hit.item_id for hit in client.recommend().hits}
+    newer = [client.recommend(explore=1.0).hits[TRIAL] for _ in range(4)]
+    assert all(hit.item_id not in first_ten and hit.propensity < 0.6 for hit in newer)
+    assert len({hit.item_id for hit in newer}) > 1
     with pytest.raises(InputError, match="explore"):
         client.search(query, explore=1.5)

@@ -23,6 +23,7 @@ from es_recsys.jobs.behaviour import load_events, weigh_events
 from es_recsys.jobs.retraining import RetrainReport, train_if_needed
 from es_recsys.jobs.trained import training_lock
 from es_recsys.jobs.versions import list_versions, swap_version
+from es_recsys.runtime.exposure import exposure_folder
 from es_recsys.runtime.views import models_folder
 from es_recsys.runtime.workspace import Workspace
 from es_recsys.settings import EncoderSettings
@@ -123,6 +124,25 @@ def test_it_trains_where_events_have_grown_and_a_rollback_stays(
     load(client, tmp_path, rings((80, 100)))
     assert run(client).outcome == "trained"
     assert live(client) == 4
+
+
+def test_what_came_of_answers_is_counted_also_where_no_training_is_due(client: Client) -> None:
+    run(client, "transitions")
+    assert not exposure_folder(client.settings).exists()
+    for count in (1, 2):
+        answer = client.recommend("u1", n=3)
+        first, second = (hit.item_id for hit in answer.hits[:2])
+        when = datetime.fromtimestamp(START + 60 * DAY - 60 + count, UTC)
+        echo = {"item_id": first, "recommendation_id": answer.answer_id, "timestamp": when}
+        client.put_events([Event(event_type="click", user_id="u2", **echo)])
+        if count == 1:
+            assert run(client).outcome == "nothing"
+        else:
+            client.train(["transitions"], budget=0.0)
+        exposure = client.workspace.views.fresh().exposure
+        assert exposure.seen[first] == (count, count)
+        assert exposure.seen[second] == (count, 0.0)
+        assert exposure.rate == pytest.approx(1 / 3)
 
 
 @pytest.mark.long

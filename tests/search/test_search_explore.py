@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from es_recsys.search.explore import NEAR, Exploration, Exposure, explore, rng_of
+from es_recsys.search.explore import ENOUGH, HEAD, NEAR, NEWEST, TRIAL, Exploration, Explored, Exposure, explore, rng_of
 
 scores = st.lists(st.floats(-100, 100), min_size=1, max_size=130).map(lambda values: sorted(values, reverse=True))
 shares = st.floats(0.01, 1.0)
@@ -101,3 +101,97 @@ def test_popularity_stands_in_for_counts() -> None:
     first, second = exposure.posteriors(["i0", "i1"])
     assert first / (first + second) == pytest.approx([0.1, 0.1])
     assert (first + second)[0] > 10 * (first + second)[1]
+
+
+def with_new(share: float, answer: object, exposure: Exposure, first: int = 0, end: int = 10, groups: bool = False) -> Explored:
+    """Thirty items of falling score, of which the last twelve and one at the head are new; ten more new ones have no score."""
+    scores = [1.0 - 0.02 * place for place in range(30)]
+    new = [2, *range(18, 40)]
+    own = [place % 3 - 1 for place in range(30)] if groups else ()
+    exploration = Exploration(share, exposure, rng_of(11, str(answer)))
+    return explore(exploration, ids(40), scores, first, end, new=new, groups=own)
+
+
+@settings(max_examples=40, deadline=None)
+@given(shares, st.integers(0, 99), st.integers(0, 25), st.booleans())
+def test_a_new_item_gets_one_place_and_the_others_take_turns_as_ever(share: float, answer: int, first: int, groups: bool) -> None:
+    exposure = seen(18, answer)
+    found = with_new(share, answer, exposure, first, first + 10, groups)
+    assert sorted(found.order) == list(range(40))
+    assert with_new(share, answer, exposure, 0, 10, groups).order == found.order
+    page = range(first, first + 10)
+    assert set(found.propensities) == set(found.shown) == set(page)
+    assert all(0.0 < found.propensities[rank] <= found.shown[rank] + 1e-12 <= 1.0 + 1e-12 for rank in page)
+    tried = found.order[TRIAL]
+    rest = [place for place in found.order if place != tried or tried < HEAD]
+    beyond = [place for place in rest if place >= 30]
+    assert beyond == sorted(beyond)
+    inside = [place for place in rest if place < 30]
+    if not groups:
+        assert all(
+            1.0 - 0.02 * place >= 1.0 - 0.02 * min(inside[rank:]) - share * NEAR * 0.58 - 1e-9
+            for rank, place in enumerate(inside)
+        )
+    elif len(inside) == 30:
+        assert [place % 3 for place in inside] == [place % 3 for place in range(30)]
+
+
+def test_new_items_are_tried_as_often_as_is_said() -> None:
+    """In `share` of the answers one of the five best has the fifth place, each about as often as the others."""
+    answers, share = 500, 0.4
+    found = [with_new(share, answer, Exposure(), 0, 10) for answer in range(answers)]
+    at = np.bincount([one.order[TRIAL] for one in found], minlength=40)
+    assert at[10:18].sum() == 0 and at[23:].sum() == 0
+    assert at[18:23].sum() == pytest.approx(share * answers, rel=0.2)
+    assert at[18:23].min() > 0.5 * share * answers / 5
+
+
+def test_the_chances_of_new_items_and_of_the_others_are_those_of_the_draws() -> None:
+    """With groups and without: an item has a rank, and is on the page, as often as its chances say, and the inverses count
+    once an answer."""
+    exposure = Exposure({"i0": (400.0, 10.0), "i1": (20.0, 3.0), "i18": (15.0, 4.0), "i20": (60.0, 12.0)}, 0.1)
+    answers, first, end = 1_200, 3, 8
+    for groups in (False, True):
+        ranked, page = np.zeros((3, 40, end)), np.zeros((3, 40))
+        for answer in range(answers):
+            found = with_new(0.3, answer, exposure, first, end, groups)
+            for rank in range(first, end):
+                item, chance, often = found.order[rank], found.propensities[rank], found.shown[rank]
+                ranked[:, item, rank] += (1.0, chance, 1.0 / chance)
+                page[:, item] += (1.0, often, 1.0 / often)
+        assert (ranked[0, 18:, TRIAL] > 0).sum() >= 5
+        for table, least in ((ranked, 0.02), (page, 0.02)):
+            often = table[0] / answers
+            likely = often > least
+            error = np.sqrt((1.0 / np.maximum(often, least) - 1.0) / answers)
+            assert (np.abs(table[2] / answers - 1.0) < 4.0 * error + 0.02)[likely].all()
+            spread = np.sqrt(often * (1.0 - often) / answers)
+            assert (np.abs(table[1] / np.maximum(table[0], 1.0) - often) < 4.0 * spread + 0.01)[likely].all()
+        assert likely[18:].sum() >= 5
+
+
+def test_of_new_items_what_did_worse_is_tried_no_longer_and_what_did_better_more() -> None:
+    known = Exposure({"i18": (ENOUGH, 1.0), "i19": (4 * ENOUGH, 40.0), "i20": (ENOUGH - 1.0, 0.0)}, 0.1)
+    names = ids(40)
+    exploration = Exploration(1.0, known, rng_of(1, "a"))
+    assert exploration.newcomers(names[18:21]) == ("i19", "i20")
+    assert Exploration(1.0, known, rng_of(1, "a"), 1).newcomers(names[18:21]) == ("i19",)
+    assert len(exploration.newcomers([f"n{place}" for place in range(300)])) == NEWEST
+    at = np.bincount([with_new(1.0, answer, known).order[TRIAL] for answer in range(200)], minlength=40)
+    assert 70 < at[19] < 130 and at[18] == at[25:].sum() == 0
+    assert 0 < at[20] < at[21:25].mean()
+    better = Exposure({**known.seen, "i18": (ENOUGH, 8.0)}, 0.1)
+    at = np.bincount([with_new(1.0, answer, better).order[TRIAL] for answer in range(200)], minlength=40)
+    assert 0 < at[18] < at[19] / 3 and 70 < at[18:20].sum() < 130
+
+
+def test_items_of_a_group_take_turns_on_its_places() -> None:
+    """Groups keep the places that they were given, whatever their scores."""
+    scores = [1.0, 0.2, 0.99, 0.19, 0.98, 0.18, 0.0]
+    groups = [0, 1, 0, 1, 0, 1, -1]
+    orders = [
+        explore(Exploration(1.0, Exposure(), rng_of(3, str(answer))), ids(7), scores, 0, 7, groups=groups).order
+        for answer in range(60)
+    ]
+    assert all([groups[place] for place in order] == groups for order in orders)
+    assert {order[0] for order in orders} == {0, 2, 4} and {order[1] for order in orders} == {1, 3, 5}

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from es_recsys.meta import StoreMeta, VectorMeta
 from es_recsys.search.answer import complete, finish
 from es_recsys.search.context import Context
+from es_recsys.search.explore import TRIAL, Exploration, Exposure, rng_of
 from es_recsys.search.gather import gather, scaled
+from es_recsys.search.interests import KEPT, Interests
 from es_recsys.search.legs import brings
 from es_recsys.search.plan import plan
 from es_recsys.search.weights import PERSONAL_SHARE
@@ -282,3 +284,101 @@ def test_nothing_found_is_an_empty_answer() -> None:
     second = complete(context, gathered)
     assert second.bodies == ()
     assert finish(context, second, []) == Ranking(total=0)
+
+
+def exploring(share: float, name: str, exposure: Exposure | None = None) -> Exploration:
+    return Exploration(share, exposure or Exposure(), rng_of(1, name))
+
+
+@cases
+@given(
+    st.integers(0, 10_000), st.integers(3, 90), st.booleans(), st.sampled_from(["weighted", "rrf"]), st.sampled_from([0.1, 1.0])
+)
+def test_pages_of_an_answer_that_explores_are_cut_from_one_order(
+    seed: int, n: int, text: bool, fusion: str, share: float
+) -> None:
+    engine = made(seed, n)
+    exclude = frozenset(engine.items[:3])
+    context = asked(seed, n, text=text, exclude=exclude, settings=SearchSettings(depth=12, fusion=fusion), n=12)
+
+    def page(offset: int, wanted: int) -> Ranking:
+        return engine.answer(replace(context, n=wanted, offset=offset, exploration=exploring(share, str(seed))))
+
+    whole = page(0, 12).hits
+    assert not exclude & {hit.item_id for hit in whole}
+    for hit in whole:
+        assert sum(hit.parts.values()) == pytest.approx(hit.score, abs=1e-9)
+        assert 0.0 < hit.propensity <= hit.shown + 1e-12 <= 1.0 + 1e-12
+    pages = [hit.item_id for start in range(0, 12, 5) for hit in page(start, 5).hits][:12]
+    assert pages[: len(whole)] == [hit.item_id for hit in whole]
+
+
+def newest(n: int, count: int) -> tuple[Engine, set[str]]:
+    """A shop whose newest items match everything and have nothing else that speaks for them."""
+    engine = made(5, n)
+    new = set(engine.items[-count:])
+    scores = {leg: {i: s for i, s in table.items() if i not in new} for leg, table in engine.scores.items()}
+    scores["fresh"] = {i: 0.9 if i in new else 0.1 for i in engine.items}
+    return replace(engine, scores=scores, matching=frozenset(engine.items)), new
+
+
+@pytest.mark.parametrize("text", [False, True])
+def test_new_items_that_nothing_speaks_for_are_tried_where_there_is_exploration(text: bool) -> None:
+    engine, new = newest(80, 8)
+    chosen = [i for i in engine.items if i not in new][:30]
+    lists = {"transitions": [(i, 30.0 - k) for k, i in enumerate(chosen)]}
+    context = asked(5, 80, text=text, popular=[], neighbours=lists, n=10)
+    known = Exposure({i: (100.0, 10.0) for i in engine.items if i not in new}, 0.1)
+    calm = engine.answer(context)
+    assert not new & {hit.item_id for hit in calm.hits}
+    tried = [engine.answer(replace(context, exploration=exploring(1.0, str(k), known))).hits for k in range(40)]
+    on = [[hit for hit in hits if hit.item_id in new] for hits in tried]
+    assert all(len(hits) == 1 and hits[0].rank == TRIAL + 1 for hits in on)
+    assert len({hits[0].item_id for hits in on}) >= 4
+    assert all(hits[0].propensity == pytest.approx(0.2, abs=0.1) for hits in on)
+    rarely = [engine.answer(replace(context, exploration=exploring(0.1, str(k), known))).hits for k in range(100)]
+    assert 2 <= sum(any(hit.item_id in new for hit in hits) for hits in rarely) <= 22
+    left = replace(context, exclude=frozenset(new), exploration=exploring(1.0, "a"))
+    assert not new & {hit.item_id for hit in engine.answer(left).hits}
+    failed = Exposure({**known.seen, **dict.fromkeys(new, (30.0, 1.0))}, 0.1)
+    dull = [engine.answer(replace(context, exploration=exploring(1.0, str(k), failed))).hits for k in range(5)]
+    assert not any(hit.item_id in new for hits in dull for hit in hits)
+
+
+def test_only_exploration_asks_a_search_for_what_is_new() -> None:
+    context = asked(5, 80, text=True)
+    assert "fresh" not in [leg.name for leg in plan(context).legs]
+    assert "fresh" in [leg.name for leg in plan(replace(context, exploration=exploring(0.1, "a"))).asked]
+    none = replace(exploring(0.1, "a"), newest=0)
+    assert "fresh" not in [leg.name for leg in plan(replace(context, exploration=none)).legs]
+    undated = replace(context, meta=replace(META, fields={}), exploration=exploring(0.1, "a"))
+    assert "fresh" not in [leg.name for leg in plan(undated).legs]
+
+
+@pytest.mark.parametrize("way", ["score", "diversity", "exploration"])
+def test_interests_keep_their_places_whatever_else_arranges_the_answer(way: str) -> None:
+    """The first 40 items by score are near the first interest, the others near the second."""
+    items = [f"i{k:03d}" for k in range(80)]
+    near = [{i: 0.9 if (k < 40) is first else 0.55 for k, i in enumerate(items)} for first in (True, False)]
+    engine = Engine({"interest_1": near[0], "interest_2": near[1]}, items, frozenset())
+    context = Context(
+        meta=replace(META, fields={}),
+        now=0.0,
+        neighbours={"transitions": [(i, 80.0 - k) for k, i in enumerate(items)]},
+        interests=Interests("text_vector", np.stack([V, V]), np.array([0.6, 0.4])),
+        settings=SearchSettings(depth=100),
+        diversity=0.5 if way == "diversity" else 0.0,
+        n=20,
+    )
+    plain = [hit.item_id for hit in engine.answer(replace(context, interests=None)).hits]
+    answers = []
+    for k in range(5):
+        left = exploring(1.0, str(k)) if way == "exploration" else None
+        answers.append([hit.item_id for hit in engine.answer(replace(context, exploration=left)).hits])
+    for found in answers:
+        for places in range(1, 21):
+            second = sum(item_id >= "i040" for item_id in found[:places])
+            assert second >= int(np.floor(KEPT * 0.4 * places + 0.5)) - 1
+    assert (len({tuple(found) for found in answers}) > 1) is (way == "exploration")
+    if way != "diversity":
+        assert all(item_id < "i040" for item_id in plain)

@@ -2,7 +2,7 @@
 and experiments and interleaving be rehearsed before real people are in them."""
 
 from es_recsys.evaluation.simulator.conduct import GOALS, Conduct, Looked, Step
-from es_recsys.evaluation.simulator.estimates import Estimate, estimate, sample_size
+from es_recsys.evaluation.simulator.estimates import Estimate, estimate, sample_size, sure_after
 from es_recsys.evaluation.simulator.experiments import Experiment, assign, compare, run_experiment
 from es_recsys.evaluation.simulator.insiders import Insider
 from es_recsys.evaluation.simulator.interleaving import Preference, interleave, team_draft
@@ -38,5 +38,6 @@ __all__ = [
     "judge",
     "run_experiment",
     "sample_size",
+    "sure_after",
     "team_draft",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from es_recsys.errors import InputError
 
-__all__ = ["Estimate", "estimate", "reach", "sample_size"]
+__all__ = ["Estimate", "estimate", "reach", "sample_size", "sure_after"]
 
 _NORMAL = NormalDist()
 
@@ -31,6 +32,13 @@ class Estimate:
     def sure(self) -> bool:
         """Whether the interval leaves out 0."""
         return self.low > 0.0 or self.high < 0.0
+
+    @property
+    def p(self) -> float:
+        """Two-sided p-value of a mean of 0, normal as the interval is; 1 where nothing differs."""
+        if not self.mean:
+            return 1.0
+        return 2.0 * _NORMAL.cdf(-abs(self.mean) / self.error) if self.error else 0.0
 
     def __str__(self) -> str:
         return f"{self.mean:.4f} [{self.low:.4f}, {self.high:.4f}]"
@@ -75,3 +83,15 @@ def sample_size(deviation: float, effect: float, *, confidence: float = 0.95, po
         )
     z = _NORMAL.inv_cdf(0.5 + confidence / 2.0) + _NORMAL.inv_cdf(power)
     return max(2, math.ceil(2.0 * (z * deviation / effect) ** 2))
+
+
+def sure_after(looks: Sequence[tuple[int, Estimate]]) -> int | None:
+    """The count from which on every look leaves out 0, None where the last doesn't. looks: (how many were asked, what they
+    say), the fewest first. Who looks often and stops at the first sure look is wrong more often than the interval says; so a
+    look counts only if none after it takes it back."""
+    found = None
+    for count, look in reversed(looks):
+        if not look.sure:
+            break
+        found = count
+    return found
