@@ -258,10 +258,12 @@ def _shown(hit: Hit) -> dict[str, Any]:
     return {**shown, "propensity": hit.propensity, "shown": hit.shown}
 
 
-def _signals(hits: Sequence[Hit]) -> dict[str, list[float | None]]:
-    """Signal -> its value for each hit, in six digits: what a learned ranking is trained on, as it was when it was shown."""
+def _signals(hits: Sequence[Hit]) -> dict[str, float | list[float | None] | None]:
+    """Signal -> its value for each hit, or the one that all have, in six digits: what a learned ranking is trained on, as it
+    was when it was shown."""
     names = dict.fromkeys(name for hit in hits for name in hit.signals)
-    return {name: [_short(hit.signals.get(name)) for hit in hits] for name in names}
+    found = {name: [_short(hit.signals.get(name)) for hit in hits] for name in names}
+    return {name: values[0] if len(set(values)) == 1 else values for name, values in found.items()}
 
 
 def _short(value: float | None) -> float | None:

@@ -26,7 +26,7 @@ from es_recsys.search.lexical import FALLBACKS, lexical_clauses
 from es_recsys.search.weights import breadth
 from es_recsys.search.wording import Wording, compare, numbers, said, wording
 
-__all__ = ["Column", "Reading", "at_hand", "named_clauses", "part_of", "signals", "source_fields"]
+__all__ = ["Column", "Reading", "at_hand", "named_clauses", "part_of", "signals", "source_fields", "tells_place"]
 
 Column = NDArray[np.float64]
 Sources = Sequence[Mapping[str, Any]]
@@ -51,6 +51,13 @@ class Reading:
 def part_of(name: str) -> str:
     """What an explanation calls a signal."""
     return name.rpartition("/")[0]
+
+
+def tells_place(name: str) -> bool:
+    """Whether a signal is the place that a candidate has by the weighted sum or a leg, or follows from it: where it was shown,
+    unless something put the answer into another order."""
+    part, _, aspect = name.rpartition("/")
+    return part == "sum" or (aspect == "rank" and part != "price" and not part.startswith("attributes."))
 
 
 def named_clauses(context: Context, reading: Reading) -> list[Clause]:
