@@ -126,6 +126,7 @@ def context_of(
         offset=query.offset,
         facets=query.facets,
         explain=query.explain,
+        item_side=view.item_side,
         **known,
     )
 
@@ -224,7 +225,7 @@ def _likeness(view: View, query: Query, profile: Profile | None, filters: list[C
     context = yield from context_of(view, plain, replace(alone, known=frozenset()), {}, filters, now)
     models = {name: _LIKE_MODELS * view.meta.weights.get("no_query", {}).get(name, 0.0) for name in view.models}
     weights = {**view.meta.weights, "no_query": {**_LIKE_CONTENT, **models}}
-    return replace(context, meta=replace(view.meta, weights=weights))
+    return replace(context, meta=replace(view.meta, weights=weights), item_side=None)
 
 
 def _check(query: Query) -> None:

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from es_recsys.errors import ModelError
+from es_recsys.features import ItemSide
 from es_recsys.flows.view import View
 from es_recsys.index.metadata import read_meta
 from es_recsys.meta import StoreMeta
 from es_recsys.models.base import DEPTHS, Model
 from es_recsys.runtime.encoding import StoreEncoders
 from es_recsys.runtime.exposure import exposure_folder, load_exposure
+from es_recsys.runtime.item_side import item_side_folder, load_item_side
 from es_recsys.search.learned import Ranker
 from es_recsys.settings import Settings
 
@@ -78,23 +80,26 @@ class Views:
         stamp = _changed(popularity_folder(self._settings), exposure_folder(self._settings))
         old = self._view
         if old is None or old.meta != meta or stamp != self._popular_at:
-            models = old.models if old is not None and old.meta.index == meta.index else self._models(meta)
+            if old is not None and old.meta.index == meta.index:
+                models, item_side = old.models, old.item_side
+            else:
+                models, item_side = self._models(meta)
             popular = old.popular if old is not None and stamp == self._popular_at else self._popular()
             same = old is not None and (old.meta.ranking, old.meta.vectors) == (meta.ranking, meta.vectors)
             rankers = old.rankers if old is not None and same else self._rankers(meta)
             exposure = load_exposure(exposure_folder(self._settings), popular)
-            self._view = View(self._settings, meta, self._secret, self._encoders, models, popular, rankers, exposure)
+            self._view = View(self._settings, meta, self._secret, self._encoders, models, popular, rankers, exposure, item_side)
             self._popular_at = stamp
         self._looked = time.monotonic()
 
-    def _models(self, meta: StoreMeta) -> dict[str, Model]:
+    def _models(self, meta: StoreMeta) -> tuple[dict[str, Model], ItemSide | None]:
         if not meta.models:
-            return {}
+            return {}, None
         from es_recsys.models import load_models
 
         folder = models_folder(self._settings, meta.version)
         try:
-            return load_models(folder, meta.models)
+            return load_models(folder, meta.models), load_item_side(item_side_folder(folder))
         except ModelError as error:
             raise ModelError(
                 f"The models of {meta.index} can't be loaded. {error.what}",
