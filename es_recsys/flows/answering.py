@@ -126,6 +126,7 @@ def context_of(
         offset=query.offset,
         facets=query.facets,
         explain=query.explain,
+        item_side=view.item_side,
         **known,
     )
 
@@ -227,7 +228,7 @@ def _likeness(view: View, query: Query, profile: Profile | None, filters: list[C
     context = yield from context_of(view, plain, replace(alone, known=frozenset()), {}, filters, now)
     models = {name: _LIKE_MODELS * view.meta.weights.get("no_query", {}).get(name, 0.0) for name in view.models}
     weights = {**view.meta.weights, "no_query": {**_LIKE_CONTENT, **models}}
-    return replace(context, meta=replace(view.meta, weights=weights))
+    return replace(context, meta=replace(view.meta, weights=weights), item_side=None)
 
 
 def _check(query: Query) -> None:
@@ -261,10 +262,12 @@ def _shown(hit: Hit) -> dict[str, Any]:
     return {**shown, "propensity": hit.propensity, "shown": hit.shown}
 
 
-def _signals(hits: Sequence[Hit]) -> dict[str, list[float | None]]:
-    """Signal -> its value for each hit, in six digits: what a learned ranking is trained on, as it was when it was shown."""
+def _signals(hits: Sequence[Hit]) -> dict[str, float | list[float | None] | None]:
+    """Signal -> its value for each hit, or the one that all have, in six digits: what a learned ranking is trained on, as it
+    was when it was shown."""
     names = dict.fromkeys(name for hit in hits for name in hit.signals)
-    return {name: [_short(hit.signals.get(name)) for hit in hits] for name in names}
+    found = {name: [_short(hit.signals.get(name)) for hit in hits] for name in names}
+    return {name: values[0] if len(set(values)) == 1 else values for name, values in found.items()}
 
 
 def _short(value: float | None) -> float | None:

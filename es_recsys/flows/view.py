@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.features import ItemSide
 from es_recsys.fields import VECTOR_FIELDS
 from es_recsys.meta import StoreMeta
 from es_recsys.models.base import Model
@@ -34,7 +35,8 @@ class QueryEncoder(Protocol):
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
     """models: name -> model that this version is served with. popular: (item_id, score), best first. rankers: situation ->
-    learned ranking, None for one that can't be used. exposure: what came of showing items, for exploration."""
+    learned ranking, None for one that can't be used. exposure: what came of showing items, for exploration. item_side: what
+    behaviour says of the items, None for a version that nothing was trained for."""
 
     settings: Settings
     meta: StoreMeta
@@ -44,6 +46,7 @@ class View:
     popular: Sequence[tuple[str, float]] = ()
     rankers: Mapping[str, Ranker | None] = field(default_factory=dict)
     exposure: Exposure = field(default_factory=Exposure)
+    item_side: ItemSide | None = None
 
     @property
     def content_fields(self) -> tuple[str, ...]:

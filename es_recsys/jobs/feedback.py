@@ -7,6 +7,8 @@ from the log, as they were when the answer was given, so that nothing of what ha
 People look at the first ranks most, so what they do says less of the items further down. LightGBM learns a bias of each rank
 beside the trees; what rankings are compared by are gains over the examination of the rank (inverse propensity; Joachims et al.
 2017), with examination estimated from the log itself (`evaluation.examination`), at least 0.05 so that no single click decides.
+Trees that could read the rank itself would explain by it what its bias is to explain, and put first what stood first: signals
+that tell the place (`tells_place`) are left out, so is the weighted sum, whose parts the legs' own scores are.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from es_recsys.evaluation.counterfactual import impressions
 from es_recsys.evaluation.examination import examination
 from es_recsys.jobs.examples import Examples, Shown, gather, ideal
 from es_recsys.search.explore import Exposure
+from es_recsys.search.signals import tells_place
 
 __all__ = ["Record", "Rewards", "count_exposure", "examined", "logged_examples", "rewards", "rewards_of"]
 
@@ -83,9 +86,15 @@ def _shown(record: Record, situation: str, given: Rewards, looked: NDArray[np.fl
         return None
     answer_id = str(record["answer_id"])
     grades = np.array([given.get((answer_id, str(hit["item_id"])), 0.0) for hit in hits])
-    if not grades.any() or any(len(values) != len(hits) for values in signals.values()):
+    if not grades.any() or any(isinstance(values, list) and len(values) != len(hits) for values in signals.values()):
         return None
     positions = np.array([int(hit["position"]) for hit in hits], np.int64)
     gains = grades / looked[np.minimum(positions, len(looked)) - 1]
-    columns = {name: np.array([np.nan if value is None else value for value in values]) for name, values in signals.items()}
+    columns = {name: _column(values, len(hits)) for name, values in signals.items() if not tells_place(name)}
     return Shown(columns, grades, ideal(gains.tolist()), positions, str(record.get("user_key") or ""), gains)
+
+
+def _column(values: Any, n: int) -> NDArray[np.float64]:
+    """A signal as it was logged: each hit's value, or the one that all have; None for unknown."""
+    each = values if isinstance(values, list) else [values] * n
+    return np.array([np.nan if value is None else value for value in each], np.float64)

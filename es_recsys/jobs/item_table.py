@@ -16,7 +16,9 @@ from es_recsys.meta import StoreMeta
 from es_recsys.runtime.workspace import Workspace
 from es_recsys.types import Item, ItemTable
 
-__all__ = ["item_table", "table_of"]
+__all__ = ["item_table", "plain_table", "table_of"]
+
+_PLAIN = ("categories", "brand", "price", "created_at")
 
 
 def item_table(work: Workspace, meta: StoreMeta) -> ItemTable:
@@ -38,6 +40,12 @@ def item_table(work: Workspace, meta: StoreMeta) -> ItemTable:
         for place, vector in rows.pop(name):
             vectors[name][place] = vector
     return table_of(items, vectors)
+
+
+def plain_table(work: Workspace, meta: StoreMeta) -> ItemTable:
+    """The same without texts, traits and vectors."""
+    pages = scan(work.es, meta.index, fields=_PLAIN)
+    return table_of([item({**hit["_source"], "item_id": hit["_id"]}) for hits in pages for hit in hits])
 
 
 def table_of(items: Sequence[Item], vectors: dict[str, NDArray[np.float32]] | None = None) -> ItemTable:

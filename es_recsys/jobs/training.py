@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.errors import IndexStateError, InputError
+from es_recsys.features import FeatureTable, features
 from es_recsys.fields import VECTOR_FIELDS
 from es_recsys.flows.view import View
 from es_recsys.index import copying, versions
@@ -23,7 +24,7 @@ from es_recsys.index.bulk import Meter
 from es_recsys.index.read import ids_of
 from es_recsys.jobs.behaviour import fold_in, rebuild
 from es_recsys.jobs.exposure import recount_exposure
-from es_recsys.jobs.item_table import item_table
+from es_recsys.jobs.item_table import item_table, plain_table
 from es_recsys.jobs.onlooker import Onlooker
 from es_recsys.jobs.similar_users import index_users
 from es_recsys.jobs.trained import Trained, catalogue_of, keep_catalogue, training_lock
@@ -32,6 +33,7 @@ from es_recsys.meta import StoreMeta, VectorMeta
 from es_recsys.models import MODELS, Model, Selection, Wish, save_models, select
 from es_recsys.models.popularity import Popularity
 from es_recsys.models.report import Promise
+from es_recsys.runtime.item_side import item_side_folder, save_item_side
 from es_recsys.runtime.views import models_folder, popularity_folder
 from es_recsys.runtime.workspace import Workspace
 from es_recsys.types import History, Interactions, Item
@@ -179,7 +181,8 @@ def put_into_service(
     chosen = select(data, np.random.default_rng(seed), seconds_for(wish, budget), tell, wish)
     trained = time.monotonic()
     record = Trained.on(data, now, wish.names, old.behaviours, chosen.report.figures, promise)
-    meta = _serve(work, live, chosen, data, record, progress)
+    items = None if old.notes.get("bare") else wish.items or plain_table(work, old)
+    meta = _serve(work, live, chosen, data, features(data, items, now), record, progress)
     served = time.monotonic()
     return TrainReport(
         meta.version,
@@ -198,7 +201,13 @@ def _has_texts(work: Workspace, meta: StoreMeta) -> bool:
 
 
 def _serve(
-    work: Workspace, live: View, chosen: Selection, data: Interactions, record: Trained, progress: Onlooker | None
+    work: Workspace,
+    live: View,
+    chosen: Selection,
+    data: Interactions,
+    table: FeatureTable,
+    record: Trained,
+    progress: Onlooker | None,
 ) -> StoreMeta:
     """Builds the next version beside the live one, checks it, and swaps."""
     old = live.meta
@@ -219,6 +228,7 @@ def _serve(
     created = False
     try:
         save_models(models, folder)
+        save_item_side(item_side_folder(folder), table)
         keep_catalogue(catalogue_of(work, old), folder)
         versions.create(work.patient, new, count=count)
         created = True

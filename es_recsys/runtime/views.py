@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from es_recsys.errors import ModelError
+from es_recsys.features import ItemSide
 from es_recsys.flows.view import View
 from es_recsys.index.metadata import read_meta
 from es_recsys.meta import StoreMeta
 from es_recsys.models.base import DEPTHS, Model
 from es_recsys.runtime.encoding import StoreEncoders
 from es_recsys.runtime.exposure import exposure_folder, load_exposure
+from es_recsys.runtime.item_side import item_side_folder, load_item_side
 from es_recsys.search.learned import Ranker
 from es_recsys.settings import Settings
 
@@ -75,7 +77,7 @@ class Views:
         try:
             return self.fresh()
         except ModelError:
-            return self._made(read_meta(self._client, self._settings.index), {}, self._popular(), {})
+            return self._made(read_meta(self._client, self._settings.index), {}, self._popular(), {}, None)
 
     def forget(self) -> None:
         """Has the next call look."""
@@ -86,11 +88,14 @@ class Views:
         stamp = _changed(popularity_folder(self._settings), exposure_folder(self._settings))
         old = self._view
         if old is None or old.meta != meta or stamp != self._popular_at:
-            models = old.models if old is not None and old.meta.index == meta.index else self._models(meta)
+            if old is not None and old.meta.index == meta.index:
+                models, item_side = old.models, old.item_side
+            else:
+                models, item_side = self._models(meta)
             popular = old.popular if old is not None and stamp == self._popular_at else self._popular()
             same = old is not None and (old.meta.ranking, old.meta.vectors) == (meta.ranking, meta.vectors)
             rankers = old.rankers if old is not None and same else self._rankers(meta)
-            self._view = self._made(meta, models, popular, rankers)
+            self._view = self._made(meta, models, popular, rankers, item_side)
             self._popular_at = stamp
         self._looked = time.monotonic()
 
@@ -100,18 +105,19 @@ class Views:
         models: Mapping[str, Model],
         popular: Sequence[tuple[str, float]],
         rankers: Mapping[str, Ranker | None],
+        item_side: ItemSide | None,
     ) -> View:
         exposure = load_exposure(exposure_folder(self._settings), popular)
-        return View(self._settings, meta, self._secret, self._encoders, models, popular, rankers, exposure)
+        return View(self._settings, meta, self._secret, self._encoders, models, popular, rankers, exposure, item_side)
 
-    def _models(self, meta: StoreMeta) -> dict[str, Model]:
+    def _models(self, meta: StoreMeta) -> tuple[dict[str, Model], ItemSide | None]:
         if not meta.models:
-            return {}
+            return {}, None
         from es_recsys.models import load_models
 
         folder = models_folder(self._settings, meta.version)
         try:
-            return load_models(folder, meta.models)
+            return load_models(folder, meta.models), load_item_side(item_side_folder(folder))
         except ModelError as error:
             raise ModelError(
                 f"The models of {meta.index} can't be loaded. {error.what}",

@@ -16,6 +16,7 @@ from es_recsys.settings import SearchSettings
 from es_recsys.types import History, Taste
 
 if TYPE_CHECKING:
+    from es_recsys.features import ItemSide
     from es_recsys.search.explore import Exploration
     from es_recsys.search.interests import Interests
     from es_recsys.search.learned import Ranker
@@ -45,6 +46,7 @@ class Context:
     interests: the user's, where there are several and places are kept for them.
     affinities: field -> value -> share, and price: mean and spread of log1p(price), both the user's. ranker: puts the best
     candidates in order, None for the weighted sum. exploration: what may be left to chance, None for nothing.
+    item_side: what behaviour says of the items, for signals; None where it is not known, or nothing reads or logs them.
     """
 
     meta: StoreMeta
@@ -73,6 +75,7 @@ class Context:
     ranker: Ranker | None = None
     exploration: Exploration | None = None
     interests: Interests | None = None
+    item_side: ItemSide | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.n <= DEEPEST or not 0 <= self.offset <= DEEPEST or self.offset + self.n > DEEPEST:

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.errors import ModelError
+from es_recsys.features import PAIR, USER
 from es_recsys.meta import StoreMeta
 from es_recsys.search.context import Context
 from es_recsys.search.forest import Forest
@@ -33,6 +34,7 @@ WINDOW = 100
 """How many of the best candidates a learned ranking orders."""
 
 _PERSONAL = ("/affinity", "/distance")
+_OF_THE_USER = (USER, PAIR)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -151,7 +153,8 @@ def rerank(
 def personal(name: str, table: Table) -> bool:
     """Whether a signal speaks of the user."""
     legs = {heard.leg.name for heard in table.legs if heard.leg.personal}
-    return part_of(name) in legs or name.endswith(_PERSONAL) or name == "query/evidence"
+    part = part_of(name)
+    return part in legs or part in _OF_THE_USER or name.endswith(_PERSONAL) or name == "query/evidence"
 
 
 def matrix(names: Sequence[str], found: Mapping[str, NDArray[np.float64]], n: int) -> NDArray[np.float64]:

@@ -1,11 +1,12 @@
 """What a learned ranking reads of the candidates of an answer: one column of numbers a signal, NaN where it is not known.
 
 A signal's name is `part/aspect`; its part (a leg, a clause, a field of the item, "query" for what is the same for all
-candidates, "sum" for the weighted sum) is what an explanation names.
+candidates, "sum" for the weighted sum; "item", "user" and "pair" for what behaviour says of them, see `features`) is what an
+explanation names.
 
 At hand in every answer, so every answer logs them: the legs' scores, raw scores and ranks, the weighted sum, the title's
-likeness to the question (`wording`), price, and how the item meets the profile. With a `Reading` for which more was asked:
-each lexical clause's own BM25, and the item's age and attributes.
+likeness to the question (`wording`), price, how the item meets the profile, and the features of item, user and pair. With
+a `Reading` for which more was asked: each lexical clause's own BM25, and the item's age and attributes.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ from es_recsys.search.fusion import Table
 from es_recsys.search.lexical import FALLBACKS, lexical_clauses
 from es_recsys.search.weights import breadth
 from es_recsys.search.wording import Wording, compare, numbers, said, wording
+from es_recsys.types import History
 
-__all__ = ["Column", "Reading", "at_hand", "named_clauses", "part_of", "signals", "source_fields"]
+__all__ = ["Column", "Reading", "at_hand", "named_clauses", "part_of", "signals", "source_fields", "tells_place"]
 
 Column = NDArray[np.float64]
 Sources = Sequence[Mapping[str, Any]]
@@ -38,8 +40,8 @@ _LONGEST_LIST = 40
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What is read of an answer's candidates. window: of how many of the best by weighted sum. names: the signals wanted;
-    None for all."""
+    """What is read of an answer's candidates. window: of how many of the best by weighted sum. names: the signals wanted
+    of those that are not at hand; None for all."""
 
     window: int
     names: frozenset[str] | None = None
@@ -51,6 +53,13 @@ class Reading:
 def part_of(name: str) -> str:
     """What an explanation calls a signal."""
     return name.rpartition("/")[0]
+
+
+def tells_place(name: str) -> bool:
+    """Whether a signal is the place that a candidate has by the weighted sum or a leg, or follows from it: where it was shown,
+    unless something put the answer into another order."""
+    part, _, aspect = name.rpartition("/")
+    return part == "sum" or (aspect == "rank" and part != "price" and not part.startswith("attributes."))
 
 
 def named_clauses(context: Context, reading: Reading) -> list[Clause]:
@@ -83,7 +92,8 @@ def at_hand(
         for aspect in dict.fromkeys(aspect for likeness in likenesses for aspect in likeness):
             found[f"title/{aspect}"] = np.array([likeness.get(aspect, math.nan) for likeness in likenesses])
     found["price/value"] = np.array([_number(source.get("price")) for source in sources])
-    return found | _of_profile(context, sources, found["price/value"])
+    found |= _of_profile(context, sources, found["price/value"])
+    return found | _of_behaviour(context, [table.item_ids[row] for row in rows])
 
 
 def signals(
@@ -96,7 +106,8 @@ def signals(
     clauses: Sequence[Mapping[str, float]],
     reading: Reading,
 ) -> dict[str, Column]:
-    """All signals (n,) of a whole window that the reading wants. clauses: of each row, clause -> score."""
+    """The signals (n,) of a whole window: all that are at hand, and the others that the reading wants. clauses: of each row,
+    clause -> score."""
     found = at_hand(context, table, rows, best, totals, sources)
     for name in dict.fromkeys(clause["bool"]["_name"] for clause in named_clauses(context, reading)):
         scores = np.array([float(each.get(name, 0.0)) for each in clauses])
@@ -111,7 +122,7 @@ def signals(
             values = [_at(source, path) for source in sources]
             found |= {f"{path}/{aspect}": column for aspect, column in _of_attribute(context, path, values, asked).items()}
     found["price/rank"] = _ranks(found["price/value"])
-    return found if reading.names is None else {name: column for name, column in found.items() if name in reading.names}
+    return found
 
 
 def _of_legs(context: Context, table: Table, rows: Sequence[int]) -> dict[str, Column]:
@@ -161,6 +172,12 @@ def _of_profile(context: Context, sources: Sources, prices: Column) -> dict[str,
         middle, spread = context.price
         found["price/distance"] = np.abs(np.log1p(prices) - middle) / max(spread, 0.1)
     return found
+
+
+def _of_behaviour(context: Context, item_ids: Sequence[str]) -> dict[str, Column]:
+    if context.item_side is None or not item_ids:
+        return {}
+    return context.item_side.candidates(item_ids, context.history if context.impact > 0.0 else History(), context.now)
 
 
 def _of_attribute(context: Context, path: str, values: Sequence[Any], asked: Wording) -> dict[str, Column]:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
-from es_recsys import Client, Event, Item, Settings
+from es_recsys import Answer, Client, Event, Item, Query, Settings
 from es_recsys.data.sample import SampleStore
 from es_recsys.errors import IndexStateError, InputError, ModelError, StoreNotFound
 from es_recsys.index import versions
 from es_recsys.jobs import training
 from es_recsys.jobs.behaviour import load_events
+from es_recsys.jobs.lambdamart import Trees
+from es_recsys.jobs.ranking import train_ranking
 from es_recsys.jobs.versions import drop_version, list_versions, swap_version
 from es_recsys.runtime import views
+from es_recsys.runtime.item_side import item_side_folder
 from es_recsys.runtime.views import models_folder
+from es_recsys.types import History
 
 pytestmark = pytest.mark.engine
 
@@ -70,6 +77,32 @@ def test_training_makes_a_version_and_rollback_goes_back(client: Client, user: s
     assert _ids(client, user) == trained
     with pytest.raises(IndexStateError):
         swap_version(client.workspace, 4711)
+
+
+def test_answers_know_what_behaviour_says_of_item_user_and_pair(client: Client, user: str, sample: SampleStore) -> None:
+    client.train(["transitions"])
+    side = client.workspace.views.fresh().item_side
+    assert side is not None
+    items = sample.items[:200]
+    found = side.candidates([item.item_id for item in items], History(), 0.0)
+    assert found["item/price"] == pytest.approx(np.log1p([item.price or np.nan for item in items]), rel=1e-5, nan_ok=True)
+    assert np.nanmax(found["item/purchases"]) > 0 and np.isfinite(found["item/age"]).any()
+
+    answer = client.search("shoes", user_id=user)
+    signals: dict[str, Any] = list(client.workspace.log.read())[-1]["signals"]
+    assert all(len(each) == len(answer.hits) for each in signals.values() if isinstance(each, list))
+    assert {"item/conversion", "user/recency", "pair/category_affinity", "pair/price_distance"} <= signals.keys()
+    assert signals["user/events"] > 0 and max(signals["pair/category_affinity"]) > 0
+    folder = item_side_folder(models_folder(client.settings, _live(client)))
+    aside = folder.with_name("aside")
+    shutil.move(folder, aside)
+    try:
+        with Client(settings=client.settings) as other:
+            assert other.search("shoes", user_id=user).hits
+        signals = list(client.workspace.log.read())[-1]["signals"]
+        assert "sum/score" in signals and not [name for name in signals if name.startswith(("item/", "user/", "pair/"))]
+    finally:
+        shutil.move(aside, folder)
 
 
 def test_events_between_swaps_are_in_the_profile_after_them(client: Client) -> None:
@@ -220,8 +253,6 @@ def test_without_events_there_is_nothing_to_train_on(settings: Settings, names: 
 
 
 def test_models_that_are_lost_are_named(client: Client, user: str) -> None:
-    import shutil
-
     folder = models_folder(client.settings, _live(client))
     aside = folder.with_name("aside")
     with Client(settings=client.settings) as other:
@@ -233,6 +264,45 @@ def test_models_that_are_lost_are_named(client: Client, user: str) -> None:
         finally:
             shutil.move(aside, folder)
         assert other.recommend(user).hits
+
+
+def test_a_learned_ranking_reads_what_behaviour_says(client: Client, sample: SampleStore) -> None:
+    """People click what many bought: trees find that out from the log, and put it first."""
+    pytest.importorskip("lightgbm")
+    side = client.workspace.views.fresh().item_side
+    assert side is not None
+    kinds = sorted({item.categories[-1] for item in sample.items[:200]})
+    words = sorted({word for item in sample.items[:200] for word in item.tags})
+    queries = [f"{kind} {word}" for kind in kinds[:12] for word in words[:10]]
+
+    def asked(some: list[str]) -> list[tuple[Answer, int]]:
+        """Answers, and the place of what was bought most in each."""
+        users = [shopper.user_id for shopper in sample.shoppers[:20]]
+        questions = (Query(text=query, user_id=users[place % 20], n=8) for place, query in enumerate(some))
+        answers = [answer for answer in client.ask_all(questions) if isinstance(answer, Answer) and answer.hits]
+        sold = [side.candidates([hit.item_id for hit in answer.hits], History(), 0.0)["item/purchases"] for answer in answers]
+        return [(answer, int(np.nan_to_num(each, nan=-1.0).argmax())) for answer, each in zip(answers, sold, strict=True)]
+
+    before = asked(queries)
+    client.put_events(
+        Event(
+            event_type="click",
+            item_id=answer.hits[most].item_id,
+            user_id=f"clicks{number % 4}",
+            query_id=answer.answer_id,
+            timestamp=datetime.now(UTC),
+        )
+        for number, (answer, most) in enumerate(before)
+    )
+    trees = Trees(trees=20, steps=2, leaves=7, depth=4, rate=0.2, least=10)
+    (outcome,) = train_ranking(client.workspace, trees=trees).outcomes
+    assert outcome.kept and "item" in outcome.parts and "sum" not in outcome.parts
+    after = asked(queries[:40])
+    assert np.mean([most for _, most in after]) < 0.7 * np.mean([most for _, most in before[:40]])
+    for answer, _ in after:
+        assert not answer.ranking.degraded
+        assert "item" in {part for hit in answer.hits for part in hit.parts}
+        assert [sum(hit.parts.values()) for hit in answer.hits] == pytest.approx([hit.score for hit in answer.hits], abs=1e-9)
 
 
 def test_where_models_are_lost_others_can_be_trained(client: Client, user: str) -> None:

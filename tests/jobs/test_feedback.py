@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from es_recsys.behaviour.records import StoredEvent
+from es_recsys.jobs.examples import Examples, ndcg
 from es_recsys.jobs.feedback import count_exposure, examined, logged_examples, rewards
+from es_recsys.jobs.lambdamart import Trees, forest
 
 
 def event(row: int, kind: str, item: str, answer: str, **more: Any) -> StoredEvent:
@@ -17,7 +19,9 @@ def event(row: int, kind: str, item: str, answer: str, **more: Any) -> StoredEve
 
 def record(answer: str, items: list[str], situation: str = "query", **more: Any) -> dict[str, Any]:
     hits = [{"item_id": item, "position": rank, "propensity": 1.0} for rank, item in enumerate(items, 1)]
-    signals = {"sum/rank": [float(rank) for rank in range(1, len(items) + 1)], "als/score": [None] * len(items)}
+    ranks = [float(rank) for rank in range(1, len(items) + 1)]
+    places = dict.fromkeys(("sum/rank", "sum/score", "sum/gap", "als/rank", "attributes.votes/rank"), ranks)
+    signals = {**places, "als/score": None, "query/words": 2.0}
     return {"answer_id": answer, "kind": "search", "query": "q", "situation": situation, "hits": hits, "signals": signals, **more}
 
 
@@ -50,8 +54,9 @@ def test_only_answers_that_something_was_done_with_are_examples() -> None:
     assert found.grades.tolist() == [0.0, 3.0, 0.0]
     assert found.gains.tolist() == [0.0, 6.0, 0.0]
     assert found.positions.tolist() == [1, 2, 3] and found.shown
-    assert found.names == ("als/score", "sum/rank")
+    assert found.names == ("als/score", "attributes.votes/rank", "query/words")
     assert np.isnan(found.rows[:, 0]).all() and found.rows[:, 1].tolist() == [1.0, 2.0, 3.0]
+    assert found.rows[:, 2].tolist() == [2.0, 2.0, 2.0]
     assert found.ideals == pytest.approx([6.0])
 
 
@@ -75,3 +80,36 @@ def test_examination_is_learned_where_items_moved() -> None:
     looked = examined(records, given)
     assert looked[:5] == pytest.approx(truth, rel=0.2)
     assert looked.min() >= 0.05
+
+
+def clicked(answers: int, place: str, seed: int) -> tuple[Examples, Examples]:
+    """Examples of a log in which people click what is good, where they look, and they look at the first rank most; a signal
+    named `place` is the rank. The second is the same with what is good as grades, whatever the rank."""
+    rng = np.random.default_rng(seed)
+    records, given, truth = [], {}, {}
+    for number in range(answers):
+        good = rng.normal(size=10)
+        found = record(str(number), [f"i{rank}" for rank in range(10)])
+        signals = {"item/rating": good.tolist(), "als/score": np.sort(rng.normal(size=10))[::-1].tolist()}
+        records.append({**found, "signals": {**signals, place: [float(rank) for rank in range(1, 11)]}})
+        likely = 1.0 / (1.0 + np.exp(1.0 - 2.0 * good))
+        truth |= {(str(number), f"i{rank}"): float(chance) for rank, chance in enumerate(likely)}
+        clicks = rng.random(10) < likely / np.arange(1, 11)
+        given |= {(str(number), f"i{rank}"): 1.0 for rank in np.flatnonzero(clicks)}
+    everywhere = np.ones(50)
+    return logged_examples(records, "query", given, everywhere), logged_examples(records, "query", truth, everywhere)
+
+
+def test_trees_that_cannot_read_the_place_find_what_is_good() -> None:
+    pytest.importorskip("lightgbm")
+    trees = Trees(trees=30, steps=3, leaves=7, depth=3, rate=0.15, least=10, folds=3)
+    found = {}
+    # The same numbers under a name that tells no place stay among the signals.
+    for place in ("sum/rank", "attributes.votes/rank"):
+        examples, _ = clicked(800, place, seed=1)
+        _, truth = clicked(300, place, seed=2)
+        assert examples.shown and (place in examples.names) == (place != "sum/rank")
+        grown = forest(examples, trees, 30, seed=7)
+        found[place] = ndcg(truth, grown.predict(truth.rows.astype(np.float64))).mean()
+    assert found["sum/rank"] > found["attributes.votes/rank"] + 0.01
+    assert found["sum/rank"] > 0.97

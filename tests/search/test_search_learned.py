@@ -12,7 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from es_recsys.errors import ModelError
+from es_recsys.features import ItemSide, features
 from es_recsys.meta import StoreMeta, VectorMeta
+from es_recsys.models.ids import ItemIds
 from es_recsys.search.answer import RANKING, complete, finish
 from es_recsys.search.context import Context
 from es_recsys.search.forest import Forest
@@ -20,7 +22,7 @@ from es_recsys.search.gather import gather
 from es_recsys.search.learned import BASE, BEYOND, Ranker
 from es_recsys.search.plan import plan
 from es_recsys.settings import SearchSettings
-from es_recsys.types import Ranking, Taste
+from es_recsys.types import History, Interactions, ItemTable, Ranking, Taste
 
 V = np.array([1.0, 0.0], np.float32)
 META = StoreMeta(
@@ -32,6 +34,7 @@ META = StoreMeta(
 NAMES = (
     "lexical/score", "text_vector/rank", "sum/score", "taste_text/score", "title/covered", "title/bm25", "query/evidence",
     "attributes.votes/value", "attributes.votes/rank", "attributes.actors/said", "categories/affinity", "price/distance",
+    "item/popularity_level", "user/events", "pair/category_affinity", "pair/since",
 )  # fmt: skip
 WORDS = ("red", "shoe", "blue", "boot", "old", "anna")
 
@@ -131,6 +134,28 @@ def forest(seed: int, trees: int = 12) -> Forest:
     return Forest.of_dump({"max_feature_idx": len(NAMES) - 1, "tree_info": info})
 
 
+def item_side(seed: int) -> ItemSide:
+    """What behaviour says of the first 40 items of a shop."""
+    rng = np.random.default_rng([seed, 1])
+    ids, n = np.array([f"i{i:03d}" for i in range(40)]), 400
+    data = Interactions(
+        np.array([f"u{i:02d}" for i in range(20)]),
+        ids,
+        np.sort(rng.integers(0, 20, n)).astype(np.int32),
+        (40 * rng.random(n) ** 2).astype(np.int32),
+        np.ones(n, np.float32),
+        -86_400.0 * rng.integers(0, 60, n),
+    )
+    categories = [(str(rng.choice(["a", "b"])),) for _ in ids]
+    unknown = np.full(40, np.nan)
+    items = ItemTable(ids, [""] * 40, [""] * 40, categories, [""] * 40, rng.integers(1, 50, 40).astype(float), unknown)
+    table = features(data, items, 0.0)
+    return ItemSide(ItemIds.of(ids.tolist()).find, table.items, table.facts)
+
+
+HISTORY = History(("i001", "i005", "i050"), np.array([1.0, 3.0, 1.0], np.float32), np.array([9.0, 2.0, 0.0]), newest=-86_400.0)
+
+
 def by_votes() -> Ranker:
     """More votes, better: nothing else counts."""
     leaf = [{"leaf_value": float(i), "leaf_count": 1} for i in range(9)]
@@ -148,6 +173,16 @@ def by_votes() -> Ranker:
     return Ranker(Forest.of_dump({"max_feature_idx": len(NAMES) - 1, "tree_info": [{"tree_structure": node}]}), NAMES, 10)
 
 
+def more_is_better(name: str) -> Ranker:
+    """More of a signal from 0 to 1, better, in steps; where it is not known, as if there were none."""
+    leaf: Any = {"leaf_value": 2.0, "leaf_count": 1}
+    for step in np.arange(1.0, -0.02, -0.02).tolist():
+        left = {"leaf_value": step, "leaf_count": 1}
+        told = {"split_feature": NAMES.index(name), "threshold": step, "missing_type": "NaN", "default_left": True}
+        leaf = {**told, "decision_type": "<=", "left_child": left, "right_child": leaf}
+    return Ranker(Forest.of_dump({"max_feature_idx": len(NAMES) - 1, "tree_info": [{"tree_structure": leaf}]}), NAMES, 10)
+
+
 def asked(seed: int, **changes: Any) -> Context:
     given: dict[str, Any] = {
         "meta": META,
@@ -158,6 +193,8 @@ def asked(seed: int, **changes: Any) -> Context:
         "affinities": {"categories": {"a": 0.7, "b": 0.3}},
         "price": (2.0, 0.5),
         "strength": 20.0,
+        "history": HISTORY,
+        "item_side": item_side(seed),
         "settings": SearchSettings(depth=12),
         "ranker": Ranker(forest(seed), NAMES, 10),
         "n": 5,
@@ -193,7 +230,7 @@ def test_laws_of_a_learned_answer(seed: int, n: int, impact: float) -> None:
 @given(seeds, st.integers(1, 60))
 def test_without_impact_nothing_personal_is_read(seed: int, n: int) -> None:
     engine, context = shop(seed, n), asked(seed)
-    neutral = replace(context, tastes={}, strength=0.0, affinities={}, price=None)
+    neutral = replace(context, tastes={}, strength=0.0, affinities={}, price=None, history=History())
     assert engine.answer(replace(context, impact=0.0)) == engine.answer(neutral)
 
 
@@ -207,7 +244,11 @@ def test_scores_go_steadily_from_neutral_to_personal(seed: int, n: int, impact: 
     context = asked(seed, ranker=ranker, n=60, settings=SearchSettings(depth=60))
     whole, none, part = (
         {hit.item_id: hit.score for hit in engine.answer(replace(context, **changes)).hits}
-        for changes in ({}, {"affinities": {}, "price": None, "strength": 0.0, "tastes": {}}, {"impact": impact})
+        for changes in (
+            {},
+            {"affinities": {}, "price": None, "strength": 0.0, "tastes": {}, "history": History()},
+            {"impact": impact},
+        )
     )
     for item_id in whole.keys() & none.keys() & part.keys():
         assert part[item_id] == pytest.approx(impact * whole[item_id] + (1 - impact) * none[item_id], abs=1e-9)
@@ -224,6 +265,33 @@ def test_the_forest_decides_the_order_of_the_window() -> None:
     assert len(set(votes)) > 3
     assert [hit.item_id for hit in found[10:]] == [hit.item_id for hit in plain[10:]]
     assert {name for hit in found[:10] for name in hit.parts} == {BASE, "attributes.votes"}
+
+
+@pytest.mark.parametrize("name", ["item/popularity_level", "pair/category_affinity"])
+def test_behaviour_puts_candidates_in_order_and_is_named_as_a_part(name: str) -> None:
+    engine = shop(9, 40)
+    context = asked(9, n=10, ranker=more_is_better(name))
+    found = engine.answer(context).hits
+    side = item_side(9)
+    told = side.candidates([hit.item_id for hit in found], HISTORY, 0.0)[name]
+    assert told.tolist() == sorted(told, reverse=True) and len(set(told)) > 1
+    assert {part for hit in found for part in hit.parts} == {BASE, name.partition("/")[0]}
+    plain = engine.answer(replace(context, item_side=None)).hits
+    assert len({hit.score for hit in plain}) == 1
+    without = engine.answer(replace(context, impact=0.0)).hits
+    assert ({hit.score for hit in without} == {plain[0].score}) == name.startswith("pair/")
+
+
+def test_what_behaviour_says_is_logged_with_and_without_a_ranker() -> None:
+    engine = shop(10, 30)
+    for context in (asked(10), asked(10, ranker=None), asked(10, ranker=by_votes())):
+        hits = engine.answer(context).hits
+        assert hits
+        told = item_side(10).candidates([hit.item_id for hit in hits], HISTORY, 0.0)
+        for place, hit in enumerate(hits):
+            known = {name: column[place] for name, column in told.items() if np.isfinite(column[place])}
+            logged = {name: value for name, value in hit.signals.items() if name.partition("/")[0] in ("item", "user", "pair")}
+            assert logged == known and {"item/events", "user/recency", "pair/events"} <= known.keys()
 
 
 def test_without_what_it_reads_the_weighted_sum_serves_and_says_so() -> None:
