@@ -34,13 +34,12 @@ def item_tastes(
 def user_tastes(batch: Batch, tastes: NDArray[np.float32]) -> NDArray[np.float64]:
     """(n, d) float64 signed mean of the items' rows, by weight: of length 1 for one who likes one thing, near 0 where
     likes go everywhere or dislikes outweigh them."""
-    from scipy import sparse
-
+    users = np.repeat(np.arange(len(batch)), np.diff(batch.starts))
     weights = batch.weights.astype(np.float64)
-    shape = (len(batch), len(tastes))
-    mass = sparse.csr_matrix((np.abs(weights), batch.items, batch.starts), shape=shape).sum(axis=1)
-    found = sparse.csr_matrix((weights, batch.items, batch.starts), shape=shape) @ tastes
-    result: NDArray[np.float64] = found / np.maximum(np.asarray(mass), 1e-12)
+    mass = np.bincount(users, weights=np.abs(weights), minlength=len(batch))
+    columns = (tastes[batch.items, place] * weights for place in range(tastes.shape[1]))
+    sums = np.stack([np.bincount(users, weights=column, minlength=len(batch)) for column in columns], axis=1)
+    result: NDArray[np.float64] = sums / np.maximum(mass, 1e-12)[:, None]
     return result
 
 

@@ -52,11 +52,11 @@ class Reader:
 class Inputs:
     """Padded histories of b users, newest event first, l events at most.
 
-    items (b, l) int64 places, 0 where padded; weights (b, l) float32 signed, 0 where padded; recency (b, l, 3) float32:
-    log1p of the place, the place over 50, log1p of the age; context (b, 4 + f) float32: log1p of the number of events, of
-    the age of the oldest and of the second newest, and the share of distinct items, then HABITS in deviations from the mean,
-    0 where unknown (habits.py); segments (b,) int64 from 1: the nearest, 0 where nothing is liked, or for all without
-    segments. Context and segments are of the same events, as of the newest of them.
+    items (b, l) int64 places, 0 where padded; weights (b, l) float32 signed, 0 where padded; recency (b, l, 3) float32: log1p
+    of the place, the place over 50, log1p of the age; context (b, 4 + f) float32: log1p of the number of events, of the age
+    of the oldest and of the second newest, and the share of distinct items, then HABITS in deviations from the mean over the
+    root of how many they are, 0 where unknown (habits.py); segments (b,) int64 from 1: the nearest, 0 where nothing is liked,
+    or for all without segments. Context and segments are of the same events, as of the newest of them.
     """
 
     items: NDArray[np.int64]
@@ -80,7 +80,8 @@ def inputs(batch: Batch, length: int, ordered: bool, reader: Reader) -> Inputs:
     places, ages = _padded(batch.places, at, real), _padded(batch.ages, at, real)
     recency = np.stack([np.log1p(places), places / 50.0, np.log1p(ages)], axis=2)
     counts = [np.log1p(lengths), np.log1p(ages.max(axis=1)), np.log1p(ages[:, min(1, wide - 1)]), _distinct(items, real)]
-    context = np.hstack([np.stack(counts, axis=1), scaled(told, reader.scale, HABITS)])
+    # Many as they are, habits weigh no more than one of the counts.
+    context = np.hstack([np.stack(counts, axis=1), scaled(told, reader.scale, HABITS) / np.sqrt(len(HABITS))])
     if not ordered:
         recency, context[:, 1:3] = np.zeros_like(recency), 0.0
     weights = _padded(batch.weights, at, real)
