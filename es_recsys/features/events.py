@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.behaviours import BEHAVIOURS
 from es_recsys.features.columns import SLOW
 from es_recsys.types import History, Interactions
 
-__all__ = ["Events", "of_history", "until", "untimed"]
+__all__ = ["Events", "of_histories", "of_history", "until"]
 
 _DAY = 86_400.0
 
@@ -77,10 +78,19 @@ def of_history(history: History, places: NDArray[np.int64], now: float | None) -
     )
 
 
-def untimed(users: NDArray[np.int64], places: NDArray[np.int64], weights: NDArray[np.float64], n_users: int) -> Events:
-    """Events of n users of which neither times nor types are known."""
+def of_histories(
+    users: NDArray[np.int64],
+    places: NDArray[np.int64],
+    weights: NDArray[np.float64],
+    ages: NDArray[np.float64] | None,
+    kinds: NDArray[np.int8] | None,
+    n_users: int,
+) -> Events:
+    """Histories of n users, each as of its newest event. ages: days before it, None where there is no time; kinds: places in
+    BEHAVIOURS, None where the types are not known."""
     unknown = np.full(len(places), np.nan)
-    return Events(users, places, weights, unknown, np.ones(len(places)), lambda _: None, unknown, n_users)
+    since = unknown if ages is None else ages
+    return Events(users, places, weights, since, _decay(since), _of_types(kinds, tuple(BEHAVIOURS)), unknown, n_users)
 
 
 def _decay(ages: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.features.columns import ITEM_COLUMNS, USER_COLUMNS, Column, names
-from es_recsys.features.events import Events, until, untimed
+from es_recsys.features.events import Events, of_histories, until
 from es_recsys.features.events import of_history as events_of
 from es_recsys.features.facts import ItemFacts, facts_of
 from es_recsys.features.items import item_features
@@ -94,13 +94,40 @@ def of_history(history: History, places: NDArray[np.int64], facts: ItemFacts, no
 
 
 def users_of(
-    users: NDArray[np.int64], places: NDArray[np.int64], weights: NDArray[np.float64], n_users: int, facts: ItemFacts
+    users: NDArray[np.int64],
+    places: NDArray[np.int64],
+    weights: NDArray[np.float64],
+    ages: NDArray[np.float64],
+    kinds: NDArray[np.int8],
+    newest: NDArray[np.float64],
+    facts: ItemFacts,
 ) -> NDArray[np.float32]:
-    """(n_users, f) float32 rows as `of_history` gives them, of many users who like something and without times. users,
-    places (m,) of the events; weights (m,) float64, signed. Of one who likes nothing it is unknown what comes to a purchase,
-    while a history alone has the usual share."""
-    events = untimed(users, places, weights, n_users)
-    return _stacked(user_features(events, met(events, len(facts.price)), facts, math.nan), USER_COLUMNS)
+    """(n_users, f) float32 rows as `of_history` gives them at each user's newest event, of many users.
+
+    users, places (m,) int64 of the events; weights (m,) float64, signed; ages (m,) float64 days before the user's newest
+    event; kinds (m,) int8 places in BEHAVIOURS, -1 where the type is not known: then nothing about types is known of this
+    user. newest (n_users,) float64 epoch seconds of the newest event, NaN where it is not known: then nothing about time is.
+    """
+    n = len(newest)
+    timed = ~np.isnan(newest)
+    typed = np.bincount(users[kinds < 0], minlength=n) == 0
+    rows = np.full((n, len(USER_COLUMNS)), np.nan, np.float32)
+    for when, what in ((True, True), (True, False), (False, True), (False, False)):
+        mine = (timed == when) & (typed == what)
+        if not mine.any():
+            continue
+        own, place = mine[users], np.cumsum(mine) - 1
+        events = of_histories(
+            place[users[own]],
+            places[own],
+            weights[own],
+            ages[own] if when else None,
+            kinds[own] if what else None,
+            int(mine.sum()),
+        )
+        found = user_features(events, met(events, len(facts.price)), facts, newest[mine])
+        rows[mine] = _stacked(found, USER_COLUMNS)
+    return rows
 
 
 def _pairs(events: Events, facts: ItemFacts, users: Mapping[str, Floats]) -> Pairs:

@@ -21,8 +21,8 @@ _DAY = 86_400.0
 Floats = NDArray[np.float64]
 
 
-def user_features(events: Events, pairs: Met, facts: ItemFacts, now: float) -> dict[str, Floats]:
-    """Name of USER_COLUMNS -> (n_users,) float64. now: epoch seconds, NaN where there is no time."""
+def user_features(events: Events, pairs: Met, facts: ItemFacts, now: float | Floats) -> dict[str, Floats]:
+    """Name of USER_COLUMNS -> (n_users,) float64. now: epoch seconds, one for all or (n_users,), NaN where there is no time."""
     return {**_rhythm(events, pairs), **_outcomes(events, pairs, facts), **_tastes(events, facts, now)}
 
 
@@ -49,14 +49,12 @@ def _outcomes(events: Events, pairs: Met, facts: ItemFacts) -> dict[str, Floats]
     unknown = np.full(n, np.nan)
     bought, dwelt, rated = (events.kinds(name) for name in ("purchase", "dwell", "rating"))
     found = {
-        "conversion": smoothed(pairs.users, pairs.bought, float(facts.rates[0]), n),
-        "cart_rate": smoothed(pairs.users, pairs.wanted, float(facts.rates[1]), n),
         "dislikes": ratio(counts(users[events.weights < 0], n), counts(users, n)),
         "dwell": unknown if dwelt is None else _mean_value(events, dwelt, DWELL_MOST),
         "rating": unknown if rated is None else _mean_value(events, rated, 5.0),
     }
     if bought is None:
-        return {**found, "purchases": unknown, "value": unknown, "order_value": unknown}
+        return {**found, **dict.fromkeys(("purchases", "value", "order_value", "conversion", "cart_rate"), unknown)}
     quantity = np.clip(np.nan_to_num(events.values[bought], nan=1.0), 1.0, _QUANTITY_MOST)
     spent = np.expm1(facts.price[events.items[bought]]) * quantity
     priced = ~np.isnan(spent)
@@ -67,10 +65,12 @@ def _outcomes(events: Events, pairs: Met, facts: ItemFacts) -> dict[str, Floats]
         "purchases": counts(users[bought], n),
         "value": np.where(orders > 0, value, np.nan),
         "order_value": ratio(value, orders),
+        "conversion": smoothed(pairs.users, pairs.bought, float(facts.rates[0]), n),
+        "cart_rate": smoothed(pairs.users, pairs.wanted, float(facts.rates[1]), n),
     }
 
 
-def _tastes(events: Events, facts: ItemFacts, now: float) -> dict[str, Floats]:
+def _tastes(events: Events, facts: ItemFacts, now: float | Floats) -> dict[str, Floats]:
     n, liked = events.n_users, events.positive
     users, items = events.users[liked], events.items[liked]
     weights = (events.weights * events.decay)[liked]
@@ -78,7 +78,7 @@ def _tastes(events: Events, facts: ItemFacts, now: float) -> dict[str, Floats]:
     price = mean(users, prices, weights, n)
     variance = mean(users, prices**2, weights, n) - price**2
     # How old the item was when it was met: its age now less that of the event.
-    met_at = (now - facts.created[items]) / _DAY - events.ages[liked]
+    met_at = (np.broadcast_to(now, n)[users] - facts.created[items]) / _DAY - events.ages[liked]
     departments, top_category = (
         _shares(users, facts.department[items], weights, n),
         _shares(users, facts.category[items], weights, n),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -47,7 +48,8 @@ def read_profile(view: View, query: Query, now: float) -> Flow[Profile | None]:
 
 
 def of_history(view: View, item_ids: Sequence[str], now: float) -> Flow[Profile]:
-    """The profile of somebody of whom only these views are known, oldest first."""
+    """The profile of somebody of whom only these items are known, oldest first: each weighs as a view, though what was done
+    with it, and when, is not known."""
     if len(item_ids) > _LONGEST_HISTORY:
         raise InputError(f"The history has {len(item_ids):,} items.", f"Give the last {_LONGEST_HISTORY:,} at most.")
     # Without content there is nothing to read of the items, and models find unknown ids by themselves.
@@ -61,7 +63,8 @@ def of_views(view: View, item_ids: Sequence[str], known: Mapping[str, ItemFeatur
         StoredEvent(place + 1, "view", item_id=item_id, order=place, key=f"{place:08d}") for place, item_id in enumerate(item_ids)
     ]
     terms = Terms.of(view.settings.profiles, timed=False)
-    return profile(fold(empty("", terms), rows, known), now)
+    made = profile(fold(empty("", terms), rows, known), now)
+    return replace(made, history=replace(made.history, kinds=()))
 
 
 def features(view: View, item_ids: Iterable[str]) -> Flow[dict[str, ItemFeatures]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -249,9 +249,6 @@ def _examples(data: Interactions, rng: np.random.Generator) -> list[tuple[int, i
 
 
 def _history(data: Interactions, at: NDArray[np.int64], begin: int, event: int) -> Batch:
-    begin = max(begin, event - LAST)
-    n = event - begin
-    places = np.arange(n - 1, -1, -1, dtype=np.float64)
-    times = data.times[begin:event]
-    ages = (times[-1] - times) / 86_400.0 if data.timed else places
-    return Batch(np.array([0, n]), at[data.items[begin:event]], data.weights[begin:event], places, ages)
+    rows = np.arange(max(begin, event - LAST), event)
+    history = Batch.of_rows(data, rows, np.array([len(rows)]))
+    return replace(history, items=at[history.items])

@@ -25,12 +25,14 @@ REMEDY = "Train again with `es-recsys train`."
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Artefact:
-    """model: its name. params: JSON values. arrays: name -> read-only memory map. fingerprint: see `fingerprint`."""
+    """model: its name. params: JSON values. arrays: name -> read-only memory map. fingerprint: see `fingerprint`. layout:
+    which one of the model's own, counted up where its arrays come to mean something else."""
 
     model: str
     params: Mapping[str, Any]
     arrays: Mapping[str, NDArray[Any]]
     fingerprint: str
+    layout: int = 1
 
 
 def fingerprint(model: str, params: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:
@@ -43,7 +45,7 @@ def fingerprint(model: str, params: Mapping[str, Any], arrays: Mapping[str, NDAr
     return digest.hexdigest()[:16]
 
 
-def save(folder: Path, model: str, params: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
+def save(folder: Path, model: str, params: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], layout: int = 1) -> None:
     """Writes the folder beside its final place and renames it, so that a reader sees the whole of it or nothing.
 
     A folder of that name is replaced; who has it mapped keeps the old one. Raises ModelError where it can't be written.
@@ -52,6 +54,7 @@ def save(folder: Path, model: str, params: Mapping[str, Any], arrays: Mapping[st
     manifest = {
         "format": FORMAT,
         "model": model,
+        "layout": layout,
         "params": dict(params),
         "arrays": {name: {"dtype": a.dtype.str, "shape": list(a.shape)} for name, a in sorted(arrays.items())},
         "fingerprint": fingerprint(model, params, arrays),
@@ -84,6 +87,7 @@ def load(folder: Path, model: str | None = None) -> Artefact:
         name, params, mark = (manifest[key] for key in ("model", "params", "fingerprint"))
         shapes = {str(array): (one["dtype"], one["shape"]) for array, one in manifest["arrays"].items()}
         known = manifest["format"] == FORMAT
+        layout = int(manifest.get("layout", 1))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"There is no readable model in {folder} (manifest.json: {type(error).__name__}).", REMEDY) from error
     if not known:
@@ -91,7 +95,7 @@ def load(folder: Path, model: str | None = None) -> Artefact:
     if model is not None and name != model:
         raise ModelError(f"The model in {folder} is {name!r}, not {model!r}.", REMEDY)
     arrays = {array: _map(Path(folder) / f"{array}.npy", *expected) for array, expected in shapes.items()}
-    return Artefact(name, params, arrays, mark)
+    return Artefact(name, params, arrays, mark, layout)
 
 
 def _map(path: Path, dtype: str, shape: list[int]) -> NDArray[Any]:

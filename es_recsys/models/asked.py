@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,8 +65,7 @@ class Asked:
         assert self._there is not None
         items = self._there[batch.items]
         kept = items >= 0
-        starts = np.concatenate([[0], np.cumsum(kept)])[batch.starts]
-        return Batch(starts, items[kept], batch.weights[kept], batch.places[kept], batch.ages[kept], batch.queries)
+        return replace(batch.where(kept), items=items[kept])
 
 
 def _same(one: ItemIds, other: ItemIds) -> bool:

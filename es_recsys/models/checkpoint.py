@@ -103,8 +103,8 @@ def restore(network: nn.Module, optimiser: torch.optim.Optimizer, state: State) 
 def mark(data: Interactions) -> str:
     """Names the interactions."""
     digest = hashlib.sha256()
-    for array in (data.users, data.items, data.weights, data.times):
-        digest.update(np.ascontiguousarray(array).tobytes())
+    for array in (data.users, data.items, data.weights, data.times, data.kinds):
+        digest.update(b"" if array is None else np.ascontiguousarray(array).tobytes())
     for ids in (data.user_ids, data.item_ids):
         digest.update("\n".join(ids.tolist()).encode("utf-8", "surrogatepass"))
     return digest.hexdigest()

@@ -31,6 +31,8 @@ class Fitted(abc.ABC):
     kind: ClassVar[str]
     field: ClassVar[str | None] = None
     reads_items: ClassVar[bool] = False
+    # Counted up where the saved arrays come to mean something else, so that an older artefact is refused.
+    layout: ClassVar[int] = 1
     # Settings that only concern the asking, so that trials of them need no new training.
     asking: ClassVar[frozenset[str]] = frozenset()
     # Attributes that were learned beside `_arrays`.
@@ -88,12 +90,16 @@ class Fitted(abc.ABC):
 
     def save(self, folder: Path) -> None:
         """Writes the artefact into `folder`, replacing what is there. Raises ModelError."""
-        artefact.save(folder, self.name, self._params(), self._everything())
+        artefact.save(folder, self.name, self._params(), self._everything(), self.layout)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """The model as saved, its arrays mapped. Raises ModelError where the folder isn't whole."""
+        """The model as saved, its arrays mapped. Raises ModelError where the folder isn't whole, or is of another layout."""
         saved = artefact.load(folder, cls.name)
+        if saved.layout != cls.layout:
+            raise ModelError(
+                f"The model {cls.name} in {folder} has layout {saved.layout}; this version reads {cls.layout}.", artefact.REMEDY
+            )
         try:
             model = cls._from_params(saved.params)
             model._ids = ItemIds.from_arrays(saved.arrays)

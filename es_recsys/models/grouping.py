@@ -17,6 +17,7 @@ LEAST_USERS = 20
 _COUNTS = (2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 30)
 _FITTED, _SCORED = 10_000, 2_000
 _TRIES = 4
+_ROUNDS = 30
 
 
 def group(
@@ -47,16 +48,22 @@ def group(
 
 def merged(rows: NDArray[np.float64], centres: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Each row's nearest centre, where no centre has fewer than twenty rows: the smallest goes, and its rows to what is
-    nearest then, until all have enough. The centres are the means of their rows, largest group first."""
+    nearest then, until all have enough. The centres move to the means of their rows until these stay the same, for a few
+    rounds at most; largest group first."""
+    groups = np.full(len(rows), -1)
+    rounds = _ROUNDS
     while True:
         nearest = squared_distances(rows, centres).argmin(axis=1)
         sizes = np.bincount(nearest, minlength=len(centres))
-        if len(centres) == 1 or sizes.min() >= LEAST_USERS:
+        if len(centres) > 1 and sizes.min() < LEAST_USERS:
+            centres, groups = np.delete(centres, sizes.argmin(), axis=0), np.full(len(rows), -1)
+        elif rounds == 0 or (nearest == groups).all():
             break
-        centres = np.delete(centres, sizes.argmin(), axis=0)
+        else:
+            centres, groups = np.stack([rows[nearest == number].mean(axis=0) for number in range(len(centres))]), nearest
+            rounds -= 1
     order = np.argsort(-sizes, kind="stable")
-    groups = np.argsort(order)[nearest]
-    return groups, np.stack([rows[groups == number].mean(axis=0) for number in range(len(order))])
+    return np.argsort(order)[nearest], centres[order]
 
 
 def squared_distances(rows: NDArray[Any], centres: NDArray[Any]) -> NDArray[Any]:

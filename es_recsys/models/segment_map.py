@@ -9,19 +9,25 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from es_recsys.features import ItemFacts, users_of
+from es_recsys.features import ItemFacts
 from es_recsys.models.grouping import squared_distances
+from es_recsys.models.habits import habits, scaled
+from es_recsys.models.histories import Batch
 from es_recsys.models.ranking import best
-from es_recsys.models.tastes import scaled_features
+from es_recsys.models.tastes import user_tastes
 
-__all__ = ["SegmentMap"]
+__all__ = ["SEGMENT_FEATURES", "SegmentMap", "placed"]
+
+SEGMENT_FEATURES = ("frequency", "value", "conversion", "price_level", "popularity", "freshness", "breadth")
+"""Columns of USER_COLUMNS that tell segments apart, besides what the users like."""
 
 _NEAREST = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SegmentMap:
-    """A user lies at x = (taste, features): the signed mean of the items met, beside habits.
+    """A user lies at x = (taste, features): the signed mean of the items met, beside habits as of the newest event. Where a
+    history does not tell a feature, it is taken for the mean.
 
     tastes (n_items, t) float32 of the items; scale (2, f) of the features; centres (k, t + f) of the segments; spread: the mean
     of |x - c|^2 over all users; share: how much the features of users count beside what they like.
@@ -37,34 +43,25 @@ class SegmentMap:
     def __len__(self) -> int:
         return len(self.centres)
 
-    def where(
-        self, users: NDArray[np.int64], items: NDArray[np.int64], weights: NDArray[np.floating[Any]], n: int
-    ) -> NDArray[np.float64]:
-        """(n, t + f): where n users lie by their events. users, items (m,) places; weights (m,) signed. Time tells nothing."""
-        signed = np.asarray(weights, np.float64)
-        mass = np.bincount(users, weights=np.abs(signed), minlength=n)
-        rows = self.tastes[items] * signed[:, None]
-        sums = np.stack([np.bincount(users, weights=column, minlength=n) for column in rows.T], axis=1)
-        told = users_of(users, items, signed, n, self.facts)
-        return np.hstack([sums / np.maximum(mass, 1e-12)[:, None], scaled_features(told, self.scale, self.share)])
+    def where(self, batch: Batch, told: NDArray[np.float32]) -> NDArray[np.float64]:
+        """(n, t + f): where n users lie. told: their `habits`."""
+        return placed(batch, told, self.tastes, self.scale, self.share)
 
-    def members(
-        self, items: NDArray[np.int64], weights: NDArray[np.floating[Any]]
-    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    def members(self, batch: Batch) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Of one user the three nearest segments, and how much of each they are, summing to 1; none where nothing is liked."""
-        if not (weights > 0).any():
+        if not (batch.weights > 0).any():
             return np.zeros(0, np.int64), np.zeros(0)
-        where = self.where(np.zeros(len(items), np.int64), items, weights, 1)
+        where = self.where(batch, habits(batch, self.facts))
         distances = squared_distances(where, self.centres)[0]
         numbers = best(-distances, _NEAREST)
         closeness = np.exp(2.0 * (distances[numbers[0]] - distances[numbers]) / self.spread)
         return numbers, closeness / closeness.sum()
 
-    def nearest(self, items: NDArray[np.int64], weights: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
-        """(n,) nearest segment of each user, -1 where nothing is liked. items, weights (n, l), weight 0 for no event."""
-        users, events = np.nonzero(weights)
-        distances = squared_distances(self.where(users, items[users, events], weights[users, events], len(items)), self.centres)
-        return np.where((weights > 0).any(axis=1), distances.argmin(axis=1), -1)
+    def nearest(self, batch: Batch, told: NDArray[np.float32]) -> NDArray[np.int64]:
+        """(n,) nearest segment of each user, -1 where nothing is liked. told: their `habits`."""
+        users = np.repeat(np.arange(len(batch)), np.diff(batch.starts))
+        liked = np.bincount(users[batch.weights > 0], minlength=len(batch)) > 0
+        return np.where(liked, squared_distances(self.where(batch, told), self.centres).argmin(axis=1), -1)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What `from_arrays` reads back."""
@@ -76,3 +73,11 @@ class SegmentMap:
         facts = ItemFacts.from_arrays(arrays)
         spread, share = float(arrays["spread"][0]), float(arrays["share"][0])
         return cls(arrays["tastes"], arrays["scale"], arrays["centres"], spread, share, facts)
+
+
+def placed(
+    batch: Batch, told: NDArray[np.float32], tastes: NDArray[np.float32], scale: NDArray[np.float64], share: float
+) -> NDArray[np.float64]:
+    """(n, t + f): where n users lie; all features together vary by `share` of what tastes can."""
+    features = scaled(told, scale, SEGMENT_FEATURES) * np.sqrt(share / len(SEGMENT_FEATURES))
+    return np.hstack([user_tastes(batch, tastes), features])

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -12,15 +11,16 @@ from numpy.typing import NDArray
 
 from es_recsys.errors import ModelError
 from es_recsys.features import FeatureTable, features
-from es_recsys.models import artefact
 from es_recsys.models.fitted import Fitted
 from es_recsys.models.grouping import LEAST_USERS, group, squared_distances
+from es_recsys.models.habits import habits, scale_of
 from es_recsys.models.histories import Batch, encode
 from es_recsys.models.ids import ItemIds
 from es_recsys.models.portraits import FEW, Portrait, portraits
 from es_recsys.models.ranking import best, decay
-from es_recsys.models.segment_map import SegmentMap
-from es_recsys.models.tastes import feature_scale, item_tastes, scaled_features, user_tastes
+from es_recsys.models.segment_map import SEGMENT_FEATURES, SegmentMap, placed
+from es_recsys.models.sequences import take
+from es_recsys.models.tastes import item_tastes
 from es_recsys.models.watch import Watch
 from es_recsys.types import History, Interactions, ItemTable
 
@@ -44,11 +44,11 @@ class SegmentsConfig:
 
 class Segments(Fitted):
     """A user lies at x = (taste, features): the signed mean of the items met, in a few dimensions of what they are
-    (tastes.py), beside habits such as frequency, value and price level. K-means (Lloyd 1982; begun as by Arthur and
-    Vassilvitskii 2007) groups the users: centres c of the least sum of |x - c|^2 to the nearest. Their number is the one of the
-    best mean silhouette, (b - a) / max(a, b) with a user's mean distances a to the own group and b to the nearest other one
-    (Rousseeuw 1987), and no group has fewer than twenty (grouping.py). A history lies where its items and weights put it, and
-    scores
+    (tastes.py), beside habits such as frequency, value and price level, as of the user's newest event (habits.py). K-means (Lloyd
+    1982; begun as by Arthur and Vassilvitskii 2007) groups the users: centres c of the least sum of |x - c|^2 to the nearest.
+    Their number is the one of the best mean silhouette, (b - a) / max(a, b) with a user's mean distances a to the own group and
+    b to the nearest other one (Rousseeuw 1987), and no group has fewer than twenty (grouping.py). A history lies where the same
+    events put a user in training, and scores
 
         score[j] = sum over its three nearest segments s of m_s * p_s[j]
         m_s proportional to exp(-2 |x - c_s|^2 / spread),   spread: the mean of |x - c|^2 over all users
@@ -61,6 +61,7 @@ class Segments(Fitted):
     name: ClassVar[str] = "segments"
     kind: ClassVar[str] = "neighbours"
     reads_items: ClassVar[bool] = True
+    layout: ClassVar[int] = 2
     asking: ClassVar[frozenset[str]] = frozenset({"half_life"})
     beside: ClassVar[tuple[str, ...]] = ("_said",)
 
@@ -82,8 +83,10 @@ class Segments(Fitted):
                 f"{len(users)} users are too few for a segment.", f"Load events of {LEAST_USERS} or more users first."
             )
         tastes = item_tastes(data, items, table.item_ids, self.config.dims, rng)
-        scale = feature_scale(table.users[users])
-        rows = np.hstack([_tastes(data, table, tastes)[users], scaled_features(table.users[users], scale, self.config.features)])
+        batch = _histories(data, users, table.item_ids)
+        told = habits(batch, table.facts)
+        scale = scale_of(told, SEGMENT_FEATURES)
+        rows = placed(batch, told, tastes, scale, self.config.features)
         groups, centres, tried = group(rows, self.config.most, rng)
         places = np.searchsorted(table.item_ids, data.item_ids)[data.items[liked]]
         shares, met = _popularity(data, inverse, places, groups, liked, len(table.item_ids))
@@ -121,7 +124,7 @@ class Segments(Fitted):
     def nearest(self, history: History) -> list[tuple[int, float]]:
         """(segment, membership), nearest first, memberships summing to 1; none for a history that says nothing."""
         batch = encode(history, self.item_ids)
-        numbers, shares = self.map.members(batch.items, batch.weights)
+        numbers, shares = self.map.members(batch)
         return list(zip(numbers.tolist(), shares.tolist(), strict=True))
 
     @property
@@ -134,7 +137,7 @@ class Segments(Fitted):
 
     def _all_scores(self, batch: Batch) -> NDArray[np.float32]:
         scores = np.zeros(len(self.item_ids), np.float32)
-        for number, share in zip(*self.map.members(batch.items, batch.weights), strict=True):
+        for number, share in zip(*self.map.members(batch), strict=True):
             items, values = self._list(int(number))
             scores[items] += np.float32(share) * values
         kept = best(scores, int(_LISTED * 2.0 ** (-(len(batch.items) - 1) / self.config.half_life)))
@@ -154,7 +157,7 @@ class Segments(Fitted):
             return np.zeros(len(batch.items))
         tastes = self._arrays["tastes"][batch.items]
         slope = np.zeros(tastes.shape[1])
-        for number, member in zip(*self.map.members(batch.items, batch.weights), strict=True):
+        for number, member in zip(*self.map.members(batch), strict=True):
             items, values = self._list(int(number))
             at = int(np.searchsorted(items, place))
             own = values[at] if at < len(items) and items[at] == place else 0.0
@@ -181,16 +184,6 @@ class Segments(Fitted):
         found = portraits(groups, met, items, places, popular, table, users)
         return {"segments": [_plain(one) for one in found], "tried": {str(k): round(score, 4) for k, score in tried.items()}}
 
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """The model as saved. Raises ModelError where the folder isn't whole, or is of a version that saved less."""
-        model = super().load(folder)
-        try:
-            _ = model.map
-        except KeyError as error:
-            raise ModelError(f"{folder} lacks the array {error} of {cls.name}.", artefact.REMEDY) from error
-        return model
-
     def _params(self) -> dict[str, Any]:
         return {"config": asdict(self.config), **self._said}
 
@@ -206,10 +199,10 @@ def _plain(portrait: Portrait) -> dict[str, Any]:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(portrait).items()}
 
 
-def _tastes(data: Interactions, table: FeatureTable, tastes: NDArray[np.float32]) -> NDArray[np.float64]:
-    places = np.searchsorted(table.item_ids, data.item_ids)
-    users = data.users.astype(np.int64)
-    return user_tastes(users, places[data.items], data.weights.astype(np.float64), tastes, len(data.user_ids))
+def _histories(data: Interactions, users: NDArray[np.int64], item_ids: NDArray[np.str_]) -> Batch:
+    """What these users would be asked with: as many of their newest events as a profile keeps."""
+    batch = Batch.of_users(take(data, data.weights != 0), users)
+    return replace(batch, items=np.searchsorted(item_ids, data.item_ids)[batch.items])
 
 
 def _popularity(

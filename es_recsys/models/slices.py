@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from es_recsys.models.histories import LAST, Batch
+from es_recsys.models.histories import Batch
 from es_recsys.models.sequences import take
 from es_recsys.types import Interactions
 
@@ -179,19 +179,8 @@ def slice_of(
     starts = np.searchsorted(train.users, np.arange(len(train.user_ids) + 1))
     events = [np.arange(starts[user], starts[user + 1]) for user in users]
     known = tuple(np.unique(train.items[one[train.weights[one] > 0]]).astype(np.int64) for one in events)
-    return Slice(kind, train, _batch(train, [one[-LAST:] for one in events]), known, tuple(targets), tuple(gains))
-
-
-def _batch(data: Interactions, events: list[NDArray[np.int64]]) -> Batch:
-    starts = np.zeros(len(events) + 1, np.int64)
-    np.cumsum([len(one) for one in events], out=starts[1:])
-    at = np.concatenate(events) if events else np.zeros(0, np.int64)
-    places = np.repeat(starts[1:], np.diff(starts)) - 1 - np.arange(len(at))
-    ages = places.astype(np.float64)
-    if data.timed and len(at):
-        newest = data.times[np.array([one[-1] if len(one) else 0 for one in events])]
-        ages = (np.repeat(newest, np.diff(starts)) - data.times[at]) / 86_400.0
-    return Batch(starts, data.items[at].astype(np.int64), data.weights[at], places.astype(np.float64), ages)
+    histories = Batch.of_users(train, np.array(users, np.int64))
+    return Slice(kind, train, histories, known, tuple(targets), tuple(gains))
 
 
 def _items_of(data: Interactions, user: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

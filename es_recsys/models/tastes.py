@@ -1,4 +1,4 @@
-"""Where items, and users by what they did, lie for the segments: few dimensions of what items are, and a few features."""
+"""Where items, and users by what they met, lie for the segments: in few dimensions of what items are."""
 
 from __future__ import annotations
 
@@ -7,20 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from es_recsys.features import USER_COLUMNS
+from es_recsys.models.histories import Batch
 from es_recsys.models.svd import truncated_svd
 from es_recsys.types import Interactions, ItemTable
 
-__all__ = ["SEGMENT_FEATURES", "feature_scale", "item_tastes", "scaled_features", "user_tastes"]
-
-SEGMENT_FEATURES = ("frequency", "value", "conversion", "price_level", "popularity", "freshness", "breadth")
-"""Columns of USER_COLUMNS that tell segments apart, besides what the users like."""
-
-# Events after which a user's features count half; what one event says of habits is mostly chance.
-_EVIDENCE = 5.0
-_FARTHEST = 3.0
-_PLACES = [[column.name for column in USER_COLUMNS].index(name) for name in SEGMENT_FEATURES]
-_SKEWED = np.array([USER_COLUMNS[place].skewed for place in _PLACES])
+__all__ = ["item_tastes", "user_tastes"]
 
 
 def item_tastes(
@@ -40,42 +31,15 @@ def item_tastes(
     return (reduced / np.where(lengths > 1e-9, lengths, np.inf)).astype(np.float32)
 
 
-def user_tastes(
-    users: NDArray[np.int64], items: NDArray[np.int64], weights: NDArray[Any], tastes: NDArray[np.float32], n: int
-) -> NDArray[np.float64]:
+def user_tastes(batch: Batch, tastes: NDArray[np.float32]) -> NDArray[np.float64]:
     """(n, d) float64 signed mean of the items' rows, by weight: of length 1 for one who likes one thing, near 0 where
     likes go everywhere or dislikes outweigh them."""
-    from scipy import sparse
-
-    matrix = sparse.csr_matrix((weights, (users, items)), shape=(n, len(tastes)))
-    mass = np.bincount(users, weights=np.abs(weights), minlength=n)
-    found: NDArray[np.float64] = (matrix @ tastes) / np.maximum(mass, 1e-12)[:, None]
-    return found
-
-
-def feature_scale(features: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(2, f) mean and standard deviation of each of SEGMENT_FEATURES over users (n, all features)."""
-    values = _chosen(features)
-    known = ~np.isnan(values)
-    count = np.maximum(known.sum(axis=0), 1)
-    mean = np.where(known, values, 0.0).sum(axis=0) / count
-    deviation = np.sqrt((np.where(known, values - mean, 0.0) ** 2).sum(axis=0) / count)
-    return np.stack([mean, np.where(deviation > 1e-9, deviation, np.inf)])
-
-
-def scaled_features(features: NDArray[np.float32], scale: NDArray[np.float64], share: float) -> NDArray[np.float64]:
-    """(n, f) float64: deviations from the mean, within three of them, drawn to 0 where there are few events, and 0 where
-    unknown; all together they vary by `share` of what tastes can."""
-    events = features[:, [column.name for column in USER_COLUMNS].index("events")].astype(np.float64)
-    evidence = events / (events + _EVIDENCE)
-    z = np.clip((_chosen(features) - scale[0]) / scale[1], -_FARTHEST, _FARTHEST)
-    scaled: NDArray[np.float64] = np.nan_to_num(z) * (evidence * np.sqrt(share / len(SEGMENT_FEATURES)))[:, None]
-    return scaled
-
-
-def _chosen(features: NDArray[np.float32]) -> NDArray[np.float64]:
-    values = features[:, _PLACES].astype(np.float64)
-    result: NDArray[np.float64] = np.where(_SKEWED, np.log1p(np.maximum(values, 0.0)), values)
+    users = np.repeat(np.arange(len(batch)), np.diff(batch.starts))
+    weights = batch.weights.astype(np.float64)
+    mass = np.bincount(users, weights=np.abs(weights), minlength=len(batch))
+    columns = (tastes[batch.items, place] * weights for place in range(tastes.shape[1]))
+    sums = np.stack([np.bincount(users, weights=column, minlength=len(batch)) for column in columns], axis=1)
+    result: NDArray[np.float64] = sums / np.maximum(mass, 1e-12)[:, None]
     return result
 
 

@@ -45,9 +45,8 @@ class Stream:
     """
 
     def __init__(self, data: Interactions, *, ordered: bool, targets: int, history: int) -> None:
-        events = take(data, data.weights != 0)
+        self._events = events = take(data, data.weights != 0)
         self._items, self._weights = events.items.astype(np.int64), events.weights
-        self._days = events.times / 86_400.0 if data.timed else _places(events.users)
         self._starts = np.searchsorted(events.users, np.arange(len(data.user_ids) + 1)).astype(np.int64)
         self._ordered, self._targets, self._history = ordered, targets, history
         lengths = np.diff(self._starts)
@@ -74,14 +73,11 @@ class Stream:
 
     def held(self, users: NDArray[np.int64], targets: tuple[NDArray[np.int64], ...]) -> Held:
         """The whole history of some users, and what is to be found."""
-        begins = np.maximum(self._starts[users], self._starts[users + 1] - self._history)
-        lengths = self._starts[users + 1] - begins
-        at = np.repeat(begins, lengths) + _within(lengths)
         known = tuple(
             np.unique(self._items[b:e][self._weights[b:e] > 0])
             for b, e in zip(self._starts[users].tolist(), self._starts[users + 1].tolist(), strict=True)
         )
-        return Held(_batch(self._items[at], self._weights[at], self._days[at], lengths), known, targets, users)
+        return Held(Batch.of_users(self._events, users, self._history), known, targets, users)
 
     def _example(self, users: NDArray[np.int64], cuts: NDArray[np.int64], order: NDArray[np.int64] | None) -> Example:
         starts, ends = self._starts[users], self._starts[users + 1]
@@ -100,7 +96,7 @@ class Stream:
             wanted = order[wanted]
         else:
             at = np.repeat(begins, lengths) + _within(lengths)
-        batch = _batch(self._items[at], self._weights[at], self._days[at], lengths)
+        batch = Batch.of_rows(self._events, at, lengths)
         # What is known already is left out of answers, so it is nothing to find.
         n_items = int(self._items.max()) + 1
         known = np.repeat(np.arange(len(users)), lengths) * n_items + batch.items
@@ -148,24 +144,10 @@ def hold_out(
     return rest, stream.held(np.array(users, np.int64), tuple(targets))
 
 
-def _batch(
-    items: NDArray[np.int64], weights: NDArray[np.float32], days: NDArray[np.float64], lengths: NDArray[np.int64]
-) -> Batch:
-    starts = np.zeros(len(lengths) + 1, np.int64)
-    np.cumsum(lengths, out=starts[1:])
-    places = (np.repeat(starts[1:], lengths) - 1 - np.arange(len(items))).astype(np.float64)
-    newest = np.repeat(days[np.maximum(starts[1:] - 1, 0)], lengths) if len(items) else days
-    return Batch(starts, items, weights, places, newest - days)
-
-
 def _within(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
     """0, 1, ... for each of the lengths, one after the other."""
     begins = np.cumsum(lengths) - lengths
     return np.arange(int(lengths.sum())) - np.repeat(begins, lengths)
-
-
-def _places(users: NDArray[np.int32]) -> NDArray[np.float64]:
-    return np.arange(len(users), dtype=np.float64)
 
 
 def _shuffled(starts: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from es_recsys.models.tower_inputs import CONTEXT, RECENCY
+from es_recsys.models.tower_inputs import CONTEXT, HABITS, RECENCY
 
 __all__ = ["ItemTower", "UserTower"]
 
@@ -79,13 +79,14 @@ class UserTower(nn.Module):
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
         nn.init.zeros_(self.segment.weight)
+        nn.init.zeros_(self.who.weight.data[:, -len(HABITS) :])
         with torch.no_grad():
             self.fade.weight.copy_(torch.tensor([[-1.0 if ordered else 0.0, 0.0, 0.0]]))
 
     def forward(
         self, vectors: Tensor, weights: Tensor, recency: Tensor, context: Tensor, segments: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """vectors (b, l, d); weights (b, l), 0 where padded; recency (b, l, 3); context (b, 4); segments (b,) int64, 0 for
+        """vectors (b, l, d); weights (b, l), 0 where padded; recency (b, l, 3); context (b, c); segments (b,) int64, 0 for
         none -> users (b, d), and what each event adds to m (b, l, d)."""
         about = self.who(context) + self.segment(segments)
         looked = torch.tanh(self.look(vectors) + self.when(recency) + about[:, None])

@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,10 +16,9 @@ from torch import Tensor
 from es_recsys.errors import ModelError
 from es_recsys.models.checkpoint import Checkpoint, mark, restore
 from es_recsys.models.ranking import best
-from es_recsys.models.segment_map import SegmentMap
 from es_recsys.models.slices import ndcg
-from es_recsys.models.tower_examples import Example, Held, Stream, hold_out
-from es_recsys.models.tower_inputs import Inputs, inputs, numbers
+from es_recsys.models.tower_examples import Example, Held, Stream
+from es_recsys.models.tower_inputs import HABITS, Inputs, Reader, inputs
 from es_recsys.models.tower_network import ItemTower, UserTower
 from es_recsys.models.user_graph import graph_of
 from es_recsys.models.watch import Watch
@@ -50,18 +49,18 @@ class Towers(torch.nn.Module):
         config: TowerConfig,
         contents: Mapping[str, NDArray[np.float32]],
         popularity: NDArray[np.int64],
-        segments: SegmentMap | None = None,
+        reader: Reader,
     ) -> None:
         super().__init__()
         tensors = {name: torch.from_numpy(np.ascontiguousarray(rows)) for name, rows in contents.items()}
         self.items = ItemTower(tensors, torch.from_numpy(popularity > 0), config.dims, config.id_dropout)
-        self.users = UserTower(config.dims, 0 if segments is None else len(segments), config.ordered)
-        self.config, self._segments = config, segments
+        self.users = UserTower(config.dims, 0 if reader.segments is None else len(reader.segments), config.ordered)
+        self.config, self._reader = config, reader
         self._chance = popularity / max(int(popularity.sum()), 1)
 
     def loss(self, example: Example, rng: np.random.Generator) -> Tensor:
         """Mean over the targets of a batch."""
-        given = inputs(example.histories, self.config.history, self.config.ordered)
+        given = inputs(example.histories, self.config.history, self.config.ordered, self._reader)
         if self.config.dropout > 0.0:
             # Never the newest, so that something is left to go by.
             shown = rng.random(given.weights.shape) >= self.config.dropout
@@ -84,7 +83,7 @@ class Towers(torch.nn.Module):
         return (losses * wanted).sum() / wanted.sum().clamp(min=1)
 
     def _embed(self, given: Inputs, vectors: Tensor) -> Tensor:
-        read = (given.weights, given.recency, given.context, numbers(self._segments, given))
+        read = (given.weights, given.recency, given.context, given.segments)
         tensors = (torch.from_numpy(one) for one in read)
         users: Tensor = self.users(vectors, *tensors)[0]
         return users
@@ -128,7 +127,7 @@ class Towers(torch.nn.Module):
         values = []
         for begin in range(0, len(held.targets), 256):
             end = min(begin + 256, len(held.targets))
-            given = inputs(held.histories.some(begin, end), self.config.history, self.config.ordered)
+            given = inputs(held.histories.some(begin, end), self.config.history, self.config.ordered, self._reader)
             scores = self._embed(given, torch.from_numpy(vectors[given.items])).numpy() @ vectors.T
             for row, known in zip(scores, held.known[begin:end], strict=True):
                 row[known] = -np.inf
@@ -138,35 +137,37 @@ class Towers(torch.nn.Module):
 
 def train(
     config: TowerConfig,
-    data: Interactions,
+    rest: Interactions,
+    held: Held,
     contents: Mapping[str, NDArray[np.float32]],
-    segments: SegmentMap | None,
+    reader: Reader,
     seed: int,
     watch: Watch,
 ) -> tuple[NDArray[np.float32], bytes]:
     """Item vectors (n, d) and the user tower as ONNX.
 
-    contents: field -> (n, D). Raises ModelError where nobody has two events.
+    rest: what is learned from; held: what is to be found for the training to go on; contents: field -> (n, D). Raises
+    ModelError where nobody has two events.
     """
-    rest, held = hold_out(data, np.random.default_rng(seed), config.held, ordered=config.ordered, history=config.history)
     stream = Stream(rest, ordered=config.ordered, targets=config.targets, history=config.history)
     if not len(stream):
         raise ModelError("Nobody has two events, so there is no next item to train tower on.", "Load longer histories first.")
-    popularity = np.bincount(rest.items[rest.weights > 0], minlength=len(data.item_ids))
+    popularity = np.bincount(rest.items[rest.weights > 0], minlength=len(rest.item_ids))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        towers = Towers(config, contents, popularity, segments)
-        key = {"config": asdict(config), "seed": seed, "data": mark(data), "read": _digest(contents, segments)}
+        towers = Towers(config, contents, popularity, reader)
+        read = {**contents, **reader.arrays(), "held": np.concatenate([held.users, *held.targets])}
+        key = {"config": asdict(config), "seed": seed, "data": mark(rest), "habits": list(HABITS), "read": _digest(read)}
         kept = Checkpoint(watch.checkpoints, "tower", key)
         _run(towers, stream, held, kept, seed, watch)
     kept.remove()
     return towers.item_vectors(), graph_of(towers.users, config.dims)
 
 
-def _digest(contents: Mapping[str, NDArray[np.float32]], segments: SegmentMap | None) -> str:
+def _digest(arrays: Mapping[str, NDArray[Any]]) -> str:
     """Names what is read besides the events: with other vectors or segments it is another training."""
     digest = hashlib.sha256()
-    for name, rows in [*sorted(contents.items()), *([] if segments is None else sorted(segments.arrays().items()))]:
+    for name, rows in sorted(arrays.items()):
         digest.update(f"{name} {rows.shape}".encode())
         digest.update(rows.tobytes())
     return digest.hexdigest()

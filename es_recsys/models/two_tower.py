@@ -13,14 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.errors import MissingExtra, ModelError
+from es_recsys.features import features
 from es_recsys.models import artefact
+from es_recsys.models.base import not_fitted
 from es_recsys.models.folded import Folded
 from es_recsys.models.grouping import LEAST_USERS
+from es_recsys.models.habits import habits, scale_of
 from es_recsys.models.histories import Batch
 from es_recsys.models.ids import ItemIds
-from es_recsys.models.segment_map import SegmentMap
 from es_recsys.models.segments import Segments
-from es_recsys.models.tower_inputs import inputs, numbers
+from es_recsys.models.sequences import take
+from es_recsys.models.tower_examples import hold_out
+from es_recsys.models.tower_inputs import HABITS, Reader, inputs
 from es_recsys.models.user_graph import session
 from es_recsys.models.watch import Watch
 from es_recsys.types import Interactions, ItemTable
@@ -28,8 +32,6 @@ from es_recsys.types import Interactions, ItemTable
 __all__ = ["Tower", "TowerConfig"]
 
 _BATCH = 256
-# Begins the names of arrays that are those of the segments.
-_OF_SEGMENTS = "segments_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +72,10 @@ class Tower(Folded):
         m   = sum_h a_h sign(w_h) A v_h / | sum_h a_h A v_h |
         u   = m + F(m, x)
 
-    where a_h is attention by v_h, recency and x, the context (how many events, how old, how varied) with the segment: the
-    nearest of groups made of the same events (segments.py), which any history tells, a piece of one in training like a whole
-    one when asked. F and G have one hidden layer; G is there where there is content. For every item j that follows a piece of a
+    where a_h is attention by v_h, recency and x, the context with the segment. Context is what the history tells as of its newest
+    event: how long and how varied it is, and the features of its user (tower_inputs.py); how long ago that event was when the
+    model is asked is not in it, as a model is given a history only. The segment is the nearest of groups made of the same
+    (segments.py). A piece of a history in training is read like a whole one when asked, by one function. F and G have one hidden layer; G is there where there is content. For every item j that follows a piece of a
     history, of which a share of the events is hidden too,
 
         loss = -log( e^s(j) / (e^s(j) + sum over i in C of e^s(i)) ),      s(i) = u . v_i / temperature - correction * log p_i
@@ -88,12 +91,13 @@ class Tower(Folded):
     name: ClassVar[str] = "tower"
     field: ClassVar[str | None] = "tower_vector"
     reads_items: ClassVar[bool] = True
-    beside: ClassVar[tuple[str, ...]] = ("_digest", "_segments")
+    layout: ClassVar[int] = 2
+    beside: ClassVar[tuple[str, ...]] = ("_digest", "_reader")
 
     def __init__(self, config: TowerConfig | None = None) -> None:
         self.config = config or TowerConfig()
         self._digest = ""
-        self._segments: SegmentMap | None = None
+        self._reader: Reader | None = None
         self._lock = threading.Lock()
         self._session: Any = None
 
@@ -101,6 +105,8 @@ class Tower(Folded):
         self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: Watch | None = None
     ) -> Self:
         """Trains both towers; needs the package torch. With fewer than twenty users there are no segments.
+
+        What is kept back to tell when to end is kept back from all that is learned, features and segments included.
 
         Raises MissingExtra without it, ModelError where there is nothing to learn, or nobody has two events.
         """
@@ -114,12 +120,13 @@ class Tower(Folded):
             raise MissingExtra("torch", "train") from error
         data, contents = _joined(data, items)
         seed = int(rng.integers(2**31))
-        segments = _segments(data, items, seed)
-        vectors, graph = train(self.config, data, contents, segments, seed, watch or Watch())
+        config = self.config
+        rest, held = hold_out(data, np.random.default_rng(seed), config.held, ordered=config.ordered, history=config.history)
+        reader = _reader(rest, items, config.history, seed)
+        vectors, graph = train(config, rest, held, contents, reader, seed, watch or Watch())
         self._ids, self._fingerprint, self._session = ItemIds.of(data.item_ids.tolist()), None, None
-        self._digest, self._segments = hashlib.sha256(graph).hexdigest(), segments
-        own = {} if segments is None else {f"{_OF_SEGMENTS}{name}": array for name, array in segments.arrays().items()}
-        self._arrays = {"vectors": vectors, "graph": np.frombuffer(graph, np.uint8), **own}
+        self._digest, self._reader = hashlib.sha256(graph).hexdigest(), reader
+        self._arrays = {"vectors": vectors, "graph": np.frombuffer(graph, np.uint8), **reader.arrays()}
         return self
 
     @classmethod
@@ -146,7 +153,9 @@ class Tower(Folded):
 
     def _feed(self, batch: Batch) -> tuple[NDArray[np.int64], dict[str, NDArray[Any]]]:
         """The users who liked something that has a vector, and what the user tower reads of them."""
-        given = inputs(batch, self.config.history, self.config.ordered)
+        if self._reader is None:
+            raise not_fitted(self.name)
+        given = inputs(batch, self.config.history, self.config.ordered, self._reader)
         vectors = self.item_vectors[given.items]
         liked = (given.weights > 0) & vectors.any(axis=2)
         rows: NDArray[np.int64] = np.flatnonzero(liked.any(axis=1))
@@ -155,7 +164,7 @@ class Tower(Folded):
             "weights": given.weights[rows],
             "recency": given.recency[rows],
             "context": given.context[rows],
-            "segments": numbers(self._segments, given)[rows],
+            "segments": given.segments[rows],
         }
         return rows, feed
 
@@ -181,10 +190,7 @@ class Tower(Folded):
         model = super().load(folder)
         if hashlib.sha256(model._arrays["graph"].tobytes()).hexdigest() != model._digest:
             raise ModelError(f"The user tower {Path(folder) / 'graph.npy'} is not the one that was saved.", artefact.REMEDY)
-        kept = {name: array for name, array in model._arrays.items() if name.startswith(_OF_SEGMENTS)}
-        model._segments = (
-            SegmentMap.from_arrays({name[len(_OF_SEGMENTS) :]: array for name, array in kept.items()}) if kept else None
-        )
+        model._reader = Reader.from_arrays(model._arrays)
         return model
 
     def _params(self) -> dict[str, Any]:
@@ -199,10 +205,13 @@ class Tower(Folded):
         return model
 
 
-def _segments(data: Interactions, items: ItemTable | None, seed: int) -> SegmentMap | None:
-    if len(np.unique(data.users[data.weights > 0])) < LEAST_USERS:
-        return None
-    return Segments().fit(data, np.random.default_rng(seed), items).map
+def _reader(data: Interactions, items: ItemTable | None, history: int, seed: int) -> Reader:
+    """What a training on `data` (over all items) knows of items and users."""
+    users = np.unique(data.users[data.weights > 0]).astype(np.int64)
+    segments = Segments().fit(data, np.random.default_rng(seed), items).map if len(users) >= LEAST_USERS else None
+    facts = features(data, items).facts if segments is None else segments.facts
+    told = habits(Batch.of_users(take(data, data.weights != 0), users, history), facts)
+    return Reader(facts, scale_of(told, HABITS), segments)
 
 
 def _joined(data: Interactions, items: ItemTable | None) -> tuple[Interactions, dict[str, NDArray[np.float32]]]:

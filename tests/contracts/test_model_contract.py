@@ -108,7 +108,7 @@ SMALL: dict[str, Callable[[], Model]] = {
     "lsa": lambda: LSA(LSAConfig(dims=20, least=1)),
     "aligned": lambda: Aligned(AlignedConfig(dims=12, batch=32, epochs=30)),
     "fused": lambda: Fused(FusedConfig(dims=12)),
-    "tower": lambda: Tower(TowerConfig(dims=16, epochs=40, batch=64, rate=1e-2, dropout=0.0)),
+    "tower": lambda: Tower(TowerConfig(dims=16, epochs=20, batch=64, rate=1e-2, dropout=0.0)),
     "sasrec": lambda: SASRec(
         SASRecConfig(dims=16, blocks=1, dropout=0.2, negatives=40, tokens=128, rate=3e-3, epochs=12, held=0)
     ),

@@ -208,17 +208,30 @@ def test_a_history_tells_the_same_as_the_table_as_far_as_it_goes(rows: list[Row]
     np.testing.assert_allclose(found.pairs(items), table.pairs(np.zeros(5, np.int64), items), rtol=1e-4, atol=1e-4)
 
 
-@settings(max_examples=30, deadline=None)
-@given(rows=events)
-def test_many_histories_tell_what_each_tells(rows: list[Row]) -> None:
+@settings(max_examples=60, deadline=None)
+@given(rows=events, timed=st.sets(st.integers(0, 3)), typed=st.sets(st.integers(0, 3)))
+def test_many_histories_tell_what_each_tells(rows: list[Row], timed: set[int], typed: set[int]) -> None:
+    """At the moment of its newest event, whatever is known of the others."""
     facts = features(interactions([*rows, (1, 0, "purchase", None, 1.0)]), catalogue(), NOW).facts
     users, items = (np.array([row[column] for row in rows], np.int64) for column in (0, 1))
     weights = np.array([event_weight(row[2]) for row in rows], np.float64)
-    found = users_of(users, items, weights, 4, facts)
-    for user in set(users[weights > 0].tolist()):
+    days = np.array([row[4] for row in rows], np.float64)
+    last = np.array([days[users == user].min(initial=np.inf) for user in range(4)])
+    newest = np.array([NOW - last[user] * DAY if user in timed and np.isfinite(last[user]) else NAN for user in range(4)])
+    kinds = np.array([TYPES.index(row[2]) if row[0] in typed else -1 for row in rows], np.int8)
+    ages = days - last[users] if len(rows) else days
+    found = users_of(users, items, weights, ages, kinds, newest, facts)
+    for user in set(users.tolist()):
         mine = users == user
-        history = History(("",) * int(mine.sum()), weights[mine].astype(np.float32), np.zeros(int(mine.sum())))
-        np.testing.assert_allclose(found[user], of_history(history, items[mine], facts).user, rtol=1e-5, atol=1e-6)
+        history = History(
+            ("",) * int(mine.sum()),
+            weights[mine].astype(np.float32),
+            ages[mine],
+            kinds=tuple(row[2] for row in rows if row[0] == user) if user in typed else (),
+            newest=float(newest[user]),
+        )
+        now = None if np.isnan(newest[user]) else float(newest[user])
+        np.testing.assert_allclose(found[user], of_history(history, items[mine], facts, now).user, rtol=1e-5, atol=1e-5)
 
 
 def test_what_a_source_does_not_say_is_unknown() -> None:

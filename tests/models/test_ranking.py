@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from es_recsys.behaviours import BEHAVIOURS
 from es_recsys.models.histories import LAST, Batch, encode
 from es_recsys.models.ids import ItemIds
 from es_recsys.models.ranking import best, decay
@@ -34,16 +37,39 @@ def test_a_history_keeps_places_across_unknown_items_and_its_newest_events() -> 
     assert long.items.tolist() == [0] * LAST and long.places[0] == LAST - 1
 
 
-@given(st.lists(st.lists(st.sampled_from("abc?"), max_size=6), max_size=6), st.data())
-def test_a_batch_is_its_users_one_after_the_other(users: list[list[str]], data: st.DataObject) -> None:
+def told(items: list[str], typed: bool) -> History:
+    """A history that knows more where `typed`."""
+    history = History.of(items)
+    if not typed:
+        return history
+    kinds = [tuple(BEHAVIOURS)[place % len(BEHAVIOURS)] for place in range(len(items))]
+    return replace(history, kinds=tuple(kinds), newest=1e9 + len(items))
+
+
+def columns(batch: Batch) -> list[Any]:
+    """All that is known of a batch of one user."""
+    kinds = np.full(len(batch.items), -1) if batch.kinds is None else batch.kinds
+    newest = np.array([np.nan]) if batch.newest is None else batch.newest
+    return [batch.items.tolist(), batch.weights.tolist(), batch.places.tolist(), batch.ages.tolist(), kinds.tolist(), str(newest)]
+
+
+@given(st.lists(st.tuples(st.lists(st.sampled_from("abc?"), max_size=6), st.booleans()), max_size=6), st.data())
+def test_a_batch_is_its_users_one_after_the_other(users: list[tuple[list[str], bool]], data: st.DataObject) -> None:
     ids = ItemIds.of("abc")
-    batch = Batch.of([History.of(items) for items in users], ids)
+    batch = Batch.of([told(*user) for user in users], ids)
     assert len(batch) == len(users)
     begin = data.draw(st.integers(0, len(users)))
     end = data.draw(st.integers(begin, len(users)))
     part = batch.some(begin, end)
     assert len(part) == end - begin
     for user in range(begin, end):
-        alone = encode(History.of(users[user]), ids)
+        alone = encode(told(*users[user]), ids)
         for one in (batch.one(user), part.one(user - begin)):
-            assert one.items.tolist() == alone.items.tolist() and one.places.tolist() == alone.places.tolist()
+            assert columns(one) == columns(alone)
+    length = data.draw(st.integers(1, 6))
+    kept = np.array([item != 0 for item in batch.items.tolist()], bool)
+    for user in range(len(users)):
+        alone = encode(told(*users[user]), ids)
+        newest = np.arange(len(alone.items)) >= len(alone.items) - length
+        assert columns(batch.last(length).one(user)) == columns(alone.where(newest))
+        assert columns(batch.where(kept).one(user)) == columns(alone.where(alone.items != 0))

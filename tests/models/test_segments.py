@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from es_recsys.behaviour.interactions import interactions as interactions_of
+from es_recsys.behaviour.profiles import ItemFeatures, fold, profile
+from es_recsys.behaviour.state import empty
+from es_recsys.behaviour.store import EventStore
+from es_recsys.data.sample import sample_store
 from es_recsys.errors import ModelError
-from es_recsys.models import artefact
-from es_recsys.models.grouping import LEAST_USERS, group, merged
+from es_recsys.features import USER_COLUMNS
+from es_recsys.jobs.item_table import table_of
+from es_recsys.models.grouping import LEAST_USERS, group, merged, squared_distances
+from es_recsys.models.habits import habits
+from es_recsys.models.histories import Batch
+from es_recsys.models.segment_map import SEGMENT_FEATURES
 from es_recsys.models.segments import Segments, SegmentsConfig
 from es_recsys.types import History, Interactions, ItemTable
 
@@ -75,14 +85,61 @@ def test_many_users_have_the_segments_that_each_has(model: Segments) -> None:
     dislike = History(("shoe1", "lamp2"), np.array([-1.0, 2.0], np.float32), np.zeros(2))
     hater = History(("book1",), np.array([-1.0], np.float32), np.zeros(1))
     asked = [*histories, dislike, hater, History()]
-    items, weights = np.zeros((len(asked), 4), np.int64), np.zeros((len(asked), 4), np.float32)
-    for row, history in enumerate(asked):
-        items[row, : len(history.item_ids)] = model.item_ids.find(history.item_ids)
-        weights[row, : len(history.item_ids)] = history.weights
-    found = model.map.nearest(items, weights)
+    batch = Batch.of(asked, model.item_ids)
+    found = model.map.nearest(batch, habits(batch, model.map.facts))
     alone = [model.nearest(history) for history in asked]
     assert found.tolist() == [one[0][0] if one else -1 for one in alone]
     assert found.tolist() == [0, 0, 1, 1, 2, 2, 1, -1, -1]
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> tuple[Segments, Interactions, list[History]]:
+    """Segments of a sample store, what they learned from, and the histories of the same users as their profiles tell them."""
+    sample = sample_store(8, 150, 120)
+    with EventStore(f"sqlite:///{tmp_path_factory.mktemp('segments') / 'e.sqlite3'}", "shop", b"k") as events:
+        events.load(sample.events)
+        data = interactions_of(events)
+        of_item = {item.item_id: ItemFeatures() for item in sample.items}
+        names = {name: place for place, name in enumerate(data.user_ids.tolist())}
+        histories = {
+            names[rows[0].user_id or f"session:{rows[0].session_id}"]: profile(fold(empty("k"), rows, of_item), 0.0).history
+            for _, rows in events.by_subject()
+            if (rows[0].user_id or f"session:{rows[0].session_id}") in names
+        }
+    model = Segments(SegmentsConfig(features=1.0)).fit(data, np.random.default_rng(3), table_of(sample.items))
+    return model, data, [histories[user] for user in range(len(names))]
+
+
+def test_a_user_is_asked_where_they_were_counted(served: tuple[Segments, Interactions, list[History]]) -> None:
+    model, data, histories = served
+    asked = Batch.of(histories, model.item_ids)
+    of_asked = habits(asked, model.map.facts)
+    trained = Batch.of_users(data, np.arange(len(histories)))
+    trained = replace(trained, items=model.item_ids.find(data.item_ids.tolist())[trained.items])
+    of_trained = habits(trained, model.map.facts)
+    np.testing.assert_allclose(of_asked, of_trained, rtol=1e-5, atol=1e-6)
+    found = model.map.nearest(asked, of_asked)
+    assert found.tolist() == model.map.nearest(trained, of_trained).tolist()
+    # Each is counted where it is found, and alone lies where it lies among all.
+    assert np.bincount(found[found >= 0]).tolist() == [one.users for one in model.portraits]
+    alone = [model.nearest(history) for history in histories]
+    assert found.tolist() == [one[0][0] if one else -1 for one in alone]
+    assert len(model.portraits) > 1
+
+
+def test_what_a_profile_tells_is_known_when_asked(served: tuple[Segments, Interactions, list[History]]) -> None:
+    """All features that tell segments apart, and those of time and types only where a history knows these."""
+    model, _, histories = served
+    bare = [History.of(history.item_ids) for history in histories]
+    known = {}
+    for name, asked in (("profile", histories), ("bare", bare)):
+        told = habits(Batch.of(asked, model.item_ids), model.map.facts)
+        columns = [told[:, [column.name for column in USER_COLUMNS].index(one)] for one in SEGMENT_FEATURES]
+        known[name] = {one: float((~np.isnan(column)).mean()) for one, column in zip(SEGMENT_FEATURES, columns, strict=True)}
+    assert all(known["profile"][one] > 0.9 for one in SEGMENT_FEATURES if one != "value")
+    assert known["profile"]["value"] > 0.3  # of those who never bought it is unknown
+    assert {one for one, share in known["bare"].items() if share == 0} == {"frequency", "value", "conversion", "freshness"}
+    assert all(model.nearest(history) for history in bare if history.item_ids)
 
 
 def test_they_fade_as_a_history_grows(model: Segments) -> None:
@@ -99,15 +156,6 @@ def test_loaded_again_they_say_the_same(model: Segments, tmp_path: Path) -> None
     loaded = Segments.load(tmp_path / "segments")
     assert loaded.portraits == model.portraits and loaded.tried == model.tried
     json.loads((tmp_path / "segments" / "manifest.json").read_text())
-
-
-def test_what_a_version_saved_that_knew_less_is_refused(model: Segments, tmp_path: Path) -> None:
-    model.save(tmp_path / "segments")
-    saved = artefact.load(tmp_path / "segments")
-    arrays = {name: array for name, array in saved.arrays.items() if name != "share"}
-    artefact.save(tmp_path / "older", Segments.name, saved.params, arrays)
-    with pytest.raises(ModelError, match=r"lacks the array 'share'.*Train again"):
-        Segments.load(tmp_path / "older")
 
 
 @pytest.mark.parametrize("sizes", [(60, 40, 19), (30, 8, 5), (45, 3)])
@@ -129,6 +177,7 @@ def test_merging_leaves_no_small_group_and_nobody_out(sizes: list[int], seed: in
     assert len(means) == 1 or counted.min() >= LEAST_USERS
     assert (np.diff(counted) <= 0).all()
     np.testing.assert_allclose(means, [rows[groups == number].mean(axis=0) for number in range(len(means))])
+    assert groups.tolist() == squared_distances(rows, means).argmin(axis=1).tolist()
 
 
 def test_what_few_share_is_not_said(interactions: Make) -> None:
@@ -155,6 +204,16 @@ def test_without_a_catalogue_they_are_of_what_is_liked_together(interactions: Ma
     assert len(model.portraits) == 2 and [one.label for one in model.portraits] == ["Segment 0", "Segment 1"]
     shoes, lamps = (model.nearest(History.of([item]))[0][0] for item in ("shoe1", "lamp1"))
     assert shoes != lamps
+
+
+def test_segments_of_an_older_layout_are_refused(model: Segments, tmp_path: Path) -> None:
+    model.save(tmp_path / "segments")
+    path = tmp_path / "segments" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    for older in ({**manifest, "layout": 1}, {name: value for name, value in manifest.items() if name != "layout"}):
+        path.write_text(json.dumps(older))
+        with pytest.raises(ModelError, match=r"segments.*layout 1; this version reads 2.*es-recsys train"):
+            Segments.load(tmp_path / "segments")
 
 
 def test_too_few_users_are_refused(interactions: Make) -> None:

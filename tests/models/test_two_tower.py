@@ -12,16 +12,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from es_recsys.behaviours import BEHAVIOURS
 from es_recsys.errors import MissingExtra, ModelError
+from es_recsys.features import ItemFacts, features
 from es_recsys.models.folded import unit
 from es_recsys.models.histories import Batch
 from es_recsys.models.ids import ItemIds
 from es_recsys.models.tower_examples import Stream, hold_out
-from es_recsys.models.tower_inputs import CONTEXT, RECENCY, inputs
+from es_recsys.models.tower_inputs import CONTEXT, HABITS, RECENCY, Reader, inputs
 from es_recsys.models.two_tower import Tower, TowerConfig
 from es_recsys.models.watch import Watch
 from es_recsys.types import History, Interactions, ItemTable
 
+TYPES = tuple(BEHAVIOURS)
 SMALL = TowerConfig(dims=16, epochs=12, batch=64, rate=1e-2, id_dropout=0.5)
 GROUPS, SIZE = 4, 8
 
@@ -39,6 +42,21 @@ def shop(users: int = 80, seed: int = 1) -> Interactions:
         times=np.tile(np.arange(6.0), users),
         timed=False,
     )
+
+
+def told(data: Interactions) -> Interactions:
+    """The same where times and types of events are known."""
+    rng = np.random.default_rng(9)
+    kinds = rng.choice([TYPES.index(name) for name in ("view", "cart", "purchase")], len(data.users)).astype(np.int8)
+    times = 1e9 + data.users * 1e5 + data.times * rng.uniform(1e3, 1e5, len(data.user_ids))[data.users]
+    return replace(data, times=times, timed=True, kinds=kinds, event_types=TYPES)
+
+
+def bare(n: int) -> Reader:
+    """Nothing is known of the items, and no habit differs."""
+    unknown, none = np.full(n, np.nan), np.full(n, -1)
+    facts = ItemFacts(unknown, unknown, none, none, none, unknown, np.zeros(n), np.full(2, np.nan))
+    return Reader(facts, np.stack([np.zeros(len(HABITS)), np.full(len(HABITS), np.inf)]), None)
 
 
 def table(n: int, vectors: np.ndarray | None = None) -> ItemTable:
@@ -132,6 +150,82 @@ def test_the_segment_of_a_history_is_read_and_kept(tmp_path: Path) -> None:
     assert (np.abs(turned - run("user", feed)).max(axis=1) > 1e-3).all()
 
 
+def test_what_a_history_tells_of_habits_is_read_and_kept(tmp_path: Path) -> None:
+    data = told(shop())
+    model = Tower(SMALL).fit(data, np.random.default_rng(0), table(32))
+    model.save(tmp_path / "model")
+    loaded = Tower.load(tmp_path / "model")
+    items = ("i00", "i03", "i05")
+    known = History(items, np.ones(3, np.float32), np.array([40.0, 8.0, 0.0]), (), ("view", "cart", "purchase"), 1e9)
+    plain, full = History.of(items), model.vector(known)
+    assert full is not None
+    np.testing.assert_array_equal(full, loaded.vector(known))
+    _, feed = loaded._feed(Batch.of([known, plain], loaded.item_ids))
+    habits = dict(zip(HABITS, feed["context"][:, -len(HABITS) :].T, strict=True))
+    for name in ("frequency", "tenure", "purchases", "conversion"):
+        assert habits[name][0] != 0.0 and habits[name][1] == 0.0, name
+    turned = {**feed, "context": np.hstack([feed["context"][:, : -len(HABITS)], np.zeros((2, len(HABITS)), np.float32)])}
+    assert np.abs(loaded._run("user", turned) - loaded._run("user", feed))[0].max() > 1e-3
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+@pytest.mark.parametrize("known", [True, False])
+def test_a_piece_is_read_in_training_as_when_asked_for(ordered: bool, known: bool) -> None:
+    """From what was known when it ended: with the rest of its user's events, and all others', out of sight."""
+    data = told(shop()) if known else shop()
+    config = replace(SMALL, epochs=1, ordered=ordered, history=4)
+    model = Tower(config).fit(data, np.random.default_rng(0), table(32))
+    reader = model._reader
+    assert reader is not None and reader.segments is not None
+    stream = Stream(data, ordered=ordered, targets=1, history=config.history)
+    for example in stream.epoch(np.random.default_rng(1), 64):
+        pieces = example.histories
+        histories = []
+        for place in range(len(pieces)):
+            one = pieces.one(place)
+            kinds = () if one.kinds is None else tuple(TYPES[kind] for kind in one.kinds.tolist())
+            newest = np.nan if one.newest is None else float(one.newest[0])
+            names = tuple(data.item_ids[one.items].tolist())
+            histories.append(History(names, one.weights, one.ages, (), kinds, newest))
+        given = inputs(pieces, config.history, ordered, reader)
+        rows, feed = model._feed(Batch.of(histories, model.item_ids))
+        assert rows.tolist() == list(range(len(pieces)))
+        assert feed["segments"].tolist() == given.segments.tolist() and (given.segments > 0).all()
+        for name in ("weights", "recency", "context"):
+            np.testing.assert_allclose(feed[name], getattr(given, name), rtol=1e-5, atol=1e-6)
+        assert given.context[:, -len(HABITS) :].any(axis=0).sum() > (6 if known else 0)
+
+
+def test_what_is_held_out_changes_nothing_that_is_learned() -> None:
+    """Segments, features and what is known of the items are of the rest: held out with five times the weight, and as another
+    type, events leave the same model."""
+    data = told(shop(400))
+    seed = int(np.random.default_rng(0).integers(2**31))
+    rest, held = hold_out(data, np.random.default_rng(seed), SMALL.held, ordered=True, history=SMALL.history)
+    out = np.ones(len(data.users), bool)
+    out[np.isin(data.users * 1e9 + data.items, rest.users * 1e9 + rest.items)] = False
+    assert out.sum() == len(held.users) == 40 and data.kinds is not None
+    louder = replace(
+        data,
+        weights=np.where(out, 5.0, data.weights).astype(np.float32),
+        kinds=np.where(out, TYPES.index("purchase"), data.kinds).astype(np.int8),
+    )
+    assert not np.array_equal(features(louder, None).facts.level, features(data, None).facts.level)
+    config = replace(SMALL, epochs=2)
+    one, other = (Tower(config).fit(each, np.random.default_rng(0), table(32)) for each in (data, louder))
+    assert one._reader is not None
+    np.testing.assert_array_equal(one._reader.facts.level, features(rest, table(32)).facts.level)
+    assert one.fingerprint == other.fingerprint
+
+
+def test_a_tower_of_an_older_layout_is_refused(tmp_path: Path) -> None:
+    Tower(replace(SMALL, epochs=1)).fit(shop(), np.random.default_rng(0)).save(tmp_path / "model")
+    path = tmp_path / "model" / "manifest.json"
+    path.write_text(path.read_text().replace('"layout": 2', '"layout": 1'))
+    with pytest.raises(ModelError, match=r"tower.*layout 1; this version reads 2.*es-recsys train"):
+        Tower.load(tmp_path / "model")
+
+
 def test_few_users_are_no_segments() -> None:
     model = Tower(SMALL).fit(shop(19), np.random.default_rng(0))
     _, feed = model._feed(Batch.of([History.of(["i00"])], model.item_ids))
@@ -203,7 +297,7 @@ def test_candidates_are_there_as_often_as_the_correction_says() -> None:
     from es_recsys.models.tower_training import Towers
 
     popularity = np.array([400, 200, 100, 50, 20, 10, 5, 1, 0, 0])
-    towers = Towers(replace(SMALL, negatives=4), {}, popularity)
+    towers = Towers(replace(SMALL, negatives=4), {}, popularity, bare(10))
     rng = np.random.default_rng(0)
     empty = Batch(np.zeros(4, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(0), np.zeros(0))
     there, told, rounds = np.zeros(10), np.zeros(10), 4_000
@@ -213,7 +307,7 @@ def test_candidates_are_there_as_often_as_the_correction_says() -> None:
         there[pool] += 1
         told[pool] = chances
     np.testing.assert_allclose(there / rounds, told, atol=0.05)
-    everything, sure = Towers(replace(SMALL, negatives=10), {}, popularity)._candidates(
+    everything, sure = Towers(replace(SMALL, negatives=10), {}, popularity, bare(10))._candidates(
         Example(empty, np.array([[1]]), np.arange(1)), rng
     )
     assert everything.tolist() == list(range(10)) and (sure == 1).all()
@@ -277,11 +371,11 @@ def test_what_is_held_out_is_not_learned_from(ordered: bool) -> None:
 def test_inputs_are_the_newest_events_first() -> None:
     ids = ItemIds.of(["a", "b", "c"])
     one = History(("a", "b", "a"), np.array([1.0, -2.0, 3.0], np.float32), np.array([9.0, 1.0, 0.0]))
-    made = inputs(Batch.of([one, History.of(["c"]), History()], ids), 2, True)
+    made = inputs(Batch.of([one, History.of(["c"]), History()], ids), 2, True, bare(3))
     assert made.items.tolist() == [[0, 1], [2, 0], [0, 0]]
     assert made.weights.tolist() == [[3.0, -2.0], [1.0, 0.0], [0.0, 0.0]]
     np.testing.assert_allclose(made.recency[0], [[0, 0, 0], [np.log(2), 0.02, np.log(2)]], rtol=1e-6)
-    np.testing.assert_allclose(made.context[0], [np.log(3), np.log(2), np.log(2), 1.0], rtol=1e-6)
-    assert made.context[2].tolist() == [0.0, 0.0, 0.0, 0.0]
-    plain = inputs(Batch.of([one], ids), 2, False)
+    np.testing.assert_allclose(made.context[0], [np.log(3), np.log(2), np.log(2), 1.0, *[0.0] * len(HABITS)], rtol=1e-6)
+    assert made.context[2].tolist() == [0.0] * CONTEXT and made.segments.tolist() == [0, 0, 0]
+    plain = inputs(Batch.of([one], ids), 2, False, bare(3))
     assert not plain.recency.any() and not plain.context[:, 1:3].any()

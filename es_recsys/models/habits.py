@@ -1,0 +1,66 @@
+"""What histories tell of their users' habits: the features of users, read in one way in training and when asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from es_recsys.features import USER_COLUMNS, ItemFacts, users_of
+from es_recsys.models.histories import Batch
+
+__all__ = ["habits", "scale_of", "scaled"]
+
+# Events after which a user's features count half; what one event says of habits is mostly chance.
+_EVIDENCE = 5.0
+_FARTHEST = 3.0
+_NAMES = [column.name for column in USER_COLUMNS]
+
+
+def habits(batch: Batch, facts: ItemFacts) -> NDArray[np.float32]:
+    """(n, f) float32 USER_COLUMNS of each user, NaN for what is not known, from the history alone and as of its newest event:
+    a piece of a history tells what was known when it ended. `facts` are of the batch's items.
+
+    How long ago the newest event was is not in it (`recency` is 0), as models are not told when they are asked; nor are
+    quantities, dwell times and ratings, which histories do not have.
+    """
+    there = batch.weights != 0
+    users = np.repeat(np.arange(len(batch)), np.diff(batch.starts))[there]
+    unknown = np.full(len(users), -1, np.int8)
+    return users_of(
+        users,
+        batch.items[there],
+        batch.weights[there].astype(np.float64),
+        batch.ages[there],
+        unknown if batch.kinds is None else batch.kinds[there],
+        np.full(len(batch), np.nan) if batch.newest is None else batch.newest,
+        facts,
+    )
+
+
+def scale_of(told: NDArray[np.float32], names: Sequence[str]) -> NDArray[np.float64]:
+    """(2, f) mean and standard deviation of the named of USER_COLUMNS over users (n, all of them)."""
+    values = _chosen(told, names)
+    known = ~np.isnan(values)
+    count = np.maximum(known.sum(axis=0), 1)
+    mean = np.where(known, values, 0.0).sum(axis=0) / count
+    deviation = np.sqrt((np.where(known, values - mean, 0.0) ** 2).sum(axis=0) / count)
+    return np.stack([mean, np.where(deviation > 1e-9, deviation, np.inf)])
+
+
+def scaled(told: NDArray[np.float32], scale: NDArray[np.float64], names: Sequence[str]) -> NDArray[np.float64]:
+    """(n, f) float64 of the named columns: deviations from the mean, within three of them, drawn to 0 where there are few
+    events, and 0 where unknown."""
+    events = told[:, _NAMES.index("events")].astype(np.float64)
+    z = np.clip((_chosen(told, names) - scale[0]) / scale[1], -_FARTHEST, _FARTHEST)
+    result: NDArray[np.float64] = np.nan_to_num(z) * (events / (events + _EVIDENCE))[:, None]
+    return result
+
+
+def _chosen(told: NDArray[np.float32], names: Sequence[str]) -> NDArray[np.float64]:
+    places = [_NAMES.index(name) for name in names]
+    skewed = np.array([USER_COLUMNS[place].skewed for place in places])
+    values = told[:, places].astype(np.float64)
+    result: NDArray[np.float64] = np.where(skewed, np.log1p(np.maximum(values, 0.0)), values)
+    return result
