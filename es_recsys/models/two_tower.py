@@ -75,8 +75,9 @@ class Tower(Folded):
     where a_h is attention by v_h, recency and x, the context with the segment. Context is what the history tells as of its newest
     event: how long and how varied it is, and the features of its user (tower_inputs.py); how long ago that event was when the
     model is asked is not in it, as a model is given a history only. The segment is the nearest of groups made of the same
-    (segments.py). A piece of a history in training is read like a whole one when asked, by one function. F and G have one hidden layer; G is there where there is content. For every item j that follows a piece of a
-    history, of which a share of the events is hidden too,
+    (segments.py). A piece of a history in training is read like a whole one when asked, by one function. F and G have one
+    hidden layer; G is there where there is content. For every item j that follows a piece of a history, of which a share of the
+    events is hidden too,
 
         loss = -log( e^s(j) / (e^s(j) + sum over i in C of e^s(i)) ),      s(i) = u . v_i / temperature - correction * log p_i
 
