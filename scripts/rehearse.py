@@ -7,8 +7,9 @@ A sample store with the events of all but the last D days is loaded and trained 
 In the days after, its shoppers visit it: A answers them as nobody in particular, B personally; with --explore, A answers
 personally and B leaves that share of the order to chance. Printed are
 
-- the truth: what a page of each is expected to bring, its regret (what the best page would bring beyond it) and its gain (0 for
-  a random page, 1 for the best), and the paired difference;
+- the truth: what a page of each is expected to bring, its regret (what the best page would bring beyond it) and its gain (1 for
+  the best page, 0 for a random order of what is wanted, which in a search is the few items that its words name), and the
+  paired difference;
 - what an A/B test finds, where half of the users get either, and what interleaving finds, where all get pages of both;
 - after how many visits either is sure: from there on, looked at twenty times in all, its 95 % interval leaves out 0.
 
@@ -28,7 +29,8 @@ import numpy as np
 from measuring import busy, load_sample, machine, own_store, show
 
 from es_recsys import Answer, Client
-from es_recsys.data.sample import sample_store
+from es_recsys.behaviours import BEHAVIOURS
+from es_recsys.data.sample import SampleStore, sample_store
 from es_recsys.evaluation.simulator import (
     GOALS,
     Estimate,
@@ -47,6 +49,7 @@ from es_recsys.evaluation.simulator import (
 )
 
 LOOKS = 20
+POSITIVE = frozenset(name for name, row in BEHAVIOURS.items() if row.known)
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,9 +105,19 @@ def findings(test: Experiment, preference: Preference, sure: Sequence[int | None
     print(f"\nTo see a difference like that four times in five, an A/B test takes {users} users in each group.", flush=True)
 
 
-def rehearse(client: Client, world: SampleWorld, start: float, arguments: argparse.Namespace) -> dict[str, object]:
+def wishes_of(store: SampleStore, seed: int, visits: int, start: float) -> list[Wish]:
+    """Half recommendations, half searches, oldest first. Recommendations leave out whatever was touched, searches nothing."""
+    worlds = SampleWorld.of(store, searches=0.0, done_with=POSITIVE), SampleWorld.of(store, searches=1.0, done_with=())
+    counts = visits - visits // 2, visits // 2
+    drawn = [
+        draw_wishes(world, seed + k, count, start=start) for k, (world, count) in enumerate(zip(worlds, counts, strict=True))
+    ]
+    return sorted((wish for wishes in drawn for wish in wishes), key=lambda wish: wish.at)
+
+
+def rehearse(client: Client, store: SampleStore, start: float, arguments: argparse.Namespace) -> dict[str, object]:
     goal, visits, seed = arguments.goal, arguments.visits, arguments.seed
-    wishes = draw_wishes(world, seed, visits, start=start)
+    world, wishes = SampleWorld.of(store), wishes_of(store, seed, visits, start)
     if arguments.explore:
         ways = {"A: personal": {}, f"B: personal, exploring {arguments.explore:g}": {"explore": arguments.explore}}
     else:
@@ -156,7 +169,7 @@ def main() -> None:
         load_sample(client, seen)
         for line in client.train(budget=arguments.budget).lines():
             print(line, flush=True)
-        result = rehearse(client, SampleWorld.of(seen), moment.timestamp(), arguments)
+        result = rehearse(client, seen, moment.timestamp(), arguments)
     if arguments.out is not None:
         arguments.out.write_text(json.dumps(result, indent=1), encoding="utf-8")
 
