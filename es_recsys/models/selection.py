@@ -105,13 +105,12 @@ def defaults(data: Interactions) -> tuple[TransitionsConfig, ALSConfig, dict[str
 def suited(data: Interactions, ordered: bool, items: ItemTable | None = None) -> tuple[str, ...]:
     """Names of the models that are worth trying on such data, those that bring most for their time first.
 
-    Latent semantics need texts. What items are and what like-minded people liked tell apart things, so where affinity can be
-    tried, user-kNN is too. A spectral filter looks at whole histories, so where order tells it adds little; the
+    Latent semantics need texts. A spectral filter looks at whole histories, so where order tells it adds little; the
     regression of EASE inverts a matrix of items by items, which is a matter of seconds up to a few thousand of them.
     """
     names = ["transitions", "als"]
     if items is not None and (any(items.categories) or any(items.brands) or any(map(any, items.traits.values()))):
-        names += ["affinity", "userknn"]
+        names.append("affinity")
     if items is not None and any(items.texts):
         names.append("lsa")
     if not ordered:
