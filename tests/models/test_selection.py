@@ -42,7 +42,7 @@ def tastes(seed: int = 5) -> Users:
     return {f"u{user:03}": [f"i{user % 6 * size + item:02}" for item in rng.permutation(size)[:8]] for user in range(USERS)}
 
 
-def chosen(data: Interactions, seed: int = 1, budget: float = 120.0) -> Selection:
+def chosen(data: Interactions, seed: int = 1, budget: float = 1_000.0) -> Selection:
     return select(data, np.random.default_rng(seed), budget)
 
 
