@@ -17,7 +17,7 @@ from es_recsys.jobs.feedback import rewards
 from es_recsys.jobs.lambdamart import Trees
 from es_recsys.jobs.onlooker import Onlooker
 from es_recsys.jobs.ranking import RankingReport, train_ranking
-from es_recsys.jobs.retraining import GROWTH, must_grow
+from es_recsys.jobs.retraining import BUSY, GROWTH, NOT_DUE, must_grow
 from es_recsys.jobs.trained import ranking_trained, training_lock
 from es_recsys.runtime.workspace import Workspace
 
@@ -35,11 +35,11 @@ class RankingRun:
 
     def lines(self) -> Iterator[str]:
         if self.outcome == "busy":
-            yield "Another training of this store is running: nothing is done."
+            yield BUSY
             return
         yield self.fact
         if self.training is None:
-            yield "No training is needed."
+            yield NOT_DUE
         else:
             yield from self.training.lines()
 

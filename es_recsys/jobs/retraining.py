@@ -27,9 +27,11 @@ from es_recsys.models.slices import Slice
 from es_recsys.runtime.workspace import Workspace
 from es_recsys.types import Interactions
 
-__all__ = ["GROWTH", "Checked", "RetrainReport", "check", "must_grow", "train_if_needed"]
+__all__ = ["BUSY", "GROWTH", "NOT_DUE", "Checked", "RetrainReport", "check", "must_grow", "train_if_needed"]
 
 GROWTH = 0.1
+BUSY = "Another training of this store is running: nothing is done."
+NOT_DUE = "No training is needed."
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +61,10 @@ class RetrainReport:
     def lines(self) -> Iterator[str]:
         yield from self.checked.facts
         if self.outcome == "busy":
-            yield "Another training of this store is running: nothing is done."
+            yield BUSY
             return
         if self.outcome == "nothing":
-            yield "No training is needed."
+            yield NOT_DUE
             return
         yield self.checked.why()
         yield from self.tried
@@ -151,12 +153,11 @@ def _run(
     rng = np.random.default_rng([seed, 1])
     part = held_out(record, data, rng)
     old = serving(view, data, record.until if record is not None else None)
+    wish = wish_of(work, view.meta, names, {}, progress=progress)
     if part is None or not old[0]:
-        wish = wish_of(work, view.meta, names, {}, progress=progress)
         training = put_into_service(work, view, data, now, wish, budget=budget, seed=seed, progress=progress)
         note = "The new models can't be compared with those in service: too few users have come to a new item since."
         return RetrainReport("trained", checked, tried=(note,) if view.models else (), training=training)
-    wish = wish_of(work, view.meta, names, {}, progress=progress)
     compared, lines, decided = _tried(part, old, wish, budget, seed, rng, progress.line if progress is not None else None)
     if compared.worse:
         note_attempt(work, len(data.items))
