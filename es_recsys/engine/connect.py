@@ -41,7 +41,7 @@ def connect_async(settings: Settings, url: str | None = None) -> AsyncElasticsea
 
 
 def _arguments(settings: Settings, url: str | None) -> dict[str, Any]:
-    from elasticsearch.serializer import OrjsonSerializer
+    from es_recsys.engine.serializers import SERIALIZERS
 
     address = url or settings.url
     if not address:
@@ -50,7 +50,7 @@ def _arguments(settings: Settings, url: str | None) -> dict[str, Any]:
     _check_tls(settings, address)
     arguments: dict[str, Any] = {
         "hosts": [address],
-        "serializer": OrjsonSerializer(),
+        "serializers": SERIALIZERS,
         "request_timeout": settings.search.timeout_s,
         "retry_on_timeout": False,
         "retry_on_status": (502, 503, 504),
