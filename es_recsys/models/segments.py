@@ -38,7 +38,7 @@ class SegmentsConfig:
 
     most: int = 20
     dims: int = 16
-    features: float = 0.3
+    features: float = 0.05
     half_life: float = 5.0
 
 
@@ -106,7 +106,7 @@ class Segments(Fitted):
     @classmethod
     def space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
         """Setting -> values worth trying; what only concerns the asking comes first."""
-        return {"half_life": (2.0, 5.0, 10.0, 20.0), "features": (0.0, 0.3, 1.0), "dims": (8, 16, 32)}
+        return {"half_life": (2.0, 5.0, 10.0, 20.0), "features": (0.0, 0.05, 0.3, 1.0), "dims": (8, 16, 32)}
 
     @property
     def portraits(self) -> tuple[Portrait, ...]:
