@@ -250,36 +250,47 @@ class Client(_Questions):
             self.workspace.run(put)
         return recorded
 
-    def train(self, models: Sequence[str] = (), *, add: bool = False, budget: float | None = None, seed: int = 7) -> TrainReport:
+    def train(
+        self,
+        models: Sequence[str] = (),
+        *,
+        add: bool = False,
+        targets: Sequence[str] = (),
+        budget: float | None = None,
+        seed: int = 7,
+    ) -> TrainReport:
         """Trains the collaborative models and puts them into service; chooses them by itself where none are named.
 
-        add: the live models are trained again beside those that are named. budget: seconds after which no further setting is
-        tried. Raises StoreNotFound, InputError for an unknown name, ModelError where there is nothing to train on,
+        add: the live models are trained again beside those that are named. targets: event types that answers are to lead to
+        (("purchase",)), in place of any by which somebody takes to an item. budget: seconds after which no further setting is
+        tried. Raises StoreNotFound, InputError for an unknown name or type, ModelError where there is nothing to train on,
         IndexStateError while another training of the store is running.
         """
         from es_recsys.jobs.training import train
 
-        return train(self.workspace, models, add=add, budget=budget, seed=seed)
+        return train(self.workspace, models, add=add, targets=targets, budget=budget, seed=seed)
 
     def train_if_needed(
         self,
         models: Sequence[str] = (),
         *,
         add: bool = False,
+        targets: Sequence[str] = (),
         growth: float = 0.1,
         budget: float | None = None,
         seed: int = 7,
     ) -> RetrainReport:
         """Trains where events or items have grown by a share of `growth` or quality has fallen, for a scheduler to call; else
-        says why not. Without names the models in service. What is worse than these is not put into service.
+        says why not. Without names or targets those of the models in service. What is worse than these is not put into service.
 
-        Due is also what has other event weights since, a named model that isn't served yet, and models that can't be loaded.
+        Due is also what has other event weights since, a named model or target that isn't served yet, and models that can't be
+        loaded.
         Raises as `train`, and InputError for a growth that is not above 0; but while another training is running the outcome
         is "busy", and without positive events "nothing".
         """
         from es_recsys.jobs.retraining import train_if_needed
 
-        return train_if_needed(self.workspace, models, add=add, growth=growth, budget=budget, seed=seed)
+        return train_if_needed(self.workspace, models, add=add, targets=targets, growth=growth, budget=budget, seed=seed)
 
     def get_user_profile(self, user_id: str) -> Profile:
         """What is known of a user; an empty profile where nothing is."""
@@ -392,22 +403,31 @@ class AsyncClient(_Questions):
         return recorded
 
     async def train(
-        self, models: Sequence[str] = (), *, add: bool = False, budget: float | None = None, seed: int = 7
+        self,
+        models: Sequence[str] = (),
+        *,
+        add: bool = False,
+        targets: Sequence[str] = (),
+        budget: float | None = None,
+        seed: int = 7,
     ) -> TrainReport:
         """As `Client.train`."""
-        return await asyncio.to_thread(self._client.train, models, add=add, budget=budget, seed=seed)
+        return await asyncio.to_thread(self._client.train, models, add=add, targets=targets, budget=budget, seed=seed)
 
     async def train_if_needed(
         self,
         models: Sequence[str] = (),
         *,
         add: bool = False,
+        targets: Sequence[str] = (),
         growth: float = 0.1,
         budget: float | None = None,
         seed: int = 7,
     ) -> RetrainReport:
         """As `Client.train_if_needed`."""
-        return await asyncio.to_thread(self._client.train_if_needed, models, add=add, growth=growth, budget=budget, seed=seed)
+        return await asyncio.to_thread(
+            self._client.train_if_needed, models, add=add, targets=targets, growth=growth, budget=budget, seed=seed
+        )
 
     async def get_user_profile(self, user_id: str) -> Profile:
         """As `Client.get_user_profile`."""

@@ -1,7 +1,7 @@
 """What each signal is worth on the sample store, alone and together, on the served path.
 
-    python scripts/sample_quality.py [--items N] [--users N] [--days D] [--stores N] [--tasks NAME...] [--tune]
-                                     [--wishes N] [--budget S] [--out FILE.json]
+    python scripts/sample_quality.py [--items N] [--users N] [--days D] [--stores N] [--tasks NAME...] [--target TYPE...]
+                                     [--tune] [--wishes N] [--budget S] [--out FILE.json]
 
 The store gets the events of all but the last D days, and is asked through Elasticsearch (at ES_RECSYS_URL, else a node of
 its own) what was done after them: each shopper's next purchase, and for each category that they bought in, what they
@@ -189,7 +189,7 @@ def one_store(arguments: argparse.Namespace, seed: int) -> list[tuple[Task, Foun
     with own_store("sample_quality") as client:
         print(f"store {seed}, {machine(client)}, {busy()}", flush=True)
         load_sample(client, seen)
-        for line in client.train(budget=arguments.budget).lines():
+        for line in client.train(targets=arguments.target, budget=arguments.budget).lines():
             print(line, flush=True)
         if arguments.tune:
             # Without searches to ask nothing of theirs needs to be tuned.
@@ -216,6 +216,7 @@ def main() -> None:
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=TASKS)
     parser.add_argument("--wishes", type=int, default=400, help="of each task, whose best answer the simulator knows; 0 for none")
     parser.add_argument("--budget", type=float, help="seconds of trying in each training, as `es-recsys train --budget`")
+    parser.add_argument("--target", nargs="*", default=(), help="event types to train for, as `es-recsys train --target`")
     parser.add_argument("--tune", action="store_true")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()

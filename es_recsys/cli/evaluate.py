@@ -137,7 +137,10 @@ def tune_weights(
     users: Annotated[int, typer.Option(min=50, help="How many questions a situation, at most.")] = 500,
     target: Annotated[
         list[str] | None,
-        typer.Option(help="Event type that makes an item a right answer without a query (purchase); may be repeated."),
+        typer.Option(
+            help="Event type that makes an item a right answer without a query (purchase), in place of those of the training;"
+            " may be repeated."
+        ),
     ] = None,
     seed: Seed = 7,
     out: Out = None,

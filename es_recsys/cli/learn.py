@@ -31,6 +31,13 @@ def train(
         ),
     ] = None,
     add: Annotated[bool, typer.Option(help="Keep the models that are live and train them beside the named ones.")] = False,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Event type that answers are to lead to (purchase), in place of any by which somebody takes to an item;"
+            " may be repeated. --if-needed and --add keep to it."
+        ),
+    ] = None,
     budget: Annotated[
         float | None, typer.Option(min=0.0, help="Seconds after which no further setting is tried [240, with names 900].")
     ] = None,
@@ -53,25 +60,37 @@ def train(
 ) -> None:
     """Trains the collaborative models on the stored events, and puts them into service in a new index version."""
     if models == ["ranking"]:
+        from es_recsys.errors import InputError
+
+        unread = [name for name, given in (("--add", add), ("--target", target), ("--budget", budget is not None)) if given]
+        if unread:
+            raise InputError(f"{unread[0]} says nothing to a training of `ranking`.", "Leave it out.")
         _train_ranking(settings, judgments, columns, growth if if_needed else None, seed, json)
         return
     if if_needed:
-        _train_if_needed(settings, models or [], add, growth, budget, seed, json)
+        _train_if_needed(settings, models or [], add, target or [], growth, budget, seed, json)
         return
     from es_recsys.jobs.training import train as run
 
     with open_workspace(settings) as work, progress("train") as bar:
-        report = run(work, models or [], add=add, budget=budget, seed=seed, progress=bar)
+        report = run(work, models or [], add=add, targets=target or [], budget=budget, seed=seed, progress=bar)
     show_report(report, json, bar.shown)
 
 
 def _train_if_needed(
-    settings: Settings, models: list[str], add: bool, growth: float, budget: float | None, seed: int, json: bool
+    settings: Settings,
+    models: list[str],
+    add: bool,
+    targets: list[str],
+    growth: float,
+    budget: float | None,
+    seed: int,
+    json: bool,
 ) -> None:
     from es_recsys.jobs.retraining import train_if_needed
 
     with open_workspace(settings) as work, progress("train") as bar:
-        report = train_if_needed(work, models, add=add, growth=growth, budget=budget, seed=seed, progress=bar)
+        report = train_if_needed(work, models, add=add, targets=targets, growth=growth, budget=budget, seed=seed, progress=bar)
     show_report(report, json, bar.shown)
 
 

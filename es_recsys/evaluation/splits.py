@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from es_recsys.errors import InputError
 from es_recsys.evaluation.questions import Question, Rule, Searches, Split, asked_by, history_of, known_of
 from es_recsys.models.sequences import take
+from es_recsys.models.slices import counting
 from es_recsys.types import Interactions
 
 __all__ = ["at_random", "by_time", "by_user", "leave_last_out"]
@@ -132,13 +133,8 @@ def at_random(
 def _first_touches(data: Interactions, targets: Collection[str]) -> NDArray[np.int64]:
     """Rows of each user's first event on each item that they have a positive event of a target type on; sorted by user, then
     by time."""
-    if targets and data.kinds is None:
-        raise InputError("These events have no types to choose targets by.", "Leave the target's type out.")
+    wanted = counting(data, targets)
     cells = data.users.astype(np.int64) * max(len(data.item_ids), 1) + data.items
-    wanted = data.weights > 0
-    if targets:
-        names = np.array([name in targets for name in data.event_types] or [False])
-        wanted = wanted & names[data.kinds]
     order = np.argsort(cells, kind="stable")
     _, begins = np.unique(cells[order], return_index=True)
     first = order[begins]

@@ -24,6 +24,7 @@ from es_recsys.evaluation.statistics import Estimate, bootstrap
 from es_recsys.flows.view import View
 from es_recsys.jobs.behaviour import weigh_events
 from es_recsys.jobs.kept_trials import KeptTrials, mark_of
+from es_recsys.jobs.targets import check_targets
 from es_recsys.jobs.tuned import tuned_path
 from es_recsys.models.base import Model
 from es_recsys.models.candidates import Candidates
@@ -149,10 +150,7 @@ def tune_behaviours(
 
     Raises InputError for a type that there isn't or of which there are too few, StoreNotFound, MissingExtra.
     """
-    row = BEHAVIOURS.get(target)
-    if row is None or row.sign <= 0:
-        likes = ", ".join(name for name, row in BEHAVIOURS.items() if row.sign > 0)
-        raise InputError(f"{target!r} is no event by which somebody takes to an item.", f"Name one of: {likes}.")
+    check_targets([target])
     started = time.monotonic()
     with work.explaining():
         view = work.views.fresh()

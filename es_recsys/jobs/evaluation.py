@@ -47,6 +47,7 @@ from es_recsys.jobs.item_table import item_table
 from es_recsys.jobs.quality import serving
 from es_recsys.jobs.scratch import give_events, scratch_store
 from es_recsys.jobs.served import Change, ServedRanker, one_leg, without_interests, without_person
+from es_recsys.jobs.targets import check_targets, targets_of
 from es_recsys.jobs.training import train
 from es_recsys.jobs.tuned import histories_of, load_tuned
 from es_recsys.models import MODELS, Model, Popularity, Wish, select
@@ -69,7 +70,8 @@ Progress = Callable[[float, float | None], None]
 @dataclass(frozen=True, slots=True)
 class Options:
     """names: models to compare (empty: all that are known). split: one of SPLITS. judgments: a file, for a search split.
-    targets: event types that make an item a right answer (empty: all positive ones). served: also through Elasticsearch;
+    targets: event types that make an item a right answer (empty: all positive ones); a blend is trained for those of the
+    store's last training, or without one for these. served: also through Elasticsearch;
     legs: there also each leg alone, and without the person. users: questions at most. n: length of the answers. budget:
     seconds for the trainings in memory."""
 
@@ -89,7 +91,7 @@ class Options:
 def evaluate(work: Workspace, options: Options, progress: Progress | None = None) -> Comparison:
     """Splits, trains, asks and compares. Nothing of the store changes.
 
-    Raises InputError for an unknown model or split, or one that the store's events don't allow; StoreNotFound; ModelError
+    Raises InputError for an unknown model, split or type, or one that the store's events don't allow; StoreNotFound; ModelError
     where there is nothing to train on; MissingExtra.
     """
     _check(options)
@@ -102,7 +104,8 @@ def evaluate(work: Workspace, options: Options, progress: Progress | None = None
                 f"There is no question to ask ({split.kind}).", "Load more events, or try another --split, or --judgments."
             )
         items = item_table(work, meta)
-    run = _Run(work, split, items, options, progress)
+        leading = targets_of(meta) if meta.models else check_targets(options.targets)
+    run = _Run(work, split, items, options, leading, progress)
     searching = options.split == "search" or options.judgments is not None
     found = [] if searching else list(run.in_memory())
     if options.served:
@@ -139,9 +142,18 @@ def make_split(work: Workspace, data: Interactions, options: Options) -> Split:
 class _Run:
     """The measurements of one comparison."""
 
-    def __init__(self, work: Workspace, split: Split, items: ItemTable, options: Options, progress: Progress | None) -> None:
+    def __init__(
+        self,
+        work: Workspace,
+        split: Split,
+        items: ItemTable,
+        options: Options,
+        leading: tuple[str, ...],
+        progress: Progress | None,
+    ) -> None:
+        """leading: event types that a blend is trained for."""
         self._work, self._split, self._items = work, split, items
-        self._options, self._progress = options, progress
+        self._options, self._leading, self._progress = options, leading, progress
         self._people = People(split.questions)
         self.catalogue = Catalogue.of(split.train, items)
         self._slices: Slices = slices_of(split, self.catalogue) if split.questions[0].who else {}
@@ -174,9 +186,9 @@ class _Run:
         """What `train` would choose, in memory."""
         rng = np.random.default_rng(self._options.seed)
         left = max(self._deadline - time.monotonic(), 1.0)
-        wish = Wish(self._options.names and tuple(name for name in self._options.names if name != Popularity.name))
-        if wish.names and any(MODELS[name].reads_items for name in wish.names):
-            wish = Wish(wish.names, items=self._items)
+        names = tuple(name for name in self._options.names if name != Popularity.name)
+        reading = any(MODELS[name].reads_items for name in names)
+        wish = Wish(names, items=self._items if reading else None, targets=self._leading)
         chosen, cost = measured(lambda: select(self._split.train, rng, left, wish=wish))
         yield self._blended(chosen.models, chosen.weights, cost)
 
@@ -188,7 +200,9 @@ class _Run:
             trained, cost = None, None
             budget = self._options.budget if names else min(self._options.budget, _CHOOSING)
             try:
-                trained, cost = measured(lambda: train(scratch, names, budget=budget, seed=self._options.seed))
+                trained, cost = measured(
+                    lambda: train(scratch, names, targets=self._leading, budget=budget, seed=self._options.seed)
+                )
             except ModelError as error:
                 self.notes.append(f"Served without models. {error}")
             if self._split.rule.apart:
@@ -261,6 +275,7 @@ def _speaking(view: View, recommending: bool) -> list[str]:
 
 
 def _check(options: Options) -> None:
+    check_targets(options.targets)
     unknown = [name for name in options.names if name not in MODELS]
     if unknown:
         raise InputError(f"There is no model {unknown[0]!r}.", f"Name some of: {', '.join(MODELS)}; or none, for all of them.")

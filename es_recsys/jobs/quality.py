@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,7 +93,7 @@ def quality(view: View, record: Trained, data: Interactions, rng: np.random.Gene
         return "Quality: not compared, as the store has no times."
     if record.promise is None:
         return "Quality: not compared, as there was too little to measure it on at the training."
-    part = next_after(data, math.nextafter(record.until, math.inf), rng, _USERS)
+    part = next_after(data, math.nextafter(record.until, math.inf), rng, _USERS, record.targets)
     if len(part) < FEWEST:
         return (
             f"Quality: not compared; {len(part)} users that the training knew have come to a new item since, it takes {FEWEST}."
@@ -111,17 +111,17 @@ def _judged(now: Promise, promise: Promise) -> Quality:
     return Quality(now.ndcg, promise, change, change.high < 0.0 and mean < -_FALL * promise.ndcg)
 
 
-def held_out(record: Trained | None, data: Interactions, rng: np.random.Generator) -> Slice | None:
+def held_out(record: Trained | None, data: Interactions, rng: np.random.Generator, targets: Collection[str] = ()) -> Slice | None:
     """The newest events, for a comparison of the version in service with one that doesn't know them either: none that it was
     trained on, at most the newer half of those that came since, and of all events the newest tenth. None where there are too
-    few users for it."""
+    few users for it. targets: event types of what is to be found."""
     if record is None or record.until is None or not data.timed:
         return None
     since = data.times[data.times > record.until]
     if not len(since):
         return None
     moment = max(float(np.median(since)), float(np.quantile(data.times, 1.0 - _NEWEST)), math.nextafter(record.until, math.inf))
-    part = next_after(data, moment, rng, _USERS)
+    part = next_after(data, moment, rng, _USERS, targets)
     return part if len(part) >= FEWEST else None
 
 

@@ -20,6 +20,7 @@ from es_recsys.index import versions
 from es_recsys.jobs.exposure import recount_exposure
 from es_recsys.jobs.onlooker import Onlooker
 from es_recsys.jobs.quality import Blend, Compared, Quality, compare, held_out, quality, serving
+from es_recsys.jobs.targets import check_targets, targets_of
 from es_recsys.jobs.trained import Trained, attempted, catalogue_of, known_catalogue, note_attempt, training_lock
 from es_recsys.jobs.training import TrainReport, named, put_into_service, seconds_for, wish_of
 from es_recsys.models import Wish, select
@@ -97,27 +98,28 @@ def train_if_needed(
     names: Sequence[str] = (),
     *,
     add: bool = False,
+    targets: Sequence[str] = (),
     growth: float = GROWTH,
     budget: float | None = None,
     seed: int = 7,
     progress: Onlooker | None = None,
 ) -> RetrainReport:
-    """Trains where that is due, else says why not. Without names those that the version in service was trained for.
+    """Trains where that is due, else says why not. Without names or targets those that the version in service was trained for.
 
     growth: share by which events or items must have grown. add, budget: as `train` has them. Safe to run at any time: at
     most one training of a store runs in a data folder, and readers see one whole version or the other. What exploration knows
     of the items is counted anew in any case.
-    Raises StoreNotFound, InputError for an unknown name or a growth that is not above 0; what `train` raises.
+    Raises StoreNotFound, InputError for an unknown name or type or a growth that is not above 0; what `train` raises.
     """
     must_grow(growth)
-    wanted, started = named(names), time.monotonic()
+    wanted, leading, started = named(names), check_targets(targets), time.monotonic()
     with work.explaining():
         work.views.to_train()
         with training_lock(work.settings) as free:
             if not free:
                 return RetrainReport("busy")
             recount_exposure(work)
-            report = _run(work, wanted, add, growth, budget, seed, progress)
+            report = _run(work, wanted, add, leading, growth, budget, seed, progress)
     return replace(report, seconds=time.monotonic() - started)
 
 
@@ -131,6 +133,7 @@ def _run(
     work: Workspace,
     names: tuple[str, ...],
     add: bool,
+    targets: tuple[str, ...],
     growth: float,
     budget: float | None,
     seed: int,
@@ -142,7 +145,7 @@ def _run(
     if add:
         names = tuple(dict.fromkeys((*view.models, *names)))
     data = interactions(work.events, now, weights=view.meta.behaviours)
-    checked = check(work, view, data, names, growth, np.random.default_rng(seed))
+    checked = check(work, view, data, names, targets, growth, np.random.default_rng(seed))
     if not checked.reasons:
         return RetrainReport("nothing", checked)
     if progress is not None:
@@ -150,10 +153,11 @@ def _run(
             progress.line(line)
     record = Trained.of(view.meta)
     names = names or (record.names if record is not None else ())
+    targets = targets or targets_of(view.meta)
     rng = np.random.default_rng([seed, 1])
-    part = held_out(record, data, rng)
+    part = held_out(record, data, rng, targets)
     old = serving(view, data, record.until if record is not None else None)
-    wish = wish_of(work, view.meta, names, {}, progress=progress)
+    wish = wish_of(work, view.meta, names, {}, targets, progress=progress)
     if part is None or not old[0]:
         training = put_into_service(work, view, data, now, wish, budget=budget, seed=seed, progress=progress)
         note = "The new models can't be compared with those in service: too few users have come to a new item since."
@@ -162,7 +166,7 @@ def _run(
     if compared.worse:
         note_attempt(work, len(data.items))
         return RetrainReport("kept", checked, compared, lines)
-    wish = wish_of(work, view.meta, names, decided[0], decided[1], progress)
+    wish = wish_of(work, view.meta, names, decided[0], targets, decided[1], progress)
     training = put_into_service(work, view, data, now, wish, promise=compared.promise, seed=seed, progress=progress)
     return RetrainReport("trained", checked, compared, lines, training)
 
@@ -186,7 +190,13 @@ def _tried(
 
 
 def check(
-    work: Workspace, view: View, data: Interactions, names: tuple[str, ...], growth: float, rng: np.random.Generator
+    work: Workspace,
+    view: View,
+    data: Interactions,
+    names: tuple[str, ...],
+    targets: tuple[str, ...],
+    growth: float,
+    rng: np.random.Generator,
 ) -> Checked:
     """Whether a training is due, and by what."""
     if not (data.weights > 0).any():
@@ -203,19 +213,21 @@ def check(
         return Checked((events,))
     items, new = _items(work, view, growth)
     found = quality(view, record, data, rng)
-    reasons = [grown, new, *_wishes(view, record, names)]
+    reasons = [grown, new, *_wishes(view, record, names, targets)]
     if isinstance(found, Quality) and found.fallen:
         reasons.append("quality has fallen")
     facts = (events, items, found.line() if isinstance(found, Quality) else found)
     return Checked(facts, tuple(filter(None, reasons)), found if isinstance(found, Quality) else None)
 
 
-def _wishes(view: View, record: Trained, names: tuple[str, ...]) -> Iterator[str]:
+def _wishes(view: View, record: Trained, names: tuple[str, ...], targets: tuple[str, ...]) -> Iterator[str]:
     lacking = [name for name in names if name not in view.models]
     if lacking:
         yield f"{', '.join(lacking)} {'is' if len(lacking) == 1 else 'are'} not served yet"
     if dict(record.behaviours) != dict(view.meta.behaviours):
         yield "events weigh otherwise since the training"
+    if targets and targets != record.targets:
+        yield f"answers are to lead to {' or '.join(targets)}"
 
 
 def _events(work: Workspace, view: View, record: Trained, count: int, growth: float) -> tuple[str, str | None]:

@@ -44,13 +44,14 @@ _CATALOGUE = "catalogue.npy"
 class Trained:
     """events: on items, those that count. until: epoch seconds up to which events were known (None: a store without times).
     names: models that were asked for (empty: they were chosen). behaviours: weights of event types other than the usual.
-    promise: None where there was too little to hold out by time."""
+    promise: None where there was too little to hold out by time. targets: event types that answers are to lead to."""
 
     events: int
     until: float | None
     names: tuple[str, ...] = ()
     behaviours: Mapping[str, float] = field(default_factory=dict)
     promise: Promise | None = None
+    targets: tuple[str, ...] = ()
 
     @classmethod
     def on(
@@ -61,17 +62,20 @@ class Trained:
         behaviours: Mapping[str, float],
         figures: Mapping[str, Any],
         promise: Promise | None = None,
+        targets: Sequence[str] = (),
     ) -> Trained:
         """The record of a training; `figures` are those of its selection, which hold the promise where it is not given."""
-        promised = figures.get("promise") if figures.get("slice") == "time" else None
+        # A promise of other events than those that answers are to lead to could not be held against anything.
+        fits = figures.get("slice") == "time" and tuple(figures.get("targets", ())) == tuple(targets)
+        promised = figures.get("promise") if fits else None
         if promise is None and promised is not None:
             promise = Promise(**promised)
-        return cls(len(data.items), now if data.timed else None, tuple(names), dict(behaviours), promise)
+        return cls(len(data.items), now if data.timed else None, tuple(names), dict(behaviours), promise, tuple(targets))
 
     def noted(self, notes: Mapping[str, Any]) -> dict[str, Any]:
         """The notes of a version with this record, and without what concerned its predecessor alone."""
         kept = {key: value for key, value in notes.items() if key not in ("replaces", _ATTEMPT, _TUNED)}
-        return {**kept, _NOTE: {**asdict(self), "names": list(self.names)}}
+        return {**kept, _NOTE: {**asdict(self), "names": list(self.names), "targets": list(self.targets)}}
 
     @classmethod
     def of(cls, meta: StoreMeta) -> Trained | None:
@@ -80,7 +84,9 @@ class Trained:
         if told is None or not meta.models:
             return None
         promise = None if told["promise"] is None else Promise(**told["promise"])
-        return cls(told["events"], told["until"], tuple(told["names"]), told["behaviours"], promise)
+        # A version of before there were targets has none.
+        targets = tuple(told.get("targets", ()))
+        return cls(told["events"], told["until"], tuple(told["names"]), told["behaviours"], promise, targets)
 
 
 def note_attempt(work: Workspace, events: int) -> None:

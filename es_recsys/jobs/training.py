@@ -27,6 +27,7 @@ from es_recsys.jobs.exposure import recount_exposure
 from es_recsys.jobs.item_table import item_table, plain_table
 from es_recsys.jobs.onlooker import Onlooker
 from es_recsys.jobs.similar_users import index_users
+from es_recsys.jobs.targets import check_targets, targets_of
 from es_recsys.jobs.trained import Trained, catalogue_of, keep_catalogue, training_lock
 from es_recsys.jobs.tuned import load_tuned
 from es_recsys.meta import StoreMeta, VectorMeta
@@ -84,21 +85,23 @@ def train(
     names: Sequence[str] = (),
     *,
     add: bool = False,
+    targets: Sequence[str] = (),
     budget: float | None = None,
     seed: int = 7,
     progress: Onlooker | None = None,
 ) -> TrainReport:
     """Trains the named models, or without names chooses models, settings and weights on held-out events.
 
-    add: the models that are live are trained again beside the named ones, with the settings that they have. budget:
-    seconds after which no further setting is tried. Settings that `tune model` found are kept to. What exploration knows of
-    the items is counted anew, too.
-    Raises StoreNotFound, InputError for an unknown name, ModelError where there is nothing to train on, IndexStateError
-    while another training of the store is running.
+    add: the models that are live are trained again beside the named ones, with the settings that they have, and for the
+    targets that they had unless some are named. targets: event types that answers are to lead to, which held-out events are
+    to be of (empty: any by which somebody takes to an item). budget: seconds after which no further setting is tried.
+    Settings that `tune model` found are kept to. What exploration knows of the items is counted anew, too.
+    Raises StoreNotFound, InputError for an unknown name or type, ModelError where there is nothing to train on,
+    IndexStateError while another training of the store is running.
     """
     from es_recsys.behaviour.interactions import interactions
 
-    names = named(names)
+    names, targets = named(names), check_targets(targets)
     with work.explaining():
         view = work.views.fresh() if add else work.views.to_train()
         with training_lock(work.settings) as free:
@@ -113,7 +116,8 @@ def train(
             if add:
                 configs = {name: model.config for name, model in view.models.items() if name not in names}
                 names = tuple(dict.fromkeys((*view.models, *names)))
-            wish = wish_of(work, view.meta, names, configs, progress=progress)
+                targets = targets or targets_of(view.meta)
+            wish = wish_of(work, view.meta, names, configs, targets, progress=progress)
             return put_into_service(work, view, data, now, wish, budget=budget, seed=seed, progress=progress)
 
 
@@ -132,6 +136,7 @@ def wish_of(
     meta: StoreMeta,
     names: tuple[str, ...],
     configs: Mapping[str, Any],
+    targets: tuple[str, ...] = (),
     shares: Mapping[str, float] | None = None,
     progress: Onlooker | None = None,
 ) -> Wish:
@@ -148,6 +153,7 @@ def wish_of(
         items,
         work.settings.store_home / "checkpoints",
         shares=shares or {},
+        targets=targets,
         part=progress.part if progress is not None else None,
     )
 
@@ -180,7 +186,7 @@ def put_into_service(
     tell = progress.line if progress is not None else None
     chosen = select(data, np.random.default_rng(seed), seconds_for(wish, budget), tell, wish)
     trained = time.monotonic()
-    record = Trained.on(data, now, wish.names, old.behaviours, chosen.report.figures, promise)
+    record = Trained.on(data, now, wish.names, old.behaviours, chosen.report.figures, promise, wish.targets)
     items = None if old.notes.get("bare") else wish.items or plain_table(work, old)
     meta = _serve(work, live, chosen, data, features(data, items, now), record, progress)
     served = time.monotonic()

@@ -35,6 +35,7 @@ from es_recsys.jobs.kept_sheet import KeptSheet
 from es_recsys.jobs.kept_trials import content_mark, mark_of
 from es_recsys.jobs.scratch import give_events, scratch_store
 from es_recsys.jobs.served import ServedRanker
+from es_recsys.jobs.targets import check_targets, targets_of
 from es_recsys.jobs.trained import note_tuned
 from es_recsys.jobs.training import train
 from es_recsys.jobs.tuned import keep_history, load_tuned, tuned_path
@@ -142,13 +143,14 @@ def tune_weights(
     """Tunes the table without a query and, where users searched, the personal part of the one with a query.
 
     situations: which of the two, "no_query" and "query". trials, timeout (seconds): of each of them. targets: event types that
-    make an item a right answer where there is no query (none named: all that are positive). Broken off, it goes on where it
-    was as long as the store has the same events, items and settings. Raises StoreNotFound, InputError where too little can be
-    asked, MissingExtra.
+    make an item a right answer where there is no query (none named: those that the store was trained for, else all that are
+    positive). Broken off, it goes on where it was as long as the store has the same events, items and settings. Raises
+    StoreNotFound, InputError for an unknown type or where too little can be asked, MissingExtra.
     """
-    started = time.monotonic()
+    started, targets = time.monotonic(), check_targets(targets)
     with work.explaining():
         live = work.views.fresh().meta
+        targets = targets or targets_of(live)
         if not live.models:
             raise InputError("This store has no trained models to weigh.", "Train first: es-recsys train.")
         data = interactions(work.events, work.now(), weights=live.behaviours)
@@ -165,12 +167,12 @@ def tune_weights(
         if len(split) < _LEAST_QUESTIONS:
             notes.append(f"{name}: only {len(split)} questions can be made of the events; it takes {_LEAST_QUESTIONS}.")
             continue
-        mark = mark_of(data, content, name, users, sorted(targets), seed, _asked_of(work, live, name))
+        mark = mark_of(data, content, name, users, targets, seed, _asked_of(work, live, name))
         kept = KeptSheet(tuned_path(work.settings, f"weights_{name}").with_suffix(".npz"), f"{split.kind}/{mark}")
         asked = kept.get()
         if asked is None:
             with scratch_store(work) as scratch:
-                asked = _collected(scratch, work, split, live.models, name, progress)
+                asked = _collected(scratch, work, split, live, name, progress)
             kept.put(*asked)
         study = _Study(tuned_path(work.settings, "weights").with_suffix(".sqlite3"), f"{name}/{split.kind}/{mark}")
         who = [question.who for question in split.questions]
@@ -196,18 +198,18 @@ def _asked_of(work: Workspace, live: StoreMeta, name: str) -> tuple[object, ...]
     """What the answers of the scratch store depend on besides events, items and questions."""
     settings = work.settings.search.model_dump_json(), work.settings.profiles.model_dump_json()
     vectors = sorted(encoder_fingerprints(live).items())
-    models = [(model, load_tuned(work.settings, model)) for model in sorted(live.models)]
+    models = targets_of(live), [(model, load_tuned(work.settings, model)) for model in sorted(live.models)]
     # Without a query nothing of a search's table is read.
     tables = (sorted(live.weights.get("query", {}).items()), sorted(live.lexical.items())) if name == "query" else ()
     return work.events.last_row, sorted(live.behaviours.items()), live.language, vectors, settings, models, tables, _VALUES
 
 
 def _collected(
-    scratch: Workspace, work: Workspace, split: Split, models: Sequence[str], name: str, progress: Progress | None
+    scratch: Workspace, work: Workspace, split: Split, live: StoreMeta, name: str, progress: Progress | None
 ) -> tuple[WeightSheet, dict[str, float]]:
     """What each leg gives each candidate of each question, and the weights until now."""
     give_events(scratch, work.events.scan(), split.rule, "train")
-    train(scratch, models, budget=_BUDGET)
+    train(scratch, live.models, targets=targets_of(live), budget=_BUDGET)
     view = scratch.views.fresh()
     legs = _legs(view, name)
     probe = dict.fromkeys(legs, 1.0 if name == "no_query" else _PROBE)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from es_recsys.errors import MissingExtra, ModelError
 from es_recsys.models.als import ALSConfig
@@ -21,22 +20,17 @@ from es_recsys.models.fitted import Fitted
 from es_recsys.models.popularity import Popularity
 from es_recsys.models.registry import MODELS
 from es_recsys.models.report import Notes, Promise, Report, cut_words, words
-from es_recsys.models.sequences import take
-from es_recsys.models.slices import Slice, latest, next_in_time, scattered
+from es_recsys.models.slices import Slice
 from es_recsys.models.transitions import TransitionsConfig
-from es_recsys.models.trials import DEPTH, TransitionTrials, trials_of
+from es_recsys.models.trials import DEPTH, trials_of
+from es_recsys.models.validation import FEWEST, Validation
 from es_recsys.models.watch import Watch
-from es_recsys.models.weighing import Beside, weigh
+from es_recsys.models.weighing import SURE, Beside, weigh
 from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["Report", "Selection", "Wish", "defaults", "select", "suited"]
 
-_MIN_USERS, _MIN_EVENTS = 50, 200
-# Scores that one trial looks at, users times items: what two cores do in about two seconds.
-_CELLS = 80_000_000
-# How many times as many users the models are weighed by: that takes one pass a model, and turns on smaller differences.
-_MORE = 2
-_SEARCH_EVENTS = 1_500_000
+_MIN_EVENTS = 200
 _EASE_ITEMS = 6_000
 # The first models are tried however little time there is.
 _ALWAYS = 2
@@ -70,8 +64,9 @@ class Wish:
     names: models to train, all of which are served (empty: chosen among those that suit the data). configs: model ->
     config to stay at, instead of a search. items: the catalogue, for models that read it. checkpoints: folder for those
     of long trainings. curves: is filled with what long trainings tell of each epoch, model -> rows. shares: model -> share of
-    the blend, decided with `configs` of all of them; then nothing is held out and nothing tried. part: hears how far a long
-    training is: of what, done, of how many.
+    the blend, decided with `configs` of all of them; then nothing is held out and nothing tried. targets: event types that
+    answers are to lead to, the only ones to be found in what is held out (empty: all that are positive). part: hears how far
+    a long training is: of what, done, of how many.
     """
 
     names: tuple[str, ...] = ()
@@ -80,10 +75,11 @@ class Wish:
     checkpoints: Path | None = None
     curves: dict[str, list[dict[str, float]]] = field(default_factory=dict)
     shares: Mapping[str, float] = field(default_factory=dict)
+    targets: tuple[str, ...] = ()
     part: Callable[[str, int, int], None] | None = None
 
     def watch(self, name: str, stage: str, deadline: float = math.inf) -> Watch:
-        """Looks on at one training of a model; stage: "trial" or "final"."""
+        """Looks on at one training of a model; stage: "trial", "earlier" or "final"."""
 
         def tell(done: int, total: int, figures: Mapping[str, float]) -> None:
             if stage == "trial" and figures:
@@ -102,15 +98,18 @@ def defaults(data: Interactions) -> tuple[TransitionsConfig, ALSConfig, dict[str
     return transitions, ALSConfig(factors=factors), {"transitions": 0.7, "als": 0.3}
 
 
-def suited(data: Interactions, ordered: bool, items: ItemTable | None = None) -> tuple[str, ...]:
+def suited(data: Interactions, ordered: bool, items: ItemTable | None = None, targets: Collection[str] = ()) -> tuple[str, ...]:
     """Names of the models that are worth trying on such data, those that bring most for their time first.
 
     Latent semantics need texts. A spectral filter looks at whole histories, so where order tells it adds little; the
-    regression of EASE inverts a matrix of items by items, which is a matter of seconds up to a few thousand of them.
+    regression of EASE inverts a matrix of items by items, which is a matter of seconds up to a few thousand of them. Of what
+    is looked at next similar users tell little that the others don't; of what is bought they do.
     """
     names = ["transitions", "als"]
     if items is not None and (any(items.categories) or any(items.brands) or any(map(any, items.traits.values()))):
         names.append("affinity")
+    if targets:
+        names.append("userknn")
     if items is not None and any(items.texts):
         names.append("lsa")
     if not ordered:
@@ -138,15 +137,17 @@ def select(
     if not positive:
         raise ModelError("There are no positive events to train on.", "Load events first: `es-recsys events load FILE`.")
     began = time.monotonic()
+    if wish.targets:
+        notes.figures["targets"] = list(wish.targets)
     seed = int(rng.integers(2**31))
     active = len(np.unique(data.users[data.weights > 0]))
     choice = _Choice({name: wish.configs[name] for name in wish.shares}, wish.shares) if wish.shares else None
-    if choice is None and active >= _MIN_USERS and positive >= _MIN_EVENTS:
+    if choice is None and active >= FEWEST and positive >= _MIN_EVENTS:
         choice = _choose(data, rng, seed, began + budget, notes, wish)
     if choice is None:
         notes.say(
             f"{positive:,} events of {active:,} users are too few to try settings on "
-            f"(it takes {_MIN_EVENTS} of {_MIN_USERS}): defaults.",
+            f"(it takes {_MIN_EVENTS} of {FEWEST}): defaults.",
             slice="none",
         )
         choice = _default_choice(data, wish)
@@ -186,13 +187,11 @@ def _train(data: Interactions, choice: _Choice, seed: int, notes: Notes, wish: W
 
 
 def _choose(data: Interactions, rng: np.random.Generator, seed: int, deadline: float, notes: Notes, wish: Wish) -> _Choice | None:
-    data = _sampled(data, rng, notes)
-    users = int(np.clip(_CELLS // max(len(data.item_ids), 1), 1_000, 8_000))
-    whole, ordered = _hold_out(data, rng, _MORE * users, notes)
-    part = whole.first(users)
-    if len(part) < _MIN_USERS // 2:
+    held = Validation.of(data, rng, notes, wish.targets)
+    part, ordered = held.part, held.ordered
+    if len(part) < FEWEST // 2:
         return None
-    names = wish.names or suited(data, ordered, wish.items)
+    names = wish.names or suited(held.data, ordered, wish.items, wish.targets)
     models: dict[str, Model] = {}
     configs: dict[str, Any] = {}
     for place, name in enumerate(names):
@@ -221,7 +220,7 @@ def _choose(data: Interactions, rng: np.random.Generator, seed: int, deadline: f
             **{name: round(alone, 5)},
         )
         models[name], configs[name] = trials.model(found.config), found.config
-    weighed = weigh(models, whole, _NAMED_SHARE if wish.names else 0.0)
+    weighed = weigh(models, held.whole, _NAMED_SHARE if wish.names else 0.0, _earlier(held, configs, seed, deadline, notes, wish))
     for weights, score in weighed.path:
         notes.say(f"NDCG@{DEPTH} {score:.4f} with " + ", ".join(f"{name} {share:.0%}" for name, share in weights.items()) + ".")
     notes.figures["promise"] = asdict(Promise.of(weighed.next))
@@ -232,50 +231,19 @@ def _choose(data: Interactions, rng: np.random.Generator, seed: int, deadline: f
     return _Choice({name: configs[name] for name in weighed.weights}, weighed.weights)
 
 
-def _hold_out(data: Interactions, rng: np.random.Generator, users: int, notes: Notes) -> tuple[Slice, bool]:
-    """The slice that stands for what the store will be asked, and whether recency may tell."""
-    if data.timed:
-        part = next_in_time(data, rng, users)
-        if len(part) >= _MIN_USERS:
-            notes.say(f"Validation: {part.kind}, {len(part):,} users.", slice="time", validation_users=len(part))
-            return part, True
-    part = latest(data, rng, users)
-    why = "too few users have events on both sides of a split in time"
-    ordered = True
-    if not data.timed and len(part):
-        ordered, why = _order_tells(part.first(users // _MORE))
-    if not ordered:
-        part = scattered(data, rng, users)
-    notes.say(
-        f"Validation: {part.kind}, {len(part):,} users ({why}).",
-        slice="latest" if ordered else "scattered",
-        validation_users=len(part),
-    )
-    return part, ordered
-
-
-def _order_tells(part: Slice) -> tuple[bool, str]:
-    """Whether the newest of a history say more of the next item than the rest does: transitions are asked with the
-    whole history alike and with half-lives, and the best half-life must win by twice the standard error of the users'
-    differences."""
-    trials = TransitionTrials(part)
-    plain = TransitionsConfig(Counting(10, 0.8, 1.0, 0.3), 0.5, 0.2)
-    alike = trials.each(plain)
-    by_half_life = {half_life: trials.each(replace(plain, half_life=half_life)) for half_life in (3.0, 10.0)}
-    half_life = max(by_half_life, key=lambda one: float(by_half_life[one].mean()))
-    gain: NDArray[np.float64] = by_half_life[half_life] - alike
-    error = float(gain.std() / np.sqrt(max(len(gain), 1)))
-    tells = float(gain.mean()) > 2.0 * error
-    return tells, (
-        f"the order of events {'tells' if tells else 'tells nothing'}: NDCG@{DEPTH} {by_half_life[half_life].mean():.4f} with a "
-        f"half-life of {half_life:.0f} events, {alike.mean():.4f} with the whole history alike"
-    )
-
-
-def _sampled(data: Interactions, rng: np.random.Generator, notes: Notes) -> Interactions:
-    """All interactions, or those of a random part of the users where there are very many."""
-    if len(data.items) <= _SEARCH_EVENTS:
-        return data
-    share = _SEARCH_EVENTS / len(data.items)
-    notes.say(f"Settings are tried on a random {share:.0%} of the users.")
-    return take(data, (rng.random(len(data.user_ids)) < share)[data.users])
+def _earlier(
+    held: Validation, configs: Mapping[str, Any], seed: int, deadline: float, notes: Notes, wish: Wish
+) -> list[tuple[Mapping[str, Model], Slice]]:
+    """Where few users can be asked, the time before is asked too, of models that were trained up to it."""
+    if len(configs) < 2 or len(held.whole) >= SURE:
+        return []
+    part = held.earlier(seed, SURE)
+    if part is None:
+        return []
+    if time.monotonic() > deadline:
+        notes.say("Weighed by these users alone (the time ran out).")
+        return []
+    trials = {name: trials_of(name, part, seed, wish.items, wish.watch(name, "earlier", deadline)) for name in configs}
+    models = {name: one.model(configs[name]) for name, one in trials.items()}
+    notes.say(f"Weighed also by {len(part):,} users of the time before.", earlier_users=len(part))
+    return [(models, part)]

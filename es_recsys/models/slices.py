@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.errors import InputError
 from es_recsys.models.histories import Batch
 from es_recsys.models.sequences import take
 from es_recsys.types import Interactions
 
-__all__ = ["Slice", "found_in", "ideal", "latest", "ndcg", "next_after", "next_in_time", "scattered", "slice_of"]
+__all__ = ["Slice", "counting", "found_in", "ideal", "latest", "ndcg", "next_after", "next_in_time", "scattered", "slice_of"]
 
 # Events of a user after the split in time that count as targets.
 _NEXT = 5
+# Share of the events that a split in time holds out; more of them where only some types are asked for, which are rarer.
+_NEWEST, _NEWEST_OF_TYPE = 0.1, 0.2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,44 +64,79 @@ class Slice:
         return ndcg(lists, self.targets, n, self.gains) * self.worth
 
 
-def latest(data: Interactions, rng: np.random.Generator, users: int) -> Slice:
-    """The last new item of every user, and what they liked from then on; up to `users` random users are asked."""
+def counting(data: Interactions, targets: Collection[str]) -> NDArray[np.bool_]:
+    """(n,) which events make their item one to be found: the positive ones, of these types where some are named. Raises
+    InputError where it is not known of which type the events are."""
+    positive: NDArray[np.bool_] = data.weights > 0
+    if not targets:
+        return positive
+    if data.kinds is None:
+        raise InputError("These events have no types to choose targets by.", "Leave the target's type out.")
+    of_type = np.array([name in targets for name in data.event_types] or [False], bool)
+    wanted: NDArray[np.bool_] = positive & of_type[data.kinds]
+    return wanted
 
-    def hold(items: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-        _, first = np.unique(items, return_index=True)
-        last = int(first.max())
+
+def latest(data: Interactions, rng: np.random.Generator, users: int, targets: Collection[str] = ()) -> Slice:
+    """The last new item of every user, and what they liked from then on; up to `users` random users are asked.
+
+    targets: types of event that make an item one to be found (empty: all that are positive). What led to such an event, as
+    the views of what was bought, is held out too.
+    """
+
+    def hold(items: NDArray[np.int64], counts: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+        distinct, first = np.unique(items, return_index=True)
+        last = int(first[np.isin(distinct, items[counts])].max())
         return np.arange(len(items)) < last, items[[last]]
 
-    return _held_out("the last item of each user", data, rng, users, hold)
+    return _held_out(f"the last item of each user{_with(targets)}", data, rng, users, targets, hold)
 
 
-def scattered(data: Interactions, rng: np.random.Generator, users: int, share: float = 0.2) -> Slice:
-    """A random share of every user's items; up to `users` random users are asked."""
+def scattered(
+    data: Interactions, rng: np.random.Generator, users: int, share: float = 0.2, targets: Collection[str] = ()
+) -> Slice:
+    """A random share of every user's items, of those with an event of the targets' types; up to `users` random users are
+    asked."""
 
-    def hold(items: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-        distinct = np.unique(items)
+    def hold(items: NDArray[np.int64], counts: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+        distinct = np.unique(items[counts])
         out = rng.choice(distinct, max(1, round(share * len(distinct))), replace=False)
         return ~np.isin(items, out), np.sort(out)
 
-    return _held_out(f"a random {share:.0%} of the items of each user", data, rng, users, hold)
+    return _held_out(f"a random {share:.0%} of the items of each user{_with(targets)}", data, rng, users, targets, hold)
 
 
-def next_in_time(data: Interactions, rng: np.random.Generator, users: int, share: float = 0.1) -> Slice:
-    """The next new items of users after the moment that the newest `share` of the events follow; nothing of what
-    happened after it, to anybody, is in `train`."""
-    moment = float(np.quantile(data.times, 1.0 - share)) if len(data.times) else 0.0
-    return next_after(data, moment, rng, users)
+def next_in_time(
+    data: Interactions,
+    rng: np.random.Generator,
+    users: int,
+    share: float | None = None,
+    targets: Collection[str] = (),
+    back: int = 0,
+) -> Slice:
+    """The next new items of users after the moment that the newest `share` of the events follow (a tenth; with `targets` a
+    fifth); nothing of what happened after it, to anybody, is in `train`. back: how many such shares of the events are left
+    out first, as if they had not happened yet."""
+    newest = share if share is not None else _NEWEST_OF_TYPE if targets else _NEWEST
+    if back:
+        data = take(data, data.times < _quantile(data, 1.0 - back * newest))
+        newest /= 1.0 - back * newest
+    return next_after(data, _quantile(data, 1.0 - newest), rng, users, targets)
 
 
-def next_after(data: Interactions, moment: float, rng: np.random.Generator, users: int) -> Slice:
-    """The next new items of users from `moment` on (epoch seconds), the earliest first; `train` has what was before it."""
+def next_after(data: Interactions, moment: float, rng: np.random.Generator, users: int, targets: Collection[str] = ()) -> Slice:
+    """The next new items of users from `moment` on (epoch seconds), the earliest first; `train` has what was before it.
+
+    targets: types of event that make an item one to be found (empty: all that are positive); new is what the user had no
+    positive event of any type on.
+    """
     before = data.times < moment
     train = take(data, before)
-    later = take(data, ~before & (data.weights > 0))
+    later = take(data, ~before & counting(data, targets))
     candidates = np.intersect1d(train.users[train.weights > 0], later.users)
     rng.shuffle(candidates)
     chosen: list[int] = []
-    targets: list[NDArray[np.int64]] = []
+    wanted: list[NDArray[np.int64]] = []
     gains: list[NDArray[np.float64]] = []
     for user in candidates.tolist():
         known, _ = _items_of(train, user)
@@ -107,11 +145,12 @@ def next_after(data: Interactions, moment: float, rng: np.random.Generator, user
         new = new[~np.isin(new, known)][:_NEXT]
         if len(new):
             chosen.append(user)
-            targets.append(new)
+            wanted.append(new)
             gains.append(_worth(items, weights, new))
         if len(chosen) == users:
             break
-    return slice_of(f"the next {_NEXT} items of each user after a split in time", train, chosen, targets, gains)
+    kind = f"the next {_NEXT} items of each user after a split in time{_with(targets)}"
+    return slice_of(kind, train, chosen, wanted, gains)
 
 
 def ndcg(
@@ -143,29 +182,32 @@ def ideal(worth: NDArray[np.float64], n: int) -> float:
     return float(best @ (1.0 / np.log2(np.arange(2, len(best) + 2))))
 
 
-Hold = Callable[[NDArray[np.int64]], tuple[NDArray[np.bool_], NDArray[np.int64]]]
+# Items of a user's positive events, and which of the events count -> which stay, and what is to be found.
+Hold = Callable[[NDArray[np.int64], NDArray[np.bool_]], tuple[NDArray[np.bool_], NDArray[np.int64]]]
 
 
-def _held_out(kind: str, data: Interactions, rng: np.random.Generator, users: int, hold: Hold) -> Slice:
-    keep = np.ones(len(data.items), bool)
+def _held_out(kind: str, data: Interactions, rng: np.random.Generator, users: int, targets: Collection[str], hold: Hold) -> Slice:
+    keep, counts = np.ones(len(data.items), bool), counting(data, targets)
     starts = np.searchsorted(data.users, np.arange(len(data.user_ids) + 1))
     chosen: list[int] = []
-    targets: list[NDArray[np.int64]] = []
+    wanted: list[NDArray[np.int64]] = []
     gains: list[NDArray[np.float64]] = []
     for user in rng.permutation(len(data.user_ids)).tolist():
         events = np.arange(starts[user], starts[user + 1])
         liked = events[data.weights[events] > 0]
-        items = data.items[liked].astype(np.int64)
-        if len(items) < 2 or (items == items[0]).all():
+        items, counted = data.items[liked].astype(np.int64), counts[liked]
+        if len(items) < 2 or (items == items[0]).all() or not counted.any():
             continue
-        kept, out = hold(items)
+        kept, out = hold(items, counted)
+        if not kept.any():
+            continue
         # Everybody's are held out, though only so many users are asked: what is to come is unknown of all of them.
         keep[liked[~kept]] = False
         if len(chosen) < users:
             chosen.append(user)
-            targets.append(out)
-            gains.append(_worth(items, data.weights[liked], out))
-    return slice_of(kind, take(data, keep), chosen, targets, gains)
+            wanted.append(out)
+            gains.append(_worth(items[counted], data.weights[liked[counted]], out))
+    return slice_of(kind, take(data, keep), chosen, wanted, gains)
 
 
 def slice_of(
@@ -201,3 +243,12 @@ def _worth(items: NDArray[np.int64], weights: NDArray[np.float32], wanted: NDArr
     distinct, inverse = np.unique(items, return_inverse=True)
     sums: NDArray[np.float64] = np.bincount(inverse, weights=weights).astype(np.float64)
     return sums[np.searchsorted(distinct, wanted)]
+
+
+def _quantile(data: Interactions, share: float) -> float:
+    """The moment before which this share of the events happened."""
+    return float(np.quantile(data.times, share)) if len(data.times) else 0.0
+
+
+def _with(targets: Collection[str]) -> str:
+    return f" with {' or '.join(sorted(targets))}" if targets else ""

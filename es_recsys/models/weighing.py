@@ -13,22 +13,22 @@ from es_recsys.models.base import Model
 from es_recsys.models.candidates import Candidates
 from es_recsys.models.slices import Slice
 
-__all__ = ["Beside", "Weighed", "weigh"]
+__all__ = ["SURE", "Beside", "Weighed", "weigh"]
 
 # A model must bring this much to be worth a search of its own in every answer.
 _WORTH = 1.005
 _SHARES = (0.1, 0.2, 0.3, 0.4, 0.5)
 _STEP = 0.1
 # Users from which on the weights found are taken as they are; samples drawn of fewer; a mean share that isn't worth a search.
-_SURE, _SAMPLES, _SLIGHT = 2_000, 20, 0.05
+SURE, _SAMPLES, _SLIGHT = 2_000, 20, 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
     """weights: model -> share, summing to 1, only of those above 0. score: NDCG of the blend. alone: of each model by
     itself. path: (weights, NDCG) as each model joined, and of the mean over samples where one was taken. next: (n_users,)
-    NDCG of the blend where only the first target of each user counts, so that it doesn't depend on how long one waited for
-    targets."""
+    NDCG of the blend on the slice itself where only the first target of each user counts, so that it doesn't depend on how
+    long one waited for targets."""
 
     weights: Mapping[str, float]
     score: float
@@ -37,23 +37,33 @@ class Weighed:
     next: NDArray[np.float64]
 
 
-def weigh(models: Mapping[str, Model], part: Slice, least: float = 0.0) -> Weighed:
+def weigh(
+    models: Mapping[str, Model],
+    part: Slice,
+    least: float = 0.0,
+    earlier: Sequence[tuple[Mapping[str, Model], Slice]] = (),
+) -> Weighed:
     """Weights of the best blend found: the best model alone, then with one more as long as it brings half a percent.
 
     A model joins with the share that serves best, the others shrink in proportion; then shares are shifted between pairs
     by a tenth while that helps. Where few users can be asked, chance decides too much of that, so the weights are the mean
     of what is found for samples of the users, drawn with replacement (Caruana et al. 2004, "Ensemble selection from
-    libraries of models"). least: the share that each model has at least (0: one that brings nothing is left out).
+    libraries of models"). least: the share that each model has at least (0: one that brings nothing is left out). earlier:
+    slices of earlier moments, whose users count as well, each with the same models trained on it.
     """
-    candidates = Candidates.of(models, part)
+    candidates = [Candidates.of(models, part), *(Candidates.of(*one) for one in earlier)]
+
+    def each(weights: Mapping[str, float]) -> NDArray[np.float64]:
+        return np.concatenate([one.each(weights) for one in candidates])
 
     def score(weights: Mapping[str, float]) -> float:
-        return float(candidates.each(weights).mean())
+        return float(each(weights).mean())
 
     alone = {name: score({name: 1.0}) for name in models}
     path = _path(tuple(models), score)
-    if len(part) < _SURE and len(models) > 1:
-        averaged = _bagged(tuple(models), candidates, len(part))
+    users = len(part) + sum(len(one) for _, one in earlier)
+    if users < SURE and len(models) > 1:
+        averaged = _bagged(tuple(models), each, users)
         path.append((averaged, score(averaged)))
     weights, best = path[-1]
     if least > 0.0:
@@ -61,7 +71,7 @@ def weigh(models: Mapping[str, Model], part: Slice, least: float = 0.0) -> Weigh
         total = sum(floored.values())
         weights = {name: round(share / total, 3) for name, share in floored.items()}
         best = score(weights)
-    return Weighed(weights, best, alone, tuple(path), candidates.next(weights))
+    return Weighed(weights, best, alone, tuple(path), candidates[0].next(weights))
 
 
 class Beside:
@@ -103,12 +113,12 @@ def _path(names: Sequence[str], score: Callable[[Mapping[str, float]], float]) -
     return path
 
 
-def _bagged(names: Sequence[str], candidates: Candidates, users: int) -> dict[str, float]:
+def _bagged(names: Sequence[str], each: Callable[[Mapping[str, float]], NDArray[np.float64]], users: int) -> dict[str, float]:
     rng = np.random.default_rng(0)
     sums = dict.fromkeys(names, 0.0)
     for _ in range(_SAMPLES):
         drawn = rng.integers(0, users, users)
-        weights, _ = _path(names, lambda weights, drawn=drawn: float(candidates.each(weights)[drawn].mean()))[-1]  # type: ignore[misc]
+        weights, _ = _path(names, lambda weights, drawn=drawn: float(each(weights)[drawn].mean()))[-1]  # type: ignore[misc]
         for name, share in weights.items():
             sums[name] += share / _SAMPLES
     kept = {name: share for name, share in sums.items() if share >= _SLIGHT}

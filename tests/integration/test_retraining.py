@@ -21,6 +21,7 @@ from es_recsys.index import versions
 from es_recsys.jobs import retraining
 from es_recsys.jobs.behaviour import load_events, weigh_events
 from es_recsys.jobs.retraining import RetrainReport, train_if_needed
+from es_recsys.jobs.targets import targets_of
 from es_recsys.jobs.trained import training_lock
 from es_recsys.jobs.versions import list_versions, swap_version
 from es_recsys.runtime.exposure import exposure_folder
@@ -250,6 +251,31 @@ def test_without_a_store_or_events_there_is_nothing_to_do(settings: Settings) ->
         assert (report.outcome, report.checked.facts) == ("nothing", ("There are no positive events to train on.",))
 
 
+def test_what_answers_are_to_lead_to_stays_until_a_training_names_nothing(
+    client: Client, now: Callable[[int], None], tmp_path: Path
+) -> None:
+    def leading() -> tuple[str, ...]:
+        return targets_of(client.workspace.views.fresh().meta)
+
+    run(client, "transitions")
+    assert leading() == ()
+    due = run(client, targets=("view", "view"))
+    assert (due.outcome, due.checked.reasons, leading()) == ("trained", ("answers are to lead to view",), ("view",))
+    assert due.training is not None and any("with view" in line for line in due.training.chosen)
+    assert run(client, targets=("view",)).outcome == run(client).outcome == "nothing"
+
+    now(80)
+    load(client, tmp_path, rings((60, 80)))
+    assert (run(client).outcome, leading()) == ("trained", ("view",))
+    client.train(["als"], add=True, budget=0.0)
+    assert leading() == ("view",)
+    client.train(["transitions"], budget=0.0)
+    assert leading() == ()
+    for train in (client.train, client.train_if_needed):
+        with pytest.raises(InputError, match="'dislike' is no event"):
+            train(targets=("dislike",))
+
+
 def test_the_command_ends_with_0_whatever_there_was_to_do(
     client: Client, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -274,4 +300,8 @@ def test_the_command_ends_with_0_whatever_there_was_to_do(
     told = json.loads(command("train", "ranking", "--if-needed", "--json"))
     assert told["outcome"] == "nothing" and "no ranking was trained" in told["facts"][0] and "query_id" in told["facts"][0]
     command("train", "ranking", "--if-needed", "--growth", "0", code=2)
+    command("train", "ranking", "--target", "view", code=2)
+    assert "Training, as answers are to lead to view." in command("train", "--if-needed", "--target", "view", "--budget", "0")
+    assert "with view" in command("train", "transitions", "--target", "view", "--budget", "0")
+    command("train", "--target", "views", code=2)
     assert "Version 1" in command("index", "swap")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -135,6 +136,25 @@ def test_nothing_that_the_served_version_knew_is_held_out() -> None:
     assert held_out(Trained(10, 80 * DAY), data, np.random.default_rng(0)) is None
 
 
+def test_quality_is_of_what_answers_are_to_lead_to() -> None:
+    plain = rings()
+    # Every fourth item is only ever bought, the others are looked at.
+    data = replace(plain, kinds=(plain.items % 4 == 0).astype(np.int8), event_types=("view", "purchase"))
+    _, record = trained(data)
+    part = held_out(record, data, np.random.default_rng(0), ("purchase",))
+    assert part is not None
+    assert all((wanted % 4 == 0).all() for wanted in part.targets)
+    chosen = select(known(data), np.random.default_rng(1), 0.0, wish=Wish(("transitions",), targets=("purchase",)))
+    bought = Trained.on(known(data), UNTIL, ("transitions",), {}, chosen.report.figures, targets=("purchase",))
+    assert bought.promise is not None and bought.promise != record.promise
+    served = view({"transitions": chosen.models["transitions"]})
+    found = quality(served, bought, data, np.random.default_rng(0))
+    assert isinstance(found, Quality)
+    assert found.promise == bought.promise
+    buyers = len(np.unique(data.users[(data.times > UNTIL) & (data.kinds == 1)]))
+    assert 50 <= found.change.n <= buyers < len(data.user_ids)
+
+
 def test_worse_models_are_told_from_better_ones() -> None:
     data = rings()
     served, record = trained(data)
@@ -164,11 +184,14 @@ def test_user_knn_is_compared_with_the_users_that_it_finds_in_elasticsearch() ->
 
 
 def test_a_record_is_kept_in_the_notes_of_a_version() -> None:
-    record = Trained(100, UNTIL, ("als", "lsa"), {"view": 0.5}, Promise(0.1, 0.01, 80))
+    record = Trained(100, UNTIL, ("als", "lsa"), {"view": 0.5}, Promise(0.1, 0.01, 80), ("purchase",))
     notes = record.noted({"bare": True, "replaces": 3, "attempt": 90})
     meta = StoreMeta("shop", 4, models=("als",), notes=notes)
     assert set(notes) == {"bare", "trained"}
     assert Trained.of(StoreMeta.from_dict(meta.to_dict())) == record
+    # What was kept before there were targets.
+    older = {"trained": {name: value for name, value in notes["trained"].items() if name != "targets"}}
+    assert Trained.of(StoreMeta("shop", 1, models=("als",), notes=older)) == replace(record, targets=())
     assert Trained.of(StoreMeta("shop", 1, notes=notes)) is None
     assert Trained.of(StoreMeta("shop", 1, models=("als",))) is None
 

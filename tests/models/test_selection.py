@@ -11,9 +11,22 @@ import numpy as np
 import pytest
 
 from es_recsys.errors import ModelError
-from es_recsys.models import ALSConfig, Popularity, Selection, Transitions, TransitionsConfig, Wish, defaults, recommend, select
+from es_recsys.jobs.trained import Trained
+from es_recsys.models import (
+    ALSConfig,
+    Popularity,
+    Selection,
+    Transitions,
+    TransitionsConfig,
+    Wish,
+    defaults,
+    recommend,
+    select,
+    validation,
+)
 from es_recsys.models import selection as module
 from es_recsys.models.cooccurrence import Counting
+from es_recsys.models.selection import suited
 from es_recsys.types import History, Interactions
 
 Make = Callable[..., Interactions]
@@ -101,6 +114,65 @@ def test_what_it_says_is_told_as_it_comes_and_kept(interactions: Make) -> None:
     assert tuple(told) == selection.report.lines and told
 
 
+def shoppers(buyers: int) -> dict[str, list[tuple[str, float, float, str]]]:
+    """Everybody looks at one item after the other, and each buyer now and then buys what its kind of people buy, without
+    having looked at it."""
+    rng = np.random.default_rng(3)
+    users = {}
+    for user in range(USERS):
+        start, ware = int(rng.integers(ITEMS)), rng.permutation(10)
+        events = [(f"i{(start + day) % ITEMS:02}", 1.0, float(day), "view") for day in range(20)]
+        if user < buyers:
+            events += [(f"b{user % 4}{ware[n]}", 5.0, day, "purchase") for n, day in enumerate((3.5, 8.5, 13.5, 17.5, 18.5))]
+        users[f"u{user:03}"] = sorted(events, key=lambda event: event[2])
+    return users
+
+
+def test_where_purchases_are_what_counts_it_chooses_by_them(interactions: Make) -> None:
+    data = interactions(shoppers(USERS), timed=True)
+    rng = np.random.default_rng
+    looking = select(data, rng(1), 1_000.0, wish=Wish(("transitions", "als")))
+    buying = select(data, rng(1), 1_000.0, wish=Wish(("transitions", "als"), targets=("purchase",)))
+    assert "targets" not in looking.report.figures and buying.report.figures["targets"] == ["purchase"]
+    assert any("after a split in time with purchase" in line for line in buying.report.lines)
+    # What they look at next only the newest events tell; what they buy as well the oldest.
+    assert transitions_of(looking).config.counting.window is not None
+    assert transitions_of(buying).config.counting.window is None
+
+
+def test_few_users_are_asked_of_the_time_before_too(interactions: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = interactions(shoppers(USERS), timed=True)
+    said = "Weighed also by 160 users of the time before."
+    for seconds, sure, names, expected in [
+        (1_000.0, 2_000, ("transitions", "als"), True),
+        (1_000.0, 160, ("transitions", "als"), False),
+        (1_000.0, 2_000, ("transitions",), False),
+        (0.0, 2_000, ("transitions", "als"), False),
+    ]:
+        monkeypatch.setattr(module, "SURE", sure)
+        report = select(data, np.random.default_rng(1), seconds, wish=Wish(names)).report
+        assert (said in report.lines, "earlier_users" in report.figures) == (expected, expected)
+        assert ("Weighed by these users alone (the time ran out)." in report.lines) == (seconds == 0.0)
+
+
+def test_similar_users_are_tried_for_purchases(interactions: Make) -> None:
+    data = interactions(shoppers(USERS), timed=True)
+    assert "userknn" in suited(data, True, None, ("purchase",)) and "userknn" not in suited(data, True)
+    selection = select(data, np.random.default_rng(1), 1_000.0, wish=Wish(targets=("purchase",)))
+    assert "userknn" in selection.report.figures
+
+
+def test_too_few_purchases_to_choose_by_are_said(interactions: Make) -> None:
+    data = interactions(shoppers(20), timed=True)
+    selection = select(data, np.random.default_rng(1), 0.0, wish=Wish(("transitions",), targets=("purchase",)))
+    assert "That is too few to choose by, it takes 50: chosen by events of any type." in selection.report.lines
+    assert selection.report.figures["targets"] == [] and selection.report.figures["slice"] == "time"
+    assert selection.report.figures["validation_users"] == USERS
+    # What it promises is of another kind than what it is to be held to, so it isn't kept.
+    assert Trained.on(data, 0.0, (), {}, selection.report.figures, targets=("purchase",)).promise is None
+    assert Trained.on(data, 0.0, (), {}, selection.report.figures).promise is not None
+
+
 def test_long_trainings_are_shown_as_they_go(interactions: Make) -> None:
     shown: list[tuple[str, int, int]] = []
     wish = Wish(("als",), part=lambda *part: shown.append(part))
@@ -161,7 +233,7 @@ def test_with_times_it_looks_ahead(interactions: Make) -> None:
 
 
 def test_a_large_store_is_tried_on_part_of_its_users(interactions: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_SEARCH_EVENTS", 700)
+    monkeypatch.setattr(validation, "_SEARCH_EVENTS", 700)
     data = interactions(walks()[0])
     selection = chosen(data, budget=0.0)
     share = 700 / len(data.items)

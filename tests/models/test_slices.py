@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from es_recsys.errors import InputError
+from es_recsys.models.sequences import take
 from es_recsys.models.slices import Slice, latest, ndcg, next_in_time, scattered
 from es_recsys.types import Interactions
 
@@ -85,11 +88,97 @@ def test_at_most_five_next_items_count(interactions: Make) -> None:
     assert named(data, part)["u"][2] == ["n1", "n2", "n3", "n4", "n5"]
 
 
+def bought(item: str, day: float) -> tuple[str, float, float, str]:
+    return item, 5.0, day, "purchase"
+
+
+def looked(item: str, day: float) -> tuple[str, float, float, str]:
+    return item, 1.0, day, "view"
+
+
+def test_earlier_moments_follow_each_other(interactions: Make) -> None:
+    data = interactions({f"u{n}": [(f"i{(n + 3 * k) % 29:02}", 1, float(k)) for k in range(20)] for n in range(9)}, timed=True)
+    newest, before = (next_in_time(data, np.random.default_rng(0), 99, share=0.2, back=back) for back in (0, 1))
+    assert newest.train.times.max() == 15 * 86_400.0 and before.train.times.max() == 11 * 86_400.0
+    # As if nothing of what came later had happened yet.
+    until_then = take(data, data.times < 16 * 86_400.0)
+    same = next_in_time(until_then, np.random.default_rng(0), 99, share=0.25)
+    assert len(before) and named(until_then, same) == named(data, before)
+
+
+def test_what_was_bought_is_to_be_found_and_what_led_to_it_is_not_known(interactions: Make) -> None:
+    users = {
+        "u": [looked("a", 0), looked("b", 1), bought("b", 2), looked("c", 3)],
+        "v": [bought("d", 0), looked("a", 1), looked("d", 2)],  # nothing is known before what it bought
+        "w": [looked("a", 0), looked("c", 1)],
+        "x": [bought("e", 0), bought("b", 1), looked("b", 2), bought("e", 3)],
+    }
+    found = named(interactions(users), latest(interactions(users), np.random.default_rng(0), 10, ("purchase",)))
+    assert found == {"u": (["a"], {"a"}, ["b"]), "x": (["e"], {"e"}, ["b"])}
+
+
+def test_a_share_of_what_was_bought(interactions: Make) -> None:
+    data = interactions(
+        {
+            f"u{n}": [event for k in range(5) for event in (looked(f"l{k}", k), looked(f"b{k}{n}", k), bought(f"b{k}{n}", k))]
+            for n in range(8)
+        }
+        | {"all": [bought("b00", 0), bought("b01", 1)], "none": [looked("l0", 0), looked("l1", 1)]}
+    )
+    part = scattered(data, np.random.default_rng(0), 20, share=0.4, targets=("purchase",))
+    found = named(data, part)
+    assert set(found) == {*(f"u{n}" for n in range(8)), "all"}
+    for name, (history, known, targets) in found.items():
+        assert len(targets) == (1 if name == "all" else 2)
+        assert all(target.startswith("b") for target in targets) and not set(targets) & set(history)
+        assert known == set(history)
+
+
+def test_the_next_purchases_are_of_what_was_not_touched_before(interactions: Make) -> None:
+    users = {
+        "u": [
+            looked("a", 0),
+            looked("b", 1),
+            looked("c", 11),
+            bought("c", 12),
+            bought("b", 13),
+            looked("d", 14),
+            bought("e", 15),
+        ],
+        "v": [looked("a", 2), looked("c", 12)],
+        "w": [bought("a", 12), bought("b", 13)],
+    }
+    data = interactions(users, timed=True)
+    part = next_in_time(data, np.random.default_rng(0), 10, share=0.7, targets=("purchase",))
+    assert named(data, part) == {"u": (["a", "b"], {"a", "b"}, ["c", "e"])}
+    # What was bought counts by the purchase, not by how often it was looked at.
+    assert [one.tolist() for one in part.gains] == [[5.0, 5.0]]
+    assert "with purchase" in part.kind
+
+
+def test_with_types_asked_for_a_fifth_of_the_events_is_held_out(interactions: Make) -> None:
+    users = {
+        f"u{n}": [looked(f"i{(n + k) % 9}", k) if k % 2 else bought(f"i{(n + k) % 9}", k) for k in range(20)] for n in range(5)
+    }
+    data = interactions(users, timed=True)
+    rng = np.random.default_rng(0)
+    assert next_in_time(data, rng, 10).train.times.max() == 17 * 86_400.0
+    assert next_in_time(data, rng, 10, targets=("purchase",)).train.times.max() == 15 * 86_400.0
+
+
+@pytest.mark.parametrize("hold", [latest, scattered, next_in_time])
+def test_targets_of_events_without_types_are_an_error(hold: Callable[..., Slice], interactions: Make) -> None:
+    plain = replace(interactions({"u": ["a", "b"]}, timed=True), kinds=None, event_types=())
+    with pytest.raises(InputError, match="no types"):
+        hold(plain, np.random.default_rng(0), 10, targets=("purchase",))
+
+
 def test_nothing_to_hold_out(interactions: Make) -> None:
     data = interactions({"u": ["a"], "v": [("b", -1)]}, timed=True)
     for hold in (latest, scattered, next_in_time):
-        part = hold(data, np.random.default_rng(0), 10)
-        assert len(part) == 0 == len(part.histories)
+        for targets in ((), ("purchase",)):
+            part = hold(data, np.random.default_rng(0), 10, targets=targets)
+            assert len(part) == 0 == len(part.histories)
 
 
 def test_ndcg_by_hand() -> None:
