@@ -9,7 +9,7 @@ bought there, asked by the category's name. Beside NDCG@10 there is the truth th
 what the best answer would bring beyond a random one (gain). Differences are paired by shopper. With --tune the legs'
 weights are tuned on the store's own events first, as `es-recsys tune weights --target purchase --users 2000` does. With
 --stores several stores with shoppers and items of their own are made, trained and tuned one after the other, and all their
-questions are counted together. Each store is dropped at its end.
+questions so far are counted together. Each store is dropped at its end.
 """
 
 from __future__ import annotations
@@ -199,8 +199,6 @@ def one_store(arguments: argparse.Namespace, seed: int) -> list[tuple[Task, Foun
         asked = tasks(store, past, future, moment.timestamp(), arguments.wishes)
         tested = [task for task in asked if any(word in task.name for word in arguments.tasks)]
         found = [(task, measured(client, seen, task)) for task in tested]
-        for task, values in found if arguments.stores > 1 else ():
-            report(task, values)
         if "cold" in arguments.tasks:
             cold(client, store, past)
     return found
@@ -220,11 +218,14 @@ def main() -> None:
     parser.add_argument("--tune", action="store_true")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
-    stores = [one_store(arguments, arguments.seed + place) for place in range(arguments.stores)]
-    print(f"all together, {arguments.stores} stores" if arguments.stores > 1 else "", flush=True)
-    result = {task.name: report(task, found) for task, found in (pooled(each) for each in zip(*stores, strict=True))}
-    if arguments.out is not None:
-        arguments.out.write_text(json.dumps(result, indent=1), encoding="utf-8")
+    stores = []
+    for place in range(arguments.stores):
+        stores.append(one_store(arguments, arguments.seed + place))
+        # What there is so far, as the next store takes its time.
+        print(f"{len(stores)} of {arguments.stores} stores", flush=True)
+        result = {task.name: report(task, found) for task, found in (pooled(each) for each in zip(*stores, strict=True))}
+        if arguments.out is not None:
+            arguments.out.write_text(json.dumps({"stores": len(stores), **result}, indent=1), encoding="utf-8")
 
 
 if __name__ == "__main__":
