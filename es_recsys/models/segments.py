@@ -150,18 +150,20 @@ class Segments(Fitted):
         return self._arrays["items"][row], self._arrays["values"][row]
 
     def _shares(self, batch: Batch, place: int) -> NDArray[np.float64]:
-        """How each event draws the user towards the segments that bring the item rather than to the other near ones: along
-        the gradient of the score by where the user's taste lies, sum over s of m_s (p_s[j] - score[j]) c_s."""
-        score = float(self._all_scores(batch)[place])
-        if score <= 0:
+        """How each event draws the user's taste towards those of the near segments that bring the item more than the others,
+        sum over s of (p_s[j] - mean of p[j]) c_s. Memberships don't count: of somebody who lies within one segment they say
+        no more than rounding."""
+        near, _ = self.map.members(batch)
+        if not self._all_scores(batch)[place] > 0:
             return np.zeros(len(batch.items))
         tastes = self._arrays["tastes"][batch.items]
-        slope = np.zeros(tastes.shape[1])
-        for number, member in zip(*self.map.members(batch), strict=True):
-            items, values = self._list(int(number))
+        brought = np.zeros(len(near))
+        for row, number in enumerate(near.tolist()):
+            items, values = self._list(number)
             at = int(np.searchsorted(items, place))
-            own = values[at] if at < len(items) and items[at] == place else 0.0
-            slope += member * (own - score) * self._arrays["centres"][number, : len(slope)]
+            if at < len(items) and items[at] == place:
+                brought[row] = values[at]
+        slope = (brought - brought.mean()) @ self._arrays["centres"][near, : tastes.shape[1]]
         result: NDArray[np.float64] = (tastes @ slope) * batch.weights
         return result
 
