@@ -211,8 +211,8 @@ def _choose(data: Interactions, rng: np.random.Generator, seed: int, deadline: f
             continue
         alone, with_others = found.score, ""
         if beside is not None:
-            alone = float(trials.each(found.config).mean())
-            better = f"{found.score:.4f}" if found.score > beside.without else "no more"
+            blended, alone = beside.asked(name, trials.model(found.config))
+            better = f"{blended:.4f}" if blended > beside.without else "no more"
             with_others = f", {better} beside {' and '.join(models)} ({beside.without:.4f} without it)"
         notes.say(
             f"{name}: {words(found.config)}: NDCG@{DEPTH} {alone:.4f}{with_others}, "

@@ -21,6 +21,9 @@ _SHARES = (0.1, 0.2, 0.3, 0.4, 0.5)
 _STEP = 0.1
 # Users from which on the weights found are taken as they are; samples drawn of fewer; a mean share that isn't worth a search.
 SURE, _SAMPLES, _SLIGHT = 2_000, 20, 0.05
+# The best of some settings beside others is, of a few hundred users, often luck: a memory of one day once seemed .001 better
+# there, and halved what the model answers alone.
+_DOUBT = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +83,18 @@ class Beside:
 
     def __init__(self, models: Mapping[str, Model], part: Slice) -> None:
         self._candidates = Candidates.of(models, part)
+        self._doubt = _DOUBT * max(1.0 - len(part) / SURE, 0.0)
         self._weights, self.without = _path(tuple(models), lambda weights: float(self._candidates.each(weights).mean()))[-1]
 
     def __call__(self, name: str, model: Model) -> float:
-        """NDCG of the best blend with this one more, where that is more than `without`; else what it answers alone, but at
-        most `without`: of settings that add nothing, those that do least harm would be poor ones."""
+        """What settings are chosen by: the NDCG of the best blend with this one more, where that is more than `without`; else
+        what it answers alone, but at most `without`: of settings that add nothing, those that do least harm would be poor
+        ones. The fewer users are asked, the more what it answers alone counts beside that (`_DOUBT` of nobody)."""
+        blended, alone = self.asked(name, model)
+        return (blended if blended > self.without else min(alone, self.without)) + self._doubt * alone
+
+    def asked(self, name: str, model: Model) -> tuple[float, float]:
+        """NDCG of the best blend with this one more, and of it alone."""
         candidates = self._candidates.beside(name, model)
 
         def score(weights: Mapping[str, float]) -> float:
@@ -93,8 +103,7 @@ class Beside:
         tried = [joined(self._weights, name, share) for share in _SHARES]
         scores = [score(weights) for weights in tried]
         top = int(np.argmax(scores))
-        blended = _shifted(tried[top], scores[top], score)[1]
-        return blended if blended > self.without else min(score({name: 1.0}), self.without)
+        return _shifted(tried[top], scores[top], score)[1], score({name: 1.0})
 
 
 def _path(names: Sequence[str], score: Callable[[Mapping[str, float]], float]) -> list[tuple[Mapping[str, float], float]]:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from es_recsys.models import MODELS, Model, recommend
+from es_recsys.models import MODELS, Model, recommend, weighing
 from es_recsys.models.candidates import Candidates, _first
 from es_recsys.models.slices import Slice, latest, scattered
 from es_recsys.models.trials import DEPTH
@@ -89,10 +89,21 @@ def test_what_only_the_new_model_lists_is_among_the_candidates(interactions: Mak
 def test_a_model_is_worth_what_it_adds(part: Slice, models: Mapping[str, Model]) -> None:
     beside = Beside({"transitions": models["transitions"]}, part)
     assert beside.without == pytest.approx(Candidates.of(models, part).each({"transitions": 1.0}).mean())
-    other = beside("als", models["als"])
+    other, alone = beside.asked("als", models["als"])
     pair = {name: models[name] for name in ("transitions", "als")}
     assert other >= weigh(pair, part).score - 0.01
     assert other > beside.without
+    assert alone == pytest.approx(Candidates.of(models, part).each({"als": 1.0}).mean())
+    # Of few users, what it answers alone is told apart from luck better than what it adds.
+    assert beside("als", models["als"]) == pytest.approx(other + 0.1 * (1.0 - len(part) / 2_000) * alone)
+
+
+def test_of_many_users_only_what_is_added_counts(
+    part: Slice, models: Mapping[str, Model], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weighing, "SURE", len(part))
+    beside = Beside({"transitions": models["transitions"]}, part)
+    assert beside("als", models["als"]) == beside.asked("als", models["als"])[0]
 
 
 def test_a_model_that_adds_nothing_is_worth_what_it_answers_alone(part: Slice, models: Mapping[str, Model]) -> None:
@@ -102,9 +113,10 @@ def test_a_model_that_adds_nothing_is_worth_what_it_answers_alone(part: Slice, m
     blind = MODELS["rp3beta"]().fit(shuffled, rng)
     poor = float(Candidates.of({"rp3beta": blind}, part).each({"rp3beta": 1.0}).mean())
     assert poor < 0.7 * beside.without
-    assert beside("rp3beta", blind) == pytest.approx(poor)
+    doubt = 0.1 * (1.0 - len(part) / 2_000)
+    assert beside("rp3beta", blind) == pytest.approx((1.0 + doubt) * poor)
     # What others say already adds nothing either, and counts no more than the blend without it.
-    assert beside("twin", models["transitions"]) == pytest.approx(beside.without)
+    assert beside("twin", models["transitions"]) == pytest.approx((1.0 + doubt) * beside.without)
 
 
 ROWS = st.lists(st.lists(st.sampled_from([-np.inf, 0.0, 0.5, 1.0]), min_size=7, max_size=7), min_size=1, max_size=4)
