@@ -304,4 +304,4 @@ def test_the_command_ends_with_0_whatever_there_was_to_do(
     assert "Training, as answers are to lead to view." in command("train", "--if-needed", "--target", "view", "--budget", "0")
     assert "with view" in command("train", "transitions", "--target", "view", "--budget", "0")
     command("train", "--target", "views", code=2)
-    assert "Version 1" in command("index", "swap")
+    assert "Version 3" in command("index", "swap")
