@@ -17,7 +17,8 @@ LEAST_USERS = 20
 _COUNTS = (2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 30)
 _FITTED, _SCORED = 10_000, 2_000
 _TRIES = 4
-_ROUNDS = 30
+# As many as scikit-learn goes at most: thirty were once too few for the means to stay the same.
+_ROUNDS = 300
 
 
 def group(
@@ -48,8 +49,8 @@ def group(
 
 def merged(rows: NDArray[np.float64], centres: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Each row's nearest centre, where no centre has fewer than twenty rows: the smallest goes, and its rows to what is
-    nearest then, until all have enough. The centres move to the means of their rows until these stay the same, for a few
-    rounds at most; largest group first."""
+    nearest then, until all have enough. The centres move to the means of their rows until these stay the same; largest
+    group first."""
     groups = np.full(len(rows), -1)
     rounds = _ROUNDS
     while True:
