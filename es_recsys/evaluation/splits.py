@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from es_recsys.errors import InputError
 from es_recsys.evaluation.questions import Question, Rule, Searches, Split, asked_by, history_of, known_of
 from es_recsys.models.sequences import take
-from es_recsys.models.slices import counting
+from es_recsys.models.slices import counting, moment_before, with_targets
 from es_recsys.types import Interactions
 
 __all__ = ["at_random", "by_time", "by_user", "leave_last_out"]
@@ -46,8 +46,7 @@ def leave_last_out(
     grades = {int(data.users[row]): {str(data.item_ids[data.items[row]]): 1.0} for row in last.tolist()}
     rule = Rule(cutoffs={str(data.user_ids[user]): float(cutoffs[user]) for user in grades})
     train = take(data, data.times < cutoffs[data.users])
-    kind = "the last new item of each user" + (f" with {' or '.join(sorted(targets))}" if targets else "")
-    return _split(kind, data, train, rule, grades, rng, users, searches)
+    return _split(f"the last new item of each user{with_targets(targets)}", data, train, rule, grades, rng, users, searches)
 
 
 def by_time(
@@ -66,7 +65,7 @@ def by_time(
     """
     if not data.timed:
         raise InputError("This store has no times, so it can't be split by time.", "Split it with --split last or random.")
-    moment = float(np.quantile(data.times, 1.0 - share)) if len(data.times) else 0.0
+    moment = moment_before(data, 1.0 - share)
     train = take(data, data.times < moment)
     asked = np.zeros(len(data.user_ids), bool)
     asked[train.users] = True
@@ -77,8 +76,7 @@ def by_time(
         found = grades.setdefault(int(data.users[row]), {})
         if len(found) < _NEXT:
             found[str(data.item_ids[data.items[row]])] = 1.0
-    kind = f"the next {_NEXT} new items of each user after a split in time"
-    kind += f" with {' or '.join(sorted(targets))}" if targets else ""
+    kind = f"the next {_NEXT} new items of each user after a split in time{with_targets(targets)}"
     return _split(kind, data, train, Rule(moment=moment), grades, rng, users, searches)
 
 

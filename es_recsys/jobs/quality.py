@@ -15,7 +15,7 @@ from es_recsys.models import Model, UserKNN
 from es_recsys.models.candidates import Candidates
 from es_recsys.models.report import Promise
 from es_recsys.models.sequences import take
-from es_recsys.models.slices import Slice, next_after
+from es_recsys.models.slices import Slice, moment_before, next_after
 from es_recsys.models.trials import DEPTH
 from es_recsys.types import Interactions
 
@@ -120,7 +120,7 @@ def held_out(record: Trained | None, data: Interactions, rng: np.random.Generato
     since = data.times[data.times > record.until]
     if not len(since):
         return None
-    moment = max(float(np.median(since)), float(np.quantile(data.times, 1.0 - _NEWEST)), math.nextafter(record.until, math.inf))
+    moment = max(float(np.median(since)), moment_before(data, 1.0 - _NEWEST), math.nextafter(record.until, math.inf))
     part = next_after(data, moment, rng, _USERS, targets)
     return part if len(part) >= FEWEST else None
 

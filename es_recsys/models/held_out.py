@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from es_recsys.errors import InputError
 from es_recsys.models.sequences import take
-from es_recsys.models.slices import Slice, slice_of
+from es_recsys.models.slices import Slice, counting, slice_of
 from es_recsys.types import Interactions
 
 __all__ = ["HeldOut", "hold_out"]
@@ -50,7 +50,7 @@ def hold_out(data: Interactions, event_type: str, rng: np.random.Generator, user
     """
     if data.kinds is None or event_type not in data.event_types:
         raise InputError(f"It is not known which of the events are {event_type}.", "Take the interactions of an event store.")
-    of_type = (data.kinds == data.event_types.index(event_type)) & (data.weights > 0)
+    of_type = counting(data, (event_type,))
     if not of_type.any():
         raise InputError(f"There are no events of the type {event_type}.", "Name a type that the store has.")
     cell = data.users.astype(np.int64) * len(data.item_ids) + data.items

@@ -211,8 +211,8 @@ def _choose(data: Interactions, rng: np.random.Generator, seed: int, deadline: f
             continue
         alone, with_others = found.score, ""
         if beside is not None:
-            blended, alone = beside.asked(name, trials.model(found.config))
-            better = f"{blended:.4f}" if blended > beside.without else "no more"
+            alone = beside.alone
+            better = f"{beside.blended:.4f}" if beside.blended > beside.without else "no more"
             with_others = f", {better} beside {' and '.join(models)} ({beside.without:.4f} without it)"
         notes.say(
             f"{name}: {words(found.config)}: NDCG@{DEPTH} {alone:.4f}{with_others}, "

@@ -13,7 +13,20 @@ from es_recsys.models.histories import Batch
 from es_recsys.models.sequences import take
 from es_recsys.types import Interactions
 
-__all__ = ["Slice", "counting", "found_in", "ideal", "latest", "ndcg", "next_after", "next_in_time", "scattered", "slice_of"]
+__all__ = [
+    "Slice",
+    "counting",
+    "found_in",
+    "ideal",
+    "latest",
+    "moment_before",
+    "ndcg",
+    "next_after",
+    "next_in_time",
+    "scattered",
+    "slice_of",
+    "with_targets",
+]
 
 # Events of a user after the split in time that count as targets.
 _NEXT = 5
@@ -89,7 +102,7 @@ def latest(data: Interactions, rng: np.random.Generator, users: int, targets: Co
         last = int(first[np.isin(distinct, items[counts])].max())
         return np.arange(len(items)) < last, items[[last]]
 
-    return _held_out(f"the last item of each user{_with(targets)}", data, rng, users, targets, hold)
+    return _held_out(f"the last item of each user{with_targets(targets)}", data, rng, users, targets, hold)
 
 
 def scattered(
@@ -103,7 +116,7 @@ def scattered(
         out = rng.choice(distinct, max(1, round(share * len(distinct))), replace=False)
         return ~np.isin(items, out), np.sort(out)
 
-    return _held_out(f"a random {share:.0%} of the items of each user{_with(targets)}", data, rng, users, targets, hold)
+    return _held_out(f"a random {share:.0%} of the items of each user{with_targets(targets)}", data, rng, users, targets, hold)
 
 
 def next_in_time(
@@ -119,9 +132,9 @@ def next_in_time(
     out first, as if they had not happened yet."""
     newest = share if share is not None else _NEWEST_OF_TYPE if targets else _NEWEST
     if back:
-        data = take(data, data.times < _quantile(data, 1.0 - back * newest))
+        data = take(data, data.times < moment_before(data, 1.0 - back * newest))
         newest /= 1.0 - back * newest
-    return next_after(data, _quantile(data, 1.0 - newest), rng, users, targets)
+    return next_after(data, moment_before(data, 1.0 - newest), rng, users, targets)
 
 
 def next_after(data: Interactions, moment: float, rng: np.random.Generator, users: int, targets: Collection[str] = ()) -> Slice:
@@ -149,7 +162,7 @@ def next_after(data: Interactions, moment: float, rng: np.random.Generator, user
             gains.append(_worth(items, weights, new))
         if len(chosen) == users:
             break
-    kind = f"the next {_NEXT} items of each user after a split in time{_with(targets)}"
+    kind = f"the next {_NEXT} items of each user after a split in time{with_targets(targets)}"
     return slice_of(kind, train, chosen, wanted, gains)
 
 
@@ -245,10 +258,11 @@ def _worth(items: NDArray[np.int64], weights: NDArray[np.float32], wanted: NDArr
     return sums[np.searchsorted(distinct, wanted)]
 
 
-def _quantile(data: Interactions, share: float) -> float:
-    """The moment before which this share of the events happened."""
+def moment_before(data: Interactions, share: float) -> float:
+    """The moment before which this share of the events happened; 0 where there are none."""
     return float(np.quantile(data.times, share)) if len(data.times) else 0.0
 
 
-def _with(targets: Collection[str]) -> str:
+def with_targets(targets: Collection[str]) -> str:
+    """What a slice or split says of the event types that it asks for; "" for any."""
     return f" with {' or '.join(sorted(targets))}" if targets else ""

@@ -15,11 +15,11 @@ from es_recsys.models.transitions import TransitionsConfig
 from es_recsys.models.trials import DEPTH, TransitionTrials
 from es_recsys.types import Interactions
 
-__all__ = ["FEWEST", "MORE", "Validation"]
+__all__ = ["FEWEST", "Validation"]
 
 FEWEST = 50  # users to choose by
 # How many times as many users the models are weighed by: that takes one pass a model, and turns on smaller differences.
-MORE = 2
+_MORE = 2
 _SEARCH_EVENTS = 1_500_000
 # Scores that one trial looks at, users times items: what two cores do in about two seconds.
 _CELLS = 80_000_000
@@ -61,17 +61,17 @@ class Validation:
 
 def _held_out(data: Interactions, rng: np.random.Generator, users: int, notes: Notes, targets: tuple[str, ...]) -> Validation:
     if data.timed:
-        whole = next_in_time(data, rng, MORE * users, targets=targets)
+        whole = next_in_time(data, rng, _MORE * users, targets=targets)
         if len(whole) >= FEWEST:
             notes.say(f"Validation: {whole.kind}, {len(whole):,} users.", slice="time", validation_users=len(whole))
             return Validation(whole.first(users), whole, True, data, targets, True)
-    whole = latest(data, rng, MORE * users, targets)
+    whole = latest(data, rng, _MORE * users, targets)
     why = "too few users have events on both sides of a split in time"
     ordered = True
     if not data.timed and len(whole):
         ordered, why = _order_tells(whole.first(users))
     if not ordered:
-        whole = scattered(data, rng, MORE * users, targets=targets)
+        whole = scattered(data, rng, _MORE * users, targets=targets)
     notes.say(
         f"Validation: {whole.kind}, {len(whole):,} users ({why}).",
         slice="latest" if ordered else "scattered",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
@@ -79,19 +80,24 @@ def weigh(
 
 class Beside:
     """What a model brings to others, whose own blend is found first; without: the NDCG of that. A model may be poor by itself
-    and tell what the others don't, so settings that are chosen by it alone are not those that serve best."""
+    and tell what the others don't, so settings that are chosen by it alone are not those that serve best. blended, alone: the
+    NDCG of the best blend with the best model asked so far, and of that model by itself."""
 
     def __init__(self, models: Mapping[str, Model], part: Slice) -> None:
         self._candidates = Candidates.of(models, part)
         self._doubt = _DOUBT * max(1.0 - len(part) / SURE, 0.0)
         self._weights, self.without = _path(tuple(models), lambda weights: float(self._candidates.each(weights).mean()))[-1]
+        self._best, self.blended, self.alone = -math.inf, self.without, 0.0
 
     def __call__(self, name: str, model: Model) -> float:
         """What settings are chosen by: the NDCG of the best blend with this one more, where that is more than `without`; else
         what it answers alone, but at most `without`: of settings that add nothing, those that do least harm would be poor
         ones. The fewer users are asked, the more what it answers alone counts beside that (`_DOUBT` of nobody)."""
         blended, alone = self.asked(name, model)
-        return (blended if blended > self.without else min(alone, self.without)) + self._doubt * alone
+        found = (blended if blended > self.without else min(alone, self.without)) + self._doubt * alone
+        if found > self._best:
+            self._best, self.blended, self.alone = found, blended, alone
+        return found
 
     def asked(self, name: str, model: Model) -> tuple[float, float]:
         """NDCG of the best blend with this one more, and of it alone."""

@@ -96,6 +96,12 @@ def test_a_model_is_worth_what_it_adds(part: Slice, models: Mapping[str, Model])
     assert alone == pytest.approx(Candidates.of(models, part).each({"als": 1.0}).mean())
     # Of few users, what it answers alone is told apart from luck better than what it adds.
     assert beside("als", models["als"]) == pytest.approx(other + 0.1 * (1.0 - len(part) / 2_000) * alone)
+    # What was best is remembered, so that it need not be asked again.
+    assert (beside.blended, beside.alone) == (other, alone)
+    rng = np.random.default_rng(0)
+    blind = MODELS["rp3beta"]().fit(replace(part.train, items=rng.permutation(part.train.items)), rng)
+    assert beside("rp3beta", blind) < beside("als", models["als"])
+    assert (beside.blended, beside.alone) == (other, alone)
 
 
 def test_of_many_users_only_what_is_added_counts(
