@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from es_recsys.models.accelerator import host, place_on, training
 from es_recsys.models.checkpoint import Checkpoint, restore
 from es_recsys.models.watch import Watch
 
@@ -62,21 +63,20 @@ def align(
     held = np.zeros(len(text), bool)
     held[rng.permutation(len(text))[: count if count >= _LEAST_HELD else 0]] = True
     means = text[~held].mean(axis=0), image[~held].mean(axis=0)
-    sides = torch.from_numpy(text - means[0]), torch.from_numpy(image - means[1])
     digest = hashlib.sha256(text.tobytes() + image.tobytes()).hexdigest()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        heads = Heads(text.shape[1], image.shape[1], config)
+    with training("aligned", seed) as device:
+        sides = place_on(device, text - means[0]), place_on(device, image - means[1])
+        heads = Heads(text.shape[1], image.shape[1], config).to(device)
         kept = Checkpoint(watch.checkpoints, "aligned", {"config": asdict(config), "seed": seed, "data": digest})
         _run(heads, sides, (text, image), held, kept, config, seed, watch)
+        with torch.no_grad():
+            placed = heads(*sides)
     kept.remove()
-    with torch.no_grad():
-        placed = heads(*sides)
     return {
         side: {
             "mean": mean.astype(np.float32),
-            "head": np.ascontiguousarray(head.weight.detach().numpy().T),
-            "centre": rows.numpy().mean(axis=0),
+            "head": np.ascontiguousarray(host(head.weight.detach()).T),
+            "centre": host(rows).mean(axis=0),
         }
         for side, mean, head, rows in zip(("text", "image"), means, (heads.text, heads.image), placed, strict=True)
     }
@@ -103,7 +103,7 @@ def _run(
         losses = []
         for begin in range(0, len(order), config.batch):
             rows = order[begin : begin + config.batch]
-            loss = heads.loss(sides[0][rows], sides[1][rows], torch.from_numpy(_own(plain, rows)))
+            loss = heads.loss(sides[0][rows], sides[1][rows], place_on(sides[0].device, _own(plain, rows)))
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
@@ -113,7 +113,7 @@ def _run(
         if held.any():
             with torch.no_grad():
                 left, right = heads(sides[0][held], sides[1][held])
-            figures = {**figures, "recall": recall(left.numpy(), right.numpy(), _own(plain, np.flatnonzero(held)))}
+            figures = {**figures, "recall": recall(host(left), host(right), _own(plain, np.flatnonzero(held)))}
         state.reached(figures.get("recall"), heads)
         kept.save(state, heads, optimiser)
         if watch.tell is not None:

@@ -16,6 +16,7 @@ from torch import nn
 
 from es_recsys.errors import ModelError
 from es_recsys.models import artefact
+from es_recsys.models.accelerator import host
 from es_recsys.types import Interactions
 
 __all__ = ["Checkpoint", "State", "mark", "restore"]
@@ -37,7 +38,7 @@ class State:
         self.epoch += 1
         if score is None or score > self.score:
             self.score, self.stale = -1.0 if score is None else score, 0
-            self.best = {name: value.numpy().copy() for name, value in network.state_dict().items()}
+            self.best = {name: host(value).copy() for name, value in network.state_dict().items()}
         else:
             self.stale += 1
 
@@ -74,9 +75,9 @@ class Checkpoint:
         if self._folder is None:
             return
         arrays = {f"best.{name}": array for name, array in state.best.items()}
-        arrays |= {f"now.{name}": value.numpy() for name, value in network.state_dict().items()}
+        arrays |= {f"now.{name}": host(value) for name, value in network.state_dict().items()}
         for place, moments in optimiser.state_dict()["state"].items():
-            arrays |= {f"now.moment {place} {name}": np.asarray(value.numpy()) for name, value in moments.items()}
+            arrays |= {f"now.moment {place} {name}": np.asarray(host(value)) for name, value in moments.items()}
         params = {"key": self._key, "epoch": state.epoch, "score": state.score, "stale": state.stale}
         artefact.save(self._folder, self._name, params, arrays)
 

@@ -83,8 +83,8 @@ class SASRec(Folded):
     def fit(
         self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: Watch | None = None
     ) -> Self:
-        """Trains on the processor; needs the package torch. Raises MissingExtra without it, ModelError where no user has two
-        events that follow each other, and for settings that don't go together."""
+        """Trains on the GPU where there is one; needs the package torch. Raises MissingExtra without it, ModelError where no user
+        has two events that follow each other, and for settings that don't go together."""
         if self.config.dims % self.config.heads:
             raise ModelError(
                 f"{self.config.dims} dimensions can't be shared by {self.config.heads} heads.", "Take a multiple of the heads."

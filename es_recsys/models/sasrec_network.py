@@ -27,19 +27,24 @@ class Items(nn.Module):
     content, so that the content alone learns to stand for an item (DropoutNet, Volkovs et al. 2017).
     """
 
+    known: Tensor
+    content: Tensor
+    described: Tensor
+
     def __init__(self, vectors: Tensor, projection: Tensor, known: Tensor, content: Tensor, hide: float) -> None:
         super().__init__()
         self.ids = nn.Embedding(vectors.shape[0], vectors.shape[1], _weight=(vectors - content @ projection.T).clone())
         self.projection = nn.Parameter(projection.clone())
-        self._known, self._content, self._hide = known, content, hide
-        self._described = content.any(dim=1)
+        self._hide = hide
+        for name, told in (("known", known), ("content", content), ("described", content.any(dim=1))):
+            self.register_buffer(name, told, persistent=False)
 
     def forward(self, places: Tensor) -> Tensor:
         """places (k,) int64 -> (k, d); zeros for an item of which nothing is known."""
-        shown = self._known[places]
+        shown = self.known[places]
         if self.training and self._hide > 0.0:
-            shown = shown & ~((torch.rand(len(places)) < self._hide) & self._described[places])
-        return functional.normalize(self.ids(places) * shown[:, None] + self._content[places] @ self.projection.T, dim=1)
+            shown = shown & ~((torch.rand(len(places), device=places.device) < self._hide) & self.described[places])
+        return functional.normalize(self.ids(places) * shown[:, None] + self.content[places] @ self.projection.T, dim=1)
 
 
 class Network(nn.Module):
@@ -69,7 +74,8 @@ class Network(nn.Module):
     def forward(self, vectors: Tensor) -> Tensor:
         """vectors (b, l, d) of the items -> states (b, l, d) of length 1."""
         x = functional.dropout(vectors * vectors.shape[2] ** 0.5, self._dropout, self.training)
-        apart = torch.arange(x.shape[1])[:, None] - torch.arange(x.shape[1])
+        order = torch.arange(x.shape[1], device=x.device)
+        apart = order[:, None] - order
         for block in self.blocks:
             x = block(x, apart)
         return functional.normalize(self.norm(x), dim=2)

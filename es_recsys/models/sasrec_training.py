@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from es_recsys.models.accelerator import host, place_on, training
 from es_recsys.models.checkpoint import Checkpoint, mark, restore
 from es_recsys.models.ranking import best
 from es_recsys.models.sasrec_forward import padded, states
@@ -52,24 +53,33 @@ def train(config: SASRecConfig, data: Interactions, content: NDArray[np.float32]
     held_users = min(config.held, len(data.user_ids) // 2)
     rest, held = hold_out(every, np.random.default_rng([seed, 1]), held_users)
     key = {"config": asdict(config), "seed": seed, "data": mark(data), "content": hashlib.sha256(content.tobytes()).hexdigest()}
-    with torch.random.fork_rng(devices=[]):
-        first = _Training(config, rest, content, seed, Checkpoint(watch.checkpoints, "sasrec", key))
+    with training("sasrec", seed) as device:
+        first = _Training(config, rest, content, seed, device, Checkpoint(watch.checkpoints, "sasrec", key))
         epochs = first.run(config.epochs, held, watch)
         learned = first
         if config.refit and len(held.targets) and epochs:
-            again = _Training(config, every, content, seed, Checkpoint(watch.checkpoints, "sasrec refit", key))
+            again = _Training(config, every, content, seed, device, Checkpoint(watch.checkpoints, "sasrec refit", key))
             # Where the time is over before it is whole, what was learned without the held-out items is the best.
             learned = again if again.run(epochs, None, watch) == epochs else first
             again.checkpoint.remove()
+        kept = learned.learned()
     first.checkpoint.remove()
-    return learned.learned()
+    return kept
 
 
 class _Training:
     """One network and the lines that it learns. Every epoch has its own seed, so that a training that was broken off learns
     what it would have learned in one go."""
 
-    def __init__(self, config: SASRecConfig, of: Lines, content: NDArray[np.float32], seed: int, checkpoint: Checkpoint) -> None:
+    def __init__(
+        self,
+        config: SASRecConfig,
+        of: Lines,
+        content: NDArray[np.float32],
+        seed: int,
+        device: torch.device,
+        checkpoint: Checkpoint,
+    ) -> None:
         torch.manual_seed(seed)
         n = len(content)
         popularity = of.popularity(n)
@@ -77,8 +87,8 @@ class _Training:
         projection = said_by_content(vectors, content, popularity > 0)
         start, towards, known, told = (torch.from_numpy(one) for one in (vectors, projection, popularity > 0, content))
         items = Items(start, towards, known, told, config.hide)
-        self.network, self.checkpoint = Network(config, items), checkpoint
-        self._config, self._lines, self._seed = config, of, seed
+        self.network, self.checkpoint = Network(config, items).to(device), checkpoint
+        self._config, self._lines, self._seed, self._device = config, of, seed, device
         self._chance = popularity / max(int(popularity.sum()), 1)
 
     def run(self, epochs: int, held: Held | None, watch: Watch) -> int:
@@ -105,9 +115,9 @@ class _Training:
     def learned(self) -> Learned:
         """What answers need."""
         self.network.eval()
-        blocks = torch.split(torch.arange(len(self._chance)), 16_384)
-        vectors = torch.cat([self.network.items(block) for block in blocks]).numpy()
-        return Learned(vectors, {name: value.numpy().copy() for name, value in self.network.numbers().items()})
+        blocks = torch.split(torch.arange(len(self._chance), device=self._device), 16_384)
+        vectors = host(torch.cat([self.network.items(block) for block in blocks]))
+        return Learned(vectors, {name: host(value).copy() for name, value in self.network.numbers().items()})
 
     def _epoch(self, optimiser: torch.optim.Optimizer, epoch: int) -> float:
         self.network.train()
@@ -137,20 +147,23 @@ class _Training:
         pool, chances = self._candidates(items[:, 1:], rng)
         places, inverse = np.unique(np.concatenate([items[:, :-1].ravel(), pool]), return_inverse=True)
         # What fills a window up has place -1, the first; causal attention never looks at it.
-        table = self.network.items(torch.from_numpy(np.maximum(places, 0)))
-        at = torch.from_numpy(inverse)
+        table = self.network.items(self._on(np.maximum(places, 0)))
+        at = self._on(inverse)
         size = items[:, :-1].size
         inputs = functional.embedding(at[:size], table).view(len(items), -1, table.shape[1])
         candidates = functional.embedding(at[size:], table)
         rows, columns = np.nonzero(items[:, 1:] >= 0)
-        h = self.network(inputs)[torch.from_numpy(rows), torch.from_numpy(columns)]
-        logits = h @ candidates.T * self.network.sharpness.exp() - torch.from_numpy(np.log(chances).astype(np.float32))
-        wanted = torch.from_numpy(np.searchsorted(pool, items[rows, columns + 1]))
+        h = self.network(inputs)[self._on(rows), self._on(columns)]
+        logits = h @ candidates.T * self.network.sharpness.exp() - self._on(np.log(chances).astype(np.float32))
+        wanted = self._on(np.searchsorted(pool, items[rows, columns + 1]))
         scores = logits.gather(1, wanted[:, None])[:, 0]
-        others = logits.masked_fill(torch.from_numpy(_own(items, pool)[rows]), _NEVER)
+        others = logits.masked_fill(self._on(_own(items, pool)[rows]), _NEVER)
         losses = functional.softplus(torch.logsumexp(others, dim=1) - scores)
-        weights = torch.from_numpy(strengths[rows, columns + 1])
+        weights = self._on(strengths[rows, columns + 1])
         return (losses * weights).sum() / weights.sum(), float(weights.sum())
+
+    def _on(self, array: NDArray[Any]) -> Tensor:
+        return place_on(self._device, array)
 
     def _candidates(self, targets: NDArray[np.int64], rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Places, ascending, and the chance of each to be there."""

@@ -21,6 +21,9 @@ class ItemTower(nn.Module):
     stand for an item (DropoutNet, Volkovs et al. 2017).
     """
 
+    known: Tensor
+    described: Tensor
+
     def __init__(self, contents: Mapping[str, Tensor], known: Tensor, dims: int, id_dropout: float) -> None:
         super().__init__()
         self.ids = nn.Embedding(len(known), dims)
@@ -30,25 +33,27 @@ class ItemTower(nn.Module):
         if self.deep is not None:
             for parameter in self.deep[-1].parameters():
                 nn.init.zeros_(parameter)
-        self._contents, self._known, self._id_dropout = dict(contents), known, id_dropout
+        self._id_dropout = id_dropout
         described = torch.zeros(len(known), dtype=torch.bool)
-        for vectors in self._contents.values():
+        for name, vectors in contents.items():
             described |= vectors.any(dim=1)
-        self._described = described
+            self.register_buffer(f"content_{name}", vectors, persistent=False)
+        self.register_buffer("known", known, persistent=False)
+        self.register_buffer("described", described, persistent=False)
 
     def forward(self, places: Tensor) -> Tensor:
         """places (k,) int64 -> (k, d), zeros for an item of which nothing is known."""
-        shown = self._known[places]
+        shown = self.known[places]
         if self.training and self._id_dropout > 0.0:
-            hidden = torch.rand(len(places)) < self._id_dropout
-            shown = shown & ~(hidden & self._described[places])
+            hidden = torch.rand(len(places), device=places.device) < self._id_dropout
+            shown = shown & ~(hidden & self.described[places])
         joined = self.ids(places) * shown[:, None]
         for name, field in self.fields.items():
-            rows = self._contents[name][places]
+            rows = self.get_buffer(f"content_{name}")[places]
             joined = joined + field(rows) * rows.any(dim=1, keepdim=True)
         if self.deep is not None:
             joined = joined + self.deep(joined)
-        there = (self._known | self._described)[places]
+        there = (self.known | self.described)[places]
         return nn.functional.normalize(joined, dim=1) * there[:, None]
 
 

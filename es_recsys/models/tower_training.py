@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from es_recsys.errors import ModelError
+from es_recsys.models.accelerator import host, place_on, training
 from es_recsys.models.checkpoint import Checkpoint, mark, restore
 from es_recsys.models.ranking import best
 from es_recsys.models.slices import ndcg
@@ -58,6 +59,9 @@ class Towers(torch.nn.Module):
         self.config, self._reader = config, reader
         self._chance = popularity / max(int(popularity.sum()), 1)
 
+    def _on(self, array: NDArray[Any]) -> Tensor:
+        return place_on(self.items.known.device, array)
+
     def loss(self, example: Example, rng: np.random.Generator) -> Tensor:
         """Mean over the targets of a batch."""
         given = inputs(example.histories, self.config.history, self.config.ordered, self._reader)
@@ -68,23 +72,23 @@ class Towers(torch.nn.Module):
             given = replace(given, weights=given.weights * shown)
         pool, chances = self._candidates(example, rng)
         places, inverse = np.unique(np.concatenate([given.items.ravel(), pool]), return_inverse=True)
-        vectors = self.items(torch.from_numpy(places))
-        at = torch.from_numpy(inverse)
+        vectors = self.items(self._on(places))
+        at = self._on(inverse)
         history, candidates = vectors[at[: given.items.size]], vectors[at[given.items.size :]]
         users = self._embed(given, history.view(*given.items.shape, -1))
-        correction = torch.from_numpy((self.config.correction * np.log(chances)).astype(np.float32))
+        correction = self._on((self.config.correction * np.log(chances)).astype(np.float32))
         logits = users @ candidates.T / self.config.temperature - correction
         columns = np.searchsorted(pool, np.maximum(example.targets, 0))
-        wanted = torch.from_numpy(example.targets >= 0)
-        scores = logits.gather(1, torch.from_numpy(columns))
-        others = logits.masked_fill(torch.from_numpy(self._liked(example, pool)), float("-inf"))
+        wanted = self._on(example.targets >= 0)
+        scores = logits.gather(1, self._on(columns))
+        others = logits.masked_fill(self._on(self._liked(example, pool)), float("-inf"))
         rest = torch.logsumexp(others, dim=1, keepdim=True)
         losses = torch.nn.functional.softplus(rest - scores)
         return (losses * wanted).sum() / wanted.sum().clamp(min=1)
 
     def _embed(self, given: Inputs, vectors: Tensor) -> Tensor:
         read = (given.weights, given.recency, given.context, given.segments)
-        tensors = (torch.from_numpy(one) for one in read)
+        tensors = (self._on(one) for one in read)
         users: Tensor = self.users(vectors, *tensors)[0]
         return users
 
@@ -116,8 +120,8 @@ class Towers(torch.nn.Module):
     def item_vectors(self) -> NDArray[np.float32]:
         """(n, d)."""
         self.eval()
-        blocks = torch.split(torch.arange(len(self._chance)), 16_384)
-        rows: NDArray[np.float32] = torch.cat([self.items(block) for block in blocks]).numpy()
+        blocks = torch.split(torch.arange(len(self._chance), device=self.items.known.device), 16_384)
+        rows: NDArray[np.float32] = host(torch.cat([self.items(block) for block in blocks]))
         return rows
 
     @torch.no_grad()
@@ -128,7 +132,7 @@ class Towers(torch.nn.Module):
         for begin in range(0, len(held.targets), 256):
             end = min(begin + 256, len(held.targets))
             given = inputs(held.histories.some(begin, end), self.config.history, self.config.ordered, self._reader)
-            scores = self._embed(given, torch.from_numpy(vectors[given.items])).numpy() @ vectors.T
+            scores = host(self._embed(given, self._on(vectors[given.items]))) @ vectors.T
             for row, known in zip(scores, held.known[begin:end], strict=True):
                 row[known] = -np.inf
             values.append(ndcg([best(row, _TOP) for row in scores], held.targets[begin:end], _TOP))
@@ -153,15 +157,15 @@ def train(
     if not len(stream):
         raise ModelError("Nobody has two events, so there is no next item to train tower on.", "Load longer histories first.")
     popularity = np.bincount(rest.items[rest.weights > 0], minlength=len(rest.item_ids))
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        towers = Towers(config, contents, popularity, reader)
+    with training("tower", seed) as device:
+        towers = Towers(config, contents, popularity, reader).to(device)
         read = {**contents, **reader.arrays(), "held": np.concatenate([held.users, *held.targets])}
         key = {"config": asdict(config), "seed": seed, "data": mark(rest), "habits": list(HABITS), "read": _digest(read)}
         kept = Checkpoint(watch.checkpoints, "tower", key)
         _run(towers, stream, held, kept, seed, watch)
+        vectors = towers.item_vectors()
     kept.remove()
-    return towers.item_vectors(), graph_of(towers.users, config.dims)
+    return vectors, graph_of(towers.users.cpu(), config.dims)
 
 
 def _digest(arrays: Mapping[str, NDArray[Any]]) -> str:

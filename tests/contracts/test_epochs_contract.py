@@ -171,12 +171,16 @@ def test_where_nothing_is_gained_it_ends(long: str) -> None:
 
 @each_long
 def test_where_nothing_is_gained_any_more_the_best_is_kept(long: str) -> None:
-    told = Told()
-    model = learned(long, told, rate=3e-2, epochs=60, patience=2)
-    best = int(np.argmax(told.quality())) + 1
+    # Whether the first epoch is the best is luck, and a GPU draws other numbers for a seed.
+    for seed in range(3, 9):
+        told = Told()
+        model = learned(long, told, seed=seed, rate=3e-2, epochs=60, patience=2)
+        best = int(np.argmax(told.quality())) + 1
+        if best > 1:
+            break
     assert 1 < best == len(told.epochs) - 2 < 58
-    assert same(model, learned(long, rate=3e-2, epochs=best, patience=2))
-    assert not same(model, learned(long, rate=3e-2, epochs=best - 1, patience=2))
+    assert same(model, learned(long, seed=seed, rate=3e-2, epochs=best, patience=2))
+    assert not same(model, learned(long, seed=seed, rate=3e-2, epochs=best - 1, patience=2))
 
 
 @each_long
