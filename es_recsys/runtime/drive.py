@@ -14,6 +14,7 @@ from elasticsearch import ApiError, ConflictError, NotFoundError, TransportError
 from es_recsys.engine.connect import address_of
 from es_recsys.errors import RecsysError
 from es_recsys.flows.effects import Call, Delete, Document, Effect, Fetch, Flow, Get, Log, Pause, Put, Search, Top
+from es_recsys.runtime.blas import on_one_thread
 from es_recsys.runtime.explaining import explained, gone
 
 if TYPE_CHECKING:
@@ -95,14 +96,14 @@ class Driver:
 
     def run(self, flow: Flow[T]) -> T:
         try:
-            effect = next(flow)
+            effect = on_one_thread(next, flow)
             while True:
                 try:
                     result = self.perform(effect)
                 except Exception as error:  # the flow decides what a failure means
-                    effect = flow.throw(error)
+                    effect = on_one_thread(flow.throw, error)
                 else:
-                    effect = flow.send(result)
+                    effect = on_one_thread(flow.send, result)
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
 
@@ -115,10 +116,11 @@ class Driver:
 
         def step(i: int, result: Any) -> None:
             try:
-                effect = flows[i].throw(result) if isinstance(result, Exception) else flows[i].send(result)
+                act = flows[i].throw if isinstance(result, Exception) else flows[i].send
+                effect = on_one_thread(act, result)
                 while isinstance(effect, Log):
                     records.append(effect.record)
-                    effect = flows[i].send(None)
+                    effect = on_one_thread(flows[i].send, None)
                 waiting[i] = effect
             except StopIteration as end:
                 results[i] = end.value
@@ -168,7 +170,7 @@ class Driver:
                 return False
             return True
         if isinstance(effect, Top):
-            return effect.model.weights(effect.history, effect.n, effect.exclude)
+            return on_one_thread(effect.model.weights, effect.history, effect.n, effect.exclude)
         if isinstance(effect, Call):
             return effect.function()
         if isinstance(effect, Pause):
@@ -258,7 +260,8 @@ def _top_all(asked: Mapping[int, Top]) -> Iterable[tuple[int, Any]]:
     effects = list(asked.values())
     model, n = effects[0].model, effects[0].n
     try:
-        found = model.weights_of_all([effect.history for effect in effects], n, [effect.exclude for effect in effects])
+        histories, excluded = [effect.history for effect in effects], [effect.exclude for effect in effects]
+        found = on_one_thread(model.weights_of_all, histories, n, excluded)
     except Exception as error:
         return [(i, error) for i in asked]
     return zip(asked, found, strict=True)
@@ -273,14 +276,14 @@ class AsyncDriver:
 
     async def run(self, flow: Flow[T]) -> T:
         try:
-            effect = next(flow)
+            effect = on_one_thread(next, flow)
             while True:
                 try:
                     result = await self.perform(effect)
                 except Exception as error:
-                    effect = flow.throw(error)
+                    effect = on_one_thread(flow.throw, error)
                 else:
-                    effect = flow.send(result)
+                    effect = on_one_thread(flow.send, result)
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
 
@@ -317,7 +320,7 @@ class AsyncDriver:
                 return False
             return True
         if isinstance(effect, Top):
-            return await asyncio.to_thread(effect.model.weights, effect.history, effect.n, effect.exclude)
+            return await asyncio.to_thread(on_one_thread, effect.model.weights, effect.history, effect.n, effect.exclude)
         if isinstance(effect, Call):
             return await asyncio.to_thread(effect.function)
         if isinstance(effect, Pause):

@@ -8,7 +8,6 @@ ranking = finish(context, second, responses)
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -83,8 +82,9 @@ def complete(context: Context, gathered: Gathered, reading: Reading | None = Non
         return Completion(gathered, table, rows)
     filling = []
     bodies: list[Body] = []
+    there = ~np.isnan(table.scores[list(rows)])
     for column, heard in enumerate(table.legs):
-        missing = tuple(table.item_ids[row] for row in rows if np.isnan(table.scores[row, column]))
+        missing = tuple(table.item_ids[row] for row, known in zip(rows, there[:, column].tolist(), strict=True) if not known)
         body = fill(heard.leg, context, missing)
         if body is not None:
             filling.append((column, missing))
@@ -136,7 +136,8 @@ def finish(context: Context, completion: Completion, responses: Sequence[Mapping
         rows = page
         found = at_hand(context, settled.table, rows, settled.best, settled.totals, settled.sources(rows))
     own = _vectors(_documents(responses, len(completion.filling) + 1) or {}, completion.vectors) if completion.own else {}
-    logged = {row: place for place, row in enumerate(rows)}
+    read_at = {row: place for place, row in enumerate(rows)}
+    logged = _known(found, {row: read_at[row] for row in page if row in read_at})
     hits = []
     for rank, (row, parts) in enumerate(zip(page, ordered.parts(page), strict=True), start=context.offset + 1):
         item_id = settled.table.item_ids[row]
@@ -152,7 +153,7 @@ def finish(context: Context, completion: Completion, responses: Sequence[Mapping
             source,
             arranged.propensities.get(rank - 1, 1.0),
             arranged.shown.get(rank - 1, 1.0),
-            _plain(found, logged[row]) if row in logged else {},
+            logged.get(row, {}),
         )
         vector = _vector(document, completion.vectors)
         hits.append(replace(hit, because=because(context, hit, vector, own)) if context.explain else hit)
@@ -174,9 +175,9 @@ def _filled(completion: Completion, responses: Sequence[Mapping[str, Any]]) -> T
     rows = {item_id: row for row, item_id in enumerate(table.item_ids)}
     for (column, _), response in zip(completion.filling, responses, strict=False):
         heard: Heard = table.legs[column]
-        for hit in response.get("hits", {}).get("hits", ()):
-            score = scaled(heard.leg.scale, hit["_score"], heard.best)
-            scores[rows[hit["_id"]], column] = min(score, heard.reach)
+        hits = response.get("hits", {}).get("hits", ())
+        found = scaled(heard.leg.scale, np.array([hit["_score"] for hit in hits], np.float64), heard.best)
+        scores[[rows[hit["_id"]] for hit in hits], column] = np.minimum(found, heard.reach)
     return replace(table, scores=np.nan_to_num(scores, nan=0.0))
 
 
@@ -237,10 +238,15 @@ def _belongs(context: Context, table: Table, pool: Sequence[int]) -> dict[int, i
     return dict(zip(pool, nearest.tolist(), strict=True))
 
 
-def _plain(found: Mapping[str, Column], place: int) -> dict[str, float]:
-    """The signals of one row that are known."""
-    values = {name: float(column[place]) for name, column in found.items()}
-    return {name: value for name, value in values.items() if math.isfinite(value)}
+def _known(found: Mapping[str, Column], places: Mapping[int, int]) -> dict[int, dict[str, float]]:
+    """Row -> the signals that are known of it. places: of each row, in the columns."""
+    if not found or not places:
+        return {}
+    values = np.column_stack(list(found.values()))[list(places.values())]
+    return {
+        row: {name: value for name, value, known in zip(found, line, finite, strict=True) if known}
+        for row, line, finite in zip(places, values.tolist(), np.isfinite(values).tolist(), strict=True)
+    }
 
 
 def _labels(source: Mapping[str, Any]) -> list[str]:

@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from es_recsys.search.context import Context, WeightedIds
 from es_recsys.search.facets import read_facets
 from es_recsys.search.legs import NEW, Leg, brings
@@ -68,8 +71,8 @@ def gather(context: Context, plan: Plan, responses: Sequence[Response]) -> Gathe
     return Gathered(heard, weights, others, total, read_facets(matches), tuple(failed), new)
 
 
-def scaled(scale: str, score: float, best: float) -> float:
-    """Elasticsearch's `_score` on the leg's scale.
+def scaled(scale: str, scores: NDArray[np.float64], best: float) -> NDArray[np.float64]:
+    """Elasticsearch's `_score` (n,) on the leg's scale.
 
     cosine: `_score` is (1 + cos) / 2; below 0 an item is unlike, which counts like having no vector.
     dot: `_score` is 1 + cos, or below 1 for what is unlike.
@@ -77,16 +80,15 @@ def scaled(scale: str, score: float, best: float) -> float:
     best: over `best`, within [0, 1].
     """
     if scale == "cosine":
-        return min(max(2.0 * score - 1.0, 0.0), 1.0)
+        return np.clip(2.0 * scores - 1.0, 0.0, 1.0)
     if scale == "dot":
-        return min(max(score - 1.0, 0.0), 1.0)
+        return np.clip(scores - 1.0, 0.0, 1.0)
     if scale == "inner":
-        if score <= 0.0:
-            # A filtered scan of a flat index also returns documents without a vector, with this score.
-            return 0.0
-        raw = score - 1.0 if score >= 1.0 else 1.0 - 1.0 / score
-        return min(max(raw / best, -1.0), 1.0)
-    return min(score / best, 1.0)
+        # A filtered scan of a flat index also returns documents without a vector, with the score 0.
+        there = scores > 0.0
+        raw = np.where(scores >= 1.0, scores - 1.0, 1.0 - 1.0 / np.where(there, scores, 1.0))
+        return np.where(there, np.clip(raw / best, -1.0, 1.0), 0.0)
+    return np.minimum(scores / best, 1.0)
 
 
 def _newcomers(context: Context, heard: Sequence[Heard]) -> tuple[str, ...]:
@@ -104,7 +106,8 @@ def _hear(context: Context, leg: Leg, response: Response | None) -> Heard:
         best = _largest(weighted)
         return Heard(leg, {i: raw / best for i, raw in weighted if i in allowed}, best, True, 1.0, brings(leg, context))
     best = _best(leg, hits)
-    scores = {hit["_id"]: scaled(leg.scale, hit["_score"], best) for hit in hits}
+    raw = np.array([hit["_score"] for hit in hits], np.float64)
+    scores = dict(zip([hit["_id"] for hit in hits], scaled(leg.scale, raw, best).tolist(), strict=True))
     depth = context.settings.depth
     everywhere = response is not None and (leg.answers or not context.text.strip())
     ended = everywhere and len(scores) < depth

@@ -142,8 +142,9 @@ def _clause_body(clause: Body, ids: Sequence[str]) -> Body:
 
 def _column(response: Response, rows: Mapping[str, int], scale: str) -> NDArray[np.float32]:
     column = np.zeros(len(rows), np.float32)
-    for hit in _hits(response):
-        column[rows[hit["_id"]]] = scaled(scale, hit["_score"], 1.0) if scale in ("cosine", "dot") else hit["_score"]
+    hits = _hits(response)
+    raw = np.array([hit["_score"] for hit in hits], np.float64)
+    column[[rows[hit["_id"]] for hit in hits]] = scaled(scale, raw, 1.0) if scale in ("cosine", "dot") else raw
     return column
 
 

@@ -273,7 +273,7 @@ def test_failed_leg_is_left_out() -> None:
     ],
 )
 def test_scales(scale: str, score: float, best: float, expected: float) -> None:
-    assert scaled(scale, score, best) == pytest.approx(expected)
+    assert scaled(scale, np.array([score]), best) == pytest.approx([expected])
 
 
 def test_nothing_found_is_an_empty_answer() -> None:

@@ -30,7 +30,7 @@ def test_there_is_such_a_leg_for_no_other_model() -> None:
 
 @pytest.mark.parametrize(("score", "cosine"), [(1.5, 0.5), (2.0, 1.0), (2.0000002, 1.0), (1.0, 0.0), (0.5, 0.0), (0.0, 0.0)])
 def test_the_inner_product_of_unit_vectors_is_their_cosine(score: float, cosine: float) -> None:
-    assert scaled("dot", score, 1.0) == pytest.approx(cosine)
+    assert scaled("dot", np.array([score]), 1.0) == pytest.approx([cosine])
 
 
 @pytest.fixture
