@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = ["ItemIds"]
+
+_FEW = 1_000
 
 
 class ItemIds(Sequence[str]):
@@ -55,14 +58,17 @@ class ItemIds(Sequence[str]):
         found = np.full(len(item_ids), -1, np.int64)
         if not len(self) or not item_ids:
             return found
-        encoded = [item_id.encode("utf-8", "surrogatepass") for item_id in item_ids]
-        hashes = _hashes(encoded)
+        # An answer asks every model for the same ids.
+        encoded, hashes = _few(tuple(item_ids)) if len(item_ids) <= _FEW else _keys(item_ids)
         first = np.minimum(np.searchsorted(self._hashes, hashes), len(self) - 1)
         hit = np.flatnonzero(self._hashes[first] == hashes)
         places = self._places[first[hit]]
         begin, end = self._offsets[places].tolist(), self._offsets[places + 1].tolist()
-        for i, place, b, e in zip(hit.tolist(), places.tolist(), begin, end, strict=True):
-            found[i] = place if self._blob[b:e] == encoded[i] else self._among_equals(encoded[i], int(first[i]))
+        blob = self._blob
+        same = [blob[b:e] == encoded[i] for i, b, e in zip(hit.tolist(), begin, end, strict=True)]
+        found[hit] = np.where(same, places, -1)
+        for i in hit[~np.array(same, bool)].tolist():
+            found[i] = self._among_equals(encoded[i], int(first[i]))
         return found
 
     def names(self, places: NDArray[Any]) -> list[str]:
@@ -99,6 +105,15 @@ class ItemIds(Sequence[str]):
         return self.names(np.arange(len(self))[[index]])[0]
 
 
+def _keys(item_ids: Sequence[str]) -> tuple[list[bytes], NDArray[np.uint64]]:
+    """The ids as bytes, and their hashes."""
+    encoded = [item_id.encode("utf-8", "surrogatepass") for item_id in item_ids]
+    return encoded, _hashes(encoded)
+
+
+_few = lru_cache(maxsize=32)(_keys)
+
+
 def _hashes(encoded: Sequence[bytes]) -> NDArray[np.uint64]:
-    digest = b"".join(hashlib.blake2b(one, digest_size=8).digest() for one in encoded)
+    digest = b"".join([hashlib.blake2b(one, digest_size=8).digest() for one in encoded])
     return np.frombuffer(digest, "<u8").astype(np.uint64, copy=False)
