@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.blas import on_one_thread
 from es_recsys.errors import MissingExtra, ModelError
 from es_recsys.models.base import ScoredPlaces
 from es_recsys.models.confidence import Confidence, idf
@@ -144,7 +145,7 @@ class ALS(Fitted):
             return None
         factors = self._arrays["vectors"][items].astype(np.float64)
         pull = factors.T @ np.maximum(confidence, 0.0)
-        return np.linalg.solve(self._system(factors, confidence), pull).astype(np.float32)
+        return on_one_thread(self._solved, factors, confidence, pull).astype(np.float32)
 
     def _confidences(self, batch: Batch) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         items, inverse = np.unique(batch.items, return_inverse=True)
@@ -156,11 +157,13 @@ class ALS(Fitted):
         confidence = self.config.confidence.of(weights, lengths, mean_length, self._arrays["idf"][items])
         return items, confidence.astype(np.float64)
 
-    def _system(self, factors: NDArray[np.float64], confidence: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _solved(
+        self, factors: NDArray[np.float64], confidence: NDArray[np.float64], right: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
         surplus = np.abs(confidence) - 1.0
-        system: NDArray[np.float64] = self._arrays["gram"] + (factors.T * surplus) @ factors
+        system = self._arrays["gram"] + (factors.T * surplus) @ factors
         system[np.diag_indices_from(system)] += self.config.regularization
-        return system
+        return np.asarray(np.linalg.solve(system, right), np.float64)
 
     def _shares(self, batch: Batch, place: int) -> NDArray[np.float64]:
         # x . y_j is a sum over the liked items: c_i y_i^T A^-1 y_j (Hu et al. 2008, section 5).
@@ -169,7 +172,7 @@ class ALS(Fitted):
         if not (confidence > 0).any():
             return shares
         factors = self._arrays["vectors"][items].astype(np.float64)
-        towards = np.linalg.solve(self._system(factors, confidence), self._arrays["vectors"][place].astype(np.float64))
+        towards = on_one_thread(self._solved, factors, confidence, self._arrays["vectors"][place].astype(np.float64))
         value = np.maximum(confidence, 0.0) * (factors @ towards)
         first = {int(item): event for event, item in reversed(list(enumerate(batch.items.tolist())))}
         shares[[first[item] for item in items.tolist()]] = value

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.blas import on_one_thread
 from es_recsys.errors import MissingExtra, ModelError
 from es_recsys.models.folded import Folded
 from es_recsys.models.histories import Batch
@@ -100,7 +101,7 @@ class BPR(Folded):
             if not (signed > 0).any():
                 continue
             pull = _pull(factors, bias, signed, self._arrays["covariance"])
-            users[user, :-1] = np.linalg.solve(self._system(factors, signed), pull)
+            users[user, :-1] = on_one_thread(self._solved, factors, signed, pull)
             users[user, -1] = 1.0
         return users
 
@@ -114,11 +115,12 @@ class BPR(Folded):
         known = rows.any(axis=1) & (total != 0)
         return rows[known, :-1], rows[known, -1], total[known]
 
-    def _system(self, factors: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _solved(
+        self, factors: NDArray[np.float64], weights: NDArray[np.float64], right: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
         size = np.abs(weights)
         spread = 0.25 * self._arrays["covariance"][:-1, :-1] + self.config.regularization * np.eye(factors.shape[1])
-        system: NDArray[np.float64] = 0.25 * (factors.T * size) @ factors + size.sum() * spread
-        return system
+        return np.linalg.solve(0.25 * (factors.T * size) @ factors + size.sum() * spread, right)
 
     def _event_weights(self, batch: Batch) -> NDArray[np.float64]:
         result: NDArray[np.float64] = (
@@ -133,7 +135,7 @@ class BPR(Folded):
         if not (signed > 0).any():
             return np.zeros(len(batch.items))
         target = self._arrays["vectors"][place, :-1].astype(np.float64)
-        towards = np.linalg.solve(self._system(factors, signed), target)
+        towards = on_one_thread(self._solved, factors, signed, target)
         rows = self._arrays["vectors"][batch.items, :-1].astype(np.float64)
         shares: NDArray[np.float64] = np.maximum(weights, 0.0) / 2.0 * (rows @ towards)
         return shares

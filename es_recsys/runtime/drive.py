@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from elasticsearch import ApiError, ConflictError, NotFoundError, TransportError
 
+from es_recsys.blas import on_one_thread
 from es_recsys.engine.connect import address_of
 from es_recsys.errors import RecsysError
 from es_recsys.flows.effects import Call, Delete, Document, Effect, Fetch, Flow, Get, Log, Pause, Put, Search, Top
-from es_recsys.runtime.blas import on_one_thread
 from es_recsys.runtime.explaining import explained, gone
 
 if TYPE_CHECKING:

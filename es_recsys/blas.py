@@ -1,6 +1,6 @@
-"""What an answer computes, it computes on one BLAS thread.
+"""What is computed for one answer, or one user, is computed on one BLAS thread.
 
-It takes fractions of a millisecond. Shared out among threads it waits for the last of them, and beside other answers, or an
+It takes a millisecond at most. Shared out among threads it waits for the last of them, and beside other answers, or an
 Elasticsearch on the same machine, that one waits for a core: a system of 256 unknowns then took 50 ms instead of one.
 """
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
+from es_recsys.blas import on_one_thread
 from es_recsys.flows.effects import Flow, Pause, Top
-from es_recsys.runtime.blas import on_one_thread
 from es_recsys.runtime.drive import AsyncDriver, Driver
 from es_recsys.types import History
 
