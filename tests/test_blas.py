@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
-from threadpoolctl import ThreadpoolController, threadpool_limits
+from threadpoolctl import threadpool_limits
 
-from es_recsys.blas import on_one_thread
+from es_recsys.blas import _libraries, on_one_thread
 from es_recsys.flows.effects import Flow, Pause, Top
 from es_recsys.runtime.drive import AsyncDriver, Driver
 from es_recsys.types import History
@@ -19,14 +20,25 @@ BEFORE = 2
 
 
 def threads() -> set[int]:
-    return {library.num_threads for library in ThreadpoolController().select(user_api="blas").lib_controllers}
+    """Of the libraries that answers compute with; scipy's own may have come later."""
+    return {library.num_threads for library in _libraries()}
 
 
 @pytest.fixture(autouse=True)
 def several() -> Iterator[None]:
     np.linalg.inv(np.eye(2))  # numpy's BLAS is there
-    with threadpool_limits(BEFORE, "blas"):
-        yield
+    libraries = _libraries()
+    usual = [library.num_threads for library in libraries]
+    set_all(libraries, [BEFORE] * len(libraries))
+    yield
+    set_all(libraries, usual)
+
+
+def set_all(libraries: Sequence[Any], numbers: Sequence[int]) -> None:
+    """As somebody who does not stay in charge of them."""
+    for library, number in zip(libraries, numbers, strict=True):
+        library.set_num_threads(number)
+        library.clear_controlling_thread(force=True)
 
 
 class Model:
@@ -55,6 +67,37 @@ def test_it_ends_with_the_function_and_with_its_error() -> None:
     with pytest.raises(ZeroDivisionError):
         on_one_thread(lambda: 1 // 0)
     assert threads() == {BEFORE}
+
+
+def test_of_threads_that_overlap_the_last_one_brings_it_back() -> None:
+    inside, leave, found = threading.Event(), threading.Event(), list[set[int]]()
+
+    def stay() -> None:
+        inside.set()
+        assert leave.wait(10)
+        found.append(threads())
+
+    other = threading.Thread(target=on_one_thread, args=(stay,))
+
+    def overlap() -> None:
+        other.start()
+        assert inside.wait(10)
+
+    on_one_thread(overlap)
+    assert threads() == {1}
+    leave.set()
+    other.join(10)
+    assert found == [{1}] and threads() == {BEFORE}
+    assert on_one_thread(threads) == {1}
+
+
+def test_a_limit_of_somebody_else_stays() -> None:
+    with threadpool_limits(1, "blas"):
+        assert on_one_thread(threads) == {1} == threads()
+    assert threads() == {BEFORE}
+    with threadpool_limits(3, "blas"):
+        assert on_one_thread(threads) == {1}
+        assert threads() == {3}
 
 
 def test_flows_are_driven_so() -> None:
