@@ -15,7 +15,7 @@ from es_recsys.errors import MissingExtra, ModelError
 from es_recsys.models.base import ScoredPlaces
 from es_recsys.models.confidence import Confidence, idf
 from es_recsys.models.fitted import Fitted, top_of
-from es_recsys.models.histories import Batch, encode
+from es_recsys.models.histories import Batch
 from es_recsys.models.ids import ItemIds
 from es_recsys.models.ranking import decay
 from es_recsys.models.watch import Watch
@@ -109,7 +109,7 @@ class ALS(Fitted):
 
     def vector(self, history: History) -> NDArray[np.float32] | None:
         """(d,) float32 user vector; None where no known item of the history is liked on balance."""
-        return self._fold(encode(history, self.item_ids))
+        return self._fold(self._encoded(history))
 
     def top(self, batch: Batch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredPlaces]:
         """The n best of each user, by exact inner products, a block of users at a time."""

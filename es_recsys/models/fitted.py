@@ -42,6 +42,7 @@ class Fitted(abc.ABC):
     _ids: ItemIds | None = None
     _arrays: Mapping[str, NDArray[Any]]
     _fingerprint: str | None = None
+    _last: tuple[History, ItemIds, Batch] | None = None
 
     @property
     def item_ids(self) -> ItemIds:
@@ -114,7 +115,7 @@ class Fitted(abc.ABC):
         places = self.item_ids.find(item_ids)
         scores = np.zeros(len(places), np.float32)
         known = places >= 0
-        scores[known] = self.scores_at(encode(history, self.item_ids), [places[known]])[0]
+        scores[known] = self.scores_at(self._encoded(history), [places[known]])[0]
         return scores
 
     def weights(self, history: History, n: int = 300, exclude: Collection[str] = frozenset()) -> list[tuple[str, float]]:
@@ -126,7 +127,8 @@ class Fitted(abc.ABC):
     ) -> list[list[tuple[str, float]]]:
         """`weights` of each of many histories."""
         left_out = [self.item_ids.find(list(each)) for each in exclude]
-        found = self.top(Batch.of(histories, self.item_ids), n, [places[places >= 0] for places in left_out])
+        batch = self._encoded(histories[0]) if len(histories) == 1 else Batch.of(histories, self.item_ids)
+        found = self.top(batch, n, [places[places >= 0] for places in left_out])
         return [list(zip(self.item_ids.names(places), scores.tolist(), strict=True)) for places, scores in found]
 
     def vector(self, history: History) -> NDArray[np.float32] | None:
@@ -142,7 +144,7 @@ class Fitted(abc.ABC):
     def because(self, history: History, item_id: str, n: int = 3) -> tuple[str, ...]:
         """Items of the history that speak most for `item_id`, strongest first; none where nothing does."""
         place = int(self.item_ids.find([item_id])[0])
-        batch = encode(history, self.item_ids)
+        batch = self._encoded(history)
         if place < 0 or not len(batch.items):
             return ()
         items, inverse = np.unique(batch.items, return_inverse=True)
@@ -179,6 +181,13 @@ class Fitted(abc.ABC):
     @abc.abstractmethod
     def _shares(self, batch: Batch, place: int) -> NDArray[np.float64]:
         """(m,) float64 what each event of a batch of one user adds to the score of the item at `place`."""
+
+    def _encoded(self, history: History) -> Batch:
+        """What `encode` makes of it; remembered for the last one, as an answer asks for its best, scores and reasons."""
+        last = self._last
+        if last is None or last[0] is not history or last[1] is not self.item_ids:
+            self._last = last = (history, self.item_ids, encode(history, self.item_ids))
+        return last[2]
 
     def _everything(self) -> dict[str, NDArray[Any]]:
         return {**self.item_ids.arrays(), **self._arrays}

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from es_recsys.models.base import ScoredPlaces
 from es_recsys.models.fitted import Fitted, top_of
-from es_recsys.models.histories import Batch, encode
+from es_recsys.models.histories import Batch
 from es_recsys.types import History
 
 __all__ = ["Folded", "unit"]
@@ -29,7 +29,7 @@ class Folded(Fitted):
 
     def vector(self, history: History) -> NDArray[np.float32] | None:
         """(d,) float32 user vector; None where no known item of the history was liked."""
-        found = self._users(encode(history, self.item_ids))[0]
+        found = self._users(self._encoded(history))[0]
         return found if found.any() else None
 
     def top(self, batch: Batch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredPlaces]:

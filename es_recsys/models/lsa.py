@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from es_recsys.errors import ModelError
 from es_recsys.models.base import ScoredPlaces
 from es_recsys.models.fitted import Fitted, top_of
-from es_recsys.models.histories import Batch, encode
+from es_recsys.models.histories import Batch
 from es_recsys.models.ids import ItemIds
 from es_recsys.models.neighbours import recent_weights
 from es_recsys.models.params import from_json, to_json
@@ -115,7 +115,7 @@ class LSA(Fitted):
 
     def vector(self, history: History) -> NDArray[np.float32] | None:
         """(d,) float32 user vector, at most of length 1; None where nothing known was liked or searched for."""
-        return self._fold(encode(history, self.item_ids))
+        return self._fold(self._encoded(history))
 
     def top(self, batch: Batch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredPlaces]:
         """The n best of each user, by exact inner products, a block of users at a time."""

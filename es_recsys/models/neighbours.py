@@ -45,15 +45,26 @@ class Neighbours(Fitted):
 
     kind: ClassVar[str] = "neighbours"
     asking: ClassVar[frozenset[str]] = frozenset({"half_life", "half_life_days"})
+    _asked: tuple[tuple[bytes, ...], NDArray[np.float32]] | None = None
 
     def _learned(self, item_ids: ItemIds, rows: Rows) -> None:
-        self._ids, self._fingerprint = item_ids, None
+        self._ids, self._fingerprint, self._asked = item_ids, None, None
         self._arrays = {"starts": rows.starts, "items": rows.items, "values": rows.values}
 
     def _event_weights(self, batch: Batch) -> NDArray[np.float64]:
         return recent_weights(batch, self.config.half_life, self.config.half_life_days)
 
     def _all_scores(self, batch: Batch) -> NDArray[np.float32]:
+        # An answer asks for the best of a history, and then for what it says of candidates.
+        key = tuple(part.tobytes() for part in (batch.items, batch.weights, batch.places, batch.ages))
+        asked = self._asked
+        if asked is None or asked[0] != key:
+            asked = key, self._summed(batch)
+            asked[1].setflags(write=False)
+            self._asked = asked
+        return asked[1]
+
+    def _summed(self, batch: Batch) -> NDArray[np.float32]:
         starts, size = self._arrays["starts"], len(self.item_ids)
         begins, ends = starts[batch.items], starts[batch.items + 1]
         rows = [slice(b, e) for b, e in zip(begins.tolist(), ends.tolist(), strict=True)]

@@ -214,8 +214,13 @@ def test_the_same_seed_learns_the_same(model: Model) -> None:
 def test_another_training_has_another_fingerprint(model: Model) -> None:
     other = trained(model.name, shop(seed=2), catalogue(seed=12))
     assert other.fingerprint != model.fingerprint
+    usual, some = HISTORIES["usual"], group(0)
+    other.weights(usual), other.score(usual, some)
     other.fit(enough(model.name, shop()), np.random.default_rng(3), catalogue())
+    # Nor is anything left of what it was asked before.
     assert other.fingerprint == model.fingerprint
+    assert other.weights(usual) == model.weights(usual)
+    assert other.score(usual, some).tolist() == model.score(usual, some).tolist()
 
 
 def test_loaded_again_it_answers_the_same_from_mapped_files(model: Model, tmp_path: Path) -> None:
