@@ -77,7 +77,7 @@ class Checkpoint:
         arrays = {f"best.{name}": array for name, array in state.best.items()}
         arrays |= {f"now.{name}": host(value) for name, value in network.state_dict().items()}
         for place, moments in optimiser.state_dict()["state"].items():
-            arrays |= {f"now.moment {place} {name}": np.asarray(host(value)) for name, value in moments.items()}
+            arrays |= {f"now.moment {place} {name}": host(value) for name, value in moments.items()}
         params = {"key": self._key, "epoch": state.epoch, "score": state.score, "stale": state.stale}
         artefact.save(self._folder, self._name, params, arrays)
 

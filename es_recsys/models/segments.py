@@ -14,7 +14,7 @@ from es_recsys.features import FeatureTable, features
 from es_recsys.models.fitted import Fitted
 from es_recsys.models.grouping import LEAST_USERS, group, squared_distances
 from es_recsys.models.habits import habits, scale_of
-from es_recsys.models.histories import Batch, encode
+from es_recsys.models.histories import Batch
 from es_recsys.models.ids import ItemIds
 from es_recsys.models.portraits import FEW, Portrait, portraits
 from es_recsys.models.ranking import best, decay
@@ -123,7 +123,7 @@ class Segments(Fitted):
 
     def nearest(self, history: History) -> list[tuple[int, float]]:
         """(segment, membership), nearest first, memberships summing to 1; none for a history that says nothing."""
-        batch = encode(history, self.item_ids)
+        batch = self._encoded(history)
         numbers, shares = self.map.members(batch)
         return list(zip(numbers.tolist(), shares.tolist(), strict=True))
 

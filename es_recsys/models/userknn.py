@@ -14,7 +14,7 @@ from es_recsys.models.base import ScoredPlaces
 from es_recsys.models.confidence import idf
 from es_recsys.models.cooccurrence import Rows
 from es_recsys.models.fitted import Fitted, top_of
-from es_recsys.models.histories import Batch, encode
+from es_recsys.models.histories import Batch
 from es_recsys.models.ids import ItemIds
 from es_recsys.models.likings import asked_likings, likings, ranks, select
 from es_recsys.models.params import from_json, to_json
@@ -122,7 +122,7 @@ class UserKNN(Fitted):
 
     def user_vector(self, history: History) -> NDArray[np.float32] | None:
         """(dims,) float32 unit vector to search similar users by; None where no known item is liked."""
-        items, x = self._asker(encode(history, self.item_ids))
+        items, x = self._asker(self._encoded(history))
         vector = project(items, x, self._arrays["coordinates"], self.dims)
         return vector if (x > 0).any() and vector.any() else None
 

@@ -82,9 +82,9 @@ def complete(context: Context, gathered: Gathered, reading: Reading | None = Non
         return Completion(gathered, table, rows)
     filling = []
     bodies: list[Body] = []
-    there = ~np.isnan(table.scores[list(rows)])
+    unknown = np.isnan(table.scores[list(rows)])
     for column, heard in enumerate(table.legs):
-        missing = tuple(table.item_ids[row] for row, known in zip(rows, there[:, column].tolist(), strict=True) if not known)
+        missing = tuple(table.item_ids[row] for row, lacks in zip(rows, unknown[:, column].tolist(), strict=True) if lacks)
         body = fill(heard.leg, context, missing)
         if body is not None:
             filling.append((column, missing))
