@@ -7,16 +7,19 @@ export UV_LINK_MODE := copy
 # Two BLAS pools on two cores spend their time waiting for each other.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: demo test test-all lint format bench install pins clean
+.PHONY: demo test test-long test-all lint format bench install pins clean
 
 demo: install
 	@$(BIN)/es-recsys demo
 
+# Two workers share one Elasticsearch; what takes minutes, kills processes or fills disks runs by itself.
 test: install
-	$(BIN)/pytest -m "not long"
+	$(BIN)/pytest -m "not long" --numprocesses 2 --dist loadfile
 
-test-all: install
-	$(BIN)/pytest
+test-long: install
+	$(BIN)/pytest -m long
+
+test-all: test test-long
 
 lint: install
 	$(BIN)/ruff check

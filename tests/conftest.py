@@ -1,7 +1,7 @@
 """Fixtures that all tests share: a real Elasticsearch for the session, a fresh store for a test, the real data sets.
 
 The server is the one of ES_RECSYS_URL, else a container where a Docker daemon answers, else an embedded node that ends with
-the session.
+the session. Where pytest-xdist runs several workers, all of them share one server, which the process that started them owns.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 _IMAGE = "elasticsearch:9.2.0"
 _TEST_HEAP = "512m"
+_SHARED_URL = "PYTEST_ELASTICSEARCH_URL"
+_SHARED = pytest.StashKey[ExitStack]()
 
 
 @pytest.fixture(scope="session")
@@ -37,10 +40,25 @@ def shared_data() -> Path:
     return path
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Start the server that the workers of pytest-xdist share."""
+    if config.getoption("numprocesses", None) and not os.environ.get("ES_RECSYS_URL") and not config.getoption("collectonly"):
+        config.stash[_SHARED] = shared = ExitStack()
+        home = Path(shared.enter_context(tempfile.TemporaryDirectory(prefix="es-recsys-tests-")))
+        # Workers inherit the environment. It isn't ES_RECSYS_URL, which the code under test reads, too.
+        os.environ[_SHARED_URL] = shared.enter_context(_container() if _docker_answers() else _embedded(home))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the shared server."""
+    if (shared := config.stash.get(_SHARED, None)) is not None:
+        shared.close()
+
+
 @pytest.fixture(scope="session")
 def es_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of the session's Elasticsearch."""
-    named = os.environ.get("ES_RECSYS_URL")
+    named = os.environ.get("ES_RECSYS_URL") or os.environ.get(_SHARED_URL)
     if named:
         yield named
         return
