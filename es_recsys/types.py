@@ -89,11 +89,16 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Item(BaseModel):
-    """One thing of a catalogue. `categories` has the outermost first; `attributes` holds every other column."""
+    """One thing of a catalogue. `categories` has the outermost first; `attributes` holds every other column.
+
+    group_id: what the variants of one product have in common; an answer shows one of them, and an event on this id counts
+    for all of them.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     item_id: Identifier
+    group_id: Identifier | None = None
     title: str = ""
     description: str = ""
     categories: tuple[str, ...] = ()

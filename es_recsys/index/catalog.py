@@ -127,6 +127,7 @@ def _prepare(client: Elasticsearch, store: str, vectors: Mapping[str, VectorMeta
             f"{meta.index} has {name} of {model}, and no such encoder is set now.",
             f"Set the encoder for {VECTOR_FIELDS[name].content} to {model}, or drop the store and load the items again.",
         )
+    meta = metadata.add_fields(client, meta)
     lacking = {name: vector for name, vector in vectors.items() if name not in meta.vectors}
     return metadata.add_vectors(client, meta, lacking, expected) if lacking else meta
 

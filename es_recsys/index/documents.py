@@ -26,7 +26,7 @@ _FORM = 1
 
 _TEXTS = ("title", "description")
 _LISTS = ("categories", "tags")
-_OPTIONAL = ("brand", "price", "currency", "image", "audio")
+_OPTIONAL = ("group_id", "brand", "price", "currency", "image", "audio")
 # The form that mappings/items.json recognises as a date; a text attribute in exactly this form is one, too.
 _DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 _FIRST_YEAR, _LAST_YEAR = 1_500, 2_100

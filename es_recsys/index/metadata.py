@@ -14,6 +14,7 @@ from es_recsys.index import mappings
 from es_recsys.meta import StoreMeta, VectorMeta, items_alias, items_index
 
 __all__ = [
+    "add_fields",
     "add_vectors",
     "check_fingerprints",
     "check_vectors",
@@ -131,6 +132,17 @@ def add_vectors(client: Elasticsearch, meta: StoreMeta, vectors: Mapping[str, Ve
     properties = {name: mappings.vector_mapping(name, vector, count) for name, vector in vectors.items()}
     client.indices.put_mapping(index=meta.index, properties=properties, meta=new.to_dict())
     return new
+
+
+def add_fields(client: Elasticsearch, meta: StoreMeta) -> StoreMeta:
+    """Gives a version that was made by an earlier release the filterable fields of an item that it does not have yet."""
+    properties = mappings.items(meta, 0)["mappings"]["properties"]
+    types = mappings.field_types({"properties": properties})
+    lacking = {path: kind for path, kind in types.items() if path in properties and path not in meta.fields}
+    if not lacking:
+        return meta
+    client.indices.put_mapping(index=meta.index, properties={path: properties[path] for path in lacking})
+    return replace(meta, fields={**meta.fields, **lacking})
 
 
 def no_version(store: str, version: int) -> IndexStateError:

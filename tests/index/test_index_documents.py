@@ -28,6 +28,7 @@ VALUE = st.one_of(
 ITEMS = st.builds(
     Item,
     item_id=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=100),
+    group_id=st.none() | st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=100),
     title=TEXT,
     description=TEXT,
     categories=st.lists(TEXT, max_size=3).map(tuple),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,7 @@ import pytest
 from elasticsearch import BadRequestError, Elasticsearch
 
 from es_recsys.errors import FingerprintMismatch, InputError, StoreNotFound
-from es_recsys.index import catalog, metadata, versions
+from es_recsys.index import catalog, mappings, metadata, versions
 from es_recsys.index.actions import Action
 from es_recsys.index.bulk import DeadLetters, bulk
 from es_recsys.index.documents import Vectors, item
@@ -70,7 +71,8 @@ def test_a_first_load_makes_the_store_and_a_second_costs_nothing(es: Elasticsear
 
 def test_items_come_back_as_they_were(es: Elasticsearch, store_name: str) -> None:
     whole = Item(
-        item_id="a/b\n\u202e%20", title="Zwölf", description="d", categories=("x", "y"), tags=("t",), brand="b", price=1.5,
+        item_id="a/b\n\u202e%20", group_id="a/b",
+        title="Zwölf", description="d", categories=("x", "y"), tags=("t",), brand="b", price=1.5,
         currency="EUR", image="p/q.png", audio="s.wav", created_at=datetime(2020, 1, 2, 3, 4, 5, 678, UTC), available=False,
         attributes={"when": datetime(1999, 5, 6, tzinfo=UTC), "n": 3, "f": 2.5, "l": ("p", "q"), "ok": True, "a.b": "dots"},
     )  # fmt: skip
@@ -78,6 +80,19 @@ def test_items_come_back_as_they_were(es: Elasticsearch, store_name: str) -> Non
     source = sources_of(es, metadata.read_meta(es, store_name).index, [whole.item_id])[whole.item_id]
     assert item(source) == whole
     assert metadata.read_meta(es, store_name).fields["attributes.when"] == "date"
+
+
+def test_a_store_of_an_earlier_release_learns_new_fields(
+    es: Elasticsearch, store_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bodies = {name: mappings.load(name) for name in ("items", "profiles")}
+    del bodies["items"]["mappings"]["properties"]["group_id"]
+    with monkeypatch.context() as earlier:
+        earlier.setattr(mappings, "load", lambda name: copy.deepcopy(bodies[name]))
+        load(es, store_name, things(2), Encoder())
+        assert "group_id" not in metadata.read_meta(es, store_name).fields
+    assert counts(load(es, store_name, [Item(item_id="i9", title="thing 9", group_id="g")], Encoder())) == (1, 0, 0, 0, 0)
+    assert metadata.read_meta(es, store_name).fields["group_id"] == "keyword"
 
 
 def test_only_what_changed_is_encoded_and_models_vectors_stay(es: Elasticsearch, store_name: str) -> None:
