@@ -9,7 +9,7 @@ from sqlalchemy.dialects import mysql, postgresql
 
 __all__ = ["EVENTS", "HEAD", "METADATA", "STORES", "SUBJECTS", "VERSION_TABLE"]
 
-HEAD = "0001"
+HEAD = "0002"
 VERSION_TABLE = "es_recsys_version"
 METADATA = sa.MetaData()
 
@@ -48,6 +48,9 @@ EVENTS = sa.Table(
 
 # last_row: highest row given out; whoever appends holds this line, so rows become visible in the order of their numbers.
 # timed: unknown until the first event. dwell_ms: the source gives dwell times in milliseconds.
+# changes: counts changes of rows that were read before. settings, progress: JSON objects; what a person set, and how far what
+# is made of the events has come. key_check: tells another secret (see keys.py). unscoped_row: rows up to it were written when
+# an event id was one event, whoever did it.
 STORES = sa.Table(
     "es_recsys_store",
     METADATA,
@@ -56,9 +59,15 @@ STORES = sa.Table(
     sa.Column("timed", sa.Boolean),
     sa.Column("dwell_ms", sa.Boolean, nullable=False),
     sa.Column("revision", sa.BigInteger, nullable=False),
+    sa.Column("changes", sa.BigInteger, nullable=False, server_default=sa.text("0")),
+    sa.Column("settings", sa.Text),
+    sa.Column("progress", sa.Text),
+    sa.Column("key_check", sa.String(32)),
+    sa.Column("unscoped_row", sa.BigInteger, nullable=False, server_default=sa.text("0")),
     **_MYSQL,
 )
 
+# changed: the store's `changes` when the subject's rows last changed.
 # Only subjects that cleaning or erasing touched, by key, so that an erased user's id is nowhere.
 SUBJECTS = sa.Table(
     "es_recsys_subject",
@@ -67,5 +76,6 @@ SUBJECTS = sa.Table(
     sa.Column("user_key", sa.String(40), primary_key=True),
     sa.Column("revision", sa.BigInteger, nullable=False),
     sa.Column("erased_at", sa.Double),
+    sa.Column("changed", sa.BigInteger, nullable=False, server_default=sa.text("0")),
     **_MYSQL,
 )

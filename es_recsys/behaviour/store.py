@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import sqlalchemy as sa
 
@@ -107,6 +108,26 @@ class EventStore:
         """The highest row that is visible; 0 for an empty store."""
         return int(self._line(STORES.c.last_row))  # type: ignore[call-overload, no-any-return]
 
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What was set for this store, by name; JSON values."""
+        return _json(self._line(STORES.c.settings))
+
+    def update_settings(self, *, affects_profiles: bool = False, **changes: Any) -> None:
+        """Set, change or (None) remove settings of this store, whoever changes others at the same time.
+
+        changes: JSON values. affects_profiles: every profile is folded anew when it is next brought up to date.
+        """
+        with self.database.writing() as connection:
+            self._lock(connection)
+            line = sa.select(STORES.c.settings).where(STORES.c.store == self.store)
+            settings = {**_json(connection.execute(line).scalar_one()), **changes}
+            kept = {name: value for name, value in settings.items() if value is not None}
+            values: dict[str, Any] = {"settings": json.dumps(kept, sort_keys=True)}
+            if affects_profiles:
+                values["revision"] = STORES.c.revision + 1
+            connection.execute(sa.update(STORES).where(STORES.c.store == self.store).values(values))
+
     def count(self) -> int:
         """How many events there are, those set aside included."""
         with self.database.reading() as connection:
@@ -194,3 +215,7 @@ class EventStore:
         for start in range(0, len(keys), _IN):
             these = SUBJECTS.c.user_key.in_(keys[start : start + _IN])
             connection.execute(sa.update(SUBJECTS).where(SUBJECTS.c.store == self.store, these).values(change))
+
+
+def _json(text: object) -> dict[str, Any]:
+    return dict(json.loads(text)) if isinstance(text, str) else {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import subprocess
 import sys
 import threading
@@ -10,8 +12,10 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.operations import Operations
 from alembic.script import ScriptDirectory
 
 from es_recsys.behaviour.migrate import configuration
@@ -306,6 +310,71 @@ def test_migrations_make_the_tables_that_the_code_uses(store: EventStore) -> Non
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE, "compare_type": True})
         assert compare_metadata(context, METADATA) == []
         assert context.get_current_revision() == HEAD == ScriptDirectory.from_config(configuration()).get_current_head()
+
+
+def _of_the_first_version(url: str) -> None:
+    """Tables as the first version made them, with a store of one event."""
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        config = configuration()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        columns = "store, row_no, digest, subject, event_type, time, received_at, item_id, event_id, clamped"
+        digest = hashlib.blake2b(b"event_id\x00e1", digest_size=16).digest()
+        connection.execute(
+            sa.text(
+                f"INSERT INTO es_recsys_event ({columns}) VALUES ('shop', 1, :digest, 'u:u1', 'view', 5e8, 5e8, 'a', 'e1', :no)"
+            ),
+            {"digest": digest, "no": False},
+        )
+        connection.execute(sa.text("INSERT INTO es_recsys_store VALUES ('shop', 1, :yes, :no, 3)"), {"yes": True, "no": False})
+        connection.execute(sa.text("INSERT INTO es_recsys_subject VALUES ('shop', 'k', 2, NULL)"))
+    engine.dispose()
+
+
+def test_a_database_of_the_first_version_is_migrated_when_it_is_opened(url: str) -> None:
+    _of_the_first_version(url)
+    with EventStore(url, "shop", SECRET) as store:
+        test_migrations_make_the_tables_that_the_code_uses(store)
+        assert [(row.item_id, row.event_id) for row in store.scan()] == [("a", "e1")]
+        assert (store.last_row, store.timed, store.revision("u1"), store.settings) == (1, True, 3, {})
+        assert [row.item_id for row in store.append([view("b")], NOW).rows] == ["b"]
+
+
+def test_the_migration_is_one_that_mysql_can_run() -> None:
+    """As statements, since there is no MySQL to test with; a TEXT column must have no default there."""
+    statements = io.StringIO()
+    context = MigrationContext.configure(dialect_name="mysql", opts={"as_sql": True, "output_buffer": statements})
+    with Operations.context(context):
+        for script in reversed(list(ScriptDirectory.from_config(configuration()).walk_revisions())):
+            script.module.upgrade()
+    added = [line for line in statements.getvalue().splitlines() if line.startswith("ALTER TABLE")]
+    assert "ALTER TABLE es_recsys_store ADD COLUMN settings TEXT;" in added
+    assert "ALTER TABLE es_recsys_subject ADD COLUMN changed BIGINT NOT NULL DEFAULT 0;" in added
+
+
+def test_settings_of_a_store_are_its_own(url: str) -> None:
+    with EventStore(url, "shop", SECRET) as one, EventStore(url, "shop2", SECRET) as two:
+        one.update_settings(bots="off", scale=[0, 10])
+        one.update_settings(scale=None, actions={"wish": "like"})
+        assert one.settings == {"bots": "off", "actions": {"wish": "like"}}
+        assert (two.settings, one.revision("u1")) == ({}, 0)
+        one.update_settings(affects_profiles=True, bots="on")
+        assert (one.revision("u1"), two.revision("u1")) == (1, 0)
+        with EventStore(url, "shop", SECRET) as again:
+            assert again.settings == {"bots": "on", "actions": {"wish": "like"}}
+
+
+def test_settings_changed_by_many_at_once_are_all_kept(url: str) -> None:
+    stores = [EventStore(url, "shop", SECRET) for _ in range(4)]
+    threads = [threading.Thread(target=store.update_settings, kwargs={f"s{n}": n}) for n, store in enumerate(stores)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert stores[0].settings == {"s0": 0, "s1": 1, "s2": 2, "s3": 3}
+    for store in stores:
+        store.close()
 
 
 def test_tables_of_a_newer_version_are_refused(url: str) -> None:
