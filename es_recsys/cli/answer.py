@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from es_recsys.cli.common import JsonFlag, open_client, print_json, progress, say, with_settings
+from es_recsys.cli.common import JsonFlag, open_client, print_json, progress, say, shared_options, with_settings
 
 if TYPE_CHECKING:
     from es_recsys.settings import Settings
@@ -30,7 +30,7 @@ Explore = Annotated[float | None, typer.Option(help="How much of the order is le
 Explain = Annotated[bool, typer.Option("--explain", help="Show why each hit is there.")]
 Facets = Annotated[bool, typer.Option("--facets", help="Count the matches by category, brand, tag and price.")]
 
-batch = typer.Typer(no_args_is_help=True)
+batch = typer.Typer(no_args_is_help=True, callback=shared_options)
 
 
 def _show(answer: Answer, as_json: bool, explain: bool) -> None:

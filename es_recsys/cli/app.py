@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from es_recsys.cli import answer, catalogue, demo, engine, evaluate, learn, segments, stores
+from es_recsys.cli.common import shared_options
 
 __all__ = ["app"]
 
@@ -14,6 +15,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
+    callback=shared_options,
 )
 app.add_typer(engine.app, name="engine", help="The embedded Elasticsearch.")
 app.command("doctor")(stores.doctor)

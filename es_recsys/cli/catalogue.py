@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from es_recsys.cli.common import JsonFlag, open_workspace, progress, show_report, with_settings
+from es_recsys.cli.common import JsonFlag, open_workspace, progress, shared_options, show_report, with_settings
 
 if TYPE_CHECKING:
     from es_recsys.settings import Settings
 
 __all__ = ["events", "items"]
 
-items = typer.Typer(no_args_is_help=True)
-events = typer.Typer(no_args_is_help=True)
+items = typer.Typer(no_args_is_help=True, callback=shared_options)
+events = typer.Typer(no_args_is_help=True, callback=shared_options)
 
 Files = Annotated[list[Path], typer.Argument(help="JSONL, CSV or Parquet; .gz too.")]
 Columns = Annotated[str, typer.Option(help="Our names for the file's columns: item_id=movieId,title=name.")]

@@ -22,11 +22,13 @@ __all__ = [
     "Bar",
     "JsonFlag",
     "Report",
+    "before_command",
     "open_client",
     "open_workspace",
     "print_json",
     "progress",
     "say",
+    "shared_options",
     "show_report",
     "table",
     "with_settings",
@@ -41,26 +43,45 @@ _SHARED: dict[str, Any] = {"url": Url, "index": Index, "config": Config}
 
 
 def with_settings(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Gives a command the options --url, --index and --config, and their Settings as its first argument."""
+    """Gives a command the options --url, --index and --config, and their Settings as its first argument.
 
-    def command(*args: Any, url: str | None = None, index: str | None = None, config: Path | None = None, **kwargs: Any) -> Any:
+    What stands after the command goes before what stands before it (see `shared_options`).
+    """
+
+    def command(context: typer.Context, *args: Any, **kwargs: Any) -> Any:
         from es_recsys.settings import load_settings
 
-        return function(load_settings(config, url=url, index=index), *args, **kwargs)
+        after = {name: value for name in _SHARED if (value := kwargs.pop(name, None)) is not None}
+        return function(load_settings(**{"config": None, **before_command(context), **after}), *args, **kwargs)
 
     signature = inspect.signature(function)
     own = list(signature.parameters.values())[1:]
     shared = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind) for name, kind in _SHARED.items()
     ]
+    group = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
     hints = get_type_hints(function, include_extras=True, localns={"Settings": Any})
     command.__name__ = function.__name__
     command.__doc__ = function.__doc__
     command.__signature__ = signature.replace(  # type: ignore[attr-defined]
-        parameters=[p.replace(annotation=hints[p.name]) for p in own] + shared, return_annotation=None
+        parameters=[group, *(p.replace(annotation=hints[p.name]) for p in own), *shared], return_annotation=None
     )
-    command.__annotations__ = {**{p.name: hints[p.name] for p in own}, **_SHARED}
+    command.__annotations__ = {"context": typer.Context, **{p.name: hints[p.name] for p in own}, **_SHARED}
     return command
+
+
+def shared_options(url: Url = None, index: Index = None, config: Config = None) -> None:
+    """The callback of a group of commands, which gives it --url, --index and --config; its commands read them."""
+
+
+def before_command(context: typer.Context) -> dict[str, Any]:
+    """What of the shared options stands before the command; the nearest to it counts."""
+    found: dict[str, Any] = {}
+    group = context.parent
+    while group is not None:
+        found = {name: value for name in _SHARED if (value := group.params.get(name)) is not None} | found
+        group = group.parent
+    return found
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from es_recsys.cli.common import progress, say, show_report, table
+from es_recsys.cli.common import before_command, progress, say, show_report, table
 
 if TYPE_CHECKING:
     from es_recsys.client import Client
@@ -28,6 +28,7 @@ _SHOWN = 6
 
 
 def demo(
+    context: typer.Context,
     serve: Annotated[bool, typer.Option("--serve", help="Stay up afterwards, until Ctrl-C.")] = False,
     items: Annotated[int, typer.Option(min=200, help="Products of the sample store.")] = 2_000,
     shoppers: Annotated[int, typer.Option(min=50, help="Shoppers of the sample store.")] = 500,
@@ -39,7 +40,7 @@ def demo(
     from es_recsys.data.sample import sample_store
 
     with _folder() as folder:
-        settings = _settings(url, folder)
+        settings = _settings(url or before_command(context).get("url"), folder)
         started = time.monotonic()
         _head("A real Elasticsearch")
         with Client(settings=settings, keep=False) as client:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from es_recsys.cli.common import JsonFlag, print_json, say, with_settings
+from es_recsys.cli.common import JsonFlag, print_json, say, shared_options, with_settings
 
 if TYPE_CHECKING:
     from es_recsys.settings import Settings
 
 __all__ = ["app"]
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True, callback=shared_options)
 
 
 @app.command("start")

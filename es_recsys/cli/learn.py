@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from es_recsys.cli.common import JsonFlag, open_workspace, progress, show_report, with_settings
+from es_recsys.cli.common import JsonFlag, open_workspace, progress, shared_options, show_report, with_settings
 
 if TYPE_CHECKING:
     from es_recsys.settings import Settings
 
 __all__ = ["profiles", "train", "tune"]
 
-tune = typer.Typer(no_args_is_help=True)
-profiles = typer.Typer(no_args_is_help=True)
+tune = typer.Typer(no_args_is_help=True, callback=shared_options)
+profiles = typer.Typer(no_args_is_help=True, callback=shared_options)
 
 Seed = Annotated[int, typer.Option(help="Same seed, same data: same result.")]
 

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from es_recsys.cli.common import JsonFlag, open_client, open_workspace, print_json, say, table, with_settings
+from es_recsys.cli.common import JsonFlag, open_client, open_workspace, print_json, say, shared_options, table, with_settings
 
 if TYPE_CHECKING:
     from es_recsys.settings import Settings
 
 __all__ = ["doctor", "erase", "index", "profile"]
 
-profile = typer.Typer(no_args_is_help=True)
-index = typer.Typer(no_args_is_help=True)
+profile = typer.Typer(no_args_is_help=True, callback=shared_options)
+index = typer.Typer(no_args_is_help=True, callback=shared_options)
 
 
 @with_settings
