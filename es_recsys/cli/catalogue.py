@@ -21,6 +21,10 @@ Files = Annotated[list[Path], typer.Argument(help="JSONL, CSV or Parquet; .gz to
 Columns = Annotated[str, typer.Option(help="Our names for the file's columns: item_id=movieId,title=name.")]
 Constant = Annotated[list[str] | None, typer.Option(help="A value for all lines: event_type=view; may be repeated.")]
 Separator = Annotated[str | None, typer.Option(help="Between the fields of a CSV file.")]
+ActionNames = Annotated[
+    list[str] | None,
+    typer.Option("--actions", help="What actions mean: add_to_wishlist=like,heartbeat=ignore; may be repeated."),
+]
 MaxErrors = Annotated[int, typer.Option(min=0, help="With more bad lines than this nothing is written.")]
 Encoder = Annotated[str | None, typer.Option(help='Encoder by name; "none" for no vectors. Counts when the store is made.')]
 Language = Annotated[
@@ -114,17 +118,21 @@ def events_load(
     no_timestamps: Annotated[
         bool, typer.Option("--no-timestamps", help="The files have no times: their order is each user's order.")
     ] = False,
+    actions: ActionNames = None,
     max_errors: MaxErrors = 100,
     json: JsonFlag = False,
 ) -> None:
     """Adds events, cleans them and brings the profiles up to date. The same events again change nothing."""
+    from es_recsys.data import parse_actions
     from es_recsys.jobs.behaviour import load_events
 
+    meanings = parse_actions(actions or [])
     with open_workspace(settings) as work, progress("events") as bar:
         report = load_events(
             work,
             files,
             timestamps=not no_timestamps,
+            actions=meanings,
             progress=bar,
             **_input(columns, constant, separator, max_errors),  # type: ignore[arg-type]
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from es_recsys.data.actions import parse_actions
 from es_recsys.data.checking import check
 from es_recsys.data.columns import parse_columns, parse_constants
 from es_recsys.data.events import read_events
@@ -17,6 +18,7 @@ __all__ = [
     "Rejects",
     "Row",
     "check",
+    "parse_actions",
     "parse_columns",
     "parse_constants",
     "read_events",

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
 from es_recsys.behaviours import BEHAVIOURS
+from es_recsys.data.actions import IGNORE, PAGE_ACTIONS, Actions
 from es_recsys.data.columns import Columns, checked_rows, dig
 from es_recsys.data.faults import BadValue, explain
+from es_recsys.data.order_lines import item_list, line_id, lines_of
 from es_recsys.data.rejects import Rejects
 from es_recsys.data.sources import Paths, Progress, as_paths
 from es_recsys.data.tables import open_tables
-from es_recsys.data.ubi import event_type_of, from_ubi, is_ubi
+from es_recsys.data.ubi import from_ubi, is_ubi
 from es_recsys.types import Event
 
 __all__ = ["EVENT_FIELDS", "read_events"]
@@ -21,27 +25,44 @@ __all__ = ["EVENT_FIELDS", "read_events"]
 EVENT_FIELDS = tuple(name for name in Event.model_fields if name != "order")
 
 _WHO = ("user_id", "session_id")
+_QUANTITIES = frozenset(name for name, row in BEHAVIOURS.items() if row.value == "quantity")
+_NAME, _NAMES_TOLD = 80, 50
 
 
 class _Silent(Exception):
-    """An event that says nothing of taste."""
+    """An event that is left out, and why."""
 
 
 class _Reader:
     """Rows -> events, with what has to be remembered from one to the next: each user's count, without timestamps."""
 
-    def __init__(self, columns: Columns, timestamps: bool) -> None:
+    def __init__(self, columns: Columns, timestamps: bool, actions: Actions) -> None:
         self._timestamps = timestamps
+        self._actions = actions
+        self._left_out: set[str] = set()
         self._wanted = [(ours, columns.theirs(ours)) for ours in EVENT_FIELDS if timestamps or ours != "timestamp"]
         self._renames = [(ours, theirs) for ours, theirs in self._wanted if ours in columns.renames]
         self._constants = {ours: value for ours, value in columns.constants.items() if timestamps or ours != "timestamp"}
         self._ubi = "event_type" not in columns.renames
         self._order: dict[tuple[bool, str], int] = {}
 
-    def event(self, values: Mapping[str, Any]) -> Event:
+    def lines(self, values: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """What the row says, an item each: of an event with n items n times. Raises BadValue, _Silent."""
         given = self._fields(values)
         for name, value in self._constants.items():
             given.setdefault(name, value)
+        action = given.get("event_type")
+        if action is None or action != action:
+            raise BadValue("event_type", "is missing")
+        given["event_type"] = event_type = self._translated(action)
+        if event_type == "search" or (listed := item_list(values, given.get("item_id"))) is None:
+            if "item_id" not in given and event_type == "view" and _is_page(action):
+                raise _Silent(f"{action}: a page without an item says nothing of taste")
+            return [given]
+        return _split(given, listed)
+
+    def event(self, given: dict[str, Any]) -> Event:
+        """The event of one line. Raises BadValue, ValidationError."""
         self._check(given)
         event = self._validated(given)
         if not self._timestamps:
@@ -67,15 +88,11 @@ class _Reader:
         return given
 
     def _check(self, given: dict[str, Any]) -> None:
-        event_type = given.get("event_type")
-        if event_type is None:
-            raise BadValue("event_type", "is missing")
-        if event_type not in BEHAVIOURS:
-            given["event_type"] = event_type = _translated(event_type)
         if self._timestamps and "timestamp" not in given:
             raise BadValue("timestamp", "is missing (a source without time is read with --no-timestamps)")
         if "user_id" not in given and "session_id" not in given:
             raise BadValue("user_id", "is missing, and session_id too")
+        event_type = given["event_type"]
         needed = "query" if event_type == "search" else "item_id"
         if needed not in given:
             raise BadValue(needed, f"is missing in an event of type {event_type}")
@@ -93,6 +110,21 @@ class _Reader:
             self._check(without)
             return Event.model_validate(without)
 
+    def _translated(self, action: Any) -> str:
+        event_type = self._actions.of(action)
+        if event_type:
+            return event_type
+        name = str(action)[:_NAME]
+        # Whatever comes as an action's name, the report stays short.
+        if name not in self._left_out and len(self._left_out) >= _NAMES_TOLD:
+            raise _Silent(
+                f"other actions that say nothing of taste or are unknown; --actions NAME=TYPE or NAME={IGNORE} says what"
+            )
+        self._left_out.add(name)
+        if event_type is not None:
+            raise _Silent(f"{name}: says nothing of taste")
+        raise _Silent(f"the action {name!r} is unknown; say what it is: --actions {_quoted(name)}=like, or ={IGNORE}")
+
     def _next(self, given: Mapping[str, Any]) -> int:
         user = given.get("user_id")
         who = user if user is not None else given.get("session_id")
@@ -108,6 +140,7 @@ def read_events(
     constants: Mapping[str, Any] | None = None,
     separator: str | None = None,
     timestamps: bool = True,
+    actions: Mapping[str, str] | None = None,
     rejects: Rejects | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Event]:
@@ -115,7 +148,10 @@ def read_events(
 
     columns: our field -> column of the file, also a dotted path; constants: field -> value where a line has none;
     separator: of CSV, guessed without it. UBI 1.3 documents are read as they are (renames still count), unless event_type
-    is renamed. Names of actions are taken in other spellings too ("add_to_cart"); other columns are left out.
+    is renamed. Names of actions are known in the usual trackers' spellings ("add_to_cart", "Product Viewed"); an unknown one is
+    left out and counted by its name in `rejects.skipped`. An event with a list of items is one event an item. Other columns
+    are left out.
+    actions: name of an action in any spelling -> event type, or "ignore"; before those that are known.
     timestamps: False for a source whose order is each user's order: `timestamp` is None and `order` counts from 0 a user
     (a session, where there is no user), over all the files; memory is then O(users), else flat.
     rejects: gets the bad lines; without it they are passed over and written to FILE.rejected.jsonl.
@@ -123,22 +159,29 @@ def read_events(
     Raises InputError for a file that can't be read or lacks a column, TooManyErrors from `rejects`.
     """
     plan = _columns(columns or {}, constants or {}, timestamps)
-    reader = _Reader(plan, timestamps)
+    reader = _Reader(plan, timestamps, Actions(actions))
     own = rejects is None
     rejects = Rejects() if rejects is None else rejects
     try:
         for table in open_tables(as_paths(paths), separator, rejects, progress):
             for row in checked_rows(table, plan, rejects):
                 try:
-                    event = reader.event(row.values)
+                    lines = reader.lines(row.values)
                 except BadValue as bad:
                     rejects.add(row.file, row.line, bad.field, bad.reason, row.values)
-                except ValidationError as error:
-                    rejects.add(row.file, row.line, *explain(error), row.values)
+                    continue
                 except _Silent as silent:
                     rejects.skip(str(silent))
-                else:
-                    yield event
+                    continue
+                for given in lines:
+                    try:
+                        event = reader.event(given)
+                    except BadValue as bad:
+                        rejects.add(row.file, row.line, bad.field, bad.reason, row.values)
+                    except ValidationError as error:
+                        rejects.add(row.file, row.line, *explain(error), row.values)
+                    else:
+                        yield event
     finally:
         if own:
             rejects.close()
@@ -151,10 +194,30 @@ def _columns(columns: Mapping[str, str], constants: Mapping[str, Any], timestamp
     return Columns(EVENT_FIELDS, columns, constants, required)
 
 
-def _translated(action: Any) -> str:
-    event_type = event_type_of(action)
-    if event_type is None:
-        raise BadValue("event_type", f"is an unknown action; known are {', '.join(BEHAVIOURS)} and their usual other names")
-    if not event_type:
-        raise _Silent(f"{action}: says nothing of taste")
-    return event_type
+def _split(given: Mapping[str, Any], listed: Sequence[Any]) -> list[dict[str, Any]]:
+    """One event's fields for each item of its list. Each has the time of the event, an amount and an id of its own."""
+    lines = lines_of(listed)
+    if not lines:
+        raise BadValue("item_id", "is a list in which no item has an id")
+    amounts = given["event_type"] in _QUANTITIES
+    events = []
+    for item_id, quantity in lines:
+        one = {**given, "item_id": item_id}
+        if amounts:
+            # What stands beside a list is the sum of its prices.
+            one.pop("value", None)
+            if quantity is not None:
+                one["value"] = quantity
+        if len(lines) > 1 and "event_id" in given:
+            one["event_id"] = line_id(str(given["event_id"]), item_id)
+        events.append(one)
+    return events
+
+
+def _is_page(action: Any) -> bool:
+    return re.sub(r"[\W_]+", "", str(action)).lower() in PAGE_ACTIONS
+
+
+def _quoted(name: str) -> str:
+    """A name as a shell takes it."""
+    return f"'\"{name}\"'" if "," in name else shlex.quote(name)

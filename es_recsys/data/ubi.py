@@ -2,41 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
-from es_recsys.behaviours import BEHAVIOURS
 from es_recsys.data.columns import dig
 
-__all__ = ["SILENT_ACTIONS", "event_type_of", "from_ubi", "is_ubi"]
-
-_WORDS = {
-    "view": "watch views viewed viewitem itemview productview viewproduct productdetail detail pageview play listen",
-    "click": "clickthrough clicks clicked itemclick productclick resultclick",
-    "search": "onsearch query searches searched",
-    "dwell": "dwelltime timespent",
-    "cart": "addtocart cartadd addcart basket addtobasket addtobag",
-    "purchase": "buy bought purchased order ordered transaction conversion",
-    "like": "favorite favourite addtofavorites addtowishlist wishlist bookmark save thumbsup upvote",
-    "dislike": "thumbsdown downvote notinterested hide",
-    "share": "shared",
-    "rating": "rate rated",
-}
-_ACTIONS = {word: ours for ours, words in _WORDS.items() for word in words.split()} | {name: name for name in BEHAVIOURS}
-_ODD = re.compile(r"[\W_]+")
-
-SILENT_ACTIONS = frozenset({"impression", "impressions", "hover", "producthover", "scroll", "login", "logout", "pageload"})
-"""Actions that are usual in UBI logs and say nothing of taste: skipped and counted, not rejected."""
-
-
-def event_type_of(action: Any) -> str | None:
-    """Our event type for an action's name in any spelling ("Add_To_Cart", "add-to-cart"); "" for one that says nothing of
-    taste; None for one that isn't known."""
-    if not isinstance(action, str):
-        return None
-    word = _ODD.sub("", action).lower()
-    return "" if word in SILENT_ACTIONS else _ACTIONS.get(word)
+__all__ = ["from_ubi", "is_ubi"]
 
 
 def is_ubi(values: Mapping[str, Any]) -> bool:

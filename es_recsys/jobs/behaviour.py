@@ -112,22 +112,30 @@ def load_events(
     columns: Mapping[str, str] | None = None,
     constants: Mapping[str, Any] | None = None,
     separator: str | None = None,
+    actions: Mapping[str, str] | None = None,
     max_errors: int | None = 100,
     progress: Progress | None = None,
 ) -> EventsReport:
     """Events of files into the event store, then cleaning, popularity and profiles.
 
-    The files are checked first: with more than `max_errors` bad lines nothing is written. Where there is no catalogue
-    at all, one is made of the ids in the events. Raises InputError, TooManyErrors.
+    actions: name of an action -> event type or "ignore", before those that are known. The files are checked first: with
+    more than `max_errors` bad lines nothing is written. Where there is no catalogue at all, one is made of the ids in the
+    events. Raises InputError, TooManyErrors.
     """
     started = time.monotonic()
-    options: dict[str, Any] = {"columns": columns, "constants": constants, "separator": separator, "timestamps": timestamps}
+    options: dict[str, Any] = {
+        "columns": columns,
+        "constants": constants,
+        "separator": separator,
+        "timestamps": timestamps,
+        "actions": actions,
+    }
     good, rejects = check(read_events, files, max_errors=max_errors, **options)
     store = work.events
     before = store.last_row
     quiet = Rejects(write=False)
     loaded = store.load(_counted(read_events(files, rejects=quiet, **options), good, progress), work.now())
-    notes = [*rejects.notes, *(f"{count:,} lines left out: {reason}" for reason, count in rejects.skipped.items())]
+    notes = [*rejects.notes, *(f"{count:,} lines left out: {reason}" for reason, count in rejects.skipped.most_common())]
     if rejects.count:
         shown = "; ".join(map(str, rejects.first[:3]))
         notes.append(f"{rejects.count:,} lines were rejected ({shown}); all of them are in {', '.join(map(str, rejects.files))}")

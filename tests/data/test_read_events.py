@@ -12,7 +12,7 @@ import pytest
 
 from es_recsys.behaviours import BEHAVIOURS
 from es_recsys.data import Rejects, check, read_events
-from es_recsys.data.ubi import event_type_of
+from es_recsys.data.actions import event_type_of, parse_actions
 from es_recsys.errors import InputError
 from es_recsys.types import Event
 
@@ -102,8 +102,6 @@ def test_a_table_with_gaps_of_nan(tmp_path: Path) -> None:
     ("change", "field", "reason"),
     [
         ({"event_type": None}, "event_type", "is missing"),
-        ({"event_type": "teleport"}, "event_type", "is an unknown action"),
-        ({"event_type": 5}, "event_type", "is an unknown action"),
         ({"timestamp": None}, "timestamp", "is missing"),
         ({"timestamp": "yesterday"}, "timestamp", "a time is"),
         ({"user_id": ""}, "user_id", "is missing, and session_id too"),
@@ -237,12 +235,51 @@ def test_ubi_query_documents_are_searches(tmp_path: Path) -> None:
     assert events[0].session_id == "c1"
 
 
-def test_unknown_actions_are_rejected_and_silent_ones_skipped(tmp_path: Path) -> None:
-    rows = [{**UBI, "action_name": "teleport"}, {**UBI, "action_name": "impression"}, {**UBI, "action_name": "Impression"}, UBI]
+def test_unknown_and_silent_actions_are_skipped_and_counted_by_name(tmp_path: Path) -> None:
+    names = ["teleport", "impression", "Impression", "teleport", "remove_from_cart", "begin_checkout", "brand, filter by", 5]
+    rows = [*({**UBI, "action_name": name} for name in names), UBI]
     events, bad, rejects = read(jsonl(tmp_path / "e.jsonl", rows))
-    assert len(events) == 1
-    assert [(line, field) for line, field, _ in bad] == [(1, "event_type")]
-    assert sum(rejects.skipped.values()) == 2
+    assert (len(events), bad) == (1, [])
+    assert rejects.skipped == {
+        "the action 'teleport' is unknown; say what it is: --actions teleport=like, or =ignore": 2,
+        "the action '5' is unknown; say what it is: --actions 5=like, or =ignore": 1,
+        "the action 'brand, filter by' is unknown; say what it is: --actions '\"brand, filter by\"'=like, or =ignore": 1,
+        **{f"{name}: says nothing of taste": 1 for name in ("impression", "Impression", "remove_from_cart", "begin_checkout")},
+    }
+
+
+def test_unknown_actions_never_end_a_load_and_the_report_stays_short(tmp_path: Path) -> None:
+    rows = [{**VIEW, "event_type": f"odd {number % 300}"} for number in range(900)]
+    good, rejects = check(read_events, jsonl(tmp_path / "e.jsonl", [*rows, VIEW]), max_errors=0)
+    assert (good, rejects.count) == (1, 0)
+    assert sum(rejects.skipped.values()) == 900
+    assert len(rejects.skipped) == 51
+
+
+def test_actions_are_mapped_before_those_that_are_known(tmp_path: Path) -> None:
+    rows = [{**VIEW, "event_type": name} for name in ("Teleport To", "teleport_to", "view", "👍", 5, "click")]
+    actions = {"TELEPORT TO": "like", "view": "ignore", "👍": "thumbs up", "5": "buy"}
+    events, bad, rejects = read(jsonl(tmp_path / "e.jsonl", rows), actions=actions)
+    assert [event.event_type for event in events] == ["like", "like", "like", "purchase", "click"]
+    assert (bad, dict(rejects.skipped)) == ([], {"view: says nothing of taste": 1})
+
+
+def test_actions_as_they_are_written_on_the_command_line() -> None:
+    assert parse_actions(['a b=like, heartbeat = ignore,"x, y"=Fav', "q=r=view"]) == {
+        "a b": "like",
+        "heartbeat": "ignore",
+        "x, y": "Fav",
+        "q=r": "view",
+    }
+    for wrong in ("a", "a=", "=like", "a=teleport", "a=hover", "a=like,a=view"):
+        with pytest.raises(InputError, match="--actions"):
+            parse_actions(wrong)
+
+
+def test_a_page_without_an_item_is_no_fault(tmp_path: Path) -> None:
+    rows = [{**VIEW, "event_type": "page_view", "item_id": None}, {**VIEW, "event_type": "$pageview"}]
+    events, bad, rejects = read(jsonl(tmp_path / "e.jsonl", rows))
+    assert (len(events), bad, sum(rejects.skipped.values())) == (1, [], 1)
 
 
 @pytest.mark.parametrize(
@@ -254,17 +291,39 @@ def test_unknown_actions_are_rejected_and_silent_ones_skipped(tmp_path: Path) ->
         ("transaction", "purchase"),
         ("watch", "view"),
         ("on_search", "search"),
+        *(
+            (name, "view")
+            for name in ("pv", "Product Viewed", "view_item", "page_view", "ViewContent", "Viewed Product", "$pageview")
+        ),
+        *((name, "click") for name in ("Product Clicked", "select_item", "click", "search_result_click")),
+        *((name, "search") for name in ("Products Searched", "view_search_results", "search_submitted", "trackSiteSearch")),
+        *(
+            (name, "cart")
+            for name in ("Product Added", "add_to_cart", "product_added_to_cart", "addEcommerceItem", "wc_add_to_cart")
+        ),
+        *((name, "purchase") for name in ("Order Completed", "product_purchase", "checkout_completed", "buy", "Placed Order")),
+        *((name, "like") for name in ("fav", "add_to_wishlist", "Product Added to Wishlist", "collect")),
+        ("Product Reviewed", "rating"),
+        *(
+            (name, "")
+            for name in ("Product Removed", "remove_from_cart", "begin_checkout", "type_filter", "brand_filter", "sort")
+        ),
+        *(
+            (name, "")
+            for name in ("page_exit", "new_user_entry", "view_item_list", "Product List Viewed", "session_start", "unlike")
+        ),
+        ("teleport", None),
     ],
 )
-def test_names_of_actions(action: str, wanted: str) -> None:
+def test_names_of_actions(action: str, wanted: str | None) -> None:
     assert event_type_of(action) == wanted
 
 
 def test_every_action_leads_to_a_behaviour() -> None:
-    from es_recsys.data.ubi import _ACTIONS, SILENT_ACTIONS
+    from es_recsys.data.actions import ACTION_NAMES, SILENT_ACTIONS
 
-    assert set(_ACTIONS.values()) == set(BEHAVIOURS)
-    assert not SILENT_ACTIONS & set(_ACTIONS)
+    assert set(ACTION_NAMES.values()) == set(BEHAVIOURS)
+    assert not SILENT_ACTIONS & set(ACTION_NAMES)
 
 
 @pytest.mark.parametrize(
