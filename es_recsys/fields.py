@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-__all__ = ["VECTOR_FIELDS", "VectorField", "index_options"]
+__all__ = ["AS_KEYWORD", "AS_LONG", "VECTOR_FIELDS", "VectorField", "index_options"]
+
+AS_KEYWORD, AS_LONG = "_keyword", "_long"
+"""Forms in which Elasticsearch keeps an attribute beside its own type: every value as the text that it is, and whole numbers
+to the last digit. No attribute has such a name: a part of one between dots begins with a letter or a digit."""
 
 
 @dataclass(frozen=True, slots=True)

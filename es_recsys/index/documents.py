@@ -30,13 +30,15 @@ _OPTIONAL = ("group_id", "brand", "price", "currency", "image", "audio")
 # The form that mappings/items.json recognises as a date; a text attribute in exactly this form is one, too.
 _DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 _FIRST_YEAR, _LAST_YEAR = 1_500, 2_100
+_LONGEST = 2**63
 
 
 def document(item: Item, vectors: Vectors | None = None, digest: str | None = None) -> dict[str, Any]:
     """The document of an item; vectors stay (d,) float32 arrays, None ones are left out.
 
     What is empty is left out. `all_text` holds only what Elasticsearch can't copy there by itself: numbers that may be
-    years, and the years of date attributes, so that "alien 1979" finds the film.
+    years, and the years of date attributes, so that "alien 1979" finds the film; and the texts of attributes with a dot in
+    their name, since beside `size` Elasticsearch copies nothing from `size.unit`.
     Raises InputError that names the attribute where a number is NaN or infinite, which JSON can't hold.
     """
     found: dict[str, Any] = {"item_id": item.item_id}
@@ -50,9 +52,10 @@ def document(item: Item, vectors: Vectors | None = None, digest: str | None = No
         # Most attributes are texts, which stay as they are and hold no years.
         others = {name: value for name, value in item.attributes.items() if type(value) is not str}
         found["attributes"] = item.attributes | {name: _plain(name, value) for name, value in others.items()}
-        years = dict.fromkeys(year for value in others.values() for year in _years(value))
-        if years:
-            found["all_text"] = list(years)
+        copied = dict.fromkeys(year for value in others.values() for year in _years(value))
+        copied |= dict.fromkeys(text for name, value in item.attributes.items() if "." in name for text in _texts(value))
+        if copied:
+            found["all_text"] = list(copied)
     return found if vectors is None and digest is None else completed(found, vectors or {}, digest)
 
 
@@ -118,13 +121,24 @@ def _plain(name: str, value: AttributeValue) -> Any:
     numbers = value if isinstance(value, tuple) else (value,)
     if any(isinstance(number, float) and not math.isfinite(number) for number in numbers):
         raise InputError(f"attributes.{name} is not a finite number.", "Leave the attribute out where it is not known.")
-    return list(value) if isinstance(value, tuple) else value
+    if isinstance(value, tuple):
+        return [_sent(number) for number in value]
+    return _sent(value)
+
+
+def _sent(value: Any) -> Any:
+    """A value as JSON can hold it: whole numbers beyond 64 bits are their digits."""
+    return str(value) if isinstance(value, int) and not -_LONGEST <= value < _LONGEST else value
 
 
 def _value(value: Any) -> Any:
     if isinstance(value, str) and _DATE.fullmatch(value):
         return datetime.fromisoformat(value)
     return tuple(value) if isinstance(value, list) else value
+
+
+def _texts(value: AttributeValue) -> list[str]:
+    return [text for text in (value if isinstance(value, tuple) else (value,)) if isinstance(text, str)]
 
 
 def _years(value: AttributeValue) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from es_recsys.errors import InputError, SetupError
-from es_recsys.fields import VECTOR_FIELDS, VectorField, index_options
+from es_recsys.fields import AS_KEYWORD, AS_LONG, VECTOR_FIELDS, VectorField, index_options
 from es_recsys.meta import StoreMeta, VectorMeta
 
 __all__ = ["analyzer", "events", "field_types", "items", "load", "profiles", "vector_mapping"]
@@ -101,7 +101,10 @@ def events() -> dict[str, Any]:
 
 
 def field_types(mapping: Mapping[str, Any]) -> dict[str, str]:
-    """Path of each field that can be filtered by -> its Elasticsearch type, from an items mapping."""
+    """Path of each field that can be filtered by -> its Elasticsearch type, from an items mapping.
+
+    The other forms of an attribute (fields.py) are among them: "attributes.size" and "attributes.size._keyword".
+    """
     return dict(_walk(mapping.get("properties", {}), ""))
 
 
@@ -111,6 +114,9 @@ def _walk(properties: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str
             yield from _walk(body["properties"], f"{prefix}{name}.")
         elif body.get("type") in _FILTERABLE and body.get("index", True):
             yield f"{prefix}{name}", body["type"]
+            for form in (AS_KEYWORD, AS_LONG):
+                if form in body.get("fields", {}):
+                    yield f"{prefix}{name}.{form}", body["fields"][form]["type"]
 
 
 def _bind(node: Any, name: str) -> Any:

@@ -3,16 +3,20 @@
 field:value          equal           price:10..50           a range, ends included, either end may be left out
 field:a,b            one of          created_at:>2026-01-01 also >=, <, <=
 -field:value         not             "a, b" in quotes       a value that holds a comma, a colon or dots
+
+An attribute of numbers, dates or flags may hold texts, too (sizes 42 and XL): they are found by exactly what they are.
 """
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
 from es_recsys.errors import FilterError
+from es_recsys.fields import AS_KEYWORD, AS_LONG
 from es_recsys.search.expressions import Expression, read_expression
 
 __all__ = ["Clause", "parse"]
@@ -23,6 +27,10 @@ _NUMBERS = frozenset({"double", "float", "half_float", "long", "integer", "short
 _WHOLE = frozenset({"long", "integer", "short", "byte"})
 _DATES = frozenset({"date", "date_nanos"})
 _RANGED = _NUMBERS | _DATES
+_DIGITS = re.compile(r"[+-]?[0-9]+")
+_CODE = re.compile(r"[+-]?0[0-9]+")
+# Whole numbers beyond this have neighbours that are the same double.
+_EXACT, _LONGEST = 2**53, 2**63
 
 
 def parse(given: Sequence[str] | Mapping[str, Any], fields: Mapping[str, str]) -> list[Clause]:
@@ -71,9 +79,11 @@ def _clause(expression: Expression, fields: Mapping[str, str]) -> Clause:
                 f"Ask for values: {expression.field}:a,b.",
             )
         ends: dict[str, Any] = {op: _typed(end, kind, expression, exact=False) for op, end in expression.bounds.items()}
-        clause: Clause = {"range": {path: ends}}
+        clause = _range(path, ends, fields)
+    elif f"{path}.{AS_KEYWORD}" in fields:
+        clause = _any_of([_either(path, kind, value, expression) for value in expression.values])
     else:
-        values = list(dict.fromkeys(_typed(value, kind, expression) for value in expression.values))
+        values = list(dict.fromkeys(each for value in expression.values for each in _readings(value, kind, expression)))
         clause = _equal(path, kind, values)
     return {"bool": {"must_not": [clause]}} if expression.negated else clause
 
@@ -81,16 +91,71 @@ def _clause(expression: Expression, fields: Mapping[str, str]) -> Clause:
 def _equal(path: str, kind: str, values: list[Any]) -> Clause:
     if kind in _DATES:
         # A day without a time means the whole day, which Elasticsearch rounds to where both ends are given.
-        days: list[Clause] = [{"range": {path: {"gte": value, "lte": value}}} for value in values]
-        return days[0] if len(days) == 1 else {"bool": {"should": days, "minimum_should_match": 1}}
-    return {"term": {path: values[0]}} if len(values) == 1 else {"terms": {path: values}}
+        return _any_of([{"range": {path: {"gte": value, "lte": value}}} for value in values])
+    return _any_of([{"term": {path: _sent(value)}} for value in values])
+
+
+def _any_of(clauses: list[Clause]) -> Clause:
+    """One of the clauses; those that look for a value in the same field become one."""
+    terms: dict[str, list[Any]] = {}
+    joined: list[Clause] = []
+    for clause in clauses:
+        for path, value in clause.get("term", {}).items():
+            terms.setdefault(path, []).append(value)
+        if "term" not in clause:
+            joined.append(clause)
+    for path, found in terms.items():
+        values = list(dict.fromkeys(found))
+        joined.append({"terms": {path: values}} if len(values) > 1 else {"term": {path: values[0]}})
+    return joined[0] if len(joined) == 1 else {"bool": {"should": joined, "minimum_should_match": 1}}
+
+
+def _range(path: str, ends: dict[str, Any], fields: Mapping[str, str]) -> Clause:
+    clause: Clause = {"range": {path: {op: _sent(end) for op, end in ends.items()}}}
+    exact = f"{path}.{AS_LONG}"
+    if exact in fields and any(_is_long(end) for end in ends.values()) and all(abs(end) < _LONGEST for end in ends.values()):
+        return _any_of([{"range": {exact: ends}}, _unless(clause, exact)])
+    return clause
+
+
+def _either(path: str, kind: str, value: Any, expression: Expression) -> Clause:
+    """Items whose value is this number, date or flag, or this very text."""
+    keyword = f"{path}.{AS_KEYWORD}"
+    text: Clause = {"term": {keyword: _text(value, expression)}}
+    if isinstance(value, str) and kind in _NUMBERS and _CODE.fullmatch(value):
+        return text
+    try:
+        typed = _typed(value, kind, expression)
+    except FilterError:
+        return text
+    clause = _equal(path, kind, [typed])
+    if kind in _NUMBERS and _is_long(typed):
+        # Items written before there were such forms have only the double.
+        exact = f"{path}.{AS_LONG}" if abs(typed) < _LONGEST else keyword
+        return _any_of([{"term": {exact: typed if abs(typed) < _LONGEST else str(typed)}}, _unless(clause, exact)])
+    if kind == "boolean" and _text(value, expression) not in ("true", "false"):
+        return _any_of([clause, text])
+    return clause
+
+
+def _unless(clause: Clause, path: str) -> Clause:
+    return {"bool": {"filter": [clause], "must_not": [{"exists": {"field": path}}]}}
+
+
+def _is_long(value: Any) -> bool:
+    return isinstance(value, int) and abs(value) > _EXACT
+
+
+def _sent(value: Any) -> Any:
+    """A value as JSON can hold it."""
+    return float(value) if isinstance(value, int) and abs(value) >= _LONGEST else value
 
 
 def _field(expression: Expression, fields: Mapping[str, str]) -> tuple[str, str]:
     for path in (expression.field, f"attributes.{expression.field}"):
         if path in fields:
             return path, fields[path]
-    known = sorted({path.removeprefix("attributes.") for path in fields})
+    known = sorted({path.removeprefix("attributes.") for path in fields if not path.endswith((f".{AS_KEYWORD}", f".{AS_LONG}"))})
     near = difflib.get_close_matches(expression.field, known, n=3, cutoff=0.5)
     hint = f"Did you mean {' or '.join(near)}?" if near else f"Known fields: {', '.join(known[:20])}."
     raise FilterError(f"The filter {expression.shown} names {expression.field!r}, which is no field to filter by.", hint)
@@ -110,7 +175,18 @@ def _typed(value: Any, kind: str, expression: Expression, *, exact: bool = True)
         raise FilterError(
             f"The filter {expression.shown} needs {wanted} for {expression.field}.", f"{value!r} is none."
         ) from None
-    text = str(value)
+    return _text(value, expression)
+
+
+def _readings(value: Any, kind: str, expression: Expression) -> list[Any]:
+    """The value as the field's type; a number in a field of texts in each way that it may have been written."""
+    if kind not in _RANGED and kind != "boolean" and isinstance(value, float) and value.is_integer():
+        return [str(int(value)), str(value)]
+    return [_typed(value, kind, expression)]
+
+
+def _text(value: Any, expression: Expression) -> str:
+    text = ("true" if value else "false") if isinstance(value, bool) else str(value)
     if not text or "\x00" in text or len(text) > 1_024:
         raise FilterError(f"The filter {expression.shown} has a value that can't be matched.", "Give 1 to 1,024 characters.")
     return text
@@ -119,11 +195,17 @@ def _typed(value: Any, kind: str, expression: Expression, *, exact: bool = True)
 def _number(value: Any, *, whole: bool) -> int | float:
     if isinstance(value, bool):
         raise ValueError(value)
+    if isinstance(value, str) and _DIGITS.fullmatch(value.strip()):
+        value = int(value)
+    if isinstance(value, int):
+        # Never through a float, which would round it.
+        float(value)
+        return value
     number = float(value)
     if number != number or number in (float("inf"), float("-inf")):
         raise ValueError(value)
     if number.is_integer():
-        return int(value) if isinstance(value, int) else int(number)
+        return int(number)
     if whole:
         raise ValueError(value)
     return number

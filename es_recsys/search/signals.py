@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.fields import AS_KEYWORD, AS_LONG
 from es_recsys.search.context import Context
 from es_recsys.search.filters import Clause
 from es_recsys.search.fusion import Table
@@ -199,7 +200,8 @@ def _of_attribute(context: Context, path: str, values: Sequence[Any], asked: Wor
 
 def _attributes(context: Context) -> list[str]:
     kinds = _NUMBERS | {"keyword", "boolean", "date"}
-    return sorted(path for path, kind in context.meta.fields.items() if path.startswith("attributes.") and kind in kinds)
+    paths = ((path, kind) for path, kind in context.meta.fields.items() if not path.endswith((f".{AS_KEYWORD}", f".{AS_LONG}")))
+    return sorted(path for path, kind in paths if path.startswith("attributes.") and kind in kinds)
 
 
 def _ranks(column: Column) -> Column:

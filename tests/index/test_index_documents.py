@@ -104,3 +104,13 @@ def test_bad_vectors_are_refused_by_field(vector: list[float], reason: str) -> N
 @pytest.mark.parametrize("vector", [[1e30, 1e30, 1e30], [1e-30, 0.0, 0.0], [3, 4, 0]])
 def test_huge_and_tiny_vectors_are_not_taken_for_bad_ones(vector: list[float]) -> None:
     assert checked_vector("v", vector, 3).tolist() == np.asarray(vector, np.float32).tolist()
+
+
+def test_texts_of_attributes_with_a_dot_are_searched_too() -> None:
+    made = document(Item(item_id="a", attributes={"size": "XL", "size.unit": "letters", "made.of": ("wool", "silk"), "x.y": 3}))
+    assert made["all_text"] == ["letters", "wool", "silk"]
+
+
+def test_whole_numbers_beyond_64_bits_are_their_digits() -> None:
+    made = document(Item(item_id="a", attributes={"code": 10**25, "id": 2**63 - 1, "low": -(2**63), "lower": -(2**63) - 1}))
+    assert made["attributes"] == {"code": str(10**25), "id": 2**63 - 1, "low": -(2**63), "lower": "-9223372036854775809"}

@@ -78,3 +78,13 @@ def test_field_types_are_those_one_can_filter_by() -> None:
         "currency": "keyword", "created_at": "date", "available": "boolean", "attributes.year": "double",
         "attributes.colour": "keyword",
     }  # fmt: skip
+
+
+def test_the_other_forms_of_an_attribute_are_among_the_field_types() -> None:
+    mapping = mappings.items(META, 10)["mappings"]
+    templates = {name: body["mapping"] for template in mapping["dynamic_templates"] for name, body in template.items()}
+    mapping["properties"] = {"attributes": {"properties": {"size": templates["whole_numbers"], "since": templates["dates"]}}}
+    assert mappings.field_types(mapping) == {
+        "attributes.size": "double", "attributes.size._keyword": "keyword", "attributes.size._long": "long",
+        "attributes.since": "date", "attributes.since._keyword": "keyword",
+    }  # fmt: skip

@@ -134,3 +134,78 @@ def test_any_text_gives_clauses_on_known_fields_or_a_filter_error(text: str) -> 
 def test_quoted_value_comes_through_whole(value: str) -> None:
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')
     assert parse([f'brand:"{escaped}"'], FIELDS) == [{"term": {"brand": value}}]
+
+
+MIXED = FIELDS | {
+    "attributes.ean": "double",
+    "attributes.ean._keyword": "keyword",
+    "attributes.ean._long": "long",
+    "attributes.gift": "boolean",
+    "attributes.gift._keyword": "keyword",
+    "attributes.since": "date",
+    "attributes.since._keyword": "keyword",
+}
+LARGE = 123456789012345678
+EAN, EAN_TEXT, EAN_LONG = "attributes.ean", "attributes.ean._keyword", "attributes.ean._long"
+
+
+def any_of(*clauses: dict[str, Any]) -> dict[str, Any]:
+    return {"bool": {"should": list(clauses), "minimum_should_match": 1}}
+
+
+def unless(clause: dict[str, Any], path: str) -> dict[str, Any]:
+    return {"bool": {"filter": [clause], "must_not": [{"exists": {"field": path}}]}}
+
+
+@pytest.mark.parametrize(
+    ("expression", "clause"),
+    [
+        ("ean:42", {"term": {EAN: 42}}),
+        ("ean:XL", {"term": {EAN_TEXT: "XL"}}),
+        ("ean:042", {"term": {EAN_TEXT: "042"}}),
+        ("ean:42,XL,43,M", any_of({"terms": {EAN: [42, 43]}}, {"terms": {EAN_TEXT: ["XL", "M"]}})),
+        ("ean:40..50", {"range": {EAN: {"gte": 40, "lte": 50}}}),
+        ("ean:9007199254740992", {"term": {EAN: 2**53}}),
+        (
+            "ean:123456789012345679",
+            any_of(unless({"term": {EAN: 123456789012345679}}, EAN_LONG), {"term": {EAN_LONG: 123456789012345679}}),
+        ),
+        (
+            "ean:1234567890123456789012",
+            any_of(unless({"term": {EAN: 1234567890123456789012.0}}, EAN_TEXT), {"term": {EAN_TEXT: "1234567890123456789012"}}),
+        ),
+        (
+            f"ean:>{LARGE}",
+            any_of({"range": {EAN_LONG: {"gt": LARGE}}}, unless({"range": {EAN: {"gt": LARGE}}}, EAN_LONG)),
+        ),
+        ("ean:..1e30", {"range": {EAN: {"lte": 1e30}}}),
+        ("gift:true", {"term": {"attributes.gift": True}}),
+        ("gift:yes", any_of({"term": {"attributes.gift": True}}, {"term": {"attributes.gift._keyword": "yes"}})),
+        ("gift:card", {"term": {"attributes.gift._keyword": "card"}}),
+        ("since:soon", {"term": {"attributes.since._keyword": "soon"}}),
+    ],
+)
+def test_a_field_of_numbers_dates_or_flags_has_texts_too(expression: str, clause: dict[str, Any]) -> None:
+    [found] = parse([expression], MIXED)
+    if "should" in found.get("bool", {}):
+        found["bool"]["should"].sort(key=repr)
+        clause["bool"]["should"].sort(key=repr)
+    assert found == clause
+
+
+def test_the_other_forms_of_a_field_are_no_names_to_propose() -> None:
+    with pytest.raises(FilterError) as caught:
+        parse(["gifts:1"], MIXED)
+    assert "_" not in caught.value.remedy.replace("created_at", "")
+
+
+@pytest.mark.parametrize(("value", "terms"), [(42.0, ["42", "42.0"]), (True, "true"), (42, "42")])
+def test_a_number_in_a_field_of_texts_is_its_text(value: Any, terms: Any) -> None:
+    kind = "terms" if isinstance(terms, list) else "term"
+    assert parse({"color": value}, FIELDS) == [{kind: {"attributes.color": terms}}]
+
+
+@given(st.integers(-(2**70), 2**70))
+def test_a_whole_number_is_never_rounded(number: int) -> None:
+    shown = repr(parse([f"ean:{number}"], MIXED))
+    assert str(number) in shown

@@ -1,0 +1,96 @@
+"""Attributes whose values are of several types, and whole numbers of many digits, on a real engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from es_recsys import Client, Item, Settings
+from es_recsys.jobs.catalogue import load_files
+from es_recsys.settings import EncoderSettings
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture
+def client(settings: Settings) -> Iterator[Client]:
+    with Client(settings=settings.model_copy(update={"encoders": EncoderSettings(text="none", image="none")})) as client:
+        yield client
+
+
+def items(*attributes: dict[str, Any], start: int = 0) -> list[Item]:
+    return [Item(item_id=f"i{n}", title="thing", attributes=some) for n, some in enumerate(attributes, start)]
+
+
+def found(client: Client, *filters: str) -> set[str]:
+    return {hit.item_id for hit in client.search("thing", n=50, filter=list(filters)).hits}
+
+
+def stored(client: Client, item_id: str) -> Any:
+    answer = client.workspace.es.get(index=f"{client.workspace.settings.index}-items", id=item_id)
+    return answer["_source"]["attributes"]
+
+
+FIRST: dict[str, Any] = {
+    "size": 42, "width": 1.5, "gift": True, "since": datetime(2024, 1, 2, tzinfo=UTC), "colour": "red", "mark": "a",
+}  # fmt: skip
+LATER: list[dict[str, Any]] = [
+    {"size": "XL", "width": "wide", "gift": "card", "since": "soon", "colour": 7, "mark": ("b", "c")},
+    {"size": ("43", "M"), "width": 2, "gift": 1, "since": 5, "colour": True, "mark": 1.5},
+    {"size": 43.5, "size.cm": 27, "gift": datetime(2024, 1, 2, tzinfo=UTC), "since": True, "colour.code": "r"},
+]
+
+
+def test_a_later_value_of_any_type_is_taken_found_and_comes_back_as_it_was(client: Client) -> None:
+    client.insert_items(items(FIRST))
+    report = client.insert_items(items(*LATER, start=1))
+    assert (report.added, report.failed) == (3, 0), report.notes
+    assert stored(client, "i1")["size"] == "XL"
+    assert stored(client, "i2")["since"] == 5
+    wanted = {
+        "size:42": {"i0"}, "size:XL": {"i1"}, "size:M": {"i2"}, "size:43": {"i2"}, "size:42,XL": {"i0", "i1"},
+        "size:40..43.5": {"i0", "i2", "i3"}, "-size:XL": {"i0", "i2", "i3"}, "size.cm:27": {"i3"},
+        "width:wide": {"i1"}, "width:1..3": {"i0", "i2"}, "gift:true": {"i0"}, "gift:card": {"i1"}, "gift:1": {"i0", "i2"},
+        "since:soon": {"i1"}, "since:2024": set(), "since:2024-01-02": {"i0"}, "since:2000..2030": {"i0"},
+        "colour:7": {"i1"}, "colour:true": {"i2"}, "mark:c": {"i1"}, "mark:1.5": {"i2"}, "colour.code:r": {"i3"},
+    }  # fmt: skip
+    assert {asked: found(client, asked) for asked in wanted} == wanted
+
+
+LONG = [123456789012345678, 123456789012345679, 123456789012345680, 2**63 - 1, 10**25, 10**25 + 1, 42]
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["longest last", "longest first"])
+def test_whole_numbers_of_any_length_are_told_apart(client: Client, order: int) -> None:
+    client.insert_items(items(*({"seller": number} for number in LONG[::order])))
+    names = {number: f"i{place}" for place, number in enumerate(LONG[::order])}
+    assert [found(client, f"seller:{number}") for number in LONG] == [{names[number]} for number in LONG]
+    assert found(client, f"seller:{LONG[0]},{LONG[2]}") == {names[LONG[0]], names[LONG[2]]}
+
+
+def test_ranges_of_long_numbers_end_where_they_say(client: Client) -> None:
+    client.insert_items(items(*({"seller": number} for number in (42, *LONG))))
+    assert found(client, f"seller:>{LONG[0]}") == {"i2", "i3", "i4", "i5", "i6"}
+    assert found(client, f"seller:{LONG[0]}..{LONG[1]}") == {"i1", "i2"}
+    assert found(client, "seller:..100") == {"i0", "i7"}
+
+
+def test_seventeen_digits_of_a_file(client: Client, tmp_path: Path) -> None:
+    file = tmp_path / "items.csv"
+    file.write_text("item_id,title,seller\n" + "".join(f"{n},thing,{LONG[n]}\n" for n in range(3)))
+    load_files(client.workspace, [file])
+    assert found(client, f"seller:{LONG[1]}") == {"1"}
+    assert {hit.item_id for hit in client.search("thing", filter={"seller": LONG[1]}).hits} == {"1"}
+
+
+def test_files_of_other_types_load_one_after_the_other(client: Client, tmp_path: Path) -> None:
+    (tmp_path / "shoes.csv").write_text("item_id,title,size\n1,thing,42\n2,thing,43\n")
+    (tmp_path / "shirts.csv").write_text("item_id,title,size\n3,thing,XL\n4,thing,M\n")
+    load_files(client.workspace, [tmp_path / "shoes.csv"])
+    report = load_files(client.workspace, [tmp_path / "shirts.csv"])
+    assert (report.added, report.failed, report.rejected) == (2, 0, 0)
+    assert (found(client, "size:XL"), found(client, "size:42..43")) == ({"3"}, {"1", "2"})
