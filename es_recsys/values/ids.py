@@ -1,0 +1,118 @@
+"""Ids are texts, whatever wrote them: 17, 17.0 and "17" are one, and no digit is lost."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from es_recsys.values.missing import is_missing, stripped
+
+__all__ = ["IdForm", "IdTally", "id_text"]
+
+_WHOLE = re.compile(r"([0-9]+)\.0*", re.ASCII)
+_POWER = re.compile(r"([0-9])(?:\.([0-9]+))?[eE]\+?([0-9]{1,2})", re.ASCII)
+_DIGITS = re.compile(r"0|[1-9][0-9]*", re.ASCII)
+
+
+def id_text(value: Any) -> str | None:
+    """The id as text, None where it means nothing: without blanks around it, its letters in Unicode's composed form (NFC), a
+    whole number without a decimal point. Raises ValueError for what can't be an id."""
+    if isinstance(value, str):
+        text = value if value.isascii() else unicodedata.normalize("NFC", value)
+        return None if is_missing(text) else stripped(text)
+    if type(value) is int:
+        return _digits(value)
+    if is_missing(value):
+        return None
+    if hasattr(value, "dtype") and hasattr(value, "item"):  # a number of numpy
+        value = value.item()
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal | UUID):
+        raise ValueError("is not an id: a text or a number")
+    if isinstance(value, float | Decimal):
+        if value in (float("inf"), float("-inf")):
+            raise ValueError("is not an id: a text or a number")
+        return _digits(int(value)) if value == int(value) else str(value)
+    return str(value)
+
+
+def _digits(value: int) -> str:
+    if value.bit_length() > 4_096:
+        raise ValueError("an id has 1 to 512 bytes of UTF-8")
+    return str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class IdForm:
+    """How the ids of one column are written. numbers: whether all of them are numbers, so that the text 17.0 is 17."""
+
+    numbers: bool = False
+
+    def read(self, value: Any) -> str | None:
+        """As `id_text`, in the form of this column."""
+        text = id_text(value)
+        if self.numbers and text is not None and isinstance(value, str):
+            return _whole(text) or text
+        return text
+
+
+class IdTally:
+    """Looks at the ids of one column, over all files."""
+
+    __slots__ = ("_numbers", "_pointed", "shortened")
+
+    def __init__(self) -> None:
+        self._numbers = True
+        self._pointed = False
+        self.shortened: str | None = None
+
+    def add(self, value: Any) -> None:
+        if not self._numbers or not isinstance(value, str):
+            return
+        # Most ids have digits alone, and a 0 before them makes a code.
+        if value.isdigit() and value.isascii() and (value[0] != "0" or value == "0"):
+            return
+        text = id_text(value)
+        if text is None:
+            return
+        whole = _whole(text)
+        if whole is None:
+            self._numbers = False
+        elif whole != text:
+            self._pointed = True
+            if _is_shortened(text):
+                self.shortened = self.shortened or text
+
+    def decide(self) -> IdForm:
+        return IdForm(self._numbers and self._pointed)
+
+    def note(self, name: str) -> str | None:
+        """What a person should know of the column `name`."""
+        if not self._numbers or self.shortened is None:
+            return None
+        return (
+            f"{name}: {self.shortened} has lost digits, as a spreadsheet shows long numbers; export the column as text,"
+            " or different ids are one."
+        )
+
+
+def _whole(text: str) -> str | None:
+    """A number written in any way, as its digits alone; None for a text that is no whole number, or a code (007)."""
+    if _DIGITS.fullmatch(text):
+        return text
+    digits = None
+    if match := _WHOLE.fullmatch(text):
+        digits = match[1]
+    elif match := _POWER.fullmatch(text):
+        tail, power = match[2] or "", int(match[3])
+        if not tail[power:].strip("0"):
+            digits = match[1] + tail[:power].ljust(power, "0")
+    return digits if digits is not None and _DIGITS.fullmatch(digits) else None
+
+
+def _is_shortened(text: str) -> bool:
+    match = _POWER.fullmatch(text)
+    return match is not None and len(match[2] or "") < min(int(match[3]), 14) and int(match[3]) > 9

@@ -1,0 +1,102 @@
+"""Which values stand for nothing. Databases, pandas, R, spreadsheets and trackers each have a word for it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from typing import Any
+
+__all__ = ["MISSING_WORDS", "WordTally", "is_blank", "is_missing", "stripped", "words"]
+
+
+def words(text: str) -> frozenset[str]:
+    """Words between blanks, as a set."""
+    return frozenset(text.split())
+
+
+MISSING_WORDS = words(
+    "null (null) [null] <null> none <none> nan <nan> nat <nat> na n/a n.a. n.a #n/a #na #null! #value! #ref! <na> nil"
+    " undefined (undefined) \\n \\\\n (none) (empty) (blank) (missing) - -- --- – — ? . -nan 1.#qnan 1.#ind -1.#ind"
+) | {"(not set)", "(not provided)", "not set"}
+"""In lower case: what means nothing where an id, a number, a time or a flag is wanted."""
+
+# Nobody calls a thing so; only programs write it. Exact spellings: "Nan" is a bread and "Null" a family.
+_NEVER_TEXT = words(
+    "NULL null (null) (NULL) [NULL] [null] <NULL> <null> nan NaN <NA> NaT <NaT> #N/A #NA #NULL! #VALUE! #REF! N/A n/a"
+    " undefined \\N \\\\N - -- --- – —"
+) | {"(not set)", "(not provided)"}
+_EDGE = "\ufeff\u200b\u2060"
+_LONGEST = max(map(len, MISSING_WORDS))
+_CODE = re.compile("[A-Z]{2}")
+
+
+def stripped(text: str) -> str:
+    """Without blanks at its ends, the invisible ones (a byte order mark, a zero-width space) among them."""
+    text = text.strip()
+    return text if text.isascii() else text.strip(_EDGE).strip()
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a value means nothing where an id, a number, a time or a flag is wanted: None, NaN, NaT, a blank text, or one
+    of MISSING_WORDS in any case."""
+    if isinstance(value, str):
+        text = stripped(value)
+        return not text or (len(text) <= _LONGEST and text.lower() in MISSING_WORDS)
+    return _is_null(value)
+
+
+def is_blank(value: Any) -> bool:
+    """Whether a value means nothing where a text is wanted: as `is_missing`, but only for words that no text can be. A title
+    may be "None" and a brand "NA"; `WordTally` decides those by the whole column."""
+    if isinstance(value, str):
+        text = stripped(value)
+        return not text or (len(text) <= _LONGEST and text in _NEVER_TEXT)
+    return _is_null(value)
+
+
+def _is_null(value: Any) -> bool:
+    if value is None:
+        return True
+    if isinstance(value, float):
+        return value != value
+    # pandas.NA and pandas.NaT can't be compared; decimal and numpy have a NaN of their own.
+    if type(value).__name__ in {"NAType", "NaTType"}:
+        return True
+    try:
+        return bool(value != value)
+    except (TypeError, ValueError, ArithmeticError):
+        return False
+
+
+class WordTally:
+    """Counts the words in one column of texts that may stand for nothing or be meant ("None", "NA").
+
+    Such a word means nothing where two lines or more have it; a single one is a text. "NA" is a text in a column of
+    codes of two capitals, where it is Namibia.
+    """
+
+    __slots__ = ("_codes", "_others", "_words")
+
+    def __init__(self) -> None:
+        self._words: dict[str, int] = {}
+        self._codes = self._others = 0
+
+    def add(self, value: Any) -> None:
+        if not isinstance(value, str):
+            return
+        if len(value) > _LONGEST + 2:
+            self._others += 1
+            return
+        text = stripped(value)
+        if is_missing(text):
+            if not is_blank(text):
+                self._words[text] = self._words.get(text, 0) + 1
+        elif _CODE.fullmatch(text):
+            self._codes += 1
+        else:
+            self._others += 1
+
+    def decide(self) -> Collection[str]:
+        """The words that stand for nothing in this column."""
+        codes = self._codes > 9 * self._others
+        return frozenset(word for word, count in self._words.items() if count > 1 and not (codes and word == "NA"))

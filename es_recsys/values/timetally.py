@@ -1,0 +1,105 @@
+"""A look at all times of a column, for what a single one leaves open: whether days stand before months, and the unit."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, tzinfo
+from typing import Any
+
+from es_recsys.values.missing import stripped
+from es_recsys.values.times import TimeForm, written
+
+__all__ = ["TimeTally"]
+
+_OPEN = re.compile(r"[0-9]{1,2}[-/.][0-9]{1,2}[-/.][0-9]{2,4}(?![0-9])", re.ASCII)
+_AMERICAN = re.compile(r"[AaPp]\.?[Mm]\.?$")
+_SHEET = (20_000, 80_000)  # days since 1899: 1954 to 2119
+
+
+class TimeTally:
+    """Looks at the times of one column, over all files."""
+
+    __slots__ = ("_day", "_halves", "_month", "_numbers", "_others", "_sheet", "_unsure")
+
+    def __init__(self) -> None:
+        self._day = self._month = self._halves = 0
+        self._numbers = self._others = 0
+        self._sheet: str | None = None
+        self._unsure: str | None = None
+
+    def add(self, value: Any) -> None:
+        if isinstance(value, str):
+            self._add_text(value)
+        elif type(value) is int or type(value) is float:
+            self._add_number(value, value)
+
+    def _add_text(self, value: str) -> None:
+        # ISO 8601 and epoch times, which are nearly all there are, settle nothing: leave early.
+        if value[:4].isdigit() and (value[4:5] == "-" or (len(value) > 8 and value.isdigit())):
+            self._others += 1
+            return
+        text = stripped(value)
+        if _OPEN.match(text):
+            self._others += 1
+            it = written(text)
+            if it is None or not it.mark:
+                return
+            if it.first > 12:
+                self._day += 1
+            elif it.second > 12:
+                self._month += 1
+            elif it.first != it.second:
+                if _AMERICAN.search(text):
+                    self._halves += 1
+                if self._unsure is None or (it.mark == "/" and "/" not in self._unsure):
+                    self._unsure = text
+            return
+        try:
+            number = float(text)
+        except ValueError:
+            self._others += bool(text)
+        else:
+            self._add_number(number, text)
+
+    def _add_number(self, number: float, shown: Any) -> None:
+        if number != number:
+            return
+        self._numbers += 1
+        if _SHEET[0] <= number < _SHEET[1]:
+            self._sheet = self._sheet or str(shown)
+        else:
+            self._others += 1
+
+    def decide(self, zone: tzinfo = UTC) -> TimeForm:
+        """zone: of times that name none."""
+        return TimeForm(zone, self._day_first(), self._is_serial())
+
+    def note(self, name: str) -> str | None:
+        """What was guessed of the column `name`, in one line."""
+        if self._is_serial():
+            return f"{name}: numbers such as {self._sheet} are read as the days of a spreadsheet."
+        if self._day and self._month:
+            kept, odd = max(self._day, self._month), min(self._day, self._month)
+            which = "days" if self._day >= self._month else "months"
+            return f"{name}: {kept:,} dates have their {which} first and {odd:,} have not; those that can be either are read so."
+        if self._unsure is None or self._day or self._month:
+            return None
+        it = written(self._unsure)
+        if it is None:
+            return None
+        day, month = (it.first, it.second) if self._day_first() else (it.second, it.first)
+        read = datetime(it.year, month, day, tzinfo=UTC)
+        return (
+            f"{name}: no date shows whether its day or its month comes first; {self._unsure} is read as {read:%-d %B %Y}."
+            f" Write {it.year}-{day:02}-{month:02} where that is wrong."
+        )
+
+    def _is_serial(self) -> bool:
+        return self._sheet is not None and not self._others
+
+    def _day_first(self) -> bool | None:
+        if self._day or self._month:
+            return self._day >= self._month
+        if self._unsure is None:
+            return None
+        return not self._halves
