@@ -15,6 +15,7 @@ from es_recsys.data.rejects import Rejects
 from es_recsys.data.sources import Paths, Progress, as_paths
 from es_recsys.data.survey import ItemSurvey, item_columns, survey_items
 from es_recsys.data.tables import Table, open_tables
+from es_recsys.data.variants import Joined
 from es_recsys.errors import InputError
 from es_recsys.types import AttributeValue, Item
 
@@ -33,7 +34,7 @@ def read_items(
     rejects: Rejects | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Item]:
-    """Items of one or more files, in their order, each item_id once: the last line with it counts.
+    """Items of one or more files, in their order, each item_id once: its lines are merged (see `variants`).
 
     columns: our field -> column of the file (also a dotted path into objects; also a new name of an attribute).
     constants: field -> value where a line has none. separator: of CSV, guessed without it. survey: what `survey_items`
@@ -48,6 +49,7 @@ def read_items(
     layout = Layout(item_columns(columns or {}, constants or {}))
     own = rejects is None
     rejects = Rejects() if rejects is None else rejects
+    joined = Joined(survey.last, survey.groups)
     place = -1
     try:
         for table in open_tables(paths, separator, rejects, progress):
@@ -56,14 +58,18 @@ def read_items(
                 place += 1
                 try:
                     item = _item(layout, survey, row.values, table.typed)
-                    if survey.later(item.item_id, place):
-                        raise BadValue("item_id", "comes again in a later line, and the last one counts")
                 except BadValue as bad:
                     rejects.add(row.file, row.line, bad.field, bad.reason, row.values)
                 except ValidationError as error:
                     rejects.add(row.file, row.line, *explain(error), row.values)
                 else:
-                    yield item
+                    if joined.needed:
+                        yield from joined.add(item, place)
+                    else:
+                        yield item
+        yield from joined.rest()
+        for remark in joined.notes():
+            rejects.note(remark)
     finally:
         if own:
             rejects.close()

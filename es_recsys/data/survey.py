@@ -16,6 +16,7 @@ from es_recsys.data.layout import ITEM_FIELDS, Layout
 from es_recsys.data.rejects import Rejects
 from es_recsys.data.sources import Paths, Progress, as_paths
 from es_recsys.data.tables import open_tables
+from es_recsys.data.variants import NO_PLACES, Places, places_of
 from es_recsys.errors import InputError
 
 __all__ = ["ItemSurvey", "item_columns", "survey_items"]
@@ -26,17 +27,15 @@ class ItemSurvey:
     """What `survey_items` found, for use in the same process.
 
     kinds: attribute -> kind (kinds.py). clashes: attribute -> the other whose object it would be. last: item_id ->
-    place (from 0, over all files) of the last row with it, as a hash, for ids that come more than once. rows: how many.
+    place (from 0, over all files) of the last row with it, as a hash, for ids that come more than once. groups: the same
+    for every group_id. rows: how many.
     """
 
     kinds: Mapping[str, str] = field(default_factory=dict)
     clashes: Mapping[str, str] = field(default_factory=dict)
     last: Mapping[int, int] = field(default_factory=dict)
+    groups: Places = NO_PLACES
     rows: int = 0
-
-    def later(self, item_id: str, place: int) -> bool:
-        """Whether a later row has the same item_id."""
-        return bool(self.last) and self.last.get(hash(item_id), place) > place
 
 
 def item_columns(columns: Mapping[str, str], constants: Mapping[str, Any]) -> Columns:
@@ -54,14 +53,15 @@ def survey_items(
 ) -> ItemSurvey:
     """Read a catalogue once, to know what `read_items` needs.
 
-    known: kinds that are settled already, by the mapping of the index that the items go to. Memory: 8 bytes a row.
+    known: kinds that are settled already, by the mapping of the index that the items go to. Memory: 8 bytes a row, 16 where
+    there are group ids.
     """
     if wrong := sorted(set((known or {}).values()) - set(KINDS)):
         raise InputError(f"There is no kind of attribute {wrong[0]!r}.", f"Kinds are {', '.join(KINDS)}.")
     layout = Layout(item_columns(columns or {}, constants or {}))
     unread = Rejects(write=False)
     tallies: dict[str, Tally] = {}
-    hashes = array("q")
+    hashes, groups = array("q"), array("q")
     for table in open_tables(as_paths(paths), separator, unread, progress):
         for row in checked_rows(table, layout.columns):
             try:
@@ -71,13 +71,17 @@ def survey_items(
                 continue
             # A hash of 0 stands for a row that is certainly rejected; no id is likely to have it.
             hashes.append(hash(id_text(fields["item_id"])) if "item_id" in fields else 0)
+            if "group_id" in fields:
+                groups.extend([0] * (len(hashes) - 1 - len(groups)))
+                groups.append(hash(id_text(fields["group_id"])))
             for name, value in attributes.items():
                 tally = tallies.get(name)
                 if tally is None:
                     tally = tallies[name] = Tally()
                 tally.add(value, table.typed)
     kinds = {name: tally.decide() for name, tally in tallies.items()} | dict(known or {})
-    return ItemSurvey(kinds, _clashes(tallies), _last_places(hashes), len(hashes))
+    groups.extend([0] * (len(hashes) - len(groups) if groups else 0))
+    return ItemSurvey(kinds, _clashes(tallies), _last_places(hashes), _groups(hashes, groups), len(hashes))
 
 
 def id_text(value: Any) -> str:
@@ -98,6 +102,10 @@ def _clashes(tallies: Mapping[str, Tally]) -> dict[str, str]:
                 loser, winner = (outer, name) if tally.total > tallies[outer].total else (name, outer)
                 clashes.setdefault(loser, winner)
     return clashes
+
+
+def _groups(hashes: array[int], groups: array[int]) -> Places:
+    return places_of(np.frombuffer(hashes, np.int64), np.frombuffer(groups, np.int64)) if groups else NO_PLACES
 
 
 def _last_places(hashes: array[int]) -> dict[int, int]:

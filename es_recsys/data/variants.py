@@ -1,0 +1,186 @@
+"""Rows that belong together: those of one item_id are one item, and what the variants of a product share is said once.
+
+Exports of shops (Shopify, WooCommerce) say title, text and pictures in the first row of a product only; the rows of its other
+variants have their own cells filled and nothing else. Other files have a row for each property of an item.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from es_recsys.types import AttributeValue, Item
+
+__all__ = ["NO_PLACES", "Joined", "Places", "complete", "merge", "places_of"]
+
+_SHARED = ("title", "description", "categories", "tags", "brand", "currency", "image", "audio", "created_at")
+"""What a variant has from the first row of its group that says it. Price, availability and attributes are its own."""
+
+_FIRST_COUNTS = ("image", "audio")
+"""A product's first picture is its main one."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Places:
+    """The last row of each of some ids. hashes (n,) int64 ascending; last (n,) int64, places from 0 over all files."""
+
+    hashes: NDArray[np.int64]
+    last: NDArray[np.int64]
+
+    def of(self, name: str) -> int | None:
+        """Place of the id's last row; None for an id that is not among them."""
+        mark = hash(name)
+        at = int(np.searchsorted(self.hashes, mark))
+        return int(self.last[at]) if at < len(self.hashes) and self.hashes[at] == mark else None
+
+    def __len__(self) -> int:
+        return len(self.hashes)
+
+
+NO_PLACES = Places(np.zeros(0, np.int64), np.zeros(0, np.int64))
+
+
+def places_of(items: NDArray[np.int64], groups: NDArray[np.int64]) -> Places:
+    """The last rows of each group. items, groups (n,) int64: hashes of each row's ids, 0 for none.
+
+    A row without a group whose own id is the group of others is of that group: the product that they are variants of.
+    """
+    known = np.unique(groups[groups != 0])
+    parents = (groups == 0) & np.isin(items, known)
+    whose = np.where(parents, items, groups)
+    hashes, back = np.unique(whose[::-1], return_index=True)
+    named = hashes != 0
+    return Places(hashes[named], len(whose) - 1 - back[named])
+
+
+def merge(earlier: Item, later: Item) -> Item:
+    """One item of two rows: of two values the later counts, and an empty cell takes nothing away.
+
+    The first picture stays. Where the later row has no title and the earlier has one, it is a variant: its attributes are
+    added to those that are there (sizes S, M, L), if they are texts or numbers.
+    """
+    update = {name: value for name, value in _said(later).items() if not (name in _FIRST_COUNTS and getattr(earlier, name))}
+    attributes = dict(earlier.attributes)
+    variant = bool(earlier.title) and not later.title
+    for name, value in later.attributes.items():
+        attributes[name] = _together(attributes[name], value) if variant and name in attributes else value
+    return earlier.model_copy(update={**update, "attributes": attributes})
+
+
+def complete(item: Item, shared: Mapping[str, Any]) -> Item:
+    """The item with what it doesn't say itself of what its group shares."""
+    lacking = {name: value for name, value in shared.items() if not getattr(item, name)}
+    return item.model_copy(update=lacking) if lacking else item
+
+
+@dataclass(slots=True, eq=False)
+class _Group:
+    """What is known of a product while its rows come. waiting: variants that came before any row had a title."""
+
+    shared: dict[str, Any] = field(default_factory=dict)
+    waiting: list[Item] = field(default_factory=list)
+
+
+@dataclass(slots=True, eq=False)
+class Joined:
+    """Makes whole items of a stream of rows. Holds only items and groups of which rows are still to come.
+
+    repeated: item_id, as a hash -> place of its last row, for those with several rows. groups: the last row of each
+    group_id. merged: rows that were added to an earlier one; completed: items that had something from their group.
+    """
+
+    repeated: Mapping[int, int] = field(default_factory=dict)
+    groups: Places = NO_PLACES
+    merged: int = 0
+    completed: int = 0
+    _items: dict[str, Item] = field(default_factory=dict)
+    _groups: dict[str, _Group] = field(default_factory=dict)
+
+    @property
+    def needed(self) -> bool:
+        """Whether any rows belong together."""
+        return bool(self.repeated) or bool(self.groups)
+
+    def add(self, item: Item, place: int) -> Iterator[Item]:
+        """Takes the item of the row at `place`; the items that are whole with it."""
+        last = self.repeated.get(hash(item.item_id), place) if self.repeated else place
+        earlier = self._items.pop(item.item_id, None)
+        if earlier is not None:
+            item = merge(earlier, item)
+            self.merged += 1
+        if last > place:
+            self._items[item.item_id] = item
+        else:
+            yield from self._shared(item, place)
+
+    def rest(self) -> Iterator[Item]:
+        """What still waits for rows that could not be read."""
+        for item in list(self._items.values()):
+            yield from self._shared(item, -1)
+        self._items.clear()
+        for group in self._groups.values():
+            yield from self._released(group)
+        self._groups.clear()
+
+    def notes(self) -> Iterator[str]:
+        """What a person should know of what was joined."""
+        if self.merged:
+            yield (
+                f"{self.merged:,} rows have an item_id that came before: they are merged; of two values the later counts,"
+                " and an empty cell takes nothing away."
+            )
+        if self.completed:
+            yield f"{self.completed:,} items have title, texts or pictures from the first row of their group_id."
+
+    def _shared(self, item: Item, place: int) -> Iterator[Item]:
+        if not self.groups:
+            yield item
+            return
+        if item.group_id is None and self.groups.of(item.item_id) is not None:
+            item = item.model_copy(update={"group_id": item.item_id})
+        if item.group_id is None:
+            yield item
+            return
+        group = self._groups.setdefault(item.group_id, _Group())
+        for name, value in _said(item).items():
+            if name in _SHARED:
+                group.shared.setdefault(name, value)
+        group.waiting.append(item)
+        last = self.groups.of(item.group_id)
+        if "title" in group.shared or last is None or last <= place:
+            yield from self._released(group)
+        if last is None or last <= place >= 0:
+            del self._groups[item.group_id]
+
+    def _released(self, group: _Group) -> Iterator[Item]:
+        for item in group.waiting:
+            whole = complete(item, group.shared)
+            self.completed += whole is not item
+            yield whole
+        group.waiting.clear()
+
+
+def _said(item: Item) -> dict[str, Any]:
+    """Fields that the row gave a value."""
+    given = item.model_fields_set - {"item_id", "attributes"}
+    return {name: value for name in given if (value := getattr(item, name)) not in (None, "", ())}
+
+
+def _together(earlier: AttributeValue, later: AttributeValue) -> AttributeValue:
+    """Both as a list without repeats, where they are texts or numbers; else the later."""
+    values = [*_listed(earlier), *_listed(later)]
+    if all(isinstance(value, str) for value in values):
+        found: tuple[Any, ...] = tuple(dict.fromkeys(values))
+    elif all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+        found = tuple(dict.fromkeys(map(float, values)))
+    else:
+        return later
+    return found if len(found) > 1 else later
+
+
+def _listed(value: AttributeValue) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else (value,)

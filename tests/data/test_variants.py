@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from es_recsys.data import Rejects, read_items, survey_items
+from es_recsys.data.variants import Joined, complete, merge, places_of
+from es_recsys.types import Item
+
+WORD = st.text("abc", min_size=1, max_size=3)
+CELLS: dict[str, st.SearchStrategy[Any]] = {
+    "title": WORD, "description": WORD, "brand": WORD, "image": WORD, "price": st.floats(0, 9),
+    "tags": st.lists(WORD, min_size=1, max_size=2, unique=True), "available": st.booleans(),
+}  # fmt: skip
+ROW = st.fixed_dictionaries({}, optional=CELLS)
+ATTRIBUTES = st.dictionaries(st.sampled_from("xyz"), WORD | st.booleans() | st.floats(0, 9), max_size=3)
+
+SHOPIFY = """Handle,Title,Body (HTML),Vendor,Type,Option1 Value,Variant SKU,Variant Price,Image Src
+mug,Tin Mug,A mug,Kiln,Cups,Small,M-S,5,m1.jpg
+mug,,,,,Large,M-L,6,m2.jpg
+pan,Iron Pan,A pan,Kiln,Pans,Default Title,P-1,9,p1.jpg
+mug,,,,,Huge,M-H,8,
+"""
+PRODUCT = {"title": "Title", "description": "Body (HTML)", "brand": "Vendor", "categories": "Type", "image": "Image Src"}
+
+
+def read(path: Path, **options: Any) -> tuple[list[Item], Rejects]:
+    with Rejects() as rejects:
+        return list(read_items(path, rejects=rejects, **options)), rejects
+
+
+def csv(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "shop.csv"
+    path.write_text(text)
+    return path
+
+
+@given(ROW, ATTRIBUTES, st.data())
+def test_rows_that_share_no_cell_merge_in_any_order(
+    cells: dict[str, Any], attributes: dict[str, Any], data: st.DataObject
+) -> None:
+    names = sorted(cells), sorted(attributes)
+    first = {name: data.draw(st.booleans()) for name in (*names[0], *names[1])}
+    one, other = (
+        Item(
+            item_id="i",
+            **{name: cells[name] for name in names[0] if first[name] is side},
+            attributes={name: attributes[name] for name in names[1] if first[name] is side},
+        )
+        for side in (True, False)
+    )
+    assert merge(one, other) == merge(other, one) == Item(item_id="i", **cells, attributes=attributes)
+
+
+@given(ROW, ATTRIBUTES)
+def test_a_row_that_comes_again_changes_nothing(cells: dict[str, Any], attributes: dict[str, Any]) -> None:
+    item = Item(item_id="i", **cells, attributes=attributes)
+    assert merge(item, item) == item
+
+
+@given(ROW, ROW)
+def test_of_two_values_the_later_counts_and_nothing_takes_away(before: dict[str, Any], after: dict[str, Any]) -> None:
+    merged = merge(Item(item_id="i", **before), Item(item_id="i", **after))
+    want = {**before, **after, **({"image": before["image"]} if "image" in before else {})}
+    assert merged == Item(item_id="i", **want)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from(["", "g", "h", "a"])), max_size=12), st.randoms())
+def test_every_row_comes_out_once_with_what_its_group_says(rows: list[tuple[str, str]], random: Any) -> None:
+    items = [Item(item_id=f"{name}{place}", group_id=group or None) for place, (name, group) in enumerate(rows)]
+    titled = [item.model_copy(update={"title": "T"}) if random.random() < 0.4 else item for item in items]
+    for item in titled:
+        item.model_fields_set.add("title")
+    joined = Joined({}, places_of(*_hashes(titled)))
+    found = [whole for place, item in enumerate(titled) for whole in joined.add(item, place)]
+    assert list(joined.rest()) == []
+    said = {item.group_id for item in titled if item.title}
+    assert {item.item_id: item.title for item in found} == {
+        item.item_id: item.title or ("T" if item.group_id is not None and item.group_id in said else "") for item in titled
+    }
+    assert len(found) == len(titled)
+
+
+def _hashes(items: list[Item]) -> tuple[np.ndarray[Any, np.dtype[np.int64]], np.ndarray[Any, np.dtype[np.int64]]]:
+    ids = np.array([hash(item.item_id) for item in items], np.int64)
+    return ids, np.array([hash(item.group_id) if item.group_id else 0 for item in items], np.int64)
+
+
+def test_complete_keeps_what_a_variant_says_itself() -> None:
+    shared = {"title": "Mug", "tags": ("tin",), "image": "m.jpg"}
+    assert complete(Item(item_id="i", title="Small mug", price=3), shared) == Item(
+        item_id="i", title="Small mug", price=3, tags=("tin",), image="m.jpg"
+    )
+
+
+def test_rows_of_one_handle_are_one_item(tmp_path: Path) -> None:
+    columns = {"item_id": "Handle", **PRODUCT, "price": "Variant Price"}
+    items, rejects = read(csv(tmp_path, SHOPIFY), columns=columns)
+    assert rejects.count == 0
+    assert {item.item_id: item for item in items} == {
+        "mug": Item(
+            item_id="mug", title="Tin Mug", description="A mug", brand="Kiln", categories=("Cups",), image="m1.jpg", price=8,
+            attributes={"Option1_Value": ("Small", "Large", "Huge"), "Variant_SKU": ("M-S", "M-L", "M-H")},
+        ),
+        "pan": Item(
+            item_id="pan", title="Iron Pan", description="A pan", brand="Kiln", categories=("Pans",), image="p1.jpg", price=9,
+            attributes={"Option1_Value": "Default Title", "Variant_SKU": "P-1"},
+        ),
+    }  # fmt: skip
+    assert rejects.notes == [
+        "2 rows have an item_id that came before: they are merged; of two values the later counts, and an empty cell takes"
+        " nothing away."
+    ]
+
+
+def test_variants_have_what_the_first_row_of_their_group_says(tmp_path: Path) -> None:
+    columns = {"item_id": "Variant SKU", "group_id": "Handle", **PRODUCT, "price": "Variant Price"}
+    items, rejects = read(csv(tmp_path, SHOPIFY), columns=columns)
+    assert [(i.item_id, i.group_id, i.title, i.description, i.brand, i.categories, i.price, i.image) for i in items] == [
+        ("M-S", "mug", "Tin Mug", "A mug", "Kiln", ("Cups",), 5, "m1.jpg"),
+        ("M-L", "mug", "Tin Mug", "A mug", "Kiln", ("Cups",), 6, "m2.jpg"),
+        ("P-1", "pan", "Iron Pan", "A pan", "Kiln", ("Pans",), 9, "p1.jpg"),
+        ("M-H", "mug", "Tin Mug", "A mug", "Kiln", ("Cups",), 8, "m1.jpg"),
+    ]
+    assert [item.attributes["Option1_Value"] for item in items] == ["Small", "Large", "Default Title", "Huge"]
+    assert rejects.notes == ["2 items have title, texts or pictures from the first row of their group_id."]
+
+
+def test_a_product_after_its_variants_is_one_of_the_group(tmp_path: Path) -> None:
+    rows = "item_id,group_id,title,price\nr,shirt,,3\ns,,Sock,1\nshirt,,Shirt,\nb,shirt,,4\n"
+    items, _ = read(csv(tmp_path, rows))
+    assert [(item.item_id, item.group_id, item.title, item.price) for item in items] == [
+        ("s", None, "Sock", 1), ("r", "shirt", "Shirt", 3), ("shirt", "shirt", "Shirt", None), ("b", "shirt", "Shirt", 4),
+    ]  # fmt: skip
+
+
+def test_a_row_for_each_property_makes_one_item(tmp_path: Path) -> None:
+    rows = "item_id,title,colour,price\n1,Lamp,,\n2,Desk,oak,\n1,,red,\n1,,,7\n2,,,80\n"
+    items, rejects = read(csv(tmp_path, rows))
+    assert items == [
+        Item(item_id="1", title="Lamp", price=7, attributes={"colour": "red"}),
+        Item(item_id="2", title="Desk", price=80, attributes={"colour": "oak"}),
+    ]
+    assert rejects.count == 0
+
+
+@pytest.mark.parametrize("columns", [{"item_id": "Handle"}, {"item_id": "Variant SKU", "group_id": "Handle"}])
+def test_a_product_of_many_variants_loads(tmp_path: Path, columns: dict[str, str]) -> None:
+    rows = ["Handle,Title,Variant SKU,Size", "mug,Tin Mug,M-0,0", *(f"mug,,M-{n},{n}" for n in range(1, 300))]
+    path = csv(tmp_path, "\n".join(rows))
+    with Rejects(max_errors=0) as rejects:
+        survey = survey_items(path, columns={**columns, "title": "Title"})
+        items = list(read_items(path, columns={**columns, "title": "Title"}, survey=survey, rejects=rejects))
+    assert {item.title for item in items} == {"Tin Mug"}
+    assert len(items) == (300 if "group_id" in columns else 1)
+
+
+def test_rows_that_never_come_hold_nothing_back() -> None:
+    items = [Item(item_id="a", title="A"), Item(item_id="b", group_id="g"), Item(item_id="c", group_id="h", title="C")]
+    awaited = np.array([hash(item.group_id) if item.group_id else 0 for item in (*items, items[1], items[2])], np.int64)
+    joined = Joined({hash("a"): 9}, places_of(np.arange(5), awaited))
+    assert [whole.item_id for place, item in enumerate(items) for whole in joined.add(item, place)] == ["c"]
+    assert sorted(whole.item_id for whole in joined.rest()) == ["a", "b"]
+    assert list(joined.rest()) == []
