@@ -18,9 +18,17 @@ items = typer.Typer(no_args_is_help=True, callback=shared_options)
 events = typer.Typer(no_args_is_help=True, callback=shared_options)
 
 Files = Annotated[list[Path], typer.Argument(help="JSONL, CSV or Parquet; .gz too.")]
-Columns = Annotated[str, typer.Option(help="Our names for the file's columns: item_id=movieId,title=name.")]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option(help="Our names for the file's columns: item_id=movieId,title=name; title=- leaves one out; may be repeated."),
+]
 Constant = Annotated[list[str] | None, typer.Option(help="A value for all lines: event_type=view; may be repeated.")]
-Separator = Annotated[str | None, typer.Option(help="Between the fields of a CSV file.")]
+Separator = Annotated[
+    str | None, typer.Option(help="Between the cells of a CSV file: ';', ::, tab, blanks; guessed if left out.")
+]
+NoHeader = Annotated[bool, typer.Option("--no-header", help="The first line is data; columns are column1, column2, ...")]
+Encoding = Annotated[str | None, typer.Option(help="Of text that isn't UTF-8: windows-1252, latin-1, shift_jis, ...")]
+
 ActionNames = Annotated[
     list[str] | None,
     typer.Option("--actions", help="What actions mean: add_to_wishlist=like,heartbeat=ignore; may be repeated."),
@@ -32,22 +40,29 @@ Language = Annotated[
 ]
 
 
-def _input(columns: str, constant: list[str] | None, separator: str | None, max_errors: int) -> dict[str, object]:
+def _input(
+    columns: list[str] | None,
+    constant: list[str] | None,
+    separator: str | None,
+    no_header: bool,
+    encoding: str | None,
+) -> dict[str, object]:
     from es_recsys.data import parse_columns, parse_constants
 
     return {
-        "columns": parse_columns(columns),
+        "columns": parse_columns(columns or []),
         "constants": parse_constants(constant or []),
         "separator": separator,
-        "max_errors": max_errors,
+        "header": not no_header,
+        "encoding": encoding,
     }
 
 
-def _load(settings: Settings, files: list[Path], whole: bool, options: dict[str, object], json: bool) -> None:
+def _load(settings: Settings, files: list[Path], whole: bool, max_errors: int, options: dict[str, object], json: bool) -> None:
     from es_recsys.jobs.catalogue import load_files
 
     with open_workspace(settings) as work, progress("items") as bar:
-        report = load_files(work, files, whole=whole, progress=bar, **options)  # type: ignore[arg-type]
+        report = load_files(work, files, whole=whole, max_errors=max_errors, progress=bar, **options)  # type: ignore[arg-type]
     show_report(report, json)
 
 
@@ -56,9 +71,11 @@ def _load(settings: Settings, files: list[Path], whole: bool, options: dict[str,
 def items_load(
     settings: Settings,
     files: Files,
-    columns: Columns = "",
+    columns: Columns = None,
     constant: Constant = None,
     separator: Separator = None,
+    no_header: NoHeader = False,
+    encoding: Encoding = None,
     max_errors: MaxErrors = 100,
     text_encoder: Encoder = None,
     image_encoder: Encoder = None,
@@ -67,7 +84,7 @@ def items_load(
 ) -> None:
     """Adds and changes items; those that have not changed cost nothing."""
     settings = _with_encoders(settings, text_encoder, image_encoder, language)
-    _load(settings, files, False, _input(columns, constant, separator, max_errors), json)
+    _load(settings, files, False, max_errors, _input(columns, constant, separator, no_header, encoding), json)
 
 
 @items.command("sync")
@@ -75,9 +92,11 @@ def items_load(
 def items_sync(
     settings: Settings,
     files: Files,
-    columns: Columns = "",
+    columns: Columns = None,
     constant: Constant = None,
     separator: Separator = None,
+    no_header: NoHeader = False,
+    encoding: Encoding = None,
     max_errors: MaxErrors = 0,
     text_encoder: Encoder = None,
     image_encoder: Encoder = None,
@@ -86,7 +105,7 @@ def items_sync(
 ) -> None:
     """Makes the catalogue what the files say: adds, changes and removes."""
     settings = _with_encoders(settings, text_encoder, image_encoder, language)
-    _load(settings, files, True, _input(columns, constant, separator, max_errors), json)
+    _load(settings, files, True, max_errors, _input(columns, constant, separator, no_header, encoding), json)
 
 
 @items.command("delete")
@@ -95,15 +114,17 @@ def items_delete(
     settings: Settings,
     ids: Annotated[list[str] | None, typer.Argument(help="Ids of items.")] = None,
     file: Annotated[Path | None, typer.Option(help="A file of items; its ids go.")] = None,
-    columns: Columns = "",
+    columns: Columns = None,
+    separator: Separator = None,
+    no_header: NoHeader = False,
+    encoding: Encoding = None,
     json: JsonFlag = False,
 ) -> None:
     """Removes items."""
-    from es_recsys.data import parse_columns
     from es_recsys.jobs.catalogue import delete_items
 
     with open_workspace(settings) as work:
-        report = delete_items(work, ids or [], file, parse_columns(columns))
+        report = delete_items(work, ids or [], file, **_input(columns, None, separator, no_header, encoding))
     show_report(report, json)
 
 
@@ -112,9 +133,11 @@ def items_delete(
 def events_load(
     settings: Settings,
     files: Files,
-    columns: Columns = "",
+    columns: Columns = None,
     constant: Constant = None,
     separator: Separator = None,
+    no_header: NoHeader = False,
+    encoding: Encoding = None,
     no_timestamps: Annotated[
         bool, typer.Option("--no-timestamps", help="The files have no times: their order is each user's order.")
     ] = False,
@@ -133,8 +156,9 @@ def events_load(
             files,
             timestamps=not no_timestamps,
             actions=meanings,
+            max_errors=max_errors,
             progress=bar,
-            **_input(columns, constant, separator, max_errors),  # type: ignore[arg-type]
+            **_input(columns, constant, separator, no_header, encoding),  # type: ignore[arg-type]
         )
     show_report(report, json)
 

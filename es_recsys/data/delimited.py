@@ -1,33 +1,24 @@
-"""CSV and its relatives (RFC 4180; any one-character separator), with recovery from a quote that is never closed."""
+"""CSV and its relatives (RFC 4180; any separator), with recovery from a quote that is never closed."""
 
 from __future__ import annotations
 
 import csv
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from es_recsys.data.faults import Fault, Report
+from es_recsys.data.separators import Separator, cells_of, guess_separator, separator_line
 from es_recsys.data.sources import MAX_LINE, Line
 from es_recsys.errors import InputError
 
-__all__ = ["Delimited", "parse_separator"]
+__all__ = ["Delimited"]
 
 _MAX_RECORD_LINES = 1_000
-_NAMES = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " "}
-_GUESSES = (",", "\t", ";", "|")
-
-
-def parse_separator(text: str) -> str:
-    """The separator that a person wrote: a character, or `tab`, `\\t`, `comma`, `semicolon`, `pipe`, `space`."""
-    separator = _NAMES.get(text.strip().lower() if len(text) > 1 else text, text)
-    if len(separator) != 1 or separator in '"\r\n\0' or ord(separator) > 127:
-        raise InputError(
-            f"The separator {text!r} can't be used: it is one ASCII character other than a quote or a line end.",
-            "Give one such as --separator ';' or --separator tab.",
-        )
-    return separator
+_LOOKED_AT = 25
+_LOOKED_AT_CHARACTERS = 1 << 16
+_OTHER_ENCODING = "Save the file as UTF-8, or say what it is: --encoding windows-1252 is usual."
 
 
 class _Unclosed(Exception):
@@ -41,6 +32,7 @@ class _Feed:
         self._lines = iter(lines)
         self._again: deque[tuple[int, str]] = deque()
         self.record: list[tuple[int, str]] = []
+        self.prepare: Callable[[str], str] | None = None
         self._size = 0
 
     def __iter__(self) -> _Feed:
@@ -57,7 +49,20 @@ class _Feed:
             text = "\udcff\n" if line is None else line.decode("utf-8", "surrogateescape")
         self.record.append((number, text))
         self._size += len(text)
-        return text
+        return text if self.prepare is None else self.prepare(text)
+
+    def peek(self) -> list[str]:
+        """The first lines that are not blank, which are read again afterwards."""
+        found: list[str] = []
+        try:
+            while len(found) < _LOOKED_AT and self._size < _LOOKED_AT_CHARACTERS:
+                text = next(self)
+                if text.strip():
+                    found.append(text)
+        except (StopIteration, _Unclosed):
+            pass
+        self.finish(0)
+        return found
 
     def finish(self, lines: int | None = None) -> None:
         """The record is dealt with, or only its first `lines`: the others are read again."""
@@ -70,21 +75,36 @@ class _Feed:
 class Delimited:
     """A CSV file: `columns` is its header, `rows()` number of the first line and values of each record.
 
-    separator: None guesses from the header line. Raises InputError for a header that can't be used.
+    separator: None takes the one that a first line `sep=;` names, or guesses it from the first lines. header: False for
+    a file whose first line is data already; its columns are column1, column2, ... charset: what the lines were written
+    in, to say so of a line that can't be read. Raises InputError for a header that can't be used.
     """
 
-    def __init__(self, lines: Iterable[Line], path: Path, separator: str | None, tabs: bool = False) -> None:
+    def __init__(
+        self,
+        lines: Iterable[Line],
+        path: Path,
+        separator: Separator | None = None,
+        *,
+        tabs: bool = False,
+        header: bool = True,
+        charset: str = "UTF-8",
+    ) -> None:
         self._feed = _Feed(lines)
         self._path = path
-        first = self._first_line()
-        self.separator = separator or ("\t" if tabs else _guess(first))
+        self._charset = charset
+        named = self._separator_line()
+        first = self._feed.peek()
+        self.separator = separator or named or (Separator("\t") if tabs else guess_separator(first))
         csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE + 1))
-        self._reader = csv.reader(self._feed, delimiter=self.separator, strict=True)
-        self.columns = self._header()
+        self._feed.prepare = self.separator.prepare
+        self._reader = csv.reader(self._feed, delimiter=self.separator.delimiter, strict=True)
+        self.columns = self._header() if header else self._numbered(first)
 
     def rows(self, report: Report) -> Iterator[tuple[int, dict[str, Any]]]:
         feed, columns, reader = self._feed, self.columns, self._reader
         width = len(columns)
+        restore = self.separator.restore if feed.prepare is not None else None
         while True:
             try:
                 cells = next(reader)
@@ -99,6 +119,10 @@ class Delimited:
                     self._give_up(str(error), report)
                 continue
             record = feed.record
+            if restore is not None:
+                cells = restore(cells)
+            if len(cells) > width and not any(cells[width:]):  # programs end each line with a separator
+                del cells[width:]
             if len(record) == 1 and len(cells) == width and record[0][1].isascii():
                 number = record[0][0]
                 feed.finish()
@@ -114,20 +138,22 @@ class Delimited:
                     self._give_up(f"has {len(cells)} columns, the header has {width}", report)
                 continue
             number = record[0][0]
-            if (wrong := _not_utf8(record)) is not None:
+            if (wrong := _undecoded(record, self._charset)) is not None:
                 report(Fault(wrong[0], "", wrong[1], _raw(record)))
                 feed.finish()
                 continue
             feed.finish()
             yield number, dict(zip(columns, cells, strict=True))
 
-    def _first_line(self) -> str:
-        try:
-            line = next(self._feed)
-        except StopIteration:
-            line = ""
-        self._feed.finish(0)
-        return line
+    def _separator_line(self) -> Separator | None:
+        line = next(self._feed, "")
+        found = separator_line(line)
+        self._feed.finish(0 if found is None else None)
+        return found
+
+    def _numbered(self, first: list[str]) -> list[str]:
+        records = cells_of(first, self.separator)
+        return [f"column{place}" for place in range(1, (len(records[0]) if records else 1) + 1)]
 
     def _header(self) -> list[str]:
         try:
@@ -140,11 +166,11 @@ class Delimited:
                 else "Its first line names the columns."
             )
             raise InputError(f"{self._path} has no header line that can be read.", remedy) from error
-        wrong = _not_utf8(self._feed.record)
+        wrong = _undecoded(self._feed.record, self._charset)
         self._feed.finish()
         if wrong is not None:
-            raise InputError(f"{self._path} line {wrong[0]} {wrong[1]}.", "Save the file as UTF-8.")
-        names = [cell.strip() for cell in cells]
+            raise InputError(f"{self._path} line {wrong[0]} {wrong[1]}.", _OTHER_ENCODING)
+        names = [cell.strip() for cell in self.separator.restore(cells)]
         # Programs end each line with a separator, or leave the header of a row number empty.
         names = [name or f"column{place}" for place, name in enumerate(names, start=1)]
         if doubles := sorted({name for name in names if names.count(name) > 1}):
@@ -152,11 +178,15 @@ class Delimited:
         return names
 
     def _repair(self) -> tuple[int, dict[str, Any]] | None:
-        """A tab-separated line whose quotes are ordinary characters, as in a file of queries."""
+        """A line whose quotes are ordinary characters, as in a file of queries that tabs or long separators part."""
         number, text = self.first
-        if self.separator != "\t" or '"' not in text or _not_utf8(self._feed.record[:1]):
+        if (
+            (self.separator.text != "\t" and self._feed.prepare is None)
+            or '"' not in text
+            or _undecoded(self._feed.record[:1], self._charset)
+        ):
             return None
-        cells = text.rstrip("\r\n").split("\t")
+        cells = self.separator.split(text)
         if len(cells) != len(self.columns):
             return None
         self._feed.finish(1)
@@ -171,18 +201,14 @@ class Delimited:
         number, _ = self.first
         if len(self._feed.record) > 1:
             reason = "a quote is opened and not closed"
-        if (wrong := _not_utf8(self._feed.record[:1])) is not None:
+        if (wrong := _undecoded(self._feed.record[:1], self._charset)) is not None:
             reason = wrong[1]
         raw = _raw(self._feed.record[:1])
         self._feed.finish(1)
         report(Fault(number, "", reason, raw))
 
 
-def _guess(header: str) -> str:
-    return max(_GUESSES, key=header.count)
-
-
-def _not_utf8(record: list[tuple[int, str]]) -> tuple[int, str] | None:
+def _undecoded(record: list[tuple[int, str]], charset: str) -> tuple[int, str] | None:
     for number, text in record:
         if text.isascii():
             continue
@@ -191,7 +217,7 @@ def _not_utf8(record: list[tuple[int, str]]) -> tuple[int, str] | None:
         try:
             text.encode("utf-8")
         except UnicodeEncodeError as wrong:
-            return number, f"is not UTF-8 (character {wrong.start + 1})"
+            return number, f"is not {charset} (character {wrong.start + 1})"
     return None
 
 

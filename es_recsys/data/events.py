@@ -16,7 +16,7 @@ from es_recsys.data.faults import BadValue, explain
 from es_recsys.data.order_lines import item_list, line_id, lines_of
 from es_recsys.data.rejects import Rejects
 from es_recsys.data.sources import Paths, Progress, as_paths
-from es_recsys.data.tables import open_tables
+from es_recsys.data.tables import Dialect, open_tables
 from es_recsys.data.ubi import from_ubi, is_ubi
 from es_recsys.types import Event
 
@@ -139,6 +139,8 @@ def read_events(
     columns: Mapping[str, str] | None = None,
     constants: Mapping[str, Any] | None = None,
     separator: str | None = None,
+    header: bool = True,
+    encoding: str | None = None,
     timestamps: bool = True,
     actions: Mapping[str, str] | None = None,
     rejects: Rejects | None = None,
@@ -147,8 +149,9 @@ def read_events(
     """Events of one or more files, in their order.
 
     columns: our field -> column of the file, also a dotted path; constants: field -> value where a line has none;
-    separator: of CSV, guessed without it. UBI 1.3 documents are read as they are (renames still count), unless event_type
-    is renamed. Names of actions are known in the usual trackers' spellings ("add_to_cart", "Product Viewed"); an unknown one is
+    separator, header, encoding: how the files are written (`Dialect`). UBI 1.3 documents are read as they are (renames still
+    count), unless event_type is renamed.
+    Names of actions are known in the usual trackers' spellings ("add_to_cart", "Product Viewed"); an unknown one is
     left out and counted by its name in `rejects.skipped`. An event with a list of items is one event an item. Other columns
     are left out.
     actions: name of an action in any spelling -> event type, or "ignore"; before those that are known.
@@ -163,7 +166,7 @@ def read_events(
     own = rejects is None
     rejects = Rejects() if rejects is None else rejects
     try:
-        for table in open_tables(as_paths(paths), separator, rejects, progress):
+        for table in open_tables(as_paths(paths), Dialect(separator, header, encoding), rejects, progress):
             for row in checked_rows(table, plan, rejects):
                 try:
                     lines = reader.lines(row.values)

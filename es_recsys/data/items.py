@@ -14,7 +14,7 @@ from es_recsys.data.layout import Layout
 from es_recsys.data.rejects import Rejects
 from es_recsys.data.sources import Paths, Progress, as_paths
 from es_recsys.data.survey import ItemSurvey, item_columns, survey_items
-from es_recsys.data.tables import Table, open_tables
+from es_recsys.data.tables import Dialect, Table, open_tables
 from es_recsys.data.variants import Joined
 from es_recsys.errors import InputError
 from es_recsys.types import AttributeValue, Item
@@ -30,6 +30,8 @@ def read_items(
     columns: Mapping[str, str] | None = None,
     constants: Mapping[str, Any] | None = None,
     separator: str | None = None,
+    header: bool = True,
+    encoding: str | None = None,
     survey: ItemSurvey | None = None,
     rejects: Rejects | None = None,
     progress: Progress | None = None,
@@ -37,14 +39,21 @@ def read_items(
     """Items of one or more files, in their order, each item_id once: its lines are merged (see `variants`).
 
     columns: our field -> column of the file (also a dotted path into objects; also a new name of an attribute).
-    constants: field -> value where a line has none. separator: of CSV, guessed without it. survey: what `survey_items`
+    constants: field -> value where a line has none. separator, header, encoding: how the files are
+    written (`Dialect`). survey: what `survey_items`
     found in the same files; made here where it is not given, which reads them once more. rejects: gets the bad lines;
     without it any number of them is passed over and written to FILE.rejected.jsonl.
 
     Raises InputError for a file that can't be read or lacks a column, TooManyErrors from `rejects`.
     """
     paths = as_paths(paths)
-    options: dict[str, Any] = {"columns": columns, "constants": constants, "separator": separator}
+    options: dict[str, Any] = {
+        "columns": columns,
+        "constants": constants,
+        "separator": separator,
+        "header": header,
+        "encoding": encoding,
+    }
     survey = survey_items(paths, **options) if survey is None else survey
     layout = Layout(item_columns(columns or {}, constants or {}))
     own = rejects is None
@@ -52,7 +61,7 @@ def read_items(
     joined = Joined(survey.last, survey.groups)
     place = -1
     try:
-        for table in open_tables(paths, separator, rejects, progress):
+        for table in open_tables(paths, Dialect(separator, header, encoding), rejects, progress):
             _look_at_header(table, layout, rejects)
             for row in checked_rows(table, layout.columns, rejects):
                 place += 1

@@ -8,8 +8,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from es_recsys.data.delimited import parse_separator
 from es_recsys.data.faults import BadValue
+from es_recsys.data.separators import parse_separator
 from es_recsys.data.sources import MAX_LINE, Source, identify, lines
 from es_recsys.data.survey import id_text
 from es_recsys.data.tables import read_rows
@@ -91,7 +91,7 @@ def _text_rows(source: Source, separator: str | None, named: set[str]) -> _Numbe
     with stream:
         numbered = lines(stream, source.path)
         number, first = next(((number, line) for number, line in numbered if line is None or line.strip()), (1, None))
-        wanted = parse_separator(separator) if separator else ("\t" if source.tabs or b"\t" in (first or b"") else ",")
+        wanted = parse_separator(separator).text if separator else ("\t" if source.tabs or b"\t" in (first or b"") else ",")
         if wanted == "\t":
             cells = ((number, _cells(source.path, number, line)) for number, line in chain([(number, first)], numbered))
             yield from _tab_rows(source.path, ((number, cells) for number, cells in cells if any(cells)), named)

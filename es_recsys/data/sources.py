@@ -11,6 +11,7 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import BinaryIO
 
+from es_recsys.data.encodings import Recoded, encoding_of
 from es_recsys.errors import InputError
 
 __all__ = ["MAX_LINE", "Line", "Paths", "Progress", "Source", "as_paths", "identify", "lines"]
@@ -32,28 +33,27 @@ _FOREIGN = {
     b"BZh": ("compressed with bzip2", "Unpack it, or compress it with gzip."),
     b"\xfd7zXZ": ("compressed with xz", "Unpack it, or compress it with gzip."),
     b"\x28\xb5\x2f\xfd": ("compressed with zstd", "Unpack it, or compress it with gzip."),
-    b"\xff\xfe": ("UTF-16 text", "Save it as UTF-8."),
-    b"\xfe\xff": ("UTF-16 text", "Save it as UTF-8."),
 }
 _SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".csv": "csv", ".tsv": "csv", ".tab": "csv"}
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What a file is. format: "jsonl", "csv" or "parquet"; tabs: whether its name says that tabs separate it."""
+    """What a file is. format: "jsonl", "json" (one array of objects), "csv" or "parquet"; tabs: whether its name says that
+    tabs separate it; encoding: of its text, where that isn't UTF-8."""
 
     path: Path
     format: str
     gzipped: bool
     size: int
     tabs: bool
+    encoding: str | None = None
 
     def open(self) -> tuple[BinaryIO, BinaryIO]:
         """The unpacked stream, and the stream on disk, whose `tell()` is the progress. Closing the first closes both."""
         disk = self.path.open("rb", buffering=1 << 18)
-        if not self.gzipped:
-            return disk, disk
-        return io.BufferedReader(_Gzip(disk), 1 << 18), disk
+        plain: BinaryIO = io.BufferedReader(_Gzip(disk), 1 << 18) if self.gzipped else disk
+        return (plain if self.encoding is None else io.BufferedReader(Recoded(plain, self.encoding), 1 << 18)), disk
 
 
 class _Gzip(gzip.GzipFile):
@@ -76,9 +76,10 @@ def as_paths(paths: Paths) -> tuple[Path, ...]:
     return tuple(Path(path) for path in given)
 
 
-def identify(path: Path) -> Source:
+def identify(path: Path, encoding: str | None = None) -> Source:
     """What the file is, from its first bytes, and its name where these leave it open.
 
+    encoding: of its text; without it UTF-8, or UTF-16 where the first bytes show that.
     Raises InputError where it is missing, empty, a folder, cut off at once, or of a kind that isn't read.
     """
     try:
@@ -93,6 +94,9 @@ def identify(path: Path) -> Source:
         raise InputError(f"{path} can't be read: {error.strerror}.", "Check the name and the permissions.") from error
     gzipped = head.startswith(_GZIP)
     head = _head(path, gzipped)
+    found = None if head.startswith(b"PAR1") else encoding_of(head, encoding)
+    if found is not None:
+        head = head.decode(found, "ignore").lstrip("\ufeff").encode("utf-8", "ignore")
     if not head.removeprefix(_BOM).strip():
         raise InputError(f"{path} is empty.", "Check how it was made; nothing was read.")
     for magic, (kind, remedy) in _FOREIGN.items():
@@ -100,7 +104,7 @@ def identify(path: Path) -> Source:
             raise InputError(f"{path} is {kind}.", remedy)
     name = path.with_suffix("") if path.suffix.lower() in {".gz", ".gzip"} else path
     suffix = name.suffix.lower()
-    return Source(path, _format(path, suffix, head), gzipped, status.st_size, suffix in {".tsv", ".tab"})
+    return Source(path, _format(path, suffix, head), gzipped, status.st_size, suffix in {".tsv", ".tab"}, found)
 
 
 def _head(path: Path, gzipped: bool) -> bytes:
@@ -122,7 +126,7 @@ def _format(path: Path, suffix: str, head: bytes) -> str:
     start = head.removeprefix(_BOM).lstrip()[:1]
     known = _SUFFIXES.get(suffix)
     if start == b"[" and known != "csv":
-        raise InputError(f"{path} is one JSON array.", "Write one object a line, for example with: jq -c '.[]'")
+        return "json"
     return known or ("jsonl" if start == b"{" else "csv")
 
 

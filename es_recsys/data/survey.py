@@ -15,7 +15,7 @@ from es_recsys.data.kinds import KINDS, Tally
 from es_recsys.data.layout import ITEM_FIELDS, Layout
 from es_recsys.data.rejects import Rejects
 from es_recsys.data.sources import Paths, Progress, as_paths
-from es_recsys.data.tables import open_tables
+from es_recsys.data.tables import Dialect, open_tables
 from es_recsys.data.variants import NO_PLACES, Places, places_of
 from es_recsys.errors import InputError
 
@@ -48,6 +48,8 @@ def survey_items(
     columns: Mapping[str, str] | None = None,
     constants: Mapping[str, Any] | None = None,
     separator: str | None = None,
+    header: bool = True,
+    encoding: str | None = None,
     known: Mapping[str, str] | None = None,
     progress: Progress | None = None,
 ) -> ItemSurvey:
@@ -62,7 +64,7 @@ def survey_items(
     unread = Rejects(write=False)
     tallies: dict[str, Tally] = {}
     hashes, groups = array("q"), array("q")
-    for table in open_tables(as_paths(paths), separator, unread, progress):
+    for table in open_tables(as_paths(paths), Dialect(separator, header, encoding), unread, progress):
         for row in checked_rows(table, layout.columns):
             try:
                 fields, attributes = layout.split(row.values, table.typed)

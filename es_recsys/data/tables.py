@@ -1,22 +1,24 @@
-"""Any file as a stream of rows: JSON lines, CSV or Parquet, gzipped or not."""
+"""Any file as a stream of rows: JSON, CSV or Parquet, gzipped or not."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from es_recsys.data.delimited import Delimited, parse_separator
+from es_recsys.data.delimited import Delimited
+from es_recsys.data.encodings import parse_encoding
 from es_recsys.data.faults import Fault
-from es_recsys.data.jsonl import jsonl_rows
+from es_recsys.data.jsonl import array_rows, jsonl_rows
 from es_recsys.data.parquet import open_parquet
 from es_recsys.data.rejects import Rejects
+from es_recsys.data.separators import Separator, parse_separator
 from es_recsys.data.sources import Progress, Source, identify, lines
 from es_recsys.errors import InputError
 
-__all__ = ["Row", "Table", "open_tables", "read_rows"]
+__all__ = ["Dialect", "Row", "Table", "open_tables", "read_rows"]
 
 _TICK = 2_000
 
@@ -30,33 +32,64 @@ class Row(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Dialect:
+    """How files are written, where they don't show it themselves.
+
+    separator: of CSV, None to guess it from the first lines. header: False for CSV whose first line is data; its columns
+    are column1, column2, ... encoding: of text, None for UTF-8, or UTF-16 where the first bytes show that.
+    Raises InputError for a separator or an encoding that can't be used.
+    """
+
+    separator: str | None = None
+    header: bool = True
+    encoding: str | None = None
+    parsed: Separator | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        if self.separator is not None:
+            object.__setattr__(self, "parsed", parse_separator(self.separator))
+        if self.encoding is not None:
+            parse_encoding(self.encoding)
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
-    """An open file. columns: its header, None for JSON lines. typed: False where every value is text (CSV)."""
+    """An open file. columns: its header, None for JSON. typed: False where every value is text (CSV). separator: of CSV.
+    header: False where the columns only have numbers."""
 
     path: Path
     columns: tuple[str, ...] | None
     typed: bool
     rows: Iterator[Row]
+    separator: Separator | None = None
+    header: bool = True
 
 
-def read_rows(path: str | Path, separator: str | None = None, *, rejects: Rejects | None = None) -> Iterator[Row]:
+def read_rows(
+    path: str | Path,
+    separator: str | None = None,
+    *,
+    header: bool = True,
+    encoding: str | None = None,
+    rejects: Rejects | None = None,
+) -> Iterator[Row]:
     """Rows of one file, one at a time.
 
-    separator: of CSV; None guesses it from the header. rejects: gets the lines that can't be read; without it the
+    separator, header, encoding: those of `Dialect`. rejects: gets the lines that can't be read; without it the
     first of them raises InputError. Raises InputError for a file that is missing, empty, damaged or of another kind.
     """
-    for table in open_tables((Path(path),), separator, rejects):
+    for table in open_tables((Path(path),), Dialect(separator, header, encoding), rejects):
         yield from table.rows
 
 
 def open_tables(
-    paths: tuple[Path, ...], separator: str | None, rejects: Rejects | None, progress: Progress | None = None
+    paths: tuple[Path, ...], dialect: Dialect | None, rejects: Rejects | None, progress: Progress | None = None
 ) -> Iterator[Table]:
     """The files one after the other; each is closed when the next is asked for. All are looked at before the first is read."""
-    sources = [identify(path) for path in paths]
+    dialect = dialect or Dialect()
+    sources = [identify(path, dialect.encoding) for path in paths]
     if rejects is not None:
         rejects.begin(paths)
-    separator = None if separator is None else parse_separator(separator)
     total = sum(source.size for source in sources)
     done = 0
     for source in sources:
@@ -65,7 +98,7 @@ def open_tables(
             if progress is not None:
                 progress(before + read, total)
 
-        with _open(source, separator, rejects, tick) as table:
+        with _open(source, dialect, rejects, tick) as table:
             yield table
         done += source.size
     if progress is not None:
@@ -73,22 +106,29 @@ def open_tables(
 
 
 @contextmanager
-def _open(source: Source, separator: str | None, rejects: Rejects | None, tick: Callable[[int], None]) -> Iterator[Table]:
+def _open(source: Source, dialect: Dialect, rejects: Rejects | None, tick: Callable[[int], None]) -> Iterator[Table]:
     path = source.path
+
+    def note(text: str) -> None:
+        if rejects is not None:
+            rejects.note(f"{path}: {text}.")
 
     def report(fault: Fault) -> None:
         if rejects is None:
             raise InputError(f"{path} line {fault.line} {fault.reason}.", "Mend or remove the line.")
+        if fault.reason.startswith("is not UTF-8"):
+            note("lines that are not UTF-8 are rejected; --encoding windows-1252 reads what is usual on Windows")
         rejects.add(path, *fault)
 
     if source.format == "parquet":
         with open_parquet(source) as file:
-            if file.left_out and rejects is not None:
-                rejects.note(f"{path}: columns of bytes are left out: {', '.join(file.left_out)}.")
+            if file.left_out:
+                note(f"columns of bytes are left out: {', '.join(file.left_out)}")
             share = source.size / max(file.count, 1)
             rows = _rows(path, file.rows(), lambda number: tick(int(number * share)))
             yield Table(path, tuple(file.columns), True, rows)
         return
+    charset = source.encoding or "UTF-8"
     stream, disk = source.open()
     with stream:
         numbered = lines(stream, path)
@@ -96,11 +136,14 @@ def _open(source: Source, separator: str | None, rejects: Rejects | None, tick: 
         def tell(_: int) -> None:
             tick(disk.tell())
 
-        if source.format == "jsonl":
-            yield Table(path, None, True, _rows(path, jsonl_rows(numbered, report), tell))
+        if source.format == "csv":
+            delimited = Delimited(numbered, path, dialect.parsed, tabs=source.tabs, header=dialect.header, charset=charset)
+            rows = _rows(path, delimited.rows(report), tell)
+            yield Table(path, tuple(delimited.columns), False, rows, delimited.separator, dialect.header)
+        elif source.format == "json":
+            yield Table(path, None, True, _rows(path, array_rows(numbered, report, charset), tell))
         else:
-            delimited = Delimited(numbered, path, separator, source.tabs)
-            yield Table(path, tuple(delimited.columns), False, _rows(path, delimited.rows(report), tell))
+            yield Table(path, None, True, _rows(path, jsonl_rows(numbered, report, note, charset), tell))
 
 
 def _rows(path: Path, numbered: Iterator[tuple[int, dict[str, Any]]], tick: Callable[[int], None]) -> Iterator[Row]:

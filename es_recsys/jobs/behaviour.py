@@ -113,6 +113,8 @@ def load_events(
     constants: Mapping[str, Any] | None = None,
     separator: str | None = None,
     actions: Mapping[str, str] | None = None,
+    header: bool = True,
+    encoding: str | None = None,
     max_errors: int | None = 100,
     progress: Progress | None = None,
 ) -> EventsReport:
@@ -127,6 +129,8 @@ def load_events(
         "columns": columns,
         "constants": constants,
         "separator": separator,
+        "header": header,
+        "encoding": encoding,
         "timestamps": timestamps,
         "actions": actions,
     }

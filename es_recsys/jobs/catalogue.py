@@ -65,6 +65,8 @@ def load_files(
     columns: Mapping[str, str] | None = None,
     constants: Mapping[str, Any] | None = None,
     separator: str | None = None,
+    header: bool = True,
+    encoding: str | None = None,
     max_errors: int | None = 100,
     progress: Progress | None = None,
 ) -> CatalogueReport:
@@ -73,7 +75,13 @@ def load_files(
     The files are checked first: with more than `max_errors` bad lines nothing is written. With `whole` an item on a bad
     line counts as missing, so allow none there. Raises InputError, TooManyErrors, FingerprintMismatch, WriteError.
     """
-    options: dict[str, Any] = {"columns": columns, "constants": constants, "separator": separator}
+    options: dict[str, Any] = {
+        "columns": columns,
+        "constants": constants,
+        "separator": separator,
+        "header": header,
+        "encoding": encoding,
+    }
     survey = survey_items(files, **options)
     good, rejects = check(read_items, files, max_errors=max_errors, survey=survey, **options)
     if not good:
@@ -98,11 +106,11 @@ def remove_items(work: Workspace, item_ids: Iterable[str]) -> CatalogueReport:
     return CatalogueReport(done.version, removed=done.removed, unchanged=done.unchanged, seconds=time.monotonic() - started)
 
 
-def delete_items(work: Workspace, ids: Sequence[str], file: Path | None, columns: Mapping[str, str] | None) -> CatalogueReport:
-    """Removes the named items and those of a file."""
+def delete_items(work: Workspace, ids: Sequence[str], file: Path | None, **options: Any) -> CatalogueReport:
+    """Removes the named items and those of a file. options: those of `read_items`."""
     if not ids and file is None:
         raise InputError("No item is named.", "Give ids, or a file of items with --file.")
-    from_file = (item.item_id for item in read_items(file, columns=columns)) if file is not None else ()
+    from_file = (item.item_id for item in read_items(file, **options)) if file is not None else ()
     return remove_items(work, chain(ids, from_file))
 
 

@@ -67,7 +67,7 @@ def test_named_separator(tmp_path: Path, separator: str) -> None:
     assert [row.values for row in read_rows(path, separator)] == [{"a,b": "1", "c": "2"}]
 
 
-@pytest.mark.parametrize("separator", ["::", "", '"', "\n", "é"])
+@pytest.mark.parametrize("separator", ["", '"', "\n", "a\nb", "\udcff"])
 def test_refused_separator(tmp_path: Path, separator: str) -> None:
     path = tmp_path / "f.csv"
     path.write_text("a,b\n1,2\n")
@@ -232,9 +232,7 @@ def test_parquet_that_is_cut_off(tmp_path: Path, packed: bool) -> None:
         ("f.jsonl", b"", "empty"),
         ("f.csv", b"\xef\xbb\xbf\r\n \n", "empty"),
         ("f.csv.gz", gzip.compress(b""), "empty"),
-        ("f.json", b'[\n{"a": 1}]', "JSON array"),
         ("f.csv", b"PK\x03\x04zip", "spreadsheet"),
-        ("f.csv", "a,b\n1,2\n".encode("utf-16"), "UTF-16"),
         ("f.jsonl", b"\x28\xb5\x2f\xfdzstd", "zstd"),
         ("f.parquet", b"a,b\n1,2\n", "not a Parquet file"),
         ("f.csv", b"a,a\n1,2\n", "two columns named a"),
