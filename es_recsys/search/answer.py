@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from es_recsys.search.context import Context
 from es_recsys.search.explain import because
 from es_recsys.search.explore import Explored, explore
-from es_recsys.search.fusion import POOL, Table, contenders, order, tabulate
-from es_recsys.search.gather import Gathered, Heard, scaled
+from es_recsys.search.facets import counted, read_facets
+from es_recsys.search.fusion import POOL, Table, contenders, nearest, order, tabulate
+from es_recsys.search.gather import MATCHES, Gathered, Heard, scaled, total_of
 from es_recsys.search.interests import spread
 from es_recsys.search.learned import WINDOW, Reranked, rerank
-from es_recsys.search.legs import INTEREST, Body, fill
+from es_recsys.search.legs import INTEREST, LEXICAL, Body, count_body, fill
 from es_recsys.search.rerank import diversify, similarities
 from es_recsys.search.signals import Column, Reading, at_hand, named_clauses, signals, source_fields
 from es_recsys.types import Hit, Ranking
@@ -42,7 +43,8 @@ _REASONS = 50
 class Completion:
     """What is still asked. rows: contenders, as rows of `table`. filling: column of `table.legs` and the item ids whose
     scores it lacks, one a body; after these bodies come the sources of the contenders, and where `explain` asks for
-    reasons by content, the vectors of the user's own items (`own`). reading: what a learned ranking or the log reads of the
+    reasons by content, the vectors of the user's own items (`own`), and at the end the count of what answers the question
+    (`counts`). reading: what a learned ranking or the log reads of the
     contenders, whose clauses' scores come with the sources."""
 
     gathered: Gathered
@@ -53,6 +55,7 @@ class Completion:
     own: tuple[str, ...] = ()
     vectors: str | None = None
     reading: Reading | None = None
+    counts: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,7 +98,10 @@ def complete(context: Context, gathered: Gathered, reading: Reading | None = Non
     own = tuple(dict.fromkeys(reversed(context.history.item_ids)))[:_REASONS] if context.explain and near else ()
     if own and near:
         bodies.append({**_sources(own, near), "_source": False})
-    return Completion(gathered, table, rows, tuple(filling), tuple(bodies), own, near, reading)
+    if context.asks:
+        words = any(heard.leg.name == LEXICAL for heard in table.legs)
+        bodies.append(counted(context, count_body(context, nearest(context, table.legs), words=words)))
+    return Completion(gathered, table, rows, tuple(filling), tuple(bodies), own, near, reading, context.asks)
 
 
 def settle(completion: Completion, responses: Sequence[Mapping[str, Any]]) -> Settled:
@@ -157,8 +163,24 @@ def finish(context: Context, completion: Completion, responses: Sequence[Mapping
         )
         vector = _vector(document, completion.vectors)
         hits.append(replace(hit, because=because(context, hit, vector, own)) if context.explain else hit)
-    degraded = tuple(dict.fromkeys((*gathered.degraded, *failed)))
-    return Ranking(tuple(hits), gathered.total, degraded, gathered.facets)
+    total, facets, uncounted = _counted(completion, responses)
+    degraded = tuple(dict.fromkeys((*gathered.degraded, *failed, *uncounted)))
+    return Ranking(tuple(hits), total, degraded, facets)
+
+
+def _counted(
+    completion: Completion, responses: Sequence[Mapping[str, Any]]
+) -> tuple[int | None, Mapping[str, Mapping[str, int]], tuple[str, ...]]:
+    """How much answers, its facets, and what `degraded` names where that is not known."""
+    if not completion.counts:
+        # Nothing was asked, or nothing was found.
+        gathered = completion.gathered
+        none = gathered.total is None and not completion.rows and not gathered.degraded
+        return (0 if none else gathered.total), gathered.facets, ()
+    response = responses[-1] if len(responses) == len(completion.bodies) else {"error": "no answer"}
+    if "error" in response:
+        return None, {}, (MATCHES,)
+    return total_of(response), read_facets(response), ()
 
 
 def content_field(context: Context) -> str | None:

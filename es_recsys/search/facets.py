@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
-__all__ = ["aggregations", "read_facets"]
+from es_recsys.search.context import Context
+
+__all__ = ["aggregations", "counted", "read_facets"]
 
 _TERMS = ("categories", "brand", "tags")
 _TERMS_SHOWN = 20
@@ -20,6 +22,11 @@ def aggregations(fields: Mapping[str, str]) -> dict[str, Any]:
         bands: list[dict[str, Any]] = [{"key": f"{low}..{high}", "from": low, "to": high} for low, high in pairwise(_PRICES)]
         aggs["price"] = {"range": {"field": "price", "ranges": [*bands, {"key": f"{_PRICES[-1]}..", "from": _PRICES[-1]}]}}
     return aggs
+
+
+def counted(context: Context, body: dict[str, Any]) -> dict[str, Any]:
+    """A body that counts, with the facets where they are wanted."""
+    return {**body, "aggs": aggregations(context.meta.fields)} if context.facets else body
 
 
 def read_facets(response: Mapping[str, Any]) -> dict[str, dict[str, int]]:

@@ -10,7 +10,8 @@ item's score never depends on the page.
 Reciprocal rank fusion (Cormack, Clarke and Buettcher, 2009): score = sum over legs of weight / (k + rank).
 
 Pages are cut from one order: the same `depth` for each, ties broken by id. A page that ends beyond `settings.depth`
-searches deeper; there what the ordinary depth finds comes first, in the ordinary order, then the rest.
+searches deeper; there what the ordinary depth finds comes first, in the ordinary order, then the rest. Vectors of a
+question, which are near to everything by some measure, bring in what the ordinary depth finds and no more.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ from numpy.typing import NDArray
 
 from es_recsys.search.context import Context
 from es_recsys.search.gather import Gathered, Heard
-from es_recsys.search.legs import MAX_IDS
+from es_recsys.search.legs import LEXICAL, MAX_IDS
 
-__all__ = ["POOL", "Table", "bounds", "contenders", "order", "tabulate"]
+__all__ = ["POOL", "Table", "bounds", "contenders", "nearest", "order", "tabulate"]
 
 POOL = 100
 """How many of the best hits diversity and exploration may re-order: fixed, so that pages stay stable."""
@@ -87,6 +88,14 @@ def contenders(context: Context, table: Table, least: int = 0) -> NDArray[np.int
     return np.flatnonzero((high >= threshold - 1e-9) | table.new)
 
 
+def nearest(context: Context, heard: Iterable[Heard]) -> tuple[str, ...]:
+    """What vectors of the question bring in beyond what its words find, sorted: the same for every page."""
+    heard = tuple(heard)
+    found = {item_id for each in heard if each.leg.brings_nearest for item_id in _nearest(context, each)}
+    words = next((each.scores for each in heard if each.leg.name == LEXICAL), {})
+    return tuple(sorted(found - words.keys() - context.exclude))
+
+
 def order(table: Table, rows: Iterable[int], totals: Sequence[float]) -> list[int]:
     """`rows` best first; what only a deeper search found comes after all else."""
     return sorted(rows, key=lambda row: (bool(table.deep[row]), -totals[row], table.item_ids[row]))
@@ -97,7 +106,9 @@ def _union(context: Context, legs: Iterable[Heard], others: Sequence[str], new: 
     near: set[str] = set()
     far: set[str] = set()
     for heard in legs:
-        if heard.brings:
+        if heard.leg.brings_nearest:
+            near.update(_nearest(context, heard))
+        elif heard.brings:
             found = list(heard.scores)
             cut = len(found) if heard.leg.scale == "list" else depth
             near.update(found[:cut])
@@ -108,6 +119,11 @@ def _union(context: Context, legs: Iterable[Heard], others: Sequence[str], new: 
     if context.depth > depth:
         far.update(others)
     return near - context.exclude, far - near - context.exclude
+
+
+def _nearest(context: Context, heard: Heard) -> list[str]:
+    """A vector finds everything, the nearest first, so it brings in no more on a deep page than on the first."""
+    return list(heard.scores)[: context.settings.depth]
 
 
 def _column(context: Context, heard: Heard, ids: Sequence[str]) -> NDArray[np.float64]:

@@ -15,7 +15,10 @@ from es_recsys.search.legs import NEW, Leg, brings
 from es_recsys.search.plan import Plan
 from es_recsys.search.weights import weigh
 
-__all__ = ["Gathered", "Heard", "gather", "scaled"]
+__all__ = ["MATCHES", "Gathered", "Heard", "gather", "scaled", "total_of"]
+
+MATCHES = "matches"
+"""What `degraded` names where the matches could not be counted."""
 
 Response = Mapping[str, Any]
 
@@ -40,8 +43,9 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """All legs' answers, the weights that they count with, and what the matches body said. new: the items that exploration
-    may try though nothing speaks for them, newest first, the same for every page."""
+    """All legs' answers, the weights that they count with, and where nothing was asked, what the matches body said.
+
+    new: the items that exploration may try though nothing speaks for them, newest first, the same for every page."""
 
     heard: tuple[Heard, ...]
     weights: Mapping[str, float]
@@ -60,15 +64,13 @@ def gather(context: Context, plan: Plan, responses: Sequence[Response]) -> Gathe
     raw = [hit["_score"] for hit in _hits(answers.get("lexical", {}))]
     weights = weigh(context, [each.leg for each in heard], raw)
     new = _newcomers(context, heard)
+    if context.asks:
+        return Gathered(heard, weights, degraded=tuple(failed), new=new)
     matches = responses[len(plan.asked)] if len(responses) > len(plan.asked) else {"error": "no answer"}
     if "error" in matches:
-        return Gathered(heard, weights, degraded=(*failed, "matches"), new=new)
-    total = _total(matches)
-    if not total and "lexical" in answers:
-        # No item has enough of the words: then the hits are what has some of them.
-        total = max((len(each.scores) for each in heard if each.leg.answers), default=0)
+        return Gathered(heard, weights, degraded=(*failed, MATCHES), new=new)
     others = tuple(hit["_id"] for hit in _hits(matches))
-    return Gathered(heard, weights, others, total, read_facets(matches), tuple(failed), new)
+    return Gathered(heard, weights, others, total_of(matches), read_facets(matches), tuple(failed), new)
 
 
 def scaled(scale: str, scores: NDArray[np.float64], best: float) -> NDArray[np.float64]:
@@ -134,5 +136,6 @@ def _hits(response: Response) -> Sequence[Mapping[str, Any]]:
     return hits
 
 
-def _total(response: Response) -> int:
+def total_of(response: Response) -> int:
+    """How many documents a response counted."""
     return int(response["hits"]["total"]["value"])

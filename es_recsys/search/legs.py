@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 from es_recsys.fields import VECTOR_FIELDS
 from es_recsys.search.context import Context, WeightedIds
 from es_recsys.search.filters import Clause
-from es_recsys.search.lexical import lexical_query, matching
+from es_recsys.search.lexical import lexical_query, matching, reached
 
 __all__ = [
     "INTEREST",
     "LEGS",
+    "LEXICAL",
     "MAX_IDS",
     "NEW",
     "Body",
@@ -31,6 +32,7 @@ __all__ = [
     "active",
     "ask",
     "brings",
+    "count_body",
     "fill",
     "interest_legs",
     "matches_body",
@@ -40,6 +42,9 @@ __all__ = [
 Body = dict[str, Any]
 
 MAX_IDS = 300
+LEXICAL = "lexical"
+"""Name of the leg that reads the words asked for."""
+
 NEW = "fresh"
 """Name of the leg whose items exploration tries."""
 
@@ -66,6 +71,11 @@ class Leg:
     signal: Callable[[Context], Clause | None]
     personal: bool = False
     answers: bool = False
+
+    @property
+    def brings_nearest(self) -> bool:
+        """Whether it is a vector of the question."""
+        return self.answers and self.name != LEXICAL
 
 
 def lexical(context: Context) -> Clause | None:
@@ -129,7 +139,7 @@ def _content_legs() -> tuple[Leg, ...]:
 LEGS: Mapping[str, Leg] = {
     leg.name: leg
     for leg in (
-        Leg("lexical", "best", lexical, answers=True),
+        Leg(LEXICAL, "best", lexical, answers=True),
         *_content_legs(),
         Leg("popular", "list", popular),
         Leg(NEW, "unit", fresh),
@@ -175,12 +185,22 @@ def brings(leg: Leg, context: Context) -> bool:
 
 
 def matches_body(context: Context) -> Body:
-    """Counts what matches. Where nothing was asked it also lists some of it, so that an answer is never short for want
-    of signals."""
-    guards = _guards(context, matched=True)
+    """Counts what may be shown where nothing was asked, and lists some of it, so that an answer is never short for want of
+    signals."""
+    guards = _guards(context, matched=False)
     query: Clause = {"bool": guards} if guards else {"match_all": {}}
-    size = 0 if context.asks else context.depth
-    return {"size": size, "_source": False, "track_total_hits": True, "query": {"constant_score": {"filter": query}}}
+    return {"size": context.depth, "_source": False, "track_total_hits": True, "query": {"constant_score": {"filter": query}}}
+
+
+def count_body(context: Context, near: Sequence[str], *, words: bool) -> Body:
+    """Counts what an answer to a question shows, from its first page to its last: what its words find, and `near`, what else
+    its vectors brought in. words: whether the words brought in anything themselves; else they only narrow others."""
+    asked = bool(context.text.strip())
+    ways = reached(context.text, context.meta.lexical) if asked and words else [matching(context.text)] if asked else []
+    if near:
+        ways.append({"ids": {"values": list(near)}})
+    query: Clause = {"bool": {**_guards(context, matched=False), "should": ways, "minimum_should_match": 1}}
+    return {"size": 0, "_source": False, "track_total_hits": True, "query": {"constant_score": {"filter": query}}}
 
 
 def taste_vector(context: Context, field: str) -> NDArray[np.float32] | None:

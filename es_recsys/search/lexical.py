@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 from es_recsys.search.filters import Clause
 
-__all__ = ["BOOSTS", "CLAUSES", "FALLBACKS", "lexical_clauses", "lexical_query", "matching"]
+__all__ = ["BOOSTS", "CLAUSES", "FALLBACKS", "lexical_clauses", "lexical_query", "matching", "reached"]
 
 _WORD = re.compile(r"\w+(?:['’]\w+)*", re.UNICODE)
 _MAX_WORDS = 16
@@ -76,18 +76,37 @@ FALLBACKS = frozenset({"title.typos"})
 """Clauses with a boost so small that they only decide where no other matches; judged queries can't tune them."""
 
 
+_IN_ALL_TEXT = frozenset({"title", "all_text.pairs", "tags", "categories", "brand", "description"})
+"""Clauses whose items `all_text` finds as well."""
+
+
 def lexical_query(text: str, boosts: Mapping[str, float] | None = None) -> Clause:
     """Weighted sum of the clauses that have a boost; BOOSTS where none are given.
 
     boosts: clause name -> boost (>= 0). A name that has no row is passed over, so that an index tuned by a later
     version still answers.
     """
-    found = []
-    for name, clause in lexical_clauses(text).items():
-        boost = (boosts or BOOSTS).get(name, 0.0)
-        if boost > 0.0:
-            found.append({"bool": {"must": [clause], "boost": round(boost, 6)}})
+    found = [
+        {"bool": {"must": [clause], "boost": round(boost, 6)}}
+        for name, clause in lexical_clauses(text).items()
+        if (boost := _boost(name, boosts)) > 0.0
+    ]
     return {"bool": {"should": found}} if found else {"match_none": {}}
+
+
+def reached(text: str, boosts: Mapping[str, float] | None = None) -> list[Clause]:
+    """Clauses that together find every item that `lexical_query` or `matching` finds, for counting: unweighted, and without
+    those whose items another finds."""
+    all_text = _boost("all_text", boosts) > 0.0
+    return [
+        clause
+        for name, clause in lexical_clauses(text).items()
+        if _boost(name, boosts) > 0.0 and not (all_text and name in _IN_ALL_TEXT)
+    ] + ([] if all_text else [matching(text)])
+
+
+def _boost(name: str, boosts: Mapping[str, float] | None) -> float:
+    return (boosts or BOOSTS).get(name, 0.0)
 
 
 def lexical_clauses(text: str) -> dict[str, Clause]:

@@ -1,11 +1,11 @@
-"""The first request of an answer: one body a leg, and one that counts the matches and their facets."""
+"""The first request of an answer: one body a leg, and where nothing was asked one that counts what may be shown."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from es_recsys.search.context import Context
-from es_recsys.search.facets import aggregations
+from es_recsys.search.facets import counted
 from es_recsys.search.legs import NEW, Body, Leg, active, ask, brings, matches_body
 from es_recsys.search.weights import weigh
 
@@ -15,7 +15,8 @@ __all__ = ["Plan", "plan"]
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What is asked. `legs` can speak and weigh something, or bring what exploration tries; `asked` of them have a body, in
-    order, and after these comes the body that counts the matches."""
+    order, and where nothing was asked, after these comes the body that counts what may be shown. What answers a question is
+    counted by the second request, which knows what the first brought in."""
 
     legs: tuple[Leg, ...]
     asked: tuple[Leg, ...]
@@ -28,10 +29,8 @@ def plan(context: Context) -> Plan:
     weights = weigh(context, able)
     legs = tuple(leg for leg in able if leg.name in weights or _tries(leg, context))
     bodies = [(leg, body) for leg in legs if (body := ask(leg, context)) is not None]
-    matches = matches_body(context)
-    if context.facets:
-        matches = {**matches, "aggs": aggregations(context.meta.fields)}
-    return Plan(legs, tuple(leg for leg, _ in bodies), (*(body for _, body in bodies), matches))
+    counting = () if context.asks else (counted(context, matches_body(context)),)
+    return Plan(legs, tuple(leg for leg, _ in bodies), (*(body for _, body in bodies), *counting))
 
 
 def _tries(leg: Leg, context: Context) -> bool:

@@ -13,7 +13,7 @@ from es_recsys.fields import VECTOR_FIELDS
 from es_recsys.meta import StoreMeta, VectorMeta
 from es_recsys.search.context import Context
 from es_recsys.search.facets import aggregations, read_facets
-from es_recsys.search.legs import LEGS, MAX_IDS, Body, active, ask, fill, matches_body, taste_vector
+from es_recsys.search.legs import LEGS, MAX_IDS, Body, active, ask, count_body, fill, matches_body, taste_vector
 from es_recsys.search.lexical import BOOSTS, CLAUSES, lexical_clauses, lexical_query
 from es_recsys.search.plan import plan
 from es_recsys.settings import SearchSettings
@@ -146,24 +146,36 @@ def test_candidates_lie_between_k_and_the_servers_limit() -> None:
         assert body["knn"]["k"] <= body["knn"]["num_candidates"] <= 10_000
 
 
-def test_matches_are_counted_in_a_search_and_listed_without_one() -> None:
-    inside = {"filter": [FILTER, MATCHING], "must_not": [OUT]}
-    assert matches_body(context()) == {
-        "size": 0,
-        "_source": False,
-        "track_total_hits": True,
-        "query": {"constant_score": {"filter": {"bool": inside}}},
-    }
-    assert matches_body(context(text="", vectors={}))["size"] == 50
+def counts(query: Any, size: int) -> Body:
+    return {"size": size, "_source": False, "track_total_hits": True, "query": {"constant_score": {"filter": {"bool": query}}}}
 
 
-def test_plan_asks_the_weighted_legs_then_the_matches() -> None:
-    first = plan(context(facets=True, strength=5.0))
+def test_without_a_question_what_may_be_shown_is_counted_and_listed() -> None:
+    assert matches_body(context(text="", vectors={})) == counts({"filter": [FILTER], "must_not": [OUT]}, 50)
+
+
+def test_what_answers_a_question_is_counted() -> None:
+    guards = {"filter": [FILTER], "must_not": [OUT], "minimum_should_match": 1}
+    found = {"match": {"all_text": {"query": "red shoe"}}}
+    near = {"ids": {"values": ["a", "b"]}}
+    assert count_body(context(), [], words=True) == counts({**guards, "should": [found]}, 0)
+    assert count_body(context(), ["a", "b"], words=True) == counts({**guards, "should": [found, near]}, 0)
+    assert count_body(context(), ["a", "b"], words=False) == counts({**guards, "should": [MATCHING, near]}, 0)
+    assert count_body(context(text=""), ["a", "b"], words=False) == counts({**guards, "should": [near]}, 0)
+    titles = replace(META, lexical={"title": 1.0})
+    by_title = {"match": {"title": {"query": "red shoe"}}}
+    assert count_body(context(meta=titles), [], words=True) == counts({**guards, "should": [by_title, MATCHING]}, 0)
+
+
+def test_plan_asks_the_weighted_legs() -> None:
+    first = plan(context(strength=5.0))
     assert [leg.name for leg in first.asked] == [
         *("lexical", "text_vector", "image_vector", "taste_text", "taste_image", "popular", "als", "transitions")
     ]
-    assert len(first.bodies) == len(first.asked) + 1
-    assert set(first.bodies[-1]["aggs"]) == {"brand", "price"}
+    assert len(first.bodies) == len(first.asked)
+    nothing_asked = plan(context(text="", vectors={}, facets=True))
+    assert len(nothing_asked.bodies) == len(nothing_asked.asked) + 1
+    assert set(nothing_asked.bodies[-1]["aggs"]) == {"brand", "price"}
     neutral = plan(context(impact=0.0, strength=5.0))
     assert [leg.name for leg in neutral.asked] == ["lexical", "text_vector", "image_vector", "popular"]
 

@@ -57,6 +57,8 @@ class Engine:
             narrow = bool(context.text) and not leg.answers
             allowed = {i: s for i, s in table.items() if i not in context.exclude and (not narrow or i in self.matching)}
             found.append(self._hits(allowed, body["size"]))
+        if context.asks:
+            return found
         rest = {i: 1.0 for i in self.items if i not in context.exclude}
         size = asked.bodies[-1]["size"]
         return [
@@ -72,7 +74,14 @@ class Engine:
             found.append(self._hits({i: table[i] for i in ids if i in table}, len(ids)))
         ids = [asked.table.item_ids[row] for row in asked.rows]
         documents = [{"_id": i, "_source": {"title": f"T{i}", "categories": [i[-1]]}} for i in ids]
-        return asked, [*found, {"hits": {"hits": documents}}]
+        found.append({"hits": {"hits": documents}})
+        if asked.counts:
+            ways = asked.bodies[-1]["query"]["constant_score"]["filter"]["bool"]["should"]
+            near = {i for way in ways if "ids" in way for i in way["ids"]["values"]}
+            words = set(self.scores["lexical"]) if len(ways) > ("ids" in ways[-1]) else set()
+            counted = {i for i in near | words if i not in context.exclude}
+            found.append({"hits": {"hits": [], "total": {"value": len(counted)}}})
+        return asked, found
 
     def answer(self, context: Context) -> Ranking:
         asked, responses = self.second(context)
@@ -185,6 +194,18 @@ def test_laws_of_an_answer(seed: int, n: int, text: bool, fusion: str, diversity
 
 
 @cases
+@given(st.integers(0, 10_000), st.integers(3, 90), st.sampled_from(["weighted", "rrf"]), st.integers(1, 9))
+def test_a_search_counts_what_it_shows_on_every_page(seed: int, n: int, fusion: str, size: int) -> None:
+    engine = made(seed, n)
+    exclude = frozenset(engine.items[:2])
+    context = asked(seed, n, text=True, exclude=exclude, n=size, settings=SearchSettings(depth=12, fusion=fusion))
+    pages = [engine.answer(replace(context, offset=start)) for start in range(0, n + size, size)]
+    (total,) = {page.total for page in pages}
+    shown = [hit.item_id for page in pages for hit in page.hits]
+    assert len(shown) == len(set(shown)) == total
+
+
+@cases
 @given(st.integers(0, 10_000), st.integers(3, 90), st.booleans())
 def test_no_impact_is_the_neutral_answer(seed: int, n: int, text: bool) -> None:
     engine, context = made(seed, n), asked(seed, n, text=text)
@@ -242,7 +263,8 @@ def test_failed_second_request_degrades_and_still_answers() -> None:
     broken = [{"error": {"type": "x"}} for _ in responses]
     ranking = finish(context, second, broken)
     named = {second.table.legs[column].leg.name for column, _ in second.filling}
-    assert set(ranking.degraded) == named | {"sources"}
+    assert set(ranking.degraded) == named | {"sources", "matches"}
+    assert ranking.total is None
     assert len(ranking.hits) == 5
     assert finish(context, second, []).hits
 
@@ -255,7 +277,7 @@ def test_failed_leg_is_left_out() -> None:
         for leg, response in zip(first.asked, engine.first(context), strict=False)
     ]
     gathered = gather(context, first, responses)
-    assert gathered.degraded == ("lexical", "matches")
+    assert gathered.degraded == ("lexical",)
     assert "lexical" not in gathered.weights
 
 
