@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from es_recsys.data.faults import Fault, Report
+from es_recsys.data.headerless import looks_like_data
 from es_recsys.data.separators import Separator, cells_of, guess_separator, separator_line
 from es_recsys.data.sources import MAX_LINE, Line
 from es_recsys.errors import InputError
@@ -173,8 +174,10 @@ class Delimited:
         names = [cell.strip() for cell in self.separator.restore(cells)]
         # Programs end each line with a separator, or leave the header of a row number empty.
         names = [name or f"column{place}" for place, name in enumerate(names, start=1)]
-        if doubles := sorted({name for name in names if names.count(name) > 1}):
-            raise InputError(f"{self._path} has two columns named {doubles[0]}.", "Rename one of them.")
+        doubles = sorted({name for name in names if names.count(name) > 1})
+        if doubles and not looks_like_data(names[:1]):  # else the check of required columns tells that these are no names
+            remedy = "If it has no header line, say --no-header." if looks_like_data(doubles) else "Rename one of them."
+            raise InputError(f"{self._path} has two columns named {doubles[0]}.", remedy)
         return names
 
     def _repair(self) -> tuple[int, dict[str, Any]] | None:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from es_recsys.behaviours import BEHAVIOURS
 from es_recsys.data.actions import IGNORE, PAGE_ACTIONS, Actions
-from es_recsys.data.columns import Columns, checked_rows, dig
+from es_recsys.data.columns import Columns, dig, settled
 from es_recsys.data.faults import BadValue, explain
 from es_recsys.data.order_lines import item_list, line_id, lines_of
 from es_recsys.data.rejects import Rejects
@@ -40,11 +40,17 @@ class _Reader:
         self._timestamps = timestamps
         self._actions = actions
         self._left_out: set[str] = set()
-        self._wanted = [(ours, columns.theirs(ours)) for ours in EVENT_FIELDS if timestamps or ours != "timestamp"]
-        self._renames = [(ours, theirs) for ours, theirs in self._wanted if ours in columns.renames]
-        self._constants = {ours: value for ours, value in columns.constants.items() if timestamps or ours != "timestamp"}
-        self._ubi = "event_type" not in columns.renames
         self._order: dict[tuple[bool, str], int] = {}
+        self.use(columns)
+
+    def use(self, columns: Columns) -> None:
+        """Take the columns of another file from now on."""
+        fields = [ours for ours in EVENT_FIELDS if self._timestamps or ours != "timestamp"]
+        self._wanted = [(ours, theirs) for ours in fields for theirs in columns.places(ours)]
+        self._renames = [(ours, theirs) for ours, theirs in self._wanted if ours in columns.renames]
+        self._constants = {ours: value for ours, value in columns.constants.items() if ours in fields}
+        self._dropped = columns.dropped
+        self._ubi = "event_type" not in columns.renames
 
     def lines(self, values: Mapping[str, Any]) -> list[dict[str, Any]]:
         """What the row says, an item each: of an event with n items n times. Raises BadValue, _Silent."""
@@ -78,6 +84,8 @@ class _Reader:
             given = {ours: value for ours, value in from_ubi(values).items() if value is not None and value != ""}
             if not self._timestamps:
                 given.pop("timestamp", None)
+            for ours in self._dropped:
+                given.pop(ours, None)
             wanted = self._renames
         for ours, theirs in wanted:
             value = values.get(theirs)
@@ -167,7 +175,9 @@ def read_events(
     rejects = Rejects() if rejects is None else rejects
     try:
         for table in open_tables(as_paths(paths), Dialect(separator, header, encoding), rejects, progress):
-            for row in checked_rows(table, plan, rejects):
+            found, rows = settled(table, plan, rejects)
+            reader.use(found)
+            for row in rows:
                 try:
                     lines = reader.lines(row.values)
                 except BadValue as bad:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from es_recsys.data.columns import checked_rows
+from es_recsys.data.columns import settled
 from es_recsys.data.faults import BadValue, explain
 from es_recsys.data.kinds import Misfit, convert
 from es_recsys.data.layout import Layout
@@ -55,15 +55,18 @@ def read_items(
         "encoding": encoding,
     }
     survey = survey_items(paths, **options) if survey is None else survey
-    layout = Layout(item_columns(columns or {}, constants or {}))
+    given = item_columns(columns or {}, constants or {})
+    layout = Layout(given)
     own = rejects is None
     rejects = Rejects() if rejects is None else rejects
     joined = Joined(survey.last, survey.groups)
     place = -1
     try:
         for table in open_tables(paths, Dialect(separator, header, encoding), rejects, progress):
+            found, rows = settled(table, given, rejects)
+            layout.use(found)
             _look_at_header(table, layout, rejects)
-            for row in checked_rows(table, layout.columns, rejects):
+            for row in rows:
                 place += 1
                 try:
                     item = _item(layout, survey, row.values, table.typed)
@@ -96,7 +99,9 @@ def _plan(layout: Layout, name: str) -> None:
     try:
         layout.plan(name)
     except BadValue as bad:
-        raise InputError(f"The column {name!r} {bad.reason}.", "Rename it with --columns NEW=OLD.") from None
+        raise InputError(
+            f"The column {name!r} {bad.reason}.", f"Rename it with --columns NEW=OLD, or leave it out: --columns '{name}=-'."
+        ) from None
 
 
 def _item(layout: Layout, survey: ItemSurvey, values: Mapping[str, Any], typed: bool) -> Item:

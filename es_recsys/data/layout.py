@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from es_recsys.data.attributes import MAX_ATTRIBUTES, attribute_name, cell_values, leaves
@@ -25,12 +27,21 @@ class Layout:
     """Where each column goes. Remembers every name it has met: at most MAX_ATTRIBUTES of them are attributes."""
 
     def __init__(self, columns: Columns) -> None:
+        self._owners: dict[str, str] = {}
+        self.use(columns)
+
+    def use(self, columns: Columns) -> None:
+        """Take the columns of another file from now on."""
         self.columns = columns
         self._plan: dict[str, tuple[_Target, ...]] = {}
-        self._owners: dict[str, str] = {}
+        self._dropped: dict[str, bool] = {}
         self._wanted: dict[str, list[_Target]] = {}
         for ours in dict.fromkeys((*ITEM_FIELDS, *columns.renames)):
-            self._wanted.setdefault(columns.theirs(ours), []).append((ours in ITEM_FIELDS, ours))
+            for theirs in columns.places(ours):
+                self._wanted.setdefault(theirs, []).append((ours in ITEM_FIELDS, ours))
+        for ours in columns.guess.kept - set(columns.dropped):
+            theirs = columns.guess.found[ours]
+            self._wanted[theirs].append((False, theirs))
         for theirs, targets in self._wanted.items():
             self._plan[theirs] = tuple(
                 (is_field, ours if is_field else self._attribute(ours, theirs)) for is_field, ours in targets
@@ -44,14 +55,15 @@ class Layout:
     @property
     def displaced(self) -> tuple[str, ...]:
         """Fields that are read from another column; a column of the field's own name is not read."""
-        return tuple(ours for ours in self.columns.renames if ours in ITEM_FIELDS and ours not in self._wanted)
+        return tuple(ours for ours in self.columns.read if ours in ITEM_FIELDS and ours not in self._wanted)
 
     def plan(self, name: str) -> tuple[_Target, ...]:
         """Where a column goes: (whether to a field, its name there). Raises BadValue for a name that no attribute can have,
         InputError for one attribute too many."""
         targets = self._plan.get(name)
         if targets is None:
-            targets = () if name in self.displaced else ((False, self._attribute(name, name)),)
+            unread = name in self.displaced or self.columns.drops(name)
+            targets = () if unread else ((False, self._attribute(name, name)),)
             self._plan[name] = targets
         return targets
 
@@ -65,6 +77,8 @@ class Layout:
                 continue
             targets = plan.get(key)
             if (not targets or not targets[0][0]) and _is_nested(value):
+                if self._drops(key):
+                    continue
                 self._split_nested(key, targets[0][1] if targets else key, value, fields, attributes)
                 continue
             for is_field, name in self.plan(key) if targets is None else targets:
@@ -78,6 +92,12 @@ class Layout:
             if name in fields:
                 fields[name] = names_of(fields[name], name)
         return fields, attributes
+
+    def _drops(self, name: str) -> bool:
+        dropped = self._dropped.get(name)
+        if dropped is None:
+            dropped = self._dropped[name] = self.columns.drops(name)
+        return dropped
 
     def _split_nested(self, key: str, shown: str, value: Any, fields: dict[str, Any], attributes: dict[str, Any]) -> None:
         """An object under `key`, whose leaves are named from `shown`."""
@@ -97,14 +117,23 @@ class Layout:
         owner = self._owners.setdefault(clean, theirs)
         if owner != theirs:
             raise InputError(
-                f"The columns {owner!r} and {theirs!r} would both be the attribute {clean}.", "Rename one with --columns."
+                f"The columns {owner!r} and {theirs!r} would both be the attribute {clean}.",
+                f"Rename one with --columns, or leave it out: --columns '{theirs}=-'.",
             )
         if len(self._owners) > MAX_ATTRIBUTES:
             raise InputError(
                 f"The catalogue has more than {MAX_ATTRIBUTES} attributes; the one too many is {theirs!r}.",
-                "Leave columns out, or put such values into one list (tags, or an attribute of lists).",
+                f"Leave columns out ({_leave_out(self._owners)}), or put such values into one list (tags, or an attribute"
+                " of lists).",
             )
         return clean
+
+
+def _leave_out(names: Iterable[str]) -> str:
+    """The option that leaves the most columns of one pattern out."""
+    stems = Counter(re.sub(r"[0-9]+", "*", name) for name in names)
+    pattern, count = stems.most_common(1)[0]
+    return f"--columns '{pattern}=-'" if count > 1 else "--columns NAME=-"
 
 
 def names_of(value: Any, field: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -34,13 +35,14 @@ _FOREIGN = {
     b"\xfd7zXZ": ("compressed with xz", "Unpack it, or compress it with gzip."),
     b"\x28\xb5\x2f\xfd": ("compressed with zstd", "Unpack it, or compress it with gzip."),
 }
+_OBJECT_OVER_LINES = re.compile(rb'\s*\{[ \t]*("[^"\n]*"[ \t]*:[ \t]*[\[{][ \t]*)?\r?\n')
 _SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".csv": "csv", ".tsv": "csv", ".tab": "csv"}
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What a file is. format: "jsonl", "json" (one array of objects), "csv" or "parquet"; tabs: whether its name says that
-    tabs separate it; encoding: of its text, where that isn't UTF-8."""
+    """What a file is. format: "jsonl", "json" (an array of objects, or objects over several lines), "csv" or "parquet";
+    tabs: whether its name says that tabs separate it; encoding: of its text, where that isn't UTF-8."""
 
     path: Path
     format: str
@@ -125,7 +127,7 @@ def _format(path: Path, suffix: str, head: bytes) -> str:
         raise InputError(f"{path} is not a Parquet file.", "Check how it was made, or give it the suffix of its format.")
     start = head.removeprefix(_BOM).lstrip()[:1]
     known = _SUFFIXES.get(suffix)
-    if start == b"[" and known != "csv":
+    if known != "csv" and (start == b"[" or _OBJECT_OVER_LINES.match(head.removeprefix(_BOM))):
         return "json"
     return known or ("jsonl" if start == b"{" else "csv")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from es_recsys.data.columns import Columns, checked_rows
+from es_recsys.data.columns import Columns, settled
 from es_recsys.data.faults import BadValue
 from es_recsys.data.kinds import KINDS, Tally
 from es_recsys.data.layout import ITEM_FIELDS, Layout
@@ -60,12 +60,15 @@ def survey_items(
     """
     if wrong := sorted(set((known or {}).values()) - set(KINDS)):
         raise InputError(f"There is no kind of attribute {wrong[0]!r}.", f"Kinds are {', '.join(KINDS)}.")
-    layout = Layout(item_columns(columns or {}, constants or {}))
+    columns_given = item_columns(columns or {}, constants or {})
+    layout = Layout(columns_given)
     unread = Rejects(write=False)
     tallies: dict[str, Tally] = {}
     hashes, groups = array("q"), array("q")
     for table in open_tables(as_paths(paths), Dialect(separator, header, encoding), unread, progress):
-        for row in checked_rows(table, layout.columns):
+        found, rows = settled(table, columns_given)
+        layout.use(found)
+        for row in rows:
             try:
                 fields, attributes = layout.split(row.values, table.typed)
             except BadValue:

@@ -208,8 +208,8 @@ def test_a_displaced_column_is_noted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "columns", "what", "remedy"),
     [
-        ("movieId,title\n1,x\n", {}, "no column item_id; it has: movieId, title", "--columns item_id=movieId"),
-        ("Item ID,title\n1,x\n", {}, "no column item_id", "--columns item_id=Item ID"),
+        ("itme_id,title\n1,x\n", {}, "no column item_id; it has: itme_id, title", "--columns item_id=itme_id"),
+        ("id,movieId,title\n1,2,x\n", {}, "no column item_id", "It could be id or movieId: say which, --columns item_id=id"),
         ("foo,bar\n1,x\n", {}, "no column item_id", "--columns"),
         ("item_id,name\n1,x\n", {"title": "nmae"}, "Did you mean 'name'", "--columns"),
         ("item_id,***\n1,x\n", {}, "'***'", "Rename"),
@@ -232,8 +232,8 @@ def test_columns_that_are_not_there(tmp_path: Path, content: str, columns: dict[
 
 
 def test_a_missing_column_in_jsonl(tmp_path: Path) -> None:
-    path = jsonl(tmp_path / "c.jsonl", [{"id": i} for i in range(500)])
-    with pytest.raises(InputError, match="--columns item_id=id"):
+    path = jsonl(tmp_path / "c.jsonl", [{"itme_id": i} for i in range(500)])
+    with pytest.raises(InputError, match="--columns item_id=itme_id"):
         list(read_items(path))
 
 

@@ -1,0 +1,148 @@
+"""What other programs call our fields, so that a column is found under its usual name in any spelling."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+__all__ = ["EVENT_NAMES", "ITEM_NAMES", "RATINGS", "Guess", "guess_names", "plain_name", "plain_path"]
+
+RATINGS = frozenset({"rating", "ratings", "userrating", "reviewrating", "overall", "stars", "bookrating", "reviewoverall"})
+"""Columns that make each line of a file of events a rating."""
+
+KEPT = "+"
+"""Begins a tier of names that mean other things as well: the column stays an attribute besides."""
+
+ITEM_NAMES: Mapping[str, tuple[str, ...]] = {
+    "item_id": (
+        "productid productcode articleid contentid",
+        "id movieid bookid songid trackid docid documentid newsid videoid gameid filmid showid businessid listingid offerid"
+        " recipeid",
+        "sku variantsku productsku asin parentasin isbn isbn13 gtin ean upc mpn imdbid artikelnummer artnr itemno",
+        "handle slug code item product",
+    ),
+    "group_id": ("itemgroupid parentid parentsku parentproductid", "handle"),
+    "title": (
+        "name producttitle productname itemtitle itemname",
+        "movietitle booktitle songtitle tracktitle articletitle gametitle moviename songname trackname gamename displayname"
+        " headline",
+        "titel titre titulo título bezeichnung artikelbezeichnung produktname nom nombre",
+        "originaltitle label",
+    ),
+    "description": (
+        "productdescription itemdescription longdescription fulldescription bodyhtml desc",
+        "body overview summary abstract plot synopsis beschreibung descripcion descripción",
+        "shortdescription text",
+    ),
+    "categories": (
+        "category productcategory productcategories itemcategory categorypath categoryname categorynames breadcrumb breadcrumbs",
+        "producttype googleproductcategory kategorie kategorien categorie categoría categoria",
+        "+genres genre",
+        "+type department",
+    ),
+    "tags": ("tag producttags itemtags keywords labels",),
+    "brand": ("brandname productbrand", "vendor", "manufacturer maker", "marke hersteller marque marca"),
+    "price": (
+        "productprice itemprice unitprice currentprice variantprice",
+        "regularprice listprice retailprice originalprice baseprice",
+        "saleprice priceusd priceeur pricegbp msrp preis prix precio prezzo",
+    ),
+    "currency": ("currencycode pricecurrency",),
+    "image": (
+        "imagelink imageurl imgurl imagesrc imagepath imagefile mainimage images",
+        "img picture pictureurl photo photourl thumbnail thumbnailurl posterpath posterurl coverurl",
+    ),
+    "audio": ("audiopath audiofile audiourl previewurl",),
+    "created_at": (
+        "created creationdate createddate datecreated createdon dateadded addedat",
+        "releasedate releasedat publishedat publishdate publicationdate publisheddate datepublished pubdate published launchdate",
+    ),
+    "available": ("availability instock isavailable stockstatus",),
+    "author": ("authors writer artist creator",),
+    "stock": ("stockquantity stockqty inventory inventoryquantity variantinventoryqty quantity qty",),
+    "expires_at": ("expires expirydate expirationdate validuntil availableuntil enddate",),
+}
+EVENT_NAMES: Mapping[str, tuple[str, ...]] = {
+    "user_id": (
+        "customerid memberid reviewerid accountid personid shopperid buyerid visitorid uid",
+        "user customer member visitor reviewer",
+        "id",
+    ),
+    "session_id": (
+        "usersession visitid visitsid gasessionid",
+        "session anonymousid userpseudoid clientid deviceid cookieid",
+    ),
+    "item_id": (
+        "productid articleid contentid objectid movieid bookid songid trackid docid documentid newsid videoid gameid filmid"
+        " businessid",
+        "sku asin parentasin isbn ean gtin",
+        "item product article movie book song track",
+    ),
+    "timestamp": (
+        "eventtime eventtimestamp eventdatetime eventdate unixtime unixtimestamp unixreviewtime reviewtime occurredat"
+        " servertimestamp",
+        "time ts datetime createdat date",
+    ),
+    "event_type": (
+        "eventname actionname actiontype behaviortype behaviourtype interactiontype activitytype",
+        "event action behavior behaviour interaction activity",
+        "type",
+    ),
+    "value": ("eventvalue", " ".join(sorted(RATINGS))),
+    "query": ("searchquery searchterm searchterms searchkeywords querytext userquery", "q search keywords term"),
+    "event_id": ("eventuuid messageid insertid eventinsertid",),
+    "position": ("rank pos",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """found: our field -> column. kept: those of `found` whose column stays an attribute. unsure: our field -> columns of
+    which each could be it."""
+
+    found: Mapping[str, str] = field(default_factory=dict)
+    kept: frozenset[str] = frozenset()
+    unsure: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def plain_name(name: str) -> str:
+    """The letters and digits of a name, in lower case: `Body (HTML)` is `bodyhtml`."""
+    return re.sub(r"[\W_]", "", name).lower()
+
+
+def plain_path(name: str) -> str:
+    """The same of the last part of a path into objects, with the part before it where it is an id: `productid` of both
+    `properties.product_id` and `product.id`."""
+    parts = name.split(".")
+    last = plain_name(parts[-1])
+    return plain_name("".join(parts[-2:])) if last == "id" else last
+
+
+def guess_names(wanted: Iterable[str], free: Mapping[str, str], usual: Mapping[str, tuple[str, ...]]) -> Guess:
+    """Which column is which field: one whose name differs in spelling only, else one with a usual name.
+
+    wanted: fields that no column has the exact name of. free: columns that are no field's yet, with their plain names.
+    usual: field -> tiers of names, the surest first. Two columns of one tier are `unsure`, and none is taken.
+    """
+    left = dict(free)
+    found: dict[str, str] = {}
+    unsure: dict[str, tuple[str, ...]] = {}
+    kept: set[str] = set()
+    for ours in wanted:
+        for tier in (plain_name(ours), *usual.get(ours, ())):
+            names = _of(left, tier.removeprefix(KEPT).split())
+            if len(names) == 1:
+                found[ours] = names[0]
+                del left[names[0]]
+                if tier.startswith(KEPT):
+                    kept.add(ours)
+            elif names:
+                unsure[ours] = names
+            if names:
+                break
+    return Guess(found, frozenset(kept), unsure)
+
+
+def _of(left: Mapping[str, str], plain: Collection[str]) -> tuple[str, ...]:
+    return tuple(name for name, letters in left.items() if letters in plain)
