@@ -7,13 +7,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
 import sqlalchemy as sa
 
 from es_recsys.behaviour.database import Database
-from es_recsys.behaviour.records import Record, StoredEvent, record
+from es_recsys.behaviour.records import Clock, Record, StoredEvent, record
 from es_recsys.behaviour.schema import EVENTS, STORES, SUBJECTS
 from es_recsys.behaviour.subjects import session_of, subject_key, user_of
 from es_recsys.errors import InputError
+from es_recsys.ratings import FIVE_STARS, RatingScale
 from es_recsys.types import Event
 
 __all__ = ["Appended", "Loaded", "Writer"]
@@ -63,28 +65,29 @@ class Writer:
         self._insert = database.insert_many(EVENTS, ("store", "digest"))
 
     def append(self, events: Sequence[Event], received_at: float) -> Appended:
-        new, counts, dwell_ms = self._write(events, received_at)
-        rows = [_stored(row, it, dwell_ms) for row, it in new]
+        new, counts, dwell_ms, scale = self._write(events, Clock.of(events, received_at))
+        rows = [_stored(row, it, dwell_ms, scale) for row, it in new]
         return Appended(rows, counts.duplicates, counts.refused, counts.clamped)
 
     def load(self, events: Sequence[Event], received_at: float) -> Loaded:
         """`append` without the rows, which cost as much as the writing."""
-        return self._write(events, received_at)[1]
+        return self._write(events, Clock.of_files(received_at))[1]
 
-    def _write(self, events: Sequence[Event], received_at: float) -> tuple[list[tuple[int, Record]], Loaded, bool]:
-        """-> (row, record) of each new event, the counts, and whether dwell times are in milliseconds."""
+    def _write(self, events: Sequence[Event], clock: Clock) -> tuple[list[tuple[int, Record]], Loaded, bool, RatingScale]:
+        """-> (row, record) of each new event, the counts, whether dwell times are in milliseconds, and the scale of ratings."""
         if not events:
-            return [], Loaded(), False
+            return [], Loaded(), False, FIVE_STARS
         # Worked out before the lock is taken, so that others wait for the writing alone.
         timed = self._timed_for(events)
-        records = self._records(events, received_at, timed)
+        scale = self._scale(events)
+        records = self._records(events, clock, timed, scale)
         with self._database.writing() as connection:
             # Holding the store's line until the commit makes rows visible in the order of their numbers.
             line = connection.execute(self._line().with_for_update()).one()
             if line.timed is None:
                 connection.execute(self._update().values(timed=timed))
             elif line.timed != timed:  # another process was first
-                timed, records = line.timed, self._records(events, received_at, line.timed)
+                timed, records = line.timed, self._records(events, clock, line.timed, scale)
             allowed = self._allowed(connection, records)
             placed = allowed if timed else self._place(connection, allowed)
             new = self._insert_new(connection, placed, line.last_row)
@@ -98,7 +101,7 @@ class Writer:
             sum(row.clamped for row in kept),
             dict(Counter(row.quarantine for row in kept if row.quarantine)),
         )
-        return new, counts, line.dwell_ms
+        return new, counts, line.dwell_ms, scale
 
     def _line(self) -> sa.Select[Any]:
         return sa.select(STORES.c.last_row, STORES.c.timed, STORES.c.dwell_ms).where(STORES.c.store == self._store)
@@ -113,14 +116,22 @@ class Writer:
                 self._timed = connection.execute(self._line()).one().timed
         return not any(map(_ordered, events)) if self._timed is None else self._timed
 
-    def _records(self, events: Sequence[Event], received_at: float, timed: bool) -> list[Record]:
+    def _scale(self, events: Sequence[Event]) -> RatingScale:
+        """The scale of the store's ratings, where there are any among the events."""
+        if not any(event.event_type == "rating" for event in events):
+            return FIVE_STARS
+        with self._database.reading() as connection:
+            kept = connection.execute(sa.select(STORES.c.settings).where(STORES.c.store == self._store)).scalar()
+        return RatingScale.of(orjson.loads(kept) if kept else {})
+
+    def _records(self, events: Sequence[Event], clock: Clock, timed: bool, scale: RatingScale) -> list[Record]:
         if timed and any(map(_ordered, events)):
             # Ages in days and ages in events can't be compared.
             raise InputError(
                 f"The events of store {self._store} have times, and these have an order only.",
                 "Load them with their timestamps, or into another store (--index).",
             )
-        return [record(event, received_at, timed) for event in events]
+        return [record(event, clock, timed, scale) for event in events]
 
     def _allowed(self, connection: sa.Connection, records: list[Record]) -> list[Record]:
         """The records that no erasure forbids: of an erased subject, only what it did later."""
@@ -171,17 +182,18 @@ class Writer:
         return [pair for pair in numbered if pair[0] in present]
 
 
-def _stored(row: int, it: Record, dwell_ms: bool) -> StoredEvent:
+def _stored(row: int, it: Record, dwell_ms: bool, scale: RatingScale) -> StoredEvent:
     """The written record as readers will see it."""
+    event_type, value = scale.read(it.event_type, it.value)
     return StoredEvent(
         row=row,
-        event_type=it.event_type,
+        event_type=event_type,
         timestamp=it.time,
         user_id=user_of(it.subject),
         session_id=it.session_id if user_of(it.subject) is not None else session_of(it.subject),
         item_id=it.item_id,
         query=it.query,
-        value=it.value / 1000.0 if dwell_ms and it.event_type == "dwell" and it.value is not None else it.value,
+        value=value / 1000.0 if dwell_ms and event_type == "dwell" and value is not None else value,
         event_id=it.event_id,
         position=it.position,
         query_id=it.query_id,

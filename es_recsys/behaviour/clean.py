@@ -7,14 +7,18 @@ which a later run lifts where it no longer holds (an item appears in the catalog
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
+from es_recsys.behaviour.bots import BOT_RULES, BotRules
+from es_recsys.behaviour.cleaning_report import CleaningReport, SuspendedRule
 from es_recsys.behaviour.frame import Frame, read_frame
-from es_recsys.behaviour.rules import reasons
+from es_recsys.behaviour.records import UNKNOWN_ITEM
+from es_recsys.behaviour.rules import Conditions, Suspended, judge
 from es_recsys.behaviour.sessions import SESSION_GAP_S, sessionize
 from es_recsys.behaviour.store import EventStore
 from es_recsys.behaviours import BEHAVIOURS
+from es_recsys.ratings import RatingScale
 
 if TYPE_CHECKING:
     import polars as pl
@@ -22,47 +26,11 @@ if TYPE_CHECKING:
 __all__ = ["CleaningReport", "clean"]
 
 _EXAMPLES = 5
+_COMPARED = 1_000
 _FLAGS_AT_ONCE = 100_000
 # A visit of an hour is long; where half of them are longer, it is the unit that is wrong.
 _MEDIAN_DWELL_S = 3_600.0
 _ENOUGH_DWELLS = 20
-
-
-@dataclass(frozen=True, slots=True)
-class CleaningReport:
-    """What cleaning found.
-
-    by_reason: reason -> events set aside; examples: reason -> rows of a few of them. flagged, lifted: events that this
-    run set aside (or gave another reason), and took back. clamped: events whose time lay in the future and was set to
-    their receipt. sessions: by half an hour of silence; None where the store has no time. dwell_in_ms: dwell times are
-    read as milliseconds.
-    """
-
-    events: int
-    kept: int
-    subjects: int
-    by_reason: dict[str, int] = field(default_factory=dict)
-    examples: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    flagged: int = 0
-    lifted: int = 0
-    clamped: int = 0
-    sessions: int | None = None
-    dwell_in_ms: bool = False
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON values; rows stand for events, no id of a user is in it."""
-        return {
-            "events": self.events,
-            "kept": self.kept,
-            "subjects": self.subjects,
-            "set_aside": dict(self.by_reason),
-            "examples": {reason: list(rows) for reason, rows in self.examples.items()},
-            "flagged": self.flagged,
-            "lifted": self.lifted,
-            "clamped": self.clamped,
-            "sessions": self.sessions,
-            "dwell_in_ms": self.dwell_in_ms,
-        }
 
 
 def clean(store: EventStore, known_items: Collection[str] | None, now: float, gap: float = SESSION_GAP_S) -> CleaningReport:
@@ -70,15 +38,17 @@ def clean(store: EventStore, known_items: Collection[str] | None, now: float, ga
 
     known_items: ids of the catalogue, or None where there is none to compare with. now: epoch seconds; what lies more
     than five minutes after it (the receiver's clock was ahead) waits for its time. gap: silence that ends a session, in
-    seconds. Reasons, the first that holds: impossible_time, rating_out_of_range, negative_quantity, negative_dwell (by
-    the event alone); future_time; bot_minute_rate, bot_day_rate, bot_regular (all events of the subject); double;
-    unknown_item. Rates, doubles and sessions need times. Takes about 300 bytes of memory an event.
+    seconds. Reasons, the first that holds: impossible_time, negative_quantity, negative_dwell (by the event alone);
+    rating_out_of_range (by the store's scale); future_time; bot_minute_rate, bot_day_rate, bot_regular (all events of the
+    subject); double; unknown_item. Rates, doubles and sessions need times. A rule about bots that hits more than 5 % of the
+    subjects or 10 % of the events is suspended, unless the store's settings confirm it. Takes about 300 bytes of memory an event.
     """
-    timed = store.timed
+    timed, settings = store.timed, store.settings
     frame = read_frame(store, known_items, timed)
     in_ms = _settle_dwell(store, frame)
+    bots, scale = BotRules.of(settings), RatingScale.of(settings)
     baskets = [frame.kind(name) for name, row in BEHAVIOURS.items() if row.value == "quantity"]
-    wanted = reasons(frame.rows, timed, now, baskets)
+    wanted, suspended = judge(frame.rows, Conditions(timed, now, baskets, frame.kind("rating"), scale, bots))
     flagged, lifted = _store_flags(store, frame, wanted)
     return CleaningReport(
         events=len(frame.rows),
@@ -91,7 +61,57 @@ def clean(store: EventStore, known_items: Collection[str] | None, now: float, ga
         clamped=int(frame.rows["clamped"].sum()),
         sessions=_sessions(frame.rows.filter(wanted.is_null()), gap) if timed else None,
         dwell_in_ms=in_ms,
+        subjects_by_reason=_subjects(frame.rows["subject"], wanted),
+        suspended=tuple(_suspended(frame, rule) for rule in suspended),
+        unknown_item_ids=_unlike(frame, wanted, known_items),
+        bounds={"scale": scale, **{rule.name: bots.bound(rule) for rule in BOT_RULES}},
     )
+
+
+def _suspended(frame: Frame, found: Suspended) -> SuspendedRule:
+    import polars as pl
+
+    row = frame.rows.filter(pl.col("row") == found.row).row(0, named=True)
+    item, kind = frame.items[row["item"]], list(BEHAVIOURS)[row["kind"]]
+    on = "" if item is None else f" of item {item!r}"
+    try:
+        at = f" at {datetime.fromtimestamp(row['time'], UTC):%Y-%m-%d %H:%M:%S} UTC"
+    except (OverflowError, OSError, ValueError):
+        at = ""
+    rule = found.rule
+    return SuspendedRule(
+        rule.name, rule.reason, rule.means.format(bound=found.bound), found.events, found.subjects, f"a {kind}{on}{at}"
+    )
+
+
+def _unlike(frame: Frame, wanted: pl.Series, known_items: Collection[str] | None) -> tuple[str, str] | None:
+    """An id that events have and the catalogue lacks, and the one there that is most like it: the same but for blanks, case,
+    zeros before it, or a decimal point, if there is such a one."""
+    import polars as pl
+
+    if not known_items:
+        return None
+    pairs = pl.DataFrame({"item": frame.rows["item"], "wanted": wanted})
+    missing = pairs.filter(pl.col("wanted") == UNKNOWN_ITEM)["item"].value_counts(sort=True)["item"].head(_COMPARED).to_list()
+    names = {_bare(name): name for code in reversed(missing) if (name := frame.items[code]) is not None}
+    if not names:
+        return None
+    for known in known_items:
+        if (name := names.get(_bare(known))) is not None:
+            return name, known
+    return next(reversed(names.values())), next(iter(known_items))
+
+
+def _bare(item_id: str) -> str:
+    return item_id.strip().removesuffix(".0").lstrip("0").casefold()
+
+
+def _subjects(subjects: pl.Series, wanted: pl.Series) -> dict[str, int]:
+    import polars as pl
+
+    pairs = pl.DataFrame({"subject": subjects, "wanted": wanted}).drop_nulls()
+    counts = pairs.group_by("wanted").agg(pl.col("subject").n_unique())
+    return dict(counts.iter_rows())
 
 
 def _settle_dwell(store: EventStore, frame: Frame) -> bool:

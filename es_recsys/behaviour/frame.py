@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,9 +26,10 @@ _KINDS = {name: code for code, name in enumerate(BEHAVIOURS)}
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
     """rows: `row`, `subject`, `kind`, `item`, `query` (codes), `value` as sent, `time`, `reason` (one of REASONS), `clamped`,
-    `known`; by subject, time and row where events have times, else by row."""
+    `known`; by subject, time and row where events have times, else by row. items: id of each item code, None for none."""
 
     rows: pl.DataFrame
+    items: list[str | None] = field(default_factory=list)
 
     def kind(self, event_type: str) -> int:
         """The code of an event type."""
@@ -65,7 +66,7 @@ def read_frame(store: EventStore, known_items: Collection[str] | None, timed: bo
     if known_items is not None:
         known = np.array([item is None or item in known_items for item in items.values])
         rows = rows.with_columns(known=pl.Series(known).gather(rows["item"]))
-    return Frame(rows.sort("subject", "time", maintain_order=True) if timed else rows)
+    return Frame(rows.sort("subject", "time", maintain_order=True) if timed else rows, items.values)
 
 
 def _empty() -> pl.DataFrame:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from es_recsys.behaviour.columns import Codes, chunks
-from es_recsys.behaviour.reading import value_column
+from es_recsys.behaviour.reading import type_column, value_column
 from es_recsys.behaviour.schema import EVENTS
 from es_recsys.behaviour.store import EventStore
 from es_recsys.behaviour.subjects import user_of
@@ -39,18 +39,18 @@ def interactions(
     """
     timed = store.timed
     when = sa.func.coalesce(EVENTS.c.time, EVENTS.c.received_at) if timed else EVENTS.c.place
-    event = EVENTS.c
+    event, scale = EVENTS.c, store.rating_scale
     kinds = [name for name in (event_types or BEHAVIOURS) if BEHAVIOURS[name].sign]
     conditions: list[sa.ColumnElement[bool]] = [
         event.quarantine.is_(None),
         event.item_id.is_not(None),
-        event.event_type.in_(kinds),
+        type_column(scale).in_(kinds),
     ]
     if timed and now is not None:
         conditions.append(event.time <= now)
     subjects, items, weigh = Codes(), Codes(), _Weights(weights)
     parts: list[tuple[NDArray[Any], ...]] = []
-    columns = [event.subject, event.item_id, event.event_type, value_column(store.store), when]
+    columns = [event.subject, event.item_id, type_column(scale), value_column(store.store, scale), when]
     for _, subject, item, kind, value, time in chunks(store, columns, *conditions):
         part = (
             subjects.encode(subject),

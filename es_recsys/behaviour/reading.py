@@ -7,23 +7,40 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
+import orjson
 import sqlalchemy as sa
 
 from es_recsys.behaviour.database import Database
 from es_recsys.behaviour.records import StoredEvent
 from es_recsys.behaviour.schema import EVENTS, STORES
 from es_recsys.behaviour.subjects import user_of
+from es_recsys.ratings import FIVE_STARS, RatingScale
 
-__all__ = ["Reader", "value_column"]
+__all__ = ["Reader", "type_column", "value_column"]
 
 _PAGE = 20_000
 
 
-def value_column(store: str) -> sa.ColumnElement[float | None]:
-    """`value` with dwell times in seconds, whatever the source's unit; the table keeps what was sent."""
+def value_column(store: str, scale: RatingScale = FIVE_STARS) -> sa.ColumnElement[float | None]:
+    """`value` with dwell times in seconds and ratings from 1 to 5, whatever the source's; the table keeps what was sent."""
     in_ms = sa.select(STORES.c.dwell_ms).where(STORES.c.store == store).scalar_subquery()
-    dwell = sa.and_(EVENTS.c.event_type == "dwell", in_ms)
-    return sa.case((dwell, EVENTS.c.value / 1000.0), else_=EVENTS.c.value).label("value")
+    value, kind = EVENTS.c.value, EVENTS.c.event_type
+    cases: list[tuple[Any, Any]] = [(sa.and_(kind == "dwell", in_ms), value / 1000.0)]
+    if scale.unrated:
+        cases.append((_unrated(scale), sa.null()))
+    if (scale.low, scale.high) != (FIVE_STARS.low, FIVE_STARS.high):
+        cases.append((kind == "rating", 1.0 + (value - scale.low) * (4.0 / (scale.high - scale.low))))
+    return sa.case(*cases, else_=value).label("value")
+
+
+def type_column(scale: RatingScale) -> sa.ColumnElement[str]:
+    """`event_type`, in which a rating that says that there is none is a view."""
+    kind = EVENTS.c.event_type
+    return sa.case((_unrated(scale), sa.literal("view")), else_=kind).label("event_type") if scale.unrated else kind
+
+
+def _unrated(scale: RatingScale) -> sa.ColumnElement[bool]:
+    return sa.and_(EVENTS.c.event_type == "rating", EVENTS.c.value.in_(scale.unrated))
 
 
 class Reader:
@@ -32,16 +49,28 @@ class Reader:
     def __init__(self, database: Database, store: str) -> None:
         self._database = database
         self._store = store
+        self._queries: dict[RatingScale, sa.Select[Any]] = {}
+
+    def _select(self) -> sa.Select[Any]:
+        """The columns of a StoredEvent, by the scale that ratings are on now."""
+        with self._database.reading() as connection:
+            kept = connection.execute(sa.select(STORES.c.settings).where(STORES.c.store == self._store)).scalar()
+        scale = RatingScale.of(orjson.loads(kept) if kept else {})
+        if scale not in self._queries:
+            self._queries[scale] = self._columns(scale)
+        return self._queries[scale]
+
+    def _columns(self, scale: RatingScale) -> sa.Select[Any]:
         event = EVENTS.c
-        self._select = sa.select(
+        return sa.select(
             event.row_no,
-            event.event_type,
+            type_column(scale),
             event.time,
             event.subject,
             event.session_id,
             event.item_id,
             event.query,
-            value_column(store),
+            value_column(self._store, scale),
             event.event_id,
             event.position,
             event.query_id,
@@ -50,18 +79,19 @@ class Reader:
             event.received_at,
             event.quarantine,
             event.digest,
-        ).where(event.store == store)
+        ).where(event.store == self._store)
 
     def rows(self, subject: str, after: int, limit: int | None) -> list[StoredEvent]:
         """The subject's events with a row above `after`, in row order."""
         event = EVENTS.c
-        query = self._select.where(event.subject == subject, event.row_no > after).order_by(event.row_no).limit(limit)
+        query = self._select().where(event.subject == subject, event.row_no > after).order_by(event.row_no).limit(limit)
         with self._database.reading() as connection:
             return [_event(row) for row in connection.execute(query)]
 
     def scan(self, after: int) -> Iterator[StoredEvent]:
         """All events with a row above `after`, in row order."""
-        while page := self._page(self._select.where(EVENTS.c.row_no > after).order_by(EVENTS.c.row_no)):
+        query = self._select().order_by(EVENTS.c.row_no)
+        while page := self._page(query.where(EVENTS.c.row_no > after)):
             yield from page
             after = page[-1].row
 
@@ -86,7 +116,7 @@ class Reader:
     def _in_subject_order(self) -> Iterator[StoredEvent]:
         event = EVENTS.c
         place = sa.tuple_(event.subject, event.row_no)
-        query, last = self._select.order_by(event.subject, event.row_no), ("", 0)
+        query, last = self._select().order_by(event.subject, event.row_no), ("", 0)
         while page := self._page(query.where(place > sa.tuple_(sa.literal(last[0]), sa.literal(last[1])))):
             yield from page
             last = (page[-1].subject, page[-1].row)

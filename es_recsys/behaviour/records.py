@@ -3,22 +3,40 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, NoReturn
 
 from es_recsys.behaviour.subjects import subject_of
 from es_recsys.errors import InputError
+from es_recsys.ratings import FIVE_STARS, RatingScale
 from es_recsys.types import Event
 
-__all__ = ["EARLIEST", "FUTURE_TOLERANCE_S", "STATIC_REASONS", "UNKNOWN_ITEM", "Record", "StoredEvent", "record", "static_reason"]
+__all__ = [
+    "EARLIEST",
+    "FUTURE_TOLERANCE_S",
+    "RATING_OUT_OF_RANGE",
+    "STATIC_REASONS",
+    "UNKNOWN_ITEM",
+    "Clock",
+    "Record",
+    "StoredEvent",
+    "record",
+    "static_reason",
+]
 
 FUTURE_TOLERANCE_S = 300.0
 EARLIEST = 631_152_000.0  # 1990-01-01, before there were shops on the web
 
 _LARGEST = 2**63 - 1
+# Of a time ahead a microsecond a second is kept: eleven days fit into one second, and half a second is told from the next.
+_SQUEEZE = 1e-6
 
 IMPOSSIBLE_TIME = "impossible_time"
 UNKNOWN_ITEM = "unknown_item"
-STATIC_REASONS = (IMPOSSIBLE_TIME, "rating_out_of_range", "negative_quantity", "negative_dwell")
+RATING_OUT_OF_RANGE = "rating_out_of_range"
+STATIC_REASONS = (IMPOSSIBLE_TIME, "negative_quantity", "negative_dwell")
+"""What an event says by itself, for good. A rating's scale may be learned later, so cleaning looks at that again."""
 
 
 class StoredEvent(NamedTuple):
@@ -79,20 +97,51 @@ class Record(NamedTuple):
     clamped: bool
 
 
-def record(event: Event, received_at: float, timed: bool) -> Record:
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """What becomes of times after the receipt: moved to just before it, within a second, and among each other in their order.
+
+    received_at: epoch seconds. newest: the newest time of all that come together; it becomes the receipt. tolerance: seconds
+    after the receipt that are left alone.
+    """
+
+    received_at: float
+    newest: float
+    tolerance: float = FUTURE_TOLERANCE_S
+
+    @classmethod
+    def of(cls, events: Sequence[Event], received_at: float) -> Clock:
+        """Of events that come together, now."""
+        times = [event.timestamp.timestamp() for event in events if event.timestamp is not None]
+        return cls(received_at, max(times, default=received_at))
+
+    @classmethod
+    def of_files(cls, received_at: float) -> Clock:
+        """Of files, of which only a part is seen at a time. None of their times stays after the receipt, so that what comes
+        next is newer."""
+        return cls(received_at, received_at + 1.0 / _SQUEEZE, 0.0)
+
+    def settle(self, time: float) -> float:
+        if time <= self.received_at + self.tolerance:
+            return time
+        return self.received_at - min(max((self.newest - time) * _SQUEEZE, 0.0), 1.0)
+
+
+def record(event: Event, clock: Clock, timed: bool, scale: RatingScale = FIVE_STARS) -> Record:
     """Settle the time of one event, for good.
 
     No time given means the time of receipt (in a store without time: none, where the event has its order). A time more
-    than five minutes after receipt is set to the receipt; one before 1990 is kept and the event set aside.
+    than five minutes after receipt is clamped (`Clock`); one before 1990 is kept and the event set aside.
     Raises InputError for a NUL character, which databases can't keep.
     """
+    received_at = clock.received_at
     given = None if event.timestamp is None else event.timestamp.timestamp()
     order = event.order if not timed or given is None else None
     time = received_at if given is None and order is None else given
     content = _identity(event, time, order)
     clamped = time is not None and time > received_at + FUTURE_TOLERANCE_S
-    if clamped:
-        time = received_at
+    if time is not None:
+        time = clock.settle(time)
     return Record(
         hashlib.blake2b(content.encode(), digest_size=16).digest(),
         subject_of(event.user_id, event.session_id),
@@ -108,19 +157,19 @@ def record(event: Event, received_at: float, timed: bool) -> Record:
         event.position,
         event.query_id,
         event.recommendation_id,
-        static_reason(event.event_type, time, event.value),
+        static_reason(event.event_type, time, event.value, scale),
         clamped,
     )
 
 
-def static_reason(event_type: str, time: float | None, value: float | None) -> str | None:
-    """Why an event is not usable by itself, whatever else there is; None where it is."""
+def static_reason(event_type: str, time: float | None, value: float | None, scale: RatingScale = FIVE_STARS) -> str | None:
+    """Why an event is not usable by itself, whatever else there is; None where it is. scale: that ratings are on now."""
     if time is not None and time < EARLIEST:
         return IMPOSSIBLE_TIME
     if value is None:
         return None
     if event_type == "rating":
-        return None if 1.0 <= value <= 5.0 else "rating_out_of_range"
+        return None if scale.holds(value) else RATING_OUT_OF_RANGE
     if value < 0.0 and event_type in ("cart", "purchase"):
         return "negative_quantity"
     if value < 0.0 and event_type == "dwell":

@@ -18,6 +18,7 @@ from es_recsys.behaviour.reading import Reader
 from es_recsys.behaviour.records import StoredEvent
 from es_recsys.behaviour.schema import EVENTS, STORES, SUBJECTS
 from es_recsys.behaviour.subjects import session_of, subject_key, subject_of, user_of
+from es_recsys.ratings import RatingScale
 from es_recsys.types import Event
 
 __all__ = ["Appended", "EventStore", "Loaded"]
@@ -112,6 +113,11 @@ class EventStore:
     def settings(self) -> Mapping[str, Any]:
         """What was set for this store, by name; JSON values."""
         return _json(self._line(STORES.c.settings))
+
+    @property
+    def rating_scale(self) -> RatingScale:
+        """The scale that ratings were sent on; `value` is from 1 to 5 either way."""
+        return RatingScale.of(self.settings)
 
     def update_settings(self, *, affects_profiles: bool = False, **changes: Any) -> None:
         """Set, change or (None) remove settings of this store, whoever changes others at the same time.

@@ -142,6 +142,13 @@ def events_load(
         bool, typer.Option("--no-timestamps", help="The files have no times: their order is each user's order.")
     ] = False,
     actions: ActionNames = None,
+    rating_scale: Annotated[
+        str | None, typer.Option(help="From the worst rating to the best: 0..10; found from the ratings if left out.")
+    ] = None,
+    bots: Annotated[
+        list[str] | None,
+        typer.Option(help="Rules about bots: on, off, auto, or minute_rate=120,day_rate=off,regular=on; kept with the store."),
+    ] = None,
     max_errors: MaxErrors = 100,
     json: JsonFlag = False,
 ) -> None:
@@ -156,6 +163,8 @@ def events_load(
             files,
             timestamps=not no_timestamps,
             actions=meanings,
+            rating_scale=rating_scale,
+            bots=bots,
             max_errors=max_errors,
             progress=bar,
             **_input(columns, constant, separator, no_header, encoding),  # type: ignore[arg-type]

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from es_recsys.behaviour.append import Loaded
+from es_recsys.behaviour.bots import parse_bots
 from es_recsys.behaviour.clean import CleaningReport, clean
 from es_recsys.behaviour.interactions import interactions
 from es_recsys.behaviour.profiles import ItemFeatures, empty, fold, to_document
@@ -28,7 +29,9 @@ from es_recsys.index.bulk import Action, Meter, bulk
 from es_recsys.index.idset import IdSet
 from es_recsys.index.metadata import read_meta, write_meta
 from es_recsys.index.read import ids_of
+from es_recsys.jobs.event_settings import EventSurvey, as_scale, keep_bots, keep_scale
 from es_recsys.models.popularity import Popularity
+from es_recsys.ratings import RatingScale
 from es_recsys.runtime.views import popularity_folder
 from es_recsys.runtime.workspace import Workspace
 from es_recsys.types import Item
@@ -79,15 +82,9 @@ class EventsReport:
         it = self.loaded
         yield (
             f"{it.new:,} events added, {it.duplicates:,} known already, {it.refused:,} refused after an erasure,"
-            f" {it.clamped:,} with a future time set to now, in {self.seconds:.1f} s"
+            f" {it.clamped:,} with a future time moved to now, in {self.seconds:.1f} s"
         )
-        found = self.cleaning
-        aside = ", ".join(f"{count:,} {reason}" for reason, count in found.by_reason.items()) or "none"
-        sessions = "" if found.sessions is None else f", {found.sessions:,} sessions"
-        yield (
-            f"{found.kept:,} of {found.events:,} events count, of {found.subjects:,} users and anonymous visitors{sessions};"
-            f" set aside: {aside}"
-        )
+        yield from self.cleaning.lines()
         yield from self.notes
 
     def to_dict(self) -> dict[str, Any]:
@@ -115,16 +112,21 @@ def load_events(
     actions: Mapping[str, str] | None = None,
     header: bool = True,
     encoding: str | None = None,
+    rating_scale: str | RatingScale | None = None,
+    bots: str | Sequence[str] | None = None,
     max_errors: int | None = 100,
     progress: Progress | None = None,
 ) -> EventsReport:
     """Events of files into the event store, then cleaning, popularity and profiles.
 
-    actions: name of an action -> event type or "ignore", before those that are known. The files are checked first: with
-    more than `max_errors` bad lines nothing is written. Where there is no catalogue at all, one is made of the ids in the
-    events. Raises InputError, TooManyErrors.
+    actions: name of an action -> event type or "ignore", before those that are known. rating_scale ("0..10"): found from the
+    ratings unless given. bots: "on", "off", "auto", "minute_rate=120,regular=off". Both are kept with the store, for later
+    loads too. The files are checked first: with more than `max_errors` bad lines nothing is written. Where there is no
+    catalogue at all, one is made of the ids in the events. Raises InputError, TooManyErrors.
     """
     started = time.monotonic()
+    scale, survey = as_scale(rating_scale), EventSurvey()
+    parse_bots(bots or ())
     options: dict[str, Any] = {
         "columns": columns,
         "constants": constants,
@@ -134,12 +136,14 @@ def load_events(
         "timestamps": timestamps,
         "actions": actions,
     }
-    good, rejects = check(read_events, files, max_errors=max_errors, **options)
+    good, rejects = check(survey.read, files, max_errors=max_errors, **options)
     store = work.events
+    told, rescaled = keep_scale(store, survey, scale)
+    keep_bots(store, bots)
     before = store.last_row
     quiet = Rejects(write=False)
     loaded = store.load(_counted(read_events(files, rejects=quiet, **options), good, progress), work.now())
-    notes = [*rejects.notes, *(f"{count:,} lines left out: {reason}" for reason, count in rejects.skipped.most_common())]
+    notes = [*told, *rejects.notes, *(f"{count:,} lines left out: {reason}" for reason, count in rejects.skipped.most_common())]
     if rejects.count:
         shown = "; ".join(map(str, rejects.first[:3]))
         notes.append(f"{rejects.count:,} lines were rejected ({shown}); all of them are in {', '.join(map(str, rejects.files))}")
@@ -147,7 +151,7 @@ def load_events(
         notes += _catalogue_of_events(work)
         cleaning = _cleaned(work)
         _count_popularity(work)
-        _update_profiles(work, before, rebuild_all=bool(cleaning.flagged or cleaning.lifted))
+        _update_profiles(work, before, rebuild_all=bool(cleaning.flagged or cleaning.lifted or rescaled))
     return EventsReport(loaded, cleaning, rejects.count, tuple(notes), time.monotonic() - started)
 
 

@@ -92,6 +92,7 @@ def test_what_an_event_says_by_itself_stands(store: EventStore) -> None:
 
 
 def test_more_than_sixty_a_minute_is_a_bot(store: EventStore) -> None:
+    store.update_settings(bots={"all": "on"})
     quick = [did(item=str(i), ago=100 - i * 0.9 - (i % 3) * 0.1) for i in range(61)]
     slow = [did(item=str(i), ago=100 - i - (i % 3) * 0.1, user="u2") for i in range(60)]
     old = did(item="long before", ago=9e6)
@@ -102,6 +103,7 @@ def test_more_than_sixty_a_minute_is_a_bot(store: EventStore) -> None:
 
 
 def test_more_than_fifteen_hundred_a_day_is_a_bot(store: EventStore) -> None:
+    store.update_settings(bots={"all": "on"})
     rng = np.random.default_rng(1)
     many = [did(item=str(i), ago=t) for i, t in enumerate(rng.uniform(0, 80_000, 1_501))]
     fewer = [did(item=str(i), ago=t, user="u2") for i, t in enumerate(rng.uniform(0, 80_000, 1_500))]
@@ -111,6 +113,7 @@ def test_more_than_fifteen_hundred_a_day_is_a_bot(store: EventStore) -> None:
 
 
 def test_a_clockwork_is_a_bot(store: EventStore) -> None:
+    store.update_settings(bots={"all": "on"})
     clock = [did(item=str(i), ago=i * 30.0) for i in range(101)]
     short = [did(item=str(i), ago=i * 30.0, user="u2") for i in range(100)]
     person = [did(item=str(i), ago=i * 30.0 + (i % 5), user="u3") for i in range(200)]
@@ -138,6 +141,7 @@ def test_dates_without_a_time_of_day_have_no_pace(store: EventStore) -> None:
 
 
 def test_a_bots_flag_is_lifted_for_nobody_else(store: EventStore) -> None:
+    store.update_settings(bots={"all": "on"})
     bot = [did(item=str(i), ago=60 - i * 0.5) for i in range(100)]
     cleaned(store, *bot, did(user="u2"))
     assert reasons(store, "u2") == [None]

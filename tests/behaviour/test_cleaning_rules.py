@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from es_recsys.behaviour.bots import BotRules
 from es_recsys.behaviour.records import STATIC_REASONS, UNKNOWN_ITEM
-from es_recsys.behaviour.rules import REASONS, reasons
+from es_recsys.behaviour.rules import REASONS, Conditions, judge
 
 NOW = 1_790_000_000.5
 PURCHASE = 4
@@ -39,10 +42,13 @@ def test_as_one_would_by_hand(events: list[tuple[int, float, int, int, float | N
             "value": pl.Series([event[4] for event in events], dtype=pl.Float64),
             "time": pl.Series([NOW + 100 - event[1] for event in events], dtype=pl.Float64),
             "reason": pl.Series([event[5] for event in events], dtype=pl.Enum(REASONS)),
+            "clamped": pl.Series([False] * len(events), dtype=pl.Boolean),
             "known": pl.Series([event[3] in known for event in events], dtype=pl.Boolean),
         }
     )
-    assert reasons(frame, True, NOW - 300, [PURCHASE]).to_list() == _by_hand(frame, NOW - 300)
+    judgement = judge(frame, Conditions(True, NOW - 300, [PURCHASE], bots=BotRules({"all": "on"})))
+    assert judgement.wanted.to_list() == _by_hand(frame, NOW - 300)
+    assert not judgement.suspended
 
 
 def _by_hand(frame: pl.DataFrame, now: float) -> list[str | None]:
@@ -68,8 +74,19 @@ def _by_hand(frame: pl.DataFrame, now: float) -> list[str | None]:
                 before = action
             last[same] = row["time"]
     for i, row in enumerate(rows):
-        times = actions.get(row["subject"], [])
+        times = _acts(actions.get(row["subject"], []))
         fast = any(later - earlier < 60 for earlier, later in zip(times, times[60:], strict=False))
         if fast and found[i] not in ("future_time", STATIC_REASONS[0]):
             found[i] = "bot_minute_rate"
+    return found
+
+
+def _acts(times: list[float]) -> list[float]:
+    """One of many at an instant, unless more than five such instants are in the minute."""
+    many = {time for time in times if times.count(time) >= 5}
+    in_minute = Counter(time // 60 for time in many)
+    found: list[float] = []
+    for time in times:
+        if time not in many or time not in found or in_minute[time // 60] > 5:
+            found.append(time)
     return found

@@ -1,0 +1,47 @@
+"""Times that a machine made: dates without a time of day, imports, clocks that only know minutes. They say nothing of pace."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["first_of_imports", "without_pace"]
+
+_MINUTE, _DAY = 60.0, 86_400.0
+_ENOUGH = 20
+_COMMON = 0.01
+_DAYS = 3
+_COARSE = 0.9
+_IMPORT = 5
+_IMPORTS_A_MINUTE = 5
+
+
+def without_pace(times: pl.Series) -> pl.Series:
+    """Whether each time (epoch seconds) says no more than its day, or its minute: (n,) bool.
+
+    Midnight in UTC; any other time of day (midnight somewhere, noon) that 1 in 100 of all events have, on three days at least;
+    and every whole minute, where 9 in 10 are.
+    """
+    import polars as pl
+
+    frame = pl.DataFrame({"time": times}).with_columns(clock=pl.col("time") % _DAY, day=(pl.col("time") / _DAY).floor())
+    usual = frame.group_by("clock").agg(n=pl.len(), days=pl.col("day").n_unique())
+    often = usual.filter((pl.col("n") >= max(_ENOUGH, _COMMON * len(times))) & (pl.col("days") >= _DAYS))["clock"]
+    whole = pl.col("time") % _MINUTE == 0.0
+    coarse = len(times) >= _ENOUGH and bool(frame.select((whole.mean() > _COARSE).fill_null(False)).item())
+    made = (pl.col("clock") == 0.0) | pl.col("clock").is_in(often.implode())
+    return frame.select(made | whole if coarse else made).to_series()
+
+
+def first_of_imports() -> pl.Expr:
+    """Which rows of a frame (`subject`, `time`, sorted by both) are an action: of many at one instant (a wish list that was
+    moved, ratings that were brought along) the first, unless instant follows upon instant, as only a machine's do."""
+    import polars as pl
+
+    instant = ("subject", "time")
+    many = pl.len().over(*instant) >= _IMPORT
+    first = pl.int_range(pl.len()).over(*instant) == 0
+    imports = (many & first).sum().over("subject", (pl.col("time") / _MINUTE).floor())
+    return ~many | first | (imports > _IMPORTS_A_MINUTE)
