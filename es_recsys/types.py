@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from es_recsys.behaviours import BEHAVIOURS
+from es_recsys.values import id_text, is_blank, read_amount, read_flag, read_number, read_time
 
 __all__ = [
     "Answer",
@@ -32,49 +33,49 @@ __all__ = [
 AttributeValue = str | bool | int | float | datetime | tuple[str, ...] | tuple[float, ...]
 
 
+_LARGEST = 2**63 - 1
+
+
 def _identifier(value: str) -> str:
-    size = len(value.encode("utf-8", "strict"))
+    try:
+        size = len(value.encode())
+    except UnicodeEncodeError:
+        raise ValueError("is not valid Unicode text") from None
     if not 1 <= size <= 512:
         raise ValueError(f"an id has 1 to 512 bytes of UTF-8, not {size}")
+    if "\x00" in value:
+        raise ValueError("holds a NUL character")
     return value
 
 
-def _text_id(value: Any) -> Any:
-    # Catalogues number their items; 17 and "17" are the same id.
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return value
+def _required_id(value: Any) -> str:
+    text = id_text(value)
+    if text is None:
+        raise ValueError("is missing")
+    return text
 
 
-def _instant(value: Any) -> Any:
-    """ISO 8601, epoch seconds or milliseconds -> aware UTC. Without a zone it is UTC."""
-    if value is None or isinstance(value, bool):
-        return None if value is None else value
+def _text(value: Any) -> Any:
+    """A text of a table: a number is one (the film "1917"); a NUL is none, and what stands for nothing is None."""
     if isinstance(value, str):
-        text = value.strip()
-        try:
-            value = float(text)
-        except ValueError:
-            try:
-                value = datetime.fromisoformat(text)
-            except ValueError:
-                raise ValueError("a time is ISO 8601 or epoch seconds") from None
-    if isinstance(value, int | float):
-        if not math.isfinite(value):
-            raise ValueError("a time is ISO 8601 or epoch seconds")
-        # Seconds reach 1e11 in the year 5138; what is larger was written in milliseconds.
-        seconds = value / 1000.0 if abs(value) > 1e11 else float(value)
-        try:
-            return datetime.fromtimestamp(seconds, UTC)
-        except (OverflowError, OSError, ValueError):
-            raise ValueError("a time is ISO 8601 or epoch seconds") from None
-    if isinstance(value, datetime):
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-    if isinstance(value, date):
-        return datetime(value.year, value.month, value.day, tzinfo=UTC)
-    return value
+        return value.replace("\x00", "") if "\x00" in value else value
+    if isinstance(value, int | float) and not isinstance(value, bool) and value == value:
+        return str(value)
+    return None if is_blank(value) else value
+
+
+def _text_or_empty(value: Any) -> Any:
+    text = _text(value)
+    return "" if text is None else text
+
+
+def _available(value: Any) -> bool:
+    flag = read_flag(value)
+    return True if flag is None else flag
+
+
+def _price(value: Any) -> float | None:
+    return read_amount(value)[0]
 
 
 def _event_type(value: str) -> str:
@@ -83,9 +84,12 @@ def _event_type(value: str) -> str:
     return value
 
 
-Identifier = Annotated[str, BeforeValidator(_text_id), AfterValidator(_identifier)]
-Instant = Annotated[datetime, BeforeValidator(_instant)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
+_Id = Annotated[str, AfterValidator(_identifier)]
+Identifier = Annotated[_Id, BeforeValidator(_required_id)]
+OptionalIdentifier = Annotated[_Id | None, BeforeValidator(id_text)]
+OptionalText = Annotated[str | None, BeforeValidator(_text)]
+OptionalInstant = Annotated[datetime | None, BeforeValidator(read_time)]
+OptionalNumber = Annotated[float | None, BeforeValidator(read_number)]
 
 
 class Item(BaseModel):
@@ -98,18 +102,18 @@ class Item(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     item_id: Identifier
-    group_id: Identifier | None = None
-    title: str = ""
-    description: str = ""
+    group_id: OptionalIdentifier = None
+    title: Annotated[str, BeforeValidator(_text_or_empty)] = ""
+    description: Annotated[str, BeforeValidator(_text_or_empty)] = ""
     categories: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
-    brand: str | None = None
-    price: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
-    currency: str | None = None
-    image: str | None = None
-    audio: str | None = None
-    created_at: Instant | None = None
-    available: bool = True
+    brand: OptionalText = None
+    price: Annotated[Annotated[float, Field(ge=0)] | None, BeforeValidator(_price)] = None
+    currency: OptionalText = None
+    image: OptionalText = None
+    audio: OptionalText = None
+    created_at: OptionalInstant = None
+    available: Annotated[bool, BeforeValidator(_available)] = True
     attributes: dict[str, AttributeValue] = Field(default_factory=dict)
 
 
@@ -124,17 +128,17 @@ class Event(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     event_type: Annotated[str, AfterValidator(_event_type)]
-    timestamp: Instant | None = None
-    user_id: Identifier | None = None
-    session_id: Identifier | None = None
-    item_id: Identifier | None = None
-    query: str | None = Field(default=None, max_length=4_096)
-    value: Finite | None = None
-    event_id: Identifier | None = None
-    position: Annotated[int, Field(ge=0)] | None = None
-    query_id: Identifier | None = None
-    recommendation_id: Identifier | None = None
-    order: Annotated[int, Field(ge=0)] | None = None
+    timestamp: OptionalInstant = None
+    user_id: OptionalIdentifier = None
+    session_id: OptionalIdentifier = None
+    item_id: OptionalIdentifier = None
+    query: Annotated[Annotated[str, Field(max_length=4_096)] | None, BeforeValidator(_text)] = None
+    value: OptionalNumber = None
+    event_id: OptionalIdentifier = None
+    position: Annotated[Annotated[int, Field(ge=0, le=_LARGEST)] | None, BeforeValidator(read_number)] = None
+    query_id: OptionalIdentifier = None
+    recommendation_id: OptionalIdentifier = None
+    order: Annotated[int, Field(ge=0, le=_LARGEST)] | None = None
 
     def model_post_init(self, _context: Any) -> None:
         if self.user_id is None and self.session_id is None:

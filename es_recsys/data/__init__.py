@@ -5,7 +5,8 @@ from __future__ import annotations
 from es_recsys.data.actions import parse_actions
 from es_recsys.data.checking import check
 from es_recsys.data.columns import parse_columns, parse_constants
-from es_recsys.data.events import read_events
+from es_recsys.data.event_survey import EventSurvey
+from es_recsys.data.events import read_events, survey_events
 from es_recsys.data.items import read_items
 from es_recsys.data.judgments import read_judgments
 from es_recsys.data.rejects import Reject, Rejects, rejected_path
@@ -13,6 +14,7 @@ from es_recsys.data.survey import ItemSurvey, survey_items
 from es_recsys.data.tables import Row, read_rows
 
 __all__ = [
+    "EventSurvey",
     "ItemSurvey",
     "Reject",
     "Rejects",
@@ -26,5 +28,6 @@ __all__ = [
     "read_judgments",
     "read_rows",
     "rejected_path",
+    "survey_events",
     "survey_items",
 ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, tzinfo
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
@@ -12,19 +14,24 @@ from pydantic import ValidationError
 from es_recsys.behaviours import BEHAVIOURS
 from es_recsys.data.actions import IGNORE, PAGE_ACTIONS, Actions
 from es_recsys.data.columns import Columns, dig, settled
-from es_recsys.data.faults import BadValue, explain
+from es_recsys.data.event_survey import EventSurvey, EventTallies
+from es_recsys.data.faults import BadValue, Drop, explain, reasons
 from es_recsys.data.order_lines import item_list, line_id, lines_of
 from es_recsys.data.rejects import Rejects
 from es_recsys.data.sources import Paths, Progress, as_paths
-from es_recsys.data.tables import Dialect, open_tables
+from es_recsys.data.tables import Dialect, Row, open_tables
 from es_recsys.data.ubi import from_ubi, is_ubi
 from es_recsys.types import Event
+from es_recsys.values import id_text, is_missing, read_time
 
-__all__ = ["EVENT_FIELDS", "read_events"]
+__all__ = ["EVENT_FIELDS", "read_events", "survey_events"]
 
 EVENT_FIELDS = tuple(name for name in Event.model_fields if name != "order")
 
 _WHO = ("user_id", "session_id")
+_OPTIONAL = frozenset({"value", "position", "query_id", "recommendation_id"})
+"""What an event is used without where it can't be read; also a query that is not searched for, and the session of a user."""
+
 _QUANTITIES = frozenset(name for name, row in BEHAVIOURS.items() if row.value == "quantity")
 _NAME, _NAMES_TOLD = 80, 50
 
@@ -36,7 +43,9 @@ class _Silent(Exception):
 class _Reader:
     """Rows -> events, with what has to be remembered from one to the next: each user's count, without timestamps."""
 
-    def __init__(self, columns: Columns, timestamps: bool, actions: Actions) -> None:
+    def __init__(self, columns: Columns, timestamps: bool, actions: Actions, survey: EventSurvey) -> None:
+        self._survey = survey
+        self._numbers = [name for name, form in survey.ids.items() if form.numbers]
         self._timestamps = timestamps
         self._actions = actions
         self._left_out: set[str] = set()
@@ -58,7 +67,7 @@ class _Reader:
         for name, value in self._constants.items():
             given.setdefault(name, value)
         action = given.get("event_type")
-        if action is None or action != action:
+        if action is None:
             raise BadValue("event_type", "is missing")
         given["event_type"] = event_type = self._translated(action)
         if event_type == "search" or (listed := item_list(values, given.get("item_id"))) is None:
@@ -67,10 +76,20 @@ class _Reader:
             return [given]
         return _split(given, listed)
 
-    def event(self, given: dict[str, Any]) -> Event:
-        """The event of one line. Raises BadValue, ValidationError."""
+    def event(self, given: dict[str, Any], drop: Drop) -> Event:
+        """The event of one line. drop: gets each field that can't be read and isn't needed. Raises BadValue, ValidationError."""
         self._check(given)
-        event = self._validated(given)
+        for name in self._numbers:
+            if name in given:
+                given[name] = self._survey.ids[name].read(given[name])
+        if "timestamp" in given:
+            try:
+                given["timestamp"] = read_time(given["timestamp"], self._survey.time)
+            except ValueError as error:
+                raise BadValue("timestamp", str(error)) from None
+            if given["timestamp"] is None:
+                raise BadValue("timestamp", "is missing")
+        event = self._validated(given, drop)
         if not self._timestamps:
             # Counted only now, so that a rejected line leaves no gap.
             who = (event.user_id is not None, event.user_id or event.session_id or "")
@@ -81,7 +100,7 @@ class _Reader:
         given: dict[str, Any] = {}
         wanted = self._wanted
         if self._ubi and is_ubi(values):
-            given = {ours: value for ours, value in from_ubi(values).items() if value is not None and value != ""}
+            given = {ours: value for ours, value in from_ubi(values).items() if not is_missing(value)}
             if not self._timestamps:
                 given.pop("timestamp", None)
             for ours in self._dropped:
@@ -91,7 +110,7 @@ class _Reader:
             value = values.get(theirs)
             if value is None and "." in theirs:
                 value = dig(values, theirs)
-            if value is not None and value != "":
+            if value is not None and not is_missing(value):
                 given[ours] = value
         return given
 
@@ -105,18 +124,24 @@ class _Reader:
         if needed not in given:
             raise BadValue(needed, f"is missing in an event of type {event_type}")
 
-    def _validated(self, given: dict[str, Any]) -> Event:
+    def _validated(self, given: dict[str, Any], drop: Drop) -> Event:
         if not self._timestamps:
             given["order"] = self._next(given)
         try:
             return Event.model_validate(given)
-        except ValidationError:
-            # A table fills the gaps of a column of numbers with NaN.
-            without = {name: value for name, value in given.items() if value == value}
-            if len(without) == len(given):
+        except ValidationError as error:
+            bad = reasons(error)
+            needless = {name for name in bad if name in _OPTIONAL}
+            if given["event_type"] != "search":
+                needless |= {"query"} & set(bad)
+            if "user_id" in given:
+                needless |= {"session_id"} & set(bad)
+            if needless != set(bad):
                 raise
-            self._check(without)
-            return Event.model_validate(without)
+            for name, reason in bad.items():
+                drop(name, reason)
+                del given[name]
+            return Event.model_validate(given)
 
     def _translated(self, action: Any) -> str:
         event_type = self._actions.of(action)
@@ -135,10 +160,11 @@ class _Reader:
 
     def _next(self, given: Mapping[str, Any]) -> int:
         user = given.get("user_id")
-        who = user if user is not None else given.get("session_id")
-        if isinstance(who, float) and who.is_integer():
-            who = int(who)
-        return self._order.get((user is not None, str(who)), 0)
+        try:
+            who = id_text(user if user is not None else given.get("session_id"))
+        except ValueError:
+            who = None  # the event is about to be rejected
+        return self._order.get((user is not None, who or ""), 0)
 
 
 def read_events(
@@ -151,6 +177,7 @@ def read_events(
     encoding: str | None = None,
     timestamps: bool = True,
     actions: Mapping[str, str] | None = None,
+    survey: EventSurvey | None = None,
     rejects: Rejects | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Event]:
@@ -165,19 +192,36 @@ def read_events(
     actions: name of an action in any spelling -> event type, or "ignore"; before those that are known.
     timestamps: False for a source whose order is each user's order: `timestamp` is None and `order` counts from 0 a user
     (a session, where there is no user), over all the files; memory is then O(users), else flat.
-    rejects: gets the bad lines; without it they are passed over and written to FILE.rejected.jsonl.
+    survey: what `survey_events` found in the same files; made here where it is not given, which reads them once more.
+    rejects: gets the bad lines, and the fields that lines are used without; without it they are passed over and written to
+    FILE.rejected.jsonl.
 
     Raises InputError for a file that can't be read or lacks a column, TooManyErrors from `rejects`.
     """
+    paths = as_paths(paths)
+    if survey is None:
+        survey = survey_events(
+            paths,
+            columns=columns,
+            constants=constants,
+            separator=separator,
+            header=header,
+            encoding=encoding,
+            timestamps=timestamps,
+            actions=actions,
+        )
     plan = _columns(columns or {}, constants or {}, timestamps)
-    reader = _Reader(plan, timestamps, Actions(actions))
+    reader = _Reader(plan, timestamps, Actions(actions), survey)
     own = rejects is None
     rejects = Rejects() if rejects is None else rejects
+    for remark in survey.notes:
+        rejects.note(remark)
     try:
-        for table in open_tables(as_paths(paths), Dialect(separator, header, encoding), rejects, progress):
+        for table in open_tables(paths, Dialect(separator, header, encoding), rejects, progress):
             found, rows = settled(table, plan, rejects)
             reader.use(found)
             for row in rows:
+                drop = partial(_left_out, rejects, row)
                 try:
                     lines = reader.lines(row.values)
                 except BadValue as bad:
@@ -188,7 +232,7 @@ def read_events(
                     continue
                 for given in lines:
                     try:
-                        event = reader.event(given)
+                        event = reader.event(given, drop)
                     except BadValue as bad:
                         rejects.add(row.file, row.line, bad.field, bad.reason, row.values)
                     except ValidationError as error:
@@ -198,6 +242,43 @@ def read_events(
     finally:
         if own:
             rejects.close()
+
+
+def survey_events(
+    paths: Paths,
+    *,
+    columns: Mapping[str, str] | None = None,
+    constants: Mapping[str, Any] | None = None,
+    separator: str | None = None,
+    header: bool = True,
+    encoding: str | None = None,
+    timestamps: bool = True,
+    actions: Mapping[str, str] | None = None,
+    zone: tzinfo = UTC,
+    progress: Progress | None = None,
+) -> EventSurvey:
+    """Read files of events once, to know what `read_events` needs: what only all lines together show. Memory is flat.
+
+    zone: of times that name none. The other options are those of `read_events`.
+    """
+    plan = _columns(columns or {}, constants or {}, timestamps)
+    reader = _Reader(plan, timestamps, Actions(actions), EventSurvey())
+    tallies = EventTallies()
+    for table in open_tables(as_paths(paths), Dialect(separator, header, encoding), Rejects(write=False), progress):
+        found, rows = settled(table, plan)
+        reader.use(found)
+        for row in rows:
+            try:
+                lines = reader.lines(row.values)
+            except (BadValue, _Silent):
+                continue
+            for given in lines:
+                tallies.add(given)
+    return tallies.decide(zone)
+
+
+def _left_out(rejects: Rejects, row: Row, name: str, reason: str) -> None:
+    rejects.field(row.file, row.line, name, reason, row.values)
 
 
 def _columns(columns: Mapping[str, str], constants: Mapping[str, Any], timestamps: bool) -> Columns:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-__all__ = ["BadValue", "Fault", "Report", "explain"]
+__all__ = ["BadValue", "Drop", "Fault", "Report", "explain", "reasons"]
 
 
 class Fault(NamedTuple):
@@ -20,6 +20,9 @@ class Fault(NamedTuple):
 
 
 Report = Callable[[Fault], None]
+
+Drop = Callable[[str, str], None]
+"""Called as `drop(field, reason)` for a field that a line is used without."""
 
 
 class BadValue(ValueError):
@@ -37,6 +40,7 @@ _WORDS = {
     "float_type": "is not a number",
     "int_parsing": "is not a whole number",
     "int_type": "is not a whole number",
+    "int_parsing_size": "is too large a whole number",
     "int_from_float": "is not a whole number",
     "finite_number": "is not a finite number",
     "bool_parsing": "is not true or false",
@@ -50,14 +54,25 @@ _WORDS = {
 
 def explain(error: ValidationError) -> tuple[str, str]:
     """Field and reason of the first error. The value itself is not told: it may be personal."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    field = str(first["loc"][0]) if first["loc"] else ""
-    context = first.get("ctx", {})
-    kind = first["type"]
+    return next(iter(reasons(error).items()))
+
+
+def reasons(error: ValidationError) -> dict[str, str]:
+    """Each bad field with its reason; of an attribute, `attributes.NAME`."""
+    found: dict[str, str] = {}
+    for each in error.errors(include_url=False, include_input=False):
+        place = each["loc"][: 2 if each["loc"][:1] == ("attributes",) else 1]
+        found.setdefault(".".join(map(str, place)), _reason(each["type"], each.get("ctx", {}), each["msg"]))
+    return found
+
+
+def _reason(kind: str, context: Mapping[str, Any], message: str) -> str:
     if kind == "value_error":
-        return field, str(context["error"])
+        return str(context["error"])
     if kind == "greater_than_equal":
-        return field, f"is less than {context['ge']:g}"
+        return f"is less than {context['ge']:g}"
+    if kind == "less_than_equal":
+        return f"is more than {context['le']}"
     if kind == "string_too_long":
-        return field, f"is longer than {context['max_length']} characters"
-    return field, _WORDS.get(kind, first["msg"])
+        return f"is longer than {context['max_length']} characters"
+    return _WORDS.get(kind, message)

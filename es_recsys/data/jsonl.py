@@ -18,6 +18,7 @@ __all__ = ["array_rows", "jsonl_rows"]
 
 _CHUNK = 1 << 18
 _BETWEEN = re.compile(r"[\s,]*")
+_LONG = re.compile(rb"[\[:,\s]-?[0-9]{19}")
 _NEXT_OBJECT = re.compile(r"\n[\s,]*(?=\{)")
 
 Note = Callable[[str], None]
@@ -36,6 +37,8 @@ def jsonl_rows(
             continue
         try:
             values = orjson.loads(line)
+            if _LONG.search(line):
+                values = _exact(line, values)
         except orjson.JSONDecodeError as error:
             if not line.strip():
                 continue
@@ -49,6 +52,14 @@ def jsonl_rows(
             yield number, values
         else:
             report(Fault(number, "", "is not a JSON object", line.rstrip(b"\r\n")))
+
+
+def _exact(line: bytes, values: Any) -> Any:
+    # orjson makes a float of a number of more than 64 bits, and an id loses digits.
+    try:
+        return json.loads(line)
+    except ValueError:  # more digits than Python reads
+        return values
 
 
 def array_rows(lines: Iterable[Line], report: Report, charset: str = "UTF-8") -> Iterator[tuple[int, dict[str, Any]]]:
@@ -141,7 +152,7 @@ def _with_nan(line: bytes) -> Any | None:
         return None
     try:
         values = json.loads(line)
-        orjson.dumps(values)  # refuses what is not Unicode
+        json.dumps(values, ensure_ascii=False).encode()  # refuses what is not Unicode
     except (ValueError, RecursionError, TypeError):
         return None
     return values
@@ -152,8 +163,8 @@ def _printed(line: bytes) -> dict[str, Any] | None:
         return None
     try:
         values = python_literal(line.decode("utf-8"))
-        orjson.dumps(values, option=orjson.OPT_NON_STR_KEYS)
-    except (ValueError, TypeError):
+        json.dumps(values, ensure_ascii=False, default=str).encode()  # refuses what is not Unicode
+    except (RecursionError, ValueError, TypeError):
         return None
     return values if isinstance(values, dict) else None
 

@@ -1,9 +1,9 @@
-"""What becomes of a line that can't be used: counted, written beside its file with the reason, and the rest goes on."""
+"""What becomes of a line, or a field, that can't be used: counted, written beside its file, and the rest goes on."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, NamedTuple
@@ -15,6 +15,9 @@ from es_recsys.errors import InputError, TooManyErrors
 __all__ = ["Reject", "Rejects", "rejected_path"]
 
 _SHOWN = 10
+_EXAMPLES = 3
+_REASONS = 100
+_VALUE = 40
 
 
 class Reject(NamedTuple):
@@ -43,6 +46,9 @@ class Rejects:
     last run: it is replaced, and removed where nothing was rejected. Where the folder can't be written, the working
     folder gets it.
 
+    A field that can't be read costs the field and not the line: `field` counts it, by field and reason in `fields`, and it goes
+    to the report with `"kept": true`; it does not count towards max_errors.
+
     `count`; `first`, the first ten; `files` written; `skipped`, lines that are right but say nothing that is kept (an
     impression), by reason; `notes`, what a person should know of the files. Memory stays flat.
     """
@@ -52,8 +58,10 @@ class Rejects:
         self.count = 0
         self.first: list[Reject] = []
         self.files: list[Path] = []
+        self.fields: Counter[tuple[str, str]] = Counter()
         self.skipped: Counter[str] = Counter()
         self.notes: list[str] = []
+        self._examples: dict[tuple[str, str], list[str]] = {}
         self._write = write
         self._file: Path | None = None
         self._begun: set[Path] = set()
@@ -80,6 +88,38 @@ class Rejects:
         if self.max_errors is not None and self.count > self.max_errors:
             self.close()
             raise self._too_many()
+
+    def field(self, file: Path, line: int, field: str, reason: str, raw: Any, value: Any = None) -> None:
+        """Count a field that a line is used without. value: what stands there, where it is not personal."""
+        key = field, reason
+        if key not in self.fields and len(self.fields) >= _REASONS:
+            key = field if any(field == name for name, _ in self.fields) else "other fields", "other reasons"
+        self.fields[key] += 1
+        examples = self._examples.setdefault(key, [])
+        if len(examples) < _EXAMPLES:
+            examples.append(f"{file} line {line}" + ("" if value is None else f": {_short(value)}"))
+        if self._write:
+            self._out_for(file).write(_encode(Reject(file, line, field, reason), raw, kept=True))
+
+    def field_lines(self) -> Iterator[str]:
+        """One line for people for each field and reason, the most frequent first."""
+        for (field, reason), count in self.fields.most_common():
+            yield f"{count:,} lines are used without their {field}: it {reason} ({'; '.join(self._examples[field, reason])})"
+
+    def field_dicts(self) -> list[dict[str, Any]]:
+        """The same as JSON values."""
+        return [
+            {"field": field, "reason": reason, "count": count, "examples": self._examples[field, reason]}
+            for (field, reason), count in self.fields.most_common()
+        ]
+
+    def why(self, lines: int = 3) -> str:
+        """The first bad lines and where all of them are, in one sentence; "" where there is none."""
+        if not self.count:
+            return ""
+        shown = "; ".join(map(str, self.first[:lines]))
+        where = f"; all of them are in {', '.join(map(str, self.files))}" if self.files else ""
+        return f"{self.count:,} lines were rejected ({shown}){where}"
 
     def skip(self, reason: str) -> None:
         self.skipped[reason] += 1
@@ -152,11 +192,33 @@ def _is_report(path: Path, file: Path) -> bool:
     return isinstance(first, dict) and first.get("file") == str(file) and "reason" in first
 
 
-def _encode(reject: Reject, raw: Any) -> bytes:
+def _short(value: Any) -> str:
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # a number of thousands of digits; lists in lists in lists
+        return "..."
+    return text if len(text) <= _VALUE else text[: _VALUE - 3] + "..."
+
+
+def _encode(reject: Reject, raw: Any, *, kept: bool = False) -> bytes:
     if isinstance(raw, bytes):
         raw = raw.decode("utf-8", "backslashreplace")
     record = {"file": str(reject.file), "line": reject.line, "field": reject.field, "reason": reject.reason, "raw": raw}
+    if kept:
+        record["kept"] = True
     try:
         return orjson.dumps(record, default=str, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS)
-    except orjson.JSONEncodeError:  # a lone surrogate, or a number of more than 64 bits
-        return orjson.dumps(record | {"raw": ascii(raw)}, option=orjson.OPT_APPEND_NEWLINE)
+    except (orjson.JSONEncodeError, RecursionError):  # a lone surrogate, a number of more than 64 bits, lists in lists in lists
+        record = {name: _plain(value) if isinstance(value, str) else value for name, value in record.items()}
+        return orjson.dumps(record | {"raw": _ascii(raw)}, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _plain(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _ascii(raw: Any) -> str:
+    try:
+        return ascii(raw)
+    except (ValueError, RecursionError):
+        return "a value that can't be shown"

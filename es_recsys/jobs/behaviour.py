@@ -19,7 +19,7 @@ from es_recsys.behaviour.profiles import ItemFeatures, empty, fold, to_document
 from es_recsys.behaviour.records import StoredEvent
 from es_recsys.behaviour.state import Terms
 from es_recsys.behaviour.subjects import session_of, subject_key, user_of
-from es_recsys.data import Rejects, check, read_events
+from es_recsys.data import Rejects, check, read_events, survey_events
 from es_recsys.errors import StoreNotFound
 from es_recsys.flows.people import features
 from es_recsys.flows.recording import update_profile
@@ -136,6 +136,7 @@ def load_events(
         "timestamps": timestamps,
         "actions": actions,
     }
+    options["survey"] = survey_events(files, **options)
     good, rejects = check(survey.read, files, max_errors=max_errors, **options)
     store = work.events
     told, rescaled = keep_scale(store, survey, scale)

@@ -22,8 +22,10 @@ def id_text(value: Any) -> str | None:
     """The id as text, None where it means nothing: without blanks around it, its letters in Unicode's composed form (NFC), a
     whole number without a decimal point. Raises ValueError for what can't be an id."""
     if isinstance(value, str):
-        text = value if value.isascii() else unicodedata.normalize("NFC", value)
-        return None if is_missing(text) else stripped(text)
+        text = value.strip()
+        if not text.isascii():
+            text = stripped(unicodedata.normalize("NFC", text))
+        return None if is_missing(text) else text
     if type(value) is int:
         return _digits(value)
     if is_missing(value):

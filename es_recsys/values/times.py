@@ -97,6 +97,8 @@ def read_time(value: Any, form: TimeForm = TimeForm()) -> datetime | None:
     1e17), but a year (1995), 202301, 20230115, 202301151015 and 20230115101500 where they can be one. Texts: ISO 8601 in all
     its forms, and what databases, spreadsheets, logs, mails and browsers write. Raises ValueError.
     """
+    if type(value) is datetime:
+        return value if value.tzinfo is UTC else _utc(value, form)
     if isinstance(value, str):
         text = stripped(value)
         if is_missing(text) or _ZEROS.fullmatch(text):

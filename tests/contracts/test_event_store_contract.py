@@ -249,9 +249,9 @@ def test_erasing_without_time_refuses_what_has_an_order(store: EventStore) -> No
 
 def test_a_bad_event_stores_nothing(store: EventStore) -> None:
     with pytest.raises(InputError, match="item_id holds a NUL"):
-        store.append([view("a"), view("b\x00c")], NOW)
+        store.append([view("a"), Event.model_construct(event_type="view", user_id="u1", item_id="b\x00c")], NOW)
     with pytest.raises(InputError, match="too large"):
-        store.append([view("a"), view("b", position=2**63)], NOW)
+        store.append([view("a"), Event.model_construct(event_type="view", user_id="u1", item_id="b", position=2**63)], NOW)
     assert store.count() == 0
     assert store.append([], NOW).rows == []
     assert len(store.append([view("\\u0000")], NOW).rows) == 1

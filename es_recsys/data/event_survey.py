@@ -1,0 +1,53 @@
+"""A first look at whole files of events, for what a single line leaves open: how ids and times are written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
+from typing import Any
+
+from es_recsys.values import IdForm, IdTally, TimeForm, TimeTally
+
+__all__ = ["EventSurvey", "EventTallies"]
+
+_IDS = ("user_id", "session_id", "item_id")
+
+
+@dataclass(frozen=True)
+class EventSurvey:
+    """What was found in all lines together.
+
+    ids: field -> how its ids are written. time: how the times are. notes: what was guessed, a line each.
+    """
+
+    ids: Mapping[str, IdForm] = field(default_factory=dict)
+    time: TimeForm = field(default_factory=TimeForm)
+    notes: tuple[str, ...] = ()
+
+
+class EventTallies:
+    """Looks at the events of all files, before any is read. Memory is flat.
+
+    `add` takes the fields of one event as the file has them (field -> value, nothing missing among them).
+    """
+
+    def __init__(self) -> None:
+        self._ids = {name: IdTally() for name in _IDS}
+        self._time = TimeTally()
+
+    def add(self, given: Mapping[str, Any]) -> None:
+        for name, tally in self._ids.items():
+            if name in given:
+                tally.add(given[name])
+        if "timestamp" in given:
+            self._time.add(given["timestamp"])
+
+    def decide(self, zone: tzinfo = UTC) -> EventSurvey:
+        """zone: of times that name none."""
+        told = [*(tally.note(name) for name, tally in self._ids.items()), self._time.note("timestamp")]
+        return EventSurvey(
+            {name: tally.decide() for name, tally in self._ids.items()},
+            self._time.decide(zone),
+            tuple(note for note in told if note is not None),
+        )
