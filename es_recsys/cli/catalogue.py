@@ -27,6 +27,10 @@ Separator = Annotated[
     str | None, typer.Option(help="Between the cells of a CSV file: ';', ::, tab, blanks; guessed if left out.")
 ]
 NoHeader = Annotated[bool, typer.Option("--no-header", help="The first line is data; columns are column1, column2, ...")]
+ListSeparator = Annotated[
+    list[str] | None,
+    typer.Option(help="Between categories and tags: ',', ';', '>', none; directors=; for one column; may be repeated."),
+]
 Encoding = Annotated[str | None, typer.Option(help="Of text that isn't UTF-8: windows-1252, latin-1, shift_jis, ...")]
 
 ActionNames = Annotated[
@@ -76,6 +80,7 @@ def items_load(
     separator: Separator = None,
     no_header: NoHeader = False,
     encoding: Encoding = None,
+    list_separator: ListSeparator = None,
     max_errors: MaxErrors = 100,
     text_encoder: Encoder = None,
     image_encoder: Encoder = None,
@@ -84,7 +89,14 @@ def items_load(
 ) -> None:
     """Adds and changes items; those that have not changed cost nothing."""
     settings = _with_encoders(settings, text_encoder, image_encoder, language)
-    _load(settings, files, False, max_errors, _input(columns, constant, separator, no_header, encoding), json)
+    _load(
+        settings,
+        files,
+        False,
+        max_errors,
+        _input(columns, constant, separator, no_header, encoding) | {"list_separator": list_separator},
+        json,
+    )
 
 
 @items.command("sync")
@@ -97,6 +109,7 @@ def items_sync(
     separator: Separator = None,
     no_header: NoHeader = False,
     encoding: Encoding = None,
+    list_separator: ListSeparator = None,
     max_errors: MaxErrors = 0,
     text_encoder: Encoder = None,
     image_encoder: Encoder = None,
@@ -105,7 +118,14 @@ def items_sync(
 ) -> None:
     """Makes the catalogue what the files say: adds, changes and removes."""
     settings = _with_encoders(settings, text_encoder, image_encoder, language)
-    _load(settings, files, True, max_errors, _input(columns, constant, separator, no_header, encoding), json)
+    _load(
+        settings,
+        files,
+        True,
+        max_errors,
+        _input(columns, constant, separator, no_header, encoding) | {"list_separator": list_separator},
+        json,
+    )
 
 
 @items.command("delete")

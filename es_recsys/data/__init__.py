@@ -9,6 +9,7 @@ from es_recsys.data.event_survey import EventSurvey
 from es_recsys.data.events import read_events, survey_events
 from es_recsys.data.items import read_items
 from es_recsys.data.judgments import read_judgments
+from es_recsys.data.lists import ListSeparators
 from es_recsys.data.rejects import Reject, Rejects, rejected_path
 from es_recsys.data.survey import ItemSurvey, survey_items
 from es_recsys.data.tables import Row, read_rows
@@ -16,6 +17,7 @@ from es_recsys.data.tables import Row, read_rows
 __all__ = [
     "EventSurvey",
     "ItemSurvey",
+    "ListSeparators",
     "Reject",
     "Rejects",
     "Row",

@@ -6,11 +6,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import orjson
-
 from es_recsys.data.faults import BadValue
 
-__all__ = ["MAX_ATTRIBUTES", "attribute_name", "cell_values", "leaves"]
+__all__ = ["MAX_ATTRIBUTES", "attribute_name", "leaves"]
 
 MAX_ATTRIBUTES = 200
 """Names of attributes in one catalogue: each becomes a field in Elasticsearch, which has a limit."""
@@ -55,16 +53,3 @@ def _collect(name: str, value: Any, many: bool, depth: int, found: dict[str, Any
         found.setdefault(name, []).append(value)
     else:
         found[name] = value
-
-
-def cell_values(cell: str) -> str | list[Any]:
-    """A CSV cell as one value, or as the list it is: a JSON array, or values between `|`."""
-    if cell.startswith("["):
-        try:
-            values = orjson.loads(cell)
-        except orjson.JSONDecodeError:
-            return cell
-        return values if isinstance(values, list) else cell
-    if "|" in cell:
-        return [part for each in cell.split("|") if (part := each.strip())]
-    return cell

@@ -11,9 +11,10 @@ from es_recsys.data.columns import settled
 from es_recsys.data.faults import BadValue, explain
 from es_recsys.data.kinds import Misfit, convert
 from es_recsys.data.layout import Layout
+from es_recsys.data.lists import LIST_FIELDS, ListSeparators, names_of, parse_list_separators
 from es_recsys.data.rejects import Rejects
 from es_recsys.data.sources import Paths, Progress, as_paths
-from es_recsys.data.survey import ItemSurvey, item_columns, survey_items
+from es_recsys.data.survey import ItemSurvey, item_columns, notations, survey_items
 from es_recsys.data.tables import Dialect, Table, open_tables
 from es_recsys.data.variants import Joined
 from es_recsys.errors import InputError
@@ -32,6 +33,7 @@ def read_items(
     separator: str | None = None,
     header: bool = True,
     encoding: str | None = None,
+    list_separator: ListSeparators = None,
     survey: ItemSurvey | None = None,
     rejects: Rejects | None = None,
     progress: Progress | None = None,
@@ -40,8 +42,8 @@ def read_items(
 
     columns: our field -> column of the file (also a dotted path into objects; also a new name of an attribute).
     constants: field -> value where a line has none. separator, header, encoding: how the files are
-    written (`Dialect`). survey: what `survey_items`
-    found in the same files; made here where it is not given, which reads them once more. rejects: gets the bad lines;
+    written (`Dialect`). list_separator: between the values of a list (lists.py). survey: what `survey_items` found in the
+    same files; made here where it is not given, which reads them once more. rejects: gets the bad lines;
     without it any number of them is passed over and written to FILE.rejected.jsonl.
 
     Raises InputError for a file that can't be read or lacks a column, TooManyErrors from `rejects`.
@@ -53,10 +55,11 @@ def read_items(
         "separator": separator,
         "header": header,
         "encoding": encoding,
+        "list_separator": list_separator,
     }
     survey = survey_items(paths, **options) if survey is None else survey
     given = item_columns(columns or {}, constants or {})
-    layout = Layout(given)
+    layout = Layout(given, notations(parse_list_separators(list_separator)))
     own = rejects is None
     rejects = Rejects() if rejects is None else rejects
     joined = Joined(survey.last, survey.groups)
@@ -80,7 +83,7 @@ def read_items(
                     else:
                         yield item
         yield from joined.rest()
-        for remark in joined.notes():
+        for remark in (*survey.notes, *joined.notes()):
             rejects.note(remark)
     finally:
         if own:
@@ -106,6 +109,9 @@ def _plan(layout: Layout, name: str) -> None:
 
 def _item(layout: Layout, survey: ItemSurvey, values: Mapping[str, Any], typed: bool) -> Item:
     fields, raw = layout.split(values, typed)
+    for name in LIST_FIELDS:
+        if name in fields:
+            fields[name] = names_of(fields[name], name, survey.lists.get(name))
     fields["attributes"] = _attributes(raw, survey, typed)
     try:
         return Item.model_validate(fields)

@@ -7,26 +7,29 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from es_recsys.data.attributes import MAX_ATTRIBUTES, attribute_name, cell_values, leaves
+from es_recsys.data.attributes import MAX_ATTRIBUTES, attribute_name, leaves
 from es_recsys.data.columns import Columns, dig
-from es_recsys.data.faults import BadValue
 from es_recsys.data.kinds import Tally, convert
+from es_recsys.data.lists import Notation, cell_values
 from es_recsys.errors import InputError
 from es_recsys.types import Item
 
-__all__ = ["ITEM_FIELDS", "Layout", "names_of"]
+__all__ = ["ITEM_FIELDS", "Layout"]
 
 ITEM_FIELDS = tuple(name for name in Item.model_fields if name != "attributes")
 
-_LISTS = ("categories", "tags")
 _NESTS = frozenset({dict, list})
 _Target = tuple[bool, str]
 
 
 class Layout:
-    """Where each column goes. Remembers every name it has met: at most MAX_ATTRIBUTES of them are attributes."""
+    """Where each column goes. Remembers every name it has met: at most MAX_ATTRIBUTES of them are attributes.
 
-    def __init__(self, columns: Columns) -> None:
+    notations: of attributes whose cells hold lists in a way that was said.
+    """
+
+    def __init__(self, columns: Columns, notations: Mapping[str, Notation] | None = None) -> None:
+        self._notations = notations or {}
         self._owners: dict[str, str] = {}
         self.use(columns)
 
@@ -68,7 +71,7 @@ class Layout:
         return targets
 
     def split(self, values: Mapping[str, Any], typed: bool) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Fields and attributes of a row, values as they are, lists taken apart, absent ones left out."""
+        """Fields and attributes of a row, values as they are, lists of attributes taken apart, absent ones left out."""
         fields: dict[str, Any] = {}
         attributes: dict[str, Any] = {}
         plan = self._plan
@@ -85,13 +88,16 @@ class Layout:
                 if is_field:
                     fields[name] = value
                 else:
-                    attributes[name] = value if typed else cell_values(value)
+                    attributes[name] = value if typed and not self._notations else self._cell(name, value, typed)
         for is_field, name, value in self._constants:
             (fields if is_field else attributes).setdefault(name, value)
-        for name in _LISTS:
-            if name in fields:
-                fields[name] = names_of(fields[name], name)
         return fields, attributes
+
+    def _cell(self, name: str, value: Any, typed: bool) -> Any:
+        notation = self._notations.get(name)
+        if not isinstance(value, str) or (typed and notation is None):
+            return value
+        return cell_values(value) if notation is None else cell_values(value, notation)
 
     def _drops(self, name: str) -> bool:
         dropped = self._dropped.get(name)
@@ -134,36 +140,6 @@ def _leave_out(names: Iterable[str]) -> str:
     stems = Counter(re.sub(r"[0-9]+", "*", name) for name in names)
     pattern, count = stems.most_common(1)[0]
     return f"--columns '{pattern}=-'" if count > 1 else "--columns NAME=-"
-
-
-def names_of(value: Any, field: str) -> list[str]:
-    """categories or tags from what a file has: a list, a JSON array, values between `|`, for categories also " > ".
-
-    Numbers become text, empty ones go; a list of lists is joined without repeats. Raises BadValue for an object.
-    """
-    if isinstance(value, str):
-        parts = cell_values(value)
-        if isinstance(parts, str):
-            parts = parts.split(" > ") if field == "categories" else [parts]
-        value = parts
-    elif isinstance(value, list) and set(map(type, value)) == {str}:
-        return [name for each in value if (name := each.strip())]
-    if not isinstance(value, list | tuple):
-        value = [value]
-    names: list[str] = []
-    nested = False
-    for each in value:
-        if isinstance(each, list | tuple):
-            nested = True
-            names.extend(names_of(each, field))
-        elif isinstance(each, str):
-            names.append(each.strip())
-        elif isinstance(each, int | float) and not isinstance(each, bool) and each == each:
-            names.append(str(int(each)) if float(each).is_integer() else str(each))
-        elif each is not None and each == each:
-            raise BadValue(field, "is not a list of names")
-    names = [name for name in names if name]
-    return list(dict.fromkeys(names)) if nested else names
 
 
 def _is_nested(value: Any) -> bool:

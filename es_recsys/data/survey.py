@@ -13,13 +13,21 @@ from es_recsys.data.columns import Columns, settled
 from es_recsys.data.faults import BadValue
 from es_recsys.data.kinds import KINDS, Tally
 from es_recsys.data.layout import ITEM_FIELDS, Layout
+from es_recsys.data.lists import (
+    LIST_FIELDS,
+    ListSeparators,
+    ListTally,
+    Notation,
+    given_notation,
+    parse_list_separators,
+)
 from es_recsys.data.rejects import Rejects
 from es_recsys.data.sources import Paths, Progress, as_paths
 from es_recsys.data.tables import Dialect, open_tables
 from es_recsys.data.variants import NO_PLACES, Places, places_of
 from es_recsys.errors import InputError
 
-__all__ = ["ItemSurvey", "item_columns", "survey_items"]
+__all__ = ["ItemSurvey", "item_columns", "notations", "survey_items"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +36,7 @@ class ItemSurvey:
 
     kinds: attribute -> kind (kinds.py). clashes: attribute -> the other whose object it would be. last: item_id ->
     place (from 0, over all files) of the last row with it, as a hash, for ids that come more than once. groups: the same
-    for every group_id. rows: how many.
+    for every group_id. rows: how many. lists: how categories and tags are written (lists.py). notes: what was decided.
     """
 
     kinds: Mapping[str, str] = field(default_factory=dict)
@@ -36,6 +44,8 @@ class ItemSurvey:
     last: Mapping[int, int] = field(default_factory=dict)
     groups: Places = NO_PLACES
     rows: int = 0
+    lists: Mapping[str, Notation] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def item_columns(columns: Mapping[str, str], constants: Mapping[str, Any]) -> Columns:
@@ -50,18 +60,22 @@ def survey_items(
     separator: str | None = None,
     header: bool = True,
     encoding: str | None = None,
+    list_separator: ListSeparators = None,
     known: Mapping[str, str] | None = None,
     progress: Progress | None = None,
 ) -> ItemSurvey:
     """Read a catalogue once, to know what `read_items` needs.
 
-    known: kinds that are settled already, by the mapping of the index that the items go to. Memory: 8 bytes a row, 16 where
-    there are group ids.
+    list_separator: `,` or `none` for categories and tags, `directors=;` for one column (lists.py); without it what the
+    column shows. known: kinds that are settled already, by the mapping of the index that the items go to. Memory: 8 bytes
+    a row, 16 where there are group ids, and some thousand cells of lists.
     """
     if wrong := sorted(set((known or {}).values()) - set(KINDS)):
         raise InputError(f"There is no kind of attribute {wrong[0]!r}.", f"Kinds are {', '.join(KINDS)}.")
     columns_given = item_columns(columns or {}, constants or {})
-    layout = Layout(columns_given)
+    given = parse_list_separators(list_separator)
+    layout = Layout(columns_given, notations(given))
+    lists = {name: ListTally() for name in LIST_FIELDS}
     unread = Rejects(write=False)
     tallies: dict[str, Tally] = {}
     hashes, groups = array("q"), array("q")
@@ -79,6 +93,9 @@ def survey_items(
             if "group_id" in fields:
                 groups.extend([0] * (len(hashes) - 1 - len(groups)))
                 groups.append(hash(id_text(fields["group_id"])))
+            for name, listed in lists.items():
+                if name in fields:
+                    listed.add(fields[name])
             for name, value in attributes.items():
                 tally = tallies.get(name)
                 if tally is None:
@@ -86,7 +103,28 @@ def survey_items(
                 tally.add(value, table.typed)
     kinds = {name: tally.decide() for name, tally in tallies.items()} | dict(known or {})
     groups.extend([0] * (len(hashes) - len(groups) if groups else 0))
-    return ItemSurvey(kinds, _clashes(tallies), _last_places(hashes), _groups(hashes, groups), len(hashes))
+    fields_of_lists, notes = _decided(lists, given)
+    return ItemSurvey(
+        kinds, _clashes(tallies), _last_places(hashes), _groups(hashes, groups), len(hashes), fields_of_lists, notes
+    )
+
+
+def notations(given: Mapping[str, str]) -> dict[str, Notation]:
+    """The notations of columns that were named with `list_separator`."""
+    return {name: given_notation(separator) for name, separator in given.items() if name}
+
+
+def _decided(lists: Mapping[str, ListTally], given: Mapping[str, str]) -> tuple[dict[str, Notation], tuple[str, ...]]:
+    found, notes = notations(given), list[str]()
+    for name, tally in lists.items():
+        if name in found:
+            continue
+        if "" in given:
+            found[name] = given_notation(given[""])
+            continue
+        found[name] = tally.decide(name)
+        notes.extend(filter(None, [tally.remark(name, found[name])]))
+    return found, tuple(notes)
 
 
 def id_text(value: Any) -> str:

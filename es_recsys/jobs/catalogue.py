@@ -10,7 +10,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from es_recsys.data import Rejects, check, read_items, survey_items
+from es_recsys.data import ListSeparators, Rejects, check, read_items, survey_items
 from es_recsys.encoders import Encoder, VectorCache, encoders, item_text, language_warning
 from es_recsys.errors import InputError, StoreNotFound
 from es_recsys.index import catalog
@@ -67,6 +67,7 @@ def load_files(
     separator: str | None = None,
     header: bool = True,
     encoding: str | None = None,
+    list_separator: ListSeparators = None,
     max_errors: int | None = 100,
     progress: Progress | None = None,
 ) -> CatalogueReport:
@@ -81,6 +82,7 @@ def load_files(
         "separator": separator,
         "header": header,
         "encoding": encoding,
+        "list_separator": list_separator,
     }
     survey = survey_items(files, **options)
     good, rejects = check(read_items, files, max_errors=max_errors, survey=survey, **options)

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from es_recsys.data.attributes import attribute_name, cell_values, leaves
+from es_recsys.data.attributes import attribute_name, leaves
 from es_recsys.data.faults import BadValue
 from es_recsys.data.kinds import Misfit, Tally, convert
+from es_recsys.data.lists import cell_values
 
 
 def decide(values: list[Any], typed: bool) -> str:
