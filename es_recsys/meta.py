@@ -84,6 +84,12 @@ class StoreMeta:
         return items_index(self.store, self.version)
 
     @property
+    def variants(self) -> float | None:
+        """How many variants the product of a variant has on average; None where no item has a group_id."""
+        found = self.notes.get("variants")
+        return None if found is None else float(found)
+
+    @property
     def profiles(self) -> str:
         return profiles_index(self.store, self.version)
 

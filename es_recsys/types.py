@@ -116,6 +116,11 @@ class Item(BaseModel):
     available: Annotated[bool, BeforeValidator(_available)] = True
     attributes: dict[str, AttributeValue] = Field(default_factory=dict)
 
+    @property
+    def product_id(self) -> str:
+        """The group_id, or the item_id of an item without one: what behaviour knows the item by."""
+        return self.group_id or self.item_id
+
 
 class Event(BaseModel):
     """Something that a user or an anonymous session did.
@@ -149,7 +154,8 @@ class Event(BaseModel):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Interactions:
-    """Clean user-item events, as the models read them; sorted by user, then oldest first.
+    """Clean user-item events, as the models read them; sorted by user, then oldest first. Variants of a product are one item,
+    named by their group_id.
 
     user_ids (n_users,) and item_ids (n_items,) str; users, items (n,) int32 index into them; weights (n,) float32,
     signed (behaviours.py); times (n,) float64, epoch seconds, or the place in the user's sequence where `timed` is
@@ -289,6 +295,16 @@ class Hit:
     shown: float = 1.0
     signals: Mapping[str, float] = field(default_factory=dict)
 
+    @property
+    def group_id(self) -> str | None:
+        """What it is a variant of; None for an item that is none."""
+        return self.source.get("group_id")
+
+    @property
+    def product_id(self) -> str:
+        """The group_id, or the item_id of an item without one: what behaviour knows the item by."""
+        return self.group_id or self.item_id
+
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
@@ -322,6 +338,7 @@ class Answer:
             "hits": [
                 {
                     "item_id": hit.item_id,
+                    **({} if hit.group_id is None else {"group_id": hit.group_id}),
                     "title": hit.title,
                     "score": hit.score,
                     "rank": hit.rank,

@@ -22,13 +22,15 @@ FACETS = ("categories", "brand", "tags")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ItemFeatures:
-    """What a profile takes from an item. vectors: field -> (d,) float32, unit length where the field is of unit vectors."""
+    """What a profile takes from an item. vectors: field -> (d,) float32, unit length where the field is of unit vectors.
+    group_id: what it is a variant of, under which the profile remembers it; None for an item that is none."""
 
     categories: tuple[str, ...] = ()
     brand: str | None = None
     tags: tuple[str, ...] = ()
     price: float | None = None
     vectors: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    group_id: str | None = None
 
     def values(self, facet: str) -> tuple[str, ...]:
         """The item's values of a facet, each once."""

@@ -56,16 +56,18 @@ def fold(state: ProfileState, rows: Iterable[StoredEvent], features: Mapping[str
     """`state` with the events of `rows` added.
 
     rows: any order within the call; from call to call they ascend, as the store gives them. Rows at or below
-    `applied_through` are replays and change nothing. features: of every item of the catalogue that `rows` name.
+    `applied_through` are replays and change nothing. features: of every item of the catalogue that `rows` name, and of every
+    group_id.
     """
     fresh = {row.row: row for row in rows if row.row > state.applied_through}
     if not fresh:
         return state
     counted = [row for row in fresh.values() if row.quarantine in (None, UNKNOWN_ITEM)]
     # What is left out of answers follows from what was done, however little a store makes of it as a sign of taste.
-    on_items = [row for row in counted if row.item_id is not None and row.item_id in features]
-    done = _pasts(on_items, {})
-    pasts = _pasts(on_items, state.terms.weights)
+    on_items = [(row, features[row.item_id]) for row in counted if row.item_id is not None and row.item_id in features]
+    done = [past for past, _ in _pasts(on_items, {})]
+    weighed = _pasts(on_items, state.terms.weights)
+    pasts = [past for past, _ in weighed]
     reference = max((past.when for past in pasts), default=state.reference)
     if state.reference is not None and reference is not None:
         reference = max(reference, state.reference)
@@ -73,7 +75,7 @@ def fold(state: ProfileState, rows: Iterable[StoredEvent], features: Mapping[str
         state,
         applied_through=max(fresh),
         reference=reference,
-        sums=_sums(state, pasts, features, reference),
+        sums=_sums(state, weighed, reference),
         history=tuple(sorted((*state.history, *pasts), key=attrgetter("place"))[-state.terms.history :]),
         known=_known(state.known, done),
         opinions=_opinions(state.opinions, done),
@@ -120,24 +122,28 @@ def known_types() -> frozenset[str]:
     return frozenset(name for name, row in BEHAVIOURS.items() if row.known)
 
 
-def _pasts(rows: Iterable[StoredEvent], weights: Mapping[str, float]) -> list[Past]:
-    """What weighs something."""
-    weighed = [(row, event_weight(row.event_type, row.value, weights)) for row in rows]
-    return [Past(row.when, row.key, row.item_id or "", row.event_type, weight) for row, weight in weighed if weight != 0.0]
+def _pasts(rows: Iterable[tuple[StoredEvent, ItemFeatures]], weights: Mapping[str, float]) -> list[tuple[Past, ItemFeatures]]:
+    """What weighs something, under the name of the product, with the features of the very item."""
+    weighed = [(row, its, event_weight(row.event_type, row.value, weights)) for row, its in rows]
+    return [
+        (Past(row.when, row.key, its.group_id or row.item_id or "", row.event_type, weight), its)
+        for row, its, weight in weighed
+        if weight != 0.0
+    ]
 
 
 def _sums(
-    state: ProfileState, pasts: list[Past], features: Mapping[str, ItemFeatures], reference: float | None
+    state: ProfileState, weighed: list[tuple[Past, ItemFeatures]], reference: float | None
 ) -> Mapping[tuple[str, float], DecayedSums]:
-    if reference is None or not pasts:
+    if reference is None or not weighed:
         return state.sums
     unit = state.terms.unit
     by = 0.0 if state.reference is None else (reference - state.reference) / unit
     sums = {key: old.moved(by) for key, old in state.sums.items()}
     groups: dict[tuple[str, float], list[Contribution]] = defaultdict(list)
-    for past in pasts:
+    for past, features in weighed:
         # Ages from the reference keep the digits that epoch seconds would eat.
-        it = Contribution(past.weight, (past.when - reference) / unit, features[past.item_id])
+        it = Contribution(past.weight, (past.when - reference) / unit, features)
         for term in (LONG, SHORT):
             groups[term, state.terms.half_life(term, past.event_type)].append(it)
     for key, group in groups.items():

@@ -75,7 +75,7 @@ def ask(ranker: Ranker, questions: Sequence[Question], n: int, progress: Progres
     for place, query in enumerate(queries[:alone]):
         started = time.perf_counter()
         try:
-            found = tuple(hit.item_id for hit in ranker(query).hits[:n])
+            found = tuple(hit.product_id for hit in ranker(query).hits[:n])
         except RecsysError as problem:
             failed, error, found = failed + 1, error or str(problem), ()
         ms.append((time.perf_counter() - started) * 1_000.0)
@@ -84,7 +84,7 @@ def ask(ranker: Ranker, questions: Sequence[Question], n: int, progress: Progres
             progress(place + 1, len(queries))
     if isinstance(ranker, ManyRanker):
         for one in ranker.many(queries[alone:]):
-            lists.append(tuple(hit.item_id for hit in one.hits[:n]))
+            lists.append(tuple(hit.product_id for hit in one.hits[:n]))
             if progress is not None:
                 progress(len(lists), len(queries))
     return Answers(tuple(lists), np.array(ms), failed, error)

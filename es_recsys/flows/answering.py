@@ -4,6 +4,7 @@ for similar users where a model answers from them."""
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -23,7 +24,7 @@ from es_recsys.flows.similar import among_similar
 from es_recsys.flows.view import View
 from es_recsys.models.base import DEPTHS
 from es_recsys.search.answer import RANKING, complete, finish
-from es_recsys.search.context import Context
+from es_recsys.search.context import DEEPEST, Context
 from es_recsys.search.explore import NEWEST, Exploration, rng_of
 from es_recsys.search.filters import Clause, parse
 from es_recsys.search.gather import gather
@@ -98,8 +99,12 @@ def context_of(
 ) -> Flow[Context]:
     """Everything that the answer is computed from, with what is left out by default: what a recommendation's user knows,
     and dislikes everywhere."""
-    impact = view.settings.search.impact if query.impact is None else query.impact
+    settings = view.settings.search
+    impact = settings.impact if query.impact is None else query.impact
     exclude = frozenset(query.exclude)
+    collapse = view.meta.variants is not None and query.ids is None
+    if collapse:
+        settings = settings.model_copy(update={"depth": _deep_enough(settings.depth, view.meta.variants or 1.0)})
     if profile is not None:
         exclude |= profile.disliked
         if kind_of(query) == "recommend":
@@ -114,7 +119,7 @@ def context_of(
     return Context(
         meta=view.meta,
         now=now,
-        settings=view.settings.search,
+        settings=settings,
         text=query.text.strip(),
         vectors=vectors,
         popular=view.popular,
@@ -127,8 +132,14 @@ def context_of(
         facets=query.facets,
         explain=query.explain,
         item_side=view.item_side,
+        collapse=collapse,
         **known,
     )
+
+
+def _deep_enough(depth: int, variants: float) -> int:
+    """Candidates a leg that are variants of about `depth` products."""
+    return max(depth, min(math.ceil(depth * variants), DEEPEST))
 
 
 def ranked_by(view: View, context: Context) -> tuple[Context, tuple[str, ...]]:
@@ -223,7 +234,8 @@ def _likeness(view: View, query: Query, profile: Profile | None, filters: list[C
         raise InputError(f"There is no item {item_id!r} in {view.meta.store}.", "See its id in the catalogue.")
     alone = of_views(view, (item_id,), known, now)
     view, _ = yield from among_similar(view, alone, ())
-    exclude = frozenset(query.exclude) | {item_id} | (profile.disliked if profile is not None else frozenset())
+    own = {item_id, known[item_id].group_id or item_id}
+    exclude = frozenset(query.exclude) | own | (profile.disliked if profile is not None else frozenset())
     plain = replace(query, like=None, exclude=exclude, impact=1.0)
     context = yield from context_of(view, plain, replace(alone, known=frozenset()), {}, filters, now)
     models = {name: _LIKE_MODELS * view.meta.weights.get("no_query", {}).get(name, 0.0) for name in view.models}

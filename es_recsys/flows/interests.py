@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from es_recsys.errors import RecsysError
 from es_recsys.flows.effects import Fetch, Flow
+from es_recsys.flows.people import features
 from es_recsys.flows.view import View
 from es_recsys.search.interests import Interests, find_interests
 from es_recsys.types import Profile
@@ -38,10 +39,9 @@ def interests_of(view: View, profile: Profile) -> Flow[tuple[Interests | None, t
     if view.content_fields:
         field = view.content_fields[0]
         try:
-            found = yield Fetch(view.meta.index, tuple(weights), (field,))
+            vectors = yield from _of_content(view, tuple(weights), field)
         except RecsysError:
             return None, (INTERESTS,)
-        vectors = {item_id: np.asarray(it[field], np.float32) for item_id, it in found.items() if it.get(field) is not None}
     else:
         field, vectors = _of_model(view, weights)
     kept = [item_id for item_id in weights if item_id in vectors and vectors[item_id].any()]
@@ -59,6 +59,14 @@ def liked(profile: Profile) -> dict[str, float]:
         total[item_id] = total.get(item_id, 0.0) + weight
     positive = [(item_id, weight**0.5) for item_id, weight in total.items() if weight > 0.0]
     return dict(positive[:_ITEMS])
+
+
+def _of_content(view: View, product_ids: tuple[str, ...], field: str) -> Flow[dict[str, NDArray[np.float32]]]:
+    if view.meta.variants is not None:
+        known = yield from features(view, product_ids)
+        return {name: its.vectors[field] for name, its in known.items() if field in its.vectors}
+    found = yield Fetch(view.meta.index, product_ids, (field,))
+    return {item_id: np.asarray(it[field], np.float32) for item_id, it in found.items() if it.get(field) is not None}
 
 
 def _of_model(view: View, weights: dict[str, float]) -> tuple[str, dict[str, NDArray[np.float32]]]:

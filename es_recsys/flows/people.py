@@ -12,15 +12,16 @@ from es_recsys.behaviour.profiles import ItemFeatures, current, empty, fold, fro
 from es_recsys.behaviour.records import StoredEvent
 from es_recsys.behaviour.state import ProfileState, Terms
 from es_recsys.behaviour.subjects import subject_key, subject_of
-from es_recsys.errors import InputError
-from es_recsys.flows.effects import Fetch, Flow, Get
+from es_recsys.errors import EngineError, InputError
+from es_recsys.flows.effects import Fetch, Flow, Get, Search
 from es_recsys.flows.view import View
 from es_recsys.types import Profile, Query
 
 __all__ = ["FEATURES", "features", "features_of", "of_history", "of_views", "read_profile", "who"]
 
-FEATURES = ("categories", "brand", "tags", "price")
+FEATURES = ("group_id", "categories", "brand", "tags", "price")
 _LONGEST_HISTORY = 2_000
+_AT_ONCE = 500
 
 
 def who(view: View, query: Query) -> tuple[str, ...]:
@@ -53,7 +54,10 @@ def of_history(view: View, item_ids: Sequence[str], now: float) -> Flow[Profile]
     if len(item_ids) > _LONGEST_HISTORY:
         raise InputError(f"The history has {len(item_ids):,} items.", f"Give the last {_LONGEST_HISTORY:,} at most.")
     # Without content there is nothing to read of the items, and models find unknown ids by themselves.
-    known = (yield from features(view, item_ids)) if view.content_fields else {i: ItemFeatures() for i in item_ids}
+    read = bool(view.content_fields) or view.meta.variants is not None
+    known = (yield from features(view, item_ids)) if read else {}
+    if not view.content_fields:
+        known = {item_id: known.get(item_id, ItemFeatures()) for item_id in item_ids}
     return of_views(view, item_ids, known, now)
 
 
@@ -68,12 +72,41 @@ def of_views(view: View, item_ids: Sequence[str], known: Mapping[str, ItemFeatur
 
 
 def features(view: View, item_ids: Iterable[str]) -> Flow[dict[str, ItemFeatures]]:
-    """What profiles take from items; items that the catalogue lacks are left out."""
+    """What profiles take from items, and from products by their group_id; what the catalogue lacks is left out."""
     wanted = tuple(dict.fromkeys(item_ids))
     if not wanted:
         return {}
     found = yield Fetch(view.meta.index, wanted, (*FEATURES, *view.content_fields))
-    return {item_id: features_of(source, view.content_fields) for item_id, source in found.items()}
+    known = {item_id: features_of(source, view.content_fields) for item_id, source in found.items()}
+    lacking = [item_id for item_id in wanted if item_id not in known]
+    if view.meta.variants is not None and lacking:
+        known |= yield from _of_groups(view, lacking)
+    return known
+
+
+def _of_groups(view: View, group_ids: Sequence[str]) -> Flow[dict[str, ItemFeatures]]:
+    """The same of products: what is known of the first of their variants, by id."""
+    found: dict[str, ItemFeatures] = {}
+    parts = [list(group_ids[start : start + _AT_ONCE]) for start in range(0, len(group_ids), _AT_ONCE)]
+    bodies = tuple(
+        {
+            "size": len(part),
+            "_source": list(FEATURES),
+            "fields": list(view.content_fields),
+            "track_total_hits": False,
+            "query": {"constant_score": {"filter": {"terms": {"group_id": part}}}},
+            "collapse": {"field": "group_id"},
+            "sort": [{"item_id": "asc"}],
+        }
+        for part in parts
+    )
+    for response in (yield Search(view.meta.index, bodies)):
+        if "error" in response:
+            raise EngineError("The items of a group_id can't be read.", "See what fails: es-recsys doctor.")
+        for hit in response["hits"]["hits"]:
+            source = {**hit["_source"], **{name: hit["fields"][name] for name in view.content_fields if name in hit["fields"]}}
+            found[source["group_id"]] = features_of(source, view.content_fields)
+    return found
 
 
 def features_of(source: Mapping[str, Any], fields: Sequence[str]) -> ItemFeatures:
@@ -83,6 +116,7 @@ def features_of(source: Mapping[str, Any], fields: Sequence[str]) -> ItemFeature
         brand=source.get("brand"),
         tags=tuple(source.get("tags", ())),
         price=source.get("price"),
+        group_id=source.get("group_id"),
         vectors={name: np.asarray(source[name], np.float32) for name in fields if source.get(name) is not None},
     )
 

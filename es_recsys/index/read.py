@@ -9,7 +9,7 @@ import numpy as np
 from elasticsearch import Elasticsearch
 from numpy.typing import NDArray
 
-__all__ = ["ids_of", "scan", "sources_of", "vectors_of"]
+__all__ = ["groups_of", "ids_of", "scan", "sources_of", "vectors_of"]
 
 _BATCH = 500
 _ACCEPT = "application/vnd.elasticsearch+json; compatible-with=9"
@@ -84,6 +84,13 @@ def ids_of(client: Elasticsearch, index: str) -> Iterator[list[str]]:
     """All ids of an index, as searches see it, in pages."""
     for hits in scan(client, index, fields=(), size=10_000):
         yield [hit["_id"] for hit in hits]
+
+
+def groups_of(client: Elasticsearch, index: str) -> dict[str, str]:
+    """item_id -> group_id of all items that have one, as searches see them."""
+    query = {"exists": {"field": "group_id"}}
+    pages = scan(client, index, fields=("group_id",), query=query, size=10_000)
+    return {hit["_id"]: hit["_source"]["group_id"] for hits in pages for hit in hits}
 
 
 def _get(client: Elasticsearch, index: str, ids: Collection[str], parameters: Mapping[str, str]) -> dict[str, dict[str, Any]]:

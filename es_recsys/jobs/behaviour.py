@@ -30,6 +30,7 @@ from es_recsys.index.idset import IdSet
 from es_recsys.index.metadata import read_meta, write_meta
 from es_recsys.index.read import ids_of
 from es_recsys.jobs.event_settings import EventSurvey, as_scale, keep_bots, keep_scale
+from es_recsys.jobs.products import products
 from es_recsys.models.popularity import Popularity
 from es_recsys.ratings import RatingScale
 from es_recsys.runtime.views import popularity_folder
@@ -164,15 +165,19 @@ def build_profiles(work: Workspace, progress: Progress | None = None) -> Profile
     return ProfilesReport(written, removed, time.monotonic() - started)
 
 
-def refresh_behaviour(work: Workspace) -> list[str]:
-    """After items came or went: events on them count, or don't, and the profiles follow. Says what changed."""
+def refresh_behaviour(work: Workspace, *, regrouped: bool = False) -> list[str]:
+    """After items came or went: events on them count, or don't, and the profiles follow. Says what changed.
+
+    regrouped: whether items are variants of other products than before, for which events on them count."""
     if not work.events.last_row:
         return []
     cleaning = _cleaned(work)
-    if not (cleaning.flagged or cleaning.lifted):
+    if not (cleaning.flagged or cleaning.lifted or regrouped):
         return []
     _count_popularity(work)
     rebuild(work, work.views.fresh())
+    if not (cleaning.flagged or cleaning.lifted):
+        return ["Events count for the products that their items are variants of now"]
     return [f"{cleaning.lifted:,} events count again and {cleaning.flagged:,} no longer, with the items that came and went"]
 
 
@@ -247,12 +252,13 @@ def _update_profiles(work: Workspace, before: int, *, rebuild_all: bool) -> None
 def _cleaned(work: Workspace) -> CleaningReport:
     meta = read_meta(work.es, work.settings.index)
     items = {item_id for ids in ids_of(work.es, meta.index) for item_id in ids}
+    items.update(products(work, meta).values())
     return clean(work.events, items, work.now(), work.settings.profiles.session_gap_s)
 
 
 def _count_popularity(work: Workspace) -> None:
     meta = read_meta(work.es, work.settings.index)
-    data = interactions(work.events, work.now(), weights=meta.behaviours)
+    data = interactions(work.events, work.now(), weights=meta.behaviours, products=products(work, meta))
     if len(data.items):
         Popularity().fit(data, np.random.default_rng(0)).save(popularity_folder(work.settings))
     work.views.forget()

@@ -24,6 +24,7 @@ from es_recsys.evaluation.statistics import Estimate, bootstrap
 from es_recsys.flows.view import View
 from es_recsys.jobs.behaviour import weigh_events
 from es_recsys.jobs.kept_trials import KeptTrials, mark_of
+from es_recsys.jobs.products import products
 from es_recsys.jobs.targets import check_targets
 from es_recsys.jobs.tuned import tuned_path
 from es_recsys.models.base import Model
@@ -154,7 +155,7 @@ def tune_behaviours(
     started = time.monotonic()
     with work.explaining():
         view = work.views.fresh()
-        data = interactions(work.events, work.now())
+        data = interactions(work.events, work.now(), products=products(work, view.meta))
         configs, shares = _served(view)
         rng = np.random.default_rng(seed)
         file, mark = tuned_path(work.settings, "behaviours").with_suffix(".trials"), mark_of(data, target, seed, configs, shares)

@@ -17,6 +17,7 @@ from es_recsys.index import catalog
 from es_recsys.index.bulk import DeadLetters, Meter
 from es_recsys.index.metadata import read_meta, vector_metas, write_meta
 from es_recsys.jobs.behaviour import refresh_behaviour
+from es_recsys.jobs.products import note_variants
 from es_recsys.meta import StoreMeta
 from es_recsys.runtime.encoding import ItemErrors, item_vectors, settings_of_store
 from es_recsys.runtime.workspace import Workspace
@@ -148,8 +149,9 @@ def _write(
         notes.append(f"{errors.count:,} contents could not be encoded: {'; '.join(errors.first[:3])}")
     _no_longer_bare(work, meta)
     work.views.forget()
-    if done.added or done.removed:
-        notes += refresh_behaviour(work)
+    regrouped = bool(done.added or done.changed or done.removed) and note_variants(work)
+    if done.added or done.removed or regrouped:
+        notes += refresh_behaviour(work, regrouped=regrouped)
     return CatalogueReport(
         done.version,
         done.added,

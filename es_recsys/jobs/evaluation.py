@@ -44,6 +44,7 @@ from es_recsys.flows.view import View
 from es_recsys.jobs.behaviour import build_profiles
 from es_recsys.jobs.carried import Carried, carry
 from es_recsys.jobs.item_table import item_table
+from es_recsys.jobs.products import events_of, judgments_of, live_products, products
 from es_recsys.jobs.quality import serving
 from es_recsys.jobs.scratch import give_events, scratch_store
 from es_recsys.jobs.served import Change, ServedRanker, one_leg, without_interests, without_person
@@ -97,7 +98,7 @@ def evaluate(work: Workspace, options: Options, progress: Progress | None = None
     _check(options)
     with work.explaining():
         meta = work.views.fresh().meta
-        data = interactions(work.events, work.now(), weights=meta.behaviours)
+        data = interactions(work.events, work.now(), weights=meta.behaviours, products=products(work, meta))
         split = make_split(work, data, options)
         if not split.questions:
             raise InputError(
@@ -130,12 +131,14 @@ def evaluate(work: Workspace, options: Options, progress: Progress | None = None
 def make_split(work: Workspace, data: Interactions, options: Options) -> Split:
     """The split that the options name."""
     rng = np.random.default_rng(options.seed)
+    groups = live_products(work)
     if options.judgments is not None:
-        return judged(data, read_judgments(options.judgments, columns=options.columns), rng, options.users)
+        grades = judgments_of(read_judgments(options.judgments, columns=options.columns), groups)
+        return judged(data, grades, rng, options.users)
     if options.split == "search":
-        return rebuilt(data, work.events.scan(), rng, options.users)
+        return rebuilt(data, events_of(work.events.scan(), groups), rng, options.users)
     makers: dict[str, Callable[..., Split]] = {"last": leave_last_out, "time": by_time, "user": by_user, "random": at_random}
-    searches = searches_of(work.events.scan())
+    searches = searches_of(events_of(work.events.scan(), groups))
     return makers[options.split](data, rng, options.users, targets=options.targets, searches=searches)
 
 

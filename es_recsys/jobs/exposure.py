@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.jobs.feedback import Record, Rewards, count_exposure, examined, rewards_of
+from es_recsys.jobs.products import events_of, records_of
 from es_recsys.runtime.exposure import exposure_folder, save_exposure
 from es_recsys.runtime.workspace import Workspace
 
@@ -18,11 +19,13 @@ _READ = ("answer_id", "kind", "query", "user_key")
 _READ_OF_HITS = ("item_id", "position", "propensity", "shown")
 
 
-def recount_exposure(work: Workspace) -> None:
-    """Counts anew; where nothing was logged no event is read. Raises ModelError where the counts can't be written."""
-    records = [_lean(record) for record in work.log.read()]
+def recount_exposure(work: Workspace, groups: Mapping[str, str] | None = None) -> None:
+    """Counts anew; where nothing was logged no event is read. groups: item_id -> group_id of variants, which count as one.
+    Raises ModelError where the counts can't be written."""
+    groups = groups or {}
+    records = [_lean(record) for record in records_of(work.log.read(), groups)]
     if records:
-        given = rewards_of(records, work.events.scan())
+        given = rewards_of(records, events_of(work.events.scan(), groups))
         keep_exposure(work, records, given, examined(records, given))
 
 

@@ -18,7 +18,7 @@ from es_recsys.types import Item, ItemTable
 
 __all__ = ["item_table", "plain_table", "table_of"]
 
-_PLAIN = ("categories", "brand", "price", "created_at")
+_PLAIN = ("group_id", "categories", "brand", "price", "created_at")
 
 
 def item_table(work: Workspace, meta: StoreMeta) -> ItemTable:
@@ -49,11 +49,16 @@ def plain_table(work: Workspace, meta: StoreMeta) -> ItemTable:
 
 
 def table_of(items: Sequence[Item], vectors: dict[str, NDArray[np.float32]] | None = None) -> ItemTable:
-    """The table of these items, sorted by id. vectors: field -> (n, d) float32 in the order of `items`."""
-    order = sorted(range(len(items)), key=lambda place: items[place].item_id)
+    """The table of these items, sorted by id; the first variant by id stands for its product, under the product's id.
+    vectors: field -> (n, d) float32 in the order of `items`."""
+    firsts: dict[str, int] = {}
+    for place in sorted(range(len(items)), key=lambda place: items[place].item_id):
+        firsts.setdefault(items[place].product_id, place)
+    ids = sorted(firsts)
+    order = [firsts[product_id] for product_id in ids]
     ordered = [items[place] for place in order]
     return ItemTable(
-        item_ids=np.array([one.item_id for one in ordered], dtype=np.str_),
+        item_ids=np.array(ids, dtype=np.str_),
         texts=[item_text(one) or "" for one in ordered],
         titles=[one.title for one in ordered],
         categories=[one.categories for one in ordered],

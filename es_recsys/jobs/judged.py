@@ -34,7 +34,7 @@ def judged_examples(
 ) -> Examples:
     """The windows of all queries that have a positive grade; what nobody judged counts 0, as do items not found.
 
-    grades: query -> item id -> grade >= 0. Nothing personal is in them. Raises EngineError where
+    grades: query -> item id (of variants the group_id) -> grade >= 0. Nothing personal is in them. Raises EngineError where
     a part of an answer fails, StoreNotFound.
     """
     names = [query for query, own in grades.items() if ideal(list(own.values())) > 0.0]
@@ -74,5 +74,5 @@ def _shown(view: View, text: str, grades: Mapping[str, float], window: int, now:
             "See what fails (es-recsys doctor), and train again.",
         )
     rows, signals = read(context, reading, settled)
-    own = np.array([max(grades.get(settled.table.item_ids[row], 0.0), 0.0) for row in rows], np.float64)
+    own = np.array([max(grades.get(settled.table.products[row], 0.0), 0.0) for row in rows], np.float64)
     return Shown(signals, own, ideal(list(grades.values())))

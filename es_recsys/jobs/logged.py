@@ -11,6 +11,7 @@ from es_recsys.errors import InputError
 from es_recsys.evaluation.counterfactual import Impressions, estimate, impressions
 from es_recsys.evaluation.examination import examination
 from es_recsys.evaluation.logged import SERVED, LoggedReport
+from es_recsys.jobs.products import events_of, live_products, records_of
 from es_recsys.runtime.workspace import Workspace
 
 __all__ = ["logged_impressions", "logged_value"]
@@ -23,11 +24,12 @@ def logged_impressions(work: Workspace, *, kinds: Sequence[str] = (), event_type
     unless named) echoes the answer's query_id or recommendation_id with."""
     wanted = set(event_types) or {name for name, row in BEHAVIOURS.items() if row.sign > 0}
     rewards: dict[tuple[str, str], float] = {}
-    for event in work.events.scan():
+    groups = live_products(work)
+    for event in events_of(work.events.scan(), groups):
         answer_id = event.query_id or event.recommendation_id
         if answer_id and event.item_id and event.event_type in wanted and event.quarantine is None:
             rewards[answer_id, event.item_id] = 1.0
-    return impressions(work.log.read(), rewards, kinds=kinds)
+    return impressions(records_of(work.log.read(), groups), rewards, kinds=kinds)
 
 
 def logged_value(

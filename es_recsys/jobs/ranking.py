@@ -26,6 +26,7 @@ from es_recsys.jobs.exposure import keep_exposure
 from es_recsys.jobs.feedback import examined, logged_examples, rewards_of
 from es_recsys.jobs.judged import judged_examples
 from es_recsys.jobs.lambdamart import Trees, askers, cross_validate, forest
+from es_recsys.jobs.products import events_of, judgments_of, live_products, records_of
 from es_recsys.jobs.trained import note_ranking
 from es_recsys.meta import StoreMeta
 from es_recsys.models import artefact
@@ -134,7 +135,9 @@ def train_ranking(
 
 
 def _judged(work: Workspace, judgments: Path, columns: Mapping[str, str], progress: Progress | None) -> dict[str, Examples]:
-    examples = judged_examples(work, read_judgments(judgments, columns=columns), progress=progress)
+    examples = judged_examples(
+        work, judgments_of(read_judgments(judgments, columns=columns), live_products(work)), progress=progress
+    )
     if len(examples) < _LEAST_JUDGED:
         raise InputError(
             f"Only {len(examples)} queries of {judgments} have a positive grade.", f"Judge at least {_LEAST_JUDGED} queries."
@@ -143,8 +146,9 @@ def _judged(work: Workspace, judgments: Path, columns: Mapping[str, str], progre
 
 
 def _logged(work: Workspace, folds: int) -> dict[str, Examples]:
-    records = list(work.log.read())
-    given = rewards_of(records, work.events.scan())
+    groups = live_products(work)
+    records = list(records_of(work.log.read(), groups))
+    given = rewards_of(records, events_of(work.events.scan(), groups))
     looked = examined(records, given)
     if records:
         keep_exposure(work, records, given, looked)

@@ -19,6 +19,7 @@ from es_recsys.flows.view import View
 from es_recsys.index import versions
 from es_recsys.jobs.exposure import recount_exposure
 from es_recsys.jobs.onlooker import Onlooker
+from es_recsys.jobs.products import products
 from es_recsys.jobs.quality import Blend, Compared, Quality, compare, held_out, quality, serving
 from es_recsys.jobs.targets import check_targets, targets_of
 from es_recsys.jobs.trained import Trained, attempted, catalogue_of, known_catalogue, note_attempt, training_lock
@@ -114,11 +115,11 @@ def train_if_needed(
     must_grow(growth)
     wanted, leading, started = named(names), check_targets(targets), time.monotonic()
     with work.explaining():
-        work.views.to_train()
+        view = work.views.to_train()
         with training_lock(work.settings) as free:
             if not free:
                 return RetrainReport("busy")
-            recount_exposure(work)
+            recount_exposure(work, products(work, view.meta))
             report = _run(work, wanted, add, leading, growth, budget, seed, progress)
     return replace(report, seconds=time.monotonic() - started)
 
@@ -144,7 +145,7 @@ def _run(
     view, now = work.views.fresh() if add else work.views.to_train(), work.now()
     if add:
         names = tuple(dict.fromkeys((*view.models, *names)))
-    data = interactions(work.events, now, weights=view.meta.behaviours)
+    data = interactions(work.events, now, weights=view.meta.behaviours, products=products(work, view.meta))
     checked = check(work, view, data, names, targets, growth, np.random.default_rng(seed))
     if not checked.reasons:
         return RetrainReport("nothing", checked)

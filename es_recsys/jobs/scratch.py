@@ -16,6 +16,7 @@ from es_recsys.evaluation.questions import Rule
 from es_recsys.evaluation.searches import who_of
 from es_recsys.fields import VECTOR_FIELDS
 from es_recsys.index import copying, versions
+from es_recsys.jobs.products import live_products
 from es_recsys.jobs.tuned import tuned_path
 from es_recsys.jobs.versions import drop_store
 from es_recsys.meta import StoreMeta
@@ -60,10 +61,12 @@ def scratch_store(work: Workspace) -> Iterator[Workspace]:
 def give_events(scratch: Workspace, events: Iterable[StoredEvent], rule: Rule, part: str) -> int:
     """Records the stored events of one part of the rule ("train" or "known"); those that cleaning set aside stay out.
     Returns how many there were."""
+    groups = live_products(scratch)
     allowed = (
         _event(event)
         for event in events
-        if event.quarantine is None and rule.part(who_of(event), event.item_id, event.when) == part
+        if event.quarantine is None
+        and rule.part(who_of(event), groups.get(event.item_id or "", event.item_id), event.when) == part
     )
     return scratch.events.load(allowed, scratch.now()).new
 
@@ -81,7 +84,7 @@ def _bare(old: StoreMeta, name: str) -> StoreMeta:
     """The store before any training: what was tuned for searches stays, what training chose goes."""
     vectors = {field: meta for field, meta in old.vectors.items() if VECTOR_FIELDS[field].source == "encoder"}
     weights = {situation: legs for situation, legs in old.weights.items() if situation != "no_query" or not old.models}
-    kept = {key: value for key, value in old.notes.items() if key in ("bare", "index_options")}
+    kept = {key: value for key, value in old.notes.items() if key in ("bare", "index_options", "variants")}
     return replace(old, store=name, version=1, vectors=vectors, models=(), weights=weights, ranking={}, notes=kept)
 
 

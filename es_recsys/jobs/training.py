@@ -6,6 +6,7 @@ models' artefacts, and the profiles. The version before it stays for a rollback.
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +27,7 @@ from es_recsys.jobs.behaviour import fold_in, rebuild
 from es_recsys.jobs.exposure import recount_exposure
 from es_recsys.jobs.item_table import item_table, plain_table
 from es_recsys.jobs.onlooker import Onlooker
+from es_recsys.jobs.products import products
 from es_recsys.jobs.similar_users import index_users
 from es_recsys.jobs.targets import check_targets, targets_of
 from es_recsys.jobs.trained import Trained, catalogue_of, keep_catalogue, training_lock
@@ -109,9 +111,10 @@ def train(
                 raise IndexStateError(
                     f"Another training of {work.settings.index} is running.", "Wait until it has ended, then train again."
                 )
-            recount_exposure(work)
+            groups = products(work, view.meta)
+            recount_exposure(work, groups)
             now = work.now()
-            data = interactions(work.events, now, weights=view.meta.behaviours)
+            data = interactions(work.events, now, weights=view.meta.behaviours, products=groups)
             configs: dict[str, Any] = {}
             if add:
                 configs = {name: model.config for name, model in view.models.items() if name not in names}
@@ -278,7 +281,7 @@ def _fill(models: Mapping[str, Model]) -> copying.Fill:
     def fill(items: Sequence[Item]) -> list[dict[str, NDArray[np.float32] | None]]:
         rows: list[dict[str, NDArray[np.float32] | None]] = [{} for _ in items]
         for field, (ids, vectors) in factors.items():
-            for row, place in zip(rows, ids.find([item.item_id for item in items]).tolist(), strict=True):
+            for row, place in zip(rows, ids.find([item.product_id for item in items]).tolist(), strict=True):
                 vector = vectors[place] if place >= 0 else None
                 row[field] = vector if vector is not None and vector.any() else None
         return rows
@@ -306,15 +309,18 @@ def _check(work: Workspace, old: StoreMeta, new: StoreMeta, models: Mapping[str,
 def _check_neighbours(work: Workspace, new: StoreMeta, model: Model, data: Interactions) -> None:
     """Asks as users will, with their own vectors: nearest to an item is easy for a graph, nearest to a user is not."""
     vectors, field = model.item_vectors, str(model.field)
-    live = {hit for ids in ids_of(work.es, new.index) for hit in ids}
+    groups = products(work, new)
+    live = {groups.get(hit, hit) for ids in ids_of(work.es, new.index) for hit in ids}
+    k = min(math.ceil(10 * max(new.variants or 1.0, 1.0)), 1_000)
     present = np.array([item_id in live for item_id in model.item_ids], bool)
     places = np.flatnonzero(present & vectors.any(axis=1))
     found = total = 0
     for asked in _some_vectors(model, data) if len(places) else ():
         exact = places[np.argsort(-(vectors[places] @ asked), kind="stable")[:10]]
-        knn = {"field": field, "query_vector": asked.tolist(), "k": 10, "num_candidates": 400}
-        hits = work.es.search(index=new.index, knn=knn, size=10, source=False)["hits"]["hits"]
-        found += len({hit["_id"] for hit in hits} & set(model.item_ids.names(exact)))
+        knn = {"field": field, "query_vector": asked.tolist(), "k": k, "num_candidates": max(400, k)}
+        hits = work.es.search(index=new.index, knn=knn, size=k, source=False)["hits"]["hits"]
+        nearest = list(dict.fromkeys(groups.get(hit["_id"], hit["_id"]) for hit in hits))[:10]
+        found += len(set(nearest) & set(model.item_ids.names(exact)))
         total += len(exact)
     if found < 0.9 * total:
         raise IndexStateError(

@@ -20,6 +20,7 @@ from es_recsys.evaluation.validation import slice_of
 from es_recsys.jobs.item_table import item_table
 from es_recsys.jobs.kept_trials import content_mark, mark_of
 from es_recsys.jobs.onlooker import Onlooker
+from es_recsys.jobs.products import products
 from es_recsys.jobs.tuned import keep_history, load_tuned, save_tuned, tuned_path
 from es_recsys.models import MODELS
 from es_recsys.models.trials import DEPTH, Trials, trials_of
@@ -99,7 +100,7 @@ def tune_model(
     kind, ordered = MODELS[name], split != "random"
     with work.explaining():
         meta = work.views.fresh().meta
-        data = interactions(work.events, work.now(), weights=meta.behaviours)
+        data = interactions(work.events, work.now(), weights=meta.behaviours, products=products(work, meta))
         items = item_table(work, meta) if kind.reads_items else None
         content = content_mark(work, meta) if kind.reads_items else ""
     space = kind.space(ordered, data.timed)

@@ -33,6 +33,7 @@ from es_recsys.index.copying import encoder_fingerprints
 from es_recsys.index.metadata import read_meta, write_meta
 from es_recsys.jobs.kept_sheet import KeptSheet
 from es_recsys.jobs.kept_trials import content_mark, mark_of
+from es_recsys.jobs.products import products
 from es_recsys.jobs.scratch import give_events, scratch_store
 from es_recsys.jobs.served import ServedRanker
 from es_recsys.jobs.targets import check_targets, targets_of
@@ -153,7 +154,7 @@ def tune_weights(
         targets = targets or targets_of(live)
         if not live.models:
             raise InputError("This store has no trained models to weigh.", "Train first: es-recsys train.")
-        data = interactions(work.events, work.now(), weights=live.behaviours)
+        data = interactions(work.events, work.now(), weights=live.behaviours, products=products(work, live))
         content = content_mark(work, live)
     rng = np.random.default_rng(seed)
     splits = {
@@ -216,7 +217,7 @@ def _collected(
     ranker = ServedRanker(scratch, split.questions, lambda own: _with_table(own, name, probe))
     candidates = []
     for place, one in enumerate(ranker.many([replace(question.query, n=_CANDIDATES) for question in split.questions])):
-        candidates.append([(hit.item_id, *_parted(hit.parts, probe)) for hit in one.hits])
+        candidates.append([(hit.product_id, *_parted(hit.parts, probe)) for hit in one.hits])
         if progress is not None:
             progress(place + 1, len(split))
     table = _table(view, name)

@@ -8,6 +8,7 @@ ranking = finish(context, second, responses)
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from es_recsys.search.context import Context
+from es_recsys.search.context import DEEPEST, Context
 from es_recsys.search.explain import because
 from es_recsys.search.explore import Explored, explore
 from es_recsys.search.facets import counted, read_facets
@@ -24,6 +25,7 @@ from es_recsys.search.gather import MATCHES, Gathered, Heard, scaled, total_of
 from es_recsys.search.interests import spread
 from es_recsys.search.learned import WINDOW, Reranked, rerank
 from es_recsys.search.legs import INTEREST, LEXICAL, Body, count_body, fill
+from es_recsys.search.products import any_of, collapsed, product_of, told
 from es_recsys.search.rerank import diversify, similarities
 from es_recsys.search.signals import Column, Reading, at_hand, named_clauses, signals, source_fields
 from es_recsys.types import Hit, Ranking
@@ -33,7 +35,7 @@ __all__ = ["RANKING", "SHOWN", "Completion", "Settled", "complete", "content_fie
 RANKING = "ranking"
 """What `degraded` names where a learned ranking can't be used."""
 
-SHOWN = ("title", "brand", "categories", "tags", "price", "currency", "image", "available")
+SHOWN = ("group_id", "title", "brand", "categories", "tags", "price", "currency", "image", "available")
 """What an answer says of an item."""
 
 _REASONS = 50
@@ -44,8 +46,8 @@ class Completion:
     """What is still asked. rows: contenders, as rows of `table`. filling: column of `table.legs` and the item ids whose
     scores it lacks, one a body; after these bodies come the sources of the contenders, and where `explain` asks for
     reasons by content, the vectors of the user's own items (`own`), and at the end the count of what answers the question
-    (`counts`). reading: what a learned ranking or the log reads of the
-    contenders, whose clauses' scores come with the sources."""
+    (`counts`). reading: what a learned ranking or the log reads of the contenders, whose clauses' scores come with the sources.
+    collapse: whether one variant stands for its product."""
 
     gathered: Gathered
     table: Table
@@ -56,6 +58,7 @@ class Completion:
     vectors: str | None = None
     reading: Reading | None = None
     counts: bool = False
+    collapse: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,11 +100,16 @@ def complete(context: Context, gathered: Gathered, reading: Reading | None = Non
     bodies.append(_read(shown, context, reading) if reading is not None else shown)
     own = tuple(dict.fromkeys(reversed(context.history.item_ids)))[:_REASONS] if context.explain and near else ()
     if own and near:
-        bodies.append({**_sources(own, near), "_source": False})
+        body = _sources(own, near)
+        if context.meta.variants is not None:
+            query = {"constant_score": {"filter": any_of(own, grouped=True)}}
+            body = {**body, "query": query, "size": min(math.ceil(len(own) * max(context.meta.variants, 1.0)), DEEPEST)}
+        bodies.append(told({**body, "_source": False}, context))
     if context.asks:
         words = any(heard.leg.name == LEXICAL for heard in table.legs)
         bodies.append(counted(context, count_body(context, nearest(context, table.legs), words=words)))
-    return Completion(gathered, table, rows, tuple(filling), tuple(bodies), own, near, reading, context.asks)
+    tail = (own, near, reading, context.asks, context.collapse)
+    return Completion(gathered, table, rows, tuple(filling), tuple(bodies), *tail)
 
 
 def settle(completion: Completion, responses: Sequence[Mapping[str, Any]]) -> Settled:
@@ -111,6 +119,8 @@ def settle(completion: Completion, responses: Sequence[Mapping[str, Any]]) -> Se
     table = _filled(completion, responses)
     totals = [float(sum(row)) for row in table.parts().tolist()]
     best = order(table, completion.rows, totals)
+    if completion.collapse:
+        best = collapsed(best, table.products)
     documents = _documents(responses, len(filling))
     if best and documents is None:
         failed.append("sources")
@@ -141,7 +151,7 @@ def finish(context: Context, completion: Completion, responses: Sequence[Mapping
     if reading is None:
         rows = page
         found = at_hand(context, settled.table, rows, settled.best, settled.totals, settled.sources(rows))
-    own = _vectors(_documents(responses, len(completion.filling) + 1) or {}, completion.vectors) if completion.own else {}
+    own = _of_own(responses, completion) if completion.own else {}
     read_at = {row: place for place, row in enumerate(rows)}
     logged = _known(found, {row: read_at[row] for row in page if row in read_at})
     hits = []
@@ -226,7 +236,7 @@ def _arranged(context: Context, completion: Completion, settled: Settled, ordere
         return Explored(rows)
     explored = explore(
         context.exploration,
-        [settled.table.item_ids[row] for row in rows],
+        [settled.table.products[row] for row in rows],
         [ordered.scores[row] for row in pool],
         context.offset,
         context.end,
@@ -303,6 +313,14 @@ def _documents(responses: Sequence[Mapping[str, Any]], at: int) -> dict[str, Map
 def _vectors(documents: Mapping[str, Mapping[str, Any]], name: str | None) -> dict[str, NDArray[np.float32]]:
     found = {item_id: _vector(document, name) for item_id, document in documents.items()}
     return {item_id: vector for item_id, vector in found.items() if vector is not None}
+
+
+def _of_own(responses: Sequence[Mapping[str, Any]], completion: Completion) -> dict[str, NDArray[np.float32]]:
+    """Vectors of the user's own items, by product: that of the first of its variants."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for _, document in sorted((_documents(responses, len(completion.filling) + 1) or {}).items()):
+        found.setdefault(product_of(document), document)
+    return _vectors(found, completion.vectors)
 
 
 def _vector(document: Mapping[str, Any], name: str | None) -> NDArray[np.float32] | None:

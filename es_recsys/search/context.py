@@ -47,6 +47,8 @@ class Context:
     affinities: field -> value -> share, and price: mean and spread of log1p(price), both the user's. ranker: puts the best
     candidates in order, None for the weighted sum. exploration: what may be left to chance, None for nothing.
     item_side: what behaviour says of the items, for signals; None where it is not known, or nothing reads or logs them.
+    collapse: whether the best of a product's variants stands for all of them. history, neighbours, scorers, reasons, popular
+    and item_side know items by their products, and `exclude` leaves out by either (see `products`).
     """
 
     meta: StoreMeta
@@ -76,6 +78,7 @@ class Context:
     exploration: Exploration | None = None
     interests: Interests | None = None
     item_side: ItemSide | None = None
+    collapse: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.n <= DEEPEST or not 0 <= self.offset <= DEEPEST or self.offset + self.n > DEEPEST:
@@ -102,6 +105,11 @@ class Context:
             or any(self.neighbours.values())
             or any(taste.long is not None or taste.short is not None for taste in self.tastes.values())
         )
+
+    @property
+    def grouped(self) -> bool:
+        """Whether there are variants of products."""
+        return self.meta.variants is not None
 
     @property
     def end(self) -> int:

@@ -29,9 +29,9 @@ def because(
         if hit.parts[leg] <= 0.0:
             continue
         if leg in context.reasons:
-            found.update(dict.fromkeys(context.reasons[leg](hit.item_id)))
+            found.update(dict.fromkeys(context.reasons[leg](hit.product_id)))
         elif leg.startswith("taste_") and vector is not None:
-            found.update(dict.fromkeys(alike(vector, {k: v for k, v in own.items() if k != hit.item_id}, n)))
+            found.update(dict.fromkeys(alike(vector, {k: v for k, v in own.items() if k != hit.product_id}, n)))
     return tuple(found)[:n]
 
 

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from es_recsys.search.context import Context
+from es_recsys.search.products import distinct
 
 __all__ = ["aggregations", "counted", "read_facets"]
 
@@ -25,15 +26,18 @@ def aggregations(fields: Mapping[str, str]) -> dict[str, Any]:
 
 
 def counted(context: Context, body: dict[str, Any]) -> dict[str, Any]:
-    """A body that counts, with the facets where they are wanted."""
-    return {**body, "aggs": aggregations(context.meta.fields)} if context.facets else body
+    """A body that counts, with the facets where they are wanted; products where one of their variants is shown."""
+    aggs = aggregations(context.meta.fields) if context.facets else {}
+    aggs |= distinct() if context.collapse else {}
+    return {**body, "aggs": aggs} if aggs else body
 
 
 def read_facets(response: Mapping[str, Any]) -> dict[str, dict[str, int]]:
     """Facet -> value -> count, largest first (bands of price in their order), without empty ones."""
     found = {}
     for name, aggregation in response.get("aggregations", {}).items():
-        counts = {str(bucket["key"]): int(bucket["doc_count"]) for bucket in aggregation["buckets"] if bucket["doc_count"]}
+        buckets = aggregation.get("buckets", ())
+        counts = {str(bucket["key"]): int(bucket["doc_count"]) for bucket in buckets if bucket["doc_count"]}
         if counts:
             found[name] = counts
     return found

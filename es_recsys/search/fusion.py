@@ -35,7 +35,8 @@ POOL = 100
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
     """Candidates by legs. item_ids (n,), sorted; legs (m,); scores (n, m) float64, on the legs' scales, NaN where not
-    known yet; weights (m,); deep (n,) bool: found only beyond the ordinary depth; new (n,) bool: exploration may try it."""
+    known yet; weights (m,); deep (n,) bool: found only beyond the ordinary depth; new (n,) bool: exploration may try it;
+    products (n,): what each is a variant of, or the item itself."""
 
     item_ids: tuple[str, ...]
     legs: tuple[Heard, ...]
@@ -43,6 +44,7 @@ class Table:
     weights: NDArray[np.float64]
     deep: NDArray[np.bool_]
     new: NDArray[np.bool_]
+    products: tuple[str, ...]
 
     def parts(self) -> NDArray[np.float64]:
         """Contributions (n, m): weight times score."""
@@ -52,17 +54,18 @@ class Table:
 def tabulate(context: Context, gathered: Gathered) -> Table:
     """All candidates, with the scores that the first request and the client's own lists give."""
     legs = tuple(heard for heard in gathered.heard if heard.leg.name in gathered.weights)
-    near, far = _union(context, legs, gathered.others, gathered.new)
+    near, far = _union(context, legs, gathered)
     ids = sorted(near | far)
+    products = tuple(gathered.products.get(item_id, item_id) for item_id in ids)
     weights = np.array([gathered.weights[heard.leg.name] for heard in legs], np.float64)
     if context.settings.fusion == "rrf":
         columns = [_reciprocal_ranks(context, heard, ids, near) for heard in legs]
     else:
-        columns = [_column(context, heard, ids) for heard in legs]
+        columns = [_column(context, heard, ids, products) for heard in legs]
     scores = np.column_stack(columns) if columns else np.zeros((len(ids), 0))
     deep = np.array([i not in near for i in ids], bool)
     new = np.array([i in gathered.new for i in ids], bool)
-    return Table(tuple(ids), legs, scores, weights, deep, new)
+    return Table(tuple(ids), legs, scores, weights, deep, new, products)
 
 
 def bounds(table: Table) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -77,14 +80,21 @@ def bounds(table: Table) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 def contenders(context: Context, table: Table, least: int = 0) -> NDArray[np.int64]:
     """Rows of `table` that can be among the hits up to the end of the page, and among the first `least` in any case, and
-    those that exploration may try."""
+    those that exploration may try. Where variants collapse, a place is a product's."""
     pooled = context.diversity > 0.0 or context.exploration is not None or context.interests is not None
     wanted = max(context.end, least, POOL if pooled else 0)
     everything = np.arange(len(table.item_ids))
     if wanted >= len(everything) or table.deep.any():
         return everything
     low, high = bounds(table)
-    threshold = np.partition(low, -wanted)[-wanted]
+    places = low
+    if context.collapse:
+        whose = np.unique(table.products, return_inverse=True)[1].reshape(-1)
+        places = np.full(whose.max() + 1, -np.inf)
+        np.maximum.at(places, whose, low)
+        if wanted >= len(places):
+            return everything
+    threshold = np.partition(places, -wanted)[-wanted]
     return np.flatnonzero((high >= threshold - 1e-9) | table.new)
 
 
@@ -101,8 +111,8 @@ def order(table: Table, rows: Iterable[int], totals: Sequence[float]) -> list[in
     return sorted(rows, key=lambda row: (bool(table.deep[row]), -totals[row], table.item_ids[row]))
 
 
-def _union(context: Context, legs: Iterable[Heard], others: Sequence[str], new: Sequence[str]) -> tuple[set[str], set[str]]:
-    depth = context.settings.depth
+def _union(context: Context, legs: Iterable[Heard], gathered: Gathered) -> tuple[set[str], set[str]]:
+    depth, others, new = context.settings.depth, gathered.others, gathered.new
     near: set[str] = set()
     far: set[str] = set()
     for heard in legs:
@@ -118,7 +128,9 @@ def _union(context: Context, legs: Iterable[Heard], others: Sequence[str], new: 
     near.update(new)
     if context.depth > depth:
         far.update(others)
-    return near - context.exclude, far - near - context.exclude
+    barred = set(context.exclude)
+    barred.update(item_id for item_id, product in gathered.products.items() if product in context.exclude)
+    return near - barred, far - near - barred
 
 
 def _nearest(context: Context, heard: Heard) -> list[str]:
@@ -126,9 +138,9 @@ def _nearest(context: Context, heard: Heard) -> list[str]:
     return list(heard.scores)[: context.settings.depth]
 
 
-def _column(context: Context, heard: Heard, ids: Sequence[str]) -> NDArray[np.float64]:
+def _column(context: Context, heard: Heard, ids: Sequence[str], products: Sequence[str]) -> NDArray[np.float64]:
     if heard.leg.scale == "list":
-        return _own_scores(context, heard, ids)
+        return _own_scores(context, heard, products)
     missing = 0.0 if heard.ended else np.nan
     return np.array([heard.scores.get(item_id, missing) for item_id in ids], np.float64)
 

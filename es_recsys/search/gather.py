@@ -13,6 +13,7 @@ from es_recsys.search.context import Context, WeightedIds
 from es_recsys.search.facets import read_facets
 from es_recsys.search.legs import NEW, Leg, brings
 from es_recsys.search.plan import Plan
+from es_recsys.search.products import product_of, products_of
 from es_recsys.search.weights import weigh
 
 __all__ = ["MATCHES", "Gathered", "Heard", "gather", "scaled", "total_of"]
@@ -45,7 +46,8 @@ class Heard:
 class Gathered:
     """All legs' answers, the weights that they count with, and where nothing was asked, what the matches body said.
 
-    new: the items that exploration may try though nothing speaks for them, newest first, the same for every page."""
+    new: the items that exploration may try though nothing speaks for them, newest first, the same for every page. products:
+    item_id -> product, of items that are variants."""
 
     heard: tuple[Heard, ...]
     weights: Mapping[str, float]
@@ -54,6 +56,7 @@ class Gathered:
     facets: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     degraded: tuple[str, ...] = ()
     new: tuple[str, ...] = ()
+    products: Mapping[str, str] = field(default_factory=dict)
 
 
 def gather(context: Context, plan: Plan, responses: Sequence[Response]) -> Gathered:
@@ -63,14 +66,15 @@ def gather(context: Context, plan: Plan, responses: Sequence[Response]) -> Gathe
     heard = tuple(_hear(context, leg, answers.get(leg.name)) for leg in plan.legs if leg.name not in failed)
     raw = [hit["_score"] for hit in _hits(answers.get("lexical", {}))]
     weights = weigh(context, [each.leg for each in heard], raw)
-    new = _newcomers(context, heard)
+    products = products_of(responses) if context.grouped else {}
+    new = _newcomers(context, heard, products)
     if context.asks:
-        return Gathered(heard, weights, degraded=tuple(failed), new=new)
+        return Gathered(heard, weights, degraded=tuple(failed), new=new, products=products)
     matches = responses[len(plan.asked)] if len(responses) > len(plan.asked) else {"error": "no answer"}
     if "error" in matches:
-        return Gathered(heard, weights, degraded=(*failed, MATCHES), new=new)
+        return Gathered(heard, weights, degraded=(*failed, MATCHES), new=new, products=products)
     others = tuple(hit["_id"] for hit in _hits(matches))
-    return Gathered(heard, weights, others, total_of(matches), read_facets(matches), tuple(failed), new)
+    return Gathered(heard, weights, others, total_of(matches), read_facets(matches), tuple(failed), new, products)
 
 
 def scaled(scale: str, scores: NDArray[np.float64], best: float) -> NDArray[np.float64]:
@@ -93,20 +97,21 @@ def scaled(scale: str, scores: NDArray[np.float64], best: float) -> NDArray[np.f
     return np.minimum(scores / best, 1.0)
 
 
-def _newcomers(context: Context, heard: Sequence[Heard]) -> tuple[str, ...]:
+def _newcomers(context: Context, heard: Sequence[Heard], products: Mapping[str, str]) -> tuple[str, ...]:
     found = next((each for each in heard if each.leg.name == NEW), None)
     if context.exploration is None or found is None or not found.brings:
         return ()
-    return context.exploration.newcomers(list(found.scores)[: context.settings.depth])
+    newest = list(found.scores)[: context.settings.depth]
+    tried = set(context.exploration.newcomers([products.get(item_id, item_id) for item_id in newest]))
+    return tuple(item_id for item_id in newest if products.get(item_id, item_id) in tried)
 
 
 def _hear(context: Context, leg: Leg, response: Response | None) -> Heard:
     hits = _hits(response or {})
     if leg.scale == "list":
         weighted = context.popular if leg.name == "popular" else context.neighbours[leg.name]
-        allowed = {hit["_id"] for hit in hits}
         best = _largest(weighted)
-        return Heard(leg, {i: raw / best for i, raw in weighted if i in allowed}, best, True, 1.0, brings(leg, context))
+        return Heard(leg, _allowed(weighted, hits, best), best, True, 1.0, brings(leg, context))
     best = _best(leg, hits)
     raw = np.array([hit["_score"] for hit in hits], np.float64)
     scores = dict(zip([hit["_id"] for hit in hits], scaled(leg.scale, raw, best).tolist(), strict=True))
@@ -116,6 +121,14 @@ def _hear(context: Context, leg: Leg, response: Response | None) -> Heard:
     full = everywhere and not ended
     reach = max(list(scores.values())[depth - 1], 0.0) if full else float(not ended)
     return Heard(leg, scores, best, ended, reach, brings(leg, context))
+
+
+def _allowed(weighted: WeightedIds, hits: Sequence[Mapping[str, Any]], best: float) -> dict[str, float]:
+    """item_id -> score of what may be shown of a list, best first; variants have that of their product."""
+    found: dict[str, list[str]] = {}
+    for hit in hits:
+        found.setdefault(product_of(hit), []).append(hit["_id"])
+    return {item_id: raw / best for product, raw in weighted for item_id in sorted(found.get(product, ()))}
 
 
 def _best(leg: Leg, hits: Sequence[Mapping[str, Any]]) -> float:
@@ -137,5 +150,8 @@ def _hits(response: Response) -> Sequence[Mapping[str, Any]]:
 
 
 def total_of(response: Response) -> int:
-    """How many documents a response counted."""
+    """How many documents a response counted; products, where it was asked for these."""
+    counts = response.get("aggregations", {})
+    if "groups" in counts:
+        return int(counts["groups"]["value"]) + int(counts["single"]["doc_count"])
     return int(response["hits"]["total"]["value"])

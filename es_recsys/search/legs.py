@@ -9,6 +9,7 @@ that was not asked for.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ from es_recsys.fields import VECTOR_FIELDS
 from es_recsys.search.context import Context, WeightedIds
 from es_recsys.search.filters import Clause
 from es_recsys.search.lexical import lexical_query, matching, reached
+from es_recsys.search.products import any_of, told
 
 __all__ = [
     "INTEREST",
@@ -168,6 +170,8 @@ def ask(leg: Leg, context: Context) -> Body | None:
     signal = leg.signal(context)
     if signal is None or (leg.scale == "list" and not brings(leg, context)):
         return None
+    if leg.scale == "list":
+        return _listed(signal["ids"]["values"], context)
     return _body(signal, context.depth, context, _guards(context, matched=not leg.answers))
 
 
@@ -189,7 +193,8 @@ def matches_body(context: Context) -> Body:
     signals."""
     guards = _guards(context, matched=False)
     query: Clause = {"bool": guards} if guards else {"match_all": {}}
-    return {"size": context.depth, "_source": False, "track_total_hits": True, "query": {"constant_score": {"filter": query}}}
+    body = {"size": context.depth, "_source": False, "track_total_hits": True, "query": {"constant_score": {"filter": query}}}
+    return told(body, context)
 
 
 def count_body(context: Context, near: Sequence[str], *, words: bool) -> Body:
@@ -236,13 +241,19 @@ def _body(signal: Clause, size: int, context: Context, guards: Mapping[str, list
             "num_candidates": min(max(context.settings.num_candidates, size), _MOST_CANDIDATES),
             **({"filter": {"bool": dict(guards)}} if guards else {}),
         }
-        return {"size": size, "_source": False, "track_total_hits": False, "knn": knn}
-    if "ids" in signal:
-        size = len(signal["ids"]["values"])
-        query: Clause = {"bool": {**guards, "filter": [signal, *guards.get("filter", ())]}}
-    else:
-        query = {"bool": {"must": [signal], **guards}} if guards else signal
-    return {"size": size, "_source": False, "track_total_hits": False, "query": query}
+        return told({"size": size, "_source": False, "track_total_hits": False, "knn": knn}, context)
+    query = {"bool": {"must": [signal], **guards}} if guards else signal
+    return told({"size": size, "_source": False, "track_total_hits": False, "query": query}, context)
+
+
+def _listed(ids: Sequence[str], context: Context) -> Body:
+    """The body that finds which of the ids may be shown; where there are variants, those of each product."""
+    guards = _guards(context, matched=True)
+    size = len(ids)
+    if context.meta.variants is not None:
+        size = min(math.ceil(size * max(context.meta.variants, 1.0)) + context.depth, _MOST_CANDIDATES)
+    query: Clause = {"bool": {**guards, "filter": [any_of(ids, grouped=context.grouped), *guards.get("filter", ())]}}
+    return told({"size": size, "_source": False, "track_total_hits": False, "query": query}, context)
 
 
 def _guards(context: Context, *, matched: bool) -> dict[str, list[Clause]]:
@@ -252,5 +263,5 @@ def _guards(context: Context, *, matched: bool) -> dict[str, list[Clause]]:
         filters.append(matching(context.text))
     guards: dict[str, list[Clause]] = {"filter": filters} if filters else {}
     if context.exclude:
-        guards["must_not"] = [{"ids": {"values": sorted(context.exclude)}}]
+        guards["must_not"] = [any_of(sorted(context.exclude), grouped=context.grouped)]
     return guards

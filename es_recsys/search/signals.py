@@ -94,7 +94,7 @@ def at_hand(
             found[f"title/{aspect}"] = np.array([likeness.get(aspect, math.nan) for likeness in likenesses])
     found["price/value"] = np.array([_number(source.get("price")) for source in sources])
     found |= _of_profile(context, sources, found["price/value"])
-    return found | _of_behaviour(context, [table.item_ids[row] for row in rows])
+    return found | _of_behaviour(context, [table.products[row] for row in rows])
 
 
 def signals(

@@ -135,3 +135,12 @@ def test_a_stores_own_weights_take_the_place_of_the_usual(store: EventStore) -> 
 def test_events_of_an_unknown_kind_can_not_be_weighed_again(store: EventStore) -> None:
     with pytest.raises(InputError, match="not known what these events were"):
         reweighted(replace(interactions(store), kinds=None), {})
+
+
+def test_variants_are_known_by_their_product(store: EventStore) -> None:
+    did = [("ann", "red"), ("ann", "shirt"), ("bob", "blue"), ("bob", "sock"), ("cat", "sock")]
+    store.load([Event(event_type="view", user_id=u, item_id=i, timestamp=NOW - 9 + n) for n, (u, i) in enumerate(did)], NOW)
+    data = interactions(store, NOW, products={"red": "shirt", "blue": "shirt", "hat": "cap"})
+    assert data.item_ids.tolist() == ["shirt", "sock"]
+    pairs = zip(data.user_ids[data.users].tolist(), data.item_ids[data.items].tolist(), strict=True)
+    assert list(pairs) == [("ann", "shirt"), ("ann", "shirt"), ("bob", "shirt"), ("bob", "sock"), ("cat", "sock")]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -173,3 +175,17 @@ def test_a_stores_own_weights_change_the_taste_but_not_what_is_known() -> None:
     assert stored.terms == terms
     assert current(stored, terms, 0) is stored
     assert current(stored, Terms(), 0).applied_through == 0
+
+
+def test_a_profile_knows_variants_by_their_product_and_tastes_by_the_variant() -> None:
+    features = {
+        "red": replace(FEATURES["shoe"], group_id="shirt"),
+        "blue": replace(FEATURES["hat"], group_id="shirt"),
+        "shirt": replace(FEATURES["shoe"], group_id="shirt"),
+    }
+    rows = [did("view", "red", 2), did("purchase", "blue", 1), did("dislike", "shirt")]
+    made = profile(fold(empty("k"), rows, features), NOW)
+    assert made.history.item_ids == ("shirt", "shirt", "shirt")
+    assert (made.known, made.disliked) == ({"shirt"}, {"shirt"})
+    assert set(made.affinities["brand"]) == {"brim"}
+    assert profile(fold(fold(empty("k"), rows[:1], features), rows[1:], features), NOW).known == {"shirt"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -39,27 +39,27 @@ SERVED = ("lexical", "text_vector", "image_vector", "taste_text", "taste_image",
 
 @dataclass(frozen=True)
 class Engine:
-    """Answers from a table of `_score`s: leg -> item -> score (absent: no match)."""
+    """Answers from a table of `_score`s: leg -> item -> score (absent: no match). products: item -> group_id of variants."""
 
     scores: Mapping[str, Mapping[str, float]]
     items: Sequence[str]
     matching: frozenset[str]
+    products: Mapping[str, str] = field(default_factory=dict)
 
     def first(self, context: Context) -> list[dict[str, Any]]:
         asked = plan(context)
         found = []
         for leg, body in zip(asked.asked, asked.bodies, strict=False):
             if leg.scale == "list":
-                ids = next(clause["ids"]["values"] for clause in body["query"]["bool"]["filter"] if "ids" in clause)
-                table = dict.fromkeys(set(ids) & set(self.items), 1.0)
+                table = dict.fromkeys(self._among(body["query"]["bool"]["filter"][0]), 1.0)
             else:
                 table = dict(self.scores[leg.name])
             narrow = bool(context.text) and not leg.answers
-            allowed = {i: s for i, s in table.items() if i not in context.exclude and (not narrow or i in self.matching)}
+            allowed = {i: s for i, s in table.items() if not self._barred(i, context) and (not narrow or i in self.matching)}
             found.append(self._hits(allowed, body["size"]))
         if context.asks:
             return found
-        rest = {i: 1.0 for i in self.items if i not in context.exclude}
+        rest = {i: 1.0 for i in self.items if not self._barred(i, context)}
         size = asked.bodies[-1]["size"]
         return [
             *found,
@@ -87,10 +87,20 @@ class Engine:
         asked, responses = self.second(context)
         return finish(context, asked, responses)
 
-    @staticmethod
-    def _hits(table: Mapping[str, float], size: int) -> dict[str, Any]:
+    def _among(self, clause: Mapping[str, Any]) -> list[str]:
+        ways = clause["bool"]["should"] if "bool" in clause else [clause]
+        ids = {i for way in ways for i in (way["ids"]["values"] if "ids" in way else way["terms"]["group_id"])}
+        return [i for i in self.items if i in ids or self.products.get(i) in ids]
+
+    def _barred(self, item: str, context: Context) -> bool:
+        return item in context.exclude or self.products.get(item) in context.exclude
+
+    def _hits(self, table: Mapping[str, float], size: int) -> dict[str, Any]:
         best = sorted(table, key=lambda i: (-table[i], i))[:size]
-        return {"hits": {"hits": [{"_id": i, "_score": table[i]} for i in best]}}
+        return {"hits": {"hits": [{"_id": i, "_score": table[i], **self._told(i)} for i in best]}}
+
+    def _told(self, item: str) -> dict[str, Any]:
+        return {"fields": {"group_id": [self.products[item]]}} if item in self.products else {}
 
 
 def made(seed: int, n: int) -> Engine:
@@ -404,3 +414,36 @@ def test_interests_keep_their_places_whatever_else_arranges_the_answer(way: str)
     assert (len({tuple(found) for found in answers}) > 1) is (way == "exploration")
     if way != "diversity":
         assert all(item_id < "i040" for item_id in plain)
+
+
+@cases
+@given(st.integers(0, 10_000), st.integers(6, 80), st.booleans(), st.sampled_from([0.0, 0.5]))
+def test_the_best_variant_stands_for_its_product_on_every_page(seed: int, n: int, text: bool, diversity: float) -> None:
+    engine = made(seed, n)
+    rng = np.random.default_rng(seed + 2)
+    products = {i: f"p{rng.integers(n // 3)}" for i in engine.items if rng.random() < 0.7}
+    engine = replace(engine, products=products)
+    ids = [products.get(i, i) for i in engine.items]
+    # What behaviour says is of products.
+    listed = [(product, float(raw)) for raw, product in enumerate(sorted(set(ids)), start=1)][::-1]
+    context = asked(seed, n, text=text, settings=SearchSettings(depth=100), n=100, neighbours={"transitions": listed[::2]})
+    context = replace(context, meta=replace(META, notes={"variants": 3.0}), popular=listed, exclude=frozenset({"p1", "i000"}))
+    apart = [(products.get(hit.item_id, hit.item_id), hit) for hit in engine.answer(context).hits]
+    assert "p1" not in {product for product, _ in apart}
+    best = sorted(dict(reversed(apart)).values(), key=lambda hit: hit.rank)
+    together = replace(context, collapse=True)
+    whole = engine.answer(together).hits
+    assert [hit.item_id for hit in whole] == [hit.item_id for hit in best]
+    assert [hit.score for hit in whole] == pytest.approx([hit.score for hit in best], abs=1e-9)
+    together = replace(together, diversity=diversity)
+    whole = engine.answer(together).hits
+    pages = [hit for start in range(0, 100, 7) for hit in engine.answer(replace(together, n=7, offset=start)).hits]
+    assert [hit.item_id for hit in pages] == [hit.item_id for hit in whole]
+
+
+def test_a_product_is_left_out_by_its_own_id_and_a_variant_by_the_variants() -> None:
+    engine = replace(made(3, 9), products={"i001": "p", "i002": "p"})
+    context = asked(3, 9, text=False, n=9, meta=replace(META, notes={"variants": 2.0}))
+    for exclude, gone in ((frozenset({"p"}), {"i001", "i002"}), (frozenset({"i001"}), {"i001"})):
+        shown = {hit.item_id for hit in engine.answer(replace(context, exclude=exclude)).hits}
+        assert shown == set(engine.items) - gone

@@ -1,0 +1,96 @@
+"""Which items are variants of which product, as jobs need it: all of them at once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from elasticsearch import Elasticsearch
+
+from es_recsys.behaviour.records import StoredEvent
+from es_recsys.index.metadata import read_meta, write_meta
+from es_recsys.index.read import groups_of
+from es_recsys.meta import StoreMeta
+from es_recsys.runtime.workspace import Workspace
+
+__all__ = ["events_of", "judgments_of", "live_products", "note_variants", "products", "records_of"]
+
+_LARGEST = 1_000
+_NOTE, _MARK = "variants", "variants_mark"
+
+
+def products(work: Workspace, meta: StoreMeta) -> dict[str, str]:
+    """item_id -> group_id of every variant of a version; empty, and nothing is read, where there are none."""
+    return groups_of(work.es, meta.index) if meta.variants is not None else {}
+
+
+def live_products(work: Workspace) -> dict[str, str]:
+    """The same of the live version."""
+    return products(work, read_meta(work.es, work.settings.index))
+
+
+def events_of(events: Iterable[StoredEvent], groups: Mapping[str, str]) -> Iterator[StoredEvent]:
+    """Events as events on products. groups: item_id -> group_id."""
+    for event in events:
+        group = groups.get(event.item_id) if groups and event.item_id is not None else None
+        yield event if group is None else event._replace(item_id=group)
+
+
+def records_of(records: Iterable[Mapping[str, Any]], groups: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
+    """Logged answers as answers of products."""
+    for record in records:
+        if groups:
+            hits = [{**hit, "item_id": groups.get(hit["item_id"], hit["item_id"])} for hit in record.get("hits") or ()]
+            record = {**record, "hits": hits}
+        yield record
+
+
+def judgments_of(grades: Mapping[str, Mapping[str, float]], groups: Mapping[str, str]) -> dict[str, dict[str, float]]:
+    """Query -> product -> the best grade of its variants."""
+    found: dict[str, dict[str, float]] = {}
+    for query, own in grades.items():
+        best = found.setdefault(query, {})
+        for item_id, grade in own.items():
+            product = groups.get(item_id, item_id)
+            best[product] = max(grade, best.get(product, grade))
+    return found
+
+
+def note_variants(work: Workspace) -> bool:
+    """After items came or went: keeps with the live version whether there are variants, and how many a product has; -> whether
+    events on any item count for another product than before, which is looked into where there are events."""
+    meta = read_meta(work.es, work.settings.index)
+    found = _variants(work.es, meta.index)
+    if found is None and meta.variants is None:
+        return False
+    notes = {key: value for key, value in meta.notes.items() if key not in (_NOTE, _MARK)}
+    if found is not None:
+        notes |= {_NOTE: round(found, 3)}
+        if work.events.last_row:
+            notes |= {_MARK: _mark(groups_of(work.es, meta.index))}
+    if notes != meta.notes:
+        write_meta(work.es, replace(meta, notes=notes))
+        work.views.forget()
+    return bool(work.events.last_row) and notes.get(_MARK) != meta.notes.get(_MARK)
+
+
+def _variants(client: Elasticsearch, index: str) -> float | None:
+    """Variants that the product of a variant has on average, by the 1,000 largest products: those of many variants would
+    fill an answer. None for no variant."""
+    largest = {"terms": {"field": "group_id", "size": _LARGEST}}
+    found = client.search(index=index, size=0, query={"exists": {"field": "group_id"}}, aggs={"largest": largest})
+    counts = [int(bucket["doc_count"]) for bucket in found["aggregations"]["largest"]["buckets"]]
+    if not counts:
+        return None
+    others = int(found["aggregations"]["largest"]["sum_other_doc_count"])
+    return (sum(count * count for count in counts) + others * counts[-1]) / (sum(counts) + others)
+
+
+def _mark(groups: Mapping[str, str]) -> str:
+    """Tells whether it is the same items that are variants of the same products."""
+    digest = hashlib.blake2b(digest_size=16)
+    for item_id, group_id in sorted(groups.items()):
+        digest.update(f"{item_id}\0{group_id}\0".encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
