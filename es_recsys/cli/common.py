@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol, get_type_hints
 
 import typer
 
+from es_recsys.cli.terminal import help_text, printable, printable_line
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
@@ -62,7 +64,7 @@ def with_settings(function: Callable[..., Any]) -> Callable[..., Any]:
     group = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
     hints = get_type_hints(function, include_extras=True, localns={"Settings": Any})
     command.__name__ = function.__name__
-    command.__doc__ = function.__doc__
+    command.__doc__ = help_text(function.__doc__)
     command.__signature__ = signature.replace(  # type: ignore[attr-defined]
         parameters=[group, *(p.replace(annotation=hints[p.name]) for p in own), *shared], return_annotation=None
     )
@@ -113,7 +115,7 @@ def print_json(value: Any) -> None:
 
 def say(text: str) -> None:
     """A line of text for people."""
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(printable(text) + "\n")
 
 
 def table(title: str, columns: list[str], rows: list[list[str]], *, right: tuple[str, ...] = ()) -> None:
@@ -123,11 +125,13 @@ def table(title: str, columns: list[str], rows: list[list[str]], *, right: tuple
     from rich.markup import escape
     from rich.table import Table
 
-    grid = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    # Not the grid's own title, which is as narrow as its columns and would be broken.
+    say(title)
+    grid = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in columns:
         grid.add_column(name, justify="right" if name in right else "left", overflow="fold")
     for row in rows:
-        grid.add_row(*map(escape, row))
+        grid.add_row(*(escape(printable_line(cell)) for cell in row))
     console = Console() if sys.stdout.isatty() else Console(width=160)
     console.print(grid)
 
@@ -167,7 +171,7 @@ class Bar:
         """Stands above the bar from now on."""
         if self._bars is not None:
             self._forget_part()
-            self._bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
+            self._bars.console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
             self._said.append(text)
 
     def part(self, what: str, done: float, total: float) -> None:

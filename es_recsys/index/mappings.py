@@ -103,7 +103,8 @@ def events() -> dict[str, Any]:
 def field_types(mapping: Mapping[str, Any]) -> dict[str, str]:
     """Path of each field that can be filtered by -> its Elasticsearch type, from an items mapping.
 
-    The other forms of an attribute (fields.py) are among them: "attributes.size" and "attributes.size._keyword".
+    The other forms of an attribute (fields.py) are among them: "attributes.size" and "attributes.size._keyword"; so is a text
+    as a whole: "title.keyword".
     """
     return dict(_walk(mapping.get("properties", {}), ""))
 
@@ -117,6 +118,8 @@ def _walk(properties: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str
             for form in (AS_KEYWORD, AS_LONG):
                 if form in body.get("fields", {}):
                     yield f"{prefix}{name}.{form}", body["fields"][form]["type"]
+        elif "keyword" in body.get("fields", {}):  # a text, filtered by as a whole
+            yield f"{prefix}{name}.keyword", "keyword"
 
 
 def _bind(node: Any, name: str) -> Any:

@@ -4,7 +4,8 @@ field:value          equal           price:10..50           a range, ends includ
 field:a,b            one of          created_at:>2026-01-01 also >=, <, <=
 -field:value         not             "a, b" in quotes       a value that holds a comma, a colon or dots
 
-An attribute of numbers, dates or flags may hold texts, too (sizes 42 and XL): they are found by exactly what they are.
+`title:"..."` is the whole title, in any case. An attribute of numbers, dates or flags may hold texts, too (sizes 42 and XL):
+they are found by exactly what they are.
 """
 
 from __future__ import annotations
@@ -152,10 +153,11 @@ def _sent(value: Any) -> Any:
 
 
 def _field(expression: Expression, fields: Mapping[str, str]) -> tuple[str, str]:
-    for path in (expression.field, f"attributes.{expression.field}"):
+    for path in (expression.field, f"attributes.{expression.field}", f"{expression.field}.keyword"):
         if path in fields:
             return path, fields[path]
-    known = sorted({path.removeprefix("attributes.") for path in fields if not path.endswith((f".{AS_KEYWORD}", f".{AS_LONG}"))})
+    forms = (f".{AS_KEYWORD}", f".{AS_LONG}")
+    known = sorted({path.removeprefix("attributes.").removesuffix(".keyword") for path in fields if not path.endswith(forms)})
     near = difflib.get_close_matches(expression.field, known, n=3, cutoff=0.5)
     hint = f"Did you mean {' or '.join(near)}?" if near else f"Known fields: {', '.join(known[:20])}."
     raise FilterError(f"The filter {expression.shown} names {expression.field!r}, which is no field to filter by.", hint)

@@ -73,7 +73,7 @@ def test_field_types_are_those_one_can_filter_by() -> None:
     mapping = mappings.items(META, 10)["mappings"]
     mapping["properties"]["attributes"]["properties"] = {"year": {"type": "double"}, "colour": {"type": "keyword"}}
     assert mappings.field_types(mapping) == {
-        "item_id": "keyword", "group_id": "keyword",
+        "item_id": "keyword", "group_id": "keyword", "title.keyword": "keyword",
         "categories": "keyword", "tags": "keyword", "brand": "keyword", "price": "double",
         "currency": "keyword", "created_at": "date", "available": "boolean", "attributes.year": "double",
         "attributes.colour": "keyword",

@@ -13,6 +13,7 @@ from es_recsys.search.filters import parse
 FIELDS = {
     "price": "double",
     "brand": "keyword",
+    "title.keyword": "keyword",
     "categories": "keyword",
     "created_at": "date",
     "available": "boolean",
@@ -25,6 +26,7 @@ FIELDS = {
     ("expression", "clause"),
     [
         ("brand:acme", {"term": {"brand": "acme"}}),
+        ('title:"a, b"', {"term": {"title.keyword": "a, b"}}),
         ("brand:acme,zed", {"terms": {"brand": ["acme", "zed"]}}),
         ("brand: acme , zed ,acme", {"terms": {"brand": ["acme", "zed"]}}),
         ('brand:"a, b",c', {"terms": {"brand": ["a, b", "c"]}}),
@@ -91,7 +93,16 @@ def test_mapping(given_filter: dict[str, Any], clause: dict[str, Any]) -> None:
             "price:nan",
             "price:inf",
         ),
-        *("size:1.5", "brand:1..2", "brand:>a", "available:maybe", "created_at:yesterday", "price:>1,2", "_id:1", "title:x"),
+        *(
+            "size:1.5",
+            "brand:1..2",
+            "brand:>a",
+            "available:maybe",
+            "created_at:yesterday",
+            "price:>1,2",
+            "_id:1",
+            "description:x",
+        ),
     ],
 )
 def test_unusable_expressions_are_refused_by_name(expression: str) -> None:
