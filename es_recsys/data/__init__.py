@@ -7,6 +7,7 @@ from es_recsys.data.checking import check
 from es_recsys.data.columns import parse_columns, parse_constants
 from es_recsys.data.event_survey import EventSurvey
 from es_recsys.data.events import read_events, survey_events
+from es_recsys.data.folders import Folders
 from es_recsys.data.items import read_items
 from es_recsys.data.judgments import read_judgments
 from es_recsys.data.lists import ListSeparators
@@ -16,6 +17,7 @@ from es_recsys.data.tables import Row, read_rows
 
 __all__ = [
     "EventSurvey",
+    "Folders",
     "ItemSurvey",
     "ListSeparators",
     "Reject",

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from es_recsys.data.columns import settled
 from es_recsys.data.faults import BadValue, explain
+from es_recsys.data.folders import Folders
 from es_recsys.data.kinds import Misfit, convert
 from es_recsys.data.layout import Layout
 from es_recsys.data.lists import LIST_FIELDS, ListSeparators, names_of, parse_list_separators
@@ -35,6 +36,7 @@ def read_items(
     encoding: str | None = None,
     list_separator: ListSeparators = None,
     survey: ItemSurvey | None = None,
+    folders: Folders | None = None,
     rejects: Rejects | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Item]:
@@ -43,8 +45,8 @@ def read_items(
     columns: our field -> column of the file (also a dotted path into objects; also a new name of an attribute).
     constants: field -> value where a line has none. separator, header, encoding: how the files are
     written (`Dialect`). list_separator: between the values of a list (lists.py). survey: what `survey_items` found in the
-    same files; made here where it is not given, which reads them once more. rejects: gets the bad lines;
-    without it any number of them is passed over and written to FILE.rejected.jsonl.
+    same files; made here where it is not given, which reads them once more. folders: is told which file an item is of.
+    rejects: gets the bad lines; without it any number of them is passed over and written to FILE.rejected.jsonl.
 
     Raises InputError for a file that can't be read or lacks a column, TooManyErrors from `rejects`.
     """
@@ -78,6 +80,8 @@ def read_items(
                 except ValidationError as error:
                     rejects.add(row.file, row.line, *explain(error), row.values)
                 else:
+                    if folders is not None:
+                        folders.add(item, row.file)
                     if joined.needed:
                         yield from joined.add(item, place)
                     else:

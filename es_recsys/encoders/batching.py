@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -63,16 +63,21 @@ def encode_all(encoder: Encoder, contents: Sequence[Content | None], cache: Vect
     return Encoded(vectors, dict(sorted(errors.items())), len(first))
 
 
-def encode_items(encoder: Encoder, items: Sequence[Item], base: Path, cache: VectorCache | None = None) -> Encoded:
-    """`encode_all` of what `encoder` reads of each item; an item whose content is refused is in `errors`."""
+def encode_items(
+    encoder: Encoder, items: Sequence[Item], base: Path | Callable[[Item], Path], cache: VectorCache | None = None
+) -> Encoded:
+    """`encode_all` of what `encoder` reads of each item; an item whose content is refused is in `errors`.
+
+    base: the folder that pictures' paths start from, one for all or that of each item.
+    """
     contents: list[Content | None] = []
     refused: dict[int, str] = {}
     for row, item in enumerate(items):
         try:
-            contents.append(item_content(encoder, item, base))
+            contents.append(item_content(encoder, item, base if isinstance(base, Path) else base(item)))
         except EncodingError as error:
             contents.append(None)
-            refused[row] = error.what
+            refused[row] = f"{error.what} {error.remedy}"
     encoded = encode_all(encoder, contents, cache)
     return Encoded(encoded.vectors, {**encoded.errors, **refused}, encoded.computed)
 

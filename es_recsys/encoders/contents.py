@@ -79,7 +79,11 @@ def item_content(encoder: Encoder, item: Item, base: Path) -> Content | None:
 
 def _inside(name: str, base: Path) -> Path:
     if "://" in name or "\0" in name:
-        raise EncodingError(f"The picture {name[:200]!r} is not a path.", "Give pictures as paths beside the catalogue's file.")
+        raise EncodingError(
+            f"The picture {name[:200]!r} is not a path.",
+            "Pictures are read from files: fetch it and give its path beside the catalogue's file, or leave pictures out with"
+            " --columns image=-.",
+        )
     try:
         root = base.resolve(strict=True)
         path = (root / name).resolve(strict=True)

@@ -10,7 +10,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from es_recsys.data import ListSeparators, Rejects, check, read_items, survey_items
+from es_recsys.data import Folders, ListSeparators, Rejects, check, read_items, survey_items
 from es_recsys.encoders import Encoder, VectorCache, encoders, item_text, language_warning
 from es_recsys.errors import InputError, StoreNotFound
 from es_recsys.index import catalog
@@ -90,8 +90,9 @@ def load_files(
     if not good:
         raise InputError(f"There is no item in {', '.join(map(str, files))}.", "Give files with items; see docs/data.md.")
     quiet = Rejects(write=False)
-    items = read_items(files, survey=survey, rejects=quiet, **options)
-    report = _write(work, items, files[0].resolve().parent, whole=whole, count=good, progress=progress)
+    folders = Folders(files)
+    items = read_items(files, survey=survey, folders=folders, rejects=quiet, **options)
+    report = _write(work, items, folders.of, whole=whole, count=good, progress=progress)
     return _with_rejects(report, rejects)
 
 
@@ -118,16 +119,23 @@ def delete_items(work: Workspace, ids: Sequence[str], file: Path | None, **optio
 
 
 def _write(
-    work: Workspace, items: Iterable[Item], base: Path, *, whole: bool, count: int | None, progress: Progress | None
+    work: Workspace,
+    items: Iterable[Item],
+    base: Path | Callable[[Item], Path],
+    *,
+    whole: bool,
+    count: int | None,
+    progress: Progress | None,
 ) -> CatalogueReport:
     started = time.monotonic()
     meta = _meta(work)
     settings = settings_of_store(work.settings, meta)
     chosen = encoders(settings)
-    errors, notes = ItemErrors(), list[str]()
+    now = f"{time.strftime('%Y%m%d-%H%M%S')}.jsonl"
+    errors, notes = ItemErrors(work.settings.store_home / "unencoded" / now), list[str]()
     sample, items = _peek(items)
     notes += _warnings(chosen, sample, settings.language if meta is None else meta.language)
-    letters = DeadLetters(work.settings.store_home / "dead_letters" / f"{time.strftime('%Y%m%d-%H%M%S')}.jsonl")
+    letters = DeadLetters(work.settings.store_home / "dead_letters" / now)
     meter = Meter((lambda p: progress(p.done, p.total)) if progress is not None else None, total=count)
     write = catalog.sync if whole else catalog.load
     with closing(VectorCache(settings.cache)) as cache, work.explaining():
@@ -146,7 +154,8 @@ def _write(
         first = "; ".join(f"{failure.id}: {failure.reason}" for failure in done.failures[:3])
         notes.append(f"{done.failed:,} items were refused ({first}); all of them are in {letters.path}")
     if errors.count:
-        notes.append(f"{errors.count:,} contents could not be encoded: {'; '.join(errors.first[:3])}")
+        shown = "; ".join(errors.first[:3])
+        notes.append(f"{errors.count:,} contents could not be encoded ({shown}); all of them are in {errors.path}")
     _no_longer_bare(work, meta)
     work.views.forget()
     regrouped = bool(done.added or done.changed or done.removed) and note_variants(work)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 from es_recsys.encoders import Encoder, VectorCache, encode_items, image_encoder, query_vector, text_encoder
@@ -78,9 +79,13 @@ class StoreEncoders:
 
 
 class ItemErrors:
-    """Contents that could not be encoded: how many, and the first few with their reasons."""
+    """Contents that could not be encoded: how many, the first few with their reasons, and all of them in a file.
 
-    def __init__(self) -> None:
+    path: a JSONL file of `{"item_id", "field", "reason"}`, made at the first of them; None for no file.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = path
         self.count = 0
         self.first: list[str] = []
 
@@ -88,12 +93,19 @@ class ItemErrors:
         self.count += 1
         if len(self.first) < 10:
             self.first.append(f"item {item_id}, {field}: {reason}")
+        if self.path is not None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("ab") as file:
+                file.write(orjson.dumps({"item_id": item_id, "field": field, "reason": reason}) + b"\n")
 
 
 def item_vectors(
-    encoders: Sequence[Encoder], base: Path, cache: VectorCache, errors: ItemErrors
+    encoders: Sequence[Encoder], base: Path | Callable[[Item], Path], cache: VectorCache, errors: ItemErrors
 ) -> Callable[[Sequence[Item]], list[dict[str, NDArray[np.float32] | None]]]:
-    """The function that the catalogue encodes items with. base: folder that pictures' paths start from."""
+    """The function that the catalogue encodes items with.
+
+    base: the folder that pictures' paths start from, one for all or that of each item.
+    """
 
     def encode(items: Sequence[Item]) -> list[dict[str, NDArray[np.float32] | None]]:
         rows: list[dict[str, NDArray[np.float32] | None]] = [{} for _ in items]
