@@ -11,7 +11,7 @@ from itertools import chain, islice
 from typing import Any
 
 from es_recsys.data.headerless import looks_like_data, no_header_command
-from es_recsys.data.names import EVENT_NAMES, ITEM_NAMES, RATINGS, Guess, guess_names, plain_name, plain_path
+from es_recsys.data.names import EVENT_NAMES, RATINGS, Guess, guess_names, item_names, plain_name, plain_path
 from es_recsys.data.rejects import Rejects
 from es_recsys.data.tables import Row, Table
 from es_recsys.errors import InputError
@@ -89,7 +89,7 @@ class Columns:
         free = {name: plain_name(name) for name in names if name not in claimed | nested and "." not in name}
         wanted = [ours for ours in self.fields if ours not in names and ours not in columns.read and ours not in self.constants]
         if self.free:
-            return replace(columns, guess=guess_names(wanted, free, ITEM_NAMES))
+            return replace(columns, guess=guess_names(wanted, free, item_names(names)))
         guess = guess_names(wanted, free, EVENT_NAMES)
         # Trackers put what an event is about into an object: properties.product_id.
         inner = {name: plain_path(name) for name in names if name not in claimed and "." in name}

@@ -14,6 +14,7 @@ from es_recsys.data.kinds import Misfit, convert
 from es_recsys.data.layout import Layout
 from es_recsys.data.lists import LIST_FIELDS, ListSeparators, names_of, parse_list_separators
 from es_recsys.data.rejects import Rejects
+from es_recsys.data.shops import plain_rows
 from es_recsys.data.sources import Paths, Progress, as_paths
 from es_recsys.data.survey import ItemSurvey, item_columns, notations, survey_items
 from es_recsys.data.tables import Dialect, Table, open_tables
@@ -71,7 +72,7 @@ def read_items(
             found, rows = settled(table, given, rejects)
             layout.use(found)
             _look_at_header(table, layout, rejects)
-            for row in rows:
+            for row in plain_rows(table, found, rows, rejects):
                 place += 1
                 try:
                     item = _item(layout, survey, row.values, table.typed)

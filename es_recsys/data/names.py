@@ -6,7 +6,19 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["EVENT_NAMES", "ITEM_NAMES", "RATINGS", "Guess", "guess_names", "plain_name", "plain_path"]
+__all__ = [
+    "EVENT_NAMES",
+    "HANDLES",
+    "ITEM_NAMES",
+    "RATINGS",
+    "Guess",
+    "guess_names",
+    "is_shopify",
+    "is_woocommerce",
+    "item_names",
+    "plain_name",
+    "plain_path",
+]
 
 RATINGS = frozenset({"rating", "ratings", "userrating", "reviewrating", "overall", "stars", "bookrating", "reviewoverall"})
 """Columns that make each line of a file of events a rating."""
@@ -22,7 +34,7 @@ ITEM_NAMES: Mapping[str, tuple[str, ...]] = {
         "sku variantsku productsku asin parentasin isbn isbn13 gtin ean upc mpn imdbid artikelnummer artnr itemno",
         "handle slug code item product",
     ),
-    "group_id": ("itemgroupid parentid parentsku parentproductid", "handle"),
+    "group_id": ("itemgroupid parentid parentsku parentproductid", "handle urlhandle"),
     "title": (
         "name producttitle productname itemtitle itemname",
         "movietitle booktitle songtitle tracktitle articletitle gametitle moviename songname trackname gamename displayname"
@@ -104,6 +116,31 @@ class Guess:
     found: Mapping[str, str] = field(default_factory=dict)
     kept: frozenset[str] = frozenset()
     unsure: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+HANDLES = ("handle", "urlhandle")
+"""What Shopify calls a product by."""
+
+_WOOCOMMERCE = frozenset({"id", "type", "sku", "name", "parent"})
+
+
+def is_shopify(plain: Collection[str]) -> bool:
+    """Whether these are the columns of Shopify's export of products."""
+    return "option1value" in plain and any(name in plain for name in HANDLES)
+
+
+def is_woocommerce(plain: Collection[str]) -> bool:
+    """Whether these are the columns of WooCommerce's export of products."""
+    return set(plain) >= _WOOCOMMERCE
+
+
+def item_names(columns: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
+    """ITEM_NAMES as they are in a file with these columns: what shops call published is no date, and WooCommerce's Parent is
+    the product of a variation."""
+    plain = {plain_name(name) for name in columns}
+    if is_woocommerce(plain):
+        return {**ITEM_NAMES, "group_id": ("parent",), "created_at": ()}
+    return {**ITEM_NAMES, "created_at": ()} if is_shopify(plain) else ITEM_NAMES
 
 
 def plain_name(name: str) -> str:

@@ -22,6 +22,7 @@ from es_recsys.data.lists import (
     parse_list_separators,
 )
 from es_recsys.data.rejects import Rejects
+from es_recsys.data.shops import plain_rows
 from es_recsys.data.sources import Paths, Progress, as_paths
 from es_recsys.data.tables import Dialect, open_tables
 from es_recsys.data.variants import NO_PLACES, Places, places_of
@@ -82,7 +83,7 @@ def survey_items(
     for table in open_tables(as_paths(paths), Dialect(separator, header, encoding), unread, progress):
         found, rows = settled(table, columns_given)
         layout.use(found)
-        for row in rows:
+        for row in plain_rows(table, found, rows):
             try:
                 fields, attributes = layout.split(row.values, table.typed)
             except BadValue:

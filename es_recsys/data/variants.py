@@ -90,13 +90,15 @@ class Joined:
     """Makes whole items of a stream of rows. Holds only items and groups of which rows are still to come.
 
     repeated: item_id, as a hash -> place of its last row, for those with several rows. groups: the last row of each
-    group_id. merged: rows that were added to an earlier one; completed: items that had something from their group.
+    group_id. merged: rows that were added to an earlier one; completed: items that had something from their group; clashing:
+    items that were lost to another of the same item_id in another group.
     """
 
     repeated: Mapping[int, int] = field(default_factory=dict)
     groups: Places = NO_PLACES
     merged: int = 0
     completed: int = 0
+    clashing: int = 0
     _items: dict[str, Item] = field(default_factory=dict)
     _groups: dict[str, _Group] = field(default_factory=dict)
 
@@ -107,9 +109,13 @@ class Joined:
 
     def add(self, item: Item, place: int) -> Iterator[Item]:
         """Takes the item of the row at `place`; the items that are whole with it."""
+        if self.groups:
+            item = self._heard(item)
         last = self.repeated.get(hash(item.item_id), place) if self.repeated else place
         earlier = self._items.pop(item.item_id, None)
-        if earlier is not None:
+        if earlier is not None and earlier.group_id not in (None, item.group_id) and item.group_id is not None:
+            self.clashing += 1
+        elif earlier is not None:
             item = merge(earlier, item)
             self.merged += 1
         if last > place:
@@ -133,22 +139,30 @@ class Joined:
                 f"{self.merged:,} rows have an item_id that came before: they are merged; of two values the later counts,"
                 " and an empty cell takes nothing away."
             )
+        if self.clashing:
+            yield (
+                f"{self.clashing:,} items were left out: their item_id comes again in another group_id, and the later counts;"
+                " --columns item_id=NAME names a column whose values differ."
+            )
         if self.completed:
             yield f"{self.completed:,} items have title, texts or pictures from the first row of their group_id."
 
-    def _shared(self, item: Item, place: int) -> Iterator[Item]:
-        if not self.groups:
-            yield item
-            return
+    def _heard(self, item: Item) -> Item:
+        """The item with its group, which learns what the row says of all of it."""
         if item.group_id is None and self.groups.of(item.item_id) is not None:
             item = item.model_copy(update={"group_id": item.item_id})
+        if item.group_id is not None:
+            group = self._groups.setdefault(item.group_id, _Group())
+            for name, value in _said(item).items():
+                if name in _SHARED:
+                    group.shared.setdefault(name, value)
+        return item
+
+    def _shared(self, item: Item, place: int) -> Iterator[Item]:
         if item.group_id is None:
             yield item
             return
         group = self._groups.setdefault(item.group_id, _Group())
-        for name, value in _said(item).items():
-            if name in _SHARED:
-                group.shared.setdefault(name, value)
         group.waiting.append(item)
         last = self.groups.of(item.group_id)
         if "title" in group.shared or last is None or last <= place:

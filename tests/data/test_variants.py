@@ -167,3 +167,86 @@ def test_rows_that_never_come_hold_nothing_back() -> None:
     assert [whole.item_id for place, item in enumerate(items) for whole in joined.add(item, place)] == ["c"]
     assert sorted(whole.item_id for whole in joined.rest()) == ["a", "b"]
     assert list(joined.rest()) == []
+
+
+SHOP = """Handle,Title,Body (HTML),Vendor,Type,Tags,Published,Option1 Name,Option1 Value,Option2 Name,Option2 Value,Variant SKU,Variant Price,Image Src,Image Position
+mug,Tin Mug,A mug,Kiln,Cups,"tin, cup",true,Size,Small,Colour,Red,M-S,5,m1.jpg,1
+mug,,,,,,,,Large,,Red,M-L,6,m2.jpg,2
+mug,,,,,,,,Large,,Blue,,7,,
+mug,,,,,,,,,,,,,m3.jpg,3
+pan,Iron Pan,A pan,Kiln,Pans,iron,true,Title,Default Title,,,,9,p1.jpg,1
+pot,Iron Pot,A pot,Kiln,Pots,iron,true,size,Huge,,,PT-1,19,p1.jpg,1
+"""  # noqa: E501
+
+
+def test_an_export_of_shopify_needs_no_options(tmp_path: Path) -> None:
+    items, rejects = read(csv(tmp_path, SHOP))
+    assert [(i.item_id, i.group_id, i.title, i.brand, i.price, i.image, i.created_at) for i in items] == [
+        ("M-S", "mug", "Tin Mug", "Kiln", 5, "m1.jpg", None),
+        ("M-L", "mug", "Tin Mug", "Kiln", 6, "m2.jpg", None),
+        ("mug/Large/Blue", "mug", "Tin Mug", "Kiln", 7, "m1.jpg", None),
+        ("pan", "pan", "Iron Pan", "Kiln", 9, "p1.jpg", None),
+        ("PT-1", "pot", "Iron Pot", "Kiln", 19, "p1.jpg", None),
+    ]
+    names = ("Size", "Colour")
+    assert [{name: i.attributes[name] for name in names if name in i.attributes} for i in items] == [
+        {"Size": "Small", "Colour": "Red"}, {"Size": "Large", "Colour": "Red"}, {"Size": "Large", "Colour": "Blue"},
+        {}, {"Size": "Huge"},
+    ]  # fmt: skip
+    assert not {name for item in items for name in item.attributes if name.startswith("Option")}
+    assert rejects.count == 0
+    told = "\n".join(rejects.notes)
+    assert "`Variant SKU` as item_id" in told
+    assert "`Handle` as group_id" in told
+    assert "1 rows only have another picture of a product" in told
+    assert "2 variants have no `Variant SKU`; their item_id is made of `Handle` and their options" in told
+
+
+def test_an_export_of_shopify_by_handle(tmp_path: Path) -> None:
+    items, rejects = read(csv(tmp_path, SHOP), columns={"item_id": "Handle", "group_id": "-"})
+    assert [(i.item_id, i.group_id, i.title, i.image) for i in items] == [
+        ("mug", None, "Tin Mug", "m1.jpg"), ("pan", None, "Iron Pan", "p1.jpg"), ("pot", None, "Iron Pot", "p1.jpg"),
+    ]  # fmt: skip
+    assert (items[0].attributes["Size"], items[0].attributes["Colour"]) == (("Small", "Large"), ("Red", "Blue"))
+    assert rejects.count == 0
+
+
+WOO = """ID,Type,SKU,Name,Published,Short description,Description,In stock?,Regular price,Categories,Tags,Images,Parent,Attribute 1 name,Attribute 1 value(s)
+44,variable,TEE,V-neck Tee,1,,A tee,1,,"Clothing > Tees",cotton,t.jpg,,Colour,"Red, Green"
+45,simple,CAP,Cap,1,,A cap,0,12,Hats,,c.jpg,,,
+46,variable,,Hoodie,1,,A hoodie,1,,Clothing,,h.jpg,,Colour,Blue
+47,variation,TEE-R,V-neck Tee - Red,1,,,1,20,,,,TEE,Colour,Red
+48,variation,TEE-G,V-neck Tee - Green,1,,,0,21,,,,TEE,Colour,Green
+49,variation,,Hoodie - Blue,1,,,1,45,,,,id:46,Colour,Blue
+"""  # noqa: E501
+
+
+@pytest.mark.parametrize("item_id", ["ID", "SKU"])
+def test_an_export_of_woocommerce(tmp_path: Path, item_id: str) -> None:
+    text = (
+        WOO
+        if item_id == "ID"
+        else WOO.replace("46,variable,,", "46,variable,HOOD,").replace("49,variation,,", "49,variation,HOOD-B,")
+    )
+    text = text.replace("id:46", "HOOD") if item_id == "SKU" else text
+    items, rejects = read(csv(tmp_path, text), **({} if item_id == "ID" else {"columns": {"item_id": "SKU"}}))
+    tee, cap, hoodie, red, green, blue = ("44", "45", "46", "47", "48", "49")
+    if item_id == "SKU":
+        tee, cap, hoodie, red, green, blue = ("TEE", "CAP", "HOOD", "TEE-R", "TEE-G", "HOOD-B")
+    assert {i.item_id: (i.group_id, i.title, i.description, i.price, i.image) for i in items} == {
+        tee: (tee, "V-neck Tee", "A tee", None, "t.jpg"),
+        cap: (None, "Cap", "A cap", 12, "c.jpg"),
+        hoodie: (hoodie, "Hoodie", "A hoodie", None, "h.jpg"),
+        red: (tee, "V-neck Tee - Red", "A tee", 20, "t.jpg"),
+        green: (tee, "V-neck Tee - Green", "A tee", 21, "t.jpg"),
+        blue: (hoodie, "Hoodie - Blue", "A hoodie", 45, "h.jpg"),
+    }
+    assert {i.item_id: i.attributes.get("Colour") for i in items if i.item_id in (red, blue)} == {red: "Red", blue: "Blue"}
+    assert {i.created_at for i in items} == {None}
+    assert rejects.count == 0
+
+
+def test_an_id_of_two_products_is_one_item_and_told(tmp_path: Path) -> None:
+    items, rejects = read(csv(tmp_path, "item_id,group_id,title,price\n1,a,A,3\n2,a,,4\n1,b,B,\n"))
+    assert [(i.item_id, i.group_id, i.title, i.price) for i in items] == [("2", "a", "A", 4), ("1", "b", "B", None)]
+    assert any(note.startswith("1 items were left out: their item_id comes again in another group_id") for note in rejects.notes)
