@@ -21,10 +21,11 @@ def parts(hit: Hit, most: int = 4) -> str:
 def show_answer(answer: Answer, *, explain: bool, titles: Mapping[str, str] | None = None) -> None:
     """A table of the hits, the facets under it."""
     titles = titles or {}
-    columns = ["", "item", "title", "score"] + (["parts", "because"] if explain else [])
+    grouped = any(hit.group_id is not None for hit in answer.hits)
+    columns = ["", "item", *(["group"] if grouped else []), "title", "score", *(["parts", "because"] if explain else [])]
     rows = []
     for hit in answer.hits:
-        row = [str(hit.rank), hit.item_id, hit.title, f"{hit.score:.3f}"]
+        row = [str(hit.rank), hit.item_id, *([hit.group_id or ""] if grouped else []), hit.title, f"{hit.score:.3f}"]
         if explain:
             row += [parts(hit), ", ".join(titles.get(i, i) for i in hit.because)]
         rows.append(row)
