@@ -27,6 +27,7 @@ from es_recsys.jobs.behaviour import fold_in, rebuild
 from es_recsys.jobs.exposure import recount_exposure
 from es_recsys.jobs.item_table import item_table, plain_table
 from es_recsys.jobs.onlooker import Onlooker
+from es_recsys.jobs.positive import need_positive
 from es_recsys.jobs.products import products
 from es_recsys.jobs.similar_users import index_users
 from es_recsys.jobs.targets import check_targets, targets_of
@@ -115,6 +116,7 @@ def train(
             recount_exposure(work, groups)
             now = work.now()
             data = interactions(work.events, now, weights=view.meta.behaviours, products=groups)
+            need_positive(work.events, data)
             configs: dict[str, Any] = {}
             if add:
                 configs = {name: model.config for name, model in view.models.items() if name not in names}
