@@ -25,6 +25,8 @@ from es_recsys.jobs.targets import check_targets, targets_of
 from es_recsys.jobs.trained import Trained, attempted, catalogue_of, known_catalogue, note_attempt, training_lock
 from es_recsys.jobs.training import TrainReport, named, put_into_service, seconds_for, wish_of
 from es_recsys.models import Wish, select
+from es_recsys.models.attempts import Attempts
+from es_recsys.models.report import Notes
 from es_recsys.models.slices import Slice
 from es_recsys.runtime.workspace import Workspace
 from es_recsys.types import Interactions
@@ -119,7 +121,10 @@ def train_if_needed(
         with training_lock(work.settings) as free:
             if not free:
                 return RetrainReport("busy")
-            recount_exposure(work, products(work, view.meta))
+            tell = progress.line if progress is not None else None
+            Attempts(Notes(tell)).step(
+                "What came of showing items is not counted anew", lambda: recount_exposure(work, products(work, view.meta)), None
+            )
             report = _run(work, wanted, add, leading, growth, budget, seed, progress)
     return replace(report, seconds=time.monotonic() - started)
 

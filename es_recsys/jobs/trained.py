@@ -139,6 +139,7 @@ def catalogue_of(work: Workspace, meta: StoreMeta) -> IdSet:
 
 def keep_catalogue(ids: IdSet, folder: Path) -> None:
     """Keeps beside a version's models which items there were when they were trained, 8 bytes each."""
+    folder.mkdir(parents=True, exist_ok=True)
     np.save(folder / _CATALOGUE, ids.to_array())
 
 

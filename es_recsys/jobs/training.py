@@ -10,13 +10,15 @@ import math
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from elasticsearch import ApiError, TransportError
 from numpy.typing import NDArray
 
-from es_recsys.errors import IndexStateError, InputError
+from es_recsys.errors import IndexStateError, InputError, WriteError
 from es_recsys.features import FeatureTable, features
 from es_recsys.fields import VECTOR_FIELDS
 from es_recsys.flows.view import View
@@ -34,9 +36,10 @@ from es_recsys.jobs.targets import check_targets, targets_of
 from es_recsys.jobs.trained import Trained, catalogue_of, keep_catalogue, training_lock
 from es_recsys.jobs.tuned import load_tuned
 from es_recsys.meta import StoreMeta, VectorMeta
-from es_recsys.models import MODELS, Model, Selection, Wish, save_models, select
+from es_recsys.models import MODELS, Model, Selection, UserKNN, Wish, save_models, select
+from es_recsys.models.attempts import Attempts
 from es_recsys.models.popularity import Popularity
-from es_recsys.models.report import Promise
+from es_recsys.models.report import Notes, Promise
 from es_recsys.runtime.item_side import item_side_folder, save_item_side
 from es_recsys.runtime.views import models_folder, popularity_folder
 from es_recsys.runtime.workspace import Workspace
@@ -47,6 +50,10 @@ __all__ = ["TrainReport", "named", "put_into_service", "seconds_for", "train", "
 TRAINABLE = tuple(name for name in MODELS if name != Popularity.name)
 _SAMPLE = 20
 _TIEBREAK = 1e-3
+# Likenesses that differ by less are the same; float32 has seven digits.
+_SAME = 1e-5
+# Statuses by which Elasticsearch refuses what it was sent.
+_REFUSED = (400, 413)
 _BUDGET = 240.0
 # Whoever names models may name some that learn for minutes.
 _NAMED_BUDGET = 900.0
@@ -93,7 +100,8 @@ def train(
     seed: int = 7,
     progress: Onlooker | None = None,
 ) -> TrainReport:
-    """Trains the named models, or without names chooses models, settings and weights on held-out events.
+    """Trains the named models, or without names chooses models, settings and weights on held-out events. What was not asked for
+    by name and can't be trained or served is left out, and the report says why.
 
     add: the models that are live are trained again beside the named ones, with the settings that they have, and for the
     targets that they had unless some are named. targets: event types that answers are to lead to, which held-out events are
@@ -113,7 +121,9 @@ def train(
                     f"Another training of {work.settings.index} is running.", "Wait until it has ended, then train again."
                 )
             groups = products(work, view.meta)
-            recount_exposure(work, groups)
+            tell = progress.line if progress is not None else None
+            attempts = Attempts(Notes(tell))
+            attempts.step("What came of showing items is not counted anew", lambda: recount_exposure(work, groups), None)
             now = work.now()
             data = interactions(work.events, now, weights=view.meta.behaviours, products=groups)
             need_positive(work.events, data)
@@ -123,6 +133,8 @@ def train(
                 names = tuple(dict.fromkeys((*view.models, *names)))
                 targets = targets or targets_of(view.meta)
             wish = wish_of(work, view.meta, names, configs, targets, progress=progress)
+            # What is only trained again beside those that were asked for may be left out.
+            wish = replace(wish, optional=frozenset(configs))
             return put_into_service(work, view, data, now, wish, budget=budget, seed=seed, progress=progress)
 
 
@@ -193,13 +205,22 @@ def put_into_service(
     trained = time.monotonic()
     record = Trained.on(data, now, wish.names, old.behaviours, chosen.report.figures, promise, wish.targets)
     items = None if old.notes.get("bare") else wish.items or plain_table(work, old)
-    meta = _serve(work, live, chosen, data, features(data, items, now), record, progress)
+    notes = Notes(tell)
+    attempts = Attempts(notes, wish.required)
+    table = attempts.step("Rankings learn nothing of the items' figures", lambda: features(data, items, now), None)
+    meta = None
+    while meta is None:
+        try:
+            meta = _serve(work, live, chosen, data, table, record, progress)
+        except _Unserved as error:
+            attempts.model(error.model, "when it was put into service", error.reraise)
+            chosen = chosen.without(error.model)
     served = time.monotonic()
     return TrainReport(
         meta.version,
         meta.models,
         chosen.weights,
-        chosen.report.lines,
+        (*chosen.report.lines, *notes.lines),
         {**chosen.report.figures, **({"curves": wish.curves} if wish.curves else {})},
         trained - started,
         served - trained,
@@ -211,16 +232,41 @@ def _has_texts(work: Workspace, meta: StoreMeta) -> bool:
     return bool(work.es.count(index=meta.index, query={"exists": {"field": "title"}})["count"])
 
 
+class _Unserved(Exception):
+    """One model can't be put into service, and is itself to blame."""
+
+    def __init__(self, model: str, cause: Exception) -> None:
+        super().__init__(model)
+        self.model, self.cause = model, cause
+
+    def reraise(self) -> None:
+        raise self.cause
+
+
+@contextmanager
+def _serving(model: str) -> Iterator[None]:
+    """An error in here is the model's, but for a full disk or an Elasticsearch that is away: those would meet any model."""
+    try:
+        yield
+    except Exception as error:
+        cause = error.__cause__ or error
+        refused = isinstance(cause, ApiError) and cause.meta.status in _REFUSED
+        if isinstance(cause, OSError | TransportError | ApiError | WriteError) and not refused:
+            raise
+        raise _Unserved(model, error) from error
+
+
 def _serve(
     work: Workspace,
     live: View,
     chosen: Selection,
     data: Interactions,
-    table: FeatureTable,
+    table: FeatureTable | None,
     record: Trained,
     progress: Onlooker | None,
 ) -> StoreMeta:
-    """Builds the next version beside the live one, checks it, and swaps."""
+    """Builds the next version beside the live one, checks it, and swaps. Raises _Unserved where one model is to blame that it
+    can't."""
     old = live.meta
     models = {name: model for name, model in chosen.models.items() if name in chosen.weights}
     vectors = {model.field: _vector_meta(model) for model in models.values() if model.field is not None}
@@ -238,8 +284,11 @@ def _serve(
     count = int(work.es.count(index=old.index)["count"])
     created = False
     try:
-        save_models(models, folder)
-        save_item_side(item_side_folder(folder), table)
+        for name, model in models.items():
+            with _serving(name):
+                save_models({name: model}, folder)
+        if table is not None:
+            save_item_side(item_side_folder(folder), table)
         keep_catalogue(catalogue_of(work, old), folder)
         versions.create(work.patient, new, count=count)
         created = True
@@ -254,7 +303,8 @@ def _serve(
         last = work.events.last_row
         view = replace(live, meta=new, models=models)
         rebuild(work, view)
-        index_users(work, new, models, data)
+        with _serving(UserKNN.name):
+            index_users(work, new, models, data)
         _check(work, old, new, models, data)
         copying.take_over(work.patient, old, new, copied, fill)
     except BaseException:
@@ -305,7 +355,8 @@ def _check(work: Workspace, old: StoreMeta, new: StoreMeta, models: Mapping[str,
         raise IndexStateError(f"Version {new.version} has {have:,} of {want:,} items.", "Train again.")
     for model in models.values():
         if model.field is not None:
-            _check_neighbours(work, new, model, data)
+            with _serving(model.name):
+                _check_neighbours(work, new, model, data)
 
 
 def _check_neighbours(work: Workspace, new: StoreMeta, model: Model, data: Interactions) -> None:
@@ -318,11 +369,14 @@ def _check_neighbours(work: Workspace, new: StoreMeta, model: Model, data: Inter
     places = np.flatnonzero(present & vectors.any(axis=1))
     found = total = 0
     for asked in _some_vectors(model, data) if len(places) else ():
-        exact = places[np.argsort(-(vectors[places] @ asked), kind="stable")[:10]]
+        alike = vectors[places] @ asked
+        exact = np.sort(alike)[::-1][:10]
+        # Of items that are as near as the last of them any will do.
+        near = set(model.item_ids.names(places[alike >= exact[-1] - _SAME * max(1.0, abs(float(exact[-1])))]))
         knn = {"field": field, "query_vector": asked.tolist(), "k": k, "num_candidates": max(400, k)}
         hits = work.es.search(index=new.index, knn=knn, size=k, source=False)["hits"]["hits"]
         nearest = list(dict.fromkeys(groups.get(hit["_id"], hit["_id"]) for hit in hits))[:10]
-        found += len(set(nearest) & set(model.item_ids.names(exact)))
+        found += len(set(nearest) & near)
         total += len(exact)
     if found < 0.9 * total:
         raise IndexStateError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,12 +17,14 @@ C = TypeVar("C")
 
 @dataclass(frozen=True, slots=True)
 class Climb(Generic[C]):
-    """config: the best one found. score: its score. trials: how many were tried. cut_short: whether time ran out."""
+    """config: the best one found. score: its score. trials: how many were tried. cut_short: whether time ran out. failed: what
+    settings could not be tried, as each raised it."""
 
     config: C
     score: float
     trials: int
     cut_short: bool
+    failed: tuple[Exception, ...] = ()
 
 
 def climb(
@@ -37,11 +40,13 @@ def climb(
 
     change(config, setting, value) gives the changed config; configs are hashable. A setting whose present value isn't
     listed is entered at every value. Ends when a round changes nothing, or at `deadline` (time.monotonic seconds), also where
-    `score` raises OutOfTime, but for the start.
+    `score` raises OutOfTime. A setting for which it raises another error is none to go to. What it raises for the start is
+    raised.
     """
     seen = {start: score(start)}
     best = start
     cut = False
+    failed: list[Exception] = []
 
     def better(config: C) -> bool:
         nonlocal best, cut
@@ -54,6 +59,9 @@ def climb(
             except OutOfTime:
                 cut = True
                 return False
+            except Exception as error:
+                seen[config] = -math.inf
+                failed.append(error)
         if seen[config] > seen[best]:
             best = config
             return True
@@ -75,4 +83,4 @@ def climb(
                     break
         if best == before or cut:
             break
-    return Climb(best, seen[best], len(seen), cut)
+    return Climb(best, seen[best], len(seen), cut, tuple(failed))

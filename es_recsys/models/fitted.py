@@ -89,6 +89,13 @@ class Fitted(abc.ABC):
             raise ModelError(f"The model {self.name} has no item vectors.", "This is a mistake in the program; please report it.")
         return self._arrays["vectors"]
 
+    def sound(self) -> Self:
+        """Itself. Raises ModelError where what was learned has vectors that are no finite numbers."""
+        vectors = self._arrays.get("vectors")
+        if vectors is not None and not np.isfinite(vectors).all():
+            raise ModelError(f"The training of {self.name} came to values that are no numbers.", "Train without it.")
+        return self
+
     def save(self, folder: Path) -> None:
         """Writes the artefact into `folder`, replacing what is there. Raises ModelError."""
         artefact.save(folder, self.name, self._params(), self._everything(), self.layout)

@@ -81,8 +81,14 @@ class LSA(Fitted):
 
         texts = [tokens(text) for text in items.texts] if items is not None else []
         vocabulary = Vocabulary.of(texts, self.config.least, self.config.most, self.config.words)
-        if items is None or not len(vocabulary):
+        if items is None or not any(texts):
             raise ModelError("There are no texts to train lsa on.", "Load items with titles and descriptions first.")
+        if not len(vocabulary):
+            raise ModelError(
+                f"The items' texts have no words for lsa to learn from: each is in fewer than {self.config.least} texts, or in "
+                f"more than {self.config.most:.0%} of them.",
+                "Load items with descriptions.",
+            )
         starts, places, weights = vocabulary.rows(texts)
         matrix = sparse.csr_matrix((weights, places, starts), shape=(len(texts), len(vocabulary)))
         _, values, right = truncated_svd(matrix, self.config.dims, rng)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from es_recsys.models.als import ALSConfig
 from es_recsys.models.transitions import TransitionsConfig
 
-__all__ = ["Notes", "Promise", "Report", "cut_words", "words"]
+__all__ = ["Notes", "Promise", "Report", "cut_words", "failed_words", "words"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,3 +83,8 @@ def words(config: Any) -> str:
 
 def cut_words(cut_short: bool) -> str:
     return " (the time ran out)" if cut_short else ""
+
+
+def failed_words(failed: Sequence[Exception]) -> str:
+    """What is said of settings that could not be tried."""
+    return f" ({len(failed)} of them could not be tried: {type(failed[0]).__name__})" if failed else ""

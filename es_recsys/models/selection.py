@@ -5,27 +5,28 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from es_recsys.errors import MissingExtra, ModelError
+from es_recsys.errors import ModelError
 from es_recsys.models.als import ALSConfig
+from es_recsys.models.attempts import Attempts
 from es_recsys.models.base import Model
 from es_recsys.models.cooccurrence import Counting
 from es_recsys.models.fitted import Fitted
 from es_recsys.models.popularity import Popularity
 from es_recsys.models.registry import MODELS
-from es_recsys.models.report import Notes, Promise, Report, cut_words, words
+from es_recsys.models.report import Notes, Promise, Report, cut_words, failed_words, words
 from es_recsys.models.slices import Slice
 from es_recsys.models.transitions import TransitionsConfig
 from es_recsys.models.trials import DEPTH, trials_of
 from es_recsys.models.validation import FEWEST, Validation
 from es_recsys.models.watch import Watch
-from es_recsys.models.weighing import SURE, Beside, weigh
+from es_recsys.models.weighing import SURE, Beside, Weighed, weigh
 from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["Report", "Selection", "Wish", "defaults", "select", "suited"]
@@ -44,11 +45,19 @@ _PLAIN_SHARE = 0.3
 @dataclass(frozen=True, slots=True)
 class Selection:
     """models: name -> model trained on everything; popularity is always among them. weights: model -> share of the
-    blend (blend.py), summing to 1; a model without a weight isn't blended."""
+    blend (blend.py), summing to 1; a model without a weight isn't blended. Empty where nothing but popularity could be
+    trained."""
 
     models: Mapping[str, Model]
     weights: Mapping[str, float]
     report: Report
+
+    def without(self, name: str) -> Selection:
+        """The same with one model less, the shares of the others in proportion."""
+        left = {other: share for other, share in self.weights.items() if other != name}
+        total = sum(left.values())
+        models = {other: model for other, model in self.models.items() if other != name}
+        return replace(self, models=models, weights={other: share / total for other, share in left.items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +86,12 @@ class Wish:
     shares: Mapping[str, float] = field(default_factory=dict)
     targets: tuple[str, ...] = ()
     part: Callable[[str, int, int], None] | None = None
+    optional: frozenset[str] = frozenset()
+
+    @property
+    def required(self) -> frozenset[str]:
+        """Names of the models whose failure ends the training; any other is left out."""
+        return frozenset(self.names) - self.optional
 
     def watch(self, name: str, stage: str, deadline: float = math.inf) -> Watch:
         """Looks on at one training of a model; stage: "trial", "earlier" or "final"."""
@@ -133,6 +148,7 @@ def select(
     positive event.
     """
     notes, wish = Notes(tell), wish or Wish()
+    attempts = Attempts(notes, wish.required)
     positive = int((data.weights > 0).sum())
     if not positive:
         raise ModelError("There are no positive events to train on.", "Load events first: `es-recsys events load FILE`.")
@@ -142,20 +158,27 @@ def select(
     seed = int(rng.integers(2**31))
     active = len(np.unique(data.users[data.weights > 0]))
     choice = _Choice({name: wish.configs[name] for name in wish.shares}, wish.shares) if wish.shares else None
-    if choice is None and active >= FEWEST and positive >= _MIN_EVENTS:
-        choice = _choose(data, rng, seed, began + budget, notes, wish)
     if choice is None:
-        notes.say(
-            f"{positive:,} events of {active:,} users are too few to try settings on "
-            f"(it takes {_MIN_EVENTS} of {FEWEST}): defaults.",
-            slice="none",
-        )
+        if active >= FEWEST and positive >= _MIN_EVENTS:
+            choice = _choose(data, rng, seed, began + budget, notes, attempts, wish)
+        else:
+            notes.say(
+                f"{positive:,} events of {active:,} users are too few to try settings on "
+                f"(it takes {_MIN_EVENTS} of {FEWEST}): defaults."
+            )
+    if choice is None:
+        notes.figures["slice"] = "none"
         choice = _default_choice(data, wish)
     searched = time.monotonic() - began
-    models, weights = _train(data, choice, seed, notes, wish)
+    models, weights = _train(data, choice, seed, attempts, wish)
+    if not weights:
+        plain = _default_choice(data, replace(wish, names=()))
+        untried = {name: config for name, config in plain.configs.items() if name not in choice.configs}
+        models, weights = _train(data, _Choice(untried, plain.weights), seed, attempts, wish)
     took = time.monotonic() - began
     shares = ", ".join(f"{name} {share:.0%}" for name, share in weights.items())
-    notes.say(f"Blend: {shares}. {searched:.0f} s of trying, {took - searched:.0f} s of training on everything.")
+    what = f"Blend: {shares}." if shares else "Nothing but what is popular could be trained: that is what all are recommended."
+    notes.say(f"{what} {searched:.0f} s of trying, {took - searched:.0f} s of training on everything.")
     notes.figures.update(weights=dict(weights), search_s=round(searched, 1), train_s=round(took - searched, 1))
     return Selection(models, weights, Report(tuple(notes.lines), notes.figures))
 
@@ -170,70 +193,97 @@ def _default_choice(data: Interactions, wish: Wish) -> _Choice:
     return _Choice(configs, {name: share / total for name, share in shares.items()})
 
 
-def _train(data: Interactions, choice: _Choice, seed: int, notes: Notes, wish: Wish) -> tuple[dict[str, Model], dict[str, float]]:
+def _train(
+    data: Interactions, choice: _Choice, seed: int, attempts: Attempts, wish: Wish
+) -> tuple[dict[str, Model], dict[str, float]]:
     """Each model with its own generator, so that one more doesn't change the others."""
     models: dict[str, Model] = {"popularity": Popularity().fit(data, np.random.default_rng(seed))}
+
+    def fit(name: str, config: Any) -> Fitted:
+        model: Fitted = MODELS[name](config)  # type: ignore[call-arg]
+        return model.fit(data, np.random.default_rng(seed), wish.items, wish.watch(name, "final")).sound()
+
     for name, config in choice.configs.items():
-        try:
-            model: Fitted = MODELS[name](config)  # type: ignore[call-arg]
-            models[name] = model.fit(data, np.random.default_rng(seed), wish.items, wish.watch(name, "final"))
-        except MissingExtra as missing:
-            if name in wish.names or name == "transitions":
-                raise
-            notes.say(f"{name} is left out. {missing}")
+        found = attempts.model(name, "at the last training", partial(fit, name, config))
+        if found is not None:
+            models[name] = found
     left = {name: weight for name, weight in choice.weights.items() if name in models}
     total = sum(left.values())
     return models, {name: weight / total for name, weight in left.items()}
 
 
-def _choose(data: Interactions, rng: np.random.Generator, seed: int, deadline: float, notes: Notes, wish: Wish) -> _Choice | None:
-    held = Validation.of(data, rng, notes, wish.targets)
-    part, ordered = held.part, held.ordered
-    if len(part) < FEWEST // 2:
+def _choose(
+    data: Interactions, rng: np.random.Generator, seed: int, deadline: float, notes: Notes, attempts: Attempts, wish: Wish
+) -> _Choice | None:
+    """None where nothing can be tried, which is said."""
+    held = attempts.step("No setting is tried", lambda: Validation.of(data, rng, notes, wish.targets), None)
+    if held is None:
         return None
-    names = wish.names or suited(held.data, ordered, wish.items, wish.targets)
+    if len(held.part) < FEWEST // 2:
+        notes.say(f"Too few users came to a second item to try settings on (it takes {FEWEST // 2}): defaults.")
+        return None
     models: dict[str, Model] = {}
     configs: dict[str, Any] = {}
+    names = wish.names or suited(held.data, held.ordered, wish.items, wish.targets)
     for place, name in enumerate(names):
         if place >= _ALWAYS and not wish.names and time.monotonic() > deadline:
             notes.say(f"{', '.join(names[place:])}: not tried (the time ran out).")
             break
         # Later models get what the earlier ones left of the time; a tenth of it is for the weights.
         ends = time.monotonic() + 0.9 * max(deadline - time.monotonic(), 0.0) / (len(names) - place) * _PATIENCE.get(name, 1.0)
-        trials = trials_of(name, part, seed, wish.items, wish.watch(name, "trial", ends))
-        try:
-            beside = Beside(models, part) if models else None
-            found = trials.climb(ordered, ends, wish.configs.get(name), partial(beside, name) if beside is not None else None)
-        except MissingExtra as missing:
-            if wish.names:
-                raise
-            notes.say(f"{name} is left out. {missing}")
-            continue
-        alone, with_others = found.score, ""
-        if beside is not None:
-            alone = beside.alone
-            better = f"{beside.blended:.4f}" if beside.blended > beside.without else "no more"
-            with_others = f", {better} beside {' and '.join(models)} ({beside.without:.4f} without it)"
-        notes.say(
-            f"{name}: {words(found.config)}: NDCG@{DEPTH} {alone:.4f}{with_others}, "
-            f"best of {found.trials}{cut_words(found.cut_short)}.",
-            **{name: round(alone, 5)},
-        )
-        models[name], configs[name] = trials.model(found.config), found.config
-    weighed = weigh(models, held.whole, _NAMED_SHARE if wish.names else 0.0, _earlier(held, configs, seed, deadline, notes, wish))
+        found = attempts.model(name, "", partial(_tried, name, models, held, seed, ends, notes, wish))
+        if found is not None:
+            models[name], configs[name] = found
+    if not models:
+        return None
+    least = _NAMED_SHARE if wish.names else 0.0
+    earlier = attempts.step(
+        "Weighed by these users alone", lambda: _earlier(held, configs, seed, deadline, notes, wish), list[_Earlier]()
+    )
+    weighed = attempts.step(
+        "The models are not weighed against each other", lambda: weigh(models, held.whole, least, earlier), None
+    )
+    return _Choice(configs, dict.fromkeys(configs, 1.0 / len(configs))) if weighed is None else _weighed(weighed, configs, notes)
+
+
+def _tried(
+    name: str, models: Mapping[str, Model], held: Validation, seed: int, ends: float, notes: Notes, wish: Wish
+) -> tuple[Model, Any]:
+    """The best settings of one model beside those tried before: as trained on the slice, and as a config."""
+    trials = trials_of(name, held.part, seed, wish.items, wish.watch(name, "trial", ends))
+    beside = Beside(models, held.part) if models else None
+    found = trials.climb(held.ordered, ends, wish.configs.get(name), partial(beside, name) if beside is not None else None)
+    model = trials.model(found.config)
+    alone, with_others = found.score, ""
+    if beside is not None:
+        alone = beside.alone
+        better = f"{beside.blended:.4f}" if beside.blended > beside.without else "no more"
+        with_others = f", {better} beside {' and '.join(models)} ({beside.without:.4f} without it)"
+    notes.say(
+        f"{name}: {words(found.config)}: NDCG@{DEPTH} {alone:.4f}{with_others}, "
+        f"best of {found.trials}{cut_words(found.cut_short)}{failed_words(found.failed)}.",
+        **{name: round(alone, 5)},
+    )
+    return model, found.config
+
+
+def _weighed(weighed: Weighed, configs: Mapping[str, Any], notes: Notes) -> _Choice:
     for weights, score in weighed.path:
         notes.say(f"NDCG@{DEPTH} {score:.4f} with " + ", ".join(f"{name} {share:.0%}" for name, share in weights.items()) + ".")
     notes.figures["promise"] = asdict(Promise.of(weighed.next))
     notes.figures["blend"] = [{"weights": dict(weights), "ndcg": round(score, 5)} for weights, score in weighed.path]
-    left = [name for name in models if name not in weighed.weights]
+    left = [name for name in configs if name not in weighed.weights]
     if left:
         notes.say(f"{', '.join(left)}: less than half a percent more, so left out.")
     return _Choice({name: configs[name] for name in weighed.weights}, weighed.weights)
 
 
+_Earlier = tuple[Mapping[str, Model], Slice]
+
+
 def _earlier(
     held: Validation, configs: Mapping[str, Any], seed: int, deadline: float, notes: Notes, wish: Wish
-) -> list[tuple[Mapping[str, Model], Slice]]:
+) -> list[_Earlier]:
     """Where few users can be asked, the time before is asked too, of models that were trained up to it."""
     if len(configs) < 2 or len(held.whole) >= SURE:
         return []

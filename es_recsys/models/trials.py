@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.errors import ModelError
 from es_recsys.models.asked import Asked
 from es_recsys.models.base import Model
 from es_recsys.models.climbing import Climb, climb
@@ -54,7 +56,7 @@ class Trials:
             model = self._kind(learned)  # type: ignore[call-arg]
             rng = np.random.default_rng(self._seed)
             watch = replace(self._watch, needed=not self._trained) if self._watch is not None else None
-            self._trained[learned] = model.fit(self._slice.train, rng, self._items, watch)
+            self._trained[learned] = model.fit(self._slice.train, rng, self._items, watch).sound()
         return self._trained[learned].with_config(config)
 
     def each(self, config: Any) -> NDArray[np.float64]:
@@ -72,6 +74,8 @@ class Trials:
 
         def value(config: Any) -> float:
             found = float(self.each(config).mean()) if score is None else score(self.model(config))
+            if not math.isfinite(found):
+                raise ModelError(f"What {self._kind.name} answers with these settings is not a number.")
             if self._best is None or found > self._best[0]:
                 self._best = found, config
             return found
