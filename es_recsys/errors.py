@@ -6,6 +6,7 @@ RecsysError
  |    +-- TooManyErrors    a file has more bad lines than allowed
  +-- SetupError            something on this machine is missing or too small
  |    +-- EngineError      Elasticsearch cannot be started or reached
+ |    |    +-- BadResponse  what came is not what Elasticsearch answers
  |    +-- MissingExtra     an optional package is not installed
  +-- IndexStateError       the index is not in the state that the call needs
  |    +-- StoreNotFound    no store of that name
@@ -21,6 +22,7 @@ Each says what failed and what to do about it.
 from __future__ import annotations
 
 __all__ = [
+    "BadResponse",
     "EncodingError",
     "EngineError",
     "FilterError",
@@ -70,6 +72,10 @@ class SetupError(RecsysError):
 
 
 class EngineError(SetupError):
+    pass
+
+
+class BadResponse(EngineError):
     pass
 
 

@@ -30,14 +30,18 @@ def connect(settings: Settings, url: str | None = None) -> Elasticsearch:
     """
     from elasticsearch import Elasticsearch
 
-    return Elasticsearch(**_arguments(settings, url))
+    from es_recsys.engine.responses import CheckedTransport
+
+    return Elasticsearch(**_arguments(settings, url), transport_class=CheckedTransport)
 
 
 def connect_async(settings: Settings, url: str | None = None) -> AsyncElasticsearch:
     """As `connect`, for asyncio."""
     from elasticsearch import AsyncElasticsearch
 
-    return AsyncElasticsearch(**_arguments(settings, url))
+    from es_recsys.engine.responses import CheckedAsyncTransport
+
+    return AsyncElasticsearch(**_arguments(settings, url), transport_class=CheckedAsyncTransport)
 
 
 def _arguments(settings: Settings, url: str | None) -> dict[str, Any]:
@@ -167,9 +171,11 @@ def translated(error: Exception, address: str) -> EngineError:
     if isinstance(error, UnsupportedProductError):
         return EngineError(f"What answers at {address} is not Elasticsearch.", "Give another URL with --url or ES_RECSYS_URL.")
     if isinstance(error, ApiError):
-        return EngineError(
-            f"Elasticsearch at {address} answered {error.meta.status} ({error.error}).", "See its log, and try again."
-        )
+        from es_recsys.engine.responses import described
+
+        # What something in between wrote is told by its kind alone: it may repeat the request with its headers.
+        told = error.error if isinstance(error.body, dict) else described(error.meta.headers, error.body)
+        return EngineError(f"Elasticsearch at {address} answered {error.meta.status} ({told}).", "See its log, and try again.")
     return EngineError(
         f"Elasticsearch at {address} can't be reached.",
         "Start it, or give another URL with --url or ES_RECSYS_URL (https:// where it uses TLS); "

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from es_recsys.errors import FingerprintMismatch, InputError, RecsysError
+from es_recsys.errors import EngineError, FingerprintMismatch, InputError, RecsysError
 from es_recsys.fields import VECTOR_FIELDS
 from es_recsys.flows.effects import Call, Flow, Log, Search, Top
 from es_recsys.flows.interests import interests_of
@@ -81,12 +81,29 @@ def answer(view: View, query: Query, now: float) -> Flow[Answer]:
 
 
 def rank(view: View, context: Context) -> Flow[Ranking]:
-    """The ranking of a question of which all is known."""
+    """The ranking of a question of which all is known. Raises EngineError where no retriever could be asked, InputError where
+    Elasticsearch refuses what all were asked."""
     first = plan(context)
     responses = yield Search(view.meta.index, first.bodies)
+    _raise_if_none_answered(responses[: len(first.asked)] or responses)
     second = complete(context, gather(context, first, responses))
     responses = (yield Search(view.meta.index, second.bodies)) if second.bodies else []
     return finish(context, second, responses)
+
+
+def _raise_if_none_answered(responses: Sequence[Mapping[str, Any]]) -> None:
+    """An answer to which nothing contributed would look as if nothing were found."""
+    if not responses or not all("error" in response for response in responses):
+        return
+    error = responses[0]["error"]
+    causes = [error, *(error.get("root_cause") or ())] if isinstance(error, Mapping) else [{"reason": error}]
+    why = f"{causes[-1].get('type', 'error')}: {str(causes[-1].get('reason'))[:300]}"
+    if all(response.get("status") == 400 for response in responses):
+        raise InputError(f"Elasticsearch refused the request ({why}).", "Look at the values given, above all at filters.")
+    raise EngineError(
+        f"Elasticsearch carried out none of the {len(responses)} searches of this answer ({why}).",
+        "See its log and the health of its indices, then try again.",
+    )
 
 
 def context_of(

@@ -13,6 +13,7 @@ from es_recsys.flows.effects import Flow, Search
 from es_recsys.flows.view import View
 from es_recsys.models.likings import unpack
 from es_recsys.models.userknn import UserKNN
+from es_recsys.search.gather import partial
 from es_recsys.types import Profile
 
 __all__ = ["among_similar", "nearest_users"]
@@ -36,7 +37,8 @@ def among_similar(view: View, profile: Profile | None, own: Collection[str]) -> 
     if "error" in response:
         return view, (UserKNN.name,)
     found = [unpack(hit["_source"]) for hit in response["hits"]["hits"]]
-    return replace(view, models={**view.models, UserKNN.name: model.among(found)}), ()
+    lost = (UserKNN.name,) if partial(response) else ()
+    return replace(view, models={**view.models, UserKNN.name: model.among(found)}), lost
 
 
 def nearest_users(vector: NDArray[np.float32], k: int, own: Collection[str]) -> dict[str, Any]:

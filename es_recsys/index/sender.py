@@ -12,7 +12,7 @@ import numpy as np
 from elastic_transport import TlsError, TransportError
 from elasticsearch import ApiError, Elasticsearch
 
-from es_recsys.errors import WriteError
+from es_recsys.errors import BadResponse, WriteError
 from es_recsys.index.actions import Line
 from es_recsys.index.deadletters import Failure
 
@@ -170,7 +170,7 @@ class Sender:
             return self._refused(lines, error)
         except TlsError as error:
             raise _Refused(f"no trusted connection: {error.message}") from error
-        except TransportError as error:
+        except (TransportError, BadResponse) as error:
             return [_Result(0, "no_answer", f"no answer ({type(error).__name__})")] * len(lines)
         items = answer.get("items", [])
         if len(items) != len(lines):

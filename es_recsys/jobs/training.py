@@ -18,7 +18,7 @@ import numpy as np
 from elasticsearch import ApiError, TransportError
 from numpy.typing import NDArray
 
-from es_recsys.errors import IndexStateError, InputError, WriteError
+from es_recsys.errors import EngineError, IndexStateError, InputError, WriteError
 from es_recsys.features import FeatureTable, features
 from es_recsys.fields import VECTOR_FIELDS
 from es_recsys.flows.view import View
@@ -251,7 +251,7 @@ def _serving(model: str) -> Iterator[None]:
     except Exception as error:
         cause = error.__cause__ or error
         refused = isinstance(cause, ApiError) and cause.meta.status in _REFUSED
-        if isinstance(cause, OSError | TransportError | ApiError | WriteError) and not refused:
+        if isinstance(cause, OSError | TransportError | ApiError | EngineError | WriteError) and not refused:
             raise
         raise _Unserved(model, error) from error
 
@@ -303,8 +303,9 @@ def _serve(
         last = work.events.last_row
         view = replace(live, meta=new, models=models)
         rebuild(work, view)
-        with _serving(UserKNN.name):
-            index_users(work, new, models, data)
+        if UserKNN.name in models:
+            with _serving(UserKNN.name):
+                index_users(work, new, models, data)
         _check(work, old, new, models, data)
         copying.take_over(work.patient, old, new, copied, fill)
     except BaseException:

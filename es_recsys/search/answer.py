@@ -21,7 +21,7 @@ from es_recsys.search.explain import because
 from es_recsys.search.explore import Explored, explore
 from es_recsys.search.facets import counted, read_facets
 from es_recsys.search.fusion import POOL, Table, contenders, nearest, order, tabulate
-from es_recsys.search.gather import MATCHES, Gathered, Heard, scaled, total_of
+from es_recsys.search.gather import MATCHES, Gathered, Heard, partial, scaled, total_of
 from es_recsys.search.interests import spread
 from es_recsys.search.learned import WINDOW, Reranked, rerank
 from es_recsys.search.legs import INTEREST, LEXICAL, Body, count_body, fill
@@ -115,14 +115,15 @@ def complete(context: Context, gathered: Gathered, reading: Reading | None = Non
 def settle(completion: Completion, responses: Sequence[Mapping[str, Any]]) -> Settled:
     """Fills in what the second request found. A body that failed is named, and its scores count 0."""
     filling = completion.filling
-    failed = [completion.table.legs[column].leg.name for (column, _), r in zip(filling, responses, strict=False) if "error" in r]
+    filled = zip(filling, responses, strict=False)
+    failed = [completion.table.legs[column].leg.name for (column, _), r in filled if "error" in r or partial(r)]
     table = _filled(completion, responses)
     totals = [float(sum(row)) for row in table.parts().tolist()]
     best = order(table, completion.rows, totals)
     if completion.collapse:
         best = collapsed(best, table.products)
     documents = _documents(responses, len(filling))
-    if best and documents is None:
+    if best and (documents is None or partial(responses[len(filling)])):
         failed.append("sources")
     return Settled(table, totals, best, documents or {}, tuple(failed))
 
@@ -188,7 +189,7 @@ def _counted(
         none = gathered.total is None and not completion.rows and not gathered.degraded
         return (0 if none else gathered.total), gathered.facets, ()
     response = responses[-1] if len(responses) == len(completion.bodies) else {"error": "no answer"}
-    if "error" in response:
+    if "error" in response or partial(response):
         return None, {}, (MATCHES,)
     return total_of(response), read_facets(response), ()
 

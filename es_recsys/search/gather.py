@@ -16,7 +16,7 @@ from es_recsys.search.plan import Plan
 from es_recsys.search.products import product_of, products_of
 from es_recsys.search.weights import weigh
 
-__all__ = ["MATCHES", "Gathered", "Heard", "gather", "scaled", "total_of"]
+__all__ = ["MATCHES", "Gathered", "Heard", "gather", "partial", "scaled", "total_of"]
 
 MATCHES = "matches"
 """What `degraded` names where the matches could not be counted."""
@@ -60,8 +60,10 @@ class Gathered:
 
 
 def gather(context: Context, plan: Plan, responses: Sequence[Response]) -> Gathered:
-    """Reads the responses to `plan.bodies`, in their order. A leg whose response has an error is left out and named."""
+    """Reads the responses to `plan.bodies`, in their order. A leg whose response has an error is left out and named; one that
+    answers in part counts with that, and is named, too."""
     answers = dict(zip((leg.name for leg in plan.asked), responses, strict=False))
+    incomplete = [name for name, response in answers.items() if partial(response)]
     failed = [name for name, response in answers.items() if "error" in response]
     heard = tuple(_hear(context, leg, answers.get(leg.name)) for leg in plan.legs if leg.name not in failed)
     raw = [hit["_score"] for hit in _hits(answers.get("lexical", {}))]
@@ -69,12 +71,18 @@ def gather(context: Context, plan: Plan, responses: Sequence[Response]) -> Gathe
     products = products_of(responses) if context.grouped else {}
     new = _newcomers(context, heard, products)
     if context.asks:
-        return Gathered(heard, weights, degraded=tuple(failed), new=new, products=products)
+        return Gathered(heard, weights, degraded=(*failed, *incomplete), new=new, products=products)
     matches = responses[len(plan.asked)] if len(responses) > len(plan.asked) else {"error": "no answer"}
-    if "error" in matches:
+    failed += incomplete
+    if "error" in matches or partial(matches):
         return Gathered(heard, weights, degraded=(*failed, MATCHES), new=new, products=products)
     others = tuple(hit["_id"] for hit in _hits(matches))
     return Gathered(heard, weights, others, total_of(matches), read_facets(matches), tuple(failed), new, products)
+
+
+def partial(response: Response) -> bool:
+    """Whether a search ran out of time or missed shards, so that its hits are not all."""
+    return bool(response.get("timed_out") or response.get("_shards", {}).get("failed"))
 
 
 def scaled(scale: str, scores: NDArray[np.float64], best: float) -> NDArray[np.float64]:
@@ -116,7 +124,7 @@ def _hear(context: Context, leg: Leg, response: Response | None) -> Heard:
     raw = np.array([hit["_score"] for hit in hits], np.float64)
     scores = dict(zip([hit["_id"] for hit in hits], scaled(leg.scale, raw, best).tolist(), strict=True))
     depth = context.settings.depth
-    everywhere = response is not None and (leg.answers or not context.text.strip())
+    everywhere = response is not None and not partial(response) and (leg.answers or not context.text.strip())
     ended = everywhere and len(scores) < depth
     full = everywhere and not ended
     reach = max(list(scores.values())[depth - 1], 0.0) if full else float(not ended)
