@@ -13,7 +13,7 @@ from es_recsys.errors import RecsysError
 from es_recsys.flows.answering import answer
 from es_recsys.flows.effects import Fetch, Flow
 from es_recsys.flows.people import read_profile
-from es_recsys.flows.recording import Erased, Events, Recorded, put_events
+from es_recsys.flows.recording import Erased, Recorded
 from es_recsys.flows.view import View
 from es_recsys.runtime.explaining import explained, gone
 from es_recsys.runtime.workspace import Workspace
@@ -65,19 +65,6 @@ def _titles(view: View, item_ids: Iterable[str]) -> Flow[dict[str, str]]:
     wanted = tuple(dict.fromkeys(item_ids))
     found = (yield Fetch(view.meta.index, wanted, ("title",))) if wanted else {}
     return {item_id: source.get("title") or item_id for item_id, source in found.items()}
-
-
-class _Put:
-    """Makes the flow that records events, and remembers which version's profiles it was made for."""
-
-    def __init__(self, store: Events, events: Sequence[Event]) -> None:
-        self._store = store
-        self._events = events
-        self.version = 0
-
-    def __call__(self, view: View) -> Flow[Recorded]:
-        self.version = view.meta.version
-        return put_events(view, self._store, self._events, time.time())
 
 
 class _Questions:
@@ -244,7 +231,7 @@ class Client(_Questions):
 
     def put_events(self, events: Sequence[Event] | Event) -> Recorded:
         """Records events; the very next answer shows them. Known events change nothing, so a retry is safe."""
-        put = _Put(self.workspace.events, [events] if isinstance(events, Event) else list(events))
+        put = self.workspace.recording([events] if isinstance(events, Event) else list(events))
         recorded = self.workspace.run(put)
         if self.workspace.moved_on(put.version):
             self.workspace.run(put)
@@ -395,8 +382,7 @@ class AsyncClient(_Questions):
     async def put_events(self, events: Sequence[Event] | Event) -> Recorded:
         """As `Client.put_events`."""
         work = self._client.workspace
-        store = await asyncio.to_thread(lambda: work.events)
-        put = _Put(store, [events] if isinstance(events, Event) else list(events))
+        put = await asyncio.to_thread(work.recording, [events] if isinstance(events, Event) else list(events))
         recorded = await self._run(put)
         if await asyncio.to_thread(work.moved_on, put.version):
             await self._run(put)

@@ -11,6 +11,7 @@ RecsysError
  +-- IndexStateError       the index is not in the state that the call needs
  |    +-- StoreNotFound    no store of that name
  |    +-- FingerprintMismatch  vectors of two models would be mixed
+ |    +-- KeyMismatch      users are kept under another secret
  +-- ModelError            a model cannot be trained, saved, loaded or asked
  |    +-- EncodingError    content cannot be encoded
  |    +-- OutOfTime        a training was not whole when its time was over
@@ -29,6 +30,7 @@ __all__ = [
     "FingerprintMismatch",
     "IndexStateError",
     "InputError",
+    "KeyMismatch",
     "MissingExtra",
     "ModelError",
     "OutOfTime",
@@ -97,6 +99,10 @@ class StoreNotFound(IndexStateError):
 
 
 class FingerprintMismatch(IndexStateError):
+    pass
+
+
+class KeyMismatch(IndexStateError):
     pass
 
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 
-__all__ = ["user_key"]
+from es_recsys.errors import KeyMismatch
+
+__all__ = ["confirm_key", "key_check", "user_key"]
+
+_CHECKED = b"\xff es_recsys key check"  # no id in UTF-8 begins so
 
 
 def user_key(user_id: str, secret: bytes) -> str:
@@ -14,3 +18,17 @@ def user_key(user_id: str, secret: bytes) -> str:
     Without the secret an id can't be confirmed by trying; the same secret must be used by all that share a store.
     """
     return hmac.new(secret, user_id.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:32]
+
+
+def key_check(secret: bytes) -> str:
+    """What tells a store's secret from another one: it stands with the store, and neither secret nor keys follow from it."""
+    return hmac.new(secret, _CHECKED, hashlib.sha256).hexdigest()[:32]
+
+
+def confirm_key(secret: bytes, check: str | None) -> None:
+    """Raises KeyMismatch where the store says, by its check, that its users are kept under another secret."""
+    if check and not hmac.compare_digest(key_check(secret), check):
+        raise KeyMismatch(
+            "The users of this store are kept under another secret than the one that is set here.",
+            "Set ES_RECSYS_USER_SECRET, or the file user.key in ES_RECSYS_HOME, to the secret that the store was made with.",
+        )

@@ -62,8 +62,9 @@ class StoreMeta:
     index: physical name of the items index. models: trained models that this version is served with; their artefacts
     lie in `Settings.store_home / "models" / f"{version:06d}"`. weights: situation -> leg -> weight, where training or
     tuning chose them. lexical: boost of each text field, where tuning chose them. ranking: situation -> fingerprint of the
-    learned ranking that serves it, where one does. behaviours: event type -> weight, where tuning chose them. fields: path
-    of each filterable field -> Elasticsearch type, read from the mapping (not kept in `_meta`).
+    learned ranking that serves it, where one does. behaviours: event type -> weight, where tuning chose them. key_check:
+    tells another secret than the one behind the users' keys; empty until profiles are written. fields: path of each
+    filterable field -> Elasticsearch type, read from the mapping (not kept in `_meta`).
     """
 
     store: str
@@ -76,6 +77,7 @@ class StoreMeta:
     ranking: Mapping[str, str] = field(default_factory=dict)
     behaviours: Mapping[str, float] = field(default_factory=dict)
     timed: bool = True
+    key_check: str = ""
     notes: Mapping[str, Any] = field(default_factory=dict)
     fields: Mapping[str, str] = field(default_factory=dict)
 
@@ -113,6 +115,7 @@ class StoreMeta:
             "ranking": dict(self.ranking),
             "behaviours": dict(self.behaviours),
             "timed": self.timed,
+            "key_check": self.key_check,
             "notes": dict(self.notes),
         }
 
@@ -129,6 +132,7 @@ class StoreMeta:
             ranking=meta.get("ranking", {}),
             behaviours=meta.get("behaviours", {}),
             timed=meta["timed"],
+            key_check=meta.get("key_check", ""),
             notes=meta["notes"],
             fields=dict(fields or {}),
         )

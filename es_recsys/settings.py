@@ -29,6 +29,12 @@ def _store_name(value: str) -> str:
     return value
 
 
+def _said(value: SecretStr) -> SecretStr:
+    if not value.get_secret_value().strip():
+        raise ValueError("it is empty; set a secret, or leave it unset to have one made")
+    return value
+
+
 StoreName = Annotated[str, AfterValidator(_store_name)]
 
 
@@ -126,7 +132,7 @@ class Settings(BaseSettings):
     home: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("es-recsys")))
     cache: Path = Field(default_factory=lambda: Path(platformdirs.user_cache_dir("es-recsys")))
     sql_url: SecretStr | None = None
-    user_secret: SecretStr | None = None
+    user_secret: Annotated[SecretStr, AfterValidator(_said)] | None = None
     java: str | None = None
     heap: str = Field(default="1g", pattern=r"^[1-9][0-9]*[mg]$")
     language: str = "english"
@@ -145,30 +151,50 @@ class Settings(BaseSettings):
             return self.sql_url.get_secret_value()
         return f"sqlite:///{self.home / 'events.sqlite3'}"
 
+    @property
+    def key_file(self) -> Path:
+        """Where the secret behind `user_key` is kept, unless it is set."""
+        return self.home / "user.key"
+
     def secret(self) -> bytes:
-        """The secret behind `user_key`: set, or made once and kept in `home/user.key`, readable by its owner only."""
+        """The secret behind `user_key`: set, or made once and kept in `home/user.key`, readable by its owner only.
+
+        Raises InputError where the file is empty, or can't be read or made.
+        """
         if self.user_secret is not None:
             return self.user_secret.get_secret_value().encode()
-        path = self.home / "user.key"
-        self.home.mkdir(parents=True, exist_ok=True)
+        path = self.key_file
         try:
-            # A link is atomic, so that two first runs at once agree on one key.
-            draft = self.home / f".user.key.{os.getpid()}.{secrets.token_hex(4)}"
+            self.home.mkdir(parents=True, exist_ok=True)
             if not path.exists():
-                draft.touch(mode=0o600)
-                draft.write_bytes(secrets.token_hex(32).encode())
-                try:
-                    os.link(draft, path)
-                except FileExistsError:
-                    pass
-                finally:
-                    draft.unlink()
-            return path.read_bytes()
+                _make_key(path)
+            found = path.read_bytes()
         except OSError as error:
             raise InputError(
                 f"The key file {path} can't be read or made ({error.strerror}).",
-                "Make the folder writable, or set ES_RECSYS_USER_SECRET.",
+                "Make the file readable and the folder writable, or set ES_RECSYS_USER_SECRET.",
             ) from error
+        if not found.strip():
+            raise InputError(
+                f"The key file {path} is empty.",
+                "Put it back from a copy, or set ES_RECSYS_USER_SECRET; remove it only where no events were ever stored.",
+            )
+        return found
+
+
+def _make_key(path: Path) -> None:
+    """A link is atomic, so that two first runs at once agree on one key, and what it names is on the disk by then."""
+    draft = path.with_name(f".user.key.{os.getpid()}.{secrets.token_hex(4)}")
+    try:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(secrets.token_hex(32).encode())
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def load_settings(config: Path | None = None, **arguments: Any) -> Settings:

@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 import sqlalchemy as sa
 
 from es_recsys.behaviour.database import Database
-from es_recsys.behaviour.records import Clock, Record, StoredEvent, record
+from es_recsys.behaviour.line import merged
+from es_recsys.behaviour.records import Clock, Record, StoredEvent, record, unscoped_digest
 from es_recsys.behaviour.schema import EVENTS, STORES, SUBJECTS
 from es_recsys.behaviour.subjects import session_of, subject_key, user_of
 from es_recsys.errors import InputError
+from es_recsys.keys import confirm_key, key_check
 from es_recsys.ratings import FIVE_STARS, RatingScale
 from es_recsys.types import Event
 
-__all__ = ["Appended", "Loaded", "Writer"]
+__all__ = ["Appended", "Loaded", "Writer", "settle_key"]
+
+T = TypeVar("T")
 
 _IN = 500  # values in one IN list
 
@@ -70,10 +74,12 @@ class Writer:
         return Appended(rows, counts.duplicates, counts.refused, counts.clamped)
 
     def load(self, events: Sequence[Event], received_at: float) -> Loaded:
-        """`append` without the rows, which cost as much as the writing."""
-        return self._write(events, Clock.of_files(received_at))[1]
+        """`append` without the rows, which cost as much as the writing. The store's progress tells how far loads have come."""
+        return self._write(events, Clock.of_files(received_at), loading=True)[1]
 
-    def _write(self, events: Sequence[Event], clock: Clock) -> tuple[list[tuple[int, Record]], Loaded, bool, RatingScale]:
+    def _write(
+        self, events: Sequence[Event], clock: Clock, *, loading: bool = False
+    ) -> tuple[list[tuple[int, Record]], Loaded, bool, RatingScale]:
         """-> (row, record) of each new event, the counts, whether dwell times are in milliseconds, and the scale of ratings."""
         if not events:
             return [], Loaded(), False, FIVE_STARS
@@ -84,15 +90,20 @@ class Writer:
         with self._database.writing() as connection:
             # Holding the store's line until the commit makes rows visible in the order of their numbers.
             line = connection.execute(self._line().with_for_update()).one()
+            if line.key_check is None and line.last_row == 0:
+                settle_key(connection, self._store, self._secret)
+            confirm_key(self._secret, line.key_check)
             if line.timed is None:
                 connection.execute(self._update().values(timed=timed))
             elif line.timed != timed:  # another process was first
                 timed, records = line.timed, self._records(events, clock, line.timed, scale)
             allowed = self._allowed(connection, records)
             placed = allowed if timed else self._place(connection, allowed)
-            new = self._insert_new(connection, placed, line.last_row)
+            new = self._insert_new(connection, self._lacking(connection, placed, line.unscoped_row), line.last_row)
             if new:
-                connection.execute(self._update().values(last_row=new[-1][0]))
+                last = new[-1][0]
+                told = {"progress": merged(line.progress, {"loaded": last})} if loading else {}
+                connection.execute(self._update().values(last_row=last, **told))
         kept = [row for _, row in new]
         counts = Loaded(
             len(new),
@@ -104,7 +115,9 @@ class Writer:
         return new, counts, line.dwell_ms, scale
 
     def _line(self) -> sa.Select[Any]:
-        return sa.select(STORES.c.last_row, STORES.c.timed, STORES.c.dwell_ms).where(STORES.c.store == self._store)
+        it = STORES.c
+        columns = (it.last_row, it.timed, it.dwell_ms, it.key_check, it.unscoped_row, it.progress)
+        return sa.select(*columns).where(it.store == self._store)
 
     def _update(self) -> sa.Update:
         return sa.update(STORES).where(STORES.c.store == self._store)
@@ -169,6 +182,18 @@ class Writer:
             placed.append(row)
         return placed
 
+    def _lacking(self, connection: sa.Connection, records: list[Record], unscoped: int) -> list[Record]:
+        """The records without those that rows up to `unscoped` hold, whose digests are of event ids alone."""
+        if not unscoped:
+            return records
+        digests = {unscoped_digest(row.event_id): row.event_id for row in records if row.event_id is not None}
+        rows = sa.select(EVENTS.c.digest, EVENTS.c.subject).where(EVENTS.c.store == self._store, EVENTS.c.row_no <= unscoped)
+        known: set[tuple[str, str]] = set()
+        for some in _chunks(list(digests)):
+            found = connection.execute(rows.where(EVENTS.c.digest.in_(some)))
+            known.update((digests[bytes(digest)], subject) for digest, subject in found)
+        return [row for row in records if (row.event_id, row.subject) not in known]
+
     def _insert_new(self, connection: sa.Connection, records: list[Record], last: int) -> list[tuple[int, Record]]:
         """Offer each record the next row number; those that are there afterwards are new. Duplicates leave gaps."""
         if not records:
@@ -180,6 +205,17 @@ class Writer:
         mine = (EVENTS.c.store == self._store, EVENTS.c.row_no > last, EVENTS.c.row_no <= last + len(records))
         present = set(connection.execute(sa.select(EVENTS.c.row_no).where(*mine)).scalars())
         return [pair for pair in numbered if pair[0] in present]
+
+
+def settle_key(connection: sa.Connection, store: str, secret: bytes) -> None:
+    """Have a store that is kept under no secret yet be kept under this one; the caller holds its line.
+
+    Raises KeyMismatch where it is kept under another.
+    """
+    found = connection.execute(sa.select(STORES.c.key_check).where(STORES.c.store == store)).scalar_one()
+    confirm_key(secret, found)
+    if found is None:
+        connection.execute(sa.update(STORES).where(STORES.c.store == store).values(key_check=key_check(secret)))
 
 
 def _stored(row: int, it: Record, dwell_ms: bool, scale: RatingScale) -> StoredEvent:
@@ -213,5 +249,5 @@ def _forbidden(row: Record, erased_at: float | None) -> bool:
     return erased_at is not None and (row.time is None or row.time <= erased_at)
 
 
-def _chunks(values: list[str]) -> Iterable[list[str]]:
+def _chunks(values: list[T]) -> Iterable[list[T]]:
     return (values[start : start + _IN] for start in range(0, len(values), _IN))

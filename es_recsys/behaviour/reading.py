@@ -11,7 +11,7 @@ import orjson
 import sqlalchemy as sa
 
 from es_recsys.behaviour.database import Database
-from es_recsys.behaviour.records import StoredEvent
+from es_recsys.behaviour.records import UNKNOWN_ITEM, StoredEvent
 from es_recsys.behaviour.schema import EVENTS, STORES
 from es_recsys.behaviour.subjects import user_of
 from es_recsys.ratings import FIVE_STARS, RatingScale
@@ -112,6 +112,41 @@ class Reader:
                 return
             yield from page
             last = page[-1]
+
+    def subjects_after(self, after: int) -> list[str]:
+        """Subjects with a row above `after`, in order."""
+        event, found = EVENTS.c, set[str]()
+        query = sa.select(event.row_no, event.subject).where(event.store == self._store).order_by(event.row_no).limit(_PAGE)
+        while True:
+            with self._database.reading() as connection:
+                page = list(connection.execute(query.where(event.row_no > after)))
+            if not page:
+                return sorted(found)
+            found.update(subject for _, subject in page)
+            after = page[-1][0]
+
+    def last_rows(self, subjects: Sequence[str]) -> dict[str, int]:
+        """Subject -> its highest row; those without events are left out."""
+        event = EVENTS.c
+        query = sa.select(event.subject, sa.func.max(event.row_no)).where(event.store == self._store).group_by(event.subject)
+        with self._database.reading() as connection:
+            return {row[0]: row[1] for row in connection.execute(query.where(event.subject.in_(subjects)))}
+
+    def rows_of(self, subjects: Sequence[str], after: int) -> dict[str, list[StoredEvent]]:
+        """Subject -> its events with a row above `after`, in row order."""
+        event = EVENTS.c
+        query = self._select().where(event.subject.in_(subjects), event.row_no > after).order_by(event.subject, event.row_no)
+        with self._database.reading() as connection:
+            rows = [_event(row) for row in connection.execute(query)]
+        return {subject: list(some) for subject, some in groupby(rows, attrgetter("subject"))}
+
+    def item_ids(self, event_types: Sequence[str]) -> list[str]:
+        """Items that events of these types name, in order; of events that are set aside, only those on unknown items."""
+        event = EVENTS.c
+        counts = sa.or_(event.quarantine.is_(None), event.quarantine == UNKNOWN_ITEM)
+        query = sa.select(event.item_id).distinct().where(event.store == self._store, event.item_id.is_not(None), counts)
+        with self._database.reading() as connection:
+            return sorted(connection.execute(query.where(event.event_type.in_(event_types))).scalars())
 
     def _in_subject_order(self) -> Iterator[StoredEvent]:
         event = EVENTS.c

@@ -23,6 +23,7 @@ __all__ = [
     "StoredEvent",
     "record",
     "static_reason",
+    "unscoped_digest",
 ]
 
 FUTURE_TOLERANCE_S = 300.0
@@ -143,7 +144,7 @@ def record(event: Event, clock: Clock, timed: bool, scale: RatingScale = FIVE_ST
     if time is not None:
         time = clock.settle(time)
     return Record(
-        hashlib.blake2b(content.encode(), digest_size=16).digest(),
+        _digest(content),
         subject_of(event.user_id, event.session_id),
         event.event_type,
         time,
@@ -162,6 +163,11 @@ def record(event: Event, clock: Clock, timed: bool, scale: RatingScale = FIVE_ST
     )
 
 
+def unscoped_digest(event_id: str) -> bytes:
+    """What the digest of an event with an id was while an id was one event, whoever did it."""
+    return _digest(f"event_id\x00{event_id}")
+
+
 def static_reason(event_type: str, time: float | None, value: float | None, scale: RatingScale = FIVE_STARS) -> str | None:
     """Why an event is not usable by itself, whatever else there is; None where it is. scale: that ratings are on now."""
     if time is not None and time < EARLIEST:
@@ -177,8 +183,12 @@ def static_reason(event_type: str, time: float | None, value: float | None, scal
     return None
 
 
+def _digest(content: str) -> bytes:
+    return hashlib.blake2b(content.encode(), digest_size=16).digest()
+
+
 def _identity(event: Event, time: float | None, order: int | None) -> str:
-    """What makes two events the same one: the id that the source gave, else everything that it said.
+    """What makes two events the same one: who did it and the id that the source gave, else everything that it said.
 
     In a source without time the order is part of it. Without an id and a time, the time of receipt is: so a retry is
     told from a second view only where the caller gives an event_id or a timestamp. The parts are joined by NUL, which
@@ -202,7 +212,9 @@ def _identity(event: Event, time: float | None, order: int | None) -> str:
     content = "\x00".join(parts)
     if content.count("\x00") != len(parts) - 1 or (event.event_id and "\x00" in event.event_id):
         _refuse_nul(event)
-    return content if event.event_id is None else f"event_id\x00{event.event_id}"
+    if event.event_id is None:
+        return content
+    return f"event_id\x00{subject_of(event.user_id, event.session_id)}\x00{event.event_id}"
 
 
 def _refuse_nul(event: Event) -> NoReturn:

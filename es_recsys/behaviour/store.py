@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,16 +11,18 @@ from typing import Any, Self
 
 import sqlalchemy as sa
 
-from es_recsys.behaviour.append import Appended, Loaded, Writer
+from es_recsys.behaviour.append import Appended, Loaded, Writer, settle_key
 from es_recsys.behaviour.database import Database
+from es_recsys.behaviour.line import Position, StoreLine
 from es_recsys.behaviour.reading import Reader
-from es_recsys.behaviour.records import StoredEvent
+from es_recsys.behaviour.records import UNKNOWN_ITEM, StoredEvent
 from es_recsys.behaviour.schema import EVENTS, STORES, SUBJECTS
 from es_recsys.behaviour.subjects import session_of, subject_key, subject_of, user_of
+from es_recsys.keys import confirm_key
 from es_recsys.ratings import RatingScale
 from es_recsys.types import Event
 
-__all__ = ["Appended", "EventStore", "Loaded"]
+__all__ = ["Appended", "EventStore", "Loaded", "Position"]
 
 _IN = 500
 _BATCH = 20_000
@@ -33,16 +34,18 @@ class EventStore:
     url: SQLAlchemy's. secret: the installation's, behind `user_key`. The tables are made at first use. Safe to share
     between threads and between processes: appends to one store wait for each other, so that a reader who has seen row
     n has seen all rows before it that will ever be.
-    Raises InputError, MissingExtra or SetupError where the database can't be used; so does each method.
+    Raises InputError, MissingExtra or SetupError where the database can't be used; so does each method. Raises KeyMismatch
+    where the store is kept under another secret.
     """
 
     def __init__(self, url: str, store: str, secret: bytes) -> None:
         self.database = Database(url)
         self.store = store
         self._secret = secret
+        self._line = StoreLine(self.database, store)
+        confirm_key(secret, self._line.value(STORES.c.key_check))
         self._writer = Writer(self.database, store, secret)
         self._reader = Reader(self.database, store)
-        self._open()
 
     def append(self, events: Sequence[Event], received_at: float | None = None) -> Appended:
         """Store `events` in one transaction; the rows that are new come back. A known event changes nothing.
@@ -94,25 +97,65 @@ class EventStore:
         """Every anonymous session's id once."""
         return (session for subject in self._reader.subjects() if (session := session_of(subject)) is not None)
 
+    def position(self) -> Position:
+        """How far the store is. What is made of its events keeps the position that it was made at, and is behind where the
+        store has gone on."""
+        return self._line.position()
+
+    def subjects(self) -> Iterator[str]:
+        """Every subject once, in order."""
+        return self._reader.subjects()
+
+    def subjects_after(self, row: int) -> list[str]:
+        """Subjects with a row above `row`, in order."""
+        return self._reader.subjects_after(row)
+
+    def changed_keys(self, change: int) -> set[str]:
+        """Keys of the subjects whose rows have changed since `Position.change`, erased ones among them."""
+        changed = sa.select(SUBJECTS.c.user_key).where(SUBJECTS.c.store == self.store, SUBJECTS.c.changed > change)
+        with self.database.reading() as connection:
+            return set(connection.execute(changed).scalars())
+
+    def last_rows(self, subjects: Sequence[str]) -> dict[str, int]:
+        """Subject -> its highest row; those without events are left out. subjects: at most a thousand."""
+        return self._reader.last_rows(subjects)
+
+    def rows_of(self, subjects: Sequence[str], after: int = 0) -> dict[str, list[StoredEvent]]:
+        """`rows` of at most a thousand subjects at once."""
+        return self._reader.rows_of(subjects, after)
+
+    def revisions(self, subjects: Sequence[str]) -> dict[str, int]:
+        """`revision` of at most a thousand subjects at once."""
+        keys = {subject: subject_key(subject, self._secret) for subject in subjects}
+        mine = sa.select(SUBJECTS.c.user_key, SUBJECTS.c.revision).where(SUBJECTS.c.store == self.store)
+        with self.database.reading() as connection:
+            of_store = connection.execute(sa.select(STORES.c.revision).where(STORES.c.store == self.store)).scalar_one()
+            own = {row[0]: row[1] for row in connection.execute(mine.where(SUBJECTS.c.user_key.in_(keys.values())))}
+        return {subject: of_store + own.get(key, 0) for subject, key in keys.items()}
+
+    def item_ids(self, event_types: Sequence[str]) -> list[str]:
+        """Items that events of these types name, in order; of events that are set aside, only those on unknown items."""
+        return self._reader.item_ids(event_types)
+
     @property
     def timed(self) -> bool:
         """Whether events have times; False where they have an order only. True while there are none."""
-        return self._line(STORES.c.timed) is not False
+        return self._line.value(STORES.c.timed) is not False
 
     @property
     def dwell_in_ms(self) -> bool:
         """Whether dwell times are read as milliseconds; `value` is in seconds either way."""
-        return bool(self._line(STORES.c.dwell_ms))
+        return bool(self._line.value(STORES.c.dwell_ms))
 
     @property
     def last_row(self) -> int:
         """The highest row that is visible; 0 for an empty store."""
-        return int(self._line(STORES.c.last_row))  # type: ignore[call-overload, no-any-return]
+        return int(self._line.value(STORES.c.last_row))
 
     @property
     def settings(self) -> Mapping[str, Any]:
         """What was set for this store, by name; JSON values."""
-        return _json(self._line(STORES.c.settings))
+        return self._line.mapping(STORES.c.settings)
 
     @property
     def rating_scale(self) -> RatingScale:
@@ -124,15 +167,28 @@ class EventStore:
 
         changes: JSON values. affects_profiles: every profile is folded anew when it is next brought up to date.
         """
+        bumped = {"revision": STORES.c.revision + 1} if affects_profiles else {}
+        self._line.merge(STORES.c.settings, changes, **bumped)
+
+    @property
+    def progress(self) -> Mapping[str, Any]:
+        """How far what is made of the events has come, as `note_progress` was told."""
+        return self._line.mapping(STORES.c.progress)
+
+    def note_progress(self, **marks: Any) -> None:
+        """Keep how far something has come; JSON values, None removes."""
+        self._line.merge(STORES.c.progress, marks)
+
+    @property
+    def key_known(self) -> bool:
+        """Whether the store tells another secret than its own. One of an earlier version doesn't until `adopt_key`."""
+        return self._line.value(STORES.c.key_check) is not None
+
+    def adopt_key(self) -> None:
+        """Have the store refuse any other secret from now on. Raises KeyMismatch where it does already."""
         with self.database.writing() as connection:
-            self._lock(connection)
-            line = sa.select(STORES.c.settings).where(STORES.c.store == self.store)
-            settings = {**_json(connection.execute(line).scalar_one()), **changes}
-            kept = {name: value for name, value in settings.items() if value is not None}
-            values: dict[str, Any] = {"settings": json.dumps(kept, sort_keys=True)}
-            if affects_profiles:
-                values["revision"] = STORES.c.revision + 1
-            connection.execute(sa.update(STORES).where(STORES.c.store == self.store).values(values))
+            self._line.lock(connection)
+            settle_key(connection, self.store, self._secret)
 
     def count(self) -> int:
         """How many events there are, those set aside included."""
@@ -147,7 +203,7 @@ class EventStore:
             rows_by_reason[reason].append(row)
         touched: set[str] = set()
         with self.database.writing() as connection:
-            self._lock(connection)
+            self._line.lock(connection)
             for reason, rows in rows_by_reason.items():
                 for start in range(0, len(rows), _IN):
                     these = (EVENTS.c.store == self.store, EVENTS.c.row_no.in_(rows[start : start + _IN]))
@@ -155,11 +211,20 @@ class EventStore:
                     touched.update(connection.execute(sa.select(EVENTS.c.subject).distinct().where(*these)).scalars())
             self._touch(connection, touched)
 
+    def set_aside_unknown(self, rows: Sequence[int]) -> None:
+        """Set aside rows that are not yet for that they are on unknown items: so the profiles that are about to contain them
+        have them in no taste, and cleaning lifts it once there is such an item."""
+        with self.database.writing() as connection:
+            self._line.lock(connection)
+            for start in range(0, len(rows), _IN):
+                these = (EVENTS.c.store == self.store, EVENTS.c.row_no.in_(rows[start : start + _IN]))
+                update = sa.update(EVENTS).where(*these, EVENTS.c.quarantine.is_(None))
+                connection.execute(update.values(quarantine=UNKNOWN_ITEM))
+
     def read_dwell_in_ms(self, in_ms: bool) -> None:
         """Read dwell times as milliseconds (or as seconds) from now on; every profile is rebuilt when next read."""
         with self.database.writing() as connection:
-            line = sa.update(STORES).where(STORES.c.store == self.store)
-            connection.execute(line.values(dwell_ms=in_ms, revision=STORES.c.revision + 1))
+            self._line.change(connection, dwell_ms=in_ms, revision=STORES.c.revision + 1)
 
     def erase(self, user_id: str, now: float | None = None) -> int:
         """Delete all events of a user, and the anonymous events of the sessions in which the user was seen.
@@ -171,7 +236,7 @@ class EventStore:
         user = subject_of(user_id)
         event = EVENTS.c
         with self.database.writing() as connection:
-            self._lock(connection)
+            self._line.lock(connection)
             seen = sa.select(event.session_id).distinct().where(event.store == self.store, event.subject == user)
             sessions = connection.execute(seen.where(event.session_id.is_not(None))).scalars()
             subjects = [user, *(subject_of(session_id=session) for session in sessions)]
@@ -192,36 +257,20 @@ class EventStore:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def _open(self) -> None:
-        """Make the store's line, where there is none yet."""
-        with self.database.reading() as connection:
-            if connection.execute(sa.select(STORES.c.store).where(STORES.c.store == self.store)).first():
-                return
-        with self.database.writing() as connection:
-            line = {"store": self.store, "last_row": 0, "timed": None, "dwell_ms": False, "revision": 0}
-            connection.execute(self.database.insert_new(STORES, ["store"]).values(line))
-
-    def _line(self, column: sa.Column[object]) -> object:
-        with self.database.reading() as connection:
-            return connection.execute(sa.select(column).where(STORES.c.store == self.store)).scalar_one()
-
-    def _lock(self, connection: sa.Connection) -> None:
-        connection.execute(sa.select(STORES.c.store).where(STORES.c.store == self.store).with_for_update())
-
     def _touch(self, connection: sa.Connection, subjects: Iterable[str], erased_at: float | None = None) -> None:
         """One more revision for each subject, and the time of its erasure where it is erased."""
         keys = sorted(subject_key(subject, self._secret) for subject in subjects)
         if not keys:
             return
+        confirm_key(
+            self._secret, connection.execute(sa.select(STORES.c.key_check).where(STORES.c.store == self.store)).scalar_one()
+        )
+        number = self._line.count_change(connection)
         lines = [{"store": self.store, "user_key": key, "revision": 0, "erased_at": None} for key in keys]
         connection.execute(self.database.insert_new(SUBJECTS, ["store", "user_key"]), lines)
-        change: dict[str, object] = {"revision": SUBJECTS.c.revision + 1}
+        change: dict[str, object] = {"revision": SUBJECTS.c.revision + 1, "changed": number}
         if erased_at is not None:
             change["erased_at"] = erased_at
         for start in range(0, len(keys), _IN):
             these = SUBJECTS.c.user_key.in_(keys[start : start + _IN])
             connection.execute(sa.update(SUBJECTS).where(SUBJECTS.c.store == self.store, these).values(change))
-
-
-def _json(text: object) -> dict[str, Any]:
-    return dict(json.loads(text)) if isinstance(text, str) else {}

@@ -160,8 +160,8 @@ def tune_behaviours(
 @with_settings
 def profiles_build(settings: Settings, json: JsonFlag = False) -> None:
     """Rebuilds every profile from the stored events."""
-    from es_recsys.jobs.behaviour import build_profiles
+    from es_recsys.jobs.behaviour import mend_profiles
 
     with open_workspace(settings) as work, progress("profiles") as bar:
-        report = build_profiles(work, progress=bar)
+        report = mend_profiles(work, progress=bar)
     show_report(report, json)

@@ -21,8 +21,11 @@ index = typer.Typer(no_args_is_help=True, callback=shared_options)
 def doctor(settings: Settings, json: JsonFlag = False) -> None:
     """Says what is wrong with this set-up, and the remedy. Ends with 3 where something is."""
     from es_recsys.engine.doctor import checks
+    from es_recsys.jobs import health
 
     found = list(checks(settings))
+    if any(check.name == "store" and check.ok for check in found):
+        found += health.checks(settings)
     if json:
         print_json([{"name": c.name, "ok": c.ok, "what": c.what, "remedy": c.remedy} for c in found])
     else:

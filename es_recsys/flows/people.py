@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 
+from es_recsys.behaviour.documents import FORMAT
 from es_recsys.behaviour.profiles import ItemFeatures, current, empty, fold, from_document, profile
 from es_recsys.behaviour.records import StoredEvent
 from es_recsys.behaviour.state import ProfileState, Terms
-from es_recsys.behaviour.subjects import subject_key, subject_of
+from es_recsys.behaviour.subjects import subject_of
 from es_recsys.errors import EngineError, InputError
 from es_recsys.flows.effects import Fetch, Flow, Get, Search
 from es_recsys.flows.view import View
 from es_recsys.types import Profile, Query
 
-__all__ = ["FEATURES", "features", "features_of", "of_history", "of_views", "read_profile", "who"]
+__all__ = ["FEATURES", "features", "features_of", "is_current", "of_history", "of_views", "read_profile", "who"]
 
 FEATURES = ("group_id", "categories", "brand", "tags", "price")
 _LONGEST_HISTORY = 2_000
@@ -31,7 +32,7 @@ def who(view: View, query: Query) -> tuple[str, ...]:
         subjects.append(subject_of(query.user_id))
     if query.session_id is not None:
         subjects.append(subject_of(session_id=query.session_id))
-    return tuple(subject_key(subject, view.secret) for subject in subjects)
+    return tuple(map(view.key_of, subjects))
 
 
 def read_profile(view: View, query: Query, now: float) -> Flow[Profile | None]:
@@ -126,3 +127,9 @@ def resumed(source: Mapping[str, Any] | None, key: str, terms: Terms, revision: 
     if source is None:
         return empty(key, terms, revision)
     return current(from_document(source), terms, revision)
+
+
+def is_current(source: Mapping[str, Any], terms: Terms, revision: int) -> bool:
+    """Whether a stored profile, of which the state's terms are enough, may be folded on; it may lack later rows."""
+    inner = source.get("state") or {}
+    return (source.get("revision"), inner.get("format"), inner.get("terms")) == (revision, FORMAT, asdict(terms))

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
-from es_recsys.behaviour.profiles import fold, to_document
+from es_recsys.behaviour.profiles import ItemFeatures, fold, to_document
 from es_recsys.behaviour.records import StoredEvent
 from es_recsys.behaviour.state import Terms
-from es_recsys.behaviour.subjects import session_of, subject_key, subject_of, user_of
+from es_recsys.behaviour.subjects import session_of, subject_of, user_of
 from es_recsys.errors import WriteError
 from es_recsys.flows.effects import Call, Delete, Flow, Get, Pause, Put
-from es_recsys.flows.people import features, resumed
+from es_recsys.flows.people import features, is_current, resumed
 from es_recsys.flows.view import View
 from es_recsys.types import Event
 
-__all__ = ["Erased", "Events", "Recorded", "erase", "put_events", "update_profile"]
+__all__ = [
+    "Erased",
+    "Events",
+    "Recorded",
+    "Recording",
+    "erase",
+    "put_events",
+    "set_aside_unknown",
+    "update_profile",
+]
 
 _TRIES = 40
 _FIRST_PAUSE_S = 0.005
@@ -29,6 +38,8 @@ class Events(Protocol):
 
     @property
     def timed(self) -> bool: ...
+    def set_aside_unknown(self, rows: Sequence[int]) -> None: ...
+    def flag(self, reasons: Mapping[int, str | None]) -> None: ...
     def append(self, events: Sequence[Event], received_at: float | None = None) -> Any: ...
     def rows(
         self, user_id: str | None = None, *, session_id: str | None = None, after: int = 0, limit: int | None = None
@@ -58,21 +69,40 @@ class Erased:
     keys: tuple[str, ...] = ()
 
 
-def put_events(view: View, store: Events, events: Sequence[Event], now: float) -> Flow[Recorded]:
-    """Stores events and brings the profiles of their subjects up to date, so that the very next answer shows them.
+class Recording:
+    """One call that records events, however many attempts it takes: they are stored once, with their times settled, and what
+    became of them is told as the first attempt found it. version: the last attempt's."""
 
-    Storing comes first: if the rest fails, the same events sent again, or any later event of the subject, repairs the
-    profile. Raises WriteError where a profile is written to so much that no turn comes.
-    """
-    appended = yield Call(lambda: store.append(events, now))
-    for subject in dict.fromkeys(subject_of(event.user_id, event.session_id) for event in events):
-        yield from update_profile(view, store, subject, now)
-    return Recorded(len(appended.rows), appended.duplicates, appended.refused, appended.clamped)
+    def __init__(self, store: Events, events: Sequence[Event], now: float) -> None:
+        self._store, self._events, self._now = store, events, now
+        self._recorded: Recorded | None = None
+        self.version = 0
+
+    def __call__(self, view: View) -> Flow[Recorded]:
+        """Stores events and brings the profiles of their subjects up to date, so that the very next answer shows them.
+
+        Storing comes first: if the rest fails, the same events sent again, any later event of the subject, or the next load
+        repairs the profile. Raises KeyMismatch before anything is stored, WriteError where a profile is written to so much
+        that no turn comes.
+        """
+        self.version = view.meta.version
+        subjects = {subject: view.key_of(subject) for subject in map(_subject, self._events)}
+        if self._recorded is None:
+            done = yield Call(lambda: self._store.append(self._events, self._now))
+            self._recorded = Recorded(len(done.rows), done.duplicates, done.refused, done.clamped)
+        for subject in subjects:
+            yield from update_profile(view, self._store, subject, self._now)
+        return self._recorded
+
+
+def put_events(view: View, store: Events, events: Sequence[Event], now: float) -> Flow[Recorded]:
+    """A `Recording` of one attempt."""
+    return (yield from Recording(store, events, now)(view))
 
 
 def update_profile(view: View, store: Events, subject: str, now: float) -> Flow[bool]:
     """Folds the rows that a stored profile lacks into it, by compare-and-set. Result: whether it changed."""
-    key = subject_key(subject, view.secret)
+    key = view.key_of(subject)
     pause = _FIRST_PAUSE_S
     for _ in range(_TRIES):
         found = yield Get(view.meta.profiles, key)
@@ -80,12 +110,14 @@ def update_profile(view: View, store: Events, subject: str, now: float) -> Flow[
         terms = Terms.of(view.settings.profiles, timed, view.meta.behaviours)
         state = resumed(None if found is None else found.source, key, terms, revision)
         rows = yield Call(partial(_rows, store, subject, state.applied_through))
-        if not rows and (found is None or found.source["revision"] == state.revision):
+        if not rows and (found is None or is_current(found.source, terms, revision)):
             return False
         if not rows and state.applied_through == 0:
             yield Delete(view.meta.profiles, key)
             return True
         known = yield from features(view, (row.item_id for row in rows if row.item_id is not None))
+        if (yield from set_aside_unknown(view, store, rows, known)):
+            continue
         written = yield Put(view.meta.profiles, key, to_document(fold(state, rows, known), now), found)
         # Rows that were erased or set aside while they were being folded must not outlive it in the profile.
         if written and (yield Call(lambda: _standing(store, subject)))[0] == revision:
@@ -98,17 +130,36 @@ def update_profile(view: View, store: Events, subject: str, now: float) -> Flow[
     )
 
 
+def set_aside_unknown(view: View, store: Events, rows: Iterable[StoredEvent], known: Mapping[str, ItemFeatures]) -> Flow[bool]:
+    """Says in the store which rows a profile is about to contain without their items, so that the items' arrival has it
+    folded anew. Result: whether such an item came meanwhile; then the rows are to be read again."""
+    lacking = {row.row: row.item_id for row in rows if row.item_id not in known and row.item_id and row.quarantine is None}
+    if not lacking:
+        return False
+    yield Call(lambda: store.set_aside_unknown(list(lacking)))
+    # Who loads items looks for such rows when they are in: one that came before the rows were set aside is seen here.
+    came = yield from features(view, lacking.values())
+    lifted: dict[int, str | None] = {row: None for row, item_id in lacking.items() if item_id in came}
+    if lifted:
+        yield Call(lambda: store.flag(lifted))
+    return bool(lifted)
+
+
 def erase(view: View, store: Events, user_id: str, now: float) -> Flow[Erased]:
     """Deletes a user's events and profile. The tombstone in the event store comes first, so that a replay at the same
     moment can't bring the profile back."""
     sessions = yield Call(lambda: {row.session_id for row in store.rows(user_id) if row.session_id is not None})
     events = yield Call(lambda: store.erase(user_id, now))
     subjects = (subject_of(user_id), *(subject_of(session_id=session) for session in sorted(sessions)))
-    keys = tuple(subject_key(subject, view.secret) for subject in subjects)
+    keys = tuple(map(view.key_of, subjects))
     profiles = 0
     for key in keys:
         profiles += yield Delete(view.meta.profiles, key)
     return Erased(events, profiles, keys=keys)
+
+
+def _subject(event: Event) -> str:
+    return subject_of(event.user_id, event.session_id)
 
 
 def _standing(store: Events, subject: str) -> tuple[int, bool]:

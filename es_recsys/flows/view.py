@@ -9,8 +9,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.behaviour.subjects import subject_key
 from es_recsys.features import ItemSide
 from es_recsys.fields import VECTOR_FIELDS
+from es_recsys.keys import confirm_key
 from es_recsys.meta import StoreMeta
 from es_recsys.models.base import Model
 from es_recsys.search.explore import Exposure
@@ -47,6 +49,11 @@ class View:
     rankers: Mapping[str, Ranker | None] = field(default_factory=dict)
     exposure: Exposure = field(default_factory=Exposure)
     item_side: ItemSide | None = None
+
+    def key_of(self, subject: str) -> str:
+        """What stands for a subject in this version. Raises KeyMismatch where it is kept under another secret than is set."""
+        confirm_key(self.secret, self.meta.key_check)
+        return subject_key(subject, self.secret)
 
     @property
     def content_fields(self) -> tuple[str, ...]:

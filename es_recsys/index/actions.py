@@ -24,12 +24,15 @@ class Action:
     operation: "index" writes the whole document, "create" only where the id is new, "update" changes the fields in
     `document`, "delete" removes. Values of `document` are JSON values or numpy arrays.
     problem: why it can't be sent; it then goes straight to the dead letters.
+    only_if: `_seq_no` and `_primary_term` that the document must still have, or "absent" where there must be none; else it is
+    refused with status 409, also where it is this very action that was carried out and its answer lost.
     """
 
     id: str
     document: Mapping[str, Any] | None = None
     operation: Operation = "index"
     problem: str | None = None
+    only_if: tuple[int, int] | Literal["absent"] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,13 +63,21 @@ def encode(action: Action, dims: Mapping[str, int]) -> Line:
     for field in dims.keys() & document.keys():
         document = {**document, field: _contiguous(field, document[field], dims[field])}
     try:
-        header = orjson.dumps({action.operation: {"_id": action.id}}, option=_OPTIONS)
+        header = orjson.dumps({action.operation: {"_id": action.id, **_condition(action)}}, option=_OPTIONS)
         if action.operation == "delete":
             return Line(action.id, action.operation, header, b"")
         content = {"doc": document} if action.operation == "update" else document
         return Line(action.id, action.operation, header, orjson.dumps(content, option=_OPTIONS))
     except TypeError as error:
         raise InputError(f"The document can't be written as JSON: {error}.", "Mend the value.") from None
+
+
+def _condition(action: Action) -> dict[str, Any]:
+    if action.only_if is None:
+        return {}
+    if action.only_if == "absent":
+        return {"op_type": "create"}
+    return {"if_seq_no": action.only_if[0], "if_primary_term": action.only_if[1]}
 
 
 def _contiguous(field: str, vector: Any, dims: int) -> Any:

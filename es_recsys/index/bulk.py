@@ -12,7 +12,7 @@ from elasticsearch import Elasticsearch
 
 from es_recsys.errors import IndexStateError, InputError
 from es_recsys.index.actions import Action, Line, encode
-from es_recsys.index.deadletters import DeadLetters, Failure
+from es_recsys.index.deadletters import DeadLetters, Failure, Letters
 from es_recsys.index.progress import Meter
 from es_recsys.index.sender import Interrupted, Outcome, Patience, Sender, Unsettled
 
@@ -57,7 +57,7 @@ def bulk(
     index: str,
     dims: Mapping[str, int] | None = None,
     settings: BulkSettings | None = None,
-    dead_letters: DeadLetters | None = None,
+    dead_letters: Letters | None = None,
     meter: Meter | None = None,
     rng: np.random.Generator | None = None,
     refresh: bool = False,
@@ -91,7 +91,7 @@ class _Writer:
         index: str,
         dims: Mapping[str, int],
         settings: BulkSettings,
-        dead_letters: DeadLetters | None,
+        dead_letters: Letters | None,
         meter: Meter,
         rng: np.random.Generator | None,
     ) -> None:

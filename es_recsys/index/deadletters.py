@@ -8,14 +8,14 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import orjson
 
 from es_recsys.index.actions import Action, Line
 
-__all__ = ["DeadLetters", "Failure"]
+__all__ = ["DeadLetters", "Failure", "Letters"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,12 @@ class Failure:
     status: int
     type: str
     reason: str
+
+
+class Letters(Protocol):
+    """Takes documents that were not stored; safe to use from several threads."""
+
+    def add(self, failure: Failure, letter: Action | Line) -> None: ...
 
 
 class DeadLetters:

@@ -9,7 +9,7 @@ import numpy as np
 from elasticsearch import Elasticsearch
 from numpy.typing import NDArray
 
-__all__ = ["groups_of", "ids_of", "scan", "sources_of", "vectors_of"]
+__all__ = ["groups_of", "ids_of", "scan", "sources_of", "state_of", "vectors_of"]
 
 _BATCH = 500
 _ACCEPT = "application/vnd.elasticsearch+json; compatible-with=9"
@@ -91,6 +91,13 @@ def groups_of(client: Elasticsearch, index: str) -> dict[str, str]:
     query = {"exists": {"field": "group_id"}}
     pages = scan(client, index, fields=("group_id",), query=query, size=10_000)
     return {hit["_id"]: hit["_source"]["group_id"] for hits in pages for hit in hits}
+
+
+def state_of(client: Elasticsearch, index: str) -> dict[str, Any]:
+    """Tells whether an index was written to: which one it is, and how many writes it has had. JSON values."""
+    found = client.indices.stats(index=index, metric="docs", level="shards")["indices"][index]
+    parts = [part for shard in found["shards"].values() for part in shard if part["routing"]["primary"]]
+    return {"index": index, "uuid": found["uuid"], "written": sum(part["seq_no"]["local_checkpoint"] + 1 for part in parts)}
 
 
 def _get(client: Elasticsearch, index: str, ids: Collection[str], parameters: Mapping[str, str]) -> dict[str, dict[str, Any]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,22 +14,18 @@ from es_recsys.behaviour.append import Loaded
 from es_recsys.behaviour.bots import parse_bots
 from es_recsys.behaviour.clean import CleaningReport, clean
 from es_recsys.behaviour.interactions import interactions
-from es_recsys.behaviour.profiles import ItemFeatures, empty, fold, to_document
-from es_recsys.behaviour.records import StoredEvent
-from es_recsys.behaviour.state import Terms
-from es_recsys.behaviour.subjects import session_of, subject_key, user_of
+from es_recsys.behaviour.store import EventStore
+from es_recsys.behaviours import BEHAVIOURS
 from es_recsys.data import Rejects, check, read_events, survey_events
 from es_recsys.errors import StoreNotFound
-from es_recsys.flows.people import features
-from es_recsys.flows.recording import update_profile
-from es_recsys.flows.view import View
 from es_recsys.index import catalog
-from es_recsys.index.bulk import Action, Meter, bulk
-from es_recsys.index.idset import IdSet
+from es_recsys.index.catalog import CatalogReport
 from es_recsys.index.metadata import read_meta, write_meta
-from es_recsys.index.read import ids_of
+from es_recsys.index.read import ids_of, state_of
 from es_recsys.jobs.event_settings import EventSurvey, as_scale, keep_bots, keep_scale
-from es_recsys.jobs.products import products
+from es_recsys.jobs.folding import catch_up, rebuild
+from es_recsys.jobs.products import products, variants_mark
+from es_recsys.meta import StoreMeta
 from es_recsys.models.popularity import Popularity
 from es_recsys.ratings import RatingScale
 from es_recsys.runtime.views import popularity_folder
@@ -41,17 +36,16 @@ __all__ = [
     "EventsReport",
     "ProfilesReport",
     "build_profiles",
-    "fold_in",
+    "catalogue_state",
     "load_events",
-    "rebuild",
+    "mend_profiles",
     "refresh_behaviour",
+    "unsettled",
     "weigh_events",
 ]
 
 Progress = Callable[[float, float | None], None]
-_SUBJECTS = 500
-_FEATURES_KEPT = 50_000
-_FEW = 2_000
+_ON_ITEMS = tuple(name for name, row in BEHAVIOURS.items() if row.sign)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +133,10 @@ def load_events(
     }
     options["survey"] = survey_events(files, **options)
     good, rejects = check(survey.read, files, max_errors=max_errors, **options)
+    _confirm_key(work)
     store = work.events
-    told, rescaled = keep_scale(store, survey, scale)
+    told = keep_scale(store, survey, scale)
     keep_bots(store, bots)
-    before = store.last_row
     quiet = Rejects(write=False)
     loaded = store.load(_counted(read_events(files, rejects=quiet, **options), good, progress), work.now())
     notes = [*told, *rejects.notes, *(f"{count:,} lines left out: {reason}" for reason, count in rejects.skipped.most_common())]
@@ -153,7 +147,7 @@ def load_events(
         notes += _catalogue_of_events(work)
         cleaning = _cleaned(work)
         _count_popularity(work)
-        _update_profiles(work, before, rebuild_all=bool(cleaning.flagged or cleaning.lifted or rescaled))
+        catch_up(work, work.views.fresh())
     return EventsReport(loaded, cleaning, rejects.count, tuple(notes), time.monotonic() - started)
 
 
@@ -165,20 +159,73 @@ def build_profiles(work: Workspace, progress: Progress | None = None) -> Profile
     return ProfilesReport(written, removed, time.monotonic() - started)
 
 
-def refresh_behaviour(work: Workspace, *, regrouped: bool = False) -> list[str]:
-    """After items came or went: events on them count, or don't, and the profiles follow. Says what changed.
+def mend_profiles(work: Workspace, progress: Progress | None = None) -> ProfilesReport:
+    """`build_profiles`, after what a load that was cut off has left to be cleaned and counted."""
+    with work.explaining():
+        if unsettled(work.events):
+            _cleaned(work)
+            _count_popularity(work)
+    return build_profiles(work, progress)
 
-    regrouped: whether items are variants of other products than before, for which events on them count."""
-    if not work.events.last_row:
+
+def unsettled(store: EventStore) -> bool:
+    """Whether a load of events was cut off, or goes on, before its events were cleaned."""
+    progress = store.progress
+    return bool(progress.get("loaded", 0) > progress.get("cleaned", 0))
+
+
+def catalogue_state(work: Workspace) -> dict[str, Any] | None:
+    """The catalogue in service as `refresh_behaviour` compares it; None where there is none."""
+    with work.explaining():
+        try:
+            return _state(work, read_meta(work.es, work.settings.index))
+        except StoreNotFound:
+            return None
+
+
+def refresh_behaviour(
+    work: Workspace,
+    before: Mapping[str, Any] | None = None,
+    written: CatalogReport | None = None,
+    *,
+    regrouped: bool = False,
+) -> list[str]:
+    """After items were written: events on them count, or don't, and the profiles follow. Says what changed.
+
+    before: the catalogue's state before what was `written`. Where that is not the state that events were last compared with,
+    an earlier run was cut off, and is made up for. regrouped: whether items are variants of other products than before, for which
+    events on them count.
+    """
+    store = work.events
+    if not store.last_row:
         return []
-    cleaning = _cleaned(work)
-    if not (cleaning.flagged or cleaning.lifted or regrouped):
-        return []
-    _count_popularity(work)
-    rebuild(work, work.views.fresh())
-    if not (cleaning.flagged or cleaning.lifted):
-        return ["Events count for the products that their items are variants of now"]
-    return [f"{cleaning.lifted:,} events count again and {cleaning.flagged:,} no longer, with the items that came and went"]
+    notes: list[str] = []
+    with work.explaining():
+        meta = read_meta(work.es, work.settings.index)
+        state = _state(work, meta)
+        if _only_changed(store.progress.get("catalogue"), before, state, written):
+            store.note_progress(catalogue=state)
+        else:
+            found = _cleaned(work)
+            if found.flagged or found.lifted:
+                notes.append(
+                    f"{found.lifted:,} events count again and {found.flagged:,} no longer, with the items that came and went"
+                )
+        if regrouped and not notes:
+            notes.append("Events count for the products that their items are variants of now")
+        if store.progress.get("counted") != [store.position().change, variants_mark(meta)]:
+            _count_popularity(work)
+        catch_up(work, work.views.fresh())
+    return notes
+
+
+def _only_changed(
+    known: Mapping[str, Any] | None, before: Mapping[str, Any] | None, state: Mapping[str, Any], written: CatalogReport | None
+) -> bool:
+    """Whether the catalogue has the items that events were last compared with, and all that was written since is ours."""
+    if known is None or written is None or before != known or written.added or written.removed:
+        return False
+    return dict(state) == {**known, "written": known["written"] + written.changed}
 
 
 def weigh_events(work: Workspace, weights: Mapping[str, float], progress: Progress | None = None) -> ProfilesReport:
@@ -191,105 +238,67 @@ def weigh_events(work: Workspace, weights: Mapping[str, float], progress: Progre
     return build_profiles(work, progress)
 
 
-def rebuild(work: Workspace, view: View, progress: Progress | None = None) -> tuple[int, int]:
-    """Writes every profile into the view's profiles index, anew from row 0; -> how many were written and removed.
-
-    Events that came meanwhile are folded in at the end.
-    """
-    store = work.events
-    start = store.last_row
-    seen = IdSet()
-    meter = Meter((lambda p: progress(p.done, p.total)) if progress is not None else None)
-    report = bulk(work.patient, _profiles(work, view, seen), index=view.meta.profiles, meter=meter, refresh=True)
-    gone = [key for keys in ids_of(work.es, view.meta.profiles) for key in seen.lacks(keys)]
-    bulk(work.patient, (Action(key, operation="delete") for key in gone), index=view.meta.profiles)
-    fold_in(work, view, {event.subject for event in store.scan(after=start)})
-    return report.stored, len(gone)
-
-
-def fold_in(work: Workspace, view: View, subjects: Iterable[str]) -> None:
-    """Brings the profiles of some subjects up to their last event, one by one."""
-    for subject in sorted(subjects):
-        work.driver.run(update_profile(view, work.events, subject, work.now()))
-
-
-def _profiles(work: Workspace, view: View, seen: IdSet) -> Iterator[Action]:
-    store, now = work.events, work.now()
-    terms = Terms.of(view.settings.profiles, store.timed, view.meta.behaviours)
-    known: OrderedDict[str, ItemFeatures | None] = OrderedDict()
-    for batch in _chunks(store.by_subject(), _SUBJECTS):
-        _look_up(work, view, known, (row.item_id for _, rows in batch for row in rows if row.item_id is not None))
-        for subject, rows in batch:
-            key = subject_key(subject, view.secret)
-            revision = store.revision(user_of(subject), session_id=session_of(subject))
-            items = {i: it for row in rows if (i := row.item_id) is not None and (it := known.get(i)) is not None}
-            seen.add(key)
-            yield Action(key, to_document(fold(empty(key, terms, revision), rows, items), now))
-        while len(known) > _FEATURES_KEPT:
-            known.popitem(last=False)
-
-
-def _look_up(work: Workspace, view: View, known: OrderedDict[str, ItemFeatures | None], item_ids: Iterable[str]) -> None:
-    lacking = [item_id for item_id in dict.fromkeys(item_ids) if item_id not in known]
-    found = work.driver.run(features(view, lacking))
-    known.update((item_id, found.get(item_id)) for item_id in lacking)
-
-
-def _update_profiles(work: Workspace, before: int, *, rebuild_all: bool) -> None:
-    view = work.views.fresh()
-    if not rebuild_all:
-        subjects = set[str]()
-        for event in work.events.scan(after=before):
-            subjects.add(event.subject)
-            if len(subjects) > _FEW:
-                break
-        if len(subjects) <= _FEW:
-            fold_in(work, view, subjects)
-            return
-    rebuild(work, view)
+def _state(work: Workspace, meta: StoreMeta) -> dict[str, Any]:
+    return {**state_of(work.es, meta.index), "variants": variants_mark(meta)}
 
 
 def _cleaned(work: Workspace) -> CleaningReport:
     meta = read_meta(work.es, work.settings.index)
+    # Both are read first: what comes while events are looked at is for the next look.
+    marks = {"cleaned": work.events.last_row, "catalogue": _state(work, meta)}
     items = {item_id for ids in ids_of(work.es, meta.index) for item_id in ids}
     items.update(products(work, meta).values())
-    return clean(work.events, items, work.now(), work.settings.profiles.session_gap_s)
+    found = clean(work.events, items, work.now(), work.settings.profiles.session_gap_s)
+    work.events.note_progress(**marks)
+    return found
 
 
 def _count_popularity(work: Workspace) -> None:
     meta = read_meta(work.es, work.settings.index)
+    change = work.events.position().change
     data = interactions(work.events, work.now(), weights=meta.behaviours, products=products(work, meta))
     if len(data.items):
         Popularity().fit(data, np.random.default_rng(0)).save(popularity_folder(work.settings))
+    work.events.note_progress(counted=[change, variants_mark(meta)])
     work.views.forget()
+
+
+def _confirm_key(work: Workspace) -> None:
+    """Before anything is written. Raises KeyMismatch."""
+    with work.explaining():
+        try:
+            work.confirm_key(read_meta(work.es, work.settings.index))
+        except StoreNotFound:
+            return
 
 
 def _catalogue_of_events(work: Workspace) -> list[str]:
     """Items that are nothing but ids, for a store that has no catalogue."""
+    ids = work.events.item_ids(_ON_ITEMS)
     try:
         meta = read_meta(work.es, work.settings.index)
     except StoreNotFound:
-        pass
-    else:
-        if not meta.notes.get("bare"):
+        if not ids:
+            raise StoreNotFound(
+                f"There is no store {work.settings.index!r} to tell known items by.",
+                "Load items first: es-recsys items load FILE.",
+            ) from None
+        _load_bare(work, ())
+        meta = read_meta(work.es, work.settings.index)
+    if not meta.notes.get("bare"):
+        if work.es.count(index=meta.index)["count"]:
             return []
-    ids = interactions(work.events).item_ids.tolist()
-    if not ids:
-        raise StoreNotFound(
-            f"There is no store {work.settings.index!r} to tell known items by.", "Load items first: es-recsys items load FILE."
-        )
-    done = catalog.load(
-        work.patient,
-        work.settings.index,
-        (Item(item_id=item_id) for item_id in ids),
-        count=len(ids),
-        language=work.settings.language,
-    )
-    meta = read_meta(work.es, work.settings.index)
-    write_meta(work.es, replace(meta, notes={**meta.notes, "bare": True}))
+        # Said before the first item, so that a run that is cut off is not taken for a catalogue.
+        write_meta(work.es, replace(meta, notes={**meta.notes, "bare": True}))
+    done = _load_bare(work, ids)
     return [
         f"There is no catalogue: {done.added:,} items were made of the ids in the events; load the catalogue when you have it"
     ]
+
+
+def _load_bare(work: Workspace, ids: Sequence[str]) -> CatalogReport:
+    items = (Item(item_id=item_id) for item_id in ids)
+    return catalog.load(work.patient, work.settings.index, items, count=len(ids), language=work.settings.language)
 
 
 def _counted(events: Iterable[Any], total: int, progress: Progress | None) -> Iterator[Any]:
@@ -297,14 +306,3 @@ def _counted(events: Iterable[Any], total: int, progress: Progress | None) -> It
         if progress is not None and place % 1_000 == 0:
             progress(place, total)
         yield event
-
-
-def _chunks(stream: Iterable[tuple[str, list[StoredEvent]]], size: int) -> Iterator[list[tuple[str, list[StoredEvent]]]]:
-    chunk: list[tuple[str, list[StoredEvent]]] = []
-    for one in stream:
-        chunk.append(one)
-        if len(chunk) == size:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk

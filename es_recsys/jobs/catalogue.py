@@ -16,7 +16,7 @@ from es_recsys.errors import InputError, StoreNotFound
 from es_recsys.index import catalog
 from es_recsys.index.bulk import DeadLetters, Meter
 from es_recsys.index.metadata import read_meta, vector_metas, write_meta
-from es_recsys.jobs.behaviour import refresh_behaviour
+from es_recsys.jobs.behaviour import catalogue_state, refresh_behaviour
 from es_recsys.jobs.products import note_variants
 from es_recsys.meta import StoreMeta
 from es_recsys.runtime.encoding import ItemErrors, item_vectors, settings_of_store
@@ -129,6 +129,10 @@ def _write(
 ) -> CatalogueReport:
     started = time.monotonic()
     meta = _meta(work)
+    if meta is not None and work.events.last_row:
+        with work.explaining():
+            work.confirm_key(meta)
+    before = catalogue_state(work)
     settings = settings_of_store(work.settings, meta)
     chosen = encoders(settings)
     now = f"{time.strftime('%Y%m%d-%H%M%S')}.jsonl"
@@ -159,8 +163,7 @@ def _write(
     _no_longer_bare(work, meta)
     work.views.forget()
     regrouped = bool(done.added or done.changed or done.removed) and note_variants(work)
-    if done.added or done.removed or regrouped:
-        notes += refresh_behaviour(work, regrouped=regrouped)
+    notes += refresh_behaviour(work, before, done, regrouped=regrouped)
     return CatalogueReport(
         done.version,
         done.added,

@@ -35,8 +35,8 @@ def as_scale(given: str | RatingScale | None) -> RatingScale | None:
     return parse_rating_scale(given) if isinstance(given, str) else given
 
 
-def keep_scale(store: EventStore, survey: EventSurvey, given: RatingScale | None) -> tuple[list[str], bool]:
-    """Settle the scale of the store's ratings and keep it; -> what a person should know, and whether another scale is read now.
+def keep_scale(store: EventStore, survey: EventSurvey, given: RatingScale | None) -> list[str]:
+    """Settle the scale of the store's ratings and keep it; -> what a person should know.
 
     Raises InputError where the values are on no scale.
     """
@@ -44,11 +44,11 @@ def keep_scale(store: EventStore, survey: EventSurvey, given: RatingScale | None
     stored = RatingScale.of(settings) if "rating_scale" in settings else None
     scale, notes = settle_scale(survey.ratings, stored, given)
     if scale is None:
-        return notes, False
+        return notes
     before = store.rating_scale
     other = (scale.low, scale.high, scale.unrated) != (before.low, before.high, before.unrated)
     store.update_settings(rating_scale=scale.to_setting(), affects_profiles=other)
-    return notes, other
+    return notes
 
 
 def keep_bots(store: EventStore, bots: str | Iterable[str] | None) -> None:

@@ -15,7 +15,7 @@ from es_recsys.index.read import groups_of
 from es_recsys.meta import StoreMeta
 from es_recsys.runtime.workspace import Workspace
 
-__all__ = ["events_of", "judgments_of", "live_products", "note_variants", "products", "records_of"]
+__all__ = ["events_of", "judgments_of", "live_products", "note_variants", "products", "records_of", "variants_mark"]
 
 _LARGEST = 1_000
 _NOTE, _MARK = "variants", "variants_mark"
@@ -29,6 +29,12 @@ def products(work: Workspace, meta: StoreMeta) -> dict[str, str]:
 def live_products(work: Workspace) -> dict[str, str]:
     """The same of the live version."""
     return products(work, read_meta(work.es, work.settings.index))
+
+
+def variants_mark(meta: StoreMeta) -> str | None:
+    """Tells whether events on any item of a version count for another product than when it was last told."""
+    mark = meta.notes.get(_MARK)
+    return None if mark is None else str(mark)
 
 
 def events_of(events: Iterable[StoredEvent], groups: Mapping[str, str]) -> Iterator[StoredEvent]:

@@ -85,7 +85,7 @@ def _bare(old: StoreMeta, name: str) -> StoreMeta:
     vectors = {field: meta for field, meta in old.vectors.items() if VECTOR_FIELDS[field].source == "encoder"}
     weights = {situation: legs for situation, legs in old.weights.items() if situation != "no_query" or not old.models}
     kept = {key: value for key, value in old.notes.items() if key in ("bare", "index_options", "variants")}
-    return replace(old, store=name, version=1, vectors=vectors, models=(), weights=weights, ranking={}, notes=kept)
+    return replace(old, store=name, version=1, vectors=vectors, models=(), weights=weights, ranking={}, key_check="", notes=kept)
 
 
 def _event(event: StoredEvent) -> Event:

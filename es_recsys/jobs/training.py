@@ -25,8 +25,8 @@ from es_recsys.flows.view import View
 from es_recsys.index import copying, versions
 from es_recsys.index.bulk import Meter
 from es_recsys.index.read import ids_of
-from es_recsys.jobs.behaviour import fold_in, rebuild
 from es_recsys.jobs.exposure import recount_exposure
+from es_recsys.jobs.folding import catch_up, rebuild
 from es_recsys.jobs.item_table import item_table, plain_table
 from es_recsys.jobs.onlooker import Onlooker
 from es_recsys.jobs.positive import need_positive
@@ -200,6 +200,7 @@ def put_into_service(
     """
     started = time.monotonic()
     old = live.meta
+    work.confirm_key(old, adopt=True)
     tell = progress.line if progress is not None else None
     chosen = select(data, np.random.default_rng(seed), seconds_for(wish, budget), tell, wish)
     trained = time.monotonic()
@@ -300,7 +301,6 @@ def _serve(
                 f"{copied.report.failed:,} items could not be copied ({copied.report.failures[0].reason}).",
                 "The live version is as it was; mend the cause and train again.",
             )
-        last = work.events.last_row
         view = replace(live, meta=new, models=models)
         rebuild(work, view)
         if UserKNN.name in models:
@@ -317,7 +317,7 @@ def _serve(
         raise
     chosen.models[Popularity.name].save(popularity_folder(work.settings))
     # Events that came after the profiles were rebuilt went into those of the old version.
-    fold_in(work, work.views.fresh(), {event.subject for event in work.events.scan(after=last)})
+    catch_up(work, work.views.fresh())
     _drop_older(work, keep=(old.version, new.version))
     return new
 

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -13,12 +14,18 @@ from es_recsys import engine
 from es_recsys.engine.connect import address_of
 from es_recsys.errors import RecsysError
 from es_recsys.flows.effects import Flow
+from es_recsys.flows.recording import Recording
 from es_recsys.flows.view import View
+from es_recsys.index.metadata import read_version, write_meta
+from es_recsys.keys import confirm_key, key_check
+from es_recsys.meta import StoreMeta
 from es_recsys.runtime.answer_log import AnswerLog
 from es_recsys.runtime.drive import Driver
 from es_recsys.runtime.explaining import explained, gone
+from es_recsys.runtime.key_proof import may_adopt
 from es_recsys.runtime.views import Views
 from es_recsys.settings import Settings
+from es_recsys.types import Event
 
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
@@ -47,6 +54,7 @@ class Workspace:
         self.log = AnswerLog(settings.store_home / "answers")
         self.driver = Driver(self.es, self.log)
         self._events: EventStore | None = None
+        self._key_known = False
         self._lock = threading.Lock()
 
     @property
@@ -60,6 +68,32 @@ class Workspace:
                     self.settings.home.mkdir(parents=True, exist_ok=True)
                 self._events = EventStore(self.settings.sqlalchemy_url(), self.settings.index, self.settings.secret())
             return self._events
+
+    def recording(self, events: Sequence[Event]) -> Recording:
+        """What records events in a flow. Raises KeyMismatch, StoreNotFound, ModelError."""
+        with self.explaining():
+            self.confirm_key(self.views.current().meta, adopt=True)
+        return Recording(self.events, events, self.now())
+
+    def confirm_key(self, meta: StoreMeta, *, adopt: bool = False) -> None:
+        """Sees to it that users are known here by the secret that the store is kept under.
+
+        A store of an earlier version doesn't say which that is; its profiles do, of users that the event store knows. adopt:
+        the store says it from now on. Raises KeyMismatch.
+        """
+        secret, store = self.settings.secret(), self.events
+        confirm_key(secret, meta.key_check)
+        if meta.key_check and (self._key_known or store.key_known):
+            self._key_known = True
+            return
+        proven = bool(meta.key_check) or may_adopt(self.es, store, secret, meta.profiles)
+        if not (adopt and proven):
+            return
+        store.adopt_key()
+        if not meta.key_check:
+            current = read_version(self.es, meta.store, meta.version)
+            write_meta(self.es, replace(current, key_check=key_check(secret)))
+            self.views.forget()
 
     @property
     def patient(self) -> Elasticsearch:

@@ -21,8 +21,8 @@ from alembic.script import ScriptDirectory
 from es_recsys.behaviour.migrate import configuration
 from es_recsys.behaviour.schema import HEAD, METADATA, VERSION_TABLE
 from es_recsys.behaviour.store import EventStore
-from es_recsys.errors import InputError, SetupError
-from es_recsys.keys import user_key
+from es_recsys.errors import InputError, KeyMismatch, SetupError
+from es_recsys.keys import key_check, user_key
 from es_recsys.types import Event
 
 NOW = 1_790_000_000.0
@@ -94,11 +94,100 @@ def test_event_id_decides_alone(store: EventStore) -> None:
     assert len(store.append([view("a", event_id="e2")], NOW).rows) == 1
 
 
+def test_an_event_id_is_one_event_of_whoever_did_it(store: EventStore) -> None:
+    ids = {"user": "u1", "session_id": "s1"}, {"user": "u2", "session_id": "s1"}, {"user": None, "session_id": "u1"}
+    events = [view("a", event_id="1", **who) for who in ids]
+    assert len(store.append(events, NOW).rows) == 3
+    assert store.append([view("b", event_id="1", session_id="s2"), *events], NOW).duplicates == 4
+
+
 def test_without_a_time_the_receipt_counts(store: EventStore) -> None:
     event = Event(event_type="view", user_id="u1", item_id="a")
     assert len(store.append([event], NOW).rows) == 1
     assert [row.timestamp for row in store.append([event], NOW + 60).rows] == [NOW + 60]
     assert store.append([event], NOW + 60).duplicates == 1
+
+
+def test_what_has_changed_since_a_position(store: EventStore) -> None:
+    start = store.position()
+    rows = store.append([view("a"), view("b", user="u2"), view("c", user="u3")], NOW).rows
+    then = store.position()
+    assert (start.row, then.row) == (0, rows[-1].row)
+    assert (list(store.subjects()), store.subjects_after(rows[0].row)) == (["u:u1", "u:u2", "u:u3"], ["u:u2", "u:u3"])
+    assert store.changed_keys(then.change) == set()
+    store.flag({rows[0].row: "double"})
+    store.erase("u2", NOW)
+    assert store.position().change == then.change + 2
+    assert store.changed_keys(then.change) == {user_key("u1", SECRET), user_key("u2", SECRET)}
+    assert store.changed_keys(then.change + 1) == {user_key("u2", SECRET)}
+    store.read_dwell_in_ms(True)
+    assert store.position().revision == then.revision + 1
+
+
+def test_reading_many_subjects_is_reading_each(store: EventStore) -> None:
+    events = [view(str(i), user=f"u{i % 5}", ago=i) for i in range(40)]
+    rows = store.append([*events, view("x", user=None, session_id="u1")], NOW).rows
+    store.flag({rows[3].row: "double"})
+    store.update_settings(affects_profiles=True, bots="off")
+    subjects = ["s:u1", "u:nobody", "u:u1", "u:u3"]
+    assert store.rows_of(subjects, rows[9].row) == {
+        "s:u1": store.rows(session_id="u1"),
+        "u:u1": store.rows("u1", after=rows[9].row),
+        "u:u3": store.rows("u3", after=rows[9].row),
+    }
+    assert store.last_rows(subjects) == {subject: some[-1].row for subject, some in store.rows_of(subjects).items()}
+    assert store.revisions(subjects) == {"s:u1": 1, "u:nobody": 1, "u:u1": 1, "u:u3": 2}
+
+
+def test_an_event_on_an_unknown_item_is_set_aside_without_a_new_revision(store: EventStore) -> None:
+    rows = store.append([view("a"), view("b"), view("c")], NOW).rows
+    store.flag({rows[1].row: "bot_day_rate"})
+    before = store.position()
+    store.set_aside_unknown([row.row for row in rows[:2]])
+    assert [row.quarantine for row in store.rows("u1")] == ["unknown_item", "bot_day_rate", None]
+    assert store.position() == before
+    assert store.item_ids(["view"]) == ["a", "c"]
+
+
+def test_progress_is_kept_by_name(store: EventStore) -> None:
+    store.note_progress(cleaned=4, counted=2)
+    store.note_progress(cleaned=None, loaded=7)
+    assert store.progress == {"counted": 2, "loaded": 7}
+
+
+def test_another_secret_is_refused(url: str) -> None:
+    with EventStore(url, "shop", SECRET) as store, EventStore(url, "shop", b"wrong-one") as early:
+        assert not store.key_known
+        store.append([view("a")], NOW)
+        assert store.key_known
+        for write in (
+            lambda: early.append([view("b")], NOW),
+            lambda: early.load([view("b")], NOW),
+            lambda: early.erase("u1"),
+            early.adopt_key,
+        ):
+            with pytest.raises(KeyMismatch):
+                write()
+        with pytest.raises(KeyMismatch) as caught:
+            EventStore(url, "shop", b"wrong-one")
+        assert "wrong-one" not in str(caught.value) and SECRET.decode() not in str(caught.value)
+        assert store.count() == 1
+        assert key_check(SECRET) not in str(caught.value)
+    with EventStore(url, "shop2", b"wrong-one") as other:
+        other.append([view("a")], NOW)
+    with EventStore(url, "shop", SECRET) as again:
+        assert again.append([view("a")], NOW).duplicates == 1
+
+
+def test_a_store_of_the_first_version_keeps_its_secret_open_until_it_is_adopted(url: str) -> None:
+    _of_the_first_version(url)
+    with EventStore(url, "shop", SECRET) as store:
+        store.append([view("b")], NOW)
+        assert not store.key_known, "whether it is the right one can't be told from the events"
+        store.adopt_key()
+        assert store.key_known
+    with pytest.raises(KeyMismatch):
+        EventStore(url, "shop", b"wrong-one")
 
 
 def test_times_are_settled_once(store: EventStore) -> None:
@@ -339,6 +428,9 @@ def test_a_database_of_the_first_version_is_migrated_when_it_is_opened(url: str)
         assert [(row.item_id, row.event_id) for row in store.scan()] == [("a", "e1")]
         assert (store.last_row, store.timed, store.revision("u1"), store.settings) == (1, True, 3, {})
         assert [row.item_id for row in store.append([view("b")], NOW).rows] == ["b"]
+        again = [view("a", event_id="e1"), view("a", user="u2", event_id="e1"), view("a", user="u2", event_id="e1")]
+        assert [row.user_id for row in store.append(again, NOW).rows] == ["u2"], "an id that another user's event had"
+        assert store.load([*again, view("c", event_id="e2")], NOW).new == 1
 
 
 def test_the_migration_is_one_that_mysql_can_run() -> None:
