@@ -60,6 +60,10 @@ class Layout:
         """Fields that are read from another column; a column of the field's own name is not read."""
         return tuple(ours for ours in self.columns.read if ours in ITEM_FIELDS and ours not in self._wanted)
 
+    def column(self, attribute: str) -> str:
+        """What an attribute is called in the files."""
+        return self._owners.get(attribute, attribute)
+
     def plan(self, name: str) -> tuple[_Target, ...]:
         """Where a column goes: (whether to a field, its name there). Raises BadValue for a name that no attribute can have,
         InputError for one attribute too many."""

@@ -21,6 +21,7 @@ from es_recsys.data.lists import (
     given_notation,
     parse_list_separators,
 )
+from es_recsys.data.looks import Looks
 from es_recsys.data.rejects import Rejects
 from es_recsys.data.shops import plain_rows
 from es_recsys.data.sources import Paths, Progress, as_paths
@@ -77,6 +78,7 @@ def survey_items(
     given = parse_list_separators(list_separator)
     layout = Layout(columns_given, notations(given))
     lists = {name: ListTally() for name in LIST_FIELDS}
+    looks = Looks()
     unread = Rejects(write=False)
     tallies: dict[str, Tally] = {}
     hashes, groups = array("q"), array("q")
@@ -94,6 +96,7 @@ def survey_items(
             if "group_id" in fields:
                 groups.extend([0] * (len(hashes) - 1 - len(groups)))
                 groups.append(hash(id_text(fields["group_id"])))
+            looks.add(fields, attributes)
             for name, listed in lists.items():
                 if name in fields:
                     listed.add(fields[name])
@@ -105,6 +108,7 @@ def survey_items(
     kinds = {name: tally.decide() for name, tally in tallies.items()} | dict(known or {})
     groups.extend([0] * (len(hashes) - len(groups) if groups else 0))
     fields_of_lists, notes = _decided(lists, given)
+    notes = (*notes, *looks.remarks(layout.column))
     return ItemSurvey(
         kinds, _clashes(tallies), _last_places(hashes), _groups(hashes, groups), len(hashes), fields_of_lists, notes
     )

@@ -21,6 +21,7 @@ from es_recsys.errors import InputError
 __all__ = ["Dialect", "Row", "Table", "open_tables", "read_rows"]
 
 _TICK = 2_000
+_USUAL = (",", ";", "\t")
 
 
 class Row(NamedTuple):
@@ -138,6 +139,8 @@ def _open(source: Source, dialect: Dialect, rejects: Rejects | None, tick: Calla
 
         if source.format == "csv":
             delimited = Delimited(numbered, path, dialect.parsed, tabs=source.tabs, header=dialect.header, charset=charset)
+            if dialect.parsed is None and delimited.separator.text not in _USUAL:
+                note(f"cells are taken to be separated by {delimited.separator}; --separator changes it")
             rows = _rows(path, delimited.rows(report), tell)
             yield Table(path, tuple(delimited.columns), False, rows, delimited.separator, dialect.header)
         elif source.format == "json":
