@@ -139,7 +139,7 @@ class _Reader:
             if needless != set(bad):
                 raise
             for name, reason in bad.items():
-                drop(name, reason)
+                drop(name, reason, None)
                 del given[name]
             return Event.model_validate(given)
 
@@ -277,8 +277,8 @@ def survey_events(
     return tallies.decide(zone)
 
 
-def _left_out(rejects: Rejects, row: Row, name: str, reason: str) -> None:
-    rejects.field(row.file, row.line, name, reason, row.values)
+def _left_out(rejects: Rejects, row: Row, name: str, reason: str, value: Any) -> None:
+    rejects.field(row.file, row.line, name, reason, row.values, value)
 
 
 def _columns(columns: Mapping[str, str], constants: Mapping[str, Any], timestamps: bool) -> Columns:

@@ -21,8 +21,8 @@ class Fault(NamedTuple):
 
 Report = Callable[[Fault], None]
 
-Drop = Callable[[str, str], None]
-"""Called as `drop(field, reason)` for a field that a line is used without."""
+Drop = Callable[[str, str, Any], None]
+"""Called as `drop(field, reason, value)` for a field that a line is used without; None for a value that may be personal."""
 
 
 class BadValue(ValueError):

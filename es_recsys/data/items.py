@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
 
 from es_recsys.data.columns import settled
-from es_recsys.data.faults import BadValue, explain
+from es_recsys.data.faults import BadValue, Drop, explain, reasons
 from es_recsys.data.folders import Folders
+from es_recsys.data.item_values import attribute_text, settle
 from es_recsys.data.kinds import Misfit, convert
 from es_recsys.data.layout import Layout
-from es_recsys.data.lists import LIST_FIELDS, ListSeparators, names_of, parse_list_separators
+from es_recsys.data.lists import ListSeparators, parse_list_separators
 from es_recsys.data.rejects import Rejects
 from es_recsys.data.shops import plain_rows
 from es_recsys.data.sources import Paths, Progress, as_paths
 from es_recsys.data.survey import ItemSurvey, item_columns, notations, survey_items
-from es_recsys.data.tables import Dialect, Table, open_tables
+from es_recsys.data.tables import Dialect, Row, Table, open_tables
 from es_recsys.data.variants import Joined
 from es_recsys.errors import InputError
 from es_recsys.types import AttributeValue, Item
+from es_recsys.values import TimeForm
 
 __all__ = ["read_items"]
 
-_TEXTS = ("title", "description", "brand", "currency", "image", "audio")
+_UTC_TIMES = TimeForm()
 
 
 def read_items(
@@ -65,6 +68,8 @@ def read_items(
     layout = Layout(given, notations(parse_list_separators(list_separator)))
     own = rejects is None
     rejects = Rejects() if rejects is None else rejects
+    for remark in survey.forms.notes:
+        rejects.note(remark)
     joined = Joined(survey.last, survey.groups)
     place = -1
     try:
@@ -75,7 +80,7 @@ def read_items(
             for row in plain_rows(table, found, rows, rejects):
                 place += 1
                 try:
-                    item = _item(layout, survey, row.values, table.typed)
+                    item = _item(layout, survey, row.values, table.typed, partial(_left_out, rejects, row))
                 except BadValue as bad:
                     rejects.add(row.file, row.line, bad.field, bad.reason, row.values)
                 except ValidationError as error:
@@ -112,42 +117,42 @@ def _plan(layout: Layout, name: str) -> None:
         ) from None
 
 
-def _item(layout: Layout, survey: ItemSurvey, values: Mapping[str, Any], typed: bool) -> Item:
-    fields, raw = layout.split(values, typed)
-    for name in LIST_FIELDS:
-        if name in fields:
-            fields[name] = names_of(fields[name], name, survey.lists.get(name))
-    fields["attributes"] = _attributes(raw, survey, typed)
+def _item(layout: Layout, survey: ItemSurvey, values: Mapping[str, Any], typed: bool, drop: Drop) -> Item:
+    split, raw = layout.split(values, typed, drop)
+    fields = settle(split, survey.forms, survey.lists, drop)
+    fields["attributes"] = _attributes(raw, survey, typed, drop)
     try:
         return Item.model_validate(fields)
-    except ValidationError:
-        softened = _soften(fields)
-        if softened == fields:
+    except ValidationError as error:
+        bad = reasons(error)
+        if "item_id" in bad:
             raise
-        return Item.model_validate(softened)
+    for name, reason in bad.items():
+        attribute = name.removeprefix("attributes.")
+        drop(attribute, reason, None)
+        del (fields if attribute == name else fields["attributes"])[attribute]
+    return Item.model_validate(fields)
 
 
-def _attributes(raw: Mapping[str, Any], survey: ItemSurvey, typed: bool) -> dict[str, AttributeValue]:
+def _attributes(raw: Mapping[str, Any], survey: ItemSurvey, typed: bool, drop: Drop) -> dict[str, AttributeValue]:
     attributes: dict[str, AttributeValue] = {}
+    words = survey.forms.words
     for name, value in raw.items():
         if survey.clashes and name in survey.clashes:
-            raise BadValue(name, f"can't be kept beside {survey.clashes[name]}: one is a value, the other an object")
+            drop(name, f"can't be kept beside {survey.clashes[name]}: one is a value, the other an object", value)
+            continue
+        kind = survey.kinds.get(name, "text")
         try:
-            converted = convert(value, survey.kinds.get(name, "text"), typed)
+            converted = convert(value, kind, typed, survey.dates.get(name, _UTC_TIMES))
         except Misfit as misfit:
-            raise BadValue(name, str(misfit)) from None
+            drop(name, str(misfit), value)
+            continue
+        if converted is not None and kind == "text":
+            converted = attribute_text(converted, words.get(name, ()))
         if converted is not None:
             attributes[name] = converted
     return attributes
 
 
-def _soften(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """A second try: a title that is a number (a film, "1917"), and the NaN that stands for nothing in a text column."""
-    softened = dict(fields)
-    for name in _TEXTS:
-        value = softened.get(name)
-        if isinstance(value, float) and value != value:
-            del softened[name]
-        elif isinstance(value, int | float) and not isinstance(value, bool):
-            softened[name] = str(value)
-    return softened
+def _left_out(rejects: Rejects, row: Row, name: str, reason: str, value: Any) -> None:
+    rejects.field(row.file, row.line, name, reason, row.values, value)

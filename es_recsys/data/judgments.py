@@ -11,9 +11,9 @@ from typing import Any
 from es_recsys.data.faults import BadValue
 from es_recsys.data.separators import parse_separator
 from es_recsys.data.sources import MAX_LINE, Source, identify, lines
-from es_recsys.data.survey import id_text
 from es_recsys.data.tables import read_rows
 from es_recsys.errors import InputError
+from es_recsys.values import id_text
 
 __all__ = ["read_judgments"]
 
@@ -63,8 +63,12 @@ def _judgment(values: Mapping[str, Any], names: Mapping[str, str]) -> tuple[str,
     query, item_id, grade = (values.get(names[name]) for name in ("query", "item_id", "grade"))
     if not isinstance(query, str) or not query.strip():
         raise BadValue("query", "is missing" if query is None or query == "" else "is not text")
-    if item_id is None or isinstance(item_id, bool | list | dict) or not (text := id_text(item_id).strip()):
-        raise BadValue("item_id", "is missing" if item_id is None or item_id == "" else "is not an id")
+    try:
+        text = id_text(item_id)
+    except ValueError:
+        raise BadValue("item_id", "is not an id") from None
+    if text is None:
+        raise BadValue("item_id", "is missing")
     try:
         number = float(grade)  # type: ignore[arg-type]
     except (TypeError, ValueError):

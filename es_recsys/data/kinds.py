@@ -1,8 +1,8 @@
 """What type an attribute has: one for a whole catalogue, because Elasticsearch keeps one type a field.
 
 Kinds are "boolean", "integer", "number", "date" and "text". A kind is decided from all the values of a name: it is
-what at least 99 in 100 of them are, otherwise text, which takes everything. The few values that don't fit reject their
-line. In CSV, where all is text, numbers and dates are recognised by their form; digits that begin with 0 are a code, and
+what at least 99 in 100 of them are, otherwise text, which takes everything. The few values that don't fit are left out. In
+CSV, where all is text, numbers and dates are recognised by their form; digits that begin with 0 are a code, and
 make the whole column text.
 """
 
@@ -11,22 +11,24 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
 from es_recsys.types import AttributeValue
+from es_recsys.values import TimeForm, TimeTally, is_missing, read_time
 
 __all__ = ["KINDS", "Misfit", "Tally", "convert"]
 
 KINDS = ("boolean", "integer", "number", "date", "text")
 
-_ABSENT = frozenset({"na", "n/a", "nan", "null", "none", "-"})
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?")
 _CODE = re.compile(r"[+-]?(?:0[0-9]+|[0-9]{19,})")
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ].+)?")
+_DATE = re.compile(r"(?:[0-9]{4}([-/.])[0-9]{1,2}\1[0-9]{1,2}|[0-9]{1,2}([-/.])[0-9]{1,2}\2[0-9]{4})(?:[T ,].+)?", re.ASCII)
 _TOLERATED = 0.01
+_DATES = TimeForm()
+_EITHER = TimeForm(day_first=True)
 
 
 class Misfit(ValueError):
@@ -36,15 +38,18 @@ class Misfit(ValueError):
 class Tally:
     """Counts what the values of one attribute look like."""
 
-    __slots__ = ("counts",)
+    __slots__ = ("counts", "dates")
 
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
+        self.dates = TimeTally()
 
     def add(self, value: Any, typed: bool) -> None:
         kind = _look(value, typed)
         if kind is not None:
             self.counts[kind] = self.counts.get(kind, 0) + 1
+            if kind == "date":
+                self.dates.add(value)
 
     @property
     def total(self) -> int:
@@ -62,8 +67,8 @@ class Tally:
         return "integer" if best == "number" and "number" not in counts else best
 
 
-def convert(value: Any, kind: str, typed: bool) -> AttributeValue | None:
-    """The value as its kind wants it, None where there is none (null, NaN, empty). Raises Misfit."""
+def convert(value: Any, kind: str, typed: bool, dates: TimeForm = _DATES) -> AttributeValue | None:
+    """The value as its kind wants it, None where it means nothing. dates: how dates are written. Raises Misfit."""
     like = type(value)
     if like is str and kind == "text":
         return value or None
@@ -77,9 +82,9 @@ def convert(value: Any, kind: str, typed: bool) -> AttributeValue | None:
         return _text(value)
     if isinstance(value, str):
         value = value.strip()
-        if not value or value.lower() in _ABSENT:
+        if is_missing(value):
             return None
-    return _ONE[kind](value)
+    return _date(value, dates) if kind == "date" else _ONE[kind](value)
 
 
 def _look(value: Any, typed: bool) -> str | None:
@@ -111,7 +116,7 @@ def _look_text(value: str, typed: bool) -> str | None:
     start = text[0]
     if start.isdigit() or start in "+-":
         if _DATE.fullmatch(text):
-            return "date" if _iso(text) is not None else "text"
+            return _look_date(text)
         if not typed:
             if _CODE.fullmatch(text):
                 return "code"
@@ -119,12 +124,16 @@ def _look_text(value: str, typed: bool) -> str | None:
                 return "integer"
             if _NUMBER.fullmatch(text):
                 return "number"
-    if typed:
-        return "text"
-    lower = text.lower() if len(text) <= 5 else ""
-    if lower in _ABSENT:
+    if is_missing(text):
         return None
-    return "boolean" if lower in {"true", "false"} else "text"
+    return "boolean" if not typed and text.lower() in {"true", "false"} else "text"
+
+
+def _look_date(text: str) -> str | None:
+    try:
+        return None if read_time(text, _EITHER) is None else "date"
+    except ValueError:
+        return "text"
 
 
 def _convert_list(values: list[Any] | tuple[Any, ...], kind: str, typed: bool) -> AttributeValue | None:
@@ -183,24 +192,14 @@ def _integer(value: Any) -> int:
     return number
 
 
-def _date(value: Any) -> datetime:
-    if isinstance(value, str):
-        value = _iso(value) if _DATE.fullmatch(value) else None
-    if isinstance(value, datetime):
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-    if isinstance(value, date):
-        return datetime(value.year, value.month, value.day, tzinfo=UTC)
-    raise Misfit("is not a date (ISO 8601), as in other lines")
-
-
-def _iso(text: str) -> datetime | None:
+def _date(value: Any, form: TimeForm) -> datetime | None:
+    if not isinstance(value, date) and not (isinstance(value, str) and _DATE.fullmatch(value)):
+        raise Misfit("is not a date (ISO 8601), as in other lines")
     try:
-        moment = datetime.fromisoformat(text)
-        moment.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
-    return moment
+        return read_time(value, form)
+    except ValueError as error:
+        raise Misfit(str(error)) from None
 
 
-_ONE: Mapping[str, Callable[[Any], AttributeValue]] = {"boolean": _boolean, "integer": _integer, "number": _number, "date": _date}
+_ONE: Mapping[str, Callable[[Any], AttributeValue]] = {"boolean": _boolean, "integer": _integer, "number": _number}
 _NAMES: Mapping[str, str] = {"boolean": "true or false", "date": "a date"}

@@ -9,10 +9,12 @@ from typing import Any
 
 from es_recsys.data.attributes import MAX_ATTRIBUTES, attribute_name, leaves
 from es_recsys.data.columns import Columns, dig
+from es_recsys.data.faults import BadValue, Drop
 from es_recsys.data.kinds import Tally, convert
 from es_recsys.data.lists import Notation, cell_values
 from es_recsys.errors import InputError
 from es_recsys.types import Item
+from es_recsys.values import is_blank
 
 __all__ = ["ITEM_FIELDS", "Layout"]
 
@@ -74,8 +76,10 @@ class Layout:
             self._plan[name] = targets
         return targets
 
-    def split(self, values: Mapping[str, Any], typed: bool) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Fields and attributes of a row, values as they are, lists of attributes taken apart, absent ones left out."""
+    def split(self, values: Mapping[str, Any], typed: bool, drop: Drop) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Fields and attributes of a row, values as they are, lists of attributes taken apart, absent ones left out.
+
+        drop: gets the names that can't be used."""
         fields: dict[str, Any] = {}
         attributes: dict[str, Any] = {}
         plan = self._plan
@@ -86,13 +90,22 @@ class Layout:
             if (not targets or not targets[0][0]) and _is_nested(value):
                 if self._drops(key):
                     continue
-                self._split_nested(key, targets[0][1] if targets else key, value, fields, attributes)
+                try:
+                    self._split_nested(key, targets[0][1] if targets else key, value, fields, attributes)
+                except BadValue as bad:
+                    drop(bad.field, bad.reason, None)
                 continue
-            for is_field, name in self.plan(key) if targets is None else targets:
-                if is_field:
-                    fields[name] = value
-                else:
+            if targets is None:
+                try:
+                    targets = self.plan(key)
+                except BadValue as bad:
+                    drop(bad.field, bad.reason, value)
+                    continue
+            for is_field, name in targets:
+                if not is_field:
                     attributes[name] = value if typed and not self._notations else self._cell(name, value, typed)
+                elif not is_blank(value):
+                    fields[name] = value
         for is_field, name, value in self._constants:
             (fields if is_field else attributes).setdefault(name, value)
         return fields, attributes

@@ -175,7 +175,7 @@ def names_of(value: Any, name: str, notation: Notation | None = None) -> list[st
         elif isinstance(each, str):
             names.append(each.strip())
         elif isinstance(each, int | float) and not isinstance(each, bool) and each == each:
-            names.append(str(int(each)) if float(each).is_integer() else str(each))
+            names.append(str(int(each)) if isinstance(each, float) and each.is_integer() else str(each))
         elif each is not None and each == each:
             raise BadValue(name, "is not a list of names")
     names = [one for one in names if one]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from es_recsys.data.columns import Columns, settled
-from es_recsys.data.faults import BadValue
+from es_recsys.data.item_values import ItemForms, ItemTallies
 from es_recsys.data.kinds import KINDS, Tally
 from es_recsys.data.layout import ITEM_FIELDS, Layout
 from es_recsys.data.lists import (
@@ -28,8 +28,11 @@ from es_recsys.data.sources import Paths, Progress, as_paths
 from es_recsys.data.tables import Dialect, open_tables
 from es_recsys.data.variants import NO_PLACES, Places, places_of
 from es_recsys.errors import InputError
+from es_recsys.values import IdForm, TimeForm, id_text
 
 __all__ = ["ItemSurvey", "item_columns", "notations", "survey_items"]
+
+_AS_NUMBER = IdForm(numbers=True)
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class ItemSurvey:
     kinds: attribute -> kind (kinds.py). clashes: attribute -> the other whose object it would be. last: item_id ->
     place (from 0, over all files) of the last row with it, as a hash, for ids that come more than once. groups: the same
     for every group_id. rows: how many. lists: how categories and tags are written (lists.py). notes: what was decided.
+    forms: how the values of other fields are. dates: the same for attributes of dates.
     """
 
     kinds: Mapping[str, str] = field(default_factory=dict)
@@ -48,6 +52,8 @@ class ItemSurvey:
     rows: int = 0
     lists: Mapping[str, Notation] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    forms: ItemForms = field(default_factory=ItemForms)
+    dates: Mapping[str, TimeForm] = field(default_factory=dict)
 
 
 def item_columns(columns: Mapping[str, str], constants: Mapping[str, Any]) -> Columns:
@@ -70,7 +76,7 @@ def survey_items(
 
     list_separator: `,` or `none` for categories and tags, `directors=;` for one column (lists.py); without it what the
     column shows. known: kinds that are settled already, by the mapping of the index that the items go to. Memory: 8 bytes
-    a row, 16 where there are group ids, and some thousand cells of lists.
+    a row, 16 where there are group ids, twice that where ids are written as 17.0, and some thousand cells of lists.
     """
     if wrong := sorted(set((known or {}).values()) - set(KINDS)):
         raise InputError(f"There is no kind of attribute {wrong[0]!r}.", f"Kinds are {', '.join(KINDS)}.")
@@ -81,21 +87,17 @@ def survey_items(
     looks = Looks()
     unread = Rejects(write=False)
     tallies: dict[str, Tally] = {}
-    hashes, groups = array("q"), array("q")
+    values, ids, group_ids = ItemTallies(), _Hashes(), _Hashes()
     for table in open_tables(as_paths(paths), Dialect(separator, header, encoding), unread, progress):
         found, rows = settled(table, columns_given)
         layout.use(found)
         for row in plain_rows(table, found, rows):
-            try:
-                fields, attributes = layout.split(row.values, table.typed)
-            except BadValue:
-                hashes.append(0)
-                continue
-            # A hash of 0 stands for a row that is certainly rejected; no id is likely to have it.
-            hashes.append(hash(id_text(fields["item_id"])) if "item_id" in fields else 0)
+            fields, attributes = layout.split(row.values, table.typed, _unheard)
+            values.add(fields, attributes)
+            ids.add(fields.get("item_id"))
             if "group_id" in fields:
-                groups.extend([0] * (len(hashes) - 1 - len(groups)))
-                groups.append(hash(id_text(fields["group_id"])))
+                group_ids.skip_to(len(ids) - 1)
+                group_ids.add(fields["group_id"])
             looks.add(fields, attributes)
             for name, listed in lists.items():
                 if name in fields:
@@ -106,11 +108,15 @@ def survey_items(
                     tally = tallies[name] = Tally()
                 tally.add(value, table.typed)
     kinds = {name: tally.decide() for name, tally in tallies.items()} | dict(known or {})
+    dates = {name: tallies[name].dates.decide() for name, kind in kinds.items() if kind == "date" and name in tallies}
+    forms = values.decide()
+    hashes = ids.of(forms.ids["item_id"])
+    groups = group_ids.of(forms.ids["group_id"])
     groups.extend([0] * (len(hashes) - len(groups) if groups else 0))
     fields_of_lists, notes = _decided(lists, given)
     notes = (*notes, *looks.remarks(layout.column))
     return ItemSurvey(
-        kinds, _clashes(tallies), _last_places(hashes), _groups(hashes, groups), len(hashes), fields_of_lists, notes
+        kinds, _clashes(tallies), _last_places(hashes), _groups(hashes, groups), len(hashes), fields_of_lists, notes, forms, dates
     )
 
 
@@ -132,11 +138,42 @@ def _decided(lists: Mapping[str, ListTally], given: Mapping[str, str]) -> tuple[
     return found, tuple(notes)
 
 
-def id_text(value: Any) -> str:
-    """An id as Item will have it: 17, 17.0 and "17" are one."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return str(value)
+class _Hashes:
+    """A hash of each row's id, as its text and as the number that it may be: which it is, is known at the end.
+
+    A hash of 0 stands for a row that is certainly rejected; no id is likely to have it.
+    """
+
+    def __init__(self) -> None:
+        self._texts = array("q")
+        self._numbers: array[int] | None = None  # only from the first id on that has two readings
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def add(self, value: Any) -> None:
+        try:
+            text = id_text(value)
+        except ValueError:
+            text = None
+        if self._numbers is None and text is not None and _AS_NUMBER.read(text) != text:
+            self._numbers = array("q", self._texts)
+        if self._numbers is not None:
+            self._numbers.append(0 if text is None else hash(_AS_NUMBER.read(text)))
+        self._texts.append(0 if text is None else hash(text))
+
+    def skip_to(self, length: int) -> None:
+        """Rows without such an id came before."""
+        for hashes in (self._texts, self._numbers):
+            if hashes is not None:
+                hashes.extend([0] * (length - len(hashes)))
+
+    def of(self, form: IdForm) -> array[int]:
+        return self._numbers if form.numbers and self._numbers is not None else self._texts
+
+
+def _unheard(field: str, reason: str, value: Any) -> None:
+    """Reading tells what could not be used; a survey doesn't."""
 
 
 def _clashes(tallies: Mapping[str, Tally]) -> dict[str, str]:

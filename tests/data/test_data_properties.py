@@ -26,7 +26,7 @@ QUICK = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCh
 
 # Letters, punctuation, quotes and line ends; "|" and "[" mean lists in CSV, and "" is nothing.
 texts = st.text(st.sampled_from("abcÄ中é \"',;\t\n-_.:{}"), min_size=1, max_size=12).map(lambda text: "x" + text)
-names = st.text(st.sampled_from("abcÄ中é -_."), min_size=1, max_size=8).map(lambda text: f"n{text}n")
+names = st.text(st.sampled_from("abcÄ中é -_."), min_size=1, max_size=8).map(lambda text: f"N{text}n")
 ids = st.text(
     st.characters(codec="utf-8", exclude_characters="\r\n\0", exclude_categories=["Cs"]), min_size=1, max_size=40
 ).filter(lambda text: id_text(text) == text)

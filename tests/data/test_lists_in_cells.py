@@ -45,7 +45,7 @@ def read(path: Path, name: str, cells: list[str], **options: Any) -> tuple[list[
         ("Drama; Comedy", ("Drama", "Comedy")),
         ("[]", ()),
         ("Drama", ("Drama",)),
-        ("Drama &amp; Comedy", ("Drama &amp; Comedy",)),
+        ("Drama &amp; Comedy", ("Drama & Comedy",)),
     ],
 )
 @pytest.mark.parametrize("name", ["categories", "tags"])

@@ -10,6 +10,8 @@ from typing import Any
 import orjson
 import polars as pl
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from es_recsys.data import ItemSurvey, Rejects, check, parse_columns, read_items, rejected_path, survey_items
 from es_recsys.errors import InputError, TooManyErrors
@@ -37,6 +39,14 @@ def fault(tmp_path: Path, **row: Any) -> tuple[str, str]:
     items, bad, _ = read(jsonl(tmp_path / "one.jsonl", [{"item_id": "1", **row}]))
     assert not items
     return bad[0][1], bad[0][2]
+
+
+def left_out(tmp_path: Path, **row: Any) -> tuple[Item, str, str]:
+    """The item of a line that is used without one field, that field, and why."""
+    items, bad, rejects = read(jsonl(tmp_path / "one.jsonl", [{"item_id": "1", **row}]))
+    assert not bad
+    ((field, reason),) = rejects.fields
+    return items[0], field, reason
 
 
 CATALOGUE = """item_id,title,categories,tags,price,created_at,available,year,code,released,vegan,mood,Screen size
@@ -105,43 +115,213 @@ def test_a_title_that_is_a_number(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({"item_id": "x" * 513}, "an id has 1 to 512 bytes of UTF-8, not 513"),
+        ({"item_id": None}, "is missing"),
+        ({"item_id": "NULL"}, "is missing"),
+        ({"item_id": ["x"]}, "is not an id"),
+        ({"item_id": True}, "is not an id"),
+        ({"item_id": "a\0b"}, "holds a NUL character"),
+    ],
+)
+def test_an_item_without_a_good_id_is_rejected(tmp_path: Path, row: dict[str, Any], reason: str) -> None:
+    got = fault(tmp_path, **row)
+    assert got[0] == "item_id"
+    assert got[1].startswith(reason)
+
+
+@pytest.mark.parametrize(
     ("row", "field", "reason"),
     [
         ({"price": float("inf")}, "price", "is not a finite number"),
         ({"price": -1}, "price", "is less than 0"),
-        ({"title": ["x"]}, "title", "is not text"),
+        ({"price": "from 5"}, "price", "is not a number"),
+        ({"price": {"amount": 5}}, "price", "is an object; name its part"),
+        ({"title": ["x", "y"]}, "title", "is a list, not one text"),
         ({"title": True}, "title", "is not text"),
+        ({"brand": {"name": "x"}}, "brand", "is not text"),
         ({"available": "perhaps"}, "available", "is not true or false"),
         ({"created_at": "soon"}, "created_at", "is not a time"),
-        ({"item_id": "x" * 513}, "item_id", "an id has 1 to 512 bytes of UTF-8, not 513"),
+        ({"created_at": "01/02/2021 CST"}, "created_at", "is not a time"),
+        ({"group_id": ["x"]}, "group_id", "is not an id"),
         ({"categories": [{"a": 1}]}, "categories", "is not a list of names"),
         ({"a..b": 1}, "a..b", "is no name"),
         ({"": 1}, "", "is no name"),
         ({"size": float("inf"), "other": 1}, "size", "is not a finite number"),
     ],
 )
-def test_reasons(tmp_path: Path, row: dict[str, Any], field: str, reason: str) -> None:
-    got = fault(tmp_path, **row)
-    assert got[0] == field
-    assert got[1].startswith(reason)
+def test_a_field_that_cannot_be_read_costs_itself_only(tmp_path: Path, row: dict[str, Any], field: str, reason: str) -> None:
+    item, got, why = left_out(tmp_path, **row)
+    assert got == field
+    assert why.startswith(reason)
+    assert (item.price, item.brand, item.created_at, item.available, item.group_id) == (None, None, None, True, None)
+
+
+@pytest.mark.parametrize("word", ["N/A", "NULL", "\\N", "nan", "—", "-", "", None, float("nan")])
+def test_what_means_nothing_leaves_the_field_out(tmp_path: Path, word: Any) -> None:
+    fields = (
+        "title",
+        "description",
+        "brand",
+        "price",
+        "currency",
+        "image",
+        "created_at",
+        "available",
+        "categories",
+        "group_id",
+        "x",
+    )
+    assert one(tmp_path, **dict.fromkeys(fields, word)) == Item(item_id="1")
+
+
+def test_a_word_that_may_be_meant_is_a_text_where_it_comes_once(tmp_path: Path) -> None:
+    rows = [{"item_id": 1, "title": "None", "brand": "NA", "mood": "None"}, {"item_id": 2, "title": "Dune", "brand": "Acme"}]
+    items = read(jsonl(tmp_path / "c.jsonl", rows))[0]
+    assert (items[0].title, items[0].brand, items[0].attributes) == ("None", "NA", {"mood": "None"})
+    more = [*rows, {"item_id": 3, "title": "None", "brand": "NA", "mood": "None"}]
+    items, _, rejects = read(jsonl(tmp_path / "c.jsonl", more))
+    assert (items[0].title, items[0].brand, items[0].attributes) == ("", None, {})
+    assert "title: None stand for nothing." in rejects.notes
+
+
+@pytest.mark.parametrize(
+    ("price", "wanted"),
+    [
+        ("$12.99", (12.99, "$")),
+        ("15.00 USD", (15.0, "USD")),
+        ("€ 1.299,00", (1299.0, "EUR")),
+        ([5], (5.0, None)),
+        ("5", (5.0, None)),
+    ],
+)
+def test_prices_with_a_currency(tmp_path: Path, price: Any, wanted: tuple[float, str | None]) -> None:
+    item = one(tmp_path, price=price)
+    assert (item.price, item.currency) == wanted
+    assert one(tmp_path, price=price, currency="NOK").currency == "NOK"
+
+
+def test_the_decimal_mark_is_that_of_the_column(tmp_path: Path) -> None:
+    path = tmp_path / "c.csv"
+    path.write_text("item_id;price\n1;3,50\n2;1.299\n3;1.299,00\n")
+    assert [item.price for item in read(path)[0]] == [3.5, 1299.0, 1299.0]
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ("1995", datetime(1995, 1, 1, tzinfo=UTC)),
+        (1995, datetime(1995, 1, 1, tzinfo=UTC)),
+        ("20230115", datetime(2023, 1, 15, tzinfo=UTC)),
+        ("29.01.2021", datetime(2021, 1, 29, tzinfo=UTC)),
+        ("2021-01-29 07:01:00 UTC", datetime(2021, 1, 29, 7, 1, tzinfo=UTC)),
+        ("0000-00-00 00:00:00", None),
+    ],
+)
+def test_dates_of_items(tmp_path: Path, given: Any, wanted: datetime | None) -> None:
+    assert one(tmp_path, created_at=given).created_at == wanted
+
+
+def test_dates_of_attributes(tmp_path: Path) -> None:
+    rows = [
+        {"item_id": 1, "seen": "03.02.2021"},
+        {"item_id": 2, "seen": "25.02.2021 10:00"},
+        {"item_id": 3, "seen": "0000-00-00"},
+    ]
+    items, bad, _ = read(jsonl(tmp_path / "c.jsonl", rows))
+    assert not bad
+    days = [datetime(2021, 2, 3, tzinfo=UTC), datetime(2021, 2, 25, 10, tzinfo=UTC), None]
+    assert [item.attributes.get("seen") for item in items] == days
+
+
+@pytest.mark.parametrize(
+    ("flag", "wanted"), [("backorder", True), ("in_stock", True), ("out of stock", False), ("no", False), (0, False), (7, True)]
+)
+def test_flags(tmp_path: Path, flag: Any, wanted: bool) -> None:
+    assert one(tmp_path, available=flag).available is wanted
+
+
+def test_markup_is_no_content(tmp_path: Path) -> None:
+    item = one(
+        tmp_path,
+        title="Strong Rope &amp; <b>Hook</b>",
+        description="<p>Soft&nbsp;rope</p><p>a < b</p>",
+        categories=["Home &amp; Garden"],
+        care="<ul><li>Wash</li></ul>",
+    )
+    assert (item.title, item.description, item.categories) == ("Strong Rope & Hook", "Soft rope\na < b", ("Home & Garden",))
+    assert item.attributes == {"care": "Wash"}
+
+
+def test_lists_of_texts_and_pictures(tmp_path: Path) -> None:
+    item = one(tmp_path, title=["Cup"], description=["Good cup", None, "Blue"], image=[None, "a.jpg", "b.jpg"])
+    assert (item.title, item.description, item.image) == ("Cup", "Good cup\nBlue", "a.jpg")
+    assert one(tmp_path, image=[{"thumb": "t.jpg", "large": "l.jpg"}]).image == "l.jpg"
+    path = tmp_path / "c.csv"
+    path.write_text('item_id,description,image\n1,"[""Good"", ""Blue""]","[""a.jpg"", ""b.jpg""]"\n')
+    item = read(path)[0][0]
+    assert (item.description, item.image) == ("Good\nBlue", "a.jpg")
+
+
+def test_ids_in_any_notation(tmp_path: Path) -> None:
+    path = tmp_path / "c.csv"
+    path.write_text("item_id,group_id,title\n 17 ,5.0,a\n17.0,,b\n18.0,NULL,c\n12345678901234567890.0,,d\n")
+    items, bad, _ = read(path)
+    assert not bad
+    assert [(item.item_id, item.group_id, item.title) for item in items] == [
+        ("17", "5", "b"),
+        ("18", None, "c"),
+        ("12345678901234567890", None, "d"),
+    ]
+    path.write_text("item_id,title\n17.0,a\n17,b\nx,c\n17.0,d\n")
+    assert [(item.item_id, item.title) for item in read(path)[0]] == [("17", "b"), ("x", "c"), ("17.0", "d")]
+    nfd = jsonl(
+        tmp_path / "n.jsonl",
+        [{"item_id": "cafe\u0301", "title": "a"}, {"item_id": "caf\u00e9", "title": "b"}, {"item_id": 10**25}],
+    )
+    assert [(item.item_id, item.title) for item in read(nfd)[0]] == [("caf\u00e9", "b"), (str(10**25), "")]
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=12)
+    | st.sampled_from(["NULL", "17.0", "29.01.2021", "1.299", "<p>a</p>", "[]", '["a"]', "a|b", "\0", 10**30, 2**63]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=6,
+)
+ROW = st.fixed_dictionaries({}, optional=dict.fromkeys([*Item.model_fields, "x", "x.y", "images", "Price"], JSON))
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=st.lists(ROW, min_size=1, max_size=3))
+def test_any_value_of_any_field_ends_in_an_item_or_a_reject(tmp_path: Path, rows: list[dict[str, Any]]) -> None:
+    path = jsonl(tmp_path / "c.jsonl", [{"item_id": place, **row} for place, row in enumerate(rows)])
+    with Rejects() as rejects:
+        items = list(read_items(path, rejects=rejects))
+    assert len(items) + rejects.count >= 1
 
 
 def test_the_rest_loads_and_the_bad_lines_are_kept(tmp_path: Path) -> None:
     path = jsonl(tmp_path / "c.jsonl", [{"item_id": "1", "price": -2}, {"item_id": "2", "price": 2}, {"title": "no id"}])
-    assert [item.item_id for item in read_items(path)] == ["2"]
+    assert [(item.item_id, item.price) for item in read_items(path)] == [("1", None), ("2", 2)]
     kept = [orjson.loads(line) for line in rejected_path(path).read_bytes().splitlines()]
-    assert [(line["line"], line["field"], line["reason"], line["raw"]) for line in kept] == [
-        (1, "price", "is less than 0", {"item_id": "1", "price": -2}),
-        (3, "item_id", "is missing", {"title": "no id"}),
+    assert [(line["line"], line["field"], line["reason"], line["raw"], line.get("kept", False)) for line in kept] == [
+        (1, "price", "is less than 0", {"item_id": "1", "price": -2}, True),
+        (3, "item_id", "is missing", {"title": "no id"}, False),
     ]
 
 
 def test_a_mistyped_value_in_a_column_of_numbers(tmp_path: Path) -> None:
     rows = [{"item_id": i, "year": 1900 + i} for i in range(150)]
     rows[7]["year"] = "soon"  # type: ignore[typeddict-item]
-    items, bad, _ = read(jsonl(tmp_path / "c.jsonl", rows))
-    assert bad == [(8, "year", "is not a number, as in other lines")]
-    assert {type(item.attributes["year"]) for item in items} == {int}
+    items, bad, rejects = read(jsonl(tmp_path / "c.jsonl", rows))
+    assert not bad
+    assert dict(rejects.fields) == {("year", "is not a number, as in other lines"): 1}
+    assert {type(item.attributes.get("year")) for item in items} == {int, type(None)}
 
 
 def test_a_value_and_an_object_of_one_name(tmp_path: Path) -> None:
@@ -150,9 +330,10 @@ def test_a_value_and_an_object_of_one_name(tmp_path: Path) -> None:
         {"item_id": 2, "size": {"cm": 6}},
         {"item_id": 3, "size": "big"},
     ]
-    items, bad, _ = read(jsonl(tmp_path / "c.jsonl", rows))
-    assert [item.item_id for item in items] == ["1", "2"]
-    assert bad == [(3, "size", "can't be kept beside size.cm: one is a value, the other an object")]
+    items, bad, rejects = read(jsonl(tmp_path / "c.jsonl", rows))
+    assert not bad
+    assert [item.attributes for item in items] == [{"size.cm": 5}, {"size.cm": 6}, {}]
+    assert list(rejects.fields) == [("size", "can't be kept beside size.cm: one is a value, the other an object")]
 
 
 def test_renames_constants_and_dotted_paths(tmp_path: Path) -> None:
@@ -254,7 +435,7 @@ def test_kinds_that_are_settled_already(tmp_path: Path) -> None:
     path = jsonl(tmp_path / "c.jsonl", [{"item_id": 1, "year": 1999}, {"item_id": 2, "year": "n. d."}])
     assert survey_items(path).kinds == {"year": "text"}
     survey = survey_items(path, known={"year": "integer"})
-    assert read(path, survey=survey)[1] == [(2, "year", "is not a number, as in other lines")]
+    assert list(read(path, survey=survey)[2].fields) == [("year", "is not a number, as in other lines")]
     with pytest.raises(InputError, match="no kind"):
         survey_items(path, known={"year": "keyword"})
 
@@ -298,12 +479,12 @@ def test_parquet_types(tmp_path: Path) -> None:
 
 
 def test_check_stops_before_anything_is_written(tmp_path: Path) -> None:
-    path = jsonl(tmp_path / "c.jsonl", [{"item_id": i, "price": -1 if i % 2 else 1} for i in range(10)])
+    path = jsonl(tmp_path / "c.jsonl", [{"item_id": "x" * 600 if i % 2 else i, "price": 1} for i in range(10)])
     good, rejects = check(read_items, path, max_errors=5)
     assert (good, rejects.count) == (5, 5)
     with pytest.raises(TooManyErrors) as caught:
         check(read_items, path, max_errors=4)
-    assert f"{path} line 2, price: is less than 0" in caught.value.what
+    assert f"{path} line 2, item_id: an id has 1 to 512 bytes" in caught.value.what
     assert str(rejected_path(path)) in caught.value.remedy
     assert len(rejected_path(path).read_bytes().splitlines()) == 5
     assert list(read_items(path, survey=survey_items(path))) == [item for item in read_items(path) if item.price]
@@ -320,9 +501,10 @@ def test_a_survey_of_other_lines_than_rejected_ones(tmp_path: Path) -> None:
     survey = survey_items(path)
     assert isinstance(survey, ItemSurvey)
     assert survey.rows == 3
-    items, bad, _ = read(path, survey=survey)
-    assert [(item.item_id, item.attributes) for item in items] == [("a", {"v": 2})]
-    assert sorted(line for line, _, _ in bad) == [2, 3]
+    items, bad, rejects = read(path, survey=survey)
+    assert [(item.item_id, item.attributes) for item in items] == [("b", {}), ("a", {"v": 2})]
+    assert [line for line, _, _ in bad] == [2]
+    assert [field for field, _ in rejects.fields] == [""]
 
 
 def test_the_films_of_msrd(tmp_path: Path) -> None:
