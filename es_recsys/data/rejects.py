@@ -121,6 +121,30 @@ class Rejects:
         where = f"; all of them are in {', '.join(map(str, self.files))}" if self.files else ""
         return f"{self.count:,} lines were rejected ({shown}){where}"
 
+    def remarks(self) -> Iterator[str]:
+        """All that a person should know, a line each: notes, lines that were left out or rejected, fields that were."""
+        yield from self.notes
+        yield from self.skipped_lines()
+        yield from self.field_lines()
+        if self.count:
+            yield self.why()
+
+    def nothing(self, what: str, files: Sequence[Path]) -> InputError:
+        """The error of a run that found no line to use: how many there were, the first reasons, and where all are told.
+
+        what: "item" or "event"."""
+        named = ", ".join(map(str, files))
+        found = [*self.skipped_lines(3), *filter(None, [self.why()])]
+        if not found:
+            return InputError(f"There is no {what} in {named}.", f"Give files with {what}s; see docs/data.md.")
+        remedy = "Mend the lines, or name columns with --columns and --constant; docs/data.md has the forms."
+        return InputError(f"No line of {named} can be used: {'; '.join(found)}.", remedy)
+
+    def skipped_lines(self, most: int | None = None) -> Iterator[str]:
+        """One line for people for each kind of line that says nothing that is kept."""
+        for reason, count in self.skipped.most_common(most):
+            yield f"{count:,} lines left out: {reason}"
+
     def skip(self, reason: str) -> None:
         self.skipped[reason] += 1
 

@@ -65,13 +65,15 @@ class ProfilesReport:
 
 @dataclass(frozen=True, slots=True)
 class EventsReport:
-    """What became of the events, and what cleaning set aside."""
+    """What became of the events, and what cleaning set aside. fields: what lines were used without: `field`, `reason`,
+    `count`, `examples`."""
 
     loaded: Loaded
     cleaning: CleaningReport
     rejected: int
     notes: tuple[str, ...]
     seconds: float
+    fields: tuple[dict[str, Any], ...] = ()
 
     def lines(self) -> Iterator[str]:
         it = self.loaded
@@ -91,6 +93,7 @@ class EventsReport:
             "clamped": it.clamped,
             "rejected": self.rejected,
             "cleaning": self.cleaning.to_dict(),
+            "fields": list(self.fields),
             "notes": list(self.notes),
             "seconds": self.seconds,
         }
@@ -117,7 +120,7 @@ def load_events(
     actions: name of an action -> event type or "ignore", before those that are known. rating_scale ("0..10"): found from the
     ratings unless given. bots: "on", "off", "auto", "minute_rate=120,regular=off". Both are kept with the store, for later
     loads too. The files are checked first: with more than `max_errors` bad lines nothing is written. Where there is no
-    catalogue at all, one is made of the ids in the events. Raises InputError, TooManyErrors.
+    catalogue at all, one is made of the ids in the events. Raises InputError, also where no line can be used, TooManyErrors.
     """
     started = time.monotonic()
     scale, survey = as_scale(rating_scale), EventSurvey()
@@ -133,22 +136,22 @@ def load_events(
     }
     options["survey"] = survey_events(files, **options)
     good, rejects = check(survey.read, files, max_errors=max_errors, **options)
+    if not good:
+        raise rejects.nothing("event", files)
     _confirm_key(work)
     store = work.events
     told = keep_scale(store, survey, scale)
     keep_bots(store, bots)
     quiet = Rejects(write=False)
     loaded = store.load(_counted(read_events(files, rejects=quiet, **options), good, progress), work.now())
-    notes = [*told, *rejects.notes, *(f"{count:,} lines left out: {reason}" for reason, count in rejects.skipped.most_common())]
-    if rejects.count:
-        shown = "; ".join(map(str, rejects.first[:3]))
-        notes.append(f"{rejects.count:,} lines were rejected ({shown}); all of them are in {', '.join(map(str, rejects.files))}")
+    notes = [*told, *rejects.remarks()]
     with work.explaining():
         notes += _catalogue_of_events(work)
         cleaning = _cleaned(work)
         _count_popularity(work)
         catch_up(work, work.views.fresh())
-    return EventsReport(loaded, cleaning, rejects.count, tuple(notes), time.monotonic() - started)
+    fields = tuple(rejects.field_dicts())
+    return EventsReport(loaded, cleaning, rejects.count, tuple(notes), time.monotonic() - started, fields)
 
 
 def build_profiles(work: Workspace, progress: Progress | None = None) -> ProfilesReport:

@@ -31,7 +31,8 @@ _SAMPLE = 200
 
 @dataclass(frozen=True, slots=True)
 class CatalogueReport:
-    """What became of the items. rejected: lines that could not be read; unencoded: contents without a vector."""
+    """What became of the items. rejected: lines that could not be read; unencoded: contents without a vector. fields: what
+    lines were used without: `field`, `reason`, `count`, `examples`."""
 
     version: int
     added: int = 0
@@ -42,6 +43,7 @@ class CatalogueReport:
     rejected: int = 0
     unencoded: int = 0
     seconds: float = 0.0
+    fields: tuple[dict[str, Any], ...] = ()
     notes: tuple[str, ...] = field(default=())
 
     def lines(self) -> Iterator[str]:
@@ -55,7 +57,8 @@ class CatalogueReport:
 
     def to_dict(self) -> dict[str, Any]:
         names = ("version", "added", "changed", "unchanged", "removed", "failed", "rejected", "unencoded", "seconds")
-        return {**{name: getattr(self, name) for name in names}, "notes": list(self.notes)}
+        found = {name: getattr(self, name) for name in names}
+        return {**found, "fields": list(self.fields), "notes": list(self.notes)}
 
 
 def load_files(
@@ -75,7 +78,8 @@ def load_files(
     """Items of files into the store; with `whole` the files are the whole catalogue, and what they lack is removed.
 
     The files are checked first: with more than `max_errors` bad lines nothing is written. With `whole` an item on a bad
-    line counts as missing, so allow none there. Raises InputError, TooManyErrors, FingerprintMismatch, WriteError.
+    line counts as missing, so allow none there. Raises InputError, also where no line can be used, TooManyErrors,
+    FingerprintMismatch, WriteError.
     """
     options: dict[str, Any] = {
         "columns": columns,
@@ -88,7 +92,7 @@ def load_files(
     survey = survey_items(files, **options)
     good, rejects = check(read_items, files, max_errors=max_errors, survey=survey, **options)
     if not good:
-        raise InputError(f"There is no item in {', '.join(map(str, files))}.", "Give files with items; see docs/data.md.")
+        raise rejects.nothing("item", files)
     quiet = Rejects(write=False)
     folders = Folders(files)
     items = read_items(files, survey=survey, folders=folders, rejects=quiet, **options)
@@ -204,8 +208,9 @@ def _warnings(chosen: Sequence[Encoder], sample: Sequence[Item], language: str) 
 
 
 def _with_rejects(report: CatalogueReport, rejects: Rejects) -> CatalogueReport:
-    notes = [*report.notes, *rejects.notes]
-    if rejects.count:
-        shown = "; ".join(map(str, rejects.first[:3]))
-        notes.append(f"{rejects.count:,} lines were rejected ({shown}); all of them are in {', '.join(map(str, rejects.files))}")
-    return replace(report, rejected=rejects.count, notes=tuple(notes))
+    return replace(
+        report,
+        rejected=rejects.count,
+        fields=tuple(rejects.field_dicts()),
+        notes=(*report.notes, *rejects.remarks()),
+    )

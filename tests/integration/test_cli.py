@@ -381,16 +381,39 @@ def test_csv_with_other_column_names(empty: Settings, run: Run, tmp_path: Path) 
 def test_a_bad_line_goes_to_the_rejects_and_the_rest_loads(empty: Settings, run: Run, write: Callable[..., Path]) -> None:
     file = write("items.jsonl", [*_things(1), {"item_id": "i2", "price": -3}, "{nonsense", *_things(3)])
     report = run("items", "load", file, "--json").json
-    assert (report["added"], report["rejected"]) == (2, 2)
+    assert (report["added"], report["rejected"]) == (3, 1)
+    assert [(each["field"], each["reason"], each["count"]) for each in report["fields"]] == [("price", "is less than 0", 1)]
     rejected = _lines(file.with_name("items.jsonl.rejected.jsonl"))
-    assert sorted((line["line"], line["field"]) for line in rejected)[0] == (2, "price")
-    assert sorted(line["line"] for line in rejected) == [2, 3]
+    told = sorted((line["line"], line["field"], line.get("kept", False)) for line in rejected)
+    assert told == [(2, "price", True), (3, "", False)]
     assert all({"file", "line", "field", "reason"} <= line.keys() for line in rejected)
-    assert "rejected" in run("items", "load", file).out
+    said = run("items", "load", file).out
+    assert "1 lines were rejected" in said
+    assert f"1 lines are used without their price: it is less than 0 ({file} line 2: -3)" in said
+
+
+def test_a_load_of_which_nothing_is_left_says_why(empty: Settings, run: Run, write: Callable[..., Path]) -> None:
+    items = write("items.jsonl", [{"item_id": None, "title": "no id"}, "{nonsense"])
+    said = run("items", "load", items, code=2).err
+    assert "2 lines were rejected" in said
+    assert "line 1, item_id: is missing" in said
+    assert f"{items}.rejected.jsonl" in said
+    run("items", "load", write("items.jsonl", _things(1)))
+    day = {"event_type": "view", "timestamp": "2026-01-01T10:00:00Z", "item_id": "i1"}
+    events = write("events.jsonl", [day, {**day, "user_id": "a", "timestamp": "soon"}])
+    said = run("events", "load", events, code=2).err
+    assert "2 lines were rejected" in said
+    assert "line 1, user_id: is missing, and session_id too" in said
+    assert f"{events}.rejected.jsonl" in said
+    header = write("none.csv", ["user_id,item_id,event_type,timestamp"])
+    assert "There is no event in" in run("events", "load", header, code=2).err
+    odd = write("odd.jsonl", [{**day, "user_id": "a", "event_type": "zzz"}])
+    assert "the action 'zzz' is unknown" in run("events", "load", odd, code=2).err
+    assert run("profile", "show", "a", "--json").json["counts"] == {}
 
 
 def test_too_many_bad_lines_stop_before_anything_is_written(empty: Settings, run: Run, write: Callable[..., Path]) -> None:
-    items = write("items.jsonl", [*_things(1), {"item_id": "i2", "price": -3}, {"title": "no id"}])
+    items = write("items.jsonl", [*_things(1), {"item_id": "x" * 600}, {"title": "no id"}])
     assert "items.jsonl" in run("items", "load", items, "--max-errors", 1, code=2).err
     run("search", "thing", code=4)
     run("items", "load", items, "--max-errors", 2)
