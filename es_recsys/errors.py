@@ -119,4 +119,10 @@ class OutOfTime(ModelError):
 
 
 class WriteError(RecsysError):
+    """Documents were refused; `report` tells what became of all of them, where that is known."""
+
     exit_code = 6
+
+    def __init__(self, what: str, remedy: str = "", report: object = None) -> None:
+        self.report = report
+        super().__init__(what, remedy)

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from es_recsys.cli.common import JsonFlag, open_workspace, progress, shared_options, show_report, with_settings
+from es_recsys.errors import WriteError
 
 if TYPE_CHECKING:
+    from es_recsys.jobs.catalogue import CatalogueReport
     from es_recsys.settings import Settings
 
 __all__ = ["events", "items"]
@@ -67,7 +69,14 @@ def _load(settings: Settings, files: list[Path], whole: bool, max_errors: int, o
 
     with open_workspace(settings) as work, progress("items") as bar:
         report = load_files(work, files, whole=whole, max_errors=max_errors, progress=bar, **options)  # type: ignore[arg-type]
+    _show(report, json)
+
+
+def _show(report: CatalogueReport, json: bool) -> None:
+    """Shows the report; ends with 6 where Elasticsearch refused some of the items."""
     show_report(report, json)
+    if report.failed:
+        raise typer.Exit(WriteError.exit_code)
 
 
 @items.command("load")
@@ -145,7 +154,7 @@ def items_delete(
 
     with open_workspace(settings) as work:
         report = delete_items(work, ids or [], file, **_input(columns, None, separator, no_header, encoding))
-    show_report(report, json)
+    _show(report, json)
 
 
 @events.command("load")

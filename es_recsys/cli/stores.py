@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from es_recsys.cli.common import JsonFlag, open_client, open_workspace, print_json, say, shared_options, table, with_settings
+from es_recsys.cli.common import (
+    JsonFlag,
+    open_client,
+    open_workspace,
+    print_json,
+    progress,
+    say,
+    shared_options,
+    table,
+    with_settings,
+)
 
 if TYPE_CHECKING:
     from es_recsys.settings import Settings
@@ -103,6 +113,17 @@ def index_swap(
     with open_workspace(settings) as work:
         live = swap_version(work, version)
     say(f"Version {live} of {settings.index} is live.")
+
+
+@index.command("rebuild")
+@with_settings
+def index_rebuild(settings: Settings) -> None:
+    """Makes the index anew with this release's mapping, out of what is stored; nothing is trained or encoded."""
+    from es_recsys.jobs.rebuilding import rebuild_index
+
+    with open_workspace(settings) as work, progress("items") as bar:
+        version = rebuild_index(work, bar)
+    say(f"Version {version} of {settings.index} is live.")
 
 
 @index.command("drop")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from es_recsys.engine import marks
+from es_recsys.engine import making, marks
 from es_recsys.engine.checks import Check, attempt
 from es_recsys.engine.connect import address_of, translated
 from es_recsys.errors import FingerprintMismatch, RecsysError, StoreNotFound
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from es_recsys.meta import StoreMeta
 
-__all__ = ["artefacts", "store", "vectors"]
+__all__ = ["artefacts", "leftovers", "store", "vectors"]
 
 
 def store(client: Elasticsearch, settings: Settings) -> Iterator[Check]:
@@ -30,6 +31,7 @@ def store(client: Elasticsearch, settings: Settings) -> Iterator[Check]:
         meta = read_meta(client, settings.index)
     except StoreNotFound as error:
         yield Check("store", True, f"{error.what} {error.remedy}")
+        yield from leftovers(client, settings)
         return
     except RecsysError as error:
         yield Check("store", False, error.what, error.remedy)
@@ -41,6 +43,22 @@ def store(client: Elasticsearch, settings: Settings) -> Iterator[Check]:
     yield Check("store", True, f"{settings.index}: version {meta.version} is live ({meta.index}).")
     yield from vectors(meta, settings)
     yield from artefacts(meta, settings)
+    yield from leftovers(client, settings)
+
+
+def leftovers(client: Elasticsearch, settings: Settings) -> Iterator[Check]:
+    """Versions and models that a run left behind which was stopped."""
+    free = making.is_free(settings)
+    for one in making.abandoned(client, settings, time.time(), free=free):
+        what = "lacks an index" if one.half else "was never taken into service"
+        yield Check(
+            "versions",
+            False,
+            f"Version {one.version} of {settings.index} {what}: the run that made it was stopped.",
+            "The next es-recsys items load or es-recsys train removes it.",
+        )
+    for folder in making.stale_folders(client, settings) if free else ():
+        yield Check("models", False, f"{folder} belongs to no version.", "The next es-recsys train removes it.")
 
 
 def vectors(meta: StoreMeta, settings: Settings) -> Iterator[Check]:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
 from elasticsearch import Elasticsearch
 
-from es_recsys.errors import FingerprintMismatch, IndexStateError, InputError
+from es_recsys.errors import FingerprintMismatch, InputError
 from es_recsys.fields import VECTOR_FIELDS
 from es_recsys.index import metadata, versions
 from es_recsys.index.actions import Action
 from es_recsys.index.bulk import BulkReport, BulkSettings, DeadLetters, Failure, Meter, bulk
-from es_recsys.index.copying import encoder_fingerprints
+from es_recsys.index.copying import carry, encoder_fingerprints, sequence
 from es_recsys.index.documents import Vectors, completed, digest_of, document
 from es_recsys.index.idset import IdSet
 from es_recsys.index.read import ids_of, sources_of, vectors_of
@@ -24,12 +25,14 @@ from es_recsys.index.refresh import unseen
 from es_recsys.meta import StoreMeta, VectorMeta
 from es_recsys.types import Item
 
-__all__ = ["CatalogReport", "Encode", "delete", "load", "sync"]
+__all__ = ["CatalogReport", "Encode", "delete", "load", "prepare", "sync"]
 
 Encode = Callable[[Sequence[Item]], Sequence[Vectors]]
 """Items -> the encoders' vectors of each, a field being left out or None where an item has no such content."""
 
 _BATCH = 256
+# How often a load looks whether another version went live.
+_LOOK_S = 1.0
 _UNKNOWN_COUNT = 100_000
 
 
@@ -64,11 +67,12 @@ def load(
     vectors: the fields that `encode` fills. count: how many items there are, about, where that is known.
     An item whose content and encoders are those of the stored one is neither encoded nor written; so after an
     interruption the same call goes on where it was. A changed item keeps the vectors that models gave it.
-    Raises FingerprintMismatch where the store's vectors are another encoder's, IndexStateError where another version
-    went live meanwhile (load again), WriteError where Elasticsearch takes nothing.
+    Where another version goes live meanwhile, the load goes on with that, which then has all that was written before.
+    Raises FingerprintMismatch where the store's vectors are another encoder's, WriteError where Elasticsearch takes nothing.
     """
-    run = _Run(client, _prepare(client, store, vectors or {}, language, count), encode, meter or Meter(total=count))
-    return _write(client, run, run.actions(items), settings, dead_letters)
+    meta = prepare(client, store, vectors, language=language, count=count)
+    run = _Run(client, meta, encode, meter or Meter(total=count), vectors or {}, count)
+    return _write(client, run, items, settings, dead_letters)
 
 
 def sync(
@@ -89,36 +93,48 @@ def sync(
 
     Raises InputError where there are no items at all, which would remove everything.
     """
-    run = _Run(client, _prepare(client, store, vectors or {}, language, count), encode, meter or Meter(total=count))
+    meta = prepare(client, store, vectors, language=language, count=count)
+    run = _Run(client, meta, encode, meter or Meter(total=count), vectors or {}, count, whole=True)
     run.seen.update(keep)
-
-    def actions() -> Iterator[Action]:
-        yield from run.actions(items)
-        if not run.read:
-            raise InputError("There are no items, so everything would be removed.", "To mean that: es-recsys index drop --store.")
-        for ids in ids_of(client, run.meta.index):
-            yield from (Action(item_id, operation="delete") for item_id in run.seen.lacks(ids))
-
-    return _write(client, run, actions(), settings, dead_letters)
+    return _write(client, run, items, settings, dead_letters)
 
 
 def delete(client: Elasticsearch, store: str, item_ids: Iterable[str], *, settings: BulkSettings | None = None) -> CatalogReport:
-    """Removes items; ids that the store does not have count as unchanged. Raises StoreNotFound."""
+    """Removes items; ids that the store does not have count as unchanged. Where another version goes live meanwhile, they are
+    removed from that, too. Raises StoreNotFound."""
+    wanted = list(item_ids)
     meta = metadata.read_meta(client, store)
-    actions = (Action(item_id, operation="delete") for item_id in item_ids)
-    report = bulk(client, actions, index=meta.index, settings=settings, refresh=True)
-    _check_live(client, meta)
-    return CatalogReport(
-        meta.version, removed=report.deleted, unchanged=report.missing, failed=report.failed, failures=report.failures
-    )
+    removed = 0
+    while True:
+        actions = (Action(item_id, operation="delete") for item_id in wanted)
+        done = bulk(client, actions, index=meta.index, settings=settings, refresh=True)
+        # Of those that were removed before another version went live, that has some or none.
+        removed = max(removed, done.deleted)
+        if versions.live_version(client, store) == meta.version:
+            break
+        meta = metadata.read_meta(client, store)
+    unchanged = len(wanted) - removed - done.failed
+    return CatalogReport(meta.version, removed=removed, unchanged=unchanged, failed=done.failed, failures=done.failures)
 
 
-def _prepare(client: Elasticsearch, store: str, vectors: Mapping[str, VectorMeta], language: str, count: int | None) -> StoreMeta:
-    """The live version with all the encoders' fields; made where there is none."""
+def prepare(
+    client: Elasticsearch,
+    store: str,
+    vectors: Mapping[str, VectorMeta] | None = None,
+    *,
+    language: str = "english",
+    count: int | None = None,
+    maker: str = "",
+) -> StoreMeta:
+    """The live version with all the encoders' fields; made where there is none, and brought up to this release's fields.
+
+    Raises FingerprintMismatch where the store's vectors are another encoder's.
+    """
+    vectors = vectors or {}
     expected = _UNKNOWN_COUNT if count is None else count
     if versions.live_version(client, store) is None:
         meta = StoreMeta(store, versions.next_version(client, store), language=language, vectors=dict(vectors))
-        return versions.create(client, meta, count=expected, live=True)
+        return versions.create(client, meta, count=expected, live=True, maker=maker)
     meta = metadata.read_meta(client, store)
     metadata.check_vectors(meta, vectors)
     for name in encoder_fingerprints(meta).keys() - vectors.keys():
@@ -149,20 +165,62 @@ class _Run:
     meta: StoreMeta
     encode: Encode | None
     meter: Meter
+    vectors: Mapping[str, VectorMeta]
+    count: int | None
+    # Whether the items are the whole catalogue, and others go.
+    whole: bool = False
     seen: IdSet = field(default_factory=IdSet)
     read: int = 0
     unchanged: int = 0
     # Whether the index was empty at the start, so that there is nothing to compare with.
     first: bool = False
     recent: OrderedDict[str, None] = field(default_factory=OrderedDict)
+    # Up to where the version was written before this run, to know later what was written since.
+    written: Mapping[int, int] = field(default_factory=dict)
+    looked: float = 0.0
 
-    def actions(self, items: Iterable[Item]) -> Iterator[Action]:
+    def actions(self, stream: Iterator[Item]) -> Iterator[Action]:
+        """Actions of the items that are left, up to where another version goes live."""
         fingerprints = encoder_fingerprints(self.meta)
-        stream = iter(items)
-        while batch := list(islice(stream, _BATCH)):
+        while not self._overtaken():
+            batch = list(islice(stream, _BATCH))
+            if not batch:
+                yield from self._removals()
+                return
             self.read += len(batch)
             self.seen.update(item.item_id for item in batch)
             yield from self._batch(batch, fingerprints)
+
+    def begin(self) -> None:
+        """Looks at the version that is written to from now on."""
+        self.client.indices.refresh(index=self.meta.index)
+        self.written = sequence(self.client, self.meta.index)
+        self.first = self.client.count(index=self.meta.index)["count"] == 0
+        self.recent.clear()
+
+    def moved_on(self) -> bool:
+        """Whether another version went live; then it has what this run wrote, and is the one to write to."""
+        meta = self.meta
+        if versions.live_version(self.client, meta.store) == meta.version:
+            return False
+        self.meta = prepare(self.client, meta.store, self.vectors, language=meta.language, count=self.count)
+        if self.client.indices.exists(index=meta.index):
+            carry(self.client, meta, self.meta, self.written)
+        return True
+
+    def _overtaken(self) -> bool:
+        if time.monotonic() - self.looked < _LOOK_S:
+            return False
+        self.looked = time.monotonic()
+        return versions.live_version(self.client, self.meta.store) != self.meta.version
+
+    def _removals(self) -> Iterator[Action]:
+        if not self.whole:
+            return
+        if not self.read:
+            raise InputError("There are no items, so everything would be removed.", "To mean that: es-recsys index drop --store.")
+        for ids in ids_of(self.client, self.meta.index):
+            yield from (Action(item_id, operation="delete") for item_id in self.seen.lacks(ids))
 
     def _batch(self, batch: Sequence[Item], fingerprints: Mapping[str, str]) -> Iterator[Action]:
         ids = [item.item_id for item in batch]
@@ -218,28 +276,36 @@ class _Run:
 def _write(
     client: Elasticsearch,
     run: _Run,
-    actions: Iterable[Action],
+    items: Iterable[Item],
     settings: BulkSettings | None,
     dead_letters: DeadLetters | None,
 ) -> CatalogReport:
-    meta = run.meta
-    client.indices.refresh(index=meta.index)
-    first = client.count(index=meta.index)["count"] == 0
-    run.first = first
-    with unseen(client, meta.index) if first else nullcontext():
-        report = bulk(
-            client,
-            actions,
-            index=meta.index,
-            dims={name: vector.dims for name, vector in meta.vectors.items()},
-            settings=settings,
-            dead_letters=dead_letters,
-            meter=run.meter,
-            refresh=True,
-        )
-    metadata.grow(client, meta, client.count(index=meta.index)["count"])
-    _check_live(client, meta)
-    return _report(meta, run, report)
+    stream = iter(items)
+    report: BulkReport | None = None
+    while True:
+        run.begin()
+        meta = run.meta
+        with unseen(client, meta.index) if run.first else nullcontext():
+            done = bulk(
+                client,
+                run.actions(stream),
+                index=meta.index,
+                dims={name: vector.dims for name, vector in meta.vectors.items()},
+                settings=settings,
+                dead_letters=dead_letters,
+                meter=run.meter,
+                refresh=True,
+            )
+        report = done if report is None else _sum(report, done)
+        metadata.grow(client, meta, client.count(index=meta.index)["count"])
+        if not run.moved_on():
+            return _report(meta, run, report)
+
+
+def _sum(one: BulkReport, other: BulkReport) -> BulkReport:
+    numbers = ("created", "updated", "deleted", "missing", "failed", "retried")
+    sums = {name: getattr(one, name) + getattr(other, name) for name in numbers}
+    return replace(one, **sums, failures=one.failures + other.failures)
 
 
 def _report(meta: StoreMeta, run: _Run, report: BulkReport) -> CatalogReport:
@@ -252,12 +318,3 @@ def _report(meta: StoreMeta, run: _Run, report: BulkReport) -> CatalogReport:
         failed=report.failed,
         failures=report.failures,
     )
-
-
-def _check_live(client: Elasticsearch, meta: StoreMeta) -> None:
-    live = versions.live_version(client, meta.store)
-    if live != meta.version:
-        raise IndexStateError(
-            f"While version {meta.version} of {meta.store} was written, version {live} went live.",
-            "Run this again: only what the live version lacks is written.",
-        )

@@ -11,7 +11,7 @@ from es_recsys.errors import InputError, SetupError
 from es_recsys.fields import AS_KEYWORD, AS_LONG, VECTOR_FIELDS, VectorField, index_options
 from es_recsys.meta import StoreMeta, VectorMeta
 
-__all__ = ["analyzer", "events", "field_types", "items", "load", "profiles", "vector_mapping"]
+__all__ = ["analyzer", "events", "field_types", "items", "load", "opened", "profiles", "vector_mapping"]
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _FOLDERS = (_PACKAGE / "mappings", _PACKAGE.parent / "mappings")
@@ -98,6 +98,17 @@ def profiles(meta: StoreMeta) -> dict[str, Any]:
 def events() -> dict[str, Any]:
     """Body that makes an index for UBI 1.3 events that others write to Elasticsearch."""
     return load("events")
+
+
+def opened(attribute: Mapping[str, Any]) -> dict[str, Any]:
+    """The mapping of an attribute, as an earlier release may have made it, so that values of any type are taken."""
+    for template in load("items")["mappings"]["dynamic_templates"]:
+        for body in template.values():
+            new = body["mapping"]
+            if new["type"] == attribute.get("type") and new.get("ignore_malformed"):
+                forms = {name: new["fields"][name] for name in (AS_KEYWORD, AS_LONG) if name in new["fields"]}
+                return {**attribute, "ignore_malformed": True, "fields": {**attribute.get("fields", {}), **forms}}
+    return dict(attribute)
 
 
 def field_types(mapping: Mapping[str, Any]) -> dict[str, str]:

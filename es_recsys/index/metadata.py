@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Protocol
 
-from elasticsearch import ApiError, Elasticsearch, NotFoundError
+from elasticsearch import ApiError, BadRequestError, Elasticsearch, NotFoundError
 
 from es_recsys.errors import FingerprintMismatch, IndexStateError, StoreNotFound
 from es_recsys.fields import VECTOR_FIELDS
@@ -135,14 +136,34 @@ def add_vectors(client: Elasticsearch, meta: StoreMeta, vectors: Mapping[str, Ve
 
 
 def add_fields(client: Elasticsearch, meta: StoreMeta) -> StoreMeta:
-    """Gives a version that was made by an earlier release the filterable fields of an item that it does not have yet."""
-    properties = mappings.items(meta, 0)["mappings"]["properties"]
+    """Gives a version that was made by an earlier release the filterable fields of an item that it does not have yet, and
+    has its attributes take values of any type."""
+    body = mappings.items(meta, 0)
+    properties = body["mappings"]["properties"]
     types = mappings.field_types({"properties": properties})
     lacking = {path: kind for path, kind in types.items() if path in properties and path not in meta.fields}
-    if not lacking:
-        return meta
-    client.indices.put_mapping(index=meta.index, properties={path: properties[path] for path in lacking})
-    return replace(meta, fields={**meta.fields, **lacking})
+    if lacking:
+        client.indices.put_mapping(index=meta.index, properties={path: properties[path] for path in lacking})
+        meta = replace(meta, fields={**meta.fields, **lacking})
+    return _open_attributes(client, meta, body)
+
+
+def _open_attributes(client: Elasticsearch, meta: StoreMeta, body: Mapping[str, Any]) -> StoreMeta:
+    mapping = client.indices.get_mapping(index=meta.index)[meta.index]["mappings"]
+    attributes = mapping["properties"]["attributes"].get("properties", {})
+    opened = {name: mappings.opened(old) for name, old in attributes.items()}
+    changed = {name: new for name, new in opened.items() if new != attributes[name]}
+    # Both changes are of the mapping alone; what is stored is not touched.
+    if changed:
+        client.indices.put_settings(index=meta.index, settings={"mapping": body["settings"]["mapping"]})
+        client.indices.put_mapping(index=meta.index, properties={"attributes": {"properties": changed}})
+        mapping = client.indices.get_mapping(index=meta.index)[meta.index]["mappings"]
+        meta = replace(meta, fields=mappings.field_types(mapping))
+    if mapping.get("dynamic_templates") != (templates := body["mappings"]["dynamic_templates"]):
+        # An index that lacks an analyzer of the templates keeps its own until it is made anew.
+        with suppress(BadRequestError):
+            client.indices.put_mapping(index=meta.index, dynamic_templates=templates)
+    return meta
 
 
 def no_version(store: str, version: int) -> IndexStateError:

@@ -9,7 +9,7 @@ import numpy as np
 from elasticsearch import Elasticsearch
 from numpy.typing import NDArray
 
-__all__ = ["groups_of", "ids_of", "scan", "sources_of", "state_of", "vectors_of"]
+__all__ = ["documents_of", "groups_of", "ids_of", "scan", "sources_of", "state_of", "vectors_of"]
 
 _BATCH = 500
 _ACCEPT = "application/vnd.elasticsearch+json; compatible-with=9"
@@ -22,6 +22,12 @@ def sources_of(
     """id -> source without vectors, as it is this moment; unknown ids are left out. fields: only these."""
     parameters = {} if fields is None else {"_source_includes": ",".join(fields)}
     return _get(client, index, ids, parameters)
+
+
+def documents_of(client: Elasticsearch, index: str, ids: Sequence[str]) -> list[dict[str, Any]]:
+    """Hits (`_id` and `_source` with vectors) as they are this moment; unknown ids are left out."""
+    found = _get(client, index, ids, {"_source_exclude_vectors": "false"})
+    return [{"_id": item_id, "_source": source} for item_id, source in found.items()]
 
 
 def vectors_of(

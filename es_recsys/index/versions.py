@@ -6,7 +6,8 @@ its name."""
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+import time
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,18 +28,22 @@ from es_recsys.index.metadata import (
 from es_recsys.meta import StoreMeta, items_alias, items_index, profiles_alias, profiles_index, users_index
 
 __all__ = [
+    "Unfinished",
     "VersionInfo",
     "check_fingerprints",
     "create",
     "drop",
     "drop_store",
+    "drop_unfinished",
     "live_version",
     "next_version",
     "parse_meta",
+    "previous",
     "read_meta",
     "read_version",
     "rollback",
     "swap",
+    "unfinished",
     "vector_metas",
     "version_numbers",
     "versions",
@@ -47,6 +52,7 @@ __all__ = [
 
 _NAMES = (items_index, profiles_index, users_index)
 _SEARCHES_USERS = "userknn"
+_BUILDING = "building"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +80,20 @@ class VersionInfo:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A version that was never taken into service, or of which an index is missing.
+
+    maker: what `create` was told; "" where it isn't known. since: epoch seconds at which it was begun, None where that is not
+    known. half: whether its items or its profiles index is missing.
+    """
+
+    version: int
+    maker: str
+    since: float | None
+    half: bool
+
+
 def create(
     client: Elasticsearch,
     meta: StoreMeta,
@@ -81,34 +101,79 @@ def create(
     count: int,
     options: Mapping[str, Mapping[str, Any]] | None = None,
     live: bool = False,
+    maker: str = "",
 ) -> StoreMeta:
     """Makes the two empty indices of a version; `meta.version` comes from `next_version`.
 
     count: about how many items it will hold, which chooses the vectors' index. options: vector field -> `index_options`.
-    live: into service at once, for the first version of a store.
+    live: into service at once, for the first version of a store. maker: stands in the version until it is in service, for
+    whoever finds it unfinished.
     Raises IndexStateError where the version exists already, or the server lacks the language's analyzer.
     """
     if options:
         meta = replace(meta, notes={**meta.notes, "index_options": {name: dict(chosen) for name, chosen in options.items()}})
-    bodies = {
-        meta.profiles: (profiles_alias(meta.store), mappings.profiles(meta)),
-        meta.index: (items_alias(meta.store), mappings.items(meta, count, options)),
-    }
+    begun = replace(meta, notes={**meta.notes, _BUILDING: {"maker": maker, "since": time.time()}})
+    bodies = {meta.profiles: mappings.profiles(begun), meta.index: mappings.items(begun, count, options)}
     made: list[str] = []
     try:
-        for index, (alias, body) in bodies.items():
-            client.indices.create(index=index, aliases={alias: {}} if live else None, **body)
+        for index, body in bodies.items():
+            client.indices.create(index=index, **body)
             made.append(index)
     except BadRequestError as error:
         for index in made:
             client.indices.delete(index=index, ignore_unavailable=True)
         raise _not_made(meta, error) from error
-    return meta
+    return _first(client, meta) if live else meta
+
+
+def _first(client: Elasticsearch, meta: StoreMeta) -> StoreMeta:
+    """Takes the first version of a store into service; of two that come at once the lower one stays."""
+    aliases = {meta.index: items_alias(meta.store), meta.profiles: profiles_alias(meta.store)}
+    client.indices.update_aliases(actions=[{"add": {"index": index, "alias": alias}} for index, alias in aliases.items()])
+    first = min(_number(meta.store, index) for index in client.indices.get_alias(name=items_alias(meta.store)))
+    if first == meta.version:
+        write_meta(client, meta)
+        return meta
+    _delete(client, [name(meta.store, meta.version) for name in _NAMES])
+    return read_version(client, meta.store, first)
 
 
 def next_version(client: Elasticsearch, store: str) -> int:
     """One beyond the highest number in use, 1 for a new store."""
-    return max(version_numbers(client, store), default=0) + 1
+    return max(_indices(client, store), default=0) + 1
+
+
+def unfinished(client: Elasticsearch, store: str) -> list[Unfinished]:
+    """Versions that nobody is served with, and that are not whole; someone may be making one of them this moment."""
+    live = live_version(client, store)
+    found = []
+    for number, metas in sorted(_indices(client, store).items()):
+        marks = [mark for meta in metas.values() if (mark := meta.get("notes", {}).get(_BUILDING)) is not None]
+        half = not {items_index, profiles_index} <= metas.keys()
+        if number != live and (half or (items_index in metas and _BUILDING in metas[items_index].get("notes", {}))):
+            mark = marks[0] if marks else {}
+            found.append(Unfinished(number, mark.get("maker", ""), mark.get("since"), half))
+    return found
+
+
+def drop_unfinished(client: Elasticsearch, store: str, version: int) -> None:
+    """Deletes what there is of an unfinished version. Raises IndexStateError for the live one."""
+    if version == live_version(client, store):
+        raise IndexStateError(f"Version {version} of {store} is live.", "Look at es-recsys index list.")
+    _delete(client, [name(store, version) for name in _NAMES])
+
+
+def _indices(client: Elasticsearch, store: str) -> dict[int, dict[Callable[[str, int], str], dict[str, Any]]]:
+    """Number -> what its indices say of themselves, by the function that names them."""
+    patterns = {name: name(store, 0).removesuffix("000000") for name in _NAMES}
+    found: dict[int, dict[Callable[[str, int], str], dict[str, Any]]] = {}
+    answer = client.indices.get(index=",".join(f"{start}*" for start in patterns.values()), features="mappings")
+    for index, body in answer.items():
+        for name, start in patterns.items():
+            if index.startswith(start) and re.fullmatch(r"\d{6,}", index.removeprefix(start)):
+                meta = body.get("mappings", {}).get("_meta", {})
+                found.setdefault(int(index.removeprefix(start)), {})[name] = meta
+    return found
 
 
 def live_version(client: Elasticsearch, store: str) -> int | None:
@@ -134,7 +199,10 @@ def swap(client: Elasticsearch, store: str, version: int) -> int | None:
     before = live_version(client, store)
     if before == version:
         return before
-    write_meta(client, replace(target, notes={**target.notes, "replaces": before}))
+    target = replace(target, notes={**target.notes, "replaces": before})
+    write_meta(client, target)
+    if before is not None:
+        _finish(client, read_version(client, store, before))
     actions: list[dict[str, Any]] = []
     for alias, name in ((items_alias(store), items_index), (profiles_alias(store), profiles_index)):
         if before is not None:
@@ -148,23 +216,36 @@ def swap(client: Elasticsearch, store: str, version: int) -> int | None:
             f"Version {version} of {store} was not taken into service: {reason_of(error)}.",
             "Another version went live meanwhile; look at es-recsys index list and swap again.",
         ) from error
+    _finish(client, target)
     return before
 
 
-def rollback(client: Elasticsearch, store: str) -> int:
-    """Puts the version into service that the live one replaced, else the next lower one. Returns its number.
+def previous(client: Elasticsearch, store: str) -> int:
+    """The version that the live one replaced, else the next lower one.
 
     Raises StoreNotFound without a live version, IndexStateError without one to go back to.
     """
     meta = read_meta(client, store)
-    numbers = version_numbers(client, store)
+    left = {one.version for one in unfinished(client, store)}
+    numbers = [number for number in version_numbers(client, store) if number not in left]
     replaced = meta.notes.get("replaces")
     lower = [number for number in numbers if number < meta.version]
     if replaced not in numbers and not lower:
         raise IndexStateError(f"{store} has no version before {meta.version}.", "Only a version that is still there can serve.")
-    target = int(replaced) if replaced in numbers else max(lower)
+    return int(replaced) if replaced in numbers else max(lower)
+
+
+def rollback(client: Elasticsearch, store: str) -> int:
+    """Puts the version into service that `previous` names, as it is. Returns its number."""
+    target = previous(client, store)
     swap(client, store, target)
     return target
+
+
+def _finish(client: Elasticsearch, meta: StoreMeta) -> None:
+    """Notes that the version is or was in service. It follows the change of aliases: what is live is no leftover anyway."""
+    if _BUILDING in meta.notes:
+        write_meta(client, replace(meta, notes={key: value for key, value in meta.notes.items() if key != _BUILDING}))
 
 
 def versions(client: Elasticsearch, store: str) -> list[VersionInfo]:
@@ -186,7 +267,7 @@ def drop(client: Elasticsearch, store: str, version: int) -> None:
 
 def drop_store(client: Elasticsearch, store: str) -> list[int]:
     """Deletes all versions, the live one too, and returns their numbers. Raises StoreNotFound where there is none."""
-    numbers = version_numbers(client, store)
+    numbers = sorted(_indices(client, store))
     if not numbers:
         raise StoreNotFound(f"There is no store {store!r}.", "See its name: es-recsys index list --index NAME.")
     _delete(client, [name(store, number) for number in numbers for name in _NAMES])
@@ -205,8 +286,8 @@ def _number(store: str, index: str) -> int:
 
 def _info(client: Elasticsearch, store: str, number: int, live: bool) -> VersionInfo:
     index, profiles = items_index(store, number), profiles_index(store, number)
-    # A pattern may match nothing: not every version has users.
-    names = f"{index},{profiles},{users_index(store, number)}*"
+    # A pattern may match nothing: not every version has users, and one that is not finished may have no profiles.
+    names = f"{index},{profiles}*,{users_index(store, number)}*"
     stats = client.indices.stats(index=names, metric="docs,store")["indices"]
     settings = client.indices.get_settings(index=index)[index]["settings"]
     return VersionInfo(

@@ -24,6 +24,7 @@ from es_recsys.index.metadata import read_meta, write_meta
 from es_recsys.index.read import ids_of, state_of
 from es_recsys.jobs.event_settings import EventSurvey, as_scale, keep_bots, keep_scale
 from es_recsys.jobs.folding import catch_up, rebuild
+from es_recsys.jobs.prepared import prepare_store
 from es_recsys.jobs.products import products, variants_mark
 from es_recsys.meta import StoreMeta
 from es_recsys.models.popularity import Popularity
@@ -301,6 +302,7 @@ def _catalogue_of_events(work: Workspace) -> list[str]:
 
 def _load_bare(work: Workspace, ids: Sequence[str]) -> CatalogReport:
     items = (Item(item_id=item_id) for item_id in ids)
+    prepare_store(work, {}, work.settings.language, len(ids))
     return catalog.load(work.patient, work.settings.index, items, count=len(ids), language=work.settings.language)
 
 

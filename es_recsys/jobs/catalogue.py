@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from es_recsys.data import Folders, ListSeparators, Rejects, check, read_items, survey_items
+from es_recsys.data.attributes import MAX_ATTRIBUTES
 from es_recsys.encoders import Encoder, VectorCache, encoders, item_text, language_warning
-from es_recsys.errors import InputError, StoreNotFound
+from es_recsys.errors import InputError, StoreNotFound, WriteError
+from es_recsys.fields import AS_KEYWORD, AS_LONG
 from es_recsys.index import catalog
-from es_recsys.index.bulk import DeadLetters, Meter
+from es_recsys.index.bulk import DeadLetters, Failure, Meter
 from es_recsys.index.metadata import read_meta, vector_metas, write_meta
 from es_recsys.jobs.behaviour import catalogue_state, refresh_behaviour
+from es_recsys.jobs.prepared import prepare_store
 from es_recsys.jobs.products import note_variants
 from es_recsys.meta import StoreMeta
 from es_recsys.runtime.encoding import ItemErrors, item_vectors, settings_of_store
@@ -89,7 +92,11 @@ def load_files(
         "encoding": encoding,
         "list_separator": list_separator,
     }
-    survey = survey_items(files, **options)
+    stored = _attributes_of(_meta(work))
+    # A field of texts takes what a file has as it stands there; one of numbers, dates or flags takes texts beside them.
+    texts = {name: "text" for name, kind in stored.items() if kind == "keyword"}
+    survey = survey_items(files, **options, known=texts)
+    _check_names(survey.kinds, stored)
     good, rejects = check(read_items, files, max_errors=max_errors, survey=survey, **options)
     if not good:
         raise rejects.nothing("item", files)
@@ -101,9 +108,14 @@ def load_files(
 
 
 def insert_items(work: Workspace, items: Iterable[Item], base: Path, progress: Progress | None = None) -> CatalogueReport:
-    """Items from memory into the store. base: folder that pictures' paths start from."""
+    """Items from memory into the store. base: folder that pictures' paths start from.
+
+    Raises WriteError, which has the report, where items were refused; the others are stored."""
     count = len(items) if isinstance(items, Sequence) else None
-    return _write(work, items, base, whole=False, count=count, progress=progress)
+    report = _write(work, items, base, whole=False, count=count, progress=progress)
+    if report.failed:
+        raise WriteError(f"{report.failed:,} items were not stored, all others are.", " ".join(report.notes), report)
+    return report
 
 
 def remove_items(work: Workspace, item_ids: Iterable[str]) -> CatalogueReport:
@@ -111,7 +123,11 @@ def remove_items(work: Workspace, item_ids: Iterable[str]) -> CatalogueReport:
     started = time.monotonic()
     with work.explaining():
         done = catalog.delete(work.patient, work.settings.index, item_ids)
-    return CatalogueReport(done.version, removed=done.removed, unchanged=done.unchanged, seconds=time.monotonic() - started)
+    notes = tuple(f"{failure.id} was not removed: {failure.reason}" for failure in done.failures[:3])
+    seconds = time.monotonic() - started
+    return CatalogueReport(
+        done.version, removed=done.removed, unchanged=done.unchanged, failed=done.failed, seconds=seconds, notes=notes
+    )
 
 
 def delete_items(work: Workspace, ids: Sequence[str], file: Path | None, **options: Any) -> CatalogueReport:
@@ -147,6 +163,7 @@ def _write(
     meter = Meter((lambda p: progress(p.done, p.total)) if progress is not None else None, total=count)
     write = catalog.sync if whole else catalog.load
     with closing(VectorCache(settings.cache)) as cache, work.explaining():
+        prepare_store(work, vector_metas(chosen), settings.language, count)
         done = write(
             work.patient,
             settings.index,
@@ -160,7 +177,9 @@ def _write(
         )
     if done.failed:
         first = "; ".join(f"{failure.id}: {failure.reason}" for failure in done.failures[:3])
-        notes.append(f"{done.failed:,} items were refused ({first}); all of them are in {letters.path}")
+        notes.append(
+            f"{done.failed:,} items were refused ({first}); all of them are in {letters.path}. {_way_out(done.failures)}"
+        )
     if errors.count:
         shown = "; ".join(errors.first[:3])
         notes.append(f"{errors.count:,} contents could not be encoded ({shown}); all of them are in {errors.path}")
@@ -179,6 +198,30 @@ def _write(
         seconds=time.monotonic() - started,
         notes=tuple(notes),
     )
+
+
+def _attributes_of(meta: StoreMeta | None) -> dict[str, str]:
+    """Attribute -> type of its field."""
+    paths = {} if meta is None else meta.fields
+    names = ((path.removeprefix("attributes."), kind) for path, kind in paths.items() if path.startswith("attributes."))
+    return {name: kind for name, kind in names if not name.endswith((f".{AS_KEYWORD}", f".{AS_LONG}"))}
+
+
+def _check_names(names: Iterable[str], stored: Collection[str]) -> None:
+    """Raises InputError, before anything is written, where the store would have more attributes than a catalogue may."""
+    new = [name for name in names if name not in stored]
+    if new and len(stored) + len(new) > MAX_ATTRIBUTES:
+        room = max(MAX_ATTRIBUTES - len(stored), 0)
+        raise InputError(
+            f"The store has {len(stored):,} attributes and can have {MAX_ATTRIBUTES}; the one too many is {new[room]!r}.",
+            "Leave columns out (--columns NAME=-), or put such values into one list (tags, or an attribute of lists).",
+        )
+
+
+def _way_out(failures: Sequence[Failure]) -> str:
+    if any("failed to parse" in failure.reason or "mapper" in failure.reason for failure in failures):
+        return "The index was made by an earlier release: make it anew (es-recsys index rebuild), then load them again."
+    return "Mend them and load them again."
 
 
 def _meta(work: Workspace) -> StoreMeta | None:

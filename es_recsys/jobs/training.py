@@ -18,6 +18,7 @@ import numpy as np
 from elasticsearch import ApiError, TransportError
 from numpy.typing import NDArray
 
+from es_recsys.engine.making import clear, draft_folder, maker, making, stale_folders
 from es_recsys.errors import EngineError, IndexStateError, InputError, WriteError
 from es_recsys.features import FeatureTable, features
 from es_recsys.fields import VECTOR_FIELDS
@@ -30,7 +31,7 @@ from es_recsys.jobs.folding import catch_up, rebuild
 from es_recsys.jobs.item_table import item_table, plain_table
 from es_recsys.jobs.onlooker import Onlooker
 from es_recsys.jobs.positive import need_positive
-from es_recsys.jobs.products import products
+from es_recsys.jobs.products import note_variants, products
 from es_recsys.jobs.similar_users import index_users
 from es_recsys.jobs.targets import check_targets, targets_of
 from es_recsys.jobs.trained import Trained, catalogue_of, keep_catalogue, training_lock
@@ -274,24 +275,47 @@ def _serve(
     kept = {name: vector for name, vector in old.vectors.items() if VECTOR_FIELDS[name].source == "encoder"}
     new = replace(
         old,
-        version=versions.next_version(work.es, old.store),
         vectors={**kept, **vectors},
         models=tuple(models),
         weights={**{k: v for k, v in old.weights.items() if k != "no_query"}, "no_query": _table(chosen)},
         timed=data.timed,
         notes=record.noted(old.notes),
     )
+    with making(work.settings):
+        new = replace(new, version=versions.next_version(work.es, old.store))
+        _fill_and_swap(work, live, new, models, data, table, progress)
+    note_variants(work)
+    chosen.models[Popularity.name].save(popularity_folder(work.settings))
+    # Events that came after the profiles were rebuilt went into those of the old version.
+    catch_up(work, work.views.fresh())
+    _drop_older(work, keep=(old.version, new.version))
+    return new
+
+
+def _fill_and_swap(
+    work: Workspace,
+    live: View,
+    new: StoreMeta,
+    models: Mapping[str, Model],
+    data: Interactions,
+    table: FeatureTable | None,
+    progress: Onlooker | None,
+) -> None:
+    """Items and events may come and go meanwhile. Raises _Unserved where one model is to blame that it can't."""
+    old = live.meta
+    clear(work.patient, work.settings)
     folder = models_folder(work.settings, new.version)
+    draft = draft_folder(folder)
     count = int(work.es.count(index=old.index)["count"])
     created = False
     try:
         for name, model in models.items():
             with _serving(name):
-                save_models({name: model}, folder)
+                save_models({name: model}, draft)
         if table is not None:
-            save_item_side(item_side_folder(folder), table)
-        keep_catalogue(catalogue_of(work, old), folder)
-        versions.create(work.patient, new, count=count)
+            save_item_side(item_side_folder(draft), table)
+        keep_catalogue(catalogue_of(work, old), draft)
+        versions.create(work.patient, new, count=count, maker=maker(work.settings))
         created = True
         meter = Meter((lambda p: progress(p.done, p.total)) if progress is not None else None, total=count)
         fill = _fill(models)
@@ -301,25 +325,24 @@ def _serve(
                 f"{copied.report.failed:,} items could not be copied ({copied.report.failures[0].reason}).",
                 "The live version is as it was; mend the cause and train again.",
             )
-        view = replace(live, meta=new, models=models)
-        rebuild(work, view)
+        rebuild(work, replace(live, meta=new, models=models))
         if UserKNN.name in models:
             with _serving(UserKNN.name):
                 index_users(work, new, models, data)
-        _check(work, old, new, models, data)
+        copied = _check_whole(work, old, new, copied, fill)
+        _follow_notes(work, old, new)
+        _check(work, new, models, data)
+        shutil.rmtree(folder, ignore_errors=True)
+        draft.rename(folder)
         copying.take_over(work.patient, old, new, copied, fill)
     except BaseException:
         # Half a version serves nobody; the live one is untouched.
-        if created and versions.live_version(work.es, old.store) != new.version:
-            versions.drop(work.patient, old.store, new.version)
         if versions.live_version(work.es, old.store) != new.version:
+            if created:
+                versions.drop(work.patient, old.store, new.version)
             shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(draft, ignore_errors=True)
         raise
-    chosen.models[Popularity.name].save(popularity_folder(work.settings))
-    # Events that came after the profiles were rebuilt went into those of the old version.
-    catch_up(work, work.views.fresh())
-    _drop_older(work, keep=(old.version, new.version))
-    return new
 
 
 def _vector_meta(model: Model) -> VectorMeta:
@@ -348,16 +371,32 @@ def _table(chosen: Selection) -> dict[str, float]:
     return {**chosen.weights, "popular": _TIEBREAK, "fresh": _TIEBREAK}
 
 
-def _check(work: Workspace, old: StoreMeta, new: StoreMeta, models: Mapping[str, Model], data: Interactions) -> None:
-    """The new version holds all items, and its kNN finds what the vectors say. Raises IndexStateError."""
-    work.es.indices.refresh(index=new.index)
-    want, have = (int(work.es.count(index=meta.index)["count"]) for meta in (old, new))
-    if have < want:
-        raise IndexStateError(f"Version {new.version} has {have:,} of {want:,} items.", "Train again.")
+def _follow_notes(work: Workspace, old: StoreMeta, new: StoreMeta) -> None:
+    """A catalogue that was loaded meanwhile makes the store one with a catalogue."""
+    if "bare" in new.notes and "bare" not in versions.read_version(work.es, old.store, old.version).notes:
+        told = versions.read_version(work.es, new.store, new.version)
+        notes = {key: value for key, value in told.notes.items() if key != "bare"}
+        versions.write_meta(work.es, replace(told, notes=notes))
+
+
+def _check(work: Workspace, new: StoreMeta, models: Mapping[str, Model], data: Interactions) -> None:
+    """The kNN of the new version finds what the vectors say. Raises IndexStateError."""
     for model in models.values():
         if model.field is not None:
             with _serving(model.name):
                 _check_neighbours(work, new, model, data)
+
+
+def _check_whole(work: Workspace, old: StoreMeta, new: StoreMeta, copied: copying.Copied, fill: copying.Fill) -> copying.Copied:
+    """Catches up with who loads items meanwhile. Raises IndexStateError where the new version lacks items nevertheless."""
+    copied = copying.catch_up(work.patient, old, new, copied, fill)
+    lacking = copying.lacking(work.patient, old, new)
+    if lacking:
+        copied = copying.catch_up(work.patient, old, new, copied, fill)
+        lacking &= copying.lacking(work.patient, old, new)
+    if lacking:
+        raise IndexStateError(f"Version {new.version} lacks {len(lacking):,} items.", "Train again; if it stays, report it.")
+    return copied
 
 
 def _check_neighbours(work: Workspace, new: StoreMeta, model: Model, data: Interactions) -> None:
@@ -398,7 +437,10 @@ def _some_vectors(model: Model, data: Interactions) -> Iterator[NDArray[np.float
 
 
 def _drop_older(work: Workspace, keep: tuple[int, ...]) -> None:
+    # What another machine is making this moment stays.
+    keep += tuple(one.version for one in versions.unfinished(work.es, work.settings.index))
     for info in versions.versions(work.es, work.settings.index):
         if info.meta.version not in keep and not info.live:
             versions.drop(work.patient, work.settings.index, info.meta.version)
-            shutil.rmtree(models_folder(work.settings, info.meta.version), ignore_errors=True)
+    for folder in stale_folders(work.es, work.settings):
+        shutil.rmtree(folder, ignore_errors=True)

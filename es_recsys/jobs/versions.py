@@ -6,7 +6,9 @@ import shutil
 from typing import Any
 
 from es_recsys.errors import IndexStateError, StoreNotFound
-from es_recsys.index import versions
+from es_recsys.index import copying, versions
+from es_recsys.index.metadata import read_meta
+from es_recsys.meta import StoreMeta
 from es_recsys.runtime.views import models_folder
 from es_recsys.runtime.workspace import Workspace
 
@@ -20,29 +22,45 @@ def list_versions(work: Workspace) -> list[dict[str, Any]]:
 
 
 def swap_version(work: Workspace, version: int | None) -> int:
-    """Puts a version into service (None: the one before the live one) and brings its profiles up to the events that
-    came since, and popularity to its weights of event types. Raises IndexStateError."""
-    from es_recsys.jobs.behaviour import build_profiles, weigh_events
+    """Puts a version into service (None: the one before the live one): its models and settings, with the catalogue as it is.
 
+    The version's items are brought up to the live ones first, its profiles to the events that came since, and popularity to
+    its weights of event types. Raises IndexStateError for a version that is not whole, FingerprintMismatch for one with
+    vectors of another encoder.
+    """
+    from es_recsys.jobs.behaviour import build_profiles, weigh_events
+    from es_recsys.jobs.products import note_variants
+
+    store = work.settings.index
     with work.explaining():
-        known = {info.meta.version: info.meta for info in versions.versions(work.es, work.settings.index)}
-        if version is not None and version in known and known[version].models:
-            folder = models_folder(work.settings, version)
-            if not folder.exists():
-                raise IndexStateError(f"The models of version {version} are not in {folder}.", "Copy them there, or train again.")
-        before = versions.live_version(work.es, work.settings.index)
-        if version is None:
-            version = versions.rollback(work.es, work.settings.index)
-        else:
-            versions.swap(work.es, work.settings.index, version)
+        live = read_meta(work.es, store)
+        version = versions.previous(work.es, store) if version is None else version
+        target = versions.read_version(work.es, store, version)
+        _check_whole(work, target)
+        if version != live.version:
+            copied = copying.bring_up(work.patient, live, target)
+            # It has the fields of its own encoders and of this release now.
+            target = versions.read_version(work.es, store, version)
+            copying.hand_over(work.patient, live, target, copied)
+            note_variants(work)
     work.views.forget()
     if work.events.last_row:
-        own = known[version].behaviours
-        if before in known and known[before].behaviours != own:
-            weigh_events(work, own)
+        if live.behaviours != target.behaviours:
+            weigh_events(work, target.behaviours)
         else:
             build_profiles(work)
     return version
+
+
+def _check_whole(work: Workspace, target: StoreMeta) -> None:
+    if target.version in {one.version for one in versions.unfinished(work.es, target.store)}:
+        raise IndexStateError(
+            f"Version {target.version} of {target.store} is not finished.",
+            "Wait for who makes it; es-recsys doctor tells of one that was left.",
+        )
+    folder = models_folder(work.settings, target.version)
+    if target.models and not folder.exists():
+        raise IndexStateError(f"The models of version {target.version} are not in {folder}.", "Copy them there, or train again.")
 
 
 def drop_version(work: Workspace, version: int) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from elasticsearch import Elasticsearch
 
-from es_recsys.errors import IndexStateError, InputError, StoreNotFound
+from es_recsys.errors import FingerprintMismatch, IndexStateError, InputError, StoreNotFound
 from es_recsys.index import catalog, copying, metadata, versions
 from es_recsys.index.actions import Action
 from es_recsys.index.bulk import bulk
@@ -221,16 +222,118 @@ def test_profiles_are_copied_as_they_are(es: Elasticsearch, store_name: str) -> 
     assert es.get(index=new.profiles, id="u")["_source"] == profile
 
 
-def test_a_load_that_a_swap_overtakes_says_so(es: Elasticsearch, store_name: str) -> None:
+def test_a_load_that_a_swap_overtakes_goes_on_with_the_new_version(es: Elasticsearch, store_name: str) -> None:
     old = make(es, store_name)
     new = successor(es, old)
+    copied = copying.copy(es, old, new, factors)
+    swapped: list[int] = []
 
     def slow(items: Sequence[Item]) -> list[Vectors]:
-        versions.swap(es, store_name, new.version)
+        if not swapped:
+            swapped.append(1)
+            copying.take_over(es, old, new, copied, factors)
+            time.sleep(1.1)
         return angles(items)
 
-    with pytest.raises(IndexStateError, match="version 2 went live"):
-        catalog.load(es, store_name, things(500), slow, vectors=TEXT)
+    changed = [Item(item_id=f"i{n}", title=f"changed {n}", price=n) for n in range(600)]
+    report = catalog.load(es, store_name, changed, slow, vectors=TEXT)
+    assert (report.version, report.failed) == (new.version, 0)
+    assert es.count(index=new.index)["count"] == 600
+    stored = sources_of(es, new.index, ["i0", "i19", "i599"])
+    assert {source["title"] for source in stored.values()} == {"changed 0", "changed 19", "changed 599"}
+    # What the new version's model gave the item stays with it.
+    assert vectors_of(es, new.index, ["i3"], ["als_vector"])["i3"]["als_vector"].tolist() == [3.0, 1.0]
+
+
+def test_a_sync_that_a_swap_overtakes_removes_from_the_new_version(es: Elasticsearch, store_name: str) -> None:
+    old = make(es, store_name)
+    new = successor(es, old)
+    copied = copying.copy(es, old, new, factors)
+
+    def during() -> Iterator[Item]:
+        yield from things(*range(5))
+        copying.take_over(es, old, new, copied, factors)
+        yield Item(item_id="i5", title="changed", price=5)
+
+    catalog.sync(es, store_name, during(), angles, vectors=TEXT)
+    assert sources_of(es, new.index, [f"i{n}" for n in range(20)]).keys() == {f"i{n}" for n in range(6)}
+
+
+def test_writes_and_deletions_at_the_moment_of_a_swap_are_carried_over(
+    es: Elasticsearch, store_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = make(es, store_name)
+    new = successor(es, old)
+    copied = copying.copy(es, old, new, factors)
+    swap = versions.swap
+
+    def meanwhile(client: Elasticsearch, store: str, version: int) -> int | None:
+        catalog.load(es, store, [Item(item_id="i1", title="just before", price=1), *things(50)], angles, vectors=TEXT)
+        catalog.delete(es, store, ["i2", "i3"])
+        before = swap(client, store, version)
+        monkeypatch.undo()
+        catalog.load(es, store, [Item(item_id="i1", title="after", price=1), *things(60)], angles, vectors=TEXT)
+        catalog.load(es, store, [Item(item_id="i3", title="again", price=3)], angles, vectors=TEXT)
+        return before
+
+    monkeypatch.setattr(versions, "swap", meanwhile)
+    copying.take_over(es, old, new, copied, factors)
+    stored = sources_of(es, new.index, [f"i{n}" for n in range(70)])
+    assert stored.keys() == {f"i{n}" for n in (*range(20), 50, 60)} - {"i2"}
+    assert (stored["i1"]["title"], stored["i3"]["title"]) == ("after", "again")
+
+
+def test_a_version_is_brought_up_to_anothers_items(es: Elasticsearch, store_name: str) -> None:
+    old = make(es, store_name)
+    new = successor(es, old)
+    copying.take_over(es, old, new, copying.copy(es, old, new, factors), factors)
+    fresh = [Item(item_id="i4", title="changed", price=40), *things(100, 101)]
+    catalog.load(es, store_name, fresh, angles, vectors=TEXT)
+    catalog.delete(es, store_name, ["i5", "i6"])
+    done = copying.bring_up(es, metadata.read_meta(es, store_name), metadata.read_version(es, store_name, 1))
+    assert (done.report.created, done.report.updated) == (2, 1)
+    stored = sources_of(es, old.index, [f"i{n}" for n in range(120)])
+    assert stored == sources_of(es, new.index, [f"i{n}" for n in range(120)])
+    assert vectors_of(es, old.index, ["i100"], ["text_vector"])["i100"]["text_vector"].shape == (2,)
+    # And forward again: the models' vectors of what stayed are as they were.
+    copying.hand_over(es, new, old, done)
+    catalog.load(es, store_name, [Item(item_id="i7", title="later", price=7)], angles, vectors=TEXT)
+    copying.bring_up(es, old, metadata.read_version(es, store_name, new.version))
+    kept = vectors_of(es, new.index, ["i7", "i8", "i100"], ["als_vector"])
+    assert {name: found["als_vector"].tolist() for name, found in kept.items() if found} == {"i7": [7.0, 1.0], "i8": [8.0, 1.0]}
+
+
+def test_vectors_of_another_encoder_are_not_brought_in(es: Elasticsearch, store_name: str) -> None:
+    old = make(es, store_name)
+    other = replace(old, version=2, vectors={"text_vector": VectorMeta(2, "e" * 32, "other")}, fields={})
+    new = versions.create(es, other, count=20)
+    with pytest.raises(FingerprintMismatch, match="other"):
+        copying.bring_up(es, old, new)
+
+
+def test_what_is_left_of_a_version_is_told_and_blocks_nothing(es: Elasticsearch, store_name: str) -> None:
+    old = make(es, store_name)
+    new = successor(es, old)
+    es.indices.delete(index=new.index)
+    whole = successor(es, old)
+    assert whole.version == 3
+    assert [(one.version, one.half) for one in versions.unfinished(es, store_name)] == [(2, True), (3, False)]
+    assert len(versions.versions(es, store_name)) == 2
+    versions.swap(es, store_name, 3)
+    assert [one.version for one in versions.unfinished(es, store_name)] == [2]
+    versions.drop_unfinished(es, store_name, 2)
+    assert versions.unfinished(es, store_name) == []
+    with pytest.raises(IndexStateError, match="is live"):
+        versions.drop_unfinished(es, store_name, 3)
+    assert versions.previous(es, store_name) == 1
+
+
+@pytest.mark.parametrize("kept", ["profiles", "items"])
+def test_a_first_version_that_was_not_finished_blocks_nothing(es: Elasticsearch, store_name: str, kept: str) -> None:
+    meta = versions.create(es, StoreMeta(store_name, 1, vectors=TEXT), count=1)
+    es.indices.delete(index=meta.index if kept == "profiles" else meta.profiles)
+    assert make(es, store_name).version == 2
+    assert list(es.indices.get_alias(name=profiles_alias(store_name))) == [f"{store_name}-profiles-000002"]
 
 
 def test_readers_see_no_failure_while_versions_swap_and_drop(es: Elasticsearch, store_name: str) -> None:
