@@ -171,6 +171,7 @@ def events_load(
         bool, typer.Option("--no-timestamps", help="The files have no times: their order is each user's order.")
     ] = False,
     actions: ActionNames = None,
+    timezone: Annotated[str | None, typer.Option(help="Of times that name no zone: Asia/Tokyo, +09:00; UTC if left out.")] = None,
     rating_scale: Annotated[
         str | None, typer.Option(help="From the worst rating to the best: 0..10; found from the ratings if left out.")
     ] = None,
@@ -192,6 +193,7 @@ def events_load(
             files,
             timestamps=not no_timestamps,
             actions=meanings,
+            timezone=timezone,
             rating_scale=rating_scale,
             bots=bots,
             max_errors=max_errors,

@@ -16,6 +16,7 @@ from es_recsys.data.actions import IGNORE, PAGE_ACTIONS, Actions
 from es_recsys.data.columns import Columns, dig, settled
 from es_recsys.data.event_survey import EventSurvey, EventTallies
 from es_recsys.data.faults import BadValue, Drop, explain, reasons
+from es_recsys.data.local_times import AheadTally
 from es_recsys.data.order_lines import item_list, line_id, lines_of
 from es_recsys.data.rejects import Rejects
 from es_recsys.data.sources import Paths, Progress, as_paths
@@ -43,8 +44,11 @@ class _Silent(Exception):
 class _Reader:
     """Rows -> events, with what has to be remembered from one to the next: each user's count, without timestamps."""
 
-    def __init__(self, columns: Columns, timestamps: bool, actions: Actions, survey: EventSurvey) -> None:
+    def __init__(
+        self, columns: Columns, timestamps: bool, actions: Actions, survey: EventSurvey, ahead: AheadTally | None = None
+    ) -> None:
         self._survey = survey
+        self._ahead = ahead
         self._numbers = [name for name, form in survey.ids.items() if form.numbers]
         self._timestamps = timestamps
         self._actions = actions
@@ -83,12 +87,15 @@ class _Reader:
             if name in given:
                 given[name] = self._survey.ids[name].read(given[name])
         if "timestamp" in given:
+            written = given["timestamp"]
             try:
-                given["timestamp"] = read_time(given["timestamp"], self._survey.time)
+                given["timestamp"] = moment = read_time(written, self._survey.time)
             except ValueError as error:
                 raise BadValue("timestamp", str(error)) from None
-            if given["timestamp"] is None:
+            if moment is None:
                 raise BadValue("timestamp", "is missing")
+            if self._ahead is not None:
+                self._ahead.add(moment.timestamp(), written)
         event = self._validated(given, drop)
         if not self._timestamps:
             # Counted only now, so that a rejected line leaves no gap.
@@ -178,6 +185,7 @@ def read_events(
     timestamps: bool = True,
     actions: Mapping[str, str] | None = None,
     survey: EventSurvey | None = None,
+    ahead: AheadTally | None = None,
     rejects: Rejects | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Event]:
@@ -193,6 +201,7 @@ def read_events(
     timestamps: False for a source whose order is each user's order: `timestamp` is None and `order` counts from 0 a user
     (a session, where there is no user), over all the files; memory is then O(users), else flat.
     survey: what `survey_events` found in the same files; made here where it is not given, which reads them once more.
+    ahead: gets the times, to see whether they lie in the future.
     rejects: gets the bad lines, and the fields that lines are used without; without it they are passed over and written to
     FILE.rejected.jsonl.
 
@@ -211,7 +220,7 @@ def read_events(
             actions=actions,
         )
     plan = _columns(columns or {}, constants or {}, timestamps)
-    reader = _Reader(plan, timestamps, Actions(actions), survey)
+    reader = _Reader(plan, timestamps, Actions(actions), survey, ahead)
     own = rejects is None
     rejects = Rejects() if rejects is None else rejects
     for remark in survey.notes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from es_recsys.index import catalog
 from es_recsys.index.catalog import CatalogReport
 from es_recsys.index.metadata import read_meta, write_meta
 from es_recsys.index.read import ids_of, state_of
-from es_recsys.jobs.event_settings import EventSurvey, as_scale, keep_bots, keep_scale
+from es_recsys.jobs.event_settings import CheckedEvents, as_scale, as_zone, check_times, keep_bots, keep_scale
 from es_recsys.jobs.folding import catch_up, rebuild
 from es_recsys.jobs.prepared import prepare_store
 from es_recsys.jobs.products import products, variants_mark
@@ -111,6 +112,7 @@ def load_events(
     actions: Mapping[str, str] | None = None,
     header: bool = True,
     encoding: str | None = None,
+    timezone: str | tzinfo | None = None,
     rating_scale: str | RatingScale | None = None,
     bots: str | Sequence[str] | None = None,
     max_errors: int | None = 100,
@@ -118,13 +120,14 @@ def load_events(
 ) -> EventsReport:
     """Events of files into the event store, then cleaning, popularity and profiles.
 
-    actions: name of an action -> event type or "ignore", before those that are known. rating_scale ("0..10"): found from the
-    ratings unless given. bots: "on", "off", "auto", "minute_rate=120,regular=off". Both are kept with the store, for later
-    loads too. The files are checked first: with more than `max_errors` bad lines nothing is written. Where there is no
-    catalogue at all, one is made of the ids in the events. Raises InputError, also where no line can be used, TooManyErrors.
+    actions: name of an action -> event type or "ignore", before those that are known. timezone: of times that name none
+    ("Asia/Tokyo"; UTC). rating_scale ("0..10"): found from the ratings unless given. bots: "on", "off", "auto",
+    "minute_rate=120,regular=off". These two are kept with the store, for later loads too. The files are checked first: with
+    more than `max_errors` bad lines nothing is written. Where there is no catalogue at all, one is made of the ids in the
+    events. Raises InputError, also where no line can be used, or times are local and their zone isn't known; TooManyErrors.
     """
     started = time.monotonic()
-    scale, survey = as_scale(rating_scale), EventSurvey()
+    zone, scale, checked = as_zone(timezone), as_scale(rating_scale), CheckedEvents(work.now())
     parse_bots(bots or ())
     options: dict[str, Any] = {
         "columns": columns,
@@ -135,17 +138,18 @@ def load_events(
         "timestamps": timestamps,
         "actions": actions,
     }
-    options["survey"] = survey_events(files, **options)
-    good, rejects = check(survey.read, files, max_errors=max_errors, **options)
+    options["survey"] = survey_events(files, zone=zone, **options)
+    good, rejects = check(checked.read, files, max_errors=max_errors, **options)
     if not good:
         raise rejects.nothing("event", files)
+    about_times = check_times(checked.ahead, timezone is not None)
     _confirm_key(work)
     store = work.events
-    told = keep_scale(store, survey, scale)
+    told = keep_scale(store, checked.ratings, scale)
     keep_bots(store, bots)
     quiet = Rejects(write=False)
     loaded = store.load(_counted(read_events(files, rejects=quiet, **options), good, progress), work.now())
-    notes = [*told, *rejects.remarks()]
+    notes = [*about_times, *told, *rejects.remarks()]
     with work.explaining():
         notes += _catalogue_of_events(work)
         cleaning = _cleaned(work)

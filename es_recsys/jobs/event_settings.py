@@ -3,31 +3,68 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import UTC, tzinfo
 from typing import Any
 
 from es_recsys.behaviour.bots import BotRules, parse_bots
 from es_recsys.behaviour.store import EventStore
 from es_recsys.data import Rejects, read_events
+from es_recsys.data.local_times import AheadTally
 from es_recsys.data.rating_survey import RatingTally, settle_scale
+from es_recsys.errors import InputError
 from es_recsys.ratings import RatingScale, parse_rating_scale
 from es_recsys.types import Event
+from es_recsys.values.zones import read_zone
 
-__all__ = ["EventSurvey", "as_scale", "keep_bots", "keep_scale"]
+__all__ = ["CheckedEvents", "as_scale", "as_zone", "check_times", "keep_bots", "keep_scale"]
 
 
-class EventSurvey:
-    """What the events of some files show together, learned while they are checked."""
+class CheckedEvents:
+    """What the events of some files show together, learned while they are checked. now: epoch seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: float) -> None:
         self.ratings = RatingTally()
+        self.ahead = AheadTally(now)
 
     def read(self, *args: Any, rejects: Rejects, **options: Any) -> Iterator[Event]:
         """`read_events`, looked at in passing."""
         ratings = self.ratings
-        for event in read_events(*args, rejects=rejects, **options):
+        for event in read_events(*args, rejects=rejects, ahead=self.ahead, **options):
             if event.event_type == "rating" and event.value is not None:
                 ratings.add(event.value)
             yield event
+
+
+def as_zone(given: str | tzinfo | None) -> tzinfo:
+    """What `--timezone` says; UTC without it. Raises InputError."""
+    if not isinstance(given, str):
+        return given or UTC
+    try:
+        return read_zone(given)
+    except ValueError as error:
+        raise InputError(f"--timezone: {error}.", "Give the zone in which times without one were written.") from None
+
+
+def check_times(ahead: AheadTally, zone_given: bool) -> list[str]:
+    """What a person should know of times in the future. Raises InputError where they are local times, as it seems, and nobody
+    has said of which zone: once stored, they could not be told from right ones."""
+    if not ahead.count:
+        return []
+    hours = f"{ahead.span / 3_600.0:.1f} h"
+    if ahead.block and ahead.local and not zone_given:
+        raise InputError(
+            f"The newest {ahead.count:,} events lie up to {hours} in the future, and their times name no zone: they seem to"
+            f" be local times, {ahead.offset} or more from UTC.",
+            f"Say of which zone: --timezone Asia/Tokyo, or --timezone {ahead.offset}; with --timezone UTC they are moved to now"
+            " in their order. Nothing was loaded.",
+        )
+    if ahead.block:
+        return [
+            f"WARNING: the newest {ahead.count:,} events lie up to {hours} in the future, as local times do that are written as"
+            f" UTC ({ahead.offset} or more); they are moved to now in their order. Write them with their zone, or without any"
+            " and load them with --timezone"
+        ]
+    return [f"{ahead.count:,} events lie in the future, as of wrong clocks; they are moved to now in their order"]
 
 
 def as_scale(given: str | RatingScale | None) -> RatingScale | None:
@@ -35,14 +72,14 @@ def as_scale(given: str | RatingScale | None) -> RatingScale | None:
     return parse_rating_scale(given) if isinstance(given, str) else given
 
 
-def keep_scale(store: EventStore, survey: EventSurvey, given: RatingScale | None) -> list[str]:
+def keep_scale(store: EventStore, ratings: RatingTally, given: RatingScale | None) -> list[str]:
     """Settle the scale of the store's ratings and keep it; -> what a person should know.
 
     Raises InputError where the values are on no scale.
     """
     settings = store.settings
     stored = RatingScale.of(settings) if "rating_scale" in settings else None
-    scale, notes = settle_scale(survey.ratings, stored, given)
+    scale, notes = settle_scale(ratings, stored, given)
     if scale is None:
         return notes
     before = store.rating_scale
