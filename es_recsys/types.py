@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from es_recsys.behaviours import BEHAVIOURS
 from es_recsys.values import id_text, is_blank, read_amount, read_flag, read_number, read_time
+from es_recsys.values.forms import composed, composed_value
 
 __all__ = [
     "Answer",
@@ -78,6 +79,10 @@ def _price(value: Any) -> float | None:
     return read_amount(value)[0]
 
 
+def _composed_attributes(attributes: dict[str, AttributeValue]) -> dict[str, AttributeValue]:
+    return {composed(name): composed_value(value) for name, value in attributes.items()}
+
+
 def _event_type(value: str) -> str:
     if value not in BEHAVIOURS:
         raise ValueError(f"unknown event type; known are {', '.join(BEHAVIOURS)}")
@@ -87,7 +92,8 @@ def _event_type(value: str) -> str:
 _Id = Annotated[str, AfterValidator(_identifier)]
 Identifier = Annotated[_Id, BeforeValidator(_required_id)]
 OptionalIdentifier = Annotated[_Id | None, BeforeValidator(id_text)]
-OptionalText = Annotated[str | None, BeforeValidator(_text)]
+Text = Annotated[str, AfterValidator(composed)]
+OptionalText = Annotated[Text | None, BeforeValidator(_text)]
 OptionalInstant = Annotated[datetime | None, BeforeValidator(read_time)]
 OptionalNumber = Annotated[float | None, BeforeValidator(read_number)]
 
@@ -103,18 +109,18 @@ class Item(BaseModel):
 
     item_id: Identifier
     group_id: OptionalIdentifier = None
-    title: Annotated[str, BeforeValidator(_text_or_empty)] = ""
-    description: Annotated[str, BeforeValidator(_text_or_empty)] = ""
-    categories: tuple[str, ...] = ()
-    tags: tuple[str, ...] = ()
+    title: Annotated[Text, BeforeValidator(_text_or_empty)] = ""
+    description: Annotated[Text, BeforeValidator(_text_or_empty)] = ""
+    categories: tuple[Text, ...] = ()
+    tags: tuple[Text, ...] = ()
     brand: OptionalText = None
     price: Annotated[Annotated[float, Field(ge=0)] | None, BeforeValidator(_price)] = None
     currency: OptionalText = None
-    image: OptionalText = None
-    audio: OptionalText = None
+    image: Annotated[str | None, BeforeValidator(_text)] = None
+    audio: Annotated[str | None, BeforeValidator(_text)] = None
     created_at: OptionalInstant = None
     available: Annotated[bool, BeforeValidator(_available)] = True
-    attributes: dict[str, AttributeValue] = Field(default_factory=dict)
+    attributes: Annotated[dict[str, AttributeValue], AfterValidator(_composed_attributes)] = Field(default_factory=dict)
 
     @property
     def product_id(self) -> str:

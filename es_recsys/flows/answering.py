@@ -31,6 +31,7 @@ from es_recsys.search.gather import gather
 from es_recsys.search.plan import plan
 from es_recsys.search.weights import situation
 from es_recsys.types import Answer, Hit, Profile, Query, Ranking
+from es_recsys.values.forms import composed
 
 __all__ = ["answer", "context_of", "exploring", "kind_of", "question_vectors", "rank", "ranked_by", "words_vectors"]
 
@@ -137,7 +138,7 @@ def context_of(
         meta=view.meta,
         now=now,
         settings=settings,
-        text=query.text.strip(),
+        text=composed(query.text.strip()),
         vectors=vectors,
         popular=view.popular,
         filters=tuple(filters),

@@ -1,4 +1,4 @@
-"""Bodies that make the indices of a store: the JSON files in `mappings/`, the language's analyzer, the vector fields."""
+"""Bodies that make the indices of a store: the JSON files in `mappings/`, the language's analysers, the vector fields."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from es_recsys.errors import InputError, SetupError
 from es_recsys.fields import AS_KEYWORD, AS_LONG, VECTOR_FIELDS, VectorField, index_options
+from es_recsys.index.analysis import analysis
 from es_recsys.meta import StoreMeta, VectorMeta
 
 __all__ = ["analyzer", "events", "field_types", "items", "load", "opened", "profiles", "vector_mapping"]
@@ -83,10 +84,13 @@ def vector_mapping(
 def items(meta: StoreMeta, count: int, options: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, Any]:
     """Body that makes the items index of `meta` for about `count` items."""
     body = load("items")
-    mapping = _bind(body["mappings"], analyzer(meta.language))
+    mapping = body["mappings"]
     for name, vector in meta.vectors.items():
         mapping["properties"][name] = vector_mapping(name, vector, count, options)
-    return {"settings": body["settings"], "mappings": {**mapping, "_meta": meta.to_dict()}}
+    settings = {**body["settings"], "analysis": analysis(analyzer(meta.language))}
+    if "ends" not in settings["analysis"]["analyzer"]:
+        del mapping["properties"]["names"]["fields"]["ends"]
+    return {"settings": settings, "mappings": {**mapping, "_meta": meta.to_dict()}}
 
 
 def profiles(meta: StoreMeta) -> dict[str, Any]:
@@ -124,20 +128,10 @@ def _walk(properties: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str
     for name, body in properties.items():
         if "properties" in body:
             yield from _walk(body["properties"], f"{prefix}{name}.")
-        elif body.get("type") in _FILTERABLE and body.get("index", True):
+        elif body.get("type") in _FILTERABLE and body.get("index", True) and body.get("doc_values", True):
             yield f"{prefix}{name}", body["type"]
             for form in (AS_KEYWORD, AS_LONG):
                 if form in body.get("fields", {}):
                     yield f"{prefix}{name}.{form}", body["fields"][form]["type"]
         elif "keyword" in body.get("fields", {}):  # a text, filtered by as a whole
             yield f"{prefix}{name}.keyword", "keyword"
-
-
-def _bind(node: Any, name: str) -> Any:
-    """A copy of a mapping in which the analyzer `content` is the language's.
-
-    It is named in place and not defined in the settings, which a server with nothing but the core's parts can't do.
-    """
-    if isinstance(node, dict):
-        return {key: name if key == "analyzer" and value == "content" else _bind(value, name) for key, value in node.items()}
-    return node

@@ -13,12 +13,14 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
 from es_recsys.errors import FilterError
 from es_recsys.fields import AS_KEYWORD, AS_LONG
 from es_recsys.search.expressions import Expression, read_expression
+from es_recsys.values.forms import composed, composed_value
 
 __all__ = ["Clause", "parse"]
 
@@ -45,7 +47,12 @@ def parse(given: Sequence[str] | Mapping[str, Any], fields: Mapping[str, str]) -
     if isinstance(given, str):
         given = (given,)
     read = _from_mapping(given) if isinstance(given, Mapping) else [read_expression(text) for text in given]
-    return [_clause(expression, fields) for expression in read]
+    return [_clause(_composed(expression), fields) for expression in read]
+
+
+def _composed(expression: Expression) -> Expression:
+    """In the form of Unicode that items have."""
+    return replace(expression, field=composed(expression.field), values=composed_value(expression.values))
 
 
 def _from_mapping(given: Mapping[str, Any]) -> list[Expression]:

@@ -3,7 +3,12 @@
 Every clause is a row of CLAUSES, its boost is tuned under the same name (`StoreMeta.lexical`, `tune search`). The text
 fields that it reads: `title`, `title.exact` (lower-cased words, not stemmed, no stop words), `title.keyword` (the whole title
 as one lower-cased keyword), `all_text` (title, description and every other text, joined), `tags`, `categories`, `brand`,
-`description`. A field that an index lacks matches nothing, so nothing breaks.
+`description`; `names` (title, categories, tags and brand) as `names.joined` and `names.ends` (see `index.analysis`); `codes`
+(ids and attributes, letters and digits alone) and `item_id`. A field that an index lacks matches nothing, so nothing breaks.
+
+A code that was typed or scanned is the most precise question there is. It is any run of the words asked for that has a digit
+and is, with nothing but letters and digits, all of a code: "a 1234 b", "A-1234/B" and "A1234B" are one. A number of few digits
+is one only where nothing else is asked for, and weighs less: in "alien 3" the 3 is no id.
 """
 
 from __future__ import annotations
@@ -15,11 +20,31 @@ from types import MappingProxyType
 
 from es_recsys.search.filters import Clause
 
-__all__ = ["BOOSTS", "CLAUSES", "FALLBACKS", "lexical_clauses", "lexical_query", "matching", "reached"]
+__all__ = [
+    "BOOSTS",
+    "CLAUSES",
+    "FALLBACKS",
+    "STANDING",
+    "boost_of",
+    "codes",
+    "lexical_clauses",
+    "lexical_query",
+    "matching",
+    "reached",
+]
 
 _WORD = re.compile(r"\w+(?:['’]\w+)*", re.UNICODE)
 _MAX_WORDS = 16
 _MAX_TITLE_WORDS = 8
+
+_PARTS = re.compile(r"[^\W_]+", re.UNICODE)
+_MARKS = re.compile(r"[\W_]+", re.UNICODE)
+_MAX_CODE_WORDS = 5
+_LONGEST_CODE = 64
+_LONG_NUMBER = 5
+_SHORT_NUMBER = 0.15
+_TELLING_DIGITS = 3
+_LONG_PART = 3
 
 
 def _match(field: str) -> Callable[[str], Clause | None]:
@@ -52,6 +77,31 @@ def _typos(text: str) -> Clause | None:
     return {"match": {"title": {"query": text, "fuzziness": "AUTO:5,9", "prefix_length": 1, "max_expansions": 20}}}
 
 
+def _every_word(text: str) -> Clause | None:
+    """Titles that have all the words as they stand, so that "the who", which is stop words, finds its title."""
+    return {"match": {"title.exact": {"query": text, "operator": "and"}}}
+
+
+def _codes(text: str) -> Clause | None:
+    queries: list[Clause] = [{"term": {"codes": {"value": code, "boost": weight}}} for code, weight in codes(text).items()]
+    if whole := text.strip():
+        queries.append({"term": {"item_id": {"value": whole, "case_insensitive": True}}})
+    return {"dis_max": {"queries": queries}} if queries else None
+
+
+def _joined(text: str) -> Clause | None:
+    """What the catalogue writes as two words and the question as one, or the other way round: wifi, Wi-Fi; 256 GB, 256GB."""
+    pairs = " ".join(dict.fromkeys("".join(pair) for pair in pairwise(_PARTS.findall(text.lower())[:_MAX_WORDS])))
+    ways = [_match("names.joined")(text), *([_match("all_text")(pairs)] if pairs else [])]
+    return {"bool": {"should": ways}} if text.strip() else None
+
+
+def _parts_of_ids(text: str) -> Clause | None:
+    words = [word for word in _words(text) if any(map(str.isdigit, word))]
+    parts = [word for word in words if len(word) >= (_LONG_PART if word.isdigit() else 2)]
+    return {"match": {"item_id.parts": {"query": " ".join(parts)}}} if parts else None
+
+
 CLAUSES: Mapping[str, Callable[[str], Clause | None]] = MappingProxyType(
     {
         "title": _match("title"),
@@ -59,6 +109,11 @@ CLAUSES: Mapping[str, Callable[[str], Clause | None]] = MappingProxyType(
         "title.pairs": _pairs("title.exact"),
         "title.whole": _whole_title,
         "title.typos": _typos,
+        "title.all": _every_word,
+        "codes": _codes,
+        "codes.parts": _parts_of_ids,
+        "names.joined": _joined,
+        "names.ends": _match("names.ends"),
         "all_text": _match("all_text"),
         "all_text.pairs": _pairs("all_text"),
         "tags": _match("tags.text"),
@@ -69,12 +124,26 @@ CLAUSES: Mapping[str, Callable[[str], Clause | None]] = MappingProxyType(
 )
 
 BOOSTS: Mapping[str, float] = MappingProxyType(
-    {"title": 0.9, "title.pairs": 0.5, "title.whole": 2.0, "title.typos": 0.05, "all_text": 1.0, "tags": 0.3}
+    {
+        "title": 0.9,
+        "title.pairs": 0.5,
+        "title.whole": 2.0,
+        "title.typos": 0.05,
+        "title.all": 0.05,
+        "codes": 3.0,
+        "codes.parts": 0.05,
+        "names.joined": 0.3,
+        "names.ends": 0.05,
+        "all_text": 1.0,
+        "tags": 0.3,
+    }
 )
 
-FALLBACKS = frozenset({"title.typos"})
-"""Clauses with a boost so small that they only decide where no other matches; judged queries can't tune them."""
+STANDING = frozenset({"title.all", "codes", "codes.parts", "names.joined", "names.ends"})
+"""Clauses that count whatever tuning chose: they speak where others are silent, which judged queries seldom show."""
 
+FALLBACKS = STANDING | {"title.typos"}
+"""Clauses that judged queries can't tune."""
 
 _IN_ALL_TEXT = frozenset({"title", "all_text.pairs", "tags", "categories", "brand", "description"})
 """Clauses whose items `all_text` finds as well."""
@@ -89,7 +158,7 @@ def lexical_query(text: str, boosts: Mapping[str, float] | None = None) -> Claus
     found = [
         {"bool": {"must": [clause], "boost": round(boost, 6)}}
         for name, clause in lexical_clauses(text).items()
-        if (boost := _boost(name, boosts)) > 0.0
+        if (boost := boost_of(name, boosts)) > 0.0
     ]
     return {"bool": {"should": found}} if found else {"match_none": {}}
 
@@ -97,16 +166,18 @@ def lexical_query(text: str, boosts: Mapping[str, float] | None = None) -> Claus
 def reached(text: str, boosts: Mapping[str, float] | None = None) -> list[Clause]:
     """Clauses that together find every item that `lexical_query` or `matching` finds, for counting: unweighted, and without
     those whose items another finds."""
-    all_text = _boost("all_text", boosts) > 0.0
+    all_text = boost_of("all_text", boosts) > 0.0
     return [
         clause
         for name, clause in lexical_clauses(text).items()
-        if _boost(name, boosts) > 0.0 and not (all_text and name in _IN_ALL_TEXT)
+        if boost_of(name, boosts) > 0.0 and not (all_text and name in _IN_ALL_TEXT)
     ] + ([] if all_text else [matching(text)])
 
 
-def _boost(name: str, boosts: Mapping[str, float] | None) -> float:
-    return (boosts or BOOSTS).get(name, 0.0)
+def boost_of(name: str, boosts: Mapping[str, float] | None) -> float:
+    """The boost that a clause counts with; `boosts` as tuning chose them, BOOSTS where none are given."""
+    chosen = boosts or BOOSTS
+    return BOOSTS[name] if name in STANDING else chosen.get(name, 0.0)
 
 
 def lexical_clauses(text: str) -> dict[str, Clause]:
@@ -118,6 +189,31 @@ def lexical_clauses(text: str) -> dict[str, Clause]:
 def matching(text: str) -> Clause:
     """What counts as a match: all words where there are one or two, two thirds of them where there are more."""
     return {"match": {"all_text": {"query": text, "minimum_should_match": "2<67%"}}}
+
+
+def codes(text: str) -> dict[str, float]:
+    """What of the text may be a code, letters and digits alone -> its weight."""
+    words = [word for each in text.split() if (word := _MARKS.sub("", each))][:_MAX_WORDS]
+    found: dict[str, float] = {}
+    for i in range(len(words)):
+        for j in range(i + 1, min(len(words), i + _MAX_CODE_WORDS) + 1):
+            code = "".join(words[i:j])
+            weight = _weight_of_code(code, one_word=j == i + 1, whole=j - i == len(words))
+            if weight > 0.0:
+                found[code] = max(weight, found.get(code, 0.0))
+    return found
+
+
+def _weight_of_code(code: str, *, one_word: bool, whole: bool) -> float:
+    """1 where it tells much, less for a short number, 0 for what is none. one_word: whether it was typed in one piece; whole:
+    whether nothing else was asked for."""
+    digits = sum(map(str.isdigit, code))
+    if not digits or len(code) > _LONGEST_CODE:
+        return 0.0
+    if digits == len(code):
+        return 1.0 if digits >= _LONG_NUMBER else _SHORT_NUMBER * whole
+    # In "iron man 2 trailer" no one asks for "man 2", but "256 gb" may be asked for anywhere.
+    return float(one_word or whole or digits >= _TELLING_DIGITS)
 
 
 def _words(text: str) -> list[str]:

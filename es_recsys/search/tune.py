@@ -20,7 +20,7 @@ from es_recsys.search.ascent import Sheet, ascend, ndcg
 from es_recsys.search.context import Context
 from es_recsys.search.gather import scaled
 from es_recsys.search.legs import LEGS, Body, ask, fill
-from es_recsys.search.lexical import BOOSTS, CLAUSES, FALLBACKS, lexical_clauses
+from es_recsys.search.lexical import CLAUSES, FALLBACKS, boost_of, lexical_clauses
 from es_recsys.search.weights import answering_weights
 
 __all__ = ["MOST_QUERIES", "Judged", "Tuned", "collect", "sample", "tune"]
@@ -104,7 +104,7 @@ def tune(context: Context, judged: Sequence[Judged], rng: np.random.Generator) -
     drawn = rng.permutation(len(judged))
     held = max(round(len(drawn) * HELD_OUT), 5)
     sheets = [_sheet([judged[i] for i in part]) for part in (drawn[held:], drawn[:held])]
-    boosts = {name: (context.meta.lexical or BOOSTS).get(name, 0.0) for name in CLAUSES}
+    boosts = {name: boost_of(name, context.meta.lexical) for name in CLAUSES}
     weights = {name: w for name, w in answering_weights(context).items() if name in sheets[0].legs or name == "lexical"}
     found_boosts, found_weights = ascend(sheets[0], boosts, weights, FALLBACKS)
     before = float(ndcg(sheets[1], boosts, weights).mean())

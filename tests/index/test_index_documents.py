@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from es_recsys.errors import InputError
 from es_recsys.index.documents import checked_vector, digest, document, item
 from es_recsys.types import Item
+from es_recsys.values import id_text
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 NUMBER = st.floats(allow_nan=False, allow_infinity=False)
@@ -25,10 +26,12 @@ VALUE = st.one_of(
     st.lists(TEXT, max_size=3).map(tuple),
     st.lists(NUMBER, min_size=1, max_size=3).map(tuple),
 )
+# A NUL is in no id, and blanks or a word that means nothing are none.
+ids = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=100).filter(id_text)
 ITEMS = st.builds(
     Item,
-    item_id=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=100),
-    group_id=st.none() | st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=100),
+    item_id=ids,
+    group_id=st.none() | ids,
     title=TEXT,
     description=TEXT,
     categories=st.lists(TEXT, max_size=3).map(tuple),

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import json
+from typing import Any
 
 import pytest
 
@@ -23,13 +23,31 @@ def test_the_files_hold_settings_and_mappings_and_nothing_else(name: str) -> Non
 def test_items_bind_the_language_and_take_the_vector_fields() -> None:
     body = mappings.items(META, 100)
     properties = body["mappings"]["properties"]
-    assert properties["title"]["analyzer"] == properties["categories"]["fields"]["text"]["analyzer"] == "english"
-    assert "content" not in json.dumps({**body["mappings"], "_meta": None}).replace("content_digest", "")
+    assert properties["title"]["analyzer"] == properties["categories"]["fields"]["text"]["analyzer"] == "content"
+    assert {"type": "stemmer", "language": "english"} in body["settings"]["analysis"]["filter"].values()
     assert properties["text_vector"] == {
         "type": "dense_vector", "dims": 384, "index": True, "similarity": "cosine", "index_options": {"type": "flat"},
     }  # fmt: skip
     assert properties["als_vector"]["similarity"] == "max_inner_product"
     assert StoreMeta.from_dict(body["mappings"]["_meta"]) == META
+
+
+@pytest.mark.parametrize("language", ["english", "german", "cjk", "standard", "greek", "sv"])
+def test_every_analyser_that_is_named_is_defined(language: str) -> None:
+    body = mappings.items(StoreMeta("shop", 1, language=language), 10)
+    defined = body["settings"]["analysis"]
+
+    def named(node: Any, key: str) -> set[str]:
+        if not isinstance(node, dict):
+            return set()
+        inner = set().union(*(named(value, key) for value in node.values())) if node else set()
+        return inner | ({node[key]} if isinstance(node.get(key), str) else set())
+
+    properties = body["mappings"]
+    analysers = named(properties, "analyzer") | named(properties, "search_analyzer")
+    assert analysers <= {*defined["analyzer"], "standard"}
+    assert named(properties, "normalizer") <= set(defined["normalizer"])
+    assert ("ends" in properties["properties"]["names"]["fields"]) == (language in ("german", "sv"))
 
 
 def test_index_options_follow_the_count_unless_given() -> None:

@@ -132,7 +132,7 @@ def test_every_leg_and_its_fill_are_accepted(es: Any, catalogue: Any) -> None:
 
 def test_every_lexical_clause_is_accepted(es: Any, catalogue: Any) -> None:
     meta, _ = catalogue
-    clauses = lexical_clauses("red shoe number 32")
+    clauses = lexical_clauses("red shoe number 32 x9")
     assert clauses.keys() == CLAUSES.keys()
     responses = msearch(es, meta, [{"query": clause} for clause in clauses.values()])
     for name, response in zip(clauses, responses, strict=True):

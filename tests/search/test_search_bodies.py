@@ -14,7 +14,7 @@ from es_recsys.meta import StoreMeta, VectorMeta
 from es_recsys.search.context import Context
 from es_recsys.search.facets import aggregations, read_facets
 from es_recsys.search.legs import LEGS, MAX_IDS, Body, active, ask, count_body, fill, matches_body, taste_vector
-from es_recsys.search.lexical import BOOSTS, CLAUSES, lexical_clauses, lexical_query
+from es_recsys.search.lexical import BOOSTS, CLAUSES, codes, lexical_clauses, lexical_query
 from es_recsys.search.plan import plan
 from es_recsys.settings import SearchSettings
 from es_recsys.types import Taste
@@ -30,10 +30,26 @@ META = StoreMeta(
 FILTER = {"term": {"brand": "acme"}}
 OUT = {"ids": {"values": ["x", "y"]}}
 MATCHING = {"match": {"all_text": {"query": "red shoe", "minimum_should_match": "2<67%"}}}
+EVERY_WORD = {"match": {"title.exact": {"query": "red shoe", "operator": "and"}}}
+ITEM_ID = {"dis_max": {"queries": [{"term": {"item_id": {"value": "red shoe", "case_insensitive": True}}}]}}
+JOINED = {
+    "bool": {
+        "should": [
+            {"match": {"names.joined": {"query": "red shoe"}}},
+            {"match": {"all_text": {"query": "redshoe"}}},
+        ]
+    }
+}
+ENDS = {"match": {"names.ends": {"query": "red shoe"}}}
+STANDING = [EVERY_WORD, ITEM_ID, JOINED, ENDS]
 WORDS = {
     "bool": {
         "should": [
             {"bool": {"must": [{"match": {"title": {"query": "red shoe"}}}], "boost": 2.0}},
+            {"bool": {"must": [EVERY_WORD], "boost": 0.05}},
+            {"bool": {"must": [ITEM_ID], "boost": 3.0}},
+            {"bool": {"must": [JOINED], "boost": 0.3}},
+            {"bool": {"must": [ENDS], "boost": 0.05}},
             {"bool": {"must": [{"match": {"all_text": {"query": "red shoe"}}}], "boost": 1.0}},
         ]
     }
@@ -158,13 +174,13 @@ def test_what_answers_a_question_is_counted() -> None:
     guards = {"filter": [FILTER], "must_not": [OUT], "minimum_should_match": 1}
     found = {"match": {"all_text": {"query": "red shoe"}}}
     near = {"ids": {"values": ["a", "b"]}}
-    assert count_body(context(), [], words=True) == counts({**guards, "should": [found]}, 0)
-    assert count_body(context(), ["a", "b"], words=True) == counts({**guards, "should": [found, near]}, 0)
+    assert count_body(context(), [], words=True) == counts({**guards, "should": [*STANDING, found]}, 0)
+    assert count_body(context(), ["a", "b"], words=True) == counts({**guards, "should": [*STANDING, found, near]}, 0)
     assert count_body(context(), ["a", "b"], words=False) == counts({**guards, "should": [MATCHING, near]}, 0)
     assert count_body(context(text=""), ["a", "b"], words=False) == counts({**guards, "should": [near]}, 0)
     titles = replace(META, lexical={"title": 1.0})
     by_title = {"match": {"title": {"query": "red shoe"}}}
-    assert count_body(context(meta=titles), [], words=True) == counts({**guards, "should": [by_title, MATCHING]}, 0)
+    assert count_body(context(meta=titles), [], words=True) == counts({**guards, "should": [by_title, *STANDING, MATCHING]}, 0)
 
 
 def test_plan_asks_the_weighted_legs() -> None:
@@ -217,7 +233,35 @@ def test_any_text_gives_a_small_query(text: str) -> None:
 
 
 def test_unknown_boosts_are_passed_over() -> None:
-    assert lexical_query("red", {"smell": 1.0}) == {"match_none": {}}
+    assert lexical_query("red", {"smell": 1.0}) == lexical_query("red", {"title": 0.0})
+    assert lexical_query("", {"smell": 1.0}) == lexical_query("", {"title": 0.0})
+
+
+def test_codes_are_found_whatever_tuning_chose() -> None:
+    for boosts in (None, {"title": 1.0}, {"title": 1.0, "codes": 0.0}):
+        clauses = [each["bool"]["must"][0] for each in lexical_query("A-1234/B", boosts)["bool"]["should"]]
+        code = {"term": {"codes": {"value": "A1234B", "boost": 1.0}}}
+        assert any(code in clause.get("dis_max", {}).get("queries", ()) for clause in clauses)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("4006381333931", {"4006381333931": 1.0}),
+        ("4711", {"4711": 0.15}),
+        ("alien 1979", {"alien1979": 1.0}),
+        ("iron man 2 trailer", {"ironman2trailer": 1.0}),
+        ("a 1234 b", {"a1234": 1.0, "a1234b": 1.0, "1234b": 1.0}),
+        ("SKU-1", {"SKU1": 1.0}),
+        ("red shoe", {}),
+        ("10 % off", {"10off": 1.0}),
+        ("x" * 70 + "1", {}),
+        ("ＡＢ－１２", {"ＡＢ１２": 1.0}),
+        ("", {}),
+    ],
+)
+def test_codes_of_a_question(text: str, expected: dict[str, float]) -> None:
+    assert codes(text) == expected
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,177 @@
+"""How the texts of a store are cut into words: the analysers of an items index, by language.
+
+- `content` reads running text: the language's own stop words and stemmer, and each word with an accent also without it, so
+  that "cafe" finds "café" and "café" still finds it first. `content_search` reads questions; it is another one where the
+  two sides differ (below).
+- `words` are lower-cased and folded, not stemmed, with stop words. `parts` are those of an id, cut at every mark.
+- `joined` has each two neighbouring words as one ("Wi-Fi" is "wifi", "iPhone 15" is "iphone15"), `joined_search` single ones.
+- `ends`, in languages of compounds, has the ends of words that leave a word before them, so that "Schuhe" finds "Laufschuhe"
+  and "rot" doesn't find "Brot". `ends_search` has what is asked for, stemmed and not.
+- the normalizers `title` and `code` make one keyword of a whole value; a code has letters and digits alone.
+
+Nordic å, ä, ö, æ, ø and Estonian õ, ä, ö, ü are letters of their own: typed without them a word finds both spellings, typed
+with them only that one. So documents are folded there and questions are not. In Chinese and Japanese documents have single
+characters besides pairs, questions pairs where there are any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["analysis"]
+
+Filters = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """A language's chain of filters, as Elasticsearch's reference gives it for the analyser of its name.
+
+    lower: what comes up to lower case. normal: what comes between the stop words and the stemmer. stemmer: "" for none.
+    stopwords: "" for none. own_letters: whether accents make other letters. compounds: whether words grow together.
+    """
+
+    stemmer: str = ""
+    stopwords: str = ""
+    lower: Filters = ("lowercase",)
+    normal: Filters = ()
+    own_letters: bool = False
+    compounds: bool = False
+
+
+def _plain(name: str, stemmer: str = "", **more: Any) -> Language:
+    return Language(stemmer or name, f"_{name}_", **more)
+
+
+_LANGUAGES: Mapping[str, Language] = {
+    "basque": _plain("basque"),
+    "brazilian": _plain("brazilian"),
+    "catalan": _plain("catalan", lower=("catalan_elision", "lowercase")),
+    "czech": _plain("czech"),
+    "danish": _plain("danish", own_letters=True, compounds=True),
+    "dutch": _plain("dutch", normal=("dutch_override",), compounds=True),
+    "english": _plain("english", lower=("possessive_english", "lowercase")),
+    "estonian": _plain("estonian", own_letters=True, compounds=True),
+    "finnish": _plain("finnish", own_letters=True, compounds=True),
+    "french": _plain("french", "light_french", lower=("french_elision", "lowercase")),
+    "galician": _plain("galician"),
+    "german": _plain("german", "light_german", normal=("german_normalization",), compounds=True),
+    "hungarian": _plain("hungarian", compounds=True),
+    "indonesian": _plain("indonesian"),
+    "irish": _plain("irish", lower=("irish_hyphenation", "irish_elision", "irish_lowercase")),
+    "italian": _plain("italian", "light_italian", lower=("italian_elision", "lowercase")),
+    "latvian": _plain("latvian"),
+    "lithuanian": _plain("lithuanian"),
+    "norwegian": _plain("norwegian", own_letters=True, compounds=True),
+    "portuguese": _plain("portuguese", "light_portuguese"),
+    "romanian": _plain("romanian"),
+    "russian": _plain("russian"),
+    "spanish": _plain("spanish", "light_spanish"),
+    "standard": Language(),
+    "swedish": _plain("swedish", own_letters=True, compounds=True),
+    "turkish": _plain("turkish", lower=("apostrophe", "turkish_lowercase")),
+}
+"""Languages whose script has accents or compounds; the others keep Elasticsearch's analyser, which folds their script."""
+
+_ELISION = {
+    "catalan": "d l m n s t",
+    "french": "l m t qu n s j d c jusqu quoiqu lorsqu puisqu",
+    "irish": "d m b",
+    "italian": "c l all dall dell nell sull coll pell gl agl dagl degl negl sugl un m t s v d",
+}
+
+_FILTERS: Mapping[str, Mapping[str, Any]] = {
+    **{
+        f"{name}_elision": {"type": "elision", "articles": articles.split(), "articles_case": True}
+        for name, articles in _ELISION.items()
+    },
+    "possessive_english": {"type": "stemmer", "language": "possessive_english"},
+    "dutch_override": {
+        "type": "stemmer_override",
+        "rules": ["fiets=>fiets", "bromfiets=>bromfiets", "ei=>eier", "kind=>kinder"],
+    },
+    "irish_hyphenation": {"type": "stop", "stopwords": ["h", "n", "t"], "ignore_case": True},
+    "irish_lowercase": {"type": "lowercase", "language": "irish"},
+    "turkish_lowercase": {"type": "lowercase", "language": "turkish"},
+    "folded_too": {"type": "asciifolding", "preserve_original": True},
+    "no_apostrophes": {"type": "pattern_replace", "pattern": "['’]", "replacement": ""},
+    "pairs": {"type": "shingle", "min_shingle_size": 2, "max_shingle_size": 2, "token_separator": "", "output_unigrams": False},
+    "six_letters": {"type": "length", "min": 6},
+    "without_three": {"type": "pattern_replace", "pattern": "^.{3}", "replacement": ""},
+    "ends_of_three": {"type": "edge_ngram", "side": "back", "min_gram": 3, "max_gram": 20},
+    "cjk_pairs_and_characters": {"type": "cjk_bigram", "output_unigrams": True},
+}
+
+_CHAR_FILTERS: Mapping[str, Mapping[str, Any]] = {
+    # What would be lost as punctuation although it tells two things apart.
+    "symbols": {
+        "type": "mapping",
+        "mappings": [
+            *(f"{c}++ => {c}plusplus" for c in "cC"),
+            *(f"{c}# => {c}sharp" for c in "cCfF"),
+            *("＋ => +", "＃ => #", "ё => е", "Ё => Е"),
+        ],
+    },
+    "marks_to_blanks": {"type": "pattern_replace", "pattern": "[^\\p{L}\\p{N}]+", "replacement": " "},
+    "whole_number": {"type": "pattern_replace", "pattern": "^(\\d+)\\.0+$", "replacement": "$1"},
+    "letters_and_digits": {"type": "pattern_replace", "pattern": "[^\\p{L}\\p{N}]+", "replacement": ""},
+}
+
+_NORMALIZERS: Mapping[str, Mapping[str, Any]] = {
+    "title": {"type": "custom", "filter": ["cjk_width", "lowercase", "asciifolding"]},
+    "code": {
+        "type": "custom",
+        "char_filter": ["whole_number", "letters_and_digits"],
+        "filter": ["cjk_width", "lowercase", "asciifolding"],
+    },
+}
+
+
+def analysis(name: str) -> dict[str, Any]:
+    """`analysis` of an items index's settings, for an analyser's name that `mappings.analyzer` gives."""
+    language = _LANGUAGES.get(name, Language())
+    own: dict[str, Any] = {}
+    stop, stemmer = Filters(), Filters()
+    if language.stopwords:
+        own["content_stop"], stop = {"type": "stop", "stopwords": language.stopwords}, ("content_stop",)
+    if language.stemmer:
+        own["content_stemmer"], stemmer = {"type": "stemmer", "language": language.stemmer}, ("content_stemmer",)
+    lower = ("cjk_width", *language.lower)
+    plain = (*lower, *stop, *language.normal)
+    folded = (*plain, "folded_too", *stemmer, "remove_duplicates")
+    fold = () if language.own_letters else ("asciifolding",)
+    joined = (*lower, "no_apostrophes", *language.normal, *fold)
+    analyzers = {
+        "content": _custom(folded),
+        "content_search": _custom((*plain, *stemmer) if language.own_letters else folded),
+        "words": _custom((*lower, "folded_too", "remove_duplicates")),
+        "words_search": _custom(lower if language.own_letters else (*lower, "folded_too", "remove_duplicates")),
+        "joined": _custom((*joined, "pairs", *stemmer)),
+        "joined_search": _custom((*joined, *stemmer)),
+    }
+    analyzers["parts"] = {**analyzers["words"], "char_filter": ["marks_to_blanks"]}
+    if language.compounds:
+        both = (*plain, *fold, "keyword_repeat", *stemmer, "remove_duplicates")
+        analyzers["ends"] = _custom((*both, "six_letters", "without_three", "ends_of_three", "remove_duplicates"))
+        analyzers["ends_search"] = _custom(both)
+    if name == "cjk":
+        own["content_stop"] = {"type": "stop", "stopwords": "_english_"}
+        for each, bigrams in (("content", "cjk_pairs_and_characters"), ("content_search", "cjk_bigram")):
+            analyzers[each] = _custom(("cjk_width", "lowercase", bigrams, "content_stop", "folded_too"))
+        chain = ("cjk_width", "lowercase", "no_apostrophes", "cjk_bigram", "asciifolding")
+        analyzers |= {"joined": _custom((*chain, "pairs")), "joined_search": _custom(chain)}
+    elif name not in _LANGUAGES:
+        analyzers["content"] = analyzers["content_search"] = {"type": name}
+    used = {filter_ for each in analyzers.values() for filter_ in each.get("filter", ())}
+    return {
+        "char_filter": dict(_CHAR_FILTERS),
+        "filter": {**{each: body for each, body in _FILTERS.items() if each in used}, **own},
+        "analyzer": analyzers,
+        "normalizer": dict(_NORMALIZERS),
+    }
+
+
+def _custom(filters: Filters) -> dict[str, Any]:
+    return {"type": "custom", "tokenizer": "standard", "char_filter": ["symbols"], "filter": list(filters)}

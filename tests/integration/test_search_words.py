@@ -1,0 +1,123 @@
+"""Words that are typed in another way than the catalogue has them, by judged questions to small catalogues."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+
+import pytest
+
+from es_recsys import Client, Item
+from es_recsys.settings import Settings
+
+pytestmark = pytest.mark.engine
+
+Ask = Callable[..., list[str]]
+
+CODES = (
+    Item(
+        item_id="SKU-1", title="Oak Table", attributes={"gtin": 4006381333931, "model_no": 4711, "mpn": "A-1234/B", "size": 42.0}
+    ),
+    Item(item_id="SKU-2", title="Pine Chair", attributes={"gtin": 4006381333948, "model_no": 4712, "mpn": "A-1235/B"}),
+    Item(item_id="SKU-3", title="Stool", attributes={"gtin": 4006381333955, "model_no": 815, "mpn": "B-1234/C"}),
+    Item(item_id="red-chair", title="Armchair", attributes={"isbn": "978-3-16-148410-0", "long": 12345678901234567890}),
+    Item(item_id="lamp_X9", title="Lamp 4713", group_id="G-77/a", attributes={"storage": "256GB"}),
+)
+ENGLISH = (
+    "Wi-Fi router AC1900", "T-Shirt men", "iPhone 15 Pro 256GB", "Multi-purpose cleaner", "C++ Primer", "C# in Depth",
+    "In-ear headphones", "Levi's jeans", "O'Neill jacket", "The Who: Live", "It", "To be or not to be", "Café crème", "Bread",
+    "Ｗｉｄｅ ｌａｍｐ",
+)  # fmt: skip
+JUDGED = {
+    ("french", ("Thé vert", "Pâtes fraîches", "Café moulu", "Vélo électrique", unicodedata.normalize("NFD", "Café en grains"),
+                "L'œuvre d'art", "Pates au beurre")): {
+        "pates": {1, 6}, "pâtes": {1, 6}, "cafe": {2, 4}, "café": {2, 4}, unicodedata.normalize("NFD", "café"): {2, 4},
+        "velos": {3}, "VELO": {3}, "the": {0}, "oeuvre": {5}, "œuvre": {5},
+    },
+    ("spanish", ("Sofá gris", "Muñeca niña", "Camión de juguete")): {
+        "sofa": {0}, "nina": {1}, "muneca": {1}, "camiones": {2}, "camion": {2},
+    },
+    ("portuguese", ("Avião de papel", "Corações de chocolate")): {
+        "aviao": {0}, "avião": {0}, "coracoes": {1}, "coração": {1},
+    },
+    ("italian", ("Caffè macinato", "Tè verde")): {"caffe": {0}, "caffè": {0}, "te": {1}},
+    ("german", ("Laufschuhe für Damen", "Kinderwagen blau", "Damen Schuhe", "Müsli", "Brot", "Straßenkarte", "Armbanduhr",
+                "Crêpe Pfanne", "Herrenfahrrad")): {
+        "Schuhe": {0, 2}, "Schuh": {0, 2}, "Wagen": {1}, "Kinder Wagen": {1}, "Kinderwagen": {1}, "Muesli": {3}, "Musli": {3},
+        "rot": set(), "strassenkarte": {5}, "Strassen-Karte": {5}, "Uhren": {6}, "crepe": {7}, "Räder": {8}, "Fahrrad": {8},
+        "Lauf Schuhe": {0, 2},
+    },
+    ("dutch", ("Hardloopschoenen", "Regenjas", "Crème brûlée")): {
+        "schoenen": {0}, "jas": {1}, "regen jas": {1}, "creme brulee": {2},
+    },
+    ("swedish", ("Löparskor", "Räksmörgås", "Raka tändstickor")): {
+        "skor": {0}, "loparskor": {0}, "löpar skor": {0}, "raksmorgas": {1}, "räksmörgås": {1}, "smörgås": {1}, "räka": set(),
+        "raka": {2},
+    },
+    ("turkish", ("Şarj aleti", "IPHONE kılıfı", "Ağaç masa")): {
+        "sarj": {0}, "şarj": {0}, "iphone": {1}, "agac": {2}, "ağacı": {2},
+    },
+    ("polish", ("Łóżko dziecięce", "Żółta lampa")): {"lozko": {0}, "łóżko": {0}, "zolta": {1}},
+    ("russian", ("Ёлка искусственная", "Мёд", "Café")): {"елка": {0}, "ёлка": {0}, "мед": {1}, "cafe": {2}},
+    ("cjk", ("緑茶", "お茶 セット", "机", "ｼｬﾂ", "ワイン Wi-Fi", "本")): {
+        "茶": {0, 1}, "緑茶": {0}, "机": {2}, "シャツ": {3}, "wifi": {4}, "本": {5},
+    },
+    ("english", ENGLISH): {
+        "wifi": {0}, "wi fi": {0}, "WI-FI": {0}, "tshirt": {1}, "t shirt": {1}, "iphone15": {2}, "256 gb": {2}, "iphone 15": {2},
+        "multipurpose": {3}, "multi purpose": {3}, "C++": {4}, "c++": {4}, "C#": {5}, "inear": {6}, "levis": {7}, "levi's": {7},
+        "oneill": {8}, "the who": {9}, "it": {10}, "to be or not to be": {11}, "creme": {12}, "cafe creme": {12}, "ac 1900": {0},
+        "wide": {14}, "ＷＩＦＩ": {0}, "read": set(),
+    },
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def opened(module_settings: Callable[..., Settings]) -> Iterator[Callable[[str, Sequence[Item]], Ask]]:
+    """Opens a store of a language with some items; questions to it are answered with the ids found, best first."""
+    with ExitStack() as clients:
+        made: dict[str, Ask] = {}
+
+        def store(language: str, items: Sequence[Item]) -> Ask:
+            if language not in made:
+                client = Client(settings=module_settings().model_copy(update={"language": language}))
+                clients.callback(client.close)
+                client.insert_items(items)
+
+                def ask(text: str, **options: object) -> list[str]:
+                    answer = client.search(text, **options)  # type: ignore[arg-type]
+                    assert answer.ranking.total == len(answer.hits)
+                    return [hit.item_id for hit in answer.hits]
+
+                made[language] = ask
+            return made[language]
+
+        yield store
+
+
+QUESTIONS = [(language, titles, q, found) for (language, titles), judged in JUDGED.items() for q, found in judged.items()]
+
+
+@pytest.mark.parametrize(("language", "titles", "question", "found"), QUESTIONS, ids=[f"{row[0]}-{row[2]}" for row in QUESTIONS])
+def test_words_find_what_is_written_otherwise(
+    opened: Callable[..., Ask], language: str, titles: tuple[str, ...], question: str, found: set[int]
+) -> None:
+    known = "standard" if language == "polish" else language
+    ask = opened(known, [Item(item_id=f"x{n}", title=title) for n, title in enumerate(titles)])
+    hits = [int(item_id[1:]) for item_id in ask(question)]
+    assert set(hits[: len(found)] if found else hits) == found
+
+
+@pytest.mark.parametrize(
+    ("question", "first"),
+    [
+        ("4006381333931", "SKU-1"), ("4006381 333931", "SKU-1"), ("4006381333948", "SKU-2"), ("4711", "SKU-1"), ("815", "SKU-3"),
+        ("SKU-1", "SKU-1"), ("sku 1", "SKU-1"), ("sku1", "SKU-1"), ("A-1234/B", "SKU-1"), ("A1234B", "SKU-1"),
+        ("a 1234 b", "SKU-1"), ("B-1234/C", "SKU-3"), ("oak table a1234b", "SKU-1"), ("red-chair", "red-chair"),
+        ("RED-CHAIR", "red-chair"), ("9783161484100", "red-chair"), ("978-3-16-148410-0", "red-chair"), ("x9", "lamp_X9"),
+        ("lamp_x9", "lamp_X9"), ("g77a", "lamp_X9"), ("lamp 256 gb", "lamp_X9"), ("12345678901234567890", "red-chair"),
+        ("4713", "lamp_X9"),
+    ],
+)  # fmt: skip
+def test_codes_come_first(opened: Callable[..., Ask], question: str, first: str) -> None:
+    assert opened("en", CODES)(question)[0] == first
