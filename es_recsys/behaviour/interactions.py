@@ -63,7 +63,7 @@ def interactions(
         )
         kept = part[2] != 0.0
         parts.append(tuple(array[kept] for array in part))
-    return _sorted(subjects.values, [(products or {}).get(item, item) for item in items.values], parts, timed)
+    return _sorted(subjects.values, items.values, parts, timed, products)
 
 
 def reweighted(data: Interactions, weights: Mapping[str, float]) -> Interactions:
@@ -94,7 +94,13 @@ class _Weights:
         return np.fromiter(map(self._known.__getitem__, pairs), np.float32, len(pairs))
 
 
-def _sorted(subjects: list[str], items: list[str], parts: list[tuple[NDArray[Any], ...]], timed: bool) -> Interactions:
+def _sorted(
+    subjects: list[str],
+    items: list[str],
+    parts: list[tuple[NDArray[Any], ...]],
+    timed: bool,
+    products: Mapping[str, str] | None,
+) -> Interactions:
     """Ids in their order, rows by user and time, those of one moment as in `Past.place`."""
     names = [user if (user := user_of(subject)) is not None else f"session:{subject[2:]}" for subject in subjects]
     types = (np.int32, np.int32, np.float32, np.float64, np.int8, np.float32)
@@ -103,6 +109,8 @@ def _sorted(subjects: list[str], items: list[str], parts: list[tuple[NDArray[Any
     )
     parts.clear()
     users, user_ids = _in_order(users, names)
+    if products:
+        things, items = _by_product(things, items, products)
     things, item_ids = _in_order(things, items)
     order = np.lexsort((weights, things, kinds, times, users))
     return Interactions(
@@ -120,10 +128,21 @@ def _sorted(subjects: list[str], items: list[str], parts: list[tuple[NDArray[Any
 
 
 def _in_order(codes: NDArray[np.int32], names: list[str]) -> tuple[NDArray[np.int32], NDArray[np.str_]]:
-    """Codes and names re-numbered by name, each name once, without names that no row uses."""
+    """Codes and names re-numbered by name, without names that no row uses."""
     used = np.flatnonzero(np.bincount(codes, minlength=len(names)))
     order = sorted(used.tolist(), key=names.__getitem__)
-    places = {name: place for place, name in enumerate(dict.fromkeys(names[code] for code in order))}
     renumbered = np.zeros(len(names), np.int32)
-    renumbered[order] = np.fromiter((places[names[code]] for code in order), np.int32, len(order))
-    return renumbered[codes], np.array(list(places), dtype=np.str_)
+    renumbered[order] = np.arange(len(order), dtype=np.int32)
+    ids = np.array([names[code] for code in order], dtype=np.str_)
+    return renumbered[codes], ids
+
+
+def _by_product(
+    codes: NDArray[np.int32], item_ids: list[str], products: Mapping[str, str]
+) -> tuple[NDArray[np.int32], list[str]]:
+    """The same rows with the products of items, each product once."""
+    places: dict[str, int] = {}
+    for item_id in item_ids:
+        places.setdefault(products.get(item_id, item_id), len(places))
+    renumbered = np.array([places[products.get(item_id, item_id)] for item_id in item_ids], np.int32)
+    return renumbered[codes], list(places)

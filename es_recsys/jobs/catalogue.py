@@ -18,6 +18,7 @@ from es_recsys.fields import AS_KEYWORD, AS_LONG
 from es_recsys.index import catalog
 from es_recsys.index.bulk import DeadLetters, Failure, Meter
 from es_recsys.index.metadata import read_meta, vector_metas, write_meta
+from es_recsys.index.read import groups_of, sources_of
 from es_recsys.jobs.behaviour import catalogue_state, refresh_behaviour
 from es_recsys.jobs.prepared import prepare_store
 from es_recsys.jobs.products import note_variants
@@ -30,6 +31,7 @@ __all__ = ["CatalogueReport", "delete_items", "insert_items", "load_files", "rem
 
 Progress = Callable[[float, float | None], None]
 _SAMPLE = 200
+_SOME = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +185,8 @@ def _write(
     if errors.count:
         shown = "; ".join(errors.first[:3])
         notes.append(f"{errors.count:,} contents could not be encoded ({shown}); all of them are in {errors.path}")
-    _no_longer_bare(work, meta)
+    if meta is not None and meta.notes.get("bare"):
+        _no_longer_bare(work)
     work.views.forget()
     regrouped = bool(done.added or done.changed or done.removed) and note_variants(work)
     notes += refresh_behaviour(work, before, done, regrouped=regrouped)
@@ -232,10 +235,15 @@ def _meta(work: Workspace) -> StoreMeta | None:
         return None
 
 
-def _no_longer_bare(work: Workspace, before: StoreMeta | None) -> None:
-    if before is not None and before.notes.get("bare"):
-        meta = read_meta(work.es, work.settings.index)
-        write_meta(work.es, replace(meta, notes={key: value for key, value in meta.notes.items() if key != "bare"}))
+def _no_longer_bare(work: Workspace) -> None:
+    """Of the items that were made of ids in events, those that turn out to be products of variants are none."""
+    meta = read_meta(work.es, work.settings.index)
+    groups = sorted(set(groups_of(work.es, meta.index).values()))
+    found = (sources_of(work.es, meta.index, groups[start : start + _SOME]) for start in range(0, len(groups), _SOME))
+    made = [item_id for some in found for item_id, source in some.items() if not source.keys() & {"title", "group_id"}]
+    if made:
+        catalog.delete(work.patient, work.settings.index, made)
+    write_meta(work.es, replace(meta, notes={key: value for key, value in meta.notes.items() if key != "bare"}))
 
 
 def _peek(items: Iterable[Item]) -> tuple[list[Item], Iterator[Item]]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from es_recsys import Answer, Client, Event, Item, Settings
 from es_recsys.data.sample import SampleStore, sample_store
+from es_recsys.jobs.behaviour import load_events
 from es_recsys.jobs.evaluation import Options, evaluate
+from es_recsys.jobs.versions import swap_version
 
 pytestmark = pytest.mark.engine
 
@@ -195,3 +198,26 @@ def test_items_that_become_variants_take_their_events_along(module_settings: Cal
         assert client.get_user_profile("bob").known == {"shirt", "sock"}
         assert {hit.item_id for hit in client.recommend("ann").hits} == {"sock", "hat"}
         assert {hit.item_id for hit in client.recommend("bob").hits} == {"hat"}
+
+
+def test_events_on_products_may_come_before_their_variants(module_settings: Callable[..., Settings], tmp_path: Path) -> None:
+    events = tmp_path / "events.csv"
+    events.write_text("user_id,item_id,timestamp\nann,shirt,2026-01-01T10:00:00Z\nann,sock,2026-01-02T10:00:00Z\n")
+    with Client(settings=module_settings()) as client:
+        load_events(client.workspace, [events], constants={"event_type": "purchase"})
+        client.insert_items([Item(item_id=name, title=name, group_id="shirt") for name in ("red", "blue")])
+        assert {hit.item_id for hit in client.recommend("ann").hits} == set()
+        assert client.get_user_profile("ann").known == {"shirt", "sock"}
+        assert {hit.product_id for hit in client.recommend(n=20).hits} == {"shirt", "sock"}
+
+
+def test_variants_are_known_by_their_product_after_a_swap(module_settings: Callable[..., Settings]) -> None:
+    with Client(settings=module_settings()) as client:
+        client.insert_items([Item(item_id=name, title=name, group_id="shirt") for name in ("red", "blue")])
+        client.insert_items([Item(item_id=f"i{n}", title=f"thing {n}") for n in range(8)])
+        client.put_events([_event(f"u{n}", f"i{(n + k) % 8}", "view") for n in range(12) for k in range(3)])
+        client.train(["transitions"], budget=1.0)
+        swap_version(client.workspace, 1)
+        client.put_events([_event("ann", "blue")])
+        assert client.get_user_profile("ann").known == {"shirt"}
+        assert {hit.product_id for hit in client.recommend("ann", n=20).hits} == {f"i{n}" for n in range(8)}
