@@ -38,7 +38,8 @@ _UNKNOWN_COUNT = 100_000
 
 @dataclass(frozen=True, slots=True)
 class CatalogReport:
-    """How many items were added, changed, already as they should be, removed, and refused (with the first reasons)."""
+    """How many items were added, changed, already as they should be, removed, and refused (with the first reasons). regrouped:
+    of the changed ones, those that are variants of another product than before."""
 
     version: int
     added: int = 0
@@ -47,6 +48,7 @@ class CatalogReport:
     removed: int = 0
     failed: int = 0
     failures: tuple[Failure, ...] = ()
+    regrouped: int = 0
 
 
 def load(
@@ -172,6 +174,7 @@ class _Run:
     seen: IdSet = field(default_factory=IdSet)
     read: int = 0
     unchanged: int = 0
+    regrouped: int = 0
     # Whether the index was empty at the start, so that there is nothing to compare with.
     first: bool = False
     recent: OrderedDict[str, None] = field(default_factory=OrderedDict)
@@ -224,7 +227,7 @@ class _Run:
 
     def _batch(self, batch: Sequence[Item], fingerprints: Mapping[str, str]) -> Iterator[Action]:
         ids = [item.item_id for item in batch]
-        stored = {} if self.first else sources_of(self.client, self.meta.index, ids, ["content_digest"])
+        stored = {} if self.first else sources_of(self.client, self.meta.index, ids, ["content_digest", "group_id"])
         due: list[_Due] = []
         unchanged = 0
         for item in batch:
@@ -236,6 +239,8 @@ class _Run:
                 continue
             if self._differs(item, mark, stored):
                 due.append(_Due(item, source, mark))
+                was = stored.get(item.item_id)
+                self.regrouped += was is not None and was.get("group_id") != item.group_id
             else:
                 unchanged += 1
         self._skip(unchanged)
@@ -317,4 +322,5 @@ def _report(meta: StoreMeta, run: _Run, report: BulkReport) -> CatalogReport:
         removed=report.deleted,
         failed=report.failed,
         failures=report.failures,
+        regrouped=run.regrouped,
     )

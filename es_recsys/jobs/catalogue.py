@@ -188,8 +188,9 @@ def _write(
     if meta is not None and meta.notes.get("bare"):
         _no_longer_bare(work)
     work.views.forget()
-    regrouped = bool(done.added or done.changed or done.removed) and note_variants(work)
-    notes += refresh_behaviour(work, before, done, regrouped=regrouped)
+    regrouped = bool(done.regrouped) or _cut_off(work, before)
+    note_variants(work, regrouped=regrouped)
+    notes += refresh_behaviour(work, before, done, regrouped=bool(done.regrouped))
     return CatalogueReport(
         done.version,
         done.added,
@@ -233,6 +234,12 @@ def _meta(work: Workspace) -> StoreMeta | None:
             return read_meta(work.es, work.settings.index)
     except StoreNotFound:
         return None
+
+
+def _cut_off(work: Workspace, before: Mapping[str, Any] | None) -> bool:
+    """Whether an earlier run wrote to the index and was cut off before events were compared with it."""
+    known = work.events.progress.get("catalogue")
+    return before is not None and known is not None and known != before and known.get("index") == before["index"]
 
 
 def _no_longer_bare(work: Workspace) -> None:

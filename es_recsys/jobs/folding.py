@@ -89,7 +89,8 @@ def _looked(work: Workspace, view: View) -> tuple[_Run, dict[str, Any] | None, d
     run = _Run(work, view)
     target = run.target()
     if mark is None:
-        return run, mark, target
+        # Under which products the profiles were folded is not known, either.
+        return _Run(work, view, anew=target["variants"] is not None), mark, target
     # Another event store, or an older copy: what was folded is not what it holds.
     other = mark["row"] > target["row"] or mark["change"] > target["change"]
     if other or mark.get("variants") != target["variants"]:

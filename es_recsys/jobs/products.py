@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -18,7 +17,7 @@ from es_recsys.runtime.workspace import Workspace
 __all__ = ["events_of", "judgments_of", "live_products", "note_variants", "products", "records_of", "variants_mark"]
 
 _LARGEST = 1_000
-_NOTE, _MARK = "variants", "variants_mark"
+_NOTE, _MARK = "variants", "regrouped"
 
 
 def products(work: Workspace, meta: StoreMeta) -> dict[str, str]:
@@ -32,7 +31,7 @@ def live_products(work: Workspace) -> dict[str, str]:
 
 
 def variants_mark(meta: StoreMeta) -> str | None:
-    """Tells whether events on any item of a version count for another product than when it was last told."""
+    """Differs from what it was where events on items of a version count for other products than they did."""
     mark = meta.notes.get(_MARK)
     return None if mark is None else str(mark)
 
@@ -64,22 +63,21 @@ def judgments_of(grades: Mapping[str, Mapping[str, float]], groups: Mapping[str,
     return found
 
 
-def note_variants(work: Workspace) -> bool:
-    """After items came or went: keeps with the live version whether there are variants, and how many a product has; -> whether
-    events on any item count for another product than before, which is looked into where there are events."""
+def note_variants(work: Workspace, *, regrouped: bool = False) -> None:
+    """After items came or went: keeps with the live version whether there are variants, and how many a product has. regrouped:
+    whether items that were there are variants of another product than before, so that all profiles are folded anew."""
     meta = read_meta(work.es, work.settings.index)
     found = _variants(work.es, meta.index)
     if found is None and meta.variants is None:
-        return False
-    notes = {key: value for key, value in meta.notes.items() if key not in (_NOTE, _MARK)}
+        return
+    notes = {key: value for key, value in meta.notes.items() if key != _NOTE}
     if found is not None:
-        notes |= {_NOTE: round(found, 3)}
-        if work.events.last_row:
-            notes |= {_MARK: _mark(groups_of(work.es, meta.index))}
+        notes[_NOTE] = round(found, 3)
+    if regrouped:
+        notes[_MARK] = int(notes.get(_MARK, 0)) + 1
     if notes != meta.notes:
         write_meta(work.es, replace(meta, notes=notes))
         work.views.forget()
-    return bool(work.events.last_row) and notes.get(_MARK) != meta.notes.get(_MARK)
 
 
 def _variants(client: Elasticsearch, index: str) -> float | None:
@@ -92,11 +90,3 @@ def _variants(client: Elasticsearch, index: str) -> float | None:
         return None
     others = int(found["aggregations"]["largest"]["sum_other_doc_count"])
     return (sum(count * count for count in counts) + others * counts[-1]) / (sum(counts) + others)
-
-
-def _mark(groups: Mapping[str, str]) -> str:
-    """Tells whether it is the same items that are variants of the same products."""
-    digest = hashlib.blake2b(digest_size=16)
-    for item_id, group_id in sorted(groups.items()):
-        digest.update(f"{item_id}\0{group_id}\0".encode("utf-8", "surrogatepass"))
-    return digest.hexdigest()

@@ -245,3 +245,12 @@ def test_german_words_are_found_in_other_forms(es: Elasticsearch, store_name: st
     catalog.load(es, store_name, [Item(item_id="1", title="Kleine Häuser"), Item(item_id="2", title="Boote")], language="de")
     hits = es.search(index=f"{store_name}-items", query={"match": {"title": "Haus"}})["hits"]["hits"]
     assert [hit["_id"] for hit in hits] == ["1"]
+
+
+def test_items_that_change_their_product_are_counted(es: Elasticsearch, store_name: str) -> None:
+    items = things(4)
+    assert load(es, store_name, items, Encoder()).regrouped == 0
+    moved = [items[0].model_copy(update={"group_id": "g"}), items[1].model_copy(update={"group_id": "g", "price": 5.0})]
+    assert load(es, store_name, [*moved, items[2].model_copy(update={"price": 9.0}), *things(6, 5)], Encoder()).regrouped == 2
+    assert load(es, store_name, [moved[0].model_copy(update={"price": 7.0}), moved[1]], Encoder()).regrouped == 0
+    assert load(es, store_name, [items[0]], Encoder()).regrouped == 1
