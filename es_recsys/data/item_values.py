@@ -130,6 +130,8 @@ def attribute_text(value: AttributeValue, words: Collection[str]) -> AttributeVa
 
 
 def _read(name: str, value: Any, forms: ItemForms) -> Any:
+    if name in _TEXTS:
+        return _text(name, value, forms.words.get(name, ()))
     reader = _READERS.get(name)
     if reader is not None:
         return reader(value, forms)

@@ -18,7 +18,7 @@ __all__ = ["array_rows", "jsonl_rows"]
 
 _CHUNK = 1 << 18
 _BETWEEN = re.compile(r"[\s,]*")
-_LONG = re.compile(rb"[\[:,\s]-?[0-9]{19}")
+_LONG = 2.0**63
 _NEXT_OBJECT = re.compile(r"\n[\s,]*(?=\{)")
 
 Note = Callable[[str], None]
@@ -37,7 +37,7 @@ def jsonl_rows(
             continue
         try:
             values = orjson.loads(line)
-            if _LONG.search(line):
+            if _has_long(values):
                 values = _exact(line, values)
         except orjson.JSONDecodeError as error:
             if not line.strip():
@@ -52,6 +52,18 @@ def jsonl_rows(
             yield number, values
         else:
             report(Fault(number, "", "is not a JSON object", line.rstrip(b"\r\n")))
+
+
+def _has_long(value: Any) -> bool:
+    """Whether there may be a whole number in it that has more than 64 bits."""
+    for each in value.values() if type(value) is dict else value if type(value) is list else (value,):
+        kind = type(each)
+        if kind is float:
+            if not -_LONG < each < _LONG:
+                return True
+        elif (kind is dict or kind is list) and _has_long(each):
+            return True
+    return False
 
 
 def _exact(line: bytes, values: Any) -> Any:

@@ -16,7 +16,7 @@ def words(text: str) -> frozenset[str]:
 
 MISSING_WORDS = words(
     "null (null) [null] <null> none <none> nan <nan> nat <nat> na n/a n.a. n.a #n/a #na #null! #value! #ref! <na> nil"
-    " undefined (undefined) \\n \\\\n (none) (empty) (blank) (missing) - -- --- – — ? . -nan 1.#qnan 1.#ind -1.#ind"
+    " undefined (undefined) \\n \\\\n (none) (empty) (blank) (missing) - -- --- – — ? . -nan"
 ) | {"(not set)", "(not provided)", "not set"}
 """In lower case: what means nothing where an id, a number, a time or a flag is wanted."""
 
@@ -27,6 +27,10 @@ _NEVER_TEXT = words(
 ) | {"(not set)", "(not provided)"}
 _EDGE = "\ufeff\u200b\u2060"
 _LONGEST = max(map(len, MISSING_WORDS))
+_SPACES = frozenset(letter for code in range(0x3001) if (letter := chr(code)).isspace()) | frozenset(_EDGE)
+# Most values are told by their first letter.
+_FIRST = _SPACES | {letter for word in MISSING_WORDS for letter in (word[0], word[0].upper())}
+_FIRST_OF_TEXT = _SPACES | {word[0] for word in _NEVER_TEXT}
 _CODE = re.compile("[A-Z]{2}")
 
 
@@ -40,6 +44,8 @@ def is_missing(value: Any) -> bool:
     """Whether a value means nothing where an id, a number, a time or a flag is wanted: None, NaN, NaT, a blank text, or one
     of MISSING_WORDS in any case."""
     if isinstance(value, str):
+        if value and value[0] not in _FIRST:
+            return False
         text = stripped(value)
         return not text or (len(text) <= _LONGEST and text.lower() in MISSING_WORDS)
     return _is_null(value)
@@ -49,6 +55,8 @@ def is_blank(value: Any) -> bool:
     """Whether a value means nothing where a text is wanted: as `is_missing`, but only for words that no text can be. A title
     may be "None" and a brand "NA"; `WordTally` decides those by the whole column."""
     if isinstance(value, str):
+        if value and value[0] not in _FIRST_OF_TEXT:
+            return False
         text = stripped(value)
         return not text or (len(text) <= _LONGEST and text in _NEVER_TEXT)
     return _is_null(value)
@@ -84,17 +92,13 @@ class WordTally:
     def add(self, value: Any) -> None:
         if not isinstance(value, str):
             return
-        if len(value) > _LONGEST + 2:
-            self._others += 1
-            return
-        text = stripped(value)
-        if is_missing(text):
-            if not is_blank(text):
-                self._words[text] = self._words.get(text, 0) + 1
-        elif _CODE.fullmatch(text):
+        if len(value) == 2 and value != "NA" and _CODE.fullmatch(value):
             self._codes += 1
-        else:
+        elif not is_missing(value):
             self._others += 1
+        elif not is_blank(value):
+            text = stripped(value)
+            self._words[text] = self._words.get(text, 0) + 1
 
     def decide(self) -> Collection[str]:
         """The words that stand for nothing in this column."""
