@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from es_recsys.data.names import plain_name
@@ -41,11 +41,12 @@ class Looks:
                 if isinstance(value, str | int | float) and not isinstance(value, bool):
                     self._look(name, str(value).strip())
 
-    def remarks(self, column: Callable[[str], str]) -> Iterator[str]:
-        """What lacks, and how to say where it is. column: name of an attribute -> its name in the files."""
-        if self._rows and not self._titles and (name := self._like_title()) is not None:
+    def remarks(self, column: Callable[[str], str], left_out: Collection[str] = ()) -> Iterator[str]:
+        """What lacks, and how to say where it is. column: name of an attribute -> its name in the files. left_out: fields
+        that nobody wants."""
+        if "title" not in left_out and not self._titles and (name := self._like_title()) is not None:
             yield self._remark("No item has a title", "title", name, column(name))
-        if self._prices * 2 < self._rows and (name := self._like_price()) is not None:
+        if "price" not in left_out and self._prices * 2 < self._rows and (name := self._like_price()) is not None:
             share = f"Only {self._prices:,} of {self._rows:,} items have a price" if self._prices else "No item has a price"
             yield self._remark(share, "price", name, column(name))
 

@@ -59,4 +59,5 @@ def test_nothing_is_said_without_a_reason(tmp_path: Path, text: str) -> None:
 
 
 def test_what_was_left_out_is_not_asked_for(tmp_path: Path) -> None:
-    assert notes(tmp_path / "f.csv", "item_id,title,Preis\n1,Pan,3\n", columns={"price": "-"}) == []
+    assert notes(tmp_path / "f.csv", "item_id,title,our cost\n1,Pan,3\n", columns={"price": "-"}) == []
+    assert notes(tmp_path / "f.csv", "item_id,colour\n1,red\n", columns={"title": "-"}) == []
