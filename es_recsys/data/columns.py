@@ -181,7 +181,7 @@ def settled(table: Table, columns: Columns, rejects: Rejects | None = None) -> t
     try:
         remark = found.check(table, names, complete=table.columns is not None)
     except InputError as error:
-        if (key := _document(first)) is None:
+        if (key := _document(first)) is None or found.renames:
             raise
         raise InputError(
             f"{table.path} is one JSON document.", f"Write one object a line, for example with: jq -c '.{key}[]'"

@@ -77,13 +77,14 @@ ITEM_NAMES: Mapping[str, tuple[str, ...]] = {
 }
 EVENT_NAMES: Mapping[str, tuple[str, ...]] = {
     "user_id": (
-        "customerid memberid reviewerid accountid personid shopperid buyerid visitorid uid",
+        "customerid memberid reviewerid accountid personid shopperid buyerid visitorid uid distinctid",
         "user customer member visitor reviewer",
         "id",
     ),
     "session_id": (
         "usersession visitid visitsid gasessionid",
-        "session anonymousid userpseudoid clientid deviceid cookieid",
+        "session anonymousid userpseudoid clientid deviceid cookieid domainsessionid",
+        "domainuserid networkuserid",
     ),
     "item_id": (
         "productid articleid contentid objectid movieid bookid songid trackid docid documentid newsid videoid gameid filmid"
@@ -92,9 +93,9 @@ EVENT_NAMES: Mapping[str, tuple[str, ...]] = {
         "item product article movie book song track",
     ),
     "timestamp": (
-        "eventtime eventtimestamp eventdatetime eventdate unixtime unixtimestamp unixreviewtime reviewtime occurredat"
-        " servertimestamp",
-        "time ts datetime createdat date",
+        "eventtime eventtimestamp eventdatetime unixtime unixtimestamp unixreviewtime reviewtime occurredat servertimestamp",
+        "derivedtstamp collectortstamp",
+        "time ts datetime createdat date eventdate",
     ),
     "event_type": (
         "eventname actionname actiontype behaviortype behaviourtype interactiontype activitytype",

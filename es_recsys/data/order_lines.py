@@ -20,6 +20,7 @@ _FOLDERS = (
     "ecommerce.",
     "ecommerce.purchase.",
     "event_params.",
+    "custom_data.",
     "data.",
     "event_attributes.",
     "event_attributes.object.",

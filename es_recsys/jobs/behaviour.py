@@ -149,7 +149,7 @@ def load_events(
     keep_bots(store, bots)
     quiet = Rejects(write=False)
     loaded = store.load(_counted(read_events(files, rejects=quiet, **options), good, progress), work.now())
-    notes = [*about_times, *told, *rejects.remarks()]
+    notes = [*about_times, *told, *checked.remarks(), *rejects.remarks()]
     with work.explaining():
         notes += _catalogue_of_events(work)
         cleaning = _cleaned(work)

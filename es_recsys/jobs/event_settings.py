@@ -24,15 +24,27 @@ class CheckedEvents:
 
     def __init__(self, now: float) -> None:
         self.ratings = RatingTally()
+        self.unvalued = 0
         self.ahead = AheadTally(now)
 
     def read(self, *args: Any, rejects: Rejects, **options: Any) -> Iterator[Event]:
         """`read_events`, looked at in passing."""
         ratings = self.ratings
         for event in read_events(*args, rejects=rejects, ahead=self.ahead, **options):
-            if event.event_type == "rating" and event.value is not None:
-                ratings.add(event.value)
+            if event.event_type == "rating":
+                if event.value is None:
+                    self.unvalued += 1
+                else:
+                    ratings.add(event.value)
             yield event
+
+    def remarks(self) -> list[str]:
+        """What is odd about them."""
+        if not self.unvalued:
+            return []
+        return [
+            f"{self.unvalued:,} ratings have no value and say nothing of taste; name the column that has it: --columns value=NAME"
+        ]
 
 
 def as_zone(given: str | tzinfo | None) -> tzinfo:

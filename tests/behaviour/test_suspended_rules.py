@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from es_recsys.behaviour.bots import BOT_RULES, BotRules, parse_bots
 from es_recsys.behaviour.clean import clean
 from es_recsys.behaviour.cleaning_report import CleaningReport
 from es_recsys.behaviour.reasons import EXPLAINED
+from es_recsys.behaviour.records import Clock
 from es_recsys.behaviour.rules import REASONS
 from es_recsys.behaviour.store import EventStore
 from es_recsys.errors import InputError
@@ -188,3 +193,28 @@ def test_rules_as_they_are_written() -> None:
     for wrong in ("yes", "minute_rate", "minute_rate=-1", "minute_rate=x", "pace=3", "minute_rate=inf"):
         with pytest.raises(InputError, match="--bots"):
             parse_bots(wrong)
+
+
+@given(st.lists(st.floats(-1e5, 9e5).map(lambda ahead: round(ahead, 3)), min_size=1, max_size=30, unique=True), st.booleans())
+def test_times_ahead_keep_their_order_within_a_second(aheads: list[float], of_files: bool) -> None:
+    """Of files among all; of events that come together among those that are moved."""
+    times = sorted(NOW + ahead for ahead in aheads)
+    clock = Clock.of_files(NOW) if of_files else Clock(NOW, times[-1])
+    settled = [clock.settle(time) for time in times]
+    moved = [after for time, after in zip(times, settled, strict=True) if after != time]
+    assert moved == sorted(moved)
+    assert all(NOW - 1.0 <= after <= NOW for after in moved)
+    apart = [(one, other) for one, other in pairwise(times) if other - one >= 1.0 and one > clock.received_at + clock.tolerance]
+    assert all(clock.settle(one) < clock.settle(other) for one, other in apart)
+
+
+@pytest.mark.parametrize("spacing", [0.4, DAY])
+def test_real_histories_with_made_up_times_count_in_full(store: EventStore, shared_data: Path, spacing: float) -> None:
+    """A user and its items a line, oldest first: times that a script gave them make nobody a bot."""
+    with gzip.open(shared_data / "lastfm/LastFM.txt.gz", "rt") as lines:
+        histories = [line.split() for line in lines]
+    events = [
+        did(item, 1_300_000_000 + place * spacing, user=user) for user, *items in histories for place, item in enumerate(items)
+    ]
+    report = cleaned(store, events)
+    assert report.kept == report.events == len(events) > 50_000

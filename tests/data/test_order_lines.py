@@ -111,3 +111,57 @@ def test_ids_of_lines_stay_within_what_an_id_may_be() -> None:
     long = line_id("e" * 500, "i" * 500)
     assert len(long) <= 512
     assert long == line_id("e" * 500, "i" * 500) != line_id("e" * 500, "j" * 500)
+
+
+@pytest.mark.parametrize(
+    ("row", "who", "wanted"),
+    [
+        (
+            {
+                "event_date": "20240101",
+                "event_timestamp": 1_704_103_200_000_000,
+                "event_name": "purchase",
+                "user_pseudo_id": "12.3",
+                "items": [{"item_id": "1", "quantity": 2}, {"item_id": "2"}],
+            },
+            (None, "12.3"),
+            [("purchase", "1", 2.0), ("purchase", "2", None)],
+        ),
+        (
+            {
+                "type": "track",
+                "event": "Order Completed",
+                "anonymousId": "a",
+                "messageId": "m",
+                "timestamp": "2024-01-01T10:00:00.000Z",
+                "properties": {"total": 30, "products": [{"product_id": "1", "quantity": 2}]},
+            },
+            (None, "a"),
+            [("purchase", "1", 2.0)],
+        ),
+        (
+            {"event": "$pageview", "distinct_id": "d", "timestamp": "2024-01-01T10:00:00Z", "properties": {"product_id": "1"}},
+            ("d", None),
+            [("view", "1", None)],
+        ),
+        (
+            {"event_name": "add_to_cart", "domain_userid": "d", "derived_tstamp": "2024-01-01 10:00:00", "product_id": "1"},
+            (None, "d"),
+            [("cart", "1", None)],
+        ),
+        (
+            {"event_name": "ViewContent", "event_time": 1_704_103_200, "uid": "u", "custom_data": {"content_ids": ["1", "2"]}},
+            ("u", None),
+            [("view", "1", None), ("view", "2", None)],
+        ),
+    ],
+)
+def test_documents_of_trackers_are_read_as_they_are(
+    tmp_path: Path, row: dict[str, Any], who: tuple[str | None, str | None], wanted: list[tuple[str, str, float | None]]
+) -> None:
+    path = tmp_path / "e.jsonl"
+    path.write_bytes(orjson.dumps(row) + b"\n")
+    events = list(read_events(path))
+    assert [(event.event_type, event.item_id, event.value) for event in events] == wanted
+    assert {(event.user_id, event.session_id) for event in events} == {who}
+    assert {event.timestamp.timestamp() for event in events if event.timestamp} == {1_704_103_200.0}

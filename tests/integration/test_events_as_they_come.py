@@ -69,6 +69,12 @@ def test_ratings_from_0_to_10_are_likes_and_dislikes(load: Load, settings: Setti
         assert first.disliked == {"3"}
 
 
+def test_ratings_without_a_value_are_told(load: Load) -> None:
+    rows = [{"user_id": "u", "item_id": "1", "timestamp": 1_700_000_000, "points": 4}]
+    code, out, _ = load("events", rows, "--constant", "event_type=rating")
+    assert (code, "1 ratings have no value" in out, "--columns value=NAME" in out) == (0, True, True)
+
+
 def test_another_scale_later_reads_all_anew(load: Load, settings: Settings) -> None:
     events = [
         {"event_type": "rating", "user_id": "u", "item_id": str(n), "value": n, "timestamp": 1_700_000_000 + n}
