@@ -9,7 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from es_recsys.errors import RecsysError
+from es_recsys import arguments
+from es_recsys.errors import EngineError, InputError, RecsysError
 from es_recsys.flows.answering import answer
 from es_recsys.flows.effects import Fetch, Flow
 from es_recsys.flows.people import read_profile
@@ -30,25 +31,20 @@ __all__ = ["AsyncClient", "Client"]
 T = TypeVar("T")
 
 Filter = Sequence[str] | Mapping[str, Any]
-_BATCH = 32
-
-
-def _picture(image: bytes | Path | str | None) -> bytes | None:
-    return image if isinstance(image, bytes) or image is None else _read(Path(image))
-
-
-def _read(path: Path) -> bytes:
-    from es_recsys.errors import InputError
-
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"The picture {path} can't be read ({error.strerror}).", "Give the path of a picture.") from error
+Id = str | int
+"""A text or a whole number."""
+Ids = Iterable[str | int] | str | int
+"""Ids, of which one may stand alone."""
+_BATCH, _FEWER = 32, 8
+# Questions in succession that Elasticsearch fails to answer, after which the others of a request are not asked.
+_TOO_OFTEN = 3
 
 
 def _settings(url: str | None, index: str | None, settings: Settings | None, options: Mapping[str, Any]) -> Settings:
     if settings is None:
         return load_settings(url=url, index=index, **options)
+    if not isinstance(settings, Settings):
+        raise InputError("settings is no Settings.", "Give what load_settings() returns, or leave it out.")
     given = {name: value for name, value in {"url": url, "index": index, **options}.items() if value is not None}
     if not given:
         return settings
@@ -61,25 +57,38 @@ def _profile(view: View, query: Query, now: float) -> Flow[Profile]:
     return found if found is not None else Profile(user_key="")
 
 
-def _titles(view: View, item_ids: Iterable[str]) -> Flow[dict[str, str]]:
+def _titles(view: View, item_ids: tuple[str, ...]) -> Flow[dict[str, str]]:
     wanted = tuple(dict.fromkeys(item_ids))
     found = (yield Fetch(view.meta.index, wanted, ("title",))) if wanted else {}
     return {item_id: source.get("title") or item_id for item_id, source in found.items()}
 
 
 class _Questions:
-    """The questions that both clients take, as Query objects."""
+    """The questions that both clients take, as Query objects, which read what is given."""
 
     @staticmethod
-    def _search(query: str, image: bytes | Path | str | None, exclude: Iterable[str], options: Mapping[str, Any]) -> Query:
-        return Query(text=query, image=_picture(image), exclude=frozenset(exclude), **options)
+    def _search(query: str, image: Any, exclude: Any, options: Mapping[str, Any]) -> Query:
+        return Query(text=query, image=arguments.picture("image", image), exclude=exclude, **options)
 
     @staticmethod
-    def _recommend(
-        user_id: str | None, history: Sequence[str] | None, exclude: Iterable[str], options: Mapping[str, Any]
-    ) -> Query:
-        past = None if history is None else tuple(history)
-        return Query(user_id=user_id, history=past, exclude=frozenset(exclude), **options)
+    def _recommend(user_id: Id | None, history: Any, exclude: Any, options: Mapping[str, Any]) -> Query:
+        return Query(user_id=arguments.optional_id("user_id", user_id), history=history, exclude=exclude, **options)
+
+    @staticmethod
+    def _similar(item_id: Id, exclude: Any, options: Mapping[str, Any]) -> Query:
+        return Query(like=arguments.one_id("item_id", item_id), exclude=exclude, **options)
+
+    @staticmethod
+    def _rank(user_id: Id | None, item_ids: Any, exclude: Any, options: Mapping[str, Any]) -> Query:
+        ids = tuple(dict.fromkeys(arguments.ids("item_ids", item_ids)))
+        user = arguments.optional_id("user_id", user_id)
+        return Query(ids=ids, user_id=user, n=max(len(ids), 1), exclude=exclude, **options)
+
+    @staticmethod
+    def _checked(query: Any) -> Query:
+        if not isinstance(query, Query):
+            raise InputError(f"A question is a Query, not a {type(query).__name__}.", "Make one: Query(text=...).")
+        return query
 
 
 class Client(_Questions):
@@ -115,12 +124,12 @@ class Client(_Questions):
         query: str = "",
         *,
         image: bytes | Path | str | None = None,
-        user_id: str | None = None,
-        session_id: str | None = None,
+        user_id: Id | None = None,
+        session_id: Id | None = None,
         n: int = 10,
         offset: int = 0,
         filter: Filter = (),
-        exclude: Iterable[str] = (),
+        exclude: Ids = (),
         impact: float | None = None,
         diversity: float | None = None,
         explore: float | None = None,
@@ -139,14 +148,14 @@ class Client(_Questions):
 
     def recommend(
         self,
-        user_id: str | None = None,
+        user_id: Id | None = None,
         *,
-        session_id: str | None = None,
-        history: Sequence[str] | None = None,
+        session_id: Id | None = None,
+        history: Ids | None = None,
         n: int = 10,
         offset: int = 0,
         filter: Filter = (),
-        exclude: Iterable[str] = (),
+        exclude: Ids = (),
         impact: float | None = None,
         diversity: float | None = None,
         explore: float | None = None,
@@ -161,77 +170,83 @@ class Client(_Questions):
 
     def similar_items(
         self,
-        item_id: str,
+        item_id: Id,
         *,
-        user_id: str | None = None,
+        user_id: Id | None = None,
         n: int = 10,
         filter: Filter = (),
-        exclude: Iterable[str] = (),
+        exclude: Ids = (),
         diversity: float | None = None,
         explain: bool = False,
     ) -> Answer:
         """Items like one item, by content and by what people did. A user adds dislikes, which are left out."""
-        return self.ask(
-            Query(
-                like=item_id,
-                user_id=user_id,
-                n=n,
-                filter=filter,
-                exclude=frozenset(exclude),
-                diversity=diversity,
-                explain=explain,
-            )
-        )
+        options = {"user_id": user_id, "n": n, "filter": filter, "diversity": diversity, "explain": explain}
+        return self.ask(self._similar(item_id, exclude, options))
 
     def rank(
         self,
-        user_id: str | None,
-        item_ids: Sequence[str],
+        user_id: Id | None,
+        item_ids: Ids,
         *,
-        session_id: str | None = None,
-        exclude: Iterable[str] = (),
+        session_id: Id | None = None,
+        exclude: Ids = (),
         impact: float | None = None,
         explain: bool = False,
     ) -> Answer:
-        """The given items (1 to 1,000) in the order that suits the user; unknown ids are left out."""
-        ids = tuple(dict.fromkeys(item_ids))
-        return self.ask(
-            Query(
-                ids=ids,
-                user_id=user_id,
-                session_id=session_id,
-                n=max(len(ids), 1),
-                exclude=frozenset(exclude),
-                impact=impact,
-                explain=explain,
-            )
-        )
+        """The given items (1 to 1,000) in the order that suits the user; ids that the store lacks are in `unknown`."""
+        options = {"session_id": session_id, "impact": impact, "explain": explain}
+        return self.ask(self._rank(user_id, item_ids, exclude, options))
 
     def ask(self, query: Query) -> Answer:
         """Answers any Query."""
+        query = self._checked(query)
         return self.workspace.run(lambda view: answer(view, query, time.time()))
 
     def ask_all(self, queries: Iterable[Query]) -> Iterator[Answer | RecsysError]:
-        """Answers many queries, their searches joined into few requests; in their order, an error in its place."""
-        for batch in _batches(queries, _BATCH):
-            now = time.time()
-            yield from self.workspace.run_all(lambda view, b=batch, t=now: [answer(view, q, t) for q in b])  # type: ignore[misc]
+        """Answers many queries, their searches joined into few requests; in their order, an error in its place. Where a request
+        fails, its questions are asked again in smaller ones."""
+        for batch in _batches(arguments.instances("queries", queries, Query), _BATCH):
+            yield from self._asked(batch)
 
-    def insert_items(self, items: Iterable[Item], *, base: Path | str = ".") -> CatalogueReport:
+    def _asked(self, batch: list[Query]) -> Iterator[Answer | RecsysError]:
+        now = time.time()
+        try:
+            yield from self.workspace.run_all(lambda view: [answer(view, query, now) for query in batch])
+            return
+        except EngineError as error:
+            failed: EngineError = error
+        if len(batch) == 1:
+            yield failed
+            return
+        failures, size = 0, _FEWER if len(batch) > _FEWER else 1
+        for part in _batches(batch, size):
+            if failures >= _TOO_OFTEN:
+                # It would only be waited for again.
+                yield from [failed] * len(part)
+                continue
+            for found in self._asked(part):
+                failures = failures + 1 if isinstance(found, EngineError) else 0
+                yield found
+
+    def insert_items(self, items: Iterable[Item] | Item, *, base: Path | str = ".") -> CatalogueReport:
         """Adds and changes items; makes the store where there is none. base: folder that pictures' paths start from."""
         from es_recsys.jobs.catalogue import insert_items
 
-        return insert_items(self.workspace, items, Path(base))
+        if not isinstance(base, str | Path):
+            raise InputError("base is no path.", "Give the folder that the paths of pictures start from.")
+        given = arguments.instances("items", items, Item)
+        # What is at hand is looked at before anything is written.
+        return insert_items(self.workspace, list(given) if isinstance(items, Sequence | Item) else given, Path(base))
 
-    def delete_items(self, item_ids: Iterable[str]) -> CatalogueReport:
+    def delete_items(self, item_ids: Ids) -> CatalogueReport:
         """Removes items."""
         from es_recsys.jobs.catalogue import remove_items
 
-        return remove_items(self.workspace, item_ids)
+        return remove_items(self.workspace, arguments.ids("item_ids", item_ids))
 
-    def put_events(self, events: Sequence[Event] | Event) -> Recorded:
+    def put_events(self, events: Iterable[Event] | Event) -> Recorded:
         """Records events; the very next answer shows them. Known events change nothing, so a retry is safe."""
-        put = self.workspace.recording([events] if isinstance(events, Event) else list(events))
+        put = self.workspace.recording(list(arguments.instances("events", events, Event)))
         recorded = self.workspace.run(put)
         if self.workspace.moved_on(put.version):
             self.workspace.run(put)
@@ -239,10 +254,10 @@ class Client(_Questions):
 
     def train(
         self,
-        models: Sequence[str] = (),
+        models: Sequence[str] | str = (),
         *,
         add: bool = False,
-        targets: Sequence[str] = (),
+        targets: Sequence[str] | str = (),
         budget: float | None = None,
         seed: int = 7,
     ) -> TrainReport:
@@ -255,14 +270,14 @@ class Client(_Questions):
         """
         from es_recsys.jobs.training import train
 
-        return train(self.workspace, models, add=add, targets=targets, budget=budget, seed=seed)
+        return train(self.workspace, **_training(models, add, targets, budget, seed))
 
     def train_if_needed(
         self,
-        models: Sequence[str] = (),
+        models: Sequence[str] | str = (),
         *,
         add: bool = False,
-        targets: Sequence[str] = (),
+        targets: Sequence[str] | str = (),
         growth: float = 0.1,
         budget: float | None = None,
         seed: int = 7,
@@ -277,21 +292,26 @@ class Client(_Questions):
         """
         from es_recsys.jobs.retraining import train_if_needed
 
-        return train_if_needed(self.workspace, models, add=add, targets=targets, growth=growth, budget=budget, seed=seed)
+        share = arguments.optional_number("growth", growth, 0.0)
+        if share is None:
+            raise InputError("growth is None.", "Give a share above 0: 0.1 is a tenth.")
+        return train_if_needed(self.workspace, growth=share, **_training(models, add, targets, budget, seed))
 
-    def get_user_profile(self, user_id: str) -> Profile:
+    def get_user_profile(self, user_id: Id) -> Profile:
         """What is known of a user; an empty profile where nothing is."""
-        return self.workspace.run(lambda view: _profile(view, Query(user_id=user_id), time.time()))
+        query = Query(user_id=arguments.one_id("user_id", user_id))
+        return self.workspace.run(lambda view: _profile(view, query, time.time()))
 
-    def delete_user(self, user_id: str) -> Erased:
+    def delete_user(self, user_id: Id) -> Erased:
         """Erases a user: events, profile, answer log. A replay of older events doesn't bring the user back."""
         from es_recsys.jobs.erasure import erase_user
 
-        return erase_user(self.workspace, user_id)
+        return erase_user(self.workspace, arguments.one_id("user_id", user_id))
 
-    def titles(self, item_ids: Iterable[str]) -> dict[str, str]:
+    def titles(self, item_ids: Ids) -> dict[str, str]:
         """Title of each item; its id where it has none."""
-        return self.workspace.run(lambda view: _titles(view, item_ids))
+        ids = arguments.ids("item_ids", item_ids)
+        return self.workspace.run(lambda view: _titles(view, ids))
 
     def close(self) -> None:
         self.workspace.close()
@@ -334,55 +354,56 @@ class AsyncClient(_Questions):
         return self._client.settings
 
     async def search(
-        self, query: str = "", *, image: bytes | Path | str | None = None, exclude: Iterable[str] = (), **options: Any
+        self, query: str = "", *, image: bytes | Path | str | None = None, exclude: Ids = (), **options: Any
     ) -> Answer:
         """As `Client.search`."""
         return await self.ask(self._search(query, image, exclude, options))
 
     async def recommend(
         self,
-        user_id: str | None = None,
+        user_id: Id | None = None,
         *,
-        history: Sequence[str] | None = None,
-        exclude: Iterable[str] = (),
+        history: Ids | None = None,
+        exclude: Ids = (),
         **options: Any,
     ) -> Answer:
         """As `Client.recommend`."""
         return await self.ask(self._recommend(user_id, history, exclude, options))
 
-    async def similar_items(self, item_id: str, *, exclude: Iterable[str] = (), **options: Any) -> Answer:
+    async def similar_items(self, item_id: Id, *, exclude: Ids = (), **options: Any) -> Answer:
         """As `Client.similar_items`."""
-        return await self.ask(Query(like=item_id, exclude=frozenset(exclude), **options))
+        return await self.ask(self._similar(item_id, exclude, options))
 
-    async def rank(self, user_id: str | None, item_ids: Sequence[str], *, exclude: Iterable[str] = (), **options: Any) -> Answer:
+    async def rank(self, user_id: Id | None, item_ids: Ids, *, exclude: Ids = (), **options: Any) -> Answer:
         """As `Client.rank`."""
-        ids = tuple(dict.fromkeys(item_ids))
-        return await self.ask(Query(ids=ids, user_id=user_id, n=max(len(ids), 1), exclude=frozenset(exclude), **options))
+        return await self.ask(self._rank(user_id, item_ids, exclude, options))
 
     async def ask(self, query: Query) -> Answer:
         """Answers any Query."""
+        query = self._checked(query)
         return await self._run(lambda view: answer(view, query, time.time()))
 
     async def ask_all(self, queries: Iterable[Query]) -> AsyncIterator[Answer | RecsysError]:
         """As `Client.ask_all`."""
-        for batch in _batches(queries, _BATCH):
+        for batch in _batches(arguments.instances("queries", queries, Query), _BATCH):
             for found in await asyncio.gather(*(self.ask(query) for query in batch), return_exceptions=True):
                 if isinstance(found, BaseException) and not isinstance(found, RecsysError):
                     raise found
                 yield found
 
-    async def insert_items(self, items: Iterable[Item], *, base: Path | str = ".") -> CatalogueReport:
+    async def insert_items(self, items: Iterable[Item] | Item, *, base: Path | str = ".") -> CatalogueReport:
         """As `Client.insert_items`."""
         return await asyncio.to_thread(self._client.insert_items, items, base=base)
 
-    async def delete_items(self, item_ids: Iterable[str]) -> CatalogueReport:
+    async def delete_items(self, item_ids: Ids) -> CatalogueReport:
         """As `Client.delete_items`."""
         return await asyncio.to_thread(self._client.delete_items, item_ids)
 
-    async def put_events(self, events: Sequence[Event] | Event) -> Recorded:
+    async def put_events(self, events: Iterable[Event] | Event) -> Recorded:
         """As `Client.put_events`."""
         work = self._client.workspace
-        put = await asyncio.to_thread(work.recording, [events] if isinstance(events, Event) else list(events))
+        given = list(arguments.instances("events", events, Event))
+        put = await asyncio.to_thread(work.recording, given)
         recorded = await self._run(put)
         if await asyncio.to_thread(work.moved_on, put.version):
             await self._run(put)
@@ -390,10 +411,10 @@ class AsyncClient(_Questions):
 
     async def train(
         self,
-        models: Sequence[str] = (),
+        models: Sequence[str] | str = (),
         *,
         add: bool = False,
-        targets: Sequence[str] = (),
+        targets: Sequence[str] | str = (),
         budget: float | None = None,
         seed: int = 7,
     ) -> TrainReport:
@@ -402,10 +423,10 @@ class AsyncClient(_Questions):
 
     async def train_if_needed(
         self,
-        models: Sequence[str] = (),
+        models: Sequence[str] | str = (),
         *,
         add: bool = False,
-        targets: Sequence[str] = (),
+        targets: Sequence[str] | str = (),
         growth: float = 0.1,
         budget: float | None = None,
         seed: int = 7,
@@ -415,17 +436,19 @@ class AsyncClient(_Questions):
             self._client.train_if_needed, models, add=add, targets=targets, growth=growth, budget=budget, seed=seed
         )
 
-    async def get_user_profile(self, user_id: str) -> Profile:
+    async def get_user_profile(self, user_id: Id) -> Profile:
         """As `Client.get_user_profile`."""
-        return await self._run(lambda view: _profile(view, Query(user_id=user_id), time.time()))
+        query = Query(user_id=arguments.one_id("user_id", user_id))
+        return await self._run(lambda view: _profile(view, query, time.time()))
 
-    async def delete_user(self, user_id: str) -> Erased:
+    async def delete_user(self, user_id: Id) -> Erased:
         """As `Client.delete_user`."""
         return await asyncio.to_thread(self._client.delete_user, user_id)
 
-    async def titles(self, item_ids: Iterable[str]) -> dict[str, str]:
+    async def titles(self, item_ids: Ids) -> dict[str, str]:
         """As `Client.titles`."""
-        return await self._run(lambda view: _titles(view, item_ids))
+        ids = arguments.ids("item_ids", item_ids)
+        return await self._run(lambda view: _titles(view, ids))
 
     async def close(self) -> None:
         await self._es.close()
@@ -460,3 +483,16 @@ def _batches(queries: Iterable[Query], size: int) -> Iterator[list[Query]]:
             batch = []
     if batch:
         yield batch
+
+
+def _training(models: Any, add: Any, targets: Any, budget: Any, seed: Any) -> dict[str, Any]:
+    """What both ways to train take."""
+    if (given := arguments.whole("seed", seed)) < 0:
+        raise InputError(f"seed is {given}.", "Give 0 or more.")
+    return {
+        "names": arguments.texts("models", models),
+        "add": arguments.flag("add", add),
+        "targets": arguments.texts("targets", targets),
+        "budget": arguments.optional_number("budget", budget, 0.0),
+        "seed": given,
+    }

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from es_recsys import arguments
 from es_recsys.behaviours import BEHAVIOURS
 from es_recsys.values import id_text, is_blank, read_amount, read_flag, read_number, read_time
 from es_recsys.values.forms import composed, composed_value
@@ -258,7 +259,8 @@ class Profile:
 class Query:
     """One question: a search where it has a text or a picture, else a recommendation.
 
-    history: item ids, oldest first; then nothing stored about the user is used.
+    Ids are texts or whole numbers; where several are wanted one may stand alone. history: item ids, oldest first; then nothing
+    stored about the user is used. Raises InputError, FilterError for an argument of another kind.
     filter: expressions ("price:10..50") or a mapping (field -> value, list of values, (low, high)).
     impact: 0 (neutral) to 1 (personal). diversity: 0 (by score) to 1 (most varied). offset + n <= 1,000.
     explore: 0 (nothing is left to chance) to 1, so that near-equal items are tried and learned about.
@@ -280,6 +282,27 @@ class Query:
     explore: float | None = None
     explain: bool = False
     facets: bool = False
+
+    def __post_init__(self) -> None:
+        read: dict[str, Any] = {
+            "text": arguments.text("query", self.text),
+            "image": arguments.picture("image", self.image),
+            "user_id": arguments.optional_id("user_id", self.user_id),
+            "session_id": arguments.optional_id("session_id", self.session_id),
+            "history": None if self.history is None else arguments.ids("history", self.history),
+            "like": arguments.optional_id("item_id", self.like),
+            "ids": None if self.ids is None else arguments.ids("item_ids", self.ids),
+            "n": arguments.whole("n", self.n),
+            "offset": arguments.whole("offset", self.offset),
+            "filter": arguments.filters("filter", self.filter),
+            "exclude": frozenset(arguments.ids("exclude", self.exclude)),
+            "explain": arguments.flag("explain", self.explain),
+            "facets": arguments.flag("facets", self.facets),
+        }
+        for name in ("impact", "diversity", "explore"):
+            read[name] = arguments.optional_number(name, getattr(self, name), 0.0, 1.0)
+        for name, value in read.items():
+            object.__setattr__(self, name, value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,12 +347,14 @@ class Ranking:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A ranking as the caller gets it. `answer_id` is the query_id or recommendation_id that later events echo."""
+    """A ranking as the caller gets it. `answer_id` is the query_id or recommendation_id that later events echo. unknown: of the
+    ids that were to be ranked, those that the store lacks."""
 
     answer_id: str
     kind: str
     ranking: Ranking
     took_ms: float
+    unknown: tuple[str, ...] = ()
 
     @property
     def hits(self) -> tuple[Hit, ...]:
@@ -355,5 +380,6 @@ class Answer:
             ],
             "facets": {name: dict(counts) for name, counts in self.ranking.facets.items()},
             "degraded": list(self.ranking.degraded),
+            **({"unknown": list(self.unknown)} if self.unknown else {}),
             "took_ms": self.took_ms,
         }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from es_recsys.cli.common import JsonFlag, open_client, print_json, progress, say, shared_options, with_settings
+from es_recsys.errors import InputError
 
 if TYPE_CHECKING:
     from es_recsys.settings import Settings
@@ -153,11 +154,17 @@ def _batch(settings: Settings, kind: str, file: Path, n: int, out: Path | None) 
     from es_recsys.jobs.batch import answer_file
 
     with open_client(settings) as client, progress(kind) as bar:
-        report = answer_file(client.ask_all, kind, file, n=n, out=out, progress=bar)
+        report = answer_file(client.ask_all, kind, file, n=n, out=out, store=settings.index, progress=bar)
     if out is not None:
         say(
             f"{report.answered:,} answers in {out}"
+            + (f", after {report.resumed:,} of a run that was broken off" if report.resumed else "")
             + (f"; {report.failed:,} lines failed, see their error" if report.failed else "")
+        )
+    if report.unreadable:
+        raise InputError(
+            f"{report.unreadable:,} lines are no question and have an error in their place: {report.first}",
+            "Mend them; see docs/guide.md for the forms.",
         )
 
 

@@ -34,6 +34,8 @@ def show_answer(answer: Answer, *, explain: bool, titles: Mapping[str, str] | No
     table(f"{head}, {answer.took_ms:.0f} ms", columns, rows, right=("", "score"))
     for name, counts in answer.ranking.facets.items():
         say(f"{name}: " + ", ".join(f"{value} ({count})" for value, count in counts.items()))
+    if answer.unknown:
+        say(f"Unknown ids, left out: {', '.join(answer.unknown[:20])}" + (" and others" if len(answer.unknown) > 20 else ""))
     if answer.ranking.degraded:
         say(f"Without these legs, which gave no answer: {', '.join(answer.ranking.degraded)}")
 

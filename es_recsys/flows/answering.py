@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from es_recsys.errors import EngineError, FingerprintMismatch, InputError, RecsysError
 from es_recsys.fields import VECTOR_FIELDS
-from es_recsys.flows.effects import Call, Flow, Log, Search, Top
+from es_recsys.flows.effects import Call, Fetch, Flow, Log, Search, Top
 from es_recsys.flows.interests import interests_of
 from es_recsys.flows.people import features, of_views, read_profile, who
 from es_recsys.flows.similar import among_similar
@@ -76,7 +76,8 @@ def answer(view: View, query: Query, now: float) -> Flow[Answer]:
     answer_id = str(uuid.uuid4())
     ranking = yield from rank(view, exploring(view, query, context, answer_id))
     ranking = replace(ranking, degraded=tuple(dict.fromkeys((*mute, *ranking.degraded))))
-    found = Answer(answer_id, kind, ranking, (time.perf_counter() - started) * 1_000.0)
+    unknown = yield from _unknown(view, query, ranking)
+    found = Answer(answer_id, kind, ranking, (time.perf_counter() - started) * 1_000.0, unknown)
     yield Log(_record(view, query, found, situation(context), now))
     return found
 
@@ -90,6 +91,14 @@ def rank(view: View, context: Context) -> Flow[Ranking]:
     second = complete(context, gather(context, first, responses))
     responses = (yield Search(view.meta.index, second.bodies)) if second.bodies else []
     return finish(context, second, responses)
+
+
+def _unknown(view: View, query: Query, ranking: Ranking) -> Flow[tuple[str, ...]]:
+    """The ids that were to be ranked and that the store lacks, so that nobody loses an item without a word."""
+    shown = {hit.item_id for hit in ranking.hits}
+    missing = tuple(item_id for item_id in query.ids or () if item_id not in shown)
+    found = (yield Fetch(view.meta.index, missing, ("item_id",))) if missing else {}
+    return tuple(item_id for item_id in missing if item_id not in found)
 
 
 def _raise_if_none_answered(responses: Sequence[Mapping[str, Any]]) -> None:

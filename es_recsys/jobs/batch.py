@@ -1,127 +1,204 @@
-"""Answers the questions of a file into a file, many at a time."""
+"""Answers the questions of a file into a file, many at a time, and goes on where it was broken off."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, Protocol
 
 import orjson
 
-from es_recsys.data import read_rows
-from es_recsys.errors import InputError, RecsysError
+from es_recsys.data import Row, read_rows
+from es_recsys.data.rejects import Rejects
+from es_recsys.errors import EngineError, InputError, RecsysError
+from es_recsys.jobs.partial import Partial
 from es_recsys.types import Answer, Query
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from es_recsys.data import Row
 
 __all__ = ["BatchReport", "answer_file"]
 
-Ask = Callable[["Iterable[Query]"], "Iterator[Answer | RecsysError]"]
+Ask = Callable[[Iterable[Query]], Iterator[Answer | RecsysError]]
 Progress = Callable[[float, float | None], None]
+
+# So many questions in succession that Elasticsearch fails to answer, and it is taken to be away; at the end fewer do.
+_AWAY, _AWAY_AT_END = 32, 3
 
 
 @dataclass(frozen=True, slots=True)
 class BatchReport:
-    """How many questions were answered, and how many lines hold an error in place of hits."""
+    """How many questions were answered, how many lines hold an error in place of hits, and how many of these are no question.
+    resumed: how many lines were there from a run that was broken off. first: the first error of a line that is no question."""
 
-    answered: int
-    failed: int
+    answered: int = 0
+    failed: int = 0
+    unreadable: int = 0
+    resumed: int = 0
+    first: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A line of the input: what of it stands in the output, and its question, or why it is none."""
+
+    echo: dict[str, Any]
+    query: Query | None = None
+    error: str = ""
+
+
+class _Output(Protocol):
+    def write(self, line: bytes) -> Any: ...
 
 
 def answer_file(
-    ask: Ask, kind: str, file: Path, *, n: int, out: Path | None = None, progress: Progress | None = None
+    ask: Ask,
+    kind: str,
+    file: Path,
+    *,
+    n: int,
+    out: Path | None = None,
+    store: str = "",
+    progress: Progress | None = None,
 ) -> BatchReport:
     """Answers each line of `file` in its order: {"user_id", "history"?} for "recommend", {"query", "user_id"?, "filter"?}
-    for "search". A question that can't be answered has "error" and no hits; a line that is no question stops at once.
+    for "search". What can't be answered, or is no question, has "error" and no hits in its place.
 
-    Memory is flat. The output appears under its name when it is whole. Raises InputError that names the line.
+    Memory is flat. The output appears under its name when it is whole. Where Elasticsearch goes away, the disk is full or the
+    process ends, what is done stays in OUT.part, and the same call goes on there, as far as its lines are those of the input.
+    Raises EngineError where one question after the other fails, InputError, WriteError.
     """
-    asked: list[dict[str, Any]] = []
-    read = _recommendation if kind == "recommend" else _search
+    lines = _lines(file, kind, n)
+    if out is None:
+        report = _answer(ask, lines, sys.stdout.buffer, progress)
+        sys.stdout.buffer.flush()
+        return report
+    with Partial(out, {"kind": kind, "n": n, "store": store}) as part:
+        try:
+            resumed, lines = _resumed(part, lines)
+            report = _answer(ask, lines, part, progress, resumed)
+            part.finish()
+        except RecsysError as error:
+            raise _telling(error, part.kept()) from error
+    return report
+
+
+def _resumed(part: Partial, lines: Iterator[_Line]) -> tuple[int, Iterator[_Line]]:
+    """How many lines of the output are there, and the lines of the input that follow."""
+    done = part.lines()
+    for found in done:
+        line = next(lines, None)
+        if line is None or {name: found.get(name) for name in line.echo} != line.echo:
+            done.close()
+            return part.count, chain([] if line is None else [line], lines)
+    return part.count, lines
+
+
+def _answer(ask: Ask, lines: Iterator[_Line], out: _Output, progress: Progress | None, resumed: int = 0) -> BatchReport:
+    waiting: deque[_Line] = deque()
+    failures: list[EngineError] = []
+    held: list[bytes] = []
+    answered = failed = unreadable = 0
+    first = ""
 
     def questions() -> Iterator[Query]:
-        for row in read_rows(file):
-            echo, query = read(row, n)
-            asked.append(echo)
-            yield query
+        for line in lines:
+            waiting.append(line)
+            if line.query is not None:
+                yield line.query
 
-    answered = failed = 0
-    with _output(out) as lines:
-        for found in ask(questions()):
-            echo = asked.pop(0)
-            if isinstance(found, RecsysError):
-                failed += 1
-                line = {**echo, "hits": [], "error": str(found)}
-            else:
-                answered += 1
-                line = {**echo, "hits": [{"item_id": hit.item_id, "score": hit.score} for hit in found.hits]}
-            lines.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
-            if progress is not None:
-                progress(answered + failed, None)
-    return BatchReport(answered, failed)
+    def put(line: _Line, found: Answer | RecsysError | None) -> None:
+        nonlocal answered, failed, unreadable, first
+        if isinstance(found, Answer):
+            answered += 1
+            value = {**line.echo, "hits": [{"item_id": hit.item_id, "score": hit.score} for hit in found.hits]}
+        else:
+            failed += 1
+            unreadable += found is None
+            first = first or line.error
+            value = {**line.echo, "hits": [], "error": str(found) if found is not None else line.error}
+        held.append(orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE))
+        if isinstance(found, EngineError):
+            failures.append(found)
+        elif found is not None:
+            failures.clear()
+        # What failed last waits: where Elasticsearch is away, it is not done, and is asked again by the next run.
+        if not failures:
+            for line_out in held:
+                out.write(line_out)
+            held.clear()
+        if progress is not None:
+            progress(resumed + answered + failed, None)
+
+    for found in ask(questions()):
+        while waiting[0].query is None:
+            put(waiting.popleft(), None)
+        put(waiting.popleft(), found)
+        if len(failures) >= _AWAY:
+            raise failures[-1]
+    if failures and len(failures) >= min(_AWAY_AT_END, answered + failed - unreadable):
+        raise failures[-1]
+    failures.clear()
+    while waiting:
+        put(waiting.popleft(), None)
+    for line_out in held:
+        out.write(line_out)
+    return BatchReport(answered, failed, unreadable, resumed, first)
 
 
-def _recommendation(row: Row, n: int) -> tuple[dict[str, Any], Query]:
+def _telling(error: RecsysError, more: str) -> RecsysError:
+    """The same error with a longer remedy."""
+    told = type(error).__new__(type(error))
+    RecsysError.__init__(told, error.what, f"{error.remedy} {more}".strip())
+    return told
+
+
+class _InPlace(Rejects):
+    """Lines that can't be read, each kept for its place among those that can."""
+
+    def __init__(self, found: deque[_Line]) -> None:
+        super().__init__(write=False)
+        self._found = found
+
+    def add(self, file: Path, line: int, field: str, reason: str, raw: Any) -> None:
+        self._found.append(_Line({}, error=f"{file} line {line}: {reason}."))
+
+
+def _lines(file: Path, kind: str, n: int) -> Iterator[_Line]:
+    unreadable: deque[_Line] = deque()
+    read = _recommendation if kind == "recommend" else _search
+    for row in read_rows(file, rejects=_InPlace(unreadable)):
+        while unreadable:
+            yield unreadable.popleft()
+        yield read(row, n)
+    yield from unreadable
+
+
+def _recommendation(row: Row, n: int) -> _Line:
     values = row.values
-    user, history = _text(row, "user_id"), values.get("history")
+    echo = {"user_id": values.get("user_id")}
+    user, history = values.get("user_id"), values.get("history")
     if user is None and history is None:
-        raise _bad(row, "user_id", "is missing, and history too")
-    if history is not None and not (isinstance(history, list) and all(isinstance(i, str | int) for i in history)):
-        raise _bad(row, "history", "is not a list of item ids")
-    past = None if history is None else tuple(str(item_id) for item_id in history)
-    return {"user_id": values.get("user_id")}, Query(user_id=user, history=past, n=n)
+        return _bad(row, echo, "user_id is missing, and history too")
+    return _read(row, echo, user_id=user, history=history, n=n)
 
 
-def _search(row: Row, n: int) -> tuple[dict[str, Any], Query]:
+def _search(row: Row, n: int) -> _Line:
     values = row.values
-    text, filters = values.get("query"), values.get("filter") or []
+    text, filters = values.get("query"), values.get("filter") or ()
+    echo = {"query": text, **({"user_id": values["user_id"]} if values.get("user_id") is not None else {})}
     if not isinstance(text, str):
-        raise _bad(row, "query", "is missing" if text is None else "is not a text")
-    if isinstance(filters, str):
-        filters = [filters]
-    if not (isinstance(filters, list) and all(isinstance(one, str) for one in filters)):
-        raise _bad(row, "filter", "is not a list of expressions")
-    echo: dict[str, Any] = {"query": text}
-    if values.get("user_id") is not None:
-        echo["user_id"] = values["user_id"]
-    return echo, Query(text=text, user_id=_text(row, "user_id"), filter=filters, n=n)
+        return _bad(row, echo, f"query {'is missing' if text is None else 'is not a text'}")
+    return _read(row, echo, text=text, user_id=values.get("user_id"), filter=filters, n=n)
 
 
-def _text(row: Row, name: str) -> str | None:
-    value = row.values.get(name)
-    if value is None:
-        return None
-    if not isinstance(value, str | int):
-        raise _bad(row, name, "is not an id")
-    return str(value)
-
-
-def _bad(row: Row, field: str, reason: str) -> InputError:
-    return InputError(f"{row.file} line {row.line}, {field}: {reason}.", "Mend that line; see docs/guide.md for the forms.")
-
-
-@contextmanager
-def _output(path: Path | None) -> Iterator[BinaryIO]:
-    if path is None:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-        return
-    draft = path.with_name(f".{path.name}.part")
+def _read(row: Row, echo: dict[str, Any], **question: Any) -> _Line:
     try:
-        lines = draft.open("wb")
-    except OSError as error:
-        raise InputError(
-            f"{path} can't be written ({error.strerror}).", "Give a file in a folder that can be written."
-        ) from error
-    try:
-        with lines:
-            yield lines
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+        return _Line(echo, Query(**question))
+    except InputError as error:
+        return _bad(row, echo, error.what.rstrip("."))
+
+
+def _bad(row: Row, echo: dict[str, Any], reason: str) -> _Line:
+    return _Line(echo, error=f"{row.file} line {row.line}, {reason}.")

@@ -240,8 +240,10 @@ def test_a_batch_line_that_is_no_question_is_named(
     file = write("bad.jsonl", [{"user_id": "a", "query": "a"}, line])
     out = tmp_path / "out.jsonl"
     assert says in run("batch", kind, file, "--out", out, code=2).err
-    assert not out.exists()
-    assert sorted(path.name for path in tmp_path.iterdir() if "out" in path.name) == []
+    # It costs its own answer and no other.
+    first, second = _lines(out)
+    assert "error" not in first and not second["hits"] and "line 2" in second["error"]
+    assert [path.name for path in tmp_path.iterdir() if "out" in path.name] == ["out.jsonl"]
 
 
 def test_where_a_batch_cannot_be_written(store: Settings, run: Run, write: Callable[..., Path], tmp_path: Path) -> None:

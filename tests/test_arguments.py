@@ -1,0 +1,139 @@
+"""What callers give: one id is never taken apart, and what can't be read is an error of ours that names it."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from es_recsys import Query
+from es_recsys import arguments as module
+from es_recsys.errors import FilterError, InputError, RecsysError
+
+TEXTS = st.text(st.characters(blacklist_categories=["Cs", "Cc", "Zs", "Cn", "Co"]), min_size=1, max_size=40)
+
+
+@pytest.mark.parametrize(
+    ("given_id", "text"),
+    [
+        ("az", "az"),
+        (17, "17"),
+        (17.0, "17"),
+        (np.int64(17), "17"),
+        (Decimal(17), "17"),
+        (UUID(int=1), str(UUID(int=1))),
+        (" x ", "x"),
+    ],
+)
+def test_one_id_that_stands_alone_is_a_list_of_one(given_id: Any, text: str) -> None:
+    assert module.ids("item_ids", given_id) == (text,)
+    assert module.ids("item_ids", [given_id]) == (text,)
+    query = Query(user_id=given_id, history=given_id, exclude=given_id, ids=given_id, like=given_id, session_id=given_id)
+    assert (query.user_id, query.session_id, query.like) == (text, text, text)
+    assert (query.history, query.ids, query.exclude) == ((text,), (text,), {text})
+
+
+@given(TEXTS)
+def test_a_text_is_never_taken_apart(text: str) -> None:
+    try:
+        found = module.ids("exclude", text)
+    except InputError:
+        return
+    assert len(found) == 1 and module.ids("exclude", [text]) == found
+
+
+@pytest.mark.parametrize(
+    "many", [[1, "2", 3.0], (1, 2, 3), iter([1, 2, 3]), range(1, 4), np.array([1, 2, 3]), {1: "a", 2: "b", 3: "c"}.keys()]
+)
+def test_ids_come_in_any_iterable(many: Any) -> None:
+    assert module.ids("history", many) == ("1", "2", "3")
+
+
+WRONG_IDS = [
+    None,
+    b"az",
+    bytearray(b"az"),
+    {"a": 1},
+    object(),
+    True,
+    float("nan"),
+    float("inf"),
+    "",
+    " ",
+    "\ud800",
+    "x" * 600,
+    "a\x00b",
+]
+
+
+@pytest.mark.parametrize("wrong", [*WRONG_IDS, [None], ["a", None], [b"a"], [["a"]], [True], [float("nan")]], ids=repr)
+def test_what_is_no_id_is_named(wrong: Any) -> None:
+    with pytest.raises(InputError, match="item_ids"):
+        module.ids("item_ids", wrong)
+
+
+def failing() -> Any:
+    yield "a"
+    raise RuntimeError("the caller's own")
+
+
+def test_an_iterator_that_fails_is_told_with_its_cause() -> None:
+    with pytest.raises(InputError, match="What gives history failed") as raised:
+        Query(history=failing())  # type: ignore[arg-type]
+    assert isinstance(raised.value.__cause__, RuntimeError)
+
+
+NOT_NUMBERS = [float("nan"), "0.5", [0.5], object(), True, -0.1, 1.1, float("inf")]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"user_id": one} for one in WRONG_IDS if one is not None),
+        *({"exclude": [one]} for one in WRONG_IDS),
+        *({"history": [one]} for one in WRONG_IDS),
+        *({"ids": [one]} for one in WRONG_IDS),
+        *({"like": one} for one in WRONG_IDS if one is not None),
+        *({name: one} for name in ("impact", "diversity", "explore") for one in NOT_NUMBERS),
+        *({name: one} for name in ("n", "offset") for one in (None, "10", 1.5, float("nan"), True, [1])),
+        *({"text": one} for one in (None, 5, b"x", ["a"], "\ud800")),
+        *({"image": one} for one in (5, ["a"], "/no/such/file", "a\x00b")),
+        *({"explain": one} for one in (1, "yes", None)),
+        *(
+            {"filter": one}
+            for one in (5, b"x", [5], [None], {5: "a"}, {"price": object()}, {"price": float("nan")}, {"a": {"b": 1}})
+        ),
+    ],
+    ids=repr,
+)
+def test_a_query_of_something_else_is_an_error_of_ours(wrong: dict[str, Any]) -> None:
+    with pytest.raises(RecsysError):
+        Query(**wrong)
+
+
+def test_filters_stay_what_they_are() -> None:
+    assert Query(filter="brand:Acme").filter == ("brand:Acme",)
+    assert Query(filter=["a:b", "c:d"]).filter == ("a:b", "c:d")
+    ranged = {"price": (None, 100), "-brand": ["a", "b"]}
+    assert Query(filter=ranged).filter == ranged
+    with pytest.raises(FilterError):
+        Query(filter={"price": [b"x"]})
+
+
+def test_names_may_stand_alone() -> None:
+    assert module.texts("models", "als") == ("als",)
+    assert module.texts("models", ["als", "ease"]) == ("als", "ease")
+    for wrong in (5, [5], b"als", None):
+        with pytest.raises(InputError):
+            module.texts("models", wrong)
+
+
+def test_no_value_is_told() -> None:
+    with pytest.raises(InputError) as raised:
+        module.one_id("user_id", ["secret-user"])
+    assert "secret-user" not in str(raised.value)
