@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, Va
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from es_recsys.errors import InputError
+from es_recsys.private import make_folder
 
 __all__ = ["EncoderSettings", "FusionWeights", "ProfileSettings", "SearchSettings", "Settings", "load_settings"]
 
@@ -118,7 +119,10 @@ class EncoderSettings(BaseModel):
 
 
 class Settings(BaseSettings):
-    """Everything that can be set. Secrets are `SecretStr`, so no repr or log shows them."""
+    """Everything that can be set. Secrets are `SecretStr`, so no repr or log shows them.
+
+    answer_log_mib: how large the answer log may become, MiB; then the oldest answers go (0: none is logged).
+    """
 
     model_config = SettingsConfigDict(env_prefix="ES_RECSYS_", env_nested_delimiter="__", extra="forbid", frozen=True)
 
@@ -136,9 +140,15 @@ class Settings(BaseSettings):
     java: str | None = None
     heap: str = Field(default="1g", pattern=r"^[1-9][0-9]*[mg]$")
     language: str = "english"
+    answer_log_mib: int = Field(default=4_096, ge=0)
     encoders: EncoderSettings = EncoderSettings()
     profiles: ProfileSettings = ProfileSettings()
     search: SearchSettings = SearchSettings()
+
+    @property
+    def answers(self) -> Path:
+        """Folder of this store's answer log."""
+        return self.store_home / "answers"
 
     @property
     def store_home(self) -> Path:
@@ -165,7 +175,7 @@ class Settings(BaseSettings):
             return self.user_secret.get_secret_value().encode()
         path = self.key_file
         try:
-            self.home.mkdir(parents=True, exist_ok=True)
+            make_folder(self.home)
             if not path.exists():
                 _make_key(path)
             found = path.read_bytes()

@@ -14,6 +14,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from es_recsys.behaviour.migrate import current, upgrade
 from es_recsys.behaviour.schema import HEAD
 from es_recsys.errors import InputError, MissingExtra, SetupError
+from es_recsys.private import close_to_others, make_folder, opener
 from es_recsys.sqlite import write_ahead
 
 __all__ = ["Database"]
@@ -133,10 +134,13 @@ def _sqlite(url: sa.URL) -> sa.Engine:
     if url.database and url.database != ":memory:":
         folder = Path(url.database).parent
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
+            with open(url.database, "ab", opener=opener):
+                pass  # made by us, so that nobody else may read it; SQLite's files beside it take its rights
+            close_to_others(Path(url.database))
         except OSError as error:
             raise SetupError(
-                f"The event store's folder {folder} can't be made ({error.strerror}).",
+                f"The event store in {folder} can't be made ({error.strerror}).",
                 "Make it writable, or set ES_RECSYS_HOME or ES_RECSYS_SQL_URL.",
             ) from error
     engine = sa.create_engine(url)

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, NamedTuple
 import orjson
 
 from es_recsys.errors import InputError, TooManyErrors
+from es_recsys.private import opener
 
 __all__ = ["Reject", "Rejects", "rejected_path"]
 
@@ -192,7 +193,7 @@ class Rejects:
         beside, here = rejected_path(file), Path(rejected_path(file).name)
         for path in (beside, here):
             try:
-                out = path.open("ab") if file in self._begun else path.open("wb")
+                out = open(path, "ab" if file in self._begun else "wb", opener=opener)  # noqa: SIM115
             except OSError:
                 continue
             self._begun.add(file)

@@ -22,6 +22,7 @@ def checks(settings: Settings) -> Iterator[Check]:
     yield machine_checks.has_python()
     yield machine_checks.is_writable("home", settings.home, "ES_RECSYS_HOME")
     yield machine_checks.is_writable("cache", settings.cache, "ES_RECSYS_CACHE")
+    yield machine_checks.can_log(settings)
     if not settings.url:
         yield from machine_checks.can_run_node(settings, up=node is not None)
     yield from package_checks.extras(settings)

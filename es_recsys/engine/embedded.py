@@ -21,6 +21,7 @@ from es_recsys.engine.node import Node, Plan, launch
 from es_recsys.engine.processes import end, started_at
 from es_recsys.engine.state import NodeState
 from es_recsys.errors import EngineError
+from es_recsys.private import make_folder
 from es_recsys.settings import Settings
 
 __all__ = ["Endpoint", "OwnedNode", "ensure", "own", "prepare", "start", "status", "stop"]
@@ -91,7 +92,7 @@ def _alone(settings: Settings) -> Iterator[None]:
     """Holds the lock of this HOME's node."""
     lock = folder(settings) / "lock"
     try:
-        lock.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(lock.parent)
         lock.touch()
     except OSError as error:
         raise EngineError(

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from es_recsys.private import make_folder, opener
+
 __all__ = ["locked", "locked_if_free"]
 
 if sys.platform == "win32":
@@ -45,8 +47,8 @@ else:
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Holds the lock file `path` (made where it is not there), waiting for whoever holds it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab") as file:
+    make_folder(path.parent)
+    with open(path, "ab", opener=opener) as file:
         _lock(file)
         yield
 
@@ -54,6 +56,6 @@ def locked(path: Path) -> Iterator[None]:
 @contextmanager
 def locked_if_free(path: Path) -> Iterator[bool]:
     """Holds the lock file where nobody else does; says whether it does, and never waits."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab") as file:
+    make_folder(path.parent)
+    with open(path, "ab", opener=opener) as file:
         yield _lock_if_free(file)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import platform
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from es_recsys.engine import machine
@@ -14,7 +16,7 @@ from es_recsys.engine.java import find_java
 from es_recsys.errors import SetupError
 from es_recsys.settings import Settings
 
-__all__ = ["PYTHON", "can_run_node", "disk", "has_python", "is_writable", "memory"]
+__all__ = ["PYTHON", "can_log", "can_run_node", "disk", "has_python", "is_writable", "memory"]
 
 PYTHON = (3, 11)
 
@@ -53,6 +55,24 @@ def disk(folder: Path, free: int) -> str:
     """Raises EngineError where too little is free."""
     machine.check_disk(folder, free)
     return f"{free // machine.MIB:,} MiB free for {folder}."
+
+
+def can_log(settings: Settings) -> Check:
+    """Whether answers are logged: not on a full disk, or in a folder that can't be written."""
+    folder = settings.answers
+    if not settings.answer_log_mib:
+        return Check("answer log", True, "Answers are not logged (ES_RECSYS_ANSWER_LOG_MIB is 0).")
+    found = is_writable("answer log", folder, "ES_RECSYS_HOME")
+    if not found.ok:
+        return replace(found, what=f"Answers are not logged. {found.what}")
+    there = folder.absolute()
+    while not there.exists():
+        there = there.parent
+    if not there.is_dir():
+        return Check("answer log", False, f"Answers are not logged. {there} is no folder.", "Move it, or set ES_RECSYS_HOME.")
+    if shutil.disk_usage(there).free < 1 << 20:
+        return Check("answer log", False, f"Answers are not logged. The disk of {folder} is full.", "Make room.")
+    return found
 
 
 def is_writable(name: str, folder: Path, setting: str) -> Check:

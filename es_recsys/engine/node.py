@@ -15,6 +15,7 @@ from pathlib import Path
 from es_recsys.engine.distribution import Distribution
 from es_recsys.engine.java import Java
 from es_recsys.errors import EngineError
+from es_recsys.private import make_folder
 
 __all__ = ["START_LIMIT_S", "Node", "Plan", "launch"]
 
@@ -149,7 +150,7 @@ def launch(plan: Plan, limit_s: float = START_LIMIT_S) -> Node:
 def _prepare(plan: Plan) -> None:
     try:
         for folder in (plan.folder / "config", plan.logs, plan.folder / "tmp", plan.data):
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
         plan.ready.unlink(missing_ok=True)
         with resources.as_file(resources.files("es_recsys.engine") / "java" / "log4j2.properties") as source:
             shutil.copyfile(source, plan.folder / "config" / "log4j2.properties")

@@ -14,6 +14,7 @@ import numpy as np
 import orjson
 
 from es_recsys.index.actions import Action, Line
+from es_recsys.private import make_folder, opener
 
 __all__ = ["DeadLetters", "Failure", "Letters"]
 
@@ -50,8 +51,8 @@ class DeadLetters:
     def add(self, failure: Failure, letter: Action | Line) -> None:
         line = _line(failure, letter)
         with self._lock:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("ab") as file:
+            make_folder(self.path.parent)
+            with open(self.path, "ab", opener=opener) as file:
                 file.write(line)
             self.count += 1
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from es_recsys.evaluation.weights import WeightSheet
+from es_recsys.private import make_folder
 
 __all__ = ["KeptSheet"]
 
@@ -37,7 +38,7 @@ class KeptSheet:
 
     def put(self, sheet: WeightSheet, before: Mapping[str, float]) -> None:
         """Keeps the sheet, whole or not at all, in place of the one before."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self._path.parent)
         with tempfile.NamedTemporaryFile(dir=self._path.parent, suffix=self._path.suffix, delete=False) as draft:
             np.savez_compressed(
                 draft,

@@ -11,6 +11,7 @@ import orjson
 
 from es_recsys.index.read import scan
 from es_recsys.meta import StoreMeta
+from es_recsys.private import make_folder, opener
 from es_recsys.runtime.workspace import Workspace
 from es_recsys.types import Interactions
 
@@ -37,8 +38,8 @@ class KeptTrials:
     def put(self, tried: Hashable, score: float) -> None:
         """Keeps a score at once."""
         self._known[_text(tried)] = score
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("ab") as file:
+        make_folder(self._path.parent)
+        with open(self._path, "ab", opener=opener) as file:
             # A line that a crash has cut off must not take this one with it.
             file.write(b"\n" + orjson.dumps({"key": self._key, "tried": _text(tried), "score": score}))
 

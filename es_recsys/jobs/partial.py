@@ -11,6 +11,7 @@ from typing import Any, Self
 import orjson
 
 from es_recsys.errors import InputError, WriteError
+from es_recsys.private import opener
 
 __all__ = ["Partial"]
 
@@ -30,8 +31,9 @@ class Partial:
         self.count = 0
         try:
             if not (self.path.exists() and self._about.exists() and self._about.read_bytes() == self._told):
-                self.path.write_bytes(b"")
-                self._about.write_bytes(self._told)
+                for path, held in ((self.path, b""), (self._about, self._told)):
+                    with open(path, "wb", opener=opener) as file:
+                        file.write(held)
             self._file = self.path.open("r+b")
         except OSError as error:
             raise InputError(

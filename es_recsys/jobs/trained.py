@@ -16,6 +16,7 @@ from es_recsys.index.metadata import read_meta, write_meta
 from es_recsys.index.read import ids_of
 from es_recsys.meta import StoreMeta
 from es_recsys.models.report import Promise
+from es_recsys.private import make_folder, opener
 from es_recsys.runtime.views import models_folder
 from es_recsys.runtime.workspace import Workspace
 from es_recsys.search.legs import LEGS
@@ -139,8 +140,9 @@ def catalogue_of(work: Workspace, meta: StoreMeta) -> IdSet:
 
 def keep_catalogue(ids: IdSet, folder: Path) -> None:
     """Keeps beside a version's models which items there were when they were trained, 8 bytes each."""
-    folder.mkdir(parents=True, exist_ok=True)
-    np.save(folder / _CATALOGUE, ids.to_array())
+    make_folder(folder)
+    with open(folder / _CATALOGUE, "wb", opener=opener) as file:
+        np.save(file, ids.to_array())
 
 
 def known_catalogue(settings: Settings, version: int) -> IdSet | None:

@@ -12,6 +12,7 @@ import orjson
 
 from es_recsys.errors import ModelError
 from es_recsys.models import MODELS
+from es_recsys.private import make_folder
 from es_recsys.settings import Settings
 
 __all__ = ["histories_of", "keep_history", "load_tuned", "save_tuned", "tuned_path"]
@@ -27,7 +28,7 @@ def tuned_path(settings: Settings, name: str) -> Path:
 def save_tuned(settings: Settings, name: str, values: Mapping[str, Any], *, ordered: bool, timed: bool) -> Path:
     """Keeps values of the model's space: setting -> value, applied to its `start(ordered, timed)`."""
     path = tuned_path(settings, name)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     content = json.dumps({"ordered": ordered, "timed": timed, "settings": dict(values)}, indent=1) + "\n"
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as draft:
         draft.write(content)
@@ -61,7 +62,7 @@ def load_tuned(settings: Settings, name: str) -> Any | None:
 def keep_history(settings: Settings, name: str, history: Mapping[str, Any]) -> None:
     """Keeps the trials of a tuning, for the page that plots them. name: of what was tuned."""
     path = tuned_path(settings, name).with_suffix(_HISTORY)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     path.write_bytes(orjson.dumps(history, option=orjson.OPT_INDENT_2))
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.errors import ModelError
+from es_recsys.private import FILE, FOLDER, make_folder
 
 __all__ = ["REMEDY", "Artefact", "fingerprint", "load", "save"]
 
@@ -60,13 +61,15 @@ def save(folder: Path, model: str, params: Mapping[str, Any], arrays: Mapping[st
         "fingerprint": fingerprint(model, params, arrays),
     }
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(folder.parent)
         draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         try:
             for name, array in arrays.items():
                 np.save(draft / f"{name}.npy", np.asarray(array, order="C"), allow_pickle=False)
             (draft / "manifest.json").write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-            draft.chmod(0o755)
+            for file in draft.iterdir():
+                file.chmod(FILE)
+            draft.chmod(FOLDER)
             _swap(draft, folder)
         finally:
             shutil.rmtree(draft, ignore_errors=True)

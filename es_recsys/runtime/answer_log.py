@@ -1,11 +1,14 @@
-"""The answer log: what was shown to whom, by which leg, at which position. One JSON line an answer, a file a day.
+"""The answer log: what was shown to whom, by which leg, at which position. One JSON line an answer, files by day.
 
-Learning to rank, experiments and reports read it. It holds user keys, never user ids.
+Learning to rank, experiments and reports read it. It holds user keys, never user ids. It never costs an answer: what can't be
+written is left out, and said once. It has a size that it doesn't outgrow.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from os import SEEK_END
 from pathlib import Path
@@ -13,34 +16,51 @@ from typing import Any
 
 import orjson
 
-from es_recsys.errors import SetupError
+from es_recsys.private import make_folder, opener
 
-__all__ = ["AnswerLog"]
+__all__ = ["LIMIT", "AnswerLog"]
+
+_log = logging.getLogger(__name__)
+
+LIMIT = 4 << 30
+"""Bytes of a log at most, unless told otherwise."""
+
+# So many files share the limit, and the oldest goes when there is no more room.
+_FILES = 16
 
 
 class AnswerLog:
-    """Appends records to `folder/YYYY-MM-DD.jsonl`. Several processes may write at once: each write is one append."""
+    """Appends records to `folder/YYYY-MM-DD.jsonl`, and `YYYY-MM-DD-002.jsonl` and so on where a day has many. Several
+    processes may write at once: each write is one append.
 
-    def __init__(self, folder: Path) -> None:
+    limit: bytes that all files have at most, about; then the oldest are removed. 0: nothing is logged.
+    """
+
+    def __init__(self, folder: Path, limit: int = LIMIT) -> None:
         self.folder = folder
+        self._limit = limit
+        self._path: Path | None = None
+        self._said = False
 
     def write(self, records: Sequence[Mapping[str, Any]]) -> None:
-        lines = b"".join(orjson.dumps(record, option=orjson.OPT_SERIALIZE_NUMPY) + b"\n" for record in records)
-        path = self.folder / f"{datetime.now(UTC):%Y-%m-%d}.jsonl"
+        """Appends the records; where that is not possible it is said, once until it is again."""
+        if not self._limit:
+            return
         try:
-            self._append(path, lines)
-        except FileNotFoundError:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._append(path, lines)
-        except OSError as error:
-            raise SetupError(
-                f"The answer log {path} can't be written ({error.strerror}).", "Make room, or the folder writable."
-            ) from error
+            lines = b"".join(orjson.dumps(record, option=orjson.OPT_SERIALIZE_NUMPY) + b"\n" for record in records)
+            self._append(lines)
+        except (OSError, TypeError) as error:
+            if not self._said:
+                why = error.strerror if isinstance(error, OSError) else type(error).__name__
+                _log.warning("Answers are not logged: %s can't be written (%s). es-recsys doctor looks at it.", self.folder, why)
+            self._said = True
+        else:
+            self._said = False
 
     def read(self) -> Iterator[dict[str, Any]]:
         """All records, oldest day first. A line cut off by a crash, or erased, is left out."""
-        for path in sorted(self.folder.glob("*.jsonl")):
-            with path.open("rb") as lines:
+        for path in self._files():
+            with suppress(FileNotFoundError), path.open("rb") as lines:  # it may have been the oldest
                 for line in lines:
                     try:
                         record = orjson.loads(line) if line.endswith(b"\n") else None
@@ -53,8 +73,8 @@ class AnswerLog:
         """Blanks a user's records where they stand, so that a writer at the same moment loses nothing; returns how many
         there were."""
         key, erased = f'"{user_key}"'.encode(), 0
-        for path in sorted(self.folder.glob("*.jsonl")):
-            with path.open("r+b") as log:
+        for path in self._files():
+            with suppress(FileNotFoundError), path.open("r+b") as log:
                 at = 0
                 for line in log.readlines():
                     # The key is searched as it stands, so that a line that was cut off goes as well.
@@ -65,9 +85,50 @@ class AnswerLog:
                     at += len(line)
         return erased
 
-    @staticmethod
-    def _append(path: Path, lines: bytes) -> None:
-        with path.open("a+b", buffering=0) as log:
-            if log.tell() and (log.seek(-1, SEEK_END), log.read(1))[1] != b"\n":
-                lines = b"\n" + lines  # what a crash cut off must not spoil the first record after it
-            log.write(lines)
+    def _files(self) -> list[Path]:
+        return sorted(self.folder.glob("*.jsonl"), key=lambda path: path.stem)
+
+    def _append(self, lines: bytes) -> None:
+        day = f"{datetime.now(UTC):%Y-%m-%d}"
+        if self._path is None or not self._path.name.startswith(day):
+            self._path = self._newest(day)
+        try:
+            size = _append(self._path, lines)
+        except FileNotFoundError:
+            make_folder(self.folder)
+            size = _append(self._path, lines)
+        if size > self._limit // _FILES:
+            self._make_room()
+            self._path = self._newest(day)
+
+    def _newest(self, day: str) -> Path:
+        """The file of that day that is written to: the last one while it is small, else one more."""
+        today = [path for path in self._files() if path.name.startswith(day)]
+        if not today:
+            self._make_room()
+            return self.folder / f"{day}.jsonl"
+        if today[-1].stat().st_size <= self._limit // _FILES:
+            return today[-1]
+        number = int(today[-1].stem.removeprefix(day).lstrip("-") or 1) + 1
+        return self.folder / f"{day}-{number:03d}.jsonl"
+
+    def _make_room(self) -> None:
+        """Removes the oldest files until one more has room."""
+        sizes = [(path, path.stat().st_size) for path in self._files()]
+        total = sum(size for _, size in sizes)
+        for path, size in sizes[:-1]:
+            if total <= self._limit - self._limit // _FILES:
+                return
+            path.unlink(missing_ok=True)
+            total -= size
+
+
+def _append(path: Path, lines: bytes) -> int:
+    """The size of the file afterwards. Raises OSError where not all of it could be written."""
+    with open(path, "a+b", buffering=0, opener=opener) as log:
+        if log.tell() and (log.seek(-1, SEEK_END), log.read(1))[1] != b"\n":
+            lines = b"\n" + lines  # what a crash cut off must not spoil the first record after it
+        written = log.write(lines)
+        while written < len(lines):  # a disk that fills up takes a part first, and then says so
+            written += log.write(lines[written:])
+        return log.tell()

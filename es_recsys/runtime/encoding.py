@@ -14,6 +14,7 @@ from es_recsys.encoders import Encoder, VectorCache, encode_items, image_encoder
 from es_recsys.fields import VECTOR_FIELDS
 from es_recsys.index.metadata import check_fingerprints
 from es_recsys.meta import StoreMeta
+from es_recsys.private import make_folder, opener
 from es_recsys.settings import EncoderSettings, Settings
 from es_recsys.types import Item
 
@@ -94,8 +95,8 @@ class ItemErrors:
         if len(self.first) < 10:
             self.first.append(f"item {item_id}, {field}: {reason}")
         if self.path is not None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("ab") as file:
+            make_folder(self.path.parent)
+            with open(self.path, "ab", opener=opener) as file:
                 file.write(orjson.dumps({"item_id": item_id, "field": field, "reason": reason}) + b"\n")
 
 

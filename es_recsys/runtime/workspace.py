@@ -19,6 +19,7 @@ from es_recsys.flows.view import View
 from es_recsys.index.metadata import read_version, write_meta
 from es_recsys.keys import confirm_key, key_check
 from es_recsys.meta import StoreMeta
+from es_recsys.private import make_folder
 from es_recsys.runtime.answer_log import AnswerLog
 from es_recsys.runtime.drive import Driver
 from es_recsys.runtime.explaining import explained, gone
@@ -51,7 +52,7 @@ class Workspace:
         self.url = url
         self.es: Elasticsearch = engine.connect(settings, url)
         self.views = Views(settings, self.es)
-        self.log = AnswerLog(settings.store_home / "answers")
+        self.log = AnswerLog(settings.answers, settings.answer_log_mib << 20)
         self.driver = Driver(self.es, self.log)
         self._events: EventStore | None = None
         self._key_known = False
@@ -65,7 +66,7 @@ class Workspace:
                 from es_recsys.behaviour.store import EventStore
 
                 if self.settings.sql_url is None:
-                    self.settings.home.mkdir(parents=True, exist_ok=True)
+                    make_folder(self.settings.home)
                 self._events = EventStore(self.settings.sqlalchemy_url(), self.settings.index, self.settings.secret())
             return self._events
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import resource
+import signal
+import stat
 import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from es_recsys.errors import SetupError
 from es_recsys.runtime.answer_log import AnswerLog
 
 ANNA, BEN = "a" * 32, "b" * 32
@@ -105,8 +110,68 @@ def test_several_writers_keep_their_lines_whole(tmp_path: Path) -> None:
         assert [record["n"] for record in found if record["name"] == name] == list(range(50))
 
 
-def test_a_log_that_cannot_be_written_says_where(tmp_path: Path) -> None:
-    (tmp_path / "taken").write_text("")
-    with pytest.raises(SetupError, match="taken") as caught:
-        AnswerLog(tmp_path / "taken").write([{"n": 1}])
-    assert caught.value.remedy
+def _full(log: AnswerLog) -> None:
+    """Every file of the log is on a full disk."""
+    log.folder.mkdir(exist_ok=True)
+    (log.folder / f"{datetime.now(UTC):%Y-%m-%d}.jsonl").symlink_to("/dev/full")
+
+
+def _no_folder(log: AnswerLog) -> None:
+    log.folder.write_text("")
+
+
+@pytest.mark.parametrize("spoil", [_full, _no_folder])
+def test_a_log_that_can_not_be_written_costs_nothing_and_says_so_once(
+    spoil: Callable[[AnswerLog], None], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = AnswerLog(tmp_path / "taken")
+    spoil(log)
+    for n in range(3):
+        log.write([{"n": n}])
+    assert len(caplog.messages) == 1 and "taken can't be written" in caplog.messages[0] and "doctor" in caplog.messages[0]
+
+
+def test_a_limit_of_the_file_is_said_and_what_was_there_is_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    log = AnswerLog(tmp_path)
+    log.write([{"n": 1}])
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20, limit[1]))
+    try:
+        log.write([{"n": 2, "padding": "x" * 100}])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert len(caplog.messages) == 1
+    log.write([{"n": 3}])
+    log.write([{"n": 4}])
+    assert [record["n"] for record in log.read()] == [1, 3, 4]
+
+
+def test_the_log_has_a_size_that_it_does_not_outgrow_and_the_oldest_go(tmp_path: Path) -> None:
+    limit = 64_000
+    (tmp_path / "2020-01-01.jsonl").write_bytes(b'{"n": -1}\n' * 1_000)
+    log, other = AnswerLog(tmp_path, limit), AnswerLog(tmp_path, limit)
+    for n in range(2_000):
+        (log, other)[n % 2].write([{"n": n, "padding": "x" * 100}])
+        if n % 100 == 0:
+            assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 1.1 * limit
+    kept = [record["n"] for record in log.read()]
+    assert kept == sorted(kept) and kept[-1] == 1_999 and kept[0] > 1_000 and len(kept) > 300
+    assert not (tmp_path / "2020-01-01.jsonl").exists()
+
+
+def test_nothing_is_logged_where_it_may_hold_nothing(tmp_path: Path) -> None:
+    AnswerLog(tmp_path, 0).write([{"n": 1}])
+    assert not list(tmp_path.iterdir())
+
+
+def test_only_its_owner_may_read_it(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        log = AnswerLog(tmp_path / "home" / "answers")
+        log.write([{"n": 1}])
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(_day(log).stat().st_mode) == 0o600
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (log.folder, log.folder.parent)] == [0o700, 0o700]

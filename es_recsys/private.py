@@ -1,0 +1,42 @@
+"""Folders and files that only their owner may read, whatever the umask: they tell what people did."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+__all__ = ["FILE", "FOLDER", "close_to_others", "make_folder", "opener"]
+
+FOLDER, FILE = 0o700, 0o600
+_OTHERS = 0o007
+
+
+def make_folder(path: Path) -> None:
+    """Makes the folder and those above it that are missing. One that is there stays as it is. Raises OSError."""
+    if path.is_dir():
+        return
+    missing = [path]
+    while not missing[-1].parent.exists():
+        missing.append(missing[-1].parent)
+    for folder in reversed(missing):
+        try:
+            folder.mkdir(FOLDER)
+        except FileExistsError:
+            if not folder.is_dir():
+                raise
+        else:
+            folder.chmod(FOLDER)
+
+
+def opener(path: str, flags: int) -> int:
+    """For `open(..., opener=opener)`: a file that is new is its owner's."""
+    return os.open(path, flags, FILE)
+
+
+def close_to_others(path: Path) -> None:
+    """Takes the rights of others from a file or folder of ours; a group that shares it keeps its own."""
+    with suppress(OSError):  # somebody else's, or on a file system without rights
+        mode = path.stat().st_mode
+        if mode & _OTHERS:
+            path.chmod(mode & 0o7777 & ~_OTHERS)
