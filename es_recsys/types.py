@@ -32,7 +32,7 @@ __all__ = [
     "Taste",
 ]
 
-AttributeValue = str | bool | int | float | datetime | tuple[str, ...] | tuple[float, ...]
+AttributeValue = str | bool | int | float | datetime | tuple[str, ...] | tuple[int | float, ...]
 
 
 _LARGEST = 2**63 - 1

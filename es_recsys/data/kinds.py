@@ -27,6 +27,7 @@ _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?"
 _CODE = re.compile(r"[+-]?(?:0[0-9]+|[0-9]{19,})")
 _DATE = re.compile(r"(?:[0-9]{4}([-/.])[0-9]{1,2}\1[0-9]{1,2}|[0-9]{1,2}([-/.])[0-9]{1,2}\2[0-9]{4})(?:[T ,].+)?", re.ASCII)
 _TOLERATED = 0.01
+_ROUNDED = 2**53
 _DATES = TimeForm()
 _EITHER = TimeForm(day_first=True)
 
@@ -94,7 +95,7 @@ def _look(value: Any, typed: bool) -> str | None:
     if isinstance(value, bool):
         return "boolean"
     if isinstance(value, int):
-        return "integer" if -(2**63) <= value < 2**63 else "number"
+        return "integer" if -(2**63) <= value < 2**63 else "code"
     if isinstance(value, float | Decimal):
         return None if math.isnan(value) else "number"
     if isinstance(value, date):  # a datetime is a date too
@@ -143,12 +144,22 @@ def _convert_list(values: list[Any] | tuple[Any, ...], kind: str, typed: bool) -
         if all(convert(each, "text", typed) is None for each in values):
             return None
         raise Misfit(f"is a list, in other lines {_NAMES[kind]}")
-    found = [one for each in values if (one := convert(each, "number" if kind == "integer" else kind, typed)) is not None]
-    if not found:
+    each_kind = "number" if kind == "integer" else kind
+    read = [(each, one) for each in values if (one := convert(each, each_kind, typed)) is not None]
+    if not read:
         return None
+    given, found = zip(*read, strict=True)
     if kind == "text":
         return tuple(str(each) for each in found)
-    return tuple(float(each) for each in found if isinstance(each, int | float))
+    return tuple(_exact(each, number) for each, number in zip(given, found, strict=True) if isinstance(number, int | float))
+
+
+def _exact(value: Any, number: float) -> int | float:
+    """The number; to the last digit where it is a whole one that a float would round."""
+    if abs(number) <= _ROUNDED or isinstance(value, float | Decimal):
+        return float(number)
+    text = str(value).strip()
+    return int(text) if _INTEGER.fullmatch(text) else float(number)
 
 
 def _text(value: Any) -> str:

@@ -31,6 +31,7 @@ _OPTIONAL = ("group_id", "brand", "price", "currency", "image", "audio")
 _DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 _FIRST_YEAR, _LAST_YEAR = 1_500, 2_100
 _LONGEST = 2**63
+_CODE = 10_000
 
 
 def document(item: Item, vectors: Vectors | None = None, digest: str | None = None) -> dict[str, Any]:
@@ -138,7 +139,9 @@ def _value(value: Any) -> Any:
 
 
 def _texts(value: AttributeValue) -> list[str]:
-    return [text for text in (value if isinstance(value, tuple) else (value,)) if isinstance(text, str)]
+    """Texts, and whole numbers that are long enough to be a code."""
+    values = value if isinstance(value, tuple) else (value,)
+    return [str(one) for one in values if isinstance(one, str) or (isinstance(one, int) and abs(one) >= _CODE)]
 
 
 def _years(value: AttributeValue) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from es_recsys.fields import AS_KEYWORD, AS_LONG, VECTOR_FIELDS, VectorField, in
 from es_recsys.index.analysis import analysis
 from es_recsys.meta import StoreMeta, VectorMeta
 
-__all__ = ["analyzer", "events", "field_types", "items", "load", "opened", "profiles", "vector_mapping"]
+__all__ = ["analyzer", "events", "field_types", "fitting", "items", "load", "opened", "profiles", "vector_mapping"]
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _FOLDERS = (_PACKAGE / "mappings", _PACKAGE.parent / "mappings")
@@ -113,6 +113,19 @@ def opened(attribute: Mapping[str, Any]) -> dict[str, Any]:
                 forms = {name: new["fields"][name] for name in (AS_KEYWORD, AS_LONG) if name in new["fields"]}
                 return {**attribute, "ignore_malformed": True, "fields": {**attribute.get("fields", {}), **forms}}
     return dict(attribute)
+
+
+def fitting(node: Any, there: Collection[str]) -> Any:
+    """A copy of a part of a mapping for an index that has only the fields `there`: nothing is copied to others."""
+    if isinstance(node, list):
+        return [fitting(each, there) for each in node]
+    if not isinstance(node, dict):
+        return node
+    fitted = {name: fitting(value, there) for name, value in node.items() if name != "copy_to"}
+    targets = node.get("copy_to", [])
+    if left := [name for name in ([targets] if isinstance(targets, str) else targets) if name in there]:
+        fitted["copy_to"] = left
+    return fitted
 
 
 def field_types(mapping: Mapping[str, Any]) -> dict[str, str]:

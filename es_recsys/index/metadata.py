@@ -136,34 +136,33 @@ def add_vectors(client: Elasticsearch, meta: StoreMeta, vectors: Mapping[str, Ve
 
 
 def add_fields(client: Elasticsearch, meta: StoreMeta) -> StoreMeta:
-    """Gives a version that was made by an earlier release the filterable fields of an item that it does not have yet, and
-    has its attributes take values of any type."""
+    """Gives a version that was made by an earlier release what it can have of this one without being made anew: filterable
+    fields of an item that it lacks, and attributes that take values of any type. What is stored is not touched."""
     body = mappings.items(meta, 0)
-    properties = body["mappings"]["properties"]
-    types = mappings.field_types({"properties": properties})
-    lacking = {path: kind for path, kind in types.items() if path in properties and path not in meta.fields}
-    if lacking:
-        client.indices.put_mapping(index=meta.index, properties={path: properties[path] for path in lacking})
-        meta = replace(meta, fields={**meta.fields, **lacking})
-    return _open_attributes(client, meta, body)
-
-
-def _open_attributes(client: Elasticsearch, meta: StoreMeta, body: Mapping[str, Any]) -> StoreMeta:
-    mapping = client.indices.get_mapping(index=meta.index)[meta.index]["mappings"]
-    attributes = mapping["properties"]["attributes"].get("properties", {})
-    opened = {name: mappings.opened(old) for name, old in attributes.items()}
-    changed = {name: new for name, new in opened.items() if new != attributes[name]}
-    # Both changes are of the mapping alone; what is stored is not touched.
+    mapping = _mapping(client, meta)
+    there, properties = mapping["properties"], body["mappings"]["properties"]
+    known = mappings.field_types(mapping)
+    # A field with an analyzer that the index has not comes with the next version.
+    for path in mappings.field_types({"properties": properties}):
+        if path in properties and path not in known:
+            with suppress(BadRequestError):
+                client.indices.put_mapping(index=meta.index, properties={path: mappings.fitting(properties[path], there)})
+    opened = {name: mappings.opened(old) for name, old in there["attributes"].get("properties", {}).items()}
+    changed = {name: new for name, new in opened.items() if new != there["attributes"]["properties"][name]}
     if changed:
         client.indices.put_settings(index=meta.index, settings={"mapping": body["settings"]["mapping"]})
         client.indices.put_mapping(index=meta.index, properties={"attributes": {"properties": changed}})
-        mapping = client.indices.get_mapping(index=meta.index)[meta.index]["mappings"]
-        meta = replace(meta, fields=mappings.field_types(mapping))
-    if mapping.get("dynamic_templates") != (templates := body["mappings"]["dynamic_templates"]):
-        # An index that lacks an analyzer of the templates keeps its own until it is made anew.
+    mapping = _mapping(client, meta)
+    templates = mappings.fitting(body["mappings"]["dynamic_templates"], mapping["properties"])
+    if mapping.get("dynamic_templates") != templates:
         with suppress(BadRequestError):
             client.indices.put_mapping(index=meta.index, dynamic_templates=templates)
-    return meta
+    return replace(meta, fields=mappings.field_types(mapping))
+
+
+def _mapping(client: Elasticsearch, meta: StoreMeta) -> dict[str, Any]:
+    found: dict[str, Any] = client.indices.get_mapping(index=meta.index)[meta.index]["mappings"]
+    return found
 
 
 def no_version(store: str, version: int) -> IndexStateError:

@@ -12,6 +12,7 @@ from es_recsys.errors import IndexStateError
 from es_recsys.index import copying, users, versions
 from es_recsys.index.bulk import Meter
 from es_recsys.index.metadata import read_meta
+from es_recsys.index.profiles import folded, note_folded
 from es_recsys.index.read import scan
 from es_recsys.jobs.folding import catch_up
 from es_recsys.jobs.onlooker import Onlooker
@@ -63,7 +64,10 @@ def _fill_and_swap(work: Workspace, old: StoreMeta, new: StoreMeta, progress: On
                 f"{copied.report.failed:,} items could not be copied ({copied.report.failures[0].reason}).",
                 "The live version is as it was; mend the cause and do it again.",
             )
+        mark = folded(work.es, old.profiles)
         copying.copy_profiles(work.patient, old, new)
+        if mark is not None:
+            note_folded(work.es, new.profiles, mark)
         _copy_users(work, old, new)
         if draft.exists():
             shutil.rmtree(folder, ignore_errors=True)

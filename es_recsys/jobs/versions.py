@@ -28,7 +28,8 @@ def swap_version(work: Workspace, version: int | None) -> int:
     its weights of event types. Raises IndexStateError for a version that is not whole, FingerprintMismatch for one with
     vectors of another encoder.
     """
-    from es_recsys.jobs.behaviour import build_profiles, weigh_events
+    from es_recsys.jobs.behaviour import weigh_events
+    from es_recsys.jobs.folding import catch_up
     from es_recsys.jobs.products import note_variants
 
     store = work.settings.index
@@ -48,7 +49,8 @@ def swap_version(work: Workspace, version: int | None) -> int:
         if live.behaviours != target.behaviours:
             weigh_events(work, target.behaviours)
         else:
-            build_profiles(work)
+            with work.explaining():
+                catch_up(work, work.views.fresh())
     return version
 
 

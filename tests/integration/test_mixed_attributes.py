@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from es_recsys import Client, Item, Settings
+from es_recsys.errors import InputError
 from es_recsys.jobs.catalogue import load_files
 from es_recsys.settings import EncoderSettings
 
@@ -85,6 +86,38 @@ def test_seventeen_digits_of_a_file(client: Client, tmp_path: Path) -> None:
     load_files(client.workspace, [file])
     assert found(client, f"seller:{LONG[1]}") == {"1"}
     assert {hit.item_id for hit in client.search("thing", filter={"seller": LONG[1]}).hits} == {"1"}
+
+
+def test_long_numbers_in_lists_and_beyond_64_bits(client: Client, tmp_path: Path) -> None:
+    file = tmp_path / "items.jsonl"
+    rows = (f'{{"item_id": {n}, "title": "thing", "sellers": [{LONG[n]}, 7], "code": {10**25 + n}}}' for n in range(3))
+    file.write_text("\n".join(rows) + "\n")
+    load_files(client.workspace, [file])
+    client.insert_items([Item(item_id="9", title="thing", attributes={"sellers": (LONG[1], 8)})])
+    assert found(client, f"sellers:{LONG[1]}") == {"1", "9"}
+    assert found(client, "sellers:7") == {"0", "1", "2"}
+    assert found(client, f"code:{10**25 + 2}") == {"2"}
+
+
+def test_more_attributes_than_a_store_can_have_are_named_before_anything_is_written(client: Client, tmp_path: Path) -> None:
+    for part, n in (("a", 150), ("b", 51)):
+        names = [f"{part}{k}" for k in range(n)]
+        (tmp_path / f"{part}.csv").write_text(f"item_id,title,{','.join(names)}\n{part},thing,{','.join('7' * n)}\n")
+    load_files(client.workspace, [tmp_path / "a.csv"])
+    with pytest.raises(InputError, match="has 150 attributes and can have 200; the one too many is 'b50'"):
+        load_files(client.workspace, [tmp_path / "b.csv"])
+    assert found(client, "a3:7") == {"a"}
+    load_files(client.workspace, [tmp_path / "b.csv"], columns={"b50": "-"})
+    assert found(client, "b3:7") == {"b"}
+
+
+def test_a_store_of_texts_takes_numbers_as_the_file_has_them(client: Client, tmp_path: Path) -> None:
+    (tmp_path / "shirts.csv").write_text("item_id,title,size\n3,thing,XL\n4,thing,M\n")
+    (tmp_path / "shoes.csv").write_text("item_id,title,size\n1,thing,42.50\n2,thing,43\n")
+    load_files(client.workspace, [tmp_path / "shirts.csv"])
+    load_files(client.workspace, [tmp_path / "shoes.csv"])
+    assert (stored(client, "1")["size"], stored(client, "2")["size"]) == ("42.50", "43")
+    assert (found(client, "size:42.50"), found(client, "size:43,XL")) == ({"1"}, {"2", "3"})
 
 
 def test_files_of_other_types_load_one_after_the_other(client: Client, tmp_path: Path) -> None:

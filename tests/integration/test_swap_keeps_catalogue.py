@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -136,24 +138,11 @@ def test_an_index_is_made_anew_with_all_that_is_in_it(client: Client) -> None:
     assert versions.unfinished(client.workspace.es, client.settings.index) == []
 
 
-# What mappings/items.json said of attributes in the first release.
-EARLIER = [
-    {"words": {"path_match": "attributes.*", "match_mapping_type": "string",
-               "mapping": {"type": "keyword", "ignore_above": 1024, "copy_to": "all_text"}}},
-    {"whole_numbers": {"path_match": "attributes.*", "match_mapping_type": "long", "mapping": {"type": "double"}}},
-    {"numbers": {"path_match": "attributes.*", "match_mapping_type": "double", "mapping": {"type": "double"}}},
-    {"dates": {"path_match": "attributes.*", "match_mapping_type": "date",
-               "mapping": {"type": "date", "format": "strict_date_optional_time||epoch_millis"}}},
-    {"flags": {"path_match": "attributes.*", "match_mapping_type": "boolean", "mapping": {"type": "boolean"}}},
-]  # fmt: skip
-
-
 def earlier_store(client: Client) -> None:
     """A store as the first release made it, with three items."""
     es, meta = client.workspace.es, StoreMeta(client.settings.index, 1)
-    body = mappings.items(meta, 10)
-    body["settings"]["mapping"]["total_fields"]["limit"] = 1_000
-    body["mappings"]["dynamic_templates"] = EARLIER
+    body = json.loads((Path(__file__).parent / "items_of_first_release.json").read_text())
+    body["mappings"]["_meta"] = meta.to_dict()
     es.indices.create(index=meta.index, aliases={items_alias(meta.store): {}}, **body)
     es.indices.create(index=meta.profiles, aliases={profiles_alias(meta.store): {}}, **mappings.profiles(meta))
     for n, size in enumerate((42, 123456789012345678, 123456789012345679)):
@@ -169,6 +158,10 @@ def found(client: Client, asked: str) -> set[str]:
 def test_a_store_of_an_earlier_release_takes_values_of_any_type(client: Client) -> None:
     earlier_store(client)
     assert (found(client, "size:42"), found(client, "size:40..50")) == ({"i0"}, {"i0"})
+    client.insert_items(
+        [Item(item_id="i8", title="thing 8", group_id="g", attributes={"ean": "4006381333931", "n": 7, "a.b": 5})]
+    )
+    assert (found(client, "group_id:g"), found(client, "ean:4006381333931"), found(client, "n:7")) == ({"i8"}, {"i8"}, {"i8"})
     odd = {"size": "XL", "gift": "card", "since": "soon", "colour": 7, "new": 1}
     client.insert_items([Item(item_id="i9", title="thing 9", attributes=odd)])
     for asked in ("size:XL", "gift:card", "since:soon", "colour:7", "new:1"):
