@@ -48,13 +48,11 @@ class Layout:
             theirs = columns.guess.found[ours]
             self._wanted[theirs].append((False, theirs))
         for theirs, targets in self._wanted.items():
-            self._plan[theirs] = tuple(
-                (is_field, ours if is_field else self._attribute(ours, theirs)) for is_field, ours in targets
-            )
+            self._plan[theirs] = tuple((is_field, ours if is_field else self._named(ours, theirs)) for is_field, ours in targets)
         self._constants: list[tuple[bool, str, Any]] = []
         for ours, value in columns.constants.items():
             is_field = ours in ITEM_FIELDS
-            name = ours if is_field else self._attribute(ours, columns.theirs(ours))
+            name = ours if is_field else self._named(ours, columns.theirs(ours))
             self._constants.append((is_field, name, value if is_field else _constant(value)))
 
     @property
@@ -67,8 +65,8 @@ class Layout:
         return self._owners.get(attribute, attribute)
 
     def plan(self, name: str) -> tuple[_Target, ...]:
-        """Where a column goes: (whether to a field, its name there). Raises BadValue for a name that no attribute can have,
-        InputError for one attribute too many."""
+        """Where a column goes: (whether to a field, its name there). Raises BadValue for a name that no attribute can have, or
+        that another has already, InputError for one attribute too many."""
         targets = self._plan.get(name)
         if targets is None:
             unread = name in self.displaced or self.columns.drops(name)
@@ -90,10 +88,7 @@ class Layout:
             if (not targets or not targets[0][0]) and _is_nested(value):
                 if self._drops(key):
                     continue
-                try:
-                    self._split_nested(key, targets[0][1] if targets else key, value, fields, attributes)
-                except BadValue as bad:
-                    drop(bad.field, bad.reason, None)
+                self._split_nested(key, targets[0][1] if targets else key, value, fields, attributes, drop)
                 continue
             if targets is None:
                 try:
@@ -122,7 +117,9 @@ class Layout:
             dropped = self._dropped[name] = self.columns.drops(name)
         return dropped
 
-    def _split_nested(self, key: str, shown: str, value: Any, fields: dict[str, Any], attributes: dict[str, Any]) -> None:
+    def _split_nested(
+        self, key: str, shown: str, value: Any, fields: dict[str, Any], attributes: dict[str, Any], drop: Drop
+    ) -> None:
         """An object under `key`, whose leaves are named from `shown`."""
         for theirs in self._wanted:
             # A whole list that a dotted rename asks for, such as categories=meta.path.
@@ -130,19 +127,33 @@ class Layout:
                 for is_field, name in self._plan[theirs]:
                     if is_field or not _is_nested(inner):
                         (fields if is_field else attributes)[name] = inner
-        for name, leaf in leaves(shown, value):
+        try:
+            found = list(leaves(shown, value))
+        except BadValue as bad:
+            drop(bad.field, bad.reason, None)
+            return
+        for name, leaf in found:
             if leaf is not None and leaf != "":
-                for is_field, ours in self.plan(name):
+                try:
+                    targets = self.plan(name)
+                except BadValue as bad:
+                    drop(bad.field, bad.reason, leaf)
+                    continue
+                for is_field, ours in targets:
                     (fields if is_field else attributes).setdefault(ours, leaf)
+
+    def _named(self, name: str, theirs: str) -> str:
+        """As `_attribute`, for a name that --columns or --constant gives."""
+        try:
+            return self._attribute(name, theirs)
+        except BadValue as bad:
+            raise InputError(f"The column {theirs!r} {bad.reason}.", "Give another name with --columns NEW=OLD.") from None
 
     def _attribute(self, name: str, theirs: str) -> str:
         clean = attribute_name(name)
         owner = self._owners.setdefault(clean, theirs)
         if owner != theirs:
-            raise InputError(
-                f"The columns {owner!r} and {theirs!r} would both be the attribute {clean}.",
-                f"Rename one with --columns, or leave it out: --columns '{theirs}=-'.",
-            )
+            raise BadValue(theirs, f"and the column {owner!r} would both be the attribute {clean}")
         if len(self._owners) > MAX_ATTRIBUTES:
             raise InputError(
                 f"The catalogue has more than {MAX_ATTRIBUTES} attributes; the one too many is {theirs!r}.",

@@ -283,6 +283,17 @@ def test_ids_in_any_notation(tmp_path: Path) -> None:
     assert [(item.item_id, item.title) for item in read(nfd)[0]] == [("caf\u00e9", "b"), (str(10**25), "")]
 
 
+def test_a_name_that_another_has_costs_itself_only(tmp_path: Path) -> None:
+    rows = [{"item_id": 1, "a b": 1, "o": {"x y": 5, "x_y": 6, "z": 7}}, {"item_id": 2, "a_b": 2}, {"item_id": 3, "a b": 3}]
+    items, bad, rejects = read(jsonl(tmp_path / "c.jsonl", rows))
+    assert not bad
+    assert [item.attributes for item in items] == [{"a_b": 1, "o.x_y": 5, "o.z": 7}, {}, {"a_b": 3}]
+    assert list(rejects.fields) == [
+        ("o.x_y", "and the column 'o.x y' would both be the attribute o.x_y"),
+        ("a_b", "and the column 'a b' would both be the attribute a_b"),
+    ]
+
+
 JSON = st.recursive(
     st.none()
     | st.booleans()
