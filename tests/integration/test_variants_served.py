@@ -12,6 +12,7 @@ import pytest
 from es_recsys import Answer, Client, Event, Item, Settings
 from es_recsys.data.sample import SampleStore, sample_store
 from es_recsys.jobs.behaviour import load_events
+from es_recsys.jobs.catalogue import load_files
 from es_recsys.jobs.evaluation import Options, evaluate
 from es_recsys.jobs.versions import swap_version
 
@@ -221,3 +222,41 @@ def test_variants_are_known_by_their_product_after_a_swap(module_settings: Calla
         client.put_events([_event("ann", "blue")])
         assert client.get_user_profile("ann").known == {"shirt"}
         assert {hit.product_id for hit in client.recommend("ann", n=20).hits} == {f"i{n}" for n in range(8)}
+
+
+SHOP = """Handle,Title,Body (HTML),Vendor,Type,Option1 Name,Option1 Value,Variant SKU,Variant Price,Image Src
+tin-mug,Tin Mug,<p>A <b>blue</b> mug</p>,Kiln,Cups,Size,Small,M-S,5,
+tin-mug,,,,,,Large,M-L,6,
+tin-mug,,,,,,,,,second.jpg
+iron-pan,Iron Pan,<p>A pan</p>,Kiln,Pans,Title,Default Title,P-1,9,
+"""
+
+
+@pytest.mark.parametrize("columns", [None, {"item_id": "Handle", "group_id": "-"}])
+def test_an_export_of_shopify_is_found_and_known_by_its_handles(
+    module_settings: Callable[..., Settings], tmp_path: Path, columns: dict[str, str] | None
+) -> None:
+    (tmp_path / "shop.csv").write_text(SHOP)
+    (tmp_path / "events.csv").write_text("user_id,item_id,timestamp\nann,tin-mug,2026-01-01T10:00:00Z\n")
+    with Client(settings=module_settings()) as client:
+        report = load_files(client.workspace, [tmp_path / "shop.csv"], columns=columns)
+        assert (report.added, report.rejected) == (3 if columns is None else 2, 0)
+        for words in ("mug", "blue", "kiln cups", "large mug"):
+            hits = client.search(words).hits
+            assert len({hit.product_id for hit in hits}) == len(hits)
+            hit = hits[0]
+            assert (hit.product_id, hit.title, hit.source["brand"]) == ("tin-mug", "Tin Mug", "Kiln")
+        (large,) = client.search("", filter=["Size:Large"]).hits
+        assert large.item_id == ("M-L" if columns is None else "tin-mug")
+        done = load_events(client.workspace, [tmp_path / "events.csv"], constants={"event_type": "purchase"})
+        assert done.cleaning.by_reason == {}
+        assert [hit.product_id for hit in client.recommend("ann").hits] == ["iron-pan"]
+
+
+def test_a_product_of_very_many_variants_leaves_room_for_others(module_settings: Callable[..., Settings]) -> None:
+    with Client(settings=module_settings()) as client:
+        many = [Item(item_id=f"m{n}", title="tin mug", group_id="mug") for n in range(300)]
+        client.insert_items([*many, *(Item(item_id=f"o{n}", title=f"tin mug of make {n}") for n in range(12))])
+        for answer in (client.search("tin mug", n=20), client.recommend(n=20)):
+            shown = [hit.product_id for hit in answer.hits]
+            assert (len(shown), len(set(shown)), answer.ranking.total) == (13, 13, 13)
