@@ -158,6 +158,8 @@ class Columns:
             return f"If it is called {hint[1]!r} there, say --columns {hint[0]}={_quoted(hint[1])}."
         if group == ("event_type",):
             return "Name it with --columns event_type=NAME, or say what all lines are: --constant event_type=view."
+        if group == ("timestamp",):
+            return "Name it with --columns timestamp=NAME, or where there are no times say --no-timestamps."
         if len(names) == 1 and table.columns is not None:
             return "If its cells are separated otherwise, say --separator; if it has no header line, --no-header."
         return f"Name it with --columns {group[0]}=NAME."
@@ -181,7 +183,8 @@ def settled(table: Table, columns: Columns, rejects: Rejects | None = None) -> t
     try:
         remark = found.check(table, names, complete=table.columns is not None)
     except InputError as error:
-        if (key := _document(first)) is None or found.renames:
+        known = sum(found.theirs(ours) in names for ours in found.fields)
+        if (key := _document(first)) is None or known > 1 or found.renames:
             raise
         raise InputError(
             f"{table.path} is one JSON document.", f"Write one object a line, for example with: jq -c '.{key}[]'"

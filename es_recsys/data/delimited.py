@@ -10,7 +10,7 @@ from typing import Any
 
 from es_recsys.data.faults import Fault, Report
 from es_recsys.data.headerless import looks_like_data
-from es_recsys.data.separators import Separator, cells_of, guess_separator, separator_line
+from es_recsys.data.separators import BLANKS, Separator, cells_of, guess_separator, separator_line
 from es_recsys.data.sources import MAX_LINE, Line
 from es_recsys.errors import InputError
 
@@ -99,7 +99,8 @@ class Delimited:
         self.separator = separator or named or (Separator("\t") if tabs else guess_separator(first))
         csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE + 1))
         self._feed.prepare = self.separator.prepare
-        self._reader = csv.reader(self._feed, delimiter=self.separator.delimiter, strict=True)
+        spaced = _is_spaced(first, self.separator)
+        self._reader = csv.reader(self._feed, delimiter=self.separator.delimiter, strict=True, skipinitialspace=spaced)
         self.columns = self._header() if header else self._numbered(first)
 
     def rows(self, report: Report) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -209,6 +210,14 @@ class Delimited:
         raw = _raw(self._feed.record[:1])
         self._feed.finish(1)
         report(Fault(number, "", reason, raw))
+
+
+def _is_spaced(lines: list[str], separator: Separator) -> bool:
+    """Whether a blank follows each separator, and quotes come after it, as a person writes tables: `1, "a, b", 3`."""
+    if separator.text in (" ", "\t", BLANKS) or not any(f'{separator.text} "' in line for line in lines):
+        return False
+    header = next(iter(cells_of(lines[:1], separator)), [])
+    return len(header) > 1 and all(cell.startswith(" ") for cell in header[1:])
 
 
 def _undecoded(record: list[tuple[int, str]], charset: str) -> tuple[int, str] | None:

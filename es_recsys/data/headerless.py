@@ -9,7 +9,10 @@ from collections.abc import Sequence
 __all__ = ["looks_like_data", "no_header_command"]
 
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)?(?:[eE][+-]?[0-9]+)?")
-_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}.*|[0-9]{9,19}(?:\.[0-9]+)?")
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}.*|[0-9]{9,19}(?:\.[0-9]+)?|[A-Z][a-z]{2} [A-Z][a-z]{2} [0-9].*[0-9]{4}")
+_RATING = re.compile(r"-?(?:[0-9]|10)(?:\.[0-9]{1,2})?")
+_GUESSED = (",", ";", "\t")
+_NAMES = {"\x01": "$'\\x01'"}
 _ID = re.compile(r"[0-9]+|[\w-]*[0-9][\w-]*")
 
 
@@ -21,8 +24,8 @@ def looks_like_data(cells: Sequence[str]) -> bool:
 def no_header_command(cells: Sequence[str], events: bool, separator: str | None) -> str:
     """The options that read a file with this first line, as far as the values show which column is which."""
     options = ["--no-header"]
-    if separator is not None:
-        options.append(f"--separator {shlex.quote(separator)}")
+    if separator is not None and separator not in _GUESSED:
+        options.append(f"--separator {_NAMES.get(separator) or shlex.quote(separator)}")
     columns = _events(cells) if events else _items(cells)
     options.append("--columns " + ",".join(f"{ours}={place + 1}" for ours, place in columns.items()))
     if events:
@@ -43,8 +46,8 @@ def _events(cells: Sequence[str]) -> dict[str, int]:
     columns = {"user_id": 0}
     if ids:
         columns["item_id"] = ids[0]
-    rest = [place for place in range(1, len(cells)) if place not in (*times[:1], *ids[:1])]
-    ratings = [place for place in rest if re.fullmatch(r"-?[0-9]{1,2}(?:\.[0-9])?", stripped[place])]
-    if ratings:
-        columns["value"] = ratings[0]
+        after = ids[0] + 1
+        ends = after + 1 in times[:1] or (not times and after == len(cells) - 1)
+        if after < len(cells) and ends and _RATING.fullmatch(stripped[after]):
+            columns["value"] = after
     return columns | ({"timestamp": times[0]} if times else {})

@@ -93,8 +93,8 @@ class ListTally:
         plain = PLAIN[name]
         if name == "tags":
             return Notation(self._first("|;,") or plain.between)
-        between = self._first("|;") or ("," if self._reused(",") else plain.between)
         arrows = any(_PATHS[">"].search(cell) for cell in self.cells)
+        between = self._first("|;") or ("," if self._reused(",", ">" if arrows else "") else plain.between)
         return Notation(between, plain.path if arrows else self._slashes() or plain.path)
 
     def remark(self, name: str, notation: Notation) -> str | None:
@@ -111,8 +111,10 @@ class ListTally:
         found = (sep for sep in candidates if any(len(Notation(sep).values(cell)) > 1 for cell in self.cells))
         return next(found, "")
 
-    def _reused(self, separator: str) -> bool:
-        cells = [set(Notation(separator).values(cell)) for cell in self.cells]
+    def _reused(self, separator: str, path: str) -> bool:
+        # By levels, because "Food, Drinks > Tea" and "Food, Drinks > Milk" have one level with a comma, and not two lists.
+        levels = {level for cell in self.cells for level in Notation("", path).values(cell)}
+        cells = [set(Notation(separator).values(level)) for level in levels]
         if not any(len(parts) > 1 for parts in cells):
             return False
         counts = Counter(part for parts in cells for part in parts)

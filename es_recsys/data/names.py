@@ -28,42 +28,44 @@ KEPT = "+"
 
 ITEM_NAMES: Mapping[str, tuple[str, ...]] = {
     "item_id": (
-        "productid productcode articleid contentid",
+        "productid articleid contentid",
         "id movieid bookid songid trackid docid documentid newsid videoid gameid filmid showid businessid listingid offerid"
         " recipeid",
-        "sku variantsku productsku asin parentasin isbn isbn13 gtin ean upc mpn imdbid artikelnummer artnr itemno",
+        "sku variantsku productsku itemsku productcode itemcode itemnumber asin parentasin isbn isbn13 gtin ean upc mpn imdbid"
+        " artikelnummer artnr itemno",
         "handle slug code item product",
     ),
     "group_id": ("itemgroupid parentid parentsku parentproductid", "handle urlhandle"),
     "title": (
-        "name producttitle productname itemtitle itemname",
+        "name producttitle productname prodname itemtitle itemname",
         "movietitle booktitle songtitle tracktitle articletitle gametitle moviename songname trackname gamename displayname"
         " headline",
         "titel titre titulo título bezeichnung artikelbezeichnung produktname nom nombre",
         "originaltitle label",
     ),
     "description": (
-        "productdescription itemdescription longdescription fulldescription bodyhtml desc",
+        "productdescription itemdescription longdescription fulldescription detaildesc bodyhtml desc",
         "body overview summary abstract plot synopsis beschreibung descripcion descripción",
         "shortdescription text",
     ),
     "categories": (
         "category productcategory productcategories itemcategory categorypath categoryname categorynames breadcrumb breadcrumbs",
-        "producttype googleproductcategory kategorie kategorien categorie categoría categoria",
-        "+genres genre",
+        "producttype producttypename productgroupname",
+        "googleproductcategory kategorie kategorien categorie categoría categoria",
+        "+genres genre listedin",
         "+type department",
     ),
     "tags": ("tag producttags itemtags keywords labels",),
     "brand": ("brandname productbrand", "vendor", "manufacturer maker", "marke hersteller marque marca"),
     "price": (
         "productprice itemprice unitprice currentprice variantprice",
-        "regularprice listprice retailprice originalprice baseprice",
+        "regularprice standardprice listprice retailprice originalprice baseprice",
         "saleprice priceusd priceeur pricegbp msrp preis prix precio prezzo",
     ),
     "currency": ("currencycode pricecurrency",),
     "image": (
-        "imagelink imageurl imgurl imagesrc imagepath imagefile mainimage images",
-        "img picture pictureurl photo photourl thumbnail thumbnailurl posterpath posterurl coverurl",
+        "imagelink imageurl imgurl imagesrc imagepath imagefile mainimage mainimageurl images",
+        "img picture pictureurl photo photourl thumbnail thumbnailurl posterpath posterurl coverurl imurl",
     ),
     "audio": ("audiopath audiofile audiourl previewurl",),
     "created_at": (
@@ -93,9 +95,9 @@ EVENT_NAMES: Mapping[str, tuple[str, ...]] = {
         "item product article movie book song track",
     ),
     "timestamp": (
-        "eventtime eventtimestamp eventdatetime unixtime unixtimestamp unixreviewtime reviewtime occurredat servertimestamp",
+        "eventtime eventtimestamp eventdatetime unixtime unixtimestamp unixreviewtime occurredat servertimestamp",
         "derivedtstamp collectortstamp",
-        "time ts datetime createdat date eventdate",
+        "time ts datetime createdat reviewtime date eventdate",
     ),
     "event_type": (
         "eventname actionname actiontype behaviortype behaviourtype interactiontype activitytype",

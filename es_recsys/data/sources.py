@@ -35,7 +35,7 @@ _FOREIGN = {
     b"\xfd7zXZ": ("compressed with xz", "Unpack it, or compress it with gzip."),
     b"\x28\xb5\x2f\xfd": ("compressed with zstd", "Unpack it, or compress it with gzip."),
 }
-_OBJECT_OVER_LINES = re.compile(rb'\s*\{[ \t]*("[^"\n]*"[ \t]*:[ \t]*[\[{][ \t]*)?\r?\n')
+_OBJECT_OVER_LINES = re.compile(rb"\s*\{(?:[^\n]*[,\[{])?[ \t]*\r?\n")
 _SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".csv": "csv", ".tsv": "csv", ".tab": "csv"}
 
 

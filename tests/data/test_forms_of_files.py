@@ -125,6 +125,15 @@ def test_what_csv_writes_with_few_quotes_is_read_back(
     assert [tuple(row.values.values()) for row in read_rows(path)] == cells
 
 
+def test_blanks_after_each_separator(tmp_path: Path) -> None:
+    path = tmp_path / "f.csv"
+    assert rows(path, 'id, title, price\n1, "Pot, big", 3\n2, Pan, 4\n') == [
+        {"id": "1", "title": "Pot, big", "price": "3"},
+        {"id": "2", "title": "Pan", "price": "4"},
+    ]
+    assert rows(path, "id, title\n1, Pan\n")[0] == {"id": "1", "title": " Pan"}
+
+
 # Widths
 
 
@@ -204,6 +213,13 @@ def test_an_array_of_objects(tmp_path: Path) -> None:
     path = tmp_path / "f.json"
     assert rows(path, '[\n {"a": 1},\n {\n  "a": "é, [x]"\n }\n]\n') == [{"a": 1}, {"a": "é, [x]"}]
     assert [row.line for row in read_rows(path)] == [2, 3]
+
+
+@pytest.mark.parametrize(
+    "text", ['{"a":1,\n "b":2}\n{"a":3,\n "b":4}\n', '{\n"a":1,"b":2}{"a":3,"b":4}', '[{"a":1,"b":2},\n{"a":3,"b":4}]']
+)
+def test_objects_over_several_lines(tmp_path: Path, text: str) -> None:
+    assert rows(tmp_path / "f.json", text) == [{"a": 1, "b": 2}, {"a": 3, "b": 4}]
 
 
 def test_a_broken_object_of_an_array_is_the_only_one_lost(tmp_path: Path) -> None:

@@ -77,6 +77,10 @@ def test_lists_that_pandas_wrote(tmp_path: Path) -> None:
             ["Clothing > Shirts, Clothing > Sale", "Clothing > Shirts", "Clothing > Sale"],
             [("Clothing", "Shirts", "Sale"), ("Clothing", "Shirts"), ("Clothing", "Sale")],
         ),
+        (
+            ["Food, Drinks > Tea", "Food, Drinks > Milk > Oat", "Food, Drinks > Juice"],
+            [("Food, Drinks", "Tea"), ("Food, Drinks", "Milk", "Oat"), ("Food, Drinks", "Juice")],
+        ),
         (["Home > Pans | Sale", "Home"], [("Home", "Pans", "Sale"), ("Home",)]),
         (
             ["Home/Kitchen", "Home/Garden", "Sport/Balls", "Sport/Bats"],

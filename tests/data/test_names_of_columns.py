@@ -70,6 +70,8 @@ def test_a_header_in_capitals(tmp_path: Path, form: str) -> None:
         ("releaseDate", "created_at"),
         ("item_group_id", "group_id"),
         ("Tags", "tags"),
+        ("prod_name", "title"),
+        ("google_product_category", "categories"),
         ("currencyCode", "currency"),
     ],
 )
@@ -152,6 +154,7 @@ def test_names_stand_in_one_tier_of_a_field() -> None:
         ("userId,movieId,event_name,ts", "u,i,view,1433221332"),
         ("reviewerID,asin,action,unixReviewTime", "u,i,view,1433221332"),
         ("User,Item,Action,Time", "u,i,view,1433221332"),
+        ("reviewerID,asin,action,unixReviewTime,reviewTime", 'u,i,view,1433221332,"09 13, 2009"'),
     ],
 )
 def test_usual_names_of_events(tmp_path: Path, header: str, line: str) -> None:
@@ -180,6 +183,23 @@ def test_what_trackers_put_into_objects(tmp_path: Path) -> None:
     assert (event.session_id, event.item_id) == ("s", "i")
     [event], _ = events(table(tmp_path / "g", [{"event": "view", "user": {"id": 7}, "product": {"id": 8}, "ts": 12}], "jsonl"))
     assert (event.user_id, event.item_id) == ("7", "8")
+
+
+def test_an_event_with_a_list_of_items_is_no_document(tmp_path: Path) -> None:
+    line = {"event_date": "20200101", "event_timestamp": 1577836800000000, "event_name": "view_item", "user_pseudo_id": "x.1"}
+    [event], _ = events(table(tmp_path / "f", [{**line, "items": [{"item_id": "p1"}]}], "jsonl"))
+    assert (event.session_id, event.item_id, event.event_type) == ("x.1", "p1", "view")
+
+
+def test_ratings_without_times_are_told_what_to_say(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no column timestamp") as caught:
+        events(tmp_path / "f.csv", "user_id,book_id,rating\n1,258,5\n")
+    assert "--no-timestamps" in caught.value.remedy
+
+
+def test_the_merchant_s_own_categories_come_before_a_taxonomy(tmp_path: Path) -> None:
+    [item], _ = items(tmp_path / "f.tsv", "id\tgoogle_product_category\tproduct_type\n1\tHome > Tables\tA > B\n")
+    assert item.categories == ("A", "B")
 
 
 # What is left out
@@ -269,7 +289,7 @@ def test_a_column_with_a_comma_in_its_name(tmp_path: Path) -> None:
     ("name", "text", "remedy"),
     [
         ("f.dat", "1::Toy Story (1995)::Comedy\n2::Heat::Action\n", "--no-header --separator :: --columns item_id=1,title=2"),
-        ("f.csv", "1001,Oak table,15.0\n1002,Chair,12.5\n", "--no-header --separator , --columns item_id=1,title=2"),
+        ("f.csv", "1001,Oak table,15.0\n1002,Chair,12.5\n", "--no-header --columns item_id=1,title=2"),
         ("f.tsv", "7\tPan\n8\tPot\n", "--columns item_id=1,title=2"),
     ],
 )
@@ -286,6 +306,11 @@ def test_a_catalogue_without_a_header_says_what_to_write(tmp_path: Path, name: s
         ("1::1193::5::978300760\n1::661::3::978302109\n", "user_id=1,item_id=2,value=3,timestamp=4 --constant event_type=rating"),
         ("0\t2010-10-19T23:55:27Z\t30.235\t-97.795\t22847\n", "user_id=1,item_id=5,timestamp=2 --constant event_type=view"),
         ("5,5,978300760\n5,7,978300761\n", "user_id=1,item_id=2,timestamp=3 --constant event_type=view"),
+        ("7,2014-04-07T10:51:09.277Z,214536502,0\n", "user_id=1,item_id=3,timestamp=2 --constant event_type=view"),
+        (
+            "470\t49bbd6c\tArts\t40.7\tTue Apr 03 18:00:09 +0000 2012\n",
+            "user_id=1,item_id=2,timestamp=5 --constant event_type=view",
+        ),
     ],
 )
 def test_events_without_a_header_say_what_to_write(tmp_path: Path, text: str, remedy: str) -> None:
