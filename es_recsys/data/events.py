@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, tzinfo
 from functools import partial
 from typing import Any
@@ -85,7 +86,8 @@ class _Reader:
         self._check(given)
         for name in self._numbers:
             if name in given:
-                given[name] = self._survey.ids[name].read(given[name])
+                with suppress(ValueError):  # what can't be an id is left for the event to refuse
+                    given[name] = self._survey.ids[name].read(given[name])
         if "timestamp" in given:
             written = given["timestamp"]
             try:

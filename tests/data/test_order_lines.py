@@ -165,3 +165,9 @@ def test_documents_of_trackers_are_read_as_they_are(
     assert [(event.event_type, event.item_id, event.value) for event in events] == wanted
     assert {(event.user_id, event.session_id) for event in events} == {who}
     assert {event.timestamp.timestamp() for event in events if event.timestamp} == {1_704_103_200.0}
+
+
+def test_what_is_no_id_in_a_list_costs_its_line(tmp_path: Path) -> None:
+    events, rejects = read(tmp_path, {**AT, "event_type": "view", "item_id": [False, "7.0", 8]})
+    assert [item for _, item, _, _ in events] == ["7", "8"]
+    assert [(bad.field, "is not an id" in bad.reason) for bad in rejects.first] == [("item_id", True)]
