@@ -181,6 +181,8 @@ class _Run:
     # Up to where the version was written before this run, to know later what was written since.
     written: Mapping[int, int] = field(default_factory=dict)
     looked: float = 0.0
+    # Attribute -> whether its field is one of texts.
+    textual: dict[str, bool] = field(default_factory=dict)
 
     def actions(self, stream: Iterator[Item]) -> Iterator[Action]:
         """Actions of the items that are left, up to where another version goes live."""
@@ -200,6 +202,7 @@ class _Run:
         self.written = sequence(self.client, self.meta.index)
         self.first = self.client.count(index=self.meta.index)["count"] == 0
         self.recent.clear()
+        self.textual = {path.removeprefix("attributes."): kind == "keyword" for path, kind in self.meta.fields.items()}
 
     def moved_on(self) -> bool:
         """Whether another version went live; then it has what this run wrote, and is the one to write to."""
@@ -252,7 +255,18 @@ class _Run:
         kept = self._kept(sorted(known))
         for one, own in zip(due, vectors, strict=True):
             item_id = one.item.item_id
-            yield Action(item_id, completed(one.source, {**kept.get(item_id, {}), **own}, one.mark))
+            yield Action(item_id, completed(self._searched(one), {**kept.get(item_id, {}), **own}, one.mark))
+
+    def _searched(self, one: _Due) -> Mapping[str, Any]:
+        """The document, with the texts among an attribute's numbers, dates or flags where searches find texts: Elasticsearch
+        copies only those of a field of texts there."""
+        found: list[str] = []
+        for name, value in one.item.attributes.items():
+            texts = [each for each in (value if isinstance(value, tuple) else (value,)) if isinstance(each, str)]
+            # The first value decides the type of a new field.
+            if not self.textual.setdefault(name, bool(texts)) and texts and "." not in name:
+                found += texts
+        return one.source if not found else {**one.source, "all_text": [*one.source.get("all_text", ()), *found]}
 
     def _differs(self, item: Item, mark: str, stored: Mapping[str, Mapping[str, str]]) -> bool:
         """Whether the item has to be written. Ids written a moment ago count: the index may not show that yet."""

@@ -127,3 +127,11 @@ def test_files_of_other_types_load_one_after_the_other(client: Client, tmp_path:
     report = load_files(client.workspace, [tmp_path / "shirts.csv"])
     assert (report.added, report.failed, report.rejected) == (2, 0, 0)
     assert (found(client, "size:XL"), found(client, "size:42..43")) == ({"3"}, {"1", "2"})
+    assert client.search("thing XL").hits[0].item_id == "3"
+    assert [hit.item_id for hit in client.search("XL").hits] == ["3"]
+
+
+def test_texts_among_numbers_are_searched_whichever_came_first(client: Client) -> None:
+    client.insert_items(items({"size": 42}, {"size": ("XL", "M")}, {"size": 43}))
+    assert [hit.item_id for hit in client.search("XL").hits] == ["i1"]
+    assert client.insert_items(items({"size": 42}, {"size": ("XL", "M")}, {"size": 43})).unchanged == 3
