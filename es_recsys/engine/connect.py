@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import ssl
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -20,9 +21,14 @@ MINIMUM_VERSION = (9, 2)
 
 _MAX_RETRIES = 2
 
+Whereabouts = Callable[[], str | None]
+"""The address of a server that moved."""
 
-def connect(settings: Settings, url: str | None = None) -> Elasticsearch:
+
+def connect(settings: Settings, url: str | None = None, whereabouts: Whereabouts | None = None) -> Elasticsearch:
     """A client of `url`, else of `settings.url`. Nothing is sent yet: `check_server` asks whether it answers.
+
+    whereabouts: gives the address anew where nobody is at the one before, None where it isn't known.
 
     A call waits `settings.search.timeout_s` seconds at most; `options(request_timeout=...)` gives a long one more. A lost
     connection, 502, 503 and 504 are tried twice more; 429 is not, since trying at once makes it worse: bulk writing backs
@@ -32,16 +38,29 @@ def connect(settings: Settings, url: str | None = None) -> Elasticsearch:
 
     from es_recsys.engine.responses import CheckedTransport
 
-    return Elasticsearch(**_arguments(settings, url), transport_class=CheckedTransport)
+    client = Elasticsearch(**_arguments(settings, url), transport_class=CheckedTransport)
+    if whereabouts is not None:
+        transport: Any = client.transport
+        transport.moved = lambda: _pool(settings, whereabouts, Elasticsearch)
+    return client
 
 
-def connect_async(settings: Settings, url: str | None = None) -> AsyncElasticsearch:
+def _pool(settings: Settings, whereabouts: Whereabouts, kind: Callable[..., Any]) -> Any:
+    url = whereabouts()
+    return None if url is None else kind(**_arguments(settings, url)).transport.node_pool
+
+
+def connect_async(settings: Settings, url: str | None = None, whereabouts: Whereabouts | None = None) -> AsyncElasticsearch:
     """As `connect`, for asyncio."""
     from elasticsearch import AsyncElasticsearch
 
     from es_recsys.engine.responses import CheckedAsyncTransport
 
-    return AsyncElasticsearch(**_arguments(settings, url), transport_class=CheckedAsyncTransport)
+    client = AsyncElasticsearch(**_arguments(settings, url), transport_class=CheckedAsyncTransport)
+    if whereabouts is not None:
+        transport: Any = client.transport
+        transport.moved = lambda: _pool(settings, whereabouts, AsyncElasticsearch)
+    return client
 
 
 def _arguments(settings: Settings, url: str | None) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from es_recsys.errors import EngineError
 from es_recsys.private import make_folder
 from es_recsys.settings import Settings
 
-__all__ = ["Endpoint", "OwnedNode", "ensure", "own", "prepare", "start", "status", "stop"]
+__all__ = ["Endpoint", "OwnedNode", "again", "ensure", "own", "prepare", "start", "status", "stop"]
 
 STOP_WAIT_S = 30.0
 _kept: list[subprocess.Popen[bytes]] = []
@@ -68,6 +68,17 @@ def start(settings: Settings) -> NodeState:
         # Kept, so that an ended node is collected by this process and no warning tells of one that runs.
         _kept.append(node.process)
         return found
+
+
+def again(settings: Settings) -> str:
+    """The address of the node that is up, or of one that is started in the place of one that ended by itself.
+
+    Raises EngineError where it was stopped on purpose, or can't be started.
+    """
+    known = state.read(folder(settings))
+    if known is None:
+        raise EngineError("The embedded node was stopped.", "Start it: es-recsys engine start.")
+    return known.url if known.alive() else start(settings).url
 
 
 def stop(settings: Settings) -> bool:

@@ -13,7 +13,15 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from elastic_transport import ApiResponseMeta, AsyncTransport, SerializationError, Transport, TransportApiResponse
+from elastic_transport import (
+    ApiResponseMeta,
+    AsyncTransport,
+    ConnectionError,
+    NodePool,
+    SerializationError,
+    Transport,
+    TransportApiResponse,
+)
 from elasticsearch import NotFoundError
 
 from es_recsys.errors import BadResponse, EngineError
@@ -22,6 +30,11 @@ __all__ = ["CheckedAsyncTransport", "CheckedTransport", "check", "described"]
 
 _GONE = "index_not_found_exception"
 _PAUSES_S = (0.1, 0.5)
+_READS = frozenset({"_search", "_msearch", "_mget", "_count"})
+_REFUSED = ("Failed to establish a new connection", "Cannot connect to host")
+# A node that has just started finds its indices first.
+_AWAKE, _AWAKE_S = "/_cluster/health?wait_for_status=yellow&timeout=30s", 40.0
+_JSON = {"accept": "application/json"}
 _TITLE = re.compile(r"<title[^>]*>\s*([^<]{1,80})", re.IGNORECASE)
 
 
@@ -29,19 +42,25 @@ class Unread(EngineError):
     """Documents that can't be read at this moment."""
 
 
+Moved = Callable[[], "NodePool | None"]
+"""Where Elasticsearch is now, when it can't be reached where it was; None where that isn't known."""
+
+
 class CheckedTransport(Transport):
     """Sends requests, and looks at what comes back. Documents that can't be read are asked for twice more.
+
+    moved: asked once a request that finds nobody, as after a restart on another port; then the request is sent there, unless it
+    writes and may have been carried out already.
 
     Raises BadResponse for what no Elasticsearch answers, EngineError for a search or count that missed shards and for
     documents that stay unread, NotFoundError where an index is gone, and what `Transport` raises.
     """
 
+    moved: Moved | None = None
+
     def perform_request(self, method: str, target: str, *, body: Any = None, **options: Any) -> TransportApiResponse:
         for pause in (*_PAUSES_S, None):
-            try:
-                answer = super().perform_request(method, target, body=body, **options)
-            except SerializationError as error:
-                raise _unreadable(error, self) from error
+            answer = self._sent(method, target, body, options)
             try:
                 check(method, target, body, *answer)
             except Unread:
@@ -52,16 +71,32 @@ class CheckedTransport(Transport):
                 return answer
         raise AssertionError("unreachable")
 
+    def _sent(self, method: str, target: str, body: Any, options: Mapping[str, Any]) -> TransportApiResponse:
+        try:
+            return super().perform_request(method, target, body=body, **options)
+        except SerializationError as error:
+            raise _unreadable(error, self) from error
+        except ConnectionError as error:
+            pool = self.moved() if self.moved is not None else None
+            if pool is None:
+                raise
+            self.node_pool = pool
+            if not _harmless(method, target, error):
+                raise
+        super().perform_request("GET", _AWAKE, headers=_JSON, request_timeout=_AWAKE_S)
+        return super().perform_request(method, target, body=body, **options)
+
 
 class CheckedAsyncTransport(AsyncTransport):
-    """As `CheckedTransport`, for asyncio."""
+    """As `CheckedTransport`, for asyncio; `moved` is asked in a thread."""
 
-    async def perform_request(self, method: str, target: str, *, body: Any = None, **options: Any) -> TransportApiResponse:  # type: ignore[override]
+    moved: Moved | None = None
+
+    async def perform_request(  # type: ignore[override]
+        self, method: str, target: str, *, body: Any = None, **options: Any
+    ) -> TransportApiResponse:
         for pause in (*_PAUSES_S, None):
-            try:
-                answer = await super().perform_request(method, target, body=body, **options)
-            except SerializationError as error:
-                raise _unreadable(error, self) from error
+            answer = await self._sent(method, target, body, options)
             try:
                 check(method, target, body, *answer)
             except Unread:
@@ -71,6 +106,24 @@ class CheckedAsyncTransport(AsyncTransport):
             else:
                 return answer
         raise AssertionError("unreachable")
+
+    async def _sent(self, method: str, target: str, body: Any, options: Mapping[str, Any]) -> TransportApiResponse:
+        try:
+            return await super().perform_request(method, target, body=body, **options)
+        except SerializationError as error:
+            raise _unreadable(error, self) from error
+        except ConnectionError as error:
+            pool = await asyncio.to_thread(self.moved) if self.moved is not None else None
+            if pool is None:
+                raise
+            old, self.node_pool = self.node_pool, pool
+            nodes: list[Any] = old.all()
+            for node in nodes:
+                await node.close()
+            if not _harmless(method, target, error):
+                raise
+        await super().perform_request("GET", _AWAKE, headers=_JSON, request_timeout=_AWAKE_S)
+        return await super().perform_request(method, target, body=body, **options)
 
 
 def check(method: str, target: str, sent: Any, meta: ApiResponseMeta, body: Any) -> None:
@@ -217,6 +270,12 @@ def _unreadable(error: SerializationError, transport: Transport | AsyncTransport
         f"What came from {node.scheme}://{node.host}:{node.port}{node.path_prefix} can't be read: it is cut short, or no JSON.",
         "See what listens there, and what lies between; or give another URL with --url or ES_RECSYS_URL.",
     )
+
+
+def _harmless(method: str, target: str, error: ConnectionError) -> bool:
+    """Whether the request may be sent once more: it only reads, or never arrived."""
+    reads = method in ("GET", "HEAD") or target.split("?")[0].rsplit("/", 1)[-1] in _READS
+    return reads or any(words in str(error) for words in _REFUSED)
 
 
 def _address(meta: ApiResponseMeta) -> str:
