@@ -71,6 +71,9 @@ class FusionWeights(BaseModel):
 class SearchSettings(BaseModel):
     """depth: candidates a leg (fixed, so that pages are stable). rank_constant: k of reciprocal rank fusion.
 
+    near: vector field -> the cosines from which it brings in items that the words don't find: beside others, and alone; in place
+    of those that are known of the model (fields.py).
+
     interests: how many interests of a user keep places of their own in a recommendation (below 2: none do).
 
     exploration: how much of an answer's order is left to chance (0: nothing), drawn by `seed`, the asker, question and hour.
@@ -86,6 +89,7 @@ class SearchSettings(BaseModel):
     rank_constant: int = Field(default=60, ge=1)
     impact: float = Field(default=1.0, ge=0, le=1)
     diversity: float = Field(default=0.0, ge=0, le=1)
+    near: dict[str, tuple[float, float]] = {}
     interests: int = Field(default=4, ge=0, le=4)
     exploration: float = Field(default=0.0, ge=0, le=1)
     seed: int = Field(default=7, ge=0)

@@ -337,12 +337,15 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """Hits best first; `degraded` names the legs that gave no answer, `total` how many items match (None: not counted)."""
+    """Hits best first; `degraded` names the legs that gave no answer, `total` how many items all pages show (None: not counted).
+
+    suggestion: the question in the catalogue's own words, where its words found nothing and others are near."""
 
     hits: tuple[Hit, ...] = ()
     total: int | None = None
     degraded: tuple[str, ...] = ()
     facets: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    suggestion: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -379,6 +382,7 @@ class Answer:
                 for hit in self.ranking.hits
             ],
             "facets": {name: dict(counts) for name, counts in self.ranking.facets.items()},
+            "suggestion": self.ranking.suggestion,
             "degraded": list(self.ranking.degraded),
             **({"unknown": list(self.unknown)} if self.unknown else {}),
             "took_ms": self.took_ms,

@@ -36,6 +36,8 @@ def show_answer(answer: Answer, *, explain: bool, titles: Mapping[str, str] | No
         say(f"{name}: " + ", ".join(f"{value} ({count})" for value, count in counts.items()))
     if answer.unknown:
         say(f"Unknown ids, left out: {', '.join(answer.unknown[:20])}" + (" and others" if len(answer.unknown) > 20 else ""))
+    if answer.ranking.suggestion is not None:
+        say(f'Did you mean "{answer.ranking.suggestion}"?')
     if answer.ranking.degraded:
         say(f"Without these legs, which gave no answer: {', '.join(answer.ranking.degraded)}")
 

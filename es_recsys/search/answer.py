@@ -28,6 +28,7 @@ from es_recsys.search.legs import INTEREST, LEXICAL, Body, count_body, fill
 from es_recsys.search.products import any_of, collapsed, product_of, told
 from es_recsys.search.rerank import diversify, similarities
 from es_recsys.search.signals import Column, Reading, at_hand, named_clauses, signals, source_fields
+from es_recsys.search.suggest import read_suggestion, suggestion_body
 from es_recsys.types import Hit, Ranking
 
 __all__ = ["RANKING", "SHOWN", "Completion", "Settled", "complete", "content_field", "finish", "read", "settle"]
@@ -46,8 +47,8 @@ class Completion:
     """What is still asked. rows: contenders, as rows of `table`. filling: column of `table.legs` and the item ids whose
     scores it lacks, one a body; after these bodies come the sources of the contenders, and where `explain` asks for
     reasons by content, the vectors of the user's own items (`own`), and at the end the count of what answers the question
-    (`counts`). reading: what a learned ranking or the log reads of the contenders, whose clauses' scores come with the sources.
-    collapse: whether one variant stands for its product."""
+    (`counts`) and what else may have been meant (`suggests`). reading: what a learned ranking or the log reads of the
+    contenders, whose clauses' scores come with the sources. collapse: whether one variant stands for its product."""
 
     gathered: Gathered
     table: Table
@@ -59,6 +60,7 @@ class Completion:
     reading: Reading | None = None
     counts: bool = False
     collapse: bool = False
+    suggests: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,8 +86,9 @@ def complete(context: Context, gathered: Gathered, reading: Reading | None = Non
     reading = _reading(context) if reading is None else reading
     table = tabulate(context, gathered)
     rows = tuple(int(row) for row in contenders(context, table, reading.window if reading is not None else 0))
+    suggesting = [suggestion_body(context)] if gathered.wordless else []
     if not rows:
-        return Completion(gathered, table, rows)
+        return Completion(gathered, table, rows, bodies=tuple(suggesting), suggests=bool(suggesting))
     filling = []
     bodies: list[Body] = []
     unknown = np.isnan(table.scores[list(rows)])
@@ -107,8 +110,9 @@ def complete(context: Context, gathered: Gathered, reading: Reading | None = Non
         bodies.append(told({**body, "_source": False}, context))
     if context.asks:
         words = any(heard.leg.name == LEXICAL for heard in table.legs)
-        bodies.append(counted(context, count_body(context, nearest(context, table.legs), words=words)))
-    tail = (own, near, reading, context.asks, context.collapse)
+        bodies.append(counted(context, count_body(context, nearest(context, gathered), words=words)))
+    bodies += suggesting
+    tail = (own, near, reading, context.asks, context.collapse, bool(suggesting))
     return Completion(gathered, table, rows, tuple(filling), tuple(bodies), *tail)
 
 
@@ -176,7 +180,8 @@ def finish(context: Context, completion: Completion, responses: Sequence[Mapping
         hits.append(replace(hit, because=because(context, hit, vector, own)) if context.explain else hit)
     total, facets, uncounted = _counted(completion, responses)
     degraded = tuple(dict.fromkeys((*gathered.degraded, *failed, *uncounted)))
-    return Ranking(tuple(hits), total, degraded, facets)
+    suggestion = read_suggestion(context.text, responses[-1]) if completion.suggests and responses else None
+    return Ranking(tuple(hits), total, degraded, facets, suggestion)
 
 
 def _counted(
@@ -188,7 +193,8 @@ def _counted(
         gathered = completion.gathered
         none = gathered.total is None and not completion.rows and not gathered.degraded
         return (0 if none else gathered.total), gathered.facets, ()
-    response = responses[-1] if len(responses) == len(completion.bodies) else {"error": "no answer"}
+    at = len(completion.bodies) - 1 - completion.suggests
+    response = responses[at] if at < len(responses) else {"error": "no answer"}
     if "error" in response or partial(response):
         return None, {}, (MATCHES,)
     return total_of(response), read_facets(response), ()

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.fields import NEAR, VECTOR_FIELDS
 from es_recsys.search.context import Context
 from es_recsys.search.gather import Gathered, Heard
 from es_recsys.search.legs import LEXICAL, MAX_IDS
@@ -54,7 +55,7 @@ class Table:
 def tabulate(context: Context, gathered: Gathered) -> Table:
     """All candidates, with the scores that the first request and the client's own lists give."""
     legs = tuple(heard for heard in gathered.heard if heard.leg.name in gathered.weights)
-    near, far = _union(context, legs, gathered)
+    near, far = _union(context, gathered, legs)
     ids = sorted(near | far)
     products = tuple(gathered.products.get(item_id, item_id) for item_id in ids)
     weights = np.array([gathered.weights[heard.leg.name] for heard in legs], np.float64)
@@ -98,11 +99,11 @@ def contenders(context: Context, table: Table, least: int = 0) -> NDArray[np.int
     return np.flatnonzero((high >= threshold - 1e-9) | table.new)
 
 
-def nearest(context: Context, heard: Iterable[Heard]) -> tuple[str, ...]:
+def nearest(context: Context, gathered: Gathered) -> tuple[str, ...]:
     """What vectors of the question bring in beyond what its words find, sorted: the same for every page."""
-    heard = tuple(heard)
-    found = {item_id for each in heard if each.leg.brings_nearest for item_id in _nearest(context, each)}
-    words = next((each.scores for each in heard if each.leg.name == LEXICAL), {})
+    legs = [each for each in gathered.heard if each.leg.name in gathered.weights]
+    found = {item_id for each in legs if each.leg.brings_nearest for item_id in _nearest(context, each, gathered.wordless)}
+    words = next((each.scores for each in legs if each.leg.name == LEXICAL), {})
     return tuple(sorted(found - words.keys() - context.exclude))
 
 
@@ -111,13 +112,13 @@ def order(table: Table, rows: Iterable[int], totals: Sequence[float]) -> list[in
     return sorted(rows, key=lambda row: (bool(table.deep[row]), -totals[row], table.item_ids[row]))
 
 
-def _union(context: Context, legs: Iterable[Heard], gathered: Gathered) -> tuple[set[str], set[str]]:
+def _union(context: Context, gathered: Gathered, legs: Iterable[Heard]) -> tuple[set[str], set[str]]:
     depth, others, new = context.settings.depth, gathered.others, gathered.new
     near: set[str] = set()
     far: set[str] = set()
     for heard in legs:
         if heard.leg.brings_nearest:
-            near.update(_nearest(context, heard))
+            near.update(_nearest(context, heard, gathered.wordless))
         elif heard.brings:
             found = list(heard.scores)
             cut = len(found) if heard.leg.scale == "list" else depth
@@ -133,9 +134,17 @@ def _union(context: Context, legs: Iterable[Heard], gathered: Gathered) -> tuple
     return near - barred, far - near - barred
 
 
-def _nearest(context: Context, heard: Heard) -> list[str]:
-    """A vector finds everything, the nearest first, so it brings in no more on a deep page than on the first."""
-    return list(heard.scores)[: context.settings.depth]
+def _nearest(context: Context, heard: Heard, alone: bool) -> list[str]:
+    """What a vector of the question brings in. It finds everything, the nearest first: so no more on a deep page than on the
+    first, and where it is known what is near by its encoder, nothing that is not. alone: whether the words found nothing;
+    then no model of behaviour speaks for what nobody asked for."""
+    found = list(heard.scores.items())[: context.settings.depth]
+    field = heard.leg.name
+    if alone and field in VECTOR_FIELDS and VECTOR_FIELDS[field].source == "model":
+        return []
+    bounds = context.settings.near.get(field) or NEAR.get(context.meta.vectors[field].model) if context.text.strip() else None
+    least = -1.0 if bounds is None else bounds[1 if alone else 0]
+    return [item_id for item_id, score in found if score >= least]
 
 
 def _column(context: Context, heard: Heard, ids: Sequence[str], products: Sequence[str]) -> NDArray[np.float64]:

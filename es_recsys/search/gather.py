@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from es_recsys.search.context import Context, WeightedIds
 from es_recsys.search.facets import read_facets
-from es_recsys.search.legs import NEW, Leg, brings
+from es_recsys.search.legs import LEXICAL, NEW, Leg, brings
 from es_recsys.search.plan import Plan
 from es_recsys.search.products import product_of, products_of
 from es_recsys.search.weights import weigh
@@ -57,6 +57,11 @@ class Gathered:
     degraded: tuple[str, ...] = ()
     new: tuple[str, ...] = ()
     products: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def wordless(self) -> bool:
+        """Whether the words asked for found nothing at all."""
+        return any(each.leg.name == LEXICAL and each.ended and not each.scores for each in self.heard)
 
 
 def gather(context: Context, plan: Plan, responses: Sequence[Response]) -> Gathered:

@@ -21,7 +21,7 @@ from es_recsys.settings import Settings
 pytestmark = pytest.mark.engine
 
 HIT_KEYS = {"item_id", "title", "score", "rank", "parts", "because"}
-ANSWER_KEYS = {"total", "hits", "facets", "degraded", "took_ms"}
+ANSWER_KEYS = {"total", "hits", "facets", "suggestion", "degraded", "took_ms"}
 
 
 @dataclass

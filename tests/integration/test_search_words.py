@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 import pytest
 
-from es_recsys import Client, Item
+from es_recsys import Answer, AsyncClient, Client, Event, Item, Query
+from es_recsys.search.lexical import lexical_query
 from es_recsys.settings import Settings
+
+if TYPE_CHECKING:
+    from elasticsearch import Elasticsearch
 
 pytestmark = pytest.mark.engine
 
@@ -121,3 +127,78 @@ def test_words_find_what_is_written_otherwise(
 )  # fmt: skip
 def test_codes_come_first(opened: Callable[..., Ask], question: str, first: str) -> None:
     assert opened("en", CODES)(question)[0] == first
+
+
+@pytest.fixture(scope="module")
+def drinks(module_settings: Callable[..., Settings]) -> Iterator[Client]:
+    """A small shop with the default text model, and somebody who knows it."""
+    titles = ("Coffee beans", "Espresso machine", "Tea pot", "Garden hose")
+    with Client(settings=module_settings(text="all-MiniLM-L6-v2")) as client:
+        items = [Item(item_id=str(n), title=title, brand="Acme", categories=("Shop",)) for n, title in enumerate(titles)]
+        table = Item(item_id="SKU-9", title="Oak Table", brand="Zenith", attributes={"gtin": 4006381333931})
+        client.insert_items([*items, table, Item(item_id="9", title="Kettle", brand="Acme", attributes={"use": "brew slowly"})])
+        client.put_events([Event(event_type="purchase", user_id="u1", item_id="0")])
+        yield client
+
+
+def test_pages_of_a_search_have_one_total(drinks: Client) -> None:
+    pages = [drinks.search("coffee", n=1, offset=offset) for offset in range(6)]
+    shown = [hit.item_id for page in pages for hit in page.hits]
+    assert {page.ranking.total for page in pages} == {len(shown)}
+    assert shown[0] == "0" and len(shown) == len(set(shown)) > 1
+    assert "3" not in shown
+
+
+def test_the_facets_are_those_of_what_is_shown(drinks: Client) -> None:
+    answer = drinks.search("coffee", facets=True)
+    assert sum(answer.ranking.facets["brand"].values()) == answer.ranking.total == len(answer.hits)
+
+
+@pytest.mark.parametrize("user", [None, "u1"])
+@pytest.mark.parametrize("nonsense", ["qwxzy", "xkcdvb jjjq", "???", "0000011111"])
+def test_what_nobody_knows_finds_nothing(drinks: Client, nonsense: str, user: str | None) -> None:
+    answer = drinks.search(nonsense, user_id=user, explore=1.0)
+    assert (answer.hits, answer.ranking.total, answer.ranking.suggestion) == ((), 0, None)
+    assert not answer.ranking.degraded
+
+
+def test_other_words_of_the_catalogue_are_suggested(drinks: Client) -> None:
+    async def later() -> str | None:
+        async with AsyncClient(settings=drinks.workspace.settings) as client:
+            return (await client.search("mashene")).ranking.suggestion
+
+    assert drinks.search("mashene").to_dict()["suggestion"] == "machine"
+    (answered,) = drinks.ask_all([Query(text="mashene")])
+    assert isinstance(answered, Answer) and answered.ranking.suggestion == "machine"
+    assert asyncio.run(later()) == "machine"
+    assert drinks.search("Zenih", impact=0.0).ranking.suggestion == "zenith"
+
+
+def test_filters_are_no_reason_to_suggest(drinks: Client) -> None:
+    for known in ("coffee", "brew", "4006381333931"):
+        answer = drinks.search(known, filter={"brand": "nobody"})
+        assert (answer.hits, answer.ranking.total, answer.ranking.suggestion) == ((), 0, None)
+    assert drinks.search("coffee").ranking.suggestion is None
+
+
+def test_what_is_near_needs_no_word(drinks: Client) -> None:
+    answer = drinks.search("furniture")
+    assert [hit.item_id for hit in answer.hits] == ["SKU-9"]
+    assert answer.ranking.total == 1
+
+
+@pytest.mark.parametrize("code", ["4006381333931", "SKU-9", "sku9"])
+def test_a_code_comes_first_beside_the_text_model_and_a_profile(drinks: Client, code: str) -> None:
+    answer = drinks.search(code, user_id="u1")
+    assert answer.hits[0].item_id == "SKU-9"
+    assert answer.ranking.total == len(answer.hits) == 1
+
+
+def test_tuned_stores_and_stores_of_earlier_releases_answer(es: Elasticsearch, store_name: str) -> None:
+    """The fields of today's analysis are asked for wherever the store has them; where it doesn't, the rest answers."""
+    old = f"{store_name}-items"
+    es.indices.create(index=old, mappings={"properties": {"title": {"type": "text", "analyzer": "english"}}})
+    es.index(index=old, id="1", document={"title": "Running shoes"}, refresh=True)
+    for text in ("running shoes", "a-1234", "the who", "256 gb"):
+        assert "error" not in es.search(index=old, query=lexical_query(text)).body
+    assert es.search(index=old, query=lexical_query("run")).body["hits"]["total"]["value"] == 1

@@ -19,6 +19,7 @@ from es_recsys.search.gather import gather, scaled
 from es_recsys.search.interests import KEPT, Interests
 from es_recsys.search.legs import brings
 from es_recsys.search.plan import plan
+from es_recsys.search.suggest import read_suggestion
 from es_recsys.search.weights import PERSONAL_SHARE
 from es_recsys.settings import SearchSettings
 from es_recsys.types import Ranking, Taste
@@ -76,11 +77,13 @@ class Engine:
         documents = [{"_id": i, "_source": {"title": f"T{i}", "categories": [i[-1]]}} for i in ids]
         found.append({"hits": {"hits": documents}})
         if asked.counts:
-            ways = asked.bodies[-1]["query"]["constant_score"]["filter"]["bool"]["should"]
+            ways = asked.bodies[-1 - asked.suggests]["query"]["constant_score"]["filter"]["bool"]["should"]
             near = {i for way in ways if "ids" in way for i in way["ids"]["values"]}
             words = set(self.scores["lexical"]) if len(ways) > ("ids" in ways[-1]) else set()
             counted = {i for i in near | words if i not in context.exclude}
             found.append({"hits": {"hits": [], "total": {"value": len(counted)}}})
+        if asked.suggests:
+            found.append({"hits": {"hits": [], "total": {"value": 0}}, "suggest": {}})
         return asked, found
 
     def answer(self, context: Context) -> Ranking:
@@ -314,8 +317,52 @@ def test_nothing_found_is_an_empty_answer() -> None:
     empty = {"hits": {"hits": [], "total": {"value": 0}}}
     gathered = gather(context, first, [empty] * len(first.bodies))
     second = complete(context, gathered)
-    assert second.bodies == ()
+    assert [body["suggest"]["names"]["text"] for body in second.bodies] == ["red"]
     assert finish(context, second, []) == Ranking(total=0)
+    word = {"text": "red", "offset": 0, "length": 3, "options": [{"text": "bed", "score": 0.7, "freq": 3}]}
+    found = {"hits": {"hits": [], "total": {"value": 0}}, "suggest": {"names": [word]}}
+    assert finish(context, second, [found]) == Ranking(total=0, suggestion="bed")
+    known = {**found, "hits": {"hits": [], "total": {"value": 1}}}
+    assert finish(context, second, [known]) == Ranking(total=0)
+    assert finish(context, second, [{"error": {"type": "x"}}]) == Ranking(total=0)
+
+
+@pytest.mark.parametrize(("words_find", "expected"), [(True, {"w", "a", "b"}), (False, {"a"})])
+def test_a_vector_brings_in_what_is_near_by_its_encoder(words_find: bool, expected: set[str]) -> None:
+    """Cosines .5, .35 and .2; "all-MiniLM-L6-v2" is near from .3 beside words, from .4 alone."""
+    meta = replace(META, fields={}, vectors={"text_vector": VectorMeta(2, "f", "all-MiniLM-L6-v2")})
+    scores = {"lexical": {"w": 3.0} if words_find else {}, "text_vector": {"a": 0.75, "b": 0.675, "c": 0.6}}
+    engine = Engine(scores, ["w", "a", "b", "c"], frozenset(scores["lexical"]))
+    context = Context(meta=meta, now=0.0, text="red", vectors={"text_vector": V})
+    found = engine.answer(context)
+    assert {hit.item_id for hit in found.hits} == expected
+    assert found.total == len(expected)
+    wider = replace(context, settings=SearchSettings(near={"text_vector": (-1.0, -1.0)}))
+    assert {hit.item_id for hit in engine.answer(wider).hits} == {"a", "b", "c", *scores["lexical"]}
+
+
+def test_a_personal_search_for_what_nobody_knows_is_empty() -> None:
+    text_vector = VectorMeta(2, "f", "all-MiniLM-L6-v2")
+    meta = replace(META, vectors={"text_vector": text_vector, "als_vector": META.vectors["als_vector"]})
+    items = [f"i{k}" for k in range(9)]
+    far = dict.fromkeys(items, 0.6)
+    scores = {"lexical": {}, "text_vector": far, "taste_text": far, "als": far, "fresh": far}
+    context = asked(1, 9, text=True, meta=meta, vectors={"text_vector": V}, exploration=exploring(1.0, "x"))
+    found = Engine(scores, items, frozenset()).answer(context)
+    assert (found.hits, found.total) == ((), 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "expected"),
+    [
+        ("runing shos", [(0, 6, ["running"]), (7, 4, ["shoes"])], "running shoes"),
+        ("\N{ATHLETIC SHOE} shos", [(0, 2, []), (3, 4, ["shoes"])], "\N{ATHLETIC SHOE} shoes"),
+        ("qwxzy", [(0, 5, [])], None),
+    ],
+)
+def test_a_suggestion_is_the_question_with_other_words(text: str, words: list[Any], expected: str | None) -> None:
+    said = [{"offset": at, "length": n, "options": [{"text": option} for option in found]} for at, n, found in words]
+    assert read_suggestion(text, {"hits": {"total": {"value": 0}}, "suggest": {"names": said}}) == expected
 
 
 def exploring(share: float, name: str, exposure: Exposure | None = None) -> Exploration:
