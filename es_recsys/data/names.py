@@ -35,7 +35,7 @@ ITEM_NAMES: Mapping[str, tuple[str, ...]] = {
         " artikelnummer artnr itemno",
         "handle slug code item product",
     ),
-    "group_id": ("itemgroupid parentid parentsku parentproductid", "handle urlhandle"),
+    "group_id": ("itemgroupid parentsku parentproductid", "handle urlhandle"),
     "title": (
         "name producttitle productname prodname itemtitle itemname",
         "movietitle booktitle songtitle tracktitle articletitle gametitle moviename songname trackname gamename displayname"

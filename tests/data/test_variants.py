@@ -250,3 +250,11 @@ def test_an_id_of_two_products_is_one_item_and_told(tmp_path: Path) -> None:
     items, rejects = read(csv(tmp_path, "item_id,group_id,title,price\n1,a,A,3\n2,a,,4\n1,b,B,\n"))
     assert [(i.item_id, i.group_id, i.title, i.price) for i in items] == [("2", "a", "A", 4), ("1", "b", "B", None)]
     assert any(note.startswith("1 items were left out: their item_id comes again in another group_id") for note in rejects.notes)
+
+
+@pytest.mark.parametrize(
+    ("name", "grouped"), [("item_group_id", True), ("Parent SKU", True), ("parent_id", False), ("parent", False)]
+)
+def test_a_tree_is_not_taken_for_products(tmp_path: Path, name: str, grouped: bool) -> None:
+    items, _ = read(csv(tmp_path, f"item_id,title,{name}\n1,One,7\n2,Two,7\n"))
+    assert {item.group_id for item in items} == ({"7"} if grouped else {None})
