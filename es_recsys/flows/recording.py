@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -19,10 +19,10 @@ from es_recsys.types import Event
 
 __all__ = [
     "Erased",
+    "Erasure",
     "Events",
     "Recorded",
     "Recording",
-    "erase",
     "put_events",
     "set_aside_unknown",
     "update_profile",
@@ -145,17 +145,26 @@ def set_aside_unknown(view: View, store: Events, rows: Iterable[StoredEvent], kn
     return bool(lifted)
 
 
-def erase(view: View, store: Events, user_id: str, now: float) -> Flow[Erased]:
-    """Deletes a user's events and profile. The tombstone in the event store comes first, so that a replay at the same
-    moment can't bring the profile back."""
-    sessions = yield Call(lambda: {row.session_id for row in store.rows(user_id) if row.session_id is not None})
-    events = yield Call(lambda: store.erase(user_id, now))
-    subjects = (subject_of(user_id), *(subject_of(session_id=session) for session in sorted(sessions)))
-    keys = tuple(map(view.key_of, subjects))
-    profiles = 0
-    for key in keys:
-        profiles += yield Delete(view.meta.profiles, key)
-    return Erased(events, profiles, keys=keys)
+class Erasure:
+    """One call that erases a user, however many attempts it takes: what is found to be erased is what the first one found."""
+
+    def __init__(self, store: Events, user_id: str, now: float) -> None:
+        self._store, self._user, self._now = store, user_id, now
+        self._erased = Erased(0, 0)
+
+    def __call__(self, view: View) -> Flow[Erased]:
+        """Deletes a user's events and profile. The tombstone in the event store comes first, so that a replay at the same
+        moment can't bring the profile back. Raises KeyMismatch before anything is deleted."""
+        if not self._erased.keys:
+            rows = yield Call(lambda: self._store.rows(self._user))
+            sessions = sorted({row.session_id for row in rows if row.session_id is not None})
+            subjects = (subject_of(self._user), *(subject_of(session_id=session) for session in sessions))
+            keys = tuple(map(view.key_of, subjects))
+            self._erased = Erased((yield Call(lambda: self._store.erase(self._user, self._now))), 0, keys=keys)
+        for key in self._erased.keys:
+            gone = yield Delete(view.meta.profiles, key)
+            self._erased = replace(self._erased, profiles=self._erased.profiles + gone)
+        return self._erased
 
 
 def _subject(event: Event) -> str:

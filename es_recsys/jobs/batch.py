@@ -14,7 +14,7 @@ import orjson
 
 from es_recsys.data import Row, read_rows
 from es_recsys.data.rejects import Rejects
-from es_recsys.errors import EngineError, InputError, RecsysError
+from es_recsys.errors import EngineError, InputError, KeyMismatch, RecsysError
 from es_recsys.jobs.partial import Partial
 from es_recsys.types import Answer, Query
 
@@ -132,6 +132,8 @@ def _answer(ask: Ask, lines: Iterator[_Line], out: _Output, progress: Progress |
             progress(resumed + answered + failed, None)
 
     for found in ask(questions()):
+        if isinstance(found, KeyMismatch):
+            raise found  # it would be every user's
         while waiting[0].query is None:
             put(waiting.popleft(), None)
         put(waiting.popleft(), found)

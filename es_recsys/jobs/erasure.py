@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from es_recsys.flows.effects import Delete
-from es_recsys.flows.recording import Erased, erase
+from es_recsys.flows.recording import Erased, Erasure
 from es_recsys.index import users
+from es_recsys.index.metadata import read_meta
 from es_recsys.index.versions import version_numbers
 from es_recsys.meta import profiles_index, users_index
 from es_recsys.runtime.workspace import Workspace
@@ -16,9 +17,11 @@ __all__ = ["erase_user"]
 
 def erase_user(work: Workspace, user_id: str) -> Erased:
     """Deletes all that is stored of a user and of the sessions in which the user was seen. A version that is kept for a
-    rollback holds profiles too, so they go from every version; nobody finds the user among similar ones from then on."""
-    store = work.events
-    done = work.run(lambda view: erase(view, store, user_id, work.now()))
+    rollback holds profiles too, so they go from every version; nobody finds the user among similar ones from then on. Raises
+    KeyMismatch before anything is deleted."""
+    with work.explaining():
+        work.confirm_key(read_meta(work.es, work.settings.index))
+    done = work.run(Erasure(work.events, user_id, work.now()))
     profiles = done.profiles
     with work.explaining():
         for version in version_numbers(work.es, work.settings.index):

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from es_recsys import Client
 from es_recsys.index.read import scan
 from es_recsys.jobs import health
 from es_recsys.jobs.behaviour import build_profiles, load_events
@@ -181,3 +182,71 @@ def test_a_load_that_was_killed_is_made_up_for_by_the_next(
     counts = [score for _, score in work.views.fresh().popular]
     load_events(work, [file])
     assert [score for _, score in work.views.fresh().popular] == pytest.approx(counts)
+
+
+RECORDINGS = {
+    "before the events are stored": ("es_recsys.behaviour.append:Writer._insert_new", "after", 1, 0),
+    "when they are stored": ("es_recsys.behaviour.store:EventStore.append", "after", 1, 4),
+    "when some are said to be on unknown items": ("es_recsys.behaviour.store:EventStore.set_aside_unknown", "after", 1, 4),
+    "before a profile is written": ("es_recsys.flows.recording:to_document", "before", 1, 4),
+    "between two profiles": ("es_recsys.flows.recording:to_document", "before", 2, 4),
+}
+
+
+@pytest.mark.parametrize("moment", RECORDINGS)
+def test_a_recording_that_was_killed_is_made_up_for(
+    work: Workspace, killed: Callable[..., None], tmp_path: Path, moment: str
+) -> None:
+    load_files(work, [_lines(tmp_path / "items.jsonl", _items())])
+    file = _lines(tmp_path / "events.jsonl", _events(20))
+    load_events(work, [file])
+    start = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=5)
+    last = [
+        Event(event_type="cart", user_id=f"u{n % 2}", item_id=("i3", "new")[n // 2], timestamp=start + timedelta(seconds=n))
+        for n in range(4)
+    ]
+    *where, stored = RECORDINGS[moment]
+    killed(*where, "record", *(event.model_dump_json(exclude_none=True) for event in last))
+    assert work.events.count() == 200 + stored
+    assert (behind(work, work.views.fresh()) > 0) == (stored > 0)
+    # A load of what is known already brings the profiles up as well.
+    assert load_events(work, [file]).loaded.new == 0
+    assert behind(work, work.views.fresh()) == 0
+    with Client(settings=work.settings) as client:
+        assert client.put_events(last).new == 4 - stored
+        client.insert_items([Item(item_id="new", title="came later")])
+        assert "new" in client.get_user_profile("u1").known
+    _check_whole(work, 20)
+
+
+CATALOGUES = {
+    "when the items are stored": ("es_recsys.jobs.catalogue:refresh_behaviour", "before"),
+    "when their events count again": ("es_recsys.behaviour.store:EventStore.flag", "after"),
+    "before the profiles follow": ("es_recsys.jobs.behaviour:catch_up", "before"),
+}
+
+
+@pytest.mark.parametrize("moment", CATALOGUES)
+def test_items_whose_load_was_killed_count_after_the_next(
+    work: Workspace, killed: Callable[..., None], tmp_path: Path, moment: str
+) -> None:
+    items = _lines(tmp_path / "items.jsonl", _items(44))
+    load_files(work, [_lines(tmp_path / "some.jsonl", _items(40))])
+    load_events(work, [_lines(tmp_path / "events.jsonl", _events())])
+    killed(*CATALOGUES[moment], 1, "command", "items", "load", str(items))
+    report = load_files(work, [items])
+    assert (report.added, report.unchanged) == (0, 44)
+    assert all(row.quarantine != "unknown_item" for row in work.events.scan())
+    assert {"i40", "i43"} <= {item_id for item_id, _ in work.views.fresh().popular}
+    _check_whole(work, 60)
+
+
+def test_a_catalogue_of_events_that_was_killed_is_none_of_a_person(
+    work: Workspace, killed: Callable[..., None], tmp_path: Path
+) -> None:
+    file = _lines(tmp_path / "events.jsonl", _events(20))
+    killed("es_recsys.jobs.behaviour:_load_bare", "after", 1, "command", "events", "load", str(file))
+    load_events(work, [file])
+    assert work.es.count(index=work.views.fresh().meta.index)["count"] == 44
+    assert all(row.quarantine is None for row in work.events.scan())
+    _check_whole(work, 20)

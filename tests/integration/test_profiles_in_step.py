@@ -1,0 +1,334 @@
+"""Profiles follow what is stored: many at once as one by one, beside other writers, and items that come after their events."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from elasticsearch import Elasticsearch
+from pydantic import SecretStr
+
+from es_recsys import AsyncClient, Client
+from es_recsys.behaviour.schema import STORES
+from es_recsys.errors import KeyMismatch
+from es_recsys.flows.recording import Recorded, update_profile
+from es_recsys.index import profiles, versions
+from es_recsys.index.metadata import read_meta, write_meta
+from es_recsys.jobs import folding
+from es_recsys.jobs.behaviour import build_profiles, refresh_behaviour
+from es_recsys.jobs.folding import behind, catch_up
+from es_recsys.runtime.workspace import Workspace
+from es_recsys.settings import EncoderSettings, Settings
+from es_recsys.types import Event, Item
+
+pytestmark = pytest.mark.engine
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+
+
+@pytest.fixture
+def shop(settings: Settings) -> Settings:
+    return settings.model_copy(update={"encoders": EncoderSettings(text="none", image="none")})
+
+
+@pytest.fixture
+def client(shop: Settings) -> Iterator[Client]:
+    with Client(settings=shop) as client:
+        client.insert_items([_item(n) for n in range(30)])
+        yield client
+
+
+def _item(n: int | str) -> Item:
+    return Item(item_id=f"i{n}", title=f"item {n}", price=5.0, categories=["c"])
+
+
+def _event(user: int | str, item: int | str, minutes: float = 0.0, **more: Any) -> Event:
+    return Event(event_type="cart", user_id=f"u{user}", item_id=f"i{item}", timestamp=NOW - timedelta(minutes=minutes), **more)
+
+
+def _stored(work: Workspace) -> dict[str, Any]:
+    index = work.views.fresh().meta.profiles
+    keys = [work.views.current().key_of(subject) for subject in work.events.subjects()]
+    found = profiles.get(work.es, index, keys, None)
+    return {key: {**it.source, "updated_at": None} for key, it in found.items()}
+
+
+def test_many_at_once_are_as_one_by_one(client: Client) -> None:
+    work = client.workspace
+    first = [_event(user, (user + n) % 33, 600 - n) for user in range(40) for n in range(6)]
+    work.events.append(first)
+    catch_up(work, work.views.fresh())
+    later = [_event(user, (user * 3 + n) % 33, 100 - n) for user in range(0, 60, 2) for n in range(4)]
+    work.events.append(later)
+    assert behind(work, work.views.fresh()) == 30
+    before = _stored(work)
+    assert catch_up(work, work.views.fresh()) == 30
+    together = _stored(work)
+    # The same from where the profiles stood, one after the other.
+    index = work.views.fresh().meta.profiles
+    for key in together:
+        work.es.delete(index=index, id=key)
+    for key, source in before.items():
+        work.es.index(index=index, id=key, document=source)
+    for subject in work.events.subjects():
+        work.driver.run(update_profile(work.views.current(), work.events, subject, work.now()))
+    assert _stored(work) == together
+    assert catch_up(work, work.views.fresh()) == 0
+
+
+def test_a_rebuild_of_many_beside_writers_loses_nothing(client: Client) -> None:
+    work = client.workspace
+    work.events.append([_event(user, n, 60 + n) for user in range(30) for n in range(5)])
+    stop, failures = threading.Event(), list[BaseException]()
+
+    def write(number: int) -> None:
+        try:
+            minute = 0
+            while not stop.is_set() and minute < 200:
+                client.put_events([_event(user, 10 + minute % 20, 50 - minute / 10) for user in range(number, 30, 5)])
+                minute += 1
+        except BaseException as error:
+            failures.append(error)
+
+    writers = [threading.Thread(target=write, args=(number,)) for number in range(2)]
+    for writer in writers:
+        writer.start()
+    for _ in range(4):
+        catch_up(work, work.views.fresh())
+        build_profiles(work)
+    stop.set()
+    for writer in writers:
+        writer.join()
+    assert not failures
+    assert behind(work, work.views.fresh()) == 0
+    found = _stored(work)
+    build_profiles(work)
+    assert {key: it["state"]["counts"] for key, it in found.items()} == {
+        key: it["state"]["counts"] for key, it in _stored(work).items()
+    }
+
+
+def test_who_writes_in_between_wins_and_nothing_is_lost(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    work = client.workspace
+    work.events.append([_event(user, 1, 9) for user in range(3)])
+    real, done = folding.to_document, list[Recorded]()
+
+    def interfere(*arguments: Any) -> dict[str, Any]:
+        if not done:
+            done.append(Recorded())
+            done.append(client.put_events([_event(0, 2), _event(2, 3)]))
+        return real(*arguments)
+
+    monkeypatch.setattr(folding, "to_document", interfere)
+    build_profiles(work)
+    assert done[1].new == 2
+    assert [client.get_user_profile(f"u{user}").known for user in range(3)] == [{"i1", "i2"}, {"i1"}, {"i1", "i3"}]
+
+
+def test_who_is_erased_while_many_are_folded_does_not_come_back(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    work = client.workspace
+    work.events.append([_event(user, 1, 9) for user in range(3)])
+    real, done = folding.to_document, list[int]()
+
+    def erase(*arguments: Any) -> dict[str, Any]:
+        if not done:
+            done.append(client.delete_user("u1").events)
+        return real(*arguments)
+
+    monkeypatch.setattr(folding, "to_document", erase)
+    catch_up(work, work.views.fresh())
+    assert done == [1]
+    assert client.get_user_profile("u1").counts == {}
+    assert work.es.count(index=work.views.fresh().meta.profiles)["count"] == 2
+
+
+def test_profiles_of_other_settings_or_another_event_store_are_folded_anew(client: Client, shop: Settings) -> None:
+    client.put_events([_event(1, 1), _event(2, 2)])
+    catch_up(client.workspace, client.workspace.views.fresh())
+    other = shop.model_copy(update={"profiles": shop.profiles.model_copy(update={"short_half_life": 1.0})})
+    with Workspace(other) as work:
+        assert behind(work, work.views.fresh()) == 2
+        assert catch_up(work, work.views.fresh()) == 2
+        assert behind(work, work.views.fresh()) == 0
+    emptied = shop.model_copy(update={"home": shop.home / "elsewhere", "user_secret": SecretStr(shop.secret().decode())})
+    with Client(settings=emptied) as fresh:
+        fresh.put_events(_event(2, 3))
+        catch_up(fresh.workspace, fresh.workspace.views.fresh())
+        assert fresh.get_user_profile("u2").known == {"i3"}
+        assert fresh.get_user_profile("u1").counts == {}
+
+
+def test_items_that_come_after_their_events_count(client: Client) -> None:
+    client.put_events([_event(1, "later"), _event(1, 1), Event(event_type="view", session_id="s", item_id="ilater")])
+    assert client.get_user_profile("u1").known == {"i1"}
+    report = client.insert_items([_item("later"), _item("else")])
+    assert any("2 events count again" in note for note in report.notes)
+    assert client.get_user_profile("u1").known == {"i1", "ilater"}
+    assert "ilater" in dict(client.workspace.views.fresh().popular)
+    client.put_events(_event(1, "never"))
+    client.insert_items([_item("else").model_copy(update={"price": 6.0})])
+    assert client.get_user_profile("u1").known == {"i1", "ilater"}
+    assert behind(client.workspace, client.workspace.views.fresh()) == 0
+
+
+def test_an_item_that_comes_while_its_event_is_folded_counts(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is in before the event is said to be on an unknown item, so that the load of items can't see that."""
+    real = client.workspace.events.set_aside_unknown
+
+    def late(rows: Any) -> None:
+        client.insert_items([_item("late")])
+        real(rows)
+
+    monkeypatch.setattr(client.workspace.events, "set_aside_unknown", late)
+    client.put_events(_event(1, "late"))
+    assert client.get_user_profile("u1").known == {"ilate"}
+
+
+def test_a_store_that_is_made_anew_has_its_profiles(client: Client, es: Elasticsearch) -> None:
+    client.put_events([_event(1, 1), _event(2, "later")])
+    versions.drop_store(es, client.settings.index)
+    client.insert_items([_item(1), _item("later")])
+    assert [client.get_user_profile(user).known for user in ("u1", "u2")] == [{"i1"}, {"ilater"}]
+
+
+def test_an_item_that_is_only_changed_costs_no_look_at_all_events(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    from es_recsys.jobs import behaviour
+
+    client.put_events(_event(1, 1))
+    client.insert_items([_item("new")])
+    looked: list[int] = []
+    real = behaviour.clean
+    monkeypatch.setattr(behaviour, "clean", lambda *arguments: looked.append(1) or real(*arguments))
+    client.insert_items([_item(2).model_copy(update={"price": 9.0})])
+    client.insert_items([_item(2).model_copy(update={"price": 9.0})])
+    assert looked == []
+    client.insert_items([_item("newer")])
+    assert looked == [1]
+    assert refresh_behaviour(client.workspace) == []
+
+
+def test_events_without_a_time_are_stored_once_whatever_is_tried_again(
+    client: Client, es: Elasticsearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = client.workspace
+    event = Event(event_type="cart", user_id="u1", item_id="i1")
+    # Another version goes live while the event is recorded, so it is recorded into that one, too.
+    monkeypatch.setattr(work, "moved_on", lambda version: True)
+    assert client.put_events([event]) == Recorded(new=1)
+    assert work.events.count() == 1
+    monkeypatch.undo()
+    # The index of profiles is gone when they are asked for, so all is done once more.
+    gone = iter([True])
+    real = work.driver.perform
+
+    def perform(effect: Any) -> Any:
+        if type(effect).__name__ == "Get" and next(gone, False):
+            es.get(index=f"{client.settings.index}-no-such", id="x")
+        return real(effect)
+
+    monkeypatch.setattr(work.driver, "perform", perform)
+    assert client.put_events([event]) == Recorded(new=1)
+    assert work.events.count() == 2
+    assert client.get_user_profile("u1").counts == {"cart": 2}
+
+
+async def test_the_same_awaited(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with AsyncClient(settings=client.settings) as other:
+        monkeypatch.setattr(other._client.workspace, "moved_on", lambda version: True)
+        assert await other.put_events(Event(event_type="cart", user_id="u1", item_id="i1")) == Recorded(new=1)
+    assert client.workspace.events.count() == 1
+
+
+@pytest.fixture
+def stranger(shop: Settings) -> Callable[..., Client]:
+    """A client of the same store with another secret. own: with an event store of its own."""
+
+    def make(*, own: bool = False) -> Client:
+        update: dict[str, Any] = {"user_secret": SecretStr("wrong-one")}
+        if own:
+            update["home"] = shop.home / "own"
+        return Client(settings=shop.model_copy(update=update))
+
+    return make
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_another_secret_is_refused_before_anything_is_read_or_written(
+    client: Client, stranger: Callable[..., Client], own: bool
+) -> None:
+    client.put_events([_event(1, 1), _event(2, 2)])
+    with stranger(own=own) as other:
+        for ask in (
+            lambda: other.put_events(_event(1, 3)),
+            lambda: other.delete_user("u1"),
+            lambda: other.get_user_profile("u1"),
+            lambda: other.recommend("u1"),
+            lambda: other.search("item", session_id="s"),
+            lambda: build_profiles(other.workspace),
+        ):
+            with pytest.raises(KeyMismatch) as caught:
+                ask()
+            assert "wrong-one" not in str(caught.value)
+        assert other.search("item").hits
+        assert other.recommend().hits
+    assert (client.workspace.events.count(), client.get_user_profile("u1").known) == (2, {"i1"})
+    assert client.delete_user("u1").profiles == 1
+
+
+def _as_before(client: Client) -> None:
+    """The store of a version that said nothing of its secret."""
+    work = client.workspace
+    with work.events.database.writing() as connection:
+        connection.execute(STORES.update().values(key_check=None))
+    meta = read_meta(work.es, work.settings.index)
+    write_meta(work.es, replace(meta, key_check=""))
+    work.es.indices.refresh(index=meta.profiles)
+
+
+def test_a_store_that_does_not_say_its_secret_is_told_by_its_profiles(client: Client, stranger: Callable[..., Client]) -> None:
+    client.put_events([_event(1, 1), _event(2, 2)])
+    _as_before(client)
+    with stranger() as other:
+        for ask in (lambda: other.put_events(_event(1, 3)), lambda: other.delete_user("u1"), lambda: other.train()):
+            with pytest.raises(KeyMismatch):
+                ask()
+    assert client.workspace.events.count() == 2
+    assert not read_meta(client.workspace.es, client.settings.index).key_check
+    with Client(settings=client.settings) as again:
+        again.put_events(_event(1, 3))
+        assert again.workspace.events.key_known
+        assert read_meta(again.workspace.es, again.settings.index).key_check
+    with pytest.raises(KeyMismatch), stranger() as other:
+        other.recommend("u1")
+
+
+def test_erasing_tries_again_with_what_it_found_first(client: Client, es: Elasticsearch, monkeypatch: pytest.MonkeyPatch) -> None:
+    client.put_events([_event(1, 1, session_id="s"), Event(event_type="view", session_id="s", item_id="i2")])
+    work, real, gone = client.workspace, client.workspace.driver.perform, iter([True])
+
+    def perform(effect: Any) -> Any:
+        if type(effect).__name__ == "Delete" and next(gone, False):
+            es.get(index=f"{client.settings.index}-no-such", id="x")
+        return real(effect)
+
+    monkeypatch.setattr(work.driver, "perform", perform)
+    done = client.delete_user("u1")
+    assert (done.events, done.profiles, len(done.keys)) == (2, 2, 2)
+
+
+def test_an_action_is_carried_out_only_if_the_document_is_as_it_was(client: Client) -> None:
+    from es_recsys.index.bulk import Action, bulk
+
+    work, index = client.workspace, client.workspace.views.fresh().meta.profiles
+    assert bulk(work.es, [Action("a", {"applied_through": 1}, only_if="absent")], index=index).stored == 1
+    again = bulk(work.es, [Action("a", {"applied_through": 2}, only_if="absent")], index=index)
+    assert [failure.status for failure in again.failures] == [409]
+    version = profiles.get(work.es, index, ["a"], ())["a"].version
+    assert bulk(work.es, [Action("a", {"applied_through": 3}, only_if=version)], index=index).stored == 1
+    late = bulk(work.es, [Action("a", operation="delete", only_if=version)], index=index)
+    assert [failure.status for failure in late.failures] == [409]
+    assert profiles.get(work.es, index, ["a", "b"], None)["a"].source == {"applied_through": 3}
