@@ -18,8 +18,8 @@ from es_recsys.errors import KeyMismatch
 from es_recsys.flows.recording import Recorded, update_profile
 from es_recsys.index import profiles, versions
 from es_recsys.index.metadata import read_meta, write_meta
-from es_recsys.jobs import folding
-from es_recsys.jobs.behaviour import build_profiles, refresh_behaviour
+from es_recsys.jobs import folding, health
+from es_recsys.jobs.behaviour import build_profiles, mend_profiles, refresh_behaviour
 from es_recsys.jobs.folding import behind, catch_up
 from es_recsys.runtime.workspace import Workspace
 from es_recsys.settings import EncoderSettings, Settings
@@ -332,3 +332,25 @@ def test_an_action_is_carried_out_only_if_the_document_is_as_it_was(client: Clie
     late = bulk(work.es, [Action("a", operation="delete", only_if=version)], index=index)
     assert [failure.status for failure in late.failures] == [409]
     assert profiles.get(work.es, index, ["a", "b"], None)["a"].source == {"applied_through": 3}
+
+
+def test_the_doctor_tells_of_secrets_events_and_profiles(client: Client, shop: Settings) -> None:
+    def told(settings: Settings = shop) -> dict[str, str]:
+        return {check.name: f"{check.what} {check.remedy}" for check in health.checks(settings) if not check.ok}
+
+    work = client.workspace
+    assert list(health.checks(shop)) == []
+    client.put_events([_event(1, 1), _event(2, 2)])
+    assert [(check.name, check.ok) for check in health.checks(shop)] == [("users", True), ("events", True), ("profiles", True)]
+    work.events.append([_event(2, 3)])
+    assert told() == {"profiles": "1 profiles lack events that are stored. Run: es-recsys profiles build"}
+    work.events.load([_event(3, 3)])
+    assert set(told()) == {"events", "profiles"}
+    mend_profiles(work)
+    assert told() == {}
+    assert set(told(shop.model_copy(update={"user_secret": SecretStr("wrong-one")}))) == {"users"}
+    shop.key_file.rename(shop.home / "kept")
+    assert "user.key" in told()["users"]
+    assert not shop.key_file.exists(), "the doctor leaves nothing behind"
+    shop.key_file.write_bytes(b"")
+    assert "empty" in told()["users"]
