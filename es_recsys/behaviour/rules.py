@@ -11,9 +11,9 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from es_recsys.behaviour import stamps
 from es_recsys.behaviour.bots import BOT_RULES, MOST_EVENTS, MOST_USERS, BotRule, BotRules
 from es_recsys.behaviour.records import FUTURE_TOLERANCE_S, RATING_OUT_OF_RANGE, STATIC_REASONS, UNKNOWN_ITEM
-from es_recsys.behaviour.stamps import first_of_imports, without_pace
 from es_recsys.ratings import FIVE_STARS, RatingScale
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def _rules(frame: pl.DataFrame, static: pl.Expr, on: Conditions) -> tuple[list[t
         return [rated, unknown], ()
     future = pl.col("time") > on.now + FUTURE_TOLERANCE_S
     usable = frame.filter(~static & ~future & ~unrated)
-    usable = usable.with_columns(paceless=without_pace(usable["time"]))
+    usable = usable.with_columns(paceless=stamps.without_pace(usable["time"]))
     doubles = _doubles(usable)
     # A tracker that fires twice makes no bot.
     paced = usable.filter(~pl.col("row").is_in(doubles.implode()))
@@ -123,8 +123,9 @@ def _bots(usable: pl.DataFrame, paced: pl.DataFrame, on: Conditions) -> tuple[li
 
     time, subject = pl.col("time"), pl.col("subject")
     one_basket = pl.col("kind").is_in(list(on.baskets)) & (time == time.shift(1)) & (subject == subject.shift(1))
-    actions = paced.filter(~pl.col("clamped") & ~one_basket.fill_null(False)).select("subject", "time", "paceless")
-    actions = actions.filter(first_of_imports())
+    candidates = paced.filter(~pl.col("clamped") & ~one_basket.fill_null(False)).select("subject", "time", "paceless")
+    acts = stamps.actions(candidates["subject"].to_numpy(), candidates["time"].to_numpy())
+    actions = candidates.filter(pl.Series(acts, dtype=pl.Boolean))
     exact = actions.filter(~pl.col("paceless"))
     acting: list[tuple[str, pl.Series]] = []
     suspended: list[Suspended] = []

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["first_of_imports", "without_pace"]
+__all__ = ["actions", "without_pace"]
 
 _MINUTE, _DAY = 60.0, 86_400.0
 _ENOUGH = 20
@@ -35,13 +38,19 @@ def without_pace(times: pl.Series) -> pl.Series:
     return frame.select(made | whole if coarse else made).to_series()
 
 
-def first_of_imports() -> pl.Expr:
-    """Which rows of a frame (`subject`, `time`, sorted by both) are an action: of many at one instant (a wish list that was
-    moved, ratings that were brought along) the first, unless instant follows upon instant, as only a machine's do."""
-    import polars as pl
-
-    instant = ("subject", "time")
-    many = pl.len().over(*instant) >= _IMPORT
-    first = pl.int_range(pl.len()).over(*instant) == 0
-    imports = (many & first).sum().over("subject", (pl.col("time") / _MINUTE).floor())
-    return ~many | first | (imports > _IMPORTS_A_MINUTE)
+def actions(subjects: NDArray[np.int32], times: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which events are an action: (n,) bool, of arrays (n,) sorted by subject and time. Of many at one instant (a wish list that
+    was moved, ratings that were brought along) it is the first, unless instant follows upon instant, as only a machine's do."""
+    n = len(times)
+    if not n:
+        return np.zeros(0, np.bool_)
+    first = np.ones(n, np.bool_)
+    first[1:] = (subjects[1:] != subjects[:-1]) | (times[1:] != times[:-1])
+    starts = np.flatnonzero(first)
+    lengths = np.diff(starts, append=n)
+    one = lengths >= _IMPORT
+    imports = starts[one]
+    minutes = np.stack([subjects[imports].astype(np.float64), times[imports] // _MINUTE], axis=1)
+    _, which, counts = np.unique(minutes, axis=0, return_inverse=True, return_counts=True)
+    one[one] = counts[which.reshape(-1)] <= _IMPORTS_A_MINUTE
+    return first | ~np.repeat(one, lengths)
