@@ -123,15 +123,15 @@ class Delimited:
             record = feed.record
             if restore is not None:
                 cells = restore(cells)
+            if not any(cells):  # a blank line, or one of separators only, with which spreadsheets fill up
+                feed.finish()
+                continue
             if len(cells) > width and not any(cells[width:]):  # programs end each line with a separator
                 del cells[width:]
             if len(record) == 1 and len(cells) == width and record[0][1].isascii():
                 number = record[0][0]
                 feed.finish()
                 yield number, dict(zip(columns, cells, strict=True))
-                continue
-            if not cells:  # a blank line
-                feed.finish()
                 continue
             if len(cells) != width:
                 if (repaired := self._repair()) is not None:
@@ -182,19 +182,22 @@ class Delimited:
         return names
 
     def _repair(self) -> tuple[int, dict[str, Any]] | None:
-        """A line whose quotes are ordinary characters, as in a file of queries that tabs or long separators part."""
+        """A line whose quotes are meant otherwise than RFC 4180 says, where that gives it the header's columns."""
         number, text = self.first
-        if (
-            (self.separator.text != "\t" and self._feed.prepare is None)
-            or '"' not in text
-            or _undecoded(self._feed.record[:1], self._charset)
-        ):
+        if '"' not in text or _undecoded(self._feed.record[:1], self._charset):
             return None
-        cells = self.separator.split(text)
-        if len(cells) != len(self.columns):
-            return None
-        self._feed.finish(1)
-        return number, dict(zip(self.columns, cells, strict=True))
+        for cells in self._other_readings(text):
+            if len(cells) == len(self.columns):
+                self._feed.finish(1)
+                return number, dict(zip(self.columns, cells, strict=True))
+        return None
+
+    def _other_readings(self, text: str) -> Iterator[list[str]]:
+        if '\\"' in text:  # databases and Spark write a quote within quotes so
+            yield from cells_of([text.replace('\\"', '""')], self.separator, strict=True)
+        if self.separator.text == "\t" or self._feed.prepare is not None:
+            # Where quotes aren't needed they are ordinary characters, as in a file of queries.
+            yield self.separator.split(text)
 
     @property
     def first(self) -> tuple[int, str]:

@@ -102,12 +102,12 @@ def guess_separator(lines: Sequence[str]) -> Separator:
     return best if best_key[2] else _blanks(lines)
 
 
-def cells_of(lines: Iterable[str], separator: Separator) -> list[list[str]]:
-    """Records of some lines, read leniently."""
+def cells_of(lines: Iterable[str], separator: Separator, *, strict: bool = False) -> list[list[str]]:
+    """Records of some lines; none at all where they can't be read. strict: a quote must stand where quotes belong."""
     prepare = separator.prepare
     prepared = (line if prepare is None else prepare(line) for line in lines)
     try:
-        return [separator.restore(cells) for cells in csv.reader(prepared, delimiter=separator.delimiter)]
+        return [separator.restore(cells) for cells in csv.reader(prepared, delimiter=separator.delimiter, strict=strict)]
     except csv.Error:
         return []
 

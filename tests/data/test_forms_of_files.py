@@ -111,7 +111,7 @@ def test_what_csv_writes_is_read_back(
     writer.writerows([("item_id", "title", "note"), *cells])
     path = tmp_path_factory.mktemp("table") / "f.csv"
     path.write_bytes(out.getvalue().replace(stand_in, separator).encode())
-    assert [tuple(row.values.values()) for row in read_rows(path, separator)] == cells
+    assert [tuple(row.values.values()) for row in read_rows(path, separator)] == [line for line in cells if any(line)]
 
 
 @given(st.sampled_from([",", ";", "\t", "|"]), st.lists(st.tuples(_CELLS, _CELLS), min_size=1, max_size=6))
@@ -122,7 +122,7 @@ def test_what_csv_writes_with_few_quotes_is_read_back(
     csv.writer(out, delimiter=separator, lineterminator="\n").writerows([("item_id", "title"), *cells])
     path = tmp_path_factory.mktemp("table") / "f.csv"
     path.write_bytes(out.getvalue().encode())
-    assert [tuple(row.values.values()) for row in read_rows(path)] == cells
+    assert [tuple(row.values.values()) for row in read_rows(path)] == [line for line in cells if any(line)]
 
 
 def test_blanks_after_each_separator(tmp_path: Path) -> None:
@@ -140,6 +140,27 @@ def test_blanks_after_each_separator(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", ["a,b\n1,2,\n3,4,\n", "a,b\n1,2,,,\n3,4,,\n", "sep=,\na,b\n1,2,\n3,4\n"])
 def test_separators_at_the_ends_of_lines(tmp_path: Path, content: str) -> None:
     assert rows(tmp_path / "f.csv", content) == [{"a": "1", "b": "2"}, {"a": "3", "b": "4"}]
+
+
+def test_lines_of_separators_only_are_blank(tmp_path: Path) -> None:
+    values, bad, _ = rejected(tmp_path / "f.csv", "a,b\n1,2\n,\n,,\n" + ",\n" * 200 + '"",""\n')
+    assert (values, bad) == ([{"a": "1", "b": "2"}], [])
+
+
+@pytest.mark.parametrize(
+    ("line", "title"),
+    [
+        ('1,"5\\" screen",x', '5" screen'),
+        ('1,"a\\",b",x', 'a",b'),
+        ('1,"\\"quoted\\"",x', '"quoted"'),
+        ('1,"C:\\",x', "C:\\"),
+        ("1,\\N,x", "\\N"),
+    ],
+)
+def test_quotes_behind_a_backslash(tmp_path: Path, line: str, title: str) -> None:
+    values, bad, _ = rejected(tmp_path / "f.csv", f"id,title,note\n{line}\n2,Pot,y\n")
+    assert bad == []
+    assert [row["title"] for row in values] == [title, "Pot"]
 
 
 def test_cells_beyond_the_header_cost_the_line(tmp_path: Path) -> None:
