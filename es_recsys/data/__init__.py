@@ -8,6 +8,7 @@ from es_recsys.data.columns import parse_columns, parse_constants
 from es_recsys.data.event_survey import EventSurvey
 from es_recsys.data.events import read_events, survey_events
 from es_recsys.data.folders import Folders
+from es_recsys.data.item_values import without_markup
 from es_recsys.data.items import read_items
 from es_recsys.data.judgments import read_judgments
 from es_recsys.data.lists import ListSeparators
@@ -34,4 +35,5 @@ __all__ = [
     "rejected_path",
     "survey_events",
     "survey_items",
+    "without_markup",
 ]

@@ -8,7 +8,7 @@ from typing import Any
 
 from es_recsys.data.faults import BadValue, Drop
 from es_recsys.data.lists import LIST_FIELDS, Notation, array_of, names_of
-from es_recsys.types import AttributeValue
+from es_recsys.types import AttributeValue, Item
 from es_recsys.values import (
     IdForm,
     IdTally,
@@ -25,7 +25,7 @@ from es_recsys.values import (
     read_time,
 )
 
-__all__ = ["ItemForms", "ItemTallies", "attribute_text", "settle"]
+__all__ = ["ItemForms", "ItemTallies", "attribute_text", "settle", "without_markup"]
 
 _TEXTS = ("title", "description", "brand")
 _PATHS = ("image", "audio")
@@ -54,16 +54,16 @@ class ItemTallies:
 
     def __init__(self) -> None:
         self.ids = {name: IdTally() for name in _IDS}
-        self._price = NumberTally()
+        self.price = NumberTally()
         self._created = TimeTally()
-        self._words: dict[str, WordTally] = {name: WordTally() for name in _TEXTS}
+        self._words = {name: WordTally(named=name != "brand") for name in _TEXTS}
 
     def add(self, fields: Mapping[str, Any], attributes: Mapping[str, Any]) -> None:
         for name, tally in self.ids.items():
             if name in fields:
                 tally.add(fields[name])
         if "price" in fields:
-            self._price.add(fields["price"])
+            self.price.add(fields["price"])
         if "created_at" in fields:
             self._created.add(fields["created_at"])
         for name in _TEXTS:
@@ -73,20 +73,24 @@ class ItemTallies:
             if type(value) is str:
                 words = self._words.get(name)
                 if words is None:
-                    words = self._words[name] = WordTally()
+                    words = self._words[name] = WordTally(named=False)
                 words.add(value)
 
     def decide(self) -> ItemForms:
         words = {name: found for name, tally in self._words.items() if (found := tally.decide())}
         told: Iterable[str | None] = (
             *(tally.note(name) for name, tally in self.ids.items()),
-            self._price.note("price"),
+            self.price.note("price"),
             self._created.note("created_at"),
-            *(f"{name}: {' and '.join(sorted(found))} stand for nothing." for name, found in words.items() if name in _TEXTS),
+            *(
+                f"{name}: {' and '.join(sorted(found))} {'stands' if len(found) == 1 else 'stand'} for nothing."
+                for name, found in words.items()
+                if name in _TEXTS
+            ),
         )
         return ItemForms(
             {name: tally.decide() for name, tally in self.ids.items()},
-            self._price.decide(),
+            self.price.decide(),
             self._created.decide(),
             words,
             tuple(note for note in told if note is not None),
@@ -124,6 +128,22 @@ def attribute_text(value: AttributeValue, words: Collection[str]) -> AttributeVa
     """An attribute of texts without markup, None where it means nothing."""
     if isinstance(value, str):
         return None if is_blank(value) or value.strip() in words else _plain(value, lines=True)
+    return _without_markup(value)
+
+
+def without_markup(item: Item) -> Item:
+    """The item with HTML in its texts read as the text that it shows; the same item where there is none."""
+    found: dict[str, Any] = {name: _plain(text, lines=name == "description") for name in _TEXTS if (text := getattr(item, name))}
+    for name in LIST_FIELDS:
+        found[name] = tuple(_plain(each, lines=False) for each in getattr(item, name))
+    found["attributes"] = {name: _without_markup(value) for name, value in item.attributes.items()}
+    changed = {name: value for name, value in found.items() if value != getattr(item, name)}
+    return item.model_copy(update=changed) if changed else item
+
+
+def _without_markup(value: AttributeValue) -> AttributeValue:
+    if isinstance(value, str):
+        return _plain(value, lines=True)
     if isinstance(value, tuple):
         return tuple(_plain(each, lines=True) if isinstance(each, str) else each for each in value)  # type: ignore[return-value]
     return value

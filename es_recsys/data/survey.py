@@ -91,6 +91,8 @@ def survey_items(
     for table in open_tables(as_paths(paths), Dialect(separator, header, encoding), unread, progress):
         found, rows = settled(table, columns_given)
         layout.use(found)
+        if table.separator is not None and table.separator.text == ";":
+            values.price.likely = ","
         for row in plain_rows(table, found, rows):
             fields, attributes = layout.split(row.values, table.typed, _unheard)
             values.add(fields, attributes)

@@ -10,7 +10,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from es_recsys.data import Folders, ListSeparators, Rejects, check, read_items, survey_items
+from es_recsys.data import Folders, ListSeparators, Rejects, check, read_items, survey_items, without_markup
 from es_recsys.data.attributes import MAX_ATTRIBUTES
 from es_recsys.encoders import Encoder, VectorCache, encoders, item_text, language_warning
 from es_recsys.errors import InputError, StoreNotFound, WriteError
@@ -110,11 +110,11 @@ def load_files(
 
 
 def insert_items(work: Workspace, items: Iterable[Item], base: Path, progress: Progress | None = None) -> CatalogueReport:
-    """Items from memory into the store. base: folder that pictures' paths start from.
+    """Items from memory into the store, HTML in their texts read as text. base: folder that pictures' paths start from.
 
     Raises WriteError, which has the report, where items were refused; the others are stored."""
     count = len(items) if isinstance(items, Sequence) else None
-    report = _write(work, items, base, whole=False, count=count, progress=progress)
+    report = _write(work, map(without_markup, items), base, whole=False, count=count, progress=progress)
     if report.failed:
         raise WriteError(f"{report.failed:,} items were not stored, all others are.", " ".join(report.notes), report)
     return report

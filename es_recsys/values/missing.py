@@ -25,6 +25,7 @@ _NEVER_TEXT = words(
     "NULL null (null) (NULL) [NULL] [null] <NULL> <null> nan NaN <NA> NaT <NaT> #N/A #NA #NULL! #VALUE! #REF! N/A n/a"
     " undefined \\N \\\\N - -- --- – —"
 ) | {"(not set)", "(not provided)"}
+_NEVER_MEANT = frozenset({"none", "nil"})
 _EDGE = "\ufeff\u200b\u2060"
 _LONGEST = max(map(len, MISSING_WORDS))
 _SPACES = frozenset(letter for code in range(0x3001) if (letter := chr(code)).isspace()) | frozenset(_EDGE)
@@ -80,12 +81,14 @@ class WordTally:
     """Counts the words in one column of texts that may stand for nothing or be meant ("None", "NA").
 
     Such a word means nothing where two lines or more have it; a single one is a text. "NA" is a text in a column of
-    codes of two capitals, where it is Namibia.
+    codes of two capitals, where it is Namibia. named: whether the texts are what things are called, as titles are; in
+    others "None" and "nil" mean nothing even once.
     """
 
-    __slots__ = ("_codes", "_others", "_words")
+    __slots__ = ("_codes", "_named", "_others", "_words")
 
-    def __init__(self) -> None:
+    def __init__(self, *, named: bool = True) -> None:
+        self._named = named
         self._words: dict[str, int] = {}
         self._codes = self._others = 0
 
@@ -103,4 +106,8 @@ class WordTally:
     def decide(self) -> Collection[str]:
         """The words that stand for nothing in this column."""
         codes = self._codes > 9 * self._others
-        return frozenset(word for word, count in self._words.items() if count > 1 and not (codes and word == "NA"))
+        return frozenset(
+            word
+            for word, count in self._words.items()
+            if (count > 1 or (not self._named and word.lower() in _NEVER_MEANT)) and not (codes and word == "NA")
+        )

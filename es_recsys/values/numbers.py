@@ -168,11 +168,15 @@ def _digits(body: str, mark: str) -> float:
 
 
 class NumberTally:
-    """Looks at the numbers of one column, over all files, for the decimal mark."""
+    """Looks at the numbers of one column, over all files, for the decimal mark.
 
-    __slots__ = ("_commas", "_points", "_unsure")
+    likely: the mark where no value shows it, as a file between semicolons has a comma.
+    """
+
+    __slots__ = ("_commas", "_points", "_unsure", "likely")
 
     def __init__(self) -> None:
+        self.likely = ""
         self._points = self._commas = 0
         self._unsure: str | None = None
 
@@ -188,14 +192,14 @@ class NumberTally:
 
     def decide(self) -> NumberForm:
         if not self._points and not self._commas:
-            return NumberForm()
+            return NumberForm(self.likely)
         return NumberForm("." if self._points >= self._commas else ",")
 
     def note(self, name: str) -> str | None:
         """What was guessed of the column `name`, where no value settles it."""
         if self._unsure is None or self._points or self._commas:
             return None
-        number = read_amount(self._unsure)[0]
+        number = read_amount(self._unsure, self.decide())[0]
         return f"{name}: {self._unsure} is read as {number:,g}; no value of the column shows its decimal mark."
 
 

@@ -22,6 +22,7 @@ _FORMS = "write it as 2021-01-29T07:01:00Z (ISO 8601) or as epoch seconds"
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]*)?(?:[eE]\+?[0-9]{1,2})?", re.ASCII)
 _ZEROS = re.compile(r"0{1,4}[-/.]0{1,2}[-/.]0{1,4}(?:[T ].*)?")
 _YMD = re.compile(r"(?P<y>[0-9]{4})(?P<sep>[-/.])(?P<m>[0-9]{1,2})(?:(?P=sep)(?P<d>[0-9]{1,2}))?(?![0-9])", re.ASCII)
+_ORDINAL = re.compile(r"(?P<y>[0-9]{4})-(?P<n>[0-9]{3})(?![0-9])", re.ASCII)
 _DMY = re.compile(r"(?P<a>[0-9]{1,2})(?P<sep>[-/.])(?P<b>[0-9]{1,2})(?P=sep)(?P<y>[0-9]{4}|[0-9]{2})(?![0-9])", re.ASCII)
 _MY = re.compile(r"(?P<m>[0-9]{1,2})[-/.](?P<y>[0-9]{4})(?![0-9])", re.ASCII)
 _NAMED = re.compile(
@@ -206,6 +207,9 @@ def written(text: str) -> Written | None:
 
 
 def _date(text: str) -> tuple[tuple[int | None, int, int, str], str] | None:
+    if (match := _ORDINAL.match(text)) and 1 <= (days := int(match["n"])) <= 366 and 0 < int(match["y"]) < 9999:
+        on = date(int(match["y"]), 1, 1) + timedelta(days=days - 1)
+        return (on.year, on.day, on.month, ""), text[match.end() :]
     if match := _YMD.match(text):
         return (int(match["y"]), int(match["d"] or 1), int(match["m"]), ""), text[match.end() :]
     if match := _DMY.match(text):

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from es_recsys.data import ItemSurvey, Rejects, check, parse_columns, read_items, rejected_path, survey_items
+from es_recsys.data import ItemSurvey, Rejects, check, parse_columns, read_items, rejected_path, survey_items, without_markup
 from es_recsys.errors import InputError, TooManyErrors
 from es_recsys.types import Item
 
@@ -179,11 +179,11 @@ def test_what_means_nothing_leaves_the_field_out(tmp_path: Path, word: Any) -> N
 def test_a_word_that_may_be_meant_is_a_text_where_it_comes_once(tmp_path: Path) -> None:
     rows = [{"item_id": 1, "title": "None", "brand": "NA", "mood": "None"}, {"item_id": 2, "title": "Dune", "brand": "Acme"}]
     items = read(jsonl(tmp_path / "c.jsonl", rows))[0]
-    assert (items[0].title, items[0].brand, items[0].attributes) == ("None", "NA", {"mood": "None"})
+    assert (items[0].title, items[0].brand, items[0].attributes) == ("None", "NA", {})
     more = [*rows, {"item_id": 3, "title": "None", "brand": "NA", "mood": "None"}]
     items, _, rejects = read(jsonl(tmp_path / "c.jsonl", more))
     assert (items[0].title, items[0].brand, items[0].attributes) == ("", None, {})
-    assert "title: None stand for nothing." in rejects.notes
+    assert "title: None stands for nothing." in rejects.notes
 
 
 @pytest.mark.parametrize(
@@ -206,6 +206,12 @@ def test_the_decimal_mark_is_that_of_the_column(tmp_path: Path) -> None:
     path = tmp_path / "c.csv"
     path.write_text("item_id;price\n1;3,50\n2;1.299\n3;1.299,00\n")
     assert [item.price for item in read(path)[0]] == [3.5, 1299.0, 1299.0]
+    path.write_text("item_id;price\n1;1.299\n2;799\n")
+    items, _, rejects = read(path)
+    assert [item.price for item in items] == [1299.0, 799.0]
+    assert "price: 1.299 is read as 1,299; no value of the column shows its decimal mark." in rejects.notes
+    path.write_text("item_id,price\n1,1.299\n2,799\n")
+    assert [item.price for item in read(path)[0]] == [1.299, 799.0]
 
 
 @pytest.mark.parametrize(
@@ -252,6 +258,16 @@ def test_markup_is_no_content(tmp_path: Path) -> None:
     )
     assert (item.title, item.description, item.categories) == ("Strong Rope & Hook", "Soft rope\na < b", ("Home & Garden",))
     assert item.attributes == {"care": "Wash"}
+
+
+def test_items_from_memory_lose_their_markup() -> None:
+    item = Item(
+        item_id=1, title="A &amp; B", description="<p>x</p><p>y</p>", tags=["<b>t</b>"], attributes={"a": "<i>v</i>", "n": 1}
+    )
+    plain = without_markup(item)
+    assert (plain.title, plain.description, plain.tags) == ("A & B", "x\ny", ("t",))
+    assert plain.attributes == {"a": "v", "n": 1}
+    assert without_markup(plain) is plain
 
 
 def test_lists_of_texts_and_pictures(tmp_path: Path) -> None:

@@ -78,6 +78,13 @@ def test_words_that_no_text_can_be(text: str, blank: bool) -> None:
     assert is_blank(text) is blank
 
 
+def test_a_word_that_names_nothing() -> None:
+    tally = WordTally(named=False)
+    for value in ("None", "NA", "Acme"):
+        tally.add(value)
+    assert set(tally.decide()) == {"None"}
+
+
 @pytest.mark.parametrize(
     ("column", "nothing"),
     [

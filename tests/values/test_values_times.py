@@ -95,6 +95,8 @@ def test_one_moment(value: Any) -> None:
         (20210129.0, DAY),
         (date(2021, 1, 29), DAY),
         ("2021-1-29", DAY),
+        ("2021-029", DAY),
+        ("2021-W04-5", DAY),
         ("2021-01-28 24:00:00", DAY),
         ("29-Jan-2021", DAY),
         ("4th July 2021", datetime(2021, 7, 4, tzinfo=UTC)),
