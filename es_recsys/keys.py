@@ -30,5 +30,6 @@ def confirm_key(secret: bytes, check: str | None) -> None:
     if check and not hmac.compare_digest(key_check(secret), check):
         raise KeyMismatch(
             "The users of this store are kept under another secret than the one that is set here.",
-            "Set ES_RECSYS_USER_SECRET, or the file user.key in ES_RECSYS_HOME, to the secret that the store was made with.",
+            "Set ES_RECSYS_USER_SECRET, or the file user.key in ES_RECSYS_HOME, to the secret that the store was made with; "
+            "where that is lost: es-recsys profiles build --new-key",
         )

@@ -184,6 +184,16 @@ class EventStore:
         """Whether the store tells another secret than its own. One of an earlier version doesn't until `adopt_key`."""
         return self._line.value(STORES.c.key_check) is not None
 
+    @staticmethod
+    def forget_key(url: str, store: str) -> None:
+        """Have a store be kept under no secret, until the next is adopted. What it kept of erased users is of no use then."""
+        database = Database(url)
+        try:
+            with database.writing() as connection:
+                connection.execute(sa.update(STORES).where(STORES.c.store == store).values(key_check=None))
+        finally:
+            database.close()
+
     def adopt_key(self) -> None:
         """Have the store refuse any other secret from now on. Raises KeyMismatch where it does already."""
         with self.database.writing() as connection:

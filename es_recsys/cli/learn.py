@@ -158,10 +158,24 @@ def tune_behaviours(
 
 @profiles.command("build")
 @with_settings
-def profiles_build(settings: Settings, json: JsonFlag = False) -> None:
-    """Rebuilds every profile from the stored events."""
+def profiles_build(
+    settings: Settings,
+    new_key: Annotated[
+        bool,
+        typer.Option(
+            "--new-key",
+            help="The secret of the store is lost: keep its users under the one that is set here. Train again afterwards;"
+            " events of users who were erased are not refused any more.",
+        ),
+    ] = False,
+    json: JsonFlag = False,
+) -> None:
+    """Rebuilds every profile from the stored events, and finishes what a load that was cut off has left."""
     from es_recsys.jobs.behaviour import mend_profiles
+    from es_recsys.jobs.new_key import forget_key
 
     with open_workspace(settings) as work, progress("profiles") as bar:
+        if new_key:
+            forget_key(work)
         report = mend_profiles(work, progress=bar)
     show_report(report, json)

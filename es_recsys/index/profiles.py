@@ -10,7 +10,7 @@ from elasticsearch import Elasticsearch
 
 from es_recsys.errors import EngineError
 
-__all__ = ["Stored", "folded", "get", "note_folded"]
+__all__ = ["Stored", "folded", "forget_folded", "get", "note_folded"]
 
 _FOLDED = "folded"
 _BATCH = 100
@@ -57,6 +57,12 @@ def folded(client: Elasticsearch, index: str) -> dict[str, Any] | None:
 def note_folded(client: Elasticsearch, index: str, mark: Mapping[str, Any]) -> None:
     """Keeps with the profiles up to which position of the event store they are folded."""
     client.indices.put_mapping(index=index, meta={**_meta(client, index), _FOLDED: dict(mark)})
+
+
+def forget_folded(client: Elasticsearch, index: str) -> None:
+    """Has the profiles say nothing of what they are folded from, so that the next look folds all of them."""
+    kept = {name: value for name, value in _meta(client, index).items() if name != _FOLDED}
+    client.indices.put_mapping(index=index, meta=kept)
 
 
 def _meta(client: Elasticsearch, index: str) -> dict[str, Any]:

@@ -37,6 +37,7 @@ def may_adopt(client: Elasticsearch, store: EventStore, secret: bytes, index: st
     if tried:
         raise KeyMismatch(
             "None of the profiles of this store is kept under the secret that is set here.",
-            "Set ES_RECSYS_USER_SECRET, or the file user.key in ES_RECSYS_HOME, to the secret that they were made with.",
+            "Set ES_RECSYS_USER_SECRET, or the file user.key in ES_RECSYS_HOME, to the secret that they were made with; where "
+            "that is lost: es-recsys profiles build --new-key",
         )
     return False

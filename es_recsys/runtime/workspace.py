@@ -88,8 +88,7 @@ class Workspace:
 
     def recording(self, events: Sequence[Event]) -> Recording:
         """What records events in a flow. Raises KeyMismatch, StoreNotFound, ModelError."""
-        with self.explaining():
-            self.confirm_key(self.views.current().meta, adopt=True)
+        self._guarded(lambda view: self.confirm_key(view.meta, adopt=True))
         return Recording(self.events, events, self.now())
 
     def confirm_key(self, meta: StoreMeta, *, adopt: bool = False) -> None:

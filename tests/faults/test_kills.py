@@ -28,7 +28,7 @@ from es_recsys.runtime.workspace import Workspace
 from es_recsys.settings import EncoderSettings, Settings
 from es_recsys.types import Event, Item
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.long]
 
 _DEADLY = """
 import importlib, os, signal, sys

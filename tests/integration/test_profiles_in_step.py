@@ -21,6 +21,7 @@ from es_recsys.index.metadata import read_meta, write_meta
 from es_recsys.jobs import folding, health
 from es_recsys.jobs.behaviour import build_profiles, mend_profiles, refresh_behaviour
 from es_recsys.jobs.folding import behind, catch_up
+from es_recsys.jobs.new_key import forget_key
 from es_recsys.runtime.workspace import Workspace
 from es_recsys.settings import EncoderSettings, Settings
 from es_recsys.types import Event, Item
@@ -354,3 +355,19 @@ def test_the_doctor_tells_of_secrets_events_and_profiles(client: Client, shop: S
     assert not shop.key_file.exists(), "the doctor leaves nothing behind"
     shop.key_file.write_bytes(b"")
     assert "empty" in told()["users"]
+
+
+def test_a_store_whose_secret_is_lost_is_kept_under_another(client: Client, stranger: Callable[..., Client]) -> None:
+    client.put_events([_event(1, 1), _event(2, 2)])
+    client.delete_user("u2")
+    with stranger() as other:
+        with pytest.raises(KeyMismatch, match="--new-key"):
+            other.put_events(_event(1, 3))
+        forget_key(other.workspace)
+        mend_profiles(other.workspace)
+        assert other.get_user_profile("u1").known == {"i1"}
+        assert other.put_events(_event(1, 3)).new == 1
+        assert other.workspace.es.count(index=other.workspace.views.fresh().meta.profiles)["count"] == 1
+        assert [check.name for check in health.checks(other.settings) if not check.ok] == []
+    with pytest.raises(KeyMismatch), Client(settings=client.settings) as before:
+        before.put_events(_event(1, 4))

@@ -1,0 +1,34 @@
+"""Keeps the users of a store under another secret, where the one that they were kept under is lost."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from es_recsys.behaviour.store import EventStore
+from es_recsys.index import profiles
+from es_recsys.index.bulk import Action, bulk
+from es_recsys.index.metadata import read_version, write_meta
+from es_recsys.index.read import ids_of
+from es_recsys.index.versions import version_numbers
+from es_recsys.runtime.workspace import Workspace
+
+__all__ = ["forget_key"]
+
+
+def forget_key(work: Workspace) -> None:
+    """Has the store take the next secret that profiles are written under; all profiles of all versions go, since nobody can tell
+    whose they are. So do the tombstones of erased users: a replay of their events isn't refused any more.
+
+    Each step may be cut off and done again: profiles that go are said first to hold no events.
+    """
+    store = work.settings.index
+    with work.explaining():
+        for version in version_numbers(work.es, store):
+            meta = read_version(work.es, store, version)
+            profiles.forget_folded(work.es, meta.profiles)
+            work.es.indices.refresh(index=meta.profiles)
+            gone = (Action(key, operation="delete") for keys in ids_of(work.patient, meta.profiles) for key in keys)
+            bulk(work.patient, gone, index=meta.profiles, refresh=True)
+            write_meta(work.es, replace(meta, key_check=""))
+    EventStore.forget_key(work.settings.sqlalchemy_url(), store)
+    work.views.forget()
