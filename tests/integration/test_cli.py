@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from elasticsearch import Elasticsearch
 
 from es_recsys.cli import main
 from es_recsys.data.sample import SampleStore
@@ -508,6 +509,24 @@ def test_tune_search_on_a_few_judgments(store: Settings, run: Run, sample: Sampl
     assert 0.5 < report["ndcg_before"] <= 1.0
     assert report["ndcg_after"] >= report["ndcg_before"] or not report["kept"]
     assert run("search", chosen[0].title, "--json").json["hits"][0]["item_id"] == chosen[0].item_id
+
+
+def test_refused_items_are_named_with_the_way_out_and_end_the_command_with_6(
+    empty: Settings, run: Run, tmp_path: Path, es: Elasticsearch
+) -> None:
+    file = tmp_path / "items.csv"
+    file.write_text("item_id,title\na,thing\n")
+    run("items", "load", file)
+    # As an index of somebody's own could have it.
+    mapping = {"attributes": {"properties": {"address": {"type": "ip"}}}}
+    es.indices.put_mapping(index=f"{empty.index}-items", properties=mapping)
+    file.write_text("item_id,title,address\na,thing,10.0.0.1\nb,thing,Main Street 5\n")
+    said = run("items", "load", file, code=6).out
+    assert "1 items were refused (b: " in said and "attributes.address" in said and "index rebuild" in said
+    assert run("items", "sync", file, "--json", code=6).json["failed"] == 1
+    assert "Version 2" in run("index", "rebuild").out
+    assert run("items", "load", file, "--json").json["added"] == 1
+    assert run("search", "thing", "--filter", "address:Main Street 5", "--json").json["hits"][0]["item_id"] == "b"
 
 
 # Errors and exit codes
