@@ -70,7 +70,7 @@ ITEM_NAMES: Mapping[str, tuple[str, ...]] = {
     "audio": ("audiopath audiofile audiourl previewurl",),
     "created_at": (
         "created creationdate createddate datecreated createdon dateadded addedat",
-        "releasedate releasedat publishedat publishdate publicationdate publisheddate datepublished pubdate published launchdate",
+        "releasedate releasedat publishedat publishdate publicationdate publisheddate datepublished pubdate launchdate",
     ),
     "available": ("availability instock isavailable stockstatus",),
     "author": ("authors writer artist creator",),
@@ -81,7 +81,6 @@ EVENT_NAMES: Mapping[str, tuple[str, ...]] = {
     "user_id": (
         "customerid memberid reviewerid accountid personid shopperid buyerid visitorid uid distinctid",
         "user customer member visitor reviewer",
-        "id",
     ),
     "session_id": (
         "usersession visitid visitsid gasessionid",

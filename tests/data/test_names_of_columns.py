@@ -172,6 +172,13 @@ def test_a_file_of_ratings(tmp_path: Path) -> None:
     ]
 
 
+def test_a_number_of_lines_is_nobody(tmp_path: Path) -> None:
+    text = "id,session_id,item_id,event_type,timestamp\n1,s,i,view,1260759144\n2,s,j,view,1260759145\n"
+    found, notes = events(tmp_path / "f.csv", text)
+    assert [(event.user_id, event.session_id) for event in found] == [(None, "s"), (None, "s")]
+    assert notes == []
+
+
 def test_a_constant_is_not_overridden_by_a_guess(tmp_path: Path) -> None:
     [event], _ = events(tmp_path / "f.csv", "user,item,type,time\nu,i,shoe,1260759144\n", constants={"event_type": "view"})
     assert (event.event_type, event.item_id) == ("view", "i")
