@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from es_recsys.engine import making, marks
@@ -103,3 +104,12 @@ def artefacts(meta: StoreMeta, settings: Settings) -> Iterator[Check]:
 
     for name in meta.models:
         yield attempt(f"model: {name}", lambda name=name: ask(name))  # type: ignore[misc]
+    popular = settings.store_home / "popularity"
+    if popular.exists():
+        yield attempt("popularity", lambda: _popularity(popular))
+
+
+def _popularity(folder: Path) -> str:
+    from es_recsys.models import Popularity
+
+    return f"{len(Popularity.load(folder).item_ids):,} items, in {folder}."

@@ -112,8 +112,16 @@ def load_files(
 def insert_items(work: Workspace, items: Iterable[Item], base: Path, progress: Progress | None = None) -> CatalogueReport:
     """Items from memory into the store, HTML in their texts read as text. base: folder that pictures' paths start from.
 
-    Raises WriteError, which has the report, where items were refused; the others are stored."""
+    Raises InputError where the store would have more attributes than a catalogue may: before anything is written where the items
+    are at hand, else before the item that has one too many. Raises WriteError, which has the report, where items were refused;
+    the others are stored.
+    """
     count = len(items) if isinstance(items, Sequence) else None
+    stored = _attributes_of(_meta(work))
+    if isinstance(items, Sequence):
+        _check_names(dict.fromkeys(name for item in items for name in item.attributes), stored)
+    else:
+        items = _checked(items, stored)
     report = _write(work, map(without_markup, items), base, whole=False, count=count, progress=progress)
     if report.failed:
         raise WriteError(f"{report.failed:,} items were not stored, all others are.", " ".join(report.notes), report)
@@ -209,6 +217,15 @@ def _attributes_of(meta: StoreMeta | None) -> dict[str, str]:
     paths = {} if meta is None else meta.fields
     names = ((path.removeprefix("attributes."), kind) for path, kind in paths.items() if path.startswith("attributes."))
     return {name: kind for name, kind in names if not name.endswith((f".{AS_KEYWORD}", f".{AS_LONG}"))}
+
+
+def _checked(items: Iterable[Item], stored: Collection[str]) -> Iterator[Item]:
+    new: dict[str, None] = {}
+    for item in items:
+        if item.attributes:
+            new.update(dict.fromkeys(item.attributes))
+            _check_names(new, stored)
+        yield item
 
 
 def _check_names(names: Iterable[str], stored: Collection[str]) -> None:

@@ -7,7 +7,8 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from es_recsys.errors import ModelError
 from es_recsys.private import FILE, FOLDER, make_folder
 
-__all__ = ["REMEDY", "Artefact", "fingerprint", "load", "save"]
+__all__ = ["REMEDY", "Artefact", "described", "fingerprint", "load", "save"]
 
 FORMAT = 1
 REMEDY = "Train again with `es-recsys train`."
@@ -99,6 +100,17 @@ def load(folder: Path, model: str | None = None) -> Artefact:
         raise ModelError(f"The model in {folder} is {name!r}, not {model!r}.", REMEDY)
     arrays = {array: _map(Path(folder) / f"{array}.npy", *expected) for array, expected in shapes.items()}
     return Artefact(name, params, arrays, mark, layout)
+
+
+@contextmanager
+def described(folder: Path) -> Iterator[None]:
+    """What is made of an artefact goes in here: where its parameters or arrays are not those that it needs, it is damaged."""
+    try:
+        yield
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
+        raise ModelError(
+            f"The manifest.json in {folder} doesn't describe what is wanted ({type(error).__name__}).", REMEDY
+        ) from error
 
 
 def _map(path: Path, dtype: str, shape: list[int]) -> NDArray[Any]:

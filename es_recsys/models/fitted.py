@@ -108,12 +108,12 @@ class Fitted(abc.ABC):
             raise ModelError(
                 f"The model {cls.name} in {folder} has layout {saved.layout}; this version reads {cls.layout}.", artefact.REMEDY
             )
-        try:
+        with artefact.described(folder):
             model = cls._from_params(saved.params)
             model._ids = ItemIds.from_arrays(saved.arrays)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ModelError(f"The manifest.json in {folder} doesn't describe {cls.name}.", artefact.REMEDY) from error
-        model._arrays = {name: array for name, array in saved.arrays.items() if not name.startswith("ids_")}
+            model._arrays = {name: array for name, array in saved.arrays.items() if not name.startswith("ids_")}
+            if cls.kind == "vector" and model._arrays["vectors"].shape[:1] != (len(model._ids),):
+                raise ValueError("vectors of other items")
         model._fingerprint = saved.fingerprint
         return model
 

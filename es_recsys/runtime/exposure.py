@@ -36,7 +36,8 @@ def load_exposure(folder: Path, popular: Sequence[tuple[str, float]]) -> Exposur
     if not folder.exists():
         return Exposure.of_popularity(popular)
     found = artefact.load(folder, _NAME)
-    return _Stored(_Seen(ItemIds.from_arrays(found.arrays), found.arrays["counts"]), float(found.params["rate"]))
+    with artefact.described(folder):
+        return _Stored(_Seen(ItemIds.from_arrays(found.arrays), found.arrays["counts"]), float(found.params["rate"]))
 
 
 class _Seen(Mapping[str, tuple[float, float]]):

@@ -29,5 +29,6 @@ def load_item_side(folder: Path) -> ItemSide | None:
     if not folder.exists():
         return None
     found = artefact.load(folder, _NAME)
-    columns = tuple(found.params["columns"])
-    return ItemSide(ItemIds.from_arrays(found.arrays).find, found.arrays["items"], ItemFacts.from_arrays(found.arrays), columns)
+    with artefact.described(folder):
+        ids, facts = ItemIds.from_arrays(found.arrays), ItemFacts.from_arrays(found.arrays)
+        return ItemSide(ids.find, found.arrays["items"], facts, tuple(found.params["columns"]))

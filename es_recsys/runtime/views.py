@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from es_recsys.models.base import DEPTHS, Model
 from es_recsys.runtime.encoding import StoreEncoders
 from es_recsys.runtime.exposure import exposure_folder, load_exposure
 from es_recsys.runtime.item_side import item_side_folder, load_item_side
+from es_recsys.search.explore import Exposure
 from es_recsys.search.learned import Ranker
 from es_recsys.settings import Settings
 
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["RANKING", "Views", "models_folder", "popularity_folder", "ranking_folder"]
 
 RANKING = "ranking"
+
+_log = logging.getLogger(__name__)
 
 REFRESH_S = 5.0
 """Seconds after which a client looks again which version is live."""
@@ -107,7 +111,11 @@ class Views:
         rankers: Mapping[str, Ranker | None],
         item_side: ItemSide | None,
     ) -> View:
-        exposure = load_exposure(exposure_folder(self._settings), popular)
+        try:
+            exposure = load_exposure(exposure_folder(self._settings), popular)
+        except ModelError as error:
+            _log.warning("Exploration starts from what is popular. %s", error)
+            exposure = Exposure.of_popularity(popular)
         return View(self._settings, meta, self._secret, self._encoders, models, popular, rankers, exposure, item_side)
 
     def _models(self, meta: StoreMeta) -> tuple[dict[str, Model], ItemSide | None]:
@@ -133,7 +141,8 @@ class Views:
 
         try:
             found = artefact.load(ranking_folder(self._settings, mark), RANKING)
-            ranker = Ranker.from_params(found.params, found.arrays)
+            with artefact.described(ranking_folder(self._settings, mark)):
+                ranker = Ranker.from_params(found.params, found.arrays)
         except ModelError:
             return None
         return ranker if ranker.suits(meta) else None
@@ -145,7 +154,12 @@ class Views:
         folder = popularity_folder(self._settings)
         if not folder.exists():
             return []
-        return Popularity.load(folder).weights(History(), DEPTHS["neighbours"])
+        try:
+            return Popularity.load(folder).weights(History(), DEPTHS["neighbours"])
+        except ModelError as error:
+            # Counted anew by every training and load of events: no reason not to answer, or not to record what happens.
+            _log.warning("Answers do without what is popular. %s", error)
+            return []
 
 
 def _changed(*folders: Path) -> tuple[float, ...]:
