@@ -6,6 +6,8 @@ import re
 import shlex
 from collections.abc import Sequence
 
+from es_recsys.data.actions import event_type_of
+
 __all__ = ["looks_like_data", "no_header_command"]
 
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)?(?:[eE][+-]?[0-9]+)?")
@@ -28,7 +30,7 @@ def no_header_command(cells: Sequence[str], events: bool, separator: str | None)
         options.append(f"--separator {_NAMES.get(separator) or shlex.quote(separator)}")
     columns = _events(cells) if events else _items(cells)
     options.append("--columns " + ",".join(f"{ours}={place + 1}" for ours, place in columns.items()))
-    if events:
+    if events and "event_type" not in columns:
         options.append("--constant event_type=" + ("rating" if "value" in columns else "view"))
     return " ".join(options)
 
@@ -39,7 +41,7 @@ def _items(cells: Sequence[str]) -> dict[str, int]:
 
 
 def _events(cells: Sequence[str]) -> dict[str, int]:
-    """Usual is user, item, rating, time; the time is told by its form, a rating by being small."""
+    """Usual is user, item, rating, time; the time is told by its form, a rating by being small, an action by its name."""
     stripped = [cell.strip() for cell in cells]
     times = [place for place, cell in enumerate(stripped) if place and _TIME.fullmatch(cell)]
     ids = [place for place, cell in enumerate(stripped) if place and place not in times[:1] and _ID.fullmatch(cell)]
@@ -50,4 +52,7 @@ def _events(cells: Sequence[str]) -> dict[str, int]:
         ends = after + 1 in times[:1] or (not times and after == len(cells) - 1)
         if after < len(cells) and ends and _RATING.fullmatch(stripped[after]):
             columns["value"] = after
+    actions = [place for place, cell in enumerate(stripped) if place and event_type_of(cell)]
+    if actions:
+        columns["event_type"] = actions[0]
     return columns | ({"timestamp": times[0]} if times else {})

@@ -146,8 +146,8 @@ def item_names(columns: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
 
 
 def plain_name(name: str) -> str:
-    """The letters and digits of a name, in lower case: `Body (HTML)` is `bodyhtml`."""
-    return re.sub(r"[\W_]", "", name).lower()
+    """The letters and digits of a name, in lower case: `Body (HTML)` is `bodyhtml`, RecBole's `item_id:token` is `itemid`."""
+    return re.sub(r":(?:token|float)$|[\W_]", "", name).lower()
 
 
 def plain_path(name: str) -> str:

@@ -154,6 +154,7 @@ def test_names_stand_in_one_tier_of_a_field() -> None:
         ("userId,movieId,event_name,ts", "u,i,view,1433221332"),
         ("reviewerID,asin,action,unixReviewTime", "u,i,view,1433221332"),
         ("User,Item,Action,Time", "u,i,view,1433221332"),
+        ("user_id:token,item_id:token,event_type:token,timestamp:float", "u,i,view,1433221332"),
         ("reviewerID,asin,action,unixReviewTime,reviewTime", 'u,i,view,1433221332,"09 13, 2009"'),
     ],
 )
@@ -177,6 +178,13 @@ def test_a_number_of_lines_is_nobody(tmp_path: Path) -> None:
     found, notes = events(tmp_path / "f.csv", text)
     assert [(event.user_id, event.session_id) for event in found] == [(None, "s"), (None, "s")]
     assert notes == []
+
+
+def test_an_action_in_a_file_without_a_header_is_told(tmp_path: Path) -> None:
+    (tmp_path / "f.csv").write_text("1,2268318,2520377,pv,1511544070\n")
+    with pytest.raises(InputError, match="no header line, it seems") as caught:
+        list(read_events(tmp_path / "f.csv"))
+    assert caught.value.remedy.endswith("--no-header --columns user_id=1,item_id=2,event_type=4,timestamp=5")
 
 
 def test_a_constant_is_not_overridden_by_a_guess(tmp_path: Path) -> None:
