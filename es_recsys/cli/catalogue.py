@@ -39,6 +39,10 @@ ActionNames = Annotated[
     list[str] | None,
     typer.Option("--actions", help="What actions mean: add_to_wishlist=like,heartbeat=ignore; may be repeated."),
 ]
+DayFirst = Annotated[
+    bool | None,
+    typer.Option("--day-first/--month-first", help="What 01/02/2021 is; as other dates show if left out.", show_default=False),
+]
 MaxErrors = Annotated[int, typer.Option(min=0, help="With more bad lines than this nothing is written.")]
 Encoder = Annotated[str | None, typer.Option(help='Encoder by name; "none" for no vectors. Counts when the store is made.')]
 Language = Annotated[
@@ -90,6 +94,7 @@ def items_load(
     no_header: NoHeader = False,
     encoding: Encoding = None,
     list_separator: ListSeparator = None,
+    day_first: DayFirst = None,
     max_errors: MaxErrors = 100,
     text_encoder: Encoder = None,
     image_encoder: Encoder = None,
@@ -103,7 +108,7 @@ def items_load(
         files,
         False,
         max_errors,
-        _input(columns, constant, separator, no_header, encoding) | {"list_separator": list_separator},
+        _input(columns, constant, separator, no_header, encoding) | {"list_separator": list_separator, "day_first": day_first},
         json,
     )
 
@@ -119,6 +124,7 @@ def items_sync(
     no_header: NoHeader = False,
     encoding: Encoding = None,
     list_separator: ListSeparator = None,
+    day_first: DayFirst = None,
     max_errors: MaxErrors = 0,
     text_encoder: Encoder = None,
     image_encoder: Encoder = None,
@@ -132,7 +138,7 @@ def items_sync(
         files,
         True,
         max_errors,
-        _input(columns, constant, separator, no_header, encoding) | {"list_separator": list_separator},
+        _input(columns, constant, separator, no_header, encoding) | {"list_separator": list_separator, "day_first": day_first},
         json,
     )
 
@@ -172,6 +178,7 @@ def events_load(
     ] = False,
     actions: ActionNames = None,
     timezone: Annotated[str | None, typer.Option(help="Of times that name no zone: Asia/Tokyo, +09:00; UTC if left out.")] = None,
+    day_first: DayFirst = None,
     rating_scale: Annotated[
         str | None, typer.Option(help="From the worst rating to the best: 0..10; found from the ratings if left out.")
     ] = None,
@@ -194,6 +201,7 @@ def events_load(
             timestamps=not no_timestamps,
             actions=meanings,
             timezone=timezone,
+            day_first=day_first,
             rating_scale=rating_scale,
             bots=bots,
             max_errors=max_errors,

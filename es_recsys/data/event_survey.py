@@ -29,12 +29,13 @@ class EventSurvey:
 class EventTallies:
     """Looks at the events of all files, before any is read. Memory is flat.
 
-    `add` takes the fields of one event as the file has them (field -> value, nothing missing among them).
+    day_first: what dates such as 01/02/2021 are, None for what the files show. `add` takes the fields of one event as the file
+    has them (field -> value, nothing missing among them).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, day_first: bool | None = None) -> None:
         self._ids = {name: IdTally() for name in _IDS}
-        self._time = TimeTally()
+        self._time = TimeTally(day_first)
 
     def add(self, given: Mapping[str, Any]) -> None:
         for name, tally in self._ids.items():

@@ -266,15 +266,17 @@ def survey_events(
     timestamps: bool = True,
     actions: Mapping[str, str] | None = None,
     zone: tzinfo = UTC,
+    day_first: bool | None = None,
     progress: Progress | None = None,
 ) -> EventSurvey:
     """Read files of events once, to know what `read_events` needs: what only all lines together show. Memory is flat.
 
-    zone: of times that name none. The other options are those of `read_events`.
+    zone: of times that name none. day_first: whether 01/02/2021 is in February, None for what the files show. The other options
+    are those of `read_events`.
     """
     plan = _columns(columns or {}, constants or {}, timestamps)
     reader = _Reader(plan, timestamps, Actions(actions), EventSurvey())
-    tallies = EventTallies()
+    tallies = EventTallies(day_first)
     for table in open_tables(as_paths(paths), Dialect(separator, header, encoding), Rejects(write=False), progress):
         found, rows = settled(table, plan)
         reader.use(found)

@@ -50,12 +50,15 @@ class ItemForms:
 
 
 class ItemTallies:
-    """Looks at the fields and attributes of all lines. Memory is flat."""
+    """Looks at the fields and attributes of all lines. Memory is flat.
 
-    def __init__(self) -> None:
+    day_first: what dates such as 01/02/2021 are, None for what the files show.
+    """
+
+    def __init__(self, day_first: bool | None = None) -> None:
         self.ids = {name: IdTally() for name in _IDS}
         self.price = NumberTally()
-        self._created = TimeTally()
+        self._created = TimeTally(day_first)
         self._words = {name: WordTally(named=name != "brand") for name in _TEXTS}
 
     def add(self, fields: Mapping[str, Any], attributes: Mapping[str, Any]) -> None:

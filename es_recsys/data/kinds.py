@@ -41,9 +41,9 @@ class Tally:
 
     __slots__ = ("counts", "dates")
 
-    def __init__(self) -> None:
+    def __init__(self, day_first: bool | None = None) -> None:
         self.counts: dict[str, int] = {}
-        self.dates = TimeTally()
+        self.dates = TimeTally(day_first)
 
     def add(self, value: Any, typed: bool) -> None:
         kind = _look(value, typed)

@@ -69,14 +69,16 @@ def survey_items(
     header: bool = True,
     encoding: str | None = None,
     list_separator: ListSeparators = None,
+    day_first: bool | None = None,
     known: Mapping[str, str] | None = None,
     progress: Progress | None = None,
 ) -> ItemSurvey:
     """Read a catalogue once, to know what `read_items` needs.
 
-    list_separator: `,` or `none` for categories and tags, `directors=;` for one column (lists.py); without it what the
-    column shows. known: kinds that are settled already, by the mapping of the index that the items go to. Memory: 8 bytes
-    a row, 16 where there are group ids, twice that where ids are written as 17.0, and some thousand cells of lists.
+    list_separator: `,` or `none` for categories and tags, `directors=;` for one column (lists.py); without it what the column
+    shows. day_first: whether 01/02/2021 is in February, None for what the column shows. known: kinds that are settled
+    already, by the mapping of the index that the items go to. Memory: 8 bytes a row, 16 where there are group ids, twice
+    that where ids are written as 17.0, and some thousand cells of lists.
     """
     if wrong := sorted(set((known or {}).values()) - set(KINDS)):
         raise InputError(f"There is no kind of attribute {wrong[0]!r}.", f"Kinds are {', '.join(KINDS)}.")
@@ -87,7 +89,7 @@ def survey_items(
     looks = Looks()
     unread = Rejects(write=False)
     tallies: dict[str, Tally] = {}
-    values, ids, group_ids = ItemTallies(), _Hashes(), _Hashes()
+    values, ids, group_ids = ItemTallies(day_first), _Hashes(), _Hashes()
     for table in open_tables(as_paths(paths), Dialect(separator, header, encoding), unread, progress):
         found, rows = settled(table, columns_given)
         layout.use(found)
@@ -107,7 +109,7 @@ def survey_items(
             for name, value in attributes.items():
                 tally = tallies.get(name)
                 if tally is None:
-                    tally = tallies[name] = Tally()
+                    tally = tallies[name] = Tally(day_first)
                 tally.add(value, table.typed)
     kinds = {name: tally.decide() for name, tally in tallies.items()} | dict(known or {})
     dates = {name: tallies[name].dates.decide() for name, kind in kinds.items() if kind == "date" and name in tallies}

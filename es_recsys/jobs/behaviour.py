@@ -113,6 +113,7 @@ def load_events(
     header: bool = True,
     encoding: str | None = None,
     timezone: str | tzinfo | None = None,
+    day_first: bool | None = None,
     rating_scale: str | RatingScale | None = None,
     bots: str | Sequence[str] | None = None,
     max_errors: int | None = 100,
@@ -121,10 +122,11 @@ def load_events(
     """Events of files into the event store, then cleaning, popularity and profiles.
 
     actions: name of an action -> event type or "ignore", before those that are known. timezone: of times that name none
-    ("Asia/Tokyo"; UTC). rating_scale ("0..10"): found from the ratings unless given. bots: "on", "off", "auto",
-    "minute_rate=120,regular=off". These two are kept with the store, for later loads too. The files are checked first: with
-    more than `max_errors` bad lines nothing is written. Where there is no catalogue at all, one is made of the ids in the
-    events. Raises InputError, also where no line can be used, or times are local and their zone isn't known; TooManyErrors.
+    ("Asia/Tokyo"; UTC). day_first: what 01/02/2021 is, None for what the files show. rating_scale ("0..10"): found from the
+    ratings unless given. bots: "on", "off", "auto", "minute_rate=120,regular=off". These two are kept with the store, for
+    later loads too. The files are checked first: with more than `max_errors` bad lines nothing is written. Where there is
+    no catalogue at all, one is made of the ids in the events. Raises InputError, also where no line can be used, or times
+    are local and their zone isn't known; TooManyErrors.
     """
     started = time.monotonic()
     zone, scale, checked = as_zone(timezone), as_scale(rating_scale), CheckedEvents(work.now())
@@ -138,7 +140,7 @@ def load_events(
         "timestamps": timestamps,
         "actions": actions,
     }
-    options["survey"] = survey_events(files, zone=zone, **options)
+    options["survey"] = survey_events(files, zone=zone, day_first=day_first, **options)
     good, rejects = check(checked.read, files, max_errors=max_errors, **options)
     if not good:
         raise rejects.nothing("event", files)

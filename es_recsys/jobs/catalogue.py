@@ -77,14 +77,15 @@ def load_files(
     header: bool = True,
     encoding: str | None = None,
     list_separator: ListSeparators = None,
+    day_first: bool | None = None,
     max_errors: int | None = 100,
     progress: Progress | None = None,
 ) -> CatalogueReport:
     """Items of files into the store; with `whole` the files are the whole catalogue, and what they lack is removed.
 
-    The files are checked first: with more than `max_errors` bad lines nothing is written. With `whole` an item on a bad
-    line counts as missing, so allow none there. Raises InputError, also where no line can be used, TooManyErrors,
-    FingerprintMismatch, WriteError.
+    The files are checked first: with more than `max_errors` bad lines nothing is written. With `whole` an item on a bad line
+    counts as missing, so allow none there. day_first: whether 01/02/2021 is in February, None for what the files show.
+    Raises InputError, also where no line can be used, TooManyErrors, FingerprintMismatch, WriteError.
     """
     options: dict[str, Any] = {
         "columns": columns,
@@ -97,7 +98,7 @@ def load_files(
     stored = _attributes_of(_meta(work))
     # A field of texts takes what a file has as it stands there; one of numbers, dates or flags takes texts beside them.
     texts = {name: "text" for name, kind in stored.items() if kind == "keyword"}
-    survey = survey_items(files, **options, known=texts)
+    survey = survey_items(files, **options, day_first=day_first, known=texts)
     _check_names(survey.kinds, stored)
     good, rejects = check(read_items, files, max_errors=max_errors, survey=survey, **options)
     if not good:

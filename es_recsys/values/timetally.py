@@ -17,11 +17,15 @@ _SHEET = (20_000, 80_000)  # days since 1899: 1954 to 2119
 
 
 class TimeTally:
-    """Looks at the times of one column, over all files."""
+    """Looks at the times of one column, over all files.
 
-    __slots__ = ("_day", "_halves", "_month", "_numbers", "_others", "_sheet", "_unsure")
+    day_first: what a person says of dates such as 01/02/2021; None for what the column shows.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_day", "_halves", "_month", "_numbers", "_others", "_sheet", "_unsure", "day_first")
+
+    def __init__(self, day_first: bool | None = None) -> None:
+        self.day_first = day_first
         self._day = self._month = self._halves = 0
         self._numbers = self._others = 0
         self._sheet: str | None = None
@@ -78,6 +82,8 @@ class TimeTally:
         """What was guessed of the column `name`, in one line."""
         if self._is_serial():
             return f"{name}: numbers such as {self._sheet} are read as the days of a spreadsheet."
+        if self.day_first is not None:
+            return None
         if self._day and self._month:
             kept, odd = max(self._day, self._month), min(self._day, self._month)
             which = "days" if self._day >= self._month else "months"
@@ -91,13 +97,15 @@ class TimeTally:
         read = datetime(it.year, month, day, tzinfo=UTC)
         return (
             f"{name}: no date shows whether its day or its month comes first; {self._unsure} is read as {read:%-d %B %Y}."
-            f" Write {it.year}-{day:02}-{month:02} where that is wrong."
+            f" Say --{'month' if self._day_first() else 'day'}-first where that is wrong."
         )
 
     def _is_serial(self) -> bool:
         return self._sheet is not None and not self._others
 
     def _day_first(self) -> bool | None:
+        if self.day_first is not None:
+            return self.day_first
         if self._day or self._month:
             return self._day >= self._month
         if self._unsure is None:

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from es_recsys.behaviours import BEHAVIOURS
-from es_recsys.data import Rejects, check, read_events, rejected_path
+from es_recsys.data import Rejects, check, read_events, rejected_path, survey_events
 from es_recsys.data.actions import event_type_of, parse_actions
 from es_recsys.data.events import EVENT_FIELDS
 from es_recsys.errors import InputError
@@ -193,6 +193,9 @@ def test_the_dates_of_a_file_show_which_comes_first(tmp_path: Path) -> None:
     assert rejects.notes[0].startswith(
         "timestamp: no date shows whether its day or its month comes first; 01/02/2021 10:00 is read"
     )
+    assert "--month-first" in rejects.notes[0]
+    survey = survey_events(path, day_first=False)
+    assert read(path, survey=survey)[0][0].timestamp == datetime(2021, 1, 2, 10, tzinfo=UTC)
     path.write_text(head + "u,1,view,45292.5\nu,1,view,45293.25\n")
     assert read(path)[0][0].timestamp == datetime(2024, 1, 1, 12, tzinfo=UTC)
 

@@ -161,6 +161,14 @@ def test_which_comes_first(values: list[Any], day_first: bool | None, told: str 
     assert (note is None) if told is None else (told in (note or ""))
 
 
+def test_what_a_person_says_of_dates_stands() -> None:
+    for said in (True, False):
+        tally = TimeTally(said)
+        tally.add("01/02/2021")
+        assert tally.decide().day_first is said
+        assert tally.note("timestamp") is None
+
+
 @pytest.mark.parametrize(("first", "month"), [(True, 2), (False, 1), (None, 2)])
 def test_the_form_of_a_column_settles_dates(first: bool | None, month: int) -> None:
     assert read_time("01-02-2021", TimeForm(day_first=first)) == datetime(2021, month, 3 - month, tzinfo=UTC)
