@@ -249,7 +249,7 @@ def weigh_events(work: Workspace, weights: Mapping[str, float], progress: Progre
 
 
 def _state(work: Workspace, meta: StoreMeta) -> dict[str, Any]:
-    return {**state_of(work.es, meta.index), "variants": variants_mark(meta)}
+    return {**state_of(work.patient, meta.index), "variants": variants_mark(meta)}
 
 
 def _cleaned(work: Workspace) -> CleaningReport:

@@ -48,7 +48,7 @@ def rebuild(work: Workspace, view: View, progress: Progress | None = None) -> tu
     target = run.target()
     written = run.fold(work.events.subjects(), progress)
     removed = run.remove_others(target)
-    note_folded(work.es, view.meta.profiles, target)
+    note_folded(work.patient, view.meta.profiles, target)
     return written + catch_up(work, view), removed
 
 
@@ -70,7 +70,7 @@ def catch_up(work: Workspace, view: View) -> int:
             run.remove_others(target)
         else:
             run.remove(gone, target)
-        note_folded(work.es, view.meta.profiles, target)
+        note_folded(work.patient, view.meta.profiles, target)
     return written
 
 
@@ -85,7 +85,7 @@ def behind(work: Workspace, view: View) -> int:
 
 def _looked(work: Workspace, view: View) -> tuple[_Run, dict[str, Any] | None, dict[str, Any]]:
     """-> what a pass is made with, up to where the profiles are folded, and how far the event store is."""
-    mark = folded(work.es, view.meta.profiles)
+    mark = folded(work.patient, view.meta.profiles)
     run = _Run(work, view)
     target = run.target()
     if mark is None:
@@ -174,7 +174,7 @@ class _Run:
 
     def remove_others(self, target: Mapping[str, Any]) -> int:
         """Removes profiles of subjects that this pass didn't meet; -> how many."""
-        return self.remove((key for keys in ids_of(self.work.es, self._index) for key in self._seen.lacks(keys)), target)
+        return self.remove((key for keys in ids_of(self.work.patient, self._index) for key in self._seen.lacks(keys)), target)
 
     def remove(self, keys: Iterable[str], target: Mapping[str, Any]) -> int:
         """Removes profiles by key, but for those that hold later events than the pass knew of; -> how many."""

@@ -25,10 +25,10 @@ def forget_key(work: Workspace) -> None:
     with work.explaining():
         for version in version_numbers(work.es, store):
             meta = read_version(work.es, store, version)
-            profiles.forget_folded(work.es, meta.profiles)
+            profiles.forget_folded(work.patient, meta.profiles)
             work.es.indices.refresh(index=meta.profiles)
             gone = (Action(key, operation="delete") for keys in ids_of(work.patient, meta.profiles) for key in keys)
             bulk(work.patient, gone, index=meta.profiles, refresh=True)
-            write_meta(work.es, replace(meta, key_check=""))
+            write_meta(work.patient, replace(meta, key_check=""))
     EventStore.forget_key(work.settings.sqlalchemy_url(), store)
     work.views.forget()

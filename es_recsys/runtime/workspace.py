@@ -102,13 +102,13 @@ class Workspace:
         if meta.key_check and (self._key_known or store.key_known):
             self._key_known = True
             return
-        proven = bool(meta.key_check) or may_adopt(self.es, store, secret, meta.profiles)
+        proven = bool(meta.key_check) or may_adopt(self.patient, store, secret, meta.profiles)
         if not (adopt and proven):
             return
         store.adopt_key()
         if not meta.key_check:
-            current = read_version(self.es, meta.store, meta.version)
-            write_meta(self.es, replace(current, key_check=key_check(secret)))
+            current = read_version(self.patient, meta.store, meta.version)
+            write_meta(self.patient, replace(current, key_check=key_check(secret)))
             self.views.forget()
 
     @property
