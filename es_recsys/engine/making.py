@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from es_recsys.index.versions import Unfinished
 
-__all__ = ["abandoned", "clear", "clear_if_free", "draft_folder", "is_free", "maker", "making", "stale_folders"]
+__all__ = ["abandoned", "clear", "clear_if_free", "draft_folder", "drafts", "is_free", "maker", "making", "stale_folders"]
 
 # Indices of a version are made within seconds of each other; none is filled for longer than a day.
 _HALF_S, _WHOLE_S = 600.0, 86_400.0
@@ -61,16 +61,20 @@ def draft_folder(models: Path) -> Path:
     return models.with_name(models.name + _DRAFT)
 
 
+def drafts(settings: Settings) -> list[Path]:
+    """Models that are being written, or were never finished."""
+    return sorted((settings.store_home / "models").glob(f"*{_DRAFT}"))
+
+
 def stale_folders(client: Elasticsearch, settings: Settings) -> list[Path]:
-    """Folders of models whose version isn't there, or that were never finished."""
+    """Folders of models whose version isn't there."""
     from es_recsys.index.versions import version_numbers
 
     root = settings.store_home / "models"
     if not root.is_dir():
         return []
     numbers = {f"{number:06d}" for number in version_numbers(client, settings.index)}
-    folders = (path for path in root.iterdir() if re.fullmatch(rf"\d{{6,}}(?:{re.escape(_DRAFT)})?", path.name))
-    return sorted(path for path in folders if path.name not in numbers)
+    return sorted(path for path in root.iterdir() if re.fullmatch(r"\d{6,}", path.name) and path.name not in numbers)
 
 
 def clear(client: Elasticsearch, settings: Settings) -> list[int]:
@@ -82,9 +86,10 @@ def clear(client: Elasticsearch, settings: Settings) -> list[int]:
 
     found = [one.version for one in abandoned(client, settings, time.time(), free=True)]
     for version in found:
-        drop_unfinished(client, settings.index, version)
+        # The models first: a version without any is removed by the next run, models without a version by nobody.
         shutil.rmtree(settings.store_home / "models" / f"{version:06d}", ignore_errors=True)
-    for folder in (settings.store_home / "models").glob(f"*{_DRAFT}"):
+        drop_unfinished(client, settings.index, version)
+    for folder in drafts(settings):
         shutil.rmtree(folder, ignore_errors=True)
     return found
 

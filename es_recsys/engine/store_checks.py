@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from es_recsys.meta import StoreMeta
 
-__all__ = ["artefacts", "leftovers", "store", "vectors"]
+__all__ = ["artefacts", "leftovers", "store", "strays", "vectors"]
 
 
 def store(client: Elasticsearch, settings: Settings) -> Iterator[Check]:
@@ -45,6 +45,7 @@ def store(client: Elasticsearch, settings: Settings) -> Iterator[Check]:
     yield from vectors(meta, settings)
     yield from artefacts(meta, settings)
     yield from leftovers(client, settings)
+    yield from strays(client, settings)
 
 
 def leftovers(client: Elasticsearch, settings: Settings) -> Iterator[Check]:
@@ -58,8 +59,17 @@ def leftovers(client: Elasticsearch, settings: Settings) -> Iterator[Check]:
             f"Version {one.version} of {settings.index} {what}: the run that made it was stopped.",
             "The next es-recsys items load or es-recsys train removes it.",
         )
-    for folder in making.stale_folders(client, settings) if free else ():
-        yield Check("models", False, f"{folder} belongs to no version.", "The next es-recsys train removes it.")
+    for folder in making.drafts(settings) if free else ():
+        yield Check(
+            "models", False, f"{folder} was never finished.", "The next es-recsys items load or es-recsys train removes it."
+        )
+
+
+def strays(client: Elasticsearch, settings: Settings) -> Iterator[Check]:
+    """Models whose version the store doesn't have; nobody removes them by himself, since another Elasticsearch may."""
+    for folder in making.stale_folders(client, settings) if making.is_free(settings) else ():
+        remedy = "Remove the folder, unless a store of that name in another Elasticsearch has the version."
+        yield Check("models", False, f"{folder} belongs to no version of {settings.index} here.", remedy)
 
 
 def vectors(meta: StoreMeta, settings: Settings) -> Iterator[Check]:

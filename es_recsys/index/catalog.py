@@ -21,7 +21,7 @@ from es_recsys.index.copying import carry, encoder_fingerprints, sequence
 from es_recsys.index.documents import Vectors, completed, digest_of, document
 from es_recsys.index.idset import IdSet
 from es_recsys.index.read import ids_of, sources_of, vectors_of
-from es_recsys.index.refresh import unseen
+from es_recsys.index.refresh import seen, unseen
 from es_recsys.meta import StoreMeta, VectorMeta
 from es_recsys.types import Item
 
@@ -304,6 +304,8 @@ def _write(
     while True:
         run.begin()
         meta = run.meta
+        if not run.first:
+            seen(client, meta.index)
         with unseen(client, meta.index) if run.first else nullcontext():
             done = bulk(
                 client,

@@ -18,7 +18,7 @@ import numpy as np
 from elasticsearch import ApiError, TransportError
 from numpy.typing import NDArray
 
-from es_recsys.engine.making import clear, draft_folder, maker, making, stale_folders
+from es_recsys.engine.making import clear, draft_folder, maker, making
 from es_recsys.errors import EngineError, IndexStateError, InputError, WriteError
 from es_recsys.features import FeatureTable, features
 from es_recsys.fields import VECTOR_FIELDS
@@ -441,6 +441,5 @@ def _drop_older(work: Workspace, keep: tuple[int, ...]) -> None:
     keep += tuple(one.version for one in versions.unfinished(work.es, work.settings.index))
     for info in versions.versions(work.es, work.settings.index):
         if info.meta.version not in keep and not info.live:
+            shutil.rmtree(models_folder(work.settings, info.meta.version), ignore_errors=True)
             versions.drop(work.patient, work.settings.index, info.meta.version)
-    for folder in stale_folders(work.es, work.settings):
-        shutil.rmtree(folder, ignore_errors=True)

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from es_recsys import Client, Event, Item, Settings
-from es_recsys.engine.making import stale_folders
-from es_recsys.engine.store_checks import leftovers
+from es_recsys.engine.making import drafts, stale_folders
+from es_recsys.engine.store_checks import leftovers, strays
 from es_recsys.index import versions
 from es_recsys.index.read import ids_of
 from es_recsys.jobs.catalogue import load_files
@@ -91,8 +91,10 @@ def stored(client: Client) -> set[str]:
 def assert_clean(client: Client) -> None:
     es, settings = client.workspace.es, client.settings
     assert versions.unfinished(es, settings.index) == []
-    assert stale_folders(es, settings) == []
-    assert list(leftovers(es, settings)) == []
+    assert stale_folders(es, settings) == drafts(settings) == []
+    assert [*leftovers(es, settings), *strays(es, settings)] == []
+    [interval] = es.indices.get_settings(index=items_alias(settings.index), name="index.refresh_interval").values() or [{}]
+    assert not interval, "what is written to the index would not be seen"
 
 
 FIRST = [
@@ -179,7 +181,7 @@ def test_a_load_clears_what_a_killed_training_left(client: Client) -> None:
     assert [(one.version, one.half) for one in versions.unfinished(client.workspace.es, client.settings.index)] == [(2, True)]
     version, models = leftovers(client.workspace.es, client.settings)
     assert "Version 2" in version.what and "items load" in version.remedy
-    assert "000002" in models.what and "train" in models.remedy
+    assert "000002" in models.what and "items load" in models.remedy
     client.insert_items([Item(item_id="new", title="new")])
     assert_clean(client)
 
