@@ -239,6 +239,9 @@ def test_dates_of_attributes(tmp_path: Path) -> None:
     assert not bad
     days = [datetime(2021, 2, 3, tzinfo=UTC), datetime(2021, 2, 25, 10, tzinfo=UTC), None]
     assert [item.attributes.get("seen") for item in items] == days
+    items, _, rejects = read(jsonl(tmp_path / "c.jsonl", rows[:1]))
+    assert items[0].attributes == {"seen": days[0]}
+    assert any(note.startswith("seen: no date shows") for note in rejects.notes)
 
 
 @pytest.mark.parametrize(
