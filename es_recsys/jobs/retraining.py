@@ -168,7 +168,16 @@ def _run(
         training = put_into_service(work, view, data, now, wish, budget=budget, seed=seed, progress=progress)
         note = "The new models can't be compared with those in service: too few users have come to a new item since."
         return RetrainReport("trained", checked, tried=(note,) if view.models else (), training=training)
-    compared, lines, decided = _tried(part, old, wish, budget, seed, rng, progress.line if progress is not None else None)
+    notes = Notes(progress.line if progress is not None else None)
+    tried = Attempts(notes).step(
+        "The new models are not compared with those in service",
+        lambda: _tried(part, old, wish, budget, seed, rng, progress.line if progress is not None else None),
+        None,
+    )
+    if tried is None:
+        training = put_into_service(work, view, data, now, wish, budget=budget, seed=seed, progress=progress)
+        return RetrainReport("trained", checked, tried=tuple(notes.lines), training=training)
+    compared, lines, decided = tried
     if compared.worse:
         note_attempt(work, len(data.items))
         return RetrainReport("kept", checked, compared, lines)
@@ -218,7 +227,9 @@ def check(
     if grown is None:
         return Checked((events,))
     items, new = _items(work, view, growth)
-    found = quality(view, record, data, rng)
+    notes = Notes(None)
+    nothing: Quality | str = ""
+    found = Attempts(notes).step("Quality: not compared", lambda: quality(view, record, data, rng), nothing) or notes.lines[-1]
     reasons = [grown, new, *_wishes(view, record, names, targets)]
     if isinstance(found, Quality) and found.fallen:
         reasons.append("quality has fallen")

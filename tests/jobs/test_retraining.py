@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
 from es_recsys.index.idset import IdSet
+from es_recsys.jobs import retraining
 from es_recsys.jobs.quality import Quality, compare, held_out, quality
 from es_recsys.jobs.retraining import Checked, RetrainReport
 from es_recsys.jobs.trained import Trained, training_lock
@@ -229,3 +230,35 @@ def test_the_report_says_what_was_done() -> None:
     idle = RetrainReport("nothing", Checked(("Events: 5.",)))
     assert list(idle.lines()) == ["Events: 5.", "No training is needed."]
     assert idle.to_dict()["outcome"] == "nothing"
+
+
+def test_a_comparison_that_fails_ends_no_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = rings()
+    served, record = trained(data)
+    meta = StoreMeta("shop", 1, models=("transitions",), notes=record.noted({}), weights={"no_query": {"transitions": 1.0}})
+    served = SimpleNamespace(meta=meta, models=served.models)
+
+    def fail(*_: Any) -> Any:
+        raise MemoryError
+
+    for name, told in (("_events", ("Events.", "they have grown")), ("_items", ("Items.", ""))):
+        monkeypatch.setattr(retraining, name, lambda *_, told=told: told)
+    monkeypatch.setattr(retraining, "quality", fail)
+    checked = retraining.check(cast(Any, None), served, data, (), (), 0.1, np.random.default_rng(0))
+    assert checked.reasons == ("they have grown",) and checked.quality is None
+    assert checked.facts[2] == "Quality: not compared: There is not enough memory for it (MemoryError)."
+
+    # Nor one of the new models with those in service: they are trained on everything, and served.
+    asked: list[str] = []
+    monkeypatch.setattr(retraining, "check", lambda *_: checked)
+    monkeypatch.setattr(retraining, "_tried", fail)
+    monkeypatch.setattr(retraining, "wish_of", lambda *_, **__: Wish())
+    monkeypatch.setattr(retraining, "products", lambda *_: {})
+    monkeypatch.setattr(retraining, "put_into_service", lambda *_, **__: asked.append("served"))
+    monkeypatch.setattr("es_recsys.behaviour.interactions.interactions", lambda *_, **__: data)
+    work = SimpleNamespace(views=SimpleNamespace(to_train=lambda: served), now=lambda: 0.0, events=None)
+    report = retraining._run(cast(Any, work), (), False, (), 0.1, None, 1, None)
+    assert (report.outcome, asked) == ("trained", ["served"])
+    assert report.tried == (
+        "The new models are not compared with those in service: There is not enough memory for it (MemoryError).",
+    )
