@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
 
-from es_recsys.errors import FilterError, InputError
+from es_recsys.errors import FilterError, InputError, RecsysError
 from es_recsys.values import id_text
 
 __all__ = ["filters", "flag", "ids", "instances", "one_id", "optional_id", "optional_number", "picture", "text", "texts", "whole"]
@@ -172,6 +172,8 @@ def _each(name: str, values: Any, remedy: str) -> Iterator[Any]:
             value = next(iterator)
         except StopIteration:
             return
+        except RecsysError:
+            raise
         except Exception as error:
             raise InputError(f"What gives {name} failed ({type(error).__name__}).", "See its cause.") from error
         yield value

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from es_recsys import Query
 from es_recsys import arguments as module
-from es_recsys.errors import FilterError, InputError, RecsysError
+from es_recsys.errors import EngineError, FilterError, InputError, RecsysError
 
 TEXTS = st.text(st.characters(blacklist_categories=["Cs", "Cc", "Zs", "Cn", "Co"]), min_size=1, max_size=40)
 
@@ -86,6 +86,15 @@ def test_an_iterator_that_fails_is_told_with_its_cause() -> None:
     with pytest.raises(InputError, match="What gives history failed") as raised:
         Query(history=failing())  # type: ignore[arg-type]
     assert isinstance(raised.value.__cause__, RuntimeError)
+
+
+def test_an_error_of_ours_out_of_an_iterator_stays_what_it_is() -> None:
+    def missing() -> Any:
+        raise EngineError("Elasticsearch is away.")
+        yield
+
+    with pytest.raises(EngineError, match="is away"):
+        module.ids("item_ids", missing())
 
 
 NOT_NUMBERS = [float("nan"), "0.5", [0.5], object(), True, -0.1, 1.1, float("inf")]
