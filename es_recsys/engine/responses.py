@@ -136,7 +136,11 @@ def check(method: str, target: str, sent: Any, meta: ApiResponseMeta, body: Any)
     if meta.status == 404:
         return
     parts = target.split("?")[0].strip("/").split("/")
-    look = _LOOKS.get(parts[-1]) or (_document if method == "GET" and len(parts) == 3 and parts[1] == "_doc" else None)
+    look = _LOOKS.get(parts[-1])
+    if look is None and method == "GET" and len(parts) == 3 and parts[1] == "_doc":
+        look = _document
+    elif look is None and method in ("PUT", "DELETE") and len(parts) == 1:
+        look = _acknowledged
     if look is None:
         return
     try:
@@ -215,6 +219,11 @@ def _point_in_time(meta: ApiResponseMeta, sent: Any, body: Mapping[str, Any]) ->
         raise TypeError("no id")
 
 
+def _acknowledged(meta: ApiResponseMeta, sent: Any, body: Mapping[str, Any]) -> None:
+    """An index was made or deleted, or aliases were moved."""
+    _ = body["acknowledged"]
+
+
 def _mappings(meta: ApiResponseMeta, sent: Any, body: Mapping[str, Any]) -> None:
     if "acknowledged" not in body:
         _ = [one["mappings"].items() for one in body.values()]
@@ -227,6 +236,7 @@ _LOOKS: Mapping[str, Callable[[ApiResponseMeta, Any, Mapping[str, Any]], None]] 
     "_refresh": _refresh,
     "_mget": _documents,
     "_mapping": _mappings,
+    "_aliases": _acknowledged,
     "_bulk": _items,
     "_pit": _point_in_time,
 }
