@@ -130,14 +130,24 @@ def insert_items(work: Workspace, items: Iterable[Item], base: Path, progress: P
 
 
 def remove_items(work: Workspace, item_ids: Iterable[str]) -> CatalogueReport:
-    """Removes items by id; unknown ids count as unchanged."""
+    """Removes items by id, and events on them count no longer; unknown ids count as unchanged. Raises KeyMismatch before
+    anything is removed."""
     started = time.monotonic()
+    _confirm_key(work, _meta(work))
+    before = catalogue_state(work)
     with work.explaining():
         done = catalog.delete(work.patient, work.settings.index, item_ids)
-    notes = tuple(f"{failure.id} was not removed: {failure.reason}" for failure in done.failures[:3])
-    seconds = time.monotonic() - started
+    notes = [f"{failure.id} was not removed: {failure.reason}" for failure in done.failures[:3]]
+    work.views.forget()
+    note_variants(work, regrouped=_cut_off(work, before))
+    notes += refresh_behaviour(work, before, done)
     return CatalogueReport(
-        done.version, removed=done.removed, unchanged=done.unchanged, failed=done.failed, seconds=seconds, notes=notes
+        done.version,
+        removed=done.removed,
+        unchanged=done.unchanged,
+        failed=done.failed,
+        seconds=time.monotonic() - started,
+        notes=tuple(notes),
     )
 
 
@@ -160,9 +170,7 @@ def _write(
 ) -> CatalogueReport:
     started = time.monotonic()
     meta = _meta(work)
-    if meta is not None and work.events.last_row:
-        with work.explaining():
-            work.confirm_key(meta)
+    _confirm_key(work, meta)
     before = catalogue_state(work)
     settings = settings_of_store(work.settings, meta)
     chosen = encoders(settings)
@@ -252,6 +260,12 @@ def _meta(work: Workspace) -> StoreMeta | None:
             return read_meta(work.es, work.settings.index)
     except StoreNotFound:
         return None
+
+
+def _confirm_key(work: Workspace, meta: StoreMeta | None) -> None:
+    if meta is not None and work.events.last_row:
+        with work.explaining():
+            work.confirm_key(meta)
 
 
 def _cut_off(work: Workspace, before: Mapping[str, Any] | None) -> bool:

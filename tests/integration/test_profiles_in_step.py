@@ -176,6 +176,28 @@ def test_items_that_come_after_their_events_count(client: Client) -> None:
     assert behind(client.workspace, client.workspace.views.fresh()) == 0
 
 
+def test_events_on_items_that_are_removed_count_no_longer(client: Client) -> None:
+    client.put_events([_event(1, 1), _event(1, 2), _event(2, 3)])
+    client.insert_items([_item("else")])
+    assert {"i1", "i2", "i3"} <= dict(client.workspace.views.fresh().popular).keys()
+    report = client.delete_items(["i1", "i3", "never"])
+    assert (report.removed, report.unchanged) == (2, 1)
+    assert any("2 no longer" in note for note in report.notes)
+    assert behind(client.workspace, client.workspace.views.fresh()) == 0
+    assert [client.get_user_profile(user).known for user in ("u1", "u2")] == [{"i2"}, set()]
+    assert not {"i1", "i3"} & dict(client.workspace.views.fresh().popular).keys()
+    assert client.delete_items("i1").notes == ()
+    client.insert_items([_item(1)])
+    assert client.get_user_profile("u1").known == {"i1", "i2"}
+
+
+def test_removing_with_another_secret_removes_nothing(client: Client, stranger: Callable[..., Client]) -> None:
+    client.put_events(_event(1, 1))
+    with stranger() as other, pytest.raises(KeyMismatch):
+        other.delete_items(["i1"])
+    assert client.titles("i1") == {"i1": "item 1"}
+
+
 def test_an_item_that_comes_while_its_event_is_folded_counts(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is in before the event is said to be on an unknown item, so that the load of items can't see that."""
     real = client.workspace.events.set_aside_unknown
