@@ -46,7 +46,7 @@ class EventTallies:
 
     def decide(self, zone: tzinfo = UTC) -> EventSurvey:
         """zone: of times that name none."""
-        told = [*(tally.note(name) for name, tally in self._ids.items()), self._time.note("timestamp")]
+        told = [*(tally.note(name) for name, tally in self._ids.items()), *self._time.notes("timestamp")]
         return EventSurvey(
             {name: tally.decide() for name, tally in self._ids.items()},
             self._time.decide(zone),

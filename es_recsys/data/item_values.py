@@ -84,7 +84,7 @@ class ItemTallies:
         told: Iterable[str | None] = (
             *(tally.note(name) for name, tally in self.ids.items()),
             self.price.note("price"),
-            self._created.note("created_at"),
+            *self._created.notes("created_at"),
             *(
                 f"{name}: {' and '.join(sorted(found))} {'stands' if len(found) == 1 else 'stand'} for nothing."
                 for name, found in words.items()

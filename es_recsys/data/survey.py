@@ -118,7 +118,7 @@ def survey_items(
     groups = group_ids.of(forms.ids["group_id"])
     groups.extend([0] * (len(hashes) - len(groups) if groups else 0))
     fields_of_lists, notes = _decided(lists, given)
-    about_dates = filter(None, (tallies[name].dates.note(name) for name in dates))
+    about_dates = (note for name in dates for note in tallies[name].dates.notes(name))
     notes = (*notes, *looks.remarks(layout.column, columns_given.dropped), *about_dates)
     return ItemSurvey(
         kinds, _clashes(tallies), _last_places(hashes), _groups(hashes, groups), len(hashes), fields_of_lists, notes, forms, dates

@@ -68,7 +68,7 @@ class IdTally:
 
     def __init__(self) -> None:
         self._numbers = True
-        self._pointed = False
+        self._pointed: tuple[str, str] | None = None  # the first id that is written otherwise than its digits
         self.shortened: str | None = None
 
     def add(self, value: Any) -> None:
@@ -84,17 +84,19 @@ class IdTally:
         if whole is None:
             self._numbers = False
         elif whole != text:
-            self._pointed = True
+            self._pointed = self._pointed or (text, whole)
             if _is_shortened(text):
                 self.shortened = self.shortened or text
 
     def decide(self) -> IdForm:
-        return IdForm(self._numbers and self._pointed)
+        return IdForm(self._numbers and self._pointed is not None)
 
     def note(self, name: str) -> str | None:
         """What a person should know of the column `name`."""
-        if not self._numbers or self.shortened is None:
+        if not self._numbers or self._pointed is None:
             return None
+        if self.shortened is None:
+            return f"{name}: all ids are whole numbers; {self._pointed[0]} is read as {self._pointed[1]}."
         return (
             f"{name}: {self.shortened} has lost digits, as a spreadsheet shows long numbers; export the column as text,"
             " or different ids are one."

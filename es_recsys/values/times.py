@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from es_recsys.values.missing import is_missing, stripped
 
-__all__ = ["TimeForm", "Written", "read_time", "written"]
+__all__ = ["TimeForm", "Written", "number_unit", "read_time", "written"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SHEET_EPOCH = datetime(1899, 12, 30)  # noqa: DTZ001 (a spreadsheet's days have no zone)
@@ -63,6 +63,7 @@ _OFFSETS = {
     "MSK": 3, "JST": 9, "KST": 9, "EST": -5, "EDT": -4, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7, "AEST": 10,
     "AEDT": 11, "AWST": 8, "NZST": 12, "NZDT": 13, "BRT": -3, "HKT": 8, "SGT": 8,
 }  # fmt: skip
+_UNITS = {6: "seconds", 3: "milliseconds", 0: "microseconds", -3: "nanoseconds"}
 _SEVERAL = frozenset({"CST", "IST", "BST", "AST", "ECT", "AMT", "SST", "GST", "PHT"})
 
 
@@ -124,6 +125,17 @@ def read_time(value: Any, form: TimeForm = TimeForm()) -> datetime | None:
     raise ValueError(f"is not a time: {_FORMS}")
 
 
+def number_unit(value: Any) -> str:
+    """What a number, also as text, counts as a time, in words. Raises ValueError."""
+    try:
+        number = Decimal(value)
+    except ArithmeticError:
+        raise ValueError(f"is not a time: {_FORMS}") from None
+    if number == number.to_integral_value() and _of_digits(str(int(number))) is not None:
+        return "digits of a date"
+    return f"{_UNITS[_power(number)]} since 1970"
+
+
 def _utc(moment: datetime, form: TimeForm) -> datetime:
     try:
         return (moment if moment.tzinfo is not None else moment.replace(tzinfo=form.zone)).astimezone(UTC)
@@ -141,11 +153,16 @@ def _of_number(number: Decimal, form: TimeForm) -> datetime:
     size = abs(number)
     if 20_000 <= size < 80_000:
         raise ValueError("looks like the days of a spreadsheet (45292.5); export the column as a date")
-    power = 6 if size < 10**11 else 3 if size < 10**14 else 0 if size < 10**17 else -3
     try:
-        return _EPOCH + timedelta(microseconds=int(number.scaleb(power)))
+        return _EPOCH + timedelta(microseconds=int(number.scaleb(_power(number))))
     except OverflowError:
         raise ValueError(f"is not a time: {_FORMS}") from None
+
+
+def _power(number: Decimal) -> int:
+    """Digits between the unit of an epoch time and microseconds."""
+    size = abs(number)
+    return 6 if size < 10**11 else 3 if size < 10**14 else 0 if size < 10**17 else -3
 
 
 def _of_digits(digits: str) -> datetime | None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from es_recsys.values.missing import stripped
-from es_recsys.values.times import TimeForm, written
+from es_recsys.values.times import TimeForm, number_unit, read_time, written
 
 __all__ = ["TimeTally"]
 
 _OPEN = re.compile(r"[0-9]{1,2}[-/.][0-9]{1,2}[-/.][0-9]{2,4}(?![0-9])", re.ASCII)
 _AMERICAN = re.compile(r"[AaPp]\.?[Mm]\.?$")
+_USUAL = (9, 11)  # digits of epoch seconds from 1973 to 5138
 _SHEET = (20_000, 80_000)  # days since 1899: 1954 to 2119
 
 
@@ -22,7 +25,7 @@ class TimeTally:
     day_first: what a person says of dates such as 01/02/2021; None for what the column shows.
     """
 
-    __slots__ = ("_day", "_halves", "_month", "_numbers", "_others", "_sheet", "_unsure", "day_first")
+    __slots__ = ("_day", "_halves", "_month", "_numbers", "_others", "_sheet", "_sizes", "_unsure", "day_first")
 
     def __init__(self, day_first: bool | None = None) -> None:
         self.day_first = day_first
@@ -30,6 +33,7 @@ class TimeTally:
         self._numbers = self._others = 0
         self._sheet: str | None = None
         self._unsure: str | None = None
+        self._sizes: dict[int, Any] = {}  # digits -> the first number with so many
 
     def add(self, value: Any) -> None:
         if isinstance(value, str):
@@ -41,6 +45,8 @@ class TimeTally:
         # ISO 8601 and epoch times, which are nearly all there are, settle nothing: leave early.
         if value[:4].isdigit() and (value[4:5] == "-" or (len(value) > 8 and value.isdigit())):
             self._others += 1
+            if value[4:5] != "-" and len(value) not in self._sizes:
+                self._sizes[len(value)] = value
             return
         text = stripped(value)
         if _OPEN.match(text):
@@ -69,6 +75,8 @@ class TimeTally:
         if number != number:
             return
         self._numbers += 1
+        if math.isfinite(number) and (size := len(str(abs(int(number))))) not in self._sizes:
+            self._sizes[size] = shown
         if _SHEET[0] <= number < _SHEET[1]:
             self._sheet = self._sheet or str(shown)
         else:
@@ -78,25 +86,46 @@ class TimeTally:
         """zone: of times that name none."""
         return TimeForm(zone, self._day_first(), self._is_serial())
 
-    def note(self, name: str) -> str | None:
-        """What was guessed of the column `name`, in one line."""
+    def notes(self, name: str) -> Iterator[str]:
+        """What was guessed of the column `name`, a line each."""
+        yield from filter(None, (self._note_of_numbers(name), self._note_of_days(name)))
+
+    def _note_of_numbers(self, name: str) -> str | None:
+        """How numbers are read that are no epoch seconds of our days, or not all."""
         if self._is_serial():
             return f"{name}: numbers such as {self._sheet} are read as the days of a spreadsheet."
+        if all(_USUAL[0] <= size <= _USUAL[1] for size in self._sizes):
+            return None
+        units: dict[str, str] = {}
+        for shown in self._sizes.values():
+            try:
+                moment, unit = read_time(shown), number_unit(shown)
+            except ValueError:
+                continue
+            if moment is not None and unit not in units:
+                units[unit] = f"{shown} is read as {moment:%Y-%m-%d %H:%M:%S} ({unit})"
+        return f"{name}: {'; '.join(units.values())}." if units else None
+
+    def _note_of_days(self, name: str) -> str | None:
+        """What dates are that can be read two ways."""
         if self.day_first is not None:
             return None
         if self._day and self._month:
             kept, odd = max(self._day, self._month), min(self._day, self._month)
             which = "days" if self._day >= self._month else "months"
             return f"{name}: {kept:,} dates have their {which} first and {odd:,} have not; those that can be either are read so."
-        if self._unsure is None or self._day or self._month:
+        if self._unsure is None:
             return None
         it = written(self._unsure)
         if it is None:
             return None
         day, month = (it.first, it.second) if self._day_first() else (it.second, it.first)
         read = datetime(it.year, month, day, tzinfo=UTC)
+        shown = "no date shows whether its day or its month comes first"
+        if self._day or self._month:
+            shown = f"other dates show that the {'day' if self._day else 'month'} comes first"
         return (
-            f"{name}: no date shows whether its day or its month comes first; {self._unsure} is read as {read:%-d %B %Y}."
+            f"{name}: {shown}; {self._unsure} is read as {read:%-d %B %Y}."
             f" Say --{'month' if self._day_first() else 'day'}-first where that is wrong."
         )
 

@@ -156,3 +156,12 @@ def test_no_digit_of_a_whole_number_is_lost(number: int) -> None:
 def test_reading_an_id_twice_changes_nothing(text: str) -> None:
     once = id_text(text)
     assert once is None or id_text(once) == once
+
+
+def test_ids_that_are_read_as_numbers_are_told() -> None:
+    tally = IdTally()
+    for value in ("17.0", "18", None, "1.9e1"):
+        tally.add(value)
+    assert tally.note("item_id") == "item_id: all ids are whole numbers; 17.0 is read as 17."
+    tally.add("abc")
+    assert tally.note("item_id") is None

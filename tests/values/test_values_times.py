@@ -140,14 +140,14 @@ def decided(values: list[Any]) -> tuple[TimeForm, str | None]:
     tally = TimeTally()
     for value in values:
         tally.add(value)
-    return tally.decide(), tally.note("timestamp")
+    return tally.decide(), " ".join(tally.notes("timestamp")) or None
 
 
 @pytest.mark.parametrize(
     ("values", "day_first", "told"),
     [
-        (["01/02/2021", "25/02/2021"], True, None),
-        (["01/02/2021", "02/25/2021"], False, None),
+        (["01/02/2021", "25/02/2021"], True, "day comes first; 01/02/2021 is read as 1 February 2021. Say --month-first"),
+        (["01/02/2021", "02/25/2021"], False, "month comes first; 01/02/2021 is read as 2 January 2021. Say --day-first"),
         (["01/02/2021", "01/03/2021 5:00 PM"], False, "2 January 2021"),
         (["01/02/2021"], True, "1 February 2021"),
         (["01/02/2021", "25/02/2021", "26/02/2021", "02/27/2021"], True, "1 have not"),
@@ -166,7 +166,7 @@ def test_what_a_person_says_of_dates_stands() -> None:
         tally = TimeTally(said)
         tally.add("01/02/2021")
         assert tally.decide().day_first is said
-        assert tally.note("timestamp") is None
+        assert list(tally.notes("timestamp")) == []
 
 
 @pytest.mark.parametrize(("first", "month"), [(True, 2), (False, 1), (None, 2)])
@@ -204,3 +204,30 @@ def test_everything_else_is_refused_in_plain_words(value: Any) -> None:
         assert "time" in str(error) or "spreadsheet" in str(error)
     else:
         assert moment is None or moment.tzinfo is UTC
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ([1_611_903_660, "1611903661"], []),
+        (["2021-01-29", "2021-01-30T07:01:00Z"], []),
+        (["1611903660000"], ["t: 1611903660000 is read as 2021-01-29 07:01:00 (milliseconds since 1970)."]),
+        ([1_611_903_660_000_000], ["t: 1611903660000000 is read as 2021-01-29 07:01:00 (microseconds since 1970)."]),
+        (["20210129"], ["t: 20210129 is read as 2021-01-29 00:00:00 (digits of a date)."]),
+        ([2021], ["t: 2021 is read as 2021-01-01 00:00:00 (digits of a date)."]),
+        ([17], ["t: 17 is read as 1970-01-01 00:00:17 (seconds since 1970)."]),
+        (
+            [1_611_903_660, 1_611_903_660_000],
+            [
+                "t: 1611903660 is read as 2021-01-29 07:01:00 (seconds since 1970);"
+                " 1611903660000 is read as 2021-01-29 07:01:00 (milliseconds since 1970)."
+            ],
+        ),
+        ([float("inf"), "inf", "1e400", 10**30], []),
+    ],
+)
+def test_the_unit_of_numbers_is_told(values: list[Any], told: list[str]) -> None:
+    tally = TimeTally()
+    for value in values:
+        tally.add(value)
+    assert list(tally.notes("t")) == told
