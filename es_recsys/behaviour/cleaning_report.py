@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from es_recsys.behaviour.reasons import EXPLAINED
+from es_recsys.counting import counted
 
 __all__ = ["CleaningReport", "SuspendedRule"]
 
@@ -77,10 +78,10 @@ class CleaningReport:
     def lines(self) -> Iterator[str]:
         """What counts; each reason with its remedy; rules that are suspended."""
         aside = ", ".join(f"{count:,} {reason}" for reason, count in self.by_reason.items()) or "none"
-        sessions = "" if self.sessions is None else f", {self.sessions:,} sessions"
+        sessions = "" if self.sessions is None else f", {counted(self.sessions, 'session', 'sessions')}"
         yield (
-            f"{self.kept:,} of {self.events:,} events count, of {self.subjects:,} users and anonymous visitors{sessions};"
-            f" set aside: {aside}"
+            f"{self.kept:,} of {counted(self.events, 'event', 'events')} count, of {self.subjects:,} users and anonymous visitors"
+            f"{sessions}; set aside: {aside}"
         )
         for reason, count in self.by_reason.items():
             yield self._why(reason, count)
@@ -95,7 +96,8 @@ class CleaningReport:
             like = " (an event has {!r}, the catalogue {!r})".format(*self.unknown_item_ids)
         share = count / max(self.events, 1)
         return (
-            f"  {reason}: {count:,} events ({share:.1%}) of {users:,} users have {explained.meaning.format(**self.bounds)}{like};"
+            f"  {reason}: {counted(count, 'event', 'events')} ({share:.1%}) of {counted(users, 'user', 'users')}:"
+            f" {explained.meaning.format(**self.bounds)}{like};"
             f" {explained.remedy}"
         )
 

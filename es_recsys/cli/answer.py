@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from es_recsys.cli.common import JsonFlag, open_client, print_json, progress, say, shared_options, with_settings
+from es_recsys.counting import counted
 from es_recsys.errors import InputError
 
 if TYPE_CHECKING:
@@ -24,7 +25,9 @@ Filter = Annotated[
     list[str] | None,
     typer.Option(help="field:value, field:a,b, price:10..50, created_at:>2026-01-01, -field:value; may be repeated."),
 ]
-Exclude = Annotated[list[str] | None, typer.Option(help="An item to leave out; may be repeated.")]
+Exclude = Annotated[
+    list[str] | None, typer.Option(help="An item_id to leave out, or a group_id: all its variants; may be repeated.")
+]
 Impact = Annotated[float | None, typer.Option(help="0 is the same for everybody, 1 fully personal.")]
 Diversity = Annotated[float | None, typer.Option(help="0 is by score alone, 1 as varied as can be.")]
 Explore = Annotated[float | None, typer.Option(help="How much of the order is left to chance, so that much is tried: 0 to 1.")]
@@ -157,13 +160,14 @@ def _batch(settings: Settings, kind: str, file: Path, n: int, out: Path | None) 
         report = answer_file(client.ask_all, kind, file, n=n, out=out, store=settings.index, progress=bar)
     if out is not None:
         say(
-            f"{report.answered:,} answers in {out}"
+            f"{counted(report.answered, 'answer', 'answers')} in {out}"
             + (f", after {report.resumed:,} of a run that was broken off" if report.resumed else "")
-            + (f"; {report.failed:,} lines failed, see their error" if report.failed else "")
+            + (f"; {counted(report.failed, 'line', 'lines')} failed and have an error" if report.failed else "")
         )
     if report.unreadable:
         raise InputError(
-            f"{report.unreadable:,} lines are no question and have an error in their place: {report.first}",
+            f"{counted(report.unreadable, 'line is no question and has', 'lines are no question and have')} an error"
+            f" in place of an answer: {report.first}",
             "Mend them; see docs/guide.md for the forms.",
         )
 

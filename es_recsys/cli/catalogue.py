@@ -19,12 +19,12 @@ __all__ = ["events", "items"]
 items = typer.Typer(no_args_is_help=True, callback=shared_options)
 events = typer.Typer(no_args_is_help=True, callback=shared_options)
 
-Files = Annotated[list[Path], typer.Argument(help="JSONL, CSV or Parquet; .gz too.")]
+Files = Annotated[list[Path], typer.Argument(help="JSON, CSV or Parquet; .gz too.")]
 Columns = Annotated[
     list[str] | None,
     typer.Option(help="Our names for the file's columns: item_id=movieId,title=name; title=- leaves one out; may be repeated."),
 ]
-Constant = Annotated[list[str] | None, typer.Option(help="A value for all lines: event_type=view; may be repeated.")]
+Constant = Annotated[list[str] | None, typer.Option(help="For lines that have no value: currency=EUR; may be repeated.")]
 Separator = Annotated[
     str | None, typer.Option(help="Between the cells of a CSV file: ';', ::, tab, blanks; guessed if left out.")
 ]

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from es_recsys.cli.common import say, table
+from es_recsys.counting import counted
 from es_recsys.types import Answer, Hit, Profile
 
 __all__ = ["parts", "profile_dict", "show_answer", "show_profile"]
@@ -30,8 +31,12 @@ def show_answer(answer: Answer, *, explain: bool, titles: Mapping[str, str] | No
             row += [parts(hit), ", ".join(titles.get(i, i) for i in hit.because)]
         rows.append(row)
     total = answer.ranking.total
-    head = f"{answer.kind}: {len(rows)} hits" + (f" of {total:,}" if total is not None else "")
-    table(f"{head}, {answer.took_ms:.0f} ms", columns, rows, right=("", "score"))
+    head = f"{answer.kind}: {counted(len(rows), 'hit', 'hits')}" + (f" of {total:,}" if total is not None else "")
+    head = f"{head}, {answer.took_ms:.0f} ms"
+    if rows:
+        table(head, columns, rows, right=("", "score"))
+    else:
+        say(head)
     for name, counts in answer.ranking.facets.items():
         say(f"{name}: " + ", ".join(f"{value} ({count})" for value, count in counts.items()))
     if answer.unknown:

@@ -17,6 +17,7 @@ from es_recsys.cli.common import (
     table,
     with_settings,
 )
+from es_recsys.counting import counted
 
 if TYPE_CHECKING:
     from es_recsys.settings import Settings
@@ -78,7 +79,10 @@ def erase(
         typer.confirm("Erase all that is stored of this user?", abort=True)
     with open_client(settings) as client:
         report = client.delete_user(user)
-    say(f"Erased: {report.events:,} events, {report.profiles} profiles, {report.answers:,} logged answers.")
+    say(
+        f"Erased: {counted(report.events, 'event', 'events')}, {counted(report.profiles, 'profile', 'profiles')},"
+        f" {counted(report.answers, 'logged answer', 'logged answers')}."
+    )
 
 
 @index.command("list")

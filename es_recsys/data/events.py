@@ -77,7 +77,7 @@ class _Reader:
         given["event_type"] = event_type = self._translated(action)
         if event_type == "search" or (listed := item_list(values, given.get("item_id"))) is None:
             if "item_id" not in given and event_type == "view" and _is_page(action):
-                raise _Silent(f"{action}: a page without an item says nothing of taste")
+                raise _Silent(f"{action!r} without an item says nothing of taste")
             return [given]
         return _split(given, listed)
 
@@ -164,7 +164,7 @@ class _Reader:
             )
         self._left_out.add(name)
         if event_type is not None:
-            raise _Silent(f"{name}: says nothing of taste")
+            raise _Silent(f"{name!r} says nothing of taste")
         raise _Silent(f"the action {name!r} is unknown; say what it is: --actions {_quoted(name)}=like, or ={IGNORE}")
 
     def _next(self, given: Mapping[str, Any]) -> int:

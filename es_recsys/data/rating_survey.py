@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
+from es_recsys.counting import counted
 from es_recsys.errors import InputError
 from es_recsys.ratings import RatingScale
 
@@ -150,7 +151,7 @@ def _told(tally: RatingTally, scale: RatingScale) -> Iterator[str]:
     yield f"Ratings go from {low:g} to {high:g}; read as the scale {scale}, {scale.neutral:g} is neutral ({said})"
     for value in scale.unrated:
         if count := tally.counts[value]:
-            yield f"{count:,} ratings of {value:g} say that there is no rating; they count as views"
+            yield f"{counted(count, 'rating', 'ratings')} of {value:g}: taken as not rated, and counted as a view"
     if outside := tally.outside(scale):
         yield (
             f"{outside:,} of {tally.total:,} ratings are not on the scale {scale}, and don't count; if they are right, say"

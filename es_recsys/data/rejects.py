@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import orjson
 
+from es_recsys.counting import counted
 from es_recsys.errors import InputError, TooManyErrors
 from es_recsys.private import opener
 
@@ -105,7 +106,8 @@ class Rejects:
     def field_lines(self) -> Iterator[str]:
         """One line for people for each field and reason, the most frequent first."""
         for (field, reason), count in self.fields.most_common():
-            yield f"{count:,} lines are used without their {field}: it {reason} ({'; '.join(self._examples[field, reason])})"
+            used = counted(count, "line is used without its", "lines are used without their")
+            yield f"{used} {field}: it {reason} ({'; '.join(self._examples[field, reason])})"
 
     def field_dicts(self) -> list[dict[str, Any]]:
         """The same as JSON values."""
@@ -120,7 +122,7 @@ class Rejects:
             return ""
         shown = "; ".join(map(str, self.first[:lines]))
         where = f"; all of them are in {', '.join(map(str, self.files))}" if self.files else ""
-        return f"{self.count:,} lines were rejected ({shown}){where}"
+        return f"{counted(self.count, 'line was', 'lines were')} rejected ({shown}){where}"
 
     def remarks(self) -> Iterator[str]:
         """All that a person should know, a line each: notes, lines that were left out or rejected, fields that were."""
@@ -144,7 +146,7 @@ class Rejects:
     def skipped_lines(self, most: int | None = None) -> Iterator[str]:
         """One line for people for each kind of line that says nothing that is kept."""
         for reason, count in self.skipped.most_common(most):
-            yield f"{count:,} lines left out: {reason}"
+            yield f"{counted(count, 'line', 'lines')} left out: {reason}"
 
     def skip(self, reason: str) -> None:
         self.skipped[reason] += 1

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from es_recsys.counting import counted
 from es_recsys.data.columns import Columns
 from es_recsys.data.names import HANDLES, is_shopify, is_woocommerce, plain_name
 from es_recsys.data.rejects import Rejects
@@ -93,9 +94,11 @@ def _shopify(rows: Iterator[Row], columns: Columns, options: _Options, handle: s
             unnamed += 1
         yield row._replace(values=options.named(values, first))
     if rejects is not None and pictures:
-        rejects.note(f"{pictures:,} rows only have another picture of a product, and are left out.")
+        rejects.note(f"{counted(pictures, 'row only has', 'rows only have')} another picture of a product, and not loaded.")
     if rejects is not None and unnamed:
-        rejects.note(f"{unnamed:,} variants have no `{item}`; their item_id is made of `{handle}` and their options.")
+        rejects.note(
+            f"{counted(unnamed, 'variant has', 'variants have')} no `{item}`: the item_id is made of `{handle}` and the options."
+        )
 
 
 def _woocommerce(rows: Iterator[Row], columns: Columns, options: _Options, plain: Mapping[str, str]) -> Iterator[Row]:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.counting import counted
 from es_recsys.types import AttributeValue, Item
 
 __all__ = ["NO_PLACES", "Joined", "Places", "complete", "merge", "places_of"]
@@ -136,16 +137,18 @@ class Joined:
         """What a person should know of what was joined."""
         if self.merged:
             yield (
-                f"{self.merged:,} rows have an item_id that came before: they are merged; of two values the later counts,"
-                " and an empty cell takes nothing away."
+                f"{counted(self.merged, 'row has', 'rows have')} an item_id that came before:"
+                f" {'it is' if self.merged == 1 else 'they are'} merged;"
+                " of two values the later counts, and an empty cell takes nothing away."
             )
         if self.clashing:
             yield (
-                f"{self.clashing:,} items were left out: their item_id comes again in another group_id, and the later counts;"
-                " --columns item_id=NAME names a column whose values differ."
+                f"{counted(self.clashing, 'item was left out: its', 'items were left out: their')} item_id comes again in another"
+                " group_id, and the later counts; --columns item_id=NAME names a column whose values differ."
             )
         if self.completed:
-            yield f"{self.completed:,} items have title, texts or pictures from the first row of their group_id."
+            have = counted(self.completed, "item has", "items have")
+            yield f"{have} title, texts or pictures from the first row of their group_id."
 
     def _heard(self, item: Item) -> Item:
         """The item with its group, which learns what the row says of all of it."""

@@ -17,6 +17,7 @@ from es_recsys.behaviour.clean import CleaningReport, clean
 from es_recsys.behaviour.interactions import interactions
 from es_recsys.behaviour.store import EventStore
 from es_recsys.behaviours import BEHAVIOURS
+from es_recsys.counting import counted
 from es_recsys.data import Rejects, check, read_events, survey_events
 from es_recsys.errors import StoreNotFound
 from es_recsys.index import catalog
@@ -59,7 +60,7 @@ class ProfilesReport:
     seconds: float
 
     def lines(self) -> Iterator[str]:
-        yield f"{self.written:,} profiles built, {self.removed:,} removed in {self.seconds:.1f} s"
+        yield f"{counted(self.written, 'profile', 'profiles')} built, {self.removed:,} removed in {self.seconds:.1f} s"
 
     def to_dict(self) -> dict[str, Any]:
         return {"written": self.written, "removed": self.removed, "seconds": self.seconds}
@@ -80,8 +81,8 @@ class EventsReport:
     def lines(self) -> Iterator[str]:
         it = self.loaded
         yield (
-            f"{it.new:,} events added, {it.duplicates:,} known already, {it.refused:,} refused after an erasure,"
-            f" {it.clamped:,} with a future time moved to now, in {self.seconds:.1f} s"
+            f"{counted(it.new, 'event', 'events')} added, {it.duplicates:,} known already, {it.refused:,} refused after an"
+            f" erasure, {it.clamped:,} with a future time moved to now, in {self.seconds:.1f} s"
         )
         yield from self.cleaning.lines()
         yield from self.notes
@@ -219,7 +220,8 @@ def refresh_behaviour(
             found = _cleaned(work)
             if found.flagged or found.lifted:
                 notes.append(
-                    f"{found.lifted:,} events count again and {found.flagged:,} no longer, with the items that came and went"
+                    f"{counted(found.lifted, 'event counts', 'events count')} again and {found.flagged:,} no longer, with the"
+                    " items that came and went"
                 )
         if regrouped and not notes:
             notes.append("Events count for the products that their items are variants of now")
@@ -302,7 +304,8 @@ def _catalogue_of_events(work: Workspace) -> list[str]:
         write_meta(work.es, replace(meta, notes={**meta.notes, "bare": True}))
     done = _load_bare(work, ids)
     return [
-        f"There is no catalogue: {done.added:,} items were made of the ids in the events; load the catalogue when you have it"
+        f"There is no catalogue: {counted(done.added, 'item was', 'items were')} made of the ids in the events; load the"
+        " catalogue when you have it"
     ]
 
 

@@ -10,6 +10,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+from es_recsys.counting import counted
 from es_recsys.data import Folders, ListSeparators, Rejects, check, read_items, survey_items, without_markup
 from es_recsys.data.attributes import MAX_ATTRIBUTES
 from es_recsys.encoders import Encoder, VectorCache, encoders, item_text, language_warning
@@ -55,8 +56,8 @@ class CatalogueReport:
         written = self.added + self.changed
         rate = f", {written / self.seconds:,.0f} items/s" if written and self.seconds > 0 else ""
         yield (
-            f"{self.added:,} items added, {self.changed:,} changed, {self.unchanged:,} unchanged, {self.removed:,} removed"
-            f" in {self.seconds:.1f} s{rate}"
+            f"{counted(self.added, 'item', 'items')} added, {self.changed:,} changed, {self.unchanged:,} unchanged,"
+            f" {self.removed:,} removed in {self.seconds:.1f} s{rate}"
         )
         yield from self.notes
 
@@ -125,7 +126,9 @@ def insert_items(work: Workspace, items: Iterable[Item], base: Path, progress: P
         items = _checked(items, stored)
     report = _write(work, map(without_markup, items), base, whole=False, count=count, progress=progress)
     if report.failed:
-        raise WriteError(f"{report.failed:,} items were not stored, all others are.", " ".join(report.notes), report)
+        raise WriteError(
+            f"{counted(report.failed, 'item was', 'items were')} not stored, all others are.", " ".join(report.notes), report
+        )
     return report
 
 
@@ -138,6 +141,8 @@ def remove_items(work: Workspace, item_ids: Iterable[str]) -> CatalogueReport:
     with work.explaining():
         done = catalog.delete(work.patient, work.settings.index, item_ids)
     notes = [f"{failure.id} was not removed: {failure.reason}" for failure in done.failures[:3]]
+    if done.unchanged:
+        notes.append(f"{counted(done.unchanged, 'id is that', 'ids are those')} of no item in the store: nothing to remove.")
     work.views.forget()
     note_variants(work, regrouped=_cut_off(work, before))
     notes += refresh_behaviour(work, before, done)
@@ -197,7 +202,8 @@ def _write(
     if done.failed:
         first = "; ".join(f"{failure.id}: {failure.reason}" for failure in done.failures[:3])
         notes.append(
-            f"{done.failed:,} items were refused ({first}); all of them are in {letters.path}. {_way_out(done.failures)}"
+            f"{counted(done.failed, 'item was', 'items were')} refused ({first}); all of them are in {letters.path}."
+            f" {_way_out(done.failures)}"
         )
     if errors.count:
         shown = "; ".join(errors.first[:3])

@@ -8,6 +8,7 @@ from typing import Any
 
 from es_recsys.behaviour.bots import BotRules, parse_bots
 from es_recsys.behaviour.store import EventStore
+from es_recsys.counting import counted
 from es_recsys.data import Rejects, read_events
 from es_recsys.data.local_times import AheadTally
 from es_recsys.data.rating_survey import RatingTally, settle_scale
@@ -43,7 +44,8 @@ class CheckedEvents:
         if not self.unvalued:
             return []
         return [
-            f"{self.unvalued:,} ratings have no value and say nothing of taste; name the column that has it: --columns value=NAME"
+            f"{counted(self.unvalued, 'rating has no value and says', 'ratings have no value and say')} nothing of taste; name"
+            " the column that has it: --columns value=NAME"
         ]
 
 
@@ -76,7 +78,8 @@ def check_times(ahead: AheadTally, zone_given: bool) -> list[str]:
             f" UTC ({ahead.offset} or more); they are moved to now in their order. Write them with their zone, or without any"
             " and load them with --timezone"
         ]
-    return [f"{ahead.count:,} events lie in the future, as of wrong clocks; they are moved to now in their order"]
+    they = counted(ahead.count, "event lies", "events lie")
+    return [f"{they} in the future, as of wrong clocks; they are moved to now in their order"]
 
 
 def as_scale(given: str | RatingScale | None) -> RatingScale | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from es_recsys import engine
+from es_recsys.counting import counted
 from es_recsys.engine.checks import Check, attempt
 from es_recsys.errors import IndexStateError, RecsysError, SetupError, StoreNotFound
 from es_recsys.index.metadata import read_meta
@@ -66,12 +67,12 @@ def _events(work: Workspace) -> str:
             "Events were stored by a load that did not end, or goes on: they were not cleaned, nor counted in popularity.",
             f"Unless one is running: load the same files again. {_MEND} does it without them.",
         )
-    return f"{work.events.last_row:,} rows."
+    return f"{counted(work.events.last_row, 'row', 'rows')}."
 
 
 def _profiles(work: Workspace) -> str:
     with work.explaining():
         lagging = behind(work, work.views.fresh())
     if lagging:
-        raise IndexStateError(f"{lagging:,} profiles lack events that are stored.", _MEND)
+        raise IndexStateError(f"{counted(lagging, 'profile lacks', 'profiles lack')} events that are stored.", _MEND)
     return "Up to the last event."

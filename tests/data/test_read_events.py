@@ -147,7 +147,7 @@ def test_a_field_that_is_not_needed_costs_itself_only(tmp_path: Path, change: di
     assert why.startswith(reason)
     (kept,) = [orjson.loads(line) for line in rejected_path(path).read_bytes().splitlines()]
     assert (kept["line"], kept["field"], kept["kept"]) == (1, field, True)
-    assert f"1 lines are used without their {field}" in next(rejects.field_lines())
+    assert f"1 line is used without its {field}" in next(rejects.field_lines())
 
 
 def test_what_stands_for_nothing_is_nothing(tmp_path: Path) -> None:
@@ -355,7 +355,7 @@ def test_unknown_and_silent_actions_are_skipped_and_counted_by_name(tmp_path: Pa
         "the action 'teleport' is unknown; say what it is: --actions teleport=like, or =ignore": 2,
         "the action '5' is unknown; say what it is: --actions 5=like, or =ignore": 1,
         "the action 'brand, filter by' is unknown; say what it is: --actions '\"brand, filter by\"'=like, or =ignore": 1,
-        **{f"{name}: says nothing of taste": 1 for name in ("impression", "Impression", "remove_from_cart", "begin_checkout")},
+        **{f"{name!r} says nothing of taste": 1 for name in ("impression", "Impression", "remove_from_cart", "begin_checkout")},
     }
 
 
@@ -372,7 +372,7 @@ def test_actions_are_mapped_before_those_that_are_known(tmp_path: Path) -> None:
     actions = {"TELEPORT TO": "like", "view": "ignore", "👍": "thumbs up", "5": "buy"}
     events, bad, rejects = read(jsonl(tmp_path / "e.jsonl", rows), actions=actions)
     assert [event.event_type for event in events] == ["like", "like", "like", "purchase", "click"]
-    assert (bad, dict(rejects.skipped)) == ([], {"view: says nothing of taste": 1})
+    assert (bad, dict(rejects.skipped)) == ([], {"'view' says nothing of taste": 1})
 
 
 def test_actions_as_they_are_written_on_the_command_line() -> None:

@@ -198,8 +198,8 @@ def test_an_export_of_shopify_needs_no_options(tmp_path: Path) -> None:
     told = "\n".join(rejects.notes)
     assert "`Variant SKU` as item_id" in told
     assert "`Handle` as group_id" in told
-    assert "1 rows only have another picture of a product" in told
-    assert "2 variants have no `Variant SKU`; their item_id is made of `Handle` and their options" in told
+    assert "1 row only has another picture of a product" in told
+    assert "2 variants have no `Variant SKU`: the item_id is made of `Handle` and the options" in told
 
 
 def test_an_export_of_shopify_by_handle(tmp_path: Path) -> None:
@@ -249,7 +249,7 @@ def test_an_export_of_woocommerce(tmp_path: Path, item_id: str) -> None:
 def test_an_id_of_two_products_is_one_item_and_told(tmp_path: Path) -> None:
     items, rejects = read(csv(tmp_path, "item_id,group_id,title,price\n1,a,A,3\n2,a,,4\n1,b,B,\n"))
     assert [(i.item_id, i.group_id, i.title, i.price) for i in items] == [("2", "a", "A", 4), ("1", "b", "B", None)]
-    assert any(note.startswith("1 items were left out: their item_id comes again in another group_id") for note in rejects.notes)
+    assert any(note.startswith("1 item was left out: its item_id comes again in another group_id") for note in rejects.notes)
 
 
 @pytest.mark.parametrize(

@@ -197,7 +197,7 @@ def test_batch_recommend_keeps_order_and_echoes(store: Settings, run: Run, write
     out = tmp_path / "out.jsonl"
     done = run("batch", "recommend", write("users.jsonl", questions), "--n", 7, "--out", out)
     assert "39 answers" in done.out
-    assert "1 lines failed" in done.out
+    assert "1 line failed" in done.out
     lines = _lines(out)
     assert [line["user_id"] for line in lines] == [question["user_id"] for question in questions]
     for place, line in enumerate(lines):
@@ -341,7 +341,7 @@ def test_erase(empty: Settings, run: Run, write: Callable[..., Path]) -> None:
     file = write("events.jsonl", [event])
     run("events", "load", file)
     run("recommend", "--user", "anna")
-    assert "1 events, 1 profiles, 1 logged answers" in run("erase", "anna", "--yes").out
+    assert "1 event, 1 profile, 1 logged answer." in run("erase", "anna", "--yes").out
     assert "1 refused" in run("events", "load", file).out
     assert run("profile", "show", "anna", "--json").json["counts"] == {}
 
@@ -367,7 +367,8 @@ def test_items_sync_makes_the_file_the_whole_truth(empty: Settings, run: Run, wr
 
 def test_items_delete_by_id_and_by_file(empty: Settings, run: Run, write: Callable[..., Path]) -> None:
     run("items", "load", write("a.jsonl", _things(1, 2, 3, 4)))
-    assert run("items", "delete", "i1", "never-there", "--json").json["removed"] == 1
+    report = run("items", "delete", "i1", "never-there", "--json").json
+    assert (report["removed"], report["notes"]) == (1, ["1 id is that of no item in the store: nothing to remove."])
     assert run("items", "delete", "--file", write("b.jsonl", _things(2, 3)), "--json").json["removed"] == 2
     assert _ids(run("recommend", "--json").json) == ["i4"]
     run("items", "delete", code=2)
@@ -391,8 +392,8 @@ def test_a_bad_line_goes_to_the_rejects_and_the_rest_loads(empty: Settings, run:
     assert told == [(2, "price", True), (3, "", False)]
     assert all({"file", "line", "field", "reason"} <= line.keys() for line in rejected)
     said = run("items", "load", file).out
-    assert "1 lines were rejected" in said
-    assert f"1 lines are used without their price: it is less than 0 ({file} line 2: -3)" in said
+    assert "1 line was rejected" in said
+    assert f"1 line is used without its price: it is less than 0 ({file} line 2: -3)" in said
 
 
 def test_a_load_of_which_nothing_is_left_says_why(empty: Settings, run: Run, write: Callable[..., Path]) -> None:
@@ -450,7 +451,7 @@ def test_events_of_unknown_items_are_set_aside_until_the_items_come(
     assert report["cleaning"]["kept"] == 1
     assert report["cleaning"]["set_aside"] == {"unknown_item": 1}
     assert _ids(run("recommend", "--json").json) == ["i1"]
-    assert "1 events count again" in run("items", "load", write("more.jsonl", _things(2))).out
+    assert "1 event counts again" in run("items", "load", write("more.jsonl", _things(2))).out
     popular = run("recommend", "--json").json
     assert sorted(_ids(popular)) == ["i1", "i2"]
     assert all(hit["parts"]["popular"] > 0 for hit in popular["hits"])
@@ -522,7 +523,7 @@ def test_refused_items_are_named_with_the_way_out_and_end_the_command_with_6(
     es.indices.put_mapping(index=f"{empty.index}-items", properties=mapping)
     file.write_text("item_id,title,address\na,thing,10.0.0.1\nb,thing,Main Street 5\n")
     said = run("items", "load", file, code=6).out
-    assert "1 items were refused (b: " in said and "attributes.address" in said and "index rebuild" in said
+    assert "1 item was refused (b: " in said and "attributes.address" in said and "index rebuild" in said
     assert run("items", "sync", file, "--json", code=6).json["failed"] == 1
     assert "Version 2" in run("index", "rebuild").out
     assert run("items", "load", file, "--json").json["added"] == 1

@@ -88,7 +88,7 @@ def test_titles_do_not_steer_the_terminal(run: Run, tmp_path: Path) -> None:
     printed = run("search", "sale")
     assert "[red]Sale[/red] \\x1b[31mred" in printed
     assert "\x1b" not in printed
-    assert printed.splitlines()[0].startswith("search: 1 hits of 1, ")
+    assert printed.splitlines()[0].startswith("search: 1 hit of 1, ")
     assert "\x1b" in json.loads(run("search", "sale", "--json"))["hits"][0]["title"]
 
 

@@ -176,7 +176,7 @@ def test_a_store_of_an_earlier_release_takes_values_of_any_type(client: Client) 
 
 def test_items_that_are_refused_are_an_error_with_a_report(client: Client) -> None:
     items = [*things(1, 2), Item(item_id="bad", title="bad", attributes={"weight": float("nan")})]
-    with pytest.raises(WriteError, match="1 items were not stored") as caught:
+    with pytest.raises(WriteError, match="1 item was not stored") as caught:
         client.insert_items(items)
     assert "weight" in caught.value.remedy and caught.value.exit_code == 6
     assert caught.value.report.added == 2  # type: ignore[attr-defined]

@@ -1,0 +1,21 @@
+"""Counts in words for people."""
+
+from __future__ import annotations
+
+import pytest
+
+from es_recsys.counting import counted
+from es_recsys.data import Rejects
+
+
+@pytest.mark.parametrize(
+    ("count", "said"), [(0, "0 lines were"), (1, "1 line was"), (2, "2 lines were"), (1_234_567, "1,234,567 lines were")]
+)
+def test_words_agree_with_the_count(count: int, said: str) -> None:
+    assert counted(count, "line was", "lines were") == said
+
+
+def test_a_report_speaks_of_one_line_as_of_one() -> None:
+    rejects = Rejects(write=False)
+    rejects.skip("'impression' says nothing of taste")
+    assert list(rejects.skipped_lines()) == ["1 line left out: 'impression' says nothing of taste"]
