@@ -4,7 +4,8 @@
   that "cafe" finds "café" and "café" still finds it first. `content_search` reads questions; it is another one where the
   two sides differ (below).
 - `words` are lower-cased and folded, not stemmed, with stop words. `parts` are those of an id, cut at every mark.
-- `joined` has each two neighbouring words as one ("Wi-Fi" is "wifi", "iPhone 15" is "iphone15"), `joined_search` single ones.
+- `joined` has each two and three neighbouring words as one ("Wi-Fi" is "wifi", "GSR 18V-28" is "gsr18v28"), `joined_search`
+  single ones.
 - `ends`, in languages of compounds, has the ends of words that leave a word before them, so that "Schuhe" finds "Laufschuhe"
   and "rot" doesn't find "Brot". `ends_search` has what is asked for, stemmed and not.
 - the normalizers `title` and `code` make one keyword of a whole value; a code has letters and digits alone.
@@ -97,7 +98,7 @@ _FILTERS: Mapping[str, Mapping[str, Any]] = {
     "turkish_lowercase": {"type": "lowercase", "language": "turkish"},
     "folded_too": {"type": "asciifolding", "preserve_original": True},
     "no_apostrophes": {"type": "pattern_replace", "pattern": "['’]", "replacement": ""},
-    "pairs": {"type": "shingle", "min_shingle_size": 2, "max_shingle_size": 2, "token_separator": "", "output_unigrams": False},
+    "runs": {"type": "shingle", "min_shingle_size": 2, "max_shingle_size": 3, "token_separator": "", "output_unigrams": False},
     "six_letters": {"type": "length", "min": 6},
     "without_three": {"type": "pattern_replace", "pattern": "^.{3}", "replacement": ""},
     "ends_of_three": {"type": "edge_ngram", "side": "back", "min_gram": 3, "max_gram": 20},
@@ -112,6 +113,8 @@ _CHAR_FILTERS: Mapping[str, Mapping[str, Any]] = {
             *(f"{c}++ => {c}plusplus" for c in "cC"),
             *(f"{c}# => {c}sharp" for c in "cCfF"),
             *("＋ => +", "＃ => #", "ё => е", "Ё => Е"),
+            # Elasticsearch's words don't end at a low line.
+            "_ => \\u0020",
         ],
     },
     "marks_to_blanks": {"type": "pattern_replace", "pattern": "[^\\p{L}\\p{N}]+", "replacement": " "},
@@ -148,7 +151,7 @@ def analysis(name: str) -> dict[str, Any]:
         "content_search": _custom((*plain, *stemmer) if language.own_letters else folded),
         "words": _custom((*lower, "folded_too", "remove_duplicates")),
         "words_search": _custom(lower if language.own_letters else (*lower, "folded_too", "remove_duplicates")),
-        "joined": _custom((*joined, "pairs", *stemmer)),
+        "joined": _custom((*joined, "runs", *stemmer)),
         "joined_search": _custom((*joined, *stemmer)),
     }
     analyzers["parts"] = {**analyzers["words"], "char_filter": ["marks_to_blanks"]}
@@ -161,7 +164,7 @@ def analysis(name: str) -> dict[str, Any]:
         for each, bigrams in (("content", "cjk_pairs_and_characters"), ("content_search", "cjk_bigram")):
             analyzers[each] = _custom(("cjk_width", "lowercase", bigrams, "content_stop", "folded_too"))
         chain = ("cjk_width", "lowercase", "no_apostrophes", "cjk_bigram", "asciifolding")
-        analyzers |= {"joined": _custom((*chain, "pairs")), "joined_search": _custom(chain)}
+        analyzers |= {"joined": _custom((*chain, "runs")), "joined_search": _custom(chain)}
     elif name not in _LANGUAGES:
         analyzers["content"] = analyzers["content_search"] = {"type": name}
     used = {filter_ for each in analyzers.values() for filter_ in each.get("filter", ())}

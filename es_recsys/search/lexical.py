@@ -90,9 +90,12 @@ def _codes(text: str) -> Clause | None:
 
 
 def _joined(text: str) -> Clause | None:
-    """What the catalogue writes as two words and the question as one, or the other way round: wifi, Wi-Fi; 256 GB, 256GB."""
-    pairs = " ".join(dict.fromkeys("".join(pair) for pair in pairwise(_PARTS.findall(text.lower())[:_MAX_WORDS])))
-    ways = [_match("names.joined")(text), *([_match("all_text")(pairs)] if pairs else [])]
+    """What the catalogue writes as two or three words and the question as one, or the other way round: wifi, Wi-Fi; 256 GB,
+    256GB; GSR 18V-28, GSR18V28."""
+    words = _PARTS.findall(text.lower())[:_MAX_WORDS]
+    threes = ("".join(three) for three in zip(words, words[1:], words[2:], strict=False))
+    joined = dict.fromkeys([*map("".join, pairwise(words)), *(three for three in threes if any(map(str.isdigit, three)))])
+    ways = [_match("names.joined")(text), *([_match("all_text")(" ".join(joined))] if joined else [])]
     return {"bool": {"should": ways}} if text.strip() else None
 
 

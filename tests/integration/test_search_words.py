@@ -33,7 +33,7 @@ CODES = (
 ENGLISH = (
     "Wi-Fi router AC1900", "T-Shirt men", "iPhone 15 Pro 256GB", "Multi-purpose cleaner", "C++ Primer", "C# in Depth",
     "In-ear headphones", "Levi's jeans", "O'Neill jacket", "The Who: Live", "It", "To be or not to be", "Café crème", "Bread",
-    "Ｗｉｄｅ ｌａｍｐ",
+    "Ｗｉｄｅ ｌａｍｐ", "Bosch GSR 18V-28 drill", "Widget ABC-123/45", "usb_hub_black", "Sander PEX300AE",
 )  # fmt: skip
 JUDGED = {
     ("french", ("Thé vert", "Pâtes fraîches", "Café moulu", "Vélo électrique", unicodedata.normalize("NFD", "Café en grains"),
@@ -74,6 +74,7 @@ JUDGED = {
         "multipurpose": {3}, "multi purpose": {3}, "C++": {4}, "c++": {4}, "C#": {5}, "inear": {6}, "levis": {7}, "levi's": {7},
         "oneill": {8}, "the who": {9}, "it": {10}, "to be or not to be": {11}, "creme": {12}, "cafe creme": {12}, "ac 1900": {0},
         "wide": {14}, "ＷＩＦＩ": {0}, "read": set(),
+        "GSR18V28": {15}, "gsr-18v-28": {15}, "abc12345": {16}, "hub": {17}, "usb hub": {17}, "wi_fi": {0}, "pex 300 ae": {18},
     },
 }  # fmt: skip
 
