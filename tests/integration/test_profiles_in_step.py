@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from es_recsys.flows.recording import Recorded, update_profile
 from es_recsys.index import profiles, versions
 from es_recsys.index.metadata import read_meta, write_meta
 from es_recsys.jobs import folding, health
+from es_recsys.jobs.batch import answer_file
 from es_recsys.jobs.behaviour import build_profiles, mend_profiles, refresh_behaviour
 from es_recsys.jobs.folding import behind, catch_up
 from es_recsys.jobs.new_key import forget_key
@@ -300,6 +302,21 @@ def test_another_secret_is_refused_before_anything_is_read_or_written(
         assert other.recommend().hits
     assert (client.workspace.events.count(), client.get_user_profile("u1").known) == (2, {"i1"})
     assert client.delete_user("u1").profiles == 1
+
+
+@pytest.mark.parametrize("kind", ["recommend", "search"])
+def test_a_batch_with_another_secret_ends_and_leaves_no_answers_of_strangers(
+    client: Client, stranger: Callable[..., Client], tmp_path: Path, kind: str
+) -> None:
+    client.put_events([_event(1, 1), _event(2, 2)])
+    file, out = tmp_path / "questions.jsonl", tmp_path / "out.jsonl"
+    file.write_text("".join(f'{{"user_id": "u{n}", "query": "item"}}\n' for n in range(1, 41)))
+    with stranger() as other, pytest.raises(KeyMismatch):
+        answer_file(other.ask_all, kind, file, n=3, out=out)
+    assert not out.exists()
+    report = answer_file(client.ask_all, kind, file, n=3, out=out)
+    assert (report.answered, report.failed, report.resumed) == (40, 0, 0)
+    assert len(out.read_text().splitlines()) == 40
 
 
 def _as_before(client: Client) -> None:
