@@ -188,7 +188,7 @@ def test_events_on_items_that_are_removed_count_no_longer(client: Client) -> Non
     assert behind(client.workspace, client.workspace.views.fresh()) == 0
     assert [client.get_user_profile(user).known for user in ("u1", "u2")] == [{"i2"}, set()]
     assert not {"i1", "i3"} & dict(client.workspace.views.fresh().popular).keys()
-    assert client.delete_items("i1").notes == ()
+    assert client.delete_items("i1").notes == ("1 id is that of no item in the store: nothing to remove.",)
     client.insert_items([_item(1)])
     assert client.get_user_profile("u1").known == {"i1", "i2"}
 
