@@ -16,6 +16,7 @@ from es_recsys.flows.effects import Fetch, Flow
 from es_recsys.flows.people import read_profile
 from es_recsys.flows.recording import Erased, Recorded
 from es_recsys.flows.view import View
+from es_recsys.ratings import RatingScale
 from es_recsys.runtime.explaining import explained, gone
 from es_recsys.runtime.workspace import Workspace
 from es_recsys.settings import Settings, load_settings
@@ -245,12 +246,24 @@ class Client(_Questions):
         return remove_items(self.workspace, arguments.ids("item_ids", item_ids))
 
     def put_events(self, events: Iterable[Event] | Event) -> Recorded:
-        """Records events; the very next answer shows them. Known events change nothing, so a retry is safe."""
+        """Records events; the very next answer shows them. Known events change nothing, so a retry is safe.
+
+        What is stored and doesn't count is in `quarantined`, by reason: ratings off the store's scale (`set_rating_scale`).
+        """
         put = self.workspace.recording(list(arguments.instances("events", events, Event)))
         recorded = self.workspace.run(put)
         if self.workspace.moved_on(put.version):
             self.workspace.run(put)
         return recorded
+
+    def set_rating_scale(self, scale: str | RatingScale) -> None:
+        """Reads ratings, those that are stored too, on a scale from the worst to the best ("0..10"); 1 to 5 until it is set or
+        found in files. Raises InputError."""
+        from es_recsys.jobs.behaviour import set_rating_scale
+
+        if not isinstance(scale, str | RatingScale):
+            raise InputError("scale is no scale of ratings.", 'Give the worst rating and the best: "0..10".')
+        set_rating_scale(self.workspace, scale)
 
     def train(
         self,
@@ -408,6 +421,10 @@ class AsyncClient(_Questions):
         if await asyncio.to_thread(work.moved_on, put.version):
             await self._run(put)
         return recorded
+
+    async def set_rating_scale(self, scale: str | RatingScale) -> None:
+        """As `Client.set_rating_scale`."""
+        await asyncio.to_thread(self._client.set_rating_scale, scale)
 
     async def train(
         self,

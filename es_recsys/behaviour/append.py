@@ -50,12 +50,14 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class Appended:
-    """The rows that are new, in the order given, and how many were duplicates, refused after an erasure, or clamped."""
+    """The rows that are new, in the order given, and how many were duplicates, refused after an erasure, or clamped; of the new
+    ones, how many don't count (reason -> count)."""
 
     rows: list[StoredEvent]
     duplicates: int = 0
     refused: int = 0
     clamped: int = 0
+    quarantined: Mapping[str, int] = field(default_factory=dict)
 
 
 class Writer:
@@ -71,7 +73,7 @@ class Writer:
     def append(self, events: Sequence[Event], received_at: float) -> Appended:
         new, counts, dwell_ms, scale = self._write(events, Clock.of(events, received_at))
         rows = [_stored(row, it, dwell_ms, scale) for row, it in new]
-        return Appended(rows, counts.duplicates, counts.refused, counts.clamped)
+        return Appended(rows, counts.duplicates, counts.refused, counts.clamped, counts.quarantined)
 
     def load(self, events: Sequence[Event], received_at: float) -> Loaded:
         """`append` without the rows, which cost as much as the writing. The store's progress tells how far loads have come."""

@@ -69,7 +69,8 @@ def settle_scale(
     """
     notes: list[str] = []
     if given is not None:
-        scale = replace(given, unrated=_unrated(tally, given))
+        known = () if stored is None else (value for value in stored.unrated if not given.low <= value <= given.high)
+        scale = replace(given, unrated=tuple(sorted({*known, *_unrated(tally, given)})))
         notes += _told(tally, scale)
         return (scale if scale != stored else None), notes
     if not tally.counts:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -51,12 +51,14 @@ class Events(Protocol):
 @dataclass(frozen=True, slots=True)
 class Recorded:
     """What became of the events: new, known already, refused because their user was erased, or with a future time that
-    was set to now."""
+    was set to now. quarantined: reason -> how many of the new ones are stored and don't count, as ratings off the store's
+    scale (`rating_out_of_range`)."""
 
     new: int = 0
     duplicates: int = 0
     refused: int = 0
     clamped: int = 0
+    quarantined: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ class Recording:
         subjects = {subject: view.key_of(subject) for subject in map(_subject, self._events)}
         if self._recorded is None:
             done = yield Call(lambda: self._store.append(self._events, self._now))
-            self._recorded = Recorded(len(done.rows), done.duplicates, done.refused, done.clamped)
+            self._recorded = Recorded(len(done.rows), done.duplicates, done.refused, done.clamped, done.quarantined)
         for subject in subjects:
             yield from update_profile(view, self._store, subject, self._now)
         return self._recorded

@@ -19,6 +19,7 @@ from es_recsys.behaviour.store import EventStore
 from es_recsys.behaviours import BEHAVIOURS
 from es_recsys.counting import counted
 from es_recsys.data import Rejects, check, read_events, survey_events
+from es_recsys.data.rating_survey import RatingTally
 from es_recsys.errors import StoreNotFound
 from es_recsys.index import catalog
 from es_recsys.index.catalog import CatalogReport
@@ -43,6 +44,7 @@ __all__ = [
     "load_events",
     "mend_profiles",
     "refresh_behaviour",
+    "set_rating_scale",
     "unsettled",
     "weigh_events",
 ]
@@ -160,6 +162,22 @@ def load_events(
         catch_up(work, work.views.fresh())
     fields = tuple(rejects.field_dicts())
     return EventsReport(loaded, cleaning, rejects.count, tuple(notes), time.monotonic() - started, fields)
+
+
+def set_rating_scale(work: Workspace, scale: str | RatingScale) -> None:
+    """Reads all ratings of the store on a scale ("0..10"), those that are stored too; popularity and profiles follow.
+
+    Raises InputError, KeyMismatch.
+    """
+    _confirm_key(work)
+    keep_scale(work.events, RatingTally(), as_scale(scale))
+    with work.explaining():
+        try:
+            _cleaned(work)
+        except StoreNotFound:  # nothing is made of events before there is a catalogue
+            return
+        _count_popularity(work)
+        catch_up(work, work.views.fresh())
 
 
 def build_profiles(work: Workspace, progress: Progress | None = None) -> ProfilesReport:

@@ -115,3 +115,10 @@ def test_scales_as_they_are_written(text: str, low: float, high: float) -> None:
 def test_what_is_no_scale(text: str) -> None:
     with pytest.raises(InputError, match="is not LOW"):
         parse_rating_scale(text)
+
+
+def test_what_says_that_there_is_no_rating_is_kept_when_a_scale_is_given_later() -> None:
+    scale, _ = settle_scale(tally([]), RatingScale(1, 10, (-1.0,)), RatingScale(0, 10, given=True))
+    assert scale == RatingScale(0, 10, (-1.0,), given=True)
+    scale, _ = settle_scale(tally([]), RatingScale(1, 10, (-1.0,)), RatingScale(-10, 10, given=True))
+    assert scale == RatingScale(-10, 10, given=True)
