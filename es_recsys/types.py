@@ -40,7 +40,7 @@ _LARGEST = 2**63 - 1
 
 def _identifier(value: str) -> str:
     try:
-        size = len(value.encode())
+        size = len(value) if value.isascii() else len(value.encode())
     except UnicodeEncodeError:
         raise ValueError("is not valid Unicode text") from None
     if not 1 <= size <= 512:
@@ -81,7 +81,10 @@ def _price(value: Any) -> float | None:
 
 
 def _composed_attributes(attributes: dict[str, AttributeValue]) -> dict[str, AttributeValue]:
-    return {composed(name): composed_value(value) for name, value in attributes.items()}
+    for name, value in attributes.items():
+        if not name.isascii() or (isinstance(value, str) and not value.isascii()) or isinstance(value, tuple):
+            return {composed(each): composed_value(one) for each, one in attributes.items()}
+    return attributes
 
 
 def _event_type(value: str) -> str:

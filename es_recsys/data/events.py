@@ -36,6 +36,7 @@ _OPTIONAL = frozenset({"value", "position", "query_id", "recommendation_id"})
 
 _QUANTITIES = frozenset(name for name, row in BEHAVIOURS.items() if row.value == "quantity")
 _NAME, _NAMES_TOLD = 80, 50
+_PLANS_KEPT = 100
 
 
 class _Silent(Exception):
@@ -65,6 +66,7 @@ class _Reader:
         self._constants = {ours: value for ours, value in columns.constants.items() if ours in fields}
         self._dropped = columns.dropped
         self._ubi = "event_type" not in columns.renames
+        self._plans: dict[tuple[str, ...], tuple[Sequence[tuple[str, str]], bool]] = {}
 
     def lines(self, values: Mapping[str, Any]) -> list[dict[str, Any]]:
         """What the row says, an item each: of an event with n items n times. Raises BadValue, _Silent."""
@@ -107,8 +109,8 @@ class _Reader:
 
     def _fields(self, values: Mapping[str, Any]) -> dict[str, Any]:
         given: dict[str, Any] = {}
-        wanted = self._wanted
-        if self._ubi and is_ubi(values):
+        wanted, ubi = self._plan(values)
+        if ubi and is_ubi(values):
             given = {ours: value for ours, value in from_ubi(values).items() if not is_missing(value)}
             if not self._timestamps:
                 given.pop("timestamp", None)
@@ -122,6 +124,17 @@ class _Reader:
             if value is not None and not is_missing(value):
                 given[ours] = value
         return given
+
+    def _plan(self, values: Mapping[str, Any]) -> tuple[Sequence[tuple[str, str]], bool]:
+        """Which wanted columns a row can have, and whether it may be of UBI: decided once for all rows of the same names."""
+        names = tuple(values)
+        plan = self._plans.get(names)
+        if plan is None:
+            if len(self._plans) >= _PLANS_KEPT:
+                return self._wanted, self._ubi
+            there = [(ours, theirs) for ours, theirs in self._wanted if theirs in values or theirs.split(".")[0] in values]
+            plan = self._plans[names] = there, self._ubi and ("action_name" in values or "user_query" in values)
+        return plan
 
     def _check(self, given: dict[str, Any]) -> None:
         if self._timestamps and "timestamp" not in given:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from es_recsys.data.faults import BadValue, Drop
@@ -30,6 +31,7 @@ __all__ = ["ItemForms", "ItemTallies", "attribute_text", "settle", "without_mark
 _TEXTS = ("title", "description", "brand")
 _PATHS = ("image", "audio")
 _IDS = ("item_id", "group_id")
+_SHORT = 200
 _ADDRESS = ("url", "src", "href", "large", "hi_res", "original", "link", "path", "thumb")
 """Where the objects of pictures have the picture, the best first."""
 
@@ -130,7 +132,7 @@ def settle(fields: Mapping[str, Any], forms: ItemForms, lists: Mapping[str, Nota
 def attribute_text(value: AttributeValue, words: Collection[str]) -> AttributeValue | None:
     """An attribute of texts without markup, None where it means nothing."""
     if isinstance(value, str):
-        return None if is_blank(value) or value.strip() in words else _plain(value, lines=True)
+        return None if is_blank(value) or (words and value.strip() in words) else _plain(value, lines=True)
     return _without_markup(value)
 
 
@@ -174,8 +176,16 @@ def _price(value: Any, forms: ItemForms) -> tuple[float, str | None] | None:
     return None if amount is None else (amount, currency)
 
 
-def _names(name: str, value: Any, notation: Notation | None) -> list[str] | None:
+def _names(name: str, value: Any, notation: Notation | None) -> Sequence[str] | None:
+    if type(value) is str and len(value) <= _SHORT:
+        return _names_of_text(name, value, notation)
     return [_plain(each, lines=False) for each in names_of(value, name, notation) if not is_blank(each)] or None
+
+
+@lru_cache(maxsize=4_096)
+def _names_of_text(name: str, text: str, notation: Notation | None) -> Sequence[str] | None:
+    # A catalogue has far fewer categories than items.
+    return tuple(_plain(each, lines=False) for each in names_of(text, name, notation) if not is_blank(each)) or None
 
 
 _READERS: Mapping[str, Callable[[Any, ItemForms], Any]] = {
@@ -192,7 +202,7 @@ def _text(name: str, value: Any, words: Collection[str]) -> str | None:
             return _of_list(name, parts, words)
         if name in _PATHS or name == "currency":
             return None if is_missing(value) else value.replace("\x00", "").strip()
-        if is_blank(value) or value.strip() in words:
+        if is_blank(value) or (words and value.strip() in words):
             return None
         return _plain(value, lines=name == "description") or None
     if isinstance(value, list | tuple):
@@ -219,4 +229,6 @@ def _of_list(name: str, values: Iterable[Any], words: Collection[str]) -> str | 
 
 
 def _plain(text: str, *, lines: bool) -> str:
+    if "<" not in text and "&" not in text and "\x00" not in text:
+        return text
     return plain_text(text.replace("\x00", "") if "\x00" in text else text, lines=lines)

@@ -116,6 +116,8 @@ def _look_text(value: str, typed: bool) -> str | None:
         return None
     start = text[0]
     if start.isdigit() or start in "+-":
+        if start != "0" and len(text) <= 18 and text.isdigit() and text.isascii():  # nearly all numbers
+            return "text" if typed else "integer"
         if _DATE.fullmatch(text):
             return _look_date(text)
         if not typed:

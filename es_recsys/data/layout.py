@@ -85,7 +85,7 @@ class Layout:
             if value is None or value == "":
                 continue
             targets = plan.get(key)
-            if (not targets or not targets[0][0]) and _is_nested(value):
+            if type(value) is not str and (not targets or not targets[0][0]) and _is_nested(value):
                 if self._drops(key):
                     continue
                 self._split_nested(key, targets[0][1] if targets else key, value, fields, attributes, drop)

@@ -46,6 +46,8 @@ def item_list(values: Mapping[str, Any], item_id: Any) -> Sequence[Any] | None:
     item_id: what the row has as its item; a single one is the event's item, whatever lists are beside it.
     """
     if item_id is not None:
+        if type(item_id) is str and item_id[-1:].isalnum():  # nearly all ids: no list ends so
+            return None
         return _as_list(item_id)
     objects = dig(values, _OBJECT)
     if isinstance(objects, list):

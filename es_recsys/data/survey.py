@@ -161,7 +161,9 @@ class _Hashes:
             text = id_text(value)
         except ValueError:
             text = None
-        if self._numbers is None and text is not None and _AS_NUMBER.read(text) != text:
+        # Only 17.0 and 1.7E+1 have another reading.
+        several = text is not None and text[0].isdigit() and not text.isdigit() and _AS_NUMBER.read(text) != text
+        if self._numbers is None and several:
             self._numbers = array("q", self._texts)
         if self._numbers is not None:
             self._numbers.append(0 if text is None else hash(_AS_NUMBER.read(text)))

@@ -23,6 +23,7 @@ _NO = words(
     " vergriffen rupturedestock épuisé indisponible agotado sinstock esaurito esgotado indisponível nondisponibile"
     " nodisponible niedostępny uitverkocht nietopvoorraad"
 )
+_EITHER = _YES | _NO
 _JOINTS = str.maketrans("", "", " _-.'\u00a0")
 
 
@@ -34,6 +35,9 @@ def read_flag(value: Any) -> bool | None:
     """
     if isinstance(value, bool):
         return value
+    # "True" and "False", as most flags are.
+    if isinstance(value, str) and value.isascii() and (word := value.lower()) in _EITHER:
+        return word in _YES
     if is_missing(value):
         return None
     if isinstance(value, str):

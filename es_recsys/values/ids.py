@@ -105,6 +105,8 @@ class IdTally:
 
 def _whole(text: str) -> str | None:
     """A number written in any way, as its digits alone; None for a text that is no whole number, or a code (007)."""
+    if not text[:1].isdigit():  # most ids that are no number
+        return None
     if _DIGITS.fullmatch(text):
         return text
     digits = None

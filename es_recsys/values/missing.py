@@ -29,9 +29,12 @@ _NEVER_MEANT = frozenset({"none", "nil"})
 _EDGE = "\ufeff\u200b\u2060"
 _LONGEST = max(map(len, MISSING_WORDS))
 _SPACES = frozenset(letter for code in range(0x3001) if (letter := chr(code)).isspace()) | frozenset(_EDGE)
-# Most values are told by their first letter.
+# Most values are told by their first or last letter.
 _FIRST = _SPACES | {letter for word in MISSING_WORDS for letter in (word[0], word[0].upper())}
+_LAST = _SPACES | {letter for word in MISSING_WORDS for letter in (word[-1], word[-1].upper())}
 _FIRST_OF_TEXT = _SPACES | {word[0] for word in _NEVER_TEXT}
+_LAST_OF_TEXT = _SPACES | {word[-1] for word in _NEVER_TEXT}
+_NEVER_NULL = frozenset({int, bool, dict, list})
 _CODE = re.compile("[A-Z]{2}")
 
 
@@ -45,7 +48,7 @@ def is_missing(value: Any) -> bool:
     """Whether a value means nothing where an id, a number, a time or a flag is wanted: None, NaN, NaT, a blank text, or one
     of MISSING_WORDS in any case."""
     if isinstance(value, str):
-        if value and value[0] not in _FIRST:
+        if value and (value[0] not in _FIRST or value[-1] not in _LAST):
             return False
         text = stripped(value)
         return not text or (len(text) <= _LONGEST and text.lower() in MISSING_WORDS)
@@ -56,7 +59,7 @@ def is_blank(value: Any) -> bool:
     """Whether a value means nothing where a text is wanted: as `is_missing`, but only for words that no text can be. A title
     may be "None" and a brand "NA"; `WordTally` decides those by the whole column."""
     if isinstance(value, str):
-        if value and value[0] not in _FIRST_OF_TEXT:
+        if value and (value[0] not in _FIRST_OF_TEXT or value[-1] not in _LAST_OF_TEXT):
             return False
         text = stripped(value)
         return not text or (len(text) <= _LONGEST and text in _NEVER_TEXT)
@@ -66,6 +69,8 @@ def is_blank(value: Any) -> bool:
 def _is_null(value: Any) -> bool:
     if value is None:
         return True
+    if type(value) in _NEVER_NULL:
+        return False
     if isinstance(value, float):
         return value != value
     # pandas.NA and pandas.NaT can't be compared; decimal and numpy have a NaN of their own.

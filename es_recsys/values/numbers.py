@@ -15,6 +15,7 @@ __all__ = ["NumberForm", "NumberTally", "read_amount", "read_number"]
 
 _PLAIN = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?", re.ASCII)
 _BODY = re.compile(r"[+-]?[0-9.,](?:[0-9.,' ]*[0-9.,])?", re.ASCII)
+_DECIMAL = re.compile(r"[0-9]+\.(?:[0-9]{1,2}|[0-9]{4,})", re.ASCII)
 _GROUPS = re.compile(r"[0-9]{1,3}(?P<mark>[.,' ])[0-9]{3}(?:(?P=mark)[0-9]{3})*", re.ASCII)
 _LAKHS = re.compile(r"[0-9]{1,2}(?:,[0-9]{2})+,[0-9]{3}", re.ASCII)
 _AMBIGUOUS = re.compile(r"[1-9][0-9]{0,2}[.,][0-9]{3}", re.ASCII)
@@ -207,6 +208,8 @@ def _shown_mark(value: str) -> str | None:
     """The decimal mark that a value shows, "" where it has one mark with two readings, None where it has none."""
     if value.isdigit():
         return None
+    if _DECIMAL.fullmatch(value):  # as programs write it
+        return "."
     body, unit = _without_currency(_normal(value))
     body = body.lstrip("+-")
     if not _BODY.fullmatch(body):

@@ -102,6 +102,12 @@ def read_time(value: Any, form: TimeForm = TimeForm()) -> datetime | None:
     if type(value) is datetime:
         return value if value.tzinfo is UTC else _utc(value, form)
     if isinstance(value, str):
+        # Nearly all times are ISO 8601 with a year that no other form begins with.
+        if value[4:5] == "-" == value[7:8] and value[0] in "12":
+            try:
+                return _utc(datetime.fromisoformat(value), form)
+            except ValueError:
+                pass
         text = stripped(value)
         if is_missing(text) or _ZEROS.fullmatch(text):
             return None
@@ -137,6 +143,8 @@ def number_unit(value: Any) -> str:
 
 
 def _utc(moment: datetime, form: TimeForm) -> datetime:
+    if (moment.tzinfo or form.zone) is UTC:
+        return moment if moment.tzinfo is UTC else moment.replace(tzinfo=UTC)
     try:
         return (moment if moment.tzinfo is not None else moment.replace(tzinfo=form.zone)).astimezone(UTC)
     except (OverflowError, ValueError):
@@ -147,7 +155,10 @@ def _of_number(number: Decimal, form: TimeForm) -> datetime:
     if not number.is_finite() or abs(number) >= 10**20:
         raise ValueError(f"is not a time: {_FORMS}")
     if form.serial:
-        return _SHEET_EPOCH + timedelta(seconds=round(float(number) * 86_400, 3))
+        try:
+            return _SHEET_EPOCH + timedelta(seconds=round(float(number) * 86_400, 3))
+        except OverflowError:
+            raise ValueError(f"is not a time: {_FORMS}") from None
     if number == number.to_integral_value() and (digits := _of_digits(str(int(number)))) is not None:
         return digits
     size = abs(number)
