@@ -162,7 +162,7 @@ def _batch(settings: Settings, kind: str, file: Path, n: int, out: Path | None) 
         say(
             f"{counted(report.answered, 'answer', 'answers')} in {out}"
             + (f", after {report.resumed:,} of a run that was broken off" if report.resumed else "")
-            + (f"; {counted(report.failed, 'line', 'lines')} failed and have an error" if report.failed else "")
+            + (f"; {counted(report.failed, 'line', 'lines')} failed, see the error there" if report.failed else "")
         )
     if report.unreadable:
         raise InputError(

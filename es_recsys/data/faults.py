@@ -7,7 +7,10 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-__all__ = ["BadValue", "Drop", "Fault", "Report", "explain", "reasons"]
+__all__ = ["NOT_UTF8", "BadValue", "Drop", "Fault", "Report", "explain", "reasons"]
+
+NOT_UTF8 = "is not UTF-8"
+"""Begins the reason of a line that is in another encoding."""
 
 
 class Fault(NamedTuple):

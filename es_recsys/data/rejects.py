@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, NamedTuple
 import orjson
 
 from es_recsys.counting import counted
+from es_recsys.data.faults import NOT_UTF8
 from es_recsys.errors import InputError, TooManyErrors
 from es_recsys.private import opener
 
@@ -140,7 +141,7 @@ class Rejects:
         found = [*self.skipped_lines(3), *filter(None, [self.why()])]
         if not found:
             return InputError(f"There is no {what} in {named}.", f"Give files with {what}s; see docs/data.md.")
-        remedy = "Mend the lines, or name columns with --columns and --constant; docs/data.md has the forms."
+        remedy = f"{self._mend('Mend the lines, or name columns with --columns and --constant')}; docs/data.md has the forms."
         return InputError(f"No line of {named} can be used: {'; '.join(found)}.", remedy)
 
     def skipped_lines(self, most: int | None = None) -> Iterator[str]:
@@ -169,11 +170,17 @@ class Rejects:
 
     def _too_many(self) -> TooManyErrors:
         shown = "; ".join(str(reject) for reject in self.first[:3])
-        where = f" All of them are in {', '.join(map(str, self.files))}." if self.files else ""
+        where = f" They are in {', '.join(map(str, self.files))}." if self.files else ""
         return TooManyErrors(
             f"More than {self.max_errors} lines can't be used: {shown}.",
-            f"Nothing was loaded.{where} Mend them, or allow more with --max-errors.",
+            f"Nothing was loaded.{where} {self._mend('Mend them')}, or allow more with --max-errors.",
         )
+
+    def _mend(self, otherwise: str) -> str:
+        """What to do about the lines; of another encoding they are whole once it is named."""
+        if any(reject.reason.startswith(NOT_UTF8) for reject in self.first):
+            return "Name the encoding (--encoding windows-1252 is usual on Windows)"
+        return otherwise
 
     def _drop_stale(self, file: Path) -> None:
         # A report of an earlier run would be taken for one of this run.

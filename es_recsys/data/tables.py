@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from es_recsys.data.delimited import Delimited
 from es_recsys.data.encodings import parse_encoding
-from es_recsys.data.faults import Fault
+from es_recsys.data.faults import NOT_UTF8, Fault
 from es_recsys.data.jsonl import array_rows, jsonl_rows
 from es_recsys.data.parquet import open_parquet
 from es_recsys.data.rejects import Rejects
@@ -117,7 +117,7 @@ def _open(source: Source, dialect: Dialect, rejects: Rejects | None, tick: Calla
     def report(fault: Fault) -> None:
         if rejects is None:
             raise InputError(f"{path} line {fault.line} {fault.reason}.", "Mend or remove the line.")
-        if fault.reason.startswith("is not UTF-8"):
+        if fault.reason.startswith(NOT_UTF8):
             note("lines that are not UTF-8 are rejected; --encoding windows-1252 reads what is usual on Windows")
         rejects.add(path, *fault)
 

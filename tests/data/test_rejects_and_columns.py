@@ -7,7 +7,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from es_recsys.data import Rejects, parse_columns, parse_constants, read_events, read_rows, rejected_path
+from es_recsys.data import Rejects, parse_columns, parse_constants, read_events, read_items, read_rows, rejected_path
 from es_recsys.errors import InputError, TooManyErrors
 
 
@@ -117,3 +117,24 @@ def test_columns_that_cannot_be_meant(text: str) -> None:
     with pytest.raises(InputError, match="--columns") as caught:
         parse_columns(text)
     assert caught.value.remedy
+
+
+@pytest.mark.parametrize("most", [None, 1])
+def test_lines_of_another_encoding_are_remedied_by_naming_it(tmp_path: Path, most: int | None) -> None:
+    file = tmp_path / "prices.csv"
+    file.write_bytes("item_id;title\n1;Stühle\n2;Käse\n".encode("cp1252"))
+    with Rejects(max_errors=most, write=False) as rejects:
+        try:
+            assert list(read_items(file, rejects=rejects)) == []
+            remedy = rejects.nothing("item", [file]).remedy
+        except TooManyErrors as error:
+            remedy = error.remedy
+    assert "--encoding windows-1252" in remedy
+
+
+def test_lines_without_an_id_are_not_remedied_by_an_encoding(tmp_path: Path) -> None:
+    file = tmp_path / "prices.csv"
+    file.write_text("item_id,title\n,Stühle\n")
+    with Rejects(write=False) as rejects:
+        assert list(read_items(file, rejects=rejects)) == []
+    assert "--encoding" not in rejects.nothing("item", [file]).remedy
