@@ -231,7 +231,7 @@ def test_parquet_that_is_cut_off(tmp_path: Path, packed: bool) -> None:
     [
         ("f.jsonl", b"", "empty"),
         ("f.csv", b"\xef\xbb\xbf\r\n \n", "empty"),
-        ("f.csv.gz", gzip.compress(b""), "empty"),
+        ("f.csv.gz", gzip.compress(b"", mtime=0), "empty"),
         ("f.csv", b"PK\x03\x04zip", "spreadsheet"),
         ("f.jsonl", b"\x28\xb5\x2f\xfdzstd", "zstd"),
         ("f.parquet", b"a,b\n1,2\n", "not a Parquet file"),
