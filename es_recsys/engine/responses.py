@@ -11,6 +11,7 @@ import asyncio
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from elastic_transport import (
@@ -256,7 +257,7 @@ def _whole(meta: ApiResponseMeta, body: Mapping[str, Any], what: str) -> None:
 def _raise_if_gone(meta: ApiResponseMeta, response: Mapping[str, Any]) -> None:
     error = response.get("error") or response.get("reason")
     if _type_of(response) == _GONE:
-        raise NotFoundError(_GONE, meta, {"error": error, "status": 404})
+        raise NotFoundError(_GONE, replace(meta, status=404), {"error": error, "status": 404})
 
 
 def _type_of(response: Mapping[str, Any]) -> str:

@@ -33,7 +33,13 @@ def among_similar(view: View, profile: Profile | None, own: Collection[str]) -> 
     vector = model.user_vector(profile.history) if profile is not None else None
     if vector is None:
         return view, ()
-    response = (yield Search(view.meta.users, (nearest_users(vector, model.candidates, own),)))[0]
+    try:
+        response = (yield Search(view.meta.users, (nearest_users(vector, model.candidates, own),)))[0]
+    except Exception as error:
+        if getattr(error, "status_code", None) != 404:
+            raise
+        # Without its index only this model is silent. Where the whole version is gone, the search of items finds that out.
+        return view, (UserKNN.name,)
     if "error" in response:
         return view, (UserKNN.name,)
     found = [unpack(hit["_source"]) for hit in response["hits"]["hits"]]

@@ -248,7 +248,13 @@ class Driver:
 
     def _search_chunk(self, index: str, chunk: Mapping[int, Search]) -> Iterable[tuple[int, Any]]:
         bodies = tuple(body for effect in chunk.values() for body in effect.bodies)
-        responses = self.perform(Search(index, bodies)) if bodies else []
+        try:
+            responses = self.perform(Search(index, bodies)) if bodies else []
+        except Exception as error:
+            if not gone(error):
+                raise
+            yield from ((i, error) for i in chunk)  # each flow decides what an index that is gone means to it
+            return
         at = 0
         for i, effect in chunk.items():
             yield i, responses[at : at + len(effect.bodies)]

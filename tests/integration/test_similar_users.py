@@ -23,7 +23,7 @@ from es_recsys.jobs.quality import serving
 from es_recsys.jobs.versions import drop_version, list_versions, swap_version
 from es_recsys.meta import users_index
 from es_recsys.models import UserKNN
-from es_recsys.types import History, Query
+from es_recsys.types import Answer, History, Query
 
 pytestmark = pytest.mark.engine
 
@@ -185,4 +185,6 @@ def test_without_its_index_the_rest_answers_and_says_so(client: Client, sample: 
     found = client.recommend(sample.shoppers[0].user_id)
     assert found.ranking.degraded == ("userknn",)
     assert "transitions" in found.hits[0].parts
+    [batched] = client.ask_all([Query(user_id=sample.shoppers[0].user_id)])
+    assert isinstance(batched, Answer) and batched.ranking.degraded == ("userknn",)
     client.delete_user(sample.shoppers[0].user_id)
