@@ -152,7 +152,8 @@ def _told(tally: RatingTally, scale: RatingScale) -> Iterator[str]:
     yield f"Ratings go from {low:g} to {high:g}; read as the scale {scale}, {scale.neutral:g} is neutral ({said})"
     for value in scale.unrated:
         if count := tally.counts[value]:
-            yield f"{counted(count, 'rating', 'ratings')} of {value:g}: taken as not rated, and counted as a view"
+            they = counted(count, f"rating of {value:g} counts as a view", f"ratings of {value:g} count as views")
+            yield f"{they}: that is no rating on this scale"
     if outside := tally.outside(scale):
         yield (
             f"{outside:,} of {tally.total:,} ratings are not on the scale {scale}, and don't count; if they are right, say"

@@ -59,6 +59,12 @@ def test_a_slip_makes_no_scale_and_is_told() -> None:
     assert "--rating-scale 1..44" in notes[1]
 
 
+@pytest.mark.parametrize(("missing", "said"), [(1, "1 rating of -1 counts as a view"), (3, "3 ratings of -1 count as views")])
+def test_what_is_not_rated_is_told_to_count_as_a_view(missing: int, said: str) -> None:
+    _, notes = settle_scale(tally([1, 7, 10] + [-1] * missing), None)
+    assert notes[1] == f"{said}: that is no rating on this scale"
+
+
 def test_amounts_are_no_ratings() -> None:
     with pytest.raises(InputError, match="up to 352698") as caught:
         settle_scale(tally([12, 352_698]), None)
