@@ -123,16 +123,16 @@ class Delimited:
             record = feed.record
             if restore is not None:
                 cells = restore(cells)
+            if len(cells) == width and len(record) == 1 and record[0][1].isascii() and any(cells):
+                number = record[0][0]
+                feed.finish()
+                yield number, dict(zip(columns, cells, strict=True))
+                continue
             if not any(cells):  # a blank line, or one of separators only, with which spreadsheets fill up
                 feed.finish()
                 continue
             if len(cells) > width and not any(cells[width:]):  # programs end each line with a separator
                 del cells[width:]
-            if len(record) == 1 and len(cells) == width and record[0][1].isascii():
-                number = record[0][0]
-                feed.finish()
-                yield number, dict(zip(columns, cells, strict=True))
-                continue
             if len(cells) != width:
                 if (repaired := self._repair()) is not None:
                     yield repaired

@@ -35,12 +35,16 @@ class EventTallies:
 
     def __init__(self, day_first: bool | None = None) -> None:
         self._ids = {name: IdTally() for name in _IDS}
+        self._open: tuple[str, ...] = _IDS
         self._time = TimeTally(day_first)
 
     def add(self, given: Mapping[str, Any]) -> None:
-        for name, tally in self._ids.items():
+        for name in self._open:
             if name in given:
+                tally = self._ids[name]
                 tally.add(given[name])
+                if tally.settled:
+                    self._open = tuple(other for other in self._open if other != name)
         if "timestamp" in given:
             self._time.add(given["timestamp"])
 

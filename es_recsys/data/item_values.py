@@ -65,7 +65,7 @@ class ItemTallies:
 
     def add(self, fields: Mapping[str, Any], attributes: Mapping[str, Any]) -> None:
         for name, tally in self.ids.items():
-            if name in fields:
+            if name in fields and not tally.settled:
                 tally.add(fields[name])
         if "price" in fields:
             self.price.add(fields["price"])

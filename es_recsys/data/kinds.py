@@ -27,6 +27,7 @@ _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?"
 _CODE = re.compile(r"[+-]?(?:0[0-9]+|[0-9]{19,})")
 _DATE = re.compile(r"(?:[0-9]{4}([-/.])[0-9]{1,2}\1[0-9]{1,2}|[0-9]{1,2}([-/.])[0-9]{1,2}\2[0-9]{4})(?:[T ,].+)?", re.ASCII)
 _TOLERATED = 0.01
+_SHORT, _KEPT = 40, 250
 _ROUNDED = 2**53
 _DATES = TimeForm()
 _EITHER = TimeForm(day_first=True)
@@ -39,18 +40,29 @@ class Misfit(ValueError):
 class Tally:
     """Counts what the values of one attribute look like."""
 
-    __slots__ = ("counts", "dates")
+    __slots__ = ("_seen", "counts", "dates")
 
     def __init__(self, day_first: bool | None = None) -> None:
         self.counts: dict[str, int] = {}
         self.dates = TimeTally(day_first)
+        self._seen: tuple[dict[str, str | None], dict[str, str | None]] = ({}, {})  # untyped, typed
 
     def add(self, value: Any, typed: bool) -> None:
-        kind = _look(value, typed)
+        kind = self._kind(value, typed) if type(value) is str and len(value) <= _SHORT else _look(value, typed)
         if kind is not None:
             self.counts[kind] = self.counts.get(kind, 0) + 1
             if kind == "date":
                 self.dates.add(value)
+
+    def _kind(self, text: str, typed: bool) -> str | None:
+        # Many attributes have few values: each is looked at once.
+        seen = self._seen[typed]
+        if text in seen:
+            return seen[text]
+        kind = _look_text(text, typed)
+        if len(seen) < _KEPT:
+            seen[text] = kind
+        return kind
 
     @property
     def total(self) -> int:

@@ -88,6 +88,11 @@ class IdTally:
             if _is_shortened(text):
                 self.shortened = self.shortened or text
 
+    @property
+    def settled(self) -> bool:
+        """Whether nothing that comes changes the decision: one text that is no number makes all of them texts."""
+        return not self._numbers
+
     def decide(self) -> IdForm:
         return IdForm(self._numbers and self._pointed is not None)
 
