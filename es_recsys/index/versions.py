@@ -41,6 +41,7 @@ __all__ = [
     "previous",
     "read_meta",
     "read_version",
+    "restore_profiles",
     "rollback",
     "swap",
     "unfinished",
@@ -124,6 +125,18 @@ def create(
             client.indices.delete(index=index, ignore_unavailable=True)
         raise _not_made(meta, error) from error
     return _first(client, meta) if live else meta
+
+
+def restore_profiles(client: Elasticsearch, meta: StoreMeta) -> None:
+    """Makes the profiles index of the version in service anew, empty, where it is gone: profiles are made of stored events."""
+    if client.indices.exists(index=meta.profiles):
+        return
+    try:
+        client.indices.create(index=meta.profiles, aliases={profiles_alias(meta.store): {}}, **mappings.profiles(meta))
+    except BadRequestError:
+        # Whoever makes it at the same moment makes the same.
+        if not client.indices.exists(index=meta.profiles):
+            raise
 
 
 def _first(client: Elasticsearch, meta: StoreMeta) -> StoreMeta:

@@ -27,6 +27,7 @@ from es_recsys.index.bulk import Failure, Meter, bulk
 from es_recsys.index.idset import IdSet
 from es_recsys.index.profiles import Stored, folded, get, note_folded
 from es_recsys.index.read import ids_of
+from es_recsys.index.versions import restore_profiles
 from es_recsys.jobs.products import variants_mark
 from es_recsys.runtime.workspace import Workspace
 
@@ -43,6 +44,7 @@ _SEEN_OF_STATE = ("applied_through", "revision", "state.format", "state.terms")
 
 def rebuild(work: Workspace, view: View, progress: Progress | None = None) -> tuple[int, int]:
     """Writes every profile into the view's profiles index, anew from row 0; -> how many were written and removed."""
+    restore_profiles(work.patient, view.meta)
     work.confirm_key(view.meta, adopt=True)
     run = _Run(work, view, anew=True)
     target = run.target()
@@ -58,6 +60,7 @@ def catch_up(work: Workspace, view: View) -> int:
     Only those are looked at that events have come for, or whose events have changed, since they were folded; all where that
     is not known, or where they were folded under other settings.
     """
+    restore_profiles(work.patient, view.meta)
     work.confirm_key(view.meta, adopt=True)
     written = 0
     for _ in range(_TURNS):

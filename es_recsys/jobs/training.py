@@ -201,6 +201,7 @@ def put_into_service(
     """
     started = time.monotonic()
     old = live.meta
+    versions.restore_profiles(work.patient, old)
     work.confirm_key(old, adopt=True)
     tell = progress.line if progress is not None else None
     chosen = select(data, np.random.default_rng(seed), seconds_for(wish, budget), tell, wish)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from elasticsearch import ApiError, BadRequestError, NotFoundError, TransportError
 
 from es_recsys.engine.connect import translated
-from es_recsys.errors import InputError, StoreNotFound
+from es_recsys.errors import IndexStateError, InputError, StoreNotFound
 
 __all__ = ["explained", "gone"]
 
@@ -18,6 +18,10 @@ def gone(error: Exception) -> bool:
 def explained(error: Exception, address: str) -> Exception:
     """An error of the Elasticsearch client as one of ours, with a remedy; any other as it is."""
     if gone(error):
+        if "-profiles-" in str(getattr(error, "body", "")):
+            return IndexStateError(
+                "The index of the users' profiles is gone.", "Make it anew of the stored events: es-recsys profiles build"
+            )
         return StoreNotFound("The index that was asked does not exist.", "Load items into it first: es-recsys items load FILE.")
     if isinstance(error, BadRequestError):
         return InputError(

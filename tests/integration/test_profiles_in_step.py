@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from es_recsys import AsyncClient, Client
 from es_recsys.behaviour.schema import STORES
-from es_recsys.errors import KeyMismatch
+from es_recsys.errors import IndexStateError, KeyMismatch
 from es_recsys.flows.recording import Recorded, update_profile
 from es_recsys.index import profiles, versions
 from es_recsys.index.metadata import read_meta, write_meta
@@ -234,6 +234,32 @@ def test_an_item_that_is_only_changed_costs_no_look_at_all_events(client: Client
     client.insert_items([_item("newer")])
     assert looked == [1]
     assert refresh_behaviour(client.workspace) == []
+
+
+@pytest.mark.parametrize("way", ["build", "load", "train"])
+def test_an_index_of_profiles_that_is_gone_is_made_anew(client: Client, es: Elasticsearch, way: str) -> None:
+    client.put_events([_event(user, n) for user in range(3) for n in range(4)])
+    work = client.workspace
+    gone = read_meta(es, client.settings.index).profiles
+    es.indices.delete(index=gone)
+    for ask in (lambda: client.recommend("u1"), lambda: client.put_events(_event(1, 9)), lambda: client.get_user_profile("u1")):
+        with pytest.raises(IndexStateError, match="es-recsys profiles build"):
+            ask()
+    (told,) = [check for check in health.checks(client.settings) if not check.ok]
+    assert "es-recsys profiles build" in told.remedy
+    if way == "build":
+        build_profiles(work)
+    elif way == "load":
+        client.insert_items([_item("else")])
+    else:
+        client.train("transitions")
+    assert client.get_user_profile("u1").known == {"i0", "i1", "i2", "i3", "i9"}
+    assert behind(work, work.views.fresh()) == 0
+    client.put_events(_event(1, 10))
+    # Its aliases are whole, so that another version can go live.
+    version = client.train("transitions").version
+    assert read_meta(es, client.settings.index).version == version
+    assert client.get_user_profile("u1").counts == {"cart": 6}
 
 
 def test_events_without_a_time_are_stored_once_whatever_is_tried_again(
