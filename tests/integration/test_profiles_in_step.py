@@ -409,7 +409,7 @@ def test_the_doctor_tells_of_secrets_events_and_profiles(client: Client, shop: S
     client.put_events([_event(1, 1), _event(2, 2)])
     assert [(check.name, check.ok) for check in health.checks(shop)] == [("users", True), ("events", True), ("profiles", True)]
     work.events.append([_event(2, 3)])
-    assert told() == {"profiles": "1 profiles lack events that are stored. Run: es-recsys profiles build"}
+    assert told() == {"profiles": "1 profile lacks events that are stored. Run: es-recsys profiles build"}
     work.events.load([_event(3, 3)])
     assert set(told()) == {"events", "profiles"}
     mend_profiles(work)
