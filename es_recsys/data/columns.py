@@ -86,13 +86,13 @@ class Columns:
             numbers = {ours: f"column{theirs}" if theirs.isdigit() else theirs for ours, theirs in self.renames.items()}
             columns = replace(self, renames=numbers)
         claimed = {*columns.read.values(), *self.fields}
-        free = {name: plain_name(name) for name in names if name not in claimed | nested and "." not in name}
+        free = {name: plain_name(name) for name in names if name not in claimed | nested and "." not in name.rstrip(".")}
         wanted = [ours for ours in self.fields if ours not in names and ours not in columns.read and ours not in self.constants]
         if self.free:
             return replace(columns, guess=guess_names(wanted, free, item_names(names)))
         guess = guess_names(wanted, free, EVENT_NAMES)
         # Trackers put what an event is about into an object: properties.product_id.
-        inner = {name: plain_path(name) for name in names if name not in claimed and "." in name}
+        inner = {name: plain_path(name) for name in names if name not in claimed and "." in name.rstrip(".")}
         deep = guess_names([ours for ours in wanted if ours in _DEEP and ours not in guess.found], inner, EVENT_NAMES)
         guess = Guess({**guess.found, **deep.found}, unsure={**guess.unsure, **deep.unsure})
         return replace(columns, guess=guess)._as_ratings(names)

@@ -20,6 +20,7 @@ from es_recsys.values import (
     WordTally,
     is_blank,
     is_missing,
+    is_no_label,
     plain_text,
     read_amount,
     read_flag,
@@ -179,13 +180,13 @@ def _price(value: Any, forms: ItemForms) -> tuple[float, str | None] | None:
 def _names(name: str, value: Any, notation: Notation | None) -> Sequence[str] | None:
     if type(value) is str and len(value) <= _SHORT:
         return _names_of_text(name, value, notation)
-    return [_plain(each, lines=False) for each in names_of(value, name, notation) if not is_blank(each)] or None
+    return [_plain(each, lines=False) for each in names_of(value, name, notation) if not is_no_label(each)] or None
 
 
 @lru_cache(maxsize=4_096)
 def _names_of_text(name: str, text: str, notation: Notation | None) -> Sequence[str] | None:
     # A catalogue has far fewer categories than items.
-    return tuple(_plain(each, lines=False) for each in names_of(text, name, notation) if not is_blank(each)) or None
+    return tuple(_plain(each, lines=False) for each in names_of(text, name, notation) if not is_no_label(each)) or None
 
 
 _READERS: Mapping[str, Callable[[Any, ItemForms], Any]] = {

@@ -138,9 +138,6 @@ def _attributes(raw: Mapping[str, Any], survey: ItemSurvey, typed: bool, drop: D
     attributes: dict[str, AttributeValue] = {}
     words = survey.forms.words
     for name, value in raw.items():
-        if survey.clashes and name in survey.clashes:
-            drop(name, f"can't be kept beside {survey.clashes[name]}: one is a value, the other an object", value)
-            continue
         kind = survey.kinds.get(name, "text")
         try:
             converted = convert(value, kind, typed, survey.dates.get(name, _UTC_TIMES))

@@ -32,15 +32,16 @@ ITEM_NAMES: Mapping[str, tuple[str, ...]] = {
         "id movieid bookid songid trackid docid documentid newsid videoid gameid filmid showid businessid listingid offerid"
         " recipeid",
         "sku variantsku productsku itemsku productcode itemcode itemnumber asin parentasin isbn isbn13 gtin ean upc mpn imdbid"
-        " artikelnummer artnr itemno",
+        " artikelnummer artikelnr artnr produktnummer bestellnummer itemno",
         "handle slug code item product",
+        "référence reference referencia código codigo codice",
     ),
     "group_id": ("itemgroupid parentsku parentproductid", "handle urlhandle"),
     "title": (
         "name producttitle productname prodname itemtitle itemname",
         "movietitle booktitle songtitle tracktitle articletitle gametitle moviename songname trackname gamename displayname"
         " headline",
-        "titel titre titulo título bezeichnung artikelbezeichnung produktname nom nombre",
+        "titel titre titulo título bezeichnung artikelbezeichnung produktname désignation designation nom nombre",
         "originaltitle label",
     ),
     "description": (
@@ -51,7 +52,7 @@ ITEM_NAMES: Mapping[str, tuple[str, ...]] = {
     "categories": (
         "category productcategory productcategories itemcategory categorypath categoryname categorynames breadcrumb breadcrumbs",
         "producttype producttypename productgroupname",
-        "googleproductcategory kategorie kategorien categorie categoría categoria",
+        "googleproductcategory kategorie kategorien categorie catégorie catégories categoría categoria",
         "+genres genre listedin",
         "+type department",
     ),
@@ -62,19 +63,23 @@ ITEM_NAMES: Mapping[str, tuple[str, ...]] = {
         "regularprice standardprice listprice retailprice originalprice baseprice",
         "saleprice priceusd priceeur pricegbp msrp preis prix precio prezzo",
     ),
-    "currency": ("currencycode pricecurrency",),
+    "currency": ("currencycode pricecurrency", "währung waehrung devise moneda valuta"),
     "image": (
         "imagelink imageurl imgurl imagesrc imagepath imagefile mainimage mainimageurl images",
         "img picture pictureurl photo photourl thumbnail thumbnailurl posterpath posterurl coverurl imurl",
+        "bild bildurl imagen immagine",
     ),
     "audio": ("audiopath audiofile audiourl previewurl",),
     "created_at": (
         "created creationdate createddate datecreated createdon dateadded addedat",
         "releasedate releasedat publishedat publishdate publicationdate publisheddate datepublished pubdate launchdate",
     ),
-    "available": ("availability instock isavailable stockstatus",),
+    "available": (
+        "availability instock isavailable stockstatus",
+        "verfügbar verfuegbar verfügbarkeit lieferbar disponible disponibilité disponibilidad disponibile",
+    ),
     "author": ("authors writer artist creator",),
-    "stock": ("stockquantity stockqty inventory inventoryquantity variantinventoryqty quantity qty",),
+    "stock": ("stockquantity stockqty inventory inventoryquantity variantinventoryqty quantity qty", "bestand lagerbestand"),
     "expires_at": ("expires expirydate expirationdate validuntil availableuntil enddate",),
 }
 EVENT_NAMES: Mapping[str, tuple[str, ...]] = {

@@ -94,7 +94,13 @@ def _shopify(rows: Iterator[Row], columns: Columns, options: _Options, handle: s
             unnamed += 1
         yield row._replace(values=options.named(values, first))
     if rejects is not None and pictures:
-        rejects.note(f"{counted(pictures, 'row only has', 'rows only have')} another picture of a product, and not loaded.")
+        rejects.note(
+            counted(
+                pictures,
+                "row only has another picture of a product and is not loaded.",
+                "rows only have another picture of a product and are not loaded.",
+            )
+        )
     if rejects is not None and unnamed:
         rejects.note(
             f"{counted(unnamed, 'variant has', 'variants have')} no `{item}`: the item_id is made of `{handle}` and the options."

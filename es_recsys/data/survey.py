@@ -39,14 +39,13 @@ _AS_NUMBER = IdForm(numbers=True)
 class ItemSurvey:
     """What `survey_items` found, for use in the same process.
 
-    kinds: attribute -> kind (kinds.py). clashes: attribute -> the other whose object it would be. last: item_id ->
-    place (from 0, over all files) of the last row with it, as a hash, for ids that come more than once. groups: the same
-    for every group_id. rows: how many. lists: how categories and tags are written (lists.py). notes: what was decided.
-    forms: how the values of other fields are. dates: the same for attributes of dates.
+    kinds: attribute -> kind (kinds.py). last: item_id -> place (from 0, over all files) of the last row with it, as a hash,
+    for ids that come more than once. groups: the same for every group_id. rows: how many. lists: how categories and tags are
+    written (lists.py). notes: what was decided. forms: how the values of other fields are. dates: the same for attributes of
+    dates.
     """
 
     kinds: Mapping[str, str] = field(default_factory=dict)
-    clashes: Mapping[str, str] = field(default_factory=dict)
     last: Mapping[int, int] = field(default_factory=dict)
     groups: Places = NO_PLACES
     rows: int = 0
@@ -120,9 +119,7 @@ def survey_items(
     fields_of_lists, notes = _decided(lists, given)
     about_dates = (note for name in dates for note in tallies[name].dates.notes(name))
     notes = (*notes, *looks.remarks(layout.column, columns_given.dropped), *about_dates)
-    return ItemSurvey(
-        kinds, _clashes(tallies), _last_places(hashes), _groups(hashes, groups), len(hashes), fields_of_lists, notes, forms, dates
-    )
+    return ItemSurvey(kinds, _last_places(hashes), _groups(hashes, groups), len(hashes), fields_of_lists, notes, forms, dates)
 
 
 def notations(given: Mapping[str, str]) -> dict[str, Notation]:
@@ -181,19 +178,6 @@ class _Hashes:
 
 def _unheard(field: str, reason: str, value: Any) -> None:
     """Reading tells what could not be used; a survey doesn't."""
-
-
-def _clashes(tallies: Mapping[str, Tally]) -> dict[str, str]:
-    """A name can't be a value ("size") and an object ("size.cm"): the rarer one gives way."""
-    clashes: dict[str, str] = {}
-    for name, tally in tallies.items():
-        parts = name.split(".")
-        for depth in range(1, len(parts)):
-            outer = ".".join(parts[:depth])
-            if outer in tallies and tallies[outer].total:
-                loser, winner = (outer, name) if tally.total > tallies[outer].total else (name, outer)
-                clashes.setdefault(loser, winner)
-    return clashes
 
 
 def _groups(hashes: array[int], groups: array[int]) -> Places:

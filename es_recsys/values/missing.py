@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection
 from typing import Any
 
-__all__ = ["MISSING_WORDS", "WordTally", "is_blank", "is_missing", "stripped", "words"]
+__all__ = ["MISSING_WORDS", "WordTally", "is_blank", "is_missing", "is_no_label", "stripped", "words"]
 
 
 def words(text: str) -> frozenset[str]:
@@ -17,14 +17,14 @@ def words(text: str) -> frozenset[str]:
 MISSING_WORDS = words(
     "null (null) [null] <null> none <none> nan <nan> nat <nat> na n/a n.a. n.a #n/a #na #null! #value! #ref! <na> nil"
     " undefined (undefined) \\n \\\\n (none) (empty) (blank) (missing) - -- --- – — ? . -nan"
-) | {"(not set)", "(not provided)", "not set"}
+) | {"(not set)", "(not provided)", "not set", "(no genres listed)"}
 """In lower case: what means nothing where an id, a number, a time or a flag is wanted."""
 
 # Nobody calls a thing so; only programs write it. Exact spellings: "Nan" is a bread and "Null" a family.
 _NEVER_TEXT = words(
     "NULL null (null) (NULL) [NULL] [null] <NULL> <null> nan NaN <NA> NaT <NaT> #N/A #NA #NULL! #VALUE! #REF! N/A n/a"
     " undefined \\N \\\\N - -- --- – —"
-) | {"(not set)", "(not provided)"}
+) | {"(not set)", "(not provided)", "(no genres listed)"}
 _NEVER_MEANT = frozenset({"none", "nil"})
 _EDGE = "\ufeff\u200b\u2060"
 _LONGEST = max(map(len, MISSING_WORDS))
@@ -64,6 +64,11 @@ def is_blank(value: Any) -> bool:
         text = stripped(value)
         return not text or (len(text) <= _LONGEST and text in _NEVER_TEXT)
     return _is_null(value)
+
+
+def is_no_label(text: str) -> bool:
+    """As `is_blank`, for what things are filed under: "None" and "nil" are no category and no tag."""
+    return is_blank(text) or stripped(text).lower() in _NEVER_MEANT
 
 
 def _is_null(value: Any) -> bool:

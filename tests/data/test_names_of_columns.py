@@ -73,16 +73,24 @@ def test_a_header_in_capitals(tmp_path: Path, form: str) -> None:
         ("prod_name", "title"),
         ("google_product_category", "categories"),
         ("currencyCode", "currency"),
+        ("Désignation", "title"),
+        ("Catégorie", "categories"),
+        ("Währung", "currency"),
+        ("Verfügbar", "available"),
+        ("Disponibilité", "available"),
     ],
 )
 def test_usual_names_of_items(tmp_path: Path, header: str, field: str) -> None:
-    value = {"price": "3.5", "created_at": "2020-01-02"}.get(field, "abc")
+    value = {"price": "3.5", "created_at": "2020-01-02", "available": "oui"}.get(field, "abc")
     [item], _ = items(tmp_path / "f.csv", f"sku,{header}\n1,{value}\n")
     assert getattr(item, field)
     assert item.attributes == {}
 
 
-@pytest.mark.parametrize("header", ["sku", "SKU", "handle", "ASIN", "movieId", "Product ID", "Id", "item-id", "isbn13"])
+@pytest.mark.parametrize(
+    "header",
+    ["sku", "SKU", "handle", "ASIN", "movieId", "Product ID", "Id", "item-id", "isbn13", "Artikel-Nr.", "Référence", "Código"],
+)
 def test_usual_names_of_ids(tmp_path: Path, header: str) -> None:
     [item], _ = items(tmp_path / "f.csv", f"{header},title\nX1,Pan\n")
     assert item.item_id == "X1"

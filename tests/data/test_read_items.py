@@ -362,8 +362,8 @@ def test_a_value_and_an_object_of_one_name(tmp_path: Path) -> None:
     ]
     items, bad, rejects = read(jsonl(tmp_path / "c.jsonl", rows))
     assert not bad
-    assert [item.attributes for item in items] == [{"size.cm": 5}, {"size.cm": 6}, {}]
-    assert list(rejects.fields) == [("size", "can't be kept beside size.cm: one is a value, the other an object")]
+    assert [item.attributes for item in items] == [{"size.cm": 5}, {"size.cm": 6}, {"size": "big"}]
+    assert not rejects.fields
 
 
 def test_renames_constants_and_dotted_paths(tmp_path: Path) -> None:
@@ -546,3 +546,14 @@ def test_the_films_of_msrd(tmp_path: Path) -> None:
     assert len({item.item_id for item in items}) == 9_750
     assert {type(item.attributes["rating"]) for item in items if "rating" in item.attributes} == {float}
     assert {type(item.attributes["year"]) for item in items if "year" in item.attributes} == {int}
+
+
+def test_no_category_and_no_tag_is_none(tmp_path: Path) -> None:
+    rows = [
+        {"item_id": 1, "categories": "(no genres listed)", "tags": "None"},
+        {"item_id": 2, "categories": ["nil", "Shoes"], "tags": ["none"]},
+    ]
+    items, bad, rejects = read(jsonl(tmp_path / "c.jsonl", rows))
+    assert not bad
+    assert not rejects.fields
+    assert [(item.categories, item.tags) for item in items] == [((), ()), (("Shoes",), ())]

@@ -135,3 +135,14 @@ def test_texts_among_numbers_are_searched_whichever_came_first(client: Client) -
     client.insert_items(items({"size": 42}, {"size": ("XL", "M")}, {"size": 43}))
     assert [hit.item_id for hit in client.search("XL").hits] == ["i1"]
     assert client.insert_items(items({"size": 42}, {"size": ("XL", "M")}, {"size": 43})).unchanged == 3
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["objects first", "values first"])
+def test_a_value_and_an_object_of_one_name_in_a_file(client: Client, tmp_path: Path, order: int) -> None:
+    lines = ['"size": {"cm": 30}', '"size": {"cm": 31}', '"size": "L"']
+    rows = [f'{{"item_id": "i{n}", "title": "thing", {line}}}\n' for n, line in enumerate(lines)]
+    (tmp_path / "items.jsonl").write_text("".join(rows[::order]))
+    report = load_files(client.workspace, [tmp_path / "items.jsonl"])
+    assert (report.added, report.failed, report.fields) == (3, 0, ())
+    assert found(client, "size:L") == {"i2"}
+    assert found(client, "size.cm:30..40") == {"i0", "i1"}
