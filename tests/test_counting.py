@@ -6,6 +6,7 @@ import pytest
 
 from es_recsys.counting import counted
 from es_recsys.data import Rejects
+from es_recsys.jobs.catalogue import CatalogueReport
 
 
 @pytest.mark.parametrize(
@@ -19,3 +20,9 @@ def test_a_report_speaks_of_one_line_as_of_one() -> None:
     rejects = Rejects(write=False)
     rejects.skip("'impression' says nothing of taste")
     assert list(rejects.skipped_lines()) == ["1 line left out: 'impression' says nothing of taste"]
+
+
+@pytest.mark.parametrize(("added", "told"), [(2, False), (2_000, True)])
+def test_a_rate_is_told_of_many_items_only(added: int, told: bool) -> None:
+    (line,) = CatalogueReport(1, added=added, seconds=5.0).lines()
+    assert line.endswith("items/s") is told

@@ -33,6 +33,8 @@ __all__ = ["CatalogueReport", "delete_items", "insert_items", "load_files", "rem
 Progress = Callable[[float, float | None], None]
 _SAMPLE = 200
 _SOME = 10_000
+_TELLING = 100
+"""Fewer items written say nothing of a rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class CatalogueReport:
 
     def lines(self) -> Iterator[str]:
         written = self.added + self.changed
-        rate = f", {written / self.seconds:,.0f} items/s" if written and self.seconds > 0 else ""
+        rate = f", {written / self.seconds:,.0f} items/s" if written >= _TELLING and self.seconds > 0 else ""
         yield (
             f"{counted(self.added, 'item', 'items')} added, {self.changed:,} changed, {self.unchanged:,} unchanged,"
             f" {self.removed:,} removed in {self.seconds:.1f} s{rate}"

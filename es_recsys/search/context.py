@@ -81,10 +81,13 @@ class Context:
     collapse: bool = False
 
     def __post_init__(self) -> None:
-        if not 1 <= self.n <= DEEPEST or not 0 <= self.offset <= DEEPEST or self.offset + self.n > DEEPEST:
+        for name, number, least in (("n", self.n, 1), ("offset", self.offset, 0)):
+            if number < least:
+                raise InputError(f"{name} is {number}.", f"Give {least} or more.")
+        if self.offset + self.n > DEEPEST:
             raise InputError(
                 f"offset {self.offset} and n {self.n} ask beyond the first {DEEPEST:,} hits.",
-                f"Keep n at least 1 and offset + n at most {DEEPEST}; narrow the answer with a filter instead.",
+                f"Keep offset + n at most {DEEPEST:,}; narrow the answer with a filter instead.",
             )
         for name, value in (("impact", self.impact), ("diversity", self.diversity)):
             if not 0.0 <= value <= 1.0:

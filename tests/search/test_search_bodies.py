@@ -286,3 +286,17 @@ def test_facets_of_known_fields_without_empty_ones() -> None:
         }
     }
     assert read_facets(response) == {"brand": {"acme": 3}, "price": {"10..20": 2}}
+
+
+@pytest.mark.parametrize(
+    ("page", "said"),
+    [
+        ({"n": 0}, "n is 0. Give 1 or more."),
+        ({"offset": -5}, "offset is -5. Give 0 or more."),
+        ({"n": 600, "offset": 500}, "offset 500 and n 600 ask beyond the first 1,000 hits."),
+    ],
+)
+def test_pages_that_can_not_be_shown_are_refused(page: dict[str, int], said: str) -> None:
+    with pytest.raises(InputError) as caught:
+        context(**page)
+    assert str(caught.value).startswith(said)
