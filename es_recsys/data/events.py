@@ -340,4 +340,4 @@ def _is_page(action: Any) -> bool:
 
 def _quoted(name: str) -> str:
     """A name as a shell takes it."""
-    return f"'\"{name}\"'" if "," in name else shlex.quote(name)
+    return shlex.quote(f'"{name}"' if "," in name else name)

@@ -113,12 +113,14 @@ def _woocommerce(rows: Iterator[Row], columns: Columns, options: _Options, plain
     for row in rows:
         values = row.values
         if _text(values.get(plain["type"])).lower() == "variable" and (own := _text(values.get(item))):
-            products[f"id:{_text(values.get(number))}"] = own
-            if _text(values.get(sku)):
-                products[_text(values.get(sku))] = own
-        whose = _text(values.get(parent))
-        if whose:
-            values = {**values, parent: products.get(whose, whose.removeprefix("id:"))}
+            names = [name for name in (f"id:{_text(values.get(number))}", _text(values.get(sku))) if name]
+            # Variations that came before their product have named the group.
+            group = next((products[name] for name in names if name in products), own)
+            products.update(dict.fromkeys(names, group))
+            if group != own:
+                values = {**values, parent: group}
+        elif whose := _text(values.get(parent)):
+            values = {**values, parent: products.setdefault(whose, whose.removeprefix("id:"))}
         yield row._replace(values=options.named(values, {}))
 
 

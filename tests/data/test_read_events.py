@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -385,6 +386,15 @@ def test_actions_as_they_are_written_on_the_command_line() -> None:
     for wrong in ("a", "a=", "=like", "a=teleport", "a=hover", "a=like,a=view"):
         with pytest.raises(InputError, match="--actions"):
             parse_actions(wrong)
+
+
+@pytest.mark.parametrize("name", ["a b", "it's, a=b", "x=y", 'a "q" b', "$x; `y`"])
+def test_a_shell_takes_what_is_said_of_an_unknown_action(tmp_path: Path, name: str) -> None:
+    _, _, rejects = read(jsonl(tmp_path / "e.jsonl", [{**VIEW, "event_type": name}]))
+    [told] = rejects.skipped
+    said = told.partition("--actions ")[2].partition(", or =")[0]
+    [option] = shlex.split(said)
+    assert parse_actions(option) == {name: "like"}
 
 
 def test_a_page_without_an_item_is_no_fault(tmp_path: Path) -> None:

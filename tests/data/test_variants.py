@@ -258,3 +258,17 @@ def test_an_id_of_two_products_is_one_item_and_told(tmp_path: Path) -> None:
 def test_a_tree_is_not_taken_for_products(tmp_path: Path, name: str, grouped: bool) -> None:
     items, _ = read(csv(tmp_path, f"item_id,title,{name}\n1,One,7\n2,Two,7\n"))
     assert {item.group_id for item in items} == ({"7"} if grouped else {None})
+
+
+def test_variations_that_come_before_their_product_are_of_one_group_with_it(tmp_path: Path) -> None:
+    text = (
+        "ID,Type,SKU,Name,Regular price,Parent,Description\n"
+        "11,variation,W-R,Shirt - Red,10,W,\n10,variable,W,Shirt,,,Nice\n12,variation,W-B,Shirt - Blue,11,W,\n"
+        "20,simple,S,Hat,5,,\n"
+    )
+    items, rejects = read(csv(tmp_path, text))
+    groups = {i.item_id: i.group_id for i in items}
+    assert groups.pop("20") is None
+    assert groups.keys() == {"10", "11", "12"}
+    assert len(set(groups.values())) == 1
+    assert rejects.count == 0
