@@ -58,7 +58,7 @@ def test_ratings_from_0_to_10_are_likes_and_dislikes(load: Load, settings: Setti
     code, out, _ = load("events", rated, "--constant", "event_type=rating", "--no-timestamps")
     assert code == 0
     assert "read as the scale 0..10, 5 is neutral (--rating-scale LOW..HIGH changes it)" in out
-    assert "6 ratings of -1 say that there is no rating" in out
+    assert "6 ratings of -1 count as views" in out
     with Client(settings=settings) as client:
         client.put_events(Event(event_type="rating", user_id="new", item_id="1", value=9))
         client.put_events(Event(event_type="rating", user_id="new", item_id="2", value=1))
@@ -72,7 +72,7 @@ def test_ratings_from_0_to_10_are_likes_and_dislikes(load: Load, settings: Setti
 def test_ratings_without_a_value_are_told(load: Load) -> None:
     rows = [{"user_id": "u", "item_id": "1", "timestamp": 1_700_000_000, "points": 4}]
     code, out, _ = load("events", rows, "--constant", "event_type=rating")
-    assert (code, "1 ratings have no value" in out, "--columns value=NAME" in out) == (0, True, True)
+    assert (code, "1 rating has no value" in out, "--columns value=NAME" in out) == (0, True, True)
 
 
 def test_another_scale_later_reads_all_anew(load: Load, settings: Settings) -> None:
