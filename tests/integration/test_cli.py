@@ -537,7 +537,7 @@ def test_refused_items_are_named_with_the_way_out_and_end_the_command_with_6(
     ("words", "code", "says"),
     [
         (["search", "shoes", "--filter", "nonsense:1"], 2, "nonsense"),
-        (["search", "shoes", "--n", "0"], 2, "n 0"),
+        (["search", "shoes", "--n", "0"], 2, "n is 0"),
         (["search", "shoes", "--impact", "3"], 2, "impact"),
         (["search", "shoes", "--nonsense"], 2, "nonsense"),
         (["search", "--image", "missing.jpg"], 2, "missing.jpg"),
