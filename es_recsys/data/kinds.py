@@ -155,7 +155,7 @@ def _convert_list(values: list[Any] | tuple[Any, ...], kind: str, typed: bool) -
     if kind == "text" and set(map(type, values)) == {str}:
         return tuple(filter(None, values)) or None
     if kind in {"boolean", "date"}:
-        if all(convert(each, "text", typed) is None for each in values):
+        if all(_look(each, typed) is None for each in values):
             return None
         raise Misfit(f"is a list, in other lines {_NAMES[kind]}")
     each_kind = "number" if kind == "integer" else kind
