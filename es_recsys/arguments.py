@@ -13,6 +13,7 @@ from uuid import UUID
 
 from es_recsys.errors import FilterError, InputError, RecsysError
 from es_recsys.values import id_text
+from es_recsys.values.missing import stripped
 
 __all__ = ["filters", "flag", "ids", "instances", "one_id", "optional_id", "optional_number", "picture", "text", "texts", "whole"]
 
@@ -26,12 +27,18 @@ _VALUES = (str, bool, int, float, Decimal, date, UUID, Real)
 
 
 def one_id(name: str, value: Any) -> str:
-    """The id as text: 17, 17.0 and "17" are one. Raises InputError for None and for what is no id."""
+    """The id as text: 17, 17.0 and "17" are one. A word that stands for nothing in a file is an id like others here.
+
+    Raises InputError for None and for what is no id.
+    """
     try:
         found = id_text(value)
     except ValueError:
         raise InputError(f"{name} is {_kind(value)}, which is no id.", _ID) from None
-    if found is None:
+    if found is None and isinstance(value, str):
+        # What stands for nothing in a file ("NULL"): nobody has it by now, but stores of earlier releases may know it.
+        found = stripped(value)
+    if not found:
         raise InputError(f"{name} is {_kind(value) if value is None else 'empty'}, which is no id.", _ID)
     try:
         size = len(found.encode())

@@ -37,6 +37,8 @@ TEXTS = st.text(st.characters(blacklist_categories=["Cs", "Cc", "Zs", "Cn", "Co"
         (Decimal(17), "17"),
         (UUID(int=1), str(UUID(int=1))),
         (" x ", "x"),
+        ("NULL", "NULL"),
+        (" nan", "nan"),
     ],
 )
 def test_one_id_that_stands_alone_is_a_list_of_one(given_id: Any, text: str) -> None:
