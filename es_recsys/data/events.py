@@ -21,7 +21,7 @@ from es_recsys.data.local_times import AheadTally
 from es_recsys.data.order_lines import item_list, line_id, lines_of
 from es_recsys.data.rejects import Rejects
 from es_recsys.data.sources import Paths, Progress, as_paths
-from es_recsys.data.tables import Dialect, Row, open_tables
+from es_recsys.data.tables import Dialect, note_left_out, open_tables
 from es_recsys.data.ubi import from_ubi, is_ubi
 from es_recsys.types import Event
 from es_recsys.values import id_text, is_missing, read_time
@@ -245,7 +245,7 @@ def read_events(
             found, rows = settled(table, plan, rejects)
             reader.use(found)
             for row in rows:
-                drop = partial(_left_out, rejects, row)
+                drop = partial(note_left_out, rejects, row)
                 try:
                     lines = reader.lines(row.values)
                 except BadValue as bad:
@@ -301,10 +301,6 @@ def survey_events(
             for given in lines:
                 tallies.add(given)
     return tallies.decide(zone)
-
-
-def _left_out(rejects: Rejects, row: Row, name: str, reason: str, value: Any) -> None:
-    rejects.field(row.file, row.line, name, reason, row.values, value)
 
 
 def _columns(columns: Mapping[str, str], constants: Mapping[str, Any], timestamps: bool) -> Columns:

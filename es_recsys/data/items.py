@@ -19,7 +19,7 @@ from es_recsys.data.rejects import Rejects
 from es_recsys.data.shops import plain_rows
 from es_recsys.data.sources import Paths, Progress, as_paths
 from es_recsys.data.survey import ItemSurvey, item_columns, notations, survey_items
-from es_recsys.data.tables import Dialect, Row, Table, open_tables
+from es_recsys.data.tables import Dialect, Table, note_left_out, open_tables
 from es_recsys.data.variants import Joined
 from es_recsys.errors import InputError
 from es_recsys.types import AttributeValue, Item
@@ -80,7 +80,7 @@ def read_items(
             for row in plain_rows(table, found, rows, rejects):
                 place += 1
                 try:
-                    item = _item(layout, survey, row.values, table.typed, partial(_left_out, rejects, row))
+                    item = _item(layout, survey, row.values, table.typed, partial(note_left_out, rejects, row))
                 except BadValue as bad:
                     rejects.add(row.file, row.line, bad.field, bad.reason, row.values)
                 except ValidationError as error:
@@ -149,7 +149,3 @@ def _attributes(raw: Mapping[str, Any], survey: ItemSurvey, typed: bool, drop: D
         if converted is not None:
             attributes[name] = converted
     return attributes
-
-
-def _left_out(rejects: Rejects, row: Row, name: str, reason: str, value: Any) -> None:
-    rejects.field(row.file, row.line, name, reason, row.values, value)

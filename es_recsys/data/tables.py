@@ -18,7 +18,7 @@ from es_recsys.data.separators import Separator, parse_separator
 from es_recsys.data.sources import Progress, Source, identify, lines
 from es_recsys.errors import InputError
 
-__all__ = ["Dialect", "Row", "Table", "open_tables", "read_rows"]
+__all__ = ["Dialect", "Row", "Table", "note_left_out", "open_tables", "read_rows"]
 
 _TICK = 2_000
 _USUAL = (",", ";", "\t")
@@ -64,6 +64,11 @@ class Table:
     rows: Iterator[Row]
     separator: Separator | None = None
     header: bool = True
+
+
+def note_left_out(rejects: Rejects, row: Row, name: str, reason: str, value: Any) -> None:
+    """Say that a row is used without one of its fields."""
+    rejects.field(row.file, row.line, name, reason, row.values, value)
 
 
 def read_rows(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import unicodedata
 from decimal import Decimal
 from typing import Any
 
+from es_recsys.values.forms import composed
 from es_recsys.values.missing import is_missing, stripped, words
 
 __all__ = ["read_flag"]
@@ -43,7 +43,7 @@ def read_flag(value: Any) -> bool | None:
     if isinstance(value, str):
         text = stripped(value)
         word = text.rsplit("/", 1)[-1] if "schema.org/" in text.lower() else text
-        word = unicodedata.normalize("NFC", word).lower()
+        word = composed(word).lower()
         word = word.translate(_JOINTS) if word[-1:].isalpha() else word
         if word in _YES:
             return True

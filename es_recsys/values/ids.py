@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from es_recsys.values.forms import composed
 from es_recsys.values.missing import is_missing, stripped
 
 __all__ = ["IdForm", "IdTally", "id_text"]
@@ -24,7 +24,7 @@ def id_text(value: Any) -> str | None:
     if isinstance(value, str):
         text = value.strip()
         if not text.isascii():
-            text = stripped(unicodedata.normalize("NFC", text))
+            text = stripped(composed(text))
         return None if is_missing(text) else text
     if type(value) is int:
         return _digits(value)
