@@ -23,7 +23,6 @@ __all__ = [
     "Events",
     "Recorded",
     "Recording",
-    "put_events",
     "set_aside_unknown",
     "update_profile",
 ]
@@ -95,11 +94,6 @@ class Recording:
         for subject in subjects:
             yield from update_profile(view, self._store, subject, self._now)
         return self._recorded
-
-
-def put_events(view: View, store: Events, events: Sequence[Event], now: float) -> Flow[Recorded]:
-    """A `Recording` of one attempt."""
-    return (yield from Recording(store, events, now)(view))
 
 
 def update_profile(view: View, store: Events, subject: str, now: float) -> Flow[bool]:

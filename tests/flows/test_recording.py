@@ -13,7 +13,7 @@ from es_recsys.behaviour.store import EventStore
 from es_recsys.behaviour.subjects import subject_key
 from es_recsys.errors import WriteError
 from es_recsys.flows.effects import Call, Delete, Document, Effect, Fetch, Flow, Get, Pause, Put
-from es_recsys.flows.recording import put_events, update_profile
+from es_recsys.flows.recording import Recording, update_profile
 from es_recsys.flows.view import View
 from es_recsys.meta import StoreMeta
 from es_recsys.settings import Settings
@@ -88,23 +88,23 @@ def _counts(profiles: Profiles) -> dict[str, int]:
 
 def test_an_event_is_in_the_profile(view: View, store: EventStore) -> None:
     profiles = Profiles()
-    assert profiles.run(put_events(view, store, [_view("i1"), _view("i2")], NOW)).new == 2
+    assert profiles.run(Recording(store, [_view("i1"), _view("i2")], NOW)(view)).new == 2
     assert _counts(profiles) == {"view": 2}
     assert list(profiles.documents) == [KEY]
 
 
 def test_a_known_event_writes_nothing(view: View, store: EventStore) -> None:
     profiles = Profiles()
-    profiles.run(put_events(view, store, [_view("i1")], NOW))
+    profiles.run(Recording(store, [_view("i1")], NOW)(view))
     profiles.effects.clear()
-    assert profiles.run(put_events(view, store, [_view("i1")], NOW)).duplicates == 1
+    assert profiles.run(Recording(store, [_view("i1")], NOW)(view)).duplicates == 1
     assert not [effect for effect in profiles.effects if isinstance(effect, Put | Delete)]
 
 
 def test_the_next_event_repairs_a_profile_that_was_not_written(view: View, store: EventStore) -> None:
     store.append([_view("i1")], NOW)
     profiles = Profiles()
-    profiles.run(put_events(view, store, [_view("i2")], NOW))
+    profiles.run(Recording(store, [_view("i2")], NOW)(view))
     assert _counts(profiles) == {"view": 2}
 
 
@@ -120,7 +120,7 @@ def test_another_writer_in_between_costs_a_turn_and_no_event(view: View, store: 
             other.run(update_profile(view, store, "u:anna", NOW))
 
     profiles = Profiles(interfere)
-    profiles.run(put_events(view, store, [_view("i1")], NOW))
+    profiles.run(Recording(store, [_view("i1")], NOW)(view))
     assert _counts(profiles) == {"view": 2}
     # The other writer had folded both rows in, so nothing was left to do on the second turn.
     assert len([effect for effect in profiles.effects if isinstance(effect, Put)]) == 1
@@ -136,7 +136,7 @@ def test_a_user_erased_while_an_event_is_folded_does_not_come_back(view: View, s
             profiles.documents.pop(effect.id, None)
 
     profiles = Profiles(erase)
-    profiles.run(put_events(view, store, [_view("i1")], NOW))
+    profiles.run(Recording(store, [_view("i1")], NOW)(view))
     assert profiles.documents == {}
 
 
