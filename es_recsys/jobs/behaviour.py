@@ -304,11 +304,10 @@ def _confirm_key(work: Workspace) -> None:
 
 def _catalogue_of_events(work: Workspace) -> list[str]:
     """Items that are nothing but ids, for a store that has no catalogue."""
-    ids = work.events.item_ids(_ON_ITEMS)
     try:
         meta = read_meta(work.es, work.settings.index)
     except StoreNotFound:
-        if not ids:
+        if not work.events.item_ids(_ON_ITEMS):
             raise StoreNotFound(
                 f"There is no store {work.settings.index!r} to tell known items by.",
                 "Load items first: es-recsys items load FILE.",
@@ -320,7 +319,7 @@ def _catalogue_of_events(work: Workspace) -> list[str]:
             return []
         # Said before the first item, so that a run that is cut off is not taken for a catalogue.
         write_meta(work.es, replace(meta, notes={**meta.notes, "bare": True}))
-    done = _load_bare(work, ids)
+    done = _load_bare(work, work.events.item_ids(_ON_ITEMS))
     return [
         f"There is no catalogue: {counted(done.added, 'item was', 'items were')} made of the ids in the events; load the"
         " catalogue when you have it"
