@@ -239,11 +239,83 @@ def test_an_index_sets_stopwords_exclusions_normalizers_and_synonyms(es: Elastic
     assert es.count(index=index, query={"match": {"title": "tv"}})["count"] == 1
 
 
+def test_a_shops_usual_analyzers_find_what_they_should(es: Elasticsearch, store_name: str) -> None:
+    analysis = {
+        "char_filter": {"and": {"type": "mapping", "mappings": ["& => and"]}},
+        "filter": {
+            "english_stop": {"type": "stop", "stopwords": "_english_"},
+            "english_stemmer": {"type": "stemmer", "language": "english"},
+            "brands": {"type": "keyword_marker", "keywords": ["runnings"]},
+            "synonyms": {"type": "synonym_graph", "synonyms": ["sneaker, running shoe", "tee => shirt"]},
+            "prefixes": {"type": "edge_ngram", "min_gram": 2, "max_gram": 10},
+            "pairs": {"type": "shingle", "min_shingle_size": 2, "max_shingle_size": 2},
+            "model_numbers": {"type": "word_delimiter_graph", "catenate_all": True},
+            "german_parts": {"type": "dictionary_decompounder", "word_list": ["lauf", "schuh", "leder"]},
+            "german_stemmer": {"type": "stemmer", "language": "light_german"},
+        },
+        "analyzer": {
+            "content": {
+                "tokenizer": "standard",
+                "char_filter": ["html_strip", "and"],
+                "filter": ["lowercase", "asciifolding", "english_stop", "brands", "english_stemmer"],
+            },
+            "content_search": {
+                "tokenizer": "standard",
+                "filter": ["lowercase", "asciifolding", "synonyms", "english_stop", "brands", "english_stemmer"],
+            },
+            "typed": {"tokenizer": "standard", "filter": ["lowercase", "asciifolding", "prefixes"]},
+            "typed_search": {"tokenizer": "standard", "filter": ["lowercase", "asciifolding"]},
+            "phrases": {"tokenizer": "standard", "filter": ["lowercase", "pairs"]},
+            "codes": {"tokenizer": "whitespace", "filter": ["model_numbers", "flatten_graph", "lowercase"]},
+            "compounds": {"tokenizer": "standard", "filter": ["lowercase", "german_parts", "german_stemmer"]},
+            "own_german": {"type": "german", "stem_exclusion": ["schuhe"]},
+        },
+    }
+    text_fields = {
+        "content": {"type": "text", "analyzer": "content", "search_analyzer": "content_search"},
+        "typed": {"type": "text", "analyzer": "typed", "search_analyzer": "typed_search"},
+        "phrases": {"type": "text", "analyzer": "phrases"},
+        "codes": {"type": "text", "analyzer": "codes"},
+        "compounds": {"type": "text", "analyzer": "compounds"},
+        "german": {"type": "text", "analyzer": "own_german"},
+    }
+    index = f"{store_name}-shop"
+    es.indices.create(
+        index=index,
+        settings={"number_of_replicas": 0, "analysis": analysis},
+        mappings={"properties": {"title": {"type": "text", "fields": text_fields}}},
+    )
+    assert _tokens(es, index=index, analyzer="phrases", text="red running shoe") == [
+        *("red", "red running", "running", "running shoe", "shoe"),
+    ]
+    titles = {
+        "shoe": "<b>Running</b> shoes for the caf\u00e9 & Runnings",
+        "camera": "PowerShot SX-740 camera",
+        "german": "Laufschuhe aus Leder",
+    }
+    for id_, title in titles.items():
+        es.index(index=index, id=id_, document={"title": title})
+    es.indices.refresh(index=index)
+    questions = {
+        "content": {"sneakers": [], "sneaker": ["shoe"], "cafe": ["shoe"], "run": ["shoe"], "b": [], "runnings": ["shoe"]},
+        "typed": {"powers": ["camera"], "cafe": ["shoe"], "shot": []},
+        "phrases": {"sx 740": ["camera"], "shoes running": ["shoe"]},
+        "codes": {"SX740": ["camera"], "powershot": ["camera"], "shot": ["camera"]},
+        "compounds": {"schuh": ["german"], "Lederschuh": ["german"], "camera": ["camera"]},
+        "german": {"laufschuh": ["german"], "schuhe": []},
+    }
+    for field, found in questions.items():
+        for text, ids in found.items():
+            hits = es.search(index=index, query={"match": {f"title.{field}": text}})["hits"]["hits"]
+            assert [hit["_id"] for hit in hits] == ids, (field, text)
+
+
 @pytest.mark.parametrize(
     "chain",
     [
         [{"type": "stemmer", "language": "klingon"}],
         [{"type": "edge_ngram", "side": "left"}],
+        [{"type": "lowercase", "language": "klingon"}],
         [{"type": "synonym_graph"}],
         [{"type": "edge_ngram"}, {"type": "synonym_graph", "synonyms": ["a, b"]}],
         [{"type": "ngram", "min_gram": 1, "max_gram": 9}],

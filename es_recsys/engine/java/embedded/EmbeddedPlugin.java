@@ -1,7 +1,6 @@
 package embedded;
 
 import java.util.Collection;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Predicate;
@@ -50,43 +49,41 @@ public class EmbeddedPlugin extends Plugin implements ActionPlugin, AnalysisPlug
 
     @Override
     public List<PreBuiltAnalyzerProviderFactory> getPreBuiltAnalyzerProviderFactories() {
-        return Languages.prebuilt();
+        return Languages.named();
     }
 
     @Override
     public Map<String, AnalysisProvider<AnalyzerProvider<? extends Analyzer>>> getAnalyzers() {
-        return Languages.configurable();
+        return Languages.types();
     }
 
     @Override
     public List<PreConfiguredTokenFilter> getPreConfiguredTokenFilters() {
-        return PlainFilters.named();
+        return TokenFilters.named();
     }
 
     @Override
     public Map<String, AnalysisProvider<TokenFilterFactory>> getTokenFilters() {
-        Map<String, AnalysisProvider<TokenFilterFactory>> types = new HashMap<>(PlainFilters.types());
-        types.putAll(ConfiguredFilters.types());
-        return types;
+        return TokenFilters.types();
     }
 
     @Override
     public List<PreConfiguredTokenizer> getPreConfiguredTokenizers() {
-        return Sources.namedTokenizers();
+        return Tokenizers.named();
     }
 
     @Override
     public Map<String, AnalysisProvider<TokenizerFactory>> getTokenizers() {
-        return Sources.tokenizers();
+        return Tokenizers.types();
     }
 
     @Override
     public List<PreConfiguredCharFilter> getPreConfiguredCharFilters() {
-        return Sources.namedCharFilters();
+        return CharFilters.named();
     }
 
     @Override
     public Map<String, AnalysisProvider<CharFilterFactory>> getCharFilters() {
-        return Sources.charFilters();
+        return CharFilters.types();
     }
 }

@@ -11,7 +11,6 @@ import org.apache.lucene.analysis.synonym.SolrSynonymParser;
 import org.apache.lucene.analysis.synonym.SynonymFilter;
 import org.apache.lucene.analysis.synonym.SynonymGraphFilter;
 import org.apache.lucene.analysis.synonym.SynonymMap;
-import org.apache.lucene.analysis.synonym.WordnetSynonymParser;
 import org.apache.lucene.util.CharsRef;
 import org.apache.lucene.util.CharsRefBuilder;
 import org.elasticsearch.common.settings.Settings;
@@ -25,12 +24,11 @@ import org.elasticsearch.index.analysis.CustomAnalyzer;
 import org.elasticsearch.index.analysis.TokenFilterFactory;
 import org.elasticsearch.index.analysis.TokenizerFactory;
 
-/** The filters `synonym` and `synonym_graph`: rules inline or in a file, read through the filters that stand before. */
+/** The filters `synonym` and `synonym_graph`: rules inline or in a file, parsed through the filters that come before. */
 final class Synonyms extends AbstractTokenFilterFactory {
     private final boolean graph;
     private final boolean expand;
     private final boolean lenient;
-    private final boolean wordnet;
     private final AnalysisMode mode;
     private final String rules;
 
@@ -39,11 +37,13 @@ final class Synonyms extends AbstractTokenFilterFactory {
         if (settings.get("synonyms_set") != null) {
             throw new IllegalArgumentException("The embedded node reads [synonyms] and [synonyms_path], not [synonyms_set].");
         }
+        if (settings.get("format", "solr").equalsIgnoreCase("solr") == false) {
+            throw new IllegalArgumentException("The embedded node reads synonyms in the format [solr] alone.");
+        }
         boolean updateable = settings.getAsBoolean("updateable", false);
         this.graph = graph;
         this.expand = settings.getAsBoolean("expand", true);
         this.lenient = settings.getAsBoolean("lenient", updateable);
-        this.wordnet = "wordnet".equalsIgnoreCase(settings.get("format", ""));
         this.mode = updateable ? AnalysisMode.SEARCH_TIME : AnalysisMode.ALL;
         List<String> lines = Analysis.getWordList(environment, settings, "synonyms_path", "synonyms", false);
         if (lines == null) {
@@ -59,7 +59,7 @@ final class Synonyms extends AbstractTokenFilterFactory {
 
     @Override
     public TokenStream create(TokenStream in) {
-        throw new IllegalStateException("Synonyms are built with the analyzer that they stand in");
+        throw new IllegalStateException("Synonyms are built with the analyzer that they are part of");
     }
 
     @Override
@@ -67,7 +67,7 @@ final class Synonyms extends AbstractTokenFilterFactory {
             List<CharFilterFactory> charFilters, List<TokenFilterFactory> before, Function<String, TokenFilterFactory> all) {
         TokenFilterFactory[] chain = before.stream().map(TokenFilterFactory::getSynonymFilter).toArray(TokenFilterFactory[]::new);
         Analyzer analyzer = new CustomAnalyzer(tokenizer, charFilters.toArray(new CharFilterFactory[0]), chain);
-        SynonymMap map = read(analyzer);
+        SynonymMap map = parse(analyzer);
         String name = name();
         return new TokenFilterFactory() {
             @Override
@@ -85,7 +85,7 @@ final class Synonyms extends AbstractTokenFilterFactory {
 
             @Override
             public TokenFilterFactory getSynonymFilter() {
-                // Rules of a later synonym filter are read as they are written.
+                // Rules of a later synonym filter are parsed without this one.
                 return IDENTITY_FILTER;
             }
 
@@ -96,65 +96,33 @@ final class Synonyms extends AbstractTokenFilterFactory {
         };
     }
 
-    private SynonymMap read(Analyzer analyzer) {
+    private SynonymMap parse(Analyzer analyzer) {
+        SolrSynonymParser parser = new SolrSynonymParser(true, expand, analyzer) {
+            @Override
+            public void add(CharsRef input, CharsRef output, boolean original) {
+                if (lenient == false || input.length > 0 && output.length > 0) {
+                    super.add(input, output, original);
+                }
+            }
+
+            @Override
+            public CharsRef analyze(String text, CharsRefBuilder reuse) throws IOException {
+                try {
+                    return super.analyze(text, reuse);
+                } catch (IllegalArgumentException e) {
+                    if (lenient == false) {
+                        throw e;
+                    }
+                    reuse.clear();
+                    return reuse.get();
+                }
+            }
+        };
         try (Reader reader = new StringReader(rules)) {
-            SynonymMap.Parser parser = wordnet ? wordnet(analyzer) : solr(analyzer);
             parser.parse(reader);
             return parser.build();
         } catch (Exception e) {
             throw new IllegalArgumentException("failed to build synonyms from [" + name() + "]", e);
         }
-    }
-
-    private SynonymMap.Parser solr(Analyzer analyzer) {
-        return new SolrSynonymParser(true, expand, analyzer) {
-            @Override
-            public void add(CharsRef input, CharsRef output, boolean original) {
-                if (keeps(input, output)) {
-                    super.add(input, output, original);
-                }
-            }
-
-            @Override
-            public CharsRef analyze(String text, CharsRefBuilder reuse) throws IOException {
-                try {
-                    return super.analyze(text, reuse);
-                } catch (IllegalArgumentException e) {
-                    return forgiven(reuse, e);
-                }
-            }
-        };
-    }
-
-    private SynonymMap.Parser wordnet(Analyzer analyzer) {
-        return new WordnetSynonymParser(true, expand, analyzer) {
-            @Override
-            public void add(CharsRef input, CharsRef output, boolean original) {
-                if (keeps(input, output)) {
-                    super.add(input, output, original);
-                }
-            }
-
-            @Override
-            public CharsRef analyze(String text, CharsRefBuilder reuse) throws IOException {
-                try {
-                    return super.analyze(text, reuse);
-                } catch (IllegalArgumentException e) {
-                    return forgiven(reuse, e);
-                }
-            }
-        };
-    }
-
-    private boolean keeps(CharsRef input, CharsRef output) {
-        return lenient == false || input.length > 0 && output.length > 0;
-    }
-
-    private CharsRef forgiven(CharsRefBuilder reuse, IllegalArgumentException error) {
-        if (lenient == false) {
-            throw error;
-        }
-        reuse.clear();
-        return reuse.get();
     }
 }
