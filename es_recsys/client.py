@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from es_recsys import arguments
 from es_recsys.errors import EngineError, InputError, RecsysError
-from es_recsys.flows.answering import answer
-from es_recsys.flows.effects import Fetch, Flow
-from es_recsys.flows.people import read_profile
-from es_recsys.flows.recording import Erased, Recorded
-from es_recsys.flows.view import View
 from es_recsys.ratings import RatingScale
-from es_recsys.runtime.explaining import explained, gone
-from es_recsys.runtime.workspace import Workspace
+from es_recsys.serving.answering import answer
+from es_recsys.serving.error_translation import explained, gone
+from es_recsys.serving.operations import Fetch, Flow
+from es_recsys.serving.recording import Erased, Recorded
+from es_recsys.serving.snapshot import View
+from es_recsys.serving.user_profiles import read_profile
+from es_recsys.serving.workspace import Workspace
 from es_recsys.settings import Settings, load_settings
 from es_recsys.types import Answer, Event, Item, Profile, Query
 
 if TYPE_CHECKING:
-    from es_recsys.jobs.catalogue import CatalogueReport
-    from es_recsys.jobs.retraining import RetrainReport
-    from es_recsys.jobs.training import TrainReport
+    from es_recsys.jobs.load_items import CatalogueReport
+    from es_recsys.training.retrain import RetrainReport
+    from es_recsys.training.train import TrainReport
 
 __all__ = ["AsyncClient", "Client"]
 
@@ -231,7 +231,7 @@ class Client(_Questions):
 
     def insert_items(self, items: Iterable[Item] | Item, *, base: Path | str = ".") -> CatalogueReport:
         """Adds and changes items; makes the store where there is none. base: folder that pictures' paths start from."""
-        from es_recsys.jobs.catalogue import insert_items
+        from es_recsys.jobs.load_items import insert_items
 
         if not isinstance(base, str | Path):
             raise InputError("base is no path.", "Give the folder that the paths of pictures start from.")
@@ -241,7 +241,7 @@ class Client(_Questions):
 
     def delete_items(self, item_ids: Ids) -> CatalogueReport:
         """Removes items."""
-        from es_recsys.jobs.catalogue import remove_items
+        from es_recsys.jobs.load_items import remove_items
 
         return remove_items(self.workspace, arguments.ids("item_ids", item_ids))
 
@@ -259,7 +259,7 @@ class Client(_Questions):
     def set_rating_scale(self, scale: str | RatingScale) -> None:
         """Reads ratings, those that are stored too, on a scale from the worst to the best ("0..10"); 1 to 5 until it is set or
         found in files. Raises InputError."""
-        from es_recsys.jobs.behaviour import set_rating_scale
+        from es_recsys.jobs.load_events import set_rating_scale
 
         if not isinstance(scale, str | RatingScale):
             raise InputError("scale is no scale of ratings.", 'Give the worst rating and the best: "0..10".')
@@ -281,7 +281,7 @@ class Client(_Questions):
         tried. Raises StoreNotFound, InputError for an unknown name or type, ModelError where there is nothing to train on,
         IndexStateError while another training of the store is running.
         """
-        from es_recsys.jobs.training import train
+        from es_recsys.training.train import train
 
         return train(self.workspace, **_training(models, add, targets, budget, seed))
 
@@ -303,7 +303,7 @@ class Client(_Questions):
         Raises as `train`, and InputError for a growth that is not above 0; but while another training is running the outcome
         is "busy", and without positive events "nothing".
         """
-        from es_recsys.jobs.retraining import train_if_needed
+        from es_recsys.training.retrain import train_if_needed
 
         share = arguments.optional_number("growth", growth, 0.0)
         if share is None:
@@ -317,7 +317,7 @@ class Client(_Questions):
 
     def delete_user(self, user_id: Id) -> Erased:
         """Erases a user: events, profile, answer log. A replay of older events doesn't bring the user back."""
-        from es_recsys.jobs.erasure import erase_user
+        from es_recsys.jobs.erase_user import erase_user
 
         return erase_user(self.workspace, arguments.one_id("user_id", user_id))
 
@@ -350,7 +350,7 @@ class AsyncClient(_Questions):
         **options: Any,
     ) -> None:
         from es_recsys import engine
-        from es_recsys.runtime.drive import AsyncDriver
+        from es_recsys.serving.drivers import AsyncDriver
 
         self._client = Client(url, index, settings=settings, keep=keep, **options)
         work = self._client.workspace

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from es_recsys import arguments
-from es_recsys.behaviours import BEHAVIOURS
+from es_recsys.event_types import BEHAVIOURS
 from es_recsys.values import id_text, is_blank, read_amount, read_flag, read_number, read_time
 from es_recsys.values.forms import composed, composed_value
 

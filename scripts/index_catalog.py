@@ -12,11 +12,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from es_recsys.data import parse_columns
 from es_recsys.errors import RecsysError
-from es_recsys.jobs.catalogue import load_files
-from es_recsys.runtime.workspace import Workspace
+from es_recsys.jobs.load_items import load_files
+from es_recsys.serving.workspace import Workspace
 from es_recsys.settings import load_settings
+from es_recsys.sources import parse_columns
 
 
 def main() -> int:

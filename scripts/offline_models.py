@@ -15,7 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from es_recsys.models import recommend, select
+from es_recsys.models import recommend
+from es_recsys.training.model_selection import select
 from es_recsys.types import History, Interactions
 
 Users = dict[str, list[str]]

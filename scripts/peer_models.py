@@ -236,8 +236,8 @@ def ours(name: str) -> Train:
 
 def our_best(data: Interactions, settings: Mapping[str, Any]) -> Asked:
     """What `train` chooses by itself: trials and the weighing of models are part of the training."""
-    from es_recsys.models import select
-    from es_recsys.models.blend import recommend
+    from es_recsys.models.ensemble import recommend
+    from es_recsys.training.model_selection import select
     from es_recsys.types import History
 
     chosen = select(data, np.random.default_rng(7), **settings)

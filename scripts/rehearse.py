@@ -29,9 +29,9 @@ import numpy as np
 from measuring import busy, load_sample, machine, own_store, show
 
 from es_recsys import Answer, Client
-from es_recsys.behaviours import BEHAVIOURS
-from es_recsys.data.sample import SampleStore, sample_store
-from es_recsys.evaluation.simulator import (
+from es_recsys.event_types import BEHAVIOURS
+from es_recsys.sample import SampleStore, sample_store
+from es_recsys.simulator import (
     GOALS,
     Estimate,
     Experiment,

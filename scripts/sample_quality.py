@@ -27,14 +27,14 @@ from measuring import busy, load_sample, machine, own_store, show
 from numpy.typing import NDArray
 
 from es_recsys import Client
-from es_recsys.behaviours import BEHAVIOURS, event_weight
-from es_recsys.data.sample import SampleStore, sample_store
 from es_recsys.evaluation import Question, accuracy, ask, bootstrap
-from es_recsys.evaluation.simulator import SampleWorld, Wish, draw_wishes, judge
-from es_recsys.flows.view import View
-from es_recsys.jobs.served import ServedRanker, one_leg, without_person
-from es_recsys.jobs.tuning_weights import SITUATIONS, tune_weights
+from es_recsys.event_types import BEHAVIOURS, event_weight
+from es_recsys.sample import SampleStore, sample_store
 from es_recsys.search.legs import LEGS
+from es_recsys.serving.snapshot import View
+from es_recsys.simulator import SampleWorld, Wish, draw_wishes, judge
+from es_recsys.training.served_ranker import ServedRanker, one_leg, without_person
+from es_recsys.training.tune_weights import SITUATIONS, tune_weights
 from es_recsys.types import Event, Item, Query
 
 AT = 10

@@ -20,16 +20,16 @@ from numpy.typing import NDArray
 from offline_models import gowalla, interactions, score
 
 from es_recsys import Client, Item
-from es_recsys.fields import VECTOR_FIELDS, index_options
-from es_recsys.flows.effects import Search
 from es_recsys.index import versions
 from es_recsys.index.bulk import Action, bulk
 from es_recsys.index.documents import document
-from es_recsys.meta import StoreMeta, VectorMeta
+from es_recsys.index_metadata import StoreMeta, VectorMeta
 from es_recsys.models import ALS, ALSConfig
 from es_recsys.search.context import Context
 from es_recsys.search.legs import active, ask
+from es_recsys.serving.operations import Search
 from es_recsys.types import History
+from es_recsys.vector_fields import VECTOR_FIELDS, index_options
 
 N = 20
 BATCH = 64

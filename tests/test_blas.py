@@ -12,8 +12,8 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from es_recsys.blas import _libraries, on_one_thread
-from es_recsys.flows.effects import Flow, Pause, Top
-from es_recsys.runtime.drive import AsyncDriver, Driver
+from es_recsys.serving.drivers import AsyncDriver, Driver
+from es_recsys.serving.operations import Flow, Pause, Top
 from es_recsys.types import History
 
 BEFORE = 2

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from es_recsys.counting import counted
-from es_recsys.data import Rejects
-from es_recsys.jobs.catalogue import CatalogueReport
+from es_recsys.jobs.load_items import CatalogueReport
+from es_recsys.sources import Rejects
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,7 @@ def test_the_command_line_runs(installed: Path, tmp_path: Path) -> None:
 
 def test_mappings_and_the_sample_store_are_found_inside(installed: Path, tmp_path: Path) -> None:
     code = (
-        "from es_recsys.data.sample import sample_store\n"
+        "from es_recsys.sample import sample_store\n"
         "from es_recsys.index import mappings\n"
         "print(sorted(mappings.load('items')), len(sample_store(items=8, users=2).items))"
     )

@@ -11,7 +11,7 @@ from es_recsys.cli.common import JsonFlag, open_workspace, progress, shared_opti
 from es_recsys.errors import WriteError
 
 if TYPE_CHECKING:
-    from es_recsys.jobs.catalogue import CatalogueReport
+    from es_recsys.jobs.load_items import CatalogueReport
     from es_recsys.settings import Settings
 
 __all__ = ["events", "items"]
@@ -57,7 +57,7 @@ def _input(
     no_header: bool,
     encoding: str | None,
 ) -> dict[str, object]:
-    from es_recsys.data import parse_columns, parse_constants
+    from es_recsys.sources import parse_columns, parse_constants
 
     return {
         "columns": parse_columns(columns or []),
@@ -69,7 +69,7 @@ def _input(
 
 
 def _load(settings: Settings, files: list[Path], whole: bool, max_errors: int, options: dict[str, object], json: bool) -> None:
-    from es_recsys.jobs.catalogue import load_files
+    from es_recsys.jobs.load_items import load_files
 
     with open_workspace(settings) as work, progress("items") as bar:
         report = load_files(work, files, whole=whole, max_errors=max_errors, progress=bar, **options)  # type: ignore[arg-type]
@@ -156,7 +156,7 @@ def items_delete(
     json: JsonFlag = False,
 ) -> None:
     """Removes items."""
-    from es_recsys.jobs.catalogue import delete_items
+    from es_recsys.jobs.load_items import delete_items
 
     with open_workspace(settings) as work:
         report = delete_items(work, ids or [], file, **_input(columns, None, separator, no_header, encoding))
@@ -190,8 +190,8 @@ def events_load(
     json: JsonFlag = False,
 ) -> None:
     """Adds events, cleans them and brings the profiles up to date. The same events again change nothing."""
-    from es_recsys.data import parse_actions
-    from es_recsys.jobs.behaviour import load_events
+    from es_recsys.jobs.load_events import load_events
+    from es_recsys.sources import parse_actions
 
     meanings = parse_actions(actions or [])
     with open_workspace(settings) as work, progress("events") as bar:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from es_recsys.client import Client
-    from es_recsys.runtime.workspace import Workspace
+    from es_recsys.serving.workspace import Workspace
     from es_recsys.settings import Settings
 
 __all__ = [
@@ -101,7 +101,7 @@ def open_client(settings: Settings) -> Iterator[Client]:
 @contextmanager
 def open_workspace(settings: Settings) -> Iterator[Workspace]:
     """The store that `settings` name, for a job."""
-    from es_recsys.runtime.workspace import Workspace
+    from es_recsys.serving.workspace import Workspace
 
     with Workspace(settings) as work:
         yield work

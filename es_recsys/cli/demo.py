@@ -17,7 +17,7 @@ from es_recsys.cli.common import before_command, progress, say, show_report, tab
 
 if TYPE_CHECKING:
     from es_recsys.client import Client
-    from es_recsys.data.sample import SampleStore, Shopper
+    from es_recsys.sample import SampleStore, Shopper
     from es_recsys.settings import Settings
     from es_recsys.types import Answer
 
@@ -37,7 +37,7 @@ def demo(
 ) -> None:
     """Makes a sample store, loads and trains it, and shows what personal answers look like."""
     from es_recsys.client import Client
-    from es_recsys.data.sample import sample_store
+    from es_recsys.sample import sample_store
 
     with _folder() as folder:
         settings = _settings(url or before_command(context).get("url"), folder)
@@ -73,7 +73,7 @@ def _folder() -> Iterator[Path]:
 
 def _drop(client: Client) -> None:
     from es_recsys.errors import RecsysError
-    from es_recsys.jobs.versions import drop_store
+    from es_recsys.serving.stores import drop_store
 
     try:
         drop_store(client.workspace)
@@ -82,9 +82,9 @@ def _drop(client: Client) -> None:
 
 
 def _load(client: Client, store: SampleStore, folder: Path) -> None:
-    from es_recsys.jobs.behaviour import load_events
-    from es_recsys.jobs.catalogue import load_files
-    from es_recsys.jobs.training import train
+    from es_recsys.jobs.load_events import load_events
+    from es_recsys.jobs.load_items import load_files
+    from es_recsys.training.train import train
 
     work = client.workspace
     counts = f"{len(store.items):,} products with pictures, {len(store.events):,} events of {len(store.shoppers):,} shoppers"
@@ -148,7 +148,7 @@ def _new_event(client: Client, one: Shopper, other: Shopper) -> None:
 
 
 def _picture(client: Client, store: SampleStore) -> None:
-    from es_recsys.data.sample import picture
+    from es_recsys.sample import picture
 
     asked = next(item for item in store.items if item.image and "Shoes" in item.categories)
     answer = client.search(image=picture(asked), n=_SHOWN)

@@ -51,9 +51,9 @@ def evaluate(
 ) -> None:
     """Compares techniques on events that are held out: models in memory, their blend, and the served path."""
     from es_recsys.cli.comparison import show_comparison
-    from es_recsys.data import parse_columns
-    from es_recsys.jobs.evaluation import Options
-    from es_recsys.jobs.evaluation import evaluate as run
+    from es_recsys.jobs.evaluate import Options
+    from es_recsys.jobs.evaluate import evaluate as run
+    from es_recsys.sources import parse_columns
 
     if logged:
         _logged(settings, target or [], out, json)
@@ -84,7 +84,7 @@ def evaluate(
 
 
 def _logged(settings: Settings, target: list[str], out: Path | None, json: bool) -> None:
-    from es_recsys.jobs.logged import logged_value
+    from es_recsys.jobs.evaluate_log import logged_value
 
     with open_workspace(settings) as work:
         found = logged_value(work, event_types=target)
@@ -98,7 +98,7 @@ def report(
     out: Annotated[Path, typer.Option(help="The page.")] = Path("report.html"),
 ) -> None:
     """Makes one self-contained HTML page of results: tables, quality against cost, slices, learning curves, tuning."""
-    from es_recsys.jobs.reporting import write_report
+    from es_recsys.jobs.report import write_report
 
     write_report(files, out)
     say(f"{out} holds it all; it needs no network.")
@@ -120,7 +120,7 @@ def tune_model(
     json: JsonFlag = False,
 ) -> None:
     """Chooses a model's settings by trials on events that are held out; `train MODEL` uses them from then on."""
-    from es_recsys.jobs.tuning_models import tune_model as run
+    from es_recsys.training.tune_model import tune_model as run
 
     with open_workspace(settings) as work, progress("tune") as bar:
         found = run(work, model, split=split, trials=trials, timeout=timeout, users=users, seed=seed, progress=bar)
@@ -150,7 +150,7 @@ def tune_weights(
 
     Run again, it goes on where it was.
     """
-    from es_recsys.jobs.tuning_weights import tune_weights as run
+    from es_recsys.training.tune_weights import tune_weights as run
 
     with open_workspace(settings) as work, progress("tune") as bar:
         found = run(work, trials=trials, timeout=timeout, users=users, targets=tuple(target or ()), seed=seed, progress=bar)

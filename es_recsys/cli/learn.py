@@ -70,7 +70,7 @@ def train(
     if if_needed:
         _train_if_needed(settings, models or [], add, target or [], growth, budget, seed, json)
         return
-    from es_recsys.jobs.training import train as run
+    from es_recsys.training.train import train as run
 
     with open_workspace(settings) as work, progress("train") as bar:
         report = run(work, models or [], add=add, targets=target or [], budget=budget, seed=seed, progress=bar)
@@ -87,7 +87,7 @@ def _train_if_needed(
     seed: int,
     json: bool,
 ) -> None:
-    from es_recsys.jobs.retraining import train_if_needed
+    from es_recsys.training.retrain import train_if_needed
 
     with open_workspace(settings) as work, progress("train") as bar:
         report = train_if_needed(work, models, add=add, targets=targets, growth=growth, budget=budget, seed=seed, progress=bar)
@@ -96,9 +96,9 @@ def _train_if_needed(
 
 def _train_ranking(settings: Settings, judgments: Path | None, columns: str, growth: float | None, seed: int, json: bool) -> None:
     """growth: None to train whether or not that is due."""
-    from es_recsys.data import parse_columns
-    from es_recsys.jobs.ranking import train_ranking
-    from es_recsys.jobs.ranking_due import train_ranking_if_needed
+    from es_recsys.sources import parse_columns
+    from es_recsys.training.retrain_ranking import train_ranking_if_needed
+    from es_recsys.training.train_ranking import train_ranking
 
     names = parse_columns(columns)
     with open_workspace(settings) as work, progress("ranking") as bar:
@@ -121,8 +121,8 @@ def tune_search(
     json: JsonFlag = False,
 ) -> None:
     """Chooses the weights of the text fields and of the text vector on judged queries, and stores them."""
-    from es_recsys.data import parse_columns
-    from es_recsys.jobs.tuning import tune_search as run
+    from es_recsys.sources import parse_columns
+    from es_recsys.training.tune_search import tune_search as run
 
     with open_workspace(settings) as work, progress("tune") as bar:
         report = run(work, judgments, columns=parse_columns(columns), queries=queries, seed=seed, progress=bar)
@@ -143,8 +143,8 @@ def tune_behaviours(
 
     Run again, it goes on where it was.
     """
-    from es_recsys.jobs.behaviour_weights import reset_behaviours
-    from es_recsys.jobs.behaviour_weights import tune_behaviours as run
+    from es_recsys.training.event_weights import reset_behaviours
+    from es_recsys.training.event_weights import tune_behaviours as run
 
     if reset:
         with open_workspace(settings) as work:
@@ -171,8 +171,8 @@ def profiles_build(
     json: JsonFlag = False,
 ) -> None:
     """Rebuilds every profile from the stored events, and finishes what a load that was cut off has left."""
-    from es_recsys.jobs.behaviour import mend_profiles
     from es_recsys.jobs.new_key import forget_key
+    from es_recsys.serving.behaviour_refresh import mend_profiles
 
     with open_workspace(settings) as work, progress("profiles") as bar:
         if new_key:

@@ -32,7 +32,7 @@ index = typer.Typer(no_args_is_help=True, callback=shared_options)
 def doctor(settings: Settings, json: JsonFlag = False) -> None:
     """Says what is wrong with this set-up, and the remedy. Ends with 3 where something is."""
     from es_recsys.engine.doctor import checks
-    from es_recsys.jobs import health
+    from es_recsys.jobs import event_health as health
 
     found = list(checks(settings))
     if any(check.name == "store" and check.ok for check in found):
@@ -123,7 +123,7 @@ def index_swap(
 @with_settings
 def index_rebuild(settings: Settings) -> None:
     """Makes the index anew with this release's mapping, out of what is stored; nothing is trained or encoded."""
-    from es_recsys.jobs.rebuilding import rebuild_index
+    from es_recsys.jobs.rebuild_index import rebuild_index
 
     with open_workspace(settings) as work, progress("items") as bar:
         version = rebuild_index(work, bar)
@@ -144,7 +144,8 @@ def index_drop(
 ) -> None:
     """Drops a version, or the store."""
     from es_recsys.errors import InputError
-    from es_recsys.jobs.versions import drop_store, drop_version
+    from es_recsys.jobs.versions import drop_version
+    from es_recsys.serving.stores import drop_store
 
     if (version is None) != store:
         raise InputError("Name a version or --store, one of the two.", "See `es-recsys index list`.")

@@ -17,7 +17,7 @@ from es_recsys.settings import Settings
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
 
-    from es_recsys.meta import StoreMeta
+    from es_recsys.index_metadata import StoreMeta
 
 __all__ = ["artefacts", "leftovers", "store", "strays", "vectors"]
 

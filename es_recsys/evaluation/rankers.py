@@ -10,7 +10,7 @@ import numpy as np
 
 from es_recsys.evaluation.questions import Question, who_asks
 from es_recsys.models.base import Model
-from es_recsys.models.blend import recommend
+from es_recsys.models.ensemble import recommend
 from es_recsys.models.histories import Batch
 from es_recsys.types import History, Hit, Query, Ranking
 

@@ -9,10 +9,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from es_recsys.behaviour.records import StoredEvent
-from es_recsys.behaviours import event_weight
 from es_recsys.errors import InputError
 from es_recsys.evaluation.questions import Question, Rule, Searches, Split, asked_by, history_of, known_of
+from es_recsys.event_types import event_weight
+from es_recsys.events.records import StoredEvent
 from es_recsys.models.sequences import take
 from es_recsys.types import Interactions, Query
 

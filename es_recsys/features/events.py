@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from es_recsys.behaviours import BEHAVIOURS
+from es_recsys.event_types import BEHAVIOURS
 from es_recsys.features.columns import SLOW
 from es_recsys.types import History, Interactions
 

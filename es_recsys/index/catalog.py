@@ -13,7 +13,6 @@ from typing import Any
 from elasticsearch import Elasticsearch
 
 from es_recsys.errors import FingerprintMismatch, InputError
-from es_recsys.fields import VECTOR_FIELDS
 from es_recsys.index import metadata, versions
 from es_recsys.index.actions import Action
 from es_recsys.index.bulk import BulkReport, BulkSettings, DeadLetters, Failure, Meter, bulk
@@ -22,8 +21,9 @@ from es_recsys.index.documents import Vectors, completed, digest_of, document
 from es_recsys.index.idset import IdSet
 from es_recsys.index.read import ids_of, sources_of, vectors_of
 from es_recsys.index.refresh import seen, unseen
-from es_recsys.meta import StoreMeta, VectorMeta
+from es_recsys.index_metadata import StoreMeta, VectorMeta
 from es_recsys.types import Item
+from es_recsys.vector_fields import VECTOR_FIELDS
 
 __all__ = ["CatalogReport", "Encode", "delete", "load", "prepare", "sync"]
 

@@ -9,7 +9,6 @@ from typing import Any
 from elasticsearch import Elasticsearch
 
 from es_recsys.errors import IndexStateError
-from es_recsys.fields import VECTOR_FIELDS
 from es_recsys.index import metadata, versions
 from es_recsys.index.actions import Action
 from es_recsys.index.bulk import BulkReport, BulkSettings, DeadLetters, Meter, bulk
@@ -17,8 +16,9 @@ from es_recsys.index.documents import Vectors, digest, item
 from es_recsys.index.idset import IdSet
 from es_recsys.index.read import documents_of, ids_of, scan, sources_of, vectors_of
 from es_recsys.index.refresh import unseen
-from es_recsys.meta import StoreMeta
+from es_recsys.index_metadata import StoreMeta
 from es_recsys.types import Item
+from es_recsys.vector_fields import VECTOR_FIELDS
 
 __all__ = [
     "Copied",

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from es_recsys.errors import InputError, SetupError
-from es_recsys.fields import AS_KEYWORD, AS_LONG, VECTOR_FIELDS, VectorField, index_options
 from es_recsys.index.analysis import analysis
-from es_recsys.meta import StoreMeta, VectorMeta
+from es_recsys.index_metadata import StoreMeta, VectorMeta
+from es_recsys.vector_fields import AS_KEYWORD, AS_LONG, VECTOR_FIELDS, VectorField, index_options
 
 __all__ = ["analyzer", "events", "field_types", "fitting", "items", "load", "opened", "profiles", "vector_mapping"]
 

@@ -10,9 +10,9 @@ from typing import Any, Protocol
 from elasticsearch import ApiError, BadRequestError, Elasticsearch, NotFoundError
 
 from es_recsys.errors import FingerprintMismatch, IndexStateError, StoreNotFound
-from es_recsys.fields import VECTOR_FIELDS
 from es_recsys.index import mappings
-from es_recsys.meta import StoreMeta, VectorMeta, items_alias, items_index
+from es_recsys.index_metadata import StoreMeta, VectorMeta, items_alias, items_index
+from es_recsys.vector_fields import VECTOR_FIELDS
 
 __all__ = [
     "add_fields",

@@ -19,7 +19,7 @@ from es_recsys.index.actions import Action
 from es_recsys.index.bulk import bulk
 from es_recsys.index.idset import IdSet
 from es_recsys.index.read import ids_of
-from es_recsys.meta import StoreMeta
+from es_recsys.index_metadata import StoreMeta
 
 __all__ = ["VECTOR", "create", "erase", "fill"]
 

@@ -25,7 +25,7 @@ from es_recsys.index.metadata import (
     vector_metas,
     write_meta,
 )
-from es_recsys.meta import StoreMeta, items_alias, items_index, profiles_alias, profiles_index, users_index
+from es_recsys.index_metadata import StoreMeta, items_alias, items_index, profiles_alias, profiles_index, users_index
 
 __all__ = [
     "Unfinished",

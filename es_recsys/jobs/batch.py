@@ -12,10 +12,10 @@ from typing import Any, Protocol
 
 import orjson
 
-from es_recsys.data import Row, read_rows
-from es_recsys.data.rejects import Rejects
 from es_recsys.errors import EngineError, InputError, KeyMismatch, RecsysError
-from es_recsys.jobs.partial import Partial
+from es_recsys.jobs.partial_output import Partial
+from es_recsys.sources import Row, read_rows
+from es_recsys.sources.rejects import Rejects
 from es_recsys.types import Answer, Query
 
 __all__ = ["BatchReport", "answer_file"]

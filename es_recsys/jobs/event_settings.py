@@ -6,14 +6,14 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, tzinfo
 from typing import Any
 
-from es_recsys.behaviour.bots import BotRules, parse_bots
-from es_recsys.behaviour.store import EventStore
 from es_recsys.counting import counted
-from es_recsys.data import Rejects, read_events
-from es_recsys.data.local_times import AheadTally
-from es_recsys.data.rating_survey import RatingTally, settle_scale
 from es_recsys.errors import InputError
+from es_recsys.events.bots import BotRules, parse_bots
+from es_recsys.events.store import EventStore
 from es_recsys.ratings import RatingScale, parse_rating_scale
+from es_recsys.sources import Rejects, read_events
+from es_recsys.sources.local_times import AheadTally
+from es_recsys.sources.rating_survey import RatingTally, settle_scale
 from es_recsys.types import Event
 from es_recsys.values.zones import read_zone
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from es_recsys.behaviour.store import EventStore
+from es_recsys.events.store import EventStore
 from es_recsys.index import profiles
 from es_recsys.index.bulk import Action, bulk
 from es_recsys.index.metadata import read_version, write_meta
 from es_recsys.index.read import ids_of
 from es_recsys.index.versions import version_numbers
-from es_recsys.runtime.workspace import Workspace
+from es_recsys.serving.workspace import Workspace
 
 __all__ = ["forget_key"]
 

@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from es_recsys.errors import ModelError
-from es_recsys.flows.effects import Fetch, Flow
-from es_recsys.flows.view import View
 from es_recsys.models.portraits import Portrait
 from es_recsys.models.segments import Segments
-from es_recsys.runtime.workspace import Workspace
+from es_recsys.serving.operations import Fetch, Flow
+from es_recsys.serving.snapshot import View
+from es_recsys.serving.workspace import Workspace
 from es_recsys.types import History
 
 __all__ = ["SegmentsReport", "segment_of", "segments"]

@@ -5,14 +5,14 @@ from __future__ import annotations
 import shutil
 from typing import Any
 
-from es_recsys.errors import IndexStateError, StoreNotFound
+from es_recsys.errors import IndexStateError
 from es_recsys.index import copying, versions
 from es_recsys.index.metadata import read_meta
-from es_recsys.meta import StoreMeta
-from es_recsys.runtime.views import models_folder
-from es_recsys.runtime.workspace import Workspace
+from es_recsys.index_metadata import StoreMeta
+from es_recsys.serving.snapshot_cache import models_folder
+from es_recsys.serving.workspace import Workspace
 
-__all__ = ["drop_store", "drop_version", "list_versions", "swap_version"]
+__all__ = ["drop_version", "list_versions", "swap_version"]
 
 
 def list_versions(work: Workspace) -> list[dict[str, Any]]:
@@ -28,9 +28,9 @@ def swap_version(work: Workspace, version: int | None) -> int:
     its weights of event types. Raises IndexStateError for a version that is not whole, FingerprintMismatch for one with
     vectors of another encoder.
     """
-    from es_recsys.jobs.behaviour import weigh_events
-    from es_recsys.jobs.folding import catch_up
-    from es_recsys.jobs.products import note_variants
+    from es_recsys.serving.behaviour_refresh import weigh_events
+    from es_recsys.serving.product_groups import note_variants
+    from es_recsys.serving.profile_folding import catch_up
 
     store = work.settings.index
     with work.explaining():
@@ -70,16 +70,3 @@ def drop_version(work: Workspace, version: int) -> None:
     with work.explaining():
         versions.drop(work.patient, work.settings.index, version)
     shutil.rmtree(models_folder(work.settings, version), ignore_errors=True)
-
-
-def drop_store(work: Workspace) -> None:
-    """Deletes all versions, models, popularity and the answer log. The events stay: they are the truth, and another load
-    of the items brings everything back."""
-    try:
-        with work.explaining():
-            versions.drop_store(work.patient, work.settings.index)
-    except StoreNotFound:
-        if not work.settings.store_home.exists():
-            raise
-    shutil.rmtree(work.settings.store_home, ignore_errors=True)
-    work.views.forget()

@@ -8,10 +8,9 @@ from pathlib import Path
 from es_recsys.errors import ModelError
 from es_recsys.models.als import ALS, ALSConfig
 from es_recsys.models.base import DEPTHS, Model
-from es_recsys.models.blend import blend, recommend
+from es_recsys.models.ensemble import blend, recommend
 from es_recsys.models.popularity import Popularity, PopularityConfig
 from es_recsys.models.registry import MODELS
-from es_recsys.models.selection import Report, Selection, Wish, defaults, select
 from es_recsys.models.transitions import Transitions, TransitionsConfig
 from es_recsys.models.userknn import UserKNN, UserKNNConfig
 
@@ -23,19 +22,14 @@ __all__ = [
     "Model",
     "Popularity",
     "PopularityConfig",
-    "Report",
-    "Selection",
     "Transitions",
     "TransitionsConfig",
     "UserKNN",
     "UserKNNConfig",
-    "Wish",
     "blend",
-    "defaults",
     "load_models",
     "recommend",
     "save_models",
-    "select",
 ]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from es_recsys.behaviours import BEHAVIOURS
+from es_recsys.event_types import BEHAVIOURS
 from es_recsys.models.ids import ItemIds
 from es_recsys.types import History, Interactions
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.errors import InputError
-from es_recsys.meta import StoreMeta
+from es_recsys.index_metadata import StoreMeta
 from es_recsys.search.filters import Clause
 from es_recsys.settings import SearchSettings
 from es_recsys.types import History, Taste

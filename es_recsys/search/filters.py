@@ -18,9 +18,9 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from es_recsys.errors import FilterError
-from es_recsys.fields import AS_KEYWORD, AS_LONG
 from es_recsys.search.expressions import Expression, read_expression
 from es_recsys.values.forms import composed, composed_value
+from es_recsys.vector_fields import AS_KEYWORD, AS_LONG
 
 __all__ = ["Clause", "parse"]
 

@@ -22,10 +22,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from es_recsys.fields import NEAR, VECTOR_FIELDS
 from es_recsys.search.context import Context
 from es_recsys.search.gather import Gathered, Heard
 from es_recsys.search.legs import LEXICAL, MAX_IDS
+from es_recsys.vector_fields import NEAR, VECTOR_FIELDS
 
 __all__ = ["POOL", "Table", "bounds", "contenders", "nearest", "order", "tabulate"]
 

@@ -1,4 +1,4 @@
-"""Learned ranking: a forest (LambdaMART, trained by `jobs.ranking`) puts the best candidates of an answer in order.
+"""Learned ranking: a forest (LambdaMART, trained by `training.train_ranking`) puts the best candidates of an answer in order.
 
 The weighted sum finds the candidates and their first order. The best `window` of them, the same for every page, are ordered
 by the forest; the rest follow in the order of the weighted sum. Parts stay parts of a sum: a candidate's score is the
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from es_recsys.errors import ModelError
 from es_recsys.features import PAIR, USER
-from es_recsys.meta import StoreMeta
+from es_recsys.index_metadata import StoreMeta
 from es_recsys.search.context import Context
 from es_recsys.search.forest import Forest
 from es_recsys.search.fusion import Table

@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from es_recsys.fields import VECTOR_FIELDS
 from es_recsys.search.context import Context, WeightedIds
 from es_recsys.search.filters import Clause
 from es_recsys.search.lexical import lexical_query, matching, reached
 from es_recsys.search.products import any_of, told
+from es_recsys.vector_fields import VECTOR_FIELDS
 
 __all__ = [
     "INTEREST",

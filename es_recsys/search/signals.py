@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from es_recsys.fields import AS_KEYWORD, AS_LONG
 from es_recsys.search.context import Context
 from es_recsys.search.filters import Clause
 from es_recsys.search.fusion import Table
@@ -28,6 +27,7 @@ from es_recsys.search.lexical import FALLBACKS, lexical_clauses
 from es_recsys.search.weights import breadth
 from es_recsys.search.wording import Wording, compare, numbers, said, wording
 from es_recsys.types import History
+from es_recsys.vector_fields import AS_KEYWORD, AS_LONG
 
 __all__ = ["Column", "Reading", "at_hand", "named_clauses", "part_of", "signals", "source_fields", "tells_place"]
 

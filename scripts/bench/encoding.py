@@ -9,11 +9,11 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from measuring import timed
 
-from es_recsys.data.sample import sample_store
 from es_recsys.encoders import VectorCache, encode_all, item_text, text_encoder
 from es_recsys.encoders.digests import Digests
 from es_recsys.encoders.sources import text_folder
 from es_recsys.encoders.text_export import load_sentence_transformer
+from es_recsys.sample import sample_store
 from es_recsys.settings import Settings
 
 __all__ = ["encoding"]

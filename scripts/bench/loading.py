@@ -13,15 +13,15 @@ from measuring import timed
 from numpy.typing import NDArray
 
 from es_recsys import Client, Item
-from es_recsys.data.sample import SampleStore, sample_store
 from es_recsys.encoders import VectorCache, encode_all, item_text, text_encoder
 from es_recsys.index import catalog, mappings, versions
 from es_recsys.index.actions import Action, encode
 from es_recsys.index.bulk import BulkSettings
 from es_recsys.index.documents import digest, document
 from es_recsys.index.refresh import unseen
-from es_recsys.jobs.versions import drop_store
-from es_recsys.meta import StoreMeta, VectorMeta
+from es_recsys.index_metadata import StoreMeta, VectorMeta
+from es_recsys.sample import SampleStore, sample_store
+from es_recsys.serving.stores import drop_store
 from es_recsys.settings import Settings
 
 __all__ = ["Catalogue", "drop", "make", "throughput", "warm_up"]

@@ -15,12 +15,12 @@ from measuring import median_ms, percentile_ms, timed
 
 from bench.loading import Catalogue
 from es_recsys import Client, Event
-from es_recsys.flows.answering import context_of, rank
-from es_recsys.flows.effects import Effect, Search
-from es_recsys.flows.people import read_profile
-from es_recsys.jobs.behaviour import load_events
-from es_recsys.jobs.training import train
-from es_recsys.runtime.drive import Driver
+from es_recsys.jobs.load_events import load_events
+from es_recsys.serving.answering import context_of, rank
+from es_recsys.serving.drivers import Driver
+from es_recsys.serving.operations import Effect, Search
+from es_recsys.serving.user_profiles import read_profile
+from es_recsys.training.train import train
 from es_recsys.types import Query, Ranking
 
 __all__ = ["event_to_answer", "latency", "prepare"]

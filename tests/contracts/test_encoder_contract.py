@@ -17,8 +17,8 @@ from PIL import Image
 
 from es_recsys.encoders import BrokenContent, Encoder, encode_all, image_encoder, query_vector, text_encoder
 from es_recsys.encoders.torch_text import TorchTextEncoder
-from es_recsys.fields import VECTOR_FIELDS
 from es_recsys.settings import Settings
+from es_recsys.vector_fields import VECTOR_FIELDS
 
 
 def _need(*packages: str) -> None:

@@ -18,10 +18,10 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from alembic.script import ScriptDirectory
 
-from es_recsys.behaviour.migrate import configuration
-from es_recsys.behaviour.schema import HEAD, METADATA, VERSION_TABLE
-from es_recsys.behaviour.store import EventStore
 from es_recsys.errors import InputError, KeyMismatch, SetupError
+from es_recsys.events.migrate import configuration
+from es_recsys.events.schema import HEAD, METADATA, VERSION_TABLE
+from es_recsys.events.store import EventStore
 from es_recsys.keys import key_check, user_key
 from es_recsys.types import Event
 
@@ -376,7 +376,7 @@ def test_rows_become_visible_in_their_order(url: str) -> None:
 
 _VISIT = """
 import sys
-from es_recsys.behaviour.store import EventStore
+from es_recsys.events.store import EventStore
 from es_recsys.types import Event
 url, number, now = sys.argv[1], sys.argv[2], float(sys.argv[3])
 with EventStore(url, "shop", b"a secret of the tests") as store:

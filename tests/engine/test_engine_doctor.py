@@ -11,7 +11,7 @@ import pytest
 
 from es_recsys.engine import doctor, machine, machine_checks, marks, package_checks, store_checks
 from es_recsys.engine.checks import Check
-from es_recsys.meta import StoreMeta, VectorMeta
+from es_recsys.index_metadata import StoreMeta, VectorMeta
 from es_recsys.settings import EncoderSettings, Settings
 
 

@@ -25,8 +25,8 @@ from es_recsys.evaluation.report.labels import place_labels
 from es_recsys.evaluation.results import METRICS, Comparison, Measured, compared
 from es_recsys.evaluation.statistics import Estimate
 from es_recsys.evaluation.studies import Trial
-from es_recsys.jobs.reporting import write_report
-from es_recsys.jobs.tuning_weights import Situation, WeightsTuneReport
+from es_recsys.jobs.report import write_report
+from es_recsys.training.tune_weights import Situation, WeightsTuneReport
 
 VOID = {"meta", "link", "path", "use", "br"}
 NASTY = '<script>alert("1")</script> & "co"'

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from es_recsys.behaviour.records import StoredEvent
 from es_recsys.errors import InputError
 from es_recsys.evaluation import Split, at_random, by_time, by_user, judged, leave_last_out, rebuilt, searches_of
+from es_recsys.events.records import StoredEvent
 from es_recsys.types import Interactions
 
 TYPES = ("view", "purchase", "dislike")

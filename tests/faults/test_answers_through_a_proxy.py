@@ -16,7 +16,7 @@ from elasticsearch import Elasticsearch
 from es_recsys import Answer, AsyncClient, Client, Event, Item, Query, RecsysError, Settings
 from es_recsys.errors import BadResponse, EngineError, InputError, StoreNotFound
 from es_recsys.index.read import ids_of, scan, sources_of
-from es_recsys.jobs.behaviour import load_events
+from es_recsys.jobs.load_events import load_events
 from es_recsys.settings import EncoderSettings
 
 pytestmark = pytest.mark.engine

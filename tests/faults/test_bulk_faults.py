@@ -21,7 +21,7 @@ from es_recsys.index import versions
 from es_recsys.index.actions import Action
 from es_recsys.index.bulk import BulkReport, BulkSettings, DeadLetters, Meter, Patience, bulk
 from es_recsys.index.progress import Progress
-from es_recsys.meta import StoreMeta, VectorMeta
+from es_recsys.index_metadata import StoreMeta, VectorMeta
 
 pytestmark = pytest.mark.engine
 

@@ -19,7 +19,7 @@ from es_recsys.index import versions
 from es_recsys.index.actions import Action
 from es_recsys.index.bulk import BulkSettings, DeadLetters, Patience, bulk
 from es_recsys.index.read import ids_of
-from es_recsys.meta import StoreMeta, items_alias, profiles_alias
+from es_recsys.index_metadata import StoreMeta, items_alias, profiles_alias
 
 if TYPE_CHECKING:
     from es_recsys.engine.cluster import Cluster

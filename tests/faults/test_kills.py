@@ -20,11 +20,12 @@ import pytest
 
 from es_recsys import Client
 from es_recsys.index.read import scan
-from es_recsys.jobs import health
-from es_recsys.jobs.behaviour import build_profiles, load_events
-from es_recsys.jobs.catalogue import load_files
-from es_recsys.jobs.folding import behind
-from es_recsys.runtime.workspace import Workspace
+from es_recsys.jobs import event_health as health
+from es_recsys.jobs.load_events import load_events
+from es_recsys.jobs.load_items import load_files
+from es_recsys.serving.behaviour_refresh import build_profiles
+from es_recsys.serving.profile_folding import behind
+from es_recsys.serving.workspace import Workspace
 from es_recsys.settings import EncoderSettings, Settings
 from es_recsys.types import Event, Item
 
@@ -49,8 +50,8 @@ def deadly(*positional, **named):
         os.kill(os.getpid(), signal.SIGKILL)
     return result
 setattr(owner, name, deadly)
-import es_recsys.behaviour.store
-es_recsys.behaviour.store._BATCH = 200
+import es_recsys.events.store
+es_recsys.events.store._BATCH = 200
 if then == "command":
     from es_recsys.cli.app import app
     app(arguments)
@@ -153,14 +154,14 @@ def _check_whole(work: Workspace, users: int) -> None:
 
 
 LOADS = {
-    "in a batch before it is stored": ("es_recsys.behaviour.append:Writer._insert_new", "after", 1),
-    "between two batches": ("es_recsys.behaviour.append:Writer.load", "after", 2),
-    "before the catalogue is compared": ("es_recsys.jobs.behaviour:_cleaned", "before", 1),
-    "while events are set aside": ("es_recsys.behaviour.store:EventStore.flag", "after", 1),
-    "before popularity is counted": ("es_recsys.jobs.behaviour:_count_popularity", "before", 1),
-    "before profiles are written": ("es_recsys.jobs.behaviour:catch_up", "before", 1),
-    "while profiles are written": ("es_recsys.jobs.folding:to_document", "before", 30),
-    "when profiles are written and not said to be": ("es_recsys.jobs.folding:note_folded", "before", 1),
+    "in a batch before it is stored": ("es_recsys.events.append:Writer._insert_new", "after", 1),
+    "between two batches": ("es_recsys.events.append:Writer.load", "after", 2),
+    "before the catalogue is compared": ("es_recsys.jobs.load_events:_cleaned", "before", 1),
+    "while events are set aside": ("es_recsys.events.store:EventStore.flag", "after", 1),
+    "before popularity is counted": ("es_recsys.jobs.load_events:_count_popularity", "before", 1),
+    "before profiles are written": ("es_recsys.jobs.load_events:catch_up", "before", 1),
+    "while profiles are written": ("es_recsys.serving.profile_folding:to_document", "before", 30),
+    "when profiles are written and not said to be": ("es_recsys.serving.profile_folding:note_folded", "before", 1),
 }
 
 
@@ -185,11 +186,11 @@ def test_a_load_that_was_killed_is_made_up_for_by_the_next(
 
 
 RECORDINGS = {
-    "before the events are stored": ("es_recsys.behaviour.append:Writer._insert_new", "after", 1, 0),
-    "when they are stored": ("es_recsys.behaviour.store:EventStore.append", "after", 1, 4),
-    "when some are said to be on unknown items": ("es_recsys.behaviour.store:EventStore.set_aside_unknown", "after", 1, 4),
-    "before a profile is written": ("es_recsys.flows.recording:to_document", "before", 1, 4),
-    "between two profiles": ("es_recsys.flows.recording:to_document", "before", 2, 4),
+    "before the events are stored": ("es_recsys.events.append:Writer._insert_new", "after", 1, 0),
+    "when they are stored": ("es_recsys.events.store:EventStore.append", "after", 1, 4),
+    "when some are said to be on unknown items": ("es_recsys.events.store:EventStore.set_aside_unknown", "after", 1, 4),
+    "before a profile is written": ("es_recsys.serving.recording:to_document", "before", 1, 4),
+    "between two profiles": ("es_recsys.serving.recording:to_document", "before", 2, 4),
 }
 
 
@@ -220,9 +221,9 @@ def test_a_recording_that_was_killed_is_made_up_for(
 
 
 CATALOGUES = {
-    "when the items are stored": ("es_recsys.jobs.catalogue:refresh_behaviour", "before"),
-    "when their events count again": ("es_recsys.behaviour.store:EventStore.flag", "after"),
-    "before the profiles follow": ("es_recsys.jobs.behaviour:catch_up", "before"),
+    "when the items are stored": ("es_recsys.jobs.load_items:refresh_behaviour", "before"),
+    "when their events count again": ("es_recsys.events.store:EventStore.flag", "after"),
+    "before the profiles follow": ("es_recsys.jobs.load_events:catch_up", "before"),
 }
 
 
@@ -245,7 +246,7 @@ def test_a_catalogue_of_events_that_was_killed_is_none_of_a_person(
     work: Workspace, killed: Callable[..., None], tmp_path: Path
 ) -> None:
     file = _lines(tmp_path / "events.jsonl", _events(20))
-    killed("es_recsys.jobs.behaviour:_load_bare", "after", 1, "command", "events", "load", str(file))
+    killed("es_recsys.jobs.load_events:_load_bare", "after", 1, "command", "events", "load", str(file))
     load_events(work, [file])
     assert work.es.count(index=work.views.fresh().meta.index)["count"] == 44
     assert all(row.quarantine is None for row in work.events.scan())

@@ -16,10 +16,10 @@ from es_recsys.engine.making import drafts, stale_folders
 from es_recsys.engine.store_checks import leftovers, strays
 from es_recsys.index import versions
 from es_recsys.index.read import ids_of
-from es_recsys.jobs.catalogue import load_files
+from es_recsys.index_metadata import items_alias
+from es_recsys.jobs.load_items import load_files
 from es_recsys.jobs.versions import swap_version
-from es_recsys.meta import items_alias
-from es_recsys.runtime.views import models_folder
+from es_recsys.serving.snapshot_cache import models_folder
 from es_recsys.settings import EncoderSettings
 
 pytestmark = [pytest.mark.engine, pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")]
@@ -32,7 +32,7 @@ import os, signal, sys
 from pathlib import Path
 from pydoc import locate
 from es_recsys import Client, Settings
-from es_recsys.jobs.catalogue import load_files
+from es_recsys.jobs.load_items import load_files
 from es_recsys.jobs.versions import swap_version
 from es_recsys.settings import EncoderSettings
 
@@ -145,13 +145,13 @@ def with_events(client: Client, n_items: int) -> None:
 
 
 TRAIN = [
-    pytest.param("es_recsys.jobs.training.save_item_side", 1, "before", id="with half of the artefacts"),
+    pytest.param("es_recsys.training.train.save_item_side", 1, "before", id="with half of the artefacts"),
     pytest.param(f"{INDICES}.create", 1, "after", id="between the two indices"),
     pytest.param("es_recsys.index.sender.Sender.send", 2, "after", id="in mid copy"),
-    pytest.param("es_recsys.jobs.training.rebuild", 1, "after", id="with its profiles"),
+    pytest.param("es_recsys.training.train.rebuild", 1, "after", id="with its profiles"),
     pytest.param(f"{INDICES}.update_aliases", 1, "before", id="before the swap"),
     pytest.param(f"{INDICES}.update_aliases", 1, "after", id="after the swap"),
-    pytest.param("es_recsys.jobs.training._drop_older", 1, "before", id="before its end"),
+    pytest.param("es_recsys.training.train._drop_older", 1, "before", id="before its end"),
 ]
 
 

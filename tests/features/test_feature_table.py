@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from es_recsys.behaviours import BEHAVIOURS, event_weight
+from es_recsys.event_types import BEHAVIOURS, event_weight
 from es_recsys.features import ITEM_COLUMNS, PAIR_COLUMNS, USER_COLUMNS, FeatureTable, features, of_history, users_of
 from es_recsys.types import History, Interactions, ItemTable
 

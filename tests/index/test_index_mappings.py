@@ -6,7 +6,7 @@ import pytest
 
 from es_recsys.errors import InputError
 from es_recsys.index import mappings
-from es_recsys.meta import StoreMeta, VectorMeta
+from es_recsys.index_metadata import StoreMeta, VectorMeta
 
 META = StoreMeta(
     "shop",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from es_recsys.data.sample import SampleStore, sample_store
+from es_recsys.sample import SampleStore, sample_store
 from es_recsys.settings import EncoderSettings, Settings
 
 if TYPE_CHECKING:

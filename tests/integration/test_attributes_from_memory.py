@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from es_recsys import Client, Item, Settings
-from es_recsys.data.attributes import MAX_ATTRIBUTES
 from es_recsys.errors import InputError
+from es_recsys.sources.attributes import MAX_ATTRIBUTES
 
 pytestmark = pytest.mark.engine
 

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from es_recsys import Client, Event, Item, Settings
-from es_recsys.behaviour.interactions import interactions
 from es_recsys.cli import main
-from es_recsys.jobs.behaviour import load_events
-from es_recsys.jobs.retraining import train_if_needed
-from es_recsys.jobs.trained import Trained
+from es_recsys.events.interactions import interactions
+from es_recsys.jobs.load_events import load_events
 from es_recsys.jobs.versions import swap_version
 from es_recsys.settings import EncoderSettings
+from es_recsys.training.retrain import train_if_needed
+from es_recsys.training.training_record import Trained
 
 pytestmark = pytest.mark.engine
 

@@ -16,7 +16,7 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from es_recsys.cli import main
-from es_recsys.data.sample import SampleStore
+from es_recsys.sample import SampleStore
 from es_recsys.settings import Settings
 
 pytestmark = pytest.mark.engine

@@ -17,14 +17,15 @@ import numpy as np
 import pytest
 
 from es_recsys import Answer, AsyncClient, Client, Event, Query, Settings
-from es_recsys.data.sample import SampleStore
 from es_recsys.errors import FilterError, InputError, RecsysError
-from es_recsys.flows.effects import Effect, Search
-from es_recsys.flows.recording import Recorded
-from es_recsys.jobs.behaviour import build_profiles, load_events
-from es_recsys.jobs.catalogue import load_files
-from es_recsys.meta import profiles_index
-from es_recsys.runtime.drive import Driver
+from es_recsys.index_metadata import profiles_index
+from es_recsys.jobs.load_events import load_events
+from es_recsys.jobs.load_items import load_files
+from es_recsys.sample import SampleStore
+from es_recsys.serving.behaviour_refresh import build_profiles
+from es_recsys.serving.drivers import Driver
+from es_recsys.serving.operations import Effect, Search
+from es_recsys.serving.recording import Recorded
 
 pytestmark = pytest.mark.engine
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from es_recsys import Client, Settings
-from es_recsys.data.sample import SampleStore
-from es_recsys.jobs.behaviour import load_events
+from es_recsys.jobs.load_events import load_events
+from es_recsys.sample import SampleStore
 from es_recsys.settings import EncoderSettings
 
 pytestmark = [pytest.mark.engine, pytest.mark.long]

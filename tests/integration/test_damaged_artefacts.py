@@ -13,8 +13,8 @@ import pytest
 from es_recsys import Client, Event, Item, Settings
 from es_recsys.engine.doctor import checks
 from es_recsys.errors import ModelError
-from es_recsys.jobs.behaviour import load_events
-from es_recsys.runtime.views import models_folder, popularity_folder
+from es_recsys.jobs.load_events import load_events
+from es_recsys.serving.snapshot_cache import models_folder, popularity_folder
 
 pytestmark = pytest.mark.engine
 

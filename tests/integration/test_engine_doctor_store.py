@@ -4,7 +4,7 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from es_recsys.engine import doctor
-from es_recsys.meta import StoreMeta, VectorMeta, items_alias
+from es_recsys.index_metadata import StoreMeta, VectorMeta, items_alias
 from es_recsys.settings import EncoderSettings, Settings
 
 pytestmark = pytest.mark.engine

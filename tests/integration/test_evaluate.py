@@ -15,29 +15,30 @@ import numpy as np
 import pytest
 
 from es_recsys import Client, Event, Settings
-from es_recsys.behaviour.interactions import interactions
 from es_recsys.cli import main
-from es_recsys.data.sample import SampleStore
 from es_recsys.errors import InputError, ModelError
 from es_recsys.evaluation import by_user, leave_last_out
+from es_recsys.events.interactions import interactions
 from es_recsys.index.metadata import write_meta
 from es_recsys.jobs import evaluation, tuning_weights
-from es_recsys.jobs.behaviour import build_profiles, load_events
-from es_recsys.jobs.evaluation import Options, evaluate
-from es_recsys.jobs.kept_trials import content_mark
-from es_recsys.jobs.logged import logged_value
-from es_recsys.jobs.scratch import give_events, scratch_store
-from es_recsys.jobs.served import ServedRanker, one_leg
-from es_recsys.jobs.trained import note_tuned
-from es_recsys.jobs.tuned import histories_of, load_tuned
-from es_recsys.jobs.tuning_models import tune_model
-from es_recsys.jobs.tuning_weights import tune_weights
+from es_recsys.jobs.evaluate import Options, evaluate
+from es_recsys.jobs.evaluate_log import logged_value
+from es_recsys.jobs.load_events import load_events
 from es_recsys.models import artefact
 from es_recsys.models.als import ALS
-from es_recsys.runtime.views import RANKING, ranking_folder
+from es_recsys.sample import SampleStore
 from es_recsys.search.forest import Forest
 from es_recsys.search.learned import Ranker
+from es_recsys.serving.behaviour_refresh import build_profiles
+from es_recsys.serving.snapshot_cache import RANKING, ranking_folder
 from es_recsys.settings import FusionWeights, SearchSettings
+from es_recsys.training.scratch_store import give_events, scratch_store
+from es_recsys.training.served_ranker import ServedRanker, one_leg
+from es_recsys.training.training_record import note_tuned
+from es_recsys.training.trial_store import content_mark
+from es_recsys.training.tune_model import tune_model
+from es_recsys.training.tune_weights import tune_weights
+from es_recsys.training.tuned_settings import histories_of, load_tuned
 
 pytestmark = pytest.mark.engine
 

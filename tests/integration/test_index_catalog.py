@@ -20,7 +20,7 @@ from es_recsys.index.actions import Action
 from es_recsys.index.bulk import DeadLetters, bulk
 from es_recsys.index.documents import Vectors, item
 from es_recsys.index.read import sources_of, vectors_of
-from es_recsys.meta import VectorMeta
+from es_recsys.index_metadata import VectorMeta
 from es_recsys.types import Item
 
 pytestmark = pytest.mark.engine

@@ -17,7 +17,7 @@ from es_recsys.index.actions import Action
 from es_recsys.index.bulk import bulk
 from es_recsys.index.documents import Vectors
 from es_recsys.index.read import sources_of, vectors_of
-from es_recsys.meta import StoreMeta, VectorMeta, items_alias, profiles_alias
+from es_recsys.index_metadata import StoreMeta, VectorMeta, items_alias, profiles_alias
 from es_recsys.types import Item
 
 pytestmark = pytest.mark.engine

@@ -14,7 +14,7 @@ import pytest
 from es_recsys import Client, Event, Item, Settings
 from es_recsys.engine.doctor import checks
 from es_recsys.errors import InputError
-from es_recsys.jobs.behaviour import load_events
+from es_recsys.jobs.load_events import load_events
 from es_recsys.settings import EncoderSettings
 
 pytestmark = pytest.mark.engine

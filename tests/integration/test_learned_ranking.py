@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 
 from es_recsys import Answer, Client, Event, Query, Settings
-from es_recsys.data.sample import SampleStore
 from es_recsys.errors import InputError
 from es_recsys.jobs import ranking_due
-from es_recsys.jobs.catalogue import load_files
-from es_recsys.jobs.lambdamart import Trees
-from es_recsys.jobs.ranking import RankingReport, train_ranking
-from es_recsys.jobs.ranking_due import train_ranking_if_needed
-from es_recsys.jobs.trained import training_lock
-from es_recsys.runtime.views import ranking_folder
+from es_recsys.jobs.load_items import load_files
+from es_recsys.sample import SampleStore
 from es_recsys.search.explore import TRIAL
+from es_recsys.serving.snapshot_cache import ranking_folder
+from es_recsys.training.lambdamart import Trees
+from es_recsys.training.retrain_ranking import train_ranking_if_needed
+from es_recsys.training.train_ranking import RankingReport, train_ranking
+from es_recsys.training.training_record import training_lock
 from es_recsys.types import Hit
 
 pytestmark = pytest.mark.engine

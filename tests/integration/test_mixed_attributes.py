@@ -11,7 +11,7 @@ import pytest
 
 from es_recsys import Client, Item, Settings
 from es_recsys.errors import InputError
-from es_recsys.jobs.catalogue import load_files
+from es_recsys.jobs.load_items import load_files
 from es_recsys.settings import EncoderSettings
 
 pytestmark = pytest.mark.engine

@@ -14,17 +14,17 @@ from elasticsearch import Elasticsearch
 from pydantic import SecretStr
 
 from es_recsys import AsyncClient, Client
-from es_recsys.behaviour.schema import STORES
 from es_recsys.errors import IndexStateError, KeyMismatch
-from es_recsys.flows.recording import Recorded, update_profile
+from es_recsys.events.schema import STORES
 from es_recsys.index import profiles, versions
 from es_recsys.index.metadata import read_meta, write_meta
 from es_recsys.jobs import folding, health
 from es_recsys.jobs.batch import answer_file
-from es_recsys.jobs.behaviour import build_profiles, mend_profiles, refresh_behaviour
-from es_recsys.jobs.folding import behind, catch_up
 from es_recsys.jobs.new_key import forget_key
-from es_recsys.runtime.workspace import Workspace
+from es_recsys.serving.behaviour_refresh import build_profiles, mend_profiles, refresh_behaviour
+from es_recsys.serving.profile_folding import behind, catch_up
+from es_recsys.serving.recording import Recorded, update_profile
+from es_recsys.serving.workspace import Workspace
 from es_recsys.settings import EncoderSettings, Settings
 from es_recsys.types import Event, Item
 

@@ -18,16 +18,17 @@ from es_recsys import Client, Event, Item, Settings
 from es_recsys.cli import main
 from es_recsys.errors import IndexStateError, InputError, StoreNotFound
 from es_recsys.index import versions
-from es_recsys.jobs import retraining
-from es_recsys.jobs.behaviour import load_events, weigh_events
-from es_recsys.jobs.retraining import RetrainReport, train_if_needed
-from es_recsys.jobs.targets import targets_of
-from es_recsys.jobs.trained import training_lock
+from es_recsys.jobs.load_events import load_events
 from es_recsys.jobs.versions import list_versions, swap_version
-from es_recsys.runtime.exposure import exposure_folder
-from es_recsys.runtime.views import models_folder
-from es_recsys.runtime.workspace import Workspace
+from es_recsys.serving.behaviour_refresh import weigh_events
+from es_recsys.serving.interaction_stats import exposure_folder
+from es_recsys.serving.snapshot_cache import models_folder
+from es_recsys.serving.workspace import Workspace
 from es_recsys.settings import EncoderSettings
+from es_recsys.training import retrain as retraining
+from es_recsys.training.retrain import RetrainReport, train_if_needed
+from es_recsys.training.target_types import targets_of
+from es_recsys.training.training_record import training_lock
 
 pytestmark = pytest.mark.engine
 

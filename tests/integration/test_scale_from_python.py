@@ -10,8 +10,8 @@ import pytest
 
 from es_recsys import AsyncClient, Client, Event, Item, Settings
 from es_recsys.errors import InputError
-from es_recsys.flows.recording import Recorded
 from es_recsys.ratings import RatingScale
+from es_recsys.serving.recording import Recorded
 from es_recsys.settings import EncoderSettings
 
 pytestmark = pytest.mark.engine

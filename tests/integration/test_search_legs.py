@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from es_recsys.index import mappings, versions
-from es_recsys.meta import StoreMeta, VectorMeta
+from es_recsys.index_metadata import StoreMeta, VectorMeta
 from es_recsys.search.answer import complete, finish
 from es_recsys.search.context import Context
 from es_recsys.search.filters import parse

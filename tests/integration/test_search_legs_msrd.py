@@ -18,12 +18,12 @@ import pytest
 
 from es_recsys.index import mappings
 from es_recsys.index.documents import document
-from es_recsys.meta import StoreMeta
+from es_recsys.index_metadata import StoreMeta
 from es_recsys.search.answer import complete, finish
 from es_recsys.search.context import Context
 from es_recsys.search.gather import gather
 from es_recsys.search.plan import plan
-from es_recsys.search.tune import Judged, collect, tune
+from es_recsys.training.lexical_weights import Judged, collect, tune
 from es_recsys.types import Item
 
 pytestmark = [pytest.mark.engine, pytest.mark.long]

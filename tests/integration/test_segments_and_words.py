@@ -11,10 +11,10 @@ import pytest
 
 from es_recsys import Client, Settings
 from es_recsys.cli import main
-from es_recsys.data.sample import SampleStore
 from es_recsys.errors import ModelError
-from es_recsys.jobs.behaviour import load_events
+from es_recsys.jobs.load_events import load_events
 from es_recsys.jobs.segments import segment_of, segments
+from es_recsys.sample import SampleStore
 
 pytestmark = pytest.mark.engine
 

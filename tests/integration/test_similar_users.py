@@ -12,17 +12,17 @@ import numpy as np
 import pytest
 
 from es_recsys import AsyncClient, Client, Settings
-from es_recsys.behaviour.interactions import interactions
-from es_recsys.behaviour.subjects import subject_key, subject_of
 from es_recsys.cli import main
-from es_recsys.data.sample import SampleStore
 from es_recsys.errors import IndexStateError
-from es_recsys.flows.answering import answer
-from es_recsys.jobs.behaviour import load_events
-from es_recsys.jobs.quality import serving
+from es_recsys.events.interactions import interactions
+from es_recsys.events.subjects import subject_key, subject_of
+from es_recsys.index_metadata import users_index
+from es_recsys.jobs.load_events import load_events
 from es_recsys.jobs.versions import drop_version, list_versions, swap_version
-from es_recsys.meta import users_index
 from es_recsys.models import UserKNN
+from es_recsys.sample import SampleStore
+from es_recsys.serving.answering import answer
+from es_recsys.training.served_quality import serving
 from es_recsys.types import Answer, History, Query
 
 pytestmark = pytest.mark.engine

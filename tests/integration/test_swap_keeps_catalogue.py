@@ -14,12 +14,12 @@ from es_recsys import Client, Event, Item, Settings
 from es_recsys.errors import IndexStateError, WriteError
 from es_recsys.index import mappings, versions
 from es_recsys.index.read import ids_of, vectors_of
-from es_recsys.jobs.rebuilding import rebuild_index
-from es_recsys.jobs.training import train
+from es_recsys.index_metadata import StoreMeta, items_alias, items_index, profiles_alias
+from es_recsys.jobs.rebuild_index import rebuild_index
 from es_recsys.jobs.versions import swap_version
-from es_recsys.meta import StoreMeta, items_alias, items_index, profiles_alias
-from es_recsys.runtime.views import models_folder
+from es_recsys.serving.snapshot_cache import models_folder
 from es_recsys.settings import EncoderSettings
+from es_recsys.training.train import train
 
 pytestmark = pytest.mark.engine
 

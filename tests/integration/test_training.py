@@ -13,17 +13,17 @@ import numpy as np
 import pytest
 
 from es_recsys import Answer, Client, Event, Item, Query, Settings
-from es_recsys.data.sample import SampleStore
 from es_recsys.errors import IndexStateError, InputError, ModelError, StoreNotFound
 from es_recsys.index import versions
 from es_recsys.jobs import training
-from es_recsys.jobs.behaviour import load_events
-from es_recsys.jobs.lambdamart import Trees
-from es_recsys.jobs.ranking import train_ranking
+from es_recsys.jobs.load_events import load_events
 from es_recsys.jobs.versions import drop_version, list_versions, swap_version
-from es_recsys.runtime import views
-from es_recsys.runtime.item_side import item_side_folder
-from es_recsys.runtime.views import models_folder
+from es_recsys.sample import SampleStore
+from es_recsys.serving import snapshot_cache as views
+from es_recsys.serving.item_features import item_side_folder
+from es_recsys.serving.snapshot_cache import models_folder
+from es_recsys.training.lambdamart import Trees
+from es_recsys.training.train_ranking import train_ranking
 from es_recsys.types import History
 
 pytestmark = pytest.mark.engine

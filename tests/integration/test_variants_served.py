@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from es_recsys import Answer, Client, Event, Item, Settings
-from es_recsys.data.sample import SampleStore, sample_store
-from es_recsys.jobs.behaviour import load_events
-from es_recsys.jobs.catalogue import load_files
-from es_recsys.jobs.evaluation import Options, evaluate
+from es_recsys.jobs.evaluate import Options, evaluate
+from es_recsys.jobs.load_events import load_events
+from es_recsys.jobs.load_items import load_files
 from es_recsys.jobs.versions import swap_version
+from es_recsys.sample import SampleStore, sample_store
 
 pytestmark = pytest.mark.engine
 
@@ -169,7 +169,7 @@ def test_a_history_of_variants_is_one_of_products(client: Client, products: dict
 
 
 def test_events_on_products_are_known_and_models_know_products(client: Client, products: dict[str, str]) -> None:
-    from es_recsys.jobs.behaviour import refresh_behaviour
+    from es_recsys.serving.behaviour_refresh import refresh_behaviour
 
     assert refresh_behaviour(client.workspace) == []
     view = client.workspace.views.fresh()

@@ -10,15 +10,15 @@ from typing import Any, cast
 
 import pytest
 
-from es_recsys.flows.view import QueryEncoder, View
-from es_recsys.jobs import carried
-from es_recsys.jobs.carried import Carried, carry
-from es_recsys.jobs.served import one_leg, without_interests
-from es_recsys.jobs.trained import Trained, note_tuned, tuned_by_trials
-from es_recsys.meta import StoreMeta
-from es_recsys.runtime.views import ranking_folder
-from es_recsys.runtime.workspace import Workspace
+from es_recsys.index_metadata import StoreMeta
+from es_recsys.jobs import eval_state as carried
+from es_recsys.jobs.eval_state import Carried, carry
+from es_recsys.serving.snapshot import QueryEncoder, View
+from es_recsys.serving.snapshot_cache import ranking_folder
+from es_recsys.serving.workspace import Workspace
 from es_recsys.settings import Settings
+from es_recsys.training.served_ranker import one_leg, without_interests
+from es_recsys.training.training_record import Trained, note_tuned, tuned_by_trials
 
 TRAINED = {"als": 1.0, "popular": 0.001}
 TUNED = {"als": 0.3, "popular": 0.5, "taste_text": 0.2}

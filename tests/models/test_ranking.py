@@ -10,7 +10,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from es_recsys.behaviours import BEHAVIOURS
+from es_recsys.event_types import BEHAVIOURS
 from es_recsys.models.histories import LAST, Batch, encode
 from es_recsys.models.ids import ItemIds
 from es_recsys.models.ranking import best, decay

@@ -10,19 +10,19 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from es_recsys.behaviour.interactions import interactions as interactions_of
-from es_recsys.behaviour.profiles import ItemFeatures, fold, profile
-from es_recsys.behaviour.state import empty
-from es_recsys.behaviour.store import EventStore
-from es_recsys.data.sample import sample_store
 from es_recsys.errors import ModelError
+from es_recsys.events.interactions import interactions as interactions_of
+from es_recsys.events.profiles import ItemFeatures, fold, profile
+from es_recsys.events.state import empty
+from es_recsys.events.store import EventStore
 from es_recsys.features import USER_COLUMNS
-from es_recsys.jobs.item_table import table_of
 from es_recsys.models.grouping import LEAST_USERS, group, merged, squared_distances
 from es_recsys.models.habits import habits
 from es_recsys.models.histories import Batch
 from es_recsys.models.segment_map import SEGMENT_FEATURES
 from es_recsys.models.segments import Segments, SegmentsConfig
+from es_recsys.sample import sample_store
+from es_recsys.training.item_table import table_of
 from es_recsys.types import History, Interactions, ItemTable
 
 Make = Callable[..., Interactions]

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from es_recsys.behaviours import BEHAVIOURS
 from es_recsys.errors import MissingExtra, ModelError
+from es_recsys.event_types import BEHAVIOURS
 from es_recsys.features import ItemFacts, features
 from es_recsys.models.folded import unit
 from es_recsys.models.histories import Batch

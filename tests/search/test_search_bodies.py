@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from es_recsys.errors import InputError
-from es_recsys.fields import VECTOR_FIELDS
-from es_recsys.meta import StoreMeta, VectorMeta
+from es_recsys.index_metadata import StoreMeta, VectorMeta
 from es_recsys.search.context import Context
 from es_recsys.search.facets import aggregations, read_facets
 from es_recsys.search.legs import LEGS, MAX_IDS, Body, active, ask, count_body, fill, matches_body, taste_vector
@@ -18,6 +17,7 @@ from es_recsys.search.lexical import BOOSTS, CLAUSES, codes, lexical_clauses, le
 from es_recsys.search.plan import plan
 from es_recsys.settings import SearchSettings
 from es_recsys.types import Taste
+from es_recsys.vector_fields import VECTOR_FIELDS
 
 X, Y = np.array([1.0, 0.0], np.float32), np.array([0.0, 1.0], np.float32)
 META = StoreMeta(

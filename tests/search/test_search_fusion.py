@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from es_recsys.meta import StoreMeta, VectorMeta
+from es_recsys.index_metadata import StoreMeta, VectorMeta
 from es_recsys.search.answer import complete, finish
 from es_recsys.search.context import Context
 from es_recsys.search.explore import TRIAL, Exploration, Exposure, rng_of

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from es_recsys.errors import ModelError
 from es_recsys.features import ItemSide, features
-from es_recsys.meta import StoreMeta, VectorMeta
+from es_recsys.index_metadata import StoreMeta, VectorMeta
 from es_recsys.models.ids import ItemIds
 from es_recsys.search.answer import RANKING, complete, finish
 from es_recsys.search.context import Context

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from es_recsys.meta import StoreMeta
+from es_recsys.index_metadata import StoreMeta
 from es_recsys.search.context import Context
 from es_recsys.search.explain import alike, because
 from es_recsys.search.rerank import diversify, similarities

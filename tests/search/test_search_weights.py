@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from es_recsys.meta import StoreMeta, VectorMeta
+from es_recsys.index_metadata import StoreMeta, VectorMeta
 from es_recsys.search.context import Context
 from es_recsys.search.legs import active
 from es_recsys.search.weights import PERSONAL_SHARE, breadth, damping, situation, weigh

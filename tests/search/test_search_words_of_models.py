@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from es_recsys.fields import VECTOR_FIELDS
-from es_recsys.meta import StoreMeta, VectorMeta
+from es_recsys.index_metadata import StoreMeta, VectorMeta
 from es_recsys.search.context import Context
 from es_recsys.search.gather import scaled
 from es_recsys.search.legs import LEGS, active, ask
+from es_recsys.vector_fields import VECTOR_FIELDS
 
 X = np.array([0.6, 0.8], np.float32)
 

@@ -1,7 +1,0 @@
-"""A store made by code: products, pictures, and shoppers with hidden tastes who search, look and buy. Seeded."""
-
-from es_recsys.data.sample.pictures import picture
-from es_recsys.data.sample.store import SampleStore, sample_store
-from es_recsys.data.sample.tastes import Shopper
-
-__all__ = ["SampleStore", "Shopper", "picture", "sample_store"]

@@ -1,0 +1,255 @@
+"""Writing events: one transaction a batch, which says of each event whether it is new."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import orjson
+import sqlalchemy as sa
+
+from es_recsys.errors import InputError
+from es_recsys.events.database import Database
+from es_recsys.events.line import merged
+from es_recsys.events.records import Clock, Record, StoredEvent, record, unscoped_digest
+from es_recsys.events.schema import EVENTS, STORES, SUBJECTS
+from es_recsys.events.subjects import session_of, subject_key, user_of
+from es_recsys.keys import confirm_key, key_check
+from es_recsys.ratings import FIVE_STARS, RatingScale
+from es_recsys.types import Event
+
+__all__ = ["Appended", "Loaded", "Writer", "settle_key"]
+
+T = TypeVar("T")
+
+_IN = 500  # values in one IN list
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What became of many events. `new` includes `quarantined` (reason -> count) and `clamped` (time set to receipt);
+    `refused` are those that an erasure forbids."""
+
+    new: int = 0
+    duplicates: int = 0
+    refused: int = 0
+    clamped: int = 0
+    quarantined: Mapping[str, int] = field(default_factory=dict)
+
+    def __add__(self, other: Loaded) -> Loaded:
+        return Loaded(
+            self.new + other.new,
+            self.duplicates + other.duplicates,
+            self.refused + other.refused,
+            self.clamped + other.clamped,
+            dict(Counter(self.quarantined) + Counter(other.quarantined)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """The rows that are new, in the order given, and how many were duplicates, refused after an erasure, or clamped; of the new
+    ones, how many don't count (reason -> count)."""
+
+    rows: list[StoredEvent]
+    duplicates: int = 0
+    refused: int = 0
+    clamped: int = 0
+    quarantined: Mapping[str, int] = field(default_factory=dict)
+
+
+class Writer:
+    """Appends to one store. `secret` makes the keys under which erased subjects are remembered."""
+
+    def __init__(self, database: Database, store: str, secret: bytes) -> None:
+        self._database = database
+        self._store = store
+        self._secret = secret
+        self._timed: bool | None = None
+        self._insert = database.insert_many(EVENTS, ("store", "digest"))
+
+    def append(self, events: Sequence[Event], received_at: float) -> Appended:
+        new, counts, dwell_ms, scale = self._write(events, Clock.of(events, received_at))
+        rows = [_stored(row, it, dwell_ms, scale) for row, it in new]
+        return Appended(rows, counts.duplicates, counts.refused, counts.clamped, counts.quarantined)
+
+    def load(self, events: Sequence[Event], received_at: float) -> Loaded:
+        """`append` without the rows, which cost as much as the writing. The store's progress tells how far loads have come."""
+        return self._write(events, Clock.of_files(received_at), loading=True)[1]
+
+    def _write(
+        self, events: Sequence[Event], clock: Clock, *, loading: bool = False
+    ) -> tuple[list[tuple[int, Record]], Loaded, bool, RatingScale]:
+        """-> (row, record) of each new event, the counts, whether dwell times are in milliseconds, and the scale of ratings."""
+        if not events:
+            return [], Loaded(), False, FIVE_STARS
+        # Worked out before the lock is taken, so that others wait for the writing alone.
+        timed = self._timed_for(events)
+        scale = self._scale(events)
+        records = self._records(events, clock, timed, scale)
+        with self._database.writing() as connection:
+            # Holding the store's line until the commit makes rows visible in the order of their numbers.
+            line = connection.execute(self._line().with_for_update()).one()
+            if line.key_check is None and line.last_row == 0:
+                settle_key(connection, self._store, self._secret)
+            confirm_key(self._secret, line.key_check)
+            if line.timed is None:
+                connection.execute(self._update().values(timed=timed))
+            elif line.timed != timed:  # another process was first
+                timed, records = line.timed, self._records(events, clock, line.timed, scale)
+            allowed = self._allowed(connection, records)
+            placed = allowed if timed else self._place(connection, allowed)
+            new = self._insert_new(connection, self._lacking(connection, placed, line.unscoped_row), line.last_row)
+            if new:
+                last = new[-1][0]
+                told = {"progress": merged(line.progress, {"loaded": last})} if loading else {}
+                connection.execute(self._update().values(last_row=last, **told))
+        kept = [row for _, row in new]
+        counts = Loaded(
+            len(new),
+            len(allowed) - len(new),
+            len(records) - len(allowed),
+            sum(row.clamped for row in kept),
+            dict(Counter(row.quarantine for row in kept if row.quarantine)),
+        )
+        return new, counts, line.dwell_ms, scale
+
+    def _line(self) -> sa.Select[Any]:
+        it = STORES.c
+        columns = (it.last_row, it.timed, it.dwell_ms, it.key_check, it.unscoped_row, it.progress)
+        return sa.select(*columns).where(it.store == self._store)
+
+    def _update(self) -> sa.Update:
+        return sa.update(STORES).where(STORES.c.store == self._store)
+
+    def _timed_for(self, events: Sequence[Event]) -> bool:
+        """Whether the store has time. Its first events decide, for good."""
+        if self._timed is None:
+            with self._database.reading() as connection:
+                self._timed = connection.execute(self._line()).one().timed
+        return not any(map(_ordered, events)) if self._timed is None else self._timed
+
+    def _scale(self, events: Sequence[Event]) -> RatingScale:
+        """The scale of the store's ratings, where there are any among the events."""
+        if not any(event.event_type == "rating" for event in events):
+            return FIVE_STARS
+        with self._database.reading() as connection:
+            kept = connection.execute(sa.select(STORES.c.settings).where(STORES.c.store == self._store)).scalar()
+        return RatingScale.of(orjson.loads(kept) if kept else {})
+
+    def _records(self, events: Sequence[Event], clock: Clock, timed: bool, scale: RatingScale) -> list[Record]:
+        if timed and any(map(_ordered, events)):
+            # Ages in days and ages in events can't be compared.
+            raise InputError(
+                f"The events of store {self._store} have times, and these have an order only.",
+                "Load them with their timestamps, or into another store (--index).",
+            )
+        return [record(event, clock, timed, scale) for event in events]
+
+    def _allowed(self, connection: sa.Connection, records: list[Record]) -> list[Record]:
+        """The records that no erasure forbids: of an erased subject, only what it did later."""
+        mine = SUBJECTS.c.store == self._store
+        erased = sa.select(SUBJECTS.c.user_key, SUBJECTS.c.erased_at).where(mine, SUBJECTS.c.erased_at.is_not(None))
+        if connection.execute(erased.limit(1)).first() is None:
+            return records
+        keys = {subject: subject_key(subject, self._secret) for subject in {row.subject for row in records}}
+        graves: dict[str, float] = {}
+        for some in _chunks(list(keys.values())):
+            graves.update(
+                (row.user_key, row.erased_at) for row in connection.execute(erased.where(SUBJECTS.c.user_key.in_(some)))
+            )
+        return [row for row in records if not _forbidden(row, graves.get(keys[row.subject]))]
+
+    def _place(self, connection: sa.Connection, records: list[Record]) -> list[Record]:
+        """Give live events of a store without time the next places in their subjects' sequences."""
+        waiting = {row.subject for row in records if row.place is None}
+        if not waiting:
+            return records
+        places: dict[str, int] = {}
+        newest = sa.select(EVENTS.c.subject, sa.func.max(EVENTS.c.place)).group_by(EVENTS.c.subject)
+        for some in _chunks(list(waiting)):
+            found = newest.where(EVENTS.c.store == self._store, EVENTS.c.subject.in_(some))
+            places.update({subject: place + 1 for subject, place in connection.execute(found) if place is not None})
+        for row in records:
+            if row.place is not None and row.subject in waiting:
+                places[row.subject] = max(places.get(row.subject, 0), row.place + 1)
+        placed = []
+        for row in records:
+            if row.place is None:
+                place = places.get(row.subject, 0)
+                places[row.subject] = place + 1
+                row = row._replace(place=place)
+            placed.append(row)
+        return placed
+
+    def _lacking(self, connection: sa.Connection, records: list[Record], unscoped: int) -> list[Record]:
+        """The records without those that rows up to `unscoped` hold, whose digests are of event ids alone."""
+        if not unscoped:
+            return records
+        digests = {unscoped_digest(row.event_id): row.event_id for row in records if row.event_id is not None}
+        rows = sa.select(EVENTS.c.digest, EVENTS.c.subject).where(EVENTS.c.store == self._store, EVENTS.c.row_no <= unscoped)
+        known: set[tuple[str, str]] = set()
+        for some in _chunks(list(digests)):
+            found = connection.execute(rows.where(EVENTS.c.digest.in_(some)))
+            known.update((digests[bytes(digest)], subject) for digest, subject in found)
+        return [row for row in records if (row.event_id, row.subject) not in known]
+
+    def _insert_new(self, connection: sa.Connection, records: list[Record], last: int) -> list[tuple[int, Record]]:
+        """Offer each record the next row number; those that are there afterwards are new. Duplicates leave gaps."""
+        if not records:
+            return []
+        numbered = list(enumerate(records, last + 1))
+        inserted = self._insert(connection, [(self._store, number, *row) for number, row in numbered])
+        if inserted == len(records):
+            return numbered
+        mine = (EVENTS.c.store == self._store, EVENTS.c.row_no > last, EVENTS.c.row_no <= last + len(records))
+        present = set(connection.execute(sa.select(EVENTS.c.row_no).where(*mine)).scalars())
+        return [pair for pair in numbered if pair[0] in present]
+
+
+def settle_key(connection: sa.Connection, store: str, secret: bytes) -> None:
+    """Have a store that is kept under no secret yet be kept under this one; the caller holds its line.
+
+    Raises KeyMismatch where it is kept under another.
+    """
+    found = connection.execute(sa.select(STORES.c.key_check).where(STORES.c.store == store)).scalar_one()
+    confirm_key(secret, found)
+    if found is None:
+        connection.execute(sa.update(STORES).where(STORES.c.store == store).values(key_check=key_check(secret)))
+
+
+def _stored(row: int, it: Record, dwell_ms: bool, scale: RatingScale) -> StoredEvent:
+    """The written record as readers will see it."""
+    event_type, value = scale.read(it.event_type, it.value)
+    return StoredEvent(
+        row=row,
+        event_type=event_type,
+        timestamp=it.time,
+        user_id=user_of(it.subject),
+        session_id=it.session_id if user_of(it.subject) is not None else session_of(it.subject),
+        item_id=it.item_id,
+        query=it.query,
+        value=value / 1000.0 if dwell_ms and event_type == "dwell" and value is not None else value,
+        event_id=it.event_id,
+        position=it.position,
+        query_id=it.query_id,
+        recommendation_id=it.recommendation_id,
+        order=it.place,
+        received_at=it.received_at,
+        quarantine=it.quarantine,
+        key=it.digest.hex()[:16],
+    )
+
+
+def _ordered(event: Event) -> bool:
+    return event.order is not None and event.timestamp is None
+
+
+def _forbidden(row: Record, erased_at: float | None) -> bool:
+    return erased_at is not None and (row.time is None or row.time <= erased_at)
+
+
+def _chunks(values: list[T]) -> Iterable[list[T]]:
+    return (values[start : start + _IN] for start in range(0, len(values), _IN))

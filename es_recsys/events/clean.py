@@ -1,0 +1,157 @@
+"""Cleaning: which stored events count, and why the others don't.
+
+Nothing is deleted. An event that is set aside carries a reason in the store, which profiles and models both read, and
+which a later run lifts where it no longer holds (an item appears in the catalogue). Running twice changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from es_recsys.event_types import BEHAVIOURS
+from es_recsys.events.bots import BOT_RULES, BotRules
+from es_recsys.events.cleaning_report import CleaningReport, SuspendedRule
+from es_recsys.events.frame import Frame, read_frame
+from es_recsys.events.records import UNKNOWN_ITEM
+from es_recsys.events.rules import Conditions, Suspended, judge
+from es_recsys.events.sessions import SESSION_GAP_S, sessionize
+from es_recsys.events.store import EventStore
+from es_recsys.ratings import RatingScale
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["CleaningReport", "clean"]
+
+_EXAMPLES = 5
+_COMPARED = 1_000
+_FLAGS_AT_ONCE = 100_000
+# A visit of an hour is long; where half of them are longer, it is the unit that is wrong.
+_MEDIAN_DWELL_S = 3_600.0
+_ENOUGH_DWELLS = 20
+
+
+def clean(store: EventStore, known_items: Collection[str] | None, now: float, gap: float = SESSION_GAP_S) -> CleaningReport:
+    """Look at all events of the store and flag those that should not count; -> what was found.
+
+    known_items: ids of the catalogue, or None where there is none to compare with. now: epoch seconds; what lies more
+    than five minutes after it (the receiver's clock was ahead) waits for its time. gap: silence that ends a session, in
+    seconds. Reasons, the first that holds: impossible_time, negative_quantity, negative_dwell (by the event alone);
+    rating_out_of_range (by the store's scale); future_time; bot_minute_rate, bot_day_rate, bot_regular (all events of the
+    subject); double; unknown_item. Rates, doubles and sessions need times. A rule about bots that hits more than 5 % of the
+    subjects or 10 % of the events is suspended, unless the store's settings confirm it. Takes about 300 bytes of memory an event.
+    """
+    timed, settings = store.timed, store.settings
+    frame = read_frame(store, known_items, timed)
+    in_ms = _settle_dwell(store, frame)
+    bots, scale = BotRules.of(settings), RatingScale.of(settings)
+    baskets = [frame.kind(name) for name, row in BEHAVIOURS.items() if row.value == "quantity"]
+    wanted, suspended = judge(frame.rows, Conditions(timed, now, baskets, frame.kind("rating"), scale, bots))
+    flagged, lifted = _store_flags(store, frame, wanted)
+    return CleaningReport(
+        events=len(frame.rows),
+        kept=wanted.null_count(),
+        subjects=frame.rows["subject"].n_unique(),
+        by_reason=_counts(wanted),
+        examples=_examples(frame.rows["row"], wanted),
+        flagged=flagged,
+        lifted=lifted,
+        clamped=int(frame.rows["clamped"].sum()),
+        sessions=_sessions(frame.rows.filter(wanted.is_null()), gap) if timed else None,
+        dwell_in_ms=in_ms,
+        subjects_by_reason=_subjects(frame.rows["subject"], wanted),
+        suspended=tuple(_suspended(frame, rule) for rule in suspended),
+        unknown_item_ids=_unlike(frame, wanted, known_items),
+        bounds={"scale": scale, **{rule.name: bots.bound(rule) for rule in BOT_RULES}},
+    )
+
+
+def _suspended(frame: Frame, found: Suspended) -> SuspendedRule:
+    import polars as pl
+
+    row = frame.rows.filter(pl.col("row") == found.row).row(0, named=True)
+    item, kind = frame.items[row["item"]], list(BEHAVIOURS)[row["kind"]]
+    on = "" if item is None else f" of item {item!r}"
+    try:
+        at = f" at {datetime.fromtimestamp(row['time'], UTC):%Y-%m-%d %H:%M:%S} UTC"
+    except (OverflowError, OSError, ValueError):
+        at = ""
+    rule = found.rule
+    return SuspendedRule(
+        rule.name, rule.reason, rule.means.format(bound=found.bound), found.events, found.subjects, f"a {kind}{on}{at}"
+    )
+
+
+def _unlike(frame: Frame, wanted: pl.Series, known_items: Collection[str] | None) -> tuple[str, str] | None:
+    """An id that events have and the catalogue lacks, and the one there that is most like it: the same but for blanks, case,
+    zeros before it, or a decimal point, if there is such a one."""
+    import polars as pl
+
+    if not known_items:
+        return None
+    pairs = pl.DataFrame({"item": frame.rows["item"], "wanted": wanted})
+    missing = pairs.filter(pl.col("wanted") == UNKNOWN_ITEM)["item"].value_counts(sort=True)["item"].head(_COMPARED).to_list()
+    names = {_bare(name): name for code in reversed(missing) if (name := frame.items[code]) is not None}
+    if not names:
+        return None
+    for known in known_items:
+        if (name := names.get(_bare(known))) is not None:
+            return name, known
+    return next(reversed(names.values())), next(iter(known_items))
+
+
+def _bare(item_id: str) -> str:
+    return item_id.strip().removesuffix(".0").lstrip("0").casefold()
+
+
+def _subjects(subjects: pl.Series, wanted: pl.Series) -> dict[str, int]:
+    import polars as pl
+
+    pairs = pl.DataFrame({"subject": subjects, "wanted": wanted}).drop_nulls()
+    counts = pairs.group_by("wanted").agg(pl.col("subject").n_unique())
+    return dict(counts.iter_rows())
+
+
+def _settle_dwell(store: EventStore, frame: Frame) -> bool:
+    """Whether dwell times are in milliseconds; the store reads them so from then on."""
+    import polars as pl
+
+    dwells = frame.rows.filter(pl.col("kind") == frame.kind("dwell"))["value"].drop_nulls()
+    median = dwells.median()
+    in_ms = len(dwells) >= _ENOUGH_DWELLS and isinstance(median, float) and median > _MEDIAN_DWELL_S
+    if in_ms != store.dwell_in_ms:
+        store.read_dwell_in_ms(in_ms)
+    return in_ms
+
+
+def _store_flags(store: EventStore, frame: Frame, wanted: pl.Series) -> tuple[int, int]:
+    """Write what differs; -> how many events were flagged, and how many flags were lifted."""
+    import polars as pl
+
+    pairs = pl.DataFrame({"row": frame.rows["row"], "was": frame.rows["reason"], "wanted": wanted})
+    changed = pairs.filter(pl.col("was").ne_missing(pl.col("wanted")))
+    for part in changed.iter_slices(_FLAGS_AT_ONCE):
+        store.flag(dict(zip(part["row"].to_list(), part["wanted"].to_list(), strict=True)))
+    lifted = changed["wanted"].null_count()
+    return len(changed) - lifted, lifted
+
+
+def _counts(wanted: pl.Series) -> dict[str, int]:
+    counts = wanted.drop_nulls().value_counts(sort=True)
+    return dict(zip(counts["wanted"].to_list(), counts["count"].to_list(), strict=True))
+
+
+def _examples(rows: pl.Series, wanted: pl.Series) -> dict[str, tuple[int, ...]]:
+    """The first rows of each reason."""
+    import polars as pl
+
+    pairs = pl.DataFrame({"row": rows, "wanted": wanted}).drop_nulls()
+    firsts = pairs.group_by("wanted").agg(pl.col("row").sort().head(_EXAMPLES)).sort("wanted")
+    return {reason: tuple(some) for reason, some in firsts.iter_rows()}
+
+
+def _sessions(kept: pl.DataFrame, gap: float) -> int:
+    numbers = sessionize(kept["subject"].to_numpy(), kept["time"].to_numpy(), gap)
+    return int(numbers[-1]) + 1 if len(numbers) else 0

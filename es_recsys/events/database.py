@@ -1,0 +1,178 @@
+"""A database by URL: connections with sane settings, write transactions, and the few statements that differ by kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import mysql, postgresql, sqlite
+from sqlalchemy.exc import ArgumentError, DBAPIError
+
+from es_recsys.errors import InputError, MissingExtra, SetupError
+from es_recsys.events.migrate import current, upgrade
+from es_recsys.events.schema import HEAD
+from es_recsys.private import close_to_others, make_folder, opener
+from es_recsys.sqlite import write_ahead
+
+__all__ = ["Database"]
+
+_WRITE = "es_recsys_write"
+_PATIENCE_S = 30.0
+_PRAGMAS = (
+    "PRAGMA page_size = 16384",  # of a new database, so before all else: fewer and larger pages load faster
+    f"PRAGMA busy_timeout = {int(_PATIENCE_S * 1_000)}",
+    "PRAGMA synchronous = NORMAL",
+    "PRAGMA wal_autocheckpoint = 4000",  # 64 MB: a bulk load copies its pages into the database less often
+    "PRAGMA cache_size = -65536",
+    "PRAGMA temp_store = MEMORY",
+    "PRAGMA secure_delete = ON",  # what is erased is overwritten
+)
+
+
+class Database:
+    """An engine on `url`, its tables brought up to date.
+
+    Raises InputError for a URL that SQLAlchemy doesn't read, MissingExtra where its driver isn't installed, SetupError
+    where the database can't be reached. None of them shows the URL, which may hold a password.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.engine = _engine(url)
+        self.kind = self.engine.dialect.name
+        with self.reading() as connection:
+            ready = current(connection) == HEAD
+        if not ready:
+            with self.writing() as connection:
+                upgrade(connection)
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """A connection in a transaction that only reads."""
+        with _reachable(), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """A connection in a transaction that writes: all or nothing. SQLite's writers wait here for each other."""
+        with _reachable(), self.engine.connect().execution_options(**{_WRITE: True}) as connection, connection.begin():
+            yield connection
+
+    def insert_new(self, table: sa.Table, keys: Sequence[str]) -> sa.Insert:
+        """An INSERT that leaves out rows whose `keys` are there already."""
+        if self.kind == "sqlite":
+            return sqlite.insert(table).on_conflict_do_nothing(index_elements=list(keys))
+        if self.kind == "postgresql":
+            return postgresql.insert(table).on_conflict_do_nothing(index_elements=list(keys))
+        return mysql.insert(table).prefix_with("IGNORE")
+
+    def insert_many(self, table: sa.Table, keys: Sequence[str]) -> Callable[[sa.Connection, Sequence[tuple[Any, ...]]], int]:
+        """A function that writes rows (tuples in the table's order of columns) as `insert_new` does; -> how many are new."""
+        if self.kind == "postgresql":
+            return _insert_arrays(table, keys)
+        names: dict[str, Any] = {column.name: sa.bindparam(column.name) for column in table.columns}
+        compiled = self.insert_new(table, keys).values(names).compile(dialect=self.engine.dialect)
+        order = [list(names).index(name) for name in compiled.positiontup or ()]
+
+        def insert(connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> int:
+            if order == list(range(len(names))):
+                return connection.exec_driver_sql(str(compiled), list(rows)).rowcount
+            return connection.execute(self.insert_new(table, keys), [dict(zip(names, row, strict=True)) for row in rows]).rowcount
+
+        return insert
+
+    def forget(self) -> None:
+        """Leave no copy of deleted rows in the journal, where the kind of database allows it."""
+        if self.kind != "sqlite":
+            return
+        with self.engine.connect() as connection:
+            cursor = connection.connection.cursor()
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            cursor.close()
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def _insert_arrays(table: sa.Table, keys: Sequence[str]) -> Callable[[sa.Connection, Sequence[tuple[Any, ...]]], int]:
+    """PostgreSQL reads a batch as one array a column, several times faster than a statement a row."""
+    types = {str: "text", int: "int8", float: "float8", bytes: "bytea", bool: "bool"}
+    arrays = ", ".join(f"%s::{types[column.type.python_type]}[]" for column in table.columns)
+    columns, key = ", ".join(column.name for column in table.columns), ", ".join(keys)
+    statement = f"INSERT INTO {table.name} ({columns}) SELECT * FROM unnest({arrays}) ON CONFLICT ({key}) DO NOTHING"  # noqa: S608
+
+    def insert(connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> int:
+        return connection.exec_driver_sql(statement, tuple(map(list, zip(*rows, strict=True)))).rowcount
+
+    return insert
+
+
+def _engine(url: str) -> sa.Engine:
+    try:
+        parsed = sa.make_url(url)
+        if parsed.drivername == "postgresql":
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        if parsed.get_backend_name() == "sqlite":
+            return _sqlite(parsed)
+        if parsed.get_backend_name() == "postgresql":
+            # Positional parameters, for rows that are tuples.
+            return sa.create_engine(parsed, paramstyle="format", pool_pre_ping=True)
+        return sa.create_engine(parsed, pool_pre_ping=True)
+    except (ArgumentError, sa.exc.NoSuchModuleError):
+        raise InputError(
+            "The event store's URL is not one that SQLAlchemy reads.",
+            "Write ES_RECSYS_SQL_URL as sqlite:///FILE or postgresql://USER@HOST/DATABASE.",
+        ) from None
+    except ModuleNotFoundError as error:
+        extra = "postgresql" if "psycopg" in str(error.name) else str(error.name)
+        raise MissingExtra(str(error.name), extra) from error
+
+
+def _sqlite(url: sa.URL) -> sa.Engine:
+    if url.database and url.database != ":memory:":
+        folder = Path(url.database).parent
+        try:
+            make_folder(folder)
+            with open(url.database, "ab", opener=opener):
+                pass  # made by us, so that nobody else may read it; SQLite's files beside it take its rights
+            close_to_others(Path(url.database))
+        except OSError as error:
+            raise SetupError(
+                f"The event store in {folder} can't be made ({error.strerror}).",
+                "Make it writable, or set ES_RECSYS_HOME or ES_RECSYS_SQL_URL.",
+            ) from error
+    engine = sa.create_engine(url)
+
+    @sa.event.listens_for(engine, "connect")
+    def connect(connection: Any, _record: Any) -> None:
+        # The driver's own transactions begin too late for a reader that goes on to write.
+        connection.isolation_level = None
+        for pragma in _PRAGMAS:
+            connection.execute(pragma)
+        write_ahead(connection, _PATIENCE_S)
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        write = connection.get_execution_options().get(_WRITE)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    return engine
+
+
+@contextmanager
+def _reachable() -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        raise SetupError(
+            f"The event store can't be reached or written ({_plain(error)}).",
+            "Check ES_RECSYS_SQL_URL, that the database runs, and the disk's space and rights.",
+        ) from error
+
+
+def _plain(error: DBAPIError) -> str:
+    """The driver's own first line, without the statement and its parameters."""
+    lines = str(error.orig).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error.orig).__name__

@@ -1,0 +1,107 @@
+"""A profile's state as a JSON document and back, without loss: folding into what was read equals never having stored it.
+
+The document has `user_key`, `applied_through`, `revision`, `updated_at`, and `state`, an object that no index need
+look into. Vectors are base64 of little-endian float64: with float32, each update would leave a little rounding, and an
+old profile would drift from its rebuilt self.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from es_recsys.errors import IndexStateError
+from es_recsys.events.decay import DecayedSums
+from es_recsys.events.state import Past, ProfileState, Terms
+
+__all__ = ["FORMAT", "from_document", "to_document"]
+
+FORMAT = 1
+
+
+def to_document(state: ProfileState, updated_at: float | None = None) -> dict[str, Any]:
+    """JSON values. updated_at: epoch seconds, kept for people to read."""
+    return {
+        "user_key": state.user_key,
+        "applied_through": state.applied_through,
+        "revision": state.revision,
+        "updated_at": updated_at,
+        "state": {
+            "format": FORMAT,
+            "terms": asdict(state.terms),
+            "reference": state.reference,
+            "sums": [_sums_out(term, sums) for (term, _), sums in sorted(state.sums.items(), key=lambda pair: pair[0])],
+            "history": _columns([(it.when, it.key, it.item_id, it.event_type, it.weight) for it in state.history], 5),
+            "known": {name: sorted(items) for name, items in sorted(state.known.items())},
+            "opinions": _columns([(item, *said) for item, said in sorted(state.opinions.items())], 4),
+            "queries": _columns([(text, *moment) for text, moment in sorted(state.queries.items())], 3),
+            "counts": dict(state.counts),
+            "strength": state.strength,
+        },
+    }
+
+
+def from_document(document: Mapping[str, Any]) -> ProfileState:
+    """The state that `to_document` wrote. Raises IndexStateError where it is of another format, or broken."""
+    try:
+        inner = document["state"]
+        if inner["format"] != FORMAT:
+            raise ValueError("another format")
+        return ProfileState(
+            user_key=document["user_key"],
+            terms=Terms(**inner["terms"]),
+            revision=document["revision"],
+            applied_through=document["applied_through"],
+            reference=inner["reference"],
+            sums={(it["term"], float(it["half_life"])): _sums_in(it) for it in inner["sums"]},
+            history=tuple(Past(*row) for row in zip(*inner["history"], strict=True)),
+            known={name: frozenset(items) for name, items in inner["known"].items()},
+            opinions={item: (when, key, sign) for item, when, key, sign in zip(*inner["opinions"], strict=True)},
+            queries={text: (when, key) for text, when, key in zip(*inner["queries"], strict=True)},
+            counts=inner["counts"],
+            strength=inner["strength"],
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise IndexStateError("A stored profile can't be read.", "Run: es-recsys profiles build") from error
+
+
+def _columns(rows: list[tuple[Any, ...]], width: int) -> list[list[Any]]:
+    """Rows as columns, which are shorter in JSON; `width` empty ones where there are no rows."""
+    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
+
+
+def _sums_out(term: str, sums: DecayedSums) -> dict[str, Any]:
+    return {
+        "term": term,
+        "half_life": sums.half_life,
+        "net": sums.net,
+        "mass": sums.mass,
+        "price": list(sums.price),
+        "affinities": {facet: dict(values) for facet, values in sums.affinities.items()},
+        "vectors": {name: _text(vector) for name, vector in sums.vectors.items()},
+    }
+
+
+def _sums_in(it: Mapping[str, Any]) -> DecayedSums:
+    weight, first, second = it["price"]
+    return DecayedSums(
+        float(it["half_life"]),
+        it["net"],
+        it["mass"],
+        {name: _vector(text) for name, text in it["vectors"].items()},
+        it["affinities"],
+        (weight, first, second),
+    )
+
+
+def _text(vector: NDArray[np.float64]) -> str:
+    return base64.b64encode(vector.astype("<f8").tobytes()).decode("ascii")
+
+
+def _vector(text: str) -> NDArray[np.float64]:
+    return np.frombuffer(base64.b64decode(text, validate=True), "<f8").astype(np.float64)

@@ -1,0 +1,166 @@
+"""Reading one store: events by subject, in pages that hold no transaction open between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+
+from es_recsys.events.database import Database
+from es_recsys.events.records import UNKNOWN_ITEM, StoredEvent
+from es_recsys.events.schema import EVENTS, STORES
+from es_recsys.events.subjects import user_of
+from es_recsys.ratings import FIVE_STARS, RatingScale
+
+__all__ = ["Reader", "type_column", "value_column"]
+
+_PAGE = 20_000
+
+
+def value_column(store: str, scale: RatingScale = FIVE_STARS) -> sa.ColumnElement[float | None]:
+    """`value` with dwell times in seconds and ratings from 1 to 5, whatever the source's; the table keeps what was sent."""
+    in_ms = sa.select(STORES.c.dwell_ms).where(STORES.c.store == store).scalar_subquery()
+    value, kind = EVENTS.c.value, EVENTS.c.event_type
+    cases: list[tuple[Any, Any]] = [(sa.and_(kind == "dwell", in_ms), value / 1000.0)]
+    if scale.unrated:
+        cases.append((_unrated(scale), sa.null()))
+    if (scale.low, scale.high) != (FIVE_STARS.low, FIVE_STARS.high):
+        cases.append((kind == "rating", 1.0 + (value - scale.low) * (4.0 / (scale.high - scale.low))))
+    return sa.case(*cases, else_=value).label("value")
+
+
+def type_column(scale: RatingScale) -> sa.ColumnElement[str]:
+    """`event_type`, in which a rating that says that there is none is a view."""
+    kind = EVENTS.c.event_type
+    return sa.case((_unrated(scale), sa.literal("view")), else_=kind).label("event_type") if scale.unrated else kind
+
+
+def _unrated(scale: RatingScale) -> sa.ColumnElement[bool]:
+    return sa.and_(EVENTS.c.event_type == "rating", EVENTS.c.value.in_(scale.unrated))
+
+
+class Reader:
+    """Reads the events of one store."""
+
+    def __init__(self, database: Database, store: str) -> None:
+        self._database = database
+        self._store = store
+        self._queries: dict[RatingScale, sa.Select[Any]] = {}
+
+    def _select(self) -> sa.Select[Any]:
+        """The columns of a StoredEvent, by the scale that ratings are on now."""
+        with self._database.reading() as connection:
+            kept = connection.execute(sa.select(STORES.c.settings).where(STORES.c.store == self._store)).scalar()
+        scale = RatingScale.of(orjson.loads(kept) if kept else {})
+        if scale not in self._queries:
+            self._queries[scale] = self._columns(scale)
+        return self._queries[scale]
+
+    def _columns(self, scale: RatingScale) -> sa.Select[Any]:
+        event = EVENTS.c
+        return sa.select(
+            event.row_no,
+            type_column(scale),
+            event.time,
+            event.subject,
+            event.session_id,
+            event.item_id,
+            event.query,
+            value_column(self._store, scale),
+            event.event_id,
+            event.position,
+            event.query_id,
+            event.recommendation_id,
+            event.place,
+            event.received_at,
+            event.quarantine,
+            event.digest,
+        ).where(event.store == self._store)
+
+    def rows(self, subject: str, after: int, limit: int | None) -> list[StoredEvent]:
+        """The subject's events with a row above `after`, in row order."""
+        event = EVENTS.c
+        query = self._select().where(event.subject == subject, event.row_no > after).order_by(event.row_no).limit(limit)
+        with self._database.reading() as connection:
+            return [_event(row) for row in connection.execute(query)]
+
+    def scan(self, after: int) -> Iterator[StoredEvent]:
+        """All events with a row above `after`, in row order."""
+        query = self._select().order_by(EVENTS.c.row_no)
+        while page := self._page(query.where(EVENTS.c.row_no > after)):
+            yield from page
+            after = page[-1].row
+
+    def by_subject(self) -> Iterator[tuple[str, list[StoredEvent]]]:
+        """Each subject with all its events in row order; flat memory but for the largest subject."""
+        for subject, events in groupby(self._in_subject_order(), attrgetter("subject")):
+            yield subject, list(events)
+
+    def subjects(self) -> Iterator[str]:
+        """Every subject once, in the database's order of text."""
+        event = EVENTS.c
+        query = sa.select(event.subject).where(event.store == self._store).distinct().order_by(event.subject).limit(_PAGE)
+        last = ""
+        while True:
+            with self._database.reading() as connection:
+                page = list(connection.execute(query.where(event.subject > last)).scalars())
+            if not page:
+                return
+            yield from page
+            last = page[-1]
+
+    def subjects_after(self, after: int) -> list[str]:
+        """Subjects with a row above `after`, in order."""
+        event, found = EVENTS.c, set[str]()
+        query = sa.select(event.row_no, event.subject).where(event.store == self._store).order_by(event.row_no).limit(_PAGE)
+        while True:
+            with self._database.reading() as connection:
+                page = list(connection.execute(query.where(event.row_no > after)))
+            if not page:
+                return sorted(found)
+            found.update(subject for _, subject in page)
+            after = page[-1][0]
+
+    def last_rows(self, subjects: Sequence[str]) -> dict[str, int]:
+        """Subject -> its highest row; those without events are left out."""
+        event = EVENTS.c
+        query = sa.select(event.subject, sa.func.max(event.row_no)).where(event.store == self._store).group_by(event.subject)
+        with self._database.reading() as connection:
+            return {row[0]: row[1] for row in connection.execute(query.where(event.subject.in_(subjects)))}
+
+    def rows_of(self, subjects: Sequence[str], after: int) -> dict[str, list[StoredEvent]]:
+        """Subject -> its events with a row above `after`, in row order."""
+        event = EVENTS.c
+        query = self._select().where(event.subject.in_(subjects), event.row_no > after).order_by(event.subject, event.row_no)
+        with self._database.reading() as connection:
+            rows = [_event(row) for row in connection.execute(query)]
+        return {subject: list(some) for subject, some in groupby(rows, attrgetter("subject"))}
+
+    def item_ids(self, event_types: Sequence[str]) -> list[str]:
+        """Items that events of these types name, in order; of events that are set aside, only those on unknown items."""
+        event = EVENTS.c
+        counts = sa.or_(event.quarantine.is_(None), event.quarantine == UNKNOWN_ITEM)
+        query = sa.select(event.item_id).distinct().where(event.store == self._store, event.item_id.is_not(None), counts)
+        with self._database.reading() as connection:
+            return sorted(connection.execute(query.where(event.event_type.in_(event_types))).scalars())
+
+    def _in_subject_order(self) -> Iterator[StoredEvent]:
+        event = EVENTS.c
+        place = sa.tuple_(event.subject, event.row_no)
+        query, last = self._select().order_by(event.subject, event.row_no), ("", 0)
+        while page := self._page(query.where(place > sa.tuple_(sa.literal(last[0]), sa.literal(last[1])))):
+            yield from page
+            last = (page[-1].subject, page[-1].row)
+
+    def _page(self, query: sa.Select[Any]) -> list[StoredEvent]:
+        with self._database.reading() as connection:
+            return [_event(row) for row in connection.execute(query.limit(_PAGE))]
+
+
+def _event(row: Sequence[Any]) -> StoredEvent:
+    number, kind, time, subject, *rest, digest = row
+    return StoredEvent._make((number, kind, time, user_of(subject), *rest, digest.hex()[:16]))

@@ -1,0 +1,190 @@
+"""Rules that set events aside by what surrounds them, as polars expressions over a frame of all events.
+
+The frame is sorted by subject, time and row, and has `row`, `subject`, `kind`, `item`, `query` (codes), `value` as sent, `time`
+(epoch seconds), `clamped`, `known` (the item is in the catalogue, or the event has none), and `reason`. Where the events have no
+time, only the scale of ratings and the catalogue are asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from es_recsys.events import stamps
+from es_recsys.events.bots import BOT_RULES, MOST_EVENTS, MOST_USERS, BotRule, BotRules
+from es_recsys.events.records import FUTURE_TOLERANCE_S, RATING_OUT_OF_RANGE, STATIC_REASONS, UNKNOWN_ITEM
+from es_recsys.ratings import FIVE_STARS, RatingScale
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["BOT_REASONS", "DOUBLE_S", "REASONS", "Conditions", "Judgement", "Suspended", "judge"]
+
+DOUBLE_S = 2.0
+REGULAR_SPREAD = 0.05
+_MINUTE, _DAY, _SILENCE = 60.0, 86_400.0, 1_800.0
+_JUDGED = 20
+
+BOT_REASONS = tuple(rule.reason for rule in BOT_RULES)
+REASONS = (*STATIC_REASONS, RATING_OUT_OF_RANGE, "future_time", *BOT_REASONS, "double", UNKNOWN_ITEM)
+"""Every reason; of several that hold, an event carries the first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What the rules go by.
+
+    now: epoch seconds. baskets: codes of the event types of which many at one instant are one action (an order's lines).
+    rating: code of ratings (None: there are none), which are on `scale`.
+    """
+
+    timed: bool
+    now: float
+    baskets: Collection[int] = ()
+    rating: int | None = None
+    scale: RatingScale = FIVE_STARS
+    bots: BotRules = field(default_factory=BotRules)
+
+
+class Suspended(NamedTuple):
+    """A rule that would set too much aside, and how much. row: one of the events."""
+
+    rule: BotRule
+    bound: float
+    events: int
+    subjects: int
+    row: int
+
+
+class Judgement(NamedTuple):
+    """wanted: the reason that each event should carry, or null; suspended: rules that don't act."""
+
+    wanted: pl.Series
+    suspended: tuple[Suspended, ...]
+
+
+def judge(frame: pl.DataFrame, on: Conditions) -> Judgement:
+    """What each event should carry. What it says by itself, noted at receipt, stands for good."""
+    import polars as pl
+
+    enum = pl.Enum(REASONS)
+    static = pl.col("reason").is_in(list(STATIC_REASONS)).fill_null(False)
+    marks = [pl.when(static).then("reason")]
+    rules, suspended = _rules(frame, static, on)
+    for reason, holds in rules:
+        marks.append(pl.when(holds).then(pl.lit(reason, dtype=enum)))
+    return Judgement(frame.select(pl.coalesce(*marks).alias("wanted")).to_series(), suspended)
+
+
+def _rules(frame: pl.DataFrame, static: pl.Expr, on: Conditions) -> tuple[list[tuple[str, pl.Expr]], tuple[Suspended, ...]]:
+    """(reason, where it holds), the first that holds first; and the rules that are suspended."""
+    import polars as pl
+
+    unrated = _off_scale(on)
+    rated = (RATING_OUT_OF_RANGE, unrated)
+    unknown = (UNKNOWN_ITEM, ~pl.col("known"))
+    if not on.timed:
+        return [rated, unknown], ()
+    future = pl.col("time") > on.now + FUTURE_TOLERANCE_S
+    usable = frame.filter(~static & ~future & ~unrated)
+    usable = usable.with_columns(paceless=stamps.without_pace(usable["time"]))
+    doubles = _doubles(usable)
+    # A tracker that fires twice makes no bot.
+    paced = usable.filter(~pl.col("row").is_in(doubles.implode()))
+    bots, suspended = _bots(usable, paced, on)
+    return [
+        rated,
+        ("future_time", future),
+        *((reason, pl.col("subject").is_in(subjects.implode())) for reason, subjects in bots),
+        ("double", pl.col("row").is_in(doubles.implode())),
+        unknown,
+    ], suspended
+
+
+def _off_scale(on: Conditions) -> pl.Expr:
+    import polars as pl
+
+    if on.rating is None:
+        return pl.lit(False)
+    value, scale = pl.col("value"), on.scale
+    off = (value < scale.low) | (value > scale.high)
+    if scale.unrated:
+        off &= ~value.is_in([float(none) for none in scale.unrated])
+    return ((pl.col("kind") == on.rating) & off).fill_null(False)
+
+
+def _bots(usable: pl.DataFrame, paced: pl.DataFrame, on: Conditions) -> tuple[list[tuple[str, pl.Series]], tuple[Suspended, ...]]:
+    """Subjects whose pace no person keeps, by reason; and the rules that hit too many to be about bots.
+
+    What was clamped has no time of its own. Stamps without pace (dates, imports) count for the day at most.
+    """
+    import polars as pl
+
+    time, subject = pl.col("time"), pl.col("subject")
+    one_basket = pl.col("kind").is_in(list(on.baskets)) & (time == time.shift(1)) & (subject == subject.shift(1))
+    candidates = paced.filter(~pl.col("clamped") & ~one_basket.fill_null(False)).select("subject", "time", "paceless")
+    acts = stamps.actions(candidates["subject"].to_numpy(), candidates["time"].to_numpy())
+    actions = candidates.filter(pl.Series(acts, dtype=pl.Boolean))
+    exact = actions.filter(~pl.col("paceless"))
+    acting: list[tuple[str, pl.Series]] = []
+    suspended: list[Suspended] = []
+    for rule in BOT_RULES:
+        bound = on.bots.bound(rule)
+        if bound is None:
+            continue
+        of_most = False
+        if rule.name == "minute_rate":
+            hit = _faster(exact, int(bound), _MINUTE)
+        elif rule.name == "day_rate":
+            hit = _faster(actions, int(bound), _DAY)
+        else:
+            hit, of_most = _regular(exact, bound)
+        if on.bots.confirmed(rule) or not len(hit):
+            acting.append((rule.reason, hit))
+            continue
+        events = usable.filter(pl.col("subject").is_in(hit.implode()))
+        many = len(hit) > MOST_USERS * usable["subject"].n_unique() or len(events) > MOST_EVENTS * len(usable)
+        if many or of_most:
+            suspended.append(Suspended(rule, bound, len(events), len(hit), int(events["row"].min())))  # type: ignore[arg-type]
+        else:
+            acting.append((rule.reason, hit))
+    return acting, tuple(suspended)
+
+
+def _faster(actions: pl.DataFrame, count: int, seconds: float) -> pl.Series:
+    """Subjects with more than `count` actions in some span of `seconds`."""
+    import polars as pl
+
+    mine = pl.col("subject") == pl.col("subject").shift(count)
+    quick = pl.col("time") - pl.col("time").shift(count) < seconds
+    return actions.filter(mine & quick)["subject"].unique()
+
+
+def _regular(actions: pl.DataFrame, count: float) -> tuple[pl.Series, bool]:
+    """Subjects with at least `count` pauses within sessions that hardly differ; and whether most of those with so many have
+    such, as where a data set's times were made up."""
+    import polars as pl
+
+    gap = pl.col("time") - pl.col("time").shift(1)
+    gaps = actions.select("subject", gap=pl.when(pl.col("subject") == pl.col("subject").shift(1)).then(gap))
+    within = gaps.filter(pl.col("gap") <= _SILENCE).group_by("subject")
+    paces = within.agg(n=pl.len(), mean=pl.col("gap").mean(), spread=pl.col("gap").std())
+    judged = paces.filter(pl.col("n") >= count)
+    even = judged.filter((pl.col("mean") > 0.0) & (pl.col("spread") < REGULAR_SPREAD * pl.col("mean")))["subject"]
+    return even, len(judged) >= _JUDGED and len(even) > len(judged) / 2
+
+
+def _doubles(frame: pl.DataFrame) -> pl.Series:
+    """Rows that say the same thing again at most two seconds after the last time: of such a run the first stays.
+
+    Stamps without pace say nothing of seconds.
+    """
+    import polars as pl
+
+    time, subject = pl.col("time"), pl.col("subject")
+    follows = (subject == subject.shift(1)) & (time - time.shift(1) <= DOUBLE_S)
+    # Only neighbours in time can be doubles; comparing contents is left to those few.
+    close = frame.filter((follows | follows.shift(-1)).fill_null(False) & ~pl.col("paceless") & ~pl.col("clamped"))
+    since = time - time.shift(1).over("subject", "kind", "item", "query", "value")
+    return close.filter((since <= DOUBLE_S).fill_null(False))["row"]

@@ -1,0 +1,286 @@
+"""The event store: the truth about what users did, in SQL. SQLite by default, PostgreSQL, or any URL of SQLAlchemy."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from types import TracebackType
+from typing import Any, Self
+
+import sqlalchemy as sa
+
+from es_recsys.events.append import Appended, Loaded, Writer, settle_key
+from es_recsys.events.database import Database
+from es_recsys.events.line import Position, StoreLine
+from es_recsys.events.reading import Reader
+from es_recsys.events.records import UNKNOWN_ITEM, StoredEvent
+from es_recsys.events.schema import EVENTS, STORES, SUBJECTS
+from es_recsys.events.subjects import session_of, subject_key, subject_of, user_of
+from es_recsys.keys import confirm_key
+from es_recsys.ratings import RatingScale
+from es_recsys.types import Event
+
+__all__ = ["Appended", "EventStore", "Loaded", "Position"]
+
+_IN = 500
+_BATCH = 20_000
+
+
+class EventStore:
+    """The events of one store, in a database that other stores may share.
+
+    url: SQLAlchemy's. secret: the installation's, behind `user_key`. The tables are made at first use. Safe to share
+    between threads and between processes: appends to one store wait for each other, so that a reader who has seen row
+    n has seen all rows before it that will ever be.
+    Raises InputError, MissingExtra or SetupError where the database can't be used; so does each method. Raises KeyMismatch
+    where the store is kept under another secret.
+    """
+
+    def __init__(self, url: str, store: str, secret: bytes) -> None:
+        self.database = Database(url)
+        self.store = store
+        self._secret = secret
+        self._line = StoreLine(self.database, store)
+        confirm_key(secret, self._line.value(STORES.c.key_check))
+        self._writer = Writer(self.database, store, secret)
+        self._reader = Reader(self.database, store)
+
+    def append(self, events: Sequence[Event], received_at: float | None = None) -> Appended:
+        """Store `events` in one transaction; the rows that are new come back. A known event changes nothing.
+
+        received_at: epoch seconds, the clock's time unless given; times are clamped against it once.
+        Raises InputError for an event that can't be kept; then none of them is.
+        """
+        return self._writer.append(events, time.time() if received_at is None else received_at)
+
+    def load(self, events: Iterable[Event], received_at: float | None = None) -> Loaded:
+        """Store a stream of any length, a transaction a batch; running it again adds nothing."""
+        stream, total = iter(events), Loaded()
+        received_at = time.time() if received_at is None else received_at
+        while batch := list(islice(stream, _BATCH)):
+            total += self._writer.load(batch, received_at)
+        return total
+
+    def rows(
+        self, user_id: str | None = None, *, session_id: str | None = None, after: int = 0, limit: int | None = None
+    ) -> list[StoredEvent]:
+        """The events of a user, or of an anonymous session, with a row above `after`, in row order.
+
+        Read `revision` first: where it is not the one that a profile was folded at, fold anew from row 0.
+        """
+        return self._reader.rows(subject_of(user_id, session_id), after, limit)
+
+    def revision(self, user_id: str | None = None, *, session_id: str | None = None) -> int:
+        """Grows whenever rows of the subject that were read before have changed: by cleaning, or erasing."""
+        key = subject_key(subject_of(user_id, session_id), self._secret)
+        with self.database.reading() as connection:
+            of_store = sa.select(STORES.c.revision).where(STORES.c.store == self.store)
+            of_subject = sa.select(SUBJECTS.c.revision).where(SUBJECTS.c.store == self.store, SUBJECTS.c.user_key == key)
+            pair = connection.execute(sa.select(of_store.scalar_subquery(), of_subject.scalar_subquery())).one()
+        return int(pair[0] or 0) + int(pair[1] or 0)
+
+    def scan(self, after: int = 0) -> Iterator[StoredEvent]:
+        """All events in row order, in flat memory."""
+        return self._reader.scan(after)
+
+    def by_subject(self) -> Iterator[tuple[str, list[StoredEvent]]]:
+        """(subject, its events in row order) for each user and anonymous session."""
+        return self._reader.by_subject()
+
+    def users(self) -> Iterator[str]:
+        """Every user id once."""
+        return (user for subject in self._reader.subjects() if (user := user_of(subject)) is not None)
+
+    def sessions(self) -> Iterator[str]:
+        """Every anonymous session's id once."""
+        return (session for subject in self._reader.subjects() if (session := session_of(subject)) is not None)
+
+    def position(self) -> Position:
+        """How far the store is. What is made of its events keeps the position that it was made at, and is behind where the
+        store has gone on."""
+        return self._line.position()
+
+    def subjects(self) -> Iterator[str]:
+        """Every subject once, in order."""
+        return self._reader.subjects()
+
+    def subjects_after(self, row: int) -> list[str]:
+        """Subjects with a row above `row`, in order."""
+        return self._reader.subjects_after(row)
+
+    def changed_keys(self, change: int) -> set[str]:
+        """Keys of the subjects whose rows have changed since `Position.change`, erased ones among them."""
+        changed = sa.select(SUBJECTS.c.user_key).where(SUBJECTS.c.store == self.store, SUBJECTS.c.changed > change)
+        with self.database.reading() as connection:
+            return set(connection.execute(changed).scalars())
+
+    def last_rows(self, subjects: Sequence[str]) -> dict[str, int]:
+        """Subject -> its highest row; those without events are left out. subjects: at most a thousand."""
+        return self._reader.last_rows(subjects)
+
+    def rows_of(self, subjects: Sequence[str], after: int = 0) -> dict[str, list[StoredEvent]]:
+        """`rows` of at most a thousand subjects at once."""
+        return self._reader.rows_of(subjects, after)
+
+    def revisions(self, subjects: Sequence[str]) -> dict[str, int]:
+        """`revision` of at most a thousand subjects at once."""
+        keys = {subject: subject_key(subject, self._secret) for subject in subjects}
+        mine = sa.select(SUBJECTS.c.user_key, SUBJECTS.c.revision).where(SUBJECTS.c.store == self.store)
+        with self.database.reading() as connection:
+            of_store = connection.execute(sa.select(STORES.c.revision).where(STORES.c.store == self.store)).scalar_one()
+            own = {row[0]: row[1] for row in connection.execute(mine.where(SUBJECTS.c.user_key.in_(keys.values())))}
+        return {subject: of_store + own.get(key, 0) for subject, key in keys.items()}
+
+    def item_ids(self, event_types: Sequence[str]) -> list[str]:
+        """Items that events of these types name, in order; of events that are set aside, only those on unknown items."""
+        return self._reader.item_ids(event_types)
+
+    @property
+    def timed(self) -> bool:
+        """Whether events have times; False where they have an order only. True while there are none."""
+        return self._line.value(STORES.c.timed) is not False
+
+    @property
+    def dwell_in_ms(self) -> bool:
+        """Whether dwell times are read as milliseconds; `value` is in seconds either way."""
+        return bool(self._line.value(STORES.c.dwell_ms))
+
+    @property
+    def last_row(self) -> int:
+        """The highest row that is visible; 0 for an empty store."""
+        return int(self._line.value(STORES.c.last_row))
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What was set for this store, by name; JSON values."""
+        return self._line.mapping(STORES.c.settings)
+
+    @property
+    def rating_scale(self) -> RatingScale:
+        """The scale that ratings were sent on; `value` is from 1 to 5 either way."""
+        return RatingScale.of(self.settings)
+
+    def update_settings(self, *, affects_profiles: bool = False, **changes: Any) -> None:
+        """Set, change or (None) remove settings of this store, whoever changes others at the same time.
+
+        changes: JSON values. affects_profiles: every profile is folded anew when it is next brought up to date.
+        """
+        bumped = {"revision": STORES.c.revision + 1} if affects_profiles else {}
+        self._line.merge(STORES.c.settings, changes, **bumped)
+
+    @property
+    def progress(self) -> Mapping[str, Any]:
+        """How far what is made of the events has come, as `note_progress` was told."""
+        return self._line.mapping(STORES.c.progress)
+
+    def note_progress(self, **marks: Any) -> None:
+        """Keep how far something has come; JSON values, None removes."""
+        self._line.merge(STORES.c.progress, marks)
+
+    @property
+    def key_known(self) -> bool:
+        """Whether the store tells another secret than its own. One of an earlier version doesn't until `adopt_key`."""
+        return self._line.value(STORES.c.key_check) is not None
+
+    @staticmethod
+    def forget_key(url: str, store: str) -> None:
+        """Have a store be kept under no secret, until the next is adopted. What it kept of erased users is of no use then."""
+        database = Database(url)
+        try:
+            with database.writing() as connection:
+                connection.execute(sa.update(STORES).where(STORES.c.store == store).values(key_check=None))
+        finally:
+            database.close()
+
+    def adopt_key(self) -> None:
+        """Have the store refuse any other secret from now on. Raises KeyMismatch where it does already."""
+        with self.database.writing() as connection:
+            self._line.lock(connection)
+            settle_key(connection, self.store, self._secret)
+
+    def count(self) -> int:
+        """How many events there are, those set aside included."""
+        with self.database.reading() as connection:
+            query = sa.select(sa.func.count()).select_from(EVENTS).where(EVENTS.c.store == self.store)
+            return int(connection.execute(query).scalar_one())
+
+    def flag(self, reasons: Mapping[int, str | None]) -> None:
+        """Set aside rows for a reason, or lift that (None). The profiles concerned are rebuilt when next read."""
+        rows_by_reason: dict[str | None, list[int]] = defaultdict(list)
+        for row, reason in reasons.items():
+            rows_by_reason[reason].append(row)
+        touched: set[str] = set()
+        with self.database.writing() as connection:
+            self._line.lock(connection)
+            for reason, rows in rows_by_reason.items():
+                for start in range(0, len(rows), _IN):
+                    these = (EVENTS.c.store == self.store, EVENTS.c.row_no.in_(rows[start : start + _IN]))
+                    connection.execute(sa.update(EVENTS).where(*these).values(quarantine=reason))
+                    touched.update(connection.execute(sa.select(EVENTS.c.subject).distinct().where(*these)).scalars())
+            self._touch(connection, touched)
+
+    def set_aside_unknown(self, rows: Sequence[int]) -> None:
+        """Set aside rows that are not yet for that they are on unknown items: so the profiles that are about to contain them
+        have them in no taste, and cleaning lifts it once there is such an item."""
+        with self.database.writing() as connection:
+            self._line.lock(connection)
+            for start in range(0, len(rows), _IN):
+                these = (EVENTS.c.store == self.store, EVENTS.c.row_no.in_(rows[start : start + _IN]))
+                update = sa.update(EVENTS).where(*these, EVENTS.c.quarantine.is_(None))
+                connection.execute(update.values(quarantine=UNKNOWN_ITEM))
+
+    def read_dwell_in_ms(self, in_ms: bool) -> None:
+        """Read dwell times as milliseconds (or as seconds) from now on; every profile is rebuilt when next read."""
+        with self.database.writing() as connection:
+            self._line.change(connection, dwell_ms=in_ms, revision=STORES.c.revision + 1)
+
+    def erase(self, user_id: str, now: float | None = None) -> int:
+        """Delete all events of a user, and the anonymous events of the sessions in which the user was seen.
+
+        What stays is a keyed hash with the time `now` (epoch seconds): events of before then are refused when they are
+        replayed; in a store without time, any that bring an order. -> the number of events deleted.
+        """
+        now = time.time() if now is None else now
+        user = subject_of(user_id)
+        event = EVENTS.c
+        with self.database.writing() as connection:
+            self._line.lock(connection)
+            seen = sa.select(event.session_id).distinct().where(event.store == self.store, event.subject == user)
+            sessions = connection.execute(seen.where(event.session_id.is_not(None))).scalars()
+            subjects = [user, *(subject_of(session_id=session) for session in sessions)]
+            deleted = 0
+            for start in range(0, len(subjects), _IN):
+                these = event.subject.in_(subjects[start : start + _IN])
+                deleted += connection.execute(sa.delete(EVENTS).where(event.store == self.store, these)).rowcount
+            self._touch(connection, subjects, erased_at=now)
+        self.database.forget()
+        return deleted
+
+    def close(self) -> None:
+        self.database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _touch(self, connection: sa.Connection, subjects: Iterable[str], erased_at: float | None = None) -> None:
+        """One more revision for each subject, and the time of its erasure where it is erased."""
+        keys = sorted(subject_key(subject, self._secret) for subject in subjects)
+        if not keys:
+            return
+        confirm_key(
+            self._secret, connection.execute(sa.select(STORES.c.key_check).where(STORES.c.store == self.store)).scalar_one()
+        )
+        number = self._line.count_change(connection)
+        lines = [{"store": self.store, "user_key": key, "revision": 0, "erased_at": None} for key in keys]
+        connection.execute(self.database.insert_new(SUBJECTS, ["store", "user_key"]), lines)
+        change: dict[str, object] = {"revision": SUBJECTS.c.revision + 1, "changed": number}
+        if erased_at is not None:
+            change["erased_at"] = erased_at
+        for start in range(0, len(keys), _IN):
+            these = SUBJECTS.c.user_key.in_(keys[start : start + _IN])
+            connection.execute(sa.update(SUBJECTS).where(SUBJECTS.c.store == self.store, these).values(change))

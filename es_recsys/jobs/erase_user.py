@@ -1,0 +1,31 @@
+"""Erases a user everywhere: events, profiles and similar users of all versions, answer log."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from es_recsys.index import users
+from es_recsys.index.metadata import read_meta
+from es_recsys.index.versions import version_numbers
+from es_recsys.index_metadata import profiles_index, users_index
+from es_recsys.serving.operations import Delete
+from es_recsys.serving.recording import Erased, Erasure
+from es_recsys.serving.workspace import Workspace
+
+__all__ = ["erase_user"]
+
+
+def erase_user(work: Workspace, user_id: str) -> Erased:
+    """Deletes all that is stored of a user and of the sessions in which the user was seen. A version that is kept for a
+    rollback holds profiles too, so they go from every version; nobody finds the user among similar ones from then on. Raises
+    KeyMismatch before anything is deleted."""
+    with work.explaining():
+        work.confirm_key(read_meta(work.es, work.settings.index))
+    done = work.run(Erasure(work.events, user_id, work.now()))
+    profiles = done.profiles
+    with work.explaining():
+        for version in version_numbers(work.es, work.settings.index):
+            index = profiles_index(work.settings.index, version)
+            profiles += sum(work.driver.perform(Delete(index, key)) for key in done.keys)
+            users.erase(work.es, users_index(work.settings.index, version), done.keys)
+    return replace(done, profiles=profiles, answers=sum(map(work.log.erase, done.keys)))

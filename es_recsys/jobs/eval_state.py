@@ -1,0 +1,94 @@
+"""What a store's tuning and its learned ranking do for the answers of an evaluation: taken along, and left out again."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from es_recsys.index.metadata import read_meta, write_meta
+from es_recsys.index_metadata import StoreMeta
+from es_recsys.search.legs import LEGS
+from es_recsys.serving.snapshot import View
+from es_recsys.serving.snapshot_cache import ranking_folder
+from es_recsys.serving.workspace import Workspace
+from es_recsys.training.served_ranker import Change
+from es_recsys.training.training_record import tuned_by_trials
+
+__all__ = ["Carried", "carry"]
+
+_RANKED = {True: ("query",), False: ("no_query", "new_user")}
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What a scratch store has of the live one. tuned, ranked: situations that have tuned weights, a learned ranking. trained:
+    leg -> weight without a query, as the training of the scratch store chose them. lacking: what could not be taken along,
+    in words."""
+
+    tuned: frozenset[str] = frozenset()
+    ranked: frozenset[str] = frozenset()
+    trained: Mapping[str, float] = field(default_factory=dict)
+    lacking: str = ""
+
+    def without(self, searching: bool) -> Iterator[tuple[str, Change]]:
+        """Label and change of the store without each of what serves such questions."""
+        if self._ranked(searching):
+            yield "without the learned ranking", _unranked
+        if self._tuned(searching):
+            yield "with the weights of the training", self._untuned
+
+    def notes(self, searching: bool) -> Iterator[str]:
+        """What a reader of the served figures must know."""
+        own = [word for word, has in (("tuned weights", self._tuned), ("learned ranking", self._ranked)) if has(searching)]
+        if own:
+            yield (
+                f"'served' has the store's {' and its '.join(own)}, which have learned from its events or judgments, those asked"
+                " for here among them: that flatters each served row that has them."
+            )
+        if self.lacking:
+            yield self.lacking
+
+    def _tuned(self, searching: bool) -> bool:
+        # In a search the models share a part as they do without a query.
+        return bool(self.tuned) if searching else "no_query" in self.tuned
+
+    def _ranked(self, searching: bool) -> bool:
+        return bool(self.ranked.intersection(_RANKED[searching]))
+
+    def _untuned(self, view: View) -> View:
+        own = view.meta.weights
+        asked = {leg: weight for leg, weight in own.get("query", {}).items() if leg in LEGS and LEGS[leg].answers}
+        weights = {**own, "query": asked, "no_query": self.trained}
+        return replace(view, meta=replace(view.meta, weights=weights))
+
+
+def carry(work: Workspace, scratch: Workspace) -> Carried:
+    """Gives a scratch store, once it is trained, the tuned weights and the learned ranking of the live one, where both have the
+    same models; the files of the ranking are copied. Weights in searches it has from the beginning."""
+    live, own = read_meta(work.es, work.settings.index), read_meta(scratch.es, scratch.settings.index)
+    tuned, trained = tuned_by_trials(live), own.weights.get("no_query", {})
+    if set(live.models) != set(own.models):
+        return Carried(tuned - {"no_query"}, trained=trained, lacking=_lacking(live, own, tuned))
+    weights = {**own.weights, "no_query": live.weights["no_query"]} if "no_query" in tuned else own.weights
+    for mark in live.ranking.values():
+        folder = ranking_folder(work.settings, mark)
+        if folder.is_dir():
+            shutil.copytree(folder, ranking_folder(scratch.settings, mark), dirs_exist_ok=True)
+    write_meta(scratch.es, replace(own, weights=weights, ranking=live.ranking))
+    scratch.views.forget()
+    return Carried(tuned, frozenset(live.ranking), trained)
+
+
+def _lacking(live: StoreMeta, own: StoreMeta, tuned: frozenset[str]) -> str:
+    words = ["the tuned weights without a query"] if "no_query" in tuned else []
+    words += ["the learned ranking"] if live.ranking else []
+    if not words:
+        return ""
+    theirs, ours = (", ".join(meta.models) or "no model" for meta in (live, own))
+    lacks = f"'served' lacks {' and '.join(words)} of the store, which belong to {theirs}; trained here: {ours}."
+    return f"{lacks} Name the store's models to have all: es-recsys evaluate {' '.join(live.models)}." if live.models else lacks
+
+
+def _unranked(view: View) -> View:
+    return replace(view, meta=replace(view.meta, ranking={}), rankers={})

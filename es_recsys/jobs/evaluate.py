@@ -1,0 +1,303 @@
+"""Compares techniques on a store's own events or on judgments: models in memory, and the served path through Elasticsearch."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from es_recsys.errors import InputError, ModelError, RecsysError
+from es_recsys.evaluation import (
+    BlendRanker,
+    Catalogue,
+    Cost,
+    ModelRanker,
+    People,
+    Ranker,
+    Split,
+    ask,
+    at_random,
+    by_time,
+    by_user,
+    judged,
+    leave_last_out,
+    measured,
+    rebuilt,
+    score,
+    searches_of,
+    slices_of,
+)
+from es_recsys.evaluation.harness import Slices
+from es_recsys.evaluation.results import Comparison, Measured, compared
+from es_recsys.events.interactions import interactions
+from es_recsys.jobs.eval_state import Carried, carry
+from es_recsys.models import MODELS, Model, Popularity
+from es_recsys.models.watch import Watch
+from es_recsys.search.legs import LEGS
+from es_recsys.serving.behaviour_refresh import build_profiles
+from es_recsys.serving.product_groups import events_of, judgments_of, live_products, products
+from es_recsys.serving.snapshot import View
+from es_recsys.serving.user_interests import LEAST_INTERESTS
+from es_recsys.serving.workspace import Workspace
+from es_recsys.sources import read_judgments
+from es_recsys.training.item_table import item_table
+from es_recsys.training.model_selection import Wish, select
+from es_recsys.training.scratch_store import give_events, scratch_store
+from es_recsys.training.served_quality import serving
+from es_recsys.training.served_ranker import Change, ServedRanker, one_leg, without_interests, without_person
+from es_recsys.training.target_types import check_targets, targets_of
+from es_recsys.training.train import train
+from es_recsys.training.tuned_settings import histories_of, load_tuned
+from es_recsys.types import Interactions, ItemTable
+from es_recsys.vector_fields import VECTOR_FIELDS
+
+__all__ = ["SPLITS", "Options", "evaluate", "make_split"]
+
+SPLITS = ("last", "time", "user", "random", "search")
+MEMORY, SERVED = "memory", "served"
+# Seconds that `train` takes at most to choose by itself.
+_CHOOSING = 240.0
+BLEND = "blend"
+
+Progress = Callable[[float, float | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """names: models to compare (empty: all that are known). split: one of SPLITS. judgments: a file, for a search split.
+    targets: event types that make an item a right answer (empty: all positive ones); a blend is trained for those of the
+    store's last training, or without one for these. served: also through Elasticsearch;
+    legs: there also each leg alone, and without the person. users: questions at most. n: length of the answers. budget:
+    seconds for the trainings in memory."""
+
+    names: tuple[str, ...] = ()
+    split: str = "last"
+    judgments: Path | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    targets: tuple[str, ...] = ()
+    served: bool = True
+    legs: bool = False
+    users: int = 1_000
+    n: int = 10
+    budget: float = 600.0
+    seed: int = 7
+
+
+def evaluate(work: Workspace, options: Options, progress: Progress | None = None) -> Comparison:
+    """Splits, trains, asks and compares. Nothing of the store changes.
+
+    Raises InputError for an unknown model, split or type, or one that the store's events don't allow; StoreNotFound; ModelError
+    where there is nothing to train on; MissingExtra.
+    """
+    _check(options)
+    with work.explaining():
+        meta = work.views.fresh().meta
+        data = interactions(work.events, work.now(), weights=meta.behaviours, products=products(work, meta))
+        split = make_split(work, data, options)
+        if not split.questions:
+            raise InputError(
+                f"There is no question to ask ({split.kind}).", "Load more events, or try another --split, or --judgments."
+            )
+        items = item_table(work, meta)
+        leading = targets_of(meta) if meta.models else check_targets(options.targets)
+    run = _Run(work, split, items, options, leading, progress)
+    searching = options.split == "search" or options.judgments is not None
+    found = [] if searching else list(run.in_memory())
+    if options.served:
+        found += run.through_elasticsearch(with_blend=not searching)
+    elif not searching:
+        found += run.blend()
+    techniques, best = compared(found, np.random.default_rng(options.seed))
+    return Comparison(
+        store=work.settings.index,
+        made=datetime.now(UTC).isoformat(timespec="seconds"),
+        split=split.kind,
+        questions=len(split),
+        n=options.n,
+        techniques=techniques,
+        best=best,
+        about=_about(split, run.catalogue, options),
+        notes=tuple(run.notes),
+        tuning=histories_of(work.settings),
+    )
+
+
+def make_split(work: Workspace, data: Interactions, options: Options) -> Split:
+    """The split that the options name."""
+    rng = np.random.default_rng(options.seed)
+    groups = live_products(work)
+    if options.judgments is not None:
+        grades = judgments_of(read_judgments(options.judgments, columns=options.columns), groups)
+        return judged(data, grades, rng, options.users)
+    if options.split == "search":
+        return rebuilt(data, events_of(work.events.scan(), groups), rng, options.users)
+    makers: dict[str, Callable[..., Split]] = {"last": leave_last_out, "time": by_time, "user": by_user, "random": at_random}
+    searches = searches_of(events_of(work.events.scan(), groups))
+    return makers[options.split](data, rng, options.users, targets=options.targets, searches=searches)
+
+
+class _Run:
+    """The measurements of one comparison."""
+
+    def __init__(
+        self,
+        work: Workspace,
+        split: Split,
+        items: ItemTable,
+        options: Options,
+        leading: tuple[str, ...],
+        progress: Progress | None,
+    ) -> None:
+        """leading: event types that a blend is trained for."""
+        self._work, self._split, self._items = work, split, items
+        self._options, self._leading, self._progress = options, leading, progress
+        self._people = People(split.questions)
+        self.catalogue = Catalogue.of(split.train, items)
+        self._slices: Slices = slices_of(split, self.catalogue) if split.questions[0].who else {}
+        self._deadline = time.monotonic() + options.budget
+        self.notes: list[str] = []
+
+    def in_memory(self) -> Iterator[Measured]:
+        """Each model, trained on the split. One that can't be trained, or not in the time, is named in the notes."""
+        names = self._options.names or tuple(MODELS)
+        names = tuple(dict.fromkeys((Popularity.name, *names)))
+        late: list[str] = []
+        for place, name in enumerate(names):
+            left = self._deadline - time.monotonic()
+            if left <= 0 and name != Popularity.name and name not in self._options.names:
+                late.append(name)
+                continue
+            curve: list[Mapping[str, float]] = []
+            try:
+                model, cost = measured(partial(self._trained, name, curve, left / (len(names) - place)))
+            except RecsysError as error:
+                if name in self._options.names:
+                    raise
+                self.notes.append(f"{name} is left out. {error}")
+                continue
+            yield self._measure(name, MEMORY, ModelRanker(model, self._people), cost, curve)
+        if late:
+            self.notes.append(f"Not trained, as the {self._options.budget:.0f} s were over: {', '.join(late)}.")
+
+    def blend(self) -> Iterator[Measured]:
+        """What `train` would choose, in memory."""
+        rng = np.random.default_rng(self._options.seed)
+        left = max(self._deadline - time.monotonic(), 1.0)
+        names = tuple(name for name in self._options.names if name != Popularity.name)
+        reading = any(MODELS[name].reads_items for name in names)
+        wish = Wish(names, items=self._items if reading else None, targets=self._leading)
+        chosen, cost = measured(lambda: select(self._split.train, rng, left, wish=wish))
+        yield self._blended(chosen.models, chosen.weights, cost)
+
+    def through_elasticsearch(self, *, with_blend: bool) -> Iterator[Measured]:
+        """The served path of a store of its own, trained on the split, and the same models in memory beside it."""
+        names = tuple(name for name in self._options.names if name != Popularity.name)
+        with scratch_store(self._work) as scratch:
+            give_events(scratch, self._work.events.scan(), self._split.rule, "train")
+            trained, cost = None, None
+            budget = self._options.budget if names else min(self._options.budget, _CHOOSING)
+            try:
+                trained, cost = measured(
+                    lambda: train(scratch, names, targets=self._leading, budget=budget, seed=self._options.seed)
+                )
+            except ModelError as error:
+                self.notes.append(f"Served without models. {error}")
+            if self._split.rule.apart:
+                give_events(scratch, self._work.events.scan(), self._split.rule, "known")
+                build_profiles(scratch)
+            view = scratch.views.fresh()
+            if trained is not None and cost is not None:
+                cost = Cost(trained.training_s, cost.peak_mib)
+                if with_blend:
+                    yield self._blended(serving(view, self._split.train, None)[0], trained.weights, cost)
+                self.notes.append("Served with " + ", ".join(f"{n} {w:.0%}" for n, w in trained.weights.items()) + ".")
+            carried = carry(self._work, scratch)
+            self.notes += carried.notes(not with_blend)
+            for name, change in self._served(scratch.views.fresh(), carried, with_blend):
+                ranker = ServedRanker(scratch, self._split.questions, change)
+                yield self._measure(name, SERVED, ranker, cost if name == SERVED else None)
+
+    def _served(self, view: View, carried: Carried, recommending: bool) -> Iterator[tuple[str, Change | None]]:
+        """The served path as users get it, and without what it has, one by one: label and change of the store."""
+        yield SERVED, None
+        for words, change in carried.without(not recommending):
+            yield f"served, {words}", change
+        if recommending and view.settings.search.interests >= LEAST_INTERESTS:
+            yield "served, without interests", without_interests
+        if self._options.legs or not recommending:
+            yield "served, neutral", without_person
+        if self._options.legs:
+            for name in _speaking(view, recommending):
+                yield f"served, {name} alone", one_leg(name)
+
+    def _blended(self, models: Mapping[str, Model], weights: Mapping[str, float], cost: Cost) -> Measured:
+        shares = ", ".join(f"{name} {share:.0%}" for name, share in weights.items())
+        return self._measure(BLEND, MEMORY, BlendRanker(models, weights, self._people), cost, note=shares)
+
+    def _trained(self, name: str, curve: list[Mapping[str, float]], seconds: float) -> Model:
+        def tell(done: int, total: int, figures: Mapping[str, float]) -> None:
+            if figures:
+                curve.append({"epoch": float(done), "of": float(total), **figures})
+
+        kind = MODELS[name]
+        config = load_tuned(self._work.settings, name)
+        if config is None:
+            config = kind.start(self._options.split != "random", self._split.train.timed)
+        model = kind(config)  # type: ignore[call-arg]
+        watch = Watch(tell, None, time.monotonic() + max(seconds, 1.0))
+        rng = np.random.default_rng(self._options.seed)
+        return model.fit(self._split.train, rng, self._items if kind.reads_items else None, watch)
+
+    def _measure(
+        self,
+        name: str,
+        path: str,
+        ranker: Ranker,
+        cost: Cost | None = None,
+        curve: Sequence[Mapping[str, float]] = (),
+        note: str = "",
+    ) -> Measured:
+        questions, n = self._split.questions, self._options.n
+        answers = ask(ranker, questions, n, self._progress)
+        scores = score(answers.lists, questions, self.catalogue, n, self._slices)
+        return Measured(name, path, answers, scores, cost, tuple(curve), note)
+
+
+def _speaking(view: View, recommending: bool) -> list[str]:
+    """Legs that have something to say: one of a vector field where the store has it, one that answers where somebody asks."""
+    fields = {row.name for row in VECTOR_FIELDS.values()} - set(view.meta.vectors)
+    silent = fields | {f"taste_{VECTOR_FIELDS[name].content}" for name in fields}
+    silent |= {name for name, leg in LEGS.items() if leg.answers and (recommending or name == "image_vector")}
+    return [name for name in (*LEGS, *sorted(view.models)) if name not in silent]
+
+
+def _check(options: Options) -> None:
+    check_targets(options.targets)
+    unknown = [name for name in options.names if name not in MODELS]
+    if unknown:
+        raise InputError(f"There is no model {unknown[0]!r}.", f"Name some of: {', '.join(MODELS)}; or none, for all of them.")
+    if options.split not in SPLITS:
+        raise InputError(f"There is no split {options.split!r}.", f"Name one of: {', '.join(SPLITS)}.")
+    if (options.split == "search" or options.judgments is not None) and not options.served:
+        raise InputError("Searches are answered through Elasticsearch alone.", "Leave --no-served out.")
+
+
+def _about(split: Split, catalogue: Catalogue, options: Options) -> dict[str, Any]:
+    lengths = [len(question.history.item_ids) for question in split.questions]
+    return {
+        "users": len(np.unique(split.train.users)),
+        "items": len(catalogue.ids),
+        "events": len(split.train.items),
+        "timed": split.train.timed,
+        "median_history": float(np.median(lengths)) if lengths else math.nan,
+        "right_answers": float(np.mean([len(question.grades) for question in split.questions])),
+        "targets": list(options.targets),
+        "seed": options.seed,
+    }

@@ -1,0 +1,192 @@
+"""Events in from files; cleaning, popularity and profiles brought up to date with them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import tzinfo
+from pathlib import Path
+from typing import Any
+
+from es_recsys.counting import counted
+from es_recsys.errors import StoreNotFound
+from es_recsys.event_types import BEHAVIOURS
+from es_recsys.events.append import Loaded
+from es_recsys.events.bots import parse_bots
+from es_recsys.events.clean import CleaningReport
+from es_recsys.index import catalog
+from es_recsys.index.catalog import CatalogReport
+from es_recsys.index.metadata import read_meta, write_meta
+from es_recsys.jobs.event_settings import CheckedEvents, as_scale, as_zone, check_times, keep_bots, keep_scale
+from es_recsys.jobs.prepare_store import prepare_store
+from es_recsys.ratings import RatingScale
+from es_recsys.serving.behaviour_refresh import clean_events, count_popularity
+from es_recsys.serving.profile_folding import catch_up
+from es_recsys.serving.workspace import Workspace
+from es_recsys.sources import Rejects, check, read_events, survey_events
+from es_recsys.sources.rating_survey import RatingTally
+from es_recsys.types import Item
+
+__all__ = ["EventsReport", "load_events", "set_rating_scale"]
+
+Progress = Callable[[float, float | None], None]
+_ON_ITEMS = tuple(name for name, row in BEHAVIOURS.items() if row.sign)
+
+
+@dataclass(frozen=True, slots=True)
+class EventsReport:
+    """What became of the events, and what cleaning set aside. fields: what lines were used without: `field`, `reason`,
+    `count`, `examples`."""
+
+    loaded: Loaded
+    cleaning: CleaningReport
+    rejected: int
+    notes: tuple[str, ...]
+    seconds: float
+    fields: tuple[dict[str, Any], ...] = ()
+
+    def lines(self) -> Iterator[str]:
+        it = self.loaded
+        yield (
+            f"{counted(it.new, 'event', 'events')} added, {it.duplicates:,} known already, {it.refused:,} refused after an"
+            f" erasure, {it.clamped:,} with a future time moved to now, in {self.seconds:.1f} s"
+        )
+        yield from self.cleaning.lines()
+        yield from self.notes
+
+    def to_dict(self) -> dict[str, Any]:
+        it = self.loaded
+        return {
+            "added": it.new,
+            "duplicates": it.duplicates,
+            "refused": it.refused,
+            "clamped": it.clamped,
+            "rejected": self.rejected,
+            "cleaning": self.cleaning.to_dict(),
+            "fields": list(self.fields),
+            "notes": list(self.notes),
+            "seconds": self.seconds,
+        }
+
+
+def load_events(
+    work: Workspace,
+    files: Sequence[Path],
+    *,
+    timestamps: bool = True,
+    columns: Mapping[str, str] | None = None,
+    constants: Mapping[str, Any] | None = None,
+    separator: str | None = None,
+    actions: Mapping[str, str] | None = None,
+    header: bool = True,
+    encoding: str | None = None,
+    timezone: str | tzinfo | None = None,
+    day_first: bool | None = None,
+    rating_scale: str | RatingScale | None = None,
+    bots: str | Sequence[str] | None = None,
+    max_errors: int | None = 100,
+    progress: Progress | None = None,
+) -> EventsReport:
+    """Events of files into the event store, then cleaning, popularity and profiles.
+
+    actions: name of an action -> event type or "ignore", before those that are known. timezone: of times that name none
+    ("Asia/Tokyo"; UTC). day_first: what 01/02/2021 is, None for what the files show. rating_scale ("0..10"): found from the
+    ratings unless given. bots: "on", "off", "auto", "minute_rate=120,regular=off". These two are kept with the store, for
+    later loads too. The files are checked first: with more than `max_errors` bad lines nothing is written. Where there is
+    no catalogue at all, one is made of the ids in the events. Raises InputError, also where no line can be used, or times
+    are local and their zone isn't known; TooManyErrors.
+    """
+    started = time.monotonic()
+    zone, scale, checked = as_zone(timezone), as_scale(rating_scale), CheckedEvents(work.now())
+    parse_bots(bots or ())
+    options: dict[str, Any] = {
+        "columns": columns,
+        "constants": constants,
+        "separator": separator,
+        "header": header,
+        "encoding": encoding,
+        "timestamps": timestamps,
+        "actions": actions,
+    }
+    options["survey"] = survey_events(files, zone=zone, day_first=day_first, **options)
+    good, rejects = check(checked.read, files, max_errors=max_errors, **options)
+    if not good:
+        raise rejects.nothing("event", files)
+    about_times = check_times(checked.ahead, timezone is not None)
+    _confirm_key(work)
+    store = work.events
+    told = keep_scale(store, checked.ratings, scale)
+    keep_bots(store, bots)
+    quiet = Rejects(write=False)
+    loaded = store.load(_counted(read_events(files, rejects=quiet, **options), good, progress), work.now())
+    notes = [*about_times, *told, *checked.remarks(), *rejects.remarks()]
+    with work.explaining():
+        notes += _catalogue_of_events(work)
+        cleaning = clean_events(work)
+        count_popularity(work)
+        catch_up(work, work.views.fresh())
+    fields = tuple(rejects.field_dicts())
+    return EventsReport(loaded, cleaning, rejects.count, tuple(notes), time.monotonic() - started, fields)
+
+
+def set_rating_scale(work: Workspace, scale: str | RatingScale) -> None:
+    """Reads all ratings of the store on a scale ("0..10"), those that are stored too; popularity and profiles follow.
+
+    Raises InputError, KeyMismatch.
+    """
+    _confirm_key(work)
+    keep_scale(work.events, RatingTally(), as_scale(scale))
+    with work.explaining():
+        try:
+            clean_events(work)
+        except StoreNotFound:  # nothing is made of events before there is a catalogue
+            return
+        count_popularity(work)
+        catch_up(work, work.views.fresh())
+
+
+def _confirm_key(work: Workspace) -> None:
+    """Before anything is written. Raises KeyMismatch."""
+    with work.explaining():
+        try:
+            work.confirm_key(read_meta(work.es, work.settings.index))
+        except StoreNotFound:
+            return
+
+
+def _catalogue_of_events(work: Workspace) -> list[str]:
+    """Items that are nothing but ids, for a store that has no catalogue."""
+    try:
+        meta = read_meta(work.es, work.settings.index)
+    except StoreNotFound:
+        if not work.events.item_ids(_ON_ITEMS):
+            raise StoreNotFound(
+                f"There is no store {work.settings.index!r} to tell known items by.",
+                "Load items first: es-recsys items load FILE.",
+            ) from None
+        _load_bare(work, ())
+        meta = read_meta(work.es, work.settings.index)
+    if not meta.notes.get("bare"):
+        if work.es.count(index=meta.index)["count"]:
+            return []
+        # Said before the first item, so that a run that is cut off is not taken for a catalogue.
+        write_meta(work.es, replace(meta, notes={**meta.notes, "bare": True}))
+    done = _load_bare(work, work.events.item_ids(_ON_ITEMS))
+    return [
+        f"There is no catalogue: {counted(done.added, 'item was', 'items were')} made of the ids in the events; load the"
+        " catalogue when you have it"
+    ]
+
+
+def _load_bare(work: Workspace, ids: Sequence[str]) -> CatalogReport:
+    items = (Item(item_id=item_id) for item_id in ids)
+    prepare_store(work, {}, work.settings.language, len(ids))
+    return catalog.load(work.patient, work.settings.index, items, count=len(ids), language=work.settings.language)
+
+
+def _counted(events: Iterable[Any], total: int, progress: Progress | None) -> Iterator[Any]:
+    for place, event in enumerate(events):
+        if progress is not None and place % 1_000 == 0:
+            progress(place, total)
+        yield event

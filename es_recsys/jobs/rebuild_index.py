@@ -1,0 +1,97 @@
+"""Makes a store's index anew with this release's mapping, out of what is stored, without training or encoding anything."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from es_recsys.engine.making import clear, draft_folder, maker, making
+from es_recsys.errors import IndexStateError
+from es_recsys.index import copying, users, versions
+from es_recsys.index.bulk import Meter
+from es_recsys.index.metadata import read_meta
+from es_recsys.index.profiles import folded, note_folded
+from es_recsys.index.read import scan
+from es_recsys.index_metadata import StoreMeta
+from es_recsys.progress import Onlooker
+from es_recsys.serving.product_groups import note_variants
+from es_recsys.serving.profile_folding import catch_up
+from es_recsys.serving.snapshot_cache import models_folder
+from es_recsys.serving.workspace import Workspace
+from es_recsys.training.training_record import training_lock
+
+__all__ = ["rebuild_index"]
+
+
+def rebuild_index(work: Workspace, progress: Onlooker | None = None) -> int:
+    """Puts a new version with the items, vectors, profiles, models and settings of the live one into service; -> its number.
+
+    The version before it stays for a rollback. Items and events may come meanwhile. Raises StoreNotFound, IndexStateError
+    while a training is running or where items are refused.
+    """
+    with work.explaining(), training_lock(work.settings) as free:
+        if not free:
+            raise IndexStateError(
+                f"A training of {work.settings.index} is running.", "It makes the index anew itself: wait until it has ended."
+            )
+        with making(work.settings):
+            clear(work.patient, work.settings)
+            old = read_meta(work.es, work.settings.index)
+            notes = {key: value for key, value in old.notes.items() if key != "replaces"}
+            new = replace(old, version=versions.next_version(work.es, old.store), notes=notes, fields={})
+            _fill_and_swap(work, old, new, progress)
+        note_variants(work)
+        work.views.forget()
+        # Events that came after the profiles were copied went into those of the old version.
+        catch_up(work, work.views.fresh())
+    return new.version
+
+
+def _fill_and_swap(work: Workspace, old: StoreMeta, new: StoreMeta, progress: Onlooker | None) -> None:
+    folder, count = models_folder(work.settings, new.version), int(work.es.count(index=old.index)["count"])
+    draft = draft_folder(folder)
+    meter = Meter((lambda p: progress(p.done, p.total)) if progress is not None else None, total=count)
+    try:
+        versions.create(work.patient, new, count=count, options=old.notes.get("index_options"), maker=maker(work.settings))
+        before = models_folder(work.settings, old.version)
+        if before.exists():
+            shutil.copytree(before, draft)
+        copied = copying.copy(work.patient, old, new, meter=meter)
+        if copied.report.failed:
+            raise IndexStateError(
+                f"{copied.report.failed:,} items could not be copied ({copied.report.failures[0].reason}).",
+                "The live version is as it was; mend the cause and do it again.",
+            )
+        mark = folded(work.es, old.profiles)
+        copying.copy_profiles(work.patient, old, new)
+        if mark is not None:
+            note_folded(work.es, new.profiles, mark)
+        _copy_users(work, old, new)
+        if draft.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            draft.rename(folder)
+        copying.take_over(work.patient, old, new, copied)
+    except BaseException:
+        if versions.live_version(work.es, old.store) != new.version:
+            versions.drop_unfinished(work.patient, old.store, new.version)
+            shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+
+
+def _copy_users(work: Workspace, old: StoreMeta, new: StoreMeta) -> None:
+    """The users that similar ones are searched among, where a model searches them."""
+    if not work.es.indices.exists(index=old.users):
+        return
+    mapping = work.es.indices.get_mapping(index=old.users)[old.users]["mappings"]["properties"]
+    users.create(work.patient, new, mapping[users.VECTOR]["dims"], int(work.es.count(index=old.users)["count"]))
+    pages = scan(work.patient, old.users, vectors=True)
+    users.fill(work.patient, new, _stored_users(pages))
+
+
+def _stored_users(pages: Iterator[list[dict[str, Any]]]) -> Iterator[users.User]:
+    for page in pages:
+        for hit in page:
+            yield hit["_id"], hit["_source"].pop(users.VECTOR), hit["_source"]

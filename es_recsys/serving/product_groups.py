@@ -1,0 +1,92 @@
+"""Which items are variants of which product, as jobs need it: all of them at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from elasticsearch import Elasticsearch
+
+from es_recsys.events.records import StoredEvent
+from es_recsys.index.metadata import read_meta, write_meta
+from es_recsys.index.read import groups_of
+from es_recsys.index_metadata import StoreMeta
+from es_recsys.serving.workspace import Workspace
+
+__all__ = ["events_of", "judgments_of", "live_products", "note_variants", "products", "records_of", "variants_mark"]
+
+_LARGEST = 1_000
+_NOTE, _MARK = "variants", "regrouped"
+
+
+def products(work: Workspace, meta: StoreMeta) -> dict[str, str]:
+    """item_id -> group_id of every variant of a version; empty, and nothing is read, where there are none."""
+    return groups_of(work.es, meta.index) if meta.variants is not None else {}
+
+
+def live_products(work: Workspace) -> dict[str, str]:
+    """The same of the live version."""
+    return products(work, read_meta(work.es, work.settings.index))
+
+
+def variants_mark(meta: StoreMeta) -> str | None:
+    """Differs from what it was where events on items of a version count for other products than they did."""
+    mark = meta.notes.get(_MARK)
+    return None if mark is None else str(mark)
+
+
+def events_of(events: Iterable[StoredEvent], groups: Mapping[str, str]) -> Iterator[StoredEvent]:
+    """Events as events on products. groups: item_id -> group_id."""
+    for event in events:
+        group = groups.get(event.item_id) if groups and event.item_id is not None else None
+        yield event if group is None else event._replace(item_id=group)
+
+
+def records_of(records: Iterable[Mapping[str, Any]], groups: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
+    """Logged answers as answers of products."""
+    for record in records:
+        if groups:
+            hits = [{**hit, "item_id": groups.get(hit["item_id"], hit["item_id"])} for hit in record.get("hits") or ()]
+            record = {**record, "hits": hits}
+        yield record
+
+
+def judgments_of(grades: Mapping[str, Mapping[str, float]], groups: Mapping[str, str]) -> dict[str, dict[str, float]]:
+    """Query -> product -> the best grade of its variants."""
+    found: dict[str, dict[str, float]] = {}
+    for query, own in grades.items():
+        best = found.setdefault(query, {})
+        for item_id, grade in own.items():
+            product = groups.get(item_id, item_id)
+            best[product] = max(grade, best.get(product, grade))
+    return found
+
+
+def note_variants(work: Workspace, *, regrouped: bool = False) -> None:
+    """After items came or went: keeps with the live version whether there are variants, and how many a product has. regrouped:
+    whether items that were there are variants of another product than before, so that all profiles are folded anew."""
+    meta = read_meta(work.es, work.settings.index)
+    found = _variants(work.es, meta.index)
+    if found is None and meta.variants is None:
+        return
+    notes = {key: value for key, value in meta.notes.items() if key != _NOTE}
+    if found is not None:
+        notes[_NOTE] = round(found, 3)
+    if regrouped:
+        notes[_MARK] = int(notes.get(_MARK, 0)) + 1
+    if notes != meta.notes:
+        write_meta(work.es, replace(meta, notes=notes))
+        work.views.forget()
+
+
+def _variants(client: Elasticsearch, index: str) -> float | None:
+    """Variants that the product of a variant has on average, by the 1,000 largest products: those of many variants would
+    fill an answer. None for no variant."""
+    largest = {"terms": {"field": "group_id", "size": _LARGEST}}
+    found = client.search(index=index, size=0, query={"exists": {"field": "group_id"}}, aggs={"largest": largest})
+    counts = [int(bucket["doc_count"]) for bucket in found["aggregations"]["largest"]["buckets"]]
+    if not counts:
+        return None
+    others = int(found["aggregations"]["largest"]["sum_other_doc_count"])
+    return (sum(count * count for count in counts) + others * counts[-1]) / (sum(counts) + others)

@@ -1,0 +1,175 @@
+"""Recording events: into the event store, which is the truth, and at once into the profiles of those who did them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Protocol
+
+from es_recsys.errors import WriteError
+from es_recsys.events.profiles import ItemFeatures, fold, to_document
+from es_recsys.events.records import StoredEvent
+from es_recsys.events.state import Terms
+from es_recsys.events.subjects import session_of, subject_of, user_of
+from es_recsys.serving.operations import Call, Delete, Flow, Get, Pause, Put
+from es_recsys.serving.snapshot import View
+from es_recsys.serving.user_profiles import features, is_current, resumed
+from es_recsys.types import Event
+
+__all__ = [
+    "Erased",
+    "Erasure",
+    "Events",
+    "Recorded",
+    "Recording",
+    "set_aside_unknown",
+    "update_profile",
+]
+
+_TRIES = 40
+_FIRST_PAUSE_S = 0.005
+_LONGEST_PAUSE_S = 0.5
+
+
+class Events(Protocol):
+    """The part of the event store that recording needs."""
+
+    @property
+    def timed(self) -> bool: ...
+    def set_aside_unknown(self, rows: Sequence[int]) -> None: ...
+    def flag(self, reasons: Mapping[int, str | None]) -> None: ...
+    def append(self, events: Sequence[Event], received_at: float | None = None) -> Any: ...
+    def rows(
+        self, user_id: str | None = None, *, session_id: str | None = None, after: int = 0, limit: int | None = None
+    ) -> list[StoredEvent]: ...
+    def revision(self, user_id: str | None = None, *, session_id: str | None = None) -> int: ...
+    def erase(self, user_id: str, now: float | None = None) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What became of the events: new, known already, refused because their user was erased, or with a future time that
+    was set to now. quarantined: reason -> how many of the new ones are stored and don't count, as ratings off the store's
+    scale (`rating_out_of_range`)."""
+
+    new: int = 0
+    duplicates: int = 0
+    refused: int = 0
+    clamped: int = 0
+    quarantined: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """How much of a user was deleted. keys: what stood for the user and the user's sessions outside the event store."""
+
+    events: int
+    profiles: int
+    answers: int = 0
+    keys: tuple[str, ...] = ()
+
+
+class Recording:
+    """One call that records events, however many attempts it takes: they are stored once, with their times settled, and what
+    became of them is told as the first attempt found it. version: the last attempt's."""
+
+    def __init__(self, store: Events, events: Sequence[Event], now: float) -> None:
+        self._store, self._events, self._now = store, events, now
+        self._recorded: Recorded | None = None
+        self.version = 0
+
+    def __call__(self, view: View) -> Flow[Recorded]:
+        """Stores events and brings the profiles of their subjects up to date, so that the very next answer shows them.
+
+        Storing comes first: if the rest fails, the same events sent again, any later event of the subject, or the next load
+        repairs the profile. Raises KeyMismatch before anything is stored, WriteError where a profile is written to so much
+        that no turn comes.
+        """
+        self.version = view.meta.version
+        subjects = {subject: view.key_of(subject) for subject in map(_subject, self._events)}
+        if self._recorded is None:
+            done = yield Call(lambda: self._store.append(self._events, self._now))
+            self._recorded = Recorded(len(done.rows), done.duplicates, done.refused, done.clamped, done.quarantined)
+        for subject in subjects:
+            yield from update_profile(view, self._store, subject, self._now)
+        return self._recorded
+
+
+def update_profile(view: View, store: Events, subject: str, now: float) -> Flow[bool]:
+    """Folds the rows that a stored profile lacks into it, by compare-and-set. Result: whether it changed."""
+    key = view.key_of(subject)
+    pause = _FIRST_PAUSE_S
+    for _ in range(_TRIES):
+        found = yield Get(view.meta.profiles, key)
+        revision, timed = yield Call(lambda: _standing(store, subject))
+        terms = Terms.of(view.settings.profiles, timed, view.meta.behaviours)
+        state = resumed(None if found is None else found.source, key, terms, revision)
+        rows = yield Call(partial(_rows, store, subject, state.applied_through))
+        if not rows and (found is None or is_current(found.source, terms, revision)):
+            return False
+        if not rows and state.applied_through == 0:
+            yield Delete(view.meta.profiles, key)
+            return True
+        known = yield from features(view, (row.item_id for row in rows if row.item_id is not None))
+        if (yield from set_aside_unknown(view, store, rows, known)):
+            continue
+        written = yield Put(view.meta.profiles, key, to_document(fold(state, rows, known), now), found)
+        # Rows that were erased or set aside while they were being folded must not outlive it in the profile.
+        if written and (yield Call(lambda: _standing(store, subject)))[0] == revision:
+            return True
+        # The wait depends on the key alone, so that writers of one profile don't meet again and again in step.
+        yield Pause(pause * (0.5 + int(key[-4:], 16) % 97 / 97.0))
+        pause = min(pause * 1.5, _LONGEST_PAUSE_S)
+    raise WriteError(
+        "A profile is written to by too many at once.", "The events are stored; send them again, or any later event."
+    )
+
+
+def set_aside_unknown(view: View, store: Events, rows: Iterable[StoredEvent], known: Mapping[str, ItemFeatures]) -> Flow[bool]:
+    """Says in the store which rows a profile is about to contain without their items, so that the items' arrival has it
+    folded anew. Result: whether such an item came meanwhile; then the rows are to be read again."""
+    lacking = {row.row: row.item_id for row in rows if row.item_id not in known and row.item_id and row.quarantine is None}
+    if not lacking:
+        return False
+    yield Call(lambda: store.set_aside_unknown(list(lacking)))
+    # Who loads items looks for such rows when they are in: one that came before the rows were set aside is seen here.
+    came = yield from features(view, lacking.values())
+    lifted: dict[int, str | None] = {row: None for row, item_id in lacking.items() if item_id in came}
+    if lifted:
+        yield Call(lambda: store.flag(lifted))
+    return bool(lifted)
+
+
+class Erasure:
+    """One call that erases a user, however many attempts it takes: what is found to be erased is what the first one found."""
+
+    def __init__(self, store: Events, user_id: str, now: float) -> None:
+        self._store, self._user, self._now = store, user_id, now
+        self._erased = Erased(0, 0)
+
+    def __call__(self, view: View) -> Flow[Erased]:
+        """Deletes a user's events and profile. The tombstone in the event store comes first, so that a replay at the same
+        moment can't bring the profile back. Raises KeyMismatch before anything is deleted."""
+        if not self._erased.keys:
+            rows = yield Call(lambda: self._store.rows(self._user))
+            sessions = sorted({row.session_id for row in rows if row.session_id is not None})
+            subjects = (subject_of(self._user), *(subject_of(session_id=session) for session in sessions))
+            keys = tuple(map(view.key_of, subjects))
+            self._erased = Erased((yield Call(lambda: self._store.erase(self._user, self._now))), 0, keys=keys)
+        for key in self._erased.keys:
+            gone = yield Delete(view.meta.profiles, key)
+            self._erased = replace(self._erased, profiles=self._erased.profiles + gone)
+        return self._erased
+
+
+def _subject(event: Event) -> str:
+    return subject_of(event.user_id, event.session_id)
+
+
+def _standing(store: Events, subject: str) -> tuple[int, bool]:
+    return store.revision(user_of(subject), session_id=session_of(subject)), store.timed
+
+
+def _rows(store: Events, subject: str, after: int) -> list[StoredEvent]:
+    return store.rows(user_of(subject), session_id=session_of(subject), after=after)

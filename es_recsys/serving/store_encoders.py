@@ -1,0 +1,121 @@
+"""A store's encoders: those that its vectors were made by, loaded when a question or an item needs them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from es_recsys.encoders import Encoder, VectorCache, encode_items, image_encoder, query_vector, text_encoder
+from es_recsys.index.metadata import check_fingerprints
+from es_recsys.index_metadata import StoreMeta
+from es_recsys.private import make_folder, opener
+from es_recsys.settings import EncoderSettings, Settings
+from es_recsys.types import Item
+from es_recsys.vector_fields import VECTOR_FIELDS
+
+__all__ = ["ItemErrors", "StoreEncoders", "item_vectors", "settings_of_store"]
+
+_MAKERS: dict[str, Callable[[Settings], Encoder | None]] = {"text": text_encoder, "image": image_encoder}
+_BOTH = "open_clip:"
+
+
+def settings_of_store(settings: Settings, meta: StoreMeta | None) -> Settings:
+    """Settings in which an encoder that was left at its default is the store's own.
+
+    A store that was made from events alone has none yet, and takes the default.
+    """
+    if meta is None:
+        return settings
+    default, chosen = EncoderSettings(), settings.encoders
+    bare = bool(meta.notes.get("bare"))
+    update = {}
+    for row in VECTOR_FIELDS.values():
+        if row.source == "encoder" and getattr(chosen, row.content) == getattr(default, row.content):
+            stored = meta.vectors.get(row.name)
+            if stored is not None:
+                update[row.content] = stored.model
+            elif not bare:
+                update[row.content] = "none"
+    return settings.model_copy(update={"encoders": chosen.model_copy(update=update)})
+
+
+class StoreEncoders:
+    """Encodes questions for any version of a store. Safe to share between threads."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._loaded: dict[tuple[str, str], Encoder] = {}
+        self._lock = threading.Lock()
+
+    def fields(self, meta: StoreMeta, kind: str) -> tuple[str, ...]:
+        """Vector fields that a question of this kind can be asked in; known by the model's name, so nothing is loaded."""
+        found = []
+        for name, vector in meta.vectors.items():
+            row = VECTOR_FIELDS.get(name)
+            both = vector.model.startswith(_BOTH)
+            if row is not None and row.source == "encoder" and (row.content == kind or both):
+                found.append(name)
+        return tuple(found)
+
+    def vector(self, meta: StoreMeta, field: str, question: str | bytes) -> NDArray[np.float32]:
+        """(d,) float32. Raises FingerprintMismatch where this machine's model is not the one that the store was made by."""
+        return query_vector(self._encoder(meta, field), question)
+
+    def _encoder(self, meta: StoreMeta, field: str) -> Encoder:
+        content, model = VECTOR_FIELDS[field].content, meta.vectors[field].model
+        with self._lock:
+            encoder = self._loaded.get((content, model))
+            if encoder is None:
+                chosen = self._settings.encoders.model_copy(update={content: model})
+                made = _MAKERS[content](self._settings.model_copy(update={"encoders": chosen}))
+                assert made is not None  # a stored field names a model
+                encoder = self._loaded[content, model] = made
+        check_fingerprints(meta, [encoder])
+        return encoder
+
+
+class ItemErrors:
+    """Contents that could not be encoded: how many, the first few with their reasons, and all of them in a file.
+
+    path: a JSONL file of `{"item_id", "field", "reason"}`, made at the first of them; None for no file.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = path
+        self.count = 0
+        self.first: list[str] = []
+
+    def add(self, item_id: str, field: str, reason: str) -> None:
+        self.count += 1
+        if len(self.first) < 10:
+            self.first.append(f"item {item_id}, {field}: {reason}")
+        if self.path is not None:
+            make_folder(self.path.parent)
+            with open(self.path, "ab", opener=opener) as file:
+                file.write(orjson.dumps({"item_id": item_id, "field": field, "reason": reason}) + b"\n")
+
+
+def item_vectors(
+    encoders: Sequence[Encoder], base: Path | Callable[[Item], Path], cache: VectorCache, errors: ItemErrors
+) -> Callable[[Sequence[Item]], list[dict[str, NDArray[np.float32] | None]]]:
+    """The function that the catalogue encodes items with.
+
+    base: the folder that pictures' paths start from, one for all or that of each item.
+    """
+
+    def encode(items: Sequence[Item]) -> list[dict[str, NDArray[np.float32] | None]]:
+        rows: list[dict[str, NDArray[np.float32] | None]] = [{} for _ in items]
+        for encoder in encoders:
+            encoded = encode_items(encoder, items, base, cache)
+            for row, vector in zip(rows, encoded.vectors, strict=True):
+                row[encoder.field] = vector
+            for place, reason in encoded.errors.items():
+                errors.add(items[place].item_id, encoder.content, reason)
+        return rows
+
+    return encode

@@ -1,0 +1,183 @@
+"""What a client and the jobs work with: a store's settings, its Elasticsearch, its view, its events, its log."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from es_recsys import engine
+from es_recsys.engine.connect import address_of
+from es_recsys.errors import RecsysError
+from es_recsys.index.metadata import read_version, write_meta
+from es_recsys.index_metadata import StoreMeta
+from es_recsys.keys import confirm_key, key_check
+from es_recsys.private import make_folder
+from es_recsys.serving.answer_log import AnswerLog
+from es_recsys.serving.drivers import Driver
+from es_recsys.serving.error_translation import explained, gone
+from es_recsys.serving.key_proof import may_adopt
+from es_recsys.serving.operations import Flow
+from es_recsys.serving.recording import Recording
+from es_recsys.serving.snapshot import View
+from es_recsys.serving.snapshot_cache import Views
+from es_recsys.settings import Settings
+from es_recsys.types import Event
+
+if TYPE_CHECKING:
+    from elasticsearch import Elasticsearch
+
+    from es_recsys.events.store import EventStore
+
+__all__ = ["Workspace"]
+
+T = TypeVar("T")
+
+
+class Workspace:
+    """One store, ready to be worked on. Thread-safe; a context manager.
+
+    Without a URL in the settings the embedded node is used, and started where it is not up; with `keep` False it ends
+    with this process. Nothing is asked of Elasticsearch until something is done.
+    """
+
+    def __init__(self, settings: Settings, *, keep: bool = True) -> None:
+        self.settings = settings
+        self._owned = engine.own(settings) if not settings.url and not keep else None
+        url = self._owned.url if self._owned is not None else engine.ensure(settings).url
+        self.url = url
+        self.es: Elasticsearch = engine.connect(settings, url, self.whereabouts)
+        self.views = Views(settings, self.es)
+        self.log = AnswerLog(settings.answers, settings.answer_log_mib << 20)
+        self.driver = Driver(self.es, self.log)
+        self._events: EventStore | None = None
+        self._key_known = False
+        self._lock, self._moving = threading.Lock(), threading.Lock()
+
+    def whereabouts(self) -> str | None:
+        """Where the embedded node is now, when nobody is where it was: it may have been started again on another port. One that
+        ended by itself is started again; None for a server that isn't ours. Raises EngineError."""
+        if self.settings.url:
+            return None
+        with self._moving:
+            owned = self._owned
+            if owned is None or owned.node is None:
+                self.url = engine.again(self.settings)
+            else:
+                if owned.node.process.poll() is not None:
+                    owned.close()
+                    self._owned = owned = engine.own(self.settings)
+                self.url = owned.url
+            return self.url
+
+    @property
+    def events(self) -> EventStore:
+        """The event store, opened at its first use: an answer has no need of it."""
+        with self._lock:
+            if self._events is None:
+                from es_recsys.events.store import EventStore
+
+                if self.settings.sql_url is None:
+                    make_folder(self.settings.home)
+                self._events = EventStore(self.settings.sqlalchemy_url(), self.settings.index, self.settings.secret())
+            return self._events
+
+    def recording(self, events: Sequence[Event]) -> Recording:
+        """What records events in a flow. Raises KeyMismatch, StoreNotFound, ModelError."""
+        self._guarded(lambda view: self.confirm_key(view.meta, adopt=True))
+        return Recording(self.events, events, self.now())
+
+    def confirm_key(self, meta: StoreMeta, *, adopt: bool = False) -> None:
+        """Sees to it that users are known here by the secret that the store is kept under.
+
+        A store of an earlier version doesn't say which that is; its profiles do, of users that the event store knows. adopt:
+        the store says it from now on. Raises KeyMismatch.
+        """
+        secret, store = self.settings.secret(), self.events
+        confirm_key(secret, meta.key_check)
+        if meta.key_check and (self._key_known or store.key_known):
+            self._key_known = True
+            return
+        proven = bool(meta.key_check) or may_adopt(self.patient, store, secret, meta.profiles)
+        if not (adopt and proven):
+            return
+        store.adopt_key()
+        if not meta.key_check:
+            current = read_version(self.patient, meta.store, meta.version)
+            write_meta(self.patient, replace(current, key_check=key_check(secret)))
+            self.views.forget()
+
+    @property
+    def patient(self) -> Elasticsearch:
+        """The client for requests that may take long."""
+        return self.es.options(request_timeout=300.0)
+
+    @property
+    def address(self) -> str:
+        """Where Elasticsearch is, without credentials: what may be shown."""
+        return address_of(self.es)
+
+    @contextmanager
+    def explaining(self) -> Iterator[None]:
+        """What a job does with Elasticsearch goes in here: its errors become ours, with a remedy."""
+        try:
+            yield
+        except Exception as error:
+            raise explained(error, self.address) from error
+
+    def run(self, make: Callable[[View], Flow[T]]) -> T:
+        """Drives the flow that `make` gives for the current view; once more with a fresh one where its index is gone.
+
+        Raises EngineError where Elasticsearch fails, and what the flow raises.
+        """
+        return self._guarded(lambda view: self.driver.run(make(view)))
+
+    def run_all(self, make: Callable[[View], Sequence[Flow[T]]]) -> list[T | RecsysError]:
+        """The same for many flows side by side."""
+        return self._guarded(lambda view: self.driver.run_all(make(view)))
+
+    def moved_on(self, version: int) -> bool:
+        """Whether another version went live than the one that a flow has just used; then the next one looks anew.
+
+        What is written to the profiles of a version right after its successor went live would be missing there.
+        """
+        from es_recsys.index.versions import live_version
+
+        with self.explaining():
+            live = live_version(self.es, self.settings.index)
+        if live == version:
+            return False
+        self.views.forget()
+        return True
+
+    def _guarded(self, act: Callable[[View], T]) -> T:
+        for last in (False, True):
+            try:
+                return act(self.views.current())
+            except Exception as error:
+                if not last and gone(error):
+                    self.views.forget()
+                    continue
+                raise explained(error, self.address) from error
+        raise AssertionError("unreachable")
+
+    def close(self) -> None:
+        self.es.close()
+        if self._events is not None:
+            self._events.close()
+        if self._owned is not None:
+            self._owned.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    @staticmethod
+    def now() -> float:
+        return time.time()

@@ -1,0 +1,166 @@
+"""What trackers call the things that people do: names of actions in any spelling -> our event types.
+
+UBI, GA4 and Universal Analytics, Segment, Matomo, Snowplow, PostHog, Klaviyo, Meta's pixel, Shopify, WooCommerce, and the logs of
+Taobao, Tmall, JD, REES46 and Retailrocket.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from es_recsys.errors import InputError
+from es_recsys.event_types import BEHAVIOURS
+
+__all__ = ["ACTION_NAMES", "IGNORE", "PAGE_ACTIONS", "SILENT_ACTIONS", "Actions", "event_type_of", "parse_actions"]
+
+IGNORE = "ignore"
+"""What `--actions NAME=ignore` says; also what an action that tells nothing of taste is."""
+
+_WORDS = {
+    "view": """watch watched views viewed viewitem itemview itemviewed vieweditem viewproduct productview productviewed
+        viewedproduct productdetail productdetails productdetailview productdetailviewed productpageview productpageviewed
+        viewproductdetail viewcontent contentview contentviewed setecommerceview ecommerceview detail details detailview
+        pageview pageviewed trackpageview page screen screenview screenviewed pv visit visited checkin browse play played
+        playback listen listened scrobble videoplay videoview videostarted videoplaybackstarted read articleview
+        articleviewed articleread""",
+    "click": """clickthrough clicks clicked itemclick itemclicked clickitem productclick productclicked clickproduct selectitem
+        itemselected selectproduct productselected selectcontent contentselected resultclick resultclicked searchclick
+        searchresultclick searchresultclicked documentclick recommendationclick recommendationclicked linkclick tap tapped""",
+    "search": """onsearch query searches searched searchquery searchperformed searchsubmitted searchsubmit sitesearch
+        tracksitesearch internalsearch productssearched productsearched viewsearchresults searchresultsviewed""",
+    "dwell": "dwelltime timespent timeonpage timeonitem readtime watchtime",
+    "cart": """addtocart cartadd addcart addedtocart addtocarts itemaddedtocart productaddedtocart addproducttocart cartitemadded
+        productadded addtobasket addedtobasket basketadd basket addtobag addedtobag addtotrolley addtoshoppingcart
+        addecommerceitem ecommerceaddtocart atc""",
+    "purchase": """buy bought purchased purchases order ordered orders transaction transactions conversion pay paid sale sold
+        productpurchase productpurchased purchasedproduct itempurchased itempurchase productordered orderedproduct
+        ordercompleted completedorder completeorder orderplaced placedorder placeorder orderpaid ordercreated orderfinished
+        checkoutcompleted checkoutcomplete paymentcompleted ecommerceorder trackecommerceorder tracktransaction
+        ecommercepurchase ecommercetransaction inapppurchase""",
+    "like": """liked likes fav faved favorite favorited favourite favourited favorites favourites addtofavorites addtofavourites
+        addedtofavorites addedtofavourites addfavorite addfavourite addtowishlist addedtowishlist productaddedtowishlist
+        itemaddedtowishlist wishlist wishlistadd wishlisted wish bookmark bookmarked save saved collect collected heart
+        hearted star starred love loved thumbsup thumbup upvote upvoted follow followed""",
+    "dislike": "disliked dislikes thumbsdown thumbdown downvote downvoted notinterested hide hidden hate hated",
+    "share": "shared shares productshared shareproduct shareitem itemshared",
+    "rating": "rate rated ratings review reviewed reviews productreviewed productreview reviewadded reviewsubmitted ratingadded",
+}
+ACTION_NAMES: Mapping[str, str] = {word: ours for ours, words in _WORDS.items() for word in words.split()} | {
+    name: name for name in BEHAVIOURS
+}
+"""Letters and digits of a name, in lower case -> event type."""
+
+_SILENT_WORDS = """impression impressions exposure exposed shown show display displayed hover producthover scroll
+    scrolled pageload pageexit
+    pageleave pageping heartbeat ping login logout loggedin loggedout signin signedin signout signedout signup signedup register
+    registered identify alias group newuserentry sessionstart sessionend sessionstarted firstvisit firstopen appopen
+    appopened applicationopened applicationinstalled applicationbackgrounded userengagement engagement formstart formsubmit
+    filedownload download lead contact completeregistration subscribe unsubscribe error exception
+    begincheckout begancheckout checkout checkoutstarted startedcheckout startcheckout initiatecheckout checkoutprogress
+    checkoutoption checkoutstep checkoutstepviewed checkoutstepcompleted checkoutcontactinfosubmitted
+    checkoutaddressinfosubmitted checkoutshippinginfosubmitted addpaymentinfo paymentinfosubmitted paymentinfoentered
+    addshippinginfo viewcart cartviewed viewedcart viewbasket cartupdate cartupdated ecommercecartupdate
+    trackecommercecartupdate cartshared emptycart clearcart viewitemlist itemlistviewed productlistviewed productimpression
+    productimpressions itemimpression collectionviewed categoryview categoryviewed setcategory viewpromotion selectpromotion
+    promotionviewed promotionclicked couponentered couponapplied coupondenied refund refunded orderrefunded ordercancelled
+    ordercanceled cancelledorder canceledorder orderupdated fulfilledorder return returned sort sorted sortby filter filters
+    autocomplete suggest suggestion clearsearch paginate pagination nextpage"""
+SILENT_ACTIONS = frozenset(_SILENT_WORDS.split())
+"""Actions that are usual in logs and say nothing of taste: skipped and counted, not rejected. What is taken out of a cart or off
+a list was wanted before and isn't disliked now, so it is one of them."""
+
+PAGE_ACTIONS = frozenset(
+    {"pageview", "pageviewed", "trackpageview", "page", "screen", "screenview", "screenviewed", "pv", "linkclick"}
+)
+"""Actions that come with an item on an item's page only; without one they say nothing."""
+
+# "type_filter", "filter_brand", "remove_from_wishlist", "Product Removed", "unlike".
+_SILENT = re.compile(
+    r"^(un(like|fav|save|bookmark|follow|star)|remove|delete|filter|sort)|(filter|filtered|sorted|removed|impressions?)$"
+)
+_PREFIXES = re.compile(r"^(woocommerce|wc|shopify|ecommerce|enhancedecommerce|ec|fbmobile|track|user|customer|event|on)(?=.)")
+_ODD = re.compile(r"[\W_]+")
+_NAMES_KEPT = 10_000
+
+
+class Actions:
+    """Names of actions as one load reads them. given: name in any spelling -> event type or "ignore", before all else.
+
+    Raises InputError for an event type that there isn't.
+    """
+
+    def __init__(self, given: Mapping[str, str] | None = None) -> None:
+        self._given = {_plain(name): _meaning(name, ours) for name, ours in (given or {}).items()}
+        self._known: dict[str, str | None] = {}
+
+    def of(self, action: Any) -> str | None:
+        """Our event type; "" for an action that says nothing of taste; None for one that isn't known."""
+        name = action if isinstance(action, str) else str(action)
+        try:
+            return self._known[name]
+        except KeyError:
+            found = self._given.get(_plain(name))
+            event_type = event_type_of(action) if found is None else found
+            if len(self._known) < _NAMES_KEPT:
+                self._known[name] = event_type
+            return event_type
+
+
+def event_type_of(action: Any) -> str | None:
+    """Our event type for an action's name in any spelling ("Add_To_Cart", "add-to-cart", "Product Added"); "" for one that says
+    nothing of taste; None for one that isn't known."""
+    if not isinstance(action, str):
+        return None
+    word = _ODD.sub("", action).lower()
+    for name in (word, _PREFIXES.sub("", word)):
+        if name in ACTION_NAMES:
+            return ACTION_NAMES[name]
+        if name in SILENT_ACTIONS or _SILENT.search(name):
+            return ""
+    return None
+
+
+def parse_actions(texts: str | Iterable[str]) -> dict[str, str]:
+    """`add_to_wishlist=like,heartbeat=ignore` -> {"add_to_wishlist": "like", "heartbeat": "ignore"}; several such texts are
+    joined, and a name with a comma stands in quotes: `"seen, then liked"=like`.
+
+    Raises InputError for what isn't NAME=TYPE, an event type that there isn't, and a name that is given two meanings.
+    """
+    found: dict[str, str] = {}
+    for text in (texts,) if isinstance(texts, str) else texts:
+        for part in _parts(text):
+            name, equals, ours = (piece.strip() for piece in part.rpartition("="))
+            name = name.strip("\"' ")
+            if not equals or not name or not ours:
+                raise InputError(
+                    f"--actions {part.strip()!r} is not NAME=TYPE.", "Write --actions add_to_wishlist=like,heartbeat=ignore."
+                )
+            _meaning(name, ours)
+            if found.setdefault(name, ours) != ours:
+                raise InputError(f"--actions gives {name!r} two meanings.", "Keep one of the two.")
+    return found
+
+
+def _parts(text: str) -> list[str]:
+    """Split at the commas outside quotes."""
+    return [part for part in re.findall(r'(?:"[^"]*"|[^,"])+', text) if part.strip()]
+
+
+def _meaning(name: str, ours: str) -> str:
+    """The event type that a name is given, "" for "ignore"."""
+    if ours.strip().lower() == IGNORE:
+        return ""
+    event_type = event_type_of(ours)
+    if not event_type:
+        raise InputError(
+            f"--actions: there is no event type {ours!r} for {name!r}.",
+            f"Event types are {', '.join(BEHAVIOURS)}; or write {IGNORE}.",
+        )
+    return event_type
+
+
+def _plain(name: str) -> str:
+    """A name without case, blanks and signs; as it is where it is made of signs alone."""
+    return _ODD.sub("", name).casefold() or name.strip()

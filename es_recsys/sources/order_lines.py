@@ -1,0 +1,123 @@
+"""An event that carries a list of items (an order, a GA4 `items`, Segment's `products`): its lines, an item each."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import orjson
+
+from es_recsys.sources.columns import dig
+
+__all__ = ["Line", "item_list", "line_id", "lines_of"]
+
+_LISTS = ("items", "products", "item_ids", "product_ids", "line_items", "order_lines", "order_items", "contents", "content_ids")
+_FOLDERS = (
+    "",
+    "properties.",
+    "ecommerce.",
+    "ecommerce.purchase.",
+    "event_params.",
+    "custom_data.",
+    "data.",
+    "event_attributes.",
+    "event_attributes.object.",
+)
+_IDS = ("item_id", "product_id", "object_id", "content_id", "id", "sku", "variant_id", "asin")
+_ONES = ("item_id", "product_id", "sku")
+_AMOUNTS = ("quantity", "qty", "count", "units")
+_OBJECT = "event_attributes.object"
+_LONGEST_ID = 512
+
+
+class Line(NamedTuple):
+    """One item of an event. quantity: how many of it, or None."""
+
+    item_id: Any
+    quantity: Any = None
+
+
+def item_list(values: Mapping[str, Any], item_id: Any) -> Sequence[Any] | None:
+    """The list of items that a row carries, or None: `item_id` itself where it is one, else the first usual name that holds one,
+    or the one item of an object (`properties.product_id`).
+
+    item_id: what the row has as its item; a single one is the event's item, whatever lists are beside it.
+    """
+    if item_id is not None:
+        if type(item_id) is str and item_id[-1:].isalnum():  # nearly all ids: no list ends so
+            return None
+        return _as_list(item_id)
+    objects = dig(values, _OBJECT)
+    if isinstance(objects, list):
+        return objects
+    for name in _LISTS:
+        for folder in _FOLDERS:
+            found = dig(values, folder + name)
+            if found is not None and (listed := _as_list(found, plural=True)) is not None:
+                return listed
+    for folder in _FOLDERS[1:]:
+        for name in _ONES:
+            if (found := dig(values, folder + name)) not in (None, ""):
+                return [found]
+    return None
+
+
+def lines_of(listed: Sequence[Any]) -> list[Line]:
+    """The items of a list, each once, in its order; quantities of the same item are summed. Without those that have no id."""
+    lines: dict[str, Line] = {}
+    for one in listed:
+        line = Line(_first(one, _IDS), _first(one, _AMOUNTS)) if isinstance(one, Mapping) else Line(one)
+        if line.item_id is None or isinstance(line.item_id, list | Mapping) or str(line.item_id).strip() == "":
+            continue
+        key = str(line.item_id)
+        before = lines.get(key)
+        lines[key] = line if before is None else Line(before.item_id, _sum(before.quantity, line.quantity))
+    return list(lines.values())
+
+
+def line_id(event_id: str, item_id: Any) -> str:
+    """The id of one line of an event with several: the same whenever the event comes again, whatever the order of its lines."""
+    whole = f"{event_id}:{item_id}"
+    if len(whole.encode("utf-8", "surrogatepass")) <= _LONGEST_ID:
+        return whole
+    return hashlib.blake2b(whole.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def _as_list(value: Any, plural: bool = False) -> Sequence[Any] | None:
+    """A list, or the text of one: JSON, or as Python prints it; plural: also between bars, semicolons or commas."""
+    if isinstance(value, list | tuple):
+        return value
+    if not isinstance(value, str):
+        return None
+    text = value.strip()
+    if text.startswith("[") and text.endswith("]"):
+        return _parsed(text)
+    if plural and text:
+        mark = next((mark for mark in "|;," if mark in text), None)
+        return [text] if mark is None else [part.strip() for part in text.split(mark)]
+    return None
+
+
+def _parsed(text: str) -> Sequence[Any] | None:
+    try:
+        found = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        try:
+            found = ast.literal_eval(text)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            return None
+    return found if isinstance(found, list) else None
+
+
+def _first(values: Mapping[str, Any], names: Sequence[str]) -> Any:
+    return next((values[name] for name in names if values.get(name) not in (None, "")), None)
+
+
+def _sum(one: Any, other: Any) -> Any:
+    """Of two quantities; a line without one is of one piece."""
+    try:
+        return float(1 if one is None else one) + float(1 if other is None else other)
+    except (TypeError, ValueError):
+        return one

@@ -1,0 +1,164 @@
+"""Any file as a stream of rows: JSON, CSV or Parquet, gzipped or not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from es_recsys.errors import InputError
+from es_recsys.sources.byte_streams import Progress, Source, identify, lines
+from es_recsys.sources.delimited import Delimited
+from es_recsys.sources.encodings import parse_encoding
+from es_recsys.sources.faults import NOT_UTF8, Fault
+from es_recsys.sources.jsonl import array_rows, jsonl_rows
+from es_recsys.sources.parquet import open_parquet
+from es_recsys.sources.rejects import Rejects
+from es_recsys.sources.separators import Separator, parse_separator
+
+__all__ = ["Dialect", "Row", "Table", "note_left_out", "open_tables", "read_rows"]
+
+_TICK = 2_000
+_USUAL = (",", ";", "\t")
+
+
+class Row(NamedTuple):
+    """One line of a file. line counts from 1 (in Parquet: the row); values: column to value, as the file has them."""
+
+    file: Path
+    line: int
+    values: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How files are written, where they don't show it themselves.
+
+    separator: of CSV, None to guess it from the first lines. header: False for CSV whose first line is data; its columns
+    are column1, column2, ... encoding: of text, None for UTF-8, or UTF-16 where the first bytes show that.
+    Raises InputError for a separator or an encoding that can't be used.
+    """
+
+    separator: str | None = None
+    header: bool = True
+    encoding: str | None = None
+    parsed: Separator | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        if self.separator is not None:
+            object.__setattr__(self, "parsed", parse_separator(self.separator))
+        if self.encoding is not None:
+            parse_encoding(self.encoding)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """An open file. columns: its header, None for JSON. typed: False where every value is text (CSV). separator: of CSV.
+    header: False where the columns only have numbers."""
+
+    path: Path
+    columns: tuple[str, ...] | None
+    typed: bool
+    rows: Iterator[Row]
+    separator: Separator | None = None
+    header: bool = True
+
+
+def note_left_out(rejects: Rejects, row: Row, name: str, reason: str, value: Any) -> None:
+    """Say that a row is used without one of its fields."""
+    rejects.field(row.file, row.line, name, reason, row.values, value)
+
+
+def read_rows(
+    path: str | Path,
+    separator: str | None = None,
+    *,
+    header: bool = True,
+    encoding: str | None = None,
+    rejects: Rejects | None = None,
+) -> Iterator[Row]:
+    """Rows of one file, one at a time.
+
+    separator, header, encoding: those of `Dialect`. rejects: gets the lines that can't be read; without it the
+    first of them raises InputError. Raises InputError for a file that is missing, empty, damaged or of another kind.
+    """
+    for table in open_tables((Path(path),), Dialect(separator, header, encoding), rejects):
+        yield from table.rows
+
+
+def open_tables(
+    paths: tuple[Path, ...], dialect: Dialect | None, rejects: Rejects | None, progress: Progress | None = None
+) -> Iterator[Table]:
+    """The files one after the other; each is closed when the next is asked for. All are looked at before the first is read."""
+    dialect = dialect or Dialect()
+    sources = [identify(path, dialect.encoding) for path in paths]
+    if rejects is not None:
+        rejects.begin(paths)
+    total = sum(source.size for source in sources)
+    done = 0
+    for source in sources:
+
+        def tick(read: int, before: int = done) -> None:
+            if progress is not None:
+                progress(before + read, total)
+
+        with _open(source, dialect, rejects, tick) as table:
+            yield table
+        done += source.size
+    if progress is not None:
+        progress(total, total)
+
+
+@contextmanager
+def _open(source: Source, dialect: Dialect, rejects: Rejects | None, tick: Callable[[int], None]) -> Iterator[Table]:
+    path = source.path
+
+    def note(text: str) -> None:
+        if rejects is not None:
+            rejects.note(f"{path}: {text}.")
+
+    def report(fault: Fault) -> None:
+        if rejects is None:
+            raise InputError(f"{path} line {fault.line} {fault.reason}.", "Mend or remove the line.")
+        if fault.reason.startswith(NOT_UTF8):
+            note("lines that are not UTF-8 are rejected; --encoding windows-1252 reads what is usual on Windows")
+        rejects.add(path, *fault)
+
+    if source.format == "parquet":
+        with open_parquet(source) as file:
+            if file.left_out:
+                note(f"columns of bytes are left out: {', '.join(file.left_out)}")
+            share = source.size / max(file.count, 1)
+            rows = _rows(path, file.rows(), lambda number: tick(int(number * share)))
+            yield Table(path, tuple(file.columns), True, rows)
+        return
+    charset = source.encoding or "UTF-8"
+    stream, disk = source.open()
+    with stream:
+        numbered = lines(stream, path)
+
+        def tell(_: int) -> None:
+            tick(disk.tell())
+
+        if source.format == "csv":
+            delimited = Delimited(numbered, path, dialect.parsed, tabs=source.tabs, header=dialect.header, charset=charset)
+            if dialect.parsed is None and delimited.separator.text not in _USUAL:
+                note(f"cells are taken to be separated by {delimited.separator}; --separator changes it")
+            rows = _rows(path, delimited.rows(report), tell)
+            yield Table(path, tuple(delimited.columns), False, rows, delimited.separator, dialect.header)
+        elif source.format == "json":
+            yield Table(path, None, True, _rows(path, array_rows(numbered, report, charset), tell))
+        else:
+            yield Table(path, None, True, _rows(path, jsonl_rows(numbered, report, note, charset), tell))
+
+
+def _rows(path: Path, numbered: Iterator[tuple[int, dict[str, Any]]], tick: Callable[[int], None]) -> Iterator[Row]:
+    left = _TICK
+    for number, values in numbered:
+        yield Row(path, number, values)
+        left -= 1
+        if not left:
+            tick(number)
+            left = _TICK

@@ -1,0 +1,41 @@
+"""Keeps what came of showing items, for exploration: counted from the answer log and the events that echo its answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from es_recsys.serving.interaction_stats import exposure_folder, save_exposure
+from es_recsys.serving.product_groups import events_of, records_of
+from es_recsys.serving.workspace import Workspace
+from es_recsys.training.logged_examples import Record, Rewards, count_exposure, examined, rewards_of
+
+__all__ = ["keep_exposure", "recount_exposure"]
+
+_READ = ("answer_id", "kind", "query", "user_key")
+_READ_OF_HITS = ("item_id", "position", "propensity", "shown")
+
+
+def recount_exposure(work: Workspace, groups: Mapping[str, str] | None = None) -> None:
+    """Counts anew; where nothing was logged no event is read. groups: item_id -> group_id of variants, which count as one.
+    Raises ModelError where the counts can't be written."""
+    groups = groups or {}
+    records = [_lean(record) for record in records_of(work.log.read(), groups)]
+    if records:
+        given = rewards_of(records, events_of(work.events.scan(), groups))
+        keep_exposure(work, records, given, examined(records, given))
+
+
+def keep_exposure(work: Workspace, records: Sequence[Record], given: Rewards, looked: NDArray[np.float64]) -> None:
+    """Keeps the counts; the next answer reads them."""
+    save_exposure(exposure_folder(work.settings), count_exposure(records, given, looked))
+    work.views.forget()
+
+
+def _lean(record: Record) -> dict[str, Any]:
+    """A record without its parts and signals, which are most of it."""
+    hits = [{name: hit[name] for name in _READ_OF_HITS if name in hit} for hit in record.get("hits") or ()]
+    return {**{name: record[name] for name in _READ if name in record}, "hits": hits}

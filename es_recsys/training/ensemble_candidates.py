@@ -1,0 +1,146 @@
+"""What several models say of each user's candidates, laid out so that many weights of their blend can be tried."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from es_recsys.models.base import DEPTHS, Model, ScoredPlaces
+from es_recsys.models.ids import ItemIds
+from es_recsys.models.slices import Slice, found_in, ideal
+from es_recsys.training.aligned_models import Asked
+from es_recsys.training.model_trials import DEPTH
+
+__all__ = ["Candidates"]
+
+# Cells of users times candidates that are sorted at once.
+_CELLS = 1 << 21
+
+
+class Candidates:
+    """Each user's candidates with all raw scores, once for all weights: lists of every model are in the union.
+
+    The order is that of blend.py, in arrays: of u users and at most c candidates, places (u, c) int64 in the slice's ids,
+    ascending, -1 beyond the last; of each model raw (u, c) float32, listed (u, c) bool, whether its own list has the
+    candidate, and best (u,), the first raw score of that list, 0 where it is empty.
+    """
+
+    def __init__(self, part: Slice, union: Sequence[NDArray[np.int64]], ids: ItemIds) -> None:
+        """Nothing is said yet of what is in the union, each user's own, ascending places. ids: of the slice."""
+        self._slice = part
+        self._ids = ids
+        sizes = np.array([len(places) for places in union], np.int64)
+        self._real = np.arange(max(int(sizes.max(initial=1)), 1)) < sizes[:, None]
+        self._places = _filled(self._real, union, -1)
+        worth = part.gains or tuple(np.ones(len(one)) for one in part.targets)
+        self._gains = _filled(self._real, [found_in(*one) for one in zip(union, part.targets, worth, strict=True)])
+        self._ideal = np.array([ideal(one, DEPTH) for one in worth])
+        self._raw: dict[str, NDArray[np.float32]] = {}
+        self._listed: dict[str, NDArray[np.bool_]] = {}
+        self._best: dict[str, NDArray[np.float64]] = {}
+        self._known: dict[frozenset[tuple[str, float]], NDArray[np.float64]] = {}
+
+    @classmethod
+    def of(cls, models: Mapping[str, Model], part: Slice) -> Self:
+        """Of all that the models list."""
+        ids = ItemIds.of(part.train.item_ids.tolist())
+        asked = {name: Asked(model, ids) for name, model in models.items()}
+        lists = {name: _lists(one, models[name], part) for name, one in asked.items()}
+        union = [np.unique(np.concatenate([own[user][0] for own in lists.values()])) for user in range(len(part))]
+        made = cls(part, union, ids)
+        for name, one in asked.items():
+            made._add(name, lists[name], one.scores_at(part.histories, union))
+        return made
+
+    def beside(self, name: str, model: Model) -> Self:
+        """The same with one model more. What it alone lists counts nothing for the models before: they are not asked
+        again, which makes the outcome a little too low for a model that others miss much of."""
+        asked = Asked(model, self._ids)
+        own = _lists(asked, model, self._slice)
+        before = [places[real] for places, real in zip(self._places, self._real, strict=True)]
+        union = [np.union1d(old, places) for old, (places, _) in zip(before, own, strict=True)]
+        more = type(self)(self._slice, union, self._ids)
+        at = more._having(before)
+        more._raw = {other: _filled(at, raw[self._real]) for other, raw in self._raw.items()}
+        more._listed = {other: _filled(at, listed[self._real]) for other, listed in self._listed.items()}
+        more._best = dict(self._best)
+        more._add(name, own, asked.scores_at(self._slice.histories, union))
+        return more
+
+    def each(self, weights: Mapping[str, float]) -> NDArray[np.float64]:
+        """(n_users,) NDCG of each user with these weights, times what the user is worth (`Slice.worth`); remembered, as
+        samples of users ask for the same weights."""
+        key = frozenset((name, share) for name, share in weights.items() if share > 0.0)
+        if key not in self._known:
+            gains = np.concatenate([gains for _, gains in self._top(weights)])
+            discount = 1.0 / np.log2(np.arange(2, gains.shape[1] + 2))
+            self._known[key] = gains @ discount / self._ideal * self._slice.worth
+        return self._known[key]
+
+    def next(self, weights: Mapping[str, float]) -> NDArray[np.float64]:
+        """(n_users,) the same where only the first target of each user is to be found, and all count alike."""
+        first = np.array([targets[0] for targets in self._slice.targets], np.int64)
+        places = np.concatenate([places for places, _ in self._top(weights)])
+        hits: NDArray[np.bool_] = places == first[:, None]
+        return hits @ (1.0 / np.log2(np.arange(2, places.shape[1] + 2)))
+
+    def _add(self, name: str, lists: Sequence[ScoredPlaces], scores: Sequence[NDArray[np.float32]]) -> None:
+        """What a model says: its own list of each user, and its scores of all candidates."""
+        self._raw[name] = _filled(self._real, scores)
+        self._listed[name] = self._having([places for places, _ in lists])
+        self._best[name] = np.array([float(values[0]) if len(values) else 0.0 for _, values in lists])
+
+    def _having(self, lists: Sequence[NDArray[np.int64]]) -> NDArray[np.bool_]:
+        """(u, c) bool: which of a user's candidates are in the list, all of which are candidates."""
+        having = np.zeros(self._real.shape, bool)
+        for user, places in enumerate(lists):
+            own = self._places[user, : int(self._real[user].sum())]
+            having[user, np.searchsorted(own, places)] = True
+        return having
+
+    def _top(self, weights: Mapping[str, float]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64]]]:
+        """Of a block of users, the places and the gains of what they get, best first; ties in the order of places."""
+        # A model without weight brings no candidates either.
+        used = [name for name, weight in weights.items() if weight > 0.0]
+        users, width = self._real.shape
+        step = max(1, _CELLS // width)
+        for begin in range(0, users, step):
+            rows = slice(begin, begin + step)
+            there = np.logical_or.reduce([self._listed[name][rows] for name in used])
+            total = np.zeros(there.shape)
+            for name in used:
+                best = self._best[name][rows, None]
+                total += np.where(best > 0.0, weights[name] / np.where(best > 0.0, best, 1.0), 0.0) * self._raw[name][rows]
+            total[~there] = -np.inf
+            at = _first(total, min(DEPTH, width))
+            shown = np.take_along_axis(there, at, axis=1)
+            places, gains = (np.take_along_axis(of[rows], at, axis=1) for of in (self._places, self._gains))
+            yield np.where(shown, places, -1), np.where(shown, gains, 0.0)
+
+
+def _lists(asked: Asked, model: Model, part: Slice) -> list[ScoredPlaces]:
+    return asked.top(part.histories, DEPTHS[model.kind], part.known)
+
+
+def _first(total: NDArray[np.float64], n: int) -> NDArray[np.int64]:
+    """(u, n) columns of the largest of each row, largest first, ties by column."""
+    if n < total.shape[1]:
+        least = -np.partition(-total, n - 1, axis=1)[:, n - 1 : n]
+        above, level = total > least, total == least
+        chosen = above | (level & (np.cumsum(level, axis=1) <= n - above.sum(axis=1, keepdims=True)))
+        columns = np.nonzero(chosen)[1].reshape(-1, n)
+    else:
+        columns = np.broadcast_to(np.arange(n), total.shape)
+    order = np.argsort(-np.take_along_axis(total, columns, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(columns, order, axis=1)
+
+
+def _filled(where: NDArray[np.bool_], rows: Sequence[NDArray[Any]] | NDArray[Any], otherwise: int = 0) -> NDArray[Any]:
+    """The values of the rows, one after the other, at the places that are True."""
+    values = rows if isinstance(rows, np.ndarray) else np.concatenate(rows)
+    filled = np.full(where.shape, otherwise, values.dtype)
+    filled[where] = values
+    return filled

@@ -1,0 +1,163 @@
+"""What several models are worth to each other: the weights of the blend that answers a slice best."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import permutations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from es_recsys.models.base import Model
+from es_recsys.models.slices import Slice
+from es_recsys.training.ensemble_candidates import Candidates
+
+__all__ = ["SURE", "Beside", "Weighed", "weigh"]
+
+# A model must bring this much to be worth a search of its own in every answer.
+_WORTH = 1.005
+_SHARES = (0.1, 0.2, 0.3, 0.4, 0.5)
+_STEP = 0.1
+# Users from which on the weights found are taken as they are; samples drawn of fewer; a mean share that isn't worth a search.
+SURE, _SAMPLES, _SLIGHT = 2_000, 20, 0.05
+# The best of some settings beside others is, of a few hundred users, often luck: a memory of one day once seemed .001 better
+# there, and halved what the model answers alone.
+_DOUBT = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """weights: model -> share, summing to 1, only of those above 0. score: NDCG of the blend. alone: of each model by
+    itself. path: (weights, NDCG) as each model joined, and of the mean over samples where one was taken. next: (n_users,)
+    NDCG of the blend on the slice itself where only the first target of each user counts, so that it doesn't depend on how
+    long one waited for targets."""
+
+    weights: Mapping[str, float]
+    score: float
+    alone: Mapping[str, float]
+    path: tuple[tuple[Mapping[str, float], float], ...]
+    next: NDArray[np.float64]
+
+
+def weigh(
+    models: Mapping[str, Model],
+    part: Slice,
+    least: float = 0.0,
+    earlier: Sequence[tuple[Mapping[str, Model], Slice]] = (),
+) -> Weighed:
+    """Weights of the best blend found: the best model alone, then with one more as long as it brings half a percent.
+
+    A model joins with the share that serves best, the others shrink in proportion; then shares are shifted between pairs
+    by a tenth while that helps. Where few users can be asked, chance decides too much of that, so the weights are the mean
+    of what is found for samples of the users, drawn with replacement (Caruana et al. 2004, "Ensemble selection from
+    libraries of models"). least: the share that each model has at least (0: one that brings nothing is left out). earlier:
+    slices of earlier moments, whose users count as well, each with the same models trained on it.
+    """
+    candidates = [Candidates.of(models, part), *(Candidates.of(*one) for one in earlier)]
+
+    def each(weights: Mapping[str, float]) -> NDArray[np.float64]:
+        return np.concatenate([one.each(weights) for one in candidates])
+
+    def score(weights: Mapping[str, float]) -> float:
+        return float(each(weights).mean())
+
+    alone = {name: score({name: 1.0}) for name in models}
+    path = _path(tuple(models), score)
+    users = len(part) + sum(len(one) for _, one in earlier)
+    if users < SURE and len(models) > 1:
+        averaged = _bagged(tuple(models), each, users)
+        path.append((averaged, score(averaged)))
+    weights, best = path[-1]
+    if least > 0.0:
+        floored = {name: max(weights.get(name, 0.0), least) for name in models}
+        total = sum(floored.values())
+        weights = {name: round(share / total, 3) for name, share in floored.items()}
+        best = score(weights)
+    return Weighed(weights, best, alone, tuple(path), candidates[0].next(weights))
+
+
+class Beside:
+    """What a model brings to others, whose own blend is found first; without: the NDCG of that. A model may be poor by itself
+    and tell what the others don't, so settings that are chosen by it alone are not those that serve best. blended, alone: the
+    NDCG of the best blend with the best model asked so far, and of that model by itself."""
+
+    def __init__(self, models: Mapping[str, Model], part: Slice) -> None:
+        self._candidates = Candidates.of(models, part)
+        self._doubt = _DOUBT * max(1.0 - len(part) / SURE, 0.0)
+        self._weights, self.without = _path(tuple(models), lambda weights: float(self._candidates.each(weights).mean()))[-1]
+        self._best, self.blended, self.alone = -math.inf, self.without, 0.0
+
+    def __call__(self, name: str, model: Model) -> float:
+        """What settings are chosen by: the NDCG of the best blend with this one more, where that is more than `without`; else
+        what it answers alone, but at most `without`: of settings that add nothing, those that do least harm would be poor
+        ones. The fewer users are asked, the more what it answers alone counts beside that (`_DOUBT` of nobody)."""
+        blended, alone = self.asked(name, model)
+        found = (blended if blended > self.without else min(alone, self.without)) + self._doubt * alone
+        if found > self._best:
+            self._best, self.blended, self.alone = found, blended, alone
+        return found
+
+    def asked(self, name: str, model: Model) -> tuple[float, float]:
+        """NDCG of the best blend with this one more, and of it alone."""
+        candidates = self._candidates.beside(name, model)
+
+        def score(weights: Mapping[str, float]) -> float:
+            return float(candidates.each(weights).mean())
+
+        tried = [joined(self._weights, name, share) for share in _SHARES]
+        scores = [score(weights) for weights in tried]
+        top = int(np.argmax(scores))
+        return _shifted(tried[top], scores[top], score)[1], score({name: 1.0})
+
+
+def _path(names: Sequence[str], score: Callable[[Mapping[str, float]], float]) -> list[tuple[Mapping[str, float], float]]:
+    alone = {name: score({name: 1.0}) for name in names}
+    first = max(alone, key=lambda name: alone[name])
+    weights, best = {first: 1.0}, alone[first]
+    path: list[tuple[Mapping[str, float], float]] = [(weights, best)]
+    while len(weights) < len(names):
+        tried = [joined(weights, name, share) for name in names if name not in weights for share in _SHARES]
+        scores = [score(each) for each in tried]
+        top = int(np.argmax(scores))
+        if scores[top] < _WORTH * best:
+            break
+        weights, best = _shifted(tried[top], scores[top], score)
+        path.append((weights, best))
+    return path
+
+
+def _bagged(names: Sequence[str], each: Callable[[Mapping[str, float]], NDArray[np.float64]], users: int) -> dict[str, float]:
+    rng = np.random.default_rng(0)
+    sums = dict.fromkeys(names, 0.0)
+    for _ in range(_SAMPLES):
+        drawn = rng.integers(0, users, users)
+        weights, _ = _path(names, lambda weights, drawn=drawn: float(each(weights)[drawn].mean()))[-1]  # type: ignore[misc]
+        for name, share in weights.items():
+            sums[name] += share / _SAMPLES
+    kept = {name: share for name, share in sums.items() if share >= _SLIGHT}
+    total = sum(kept.values())
+    return {name: round(share / total, 2) for name, share in kept.items()}
+
+
+def joined(weights: Mapping[str, float], name: str, share: float) -> dict[str, float]:
+    """The weights with one more model of this share; the others shrink in proportion."""
+    return {**{other: round(weight * (1.0 - share), 6) for other, weight in weights.items()}, name: share}
+
+
+def _shifted(
+    weights: dict[str, float], best: float, score: Callable[[Mapping[str, float]], float]
+) -> tuple[dict[str, float], float]:
+    """Moves a tenth from one model to another while the score rises."""
+    improved = True
+    while improved:
+        improved = False
+        for source, target in permutations(weights, 2):
+            if weights[source] <= _STEP + 1e-9:
+                continue
+            moved = {**weights, source: round(weights[source] - _STEP, 6), target: round(weights[target] + _STEP, 6)}
+            reached = score(moved)
+            if reached > best:
+                weights, best, improved = moved, reached, True
+    return weights, best

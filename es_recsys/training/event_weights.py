@@ -1,0 +1,330 @@
+"""What an event of each type is worth: weights tried on held-out events of the type that counts, and kept with the store.
+
+Views and carts tell of purchases, but how much, each shop has its own way. Each type's usual weight (behaviours.py) times
+a factor is tried, one type after the other, up and down as long as the answers get better; the target's own weight stays,
+as only the ratios count. Held out is a pair of a user and an item with all its events, whatever their type. One half of the
+users chooses, the other says what the choice is worth: the best of many trials looks better than it is to those who chose it.
+Trials are kept as they are made, so that a run that was broken off, or cut short by its budget, is gone on with.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from es_recsys.errors import InputError
+from es_recsys.evaluation.statistics import Estimate, bootstrap
+from es_recsys.event_types import BEHAVIOURS
+from es_recsys.events.interactions import interactions, reweighted
+from es_recsys.models.base import Model
+from es_recsys.models.held_out import HeldOut, hold_out
+from es_recsys.models.registry import MODELS
+from es_recsys.models.sequences import take
+from es_recsys.models.transitions import Transitions
+from es_recsys.serving.behaviour_refresh import weigh_events
+from es_recsys.serving.product_groups import products
+from es_recsys.serving.snapshot import View
+from es_recsys.serving.workspace import Workspace
+from es_recsys.training.coordinate_search import climb
+from es_recsys.training.ensemble_candidates import Candidates
+from es_recsys.training.model_trials import DEPTH
+from es_recsys.training.target_types import check_targets
+from es_recsys.training.trial_store import KeptTrials, mark_of
+from es_recsys.training.tuned_settings import tuned_path
+from es_recsys.types import Interactions
+
+__all__ = [
+    "FACTORS",
+    "BehavioursReport",
+    "Found",
+    "ResetReport",
+    "Trial",
+    "reset_behaviours",
+    "search_weights",
+    "tune_behaviours",
+]
+
+FACTORS = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
+_FEWEST = 50  # events of a type, and users to ask
+_USERS = 4_000
+_EVENTS = 2_000_000
+_SLOW = 0.1  # part of the time that one trial of a model may take
+
+Progress = Callable[[float, float | None], None]
+Factors = tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """weights: event type -> weight that was chosen. users: those who chose and those who judge. before, after: NDCG@20 of
+    the held-out events of the latter with the weights as they were and as chosen; alone: with the target's events and no
+    others. gain: after - before; worth: after - alone; both paired by user, with 95 % intervals. kept: whether all of the
+    gain's interval is above 0. trials: all that were asked for; resumed: those of them that an earlier run had made."""
+
+    held_out: str
+    users: int
+    models: tuple[str, ...]
+    weights: Mapping[str, float]
+    before: float
+    after: float
+    alone: float
+    gain: Estimate
+    worth: Estimate
+    kept: bool
+    trials: int
+    resumed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ResetReport:
+    """That the usual weights are back; removed: the weights that the store had of its own."""
+
+    removed: Mapping[str, float]
+
+    def lines(self) -> Iterator[str]:
+        if not self.removed:
+            yield "The store has the usual weights already."
+            return
+        yield "The usual weights are back, all profiles rebuilt. Train again: models use them."
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"removed": dict(self.removed)}
+
+
+@dataclass(frozen=True, slots=True)
+class BehavioursReport:
+    """What was found, and how long it took."""
+
+    target: str
+    found: Found
+    seconds: float
+
+    def lines(self) -> Iterator[str]:
+        it = self.found
+        yield (
+            f"Held out: {it.held_out}, of {it.users:,} users, each pair of user and item out of all events;"
+            f" answered by {', '.join(it.models)}."
+        )
+        yield (
+            f"Of the half that no trial saw: NDCG@{DEPTH} {it.before:.4f} with the weights as they were, {it.after:.4f} with the"
+            f" best of {it.trials} trials (gain {_interval(it.gain)})."
+        )
+        if it.resumed:
+            yield f"{it.resumed:,} of the trials were made by an earlier run."
+        yield f"{self.target} events alone: {it.alone:.4f}; what the others add: {_interval(it.worth)}."
+        yield "Weights: " + ", ".join(f"{name} {weight:g}" for name, weight in it.weights.items()) + "."
+        if it.kept:
+            yield f"Stored with the store, all profiles rebuilt, in {self.seconds:.0f} s. Train again: models use them."
+        else:
+            yield "The weights stay as they were: the best ones that were tried are not surely better."
+
+    def to_dict(self) -> dict[str, Any]:
+        it = self.found
+        return {
+            "target": self.target,
+            "held_out": it.held_out,
+            "users": it.users,
+            "models": list(it.models),
+            "weights": dict(it.weights),
+            "ndcg_before": it.before,
+            "ndcg_after": it.after,
+            "ndcg_alone": it.alone,
+            "gain": it.gain.to_dict(),
+            "worth": it.worth.to_dict(),
+            "kept": it.kept,
+            "trials": it.trials,
+            "resumed": it.resumed,
+            "seconds": self.seconds,
+        }
+
+
+def tune_behaviours(
+    work: Workspace, target: str = "purchase", *, budget: float = 300.0, seed: int = 7, progress: Progress | None = None
+) -> BehavioursReport:
+    """Tunes the weights for events of the type `target`, with the models that the store is served with (transitions where
+    there are none yet), and stores them. budget: seconds after which no further weight is tried.
+
+    Raises InputError for a type that there isn't or of which there are too few, StoreNotFound, MissingExtra.
+    """
+    check_targets([target])
+    started = time.monotonic()
+    with work.explaining():
+        view = work.views.fresh()
+        data = interactions(work.events, work.now(), products=products(work, view.meta))
+        configs, shares = _served(view)
+        rng = np.random.default_rng(seed)
+        file, mark = tuned_path(work.settings, "behaviours").with_suffix(".trials"), mark_of(data, target, seed, configs, shares)
+        found = search_weights(
+            data,
+            target,
+            configs,
+            shares,
+            rng,
+            view.meta.behaviours,
+            budget=budget,
+            progress=progress,
+            kept=lambda models: KeptTrials(file, f"{mark} half {models}"),
+        )
+    if found.kept:
+        weigh_events(work, found.weights)
+    return BehavioursReport(target, found, time.monotonic() - started)
+
+
+def reset_behaviours(work: Workspace) -> ResetReport:
+    """Takes back what tuning chose: events weigh as is usual again. Raises StoreNotFound."""
+    with work.explaining():
+        own = dict(work.views.fresh().meta.behaviours)
+    if own:
+        weigh_events(work, {})
+    return ResetReport(own)
+
+
+def search_weights(
+    data: Interactions,
+    target: str,
+    configs: Mapping[str, Any],
+    shares: Mapping[str, float],
+    rng: np.random.Generator,
+    present: Mapping[str, float] | None = None,
+    *,
+    budget: float = 300.0,
+    progress: Progress | None = None,
+    kept: Callable[[tuple[str, ...]], KeptTrials] | None = None,
+) -> Found:
+    """The weights by which the models' blend finds held-out events of the type best, chosen on a half of the users and
+    judged on the other.
+
+    data: with the usual weights. configs, shares: model -> its config and its share in the blend. present: the weights as
+    they are now, where they are not the usual ones. kept: gives the trials that were made before with these models, where
+    they are kept. Raises InputError where there is too little to hold out.
+    """
+    began = time.monotonic()
+    held = hold_out(_sampled(data, rng), target, rng, _USERS)
+    if len(held) < _FEWEST:
+        raise InputError(
+            f"{len(held)} users have {target} events to hold out and others to know them by; it takes {_FEWEST}.",
+            "Load more events, or name a target that there are more of.",
+        )
+    choosing, judging = np.array_split(rng.permutation(len(held)), 2)
+    trial = Trial(held, configs, shares, int(rng.integers(2**31)), began + _SLOW * budget)
+    types = tuple(name for name in _types(held.train) if name != target)
+    usual: Factors = tuple((name, _nearest(name, present or {}, target)) for name in types)
+    earlier = kept(trial.models) if kept is not None else None
+    done = resumed = 0
+
+    def score(factors: Factors) -> float:
+        nonlocal done, resumed
+        done += 1
+        if progress is not None:
+            progress(done, None)
+        known = earlier.get(factors) if earlier is not None else None
+        if known is not None:
+            resumed += 1
+            return known
+        found = float(trial.each(_weights(factors, target))[choosing].mean())
+        if earlier is not None:
+            earlier.put(factors, found)
+        return found
+
+    best = climb(usual, dict.fromkeys(types, FACTORS), _changed, score, deadline=began + budget)
+    weights = _weights(best.config, target)
+    only = {name: row.weight if name == target else 0.0 for name, row in BEHAVIOURS.items()}
+    before, after, alone = (trial.each(one)[judging] for one in (dict(present or {}), weights, only))
+    gain = bootstrap(after - before, rng)
+    return Found(
+        held.kind,
+        len(held),
+        trial.models,
+        weights,
+        float(before.mean()),
+        float(after.mean()),
+        float(alone.mean()),
+        gain,
+        bootstrap(after - alone, rng),
+        gain.low > 0.0,
+        best.trials,
+        resumed,
+    )
+
+
+class Trial:
+    """One slice, answered with many weights.
+
+    The model with the largest share is always asked. Any other takes part as long as a training of all of them ends by
+    `deadline` (time.monotonic seconds), so that there is time for many.
+    """
+
+    def __init__(
+        self, held: HeldOut, configs: Mapping[str, Any], shares: Mapping[str, float], seed: int, deadline: float = float("inf")
+    ) -> None:
+        self._held, self._configs, self._seed = held, configs, seed
+        self._shares: dict[str, float] = {}
+        for name in sorted(configs, key=lambda name: -shares[name]):
+            if self._shares and time.monotonic() > deadline:
+                break
+            self._model(name, held.train)
+            if not self._shares or time.monotonic() <= deadline:
+                self._shares[name] = shares[name]
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        return tuple(self._shares)
+
+    def each(self, weights: Mapping[str, float]) -> NDArray[np.float64]:
+        """(n_users,) NDCG@20 with these weights of the event types; 0 for all where no event weighs anything."""
+        part = self._held.slice(reweighted(self._held.train, weights).weights)
+        if not (part.train.weights > 0).any():
+            return np.zeros(len(part))
+        models = {name: self._model(name, part.train) for name in self._shares}
+        return Candidates.of(models, part).each(self._shares)
+
+    def _model(self, name: str, train: Interactions) -> Model:
+        return MODELS[name](self._configs[name]).fit(train, np.random.default_rng(self._seed))  # type: ignore[call-arg]
+
+
+def _served(view: View) -> tuple[dict[str, Any], dict[str, float]]:
+    """Configs and shares of the models in service that learn from events alone."""
+    table = view.meta.weights.get("no_query", {})
+    served = {name: model for name, model in view.models.items() if not model.reads_items and table.get(name, 0.0) > 0.0}
+    if not served:
+        return {Transitions.name: Transitions.start(False, view.meta.timed)}, {Transitions.name: 1.0}
+    return {name: model.config for name, model in served.items()}, {name: table[name] for name in served}
+
+
+def _sampled(data: Interactions, rng: np.random.Generator) -> Interactions:
+    """Those of a random part of the users, where there are very many."""
+    if len(data.items) <= _EVENTS:
+        return data
+    return take(data, (rng.random(len(data.user_ids)) < _EVENTS / len(data.items))[data.users])
+
+
+def _types(data: Interactions) -> tuple[str, ...]:
+    """The event types that there are enough of to try weights."""
+    assert data.kinds is not None
+    counts = np.bincount(data.kinds, minlength=len(data.event_types)).tolist()
+    return tuple(name for name, count in zip(data.event_types, counts, strict=True) if count >= _FEWEST)
+
+
+def _nearest(name: str, present: Mapping[str, float], target: str) -> float:
+    """The factor next to the weight that the type has now, seen from the target's."""
+    unit = present.get(target, BEHAVIOURS[target].weight) / BEHAVIOURS[target].weight or 1.0
+    factor = present.get(name, BEHAVIOURS[name].weight) / BEHAVIOURS[name].weight / unit
+    return min(FACTORS, key=lambda one: abs(one - factor))
+
+
+def _changed(factors: Factors, name: str, value: float) -> Factors:
+    return tuple((one, value if one == name else factor) for one, factor in factors)
+
+
+def _weights(factors: Factors, target: str) -> dict[str, float]:
+    """All the weights that differ from the usual or could; types that are too rare to try keep theirs."""
+    return {**{name: BEHAVIOURS[name].weight * factor for name, factor in factors}, target: BEHAVIOURS[target].weight}
+
+
+def _interval(one: Estimate) -> str:
+    return f"{one.mean:+.4f} [{one.low:+.4f}, {one.high:+.4f}]"

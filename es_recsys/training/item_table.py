@@ -1,0 +1,90 @@
+"""The catalogue as the models read it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from es_recsys.encoders.contents import item_text
+from es_recsys.index.documents import item
+from es_recsys.index.read import scan
+from es_recsys.index_metadata import StoreMeta
+from es_recsys.serving.workspace import Workspace
+from es_recsys.types import Item, ItemTable
+from es_recsys.vector_fields import VECTOR_FIELDS
+
+__all__ = ["item_table", "plain_table", "table_of"]
+
+_PLAIN = ("group_id", "categories", "brand", "price", "created_at")
+
+
+def item_table(work: Workspace, meta: StoreMeta) -> ItemTable:
+    """All items of a version, by id, with the vectors that encoders gave them. It is held in memory: about
+    4 bytes a dimension and item, and the texts."""
+    fields = [name for name in meta.vectors if VECTOR_FIELDS[name].source == "encoder"]
+    items: list[Item] = []
+    rows: dict[str, list[tuple[int, NDArray[np.float32]]]] = {name: [] for name in fields}
+    for hits in scan(work.es, meta.index, vectors=bool(fields)):
+        for hit in hits:
+            source = hit["_source"]
+            for name in fields:
+                if source.get(name) is not None:
+                    rows[name].append((len(items), np.asarray(source[name], np.float32)))
+            items.append(item({key: value for key, value in source.items() if key not in VECTOR_FIELDS}))
+    vectors = {}
+    for name in fields:
+        vectors[name] = np.zeros((len(items), meta.vectors[name].dims), np.float32)
+        for place, vector in rows.pop(name):
+            vectors[name][place] = vector
+    return table_of(items, vectors)
+
+
+def plain_table(work: Workspace, meta: StoreMeta) -> ItemTable:
+    """The same without texts, traits and vectors."""
+    pages = scan(work.es, meta.index, fields=_PLAIN)
+    return table_of([item({**hit["_source"], "item_id": hit["_id"]}) for hits in pages for hit in hits])
+
+
+def table_of(items: Sequence[Item], vectors: dict[str, NDArray[np.float32]] | None = None) -> ItemTable:
+    """The table of these items, sorted by id; the first variant by id stands for its product, under the product's id.
+    vectors: field -> (n, d) float32 in the order of `items`."""
+    firsts: dict[str, int] = {}
+    for place in sorted(range(len(items)), key=lambda place: items[place].item_id):
+        firsts.setdefault(items[place].product_id, place)
+    ids = sorted(firsts)
+    order = [firsts[product_id] for product_id in ids]
+    ordered = [items[place] for place in order]
+    return ItemTable(
+        item_ids=np.array(ids, dtype=np.str_),
+        texts=[item_text(one) or "" for one in ordered],
+        titles=[one.title for one in ordered],
+        categories=[one.categories for one in ordered],
+        brands=[one.brand or "" for one in ordered],
+        prices=np.array([math.nan if one.price is None else one.price for one in ordered]),
+        created=np.array([math.nan if one.created_at is None else one.created_at.timestamp() for one in ordered]),
+        vectors={name: rows[order] for name, rows in (vectors or {}).items()},
+        traits=_traits(ordered),
+    )
+
+
+def _traits(items: Sequence[Item]) -> dict[str, list[tuple[str, ...]]]:
+    """Tags and attributes as words; numbers and dates are no traits, a yes or no is one."""
+    found = {"tags": [one.tags for one in items]}
+    for name in sorted({name for one in items for name in one.attributes}):
+        values = [_words(one.attributes.get(name)) for one in items]
+        if any(values):
+            found[f"attributes.{name}"] = values
+    return found
+
+
+def _words(value: object) -> tuple[str, ...]:
+    if isinstance(value, bool):
+        return (str(value).lower(),)
+    if isinstance(value, str):
+        return (value,) if value else ()
+    if isinstance(value, list | tuple):
+        return tuple(one for one in value if isinstance(one, str) and one)
+    return ()

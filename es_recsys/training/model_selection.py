@@ -1,0 +1,299 @@
+"""Choosing models, their settings and the weights of the blend by what they answer on held-out events."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from es_recsys.errors import ModelError
+from es_recsys.models.als import ALSConfig
+from es_recsys.models.base import Model
+from es_recsys.models.cooccurrence import Counting
+from es_recsys.models.fitted import Fitted
+from es_recsys.models.popularity import Popularity
+from es_recsys.models.registry import MODELS
+from es_recsys.models.slices import Slice
+from es_recsys.models.transitions import TransitionsConfig
+from es_recsys.models.watch import Watch
+from es_recsys.training.attempts import Attempts
+from es_recsys.training.ensemble_selection import SURE, Beside, Weighed, weigh
+from es_recsys.training.model_trials import DEPTH, trials_of
+from es_recsys.training.selection_report import Notes, Promise, Report, cut_words, failed_words, words
+from es_recsys.training.validation import FEWEST, Validation
+from es_recsys.types import Interactions, ItemTable
+
+__all__ = ["Report", "Selection", "Wish", "defaults", "select", "suited"]
+
+_MIN_EVENTS = 200
+_EASE_ITEMS = 6_000
+# The first models are tried however little time there is.
+_ALWAYS = 2
+# Transitions have the largest space and are the cheapest to try.
+_PATIENCE = {"transitions": 1.5}
+# A model that was asked for by name is served with this share at least; unweighed ones with this before scaling.
+_NAMED_SHARE = 0.05
+_PLAIN_SHARE = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """models: name -> model trained on everything; popularity is always among them. weights: model -> share of the
+    blend (blend.py), summing to 1; a model without a weight isn't blended. Empty where nothing but popularity could be
+    trained."""
+
+    models: Mapping[str, Model]
+    weights: Mapping[str, float]
+    report: Report
+
+    def without(self, name: str) -> Selection:
+        """The same with one model less, the shares of the others in proportion."""
+        left = {other: share for other, share in self.weights.items() if other != name}
+        total = sum(left.values())
+        models = {other: model for other, model in self.models.items() if other != name}
+        return replace(self, models=models, weights={other: share / total for other, share in left.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    configs: Mapping[str, Any]
+    weights: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Wish:
+    """What a caller has decided already.
+
+    names: models to train, all of which are served (empty: chosen among those that suit the data). configs: model ->
+    config to stay at, instead of a search. items: the catalogue, for models that read it. checkpoints: folder for those
+    of long trainings. curves: is filled with what long trainings tell of each epoch, model -> rows. shares: model -> share of
+    the blend, decided with `configs` of all of them; then nothing is held out and nothing tried. targets: event types that
+    answers are to lead to, the only ones to be found in what is held out (empty: all that are positive). part: hears how far
+    a long training is: of what, done, of how many.
+    """
+
+    names: tuple[str, ...] = ()
+    configs: Mapping[str, Any] = field(default_factory=dict)
+    items: ItemTable | None = None
+    checkpoints: Path | None = None
+    curves: dict[str, list[dict[str, float]]] = field(default_factory=dict)
+    shares: Mapping[str, float] = field(default_factory=dict)
+    targets: tuple[str, ...] = ()
+    part: Callable[[str, int, int], None] | None = None
+    optional: frozenset[str] = frozenset()
+
+    @property
+    def required(self) -> frozenset[str]:
+        """Names of the models whose failure ends the training; any other is left out."""
+        return frozenset(self.names) - self.optional
+
+    def watch(self, name: str, stage: str, deadline: float = math.inf) -> Watch:
+        """Looks on at one training of a model; stage: "trial", "earlier" or "final"."""
+
+        def tell(done: int, total: int, figures: Mapping[str, float]) -> None:
+            if stage == "trial" and figures:
+                self.curves.setdefault(name, []).append({"epoch": done, "of": total, **figures})
+            if self.part is not None:
+                self.part(f"{name}, {stage}", done, total)
+
+        folder = None if self.checkpoints is None else self.checkpoints / f"{name}-{stage}"
+        return Watch(tell, folder, deadline)
+
+
+def defaults(data: Interactions) -> tuple[TransitionsConfig, ALSConfig, dict[str, float]]:
+    """Settings and blend weights for a store that is too small to try any on."""
+    factors = int(np.clip(min(len(data.user_ids), len(data.item_ids)) // 4, 4, 32))
+    transitions = TransitionsConfig(Counting(10, 0.8, 0.5, 0.3), 0.5, 0.2, half_life=5.0)
+    return transitions, ALSConfig(factors=factors), {"transitions": 0.7, "als": 0.3}
+
+
+def suited(data: Interactions, ordered: bool, items: ItemTable | None = None, targets: Collection[str] = ()) -> tuple[str, ...]:
+    """Names of the models that are worth trying on such data, those that bring most for their time first.
+
+    Latent semantics need texts. A spectral filter looks at whole histories, so where order tells it adds little; the
+    regression of EASE inverts a matrix of items by items, which is a matter of seconds up to a few thousand of them. Of what
+    is looked at next similar users tell little that the others don't; of what is bought they do.
+    """
+    names = ["transitions", "als"]
+    if items is not None and (any(items.categories) or any(items.brands) or any(map(any, items.traits.values()))):
+        names.append("affinity")
+    if targets:
+        names.append("userknn")
+    if items is not None and any(items.texts):
+        names.append("lsa")
+    if not ordered:
+        names.append("bspm")
+    if len(data.item_ids) <= _EASE_ITEMS:
+        names.append("ease")
+    return tuple(name for name in names if name in MODELS)
+
+
+def select(
+    data: Interactions,
+    rng: np.random.Generator,
+    budget: float = 240.0,
+    tell: Callable[[str], None] | None = None,
+    wish: Wish | None = None,
+) -> Selection:
+    """Holds events out, tries settings on them, weighs the models against each other, then trains on everything.
+
+    budget: seconds after which no further setting is tried (the last training comes on top); within it the outcome
+    depends on data and rng alone. tell: gets each line of the report as it is known. Raises ModelError without a
+    positive event.
+    """
+    notes, wish = Notes(tell), wish or Wish()
+    attempts = Attempts(notes, wish.required)
+    positive = int((data.weights > 0).sum())
+    if not positive:
+        raise ModelError("There are no positive events to train on.", "Load events first: `es-recsys events load FILE`.")
+    began = time.monotonic()
+    if wish.targets:
+        notes.figures["targets"] = list(wish.targets)
+    seed = int(rng.integers(2**31))
+    active = len(np.unique(data.users[data.weights > 0]))
+    choice = _Choice({name: wish.configs[name] for name in wish.shares}, wish.shares) if wish.shares else None
+    if choice is None:
+        if active >= FEWEST and positive >= _MIN_EVENTS:
+            choice = _choose(data, rng, seed, began + budget, notes, attempts, wish)
+        else:
+            notes.say(
+                f"{positive:,} events of {active:,} users are too few to try settings on "
+                f"(it takes {_MIN_EVENTS} of {FEWEST}): defaults."
+            )
+    if choice is None:
+        notes.figures["slice"] = "none"
+        choice = _default_choice(data, wish)
+    searched = time.monotonic() - began
+    models, weights = _train(data, choice, seed, attempts, wish)
+    if not weights:
+        plain = _default_choice(data, replace(wish, names=()))
+        untried = {name: config for name, config in plain.configs.items() if name not in choice.configs}
+        models, weights = _train(data, _Choice(untried, plain.weights), seed, attempts, wish)
+    took = time.monotonic() - began
+    shares = ", ".join(f"{name} {share:.0%}" for name, share in weights.items())
+    what = f"Blend: {shares}." if shares else "Nothing but what is popular could be trained: that is what all are recommended."
+    notes.say(f"{what} {searched:.0f} s of trying, {took - searched:.0f} s of training on everything.")
+    notes.figures.update(weights=dict(weights), search_s=round(searched, 1), train_s=round(took - searched, 1))
+    return Selection(models, weights, Report(tuple(notes.lines), notes.figures))
+
+
+def _default_choice(data: Interactions, wish: Wish) -> _Choice:
+    transitions, als, weights = defaults(data)
+    own: dict[str, Any] = {"transitions": transitions, "als": als}
+    names = wish.names or tuple(weights)
+    configs = {name: wish.configs.get(name, own.get(name) or MODELS[name].start(True, data.timed)) for name in names}
+    shares = {name: weights.get(name, _PLAIN_SHARE) for name in names}
+    total = sum(shares.values())
+    return _Choice(configs, {name: share / total for name, share in shares.items()})
+
+
+def _train(
+    data: Interactions, choice: _Choice, seed: int, attempts: Attempts, wish: Wish
+) -> tuple[dict[str, Model], dict[str, float]]:
+    """Each model with its own generator, so that one more doesn't change the others."""
+    models: dict[str, Model] = {"popularity": Popularity().fit(data, np.random.default_rng(seed))}
+
+    def fit(name: str, config: Any) -> Fitted:
+        model: Fitted = MODELS[name](config)  # type: ignore[call-arg]
+        return model.fit(data, np.random.default_rng(seed), wish.items, wish.watch(name, "final")).sound()
+
+    for name, config in choice.configs.items():
+        found = attempts.model(name, "at the last training", partial(fit, name, config))
+        if found is not None:
+            models[name] = found
+    left = {name: weight for name, weight in choice.weights.items() if name in models}
+    total = sum(left.values())
+    return models, {name: weight / total for name, weight in left.items()}
+
+
+def _choose(
+    data: Interactions, rng: np.random.Generator, seed: int, deadline: float, notes: Notes, attempts: Attempts, wish: Wish
+) -> _Choice | None:
+    """None where nothing can be tried, which is said."""
+    held = attempts.step("No setting is tried", lambda: Validation.of(data, rng, notes, wish.targets), None)
+    if held is None:
+        return None
+    if len(held.part) < FEWEST // 2:
+        notes.say(f"Too few users came to a second item to try settings on (it takes {FEWEST // 2}): defaults.")
+        return None
+    models: dict[str, Model] = {}
+    configs: dict[str, Any] = {}
+    names = wish.names or suited(held.data, held.ordered, wish.items, wish.targets)
+    for place, name in enumerate(names):
+        if place >= _ALWAYS and not wish.names and time.monotonic() > deadline:
+            notes.say(f"{', '.join(names[place:])}: not tried (the time ran out).")
+            break
+        # Later models get what the earlier ones left of the time; a tenth of it is for the weights.
+        ends = time.monotonic() + 0.9 * max(deadline - time.monotonic(), 0.0) / (len(names) - place) * _PATIENCE.get(name, 1.0)
+        found = attempts.model(name, "", partial(_tried, name, models, held, seed, ends, notes, wish))
+        if found is not None:
+            models[name], configs[name] = found
+    if not models:
+        return None
+    least = _NAMED_SHARE if wish.names else 0.0
+    earlier = attempts.step(
+        "Weighed by these users alone", lambda: _earlier(held, configs, seed, deadline, notes, wish), list[_Earlier]()
+    )
+    weighed = attempts.step(
+        "The models are not weighed against each other", lambda: weigh(models, held.whole, least, earlier), None
+    )
+    return _Choice(configs, dict.fromkeys(configs, 1.0 / len(configs))) if weighed is None else _weighed(weighed, configs, notes)
+
+
+def _tried(
+    name: str, models: Mapping[str, Model], held: Validation, seed: int, ends: float, notes: Notes, wish: Wish
+) -> tuple[Model, Any]:
+    """The best settings of one model beside those tried before: as trained on the slice, and as a config."""
+    trials = trials_of(name, held.part, seed, wish.items, wish.watch(name, "trial", ends))
+    beside = Beside(models, held.part) if models else None
+    found = trials.climb(held.ordered, ends, wish.configs.get(name), partial(beside, name) if beside is not None else None)
+    model = trials.model(found.config)
+    alone, with_others = found.score, ""
+    if beside is not None:
+        alone = beside.alone
+        better = f"{beside.blended:.4f}" if beside.blended > beside.without else "no more"
+        with_others = f", {better} beside {' and '.join(models)} ({beside.without:.4f} without it)"
+    notes.say(
+        f"{name}: {words(found.config)}: NDCG@{DEPTH} {alone:.4f}{with_others}, "
+        f"best of {found.trials}{cut_words(found.cut_short)}{failed_words(found.failed)}.",
+        **{name: round(alone, 5)},
+    )
+    return model, found.config
+
+
+def _weighed(weighed: Weighed, configs: Mapping[str, Any], notes: Notes) -> _Choice:
+    for weights, score in weighed.path:
+        notes.say(f"NDCG@{DEPTH} {score:.4f} with " + ", ".join(f"{name} {share:.0%}" for name, share in weights.items()) + ".")
+    notes.figures["promise"] = asdict(Promise.of(weighed.next))
+    notes.figures["blend"] = [{"weights": dict(weights), "ndcg": round(score, 5)} for weights, score in weighed.path]
+    left = [name for name in configs if name not in weighed.weights]
+    if left:
+        notes.say(f"{', '.join(left)}: less than half a percent more, so left out.")
+    return _Choice({name: configs[name] for name in weighed.weights}, weighed.weights)
+
+
+_Earlier = tuple[Mapping[str, Model], Slice]
+
+
+def _earlier(
+    held: Validation, configs: Mapping[str, Any], seed: int, deadline: float, notes: Notes, wish: Wish
+) -> list[_Earlier]:
+    """Where few users can be asked, the time before is asked too, of models that were trained up to it."""
+    if len(configs) < 2 or len(held.whole) >= SURE:
+        return []
+    part = held.earlier(seed, SURE)
+    if part is None:
+        return []
+    if time.monotonic() > deadline:
+        notes.say("Weighed by these users alone (the time ran out).")
+        return []
+    trials = {name: trials_of(name, part, seed, wish.items, wish.watch(name, "earlier", deadline)) for name in configs}
+    models = {name: one.model(configs[name]) for name, one in trials.items()}
+    notes.say(f"Weighed also by {len(part):,} users of the time before.", earlier_users=len(part))
+    return [(models, part)]

@@ -1,0 +1,129 @@
+"""Trying configurations of one model on one slice."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from es_recsys.errors import ModelError
+from es_recsys.models.base import Model
+from es_recsys.models.cooccurrence import Counting, Rows, count
+from es_recsys.models.fitted import Fitted
+from es_recsys.models.ids import ItemIds
+from es_recsys.models.registry import MODELS
+from es_recsys.models.sequences import sequences
+from es_recsys.models.slices import Slice
+from es_recsys.models.transitions import Transitions, TransitionsConfig
+from es_recsys.models.watch import Watch
+from es_recsys.training.aligned_models import Asked
+from es_recsys.training.coordinate_search import Climb, climb
+from es_recsys.types import ItemTable
+
+__all__ = ["DEPTH", "TransitionTrials", "Trials", "trials_of"]
+
+# Length of the answers that are compared: NDCG@20.
+DEPTH = 20
+# Trainings that are kept: neighbours on a climb often share one.
+_KEPT = 4
+
+
+class Trials:
+    """One kind of model with many settings on one slice. Settings of the asking alone need no new training."""
+
+    rounds = 1
+
+    def __init__(
+        self, kind: type[Fitted], part: Slice, seed: int, items: ItemTable | None = None, watch: Watch | None = None
+    ) -> None:
+        self._kind, self._slice, self._seed = kind, part, seed
+        self._items, self._watch = items, watch
+        self._ids = ItemIds.of(part.train.item_ids.tolist())
+        self._trained: dict[Any, Fitted] = {}
+        self._best: tuple[float, Any] | None = None
+
+    def model(self, config: Any) -> Model:
+        """Trained on the slice. The first one is needed, however long that takes; the best of a climb is kept: when time has run
+        out it could not be trained again."""
+        learned = self._learned(config)
+        if learned not in self._trained:
+            if len(self._trained) == _KEPT:
+                del self._trained[next(one for one in self._trained if one != self._of_best())]
+            model = self._kind(learned)  # type: ignore[call-arg]
+            rng = np.random.default_rng(self._seed)
+            watch = replace(self._watch, needed=not self._trained) if self._watch is not None else None
+            self._trained[learned] = model.fit(self._slice.train, rng, self._items, watch).sound()
+        return self._trained[learned].with_config(config)
+
+    def each(self, config: Any) -> NDArray[np.float64]:
+        """(n_users,) NDCG of each user of the slice."""
+        asked = Asked(self.model(config), self._ids)
+        lists = [places for places, _ in asked.top(self._slice.histories, DEPTH, self._slice.known)]
+        return self._slice.ndcg(lists, DEPTH)
+
+    def climb(
+        self, ordered: bool, deadline: float, start: Any = None, score: Callable[[Model], float] | None = None
+    ) -> Climb[Any]:
+        """The best settings found. ordered: whether recency may tell. start: a config to stay at, instead of a search. score:
+        what a trained model is worth (unless given, its own mean NDCG)."""
+        kind = (ordered, self._slice.train.timed)
+
+        def value(config: Any) -> float:
+            found = float(self.each(config).mean()) if score is None else score(self.model(config))
+            if not math.isfinite(found):
+                raise ModelError(f"What {self._kind.name} answers with these settings is not a number.")
+            if self._best is None or found > self._best[0]:
+                self._best = found, config
+            return found
+
+        return climb(
+            self._kind.start(*kind) if start is None else start,
+            self._kind.space(*kind) if start is None else {},
+            self._kind.change,
+            value,
+            rounds=self.rounds,
+            deadline=deadline,
+        )
+
+    def _of_best(self) -> Any:
+        return None if self._best is None else self._learned(self._best[1])
+
+    def _learned(self, config: Any) -> Any:
+        """What of a config the training depends on: not what only concerns the asking."""
+        plain = self._kind.start(False, self._slice.train.timed)
+        return replace(config, **{name: getattr(plain, name) for name in self._kind.asking})
+
+
+class TransitionTrials(Trials):
+    """Transitions of many settings; counts of the last countings are kept, as other settings share them."""
+
+    rounds = 2
+
+    def __init__(self, part: Slice) -> None:
+        super().__init__(Transitions, part, 0)
+        self._sequences = sequences(part.train)
+        self._counts: dict[Counting, Rows] = {}
+
+    def model(self, config: TransitionsConfig) -> Transitions:
+        """Trained on the slice. Rows are pruned in two steps, so this is very slightly not what `fit` gives."""
+        if config.counting not in self._counts:
+            if len(self._counts) == 2:
+                del self._counts[next(one for one in self._counts if one != self._of_best())]
+            self._counts[config.counting] = count(self._sequences, config.counting, 2 * config.neighbours, 0.2)
+        return Transitions(config).fit_counts(self._ids, self._sequences, self._counts[config.counting])
+
+    def _learned(self, config: TransitionsConfig) -> Counting:
+        return config.counting
+
+
+_SPECIAL: dict[str, Callable[[Slice], Trials]] = {Transitions.name: TransitionTrials}
+
+
+def trials_of(name: str, part: Slice, seed: int, items: ItemTable | None = None, watch: Watch | None = None) -> Trials:
+    """Trials of the model of this name."""
+    special = _SPECIAL.get(name)
+    return special(part) if special is not None else Trials(MODELS[name], part, seed, items, watch)

@@ -1,0 +1,39 @@
+"""Whether there is anything to learn from."""
+
+from __future__ import annotations
+
+from es_recsys.errors import ModelError
+from es_recsys.events.bots import BOT_RULES, BotRules
+from es_recsys.events.counts import count_reasons
+from es_recsys.events.reasons import EXPLAINED
+from es_recsys.events.store import EventStore
+from es_recsys.types import Interactions
+
+__all__ = ["need_positive"]
+
+_NONE = "There are no positive events to train on"
+
+
+def need_positive(store: EventStore, data: Interactions) -> None:
+    """Raise ModelError that says why, where no event says what somebody likes."""
+    if (data.weights > 0).any():
+        return
+    kept, counts = count_reasons(store)
+    if kept:
+        scale = store.rating_scale
+        raise ModelError(
+            f"{_NONE}: the {kept:,} events of the store that count are dislikes, ratings of no more than {scale.neutral:g}"
+            f" (on the scale {scale}), or searches.",
+            "Load what people liked too (views, purchases, likes, better ratings): es-recsys events load FILE."
+            " If these are likes, say so with --actions, or give the scale with --rating-scale.",
+        )
+    if counts:
+        reason, count = next(iter(counts.items()))
+        bots = BotRules.of(store.settings)
+        words = {"scale": store.rating_scale, **{rule.name: bots.bound(rule) or rule.bound for rule in BOT_RULES}}
+        raise ModelError(
+            f"{_NONE}: all {sum(counts.values()):,} events of the store are set aside, {count:,} of them as {reason}"
+            f" ({EXPLAINED[reason].meaning.format(**words)}).",
+            f"To mend it: {EXPLAINED[reason].remedy}.",
+        )
+    raise ModelError(f"{_NONE}.", "Load events first: `es-recsys events load FILE`.")

@@ -1,0 +1,37 @@
+"""Puts the users of a training into the index that similar ones are searched in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from es_recsys.events.subjects import subject_key, subject_of
+from es_recsys.index import users
+from es_recsys.index_metadata import StoreMeta
+from es_recsys.models import Model, UserKNN
+from es_recsys.models.likings import pack
+from es_recsys.serving.workspace import Workspace
+from es_recsys.types import Interactions
+
+__all__ = ["index_users"]
+
+_SESSION = "session:"
+
+
+def index_users(work: Workspace, meta: StoreMeta, models: Mapping[str, Model], data: Interactions) -> int:
+    """Makes and fills the users index of a version whose profiles are there, where one of its models searches it; -> how
+    many users it holds."""
+    model = models.get(UserKNN.name)
+    if not isinstance(model, UserKNN):
+        return 0
+    users.create(work.patient, meta, model.dims, len(data.user_ids))
+    return users.fill(work.patient, meta, _users(model, data, work.settings.secret()))
+
+
+def _users(model: UserKNN, data: Interactions, secret: bytes) -> Iterator[users.User]:
+    for place, vector, items, strengths in model.users():
+        name = str(data.user_ids[place])
+        row = pack(items, strengths)
+        yield subject_key(subject_of(name), secret), vector, row
+        if name.startswith(_SESSION):
+            # A user may have such a name, too; only one of the two has a profile.
+            yield subject_key(subject_of(session_id=name.removeprefix(_SESSION)), secret), vector, row

@@ -1,0 +1,283 @@
+"""Trains again where that is due, and serves the outcome unless it is worse: what a scheduler runs.
+
+Due means that the events or the items have grown, that the weights of event types are others, or that the models in service
+do worse than they promised. The new models are first trained without the newest events, and compared with those in service
+on them; only then on everything.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from es_recsys.errors import InputError
+from es_recsys.index import versions
+from es_recsys.models.slices import Slice
+from es_recsys.progress import Onlooker
+from es_recsys.serving.product_groups import products
+from es_recsys.serving.snapshot import View
+from es_recsys.serving.workspace import Workspace
+from es_recsys.training.attempts import Attempts
+from es_recsys.training.count_interactions import recount_exposure
+from es_recsys.training.model_selection import Wish, select
+from es_recsys.training.selection_report import Notes
+from es_recsys.training.served_quality import Blend, Compared, Quality, compare, held_out, quality, serving
+from es_recsys.training.target_types import check_targets, targets_of
+from es_recsys.training.train import TrainReport, named, put_into_service, seconds_for, wish_of
+from es_recsys.training.training_record import Trained, attempted, catalogue_of, known_catalogue, note_attempt, training_lock
+from es_recsys.types import Interactions
+
+__all__ = ["BUSY", "GROWTH", "NOT_DUE", "Checked", "RetrainReport", "check", "must_grow", "train_if_needed"]
+
+GROWTH = 0.1
+BUSY = "Another training of this store is running: nothing is done."
+NOT_DUE = "No training is needed."
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """facts: what was looked at, in words. reasons: why a training is due; none where it isn't."""
+
+    facts: tuple[str, ...]
+    reasons: tuple[str, ...] = ()
+    quality: Quality | None = None
+
+    def why(self) -> str:
+        return f"Training, as {'; '.join(self.reasons)}."
+
+
+@dataclass(frozen=True, slots=True)
+class RetrainReport:
+    """outcome: "nothing" (not due), "busy" (another training is running), "trained" (a new version is live), or "kept" (the
+    new models are worse: the version that was live stays)."""
+
+    outcome: str
+    checked: Checked = Checked(())
+    compared: Compared | None = None
+    tried: tuple[str, ...] = ()
+    training: TrainReport | None = None
+    seconds: float = 0.0
+
+    def lines(self) -> Iterator[str]:
+        yield from self.checked.facts
+        if self.outcome == "busy":
+            yield BUSY
+            return
+        if self.outcome == "nothing":
+            yield NOT_DUE
+            return
+        yield self.checked.why()
+        yield from self.tried
+        if self.compared is not None:
+            yield self.compared.line()
+        if self.outcome == "kept":
+            yield f"That is worse by more than chance: the version in service stays. {self.seconds:.0f} s."
+        if self.training is not None:
+            yield from self.training.lines()
+
+    def to_dict(self) -> dict[str, Any]:
+        found, both = self.checked.quality, self.compared
+        return {
+            "outcome": self.outcome,
+            "facts": list(self.checked.facts),
+            "reasons": list(self.checked.reasons),
+            "quality": None
+            if found is None
+            else {"now": found.now, "promised": found.promise.ndcg, "change": found.change.to_dict(), "fallen": found.fallen},
+            "compared": None
+            if both is None
+            else {"users": both.users, "serving": both.serving, "new": both.new, "gain": both.gain.to_dict()},
+            "training": None if self.training is None else self.training.to_dict(),
+            "seconds": self.seconds,
+        }
+
+
+def train_if_needed(
+    work: Workspace,
+    names: Sequence[str] = (),
+    *,
+    add: bool = False,
+    targets: Sequence[str] = (),
+    growth: float = GROWTH,
+    budget: float | None = None,
+    seed: int = 7,
+    progress: Onlooker | None = None,
+) -> RetrainReport:
+    """Trains where that is due, else says why not. Without names or targets those that the version in service was trained for.
+
+    growth: share by which events or items must have grown. add, budget: as `train` has them. Safe to run at any time: at
+    most one training of a store runs in a data folder, and readers see one whole version or the other. What exploration knows
+    of the items is counted anew in any case.
+    Raises StoreNotFound, InputError for an unknown name or type or a growth that is not above 0; what `train` raises.
+    """
+    must_grow(growth)
+    wanted, leading, started = named(names), check_targets(targets), time.monotonic()
+    with work.explaining():
+        view = work.views.to_train()
+        with training_lock(work.settings) as free:
+            if not free:
+                return RetrainReport("busy")
+            tell = progress.line if progress is not None else None
+            Attempts(Notes(tell)).step(
+                "What came of showing items is not counted anew", lambda: recount_exposure(work, products(work, view.meta)), None
+            )
+            report = _run(work, wanted, add, leading, growth, budget, seed, progress)
+    return replace(report, seconds=time.monotonic() - started)
+
+
+def must_grow(growth: float) -> None:
+    """Raises InputError for a growth that is not above 0."""
+    if not growth > 0.0:
+        raise InputError(f"A growth of {growth:g} is none.", "Give a share above 0: 0.1 is a tenth.")
+
+
+def _run(
+    work: Workspace,
+    names: tuple[str, ...],
+    add: bool,
+    targets: tuple[str, ...],
+    growth: float,
+    budget: float | None,
+    seed: int,
+    progress: Onlooker | None,
+) -> RetrainReport:
+    from es_recsys.events.interactions import interactions
+
+    view, now = work.views.fresh() if add else work.views.to_train(), work.now()
+    if add:
+        names = tuple(dict.fromkeys((*view.models, *names)))
+    data = interactions(work.events, now, weights=view.meta.behaviours, products=products(work, view.meta))
+    checked = check(work, view, data, names, targets, growth, np.random.default_rng(seed))
+    if not checked.reasons:
+        return RetrainReport("nothing", checked)
+    if progress is not None:
+        for line in (*checked.facts, checked.why()):
+            progress.line(line)
+    record = Trained.of(view.meta)
+    names = names or (record.names if record is not None else ())
+    targets = targets or targets_of(view.meta)
+    rng = np.random.default_rng([seed, 1])
+    part = held_out(record, data, rng, targets)
+    old = serving(view, data, record.until if record is not None else None)
+    wish = wish_of(work, view.meta, names, {}, targets, progress=progress)
+    if part is None or not old[0]:
+        training = put_into_service(work, view, data, now, wish, budget=budget, seed=seed, progress=progress)
+        note = "The new models can't be compared with those in service: too few users have come to a new item since."
+        return RetrainReport("trained", checked, tried=(note,) if view.models else (), training=training)
+    notes = Notes(progress.line if progress is not None else None)
+    tried = Attempts(notes).step(
+        "The new models are not compared with those in service",
+        lambda: _tried(part, old, wish, budget, seed, rng, progress.line if progress is not None else None),
+        None,
+    )
+    if tried is None:
+        training = put_into_service(work, view, data, now, wish, budget=budget, seed=seed, progress=progress)
+        return RetrainReport("trained", checked, tried=tuple(notes.lines), training=training)
+    compared, lines, decided = tried
+    if compared.worse:
+        note_attempt(work, len(data.items))
+        return RetrainReport("kept", checked, compared, lines)
+    wish = wish_of(work, view.meta, names, decided[0], targets, decided[1], progress)
+    training = put_into_service(work, view, data, now, wish, promise=compared.promise, seed=seed, progress=progress)
+    return RetrainReport("trained", checked, compared, lines, training)
+
+
+def _tried(
+    part: Slice,
+    old: Blend,
+    wish: Wish,
+    budget: float | None,
+    seed: int,
+    rng: np.random.Generator,
+    tell: Callable[[str], None] | None,
+) -> tuple[Compared, tuple[str, ...], tuple[dict[str, Any], dict[str, float]]]:
+    """Trains without the newest events and compares; -> also the lines of that, and the configs and shares it came to."""
+    chosen = select(part.train, np.random.default_rng(seed), seconds_for(wish, budget), tell, wish)
+    shares = dict(chosen.weights)
+    compared = compare(old, (chosen.models, shares), part, rng)
+    if tell is not None:
+        tell(compared.line())
+    return compared, chosen.report.lines, ({name: chosen.models[name].config for name in shares}, shares)
+
+
+def check(
+    work: Workspace,
+    view: View,
+    data: Interactions,
+    names: tuple[str, ...],
+    targets: tuple[str, ...],
+    growth: float,
+    rng: np.random.Generator,
+) -> Checked:
+    """Whether a training is due, and by what."""
+    if not (data.weights > 0).any():
+        return Checked(("There are no positive events to train on.",))
+    record, version = Trained.of(view.meta), view.meta.version
+    if view.meta.models and not view.models:
+        return Checked((), (f"the models of version {version} can't be loaded",))
+    if record is None:
+        return Checked(
+            (), (f"version {version} has no model" if not view.models else f"it isn't known what version {version} knows",)
+        )
+    events, grown = _events(work, view, record, len(data.items), growth)
+    if grown is None:
+        return Checked((events,))
+    items, new = _items(work, view, growth)
+    notes = Notes(None)
+    nothing: Quality | str = ""
+    found = Attempts(notes).step("Quality: not compared", lambda: quality(view, record, data, rng), nothing) or notes.lines[-1]
+    reasons = [grown, new, *_wishes(view, record, names, targets)]
+    if isinstance(found, Quality) and found.fallen:
+        reasons.append("quality has fallen")
+    facts = (events, items, found.line() if isinstance(found, Quality) else found)
+    return Checked(facts, tuple(filter(None, reasons)), found if isinstance(found, Quality) else None)
+
+
+def _wishes(view: View, record: Trained, names: tuple[str, ...], targets: tuple[str, ...]) -> Iterator[str]:
+    lacking = [name for name in names if name not in view.models]
+    if lacking:
+        yield f"{', '.join(lacking)} {'is' if len(lacking) == 1 else 'are'} not served yet"
+    if dict(record.behaviours) != dict(view.meta.behaviours):
+        yield "events weigh otherwise since the training"
+    if targets and targets != record.targets:
+        yield f"answers are to lead to {' or '.join(targets)}"
+
+
+def _events(work: Workspace, view: View, record: Trained, count: int, growth: float) -> tuple[str, str | None]:
+    """What there is to say of the events, and a reason, "" for none; None where nothing is to be done before they grow, since
+    a training on as many was no gain, or was taken out of service."""
+    elsewhere = _discarded(work, view)
+    base = max(record.events, elsewhere)
+    share = (count - base) / max(base, 1)
+    line = f"Events: {count:,}, {share:+.1%} against the {base:,} of the last training; it takes {growth:+.1%}."
+    if share >= growth:
+        return line, f"events have grown by {share:.1%}"
+    if elsewhere:
+        why = "What that training made is not in service: it was worse, or was taken back. Another waits for more events."
+        return f"{line} {why}", None
+    return line, ""
+
+
+def _discarded(work: Workspace, view: View) -> int:
+    """Events of the last training that is not in service, though it came after the version that is; 0 where there was none."""
+    later = [n for n in versions.version_numbers(work.es, view.meta.store) if n > view.meta.version]
+    records = [Trained.of(versions.read_version(work.es, view.meta.store, number)) for number in later]
+    return max([attempted(view.meta), *(record.events for record in records if record is not None)])
+
+
+def _items(work: Workspace, view: View, growth: float) -> tuple[str, str]:
+    """The same of the items: those that were not there at the training."""
+    known = known_catalogue(work.settings, view.meta.version)
+    if known is None:
+        return "Items: it isn't known which there were at the training.", ""
+    present = catalogue_of(work, view.meta)
+    new = round((1.0 - known.share_of(present)) * len(present))
+    share = new / max(len(known), 1)
+    line = (
+        f"Items: {len(present):,}, {new:,} of them new, {share:.1%} of the {len(known):,} at the training; it takes {growth:.1%}."
+    )
+    return line, f"items have grown by {share:.1%}" if share >= growth else ""

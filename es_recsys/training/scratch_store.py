@@ -1,0 +1,106 @@
+"""A store of its own for a while: the same items, and only the events that an evaluation lets be seen."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from es_recsys.evaluation.questions import Rule
+from es_recsys.evaluation.searches import who_of
+from es_recsys.events.records import StoredEvent
+from es_recsys.index import copying, versions
+from es_recsys.index_metadata import StoreMeta
+from es_recsys.serving.product_groups import live_products
+from es_recsys.serving.stores import drop_store
+from es_recsys.serving.workspace import Workspace
+from es_recsys.training.tuned_settings import tuned_path
+from es_recsys.types import Event
+from es_recsys.vector_fields import VECTOR_FIELDS
+
+__all__ = ["give_events", "scratch_store"]
+
+_LONGEST = 63
+# Trials and what they were made on.
+_NO_SETTINGS = shutil.ignore_patterns("*.sqlite3*", "*.trials", "*.npz")
+
+
+@contextmanager
+def scratch_store(work: Workspace) -> Iterator[Workspace]:
+    """A store beside the store of `work`, with its items and their vectors by encoders, without events, profiles and models.
+
+    Its name is the store's with `_evaluation_` and eight digits. Its events, models and log lie in a temporary folder, its
+    events in an SQLite file there, wherever the store keeps its own; settings that `tune model` found are taken along, weights
+    without a query and a learned ranking are not (`carried.carry` gives them). All of it is dropped at the end, also after a
+    failure.
+    """
+    ending = f"_evaluation_{secrets.token_hex(4)}"
+    name = work.settings.index[: _LONGEST - len(ending)] + ending
+    folder = Path(tempfile.mkdtemp(prefix="es-recsys-evaluation-"))
+    settings = work.settings.model_copy(update={"index": name, "url": work.url, "home": folder, "sql_url": None})
+    try:
+        with Workspace(settings) as scratch:
+            try:
+                with work.explaining():
+                    _copy_items(work, scratch)
+                tuned = tuned_path(work.settings, "x").parent
+                if tuned.is_dir():
+                    shutil.copytree(tuned, tuned_path(settings, "x").parent, ignore=_NO_SETTINGS)
+                yield scratch
+            finally:
+                drop_store(scratch)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def give_events(scratch: Workspace, events: Iterable[StoredEvent], rule: Rule, part: str) -> int:
+    """Records the stored events of one part of the rule ("train" or "known"); those that cleaning set aside stay out.
+    Returns how many there were."""
+    groups = live_products(scratch)
+    allowed = (
+        _event(event)
+        for event in events
+        if event.quarantine is None
+        and rule.part(who_of(event), groups.get(event.item_id or "", event.item_id), event.when) == part
+    )
+    return scratch.events.load(allowed, scratch.now()).new
+
+
+def _copy_items(work: Workspace, scratch: Workspace) -> None:
+    old = work.views.fresh().meta
+    new = _bare(old, scratch.settings.index)
+    count = int(work.es.count(index=old.index)["count"])
+    versions.create(scratch.patient, new, count=count, live=True)
+    copying.copy(scratch.patient, old, new)
+    scratch.es.indices.refresh(index=new.index)
+
+
+def _bare(old: StoreMeta, name: str) -> StoreMeta:
+    """The store before any training: what was tuned for searches stays, what training chose goes."""
+    vectors = {field: meta for field, meta in old.vectors.items() if VECTOR_FIELDS[field].source == "encoder"}
+    weights = {situation: legs for situation, legs in old.weights.items() if situation != "no_query" or not old.models}
+    kept = {key: value for key, value in old.notes.items() if key in ("bare", "index_options", "variants")}
+    return replace(old, store=name, version=1, vectors=vectors, models=(), weights=weights, ranking={}, key_check="", notes=kept)
+
+
+def _event(event: StoredEvent) -> Event:
+    when = None if event.order is not None else datetime.fromtimestamp(event.when, UTC)
+    return Event(
+        event_type=event.event_type,
+        timestamp=when,
+        user_id=event.user_id,
+        session_id=event.session_id,
+        item_id=event.item_id,
+        query=event.query,
+        value=event.value,
+        event_id=event.event_id,
+        position=event.position,
+        query_id=event.query_id,
+        recommendation_id=event.recommendation_id,
+        order=event.order,
+    )

@@ -1,0 +1,143 @@
+"""How good the models in service are now: asked about events that came after their training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from es_recsys.evaluation.statistics import Estimate, bootstrap
+from es_recsys.models import Model, UserKNN
+from es_recsys.models.sequences import take
+from es_recsys.models.slices import Slice, moment_before, next_after
+from es_recsys.serving.snapshot import View
+from es_recsys.training.ensemble_candidates import Candidates
+from es_recsys.training.model_trials import DEPTH
+from es_recsys.training.selection_report import Promise
+from es_recsys.training.training_record import Trained
+from es_recsys.types import Interactions
+
+__all__ = ["Blend", "Compared", "Quality", "compare", "held_out", "quality", "serving"]
+
+FEWEST = 50  # users to ask
+_USERS = 4_000
+_NEWEST = 0.1
+_FALL = 0.1  # share of the promise below which a loss is not worth a training, however sure it is
+_Z = 1.96  # of a 95 % interval
+
+
+Blend = tuple[Mapping[str, Model], Mapping[str, float]]
+"""Models by name, and the shares of those that answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """NDCG@20 of the next new item since the training, and what was promised. change: the difference, with its 95 %
+    interval: normal, as the means are of different users. fallen: whether the whole interval lies below 0, and the mean by
+    more than a tenth of the promise."""
+
+    now: float
+    promise: Promise
+    change: Estimate
+    fallen: bool
+
+    def line(self) -> str:
+        change = self.change
+        verdict = "it has fallen" if self.fallen else "it has not fallen by more than chance and a tenth of it"
+        return (
+            f"Quality: NDCG@{DEPTH} of the next new item {self.now:.4f} since the training, of {change.n:,} users;"
+            f" {self.promise.ndcg:.4f} promised ({_interval(change)}): {verdict}."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """NDCG@20 of the models in service and of those of a new training, on events that neither had seen, paired by user.
+    promise: what the new ones did for the next new item."""
+
+    users: int
+    serving: float
+    new: float
+    gain: Estimate
+    promise: Promise
+
+    @property
+    def worse(self) -> bool:
+        """Whether the new ones are worse by more than chance."""
+        return self.gain.high < 0.0
+
+    def line(self) -> str:
+        return (
+            f"On the newest events, held out of the training, of {self.users:,} users: NDCG@{DEPTH} {self.serving:.4f} by the"
+            f" models in service, {self.new:.4f} by the new ones ({_interval(self.gain)})."
+        )
+
+
+def serving(view: View, data: Interactions, until: float | None) -> Blend:
+    """The models in service and their shares, to be asked in memory. What user-kNN finds in Elasticsearch when it answers is
+    counted again from `data` up to `until` here."""
+    table = view.meta.weights.get("no_query", {})
+    models = {name: model for name, model in view.models.items() if table.get(name, 0.0) > 0.0}
+    near = models.get(UserKNN.name)
+    if near is not None:
+        known = data if until is None else take(data, data.times <= until)
+        models[UserKNN.name] = UserKNN(near.config).fit(known, np.random.default_rng(0))
+    return models, {name: table[name] for name in models}
+
+
+def quality(view: View, record: Trained, data: Interactions, rng: np.random.Generator) -> Quality | str:
+    """What users did next after the training, asked of the models in service; why it can't be told, where it can't."""
+    if record.until is None:
+        return "Quality: not compared, as the store has no times."
+    if record.promise is None:
+        return "Quality: not compared, as there was too little to measure it on at the training."
+    part = next_after(data, math.nextafter(record.until, math.inf), rng, _USERS, record.targets)
+    if len(part) < FEWEST:
+        return (
+            f"Quality: not compared; {len(part)} users that the training knew have come to a new item since, it takes {FEWEST}."
+        )
+    models, shares = serving(view, data, record.until)
+    if not models:
+        return "Quality: not compared, as no model has a weight."
+    each = Candidates.of(models, part).next(shares)
+    return _judged(Promise.of(each), record.promise)
+
+
+def _judged(now: Promise, promise: Promise) -> Quality:
+    mean, error = now.ndcg - promise.ndcg, _Z * math.hypot(now.error, promise.error)
+    change = Estimate(mean, mean - error, mean + error, now.users)
+    return Quality(now.ndcg, promise, change, change.high < 0.0 and mean < -_FALL * promise.ndcg)
+
+
+def held_out(record: Trained | None, data: Interactions, rng: np.random.Generator, targets: Collection[str] = ()) -> Slice | None:
+    """The newest events, for a comparison of the version in service with one that doesn't know them either: none that it was
+    trained on, at most the newer half of those that came since, and of all events the newest tenth. None where there are too
+    few users for it. targets: event types of what is to be found."""
+    if record is None or record.until is None or not data.timed:
+        return None
+    since = data.times[data.times > record.until]
+    if not len(since):
+        return None
+    moment = max(float(np.median(since)), moment_before(data, 1.0 - _NEWEST), math.nextafter(record.until, math.inf))
+    part = next_after(data, moment, rng, _USERS, targets)
+    return part if len(part) >= FEWEST else None
+
+
+def compare(
+    old: Blend,
+    new: Blend,
+    part: Slice,
+    rng: np.random.Generator,
+) -> Compared:
+    """Both blends on one slice that neither has learned from; users count by the worth of their next items (`Slice.ndcg`)."""
+    before = Candidates.of(old[0], part).each(old[1])
+    candidates = Candidates.of({name: new[0][name] for name in new[1]}, part)
+    after = candidates.each(new[1])
+    gain = bootstrap(after - before, rng)
+    return Compared(len(part), float(before.mean()), float(after.mean()), gain, Promise.of(candidates.next(new[1])))
+
+
+def _interval(one: Estimate) -> str:
+    return f"{one.mean:+.4f} [{one.low:+.4f}, {one.high:+.4f}]"

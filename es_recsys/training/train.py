@@ -1,0 +1,447 @@
+"""Trains the collaborative models on the stored events and puts them into service in a new index version.
+
+New factors are a new space, so everything that speaks of it changes at once: the version with the items' vectors, the
+models' artefacts, and the profiles. The version before it stays for a rollback.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from elasticsearch import ApiError, TransportError
+from numpy.typing import NDArray
+
+from es_recsys.engine.making import clear, draft_folder, maker, making
+from es_recsys.errors import EngineError, IndexStateError, InputError, WriteError
+from es_recsys.features import FeatureTable, features
+from es_recsys.index import copying, versions
+from es_recsys.index.bulk import Meter
+from es_recsys.index.read import ids_of
+from es_recsys.index_metadata import StoreMeta, VectorMeta
+from es_recsys.models import MODELS, Model, UserKNN, save_models
+from es_recsys.models.popularity import Popularity
+from es_recsys.progress import Onlooker
+from es_recsys.serving.item_features import item_side_folder, save_item_side
+from es_recsys.serving.product_groups import note_variants, products
+from es_recsys.serving.profile_folding import catch_up, rebuild
+from es_recsys.serving.snapshot import View
+from es_recsys.serving.snapshot_cache import models_folder, popularity_folder
+from es_recsys.serving.workspace import Workspace
+from es_recsys.training.attempts import Attempts
+from es_recsys.training.count_interactions import recount_exposure
+from es_recsys.training.item_table import item_table, plain_table
+from es_recsys.training.model_selection import Selection, Wish, select
+from es_recsys.training.positive_events import need_positive
+from es_recsys.training.publish_users import index_users
+from es_recsys.training.selection_report import Notes, Promise
+from es_recsys.training.target_types import check_targets, targets_of
+from es_recsys.training.training_record import Trained, catalogue_of, keep_catalogue, training_lock
+from es_recsys.training.tuned_settings import load_tuned
+from es_recsys.types import History, Interactions, Item
+from es_recsys.vector_fields import VECTOR_FIELDS
+
+__all__ = ["TrainReport", "named", "put_into_service", "seconds_for", "train", "wish_of"]
+
+TRAINABLE = tuple(name for name in MODELS if name != Popularity.name)
+_SAMPLE = 20
+_TIEBREAK = 1e-3
+# Likenesses that differ by less are the same; float32 has seven digits.
+_SAME = 1e-5
+# Statuses by which Elasticsearch refuses what it was sent.
+_REFUSED = (400, 413)
+_BUDGET = 240.0
+# Whoever names models may name some that learn for minutes.
+_NAMED_BUDGET = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class TrainReport:
+    """What was chosen and why (`chosen`, `figures`), and how long training and putting into service took, seconds."""
+
+    version: int
+    models: tuple[str, ...]
+    weights: Mapping[str, float]
+    chosen: tuple[str, ...]
+    figures: Mapping[str, Any]
+    training_s: float
+    serving_s: float
+
+    def lines(self) -> Iterator[str]:
+        yield from self.chosen
+        yield (
+            f"Version {self.version} is live with {', '.join(self.models)}:"
+            f" {self.training_s:.1f} s of training, {self.serving_s:.1f} s to put it into service"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "version": self.version,
+            "models": list(self.models),
+            "weights": dict(self.weights),
+            "chosen": list(self.chosen),
+            "figures": dict(self.figures),
+            "training_s": self.training_s,
+            "serving_s": self.serving_s,
+        }
+
+
+def train(
+    work: Workspace,
+    names: Sequence[str] = (),
+    *,
+    add: bool = False,
+    targets: Sequence[str] = (),
+    budget: float | None = None,
+    seed: int = 7,
+    progress: Onlooker | None = None,
+) -> TrainReport:
+    """Trains the named models, or without names chooses models, settings and weights on held-out events. What was not asked for
+    by name and can't be trained or served is left out, and the report says why.
+
+    add: the models that are live are trained again beside the named ones, with the settings that they have, and for the
+    targets that they had unless some are named. targets: event types that answers are to lead to, which held-out events are
+    to be of (empty: any by which somebody takes to an item). budget: seconds after which no further setting is tried.
+    Settings that `tune model` found are kept to. What exploration knows of the items is counted anew, too.
+    Raises StoreNotFound, InputError for an unknown name or type, ModelError where there is nothing to train on,
+    IndexStateError while another training of the store is running.
+    """
+    from es_recsys.events.interactions import interactions
+
+    names, targets = named(names), check_targets(targets)
+    with work.explaining():
+        view = work.views.fresh() if add else work.views.to_train()
+        with training_lock(work.settings) as free:
+            if not free:
+                raise IndexStateError(
+                    f"Another training of {work.settings.index} is running.", "Wait until it has ended, then train again."
+                )
+            groups = products(work, view.meta)
+            tell = progress.line if progress is not None else None
+            attempts = Attempts(Notes(tell))
+            attempts.step("What came of showing items is not counted anew", lambda: recount_exposure(work, groups), None)
+            now = work.now()
+            data = interactions(work.events, now, weights=view.meta.behaviours, products=groups)
+            need_positive(work.events, data)
+            configs: dict[str, Any] = {}
+            if add:
+                configs = {name: model.config for name, model in view.models.items() if name not in names}
+                names = tuple(dict.fromkeys((*view.models, *names)))
+                targets = targets or targets_of(view.meta)
+            wish = wish_of(work, view.meta, names, configs, targets, progress=progress)
+            # What is only trained again beside those that were asked for may be left out.
+            wish = replace(wish, optional=frozenset(configs))
+            return put_into_service(work, view, data, now, wish, budget=budget, seed=seed, progress=progress)
+
+
+def named(names: Sequence[str]) -> tuple[str, ...]:
+    """The names, each once. Raises InputError for one that no model to train has."""
+    unknown = [name for name in names if name not in TRAINABLE]
+    if unknown:
+        raise InputError(
+            f"There is no model {unknown[0]!r}.", f"Name some of: {', '.join(TRAINABLE)}; or none, to have them chosen."
+        )
+    return tuple(dict.fromkeys(names))
+
+
+def wish_of(
+    work: Workspace,
+    meta: StoreMeta,
+    names: tuple[str, ...],
+    configs: Mapping[str, Any],
+    targets: tuple[str, ...] = (),
+    shares: Mapping[str, float] | None = None,
+    progress: Onlooker | None = None,
+) -> Wish:
+    """What a training of these models starts from: `configs`, for other named ones the settings that `tune model` found;
+    the catalogue, where one of them reads it; checkpoints. shares: where `configs` and they are all decided. progress: is
+    shown the epochs of long trainings."""
+    tuned = {name: config for name in names if (config := load_tuned(work.settings, name)) is not None}
+    decided = (*names, *(shares or {}))
+    reading = any(MODELS[name].reads_items for name in decided) if decided else _has_texts(work, meta)
+    items = item_table(work, meta) if reading else None
+    return Wish(
+        names,
+        {**tuned, **configs},
+        items,
+        work.settings.store_home / "checkpoints",
+        shares=shares or {},
+        targets=targets,
+        part=progress.part if progress is not None else None,
+    )
+
+
+def seconds_for(wish: Wish, budget: float | None) -> float:
+    """Seconds to try settings in, where the caller hasn't said."""
+    return budget if budget is not None else _NAMED_BUDGET if wish.names else _BUDGET
+
+
+def put_into_service(
+    work: Workspace,
+    live: View,
+    data: Interactions,
+    now: float,
+    wish: Wish,
+    *,
+    promise: Promise | None = None,
+    budget: float | None = None,
+    seed: int = 7,
+    progress: Onlooker | None = None,
+) -> TrainReport:
+    """Trains on `data`, the store's events up to `now`, and serves the result in the place of `live`, whose models need not be
+    there; the caller holds the training lock.
+
+    promise: measured by the caller, where the wish leaves nothing to be measured here. progress: is shown each line of what
+    was chosen as it is known, then how many items are copied.
+    """
+    started = time.monotonic()
+    old = live.meta
+    versions.restore_profiles(work.patient, old)
+    work.confirm_key(old, adopt=True)
+    tell = progress.line if progress is not None else None
+    chosen = select(data, np.random.default_rng(seed), seconds_for(wish, budget), tell, wish)
+    trained = time.monotonic()
+    record = Trained.on(data, now, wish.names, old.behaviours, chosen.report.figures, promise, wish.targets)
+    items = None if old.notes.get("bare") else wish.items or plain_table(work, old)
+    notes = Notes(tell)
+    attempts = Attempts(notes, wish.required)
+    table = attempts.step("Rankings learn nothing of the items' figures", lambda: features(data, items, now), None)
+    meta = None
+    while meta is None:
+        try:
+            meta = _serve(work, live, chosen, data, table, record, progress)
+        except _Unserved as error:
+            attempts.model(error.model, "when it was put into service", error.reraise)
+            chosen = chosen.without(error.model)
+    served = time.monotonic()
+    return TrainReport(
+        meta.version,
+        meta.models,
+        chosen.weights,
+        (*chosen.report.lines, *notes.lines),
+        {**chosen.report.figures, **({"curves": wish.curves} if wish.curves else {})},
+        trained - started,
+        served - trained,
+    )
+
+
+def _has_texts(work: Workspace, meta: StoreMeta) -> bool:
+    """Whether there is a catalogue, and not bare ids out of events."""
+    return bool(work.es.count(index=meta.index, query={"exists": {"field": "title"}})["count"])
+
+
+class _Unserved(Exception):
+    """One model can't be put into service, and is itself to blame."""
+
+    def __init__(self, model: str, cause: Exception) -> None:
+        super().__init__(model)
+        self.model, self.cause = model, cause
+
+    def reraise(self) -> None:
+        raise self.cause
+
+
+@contextmanager
+def _serving(model: str) -> Iterator[None]:
+    """An error in here is the model's, but for a full disk or an Elasticsearch that is away: those would meet any model."""
+    try:
+        yield
+    except Exception as error:
+        cause = error.__cause__ or error
+        refused = isinstance(cause, ApiError) and cause.meta.status in _REFUSED
+        if isinstance(cause, OSError | TransportError | ApiError | EngineError | WriteError) and not refused:
+            raise
+        raise _Unserved(model, error) from error
+
+
+def _serve(
+    work: Workspace,
+    live: View,
+    chosen: Selection,
+    data: Interactions,
+    table: FeatureTable | None,
+    record: Trained,
+    progress: Onlooker | None,
+) -> StoreMeta:
+    """Builds the next version beside the live one, checks it, and swaps. Raises _Unserved where one model is to blame that it
+    can't."""
+    old = live.meta
+    models = {name: model for name, model in chosen.models.items() if name in chosen.weights}
+    vectors = {model.field: _vector_meta(model) for model in models.values() if model.field is not None}
+    kept = {name: vector for name, vector in old.vectors.items() if VECTOR_FIELDS[name].source == "encoder"}
+    new = replace(
+        old,
+        vectors={**kept, **vectors},
+        models=tuple(models),
+        weights={**{k: v for k, v in old.weights.items() if k != "no_query"}, "no_query": _table(chosen)},
+        timed=data.timed,
+        notes=record.noted(old.notes),
+    )
+    with making(work.settings):
+        new = replace(new, version=versions.next_version(work.es, old.store))
+        _fill_and_swap(work, live, new, models, data, table, progress)
+    note_variants(work)
+    chosen.models[Popularity.name].save(popularity_folder(work.settings))
+    # Events that came after the profiles were rebuilt went into those of the old version.
+    catch_up(work, work.views.fresh())
+    _drop_older(work, keep=(old.version, new.version))
+    return new
+
+
+def _fill_and_swap(
+    work: Workspace,
+    live: View,
+    new: StoreMeta,
+    models: Mapping[str, Model],
+    data: Interactions,
+    table: FeatureTable | None,
+    progress: Onlooker | None,
+) -> None:
+    """Items and events may come and go meanwhile. Raises _Unserved where one model is to blame that it can't."""
+    old = live.meta
+    clear(work.patient, work.settings)
+    folder = models_folder(work.settings, new.version)
+    draft = draft_folder(folder)
+    count = int(work.es.count(index=old.index)["count"])
+    created = False
+    try:
+        for name, model in models.items():
+            with _serving(name):
+                save_models({name: model}, draft)
+        if table is not None:
+            save_item_side(item_side_folder(draft), table)
+        keep_catalogue(catalogue_of(work, old), draft)
+        versions.create(work.patient, new, count=count, maker=maker(work.settings))
+        created = True
+        meter = Meter((lambda p: progress(p.done, p.total)) if progress is not None else None, total=count)
+        fill = _fill(models)
+        copied = copying.copy(work.patient, old, new, fill, meter=meter)
+        if copied.report.failed:
+            raise IndexStateError(
+                f"{copied.report.failed:,} items could not be copied ({copied.report.failures[0].reason}).",
+                "The live version is as it was; mend the cause and train again.",
+            )
+        rebuild(work, replace(live, meta=new, models=models))
+        if UserKNN.name in models:
+            with _serving(UserKNN.name):
+                index_users(work, new, models, data)
+        copied = _check_whole(work, old, new, copied, fill)
+        _follow_notes(work, old, new)
+        _check(work, new, models, data)
+        shutil.rmtree(folder, ignore_errors=True)
+        draft.rename(folder)
+        copying.take_over(work.patient, old, new, copied, fill)
+    except BaseException:
+        # Half a version serves nobody; the live one is untouched.
+        if versions.live_version(work.es, old.store) != new.version:
+            if created:
+                versions.drop(work.patient, old.store, new.version)
+            shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+
+
+def _vector_meta(model: Model) -> VectorMeta:
+    assert model.field is not None
+    return VectorMeta(model.item_vectors.shape[1], model.fingerprint, model.name, VECTOR_FIELDS[model.field].similarity)
+
+
+def _fill(models: Mapping[str, Model]) -> copying.Fill:
+    """Gives items the vectors that the models have for them; an item that a model doesn't know has none."""
+    factors = {model.field: (model.item_ids, model.item_vectors) for model in models.values() if model.field is not None}
+
+    def fill(items: Sequence[Item]) -> list[dict[str, NDArray[np.float32] | None]]:
+        rows: list[dict[str, NDArray[np.float32] | None]] = [{} for _ in items]
+        for field, (ids, vectors) in factors.items():
+            for row, place in zip(rows, ids.find([item.product_id for item in items]).tolist(), strict=True):
+                vector = vectors[place] if place >= 0 else None
+                row[field] = vector if vector is not None and vector.any() else None
+        return rows
+
+    return fill
+
+
+def _table(chosen: Selection) -> dict[str, float]:
+    """Weights without a query: the models as training weighed them. What is popular and fresh only puts in order what the
+    models know nothing of."""
+    return {**chosen.weights, "popular": _TIEBREAK, "fresh": _TIEBREAK}
+
+
+def _follow_notes(work: Workspace, old: StoreMeta, new: StoreMeta) -> None:
+    """A catalogue that was loaded meanwhile makes the store one with a catalogue."""
+    if "bare" in new.notes and "bare" not in versions.read_version(work.es, old.store, old.version).notes:
+        told = versions.read_version(work.es, new.store, new.version)
+        notes = {key: value for key, value in told.notes.items() if key != "bare"}
+        versions.write_meta(work.es, replace(told, notes=notes))
+
+
+def _check(work: Workspace, new: StoreMeta, models: Mapping[str, Model], data: Interactions) -> None:
+    """The kNN of the new version finds what the vectors say. Raises IndexStateError."""
+    for model in models.values():
+        if model.field is not None:
+            with _serving(model.name):
+                _check_neighbours(work, new, model, data)
+
+
+def _check_whole(work: Workspace, old: StoreMeta, new: StoreMeta, copied: copying.Copied, fill: copying.Fill) -> copying.Copied:
+    """Catches up with who loads items meanwhile. Raises IndexStateError where the new version lacks items nevertheless."""
+    copied = copying.catch_up(work.patient, old, new, copied, fill)
+    lacking = copying.lacking(work.patient, old, new)
+    if lacking:
+        copied = copying.catch_up(work.patient, old, new, copied, fill)
+        lacking &= copying.lacking(work.patient, old, new)
+    if lacking:
+        raise IndexStateError(f"Version {new.version} lacks {len(lacking):,} items.", "Train again; if it stays, report it.")
+    return copied
+
+
+def _check_neighbours(work: Workspace, new: StoreMeta, model: Model, data: Interactions) -> None:
+    """Asks as users will, with their own vectors: nearest to an item is easy for a graph, nearest to a user is not."""
+    vectors, field = model.item_vectors, str(model.field)
+    groups = products(work, new)
+    live = {groups.get(hit, hit) for ids in ids_of(work.es, new.index) for hit in ids}
+    k = min(math.ceil(10 * max(new.variants or 1.0, 1.0)), 1_000)
+    present = np.array([item_id in live for item_id in model.item_ids], bool)
+    places = np.flatnonzero(present & vectors.any(axis=1))
+    found = total = 0
+    for asked in _some_vectors(model, data) if len(places) else ():
+        alike = vectors[places] @ asked
+        exact = np.sort(alike)[::-1][:10]
+        # Of items that are as near as the last of them any will do.
+        near = set(model.item_ids.names(places[alike >= exact[-1] - _SAME * max(1.0, abs(float(exact[-1])))]))
+        knn = {"field": field, "query_vector": asked.tolist(), "k": k, "num_candidates": max(400, k)}
+        hits = work.es.search(index=new.index, knn=knn, size=k, source=False)["hits"]["hits"]
+        nearest = list(dict.fromkeys(groups.get(hit["_id"], hit["_id"]) for hit in hits))[:10]
+        found += len(set(nearest) & near)
+        total += len(exact)
+    if found < 0.9 * total:
+        raise IndexStateError(
+            f"kNN on {field} of version {new.version} finds {found} of {total} nearest items.",
+            "Train again; if it stays, report it.",
+        )
+
+
+def _some_vectors(model: Model, data: Interactions) -> Iterator[NDArray[np.float32]]:
+    """Vectors of a few users, by their newest events."""
+    users = np.random.default_rng(0).permutation(len(data.user_ids))[:_SAMPLE]
+    for user in users.tolist():
+        begin, end = np.searchsorted(data.users, [user, user + 1])
+        liked = data.items[begin:end][data.weights[begin:end] > 0]
+        vector = model.vector(History.of(data.item_ids[liked].tolist()))
+        if vector is not None:
+            yield vector
+
+
+def _drop_older(work: Workspace, keep: tuple[int, ...]) -> None:
+    # What another machine is making this moment stays.
+    keep += tuple(one.version for one in versions.unfinished(work.es, work.settings.index))
+    for info in versions.versions(work.es, work.settings.index):
+        if info.meta.version not in keep and not info.live:
+            shutil.rmtree(models_folder(work.settings, info.meta.version), ignore_errors=True)
+            versions.drop(work.patient, work.settings.index, info.meta.version)

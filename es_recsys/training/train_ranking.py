@@ -1,0 +1,227 @@
+"""Trains the learned ranking of a store, on judgments or on the answer log, and puts it into service where it is better.
+
+Better means: on answers that its trees did not see, its NDCG@10 is above that of the weighted sum (on the log: of the order
+that was served), and a paired randomisation test says with p < 0.05 that this is no accident.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from es_recsys.errors import InputError
+from es_recsys.evaluation.statistics import Estimate, bootstrap, paired_test
+from es_recsys.index import versions
+from es_recsys.index.metadata import read_meta, read_version, write_meta
+from es_recsys.index_metadata import StoreMeta
+from es_recsys.models import artefact
+from es_recsys.search.forest import Forest
+from es_recsys.search.learned import WINDOW, Ranker
+from es_recsys.search.signals import part_of
+from es_recsys.serving.product_groups import events_of, judgments_of, live_products, records_of
+from es_recsys.serving.snapshot_cache import RANKING, ranking_folder
+from es_recsys.serving.workspace import Workspace
+from es_recsys.sources import read_judgments
+from es_recsys.training.count_interactions import keep_exposure
+from es_recsys.training.judged_examples import judged_examples
+from es_recsys.training.lambdamart import Trees, askers, cross_validate, forest
+from es_recsys.training.logged_examples import examined, logged_examples, rewards_of
+from es_recsys.training.ranking_examples import Examples, ndcg
+from es_recsys.training.training_record import note_ranking
+from es_recsys.vector_fields import VECTOR_FIELDS
+
+__all__ = ["Outcome", "RankingReport", "train_ranking"]
+
+Progress = Callable[[float, float | None], None]
+
+SITUATIONS = ("query", "no_query", "new_user")
+_LEAST_JUDGED = 20
+_LEAST_LOGGED = 100
+_LEVEL = 0.05
+_TOLD = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One situation. before, after: NDCG@10 of the order that served and of the trees, on answers that these did not see;
+    gain: their difference with its 95 % interval; p: of the paired test. kept: whether it serves now. parts: what the trees
+    read most, by the absolute contributions' share."""
+
+    situation: str
+    answers: int
+    before: float
+    after: float
+    gain: Estimate
+    p: float
+    trees: int
+    kept: bool
+    parts: Mapping[str, float]
+    curve: Mapping[int, float]
+
+    def lines(self, before: str) -> Iterator[str]:
+        """before: what the trees are compared with."""
+        yield (
+            f"{self.situation}: {self.answers:,} answers, NDCG@10 {self.before:.4f} by {before}, {self.after:.4f} by"
+            f" {self.trees} trees that did not see them: {self.gain.mean:+.4f} [{self.gain.low:+.4f}, {self.gain.high:+.4f}],"
+            f" p = {self.p:.4f}"
+        )
+        if self.kept:
+            most = ", ".join(f"{part} {share:.0%}" for part, share in self.parts.items())
+            yield f"It serves from now on. It looks at: {most}."
+        else:
+            yield f"What served goes on serving: the trees are not surely better than {before}."
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "situation": self.situation,
+            "answers": self.answers,
+            "ndcg_before": self.before,
+            "ndcg_after": self.after,
+            "gain": self.gain.to_dict(),
+            "p": self.p,
+            "trees": self.trees,
+            "kept": self.kept,
+            "parts": dict(self.parts),
+            "curve": {str(trees): value for trees, value in self.curve.items()},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class RankingReport:
+    """What came of each situation that there was enough to learn of; source: "judgments" or "answers"."""
+
+    source: str
+    outcomes: tuple[Outcome, ...]
+    seconds: float
+
+    def lines(self) -> Iterator[str]:
+        before = "the weighted sum" if self.source == "judgments" else "the order that was served"
+        for outcome in self.outcomes:
+            yield from outcome.lines(before)
+        yield f"Learned from {self.source} in {self.seconds:.0f} s."
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"source": self.source, "outcomes": [one.to_dict() for one in self.outcomes], "seconds": self.seconds}
+
+
+def train_ranking(
+    work: Workspace,
+    judgments: Path | None = None,
+    *,
+    columns: Mapping[str, str] | None = None,
+    seed: int = 7,
+    progress: Progress | None = None,
+    trees: Trees | None = None,
+) -> RankingReport:
+    """Learns to rank from the judgments of a file, or without one from the answer log and the events that echo its answers;
+    then what exploration knows of the items is counted anew, too.
+
+    Raises InputError where there is too little to learn from, MissingExtra without LightGBM, StoreNotFound.
+    """
+    started, now = time.monotonic(), work.now()
+    config = trees or Trees()
+    with work.explaining():
+        given = _judged(work, judgments, columns or {}, progress) if judgments is not None else _logged(work, config.folds)
+        outcomes = [_train(work, situation, examples, config, seed) for situation, examples in given.items()]
+    source = "judgments" if judgments is not None else "answers"
+    note_ranking(work, source, len(given["query"]) if judgments is not None else now)
+    return RankingReport(source, tuple(outcomes), time.monotonic() - started)
+
+
+def _judged(work: Workspace, judgments: Path, columns: Mapping[str, str], progress: Progress | None) -> dict[str, Examples]:
+    examples = judged_examples(
+        work, judgments_of(read_judgments(judgments, columns=columns), live_products(work)), progress=progress
+    )
+    if len(examples) < _LEAST_JUDGED:
+        raise InputError(
+            f"Only {len(examples)} queries of {judgments} have a positive grade.", f"Judge at least {_LEAST_JUDGED} queries."
+        )
+    return {"query": examples}
+
+
+def _logged(work: Workspace, folds: int) -> dict[str, Examples]:
+    groups = live_products(work)
+    records = list(records_of(work.log.read(), groups))
+    given = rewards_of(records, events_of(work.events.scan(), groups))
+    looked = examined(records, given)
+    if records:
+        keep_exposure(work, records, given, looked)
+    found = {situation: logged_examples(records, situation, given, looked) for situation in SITUATIONS}
+    enough = {
+        situation: examples
+        for situation, examples in found.items()
+        if len(examples) >= _LEAST_LOGGED and askers(examples) >= folds
+    }
+    if not enough:
+        most = max(len(examples) for examples in found.values())
+        raise InputError(
+            f"The answer log has {len(records):,} answers, and something was done with {most:,} of one kind at most.",
+            f"Have events echo query_id or recommendation_id until there are {_LEAST_LOGGED} of {folds} users or more, or give"
+            " --judgments FILE.",
+        )
+    return enough
+
+
+def _train(work: Workspace, situation: str, examples: Examples, config: Trees, seed: int) -> Outcome:
+    rng = np.random.default_rng(seed)
+    validated = cross_validate(examples, config, seed)
+    places = np.arange(len(examples.rows), dtype=np.float64)
+    before = ndcg(examples, -places)
+    gains = validated.values - before
+    people = examples.who if any(examples.who) else None
+    p = paired_test(validated.values, before, rng, groups=people)
+    gain = bootstrap(gains, rng, groups=people)
+    kept = gain.mean > 0.0 and p < _LEVEL
+    shares: dict[str, float] = {}
+    if kept:
+        grown = forest(examples, config, validated.trees, seed)
+        meta = read_meta(work.es, work.settings.index)
+        _serve(work, meta, situation, Ranker(grown, examples.names, WINDOW, _spaces(meta)))
+        shares = _shares(examples, grown, rng)
+    means = (float(before.mean()), float(validated.values.mean()))
+    return Outcome(situation, len(examples), *means, gain, p, validated.trees, kept, shares, validated.curve)
+
+
+def _spaces(meta: StoreMeta) -> dict[str, str]:
+    known = (name for name in meta.vectors if name in VECTOR_FIELDS and VECTOR_FIELDS[name].source == "encoder")
+    return {name: meta.vectors[name].fingerprint for name in known}
+
+
+def _shares(examples: Examples, grown: Forest, rng: np.random.Generator) -> dict[str, float]:
+    """Part -> its share in the absolute contributions to some candidates, the largest few."""
+    drawn = rng.choice(len(examples.rows), min(len(examples.rows), 2_000), replace=False)
+    weights = np.abs(grown.contributions(examples.rows[drawn].astype(np.float64))[:, :-1]).mean(axis=0)
+    found: dict[str, float] = {}
+    for name, weight in zip(examples.names, weights.tolist(), strict=True):
+        found[part_of(name)] = found.get(part_of(name), 0.0) + weight
+    total = sum(found.values()) or 1.0
+    return {name: found[name] / total for name in sorted(found, key=lambda name: -found[name])[:_TOLD]}
+
+
+def _serve(work: Workspace, meta: StoreMeta, situation: str, ranker: Ranker) -> None:
+    params, arrays = ranker.params(), ranker.forest.arrays()
+    mark = artefact.fingerprint(RANKING, params, arrays)
+    artefact.save(ranking_folder(work.settings, mark), RANKING, params, arrays)
+    write_meta(work.es, replace(meta, ranking={**meta.ranking, situation: mark}))
+    work.views.forget()
+    _tidy(work)
+
+
+def _tidy(work: Workspace) -> None:
+    """Removes rankings that no version of the store names."""
+    store = work.settings.index
+    named = {
+        mark
+        for number in versions.version_numbers(work.es, store)
+        for mark in read_version(work.es, store, number).ranking.values()
+    }
+    folder = ranking_folder(work.settings, "")
+    for each in folder.iterdir() if folder.exists() else ():
+        if each.is_dir() and not each.name.startswith(".") and each.name not in named:
+            shutil.rmtree(each, ignore_errors=True)

@@ -1,0 +1,161 @@
+"""What a version was trained on and what it promised, kept in its notes: a later run tells by it whether that still holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from es_recsys.engine.locks import locked_if_free
+from es_recsys.index.idset import IdSet
+from es_recsys.index.metadata import read_meta, write_meta
+from es_recsys.index.read import ids_of
+from es_recsys.index_metadata import StoreMeta
+from es_recsys.private import make_folder, opener
+from es_recsys.search.legs import LEGS
+from es_recsys.serving.snapshot_cache import models_folder
+from es_recsys.serving.workspace import Workspace
+from es_recsys.settings import Settings
+from es_recsys.training.selection_report import Promise
+from es_recsys.types import Interactions
+
+__all__ = [
+    "Trained",
+    "attempted",
+    "catalogue_of",
+    "keep_catalogue",
+    "known_catalogue",
+    "note_attempt",
+    "note_ranking",
+    "note_tuned",
+    "ranking_trained",
+    "training_lock",
+    "tuned_by_trials",
+]
+
+_NOTE, _ATTEMPT, _TUNED, _RANKING = "trained", "attempt", "tuned", "ranking"
+_CATALOGUE = "catalogue.npy"
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """events: on items, those that count. until: epoch seconds up to which events were known (None: a store without times).
+    names: models that were asked for (empty: they were chosen). behaviours: weights of event types other than the usual.
+    promise: None where there was too little to hold out by time. targets: event types that answers are to lead to."""
+
+    events: int
+    until: float | None
+    names: tuple[str, ...] = ()
+    behaviours: Mapping[str, float] = field(default_factory=dict)
+    promise: Promise | None = None
+    targets: tuple[str, ...] = ()
+
+    @classmethod
+    def on(
+        cls,
+        data: Interactions,
+        now: float,
+        names: Sequence[str],
+        behaviours: Mapping[str, float],
+        figures: Mapping[str, Any],
+        promise: Promise | None = None,
+        targets: Sequence[str] = (),
+    ) -> Trained:
+        """The record of a training; `figures` are those of its selection, which hold the promise where it is not given."""
+        # A promise of other events than those that answers are to lead to could not be held against anything.
+        fits = figures.get("slice") == "time" and tuple(figures.get("targets", ())) == tuple(targets)
+        promised = figures.get("promise") if fits else None
+        if promise is None and promised is not None:
+            promise = Promise(**promised)
+        return cls(len(data.items), now if data.timed else None, tuple(names), dict(behaviours), promise, tuple(targets))
+
+    def noted(self, notes: Mapping[str, Any]) -> dict[str, Any]:
+        """The notes of a version with this record, and without what concerned its predecessor alone."""
+        kept = {key: value for key, value in notes.items() if key not in ("replaces", _ATTEMPT, _TUNED)}
+        return {**kept, _NOTE: {**asdict(self), "names": list(self.names), "targets": list(self.targets)}}
+
+    @classmethod
+    def of(cls, meta: StoreMeta) -> Trained | None:
+        """The record of a version; None where it has none, or no model."""
+        told = meta.notes.get(_NOTE)
+        if told is None or not meta.models:
+            return None
+        promise = None if told["promise"] is None else Promise(**told["promise"])
+        # A version of before there were targets has none.
+        targets = tuple(told.get("targets", ()))
+        return cls(told["events"], told["until"], tuple(told["names"]), told["behaviours"], promise, targets)
+
+
+def note_attempt(work: Workspace, events: int) -> None:
+    """Notes with the live version that a training on so many events brought nothing better."""
+    meta = read_meta(work.es, work.settings.index)
+    write_meta(work.es, replace(meta, notes={**meta.notes, _ATTEMPT: events}))
+    work.views.forget()
+
+
+def attempted(meta: StoreMeta) -> int:
+    """Events of the last training that was not taken into service in this version's place; 0 where there was none."""
+    return int(meta.notes.get(_ATTEMPT, 0))
+
+
+def note_tuned(notes: Mapping[str, Any], situations: Iterable[str]) -> dict[str, Any]:
+    """The notes of a version with these situations among those whose weights trials chose."""
+    return {**notes, _TUNED: sorted({*notes.get(_TUNED, ()), *situations})}
+
+
+def tuned_by_trials(meta: StoreMeta) -> frozenset[str]:
+    """Situations whose weights trials chose. A training brings its own table without a query; that of searches stays, and
+    tells by the legs in it that don't answer, which nothing else weighs there."""
+    noted = frozenset(meta.notes.get(_TUNED, ())) & {"no_query"}
+    asked = any(leg not in LEGS or not LEGS[leg].answers for leg in meta.weights.get("query", {}))
+    return noted | {"query"} if asked else noted
+
+
+def note_ranking(work: Workspace, source: str, known: float) -> None:
+    """Notes with the live version what the ranking was trained on, whether or not it serves. source: "judgments", known: how
+    many queries; or "answers", known: epoch seconds up to which they were given."""
+    meta = read_meta(work.es, work.settings.index)
+    told = {**meta.notes.get(_RANKING, {}), source: known}
+    write_meta(work.es, replace(meta, notes={**meta.notes, _RANKING: told}))
+    work.views.forget()
+
+
+def ranking_trained(meta: StoreMeta, source: str) -> float | None:
+    """What was noted of the source; None where no ranking was trained on it."""
+    known = meta.notes.get(_RANKING, {}).get(source)
+    return None if known is None else float(known)
+
+
+def catalogue_of(work: Workspace, meta: StoreMeta) -> IdSet:
+    """Ids of the version's items."""
+    ids = IdSet()
+    for some in ids_of(work.es, meta.index):
+        ids.update(some)
+    return ids
+
+
+def keep_catalogue(ids: IdSet, folder: Path) -> None:
+    """Keeps beside a version's models which items there were when they were trained, 8 bytes each."""
+    make_folder(folder)
+    with open(folder / _CATALOGUE, "wb", opener=opener) as file:
+        np.save(file, ids.to_array())
+
+
+def known_catalogue(settings: Settings, version: int) -> IdSet | None:
+    """The items that there were when the version was trained; None where that was not kept."""
+    path = models_folder(settings, version) / _CATALOGUE
+    try:
+        return IdSet.of_array(np.load(path, allow_pickle=False))
+    except (OSError, ValueError):
+        return None
+
+
+@contextmanager
+def training_lock(settings: Settings) -> Iterator[bool]:
+    """One training of a store at a time; says whether this one may go on. The system frees it when its holder dies."""
+    with locked_if_free(settings.store_home / "training.lock") as free:
+        yield free

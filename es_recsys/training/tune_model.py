@@ -1,0 +1,182 @@
+"""Chooses the settings of a model by trials, and keeps them with the store for later trainings."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from es_recsys.errors import InputError
+from es_recsys.evaluation.questions import Split
+from es_recsys.evaluation.splits import at_random, by_time, leave_last_out
+from es_recsys.evaluation.statistics import p_words, paired_test
+from es_recsys.evaluation.studies import Found, search
+from es_recsys.evaluation.validation import slice_of
+from es_recsys.events.interactions import interactions
+from es_recsys.models import MODELS
+from es_recsys.models.watch import Watch
+from es_recsys.progress import Onlooker
+from es_recsys.serving.product_groups import products
+from es_recsys.serving.workspace import Workspace
+from es_recsys.training.item_table import item_table
+from es_recsys.training.model_trials import DEPTH, Trials, trials_of
+from es_recsys.training.trial_store import content_mark, mark_of
+from es_recsys.training.tuned_settings import keep_history, load_tuned, save_tuned, tuned_path
+from es_recsys.types import Interactions
+
+__all__ = ["TUNED_SPLITS", "ModelTuneReport", "tune_model"]
+
+TUNED_SPLITS: Mapping[str, Callable[..., Split]] = {"last": leave_last_out, "time": by_time, "random": at_random}
+_METRIC = f"NDCG@{DEPTH}"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelTuneReport:
+    """validation: NDCG@20 before (with the settings until now) and of the best trial. test: the same on events that no trial
+    saw, with the p-value of their difference. kept: whether the best is used from now on."""
+
+    model: str
+    found: Found
+    validation: tuple[float, float]
+    test: tuple[float, float]
+    p: float
+    kept: bool
+    path: Path
+    seconds: float
+
+    def lines(self) -> Iterator[str]:
+        it = self.found
+        resumed = f", {it.resumed:,} of them by earlier runs" if it.resumed else ""
+        yield f"{len(it.trials):,} trials of {self.model}{resumed}, in {self.seconds:.0f} s."
+        yield f"{_METRIC} on validation {self.validation[0]:.4f} before, {self.validation[1]:.4f} with the best."
+        yield f"On events that no trial saw {self.test[0]:.4f} before, {self.test[1]:.4f} with it ({p_words(self.p)})."
+        if not self.kept:
+            yield "Nothing better was found: the settings stay."
+            return
+        assert it.best is not None
+        yield "Settings: " + ", ".join(f"{name} {value}" for name, value in it.best.settings.items())
+        yield f"Kept in {self.path}; `es-recsys train {self.model}` uses them from now on."
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "kind": "tuning",
+            "model": self.model,
+            "metric": _METRIC,
+            "validation": list(self.validation),
+            "test": list(self.test),
+            "p": self.p,
+            "kept": self.kept,
+            "trials": [one.to_dict() for one in self.found.trials],
+            "seconds": round(self.seconds, 1),
+        }
+
+
+def tune_model(
+    work: Workspace,
+    name: str,
+    *,
+    split: str = "last",
+    trials: int = 40,
+    timeout: float | None = None,
+    users: int = 2_000,
+    seed: int = 7,
+    progress: Onlooker | None = None,
+) -> ModelTuneReport:
+    """Tries settings of the model's space on events that are held out of training; a second part, held out first, checks the
+    choice once. Broken off, it goes on where it was, also within a long training, as long as the store has the same events
+    with the same weights, and for a model that reads items the same items.
+
+    Raises InputError for an unknown model or split, or a model without settings; MissingExtra.
+    """
+    if name not in MODELS:
+        raise InputError(f"There is no model {name!r}.", f"Name one of: {', '.join(MODELS)}.")
+    if split not in TUNED_SPLITS:
+        raise InputError(f"There is no split {split!r} to tune on.", f"Name one of: {', '.join(TUNED_SPLITS)}.")
+    started = time.monotonic()
+    kind, ordered = MODELS[name], split != "random"
+    with work.explaining():
+        meta = work.views.fresh().meta
+        data = interactions(work.events, work.now(), weights=meta.behaviours, products=products(work, meta))
+        items = item_table(work, meta) if kind.reads_items else None
+        content = content_mark(work, meta) if kind.reads_items else ""
+    space = kind.space(ordered, data.timed)
+    if not space:
+        raise InputError(f"{name} has no settings to tune.", "Tune another model.")
+    test, validation = _splits(data, split, users, seed)
+    deadline = time.monotonic() + timeout if timeout is not None else float("inf")
+    watch = _watch(name, "trial", progress)
+    kept_at = work.settings.store_home / "checkpoints" / f"{name}-tune"
+    on_validation = trials_of(name, slice_of(validation), seed, items, replace(watch, checkpoints=kept_at, deadline=deadline))
+    before = load_tuned(work.settings, name)
+    before = kind.start(ordered, data.timed) if before is None else before
+    found = search(
+        space,
+        lambda settings: float(on_validation.each(_config(kind, settings, ordered, data.timed)).mean()),
+        start=_values(kind, before, space),
+        name=f"{name}/{split}/{users}/{seed}/{mark_of(data, sorted(meta.behaviours.items()), content, space)}",
+        file=tuned_path(work.settings, name).with_suffix(".sqlite3"),
+        trials=trials,
+        seconds=timeout,
+        seed=seed,
+        progress=progress,
+    )
+    # Mostly the search began with it.
+    known = next((one for one in found.trials if _config(kind, one.settings, ordered, data.timed) == before), None)
+    first = float(on_validation.each(before).mean()) if known is None else known.value
+    kept = found.best is not None and found.best.value > first
+    best = _config(kind, found.best.settings, ordered, data.timed) if kept and found.best is not None else before
+    path = tuned_path(work.settings, name)
+    if kept and found.best is not None:
+        path = save_tuned(work.settings, name, found.best.settings, ordered=ordered, timed=data.timed)
+    figures, p = _checked(trials_of(name, slice_of(test), seed, items, _watch(name, "check", progress)), before, best, seed)
+    reached = max(first, found.best.value) if found.best is not None else first
+    report = ModelTuneReport(name, found, (first, reached), figures, p, kept, path, time.monotonic() - started)
+    keep_history(work.settings, name, report.to_dict())
+    return report
+
+
+def _watch(name: str, stage: str, progress: Onlooker | None) -> Watch:
+    if progress is None:
+        return Watch()
+    return Watch(lambda done, total, _: progress.part(f"{name}, {stage}", done, total))
+
+
+def _splits(data: Interactions, split: str, users: int, seed: int) -> tuple[Split, Split]:
+    """What checks the choice, and within what is left then, what makes it. Raises InputError where too little is left."""
+    test = TUNED_SPLITS[split](data, np.random.default_rng(seed), users)
+    validation = TUNED_SPLITS[split](test.train, np.random.default_rng(seed + 1), users)
+    if len(validation) < 20 or len(test) < 20:
+        raise InputError(
+            f"Only {min(len(validation), len(test))} users have events enough to hold out twice.",
+            "Load more events, or train with default settings.",
+        )
+    return test, validation
+
+
+def _config(kind: Any, settings: Mapping[str, Any], ordered: bool, timed: bool) -> Any:
+    config = kind.start(ordered, timed)
+    for setting, value in settings.items():
+        config = kind.change(config, setting, value)
+    return config
+
+
+def _values(kind: Any, config: Any, space: Mapping[str, tuple[Any, ...]]) -> dict[str, Any]:
+    """The values of the space that the config has; a setting that has none of them is left out."""
+    found = {}
+    for setting, values in space.items():
+        same = [value for value in values if kind.change(config, setting, value) == config]
+        if same:
+            found[setting] = same[0]
+    return found
+
+
+def _checked(trials: Trials, before: Any, best: Any, seed: int) -> tuple[tuple[float, float], float]:
+    old = trials.each(before)
+    if best == before:
+        return (float(old.mean()), float(old.mean())), 1.0
+    new = trials.each(best)
+    return (float(old.mean()), float(new.mean())), paired_test(new, old, np.random.default_rng(seed))

@@ -1,0 +1,121 @@
+"""Chooses the text legs' weights on judged queries and stores them with the store."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from es_recsys.errors import InputError
+from es_recsys.index.metadata import read_meta, write_meta
+from es_recsys.search.context import Context
+from es_recsys.serving.answering import words_vectors
+from es_recsys.serving.operations import Call, Flow, Search
+from es_recsys.serving.snapshot import View
+from es_recsys.serving.workspace import Workspace
+from es_recsys.sources import read_judgments
+from es_recsys.training.lexical_weights import Judged, Tuned, collect, tune
+
+__all__ = ["TuneReport", "tune_search"]
+
+Progress = Callable[[float, float | None], None]
+_TOGETHER = 24
+
+
+@dataclass(frozen=True, slots=True)
+class TuneReport:
+    """NDCG@10 before and after on the queries held out, and what was chosen."""
+
+    tuned: Tuned
+    seconds: float
+
+    def lines(self) -> Iterator[str]:
+        it = self.tuned
+        yield (
+            f"{it.queries:,} judged queries, {it.held_out:,} of them held out:"
+            f" NDCG@10 {it.before:.4f} before, {it.after:.4f} after"
+        )
+        if not it.kept:
+            yield "The weights stay as they were: nothing better was found."
+            return
+        yield "Legs: " + ", ".join(f"{name} {weight:.2f}" for name, weight in it.weights.items())
+        yield "Words: " + ", ".join(f"{name} {boost:.2f}" for name, boost in it.lexical.items() if boost)
+        yield f"Stored with the store, in {self.seconds:.0f} s; every search uses them from now on."
+
+    def to_dict(self) -> dict[str, Any]:
+        it = self.tuned
+        return {
+            "queries": it.queries,
+            "held_out": it.held_out,
+            "ndcg_before": it.before,
+            "ndcg_after": it.after,
+            "kept": it.kept,
+            "weights": dict(it.weights),
+            "lexical": dict(it.lexical),
+            "seconds": self.seconds,
+        }
+
+
+def tune_search(
+    work: Workspace,
+    judgments: Path,
+    *,
+    columns: Mapping[str, str] | None = None,
+    queries: int = 4_000,
+    seed: int = 7,
+    progress: Progress | None = None,
+) -> TuneReport:
+    """Tunes on at most `queries` of the judged queries, drawn by the seed; a quarter of them checks the choice.
+
+    Raises InputError where the file can't be read or judges too little, StoreNotFound.
+    """
+    started = time.monotonic()
+    grades = read_judgments(judgments, columns=columns or {})
+    if not grades:
+        raise InputError(f"There are no judgments in {judgments}.", "Give lines of query, item_id and grade.")
+    rng = np.random.default_rng(seed)
+    names = list(grades)
+    chosen = [names[i] for i in np.sort(rng.permutation(len(names))[:queries])]
+    found: list[Judged] = []
+    for start in range(0, len(chosen), _TOGETHER):
+        some = chosen[start : start + _TOGETHER]
+        for judged in work.run_all(lambda view, s=some: [_collect(view, q, grades[q], work.now()) for q in s]):  # type: ignore[misc]
+            if isinstance(judged, Exception):
+                raise judged
+            if judged is not None:
+                found.append(judged)
+        if progress is not None:
+            progress(start + len(some), len(chosen))
+    view = work.views.current()
+    tuned = tune(Context(meta=view.meta, now=work.now(), settings=view.settings.search), found, rng)
+    if tuned.kept:
+        _store(work, tuned)
+    return TuneReport(tuned, time.monotonic() - started)
+
+
+def _collect(view: View, query: str, grades: Mapping[str, float], now: float) -> Flow[Judged | None]:
+    vectors = {}
+    for field in view.encoder.fields(view.meta, "text"):
+        vectors[field] = yield Call(lambda field=field: view.encoder.vector(view.meta, field, query))  # type: ignore[misc]
+    vectors |= words_vectors(view, query, vectors)
+    context = Context(meta=view.meta, now=now, settings=view.settings.search, text=query, vectors=vectors)
+    scores = collect(context, grades)
+    try:
+        bodies = next(scores)
+        while True:
+            responses = yield Search(view.meta.index, bodies)
+            bodies = scores.send(responses)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
+
+
+def _store(work: Workspace, tuned: Tuned) -> None:
+    with work.explaining():
+        meta = read_meta(work.es, work.settings.index)
+        weights = {**meta.weights, "query": {**meta.weights.get("query", {}), **tuned.weights}}
+        write_meta(work.es, replace(meta, lexical=dict(tuned.lexical), weights=weights))
+    work.views.forget()

@@ -1,0 +1,337 @@
+"""Chooses the weights of the legs by trials on events that are held out, and stores them with the store.
+
+Without a query all legs are weighed; in a search those that speak of the user and of popularity, beside what answers it, whose
+weights `tune search` chooses from judgments. Answers are asked for once, of a store that was trained without the events held
+out; the trials are arithmetic on what each leg gave each candidate. They set out from the weights under which what people
+turned to was the likeliest of what they might have had (models/choices.py), or from those until now, whichever are better, one
+leg after the other moved to where it serves best. Answers and trials are kept, so that a run that was broken off goes on where
+it was.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from es_recsys.errors import InputError
+from es_recsys.evaluation.questions import Split
+from es_recsys.evaluation.searches import rebuilt
+from es_recsys.evaluation.splits import by_time, leave_last_out
+from es_recsys.evaluation.statistics import p_words, paired_test
+from es_recsys.evaluation.studies import Found, Trial, search
+from es_recsys.evaluation.weights import Score, WeightSheet, sheet_of
+from es_recsys.events.interactions import interactions
+from es_recsys.index.copying import encoder_fingerprints
+from es_recsys.index.metadata import read_meta, write_meta
+from es_recsys.index_metadata import StoreMeta
+from es_recsys.models.choices import fit_choices
+from es_recsys.search.legs import LEGS
+from es_recsys.search.weights import COLLABORATIVE_IN_SEARCH, PERSONAL_SHARE
+from es_recsys.serving.product_groups import products
+from es_recsys.serving.snapshot import View
+from es_recsys.serving.workspace import Workspace
+from es_recsys.training.score_cache import KeptSheet
+from es_recsys.training.scratch_store import give_events, scratch_store
+from es_recsys.training.served_ranker import ServedRanker
+from es_recsys.training.target_types import check_targets, targets_of
+from es_recsys.training.train import train
+from es_recsys.training.training_record import note_tuned
+from es_recsys.training.trial_store import content_mark, mark_of
+from es_recsys.training.tuned_settings import keep_history, load_tuned, tuned_path
+from es_recsys.types import Interactions
+
+__all__ = ["SITUATIONS", "Situation", "WeightsTuneReport", "likely_weights", "next_items", "tune_weights"]
+
+Progress = Callable[[float, float | None], None]
+_VALUES = (0.0, 0.001, 0.003, 0.01, 0.03, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 1.0)
+SITUATIONS = ("no_query", "query")
+_LEAST_QUESTIONS = 50
+# From so many on a split in time is asked; with fewer the last item of each user asks more.
+_ENOUGH_QUESTIONS = 200
+_CANDIDATES = 400
+_FOLDS = 5
+# Of all events, those that come after the moment. On the sample store a tenth were too few purchases: what was chosen on
+# them was worse by cross-validation than the usual weights, on a fifth better.
+_NEWEST = 0.2
+_SURE = 0.05
+_METRIC = "NDCG@10"
+_IN_WORDS = {"no_query": "without a query", "query": "in searches"}
+_BUDGET = 120.0
+# So small together that the cap on the personal legs of a search is not reached while scores are collected.
+_PROBE = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What was found for one situation. before, after: NDCG@10 with the weights until now and, each question by
+    weights chosen without it, with new ones; p of their difference. trials: of the last choice, which all questions made.
+    resumed: how many of them, and of those of the cross-validation, earlier runs had made."""
+
+    name: str
+    questions: int
+    weights: Mapping[str, float]
+    before: float
+    after: float
+    p: float
+    kept: bool
+    trials: tuple[Trial, ...]
+    resumed: int = 0
+
+    def history(self) -> dict[str, Any]:
+        """The trials of the last choice, as the page plots them."""
+        model = f"weights of the legs, {_IN_WORDS[self.name]}"
+        return {"kind": "tuning", "model": model, "metric": _METRIC, "trials": [one.to_dict() for one in self.trials]}
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsTuneReport:
+    """What was found, situation by situation, and why others were left alone."""
+
+    situations: tuple[Situation, ...]
+    notes: tuple[str, ...]
+    seconds: float
+
+    def lines(self) -> Iterator[str]:
+        for one in self.situations:
+            resumed = f" ({one.resumed:,} made by earlier runs)" if one.resumed else ""
+            yield (
+                f"{one.name}: {one.questions:,} questions, {len(one.trials):,} trials{resumed}; by cross-validation NDCG@10"
+                f" {one.before:.4f} before, {one.after:.4f} after ({p_words(one.p)})"
+            )
+            if one.kept:
+                yield "  " + ", ".join(f"{name} {weight:g}" for name, weight in one.weights.items())
+            else:
+                yield "  Nothing surely better was found: the weights stay."
+        yield from self.notes
+        yield f"{self.seconds:.0f} s. What was kept is stored with the store until the next training."
+
+    def to_dict(self) -> dict[str, Any]:
+        names = ("questions", "before", "after", "p", "kept", "resumed")
+        return {
+            "kind": "weights",
+            "situations": {
+                one.name: {
+                    **{name: getattr(one, name) for name in names},
+                    "trials": len(one.trials),
+                    "weights": dict(one.weights),
+                    "history": one.history(),
+                }
+                for one in self.situations
+            },
+            "notes": list(self.notes),
+            "seconds": round(self.seconds, 1),
+        }
+
+
+def tune_weights(
+    work: Workspace,
+    *,
+    trials: int = 200,
+    timeout: float | None = None,
+    users: int = 500,
+    targets: Collection[str] = (),
+    situations: Collection[str] = SITUATIONS,
+    seed: int = 7,
+    progress: Progress | None = None,
+) -> WeightsTuneReport:
+    """Tunes the table without a query and, where users searched, the personal part of the one with a query.
+
+    situations: which of the two, "no_query" and "query". trials, timeout (seconds): of each of them. targets: event types that
+    make an item a right answer where there is no query (none named: those that the store was trained for, else all that are
+    positive). Broken off, it goes on where it was as long as the store has the same events, items and settings. Raises
+    StoreNotFound, InputError for an unknown type or where too little can be asked, MissingExtra.
+    """
+    started, targets = time.monotonic(), check_targets(targets)
+    with work.explaining():
+        live = work.views.fresh().meta
+        targets = targets or targets_of(live)
+        if not live.models:
+            raise InputError("This store has no trained models to weigh.", "Train first: es-recsys train.")
+        data = interactions(work.events, work.now(), weights=live.behaviours, products=products(work, live))
+        content = content_mark(work, live)
+    rng = np.random.default_rng(seed)
+    splits = {
+        "no_query": next_items(data, rng, users, targets),
+        "query": rebuilt(data, work.events.scan(), rng, users),
+    }
+    splits = {name: split for name, split in splits.items() if name in situations}
+    found: list[Situation] = []
+    notes: list[str] = []
+    for name, split in splits.items():
+        if len(split) < _LEAST_QUESTIONS:
+            notes.append(f"{name}: only {len(split)} questions can be made of the events; it takes {_LEAST_QUESTIONS}.")
+            continue
+        mark = mark_of(data, content, name, users, targets, seed, _asked_of(work, live, name))
+        kept = KeptSheet(tuned_path(work.settings, f"weights_{name}").with_suffix(".npz"), f"{split.kind}/{mark}")
+        asked = kept.get()
+        if asked is None:
+            with scratch_store(work) as scratch:
+                asked = _collected(scratch, work, split, live, name, progress)
+            kept.put(*asked)
+        study = _Study(tuned_path(work.settings, "weights").with_suffix(".sqlite3"), f"{name}/{split.kind}/{mark}")
+        who = [question.who for question in split.questions]
+        found.append(_tuned(name, *asked, who, trials, timeout, seed, study))
+        keep_history(work.settings, f"weights_{name}", found[-1].history())
+    if not found:
+        raise InputError("There are too few events to tune the weights on.", " ".join(notes) or "Load more events.")
+    _store(work, {one.name: one.weights for one in found if one.kept})
+    return WeightsTuneReport(tuple(found), tuple(notes), time.monotonic() - started)
+
+
+def next_items(data: Interactions, rng: np.random.Generator, users: int, targets: Collection[str]) -> Split:
+    """What came after a moment, where enough did: as when the store answers, nothing that others did later is known then, which
+    would speak for signals of what goes together. Else the last item of each user."""
+    if data.timed:
+        split = by_time(data, rng, users, share=_NEWEST, targets=targets)
+        if len(split) >= _ENOUGH_QUESTIONS:
+            return split
+    return leave_last_out(data, rng, users, targets=targets)
+
+
+def _asked_of(work: Workspace, live: StoreMeta, name: str) -> tuple[object, ...]:
+    """What the answers of the scratch store depend on besides events, items and questions."""
+    settings = work.settings.search.model_dump_json(), work.settings.profiles.model_dump_json()
+    vectors = sorted(encoder_fingerprints(live).items())
+    models = targets_of(live), [(model, load_tuned(work.settings, model)) for model in sorted(live.models)]
+    # Without a query nothing of a search's table is read.
+    tables = (sorted(live.weights.get("query", {}).items()), sorted(live.lexical.items())) if name == "query" else ()
+    return work.events.last_row, sorted(live.behaviours.items()), live.language, vectors, settings, models, tables, _VALUES
+
+
+def _collected(
+    scratch: Workspace, work: Workspace, split: Split, live: StoreMeta, name: str, progress: Progress | None
+) -> tuple[WeightSheet, dict[str, float]]:
+    """What each leg gives each candidate of each question, and the weights until now."""
+    give_events(scratch, work.events.scan(), split.rule, "train")
+    train(scratch, live.models, targets=targets_of(live), budget=_BUDGET)
+    view = scratch.views.fresh()
+    legs = _legs(view, name)
+    probe = dict.fromkeys(legs, 1.0 if name == "no_query" else _PROBE)
+    ranker = ServedRanker(scratch, split.questions, lambda own: _with_table(own, name, probe))
+    candidates = []
+    for place, one in enumerate(ranker.many([replace(question.query, n=_CANDIDATES) for question in split.questions])):
+        candidates.append([(hit.product_id, *_parted(hit.parts, probe)) for hit in one.hits])
+        if progress is not None:
+            progress(place + 1, len(split))
+    table = _table(view, name)
+    cap = PERSONAL_SHARE * sum(table.get(leg, 0.0) for leg in _answering(view)) if name == "query" else math.inf
+    capped = [leg for leg in legs if leg in view.models or LEGS[leg].personal]
+    sheet = sheet_of(legs, candidates, [question.grades for question in split.questions], capped, cap)
+    return sheet, {leg: table.get(leg, 0.0) for leg in legs}
+
+
+@dataclass(frozen=True, slots=True)
+class _Study:
+    """Where the trials of one situation are kept: a study in the file for each part of the people who choose."""
+
+    file: Path | None = None
+    name: str = "weights"
+
+    def search(self, part: str, sheet: WeightSheet, score: Score, start: Mapping[str, float], **limits: Any) -> Found:
+        return search(
+            dict.fromkeys(sheet.legs, _VALUES), score, start=start, name=f"{self.name}/{part}", file=self.file, **limits
+        )
+
+
+def _tuned(
+    name: str,
+    sheet: WeightSheet,
+    before: Mapping[str, float],
+    who: Sequence[str],
+    trials: int,
+    seconds: float | None,
+    seed: int,
+    study: _Study,
+) -> Situation:
+    """Chooses weights on all questions, and judges such a choice by cross-validation: chosen on the other people's questions, a
+    fold's people are asked. So each question says something, though none says anything of weights that it helped to choose."""
+    # Who asks as nobody is not one person.
+    people, owner = np.unique([one or f"\0{row}" for row, one in enumerate(who)], return_inverse=True)
+    rng = np.random.default_rng(seed)
+    fold = (rng.permutation(len(people)) % _FOLDS)[owner]
+    limits: dict[str, Any] = {"trials": trials, "seconds": None if seconds is None else seconds / (_FOLDS + 1), "seed": seed}
+    old, new, resumed = sheet.ndcg(before), np.zeros(len(sheet)), 0
+    for one in range(_FOLDS):
+        own = np.flatnonzero(fold == one)
+        others = sheet.some(np.flatnonzero(fold != one))
+        chosen, found = _chosen(others, before, partial(study.search, f"fold {one + 1} of {_FOLDS}", **limits))
+        new[own], resumed = sheet.some(own).ndcg(chosen), resumed + found.resumed
+    best, found = _chosen(sheet, before, partial(study.search, "all", **limits))
+    p = paired_test(new, old, rng, groups=who)
+    # Two hundred trials find something in any noise: only what is surely better goes into service.
+    kept = bool(new.mean() > old.mean() and p < _SURE)
+    means = float(old.mean()), float(new.mean())
+    return Situation(name, len(sheet), best if kept else before, *means, p, kept, found.trials, resumed + found.resumed)
+
+
+def _chosen(
+    sheet: WeightSheet, before: Mapping[str, float], tried: Callable[[WeightSheet, Score, Mapping[str, float]], Found]
+) -> tuple[dict[str, float], Found]:
+    """The best weights of all tried, and the trials. tried: makes them, from the weights on that it is given."""
+    score = sheet.scorer()
+    likely = likely_weights(sheet)
+    start = sheet.ascended(max((before, likely), key=score), _VALUES, score)
+    found = tried(sheet, score, start)
+    best = max((likely, before, start, *([] if found.best is None else [found.best.settings])), key=score)
+    return dict(best), found
+
+
+def likely_weights(sheet: WeightSheet) -> dict[str, float]:
+    """The weights of the greatest likelihood, beside what the other legs give, or the largest 1 where it should be more."""
+    choices, worth = sheet.choices()
+    theta = fit_choices(choices, worth) if choices else np.zeros(len(sheet.legs) + 1)
+    scale = float(theta.max()) or 1.0
+    return {leg: float(weight) / scale for leg, weight in zip(sheet.legs, theta, strict=False)}
+
+
+def _table(view: View, name: str) -> dict[str, float]:
+    """The weights of a situation that a trained store answers with, before damping (search/weights.py)."""
+    given: dict[str, float] = getattr(view.settings.search.weights, name)
+    trained = view.meta.weights.get("no_query", {})
+    if name == "no_query":
+        given = {leg: weight for leg, weight in given.items() if leg not in view.models and leg not in ("popular", "fresh")}
+    else:
+        total = sum(trained.get(model, 0.0) for model in view.models) or 1.0
+        given = {**given, **{model: COLLABORATIVE_IN_SEARCH * trained.get(model, 0.0) / total for model in view.models}}
+    return {**given, **view.meta.weights.get(name, {})}
+
+
+def _answering(view: View) -> list[str]:
+    return [
+        name
+        for name, leg in LEGS.items()
+        if leg.answers and (name == "lexical" or name in view.encoder.fields(view.meta, "text"))
+    ]
+
+
+def _legs(view: View, name: str) -> tuple[str, ...]:
+    own = [leg.name for leg in LEGS.values() if leg.personal or leg.name in ("popular", "fresh")]
+    there = {f"taste_{field.removesuffix('_vector')}" for field in view.content_fields} | {"popular", "fresh"}
+    return (*(leg for leg in own if leg in there), *sorted(view.models))
+
+
+def _with_table(view: View, name: str, weights: Mapping[str, float]) -> View:
+    table = {**view.meta.weights.get(name, {}), **weights}
+    return replace(view, meta=replace(view.meta, weights={**view.meta.weights, name: table}, ranking={}), rankers={})
+
+
+def _parted(parts: Mapping[str, float], probe: Mapping[str, float]) -> tuple[float, dict[str, float]]:
+    rest = sum(part for leg, part in parts.items() if leg not in probe)
+    return rest, {leg: part / probe[leg] for leg, part in parts.items() if leg in probe}
+
+
+def _store(work: Workspace, tables: Mapping[str, Mapping[str, float]]) -> None:
+    if not tables:
+        return
+    with work.explaining():
+        meta = read_meta(work.es, work.settings.index)
+        merged = {name: {**meta.weights.get(name, {}), **table} for name, table in tables.items()}
+        write_meta(work.es, replace(meta, weights={**meta.weights, **merged}, notes=note_tuned(meta.notes, merged)))
+    work.views.forget()

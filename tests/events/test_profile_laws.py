@@ -1,0 +1,161 @@
+"""The laws of folding: order of arrival, batches, duplicates, replays and storage change nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from es_recsys.event_types import BEHAVIOURS
+from es_recsys.events.profiles import ItemFeatures, ProfileState, Terms, empty, fold, from_document, profile, to_document
+from es_recsys.events.records import StoredEvent
+
+NOW = 1_790_000_000.0
+DAY = 86_400.0
+_RNG = np.random.default_rng(5)
+
+
+def _unit(d: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+    vector = _RNG.normal(size=d)
+    return (vector / np.linalg.norm(vector)).astype(np.float32)
+
+
+FEATURES: Mapping[str, ItemFeatures] = {
+    f"i{number}": ItemFeatures(
+        categories=("all", f"c{number % 3}"),
+        brand=f"b{number % 4}" if number % 5 else None,
+        tags=(f"t{number % 2}", f"t{number % 7}"),
+        price=float(number) if number % 3 else None,
+        vectors={"text_vector": _unit(8)} | ({"image_vector": _unit(5)} if number % 2 else {}),
+    )
+    for number in range(12)
+}
+
+
+@st.composite
+def _contents(draw: st.DrawFn) -> StoredEvent:
+    """An event without its row."""
+    kind = draw(st.sampled_from(sorted(BEHAVIOURS)))
+    return StoredEvent(
+        row=0,
+        event_type=kind,
+        timestamp=NOW - draw(st.sampled_from([0.0, 1.0, 3_600.0, DAY, 90 * DAY, 4_000 * DAY])) - draw(st.integers(0, 5)),
+        user_id="u1",
+        item_id=draw(st.sampled_from([*FEATURES, "gone"])),
+        query=draw(st.sampled_from([f"words {n}" for n in range(30)])) if kind == "search" else None,
+        value=draw(st.sampled_from([None, 1.0, 2.0, 3.0, 4.5, 40.0])),
+        quarantine=draw(st.sampled_from([None, None, None, None, "double", "unknown_item"])),
+    )
+
+
+def _arrived(contents: list[StoredEvent], order: list[int]) -> list[StoredEvent]:
+    """The events as the store numbers them when they come in `order`; the key belongs to the event, the row to its arrival."""
+    return [contents[i]._replace(row=row, key=f"{i:016x}") for row, i in enumerate(order, 1)]
+
+
+def _rebuilt(rows: list[StoredEvent], terms: Terms) -> ProfileState:
+    return fold(empty("k", terms), rows, FEATURES)
+
+
+def assert_same(one: ProfileState, two: ProfileState) -> None:
+    """Equal, sums within 1e-9 of what went into them."""
+    plain = {"sums": {}, "strength": 0.0, "applied_through": 0}
+    assert to_document(replace(one, **plain)) == to_document(replace(two, **plain))
+    assert one.applied_through == two.applied_through
+    assert math.isclose(one.strength, two.strength, rel_tol=1e-9)
+    assert one.sums.keys() == two.sums.keys()
+    for key, sums in one.sums.items():
+        other = two.sums[key]
+        near = {"rtol": 1e-9, "atol": 1e-9 * sums.mass}
+        np.testing.assert_allclose([sums.net, sums.mass, *sums.price], [other.net, other.mass, *other.price], **near)
+        assert sums.vectors.keys() == other.vectors.keys()
+        for name, vector in sums.vectors.items():
+            np.testing.assert_allclose(vector, other.vectors[name], **near)
+        for facet, shares in sums.affinities.items():
+            assert shares.keys() == other.affinities[facet].keys()
+            np.testing.assert_allclose([shares[v] for v in shares], [other.affinities[facet][v] for v in shares], **near)
+
+
+terms_of = st.sampled_from([Terms(), Terms(history=10), Terms(long_half_life=400, short_half_life=40)])
+many = st.lists(_contents(), min_size=1, max_size=40)
+
+
+@settings(max_examples=150, deadline=None)
+@given(many, terms_of, st.data())
+def test_order_of_arrival_does_not_matter(contents: list[StoredEvent], terms: Terms, data: st.DataObject) -> None:
+    order = data.draw(st.permutations(range(len(contents))))
+    assert_same(_rebuilt(_arrived(contents, list(range(len(contents)))), terms), _rebuilt(_arrived(contents, order), terms))
+
+
+@settings(max_examples=150, deadline=None)
+@given(many, terms_of, st.data())
+def test_updating_equals_rebuilding(contents: list[StoredEvent], terms: Terms, data: st.DataObject) -> None:
+    """Any split, with replays of what was folded before, doubled rows, and the JSON document between the parts."""
+    rows = _arrived(contents, data.draw(st.permutations(range(len(contents)))))
+    state, done = empty("k", terms), 0
+    while done < len(rows):
+        upto = data.draw(st.integers(done + 1, len(rows)))
+        again = data.draw(st.integers(0, done))
+        batch = data.draw(st.permutations(rows[again:upto] + rows[done:upto]))
+        state = from_document(orjson.loads(orjson.dumps(to_document(fold(state, batch, FEATURES)))))
+        done = upto
+    assert_same(state, _rebuilt(rows, terms))
+
+
+@settings(max_examples=60, deadline=None)
+@given(many)
+def test_folding_again_changes_nothing(contents: list[StoredEvent]) -> None:
+    rows = _arrived(contents, list(range(len(contents))))
+    state = _rebuilt(rows, Terms())
+    assert fold(state, rows, FEATURES) is state
+    assert fold(state, [], FEATURES) is state
+
+
+@settings(max_examples=60, deadline=None)
+@given(many)
+def test_arguments_are_left_as_they_were(contents: list[StoredEvent]) -> None:
+    rows = _arrived(contents, list(range(len(contents))))
+    state = _rebuilt(rows[: len(rows) // 2], Terms())
+    before = orjson.dumps(to_document(state))
+    fold(state, rows, FEATURES)
+    assert orjson.dumps(to_document(state)) == before
+
+
+@settings(max_examples=100, deadline=None)
+@given(many)
+def test_a_profile_is_finite_and_normal(contents: list[StoredEvent]) -> None:
+    made = profile(_rebuilt(_arrived(contents, list(range(len(contents)))), Terms()), NOW)
+    for taste in made.tastes.values():
+        for vector in (taste.long, taste.short):
+            if vector is not None:
+                assert vector.dtype == np.float32
+                assert float(np.linalg.norm(vector)) == pytest.approx(1.0, abs=1e-5)
+    for shares in made.affinities.values():
+        assert sum(shares.values()) == pytest.approx(1.0)
+        assert min(shares.values()) > 0.0
+    assert (made.history.ages >= 0).all()
+    assert (np.diff(made.history.ages) <= 0).all()
+    assert "gone" not in {*made.history.item_ids, *made.known, *made.disliked}
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from(sorted(FEATURES)), min_size=1, max_size=30), st.data())
+def test_without_time_positions_decay(items: list[str], data: st.DataObject) -> None:
+    rows = [
+        StoredEvent(row=n + 1, event_type="purchase", user_id="u1", item_id=item, order=n, key=f"{n:016x}")
+        for n, item in enumerate(items)
+    ]
+    terms = Terms(timed=False)
+    cut = data.draw(st.integers(0, len(rows)))
+    state = fold(fold(empty("k", terms), rows[:cut], FEATURES), rows[cut:], FEATURES)
+    assert_same(state, _rebuilt(rows, terms))
+    sums = state.sums["short", 3.0]
+    assert sums.net == pytest.approx(sum(5.0 * 2 ** (-age / 3.0) for age in range(len(items))))
+    assert profile(state, NOW).history.ages.tolist() == list(range(len(items) - 1, -1, -1))

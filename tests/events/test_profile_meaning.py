@@ -1,0 +1,191 @@
+"""What a profile says after given events, worked out by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from es_recsys.errors import FingerprintMismatch, IndexStateError
+from es_recsys.events.profiles import ItemFeatures, Terms, current, empty, fold, from_document, profile, to_document
+from es_recsys.events.records import StoredEvent
+from es_recsys.settings import ProfileSettings
+from es_recsys.types import Profile
+
+NOW = 1_790_000_000.0
+DAY = 86_400.0
+X, Y = np.array([1, 0], np.float32), np.array([0, 1], np.float32)
+FEATURES = {
+    "shoe": ItemFeatures(("wear", "shoes"), "acme", ("red",), 99.0, {"text_vector": X}),
+    "hat": ItemFeatures(("wear", "hats"), "brim", (), 9.0, {"text_vector": Y}),
+}
+_rows = iter(range(1, 10**6))
+
+
+def did(kind: str, item: str | None, days_ago: float = 0.0, value: float | None = None, **more: object) -> StoredEvent:
+    row = next(_rows)
+    return StoredEvent(row, kind, NOW - days_ago * DAY, user_id="u1", item_id=item, value=value, key=f"{row:016x}", **more)
+
+
+def of(*rows: StoredEvent) -> Profile:
+    return profile(fold(empty("k"), rows, FEATURES), NOW)
+
+
+def test_nothing_known() -> None:
+    made = of()
+    assert (made.tastes, made.affinities, made.price, made.strength) == ({}, {}, None, 0.0)
+    assert (made.history.item_ids, made.known, made.disliked, made.counts) == ((), frozenset(), frozenset(), {})
+    assert made.updated_at == NOW
+
+
+def test_long_and_short_taste_forget_at_their_own_pace() -> None:
+    taste = of(did("view", "shoe", 30), did("view", "hat")).tastes["text_vector"]
+    assert taste.long is not None and taste.short is not None
+    assert taste.long == pytest.approx(np.array([0.5, 1.0]) / np.hypot(0.5, 1.0), abs=1e-6)
+    weight = 2.0**-10
+    assert taste.short == pytest.approx(np.array([weight, 1.0]) / np.hypot(weight, 1.0), abs=1e-6)
+
+
+def test_a_purchase_is_kept_longer_than_a_view_and_the_setting_is_the_ceiling() -> None:
+    terms = Terms(long_half_life=60)
+    assert [terms.half_life("long", kind) for kind in ("view", "purchase", "like")] == [30, 60, 60]
+    assert Terms(long_half_life=500).half_life("long", "purchase") == 120
+    assert terms.half_life("short", "purchase") == 3
+    state = fold(empty("k"), [did("purchase", "shoe", 60), did("view", "shoe", 60), did("view", "hat")], FEATURES)
+    assert state.sums["long", 60.0].net == pytest.approx(2.5)
+    assert state.sums["long", 30.0].net == pytest.approx(1.25)
+
+
+def test_ages_count_from_the_users_own_last_event() -> None:
+    recent = of(did("view", "shoe", 1), did("view", "hat"))
+    stale = of(did("view", "shoe", 1_001), did("view", "hat", 1_000))
+    assert recent.tastes["text_vector"].short == pytest.approx(stale.tastes["text_vector"].short, abs=1e-6)
+    assert stale.history.ages.tolist() == [1.0, 0.0]
+
+
+def test_affinities_are_shares_of_what_is_liked() -> None:
+    made = of(did("purchase", "shoe"), did("view", "hat"))
+    assert made.affinities["categories"] == pytest.approx({"wear": 0.5, "shoes": 5 / 12, "hats": 1 / 12})
+    assert list(made.affinities["brand"]) == ["acme", "brim"]
+    assert made.affinities["tags"] == {"red": 1.0}
+    disliked = of(did("view", "shoe"), did("dislike", "hat"))
+    assert "brim" not in disliked.affinities["brand"]
+
+
+def test_price_is_mean_and_spread_of_log_price() -> None:
+    made = of(did("view", "shoe"), did("view", "hat"), did("dislike", "hat"))
+    logs = np.log1p([99.0, 9.0])
+    assert made.price == pytest.approx((logs.mean(), logs.std()))
+
+
+def test_likes_and_dislikes_that_cancel_are_no_taste() -> None:
+    assert of(did("like", "shoe"), did("dislike", "shoe")).tastes == {}
+    assert of(did("dislike", "shoe")).tastes == {}
+
+
+def test_a_later_like_lifts_a_dislike_by_time_not_by_arrival() -> None:
+    like, dislike = did("like", "shoe", 1), did("dislike", "shoe", 2)
+    assert of(like, dislike).disliked == frozenset()
+    assert of(did("like", "shoe", 2), did("dislike", "shoe", 1)).disliked == {"shoe"}
+    assert of(did("dislike", "shoe", 2), did("view", "shoe", 1)).disliked == {"shoe"}
+    assert of(did("dislike", "shoe", 2), did("rating", "shoe", 1, value=5)).disliked == frozenset()
+    assert of(did("like", "shoe", 2), did("rating", "shoe", 1, value=1)).disliked == {"shoe"}
+
+
+def test_known_can_be_asked_by_event_type() -> None:
+    rows = [did("view", "shoe"), did("purchase", "hat"), did("dislike", "shoe"), did("rating", "hat", value=2)]
+    state = fold(empty("k"), rows, FEATURES)
+    assert profile(state, NOW).known == {"shoe", "hat"}
+    assert profile(state, NOW, known=["purchase"]).known == {"hat"}
+    assert profile(state, NOW, known=["rating"]).known == frozenset()
+
+
+def test_unknown_items_count_and_nothing_else() -> None:
+    made = of(did("purchase", "gone"), did("view", "gone", quarantine="unknown_item"))
+    assert made.counts == {"purchase": 1, "view": 1}
+    assert (made.known, made.history.item_ids, made.strength, made.tastes) == (frozenset(), (), 0.0, {})
+    later = {**FEATURES, "gone": FEATURES["hat"]}
+    rows = [did("purchase", "gone")]
+    assert profile(fold(empty("k"), rows, later), NOW).known == {"gone"}
+
+
+def test_what_is_set_aside_is_contained_but_does_not_count() -> None:
+    row = did("purchase", "shoe", quarantine="bot_day_rate")
+    made = of(row)
+    assert (made.counts, made.known, made.applied_through) == ({}, frozenset(), row.row)
+
+
+def test_the_last_searches_are_kept_once_each() -> None:
+    searches = [did("search", None, 30 - n, query=f"word  {n % 25}") for n in range(30)]
+    made = of(*searches)
+    assert made.queries == tuple(f"word {n}" for n in [*range(10, 25), *range(5)])
+    assert made.counts == {"search": 30}
+
+
+def test_history_keeps_the_last_events_by_time() -> None:
+    rows = [did("view", "shoe" if n % 2 else "hat", n) for n in range(30)]
+    state = fold(empty("k", Terms(history=10)), rows, FEATURES)
+    made = profile(state, NOW)
+    assert made.history.ages == pytest.approx(list(range(9, -1, -1)))
+    assert made.history.item_ids[-1] == "hat"
+    assert made.strength == 30.0
+
+
+def test_a_state_is_left_when_settings_or_rows_changed() -> None:
+    state = fold(empty("k", revision=3), [did("view", "shoe")], FEATURES)
+    assert current(state, Terms(), 3) is state
+    assert current(state, Terms(), 4).applied_through == 0
+    assert current(state, Terms.of(ProfileSettings(history=20)), 3).terms.history == 20
+
+
+def test_vectors_of_two_lengths_are_refused() -> None:
+    state = fold(empty("k"), [did("view", "shoe")], FEATURES)
+    longer = {"hat": ItemFeatures(vectors={"text_vector": np.ones(3, np.float32)})}
+    with pytest.raises(FingerprintMismatch, match="text_vector"):
+        fold(state, [did("view", "hat")], longer)
+
+
+@pytest.mark.parametrize("broken", [{}, {"state": None}, {"state": {"format": 99}}, {"user_key": 1, "state": {"format": 1}}])
+def test_a_broken_document_is_named(broken: dict[str, object]) -> None:
+    with pytest.raises(IndexStateError, match="profiles build"):
+        from_document(broken)
+
+
+def test_a_document_of_a_large_profile_is_small_and_exact() -> None:
+    rng = np.random.default_rng(1)
+    features = {str(i): ItemFeatures(vectors={"text_vector": rng.normal(size=384).astype(np.float32)}) for i in range(500)}
+    rows = [did("view", str(i), i / 10) for i in range(500)]
+    state = fold(empty("k"), rows, features)
+    again = from_document(to_document(state))
+    for key, sums in state.sums.items():
+        assert (again.sums[key].vectors["text_vector"] == sums.vectors["text_vector"]).all()
+    assert again.history == state.history
+
+
+def test_a_stores_own_weights_change_the_taste_but_not_what_is_known() -> None:
+    rows = [did("view", "shoe"), did("dislike", "shoe"), did("purchase", "hat")]
+    terms = Terms(weights={"view": 0.0, "dislike": 0.0, "purchase": 2.0})
+    state = fold(empty("k", terms), rows, FEATURES)
+    made = profile(state, NOW)
+    assert (made.history.item_ids, made.history.weights.tolist()) == (("hat",), [2.0])
+    assert made.strength == 2.0
+    assert (made.known, made.disliked) == ({"shoe", "hat"}, {"shoe"})
+    stored = from_document(to_document(state))
+    assert stored.terms == terms
+    assert current(stored, terms, 0) is stored
+    assert current(stored, Terms(), 0).applied_through == 0
+
+
+def test_a_profile_knows_variants_by_their_product_and_tastes_by_the_variant() -> None:
+    features = {
+        "red": replace(FEATURES["shoe"], group_id="shirt"),
+        "blue": replace(FEATURES["hat"], group_id="shirt"),
+        "shirt": replace(FEATURES["shoe"], group_id="shirt"),
+    }
+    rows = [did("view", "red", 2), did("purchase", "blue", 1), did("dislike", "shirt")]
+    made = profile(fold(empty("k"), rows, features), NOW)
+    assert made.history.item_ids == ("shirt", "shirt", "shirt")
+    assert (made.known, made.disliked) == ({"shirt"}, {"shirt"})
+    assert set(made.affinities["brand"]) == {"brim"}
+    assert profile(fold(fold(empty("k"), rows[:1], features), rows[1:], features), NOW).known == {"shirt"}

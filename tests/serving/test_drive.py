@@ -1,0 +1,341 @@
+"""Drivers: results go into the flow, errors are thrown into it, many flows run in step."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from elasticsearch import AsyncElasticsearch, Elasticsearch
+from numpy.typing import NDArray
+
+from es_recsys.errors import EngineError, InputError, ModelError, RecsysError
+from es_recsys.models.base import ScoredPlaces
+from es_recsys.models.histories import Batch
+from es_recsys.models.itemknn import ItemKNN
+from es_recsys.serving.drivers import AsyncDriver, Driver
+from es_recsys.serving.operations import Call, Fetch, Flow, Get, Log, Pause, Search, Top
+from es_recsys.types import History, Interactions
+
+
+class Records:
+    """An answer log in memory."""
+
+    def __init__(self) -> None:
+        self.writes: list[list[Mapping[str, Any]]] = []
+
+    def write(self, records: Sequence[Mapping[str, Any]]) -> None:
+        self.writes.append(list(records))
+
+
+class Body:
+    def __init__(self, body: Any) -> None:
+        self.body = body
+
+
+class Engine:
+    """The requests that `run_all` joins, answered from the request itself; counts them. failing: whether parts of
+    documents can't be read."""
+
+    def __init__(self, failing: bool = False) -> None:
+        self.requests: list[tuple[str, int]] = []
+        self.failing = failing
+
+    def msearch(self, *, index: str, searches: Sequence[Any], **_: Any) -> Body:
+        bodies = searches[1::2]
+        self.requests.append((index, len(bodies)))
+        return Body({"responses": [{"index": index, "echo": body["n"]} for body in bodies]})
+
+    def mget(self, *, index: str, ids: Sequence[str]) -> Body:
+        self.requests.append((index, len(ids)))
+        docs = [{"found": i != "nobody", "_source": {"id": i}, "_seq_no": 1, "_primary_term": 1} for i in ids]
+        return Body({"docs": docs})
+
+    def perform_request(self, method: str, path: str, *, body: Mapping[str, Any], params: Mapping[str, Any], **_: Any) -> Body:
+        assert method == "POST"
+        self.requests.append((f"{path} {params['_source_includes']}", len(body["ids"])))
+        if self.failing:
+            raise InputError("It can't be read.")
+        docs = [{"_id": i, "found": i != "gone", "_source": {params["_source_includes"]: i}} for i in body["ids"]]
+        return Body({"docs": docs})
+
+
+def _refuse() -> int:
+    raise InputError("It does not work.", "Try another.")
+
+
+def _add(numbers: Sequence[int]) -> Flow[int]:
+    total = 0
+    for number in numbers:
+        total += yield Call(lambda number=number: number)
+        yield Pause(0.0)
+    yield Log({"total": total})
+    return total
+
+
+def _mended() -> Flow[str]:
+    try:
+        yield Call(_refuse)
+    except InputError as error:
+        yield Log({"failed": error.what})
+        return "mended"
+    return "not reached"
+
+
+def _broken(error: Exception) -> Flow[int]:
+    def fail() -> int:
+        raise error
+
+    return (yield Call(fail))  # type: ignore[no-any-return]
+
+
+def _driver() -> tuple[Driver, Records]:
+    records = Records()
+    return Driver(Engine(), records), records  # type: ignore[arg-type]
+
+
+def test_a_flow_gets_results_and_gives_its_value() -> None:
+    driver, records = _driver()
+    assert driver.run(_add([1, 2, 3])) == 6
+    assert records.writes == [[{"total": 6}]]
+
+
+def test_a_flow_without_effects_gives_its_value() -> None:
+    driver, _ = _driver()
+
+    def nothing() -> Flow[str]:
+        return "done"
+        yield
+
+    assert driver.run(nothing()) == "done"
+
+
+def test_a_pause_waits() -> None:
+    driver, _ = _driver()
+
+    def wait() -> Flow[None]:
+        yield Pause(0.03)
+
+    started = time.perf_counter()
+    driver.run(wait())
+    assert time.perf_counter() - started >= 0.03
+
+
+def test_an_error_is_thrown_into_the_flow_which_may_go_on() -> None:
+    driver, records = _driver()
+    assert driver.run(_mended()) == "mended"
+    assert records.writes == [[{"failed": "It does not work."}]]
+
+
+@pytest.mark.parametrize("error", [InputError("no"), ValueError("no")])
+def test_what_the_flow_does_not_catch_comes_out(error: Exception) -> None:
+    driver, _ = _driver()
+    with pytest.raises(type(error)) as caught:
+        driver.run(_broken(error))
+    assert caught.value is error
+
+
+def test_run_all_keeps_order_puts_errors_in_place_and_logs_once() -> None:
+    driver, records = _driver()
+    refused = InputError("no")
+    results = driver.run_all([_add([1]), _broken(refused), _mended(), _add([2, 3, 4])])
+    assert results == [1, refused, "mended", 9]
+    assert len(records.writes) == 1
+    assert {"total": 1} in records.writes[0]
+    assert len(records.writes[0]) == 3
+
+
+def test_run_all_of_nothing() -> None:
+    driver, records = _driver()
+    assert driver.run_all([]) == []
+    assert records.writes == []
+
+
+def test_run_all_lets_an_unexpected_error_out() -> None:
+    driver, _ = _driver()
+    with pytest.raises(ZeroDivisionError):
+        driver.run_all([_add([1]), _broken(ZeroDivisionError())])
+
+
+def test_run_all_goes_in_step() -> None:
+    driver, _ = _driver()
+    seen: list[str] = []
+
+    def walk(name: str, steps: int) -> Flow[str]:
+        for n in range(steps):
+            yield Call(lambda n=n: seen.append(f"{name}{n}"))  # type: ignore[misc]
+        return name
+
+    assert driver.run_all([walk("a", 3), walk("b", 1), walk("c", 2)]) == ["a", "b", "c"]
+    assert seen == ["a0", "b0", "c0", "a1", "c1", "a2"]
+
+
+def test_run_all_joins_searches_and_gets_of_one_index() -> None:
+    engine, records = Engine(), Records()
+    driver = Driver(engine, records)  # type: ignore[arg-type]
+
+    def ask(name: str, index: str, bodies: int) -> Flow[tuple[bool, list[str]]]:
+        found = yield Get("people", name)
+        answers = yield Search(index, tuple({"n": f"{name}{n}"} for n in range(bodies)))
+        return found is not None, [one["echo"] for one in answers if one["index"] == index]
+
+    results: list[tuple[bool, list[str]] | RecsysError] = driver.run_all(
+        [ask("a", "x", 2), ask("nobody", "y", 1), ask("c", "x", 3), ask("d", "x", 0)]
+    )
+    assert results == [(True, ["a0", "a1"]), (False, ["nobody0"]), (True, ["c0", "c1", "c2"]), (True, [])]
+    assert sorted(engine.requests) == [("people", 4), ("x", 5), ("y", 1)]
+
+
+def test_run_all_splits_very_many_searches() -> None:
+    engine = Engine()
+    driver = Driver(engine, Records())  # type: ignore[arg-type]
+
+    def ask(name: int) -> Flow[list[int]]:
+        answers = yield Search("x", tuple({"n": name * 10 + n} for n in range(10)))
+        return [one["echo"] for one in answers]
+
+    results = driver.run_all([ask(name) for name in range(50)])
+    assert results == [[name * 10 + n for n in range(10)] for name in range(50)]
+    assert len(engine.requests) == 3
+    assert sum(size for _, size in engine.requests) == 500
+
+
+def _read(ids: Sequence[str], field: str) -> Flow[Any]:
+    try:
+        return (yield Fetch("x", tuple(ids), (field,)))
+    except InputError as error:
+        return error.what
+
+
+def test_run_all_reads_an_item_once_for_all_that_ask_for_its_same_parts() -> None:
+    engine = Engine()
+    flows = [_read(["a", "b"], "title"), _read(["b", "gone"], "title"), _read(["a"], "vector"), _read([], "title")]
+    results = Driver(engine, Records()).run_all(flows)  # type: ignore[arg-type]
+    assert results == [{"a": {"title": "a"}, "b": {"title": "b"}}, {"b": {"title": "b"}}, {"a": {"vector": "a"}}, {}]
+    assert sorted(engine.requests) == [("/x/_mget title", 3), ("/x/_mget vector", 1)]
+
+
+def test_run_all_splits_very_many_reads() -> None:
+    engine = Engine()
+    asked = [[str(number) for number in range(user * 30, user * 30 + 40)] for user in range(50)]
+    results = Driver(engine, Records()).run_all([_read(ids, "title") for ids in asked])  # type: ignore[arg-type]
+    assert results == [{item_id: {"title": item_id} for item_id in ids} for ids in asked]
+    sizes = [size for _, size in engine.requests]
+    assert len(sizes) == 4
+    assert max(sizes) <= 500
+    assert sum(sizes) == 50 * 30 + 10 * len(sizes)  # each item once a request
+
+
+def test_a_read_that_fails_fails_in_each_flow() -> None:
+    engine = Engine(failing=True)
+    results = Driver(engine, Records()).run_all([_read(["a"], "title"), _read(["b"], "title")])  # type: ignore[arg-type]
+    assert results == ["It can't be read."] * 2
+    assert engine.requests == [("/x/_mget title", 2)]
+
+
+async def test_where_the_engine_does_not_answer_the_flow_gets_an_error_of_ours() -> None:
+    """On real clients of a port where nothing listens, as what they raise is not what a double would."""
+
+    def ask() -> Flow[str]:
+        try:
+            yield Fetch("x", ("a",), ("title",))
+        except EngineError as error:
+            return error.what
+        return "not reached"
+
+    address = "http://127.0.0.1:9"
+    with Elasticsearch(address, max_retries=0) as client:
+        driver = Driver(client, Records())
+        alone, (one, other) = driver.run(ask()), driver.run_all([ask(), ask()])
+    async with AsyncElasticsearch(address, max_retries=0) as looping:
+        awaited = await AsyncDriver(looping, Records()).run(ask())
+    assert address in alone
+    assert alone == one == other == awaited
+
+
+def _fitted() -> ItemKNN:
+    data = Interactions(
+        user_ids=np.array(["u", "v", "w"]),
+        item_ids=np.array(["a", "b", "c", "d"]),
+        users=np.array([0, 0, 0, 1, 1, 2, 2, 2], np.int32),
+        items=np.array([0, 1, 2, 0, 1, 1, 2, 3], np.int32),
+        weights=np.ones(8, np.float32),
+        times=np.arange(8.0),
+    )
+    return ItemKNN().fit(data, np.random.default_rng(0))
+
+
+ASKED = [(["a"], 2, ""), (["a", "c"], 2, "b"), ([], 2, ""), (["d", "nobody knows it"], 1, "c")]
+
+
+async def test_a_model_is_asked_at_once_for_what_each_flow_asks_it() -> None:
+    class Counted(ItemKNN):
+        asked = 0
+
+        def top(self, batch: Batch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredPlaces]:
+            self.asked += 1
+            return super().top(batch, n, exclude)
+
+    model, other = _fitted(), Counted()
+    other.__dict__.update(model.__dict__)
+
+    def ask(items: Sequence[str], n: int, without: str) -> Flow[list[tuple[str, float]]]:
+        return (yield Top(other, History.of(items), n, frozenset({without})))  # type: ignore[no-any-return]
+
+    expected = [model.weights(History.of(items), n, {without}) for items, n, without in ASKED]
+    assert [len(one) for one in expected] == [2, 2, 0, 1]
+    driver, records = _driver()
+    assert driver.run_all([ask(*one) for one in ASKED]) == expected
+    assert other.asked == 2  # lists of two lengths
+    assert [driver.run(ask(*one)) for one in ASKED] == expected
+    assert [await AsyncDriver(Engine(), records).run(ask(*one)) for one in ASKED] == expected  # type: ignore[arg-type]
+
+
+def test_a_model_that_fails_fails_in_each_flow() -> None:
+    driver, _ = _driver()
+
+    def ask() -> Flow[str]:
+        try:
+            yield Top(ItemKNN(), History.of(["a"]), 1, frozenset())
+        except ModelError as error:
+            return error.what
+        return "not reached"
+
+    first, second = driver.run_all([ask(), ask()])
+    assert first == second == driver.run(ask())
+    assert "before it was trained" in str(first)
+
+
+async def test_the_async_driver_does_the_same() -> None:
+    records = Records()
+    driver = AsyncDriver(Engine(), records)  # type: ignore[arg-type]
+    assert await driver.run(_add([1, 2, 3])) == 6
+    assert await driver.run(_mended()) == "mended"
+    refused = InputError("no")
+    with pytest.raises(InputError) as caught:
+        await driver.run(_broken(refused))
+    assert caught.value is refused
+    assert records.writes == [[{"total": 6}], [{"failed": "It does not work."}]]
+
+
+async def test_a_blocking_call_leaves_the_event_loop_free() -> None:
+    import asyncio
+
+    driver = AsyncDriver(Engine(), Records())  # type: ignore[arg-type]
+    ticks = 0
+
+    async def tick() -> None:
+        nonlocal ticks
+        while True:
+            await asyncio.sleep(0.005)
+            ticks += 1
+
+    def block() -> Flow[None]:
+        yield Call(lambda: time.sleep(0.1))
+
+    clock = asyncio.create_task(tick())
+    await driver.run(block())
+    clock.cancel()
+    assert ticks >= 3

@@ -1,0 +1,173 @@
+"""Recording an event, step by step: what happens when somebody else writes or erases in between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from es_recsys.errors import WriteError
+from es_recsys.events.store import EventStore
+from es_recsys.events.subjects import subject_key
+from es_recsys.index_metadata import StoreMeta
+from es_recsys.serving.operations import Call, Delete, Document, Effect, Fetch, Flow, Get, Pause, Put
+from es_recsys.serving.recording import Recording, update_profile
+from es_recsys.serving.snapshot import View
+from es_recsys.settings import Settings
+from es_recsys.types import Event
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC).timestamp()
+SECRET = b"s" * 32
+KEY = subject_key("u:anna", SECRET)
+
+
+@pytest.fixture
+def view(tmp_path: Path) -> View:
+    return View(Settings(home=tmp_path), StoreMeta("shop", 1), SECRET, encoder=None)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[EventStore]:
+    with EventStore(f"sqlite:///{tmp_path / 'events.sqlite3'}", "shop", SECRET) as store:
+        yield store
+
+
+class Profiles:
+    """The profiles index in memory. `before` is called with each effect before it is done."""
+
+    def __init__(self, before: Callable[[Effect], None] = lambda effect: None) -> None:
+        self.documents: dict[str, Document] = {}
+        self.before = before
+        self.effects: list[Effect] = []
+
+    def run(self, flow: Flow[Any]) -> Any:
+        result: Any = None
+        try:
+            while True:
+                effect = flow.send(result)
+                self.effects.append(effect)
+                self.before(effect)
+                result = self._perform(effect)
+        except StopIteration as end:
+            return end.value
+
+    def write(self, key: str, source: Any) -> None:
+        old = self.documents.get(key)
+        self.documents[key] = Document(source, 0 if old is None else old.seq_no + 1, 1)
+
+    def _perform(self, effect: Effect) -> Any:
+        if isinstance(effect, Get):
+            return self.documents.get(effect.id)
+        if isinstance(effect, Put):
+            if self.documents.get(effect.id) != effect.expected:
+                return False
+            self.write(effect.id, effect.source)
+            return True
+        if isinstance(effect, Delete):
+            return self.documents.pop(effect.id, None) is not None
+        if isinstance(effect, Fetch):
+            return {item_id: {} for item_id in effect.ids}
+        if isinstance(effect, Call):
+            return effect.function()
+        assert isinstance(effect, Pause)
+        return None
+
+
+def _view(item_id: str, minute: int = 0) -> Event:
+    return Event(event_type="view", user_id="anna", item_id=item_id, timestamp=datetime(2026, 1, 1, 12, minute, tzinfo=UTC))
+
+
+def _counts(profiles: Profiles) -> dict[str, int]:
+    from es_recsys.events.profiles import from_document, profile
+
+    return dict(profile(from_document(profiles.documents[KEY].source), NOW).counts)
+
+
+def test_an_event_is_in_the_profile(view: View, store: EventStore) -> None:
+    profiles = Profiles()
+    assert profiles.run(Recording(store, [_view("i1"), _view("i2")], NOW)(view)).new == 2
+    assert _counts(profiles) == {"view": 2}
+    assert list(profiles.documents) == [KEY]
+
+
+def test_a_known_event_writes_nothing(view: View, store: EventStore) -> None:
+    profiles = Profiles()
+    profiles.run(Recording(store, [_view("i1")], NOW)(view))
+    profiles.effects.clear()
+    assert profiles.run(Recording(store, [_view("i1")], NOW)(view)).duplicates == 1
+    assert not [effect for effect in profiles.effects if isinstance(effect, Put | Delete)]
+
+
+def test_the_next_event_repairs_a_profile_that_was_not_written(view: View, store: EventStore) -> None:
+    store.append([_view("i1")], NOW)
+    profiles = Profiles()
+    profiles.run(Recording(store, [_view("i2")], NOW)(view))
+    assert _counts(profiles) == {"view": 2}
+
+
+def test_another_writer_in_between_costs_a_turn_and_no_event(view: View, store: EventStore) -> None:
+    other = Profiles()
+    done: list[int] = []
+
+    def interfere(effect: Effect) -> None:
+        if isinstance(effect, Put) and not done:
+            done.append(1)
+            store.append([_view("i2", 1)], NOW)
+            other.documents = profiles.documents
+            other.run(update_profile(view, store, "u:anna", NOW))
+
+    profiles = Profiles(interfere)
+    profiles.run(Recording(store, [_view("i1")], NOW)(view))
+    assert _counts(profiles) == {"view": 2}
+    # The other writer had folded both rows in, so nothing was left to do on the second turn.
+    assert len([effect for effect in profiles.effects if isinstance(effect, Put)]) == 1
+    assert [effect for effect in profiles.effects if isinstance(effect, Pause)]
+
+
+def test_a_user_erased_while_an_event_is_folded_does_not_come_back(view: View, store: EventStore) -> None:
+    """The erasure ends, with its deletion of the profile, after the rows were read and before the profile is written."""
+
+    def erase(effect: Effect) -> None:
+        if isinstance(effect, Put):
+            store.erase("anna", NOW)
+            profiles.documents.pop(effect.id, None)
+
+    profiles = Profiles(erase)
+    profiles.run(Recording(store, [_view("i1")], NOW)(view))
+    assert profiles.documents == {}
+
+
+def test_where_no_turn_comes_the_way_out_is_named(view: View, store: EventStore) -> None:
+    def interfere(effect: Effect) -> None:
+        if isinstance(effect, Put):
+            profiles.write(KEY, {**effect.source, "applied_through": 0})
+
+    store.append([_view("i0")], NOW)
+    Profiles().run(update_profile(view, store, "u:anna", NOW))
+    profiles = Profiles(interfere)
+    with pytest.raises(WriteError) as caught:
+        profiles.run(_forever(view, store))
+    assert "send them again" in caught.value.remedy
+    pauses = [effect.seconds for effect in profiles.effects if isinstance(effect, Pause)]
+    assert len(pauses) == 40
+    assert pauses == sorted(pauses)
+    assert max(pauses) <= 0.75
+
+
+def _forever(view: View, store: EventStore) -> Flow[bool]:
+    """Each turn finds one more row, and loses."""
+    flow = update_profile(view, store, "u:anna", NOW)
+    minute = 0
+    result: Any = None
+    while True:
+        try:
+            effect = flow.send(result)
+        except StopIteration as end:
+            return bool(end.value)
+        if isinstance(effect, Get):
+            minute += 1
+            store.append([_view(f"i{minute}", minute % 60)], NOW)
+        result = yield effect

@@ -1,0 +1,162 @@
+"""The weights that trials of the legs set out from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from es_recsys.evaluation import studies
+from es_recsys.evaluation.weights import WeightSheet, sheet_of
+from es_recsys.training.score_cache import KeptSheet
+from es_recsys.training.tune_weights import _chosen, _Study, _tuned, likely_weights, next_items
+from es_recsys.types import Interactions
+
+LEGS = ("als", "popular", "transitions")
+
+
+def _sheet(theta: tuple[float, float, float, float], questions: int = 3_000) -> WeightSheet:
+    """Choices among 20 candidates by people to whom the legs, and the rest, matter so much."""
+    rng = np.random.default_rng(1)
+    candidates, grades = [], []
+    for _ in range(questions):
+        parts = rng.random((20, 4))
+        utility = parts @ np.array(theta) + rng.gumbel(size=20)
+        candidates.append([(f"i{n:02}", row[3], dict(zip(LEGS, row[:3], strict=True))) for n, row in enumerate(parts.tolist())])
+        grades.append({f"i{int(utility.argmax()):02}": 1.0})
+    return sheet_of(LEGS, candidates, grades)
+
+
+def test_what_mattered_beside_the_other_legs_is_found() -> None:
+    found = likely_weights(_sheet((1.0, 0.0, 2.0, 4.0)))
+    assert found == pytest.approx({"als": 0.25, "popular": 0.0, "transitions": 0.5}, abs=0.06)
+
+
+def test_where_the_other_legs_say_nothing_the_largest_is_one() -> None:
+    found = likely_weights(_sheet((2.0, 0.0, 4.0, 0.0)))
+    assert found == pytest.approx({"als": 0.5, "popular": 0.0, "transitions": 1.0}, abs=0.1)
+
+
+def test_nothing_to_choose() -> None:
+    empty = sheet_of(LEGS, [[], []], [{"a": 1.0}, {"b": 1.0}])
+    assert likely_weights(empty) == dict.fromkeys(LEGS, 0.0)
+
+
+def test_what_is_surely_better_on_people_who_chose_no_part_of_it_is_kept() -> None:
+    sheet = _sheet((0.0, 0.0, 8.0, 0.0), 250)
+    who = [f"u{row // 2}" for row in range(250)]
+    before = {"als": 1.0, "popular": 0.0, "transitions": 0.1}
+    found = _tuned("no_query", sheet, before, who, 20, None, 7, _Study())
+    assert found.kept
+    assert found.weights["transitions"] > 2 * max(found.weights["als"], found.weights["popular"])
+    assert found.before == pytest.approx(sheet.ndcg(before).mean())
+    # Nothing chosen without a question knows it better than what is chosen with it.
+    assert found.before + 0.1 < found.after < sheet.ndcg(found.weights).mean() + 0.01
+
+
+def test_no_change_of_one_leg_betters_what_was_ascended_to() -> None:
+    sheet, values = _sheet((1.0, 0.0, 2.0, 4.0), 400), (0.0, 0.1, 0.25, 0.5, 1.0)
+    start = {"als": 0.9, "popular": 1.0, "transitions": 0.12}
+    found = sheet.ascended(start, values)
+    reached = sheet.ndcg(found).mean()
+    assert reached > sheet.ndcg(start).mean() + 0.02
+    assert all(sheet.ndcg({**found, leg: value}).mean() <= reached for leg in LEGS for value in values)
+    assert set(found.values()) <= set(values)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_in_noise_the_weights_stay(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    candidates = [
+        [(f"i{n:02}", 0.0, dict(zip(LEGS, row, strict=True))) for n, row in enumerate(rng.random((20, 3)))] for _ in range(120)
+    ]
+    sheet = sheet_of(LEGS, candidates, [{f"i{rng.integers(20):02}": 1.0} for _ in range(120)])
+    before = dict.fromkeys(LEGS, 0.5)
+    found = _tuned("no_query", sheet, before, [""] * 120, 60, None, 7, _Study())
+    assert not found.kept
+    assert found.weights == before
+    # The best of sixty looks better on the questions that it was chosen by; it must not be judged by those.
+    assert found.p >= 0.05
+
+
+@pytest.mark.parametrize(("timed", "users", "kind"), [(True, 300, "split in time"), (True, 60, "last"), (False, 300, "last")])
+def test_what_came_after_a_moment_is_asked_where_enough_did(timed: bool, users: int, kind: str) -> None:
+    rng = np.random.default_rng(3)
+    each = 12
+    data = Interactions(
+        user_ids=np.array([f"u{user:03}" for user in range(users)]),
+        item_ids=np.array([f"i{item:03}" for item in range(200)]),
+        users=np.repeat(np.arange(users, dtype=np.int32), each),
+        items=np.concatenate([rng.choice(200, each, replace=False) for _ in range(users)]).astype(np.int32),
+        weights=np.ones(users * each, np.float32),
+        times=np.concatenate([np.sort(rng.random(each)) * 1e6 for _ in range(users)]),
+        timed=timed,
+    )
+    split = next_items(data, np.random.default_rng(0), users, ())
+    assert kind in split.kind
+    assert len(split) >= 50
+
+
+def test_the_same_weights_are_scored_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    scored: list[tuple[float, ...]] = []
+    ndcg = WeightSheet.ndcg
+
+    def counting(self: WeightSheet, weights: Mapping[str, float]) -> NDArray[np.float64]:
+        scored.append(tuple(weights.get(leg, 0.0) for leg in self.legs))
+        return ndcg(self, weights)
+
+    sheet = _sheet((1.0, 0.0, 2.0, 0.0), 60)
+    monkeypatch.setattr(WeightSheet, "ndcg", counting)
+    _chosen(sheet, dict.fromkeys(LEGS, 0.5), lambda *given: _Study().search("all", *given, trials=30))
+    assert len(scored) > 30
+    assert len(scored) == len(set(scored))
+
+
+def test_a_tuning_that_was_broken_off_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sheet, who = _sheet((1.0, 0.0, 2.0, 0.0), 60), [f"u{row}" for row in range(60)]
+    before, study = dict.fromkeys(LEGS, 0.5), _Study(tmp_path / "deep" / "weights.sqlite3", "no_query/a")
+    ended = studies._Kept.end
+    kept: list[float] = []
+
+    def breaking(self: studies._Kept, number: int, value: float) -> None:
+        if len(kept) == 2 * 5 + 3:
+            raise KeyboardInterrupt
+        kept.append(value)
+        ended(self, number, value)
+
+    monkeypatch.setattr(studies._Kept, "end", breaking)
+    with pytest.raises(KeyboardInterrupt):
+        _tuned("no_query", sheet, before, who, 5, None, 7, study)
+    monkeypatch.setattr(studies._Kept, "end", ended)
+    found = _tuned("no_query", sheet, before, who, 5, None, 7, study)
+    # Two folds whole, three trials of the next.
+    assert found.resumed == 2 * 5 + 3
+    assert len(found.trials) == 5
+    again = _tuned("no_query", sheet, before, who, 5, None, 7, study)
+    assert again.resumed == 6 * 5
+    assert replace(again, resumed=found.resumed) == found
+    assert _tuned("no_query", sheet, before, who, 2, None, 7, replace(study, name="no_query/b")).resumed == 0
+
+
+def test_answers_are_kept_for_the_same_question_alone(tmp_path: Path) -> None:
+    path, before = tmp_path / "deep" / "sheet.npz", {"als": 0.5, "popular": 0.25, "transitions": 0.0}
+    whole = _sheet((1.0, 0.0, 2.0, 4.0), 20)
+    sheet = replace(whole, capped=frozenset({"als", "transitions"}), most=0.125)
+    assert KeptSheet(path, "one").get() is None
+    KeptSheet(path, "one").put(sheet, before)
+    found = KeptSheet(path, "one").get()
+    assert found is not None
+    assert found[1] == before
+    weights = {"als": 0.5, "transitions": 0.25}
+    assert found[0].ndcg(weights).tolist() == sheet.ndcg(weights).tolist() != whole.ndcg(weights).tolist()
+    assert (found[0].legs, found[0].capped, found[0].most) == (sheet.legs, sheet.capped, sheet.most)
+    assert KeptSheet(path, "other").get() is None
+    path.write_bytes(path.read_bytes()[:500])
+    assert KeptSheet(path, "one").get() is None
+    KeptSheet(path, "other").put(whole, before)
+    assert KeptSheet(path, "other").get() is not None
+    assert [one.name for one in path.parent.iterdir()] == ["sheet.npz"]

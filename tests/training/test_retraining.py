@@ -1,0 +1,265 @@
+"""Whether a training is due, and whether what it made may be served."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from es_recsys.index.idset import IdSet
+from es_recsys.index_metadata import StoreMeta
+from es_recsys.models import Transitions, UserKNN
+from es_recsys.models.sequences import take
+from es_recsys.settings import Settings
+from es_recsys.training import retrain as retraining
+from es_recsys.training.model_selection import Wish, select
+from es_recsys.training.retrain import Checked, RetrainReport
+from es_recsys.training.selection_report import Promise
+from es_recsys.training.served_quality import Quality, compare, held_out, quality
+from es_recsys.training.training_record import Trained, training_lock
+from es_recsys.types import Interactions
+
+DAY = 86_400.0
+UNTIL = 60 * DAY
+
+
+def rings(users: int = 200, days: int = 80, turn: float = float("inf"), seed: int = 0) -> Interactions:
+    """Four rings of 60 items; everybody goes along one of them, an event every five days or so, a third of them anywhere.
+    From `turn` on (epoch seconds) people jump about anywhere."""
+    rng = np.random.default_rng(seed)
+    rows: list[tuple[int, int, float]] = []
+    for user in range(users):
+        ring, place = user % 4, int(rng.integers(60))
+        for time in np.sort(rng.random(days // 5) * days * DAY).tolist():
+            place += 1
+            item = 60 * ring + place % 60 if time < turn and rng.random() > 0.33 else int(rng.integers(240))
+            rows.append((user, item, time))
+    who, what, when = zip(*rows, strict=True)
+    n = len(rows)
+    return Interactions(
+        np.array([f"u{place:03d}" for place in range(users)]),
+        np.array([f"i{place:03d}" for place in range(240)]),
+        np.array(who, np.int32),
+        np.array(what, np.int32),
+        np.ones(n, np.float32),
+        np.array(when),
+    )
+
+
+def known(data: Interactions) -> Interactions:
+    return take(data, data.times <= UNTIL)
+
+
+def view(models: dict[str, Any]) -> Any:
+    share = {name: 1.0 / len(models) for name in models}
+    return SimpleNamespace(models=models, meta=SimpleNamespace(weights={"no_query": {**share, "popular": 1e-3}}))
+
+
+def trained(data: Interactions) -> tuple[Any, Trained]:
+    """Transitions on what was known at the time, and what that promised."""
+    chosen = select(known(data), np.random.default_rng(1), 0.0, wish=Wish(("transitions",)))
+    record = Trained.on(known(data), UNTIL, ("transitions",), {}, chosen.report.figures)
+    return view({"transitions": chosen.models["transitions"]}), record
+
+
+def test_the_promise_is_what_held_out_events_gave() -> None:
+    _, record = trained(rings())
+    assert record.promise is not None
+    assert record.promise.ndcg > 0.3
+    assert 0.0 < record.promise.error < 0.1
+    assert record.promise.users >= 50
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 3])
+def test_more_of_the_same_has_not_fallen(seed: int) -> None:
+    data = rings(seed=seed)
+    served, record = trained(data)
+    found = quality(served, record, data, np.random.default_rng(0))
+    assert isinstance(found, Quality)
+    assert not found.fallen
+    assert "has not fallen" in found.line()
+
+
+def test_tastes_that_turn_after_the_training_make_quality_fall() -> None:
+    data = rings(turn=UNTIL)
+    served, record = trained(data)
+    found = quality(served, record, data, np.random.default_rng(0))
+    assert isinstance(found, Quality)
+    assert found.fallen
+    assert found.change.high < 0.0
+    assert found.now < 0.5 * found.promise.ndcg
+
+
+def test_a_fall_within_chance_or_of_little_is_none() -> None:
+    data = rings()
+    served, record = trained(data)
+    measured = quality(served, record, data, np.random.default_rng(0))
+    assert isinstance(measured, Quality)
+    for promise, fallen in [
+        (Promise(1.5 * measured.now, 0.5 * measured.now, 100), False),
+        (Promise(1.5 * measured.now, 0.01 * measured.now, 100), True),
+        (Promise(1.05 * measured.now, 0.0, 100), False),
+    ]:
+        told = Trained(record.events, record.until, (), {}, promise)
+        again = quality(served, told, data, np.random.default_rng(0))
+        assert isinstance(again, Quality)
+        assert again.fallen is fallen
+
+
+@pytest.mark.parametrize(
+    ("record", "why"),
+    [
+        (Trained(10, None, (), {}, Promise(0.5, 0.01, 100)), "has no times"),
+        (Trained(10, UNTIL), "too little to measure"),
+        (Trained(10, 80 * DAY, (), {}, Promise(0.5, 0.01, 100)), "0 users"),
+    ],
+)
+def test_what_cannot_be_compared_is_said(record: Trained, why: str) -> None:
+    found = quality(view({"transitions": Transitions()}), record, rings(), np.random.default_rng(0))
+    assert isinstance(found, str)
+    assert why in found
+
+
+def test_nothing_that_the_served_version_knew_is_held_out() -> None:
+    data = rings()
+    _, record = trained(data)
+    part = held_out(record, data, np.random.default_rng(0))
+    assert part is not None
+    since = data.times[data.times > UNTIL]
+    latest = part.train.times.max()
+    assert UNTIL < latest < since.max()
+    assert (part.train.times > UNTIL).sum() >= 0.4 * len(since)
+    assert held_out(None, data, np.random.default_rng(0)) is None
+    assert held_out(Trained(10, None), data, np.random.default_rng(0)) is None
+    assert held_out(Trained(10, 80 * DAY), data, np.random.default_rng(0)) is None
+
+
+def test_quality_is_of_what_answers_are_to_lead_to() -> None:
+    plain = rings()
+    # Every fourth item is only ever bought, the others are looked at.
+    data = replace(plain, kinds=(plain.items % 4 == 0).astype(np.int8), event_types=("view", "purchase"))
+    _, record = trained(data)
+    part = held_out(record, data, np.random.default_rng(0), ("purchase",))
+    assert part is not None
+    assert all((wanted % 4 == 0).all() for wanted in part.targets)
+    chosen = select(known(data), np.random.default_rng(1), 0.0, wish=Wish(("transitions",), targets=("purchase",)))
+    bought = Trained.on(known(data), UNTIL, ("transitions",), {}, chosen.report.figures, targets=("purchase",))
+    assert bought.promise is not None and bought.promise != record.promise
+    served = view({"transitions": chosen.models["transitions"]})
+    found = quality(served, bought, data, np.random.default_rng(0))
+    assert isinstance(found, Quality)
+    assert found.promise == bought.promise
+    buyers = len(np.unique(data.users[(data.times > UNTIL) & (data.kinds == 1)]))
+    assert 50 <= found.change.n <= buyers < len(data.user_ids)
+
+
+def test_worse_models_are_told_from_better_ones() -> None:
+    data = rings()
+    served, record = trained(data)
+    part = held_out(record, data, np.random.default_rng(0))
+    assert part is not None
+    good = (served.models, {"transitions": 1.0})
+    poor = ({"popularity": select(part.train, np.random.default_rng(1), 0.0).models["popularity"]}, {"popularity": 1.0})
+    lost = compare(good, poor, part, np.random.default_rng(0))
+    assert lost.worse
+    assert lost.new < lost.serving
+    won = compare(poor, good, part, np.random.default_rng(0))
+    assert not won.worse
+    assert won.gain.low > 0.0
+    assert won.promise.users == won.users == len(part)
+    same = compare(good, good, part, np.random.default_rng(0))
+    assert not same.worse
+    assert same.gain.mean == 0.0
+
+
+def test_user_knn_is_compared_with_the_users_that_it_finds_in_elasticsearch() -> None:
+    data = rings()
+    model = UserKNN().fit(known(data), np.random.default_rng(0))
+    record = Trained(len(known(data).items), UNTIL, (), {}, Promise(0.01, 0.001, 100))
+    found = quality(view({"userknn": model.to_serve()}), record, data, np.random.default_rng(0))
+    assert isinstance(found, Quality)
+    assert found.now > 0.01
+
+
+def test_a_record_is_kept_in_the_notes_of_a_version() -> None:
+    record = Trained(100, UNTIL, ("als", "lsa"), {"view": 0.5}, Promise(0.1, 0.01, 80), ("purchase",))
+    notes = record.noted({"bare": True, "replaces": 3, "attempt": 90})
+    meta = StoreMeta("shop", 4, models=("als",), notes=notes)
+    assert set(notes) == {"bare", "trained"}
+    assert Trained.of(StoreMeta.from_dict(meta.to_dict())) == record
+    # What was kept before there were targets.
+    older = {"trained": {name: value for name, value in notes["trained"].items() if name != "targets"}}
+    assert Trained.of(StoreMeta("shop", 1, models=("als",), notes=older)) == replace(record, targets=())
+    assert Trained.of(StoreMeta("shop", 1, notes=notes)) is None
+    assert Trained.of(StoreMeta("shop", 1, models=("als",))) is None
+
+
+def test_one_training_at_a_time(tmp_path: Path) -> None:
+    settings = Settings(url="http://localhost:1", home=tmp_path)
+    other = Settings(url="http://localhost:1", home=tmp_path, index="other")
+    with training_lock(settings) as first, training_lock(settings) as second, training_lock(other) as third:
+        assert (first, second, third) == (True, False, True)
+    with training_lock(settings) as free:
+        assert free
+
+
+def test_a_catalogue_knows_what_is_new_to_it() -> None:
+    then, now = IdSet(), IdSet()
+    then.update(["a", "b", "c"])
+    now.update(["b", "c", "d", "e"])
+    again = IdSet.of_array(then.to_array())
+    assert len(again) == 3
+    assert again.share_of(now) == 0.5
+    assert again.share_of(IdSet()) == 1.0
+
+
+def test_decided_shares_are_trained_without_any_trial() -> None:
+    data = rings()
+    config = Transitions.start(True, True)
+    chosen = select(data, np.random.default_rng(1), wish=Wish(configs={"transitions": config}, shares={"transitions": 1.0}))
+    assert dict(chosen.weights) == {"transitions": 1.0}
+    assert chosen.models["transitions"].config == config
+    assert "promise" not in chosen.report.figures
+
+
+def test_the_report_says_what_was_done() -> None:
+    assert "nothing is done" in "".join(RetrainReport("busy").lines())
+    idle = RetrainReport("nothing", Checked(("Events: 5.",)))
+    assert list(idle.lines()) == ["Events: 5.", "No training is needed."]
+    assert idle.to_dict()["outcome"] == "nothing"
+
+
+def test_a_comparison_that_fails_ends_no_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = rings()
+    served, record = trained(data)
+    meta = StoreMeta("shop", 1, models=("transitions",), notes=record.noted({}), weights={"no_query": {"transitions": 1.0}})
+    served = SimpleNamespace(meta=meta, models=served.models)
+
+    def fail(*_: Any) -> Any:
+        raise MemoryError
+
+    for name, told in (("_events", ("Events.", "they have grown")), ("_items", ("Items.", ""))):
+        monkeypatch.setattr(retraining, name, lambda *_, told=told: told)
+    monkeypatch.setattr(retraining, "quality", fail)
+    checked = retraining.check(cast(Any, None), served, data, (), (), 0.1, np.random.default_rng(0))
+    assert checked.reasons == ("they have grown",) and checked.quality is None
+    assert checked.facts[2] == "Quality: not compared: There is not enough memory for it (MemoryError)."
+
+    # Nor one of the new models with those in service: they are trained on everything, and served.
+    asked: list[str] = []
+    monkeypatch.setattr(retraining, "check", lambda *_: checked)
+    monkeypatch.setattr(retraining, "_tried", fail)
+    monkeypatch.setattr(retraining, "wish_of", lambda *_, **__: Wish())
+    monkeypatch.setattr(retraining, "products", lambda *_: {})
+    monkeypatch.setattr(retraining, "put_into_service", lambda *_, **__: asked.append("served"))
+    monkeypatch.setattr("es_recsys.events.interactions.interactions", lambda *_, **__: data)
+    work = SimpleNamespace(views=SimpleNamespace(to_train=lambda: served), now=lambda: 0.0, events=None)
+    report = retraining._run(cast(Any, work), (), False, (), 0.1, None, 1, None)
+    assert (report.outcome, asked) == ("trained", ["served"])
+    assert report.tried == (
+        "The new models are not compared with those in service: There is not enough memory for it (MemoryError).",
+    )

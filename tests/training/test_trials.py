@@ -1,0 +1,128 @@
+"""Trials: what is kept of trained models while settings are climbed over, and what is given up when the time is over."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from es_recsys.models import ease
+from es_recsys.models import trials as module
+from es_recsys.models.cooccurrence import Counting
+from es_recsys.models.ease import EASEConfig
+from es_recsys.models.fitted import Fitted
+from es_recsys.models.histories import Batch
+from es_recsys.models.ids import ItemIds
+from es_recsys.models.inversion import invert
+from es_recsys.models.slices import Slice, latest, slice_of
+from es_recsys.models.transitions import TransitionsConfig
+from es_recsys.models.watch import Watch
+from es_recsys.training.model_trials import Trials, trials_of
+from es_recsys.types import Interactions, ItemTable
+
+
+@dataclass(frozen=True)
+class Taught:
+    right: int = 0
+
+
+class Learner(Fitted):
+    """Learns what is right as far as its setting lets it, and nothing after the deadline."""
+
+    name: ClassVar[str] = "learner"
+    trainings: ClassVar[list[int]] = []
+
+    def __init__(self, config: Taught | None = None) -> None:
+        self.config = config or Taught()
+
+    def fit(
+        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: Watch | None = None
+    ) -> Learner:
+        self.trainings.append(self.config.right)
+        late = watch is not None and time.monotonic() > watch.deadline
+        self._ids, self._fingerprint = ItemIds.of(data.item_ids.tolist()), None
+        self._arrays = {"scores": np.ones(len(data.item_ids), np.float32)}
+        # The target is the last item; the nearer the setting is to 2, the higher it stands.
+        self._arrays["scores"][-1] = 0.5 if late else 2.0 - abs(self.config.right - 2) / 2.0
+        return self
+
+    @classmethod
+    def space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
+        return {"right": (0, 1, 2, 3, 4, 5, 6, 7)}
+
+    def _all_scores(self, batch: Batch) -> NDArray[np.float32]:
+        return self._arrays["scores"]  # type: ignore[no-any-return]
+
+    def _shares(self, batch: Batch, place: int) -> NDArray[np.float64]:
+        return np.zeros(len(batch.items))
+
+    def _params(self) -> dict[str, Any]:
+        return {}
+
+    @classmethod
+    def _from_params(cls, params: Mapping[str, Any]) -> Learner:
+        return cls()
+
+
+def _part() -> Slice:
+    train = Interactions(
+        user_ids=np.array(["u"]),
+        item_ids=np.array([f"i{i:02}" for i in range(30)]),
+        users=np.zeros(2, np.int32),
+        items=np.array([0, 1], np.int32),
+        weights=np.ones(2, np.float32),
+        times=np.arange(2.0),
+    )
+    return slice_of("the last", train, [0], [np.array([29])])
+
+
+def test_the_best_of_a_climb_is_there_when_time_has_run_out() -> None:
+    Learner.trainings.clear()
+    deadline = time.monotonic() + 0.5
+    trials = Trials(Learner, _part(), 0, None, Watch(deadline=deadline))
+    # Every value is entered, as none of them is where the climb begins.
+    found = trials.climb(True, deadline, None, lambda model: -abs(model.config.right - 1) - 0.1 * model.config.right)
+    for other in (5, 6, 7):
+        trials.model(Taught(other))
+    while time.monotonic() <= deadline:
+        time.sleep(0.01)
+    before = list(Learner.trainings)
+    assert len(before) > 4
+    assert found.config == Taught(1)
+    assert float(trials.each(found.config).mean()) == 1.0
+    assert Learner.trainings == before
+
+
+@pytest.fixture(scope="module")
+def part(interactions: Callable[..., Interactions]) -> Slice:
+    rng = np.random.default_rng(3)
+    users = {f"u{user}": [f"i{item:02}" for item in rng.choice(15, 8, replace=False) + 15 * (user % 2)] for user in range(60)}
+    return latest(interactions(users), np.random.default_rng(0), 40)
+
+
+def test_the_pairs_of_the_best_of_a_climb_are_not_counted_again(part: Slice, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: list[Counting] = []
+    count = module.count
+    monkeypatch.setattr(module, "count", lambda seq, how, *given: (counted.append(how), count(seq, how, *given))[1])
+    found = trials_of("transitions", part, 0)
+    climbed = found.climb(True, float("inf"), score=lambda model: -float(len(counted)))
+    assert len(set(counted)) > 3 and climbed.config == TransitionsConfig(counted[0], 0.5, 0.2, half_life=3.0)
+    before = len(counted)
+    found.model(climbed.config)
+    assert len(counted) == before
+
+
+def test_the_first_training_is_needed_and_others_may_be_given_up(part: Slice, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ease, "invert", partial(invert, block=5))
+    told: list[int] = []
+    late = Watch(lambda done, total, _: told.append(done), deadline=time.monotonic() - 1.0)
+    climbed = trials_of("ease", part, 0, watch=late).climb(False, float("inf"))
+    assert climbed.cut_short and climbed.trials == 1 and climbed.config == EASEConfig()
+    blocks = max(told)
+    assert blocks > 1 and told == [*range(1, blocks + 1), 1]
