@@ -283,7 +283,9 @@ def test_progress_rises_to_the_whole(tmp_path: Path, form: str) -> None:
 
 def test_reading_without_parquet_loads_no_polars(tmp_path: Path) -> None:
     path = write(tmp_path / "f.csv", ROWS, "csv")
-    code = "import sys; from es_recsys.sources import read_items; "
+    code = (
+        "import sys; from es_recsys.sources import read_items; "
         f"print(len(list(read_items({str(path)!r}))), 'polars' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["3", "False"]
