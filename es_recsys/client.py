@@ -16,7 +16,7 @@ from es_recsys.serving.answering import answer
 from es_recsys.serving.error_translation import explained, gone
 from es_recsys.serving.operations import Fetch, Flow
 from es_recsys.serving.recording import Erased, Recorded
-from es_recsys.serving.snapshot import View
+from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.user_profiles import read_profile
 from es_recsys.serving.workspace import Workspace
 from es_recsys.settings import Settings, load_settings
@@ -53,14 +53,14 @@ def _settings(url: str | None, index: str | None, settings: Settings | None, opt
     return settings.model_copy(update={name: getattr(checked, name) for name in given})
 
 
-def _profile(view: View, query: Query, now: float) -> Flow[Profile]:
-    found = yield from read_profile(view, query, now)
+def _profile(snapshot: ServingSnapshot, query: Query, now: float) -> Flow[Profile]:
+    found = yield from read_profile(snapshot, query, now)
     return found if found is not None else Profile(user_key="")
 
 
-def _titles(view: View, item_ids: tuple[str, ...]) -> Flow[dict[str, str]]:
+def _titles(snapshot: ServingSnapshot, item_ids: tuple[str, ...]) -> Flow[dict[str, str]]:
     wanted = tuple(dict.fromkeys(item_ids))
-    found = (yield Fetch(view.meta.index, wanted, ("title",))) if wanted else {}
+    found = (yield Fetch(snapshot.metadata.index, wanted, ("title",))) if wanted else {}
     return {item_id: source.get("title") or item_id for item_id, source in found.items()}
 
 
@@ -201,7 +201,7 @@ class Client(_Questions):
     def ask(self, query: Query) -> Answer:
         """Answers any Query."""
         query = self._checked(query)
-        return self.workspace.run(lambda view: answer(view, query, time.time()))
+        return self.workspace.run(lambda snapshot: answer(snapshot, query, time.time()))
 
     def ask_all(self, queries: Iterable[Query]) -> Iterator[Answer | RecsysError]:
         """Answers many queries, their searches joined into few requests; in their order, an error in its place. Where a request
@@ -212,7 +212,7 @@ class Client(_Questions):
     def _asked(self, batch: list[Query]) -> Iterator[Answer | RecsysError]:
         now = time.time()
         try:
-            yield from self.workspace.run_all(lambda view: [answer(view, query, now) for query in batch])
+            yield from self.workspace.run_all(lambda snapshot: [answer(snapshot, query, now) for query in batch])
             return
         except EngineError as error:
             failed: EngineError = error
@@ -313,7 +313,7 @@ class Client(_Questions):
     def get_user_profile(self, user_id: Id) -> Profile:
         """What is known of a user; an empty profile where nothing is."""
         query = Query(user_id=arguments.one_id("user_id", user_id))
-        return self.workspace.run(lambda view: _profile(view, query, time.time()))
+        return self.workspace.run(lambda snapshot: _profile(snapshot, query, time.time()))
 
     def delete_user(self, user_id: Id) -> Erased:
         """Erases a user: events, profile, answer log. A replay of older events doesn't bring the user back."""
@@ -324,7 +324,7 @@ class Client(_Questions):
     def titles(self, item_ids: Ids) -> dict[str, str]:
         """Title of each item; its id where it has none."""
         ids = arguments.ids("item_ids", item_ids)
-        return self.workspace.run(lambda view: _titles(view, ids))
+        return self.workspace.run(lambda snapshot: _titles(snapshot, ids))
 
     def close(self) -> None:
         self.workspace.close()
@@ -394,7 +394,7 @@ class AsyncClient(_Questions):
     async def ask(self, query: Query) -> Answer:
         """Answers any Query."""
         query = self._checked(query)
-        return await self._run(lambda view: answer(view, query, time.time()))
+        return await self._run(lambda snapshot: answer(snapshot, query, time.time()))
 
     async def ask_all(self, queries: Iterable[Query]) -> AsyncIterator[Answer | RecsysError]:
         """As `Client.ask_all`."""
@@ -456,7 +456,7 @@ class AsyncClient(_Questions):
     async def get_user_profile(self, user_id: Id) -> Profile:
         """As `Client.get_user_profile`."""
         query = Query(user_id=arguments.one_id("user_id", user_id))
-        return await self._run(lambda view: _profile(view, query, time.time()))
+        return await self._run(lambda snapshot: _profile(snapshot, query, time.time()))
 
     async def delete_user(self, user_id: Id) -> Erased:
         """As `Client.delete_user`."""
@@ -465,7 +465,7 @@ class AsyncClient(_Questions):
     async def titles(self, item_ids: Ids) -> dict[str, str]:
         """As `Client.titles`."""
         ids = arguments.ids("item_ids", item_ids)
-        return await self._run(lambda view: _titles(view, ids))
+        return await self._run(lambda snapshot: _titles(snapshot, ids))
 
     async def close(self) -> None:
         await self._es.close()
@@ -477,15 +477,15 @@ class AsyncClient(_Questions):
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self.close()
 
-    async def _run(self, make: Callable[[View], Flow[T]]) -> T:
+    async def _run(self, make: Callable[[ServingSnapshot], Flow[T]]) -> T:
         work = self._client.workspace
         for last in (False, True):
             try:
-                view = await asyncio.to_thread(work.views.current)
-                return await self._driver.run(make(view))
+                snapshot = await asyncio.to_thread(work.snapshots.current)
+                return await self._driver.run(make(snapshot))
             except Exception as error:
                 if not last and gone(error):
-                    work.views.forget()
+                    work.snapshots.forget()
                     continue
                 raise explained(error, work.address) from error
         raise AssertionError("unreachable")

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 __all__ = [
-    "StoreMeta",
-    "VectorMeta",
+    "IndexMetadata",
+    "VectorMetadata",
     "events_index",
     "items_alias",
     "items_index",
@@ -45,7 +45,7 @@ def events_index(store: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class VectorMeta:
+class VectorMetadata:
     """A vector field as this version has it. `fingerprint` names weights, pooling and precision; vectors of two
     fingerprints are never mixed."""
 
@@ -56,7 +56,7 @@ class VectorMeta:
 
 
 @dataclass(frozen=True, slots=True)
-class StoreMeta:
+class IndexMetadata:
     """One index version of a store.
 
     index: physical name of the items index. models: trained models that this version is served with; their artefacts
@@ -70,7 +70,7 @@ class StoreMeta:
     store: str
     version: int
     language: str = "english"
-    vectors: Mapping[str, VectorMeta] = field(default_factory=dict)
+    vectors: Mapping[str, VectorMetadata] = field(default_factory=dict)
     models: tuple[str, ...] = ()
     weights: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     lexical: Mapping[str, float] = field(default_factory=dict)
@@ -120,19 +120,19 @@ class StoreMeta:
         }
 
     @classmethod
-    def from_dict(cls, meta: Mapping[str, Any], fields: Mapping[str, str] | None = None) -> StoreMeta:
+    def from_dict(cls, metadata: Mapping[str, Any], fields: Mapping[str, str] | None = None) -> IndexMetadata:
         return cls(
-            store=meta["store"],
-            version=meta["version"],
-            language=meta["language"],
-            vectors={name: VectorMeta(**v) for name, v in meta["vectors"].items()},
-            models=tuple(meta["models"]),
-            weights=meta["weights"],
-            lexical=meta["lexical"],
-            ranking=meta.get("ranking", {}),
-            behaviours=meta.get("behaviours", {}),
-            timed=meta["timed"],
-            key_check=meta.get("key_check", ""),
-            notes=meta["notes"],
+            store=metadata["store"],
+            version=metadata["version"],
+            language=metadata["language"],
+            vectors={name: VectorMetadata(**v) for name, v in metadata["vectors"].items()},
+            models=tuple(metadata["models"]),
+            weights=metadata["weights"],
+            lexical=metadata["lexical"],
+            ranking=metadata.get("ranking", {}),
+            behaviours=metadata.get("behaviours", {}),
+            timed=metadata["timed"],
+            key_check=metadata.get("key_check", ""),
+            notes=metadata["notes"],
             fields=dict(fields or {}),
         )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
-__all__ = ["Onlooker"]
+__all__ = ["ProgressReporter"]
 
 
-class Onlooker(Protocol):
+class ProgressReporter(Protocol):
     """Called with (done, total or None) as the job itself goes on."""
 
     def __call__(self, done: float, total: float | None) -> None: ...

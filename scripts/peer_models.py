@@ -256,7 +256,7 @@ def our_best(data: Interactions, settings: Mapping[str, Any]) -> Asked:
 
 
 def _asked(data: Interactions, top: Callable[..., Any], ids: Any) -> Asked:
-    from es_recsys.models.histories import Batch
+    from es_recsys.models.histories import HistoryBatch
     from es_recsys.types import History
 
     starts = np.searchsorted(data.users, np.arange(len(data.user_ids) + 1))
@@ -266,7 +266,7 @@ def _asked(data: Interactions, top: Callable[..., Any], ids: Any) -> Asked:
         for begin in range(0, len(users), 512):
             own = [data.item_ids[data.items[starts[u] : starts[u + 1]]].tolist() for u in users[begin : begin + 512].tolist()]
             known = [ids.find(sorted(set(items))).astype(np.int64) for items in own]
-            batch = Batch.of([History.of(items) for items in own], ids)
+            batch = HistoryBatch.of([History.of(items) for items in own], ids)
             lists += [list(ids.names(places)) for places, _ in top(batch, n, [places[places >= 0] for places in known])]
         return lists
 

@@ -39,8 +39,8 @@ from es_recsys.simulator import (
     Preference,
     SampleWorld,
     Shoppers,
+    SimulatedNeed,
     System,
-    Wish,
     draw_wishes,
     interleave,
     judge,
@@ -60,7 +60,7 @@ class Variant:
     answers: System
 
 
-def asked(client: Client, name: str, wishes: Sequence[Wish], **changes: float) -> Variant:
+def asked(client: Client, name: str, wishes: Sequence[SimulatedNeed], **changes: float) -> Variant:
     """changes: of the wishes' queries."""
     found = {}
     for wish, answer in zip(wishes, client.ask_all(replace(wish.query, **changes) for wish in wishes), strict=True):  # type: ignore[arg-type]
@@ -70,7 +70,7 @@ def asked(client: Client, name: str, wishes: Sequence[Wish], **changes: float) -
     return Variant(name, found.__getitem__)
 
 
-def looked_at(look: Callable[[Sequence[Wish]], Estimate], wishes: Sequence[Wish]) -> int | None:
+def looked_at(look: Callable[[Sequence[SimulatedNeed]], Estimate], wishes: Sequence[SimulatedNeed]) -> int | None:
     """After how many visits a method is sure."""
     counts = np.linspace(len(wishes) / LOOKS, len(wishes), LOOKS).astype(int).tolist()
     return sure_after([(count, look(wishes[:count])) for count in counts])
@@ -105,7 +105,7 @@ def findings(test: Experiment, preference: Preference, sure: Sequence[int | None
     print(f"\nTo see a difference like that four times in five, an A/B test takes {users} users in each group.", flush=True)
 
 
-def wishes_of(store: SampleStore, seed: int, visits: int, start: float) -> list[Wish]:
+def wishes_of(store: SampleStore, seed: int, visits: int, start: float) -> list[SimulatedNeed]:
     """Half recommendations, half searches, oldest first. Recommendations leave out whatever was touched, searches nothing."""
     worlds = SampleWorld.of(store, searches=0.0, done_with=POSITIVE), SampleWorld.of(store, searches=1.0, done_with=())
     counts = visits - visits // 2, visits // 2
@@ -127,10 +127,10 @@ def rehearse(client: Client, store: SampleStore, start: float, arguments: argpar
     found = [judge(world, variant.answers, wishes, goal=goal) for variant in variants]
     truth(variants, found, goal)
 
-    def apart(some: Sequence[Wish]) -> Experiment:
+    def apart(some: Sequence[SimulatedNeed]) -> Experiment:
         return run_experiment(Shoppers(world, seed=seed), a, b, some, goal=goal)
 
-    def together(some: Sequence[Wish]) -> Preference:
+    def together(some: Sequence[SimulatedNeed]) -> Preference:
         return interleave(Shoppers(world, seed=seed), b, a, some, goal=goal, seed=seed)
 
     test, preference = apart(wishes), together(wishes)

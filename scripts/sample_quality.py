@@ -31,8 +31,8 @@ from es_recsys.evaluation import Question, accuracy, ask, bootstrap
 from es_recsys.event_types import BEHAVIOURS, event_weight
 from es_recsys.sample import SampleStore, sample_store
 from es_recsys.search.legs import LEGS
-from es_recsys.serving.snapshot import View
-from es_recsys.simulator import SampleWorld, Wish, draw_wishes, judge
+from es_recsys.serving.snapshot import ServingSnapshot
+from es_recsys.simulator import SampleWorld, SimulatedNeed, draw_wishes, judge
 from es_recsys.training.served_ranker import ServedRanker, one_leg, without_person
 from es_recsys.training.tune_weights import SITUATIONS, tune_weights
 from es_recsys.types import Event, Item, Query
@@ -43,7 +43,7 @@ NEUTRAL, TOGETHER = "neutral", "all together"
 TASKS = ("purchase", "searches", "cold")
 POSITIVE = frozenset(name for name, row in BEHAVIOURS.items() if row.known)
 
-Change = Callable[[View], View]
+Change = Callable[[ServingSnapshot], ServingSnapshot]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +52,7 @@ class Task:
 
     name: str
     questions: tuple[Question, ...]
-    wishes: tuple[Wish, ...]
+    wishes: tuple[SimulatedNeed, ...]
     done_with: frozenset[str]
 
 
@@ -94,13 +94,13 @@ def tasks(store: SampleStore, past: Sequence[Event], future: Sequence[Event], at
     )
 
 
-def techniques(view: View, task: Task) -> dict[str, Change | None]:
+def techniques(snapshot: ServingSnapshot, task: Task) -> dict[str, Change | None]:
     """Each leg alone (in a search beside the legs that answer, unless it is one of them), nobody known, and all."""
-    names = [name for name, leg in LEGS.items() if not leg.answers] + list(view.models)
+    names = [name for name, leg in LEGS.items() if not leg.answers] + list(snapshot.models)
     if task.name.startswith("searches"):
-        names = [name for name in LEGS if name in view.meta.vectors or name == "lexical"] + names
+        names = [name for name in LEGS if name in snapshot.metadata.vectors or name == "lexical"] + names
     else:
-        names = [name for name in names if name not in view.meta.vectors]
+        names = [name for name in names if name not in snapshot.metadata.vectors]
     return {NEUTRAL: without_person, **{name: one_leg(name) for name in names}, TOGETHER: None}
 
 
@@ -111,7 +111,7 @@ Found = Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]]
 def measured(client: Client, store: SampleStore, task: Task) -> Found:
     world = SampleWorld.of(store, done_with=task.done_with)
     found = {}
-    for name, change in techniques(client.workspace.views.fresh(), task).items():
+    for name, change in techniques(client.workspace.snapshots.fresh(), task).items():
         lists = ask(ServedRanker(client.workspace, task.questions, change), task.questions, AT).lists
         ndcg = accuracy(lists, [question.grades for question in task.questions], AT, ("NDCG",))["NDCG"]
         gain = judge(world, ServedRanker(client.workspace, (), change), task.wishes).gain if task.wishes else np.zeros(0)
@@ -167,7 +167,7 @@ def cold(client: Client, store: SampleStore, past: Sequence[Event]) -> None:
     print(f"{len(items):,} items without events: {np.mean(found):.0%} are in the first {AT} for their own title", flush=True)
     cold_ids = {item.item_id for item in items}
     users = [Question(Query(user_id=shopper.user_id), {}, who=shopper.user_id) for shopper in store.shoppers]
-    for name in ("taste_text", "taste_image", *work.views.current().models, TOGETHER):
+    for name in ("taste_text", "taste_image", *work.snapshots.current().models, TOGETHER):
         change = None if name == TOGETHER else one_leg(name)
         lists = ask(ServedRanker(work, users, change), users, 50).lists
         share = np.mean([bool(cold_ids & set(one)) for one in lists])

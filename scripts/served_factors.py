@@ -23,7 +23,7 @@ from es_recsys import Client, Item
 from es_recsys.index import versions
 from es_recsys.index.bulk import Action, bulk
 from es_recsys.index.documents import document
-from es_recsys.index_metadata import StoreMeta, VectorMeta
+from es_recsys.index_metadata import IndexMetadata, VectorMetadata
 from es_recsys.models import ALS, ALSConfig
 from es_recsys.search.context import Context
 from es_recsys.search.legs import active, ask
@@ -53,9 +53,9 @@ def main() -> int:
     folded = {user: vector for user in users if (vector := model.vector(History.of(events[user][-300:]))) is not None}
     exact = {user: ranked(model, vector, events[user]) for user, vector in folded.items()}
     with own_store("factors_measured") as client:
-        meta = load(client, model)
+        metadata = load(client, model)
         started = time.perf_counter()
-        served = dict(ask_all(client, meta, folded, events))
+        served = dict(ask_all(client, metadata, folded, events))
         each = (time.perf_counter() - started) / len(served) * 1_000
         rows = [measured("exact, numpy", exact, wanted, users), measured("served by kNN", served, wanted, users)]
         overlap = np.mean([len(set(served[user]) & set(exact[user])) / N for user in folded])
@@ -78,21 +78,21 @@ def ranked(model: ALS, vector: NDArray[np.float32], known: Sequence[str]) -> lis
     return list(model.item_ids.names(best[np.argsort(-scores[best], kind="stable")]))
 
 
-def load(client: Client, model: ALS) -> StoreMeta:
+def load(client: Client, model: ALS) -> IndexMetadata:
     """Items with their factors, in an index as training makes it."""
     es = client.workspace.patient
-    field = VectorMeta(model.item_vectors.shape[1], model.fingerprint, model.name, FIELD.similarity)
-    meta = StoreMeta(client.settings.index, 1, vectors={FIELD.name: field})
-    versions.create(es, meta, count=len(model.item_ids), live=True)
+    field = VectorMetadata(model.item_vectors.shape[1], model.fingerprint, model.name, FIELD.similarity)
+    metadata = IndexMetadata(client.settings.index, 1, vectors={FIELD.name: field})
+    versions.create(es, metadata, count=len(model.item_ids), live=True)
     rows = zip(model.item_ids, model.item_vectors, strict=True)
     actions = (Action(item_id, document(Item(item_id=item_id), {FIELD.name: v if v.any() else None})) for item_id, v in rows)
-    report = bulk(es, actions, index=meta.index, refresh=True)
+    report = bulk(es, actions, index=metadata.index, refresh=True)
     print(f"{report.stored:,} items indexed, {report.failed:,} refused")
-    return meta
+    return metadata
 
 
 def ask_all(
-    client: Client, meta: StoreMeta, folded: dict[str, NDArray[np.float32]], events: dict[str, list[str]]
+    client: Client, metadata: IndexMetadata, folded: dict[str, NDArray[np.float32]], events: dict[str, list[str]]
 ) -> Iterator[tuple[str, list[str]]]:
     settings = client.settings.search.model_copy(update={"depth": N})
     users = list(folded)
@@ -101,12 +101,12 @@ def ask_all(
         bodies: list[dict[str, Any]] = []
         for user in batch:
             known = frozenset(events[user])
-            context = Context(meta=meta, now=0.0, settings=settings, factors={ALS.name: folded[user]}, exclude=known, n=N)
+            context = Context(metadata=metadata, now=0.0, settings=settings, factors={ALS.name: folded[user]}, exclude=known, n=N)
             leg = next(leg for leg in active(context) if leg.name == ALS.name)
             body = ask(leg, context)
             assert body is not None  # the user has a vector
             bodies.append(body)
-        for user, found in zip(batch, client.workspace.driver.perform(Search(meta.index, tuple(bodies))), strict=True):
+        for user, found in zip(batch, client.workspace.driver.perform(Search(metadata.index, tuple(bodies))), strict=True):
             yield user, [hit["_id"] for hit in found["hits"]["hits"]]
 
 

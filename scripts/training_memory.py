@@ -21,11 +21,11 @@ from measuring import machine
 from numpy.typing import NDArray
 
 from es_recsys.models import ALS, MODELS, ALSConfig, Transitions
-from es_recsys.models.fitted import Fitted
+from es_recsys.models.fitted import TrainedModel
 from es_recsys.models.rp3beta import RP3beta
 from es_recsys.types import Interactions
 
-VARIANTS: dict[str, Callable[[], Fitted]] = {
+VARIANTS: dict[str, Callable[[], TrainedModel]] = {
     "transitions": lambda: Transitions(Transitions.start(True, True)),
     "transitions-whole": lambda: Transitions(Transitions.start(False, True)),
     "als": lambda: ALS(ALSConfig(factors=128)),

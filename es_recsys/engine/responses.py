@@ -127,14 +127,14 @@ class CheckedAsyncTransport(AsyncTransport):
         return await super().perform_request(method, target, body=body, **options)
 
 
-def check(method: str, target: str, sent: Any, meta: ApiResponseMeta, body: Any) -> None:
+def check(method: str, target: str, sent: Any, metadata: ApiResponseMeta, body: Any) -> None:
     """Raises where the response to `sent` is not what Elasticsearch answers to such a request, or not a whole answer. A status
     that tells of an error is left to the client, but for a 404 that no Elasticsearch wrote: nothing was looked for."""
-    if method == "HEAD" or (not 200 <= meta.status < 300 and meta.status != 404):
+    if method == "HEAD" or (not 200 <= metadata.status < 300 and metadata.status != 404):
         return
     if not isinstance(body, Mapping):
-        raise _bad(meta, body)
-    if meta.status == 404:
+        raise _bad(metadata, body)
+    if metadata.status == 404:
         return
     parts = target.split("?")[0].strip("/").split("/")
     look = _LOOKS.get(parts[-1])
@@ -145,9 +145,9 @@ def check(method: str, target: str, sent: Any, meta: ApiResponseMeta, body: Any)
     if look is None:
         return
     try:
-        look(meta, sent, body)
+        look(metadata, sent, body)
     except (LookupError, TypeError, AttributeError, ValueError) as error:
-        raise _bad(meta, body) from error
+        raise _bad(metadata, body) from error
 
 
 def described(headers: Mapping[str, str], body: Any) -> str:
@@ -162,41 +162,41 @@ def described(headers: Mapping[str, str], body: Any) -> str:
     return "no JSON object" if body is not None else "nothing"
 
 
-def _searches(meta: ApiResponseMeta, sent: Any, body: Mapping[str, Any]) -> None:
+def _searches(metadata: ApiResponseMeta, sent: Any, body: Mapping[str, Any]) -> None:
     responses = body["responses"]
     if isinstance(sent, Sequence) and not isinstance(sent, str | bytes) and len(responses) != len(sent) // 2:
         raise ValueError("another number of responses")
     for response in responses:
         if "error" in response:
-            _raise_if_gone(meta, response)
+            _raise_if_gone(metadata, response)
         else:
             _ = [hit["_id"] for hit in response["hits"]["hits"]]
 
 
-def _search(meta: ApiResponseMeta, sent: Any, body: Mapping[str, Any]) -> None:
+def _search(metadata: ApiResponseMeta, sent: Any, body: Mapping[str, Any]) -> None:
     _ = [hit["_id"] for hit in body["hits"]["hits"]]
-    _whole(meta, body, "search")
+    _whole(metadata, body, "search")
 
 
-def _count(meta: ApiResponseMeta, sent: Any, body: Mapping[str, Any]) -> None:
+def _count(metadata: ApiResponseMeta, sent: Any, body: Mapping[str, Any]) -> None:
     _ = body["count"] + 0
-    _whole(meta, body, "count")
+    _whole(metadata, body, "count")
 
 
-def _refresh(meta: ApiResponseMeta, sent: Any, body: Mapping[str, Any]) -> None:
-    _whole(meta, body, "refresh")
+def _refresh(metadata: ApiResponseMeta, sent: Any, body: Mapping[str, Any]) -> None:
+    _whole(metadata, body, "refresh")
 
 
-def _documents(meta: ApiResponseMeta, sent: Any, body: Mapping[str, Any]) -> None:
+def _documents(metadata: ApiResponseMeta, sent: Any, body: Mapping[str, Any]) -> None:
     docs = body["docs"]
     if isinstance(sent, Mapping) and len(docs) != len(sent.get("ids") or sent.get("docs") or docs):
         raise ValueError("another number of documents")
     unread = [doc for doc in docs if "error" in doc]
     for doc in unread:
-        _raise_if_gone(meta, doc)
+        _raise_if_gone(metadata, doc)
     if unread:
         raise Unread(
-            f"Elasticsearch at {_address(meta)} could not read {len(unread):,} of {len(docs):,} documents "
+            f"Elasticsearch at {_address(metadata)} could not read {len(unread):,} of {len(docs):,} documents "
             f"({_type_of(unread[0]) or 'no reason told'}).",
             "See its log and the health of its indices, then try again.",
         )
@@ -205,27 +205,27 @@ def _documents(meta: ApiResponseMeta, sent: Any, body: Mapping[str, Any]) -> Non
             _ = doc["_id"]
 
 
-def _document(meta: ApiResponseMeta, sent: Any, body: Mapping[str, Any]) -> None:
+def _document(metadata: ApiResponseMeta, sent: Any, body: Mapping[str, Any]) -> None:
     if body["found"]:
         _ = body["_source"].items(), body["_seq_no"] + body["_primary_term"]
 
 
-def _items(meta: ApiResponseMeta, sent: Any, body: Mapping[str, Any]) -> None:
+def _items(metadata: ApiResponseMeta, sent: Any, body: Mapping[str, Any]) -> None:
     for item in body.get("items", ()):
         _ = next(iter(item.values()))["status"] + 0
 
 
-def _point_in_time(meta: ApiResponseMeta, sent: Any, body: Mapping[str, Any]) -> None:
+def _point_in_time(metadata: ApiResponseMeta, sent: Any, body: Mapping[str, Any]) -> None:
     if "succeeded" not in body and not isinstance(body["id"], str):
         raise TypeError("no id")
 
 
-def _acknowledged(meta: ApiResponseMeta, sent: Any, body: Mapping[str, Any]) -> None:
+def _acknowledged(metadata: ApiResponseMeta, sent: Any, body: Mapping[str, Any]) -> None:
     """An index was made or deleted, or aliases were moved."""
     _ = body["acknowledged"]
 
 
-def _mappings(meta: ApiResponseMeta, sent: Any, body: Mapping[str, Any]) -> None:
+def _mappings(metadata: ApiResponseMeta, sent: Any, body: Mapping[str, Any]) -> None:
     if "acknowledged" not in body:
         _ = [one["mappings"].items() for one in body.values()]
 
@@ -243,21 +243,21 @@ _LOOKS: Mapping[str, Callable[[ApiResponseMeta, Any, Mapping[str, Any]], None]] 
 }
 
 
-def _whole(meta: ApiResponseMeta, body: Mapping[str, Any], what: str) -> None:
+def _whole(metadata: ApiResponseMeta, body: Mapping[str, Any], what: str) -> None:
     """A part of the shards is no answer to what has to know all."""
     shards = body.get("_shards") or {}
     if body.get("timed_out") or shards.get("failed"):
-        _raise_if_gone(meta, next(iter(shards.get("failures") or ()), {}))
+        _raise_if_gone(metadata, next(iter(shards.get("failures") or ()), {}))
         why = "it timed out" if body.get("timed_out") else f"{shards['failed']} of {shards.get('total', '?')} shards failed"
         raise EngineError(
-            f"A {what} at {_address(meta)} is not whole: {why}.", "See its log and the health of its indices, then try again."
+            f"A {what} at {_address(metadata)} is not whole: {why}.", "See its log and the health of its indices, then try again."
         )
 
 
-def _raise_if_gone(meta: ApiResponseMeta, response: Mapping[str, Any]) -> None:
+def _raise_if_gone(metadata: ApiResponseMeta, response: Mapping[str, Any]) -> None:
     error = response.get("error") or response.get("reason")
     if _type_of(response) == _GONE:
-        raise NotFoundError(_GONE, replace(meta, status=404), {"error": error, "status": 404})
+        raise NotFoundError(_GONE, replace(metadata, status=404), {"error": error, "status": 404})
 
 
 def _type_of(response: Mapping[str, Any]) -> str:
@@ -265,10 +265,10 @@ def _type_of(response: Mapping[str, Any]) -> str:
     return str(error.get("type", "")) if isinstance(error, Mapping) else ""
 
 
-def _bad(meta: ApiResponseMeta, body: Any) -> BadResponse:
+def _bad(metadata: ApiResponseMeta, body: Any) -> BadResponse:
     return BadResponse(
-        f"What answers at {_address(meta)} is not Elasticsearch, or something between changes what it says: a status of "
-        f"{meta.status} came with {described(meta.headers, body)}.",
+        f"What answers at {_address(metadata)} is not Elasticsearch, or something between changes what it says: a status of "
+        f"{metadata.status} came with {described(metadata.headers, body)}.",
         "See what listens there, and what lies between; or give another URL with --url or ES_RECSYS_URL.",
     )
 
@@ -289,6 +289,6 @@ def _harmless(method: str, target: str, error: ConnectionError) -> bool:
     return reads or any(words in str(error) for words in _REFUSED)
 
 
-def _address(meta: ApiResponseMeta) -> str:
-    node = meta.node
+def _address(metadata: ApiResponseMeta) -> str:
+    node = metadata.node
     return f"{node.scheme}://{node.host}:{node.port}{node.path_prefix}"

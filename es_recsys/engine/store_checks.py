@@ -17,7 +17,7 @@ from es_recsys.settings import Settings
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
 
-    from es_recsys.index_metadata import StoreMeta
+    from es_recsys.index_metadata import IndexMetadata
 
 __all__ = ["artefacts", "leftovers", "store", "strays", "vectors"]
 
@@ -26,10 +26,10 @@ def store(client: Elasticsearch, settings: Settings) -> Iterator[Check]:
     """Checks of the store's live version; that there is none yet is no fault."""
     from elasticsearch import ApiError, TransportError
 
-    from es_recsys.index.metadata import read_meta
+    from es_recsys.index.stored_metadata import read_metadata
 
     try:
-        meta = read_meta(client, settings.index)
+        metadata = read_metadata(client, settings.index)
     except StoreNotFound as error:
         yield Check("store", True, f"{error.what} {error.remedy}")
         yield from leftovers(client, settings)
@@ -41,9 +41,9 @@ def store(client: Elasticsearch, settings: Settings) -> Iterator[Check]:
         told = translated(error, address_of(client))
         yield Check("store", False, told.what, told.remedy)
         return
-    yield Check("store", True, f"{settings.index}: version {meta.version} is live ({meta.index}).")
-    yield from vectors(meta, settings)
-    yield from artefacts(meta, settings)
+    yield Check("store", True, f"{settings.index}: version {metadata.version} is live ({metadata.index}).")
+    yield from vectors(metadata, settings)
+    yield from artefacts(metadata, settings)
     yield from leftovers(client, settings)
     yield from strays(client, settings)
 
@@ -72,20 +72,20 @@ def strays(client: Elasticsearch, settings: Settings) -> Iterator[Check]:
         yield Check("models", False, f"{folder} belongs to no version of {settings.index} here.", remedy)
 
 
-def vectors(meta: StoreMeta, settings: Settings) -> Iterator[Check]:
+def vectors(metadata: IndexMetadata, settings: Settings) -> Iterator[Check]:
     """Whether the encoders that are set are those that made the store's vectors."""
     sides = (
         ("text_vector", settings.encoders.text, lambda: marks.text(settings)),
         ("image_vector", settings.encoders.image, lambda: marks.image(settings)),
     )
     for field, name, mark in sides:
-        yield attempt(f"vectors: {field}", lambda f=field, n=name, m=mark: _vector(meta, f, n, m))  # type: ignore[misc]
+        yield attempt(f"vectors: {field}", lambda f=field, n=name, m=mark: _vector(metadata, f, n, m))  # type: ignore[misc]
 
 
-def _vector(meta: StoreMeta, field: str, name: str, mark: Callable[[], str | None]) -> str:
-    from es_recsys.index.metadata import check_vectors
+def _vector(metadata: IndexMetadata, field: str, name: str, mark: Callable[[], str | None]) -> str:
+    from es_recsys.index.stored_metadata import check_vectors
 
-    made = meta.vectors.get(field)
+    made = metadata.vectors.get(field)
     if made is None:
         loaded = "" if name == "none" else f"; {name} fills it when items are loaded into a new version"
         return f"The store has none{loaded}."
@@ -93,26 +93,26 @@ def _vector(meta: StoreMeta, field: str, name: str, mark: Callable[[], str | Non
         return f"Made by {made.model}; not used, since no encoder is set for it."
     found = mark()
     if found is not None:
-        check_vectors(meta, {field: replace(made, fingerprint=found, model=name)})
+        check_vectors(metadata, {field: replace(made, fingerprint=found, model=name)})
         return f"Made by {made.model}, which is set ({made.dims} dimensions, {found[:12]})."
     if made.model != name:
         raise FingerprintMismatch(
-            f"{field} of {meta.index} was made by {made.model}, and {name} is set now.",
+            f"{field} of {metadata.index} was made by {made.model}, and {name} is set now.",
             f"Set the encoder back to {made.model}, or load the items into a new store.",
         )
     return f"Made by {made.model}, which is set; its weights are compared at the first use."
 
 
-def artefacts(meta: StoreMeta, settings: Settings) -> Iterator[Check]:
+def artefacts(metadata: IndexMetadata, settings: Settings) -> Iterator[Check]:
     """Whether the models that the version is served with lie where they are looked for, whole."""
-    folder = settings.store_home / "models" / f"{meta.version:06d}"
+    folder = settings.store_home / "models" / f"{metadata.version:06d}"
 
     def ask(name: str) -> str:
         from es_recsys.models import load_models
 
         return f"{len(load_models(folder, (name,))[name].item_ids):,} items, in {folder / name}."
 
-    for name in meta.models:
+    for name in metadata.models:
         yield attempt(f"model: {name}", lambda name=name: ask(name))  # type: ignore[misc]
     popular = settings.store_home / "popularity"
     if popular.exists():

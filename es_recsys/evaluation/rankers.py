@@ -11,7 +11,7 @@ import numpy as np
 from es_recsys.evaluation.questions import Question, who_asks
 from es_recsys.models.base import Model
 from es_recsys.models.ensemble import recommend
-from es_recsys.models.histories import Batch
+from es_recsys.models.histories import HistoryBatch
 from es_recsys.types import History, Hit, Query, Ranking
 
 __all__ = ["BlendRanker", "ManyRanker", "ModelRanker", "People", "Ranker", "ranking"]
@@ -65,7 +65,7 @@ class ModelRanker:
             places = [ids.find(sorted(known)) for _, known in some]
             excluded = [own[own >= 0].astype(np.int64) for own in places]
             n = max((query.n for query in queries[begin : begin + _TOGETHER]), default=0)
-            batch = Batch.of([history for history, _ in some], ids)
+            batch = HistoryBatch.of([history for history, _ in some], ids)
             found = self._model.top(batch, n, excluded)
             for query, (top, scores) in zip(queries[begin : begin + _TOGETHER], found, strict=True):
                 yield ranking(list(zip(ids.names(top[: query.n]), scores[: query.n].tolist(), strict=True)))

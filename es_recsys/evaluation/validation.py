@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from es_recsys.evaluation.questions import Split
-from es_recsys.models.histories import Batch
+from es_recsys.models.histories import HistoryBatch
 from es_recsys.models.ids import ItemIds
-from es_recsys.models.slices import Slice
+from es_recsys.models.slices import HoldoutSplit
 
 __all__ = ["slice_of"]
 
 
-def slice_of(split: Split) -> Slice:
+def slice_of(split: Split) -> HoldoutSplit:
     """The same questions in places of the training's items; those whose right answers it doesn't know are left out."""
     ids = ItemIds.of(split.train.item_ids.tolist())
     known, targets, histories = [], [], []
@@ -23,4 +23,4 @@ def slice_of(split: Split) -> Slice:
             known.append(seen[seen >= 0].astype(np.int64))
             targets.append(wanted[wanted >= 0].astype(np.int64))
             histories.append(question.history)
-    return Slice(split.kind, split.train, Batch.of(histories, ids), tuple(known), tuple(targets))
+    return HoldoutSplit(split.kind, split.train, HistoryBatch.of(histories, ids), tuple(known), tuple(targets))

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from es_recsys.errors import IndexStateError
 from es_recsys.events.decay import DecayedSums
-from es_recsys.events.state import Past, ProfileState, Terms
+from es_recsys.events.state import HistoryEntry, ProfileConfig, ProfileState
 
 __all__ = ["FORMAT", "from_document", "to_document"]
 
@@ -54,12 +54,12 @@ def from_document(document: Mapping[str, Any]) -> ProfileState:
             raise ValueError("another format")
         return ProfileState(
             user_key=document["user_key"],
-            terms=Terms(**inner["terms"]),
+            terms=ProfileConfig(**inner["terms"]),
             revision=document["revision"],
             applied_through=document["applied_through"],
             reference=inner["reference"],
             sums={(it["term"], float(it["half_life"])): _sums_in(it) for it in inner["sums"]},
-            history=tuple(Past(*row) for row in zip(*inner["history"], strict=True)),
+            history=tuple(HistoryEntry(*row) for row in zip(*inner["history"], strict=True)),
             known={name: frozenset(items) for name, items in inner["known"].items()},
             opinions={item: (when, key, sign) for item, when, key, sign in zip(*inner["opinions"], strict=True)},
             queries={text: (when, key) for text, when, key in zip(*inner["queries"], strict=True)},

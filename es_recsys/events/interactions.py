@@ -101,7 +101,7 @@ def _sorted(
     timed: bool,
     products: Mapping[str, str] | None,
 ) -> Interactions:
-    """Ids in their order, rows by user and time, those of one moment as in `Past.place`."""
+    """Ids in their order, rows by user and time, those of one moment as in `HistoryEntry.place`."""
     names = [user if (user := user_of(subject)) is not None else f"session:{subject[2:]}" for subject in subjects]
     types = (np.int32, np.int32, np.float32, np.float64, np.int8, np.float32)
     users, things, weights, times, kinds, values = (

@@ -3,7 +3,7 @@
 `fold` adds events to a state. The state depends on the set of events alone: neither the order of arrival, nor how they
 were split into batches, nor replays change it, and folding all rows into an empty state rebuilds it. Two rules make it
 so. Sums decay in closed form (decay.py). Everything else keeps the latest by time, those of one moment by what they are
-(`Past.place`) or by their key, never by arrival.
+(`HistoryEntry.place`) or by their key, never by arrival.
 
 Half-lives: the long-term taste forgets an event of type b with half-life min(long_half_life, half_life of b in
 behaviours.py); so a view fades sooner than a purchase, and the setting is the ceiling. The short-term taste does the
@@ -30,13 +30,13 @@ from es_recsys.event_types import BEHAVIOURS, event_weight
 from es_recsys.events.decay import FACETS, Contribution, DecayedSums, ItemFeatures
 from es_recsys.events.documents import from_document, to_document
 from es_recsys.events.records import UNKNOWN_ITEM, StoredEvent
-from es_recsys.events.state import LONG, SHORT, Moment, Past, ProfileState, Terms, current, empty
+from es_recsys.events.state import LONG, SHORT, HistoryEntry, ProfileConfig, ProfileState, RecencyKey, current, empty
 from es_recsys.types import History, Profile, Taste
 
 __all__ = [
     "ItemFeatures",
+    "ProfileConfig",
     "ProfileState",
-    "Terms",
     "current",
     "empty",
     "fold",
@@ -122,18 +122,20 @@ def known_types() -> frozenset[str]:
     return frozenset(name for name, row in BEHAVIOURS.items() if row.known)
 
 
-def _pasts(rows: Iterable[tuple[StoredEvent, ItemFeatures]], weights: Mapping[str, float]) -> list[tuple[Past, ItemFeatures]]:
+def _pasts(
+    rows: Iterable[tuple[StoredEvent, ItemFeatures]], weights: Mapping[str, float]
+) -> list[tuple[HistoryEntry, ItemFeatures]]:
     """What weighs something, under the name of the product, with the features of the very item."""
     weighed = [(row, its, event_weight(row.event_type, row.value, weights)) for row, its in rows]
     return [
-        (Past(row.when, row.key, its.group_id or row.item_id or "", row.event_type, weight), its)
+        (HistoryEntry(row.when, row.key, its.group_id or row.item_id or "", row.event_type, weight), its)
         for row, its, weight in weighed
         if weight != 0.0
     ]
 
 
 def _sums(
-    state: ProfileState, weighed: list[tuple[Past, ItemFeatures]], reference: float | None
+    state: ProfileState, weighed: list[tuple[HistoryEntry, ItemFeatures]], reference: float | None
 ) -> Mapping[tuple[str, float], DecayedSums]:
     if reference is None or not weighed:
         return state.sums
@@ -154,7 +156,7 @@ def _sums(
     return sums
 
 
-def _known(known: Mapping[str, frozenset[str]], pasts: Iterable[Past]) -> Mapping[str, frozenset[str]]:
+def _known(known: Mapping[str, frozenset[str]], pasts: Iterable[HistoryEntry]) -> Mapping[str, frozenset[str]]:
     added: dict[str, set[str]] = defaultdict(set)
     for past in pasts:
         if past.weight > 0.0:
@@ -162,7 +164,9 @@ def _known(known: Mapping[str, frozenset[str]], pasts: Iterable[Past]) -> Mappin
     return {**known, **{name: known.get(name, frozenset()) | items for name, items in added.items()}}
 
 
-def _opinions(opinions: Mapping[str, tuple[float, str, int]], pasts: Iterable[Past]) -> Mapping[str, tuple[float, str, int]]:
+def _opinions(
+    opinions: Mapping[str, tuple[float, str, int]], pasts: Iterable[HistoryEntry]
+) -> Mapping[str, tuple[float, str, int]]:
     """The latest opinion on each item. More than a look is an opinion: it lifts an earlier dislike, a view doesn't."""
     latest = dict(opinions)
     for past in pasts:
@@ -172,7 +176,7 @@ def _opinions(opinions: Mapping[str, tuple[float, str, int]], pasts: Iterable[Pa
     return latest
 
 
-def _queries(queries: Mapping[str, Moment], rows: Iterable[StoredEvent]) -> Mapping[str, Moment]:
+def _queries(queries: Mapping[str, RecencyKey], rows: Iterable[StoredEvent]) -> Mapping[str, RecencyKey]:
     latest = dict(queries)
     for row in rows:
         text = " ".join((row.query or "").split())

@@ -9,14 +9,14 @@ from es_recsys.event_types import BEHAVIOURS
 from es_recsys.events.decay import DecayedSums
 from es_recsys.settings import ProfileSettings
 
-__all__ = ["LONG", "SHORT", "Moment", "Past", "ProfileState", "Terms", "current", "empty"]
+__all__ = ["LONG", "SHORT", "HistoryEntry", "ProfileConfig", "ProfileState", "RecencyKey", "current", "empty"]
 
 LONG, SHORT = "long", "short"
 _DAY = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class ProfileConfig:
     """The settings that a state was folded under; another setting needs a rebuild. weights: event type -> weight, where the
     store has its own."""
 
@@ -27,7 +27,7 @@ class Terms:
     weights: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, settings: ProfileSettings, timed: bool = True, weights: Mapping[str, float] | None = None) -> Terms:
+    def of(cls, settings: ProfileSettings, timed: bool = True, weights: Mapping[str, float] | None = None) -> ProfileConfig:
         return cls(settings.long_half_life, settings.short_half_life, settings.history, timed, dict(weights or {}))
 
     @property
@@ -44,7 +44,7 @@ _RANKS = {name: rank for rank, name in enumerate(BEHAVIOURS)}
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class HistoryEntry:
     """One event of the history."""
 
     when: float
@@ -60,7 +60,7 @@ class Past:
         return self.when, _RANKS[self.event_type], self.item_id, self.weight, self.key
 
 
-Moment = tuple[float, str]
+RecencyKey = tuple[float, str]
 """(time, key): when something was last said."""
 
 
@@ -75,25 +75,25 @@ class ProfileState:
     """
 
     user_key: str
-    terms: Terms = field(default_factory=Terms)
+    terms: ProfileConfig = field(default_factory=ProfileConfig)
     revision: int = 0
     applied_through: int = 0
     reference: float | None = None
     sums: Mapping[tuple[str, float], DecayedSums] = field(default_factory=dict)
-    history: tuple[Past, ...] = ()
+    history: tuple[HistoryEntry, ...] = ()
     known: Mapping[str, frozenset[str]] = field(default_factory=dict)
     opinions: Mapping[str, tuple[float, str, int]] = field(default_factory=dict)
-    queries: Mapping[str, Moment] = field(default_factory=dict)
+    queries: Mapping[str, RecencyKey] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
     strength: float = 0.0
 
 
-def empty(user_key: str, terms: Terms | None = None, revision: int = 0) -> ProfileState:
+def empty(user_key: str, terms: ProfileConfig | None = None, revision: int = 0) -> ProfileState:
     """The state before any event."""
-    return ProfileState(user_key, terms or Terms(), revision)
+    return ProfileState(user_key, terms or ProfileConfig(), revision)
 
 
-def current(state: ProfileState, terms: Terms, revision: int) -> ProfileState:
+def current(state: ProfileState, terms: ProfileConfig, revision: int) -> ProfileState:
     """The state where it can be folded on, else an empty one: other settings, or rows that changed since, need all rows."""
     if state.terms == terms and state.revision == revision:
         return state

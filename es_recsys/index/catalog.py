@@ -13,7 +13,7 @@ from typing import Any
 from elasticsearch import Elasticsearch
 
 from es_recsys.errors import FingerprintMismatch, InputError
-from es_recsys.index import metadata, versions
+from es_recsys.index import stored_metadata, versions
 from es_recsys.index.actions import Action
 from es_recsys.index.bulk import BulkReport, BulkSettings, DeadLetters, Failure, Meter, bulk
 from es_recsys.index.copying import carry, encoder_fingerprints, sequence
@@ -21,7 +21,7 @@ from es_recsys.index.documents import Vectors, completed, digest_of, document
 from es_recsys.index.idset import IdSet
 from es_recsys.index.read import ids_of, sources_of, vectors_of
 from es_recsys.index.refresh import seen, unseen
-from es_recsys.index_metadata import StoreMeta, VectorMeta
+from es_recsys.index_metadata import IndexMetadata, VectorMetadata
 from es_recsys.types import Item
 from es_recsys.vector_fields import VECTOR_FIELDS
 
@@ -57,7 +57,7 @@ def load(
     items: Iterable[Item],
     encode: Encode | None = None,
     *,
-    vectors: Mapping[str, VectorMeta] | None = None,
+    vectors: Mapping[str, VectorMetadata] | None = None,
     language: str = "english",
     count: int | None = None,
     settings: BulkSettings | None = None,
@@ -72,8 +72,8 @@ def load(
     Where another version goes live meanwhile, the load goes on with that, which then has all that was written before.
     Raises FingerprintMismatch where the store's vectors are another encoder's, WriteError where Elasticsearch takes nothing.
     """
-    meta = prepare(client, store, vectors, language=language, count=count)
-    run = _Run(client, meta, encode, meter or Meter(total=count), vectors or {}, count)
+    metadata = prepare(client, store, vectors, language=language, count=count)
+    run = _Run(client, metadata, encode, meter or Meter(total=count), vectors or {}, count)
     return _write(client, run, items, settings, dead_letters)
 
 
@@ -84,7 +84,7 @@ def sync(
     encode: Encode | None = None,
     *,
     keep: Iterable[str] = (),
-    vectors: Mapping[str, VectorMeta] | None = None,
+    vectors: Mapping[str, VectorMetadata] | None = None,
     language: str = "english",
     count: int | None = None,
     settings: BulkSettings | None = None,
@@ -95,8 +95,8 @@ def sync(
 
     Raises InputError where there are no items at all, which would remove everything.
     """
-    meta = prepare(client, store, vectors, language=language, count=count)
-    run = _Run(client, meta, encode, meter or Meter(total=count), vectors or {}, count, whole=True)
+    metadata = prepare(client, store, vectors, language=language, count=count)
+    run = _Run(client, metadata, encode, meter or Meter(total=count), vectors or {}, count, whole=True)
     run.seen.update(keep)
     return _write(client, run, items, settings, dead_letters)
 
@@ -105,29 +105,29 @@ def delete(client: Elasticsearch, store: str, item_ids: Iterable[str], *, settin
     """Removes items; ids that the store does not have count as unchanged. Where another version goes live meanwhile, they are
     removed from that, too. Raises StoreNotFound."""
     wanted = list(item_ids)
-    meta = metadata.read_meta(client, store)
+    metadata = stored_metadata.read_metadata(client, store)
     removed = 0
     while True:
         actions = (Action(item_id, operation="delete") for item_id in wanted)
-        done = bulk(client, actions, index=meta.index, settings=settings, refresh=True)
+        done = bulk(client, actions, index=metadata.index, settings=settings, refresh=True)
         # Of those that were removed before another version went live, that has some or none.
         removed = max(removed, done.deleted)
-        if versions.live_version(client, store) == meta.version:
+        if versions.live_version(client, store) == metadata.version:
             break
-        meta = metadata.read_meta(client, store)
+        metadata = stored_metadata.read_metadata(client, store)
     unchanged = len(wanted) - removed - done.failed
-    return CatalogReport(meta.version, removed=removed, unchanged=unchanged, failed=done.failed, failures=done.failures)
+    return CatalogReport(metadata.version, removed=removed, unchanged=unchanged, failed=done.failed, failures=done.failures)
 
 
 def prepare(
     client: Elasticsearch,
     store: str,
-    vectors: Mapping[str, VectorMeta] | None = None,
+    vectors: Mapping[str, VectorMetadata] | None = None,
     *,
     language: str = "english",
     count: int | None = None,
     maker: str = "",
-) -> StoreMeta:
+) -> IndexMetadata:
     """The live version with all the encoders' fields; made where there is none, and brought up to this release's fields.
 
     Raises FingerprintMismatch where the store's vectors are another encoder's.
@@ -135,19 +135,19 @@ def prepare(
     vectors = vectors or {}
     expected = _UNKNOWN_COUNT if count is None else count
     if versions.live_version(client, store) is None:
-        meta = StoreMeta(store, versions.next_version(client, store), language=language, vectors=dict(vectors))
-        return versions.create(client, meta, count=expected, live=True, maker=maker)
-    meta = metadata.read_meta(client, store)
-    metadata.check_vectors(meta, vectors)
-    for name in encoder_fingerprints(meta).keys() - vectors.keys():
-        model = meta.vectors[name].model
+        metadata = IndexMetadata(store, versions.next_version(client, store), language=language, vectors=dict(vectors))
+        return versions.create(client, metadata, count=expected, live=True, maker=maker)
+    metadata = stored_metadata.read_metadata(client, store)
+    stored_metadata.check_vectors(metadata, vectors)
+    for name in encoder_fingerprints(metadata).keys() - vectors.keys():
+        model = metadata.vectors[name].model
         raise FingerprintMismatch(
-            f"{meta.index} has {name} of {model}, and no such encoder is set now.",
+            f"{metadata.index} has {name} of {model}, and no such encoder is set now.",
             f"Set the encoder for {VECTOR_FIELDS[name].content} to {model}, or drop the store and load the items again.",
         )
-    meta = metadata.add_fields(client, meta)
-    lacking = {name: vector for name, vector in vectors.items() if name not in meta.vectors}
-    return metadata.add_vectors(client, meta, lacking, expected) if lacking else meta
+    metadata = stored_metadata.add_fields(client, metadata)
+    lacking = {name: vector for name, vector in vectors.items() if name not in metadata.vectors}
+    return stored_metadata.add_vectors(client, metadata, lacking, expected) if lacking else metadata
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -164,10 +164,10 @@ class _Run:
     """The actions that make the index hold some items, and what was seen on the way."""
 
     client: Elasticsearch
-    meta: StoreMeta
+    metadata: IndexMetadata
     encode: Encode | None
     meter: Meter
-    vectors: Mapping[str, VectorMeta]
+    vectors: Mapping[str, VectorMetadata]
     count: int | None
     # Whether the items are the whole catalogue, and others go.
     whole: bool = False
@@ -186,7 +186,7 @@ class _Run:
 
     def actions(self, stream: Iterator[Item]) -> Iterator[Action]:
         """Actions of the items that are left, up to where another version goes live."""
-        fingerprints = encoder_fingerprints(self.meta)
+        fingerprints = encoder_fingerprints(self.metadata)
         while not self._overtaken():
             batch = list(islice(stream, _BATCH))
             if not batch:
@@ -198,39 +198,39 @@ class _Run:
 
     def begin(self) -> None:
         """Looks at the version that is written to from now on."""
-        self.client.indices.refresh(index=self.meta.index)
-        self.written = sequence(self.client, self.meta.index)
-        self.first = self.client.count(index=self.meta.index)["count"] == 0
+        self.client.indices.refresh(index=self.metadata.index)
+        self.written = sequence(self.client, self.metadata.index)
+        self.first = self.client.count(index=self.metadata.index)["count"] == 0
         self.recent.clear()
-        self.textual = {path.removeprefix("attributes."): kind == "keyword" for path, kind in self.meta.fields.items()}
+        self.textual = {path.removeprefix("attributes."): kind == "keyword" for path, kind in self.metadata.fields.items()}
 
     def moved_on(self) -> bool:
         """Whether another version went live; then it has what this run wrote, and is the one to write to."""
-        meta = self.meta
-        if versions.live_version(self.client, meta.store) == meta.version:
+        metadata = self.metadata
+        if versions.live_version(self.client, metadata.store) == metadata.version:
             return False
-        self.meta = prepare(self.client, meta.store, self.vectors, language=meta.language, count=self.count)
-        if self.client.indices.exists(index=meta.index):
-            carry(self.client, meta, self.meta, self.written)
+        self.metadata = prepare(self.client, metadata.store, self.vectors, language=metadata.language, count=self.count)
+        if self.client.indices.exists(index=metadata.index):
+            carry(self.client, metadata, self.metadata, self.written)
         return True
 
     def _overtaken(self) -> bool:
         if time.monotonic() - self.looked < _LOOK_S:
             return False
         self.looked = time.monotonic()
-        return versions.live_version(self.client, self.meta.store) != self.meta.version
+        return versions.live_version(self.client, self.metadata.store) != self.metadata.version
 
     def _removals(self) -> Iterator[Action]:
         if not self.whole:
             return
         if not self.read:
             raise InputError("There are no items, so everything would be removed.", "To mean that: es-recsys index drop --store.")
-        for ids in ids_of(self.client, self.meta.index):
+        for ids in ids_of(self.client, self.metadata.index):
             yield from (Action(item_id, operation="delete") for item_id in self.seen.lacks(ids))
 
     def _batch(self, batch: Sequence[Item], fingerprints: Mapping[str, str]) -> Iterator[Action]:
         ids = [item.item_id for item in batch]
-        stored = {} if self.first else sources_of(self.client, self.meta.index, ids, ["content_digest", "group_id"])
+        stored = {} if self.first else sources_of(self.client, self.metadata.index, ids, ["content_digest", "group_id"])
         due: list[_Due] = []
         unchanged = 0
         for item in batch:
@@ -286,10 +286,10 @@ class _Run:
 
     def _kept(self, item_ids: Sequence[str]) -> dict[str, Vectors]:
         """Vectors that models gave items that are about to be written again."""
-        fields = self.meta.vectors.keys() - encoder_fingerprints(self.meta).keys()
+        fields = self.metadata.vectors.keys() - encoder_fingerprints(self.metadata).keys()
         if not fields or not item_ids:
             return {}
-        return {**vectors_of(self.client, self.meta.index, item_ids, sorted(fields))}
+        return {**vectors_of(self.client, self.metadata.index, item_ids, sorted(fields))}
 
 
 def _write(
@@ -303,24 +303,24 @@ def _write(
     report: BulkReport | None = None
     while True:
         run.begin()
-        meta = run.meta
+        metadata = run.metadata
         if not run.first:
-            seen(client, meta.index)
-        with unseen(client, meta.index) if run.first else nullcontext():
+            seen(client, metadata.index)
+        with unseen(client, metadata.index) if run.first else nullcontext():
             done = bulk(
                 client,
                 run.actions(stream),
-                index=meta.index,
-                dims={name: vector.dims for name, vector in meta.vectors.items()},
+                index=metadata.index,
+                dims={name: vector.dims for name, vector in metadata.vectors.items()},
                 settings=settings,
                 dead_letters=dead_letters,
                 meter=run.meter,
                 refresh=True,
             )
         report = done if report is None else _sum(report, done)
-        metadata.grow(client, meta, client.count(index=meta.index)["count"])
+        stored_metadata.grow(client, metadata, client.count(index=metadata.index)["count"])
         if not run.moved_on():
-            return _report(meta, run, report)
+            return _report(metadata, run, report)
 
 
 def _sum(one: BulkReport, other: BulkReport) -> BulkReport:
@@ -329,9 +329,9 @@ def _sum(one: BulkReport, other: BulkReport) -> BulkReport:
     return replace(one, **sums, failures=one.failures + other.failures)
 
 
-def _report(meta: StoreMeta, run: _Run, report: BulkReport) -> CatalogReport:
+def _report(metadata: IndexMetadata, run: _Run, report: BulkReport) -> CatalogReport:
     return CatalogReport(
-        meta.version,
+        metadata.version,
         added=report.created,
         changed=report.updated,
         unchanged=run.unchanged,

@@ -9,14 +9,14 @@ from typing import Any
 from elasticsearch import Elasticsearch
 
 from es_recsys.errors import IndexStateError
-from es_recsys.index import metadata, versions
+from es_recsys.index import stored_metadata, versions
 from es_recsys.index.actions import Action
 from es_recsys.index.bulk import BulkReport, BulkSettings, DeadLetters, Meter, bulk
 from es_recsys.index.documents import Vectors, digest, item
 from es_recsys.index.idset import IdSet
 from es_recsys.index.read import documents_of, ids_of, scan, sources_of, vectors_of
 from es_recsys.index.refresh import unseen
-from es_recsys.index_metadata import StoreMeta
+from es_recsys.index_metadata import IndexMetadata
 from es_recsys.types import Item
 from es_recsys.vector_fields import VECTOR_FIELDS
 
@@ -51,19 +51,19 @@ class Copied:
     report: BulkReport
 
 
-def encoder_fingerprints(meta: StoreMeta) -> dict[str, str]:
+def encoder_fingerprints(metadata: IndexMetadata) -> dict[str, str]:
     """Fingerprints of the fields that encoders fill; an item's digest covers them."""
     return {
         name: vector.fingerprint
-        for name, vector in meta.vectors.items()
+        for name, vector in metadata.vectors.items()
         if name in VECTOR_FIELDS and VECTOR_FIELDS[name].source == "encoder"
     }
 
 
 def copy(
     client: Elasticsearch,
-    old: StoreMeta,
-    new: StoreMeta,
+    old: IndexMetadata,
+    new: IndexMetadata,
     fill: Fill | None = None,
     *,
     settings: BulkSettings | None = None,
@@ -85,8 +85,8 @@ def copy(
 
 def catch_up(
     client: Elasticsearch,
-    old: StoreMeta,
-    new: StoreMeta,
+    old: IndexMetadata,
+    new: IndexMetadata,
     copied: Copied,
     fill: Fill | None = None,
     *,
@@ -110,8 +110,8 @@ def catch_up(
 
 def take_over(
     client: Elasticsearch,
-    old: StoreMeta,
-    new: StoreMeta,
+    old: IndexMetadata,
+    new: IndexMetadata,
     copied: Copied,
     fill: Fill | None = None,
     *,
@@ -139,8 +139,8 @@ def take_over(
 
 def hand_over(
     client: Elasticsearch,
-    old: StoreMeta,
-    new: StoreMeta,
+    old: IndexMetadata,
+    new: IndexMetadata,
     copied: Copied,
     fill: Fill | None = None,
     *,
@@ -168,7 +168,7 @@ def hand_over(
     client.indices.refresh(index=new.index)
 
 
-def carry(client: Elasticsearch, old: StoreMeta, new: StoreMeta, since: Mapping[int, int]) -> BulkReport:
+def carry(client: Elasticsearch, old: IndexMetadata, new: IndexMetadata, since: Mapping[int, int]) -> BulkReport:
     """Brings to `new`, which serves, the items that were written to `old` after `since` and that it has otherwise or not."""
     client.indices.refresh(index=old.index)
     pages = (_differing(client, page, new) for page in _changed(client, old.index, since))
@@ -177,18 +177,18 @@ def carry(client: Elasticsearch, old: StoreMeta, new: StoreMeta, since: Mapping[
     return report
 
 
-def bring_up(client: Elasticsearch, source: StoreMeta, target: StoreMeta) -> Copied:
+def bring_up(client: Elasticsearch, source: IndexMetadata, target: IndexMetadata) -> Copied:
     """Gives a version the items of another, changed and new ones, and removes what that doesn't have.
 
     An item keeps the vectors that the target's own models gave it. All ids and digests are compared; only what differs is
     read and written. Raises FingerprintMismatch where the two have vectors of different encoders, IndexStateError where items
     are refused.
     """
-    metadata.check_vectors(target, {name: source.vectors[name] for name in encoder_fingerprints(source)})
+    stored_metadata.check_vectors(target, {name: source.vectors[name] for name in encoder_fingerprints(source)})
     added = {name: source.vectors[name] for name in encoder_fingerprints(source) if name not in target.vectors}
     if added:
-        target = metadata.add_vectors(client, target, added, _count(client, source.index))
-    target = metadata.add_fields(client, target)
+        target = stored_metadata.add_vectors(client, target, added, _count(client, source.index))
+    target = stored_metadata.add_fields(client, target)
     until = sequence(client, source.index)
     client.indices.refresh(index=f"{source.index},{target.index}")
     known = IdSet()
@@ -205,12 +205,12 @@ def bring_up(client: Elasticsearch, source: StoreMeta, target: StoreMeta) -> Cop
     return Copied(until, report)
 
 
-def lacking(client: Elasticsearch, old: StoreMeta, new: StoreMeta) -> set[str]:
+def lacking(client: Elasticsearch, old: IndexMetadata, new: IndexMetadata) -> set[str]:
     """Ids that only the old version has."""
     return set(_extra(client, new.index, old.index))
 
 
-def copy_profiles(client: Elasticsearch, old: StoreMeta, new: StoreMeta) -> BulkReport:
+def copy_profiles(client: Elasticsearch, old: IndexMetadata, new: IndexMetadata) -> BulkReport:
     """Copies all profiles as they are: right where the new version's vectors are the old one's."""
     client.indices.refresh(index=old.profiles)
     pages = scan(client, old.profiles)
@@ -218,7 +218,7 @@ def copy_profiles(client: Elasticsearch, old: StoreMeta, new: StoreMeta) -> Bulk
     return bulk(client, actions, index=new.profiles, refresh=True)
 
 
-def _check_taken(report: BulkReport, new: StoreMeta) -> None:
+def _check_taken(report: BulkReport, new: IndexMetadata) -> None:
     if report.failed:
         raise IndexStateError(
             f"{report.failed:,} items could not be copied into version {new.version} ({report.failures[0].reason}).",
@@ -226,7 +226,7 @@ def _check_taken(report: BulkReport, new: StoreMeta) -> None:
         )
 
 
-def _own_vectors(client: Elasticsearch, old: StoreMeta, new: StoreMeta) -> Fill:
+def _own_vectors(client: Elasticsearch, old: IndexMetadata, new: IndexMetadata) -> Fill:
     """Gives items the vectors that the new version already has of them, where they are not the old one's."""
     fields = sorted(name for name, vector in new.vectors.items() if old.vectors.get(name) != vector)
 
@@ -237,7 +237,7 @@ def _own_vectors(client: Elasticsearch, old: StoreMeta, new: StoreMeta) -> Fill:
     return fill
 
 
-def _differing(client: Elasticsearch, page: Sequence[Mapping[str, Any]], new: StoreMeta) -> list[Mapping[str, Any]]:
+def _differing(client: Elasticsearch, page: Sequence[Mapping[str, Any]], new: IndexMetadata) -> list[Mapping[str, Any]]:
     """The hits that the new version has with another digest, or not at all."""
     stored = sources_of(client, new.index, [hit["_id"] for hit in page], ["content_digest"])
     return [hit for hit in page if stored.get(hit["_id"], {}).get("content_digest") != hit["_source"].get("content_digest")]
@@ -258,7 +258,7 @@ def _changed(client: Elasticsearch, index: str, since: Mapping[int, int]) -> Ite
 def _write(
     client: Elasticsearch,
     actions: Iterable[Action],
-    new: StoreMeta,
+    new: IndexMetadata,
     settings: BulkSettings | None,
     dead_letters: DeadLetters | None,
     meter: Meter | None,
@@ -267,7 +267,9 @@ def _write(
     return bulk(client, actions, index=new.index, dims=dims, settings=settings, dead_letters=dead_letters, meter=meter)
 
 
-def _actions(pages: Iterable[Sequence[Mapping[str, Any]]], old: StoreMeta, new: StoreMeta, fill: Fill | None) -> Iterator[Action]:
+def _actions(
+    pages: Iterable[Sequence[Mapping[str, Any]]], old: IndexMetadata, new: IndexMetadata, fill: Fill | None
+) -> Iterator[Action]:
     carried = {name for name, vector in new.vectors.items() if old.vectors.get(name) == vector}
     left = old.vectors.keys() - carried
     fingerprints = encoder_fingerprints(new)

@@ -9,7 +9,7 @@ from typing import Any
 
 from es_recsys.errors import InputError, SetupError
 from es_recsys.index.analysis import analysis
-from es_recsys.index_metadata import StoreMeta, VectorMeta
+from es_recsys.index_metadata import IndexMetadata, VectorMetadata
 from es_recsys.vector_fields import AS_KEYWORD, AS_LONG, VECTOR_FIELDS, VectorField, index_options
 
 __all__ = ["analyzer", "events", "field_types", "fitting", "items", "load", "opened", "profiles", "vector_mapping"]
@@ -64,39 +64,39 @@ def analyzer(language: str) -> str:
 
 
 def vector_mapping(
-    name: str, meta: VectorMeta, count: int, options: Mapping[str, Mapping[str, Any]] | None = None
+    name: str, metadata: VectorMetadata, count: int, options: Mapping[str, Mapping[str, Any]] | None = None
 ) -> dict[str, Any]:
     """The `dense_vector` mapping of a field on about `count` items.
 
     options: field -> `index_options` that are used in place of those that fields.py chooses.
     """
-    row = VECTOR_FIELDS.get(name, VectorField(name, "model", meta.model, meta.similarity))
+    row = VECTOR_FIELDS.get(name, VectorField(name, "model", metadata.model, metadata.similarity))
     chosen = (options or {}).get(name)
     return {
         "type": "dense_vector",
-        "dims": meta.dims,
+        "dims": metadata.dims,
         "index": True,
-        "similarity": meta.similarity,
-        "index_options": dict(chosen) if chosen is not None else index_options(row, meta.dims, count),
+        "similarity": metadata.similarity,
+        "index_options": dict(chosen) if chosen is not None else index_options(row, metadata.dims, count),
     }
 
 
-def items(meta: StoreMeta, count: int, options: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, Any]:
+def items(metadata: IndexMetadata, count: int, options: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, Any]:
     """Body that makes the items index of `meta` for about `count` items."""
     body = load("items")
     mapping = body["mappings"]
-    for name, vector in meta.vectors.items():
+    for name, vector in metadata.vectors.items():
         mapping["properties"][name] = vector_mapping(name, vector, count, options)
-    settings = {**body["settings"], "analysis": analysis(analyzer(meta.language))}
+    settings = {**body["settings"], "analysis": analysis(analyzer(metadata.language))}
     if "ends" not in settings["analysis"]["analyzer"]:
         del mapping["properties"]["names"]["fields"]["ends"]
-    return {"settings": settings, "mappings": {**mapping, "_meta": meta.to_dict()}}
+    return {"settings": settings, "mappings": {**mapping, "_meta": metadata.to_dict()}}
 
 
-def profiles(meta: StoreMeta) -> dict[str, Any]:
+def profiles(metadata: IndexMetadata) -> dict[str, Any]:
     """Body that makes the profiles index of `meta`."""
     body = load("profiles")
-    return {"settings": body["settings"], "mappings": {**body["mappings"], "_meta": meta.to_dict()}}
+    return {"settings": body["settings"], "mappings": {**body["mappings"], "_meta": metadata.to_dict()}}
 
 
 def events() -> dict[str, Any]:

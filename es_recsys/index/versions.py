@@ -15,17 +15,17 @@ from elasticsearch import ApiError, BadRequestError, ConflictError, Elasticsearc
 
 from es_recsys.errors import IndexStateError, StoreNotFound
 from es_recsys.index import mappings
-from es_recsys.index.metadata import (
+from es_recsys.index.stored_metadata import (
     check_fingerprints,
     no_version,
     parse_meta,
-    read_meta,
+    read_metadata,
     read_version,
     reason_of,
     vector_metas,
-    write_meta,
+    write_metadata,
 )
-from es_recsys.index_metadata import StoreMeta, items_alias, items_index, profiles_alias, profiles_index, users_index
+from es_recsys.index_metadata import IndexMetadata, items_alias, items_index, profiles_alias, profiles_index, users_index
 
 __all__ = [
     "Unfinished",
@@ -39,7 +39,7 @@ __all__ = [
     "next_version",
     "parse_meta",
     "previous",
-    "read_meta",
+    "read_metadata",
     "read_version",
     "restore_profiles",
     "rollback",
@@ -48,7 +48,7 @@ __all__ = [
     "vector_metas",
     "version_numbers",
     "versions",
-    "write_meta",
+    "write_metadata",
 ]
 
 _NAMES = (items_index, profiles_index, users_index)
@@ -60,7 +60,7 @@ _BUILDING = "building"
 class VersionInfo:
     """A version as it stands. bytes: on disk, replicas left out. created: epoch seconds."""
 
-    meta: StoreMeta
+    metadata: IndexMetadata
     live: bool
     documents: int
     profiles: int
@@ -69,15 +69,15 @@ class VersionInfo:
 
     def to_dict(self) -> dict[str, Any]:
         return {
-            "version": self.meta.version,
+            "version": self.metadata.version,
             "live": self.live,
             "documents": self.documents,
             "profiles": self.profiles,
             "bytes": self.bytes,
             "created": self.created,
-            "language": self.meta.language,
-            "vectors": {name: vector.model for name, vector in self.meta.vectors.items()},
-            "models": list(self.meta.models),
+            "language": self.metadata.language,
+            "vectors": {name: vector.model for name, vector in self.metadata.vectors.items()},
+            "models": list(self.metadata.models),
         }
 
 
@@ -97,13 +97,13 @@ class Unfinished:
 
 def create(
     client: Elasticsearch,
-    meta: StoreMeta,
+    metadata: IndexMetadata,
     *,
     count: int,
     options: Mapping[str, Mapping[str, Any]] | None = None,
     live: bool = False,
     maker: str = "",
-) -> StoreMeta:
+) -> IndexMetadata:
     """Makes the two empty indices of a version; `meta.version` comes from `next_version`.
 
     count: about how many items it will hold, which chooses the vectors' index. options: vector field -> `index_options`.
@@ -112,9 +112,11 @@ def create(
     Raises IndexStateError where the version exists already, or the server lacks the language's analyzer.
     """
     if options:
-        meta = replace(meta, notes={**meta.notes, "index_options": {name: dict(chosen) for name, chosen in options.items()}})
-    begun = replace(meta, notes={**meta.notes, _BUILDING: {"maker": maker, "since": time.time()}})
-    bodies = {meta.profiles: mappings.profiles(begun), meta.index: mappings.items(begun, count, options)}
+        metadata = replace(
+            metadata, notes={**metadata.notes, "index_options": {name: dict(chosen) for name, chosen in options.items()}}
+        )
+    begun = replace(metadata, notes={**metadata.notes, _BUILDING: {"maker": maker, "since": time.time()}})
+    bodies = {metadata.profiles: mappings.profiles(begun), metadata.index: mappings.items(begun, count, options)}
     made: list[str] = []
     try:
         for index, body in bodies.items():
@@ -123,32 +125,34 @@ def create(
     except BadRequestError as error:
         for index in made:
             client.indices.delete(index=index, ignore_unavailable=True)
-        raise _not_made(meta, error) from error
-    return _first(client, meta) if live else meta
+        raise _not_made(metadata, error) from error
+    return _first(client, metadata) if live else metadata
 
 
-def restore_profiles(client: Elasticsearch, meta: StoreMeta) -> None:
+def restore_profiles(client: Elasticsearch, metadata: IndexMetadata) -> None:
     """Makes the profiles index of the version in service anew, empty, where it is gone: profiles are made of stored events."""
-    if client.indices.exists(index=meta.profiles):
+    if client.indices.exists(index=metadata.profiles):
         return
     try:
-        client.indices.create(index=meta.profiles, aliases={profiles_alias(meta.store): {}}, **mappings.profiles(meta))
+        client.indices.create(
+            index=metadata.profiles, aliases={profiles_alias(metadata.store): {}}, **mappings.profiles(metadata)
+        )
     except BadRequestError:
         # Whoever makes it at the same moment makes the same.
-        if not client.indices.exists(index=meta.profiles):
+        if not client.indices.exists(index=metadata.profiles):
             raise
 
 
-def _first(client: Elasticsearch, meta: StoreMeta) -> StoreMeta:
+def _first(client: Elasticsearch, metadata: IndexMetadata) -> IndexMetadata:
     """Takes the first version of a store into service; of two that come at once the lower one stays."""
-    aliases = {meta.index: items_alias(meta.store), meta.profiles: profiles_alias(meta.store)}
+    aliases = {metadata.index: items_alias(metadata.store), metadata.profiles: profiles_alias(metadata.store)}
     client.indices.update_aliases(actions=[{"add": {"index": index, "alias": alias}} for index, alias in aliases.items()])
-    first = min(_number(meta.store, index) for index in client.indices.get_alias(name=items_alias(meta.store)))
-    if first == meta.version:
-        write_meta(client, meta)
-        return meta
-    _delete(client, [name(meta.store, meta.version) for name in _NAMES])
-    return read_version(client, meta.store, first)
+    first = min(_number(metadata.store, index) for index in client.indices.get_alias(name=items_alias(metadata.store)))
+    if first == metadata.version:
+        write_metadata(client, metadata)
+        return metadata
+    _delete(client, [name(metadata.store, metadata.version) for name in _NAMES])
+    return read_version(client, metadata.store, first)
 
 
 def next_version(client: Elasticsearch, store: str) -> int:
@@ -161,7 +165,7 @@ def unfinished(client: Elasticsearch, store: str) -> list[Unfinished]:
     live = live_version(client, store)
     found = []
     for number, metas in sorted(_indices(client, store).items()):
-        marks = [mark for meta in metas.values() if (mark := meta.get("notes", {}).get(_BUILDING)) is not None]
+        marks = [mark for metadata in metas.values() if (mark := metadata.get("notes", {}).get(_BUILDING)) is not None]
         half = not {items_index, profiles_index} <= metas.keys()
         if number != live and (half or (items_index in metas and _BUILDING in metas[items_index].get("notes", {}))):
             mark = marks[0] if marks else {}
@@ -184,8 +188,8 @@ def _indices(client: Elasticsearch, store: str) -> dict[int, dict[Callable[[str,
     for index, body in answer.items():
         for name, start in patterns.items():
             if index.startswith(start) and re.fullmatch(r"\d{6,}", index.removeprefix(start)):
-                meta = body.get("mappings", {}).get("_meta", {})
-                found.setdefault(int(index.removeprefix(start)), {})[name] = meta
+                metadata = body.get("mappings", {}).get("_meta", {})
+                found.setdefault(int(index.removeprefix(start)), {})[name] = metadata
     return found
 
 
@@ -213,7 +217,7 @@ def swap(client: Elasticsearch, store: str, version: int) -> int | None:
     if before == version:
         return before
     target = replace(target, notes={**target.notes, "replaces": before})
-    write_meta(client, target)
+    write_metadata(client, target)
     if before is not None:
         _finish(client, read_version(client, store, before))
     actions: list[dict[str, Any]] = []
@@ -238,13 +242,15 @@ def previous(client: Elasticsearch, store: str) -> int:
 
     Raises StoreNotFound without a live version, IndexStateError without one to go back to.
     """
-    meta = read_meta(client, store)
+    metadata = read_metadata(client, store)
     left = {one.version for one in unfinished(client, store)}
     numbers = [number for number in version_numbers(client, store) if number not in left]
-    replaced = meta.notes.get("replaces")
-    lower = [number for number in numbers if number < meta.version]
+    replaced = metadata.notes.get("replaces")
+    lower = [number for number in numbers if number < metadata.version]
     if replaced not in numbers and not lower:
-        raise IndexStateError(f"{store} has no version before {meta.version}.", "Only a version that is still there can serve.")
+        raise IndexStateError(
+            f"{store} has no version before {metadata.version}.", "Only a version that is still there can serve."
+        )
     return int(replaced) if replaced in numbers else max(lower)
 
 
@@ -255,10 +261,10 @@ def rollback(client: Elasticsearch, store: str) -> int:
     return target
 
 
-def _finish(client: Elasticsearch, meta: StoreMeta) -> None:
+def _finish(client: Elasticsearch, metadata: IndexMetadata) -> None:
     """Notes that the version is or was in service. It follows the change of aliases: what is live is no leftover anyway."""
-    if _BUILDING in meta.notes:
-        write_meta(client, replace(meta, notes={key: value for key, value in meta.notes.items() if key != _BUILDING}))
+    if _BUILDING in metadata.notes:
+        write_metadata(client, replace(metadata, notes={key: value for key, value in metadata.notes.items() if key != _BUILDING}))
 
 
 def versions(client: Elasticsearch, store: str) -> list[VersionInfo]:
@@ -304,7 +310,7 @@ def _info(client: Elasticsearch, store: str, number: int, live: bool) -> Version
     stats = client.indices.stats(index=names, metric="docs,store")["indices"]
     settings = client.indices.get_settings(index=index)[index]["settings"]
     return VersionInfo(
-        meta=read_version(client, store, number),
+        metadata=read_version(client, store, number),
         live=live,
         documents=stats[index]["primaries"]["docs"]["count"],
         profiles=stats.get(profiles, {}).get("primaries", {}).get("docs", {}).get("count", 0),
@@ -317,13 +323,15 @@ def _delete(client: Elasticsearch, indices: Collection[str]) -> None:
     client.options(ignore_status=404).indices.delete(index=",".join(indices), ignore_unavailable=True)
 
 
-def _not_made(meta: StoreMeta, error: ApiError) -> IndexStateError:
+def _not_made(metadata: IndexMetadata, error: ApiError) -> IndexStateError:
     reason = reason_of(error)
     if "resource_already_exists" in (error.error or ""):
-        return IndexStateError(f"Version {meta.version} of {meta.store} exists already.", "Someone else makes it; try again.")
+        return IndexStateError(
+            f"Version {metadata.version} of {metadata.store} exists already.", "Someone else makes it; try again."
+        )
     if "analyzer" in reason:
         return IndexStateError(
-            f"This Elasticsearch has no analyzer for the language {meta.language!r}: {reason}.",
+            f"This Elasticsearch has no analyzer for the language {metadata.language!r}: {reason}.",
             'Set the language to "standard", or use a full Elasticsearch.',
         )
-    return IndexStateError(f"Version {meta.version} of {meta.store} was not made: {reason}.", "Mend that and try again.")
+    return IndexStateError(f"Version {metadata.version} of {metadata.store} was not made: {reason}.", "Mend that and try again.")

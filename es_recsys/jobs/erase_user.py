@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from es_recsys.index import users
-from es_recsys.index.metadata import read_meta
+from es_recsys.index.stored_metadata import read_metadata
 from es_recsys.index.versions import version_numbers
 from es_recsys.index_metadata import profiles_index, users_index
 from es_recsys.serving.operations import Delete
@@ -20,7 +20,7 @@ def erase_user(work: Workspace, user_id: str) -> Erased:
     rollback holds profiles too, so they go from every version; nobody finds the user among similar ones from then on. Raises
     KeyMismatch before anything is deleted."""
     with work.explaining():
-        work.confirm_key(read_meta(work.es, work.settings.index))
+        work.confirm_key(read_metadata(work.es, work.settings.index))
     done = work.run(Erasure(work.events, user_id, work.now()))
     profiles = done.profiles
     with work.explaining():

@@ -6,10 +6,10 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from es_recsys.index.metadata import read_meta, write_meta
-from es_recsys.index_metadata import StoreMeta
+from es_recsys.index.stored_metadata import read_metadata, write_metadata
+from es_recsys.index_metadata import IndexMetadata
 from es_recsys.search.legs import LEGS
-from es_recsys.serving.snapshot import View
+from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.snapshot_cache import ranking_folder
 from es_recsys.serving.workspace import Workspace
 from es_recsys.training.served_ranker import Change
@@ -56,17 +56,17 @@ class Carried:
     def _ranked(self, searching: bool) -> bool:
         return bool(self.ranked.intersection(_RANKED[searching]))
 
-    def _untuned(self, view: View) -> View:
-        own = view.meta.weights
+    def _untuned(self, snapshot: ServingSnapshot) -> ServingSnapshot:
+        own = snapshot.metadata.weights
         asked = {leg: weight for leg, weight in own.get("query", {}).items() if leg in LEGS and LEGS[leg].answers}
         weights = {**own, "query": asked, "no_query": self.trained}
-        return replace(view, meta=replace(view.meta, weights=weights))
+        return replace(snapshot, metadata=replace(snapshot.metadata, weights=weights))
 
 
 def carry(work: Workspace, scratch: Workspace) -> Carried:
     """Gives a scratch store, once it is trained, the tuned weights and the learned ranking of the live one, where both have the
     same models; the files of the ranking are copied. Weights in searches it has from the beginning."""
-    live, own = read_meta(work.es, work.settings.index), read_meta(scratch.es, scratch.settings.index)
+    live, own = read_metadata(work.es, work.settings.index), read_metadata(scratch.es, scratch.settings.index)
     tuned, trained = tuned_by_trials(live), own.weights.get("no_query", {})
     if set(live.models) != set(own.models):
         return Carried(tuned - {"no_query"}, trained=trained, lacking=_lacking(live, own, tuned))
@@ -75,20 +75,20 @@ def carry(work: Workspace, scratch: Workspace) -> Carried:
         folder = ranking_folder(work.settings, mark)
         if folder.is_dir():
             shutil.copytree(folder, ranking_folder(scratch.settings, mark), dirs_exist_ok=True)
-    write_meta(scratch.es, replace(own, weights=weights, ranking=live.ranking))
-    scratch.views.forget()
+    write_metadata(scratch.es, replace(own, weights=weights, ranking=live.ranking))
+    scratch.snapshots.forget()
     return Carried(tuned, frozenset(live.ranking), trained)
 
 
-def _lacking(live: StoreMeta, own: StoreMeta, tuned: frozenset[str]) -> str:
+def _lacking(live: IndexMetadata, own: IndexMetadata, tuned: frozenset[str]) -> str:
     words = ["the tuned weights without a query"] if "no_query" in tuned else []
     words += ["the learned ranking"] if live.ranking else []
     if not words:
         return ""
-    theirs, ours = (", ".join(meta.models) or "no model" for meta in (live, own))
+    theirs, ours = (", ".join(metadata.models) or "no model" for metadata in (live, own))
     lacks = f"'served' lacks {' and '.join(words)} of the store, which belong to {theirs}; trained here: {ours}."
     return f"{lacks} Name the store's models to have all: es-recsys evaluate {' '.join(live.models)}." if live.models else lacks
 
 
-def _unranked(view: View) -> View:
-    return replace(view, meta=replace(view.meta, ranking={}), rankers={})
+def _unranked(snapshot: ServingSnapshot) -> ServingSnapshot:
+    return replace(snapshot, metadata=replace(snapshot.metadata, ranking={}), rankers={})

@@ -39,16 +39,16 @@ from es_recsys.evaluation.results import Comparison, Measured, compared
 from es_recsys.events.interactions import interactions
 from es_recsys.jobs.eval_state import Carried, carry
 from es_recsys.models import MODELS, Model, Popularity
-from es_recsys.models.watch import Watch
+from es_recsys.models.watch import TrainingCallback
 from es_recsys.search.legs import LEGS
 from es_recsys.serving.behaviour_refresh import build_profiles
 from es_recsys.serving.product_groups import events_of, judgments_of, live_products, products
-from es_recsys.serving.snapshot import View
+from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.user_interests import LEAST_INTERESTS
 from es_recsys.serving.workspace import Workspace
 from es_recsys.sources import read_judgments
 from es_recsys.training.item_table import item_table
-from es_recsys.training.model_selection import Wish, select
+from es_recsys.training.model_selection import TrainSpec, select
 from es_recsys.training.scratch_store import give_events, scratch_store
 from es_recsys.training.served_quality import serving
 from es_recsys.training.served_ranker import Change, ServedRanker, one_leg, without_interests, without_person
@@ -98,15 +98,15 @@ def evaluate(work: Workspace, options: Options, progress: Progress | None = None
     """
     _check(options)
     with work.explaining():
-        meta = work.views.fresh().meta
-        data = interactions(work.events, work.now(), weights=meta.behaviours, products=products(work, meta))
+        metadata = work.snapshots.fresh().metadata
+        data = interactions(work.events, work.now(), weights=metadata.behaviours, products=products(work, metadata))
         split = make_split(work, data, options)
         if not split.questions:
             raise InputError(
                 f"There is no question to ask ({split.kind}).", "Load more events, or try another --split, or --judgments."
             )
-        items = item_table(work, meta)
-        leading = targets_of(meta) if meta.models else check_targets(options.targets)
+        items = item_table(work, metadata)
+        leading = targets_of(metadata) if metadata.models else check_targets(options.targets)
     run = _Run(work, split, items, options, leading, progress)
     searching = options.split == "search" or options.judgments is not None
     found = [] if searching else list(run.in_memory())
@@ -192,7 +192,7 @@ class _Run:
         left = max(self._deadline - time.monotonic(), 1.0)
         names = tuple(name for name in self._options.names if name != Popularity.name)
         reading = any(MODELS[name].reads_items for name in names)
-        wish = Wish(names, items=self._items if reading else None, targets=self._leading)
+        wish = TrainSpec(names, items=self._items if reading else None, targets=self._leading)
         chosen, cost = measured(lambda: select(self._split.train, rng, left, wish=wish))
         yield self._blended(chosen.models, chosen.weights, cost)
 
@@ -212,29 +212,29 @@ class _Run:
             if self._split.rule.apart:
                 give_events(scratch, self._work.events.scan(), self._split.rule, "known")
                 build_profiles(scratch)
-            view = scratch.views.fresh()
+            snapshot = scratch.snapshots.fresh()
             if trained is not None and cost is not None:
                 cost = Cost(trained.training_s, cost.peak_mib)
                 if with_blend:
-                    yield self._blended(serving(view, self._split.train, None)[0], trained.weights, cost)
+                    yield self._blended(serving(snapshot, self._split.train, None)[0], trained.weights, cost)
                 self.notes.append("Served with " + ", ".join(f"{n} {w:.0%}" for n, w in trained.weights.items()) + ".")
             carried = carry(self._work, scratch)
             self.notes += carried.notes(not with_blend)
-            for name, change in self._served(scratch.views.fresh(), carried, with_blend):
+            for name, change in self._served(scratch.snapshots.fresh(), carried, with_blend):
                 ranker = ServedRanker(scratch, self._split.questions, change)
                 yield self._measure(name, SERVED, ranker, cost if name == SERVED else None)
 
-    def _served(self, view: View, carried: Carried, recommending: bool) -> Iterator[tuple[str, Change | None]]:
+    def _served(self, snapshot: ServingSnapshot, carried: Carried, recommending: bool) -> Iterator[tuple[str, Change | None]]:
         """The served path as users get it, and without what it has, one by one: label and change of the store."""
         yield SERVED, None
         for words, change in carried.without(not recommending):
             yield f"served, {words}", change
-        if recommending and view.settings.search.interests >= LEAST_INTERESTS:
+        if recommending and snapshot.settings.search.interests >= LEAST_INTERESTS:
             yield "served, without interests", without_interests
         if self._options.legs or not recommending:
             yield "served, neutral", without_person
         if self._options.legs:
-            for name in _speaking(view, recommending):
+            for name in _speaking(snapshot, recommending):
                 yield f"served, {name} alone", one_leg(name)
 
     def _blended(self, models: Mapping[str, Model], weights: Mapping[str, float], cost: Cost) -> Measured:
@@ -251,7 +251,7 @@ class _Run:
         if config is None:
             config = kind.start(self._options.split != "random", self._split.train.timed)
         model = kind(config)  # type: ignore[call-arg]
-        watch = Watch(tell, None, time.monotonic() + max(seconds, 1.0))
+        watch = TrainingCallback(tell, None, time.monotonic() + max(seconds, 1.0))
         rng = np.random.default_rng(self._options.seed)
         return model.fit(self._split.train, rng, self._items if kind.reads_items else None, watch)
 
@@ -270,12 +270,12 @@ class _Run:
         return Measured(name, path, answers, scores, cost, tuple(curve), note)
 
 
-def _speaking(view: View, recommending: bool) -> list[str]:
+def _speaking(snapshot: ServingSnapshot, recommending: bool) -> list[str]:
     """Legs that have something to say: one of a vector field where the store has it, one that answers where somebody asks."""
-    fields = {row.name for row in VECTOR_FIELDS.values()} - set(view.meta.vectors)
+    fields = {row.name for row in VECTOR_FIELDS.values()} - set(snapshot.metadata.vectors)
     silent = fields | {f"taste_{VECTOR_FIELDS[name].content}" for name in fields}
     silent |= {name for name, leg in LEGS.items() if leg.answers and (recommending or name == "image_vector")}
-    return [name for name in (*LEGS, *sorted(view.models)) if name not in silent]
+    return [name for name in (*LEGS, *sorted(snapshot.models)) if name not in silent]
 
 
 def _check(options: Options) -> None:

@@ -8,7 +8,7 @@ from es_recsys import engine
 from es_recsys.counting import counted
 from es_recsys.engine.checks import Check, attempt
 from es_recsys.errors import IndexStateError, RecsysError, SetupError, StoreNotFound
-from es_recsys.index.metadata import read_meta
+from es_recsys.index.stored_metadata import read_metadata
 from es_recsys.serving.behaviour_refresh import unsettled
 from es_recsys.serving.profile_folding import behind
 from es_recsys.serving.workspace import Workspace
@@ -45,7 +45,7 @@ def _checks(work: Workspace) -> Iterator[Check]:
         if not work.events.last_row:
             return
         try:
-            read_meta(work.es, work.settings.index)
+            read_metadata(work.es, work.settings.index)
         except StoreNotFound:
             return
     found = attempt("users", lambda: _users(work))
@@ -57,7 +57,7 @@ def _checks(work: Workspace) -> Iterator[Check]:
 
 def _users(work: Workspace) -> str:
     with work.explaining():
-        work.confirm_key(read_meta(work.es, work.settings.index))
+        work.confirm_key(read_metadata(work.es, work.settings.index))
     return "The secret that is set is the store's."
 
 
@@ -72,7 +72,7 @@ def _events(work: Workspace) -> str:
 
 def _profiles(work: Workspace) -> str:
     with work.explaining():
-        lagging = behind(work, work.views.fresh())
+        lagging = behind(work, work.snapshots.fresh())
     if lagging:
         raise IndexStateError(f"{counted(lagging, 'profile lacks', 'profiles lack')} events that are stored.", _MEND)
     return "Up to the last event."

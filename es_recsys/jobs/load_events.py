@@ -17,7 +17,7 @@ from es_recsys.events.bots import parse_bots
 from es_recsys.events.clean import CleaningReport
 from es_recsys.index import catalog
 from es_recsys.index.catalog import CatalogReport
-from es_recsys.index.metadata import read_meta, write_meta
+from es_recsys.index.stored_metadata import read_metadata, write_metadata
 from es_recsys.jobs.event_settings import CheckedEvents, as_scale, as_zone, check_times, keep_bots, keep_scale
 from es_recsys.jobs.prepare_store import prepare_store
 from es_recsys.ratings import RatingScale
@@ -125,7 +125,7 @@ def load_events(
         notes += _catalogue_of_events(work)
         cleaning = clean_events(work)
         count_popularity(work)
-        catch_up(work, work.views.fresh())
+        catch_up(work, work.snapshots.fresh())
     fields = tuple(rejects.field_dicts())
     return EventsReport(loaded, cleaning, rejects.count, tuple(notes), time.monotonic() - started, fields)
 
@@ -143,14 +143,14 @@ def set_rating_scale(work: Workspace, scale: str | RatingScale) -> None:
         except StoreNotFound:  # nothing is made of events before there is a catalogue
             return
         count_popularity(work)
-        catch_up(work, work.views.fresh())
+        catch_up(work, work.snapshots.fresh())
 
 
 def _confirm_key(work: Workspace) -> None:
     """Before anything is written. Raises KeyMismatch."""
     with work.explaining():
         try:
-            work.confirm_key(read_meta(work.es, work.settings.index))
+            work.confirm_key(read_metadata(work.es, work.settings.index))
         except StoreNotFound:
             return
 
@@ -158,7 +158,7 @@ def _confirm_key(work: Workspace) -> None:
 def _catalogue_of_events(work: Workspace) -> list[str]:
     """Items that are nothing but ids, for a store that has no catalogue."""
     try:
-        meta = read_meta(work.es, work.settings.index)
+        metadata = read_metadata(work.es, work.settings.index)
     except StoreNotFound:
         if not work.events.item_ids(_ON_ITEMS):
             raise StoreNotFound(
@@ -166,12 +166,12 @@ def _catalogue_of_events(work: Workspace) -> list[str]:
                 "Load items first: es-recsys items load FILE.",
             ) from None
         _load_bare(work, ())
-        meta = read_meta(work.es, work.settings.index)
-    if not meta.notes.get("bare"):
-        if work.es.count(index=meta.index)["count"]:
+        metadata = read_metadata(work.es, work.settings.index)
+    if not metadata.notes.get("bare"):
+        if work.es.count(index=metadata.index)["count"]:
             return []
         # Said before the first item, so that a run that is cut off is not taken for a catalogue.
-        write_meta(work.es, replace(meta, notes={**meta.notes, "bare": True}))
+        write_metadata(work.es, replace(metadata, notes={**metadata.notes, "bare": True}))
     done = _load_bare(work, work.events.item_ids(_ON_ITEMS))
     return [
         f"There is no catalogue: {counted(done.added, 'item was', 'items were')} made of the ids in the events; load the"

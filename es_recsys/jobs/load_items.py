@@ -15,9 +15,9 @@ from es_recsys.encoders import Encoder, VectorCache, encoders, item_text, langua
 from es_recsys.errors import InputError, StoreNotFound, WriteError
 from es_recsys.index import catalog
 from es_recsys.index.bulk import DeadLetters, Failure, Meter
-from es_recsys.index.metadata import read_meta, vector_metas, write_meta
 from es_recsys.index.read import groups_of, sources_of
-from es_recsys.index_metadata import StoreMeta
+from es_recsys.index.stored_metadata import read_metadata, vector_metas, write_metadata
+from es_recsys.index_metadata import IndexMetadata
 from es_recsys.jobs.prepare_store import prepare_store
 from es_recsys.serving.behaviour_refresh import catalogue_state, refresh_behaviour
 from es_recsys.serving.product_groups import note_variants
@@ -145,7 +145,7 @@ def remove_items(work: Workspace, item_ids: Iterable[str]) -> CatalogueReport:
     notes = [f"{failure.id} was not removed: {failure.reason}" for failure in done.failures[:3]]
     if done.unchanged:
         notes.append(f"{counted(done.unchanged, 'id is that', 'ids are those')} of no item in the store: nothing to remove.")
-    work.views.forget()
+    work.snapshots.forget()
     note_variants(work, regrouped=_cut_off(work, before))
     notes += refresh_behaviour(work, before, done)
     return CatalogueReport(
@@ -176,15 +176,15 @@ def _write(
     progress: Progress | None,
 ) -> CatalogueReport:
     started = time.monotonic()
-    meta = _meta(work)
-    _confirm_key(work, meta)
+    metadata = _meta(work)
+    _confirm_key(work, metadata)
     before = catalogue_state(work)
-    settings = settings_of_store(work.settings, meta)
+    settings = settings_of_store(work.settings, metadata)
     chosen = encoders(settings)
     now = f"{time.strftime('%Y%m%d-%H%M%S')}.jsonl"
     errors, notes = ItemErrors(work.settings.store_home / "unencoded" / now), list[str]()
     sample, items = _peek(items)
-    notes += _warnings(chosen, sample, settings.language if meta is None else meta.language)
+    notes += _warnings(chosen, sample, settings.language if metadata is None else metadata.language)
     letters = DeadLetters(work.settings.store_home / "dead_letters" / now)
     meter = Meter((lambda p: progress(p.done, p.total)) if progress is not None else None, total=count)
     write = catalog.sync if whole else catalog.load
@@ -210,9 +210,9 @@ def _write(
     if errors.count:
         shown = "; ".join(errors.first[:3])
         notes.append(f"{errors.count:,} contents could not be encoded ({shown}); all of them are in {errors.path}")
-    if meta is not None and meta.notes.get("bare"):
+    if metadata is not None and metadata.notes.get("bare"):
         _no_longer_bare(work)
-    work.views.forget()
+    work.snapshots.forget()
     regrouped = bool(done.regrouped) or _cut_off(work, before)
     note_variants(work, regrouped=regrouped)
     notes += refresh_behaviour(work, before, done, regrouped=bool(done.regrouped))
@@ -229,9 +229,9 @@ def _write(
     )
 
 
-def _attributes_of(meta: StoreMeta | None) -> dict[str, str]:
+def _attributes_of(metadata: IndexMetadata | None) -> dict[str, str]:
     """Attribute -> type of its field."""
-    paths = {} if meta is None else meta.fields
+    paths = {} if metadata is None else metadata.fields
     names = ((path.removeprefix("attributes."), kind) for path, kind in paths.items() if path.startswith("attributes."))
     return {name: kind for name, kind in names if not name.endswith((f".{AS_KEYWORD}", f".{AS_LONG}"))}
 
@@ -262,18 +262,18 @@ def _way_out(failures: Sequence[Failure]) -> str:
     return "Mend them and load them again."
 
 
-def _meta(work: Workspace) -> StoreMeta | None:
+def _meta(work: Workspace) -> IndexMetadata | None:
     try:
         with work.explaining():
-            return read_meta(work.es, work.settings.index)
+            return read_metadata(work.es, work.settings.index)
     except StoreNotFound:
         return None
 
 
-def _confirm_key(work: Workspace, meta: StoreMeta | None) -> None:
-    if meta is not None and work.events.last_row:
+def _confirm_key(work: Workspace, metadata: IndexMetadata | None) -> None:
+    if metadata is not None and work.events.last_row:
         with work.explaining():
-            work.confirm_key(meta)
+            work.confirm_key(metadata)
 
 
 def _cut_off(work: Workspace, before: Mapping[str, Any] | None) -> bool:
@@ -284,13 +284,13 @@ def _cut_off(work: Workspace, before: Mapping[str, Any] | None) -> bool:
 
 def _no_longer_bare(work: Workspace) -> None:
     """Of the items that were made of ids in events, those that turn out to be products of variants are none."""
-    meta = read_meta(work.es, work.settings.index)
-    groups = sorted(set(groups_of(work.es, meta.index).values()))
-    found = (sources_of(work.es, meta.index, groups[start : start + _SOME]) for start in range(0, len(groups), _SOME))
+    metadata = read_metadata(work.es, work.settings.index)
+    groups = sorted(set(groups_of(work.es, metadata.index).values()))
+    found = (sources_of(work.es, metadata.index, groups[start : start + _SOME]) for start in range(0, len(groups), _SOME))
     made = [item_id for some in found for item_id, source in some.items() if not source.keys() & {"title", "group_id"}]
     if made:
         catalog.delete(work.patient, work.settings.index, made)
-    write_meta(work.es, replace(meta, notes={key: value for key, value in meta.notes.items() if key != "bare"}))
+    write_metadata(work.es, replace(metadata, notes={key: value for key, value in metadata.notes.items() if key != "bare"}))
 
 
 def _peek(items: Iterable[Item]) -> tuple[list[Item], Iterator[Item]]:

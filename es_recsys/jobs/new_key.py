@@ -7,8 +7,8 @@ from dataclasses import replace
 from es_recsys.events.store import EventStore
 from es_recsys.index import profiles
 from es_recsys.index.bulk import Action, bulk
-from es_recsys.index.metadata import read_version, write_meta
 from es_recsys.index.read import ids_of
+from es_recsys.index.stored_metadata import read_version, write_metadata
 from es_recsys.index.versions import version_numbers
 from es_recsys.serving.workspace import Workspace
 
@@ -24,11 +24,11 @@ def forget_key(work: Workspace) -> None:
     store = work.settings.index
     with work.explaining():
         for version in version_numbers(work.es, store):
-            meta = read_version(work.es, store, version)
-            profiles.forget_folded(work.patient, meta.profiles)
-            work.es.indices.refresh(index=meta.profiles)
-            gone = (Action(key, operation="delete") for keys in ids_of(work.patient, meta.profiles) for key in keys)
-            bulk(work.patient, gone, index=meta.profiles, refresh=True)
-            write_meta(work.patient, replace(meta, key_check=""))
+            metadata = read_version(work.es, store, version)
+            profiles.forget_folded(work.patient, metadata.profiles)
+            work.es.indices.refresh(index=metadata.profiles)
+            gone = (Action(key, operation="delete") for keys in ids_of(work.patient, metadata.profiles) for key in keys)
+            bulk(work.patient, gone, index=metadata.profiles, refresh=True)
+            write_metadata(work.patient, replace(metadata, key_check=""))
     EventStore.forget_key(work.settings.sqlalchemy_url(), store)
-    work.views.forget()
+    work.snapshots.forget()

@@ -11,11 +11,11 @@ from es_recsys.engine.making import clear, draft_folder, maker, making
 from es_recsys.errors import IndexStateError
 from es_recsys.index import copying, users, versions
 from es_recsys.index.bulk import Meter
-from es_recsys.index.metadata import read_meta
 from es_recsys.index.profiles import folded, note_folded
 from es_recsys.index.read import scan
-from es_recsys.index_metadata import StoreMeta
-from es_recsys.progress import Onlooker
+from es_recsys.index.stored_metadata import read_metadata
+from es_recsys.index_metadata import IndexMetadata
+from es_recsys.progress import ProgressReporter
 from es_recsys.serving.product_groups import note_variants
 from es_recsys.serving.profile_folding import catch_up
 from es_recsys.serving.snapshot_cache import models_folder
@@ -25,7 +25,7 @@ from es_recsys.training.training_record import training_lock
 __all__ = ["rebuild_index"]
 
 
-def rebuild_index(work: Workspace, progress: Onlooker | None = None) -> int:
+def rebuild_index(work: Workspace, progress: ProgressReporter | None = None) -> int:
     """Puts a new version with the items, vectors, profiles, models and settings of the live one into service; -> its number.
 
     The version before it stays for a rollback. Items and events may come meanwhile. Raises StoreNotFound, IndexStateError
@@ -38,18 +38,18 @@ def rebuild_index(work: Workspace, progress: Onlooker | None = None) -> int:
             )
         with making(work.settings):
             clear(work.patient, work.settings)
-            old = read_meta(work.es, work.settings.index)
+            old = read_metadata(work.es, work.settings.index)
             notes = {key: value for key, value in old.notes.items() if key != "replaces"}
             new = replace(old, version=versions.next_version(work.es, old.store), notes=notes, fields={})
             _fill_and_swap(work, old, new, progress)
         note_variants(work)
-        work.views.forget()
+        work.snapshots.forget()
         # Events that came after the profiles were copied went into those of the old version.
-        catch_up(work, work.views.fresh())
+        catch_up(work, work.snapshots.fresh())
     return new.version
 
 
-def _fill_and_swap(work: Workspace, old: StoreMeta, new: StoreMeta, progress: Onlooker | None) -> None:
+def _fill_and_swap(work: Workspace, old: IndexMetadata, new: IndexMetadata, progress: ProgressReporter | None) -> None:
     folder, count = models_folder(work.settings, new.version), int(work.es.count(index=old.index)["count"])
     draft = draft_folder(folder)
     meter = Meter((lambda p: progress(p.done, p.total)) if progress is not None else None, total=count)
@@ -81,7 +81,7 @@ def _fill_and_swap(work: Workspace, old: StoreMeta, new: StoreMeta, progress: On
         raise
 
 
-def _copy_users(work: Workspace, old: StoreMeta, new: StoreMeta) -> None:
+def _copy_users(work: Workspace, old: IndexMetadata, new: IndexMetadata) -> None:
     """The users that similar ones are searched among, where a model searches them."""
     if not work.es.indices.exists(index=old.users):
         return

@@ -10,7 +10,7 @@ from es_recsys.errors import ModelError
 from es_recsys.models.portraits import Portrait
 from es_recsys.models.segments import Segments
 from es_recsys.serving.operations import Fetch, Flow
-from es_recsys.serving.snapshot import View
+from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.workspace import Workspace
 from es_recsys.types import History
 
@@ -47,21 +47,21 @@ class SegmentsReport:
 def segments(work: Workspace) -> SegmentsReport:
     """The segments that the live version is served with. Raises StoreNotFound, ModelError where there are none."""
     with work.explaining():
-        view = work.views.fresh()
-    model = _model(view)
+        snapshot = work.snapshots.fresh()
+    model = _model(snapshot)
     if model is None:
         raise ModelError(
-            f"Version {view.meta.version} of {view.meta.store} has no segments.",
+            f"Version {snapshot.metadata.version} of {snapshot.metadata.store} has no segments.",
             "Make them beside the models that are live: es-recsys train --add segments",
         )
     shown = tuple(dict.fromkeys(item for one in model.portraits for item in one.popular))
     titles = work.run(lambda current: _titles(current, shown))
-    return SegmentsReport(view.meta.version, model.portraits, model.tried, titles)
+    return SegmentsReport(snapshot.metadata.version, model.portraits, model.tried, titles)
 
 
 def segment_of(work: Workspace, history: History) -> tuple[Portrait, float] | None:
     """The segment that a history is nearest to, and how surely (0 to 1); None where nothing is known or there are none."""
-    model = _model(work.views.current())
+    model = _model(work.snapshots.current())
     nearest = model.nearest(history) if model is not None else []
     if model is None or not nearest:
         return None
@@ -69,11 +69,11 @@ def segment_of(work: Workspace, history: History) -> tuple[Portrait, float] | No
     return model.portraits[number], share
 
 
-def _model(view: View) -> Segments | None:
-    model = view.models.get(Segments.name)
+def _model(snapshot: ServingSnapshot) -> Segments | None:
+    model = snapshot.models.get(Segments.name)
     return model if isinstance(model, Segments) else None
 
 
-def _titles(view: View, item_ids: tuple[str, ...]) -> Flow[dict[str, str]]:
-    found = (yield Fetch(view.meta.index, item_ids, ("title",))) if item_ids else {}
+def _titles(snapshot: ServingSnapshot, item_ids: tuple[str, ...]) -> Flow[dict[str, str]]:
+    found = (yield Fetch(snapshot.metadata.index, item_ids, ("title",))) if item_ids else {}
     return {item_id: str(source.get("title") or item_id) for item_id, source in found.items()}

@@ -7,8 +7,8 @@ from typing import Any
 
 from es_recsys.errors import IndexStateError
 from es_recsys.index import copying, versions
-from es_recsys.index.metadata import read_meta
-from es_recsys.index_metadata import StoreMeta
+from es_recsys.index.stored_metadata import read_metadata
+from es_recsys.index_metadata import IndexMetadata
 from es_recsys.serving.snapshot_cache import models_folder
 from es_recsys.serving.workspace import Workspace
 
@@ -34,7 +34,7 @@ def swap_version(work: Workspace, version: int | None) -> int:
 
     store = work.settings.index
     with work.explaining():
-        live = read_meta(work.es, store)
+        live = read_metadata(work.es, store)
         version = versions.previous(work.es, store) if version is None else version
         target = versions.read_version(work.es, store, version)
         _check_whole(work, target)
@@ -44,17 +44,17 @@ def swap_version(work: Workspace, version: int | None) -> int:
             target = versions.read_version(work.es, store, version)
             copying.hand_over(work.patient, live, target, copied)
             note_variants(work)
-    work.views.forget()
+    work.snapshots.forget()
     if work.events.last_row:
         if live.behaviours != target.behaviours:
             weigh_events(work, target.behaviours)
         else:
             with work.explaining():
-                catch_up(work, work.views.fresh())
+                catch_up(work, work.snapshots.fresh())
     return version
 
 
-def _check_whole(work: Workspace, target: StoreMeta) -> None:
+def _check_whole(work: Workspace, target: IndexMetadata) -> None:
     if target.version in {one.version for one in versions.unfinished(work.es, target.store)}:
         raise IndexStateError(
             f"Version {target.version} of {target.store} is not finished.",

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from es_recsys.errors import ModelError
 from es_recsys.features.sums import levels
 from es_recsys.models.choices import fit_choices
-from es_recsys.models.fitted import Fitted
-from es_recsys.models.histories import LAST, Batch
+from es_recsys.models.fitted import TrainedModel
+from es_recsys.models.histories import LAST, HistoryBatch
 from es_recsys.models.ids import ItemIds
 from es_recsys.models.neighbours import by_liked, recency_space, recent_weights
 from es_recsys.models.params import from_json, to_json
 from es_recsys.models.ranking import decay
 from es_recsys.models.traits import Traits
-from es_recsys.models.watch import Watch
+from es_recsys.models.watch import TrainingCallback
 from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["Affinity", "AffinityConfig"]
@@ -37,7 +37,7 @@ class AffinityConfig:
     half_life_days: float = 60.0
 
 
-class Affinity(Fitted):
+class Affinity(TrainedModel):
     """A choice model (McFadden 1974, "Conditional logit analysis of qualitative choice behavior"): people choose among items
     by exp(score),
 
@@ -63,7 +63,7 @@ class Affinity(Fitted):
         self._facets: tuple[str, ...] = ()
 
     def fit(
-        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: Watch | None = None
+        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: TrainingCallback | None = None
     ) -> Self:
         """Raises ModelError where no two items share a category, a brand or another trait."""
         ids = data.item_ids if items is None else np.union1d(data.item_ids, items.item_ids)
@@ -125,7 +125,7 @@ class Affinity(Fitted):
             worth.append(value)
         return fit_choices(rows, worth) if rows else np.ones(len(self._facets) + 2)
 
-    def _features(self, batch: Batch, places: NDArray[np.int64]) -> NDArray[np.float64]:
+    def _features(self, batch: HistoryBatch, places: NDArray[np.int64]) -> NDArray[np.float64]:
         """(n, n_facets + 2) what each theta is multiplied by, of the items at `places`."""
         traits, mine = self._traits(), self._affinities(batch)
         entries, owners = traits.at(places)
@@ -136,7 +136,7 @@ class Affinity(Fitted):
         nearness = self._price_nearness(batch, places)
         return np.column_stack([values.reshape(len(places), n_facets), nearness, self._arrays["popularity"][places]])
 
-    def _affinities(self, batch: Batch) -> NDArray[np.float64]:
+    def _affinities(self, batch: HistoryBatch) -> NDArray[np.float64]:
         """(v,) float64 a_v of one user."""
         traits, weights = self._traits(), self._event_weights(batch)
         entries, owners = traits.at(batch.items)
@@ -147,7 +147,7 @@ class Affinity(Fitted):
         result: NDArray[np.float64] = sums / np.where(whole > 0, whole, 1.0)[traits.facet_of]
         return result
 
-    def _price_nearness(self, batch: Batch, places: NDArray[np.int64] | slice) -> NDArray[np.float64]:
+    def _price_nearness(self, batch: HistoryBatch, places: NDArray[np.int64] | slice) -> NDArray[np.float64]:
         levels_, weights = self._arrays["levels"], np.maximum(self._event_weights(batch), 0.0)
         mine = levels_[batch.items]
         known = ~np.isnan(mine)
@@ -158,20 +158,20 @@ class Affinity(Fitted):
         # An item without a price is as far as one in the middle of the other half.
         return 1.0 - np.nan_to_num(np.abs(levels_[places] - level), nan=0.5)
 
-    def _event_weights(self, batch: Batch) -> NDArray[np.float64]:
+    def _event_weights(self, batch: HistoryBatch) -> NDArray[np.float64]:
         return recent_weights(batch, self.config.half_life, self.config.half_life_days)
 
     def _traits(self) -> Traits:
         return Traits.from_arrays(self._arrays, self._facets)
 
-    def scores_at(self, batch: Batch, places: Any) -> list[NDArray[np.float32]]:
+    def scores_at(self, batch: HistoryBatch, places: Any) -> list[NDArray[np.float32]]:
         """The score of each user at its own places."""
         return [self._scored(batch.one(user), np.asarray(at, np.int64)) for user, at in enumerate(places)]
 
-    def _all_scores(self, batch: Batch) -> NDArray[np.float32]:
+    def _all_scores(self, batch: HistoryBatch) -> NDArray[np.float32]:
         return self._scored(batch, None)
 
-    def _scored(self, batch: Batch, places: NDArray[np.int64] | None) -> NDArray[np.float32]:
+    def _scored(self, batch: HistoryBatch, places: NDArray[np.int64] | None) -> NDArray[np.float32]:
         """places: None for all."""
         at = slice(None) if places is None else places
         popularity = self._arrays["popularity"][at]
@@ -185,7 +185,7 @@ class Affinity(Fitted):
         odds: NDArray[np.float32] = np.exp(sums - theta.sum()).astype(np.float32)
         return odds
 
-    def _shares(self, batch: Batch, place: int) -> NDArray[np.float64]:
+    def _shares(self, batch: HistoryBatch, place: int) -> NDArray[np.float64]:
         traits, theta = self._traits(), self._arrays["theta"]
         entries, _ = traits.at(np.array([place]))
         worth = np.zeros(len(traits.facet_of))
@@ -248,7 +248,7 @@ def _examples(data: Interactions, rng: np.random.Generator) -> list[tuple[int, i
     return found[:_EXAMPLES]
 
 
-def _history(data: Interactions, at: NDArray[np.int64], begin: int, event: int) -> Batch:
+def _history(data: Interactions, at: NDArray[np.int64], begin: int, event: int) -> HistoryBatch:
     rows = np.arange(max(begin, event - LAST), event)
-    history = Batch.of_rows(data, rows, np.array([len(rows)]))
+    history = HistoryBatch.of_rows(data, rows, np.array([len(rows)]))
     return replace(history, items=at[history.items])

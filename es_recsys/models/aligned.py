@@ -16,7 +16,7 @@ from es_recsys.models.content import OfContent, over_union
 from es_recsys.models.folded import unit
 from es_recsys.models.ids import ItemIds
 from es_recsys.models.params import from_json, to_json
-from es_recsys.models.watch import Watch
+from es_recsys.models.watch import TrainingCallback
 from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["IMAGE", "TEXT", "Aligned", "AlignedConfig"]
@@ -73,7 +73,7 @@ class Aligned(OfContent):
         self.config = config or AlignedConfig()
 
     def fit(
-        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: Watch | None = None
+        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: TrainingCallback | None = None
     ) -> Self:
         """Reads the text and picture vectors of `items`; the interactions only add ids. Needs the package torch.
 
@@ -91,7 +91,7 @@ class Aligned(OfContent):
             from es_recsys.models.alignment import align
         except ImportError as error:
             raise MissingExtra("torch", "train") from error
-        heads = align(self.config, text[pairs], image[pairs], int(rng.integers(2**31)), watch or Watch())
+        heads = align(self.config, text[pairs], image[pairs], int(rng.integers(2**31)), watch or TrainingCallback())
         self._arrays = {f"{side}_{part}": array for side, head in heads.items() for part, array in head.items()}
         rows = np.where(image.any(axis=1, keepdims=True), self._side("image", image), self._side("text", text))
         ids, spread = over_union(data, items, rows)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from es_recsys.models.accelerator import host, place_on, training
 from es_recsys.models.checkpoint import Checkpoint, restore
-from es_recsys.models.watch import Watch
+from es_recsys.models.watch import TrainingCallback
 
 if TYPE_CHECKING:
     from es_recsys.models.aligned import AlignedConfig
@@ -55,7 +55,7 @@ class Heads(nn.Module):
 
 
 def align(
-    config: AlignedConfig, text: NDArray[np.float32], image: NDArray[np.float32], seed: int, watch: Watch
+    config: AlignedConfig, text: NDArray[np.float32], image: NDArray[np.float32], seed: int, watch: TrainingCallback
 ) -> dict[str, dict[str, NDArray[np.float32]]]:
     """ "text" and "image" -> "mean" (D,), "head" (D, d) and "centre" (d,) of that side, from pairs (n, D) of unit vectors."""
     rng = np.random.default_rng(seed)
@@ -90,7 +90,7 @@ def _run(
     kept: Checkpoint,
     config: AlignedConfig,
     seed: int,
-    watch: Watch,
+    watch: TrainingCallback,
 ) -> None:
     optimiser = torch.optim.AdamW(heads.parameters(), lr=config.rate, weight_decay=config.decay)
     state = kept.load()

@@ -14,11 +14,11 @@ from es_recsys.blas import on_one_thread
 from es_recsys.errors import MissingExtra, ModelError
 from es_recsys.models.base import ScoredPlaces
 from es_recsys.models.confidence import Confidence, idf
-from es_recsys.models.fitted import Fitted, top_of
-from es_recsys.models.histories import Batch
+from es_recsys.models.fitted import TrainedModel, top_of
+from es_recsys.models.histories import HistoryBatch
 from es_recsys.models.ids import ItemIds
 from es_recsys.models.ranking import decay
-from es_recsys.models.watch import Watch
+from es_recsys.models.watch import TrainingCallback
 from es_recsys.types import History, Interactions, ItemTable
 
 __all__ = ["ALS", "ALSConfig"]
@@ -39,7 +39,7 @@ class ALSConfig:
     threads: int = 0
 
 
-class ALS(Fitted):
+class ALS(TrainedModel):
     """Item factors Y (n_items, d) float32 by Hu, Koren and Volinsky 2008, from the library implicit.
 
     A history is folded in by the closed form that the training itself solves for a user, with signed confidences c_i
@@ -59,7 +59,7 @@ class ALS(Fitted):
         self.config = config or ALSConfig()
 
     def fit(
-        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: Watch | None = None
+        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: TrainingCallback | None = None
     ) -> Self:
         """Factorises; needs the package implicit. Raises MissingExtra without it, ModelError where there is nothing to learn."""
         n_users, n_items = len(data.user_ids), len(data.item_ids)
@@ -73,7 +73,9 @@ class ALS(Fitted):
         mean_length = float(lengths[lengths > 0].mean())
         rarity = idf(np.bincount(liked[weights > 0], minlength=n_items), int((lengths > 0).sum()))
         confidence = self.config.confidence.of(weights, lengths[users], mean_length, rarity[liked])
-        vectors = self._factorise(users, liked, confidence, (n_users, n_items), int(rng.integers(2**31)), watch or Watch())
+        vectors = self._factorise(
+            users, liked, confidence, (n_users, n_items), int(rng.integers(2**31)), watch or TrainingCallback()
+        )
         self._ids, self._fingerprint = ItemIds.of(data.item_ids.tolist()), None
         self._arrays = {
             "vectors": vectors,
@@ -111,7 +113,7 @@ class ALS(Fitted):
         """(d,) float32 user vector; None where no known item of the history is liked on balance."""
         return self._fold(self._encoded(history))
 
-    def top(self, batch: Batch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredPlaces]:
+    def top(self, batch: HistoryBatch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredPlaces]:
         """The n best of each user, by exact inner products, a block of users at a time."""
         lists: list[ScoredPlaces] = []
         for begin in range(0, len(batch), _USERS):
@@ -122,7 +124,7 @@ class ALS(Fitted):
             lists += [top_of(row, n, exclude[user]) for row, user in zip(scores, users, strict=True)]
         return lists
 
-    def scores_at(self, batch: Batch, places: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
+    def scores_at(self, batch: HistoryBatch, places: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
         """The score of each user at its own places."""
         return [self._dot(self._fold(batch.one(user)), at) for user, at in enumerate(places)]
 
@@ -132,14 +134,14 @@ class ALS(Fitted):
         result: NDArray[np.float32] = self._arrays["vectors"][places] @ vector
         return result
 
-    def _all_scores(self, batch: Batch) -> NDArray[np.float32]:
+    def _all_scores(self, batch: HistoryBatch) -> NDArray[np.float32]:
         vector = self._fold(batch)
         if vector is None:
             return np.zeros(len(self.item_ids), np.float32)
         result: NDArray[np.float32] = self._arrays["vectors"] @ vector
         return result
 
-    def _fold(self, batch: Batch) -> NDArray[np.float32] | None:
+    def _fold(self, batch: HistoryBatch) -> NDArray[np.float32] | None:
         items, confidence = self._confidences(batch)
         if not (confidence > 0).any():
             return None
@@ -147,7 +149,7 @@ class ALS(Fitted):
         pull = factors.T @ np.maximum(confidence, 0.0)
         return on_one_thread(self._solved, factors, confidence, pull).astype(np.float32)
 
-    def _confidences(self, batch: Batch) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    def _confidences(self, batch: HistoryBatch) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         items, inverse = np.unique(batch.items, return_inverse=True)
         recent = batch.weights * decay(batch.places, self.config.half_life)
         weights = np.bincount(inverse, weights=recent, minlength=len(items))
@@ -165,7 +167,7 @@ class ALS(Fitted):
         system[np.diag_indices_from(system)] += self.config.regularization
         return np.asarray(np.linalg.solve(system, right), np.float64)
 
-    def _shares(self, batch: Batch, place: int) -> NDArray[np.float64]:
+    def _shares(self, batch: HistoryBatch, place: int) -> NDArray[np.float64]:
         # x . y_j is a sum over the liked items: c_i y_i^T A^-1 y_j (Hu et al. 2008, section 5).
         items, confidence = self._confidences(batch)
         shares = np.zeros(len(batch.items))
@@ -185,7 +187,7 @@ class ALS(Fitted):
         confidence: NDArray[np.float32],
         shape: tuple[int, int],
         seed: int,
-        watch: Watch,
+        watch: TrainingCallback,
     ) -> NDArray[np.float32]:
         try:
             from implicit.cpu.als import AlternatingLeastSquares

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.errors import ModelError
-from es_recsys.models.histories import Batch
+from es_recsys.models.histories import HistoryBatch
 from es_recsys.models.ids import ItemIds
-from es_recsys.models.watch import Watch
+from es_recsys.models.watch import TrainingCallback
 from es_recsys.types import History, Interactions, ItemTable
 
 __all__ = ["DEPTHS", "Model", "ScoredPlaces", "not_fitted"]
@@ -79,7 +79,7 @@ class Model(Protocol):
         ...
 
     def fit(
-        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: Watch | None = None
+        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: TrainingCallback | None = None
     ) -> Self:
         """Learns from the interactions, the same for the same data and generator. Returns itself.
 
@@ -127,11 +127,11 @@ class Model(Protocol):
         """Items of the history that speak most for `item_id`, strongest first; none where nothing does."""
         ...
 
-    def top(self, batch: Batch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredPlaces]:
+    def top(self, batch: HistoryBatch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredPlaces]:
         """`weights` of many users at once, in places; `exclude` has places to leave out, one array a user."""
         ...
 
-    def scores_at(self, batch: Batch, places: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
+    def scores_at(self, batch: HistoryBatch, places: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
         """`score` of many users at once, each at its own places."""
         ...
 

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from es_recsys.blas import on_one_thread
 from es_recsys.errors import MissingExtra, ModelError
-from es_recsys.models.folded import Folded
-from es_recsys.models.histories import Batch
+from es_recsys.models.folded import FactorModel
+from es_recsys.models.histories import HistoryBatch
 from es_recsys.models.ids import ItemIds
 from es_recsys.models.params import from_json, to_json
 from es_recsys.models.ranking import decay
-from es_recsys.models.watch import Watch
+from es_recsys.models.watch import TrainingCallback
 from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["BPR", "BPRConfig"]
@@ -37,7 +37,7 @@ class BPRConfig:
     half_life_days: float = math.inf
 
 
-class BPR(Folded):
+class BPR(FactorModel):
     """Item vectors y_i (n_items, factors + 1) float32 by Rendle et al. 2009 ("BPR: Bayesian personalized ranking from
     implicit feedback"), from the library implicit: so that ln sigma(x . (y_i - y_j)) is high for liked items i and others
     j, which are drawn by their popularity. The last dimension is the item's bias b_i, and 1 in every user vector. Only
@@ -61,7 +61,7 @@ class BPR(Folded):
         self.config = config or BPRConfig()
 
     def fit(
-        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: Watch | None = None
+        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: TrainingCallback | None = None
     ) -> Self:
         """Factorises what each user likes on balance, on one thread, as only then a seed repeats. Raises MissingExtra
         without the package implicit, ModelError where there is nothing to learn."""
@@ -71,7 +71,7 @@ class BPR(Folded):
         if not len(cell):
             raise ModelError("There are no positive events to train bpr on.", "Load events first: `es-recsys events load FILE`.")
         users, liked = cell // n_items, cell % n_items
-        vectors = self._factorise(users, liked, (n_users, n_items), int(rng.integers(2**31)), watch or Watch())
+        vectors = self._factorise(users, liked, (n_users, n_items), int(rng.integers(2**31)), watch or TrainingCallback())
         drawn = np.bincount(liked, minlength=n_items) / len(liked)
         vectors = np.where(drawn[:, None] > 0, vectors - drawn @ vectors, 0.0)
         self._ids, self._fingerprint = ItemIds.of(data.item_ids.tolist()), None
@@ -92,7 +92,7 @@ class BPR(Folded):
             "factors": (32, 64, 128),
         }
 
-    def _users(self, batch: Batch) -> NDArray[np.float32]:
+    def _users(self, batch: HistoryBatch) -> NDArray[np.float32]:
         weights = self._event_weights(batch)
         users = np.zeros((len(batch), self.item_vectors.shape[1]), np.float32)
         for user in range(len(batch)):
@@ -122,13 +122,13 @@ class BPR(Folded):
         spread = 0.25 * self._arrays["covariance"][:-1, :-1] + self.config.regularization * np.eye(factors.shape[1])
         return np.linalg.solve(0.25 * (factors.T * size) @ factors + size.sum() * spread, right)
 
-    def _event_weights(self, batch: Batch) -> NDArray[np.float64]:
+    def _event_weights(self, batch: HistoryBatch) -> NDArray[np.float64]:
         result: NDArray[np.float64] = (
             batch.weights * decay(batch.places, self.config.half_life) * decay(batch.ages, self.config.half_life_days)
         )
         return result
 
-    def _shares(self, batch: Batch, place: int) -> NDArray[np.float64]:
+    def _shares(self, batch: HistoryBatch, place: int) -> NDArray[np.float64]:
         # x . y_j is a sum over the events: w_h / 2 y_h^T A^-1 y_j, besides what the biases take off.
         weights = self._event_weights(batch)
         factors, _, signed = self._of(batch.items, weights)
@@ -141,7 +141,7 @@ class BPR(Folded):
         return shares
 
     def _factorise(
-        self, users: NDArray[np.int64], items: NDArray[np.int64], shape: tuple[int, int], seed: int, watch: Watch
+        self, users: NDArray[np.int64], items: NDArray[np.int64], shape: tuple[int, int], seed: int, watch: TrainingCallback
     ) -> NDArray[np.float64]:
         try:
             from implicit.cpu.bpr import BayesianPersonalizedRanking

@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from es_recsys.models.folded import Folded
-from es_recsys.models.histories import Batch
+from es_recsys.models.folded import FactorModel
+from es_recsys.models.histories import HistoryBatch
 from es_recsys.models.neighbours import recent_weights
 from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["OfContent", "over_union"]
 
 
-class OfContent(Folded):
+class OfContent(FactorModel):
     """Unit vectors e(i) of items, and of a user the decayed signed mean of what they did:
 
         u = sum_h w_h d_h e(i_h) / sum_h |w_h| d_h        d_h = 2 ** (-p_h / half_life) * 2 ** (-a_h / half_life_days)
@@ -24,7 +24,7 @@ class OfContent(Folded):
     half_life and half_life_days.
     """
 
-    def _users(self, batch: Batch) -> NDArray[np.float32]:
+    def _users(self, batch: HistoryBatch) -> NDArray[np.float32]:
         weights = recent_weights(batch, self.config.half_life, self.config.half_life_days)
         users = np.zeros((len(batch), self.item_vectors.shape[1]), np.float32)
         for user, (begin, end) in enumerate(zip(batch.starts[:-1].tolist(), batch.starts[1:].tolist(), strict=True)):
@@ -33,7 +33,7 @@ class OfContent(Folded):
                 users[user] = mine @ vectors / np.abs(mine).sum()
         return users
 
-    def _shares(self, batch: Batch, place: int) -> NDArray[np.float64]:
+    def _shares(self, batch: HistoryBatch, place: int) -> NDArray[np.float64]:
         if not self._users(batch).any():
             return np.zeros(len(batch.items))
         alike: NDArray[np.float64] = (self.item_vectors[batch.items] @ self.item_vectors[place]).astype(np.float64)

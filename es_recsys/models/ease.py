@@ -18,7 +18,7 @@ from es_recsys.models.inversion import extra_bytes, invert
 from es_recsys.models.neighbours import Neighbours, recency_space
 from es_recsys.models.params import from_json, to_json
 from es_recsys.models.sequences import Sequences, cells, sequences
-from es_recsys.models.watch import Watch
+from es_recsys.models.watch import TrainingCallback
 from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["EASE", "EASEConfig", "memory_needed", "precision", "weights_of"]
@@ -60,12 +60,12 @@ class EASE(Neighbours):
         self.config = config or EASEConfig()
 
     def fit(
-        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: Watch | None = None
+        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: TrainingCallback | None = None
     ) -> Self:
         """Inverts, and tells after each block of rows; `rng` isn't used. Raises ModelError before anything is allocated where
         memory is too small; OutOfTime."""
         _check(len(data.item_ids), self.config.neighbours, available_memory())
-        looks_on = watch or Watch()
+        looks_on = watch or TrainingCallback()
 
         def tell(done: int, total: int) -> None:
             looks_on.part(done, total)

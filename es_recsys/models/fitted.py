@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 from es_recsys.errors import ModelError
 from es_recsys.models import artefact
 from es_recsys.models.base import ScoredPlaces, not_fitted
-from es_recsys.models.histories import Batch, encode
+from es_recsys.models.histories import HistoryBatch, encode
 from es_recsys.models.ids import ItemIds
 from es_recsys.models.ranking import best
-from es_recsys.models.watch import Watch
+from es_recsys.models.watch import TrainingCallback
 from es_recsys.types import History, Interactions, ItemTable
 
-__all__ = ["Fitted", "top_of"]
+__all__ = ["TrainedModel", "top_of"]
 
 
-class Fitted(abc.ABC):
+class TrainedModel(abc.ABC):
     """Learned state of a model. A child gives `_params`, `_all_scores` and `_shares`, and learns into `_arrays`."""
 
     name: ClassVar[str]
@@ -42,7 +42,7 @@ class Fitted(abc.ABC):
     _ids: ItemIds | None = None
     _arrays: Mapping[str, NDArray[Any]]
     _fingerprint: str | None = None
-    _last: tuple[History, ItemIds, Batch] | None = None
+    _last: tuple[History, ItemIds, HistoryBatch] | None = None
 
     @property
     def item_ids(self) -> ItemIds:
@@ -134,7 +134,7 @@ class Fitted(abc.ABC):
     ) -> list[list[tuple[str, float]]]:
         """`weights` of each of many histories."""
         left_out = [self.item_ids.find(list(each)) for each in exclude]
-        batch = self._encoded(histories[0]) if len(histories) == 1 else Batch.of(histories, self.item_ids)
+        batch = self._encoded(histories[0]) if len(histories) == 1 else HistoryBatch.of(histories, self.item_ids)
         found = self.top(batch, n, [places[places >= 0] for places in left_out])
         return [list(zip(self.item_ids.names(places), scores.tolist(), strict=True)) for places, scores in found]
 
@@ -160,17 +160,17 @@ class Fitted(abc.ABC):
         strongest = best(shares, n)
         return tuple(self.item_ids.names(items[strongest[shares[strongest] > 0]]))
 
-    def top(self, batch: Batch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredPlaces]:
+    def top(self, batch: HistoryBatch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredPlaces]:
         """`weights` of each user of the batch, in places; `exclude` has places, one array a user."""
         return [top_of(self._all_scores(batch.one(user)), n, exclude[user]) for user in range(len(batch))]
 
-    def scores_at(self, batch: Batch, places: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
+    def scores_at(self, batch: HistoryBatch, places: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
         """`score` of each user of the batch at its own places."""
         return [self._all_scores(batch.one(user))[places[user]] for user in range(len(batch))]
 
     @abc.abstractmethod
     def fit(
-        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: Watch | None = None
+        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: TrainingCallback | None = None
     ) -> Self:
         """Learns from the interactions. Returns itself."""
 
@@ -182,14 +182,14 @@ class Fitted(abc.ABC):
     def _from_params(cls, params: Mapping[str, Any]) -> Self: ...
 
     @abc.abstractmethod
-    def _all_scores(self, batch: Batch) -> NDArray[np.float32]:
+    def _all_scores(self, batch: HistoryBatch) -> NDArray[np.float32]:
         """(n_items,) float32 raw scores for a batch of one user."""
 
     @abc.abstractmethod
-    def _shares(self, batch: Batch, place: int) -> NDArray[np.float64]:
+    def _shares(self, batch: HistoryBatch, place: int) -> NDArray[np.float64]:
         """(m,) float64 what each event of a batch of one user adds to the score of the item at `place`."""
 
-    def _encoded(self, history: History) -> Batch:
+    def _encoded(self, history: History) -> HistoryBatch:
         """What `encode` makes of it; remembered for the last one, as an answer asks for its best, scores and reasons."""
         last = self._last
         if last is None or last[0] is not history or last[1] is not self.item_ids:

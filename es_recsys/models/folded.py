@@ -10,16 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.models.base import ScoredPlaces
-from es_recsys.models.fitted import Fitted, top_of
-from es_recsys.models.histories import Batch
+from es_recsys.models.fitted import TrainedModel, top_of
+from es_recsys.models.histories import HistoryBatch
 from es_recsys.types import History
 
-__all__ = ["Folded", "unit"]
+__all__ = ["FactorModel", "unit"]
 
 _USERS = 256
 
 
-class Folded(Fitted):
+class FactorModel(TrainedModel):
     """A history becomes a vector, and an item scores its inner product with the item's row of `_arrays["vectors"]`.
 
     A child gives `_users`; a row of zeros there is a user of whom nothing is known.
@@ -32,7 +32,7 @@ class Folded(Fitted):
         found = self._users(self._encoded(history))[0]
         return found if found.any() else None
 
-    def top(self, batch: Batch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredPlaces]:
+    def top(self, batch: HistoryBatch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredPlaces]:
         """The n best of each user, by exact inner products, a block of users at a time."""
         lists: list[ScoredPlaces] = []
         for begin in range(0, len(batch), _USERS):
@@ -41,17 +41,17 @@ class Folded(Fitted):
             lists += [top_of(row, n, exclude[begin + place]) for place, row in enumerate(scores)]
         return lists
 
-    def scores_at(self, batch: Batch, places: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
+    def scores_at(self, batch: HistoryBatch, places: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
         """The score of each user at its own places."""
         users = self._users(batch)
         return [self.item_vectors[at] @ users[user] for user, at in enumerate(places)]
 
-    def _all_scores(self, batch: Batch) -> NDArray[np.float32]:
+    def _all_scores(self, batch: HistoryBatch) -> NDArray[np.float32]:
         result: NDArray[np.float32] = self.item_vectors @ self._users(batch)[0]
         return result
 
     @abc.abstractmethod
-    def _users(self, batch: Batch) -> NDArray[np.float32]:
+    def _users(self, batch: HistoryBatch) -> NDArray[np.float32]:
         """(n, d) float32 vector of each user of a batch."""
 
 

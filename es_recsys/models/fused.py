@@ -16,7 +16,7 @@ from es_recsys.models.content import OfContent, over_union
 from es_recsys.models.folded import unit
 from es_recsys.models.ids import ItemIds
 from es_recsys.models.params import from_json, to_json
-from es_recsys.models.watch import Watch
+from es_recsys.models.watch import TrainingCallback
 from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["Fused", "FusedConfig"]
@@ -60,7 +60,7 @@ class Fused(OfContent):
         self.config = config or FusedConfig()
 
     def fit(
-        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: Watch | None = None
+        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: TrainingCallback | None = None
     ) -> Self:
         """Reads the content vectors of `items`; the interactions only add ids. Raises ModelError where there are none, or all
         are alike."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.features import USER_COLUMNS, ItemFacts, users_of
-from es_recsys.models.histories import Batch
+from es_recsys.models.histories import HistoryBatch
 
 __all__ = ["habits", "scale_of", "scaled"]
 
@@ -18,7 +18,7 @@ _FARTHEST = 3.0
 _NAMES = [column.name for column in USER_COLUMNS]
 
 
-def habits(batch: Batch, facts: ItemFacts) -> NDArray[np.float32]:
+def habits(batch: HistoryBatch, facts: ItemFacts) -> NDArray[np.float32]:
     """(n, f) float32 USER_COLUMNS of each user, NaN for what is not known, from the history alone and as of its newest event:
     a piece of a history tells what was known when it ended. `facts` are of the batch's items.
 

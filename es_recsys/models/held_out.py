@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from es_recsys.errors import InputError
 from es_recsys.models.sequences import take
-from es_recsys.models.slices import Slice, counting, slice_of
+from es_recsys.models.slices import HoldoutSplit, counting, slice_of
 from es_recsys.types import Interactions
 
 __all__ = ["HeldOut", "hold_out"]
@@ -28,7 +28,7 @@ class HeldOut:
     def __len__(self) -> int:
         return len(self.users)
 
-    def slice(self, weights: NDArray[np.float32] | None = None) -> Slice:
+    def slice(self, weights: NDArray[np.float32] | None = None) -> HoldoutSplit:
         """To be learned from and asked. weights (n,): of the training events, in place of their own; an event that weighs 0
         says nothing, but its item stays out of the answers."""
         plain = slice_of(self.kind, self.train, list(self.users), list(self.targets))

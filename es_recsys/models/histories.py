@@ -12,7 +12,7 @@ from es_recsys.event_types import BEHAVIOURS
 from es_recsys.models.ids import ItemIds
 from es_recsys.types import History, Interactions
 
-__all__ = ["LAST", "Batch", "encode"]
+__all__ = ["LAST", "HistoryBatch", "encode"]
 
 # As many events as a profile keeps; a longer history is cut to its newest.
 LAST = 300
@@ -21,7 +21,7 @@ _CODES = {name: place for place, name in enumerate(BEHAVIOURS)}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Batch:
+class HistoryBatch:
     """Histories of n users, one after the other, oldest event first; events on unknown items are left out.
 
     starts (n + 1,) int64 where each user begins; items (m,) int64 places in the model's ids; weights (m,) float32
@@ -44,7 +44,7 @@ class Batch:
         return len(self.starts) - 1
 
     @classmethod
-    def of(cls, histories: Sequence[History], ids: ItemIds) -> Batch:
+    def of(cls, histories: Sequence[History], ids: ItemIds) -> HistoryBatch:
         """Encodes histories for a model with these ids."""
         parts = [encode(history, ids) for history in histories]
         starts = _starts([len(part.items) for part in parts])
@@ -63,7 +63,7 @@ class Batch:
         )
 
     @classmethod
-    def of_rows(cls, data: Interactions, rows: NDArray[np.int64], lengths: NDArray[np.int64]) -> Batch:
+    def of_rows(cls, data: Interactions, rows: NDArray[np.int64], lengths: NDArray[np.int64]) -> HistoryBatch:
         """Rows of `data` as histories, items in its own places. rows (m,): those of each user together, as they follow each
         other; lengths (n,): how many each has."""
         starts = _starts(lengths)
@@ -82,7 +82,7 @@ class Batch:
         return cls(starts, items, weights, places, ages, (), kinds, newest)
 
     @classmethod
-    def of_users(cls, data: Interactions, users: NDArray[np.int64], length: int = LAST) -> Batch:
+    def of_users(cls, data: Interactions, users: NDArray[np.int64], length: int = LAST) -> HistoryBatch:
         """The newest events of some users of `data`, `length` at most."""
         begins, ends = np.searchsorted(data.users, users), np.searchsorted(data.users, users, side="right")
         begins = np.maximum(begins, ends - length)
@@ -94,22 +94,22 @@ class Batch:
         """What one of the users searched for, oldest first."""
         return self.queries[user] if self.queries else ()
 
-    def one(self, user: int) -> Batch:
+    def one(self, user: int) -> HistoryBatch:
         """The history of one of the users."""
         return self.some(user, user + 1)
 
-    def some(self, begin: int, end: int) -> Batch:
+    def some(self, begin: int, end: int) -> HistoryBatch:
         """The users from `begin` to `end`, left out."""
         part = slice(int(self.starts[begin]), int(self.starts[end]))
         newest = None if self.newest is None else self.newest[begin:end]
         return self._with(self.starts[begin : end + 1] - self.starts[begin], part, self.queries[begin:end], newest)
 
-    def where(self, kept: NDArray[np.bool_]) -> Batch:
+    def where(self, kept: NDArray[np.bool_]) -> HistoryBatch:
         """The same users with the events at which `kept` (m,) is True."""
         starts = np.concatenate([[0], np.cumsum(kept)])[self.starts]
         return self._with(starts, kept, self.queries, self.newest)
 
-    def last(self, length: int) -> Batch:
+    def last(self, length: int) -> HistoryBatch:
         """The same users with their newest `length` events."""
         lengths = np.diff(self.starts)
         if lengths.max(initial=0) <= length:
@@ -122,12 +122,14 @@ class Batch:
         part: slice | NDArray[np.bool_],
         queries: tuple[tuple[str, ...], ...],
         newest: NDArray[np.float64] | None,
-    ) -> Batch:
+    ) -> HistoryBatch:
         kinds = None if self.kinds is None else self.kinds[part]
-        return Batch(starts, self.items[part], self.weights[part], self.places[part], self.ages[part], queries, kinds, newest)
+        return HistoryBatch(
+            starts, self.items[part], self.weights[part], self.places[part], self.ages[part], queries, kinds, newest
+        )
 
 
-def encode(history: History, ids: ItemIds) -> Batch:
+def encode(history: History, ids: ItemIds) -> HistoryBatch:
     """One history as a batch of one user."""
     names = history.item_ids[-LAST:]
     items = ids.find(names)
@@ -138,7 +140,7 @@ def encode(history: History, ids: ItemIds) -> Batch:
     kinds = np.array([_CODES[kind] for kind in history.kinds[-LAST:]], np.int8)[known] if history.kinds else None
     starts = np.array([0, int(known.sum())], np.int64)
     told, newest = _told([history.queries]), np.array([history.newest], np.float64)
-    return Batch(starts, items[known], weights[known], places[known], ages[known], told, kinds, newest)
+    return HistoryBatch(starts, items[known], weights[known], places[known], ages[known], told, kinds, newest)
 
 
 def _starts(lengths: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
@@ -147,7 +149,7 @@ def _starts(lengths: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
     return starts
 
 
-def _joined(parts: Sequence[Batch]) -> NDArray[np.int8] | None:
+def _joined(parts: Sequence[HistoryBatch]) -> NDArray[np.int8] | None:
     """The types of all events, -1 for those of users of whom they are not known."""
     if all(part.kinds is None for part in parts):
         return None

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.models.cooccurrence import Rows
-from es_recsys.models.histories import Batch
+from es_recsys.models.histories import HistoryBatch
 from es_recsys.types import Interactions
 
 __all__ = ["asked_likings", "likings", "pack", "ranks", "select", "unpack"]
@@ -36,7 +36,7 @@ def likings(data: Interactions, keep: int) -> tuple[Rows, NDArray[np.int64]]:
     return Rows(kept, items[recent], np.sqrt(net[liked][recent]).astype(np.float32)), popularity
 
 
-def asked_likings(batch: Batch) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def asked_likings(batch: HistoryBatch) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """The distinct items of one user, by their last event, oldest first, with the signed root of the sum of the events'
     weights; items that cancel out are left out."""
     items, first, inverse = np.unique(batch.items[::-1], return_index=True, return_inverse=True)

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from es_recsys.errors import ModelError
 from es_recsys.models.base import ScoredPlaces
-from es_recsys.models.fitted import Fitted, top_of
-from es_recsys.models.histories import Batch
+from es_recsys.models.fitted import TrainedModel, top_of
+from es_recsys.models.histories import HistoryBatch
 from es_recsys.models.ids import ItemIds
 from es_recsys.models.neighbours import recent_weights
 from es_recsys.models.params import from_json, to_json
 from es_recsys.models.ranking import decay
 from es_recsys.models.svd import truncated_svd
-from es_recsys.models.watch import Watch
+from es_recsys.models.watch import TrainingCallback
 from es_recsys.models.words import Vocabulary, tokens
 from es_recsys.types import History, Interactions, ItemTable
 
@@ -47,7 +47,7 @@ class LSAConfig:
     query: float = 0.5
 
 
-class LSA(Fitted):
+class LSA(TrainedModel):
     """Vectors of items, users and questions in one space (Deerwester et al. 1990, "Indexing by latent semantic analysis").
 
     X (n_items, n_words) has the tf-idf of the items' texts (words.py), and U S V^T is its truncated singular value
@@ -74,7 +74,7 @@ class LSA(Fitted):
         self.config = config or LSAConfig()
 
     def fit(
-        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: Watch | None = None
+        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: TrainingCallback | None = None
     ) -> Self:
         """Reads the texts of `items`; the interactions only add ids. Raises ModelError where there are no words."""
         from scipy import sparse
@@ -123,7 +123,7 @@ class LSA(Fitted):
         """(d,) float32 user vector, at most of length 1; None where nothing known was liked or searched for."""
         return self._fold(self._encoded(history))
 
-    def top(self, batch: Batch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredPlaces]:
+    def top(self, batch: HistoryBatch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredPlaces]:
         """The n best of each user, by exact inner products, a block of users at a time."""
         lists: list[ScoredPlaces] = []
         for begin in range(0, len(batch), _USERS):
@@ -132,7 +132,7 @@ class LSA(Fitted):
             lists += [top_of(row, n, exclude[user]) for row, user in zip(folded @ self._arrays["vectors"].T, users, strict=True)]
         return lists
 
-    def scores_at(self, batch: Batch, places: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
+    def scores_at(self, batch: HistoryBatch, places: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
         """The score of each user at its own places."""
         return [_clean(self._arrays["vectors"][at] @ self._folded(batch.one(user))) for user, at in enumerate(places)]
 
@@ -140,11 +140,11 @@ class LSA(Fitted):
         _ = self.item_ids
         return Vocabulary.from_arrays(self._arrays)
 
-    def _folded(self, batch: Batch) -> NDArray[np.float32]:
+    def _folded(self, batch: HistoryBatch) -> NDArray[np.float32]:
         vector = self._fold(batch)
         return np.zeros(self._arrays["projection"].shape[1], np.float32) if vector is None else vector
 
-    def _fold(self, batch: Batch) -> NDArray[np.float32] | None:
+    def _fold(self, batch: HistoryBatch) -> NDArray[np.float32] | None:
         weights = self._event_weights(batch)
         vectors = self._arrays["vectors"][batch.items]
         asked, worth = self._searched(batch.searched(0))
@@ -164,13 +164,13 @@ class LSA(Fitted):
             return np.zeros((0, self._arrays["projection"].shape[1]), np.float32), np.zeros(0)
         return np.stack([vector for vector, _ in known]), np.array([value for _, value in known])
 
-    def _event_weights(self, batch: Batch) -> NDArray[np.float64]:
+    def _event_weights(self, batch: HistoryBatch) -> NDArray[np.float64]:
         return recent_weights(batch, self.config.half_life, self.config.half_life_days)
 
-    def _all_scores(self, batch: Batch) -> NDArray[np.float32]:
+    def _all_scores(self, batch: HistoryBatch) -> NDArray[np.float32]:
         return _clean(self._arrays["vectors"] @ self._folded(batch))
 
-    def _shares(self, batch: Batch, place: int) -> NDArray[np.float64]:
+    def _shares(self, batch: HistoryBatch, place: int) -> NDArray[np.float64]:
         if self._fold(batch) is None:
             return np.zeros(len(batch.items))
         alike: NDArray[np.float64] = (self._arrays["vectors"][batch.items] @ self._arrays["vectors"][place]).astype(np.float64)

@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.models.cooccurrence import Rows
-from es_recsys.models.fitted import Fitted
-from es_recsys.models.histories import Batch
+from es_recsys.models.fitted import TrainedModel
+from es_recsys.models.histories import HistoryBatch
 from es_recsys.models.ids import ItemIds
 from es_recsys.models.ranking import decay
 
 __all__ = ["Neighbours", "by_liked", "of_liked", "recency_space", "recent_weights"]
 
 
-def recent_weights(batch: Batch, half_life: float, half_life_days: float) -> NDArray[np.float64]:
+def recent_weights(batch: HistoryBatch, half_life: float, half_life_days: float) -> NDArray[np.float64]:
     """(m,) float64 w_h * 2 ** (-p_h / half_life) * 2 ** (-a_h / half_life_days) of each event, with its signed weight w_h,
     its place p_h (0 for the newest) and its age a_h in days."""
     result: NDArray[np.float64] = batch.weights * decay(batch.places, half_life) * decay(batch.ages, half_life_days)
@@ -32,7 +32,7 @@ def recency_space(ordered: bool, timed: bool) -> dict[str, tuple[Any, ...]]:
     return {"half_life": (1.0, 2.0, 4.0, 8.0, 20.0, math.inf), **days}
 
 
-class Neighbours(Fitted):
+class Neighbours(TrainedModel):
     """A sparse matrix W (n_items, n_items) float32, by rows. A history scores
 
         score[j] = sum over its events h of recent_weights[h] * W[i_h, j]
@@ -51,10 +51,10 @@ class Neighbours(Fitted):
         self._ids, self._fingerprint, self._asked = item_ids, None, None
         self._arrays = {"starts": rows.starts, "items": rows.items, "values": rows.values}
 
-    def _event_weights(self, batch: Batch) -> NDArray[np.float64]:
+    def _event_weights(self, batch: HistoryBatch) -> NDArray[np.float64]:
         return recent_weights(batch, self.config.half_life, self.config.half_life_days)
 
-    def _all_scores(self, batch: Batch) -> NDArray[np.float32]:
+    def _all_scores(self, batch: HistoryBatch) -> NDArray[np.float32]:
         # An answer asks for the best of a history, and then for what it says of candidates.
         key = tuple(part.tobytes() for part in (batch.items, batch.weights, batch.places, batch.ages))
         asked = self._asked
@@ -64,7 +64,7 @@ class Neighbours(Fitted):
             self._asked = asked
         return asked[1]
 
-    def _summed(self, batch: Batch) -> NDArray[np.float32]:
+    def _summed(self, batch: HistoryBatch) -> NDArray[np.float32]:
         starts, size = self._arrays["starts"], len(self.item_ids)
         begins, ends = starts[batch.items], starts[batch.items + 1]
         rows = [slice(b, e) for b, e in zip(begins.tolist(), ends.tolist(), strict=True)]
@@ -75,7 +75,7 @@ class Neighbours(Fitted):
         values = values * np.repeat(self._event_weights(batch), ends - begins)
         return of_liked(batch, np.bincount(items, weights=values, minlength=size).astype(np.float32))
 
-    def _shares(self, batch: Batch, place: int) -> NDArray[np.float64]:
+    def _shares(self, batch: HistoryBatch, place: int) -> NDArray[np.float64]:
         starts = self._arrays["starts"]
         shares = np.zeros(len(batch.items))
         for event, item in enumerate(batch.items.tolist()):
@@ -86,12 +86,12 @@ class Neighbours(Fitted):
         return by_liked(batch, shares * self._event_weights(batch))
 
 
-def of_liked(batch: Batch, scores: NDArray[np.float32]) -> NDArray[np.float32]:
+def of_liked(batch: HistoryBatch, scores: NDArray[np.float32]) -> NDArray[np.float32]:
     """The scores of one user, none above 0 where nothing in the history is liked: what a disliked item repels isn't
     therefore what they like."""
     return scores if (batch.weights > 0).any() else np.minimum(scores, 0)
 
 
-def by_liked(batch: Batch, shares: NDArray[np.float64]) -> NDArray[np.float64]:
+def by_liked(batch: HistoryBatch, shares: NDArray[np.float64]) -> NDArray[np.float64]:
     """What each event adds to a score, without what a dislike adds: only a liked item is a reason."""
     return np.where(batch.weights > 0, shares, np.minimum(shares, 0.0))

@@ -10,12 +10,12 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from es_recsys.models.fitted import Fitted, top_of
-from es_recsys.models.histories import Batch
+from es_recsys.models.fitted import TrainedModel, top_of
+from es_recsys.models.histories import HistoryBatch
 from es_recsys.models.ids import ItemIds
 from es_recsys.models.ranking import decay
 from es_recsys.models.sequences import take
-from es_recsys.models.watch import Watch
+from es_recsys.models.watch import TrainingCallback
 from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["Popularity", "PopularityConfig"]
@@ -29,7 +29,7 @@ class PopularityConfig:
     trend_half_life_days: float = 3.0
 
 
-class Popularity(Fitted):
+class Popularity(TrainedModel):
     """Sum of the weights w of positive events, each halved every `half_life_days` before T, the newest event of all (as Ding and
     Li 2005, "Time weight collaborative filtering", let ratings fade):
 
@@ -45,7 +45,7 @@ class Popularity(Fitted):
         self.config = config or PopularityConfig()
 
     def fit(
-        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: Watch | None = None
+        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: TrainingCallback | None = None
     ) -> Self:
         """Counts; `rng` isn't used."""
         liked = take(data, data.weights > 0)
@@ -76,11 +76,11 @@ class Popularity(Fitted):
         places, scores = top_of(surplus, n, left_out[left_out >= 0])
         return list(zip(self.item_ids.names(places), scores.tolist(), strict=True))
 
-    def _all_scores(self, batch: Batch) -> NDArray[np.float32]:
+    def _all_scores(self, batch: HistoryBatch) -> NDArray[np.float32]:
         counts: NDArray[np.float32] = self._arrays["counts"]
         return counts
 
-    def _shares(self, batch: Batch, place: int) -> NDArray[np.float64]:
+    def _shares(self, batch: HistoryBatch, place: int) -> NDArray[np.float64]:
         return np.zeros(len(batch.items))
 
     def _params(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from es_recsys.models.als import ALS
 from es_recsys.models.bpr import BPR
 from es_recsys.models.bspm import BSPM
 from es_recsys.models.ease import EASE
-from es_recsys.models.fitted import Fitted
+from es_recsys.models.fitted import TrainedModel
 from es_recsys.models.fused import Fused
 from es_recsys.models.gfcf import GFCF
 from es_recsys.models.itemknn import ItemKNN
@@ -25,7 +25,7 @@ from es_recsys.models.userknn import UserKNN
 
 __all__ = ["MODELS"]
 
-_KINDS: tuple[type[Fitted], ...] = (
+_KINDS: tuple[type[TrainedModel], ...] = (
     Transitions,
     ItemKNN,
     UserKNN,
@@ -45,4 +45,4 @@ _KINDS: tuple[type[Fitted], ...] = (
     Popularity,
 )
 
-MODELS: Mapping[str, type[Fitted]] = {model.name: model for model in _KINDS}
+MODELS: Mapping[str, type[TrainedModel]] = {model.name: model for model in _KINDS}

@@ -14,7 +14,7 @@ from es_recsys.models.ids import ItemIds
 from es_recsys.models.neighbours import Neighbours, recency_space
 from es_recsys.models.params import from_json, to_json
 from es_recsys.models.sequences import sequences
-from es_recsys.models.watch import Watch
+from es_recsys.models.watch import TrainingCallback
 from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["RP3beta", "RP3betaConfig"]
@@ -47,7 +47,7 @@ class RP3beta(Neighbours):
         self.config = config or RP3betaConfig()
 
     def fit(
-        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: Watch | None = None
+        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: TrainingCallback | None = None
     ) -> Self:
         """Counts the walks; `rng` isn't used."""
         how, seq = self.config, sequences(data)

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.errors import MissingExtra, ModelError
-from es_recsys.models.folded import Folded
-from es_recsys.models.histories import Batch
+from es_recsys.models.folded import FactorModel
+from es_recsys.models.histories import HistoryBatch
 from es_recsys.models.ids import ItemIds
 from es_recsys.models.sasrec_forward import padded, states
-from es_recsys.models.watch import Watch
+from es_recsys.models.watch import TrainingCallback
 from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["SASRec", "SASRecConfig"]
@@ -52,7 +52,7 @@ class SASRecConfig:
     dislike: float = 0.5
 
 
-class SASRec(Folded):
+class SASRec(FactorModel):
     """Item vectors v_i (n_items, d) float32 of length 1, and a causal self-attention over the vectors of a sequence (Kang and
     McAuley 2018; sasrec_network.py) whose state h after the last event, of length 1 too, is the user's vector. It is trained
     to find the event on j, of strength w_j, that follows every prefix, among candidates C that a batch shares
@@ -81,7 +81,7 @@ class SASRec(Folded):
         self._asked: tuple[bytes, NDArray[np.int64], NDArray[np.float32]] | None = None
 
     def fit(
-        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: Watch | None = None
+        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: TrainingCallback | None = None
     ) -> Self:
         """Trains on the GPU where there is one; needs the package torch. Raises MissingExtra without it, ModelError where no user
         has two events that follow each other, and for settings that don't go together."""
@@ -100,7 +100,7 @@ class SASRec(Folded):
             from es_recsys.models.sasrec_training import train
         except ImportError as error:
             raise MissingExtra(error.name or "torch", "train") from error
-        learned = train(self.config, data, content, int(rng.integers(2**31)), watch or Watch())
+        learned = train(self.config, data, content, int(rng.integers(2**31)), watch or TrainingCallback())
         self._ids, self._fingerprint, self._asked = ItemIds.of(data.item_ids.tolist()), None, None
         self._arrays = {"vectors": learned.vectors, **{f"net.{name}": value for name, value in learned.numbers.items()}}
         return self
@@ -115,7 +115,7 @@ class SASRec(Folded):
         """The usual settings."""
         return SASRecConfig(ordered=ordered)
 
-    def _users(self, batch: Batch) -> NDArray[np.float32]:
+    def _users(self, batch: HistoryBatch) -> NDArray[np.float32]:
         rows, sequences = [], []
         users = np.zeros((len(batch), self.item_vectors.shape[1]), np.float32)
         for user in range(len(batch)):
@@ -127,7 +127,7 @@ class SASRec(Folded):
         users[rows] += self._states(sequences)
         return users
 
-    def _read(self, one: Batch) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def _read(self, one: HistoryBatch) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """What a history of one user is to the network, and what its dislikes take off (d,)."""
         distinct, inverse = np.unique(one.items, return_inverse=True)
         total = np.bincount(inverse, weights=one.weights, minlength=len(distinct))
@@ -150,7 +150,7 @@ class SASRec(Folded):
             found[chosen] = states(numbers, self.config.heads, self.item_vectors[places], lengths)
         return found
 
-    def _shares(self, batch: Batch, place: int) -> NDArray[np.float64]:
+    def _shares(self, batch: HistoryBatch, place: int) -> NDArray[np.float64]:
         """What an item of the history brings by itself and what the score would lose without it, the mean of the two: the
         ends of its Shapley value. At the item's first event."""
         shares = np.zeros(len(batch.items))
@@ -159,7 +159,7 @@ class SASRec(Folded):
             shares[np.flatnonzero(batch.items == item)[0]] = part
         return shares
 
-    def _parts(self, batch: Batch) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def _parts(self, batch: HistoryBatch) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The k distinct items of the newest that were liked, and for each (k, d) the mean of the state after it alone and of
         what the state after all of them loses without it."""
         key = batch.items.tobytes() + batch.weights.tobytes()

@@ -21,7 +21,7 @@ from es_recsys.models.sasrec_network import Items, Network
 from es_recsys.models.sasrec_start import said_by_content, start_vectors
 from es_recsys.models.sasrec_windows import Held, Lines, batches, hold_out, lines
 from es_recsys.models.slices import ndcg
-from es_recsys.models.watch import Watch
+from es_recsys.models.watch import TrainingCallback
 from es_recsys.types import Interactions
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Learned:
     numbers: dict[str, NDArray[Any]]
 
 
-def train(config: SASRecConfig, data: Interactions, content: NDArray[np.float32], seed: int, watch: Watch) -> Learned:
+def train(config: SASRecConfig, data: Interactions, content: NDArray[np.float32], seed: int, watch: TrainingCallback) -> Learned:
     """The network that finds the held-out items best, or, with `refit`, one trained for as many epochs on everything.
 
     content (n, c): of each item, rows of zeros for none.
@@ -91,7 +91,7 @@ class _Training:
         self._config, self._lines, self._seed, self._device = config, of, seed, device
         self._chance = popularity / max(int(popularity.sum()), 1)
 
-    def run(self, epochs: int, held: Held | None, watch: Watch) -> int:
+    def run(self, epochs: int, held: Held | None, watch: TrainingCallback) -> int:
         """Trains on, and leaves the best in the network. Returns after how many epochs that was."""
         config, state = self._config, self.checkpoint.load()
         weights = [value for value in self.network.parameters() if value.dim() > 1]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from es_recsys.features import ItemFacts
 from es_recsys.models.grouping import squared_distances
 from es_recsys.models.habits import habits, scaled
-from es_recsys.models.histories import Batch
+from es_recsys.models.histories import HistoryBatch
 from es_recsys.models.ranking import best
 from es_recsys.models.tastes import user_tastes
 
@@ -43,11 +43,11 @@ class SegmentMap:
     def __len__(self) -> int:
         return len(self.centres)
 
-    def where(self, batch: Batch, told: NDArray[np.float32]) -> NDArray[np.float64]:
+    def where(self, batch: HistoryBatch, told: NDArray[np.float32]) -> NDArray[np.float64]:
         """(n, t + f): where n users lie. told: their `habits`."""
         return placed(batch, told, self.tastes, self.scale, self.share)
 
-    def members(self, batch: Batch) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    def members(self, batch: HistoryBatch) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Of one user the three nearest segments, and how much of each they are, summing to 1; none where nothing is liked."""
         if not (batch.weights > 0).any():
             return np.zeros(0, np.int64), np.zeros(0)
@@ -57,7 +57,7 @@ class SegmentMap:
         closeness = np.exp(2.0 * (distances[numbers[0]] - distances[numbers]) / self.spread)
         return numbers, closeness / closeness.sum()
 
-    def nearest(self, batch: Batch, told: NDArray[np.float32]) -> NDArray[np.int64]:
+    def nearest(self, batch: HistoryBatch, told: NDArray[np.float32]) -> NDArray[np.int64]:
         """(n,) nearest segment of each user, -1 where nothing is liked. told: their `habits`."""
         users = np.repeat(np.arange(len(batch)), np.diff(batch.starts))
         liked = np.bincount(users[batch.weights > 0], minlength=len(batch)) > 0
@@ -76,7 +76,7 @@ class SegmentMap:
 
 
 def placed(
-    batch: Batch, told: NDArray[np.float32], tastes: NDArray[np.float32], scale: NDArray[np.float64], share: float
+    batch: HistoryBatch, told: NDArray[np.float32], tastes: NDArray[np.float32], scale: NDArray[np.float64], share: float
 ) -> NDArray[np.float64]:
     """(n, t + f): where n users lie; all features together vary by `share` of what tastes can."""
     features = scaled(told, scale, SEGMENT_FEATURES) * np.sqrt(share / len(SEGMENT_FEATURES))

@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 
 from es_recsys.errors import ModelError
 from es_recsys.features import FeatureTable, features
-from es_recsys.models.fitted import Fitted
+from es_recsys.models.fitted import TrainedModel
 from es_recsys.models.grouping import LEAST_USERS, group, squared_distances
 from es_recsys.models.habits import habits, scale_of
-from es_recsys.models.histories import Batch
+from es_recsys.models.histories import HistoryBatch
 from es_recsys.models.ids import ItemIds
 from es_recsys.models.portraits import FEW, Portrait, portraits
 from es_recsys.models.ranking import best, decay
 from es_recsys.models.segment_map import SEGMENT_FEATURES, SegmentMap, placed
 from es_recsys.models.sequences import take
 from es_recsys.models.tastes import item_tastes
-from es_recsys.models.watch import Watch
+from es_recsys.models.watch import TrainingCallback
 from es_recsys.types import History, Interactions, ItemTable
 
 __all__ = ["Segments", "SegmentsConfig"]
@@ -42,7 +42,7 @@ class SegmentsConfig:
     half_life: float = 5.0
 
 
-class Segments(Fitted):
+class Segments(TrainedModel):
     """A user lies at x = (taste, features): the signed mean of the items met, in a few dimensions of what they are
     (tastes.py), beside habits such as frequency, value and price level, as of the user's newest event (habits.py). K-means (Lloyd
     1982; begun as by Arthur and Vassilvitskii 2007) groups the users: centres c of the least sum of |x - c|^2 to the nearest.
@@ -71,7 +71,7 @@ class Segments(Fitted):
         self._map: SegmentMap | None = None
 
     def fit(
-        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: Watch | None = None
+        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: TrainingCallback | None = None
     ) -> Self:
         """Groups the users who liked something; needs scikit-learn. Raises MissingExtra without it, ModelError where there
         are fewer than twenty such users."""
@@ -135,7 +135,7 @@ class Segments(Fitted):
             self._map = SegmentMap.from_arrays(self._arrays)
         return self._map
 
-    def _all_scores(self, batch: Batch) -> NDArray[np.float32]:
+    def _all_scores(self, batch: HistoryBatch) -> NDArray[np.float32]:
         scores = np.zeros(len(self.item_ids), np.float32)
         for number, share in zip(*self.map.members(batch), strict=True):
             items, values = self._list(int(number))
@@ -149,7 +149,7 @@ class Segments(Fitted):
         row = slice(int(self._arrays["starts"][number]), int(self._arrays["starts"][number + 1]))
         return self._arrays["items"][row], self._arrays["values"][row]
 
-    def _shares(self, batch: Batch, place: int) -> NDArray[np.float64]:
+    def _shares(self, batch: HistoryBatch, place: int) -> NDArray[np.float64]:
         """How each event draws the user's taste towards those of the near segments that bring the item more than the others,
         sum over s of (p_s[j] - mean of p[j]) c_s. Memberships don't count: of somebody who lies within one segment they say
         no more than rounding."""
@@ -201,9 +201,9 @@ def _plain(portrait: Portrait) -> dict[str, Any]:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(portrait).items()}
 
 
-def _histories(data: Interactions, users: NDArray[np.int64], item_ids: NDArray[np.str_]) -> Batch:
+def _histories(data: Interactions, users: NDArray[np.int64], item_ids: NDArray[np.str_]) -> HistoryBatch:
     """What these users would be asked with: as many of their newest events as a profile keeps."""
-    batch = Batch.of_users(take(data, data.weights != 0), users)
+    batch = HistoryBatch.of_users(take(data, data.weights != 0), users)
     return replace(batch, items=np.searchsorted(item_ids, data.item_ids)[batch.items])
 
 

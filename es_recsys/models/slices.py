@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.errors import InputError
-from es_recsys.models.histories import Batch
+from es_recsys.models.histories import HistoryBatch
 from es_recsys.models.sequences import take
 from es_recsys.types import Interactions
 
 __all__ = [
-    "Slice",
+    "HoldoutSplit",
     "counting",
     "found_in",
     "ideal",
@@ -35,7 +35,7 @@ _NEWEST, _NEWEST_OF_TYPE = 0.1, 0.2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Slice:
+class HoldoutSplit:
     """kind: how the targets were chosen, in words. train: what models may learn from. histories: what is known of the n
     users; known, targets: n arrays of item places, to be left out of and to be found in the answer. gains: what each target
     is worth, the sum of the weights of what was done with it, so that a purchase counts for more than a look; () where all
@@ -43,7 +43,7 @@ class Slice:
 
     kind: str
     train: Interactions
-    histories: Batch
+    histories: HistoryBatch
     known: tuple[NDArray[np.int64], ...]
     targets: tuple[NDArray[np.int64], ...]
     gains: tuple[NDArray[np.float64], ...] = ()
@@ -51,7 +51,7 @@ class Slice:
     def __len__(self) -> int:
         return len(self.targets)
 
-    def first(self, users: int) -> Slice:
+    def first(self, users: int) -> HoldoutSplit:
         """The same with the first of its users only."""
         users = min(users, len(self))
         return replace(
@@ -90,7 +90,7 @@ def counting(data: Interactions, targets: Collection[str]) -> NDArray[np.bool_]:
     return wanted
 
 
-def latest(data: Interactions, rng: np.random.Generator, users: int, targets: Collection[str] = ()) -> Slice:
+def latest(data: Interactions, rng: np.random.Generator, users: int, targets: Collection[str] = ()) -> HoldoutSplit:
     """The last new item of every user, and what they liked from then on; up to `users` random users are asked.
 
     targets: types of event that make an item one to be found (empty: all that are positive). What led to such an event, as
@@ -107,7 +107,7 @@ def latest(data: Interactions, rng: np.random.Generator, users: int, targets: Co
 
 def scattered(
     data: Interactions, rng: np.random.Generator, users: int, share: float = 0.2, targets: Collection[str] = ()
-) -> Slice:
+) -> HoldoutSplit:
     """A random share of every user's items, of those with an event of the targets' types; up to `users` random users are
     asked."""
 
@@ -126,7 +126,7 @@ def next_in_time(
     share: float | None = None,
     targets: Collection[str] = (),
     back: int = 0,
-) -> Slice:
+) -> HoldoutSplit:
     """The next new items of users after the moment that the newest `share` of the events follow (a tenth; with `targets` a
     fifth); nothing of what happened after it, to anybody, is in `train`. back: how many such shares of the events are left
     out first, as if they had not happened yet."""
@@ -137,7 +137,9 @@ def next_in_time(
     return next_after(data, moment_before(data, 1.0 - newest), rng, users, targets)
 
 
-def next_after(data: Interactions, moment: float, rng: np.random.Generator, users: int, targets: Collection[str] = ()) -> Slice:
+def next_after(
+    data: Interactions, moment: float, rng: np.random.Generator, users: int, targets: Collection[str] = ()
+) -> HoldoutSplit:
     """The next new items of users from `moment` on (epoch seconds), the earliest first; `train` has what was before it.
 
     targets: types of event that make an item one to be found (empty: all that are positive); new is what the user had no
@@ -199,7 +201,9 @@ def ideal(worth: NDArray[np.float64], n: int) -> float:
 Hold = Callable[[NDArray[np.int64], NDArray[np.bool_]], tuple[NDArray[np.bool_], NDArray[np.int64]]]
 
 
-def _held_out(kind: str, data: Interactions, rng: np.random.Generator, users: int, targets: Collection[str], hold: Hold) -> Slice:
+def _held_out(
+    kind: str, data: Interactions, rng: np.random.Generator, users: int, targets: Collection[str], hold: Hold
+) -> HoldoutSplit:
     keep, counts = np.ones(len(data.items), bool), counting(data, targets)
     starts = np.searchsorted(data.users, np.arange(len(data.user_ids) + 1))
     chosen: list[int] = []
@@ -229,13 +233,13 @@ def slice_of(
     users: list[int],
     targets: list[NDArray[np.int64]],
     gains: Sequence[NDArray[np.float64]] = (),
-) -> Slice:
+) -> HoldoutSplit:
     """The slice that asks these users (places in `train`), each for their targets."""
     starts = np.searchsorted(train.users, np.arange(len(train.user_ids) + 1))
     events = [np.arange(starts[user], starts[user + 1]) for user in users]
     known = tuple(np.unique(train.items[one[train.weights[one] > 0]]).astype(np.int64) for one in events)
-    histories = Batch.of_users(train, np.array(users, np.int64))
-    return Slice(kind, train, histories, known, tuple(targets), tuple(gains))
+    histories = HistoryBatch.of_users(train, np.array(users, np.int64))
+    return HoldoutSplit(kind, train, histories, known, tuple(targets), tuple(gains))
 
 
 def _items_of(data: Interactions, user: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from es_recsys.models.base import ScoredPlaces
 from es_recsys.models.bipartite import column, graph, matrix_of, walk
-from es_recsys.models.fitted import Fitted, top_of
-from es_recsys.models.histories import Batch
+from es_recsys.models.fitted import TrainedModel, top_of
+from es_recsys.models.histories import HistoryBatch
 from es_recsys.models.ids import ItemIds
 from es_recsys.models.neighbours import by_liked, of_liked, recent_weights
 from es_recsys.models.params import to_json
 from es_recsys.models.sequences import sequences
 from es_recsys.models.svd import truncated_svd
-from es_recsys.models.watch import Watch
+from es_recsys.models.watch import TrainingCallback
 from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["Filter", "Spectral"]
@@ -40,7 +40,7 @@ class Filter:
     mixed: NDArray[np.float64]
 
 
-class Spectral(Fitted):
+class Spectral(TrainedModel):
     """With R (n_users, n_items) normalised (bipartite.py), P = R^T R, V (n_items, k) its first eigenvectors and D the items'
     degrees, a history with signed weights w (n_items,), older ones halved, scores
 
@@ -54,7 +54,7 @@ class Spectral(Fitted):
     kind: ClassVar[str] = "neighbours"
 
     def fit(
-        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: Watch | None = None
+        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: TrainingCallback | None = None
     ) -> Self:
         """Decomposes the graph; `rng` gives the directions that the decomposition sets out from."""
         arrays, degrees = graph(sequences(data))
@@ -78,19 +78,19 @@ class Spectral(Fitted):
     def _filter(self, eigenvalues: NDArray[np.float64]) -> Filter:
         """eigenvalues (k,) of P, largest first, at most 1."""
 
-    def top(self, batch: Batch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredPlaces]:
+    def top(self, batch: HistoryBatch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredPlaces]:
         """The n best of each user, through products of a block of users at a time."""
         if len(batch) == 1:
             return super().top(batch, n, exclude)
         return [top_of(scores, n, exclude[user]) for user, scores in enumerate(self._each(batch))]
 
-    def scores_at(self, batch: Batch, places: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
+    def scores_at(self, batch: HistoryBatch, places: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
         """The score of each user at its own places."""
         if len(batch) == 1:
             return [self._scores(batch, places[0])]
         return [scores[places[user]] for user, scores in enumerate(self._each(batch))]
 
-    def _each(self, batch: Batch) -> Iterator[NDArray[np.float32]]:
+    def _each(self, batch: HistoryBatch) -> Iterator[NDArray[np.float32]]:
         """The scores of each user. The vectors are most of what is read: once for a block of users."""
         vectors, roots = self._arrays["vectors"], self._arrays["roots"]
         users = max(1, _CELLS // max(len(roots), 1))
@@ -102,18 +102,18 @@ class Spectral(Fitted):
             for user, one in enumerate(own):
                 yield self._joined(one, spread[user], flat[user], slice(None))
 
-    def _event_weights(self, batch: Batch) -> NDArray[np.float64]:
+    def _event_weights(self, batch: HistoryBatch) -> NDArray[np.float64]:
         return recent_weights(batch, self.config.half_life, self.config.half_life_days)
 
-    def _all_scores(self, batch: Batch) -> NDArray[np.float32]:
+    def _all_scores(self, batch: HistoryBatch) -> NDArray[np.float32]:
         return self._scores(batch, slice(None))
 
-    def _scores(self, batch: Batch, at: NDArray[np.int64] | slice) -> NDArray[np.float32]:
+    def _scores(self, batch: HistoryBatch, at: NDArray[np.int64] | slice) -> NDArray[np.float32]:
         """Of one user, the scores at some places. The vectors are most of what is read, so only theirs are."""
         spread, flat = (self._arrays["vectors"][at] @ np.stack(self._sides(batch), axis=1)).T
         return self._joined(batch, spread, flat, at)
 
-    def _sides(self, batch: Batch) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def _sides(self, batch: HistoryBatch) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Of one user, what stands before V and before D^1/2 V, (k,) each."""
         weights, how = self._event_weights(batch), self._filter(self._arrays["eigenvalues"])
         met = self._arrays["vectors"][batch.items]
@@ -121,13 +121,13 @@ class Spectral(Fitted):
         return (how.own * z + how.mixed * (u @ self._arrays["gram"])).astype(np.float32), (how.low * u).astype(np.float32)
 
     def _joined(
-        self, batch: Batch, spread: NDArray[np.float32], flat: NDArray[np.float32], at: NDArray[np.int64] | slice
+        self, batch: HistoryBatch, spread: NDArray[np.float32], flat: NDArray[np.float32], at: NDArray[np.int64] | slice
     ) -> NDArray[np.float32]:
         share = self._filter(self._arrays["eigenvalues"]).walked
         walked = share * walk(self._arrays, batch.items, self._event_weights(batch))[at]
         return of_liked(batch, (walked + spread + self._arrays["roots"][at] * flat).astype(np.float32))
 
-    def _shares(self, batch: Batch, place: int) -> NDArray[np.float64]:
+    def _shares(self, batch: HistoryBatch, place: int) -> NDArray[np.float64]:
         if not len(batch.items):
             return np.zeros(0)
         vectors, roots, how = self._arrays["vectors"], self._arrays["roots"], self._filter(self._arrays["eigenvalues"])

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from es_recsys.models.histories import Batch
+from es_recsys.models.histories import HistoryBatch
 from es_recsys.models.svd import truncated_svd
 from es_recsys.types import Interactions, ItemTable
 
@@ -31,7 +31,7 @@ def item_tastes(
     return (reduced / np.where(lengths > 1e-9, lengths, np.inf)).astype(np.float32)
 
 
-def user_tastes(batch: Batch, tastes: NDArray[np.float32]) -> NDArray[np.float64]:
+def user_tastes(batch: HistoryBatch, tastes: NDArray[np.float32]) -> NDArray[np.float64]:
     """(n, d) float64 signed mean of the items' rows, by weight: of length 1 for one who likes one thing, near 0 where
     likes go everywhere or dislikes outweigh them."""
     users = np.repeat(np.arange(len(batch)), np.diff(batch.starts))

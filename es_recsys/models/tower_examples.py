@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from es_recsys.models.histories import Batch
+from es_recsys.models.histories import HistoryBatch
 from es_recsys.models.sequences import take
 from es_recsys.types import Interactions
 
@@ -22,7 +22,7 @@ _ALIKE = 16
 class Example:
     """histories of b users; targets (b, t) int64 places, -1 for none; users (b,) int64, who they are."""
 
-    histories: Batch
+    histories: HistoryBatch
     targets: NDArray[np.int64]
     users: NDArray[np.int64]
 
@@ -31,7 +31,7 @@ class Example:
 class Held:
     """Users for the early stop: their histories, their known items and those to be found, as n arrays of places."""
 
-    histories: Batch
+    histories: HistoryBatch
     known: tuple[NDArray[np.int64], ...]
     targets: tuple[NDArray[np.int64], ...]
     users: NDArray[np.int64]
@@ -77,7 +77,7 @@ class Stream:
             np.unique(self._items[b:e][self._weights[b:e] > 0])
             for b, e in zip(self._starts[users].tolist(), self._starts[users + 1].tolist(), strict=True)
         )
-        return Held(Batch.of_users(self._events, users, self._history), known, targets, users)
+        return Held(HistoryBatch.of_users(self._events, users, self._history), known, targets, users)
 
     def _example(self, users: NDArray[np.int64], cuts: NDArray[np.int64], order: NDArray[np.int64] | None) -> Example:
         starts, ends = self._starts[users], self._starts[users + 1]
@@ -96,7 +96,7 @@ class Stream:
             wanted = order[wanted]
         else:
             at = np.repeat(begins, lengths) + _within(lengths)
-        batch = Batch.of_rows(self._events, at, lengths)
+        batch = HistoryBatch.of_rows(self._events, at, lengths)
         # What is known already is left out of answers, so it is nothing to find.
         n_items = int(self._items.max()) + 1
         known = np.repeat(np.arange(len(users)), lengths) * n_items + batch.items

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from es_recsys.features import USER_COLUMNS, ItemFacts
 from es_recsys.models.habits import habits, scaled
-from es_recsys.models.histories import Batch
+from es_recsys.models.histories import HistoryBatch
 from es_recsys.models.segment_map import SegmentMap
 
 __all__ = ["CONTEXT", "HABITS", "RECENCY", "Inputs", "Reader", "inputs"]
@@ -66,7 +66,7 @@ class Inputs:
     segments: NDArray[np.int64]
 
 
-def inputs(batch: Batch, length: int, ordered: bool, reader: Reader) -> Inputs:
+def inputs(batch: HistoryBatch, length: int, ordered: bool, reader: Reader) -> Inputs:
     """The newest `length` events of each user. ordered: False leaves all recency out, where it tells nothing."""
     batch = batch.last(length)
     lengths = np.diff(batch.starts)

@@ -22,7 +22,7 @@ from es_recsys.models.tower_examples import Example, Held, Stream
 from es_recsys.models.tower_inputs import HABITS, Inputs, Reader, inputs
 from es_recsys.models.tower_network import ItemTower, UserTower
 from es_recsys.models.user_graph import graph_of
-from es_recsys.models.watch import Watch
+from es_recsys.models.watch import TrainingCallback
 from es_recsys.types import Interactions
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def train(
     contents: Mapping[str, NDArray[np.float32]],
     reader: Reader,
     seed: int,
-    watch: Watch,
+    watch: TrainingCallback,
 ) -> tuple[NDArray[np.float32], bytes]:
     """Item vectors (n, d) and the user tower as ONNX.
 
@@ -177,7 +177,7 @@ def _digest(arrays: Mapping[str, NDArray[Any]]) -> str:
     return digest.hexdigest()
 
 
-def _run(towers: Towers, stream: Stream, held: Held, kept: Checkpoint, seed: int, watch: Watch) -> None:
+def _run(towers: Towers, stream: Stream, held: Held, kept: Checkpoint, seed: int, watch: TrainingCallback) -> None:
     """Trains until nothing is gained any more, and leaves the best of all epochs in `towers`.
 
     Every epoch has its own seed, so that a training that goes on learns what it would have learned in one go.

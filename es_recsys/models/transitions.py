@@ -14,7 +14,7 @@ from es_recsys.models.ids import ItemIds
 from es_recsys.models.neighbours import Neighbours
 from es_recsys.models.params import from_json, to_json
 from es_recsys.models.sequences import Sequences, sequences
-from es_recsys.models.watch import Watch
+from es_recsys.models.watch import TrainingCallback
 from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["Transitions", "TransitionsConfig"]
@@ -60,7 +60,7 @@ class Transitions(Neighbours):
         self.config = config or TransitionsConfig()
 
     def fit(
-        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: Watch | None = None
+        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: TrainingCallback | None = None
     ) -> Self:
         """Counts pairs; `rng` isn't used."""
         seq = sequences(data)

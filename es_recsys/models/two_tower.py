@@ -16,17 +16,17 @@ from es_recsys.errors import MissingExtra, ModelError
 from es_recsys.features import features
 from es_recsys.models import artefact
 from es_recsys.models.base import not_fitted
-from es_recsys.models.folded import Folded
+from es_recsys.models.folded import FactorModel
 from es_recsys.models.grouping import LEAST_USERS
 from es_recsys.models.habits import habits, scale_of
-from es_recsys.models.histories import Batch
+from es_recsys.models.histories import HistoryBatch
 from es_recsys.models.ids import ItemIds
 from es_recsys.models.segments import Segments
 from es_recsys.models.sequences import take
 from es_recsys.models.tower_examples import hold_out
 from es_recsys.models.tower_inputs import HABITS, Reader, inputs
 from es_recsys.models.user_graph import session
-from es_recsys.models.watch import Watch
+from es_recsys.models.watch import TrainingCallback
 from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["Tower", "TowerConfig"]
@@ -62,7 +62,7 @@ class TowerConfig:
     held: int = 1_000
 
 
-class Tower(Folded):
+class Tower(FactorModel):
     """A user tower and an item tower (Covington et al. 2016, "Deep neural networks for YouTube recommendations"). An item's
     vector is made of its id e_i, which only items with events have, and of the content vectors c_if of an `ItemTable`; ids of
     items with content are hidden now and then in training (DropoutNet, Volkovs et al. 2017), so that an item without events has
@@ -103,7 +103,7 @@ class Tower(Folded):
         self._session: Any = None
 
     def fit(
-        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: Watch | None = None
+        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: TrainingCallback | None = None
     ) -> Self:
         """Trains both towers; needs the package torch. With fewer than twenty users there are no segments.
 
@@ -124,7 +124,7 @@ class Tower(Folded):
         config = self.config
         rest, held = hold_out(data, np.random.default_rng(seed), config.held, ordered=config.ordered, history=config.history)
         reader = _reader(rest, items, config.history, seed)
-        vectors, graph = train(config, rest, held, contents, reader, seed, watch or Watch())
+        vectors, graph = train(config, rest, held, contents, reader, seed, watch or TrainingCallback())
         self._ids, self._fingerprint, self._session = ItemIds.of(data.item_ids.tolist()), None, None
         self._digest, self._reader = hashlib.sha256(graph).hexdigest(), reader
         self._arrays = {"vectors": vectors, "graph": np.frombuffer(graph, np.uint8), **reader.arrays()}
@@ -140,19 +140,19 @@ class Tower(Folded):
         """The whole history and more of it to find where order tells nothing."""
         return TowerConfig() if ordered else TowerConfig(ordered=False, history=100, targets=4)
 
-    def _users(self, batch: Batch) -> NDArray[np.float32]:
+    def _users(self, batch: HistoryBatch) -> NDArray[np.float32]:
         blocks = [batch.some(begin, min(begin + _BATCH, len(batch))) for begin in range(0, len(batch), _BATCH)]
         empty = np.zeros((0, self.config.dims), np.float32)
         return np.concatenate([empty, *(self._asked(block) for block in blocks)])
 
-    def _asked(self, batch: Batch) -> NDArray[np.float32]:
+    def _asked(self, batch: HistoryBatch) -> NDArray[np.float32]:
         users = np.zeros((len(batch), self.config.dims), np.float32)
         rows, feed = self._feed(batch)
         if len(rows):
             users[rows] = self._run("user", feed)
         return users
 
-    def _feed(self, batch: Batch) -> tuple[NDArray[np.int64], dict[str, NDArray[Any]]]:
+    def _feed(self, batch: HistoryBatch) -> tuple[NDArray[np.int64], dict[str, NDArray[Any]]]:
         """The users who liked something that has a vector, and what the user tower reads of them."""
         if self._reader is None:
             raise not_fitted(self.name)
@@ -169,7 +169,7 @@ class Tower(Folded):
         }
         return rows, feed
 
-    def _shares(self, batch: Batch, place: int) -> NDArray[np.float64]:
+    def _shares(self, batch: HistoryBatch, place: int) -> NDArray[np.float64]:
         # What the context and the hidden layer add is nobody's; the attention's sum is what the events bring.
         shares = np.zeros(len(batch.items))
         rows, feed = self._feed(batch)
@@ -211,7 +211,7 @@ def _reader(data: Interactions, items: ItemTable | None, history: int, seed: int
     users = np.unique(data.users[data.weights > 0]).astype(np.int64)
     segments = Segments().fit(data, np.random.default_rng(seed), items).map if len(users) >= LEAST_USERS else None
     facts = features(data, items).facts if segments is None else segments.facts
-    told = habits(Batch.of_users(take(data, data.weights != 0), users, history), facts)
+    told = habits(HistoryBatch.of_users(take(data, data.weights != 0), users, history), facts)
     return Reader(facts, scale_of(told, HABITS), segments)
 
 

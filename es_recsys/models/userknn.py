@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from es_recsys.models.base import ScoredPlaces
 from es_recsys.models.confidence import idf
 from es_recsys.models.cooccurrence import Rows
-from es_recsys.models.fitted import Fitted, top_of
-from es_recsys.models.histories import Batch
+from es_recsys.models.fitted import TrainedModel, top_of
+from es_recsys.models.histories import HistoryBatch
 from es_recsys.models.ids import ItemIds
 from es_recsys.models.likings import asked_likings, likings, ranks, select
 from es_recsys.models.params import from_json, to_json
 from es_recsys.models.projection import coordinates, project, project_rows
 from es_recsys.models.ranking import best, decay
-from es_recsys.models.watch import Watch
+from es_recsys.models.watch import TrainingCallback
 from es_recsys.types import History, Interactions, ItemTable
 
 __all__ = ["UserKNN", "UserKNNConfig"]
@@ -45,7 +45,7 @@ class UserKNNConfig:
     dims: int = 512
 
 
-class UserKNN(Fitted):
+class UserKNN(TrainedModel):
     """Users as sparse vectors x (n_items,), over the distinct items of a history; of item i, whose events weigh w_i in
     sum, and after which r_i other items came,
 
@@ -74,7 +74,7 @@ class UserKNN(Fitted):
         self.config = config or UserKNNConfig()
 
     def fit(
-        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: Watch | None = None
+        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: TrainingCallback | None = None
     ) -> Self:
         """Collects what each user likes; `rng` chooses the projection."""
         n_items = len(data.item_ids)
@@ -147,15 +147,15 @@ class UserKNN(Fitted):
         """What answers are served from: nothing of the users, who are in the index."""
         return self.among(())
 
-    def top(self, batch: Batch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredPlaces]:
+    def top(self, batch: HistoryBatch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredPlaces]:
         """The n best of each user, a block of users at a time."""
         return [top_of(scores, n, exclude[user]) for user, scores in enumerate(self._each(batch))]
 
-    def scores_at(self, batch: Batch, places: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
+    def scores_at(self, batch: HistoryBatch, places: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
         """The score of each user at its own places."""
         return [scores[places[user]] for user, scores in enumerate(self._each(batch))]
 
-    def _each(self, batch: Batch) -> Iterator[NDArray[np.float32]]:
+    def _each(self, batch: HistoryBatch) -> Iterator[NDArray[np.float32]]:
         vectors, block = self._arrays["vectors"], max(_CELLS // max(len(self._arrays["starts"]), 1), 1)
         for begin in range(0, len(batch), block):
             askers = [self._asker(batch.one(user)) for user in range(begin, min(begin + block, len(batch)))]
@@ -166,10 +166,10 @@ class UserKNN(Fitted):
             for (items, x), near in zip(askers, asked @ vectors.T, strict=True):
                 yield self._votes(items, x, self._rows(best(near, self.candidates)))
 
-    def _all_scores(self, batch: Batch) -> NDArray[np.float32]:
+    def _all_scores(self, batch: HistoryBatch) -> NDArray[np.float32]:
         return next(self._each(batch))
 
-    def _shares(self, batch: Batch, place: int) -> NDArray[np.float64]:
+    def _shares(self, batch: HistoryBatch, place: int) -> NDArray[np.float64]:
         items, x = self._asker(batch)
         rows = self._near(items, x)
         likeness, shared, user = self._likeness(items, x, rows)
@@ -184,7 +184,7 @@ class UserKNN(Fitted):
         shares[first] = by_item[batch.items[first]] / self._arrays["popularity"][place] ** self.config.target_power
         return shares
 
-    def _asker(self, batch: Batch) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    def _asker(self, batch: HistoryBatch) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Distinct items of one user and their x."""
         items, strengths = asked_likings(batch)
         later = np.arange(len(items) - 1, -1, -1, dtype=np.float64)

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from es_recsys.errors import OutOfTime
 
-__all__ = ["Watch"]
+__all__ = ["TrainingCallback"]
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class TrainingCallback:
     """tell(done, total, figures): called after each epoch with what was reached, such as {"loss": .3, "ndcg": .05}; after each
     part of another long training, where nothing is measured on the way, with no figures.
 

@@ -104,9 +104,9 @@ def complete(context: Context, gathered: Gathered, reading: Reading | None = Non
     own = tuple(dict.fromkeys(reversed(context.history.item_ids)))[:_REASONS] if context.explain and near else ()
     if own and near:
         body = _sources(own, near)
-        if context.meta.variants is not None:
+        if context.metadata.variants is not None:
             query = {"constant_score": {"filter": any_of(own, grouped=True)}}
-            body = {**body, "query": query, "size": min(math.ceil(len(own) * max(context.meta.variants, 1.0)), DEEPEST)}
+            body = {**body, "query": query, "size": min(math.ceil(len(own) * max(context.metadata.variants, 1.0)), DEEPEST)}
         bodies.append(told({**body, "_source": False}, context))
     if context.asks:
         words = any(heard.leg.name == LEXICAL for heard in table.legs)
@@ -202,8 +202,8 @@ def _counted(
 
 def content_field(context: Context) -> str | None:
     """The vector field that tells best how alike two items are: words, then pictures, then behaviour."""
-    for name in ("text_vector", "image_vector", *context.meta.vectors):
-        if name in context.meta.vectors:
+    for name in ("text_vector", "image_vector", *context.metadata.vectors):
+        if name in context.metadata.vectors:
             return name
     return None
 

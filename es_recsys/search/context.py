@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.errors import InputError
-from es_recsys.index_metadata import StoreMeta
+from es_recsys.index_metadata import IndexMetadata
 from es_recsys.search.filters import Clause
 from es_recsys.settings import SearchSettings
 from es_recsys.types import History, Taste
@@ -51,7 +51,7 @@ class Context:
     and item_side know items by their products, and `exclude` leaves out by either (see `products`).
     """
 
-    meta: StoreMeta
+    metadata: IndexMetadata
     now: float
     settings: SearchSettings = field(default_factory=SearchSettings)
     text: str = ""
@@ -112,7 +112,7 @@ class Context:
     @property
     def grouped(self) -> bool:
         """Whether there are variants of products."""
-        return self.meta.variants is not None
+        return self.metadata.variants is not None
 
     @property
     def end(self) -> int:

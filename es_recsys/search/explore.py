@@ -39,7 +39,7 @@ from numpy.typing import NDArray
 
 from es_recsys.search.fusion import POOL
 
-__all__ = ["ENOUGH", "HEAD", "NEWEST", "TRIAL", "Exploration", "Explored", "Exposure", "explore", "rng_of"]
+__all__ = ["ENOUGH", "HEAD", "NEWEST", "TRIAL", "Exploration", "Explored", "InteractionStats", "explore", "rng_of"]
 
 NEAR = 0.2
 ENOUGH = 20.0
@@ -58,14 +58,14 @@ _RATE = 0.1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Exposure:
+class InteractionStats:
     """What came of showing items. seen: item id -> (examinations, what was done with it, 0 to 1 each). rate: over all items."""
 
     seen: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     rate: float = _RATE
 
     @classmethod
-    def of_popularity(cls, popular: Sequence[tuple[str, float]], rate: float = _RATE) -> Exposure:
+    def of_popularity(cls, popular: Sequence[tuple[str, float]], rate: float = _RATE) -> InteractionStats:
         """Where no answer was followed up yet: all items are thought equally good, and what is popular better known."""
         return cls({item_id: (count / rate, count) for item_id, count in popular if count > 0.0}, rate)
 
@@ -95,7 +95,7 @@ class Exploration:
     answer. rng: draws this answer's order, then its propensities. newest: how many of the newest items are looked at."""
 
     share: float
-    exposure: Exposure
+    exposure: InteractionStats
     rng: np.random.Generator
     newest: int = NEWEST
 

@@ -27,7 +27,7 @@ def aggregations(fields: Mapping[str, str]) -> dict[str, Any]:
 
 def counted(context: Context, body: dict[str, Any]) -> dict[str, Any]:
     """A body that counts, with the facets where they are wanted; products where one of their variants is shown."""
-    aggs = aggregations(context.meta.fields) if context.facets else {}
+    aggs = aggregations(context.metadata.fields) if context.facets else {}
     aggs |= distinct() if context.collapse else {}
     return {**body, "aggs": aggs} if aggs else body
 

@@ -142,7 +142,7 @@ def _nearest(context: Context, heard: Heard, alone: bool) -> list[str]:
     field = heard.leg.name
     if alone and field in VECTOR_FIELDS and VECTOR_FIELDS[field].source == "model":
         return []
-    bounds = context.settings.near.get(field) or NEAR.get(context.meta.vectors[field].model) if context.text.strip() else None
+    bounds = context.settings.near.get(field) or NEAR.get(context.metadata.vectors[field].model) if context.text.strip() else None
     least = -1.0 if bounds is None else bounds[1 if alone else 0]
     return [item_id for item_id, score in found if score >= least]
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from es_recsys.errors import ModelError
 from es_recsys.features import PAIR, USER
-from es_recsys.index_metadata import StoreMeta
+from es_recsys.index_metadata import IndexMetadata
 from es_recsys.search.context import Context
 from es_recsys.search.forest import Forest
 from es_recsys.search.fusion import Table
@@ -52,9 +52,9 @@ class Ranker:
         used = self.forest.used.tolist()
         return Reading(self.window, frozenset(self.names[place] for place in used))
 
-    def suits(self, meta: StoreMeta) -> bool:
+    def suits(self, metadata: IndexMetadata) -> bool:
         """Whether the store's vectors are still those that the forest learned from."""
-        return all(name in meta.vectors and meta.vectors[name].fingerprint == mark for name, mark in self.spaces.items())
+        return all(name in metadata.vectors and metadata.vectors[name].fingerprint == mark for name, mark in self.spaces.items())
 
     def params(self) -> dict[str, Any]:
         """JSON values; with the forest's arrays all that `from_params` needs."""

@@ -82,7 +82,7 @@ class Leg:
 
 def lexical(context: Context) -> Clause | None:
     """BM25 over the text fields (see `lexical`)."""
-    return lexical_query(context.text, context.meta.lexical) if context.text.strip() else None
+    return lexical_query(context.text, context.metadata.lexical) if context.text.strip() else None
 
 
 def query_vector(field: str) -> Callable[[Context], Clause | None]:
@@ -122,7 +122,7 @@ def popular(context: Context) -> Clause | None:
 
 def fresh(context: Context) -> Clause | None:
     """The newest items; the score is half at an age of `freshness_days`."""
-    if "created_at" not in context.meta.fields:
+    if "created_at" not in context.metadata.fields:
         return None
     pivot = max(round(context.settings.freshness_days * 24), 1)
     return {"distance_feature": {"field": "created_at", "origin": int(context.now * 1_000), "pivot": f"{pivot}h"}}
@@ -159,9 +159,9 @@ def active(context: Context) -> tuple[Leg, ...]:
 def interest_legs(context: Context) -> tuple[Leg, ...]:
     """A leg for each of the user's interests, in their order."""
     known = context.interests
-    if known is None or context.asks or known.field not in context.meta.vectors:
+    if known is None or context.asks or known.field not in context.metadata.vectors:
         return ()
-    scale = "cosine" if context.meta.vectors[known.field].similarity == "cosine" else "inner"
+    scale = "cosine" if context.metadata.vectors[known.field].similarity == "cosine" else "inner"
     return tuple(Leg(f"{INTEREST}_{k + 1}", scale, interest(k), personal=True) for k in range(len(known)))
 
 
@@ -201,7 +201,7 @@ def count_body(context: Context, near: Sequence[str], *, words: bool) -> Body:
     """Counts what an answer to a question shows, from its first page to its last: what its words find, and `near`, what else
     its vectors brought in. words: whether the words brought in anything themselves; else they only narrow others."""
     asked = bool(context.text.strip())
-    ways = reached(context.text, context.meta.lexical) if asked and words else [matching(context.text)] if asked else []
+    ways = reached(context.text, context.metadata.lexical) if asked and words else [matching(context.text)] if asked else []
     if near:
         ways.append({"ids": {"values": list(near)}})
     query: Clause = {"bool": {**_guards(context, matched=False), "should": ways, "minimum_should_match": 1}}
@@ -221,7 +221,7 @@ def taste_vector(context: Context, field: str) -> NDArray[np.float32] | None:
 
 
 def _near(context: Context, field: str, vector: NDArray[np.float32] | None) -> Clause | None:
-    if vector is None or field not in context.meta.vectors:
+    if vector is None or field not in context.metadata.vectors:
         return None
     return {"knn": {"field": field, "query_vector": vector.tolist()}}
 
@@ -250,8 +250,8 @@ def _listed(ids: Sequence[str], context: Context) -> Body:
     """The body that finds which of the ids may be shown; where there are variants, those of each product."""
     guards = _guards(context, matched=True)
     size = len(ids)
-    if context.meta.variants is not None:
-        size = min(math.ceil(size * max(context.meta.variants, 1.0)) + context.depth, _MOST_CANDIDATES)
+    if context.metadata.variants is not None:
+        size = min(math.ceil(size * max(context.metadata.variants, 1.0)) + context.depth, _MOST_CANDIDATES)
     query: Clause = {"bool": {**guards, "filter": [any_of(ids, grouped=context.grouped), *guards.get("filter", ())]}}
     return told({"size": size, "_source": False, "track_total_hits": False, "query": query}, context)
 

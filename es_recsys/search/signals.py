@@ -182,7 +182,7 @@ def _of_behaviour(context: Context, item_ids: Sequence[str]) -> dict[str, Column
 
 
 def _of_attribute(context: Context, path: str, values: Sequence[Any], asked: Wording) -> dict[str, Column]:
-    kind = context.meta.fields[path]
+    kind = context.metadata.fields[path]
     if kind in _NUMBERS or kind == "boolean":
         column = np.array([_number(value) for value in values])
         wanted = numbers(asked)
@@ -200,7 +200,9 @@ def _of_attribute(context: Context, path: str, values: Sequence[Any], asked: Wor
 
 def _attributes(context: Context) -> list[str]:
     kinds = _NUMBERS | {"keyword", "boolean", "date"}
-    paths = ((path, kind) for path, kind in context.meta.fields.items() if not path.endswith((f".{AS_KEYWORD}", f".{AS_LONG}")))
+    paths = (
+        (path, kind) for path, kind in context.metadata.fields.items() if not path.endswith((f".{AS_KEYWORD}", f".{AS_LONG}"))
+    )
     return sorted(path for path, kind in paths if path.startswith("attributes.") and kind in kinds)
 
 

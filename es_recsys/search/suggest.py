@@ -23,7 +23,7 @@ def suggestion_body(context: Context) -> dict[str, Any]:
         "size": 0,
         "_source": False,
         "track_total_hits": 1,
-        "query": {"constant_score": {"filter": {"bool": {"should": reached(context.text, context.meta.lexical)}}}},
+        "query": {"constant_score": {"filter": {"bool": {"should": reached(context.text, context.metadata.lexical)}}}},
         "suggest": {_NAME: {"text": context.text, "term": term}},
     }
 

@@ -104,8 +104,8 @@ def _table(context: Context, name: str, legs: Sequence[Leg]) -> Mapping[str, flo
     for models, popularity and freshness. In a search the models share a fixed part, as training weighed them.
     """
     given: Mapping[str, float] = getattr(context.settings.weights, name)
-    own = context.meta.weights.get(name, {})
-    trained = context.meta.weights.get("no_query")
+    own = context.metadata.weights.get(name, {})
+    trained = context.metadata.weights.get("no_query")
     models = {leg.name for leg in legs if leg.scale in ("inner", "list") and leg.personal}
     if name == "no_query" and trained is not None:
         given = {leg: weight for leg, weight in given.items() if leg not in models | _NEUTRAL}

@@ -26,7 +26,7 @@ from es_recsys.search.plan import plan
 from es_recsys.search.weights import situation
 from es_recsys.serving.operations import Call, Fetch, Flow, Log, Search, Top
 from es_recsys.serving.similar_users import among_similar
-from es_recsys.serving.snapshot import View
+from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.user_interests import interests_of
 from es_recsys.serving.user_profiles import features, of_views, read_profile, who
 from es_recsys.types import Answer, Hit, Profile, Query, Ranking
@@ -50,54 +50,54 @@ def kind_of(query: Query) -> str:
     return "search" if query.text.strip() or query.image is not None else "recommend"
 
 
-def answer(view: View, query: Query, now: float) -> Flow[Answer]:
+def answer(snapshot: ServingSnapshot, query: Query, now: float) -> Flow[Answer]:
     """Answers a query and logs the answer. A leg that fails is named in `degraded`.
 
     Raises InputError, FilterError for a query that can't be answered; StoreNotFound where the index is gone.
     """
     started = time.perf_counter()
     _check(query)
-    filters = parse(query.filter, view.meta.fields)
+    filters = parse(query.filter, snapshot.metadata.fields)
     kind = kind_of(query)
-    profile = yield from read_profile(view, query, now)
-    vectors, mute = yield from question_vectors(view, query)
-    if query.like is None and (view.settings.search.impact if query.impact is None else query.impact) > 0.0:
-        view, lost = yield from among_similar(view, profile, who(view, query))
+    profile = yield from read_profile(snapshot, query, now)
+    vectors, mute = yield from question_vectors(snapshot, query)
+    if query.like is None and (snapshot.settings.search.impact if query.impact is None else query.impact) > 0.0:
+        snapshot, lost = yield from among_similar(snapshot, profile, who(snapshot, query))
         mute = (*mute, *lost)
     if query.like is not None:
-        context = yield from _likeness(view, query, profile, filters, now)
+        context = yield from _likeness(snapshot, query, profile, filters, now)
     else:
-        context = yield from context_of(view, query, profile, vectors, filters, now)
+        context = yield from context_of(snapshot, query, profile, vectors, filters, now)
         if kind == "recommend" and profile is not None and context.impact > 0.0:
-            interests, unread = yield from interests_of(view, profile)
+            interests, unread = yield from interests_of(snapshot, profile)
             context, mute = replace(context, interests=interests), (*mute, *unread)
-        context, broken = ranked_by(view, context)
+        context, broken = ranked_by(snapshot, context)
         mute = (*mute, *broken)
     answer_id = str(uuid.uuid4())
-    ranking = yield from rank(view, exploring(view, query, context, answer_id))
+    ranking = yield from rank(snapshot, exploring(snapshot, query, context, answer_id))
     ranking = replace(ranking, degraded=tuple(dict.fromkeys((*mute, *ranking.degraded))))
-    unknown = yield from _unknown(view, query, ranking)
+    unknown = yield from _unknown(snapshot, query, ranking)
     found = Answer(answer_id, kind, ranking, (time.perf_counter() - started) * 1_000.0, unknown)
-    yield Log(_record(view, query, found, situation(context), now))
+    yield Log(_record(snapshot, query, found, situation(context), now))
     return found
 
 
-def rank(view: View, context: Context) -> Flow[Ranking]:
+def rank(snapshot: ServingSnapshot, context: Context) -> Flow[Ranking]:
     """The ranking of a question of which all is known. Raises EngineError where no retriever could be asked, InputError where
     Elasticsearch refuses what all were asked."""
     first = plan(context)
-    responses = yield Search(view.meta.index, first.bodies)
+    responses = yield Search(snapshot.metadata.index, first.bodies)
     _raise_if_none_answered(responses[: len(first.asked)] or responses)
     second = complete(context, gather(context, first, responses))
-    responses = (yield Search(view.meta.index, second.bodies)) if second.bodies else []
+    responses = (yield Search(snapshot.metadata.index, second.bodies)) if second.bodies else []
     return finish(context, second, responses)
 
 
-def _unknown(view: View, query: Query, ranking: Ranking) -> Flow[tuple[str, ...]]:
+def _unknown(snapshot: ServingSnapshot, query: Query, ranking: Ranking) -> Flow[tuple[str, ...]]:
     """The ids that were to be ranked and that the store lacks, so that nobody loses an item without a word."""
     shown = {hit.item_id for hit in ranking.hits}
     missing = tuple(item_id for item_id in query.ids or () if item_id not in shown)
-    found = (yield Fetch(view.meta.index, missing, ("item_id",))) if missing else {}
+    found = (yield Fetch(snapshot.metadata.index, missing, ("item_id",))) if missing else {}
     return tuple(item_id for item_id in missing if item_id not in found)
 
 
@@ -117,7 +117,7 @@ def _raise_if_none_answered(responses: Sequence[Mapping[str, Any]]) -> None:
 
 
 def context_of(
-    view: View,
+    snapshot: ServingSnapshot,
     query: Query,
     profile: Profile | None,
     vectors: Mapping[str, NDArray[np.float32]],
@@ -126,12 +126,12 @@ def context_of(
 ) -> Flow[Context]:
     """Everything that the answer is computed from, with what is left out by default: what a recommendation's user knows,
     and dislikes everywhere."""
-    settings = view.settings.search
+    settings = snapshot.settings.search
     impact = settings.impact if query.impact is None else query.impact
     exclude = frozenset(query.exclude)
-    collapse = view.meta.variants is not None and query.ids is None
+    collapse = snapshot.metadata.variants is not None and query.ids is None
     if collapse:
-        settings = settings.model_copy(update={"depth": _deep_enough(settings.depth, view.meta.variants or 1.0)})
+        settings = settings.model_copy(update={"depth": _deep_enough(settings.depth, snapshot.metadata.variants or 1.0)})
     if profile is not None:
         exclude |= profile.disliked
         if kind_of(query) == "recommend":
@@ -142,23 +142,23 @@ def context_of(
     if profile is not None and impact > 0.0:
         known = {"tastes": profile.tastes, "strength": profile.strength, "history": profile.history}
         known |= {"affinities": profile.affinities, "price": profile.price}
-        known |= yield from _collaborative(view, profile, exclude)
+        known |= yield from _collaborative(snapshot, profile, exclude)
     return Context(
-        meta=view.meta,
+        metadata=snapshot.metadata,
         now=now,
         settings=settings,
         text=composed(query.text.strip()),
         vectors=vectors,
-        popular=view.popular,
+        popular=snapshot.popular,
         filters=tuple(filters),
         exclude=exclude,
         impact=impact,
-        diversity=view.settings.search.diversity if query.diversity is None else query.diversity,
+        diversity=snapshot.settings.search.diversity if query.diversity is None else query.diversity,
         n=query.n,
         offset=query.offset,
         facets=query.facets,
         explain=query.explain,
-        item_side=view.item_side,
+        item_side=snapshot.item_side,
         collapse=collapse,
         **known,
     )
@@ -169,29 +169,29 @@ def _deep_enough(depth: int, variants: float) -> int:
     return max(depth, min(math.ceil(depth * variants), DEEPEST))
 
 
-def ranked_by(view: View, context: Context) -> tuple[Context, tuple[str, ...]]:
+def ranked_by(snapshot: ServingSnapshot, context: Context) -> tuple[Context, tuple[str, ...]]:
     """The context with the learned ranking of its situation, where the store has one; and the name of it where it can't be
     used, so that the weighted sum serves."""
     about = situation(context)
-    if about not in view.rankers or view.settings.search.fusion != "weighted" or (context.asks and not context.text):
+    if about not in snapshot.rankers or snapshot.settings.search.fusion != "weighted" or (context.asks and not context.text):
         return context, ()
-    ranker = view.rankers[about]
+    ranker = snapshot.rankers[about]
     return replace(context, ranker=ranker), () if ranker is not None else (RANKING,)
 
 
-def exploring(view: View, query: Query, context: Context, answer_id: str) -> Context:
+def exploring(snapshot: ServingSnapshot, query: Query, context: Context, answer_id: str) -> Context:
     """The context with what is left to chance in this answer: the same for all pages that one asker sees of a question within
     an hour, so that nothing is shown twice or never. For nobody in particular each answer is drawn by itself."""
-    share = view.settings.search.exploration if query.explore is None else query.explore
+    share = snapshot.settings.search.exploration if query.explore is None else query.explore
     if not 0.0 <= share <= 1.0:
         raise InputError(f"explore is {share}.", "Give a number from 0 to 1.")
     if share == 0.0 or query.ids is not None:
         return context
-    asker, hour = who(view, query), int(context.now // _DRAWN_ANEW_S)
+    asker, hour = who(snapshot, query), int(context.now // _DRAWN_ANEW_S)
     drawn = repr((asker[0], hour, _question(query))) if asker else answer_id
-    rng = rng_of(view.settings.search.seed, drawn)
+    rng = rng_of(snapshot.settings.search.seed, drawn)
     # Among what is like an item, one that is only new would be out of place.
-    exploration = Exploration(share, view.exposure, rng, NEWEST if query.like is None else 0)
+    exploration = Exploration(share, snapshot.exposure, rng, NEWEST if query.like is None else 0)
     return replace(context, exploration=exploration)
 
 
@@ -202,10 +202,10 @@ def _question(query: Query) -> tuple[Any, ...]:
     return kind_of(query), query.text.strip().lower(), picture, query.like, query.history, filters
 
 
-def _collaborative(view: View, profile: Profile, exclude: frozenset[str]) -> Flow[dict[str, Any]]:
+def _collaborative(snapshot: ServingSnapshot, profile: Profile, exclude: frozenset[str]) -> Flow[dict[str, Any]]:
     factors: dict[str, NDArray[np.float32]] = {}
     neighbours: dict[str, list[tuple[str, float]]] = {}
-    for name, model in view.models.items():
+    for name, model in snapshot.models.items():
         if model.kind == "vector":
             vector = model.vector(profile.history)
             if vector is not None:
@@ -215,12 +215,12 @@ def _collaborative(view: View, profile: Profile, exclude: frozenset[str]) -> Flo
     return {
         "factors": factors,
         "neighbours": neighbours,
-        "scorers": {name: partial(model.score, profile.history) for name, model in view.models.items()},
-        "reasons": {name: partial(model.because, profile.history) for name, model in view.models.items()},
+        "scorers": {name: partial(model.score, profile.history) for name, model in snapshot.models.items()},
+        "reasons": {name: partial(model.because, profile.history) for name, model in snapshot.models.items()},
     }
 
 
-def question_vectors(view: View, query: Query) -> Flow[tuple[dict[str, NDArray[np.float32]], tuple[str, ...]]]:
+def question_vectors(snapshot: ServingSnapshot, query: Query) -> Flow[tuple[dict[str, NDArray[np.float32]], tuple[str, ...]]]:
     """The question as vectors, and the fields whose encoder failed, which the answer does without."""
     questions: list[tuple[str, str | bytes]] = []
     if query.text.strip():
@@ -230,9 +230,9 @@ def question_vectors(view: View, query: Query) -> Flow[tuple[dict[str, NDArray[n
     vectors: dict[str, NDArray[np.float32]] = {}
     mute: list[str] = []
     for kind, question in questions:
-        for field in view.encoder.fields(view.meta, kind):
+        for field in snapshot.encoder.fields(snapshot.metadata, kind):
             try:
-                vectors[field] = yield Call(partial(view.encoder.vector, view.meta, field, question))
+                vectors[field] = yield Call(partial(snapshot.encoder.vector, snapshot.metadata, field, question))
             except (FingerprintMismatch, InputError):
                 raise
             except RecsysError:
@@ -241,33 +241,37 @@ def question_vectors(view: View, query: Query) -> Flow[tuple[dict[str, NDArray[n
                 mute.append(field)
     if query.image is not None and not vectors:
         raise InputError("This store has no pictures to compare with.", "Load items with pictures and an image encoder.")
-    return {**vectors, **words_vectors(view, query.text, vectors)}, tuple(mute)
+    return {**vectors, **words_vectors(snapshot, query.text, vectors)}, tuple(mute)
 
 
-def words_vectors(view: View, text: str, vectors: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
+def words_vectors(
+    snapshot: ServingSnapshot, text: str, vectors: Mapping[str, NDArray[np.float32]]
+) -> dict[str, NDArray[np.float32]]:
     """Field -> vector of the question, where a model reads words or what the encoders make of it (`vectors`)."""
-    readers = [model for model in view.models.values() if model.field is not None and VECTOR_FIELDS[model.field].words]
+    readers = [model for model in snapshot.models.values() if model.field is not None and VECTOR_FIELDS[model.field].words]
     found = {str(model.field): model.query_vector(text, vectors) for model in readers} if text.strip() or vectors else {}
     return {field: vector for field, vector in found.items() if vector is not None}
 
 
-def _likeness(view: View, query: Query, profile: Profile | None, filters: list[Clause], now: float) -> Flow[Context]:
+def _likeness(
+    snapshot: ServingSnapshot, query: Query, profile: Profile | None, filters: list[Clause], now: float
+) -> Flow[Context]:
     """What is like one item: a recommendation to somebody who saw nothing else, in which content leads. One item is too
     thin a history for what people did beside it to decide alone. The user adds dislikes only.
     """
     item_id = str(query.like)
-    known = yield from features(view, (item_id,))
+    known = yield from features(snapshot, (item_id,))
     if item_id not in known:
-        raise InputError(f"There is no item {item_id!r} in {view.meta.store}.", "See its id in the catalogue.")
-    alone = of_views(view, (item_id,), known, now)
-    view, _ = yield from among_similar(view, alone, ())
+        raise InputError(f"There is no item {item_id!r} in {snapshot.metadata.store}.", "See its id in the catalogue.")
+    alone = of_views(snapshot, (item_id,), known, now)
+    snapshot, _ = yield from among_similar(snapshot, alone, ())
     own = {item_id, known[item_id].group_id or item_id}
     exclude = frozenset(query.exclude) | own | (profile.disliked if profile is not None else frozenset())
     plain = replace(query, like=None, exclude=exclude, impact=1.0)
-    context = yield from context_of(view, plain, replace(alone, known=frozenset()), {}, filters, now)
-    models = {name: _LIKE_MODELS * view.meta.weights.get("no_query", {}).get(name, 0.0) for name in view.models}
-    weights = {**view.meta.weights, "no_query": {**_LIKE_CONTENT, **models}}
-    return replace(context, meta=replace(view.meta, weights=weights), item_side=None)
+    context = yield from context_of(snapshot, plain, replace(alone, known=frozenset()), {}, filters, now)
+    models = {name: _LIKE_MODELS * snapshot.metadata.weights.get("no_query", {}).get(name, 0.0) for name in snapshot.models}
+    weights = {**snapshot.metadata.weights, "no_query": {**_LIKE_CONTENT, **models}}
+    return replace(context, metadata=replace(snapshot.metadata, weights=weights), item_side=None)
 
 
 def _check(query: Query) -> None:
@@ -277,16 +281,16 @@ def _check(query: Query) -> None:
         raise InputError("A question for items like one has no words, picture or ids beside it.", "Ask them one by one.")
 
 
-def _record(view: View, query: Query, found: Answer, about: str, now: float) -> dict[str, Any]:
-    keys = who(view, query)
+def _record(snapshot: ServingSnapshot, query: Query, found: Answer, about: str, now: float) -> dict[str, Any]:
+    keys = who(snapshot, query)
     return {
         "answer_id": found.answer_id,
         "kind": found.kind,
         "situation": about if found.kind in ("search", "recommend") else None,
         "time": now,
         "user_key": keys[0] if keys else None,
-        "store": view.meta.store,
-        "version": view.meta.version,
+        "store": snapshot.metadata.store,
+        "version": snapshot.metadata.version,
         "query": query.text or None,
         "offset": query.offset,
         "hits": [_shown(hit) for hit in found.hits],

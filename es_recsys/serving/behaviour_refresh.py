@@ -15,9 +15,9 @@ from es_recsys.events.clean import CleaningReport, clean
 from es_recsys.events.interactions import interactions
 from es_recsys.events.store import EventStore
 from es_recsys.index.catalog import CatalogReport
-from es_recsys.index.metadata import read_meta, write_meta
 from es_recsys.index.read import ids_of, state_of
-from es_recsys.index_metadata import StoreMeta
+from es_recsys.index.stored_metadata import read_metadata, write_metadata
+from es_recsys.index_metadata import IndexMetadata
 from es_recsys.models.popularity import Popularity
 from es_recsys.serving.product_groups import products, variants_mark
 from es_recsys.serving.profile_folding import catch_up, rebuild
@@ -58,7 +58,7 @@ def build_profiles(work: Workspace, progress: Progress | None = None) -> Profile
     """Rebuilds every profile of the live version from the stored events."""
     started = time.monotonic()
     with work.explaining():
-        written, removed = rebuild(work, work.views.fresh(), progress)
+        written, removed = rebuild(work, work.snapshots.fresh(), progress)
     return ProfilesReport(written, removed, time.monotonic() - started)
 
 
@@ -81,7 +81,7 @@ def catalogue_state(work: Workspace) -> dict[str, Any] | None:
     """The catalogue in service as `refresh_behaviour` compares it; None where there is none."""
     with work.explaining():
         try:
-            return _state(work, read_meta(work.es, work.settings.index))
+            return _state(work, read_metadata(work.es, work.settings.index))
         except StoreNotFound:
             return None
 
@@ -104,8 +104,8 @@ def refresh_behaviour(
         return []
     notes: list[str] = []
     with work.explaining():
-        meta = read_meta(work.es, work.settings.index)
-        state = _state(work, meta)
+        metadata = read_metadata(work.es, work.settings.index)
+        state = _state(work, metadata)
         if _only_changed(store.progress.get("catalogue"), before, state, written):
             store.note_progress(catalogue=state)
         else:
@@ -117,9 +117,9 @@ def refresh_behaviour(
                 )
         if regrouped and not notes:
             notes.append("Events count for the products that their items are variants of now")
-        if store.progress.get("counted") != [store.position().change, variants_mark(meta)]:
+        if store.progress.get("counted") != [store.position().change, variants_mark(metadata)]:
             count_popularity(work)
-        catch_up(work, work.views.fresh())
+        catch_up(work, work.snapshots.fresh())
     return notes
 
 
@@ -136,32 +136,32 @@ def weigh_events(work: Workspace, weights: Mapping[str, float], progress: Progre
     """Gives the store weights of its own for events of each type; popularity and all profiles follow. Models do with the
     next training."""
     with work.explaining():
-        meta = read_meta(work.es, work.settings.index)
-        write_meta(work.es, replace(meta, behaviours=dict(weights)))
+        metadata = read_metadata(work.es, work.settings.index)
+        write_metadata(work.es, replace(metadata, behaviours=dict(weights)))
         count_popularity(work)
     return build_profiles(work, progress)
 
 
-def _state(work: Workspace, meta: StoreMeta) -> dict[str, Any]:
-    return {**state_of(work.patient, meta.index), "variants": variants_mark(meta)}
+def _state(work: Workspace, metadata: IndexMetadata) -> dict[str, Any]:
+    return {**state_of(work.patient, metadata.index), "variants": variants_mark(metadata)}
 
 
 def clean_events(work: Workspace) -> CleaningReport:
-    meta = read_meta(work.es, work.settings.index)
+    metadata = read_metadata(work.es, work.settings.index)
     # Both are read first: what comes while events are looked at is for the next look.
-    marks = {"cleaned": work.events.last_row, "catalogue": _state(work, meta)}
-    items = {item_id for ids in ids_of(work.es, meta.index) for item_id in ids}
-    items.update(products(work, meta).values())
+    marks = {"cleaned": work.events.last_row, "catalogue": _state(work, metadata)}
+    items = {item_id for ids in ids_of(work.es, metadata.index) for item_id in ids}
+    items.update(products(work, metadata).values())
     found = clean(work.events, items, work.now(), work.settings.profiles.session_gap_s)
     work.events.note_progress(**marks)
     return found
 
 
 def count_popularity(work: Workspace) -> None:
-    meta = read_meta(work.es, work.settings.index)
+    metadata = read_metadata(work.es, work.settings.index)
     change = work.events.position().change
-    data = interactions(work.events, work.now(), weights=meta.behaviours, products=products(work, meta))
+    data = interactions(work.events, work.now(), weights=metadata.behaviours, products=products(work, metadata))
     if len(data.items):
         Popularity().fit(data, np.random.default_rng(0)).save(popularity_folder(work.settings))
-    work.events.note_progress(counted=[change, variants_mark(meta)])
-    work.views.forget()
+    work.events.note_progress(counted=[change, variants_mark(metadata)])
+    work.snapshots.forget()

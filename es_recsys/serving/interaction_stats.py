@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from es_recsys.models import artefact
 from es_recsys.models.ids import ItemIds
-from es_recsys.search.explore import Exposure
+from es_recsys.search.explore import InteractionStats
 from es_recsys.settings import Settings
 
 __all__ = ["exposure_folder", "load_exposure", "save_exposure"]
@@ -24,17 +24,17 @@ def exposure_folder(settings: Settings) -> Path:
     return settings.store_home / _NAME
 
 
-def save_exposure(folder: Path, exposure: Exposure) -> None:
+def save_exposure(folder: Path, exposure: InteractionStats) -> None:
     """Raises ModelError where it can't be written."""
     names = sorted(exposure.seen)
     counts = np.array([exposure.seen[name] for name in names], np.float64).reshape(-1, 2)
     artefact.save(folder, _NAME, {"rate": exposure.rate}, {**ItemIds.of(names).arrays(), "counts": counts})
 
 
-def load_exposure(folder: Path, popular: Sequence[tuple[str, float]]) -> Exposure:
+def load_exposure(folder: Path, popular: Sequence[tuple[str, float]]) -> InteractionStats:
     """The counts, or what popularity says where nothing was counted. Raises ModelError where they can't be read."""
     if not folder.exists():
-        return Exposure.of_popularity(popular)
+        return InteractionStats.of_popularity(popular)
     found = artefact.load(folder, _NAME)
     with artefact.described(folder):
         return _Stored(_Seen(ItemIds.from_arrays(found.arrays), found.arrays["counts"]), float(found.params["rate"]))
@@ -68,7 +68,7 @@ class _Seen(Mapping[str, tuple[float, float]]):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Stored(Exposure):
+class _Stored(InteractionStats):
     seen: _Seen
 
     def counts(self, item_ids: Sequence[str]) -> NDArray[np.float64]:

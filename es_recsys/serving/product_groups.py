@@ -9,9 +9,9 @@ from typing import Any
 from elasticsearch import Elasticsearch
 
 from es_recsys.events.records import StoredEvent
-from es_recsys.index.metadata import read_meta, write_meta
 from es_recsys.index.read import groups_of
-from es_recsys.index_metadata import StoreMeta
+from es_recsys.index.stored_metadata import read_metadata, write_metadata
+from es_recsys.index_metadata import IndexMetadata
 from es_recsys.serving.workspace import Workspace
 
 __all__ = ["events_of", "judgments_of", "live_products", "note_variants", "products", "records_of", "variants_mark"]
@@ -20,19 +20,19 @@ _LARGEST = 1_000
 _NOTE, _MARK = "variants", "regrouped"
 
 
-def products(work: Workspace, meta: StoreMeta) -> dict[str, str]:
+def products(work: Workspace, metadata: IndexMetadata) -> dict[str, str]:
     """item_id -> group_id of every variant of a version; empty, and nothing is read, where there are none."""
-    return groups_of(work.es, meta.index) if meta.variants is not None else {}
+    return groups_of(work.es, metadata.index) if metadata.variants is not None else {}
 
 
 def live_products(work: Workspace) -> dict[str, str]:
     """The same of the live version."""
-    return products(work, read_meta(work.es, work.settings.index))
+    return products(work, read_metadata(work.es, work.settings.index))
 
 
-def variants_mark(meta: StoreMeta) -> str | None:
+def variants_mark(metadata: IndexMetadata) -> str | None:
     """Differs from what it was where events on items of a version count for other products than they did."""
-    mark = meta.notes.get(_MARK)
+    mark = metadata.notes.get(_MARK)
     return None if mark is None else str(mark)
 
 
@@ -66,18 +66,18 @@ def judgments_of(grades: Mapping[str, Mapping[str, float]], groups: Mapping[str,
 def note_variants(work: Workspace, *, regrouped: bool = False) -> None:
     """After items came or went: keeps with the live version whether there are variants, and how many a product has. regrouped:
     whether items that were there are variants of another product than before, so that all profiles are folded anew."""
-    meta = read_meta(work.es, work.settings.index)
-    found = _variants(work.es, meta.index)
-    if found is None and meta.variants is None:
+    metadata = read_metadata(work.es, work.settings.index)
+    found = _variants(work.es, metadata.index)
+    if found is None and metadata.variants is None:
         return
-    notes = {key: value for key, value in meta.notes.items() if key != _NOTE}
+    notes = {key: value for key, value in metadata.notes.items() if key != _NOTE}
     if found is not None:
         notes[_NOTE] = round(found, 3)
     if regrouped:
         notes[_MARK] = int(notes.get(_MARK, 0)) + 1
-    if notes != meta.notes:
-        write_meta(work.es, replace(meta, notes=notes))
-        work.views.forget()
+    if notes != metadata.notes:
+        write_metadata(work.es, replace(metadata, notes=notes))
+        work.snapshots.forget()
 
 
 def _variants(client: Elasticsearch, index: str) -> float | None:

@@ -18,7 +18,7 @@ from typing import Any
 from es_recsys.errors import WriteError
 from es_recsys.events.profiles import ItemFeatures, fold, to_document
 from es_recsys.events.records import StoredEvent
-from es_recsys.events.state import ProfileState, Terms
+from es_recsys.events.state import ProfileConfig, ProfileState
 from es_recsys.index.actions import Action, Line
 from es_recsys.index.bulk import Failure, Meter, bulk
 from es_recsys.index.idset import IdSet
@@ -27,7 +27,7 @@ from es_recsys.index.read import ids_of
 from es_recsys.index.versions import restore_profiles
 from es_recsys.serving.product_groups import variants_mark
 from es_recsys.serving.recording import set_aside_unknown, update_profile
-from es_recsys.serving.snapshot import View
+from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.user_profiles import features, is_current, resumed
 from es_recsys.serving.workspace import Workspace
 
@@ -42,29 +42,29 @@ _MANY = 0.25
 _SEEN_OF_STATE = ("applied_through", "revision", "state.format", "state.terms")
 
 
-def rebuild(work: Workspace, view: View, progress: Progress | None = None) -> tuple[int, int]:
+def rebuild(work: Workspace, snapshot: ServingSnapshot, progress: Progress | None = None) -> tuple[int, int]:
     """Writes every profile into the view's profiles index, anew from row 0; -> how many were written and removed."""
-    restore_profiles(work.patient, view.meta)
-    work.confirm_key(view.meta, adopt=True)
-    run = _Run(work, view, anew=True)
+    restore_profiles(work.patient, snapshot.metadata)
+    work.confirm_key(snapshot.metadata, adopt=True)
+    run = _Run(work, snapshot, anew=True)
     target = run.target()
     written = run.fold(work.events.subjects(), progress)
     removed = run.remove_others(target)
-    note_folded(work.patient, view.meta.profiles, target)
-    return written + catch_up(work, view), removed
+    note_folded(work.patient, snapshot.metadata.profiles, target)
+    return written + catch_up(work, snapshot), removed
 
 
-def catch_up(work: Workspace, view: View) -> int:
+def catch_up(work: Workspace, snapshot: ServingSnapshot) -> int:
     """Brings the profiles of the view's version up to what the event store holds; -> how many were written.
 
     Only those are looked at that events have come for, or whose events have changed, since they were folded; all where that
     is not known, or where they were folded under other settings.
     """
-    restore_profiles(work.patient, view.meta)
-    work.confirm_key(view.meta, adopt=True)
+    restore_profiles(work.patient, snapshot.metadata)
+    work.confirm_key(snapshot.metadata, adopt=True)
     written = 0
     for _ in range(_TURNS):
-        run, mark, target = _looked(work, view)
+        run, mark, target = _looked(work, snapshot)
         if mark == target:
             break
         whole, subjects, gone = _concerned(run, mark, target)
@@ -73,31 +73,31 @@ def catch_up(work: Workspace, view: View) -> int:
             run.remove_others(target)
         else:
             run.remove(gone, target)
-        note_folded(work.patient, view.meta.profiles, target)
+        note_folded(work.patient, snapshot.metadata.profiles, target)
     return written
 
 
-def behind(work: Workspace, view: View) -> int:
+def behind(work: Workspace, snapshot: ServingSnapshot) -> int:
     """How many profiles of the version lack what the event store holds."""
-    run, mark, target = _looked(work, view)
+    run, mark, target = _looked(work, snapshot)
     if mark == target:
         return 0
     _, subjects, gone = _concerned(run, mark, target)
-    return sum(len(due) for due in run.due(subjects)) + len(get(work.patient, view.meta.profiles, sorted(gone), ()))
+    return sum(len(due) for due in run.due(subjects)) + len(get(work.patient, snapshot.metadata.profiles, sorted(gone), ()))
 
 
-def _looked(work: Workspace, view: View) -> tuple[_Run, dict[str, Any] | None, dict[str, Any]]:
+def _looked(work: Workspace, snapshot: ServingSnapshot) -> tuple[_Run, dict[str, Any] | None, dict[str, Any]]:
     """-> what a pass is made with, up to where the profiles are folded, and how far the event store is."""
-    mark = folded(work.patient, view.meta.profiles)
-    run = _Run(work, view)
+    mark = folded(work.patient, snapshot.metadata.profiles)
+    run = _Run(work, snapshot)
     target = run.target()
     if mark is None:
         # Under which products the profiles were folded is not known, either.
-        return _Run(work, view, anew=target["variants"] is not None), mark, target
+        return _Run(work, snapshot, anew=target["variants"] is not None), mark, target
     # Another event store, or an older copy: what was folded is not what it holds.
     other = mark["row"] > target["row"] or mark["change"] > target["change"]
     if other or mark.get("variants") != target["variants"]:
-        return _Run(work, view, anew=True), None, target
+        return _Run(work, snapshot, anew=True), None, target
     return run, mark, target
 
 
@@ -131,10 +131,10 @@ class _Due:
 class _Run:
     """One pass over subjects. anew: every profile is due, and folded from row 0."""
 
-    def __init__(self, work: Workspace, view: View, *, anew: bool = False) -> None:
-        self.work, self.view, self._anew = work, view, anew
-        self._index = view.meta.profiles
-        self._terms = Terms.of(view.settings.profiles, work.events.timed, view.meta.behaviours)
+    def __init__(self, work: Workspace, snapshot: ServingSnapshot, *, anew: bool = False) -> None:
+        self.work, self.view, self._anew = work, snapshot, anew
+        self._index = snapshot.metadata.profiles
+        self._terms = ProfileConfig.of(snapshot.settings.profiles, work.events.timed, snapshot.metadata.behaviours)
         self._known: OrderedDict[str, ItemFeatures | None] = OrderedDict()
         self._seen = IdSet()
         self._again: list[str] = []
@@ -145,7 +145,7 @@ class _Run:
         return {
             **self.work.events.position()._asdict(),
             "terms": hashlib.blake2b(terms, digest_size=8).hexdigest(),
-            "variants": variants_mark(self.view.meta),
+            "variants": variants_mark(self.view.metadata),
         }
 
     def fold(self, subjects: Iterable[str], progress: Progress | None = None) -> int:

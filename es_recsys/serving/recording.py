@@ -10,10 +10,10 @@ from typing import Any, Protocol
 from es_recsys.errors import WriteError
 from es_recsys.events.profiles import ItemFeatures, fold, to_document
 from es_recsys.events.records import StoredEvent
-from es_recsys.events.state import Terms
+from es_recsys.events.state import ProfileConfig
 from es_recsys.events.subjects import session_of, subject_of, user_of
 from es_recsys.serving.operations import Call, Delete, Flow, Get, Pause, Put
-from es_recsys.serving.snapshot import View
+from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.user_profiles import features, is_current, resumed
 from es_recsys.types import Event
 
@@ -79,42 +79,42 @@ class Recording:
         self._recorded: Recorded | None = None
         self.version = 0
 
-    def __call__(self, view: View) -> Flow[Recorded]:
+    def __call__(self, snapshot: ServingSnapshot) -> Flow[Recorded]:
         """Stores events and brings the profiles of their subjects up to date, so that the very next answer shows them.
 
         Storing comes first: if the rest fails, the same events sent again, any later event of the subject, or the next load
         repairs the profile. Raises KeyMismatch before anything is stored, WriteError where a profile is written to so much
         that no turn comes.
         """
-        self.version = view.meta.version
-        subjects = {subject: view.key_of(subject) for subject in map(_subject, self._events)}
+        self.version = snapshot.metadata.version
+        subjects = {subject: snapshot.key_of(subject) for subject in map(_subject, self._events)}
         if self._recorded is None:
             done = yield Call(lambda: self._store.append(self._events, self._now))
             self._recorded = Recorded(len(done.rows), done.duplicates, done.refused, done.clamped, done.quarantined)
         for subject in subjects:
-            yield from update_profile(view, self._store, subject, self._now)
+            yield from update_profile(snapshot, self._store, subject, self._now)
         return self._recorded
 
 
-def update_profile(view: View, store: Events, subject: str, now: float) -> Flow[bool]:
+def update_profile(snapshot: ServingSnapshot, store: Events, subject: str, now: float) -> Flow[bool]:
     """Folds the rows that a stored profile lacks into it, by compare-and-set. Result: whether it changed."""
-    key = view.key_of(subject)
+    key = snapshot.key_of(subject)
     pause = _FIRST_PAUSE_S
     for _ in range(_TRIES):
-        found = yield Get(view.meta.profiles, key)
+        found = yield Get(snapshot.metadata.profiles, key)
         revision, timed = yield Call(lambda: _standing(store, subject))
-        terms = Terms.of(view.settings.profiles, timed, view.meta.behaviours)
+        terms = ProfileConfig.of(snapshot.settings.profiles, timed, snapshot.metadata.behaviours)
         state = resumed(None if found is None else found.source, key, terms, revision)
         rows = yield Call(partial(_rows, store, subject, state.applied_through))
         if not rows and (found is None or is_current(found.source, terms, revision)):
             return False
         if not rows and state.applied_through == 0:
-            yield Delete(view.meta.profiles, key)
+            yield Delete(snapshot.metadata.profiles, key)
             return True
-        known = yield from features(view, (row.item_id for row in rows if row.item_id is not None))
-        if (yield from set_aside_unknown(view, store, rows, known)):
+        known = yield from features(snapshot, (row.item_id for row in rows if row.item_id is not None))
+        if (yield from set_aside_unknown(snapshot, store, rows, known)):
             continue
-        written = yield Put(view.meta.profiles, key, to_document(fold(state, rows, known), now), found)
+        written = yield Put(snapshot.metadata.profiles, key, to_document(fold(state, rows, known), now), found)
         # Rows that were erased or set aside while they were being folded must not outlive it in the profile.
         if written and (yield Call(lambda: _standing(store, subject)))[0] == revision:
             return True
@@ -126,7 +126,9 @@ def update_profile(view: View, store: Events, subject: str, now: float) -> Flow[
     )
 
 
-def set_aside_unknown(view: View, store: Events, rows: Iterable[StoredEvent], known: Mapping[str, ItemFeatures]) -> Flow[bool]:
+def set_aside_unknown(
+    snapshot: ServingSnapshot, store: Events, rows: Iterable[StoredEvent], known: Mapping[str, ItemFeatures]
+) -> Flow[bool]:
     """Says in the store which rows a profile is about to contain without their items, so that the items' arrival has it
     folded anew. Result: whether such an item came meanwhile; then the rows are to be read again."""
     lacking = {row.row: row.item_id for row in rows if row.item_id not in known and row.item_id and row.quarantine is None}
@@ -134,7 +136,7 @@ def set_aside_unknown(view: View, store: Events, rows: Iterable[StoredEvent], kn
         return False
     yield Call(lambda: store.set_aside_unknown(list(lacking)))
     # Who loads items looks for such rows when they are in: one that came before the rows were set aside is seen here.
-    came = yield from features(view, lacking.values())
+    came = yield from features(snapshot, lacking.values())
     lifted: dict[int, str | None] = {row: None for row, item_id in lacking.items() if item_id in came}
     if lifted:
         yield Call(lambda: store.flag(lifted))
@@ -148,17 +150,17 @@ class Erasure:
         self._store, self._user, self._now = store, user_id, now
         self._erased = Erased(0, 0)
 
-    def __call__(self, view: View) -> Flow[Erased]:
+    def __call__(self, snapshot: ServingSnapshot) -> Flow[Erased]:
         """Deletes a user's events and profile. The tombstone in the event store comes first, so that a replay at the same
         moment can't bring the profile back. Raises KeyMismatch before anything is deleted."""
         if not self._erased.keys:
             rows = yield Call(lambda: self._store.rows(self._user))
             sessions = sorted({row.session_id for row in rows if row.session_id is not None})
             subjects = (subject_of(self._user), *(subject_of(session_id=session) for session in sessions))
-            keys = tuple(map(view.key_of, subjects))
+            keys = tuple(map(snapshot.key_of, subjects))
             self._erased = Erased((yield Call(lambda: self._store.erase(self._user, self._now))), 0, keys=keys)
         for key in self._erased.keys:
-            gone = yield Delete(view.meta.profiles, key)
+            gone = yield Delete(snapshot.metadata.profiles, key)
             self._erased = replace(self._erased, profiles=self._erased.profiles + gone)
         return self._erased
 

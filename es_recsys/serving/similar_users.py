@@ -13,7 +13,7 @@ from es_recsys.models.likings import unpack
 from es_recsys.models.userknn import UserKNN
 from es_recsys.search.gather import partial
 from es_recsys.serving.operations import Flow, Search
-from es_recsys.serving.snapshot import View
+from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.types import Profile
 
 __all__ = ["among_similar", "nearest_users"]
@@ -21,30 +21,32 @@ __all__ = ["among_similar", "nearest_users"]
 _MOST_CANDIDATES = 10_000
 
 
-def among_similar(view: View, profile: Profile | None, own: Collection[str]) -> Flow[tuple[View, tuple[str, ...]]]:
+def among_similar(
+    snapshot: ServingSnapshot, profile: Profile | None, own: Collection[str]
+) -> Flow[tuple[ServingSnapshot, tuple[str, ...]]]:
     """The view whose user-kNN knows those who are like the profile, and the model's name where the search failed.
 
     own: keys of the asking user, who is nobody's neighbour. One search more, where such a model serves and something is
     known of the user.
     """
-    model = view.models.get(UserKNN.name)
+    model = snapshot.models.get(UserKNN.name)
     if not isinstance(model, UserKNN):
-        return view, ()
+        return snapshot, ()
     vector = model.user_vector(profile.history) if profile is not None else None
     if vector is None:
-        return view, ()
+        return snapshot, ()
     try:
-        response = (yield Search(view.meta.users, (nearest_users(vector, model.candidates, own),)))[0]
+        response = (yield Search(snapshot.metadata.users, (nearest_users(vector, model.candidates, own),)))[0]
     except Exception as error:
         if getattr(error, "status_code", None) != 404:
             raise
         # Without its index only this model is silent. Where the whole version is gone, the search of items finds that out.
-        return view, (UserKNN.name,)
+        return snapshot, (UserKNN.name,)
     if "error" in response:
-        return view, (UserKNN.name,)
+        return snapshot, (UserKNN.name,)
     found = [unpack(hit["_source"]) for hit in response["hits"]["hits"]]
     lost = (UserKNN.name,) if partial(response) else ()
-    return replace(view, models={**view.models, UserKNN.name: model.among(found)}), lost
+    return replace(snapshot, models={**snapshot.models, UserKNN.name: model.among(found)}), lost
 
 
 def nearest_users(vector: NDArray[np.float32], k: int, own: Collection[str]) -> dict[str, Any]:

@@ -11,51 +11,51 @@ from numpy.typing import NDArray
 
 from es_recsys.events.subjects import subject_key
 from es_recsys.features import ItemSide
-from es_recsys.index_metadata import StoreMeta
+from es_recsys.index_metadata import IndexMetadata
 from es_recsys.keys import confirm_key
 from es_recsys.models.base import Model
-from es_recsys.search.explore import Exposure
+from es_recsys.search.explore import InteractionStats
 from es_recsys.search.learned import Ranker
 from es_recsys.settings import Settings
 from es_recsys.vector_fields import VECTOR_FIELDS
 
-__all__ = ["QueryEncoder", "View"]
+__all__ = ["QueryEncoder", "ServingSnapshot"]
 
 
 class QueryEncoder(Protocol):
     """Turns a question into vectors."""
 
-    def fields(self, meta: StoreMeta, kind: str) -> tuple[str, ...]:
+    def fields(self, metadata: IndexMetadata, kind: str) -> tuple[str, ...]:
         """Vector fields that a question of this kind ("text", "image") can be asked in."""
         ...
 
-    def vector(self, meta: StoreMeta, field: str, question: str | bytes) -> NDArray[np.float32]:
+    def vector(self, metadata: IndexMetadata, field: str, question: str | bytes) -> NDArray[np.float32]:
         """(d,) float32, unit length. Raises FingerprintMismatch, ModelError, MissingExtra, EncodingError."""
         ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class View:
+class ServingSnapshot:
     """models: name -> model that this version is served with. popular: (item_id, score), best first. rankers: situation ->
     learned ranking, None for one that can't be used. exposure: what came of showing items, for exploration. item_side: what
     behaviour says of the items, None for a version that nothing was trained for."""
 
     settings: Settings
-    meta: StoreMeta
+    metadata: IndexMetadata
     secret: bytes
     encoder: QueryEncoder
     models: Mapping[str, Model] = field(default_factory=dict)
     popular: Sequence[tuple[str, float]] = ()
     rankers: Mapping[str, Ranker | None] = field(default_factory=dict)
-    exposure: Exposure = field(default_factory=Exposure)
+    exposure: InteractionStats = field(default_factory=InteractionStats)
     item_side: ItemSide | None = None
 
     def key_of(self, subject: str) -> str:
         """What stands for a subject in this version. Raises KeyMismatch where it is kept under another secret than is set."""
-        confirm_key(self.secret, self.meta.key_check)
+        confirm_key(self.secret, self.metadata.key_check)
         return subject_key(subject, self.secret)
 
     @property
     def content_fields(self) -> tuple[str, ...]:
         """The vector fields that encoders fill, which tastes live in."""
-        return tuple(name for name in self.meta.vectors if name in VECTOR_FIELDS and VECTOR_FIELDS[name].source == "encoder")
+        return tuple(name for name in self.metadata.vectors if name in VECTOR_FIELDS and VECTOR_FIELDS[name].source == "encoder")

@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING
 
 from es_recsys.errors import ModelError
 from es_recsys.features import ItemSide
-from es_recsys.index.metadata import read_meta
-from es_recsys.index_metadata import StoreMeta
+from es_recsys.index.stored_metadata import read_metadata
+from es_recsys.index_metadata import IndexMetadata
 from es_recsys.models.base import DEPTHS, Model
-from es_recsys.search.explore import Exposure
+from es_recsys.search.explore import InteractionStats
 from es_recsys.search.learned import Ranker
 from es_recsys.serving.interaction_stats import exposure_folder, load_exposure
 from es_recsys.serving.item_features import item_side_folder, load_item_side
-from es_recsys.serving.snapshot import View
+from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.store_encoders import StoreEncoders
 from es_recsys.settings import Settings
 
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
 
-__all__ = ["RANKING", "Views", "models_folder", "popularity_folder", "ranking_folder"]
+__all__ = ["RANKING", "SnapshotCache", "models_folder", "popularity_folder", "ranking_folder"]
 
 RANKING = "ranking"
 
@@ -50,7 +50,7 @@ def ranking_folder(settings: Settings, mark: str) -> Path:
     return settings.store_home / "rankings" / mark
 
 
-class Views:
+class SnapshotCache:
     """Loads views, and again when another version goes live or popularity is counted anew. Safe between threads."""
 
     def __init__(self, settings: Settings, client: Elasticsearch) -> None:
@@ -59,84 +59,86 @@ class Views:
         self._encoders = StoreEncoders(settings)
         self._secret = settings.secret()
         self._lock = threading.Lock()
-        self._view: View | None = None
+        self._snapshot: ServingSnapshot | None = None
         self._popular_at: tuple[float, ...] = ()
         self._looked = 0.0
 
-    def current(self) -> View:
+    def current(self) -> ServingSnapshot:
         """The view, at most `REFRESH_S` old. Raises StoreNotFound, ModelError."""
         with self._lock:
-            if self._view is None or time.monotonic() - self._looked > REFRESH_S:
+            if self._snapshot is None or time.monotonic() - self._looked > REFRESH_S:
                 self._look()
-            assert self._view is not None
-            return self._view
+            assert self._snapshot is not None
+            return self._snapshot
 
-    def fresh(self) -> View:
+    def fresh(self) -> ServingSnapshot:
         """The view as of now."""
         self.forget()
         return self.current()
 
-    def to_train(self) -> View:
+    def to_train(self) -> ServingSnapshot:
         """The view as of now; without models where they can't be loaded, so that others can be trained in their place."""
         try:
             return self.fresh()
         except ModelError:
-            return self._made(read_meta(self._client, self._settings.index), {}, self._popular(), {}, None)
+            return self._made(read_metadata(self._client, self._settings.index), {}, self._popular(), {}, None)
 
     def forget(self) -> None:
         """Has the next call look."""
         self._looked = float("-inf")
 
     def _look(self) -> None:
-        meta = read_meta(self._client, self._settings.index)
+        metadata = read_metadata(self._client, self._settings.index)
         stamp = _changed(popularity_folder(self._settings), exposure_folder(self._settings))
-        old = self._view
-        if old is None or old.meta != meta or stamp != self._popular_at:
-            if old is not None and old.meta.index == meta.index:
+        old = self._snapshot
+        if old is None or old.metadata != metadata or stamp != self._popular_at:
+            if old is not None and old.metadata.index == metadata.index:
                 models, item_side = old.models, old.item_side
             else:
-                models, item_side = self._models(meta)
+                models, item_side = self._models(metadata)
             popular = old.popular if old is not None and stamp == self._popular_at else self._popular()
-            same = old is not None and (old.meta.ranking, old.meta.vectors) == (meta.ranking, meta.vectors)
-            rankers = old.rankers if old is not None and same else self._rankers(meta)
-            self._view = self._made(meta, models, popular, rankers, item_side)
+            same = old is not None and (old.metadata.ranking, old.metadata.vectors) == (metadata.ranking, metadata.vectors)
+            rankers = old.rankers if old is not None and same else self._rankers(metadata)
+            self._snapshot = self._made(metadata, models, popular, rankers, item_side)
             self._popular_at = stamp
         self._looked = time.monotonic()
 
     def _made(
         self,
-        meta: StoreMeta,
+        metadata: IndexMetadata,
         models: Mapping[str, Model],
         popular: Sequence[tuple[str, float]],
         rankers: Mapping[str, Ranker | None],
         item_side: ItemSide | None,
-    ) -> View:
+    ) -> ServingSnapshot:
         try:
             exposure = load_exposure(exposure_folder(self._settings), popular)
         except ModelError as error:
             _log.warning("Exploration starts from what is popular. %s", error)
-            exposure = Exposure.of_popularity(popular)
-        return View(self._settings, meta, self._secret, self._encoders, models, popular, rankers, exposure, item_side)
+            exposure = InteractionStats.of_popularity(popular)
+        return ServingSnapshot(
+            self._settings, metadata, self._secret, self._encoders, models, popular, rankers, exposure, item_side
+        )
 
-    def _models(self, meta: StoreMeta) -> tuple[dict[str, Model], ItemSide | None]:
-        if not meta.models:
+    def _models(self, metadata: IndexMetadata) -> tuple[dict[str, Model], ItemSide | None]:
+        if not metadata.models:
             return {}, None
         from es_recsys.models import load_models
 
-        folder = models_folder(self._settings, meta.version)
+        folder = models_folder(self._settings, metadata.version)
         try:
-            return load_models(folder, meta.models), load_item_side(item_side_folder(folder))
+            return load_models(folder, metadata.models), load_item_side(item_side_folder(folder))
         except ModelError as error:
             raise ModelError(
-                f"The models of {meta.index} can't be loaded. {error.what}",
+                f"The models of {metadata.index} can't be loaded. {error.what}",
                 f"They were trained elsewhere or lost: copy {folder} from there, share ES_RECSYS_HOME, or train again.",
             ) from error
 
-    def _rankers(self, meta: StoreMeta) -> dict[str, Ranker | None]:
+    def _rankers(self, metadata: IndexMetadata) -> dict[str, Ranker | None]:
         """A ranking that can't be used is None, so that the weighted sum answers and the answer says so."""
-        return {about: self._ranker(meta, mark) for about, mark in meta.ranking.items()}
+        return {about: self._ranker(metadata, mark) for about, mark in metadata.ranking.items()}
 
-    def _ranker(self, meta: StoreMeta, mark: str) -> Ranker | None:
+    def _ranker(self, metadata: IndexMetadata, mark: str) -> Ranker | None:
         from es_recsys.models import artefact
 
         try:
@@ -145,7 +147,7 @@ class Views:
                 ranker = Ranker.from_params(found.params, found.arrays)
         except ModelError:
             return None
-        return ranker if ranker.suits(meta) else None
+        return ranker if ranker.suits(metadata) else None
 
     def _popular(self) -> list[tuple[str, float]]:
         from es_recsys.models.popularity import Popularity

@@ -11,8 +11,8 @@ import orjson
 from numpy.typing import NDArray
 
 from es_recsys.encoders import Encoder, VectorCache, encode_items, image_encoder, query_vector, text_encoder
-from es_recsys.index.metadata import check_fingerprints
-from es_recsys.index_metadata import StoreMeta
+from es_recsys.index.stored_metadata import check_fingerprints
+from es_recsys.index_metadata import IndexMetadata
 from es_recsys.private import make_folder, opener
 from es_recsys.settings import EncoderSettings, Settings
 from es_recsys.types import Item
@@ -24,19 +24,19 @@ _MAKERS: dict[str, Callable[[Settings], Encoder | None]] = {"text": text_encoder
 _BOTH = "open_clip:"
 
 
-def settings_of_store(settings: Settings, meta: StoreMeta | None) -> Settings:
+def settings_of_store(settings: Settings, metadata: IndexMetadata | None) -> Settings:
     """Settings in which an encoder that was left at its default is the store's own.
 
     A store that was made from events alone has none yet, and takes the default.
     """
-    if meta is None:
+    if metadata is None:
         return settings
     default, chosen = EncoderSettings(), settings.encoders
-    bare = bool(meta.notes.get("bare"))
+    bare = bool(metadata.notes.get("bare"))
     update = {}
     for row in VECTOR_FIELDS.values():
         if row.source == "encoder" and getattr(chosen, row.content) == getattr(default, row.content):
-            stored = meta.vectors.get(row.name)
+            stored = metadata.vectors.get(row.name)
             if stored is not None:
                 update[row.content] = stored.model
             elif not bare:
@@ -52,22 +52,22 @@ class StoreEncoders:
         self._loaded: dict[tuple[str, str], Encoder] = {}
         self._lock = threading.Lock()
 
-    def fields(self, meta: StoreMeta, kind: str) -> tuple[str, ...]:
+    def fields(self, metadata: IndexMetadata, kind: str) -> tuple[str, ...]:
         """Vector fields that a question of this kind can be asked in; known by the model's name, so nothing is loaded."""
         found = []
-        for name, vector in meta.vectors.items():
+        for name, vector in metadata.vectors.items():
             row = VECTOR_FIELDS.get(name)
             both = vector.model.startswith(_BOTH)
             if row is not None and row.source == "encoder" and (row.content == kind or both):
                 found.append(name)
         return tuple(found)
 
-    def vector(self, meta: StoreMeta, field: str, question: str | bytes) -> NDArray[np.float32]:
+    def vector(self, metadata: IndexMetadata, field: str, question: str | bytes) -> NDArray[np.float32]:
         """(d,) float32. Raises FingerprintMismatch where this machine's model is not the one that the store was made by."""
-        return query_vector(self._encoder(meta, field), question)
+        return query_vector(self._encoder(metadata, field), question)
 
-    def _encoder(self, meta: StoreMeta, field: str) -> Encoder:
-        content, model = VECTOR_FIELDS[field].content, meta.vectors[field].model
+    def _encoder(self, metadata: IndexMetadata, field: str) -> Encoder:
+        content, model = VECTOR_FIELDS[field].content, metadata.vectors[field].model
         with self._lock:
             encoder = self._loaded.get((content, model))
             if encoder is None:
@@ -75,7 +75,7 @@ class StoreEncoders:
                 made = _MAKERS[content](self._settings.model_copy(update={"encoders": chosen}))
                 assert made is not None  # a stored field names a model
                 encoder = self._loaded[content, model] = made
-        check_fingerprints(meta, [encoder])
+        check_fingerprints(metadata, [encoder])
         return encoder
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from es_recsys.errors import RecsysError
 from es_recsys.search.interests import Interests, find_interests
 from es_recsys.serving.operations import Fetch, Flow
-from es_recsys.serving.snapshot import View
+from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.user_profiles import features
 from es_recsys.types import Profile
 
@@ -25,25 +25,25 @@ _ITEMS = 60
 _DIMS = 40
 
 
-def interests_of(view: View, profile: Profile) -> Flow[tuple[Interests | None, tuple[str, ...]]]:
+def interests_of(snapshot: ServingSnapshot, profile: Profile) -> Flow[tuple[Interests | None, tuple[str, ...]]]:
     """The interests behind the newest liked items, None where there is one or nothing to tell them by; and the name of them
     where what tells them could not be read, which an answer does without.
 
     The items' content tells interests best, so its vectors are fetched, one read more; a store without them uses the
     vectors of the model with the highest share, which the client has, if they have 40 dimensions or more.
     """
-    most = view.settings.search.interests
+    most = snapshot.settings.search.interests
     weights = liked(profile)
     if most < LEAST_INTERESTS or len(weights) < 4:
         return None, ()
-    if view.content_fields:
-        field = view.content_fields[0]
+    if snapshot.content_fields:
+        field = snapshot.content_fields[0]
         try:
-            vectors = yield from _of_content(view, tuple(weights), field)
+            vectors = yield from _of_content(snapshot, tuple(weights), field)
         except RecsysError:
             return None, (INTERESTS,)
     else:
-        field, vectors = _of_model(view, weights)
+        field, vectors = _of_model(snapshot, weights)
     kept = [item_id for item_id in weights if item_id in vectors and vectors[item_id].any()]
     if len(kept) < 4:
         return None, ()
@@ -61,17 +61,17 @@ def liked(profile: Profile) -> dict[str, float]:
     return dict(positive[:_ITEMS])
 
 
-def _of_content(view: View, product_ids: tuple[str, ...], field: str) -> Flow[dict[str, NDArray[np.float32]]]:
-    if view.meta.variants is not None:
-        known = yield from features(view, product_ids)
+def _of_content(snapshot: ServingSnapshot, product_ids: tuple[str, ...], field: str) -> Flow[dict[str, NDArray[np.float32]]]:
+    if snapshot.metadata.variants is not None:
+        known = yield from features(snapshot, product_ids)
         return {name: its.vectors[field] for name, its in known.items() if field in its.vectors}
-    found = yield Fetch(view.meta.index, product_ids, (field,))
+    found = yield Fetch(snapshot.metadata.index, product_ids, (field,))
     return {item_id: np.asarray(it[field], np.float32) for item_id, it in found.items() if it.get(field) is not None}
 
 
-def _of_model(view: View, weights: dict[str, float]) -> tuple[str, dict[str, NDArray[np.float32]]]:
-    table = view.meta.weights.get("no_query", {})
-    wide = [m for m in view.models.values() if m.field is not None and m.item_vectors.shape[1] >= _DIMS]
+def _of_model(snapshot: ServingSnapshot, weights: dict[str, float]) -> tuple[str, dict[str, NDArray[np.float32]]]:
+    table = snapshot.metadata.weights.get("no_query", {})
+    wide = [m for m in snapshot.models.values() if m.field is not None and m.item_vectors.shape[1] >= _DIMS]
     models = sorted(wide, key=lambda m: (-table.get(m.name, 0.0), m.name))
     if not models:
         return "", {}

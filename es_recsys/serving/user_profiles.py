@@ -12,10 +12,10 @@ from es_recsys.errors import EngineError, InputError
 from es_recsys.events.documents import FORMAT
 from es_recsys.events.profiles import ItemFeatures, current, empty, fold, from_document, profile
 from es_recsys.events.records import StoredEvent
-from es_recsys.events.state import ProfileState, Terms
+from es_recsys.events.state import ProfileConfig, ProfileState
 from es_recsys.events.subjects import subject_of
 from es_recsys.serving.operations import Fetch, Flow, Get, Search
-from es_recsys.serving.snapshot import View
+from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.types import Profile, Query
 
 __all__ = ["FEATURES", "features", "features_of", "is_current", "of_history", "of_views", "read_profile", "who"]
@@ -25,67 +25,67 @@ _LONGEST_HISTORY = 2_000
 _AT_ONCE = 500
 
 
-def who(view: View, query: Query) -> tuple[str, ...]:
+def who(snapshot: ServingSnapshot, query: Query) -> tuple[str, ...]:
     """Keys of the subjects of a query, the user before the session."""
     subjects = []
     if query.user_id is not None:
         subjects.append(subject_of(query.user_id))
     if query.session_id is not None:
         subjects.append(subject_of(session_id=query.session_id))
-    return tuple(map(view.key_of, subjects))
+    return tuple(map(snapshot.key_of, subjects))
 
 
-def read_profile(view: View, query: Query, now: float) -> Flow[Profile | None]:
+def read_profile(snapshot: ServingSnapshot, query: Query, now: float) -> Flow[Profile | None]:
     """The profile that a query is answered with; None where nothing is known.
 
     A given history stands for all that is stored. A user nothing is known of yet is known by the session.
     """
     if query.history is not None:
-        return (yield from of_history(view, query.history, now))
-    for key in who(view, query):
-        found = yield Get(view.meta.profiles, key)
+        return (yield from of_history(snapshot, query.history, now))
+    for key in who(snapshot, query):
+        found = yield Get(snapshot.metadata.profiles, key)
         if found is not None:
             return profile(from_document(found.source), now)
     return None
 
 
-def of_history(view: View, item_ids: Sequence[str], now: float) -> Flow[Profile]:
+def of_history(snapshot: ServingSnapshot, item_ids: Sequence[str], now: float) -> Flow[Profile]:
     """The profile of somebody of whom only these items are known, oldest first: each weighs as a view, though what was done
     with it, and when, is not known."""
     if len(item_ids) > _LONGEST_HISTORY:
         raise InputError(f"The history has {len(item_ids):,} items.", f"Give the last {_LONGEST_HISTORY:,} at most.")
     # Without content there is nothing to read of the items, and models find unknown ids by themselves.
-    read = bool(view.content_fields) or view.meta.variants is not None
-    known = (yield from features(view, item_ids)) if read else {}
-    if not view.content_fields:
+    read = bool(snapshot.content_fields) or snapshot.metadata.variants is not None
+    known = (yield from features(snapshot, item_ids)) if read else {}
+    if not snapshot.content_fields:
         known = {item_id: known.get(item_id, ItemFeatures()) for item_id in item_ids}
-    return of_views(view, item_ids, known, now)
+    return of_views(snapshot, item_ids, known, now)
 
 
-def of_views(view: View, item_ids: Sequence[str], known: Mapping[str, ItemFeatures], now: float) -> Profile:
+def of_views(snapshot: ServingSnapshot, item_ids: Sequence[str], known: Mapping[str, ItemFeatures], now: float) -> Profile:
     """The same where the items' features are known."""
     rows = [
         StoredEvent(place + 1, "view", item_id=item_id, order=place, key=f"{place:08d}") for place, item_id in enumerate(item_ids)
     ]
-    terms = Terms.of(view.settings.profiles, timed=False)
+    terms = ProfileConfig.of(snapshot.settings.profiles, timed=False)
     made = profile(fold(empty("", terms), rows, known), now)
     return replace(made, history=replace(made.history, kinds=()))
 
 
-def features(view: View, item_ids: Iterable[str]) -> Flow[dict[str, ItemFeatures]]:
+def features(snapshot: ServingSnapshot, item_ids: Iterable[str]) -> Flow[dict[str, ItemFeatures]]:
     """What profiles take from items, and from products by their group_id; what the catalogue lacks is left out."""
     wanted = tuple(dict.fromkeys(item_ids))
     if not wanted:
         return {}
-    found = yield Fetch(view.meta.index, wanted, (*FEATURES, *view.content_fields))
-    known = {item_id: features_of(source, view.content_fields) for item_id, source in found.items()}
+    found = yield Fetch(snapshot.metadata.index, wanted, (*FEATURES, *snapshot.content_fields))
+    known = {item_id: features_of(source, snapshot.content_fields) for item_id, source in found.items()}
     lacking = [item_id for item_id in wanted if item_id not in known]
-    if view.meta.variants is not None and lacking:
-        known |= yield from _of_groups(view, lacking)
+    if snapshot.metadata.variants is not None and lacking:
+        known |= yield from _of_groups(snapshot, lacking)
     return known
 
 
-def _of_groups(view: View, group_ids: Sequence[str]) -> Flow[dict[str, ItemFeatures]]:
+def _of_groups(snapshot: ServingSnapshot, group_ids: Sequence[str]) -> Flow[dict[str, ItemFeatures]]:
     """The same of products: what is known of the first of their variants, by id."""
     found: dict[str, ItemFeatures] = {}
     parts = [list(group_ids[start : start + _AT_ONCE]) for start in range(0, len(group_ids), _AT_ONCE)]
@@ -93,7 +93,7 @@ def _of_groups(view: View, group_ids: Sequence[str]) -> Flow[dict[str, ItemFeatu
         {
             "size": len(part),
             "_source": list(FEATURES),
-            "fields": list(view.content_fields),
+            "fields": list(snapshot.content_fields),
             "track_total_hits": False,
             "query": {"constant_score": {"filter": {"terms": {"group_id": part}}}},
             "collapse": {"field": "group_id"},
@@ -101,12 +101,15 @@ def _of_groups(view: View, group_ids: Sequence[str]) -> Flow[dict[str, ItemFeatu
         }
         for part in parts
     )
-    for response in (yield Search(view.meta.index, bodies)):
+    for response in (yield Search(snapshot.metadata.index, bodies)):
         if "error" in response:
             raise EngineError("The items of a group_id can't be read.", "See what fails: es-recsys doctor.")
         for hit in response["hits"]["hits"]:
-            source = {**hit["_source"], **{name: hit["fields"][name] for name in view.content_fields if name in hit["fields"]}}
-            found[source["group_id"]] = features_of(source, view.content_fields)
+            source = {
+                **hit["_source"],
+                **{name: hit["fields"][name] for name in snapshot.content_fields if name in hit["fields"]},
+            }
+            found[source["group_id"]] = features_of(source, snapshot.content_fields)
     return found
 
 
@@ -122,14 +125,14 @@ def features_of(source: Mapping[str, Any], fields: Sequence[str]) -> ItemFeature
     )
 
 
-def resumed(source: Mapping[str, Any] | None, key: str, terms: Terms, revision: int) -> ProfileState:
+def resumed(source: Mapping[str, Any] | None, key: str, terms: ProfileConfig, revision: int) -> ProfileState:
     """The stored state where it can be gone on with, else an empty one."""
     if source is None:
         return empty(key, terms, revision)
     return current(from_document(source), terms, revision)
 
 
-def is_current(source: Mapping[str, Any], terms: Terms, revision: int) -> bool:
+def is_current(source: Mapping[str, Any], terms: ProfileConfig, revision: int) -> bool:
     """Whether a stored profile, of which the state's terms are enough, may be folded on; it may lack later rows."""
     inner = source.get("state") or {}
     return (source.get("revision"), inner.get("format"), inner.get("terms")) == (revision, FORMAT, asdict(terms))

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from es_recsys import engine
 from es_recsys.engine.connect import address_of
 from es_recsys.errors import RecsysError
-from es_recsys.index.metadata import read_version, write_meta
-from es_recsys.index_metadata import StoreMeta
+from es_recsys.index.stored_metadata import read_version, write_metadata
+from es_recsys.index_metadata import IndexMetadata
 from es_recsys.keys import confirm_key, key_check
 from es_recsys.private import make_folder
 from es_recsys.serving.answer_log import AnswerLog
@@ -23,8 +23,8 @@ from es_recsys.serving.error_translation import explained, gone
 from es_recsys.serving.key_proof import may_adopt
 from es_recsys.serving.operations import Flow
 from es_recsys.serving.recording import Recording
-from es_recsys.serving.snapshot import View
-from es_recsys.serving.snapshot_cache import Views
+from es_recsys.serving.snapshot import ServingSnapshot
+from es_recsys.serving.snapshot_cache import SnapshotCache
 from es_recsys.settings import Settings
 from es_recsys.types import Event
 
@@ -51,7 +51,7 @@ class Workspace:
         url = self._owned.url if self._owned is not None else engine.ensure(settings).url
         self.url = url
         self.es: Elasticsearch = engine.connect(settings, url, self.whereabouts)
-        self.views = Views(settings, self.es)
+        self.snapshots = SnapshotCache(settings, self.es)
         self.log = AnswerLog(settings.answers, settings.answer_log_mib << 20)
         self.driver = Driver(self.es, self.log)
         self._events: EventStore | None = None
@@ -88,28 +88,28 @@ class Workspace:
 
     def recording(self, events: Sequence[Event]) -> Recording:
         """What records events in a flow. Raises KeyMismatch, StoreNotFound, ModelError."""
-        self._guarded(lambda view: self.confirm_key(view.meta, adopt=True))
+        self._guarded(lambda snapshot: self.confirm_key(snapshot.metadata, adopt=True))
         return Recording(self.events, events, self.now())
 
-    def confirm_key(self, meta: StoreMeta, *, adopt: bool = False) -> None:
+    def confirm_key(self, metadata: IndexMetadata, *, adopt: bool = False) -> None:
         """Sees to it that users are known here by the secret that the store is kept under.
 
         A store of an earlier version doesn't say which that is; its profiles do, of users that the event store knows. adopt:
         the store says it from now on. Raises KeyMismatch.
         """
         secret, store = self.settings.secret(), self.events
-        confirm_key(secret, meta.key_check)
-        if meta.key_check and (self._key_known or store.key_known):
+        confirm_key(secret, metadata.key_check)
+        if metadata.key_check and (self._key_known or store.key_known):
             self._key_known = True
             return
-        proven = bool(meta.key_check) or may_adopt(self.patient, store, secret, meta.profiles)
+        proven = bool(metadata.key_check) or may_adopt(self.patient, store, secret, metadata.profiles)
         if not (adopt and proven):
             return
         store.adopt_key()
-        if not meta.key_check:
-            current = read_version(self.patient, meta.store, meta.version)
-            write_meta(self.patient, replace(current, key_check=key_check(secret)))
-            self.views.forget()
+        if not metadata.key_check:
+            current = read_version(self.patient, metadata.store, metadata.version)
+            write_metadata(self.patient, replace(current, key_check=key_check(secret)))
+            self.snapshots.forget()
 
     @property
     def patient(self) -> Elasticsearch:
@@ -129,16 +129,16 @@ class Workspace:
         except Exception as error:
             raise explained(error, self.address) from error
 
-    def run(self, make: Callable[[View], Flow[T]]) -> T:
+    def run(self, make: Callable[[ServingSnapshot], Flow[T]]) -> T:
         """Drives the flow that `make` gives for the current view; once more with a fresh one where its index is gone.
 
         Raises EngineError where Elasticsearch fails, and what the flow raises.
         """
-        return self._guarded(lambda view: self.driver.run(make(view)))
+        return self._guarded(lambda snapshot: self.driver.run(make(snapshot)))
 
-    def run_all(self, make: Callable[[View], Sequence[Flow[T]]]) -> list[T | RecsysError]:
+    def run_all(self, make: Callable[[ServingSnapshot], Sequence[Flow[T]]]) -> list[T | RecsysError]:
         """The same for many flows side by side."""
-        return self._guarded(lambda view: self.driver.run_all(make(view)))
+        return self._guarded(lambda snapshot: self.driver.run_all(make(snapshot)))
 
     def moved_on(self, version: int) -> bool:
         """Whether another version went live than the one that a flow has just used; then the next one looks anew.
@@ -151,16 +151,16 @@ class Workspace:
             live = live_version(self.es, self.settings.index)
         if live == version:
             return False
-        self.views.forget()
+        self.snapshots.forget()
         return True
 
-    def _guarded(self, act: Callable[[View], T]) -> T:
+    def _guarded(self, act: Callable[[ServingSnapshot], T]) -> T:
         for last in (False, True):
             try:
-                return act(self.views.current())
+                return act(self.snapshots.current())
             except Exception as error:
                 if not last and gone(error):
-                    self.views.forget()
+                    self.snapshots.forget()
                     continue
                 raise explained(error, self.address) from error
         raise AssertionError("unreachable")

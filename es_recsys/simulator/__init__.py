@@ -10,7 +10,7 @@ from es_recsys.simulator.judging import Judged, System, judge
 from es_recsys.simulator.latent import LatentWorld
 from es_recsys.simulator.replay import Page, Shoppers, draw_wishes, events_of
 from es_recsys.simulator.sample import SampleWorld
-from es_recsys.simulator.world import Wish, World
+from es_recsys.simulator.world import SimulatedNeed, World
 
 __all__ = [
     "GOALS",
@@ -25,9 +25,9 @@ __all__ = [
     "Preference",
     "SampleWorld",
     "Shoppers",
+    "SimulatedNeed",
     "Step",
     "System",
-    "Wish",
     "World",
     "assign",
     "compare",

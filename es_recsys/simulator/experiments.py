@@ -19,7 +19,7 @@ from es_recsys.sample.chance import digest
 from es_recsys.simulator.estimates import Estimate, estimate, reach, sample_size
 from es_recsys.simulator.judging import System
 from es_recsys.simulator.replay import Shoppers
-from es_recsys.simulator.world import Wish
+from es_recsys.simulator.world import SimulatedNeed
 
 __all__ = ["Experiment", "assign", "compare", "run_experiment"]
 
@@ -47,7 +47,7 @@ def assign(user_id: str, experiment: str, shares: Mapping[str, float]) -> str:
 
 
 def run_experiment(
-    shoppers: Shoppers, a: System, b: System, wishes: Iterable[Wish], *, name: str = "ab", goal: str = "purchase"
+    shoppers: Shoppers, a: System, b: System, wishes: Iterable[SimulatedNeed], *, name: str = "ab", goal: str = "purchase"
 ) -> Experiment:
     """Half of the users get system A, half B. Raises InputError where a group has fewer than two users."""
     systems = {"a": a, "b": b}

@@ -8,7 +8,7 @@ import numpy as np
 
 from es_recsys.errors import InputError
 from es_recsys.sample.chance import normal, stream
-from es_recsys.simulator.world import Wish, World
+from es_recsys.simulator.world import SimulatedNeed, World
 from es_recsys.types import Hit, Query, Ranking
 
 __all__ = ["Insider"]
@@ -21,7 +21,7 @@ class Insider:
     the end a random order of what answers the query. What it sees depends on the seed and the wish's place alone.
     """
 
-    def __init__(self, world: World, wishes: Iterable[Wish], noise: float = 0.0, seed: int = 0) -> None:
+    def __init__(self, world: World, wishes: Iterable[SimulatedNeed], noise: float = 0.0, seed: int = 0) -> None:
         self._item_ids = world.item_ids
         # A Query is equal to itself only, so two people who ask the same are told apart.
         self._wishes = {wish.query: (place, wish) for place, wish in enumerate(wishes)}

@@ -22,7 +22,7 @@ from es_recsys.sample.chance import stream
 from es_recsys.simulator.estimates import Estimate, estimate
 from es_recsys.simulator.judging import System, places_of
 from es_recsys.simulator.replay import Shoppers
-from es_recsys.simulator.world import Wish
+from es_recsys.simulator.world import SimulatedNeed
 
 __all__ = ["Preference", "interleave", "team_draft"]
 
@@ -67,7 +67,7 @@ def team_draft(
 
 
 def interleave(
-    shoppers: Shoppers, a: System, b: System, wishes: Iterable[Wish], *, goal: str = "click", seed: int = 0
+    shoppers: Shoppers, a: System, b: System, wishes: Iterable[SimulatedNeed], *, goal: str = "click", seed: int = 0
 ) -> Preference:
     """Asks both systems each wish, shows one page of both, and counts whose items reach the goal."""
     places = {item_id: place for place, item_id in enumerate(shoppers.world.item_ids)}

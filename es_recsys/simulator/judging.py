@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from es_recsys.simulator.conduct import Conduct
 from es_recsys.simulator.estimates import Estimate, estimate
-from es_recsys.simulator.world import Wish, World
+from es_recsys.simulator.world import SimulatedNeed, World
 from es_recsys.types import Answer, Hit, Query, Ranking
 
 __all__ = ["Judged", "System", "judge", "places_of"]
@@ -53,7 +53,7 @@ class Judged:
 
 
 def judge(
-    world: World, system: System, wishes: Iterable[Wish], conduct: Conduct | None = None, *, goal: str = "purchase"
+    world: World, system: System, wishes: Iterable[SimulatedNeed], conduct: Conduct | None = None, *, goal: str = "purchase"
 ) -> Judged:
     """Asks the system each wish's query, and says what the page of `query.n` items is worth. Nothing is drawn: these are
     expectations.

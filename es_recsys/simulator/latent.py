@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.errors import InputError
-from es_recsys.simulator.world import Wish
+from es_recsys.simulator.world import SimulatedNeed
 from es_recsys.types import Item, Query
 
 __all__ = ["LatentWorld"]
@@ -90,13 +90,13 @@ class LatentWorld:
         taste = np.cos(angle) * self.first[user] + np.sin(angle) * self.second[user]
         return np.asarray(self.spread * (self.items @ taste) + self.quality)
 
-    def wish(self, user_id: str, at: float, rng: np.random.Generator) -> Wish:
+    def wish(self, user_id: str, at: float, rng: np.random.Generator) -> SimulatedNeed:
         utility = self.utility(user_id, at)
         draw, place = rng.random(), int(rng.random() * len(self.item_ids))
         if draw >= self.searches:
-            return Wish(user_id, at, Query(user_id=user_id), utility, np.ones(len(utility), bool))
+            return SimulatedNeed(user_id, at, Query(user_id=user_id), utility, np.ones(len(utility), bool))
         group = int(self.group[place])
-        return Wish(user_id, at, Query(text=_name(group), user_id=user_id), utility, self.group == group)
+        return SimulatedNeed(user_id, at, Query(text=_name(group), user_id=user_id), utility, self.group == group)
 
     def _user(self, user_id: str) -> int:
         place = int(np.searchsorted(self.user_ids, user_id))

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from es_recsys.sample.chance import digest, pick, stream
 from es_recsys.simulator.conduct import Conduct, Looked
 from es_recsys.simulator.judging import System, places_of
-from es_recsys.simulator.world import Wish, World
+from es_recsys.simulator.world import SimulatedNeed, World
 from es_recsys.types import Answer, Event
 
 __all__ = ["Feed", "Page", "Shoppers", "draw_wishes", "events_of"]
@@ -36,7 +36,7 @@ class Page:
     """What was shown and done. shown: (k,) places in the world, from the top; looked: what was done at each position;
     events: the same as events."""
 
-    wish: Wish
+    wish: SimulatedNeed
     answer_id: str
     shown: NDArray[np.int64]
     looked: Looked
@@ -46,7 +46,7 @@ class Page:
         return int(self.looked.done(goal).sum())
 
 
-def draw_wishes(world: World, seed: int, count: int, *, n: int = 10, start: float | None = None) -> list[Wish]:
+def draw_wishes(world: World, seed: int, count: int, *, n: int = 10, start: float | None = None) -> list[SimulatedNeed]:
     """`count` wishes of random users, oldest first, from `start` (epoch seconds; the world's first moment unless given) to
     the end of its period. Their queries ask for `n` items."""
     rng = stream(seed, "wishes")
@@ -72,17 +72,17 @@ class Shoppers:
         self._owned: dict[str, set[int]] = defaultdict(set)
         self._pages: Counter[str] = Counter()
 
-    def replay(self, system: System, wishes: Iterable[Wish]) -> Iterator[Page]:
+    def replay(self, system: System, wishes: Iterable[SimulatedNeed]) -> Iterator[Page]:
         """Each wish is asked and its page gone through, one after the other."""
         for wish in wishes:
             yield self.visit(system, wish)
 
-    def visit(self, system: System, wish: Wish) -> Page:
+    def visit(self, system: System, wish: SimulatedNeed) -> Page:
         """One wish asked, one page looked through."""
         answer = system(wish.query)
         return self.show(wish, places_of(answer.hits, self._places), answer.answer_id if isinstance(answer, Answer) else None)
 
-    def show(self, wish: Wish, places: NDArray[np.int64], answer_id: str | None = None) -> Page:
+    def show(self, wish: SimulatedNeed, places: NDArray[np.int64], answer_id: str | None = None) -> Page:
         """A page of the items at `places` looked through, however it was made. Nobody buys what they have, or what isn't
         what they asked for."""
         number = self._pages[wish.user_id]

@@ -19,7 +19,7 @@ from es_recsys.sample.chance import weighted
 from es_recsys.sample.kinds import kinds_by_leaf
 from es_recsys.sample.queries import ask
 from es_recsys.sample.shop import Shop
-from es_recsys.simulator.world import Wish
+from es_recsys.simulator.world import SimulatedNeed
 from es_recsys.types import Query
 
 __all__ = ["SampleWorld"]
@@ -79,11 +79,11 @@ class SampleWorld:
     def utility(self, user_id: str, at: float) -> NDArray[np.float64]:
         return self.shoppers[user_id].utilities(self.shop.traits, self._felt(at))
 
-    def wish(self, user_id: str, at: float, rng: np.random.Generator) -> Wish:
+    def wish(self, user_id: str, at: float, rng: np.random.Generator) -> SimulatedNeed:
         utility, available = self.utility(user_id, at), np.ones(len(self.item_ids), bool)
         available[self.owned.get(user_id, _NOTHING)] = False
         if rng.random() >= self.searches:
-            return Wish(user_id, at, Query(user_id=user_id), utility, available)
+            return SimulatedNeed(user_id, at, Query(user_id=user_id), utility, available)
         shopper = self.shoppers[user_id]
         likings = {leaf: liking for leaf, liking in shopper.kinds_at(self._felt(at)).items() if liking > 0.0}
         kind = kinds_by_leaf()[weighted(rng, tuple(likings), [liking**2 for liking in likings.values()])]
@@ -92,7 +92,7 @@ class SampleWorld:
         found[self.shop.scopes.get(asked.scope, self.shop.scopes[""])] = True
         for trait, value in asked.wants.items():
             utility = utility - _LACKS * ~self._has(trait, value)
-        return Wish(user_id, at, Query(text=asked.text, user_id=user_id), utility, available & found)
+        return SimulatedNeed(user_id, at, Query(text=asked.text, user_id=user_id), utility, available & found)
 
     def _has(self, trait: str, value: str) -> NDArray[np.bool_]:
         names = self.shop.traits.names[trait]

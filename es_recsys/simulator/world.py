@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from es_recsys.types import Query
 
-__all__ = ["Wish", "World"]
+__all__ = ["SimulatedNeed", "World"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Wish:
+class SimulatedNeed:
     """What somebody wants at a moment, and how they put it.
 
     at: epoch seconds. query: as the system gets it. utility: (n_items,) float64, how they would like each item of the
@@ -44,6 +44,6 @@ class World(Protocol):
         """(n_items,) float64: how the user likes each item at a moment."""
         ...
 
-    def wish(self, user_id: str, at: float, rng: np.random.Generator) -> Wish:
+    def wish(self, user_id: str, at: float, rng: np.random.Generator) -> SimulatedNeed:
         """Something that the user wants at that moment, drawn."""
         ...

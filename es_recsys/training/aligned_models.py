@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.models.base import Model, ScoredPlaces
-from es_recsys.models.histories import Batch
+from es_recsys.models.histories import HistoryBatch
 from es_recsys.models.ids import ItemIds
 
 __all__ = ["Asked"]
@@ -31,14 +31,14 @@ class Asked:
             self._back = self._n + np.arange(len(model.item_ids), dtype=np.int64)
             self._back[self._there[known]] = known
 
-    def top(self, batch: Batch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredPlaces]:
+    def top(self, batch: HistoryBatch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredPlaces]:
         """`Model.top`."""
         if self._there is None:
             return self._model.top(batch, n, exclude)
         lists = self._model.top(self._translated(batch), n, [self._known(places) for places in exclude])
         return [(self._back[places], scores) for places, scores in lists]
 
-    def scores_at(self, batch: Batch, places: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
+    def scores_at(self, batch: HistoryBatch, places: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
         """`Model.scores_at`; 0 for an item that the model doesn't know."""
         if self._there is None:
             inside = [at < self._n for at in places]
@@ -61,7 +61,7 @@ class Asked:
         moved = self._places(places)
         return moved[moved >= 0]
 
-    def _translated(self, batch: Batch) -> Batch:
+    def _translated(self, batch: HistoryBatch) -> HistoryBatch:
         assert self._there is not None
         items = self._there[batch.items]
         kept = items >= 0

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Sheet", "ascend", "ndcg"]
+__all__ = ["JudgedScores", "ascend", "ndcg"]
 
 _FACTORS = (0.0, 0.5, 0.7, 0.85, 1.2, 1.5, 2.0)
 _FIRST = (0.05, 0.1, 0.25, 0.5, 1.0)
@@ -19,7 +19,7 @@ _DISCOUNTS = 1.0 / np.log2(np.arange(2, 12))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sheet:
+class JudgedScores:
     """Judged queries (q) by their candidates, padded to the longest (c). clauses, legs: name -> (q, c) float32 scores;
     grades (q, c); real (q, c) bool, False in the padding; ideal (q,) best DCG@10."""
 
@@ -30,13 +30,13 @@ class Sheet:
     ideal: NDArray[np.float64]
 
 
-def ndcg(sheet: Sheet, boosts: Mapping[str, float], weights: Mapping[str, float]) -> NDArray[np.float64]:
+def ndcg(sheet: JudgedScores, boosts: Mapping[str, float], weights: Mapping[str, float]) -> NDArray[np.float64]:
     """NDCG@10 (q,) of the served order: lexical sum over its best, plus the weighted legs; ties in the order given."""
     return _measure(sheet, _lexical(sheet, boosts), weights)
 
 
 def ascend(
-    sheet: Sheet, boosts: Mapping[str, float], weights: Mapping[str, float], fixed: Collection[str] = ()
+    sheet: JudgedScores, boosts: Mapping[str, float], weights: Mapping[str, float], fixed: Collection[str] = ()
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Boosts and weights that a change of any one no longer betters by 0.0001. Weights keep their sum.
 
@@ -61,7 +61,7 @@ def ascend(
     return boosts, weights
 
 
-def _better_boost(sheet: Sheet, boosts: dict[str, float], weights: Mapping[str, float], name: str, best: float) -> float:
+def _better_boost(sheet: JudgedScores, boosts: dict[str, float], weights: Mapping[str, float], name: str, best: float) -> float:
     rest = _lexical(sheet, {**boosts, name: 0.0})
     for boost in _steps(boosts[name]):
         if boost > 0.0 or any(other > 0.0 for key, other in boosts.items() if key != name):
@@ -71,7 +71,7 @@ def _better_boost(sheet: Sheet, boosts: dict[str, float], weights: Mapping[str, 
     return best
 
 
-def _better_weight(sheet: Sheet, boosts: Mapping[str, float], weights: dict[str, float], name: str, best: float) -> float:
+def _better_weight(sheet: JudgedScores, boosts: Mapping[str, float], weights: dict[str, float], name: str, best: float) -> float:
     lexical, total = _lexical(sheet, boosts), sum(weights.values())
     others = total - weights[name]
     if name == "lexical" or total <= 0.0 or others <= 0.0:
@@ -91,7 +91,7 @@ def _steps(boost: float) -> Iterator[float]:
     yield from ((boost * factor for factor in _FACTORS) if boost > 0.0 else _FIRST)
 
 
-def _lexical(sheet: Sheet, boosts: Mapping[str, float]) -> NDArray[np.float32]:
+def _lexical(sheet: JudgedScores, boosts: Mapping[str, float]) -> NDArray[np.float32]:
     total = np.zeros(sheet.grades.shape, np.float32)
     for name, scores in sheet.clauses.items():
         if boosts.get(name, 0.0) > 0.0:
@@ -99,7 +99,7 @@ def _lexical(sheet: Sheet, boosts: Mapping[str, float]) -> NDArray[np.float32]:
     return total
 
 
-def _measure(sheet: Sheet, lexical: NDArray[np.float32], weights: Mapping[str, float]) -> NDArray[np.float64]:
+def _measure(sheet: JudgedScores, lexical: NDArray[np.float32], weights: Mapping[str, float]) -> NDArray[np.float64]:
     best = lexical.max(axis=1, keepdims=True)
     total = np.float32(weights.get("lexical", 0.0)) * lexical / np.where(best > 0.0, best, 1.0)
     for name, scores in sheet.legs.items():

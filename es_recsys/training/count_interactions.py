@@ -32,7 +32,7 @@ def recount_exposure(work: Workspace, groups: Mapping[str, str] | None = None) -
 def keep_exposure(work: Workspace, records: Sequence[Record], given: Rewards, looked: NDArray[np.float64]) -> None:
     """Keeps the counts; the next answer reads them."""
     save_exposure(exposure_folder(work.settings), count_exposure(records, given, looked))
-    work.views.forget()
+    work.snapshots.forget()
 
 
 def _lean(record: Record) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from es_recsys.models.base import DEPTHS, Model, ScoredPlaces
 from es_recsys.models.ids import ItemIds
-from es_recsys.models.slices import Slice, found_in, ideal
+from es_recsys.models.slices import HoldoutSplit, found_in, ideal
 from es_recsys.training.aligned_models import Asked
 from es_recsys.training.model_trials import DEPTH
 
@@ -28,7 +28,7 @@ class Candidates:
     candidate, and best (u,), the first raw score of that list, 0 where it is empty.
     """
 
-    def __init__(self, part: Slice, union: Sequence[NDArray[np.int64]], ids: ItemIds) -> None:
+    def __init__(self, part: HoldoutSplit, union: Sequence[NDArray[np.int64]], ids: ItemIds) -> None:
         """Nothing is said yet of what is in the union, each user's own, ascending places. ids: of the slice."""
         self._slice = part
         self._ids = ids
@@ -44,7 +44,7 @@ class Candidates:
         self._known: dict[frozenset[tuple[str, float]], NDArray[np.float64]] = {}
 
     @classmethod
-    def of(cls, models: Mapping[str, Model], part: Slice) -> Self:
+    def of(cls, models: Mapping[str, Model], part: HoldoutSplit) -> Self:
         """Of all that the models list."""
         ids = ItemIds.of(part.train.item_ids.tolist())
         asked = {name: Asked(model, ids) for name, model in models.items()}
@@ -71,7 +71,7 @@ class Candidates:
         return more
 
     def each(self, weights: Mapping[str, float]) -> NDArray[np.float64]:
-        """(n_users,) NDCG of each user with these weights, times what the user is worth (`Slice.worth`); remembered, as
+        """(n_users,) NDCG of each user with these weights, times what the user is worth (`HoldoutSplit.worth`); remembered, as
         samples of users ask for the same weights."""
         key = frozenset((name, share) for name, share in weights.items() if share > 0.0)
         if key not in self._known:
@@ -121,7 +121,7 @@ class Candidates:
             yield np.where(shown, places, -1), np.where(shown, gains, 0.0)
 
 
-def _lists(asked: Asked, model: Model, part: Slice) -> list[ScoredPlaces]:
+def _lists(asked: Asked, model: Model, part: HoldoutSplit) -> list[ScoredPlaces]:
     return asked.top(part.histories, DEPTHS[model.kind], part.known)
 
 

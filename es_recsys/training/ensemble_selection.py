@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.models.base import Model
-from es_recsys.models.slices import Slice
+from es_recsys.models.slices import HoldoutSplit
 from es_recsys.training.ensemble_candidates import Candidates
 
 __all__ = ["SURE", "Beside", "Weighed", "weigh"]
@@ -43,9 +43,9 @@ class Weighed:
 
 def weigh(
     models: Mapping[str, Model],
-    part: Slice,
+    part: HoldoutSplit,
     least: float = 0.0,
-    earlier: Sequence[tuple[Mapping[str, Model], Slice]] = (),
+    earlier: Sequence[tuple[Mapping[str, Model], HoldoutSplit]] = (),
 ) -> Weighed:
     """Weights of the best blend found: the best model alone, then with one more as long as it brings half a percent.
 
@@ -83,7 +83,7 @@ class Beside:
     and tell what the others don't, so settings that are chosen by it alone are not those that serve best. blended, alone: the
     NDCG of the best blend with the best model asked so far, and of that model by itself."""
 
-    def __init__(self, models: Mapping[str, Model], part: Slice) -> None:
+    def __init__(self, models: Mapping[str, Model], part: HoldoutSplit) -> None:
         self._candidates = Candidates.of(models, part)
         self._doubt = _DOUBT * max(1.0 - len(part) / SURE, 0.0)
         self._weights, self.without = _path(tuple(models), lambda weights: float(self._candidates.each(weights).mean()))[-1]

@@ -1,6 +1,6 @@
 """What an event of each type is worth: weights tried on held-out events of the type that counts, and kept with the store.
 
-Views and carts tell of purchases, but how much, each shop has its own way. Each type's usual weight (behaviours.py) times
+SnapshotCache and carts tell of purchases, but how much, each shop has its own way. Each type's usual weight (behaviours.py) times
 a factor is tried, one type after the other, up and down as long as the answers get better; the target's own weight stays,
 as only the ratios count. Held out is a pair of a user and an item with all its events, whatever their type. One half of the
 users chooses, the other says what the choice is worth: the best of many trials looks better than it is to those who chose it.
@@ -28,7 +28,7 @@ from es_recsys.models.sequences import take
 from es_recsys.models.transitions import Transitions
 from es_recsys.serving.behaviour_refresh import weigh_events
 from es_recsys.serving.product_groups import products
-from es_recsys.serving.snapshot import View
+from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.workspace import Workspace
 from es_recsys.training.coordinate_search import climb
 from es_recsys.training.ensemble_candidates import Candidates
@@ -154,9 +154,9 @@ def tune_behaviours(
     check_targets([target])
     started = time.monotonic()
     with work.explaining():
-        view = work.views.fresh()
-        data = interactions(work.events, work.now(), products=products(work, view.meta))
-        configs, shares = _served(view)
+        snapshot = work.snapshots.fresh()
+        data = interactions(work.events, work.now(), products=products(work, snapshot.metadata))
+        configs, shares = _served(snapshot)
         rng = np.random.default_rng(seed)
         file, mark = tuned_path(work.settings, "behaviours").with_suffix(".trials"), mark_of(data, target, seed, configs, shares)
         found = search_weights(
@@ -165,7 +165,7 @@ def tune_behaviours(
             configs,
             shares,
             rng,
-            view.meta.behaviours,
+            snapshot.metadata.behaviours,
             budget=budget,
             progress=progress,
             kept=lambda models: KeptTrials(file, f"{mark} half {models}"),
@@ -178,7 +178,7 @@ def tune_behaviours(
 def reset_behaviours(work: Workspace) -> ResetReport:
     """Takes back what tuning chose: events weigh as is usual again. Raises StoreNotFound."""
     with work.explaining():
-        own = dict(work.views.fresh().meta.behaviours)
+        own = dict(work.snapshots.fresh().metadata.behaviours)
     if own:
         weigh_events(work, {})
     return ResetReport(own)
@@ -287,12 +287,12 @@ class Trial:
         return MODELS[name](self._configs[name]).fit(train, np.random.default_rng(self._seed))  # type: ignore[call-arg]
 
 
-def _served(view: View) -> tuple[dict[str, Any], dict[str, float]]:
+def _served(snapshot: ServingSnapshot) -> tuple[dict[str, Any], dict[str, float]]:
     """Configs and shares of the models in service that learn from events alone."""
-    table = view.meta.weights.get("no_query", {})
-    served = {name: model for name, model in view.models.items() if not model.reads_items and table.get(name, 0.0) > 0.0}
+    table = snapshot.metadata.weights.get("no_query", {})
+    served = {name: model for name, model in snapshot.models.items() if not model.reads_items and table.get(name, 0.0) > 0.0}
     if not served:
-        return {Transitions.name: Transitions.start(False, view.meta.timed)}, {Transitions.name: 1.0}
+        return {Transitions.name: Transitions.start(False, snapshot.metadata.timed)}, {Transitions.name: 1.0}
     return {name: model.config for name, model in served.items()}, {name: table[name] for name in served}
 
 

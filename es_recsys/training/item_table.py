@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from es_recsys.encoders.contents import item_text
 from es_recsys.index.documents import item
 from es_recsys.index.read import scan
-from es_recsys.index_metadata import StoreMeta
+from es_recsys.index_metadata import IndexMetadata
 from es_recsys.serving.workspace import Workspace
 from es_recsys.types import Item, ItemTable
 from es_recsys.vector_fields import VECTOR_FIELDS
@@ -21,13 +21,13 @@ __all__ = ["item_table", "plain_table", "table_of"]
 _PLAIN = ("group_id", "categories", "brand", "price", "created_at")
 
 
-def item_table(work: Workspace, meta: StoreMeta) -> ItemTable:
+def item_table(work: Workspace, metadata: IndexMetadata) -> ItemTable:
     """All items of a version, by id, with the vectors that encoders gave them. It is held in memory: about
     4 bytes a dimension and item, and the texts."""
-    fields = [name for name in meta.vectors if VECTOR_FIELDS[name].source == "encoder"]
+    fields = [name for name in metadata.vectors if VECTOR_FIELDS[name].source == "encoder"]
     items: list[Item] = []
     rows: dict[str, list[tuple[int, NDArray[np.float32]]]] = {name: [] for name in fields}
-    for hits in scan(work.es, meta.index, vectors=bool(fields)):
+    for hits in scan(work.es, metadata.index, vectors=bool(fields)):
         for hit in hits:
             source = hit["_source"]
             for name in fields:
@@ -36,15 +36,15 @@ def item_table(work: Workspace, meta: StoreMeta) -> ItemTable:
             items.append(item({key: value for key, value in source.items() if key not in VECTOR_FIELDS}))
     vectors = {}
     for name in fields:
-        vectors[name] = np.zeros((len(items), meta.vectors[name].dims), np.float32)
+        vectors[name] = np.zeros((len(items), metadata.vectors[name].dims), np.float32)
         for place, vector in rows.pop(name):
             vectors[name][place] = vector
     return table_of(items, vectors)
 
 
-def plain_table(work: Workspace, meta: StoreMeta) -> ItemTable:
+def plain_table(work: Workspace, metadata: IndexMetadata) -> ItemTable:
     """The same without texts, traits and vectors."""
-    pages = scan(work.es, meta.index, fields=_PLAIN)
+    pages = scan(work.es, metadata.index, fields=_PLAIN)
     return table_of([item({**hit["_source"], "item_id": hit["_id"]}) for hits in pages for hit in hits])
 
 

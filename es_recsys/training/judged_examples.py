@@ -15,7 +15,7 @@ from es_recsys.search.plan import plan
 from es_recsys.search.signals import Reading
 from es_recsys.serving.answering import context_of, question_vectors
 from es_recsys.serving.operations import Flow, Search
-from es_recsys.serving.snapshot import View
+from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.workspace import Workspace
 from es_recsys.training.ranking_examples import Examples, Shown, gather, ideal
 from es_recsys.types import Query
@@ -51,21 +51,21 @@ def judged_examples(
 
 
 def _flows(
-    view: View, queries: Sequence[str], grades: Mapping[str, Mapping[str, float]], window: int, now: float
+    snapshot: ServingSnapshot, queries: Sequence[str], grades: Mapping[str, Mapping[str, float]], window: int, now: float
 ) -> list[Flow[Shown]]:
-    return [_shown(view, query, grades[query], window, now) for query in queries]
+    return [_shown(snapshot, query, grades[query], window, now) for query in queries]
 
 
-def _shown(view: View, text: str, grades: Mapping[str, float], window: int, now: float) -> Flow[Shown]:
+def _shown(snapshot: ServingSnapshot, text: str, grades: Mapping[str, float], window: int, now: float) -> Flow[Shown]:
     query = Query(text=text)
-    vectors, mute = yield from question_vectors(view, query)
-    context = yield from context_of(view, query, None, vectors, [], now)
+    vectors, mute = yield from question_vectors(snapshot, query)
+    context = yield from context_of(snapshot, query, None, vectors, [], now)
     first = plan(context)
-    responses = yield Search(view.meta.index, first.bodies)
+    responses = yield Search(snapshot.metadata.index, first.bodies)
     reading = Reading(window)
     gathered = heard(context, first, responses)
     second = complete(context, gathered, reading)
-    responses = (yield Search(view.meta.index, second.bodies)) if second.bodies else []
+    responses = (yield Search(snapshot.metadata.index, second.bodies)) if second.bodies else []
     settled = settle(second, responses)
     failed = dict.fromkeys((*mute, *gathered.degraded, *settled.failed))
     if failed:

@@ -21,7 +21,7 @@ from es_recsys.search.gather import scaled
 from es_recsys.search.legs import LEGS, Body, ask, fill
 from es_recsys.search.lexical import CLAUSES, FALLBACKS, boost_of, lexical_clauses
 from es_recsys.search.weights import answering_weights
-from es_recsys.training.coordinate_ascent import Sheet, ascend, ndcg
+from es_recsys.training.coordinate_ascent import JudgedScores, ascend, ndcg
 
 __all__ = ["MOST_QUERIES", "Judged", "Tuned", "collect", "sample", "tune"]
 
@@ -46,7 +46,7 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
-    """lexical and weights: for `StoreMeta.lexical` and `StoreMeta.weights["query"]`. before, after: NDCG@10 on the
+    """lexical and weights: for `IndexMetadata.lexical` and `IndexMetadata.weights["query"]`. before, after: NDCG@10 on the
     queries held out; `kept` says that the choice was better there, else it is what was set before."""
 
     lexical: Mapping[str, float]
@@ -104,7 +104,7 @@ def tune(context: Context, judged: Sequence[Judged], rng: np.random.Generator) -
     drawn = rng.permutation(len(judged))
     held = max(round(len(drawn) * HELD_OUT), 5)
     sheets = [_sheet([judged[i] for i in part]) for part in (drawn[held:], drawn[:held])]
-    boosts = {name: boost_of(name, context.meta.lexical) for name in CLAUSES}
+    boosts = {name: boost_of(name, context.metadata.lexical) for name in CLAUSES}
     weights = {name: w for name, w in answering_weights(context).items() if name in sheets[0].legs or name == "lexical"}
     found_boosts, found_weights = ascend(sheets[0], boosts, weights, FALLBACKS)
     before = float(ndcg(sheets[1], boosts, weights).mean())
@@ -118,7 +118,7 @@ def _tidy(boosts: Mapping[str, float]) -> dict[str, float]:
     return {name: round(boost, 4) for name, boost in boosts.items() if boost > 0.0}
 
 
-def _sheet(judged: Sequence[Judged]) -> Sheet:
+def _sheet(judged: Sequence[Judged]) -> JudgedScores:
     """Queries side by side, each padded to the longest."""
     width = max(len(each.item_ids) for each in judged)
     names = list(dict.fromkeys(name for each in judged for name in each.scores))
@@ -132,7 +132,7 @@ def _sheet(judged: Sequence[Judged]) -> Sheet:
             scores[name][row, :n] = column
     clauses = {name: scores[name] for name in names if name in CLAUSES}
     legs = {name: scores[name] for name in names if name not in CLAUSES}
-    return Sheet(clauses, legs, grades, real, np.array([each.ideal for each in judged]))
+    return JudgedScores(clauses, legs, grades, real, np.array([each.ideal for each in judged]))
 
 
 def _clause_body(clause: Body, ids: Sequence[str]) -> Body:

@@ -23,7 +23,7 @@ from es_recsys.evaluation.counterfactual import impressions
 from es_recsys.evaluation.examination import examination
 from es_recsys.event_types import BEHAVIOURS, event_weight
 from es_recsys.events.records import StoredEvent
-from es_recsys.search.explore import Exposure
+from es_recsys.search.explore import InteractionStats
 from es_recsys.search.signals import tells_place
 from es_recsys.training.ranking_examples import Examples, Shown, gather, ideal
 
@@ -67,7 +67,7 @@ def logged_examples(records: Iterable[Record], situation: str, given: Rewards, l
     return gather([shown for record in records if (shown := _shown(record, situation, given, looked)) is not None])
 
 
-def count_exposure(records: Iterable[Record], given: Rewards, looked: NDArray[np.float64]) -> Exposure:
+def count_exposure(records: Iterable[Record], given: Rewards, looked: NDArray[np.float64]) -> InteractionStats:
     """What came of showing each item: its examinations, and how often something was done with it."""
     seen: dict[str, list[float]] = {}
     for record in records:
@@ -76,8 +76,8 @@ def count_exposure(records: Iterable[Record], given: Rewards, looked: NDArray[np
             counts[0] += float(looked[min(int(hit["position"]), len(looked)) - 1])
             counts[1] += float((str(record["answer_id"]), str(hit["item_id"])) in given)
     examinations, done = (sum(counts[place] for counts in seen.values()) for place in (0, 1))
-    rate = done / examinations if done > 0.0 else Exposure().rate
-    return Exposure({item_id: (counts[0], counts[1]) for item_id, counts in seen.items()}, min(rate, 1.0))
+    rate = done / examinations if done > 0.0 else InteractionStats().rate
+    return InteractionStats({item_id: (counts[0], counts[1]) for item_id, counts in seen.items()}, min(rate, 1.0))
 
 
 def _shown(record: Record, situation: str, given: Rewards, looked: NDArray[np.float64]) -> Shown | None:

@@ -16,20 +16,20 @@ from es_recsys.errors import ModelError
 from es_recsys.models.als import ALSConfig
 from es_recsys.models.base import Model
 from es_recsys.models.cooccurrence import Counting
-from es_recsys.models.fitted import Fitted
+from es_recsys.models.fitted import TrainedModel
 from es_recsys.models.popularity import Popularity
 from es_recsys.models.registry import MODELS
-from es_recsys.models.slices import Slice
+from es_recsys.models.slices import HoldoutSplit
 from es_recsys.models.transitions import TransitionsConfig
-from es_recsys.models.watch import Watch
+from es_recsys.models.watch import TrainingCallback
 from es_recsys.training.attempts import Attempts
 from es_recsys.training.ensemble_selection import SURE, Beside, Weighed, weigh
 from es_recsys.training.model_trials import DEPTH, trials_of
-from es_recsys.training.selection_report import Notes, Promise, Report, cut_words, failed_words, words
+from es_recsys.training.selection_report import ExpectedQuality, Notes, Report, cut_words, failed_words, words
 from es_recsys.training.validation import FEWEST, Validation
 from es_recsys.types import Interactions, ItemTable
 
-__all__ = ["Report", "Selection", "Wish", "defaults", "select", "suited"]
+__all__ = ["Report", "Selection", "TrainSpec", "defaults", "select", "suited"]
 
 _MIN_EVENTS = 200
 _EASE_ITEMS = 6_000
@@ -67,7 +67,7 @@ class _Choice:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Wish:
+class TrainSpec:
     """What a caller has decided already.
 
     names: models to train, all of which are served (empty: chosen among those that suit the data). configs: model ->
@@ -93,7 +93,7 @@ class Wish:
         """Names of the models whose failure ends the training; any other is left out."""
         return frozenset(self.names) - self.optional
 
-    def watch(self, name: str, stage: str, deadline: float = math.inf) -> Watch:
+    def watch(self, name: str, stage: str, deadline: float = math.inf) -> TrainingCallback:
         """Looks on at one training of a model; stage: "trial", "earlier" or "final"."""
 
         def tell(done: int, total: int, figures: Mapping[str, float]) -> None:
@@ -103,7 +103,7 @@ class Wish:
                 self.part(f"{name}, {stage}", done, total)
 
         folder = None if self.checkpoints is None else self.checkpoints / f"{name}-{stage}"
-        return Watch(tell, folder, deadline)
+        return TrainingCallback(tell, folder, deadline)
 
 
 def defaults(data: Interactions) -> tuple[TransitionsConfig, ALSConfig, dict[str, float]]:
@@ -139,7 +139,7 @@ def select(
     rng: np.random.Generator,
     budget: float = 240.0,
     tell: Callable[[str], None] | None = None,
-    wish: Wish | None = None,
+    wish: TrainSpec | None = None,
 ) -> Selection:
     """Holds events out, tries settings on them, weighs the models against each other, then trains on everything.
 
@@ -147,7 +147,7 @@ def select(
     depends on data and rng alone. tell: gets each line of the report as it is known. Raises ModelError without a
     positive event.
     """
-    notes, wish = Notes(tell), wish or Wish()
+    notes, wish = Notes(tell), wish or TrainSpec()
     attempts = Attempts(notes, wish.required)
     positive = int((data.weights > 0).sum())
     if not positive:
@@ -183,7 +183,7 @@ def select(
     return Selection(models, weights, Report(tuple(notes.lines), notes.figures))
 
 
-def _default_choice(data: Interactions, wish: Wish) -> _Choice:
+def _default_choice(data: Interactions, wish: TrainSpec) -> _Choice:
     transitions, als, weights = defaults(data)
     own: dict[str, Any] = {"transitions": transitions, "als": als}
     names = wish.names or tuple(weights)
@@ -194,13 +194,13 @@ def _default_choice(data: Interactions, wish: Wish) -> _Choice:
 
 
 def _train(
-    data: Interactions, choice: _Choice, seed: int, attempts: Attempts, wish: Wish
+    data: Interactions, choice: _Choice, seed: int, attempts: Attempts, wish: TrainSpec
 ) -> tuple[dict[str, Model], dict[str, float]]:
     """Each model with its own generator, so that one more doesn't change the others."""
     models: dict[str, Model] = {"popularity": Popularity().fit(data, np.random.default_rng(seed))}
 
-    def fit(name: str, config: Any) -> Fitted:
-        model: Fitted = MODELS[name](config)  # type: ignore[call-arg]
+    def fit(name: str, config: Any) -> TrainedModel:
+        model: TrainedModel = MODELS[name](config)  # type: ignore[call-arg]
         return model.fit(data, np.random.default_rng(seed), wish.items, wish.watch(name, "final")).sound()
 
     for name, config in choice.configs.items():
@@ -213,7 +213,7 @@ def _train(
 
 
 def _choose(
-    data: Interactions, rng: np.random.Generator, seed: int, deadline: float, notes: Notes, attempts: Attempts, wish: Wish
+    data: Interactions, rng: np.random.Generator, seed: int, deadline: float, notes: Notes, attempts: Attempts, wish: TrainSpec
 ) -> _Choice | None:
     """None where nothing can be tried, which is said."""
     held = attempts.step("No setting is tried", lambda: Validation.of(data, rng, notes, wish.targets), None)
@@ -247,7 +247,7 @@ def _choose(
 
 
 def _tried(
-    name: str, models: Mapping[str, Model], held: Validation, seed: int, ends: float, notes: Notes, wish: Wish
+    name: str, models: Mapping[str, Model], held: Validation, seed: int, ends: float, notes: Notes, wish: TrainSpec
 ) -> tuple[Model, Any]:
     """The best settings of one model beside those tried before: as trained on the slice, and as a config."""
     trials = trials_of(name, held.part, seed, wish.items, wish.watch(name, "trial", ends))
@@ -270,7 +270,7 @@ def _tried(
 def _weighed(weighed: Weighed, configs: Mapping[str, Any], notes: Notes) -> _Choice:
     for weights, score in weighed.path:
         notes.say(f"NDCG@{DEPTH} {score:.4f} with " + ", ".join(f"{name} {share:.0%}" for name, share in weights.items()) + ".")
-    notes.figures["promise"] = asdict(Promise.of(weighed.next))
+    notes.figures["promise"] = asdict(ExpectedQuality.of(weighed.next))
     notes.figures["blend"] = [{"weights": dict(weights), "ndcg": round(score, 5)} for weights, score in weighed.path]
     left = [name for name in configs if name not in weighed.weights]
     if left:
@@ -278,11 +278,11 @@ def _weighed(weighed: Weighed, configs: Mapping[str, Any], notes: Notes) -> _Cho
     return _Choice({name: configs[name] for name in weighed.weights}, weighed.weights)
 
 
-_Earlier = tuple[Mapping[str, Model], Slice]
+_Earlier = tuple[Mapping[str, Model], HoldoutSplit]
 
 
 def _earlier(
-    held: Validation, configs: Mapping[str, Any], seed: int, deadline: float, notes: Notes, wish: Wish
+    held: Validation, configs: Mapping[str, Any], seed: int, deadline: float, notes: Notes, wish: TrainSpec
 ) -> list[_Earlier]:
     """Where few users can be asked, the time before is asked too, of models that were trained up to it."""
     if len(configs) < 2 or len(held.whole) >= SURE:

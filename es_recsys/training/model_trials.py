@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from es_recsys.errors import ModelError
 from es_recsys.models.base import Model
 from es_recsys.models.cooccurrence import Counting, Rows, count
-from es_recsys.models.fitted import Fitted
+from es_recsys.models.fitted import TrainedModel
 from es_recsys.models.ids import ItemIds
 from es_recsys.models.registry import MODELS
 from es_recsys.models.sequences import sequences
-from es_recsys.models.slices import Slice
+from es_recsys.models.slices import HoldoutSplit
 from es_recsys.models.transitions import Transitions, TransitionsConfig
-from es_recsys.models.watch import Watch
+from es_recsys.models.watch import TrainingCallback
 from es_recsys.training.aligned_models import Asked
 from es_recsys.training.coordinate_search import Climb, climb
 from es_recsys.types import ItemTable
@@ -38,12 +38,17 @@ class Trials:
     rounds = 1
 
     def __init__(
-        self, kind: type[Fitted], part: Slice, seed: int, items: ItemTable | None = None, watch: Watch | None = None
+        self,
+        kind: type[TrainedModel],
+        part: HoldoutSplit,
+        seed: int,
+        items: ItemTable | None = None,
+        watch: TrainingCallback | None = None,
     ) -> None:
         self._kind, self._slice, self._seed = kind, part, seed
         self._items, self._watch = items, watch
         self._ids = ItemIds.of(part.train.item_ids.tolist())
-        self._trained: dict[Any, Fitted] = {}
+        self._trained: dict[Any, TrainedModel] = {}
         self._best: tuple[float, Any] | None = None
 
     def model(self, config: Any) -> Model:
@@ -103,7 +108,7 @@ class TransitionTrials(Trials):
 
     rounds = 2
 
-    def __init__(self, part: Slice) -> None:
+    def __init__(self, part: HoldoutSplit) -> None:
         super().__init__(Transitions, part, 0)
         self._sequences = sequences(part.train)
         self._counts: dict[Counting, Rows] = {}
@@ -120,10 +125,12 @@ class TransitionTrials(Trials):
         return config.counting
 
 
-_SPECIAL: dict[str, Callable[[Slice], Trials]] = {Transitions.name: TransitionTrials}
+_SPECIAL: dict[str, Callable[[HoldoutSplit], Trials]] = {Transitions.name: TransitionTrials}
 
 
-def trials_of(name: str, part: Slice, seed: int, items: ItemTable | None = None, watch: Watch | None = None) -> Trials:
+def trials_of(
+    name: str, part: HoldoutSplit, seed: int, items: ItemTable | None = None, watch: TrainingCallback | None = None
+) -> Trials:
     """Trials of the model of this name."""
     special = _SPECIAL.get(name)
     return special(part) if special is not None else Trials(MODELS[name], part, seed, items, watch)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from es_recsys.events.subjects import subject_key, subject_of
 from es_recsys.index import users
-from es_recsys.index_metadata import StoreMeta
+from es_recsys.index_metadata import IndexMetadata
 from es_recsys.models import Model, UserKNN
 from es_recsys.models.likings import pack
 from es_recsys.serving.workspace import Workspace
@@ -17,14 +17,14 @@ __all__ = ["index_users"]
 _SESSION = "session:"
 
 
-def index_users(work: Workspace, meta: StoreMeta, models: Mapping[str, Model], data: Interactions) -> int:
+def index_users(work: Workspace, metadata: IndexMetadata, models: Mapping[str, Model], data: Interactions) -> int:
     """Makes and fills the users index of a version whose profiles are there, where one of its models searches it; -> how
     many users it holds."""
     model = models.get(UserKNN.name)
     if not isinstance(model, UserKNN):
         return 0
-    users.create(work.patient, meta, model.dims, len(data.user_ids))
-    return users.fill(work.patient, meta, _users(model, data, work.settings.secret()))
+    users.create(work.patient, metadata, model.dims, len(data.user_ids))
+    return users.fill(work.patient, metadata, _users(model, data, work.settings.secret()))
 
 
 def _users(model: UserKNN, data: Interactions, secret: bytes) -> Iterator[users.User]:

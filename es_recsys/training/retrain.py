@@ -16,14 +16,14 @@ import numpy as np
 
 from es_recsys.errors import InputError
 from es_recsys.index import versions
-from es_recsys.models.slices import Slice
-from es_recsys.progress import Onlooker
+from es_recsys.models.slices import HoldoutSplit
+from es_recsys.progress import ProgressReporter
 from es_recsys.serving.product_groups import products
-from es_recsys.serving.snapshot import View
+from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.workspace import Workspace
 from es_recsys.training.attempts import Attempts
 from es_recsys.training.count_interactions import recount_exposure
-from es_recsys.training.model_selection import Wish, select
+from es_recsys.training.model_selection import TrainSpec, select
 from es_recsys.training.selection_report import Notes
 from es_recsys.training.served_quality import Blend, Compared, Quality, compare, held_out, quality, serving
 from es_recsys.training.target_types import check_targets, targets_of
@@ -105,7 +105,7 @@ def train_if_needed(
     growth: float = GROWTH,
     budget: float | None = None,
     seed: int = 7,
-    progress: Onlooker | None = None,
+    progress: ProgressReporter | None = None,
 ) -> RetrainReport:
     """Trains where that is due, else says why not. Without names or targets those that the version in service was trained for.
 
@@ -117,13 +117,15 @@ def train_if_needed(
     must_grow(growth)
     wanted, leading, started = named(names), check_targets(targets), time.monotonic()
     with work.explaining():
-        view = work.views.to_train()
+        snapshot = work.snapshots.to_train()
         with training_lock(work.settings) as free:
             if not free:
                 return RetrainReport("busy")
             tell = progress.line if progress is not None else None
             Attempts(Notes(tell)).step(
-                "What came of showing items is not counted anew", lambda: recount_exposure(work, products(work, view.meta)), None
+                "What came of showing items is not counted anew",
+                lambda: recount_exposure(work, products(work, snapshot.metadata)),
+                None,
             )
             report = _run(work, wanted, add, leading, growth, budget, seed, progress)
     return replace(report, seconds=time.monotonic() - started)
@@ -143,31 +145,31 @@ def _run(
     growth: float,
     budget: float | None,
     seed: int,
-    progress: Onlooker | None,
+    progress: ProgressReporter | None,
 ) -> RetrainReport:
     from es_recsys.events.interactions import interactions
 
-    view, now = work.views.fresh() if add else work.views.to_train(), work.now()
+    snapshot, now = work.snapshots.fresh() if add else work.snapshots.to_train(), work.now()
     if add:
-        names = tuple(dict.fromkeys((*view.models, *names)))
-    data = interactions(work.events, now, weights=view.meta.behaviours, products=products(work, view.meta))
-    checked = check(work, view, data, names, targets, growth, np.random.default_rng(seed))
+        names = tuple(dict.fromkeys((*snapshot.models, *names)))
+    data = interactions(work.events, now, weights=snapshot.metadata.behaviours, products=products(work, snapshot.metadata))
+    checked = check(work, snapshot, data, names, targets, growth, np.random.default_rng(seed))
     if not checked.reasons:
         return RetrainReport("nothing", checked)
     if progress is not None:
         for line in (*checked.facts, checked.why()):
             progress.line(line)
-    record = Trained.of(view.meta)
+    record = Trained.of(snapshot.metadata)
     names = names or (record.names if record is not None else ())
-    targets = targets or targets_of(view.meta)
+    targets = targets or targets_of(snapshot.metadata)
     rng = np.random.default_rng([seed, 1])
     part = held_out(record, data, rng, targets)
-    old = serving(view, data, record.until if record is not None else None)
-    wish = wish_of(work, view.meta, names, {}, targets, progress=progress)
+    old = serving(snapshot, data, record.until if record is not None else None)
+    wish = wish_of(work, snapshot.metadata, names, {}, targets, progress=progress)
     if part is None or not old[0]:
-        training = put_into_service(work, view, data, now, wish, budget=budget, seed=seed, progress=progress)
+        training = put_into_service(work, snapshot, data, now, wish, budget=budget, seed=seed, progress=progress)
         note = "The new models can't be compared with those in service: too few users have come to a new item since."
-        return RetrainReport("trained", checked, tried=(note,) if view.models else (), training=training)
+        return RetrainReport("trained", checked, tried=(note,) if snapshot.models else (), training=training)
     notes = Notes(progress.line if progress is not None else None)
     tried = Attempts(notes).step(
         "The new models are not compared with those in service",
@@ -175,21 +177,21 @@ def _run(
         None,
     )
     if tried is None:
-        training = put_into_service(work, view, data, now, wish, budget=budget, seed=seed, progress=progress)
+        training = put_into_service(work, snapshot, data, now, wish, budget=budget, seed=seed, progress=progress)
         return RetrainReport("trained", checked, tried=tuple(notes.lines), training=training)
     compared, lines, decided = tried
     if compared.worse:
         note_attempt(work, len(data.items))
         return RetrainReport("kept", checked, compared, lines)
-    wish = wish_of(work, view.meta, names, decided[0], targets, decided[1], progress)
-    training = put_into_service(work, view, data, now, wish, promise=compared.promise, seed=seed, progress=progress)
+    wish = wish_of(work, snapshot.metadata, names, decided[0], targets, decided[1], progress)
+    training = put_into_service(work, snapshot, data, now, wish, promise=compared.promise, seed=seed, progress=progress)
     return RetrainReport("trained", checked, compared, lines, training)
 
 
 def _tried(
-    part: Slice,
+    part: HoldoutSplit,
     old: Blend,
-    wish: Wish,
+    wish: TrainSpec,
     budget: float | None,
     seed: int,
     rng: np.random.Generator,
@@ -206,7 +208,7 @@ def _tried(
 
 def check(
     work: Workspace,
-    view: View,
+    snapshot: ServingSnapshot,
     data: Interactions,
     names: tuple[str, ...],
     targets: tuple[str, ...],
@@ -216,41 +218,43 @@ def check(
     """Whether a training is due, and by what."""
     if not (data.weights > 0).any():
         return Checked(("There are no positive events to train on.",))
-    record, version = Trained.of(view.meta), view.meta.version
-    if view.meta.models and not view.models:
+    record, version = Trained.of(snapshot.metadata), snapshot.metadata.version
+    if snapshot.metadata.models and not snapshot.models:
         return Checked((), (f"the models of version {version} can't be loaded",))
     if record is None:
         return Checked(
-            (), (f"version {version} has no model" if not view.models else f"it isn't known what version {version} knows",)
+            (), (f"version {version} has no model" if not snapshot.models else f"it isn't known what version {version} knows",)
         )
-    events, grown = _events(work, view, record, len(data.items), growth)
+    events, grown = _events(work, snapshot, record, len(data.items), growth)
     if grown is None:
         return Checked((events,))
-    items, new = _items(work, view, growth)
+    items, new = _items(work, snapshot, growth)
     notes = Notes(None)
     nothing: Quality | str = ""
-    found = Attempts(notes).step("Quality: not compared", lambda: quality(view, record, data, rng), nothing) or notes.lines[-1]
-    reasons = [grown, new, *_wishes(view, record, names, targets)]
+    found = (
+        Attempts(notes).step("Quality: not compared", lambda: quality(snapshot, record, data, rng), nothing) or notes.lines[-1]
+    )
+    reasons = [grown, new, *_wishes(snapshot, record, names, targets)]
     if isinstance(found, Quality) and found.fallen:
         reasons.append("quality has fallen")
     facts = (events, items, found.line() if isinstance(found, Quality) else found)
     return Checked(facts, tuple(filter(None, reasons)), found if isinstance(found, Quality) else None)
 
 
-def _wishes(view: View, record: Trained, names: tuple[str, ...], targets: tuple[str, ...]) -> Iterator[str]:
-    lacking = [name for name in names if name not in view.models]
+def _wishes(snapshot: ServingSnapshot, record: Trained, names: tuple[str, ...], targets: tuple[str, ...]) -> Iterator[str]:
+    lacking = [name for name in names if name not in snapshot.models]
     if lacking:
         yield f"{', '.join(lacking)} {'is' if len(lacking) == 1 else 'are'} not served yet"
-    if dict(record.behaviours) != dict(view.meta.behaviours):
+    if dict(record.behaviours) != dict(snapshot.metadata.behaviours):
         yield "events weigh otherwise since the training"
     if targets and targets != record.targets:
         yield f"answers are to lead to {' or '.join(targets)}"
 
 
-def _events(work: Workspace, view: View, record: Trained, count: int, growth: float) -> tuple[str, str | None]:
+def _events(work: Workspace, snapshot: ServingSnapshot, record: Trained, count: int, growth: float) -> tuple[str, str | None]:
     """What there is to say of the events, and a reason, "" for none; None where nothing is to be done before they grow, since
     a training on as many was no gain, or was taken out of service."""
-    elsewhere = _discarded(work, view)
+    elsewhere = _discarded(work, snapshot)
     base = max(record.events, elsewhere)
     share = (count - base) / max(base, 1)
     line = f"Events: {count:,}, {share:+.1%} against the {base:,} of the last training; it takes {growth:+.1%}."
@@ -262,19 +266,19 @@ def _events(work: Workspace, view: View, record: Trained, count: int, growth: fl
     return line, ""
 
 
-def _discarded(work: Workspace, view: View) -> int:
+def _discarded(work: Workspace, snapshot: ServingSnapshot) -> int:
     """Events of the last training that is not in service, though it came after the version that is; 0 where there was none."""
-    later = [n for n in versions.version_numbers(work.es, view.meta.store) if n > view.meta.version]
-    records = [Trained.of(versions.read_version(work.es, view.meta.store, number)) for number in later]
-    return max([attempted(view.meta), *(record.events for record in records if record is not None)])
+    later = [n for n in versions.version_numbers(work.es, snapshot.metadata.store) if n > snapshot.metadata.version]
+    records = [Trained.of(versions.read_version(work.es, snapshot.metadata.store, number)) for number in later]
+    return max([attempted(snapshot.metadata), *(record.events for record in records if record is not None)])
 
 
-def _items(work: Workspace, view: View, growth: float) -> tuple[str, str]:
+def _items(work: Workspace, snapshot: ServingSnapshot, growth: float) -> tuple[str, str]:
     """The same of the items: those that were not there at the training."""
-    known = known_catalogue(work.settings, view.meta.version)
+    known = known_catalogue(work.settings, snapshot.metadata.version)
     if known is None:
         return "Items: it isn't known which there were at the training.", ""
-    present = catalogue_of(work, view.meta)
+    present = catalogue_of(work, snapshot.metadata)
     new = round((1.0 - known.share_of(present)) * len(present))
     share = new / max(len(known), 1)
     line = (

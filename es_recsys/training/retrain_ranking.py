@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from es_recsys.errors import InputError
-from es_recsys.progress import Onlooker
+from es_recsys.progress import ProgressReporter
 from es_recsys.serving.workspace import Workspace
 from es_recsys.sources import read_judgments
 from es_recsys.training.lambdamart import Trees
@@ -55,7 +55,7 @@ def train_ranking_if_needed(
     columns: Mapping[str, str] | None = None,
     growth: float = GROWTH,
     seed: int = 7,
-    progress: Onlooker | None = None,
+    progress: ProgressReporter | None = None,
     trees: Trees | None = None,
 ) -> RankingRun:
     """`train_ranking` where that is due, else says why not; too few answers to learn from are no error here.
@@ -65,14 +65,14 @@ def train_ranking_if_needed(
     """
     must_grow(growth)
     with work.explaining():
-        meta = work.views.fresh().meta
+        metadata = work.snapshots.fresh().metadata
         with training_lock(work.settings) as free:
             if not free:
                 return RankingRun("busy")
             known, count = (
-                _answers(work, ranking_trained(meta, "answers"))
+                _answers(work, ranking_trained(metadata, "answers"))
                 if judgments is None
-                else (ranking_trained(meta, "judgments"), _judged(judgments, columns or {}))
+                else (ranking_trained(metadata, "judgments"), _judged(judgments, columns or {}))
             )
             fact, due = _growth("Judged queries" if judgments is not None else "Answers acted upon", known, count, growth)
             if not due:

@@ -15,7 +15,7 @@ from es_recsys.evaluation.questions import Rule
 from es_recsys.evaluation.searches import who_of
 from es_recsys.events.records import StoredEvent
 from es_recsys.index import copying, versions
-from es_recsys.index_metadata import StoreMeta
+from es_recsys.index_metadata import IndexMetadata
 from es_recsys.serving.product_groups import live_products
 from es_recsys.serving.stores import drop_store
 from es_recsys.serving.workspace import Workspace
@@ -72,7 +72,7 @@ def give_events(scratch: Workspace, events: Iterable[StoredEvent], rule: Rule, p
 
 
 def _copy_items(work: Workspace, scratch: Workspace) -> None:
-    old = work.views.fresh().meta
+    old = work.snapshots.fresh().metadata
     new = _bare(old, scratch.settings.index)
     count = int(work.es.count(index=old.index)["count"])
     versions.create(scratch.patient, new, count=count, live=True)
@@ -80,9 +80,9 @@ def _copy_items(work: Workspace, scratch: Workspace) -> None:
     scratch.es.indices.refresh(index=new.index)
 
 
-def _bare(old: StoreMeta, name: str) -> StoreMeta:
+def _bare(old: IndexMetadata, name: str) -> IndexMetadata:
     """The store before any training: what was tuned for searches stays, what training chose goes."""
-    vectors = {field: meta for field, meta in old.vectors.items() if VECTOR_FIELDS[field].source == "encoder"}
+    vectors = {field: metadata for field, metadata in old.vectors.items() if VECTOR_FIELDS[field].source == "encoder"}
     weights = {situation: legs for situation, legs in old.weights.items() if situation != "no_query" or not old.models}
     kept = {key: value for key, value in old.notes.items() if key in ("bare", "index_options", "variants")}
     return replace(old, store=name, version=1, vectors=vectors, models=(), weights=weights, ranking={}, key_check="", notes=kept)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from es_recsys.models.als import ALSConfig
 from es_recsys.models.transitions import TransitionsConfig
 
-__all__ = ["Notes", "Promise", "Report", "cut_words", "failed_words", "words"]
+__all__ = ["ExpectedQuality", "Notes", "Report", "cut_words", "failed_words", "words"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
-class Promise:
+class ExpectedQuality:
     """NDCG@20 of the next new item after a split in time, as training measured it on events that it held out; `error` is
     the standard error of this mean over `users` users."""
 

@@ -11,11 +11,11 @@ import numpy as np
 from es_recsys.evaluation.statistics import Estimate, bootstrap
 from es_recsys.models import Model, UserKNN
 from es_recsys.models.sequences import take
-from es_recsys.models.slices import Slice, moment_before, next_after
-from es_recsys.serving.snapshot import View
+from es_recsys.models.slices import HoldoutSplit, moment_before, next_after
+from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.training.ensemble_candidates import Candidates
 from es_recsys.training.model_trials import DEPTH
-from es_recsys.training.selection_report import Promise
+from es_recsys.training.selection_report import ExpectedQuality
 from es_recsys.training.training_record import Trained
 from es_recsys.types import Interactions
 
@@ -39,7 +39,7 @@ class Quality:
     more than a tenth of the promise."""
 
     now: float
-    promise: Promise
+    promise: ExpectedQuality
     change: Estimate
     fallen: bool
 
@@ -61,7 +61,7 @@ class Compared:
     serving: float
     new: float
     gain: Estimate
-    promise: Promise
+    promise: ExpectedQuality
 
     @property
     def worse(self) -> bool:
@@ -75,11 +75,11 @@ class Compared:
         )
 
 
-def serving(view: View, data: Interactions, until: float | None) -> Blend:
+def serving(snapshot: ServingSnapshot, data: Interactions, until: float | None) -> Blend:
     """The models in service and their shares, to be asked in memory. What user-kNN finds in Elasticsearch when it answers is
     counted again from `data` up to `until` here."""
-    table = view.meta.weights.get("no_query", {})
-    models = {name: model for name, model in view.models.items() if table.get(name, 0.0) > 0.0}
+    table = snapshot.metadata.weights.get("no_query", {})
+    models = {name: model for name, model in snapshot.models.items() if table.get(name, 0.0) > 0.0}
     near = models.get(UserKNN.name)
     if near is not None:
         known = data if until is None else take(data, data.times <= until)
@@ -87,7 +87,7 @@ def serving(view: View, data: Interactions, until: float | None) -> Blend:
     return models, {name: table[name] for name in models}
 
 
-def quality(view: View, record: Trained, data: Interactions, rng: np.random.Generator) -> Quality | str:
+def quality(snapshot: ServingSnapshot, record: Trained, data: Interactions, rng: np.random.Generator) -> Quality | str:
     """What users did next after the training, asked of the models in service; why it can't be told, where it can't."""
     if record.until is None:
         return "Quality: not compared, as the store has no times."
@@ -98,20 +98,22 @@ def quality(view: View, record: Trained, data: Interactions, rng: np.random.Gene
         return (
             f"Quality: not compared; {len(part)} users that the training knew have come to a new item since, it takes {FEWEST}."
         )
-    models, shares = serving(view, data, record.until)
+    models, shares = serving(snapshot, data, record.until)
     if not models:
         return "Quality: not compared, as no model has a weight."
     each = Candidates.of(models, part).next(shares)
-    return _judged(Promise.of(each), record.promise)
+    return _judged(ExpectedQuality.of(each), record.promise)
 
 
-def _judged(now: Promise, promise: Promise) -> Quality:
+def _judged(now: ExpectedQuality, promise: ExpectedQuality) -> Quality:
     mean, error = now.ndcg - promise.ndcg, _Z * math.hypot(now.error, promise.error)
     change = Estimate(mean, mean - error, mean + error, now.users)
     return Quality(now.ndcg, promise, change, change.high < 0.0 and mean < -_FALL * promise.ndcg)
 
 
-def held_out(record: Trained | None, data: Interactions, rng: np.random.Generator, targets: Collection[str] = ()) -> Slice | None:
+def held_out(
+    record: Trained | None, data: Interactions, rng: np.random.Generator, targets: Collection[str] = ()
+) -> HoldoutSplit | None:
     """The newest events, for a comparison of the version in service with one that doesn't know them either: none that it was
     trained on, at most the newer half of those that came since, and of all events the newest tenth. None where there are too
     few users for it. targets: event types of what is to be found."""
@@ -128,15 +130,15 @@ def held_out(record: Trained | None, data: Interactions, rng: np.random.Generato
 def compare(
     old: Blend,
     new: Blend,
-    part: Slice,
+    part: HoldoutSplit,
     rng: np.random.Generator,
 ) -> Compared:
-    """Both blends on one slice that neither has learned from; users count by the worth of their next items (`Slice.ndcg`)."""
+    """Both blends on one slice that neither has learned from; users count by the worth of their items (`HoldoutSplit.ndcg`)."""
     before = Candidates.of(old[0], part).each(old[1])
     candidates = Candidates.of({name: new[0][name] for name in new[1]}, part)
     after = candidates.each(new[1])
     gain = bootstrap(after - before, rng)
-    return Compared(len(part), float(before.mean()), float(after.mean()), gain, Promise.of(candidates.next(new[1])))
+    return Compared(len(part), float(before.mean()), float(after.mean()), gain, ExpectedQuality.of(candidates.next(new[1])))
 
 
 def _interval(one: Estimate) -> str:

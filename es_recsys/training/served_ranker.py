@@ -10,14 +10,14 @@ from es_recsys.errors import RecsysError
 from es_recsys.evaluation.questions import Question, who_asks
 from es_recsys.search.legs import LEGS
 from es_recsys.serving.answering import answer
-from es_recsys.serving.snapshot import View
+from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.workspace import Workspace
 from es_recsys.settings import Settings
 from es_recsys.types import Query, Ranking
 
 __all__ = ["Change", "ServedRanker", "one_leg", "without_interests", "without_person"]
 
-Change = Callable[[View], View]
+Change = Callable[[ServingSnapshot], ServingSnapshot]
 _TOGETHER = 32
 # What a leg weighs beside those that answer, where the store's weights have nothing for it.
 _BESIDE = 0.1
@@ -32,15 +32,15 @@ class ServedRanker:
     def __init__(self, work: Workspace, questions: Sequence[Question], change: Change | None = None) -> None:
         self._work = work
         self._when = {(one.who, one.query.text): one.at for one in questions}
-        self._change = change or (lambda view: view)
+        self._change = change or (lambda snapshot: snapshot)
 
     def __call__(self, query: Query) -> Ranking:
-        return self._work.run(lambda view: answer(self._change(view), query, self._at(query))).ranking
+        return self._work.run(lambda snapshot: answer(self._change(snapshot), query, self._at(query))).ranking
 
     def many(self, queries: Sequence[Query]) -> Iterator[Ranking]:
         for begin in range(0, len(queries), _TOGETHER):
             some = queries[begin : begin + _TOGETHER]
-            found = self._work.run_all(lambda view, s=some: [answer(self._change(view), q, self._at(q)) for q in s])  # type: ignore[misc]
+            found = self._work.run_all(lambda snapshot, s=some: [answer(self._change(snapshot), q, self._at(q)) for q in s])  # type: ignore[misc]
             for one in found:
                 yield Ranking() if isinstance(one, RecsysError) else one.ranking
 
@@ -49,39 +49,39 @@ class ServedRanker:
         return self._work.now() if math.isnan(when) else when
 
 
-def without_person(view: View) -> View:
+def without_person(snapshot: ServingSnapshot) -> ServingSnapshot:
     """The store for somebody of whom nothing is known, with the same items left out."""
-    return replace(view, settings=_with(view, impact=0.0))
+    return replace(snapshot, settings=_with(snapshot, impact=0.0))
 
 
-def without_interests(view: View) -> View:
+def without_interests(snapshot: ServingSnapshot) -> ServingSnapshot:
     """The store where no interest of a user keeps places of its own."""
-    return replace(view, settings=_with(view, interests=0))
+    return replace(snapshot, settings=_with(snapshot, interests=0))
 
 
 def one_leg(name: str) -> Change:
     """The store with one leg alone; one that only orders what others find stays beside those that answer a search."""
 
-    def change(view: View) -> View:
-        names = {*LEGS, *view.models}
-        own = view.meta.weights
+    def change(snapshot: ServingSnapshot) -> ServingSnapshot:
+        names = {*LEGS, *snapshot.models}
+        own = snapshot.metadata.weights
         alone = {leg: float(leg == name) for leg in names}
         answering = name in LEGS and LEGS[name].answers
         beside = {leg: 0.0 for leg in names if leg != name and not (leg in LEGS and LEGS[leg].answers)}
         table = {**own.get("query", {}), **beside}
-        if name not in table and name not in view.models:
-            table[name] = view.settings.search.weights.query.get(name, _BESIDE)
+        if name not in table and name not in snapshot.models:
+            table[name] = snapshot.settings.search.weights.query.get(name, _BESIDE)
         weights: Mapping[str, Mapping[str, float]] = {
             **own,
             "query": alone if answering else table,
             "no_query": alone,
             "new_user": alone,
         }
-        return replace(view, meta=replace(view.meta, weights=weights, ranking={}), rankers={})
+        return replace(snapshot, metadata=replace(snapshot.metadata, weights=weights, ranking={}), rankers={})
 
     return change
 
 
-def _with(view: View, **changes: float) -> Settings:
-    search = view.settings.search.model_copy(update=changes)
-    return view.settings.model_copy(update={"search": search})
+def _with(snapshot: ServingSnapshot, **changes: float) -> Settings:
+    search = snapshot.settings.search.model_copy(update=changes)
+    return snapshot.settings.model_copy(update={"search": search})

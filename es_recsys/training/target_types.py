@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from es_recsys.errors import InputError
 from es_recsys.event_types import BEHAVIOURS
-from es_recsys.index_metadata import StoreMeta
+from es_recsys.index_metadata import IndexMetadata
 from es_recsys.training.training_record import Trained
 
 __all__ = ["check_targets", "targets_of"]
@@ -22,7 +22,7 @@ def check_targets(targets: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(set(targets)))
 
 
-def targets_of(meta: StoreMeta) -> tuple[str, ...]:
+def targets_of(metadata: IndexMetadata) -> tuple[str, ...]:
     """Those that a version was trained for; () where that is any, or it has no model."""
-    record = Trained.of(meta)
+    record = Trained.of(metadata)
     return () if record is None else record.targets

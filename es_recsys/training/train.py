@@ -24,23 +24,23 @@ from es_recsys.features import FeatureTable, features
 from es_recsys.index import copying, versions
 from es_recsys.index.bulk import Meter
 from es_recsys.index.read import ids_of
-from es_recsys.index_metadata import StoreMeta, VectorMeta
+from es_recsys.index_metadata import IndexMetadata, VectorMetadata
 from es_recsys.models import MODELS, Model, UserKNN, save_models
 from es_recsys.models.popularity import Popularity
-from es_recsys.progress import Onlooker
+from es_recsys.progress import ProgressReporter
 from es_recsys.serving.item_features import item_side_folder, save_item_side
 from es_recsys.serving.product_groups import note_variants, products
 from es_recsys.serving.profile_folding import catch_up, rebuild
-from es_recsys.serving.snapshot import View
+from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.snapshot_cache import models_folder, popularity_folder
 from es_recsys.serving.workspace import Workspace
 from es_recsys.training.attempts import Attempts
 from es_recsys.training.count_interactions import recount_exposure
 from es_recsys.training.item_table import item_table, plain_table
-from es_recsys.training.model_selection import Selection, Wish, select
+from es_recsys.training.model_selection import Selection, TrainSpec, select
 from es_recsys.training.positive_events import need_positive
 from es_recsys.training.publish_users import index_users
-from es_recsys.training.selection_report import Notes, Promise
+from es_recsys.training.selection_report import ExpectedQuality, Notes
 from es_recsys.training.target_types import check_targets, targets_of
 from es_recsys.training.training_record import Trained, catalogue_of, keep_catalogue, training_lock
 from es_recsys.training.tuned_settings import load_tuned
@@ -100,7 +100,7 @@ def train(
     targets: Sequence[str] = (),
     budget: float | None = None,
     seed: int = 7,
-    progress: Onlooker | None = None,
+    progress: ProgressReporter | None = None,
 ) -> TrainReport:
     """Trains the named models, or without names chooses models, settings and weights on held-out events. What was not asked for
     by name and can't be trained or served is left out, and the report says why.
@@ -116,28 +116,28 @@ def train(
 
     names, targets = named(names), check_targets(targets)
     with work.explaining():
-        view = work.views.fresh() if add else work.views.to_train()
+        snapshot = work.snapshots.fresh() if add else work.snapshots.to_train()
         with training_lock(work.settings) as free:
             if not free:
                 raise IndexStateError(
                     f"Another training of {work.settings.index} is running.", "Wait until it has ended, then train again."
                 )
-            groups = products(work, view.meta)
+            groups = products(work, snapshot.metadata)
             tell = progress.line if progress is not None else None
             attempts = Attempts(Notes(tell))
             attempts.step("What came of showing items is not counted anew", lambda: recount_exposure(work, groups), None)
             now = work.now()
-            data = interactions(work.events, now, weights=view.meta.behaviours, products=groups)
+            data = interactions(work.events, now, weights=snapshot.metadata.behaviours, products=groups)
             need_positive(work.events, data)
             configs: dict[str, Any] = {}
             if add:
-                configs = {name: model.config for name, model in view.models.items() if name not in names}
-                names = tuple(dict.fromkeys((*view.models, *names)))
-                targets = targets or targets_of(view.meta)
-            wish = wish_of(work, view.meta, names, configs, targets, progress=progress)
+                configs = {name: model.config for name, model in snapshot.models.items() if name not in names}
+                names = tuple(dict.fromkeys((*snapshot.models, *names)))
+                targets = targets or targets_of(snapshot.metadata)
+            wish = wish_of(work, snapshot.metadata, names, configs, targets, progress=progress)
             # What is only trained again beside those that were asked for may be left out.
             wish = replace(wish, optional=frozenset(configs))
-            return put_into_service(work, view, data, now, wish, budget=budget, seed=seed, progress=progress)
+            return put_into_service(work, snapshot, data, now, wish, budget=budget, seed=seed, progress=progress)
 
 
 def named(names: Sequence[str]) -> tuple[str, ...]:
@@ -152,21 +152,21 @@ def named(names: Sequence[str]) -> tuple[str, ...]:
 
 def wish_of(
     work: Workspace,
-    meta: StoreMeta,
+    metadata: IndexMetadata,
     names: tuple[str, ...],
     configs: Mapping[str, Any],
     targets: tuple[str, ...] = (),
     shares: Mapping[str, float] | None = None,
-    progress: Onlooker | None = None,
-) -> Wish:
+    progress: ProgressReporter | None = None,
+) -> TrainSpec:
     """What a training of these models starts from: `configs`, for other named ones the settings that `tune model` found;
     the catalogue, where one of them reads it; checkpoints. shares: where `configs` and they are all decided. progress: is
     shown the epochs of long trainings."""
     tuned = {name: config for name in names if (config := load_tuned(work.settings, name)) is not None}
     decided = (*names, *(shares or {}))
-    reading = any(MODELS[name].reads_items for name in decided) if decided else _has_texts(work, meta)
-    items = item_table(work, meta) if reading else None
-    return Wish(
+    reading = any(MODELS[name].reads_items for name in decided) if decided else _has_texts(work, metadata)
+    items = item_table(work, metadata) if reading else None
+    return TrainSpec(
         names,
         {**tuned, **configs},
         items,
@@ -177,22 +177,22 @@ def wish_of(
     )
 
 
-def seconds_for(wish: Wish, budget: float | None) -> float:
+def seconds_for(wish: TrainSpec, budget: float | None) -> float:
     """Seconds to try settings in, where the caller hasn't said."""
     return budget if budget is not None else _NAMED_BUDGET if wish.names else _BUDGET
 
 
 def put_into_service(
     work: Workspace,
-    live: View,
+    live: ServingSnapshot,
     data: Interactions,
     now: float,
-    wish: Wish,
+    wish: TrainSpec,
     *,
-    promise: Promise | None = None,
+    promise: ExpectedQuality | None = None,
     budget: float | None = None,
     seed: int = 7,
-    progress: Onlooker | None = None,
+    progress: ProgressReporter | None = None,
 ) -> TrainReport:
     """Trains on `data`, the store's events up to `now`, and serves the result in the place of `live`, whose models need not be
     there; the caller holds the training lock.
@@ -201,7 +201,7 @@ def put_into_service(
     was chosen as it is known, then how many items are copied.
     """
     started = time.monotonic()
-    old = live.meta
+    old = live.metadata
     versions.restore_profiles(work.patient, old)
     work.confirm_key(old, adopt=True)
     tell = progress.line if progress is not None else None
@@ -212,17 +212,17 @@ def put_into_service(
     notes = Notes(tell)
     attempts = Attempts(notes, wish.required)
     table = attempts.step("Rankings learn nothing of the items' figures", lambda: features(data, items, now), None)
-    meta = None
-    while meta is None:
+    metadata = None
+    while metadata is None:
         try:
-            meta = _serve(work, live, chosen, data, table, record, progress)
+            metadata = _serve(work, live, chosen, data, table, record, progress)
         except _Unserved as error:
             attempts.model(error.model, "when it was put into service", error.reraise)
             chosen = chosen.without(error.model)
     served = time.monotonic()
     return TrainReport(
-        meta.version,
-        meta.models,
+        metadata.version,
+        metadata.models,
         chosen.weights,
         (*chosen.report.lines, *notes.lines),
         {**chosen.report.figures, **({"curves": wish.curves} if wish.curves else {})},
@@ -231,9 +231,9 @@ def put_into_service(
     )
 
 
-def _has_texts(work: Workspace, meta: StoreMeta) -> bool:
+def _has_texts(work: Workspace, metadata: IndexMetadata) -> bool:
     """Whether there is a catalogue, and not bare ids out of events."""
-    return bool(work.es.count(index=meta.index, query={"exists": {"field": "title"}})["count"])
+    return bool(work.es.count(index=metadata.index, query={"exists": {"field": "title"}})["count"])
 
 
 class _Unserved(Exception):
@@ -262,16 +262,16 @@ def _serving(model: str) -> Iterator[None]:
 
 def _serve(
     work: Workspace,
-    live: View,
+    live: ServingSnapshot,
     chosen: Selection,
     data: Interactions,
     table: FeatureTable | None,
     record: Trained,
-    progress: Onlooker | None,
-) -> StoreMeta:
+    progress: ProgressReporter | None,
+) -> IndexMetadata:
     """Builds the next version beside the live one, checks it, and swaps. Raises _Unserved where one model is to blame that it
     can't."""
-    old = live.meta
+    old = live.metadata
     models = {name: model for name, model in chosen.models.items() if name in chosen.weights}
     vectors = {model.field: _vector_meta(model) for model in models.values() if model.field is not None}
     kept = {name: vector for name, vector in old.vectors.items() if VECTOR_FIELDS[name].source == "encoder"}
@@ -289,22 +289,22 @@ def _serve(
     note_variants(work)
     chosen.models[Popularity.name].save(popularity_folder(work.settings))
     # Events that came after the profiles were rebuilt went into those of the old version.
-    catch_up(work, work.views.fresh())
+    catch_up(work, work.snapshots.fresh())
     _drop_older(work, keep=(old.version, new.version))
     return new
 
 
 def _fill_and_swap(
     work: Workspace,
-    live: View,
-    new: StoreMeta,
+    live: ServingSnapshot,
+    new: IndexMetadata,
     models: Mapping[str, Model],
     data: Interactions,
     table: FeatureTable | None,
-    progress: Onlooker | None,
+    progress: ProgressReporter | None,
 ) -> None:
     """Items and events may come and go meanwhile. Raises _Unserved where one model is to blame that it can't."""
-    old = live.meta
+    old = live.metadata
     clear(work.patient, work.settings)
     folder = models_folder(work.settings, new.version)
     draft = draft_folder(folder)
@@ -327,7 +327,7 @@ def _fill_and_swap(
                 f"{copied.report.failed:,} items could not be copied ({copied.report.failures[0].reason}).",
                 "The live version is as it was; mend the cause and train again.",
             )
-        rebuild(work, replace(live, meta=new, models=models))
+        rebuild(work, replace(live, metadata=new, models=models))
         if UserKNN.name in models:
             with _serving(UserKNN.name):
                 index_users(work, new, models, data)
@@ -347,9 +347,9 @@ def _fill_and_swap(
         raise
 
 
-def _vector_meta(model: Model) -> VectorMeta:
+def _vector_meta(model: Model) -> VectorMetadata:
     assert model.field is not None
-    return VectorMeta(model.item_vectors.shape[1], model.fingerprint, model.name, VECTOR_FIELDS[model.field].similarity)
+    return VectorMetadata(model.item_vectors.shape[1], model.fingerprint, model.name, VECTOR_FIELDS[model.field].similarity)
 
 
 def _fill(models: Mapping[str, Model]) -> copying.Fill:
@@ -373,15 +373,15 @@ def _table(chosen: Selection) -> dict[str, float]:
     return {**chosen.weights, "popular": _TIEBREAK, "fresh": _TIEBREAK}
 
 
-def _follow_notes(work: Workspace, old: StoreMeta, new: StoreMeta) -> None:
+def _follow_notes(work: Workspace, old: IndexMetadata, new: IndexMetadata) -> None:
     """A catalogue that was loaded meanwhile makes the store one with a catalogue."""
     if "bare" in new.notes and "bare" not in versions.read_version(work.es, old.store, old.version).notes:
         told = versions.read_version(work.es, new.store, new.version)
         notes = {key: value for key, value in told.notes.items() if key != "bare"}
-        versions.write_meta(work.es, replace(told, notes=notes))
+        versions.write_metadata(work.es, replace(told, notes=notes))
 
 
-def _check(work: Workspace, new: StoreMeta, models: Mapping[str, Model], data: Interactions) -> None:
+def _check(work: Workspace, new: IndexMetadata, models: Mapping[str, Model], data: Interactions) -> None:
     """The kNN of the new version finds what the vectors say. Raises IndexStateError."""
     for model in models.values():
         if model.field is not None:
@@ -389,7 +389,9 @@ def _check(work: Workspace, new: StoreMeta, models: Mapping[str, Model], data: I
                 _check_neighbours(work, new, model, data)
 
 
-def _check_whole(work: Workspace, old: StoreMeta, new: StoreMeta, copied: copying.Copied, fill: copying.Fill) -> copying.Copied:
+def _check_whole(
+    work: Workspace, old: IndexMetadata, new: IndexMetadata, copied: copying.Copied, fill: copying.Fill
+) -> copying.Copied:
     """Catches up with who loads items meanwhile. Raises IndexStateError where the new version lacks items nevertheless."""
     copied = copying.catch_up(work.patient, old, new, copied, fill)
     lacking = copying.lacking(work.patient, old, new)
@@ -401,7 +403,7 @@ def _check_whole(work: Workspace, old: StoreMeta, new: StoreMeta, copied: copyin
     return copied
 
 
-def _check_neighbours(work: Workspace, new: StoreMeta, model: Model, data: Interactions) -> None:
+def _check_neighbours(work: Workspace, new: IndexMetadata, model: Model, data: Interactions) -> None:
     """Asks as users will, with their own vectors: nearest to an item is easy for a graph, nearest to a user is not."""
     vectors, field = model.item_vectors, str(model.field)
     groups = products(work, new)
@@ -442,6 +444,6 @@ def _drop_older(work: Workspace, keep: tuple[int, ...]) -> None:
     # What another machine is making this moment stays.
     keep += tuple(one.version for one in versions.unfinished(work.es, work.settings.index))
     for info in versions.versions(work.es, work.settings.index):
-        if info.meta.version not in keep and not info.live:
-            shutil.rmtree(models_folder(work.settings, info.meta.version), ignore_errors=True)
-            versions.drop(work.patient, work.settings.index, info.meta.version)
+        if info.metadata.version not in keep and not info.live:
+            shutil.rmtree(models_folder(work.settings, info.metadata.version), ignore_errors=True)
+            versions.drop(work.patient, work.settings.index, info.metadata.version)

@@ -18,8 +18,8 @@ import numpy as np
 from es_recsys.errors import InputError
 from es_recsys.evaluation.statistics import Estimate, bootstrap, paired_test
 from es_recsys.index import versions
-from es_recsys.index.metadata import read_meta, read_version, write_meta
-from es_recsys.index_metadata import StoreMeta
+from es_recsys.index.stored_metadata import read_metadata, read_version, write_metadata
+from es_recsys.index_metadata import IndexMetadata
 from es_recsys.models import artefact
 from es_recsys.search.forest import Forest
 from es_recsys.search.learned import WINDOW, Ranker
@@ -181,16 +181,16 @@ def _train(work: Workspace, situation: str, examples: Examples, config: Trees, s
     shares: dict[str, float] = {}
     if kept:
         grown = forest(examples, config, validated.trees, seed)
-        meta = read_meta(work.es, work.settings.index)
-        _serve(work, meta, situation, Ranker(grown, examples.names, WINDOW, _spaces(meta)))
+        metadata = read_metadata(work.es, work.settings.index)
+        _serve(work, metadata, situation, Ranker(grown, examples.names, WINDOW, _spaces(metadata)))
         shares = _shares(examples, grown, rng)
     means = (float(before.mean()), float(validated.values.mean()))
     return Outcome(situation, len(examples), *means, gain, p, validated.trees, kept, shares, validated.curve)
 
 
-def _spaces(meta: StoreMeta) -> dict[str, str]:
-    known = (name for name in meta.vectors if name in VECTOR_FIELDS and VECTOR_FIELDS[name].source == "encoder")
-    return {name: meta.vectors[name].fingerprint for name in known}
+def _spaces(metadata: IndexMetadata) -> dict[str, str]:
+    known = (name for name in metadata.vectors if name in VECTOR_FIELDS and VECTOR_FIELDS[name].source == "encoder")
+    return {name: metadata.vectors[name].fingerprint for name in known}
 
 
 def _shares(examples: Examples, grown: Forest, rng: np.random.Generator) -> dict[str, float]:
@@ -204,12 +204,12 @@ def _shares(examples: Examples, grown: Forest, rng: np.random.Generator) -> dict
     return {name: found[name] / total for name in sorted(found, key=lambda name: -found[name])[:_TOLD]}
 
 
-def _serve(work: Workspace, meta: StoreMeta, situation: str, ranker: Ranker) -> None:
+def _serve(work: Workspace, metadata: IndexMetadata, situation: str, ranker: Ranker) -> None:
     params, arrays = ranker.params(), ranker.forest.arrays()
     mark = artefact.fingerprint(RANKING, params, arrays)
     artefact.save(ranking_folder(work.settings, mark), RANKING, params, arrays)
-    write_meta(work.es, replace(meta, ranking={**meta.ranking, situation: mark}))
-    work.views.forget()
+    write_metadata(work.es, replace(metadata, ranking={**metadata.ranking, situation: mark}))
+    work.snapshots.forget()
     _tidy(work)
 
 

@@ -12,15 +12,15 @@ import numpy as np
 
 from es_recsys.engine.locks import locked_if_free
 from es_recsys.index.idset import IdSet
-from es_recsys.index.metadata import read_meta, write_meta
 from es_recsys.index.read import ids_of
-from es_recsys.index_metadata import StoreMeta
+from es_recsys.index.stored_metadata import read_metadata, write_metadata
+from es_recsys.index_metadata import IndexMetadata
 from es_recsys.private import make_folder, opener
 from es_recsys.search.legs import LEGS
 from es_recsys.serving.snapshot_cache import models_folder
 from es_recsys.serving.workspace import Workspace
 from es_recsys.settings import Settings
-from es_recsys.training.selection_report import Promise
+from es_recsys.training.selection_report import ExpectedQuality
 from es_recsys.types import Interactions
 
 __all__ = [
@@ -51,7 +51,7 @@ class Trained:
     until: float | None
     names: tuple[str, ...] = ()
     behaviours: Mapping[str, float] = field(default_factory=dict)
-    promise: Promise | None = None
+    promise: ExpectedQuality | None = None
     targets: tuple[str, ...] = ()
 
     @classmethod
@@ -62,7 +62,7 @@ class Trained:
         names: Sequence[str],
         behaviours: Mapping[str, float],
         figures: Mapping[str, Any],
-        promise: Promise | None = None,
+        promise: ExpectedQuality | None = None,
         targets: Sequence[str] = (),
     ) -> Trained:
         """The record of a training; `figures` are those of its selection, which hold the promise where it is not given."""
@@ -70,7 +70,7 @@ class Trained:
         fits = figures.get("slice") == "time" and tuple(figures.get("targets", ())) == tuple(targets)
         promised = figures.get("promise") if fits else None
         if promise is None and promised is not None:
-            promise = Promise(**promised)
+            promise = ExpectedQuality(**promised)
         return cls(len(data.items), now if data.timed else None, tuple(names), dict(behaviours), promise, tuple(targets))
 
     def noted(self, notes: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,12 +79,12 @@ class Trained:
         return {**kept, _NOTE: {**asdict(self), "names": list(self.names), "targets": list(self.targets)}}
 
     @classmethod
-    def of(cls, meta: StoreMeta) -> Trained | None:
+    def of(cls, metadata: IndexMetadata) -> Trained | None:
         """The record of a version; None where it has none, or no model."""
-        told = meta.notes.get(_NOTE)
-        if told is None or not meta.models:
+        told = metadata.notes.get(_NOTE)
+        if told is None or not metadata.models:
             return None
-        promise = None if told["promise"] is None else Promise(**told["promise"])
+        promise = None if told["promise"] is None else ExpectedQuality(**told["promise"])
         # A version of before there were targets has none.
         targets = tuple(told.get("targets", ()))
         return cls(told["events"], told["until"], tuple(told["names"]), told["behaviours"], promise, targets)
@@ -92,14 +92,14 @@ class Trained:
 
 def note_attempt(work: Workspace, events: int) -> None:
     """Notes with the live version that a training on so many events brought nothing better."""
-    meta = read_meta(work.es, work.settings.index)
-    write_meta(work.es, replace(meta, notes={**meta.notes, _ATTEMPT: events}))
-    work.views.forget()
+    metadata = read_metadata(work.es, work.settings.index)
+    write_metadata(work.es, replace(metadata, notes={**metadata.notes, _ATTEMPT: events}))
+    work.snapshots.forget()
 
 
-def attempted(meta: StoreMeta) -> int:
+def attempted(metadata: IndexMetadata) -> int:
     """Events of the last training that was not taken into service in this version's place; 0 where there was none."""
-    return int(meta.notes.get(_ATTEMPT, 0))
+    return int(metadata.notes.get(_ATTEMPT, 0))
 
 
 def note_tuned(notes: Mapping[str, Any], situations: Iterable[str]) -> dict[str, Any]:
@@ -107,33 +107,33 @@ def note_tuned(notes: Mapping[str, Any], situations: Iterable[str]) -> dict[str,
     return {**notes, _TUNED: sorted({*notes.get(_TUNED, ()), *situations})}
 
 
-def tuned_by_trials(meta: StoreMeta) -> frozenset[str]:
+def tuned_by_trials(metadata: IndexMetadata) -> frozenset[str]:
     """Situations whose weights trials chose. A training brings its own table without a query; that of searches stays, and
     tells by the legs in it that don't answer, which nothing else weighs there."""
-    noted = frozenset(meta.notes.get(_TUNED, ())) & {"no_query"}
-    asked = any(leg not in LEGS or not LEGS[leg].answers for leg in meta.weights.get("query", {}))
+    noted = frozenset(metadata.notes.get(_TUNED, ())) & {"no_query"}
+    asked = any(leg not in LEGS or not LEGS[leg].answers for leg in metadata.weights.get("query", {}))
     return noted | {"query"} if asked else noted
 
 
 def note_ranking(work: Workspace, source: str, known: float) -> None:
     """Notes with the live version what the ranking was trained on, whether or not it serves. source: "judgments", known: how
     many queries; or "answers", known: epoch seconds up to which they were given."""
-    meta = read_meta(work.es, work.settings.index)
-    told = {**meta.notes.get(_RANKING, {}), source: known}
-    write_meta(work.es, replace(meta, notes={**meta.notes, _RANKING: told}))
-    work.views.forget()
+    metadata = read_metadata(work.es, work.settings.index)
+    told = {**metadata.notes.get(_RANKING, {}), source: known}
+    write_metadata(work.es, replace(metadata, notes={**metadata.notes, _RANKING: told}))
+    work.snapshots.forget()
 
 
-def ranking_trained(meta: StoreMeta, source: str) -> float | None:
+def ranking_trained(metadata: IndexMetadata, source: str) -> float | None:
     """What was noted of the source; None where no ranking was trained on it."""
-    known = meta.notes.get(_RANKING, {}).get(source)
+    known = metadata.notes.get(_RANKING, {}).get(source)
     return None if known is None else float(known)
 
 
-def catalogue_of(work: Workspace, meta: StoreMeta) -> IdSet:
+def catalogue_of(work: Workspace, metadata: IndexMetadata) -> IdSet:
     """Ids of the version's items."""
     ids = IdSet()
-    for some in ids_of(work.es, meta.index):
+    for some in ids_of(work.es, metadata.index):
         ids.update(some)
     return ids
 

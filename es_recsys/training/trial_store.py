@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from es_recsys.index.read import scan
-from es_recsys.index_metadata import StoreMeta
+from es_recsys.index_metadata import IndexMetadata
 from es_recsys.private import make_folder, opener
 from es_recsys.serving.workspace import Workspace
 from es_recsys.types import Interactions
@@ -63,10 +63,10 @@ def mark_of(data: Interactions, *more: object) -> str:
     return found.hexdigest()
 
 
-def content_mark(work: Workspace, meta: StoreMeta) -> str:
+def content_mark(work: Workspace, metadata: IndexMetadata) -> str:
     """A digest of a version's items and of what encoders made of them, whatever order they lie in."""
     total = 0
-    for hits in scan(work.es, meta.index, fields=("content_digest",), size=10_000):
+    for hits in scan(work.es, metadata.index, fields=("content_digest",), size=10_000):
         for hit in hits:
             told = f"{hit['_id']}\0{hit.get('_source', {}).get('content_digest')}".encode("utf-8", "surrogatepass")
             total += int.from_bytes(hashlib.blake2b(told, digest_size=16).digest())

@@ -18,8 +18,8 @@ from es_recsys.evaluation.studies import Found, search
 from es_recsys.evaluation.validation import slice_of
 from es_recsys.events.interactions import interactions
 from es_recsys.models import MODELS
-from es_recsys.models.watch import Watch
-from es_recsys.progress import Onlooker
+from es_recsys.models.watch import TrainingCallback
+from es_recsys.progress import ProgressReporter
 from es_recsys.serving.product_groups import products
 from es_recsys.serving.workspace import Workspace
 from es_recsys.training.item_table import item_table
@@ -84,7 +84,7 @@ def tune_model(
     timeout: float | None = None,
     users: int = 2_000,
     seed: int = 7,
-    progress: Onlooker | None = None,
+    progress: ProgressReporter | None = None,
 ) -> ModelTuneReport:
     """Tries settings of the model's space on events that are held out of training; a second part, held out first, checks the
     choice once. Broken off, it goes on where it was, also within a long training, as long as the store has the same events
@@ -99,10 +99,10 @@ def tune_model(
     started = time.monotonic()
     kind, ordered = MODELS[name], split != "random"
     with work.explaining():
-        meta = work.views.fresh().meta
-        data = interactions(work.events, work.now(), weights=meta.behaviours, products=products(work, meta))
-        items = item_table(work, meta) if kind.reads_items else None
-        content = content_mark(work, meta) if kind.reads_items else ""
+        metadata = work.snapshots.fresh().metadata
+        data = interactions(work.events, work.now(), weights=metadata.behaviours, products=products(work, metadata))
+        items = item_table(work, metadata) if kind.reads_items else None
+        content = content_mark(work, metadata) if kind.reads_items else ""
     space = kind.space(ordered, data.timed)
     if not space:
         raise InputError(f"{name} has no settings to tune.", "Tune another model.")
@@ -117,7 +117,7 @@ def tune_model(
         space,
         lambda settings: float(on_validation.each(_config(kind, settings, ordered, data.timed)).mean()),
         start=_values(kind, before, space),
-        name=f"{name}/{split}/{users}/{seed}/{mark_of(data, sorted(meta.behaviours.items()), content, space)}",
+        name=f"{name}/{split}/{users}/{seed}/{mark_of(data, sorted(metadata.behaviours.items()), content, space)}",
         file=tuned_path(work.settings, name).with_suffix(".sqlite3"),
         trials=trials,
         seconds=timeout,
@@ -139,10 +139,10 @@ def tune_model(
     return report
 
 
-def _watch(name: str, stage: str, progress: Onlooker | None) -> Watch:
+def _watch(name: str, stage: str, progress: ProgressReporter | None) -> TrainingCallback:
     if progress is None:
-        return Watch()
-    return Watch(lambda done, total, _: progress.part(f"{name}, {stage}", done, total))
+        return TrainingCallback()
+    return TrainingCallback(lambda done, total, _: progress.part(f"{name}, {stage}", done, total))
 
 
 def _splits(data: Interactions, split: str, users: int, seed: int) -> tuple[Split, Split]:

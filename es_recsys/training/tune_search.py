@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from es_recsys.errors import InputError
-from es_recsys.index.metadata import read_meta, write_meta
+from es_recsys.index.stored_metadata import read_metadata, write_metadata
 from es_recsys.search.context import Context
 from es_recsys.serving.answering import words_vectors
 from es_recsys.serving.operations import Call, Flow, Search
-from es_recsys.serving.snapshot import View
+from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.workspace import Workspace
 from es_recsys.sources import read_judgments
 from es_recsys.training.lexical_weights import Judged, Tuned, collect, tune
@@ -83,31 +83,31 @@ def tune_search(
     found: list[Judged] = []
     for start in range(0, len(chosen), _TOGETHER):
         some = chosen[start : start + _TOGETHER]
-        for judged in work.run_all(lambda view, s=some: [_collect(view, q, grades[q], work.now()) for q in s]):  # type: ignore[misc]
+        for judged in work.run_all(lambda snapshot, s=some: [_collect(snapshot, q, grades[q], work.now()) for q in s]):  # type: ignore[misc]
             if isinstance(judged, Exception):
                 raise judged
             if judged is not None:
                 found.append(judged)
         if progress is not None:
             progress(start + len(some), len(chosen))
-    view = work.views.current()
-    tuned = tune(Context(meta=view.meta, now=work.now(), settings=view.settings.search), found, rng)
+    snapshot = work.snapshots.current()
+    tuned = tune(Context(metadata=snapshot.metadata, now=work.now(), settings=snapshot.settings.search), found, rng)
     if tuned.kept:
         _store(work, tuned)
     return TuneReport(tuned, time.monotonic() - started)
 
 
-def _collect(view: View, query: str, grades: Mapping[str, float], now: float) -> Flow[Judged | None]:
+def _collect(snapshot: ServingSnapshot, query: str, grades: Mapping[str, float], now: float) -> Flow[Judged | None]:
     vectors = {}
-    for field in view.encoder.fields(view.meta, "text"):
-        vectors[field] = yield Call(lambda field=field: view.encoder.vector(view.meta, field, query))  # type: ignore[misc]
-    vectors |= words_vectors(view, query, vectors)
-    context = Context(meta=view.meta, now=now, settings=view.settings.search, text=query, vectors=vectors)
+    for field in snapshot.encoder.fields(snapshot.metadata, "text"):
+        vectors[field] = yield Call(lambda field=field: snapshot.encoder.vector(snapshot.metadata, field, query))  # type: ignore[misc]
+    vectors |= words_vectors(snapshot, query, vectors)
+    context = Context(metadata=snapshot.metadata, now=now, settings=snapshot.settings.search, text=query, vectors=vectors)
     scores = collect(context, grades)
     try:
         bodies = next(scores)
         while True:
-            responses = yield Search(view.meta.index, bodies)
+            responses = yield Search(snapshot.metadata.index, bodies)
             bodies = scores.send(responses)
     except StopIteration as end:
         return end.value  # type: ignore[no-any-return]
@@ -115,7 +115,7 @@ def _collect(view: View, query: str, grades: Mapping[str, float], now: float) ->
 
 def _store(work: Workspace, tuned: Tuned) -> None:
     with work.explaining():
-        meta = read_meta(work.es, work.settings.index)
-        weights = {**meta.weights, "query": {**meta.weights.get("query", {}), **tuned.weights}}
-        write_meta(work.es, replace(meta, lexical=dict(tuned.lexical), weights=weights))
-    work.views.forget()
+        metadata = read_metadata(work.es, work.settings.index)
+        weights = {**metadata.weights, "query": {**metadata.weights.get("query", {}), **tuned.weights}}
+        write_metadata(work.es, replace(metadata, lexical=dict(tuned.lexical), weights=weights))
+    work.snapshots.forget()

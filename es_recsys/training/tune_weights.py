@@ -29,13 +29,13 @@ from es_recsys.evaluation.studies import Found, Trial, search
 from es_recsys.evaluation.weights import Score, WeightSheet, sheet_of
 from es_recsys.events.interactions import interactions
 from es_recsys.index.copying import encoder_fingerprints
-from es_recsys.index.metadata import read_meta, write_meta
-from es_recsys.index_metadata import StoreMeta
+from es_recsys.index.stored_metadata import read_metadata, write_metadata
+from es_recsys.index_metadata import IndexMetadata
 from es_recsys.models.choices import fit_choices
 from es_recsys.search.legs import LEGS
 from es_recsys.search.weights import COLLABORATIVE_IN_SEARCH, PERSONAL_SHARE
 from es_recsys.serving.product_groups import products
-from es_recsys.serving.snapshot import View
+from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.workspace import Workspace
 from es_recsys.training.score_cache import KeptSheet
 from es_recsys.training.scratch_store import give_events, scratch_store
@@ -150,7 +150,7 @@ def tune_weights(
     """
     started, targets = time.monotonic(), check_targets(targets)
     with work.explaining():
-        live = work.views.fresh().meta
+        live = work.snapshots.fresh().metadata
         targets = targets or targets_of(live)
         if not live.models:
             raise InputError("This store has no trained models to weigh.", "Train first: es-recsys train.")
@@ -195,7 +195,7 @@ def next_items(data: Interactions, rng: np.random.Generator, users: int, targets
     return leave_last_out(data, rng, users, targets=targets)
 
 
-def _asked_of(work: Workspace, live: StoreMeta, name: str) -> tuple[object, ...]:
+def _asked_of(work: Workspace, live: IndexMetadata, name: str) -> tuple[object, ...]:
     """What the answers of the scratch store depend on besides events, items and questions."""
     settings = work.settings.search.model_dump_json(), work.settings.profiles.model_dump_json()
     vectors = sorted(encoder_fingerprints(live).items())
@@ -206,13 +206,13 @@ def _asked_of(work: Workspace, live: StoreMeta, name: str) -> tuple[object, ...]
 
 
 def _collected(
-    scratch: Workspace, work: Workspace, split: Split, live: StoreMeta, name: str, progress: Progress | None
+    scratch: Workspace, work: Workspace, split: Split, live: IndexMetadata, name: str, progress: Progress | None
 ) -> tuple[WeightSheet, dict[str, float]]:
     """What each leg gives each candidate of each question, and the weights until now."""
     give_events(scratch, work.events.scan(), split.rule, "train")
     train(scratch, live.models, targets=targets_of(live), budget=_BUDGET)
-    view = scratch.views.fresh()
-    legs = _legs(view, name)
+    snapshot = scratch.snapshots.fresh()
+    legs = _legs(snapshot, name)
     probe = dict.fromkeys(legs, 1.0 if name == "no_query" else _PROBE)
     ranker = ServedRanker(scratch, split.questions, lambda own: _with_table(own, name, probe))
     candidates = []
@@ -220,9 +220,9 @@ def _collected(
         candidates.append([(hit.product_id, *_parted(hit.parts, probe)) for hit in one.hits])
         if progress is not None:
             progress(place + 1, len(split))
-    table = _table(view, name)
-    cap = PERSONAL_SHARE * sum(table.get(leg, 0.0) for leg in _answering(view)) if name == "query" else math.inf
-    capped = [leg for leg in legs if leg in view.models or LEGS[leg].personal]
+    table = _table(snapshot, name)
+    cap = PERSONAL_SHARE * sum(table.get(leg, 0.0) for leg in _answering(snapshot)) if name == "query" else math.inf
+    capped = [leg for leg in legs if leg in snapshot.models or LEGS[leg].personal]
     sheet = sheet_of(legs, candidates, [question.grades for question in split.questions], capped, cap)
     return sheet, {leg: table.get(leg, 0.0) for leg in legs}
 
@@ -291,35 +291,37 @@ def likely_weights(sheet: WeightSheet) -> dict[str, float]:
     return {leg: float(weight) / scale for leg, weight in zip(sheet.legs, theta, strict=False)}
 
 
-def _table(view: View, name: str) -> dict[str, float]:
+def _table(snapshot: ServingSnapshot, name: str) -> dict[str, float]:
     """The weights of a situation that a trained store answers with, before damping (search/weights.py)."""
-    given: dict[str, float] = getattr(view.settings.search.weights, name)
-    trained = view.meta.weights.get("no_query", {})
+    given: dict[str, float] = getattr(snapshot.settings.search.weights, name)
+    trained = snapshot.metadata.weights.get("no_query", {})
     if name == "no_query":
-        given = {leg: weight for leg, weight in given.items() if leg not in view.models and leg not in ("popular", "fresh")}
+        given = {leg: weight for leg, weight in given.items() if leg not in snapshot.models and leg not in ("popular", "fresh")}
     else:
-        total = sum(trained.get(model, 0.0) for model in view.models) or 1.0
-        given = {**given, **{model: COLLABORATIVE_IN_SEARCH * trained.get(model, 0.0) / total for model in view.models}}
-    return {**given, **view.meta.weights.get(name, {})}
+        total = sum(trained.get(model, 0.0) for model in snapshot.models) or 1.0
+        given = {**given, **{model: COLLABORATIVE_IN_SEARCH * trained.get(model, 0.0) / total for model in snapshot.models}}
+    return {**given, **snapshot.metadata.weights.get(name, {})}
 
 
-def _answering(view: View) -> list[str]:
+def _answering(snapshot: ServingSnapshot) -> list[str]:
     return [
         name
         for name, leg in LEGS.items()
-        if leg.answers and (name == "lexical" or name in view.encoder.fields(view.meta, "text"))
+        if leg.answers and (name == "lexical" or name in snapshot.encoder.fields(snapshot.metadata, "text"))
     ]
 
 
-def _legs(view: View, name: str) -> tuple[str, ...]:
+def _legs(snapshot: ServingSnapshot, name: str) -> tuple[str, ...]:
     own = [leg.name for leg in LEGS.values() if leg.personal or leg.name in ("popular", "fresh")]
-    there = {f"taste_{field.removesuffix('_vector')}" for field in view.content_fields} | {"popular", "fresh"}
-    return (*(leg for leg in own if leg in there), *sorted(view.models))
+    there = {f"taste_{field.removesuffix('_vector')}" for field in snapshot.content_fields} | {"popular", "fresh"}
+    return (*(leg for leg in own if leg in there), *sorted(snapshot.models))
 
 
-def _with_table(view: View, name: str, weights: Mapping[str, float]) -> View:
-    table = {**view.meta.weights.get(name, {}), **weights}
-    return replace(view, meta=replace(view.meta, weights={**view.meta.weights, name: table}, ranking={}), rankers={})
+def _with_table(snapshot: ServingSnapshot, name: str, weights: Mapping[str, float]) -> ServingSnapshot:
+    table = {**snapshot.metadata.weights.get(name, {}), **weights}
+    return replace(
+        snapshot, metadata=replace(snapshot.metadata, weights={**snapshot.metadata.weights, name: table}, ranking={}), rankers={}
+    )
 
 
 def _parted(parts: Mapping[str, float], probe: Mapping[str, float]) -> tuple[float, dict[str, float]]:
@@ -331,7 +333,9 @@ def _store(work: Workspace, tables: Mapping[str, Mapping[str, float]]) -> None:
     if not tables:
         return
     with work.explaining():
-        meta = read_meta(work.es, work.settings.index)
-        merged = {name: {**meta.weights.get(name, {}), **table} for name, table in tables.items()}
-        write_meta(work.es, replace(meta, weights={**meta.weights, **merged}, notes=note_tuned(meta.notes, merged)))
-    work.views.forget()
+        metadata = read_metadata(work.es, work.settings.index)
+        merged = {name: {**metadata.weights.get(name, {}), **table} for name, table in tables.items()}
+        write_metadata(
+            work.es, replace(metadata, weights={**metadata.weights, **merged}, notes=note_tuned(metadata.notes, merged))
+        )
+    work.snapshots.forget()

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from es_recsys.models.cooccurrence import Counting
 from es_recsys.models.sequences import take
-from es_recsys.models.slices import Slice, latest, next_in_time, scattered
+from es_recsys.models.slices import HoldoutSplit, latest, next_in_time, scattered
 from es_recsys.models.transitions import TransitionsConfig
 from es_recsys.training.model_trials import DEPTH, TransitionTrials
 from es_recsys.training.selection_report import Notes
@@ -31,8 +31,8 @@ class Validation:
     recency may tell. data: what both were held out of. targets: event types of what is to be found (empty: all that are
     positive). by_time: whether that is what came after a moment."""
 
-    part: Slice
-    whole: Slice
+    part: HoldoutSplit
+    whole: HoldoutSplit
     ordered: bool
     data: Interactions
     targets: tuple[str, ...]
@@ -50,7 +50,7 @@ class Validation:
             found = _held_out(data, rng, users, notes, ())
         return found
 
-    def earlier(self, seed: int, users: int) -> Slice | None:
+    def earlier(self, seed: int, users: int) -> HoldoutSplit | None:
         """The same question of the time just before, of up to so many users, when nothing of what is asked now had happened;
         None where there is none."""
         if not self.by_time:
@@ -80,7 +80,7 @@ def _held_out(data: Interactions, rng: np.random.Generator, users: int, notes: N
     return Validation(whole.first(users), whole, ordered, data, targets, False)
 
 
-def _order_tells(part: Slice) -> tuple[bool, str]:
+def _order_tells(part: HoldoutSplit) -> tuple[bool, str]:
     """Whether the newest of a history say more of the next item than the rest does: transitions are asked with the
     whole history alike and with half-lives, and the best half-life must win by twice the standard error of the users'
     differences."""

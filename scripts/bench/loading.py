@@ -19,7 +19,7 @@ from es_recsys.index.actions import Action, encode
 from es_recsys.index.bulk import BulkSettings
 from es_recsys.index.documents import digest, document
 from es_recsys.index.refresh import unseen
-from es_recsys.index_metadata import StoreMeta, VectorMeta
+from es_recsys.index_metadata import IndexMetadata, VectorMetadata
 from es_recsys.sample import SampleStore, sample_store
 from es_recsys.serving.stores import drop_store
 from es_recsys.settings import Settings
@@ -38,7 +38,7 @@ class Catalogue:
     sample: SampleStore
     items: list[Item]
     vectors: NDArray[np.float32]
-    metas: dict[str, VectorMeta]
+    metas: dict[str, VectorMetadata]
 
     def encode(self, items: Sequence[Item]) -> list[Mapping[str, NDArray[np.float32] | None]]:
         """The vectors, ready."""
@@ -119,7 +119,7 @@ def _bare(client: Client, catalogue: Catalogue, chunks: Sequence[bytes]) -> floa
     """As many requests at once as ours has, the same settings, and searches see the documents at the end."""
     es = client.workspace.patient
     es.indices.delete(index=BARE, ignore_unavailable=True)
-    meta = StoreMeta(client.settings.index, 1, vectors=catalogue.metas)
+    metadata = IndexMetadata(client.settings.index, 1, vectors=catalogue.metas)
     gc.collect()
 
     def send(chunk: bytes) -> None:
@@ -127,7 +127,7 @@ def _bare(client: Client, catalogue: Catalogue, chunks: Sequence[bytes]) -> floa
         assert not answer["errors"]
 
     def load() -> None:
-        es.indices.create(index=BARE, **mappings.items(meta, len(catalogue.items)))
+        es.indices.create(index=BARE, **mappings.items(metadata, len(catalogue.items)))
         with unseen(es, BARE), ThreadPoolExecutor(BulkSettings().in_flight) as pool:
             list(pool.map(send, chunks))
 
@@ -139,8 +139,8 @@ def _bare(client: Client, catalogue: Catalogue, chunks: Sequence[bytes]) -> floa
 def _chunks(catalogue: Catalogue) -> list[bytes]:
     """The documents as NDJSON, cut as ours are."""
     limits = BulkSettings()
-    fingerprints = {name: meta.fingerprint for name, meta in catalogue.metas.items()}
-    dims = {name: meta.dims for name, meta in catalogue.metas.items()}
+    fingerprints = {name: metadata.fingerprint for name, metadata in catalogue.metas.items()}
+    dims = {name: metadata.dims for name, metadata in catalogue.metas.items()}
     chunks: list[list[bytes]] = [[]]
     size = 0
     for item, vectors in zip(catalogue.items, catalogue.encode(catalogue.items), strict=True):

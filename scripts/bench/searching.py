@@ -96,14 +96,14 @@ def latency(client: Client, catalogue: Catalogue) -> list[list[str]]:
 def _acts(client: Client, query: Query) -> tuple[Callable[[], Any], Callable[[], Any]]:
     """The ranking of a question, and its recorded requests alone."""
     work = client.workspace
-    view, now = work.views.fresh(), time.time()
-    profile = work.driver.run(read_profile(view, query, now))
-    fields = view.encoder.fields(view.meta, "text")
-    vectors = {field: view.encoder.vector(view.meta, field, query.text) for field in fields}
+    snapshot, now = work.snapshots.fresh(), time.time()
+    profile = work.driver.run(read_profile(snapshot, query, now))
+    fields = snapshot.encoder.fields(snapshot.metadata, "text")
+    vectors = {field: snapshot.encoder.vector(snapshot.metadata, field, query.text) for field in fields}
     recorder = _Recorder(client)
 
     def ours(driver: Driver = work.driver) -> Ranking:
-        return driver.run(rank(view, driver.run(context_of(view, query, profile, vectors, [], now))))
+        return driver.run(rank(snapshot, driver.run(context_of(snapshot, query, profile, vectors, [], now))))
 
     answered = ours(recorder)
     assert answered.hits and not answered.degraded, query

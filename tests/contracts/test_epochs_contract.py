@@ -16,7 +16,7 @@ from es_recsys.models.aligned import AlignedConfig
 from es_recsys.models.folded import unit
 from es_recsys.models.sasrec import SASRecConfig
 from es_recsys.models.two_tower import TowerConfig
-from es_recsys.models.watch import Watch
+from es_recsys.models.watch import TrainingCallback
 from es_recsys.types import History, Interactions, ItemTable
 
 # The models, and settings with which they take no time.
@@ -95,7 +95,7 @@ def learned(
     **settings: Any,
 ) -> Model:
     config = replace(BRIEF[kind], **settings)
-    watch = Watch(told, checkpoints, deadline)
+    watch = TrainingCallback(told, checkpoints, deadline)
     given = crowd() if data is None else data, np.random.default_rng(seed), shown() if items is None else items
     return MODELS[kind](config).fit(*given, watch)  # type: ignore[call-arg]
 

@@ -20,11 +20,11 @@ from es_recsys.models.bpr import BPR, BPRConfig
 from es_recsys.models.ease import EASE, EASEConfig
 from es_recsys.models.folded import unit
 from es_recsys.models.fused import Fused, FusedConfig
-from es_recsys.models.histories import Batch
+from es_recsys.models.histories import HistoryBatch
 from es_recsys.models.lsa import LSA, LSAConfig
 from es_recsys.models.sasrec import SASRec, SASRecConfig
 from es_recsys.models.two_tower import Tower, TowerConfig
-from es_recsys.models.watch import Watch
+from es_recsys.models.watch import TrainingCallback
 from es_recsys.types import History, Interactions, ItemTable
 
 GROUPS, SIZE = 4, 10
@@ -187,7 +187,7 @@ def test_a_batch_equals_its_parts(model: Model) -> None:
     rng = np.random.default_rng(5)
     excluded = [rng.choice(40, count, replace=False) for count in range(len(histories))]
     places = [rng.integers(0, 40, count) for count in range(len(histories))]
-    batch = Batch.of(histories, model.item_ids)
+    batch = HistoryBatch.of(histories, model.item_ids)
     lists, scores = model.top(batch, 9, excluded), model.scores_at(batch, places)
     named = model.weights_of_all(histories, 9, [frozenset(model.item_ids.names(each)) for each in excluded])
     assert len(lists) == len(scores) == len(histories)
@@ -201,7 +201,7 @@ def test_a_batch_equals_its_parts(model: Model) -> None:
 
 
 def test_an_empty_batch_has_no_answers(model: Model) -> None:
-    batch = Batch.of([], model.item_ids)
+    batch = HistoryBatch.of([], model.item_ids)
     assert model.top(batch, 5, []) == [] and model.scores_at(batch, []) == []
 
 
@@ -310,7 +310,7 @@ def test_no_argument_is_changed(model: Model) -> None:
     trained(model.name, data)
     for column in ("users", "items", "weights", "times", "item_ids", "user_ids"):
         np.testing.assert_array_equal(getattr(data, column), getattr(before, column))
-    batch = Batch.of(list(HISTORIES.values()), model.item_ids)
+    batch = HistoryBatch.of(list(HISTORIES.values()), model.item_ids)
     copies = [array.copy() for array in (batch.starts, batch.items, batch.weights, batch.places, batch.ages)]
     model.top(batch, 5, [NONE] * len(batch))
     model.scores_at(batch, [np.array([2, 1])] * len(batch))
@@ -435,7 +435,7 @@ def test_what_is_told_of_its_parts_changes_nothing(kind: str) -> None:
         assert not figures
         told.append((done, total))
 
-    watched = untrained(kind).fit(shop(), np.random.default_rng(3), None, Watch(tell))
+    watched = untrained(kind).fit(shop(), np.random.default_rng(3), None, TrainingCallback(tell))
     parts = getattr(watched.config, "iterations", 1)
     assert told == [(part, parts) for part in range(1, parts + 1)]
     assert watched.fingerprint == trained(kind, shop()).fingerprint

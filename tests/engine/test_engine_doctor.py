@@ -11,7 +11,7 @@ import pytest
 
 from es_recsys.engine import doctor, machine, machine_checks, marks, package_checks, store_checks
 from es_recsys.engine.checks import Check
-from es_recsys.index_metadata import StoreMeta, VectorMeta
+from es_recsys.index_metadata import IndexMetadata, VectorMetadata
 from es_recsys.settings import EncoderSettings, Settings
 
 
@@ -120,7 +120,7 @@ def test_every_module_is_one_that_the_extras_install() -> None:
     assert [module for module in sorted(modules) if not package_checks.installed(module)] == []
 
 
-META = StoreMeta("s", 3, vectors={"text_vector": VectorMeta(384, "f" * 64, "all-MiniLM-L6-v2")})
+META = IndexMetadata("s", 3, vectors={"text_vector": VectorMetadata(384, "f" * 64, "all-MiniLM-L6-v2")})
 
 
 @pytest.fixture
@@ -149,8 +149,8 @@ def test_names_are_compared_where_weights_cannot_be(
     settings: Settings, told: dict[str, str | None], model: str, ok: bool
 ) -> None:
     told["text"] = None
-    meta = replace(META, vectors={"text_vector": VectorMeta(384, "f" * 64, model)})
-    assert _by_name(store_checks.vectors(meta, settings))["vectors: text_vector"].ok is ok
+    metadata = replace(META, vectors={"text_vector": VectorMetadata(384, "f" * 64, model)})
+    assert _by_name(store_checks.vectors(metadata, settings))["vectors: text_vector"].ok is ok
 
 
 def test_an_encoder_that_is_switched_off_is_no_fault(settings: Settings, told: dict[str, str | None]) -> None:
@@ -163,18 +163,18 @@ def test_the_models_artefacts_are_looked_for(settings: Settings) -> None:
     from es_recsys.models import Popularity
     from es_recsys.types import Interactions
 
-    meta = replace(META, models=("popularity",))
-    absent = _by_name(store_checks.artefacts(meta, settings))["model: popularity"]
+    metadata = replace(META, models=("popularity",))
+    absent = _by_name(store_checks.artefacts(metadata, settings))["model: popularity"]
     assert not absent.ok and "000003" in absent.what
     once = np.ones(1)
     data = Interactions(
         np.array(["u"]), np.array(["i"]), np.zeros(1, np.int32), np.zeros(1, np.int32), once.astype(np.float32), once
     )
     Popularity().fit(data, np.random.default_rng(7)).save(settings.store_home / "models" / "000003" / "popularity")
-    assert _by_name(store_checks.artefacts(meta, settings))["model: popularity"].ok
+    assert _by_name(store_checks.artefacts(metadata, settings))["model: popularity"].ok
     for array in (settings.store_home / "models" / "000003" / "popularity").glob("*.npy"):
         array.write_bytes(array.read_bytes()[:-1])
-    assert not _by_name(store_checks.artefacts(meta, settings))["model: popularity"].ok
+    assert not _by_name(store_checks.artefacts(metadata, settings))["model: popularity"].ok
 
 
 def test_the_fingerprints_are_those_that_the_encoders_tell(settings: Settings) -> None:

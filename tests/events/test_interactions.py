@@ -12,7 +12,7 @@ from es_recsys.errors import InputError
 from es_recsys.event_types import event_weight
 from es_recsys.events.interactions import interactions, reweighted
 from es_recsys.events.profiles import ItemFeatures, fold, profile
-from es_recsys.events.state import Terms, empty
+from es_recsys.events.state import ProfileConfig, empty
 from es_recsys.events.store import EventStore
 from es_recsys.types import Event, Interactions
 
@@ -104,7 +104,7 @@ def test_what_a_profile_is_asked_with_is_what_a_model_learned_from(store: EventS
     rng.shuffle(did)
     store.append([Event(event_type=k, user_id="u", item_id=i, value=v, timestamp=NOW) for k, i, v in did], NOW)
     data = interactions(store)
-    state = fold(empty("u", Terms()), store.scan(), {item: ItemFeatures() for item in items})
+    state = fold(empty("u", ProfileConfig()), store.scan(), {item: ItemFeatures() for item in items})
     history = profile(state, NOW).history
     assert history.item_ids == tuple(data.item_ids[data.items].tolist())
     assert history.weights.tolist() == data.weights.tolist()

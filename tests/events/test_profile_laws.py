@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from es_recsys.event_types import BEHAVIOURS
-from es_recsys.events.profiles import ItemFeatures, ProfileState, Terms, empty, fold, from_document, profile, to_document
+from es_recsys.events.profiles import ItemFeatures, ProfileConfig, ProfileState, empty, fold, from_document, profile, to_document
 from es_recsys.events.records import StoredEvent
 
 NOW = 1_790_000_000.0
@@ -60,7 +60,7 @@ def _arrived(contents: list[StoredEvent], order: list[int]) -> list[StoredEvent]
     return [contents[i]._replace(row=row, key=f"{i:016x}") for row, i in enumerate(order, 1)]
 
 
-def _rebuilt(rows: list[StoredEvent], terms: Terms) -> ProfileState:
+def _rebuilt(rows: list[StoredEvent], terms: ProfileConfig) -> ProfileState:
     return fold(empty("k", terms), rows, FEATURES)
 
 
@@ -83,20 +83,20 @@ def assert_same(one: ProfileState, two: ProfileState) -> None:
             np.testing.assert_allclose([shares[v] for v in shares], [other.affinities[facet][v] for v in shares], **near)
 
 
-terms_of = st.sampled_from([Terms(), Terms(history=10), Terms(long_half_life=400, short_half_life=40)])
+terms_of = st.sampled_from([ProfileConfig(), ProfileConfig(history=10), ProfileConfig(long_half_life=400, short_half_life=40)])
 many = st.lists(_contents(), min_size=1, max_size=40)
 
 
 @settings(max_examples=150, deadline=None)
 @given(many, terms_of, st.data())
-def test_order_of_arrival_does_not_matter(contents: list[StoredEvent], terms: Terms, data: st.DataObject) -> None:
+def test_order_of_arrival_does_not_matter(contents: list[StoredEvent], terms: ProfileConfig, data: st.DataObject) -> None:
     order = data.draw(st.permutations(range(len(contents))))
     assert_same(_rebuilt(_arrived(contents, list(range(len(contents)))), terms), _rebuilt(_arrived(contents, order), terms))
 
 
 @settings(max_examples=150, deadline=None)
 @given(many, terms_of, st.data())
-def test_updating_equals_rebuilding(contents: list[StoredEvent], terms: Terms, data: st.DataObject) -> None:
+def test_updating_equals_rebuilding(contents: list[StoredEvent], terms: ProfileConfig, data: st.DataObject) -> None:
     """Any split, with replays of what was folded before, doubled rows, and the JSON document between the parts."""
     rows = _arrived(contents, data.draw(st.permutations(range(len(contents)))))
     state, done = empty("k", terms), 0
@@ -113,7 +113,7 @@ def test_updating_equals_rebuilding(contents: list[StoredEvent], terms: Terms, d
 @given(many)
 def test_folding_again_changes_nothing(contents: list[StoredEvent]) -> None:
     rows = _arrived(contents, list(range(len(contents))))
-    state = _rebuilt(rows, Terms())
+    state = _rebuilt(rows, ProfileConfig())
     assert fold(state, rows, FEATURES) is state
     assert fold(state, [], FEATURES) is state
 
@@ -122,7 +122,7 @@ def test_folding_again_changes_nothing(contents: list[StoredEvent]) -> None:
 @given(many)
 def test_arguments_are_left_as_they_were(contents: list[StoredEvent]) -> None:
     rows = _arrived(contents, list(range(len(contents))))
-    state = _rebuilt(rows[: len(rows) // 2], Terms())
+    state = _rebuilt(rows[: len(rows) // 2], ProfileConfig())
     before = orjson.dumps(to_document(state))
     fold(state, rows, FEATURES)
     assert orjson.dumps(to_document(state)) == before
@@ -131,7 +131,7 @@ def test_arguments_are_left_as_they_were(contents: list[StoredEvent]) -> None:
 @settings(max_examples=100, deadline=None)
 @given(many)
 def test_a_profile_is_finite_and_normal(contents: list[StoredEvent]) -> None:
-    made = profile(_rebuilt(_arrived(contents, list(range(len(contents)))), Terms()), NOW)
+    made = profile(_rebuilt(_arrived(contents, list(range(len(contents)))), ProfileConfig()), NOW)
     for taste in made.tastes.values():
         for vector in (taste.long, taste.short):
             if vector is not None:
@@ -152,7 +152,7 @@ def test_without_time_positions_decay(items: list[str], data: st.DataObject) -> 
         StoredEvent(row=n + 1, event_type="purchase", user_id="u1", item_id=item, order=n, key=f"{n:016x}")
         for n, item in enumerate(items)
     ]
-    terms = Terms(timed=False)
+    terms = ProfileConfig(timed=False)
     cut = data.draw(st.integers(0, len(rows)))
     state = fold(fold(empty("k", terms), rows[:cut], FEATURES), rows[cut:], FEATURES)
     assert_same(state, _rebuilt(rows, terms))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from es_recsys.errors import FingerprintMismatch, IndexStateError
-from es_recsys.events.profiles import ItemFeatures, Terms, current, empty, fold, from_document, profile, to_document
+from es_recsys.events.profiles import ItemFeatures, ProfileConfig, current, empty, fold, from_document, profile, to_document
 from es_recsys.events.records import StoredEvent
 from es_recsys.settings import ProfileSettings
 from es_recsys.types import Profile
@@ -48,9 +48,9 @@ def test_long_and_short_taste_forget_at_their_own_pace() -> None:
 
 
 def test_a_purchase_is_kept_longer_than_a_view_and_the_setting_is_the_ceiling() -> None:
-    terms = Terms(long_half_life=60)
+    terms = ProfileConfig(long_half_life=60)
     assert [terms.half_life("long", kind) for kind in ("view", "purchase", "like")] == [30, 60, 60]
-    assert Terms(long_half_life=500).half_life("long", "purchase") == 120
+    assert ProfileConfig(long_half_life=500).half_life("long", "purchase") == 120
     assert terms.half_life("short", "purchase") == 3
     state = fold(empty("k"), [did("purchase", "shoe", 60), did("view", "shoe", 60), did("view", "hat")], FEATURES)
     assert state.sums["long", 60.0].net == pytest.approx(2.5)
@@ -125,7 +125,7 @@ def test_the_last_searches_are_kept_once_each() -> None:
 
 def test_history_keeps_the_last_events_by_time() -> None:
     rows = [did("view", "shoe" if n % 2 else "hat", n) for n in range(30)]
-    state = fold(empty("k", Terms(history=10)), rows, FEATURES)
+    state = fold(empty("k", ProfileConfig(history=10)), rows, FEATURES)
     made = profile(state, NOW)
     assert made.history.ages == pytest.approx(list(range(9, -1, -1)))
     assert made.history.item_ids[-1] == "hat"
@@ -134,9 +134,9 @@ def test_history_keeps_the_last_events_by_time() -> None:
 
 def test_a_state_is_left_when_settings_or_rows_changed() -> None:
     state = fold(empty("k", revision=3), [did("view", "shoe")], FEATURES)
-    assert current(state, Terms(), 3) is state
-    assert current(state, Terms(), 4).applied_through == 0
-    assert current(state, Terms.of(ProfileSettings(history=20)), 3).terms.history == 20
+    assert current(state, ProfileConfig(), 3) is state
+    assert current(state, ProfileConfig(), 4).applied_through == 0
+    assert current(state, ProfileConfig.of(ProfileSettings(history=20)), 3).terms.history == 20
 
 
 def test_vectors_of_two_lengths_are_refused() -> None:
@@ -165,7 +165,7 @@ def test_a_document_of_a_large_profile_is_small_and_exact() -> None:
 
 def test_a_stores_own_weights_change_the_taste_but_not_what_is_known() -> None:
     rows = [did("view", "shoe"), did("dislike", "shoe"), did("purchase", "hat")]
-    terms = Terms(weights={"view": 0.0, "dislike": 0.0, "purchase": 2.0})
+    terms = ProfileConfig(weights={"view": 0.0, "dislike": 0.0, "purchase": 2.0})
     state = fold(empty("k", terms), rows, FEATURES)
     made = profile(state, NOW)
     assert (made.history.item_ids, made.history.weights.tolist()) == (("hat",), [2.0])
@@ -174,7 +174,7 @@ def test_a_stores_own_weights_change_the_taste_but_not_what_is_known() -> None:
     stored = from_document(to_document(state))
     assert stored.terms == terms
     assert current(stored, terms, 0) is stored
-    assert current(stored, Terms(), 0).applied_through == 0
+    assert current(stored, ProfileConfig(), 0).applied_through == 0
 
 
 def test_a_profile_knows_variants_by_their_product_and_tastes_by_the_variant() -> None:

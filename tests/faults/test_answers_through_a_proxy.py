@@ -206,7 +206,7 @@ def test_what_only_a_part_of_the_shards_said_is_named(some: Any, client: Any, st
         found = asked.search("shoe")
         assert found.hits and "lexical" in found.ranking.degraded and found.ranking.total is None
     with client(at("_search", lambda body: {**body, **some})) as asked:
-        index = asked.workspace.views.current().meta.index
+        index = asked.workspace.snapshots.current().metadata.index
         with pytest.raises(EngineError, match="is not whole"):
             list(scan(asked.workspace.es, index))
         with pytest.raises(EngineError, match="is not whole"):
@@ -218,7 +218,7 @@ def test_what_only_a_part_of_the_shards_said_is_named(some: Any, client: Any, st
 def test_documents_that_can_not_be_read_are_asked_for_again(client: Any) -> None:
     with client(at("_mget", each_doc(unread), times=2)) as asked:
         assert asked.titles(["i1"]) == {"i1": "red shoe 1"}
-        assert sources_of(asked.workspace.es, asked.workspace.views.current().meta.index, ["i2"])["i2"]["brand"] == "a"
+        assert sources_of(asked.workspace.es, asked.workspace.snapshots.current().metadata.index, ["i2"])["i2"]["brand"] == "a"
 
 
 def test_documents_that_stay_unread_are_never_folded_as_unknown(client: Any, stored: Settings) -> None:

@@ -21,7 +21,7 @@ from es_recsys.index import versions
 from es_recsys.index.actions import Action
 from es_recsys.index.bulk import BulkReport, BulkSettings, DeadLetters, Meter, Patience, bulk
 from es_recsys.index.progress import Progress
-from es_recsys.index_metadata import StoreMeta, VectorMeta
+from es_recsys.index_metadata import IndexMetadata, VectorMetadata
 
 pytestmark = pytest.mark.engine
 
@@ -83,8 +83,8 @@ def through(es_url: str, fault: Fault) -> Iterator[Elasticsearch]:
 
 @pytest.fixture
 def index(es: Elasticsearch, store_name: str) -> str:
-    meta = StoreMeta(store_name, 1, vectors={"text_vector": VectorMeta(2, "f" * 32, "tiny")})
-    return versions.create(es, meta, count=100, live=True).index
+    metadata = IndexMetadata(store_name, 1, vectors={"text_vector": VectorMetadata(2, "f" * 32, "tiny")})
+    return versions.create(es, metadata, count=100, live=True).index
 
 
 def write(client: Elasticsearch, index: str, actions: list[Action], **more: Any) -> BulkReport:

@@ -19,7 +19,7 @@ from es_recsys.index import versions
 from es_recsys.index.actions import Action
 from es_recsys.index.bulk import BulkSettings, DeadLetters, Patience, bulk
 from es_recsys.index.read import ids_of
-from es_recsys.index_metadata import StoreMeta, items_alias, profiles_alias
+from es_recsys.index_metadata import IndexMetadata, items_alias, profiles_alias
 
 if TYPE_CHECKING:
     from es_recsys.engine.cluster import Cluster
@@ -34,21 +34,21 @@ def test_acknowledged_is_stored_when_a_node_is_killed(cluster: Cluster, tmp_path
     def things(n: int) -> Iterator[Action]:
         for i in range(n):
             if i == n // 3:
-                primary = next(s["node"] for s in client.cat.shards(index=meta.index, format="json") if s["prirep"] == "p")
+                primary = next(s["node"] for s in client.cat.shards(index=metadata.index, format="json") if s["prirep"] == "p")
                 cluster.kill(primary)
                 killed.set()
             yield Action(f"i{i}", {"item_id": f"i{i}", "title": f"thing {i}"}, "create")
 
     with Elasticsearch(cluster.urls, request_timeout=60) as client:
-        meta = versions.create(client, StoreMeta("kill", 1), count=100, live=True)
-        client.cluster.health(index=meta.index, wait_for_status="green", timeout="60s")
+        metadata = versions.create(client, IndexMetadata("kill", 1), count=100, live=True)
+        client.cluster.health(index=metadata.index, wait_for_status="green", timeout="60s")
         letters = DeadLetters(tmp_path / "dead.jsonl")
         patience = Patience(attempts=20, first_s=0.1, longest_s=5.0, request_s=30)
         report = bulk(
-            client, things(30_000), index=meta.index, settings=BulkSettings(patience=patience), dead_letters=letters,
+            client, things(30_000), index=metadata.index, settings=BulkSettings(patience=patience), dead_letters=letters,
             rng=np.random.default_rng(0), refresh=True,
         )  # fmt: skip
-        stored = {i for page in ids_of(client, meta.index) for i in page}
+        stored = {i for page in ids_of(client, metadata.index) for i in page}
     dead = {json.loads(line)["id"] for line in letters.path.read_text().splitlines()} if letters.count else set()
     assert killed.is_set()
     assert report.created + report.failed == 30_000 and len(dead) == report.failed
@@ -70,8 +70,8 @@ with Elasticsearch(sys.argv[1]) as client:
 
 def test_a_swapper_that_is_killed_leaves_one_whole_version(es: Elasticsearch, es_url: str, store_name: str) -> None:
     for number in (1, 2):
-        meta = versions.create(es, StoreMeta(store_name, number), count=10, live=number == 1)
-        es.index(index=meta.index, id="1", document={"item_id": "1"}, refresh=True)
+        metadata = versions.create(es, IndexMetadata(store_name, number), count=10, live=number == 1)
+        es.index(index=metadata.index, id="1", document={"item_id": "1"}, refresh=True)
     failures: list[BaseException] = []
     reads = [0]
     done = threading.Event()

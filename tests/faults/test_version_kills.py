@@ -102,7 +102,7 @@ FIRST = [
     pytest.param(f"{INDICES}.update_aliases", 1, "before", id="before it is in service", marks=pytest.mark.long),
     pytest.param(f"{INDICES}.update_aliases", 1, "after", id="in service and empty", marks=pytest.mark.long),
     pytest.param("es_recsys.index.sender.Sender.send", 2, "after", id="in the middle"),
-    pytest.param("es_recsys.index.metadata.grow", 1, "before", id="before its end", marks=pytest.mark.long),
+    pytest.param("es_recsys.index.stored_metadata.grow", 1, "before", id="before its end", marks=pytest.mark.long),
 ]
 
 

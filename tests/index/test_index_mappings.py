@@ -6,12 +6,15 @@ import pytest
 
 from es_recsys.errors import InputError
 from es_recsys.index import mappings
-from es_recsys.index_metadata import StoreMeta, VectorMeta
+from es_recsys.index_metadata import IndexMetadata, VectorMetadata
 
-META = StoreMeta(
+META = IndexMetadata(
     "shop",
     3,
-    vectors={"text_vector": VectorMeta(384, "f" * 32, "m"), "als_vector": VectorMeta(64, "a" * 32, "als", "max_inner_product")},
+    vectors={
+        "text_vector": VectorMetadata(384, "f" * 32, "m"),
+        "als_vector": VectorMetadata(64, "a" * 32, "als", "max_inner_product"),
+    },
 )
 
 
@@ -29,12 +32,12 @@ def test_items_bind_the_language_and_take_the_vector_fields() -> None:
         "type": "dense_vector", "dims": 384, "index": True, "similarity": "cosine", "index_options": {"type": "flat"},
     }  # fmt: skip
     assert properties["als_vector"]["similarity"] == "max_inner_product"
-    assert StoreMeta.from_dict(body["mappings"]["_meta"]) == META
+    assert IndexMetadata.from_dict(body["mappings"]["_meta"]) == META
 
 
 @pytest.mark.parametrize("language", ["english", "german", "cjk", "standard", "greek", "sv"])
 def test_every_analyser_that_is_named_is_defined(language: str) -> None:
-    body = mappings.items(StoreMeta("shop", 1, language=language), 10)
+    body = mappings.items(IndexMetadata("shop", 1, language=language), 10)
     defined = body["settings"]["analysis"]
 
     def named(node: Any, key: str) -> set[str]:
@@ -61,8 +64,8 @@ def test_index_options_follow_the_count_unless_given() -> None:
 
 
 def test_a_field_without_a_row_is_a_models() -> None:
-    meta = VectorMeta(8, "b" * 32, "bpr", "max_inner_product")
-    assert mappings.vector_mapping("bpr_vector", meta, 10)["similarity"] == "max_inner_product"
+    metadata = VectorMetadata(8, "b" * 32, "bpr", "max_inner_product")
+    assert mappings.vector_mapping("bpr_vector", metadata, 10)["similarity"] == "max_inner_product"
 
 
 @pytest.mark.parametrize(

@@ -53,10 +53,10 @@ class Double:
 
 
 def refusal(status: int, kind: str, reason: str = "no") -> ApiError:
-    meta = elastic_transport.ApiResponseMeta(
+    metadata = elastic_transport.ApiResponseMeta(
         status, "1.1", elastic_transport.HttpHeaders(), 0.0, elastic_transport.NodeConfig("http", "h", 1)
     )
-    return ApiError(kind, meta, {"error": {"type": kind, "reason": reason}})
+    return ApiError(kind, metadata, {"error": {"type": kind, "reason": reason}})
 
 
 def failed(status: int, kind: str = "x", reason: str = "no") -> dict[str, Any]:

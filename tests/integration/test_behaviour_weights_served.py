@@ -73,15 +73,15 @@ def test_weights_are_chosen_used_and_taken_back(client: Client, command: Callabl
     assert found["kept"]
     assert found["ndcg_after"] > found["ndcg_before"]
     assert found["weights"]["view"] < 1.0
-    assert work.views.fresh().meta.behaviours == found["weights"]
+    assert work.snapshots.fresh().metadata.behaviours == found["weights"]
     assert dict(zip(*_taste(client, "u3"), strict=True)) != strength, "profiles follow"
 
     due = train_if_needed(work, budget=0.0)
     assert due.checked.reasons == ("events weigh otherwise since the training",)
     assert due.outcome == "trained"
-    meta = work.views.fresh().meta
-    assert meta.behaviours == found["weights"]
-    record = Trained.of(meta)
+    metadata = work.snapshots.fresh().metadata
+    assert metadata.behaviours == found["weights"]
+    record = Trained.of(metadata)
     assert record is not None
     assert dict(record.behaviours) == found["weights"]
     assert record.events == len(interactions(work.events, work.now(), weights=found["weights"]).items)
@@ -93,13 +93,13 @@ def test_weights_are_chosen_used_and_taken_back(client: Client, command: Callabl
 
     own = again["weights"] if again["kept"] else found["weights"]
     assert command("tune", "behaviours", "--reset")["removed"] == own
-    assert not work.views.fresh().meta.behaviours
+    assert not work.snapshots.fresh().metadata.behaviours
     assert dict(zip(*_taste(client, "u3"), strict=True)) == strength
     assert command("tune", "behaviours", "--reset")["removed"] == {}
-    before = dict(work.views.fresh().popular)
+    before = dict(work.snapshots.fresh().popular)
     swap_version(work, None)
-    swap_version(work, meta.version)
-    assert dict(work.views.fresh().popular) == before
+    swap_version(work, metadata.version)
+    assert dict(work.snapshots.fresh().popular) == before
 
 
 def test_a_second_run_takes_over_the_trials_of_the_first(client: Client, command: Callable[..., Any]) -> None:

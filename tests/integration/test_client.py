@@ -123,7 +123,7 @@ def test_a_search_knows_the_user(client: Client, sample: SampleStore) -> None:
     first, second = client.search("shoes", user_id=one, n=20), client.search("shoes", user_id=other, n=20)
     assert _ids(first) != _ids(neutral)
     assert _ids(first) != _ids(second)
-    personal = {"taste_text", *client.workspace.views.current().meta.models}
+    personal = {"taste_text", *client.workspace.snapshots.current().metadata.models}
     assert any(personal & hit.parts.keys() for hit in first.hits)
     assert not any(personal & hit.parts.keys() for hit in neutral.hits)
 
@@ -328,9 +328,9 @@ def test_the_same_events_again_change_nothing(client: Client, stranger: str) -> 
 def _profile_document(client: Client, user: str) -> dict[str, Any]:
     from es_recsys.keys import user_key
 
-    meta = client.workspace.views.current().meta
+    metadata = client.workspace.snapshots.current().metadata
     key = user_key(user, client.settings.secret())
-    return dict(client.workspace.es.get(index=meta.profiles, id=key)["_source"])
+    return dict(client.workspace.es.get(index=metadata.profiles, id=key)["_source"])
 
 
 def _same(one: Any, other: Any, where: str = "") -> None:
@@ -386,7 +386,7 @@ def test_a_rebuild_agrees_with_what_came_step_by_step(client: Client, stranger: 
 def test_a_user_who_comes_after_training_gets_collaborative_parts(client: Client, stranger: str, sample: SampleStore) -> None:
     seen = [event.item_id for event in sample.events if event.item_id is not None][:3]
     client.put_events([_view(stranger, item_id) for item_id in seen])
-    models = set(client.workspace.views.current().meta.models)
+    models = set(client.workspace.snapshots.current().metadata.models)
     assert models
     answer = client.recommend(stranger)
     assert any(models & {name for name, part in hit.parts.items() if part > 0} for hit in answer.hits)
@@ -429,7 +429,7 @@ def test_a_deleted_user_leaves_nothing(client: Client, stranger: str, user: str)
     kept = client.search("not erased", user_id=user).answer_id
     work = client.workspace
     # The version before, kept for a rollback, holds a profile of the user as well.
-    live = work.views.current().meta
+    live = work.snapshots.current().metadata
     old = profiles_index(live.store, live.version - 1)
     document = _profile_document(client, stranger)
     key = work.es.search(index=live.profiles, query={"match_all": {}}, size=0, track_total_hits=True)
@@ -517,7 +517,7 @@ def test_an_encoder_that_fails_is_named(client: Client, monkeypatch: pytest.Monk
     def fail(*_: Any) -> Any:
         raise EncodingError("It can't be encoded.", "Try later.")
 
-    monkeypatch.setattr(type(client.workspace.views.current().encoder), "vector", fail)
+    monkeypatch.setattr(type(client.workspace.snapshots.current().encoder), "vector", fail)
     answer = client.search(QUERY)
     assert answer.ranking.degraded == ("text_vector",)
     assert answer.hits

@@ -57,7 +57,7 @@ DAMAGES = [_half, _emptied, _gone, _other]
 
 def _artefacts(settings: Settings) -> tuple[Path, Path]:
     with Client(settings=settings) as client:
-        version = client.workspace.views.current().meta.version
+        version = client.workspace.snapshots.current().metadata.version
     return models_folder(settings, version), popularity_folder(settings)
 
 
@@ -65,8 +65,8 @@ def _whole(settings: Settings) -> None:
     with Client(settings=settings) as client:
         found = client.recommend("u1", n=5)
         assert found.hits and found.ranking.degraded == ()
-        assert client.workspace.views.current().models.keys() == {"als"}
-        assert client.workspace.views.current().popular
+        assert client.workspace.snapshots.current().models.keys() == {"als"}
+        assert client.workspace.snapshots.current().popular
     named = [check for check in checks(settings) if not check.ok and check.name.startswith(("model", "popularity"))]
     assert named == []
 

@@ -4,7 +4,7 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from es_recsys.engine import doctor
-from es_recsys.index_metadata import StoreMeta, VectorMeta, items_alias
+from es_recsys.index_metadata import IndexMetadata, VectorMetadata, items_alias
 from es_recsys.settings import EncoderSettings, Settings
 
 pytestmark = pytest.mark.engine
@@ -18,8 +18,8 @@ def test_the_doctor_reads_the_store_in_service(es: Elasticsearch, settings: Sett
     quiet = settings.model_copy(update={"encoders": EncoderSettings(text="some/model", image="none")})
     [told] = [check for check in doctor.checks(quiet) if check.name == "store"]
     assert told.ok and "no store" in told.what, "a new store is no fault"
-    meta = StoreMeta(store_name, 1, vectors={"text_vector": VectorMeta(4, "f" * 64, "other/model")}, models=("als",))
-    es.indices.create(index=meta.index, mappings={"_meta": meta.to_dict()}, aliases={items_alias(store_name): {}})
+    metadata = IndexMetadata(store_name, 1, vectors={"text_vector": VectorMetadata(4, "f" * 64, "other/model")}, models=("als",))
+    es.indices.create(index=metadata.index, mappings={"_meta": metadata.to_dict()}, aliases={items_alias(store_name): {}})
     found = _not_ok(quiet)
     assert "other/model" in found["vectors: text_vector"]
     assert "000001" in found["model: als"]

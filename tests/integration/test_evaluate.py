@@ -19,7 +19,7 @@ from es_recsys.cli import main
 from es_recsys.errors import InputError, ModelError
 from es_recsys.evaluation import by_user, leave_last_out
 from es_recsys.events.interactions import interactions
-from es_recsys.index.metadata import write_meta
+from es_recsys.index.stored_metadata import write_metadata
 from es_recsys.jobs import evaluation, tuning_weights
 from es_recsys.jobs.evaluate import Options, evaluate
 from es_recsys.jobs.evaluate_log import logged_value
@@ -58,10 +58,10 @@ def _scratch_indices(client: Client) -> list[str]:
 
 @pytest.fixture(autouse=True)
 def nothing_left(client: Client) -> Iterator[None]:
-    before = client.workspace.views.fresh().meta.version
+    before = client.workspace.snapshots.fresh().metadata.version
     yield
     assert not _scratch_indices(client)
-    assert client.workspace.views.fresh().meta.version in (before, before + 1)
+    assert client.workspace.snapshots.fresh().metadata.version in (before, before + 1)
 
 
 def test_profiles_of_the_scratch_store_know_what_the_questions_say(client: Client) -> None:
@@ -143,18 +143,18 @@ def _lowest_first() -> Ranker:
 
 
 def test_served_is_as_users_get_it_and_each_part_is_left_out_once(client: Client) -> None:
-    if not client.workspace.views.fresh().models:
+    if not client.workspace.snapshots.fresh().models:
         client.train(["transitions"])
-    work, own = client.workspace, client.workspace.views.fresh().meta
+    work, own = client.workspace, client.workspace.snapshots.fresh().metadata
     ranker = _lowest_first()
     artefact.save(ranking_folder(work.settings, "mark"), RANKING, ranker.params(), ranker.forest.arrays())
     weights = {**own.weights, "no_query": {"transitions": 0.0, "popular": 1.0, "fresh": 0.0}}
     notes = note_tuned(own.notes, ["no_query"])
-    write_meta(work.es, replace(own, weights=weights, ranking={"no_query": "mark"}, notes=notes))
+    write_metadata(work.es, replace(own, weights=weights, ranking={"no_query": "mark"}, notes=notes))
     try:
         found = evaluate(work, Options(names=("transitions",), users=25, budget=2.0))
     finally:
-        write_meta(work.es, own)
+        write_metadata(work.es, own)
         shutil.rmtree(ranking_folder(work.settings, "mark"))
     by_name = {one.name: one for one in found.techniques}
     names = ("served", "served, without the learned ranking", "served, with the weights of the training")
@@ -178,7 +178,7 @@ def test_searches_are_asked_in_words_and_by_whom(client: Client) -> None:
 
 
 def test_one_leg_alone_is_alone(client: Client) -> None:
-    if not client.workspace.views.fresh().models:
+    if not client.workspace.snapshots.fresh().models:
         client.train(["transitions"])
     ranker = ServedRanker(client.workspace, [], one_leg("transitions"))
     user = client.workspace.events.users()
@@ -224,15 +224,15 @@ def test_a_model_is_tuned_and_trained_so_from_then_on(client: Client) -> None:
     kept = load_tuned(client.settings, "transitions")
     if report.kept or again.kept:
         client.train(["transitions"])
-        assert client.workspace.views.fresh().models["transitions"].config == kept
+        assert client.workspace.snapshots.fresh().models["transitions"].config == kept
     found = evaluate(client.workspace, Options(names=("transitions",), users=5, served=False, budget=5.0))
     assert len(found.tuning["transitions"]["trials"]) == 7
-    meta = client.workspace.views.fresh().meta
-    write_meta(client.workspace.es, replace(meta, behaviours={"view": 0.5}))
+    metadata = client.workspace.snapshots.fresh().metadata
+    write_metadata(client.workspace.es, replace(metadata, behaviours={"view": 0.5}))
     try:
         assert tune_model(client.workspace, "transitions", trials=1, users=40).found.resumed == 0
     finally:
-        write_meta(client.workspace.es, meta)
+        write_metadata(client.workspace.es, metadata)
     with pytest.raises(InputError):
         tune_model(client.workspace, "nonsense")
     with pytest.raises(InputError):
@@ -241,12 +241,12 @@ def test_a_model_is_tuned_and_trained_so_from_then_on(client: Client) -> None:
 
 def test_other_content_is_marked_otherwise(client: Client, sample: SampleStore) -> None:
     work, item = client.workspace, sample.items[0]
-    meta = work.views.fresh().meta
-    before = content_mark(work, meta)
+    metadata = work.snapshots.fresh().metadata
+    before = content_mark(work, metadata)
     client.insert_items([item.model_copy(update={"title": "something else", "image": None})])
-    assert content_mark(work, meta) != before
+    assert content_mark(work, metadata) != before
     client.insert_items([item])
-    assert content_mark(work, meta) == before
+    assert content_mark(work, metadata) == before
 
 
 class Shown:
@@ -292,10 +292,10 @@ def test_weights_are_tuned_and_stored(
     client: Client, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     client.train(["transitions"])
-    meta = client.workspace.views.fresh().meta
-    before = meta.weights
+    metadata = client.workspace.snapshots.fresh().metadata
+    before = metadata.weights
     report = tune_weights(client.workspace, trials=15, users=60)
-    after = client.workspace.views.fresh().meta.weights
+    after = client.workspace.snapshots.fresh().metadata.weights
     assert {one.name for one in report.situations} <= {"no_query", "query"}
     for one in report.situations:
         assert {"transitions", "popular", "fresh"} == set(one.weights)
@@ -306,7 +306,7 @@ def test_weights_are_tuned_and_stored(
             assert {leg: after[one.name][leg] for leg in one.weights} == dict(one.weights)
         else:
             assert after.get(one.name) == before.get(one.name)
-    write_meta(client.workspace.es, meta)
+    write_metadata(client.workspace.es, metadata)
 
     def fail(*_: object) -> None:
         raise AssertionError("asked again")

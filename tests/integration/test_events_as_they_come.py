@@ -91,22 +91,22 @@ def test_another_scale_later_reads_all_anew(load: Load, settings: Settings) -> N
 
 
 def test_local_times_are_refused_until_their_zone_is_known(load: Load, settings: Settings) -> None:
-    views = [{"user_id": "u", "item_id": str(n), "timestamp": local(9, n - 35)} for n in range(1, 31)]
-    code, _, errors = load("events", views, *VIEWS)
+    snapshots = [{"user_id": "u", "item_id": str(n), "timestamp": local(9, n - 35)} for n in range(1, 31)]
+    code, _, errors = load("events", snapshots, *VIEWS)
     assert code == 2
     assert "their times name no zone" in errors
     assert "--timezone +09:00" in errors
     with Client(settings=settings) as client:
         assert client.workspace.events.count() == 0
-        code, out, _ = load("events", views, *VIEWS, "--timezone", "Asia/Tokyo")
+        code, out, _ = load("events", snapshots, *VIEWS, "--timezone", "Asia/Tokyo")
         assert (code, "30 events added" in out, "0 with a future time" in out) == (0, True, True)
         assert client.get_user_profile("u").history.item_ids == tuple(str(n) for n in range(1, 31))
-    assert load("events", views, *VIEWS, "--timezone", "Mars/Base")[0] == 2
+    assert load("events", snapshots, *VIEWS, "--timezone", "Mars/Base")[0] == 2
 
 
 def test_times_ahead_that_are_utc_keep_their_order(load: Load, settings: Settings) -> None:
-    views = [{"user_id": "u", "item_id": str(n), "timestamp": local(9, n - 35)} for n in range(1, 31)]
-    code, out, _ = load("events", views[::-1], *VIEWS, "--timezone", "UTC")
+    snapshots = [{"user_id": "u", "item_id": str(n), "timestamp": local(9, n - 35)} for n in range(1, 31)]
+    code, out, _ = load("events", snapshots[::-1], *VIEWS, "--timezone", "UTC")
     assert (code, "WARNING: the newest 30 events lie up to" in out) == (0, True)
     with Client(settings=settings) as client:
         assert client.get_user_profile("u").history.item_ids == tuple(str(n) for n in range(1, 31))

@@ -15,17 +15,17 @@ import pytest
 from elasticsearch import BadRequestError, Elasticsearch
 
 from es_recsys.errors import FingerprintMismatch, InputError, StoreNotFound
-from es_recsys.index import catalog, mappings, metadata, versions
+from es_recsys.index import catalog, mappings, stored_metadata, versions
 from es_recsys.index.actions import Action
 from es_recsys.index.bulk import DeadLetters, bulk
 from es_recsys.index.documents import Vectors, item
 from es_recsys.index.read import sources_of, vectors_of
-from es_recsys.index_metadata import VectorMeta
+from es_recsys.index_metadata import VectorMetadata
 from es_recsys.types import Item
 
 pytestmark = pytest.mark.engine
 
-TEXT = {"text_vector": VectorMeta(4, "f" * 32, "tiny")}
+TEXT = {"text_vector": VectorMetadata(4, "f" * 32, "tiny")}
 
 
 @dataclass
@@ -61,9 +61,9 @@ def counts(report: catalog.CatalogReport) -> tuple[int, int, int, int, int]:
 def test_a_first_load_makes_the_store_and_a_second_costs_nothing(es: Elasticsearch, store_name: str) -> None:
     encode, items = Encoder(), things(600)
     assert counts(load(es, store_name, items, encode)) == (600, 0, 0, 0, 0)
-    meta = metadata.read_meta(es, store_name)
-    assert (meta.version, meta.vectors, meta.fields["attributes.year"]) == (1, TEXT, "double")
-    assert es.count(index=meta.index)["count"] == 600
+    metadata = stored_metadata.read_metadata(es, store_name)
+    assert (metadata.version, metadata.vectors, metadata.fields["attributes.year"]) == (1, TEXT, "double")
+    assert es.count(index=metadata.index)["count"] == 600
     encode.asked.clear()
     assert counts(load(es, store_name, items, encode)) == (0, 0, 600, 0, 0)
     assert encode.asked == []
@@ -77,9 +77,9 @@ def test_items_come_back_as_they_were(es: Elasticsearch, store_name: str) -> Non
         attributes={"when": datetime(1999, 5, 6, tzinfo=UTC), "n": 3, "f": 2.5, "l": ("p", "q"), "ok": True, "a.b": "dots"},
     )  # fmt: skip
     load(es, store_name, [whole], Encoder())
-    source = sources_of(es, metadata.read_meta(es, store_name).index, [whole.item_id])[whole.item_id]
+    source = sources_of(es, stored_metadata.read_metadata(es, store_name).index, [whole.item_id])[whole.item_id]
     assert item(source) == whole
-    assert metadata.read_meta(es, store_name).fields["attributes.when"] == "date"
+    assert stored_metadata.read_metadata(es, store_name).fields["attributes.when"] == "date"
 
 
 def test_a_store_of_an_earlier_release_learns_new_fields(
@@ -90,21 +90,23 @@ def test_a_store_of_an_earlier_release_learns_new_fields(
     with monkeypatch.context() as earlier:
         earlier.setattr(mappings, "load", lambda name: copy.deepcopy(bodies[name]))
         load(es, store_name, things(2), Encoder())
-        assert "group_id" not in metadata.read_meta(es, store_name).fields
+        assert "group_id" not in stored_metadata.read_metadata(es, store_name).fields
     assert counts(load(es, store_name, [Item(item_id="i9", title="thing 9", group_id="g")], Encoder())) == (1, 0, 0, 0, 0)
-    assert metadata.read_meta(es, store_name).fields["group_id"] == "keyword"
+    assert stored_metadata.read_metadata(es, store_name).fields["group_id"] == "keyword"
 
 
 def test_only_what_changed_is_encoded_and_models_vectors_stay(es: Elasticsearch, store_name: str) -> None:
     encode, items = Encoder(), things(50)
     load(es, store_name, items, encode)
-    meta = metadata.add_vectors(es, metadata.read_meta(es, store_name), {"als_vector": VectorMeta(2, "a" * 32, "als")}, 50)
-    bulk(es, [Action("i7", {"als_vector": [1.0, 2.0]}, "update")], index=meta.index, dims={"als_vector": 2}, refresh=True)
+    metadata = stored_metadata.add_vectors(
+        es, stored_metadata.read_metadata(es, store_name), {"als_vector": VectorMetadata(2, "a" * 32, "als")}, 50
+    )
+    bulk(es, [Action("i7", {"als_vector": [1.0, 2.0]}, "update")], index=metadata.index, dims={"als_vector": 2}, refresh=True)
     encode.asked.clear()
     items[7] = items[7].model_copy(update={"title": "another"})
     assert counts(load(es, store_name, items, encode)) == (0, 1, 49, 0, 0)
     assert encode.asked == ["i7"]
-    stored = vectors_of(es, meta.index, ["i7", "nobody"], ["als_vector", "text_vector"])
+    stored = vectors_of(es, metadata.index, ["i7", "nobody"], ["als_vector", "text_vector"])
     assert stored["i7"]["als_vector"].tolist() == [1.0, 2.0]
     assert np.allclose(stored["i7"]["text_vector"], Encoder.vector(items[7]), atol=1e-6)
     assert "nobody" not in stored
@@ -113,14 +115,14 @@ def test_only_what_changed_is_encoded_and_models_vectors_stay(es: Elasticsearch,
 def test_a_content_that_goes_takes_its_vector_along(es: Elasticsearch, store_name: str) -> None:
     load(es, store_name, things(1), Encoder())
     load(es, store_name, [Item(item_id="i0", description="no title")], Encoder())
-    assert vectors_of(es, metadata.read_meta(es, store_name).index, ["i0"], ["text_vector"]) == {"i0": {}}
+    assert vectors_of(es, stored_metadata.read_metadata(es, store_name).index, ["i0"], ["text_vector"]) == {"i0": {}}
 
 
 def test_of_two_items_with_one_id_the_last_stays_also_on_the_next_run(es: Elasticsearch, store_name: str) -> None:
     items = [Item(item_id="x", title="first"), *things(700), Item(item_id="x", title="last")]
     for _ in range(3):
         load(es, store_name, items, Encoder())
-        assert sources_of(es, metadata.read_meta(es, store_name).index, ["x"])["x"]["title"] == "last"
+        assert sources_of(es, stored_metadata.read_metadata(es, store_name).index, ["x"])["x"]["title"] == "last"
 
 
 def test_sync_adds_changes_and_removes(es: Elasticsearch, store_name: str) -> None:
@@ -128,7 +130,7 @@ def test_sync_adds_changes_and_removes(es: Elasticsearch, store_name: str) -> No
     items = [*things(200, 50), Item(item_id="new", title="new"), Item(item_id="i60", title="changed")]
     report = catalog.sync(es, store_name, items, Encoder(), vectors=TEXT, keep=["i299"])
     assert (report.added, report.removed, report.failed) == (1, 149, 0)
-    index = metadata.read_meta(es, store_name).index
+    index = stored_metadata.read_metadata(es, store_name).index
     assert es.count(index=index)["count"] == 152
     assert set(sources_of(es, index, ["i0", "i60", "i199", "i200", "i299", "new"], ["title"])) == {"i60", "i199", "i299", "new"}
 
@@ -137,7 +139,7 @@ def test_sync_with_nothing_removes_nothing(es: Elasticsearch, store_name: str) -
     load(es, store_name, things(3), Encoder())
     with pytest.raises(InputError, match="everything would be removed"):
         catalog.sync(es, store_name, [], Encoder(), vectors=TEXT)
-    assert es.count(index=metadata.read_meta(es, store_name).index)["count"] == 3
+    assert es.count(index=stored_metadata.read_metadata(es, store_name).index)["count"] == 3
 
 
 def test_delete(es: Elasticsearch, store_name: str) -> None:
@@ -145,7 +147,7 @@ def test_delete(es: Elasticsearch, store_name: str) -> None:
         catalog.delete(es, store_name, ["i0"])
     load(es, store_name, things(5), Encoder())
     assert counts(catalog.delete(es, store_name, ["i0", "i1", "nobody"])) == (0, 0, 1, 2, 0)
-    assert es.count(index=metadata.read_meta(es, store_name).index)["count"] == 3
+    assert es.count(index=stored_metadata.read_metadata(es, store_name).index)["count"] == 3
 
 
 def test_another_encoder_is_refused_with_the_way_out(es: Elasticsearch, store_name: str) -> None:
@@ -159,10 +161,10 @@ def test_another_encoder_is_refused_with_the_way_out(es: Elasticsearch, store_na
 
 def test_a_new_encoder_reaches_the_items_that_were_there(es: Elasticsearch, store_name: str) -> None:
     load(es, store_name, things(20), Encoder())
-    both = {**TEXT, "image_vector": VectorMeta(4, "1" * 32, "pictures")}
+    both = {**TEXT, "image_vector": VectorMetadata(4, "1" * 32, "pictures")}
     encode = Encoder(("text_vector", "image_vector"))
     assert counts(catalog.load(es, store_name, things(20), encode, vectors=both)) == (0, 20, 0, 0, 0)
-    assert set(vectors_of(es, metadata.read_meta(es, store_name).index, ["i3"], list(both))["i3"]) == set(both)
+    assert set(vectors_of(es, stored_metadata.read_metadata(es, store_name).index, ["i3"], list(both))["i3"]) == set(both)
 
 
 def test_bad_items_become_dead_letters_and_the_rest_loads(es: Elasticsearch, store_name: str, tmp_path: Path) -> None:
@@ -199,17 +201,17 @@ def test_an_interrupted_load_goes_on_where_it_was(es: Elasticsearch, store_name:
     report = load(es, store_name, items, encode)
     assert report.unchanged >= 500 and report.added + report.unchanged + report.changed == 2_000
     assert len(encode.asked) == 2_000 - report.unchanged
-    assert es.count(index=metadata.read_meta(es, store_name).index)["count"] == 2_000
+    assert es.count(index=stored_metadata.read_metadata(es, store_name).index)["count"] == 2_000
     interval = es.indices.get_settings(index=f"{store_name}-items", flat_settings=True)
     assert "index.refresh_interval" not in next(iter(interval.values()))["settings"]
 
 
 def test_a_store_that_grew_gets_a_graph(es: Elasticsearch, store_name: str) -> None:
     load(es, store_name, things(3), Encoder())
-    index = metadata.read_meta(es, store_name).index
-    metadata.grow(es, metadata.read_meta(es, store_name), 3)
+    index = stored_metadata.read_metadata(es, store_name).index
+    stored_metadata.grow(es, stored_metadata.read_metadata(es, store_name), 3)
     assert es.indices.get_mapping(index=index)[index]["mappings"]["properties"]["text_vector"]["index_options"]["type"] == "flat"
-    metadata.grow(es, metadata.read_meta(es, store_name), 50_000)
+    stored_metadata.grow(es, stored_metadata.read_metadata(es, store_name), 50_000)
     options = es.indices.get_mapping(index=index)[index]["mappings"]["properties"]["text_vector"]["index_options"]
     assert options["type"] == "int8_hnsw"
     knn = {"field": "text_vector", "query_vector": [1, 0, 0, 0], "k": 3, "num_candidates": 10}

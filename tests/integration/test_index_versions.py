@@ -12,18 +12,18 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from es_recsys.errors import FingerprintMismatch, IndexStateError, InputError, StoreNotFound
-from es_recsys.index import catalog, copying, metadata, versions
+from es_recsys.index import catalog, copying, stored_metadata, versions
 from es_recsys.index.actions import Action
 from es_recsys.index.bulk import bulk
 from es_recsys.index.documents import Vectors
 from es_recsys.index.read import sources_of, vectors_of
-from es_recsys.index_metadata import StoreMeta, VectorMeta, items_alias, profiles_alias
+from es_recsys.index_metadata import IndexMetadata, VectorMetadata, items_alias, profiles_alias
 from es_recsys.types import Item
 
 pytestmark = pytest.mark.engine
 
-TEXT = {"text_vector": VectorMeta(2, "f" * 32, "tiny")}
-ALS = {"als_vector": VectorMeta(2, "a" * 32, "als", "max_inner_product")}
+TEXT = {"text_vector": VectorMetadata(2, "f" * 32, "tiny")}
+ALS = {"als_vector": VectorMetadata(2, "a" * 32, "als", "max_inner_product")}
 
 
 def angles(items: Sequence[Item]) -> list[Vectors]:
@@ -38,22 +38,22 @@ def things(*numbers: int) -> list[Item]:
     return [Item(item_id=f"i{n}", title=f"thing {n}", price=n) for n in numbers]
 
 
-def make(es: Elasticsearch, store: str, n: int = 20) -> StoreMeta:
+def make(es: Elasticsearch, store: str, n: int = 20) -> IndexMetadata:
     catalog.load(es, store, things(*range(n)), angles, vectors=TEXT, count=n)
-    return metadata.read_meta(es, store)
+    return stored_metadata.read_metadata(es, store)
 
 
-def successor(es: Elasticsearch, old: StoreMeta) -> StoreMeta:
+def successor(es: Elasticsearch, old: IndexMetadata) -> IndexMetadata:
     version = versions.next_version(es, old.store)
     new = replace(old, version=version, vectors={**TEXT, **ALS}, models=("als",), fields={})
     return versions.create(es, new, count=20)
 
 
 def test_what_a_version_says_of_itself_comes_back(es: Elasticsearch, store_name: str) -> None:
-    meta = make(es, store_name)
-    told = replace(meta, weights={"query": {"bm25": 0.7}}, lexical={"title": 2.0}, notes={"trained": [1, 2]}, timed=False)
-    versions.write_meta(es, told)
-    assert versions.read_meta(es, store_name) == told
+    metadata = make(es, store_name)
+    told = replace(metadata, weights={"query": {"bm25": 0.7}}, lexical={"title": 2.0}, notes={"trained": [1, 2]}, timed=False)
+    versions.write_metadata(es, told)
+    assert versions.read_metadata(es, store_name) == told
     assert versions.read_version(es, store_name, 1) == told
     answer = es.indices.get_mapping(index=items_alias(store_name))
     assert versions.parse_meta(store_name, answer.body) == told
@@ -61,7 +61,7 @@ def test_what_a_version_says_of_itself_comes_back(es: Elasticsearch, store_name:
 
 def test_a_store_that_is_not_there(es: Elasticsearch, store_name: str) -> None:
     with pytest.raises(StoreNotFound, match="items load"):
-        versions.read_meta(es, store_name)
+        versions.read_metadata(es, store_name)
     with pytest.raises(StoreNotFound):
         versions.drop_store(es, store_name)
     assert versions.versions(es, store_name) == []
@@ -71,7 +71,7 @@ def test_a_store_that_is_not_there(es: Elasticsearch, store_name: str) -> None:
 def test_an_index_of_someone_else_is_not_taken_for_a_store(es: Elasticsearch, store_name: str) -> None:
     es.indices.create(index=f"{store_name}-foreign", aliases={items_alias(store_name): {}})
     with pytest.raises(IndexStateError, match="not made by es-recsys"):
-        versions.read_meta(es, store_name)
+        versions.read_metadata(es, store_name)
 
 
 def test_swap_moves_items_and_profiles_and_rollback_brings_them_back(es: Elasticsearch, store_name: str) -> None:
@@ -82,7 +82,7 @@ def test_swap_moves_items_and_profiles_and_rollback_brings_them_back(es: Elastic
         assert list(es.indices.get_alias(name=alias)) == [index]
     assert [info.live for info in versions.versions(es, store_name)] == [False, True]
     assert versions.rollback(es, store_name) == 1
-    assert versions.read_meta(es, store_name).version == 1
+    assert versions.read_metadata(es, store_name).version == 1
     with pytest.raises(IndexStateError, match="no version before 1"):
         versions.drop(es, store_name, 2)
         versions.rollback(es, store_name)
@@ -120,19 +120,19 @@ def test_the_list_tells_sizes_and_contents(es: Elasticsearch, store_name: str) -
 
 
 def test_a_version_is_made_once(es: Elasticsearch, store_name: str) -> None:
-    meta = make(es, store_name)
+    metadata = make(es, store_name)
     with pytest.raises(IndexStateError, match="exists already"):
-        versions.create(es, meta, count=1)
-    assert es.indices.exists(index=meta.index)
+        versions.create(es, metadata, count=1)
+    assert es.indices.exists(index=metadata.index)
 
 
 def test_a_version_that_cant_be_made_leaves_nothing(es: Elasticsearch, store_name: str) -> None:
-    meta = StoreMeta(store_name, 1, vectors={"text_vector": VectorMeta(100_000, "f", "huge")})
+    metadata = IndexMetadata(store_name, 1, vectors={"text_vector": VectorMetadata(100_000, "f", "huge")})
     with pytest.raises(IndexStateError, match="was not made"):
-        versions.create(es, meta, count=1)
+        versions.create(es, metadata, count=1)
     with pytest.raises(InputError, match="klingon"):
-        versions.create(es, replace(meta, vectors={}, language="klingon"), count=1)
-    assert not es.indices.exists(index=meta.profiles)
+        versions.create(es, replace(metadata, vectors={}, language="klingon"), count=1)
+    assert not es.indices.exists(index=metadata.profiles)
 
 
 def test_of_two_swaps_at_once_one_is_refused(es: Elasticsearch, store_name: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,7 +171,7 @@ def test_a_model_trained_anew_takes_none_of_the_old_factors_over(es: Elasticsear
 
 def test_another_encoder_is_brought_in_without_loading_again(es: Elasticsearch, store_name: str) -> None:
     old = make(es, store_name)
-    vectors = {"text_vector": VectorMeta(3, "e" * 32, "wider")}
+    vectors = {"text_vector": VectorMetadata(3, "e" * 32, "wider")}
     new = versions.create(es, replace(old, version=2, vectors=vectors, fields={}), count=20)
 
     def wider(items: Sequence[Item]) -> list[Vectors]:
@@ -290,7 +290,7 @@ def test_a_version_is_brought_up_to_anothers_items(es: Elasticsearch, store_name
     fresh = [Item(item_id="i4", title="changed", price=40), *things(100, 101)]
     catalog.load(es, store_name, fresh, angles, vectors=TEXT)
     catalog.delete(es, store_name, ["i5", "i6"])
-    done = copying.bring_up(es, metadata.read_meta(es, store_name), metadata.read_version(es, store_name, 1))
+    done = copying.bring_up(es, stored_metadata.read_metadata(es, store_name), stored_metadata.read_version(es, store_name, 1))
     assert (done.report.created, done.report.updated) == (2, 1)
     stored = sources_of(es, old.index, [f"i{n}" for n in range(120)])
     assert stored == sources_of(es, new.index, [f"i{n}" for n in range(120)])
@@ -298,14 +298,14 @@ def test_a_version_is_brought_up_to_anothers_items(es: Elasticsearch, store_name
     # And forward again: the models' vectors of what stayed are as they were.
     copying.hand_over(es, new, old, done)
     catalog.load(es, store_name, [Item(item_id="i7", title="later", price=7)], angles, vectors=TEXT)
-    copying.bring_up(es, old, metadata.read_version(es, store_name, new.version))
+    copying.bring_up(es, old, stored_metadata.read_version(es, store_name, new.version))
     kept = vectors_of(es, new.index, ["i7", "i8", "i100"], ["als_vector"])
     assert {name: found["als_vector"].tolist() for name, found in kept.items() if found} == {"i7": [7.0, 1.0], "i8": [8.0, 1.0]}
 
 
 def test_vectors_of_another_encoder_are_not_brought_in(es: Elasticsearch, store_name: str) -> None:
     old = make(es, store_name)
-    other = replace(old, version=2, vectors={"text_vector": VectorMeta(2, "e" * 32, "other")}, fields={})
+    other = replace(old, version=2, vectors={"text_vector": VectorMetadata(2, "e" * 32, "other")}, fields={})
     new = versions.create(es, other, count=20)
     with pytest.raises(FingerprintMismatch, match="other"):
         copying.bring_up(es, old, new)
@@ -330,8 +330,8 @@ def test_what_is_left_of_a_version_is_told_and_blocks_nothing(es: Elasticsearch,
 
 @pytest.mark.parametrize("kept", ["profiles", "items"])
 def test_a_first_version_that_was_not_finished_blocks_nothing(es: Elasticsearch, store_name: str, kept: str) -> None:
-    meta = versions.create(es, StoreMeta(store_name, 1, vectors=TEXT), count=1)
-    es.indices.delete(index=meta.index if kept == "profiles" else meta.profiles)
+    metadata = versions.create(es, IndexMetadata(store_name, 1, vectors=TEXT), count=1)
+    es.indices.delete(index=metadata.index if kept == "profiles" else metadata.profiles)
     assert make(es, store_name).version == 2
     assert list(es.indices.get_alias(name=profiles_alias(store_name))) == [f"{store_name}-profiles-000002"]
 

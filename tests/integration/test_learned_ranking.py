@@ -109,8 +109,8 @@ def test_judgments_change_the_order_and_a_lost_ranking_changes_it_back(
     assert left not in {hit.item_id for hit in client.search(queries[0], exclude=[left], n=50).hits}
 
     with Client(settings=client.settings) as another:
-        meta = another.workspace.views.current().meta
-        folder = ranking_folder(client.settings, meta.ranking["query"])
+        metadata = another.workspace.snapshots.current().metadata
+        folder = ranking_folder(client.settings, metadata.ranking["query"])
         aside = folder.with_name("aside")
         shutil.move(folder, aside)
     try:
@@ -139,7 +139,7 @@ def test_what_people_did_with_answers_teaches_too(client: Client, queries: list[
     (outcome,) = run.training.outcomes
     assert outcome.kept and outcome.situation == "query" and outcome.answers >= 100
     assert cheapest_first(ask(client, queries), prices) < cheapest_first(answers, prices) - 0.1
-    exposure = client.workspace.views.fresh().exposure
+    exposure = client.workspace.snapshots.fresh().exposure
     clicked = events[0].item_id or ""
     assert 0 < exposure.rate < 1 and exposure.seen[clicked][1] >= 1 and "nothing" not in exposure.seen
 
@@ -153,7 +153,7 @@ def test_it_is_trained_again_where_there_is_more_to_learn_from(
         return file
 
     work = client.workspace
-    known = int(work.views.fresh().meta.notes["ranking"]["judgments"])
+    known = int(work.snapshots.fresh().metadata.notes["ranking"]["judgments"])
     monkeypatch.setattr(ranking_due, "train_ranking", lambda *_, **__: RankingReport("answers", (), 0.0))
     with training_lock(work.settings):
         assert train_ranking_if_needed(work).outcome == "busy"

@@ -17,7 +17,7 @@ from es_recsys import AsyncClient, Client
 from es_recsys.errors import IndexStateError, KeyMismatch
 from es_recsys.events.schema import STORES
 from es_recsys.index import profiles, versions
-from es_recsys.index.metadata import read_meta, write_meta
+from es_recsys.index.stored_metadata import read_metadata, write_metadata
 from es_recsys.jobs import folding, health
 from es_recsys.jobs.batch import answer_file
 from es_recsys.jobs.new_key import forget_key
@@ -54,8 +54,8 @@ def _event(user: int | str, item: int | str, minutes: float = 0.0, **more: Any) 
 
 
 def _stored(work: Workspace) -> dict[str, Any]:
-    index = work.views.fresh().meta.profiles
-    keys = [work.views.current().key_of(subject) for subject in work.events.subjects()]
+    index = work.snapshots.fresh().metadata.profiles
+    keys = [work.snapshots.current().key_of(subject) for subject in work.events.subjects()]
     found = profiles.get(work.es, index, keys, None)
     return {key: {**it.source, "updated_at": None} for key, it in found.items()}
 
@@ -64,23 +64,23 @@ def test_many_at_once_are_as_one_by_one(client: Client) -> None:
     work = client.workspace
     first = [_event(user, (user + n) % 33, 600 - n) for user in range(40) for n in range(6)]
     work.events.append(first)
-    catch_up(work, work.views.fresh())
+    catch_up(work, work.snapshots.fresh())
     later = [_event(user, (user * 3 + n) % 33, 100 - n) for user in range(0, 60, 2) for n in range(4)]
     work.events.append(later)
-    assert behind(work, work.views.fresh()) == 30
+    assert behind(work, work.snapshots.fresh()) == 30
     before = _stored(work)
-    assert catch_up(work, work.views.fresh()) == 30
+    assert catch_up(work, work.snapshots.fresh()) == 30
     together = _stored(work)
     # The same from where the profiles stood, one after the other.
-    index = work.views.fresh().meta.profiles
+    index = work.snapshots.fresh().metadata.profiles
     for key in together:
         work.es.delete(index=index, id=key)
     for key, source in before.items():
         work.es.index(index=index, id=key, document=source)
     for subject in work.events.subjects():
-        work.driver.run(update_profile(work.views.current(), work.events, subject, work.now()))
+        work.driver.run(update_profile(work.snapshots.current(), work.events, subject, work.now()))
     assert _stored(work) == together
-    assert catch_up(work, work.views.fresh()) == 0
+    assert catch_up(work, work.snapshots.fresh()) == 0
 
 
 def test_a_rebuild_of_many_beside_writers_loses_nothing(client: Client) -> None:
@@ -101,13 +101,13 @@ def test_a_rebuild_of_many_beside_writers_loses_nothing(client: Client) -> None:
     for writer in writers:
         writer.start()
     for _ in range(4):
-        catch_up(work, work.views.fresh())
+        catch_up(work, work.snapshots.fresh())
         build_profiles(work)
     stop.set()
     for writer in writers:
         writer.join()
     assert not failures
-    assert behind(work, work.views.fresh()) == 0
+    assert behind(work, work.snapshots.fresh()) == 0
     found = _stored(work)
     build_profiles(work)
     assert {key: it["state"]["counts"] for key, it in found.items()} == {
@@ -143,24 +143,24 @@ def test_who_is_erased_while_many_are_folded_does_not_come_back(client: Client, 
         return real(*arguments)
 
     monkeypatch.setattr(folding, "to_document", erase)
-    catch_up(work, work.views.fresh())
+    catch_up(work, work.snapshots.fresh())
     assert done == [1]
     assert client.get_user_profile("u1").counts == {}
-    assert work.es.count(index=work.views.fresh().meta.profiles)["count"] == 2
+    assert work.es.count(index=work.snapshots.fresh().metadata.profiles)["count"] == 2
 
 
 def test_profiles_of_other_settings_or_another_event_store_are_folded_anew(client: Client, shop: Settings) -> None:
     client.put_events([_event(1, 1), _event(2, 2)])
-    catch_up(client.workspace, client.workspace.views.fresh())
+    catch_up(client.workspace, client.workspace.snapshots.fresh())
     other = shop.model_copy(update={"profiles": shop.profiles.model_copy(update={"short_half_life": 1.0})})
     with Workspace(other) as work:
-        assert behind(work, work.views.fresh()) == 2
-        assert catch_up(work, work.views.fresh()) == 2
-        assert behind(work, work.views.fresh()) == 0
+        assert behind(work, work.snapshots.fresh()) == 2
+        assert catch_up(work, work.snapshots.fresh()) == 2
+        assert behind(work, work.snapshots.fresh()) == 0
     emptied = shop.model_copy(update={"home": shop.home / "elsewhere", "user_secret": SecretStr(shop.secret().decode())})
     with Client(settings=emptied) as fresh:
         fresh.put_events(_event(2, 3))
-        catch_up(fresh.workspace, fresh.workspace.views.fresh())
+        catch_up(fresh.workspace, fresh.workspace.snapshots.fresh())
         assert fresh.get_user_profile("u2").known == {"i3"}
         assert fresh.get_user_profile("u1").counts == {}
 
@@ -171,23 +171,23 @@ def test_items_that_come_after_their_events_count(client: Client) -> None:
     report = client.insert_items([_item("later"), _item("else")])
     assert any("2 events count again" in note for note in report.notes)
     assert client.get_user_profile("u1").known == {"i1", "ilater"}
-    assert "ilater" in dict(client.workspace.views.fresh().popular)
+    assert "ilater" in dict(client.workspace.snapshots.fresh().popular)
     client.put_events(_event(1, "never"))
     client.insert_items([_item("else").model_copy(update={"price": 6.0})])
     assert client.get_user_profile("u1").known == {"i1", "ilater"}
-    assert behind(client.workspace, client.workspace.views.fresh()) == 0
+    assert behind(client.workspace, client.workspace.snapshots.fresh()) == 0
 
 
 def test_events_on_items_that_are_removed_count_no_longer(client: Client) -> None:
     client.put_events([_event(1, 1), _event(1, 2), _event(2, 3)])
     client.insert_items([_item("else")])
-    assert {"i1", "i2", "i3"} <= dict(client.workspace.views.fresh().popular).keys()
+    assert {"i1", "i2", "i3"} <= dict(client.workspace.snapshots.fresh().popular).keys()
     report = client.delete_items(["i1", "i3", "never"])
     assert (report.removed, report.unchanged) == (2, 1)
     assert any("2 no longer" in note for note in report.notes)
-    assert behind(client.workspace, client.workspace.views.fresh()) == 0
+    assert behind(client.workspace, client.workspace.snapshots.fresh()) == 0
     assert [client.get_user_profile(user).known for user in ("u1", "u2")] == [{"i2"}, set()]
-    assert not {"i1", "i3"} & dict(client.workspace.views.fresh().popular).keys()
+    assert not {"i1", "i3"} & dict(client.workspace.snapshots.fresh().popular).keys()
     assert client.delete_items("i1").notes == ("1 id is that of no item in the store: nothing to remove.",)
     client.insert_items([_item(1)])
     assert client.get_user_profile("u1").known == {"i1", "i2"}
@@ -240,7 +240,7 @@ def test_an_item_that_is_only_changed_costs_no_look_at_all_events(client: Client
 def test_an_index_of_profiles_that_is_gone_is_made_anew(client: Client, es: Elasticsearch, way: str) -> None:
     client.put_events([_event(user, n) for user in range(3) for n in range(4)])
     work = client.workspace
-    gone = read_meta(es, client.settings.index).profiles
+    gone = read_metadata(es, client.settings.index).profiles
     es.indices.delete(index=gone)
     for ask in (lambda: client.recommend("u1"), lambda: client.put_events(_event(1, 9)), lambda: client.get_user_profile("u1")):
         with pytest.raises(IndexStateError, match="es-recsys profiles build"):
@@ -254,11 +254,11 @@ def test_an_index_of_profiles_that_is_gone_is_made_anew(client: Client, es: Elas
     else:
         client.train("transitions")
     assert client.get_user_profile("u1").known == {"i0", "i1", "i2", "i3", "i9"}
-    assert behind(work, work.views.fresh()) == 0
+    assert behind(work, work.snapshots.fresh()) == 0
     client.put_events(_event(1, 10))
     # Its aliases are whole, so that another version can go live.
     version = client.train("transitions").version
-    assert read_meta(es, client.settings.index).version == version
+    assert read_metadata(es, client.settings.index).version == version
     assert client.get_user_profile("u1").counts == {"cart": 6}
 
 
@@ -350,9 +350,9 @@ def _as_before(client: Client) -> None:
     work = client.workspace
     with work.events.database.writing() as connection:
         connection.execute(STORES.update().values(key_check=None))
-    meta = read_meta(work.es, work.settings.index)
-    write_meta(work.es, replace(meta, key_check=""))
-    work.es.indices.refresh(index=meta.profiles)
+    metadata = read_metadata(work.es, work.settings.index)
+    write_metadata(work.es, replace(metadata, key_check=""))
+    work.es.indices.refresh(index=metadata.profiles)
 
 
 def test_a_store_that_does_not_say_its_secret_is_told_by_its_profiles(client: Client, stranger: Callable[..., Client]) -> None:
@@ -363,11 +363,11 @@ def test_a_store_that_does_not_say_its_secret_is_told_by_its_profiles(client: Cl
             with pytest.raises(KeyMismatch):
                 ask()
     assert client.workspace.events.count() == 2
-    assert not read_meta(client.workspace.es, client.settings.index).key_check
+    assert not read_metadata(client.workspace.es, client.settings.index).key_check
     with Client(settings=client.settings) as again:
         again.put_events(_event(1, 3))
         assert again.workspace.events.key_known
-        assert read_meta(again.workspace.es, again.settings.index).key_check
+        assert read_metadata(again.workspace.es, again.settings.index).key_check
     with pytest.raises(KeyMismatch), stranger() as other:
         other.recommend("u1")
 
@@ -389,7 +389,7 @@ def test_erasing_tries_again_with_what_it_found_first(client: Client, es: Elasti
 def test_an_action_is_carried_out_only_if_the_document_is_as_it_was(client: Client) -> None:
     from es_recsys.index.bulk import Action, bulk
 
-    work, index = client.workspace, client.workspace.views.fresh().meta.profiles
+    work, index = client.workspace, client.workspace.snapshots.fresh().metadata.profiles
     assert bulk(work.es, [Action("a", {"applied_through": 1}, only_if="absent")], index=index).stored == 1
     again = bulk(work.es, [Action("a", {"applied_through": 2}, only_if="absent")], index=index)
     assert [failure.status for failure in again.failures] == [409]
@@ -432,7 +432,7 @@ def test_a_store_whose_secret_is_lost_is_kept_under_another(client: Client, stra
         mend_profiles(other.workspace)
         assert other.get_user_profile("u1").known == {"i1"}
         assert other.put_events(_event(1, 3)).new == 1
-        assert other.workspace.es.count(index=other.workspace.views.fresh().meta.profiles)["count"] == 1
+        assert other.workspace.es.count(index=other.workspace.snapshots.fresh().metadata.profiles)["count"] == 1
         assert [check.name for check in health.checks(other.settings) if not check.ok] == []
     with pytest.raises(KeyMismatch), Client(settings=client.settings) as before:
         before.put_events(_event(1, 4))

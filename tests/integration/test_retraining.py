@@ -141,7 +141,7 @@ def test_what_came_of_answers_is_counted_also_where_no_training_is_due(client: C
             assert run(client).outcome == "nothing"
         else:
             client.train(["transitions"], budget=0.0)
-        exposure = client.workspace.views.fresh().exposure
+        exposure = client.workspace.snapshots.fresh().exposure
         assert exposure.seen[first] == (count, count)
         assert exposure.seen[second] == (count, 0.0)
         assert exposure.rate == pytest.approx(1 / 3)
@@ -256,7 +256,7 @@ def test_what_answers_are_to_lead_to_stays_until_a_training_names_nothing(
     client: Client, now: Callable[[int], None], tmp_path: Path
 ) -> None:
     def leading() -> tuple[str, ...]:
-        return targets_of(client.workspace.views.fresh().meta)
+        return targets_of(client.workspace.snapshots.fresh().metadata)
 
     run(client, "transitions")
     assert leading() == ()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from es_recsys.index import mappings, versions
-from es_recsys.index_metadata import StoreMeta, VectorMeta
+from es_recsys.index_metadata import IndexMetadata, VectorMetadata
 from es_recsys.search.answer import complete, finish
 from es_recsys.search.context import Context
 from es_recsys.search.filters import parse
@@ -60,48 +60,50 @@ def documents() -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def catalogue(es: Any) -> Iterator[tuple[StoreMeta, list[dict[str, Any]]]]:
-    meta = StoreMeta(
+def catalogue(es: Any) -> Iterator[tuple[IndexMetadata, list[dict[str, Any]]]]:
+    metadata = IndexMetadata(
         store="tsearchlegs",
         version=1,
         vectors={
-            "text_vector": VectorMeta(DIMS, "f", "m"),
-            "image_vector": VectorMeta(DIMS, "f", "m"),
-            "als_vector": VectorMeta(DIMS, "f", "als", "max_inner_product"),
+            "text_vector": VectorMetadata(DIMS, "f", "m"),
+            "image_vector": VectorMetadata(DIMS, "f", "m"),
+            "als_vector": VectorMetadata(DIMS, "f", "als", "max_inner_product"),
         },
     )
-    names = f"{meta.index},{meta.profiles}"
+    names = f"{metadata.index},{metadata.profiles}"
     es.indices.delete(index=names, ignore_unavailable=True)
-    versions.create(es, meta, count=N, options={"text_vector": {"type": "int8_hnsw", "m": 16, "ef_construction": 100}}, live=True)
+    versions.create(
+        es, metadata, count=N, options={"text_vector": {"type": "int8_hnsw", "m": 16, "ef_construction": 100}}, live=True
+    )
     rows = documents()
     es.bulk(
-        operations=[line for row in rows for line in ({"index": {"_index": meta.index, "_id": row["item_id"]}}, row)],
+        operations=[line for row in rows for line in ({"index": {"_index": metadata.index, "_id": row["item_id"]}}, row)],
         refresh=True,
     )
-    fields = mappings.field_types(es.indices.get_mapping(index=meta.index).body[meta.index]["mappings"])
-    yield replace(meta, fields=fields), rows
+    fields = mappings.field_types(es.indices.get_mapping(index=metadata.index).body[metadata.index]["mappings"])
+    yield replace(metadata, fields=fields), rows
     es.indices.delete(index=names, ignore_unavailable=True)
 
 
-def msearch(es: Any, meta: StoreMeta, bodies: Any) -> list[dict[str, Any]]:
+def msearch(es: Any, metadata: IndexMetadata, bodies: Any) -> list[dict[str, Any]]:
     if not bodies:
         return []
-    return list(es.msearch(searches=[line for body in bodies for line in ({"index": meta.index}, body)]).body["responses"])
+    return list(es.msearch(searches=[line for body in bodies for line in ({"index": metadata.index}, body)]).body["responses"])
 
 
 def answer(es: Any, context: Context) -> Ranking:
     first = plan(context)
-    gathered = gather(context, first, msearch(es, context.meta, first.bodies))
+    gathered = gather(context, first, msearch(es, context.metadata, first.bodies))
     second = complete(context, gathered)
-    return finish(context, second, msearch(es, context.meta, second.bodies))
+    return finish(context, second, msearch(es, context.metadata, second.bodies))
 
 
-def full(meta: StoreMeta, **changes: Any) -> Context:
+def full(metadata: IndexMetadata, **changes: Any) -> Context:
     """A question in which every leg can speak."""
     rng = np.random.default_rng(9)
     text, picture, long, short, user = unit(rng, 5)
     given: dict[str, Any] = {
-        "meta": meta,
+        "meta": metadata,
         "now": NOW,
         "text": "red shoe",
         "vectors": {"text_vector": text, "image_vector": picture},
@@ -115,15 +117,17 @@ def full(meta: StoreMeta, **changes: Any) -> Context:
 
 
 def test_every_leg_and_its_fill_are_accepted(es: Any, catalogue: Any) -> None:
-    meta, _ = catalogue
-    context = full(meta, filters=tuple(parse(["price:10..300", "-brand:brand 1"], meta.fields)), exclude=frozenset({"i040"}))
+    metadata, _ = catalogue
+    context = full(
+        metadata, filters=tuple(parse(["price:10..300", "-brand:brand 1"], metadata.fields)), exclude=frozenset({"i040"})
+    )
     legs = [leg for leg in active(context) if leg.signal(context) is not None]
     assert {leg.name for leg in legs} == {
         *("lexical", "text_vector", "image_vector", "taste_text", "taste_image", "als", "transitions", "popular", "fresh")
     }
     for leg in legs:
         for body in (ask(leg, context), fill(leg, context, ["i010", "i032", "i064"])):
-            [response] = msearch(es, meta, [body])
+            [response] = msearch(es, metadata, [body])
             assert "error" not in response, (leg.name, response)
             hits = response["hits"]["hits"]
             assert hits, leg.name
@@ -131,10 +135,10 @@ def test_every_leg_and_its_fill_are_accepted(es: Any, catalogue: Any) -> None:
 
 
 def test_every_lexical_clause_is_accepted(es: Any, catalogue: Any) -> None:
-    meta, _ = catalogue
+    metadata, _ = catalogue
     clauses = lexical_clauses("red shoe number 32 x9")
     assert clauses.keys() == CLAUSES.keys()
-    responses = msearch(es, meta, [{"query": clause} for clause in clauses.values()])
+    responses = msearch(es, metadata, [{"query": clause} for clause in clauses.values()])
     for name, response in zip(clauses, responses, strict=True):
         assert "error" not in response, (name, response)
     found = {name: len(r["hits"]["hits"]) for name, r in zip(clauses, responses, strict=True)}
@@ -144,8 +148,8 @@ def test_every_lexical_clause_is_accepted(es: Any, catalogue: Any) -> None:
 @pytest.mark.parametrize("text", ["red shoe", "rain", ""])
 def test_fast_answer_equals_scoring_everything(es: Any, catalogue: Any, text: str) -> None:
     """The threshold cut and the fill-in give what a full scoring of all candidates gives."""
-    meta, _ = catalogue
-    context = full(meta, text=text, vectors={} if not text else full(meta).vectors, settings=SearchSettings(depth=60))
+    metadata, _ = catalogue
+    context = full(metadata, text=text, vectors={} if not text else full(metadata).vectors, settings=SearchSettings(depth=60))
     fast = answer(es, context)
     deep = answer(es, replace(context, n=60))
     assert [hit.item_id for hit in fast.hits] == [hit.item_id for hit in deep.hits[:10]]
@@ -154,9 +158,9 @@ def test_fast_answer_equals_scoring_everything(es: Any, catalogue: Any, text: st
 
 
 def test_scores_are_what_the_vectors_say(es: Any, catalogue: Any) -> None:
-    meta, rows = catalogue
-    picture = full(meta).vectors["image_vector"]
-    ranking = answer(es, Context(meta=replace(meta, fields={}), now=NOW, vectors={"image_vector": picture}, n=20))
+    metadata, rows = catalogue
+    picture = full(metadata).vectors["image_vector"]
+    ranking = answer(es, Context(metadata=replace(metadata, fields={}), now=NOW, vectors={"image_vector": picture}, n=20))
     cosines = {row["item_id"]: float(np.asarray(row["image_vector"]) @ picture) for row in rows if "image_vector" in row}
     assert [hit.item_id for hit in ranking.hits] == sorted(cosines, key=lambda i: -cosines[i])[:20]
     for hit in ranking.hits:
@@ -167,8 +171,8 @@ def test_scores_are_what_the_vectors_say(es: Any, catalogue: Any) -> None:
     "changes", [{}, {"diversity": 0.6}, {"text": "", "vectors": {}}, {"text": "", "vectors": {}, "diversity": 0.4}]
 )
 def test_pages_partition_one_ranking(es: Any, catalogue: Any, changes: dict[str, Any]) -> None:
-    meta, _ = catalogue
-    context = full(meta, settings=SearchSettings(depth=50), **changes)
+    metadata, _ = catalogue
+    context = full(metadata, settings=SearchSettings(depth=50), **changes)
     whole = [hit.item_id for hit in answer(es, replace(context, n=50)).hits]
     paged = [hit.item_id for start in range(0, 50, 7) for hit in answer(es, replace(context, n=7, offset=start)).hits][:50]
     assert paged == whole
@@ -176,24 +180,24 @@ def test_pages_partition_one_ranking(es: Any, catalogue: Any, changes: dict[str,
 
 
 def test_deep_pages_go_on_where_ordinary_ones_end(es: Any, catalogue: Any) -> None:
-    meta, _ = catalogue
-    context = full(meta, text="", vectors={}, settings=SearchSettings(depth=50))
+    metadata, _ = catalogue
+    context = full(metadata, text="", vectors={}, settings=SearchSettings(depth=50))
     found = [hit.item_id for start in range(0, 400, 25) for hit in answer(es, replace(context, n=25, offset=start)).hits]
     assert len(set(found)) == len(found) == 400
 
 
 def test_impact_nothing_is_the_neutral_answer(es: Any, catalogue: Any) -> None:
-    meta, _ = catalogue
+    metadata, _ = catalogue
     for asked in ({}, {"text": "", "vectors": {}}):
-        personal = full(meta, **asked)
+        personal = full(metadata, **asked)
         neutral = replace(personal, tastes={}, factors={}, neighbours={}, strength=0.0)
         assert answer(es, replace(personal, impact=0.0)) == answer(es, neutral)
         assert answer(es, personal) != answer(es, neutral)
 
 
 def test_nobody_knows_anything_but_items_come(es: Any, catalogue: Any) -> None:
-    meta, _ = catalogue
-    context = Context(meta=replace(meta, fields={}), now=NOW, filters=tuple(parse(["brand:brand 3"], meta.fields)))
+    metadata, _ = catalogue
+    context = Context(metadata=replace(metadata, fields={}), now=NOW, filters=tuple(parse(["brand:brand 3"], metadata.fields)))
     ranking = answer(es, context)
     assert len(ranking.hits) == 10
     assert ranking.total == N // 5
@@ -201,8 +205,8 @@ def test_nobody_knows_anything_but_items_come(es: Any, catalogue: Any) -> None:
 
 
 def test_profile_does_not_bring_in_what_was_not_asked_for(es: Any, catalogue: Any) -> None:
-    meta, _ = catalogue
-    context = full(meta, text="green hat", vectors={}, popular=[], n=100, impact=1.0, strength=1_000.0)
+    metadata, _ = catalogue
+    context = full(metadata, text="green hat", vectors={}, popular=[], n=100, impact=1.0, strength=1_000.0)
     ranking = answer(es, context)
     for hit in ranking.hits:
         title = hit.title.split()
@@ -212,7 +216,7 @@ def test_profile_does_not_bring_in_what_was_not_asked_for(es: Any, catalogue: An
 
 
 def test_filters_by_type(es: Any, catalogue: Any) -> None:
-    meta, rows = catalogue
+    metadata, rows = catalogue
     expected = {
         "price:10..20": lambda r: 10 <= r["price"] <= 20,
         "price:>390": lambda r: r["price"] > 390,
@@ -226,26 +230,26 @@ def test_filters_by_type(es: Any, catalogue: Any) -> None:
         "created_at:2026-09-01": lambda r: 1_788_220_800_000 <= r["created_at"] < 1_788_307_200_000,
     }
     for expression, holds in expected.items():
-        body = {"query": {"bool": {"filter": parse([expression], meta.fields)}}, "size": N}
-        [response] = msearch(es, meta, [body])
+        body = {"query": {"bool": {"filter": parse([expression], metadata.fields)}}, "size": N}
+        [response] = msearch(es, metadata, [body])
         assert "error" not in response, response
         got = {hit["_id"] for hit in response["hits"]["hits"]}
         assert got == {row["item_id"] for row in rows if holds(row)}, expression
 
 
 def test_failed_leg_is_named_and_left_out(es: Any, catalogue: Any) -> None:
-    meta, _ = catalogue
+    metadata, _ = catalogue
     # The picture's vector has a size that the index refuses.
-    vectors = {**full(meta).vectors, "image_vector": np.ones(3, np.float32)}
-    ranking = answer(es, full(meta, vectors=vectors))
+    vectors = {**full(metadata).vectors, "image_vector": np.ones(3, np.float32)}
+    ranking = answer(es, full(metadata, vectors=vectors))
     assert ranking.degraded == ("image_vector",)
     assert ranking.hits
     assert all("image_vector" not in hit.parts for hit in ranking.hits)
 
 
 def test_facets_count_the_matches(es: Any, catalogue: Any) -> None:
-    meta, rows = catalogue
-    ranking = answer(es, full(meta, text="shoe", vectors={}, facets=True))
+    metadata, rows = catalogue
+    ranking = answer(es, full(metadata, text="shoe", vectors={}, facets=True))
     shoes = [row for row in rows if "shoe" in row["title"]]
     assert ranking.total == len(shoes)
     assert ranking.facets["categories"] == {"clothes": len(shoes), "shoe": len(shoes)}
@@ -254,18 +258,18 @@ def test_facets_count_the_matches(es: Any, catalogue: Any) -> None:
 
 
 def test_typos_are_forgiven(es: Any, catalogue: Any) -> None:
-    meta, _ = catalogue
-    ranking = answer(es, Context(meta=meta, now=NOW, text="jackte", settings=SearchSettings(weights=FusionWeights())))
+    metadata, _ = catalogue
+    ranking = answer(es, Context(metadata=metadata, now=NOW, text="jackte", settings=SearchSettings(weights=FusionWeights())))
     assert ranking.hits
     assert all("jacket" in hit.title for hit in ranking.hits)
 
 
 def test_reasons_come_from_the_users_own_items(es: Any, catalogue: Any) -> None:
-    meta, rows = catalogue
+    metadata, rows = catalogue
     vectors = {row["item_id"]: np.asarray(row["text_vector"], np.float32) for row in rows}
     liked = ("i010", "i200", "i300")
     context = Context(
-        meta=meta,
+        metadata=metadata,
         now=NOW,
         tastes={"text_vector": Taste(vectors["i010"], None)},
         history=History.of(liked),
@@ -277,27 +281,27 @@ def test_reasons_come_from_the_users_own_items(es: Any, catalogue: Any) -> None:
     assert all(hit.because and set(hit.because) <= set(liked) for hit in hits)
     for hit in hits:
         assert hit.because[0] == max(liked, key=lambda i: float(vectors[i] @ vectors[hit.item_id]))
-    modelled = replace(full(meta, text="", vectors={}), explain=True, reasons={"transitions": lambda i: (f"why {i}",)})
+    modelled = replace(full(metadata, text="", vectors={}), explain=True, reasons={"transitions": lambda i: (f"why {i}",)})
     assert all(hit.because == (f"why {hit.item_id}",) for hit in answer(es, modelled).hits if "transitions" in hit.parts)
 
 
 def test_diversity_spreads_the_first_hits(es: Any, catalogue: Any) -> None:
-    meta, rows = catalogue
+    metadata, rows = catalogue
     vectors = {row["item_id"]: np.asarray(row["text_vector"]) for row in rows}
 
     def closeness(ranking: Ranking) -> float:
         found = np.stack([vectors[hit.item_id] for hit in ranking.hits])
         return float((found @ found.T).mean())
 
-    plain = full(meta, text="", vectors={}, neighbours={}, factors={}, popular=[], settings=SearchSettings(depth=100))
+    plain = full(metadata, text="", vectors={}, neighbours={}, factors={}, popular=[], settings=SearchSettings(depth=100))
     spread = answer(es, replace(plain, diversity=0.7))
     assert closeness(spread) < closeness(answer(es, plain)) - 0.1
     assert all(sum(hit.parts.values()) == pytest.approx(hit.score, abs=1e-9) for hit in spread.hits)
 
 
 def test_reciprocal_ranks_answer_too(es: Any, catalogue: Any) -> None:
-    meta, _ = catalogue
-    ranking = answer(es, full(meta, settings=SearchSettings(fusion="rrf")))
+    metadata, _ = catalogue
+    ranking = answer(es, full(metadata, settings=SearchSettings(fusion="rrf")))
     assert len(ranking.hits) == 10
     for hit in ranking.hits:
         assert sum(hit.parts.values()) == pytest.approx(hit.score, abs=1e-9)

@@ -18,7 +18,7 @@ import pytest
 
 from es_recsys.index import mappings
 from es_recsys.index.documents import document
-from es_recsys.index_metadata import StoreMeta
+from es_recsys.index_metadata import IndexMetadata
 from es_recsys.search.answer import complete, finish
 from es_recsys.search.context import Context
 from es_recsys.search.gather import gather
@@ -60,14 +60,14 @@ def judgments(folder: Path) -> dict[str, dict[str, float]]:
 
 @pytest.fixture
 def index(es: Any, store_name: str, shared_data: Path) -> str:
-    meta = StoreMeta(store=store_name, version=1)
-    es.indices.create(index=meta.index, **mappings.items(meta, 10_000))
+    metadata = IndexMetadata(store=store_name, version=1)
+    es.indices.create(index=metadata.index, **mappings.items(metadata, 10_000))
     rows = films(shared_data / "msrd")
     while batch := list(islice(rows, 1_000)):
         lines = [line for item in batch for line in ({"index": {"_id": item.item_id}}, document(item))]
-        assert not es.bulk(index=meta.index, operations=lines).body["errors"]
-    es.indices.refresh(index=meta.index)
-    return meta.index
+        assert not es.bulk(index=metadata.index, operations=lines).body["errors"]
+    es.indices.refresh(index=metadata.index)
+    return metadata.index
 
 
 def msearch(es: Any, index: str, groups: list[tuple[Any, ...]]) -> list[list[Any]]:
@@ -112,16 +112,16 @@ def collected(es: Any, index: str, contexts: list[Context], judged: dict[str, di
 def test_words_alone(es: Any, index: str, shared_data: Path) -> None:
     judged = judgments(shared_data / "msrd")
     queries = random.Random(11).sample(sorted(judged), QUERIES)
-    meta = StoreMeta(store="msrd", version=1)
-    contexts = [Context(meta=meta, now=0.0, text=query) for query in queries]
+    metadata = IndexMetadata(store="msrd", version=1)
+    contexts = [Context(metadata=metadata, now=0.0, text=query) for query in queries]
     learned, held = contexts[: QUERIES // 2], contexts[QUERIES // 2 :]
-    plain = replace(meta, lexical={"title": 2.0, "all_text": 1.0})
-    baseline = ndcg(es, index, [replace(context, meta=plain) for context in held], judged)
+    plain = replace(metadata, lexical={"title": 2.0, "all_text": 1.0})
+    baseline = ndcg(es, index, [replace(context, metadata=plain) for context in held], judged)
     default = ndcg(es, index, held, judged)
     assert default > baseline + 0.01
     found = tune(contexts[0], list(collected(es, index, learned, judged)), np.random.default_rng(0))
-    tuned = replace(meta, lexical=found.lexical, weights={"query": found.weights})
-    after = ndcg(es, index, [replace(context, meta=tuned) for context in held], judged)
+    tuned = replace(metadata, lexical=found.lexical, weights={"query": found.weights})
+    after = ndcg(es, index, [replace(context, metadata=tuned) for context in held], judged)
     print(f"NDCG@10 of {len(held)} queries: title and text {baseline:.4f}, default {default:.4f}, tuned {after:.4f}")
     assert after > default - 0.005
     assert after >= 0.87

@@ -40,11 +40,11 @@ def client(module_settings: Callable[..., Settings], sample: SampleStore, sample
 
 @pytest.fixture
 def users(client: Client) -> str:
-    return client.workspace.views.fresh().meta.users
+    return client.workspace.snapshots.fresh().metadata.users
 
 
 def _model(client: Client) -> UserKNN:
-    served = client.workspace.views.current().models["userknn"]
+    served = client.workspace.snapshots.current().models["userknn"]
     assert isinstance(served, UserKNN)
     return served
 
@@ -80,7 +80,7 @@ def test_users_are_kept_under_keys_with_what_they_like_and_nothing_else(client: 
     assert keys & here and len(here) > 50
     hits = client.workspace.es.search(index=users, size=1_000)["hits"]["hits"]
     assert all(set(hit["_source"]) == {"liked", "strengths"} for hit in hits)
-    folder = client.settings.store_home / "models" / f"{client.workspace.views.current().meta.version:06d}"
+    folder = client.settings.store_home / "models" / f"{client.workspace.snapshots.current().metadata.version:06d}"
     text = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
     assert not any(shopper.user_id.encode() in text for shopper in sample.shoppers)
 
@@ -88,10 +88,10 @@ def test_users_are_kept_under_keys_with_what_they_like_and_nothing_else(client: 
 def test_nobody_is_a_neighbour_of_their_own(client: Client, users: str, sample: SampleStore) -> None:
     """With one neighbour, an own copy would have nothing new to say."""
     user = sample.shoppers[3].user_id
-    view = client.workspace.views.current()
+    snapshot = client.workspace.snapshots.current()
     model = _model(client)
     narrow = model.with_config(replace(model.config, neighbours=1))
-    alone = replace(view, models={"userknn": narrow})
+    alone = replace(snapshot, models={"userknn": narrow})
     found = client.workspace.driver.run(answer(alone, Query(user_id=user, n=5), client.workspace.now()))
     assert "userknn" in found.hits[0].parts
 
@@ -122,9 +122,9 @@ def test_the_command_line_answers_as_the_client_does(
 
 
 def test_what_is_measured_in_memory_knows_the_users_that_answers_find_in_elasticsearch(client: Client) -> None:
-    view = client.workspace.views.current()
+    snapshot = client.workspace.snapshots.current()
     data = interactions(client.workspace.events, client.workspace.now())
-    models, shares = serving(view, data, None)
+    models, shares = serving(snapshot, data, None)
     assert shares == pytest.approx({"userknn": 1.0})
     history = History.of(data.item_ids[data.items[data.users == 3]].tolist())
     assert models["userknn"].weights(history, 5)
@@ -158,7 +158,7 @@ def test_an_erased_user_is_no_ones_neighbour_any_more(client: Client, users: str
 
 def test_users_go_and_come_with_their_version(client: Client, sample: SampleStore) -> None:
     es, store = client.workspace.es, client.settings.index
-    with_users = client.workspace.views.fresh().meta.version
+    with_users = client.workspace.snapshots.fresh().metadata.version
     before = [hit.item_id for hit in client.recommend(sample.shoppers[0].user_id).hits]
     plain = client.train(["transitions"]).version
     assert not es.indices.exists(index=users_index(store, plain))
@@ -172,7 +172,7 @@ def test_users_go_and_come_with_their_version(client: Client, sample: SampleStor
     assert {version["version"] for version in list_versions(client.workspace)} >= {plain, with_users}
     drop_version(client.workspace, with_users)
     client.train(["userknn"])
-    last = client.workspace.views.fresh().meta
+    last = client.workspace.snapshots.fresh().metadata
     swap_version(client.workspace, None)
     drop_version(client.workspace, last.version)
     assert not es.indices.exists(index=last.users)
@@ -181,7 +181,7 @@ def test_users_go_and_come_with_their_version(client: Client, sample: SampleStor
 def test_without_its_index_the_rest_answers_and_says_so(client: Client, sample: SampleStore) -> None:
     client.train(["userknn", "transitions"])
     assert not client.recommend(sample.shoppers[0].user_id).ranking.degraded
-    client.workspace.es.indices.delete(index=client.workspace.views.current().meta.users)
+    client.workspace.es.indices.delete(index=client.workspace.snapshots.current().metadata.users)
     found = client.recommend(sample.shoppers[0].user_id)
     assert found.ranking.degraded == ("userknn",)
     assert "transitions" in found.hits[0].parts

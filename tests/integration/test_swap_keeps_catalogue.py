@@ -14,7 +14,7 @@ from es_recsys import Client, Event, Item, Settings
 from es_recsys.errors import IndexStateError, WriteError
 from es_recsys.index import mappings, versions
 from es_recsys.index.read import ids_of, vectors_of
-from es_recsys.index_metadata import StoreMeta, items_alias, items_index, profiles_alias
+from es_recsys.index_metadata import IndexMetadata, items_alias, items_index, profiles_alias
 from es_recsys.jobs.rebuild_index import rebuild_index
 from es_recsys.jobs.versions import swap_version
 from es_recsys.serving.snapshot_cache import models_folder
@@ -35,7 +35,7 @@ def things(*numbers: int, word: str = "thing") -> list[Item]:
     return [Item(item_id=f"i{n}", title=f"{word} {n}") for n in numbers]
 
 
-def views(*users: int) -> Iterator[Event]:
+def snapshots(*users: int) -> Iterator[Event]:
     start = datetime.now(UTC) - timedelta(days=20)
     for user in users:
         for step in range(6):
@@ -51,12 +51,12 @@ def stored(client: Client) -> dict[str, str]:
 
 def test_a_rollback_is_of_models_and_the_catalogue_stays(client: Client) -> None:
     client.insert_items(things(*range(60)))
-    client.put_events(views(*range(40)))
+    client.put_events(snapshots(*range(40)))
     client.train(["als"])
     client.train(["transitions"])
     client.insert_items([*things(*range(100, 150)), *things(3, word="changed")])
     client.delete_items(["i50", "i51"])
-    client.put_events(views(70))
+    client.put_events(snapshots(70))
     before = stored(client)
     assert len(before) == 108 and before["i3"] == "changed 3"
 
@@ -75,7 +75,7 @@ def test_a_rollback_is_of_models_and_the_catalogue_stays(client: Client) -> None
 def test_a_version_that_is_not_finished_is_not_swapped_to(client: Client) -> None:
     client.insert_items(things(1))
     es = client.workspace.es
-    versions.create(es, StoreMeta(client.settings.index, 2), count=1)
+    versions.create(es, IndexMetadata(client.settings.index, 2), count=1)
     with pytest.raises(IndexStateError, match="not finished"):
         swap_version(client.workspace, 2)
 
@@ -83,7 +83,7 @@ def test_a_version_that_is_not_finished_is_not_swapped_to(client: Client) -> Non
 def test_items_come_and_go_while_a_training_runs(client: Client) -> None:
     """Other threads write and delete without a pause, through the whole of it."""
     client.insert_items(things(*range(1_000)))
-    client.put_events(views(*range(40)))
+    client.put_events(snapshots(*range(40)))
     done, failures = threading.Event(), list[BaseException]()
     added, gone = set[str](), set[str]()
 
@@ -125,7 +125,7 @@ def test_items_come_and_go_while_a_training_runs(client: Client) -> None:
 
 def test_an_index_is_made_anew_with_all_that_is_in_it(client: Client) -> None:
     client.insert_items(things(*range(60)))
-    client.put_events(views(*range(40)))
+    client.put_events(snapshots(*range(40)))
     client.train(["als", "userknn"])
     before, profile = stored(client), client.get_user_profile("u1")
     answer = [hit.item_id for hit in client.recommend("u1", n=10).hits]
@@ -140,15 +140,15 @@ def test_an_index_is_made_anew_with_all_that_is_in_it(client: Client) -> None:
 
 def earlier_store(client: Client) -> None:
     """A store as the first release made it, with three items."""
-    es, meta = client.workspace.es, StoreMeta(client.settings.index, 1)
+    es, metadata = client.workspace.es, IndexMetadata(client.settings.index, 1)
     body = json.loads((Path(__file__).parent / "items_of_first_release.json").read_text())
-    body["mappings"]["_meta"] = meta.to_dict()
-    es.indices.create(index=meta.index, aliases={items_alias(meta.store): {}}, **body)
-    es.indices.create(index=meta.profiles, aliases={profiles_alias(meta.store): {}}, **mappings.profiles(meta))
+    body["mappings"]["_meta"] = metadata.to_dict()
+    es.indices.create(index=metadata.index, aliases={items_alias(metadata.store): {}}, **body)
+    es.indices.create(index=metadata.profiles, aliases={profiles_alias(metadata.store): {}}, **mappings.profiles(metadata))
     for n, size in enumerate((42, 123456789012345678, 123456789012345679)):
         attributes = {"size": size, "gift": True, "since": "2024-01-02T00:00:00.000000Z", "colour": "red"}
-        es.index(index=meta.index, id=f"i{n}", document={"item_id": f"i{n}", "title": f"thing {n}", "attributes": attributes})
-    es.indices.refresh(index=meta.index)
+        es.index(index=metadata.index, id=f"i{n}", document={"item_id": f"i{n}", "title": f"thing {n}", "attributes": attributes})
+    es.indices.refresh(index=metadata.index)
 
 
 def found(client: Client, asked: str) -> set[str]:

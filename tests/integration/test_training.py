@@ -19,7 +19,7 @@ from es_recsys.jobs import training
 from es_recsys.jobs.load_events import load_events
 from es_recsys.jobs.versions import drop_version, list_versions, swap_version
 from es_recsys.sample import SampleStore
-from es_recsys.serving import snapshot_cache as views
+from es_recsys.serving import snapshot_cache as snapshots
 from es_recsys.serving.item_features import item_side_folder
 from es_recsys.serving.snapshot_cache import models_folder
 from es_recsys.training.lambdamart import Trees
@@ -81,7 +81,7 @@ def test_training_makes_a_version_and_rollback_goes_back(client: Client, user: s
 
 def test_answers_know_what_behaviour_says_of_item_user_and_pair(client: Client, user: str, sample: SampleStore) -> None:
     client.train(["transitions"])
-    side = client.workspace.views.fresh().item_side
+    side = client.workspace.snapshots.fresh().item_side
     assert side is not None
     items = sample.items[:200]
     found = side.candidates([item.item_id for item in items], History(), 0.0)
@@ -121,9 +121,9 @@ def test_named_models_alone_are_served(client: Client, user: str) -> None:
     report = client.train(["transitions"])
     assert report.models == ("transitions",)
     assert dict(report.weights) == {"transitions": 1.0}
-    meta = client.workspace.views.fresh().meta
-    assert meta.models == ("transitions",)
-    assert "als_vector" not in meta.vectors
+    metadata = client.workspace.snapshots.fresh().metadata
+    assert metadata.models == ("transitions",)
+    assert "als_vector" not in metadata.vectors
     assert not any("als" in hit.parts for hit in client.recommend(user).hits)
 
 
@@ -185,14 +185,14 @@ def test_readers_and_writers_see_no_error_while_it_trains(client: Client, sample
 def test_an_event_of_a_client_that_has_not_seen_the_swap_is_in_the_new_profiles(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(views, "REFRESH_S", 1e9)
+    monkeypatch.setattr(snapshots, "REFRESH_S", 1e9)
     event = Event(event_type="view", user_id="late-writer", item_id="p0001", timestamp=datetime.now(UTC))
     with Client(settings=client.settings) as other:
-        before = other.workspace.views.current().meta.version
+        before = other.workspace.snapshots.current().metadata.version
         report = client.train(["transitions"])
-        assert other.workspace.views.current().meta.version == before
+        assert other.workspace.snapshots.current().metadata.version == before
         assert other.put_events(event).new == 1
-        assert other.workspace.views.current().meta.version == report.version
+        assert other.workspace.snapshots.current().metadata.version == report.version
     assert client.get_user_profile("late-writer").counts == {"view": 1}
 
 
@@ -269,7 +269,7 @@ def test_models_that_are_lost_are_named(client: Client, user: str) -> None:
 def test_a_learned_ranking_reads_what_behaviour_says(client: Client, sample: SampleStore) -> None:
     """People click what many bought: trees find that out from the log, and put it first."""
     pytest.importorskip("lightgbm")
-    side = client.workspace.views.fresh().item_side
+    side = client.workspace.snapshots.fresh().item_side
     assert side is not None
     kinds = sorted({item.categories[-1] for item in sample.items[:200]})
     words = sorted({word for item in sample.items[:200] for word in item.tags})

@@ -172,12 +172,12 @@ def test_events_on_products_are_known_and_models_know_products(client: Client, p
     from es_recsys.serving.behaviour_refresh import refresh_behaviour
 
     assert refresh_behaviour(client.workspace) == []
-    view = client.workspace.views.fresh()
+    snapshot = client.workspace.snapshots.fresh()
     known = set(products.values())
-    for model in view.models.values():
+    for model in snapshot.models.values():
         assert set(model.item_ids.names(range(len(model.item_ids)))) <= known
-    assert {product for product, _ in view.popular} <= known
-    assert view.meta.variants == pytest.approx(4.0)
+    assert {product for product, _ in snapshot.popular} <= known
+    assert snapshot.metadata.variants == pytest.approx(4.0)
 
 
 def test_an_evaluation_counts_any_size_as_the_right_one(client: Client) -> None:

@@ -10,10 +10,10 @@ from typing import Any, cast
 
 import pytest
 
-from es_recsys.index_metadata import StoreMeta
+from es_recsys.index_metadata import IndexMetadata
 from es_recsys.jobs import eval_state as carried
 from es_recsys.jobs.eval_state import Carried, carry
-from es_recsys.serving.snapshot import QueryEncoder, View
+from es_recsys.serving.snapshot import QueryEncoder, ServingSnapshot
 from es_recsys.serving.snapshot_cache import ranking_folder
 from es_recsys.serving.workspace import Workspace
 from es_recsys.settings import Settings
@@ -25,13 +25,13 @@ TUNED = {"als": 0.3, "popular": 0.5, "taste_text": 0.2}
 IN_SEARCH = {"lexical": 0.7, "als": 0.2, "taste_text": 0.1}
 
 
-def _meta(weights: Mapping[str, Mapping[str, float]], notes: Mapping[str, Any]) -> StoreMeta:
-    return StoreMeta("s", 1, models=("als",), weights=weights, ranking={"query": "m"}, notes=notes)
+def _meta(weights: Mapping[str, Mapping[str, float]], notes: Mapping[str, Any]) -> IndexMetadata:
+    return IndexMetadata("s", 1, models=("als",), weights=weights, ranking={"query": "m"}, notes=notes)
 
 
-def _view() -> View:
+def _view() -> ServingSnapshot:
     weights = {"no_query": TUNED, "query": IN_SEARCH}
-    return View(Settings(), _meta(weights, {}), b"", cast(QueryEncoder, None), rankers={"query": None})
+    return ServingSnapshot(Settings(), _meta(weights, {}), b"", cast(QueryEncoder, None), rankers={"query": None})
 
 
 RANKING, TABLE = "without the learned ranking", "with the weights of the training"
@@ -60,16 +60,16 @@ def test_what_serves_such_questions_is_left_out_once_and_told(
 
 def test_without_each_all_else_stays() -> None:
     changes = dict(Carried(frozenset({"no_query", "query"}), frozenset({"query"}), TRAINED).without(True))
-    view = _view()
-    unranked, untuned = changes[RANKING](view), changes[TABLE](view)
+    snapshot = _view()
+    unranked, untuned = changes[RANKING](snapshot), changes[TABLE](snapshot)
     assert not unranked.rankers
-    assert unranked.meta.weights == view.meta.weights
-    assert untuned.rankers == view.rankers
+    assert unranked.metadata.weights == snapshot.metadata.weights
+    assert untuned.rankers == snapshot.rankers
     # What `tune search` chose answers; it is no part of what trials of the other legs chose.
-    assert untuned.meta.weights == {"no_query": TRAINED, "query": {"lexical": 0.7}}
-    assert view.meta.weights["no_query"] == TUNED
-    assert without_interests(view).settings.search.interests == 0
-    assert without_interests(view).settings.search.impact == view.settings.search.impact
+    assert untuned.metadata.weights == {"no_query": TRAINED, "query": {"lexical": 0.7}}
+    assert snapshot.metadata.weights["no_query"] == TUNED
+    assert without_interests(snapshot).settings.search.interests == 0
+    assert without_interests(snapshot).settings.search.impact == snapshot.settings.search.impact
 
 
 @pytest.mark.parametrize(("models", "given"), [(("als",), True), (("als", "ease"), False), ((), False)])
@@ -78,11 +78,13 @@ def test_weights_and_ranking_go_with_their_models(
 ) -> None:
     live = _meta({"no_query": TUNED, "query": IN_SEARCH}, note_tuned({}, ["no_query"]))
     own = replace(live, store="e", models=models, weights={"no_query": TRAINED, "query": IN_SEARCH}, ranking={}, notes={})
-    written: list[StoreMeta] = []
-    monkeypatch.setattr(carried, "read_meta", lambda _, store: {"s": live, "e": own}[store])
-    monkeypatch.setattr(carried, "write_meta", lambda _, meta: written.append(meta))
+    written: list[IndexMetadata] = []
+    monkeypatch.setattr(carried, "read_metadata", lambda _, store: {"s": live, "e": own}[store])
+    monkeypatch.setattr(carried, "write_metadata", lambda _, metadata: written.append(metadata))
     work, scratch = (
-        SimpleNamespace(es=None, settings=Settings(home=tmp_path / name, index=name), views=SimpleNamespace(forget=lambda: None))
+        SimpleNamespace(
+            es=None, settings=Settings(home=tmp_path / name, index=name), snapshots=SimpleNamespace(forget=lambda: None)
+        )
         for name in ("s", "e")
     )
     ranking_folder(work.settings, "m").mkdir(parents=True)

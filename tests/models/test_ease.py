@@ -15,7 +15,7 @@ from es_recsys.errors import ModelError, OutOfTime
 from es_recsys.models import ease
 from es_recsys.models.ease import EASE, EASEConfig, memory_needed
 from es_recsys.models.inversion import invert
-from es_recsys.models.watch import Watch
+from es_recsys.models.watch import TrainingCallback
 from es_recsys.types import History, Interactions
 
 RNG = np.random.default_rng(0)
@@ -58,7 +58,7 @@ def test_between_blocks_it_tells_and_may_be_given_up(data: Interactions, monkeyp
     def tell(done: int, total: int, figures: Mapping[str, float]) -> None:
         told.append((done, total))
 
-    watch = Watch(tell, deadline=time.monotonic() - 1.0, needed=needed)
+    watch = TrainingCallback(tell, deadline=time.monotonic() - 1.0, needed=needed)
     if not needed:
         with pytest.raises(OutOfTime, match="ease was not whole"):
             EASE().fit(data, RNG, None, watch)

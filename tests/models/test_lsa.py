@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from es_recsys.errors import ModelError
-from es_recsys.models.histories import Batch
+from es_recsys.models.histories import HistoryBatch
 from es_recsys.models.lsa import LSA, LSAConfig
 from es_recsys.types import History, Interactions, ItemTable
 
@@ -80,7 +80,7 @@ def test_a_batch_with_searches_equals_its_parts(model: LSA) -> None:
         History.of(["b1", "a2"]),
         History(),
     ]
-    batch = Batch.of(histories, model.item_ids)
+    batch = HistoryBatch.of(histories, model.item_ids)
     for user, (places, scores) in enumerate(model.top(batch, 4, [np.zeros(0, np.int64)] * 4)):
         single = model.weights(histories[user], 4)
         assert model.item_ids.names(places) == [item for item, _ in single]

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from es_recsys.event_types import BEHAVIOURS
-from es_recsys.models.histories import LAST, Batch, encode
+from es_recsys.models.histories import LAST, HistoryBatch, encode
 from es_recsys.models.ids import ItemIds
 from es_recsys.models.ranking import best, decay
 from es_recsys.types import History
@@ -46,7 +46,7 @@ def told(items: list[str], typed: bool) -> History:
     return replace(history, kinds=tuple(kinds), newest=1e9 + len(items))
 
 
-def columns(batch: Batch) -> list[Any]:
+def columns(batch: HistoryBatch) -> list[Any]:
     """All that is known of a batch of one user."""
     kinds = np.full(len(batch.items), -1) if batch.kinds is None else batch.kinds
     newest = np.array([np.nan]) if batch.newest is None else batch.newest
@@ -56,7 +56,7 @@ def columns(batch: Batch) -> list[Any]:
 @given(st.lists(st.tuples(st.lists(st.sampled_from("abc?"), max_size=6), st.booleans()), max_size=6), st.data())
 def test_a_batch_is_its_users_one_after_the_other(users: list[tuple[list[str], bool]], data: st.DataObject) -> None:
     ids = ItemIds.of("abc")
-    batch = Batch.of([told(*user) for user in users], ids)
+    batch = HistoryBatch.of([told(*user) for user in users], ids)
     assert len(batch) == len(users)
     begin = data.draw(st.integers(0, len(users)))
     end = data.draw(st.integers(begin, len(users)))

@@ -15,7 +15,7 @@ import pytest
 from es_recsys.errors import MissingExtra, ModelError
 from es_recsys.models.sasrec import SASRec, SASRecConfig
 from es_recsys.models.sasrec_forward import padded, states
-from es_recsys.models.watch import Watch
+from es_recsys.models.watch import TrainingCallback
 from es_recsys.types import History, Interactions, ItemTable
 
 Make = Callable[..., Interactions]
@@ -201,13 +201,13 @@ def breaking(after: int) -> Callable[[int, int, Mapping[str, float]], None]:
 
 def test_a_refit_that_was_broken_off_ends_as_an_unbroken_one(data: Interactions, tmp_path: Path) -> None:
     epochs: list[Mapping[str, float]] = []
-    watch = Watch(lambda done, total, figures: epochs.append(figures))
+    watch = TrainingCallback(lambda done, total, figures: epochs.append(figures))
     whole = SASRec(CONFIG).fit(data, np.random.default_rng(2), watch=watch)
     after = sum("ndcg" in figures for figures in epochs) + 1
     with pytest.raises(Broken):
-        SASRec(CONFIG).fit(data, np.random.default_rng(2), watch=Watch(breaking(after), tmp_path / "checkpoints"))
+        SASRec(CONFIG).fit(data, np.random.default_rng(2), watch=TrainingCallback(breaking(after), tmp_path / "checkpoints"))
     told: list[Mapping[str, float]] = []
-    watch = Watch(lambda done, total, figures: told.append(figures), tmp_path / "checkpoints")
+    watch = TrainingCallback(lambda done, total, figures: told.append(figures), tmp_path / "checkpoints")
     resumed = SASRec(CONFIG).fit(data, np.random.default_rng(2), watch=watch)
     # What was told before isn't learned again.
     assert told == epochs[after:] != []
@@ -217,7 +217,9 @@ def test_a_refit_that_was_broken_off_ends_as_an_unbroken_one(data: Interactions,
 
 def test_progress_is_told_after_each_epoch_and_then_of_the_refit(data: Interactions) -> None:
     told: list[tuple[int, int, dict[str, float]]] = []
-    SASRec(CONFIG).fit(data, np.random.default_rng(2), watch=Watch(lambda *one: told.append((one[0], one[1], dict(one[2])))))
+    SASRec(CONFIG).fit(
+        data, np.random.default_rng(2), watch=TrainingCallback(lambda *one: told.append((one[0], one[1], dict(one[2]))))
+    )
     first = [one for one in told if "ndcg" in one[2]]
     assert [done for done, _, _ in first] == list(range(1, len(first) + 1))
     assert all(0 <= figures["ndcg"] <= 1 for _, _, figures in first)
@@ -229,7 +231,7 @@ def test_progress_is_told_after_each_epoch_and_then_of_the_refit(data: Interacti
 
 def test_it_sets_out_from_what_stands_near_what(data: Interactions) -> None:
     """And that answers already."""
-    hasty = SASRec(CONFIG).fit(data, np.random.default_rng(2), watch=Watch(deadline=time.monotonic() - 1))
+    hasty = SASRec(CONFIG).fit(data, np.random.default_rng(2), watch=TrainingCallback(deadline=time.monotonic() - 1))
     assert {item_id for item_id, _ in hasty.weights(History.of(["i08"]), 2, {"i08"})} <= {
         "i02",
         "i03",
@@ -254,7 +256,7 @@ def test_a_refit_that_isnt_whole_is_left(data: Interactions, monkeypatch: pytest
     told: list[Mapping[str, float]] = []
     whole = SASRec(replace(CONFIG, refit=False)).fit(data, np.random.default_rng(2))
     monkeypatch.setattr(time, "monotonic", lambda: clock)
-    found = SASRec(CONFIG).fit(data, np.random.default_rng(2), watch=Watch(tell, deadline=1.0))
+    found = SASRec(CONFIG).fit(data, np.random.default_rng(2), watch=TrainingCallback(tell, deadline=1.0))
     assert "ndcg" not in told[-1] and "ndcg" in told[-2]
     for name, array in found._arrays.items():
         np.testing.assert_array_equal(array, whole._arrays[name])

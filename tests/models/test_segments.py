@@ -18,7 +18,7 @@ from es_recsys.events.store import EventStore
 from es_recsys.features import USER_COLUMNS
 from es_recsys.models.grouping import LEAST_USERS, group, merged, squared_distances
 from es_recsys.models.habits import habits
-from es_recsys.models.histories import Batch
+from es_recsys.models.histories import HistoryBatch
 from es_recsys.models.segment_map import SEGMENT_FEATURES
 from es_recsys.models.segments import Segments, SegmentsConfig
 from es_recsys.sample import sample_store
@@ -85,7 +85,7 @@ def test_many_users_have_the_segments_that_each_has(model: Segments) -> None:
     dislike = History(("shoe1", "lamp2"), np.array([-1.0, 2.0], np.float32), np.zeros(2))
     hater = History(("book1",), np.array([-1.0], np.float32), np.zeros(1))
     asked = [*histories, dislike, hater, History()]
-    batch = Batch.of(asked, model.item_ids)
+    batch = HistoryBatch.of(asked, model.item_ids)
     found = model.map.nearest(batch, habits(batch, model.map.facts))
     alone = [model.nearest(history) for history in asked]
     assert found.tolist() == [one[0][0] if one else -1 for one in alone]
@@ -112,9 +112,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> tuple[Segments, Interact
 
 def test_a_user_is_asked_where_they_were_counted(served: tuple[Segments, Interactions, list[History]]) -> None:
     model, data, histories = served
-    asked = Batch.of(histories, model.item_ids)
+    asked = HistoryBatch.of(histories, model.item_ids)
     of_asked = habits(asked, model.map.facts)
-    trained = Batch.of_users(data, np.arange(len(histories)))
+    trained = HistoryBatch.of_users(data, np.arange(len(histories)))
     trained = replace(trained, items=model.item_ids.find(data.item_ids.tolist())[trained.items])
     of_trained = habits(trained, model.map.facts)
     np.testing.assert_allclose(of_asked, of_trained, rtol=1e-5, atol=1e-6)
@@ -133,7 +133,7 @@ def test_what_a_profile_tells_is_known_when_asked(served: tuple[Segments, Intera
     bare = [History.of(history.item_ids) for history in histories]
     known = {}
     for name, asked in (("profile", histories), ("bare", bare)):
-        told = habits(Batch.of(asked, model.item_ids), model.map.facts)
+        told = habits(HistoryBatch.of(asked, model.item_ids), model.map.facts)
         columns = [told[:, [column.name for column in USER_COLUMNS].index(one)] for one in SEGMENT_FEATURES]
         known[name] = {one: float((~np.isnan(column)).mean()) for one, column in zip(SEGMENT_FEATURES, columns, strict=True)}
     assert all(known["profile"][one] > 0.9 for one in SEGMENT_FEATURES if one != "value")

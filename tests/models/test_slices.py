@@ -10,13 +10,13 @@ import pytest
 
 from es_recsys.errors import InputError
 from es_recsys.models.sequences import take
-from es_recsys.models.slices import Slice, latest, ndcg, next_in_time, scattered
+from es_recsys.models.slices import HoldoutSplit, latest, ndcg, next_in_time, scattered
 from es_recsys.types import Interactions
 
 Make = Callable[..., Interactions]
 
 
-def named(data: Interactions, part: Slice) -> dict[str, tuple[list[str], set[str], list[str]]]:
+def named(data: Interactions, part: HoldoutSplit) -> dict[str, tuple[list[str], set[str], list[str]]]:
     """User -> history, known and targets; users are told by their training events."""
     ids = data.item_ids
     seen = {tuple(part.train.items[part.train.users == user].tolist()): name for user, name in enumerate(data.user_ids)}
@@ -167,7 +167,7 @@ def test_with_types_asked_for_a_fifth_of_the_events_is_held_out(interactions: Ma
 
 
 @pytest.mark.parametrize("hold", [latest, scattered, next_in_time])
-def test_targets_of_events_without_types_are_an_error(hold: Callable[..., Slice], interactions: Make) -> None:
+def test_targets_of_events_without_types_are_an_error(hold: Callable[..., HoldoutSplit], interactions: Make) -> None:
     plain = replace(interactions({"u": ["a", "b"]}, timed=True), kinds=None, event_types=())
     with pytest.raises(InputError, match="no types"):
         hold(plain, np.random.default_rng(0), 10, targets=("purchase",))

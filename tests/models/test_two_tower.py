@@ -16,12 +16,12 @@ from es_recsys.errors import MissingExtra, ModelError
 from es_recsys.event_types import BEHAVIOURS
 from es_recsys.features import ItemFacts, features
 from es_recsys.models.folded import unit
-from es_recsys.models.histories import Batch
+from es_recsys.models.histories import HistoryBatch
 from es_recsys.models.ids import ItemIds
 from es_recsys.models.tower_examples import Stream, hold_out
 from es_recsys.models.tower_inputs import CONTEXT, HABITS, RECENCY, Reader, inputs
 from es_recsys.models.two_tower import Tower, TowerConfig
-from es_recsys.models.watch import Watch
+from es_recsys.models.watch import TrainingCallback
 from es_recsys.types import History, Interactions, ItemTable
 
 TYPES = tuple(BEHAVIOURS)
@@ -98,14 +98,14 @@ def test_other_content_or_segments_are_another_training(tmp_path: Path, then: st
     config = replace(SMALL, epochs=2)
     items = table(32)
     with pytest.raises(_BrokenOffError):
-        Tower(config).fit(shop(), np.random.default_rng(0), items, Watch(tell=stop, checkpoints=tmp_path))
+        Tower(config).fit(shop(), np.random.default_rng(0), items, TrainingCallback(tell=stop, checkpoints=tmp_path))
     shown = np.random.default_rng(5).normal(size=(32, GROUPS))
     now: dict[str, ItemTable | None] = {
         "no content": None,
         "more content": replace(items, vectors={**items.vectors, "image_vector": unit(shown)}),
         "segments": replace(items, brands=[f"brand {place % 5}" for place in range(32)]),
     }
-    watch = Watch(checkpoints=tmp_path)
+    watch = TrainingCallback(checkpoints=tmp_path)
     kept = Tower(config).fit(shop(), np.random.default_rng(0), now[then], watch)
     fresh = Tower(config).fit(shop(), np.random.default_rng(0), now[then])
     assert kept.fingerprint == fresh.fingerprint
@@ -143,7 +143,7 @@ def test_the_segment_of_a_history_is_read_and_kept(tmp_path: Path) -> None:
         assert plain is not None and again is not None
         np.testing.assert_array_equal(plain, again)
     assert sorted(int(one[0]) for one in read) == [1, 2, 3, 4]
-    batch = Batch.of(histories, loaded.item_ids)
+    batch = HistoryBatch.of(histories, loaded.item_ids)
     rows, feed = loaded._feed(batch)
     assert rows.tolist() == [0, 1, 2, 3] and feed["segments"].tolist() == [int(one[0]) for one in read]
     turned = run("user", {**feed, "segments": np.roll(feed["segments"], 1)})
@@ -160,7 +160,7 @@ def test_what_a_history_tells_of_habits_is_read_and_kept(tmp_path: Path) -> None
     plain, full = History.of(items), model.vector(known)
     assert full is not None
     np.testing.assert_array_equal(full, loaded.vector(known))
-    _, feed = loaded._feed(Batch.of([known, plain], loaded.item_ids))
+    _, feed = loaded._feed(HistoryBatch.of([known, plain], loaded.item_ids))
     habits = dict(zip(HABITS, feed["context"][:, -len(HABITS) :].T, strict=True))
     for name in ("frequency", "tenure", "purchases", "conversion"):
         assert habits[name][0] != 0.0 and habits[name][1] == 0.0, name
@@ -188,7 +188,7 @@ def test_a_piece_is_read_in_training_as_when_asked_for(ordered: bool, known: boo
             names = tuple(data.item_ids[one.items].tolist())
             histories.append(History(names, one.weights, one.ages, (), kinds, newest))
         given = inputs(pieces, config.history, ordered, reader)
-        rows, feed = model._feed(Batch.of(histories, model.item_ids))
+        rows, feed = model._feed(HistoryBatch.of(histories, model.item_ids))
         assert rows.tolist() == list(range(len(pieces)))
         assert feed["segments"].tolist() == given.segments.tolist() and (given.segments > 0).all()
         for name in ("weights", "recency", "context"):
@@ -228,7 +228,7 @@ def test_a_tower_of_an_older_layout_is_refused(tmp_path: Path) -> None:
 
 def test_few_users_are_no_segments() -> None:
     model = Tower(SMALL).fit(shop(19), np.random.default_rng(0))
-    _, feed = model._feed(Batch.of([History.of(["i00"])], model.item_ids))
+    _, feed = model._feed(HistoryBatch.of([History.of(["i00"])], model.item_ids))
     assert feed["segments"].tolist() == [0]
 
 
@@ -299,7 +299,7 @@ def test_candidates_are_there_as_often_as_the_correction_says() -> None:
     popularity = np.array([400, 200, 100, 50, 20, 10, 5, 1, 0, 0])
     towers = Towers(replace(SMALL, negatives=4), {}, popularity, bare(10))
     rng = np.random.default_rng(0)
-    empty = Batch(np.zeros(4, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(0), np.zeros(0))
+    empty = HistoryBatch(np.zeros(4, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(0), np.zeros(0))
     there, told, rounds = np.zeros(10), np.zeros(10), 4_000
     for _ in range(rounds):
         targets = rng.choice(10, (3, 2), p=popularity / popularity.sum())
@@ -371,11 +371,11 @@ def test_what_is_held_out_is_not_learned_from(ordered: bool) -> None:
 def test_inputs_are_the_newest_events_first() -> None:
     ids = ItemIds.of(["a", "b", "c"])
     one = History(("a", "b", "a"), np.array([1.0, -2.0, 3.0], np.float32), np.array([9.0, 1.0, 0.0]))
-    made = inputs(Batch.of([one, History.of(["c"]), History()], ids), 2, True, bare(3))
+    made = inputs(HistoryBatch.of([one, History.of(["c"]), History()], ids), 2, True, bare(3))
     assert made.items.tolist() == [[0, 1], [2, 0], [0, 0]]
     assert made.weights.tolist() == [[3.0, -2.0], [1.0, 0.0], [0.0, 0.0]]
     np.testing.assert_allclose(made.recency[0], [[0, 0, 0], [np.log(2), 0.02, np.log(2)]], rtol=1e-6)
     np.testing.assert_allclose(made.context[0], [np.log(3), np.log(2), np.log(2), 1.0, *[0.0] * len(HABITS)], rtol=1e-6)
     assert made.context[2].tolist() == [0.0] * CONTEXT and made.segments.tolist() == [0, 0, 0]
-    plain = inputs(Batch.of([one], ids), 2, False, bare(3))
+    plain = inputs(HistoryBatch.of([one], ids), 2, False, bare(3))
     assert not plain.recency.any() and not plain.context[:, 1:3].any()

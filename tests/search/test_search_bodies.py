@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from es_recsys.errors import InputError
-from es_recsys.index_metadata import StoreMeta, VectorMeta
+from es_recsys.index_metadata import IndexMetadata, VectorMetadata
 from es_recsys.search.context import Context
 from es_recsys.search.facets import aggregations, read_facets
 from es_recsys.search.legs import LEGS, MAX_IDS, Body, active, ask, count_body, fill, matches_body, taste_vector
@@ -20,10 +20,10 @@ from es_recsys.types import Taste
 from es_recsys.vector_fields import VECTOR_FIELDS
 
 X, Y = np.array([1.0, 0.0], np.float32), np.array([0.0, 1.0], np.float32)
-META = StoreMeta(
+META = IndexMetadata(
     store="s",
     version=1,
-    vectors={name: VectorMeta(2, "f", "m") for name in ("text_vector", "image_vector", "als_vector")},
+    vectors={name: VectorMetadata(2, "f", "m") for name in ("text_vector", "image_vector", "als_vector")},
     fields={"created_at": "date", "price": "double", "brand": "keyword"},
     lexical={"title": 2.0, "all_text": 1.0},
 )
@@ -132,12 +132,12 @@ def test_fresh() -> None:
 
 
 def test_legs_that_have_nothing_to_ask_ask_nothing() -> None:
-    nobody = Context(meta=replace(META, fields={}, vectors={}), now=0.0, vectors={"text_vector": X}, factors={"als": X})
+    nobody = Context(metadata=replace(META, fields={}, vectors={}), now=0.0, vectors={"text_vector": X}, factors={"als": X})
     assert all(ask(leg, nobody) is None for leg in active(nobody))
 
 
 def test_plain_context_has_plain_bodies() -> None:
-    plain = Context(meta=META, now=0.0, text="red shoe", settings=SearchSettings(depth=50))
+    plain = Context(metadata=META, now=0.0, text="red shoe", settings=SearchSettings(depth=50))
     assert leg_body("lexical", plain) == {"size": 50, **QUIET, "query": WORDS}
 
 
@@ -180,7 +180,9 @@ def test_what_answers_a_question_is_counted() -> None:
     assert count_body(context(text=""), ["a", "b"], words=False) == counts({**guards, "should": [near]}, 0)
     titles = replace(META, lexical={"title": 1.0})
     by_title = {"match": {"title": {"query": "red shoe"}}}
-    assert count_body(context(meta=titles), [], words=True) == counts({**guards, "should": [by_title, *STANDING, MATCHING]}, 0)
+    assert count_body(context(metadata=titles), [], words=True) == counts(
+        {**guards, "should": [by_title, *STANDING, MATCHING]}, 0
+    )
 
 
 def test_plan_asks_the_weighted_legs() -> None:
@@ -269,7 +271,7 @@ def test_codes_of_a_question(text: str, expected: dict[str, float]) -> None:
 )
 def test_context_refuses_what_it_cannot_answer(changes: dict[str, Any]) -> None:
     with pytest.raises(InputError):
-        Context(meta=META, now=0.0, **changes)
+        Context(metadata=META, now=0.0, **changes)
 
 
 def test_pages_share_a_depth_until_they_leave_it() -> None:

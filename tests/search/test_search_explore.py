@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from es_recsys.search.explore import ENOUGH, HEAD, NEAR, NEWEST, TRIAL, Exploration, Explored, Exposure, explore, rng_of
+from es_recsys.search.explore import ENOUGH, HEAD, NEAR, NEWEST, TRIAL, Exploration, Explored, InteractionStats, explore, rng_of
 
 scores = st.lists(st.floats(-100, 100), min_size=1, max_size=130).map(lambda values: sorted(values, reverse=True))
 shares = st.floats(0.01, 1.0)
@@ -17,10 +17,10 @@ def ids(n: int) -> list[str]:
     return [f"i{place}" for place in range(n)]
 
 
-def seen(n: int, seed: int) -> Exposure:
+def seen(n: int, seed: int) -> InteractionStats:
     rng = np.random.default_rng(seed)
     shown = {f"i{place}": (float(rng.integers(0, 200)), float(rng.integers(0, 9))) for place in range(0, n, 2)}
-    return Exposure(shown, 0.05)
+    return InteractionStats(shown, 0.05)
 
 
 @settings(max_examples=60, deadline=None)
@@ -46,7 +46,7 @@ def test_laws_of_exploration(given_scores: list[float], share: float, seed: int,
 def test_answers_differ_and_seeds_too() -> None:
     tied = [1.0] * 20 + [0.0]
     orders = {
-        tuple(explore(Exploration(1.0, Exposure(), rng_of(seed, answer)), ids(21), tied, 0, 10).order)
+        tuple(explore(Exploration(1.0, InteractionStats(), rng_of(seed, answer)), ids(21), tied, 0, 10).order)
         for seed, answer in ((1, "a"), (1, "b"), (2, "a"))
     }
     assert len(orders) == 3
@@ -54,7 +54,7 @@ def test_answers_differ_and_seeds_too() -> None:
 
 def test_equal_items_get_every_rank_equally_often() -> None:
     tied = [1.0, 1.0, 1.0, 1.0, -9.0]
-    first = [explore(Exploration(1.0, Exposure(), rng_of(3, str(a))), ids(5), tied, 0, 2) for a in range(400)]
+    first = [explore(Exploration(1.0, InteractionStats(), rng_of(3, str(a))), ids(5), tied, 0, 2) for a in range(400)]
     counts = np.bincount([found.order[0] for found in first], minlength=5)
     assert counts[4] == 0
     assert counts[:4].min() > 60
@@ -66,7 +66,7 @@ def test_what_is_logged_is_what_is_drawn() -> None:
     """Over many answers an item gets a rank as often as its propensity says, and what is weighed by it counts once an answer:
     then estimates from the log are unbiased. Scores and knowledge differ between the items."""
     values = [1.0, 0.97, 0.95, 0.9, 0.88, 0.6, 0.3, 0.0]
-    known = Exposure({"i0": (400.0, 10.0), "i1": (20.0, 3.0), "i3": (5.0, 0.0), "i4": (60.0, 12.0)}, 0.1)
+    known = InteractionStats({"i0": (400.0, 10.0), "i1": (20.0, 3.0), "i3": (5.0, 0.0), "i4": (60.0, 12.0)}, 0.1)
     answers, first, end = 3_000, 1, 4
     drawn, at_any = (np.zeros((3, len(values), end)) for _ in range(2))
     for answer in range(answers):
@@ -88,7 +88,7 @@ def test_what_is_logged_is_what_is_drawn() -> None:
 
 
 def test_what_is_not_known_yet_is_tried_and_what_failed_is_not() -> None:
-    known = Exposure({"i0": (500.0, 25.0), "i1": (500.0, 0.0)}, 0.05)
+    known = InteractionStats({"i0": (500.0, 25.0), "i1": (500.0, 0.0)}, 0.05)
     tops = [explore(Exploration(1.0, known, rng_of(5, str(a))), ids(3), [1.0, 1.0, 1.0], 0, 3) for a in range(1)]
     assert tops[0].order == [0, 1, 2]  # where no score is lower, nothing is near or far
     tops = [explore(Exploration(1.0, known, rng_of(5, str(a))), ids(4), [1.0, 1.0, 1.0, 0.0], 0, 3) for a in range(300)]
@@ -97,13 +97,15 @@ def test_what_is_not_known_yet_is_tried_and_what_failed_is_not() -> None:
 
 
 def test_popularity_stands_in_for_counts() -> None:
-    exposure = Exposure.of_popularity([("i0", 40.0), ("i1", 0.0)], 0.1)
+    exposure = InteractionStats.of_popularity([("i0", 40.0), ("i1", 0.0)], 0.1)
     first, second = exposure.posteriors(["i0", "i1"])
     assert first / (first + second) == pytest.approx([0.1, 0.1])
     assert (first + second)[0] > 10 * (first + second)[1]
 
 
-def with_new(share: float, answer: object, exposure: Exposure, first: int = 0, end: int = 10, groups: bool = False) -> Explored:
+def with_new(
+    share: float, answer: object, exposure: InteractionStats, first: int = 0, end: int = 10, groups: bool = False
+) -> Explored:
     """Thirty items of falling score, of which the last twelve and one at the head are new; ten more new ones have no score."""
     scores = [1.0 - 0.02 * place for place in range(30)]
     new = [2, *range(18, 40)]
@@ -139,7 +141,7 @@ def test_a_new_item_gets_one_place_and_the_others_take_turns_as_ever(share: floa
 def test_new_items_are_tried_as_often_as_is_said() -> None:
     """In `share` of the answers one of the five best has the fifth place, each about as often as the others."""
     answers, share = 500, 0.4
-    found = [with_new(share, answer, Exposure(), 0, 10) for answer in range(answers)]
+    found = [with_new(share, answer, InteractionStats(), 0, 10) for answer in range(answers)]
     at = np.bincount([one.order[TRIAL] for one in found], minlength=40)
     assert at[10:18].sum() == 0 and at[23:].sum() == 0
     assert at[18:23].sum() == pytest.approx(share * answers, rel=0.2)
@@ -149,7 +151,7 @@ def test_new_items_are_tried_as_often_as_is_said() -> None:
 def test_the_chances_of_new_items_and_of_the_others_are_those_of_the_draws() -> None:
     """With groups and without: an item has a rank, and is on the page, as often as its chances say, and the inverses count
     once an answer."""
-    exposure = Exposure({"i0": (400.0, 10.0), "i1": (20.0, 3.0), "i18": (15.0, 4.0), "i20": (60.0, 12.0)}, 0.1)
+    exposure = InteractionStats({"i0": (400.0, 10.0), "i1": (20.0, 3.0), "i18": (15.0, 4.0), "i20": (60.0, 12.0)}, 0.1)
     answers, first, end = 1_200, 3, 8
     for groups in (False, True):
         ranked, page = np.zeros((3, 40, end)), np.zeros((3, 40))
@@ -171,7 +173,7 @@ def test_the_chances_of_new_items_and_of_the_others_are_those_of_the_draws() -> 
 
 
 def test_of_new_items_what_did_worse_is_tried_no_longer_and_what_did_better_more() -> None:
-    known = Exposure({"i18": (ENOUGH, 1.0), "i19": (4 * ENOUGH, 40.0), "i20": (ENOUGH - 1.0, 0.0)}, 0.1)
+    known = InteractionStats({"i18": (ENOUGH, 1.0), "i19": (4 * ENOUGH, 40.0), "i20": (ENOUGH - 1.0, 0.0)}, 0.1)
     names = ids(40)
     exploration = Exploration(1.0, known, rng_of(1, "a"))
     assert exploration.newcomers(names[18:21]) == ("i19", "i20")
@@ -180,7 +182,7 @@ def test_of_new_items_what_did_worse_is_tried_no_longer_and_what_did_better_more
     at = np.bincount([with_new(1.0, answer, known).order[TRIAL] for answer in range(200)], minlength=40)
     assert 70 < at[19] < 130 and at[18] == at[25:].sum() == 0
     assert 0 < at[20] < at[21:25].mean()
-    better = Exposure({**known.seen, "i18": (ENOUGH, 8.0)}, 0.1)
+    better = InteractionStats({**known.seen, "i18": (ENOUGH, 8.0)}, 0.1)
     at = np.bincount([with_new(1.0, answer, better).order[TRIAL] for answer in range(200)], minlength=40)
     assert 0 < at[18] < at[19] / 3 and 70 < at[18:20].sum() < 130
 
@@ -190,7 +192,7 @@ def test_items_of_a_group_take_turns_on_its_places() -> None:
     scores = [1.0, 0.2, 0.99, 0.19, 0.98, 0.18, 0.0]
     groups = [0, 1, 0, 1, 0, 1, -1]
     orders = [
-        explore(Exploration(1.0, Exposure(), rng_of(3, str(answer))), ids(7), scores, 0, 7, groups=groups).order
+        explore(Exploration(1.0, InteractionStats(), rng_of(3, str(answer))), ids(7), scores, 0, 7, groups=groups).order
         for answer in range(60)
     ]
     assert all([groups[place] for place in order] == groups for order in orders)

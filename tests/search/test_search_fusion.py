@@ -11,10 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from es_recsys.index_metadata import StoreMeta, VectorMeta
+from es_recsys.index_metadata import IndexMetadata, VectorMetadata
 from es_recsys.search.answer import complete, finish
 from es_recsys.search.context import Context
-from es_recsys.search.explore import TRIAL, Exploration, Exposure, rng_of
+from es_recsys.search.explore import TRIAL, Exploration, InteractionStats, rng_of
 from es_recsys.search.gather import gather, scaled
 from es_recsys.search.interests import KEPT, Interests
 from es_recsys.search.legs import brings
@@ -25,13 +25,13 @@ from es_recsys.settings import SearchSettings
 from es_recsys.types import Ranking, Taste
 
 V = np.array([1.0, 0.0], np.float32)
-META = StoreMeta(
+META = IndexMetadata(
     store="s",
     version=1,
     vectors={
-        "text_vector": VectorMeta(2, "f", "m"),
-        "image_vector": VectorMeta(2, "f", "m"),
-        "als_vector": VectorMeta(2, "f", "als", "max_inner_product"),
+        "text_vector": VectorMetadata(2, "f", "m"),
+        "image_vector": VectorMetadata(2, "f", "m"),
+        "als_vector": VectorMetadata(2, "f", "als", "max_inner_product"),
     },
     fields={"created_at": "date"},
 )
@@ -259,7 +259,7 @@ def test_models_blend_over_their_own_best() -> None:
     scorers = {
         name: lambda ids, table=table: np.array([table.get(i, 0.0) for i in ids], np.float32) for name, table in raw.items()
     }
-    context = Context(meta=trained, now=0.0, neighbours=lists, scorers=scorers, settings=SearchSettings(depth=10))
+    context = Context(metadata=trained, now=0.0, neighbours=lists, scorers=scorers, settings=SearchSettings(depth=10))
     engine = Engine({}, ["a", "b", "c"], frozenset())
     scores = {hit.item_id: hit.score for hit in engine.answer(context).hits}
     assert scores == {
@@ -312,7 +312,7 @@ def test_scales(scale: str, score: float, best: float, expected: float) -> None:
 
 
 def test_nothing_found_is_an_empty_answer() -> None:
-    context = Context(meta=replace(META, fields={}), now=0.0, text="red")
+    context = Context(metadata=replace(META, fields={}), now=0.0, text="red")
     first = plan(context)
     empty = {"hits": {"hits": [], "total": {"value": 0}}}
     gathered = gather(context, first, [empty] * len(first.bodies))
@@ -330,10 +330,10 @@ def test_nothing_found_is_an_empty_answer() -> None:
 @pytest.mark.parametrize(("words_find", "expected"), [(True, {"w", "a", "b"}), (False, {"a"})])
 def test_a_vector_brings_in_what_is_near_by_its_encoder(words_find: bool, expected: set[str]) -> None:
     """Cosines .5, .35 and .2; "all-MiniLM-L6-v2" is near from .3 beside words, from .4 alone."""
-    meta = replace(META, fields={}, vectors={"text_vector": VectorMeta(2, "f", "all-MiniLM-L6-v2")})
+    metadata = replace(META, fields={}, vectors={"text_vector": VectorMetadata(2, "f", "all-MiniLM-L6-v2")})
     scores = {"lexical": {"w": 3.0} if words_find else {}, "text_vector": {"a": 0.75, "b": 0.675, "c": 0.6}}
     engine = Engine(scores, ["w", "a", "b", "c"], frozenset(scores["lexical"]))
-    context = Context(meta=meta, now=0.0, text="red", vectors={"text_vector": V})
+    context = Context(metadata=metadata, now=0.0, text="red", vectors={"text_vector": V})
     found = engine.answer(context)
     assert {hit.item_id for hit in found.hits} == expected
     assert found.total == len(expected)
@@ -342,12 +342,12 @@ def test_a_vector_brings_in_what_is_near_by_its_encoder(words_find: bool, expect
 
 
 def test_a_personal_search_for_what_nobody_knows_is_empty() -> None:
-    text_vector = VectorMeta(2, "f", "all-MiniLM-L6-v2")
-    meta = replace(META, vectors={"text_vector": text_vector, "als_vector": META.vectors["als_vector"]})
+    text_vector = VectorMetadata(2, "f", "all-MiniLM-L6-v2")
+    metadata = replace(META, vectors={"text_vector": text_vector, "als_vector": META.vectors["als_vector"]})
     items = [f"i{k}" for k in range(9)]
     far = dict.fromkeys(items, 0.6)
     scores = {"lexical": {}, "text_vector": far, "taste_text": far, "als": far, "fresh": far}
-    context = asked(1, 9, text=True, meta=meta, vectors={"text_vector": V}, exploration=exploring(1.0, "x"))
+    context = asked(1, 9, text=True, metadata=metadata, vectors={"text_vector": V}, exploration=exploring(1.0, "x"))
     found = Engine(scores, items, frozenset()).answer(context)
     assert (found.hits, found.total) == ((), 0)
 
@@ -365,8 +365,8 @@ def test_a_suggestion_is_the_question_with_other_words(text: str, words: list[An
     assert read_suggestion(text, {"hits": {"total": {"value": 0}}, "suggest": {"names": said}}) == expected
 
 
-def exploring(share: float, name: str, exposure: Exposure | None = None) -> Exploration:
-    return Exploration(share, exposure or Exposure(), rng_of(1, name))
+def exploring(share: float, name: str, exposure: InteractionStats | None = None) -> Exploration:
+    return Exploration(share, exposure or InteractionStats(), rng_of(1, name))
 
 
 @cases
@@ -407,7 +407,7 @@ def test_new_items_that_nothing_speaks_for_are_tried_where_there_is_exploration(
     chosen = [i for i in engine.items if i not in new][:30]
     lists = {"transitions": [(i, 30.0 - k) for k, i in enumerate(chosen)]}
     context = asked(5, 80, text=text, popular=[], neighbours=lists, n=10)
-    known = Exposure({i: (100.0, 10.0) for i in engine.items if i not in new}, 0.1)
+    known = InteractionStats({i: (100.0, 10.0) for i in engine.items if i not in new}, 0.1)
     calm = engine.answer(context)
     assert not new & {hit.item_id for hit in calm.hits}
     tried = [engine.answer(replace(context, exploration=exploring(1.0, str(k), known))).hits for k in range(40)]
@@ -419,7 +419,7 @@ def test_new_items_that_nothing_speaks_for_are_tried_where_there_is_exploration(
     assert 2 <= sum(any(hit.item_id in new for hit in hits) for hits in rarely) <= 22
     left = replace(context, exclude=frozenset(new), exploration=exploring(1.0, "a"))
     assert not new & {hit.item_id for hit in engine.answer(left).hits}
-    failed = Exposure({**known.seen, **dict.fromkeys(new, (30.0, 1.0))}, 0.1)
+    failed = InteractionStats({**known.seen, **dict.fromkeys(new, (30.0, 1.0))}, 0.1)
     dull = [engine.answer(replace(context, exploration=exploring(1.0, str(k), failed))).hits for k in range(5)]
     assert not any(hit.item_id in new for hits in dull for hit in hits)
 
@@ -430,7 +430,7 @@ def test_only_exploration_asks_a_search_for_what_is_new() -> None:
     assert "fresh" in [leg.name for leg in plan(replace(context, exploration=exploring(0.1, "a"))).asked]
     none = replace(exploring(0.1, "a"), newest=0)
     assert "fresh" not in [leg.name for leg in plan(replace(context, exploration=none)).legs]
-    undated = replace(context, meta=replace(META, fields={}), exploration=exploring(0.1, "a"))
+    undated = replace(context, metadata=replace(META, fields={}), exploration=exploring(0.1, "a"))
     assert "fresh" not in [leg.name for leg in plan(undated).legs]
 
 
@@ -441,7 +441,7 @@ def test_interests_keep_their_places_whatever_else_arranges_the_answer(way: str)
     near = [{i: 0.9 if (k < 40) is first else 0.55 for k, i in enumerate(items)} for first in (True, False)]
     engine = Engine({"interest_1": near[0], "interest_2": near[1]}, items, frozenset())
     context = Context(
-        meta=replace(META, fields={}),
+        metadata=replace(META, fields={}),
         now=0.0,
         neighbours={"transitions": [(i, 80.0 - k) for k, i in enumerate(items)]},
         interests=Interests("text_vector", np.stack([V, V]), np.array([0.6, 0.4])),
@@ -474,7 +474,7 @@ def test_the_best_variant_stands_for_its_product_on_every_page(seed: int, n: int
     # What behaviour says is of products.
     listed = [(product, float(raw)) for raw, product in enumerate(sorted(set(ids)), start=1)][::-1]
     context = asked(seed, n, text=text, settings=SearchSettings(depth=100), n=100, neighbours={"transitions": listed[::2]})
-    context = replace(context, meta=replace(META, notes={"variants": 3.0}), popular=listed, exclude=frozenset({"p1", "i000"}))
+    context = replace(context, metadata=replace(META, notes={"variants": 3.0}), popular=listed, exclude=frozenset({"p1", "i000"}))
     apart = [(products.get(hit.item_id, hit.item_id), hit) for hit in engine.answer(context).hits]
     assert "p1" not in {product for product, _ in apart}
     best = sorted(dict(reversed(apart)).values(), key=lambda hit: hit.rank)
@@ -490,7 +490,7 @@ def test_the_best_variant_stands_for_its_product_on_every_page(seed: int, n: int
 
 def test_a_product_is_left_out_by_its_own_id_and_a_variant_by_the_variants() -> None:
     engine = replace(made(3, 9), products={"i001": "p", "i002": "p"})
-    context = asked(3, 9, text=False, n=9, meta=replace(META, notes={"variants": 2.0}))
+    context = asked(3, 9, text=False, n=9, metadata=replace(META, notes={"variants": 2.0}))
     for exclude, gone in ((frozenset({"p"}), {"i001", "i002"}), (frozenset({"i001"}), {"i001"})):
         shown = {hit.item_id for hit in engine.answer(replace(context, exclude=exclude)).hits}
         assert shown == set(engine.items) - gone

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from es_recsys.errors import ModelError
 from es_recsys.features import ItemSide, features
-from es_recsys.index_metadata import StoreMeta, VectorMeta
+from es_recsys.index_metadata import IndexMetadata, VectorMetadata
 from es_recsys.models.ids import ItemIds
 from es_recsys.search.answer import RANKING, complete, finish
 from es_recsys.search.context import Context
@@ -25,10 +25,10 @@ from es_recsys.settings import SearchSettings
 from es_recsys.types import History, Interactions, ItemTable, Ranking, Taste
 
 V = np.array([1.0, 0.0], np.float32)
-META = StoreMeta(
+META = IndexMetadata(
     store="s",
     version=1,
-    vectors={"text_vector": VectorMeta(2, "f", "m")},
+    vectors={"text_vector": VectorMetadata(2, "f", "m")},
     fields={"created_at": "date", "attributes.votes": "double", "attributes.actors": "keyword"},
 )
 NAMES = (

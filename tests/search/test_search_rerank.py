@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from es_recsys.index_metadata import StoreMeta
+from es_recsys.index_metadata import IndexMetadata
 from es_recsys.search.context import Context
 from es_recsys.search.explain import alike, because
 from es_recsys.search.rerank import diversify, similarities
@@ -56,7 +56,7 @@ def test_alike_is_best_first_and_leaves_out_strangers() -> None:
 
 def test_reasons_come_from_the_legs_that_scored() -> None:
     context = Context(
-        meta=StoreMeta(store="s", version=1),
+        metadata=IndexMetadata(store="s", version=1),
         now=0.0,
         reasons={"transitions": lambda i: ("t1", "t2"), "als": lambda i: ("t2", "a1")},
     )

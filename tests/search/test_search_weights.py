@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from es_recsys.index_metadata import StoreMeta, VectorMeta
+from es_recsys.index_metadata import IndexMetadata, VectorMetadata
 from es_recsys.search.context import Context
 from es_recsys.search.legs import active
 from es_recsys.search.weights import PERSONAL_SHARE, breadth, damping, situation, weigh
@@ -16,10 +16,10 @@ from es_recsys.settings import FusionWeights, SearchSettings
 from es_recsys.types import Taste
 
 UNIT = np.array([1.0, 0.0], np.float32)
-META = StoreMeta(
+META = IndexMetadata(
     store="s",
     version=1,
-    vectors={"text_vector": VectorMeta(2, "f", "m"), "als_vector": VectorMeta(2, "f", "als", "max_inner_product")},
+    vectors={"text_vector": VectorMetadata(2, "f", "m"), "als_vector": VectorMetadata(2, "f", "als", "max_inner_product")},
     fields={"created_at": "date"},
 )
 
@@ -46,8 +46,8 @@ def weights(context: Context, scores: list[float] | None = None) -> dict[str, fl
 def test_situations() -> None:
     assert situation(known()) == "query"
     assert situation(known(text="", vectors={})) == "no_query"
-    assert situation(Context(meta=META, now=0.0)) == "new_user"
-    assert situation(Context(meta=META, now=0.0, tastes={"text_vector": Taste(None, None)})) == "new_user"
+    assert situation(Context(metadata=META, now=0.0)) == "new_user"
+    assert situation(Context(metadata=META, now=0.0, tastes={"text_vector": Taste(None, None)})) == "new_user"
 
 
 scores_strategy = st.lists(st.floats(0.01, 100), min_size=1, max_size=50).map(lambda found: sorted(found, reverse=True))
@@ -99,18 +99,18 @@ def test_impact_moves_between_neutral_and_personal() -> None:
 
 def test_trained_weights_decide_for_models_without_a_query() -> None:
     trained = replace(META, weights={"no_query": {"transitions": 1.0}})
-    found = weights(known(meta=trained, text="", vectors={}))
+    found = weights(known(metadata=trained, text="", vectors={}))
     assert found == {"transitions": 1.0, "taste_text": FusionWeights().no_query["taste_text"]}
 
 
 def test_trained_models_share_a_fixed_part_of_a_search() -> None:
     trained = replace(META, weights={"no_query": {"transitions": 3.0, "als": 1.0}})
-    found = weights(known(meta=trained, strength=1e9), [1.0] * 200)
+    found = weights(known(metadata=trained, strength=1e9), [1.0] * 200)
     assert found["transitions"] == pytest.approx(3 * found["als"])
 
 
 def test_tuned_weights_go_before_the_settings() -> None:
     tuned = replace(META, weights={"query": {"lexical": 0.6, "text_vector": 0.4}})
-    found = weights(known(meta=tuned))
+    found = weights(known(metadata=tuned))
     assert (found["lexical"], found["text_vector"]) == (0.6, 0.4)
     assert found["popular"] == FusionWeights().query["popular"]

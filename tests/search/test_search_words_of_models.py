@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from es_recsys.index_metadata import StoreMeta, VectorMeta
+from es_recsys.index_metadata import IndexMetadata, VectorMetadata
 from es_recsys.search.context import Context
 from es_recsys.search.gather import scaled
 from es_recsys.search.legs import LEGS, active, ask
@@ -12,15 +12,15 @@ from es_recsys.vector_fields import VECTOR_FIELDS
 X = np.array([0.6, 0.8], np.float32)
 
 
-def context(meta: StoreMeta) -> Context:
-    return Context(meta=meta, now=0.0, text="shoe", vectors={"lsa_vector": X})
+def context(metadata: IndexMetadata) -> Context:
+    return Context(metadata=metadata, now=0.0, text="shoe", vectors={"lsa_vector": X})
 
 
-def test_words_are_asked_for_in_a_field_whose_model_reads_them(meta: StoreMeta) -> None:
-    body = ask(LEGS["lsa_vector"], context(meta))
+def test_words_are_asked_for_in_a_field_whose_model_reads_them(metadata: IndexMetadata) -> None:
+    body = ask(LEGS["lsa_vector"], context(metadata))
     assert body is not None
     assert body["knn"]["field"] == "lsa_vector" and body["knn"]["query_vector"] == pytest.approx([0.6, 0.8])
-    assert LEGS["lsa_vector"].answers and "lsa_vector" in {leg.name for leg in active(context(meta))}
+    assert LEGS["lsa_vector"].answers and "lsa_vector" in {leg.name for leg in active(context(metadata))}
 
 
 def test_there_is_such_a_leg_for_no_other_model() -> None:
@@ -34,5 +34,5 @@ def test_the_inner_product_of_unit_vectors_is_their_cosine(score: float, cosine:
 
 
 @pytest.fixture
-def meta() -> StoreMeta:
-    return StoreMeta("shop", 1, "english", vectors={"lsa_vector": VectorMeta(2, "f", "lsa", "max_inner_product")})
+def metadata() -> IndexMetadata:
+    return IndexMetadata("shop", 1, "english", vectors={"lsa_vector": VectorMetadata(2, "f", "lsa", "max_inner_product")})

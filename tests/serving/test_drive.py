@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from es_recsys.errors import EngineError, InputError, ModelError, RecsysError
 from es_recsys.models.base import ScoredPlaces
-from es_recsys.models.histories import Batch
+from es_recsys.models.histories import HistoryBatch
 from es_recsys.models.itemknn import ItemKNN
 from es_recsys.serving.drivers import AsyncDriver, Driver
 from es_recsys.serving.operations import Call, Fetch, Flow, Get, Log, Pause, Search, Top
@@ -274,7 +274,7 @@ async def test_a_model_is_asked_at_once_for_what_each_flow_asks_it() -> None:
     class Counted(ItemKNN):
         asked = 0
 
-        def top(self, batch: Batch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredPlaces]:
+        def top(self, batch: HistoryBatch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredPlaces]:
             self.asked += 1
             return super().top(batch, n, exclude)
 

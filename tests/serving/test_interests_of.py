@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 
 from es_recsys.errors import EngineError
-from es_recsys.index_metadata import StoreMeta, VectorMeta
+from es_recsys.index_metadata import IndexMetadata, VectorMetadata
 from es_recsys.models.ids import ItemIds
 from es_recsys.search.interests import Interests
 from es_recsys.serving.operations import Fetch
-from es_recsys.serving.snapshot import View
+from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.user_interests import interests_of, liked
 from es_recsys.settings import SearchSettings, Settings
 from es_recsys.types import History, Profile
 
-TEXT = {"text_vector": VectorMeta(4, "f", "encoder", "cosine")}
+TEXT = {"text_vector": VectorMetadata(4, "f", "encoder", "cosine")}
 IDS = [f"i{place}" for place in range(8)]
 ROWS = np.repeat(np.eye(4, dtype=np.float32)[:2], 4, axis=0) + np.random.default_rng(0).normal(0, 0.05, (8, 4)).astype(np.float32)
 
@@ -28,8 +28,8 @@ def profile(ids: list[str] = IDS) -> Profile:
     return Profile("k", History.of(ids))
 
 
-def view(tmp_path: Path, vectors: dict[str, VectorMeta], **more: Any) -> View:
-    return View(Settings(home=tmp_path), StoreMeta("shop", 1, vectors=vectors), b"", encoder=None, **more)  # type: ignore[arg-type]
+def snapshot(tmp_path: Path, vectors: dict[str, VectorMetadata], **more: Any) -> ServingSnapshot:
+    return ServingSnapshot(Settings(home=tmp_path), IndexMetadata("shop", 1, vectors=vectors), b"", encoder=None, **more)  # type: ignore[arg-type]
 
 
 def answered(flow: Any, result: Any = None) -> tuple[Interests | None, tuple[str, ...]]:
@@ -46,22 +46,22 @@ def answered(flow: Any, result: Any = None) -> tuple[Interests | None, tuple[str
 
 def test_content_tells_them_and_items_without_it_are_left_out(tmp_path: Path) -> None:
     sources: dict[str, Any] = {name: {"text_vector": row.tolist()} for name, row in zip(IDS, ROWS, strict=True)}
-    found, failed = answered(interests_of(view(tmp_path, TEXT), profile()), sources)
+    found, failed = answered(interests_of(snapshot(tmp_path, TEXT), profile()), sources)
     assert failed == () and found is not None and len(found) == 2 and found.field == "text_vector"
     sources |= {"i0": {}, "i1": {"text_vector": [0.0] * 4}}
-    found, _ = answered(interests_of(view(tmp_path, TEXT), profile()), sources)
+    found, _ = answered(interests_of(snapshot(tmp_path, TEXT), profile()), sources)
     assert found is not None and found.shares.tolist() == pytest.approx([2 / 3, 1 / 3], abs=0.01)
 
 
 def test_an_answer_does_without_where_the_read_fails(tmp_path: Path) -> None:
-    found, failed = answered(interests_of(view(tmp_path, TEXT), profile()), EngineError("It is slow.", "Wait."))
+    found, failed = answered(interests_of(snapshot(tmp_path, TEXT), profile()), EngineError("It is slow.", "Wait."))
     assert found is None and failed == ("interests",)
 
 
 def test_nothing_is_read_where_there_is_too_little_or_nobody_wants_it(tmp_path: Path) -> None:
-    assert answered(interests_of(view(tmp_path, TEXT), profile(IDS[:3]))) == (None, ())
-    off = view(tmp_path, TEXT)
-    off = View(off.settings.model_copy(update={"search": SearchSettings(interests=1)}), off.meta, b"", None)  # type: ignore[arg-type]
+    assert answered(interests_of(snapshot(tmp_path, TEXT), profile(IDS[:3]))) == (None, ())
+    off = snapshot(tmp_path, TEXT)
+    off = ServingSnapshot(off.settings.model_copy(update={"search": SearchSettings(interests=1)}), off.metadata, b"", None)  # type: ignore[arg-type]
     assert answered(interests_of(off, profile())) == (None, ())
 
 
@@ -69,10 +69,10 @@ def test_a_store_without_content_uses_the_model_that_weighs_most(tmp_path: Path)
     wide = np.pad(ROWS, ((0, 0), (0, 60)))
     model = SimpleNamespace(name="als", field="als_vector", item_ids=ItemIds.of(IDS), item_vectors=wide)
     small = SimpleNamespace(name="a", field="a_vector", item_ids=ItemIds.of(IDS), item_vectors=ROWS)
-    found, failed = answered(interests_of(view(tmp_path, {}, models={"a": small, "als": model}), profile([*IDS, "unknown"])))
+    found, failed = answered(interests_of(snapshot(tmp_path, {}, models={"a": small, "als": model}), profile([*IDS, "unknown"])))
     assert failed == () and found is not None and found.field == "als_vector" and len(found) == 2
-    assert answered(interests_of(view(tmp_path, {}, models={"a": small}), profile())) == (None, ())
-    assert answered(interests_of(view(tmp_path, {}), profile())) == (None, ())
+    assert answered(interests_of(snapshot(tmp_path, {}, models={"a": small}), profile())) == (None, ())
+    assert answered(interests_of(snapshot(tmp_path, {}), profile())) == (None, ())
 
 
 def test_what_is_disliked_on_balance_is_no_interest() -> None:

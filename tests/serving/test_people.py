@@ -12,7 +12,7 @@ from es_recsys.settings import Settings
 
 
 def test_of_bare_items_it_is_not_known_what_was_done_with_them_nor_when() -> None:
-    view: Any = SimpleNamespace(settings=Settings())
-    history = of_views(view, ("a", "b", "?"), {"a": ItemFeatures(), "b": ItemFeatures()}, 0.0).history
+    snapshot: Any = SimpleNamespace(settings=Settings())
+    history = of_views(snapshot, ("a", "b", "?"), {"a": ItemFeatures(), "b": ItemFeatures()}, 0.0).history
     assert history.item_ids == ("a", "b") and history.weights.tolist() == [1.0, 1.0]
     assert history.kinds == () and math.isnan(history.newest)

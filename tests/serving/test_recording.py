@@ -12,10 +12,10 @@ import pytest
 from es_recsys.errors import WriteError
 from es_recsys.events.store import EventStore
 from es_recsys.events.subjects import subject_key
-from es_recsys.index_metadata import StoreMeta
+from es_recsys.index_metadata import IndexMetadata
 from es_recsys.serving.operations import Call, Delete, Document, Effect, Fetch, Flow, Get, Pause, Put
 from es_recsys.serving.recording import Recording, update_profile
-from es_recsys.serving.snapshot import View
+from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.settings import Settings
 from es_recsys.types import Event
 
@@ -25,8 +25,8 @@ KEY = subject_key("u:anna", SECRET)
 
 
 @pytest.fixture
-def view(tmp_path: Path) -> View:
-    return View(Settings(home=tmp_path), StoreMeta("shop", 1), SECRET, encoder=None)  # type: ignore[arg-type]
+def snapshot(tmp_path: Path) -> ServingSnapshot:
+    return ServingSnapshot(Settings(home=tmp_path), IndexMetadata("shop", 1), SECRET, encoder=None)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -86,29 +86,29 @@ def _counts(profiles: Profiles) -> dict[str, int]:
     return dict(profile(from_document(profiles.documents[KEY].source), NOW).counts)
 
 
-def test_an_event_is_in_the_profile(view: View, store: EventStore) -> None:
+def test_an_event_is_in_the_profile(snapshot: ServingSnapshot, store: EventStore) -> None:
     profiles = Profiles()
-    assert profiles.run(Recording(store, [_view("i1"), _view("i2")], NOW)(view)).new == 2
+    assert profiles.run(Recording(store, [_view("i1"), _view("i2")], NOW)(snapshot)).new == 2
     assert _counts(profiles) == {"view": 2}
     assert list(profiles.documents) == [KEY]
 
 
-def test_a_known_event_writes_nothing(view: View, store: EventStore) -> None:
+def test_a_known_event_writes_nothing(snapshot: ServingSnapshot, store: EventStore) -> None:
     profiles = Profiles()
-    profiles.run(Recording(store, [_view("i1")], NOW)(view))
+    profiles.run(Recording(store, [_view("i1")], NOW)(snapshot))
     profiles.effects.clear()
-    assert profiles.run(Recording(store, [_view("i1")], NOW)(view)).duplicates == 1
+    assert profiles.run(Recording(store, [_view("i1")], NOW)(snapshot)).duplicates == 1
     assert not [effect for effect in profiles.effects if isinstance(effect, Put | Delete)]
 
 
-def test_the_next_event_repairs_a_profile_that_was_not_written(view: View, store: EventStore) -> None:
+def test_the_next_event_repairs_a_profile_that_was_not_written(snapshot: ServingSnapshot, store: EventStore) -> None:
     store.append([_view("i1")], NOW)
     profiles = Profiles()
-    profiles.run(Recording(store, [_view("i2")], NOW)(view))
+    profiles.run(Recording(store, [_view("i2")], NOW)(snapshot))
     assert _counts(profiles) == {"view": 2}
 
 
-def test_another_writer_in_between_costs_a_turn_and_no_event(view: View, store: EventStore) -> None:
+def test_another_writer_in_between_costs_a_turn_and_no_event(snapshot: ServingSnapshot, store: EventStore) -> None:
     other = Profiles()
     done: list[int] = []
 
@@ -117,17 +117,17 @@ def test_another_writer_in_between_costs_a_turn_and_no_event(view: View, store: 
             done.append(1)
             store.append([_view("i2", 1)], NOW)
             other.documents = profiles.documents
-            other.run(update_profile(view, store, "u:anna", NOW))
+            other.run(update_profile(snapshot, store, "u:anna", NOW))
 
     profiles = Profiles(interfere)
-    profiles.run(Recording(store, [_view("i1")], NOW)(view))
+    profiles.run(Recording(store, [_view("i1")], NOW)(snapshot))
     assert _counts(profiles) == {"view": 2}
     # The other writer had folded both rows in, so nothing was left to do on the second turn.
     assert len([effect for effect in profiles.effects if isinstance(effect, Put)]) == 1
     assert [effect for effect in profiles.effects if isinstance(effect, Pause)]
 
 
-def test_a_user_erased_while_an_event_is_folded_does_not_come_back(view: View, store: EventStore) -> None:
+def test_a_user_erased_while_an_event_is_folded_does_not_come_back(snapshot: ServingSnapshot, store: EventStore) -> None:
     """The erasure ends, with its deletion of the profile, after the rows were read and before the profile is written."""
 
     def erase(effect: Effect) -> None:
@@ -136,20 +136,20 @@ def test_a_user_erased_while_an_event_is_folded_does_not_come_back(view: View, s
             profiles.documents.pop(effect.id, None)
 
     profiles = Profiles(erase)
-    profiles.run(Recording(store, [_view("i1")], NOW)(view))
+    profiles.run(Recording(store, [_view("i1")], NOW)(snapshot))
     assert profiles.documents == {}
 
 
-def test_where_no_turn_comes_the_way_out_is_named(view: View, store: EventStore) -> None:
+def test_where_no_turn_comes_the_way_out_is_named(snapshot: ServingSnapshot, store: EventStore) -> None:
     def interfere(effect: Effect) -> None:
         if isinstance(effect, Put):
             profiles.write(KEY, {**effect.source, "applied_through": 0})
 
     store.append([_view("i0")], NOW)
-    Profiles().run(update_profile(view, store, "u:anna", NOW))
+    Profiles().run(update_profile(snapshot, store, "u:anna", NOW))
     profiles = Profiles(interfere)
     with pytest.raises(WriteError) as caught:
-        profiles.run(_forever(view, store))
+        profiles.run(_forever(snapshot, store))
     assert "send them again" in caught.value.remedy
     pauses = [effect.seconds for effect in profiles.effects if isinstance(effect, Pause)]
     assert len(pauses) == 40
@@ -157,9 +157,9 @@ def test_where_no_turn_comes_the_way_out_is_named(view: View, store: EventStore)
     assert max(pauses) <= 0.75
 
 
-def _forever(view: View, store: EventStore) -> Flow[bool]:
+def _forever(snapshot: ServingSnapshot, store: EventStore) -> Flow[bool]:
     """Each turn finds one more row, and loses."""
-    flow = update_profile(view, store, "u:anna", NOW)
+    flow = update_profile(snapshot, store, "u:anna", NOW)
     minute = 0
     result: Any = None
     while True:

@@ -17,7 +17,7 @@ from es_recsys.simulator import (
     Insider,
     LatentWorld,
     SampleWorld,
-    Wish,
+    SimulatedNeed,
     World,
     draw_wishes,
     judge,
@@ -73,7 +73,7 @@ def test_regret_and_gain_of_a_page_by_hand() -> None:
     utility[[4, 7, 9]] = 5.0, 4.0, 9.0
     wanted = np.zeros(60, bool)
     wanted[[4, 7, 8]] = True  # the best of all, 9, isn't what was asked for
-    wish = Wish(world.user_ids[0], 0.0, Query(user_id=world.user_ids[0], n=2), utility, wanted)
+    wish = SimulatedNeed(world.user_ids[0], 0.0, Query(user_id=world.user_ids[0], n=2), utility, wanted)
     shown = Ranking(tuple(Hit(world.item_ids[place], 0.0, rank) for rank, place in enumerate((9, 7), 1)))
     found = judge(world, lambda _: shown, [wish], conduct, goal="click")
     five, four, none = (float(conduct.click.chance(np.array([u]))[0]) for u in (5.0, 4.0, -9.0))

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from es_recsys.search.explore import Exploration, Exposure, explore, rng_of
-from es_recsys.simulator import LatentWorld, Shoppers, Wish, draw_wishes, judge
+from es_recsys.search.explore import Exploration, InteractionStats, explore, rng_of
+from es_recsys.simulator import LatentWorld, Shoppers, SimulatedNeed, draw_wishes, judge
 from es_recsys.training.logged_examples import count_exposure, examined
 from es_recsys.types import Answer, Hit, Query, Ranking
 
@@ -28,7 +28,7 @@ def world() -> LatentWorld:
 class Shop:
     """Knows the old items through noise, of the new ones that they are there. Logs what it shows, as the answer log does."""
 
-    def __init__(self, world: LatentWorld, wishes: list[Wish], share: float, exposure: Exposure) -> None:
+    def __init__(self, world: LatentWorld, wishes: list[SimulatedNeed], share: float, exposure: InteractionStats) -> None:
         self._scores: dict[Query, NDArray[np.float64]] = {}
         rng = np.random.default_rng(4)
         for wish in wishes:
@@ -58,11 +58,11 @@ class Shop:
         return Answer(f"a{number}", "recommend", Ranking(hits), 0.0)
 
 
-def learned(world: LatentWorld, share: float) -> Exposure:
+def learned(world: LatentWorld, share: float) -> InteractionStats:
     """What a shop knows after three rounds of 150 visits, with its counts brought up to date after each."""
     records: list[dict[str, Any]] = []
     given: dict[tuple[str, str], float] = {}
-    exposure = Exposure()
+    exposure = InteractionStats()
     for seed in range(3):
         wishes = draw_wishes(world, seed, 150)
         shop = Shop(world, wishes, share, exposure)
@@ -84,8 +84,8 @@ def test_new_items_are_looked_at_and_what_is_learned_of_them_brings_more(world: 
     assert np.argmax(clicks / looks) in np.argsort(-world.quality[-NEW:])[:2]
 
     wishes = draw_wishes(world, 9, 150)
-    calm = judge(world, Shop(world, wishes, 0.0, Exposure()), wishes, goal="click")
-    before, after = (judge(world, Shop(world, wishes, 0.5, one), wishes, goal="click") for one in (Exposure(), known))
+    calm = judge(world, Shop(world, wishes, 0.0, InteractionStats()), wishes, goal="click")
+    before, after = (judge(world, Shop(world, wishes, 0.5, one), wishes, goal="click") for one in (InteractionStats(), known))
     assert before.over(calm).high < 0.0
     assert after.over(calm).low > 0.0
     assert after.mean_regret().mean < calm.mean_regret().mean

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from es_recsys.models import MODELS, Model, recommend
-from es_recsys.models.slices import Slice, latest, scattered
+from es_recsys.models.slices import HoldoutSplit, latest, scattered
 from es_recsys.training import ensemble_selection as weighing
 from es_recsys.training.ensemble_candidates import Candidates, _first
 from es_recsys.training.ensemble_selection import Beside, weigh
@@ -29,7 +29,7 @@ WEIGHTS: tuple[dict[str, float], ...] = (
 
 
 @pytest.fixture(scope="module")
-def part(interactions: Make) -> Slice:
+def part(interactions: Make) -> HoldoutSplit:
     rng = np.random.default_rng(4)
     users = {}
     for n in range(90):
@@ -40,11 +40,11 @@ def part(interactions: Make) -> Slice:
 
 
 @pytest.fixture(scope="module")
-def models(part: Slice) -> Mapping[str, Model]:
+def models(part: HoldoutSplit) -> Mapping[str, Model]:
     return {name: MODELS[name]().fit(part.train, np.random.default_rng(0)) for name in NAMES}
 
 
-def _answered(models: Mapping[str, Model], part: Slice, weights: Mapping[str, float]) -> list[np.ndarray]:
+def _answered(models: Mapping[str, Model], part: HoldoutSplit, weights: Mapping[str, float]) -> list[np.ndarray]:
     """The lists that the blend answers with, by way of ids and histories."""
     names = part.train.item_ids.tolist()
     lists = []
@@ -58,7 +58,7 @@ def _answered(models: Mapping[str, Model], part: Slice, weights: Mapping[str, fl
 
 @pytest.mark.parametrize("weights", WEIGHTS)
 def test_the_trial_of_weights_is_the_answer_with_them(
-    part: Slice, models: Mapping[str, Model], weights: Mapping[str, float]
+    part: HoldoutSplit, models: Mapping[str, Model], weights: Mapping[str, float]
 ) -> None:
     found = Candidates.of(models, part)
     answered = _answered(models, part, weights)
@@ -68,7 +68,7 @@ def test_the_trial_of_weights_is_the_answer_with_them(
     assert found.next(weights) == pytest.approx(first.ndcg(answered, DEPTH))
 
 
-def test_one_model_beside_others_weighs_as_all_together(part: Slice, models: Mapping[str, Model]) -> None:
+def test_one_model_beside_others_weighs_as_all_together(part: HoldoutSplit, models: Mapping[str, Model]) -> None:
     whole = Candidates.of(models, part)
     more = Candidates.of({name: models[name] for name in NAMES[:2]}, part).beside(NAMES[2], models[NAMES[2]])
     for weights in WEIGHTS:
@@ -87,7 +87,7 @@ def test_what_only_the_new_model_lists_is_among_the_candidates(interactions: Mak
     assert before.beside("als", popular).each({"als": 1.0}).min() > 0.0
 
 
-def test_a_model_is_worth_what_it_adds(part: Slice, models: Mapping[str, Model]) -> None:
+def test_a_model_is_worth_what_it_adds(part: HoldoutSplit, models: Mapping[str, Model]) -> None:
     beside = Beside({"transitions": models["transitions"]}, part)
     assert beside.without == pytest.approx(Candidates.of(models, part).each({"transitions": 1.0}).mean())
     other, alone = beside.asked("als", models["als"])
@@ -106,14 +106,14 @@ def test_a_model_is_worth_what_it_adds(part: Slice, models: Mapping[str, Model])
 
 
 def test_of_many_users_only_what_is_added_counts(
-    part: Slice, models: Mapping[str, Model], monkeypatch: pytest.MonkeyPatch
+    part: HoldoutSplit, models: Mapping[str, Model], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(weighing, "SURE", len(part))
     beside = Beside({"transitions": models["transitions"]}, part)
     assert beside("als", models["als"]) == beside.asked("als", models["als"])[0]
 
 
-def test_a_model_that_adds_nothing_is_worth_what_it_answers_alone(part: Slice, models: Mapping[str, Model]) -> None:
+def test_a_model_that_adds_nothing_is_worth_what_it_answers_alone(part: HoldoutSplit, models: Mapping[str, Model]) -> None:
     rng = np.random.default_rng(0)
     beside = Beside({"transitions": models["transitions"]}, part)
     shuffled = replace(part.train, items=rng.permutation(part.train.items))

@@ -17,7 +17,7 @@ from es_recsys.models.lsa import LSA
 from es_recsys.models.popularity import Popularity
 from es_recsys.models.transitions import Transitions
 from es_recsys.training import model_selection as module
-from es_recsys.training.model_selection import Selection, Wish, select
+from es_recsys.training.model_selection import Selection, TrainSpec, select
 from es_recsys.training.validation import Validation
 from es_recsys.types import History, Interactions, ItemTable
 
@@ -66,7 +66,7 @@ def catalogue(data: Interactions, text: Callable[[int], str], **more: Any) -> It
 
 
 def trained(data: Interactions, items: ItemTable | None = None, seconds: float = 0.0, **wish: Any) -> Selection:
-    return select(data, np.random.default_rng(1), seconds, wish=Wish(items=items, **wish))
+    return select(data, np.random.default_rng(1), seconds, wish=TrainSpec(items=items, **wish))
 
 
 PLAIN = store()

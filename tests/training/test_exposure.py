@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from es_recsys.events.records import StoredEvent
-from es_recsys.search.explore import Exposure
+from es_recsys.search.explore import InteractionStats
 from es_recsys.serving.answer_log import AnswerLog
 from es_recsys.serving.interaction_stats import exposure_folder, load_exposure
 from es_recsys.settings import Settings
@@ -30,9 +30,9 @@ class Events:
 def store(folder: Path, *events: StoredEvent) -> Any:
     settings = Settings(home=folder, index="shop")
     forgotten: list[bool] = []
-    views = SimpleNamespace(forget=lambda: forgotten.append(True))
+    snapshots = SimpleNamespace(forget=lambda: forgotten.append(True))
     log = AnswerLog(settings.store_home / "answers")
-    return SimpleNamespace(settings=settings, log=log, events=Events(*events), views=views, forgotten=forgotten)
+    return SimpleNamespace(settings=settings, log=log, events=Events(*events), snapshots=snapshots, forgotten=forgotten)
 
 
 def record(answer_id: str, *item_ids: str) -> dict[str, Any]:
@@ -65,6 +65,6 @@ def test_counts_are_those_of_the_log_and_are_counted_anew(tmp_path: Path) -> Non
     assert dict(kept.seen) == {"a": (1.0, 1.0), "b": (2.0, 0.0), "c": (1.0, 0.0)}
     assert kept.rate == pytest.approx(0.25)
     asked = ["c", "nothing", "a", "b"]
-    plain = Exposure(dict(kept.seen), kept.rate)
+    plain = InteractionStats(dict(kept.seen), kept.rate)
     np.testing.assert_array_equal(kept.counts(asked), plain.counts(asked))
     np.testing.assert_array_equal(kept.counts([]), plain.counts([]))

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from es_recsys.errors import EngineError
-from es_recsys.index_metadata import StoreMeta
-from es_recsys.serving.snapshot import View
+from es_recsys.index_metadata import IndexMetadata
+from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.settings import Settings
 from es_recsys.training.judged_examples import judged_examples
 from es_recsys.training.ranking_examples import Examples
@@ -22,11 +22,13 @@ FAILED = {"error": {"type": "timeout"}}
 
 def asked(tmp_path: Path, answers: dict[str, Any]) -> Examples:
     """The query "shoes" of which a and z are judged, "hats" of which nothing is good; answers: of the n-th request."""
-    view = View(Settings(home=tmp_path), StoreMeta("shop", 1), b"", encoder=SimpleNamespace(fields=lambda *_: ()))  # type: ignore[arg-type]
+    snapshot = ServingSnapshot(
+        Settings(home=tmp_path), IndexMetadata("shop", 1), b"", encoder=SimpleNamespace(fields=lambda *_: ())
+    )  # type: ignore[arg-type]
 
     def run_all(flows: Any) -> list[Any]:
         results = []
-        for flow in flows(view):
+        for flow in flows(snapshot):
             response = None
             try:
                 for request in range(9):

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from es_recsys.errors import InputError
-from es_recsys.index_metadata import StoreMeta, VectorMeta
+from es_recsys.index_metadata import IndexMetadata, VectorMetadata
 from es_recsys.search.context import Context
-from es_recsys.training.coordinate_ascent import Sheet, ascend, ndcg
+from es_recsys.training.coordinate_ascent import JudgedScores, ascend, ndcg
 from es_recsys.training.lexical_weights import MOST_QUERIES, Judged, collect, sample, tune
 
-META = StoreMeta(store="s", version=1, vectors={"text_vector": VectorMeta(2, "f", "m")})
-CONTEXT = Context(meta=META, now=0.0, text="red shoe", vectors={"text_vector": np.array([1.0, 0.0], np.float32)})
+META = IndexMetadata(store="s", version=1, vectors={"text_vector": VectorMetadata(2, "f", "m")})
+CONTEXT = Context(metadata=META, now=0.0, text="red shoe", vectors={"text_vector": np.array([1.0, 0.0], np.float32)})
 
 
 def judged(rng: np.random.Generator, query: int) -> Judged:
@@ -39,7 +39,7 @@ def many(seed: int, n: int = 200) -> list[Judged]:
 
 
 def test_ndcg_by_hand() -> None:
-    sheet = Sheet(
+    sheet = JudgedScores(
         {"title": np.array([[3.0, 2.0, 1.0, 9.0], [1.0, 1.0, 0.0, 0.0]], np.float32)},
         {"text_vector": np.zeros((2, 4), np.float32)},
         np.array([[0.0, 1.0, 0.0, 0.0], [1.0, 0.0, 1.0, 0.0]], np.float32),
@@ -53,7 +53,7 @@ def test_ndcg_by_hand() -> None:
 
 def test_tuning_finds_the_clause_that_knows() -> None:
     found = tune(
-        replace(CONTEXT, meta=replace(META, lexical={"title": 1.0, "description": 1.0})), many(1), np.random.default_rng(0)
+        replace(CONTEXT, metadata=replace(META, lexical={"title": 1.0, "description": 1.0})), many(1), np.random.default_rng(0)
     )
     assert found.kept
     assert found.after > found.before + 0.2
@@ -82,7 +82,7 @@ def test_too_few_queries_are_refused() -> None:
 
 def test_fixed_boosts_stay() -> None:
     rng = np.random.default_rng(0)
-    sheet = Sheet(
+    sheet = JudgedScores(
         {"title": rng.random((30, 12)).astype(np.float32), "title.typos": rng.random((30, 12)).astype(np.float32)},
         {},
         (rng.random((30, 12)) > 0.8).astype(np.float32),

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 from es_recsys.index.idset import IdSet
-from es_recsys.index_metadata import StoreMeta
+from es_recsys.index_metadata import IndexMetadata
 from es_recsys.models import Transitions, UserKNN
 from es_recsys.models.sequences import take
 from es_recsys.settings import Settings
 from es_recsys.training import retrain as retraining
-from es_recsys.training.model_selection import Wish, select
+from es_recsys.training.model_selection import TrainSpec, select
 from es_recsys.training.retrain import Checked, RetrainReport
-from es_recsys.training.selection_report import Promise
+from es_recsys.training.selection_report import ExpectedQuality
 from es_recsys.training.served_quality import Quality, compare, held_out, quality
 from es_recsys.training.training_record import Trained, training_lock
 from es_recsys.types import Interactions
@@ -54,16 +54,16 @@ def known(data: Interactions) -> Interactions:
     return take(data, data.times <= UNTIL)
 
 
-def view(models: dict[str, Any]) -> Any:
+def snapshot(models: dict[str, Any]) -> Any:
     share = {name: 1.0 / len(models) for name in models}
-    return SimpleNamespace(models=models, meta=SimpleNamespace(weights={"no_query": {**share, "popular": 1e-3}}))
+    return SimpleNamespace(models=models, metadata=SimpleNamespace(weights={"no_query": {**share, "popular": 1e-3}}))
 
 
 def trained(data: Interactions) -> tuple[Any, Trained]:
     """Transitions on what was known at the time, and what that promised."""
-    chosen = select(known(data), np.random.default_rng(1), 0.0, wish=Wish(("transitions",)))
+    chosen = select(known(data), np.random.default_rng(1), 0.0, wish=TrainSpec(("transitions",)))
     record = Trained.on(known(data), UNTIL, ("transitions",), {}, chosen.report.figures)
-    return view({"transitions": chosen.models["transitions"]}), record
+    return snapshot({"transitions": chosen.models["transitions"]}), record
 
 
 def test_the_promise_is_what_held_out_events_gave() -> None:
@@ -100,9 +100,9 @@ def test_a_fall_within_chance_or_of_little_is_none() -> None:
     measured = quality(served, record, data, np.random.default_rng(0))
     assert isinstance(measured, Quality)
     for promise, fallen in [
-        (Promise(1.5 * measured.now, 0.5 * measured.now, 100), False),
-        (Promise(1.5 * measured.now, 0.01 * measured.now, 100), True),
-        (Promise(1.05 * measured.now, 0.0, 100), False),
+        (ExpectedQuality(1.5 * measured.now, 0.5 * measured.now, 100), False),
+        (ExpectedQuality(1.5 * measured.now, 0.01 * measured.now, 100), True),
+        (ExpectedQuality(1.05 * measured.now, 0.0, 100), False),
     ]:
         told = Trained(record.events, record.until, (), {}, promise)
         again = quality(served, told, data, np.random.default_rng(0))
@@ -113,13 +113,13 @@ def test_a_fall_within_chance_or_of_little_is_none() -> None:
 @pytest.mark.parametrize(
     ("record", "why"),
     [
-        (Trained(10, None, (), {}, Promise(0.5, 0.01, 100)), "has no times"),
+        (Trained(10, None, (), {}, ExpectedQuality(0.5, 0.01, 100)), "has no times"),
         (Trained(10, UNTIL), "too little to measure"),
-        (Trained(10, 80 * DAY, (), {}, Promise(0.5, 0.01, 100)), "0 users"),
+        (Trained(10, 80 * DAY, (), {}, ExpectedQuality(0.5, 0.01, 100)), "0 users"),
     ],
 )
 def test_what_cannot_be_compared_is_said(record: Trained, why: str) -> None:
-    found = quality(view({"transitions": Transitions()}), record, rings(), np.random.default_rng(0))
+    found = quality(snapshot({"transitions": Transitions()}), record, rings(), np.random.default_rng(0))
     assert isinstance(found, str)
     assert why in found
 
@@ -146,10 +146,10 @@ def test_quality_is_of_what_answers_are_to_lead_to() -> None:
     part = held_out(record, data, np.random.default_rng(0), ("purchase",))
     assert part is not None
     assert all((wanted % 4 == 0).all() for wanted in part.targets)
-    chosen = select(known(data), np.random.default_rng(1), 0.0, wish=Wish(("transitions",), targets=("purchase",)))
+    chosen = select(known(data), np.random.default_rng(1), 0.0, wish=TrainSpec(("transitions",), targets=("purchase",)))
     bought = Trained.on(known(data), UNTIL, ("transitions",), {}, chosen.report.figures, targets=("purchase",))
     assert bought.promise is not None and bought.promise != record.promise
-    served = view({"transitions": chosen.models["transitions"]})
+    served = snapshot({"transitions": chosen.models["transitions"]})
     found = quality(served, bought, data, np.random.default_rng(0))
     assert isinstance(found, Quality)
     assert found.promise == bought.promise
@@ -179,23 +179,23 @@ def test_worse_models_are_told_from_better_ones() -> None:
 def test_user_knn_is_compared_with_the_users_that_it_finds_in_elasticsearch() -> None:
     data = rings()
     model = UserKNN().fit(known(data), np.random.default_rng(0))
-    record = Trained(len(known(data).items), UNTIL, (), {}, Promise(0.01, 0.001, 100))
-    found = quality(view({"userknn": model.to_serve()}), record, data, np.random.default_rng(0))
+    record = Trained(len(known(data).items), UNTIL, (), {}, ExpectedQuality(0.01, 0.001, 100))
+    found = quality(snapshot({"userknn": model.to_serve()}), record, data, np.random.default_rng(0))
     assert isinstance(found, Quality)
     assert found.now > 0.01
 
 
 def test_a_record_is_kept_in_the_notes_of_a_version() -> None:
-    record = Trained(100, UNTIL, ("als", "lsa"), {"view": 0.5}, Promise(0.1, 0.01, 80), ("purchase",))
+    record = Trained(100, UNTIL, ("als", "lsa"), {"view": 0.5}, ExpectedQuality(0.1, 0.01, 80), ("purchase",))
     notes = record.noted({"bare": True, "replaces": 3, "attempt": 90})
-    meta = StoreMeta("shop", 4, models=("als",), notes=notes)
+    metadata = IndexMetadata("shop", 4, models=("als",), notes=notes)
     assert set(notes) == {"bare", "trained"}
-    assert Trained.of(StoreMeta.from_dict(meta.to_dict())) == record
+    assert Trained.of(IndexMetadata.from_dict(metadata.to_dict())) == record
     # What was kept before there were targets.
     older = {"trained": {name: value for name, value in notes["trained"].items() if name != "targets"}}
-    assert Trained.of(StoreMeta("shop", 1, models=("als",), notes=older)) == replace(record, targets=())
-    assert Trained.of(StoreMeta("shop", 1, notes=notes)) is None
-    assert Trained.of(StoreMeta("shop", 1, models=("als",))) is None
+    assert Trained.of(IndexMetadata("shop", 1, models=("als",), notes=older)) == replace(record, targets=())
+    assert Trained.of(IndexMetadata("shop", 1, notes=notes)) is None
+    assert Trained.of(IndexMetadata("shop", 1, models=("als",))) is None
 
 
 def test_one_training_at_a_time(tmp_path: Path) -> None:
@@ -220,7 +220,7 @@ def test_a_catalogue_knows_what_is_new_to_it() -> None:
 def test_decided_shares_are_trained_without_any_trial() -> None:
     data = rings()
     config = Transitions.start(True, True)
-    chosen = select(data, np.random.default_rng(1), wish=Wish(configs={"transitions": config}, shares={"transitions": 1.0}))
+    chosen = select(data, np.random.default_rng(1), wish=TrainSpec(configs={"transitions": config}, shares={"transitions": 1.0}))
     assert dict(chosen.weights) == {"transitions": 1.0}
     assert chosen.models["transitions"].config == config
     assert "promise" not in chosen.report.figures
@@ -236,8 +236,10 @@ def test_the_report_says_what_was_done() -> None:
 def test_a_comparison_that_fails_ends_no_training(monkeypatch: pytest.MonkeyPatch) -> None:
     data = rings()
     served, record = trained(data)
-    meta = StoreMeta("shop", 1, models=("transitions",), notes=record.noted({}), weights={"no_query": {"transitions": 1.0}})
-    served = SimpleNamespace(meta=meta, models=served.models)
+    metadata = IndexMetadata(
+        "shop", 1, models=("transitions",), notes=record.noted({}), weights={"no_query": {"transitions": 1.0}}
+    )
+    served = SimpleNamespace(metadata=metadata, models=served.models)
 
     def fail(*_: Any) -> Any:
         raise MemoryError
@@ -253,11 +255,11 @@ def test_a_comparison_that_fails_ends_no_training(monkeypatch: pytest.MonkeyPatc
     asked: list[str] = []
     monkeypatch.setattr(retraining, "check", lambda *_: checked)
     monkeypatch.setattr(retraining, "_tried", fail)
-    monkeypatch.setattr(retraining, "wish_of", lambda *_, **__: Wish())
+    monkeypatch.setattr(retraining, "wish_of", lambda *_, **__: TrainSpec())
     monkeypatch.setattr(retraining, "products", lambda *_: {})
     monkeypatch.setattr(retraining, "put_into_service", lambda *_, **__: asked.append("served"))
     monkeypatch.setattr("es_recsys.events.interactions.interactions", lambda *_, **__: data)
-    work = SimpleNamespace(views=SimpleNamespace(to_train=lambda: served), now=lambda: 0.0, events=None)
+    work = SimpleNamespace(snapshots=SimpleNamespace(to_train=lambda: served), now=lambda: 0.0, events=None)
     report = retraining._run(cast(Any, work), (), False, (), 0.1, None, 1, None)
     assert (report.outcome, asked) == ("trained", ["served"])
     assert report.tried == (

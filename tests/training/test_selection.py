@@ -14,7 +14,7 @@ from es_recsys.errors import ModelError
 from es_recsys.models import ALSConfig, Popularity, Transitions, TransitionsConfig, recommend, validation
 from es_recsys.models.cooccurrence import Counting
 from es_recsys.training import model_selection as module
-from es_recsys.training.model_selection import Selection, Wish, defaults, select, suited
+from es_recsys.training.model_selection import Selection, TrainSpec, defaults, select, suited
 from es_recsys.training.training_record import Trained
 from es_recsys.types import History, Interactions
 
@@ -120,8 +120,8 @@ def shoppers(buyers: int) -> dict[str, list[tuple[str, float, float, str]]]:
 def test_where_purchases_are_what_counts_it_chooses_by_them(interactions: Make) -> None:
     data = interactions(shoppers(USERS), timed=True)
     rng = np.random.default_rng
-    looking = select(data, rng(1), 1_000.0, wish=Wish(("transitions", "als")))
-    buying = select(data, rng(1), 1_000.0, wish=Wish(("transitions", "als"), targets=("purchase",)))
+    looking = select(data, rng(1), 1_000.0, wish=TrainSpec(("transitions", "als")))
+    buying = select(data, rng(1), 1_000.0, wish=TrainSpec(("transitions", "als"), targets=("purchase",)))
     assert "targets" not in looking.report.figures and buying.report.figures["targets"] == ["purchase"]
     assert any("after a split in time with purchase" in line for line in buying.report.lines)
     # What they look at next only the newest events tell; what they buy as well the oldest.
@@ -139,7 +139,7 @@ def test_few_users_are_asked_of_the_time_before_too(interactions: Make, monkeypa
         (0.0, 2_000, ("transitions", "als"), False),
     ]:
         monkeypatch.setattr(module, "SURE", sure)
-        report = select(data, np.random.default_rng(1), seconds, wish=Wish(names)).report
+        report = select(data, np.random.default_rng(1), seconds, wish=TrainSpec(names)).report
         assert (said in report.lines, "earlier_users" in report.figures) == (expected, expected)
         assert ("Weighed by these users alone (the time ran out)." in report.lines) == (seconds == 0.0)
 
@@ -147,13 +147,13 @@ def test_few_users_are_asked_of_the_time_before_too(interactions: Make, monkeypa
 def test_similar_users_are_tried_for_purchases(interactions: Make) -> None:
     data = interactions(shoppers(USERS), timed=True)
     assert "userknn" in suited(data, True, None, ("purchase",)) and "userknn" not in suited(data, True)
-    selection = select(data, np.random.default_rng(1), 1_000.0, wish=Wish(targets=("purchase",)))
+    selection = select(data, np.random.default_rng(1), 1_000.0, wish=TrainSpec(targets=("purchase",)))
     assert "userknn" in selection.report.figures
 
 
 def test_too_few_purchases_to_choose_by_are_said(interactions: Make) -> None:
     data = interactions(shoppers(20), timed=True)
-    selection = select(data, np.random.default_rng(1), 0.0, wish=Wish(("transitions",), targets=("purchase",)))
+    selection = select(data, np.random.default_rng(1), 0.0, wish=TrainSpec(("transitions",), targets=("purchase",)))
     assert "That is too few to choose by, it takes 50: chosen by events of any type." in selection.report.lines
     assert selection.report.figures["targets"] == [] and selection.report.figures["slice"] == "time"
     assert selection.report.figures["validation_users"] == USERS
@@ -164,7 +164,7 @@ def test_too_few_purchases_to_choose_by_are_said(interactions: Make) -> None:
 
 def test_long_trainings_are_shown_as_they_go(interactions: Make) -> None:
     shown: list[tuple[str, int, int]] = []
-    wish = Wish(("als",), part=lambda *part: shown.append(part))
+    wish = TrainSpec(("als",), part=lambda *part: shown.append(part))
     select(interactions(walks()[0]), np.random.default_rng(0), 0.0, wish=wish)
     assert shown == [(f"als, {stage}", done, 10) for stage in ("trial", "final") for done in range(1, 11)]
     # No curve where nothing is measured.

@@ -16,13 +16,13 @@ from es_recsys.models import ease
 from es_recsys.models import trials as module
 from es_recsys.models.cooccurrence import Counting
 from es_recsys.models.ease import EASEConfig
-from es_recsys.models.fitted import Fitted
-from es_recsys.models.histories import Batch
+from es_recsys.models.fitted import TrainedModel
+from es_recsys.models.histories import HistoryBatch
 from es_recsys.models.ids import ItemIds
 from es_recsys.models.inversion import invert
-from es_recsys.models.slices import Slice, latest, slice_of
+from es_recsys.models.slices import HoldoutSplit, latest, slice_of
 from es_recsys.models.transitions import TransitionsConfig
-from es_recsys.models.watch import Watch
+from es_recsys.models.watch import TrainingCallback
 from es_recsys.training.model_trials import Trials, trials_of
 from es_recsys.types import Interactions, ItemTable
 
@@ -32,7 +32,7 @@ class Taught:
     right: int = 0
 
 
-class Learner(Fitted):
+class Learner(TrainedModel):
     """Learns what is right as far as its setting lets it, and nothing after the deadline."""
 
     name: ClassVar[str] = "learner"
@@ -42,7 +42,7 @@ class Learner(Fitted):
         self.config = config or Taught()
 
     def fit(
-        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: Watch | None = None
+        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: TrainingCallback | None = None
     ) -> Learner:
         self.trainings.append(self.config.right)
         late = watch is not None and time.monotonic() > watch.deadline
@@ -56,10 +56,10 @@ class Learner(Fitted):
     def space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
         return {"right": (0, 1, 2, 3, 4, 5, 6, 7)}
 
-    def _all_scores(self, batch: Batch) -> NDArray[np.float32]:
+    def _all_scores(self, batch: HistoryBatch) -> NDArray[np.float32]:
         return self._arrays["scores"]  # type: ignore[no-any-return]
 
-    def _shares(self, batch: Batch, place: int) -> NDArray[np.float64]:
+    def _shares(self, batch: HistoryBatch, place: int) -> NDArray[np.float64]:
         return np.zeros(len(batch.items))
 
     def _params(self) -> dict[str, Any]:
@@ -70,7 +70,7 @@ class Learner(Fitted):
         return cls()
 
 
-def _part() -> Slice:
+def _part() -> HoldoutSplit:
     train = Interactions(
         user_ids=np.array(["u"]),
         item_ids=np.array([f"i{i:02}" for i in range(30)]),
@@ -85,7 +85,7 @@ def _part() -> Slice:
 def test_the_best_of_a_climb_is_there_when_time_has_run_out() -> None:
     Learner.trainings.clear()
     deadline = time.monotonic() + 0.5
-    trials = Trials(Learner, _part(), 0, None, Watch(deadline=deadline))
+    trials = Trials(Learner, _part(), 0, None, TrainingCallback(deadline=deadline))
     # Every value is entered, as none of them is where the climb begins.
     found = trials.climb(True, deadline, None, lambda model: -abs(model.config.right - 1) - 0.1 * model.config.right)
     for other in (5, 6, 7):
@@ -100,13 +100,13 @@ def test_the_best_of_a_climb_is_there_when_time_has_run_out() -> None:
 
 
 @pytest.fixture(scope="module")
-def part(interactions: Callable[..., Interactions]) -> Slice:
+def part(interactions: Callable[..., Interactions]) -> HoldoutSplit:
     rng = np.random.default_rng(3)
     users = {f"u{user}": [f"i{item:02}" for item in rng.choice(15, 8, replace=False) + 15 * (user % 2)] for user in range(60)}
     return latest(interactions(users), np.random.default_rng(0), 40)
 
 
-def test_the_pairs_of_the_best_of_a_climb_are_not_counted_again(part: Slice, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_pairs_of_the_best_of_a_climb_are_not_counted_again(part: HoldoutSplit, monkeypatch: pytest.MonkeyPatch) -> None:
     counted: list[Counting] = []
     count = module.count
     monkeypatch.setattr(module, "count", lambda seq, how, *given: (counted.append(how), count(seq, how, *given))[1])
@@ -118,10 +118,10 @@ def test_the_pairs_of_the_best_of_a_climb_are_not_counted_again(part: Slice, mon
     assert len(counted) == before
 
 
-def test_the_first_training_is_needed_and_others_may_be_given_up(part: Slice, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_training_is_needed_and_others_may_be_given_up(part: HoldoutSplit, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ease, "invert", partial(invert, block=5))
     told: list[int] = []
-    late = Watch(lambda done, total, _: told.append(done), deadline=time.monotonic() - 1.0)
+    late = TrainingCallback(lambda done, total, _: told.append(done), deadline=time.monotonic() - 1.0)
     climbed = trials_of("ease", part, 0, watch=late).climb(False, float("inf"))
     assert climbed.cut_short and climbed.trials == 1 and climbed.config == EASEConfig()
     blocks = max(told)

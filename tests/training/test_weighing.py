@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from es_recsys.models import MODELS
-from es_recsys.models.slices import Slice, latest
+from es_recsys.models.slices import HoldoutSplit, latest
 from es_recsys.training import ensemble_selection as weighing
 from es_recsys.training.ensemble_selection import weigh
 from es_recsys.types import Interactions
@@ -18,13 +18,13 @@ NAMES = ("transitions", "als", "rp3beta")
 
 
 @pytest.fixture
-def part(interactions: Make) -> Slice:
+def part(interactions: Make) -> HoldoutSplit:
     rng = np.random.default_rng(2)
     users = {f"u{n}": [f"i{int(place)}" for place in (n % 5 * 8 + rng.permutation(8)[:6])] for n in range(80)}
     return latest(interactions(users), np.random.default_rng(0), 80)
 
 
-def test_of_few_users_the_mean_over_samples_is_taken(part: Slice, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_few_users_the_mean_over_samples_is_taken(part: HoldoutSplit, monkeypatch: pytest.MonkeyPatch) -> None:
     models = {name: MODELS[name]().fit(part.train, np.random.default_rng(0)) for name in NAMES}
     mixed, again = weigh(models, part), weigh(models, part)
     assert mixed.weights == again.weights and mixed.score == again.score
@@ -37,13 +37,13 @@ def test_of_few_users_the_mean_over_samples_is_taken(part: Slice, monkeypatch: p
     assert mixed.alone == plain.alone
 
 
-def test_a_single_model_needs_no_samples(part: Slice) -> None:
+def test_a_single_model_needs_no_samples(part: HoldoutSplit) -> None:
     model = MODELS["transitions"]().fit(part.train, np.random.default_rng(0))
     found = weigh({"transitions": model}, part)
     assert found.weights == {"transitions": 1.0} and len(found.path) == 1
 
 
-def test_users_of_an_earlier_moment_count_as_well(part: Slice) -> None:
+def test_users_of_an_earlier_moment_count_as_well(part: HoldoutSplit) -> None:
     models = {name: MODELS[name]().fit(part.train, np.random.default_rng(0)) for name in NAMES}
     alone, twice = weigh(models, part), weigh(models, part, earlier=[(models, part)])
     # The same users twice change no mean.
@@ -55,7 +55,7 @@ def test_users_of_an_earlier_moment_count_as_well(part: Slice) -> None:
     assert len(both.next) == len(few)
 
 
-def test_everything_asked_for_by_name_keeps_its_least_share(part: Slice) -> None:
+def test_everything_asked_for_by_name_keeps_its_least_share(part: HoldoutSplit) -> None:
     models = {name: MODELS[name]().fit(part.train, np.random.default_rng(0)) for name in NAMES}
     found = weigh(models, part, 0.05)
     assert set(found.weights) == set(NAMES) and min(found.weights.values()) >= 0.04

@@ -11,7 +11,7 @@ from elasticsearch import ApiError, BadRequestError, Elasticsearch, NotFoundErro
 
 from es_recsys.errors import FingerprintMismatch, IndexStateError, StoreNotFound
 from es_recsys.index import mappings
-from es_recsys.index_metadata import StoreMeta, VectorMeta, items_alias, items_index
+from es_recsys.index_metadata import IndexMetadata, VectorMetadata, items_alias, items_index
 from es_recsys.vector_fields import VECTOR_FIELDS
 
 __all__ = [
@@ -22,11 +22,11 @@ __all__ = [
     "grow",
     "no_version",
     "parse_meta",
-    "read_meta",
+    "read_metadata",
     "read_version",
     "reason_of",
     "vector_metas",
-    "write_meta",
+    "write_metadata",
 ]
 
 
@@ -43,15 +43,15 @@ class _Encodes(Protocol):
     def fingerprint(self) -> str: ...
 
 
-def vector_metas(encoders: Iterable[_Encodes]) -> dict[str, VectorMeta]:
+def vector_metas(encoders: Iterable[_Encodes]) -> dict[str, VectorMetadata]:
     """What an index says of the fields that these encoders fill."""
     return {
-        encoder.field: VectorMeta(encoder.dims, encoder.fingerprint, encoder.name, VECTOR_FIELDS[encoder.field].similarity)
+        encoder.field: VectorMetadata(encoder.dims, encoder.fingerprint, encoder.name, VECTOR_FIELDS[encoder.field].similarity)
         for encoder in encoders
     }
 
 
-def read_meta(client: Elasticsearch, store: str) -> StoreMeta:
+def read_metadata(client: Elasticsearch, store: str) -> IndexMetadata:
     """The version in service, as its index tells it.
 
     Raises StoreNotFound where the store has none.
@@ -63,7 +63,7 @@ def read_meta(client: Elasticsearch, store: str) -> StoreMeta:
     return parse_meta(store, answer.body if answer is not None else {})
 
 
-def parse_meta(store: str, answer: Mapping[str, Any]) -> StoreMeta:
+def parse_meta(store: str, answer: Mapping[str, Any]) -> IndexMetadata:
     """The same from the answer to `GET <store>-items/_mapping` ({} for a 404), however it was fetched."""
     if not answer:
         raise StoreNotFound(f"There is no store {store!r}.", "Load items into it first: es-recsys items load FILE.")
@@ -72,10 +72,10 @@ def parse_meta(store: str, answer: Mapping[str, Any]) -> StoreMeta:
         raise IndexStateError(
             f"The index behind {items_alias(store)} was not made by es-recsys.", "Choose another name with --index."
         )
-    return StoreMeta.from_dict(mapping["_meta"], mappings.field_types(mapping))
+    return IndexMetadata.from_dict(mapping["_meta"], mappings.field_types(mapping))
 
 
-def read_version(client: Elasticsearch, store: str, version: int) -> StoreMeta:
+def read_version(client: Elasticsearch, store: str, version: int) -> IndexMetadata:
     """Any version, in service or not. Raises IndexStateError where it does not exist."""
     try:
         answer = client.indices.get_mapping(index=items_index(store, version))
@@ -84,84 +84,86 @@ def read_version(client: Elasticsearch, store: str, version: int) -> StoreMeta:
     return parse_meta(store, answer.body)
 
 
-def write_meta(client: Elasticsearch, meta: StoreMeta) -> None:
+def write_metadata(client: Elasticsearch, metadata: IndexMetadata) -> None:
     """Replaces what the version says of itself."""
-    client.indices.put_mapping(index=meta.index, meta=meta.to_dict())
+    client.indices.put_mapping(index=metadata.index, meta=metadata.to_dict())
 
 
-def check_fingerprints(meta: StoreMeta, encoders: Iterable[_Encodes]) -> None:
+def check_fingerprints(metadata: IndexMetadata, encoders: Iterable[_Encodes]) -> None:
     """Raises FingerprintMismatch where an encoder's vectors may not be compared with the store's.
 
     A field that only one side has is no mismatch.
     """
-    check_vectors(meta, vector_metas(encoders))
+    check_vectors(metadata, vector_metas(encoders))
 
 
-def check_vectors(meta: StoreMeta, given: Mapping[str, VectorMeta]) -> None:
+def check_vectors(metadata: IndexMetadata, given: Mapping[str, VectorMetadata]) -> None:
     """The same for fields as `vector_metas` describes them."""
-    for name in meta.vectors.keys() & given.keys():
-        old, new = meta.vectors[name], given[name]
+    for name in metadata.vectors.keys() & given.keys():
+        old, new = metadata.vectors[name], given[name]
         if (old.fingerprint, old.dims) != (new.fingerprint, new.dims):
             raise FingerprintMismatch(
-                f"{name} of {meta.index} was made by {old.model} ({old.fingerprint[:12]}, {old.dims} dimensions), and "
+                f"{name} of {metadata.index} was made by {old.model} ({old.fingerprint[:12]}, {old.dims} dimensions), and "
                 f"{new.model} ({new.fingerprint[:12]}, {new.dims}) is set now.",
                 f"Set the encoder back to {old.model}, or drop the store and load the items again: "
                 "es-recsys index drop --store, es-recsys items load.",
             )
 
 
-def grow(client: Elasticsearch, meta: StoreMeta, count: int) -> None:
+def grow(client: Elasticsearch, metadata: IndexMetadata, count: int) -> None:
     """Gives vector fields that were made for few items a graph, once there are many.
 
     Documents written from now on get it, older ones as Elasticsearch merges its segments; until then they are scanned.
     """
-    mapping = client.indices.get_mapping(index=meta.index)[meta.index]["mappings"]["properties"]
-    chosen = meta.notes.get("index_options", {})
-    due = {name: mappings.vector_mapping(name, vector, count) for name, vector in meta.vectors.items() if name not in chosen}
+    mapping = client.indices.get_mapping(index=metadata.index)[metadata.index]["mappings"]["properties"]
+    chosen = metadata.notes.get("index_options", {})
+    due = {name: mappings.vector_mapping(name, vector, count) for name, vector in metadata.vectors.items() if name not in chosen}
     grown = {
         name: body
         for name, body in due.items()
         if mapping[name]["index_options"]["type"] == "flat" and body["index_options"]["type"] != "flat"
     }
     if grown:
-        client.indices.put_mapping(index=meta.index, properties=grown)
+        client.indices.put_mapping(index=metadata.index, properties=grown)
 
 
-def add_vectors(client: Elasticsearch, meta: StoreMeta, vectors: Mapping[str, VectorMeta], count: int) -> StoreMeta:
+def add_vectors(
+    client: Elasticsearch, metadata: IndexMetadata, vectors: Mapping[str, VectorMetadata], count: int
+) -> IndexMetadata:
     """Gives a version vector fields that it does not have yet; its documents lack them until they are written again."""
-    new = replace(meta, vectors={**meta.vectors, **vectors})
+    new = replace(metadata, vectors={**metadata.vectors, **vectors})
     properties = {name: mappings.vector_mapping(name, vector, count) for name, vector in vectors.items()}
-    client.indices.put_mapping(index=meta.index, properties=properties, meta=new.to_dict())
+    client.indices.put_mapping(index=metadata.index, properties=properties, meta=new.to_dict())
     return new
 
 
-def add_fields(client: Elasticsearch, meta: StoreMeta) -> StoreMeta:
+def add_fields(client: Elasticsearch, metadata: IndexMetadata) -> IndexMetadata:
     """Gives a version that was made by an earlier release what it can have of this one without being made anew: filterable
     fields of an item that it lacks, and attributes that take values of any type. What is stored is not touched."""
-    body = mappings.items(meta, 0)
-    mapping = _mapping(client, meta)
+    body = mappings.items(metadata, 0)
+    mapping = _mapping(client, metadata)
     there, properties = mapping["properties"], body["mappings"]["properties"]
     known = mappings.field_types(mapping)
     # A field with an analyzer that the index has not comes with the next version.
     for path in mappings.field_types({"properties": properties}):
         if path in properties and path not in known:
             with suppress(BadRequestError):
-                client.indices.put_mapping(index=meta.index, properties={path: mappings.fitting(properties[path], there)})
+                client.indices.put_mapping(index=metadata.index, properties={path: mappings.fitting(properties[path], there)})
     opened = {name: mappings.opened(old) for name, old in there["attributes"].get("properties", {}).items()}
     changed = {name: new for name, new in opened.items() if new != there["attributes"]["properties"][name]}
     if changed:
-        client.indices.put_settings(index=meta.index, settings={"mapping": body["settings"]["mapping"]})
-        client.indices.put_mapping(index=meta.index, properties={"attributes": {"properties": changed}})
-    mapping = _mapping(client, meta)
+        client.indices.put_settings(index=metadata.index, settings={"mapping": body["settings"]["mapping"]})
+        client.indices.put_mapping(index=metadata.index, properties={"attributes": {"properties": changed}})
+    mapping = _mapping(client, metadata)
     templates = mappings.fitting(body["mappings"]["dynamic_templates"], mapping["properties"])
     if mapping.get("dynamic_templates") != templates:
         with suppress(BadRequestError):
-            client.indices.put_mapping(index=meta.index, dynamic_templates=templates)
-    return replace(meta, fields=mappings.field_types(mapping))
+            client.indices.put_mapping(index=metadata.index, dynamic_templates=templates)
+    return replace(metadata, fields=mappings.field_types(mapping))
 
 
-def _mapping(client: Elasticsearch, meta: StoreMeta) -> dict[str, Any]:
-    found: dict[str, Any] = client.indices.get_mapping(index=meta.index)[meta.index]["mappings"]
+def _mapping(client: Elasticsearch, metadata: IndexMetadata) -> dict[str, Any]:
+    found: dict[str, Any] = client.indices.get_mapping(index=metadata.index)[metadata.index]["mappings"]
     return found
 
 
