@@ -75,7 +75,7 @@ def test_the_wheel_holds_what_it_needs_and_no_more(wheel: Path) -> None:
         "py.typed",
         "engine/jars.sha256",
         "engine/java/EmbeddedNode.java",
-        "data/sample/personas.toml",
+        "sample/personas.toml",
     ):
         assert f"es_recsys/{name}" in names
     assert any(name.endswith("entry_points.txt") for name in names)

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from es_recsys.errors import ModelError
-from es_recsys.models import ALSConfig, Popularity, Transitions, TransitionsConfig, recommend, validation
+from es_recsys.models import ALSConfig, Popularity, Transitions, TransitionsConfig, recommend
 from es_recsys.models.cooccurrence import Counting
 from es_recsys.training import model_selection as module
+from es_recsys.training import validation
 from es_recsys.training.model_selection import Selection, TrainSpec, defaults, select, suited
 from es_recsys.training.training_record import Trained
 from es_recsys.types import History, Interactions

@@ -13,7 +13,6 @@ import pytest
 from numpy.typing import NDArray
 
 from es_recsys.models import ease
-from es_recsys.models import trials as module
 from es_recsys.models.cooccurrence import Counting
 from es_recsys.models.ease import EASEConfig
 from es_recsys.models.fitted import TrainedModel
@@ -23,6 +22,7 @@ from es_recsys.models.inversion import invert
 from es_recsys.models.slices import HoldoutSplit, latest, slice_of
 from es_recsys.models.transitions import TransitionsConfig
 from es_recsys.models.watch import TrainingCallback
+from es_recsys.training import model_trials as module
 from es_recsys.training.model_trials import Trials, trials_of
 from es_recsys.types import Interactions, ItemTable
 
