@@ -24,7 +24,7 @@ from pathlib import Path
 
 from es_recsys.engine.jars import COMPILER, VERSION, ensure_jars, expected, verify
 from es_recsys.engine.java import Java
-from es_recsys.engine.locks import locked
+from es_recsys.engine.locks import file_lock
 from es_recsys.errors import EngineError
 
 __all__ = ["Distribution", "ensure_distribution"]
@@ -91,7 +91,7 @@ def ensure_distribution(cache: Path, java: Java) -> Distribution:
             distribution = Distribution(folder / _name(sources))
             if not distribution.home.is_dir():
                 folder.mkdir(parents=True, exist_ok=True)
-                with locked(folder / "build.lock"):
+                with file_lock(folder / "build.lock"):
                     if not distribution.home.is_dir():
                         _build(distribution, folder, sources, java)
     except OSError as error:

@@ -16,7 +16,7 @@ from es_recsys.engine import machine, state
 from es_recsys.engine.distribution import Distribution, ensure_distribution
 from es_recsys.engine.jars import VERSION
 from es_recsys.engine.java import Java, find_java
-from es_recsys.engine.locks import locked
+from es_recsys.engine.locks import file_lock
 from es_recsys.engine.node import Node, Plan, launch
 from es_recsys.engine.processes import end, started_at
 from es_recsys.engine.state import NodeState
@@ -109,7 +109,7 @@ def _alone(settings: Settings) -> Iterator[None]:
         raise EngineError(
             f"The folder {lock.parent} can't be written ({error.strerror}).", "Make it writable, or set ES_RECSYS_HOME."
         ) from error
-    with locked(lock):
+    with file_lock(lock):
         yield
 
 

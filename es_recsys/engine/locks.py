@@ -2,60 +2,40 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
-from es_recsys.private import make_folder, opener
+from filelock import FileLock, Timeout
 
-__all__ = ["locked", "locked_if_free"]
+from es_recsys.private import FILE, make_folder
 
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(file: IO[bytes]) -> None:
-        while True:
-            try:
-                msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)  # tries for ten seconds
-                return
-            except OSError:
-                continue
-
-    def _lock_if_free(file: IO[bytes]) -> bool:
-        try:
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-
-else:
-    import fcntl
-
-    def _lock(file: IO[bytes]) -> None:
-        fcntl.flock(file, fcntl.LOCK_EX)
-
-    def _lock_if_free(file: IO[bytes]) -> bool:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
+__all__ = ["file_lock", "try_file_lock"]
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Holds the lock file `path` (made where it is not there), waiting for whoever holds it."""
-    make_folder(path.parent)
-    with open(path, "ab", opener=opener) as file:
-        _lock(file)
+def file_lock(path: Path) -> Iterator[None]:
+    """Hold the lock file `path`, made where it is missing; wait for whoever holds it."""
+    with _lock(path):
         yield
 
 
 @contextmanager
-def locked_if_free(path: Path) -> Iterator[bool]:
-    """Holds the lock file where nobody else does; says whether it does, and never waits."""
+def try_file_lock(path: Path) -> Iterator[bool]:
+    """Hold the lock file unless somebody else does. Yield whether it is held; never wait."""
+    lock = _lock(path)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
+def _lock(path: Path) -> FileLock:
     make_folder(path.parent)
-    with open(path, "ab", opener=opener) as file:
-        yield _lock_if_free(file)
+    # No fallback to a file that merely exists: nobody would remove it after its holder's death.
+    return FileLock(path, mode=FILE, fallback_to_soft=False)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from es_recsys.engine.locks import locked, locked_if_free
+from es_recsys.engine.locks import file_lock, try_file_lock
 from es_recsys.settings import Settings
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def maker(settings: Settings) -> str:
 @contextmanager
 def making(settings: Settings) -> Iterator[None]:
     """While the block lasts, nobody else with these settings makes a version; waits for who does."""
-    with locked(_lock(settings)):
+    with file_lock(_lock(settings)):
         yield
 
 
@@ -96,7 +96,7 @@ def clear(client: Elasticsearch, settings: Settings) -> list[int]:
 
 def clear_if_free(client: Elasticsearch, settings: Settings) -> list[int]:
     """The same where nobody makes a version this moment; else nothing."""
-    with locked_if_free(_lock(settings)) as free:
+    with try_file_lock(_lock(settings)) as free:
         return clear(client, settings) if free else []
 
 
@@ -104,7 +104,7 @@ def is_free(settings: Settings) -> bool:
     """Whether nobody with these settings makes a version this moment; leaves nothing behind."""
     if not _lock(settings).exists():
         return True
-    with locked_if_free(_lock(settings)) as free:
+    with try_file_lock(_lock(settings)) as free:
         return free
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from es_recsys.engine.locks import locked_if_free
+from es_recsys.engine.locks import try_file_lock
 from es_recsys.index.idset import IdSet
 from es_recsys.index.read import ids_of
 from es_recsys.index.stored_metadata import read_metadata, write_metadata
@@ -157,5 +157,5 @@ def known_catalogue(settings: Settings, version: int) -> IdSet | None:
 @contextmanager
 def training_lock(settings: Settings) -> Iterator[bool]:
     """One training of a store at a time; says whether this one may go on. The system frees it when its holder dies."""
-    with locked_if_free(settings.store_home / "training.lock") as free:
+    with try_file_lock(settings.store_home / "training.lock") as free:
         yield free

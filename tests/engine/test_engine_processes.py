@@ -104,8 +104,8 @@ def test_stop_ends_exactly_the_process_of_the_state_file(tmp_path: Path, program
 
 def test_the_lock_is_held_by_one_process_and_freed_by_its_death(tmp_path: Path) -> None:
     code = (
-        f"from es_recsys.engine.locks import locked\nfrom pathlib import Path\nwith locked(Path({str(tmp_path / 'lock')!r})):\n "
-        + ("print('held', flush=True); import time; time.sleep(60)")
+        "import time\nfrom pathlib import Path\nfrom es_recsys.engine.locks import file_lock\n"
+        f"with file_lock(Path({str(tmp_path / 'lock')!r})):\n print('held', flush=True)\n time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as first:
         assert first.stdout is not None and first.stdout.readline() == b"held\n"
