@@ -7,34 +7,42 @@ export UV_LINK_MODE := copy
 # Two BLAS pools on two cores spend their time waiting for each other.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: demo test test-long test-all lint format bench install pins clean
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-long test-all lint format bench structure install pins clean
 
-demo: install
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: install ## Show the sample store: a real Elasticsearch, a training, personal answers
 	@$(BIN)/es-recsys demo
 
 # Two workers share one Elasticsearch; what takes minutes, kills processes or fills disks runs by itself.
-test: install
+test: install ## Run the default tests
 	$(BIN)/pytest -m "not long" --numprocesses 2 --dist loadfile
 
-test-long: install
+test-long: install ## Run the tests that take minutes, kill processes or fill disks
 	$(BIN)/pytest -m long
 
-test-all: test test-long
+test-all: test test-long ## Run all tests
 
-lint: install
+lint: install ## Check style, types, imports and dead code
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/vulture
 
-format: install
+format: install ## Mend what can be mended of the style
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: install
+bench: install ## Measure speed against plain Elasticsearch
 	$(BIN)/python scripts/benchmark.py
 
-install: $(STAMP)
+structure: install ## Draw docs/structure.svg from the imports
+	$(BIN)/python scripts/draw_structure.py
+
+install: $(STAMP) ## Make .venv and install all into it
 
 $(STAMP): requirements.txt requirements-bootstrap.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -46,12 +54,12 @@ $(STAMP): requirements.txt requirements-bootstrap.txt pyproject.toml
 	@touch $@
 
 # Pins: after a change of pyproject.toml. No registry is named in what they write.
-pins:
+pins: ## Write the pins anew from pyproject.toml
 	echo uv | $(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-annotate --no-emit-index-url \
 	  - -o requirements-bootstrap.txt
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --extra dev \
 	  pyproject.toml -o requirements.txt
 
-clean:
+clean: ## Remove all that was made here
 	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

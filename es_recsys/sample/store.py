@@ -96,10 +96,6 @@ def sample_store(
     )
 
 
-def _in_utc(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-
-
 def _when(event: Event) -> tuple[datetime, str]:
     return event.timestamp or DEFAULT_END, event.event_id or ""
 
