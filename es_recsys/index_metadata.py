@@ -75,7 +75,7 @@ class IndexMetadata:
     weights: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     lexical: Mapping[str, float] = field(default_factory=dict)
     ranking: Mapping[str, str] = field(default_factory=dict)
-    behaviours: Mapping[str, float] = field(default_factory=dict)
+    event_weights: Mapping[str, float] = field(default_factory=dict)
     timed: bool = True
     key_check: str = ""
     notes: Mapping[str, Any] = field(default_factory=dict)
@@ -113,7 +113,7 @@ class IndexMetadata:
             "weights": {situation: dict(legs) for situation, legs in self.weights.items()},
             "lexical": dict(self.lexical),
             "ranking": dict(self.ranking),
-            "behaviours": dict(self.behaviours),
+            "behaviours": dict(self.event_weights),
             "timed": self.timed,
             "key_check": self.key_check,
             "notes": dict(self.notes),
@@ -130,7 +130,7 @@ class IndexMetadata:
             weights=metadata["weights"],
             lexical=metadata["lexical"],
             ranking=metadata.get("ranking", {}),
-            behaviours=metadata.get("behaviours", {}),
+            event_weights=metadata.get("behaviours", {}),
             timed=metadata["timed"],
             key_check=metadata.get("key_check", ""),
             notes=metadata["notes"],

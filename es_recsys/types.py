@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from es_recsys import arguments
-from es_recsys.event_types import BEHAVIOURS
+from es_recsys.event_types import EVENT_TYPES
 from es_recsys.values import id_text, is_blank, read_amount, read_flag, read_number, read_time
 from es_recsys.values.forms import composed, composed_value
 
@@ -88,8 +88,8 @@ def _composed_attributes(attributes: dict[str, AttributeValue]) -> dict[str, Att
 
 
 def _event_type(value: str) -> str:
-    if value not in BEHAVIOURS:
-        raise ValueError(f"unknown event type; known are {', '.join(BEHAVIOURS)}")
+    if value not in EVENT_TYPES:
+        raise ValueError(f"unknown event type; known are {', '.join(EVENT_TYPES)}")
     return value
 
 
@@ -137,7 +137,7 @@ class Event(BaseModel):
 
     timestamp: aware UTC; None means the time of receipt, or, where `order` is set, that the source has no time.
     order: place in the user's own sequence of a source without time (`--no-timestamps`), from 0, oldest first.
-    position: rank at which the item was shown (from 1). value: quantity, rating or seconds, as behaviours.py says.
+    position: rank at which the item was shown (from 1). value: quantity, rating or seconds, as event_types.py says.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -168,11 +168,11 @@ class Interactions:
     named by their group_id.
 
     user_ids (n_users,) and item_ids (n_items,) str; users, items (n,) int32 index into them; weights (n,) float32,
-    signed (behaviours.py); times (n,) float64, epoch seconds, or the place in the user's sequence where `timed` is
+    signed (event_types.py); times (n,) float64, epoch seconds, or the place in the user's sequence where `timed` is
     False.
 
     kinds (n,) int8 index into event_types: what each event was; values (n,) float32: what it was worth by itself
-    (quantity, rating, seconds; behaviours.py), NaN for none. Both None where only the weights are known.
+    (quantity, rating, seconds; event_types.py), NaN for none. Both None where only the weights are known.
     """
 
     user_ids: NDArray[np.str_]
@@ -246,7 +246,7 @@ class Profile:
 
     user_key: str
     history: History = field(default_factory=History)
-    known: frozenset[str] = frozenset()
+    seen: frozenset[str] = frozenset()
     disliked: frozenset[str] = frozenset()
     tastes: Mapping[str, Taste] = field(default_factory=dict)
     affinities: Mapping[str, Mapping[str, float]] = field(default_factory=dict)

@@ -29,7 +29,7 @@ import numpy as np
 from measuring import busy, load_sample, machine, own_store, show
 
 from es_recsys import Answer, Client
-from es_recsys.event_types import BEHAVIOURS
+from es_recsys.event_types import EVENT_TYPES
 from es_recsys.sample import SampleStore, sample_store
 from es_recsys.simulator import (
     GOALS,
@@ -49,7 +49,7 @@ from es_recsys.simulator import (
 )
 
 LOOKS = 20
-POSITIVE = frozenset(name for name, row in BEHAVIOURS.items() if row.known)
+POSITIVE = frozenset(name for name, row in EVENT_TYPES.items() if row.counts_as_seen)
 
 
 @dataclass(frozen=True, eq=False)

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from es_recsys import Client
 from es_recsys.evaluation import Question, accuracy, ask, bootstrap
-from es_recsys.event_types import BEHAVIOURS, event_weight
+from es_recsys.event_types import EVENT_TYPES, event_weight
 from es_recsys.sample import SampleStore, sample_store
 from es_recsys.search.legs import LEGS
 from es_recsys.serving.snapshot import ServingSnapshot
@@ -41,7 +41,7 @@ AT = 10
 NEUTRAL, TOGETHER = "neutral", "all together"
 # Words of the names of the tasks, and the finding of new items.
 TASKS = ("purchase", "searches", "cold")
-POSITIVE = frozenset(name for name, row in BEHAVIOURS.items() if row.known)
+POSITIVE = frozenset(name for name, row in EVENT_TYPES.items() if row.counts_as_seen)
 
 Change = Callable[[ServingSnapshot], ServingSnapshot]
 

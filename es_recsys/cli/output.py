@@ -61,7 +61,7 @@ def profile_dict(profile: Profile) -> dict[str, Any]:
         "affinities": {name: dict(values) for name, values in profile.affinities.items()},
         "price": None if profile.price is None else {"median": math.expm1(profile.price[0]), "spread": profile.price[1]},
         "queries": list(profile.queries),
-        "known": sorted(profile.known),
+        "seen": sorted(profile.seen),
         "disliked": sorted(profile.disliked),
         "tastes": sorted(profile.tastes),
         "applied_through": profile.applied_through,

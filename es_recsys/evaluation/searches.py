@@ -45,7 +45,7 @@ def rebuilt(
 ) -> Split:
     """Each user's last search that led to something: the query, the user as known before it, and the items that were
     clicked, bought or otherwise liked after it and before the next search, within `within_s` seconds. An item's grade is
-    the weight of the strongest event on it (behaviours.py). Everything of the user from the search on is held out.
+    the weight of the strongest event on it (event_types.py). Everything of the user from the search on is held out.
 
     events: what is stored, of one user together, in any order. Where events name the search that they follow (query_id),
     that decides. In a store without times the next search alone ends an outcome.
@@ -53,12 +53,12 @@ def rebuilt(
     found: dict[str, tuple[StoredEvent, dict[str, float]]] = {}
     searches: dict[str, list[tuple[float, str]]] = {}
     for who, own in _by_asker(events).items():
-        searches[who] = [(event.when, event.query or "") for event in own if event.event_type == "search"]
+        searches[who] = [(event.time, event.query or "") for event in own if event.event_type == "search"]
         for search, grades in reversed(_outcomes(own, within_s, data.timed)):
             if grades:
                 found[who] = (search, grades)
                 break
-    cutoffs = {who: search.when for who, (search, _) in found.items()}
+    cutoffs = {who: search.time for who, (search, _) in found.items()}
     row_cutoffs = np.array([cutoffs.get(who, math.inf) for who in data.user_ids.tolist()])
     train = take(data, data.times < row_cutoffs[data.users]) if len(data.users) else data
     asked = sorted(found)
@@ -73,7 +73,7 @@ def searches_of(events: Iterable[StoredEvent]) -> Searches:
     found: dict[str, list[tuple[float, str]]] = defaultdict(list)
     for event in events:
         if event.event_type == "search" and event.query and event.quarantine is None:
-            found[who_of(event)].append((event.when, event.query))
+            found[who_of(event)].append((event.time, event.query))
     return {who: tuple(sorted(own)) for who, own in found.items()}
 
 
@@ -90,9 +90,9 @@ def _question(
     if user < len(train.user_ids) and train.user_ids[user] == who:
         begin, end = np.searchsorted(train.users, [user, user + 1])
         rows = np.arange(begin, end)
-    past = tuple(text for time, text in searches if time < search.when)
+    past = tuple(text for time, text in searches if time < search.time)
     query = replace(asked_by(who), text=search.query or "")
-    at = search.when if train.timed else math.nan
+    at = search.time if train.timed else math.nan
     return Question(query, grades, who, history_of(train, rows, past), known_of(train, rows), at)
 
 
@@ -102,7 +102,7 @@ def _by_asker(events: Iterable[StoredEvent]) -> dict[str, list[StoredEvent]]:
         if event.quarantine is None:
             found[who_of(event)].append(event)
     for own in found.values():
-        own.sort(key=lambda event: (event.when, event.row))
+        own.sort(key=lambda event: (event.time, event.row))
     return found
 
 
@@ -128,6 +128,6 @@ def _open(
     found: Sequence[tuple[StoredEvent, dict[str, float]]], event: StoredEvent, within_s: float, timed: bool
 ) -> dict[str, float] | None:
     """The grades that an event which names no search adds to: of the last search, where it isn't long ago."""
-    if not found or (timed and event.when - found[-1][0].when > within_s):
+    if not found or (timed and event.time - found[-1][0].time > within_s):
         return None
     return found[-1][1]

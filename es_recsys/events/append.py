@@ -11,11 +11,11 @@ import orjson
 import sqlalchemy as sa
 
 from es_recsys.errors import InputError
+from es_recsys.events.actors import actor_key, session_of, user_of
 from es_recsys.events.database import Database
 from es_recsys.events.line import merged
 from es_recsys.events.records import Clock, Record, StoredEvent, record, unscoped_digest
-from es_recsys.events.schema import EVENTS, STORES, SUBJECTS
-from es_recsys.events.subjects import session_of, subject_key, user_of
+from es_recsys.events.schema import ACTORS, EVENTS, STORES
 from es_recsys.keys import confirm_key, key_check
 from es_recsys.ratings import FIVE_STARS, RatingScale
 from es_recsys.types import Event
@@ -61,7 +61,7 @@ class Appended:
 
 
 class Writer:
-    """Appends to one store. `secret` makes the keys under which erased subjects are remembered."""
+    """Appends to one store. `secret` makes the keys under which erased actors are remembered."""
 
     def __init__(self, database: Database, store: str, secret: bytes) -> None:
         self._database = database
@@ -100,8 +100,8 @@ class Writer:
             elif line.timed != timed:  # another process was first
                 timed, records = line.timed, self._records(events, clock, line.timed, scale)
             allowed = self._allowed(connection, records)
-            placed = allowed if timed else self._place(connection, allowed)
-            new = self._insert_new(connection, self._lacking(connection, placed, line.unscoped_row), line.last_row)
+            ordered = allowed if timed else self._number(connection, allowed)
+            new = self._insert_new(connection, self._lacking(connection, ordered, line.unscoped_row), line.last_row)
             if new:
                 last = new[-1][0]
                 told = {"progress": merged(line.progress, {"loaded": last})} if loading else {}
@@ -149,38 +149,36 @@ class Writer:
         return [record(event, clock, timed, scale) for event in events]
 
     def _allowed(self, connection: sa.Connection, records: list[Record]) -> list[Record]:
-        """The records that no erasure forbids: of an erased subject, only what it did later."""
-        mine = SUBJECTS.c.store == self._store
-        erased = sa.select(SUBJECTS.c.user_key, SUBJECTS.c.erased_at).where(mine, SUBJECTS.c.erased_at.is_not(None))
+        """The records that no erasure forbids: of an erased actor, only what it did later."""
+        mine = ACTORS.c.store == self._store
+        erased = sa.select(ACTORS.c.user_key, ACTORS.c.erased_at).where(mine, ACTORS.c.erased_at.is_not(None))
         if connection.execute(erased.limit(1)).first() is None:
             return records
-        keys = {subject: subject_key(subject, self._secret) for subject in {row.subject for row in records}}
+        keys = {actor: actor_key(actor, self._secret) for actor in {row.actor for row in records}}
         graves: dict[str, float] = {}
         for some in _chunks(list(keys.values())):
-            graves.update(
-                (row.user_key, row.erased_at) for row in connection.execute(erased.where(SUBJECTS.c.user_key.in_(some)))
-            )
-        return [row for row in records if not _forbidden(row, graves.get(keys[row.subject]))]
+            graves.update((row.user_key, row.erased_at) for row in connection.execute(erased.where(ACTORS.c.user_key.in_(some))))
+        return [row for row in records if not _forbidden(row, graves.get(keys[row.actor]))]
 
-    def _place(self, connection: sa.Connection, records: list[Record]) -> list[Record]:
-        """Give live events of a store without time the next places in their subjects' sequences."""
-        waiting = {row.subject for row in records if row.place is None}
+    def _number(self, connection: sa.Connection, records: list[Record]) -> list[Record]:
+        """Give live events of a store without timestamps the next numbers in their actors' sequences."""
+        waiting = {row.actor for row in records if row.order is None}
         if not waiting:
             return records
         places: dict[str, int] = {}
-        newest = sa.select(EVENTS.c.subject, sa.func.max(EVENTS.c.place)).group_by(EVENTS.c.subject)
+        newest = sa.select(EVENTS.c.actor, sa.func.max(EVENTS.c.order)).group_by(EVENTS.c.actor)
         for some in _chunks(list(waiting)):
-            found = newest.where(EVENTS.c.store == self._store, EVENTS.c.subject.in_(some))
-            places.update({subject: place + 1 for subject, place in connection.execute(found) if place is not None})
+            found = newest.where(EVENTS.c.store == self._store, EVENTS.c.actor.in_(some))
+            places.update({actor: place + 1 for actor, place in connection.execute(found) if place is not None})
         for row in records:
-            if row.place is not None and row.subject in waiting:
-                places[row.subject] = max(places.get(row.subject, 0), row.place + 1)
+            if row.order is not None and row.actor in waiting:
+                places[row.actor] = max(places.get(row.actor, 0), row.order + 1)
         placed = []
         for row in records:
-            if row.place is None:
-                place = places.get(row.subject, 0)
-                places[row.subject] = place + 1
-                row = row._replace(place=place)
+            if row.order is None:
+                place = places.get(row.actor, 0)
+                places[row.actor] = place + 1
+                row = row._replace(order=place)
             placed.append(row)
         return placed
 
@@ -189,12 +187,12 @@ class Writer:
         if not unscoped:
             return records
         digests = {unscoped_digest(row.event_id): row.event_id for row in records if row.event_id is not None}
-        rows = sa.select(EVENTS.c.digest, EVENTS.c.subject).where(EVENTS.c.store == self._store, EVENTS.c.row_no <= unscoped)
+        rows = sa.select(EVENTS.c.digest, EVENTS.c.actor).where(EVENTS.c.store == self._store, EVENTS.c.row_no <= unscoped)
         known: set[tuple[str, str]] = set()
         for some in _chunks(list(digests)):
             found = connection.execute(rows.where(EVENTS.c.digest.in_(some)))
-            known.update((digests[bytes(digest)], subject) for digest, subject in found)
-        return [row for row in records if (row.event_id, row.subject) not in known]
+            known.update((digests[bytes(digest)], actor) for digest, actor in found)
+        return [row for row in records if (row.event_id, row.actor) not in known]
 
     def _insert_new(self, connection: sa.Connection, records: list[Record], last: int) -> list[tuple[int, Record]]:
         """Offer each record the next row number; those that are there afterwards are new. Duplicates leave gaps."""
@@ -227,8 +225,8 @@ def _stored(row: int, it: Record, dwell_ms: bool, scale: RatingScale) -> StoredE
         row=row,
         event_type=event_type,
         timestamp=it.time,
-        user_id=user_of(it.subject),
-        session_id=it.session_id if user_of(it.subject) is not None else session_of(it.subject),
+        user_id=user_of(it.actor),
+        session_id=it.session_id if user_of(it.actor) is not None else session_of(it.actor),
         item_id=it.item_id,
         query=it.query,
         value=value / 1000.0 if dwell_ms and event_type == "dwell" and value is not None else value,
@@ -236,7 +234,7 @@ def _stored(row: int, it: Record, dwell_ms: bool, scale: RatingScale) -> StoredE
         position=it.position,
         query_id=it.query_id,
         recommendation_id=it.recommendation_id,
-        order=it.place,
+        order=it.order,
         received_at=it.received_at,
         quarantine=it.quarantine,
         key=it.digest.hex()[:16],

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from es_recsys.event_types import BEHAVIOURS
+from es_recsys.event_types import EVENT_TYPES
 from es_recsys.events.bots import BOT_RULES, BotRules
 from es_recsys.events.cleaning_report import CleaningReport, SuspendedRule
 from es_recsys.events.frame import Frame, read_frame
@@ -40,20 +40,20 @@ def clean(store: EventStore, known_items: Collection[str] | None, now: float, ga
     than five minutes after it (the receiver's clock was ahead) waits for its time. gap: silence that ends a session, in
     seconds. Reasons, the first that holds: impossible_time, negative_quantity, negative_dwell (by the event alone);
     rating_out_of_range (by the store's scale); future_time; bot_minute_rate, bot_day_rate, bot_regular (all events of the
-    subject); double; unknown_item. Rates, doubles and sessions need times. A rule about bots that hits more than 5 % of the
-    subjects or 10 % of the events is suspended, unless the store's settings confirm it. Takes about 300 bytes of memory an event.
+    actor); double; unknown_item. Rates, doubles and sessions need times. A rule about bots that hits more than 5 % of the
+    actors or 10 % of the events is suspended, unless the store's settings confirm it. Takes about 300 bytes of memory an event.
     """
     timed, settings = store.timed, store.settings
     frame = read_frame(store, known_items, timed)
     in_ms = _settle_dwell(store, frame)
     bots, scale = BotRules.of(settings), RatingScale.of(settings)
-    baskets = [frame.kind(name) for name, row in BEHAVIOURS.items() if row.value == "quantity"]
+    baskets = [frame.kind(name) for name, row in EVENT_TYPES.items() if row.value == "quantity"]
     wanted, suspended = judge(frame.rows, Conditions(timed, now, baskets, frame.kind("rating"), scale, bots))
     flagged, lifted = _store_flags(store, frame, wanted)
     return CleaningReport(
         events=len(frame.rows),
         kept=wanted.null_count(),
-        subjects=frame.rows["subject"].n_unique(),
+        actors=frame.rows["actor"].n_unique(),
         by_reason=_counts(wanted),
         examples=_examples(frame.rows["row"], wanted),
         flagged=flagged,
@@ -61,7 +61,7 @@ def clean(store: EventStore, known_items: Collection[str] | None, now: float, ga
         clamped=int(frame.rows["clamped"].sum()),
         sessions=_sessions(frame.rows.filter(wanted.is_null()), gap) if timed else None,
         dwell_in_ms=in_ms,
-        subjects_by_reason=_subjects(frame.rows["subject"], wanted),
+        actors_by_reason=_actors(frame.rows["actor"], wanted),
         suspended=tuple(_suspended(frame, rule) for rule in suspended),
         unknown_item_ids=_unlike(frame, wanted, known_items),
         bounds={"scale": scale, **{rule.name: bots.bound(rule) for rule in BOT_RULES}},
@@ -72,7 +72,7 @@ def _suspended(frame: Frame, found: Suspended) -> SuspendedRule:
     import polars as pl
 
     row = frame.rows.filter(pl.col("row") == found.row).row(0, named=True)
-    item, kind = frame.items[row["item"]], list(BEHAVIOURS)[row["kind"]]
+    item, kind = frame.items[row["item"]], list(EVENT_TYPES)[row["kind"]]
     on = "" if item is None else f" of item {item!r}"
     try:
         at = f" at {datetime.fromtimestamp(row['time'], UTC):%Y-%m-%d %H:%M:%S} UTC"
@@ -80,7 +80,7 @@ def _suspended(frame: Frame, found: Suspended) -> SuspendedRule:
         at = ""
     rule = found.rule
     return SuspendedRule(
-        rule.name, rule.reason, rule.means.format(bound=found.bound), found.events, found.subjects, f"a {kind}{on}{at}"
+        rule.name, rule.reason, rule.means.format(bound=found.bound), found.events, found.actors, f"a {kind}{on}{at}"
     )
 
 
@@ -106,11 +106,11 @@ def _bare(item_id: str) -> str:
     return item_id.strip().removesuffix(".0").lstrip("0").casefold()
 
 
-def _subjects(subjects: pl.Series, wanted: pl.Series) -> dict[str, int]:
+def _actors(actors: pl.Series, wanted: pl.Series) -> dict[str, int]:
     import polars as pl
 
-    pairs = pl.DataFrame({"subject": subjects, "wanted": wanted}).drop_nulls()
-    counts = pairs.group_by("wanted").agg(pl.col("subject").n_unique())
+    pairs = pl.DataFrame({"actor": actors, "wanted": wanted}).drop_nulls()
+    counts = pairs.group_by("wanted").agg(pl.col("actor").n_unique())
     return dict(counts.iter_rows())
 
 
@@ -153,5 +153,5 @@ def _examples(rows: pl.Series, wanted: pl.Series) -> dict[str, tuple[int, ...]]:
 
 
 def _sessions(kept: pl.DataFrame, gap: float) -> int:
-    numbers = sessionize(kept["subject"].to_numpy(), kept["time"].to_numpy(), gap)
+    numbers = sessionize(kept["actor"].to_numpy(), kept["time"].to_numpy(), gap)
     return int(numbers[-1]) + 1 if len(numbers) else 0

@@ -16,7 +16,7 @@ __all__ = ["CleaningReport", "SuspendedRule"]
 class SuspendedRule:
     """A rule about bots that would set too much aside, so nobody's events.
 
-    rule: its name in `--bots`; means: what it says; events, subjects: what it would set aside. example: one such event, in
+    rule: its name in `--bots`; means: what it says; events, actors: what it would set aside. example: one such event, in
     words, without its user.
     """
 
@@ -24,14 +24,14 @@ class SuspendedRule:
     reason: str
     means: str
     events: int
-    subjects: int
+    actors: int
     example: str
 
-    def line(self, events: int, subjects: int) -> str:
-        """What a person should know. events, subjects: how many there are."""
+    def line(self, events: int, actors: int) -> str:
+        """What a person should know. events, actors: how many there are."""
         return (
             f"WARNING: the rule {self.rule} ({self.means}) is suspended: it would set aside {self.events:,} of {events:,} events"
-            f" ({self.events / max(events, 1):.0%}), of {self.subjects:,} of {subjects:,} users and visitors, more than bots are"
+            f" ({self.events / max(events, 1):.0%}), of {self.actors:,} of {actors:,} users and visitors, more than bots are"
             f" likely to be. These events count. For example {self.example}. If they are bots: --bots on (all rules), --bots"
             f" {self.rule}=on, or --bots {self.rule}=BOUND; if they are people: --bots {self.rule}=off, and this is said no more"
         )
@@ -42,7 +42,7 @@ class SuspendedRule:
             "reason": self.reason,
             "means": self.means,
             "events": self.events,
-            "subjects": self.subjects,
+            "actors": self.actors,
             "example": self.example,
             "remedy": f"--bots on|off, --bots {self.rule}=on|off|BOUND",
         }
@@ -52,7 +52,7 @@ class SuspendedRule:
 class CleaningReport:
     """What cleaning found.
 
-    by_reason: reason -> events set aside; subjects_by_reason: of how many users and anonymous visitors; examples: reason ->
+    by_reason: reason -> events set aside; actors_by_reason: of how many users and anonymous visitors; examples: reason ->
     rows of a few of them. suspended: rules that would set too much aside, so don't. flagged, lifted: events that this run set
     aside (or gave another reason), and took back. clamped: events whose time lay in the future and was set to their receipt.
     sessions: by half an hour of silence; None where the store has no time. dwell_in_ms: dwell times are read as milliseconds.
@@ -62,7 +62,7 @@ class CleaningReport:
 
     events: int
     kept: int
-    subjects: int
+    actors: int
     by_reason: dict[str, int] = field(default_factory=dict)
     examples: dict[str, tuple[int, ...]] = field(default_factory=dict)
     flagged: int = 0
@@ -70,7 +70,7 @@ class CleaningReport:
     clamped: int = 0
     sessions: int | None = None
     dwell_in_ms: bool = False
-    subjects_by_reason: dict[str, int] = field(default_factory=dict)
+    actors_by_reason: dict[str, int] = field(default_factory=dict)
     suspended: tuple[SuspendedRule, ...] = ()
     unknown_item_ids: tuple[str, str] | None = None
     bounds: dict[str, Any] = field(default_factory=dict, compare=False)
@@ -80,17 +80,17 @@ class CleaningReport:
         aside = ", ".join(f"{count:,} {reason}" for reason, count in self.by_reason.items()) or "none"
         sessions = "" if self.sessions is None else f", {counted(self.sessions, 'session', 'sessions')}"
         yield (
-            f"{self.kept:,} of {counted(self.events, 'event', 'events')} count, of {self.subjects:,} users and anonymous visitors"
+            f"{self.kept:,} of {counted(self.events, 'event', 'events')} count, of {self.actors:,} users and anonymous visitors"
             f"{sessions}; set aside: {aside}"
         )
         for reason, count in self.by_reason.items():
             yield self._why(reason, count)
         for rule in self.suspended:
-            yield rule.line(self.events, self.subjects)
+            yield rule.line(self.events, self.actors)
 
     def _why(self, reason: str, count: int) -> str:
         explained = EXPLAINED[reason]
-        users = self.subjects_by_reason.get(reason, 0)
+        users = self.actors_by_reason.get(reason, 0)
         like = ""
         if reason == "unknown_item" and self.unknown_item_ids is not None:
             like = " (an event has {!r}, the catalogue {!r})".format(*self.unknown_item_ids)
@@ -106,9 +106,9 @@ class CleaningReport:
         return {
             "events": self.events,
             "kept": self.kept,
-            "subjects": self.subjects,
+            "actors": self.actors,
             "set_aside": dict(self.by_reason),
-            "subjects_set_aside": dict(self.subjects_by_reason),
+            "actors_set_aside": dict(self.actors_by_reason),
             "examples": {reason: list(rows) for reason, rows in self.examples.items()},
             "remedies": {reason: EXPLAINED[reason].remedy for reason in self.by_reason},
             "suspended": [rule.to_dict() for rule in self.suspended],

@@ -72,7 +72,7 @@ class Database:
         """A function that writes rows (tuples in the table's order of columns) as `insert_new` does; -> how many are new."""
         if self.kind == "postgresql":
             return _insert_arrays(table, keys)
-        names: dict[str, Any] = {column.name: sa.bindparam(column.name) for column in table.columns}
+        names: dict[str, Any] = {column.key: sa.bindparam(column.key) for column in table.columns}
         compiled = self.insert_new(table, keys).values(names).compile(dialect=self.engine.dialect)
         order = [list(names).index(name) for name in compiled.positiontup or ()]
 

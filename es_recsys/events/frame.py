@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import sqlalchemy as sa
 
-from es_recsys.event_types import BEHAVIOURS
+from es_recsys.event_types import EVENT_TYPES
 from es_recsys.events.columns import Codes, chunks
 from es_recsys.events.rules import REASONS
 from es_recsys.events.schema import EVENTS
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Frame", "read_frame"]
 
-_KINDS = {name: code for code, name in enumerate(BEHAVIOURS)}
+_KINDS = {name: code for code, name in enumerate(EVENT_TYPES)}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """rows: `row`, `subject`, `kind`, `item`, `query` (codes), `value` as sent, `time`, `reason` (one of REASONS), `clamped`,
-    `known`; by subject, time and row where events have times, else by row. items: id of each item code, None for none."""
+    """rows: `row`, `actor`, `kind`, `item`, `query` (codes), `value` as sent, `time`, `reason` (one of REASONS), `clamped`,
+    `known`; by actor, time and row where events have times, else by row. items: id of each item code, None for none."""
 
     rows: pl.DataFrame
     items: list[str | None] = field(default_factory=list)
@@ -41,14 +41,14 @@ def read_frame(store: EventStore, known_items: Collection[str] | None, timed: bo
     import polars as pl
 
     event = EVENTS.c
-    when = sa.func.coalesce(event.time, event.received_at) if timed else event.place
-    columns = [event.subject, event.event_type, event.item_id, event.query, event.value, when, event.quarantine, event.clamped]
-    subjects, items, queries = Codes(), Codes(), Codes()
+    when = sa.func.coalesce(event.time, event.received_at) if timed else event.order
+    columns = [event.actor, event.event_type, event.item_id, event.query, event.value, when, event.quarantine, event.clamped]
+    actors, items, queries = Codes(), Codes(), Codes()
     parts = [
         pl.DataFrame(
             {
                 "row": pl.Series(row, dtype=pl.Int64),
-                "subject": subjects.encode(subject),
+                "actor": actors.encode(actor),
                 "kind": np.fromiter(map(_KINDS.__getitem__, kind), np.int8, len(kind)),
                 "item": items.encode(item),
                 "query": queries.encode(query),
@@ -58,7 +58,7 @@ def read_frame(store: EventStore, known_items: Collection[str] | None, timed: bo
                 "clamped": pl.Series(clamped, dtype=pl.Boolean),
             }
         )
-        for row, subject, kind, item, query, value, time, reason, clamped in chunks(store, columns)
+        for row, actor, kind, item, query, value, time, reason, clamped in chunks(store, columns)
     ]
     if not parts:
         return Frame(_empty())
@@ -66,12 +66,12 @@ def read_frame(store: EventStore, known_items: Collection[str] | None, timed: bo
     if known_items is not None:
         known = np.array([item is None or item in known_items for item in items.values])
         rows = rows.with_columns(known=pl.Series(known).gather(rows["item"]))
-    return Frame(rows.sort("subject", "time", maintain_order=True) if timed else rows, items.values)
+    return Frame(rows.sort("actor", "time", maintain_order=True) if timed else rows, items.values)
 
 
 def _empty() -> pl.DataFrame:
     import polars as pl
 
-    schema: dict[str, pl.DataType | type[pl.DataType]] = {"row": pl.Int64, "subject": pl.Int32, "kind": pl.Int8}
+    schema: dict[str, pl.DataType | type[pl.DataType]] = {"row": pl.Int64, "actor": pl.Int32, "kind": pl.Int8}
     schema |= {"item": pl.Int32, "query": pl.Int32, "value": pl.Float64, "time": pl.Float64}
     return pl.DataFrame(schema={**schema, "reason": pl.Enum(REASONS), "clamped": pl.Boolean, "known": pl.Boolean})

@@ -11,20 +11,20 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from es_recsys.errors import InputError
-from es_recsys.event_types import BEHAVIOURS, event_weight
+from es_recsys.event_types import EVENT_TYPES, event_weight
+from es_recsys.events.actors import user_of
 from es_recsys.events.columns import Codes, chunks
 from es_recsys.events.reading import type_column, value_column
 from es_recsys.events.schema import EVENTS
 from es_recsys.events.store import EventStore
-from es_recsys.events.subjects import user_of
 from es_recsys.types import Interactions
 
-__all__ = ["interactions", "reweighted"]
+__all__ = ["read_interactions", "reweight"]
 
-_KINDS = {name: number for number, name in enumerate(BEHAVIOURS)}
+_KINDS = {name: number for number, name in enumerate(EVENT_TYPES)}
 
 
-def interactions(
+def read_interactions(
     store: EventStore,
     now: float | None = None,
     event_types: Sequence[str] | None = None,
@@ -39,9 +39,9 @@ def interactions(
     Takes about 45 bytes of memory an event, and the ids once.
     """
     timed = store.timed
-    when = sa.func.coalesce(EVENTS.c.time, EVENTS.c.received_at) if timed else EVENTS.c.place
+    when = sa.func.coalesce(EVENTS.c.time, EVENTS.c.received_at) if timed else EVENTS.c.order
     event, scale = EVENTS.c, store.rating_scale
-    kinds = [name for name in (event_types or BEHAVIOURS) if BEHAVIOURS[name].sign]
+    kinds = [name for name in (event_types or EVENT_TYPES) if EVENT_TYPES[name].sign]
     conditions: list[sa.ColumnElement[bool]] = [
         event.quarantine.is_(None),
         event.item_id.is_not(None),
@@ -49,12 +49,12 @@ def interactions(
     ]
     if timed and now is not None:
         conditions.append(event.time <= now)
-    subjects, items, weigh = Codes(), Codes(), _Weights(weights)
+    actors, items, weigh = Codes(), Codes(), _Weights(weights)
     parts: list[tuple[NDArray[Any], ...]] = []
-    columns = [event.subject, event.item_id, type_column(scale), value_column(store.store, scale), when]
-    for _, subject, item, kind, value, time in chunks(store, columns, *conditions):
+    columns = [event.actor, event.item_id, type_column(scale), value_column(store.store, scale), when]
+    for _, actor, item, kind, value, time in chunks(store, columns, *conditions):
         part = (
-            subjects.encode(subject),
+            actors.encode(actor),
             items.encode(item),
             weigh.of(kind, value),
             np.array(time, np.float64),
@@ -63,11 +63,11 @@ def interactions(
         )
         kept = part[2] != 0.0
         parts.append(tuple(array[kept] for array in part))
-    return _sorted(subjects.values, items.values, parts, timed, products)
+    return _sorted(actors.values, items.values, parts, timed, products)
 
 
-def reweighted(data: Interactions, weights: Mapping[str, float]) -> Interactions:
-    """The same events with the weights that `interactions` would give them; those that weigh 0 now stay in. Raises
+def reweight(data: Interactions, weights: Mapping[str, float]) -> Interactions:
+    """The same events with the weights that `read_interactions` would give them; those that weigh 0 now stay in. Raises
     InputError where it is not known what the events were."""
     if data.kinds is None or data.values is None:
         raise InputError("It is not known what these events were.", "Take the interactions of an event store.")
@@ -95,14 +95,14 @@ class _Weights:
 
 
 def _sorted(
-    subjects: list[str],
+    actors: list[str],
     items: list[str],
     parts: list[tuple[NDArray[Any], ...]],
     timed: bool,
     products: Mapping[str, str] | None,
 ) -> Interactions:
     """Ids in their order, rows by user and time, those of one moment as in `HistoryEntry.place`."""
-    names = [user if (user := user_of(subject)) is not None else f"session:{subject[2:]}" for subject in subjects]
+    names = [user if (user := user_of(actor)) is not None else f"session:{actor[2:]}" for actor in actors]
     types = (np.int32, np.int32, np.float32, np.float64, np.int8, np.float32)
     users, things, weights, times, kinds, values = (
         np.concatenate([np.zeros(0, dtype), *(part[i] for part in parts)]) for i, dtype in enumerate(types)
@@ -122,7 +122,7 @@ def _sorted(
         times[order],
         timed,
         kinds[order],
-        tuple(BEHAVIOURS),
+        tuple(EVENT_TYPES),
         values[order],
     )
 

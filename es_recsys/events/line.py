@@ -67,7 +67,7 @@ class StoreLine:
         with self._database.writing() as connection:
             self.lock(connection)
             text = connection.execute(sa.select(column).where(self._mine)).scalar_one()
-            self.change(connection, **{column.name: merged(text, changes)}, **values)
+            self.change(connection, **{column.key: merged(text, changes)}, **values)
 
 
 def merged(text: str | None, changes: Mapping[str, Any]) -> str:

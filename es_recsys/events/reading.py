@@ -1,4 +1,4 @@
-"""Reading one store: events by subject, in pages that hold no transaction open between them."""
+"""Reading one store: events by actor, in pages that hold no transaction open between them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
+from es_recsys.events.actors import user_of
 from es_recsys.events.database import Database
 from es_recsys.events.records import UNKNOWN_ITEM, StoredEvent
 from es_recsys.events.schema import EVENTS, STORES
-from es_recsys.events.subjects import user_of
 from es_recsys.ratings import FIVE_STARS, RatingScale
 
 __all__ = ["Reader", "type_column", "value_column"]
@@ -66,7 +66,7 @@ class Reader:
             event.row_no,
             type_column(scale),
             event.time,
-            event.subject,
+            event.actor,
             event.session_id,
             event.item_id,
             event.query,
@@ -75,16 +75,16 @@ class Reader:
             event.position,
             event.query_id,
             event.recommendation_id,
-            event.place,
+            event.order,
             event.received_at,
             event.quarantine,
             event.digest,
         ).where(event.store == self._store)
 
-    def rows(self, subject: str, after: int, limit: int | None) -> list[StoredEvent]:
-        """The subject's events with a row above `after`, in row order."""
+    def rows(self, actor: str, after: int, limit: int | None) -> list[StoredEvent]:
+        """The actor's events with a row above `after`, in row order."""
         event = EVENTS.c
-        query = self._select().where(event.subject == subject, event.row_no > after).order_by(event.row_no).limit(limit)
+        query = self._select().where(event.actor == actor, event.row_no > after).order_by(event.row_no).limit(limit)
         with self._database.reading() as connection:
             return [_event(row) for row in connection.execute(query)]
 
@@ -95,50 +95,50 @@ class Reader:
             yield from page
             after = page[-1].row
 
-    def by_subject(self) -> Iterator[tuple[str, list[StoredEvent]]]:
-        """Each subject with all its events in row order; flat memory but for the largest subject."""
-        for subject, events in groupby(self._in_subject_order(), attrgetter("subject")):
-            yield subject, list(events)
+    def by_actor(self) -> Iterator[tuple[str, list[StoredEvent]]]:
+        """Each actor with all its events in row order; flat memory but for the largest actor."""
+        for actor, events in groupby(self._in_actor_order(), attrgetter("actor")):
+            yield actor, list(events)
 
-    def subjects(self) -> Iterator[str]:
-        """Every subject once, in the database's order of text."""
+    def actors(self) -> Iterator[str]:
+        """Every actor once, in the database's order of text."""
         event = EVENTS.c
-        query = sa.select(event.subject).where(event.store == self._store).distinct().order_by(event.subject).limit(_PAGE)
+        query = sa.select(event.actor).where(event.store == self._store).distinct().order_by(event.actor).limit(_PAGE)
         last = ""
         while True:
             with self._database.reading() as connection:
-                page = list(connection.execute(query.where(event.subject > last)).scalars())
+                page = list(connection.execute(query.where(event.actor > last)).scalars())
             if not page:
                 return
             yield from page
             last = page[-1]
 
-    def subjects_after(self, after: int) -> list[str]:
+    def actors_after(self, after: int) -> list[str]:
         """Subjects with a row above `after`, in order."""
         event, found = EVENTS.c, set[str]()
-        query = sa.select(event.row_no, event.subject).where(event.store == self._store).order_by(event.row_no).limit(_PAGE)
+        query = sa.select(event.row_no, event.actor).where(event.store == self._store).order_by(event.row_no).limit(_PAGE)
         while True:
             with self._database.reading() as connection:
                 page = list(connection.execute(query.where(event.row_no > after)))
             if not page:
                 return sorted(found)
-            found.update(subject for _, subject in page)
+            found.update(actor for _, actor in page)
             after = page[-1][0]
 
-    def last_rows(self, subjects: Sequence[str]) -> dict[str, int]:
+    def last_rows(self, actors: Sequence[str]) -> dict[str, int]:
         """Subject -> its highest row; those without events are left out."""
         event = EVENTS.c
-        query = sa.select(event.subject, sa.func.max(event.row_no)).where(event.store == self._store).group_by(event.subject)
+        query = sa.select(event.actor, sa.func.max(event.row_no)).where(event.store == self._store).group_by(event.actor)
         with self._database.reading() as connection:
-            return {row[0]: row[1] for row in connection.execute(query.where(event.subject.in_(subjects)))}
+            return {row[0]: row[1] for row in connection.execute(query.where(event.actor.in_(actors)))}
 
-    def rows_of(self, subjects: Sequence[str], after: int) -> dict[str, list[StoredEvent]]:
+    def rows_of(self, actors: Sequence[str], after: int) -> dict[str, list[StoredEvent]]:
         """Subject -> its events with a row above `after`, in row order."""
         event = EVENTS.c
-        query = self._select().where(event.subject.in_(subjects), event.row_no > after).order_by(event.subject, event.row_no)
+        query = self._select().where(event.actor.in_(actors), event.row_no > after).order_by(event.actor, event.row_no)
         with self._database.reading() as connection:
             rows = [_event(row) for row in connection.execute(query)]
-        return {subject: list(some) for subject, some in groupby(rows, attrgetter("subject"))}
+        return {actor: list(some) for actor, some in groupby(rows, attrgetter("actor"))}
 
     def item_ids(self, event_types: Sequence[str]) -> list[str]:
         """Items that events of these types name, in order; of events that are set aside, only those on unknown items."""
@@ -148,13 +148,13 @@ class Reader:
         with self._database.reading() as connection:
             return sorted(connection.execute(query.where(event.event_type.in_(event_types))).scalars())
 
-    def _in_subject_order(self) -> Iterator[StoredEvent]:
+    def _in_actor_order(self) -> Iterator[StoredEvent]:
         event = EVENTS.c
-        place = sa.tuple_(event.subject, event.row_no)
-        query, last = self._select().order_by(event.subject, event.row_no), ("", 0)
+        place = sa.tuple_(event.actor, event.row_no)
+        query, last = self._select().order_by(event.actor, event.row_no), ("", 0)
         while page := self._page(query.where(place > sa.tuple_(sa.literal(last[0]), sa.literal(last[1])))):
             yield from page
-            last = (page[-1].subject, page[-1].row)
+            last = (page[-1].actor, page[-1].row)
 
     def _page(self, query: sa.Select[Any]) -> list[StoredEvent]:
         with self._database.reading() as connection:
@@ -162,5 +162,5 @@ class Reader:
 
 
 def _event(row: Sequence[Any]) -> StoredEvent:
-    number, kind, time, subject, *rest, digest = row
-    return StoredEvent._make((number, kind, time, user_of(subject), *rest, digest.hex()[:16]))
+    number, kind, time, actor, *rest, digest = row
+    return StoredEvent._make((number, kind, time, user_of(actor), *rest, digest.hex()[:16]))

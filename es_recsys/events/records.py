@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, NoReturn
 
 from es_recsys.errors import InputError
-from es_recsys.events.subjects import subject_of
+from es_recsys.events.actors import actor_of
 from es_recsys.ratings import FIVE_STARS, RatingScale
 from es_recsys.types import Event
 
@@ -66,12 +66,12 @@ class StoredEvent(NamedTuple):
     key: str = ""
 
     @property
-    def subject(self) -> str:
-        return subject_of(self.user_id, self.session_id)
+    def actor(self) -> str:
+        return actor_of(self.user_id, self.session_id)
 
     @property
-    def when(self) -> float:
-        """Place in the subject's own time: epoch seconds, or the order where the store has no time."""
+    def time(self) -> float:
+        """When it happened in the actor's own time: epoch seconds, or the order where the store has no timestamps."""
         if self.order is not None:
             return float(self.order)
         return self.received_at if self.timestamp is None else self.timestamp
@@ -81,11 +81,11 @@ class Record(NamedTuple):
     """An event ready to be written; the fields are the columns of the table after `store` and `row_no`."""
 
     digest: bytes
-    subject: str
+    actor: str
     event_type: str
     time: float | None
     received_at: float
-    place: int | None
+    order: int | None
     item_id: str | None
     query: str | None
     value: float | None
@@ -145,7 +145,7 @@ def record(event: Event, clock: Clock, timed: bool, scale: RatingScale = FIVE_ST
         time = clock.settle(time)
     return Record(
         _digest(content),
-        subject_of(event.user_id, event.session_id),
+        actor_of(event.user_id, event.session_id),
         event.event_type,
         time,
         received_at,
@@ -214,7 +214,7 @@ def _identity(event: Event, time: float | None, order: int | None) -> str:
         _refuse_nul(event)
     if event.event_id is None:
         return content
-    return f"event_id\x00{subject_of(event.user_id, event.session_id)}\x00{event.event_id}"
+    return f"event_id\x00{actor_of(event.user_id, event.session_id)}\x00{event.event_id}"
 
 
 def _refuse_nul(event: Event) -> NoReturn:

@@ -1,6 +1,6 @@
 """Rules that set events aside by what surrounds them, as polars expressions over a frame of all events.
 
-The frame is sorted by subject, time and row, and has `row`, `subject`, `kind`, `item`, `query` (codes), `value` as sent, `time`
+The frame is sorted by actor, time and row, and has `row`, `actor`, `kind`, `item`, `query` (codes), `value` as sent, `time`
 (epoch seconds), `clamped`, `known` (the item is in the catalogue, or the event has none), and `reason`. Where the events have no
 time, only the scale of ratings and the catalogue are asked.
 """
@@ -53,7 +53,7 @@ class Suspended(NamedTuple):
     rule: BotRule
     bound: float
     events: int
-    subjects: int
+    actors: int
     row: int
 
 
@@ -96,7 +96,7 @@ def _rules(frame: pl.DataFrame, static: pl.Expr, on: Conditions) -> tuple[list[t
     return [
         rated,
         ("future_time", future),
-        *((reason, pl.col("subject").is_in(subjects.implode())) for reason, subjects in bots),
+        *((reason, pl.col("actor").is_in(actors.implode())) for reason, actors in bots),
         ("double", pl.col("row").is_in(doubles.implode())),
         unknown,
     ], suspended
@@ -121,10 +121,10 @@ def _bots(usable: pl.DataFrame, paced: pl.DataFrame, on: Conditions) -> tuple[li
     """
     import polars as pl
 
-    time, subject = pl.col("time"), pl.col("subject")
-    one_basket = pl.col("kind").is_in(list(on.baskets)) & (time == time.shift(1)) & (subject == subject.shift(1))
-    candidates = paced.filter(~pl.col("clamped") & ~one_basket.fill_null(False)).select("subject", "time", "paceless")
-    acts = stamps.actions(candidates["subject"].to_numpy(), candidates["time"].to_numpy())
+    time, actor = pl.col("time"), pl.col("actor")
+    one_basket = pl.col("kind").is_in(list(on.baskets)) & (time == time.shift(1)) & (actor == actor.shift(1))
+    candidates = paced.filter(~pl.col("clamped") & ~one_basket.fill_null(False)).select("actor", "time", "paceless")
+    acts = stamps.actions(candidates["actor"].to_numpy(), candidates["time"].to_numpy())
     actions = candidates.filter(pl.Series(acts, dtype=pl.Boolean))
     exact = actions.filter(~pl.col("paceless"))
     acting: list[tuple[str, pl.Series]] = []
@@ -143,8 +143,8 @@ def _bots(usable: pl.DataFrame, paced: pl.DataFrame, on: Conditions) -> tuple[li
         if on.bots.confirmed(rule) or not len(hit):
             acting.append((rule.reason, hit))
             continue
-        events = usable.filter(pl.col("subject").is_in(hit.implode()))
-        many = len(hit) > MOST_USERS * usable["subject"].n_unique() or len(events) > MOST_EVENTS * len(usable)
+        events = usable.filter(pl.col("actor").is_in(hit.implode()))
+        many = len(hit) > MOST_USERS * usable["actor"].n_unique() or len(events) > MOST_EVENTS * len(usable)
         if many or of_most:
             suspended.append(Suspended(rule, bound, len(events), len(hit), int(events["row"].min())))  # type: ignore[arg-type]
         else:
@@ -156,9 +156,9 @@ def _faster(actions: pl.DataFrame, count: int, seconds: float) -> pl.Series:
     """Subjects with more than `count` actions in some span of `seconds`."""
     import polars as pl
 
-    mine = pl.col("subject") == pl.col("subject").shift(count)
+    mine = pl.col("actor") == pl.col("actor").shift(count)
     quick = pl.col("time") - pl.col("time").shift(count) < seconds
-    return actions.filter(mine & quick)["subject"].unique()
+    return actions.filter(mine & quick)["actor"].unique()
 
 
 def _regular(actions: pl.DataFrame, count: float) -> tuple[pl.Series, bool]:
@@ -167,11 +167,11 @@ def _regular(actions: pl.DataFrame, count: float) -> tuple[pl.Series, bool]:
     import polars as pl
 
     gap = pl.col("time") - pl.col("time").shift(1)
-    gaps = actions.select("subject", gap=pl.when(pl.col("subject") == pl.col("subject").shift(1)).then(gap))
-    within = gaps.filter(pl.col("gap") <= _SILENCE).group_by("subject")
+    gaps = actions.select("actor", gap=pl.when(pl.col("actor") == pl.col("actor").shift(1)).then(gap))
+    within = gaps.filter(pl.col("gap") <= _SILENCE).group_by("actor")
     paces = within.agg(n=pl.len(), mean=pl.col("gap").mean(), spread=pl.col("gap").std())
     judged = paces.filter(pl.col("n") >= count)
-    even = judged.filter((pl.col("mean") > 0.0) & (pl.col("spread") < REGULAR_SPREAD * pl.col("mean")))["subject"]
+    even = judged.filter((pl.col("mean") > 0.0) & (pl.col("spread") < REGULAR_SPREAD * pl.col("mean")))["actor"]
     return even, len(judged) >= _JUDGED and len(even) > len(judged) / 2
 
 
@@ -182,9 +182,9 @@ def _doubles(frame: pl.DataFrame) -> pl.Series:
     """
     import polars as pl
 
-    time, subject = pl.col("time"), pl.col("subject")
-    follows = (subject == subject.shift(1)) & (time - time.shift(1) <= DOUBLE_S)
+    time, actor = pl.col("time"), pl.col("actor")
+    follows = (actor == actor.shift(1)) & (time - time.shift(1) <= DOUBLE_S)
     # Only neighbours in time can be doubles; comparing contents is left to those few.
     close = frame.filter((follows | follows.shift(-1)).fill_null(False) & ~pl.col("paceless") & ~pl.col("clamped"))
-    since = time - time.shift(1).over("subject", "kind", "item", "query", "value")
+    since = time - time.shift(1).over("actor", "kind", "item", "query", "value")
     return close.filter((since <= DOUBLE_S).fill_null(False))["row"]

@@ -7,13 +7,14 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql
 
-__all__ = ["EVENTS", "HEAD", "METADATA", "STORES", "SUBJECTS", "VERSION_TABLE"]
+__all__ = ["ACTORS", "EVENTS", "HEAD", "METADATA", "STORES", "VERSION_TABLE"]
 
 HEAD = "0002"
 VERSION_TABLE = "es_recsys_version"
 METADATA = sa.MetaData()
 
-# Ids compare by bytes everywhere; 514 holds an id of 512 bytes and the two letters of a subject.
+# Columns and tables keep the names that stores were made with; where the code has another word, it is the column's `key`.
+# Ids compare by bytes everywhere; 514 holds an id of 512 bytes and the two letters of an actor.
 _ID = sa.String(514).with_variant(postgresql.VARCHAR(514, collation="C"), "postgresql")
 _NAME = sa.String(63).with_variant(postgresql.VARCHAR(63, collation="C"), "postgresql")
 _DIGEST = sa.LargeBinary(16).with_variant(mysql.BINARY(16), "mysql", "mariadb")
@@ -25,11 +26,11 @@ EVENTS = sa.Table(
     sa.Column("store", _NAME, primary_key=True),
     sa.Column("row_no", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("digest", _DIGEST, nullable=False),
-    sa.Column("subject", _ID, nullable=False),
+    sa.Column("subject", _ID, key="actor", nullable=False),
     sa.Column("event_type", sa.String(32), nullable=False),
     sa.Column("time", sa.Double),
     sa.Column("received_at", sa.Double, nullable=False),
-    sa.Column("place", sa.BigInteger),
+    sa.Column("place", sa.BigInteger, key="order"),
     sa.Column("item_id", _ID),
     sa.Column("query", sa.Text),
     sa.Column("value", sa.Double),
@@ -41,7 +42,7 @@ EVENTS = sa.Table(
     sa.Column("quarantine", sa.String(32)),
     sa.Column("clamped", sa.Boolean, nullable=False),
     sa.Index("es_recsys_event_digest", "store", "digest", unique=True),
-    sa.Index("es_recsys_event_subject", "store", "subject", "row_no"),
+    sa.Index("es_recsys_event_subject", "store", "actor", "row_no"),
     sqlite_with_rowid=False,
     **_MYSQL,
 )
@@ -67,9 +68,9 @@ STORES = sa.Table(
     **_MYSQL,
 )
 
-# changed: the store's `changes` when the subject's rows last changed.
-# Only subjects that cleaning or erasing touched, by key, so that an erased user's id is nowhere.
-SUBJECTS = sa.Table(
+# changed: the store's `changes` when the actor's rows last changed.
+# Only actors that cleaning or erasing touched, by key, so that an erased user's id is nowhere.
+ACTORS = sa.Table(
     "es_recsys_subject",
     METADATA,
     sa.Column("store", _NAME, primary_key=True),

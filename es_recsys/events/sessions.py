@@ -1,4 +1,4 @@
-"""Sessions: a subject's events without a long silence between them."""
+"""Sessions: an actor's events without a long silence between them."""
 
 from __future__ import annotations
 

@@ -38,19 +38,19 @@ def without_pace(times: pl.Series) -> pl.Series:
     return frame.select(made | whole if coarse else made).to_series()
 
 
-def actions(subjects: NDArray[np.int32], times: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which events are an action: (n,) bool, of arrays (n,) sorted by subject and time. Of many at one instant (a wish list that
+def actions(actors: NDArray[np.int32], times: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which events are an action: (n,) bool, of arrays (n,) sorted by actor and time. Of many at one instant (a wish list that
     was moved, ratings that were brought along) it is the first, unless instant follows upon instant, as only a machine's do."""
     n = len(times)
     if not n:
         return np.zeros(0, np.bool_)
     first = np.ones(n, np.bool_)
-    first[1:] = (subjects[1:] != subjects[:-1]) | (times[1:] != times[:-1])
+    first[1:] = (actors[1:] != actors[:-1]) | (times[1:] != times[:-1])
     starts = np.flatnonzero(first)
     lengths = np.diff(starts, append=n)
     one = lengths >= _IMPORT
     imports = starts[one]
-    minutes = np.stack([subjects[imports].astype(np.float64), times[imports] // _MINUTE], axis=1)
+    minutes = np.stack([actors[imports].astype(np.float64), times[imports] // _MINUTE], axis=1)
     _, which, counts = np.unique(minutes, axis=0, return_inverse=True, return_counts=True)
     one[one] = counts[which.reshape(-1)] <= _IMPORTS_A_MINUTE
     return first | ~np.repeat(one, lengths)

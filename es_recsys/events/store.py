@@ -11,13 +11,13 @@ from typing import Any, Self
 
 import sqlalchemy as sa
 
+from es_recsys.events.actors import actor_key, actor_of, session_of, user_of
 from es_recsys.events.append import Appended, Loaded, Writer, settle_key
 from es_recsys.events.database import Database
 from es_recsys.events.line import Position, StoreLine
 from es_recsys.events.reading import Reader
 from es_recsys.events.records import UNKNOWN_ITEM, StoredEvent
-from es_recsys.events.schema import EVENTS, STORES, SUBJECTS
-from es_recsys.events.subjects import session_of, subject_key, subject_of, user_of
+from es_recsys.events.schema import ACTORS, EVENTS, STORES
 from es_recsys.keys import confirm_key
 from es_recsys.ratings import RatingScale
 from es_recsys.types import Event
@@ -70,68 +70,68 @@ class EventStore:
 
         Read `revision` first: where it is not the one that a profile was folded at, fold anew from row 0.
         """
-        return self._reader.rows(subject_of(user_id, session_id), after, limit)
+        return self._reader.rows(actor_of(user_id, session_id), after, limit)
 
     def revision(self, user_id: str | None = None, *, session_id: str | None = None) -> int:
-        """Grows whenever rows of the subject that were read before have changed: by cleaning, or erasing."""
-        key = subject_key(subject_of(user_id, session_id), self._secret)
+        """Grows whenever rows of the actor that were read before have changed: by cleaning, or erasing."""
+        key = actor_key(actor_of(user_id, session_id), self._secret)
         with self.database.reading() as connection:
             of_store = sa.select(STORES.c.revision).where(STORES.c.store == self.store)
-            of_subject = sa.select(SUBJECTS.c.revision).where(SUBJECTS.c.store == self.store, SUBJECTS.c.user_key == key)
-            pair = connection.execute(sa.select(of_store.scalar_subquery(), of_subject.scalar_subquery())).one()
+            of_actor = sa.select(ACTORS.c.revision).where(ACTORS.c.store == self.store, ACTORS.c.user_key == key)
+            pair = connection.execute(sa.select(of_store.scalar_subquery(), of_actor.scalar_subquery())).one()
         return int(pair[0] or 0) + int(pair[1] or 0)
 
     def scan(self, after: int = 0) -> Iterator[StoredEvent]:
         """All events in row order, in flat memory."""
         return self._reader.scan(after)
 
-    def by_subject(self) -> Iterator[tuple[str, list[StoredEvent]]]:
-        """(subject, its events in row order) for each user and anonymous session."""
-        return self._reader.by_subject()
+    def by_actor(self) -> Iterator[tuple[str, list[StoredEvent]]]:
+        """(actor, its events in row order) for each user and anonymous session."""
+        return self._reader.by_actor()
 
     def users(self) -> Iterator[str]:
         """Every user id once."""
-        return (user for subject in self._reader.subjects() if (user := user_of(subject)) is not None)
+        return (user for actor in self._reader.actors() if (user := user_of(actor)) is not None)
 
     def sessions(self) -> Iterator[str]:
         """Every anonymous session's id once."""
-        return (session for subject in self._reader.subjects() if (session := session_of(subject)) is not None)
+        return (session for actor in self._reader.actors() if (session := session_of(actor)) is not None)
 
     def position(self) -> Position:
         """How far the store is. What is made of its events keeps the position that it was made at, and is behind where the
         store has gone on."""
         return self._line.position()
 
-    def subjects(self) -> Iterator[str]:
-        """Every subject once, in order."""
-        return self._reader.subjects()
+    def actors(self) -> Iterator[str]:
+        """Every actor once, in order."""
+        return self._reader.actors()
 
-    def subjects_after(self, row: int) -> list[str]:
+    def actors_after(self, row: int) -> list[str]:
         """Subjects with a row above `row`, in order."""
-        return self._reader.subjects_after(row)
+        return self._reader.actors_after(row)
 
     def changed_keys(self, change: int) -> set[str]:
-        """Keys of the subjects whose rows have changed since `Position.change`, erased ones among them."""
-        changed = sa.select(SUBJECTS.c.user_key).where(SUBJECTS.c.store == self.store, SUBJECTS.c.changed > change)
+        """Keys of the actors whose rows have changed since `Position.change`, erased ones among them."""
+        changed = sa.select(ACTORS.c.user_key).where(ACTORS.c.store == self.store, ACTORS.c.changed > change)
         with self.database.reading() as connection:
             return set(connection.execute(changed).scalars())
 
-    def last_rows(self, subjects: Sequence[str]) -> dict[str, int]:
-        """Subject -> its highest row; those without events are left out. subjects: at most a thousand."""
-        return self._reader.last_rows(subjects)
+    def last_rows(self, actors: Sequence[str]) -> dict[str, int]:
+        """Subject -> its highest row; those without events are left out. actors: at most a thousand."""
+        return self._reader.last_rows(actors)
 
-    def rows_of(self, subjects: Sequence[str], after: int = 0) -> dict[str, list[StoredEvent]]:
-        """`rows` of at most a thousand subjects at once."""
-        return self._reader.rows_of(subjects, after)
+    def rows_of(self, actors: Sequence[str], after: int = 0) -> dict[str, list[StoredEvent]]:
+        """`rows` of at most a thousand actors at once."""
+        return self._reader.rows_of(actors, after)
 
-    def revisions(self, subjects: Sequence[str]) -> dict[str, int]:
-        """`revision` of at most a thousand subjects at once."""
-        keys = {subject: subject_key(subject, self._secret) for subject in subjects}
-        mine = sa.select(SUBJECTS.c.user_key, SUBJECTS.c.revision).where(SUBJECTS.c.store == self.store)
+    def revisions(self, actors: Sequence[str]) -> dict[str, int]:
+        """`revision` of at most a thousand actors at once."""
+        keys = {actor: actor_key(actor, self._secret) for actor in actors}
+        mine = sa.select(ACTORS.c.user_key, ACTORS.c.revision).where(ACTORS.c.store == self.store)
         with self.database.reading() as connection:
             of_store = connection.execute(sa.select(STORES.c.revision).where(STORES.c.store == self.store)).scalar_one()
-            own = {row[0]: row[1] for row in connection.execute(mine.where(SUBJECTS.c.user_key.in_(keys.values())))}
-        return {subject: of_store + own.get(key, 0) for subject, key in keys.items()}
+            own = {row[0]: row[1] for row in connection.execute(mine.where(ACTORS.c.user_key.in_(keys.values())))}
+        return {actor: of_store + own.get(key, 0) for actor, key in keys.items()}
 
     def item_ids(self, event_types: Sequence[str]) -> list[str]:
         """Items that events of these types name, in order; of events that are set aside, only those on unknown items."""
@@ -218,7 +218,7 @@ class EventStore:
                 for start in range(0, len(rows), _IN):
                     these = (EVENTS.c.store == self.store, EVENTS.c.row_no.in_(rows[start : start + _IN]))
                     connection.execute(sa.update(EVENTS).where(*these).values(quarantine=reason))
-                    touched.update(connection.execute(sa.select(EVENTS.c.subject).distinct().where(*these)).scalars())
+                    touched.update(connection.execute(sa.select(EVENTS.c.actor).distinct().where(*these)).scalars())
             self._touch(connection, touched)
 
     def set_aside_unknown(self, rows: Sequence[int]) -> None:
@@ -243,18 +243,18 @@ class EventStore:
         replayed; in a store without time, any that bring an order. -> the number of events deleted.
         """
         now = time.time() if now is None else now
-        user = subject_of(user_id)
+        user = actor_of(user_id)
         event = EVENTS.c
         with self.database.writing() as connection:
             self._line.lock(connection)
-            seen = sa.select(event.session_id).distinct().where(event.store == self.store, event.subject == user)
+            seen = sa.select(event.session_id).distinct().where(event.store == self.store, event.actor == user)
             sessions = connection.execute(seen.where(event.session_id.is_not(None))).scalars()
-            subjects = [user, *(subject_of(session_id=session) for session in sessions)]
+            actors = [user, *(actor_of(session_id=session) for session in sessions)]
             deleted = 0
-            for start in range(0, len(subjects), _IN):
-                these = event.subject.in_(subjects[start : start + _IN])
+            for start in range(0, len(actors), _IN):
+                these = event.actor.in_(actors[start : start + _IN])
                 deleted += connection.execute(sa.delete(EVENTS).where(event.store == self.store, these)).rowcount
-            self._touch(connection, subjects, erased_at=now)
+            self._touch(connection, actors, erased_at=now)
         self.database.forget()
         return deleted
 
@@ -267,9 +267,9 @@ class EventStore:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def _touch(self, connection: sa.Connection, subjects: Iterable[str], erased_at: float | None = None) -> None:
-        """One more revision for each subject, and the time of its erasure where it is erased."""
-        keys = sorted(subject_key(subject, self._secret) for subject in subjects)
+    def _touch(self, connection: sa.Connection, actors: Iterable[str], erased_at: float | None = None) -> None:
+        """One more revision for each actor, and the time of its erasure where it is erased."""
+        keys = sorted(actor_key(actor, self._secret) for actor in actors)
         if not keys:
             return
         confirm_key(
@@ -277,10 +277,10 @@ class EventStore:
         )
         number = self._line.count_change(connection)
         lines = [{"store": self.store, "user_key": key, "revision": 0, "erased_at": None} for key in keys]
-        connection.execute(self.database.insert_new(SUBJECTS, ["store", "user_key"]), lines)
-        change: dict[str, object] = {"revision": SUBJECTS.c.revision + 1, "changed": number}
+        connection.execute(self.database.insert_new(ACTORS, ["store", "user_key"]), lines)
+        change: dict[str, object] = {"revision": ACTORS.c.revision + 1, "changed": number}
         if erased_at is not None:
             change["erased_at"] = erased_at
         for start in range(0, len(keys), _IN):
-            these = SUBJECTS.c.user_key.in_(keys[start : start + _IN])
-            connection.execute(sa.update(SUBJECTS).where(SUBJECTS.c.store == self.store, these).values(change))
+            these = ACTORS.c.user_key.in_(keys[start : start + _IN])
+            connection.execute(sa.update(ACTORS).where(ACTORS.c.store == self.store, these).values(change))

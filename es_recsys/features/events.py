@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from es_recsys.event_types import BEHAVIOURS
+from es_recsys.event_types import EVENT_TYPES
 from es_recsys.features.columns import SLOW
 from es_recsys.types import History, Interactions
 
@@ -87,10 +87,10 @@ def of_histories(
     n_users: int,
 ) -> Events:
     """Histories of n users, each as of its newest event. ages: days before it, None where there is no time; kinds: places in
-    BEHAVIOURS, None where the types are not known."""
+    EVENT_TYPES, None where the types are not known."""
     unknown = np.full(len(places), np.nan)
     since = unknown if ages is None else ages
-    return Events(users, places, weights, since, _decay(since), _of_types(kinds, tuple(BEHAVIOURS)), unknown, n_users)
+    return Events(users, places, weights, since, _decay(since), _of_types(kinds, tuple(EVENT_TYPES)), unknown, n_users)
 
 
 def _decay(ages: NDArray[np.float64]) -> NDArray[np.float64]:

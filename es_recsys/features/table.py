@@ -105,7 +105,7 @@ def users_of(
     """(n_users, f) float32 rows as `of_history` gives them at each user's newest event, of many users.
 
     users, places (m,) int64 of the events; weights (m,) float64, signed; ages (m,) float64 days before the user's newest
-    event; kinds (m,) int8 places in BEHAVIOURS, -1 where the type is not known: then nothing about types is known of this
+    event; kinds (m,) int8 places in EVENT_TYPES, -1 where the type is not known: then nothing about types is known of this
     user. newest (n_users,) float64 epoch seconds of the newest event, NaN where it is not known: then nothing about time is.
     """
     n = len(newest)

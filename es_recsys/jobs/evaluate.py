@@ -36,7 +36,7 @@ from es_recsys.evaluation import (
 )
 from es_recsys.evaluation.harness import Slices
 from es_recsys.evaluation.results import Comparison, Measured, compared
-from es_recsys.events.interactions import interactions
+from es_recsys.events.interactions import read_interactions
 from es_recsys.jobs.eval_state import Carried, carry
 from es_recsys.models import MODELS, Model, Popularity
 from es_recsys.models.watch import TrainingCallback
@@ -99,7 +99,7 @@ def evaluate(work: Workspace, options: Options, progress: Progress | None = None
     _check(options)
     with work.explaining():
         metadata = work.snapshots.fresh().metadata
-        data = interactions(work.events, work.now(), weights=metadata.behaviours, products=products(work, metadata))
+        data = read_interactions(work.events, work.now(), weights=metadata.event_weights, products=products(work, metadata))
         split = make_split(work, data, options)
         if not split.questions:
             raise InputError(

@@ -10,7 +10,7 @@ from es_recsys.errors import InputError
 from es_recsys.evaluation.counterfactual import Impressions, estimate, impressions
 from es_recsys.evaluation.examination import examination
 from es_recsys.evaluation.logged import SERVED, LoggedReport
-from es_recsys.event_types import BEHAVIOURS
+from es_recsys.event_types import EVENT_TYPES
 from es_recsys.serving.product_groups import events_of, live_products, records_of
 from es_recsys.serving.workspace import Workspace
 
@@ -22,7 +22,7 @@ _POSITIONS = 20
 def logged_impressions(work: Workspace, *, kinds: Sequence[str] = (), event_types: Sequence[str] = ()) -> Impressions:
     """The answer log with what was done with each answer: 1 for an item that an event of these types (all that are positive,
     unless named) echoes the answer's query_id or recommendation_id with."""
-    wanted = set(event_types) or {name for name, row in BEHAVIOURS.items() if row.sign > 0}
+    wanted = set(event_types) or {name for name, row in EVENT_TYPES.items() if row.sign > 0}
     rewards: dict[tuple[str, str], float] = {}
     groups = live_products(work)
     for event in events_of(work.events.scan(), groups):

@@ -11,7 +11,7 @@ from typing import Any
 
 from es_recsys.counting import counted
 from es_recsys.errors import StoreNotFound
-from es_recsys.event_types import BEHAVIOURS
+from es_recsys.event_types import EVENT_TYPES
 from es_recsys.events.append import Loaded
 from es_recsys.events.bots import parse_bots
 from es_recsys.events.clean import CleaningReport
@@ -31,7 +31,7 @@ from es_recsys.types import Item
 __all__ = ["EventsReport", "load_events", "set_rating_scale"]
 
 Progress = Callable[[float, float | None], None]
-_ON_ITEMS = tuple(name for name, row in BEHAVIOURS.items() if row.sign)
+_ON_ITEMS = tuple(name for name, row in EVENT_TYPES.items() if row.sign)
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,8 +46,8 @@ def swap_version(work: Workspace, version: int | None) -> int:
             note_variants(work)
     work.snapshots.forget()
     if work.events.last_row:
-        if live.behaviours != target.behaviours:
-            weigh_events(work, target.behaviours)
+        if live.event_weights != target.event_weights:
+            weigh_events(work, target.event_weights)
         else:
             with work.explaining():
                 catch_up(work, work.snapshots.fresh())

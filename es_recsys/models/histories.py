@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from es_recsys.event_types import BEHAVIOURS
+from es_recsys.event_types import EVENT_TYPES
 from es_recsys.models.ids import ItemIds
 from es_recsys.types import History, Interactions
 
@@ -17,7 +17,7 @@ __all__ = ["LAST", "HistoryBatch", "encode"]
 # As many events as a profile keeps; a longer history is cut to its newest.
 LAST = 300
 _DAY = 86_400.0
-_CODES = {name: place for place, name in enumerate(BEHAVIOURS)}
+_CODES = {name: place for place, name in enumerate(EVENT_TYPES)}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,7 +27,7 @@ class HistoryBatch:
     starts (n + 1,) int64 where each user begins; items (m,) int64 places in the model's ids; weights (m,) float32
     signed; places (m,) float64 events between this one and the newest (0 for the newest); ages (m,) float64 days before
     the newest (events, where there is no time). queries: what each user searched for, () where nobody did. kinds (m,) int8
-    places of the events' types in BEHAVIOURS, -1 where a type is not known, None where none is; newest (n,) float64 epoch
+    places of the events' types in EVENT_TYPES, -1 where a type is not known, None where none is; newest (n,) float64 epoch
     seconds of each user's newest event, NaN where it is not known or there is no time, None where none is.
     """
 

@@ -135,7 +135,7 @@ def context_of(
     if profile is not None:
         exclude |= profile.disliked
         if kind_of(query) == "recommend":
-            exclude |= profile.known
+            exclude |= profile.seen
     if query.ids is not None:
         filters = [*filters, {"ids": {"values": list(query.ids)}}]
     known: dict[str, Any] = {}
@@ -268,7 +268,7 @@ def _likeness(
     own = {item_id, known[item_id].group_id or item_id}
     exclude = frozenset(query.exclude) | own | (profile.disliked if profile is not None else frozenset())
     plain = replace(query, like=None, exclude=exclude, impact=1.0)
-    context = yield from context_of(snapshot, plain, replace(alone, known=frozenset()), {}, filters, now)
+    context = yield from context_of(snapshot, plain, replace(alone, seen=frozenset()), {}, filters, now)
     models = {name: _LIKE_MODELS * snapshot.metadata.weights.get("no_query", {}).get(name, 0.0) for name in snapshot.models}
     weights = {**snapshot.metadata.weights, "no_query": {**_LIKE_CONTENT, **models}}
     return replace(context, metadata=replace(snapshot.metadata, weights=weights), item_side=None)

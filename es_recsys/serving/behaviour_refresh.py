@@ -12,7 +12,7 @@ import numpy as np
 from es_recsys.counting import counted
 from es_recsys.errors import StoreNotFound
 from es_recsys.events.clean import CleaningReport, clean
-from es_recsys.events.interactions import interactions
+from es_recsys.events.interactions import read_interactions
 from es_recsys.events.store import EventStore
 from es_recsys.index.catalog import CatalogReport
 from es_recsys.index.read import ids_of, state_of
@@ -137,7 +137,7 @@ def weigh_events(work: Workspace, weights: Mapping[str, float], progress: Progre
     next training."""
     with work.explaining():
         metadata = read_metadata(work.es, work.settings.index)
-        write_metadata(work.es, replace(metadata, behaviours=dict(weights)))
+        write_metadata(work.es, replace(metadata, event_weights=dict(weights)))
         count_popularity(work)
     return build_profiles(work, progress)
 
@@ -160,7 +160,7 @@ def clean_events(work: Workspace) -> CleaningReport:
 def count_popularity(work: Workspace) -> None:
     metadata = read_metadata(work.es, work.settings.index)
     change = work.events.position().change
-    data = interactions(work.events, work.now(), weights=metadata.behaviours, products=products(work, metadata))
+    data = read_interactions(work.events, work.now(), weights=metadata.event_weights, products=products(work, metadata))
     if len(data.items):
         Popularity().fit(data, np.random.default_rng(0)).save(popularity_folder(work.settings))
     work.events.note_progress(counted=[change, variants_mark(metadata)])

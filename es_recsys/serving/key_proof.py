@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from elasticsearch import Elasticsearch
 
 from es_recsys.errors import KeyMismatch
-from es_recsys.events.subjects import subject_key
+from es_recsys.events.actors import actor_key
 from es_recsys.index import profiles
 
 if TYPE_CHECKING:
@@ -28,11 +28,11 @@ def may_adopt(client: Elasticsearch, store: EventStore, secret: bytes, index: st
     """
     if not client.count(index=index)["count"]:
         return True
-    subjects = islice(store.subjects(), _TRIED)
+    actors = islice(store.actors(), _TRIED)
     tried = False
-    while batch := list(islice(subjects, _BATCH)):
+    while batch := list(islice(actors, _BATCH)):
         tried = True
-        if profiles.get(client, index, [subject_key(subject, secret) for subject in batch], ()):
+        if profiles.get(client, index, [actor_key(actor, secret) for actor in batch], ()):
             return True
     if tried:
         raise KeyMismatch(

@@ -16,9 +16,11 @@ from itertools import chain, islice
 from typing import Any
 
 from es_recsys.errors import WriteError
-from es_recsys.events.profiles import ItemFeatures, fold, to_document
+from es_recsys.events.decayed_sums import ItemContent
+from es_recsys.events.profile_documents import RESUME_FIELDS, can_resume, resume, to_document
+from es_recsys.events.profile_state import ProfileConfig, ProfileState
+from es_recsys.events.profiles import fold
 from es_recsys.events.records import StoredEvent
-from es_recsys.events.state import ProfileConfig, ProfileState
 from es_recsys.index.actions import Action, Line
 from es_recsys.index.bulk import Failure, Meter, bulk
 from es_recsys.index.idset import IdSet
@@ -28,18 +30,17 @@ from es_recsys.index.versions import restore_profiles
 from es_recsys.serving.product_groups import variants_mark
 from es_recsys.serving.recording import set_aside_unknown, update_profile
 from es_recsys.serving.snapshot import ServingSnapshot
-from es_recsys.serving.user_profiles import features, is_current, resumed
+from es_recsys.serving.user_profiles import features
 from es_recsys.serving.workspace import Workspace
 
 __all__ = ["behind", "catch_up", "rebuild"]
 
 Progress = Callable[[float, float | None], None]
-_SUBJECTS = 500
+_ACTORS = 500
 _FEATURES_KEPT = 50_000
 _TURNS = 20
-# A share of the rows above which every subject is looked at, in order, in place of a list of those concerned.
+# A share of the rows above which every actor is looked at, in order, in place of a list of those concerned.
 _MANY = 0.25
-_SEEN_OF_STATE = ("applied_through", "revision", "state.format", "state.terms")
 
 
 def rebuild(work: Workspace, snapshot: ServingSnapshot, progress: Progress | None = None) -> tuple[int, int]:
@@ -48,7 +49,7 @@ def rebuild(work: Workspace, snapshot: ServingSnapshot, progress: Progress | Non
     work.confirm_key(snapshot.metadata, adopt=True)
     run = _Run(work, snapshot, anew=True)
     target = run.target()
-    written = run.fold(work.events.subjects(), progress)
+    written = run.fold(work.events.actors(), progress)
     removed = run.remove_others(target)
     note_folded(work.patient, snapshot.metadata.profiles, target)
     return written + catch_up(work, snapshot), removed
@@ -67,8 +68,8 @@ def catch_up(work: Workspace, snapshot: ServingSnapshot) -> int:
         run, mark, target = _looked(work, snapshot)
         if mark == target:
             break
-        whole, subjects, gone = _concerned(run, mark, target)
-        written += run.fold(subjects)
+        whole, actors, gone = _concerned(run, mark, target)
+        written += run.fold(actors)
         if whole:
             run.remove_others(target)
         else:
@@ -82,8 +83,8 @@ def behind(work: Workspace, snapshot: ServingSnapshot) -> int:
     run, mark, target = _looked(work, snapshot)
     if mark == target:
         return 0
-    _, subjects, gone = _concerned(run, mark, target)
-    return sum(len(due) for due in run.due(subjects)) + len(get(work.patient, snapshot.metadata.profiles, sorted(gone), ()))
+    _, actors, gone = _concerned(run, mark, target)
+    return sum(len(due) for due in run.due(actors)) + len(get(work.patient, snapshot.metadata.profiles, sorted(gone), ()))
 
 
 def _looked(work: Workspace, snapshot: ServingSnapshot) -> tuple[_Run, dict[str, Any] | None, dict[str, Any]]:
@@ -102,87 +103,87 @@ def _looked(work: Workspace, snapshot: ServingSnapshot) -> tuple[_Run, dict[str,
 
 
 def _concerned(run: _Run, mark: Mapping[str, Any] | None, target: Mapping[str, Any]) -> tuple[bool, Iterable[str], set[str]]:
-    """-> whether all subjects are, which are, and keys of those that have no events any more."""
+    """-> whether all actors are, which are, and keys of those that have no events any more."""
     store = run.work.events
     if mark is None or any(mark.get(name) != target[name] for name in ("revision", "terms")):
-        return True, store.subjects(), set()
+        return True, store.actors(), set()
     keys = store.changed_keys(mark["change"])
     changed = []
     if keys:
-        for subject in store.subjects():
-            if (key := run.view.key_of(subject)) in keys:
+        for actor in store.actors():
+            if (key := run.view.key_of(actor)) in keys:
                 keys.discard(key)
-                changed.append(subject)
+                changed.append(actor)
     if target["row"] - mark["row"] > _MANY * target["row"]:
-        return False, store.subjects(), keys
-    return False, sorted({*changed, *store.subjects_after(mark["row"])}), keys
+        return False, store.actors(), keys
+    return False, sorted({*changed, *store.actors_after(mark["row"])}), keys
 
 
 @dataclass(frozen=True, slots=True)
 class _Due:
     """A profile that lacks something. stored: as it stands, without what folding needs; None where there is none."""
 
-    subject: str
+    actor: str
     key: str
     stored: Stored | None
     revision: int
 
 
 class _Run:
-    """One pass over subjects. anew: every profile is due, and folded from row 0."""
+    """One pass over actors. anew: every profile is due, and folded from row 0."""
 
     def __init__(self, work: Workspace, snapshot: ServingSnapshot, *, anew: bool = False) -> None:
         self.work, self.view, self._anew = work, snapshot, anew
         self._index = snapshot.metadata.profiles
-        self._terms = ProfileConfig.of(snapshot.settings.profiles, work.events.timed, snapshot.metadata.behaviours)
-        self._known: OrderedDict[str, ItemFeatures | None] = OrderedDict()
+        self._config = ProfileConfig.of(snapshot.settings.profiles, work.events.timed, snapshot.metadata.event_weights)
+        self._known: OrderedDict[str, ItemContent | None] = OrderedDict()
         self._seen = IdSet()
         self._again: list[str] = []
 
     def target(self) -> dict[str, Any]:
         """What the profiles' mapping says when this pass is done."""
-        terms = json.dumps(asdict(self._terms), sort_keys=True).encode()
+        terms = json.dumps(asdict(self._config), sort_keys=True).encode()
         return {
             **self.work.events.position()._asdict(),
             "terms": hashlib.blake2b(terms, digest_size=8).hexdigest(),
             "variants": variants_mark(self.view.metadata),
         }
 
-    def fold(self, subjects: Iterable[str], progress: Progress | None = None) -> int:
+    def fold(self, actors: Iterable[str], progress: Progress | None = None) -> int:
         """Writes the profiles that are due; -> how many. Those that somebody else writes meanwhile follow one by one."""
         letters = _Letters()
         meter = Meter((lambda p: progress(p.done, p.total)) if progress is not None else None)
-        actions = letters.told(self._actions(subjects))
+        actions = letters.told(self._actions(actors))
         report = bulk(self.work.patient, actions, index=self._index, dead_letters=letters, meter=meter, refresh=True)
         if letters.refused is not None:
             raise WriteError(
                 f"Profiles were not written ({letters.refused.reason}).", "Mend that, then: es-recsys profiles build"
             )
         again = list(dict.fromkeys([*letters.overtaken, *self._again]))
-        for subject in again:
-            self.work.driver.run(update_profile(self.view, self.work.events, subject, self.work.now()))
+        for actor in again:
+            self.work.driver.run(update_profile(self.view, self.work.events, actor, self.work.now()))
         return report.stored + len(again)
 
-    def due(self, subjects: Iterable[str]) -> Iterator[list[_Due]]:
-        """Of each batch of subjects, those whose profiles lack something, or are there without events."""
+    def due(self, actors: Iterable[str]) -> Iterator[list[_Due]]:
+        """Of each batch of actors, those whose profiles lack something, or are there without events."""
         store = self.work.events
-        for batch in _batches(subjects, _SUBJECTS):
-            keys = {subject: self.view.key_of(subject) for subject in batch}
+        for batch in _batches(actors, _ACTORS):
+            keys = {actor: self.view.key_of(actor) for actor in batch}
             self._seen.update(keys.values())
             # Read first: who writes from now on is noticed at the writing.
-            stored = get(self.work.patient, self._index, list(keys.values()), () if self._anew else _SEEN_OF_STATE)
+            stored = get(self.work.patient, self._index, list(keys.values()), () if self._anew else RESUME_FIELDS)
             revisions, last = store.revisions(batch), store.last_rows(batch)
-            looked = (_Due(subject, key, stored.get(key), revisions[subject]) for subject, key in keys.items())
-            yield [it for it in looked if self._anew or self._lacks(it, last.get(it.subject))]
+            looked = (_Due(actor, key, stored.get(key), revisions[actor]) for actor, key in keys.items())
+            yield [it for it in looked if self._anew or self._lacks(it, last.get(it.actor))]
 
     def remove_others(self, target: Mapping[str, Any]) -> int:
-        """Removes profiles of subjects that this pass didn't meet; -> how many."""
+        """Removes profiles of actors that this pass didn't meet; -> how many."""
         return self.remove((key for keys in ids_of(self.work.patient, self._index) for key in self._seen.lacks(keys)), target)
 
     def remove(self, keys: Iterable[str], target: Mapping[str, Any]) -> int:
         """Removes profiles by key, but for those that hold later events than the pass knew of; -> how many."""
         removed = 0
-        for batch in _batches(keys, _SUBJECTS):
+        for batch in _batches(keys, _ACTORS):
             stored = get(self.work.patient, self._index, batch, ("applied_through",))
             old = {key: it for key, it in stored.items() if it.source.get("applied_through", 0) <= target["row"]}
             actions = (Action(key, operation="delete", only_if=it.version) for key, it in old.items())
@@ -192,11 +193,11 @@ class _Run:
     def _lacks(self, it: _Due, last: int | None) -> bool:
         if it.stored is None or last is None:
             return it.stored is not None or last is not None
-        return not is_current(it.stored.source, self._terms, it.revision) or it.stored.source.get("applied_through", 0) < last
+        return not can_resume(it.stored.source, self._config, it.revision) or it.stored.source.get("applied_through", 0) < last
 
-    def _actions(self, subjects: Iterable[str]) -> Iterator[tuple[str, Action]]:
-        """(subject, what writes its profile)."""
-        for due in self.due(subjects):
+    def _actions(self, actors: Iterable[str]) -> Iterator[tuple[str, Action]]:
+        """(actor, what writes its profile)."""
+        for due in self.due(actors):
             if due:
                 yield from self._folded(due)
             while len(self._known) > _FEATURES_KEPT:
@@ -204,31 +205,31 @@ class _Run:
 
     def _folded(self, due: Sequence[_Due]) -> Iterator[tuple[str, Action]]:
         store, now = self.work.events, self.work.now()
-        going = [it for it in due if not self._anew and it.stored and is_current(it.stored.source, self._terms, it.revision)]
+        going = [it for it in due if not self._anew and it.stored and can_resume(it.stored.source, self._config, it.revision)]
         whole = get(self.work.patient, self._index, [it.key for it in going], None)
         states: dict[str, ProfileState] = {}
         versions: dict[str, tuple[int, int] | None] = {}
         for it in due:
             stored = whole.get(it.key, it.stored)
-            versions[it.subject] = None if stored is None else stored.version
+            versions[it.actor] = None if stored is None else stored.version
             source = stored.source if stored is not None and it.key in whole else None
-            states[it.subject] = resumed(source, it.key, self._terms, it.revision)
-        old = [subject for subject, state in states.items() if state.applied_through]
-        rows = store.rows_of([subject for subject in states if not states[subject].applied_through])
+            states[it.actor] = resume(source, it.key, self._config, it.revision)
+        old = [actor for actor, state in states.items() if state.applied_through]
+        rows = store.rows_of([actor for actor in states if not states[actor].applied_through])
         if old:
-            rows.update(store.rows_of(old, min(states[subject].applied_through for subject in old)))
+            rows.update(store.rows_of(old, min(states[actor].applied_through for actor in old)))
         if self._set_aside(list(chain.from_iterable(rows.values()))):
             self._again += states
             return
         for it in due:
-            state, events, version = states[it.subject], rows.get(it.subject, []), versions[it.subject]
+            state, events, version = states[it.actor], rows.get(it.actor, []), versions[it.actor]
             if events:
                 items = {
                     i: found for row in events if (i := row.item_id) is not None and (found := self._known.get(i)) is not None
                 }
-                yield it.subject, Action(it.key, to_document(fold(state, events, items), now), only_if=version or "absent")
+                yield it.actor, Action(it.key, to_document(fold(state, events, items), now), only_if=version or "absent")
             elif version is not None and not state.applied_through:
-                yield it.subject, Action(it.key, operation="delete", only_if=version)
+                yield it.actor, Action(it.key, operation="delete", only_if=version)
 
     def _set_aside(self, rows: Sequence[StoredEvent]) -> bool:
         """Looks up the rows' items, and says in the store which are on none; -> whether one came just now."""
@@ -243,25 +244,25 @@ class _Run:
 
 
 class _Letters:
-    """What becomes of profiles that were not written: which subjects' somebody else has written meanwhile, and the first
+    """What becomes of profiles that were not written: which actors' somebody else has written meanwhile, and the first
     that was refused."""
 
     def __init__(self) -> None:
         self.overtaken: list[str] = []
         self.refused: Failure | None = None
-        self._subjects: OrderedDict[str, str] = OrderedDict()
+        self._actors: OrderedDict[str, str] = OrderedDict()
 
     def told(self, actions: Iterable[tuple[str, Action]]) -> Iterator[Action]:
         """The actions alone; whose they are is kept while they may be on their way."""
-        for subject, action in actions:
-            self._subjects[action.id] = subject
-            while len(self._subjects) > 40 * _SUBJECTS:
-                self._subjects.popitem(last=False)
+        for actor, action in actions:
+            self._actors[action.id] = actor
+            while len(self._actors) > 40 * _ACTORS:
+                self._actors.popitem(last=False)
             yield action
 
     def add(self, failure: Failure, letter: Action | Line) -> None:
         if failure.status == 409 or (failure.status == 404 and failure.operation == "delete"):
-            self.overtaken.append(self._subjects[failure.id])
+            self.overtaken.append(self._actors[failure.id])
         else:
             self.refused = self.refused or failure
 

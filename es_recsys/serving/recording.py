@@ -8,13 +8,15 @@ from functools import partial
 from typing import Any, Protocol
 
 from es_recsys.errors import WriteError
-from es_recsys.events.profiles import ItemFeatures, fold, to_document
+from es_recsys.events.actors import actor_of, session_of, user_of
+from es_recsys.events.decayed_sums import ItemContent
+from es_recsys.events.profile_documents import can_resume, resume, to_document
+from es_recsys.events.profile_state import ProfileConfig
+from es_recsys.events.profiles import fold
 from es_recsys.events.records import StoredEvent
-from es_recsys.events.state import ProfileConfig
-from es_recsys.events.subjects import session_of, subject_of, user_of
 from es_recsys.serving.operations import Call, Delete, Flow, Get, Pause, Put
 from es_recsys.serving.snapshot import ServingSnapshot
-from es_recsys.serving.user_profiles import features, is_current, resumed
+from es_recsys.serving.user_profiles import features
 from es_recsys.types import Event
 
 __all__ = [
@@ -80,33 +82,33 @@ class Recording:
         self.version = 0
 
     def __call__(self, snapshot: ServingSnapshot) -> Flow[Recorded]:
-        """Stores events and brings the profiles of their subjects up to date, so that the very next answer shows them.
+        """Stores events and brings the profiles of their actors up to date, so that the very next answer shows them.
 
-        Storing comes first: if the rest fails, the same events sent again, any later event of the subject, or the next load
+        Storing comes first: if the rest fails, the same events sent again, any later event of the actor, or the next load
         repairs the profile. Raises KeyMismatch before anything is stored, WriteError where a profile is written to so much
         that no turn comes.
         """
         self.version = snapshot.metadata.version
-        subjects = {subject: snapshot.key_of(subject) for subject in map(_subject, self._events)}
+        actors = {actor: snapshot.key_of(actor) for actor in map(_actor, self._events)}
         if self._recorded is None:
             done = yield Call(lambda: self._store.append(self._events, self._now))
             self._recorded = Recorded(len(done.rows), done.duplicates, done.refused, done.clamped, done.quarantined)
-        for subject in subjects:
-            yield from update_profile(snapshot, self._store, subject, self._now)
+        for actor in actors:
+            yield from update_profile(snapshot, self._store, actor, self._now)
         return self._recorded
 
 
-def update_profile(snapshot: ServingSnapshot, store: Events, subject: str, now: float) -> Flow[bool]:
+def update_profile(snapshot: ServingSnapshot, store: Events, actor: str, now: float) -> Flow[bool]:
     """Folds the rows that a stored profile lacks into it, by compare-and-set. Result: whether it changed."""
-    key = snapshot.key_of(subject)
+    key = snapshot.key_of(actor)
     pause = _FIRST_PAUSE_S
     for _ in range(_TRIES):
         found = yield Get(snapshot.metadata.profiles, key)
-        revision, timed = yield Call(lambda: _standing(store, subject))
-        terms = ProfileConfig.of(snapshot.settings.profiles, timed, snapshot.metadata.behaviours)
-        state = resumed(None if found is None else found.source, key, terms, revision)
-        rows = yield Call(partial(_rows, store, subject, state.applied_through))
-        if not rows and (found is None or is_current(found.source, terms, revision)):
+        revision, timed = yield Call(lambda: _standing(store, actor))
+        config = ProfileConfig.of(snapshot.settings.profiles, timed, snapshot.metadata.event_weights)
+        state = resume(None if found is None else found.source, key, config, revision)
+        rows = yield Call(partial(_rows, store, actor, state.applied_through))
+        if not rows and (found is None or can_resume(found.source, config, revision)):
             return False
         if not rows and state.applied_through == 0:
             yield Delete(snapshot.metadata.profiles, key)
@@ -116,7 +118,7 @@ def update_profile(snapshot: ServingSnapshot, store: Events, subject: str, now: 
             continue
         written = yield Put(snapshot.metadata.profiles, key, to_document(fold(state, rows, known), now), found)
         # Rows that were erased or set aside while they were being folded must not outlive it in the profile.
-        if written and (yield Call(lambda: _standing(store, subject)))[0] == revision:
+        if written and (yield Call(lambda: _standing(store, actor)))[0] == revision:
             return True
         # The wait depends on the key alone, so that writers of one profile don't meet again and again in step.
         yield Pause(pause * (0.5 + int(key[-4:], 16) % 97 / 97.0))
@@ -127,7 +129,7 @@ def update_profile(snapshot: ServingSnapshot, store: Events, subject: str, now: 
 
 
 def set_aside_unknown(
-    snapshot: ServingSnapshot, store: Events, rows: Iterable[StoredEvent], known: Mapping[str, ItemFeatures]
+    snapshot: ServingSnapshot, store: Events, rows: Iterable[StoredEvent], known: Mapping[str, ItemContent]
 ) -> Flow[bool]:
     """Says in the store which rows a profile is about to contain without their items, so that the items' arrival has it
     folded anew. Result: whether such an item came meanwhile; then the rows are to be read again."""
@@ -156,8 +158,8 @@ class Erasure:
         if not self._erased.keys:
             rows = yield Call(lambda: self._store.rows(self._user))
             sessions = sorted({row.session_id for row in rows if row.session_id is not None})
-            subjects = (subject_of(self._user), *(subject_of(session_id=session) for session in sessions))
-            keys = tuple(map(snapshot.key_of, subjects))
+            actors = (actor_of(self._user), *(actor_of(session_id=session) for session in sessions))
+            keys = tuple(map(snapshot.key_of, actors))
             self._erased = Erased((yield Call(lambda: self._store.erase(self._user, self._now))), 0, keys=keys)
         for key in self._erased.keys:
             gone = yield Delete(snapshot.metadata.profiles, key)
@@ -165,13 +167,13 @@ class Erasure:
         return self._erased
 
 
-def _subject(event: Event) -> str:
-    return subject_of(event.user_id, event.session_id)
+def _actor(event: Event) -> str:
+    return actor_of(event.user_id, event.session_id)
 
 
-def _standing(store: Events, subject: str) -> tuple[int, bool]:
-    return store.revision(user_of(subject), session_id=session_of(subject)), store.timed
+def _standing(store: Events, actor: str) -> tuple[int, bool]:
+    return store.revision(user_of(actor), session_id=session_of(actor)), store.timed
 
 
-def _rows(store: Events, subject: str, after: int) -> list[StoredEvent]:
-    return store.rows(user_of(subject), session_id=session_of(subject), after=after)
+def _rows(store: Events, actor: str, after: int) -> list[StoredEvent]:
+    return store.rows(user_of(actor), session_id=session_of(actor), after=after)

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from es_recsys.events.subjects import subject_key
+from es_recsys.events.actors import actor_key
 from es_recsys.features import ItemSide
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.keys import confirm_key
@@ -50,10 +50,10 @@ class ServingSnapshot:
     exposure: InteractionStats = field(default_factory=InteractionStats)
     item_side: ItemSide | None = None
 
-    def key_of(self, subject: str) -> str:
-        """What stands for a subject in this version. Raises KeyMismatch where it is kept under another secret than is set."""
+    def key_of(self, actor: str) -> str:
+        """What stands for an actor in this version. Raises KeyMismatch where it is kept under another secret than is set."""
         confirm_key(self.secret, self.metadata.key_check)
-        return subject_key(subject, self.secret)
+        return actor_key(actor, self.secret)
 
     @property
     def content_fields(self) -> tuple[str, ...]:

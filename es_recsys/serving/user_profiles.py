@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from es_recsys.errors import EngineError, InputError
-from es_recsys.events.documents import FORMAT
-from es_recsys.events.profiles import ItemFeatures, current, empty, fold, from_document, profile
+from es_recsys.events.actors import actor_of
+from es_recsys.events.decayed_sums import ItemContent
+from es_recsys.events.profile_documents import from_document
+from es_recsys.events.profile_state import ProfileConfig, empty_state
+from es_recsys.events.profiles import build_profile, fold
 from es_recsys.events.records import StoredEvent
-from es_recsys.events.state import ProfileConfig, ProfileState
-from es_recsys.events.subjects import subject_of
 from es_recsys.serving.operations import Fetch, Flow, Get, Search
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.types import Profile, Query
 
-__all__ = ["FEATURES", "features", "features_of", "is_current", "of_history", "of_views", "read_profile", "who"]
+__all__ = ["FEATURES", "features", "features_of", "of_history", "of_views", "read_profile", "who"]
 
 FEATURES = ("group_id", "categories", "brand", "tags", "price")
 _LONGEST_HISTORY = 2_000
@@ -26,13 +27,13 @@ _AT_ONCE = 500
 
 
 def who(snapshot: ServingSnapshot, query: Query) -> tuple[str, ...]:
-    """Keys of the subjects of a query, the user before the session."""
-    subjects = []
+    """Keys of the actors of a query, the user before the session."""
+    actors = []
     if query.user_id is not None:
-        subjects.append(subject_of(query.user_id))
+        actors.append(actor_of(query.user_id))
     if query.session_id is not None:
-        subjects.append(subject_of(session_id=query.session_id))
-    return tuple(map(snapshot.key_of, subjects))
+        actors.append(actor_of(session_id=query.session_id))
+    return tuple(map(snapshot.key_of, actors))
 
 
 def read_profile(snapshot: ServingSnapshot, query: Query, now: float) -> Flow[Profile | None]:
@@ -45,7 +46,7 @@ def read_profile(snapshot: ServingSnapshot, query: Query, now: float) -> Flow[Pr
     for key in who(snapshot, query):
         found = yield Get(snapshot.metadata.profiles, key)
         if found is not None:
-            return profile(from_document(found.source), now)
+            return build_profile(from_document(found.source), now)
     return None
 
 
@@ -58,21 +59,21 @@ def of_history(snapshot: ServingSnapshot, item_ids: Sequence[str], now: float) -
     read = bool(snapshot.content_fields) or snapshot.metadata.variants is not None
     known = (yield from features(snapshot, item_ids)) if read else {}
     if not snapshot.content_fields:
-        known = {item_id: known.get(item_id, ItemFeatures()) for item_id in item_ids}
+        known = {item_id: known.get(item_id, ItemContent()) for item_id in item_ids}
     return of_views(snapshot, item_ids, known, now)
 
 
-def of_views(snapshot: ServingSnapshot, item_ids: Sequence[str], known: Mapping[str, ItemFeatures], now: float) -> Profile:
+def of_views(snapshot: ServingSnapshot, item_ids: Sequence[str], known: Mapping[str, ItemContent], now: float) -> Profile:
     """The same where the items' features are known."""
     rows = [
         StoredEvent(place + 1, "view", item_id=item_id, order=place, key=f"{place:08d}") for place, item_id in enumerate(item_ids)
     ]
-    terms = ProfileConfig.of(snapshot.settings.profiles, timed=False)
-    made = profile(fold(empty("", terms), rows, known), now)
+    config = ProfileConfig.of(snapshot.settings.profiles, timed=False)
+    made = build_profile(fold(empty_state("", config), rows, known), now)
     return replace(made, history=replace(made.history, kinds=()))
 
 
-def features(snapshot: ServingSnapshot, item_ids: Iterable[str]) -> Flow[dict[str, ItemFeatures]]:
+def features(snapshot: ServingSnapshot, item_ids: Iterable[str]) -> Flow[dict[str, ItemContent]]:
     """What profiles take from items, and from products by their group_id; what the catalogue lacks is left out."""
     wanted = tuple(dict.fromkeys(item_ids))
     if not wanted:
@@ -85,9 +86,9 @@ def features(snapshot: ServingSnapshot, item_ids: Iterable[str]) -> Flow[dict[st
     return known
 
 
-def _of_groups(snapshot: ServingSnapshot, group_ids: Sequence[str]) -> Flow[dict[str, ItemFeatures]]:
+def _of_groups(snapshot: ServingSnapshot, group_ids: Sequence[str]) -> Flow[dict[str, ItemContent]]:
     """The same of products: what is known of the first of their variants, by id."""
-    found: dict[str, ItemFeatures] = {}
+    found: dict[str, ItemContent] = {}
     parts = [list(group_ids[start : start + _AT_ONCE]) for start in range(0, len(group_ids), _AT_ONCE)]
     bodies = tuple(
         {
@@ -113,9 +114,9 @@ def _of_groups(snapshot: ServingSnapshot, group_ids: Sequence[str]) -> Flow[dict
     return found
 
 
-def features_of(source: Mapping[str, Any], fields: Sequence[str]) -> ItemFeatures:
+def features_of(source: Mapping[str, Any], fields: Sequence[str]) -> ItemContent:
     """What a profile takes from a document."""
-    return ItemFeatures(
+    return ItemContent(
         categories=tuple(source.get("categories", ())),
         brand=source.get("brand"),
         tags=tuple(source.get("tags", ())),
@@ -123,16 +124,3 @@ def features_of(source: Mapping[str, Any], fields: Sequence[str]) -> ItemFeature
         group_id=source.get("group_id"),
         vectors={name: np.asarray(source[name], np.float32) for name in fields if source.get(name) is not None},
     )
-
-
-def resumed(source: Mapping[str, Any] | None, key: str, terms: ProfileConfig, revision: int) -> ProfileState:
-    """The stored state where it can be gone on with, else an empty one."""
-    if source is None:
-        return empty(key, terms, revision)
-    return current(from_document(source), terms, revision)
-
-
-def is_current(source: Mapping[str, Any], terms: ProfileConfig, revision: int) -> bool:
-    """Whether a stored profile, of which the state's terms are enough, may be folded on; it may lack later rows."""
-    inner = source.get("state") or {}
-    return (source.get("revision"), inner.get("format"), inner.get("terms")) == (revision, FORMAT, asdict(terms))

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from es_recsys.errors import InputError
-from es_recsys.event_types import BEHAVIOURS
+from es_recsys.event_types import EVENT_TYPES
 
 __all__ = ["ACTION_NAMES", "IGNORE", "PAGE_ACTIONS", "SILENT_ACTIONS", "Actions", "event_type_of", "parse_actions"]
 
@@ -48,7 +48,7 @@ _WORDS = {
     "rating": "rate rated ratings review reviewed reviews productreviewed productreview reviewadded reviewsubmitted ratingadded",
 }
 ACTION_NAMES: Mapping[str, str] = {word: ours for ours, words in _WORDS.items() for word in words.split()} | {
-    name: name for name in BEHAVIOURS
+    name: name for name in EVENT_TYPES
 }
 """Letters and digits of a name, in lower case -> event type."""
 
@@ -156,7 +156,7 @@ def _meaning(name: str, ours: str) -> str:
     if not event_type:
         raise InputError(
             f"--actions: there is no event type {ours!r} for {name!r}.",
-            f"Event types are {', '.join(BEHAVIOURS)}; or write {IGNORE}.",
+            f"Event types are {', '.join(EVENT_TYPES)}; or write {IGNORE}.",
         )
     return event_type
 

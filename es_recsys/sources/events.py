@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from es_recsys.event_types import BEHAVIOURS
+from es_recsys.event_types import EVENT_TYPES
 from es_recsys.sources.actions import IGNORE, PAGE_ACTIONS, Actions
 from es_recsys.sources.byte_streams import Paths, Progress, as_paths
 from es_recsys.sources.columns import Columns, dig, settled
@@ -34,7 +34,7 @@ _WHO = ("user_id", "session_id")
 _OPTIONAL = frozenset({"value", "position", "query_id", "recommendation_id"})
 """What an event is used without where it can't be read; also a query that is not searched for, and the session of a user."""
 
-_QUANTITIES = frozenset(name for name, row in BEHAVIOURS.items() if row.value == "quantity")
+_QUANTITIES = frozenset(name for name, row in EVENT_TYPES.items() if row.value == "quantity")
 _NAME, _NAMES_TOLD = 80, 50
 _PLANS_KEPT = 100
 

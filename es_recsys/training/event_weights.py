@@ -1,6 +1,6 @@
 """What an event of each type is worth: weights tried on held-out events of the type that counts, and kept with the store.
 
-SnapshotCache and carts tell of purchases, but how much, each shop has its own way. Each type's usual weight (behaviours.py) times
+Views and carts tell of purchases, but how much, each shop has its own way. Each type's usual weight (event_types.py) times
 a factor is tried, one type after the other, up and down as long as the answers get better; the target's own weight stays,
 as only the ratios count. Held out is a pair of a user and an item with all its events, whatever their type. One half of the
 users chooses, the other says what the choice is worth: the best of many trials looks better than it is to those who chose it.
@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from es_recsys.errors import InputError
 from es_recsys.evaluation.statistics import Estimate, bootstrap
-from es_recsys.event_types import BEHAVIOURS
-from es_recsys.events.interactions import interactions, reweighted
+from es_recsys.event_types import EVENT_TYPES
+from es_recsys.events.interactions import read_interactions, reweight
 from es_recsys.models.base import Model
 from es_recsys.models.held_out import HeldOut, hold_out
 from es_recsys.models.registry import MODELS
@@ -155,7 +155,7 @@ def tune_behaviours(
     started = time.monotonic()
     with work.explaining():
         snapshot = work.snapshots.fresh()
-        data = interactions(work.events, work.now(), products=products(work, snapshot.metadata))
+        data = read_interactions(work.events, work.now(), products=products(work, snapshot.metadata))
         configs, shares = _served(snapshot)
         rng = np.random.default_rng(seed)
         file, mark = tuned_path(work.settings, "behaviours").with_suffix(".trials"), mark_of(data, target, seed, configs, shares)
@@ -165,7 +165,7 @@ def tune_behaviours(
             configs,
             shares,
             rng,
-            snapshot.metadata.behaviours,
+            snapshot.metadata.event_weights,
             budget=budget,
             progress=progress,
             kept=lambda models: KeptTrials(file, f"{mark} half {models}"),
@@ -178,7 +178,7 @@ def tune_behaviours(
 def reset_behaviours(work: Workspace) -> ResetReport:
     """Takes back what tuning chose: events weigh as is usual again. Raises StoreNotFound."""
     with work.explaining():
-        own = dict(work.snapshots.fresh().metadata.behaviours)
+        own = dict(work.snapshots.fresh().metadata.event_weights)
     if own:
         weigh_events(work, {})
     return ResetReport(own)
@@ -233,7 +233,7 @@ def search_weights(
 
     best = climb(usual, dict.fromkeys(types, FACTORS), _changed, score, deadline=began + budget)
     weights = _weights(best.config, target)
-    only = {name: row.weight if name == target else 0.0 for name, row in BEHAVIOURS.items()}
+    only = {name: row.weight if name == target else 0.0 for name, row in EVENT_TYPES.items()}
     before, after, alone = (trial.each(one)[judging] for one in (dict(present or {}), weights, only))
     gain = bootstrap(after - before, rng)
     return Found(
@@ -277,7 +277,7 @@ class Trial:
 
     def each(self, weights: Mapping[str, float]) -> NDArray[np.float64]:
         """(n_users,) NDCG@20 with these weights of the event types; 0 for all where no event weighs anything."""
-        part = self._held.slice(reweighted(self._held.train, weights).weights)
+        part = self._held.slice(reweight(self._held.train, weights).weights)
         if not (part.train.weights > 0).any():
             return np.zeros(len(part))
         models = {name: self._model(name, part.train) for name in self._shares}
@@ -312,8 +312,8 @@ def _types(data: Interactions) -> tuple[str, ...]:
 
 def _nearest(name: str, present: Mapping[str, float], target: str) -> float:
     """The factor next to the weight that the type has now, seen from the target's."""
-    unit = present.get(target, BEHAVIOURS[target].weight) / BEHAVIOURS[target].weight or 1.0
-    factor = present.get(name, BEHAVIOURS[name].weight) / BEHAVIOURS[name].weight / unit
+    unit = present.get(target, EVENT_TYPES[target].weight) / EVENT_TYPES[target].weight or 1.0
+    factor = present.get(name, EVENT_TYPES[name].weight) / EVENT_TYPES[name].weight / unit
     return min(FACTORS, key=lambda one: abs(one - factor))
 
 
@@ -323,7 +323,7 @@ def _changed(factors: Factors, name: str, value: float) -> Factors:
 
 def _weights(factors: Factors, target: str) -> dict[str, float]:
     """All the weights that differ from the usual or could; types that are too rare to try keep theirs."""
-    return {**{name: BEHAVIOURS[name].weight * factor for name, factor in factors}, target: BEHAVIOURS[target].weight}
+    return {**{name: EVENT_TYPES[name].weight * factor for name, factor in factors}, target: EVENT_TYPES[target].weight}
 
 
 def _interval(one: Estimate) -> str:

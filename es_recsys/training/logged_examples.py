@@ -1,7 +1,7 @@
 """Examples from the answer log: what was shown, what the answer could read of it then, and what people did with it.
 
 An event that echoes an answer's id (query_id or recommendation_id) and an item is feedback on having shown it. An item's grade is
-the weight of the strongest such event (behaviours.py: a click 1, a cart 3, a purchase 5, nothing or a dislike 0). Signals come
+the weight of the strongest such event (event_types.py: a click 1, a cart 3, a purchase 5, nothing or a dislike 0). Signals come
 from the log, as they were when the answer was given, so that nothing of what happened later leaks into them.
 
 People look at the first ranks most, so what they do says less of the items further down. LightGBM learns a bias of each rank
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from es_recsys.evaluation.counterfactual import impressions
 from es_recsys.evaluation.examination import examination
-from es_recsys.event_types import BEHAVIOURS, event_weight
+from es_recsys.event_types import EVENT_TYPES, event_weight
 from es_recsys.events.records import StoredEvent
 from es_recsys.search.explore import InteractionStats
 from es_recsys.search.signals import tells_place
@@ -41,7 +41,7 @@ def rewards(events: Iterable[StoredEvent]) -> dict[tuple[str, str], float]:
     found: dict[tuple[str, str], float] = {}
     for event in events:
         answer_id = event.query_id or event.recommendation_id
-        if answer_id is None or event.item_id is None or event.quarantine is not None or event.event_type not in BEHAVIOURS:
+        if answer_id is None or event.item_id is None or event.quarantine is not None or event.event_type not in EVENT_TYPES:
             continue
         weight = event_weight(event.event_type, event.value)
         if weight > 0.0:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from es_recsys.events.subjects import subject_key, subject_of
+from es_recsys.events.actors import actor_key, actor_of
 from es_recsys.index import users
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.models import Model, UserKNN
@@ -31,7 +31,7 @@ def _users(model: UserKNN, data: Interactions, secret: bytes) -> Iterator[users.
     for place, vector, items, strengths in model.users():
         name = str(data.user_ids[place])
         row = pack(items, strengths)
-        yield subject_key(subject_of(name), secret), vector, row
+        yield actor_key(actor_of(name), secret), vector, row
         if name.startswith(_SESSION):
             # A user may have such a name, too; only one of the two has a profile.
-            yield subject_key(subject_of(session_id=name.removeprefix(_SESSION)), secret), vector, row
+            yield actor_key(actor_of(session_id=name.removeprefix(_SESSION)), secret), vector, row

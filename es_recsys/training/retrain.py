@@ -147,12 +147,14 @@ def _run(
     seed: int,
     progress: ProgressReporter | None,
 ) -> RetrainReport:
-    from es_recsys.events.interactions import interactions
+    from es_recsys.events.interactions import read_interactions
 
     snapshot, now = work.snapshots.fresh() if add else work.snapshots.to_train(), work.now()
     if add:
         names = tuple(dict.fromkeys((*snapshot.models, *names)))
-    data = interactions(work.events, now, weights=snapshot.metadata.behaviours, products=products(work, snapshot.metadata))
+    data = read_interactions(
+        work.events, now, weights=snapshot.metadata.event_weights, products=products(work, snapshot.metadata)
+    )
     checked = check(work, snapshot, data, names, targets, growth, np.random.default_rng(seed))
     if not checked.reasons:
         return RetrainReport("nothing", checked)
@@ -245,7 +247,7 @@ def _wishes(snapshot: ServingSnapshot, record: Trained, names: tuple[str, ...], 
     lacking = [name for name in names if name not in snapshot.models]
     if lacking:
         yield f"{', '.join(lacking)} {'is' if len(lacking) == 1 else 'are'} not served yet"
-    if dict(record.behaviours) != dict(snapshot.metadata.behaviours):
+    if dict(record.behaviours) != dict(snapshot.metadata.event_weights):
         yield "events weigh otherwise since the training"
     if targets and targets != record.targets:
         yield f"answers are to lead to {' or '.join(targets)}"

@@ -66,7 +66,7 @@ def give_events(scratch: Workspace, events: Iterable[StoredEvent], rule: Rule, p
         _event(event)
         for event in events
         if event.quarantine is None
-        and rule.part(who_of(event), groups.get(event.item_id or "", event.item_id), event.when) == part
+        and rule.part(who_of(event), groups.get(event.item_id or "", event.item_id), event.time) == part
     )
     return scratch.events.load(allowed, scratch.now()).new
 
@@ -89,7 +89,7 @@ def _bare(old: IndexMetadata, name: str) -> IndexMetadata:
 
 
 def _event(event: StoredEvent) -> Event:
-    when = None if event.order is not None else datetime.fromtimestamp(event.when, UTC)
+    when = None if event.order is not None else datetime.fromtimestamp(event.time, UTC)
     return Event(
         event_type=event.event_type,
         timestamp=when,

@@ -112,7 +112,7 @@ def train(
     Raises StoreNotFound, InputError for an unknown name or type, ModelError where there is nothing to train on,
     IndexStateError while another training of the store is running.
     """
-    from es_recsys.events.interactions import interactions
+    from es_recsys.events.interactions import read_interactions
 
     names, targets = named(names), check_targets(targets)
     with work.explaining():
@@ -127,7 +127,7 @@ def train(
             attempts = Attempts(Notes(tell))
             attempts.step("What came of showing items is not counted anew", lambda: recount_exposure(work, groups), None)
             now = work.now()
-            data = interactions(work.events, now, weights=snapshot.metadata.behaviours, products=groups)
+            data = read_interactions(work.events, now, weights=snapshot.metadata.event_weights, products=groups)
             need_positive(work.events, data)
             configs: dict[str, Any] = {}
             if add:
@@ -207,7 +207,7 @@ def put_into_service(
     tell = progress.line if progress is not None else None
     chosen = select(data, np.random.default_rng(seed), seconds_for(wish, budget), tell, wish)
     trained = time.monotonic()
-    record = Trained.on(data, now, wish.names, old.behaviours, chosen.report.figures, promise, wish.targets)
+    record = Trained.on(data, now, wish.names, old.event_weights, chosen.report.figures, promise, wish.targets)
     items = None if old.notes.get("bare") else wish.items or plain_table(work, old)
     notes = Notes(tell)
     attempts = Attempts(notes, wish.required)

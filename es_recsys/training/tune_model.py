@@ -16,7 +16,7 @@ from es_recsys.evaluation.splits import at_random, by_time, leave_last_out
 from es_recsys.evaluation.statistics import p_words, paired_test
 from es_recsys.evaluation.studies import Found, search
 from es_recsys.evaluation.validation import slice_of
-from es_recsys.events.interactions import interactions
+from es_recsys.events.interactions import read_interactions
 from es_recsys.models import MODELS
 from es_recsys.models.watch import TrainingCallback
 from es_recsys.progress import ProgressReporter
@@ -100,7 +100,7 @@ def tune_model(
     kind, ordered = MODELS[name], split != "random"
     with work.explaining():
         metadata = work.snapshots.fresh().metadata
-        data = interactions(work.events, work.now(), weights=metadata.behaviours, products=products(work, metadata))
+        data = read_interactions(work.events, work.now(), weights=metadata.event_weights, products=products(work, metadata))
         items = item_table(work, metadata) if kind.reads_items else None
         content = content_mark(work, metadata) if kind.reads_items else ""
     space = kind.space(ordered, data.timed)
@@ -117,7 +117,7 @@ def tune_model(
         space,
         lambda settings: float(on_validation.each(_config(kind, settings, ordered, data.timed)).mean()),
         start=_values(kind, before, space),
-        name=f"{name}/{split}/{users}/{seed}/{mark_of(data, sorted(metadata.behaviours.items()), content, space)}",
+        name=f"{name}/{split}/{users}/{seed}/{mark_of(data, sorted(metadata.event_weights.items()), content, space)}",
         file=tuned_path(work.settings, name).with_suffix(".sqlite3"),
         trials=trials,
         seconds=timeout,

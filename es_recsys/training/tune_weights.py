@@ -27,7 +27,7 @@ from es_recsys.evaluation.splits import by_time, leave_last_out
 from es_recsys.evaluation.statistics import p_words, paired_test
 from es_recsys.evaluation.studies import Found, Trial, search
 from es_recsys.evaluation.weights import Score, WeightSheet, sheet_of
-from es_recsys.events.interactions import interactions
+from es_recsys.events.interactions import read_interactions
 from es_recsys.index.copying import encoder_fingerprints
 from es_recsys.index.stored_metadata import read_metadata, write_metadata
 from es_recsys.index_metadata import IndexMetadata
@@ -154,7 +154,7 @@ def tune_weights(
         targets = targets or targets_of(live)
         if not live.models:
             raise InputError("This store has no trained models to weigh.", "Train first: es-recsys train.")
-        data = interactions(work.events, work.now(), weights=live.behaviours, products=products(work, live))
+        data = read_interactions(work.events, work.now(), weights=live.event_weights, products=products(work, live))
         content = content_mark(work, live)
     rng = np.random.default_rng(seed)
     splits = {
@@ -202,7 +202,7 @@ def _asked_of(work: Workspace, live: IndexMetadata, name: str) -> tuple[object, 
     models = targets_of(live), [(model, load_tuned(work.settings, model)) for model in sorted(live.models)]
     # Without a query nothing of a search's table is read.
     tables = (sorted(live.weights.get("query", {}).items()), sorted(live.lexical.items())) if name == "query" else ()
-    return work.events.last_row, sorted(live.behaviours.items()), live.language, vectors, settings, models, tables, _VALUES
+    return work.events.last_row, sorted(live.event_weights.items()), live.language, vectors, settings, models, tables, _VALUES
 
 
 def _collected(

@@ -135,10 +135,10 @@ def test_a_training_that_was_broken_off_ends_as_one_in_one_go(long: str, tmp_pat
     with pytest.raises(BrokenOff):
         learned(long, first, checkpoints=folder, epochs=5, patience=5)
     assert any(folder.iterdir())
-    resumed = learned(long, then, checkpoints=folder, epochs=5, patience=5)
+    resume = learned(long, then, checkpoints=folder, epochs=5, patience=5)
     # What was learned isn't learned again.
     assert first.figures + then.figures == plain.figures and then.epochs == plain.epochs[after:]
-    assert resumed.fingerprint == whole.fingerprint
+    assert resume.fingerprint == whole.fingerprint
     assert not any(folder.iterdir())
 
 

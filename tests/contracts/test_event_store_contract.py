@@ -113,7 +113,7 @@ def test_what_has_changed_since_a_position(store: EventStore) -> None:
     rows = store.append([view("a"), view("b", user="u2"), view("c", user="u3")], NOW).rows
     then = store.position()
     assert (start.row, then.row) == (0, rows[-1].row)
-    assert (list(store.subjects()), store.subjects_after(rows[0].row)) == (["u:u1", "u:u2", "u:u3"], ["u:u2", "u:u3"])
+    assert (list(store.actors()), store.actors_after(rows[0].row)) == (["u:u1", "u:u2", "u:u3"], ["u:u2", "u:u3"])
     assert store.changed_keys(then.change) == set()
     store.flag({rows[0].row: "double"})
     store.erase("u2", NOW)
@@ -124,19 +124,19 @@ def test_what_has_changed_since_a_position(store: EventStore) -> None:
     assert store.position().revision == then.revision + 1
 
 
-def test_reading_many_subjects_is_reading_each(store: EventStore) -> None:
+def test_reading_many_actors_is_reading_each(store: EventStore) -> None:
     events = [view(str(i), user=f"u{i % 5}", ago=i) for i in range(40)]
     rows = store.append([*events, view("x", user=None, session_id="u1")], NOW).rows
     store.flag({rows[3].row: "double"})
     store.update_settings(affects_profiles=True, bots="off")
-    subjects = ["s:u1", "u:nobody", "u:u1", "u:u3"]
-    assert store.rows_of(subjects, rows[9].row) == {
+    actors = ["s:u1", "u:nobody", "u:u1", "u:u3"]
+    assert store.rows_of(actors, rows[9].row) == {
         "s:u1": store.rows(session_id="u1"),
         "u:u1": store.rows("u1", after=rows[9].row),
         "u:u3": store.rows("u3", after=rows[9].row),
     }
-    assert store.last_rows(subjects) == {subject: some[-1].row for subject, some in store.rows_of(subjects).items()}
-    assert store.revisions(subjects) == {"s:u1": 1, "u:nobody": 1, "u:u1": 1, "u:u3": 2}
+    assert store.last_rows(actors) == {actor: some[-1].row for actor, some in store.rows_of(actors).items()}
+    assert store.revisions(actors) == {"s:u1": 1, "u:nobody": 1, "u:u1": 1, "u:u3": 2}
 
 
 def test_an_event_on_an_unknown_item_is_set_aside_without_a_new_revision(store: EventStore) -> None:
@@ -218,7 +218,7 @@ def test_load_streams_in_batches(store: EventStore) -> None:
     assert store.load(events, NOW + 5).new == 0
 
 
-def test_a_subject_is_a_user_or_an_anonymous_session(store: EventStore) -> None:
+def test_an_actor_is_a_user_or_an_anonymous_session(store: EventStore) -> None:
     anonymous = view("a", user=None, session_id="s1")
     store.append([anonymous, view("b", session_id="s1"), view("c", user="s1")], NOW)
     assert [row.item_id for row in store.rows(session_id="s1")] == ["a"]
@@ -236,12 +236,12 @@ def test_reading_on_from_a_row(store: EventStore) -> None:
     assert list(store.scan(after=rows[8].row)) == rows[9:]
 
 
-def test_scanning_by_subject(store: EventStore) -> None:
+def test_scanning_by_actor(store: EventStore) -> None:
     events = [view(str(i), user=f"u{i % 3}", ago=i) for i in range(9)]
     rows = store.append([*events, view("x", user=None, session_id="Z")], NOW).rows
-    grouped = dict(store.by_subject())
+    grouped = dict(store.by_actor())
     assert list(store.scan()) == rows
-    assert {subject: [row.item_id for row in some] for subject, some in grouped.items()} == {
+    assert {actor: [row.item_id for row in some] for actor, some in grouped.items()} == {
         "u:u0": ["0", "3", "6"],
         "u:u1": ["1", "4", "7"],
         "u:u2": ["2", "5", "8"],
@@ -258,7 +258,7 @@ def test_source_without_time(store: EventStore) -> None:
     live = store.append([bought("c", None), view("d")], NOW + 5).rows
     assert [(row.order, row.timestamp) for row in live] == [(3, NOW + 5), (4, NOW)]
     assert [row.timestamp for row in store.rows("u1")[:3]] == [None] * 3
-    assert [row.when for row in store.rows("u1")] == [0, 1, 2, 3, 4]
+    assert [row.time for row in store.rows("u1")] == [0, 1, 2, 3, 4]
     assert store.timed is False
 
 

@@ -13,7 +13,7 @@ _HEAVY = ("sqlalchemy", "polars", "alembic", "torch", "elasticsearch")
     [
         ("es_recsys.events", ()),
         ("es_recsys.events.profiles", ()),
-        ("es_recsys.events.subjects", ()),
+        ("es_recsys.events.actors", ()),
         ("es_recsys.events.store", ("sqlalchemy",)),
         ("es_recsys.events.interactions", ("sqlalchemy",)),
         ("es_recsys.events.clean", ("sqlalchemy",)),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from es_recsys.events.clean import CleaningReport, clean
-from es_recsys.events.interactions import interactions
+from es_recsys.events.interactions import read_interactions
 from es_recsys.events.store import EventStore
 from es_recsys.types import Event
 
@@ -36,7 +36,7 @@ def reasons(store: EventStore, user: str = "u1") -> list[str | None]:
 
 
 def test_an_empty_store(store: EventStore) -> None:
-    assert clean(store, {"a"}, NOW) == CleaningReport(events=0, kept=0, subjects=0, sessions=0)
+    assert clean(store, {"a"}, NOW) == CleaningReport(events=0, kept=0, actors=0, sessions=0)
 
 
 def test_doubles_keep_the_first_of_a_run(store: EventStore) -> None:
@@ -145,7 +145,7 @@ def test_a_bots_flag_is_lifted_for_nobody_else(store: EventStore) -> None:
     bot = [did(item=str(i), ago=60 - i * 0.5) for i in range(100)]
     cleaned(store, *bot, did(user="u2"))
     assert reasons(store, "u2") == [None]
-    assert interactions(store).user_ids.tolist() == ["u2"]
+    assert read_interactions(store).user_ids.tolist() == ["u2"]
 
 
 def test_what_lies_ahead_waits_for_its_time(store: EventStore) -> None:
@@ -173,7 +173,7 @@ def test_sessions_are_counted_over_what_is_kept(store: EventStore) -> None:
     report = cleaned(
         store, did(ago=9_000), did(item="b", ago=8_000), did(item="c", ago=100), did(user="u2"), did(item="gone"), known={*"abc"}
     )
-    assert (report.sessions, report.subjects) == (3, 2)
+    assert (report.sessions, report.actors) == (3, 2)
 
 
 def test_without_time_only_the_catalogue_is_asked(store: EventStore) -> None:

@@ -17,7 +17,7 @@ PURCHASE = 4
 
 _events = st.lists(
     st.tuples(
-        st.integers(0, 2),  # subject
+        st.integers(0, 2),  # actor
         st.floats(0, 300).map(lambda ago: round(ago * 2) / 2),
         st.sampled_from([0, PURCHASE]),
         st.integers(0, 2),  # item
@@ -35,7 +35,7 @@ def test_as_one_would_by_hand(events: list[tuple[int, float, int, int, float | N
     frame = pl.DataFrame(
         {
             "row": pl.Series(range(len(events)), dtype=pl.Int64),
-            "subject": pl.Series([event[0] for event in events], dtype=pl.Int32),
+            "actor": pl.Series([event[0] for event in events], dtype=pl.Int32),
             "kind": pl.Series([event[2] for event in events], dtype=pl.Int8),
             "item": pl.Series([event[3] for event in events], dtype=pl.Int32),
             "query": pl.Series([0] * len(events), dtype=pl.Int32),
@@ -64,17 +64,17 @@ def _by_hand(frame: pl.DataFrame, now: float) -> list[str | None]:
         elif row["time"] > now + 300:
             found[i] = "future_time"
         else:
-            same = (row["subject"], row["kind"], row["item"], row["value"])
+            same = (row["actor"], row["kind"], row["item"], row["value"])
             if row["time"] - last.get(same, -1e9) <= 2.0:
                 found[i] = "double"
             else:
-                action = (row["subject"], row["time"])
+                action = (row["actor"], row["time"])
                 if not (row["kind"] == PURCHASE and action == before):
-                    actions.setdefault(row["subject"], []).append(row["time"])
+                    actions.setdefault(row["actor"], []).append(row["time"])
                 before = action
             last[same] = row["time"]
     for i, row in enumerate(rows):
-        times = _acts(actions.get(row["subject"], []))
+        times = _acts(actions.get(row["actor"], []))
         fast = any(later - earlier < 60 for earlier, later in zip(times, times[60:], strict=False))
         if fast and found[i] not in ("future_time", STATIC_REASONS[0]):
             found[i] = "bot_minute_rate"

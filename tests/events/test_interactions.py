@@ -10,9 +10,10 @@ import pytest
 
 from es_recsys.errors import InputError
 from es_recsys.event_types import event_weight
-from es_recsys.events.interactions import interactions, reweighted
-from es_recsys.events.profiles import ItemFeatures, fold, profile
-from es_recsys.events.state import ProfileConfig, empty
+from es_recsys.events.decayed_sums import ItemContent
+from es_recsys.events.interactions import read_interactions, reweight
+from es_recsys.events.profile_state import ProfileConfig, empty_state
+from es_recsys.events.profiles import build_profile, fold
 from es_recsys.events.store import EventStore
 from es_recsys.types import Event, Interactions
 
@@ -33,7 +34,7 @@ def columns(data: Interactions) -> tuple[list[str], list[float | None]]:
 
 
 def test_nothing_stored(store: EventStore) -> None:
-    data = interactions(store, NOW)
+    data = read_interactions(store, NOW)
     assert (len(data.users), len(data.user_ids), len(data.item_ids), data.timed) == (0, 0, 0, True)
 
 
@@ -52,7 +53,7 @@ def test_agrees_with_reading_event_by_event(store: EventStore) -> None:
     ]
     store.load(events, NOW)
     store.flag({7: "bot_regular"})
-    data = interactions(store)
+    data = read_interactions(store)
     expected = sorted(
         (row.user_id, row.timestamp, row.row, row.item_id, np.float32(event_weight(row.event_type, row.value)))
         for row in store.scan()
@@ -90,11 +91,11 @@ def test_left_out(store: EventStore) -> None:
         ],
         NOW,
     )
-    assert interactions(store, NOW).item_ids.tolist() == ["bought", "kept"]
-    assert interactions(store).item_ids.tolist() == ["ahead", "bought", "kept"]
-    assert interactions(store, NOW).user_ids.tolist() == ["session:s", "u"]
-    assert columns(interactions(store, NOW)) == (["purchase", "view"], [None, None])
-    assert interactions(store, NOW, event_types=["purchase"]).user_ids.tolist() == ["session:s"]
+    assert read_interactions(store, NOW).item_ids.tolist() == ["bought", "kept"]
+    assert read_interactions(store).item_ids.tolist() == ["ahead", "bought", "kept"]
+    assert read_interactions(store, NOW).user_ids.tolist() == ["session:s", "u"]
+    assert columns(read_interactions(store, NOW)) == (["purchase", "view"], [None, None])
+    assert read_interactions(store, NOW, event_types=["purchase"]).user_ids.tolist() == ["session:s"]
 
 
 def test_what_a_profile_is_asked_with_is_what_a_model_learned_from(store: EventStore) -> None:
@@ -103,16 +104,16 @@ def test_what_a_profile_is_asked_with_is_what_a_model_learned_from(store: EventS
     did = [(kind, item, value) for kind in kinds for item in items for value in (1.0, 9.0)]
     rng.shuffle(did)
     store.append([Event(event_type=k, user_id="u", item_id=i, value=v, timestamp=NOW) for k, i, v in did], NOW)
-    data = interactions(store)
-    state = fold(empty("u", ProfileConfig()), store.scan(), {item: ItemFeatures() for item in items})
-    history = profile(state, NOW).history
+    data = read_interactions(store)
+    state = fold(empty_state("u", ProfileConfig()), store.scan(), {item: ItemContent() for item in items})
+    history = build_profile(state, NOW).history
     assert history.item_ids == tuple(data.item_ids[data.items].tolist())
     assert history.weights.tolist() == data.weights.tolist()
 
 
 def test_without_time_the_order_stands_for_it(store: EventStore) -> None:
     store.append([Event(event_type="view", user_id="u", item_id=item, order=n) for n, item in enumerate("cab")][::-1], NOW)
-    data = interactions(store, NOW)
+    data = read_interactions(store, NOW)
     assert data.timed is False
     assert (data.times.tolist(), "".join(data.item_ids[data.items])) == ([0, 1, 2], "cab")
 
@@ -124,23 +125,23 @@ def test_a_stores_own_weights_take_the_place_of_the_usual(store: EventStore) -> 
     ]
     store.load(events, NOW + 9)
     own = {"view": 0.0, "cart": 6.0, "rating": 1.0}
-    data = interactions(store, weights=own)
+    data = read_interactions(store, weights=own)
     assert [data.item_ids[i] for i in data.items] == ["i1", "i2", "i3"]
     assert data.weights.tolist() == pytest.approx([6.0 * 1.1, -1.0, 5.0])
-    again = reweighted(interactions(store), own)
+    again = reweight(read_interactions(store), own)
     assert again.weights.tolist() == pytest.approx([0.0, 6.0 * 1.1, -1.0, 5.0])
-    np.testing.assert_array_equal(reweighted(again, {}).weights, interactions(store).weights)
+    np.testing.assert_array_equal(reweight(again, {}).weights, read_interactions(store).weights)
 
 
 def test_events_of_an_unknown_kind_can_not_be_weighed_again(store: EventStore) -> None:
     with pytest.raises(InputError, match="not known what these events were"):
-        reweighted(replace(interactions(store), kinds=None), {})
+        reweight(replace(read_interactions(store), kinds=None), {})
 
 
 def test_variants_are_known_by_their_product(store: EventStore) -> None:
     did = [("ann", "red"), ("ann", "shirt"), ("bob", "blue"), ("bob", "sock"), ("cat", "sock")]
     store.load([Event(event_type="view", user_id=u, item_id=i, timestamp=NOW - 9 + n) for n, (u, i) in enumerate(did)], NOW)
-    data = interactions(store, NOW, products={"red": "shirt", "blue": "shirt", "hat": "cap"})
+    data = read_interactions(store, NOW, products={"red": "shirt", "blue": "shirt", "hat": "cap"})
     assert data.item_ids.tolist() == ["shirt", "sock"]
     pairs = zip(data.user_ids[data.users].tolist(), data.item_ids[data.items].tolist(), strict=True)
     assert list(pairs) == [("ann", "shirt"), ("ann", "shirt"), ("bob", "shirt"), ("bob", "sock"), ("cat", "sock")]

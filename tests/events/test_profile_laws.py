@@ -13,8 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from es_recsys.event_types import BEHAVIOURS
-from es_recsys.events.profiles import ItemFeatures, ProfileConfig, ProfileState, empty, fold, from_document, profile, to_document
+from es_recsys.event_types import EVENT_TYPES
+from es_recsys.events.decayed_sums import ItemContent
+from es_recsys.events.profile_documents import from_document, to_document
+from es_recsys.events.profile_state import ProfileConfig, ProfileState, empty_state
+from es_recsys.events.profiles import build_profile, fold
 from es_recsys.events.records import StoredEvent
 
 NOW = 1_790_000_000.0
@@ -27,8 +30,8 @@ def _unit(d: int) -> np.ndarray[Any, np.dtype[np.float32]]:
     return (vector / np.linalg.norm(vector)).astype(np.float32)
 
 
-FEATURES: Mapping[str, ItemFeatures] = {
-    f"i{number}": ItemFeatures(
+FEATURES: Mapping[str, ItemContent] = {
+    f"i{number}": ItemContent(
         categories=("all", f"c{number % 3}"),
         brand=f"b{number % 4}" if number % 5 else None,
         tags=(f"t{number % 2}", f"t{number % 7}"),
@@ -42,7 +45,7 @@ FEATURES: Mapping[str, ItemFeatures] = {
 @st.composite
 def _contents(draw: st.DrawFn) -> StoredEvent:
     """An event without its row."""
-    kind = draw(st.sampled_from(sorted(BEHAVIOURS)))
+    kind = draw(st.sampled_from(sorted(EVENT_TYPES)))
     return StoredEvent(
         row=0,
         event_type=kind,
@@ -60,8 +63,8 @@ def _arrived(contents: list[StoredEvent], order: list[int]) -> list[StoredEvent]
     return [contents[i]._replace(row=row, key=f"{i:016x}") for row, i in enumerate(order, 1)]
 
 
-def _rebuilt(rows: list[StoredEvent], terms: ProfileConfig) -> ProfileState:
-    return fold(empty("k", terms), rows, FEATURES)
+def _rebuilt(rows: list[StoredEvent], config: ProfileConfig) -> ProfileState:
+    return fold(empty_state("k", config), rows, FEATURES)
 
 
 def assert_same(one: ProfileState, two: ProfileState) -> None:
@@ -83,30 +86,30 @@ def assert_same(one: ProfileState, two: ProfileState) -> None:
             np.testing.assert_allclose([shares[v] for v in shares], [other.affinities[facet][v] for v in shares], **near)
 
 
-terms_of = st.sampled_from([ProfileConfig(), ProfileConfig(history=10), ProfileConfig(long_half_life=400, short_half_life=40)])
+configs = st.sampled_from([ProfileConfig(), ProfileConfig(history=10), ProfileConfig(long_half_life=400, short_half_life=40)])
 many = st.lists(_contents(), min_size=1, max_size=40)
 
 
 @settings(max_examples=150, deadline=None)
-@given(many, terms_of, st.data())
-def test_order_of_arrival_does_not_matter(contents: list[StoredEvent], terms: ProfileConfig, data: st.DataObject) -> None:
+@given(many, configs, st.data())
+def test_order_of_arrival_does_not_matter(contents: list[StoredEvent], config: ProfileConfig, data: st.DataObject) -> None:
     order = data.draw(st.permutations(range(len(contents))))
-    assert_same(_rebuilt(_arrived(contents, list(range(len(contents)))), terms), _rebuilt(_arrived(contents, order), terms))
+    assert_same(_rebuilt(_arrived(contents, list(range(len(contents)))), config), _rebuilt(_arrived(contents, order), config))
 
 
 @settings(max_examples=150, deadline=None)
-@given(many, terms_of, st.data())
-def test_updating_equals_rebuilding(contents: list[StoredEvent], terms: ProfileConfig, data: st.DataObject) -> None:
+@given(many, configs, st.data())
+def test_updating_equals_rebuilding(contents: list[StoredEvent], config: ProfileConfig, data: st.DataObject) -> None:
     """Any split, with replays of what was folded before, doubled rows, and the JSON document between the parts."""
     rows = _arrived(contents, data.draw(st.permutations(range(len(contents)))))
-    state, done = empty("k", terms), 0
+    state, done = empty_state("k", config), 0
     while done < len(rows):
         upto = data.draw(st.integers(done + 1, len(rows)))
         again = data.draw(st.integers(0, done))
         batch = data.draw(st.permutations(rows[again:upto] + rows[done:upto]))
         state = from_document(orjson.loads(orjson.dumps(to_document(fold(state, batch, FEATURES)))))
         done = upto
-    assert_same(state, _rebuilt(rows, terms))
+    assert_same(state, _rebuilt(rows, config))
 
 
 @settings(max_examples=60, deadline=None)
@@ -131,7 +134,7 @@ def test_arguments_are_left_as_they_were(contents: list[StoredEvent]) -> None:
 @settings(max_examples=100, deadline=None)
 @given(many)
 def test_a_profile_is_finite_and_normal(contents: list[StoredEvent]) -> None:
-    made = profile(_rebuilt(_arrived(contents, list(range(len(contents)))), ProfileConfig()), NOW)
+    made = build_profile(_rebuilt(_arrived(contents, list(range(len(contents)))), ProfileConfig()), NOW)
     for taste in made.tastes.values():
         for vector in (taste.long, taste.short):
             if vector is not None:
@@ -142,7 +145,7 @@ def test_a_profile_is_finite_and_normal(contents: list[StoredEvent]) -> None:
         assert min(shares.values()) > 0.0
     assert (made.history.ages >= 0).all()
     assert (np.diff(made.history.ages) <= 0).all()
-    assert "gone" not in {*made.history.item_ids, *made.known, *made.disliked}
+    assert "gone" not in {*made.history.item_ids, *made.seen, *made.disliked}
 
 
 @settings(max_examples=60, deadline=None)
@@ -152,10 +155,10 @@ def test_without_time_positions_decay(items: list[str], data: st.DataObject) -> 
         StoredEvent(row=n + 1, event_type="purchase", user_id="u1", item_id=item, order=n, key=f"{n:016x}")
         for n, item in enumerate(items)
     ]
-    terms = ProfileConfig(timed=False)
+    config = ProfileConfig(timed=False)
     cut = data.draw(st.integers(0, len(rows)))
-    state = fold(fold(empty("k", terms), rows[:cut], FEATURES), rows[cut:], FEATURES)
-    assert_same(state, _rebuilt(rows, terms))
+    state = fold(fold(empty_state("k", config), rows[:cut], FEATURES), rows[cut:], FEATURES)
+    assert_same(state, _rebuilt(rows, config))
     sums = state.sums["short", 3.0]
     assert sums.net == pytest.approx(sum(5.0 * 2 ** (-age / 3.0) for age in range(len(items))))
-    assert profile(state, NOW).history.ages.tolist() == list(range(len(items) - 1, -1, -1))
+    assert build_profile(state, NOW).history.ages.tolist() == list(range(len(items) - 1, -1, -1))

@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 
 from es_recsys.errors import FingerprintMismatch, IndexStateError
-from es_recsys.events.profiles import ItemFeatures, ProfileConfig, current, empty, fold, from_document, profile, to_document
+from es_recsys.events.decayed_sums import ItemContent
+from es_recsys.events.profile_documents import from_document, to_document
+from es_recsys.events.profile_state import ProfileConfig, empty_state, reset_if_stale
+from es_recsys.events.profiles import build_profile, fold
 from es_recsys.events.records import StoredEvent
 from es_recsys.settings import ProfileSettings
 from es_recsys.types import Profile
@@ -17,8 +20,8 @@ NOW = 1_790_000_000.0
 DAY = 86_400.0
 X, Y = np.array([1, 0], np.float32), np.array([0, 1], np.float32)
 FEATURES = {
-    "shoe": ItemFeatures(("wear", "shoes"), "acme", ("red",), 99.0, {"text_vector": X}),
-    "hat": ItemFeatures(("wear", "hats"), "brim", (), 9.0, {"text_vector": Y}),
+    "shoe": ItemContent(("wear", "shoes"), "acme", ("red",), 99.0, {"text_vector": X}),
+    "hat": ItemContent(("wear", "hats"), "brim", (), 9.0, {"text_vector": Y}),
 }
 _rows = iter(range(1, 10**6))
 
@@ -29,13 +32,13 @@ def did(kind: str, item: str | None, days_ago: float = 0.0, value: float | None 
 
 
 def of(*rows: StoredEvent) -> Profile:
-    return profile(fold(empty("k"), rows, FEATURES), NOW)
+    return build_profile(fold(empty_state("k"), rows, FEATURES), NOW)
 
 
 def test_nothing_known() -> None:
     made = of()
     assert (made.tastes, made.affinities, made.price, made.strength) == ({}, {}, None, 0.0)
-    assert (made.history.item_ids, made.known, made.disliked, made.counts) == ((), frozenset(), frozenset(), {})
+    assert (made.history.item_ids, made.seen, made.disliked, made.counts) == ((), frozenset(), frozenset(), {})
     assert made.updated_at == NOW
 
 
@@ -48,11 +51,11 @@ def test_long_and_short_taste_forget_at_their_own_pace() -> None:
 
 
 def test_a_purchase_is_kept_longer_than_a_view_and_the_setting_is_the_ceiling() -> None:
-    terms = ProfileConfig(long_half_life=60)
-    assert [terms.half_life("long", kind) for kind in ("view", "purchase", "like")] == [30, 60, 60]
+    config = ProfileConfig(long_half_life=60)
+    assert [config.half_life("long", kind) for kind in ("view", "purchase", "like")] == [30, 60, 60]
     assert ProfileConfig(long_half_life=500).half_life("long", "purchase") == 120
-    assert terms.half_life("short", "purchase") == 3
-    state = fold(empty("k"), [did("purchase", "shoe", 60), did("view", "shoe", 60), did("view", "hat")], FEATURES)
+    assert config.half_life("short", "purchase") == 3
+    state = fold(empty_state("k"), [did("purchase", "shoe", 60), did("view", "shoe", 60), did("view", "hat")], FEATURES)
     assert state.sums["long", 60.0].net == pytest.approx(2.5)
     assert state.sums["long", 30.0].net == pytest.approx(1.25)
 
@@ -95,25 +98,25 @@ def test_a_later_like_lifts_a_dislike_by_time_not_by_arrival() -> None:
 
 def test_known_can_be_asked_by_event_type() -> None:
     rows = [did("view", "shoe"), did("purchase", "hat"), did("dislike", "shoe"), did("rating", "hat", value=2)]
-    state = fold(empty("k"), rows, FEATURES)
-    assert profile(state, NOW).known == {"shoe", "hat"}
-    assert profile(state, NOW, known=["purchase"]).known == {"hat"}
-    assert profile(state, NOW, known=["rating"]).known == frozenset()
+    state = fold(empty_state("k"), rows, FEATURES)
+    assert build_profile(state, NOW).seen == {"shoe", "hat"}
+    assert build_profile(state, NOW, seen_types=["purchase"]).seen == {"hat"}
+    assert build_profile(state, NOW, seen_types=["rating"]).seen == frozenset()
 
 
 def test_unknown_items_count_and_nothing_else() -> None:
     made = of(did("purchase", "gone"), did("view", "gone", quarantine="unknown_item"))
     assert made.counts == {"purchase": 1, "view": 1}
-    assert (made.known, made.history.item_ids, made.strength, made.tastes) == (frozenset(), (), 0.0, {})
+    assert (made.seen, made.history.item_ids, made.strength, made.tastes) == (frozenset(), (), 0.0, {})
     later = {**FEATURES, "gone": FEATURES["hat"]}
     rows = [did("purchase", "gone")]
-    assert profile(fold(empty("k"), rows, later), NOW).known == {"gone"}
+    assert build_profile(fold(empty_state("k"), rows, later), NOW).seen == {"gone"}
 
 
 def test_what_is_set_aside_is_contained_but_does_not_count() -> None:
     row = did("purchase", "shoe", quarantine="bot_day_rate")
     made = of(row)
-    assert (made.counts, made.known, made.applied_through) == ({}, frozenset(), row.row)
+    assert (made.counts, made.seen, made.applied_through) == ({}, frozenset(), row.row)
 
 
 def test_the_last_searches_are_kept_once_each() -> None:
@@ -125,23 +128,23 @@ def test_the_last_searches_are_kept_once_each() -> None:
 
 def test_history_keeps_the_last_events_by_time() -> None:
     rows = [did("view", "shoe" if n % 2 else "hat", n) for n in range(30)]
-    state = fold(empty("k", ProfileConfig(history=10)), rows, FEATURES)
-    made = profile(state, NOW)
+    state = fold(empty_state("k", ProfileConfig(history=10)), rows, FEATURES)
+    made = build_profile(state, NOW)
     assert made.history.ages == pytest.approx(list(range(9, -1, -1)))
     assert made.history.item_ids[-1] == "hat"
     assert made.strength == 30.0
 
 
 def test_a_state_is_left_when_settings_or_rows_changed() -> None:
-    state = fold(empty("k", revision=3), [did("view", "shoe")], FEATURES)
-    assert current(state, ProfileConfig(), 3) is state
-    assert current(state, ProfileConfig(), 4).applied_through == 0
-    assert current(state, ProfileConfig.of(ProfileSettings(history=20)), 3).terms.history == 20
+    state = fold(empty_state("k", revision=3), [did("view", "shoe")], FEATURES)
+    assert reset_if_stale(state, ProfileConfig(), 3) is state
+    assert reset_if_stale(state, ProfileConfig(), 4).applied_through == 0
+    assert reset_if_stale(state, ProfileConfig.of(ProfileSettings(history=20)), 3).config.history == 20
 
 
 def test_vectors_of_two_lengths_are_refused() -> None:
-    state = fold(empty("k"), [did("view", "shoe")], FEATURES)
-    longer = {"hat": ItemFeatures(vectors={"text_vector": np.ones(3, np.float32)})}
+    state = fold(empty_state("k"), [did("view", "shoe")], FEATURES)
+    longer = {"hat": ItemContent(vectors={"text_vector": np.ones(3, np.float32)})}
     with pytest.raises(FingerprintMismatch, match="text_vector"):
         fold(state, [did("view", "hat")], longer)
 
@@ -154,27 +157,27 @@ def test_a_broken_document_is_named(broken: dict[str, object]) -> None:
 
 def test_a_document_of_a_large_profile_is_small_and_exact() -> None:
     rng = np.random.default_rng(1)
-    features = {str(i): ItemFeatures(vectors={"text_vector": rng.normal(size=384).astype(np.float32)}) for i in range(500)}
+    features = {str(i): ItemContent(vectors={"text_vector": rng.normal(size=384).astype(np.float32)}) for i in range(500)}
     rows = [did("view", str(i), i / 10) for i in range(500)]
-    state = fold(empty("k"), rows, features)
+    state = fold(empty_state("k"), rows, features)
     again = from_document(to_document(state))
     for key, sums in state.sums.items():
         assert (again.sums[key].vectors["text_vector"] == sums.vectors["text_vector"]).all()
     assert again.history == state.history
 
 
-def test_a_stores_own_weights_change_the_taste_but_not_what_is_known() -> None:
+def test_a_stores_own_weights_change_the_taste_but_not_what_is_seen() -> None:
     rows = [did("view", "shoe"), did("dislike", "shoe"), did("purchase", "hat")]
-    terms = ProfileConfig(weights={"view": 0.0, "dislike": 0.0, "purchase": 2.0})
-    state = fold(empty("k", terms), rows, FEATURES)
-    made = profile(state, NOW)
+    config = ProfileConfig(weights={"view": 0.0, "dislike": 0.0, "purchase": 2.0})
+    state = fold(empty_state("k", config), rows, FEATURES)
+    made = build_profile(state, NOW)
     assert (made.history.item_ids, made.history.weights.tolist()) == (("hat",), [2.0])
     assert made.strength == 2.0
-    assert (made.known, made.disliked) == ({"shoe", "hat"}, {"shoe"})
+    assert (made.seen, made.disliked) == ({"shoe", "hat"}, {"shoe"})
     stored = from_document(to_document(state))
-    assert stored.terms == terms
-    assert current(stored, terms, 0) is stored
-    assert current(stored, ProfileConfig(), 0).applied_through == 0
+    assert stored.config == config
+    assert reset_if_stale(stored, config, 0) is stored
+    assert reset_if_stale(stored, ProfileConfig(), 0).applied_through == 0
 
 
 def test_a_profile_knows_variants_by_their_product_and_tastes_by_the_variant() -> None:
@@ -184,8 +187,8 @@ def test_a_profile_knows_variants_by_their_product_and_tastes_by_the_variant() -
         "shirt": replace(FEATURES["shoe"], group_id="shirt"),
     }
     rows = [did("view", "red", 2), did("purchase", "blue", 1), did("dislike", "shirt")]
-    made = profile(fold(empty("k"), rows, features), NOW)
+    made = build_profile(fold(empty_state("k"), rows, features), NOW)
     assert made.history.item_ids == ("shirt", "shirt", "shirt")
-    assert (made.known, made.disliked) == ({"shirt"}, {"shirt"})
+    assert (made.seen, made.disliked) == ({"shirt"}, {"shirt"})
     assert set(made.affinities["brand"]) == {"brim"}
-    assert profile(fold(fold(empty("k"), rows[:1], features), rows[1:], features), NOW).known == {"shirt"}
+    assert build_profile(fold(fold(empty_state("k"), rows[:1], features), rows[1:], features), NOW).seen == {"shirt"}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from es_recsys.events.clean import clean
-from es_recsys.events.interactions import interactions
+from es_recsys.events.interactions import read_interactions
 from es_recsys.events.store import EventStore
 from es_recsys.ratings import RatingScale
 from es_recsys.types import Event
@@ -47,7 +47,7 @@ def test_every_reading_is_on_one_scale(store: EventStore) -> None:
     assert [(row.event_type, row.value, row.quarantine) for row in appended] == wanted
     assert read(store) == wanted
     assert [(row.event_type, row.value) for row in store.scan()] == [pair[:2] for pair in wanted]
-    data = interactions(store)
+    data = read_interactions(store)
     weights = {data.item_ids[item]: weight for item, weight in zip(data.items, data.weights.tolist(), strict=True)}
     assert weights == {"i0": 3.0, "i2": -3.0, "i3": 1.0}
 

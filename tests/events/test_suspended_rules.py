@@ -60,7 +60,7 @@ def cleaned(store: EventStore, events: list[Event], bots: str = "") -> CleaningR
 
 def test_few_bots_are_set_aside(store: EventStore) -> None:
     report = cleaned(store, people(60) + bot("b"))
-    assert (report.by_reason, report.subjects_by_reason, report.suspended) == (
+    assert (report.by_reason, report.actors_by_reason, report.suspended) == (
         {"bot_minute_rate": 100},
         {"bot_minute_rate": 1},
         (),
@@ -75,7 +75,7 @@ def test_a_rule_that_hits_many_users_or_events_is_suspended_and_said_loudly(
     report = cleaned(store, events)
     assert (report.by_reason, report.kept) == ({}, len(events))
     (rule,) = report.suspended
-    assert (rule.rule, rule.events, rule.subjects) == ("minute_rate", bots * each, bots)
+    assert (rule.rule, rule.events, rule.actors) == ("minute_rate", bots * each, bots)
     (line,) = [line for line in report.lines() if line.startswith("WARNING")]
     for part in (
         "minute_rate",
@@ -160,14 +160,14 @@ def test_clamped_times_are_no_pace_and_keep_their_order(store: EventStore) -> No
     assert store.load(ahead, NOW).clamped == 109
     assert clean(store, None, NOW).kept == 110
     rows = store.rows("u1")
-    assert [row.item_id for row in sorted(rows, key=lambda row: row.when)] == [str(item) for item in range(110)]
-    assert all(NOW - 1.0 <= row.when <= NOW for row in rows)
+    assert [row.item_id for row in sorted(rows, key=lambda row: row.time)] == [str(item) for item in range(110)]
+    assert all(NOW - 1.0 <= row.time <= NOW for row in rows)
 
 
 def test_what_comes_together_and_lies_ahead_keeps_its_order(store: EventStore) -> None:
     rows = store.append([did(item, NOW + 3_600 * (9 - item)) for item in range(9)], NOW).rows
-    assert [row.item_id for row in sorted(rows, key=lambda row: row.when)] == [str(item) for item in reversed(range(9))]
-    assert max(row.when for row in rows) == NOW
+    assert [row.item_id for row in sorted(rows, key=lambda row: row.time)] == [str(item) for item in reversed(range(9))]
+    assert max(row.time for row in rows) == NOW
 
 
 def test_every_reason_has_its_remedy(store: EventStore) -> None:

@@ -216,7 +216,7 @@ def test_a_recording_that_was_killed_is_made_up_for(
     with Client(settings=work.settings) as client:
         assert client.put_events(last).new == 4 - stored
         client.insert_items([Item(item_id="new", title="came later")])
-        assert "new" in client.get_user_profile("u1").known
+        assert "new" in client.get_user_profile("u1").seen
     _check_whole(work, 20)
 
 

@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from es_recsys.event_types import BEHAVIOURS, event_weight
+from es_recsys.event_types import EVENT_TYPES, event_weight
 from es_recsys.features import ITEM_COLUMNS, PAIR_COLUMNS, USER_COLUMNS, FeatureTable, features, of_history, users_of
 from es_recsys.types import History, Interactions, ItemTable
 
 NOW, DAY = 1.7e9, 86_400.0
-TYPES = tuple(BEHAVIOURS)
+TYPES = tuple(EVENT_TYPES)
 
 # user, item, type, value, days before NOW
 Row = tuple[int, int, str, float | None, float]

@@ -13,7 +13,7 @@ import pytest
 
 from es_recsys import Client, Event, Item, Settings
 from es_recsys.cli import main
-from es_recsys.events.interactions import interactions
+from es_recsys.events.interactions import read_interactions
 from es_recsys.jobs.load_events import load_events
 from es_recsys.jobs.versions import swap_version
 from es_recsys.settings import EncoderSettings
@@ -73,18 +73,18 @@ def test_weights_are_chosen_used_and_taken_back(client: Client, command: Callabl
     assert found["kept"]
     assert found["ndcg_after"] > found["ndcg_before"]
     assert found["weights"]["view"] < 1.0
-    assert work.snapshots.fresh().metadata.behaviours == found["weights"]
+    assert work.snapshots.fresh().metadata.event_weights == found["weights"]
     assert dict(zip(*_taste(client, "u3"), strict=True)) != strength, "profiles follow"
 
     due = train_if_needed(work, budget=0.0)
     assert due.checked.reasons == ("events weigh otherwise since the training",)
     assert due.outcome == "trained"
     metadata = work.snapshots.fresh().metadata
-    assert metadata.behaviours == found["weights"]
+    assert metadata.event_weights == found["weights"]
     record = Trained.of(metadata)
     assert record is not None
     assert dict(record.behaviours) == found["weights"]
-    assert record.events == len(interactions(work.events, work.now(), weights=found["weights"]).items)
+    assert record.events == len(read_interactions(work.events, work.now(), weights=found["weights"]).items)
 
     again = command("tune", "behaviours")
     # Asked of the models of the training in between, with settings of their own.
@@ -93,7 +93,7 @@ def test_weights_are_chosen_used_and_taken_back(client: Client, command: Callabl
 
     own = again["weights"] if again["kept"] else found["weights"]
     assert command("tune", "behaviours", "--reset")["removed"] == own
-    assert not work.snapshots.fresh().metadata.behaviours
+    assert not work.snapshots.fresh().metadata.event_weights
     assert dict(zip(*_taste(client, "u3"), strict=True)) == strength
     assert command("tune", "behaviours", "--reset")["removed"] == {}
     before = dict(work.snapshots.fresh().popular)
@@ -108,8 +108,8 @@ def test_a_second_run_takes_over_the_trials_of_the_first(client: Client, command
     first = command("tune", "behaviours", "--target", "cart")
     command("tune", "behaviours", "--reset")
     second = command("tune", "behaviours", "--target", "cart")
-    assert first["resumed"] == 0
-    assert second["resumed"] == second["trials"] == first["trials"]
+    assert first["resume"] == 0
+    assert second["resume"] == second["trials"] == first["trials"]
     assert second["weights"] == first["weights"]
 
 

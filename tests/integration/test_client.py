@@ -131,7 +131,7 @@ def test_a_search_knows_the_user(client: Client, sample: SampleStore) -> None:
 @pytest.mark.parametrize("kind", ["search", "recommend", "rank"])
 def test_impact_0_is_the_neutral_answer(client: Client, user: str, sample: SampleStore, kind: str) -> None:
     known = client.get_user_profile(user)
-    left_out = known.disliked | (known.known if kind == "recommend" else frozenset())
+    left_out = known.disliked | (known.seen if kind == "recommend" else frozenset())
     ids = [item.item_id for item in sample.items[:50]]
     ask = {
         "search": lambda who, **more: client.search(QUERY, user_id=who, n=30, **more),
@@ -146,13 +146,13 @@ def test_impact_0_is_the_neutral_answer(client: Client, user: str, sample: Sampl
 
 def test_recommend_leaves_out_what_is_known_and_search_does_not(client: Client, user: str, sample: SampleStore) -> None:
     profile = client.get_user_profile(user)
-    assert profile.known
+    assert profile.seen
     everything = _ids(client.recommend(user, n=300))
-    assert not profile.known & set(everything)
+    assert not profile.seen & set(everything)
     assert not profile.disliked & set(everything)
-    assert len(everything) == len(sample.items) - len(profile.known | profile.disliked)
+    assert len(everything) == len(sample.items) - len(profile.seen | profile.disliked)
     titles = {item.item_id: item.title for item in sample.items}
-    mine = sorted(profile.known - profile.disliked)[0]
+    mine = sorted(profile.seen - profile.disliked)[0]
     assert mine in _ids(client.search(titles[mine], user_id=user))
 
 
@@ -190,7 +190,7 @@ def test_filters_keep_what_meets_them(
     meets = {item.item_id for item in sample.items if keeps(item)}
     assert len(meets) > 0
     found = client.recommend(user, n=300, filter=filters)
-    assert set(_ids(found)) == meets - known.known - known.disliked
+    assert set(_ids(found)) == meets - known.seen - known.disliked
     searched = client.search("shoes", user_id=user, n=100, filter=filters)
     assert set(_ids(searched)) <= meets
 
@@ -366,7 +366,7 @@ def test_50_writers_of_one_profile_lose_nothing(client: Client, stranger: str, s
     assert sum(one.new for one in done) == 100
     profile = client.get_user_profile(stranger)
     assert profile.counts == {"view": 50, "like": 50}
-    assert profile.known == set(ids)
+    assert profile.seen == set(ids)
     incremental = _profile_document(client, stranger)
     build_profiles(client.workspace)
     _same(_profile_document(client, stranger), incremental)

@@ -18,7 +18,7 @@ from es_recsys import Client, Event, Settings
 from es_recsys.cli import main
 from es_recsys.errors import InputError, ModelError
 from es_recsys.evaluation import by_user, leave_last_out
-from es_recsys.events.interactions import interactions
+from es_recsys.events.interactions import read_interactions
 from es_recsys.index.stored_metadata import write_metadata
 from es_recsys.jobs import evaluation, tuning_weights
 from es_recsys.jobs.evaluate import Options, evaluate
@@ -65,7 +65,7 @@ def nothing_left(client: Client) -> Iterator[None]:
 
 
 def test_profiles_of_the_scratch_store_know_what_the_questions_say(client: Client) -> None:
-    data = interactions(client.workspace.events)
+    data = read_interactions(client.workspace.events)
     split = leave_last_out(data, np.random.default_rng(0), 60)
     with scratch_store(client.workspace) as work:
         assert work.settings.index != client.settings.index
@@ -77,17 +77,17 @@ def test_profiles_of_the_scratch_store_know_what_the_questions_say(client: Clien
                 profile = asked.get_user_profile(question.who)
                 assert profile.history.item_ids == question.history.item_ids
                 assert profile.history.weights.tolist() == question.history.weights.tolist()
-                assert profile.known == question.known
-                assert not profile.known & question.grades.keys()
+                assert profile.seen == question.known
+                assert not profile.seen & question.grades.keys()
         with Client(settings=work.settings) as asked:
             assert {hit.item_id for hit in asked.recommend(split.questions[0].who, n=50).hits}
 
 
 def test_users_held_out_are_known_when_they_ask_but_not_in_training(client: Client) -> None:
-    split = by_user(interactions(client.workspace.events), np.random.default_rng(0))
+    split = by_user(read_interactions(client.workspace.events), np.random.default_rng(0))
     with scratch_store(client.workspace) as work:
         give_events(work, client.workspace.events.scan(), split.rule, "train")
-        trained = set(interactions(work.events).user_ids.tolist())
+        trained = set(read_interactions(work.events).user_ids.tolist())
         assert not trained & split.rule.apart
         assert give_events(work, client.workspace.events.scan(), split.rule, "known") > 0
         build_profiles(work)
@@ -220,7 +220,7 @@ def test_a_model_is_tuned_and_trained_so_from_then_on(client: Client) -> None:
     report = tune_model(client.workspace, "transitions", trials=6, users=40)
     assert len([trial for trial in report.found.trials if trial.value is not None]) == 6
     again = tune_model(client.workspace, "transitions", trials=7, users=40)
-    assert again.found.resumed == 6
+    assert again.found.resume == 6
     kept = load_tuned(client.settings, "transitions")
     if report.kept or again.kept:
         client.train(["transitions"])
@@ -228,9 +228,9 @@ def test_a_model_is_tuned_and_trained_so_from_then_on(client: Client) -> None:
     found = evaluate(client.workspace, Options(names=("transitions",), users=5, served=False, budget=5.0))
     assert len(found.tuning["transitions"]["trials"]) == 7
     metadata = client.workspace.snapshots.fresh().metadata
-    write_metadata(client.workspace.es, replace(metadata, behaviours={"view": 0.5}))
+    write_metadata(client.workspace.es, replace(metadata, event_weights={"view": 0.5}))
     try:
-        assert tune_model(client.workspace, "transitions", trials=1, users=40).found.resumed == 0
+        assert tune_model(client.workspace, "transitions", trials=1, users=40).found.resume == 0
     finally:
         write_metadata(client.workspace.es, metadata)
     with pytest.raises(InputError):
@@ -300,7 +300,7 @@ def test_weights_are_tuned_and_stored(
     for one in report.situations:
         assert {"transitions", "popular", "fresh"} == set(one.weights)
         assert len(one.trials) == 15
-        assert not one.resumed
+        assert not one.resume
         if one.kept:
             assert one.after > one.before
             assert {leg: after[one.name][leg] for leg in one.weights} == dict(one.weights)
@@ -320,7 +320,7 @@ def test_weights_are_tuned_and_stored(
     assert told == json.loads(out.read_text())
     for one in report.situations:
         again = told["situations"][one.name]
-        assert again["resumed"] == 6 * 15
+        assert again["resume"] == 6 * 15
         assert again["weights"] == dict(one.weights)
         assert again["after"] == one.after
         assert [row["value"] for row in again["history"]["trials"]] == [row.value for row in one.trials]

@@ -63,7 +63,7 @@ def test_ratings_from_0_to_10_are_likes_and_dislikes(load: Load, settings: Setti
         client.put_events(Event(event_type="rating", user_id="new", item_id="1", value=9))
         client.put_events(Event(event_type="rating", user_id="new", item_id="2", value=1))
         profile = client.get_user_profile("new")
-        assert (profile.disliked, profile.known) == ({"2"}, {"1"})
+        assert (profile.disliked, profile.seen) == ({"2"}, {"1"})
         first = client.get_user_profile("u1")
         assert dict(first.counts) == {"rating": 3, "view": 1}
         assert first.disliked == {"3"}
@@ -138,7 +138,7 @@ def test_an_order_is_an_event_a_line_and_again_changes_nothing(load: Load, setti
     order["properties"]["products"].reverse()  # type: ignore[index]
     assert "0 events added, 2 known already" in load("events", [order], *options)[1]
     with Client(settings=settings) as client:
-        assert client.get_user_profile("u").known == {"1", "2"}
+        assert client.get_user_profile("u").seen == {"1", "2"}
 
 
 def test_a_rule_about_bots_is_confirmed_by_one_flag(load: Load, settings: Settings) -> None:
@@ -155,7 +155,7 @@ def test_a_rule_about_bots_is_confirmed_by_one_flag(load: Load, settings: Settin
         assert client.get_user_profile("a").counts
         report = json.loads(load("events", slow, *VIEWS, "--bots", "on", "--json")[1])["cleaning"]
         assert report["set_aside"] == {"bot_minute_rate": 200}
-        assert report["subjects_set_aside"] == {"bot_minute_rate": 2}
+        assert report["actors_set_aside"] == {"bot_minute_rate": 2}
         assert "--bots minute_rate=off" in report["remedies"]["bot_minute_rate"]
         assert not client.get_user_profile("a").counts
         assert "set aside: 200 bot_minute_rate" in load("events", slow, *VIEWS)[1], "it is kept"

@@ -55,7 +55,7 @@ def _event(user: int | str, item: int | str, minutes: float = 0.0, **more: Any) 
 
 def _stored(work: Workspace) -> dict[str, Any]:
     index = work.snapshots.fresh().metadata.profiles
-    keys = [work.snapshots.current().key_of(subject) for subject in work.events.subjects()]
+    keys = [work.snapshots.current().key_of(actor) for actor in work.events.actors()]
     found = profiles.get(work.es, index, keys, None)
     return {key: {**it.source, "updated_at": None} for key, it in found.items()}
 
@@ -77,8 +77,8 @@ def test_many_at_once_are_as_one_by_one(client: Client) -> None:
         work.es.delete(index=index, id=key)
     for key, source in before.items():
         work.es.index(index=index, id=key, document=source)
-    for subject in work.events.subjects():
-        work.driver.run(update_profile(work.snapshots.current(), work.events, subject, work.now()))
+    for actor in work.events.actors():
+        work.driver.run(update_profile(work.snapshots.current(), work.events, actor, work.now()))
     assert _stored(work) == together
     assert catch_up(work, work.snapshots.fresh()) == 0
 
@@ -129,7 +129,7 @@ def test_who_writes_in_between_wins_and_nothing_is_lost(client: Client, monkeypa
     monkeypatch.setattr(folding, "to_document", interfere)
     build_profiles(work)
     assert done[1].new == 2
-    assert [client.get_user_profile(f"u{user}").known for user in range(3)] == [{"i1", "i2"}, {"i1"}, {"i1", "i3"}]
+    assert [client.get_user_profile(f"u{user}").seen for user in range(3)] == [{"i1", "i2"}, {"i1"}, {"i1", "i3"}]
 
 
 def test_who_is_erased_while_many_are_folded_does_not_come_back(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,20 +161,20 @@ def test_profiles_of_other_settings_or_another_event_store_are_folded_anew(clien
     with Client(settings=emptied) as fresh:
         fresh.put_events(_event(2, 3))
         catch_up(fresh.workspace, fresh.workspace.snapshots.fresh())
-        assert fresh.get_user_profile("u2").known == {"i3"}
+        assert fresh.get_user_profile("u2").seen == {"i3"}
         assert fresh.get_user_profile("u1").counts == {}
 
 
 def test_items_that_come_after_their_events_count(client: Client) -> None:
     client.put_events([_event(1, "later"), _event(1, 1), Event(event_type="view", session_id="s", item_id="ilater")])
-    assert client.get_user_profile("u1").known == {"i1"}
+    assert client.get_user_profile("u1").seen == {"i1"}
     report = client.insert_items([_item("later"), _item("else")])
     assert any("2 events count again" in note for note in report.notes)
-    assert client.get_user_profile("u1").known == {"i1", "ilater"}
+    assert client.get_user_profile("u1").seen == {"i1", "ilater"}
     assert "ilater" in dict(client.workspace.snapshots.fresh().popular)
     client.put_events(_event(1, "never"))
     client.insert_items([_item("else").model_copy(update={"price": 6.0})])
-    assert client.get_user_profile("u1").known == {"i1", "ilater"}
+    assert client.get_user_profile("u1").seen == {"i1", "ilater"}
     assert behind(client.workspace, client.workspace.snapshots.fresh()) == 0
 
 
@@ -186,11 +186,11 @@ def test_events_on_items_that_are_removed_count_no_longer(client: Client) -> Non
     assert (report.removed, report.unchanged) == (2, 1)
     assert any("2 no longer" in note for note in report.notes)
     assert behind(client.workspace, client.workspace.snapshots.fresh()) == 0
-    assert [client.get_user_profile(user).known for user in ("u1", "u2")] == [{"i2"}, set()]
+    assert [client.get_user_profile(user).seen for user in ("u1", "u2")] == [{"i2"}, set()]
     assert not {"i1", "i3"} & dict(client.workspace.snapshots.fresh().popular).keys()
     assert client.delete_items("i1").notes == ("1 id is that of no item in the store: nothing to remove.",)
     client.insert_items([_item(1)])
-    assert client.get_user_profile("u1").known == {"i1", "i2"}
+    assert client.get_user_profile("u1").seen == {"i1", "i2"}
 
 
 def test_removing_with_another_secret_removes_nothing(client: Client, stranger: Callable[..., Client]) -> None:
@@ -210,14 +210,14 @@ def test_an_item_that_comes_while_its_event_is_folded_counts(client: Client, mon
 
     monkeypatch.setattr(client.workspace.events, "set_aside_unknown", late)
     client.put_events(_event(1, "late"))
-    assert client.get_user_profile("u1").known == {"ilate"}
+    assert client.get_user_profile("u1").seen == {"ilate"}
 
 
 def test_a_store_that_is_made_anew_has_its_profiles(client: Client, es: Elasticsearch) -> None:
     client.put_events([_event(1, 1), _event(2, "later")])
     versions.drop_store(es, client.settings.index)
     client.insert_items([_item(1), _item("later")])
-    assert [client.get_user_profile(user).known for user in ("u1", "u2")] == [{"i1"}, {"ilater"}]
+    assert [client.get_user_profile(user).seen for user in ("u1", "u2")] == [{"i1"}, {"ilater"}]
 
 
 def test_an_item_that_is_only_changed_costs_no_look_at_all_events(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,7 +253,7 @@ def test_an_index_of_profiles_that_is_gone_is_made_anew(client: Client, es: Elas
         client.insert_items([_item("else")])
     else:
         client.train("transitions")
-    assert client.get_user_profile("u1").known == {"i0", "i1", "i2", "i3", "i9"}
+    assert client.get_user_profile("u1").seen == {"i0", "i1", "i2", "i3", "i9"}
     assert behind(work, work.snapshots.fresh()) == 0
     client.put_events(_event(1, 10))
     # Its aliases are whole, so that another version can go live.
@@ -326,7 +326,7 @@ def test_another_secret_is_refused_before_anything_is_read_or_written(
             assert "wrong-one" not in str(caught.value)
         assert other.search("item").hits
         assert other.recommend().hits
-    assert (client.workspace.events.count(), client.get_user_profile("u1").known) == (2, {"i1"})
+    assert (client.workspace.events.count(), client.get_user_profile("u1").seen) == (2, {"i1"})
     assert client.delete_user("u1").profiles == 1
 
 
@@ -341,7 +341,7 @@ def test_a_batch_with_another_secret_ends_and_leaves_no_answers_of_strangers(
         answer_file(other.ask_all, kind, file, n=3, out=out)
     assert not out.exists()
     report = answer_file(client.ask_all, kind, file, n=3, out=out)
-    assert (report.answered, report.failed, report.resumed) == (40, 0, 0)
+    assert (report.answered, report.failed, report.resume) == (40, 0, 0)
     assert len(out.read_text().splitlines()) == 40
 
 
@@ -430,7 +430,7 @@ def test_a_store_whose_secret_is_lost_is_kept_under_another(client: Client, stra
             other.put_events(_event(1, 3))
         forget_key(other.workspace)
         mend_profiles(other.workspace)
-        assert other.get_user_profile("u1").known == {"i1"}
+        assert other.get_user_profile("u1").seen == {"i1"}
         assert other.put_events(_event(1, 3)).new == 1
         assert other.workspace.es.count(index=other.workspace.snapshots.fresh().metadata.profiles)["count"] == 1
         assert [check.name for check in health.checks(other.settings) if not check.ok] == []

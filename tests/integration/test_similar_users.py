@@ -14,8 +14,8 @@ import pytest
 from es_recsys import AsyncClient, Client, Settings
 from es_recsys.cli import main
 from es_recsys.errors import IndexStateError
-from es_recsys.events.interactions import interactions
-from es_recsys.events.subjects import subject_key, subject_of
+from es_recsys.events.actors import actor_key, actor_of
+from es_recsys.events.interactions import read_interactions
 from es_recsys.index_metadata import users_index
 from es_recsys.jobs.load_events import load_events
 from es_recsys.jobs.versions import drop_version, list_versions, swap_version
@@ -56,7 +56,7 @@ def _here(client: Client, users: str) -> set[str]:
 
 
 def test_served_answers_are_those_of_the_model_in_memory(client: Client, sample: SampleStore) -> None:
-    data = interactions(client.workspace.events, client.workspace.now())
+    data = read_interactions(client.workspace.events, client.workspace.now())
     memory = UserKNN(_model(client).config).fit(data, np.random.default_rng(7))
     for shopper in sample.shoppers[5:9]:
         known = client.get_user_profile(shopper.user_id).history
@@ -75,7 +75,7 @@ def test_served_answers_are_those_of_the_model_in_memory(client: Client, sample:
 
 def test_users_are_kept_under_keys_with_what_they_like_and_nothing_else(client: Client, users: str, sample: SampleStore) -> None:
     secret = client.settings.secret()
-    keys = {subject_key(subject_of(shopper.user_id), secret) for shopper in sample.shoppers}
+    keys = {actor_key(actor_of(shopper.user_id), secret) for shopper in sample.shoppers}
     here = _here(client, users)
     assert keys & here and len(here) > 50
     hits = client.workspace.es.search(index=users, size=1_000)["hits"]["hits"]
@@ -123,7 +123,7 @@ def test_the_command_line_answers_as_the_client_does(
 
 def test_what_is_measured_in_memory_knows_the_users_that_answers_find_in_elasticsearch(client: Client) -> None:
     snapshot = client.workspace.snapshots.current()
-    data = interactions(client.workspace.events, client.workspace.now())
+    data = read_interactions(client.workspace.events, client.workspace.now())
     models, shares = serving(snapshot, data, None)
     assert shares == pytest.approx({"userknn": 1.0})
     history = History.of(data.item_ids[data.items[data.users == 3]].tolist())
@@ -147,7 +147,7 @@ def test_reasons_are_the_users_own_items(client: Client, sample: SampleStore) ->
 
 def test_an_erased_user_is_no_ones_neighbour_any_more(client: Client, users: str, sample: SampleStore) -> None:
     user = sample.shoppers[11].user_id
-    key = subject_key(subject_of(user), client.settings.secret())
+    key = actor_key(actor_of(user), client.settings.secret())
     assert key in _here(client, users)
     client.delete_user(user)
     hits = client.workspace.es.search(index=users, size=1_000, source=False)["hits"]["hits"]

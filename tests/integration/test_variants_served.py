@@ -131,7 +131,7 @@ def test_what_was_bought_in_one_size_is_left_out_in_all(client: Client, products
     shown = {hit.product_id for hit in client.recommend(other, n=200).hits}
     assert hit.product_id not in shown
     assert len(shown) == 119
-    assert client.get_user_profile(other).known == {hit.product_id}
+    assert client.get_user_profile(other).seen == {hit.product_id}
 
 
 def test_a_dislike_of_one_size_counts_for_all(client: Client, products: dict[str, str]) -> None:
@@ -192,11 +192,11 @@ def test_items_that_become_variants_take_their_events_along(module_settings: Cal
     with Client(settings=module_settings()) as client:
         client.insert_items([Item(item_id=name, title=name) for name in ("red", "blue", "sock", "hat")])
         client.put_events([_event("ann", "red"), _event("bob", "shirt"), _event("bob", "sock")])
-        assert client.get_user_profile("ann").known == {"red"}
-        assert client.get_user_profile("bob").known == {"sock"}
+        assert client.get_user_profile("ann").seen == {"red"}
+        assert client.get_user_profile("bob").seen == {"sock"}
         client.insert_items([Item(item_id=name, title=name, group_id="shirt") for name in ("red", "blue")])
-        assert client.get_user_profile("ann").known == {"shirt"}
-        assert client.get_user_profile("bob").known == {"shirt", "sock"}
+        assert client.get_user_profile("ann").seen == {"shirt"}
+        assert client.get_user_profile("bob").seen == {"shirt", "sock"}
         assert {hit.item_id for hit in client.recommend("ann").hits} == {"sock", "hat"}
         assert {hit.item_id for hit in client.recommend("bob").hits} == {"hat"}
 
@@ -208,7 +208,7 @@ def test_events_on_products_may_come_before_their_variants(module_settings: Call
         load_events(client.workspace, [events], constants={"event_type": "purchase"})
         client.insert_items([Item(item_id=name, title=name, group_id="shirt") for name in ("red", "blue")])
         assert {hit.item_id for hit in client.recommend("ann").hits} == set()
-        assert client.get_user_profile("ann").known == {"shirt", "sock"}
+        assert client.get_user_profile("ann").seen == {"shirt", "sock"}
         assert {hit.product_id for hit in client.recommend(n=20).hits} == {"shirt", "sock"}
 
 
@@ -220,7 +220,7 @@ def test_variants_are_known_by_their_product_after_a_swap(module_settings: Calla
         client.train(["transitions"], budget=1.0)
         swap_version(client.workspace, 1)
         client.put_events([_event("ann", "blue")])
-        assert client.get_user_profile("ann").known == {"shirt"}
+        assert client.get_user_profile("ann").seen == {"shirt"}
         assert {hit.product_id for hit in client.recommend("ann", n=20).hits} == {f"i{n}" for n in range(8)}
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from es_recsys.event_types import BEHAVIOURS
+from es_recsys.event_types import EVENT_TYPES
 from es_recsys.models.histories import LAST, HistoryBatch, encode
 from es_recsys.models.ids import ItemIds
 from es_recsys.models.ranking import best, decay
@@ -42,7 +42,7 @@ def told(items: list[str], typed: bool) -> History:
     history = History.of(items)
     if not typed:
         return history
-    kinds = [tuple(BEHAVIOURS)[place % len(BEHAVIOURS)] for place in range(len(items))]
+    kinds = [tuple(EVENT_TYPES)[place % len(EVENT_TYPES)] for place in range(len(items))]
     return replace(history, kinds=tuple(kinds), newest=1e9 + len(items))
 
 

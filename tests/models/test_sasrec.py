@@ -1,4 +1,4 @@
-"""What SASRec learns, how its training is watched, broken off and resumed, and that numpy computes what PyTorch does."""
+"""What SASRec learns, how its training is watched, broken off and resume, and that numpy computes what PyTorch does."""
 
 from __future__ import annotations
 
@@ -208,10 +208,10 @@ def test_a_refit_that_was_broken_off_ends_as_an_unbroken_one(data: Interactions,
         SASRec(CONFIG).fit(data, np.random.default_rng(2), watch=TrainingCallback(breaking(after), tmp_path / "checkpoints"))
     told: list[Mapping[str, float]] = []
     watch = TrainingCallback(lambda done, total, figures: told.append(figures), tmp_path / "checkpoints")
-    resumed = SASRec(CONFIG).fit(data, np.random.default_rng(2), watch=watch)
+    resume = SASRec(CONFIG).fit(data, np.random.default_rng(2), watch=watch)
     # What was told before isn't learned again.
     assert told == epochs[after:] != []
-    assert resumed.fingerprint == whole.fingerprint
+    assert resume.fingerprint == whole.fingerprint
     assert not any((tmp_path / "checkpoints").iterdir())
 
 

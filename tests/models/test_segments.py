@@ -11,9 +11,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from es_recsys.errors import ModelError
-from es_recsys.events.interactions import interactions as interactions_of
-from es_recsys.events.profiles import ItemFeatures, fold, profile
-from es_recsys.events.state import empty
+from es_recsys.events.decayed_sums import ItemContent
+from es_recsys.events.interactions import read_interactions as interactions_of
+from es_recsys.events.profile_state import empty_state
+from es_recsys.events.profiles import build_profile, fold
 from es_recsys.events.store import EventStore
 from es_recsys.features import USER_COLUMNS
 from es_recsys.models.grouping import LEAST_USERS, group, merged, squared_distances
@@ -99,11 +100,13 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> tuple[Segments, Interact
     with EventStore(f"sqlite:///{tmp_path_factory.mktemp('segments') / 'e.sqlite3'}", "shop", b"k") as events:
         events.load(sample.events)
         data = interactions_of(events)
-        of_item = {item.item_id: ItemFeatures() for item in sample.items}
+        of_item = {item.item_id: ItemContent() for item in sample.items}
         names = {name: place for place, name in enumerate(data.user_ids.tolist())}
         histories = {
-            names[rows[0].user_id or f"session:{rows[0].session_id}"]: profile(fold(empty("k"), rows, of_item), 0.0).history
-            for _, rows in events.by_subject()
+            names[rows[0].user_id or f"session:{rows[0].session_id}"]: build_profile(
+                fold(empty_state("k"), rows, of_item), 0.0
+            ).history
+            for _, rows in events.by_actor()
             if (rows[0].user_id or f"session:{rows[0].session_id}") in names
         }
     model = Segments(SegmentsConfig(features=1.0)).fit(data, np.random.default_rng(3), table_of(sample.items))

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from es_recsys.errors import MissingExtra, ModelError
-from es_recsys.event_types import BEHAVIOURS
+from es_recsys.event_types import EVENT_TYPES
 from es_recsys.features import ItemFacts, features
 from es_recsys.models.folded import unit
 from es_recsys.models.histories import HistoryBatch
@@ -24,7 +24,7 @@ from es_recsys.models.two_tower import Tower, TowerConfig
 from es_recsys.models.watch import TrainingCallback
 from es_recsys.types import History, Interactions, ItemTable
 
-TYPES = tuple(BEHAVIOURS)
+TYPES = tuple(EVENT_TYPES)
 SMALL = TowerConfig(dims=16, epochs=12, batch=64, rate=1e-2, id_dropout=0.5)
 GROUPS, SIZE = 4, 8
 

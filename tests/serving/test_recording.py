@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from es_recsys.errors import WriteError
+from es_recsys.events.actors import actor_key
 from es_recsys.events.store import EventStore
-from es_recsys.events.subjects import subject_key
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.serving.operations import Call, Delete, Document, Effect, Fetch, Flow, Get, Pause, Put
 from es_recsys.serving.recording import Recording, update_profile
@@ -21,7 +21,7 @@ from es_recsys.types import Event
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC).timestamp()
 SECRET = b"s" * 32
-KEY = subject_key("u:anna", SECRET)
+KEY = actor_key("u:anna", SECRET)
 
 
 @pytest.fixture
@@ -81,9 +81,10 @@ def _view(item_id: str, minute: int = 0) -> Event:
 
 
 def _counts(profiles: Profiles) -> dict[str, int]:
-    from es_recsys.events.profiles import from_document, profile
+    from es_recsys.events.profile_documents import from_document
+    from es_recsys.events.profiles import build_profile
 
-    return dict(profile(from_document(profiles.documents[KEY].source), NOW).counts)
+    return dict(build_profile(from_document(profiles.documents[KEY].source), NOW).counts)
 
 
 def test_an_event_is_in_the_profile(snapshot: ServingSnapshot, store: EventStore) -> None:

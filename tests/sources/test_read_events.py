@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from es_recsys.errors import InputError
-from es_recsys.event_types import BEHAVIOURS
+from es_recsys.event_types import EVENT_TYPES
 from es_recsys.sources import Rejects, check, read_events, rejected_path, survey_events
 from es_recsys.sources.actions import event_type_of, parse_actions
 from es_recsys.sources.events import EVENT_FIELDS
@@ -443,7 +443,7 @@ def test_names_of_actions(action: str, wanted: str | None) -> None:
 def test_every_action_leads_to_a_behaviour() -> None:
     from es_recsys.sources.actions import ACTION_NAMES, SILENT_ACTIONS
 
-    assert set(ACTION_NAMES.values()) == set(BEHAVIOURS)
+    assert set(ACTION_NAMES.values()) == set(EVENT_TYPES)
     assert not SILENT_ACTIONS & set(ACTION_NAMES)
 
 

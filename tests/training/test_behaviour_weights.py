@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from es_recsys.errors import InputError
-from es_recsys.event_types import BEHAVIOURS
+from es_recsys.event_types import EVENT_TYPES
 from es_recsys.models.transitions import Transitions
 from es_recsys.training.event_weights import BehavioursReport, search_weights
 from es_recsys.training.trial_store import KeptTrials, mark_of
 from es_recsys.types import Interactions
 
-TYPES = tuple(BEHAVIOURS)
+TYPES = tuple(EVENT_TYPES)
 CONFIGS: dict[str, Any] = {"transitions": Transitions.start(False, False)}
 SHARES = {"transitions": 1.0}
 
@@ -37,7 +37,7 @@ def shop(seed: int = 0, users: int = 240, honest: str = "cart", noisy: str = "vi
         np.array([f"i{place:03d}" for place in range(120)]),
         np.array([user for user, _, _ in rows], np.int32),
         np.array([item for _, item, _ in rows], np.int32),
-        np.array([BEHAVIOURS[kind].weight for _, _, kind in rows], np.float32),
+        np.array([EVENT_TYPES[kind].weight for _, _, kind in rows], np.float32),
         np.arange(n, dtype=np.float64),
         False,
         kinds,
@@ -119,10 +119,10 @@ def test_a_search_that_was_broken_off_goes_on_where_it_was(tmp_path: Path) -> No
         found(Broken)
     whole = search_weights(shop(), "purchase", CONFIGS, SHARES, np.random.default_rng(3))
     rest = found(KeptTrials)
-    assert rest.resumed == 4
+    assert rest.resume == 4
     assert (rest.weights, rest.after, rest.trials) == (whole.weights, whole.after, whole.trials)
-    assert found(KeptTrials).resumed == whole.trials
-    assert found(KeptTrials, "b").resumed == 0
+    assert found(KeptTrials).resume == whole.trials
+    assert found(KeptTrials, "b").resume == 0
 
 
 def test_a_line_that_was_cut_off_is_tried_again(tmp_path: Path) -> None:

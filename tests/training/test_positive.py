@@ -10,7 +10,7 @@ import pytest
 
 from es_recsys.errors import ModelError
 from es_recsys.events.clean import clean
-from es_recsys.events.interactions import interactions
+from es_recsys.events.interactions import read_interactions
 from es_recsys.events.store import EventStore
 from es_recsys.training.positive_events import need_positive
 from es_recsys.types import Event
@@ -28,7 +28,7 @@ def refused(store: EventStore, *events: dict[str, Any]) -> ModelError:
     store.load([Event(user_id="u", item_id="a", timestamp=NOW, **event) for event in events], NOW)
     clean(store, ["a"] if events[:1] != ({"event_type": "view"},) else ["b"], NOW)
     with pytest.raises(ModelError, match="no positive events to train on") as caught:
-        need_positive(store, interactions(store, NOW))
+        need_positive(store, read_interactions(store, NOW))
     return caught.value
 
 
@@ -51,4 +51,4 @@ def test_all_set_aside(store: EventStore) -> None:
 
 def test_with_a_like_it_goes_on(store: EventStore) -> None:
     store.load([Event(event_type="like", user_id="u", item_id="a", timestamp=NOW)], NOW)
-    need_positive(store, interactions(store, NOW))
+    need_positive(store, read_interactions(store, NOW))

@@ -258,7 +258,7 @@ def test_a_comparison_that_fails_ends_no_training(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(retraining, "wish_of", lambda *_, **__: TrainSpec())
     monkeypatch.setattr(retraining, "products", lambda *_: {})
     monkeypatch.setattr(retraining, "put_into_service", lambda *_, **__: asked.append("served"))
-    monkeypatch.setattr("es_recsys.events.interactions.interactions", lambda *_, **__: data)
+    monkeypatch.setattr("es_recsys.events.interactions.read_interactions", lambda *_, **__: data)
     work = SimpleNamespace(snapshots=SimpleNamespace(to_train=lambda: served), now=lambda: 0.0, events=None)
     report = retraining._run(cast(Any, work), (), False, (), 0.1, None, 1, None)
     assert (report.outcome, asked) == ("trained", ["served"])

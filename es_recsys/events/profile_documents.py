@@ -3,6 +3,9 @@
 The document has `user_key`, `applied_through`, `revision`, `updated_at`, and `state`, an object that no index need
 look into. Vectors are base64 of little-endian float64: with float32, each update would leave a little rounding, and an
 old profile would drift from its rebuilt self.
+
+Keys of the stored state keep their first names, so that stored profiles stay readable: `terms` is `ProfileState.config`,
+`known` is `seen`, `opinions` is `explicit_feedback`.
 """
 
 from __future__ import annotations
@@ -16,30 +19,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.errors import IndexStateError
-from es_recsys.events.decay import DecayedSums
-from es_recsys.events.state import HistoryEntry, ProfileConfig, ProfileState
+from es_recsys.events.decayed_sums import DecayedSums
+from es_recsys.events.profile_state import HistoryEntry, ProfileConfig, ProfileState, empty_state, reset_if_stale
 
-__all__ = ["FORMAT", "from_document", "to_document"]
+__all__ = ["RESUME_FIELDS", "can_resume", "from_document", "resume", "to_document"]
 
-FORMAT = 1
+_FORMAT = 1
+
+RESUME_FIELDS = ("applied_through", "revision", "state.format", "state.terms")
+"""The fields of a stored profile that `can_resume` reads."""
 
 
 def to_document(state: ProfileState, updated_at: float | None = None) -> dict[str, Any]:
-    """JSON values. updated_at: epoch seconds, kept for people to read."""
+    """Return the state as JSON values. updated_at: epoch seconds, kept for people to read."""
     return {
         "user_key": state.user_key,
         "applied_through": state.applied_through,
         "revision": state.revision,
         "updated_at": updated_at,
         "state": {
-            "format": FORMAT,
-            "terms": asdict(state.terms),
+            "format": _FORMAT,
+            "terms": asdict(state.config),
             "reference": state.reference,
             "sums": [_sums_out(term, sums) for (term, _), sums in sorted(state.sums.items(), key=lambda pair: pair[0])],
-            "history": _columns([(it.when, it.key, it.item_id, it.event_type, it.weight) for it in state.history], 5),
-            "known": {name: sorted(items) for name, items in sorted(state.known.items())},
-            "opinions": _columns([(item, *said) for item, said in sorted(state.opinions.items())], 4),
-            "queries": _columns([(text, *moment) for text, moment in sorted(state.queries.items())], 3),
+            "history": _columns([(it.time, it.key, it.item_id, it.event_type, it.weight) for it in state.history], 5),
+            "known": {name: sorted(items) for name, items in sorted(state.seen.items())},
+            "opinions": _columns([(item, *last) for item, last in sorted(state.explicit_feedback.items())], 4),
+            "queries": _columns([(text, *last) for text, last in sorted(state.queries.items())], 3),
             "counts": dict(state.counts),
             "strength": state.strength,
         },
@@ -47,27 +53,40 @@ def to_document(state: ProfileState, updated_at: float | None = None) -> dict[st
 
 
 def from_document(document: Mapping[str, Any]) -> ProfileState:
-    """The state that `to_document` wrote. Raises IndexStateError where it is of another format, or broken."""
+    """Read what `to_document` wrote. Raises IndexStateError where it is of another format, or broken."""
     try:
         inner = document["state"]
-        if inner["format"] != FORMAT:
+        if inner["format"] != _FORMAT:
             raise ValueError("another format")
         return ProfileState(
             user_key=document["user_key"],
-            terms=ProfileConfig(**inner["terms"]),
+            config=ProfileConfig(**inner["terms"]),
             revision=document["revision"],
             applied_through=document["applied_through"],
             reference=inner["reference"],
             sums={(it["term"], float(it["half_life"])): _sums_in(it) for it in inner["sums"]},
             history=tuple(HistoryEntry(*row) for row in zip(*inner["history"], strict=True)),
-            known={name: frozenset(items) for name, items in inner["known"].items()},
-            opinions={item: (when, key, sign) for item, when, key, sign in zip(*inner["opinions"], strict=True)},
-            queries={text: (when, key) for text, when, key in zip(*inner["queries"], strict=True)},
+            seen={name: frozenset(items) for name, items in inner["known"].items()},
+            explicit_feedback={item: (time, key, sign) for item, time, key, sign in zip(*inner["opinions"], strict=True)},
+            queries={text: (time, key) for text, time, key in zip(*inner["queries"], strict=True)},
             counts=inner["counts"],
             strength=inner["strength"],
         )
     except (KeyError, TypeError, ValueError) as error:
         raise IndexStateError("A stored profile can't be read.", "Run: es-recsys profiles build") from error
+
+
+def resume(document: Mapping[str, Any] | None, user_key: str, config: ProfileConfig, revision: int) -> ProfileState:
+    """Return the stored state where events may be folded into it, else an empty one. document: None for no stored profile."""
+    if document is None:
+        return empty_state(user_key, config, revision)
+    return reset_if_stale(from_document(document), config, revision)
+
+
+def can_resume(document: Mapping[str, Any], config: ProfileConfig, revision: int) -> bool:
+    """Return whether events may be folded into a stored profile; it may lack later rows. Reads RESUME_FIELDS only."""
+    inner = document.get("state") or {}
+    return (document.get("revision"), inner.get("format"), inner.get("terms")) == (revision, _FORMAT, asdict(config))
 
 
 def _columns(rows: list[tuple[Any, ...]], width: int) -> list[list[Any]]:

@@ -1,4 +1,4 @@
-"""Exponentially decayed sums, kept in closed form: one number a thing, whatever the number of events behind it.
+"""Exponentially decayed sums in closed form: one number for each sum, whatever the number of events behind it.
 
 A sum at reference time T is S(T) = sum_i w_i * 2 ** (-(T - t_i) / h) * x_i, with half-life h. Moving the reference
 multiplies it, S(T') = S(T) * 2 ** (-(T' - T) / h), and a late event adds its own decayed share. So the sum depends on
@@ -15,15 +15,18 @@ from numpy.typing import NDArray
 
 from es_recsys.errors import FingerprintMismatch
 
-__all__ = ["FACETS", "Contribution", "DecayedSums", "ItemFeatures"]
+__all__ = ["FACETS", "Contribution", "DecayedSums", "ItemContent"]
 
 FACETS = ("categories", "brand", "tags")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ItemFeatures:
-    """What a profile takes from an item. vectors: field -> (d,) float32, unit length where the field is of unit vectors.
-    group_id: what it is a variant of, under which the profile remembers it; None for an item that is none."""
+class ItemContent:
+    """What a profile takes from an item.
+
+    vectors: field -> (d,) float32, unit length where the field is of unit vectors.
+    group_id: what it is a variant of, under which the profile remembers it; None for an item that is none.
+    """
 
     categories: tuple[str, ...] = ()
     brand: str | None = None
@@ -33,7 +36,7 @@ class ItemFeatures:
     group_id: str | None = None
 
     def values(self, facet: str) -> tuple[str, ...]:
-        """The item's values of a facet, each once."""
+        """Return the item's values of a facet, each once."""
         if facet == "brand":
             return () if self.brand is None else (self.brand,)
         return tuple(dict.fromkeys(self.categories if facet == "categories" else self.tags))
@@ -41,11 +44,11 @@ class ItemFeatures:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Contribution:
-    """One event's part: signed weight, time (in units of the half-life), and its item's features."""
+    """One event's part: signed weight, time (in units of the half-life), and its item's content."""
 
     weight: float
     time: float
-    features: ItemFeatures
+    content: ItemContent
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,8 +66,8 @@ class DecayedSums:
     affinities: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     price: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
-    def moved(self, by: float) -> DecayedSums:
-        """The same sums at a reference `by` later (>= 0, in units of the half-life)."""
+    def decayed(self, by: float) -> DecayedSums:
+        """Return the same sums at a reference `by` later (>= 0, in units of the half-life)."""
         if by == 0.0:
             return self
         factor = 2.0 ** (-by / self.half_life)
@@ -77,15 +80,15 @@ class DecayedSums:
             (self.price[0] * factor, self.price[1] * factor, self.price[2] * factor),
         )
 
-    def plus(self, contributions: Sequence[Contribution], reference: float) -> DecayedSums:
-        """With more events added; `reference` is that of these sums, none of the events is later.
+    def added(self, contributions: Sequence[Contribution], reference: float) -> DecayedSums:
+        """Return the sums with more events; `reference` is that of these sums, none of the events is later.
 
         Raises FingerprintMismatch where an item's vector has another length than those before it.
         """
         times = np.array([it.time for it in contributions], dtype=np.float64)
         weights = np.array([it.weight for it in contributions], dtype=np.float64)
         weights = weights * np.exp2((times - reference) / self.half_life)
-        items = [it.features for it in contributions]
+        items = [it.content for it in contributions]
         return DecayedSums(
             self.half_life,
             self.net + float(weights.sum()),
@@ -97,7 +100,7 @@ class DecayedSums:
 
 
 def _add_vectors(
-    sums: Mapping[str, NDArray[np.float64]], weights: NDArray[np.float64], items: Sequence[ItemFeatures]
+    sums: Mapping[str, NDArray[np.float64]], weights: NDArray[np.float64], items: Sequence[ItemContent]
 ) -> dict[str, NDArray[np.float64]]:
     added = dict(sums)
     for name in dict.fromkeys(name for item in items for name in item.vectors):
@@ -114,7 +117,7 @@ def _add_vectors(
 
 
 def _add_values(
-    sums: Mapping[str, float], weights: NDArray[np.float64], items: Iterable[ItemFeatures], facet: str
+    sums: Mapping[str, float], weights: NDArray[np.float64], items: Iterable[ItemContent], facet: str
 ) -> dict[str, float]:
     added = dict(sums)
     for weight, item in zip(weights.tolist(), items, strict=True):
@@ -124,7 +127,7 @@ def _add_values(
 
 
 def _add_prices(
-    sums: tuple[float, float, float], weights: NDArray[np.float64], items: Iterable[ItemFeatures]
+    sums: tuple[float, float, float], weights: NDArray[np.float64], items: Iterable[ItemContent]
 ) -> tuple[float, float, float]:
     pairs = [(w, item.price) for w, item in zip(weights.tolist(), items, strict=True) if w > 0.0 and item.price is not None]
     if not pairs:
