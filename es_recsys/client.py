@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from es_recsys import arguments
 from es_recsys.errors import EngineError, InputError, RecsysError
 from es_recsys.ratings import RatingScale
+from es_recsys.renamed import accepts_old_arguments
 from es_recsys.serving.answering import answer
 from es_recsys.serving.error_translation import explained, gone
 from es_recsys.serving.operations import Fetch, Flow
@@ -120,6 +121,7 @@ class Client(_Questions):
     def settings(self) -> Settings:
         return self.workspace.settings
 
+    @accepts_old_arguments
     def search(
         self,
         query: str = "",
@@ -131,7 +133,7 @@ class Client(_Questions):
         offset: int = 0,
         filter: Filter = (),
         exclude: Ids = (),
-        impact: float | None = None,
+        personalization: float | None = None,
         diversity: float | None = None,
         explore: float | None = None,
         explain: bool = False,
@@ -139,14 +141,16 @@ class Client(_Questions):
     ) -> Answer:
         """Searches by words, a picture (bytes or a path), or both; personally where a user or a session is named.
 
-        filter: expressions or a mapping, as docs/guide.md lists. impact, diversity, explore: 0 to 1. offset + n: up to 1,000.
+        filter: expressions or a mapping, as docs/guide.md lists. personalization, diversity, explore: 0 to 1.
+        offset + n: up to 1,000.
         """
         options = {
-            "user_id": user_id, "session_id": session_id, "n": n, "offset": offset, "filter": filter, "impact": impact,
-            "diversity": diversity, "explore": explore, "explain": explain, "facets": facets,
+            "user_id": user_id, "session_id": session_id, "n": n, "offset": offset, "filter": filter,
+            "personalization": personalization, "diversity": diversity, "explore": explore, "explain": explain, "facets": facets,
         }  # fmt: skip
         return self.ask(self._search(query, image, exclude, options))
 
+    @accepts_old_arguments
     def recommend(
         self,
         user_id: Id | None = None,
@@ -157,15 +161,15 @@ class Client(_Questions):
         offset: int = 0,
         filter: Filter = (),
         exclude: Ids = (),
-        impact: float | None = None,
+        personalization: float | None = None,
         diversity: float | None = None,
         explore: float | None = None,
         explain: bool = False,
     ) -> Answer:
         """Recommends to a user, a session, or whoever has the given history (item ids, oldest first)."""
         options = {
-            "session_id": session_id, "n": n, "offset": offset, "filter": filter, "impact": impact,
-            "diversity": diversity, "explore": explore, "explain": explain,
+            "session_id": session_id, "n": n, "offset": offset, "filter": filter,
+            "personalization": personalization, "diversity": diversity, "explore": explore, "explain": explain,
         }  # fmt: skip
         return self.ask(self._recommend(user_id, history, exclude, options))
 
@@ -184,6 +188,7 @@ class Client(_Questions):
         options = {"user_id": user_id, "n": n, "filter": filter, "diversity": diversity, "explain": explain}
         return self.ask(self._similar(item_id, exclude, options))
 
+    @accepts_old_arguments
     def rank(
         self,
         user_id: Id | None,
@@ -191,11 +196,11 @@ class Client(_Questions):
         *,
         session_id: Id | None = None,
         exclude: Ids = (),
-        impact: float | None = None,
+        personalization: float | None = None,
         explain: bool = False,
     ) -> Answer:
         """The given items (1 to 1,000) in the order that suits the user; ids that the store lacks are in `unknown`."""
-        options = {"session_id": session_id, "impact": impact, "explain": explain}
+        options = {"session_id": session_id, "personalization": personalization, "explain": explain}
         return self.ask(self._rank(user_id, item_ids, exclude, options))
 
     def ask(self, query: Query) -> Answer:
@@ -366,12 +371,14 @@ class AsyncClient(_Questions):
     def settings(self) -> Settings:
         return self._client.settings
 
+    @accepts_old_arguments
     async def search(
         self, query: str = "", *, image: bytes | Path | str | None = None, exclude: Ids = (), **options: Any
     ) -> Answer:
         """As `Client.search`."""
         return await self.ask(self._search(query, image, exclude, options))
 
+    @accepts_old_arguments
     async def recommend(
         self,
         user_id: Id | None = None,
@@ -387,6 +394,7 @@ class AsyncClient(_Questions):
         """As `Client.similar_items`."""
         return await self.ask(self._similar(item_id, exclude, options))
 
+    @accepts_old_arguments
     async def rank(self, user_id: Id | None, item_ids: Ids, *, exclude: Ids = (), **options: Any) -> Answer:
         """As `Client.rank`."""
         return await self.ask(self._rank(user_id, item_ids, exclude, options))

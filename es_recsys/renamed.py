@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["MODELS", "RETRIEVERS", "current", "current_keys", "warn_renamed"]
+__all__ = [
+    "ARGUMENTS",
+    "MODELS",
+    "RETRIEVERS",
+    "RenamedWarning",
+    "accepts_old_arguments",
+    "current",
+    "current_arguments",
+    "current_keys",
+    "warn_renamed",
+]
 
+P = ParamSpec("P")
 T = TypeVar("T")
+
+ARGUMENTS: Mapping[str, str] = {"impact": "personalization"}
+"""Old name of an argument, an option of the command line or a setting -> its name."""
 
 MODELS: Mapping[str, str] = {}
 """Old name of a model -> its name."""
 
 RETRIEVERS: Mapping[str, str] = {**MODELS}
 """Old name of a retriever, as weights and `parts` have it -> its name."""
+
+
+class RenamedWarning(DeprecationWarning):
+    """A name that goes away. The command line shows it as a note."""
 
 
 def current(name: str, renamed: Mapping[str, str]) -> str:
@@ -28,6 +47,24 @@ def current_keys(values: Mapping[str, T], renamed: Mapping[str, str]) -> dict[st
     return {**old, **{name: value for name, value in values.items() if name not in renamed}}
 
 
+def current_arguments(values: Mapping[str, T], *, stacklevel: int = 3) -> dict[str, T]:
+    """Return what a person gave under present names, with a warning for each old one."""
+    for name in values:
+        if name in ARGUMENTS:
+            warn_renamed(name, ARGUMENTS[name], stacklevel=stacklevel + 1)
+    return current_keys(values, ARGUMENTS)
+
+
+def accepts_old_arguments(function: Callable[P, T]) -> Callable[P, T]:
+    """Decorate a function so that old names of keyword arguments are read as the present ones, with a warning."""
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> T:
+        return function(*args, **current_arguments(kwargs))
+
+    return call
+
+
 def warn_renamed(old: str, new: str, *, stacklevel: int = 3) -> None:
     """Warn the caller of the caller that a name goes away."""
-    warnings.warn(f"{old} is called {new} now; the old name goes away with 0.3.", DeprecationWarning, stacklevel=stacklevel)
+    warnings.warn(f"{old} is called {new} now; the old name goes away with 0.3.", RenamedWarning, stacklevel=stacklevel)

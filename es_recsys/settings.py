@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import platformdirs
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from es_recsys.errors import InputError
 from es_recsys.private import make_folder
+from es_recsys.renamed import current_arguments
 
 __all__ = ["EncoderSettings", "FusionWeights", "ProfileSettings", "SearchSettings", "Settings", "load_settings"]
 
@@ -87,7 +88,7 @@ class SearchSettings(BaseModel):
     num_candidates: int = Field(default=400, ge=10, le=10_000)
     fusion: str = Field(default="weighted", pattern="^(weighted|rrf)$")
     rank_constant: int = Field(default=60, ge=1)
-    impact: float = Field(default=1.0, ge=0, le=1)
+    personalization: float = Field(default=1.0, ge=0, le=1)
     diversity: float = Field(default=0.0, ge=0, le=1)
     near: dict[str, tuple[float, float]] = {}
     interests: int = Field(default=4, ge=0, le=4)
@@ -97,6 +98,11 @@ class SearchSettings(BaseModel):
     freshness_days: float = Field(default=30.0, gt=0)
     weights: FusionWeights = FusionWeights()
     timeout_s: float = Field(default=10.0, gt=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _present_names(cls, values: Any) -> Any:
+        return current_arguments(values) if isinstance(values, dict) else values
 
 
 class ProfileSettings(BaseModel):

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from es_recsys import arguments
 from es_recsys.event_types import EVENT_TYPES
+from es_recsys.renamed import accepts_old_arguments
 from es_recsys.values import id_text, is_blank, read_amount, read_flag, read_number, read_time
 from es_recsys.values.forms import composed, composed_value
 
@@ -265,7 +266,7 @@ class Query:
     Ids are texts or whole numbers; where several are wanted one may stand alone. history: item ids, oldest first; then nothing
     stored about the user is used. Raises InputError, FilterError for an argument of another kind.
     filter: expressions ("price:10..50") or a mapping (field -> value, list of values, (low, high)).
-    impact: 0 (neutral) to 1 (personal). diversity: 0 (by score) to 1 (most varied). offset + n <= 1,000.
+    personalization: 0 (neutral) to 1 (personal). diversity: 0 (by score) to 1 (most varied). offset + n <= 1,000.
     explore: 0 (nothing is left to chance) to 1, so that near-equal items are tried and learned about.
     """
 
@@ -280,7 +281,7 @@ class Query:
     offset: int = 0
     filter: Sequence[str] | Mapping[str, Any] = ()
     exclude: frozenset[str] = frozenset()
-    impact: float | None = None
+    personalization: float | None = None
     diversity: float | None = None
     explore: float | None = None
     explain: bool = False
@@ -302,10 +303,13 @@ class Query:
             "explain": arguments.flag("explain", self.explain),
             "facets": arguments.flag("facets", self.facets),
         }
-        for name in ("impact", "diversity", "explore"):
+        for name in ("personalization", "diversity", "explore"):
             read[name] = arguments.optional_number(name, getattr(self, name), 0.0, 1.0)
         for name, value in read.items():
             object.__setattr__(self, name, value)
+
+
+Query.__init__ = accepts_old_arguments(Query.__init__)  # type: ignore[method-assign]
 
 
 @dataclass(frozen=True, slots=True)

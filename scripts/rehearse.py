@@ -121,7 +121,7 @@ def rehearse(client: Client, store: SampleStore, start: float, arguments: argpar
     if arguments.explore:
         ways = {"A: personal": {}, f"B: personal, exploring {arguments.explore:g}": {"explore": arguments.explore}}
     else:
-        ways = {"A: neutral": {"impact": 0.0}, "B: personal": {}}
+        ways = {"A: neutral": {"personalization": 0.0}, "B: personal": {}}
     variants = [asked(client, name, wishes, **changes) for name, changes in ways.items()]
     a, b = (variant.answers for variant in variants)
     found = [judge(world, variant.answers, wishes, goal=goal) for variant in variants]

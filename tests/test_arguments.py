@@ -119,7 +119,7 @@ NOT_NUMBERS = [float("nan"), "0.5", [0.5], THING, True, -0.1, 1.1, float("inf")]
         *({"history": [one]} for one in WRONG_IDS),
         *({"ids": [one]} for one in WRONG_IDS),
         *({"like": one} for one in WRONG_IDS if one is not None),
-        *({name: one} for name in ("impact", "diversity", "explore") for one in NOT_NUMBERS),
+        *({name: one} for name in ("personalization", "diversity", "explore") for one in NOT_NUMBERS),
         *({name: one} for name in ("n", "offset") for one in (None, "10", 1.5, float("nan"), True, [1])),
         *({"text": one} for one in (None, 5, b"x", ["a"], "\ud800")),
         *({"image": one} for one in (5, ["a"], "/no/such/file", "a\x00b")),

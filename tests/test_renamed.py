@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import subprocess
+import sys
+from concurrent.futures import Future
+from pathlib import Path
+
 import pytest
 
+from es_recsys.client import AsyncClient, Client
 from es_recsys.renamed import current, current_keys, warn_renamed
+from es_recsys.settings import load_settings
+from es_recsys.types import Query
 
 RENAMED = {"old": "new"}
 
@@ -21,3 +30,58 @@ def test_who_types_an_old_name_is_told() -> None:
 
     with pytest.warns(DeprecationWarning, match=r"old is called new now; the old name goes away with 0\.3"):
         caller()
+
+
+def test_an_old_argument_is_read_as_the_present_one() -> None:
+    with pytest.warns(DeprecationWarning, match="impact is called personalization now") as caught:
+        query = Query(text="shoes", impact=0.25)  # type: ignore[call-arg]
+    assert query.personalization == 0.25
+    assert caught[0].filename == __file__
+
+
+def test_where_both_names_are_given_the_present_one_counts() -> None:
+    with pytest.warns(DeprecationWarning):
+        assert Query(impact=0.25, personalization=0.5).personalization == 0.5  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+@pytest.mark.parametrize("method", ["search", "recommend", "rank"])
+def test_methods_of_the_clients_read_old_arguments(kind: type, method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Query] = []
+    answered: Future[None] = Future()
+    answered.set_result(None)
+    monkeypatch.setattr(Client, "ask", lambda self, query: asked.append(query))
+    monkeypatch.setattr(AsyncClient, "ask", lambda self, query: asyncio.wrap_future((asked.append(query), answered)[1]))
+    arguments = ("u", ["a"]) if method == "rank" else ("x",)
+    with pytest.warns(DeprecationWarning, match="impact is called personalization now") as caught:
+        found = getattr(kind, method)(object.__new__(kind), *arguments, impact=0.5)
+    if kind is AsyncClient:
+        asyncio.run(found)
+    assert [query.personalization for query in asked] == [0.5]
+    assert caught[0].filename == __file__
+
+
+def test_an_old_setting_is_read_from_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text("[search]\nimpact = 0.5\n")
+    with pytest.warns(DeprecationWarning, match="impact is called personalization now"):
+        assert load_settings(file).search.personalization == 0.5
+
+
+def test_an_old_setting_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ES_RECSYS_SEARCH__IMPACT", "0.25")
+    with pytest.warns(DeprecationWarning, match="impact is called personalization now"):
+        assert load_settings().search.personalization == 0.25
+
+
+@pytest.mark.parametrize("option", [["--impact", "3"], ["--impact=3"]])
+def test_an_old_option_is_read_with_a_note(option: list[str]) -> None:
+    command = [sys.executable, "-c", "from es_recsys.cli import main; main()", "rank", "a", "--config", "/none.toml", *option]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith(
+        "Note: --impact is called --personalization now; the old name goes away with 0.3.\nError: The set"
+    )
+    shown = subprocess.run([*command[:3], "rank", "--help"], capture_output=True, text=True, timeout=60, check=False)
+    assert "--personalization" in shown.stdout
+    assert "--impact" not in shown.stdout

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import warnings
+from typing import Any
 
 __all__ = ["main"]
 
@@ -13,7 +15,16 @@ def main() -> None:
     from es_recsys.cli.app import app
     from es_recsys.cli.terminal import printable
     from es_recsys.errors import RecsysError
+    from es_recsys.renamed import RenamedWarning
 
+    def show(message: Warning | str, category: type[Warning], *place: Any, **options: Any) -> None:
+        if issubclass(category, RenamedWarning):
+            sys.stderr.write(printable(f"Note: {message}\n"))
+        else:
+            show_others(message, category, *place, **options)
+
+    show_others, warnings.showwarning = warnings.showwarning, show
+    warnings.filterwarnings("once", category=RenamedWarning)
     try:
         app()
     except RecsysError as error:

@@ -28,7 +28,7 @@ Filter = Annotated[
 Exclude = Annotated[
     list[str] | None, typer.Option(help="An item_id to leave out, or a group_id: all its variants; may be repeated.")
 ]
-Impact = Annotated[float | None, typer.Option(help="0 is the same for everybody, 1 fully personal.")]
+Personalization = Annotated[float | None, typer.Option(help="0 is the same for everybody, 1 fully personal.")]
 Diversity = Annotated[float | None, typer.Option(help="0 is by score alone, 1 as varied as can be.")]
 Explore = Annotated[float | None, typer.Option(help="How much of the order is left to chance, so that much is tried: 0 to 1.")]
 Explain = Annotated[bool, typer.Option("--explain", help="Show why each hit is there.")]
@@ -57,7 +57,7 @@ def search(
     offset: Offset = 0,
     filter: Filter = None,
     exclude: Exclude = None,
-    impact: Impact = None,
+    personalization: Personalization = None,
     diversity: Diversity = None,
     explore: Explore = None,
     explain: Explain = False,
@@ -75,7 +75,7 @@ def search(
             offset=offset,
             filter=filter or (),
             exclude=exclude or (),
-            impact=impact,
+            personalization=personalization,
             diversity=diversity,
             explore=explore,
             explain=explain,
@@ -93,7 +93,7 @@ def recommend(
     offset: Offset = 0,
     filter: Filter = None,
     exclude: Exclude = None,
-    impact: Impact = None,
+    personalization: Personalization = None,
     diversity: Diversity = None,
     explore: Explore = None,
     explain: Explain = False,
@@ -108,7 +108,7 @@ def recommend(
             offset=offset,
             filter=filter or (),
             exclude=exclude or (),
-            impact=impact,
+            personalization=personalization,
             diversity=diversity,
             explore=explore,
             explain=explain,
@@ -143,13 +143,15 @@ def rank(
     user: User = None,
     session: Session = None,
     exclude: Exclude = None,
-    impact: Impact = None,
+    personalization: Personalization = None,
     explain: Explain = False,
     json: JsonFlag = False,
 ) -> None:
     """Puts given items in the order that suits a user."""
     with open_client(settings) as client:
-        answer = client.rank(user, items, session_id=session, exclude=exclude or (), impact=impact, explain=explain)
+        answer = client.rank(
+            user, items, session_id=session, exclude=exclude or (), personalization=personalization, explain=explain
+        )
     _show(answer, json, explain)
 
 

@@ -6,8 +6,17 @@ import typer
 
 from es_recsys.cli import answer, catalogue, demo, engine, evaluate, learn, segments, stores
 from es_recsys.cli.common import shared_options
+from es_recsys.renamed import ARGUMENTS, warn_renamed
 
 __all__ = ["app"]
+
+
+def _present_option(name: str) -> str:
+    if name not in ARGUMENTS:
+        return name
+    warn_renamed(f"--{name}", f"--{ARGUMENTS[name]}")
+    return ARGUMENTS[name]
+
 
 app = typer.Typer(
     name="es-recsys",
@@ -15,6 +24,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
+    context_settings={"token_normalize_func": _present_option},
     callback=shared_options,
 )
 app.add_typer(engine.app, name="engine", help="The embedded Elasticsearch.")

@@ -237,7 +237,7 @@ def _arranged(context: Context, completion: Completion, settled: Settled, ordere
         pool = _diverse(context, completion, pool, ordered.scores, settled)
     belongs = _belongs(context, settled.table, pool)
     if belongs and context.interests is not None:
-        pool = spread(pool, [belongs[row] for row in pool], context.interests.shares, context.impact)
+        pool = spread(pool, [belongs[row] for row in pool], context.interests.shares, context.personalization)
     rows = [*pool, *rest]
     if context.exploration is None or context.diversity > 0.0:
         return Explored(rows)

@@ -40,7 +40,7 @@ class Context:
     scorers: model -> function giving the raw scores (n,) float32 of any item ids, for the neighbours models; without
     one, an item outside the model's list counts 0.
     popular: (item_id, score), best first. filters: clauses that every hit meets. exclude: ids that never appear.
-    impact: 0 (neutral) to 1. strength: sum of absolute event weights behind the profile. diversity: 0 to 1.
+    personalization: 0 (neutral) to 1. strength: sum of absolute event weights behind the profile. diversity: 0 to 1.
     now: epoch seconds, for freshness. history: what the user did, for reasons; reasons: model -> function giving the
     user's own items that speak for an item. explain: whether hits get reasons. facets: whether matches are counted.
     interests: the user's, where there are several and places are kept for them.
@@ -63,7 +63,7 @@ class Context:
     popular: WeightedIds = ()
     filters: tuple[Clause, ...] = ()
     exclude: frozenset[str] = frozenset()
-    impact: float = 1.0
+    personalization: float = 1.0
     strength: float = 0.0
     affinities: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     price: tuple[float, float] | None = None
@@ -89,7 +89,7 @@ class Context:
                 f"offset {self.offset} and n {self.n} ask beyond the first {DEEPEST:,} hits.",
                 f"Keep offset + n at most {DEEPEST:,}; narrow the answer with a filter instead.",
             )
-        for name, value in (("impact", self.impact), ("diversity", self.diversity)):
+        for name, value in (("personalization", self.personalization), ("diversity", self.diversity)):
             if not 0.0 <= value <= 1.0:
                 raise InputError(f"{name} is {value}.", "Give a number from 0 to 1.")
         if len(self.text) > 4_096:

@@ -67,12 +67,12 @@ def find_interests(field: str, vectors: NDArray[np.float32], weights: NDArray[np
     return Interests(field, centres[largest].astype(np.float32), shares[largest])
 
 
-def spread(order: Sequence[int], belongs: Sequence[int], shares: NDArray[np.float64], impact: float = 1.0) -> list[int]:
+def spread(order: Sequence[int], belongs: Sequence[int], shares: NDArray[np.float64], personalization: float = 1.0) -> list[int]:
     """`order` with the interests' places kept.
 
-    order: rows, best first. belongs: interest of each row of `order`, -1 for none. impact: 0 (none are kept) to 1.
+    order: rows, best first. belongs: interest of each row of `order`, -1 for none. personalization: 0 (none are kept) to 1.
     """
-    due = KEPT * impact * shares
+    due = KEPT * personalization * shares
     queues: list[list[int]] = [[] for _ in shares]
     for place, interest in enumerate(belongs):
         if interest >= 0:

@@ -6,8 +6,9 @@ forest's prediction, its parts what the signals contribute, added up by leg or f
 every candidate has. What the weighted sum itself contributes as a signal is shared out to the legs as they share in it. The
 rest's scores are their weighted sums, moved below the window by a part named "beyond".
 
-Where the user counts only in part (0 < impact < 1), score and parts are mixed from what the forest says with the user's
-signals and without them: impact * with + (1 - impact) * without. Without a user, or with impact 0, those signals are not known.
+Where the user counts only in part (0 < personalization < 1), score and parts are mixed from what the forest says with the user's
+signals and without them: personalization * with + (1 - personalization) * without. Without a user, or with personalization 0,
+those signals are not known.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ class Reranked:
     rows: tuple[int, ...]
     scores: Mapping[int, float]
     ranker: Ranker | None = None
-    impact: float = 1.0
+    personalization: float = 1.0
     below: float = 0.0
     place: Mapping[int, int] = field(default_factory=dict)
     whole: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0)))
@@ -103,7 +104,9 @@ class Reranked:
             places = [self.place[row] for row in inside]
             changes = self.ranker.forest.contributions(self.whole[places])
             if self.neutral is not None:
-                changes = self.impact * changes + (1.0 - self.impact) * self.ranker.forest.contributions(self.neutral[places])
+                changes = self.personalization * changes + (1.0 - self.personalization) * self.ranker.forest.contributions(
+                    self.neutral[places]
+                )
             for row, change in zip(inside, changes.tolist(), strict=True):
                 found[row] = _by_part(self.ranker.names, change, weighted[row])
         return [_nonzero(found[row]) for row in rows]
@@ -134,10 +137,10 @@ def rerank(
     scores = ranker.forest.predict(whole)
     neutral = None
     mine = [place for place, name in enumerate(ranker.names) if personal(name, table)]
-    if context.impact < 1.0 and mine and not np.isnan(whole[:, mine]).all():
+    if context.personalization < 1.0 and mine and not np.isnan(whole[:, mine]).all():
         neutral = whole.copy()
         neutral[:, mine] = np.nan
-        scores = context.impact * scores + (1.0 - context.impact) * ranker.forest.predict(neutral)
+        scores = context.personalization * scores + (1.0 - context.personalization) * ranker.forest.predict(neutral)
     given = dict(zip(window, scores.tolist(), strict=True))
     ordered = sorted(window, key=lambda row: (-given[row], table.item_ids[row]))
     rest = list(best[n:])
@@ -147,7 +150,7 @@ def rerank(
     below = min(lowest - reach, 0.0)
     given |= {row: totals[row] + below if table.deep[row] else min(totals[row] + below, lowest) for row in rest}
     places = {row: place for place, row in enumerate(window)}
-    return Reranked(table, (*ordered, *rest), given, ranker, context.impact, below, places, whole, neutral)
+    return Reranked(table, (*ordered, *rest), given, ranker, context.personalization, below, places, whole, neutral)
 
 
 def personal(name: str, table: Table) -> bool:

@@ -64,7 +64,7 @@ class Leg:
     signal: its query, without filters. scale: how its `_score` becomes a number that can be added ("best": over the
     leg's best; "cosine": the cosine, from 0; "dot": the same where both are of length 1 and Elasticsearch is
     asked for the inner product; "inner": the inner product over the leg's best; "unit": as it is;
-    "list": the client's own weights, over their largest). personal: whether it speaks of the user, so that impact and
+    "list": the client's own weights, over their largest). personal: whether it speaks of the user, so that personalization and
     damping weaken it. answers: whether it answers the question, and may bring in items that the words don't match.
     """
 

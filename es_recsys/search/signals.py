@@ -151,7 +151,7 @@ def _of_sum(rows: Sequence[int], best: Sequence[int], totals: Sequence[float]) -
 
 def _of_query(context: Context, table: Table, n: int) -> dict[str, Column]:
     asked = wording(context.text)
-    found = {"evidence": context.strength} if context.impact > 0.0 and context.strength > 0.0 else {}
+    found = {"evidence": context.strength} if context.personalization > 0.0 and context.strength > 0.0 else {}
     if asked.words:
         found |= {"words": float(len(asked.words)), "letters": float(len(context.text)), "numbers": float(len(numbers(asked)))}
     for heard in table.legs:
@@ -163,7 +163,7 @@ def _of_query(context: Context, table: Table, n: int) -> dict[str, Column]:
 
 def _of_profile(context: Context, sources: Sources, prices: Column) -> dict[str, Column]:
     found: dict[str, Column] = {}
-    if context.impact <= 0.0:
+    if context.personalization <= 0.0:
         return found
     for field in _AFFINE:
         shares = context.affinities.get(field)
@@ -178,7 +178,7 @@ def _of_profile(context: Context, sources: Sources, prices: Column) -> dict[str,
 def _of_behaviour(context: Context, item_ids: Sequence[str]) -> dict[str, Column]:
     if context.item_side is None or not item_ids:
         return {}
-    return context.item_side.candidates(item_ids, context.history if context.impact > 0.0 else History(), context.now)
+    return context.item_side.candidates(item_ids, context.history if context.personalization > 0.0 else History(), context.now)
 
 
 def _of_attribute(context: Context, path: str, values: Sequence[Any], asked: Wording) -> dict[str, Column]:

@@ -8,7 +8,7 @@ Damping of the personal legs in a search. With s1 >= s2 >= ... the scores of the
     breadth = log m / log K              0 for one outstanding hit, 1 where all are alike
     evidence = strength / (strength + 5) 0 for nothing known, half after one purchase or five views
     damping = evidence * (0.1 + 0.9 * breadth)
-It lies in [0, 1] and grows with breadth and evidence. The personal weights together never exceed 0.6 * damping * impact
+It lies in [0, 1] and grows with breadth and evidence. The personal weights together never exceed 0.6 * damping * personalization
 of the weights that answer the question, so a hit that answers better by more than that share is never overtaken,
 unless the profile speaks against it.
 """
@@ -67,7 +67,7 @@ def weigh(context: Context, legs: Iterable[Leg], lexical_scores: Sequence[float]
         return _for_search(context, legs, lexical_scores)
     mine = _with_interests(context, _table(context, "no_query", legs)) if context.knows else {}
     others = _table(context, "new_user", legs)
-    share = context.impact if context.knows else 0.0
+    share = context.personalization if context.knows else 0.0
     mixed = {leg.name: share * mine.get(leg.name, 0.0) + (1.0 - share) * others.get(leg.name, 0.0) for leg in legs}
     return {name: weight for name, weight in mixed.items() if weight > 0.0}
 
@@ -88,7 +88,7 @@ def _with_interests(context: Context, table: Mapping[str, float]) -> Mapping[str
 
 def _for_search(context: Context, legs: Sequence[Leg], lexical_scores: Sequence[float]) -> dict[str, float]:
     table = _table(context, "query", legs)
-    factor = context.impact * damping(breadth(lexical_scores, context.settings.depth), context.strength)
+    factor = context.personalization * damping(breadth(lexical_scores, context.settings.depth), context.strength)
     answering = math.fsum(table.get(leg.name, 0.0) for leg in legs if leg.answers)
     personal = math.fsum(table.get(leg.name, 0.0) for leg in legs if leg.personal)
     if personal > PERSONAL_SHARE * answering > 0.0:

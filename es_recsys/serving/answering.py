@@ -61,14 +61,14 @@ def answer(snapshot: ServingSnapshot, query: Query, now: float) -> Flow[Answer]:
     kind = kind_of(query)
     profile = yield from read_profile(snapshot, query, now)
     vectors, mute = yield from question_vectors(snapshot, query)
-    if query.like is None and (snapshot.settings.search.impact if query.impact is None else query.impact) > 0.0:
+    if query.like is None and _personalization(snapshot, query) > 0.0:
         snapshot, lost = yield from among_similar(snapshot, profile, who(snapshot, query))
         mute = (*mute, *lost)
     if query.like is not None:
         context = yield from _likeness(snapshot, query, profile, filters, now)
     else:
         context = yield from context_of(snapshot, query, profile, vectors, filters, now)
-        if kind == "recommend" and profile is not None and context.impact > 0.0:
+        if kind == "recommend" and profile is not None and context.personalization > 0.0:
             interests, unread = yield from interests_of(snapshot, profile)
             context, mute = replace(context, interests=interests), (*mute, *unread)
         context, broken = ranked_by(snapshot, context)
@@ -116,6 +116,10 @@ def _raise_if_none_answered(responses: Sequence[Mapping[str, Any]]) -> None:
     )
 
 
+def _personalization(snapshot: ServingSnapshot, query: Query) -> float:
+    return snapshot.settings.search.personalization if query.personalization is None else query.personalization
+
+
 def context_of(
     snapshot: ServingSnapshot,
     query: Query,
@@ -127,7 +131,7 @@ def context_of(
     """Everything that the answer is computed from, with what is left out by default: what a recommendation's user knows,
     and dislikes everywhere."""
     settings = snapshot.settings.search
-    impact = settings.impact if query.impact is None else query.impact
+    personalization = _personalization(snapshot, query)
     exclude = frozenset(query.exclude)
     collapse = snapshot.metadata.variants is not None and query.ids is None
     if collapse:
@@ -139,7 +143,7 @@ def context_of(
     if query.ids is not None:
         filters = [*filters, {"ids": {"values": list(query.ids)}}]
     known: dict[str, Any] = {}
-    if profile is not None and impact > 0.0:
+    if profile is not None and personalization > 0.0:
         known = {"tastes": profile.tastes, "strength": profile.strength, "history": profile.history}
         known |= {"affinities": profile.affinities, "price": profile.price}
         known |= yield from _collaborative(snapshot, profile, exclude)
@@ -152,7 +156,7 @@ def context_of(
         popular=snapshot.popular,
         filters=tuple(filters),
         exclude=exclude,
-        impact=impact,
+        personalization=personalization,
         diversity=snapshot.settings.search.diversity if query.diversity is None else query.diversity,
         n=query.n,
         offset=query.offset,
@@ -267,7 +271,7 @@ def _likeness(
     snapshot, _ = yield from among_similar(snapshot, alone, ())
     own = {item_id, known[item_id].group_id or item_id}
     exclude = frozenset(query.exclude) | own | (profile.disliked if profile is not None else frozenset())
-    plain = replace(query, like=None, exclude=exclude, impact=1.0)
+    plain = replace(query, like=None, exclude=exclude, personalization=1.0)
     context = yield from context_of(snapshot, plain, replace(alone, seen=frozenset()), {}, filters, now)
     models = {name: _LIKE_MODELS * snapshot.metadata.weights.get("no_query", {}).get(name, 0.0) for name in snapshot.models}
     weights = {**snapshot.metadata.weights, "no_query": {**_LIKE_CONTENT, **models}}

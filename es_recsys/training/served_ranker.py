@@ -51,7 +51,7 @@ class ServedRanker:
 
 def without_person(snapshot: ServingSnapshot) -> ServingSnapshot:
     """The store for somebody of whom nothing is known, with the same items left out."""
-    return replace(snapshot, settings=_with(snapshot, impact=0.0))
+    return replace(snapshot, settings=_with(snapshot, personalization=0.0))
 
 
 def without_interests(snapshot: ServingSnapshot) -> ServingSnapshot:

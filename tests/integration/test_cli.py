@@ -174,7 +174,7 @@ def test_a_search_and_its_options(store: Settings, run: Run) -> None:
     assert not set(_ids(answer)[:2]) & set(_ids(without))
     cheap = run("search", "shoes", "--filter", "price:..90", "--filter", "categories:Shoes", "--json").json
     assert 0 < cheap["total"] < answer["total"]
-    neutral = run("search", "shoes", "--user", "u0001", "--impact", 0, "--n", 5, "--json").json
+    neutral = run("search", "shoes", "--user", "u0001", "--personalization", 0, "--n", 5, "--json").json
     assert _ids(neutral) == _ids(answer)
     assert run("search", "shoes", "--facets", "--json").json["facets"]["categories"]["Shoes"]
 
@@ -538,7 +538,7 @@ def test_refused_items_are_named_with_the_way_out_and_end_the_command_with_6(
     [
         (["search", "shoes", "--filter", "nonsense:1"], 2, "nonsense"),
         (["search", "shoes", "--n", "0"], 2, "n is 0"),
-        (["search", "shoes", "--impact", "3"], 2, "impact"),
+        (["search", "shoes", "--personalization", "3"], 2, "personalization"),
         (["search", "shoes", "--nonsense"], 2, "nonsense"),
         (["search", "--image", "missing.jpg"], 2, "missing.jpg"),
         (["similar", "no-such-item"], 2, "no-such-item"),

@@ -84,7 +84,7 @@ def _all_kinds(client: Client, user: str, sample: SampleStore) -> dict[str, Answ
         "history": client.recommend(history=ids[:3], explain=True),
         "similar": client.similar_items(ids[0], explain=True),
         "rank": client.rank(user, ids, explain=True),
-        "half": client.search(QUERY, user_id=user, impact=0.5),
+        "half": client.search(QUERY, user_id=user, personalization=0.5),
         "deep": client.search("black", user_id=user, offset=20, n=30),
     }
 
@@ -129,7 +129,7 @@ def test_a_search_knows_the_user(client: Client, sample: SampleStore) -> None:
 
 
 @pytest.mark.parametrize("kind", ["search", "recommend", "rank"])
-def test_impact_0_is_the_neutral_answer(client: Client, user: str, sample: SampleStore, kind: str) -> None:
+def test_personalization_0_is_the_neutral_answer(client: Client, user: str, sample: SampleStore, kind: str) -> None:
     known = client.get_user_profile(user)
     left_out = known.disliked | (known.seen if kind == "recommend" else frozenset())
     ids = [item.item_id for item in sample.items[:50]]
@@ -138,7 +138,7 @@ def test_impact_0_is_the_neutral_answer(client: Client, user: str, sample: Sampl
         "recommend": lambda who, **more: client.recommend(who, n=30, **more),
         "rank": lambda who, **more: client.rank(who, ids, **more),
     }[kind]
-    mine, neutral = ask(user, impact=0.0), ask(None, exclude=left_out)
+    mine, neutral = ask(user, personalization=0.0), ask(None, exclude=left_out)
     assert _ids(mine) == _ids(neutral)
     np.testing.assert_allclose([hit.score for hit in mine.hits], [hit.score for hit in neutral.hits], rtol=1e-5)
     assert _ids(mine) != _ids(ask(user))
@@ -202,7 +202,7 @@ def test_a_bad_filter_is_named(client: Client, bad: Any) -> None:
     assert caught.value.remedy
 
 
-@pytest.mark.parametrize("options", [{"n": 0}, {"n": 1001}, {"offset": -1}, {"offset": 999, "n": 2}, {"impact": 1.1}])
+@pytest.mark.parametrize("options", [{"n": 0}, {"n": 1001}, {"offset": -1}, {"offset": 999, "n": 2}, {"personalization": 1.1}])
 def test_numbers_out_of_range_are_refused(client: Client, options: Mapping[str, Any]) -> None:
     with pytest.raises(InputError):
         client.search("shoes", **options)

@@ -124,7 +124,7 @@ def test_judgments_change_the_order_and_a_lost_ranking_changes_it_back(
 
 
 def test_what_people_did_with_answers_teaches_too(client: Client, queries: list[str], prices: dict[str, float]) -> None:
-    answers = ask(client, queries, impact=0.0)
+    answers = ask(client, queries, personalization=0.0)
     events = []
     for number, answer in enumerate(answers):
         dear = max(answer.hits[:6], key=lambda hit: prices[hit.item_id], default=None)

@@ -186,12 +186,12 @@ def test_deep_pages_go_on_where_ordinary_ones_end(es: Any, catalogue: Any) -> No
     assert len(set(found)) == len(found) == 400
 
 
-def test_impact_nothing_is_the_neutral_answer(es: Any, catalogue: Any) -> None:
+def test_no_personalization_is_the_neutral_answer(es: Any, catalogue: Any) -> None:
     metadata, _ = catalogue
     for asked in ({}, {"text": "", "vectors": {}}):
         personal = full(metadata, **asked)
         neutral = replace(personal, tastes={}, factors={}, neighbours={}, strength=0.0)
-        assert answer(es, replace(personal, impact=0.0)) == answer(es, neutral)
+        assert answer(es, replace(personal, personalization=0.0)) == answer(es, neutral)
         assert answer(es, personal) != answer(es, neutral)
 
 
@@ -206,7 +206,7 @@ def test_nobody_knows_anything_but_items_come(es: Any, catalogue: Any) -> None:
 
 def test_profile_does_not_bring_in_what_was_not_asked_for(es: Any, catalogue: Any) -> None:
     metadata, _ = catalogue
-    context = full(metadata, text="green hat", vectors={}, popular=[], n=100, impact=1.0, strength=1_000.0)
+    context = full(metadata, text="green hat", vectors={}, popular=[], n=100, personalization=1.0, strength=1_000.0)
     ranking = answer(es, context)
     for hit in ranking.hits:
         title = hit.title.split()

@@ -172,7 +172,7 @@ def test_other_words_of_the_catalogue_are_suggested(drinks: Client) -> None:
     (answered,) = drinks.ask_all([Query(text="mashene")])
     assert isinstance(answered, Answer) and answered.ranking.suggestion == "machine"
     assert asyncio.run(later()) == "machine"
-    assert drinks.search("Zenih", impact=0.0).ranking.suggestion == "zenith"
+    assert drinks.search("Zenih", personalization=0.0).ranking.suggestion == "zenith"
 
 
 def test_filters_are_no_reason_to_suggest(drinks: Client) -> None:

@@ -133,7 +133,7 @@ def test_what_is_measured_in_memory_knows_the_users_that_answers_find_in_elastic
 
 def test_similar_items_and_neutral_answers_work_too(client: Client, sample: SampleStore) -> None:
     assert client.similar_items(sample.items[0].item_id).hits
-    assert not any("userknn" in hit.parts for hit in client.recommend(sample.shoppers[0].user_id, impact=0.0).hits)
+    assert not any("userknn" in hit.parts for hit in client.recommend(sample.shoppers[0].user_id, personalization=0.0).hits)
     assert client.recommend("somebody new").hits
 
 

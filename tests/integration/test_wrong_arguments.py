@@ -43,17 +43,18 @@ WRONG: list[Any] = [
 
 CALLS: dict[str, Callable[[Any, Any], Any]] = {
     **{f"search {name}": lambda c, x, name=name: c.search("red", **{name: x}) for name in (
-        "image", "user_id", "session_id", "n", "offset", "filter", "exclude", "impact", "diversity", "explore", "explain",
-        "facets")},
+        "image", "user_id", "session_id", "n", "offset", "filter", "exclude", "personalization", "diversity", "explore",
+        "explain", "facets")},
     "search": lambda c, x: c.search(x),
     **{f"recommend {name}": lambda c, x, name=name: c.recommend(**{name: x}) for name in (
-        "user_id", "session_id", "history", "n", "offset", "filter", "exclude", "impact", "diversity", "explore", "explain")},
+        "user_id", "session_id", "history", "n", "offset", "filter", "exclude", "personalization", "diversity", "explore",
+        "explain")},
     "similar_items": lambda c, x: c.similar_items(x),
     **{f"similar_items {name}": lambda c, x, name=name: c.similar_items("a", **{name: x}) for name in (
         "user_id", "n", "filter", "exclude", "diversity", "explain")},
     "rank": lambda c, x: c.rank("17", x),
     **{f"rank {name}": lambda c, x, name=name: c.rank(None, ["a", "z"], **{name: x}) for name in (
-        "session_id", "exclude", "impact", "explain")},
+        "session_id", "exclude", "personalization", "explain")},
     "rank user": lambda c, x: c.rank(x, ["a"]),
     "ask": lambda c, x: c.ask(x),
     "ask_all": lambda c, x: c.ask_all(x),

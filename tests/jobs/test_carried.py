@@ -69,7 +69,7 @@ def test_without_each_all_else_stays() -> None:
     assert untuned.metadata.weights == {"no_query": TRAINED, "query": {"lexical": 0.7}}
     assert snapshot.metadata.weights["no_query"] == TUNED
     assert without_interests(snapshot).settings.search.interests == 0
-    assert without_interests(snapshot).settings.search.impact == snapshot.settings.search.impact
+    assert without_interests(snapshot).settings.search.personalization == snapshot.settings.search.personalization
 
 
 @pytest.mark.parametrize(("models", "given"), [(("als",), True), (("als", "ease"), False), ((), False)])

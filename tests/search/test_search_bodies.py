@@ -194,7 +194,7 @@ def test_plan_asks_the_weighted_legs() -> None:
     nothing_asked = plan(context(text="", vectors={}, facets=True))
     assert len(nothing_asked.bodies) == len(nothing_asked.asked) + 1
     assert set(nothing_asked.bodies[-1]["aggs"]) == {"brand", "price"}
-    neutral = plan(context(impact=0.0, strength=5.0))
+    neutral = plan(context(personalization=0.0, strength=5.0))
     assert [leg.name for leg in neutral.asked] == ["lexical", "text_vector", "image_vector", "popular"]
 
 
@@ -267,7 +267,7 @@ def test_codes_of_a_question(text: str, expected: dict[str, float]) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"n": 0}, {"offset": -1}, {"n": 1_001}, {"offset": 995}, {"impact": 1.5}, {"diversity": -0.1}]
+    "changes", [{"n": 0}, {"offset": -1}, {"n": 1_001}, {"offset": 995}, {"personalization": 1.5}, {"diversity": -0.1}]
 )
 def test_context_refuses_what_it_cannot_answer(changes: dict[str, Any]) -> None:
     with pytest.raises(InputError):

@@ -220,10 +220,10 @@ def test_a_search_counts_what_it_shows_on_every_page(seed: int, n: int, fusion: 
 
 @cases
 @given(st.integers(0, 10_000), st.integers(3, 90), st.booleans())
-def test_no_impact_is_the_neutral_answer(seed: int, n: int, text: bool) -> None:
+def test_no_personalization_is_the_neutral_answer(seed: int, n: int, text: bool) -> None:
     engine, context = made(seed, n), asked(seed, n, text=text)
     neutral = replace(context, tastes={}, factors={}, neighbours={}, strength=0.0)
-    assert engine.answer(replace(context, impact=0.0)) == engine.answer(neutral)
+    assert engine.answer(replace(context, personalization=0.0)) == engine.answer(neutral)
 
 
 @cases
@@ -240,7 +240,7 @@ def test_deep_pages_partition_all_that_is_found(seed: int, n: int) -> None:
 def test_a_much_better_match_is_never_overtaken_by_a_profile(seed: int, n: int) -> None:
     """What answers better than another by the whole share of the profile stays before it."""
     engine = made(seed, n)
-    context = asked(seed, n, text=True, popular=[], impact=1.0, strength=1e9, n=50, settings=SearchSettings(depth=50))
+    context = asked(seed, n, text=True, popular=[], personalization=1.0, strength=1e9, n=50, settings=SearchSettings(depth=50))
     answering = ("lexical", "text_vector", "image_vector")
     hits = engine.answer(context).hits
     relevance = [sum(hit.parts.get(leg, 0.0) for leg in answering) for hit in hits]

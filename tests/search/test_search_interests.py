@@ -64,10 +64,12 @@ def lists(draw: st.DrawFn) -> tuple[list[int], NDArray[np.float64]]:
 
 @settings(max_examples=200, deadline=None)
 @given(lists(), st.sampled_from([0.0, 0.3, 1.0]))
-def test_every_interest_keeps_its_places_and_its_order(case: tuple[list[int], NDArray[np.float64]], impact: float) -> None:
+def test_every_interest_keeps_its_places_and_its_order(
+    case: tuple[list[int], NDArray[np.float64]], personalization: float
+) -> None:
     belongs, shares = case
     order = [100 + place for place in range(len(belongs))]
-    found = spread(order, belongs, shares, impact)
+    found = spread(order, belongs, shares, personalization)
     assert sorted(found) == order
     at = dict(zip(order, belongs, strict=True))
     for interest in range(-1, len(shares)):
@@ -76,7 +78,7 @@ def test_every_interest_keeps_its_places_and_its_order(case: tuple[list[int], ND
     for places in range(1, len(found) + 1):
         for interest, share in enumerate(shares.tolist()):
             served = sum(at[row] == interest for row in found[:places])
-            due = int(np.floor(KEPT * impact * share * places + 0.5))
+            due = int(np.floor(KEPT * personalization * share * places + 0.5))
             # Dues of several interests may meet at one place; the last of them waits as many places as there are others.
             assert served >= min(due - len(shares) + 1, belongs.count(interest))
 
@@ -84,7 +86,9 @@ def test_every_interest_keeps_its_places_and_its_order(case: tuple[list[int], ND
 def test_a_user_who_hardly_counts_changes_the_order_hardly() -> None:
     """The first thirty are of the first interest."""
     belongs = [0] * 30 + [1] * 30
-    whole, little, none = (spread(range(60), belongs, np.array([0.5, 0.5]), impact)[:20] for impact in (1.0, 0.2, 0.0))
+    whole, little, none = (
+        spread(range(60), belongs, np.array([0.5, 0.5]), personalization)[:20] for personalization in (1.0, 0.2, 0.0)
+    )
     assert sum(row >= 30 for row in whole) == 7
     assert 1 <= sum(row >= 30 for row in little) <= 2
     assert none == list(range(20))

@@ -1,4 +1,4 @@
-"""Answers ordered by a forest, against a double of Elasticsearch: one order, exact parts, nothing personal without impact."""
+"""Answers ordered by a forest, against a double of Elasticsearch: one order, exact parts, neutral without personalization."""
 
 from __future__ import annotations
 
@@ -208,10 +208,10 @@ seeds = st.integers(0, 10_000)
 
 @cases
 @given(seeds, st.integers(1, 60), st.sampled_from([0.0, 0.4, 1.0]))
-def test_laws_of_a_learned_answer(seed: int, n: int, impact: float) -> None:
+def test_laws_of_a_learned_answer(seed: int, n: int, personalization: float) -> None:
     engine = shop(seed, n)
     exclude = frozenset(list(engine.sources)[:2])
-    context = asked(seed, exclude=exclude, impact=impact, n=30)
+    context = asked(seed, exclude=exclude, personalization=personalization, n=30)
     found = engine.answer(context)
     assert not found.degraded
     assert not exclude & {hit.item_id for hit in found.hits}
@@ -228,15 +228,15 @@ def test_laws_of_a_learned_answer(seed: int, n: int, impact: float) -> None:
 
 @cases
 @given(seeds, st.integers(1, 60))
-def test_without_impact_nothing_personal_is_read(seed: int, n: int) -> None:
+def test_without_personalization_nothing_personal_is_read(seed: int, n: int) -> None:
     engine, context = shop(seed, n), asked(seed)
     neutral = replace(context, tastes={}, strength=0.0, affinities={}, price=None, history=History())
-    assert engine.answer(replace(context, impact=0.0)) == engine.answer(neutral)
+    assert engine.answer(replace(context, personalization=0.0)) == engine.answer(neutral)
 
 
 @cases
 @given(seeds, st.integers(5, 40), st.floats(0.05, 0.95))
-def test_scores_go_steadily_from_neutral_to_personal(seed: int, n: int, impact: float) -> None:
+def test_scores_go_steadily_from_neutral_to_personal(seed: int, n: int, personalization: float) -> None:
     """What the forest says mixes in proportion, where it reads nothing that depends on the other candidates."""
     engine, grown = shop(seed, n), forest(seed)
     relative = np.isin(grown.column % len(NAMES), [NAMES.index("sum/score"), NAMES.index("attributes.votes/rank")])
@@ -247,11 +247,11 @@ def test_scores_go_steadily_from_neutral_to_personal(seed: int, n: int, impact: 
         for changes in (
             {},
             {"affinities": {}, "price": None, "strength": 0.0, "tastes": {}, "history": History()},
-            {"impact": impact},
+            {"personalization": personalization},
         )
     )
     for item_id in whole.keys() & none.keys() & part.keys():
-        assert part[item_id] == pytest.approx(impact * whole[item_id] + (1 - impact) * none[item_id], abs=1e-9)
+        assert part[item_id] == pytest.approx(personalization * whole[item_id] + (1 - personalization) * none[item_id], abs=1e-9)
 
 
 def test_the_forest_decides_the_order_of_the_window() -> None:
@@ -278,7 +278,7 @@ def test_behaviour_puts_candidates_in_order_and_is_named_as_a_part(name: str) ->
     assert {part for hit in found for part in hit.parts} == {BASE, name.partition("/")[0]}
     plain = engine.answer(replace(context, item_side=None)).hits
     assert len({hit.score for hit in plain}) == 1
-    without = engine.answer(replace(context, impact=0.0)).hits
+    without = engine.answer(replace(context, personalization=0.0)).hits
     assert ({hit.score for hit in without} == {plain[0].score}) == name.startswith("pair/")
 
 

@@ -76,22 +76,24 @@ def test_breadth_at_its_ends() -> None:
 
 
 @given(scores_strategy, st.floats(0, 1000), st.floats(0, 1), st.floats(0, 5))
-def test_profile_never_weighs_more_than_its_share(scores: list[float], strength: float, impact: float, taste: float) -> None:
+def test_profile_never_weighs_more_than_its_share(
+    scores: list[float], strength: float, personalization: float, taste: float
+) -> None:
     table = FusionWeights(query={**FusionWeights().query, "taste_text": taste})
-    found = weights(known(strength=strength, impact=impact, settings=SearchSettings(weights=table)), scores)
+    found = weights(known(strength=strength, personalization=personalization, settings=SearchSettings(weights=table)), scores)
     personal = found.get("taste_text", 0) + found.get("als", 0) + found.get("transitions", 0)
-    assert personal <= PERSONAL_SHARE * (found["lexical"] + found["text_vector"]) * impact + 1e-9
+    assert personal <= PERSONAL_SHARE * (found["lexical"] + found["text_vector"]) * personalization + 1e-9
 
 
-def test_no_impact_leaves_the_neutral_weights() -> None:
+def test_no_personalization_leaves_the_neutral_weights() -> None:
     for asked in ({}, {"text": "", "vectors": {}}):
-        personal = known(impact=0.0, **asked)
-        neutral = replace(personal, tastes={}, factors={}, neighbours={}, strength=0.0, impact=1.0)
+        personal = known(personalization=0.0, **asked)
+        neutral = replace(personal, tastes={}, factors={}, neighbours={}, strength=0.0, personalization=1.0)
         assert weights(personal) == weights(neutral)
 
 
-def test_impact_moves_between_neutral_and_personal() -> None:
-    half = weights(known(text="", vectors={}, impact=0.5))
+def test_personalization_moves_between_neutral_and_personal() -> None:
+    half = weights(known(text="", vectors={}, personalization=0.5))
     table = FusionWeights()
     assert half["transitions"] == pytest.approx(table.no_query["transitions"] / 2)
     assert half["popular"] == pytest.approx((table.no_query["popular"] + table.new_user["popular"]) / 2)
