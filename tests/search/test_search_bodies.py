@@ -59,7 +59,7 @@ QUIET = {"_source": False, "track_total_hits": False}
 
 def context(**changes: Any) -> Context:
     given: dict[str, Any] = {
-        "meta": META,
+        "metadata": META,
         "now": 1_000.0,
         "text": "red shoe",
         "filters": (FILTER,),

@@ -124,7 +124,7 @@ def asked(seed: int, items: int, *, text: bool, **changes: Any) -> Context:
     chosen = [f"i{i:03d}" for i in rng.permutation(items)[: items // 2]]
     raw = sorted((round(float(x), 2) for x in rng.uniform(-0.5, 3, len(chosen))), reverse=True)
     given: dict[str, Any] = {
-        "meta": META,
+        "metadata": META,
         "now": 0.0,
         "text": "red shoe" if text else "",
         "vectors": {"text_vector": V, "image_vector": V} if text else {},

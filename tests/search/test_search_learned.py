@@ -185,7 +185,7 @@ def more_is_better(name: str) -> Ranker:
 
 def asked(seed: int, **changes: Any) -> Context:
     given: dict[str, Any] = {
-        "meta": META,
+        "metadata": META,
         "now": 0.0,
         "text": "red shoe",
         "vectors": {"text_vector": V},

@@ -26,7 +26,7 @@ META = IndexMetadata(
 
 def known(**changes: Any) -> Context:
     given_values: dict[str, Any] = {
-        "meta": META,
+        "metadata": META,
         "now": 0.0,
         "text": "red shoe",
         "vectors": {"text_vector": UNIT},
