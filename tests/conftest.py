@@ -23,9 +23,8 @@ from es_recsys.settings import Settings
 from es_recsys.types import Interactions
 
 if TYPE_CHECKING:
+    from cluster import Cluster
     from elasticsearch import Elasticsearch
-
-    from es_recsys.engine.cluster import Cluster
 
 _IMAGE = "elasticsearch:9.2.0"
 _TEST_HEAP = "512m"
@@ -99,7 +98,7 @@ def settings(tmp_path: Path, es_url: str, store_name: str) -> Settings:
 @pytest.fixture
 def start_cluster(tmp_path: Path) -> Iterator[Callable[..., Any]]:
     """Starts embedded nodes that form one cluster: `start_cluster(3)`; they end with the test."""
-    from es_recsys.engine.cluster import Cluster
+    from cluster import Cluster
 
     clusters: list[Cluster] = []
 

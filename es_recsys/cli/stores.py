@@ -31,12 +31,9 @@ index = typer.Typer(no_args_is_help=True, callback=shared_options)
 @with_settings
 def doctor(settings: Settings, json: JsonFlag = False) -> None:
     """Says what is wrong with this set-up, and the remedy. Ends with 3 where something is."""
-    from es_recsys.engine.doctor import checks
-    from es_recsys.jobs import event_health as health
+    from es_recsys.doctor import diagnose
 
-    found = list(checks(settings))
-    if any(check.name == "store" and check.ok for check in found):
-        found += health.checks(settings)
+    found = list(diagnose(settings))
     if json:
         print_json([{"name": c.name, "ok": c.ok, "what": c.what, "remedy": c.remedy} for c in found])
     else:

@@ -14,7 +14,7 @@ from es_recsys.settings import Settings
 if TYPE_CHECKING:
     from elasticsearch import AsyncElasticsearch, Elasticsearch
 
-__all__ = ["MINIMUM_VERSION", "address_of", "check_server", "check_server_async", "connect", "connect_async", "translated"]
+__all__ = ["MINIMUM_VERSION", "address_of", "check_server", "check_server_async", "connect", "connect_async", "translate_error"]
 
 MINIMUM_VERSION = (9, 2)
 """Oldest server: `index.mapping.exclude_source_vectors` and the names of the vector index types are those of 9.2."""
@@ -134,7 +134,7 @@ def check_server(client: Elasticsearch) -> str:
     try:
         told = client.info()
     except (ApiError, TransportError) as error:
-        raise translated(error, address_of(client)) from error
+        raise translate_error(error, address_of(client)) from error
     return _version(told.body, address_of(client))
 
 
@@ -145,7 +145,7 @@ async def check_server_async(client: AsyncElasticsearch) -> str:
     try:
         told = await client.info()
     except (ApiError, TransportError) as error:
-        raise translated(error, address_of(client)) from error
+        raise translate_error(error, address_of(client)) from error
     return _version(told.body, address_of(client))
 
 
@@ -156,7 +156,7 @@ def address_of(client: Elasticsearch | AsyncElasticsearch) -> str:
     return f"{node.scheme}://{node.host}:{node.port}{node.path_prefix}"
 
 
-def translated(error: Exception, address: str) -> EngineError:
+def translate_error(error: Exception, address: str) -> EngineError:
     """What a failed call to `address` means for the user. The client's own message is not passed on: it may quote headers."""
     from elasticsearch import (
         ApiError,

@@ -24,8 +24,8 @@ from pathlib import Path
 
 from es_recsys.engine.jars import COMPILER, VERSION, ensure_jars, expected, verify
 from es_recsys.engine.java import Java
-from es_recsys.engine.locks import file_lock
 from es_recsys.errors import EngineError
+from es_recsys.locks import file_lock
 
 __all__ = ["Distribution", "ensure_distribution"]
 

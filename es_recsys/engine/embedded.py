@@ -16,11 +16,11 @@ from es_recsys.engine import machine, state
 from es_recsys.engine.distribution import Distribution, ensure_distribution
 from es_recsys.engine.jars import VERSION
 from es_recsys.engine.java import Java, find_java
-from es_recsys.engine.locks import file_lock
 from es_recsys.engine.node import Node, Plan, launch
 from es_recsys.engine.processes import end, started_at
 from es_recsys.engine.state import NodeState
 from es_recsys.errors import EngineError
+from es_recsys.locks import file_lock
 from es_recsys.private import make_folder
 from es_recsys.settings import Settings
 

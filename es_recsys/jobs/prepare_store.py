@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from es_recsys.engine.making import clear, clear_if_free, maker, making
 from es_recsys.index import catalog, versions
+from es_recsys.index.unfinished_versions import index_writer_lock, remove_unfinished, remove_unfinished_if_free, writer_id
 from es_recsys.index_metadata import VectorMetadata
 from es_recsys.serving.workspace import Workspace
 
@@ -16,9 +16,9 @@ def prepare_store(work: Workspace, vectors: Mapping[str, VectorMetadata], langua
     """Makes the store where it is not there. Of two runs that come at once, one makes it and the other waits."""
     store = work.settings.index
     if versions.live_version(work.es, store) is not None:
-        clear_if_free(work.patient, work.settings)
+        remove_unfinished_if_free(work.patient, work.settings)
         return
-    with making(work.settings):
-        clear(work.patient, work.settings)
-        mark = maker(work.settings)
-        catalog.prepare(work.patient, store, vectors, language=language, count=count, maker=mark)
+    with index_writer_lock(work.settings):
+        remove_unfinished(work.patient, work.settings)
+        writer = writer_id(work.settings)
+        catalog.prepare(work.patient, store, vectors, language=language, count=count, maker=writer)

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from es_recsys.engine.making import clear, draft_folder, maker, making
 from es_recsys.errors import IndexStateError
 from es_recsys.index import copying, users, versions
 from es_recsys.index.bulk import Meter
 from es_recsys.index.profiles import folded, note_folded
 from es_recsys.index.read import scan
 from es_recsys.index.stored_metadata import read_metadata
+from es_recsys.index.unfinished_versions import draft_folder, index_writer_lock, remove_unfinished, writer_id
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.progress import ProgressReporter
 from es_recsys.serving.product_groups import note_variants
@@ -36,8 +36,8 @@ def rebuild_index(work: Workspace, progress: ProgressReporter | None = None) -> 
             raise IndexStateError(
                 f"A training of {work.settings.index} is running.", "It makes the index anew itself: wait until it has ended."
             )
-        with making(work.settings):
-            clear(work.patient, work.settings)
+        with index_writer_lock(work.settings):
+            remove_unfinished(work.patient, work.settings)
             old = read_metadata(work.es, work.settings.index)
             notes = {key: value for key, value in old.notes.items() if key != "replaces"}
             new = replace(old, version=versions.next_version(work.es, old.store), notes=notes, fields={})
@@ -54,7 +54,7 @@ def _fill_and_swap(work: Workspace, old: IndexMetadata, new: IndexMetadata, prog
     draft = draft_folder(folder)
     meter = Meter((lambda p: progress(p.done, p.total)) if progress is not None else None, total=count)
     try:
-        versions.create(work.patient, new, count=count, options=old.notes.get("index_options"), maker=maker(work.settings))
+        versions.create(work.patient, new, count=count, options=old.notes.get("index_options"), maker=writer_id(work.settings))
         before = models_folder(work.settings, old.version)
         if before.exists():
             shutil.copytree(before, draft)

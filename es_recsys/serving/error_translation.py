@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from elasticsearch import ApiError, BadRequestError, NotFoundError, TransportError
 
-from es_recsys.engine.connect import translated
+from es_recsys.engine.connect import translate_error
 from es_recsys.errors import IndexStateError, InputError, StoreNotFound
 
 __all__ = ["explained", "gone"]
@@ -28,5 +28,5 @@ def explained(error: Exception, address: str) -> Exception:
             f"Elasticsearch refused the request ({error.error}).", "Look at the values given, above all at filters."
         )
     if isinstance(error, ApiError | TransportError):
-        return translated(error, address)
+        return translate_error(error, address)
     return error

@@ -18,12 +18,12 @@ import numpy as np
 from elasticsearch import ApiError, TransportError
 from numpy.typing import NDArray
 
-from es_recsys.engine.making import clear, draft_folder, maker, making
 from es_recsys.errors import EngineError, IndexStateError, InputError, WriteError
 from es_recsys.features import FeatureTable, features
 from es_recsys.index import copying, versions
 from es_recsys.index.bulk import Meter
 from es_recsys.index.read import ids_of
+from es_recsys.index.unfinished_versions import draft_folder, index_writer_lock, remove_unfinished, writer_id
 from es_recsys.index_metadata import IndexMetadata, VectorMetadata
 from es_recsys.models import MODELS, Model, UserKNN, save_models
 from es_recsys.models.popularity import Popularity
@@ -283,7 +283,7 @@ def _serve(
         timed=data.timed,
         notes=record.noted(old.notes),
     )
-    with making(work.settings):
+    with index_writer_lock(work.settings):
         new = replace(new, version=versions.next_version(work.es, old.store))
         _fill_and_swap(work, live, new, models, data, table, progress)
     note_variants(work)
@@ -305,7 +305,7 @@ def _fill_and_swap(
 ) -> None:
     """Items and events may come and go meanwhile. Raises _Unserved where one model is to blame that it can't."""
     old = live.metadata
-    clear(work.patient, work.settings)
+    remove_unfinished(work.patient, work.settings)
     folder = models_folder(work.settings, new.version)
     draft = draft_folder(folder)
     count = int(work.es.count(index=old.index)["count"])
@@ -317,7 +317,7 @@ def _fill_and_swap(
         if table is not None:
             save_item_side(item_side_folder(draft), table)
         keep_catalogue(catalogue_of(work, old), draft)
-        versions.create(work.patient, new, count=count, maker=maker(work.settings))
+        versions.create(work.patient, new, count=count, maker=writer_id(work.settings))
         created = True
         meter = Meter((lambda p: progress(p.done, p.total)) if progress is not None else None, total=count)
         fill = _fill(models)

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from es_recsys.engine.locks import try_file_lock
 from es_recsys.index.idset import IdSet
 from es_recsys.index.read import ids_of
 from es_recsys.index.stored_metadata import read_metadata, write_metadata
 from es_recsys.index_metadata import IndexMetadata
+from es_recsys.locks import try_file_lock
 from es_recsys.private import make_folder, opener
 from es_recsys.search.legs import LEGS
 from es_recsys.serving.snapshot_cache import models_folder

@@ -104,7 +104,7 @@ def test_stop_ends_exactly_the_process_of_the_state_file(tmp_path: Path, program
 
 def test_the_lock_is_held_by_one_process_and_freed_by_its_death(tmp_path: Path) -> None:
     code = (
-        "import time\nfrom pathlib import Path\nfrom es_recsys.engine.locks import file_lock\n"
+        "import time\nfrom pathlib import Path\nfrom es_recsys.locks import file_lock\n"
         f"with file_lock(Path({str(tmp_path / 'lock')!r})):\n print('held', flush=True)\n time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as first:

@@ -22,7 +22,7 @@ from es_recsys.index.read import ids_of
 from es_recsys.index_metadata import IndexMetadata, items_alias, profiles_alias
 
 if TYPE_CHECKING:
-    from es_recsys.engine.cluster import Cluster
+    from cluster import Cluster
 
 pytestmark = pytest.mark.engine
 

@@ -19,8 +19,8 @@ import numpy as np
 import pytest
 
 from es_recsys import Client
+from es_recsys.doctor.events import check_events
 from es_recsys.index.read import scan
-from es_recsys.jobs import event_health as health
 from es_recsys.jobs.load_events import load_events
 from es_recsys.jobs.load_items import load_files
 from es_recsys.serving.behaviour_refresh import build_profiles
@@ -148,7 +148,7 @@ def _check_whole(work: Workspace, users: int) -> None:
     assert behind(work, work.snapshots.fresh()) == 0
     found = _profiles(work)
     assert len(found) == users
-    assert all(check.ok for check in health.checks(work.settings))
+    assert all(check.ok for check in check_events(work.settings, work.url))
     build_profiles(work)
     _same(found, _profiles(work))
 
@@ -174,7 +174,7 @@ def test_a_load_that_was_killed_is_made_up_for_by_the_next(
     killed(*LOADS[moment], "command", "events", "load", str(file))
     if work.events.last_row:
         lagging = behind(work, work.snapshots.fresh())
-        told = {check.name: check for check in health.checks(work.settings) if not check.ok}
+        told = {check.name: check for check in check_events(work.settings, work.url) if not check.ok}
         assert bool(lagging) == ("profiles" in told)
         assert all("es-recsys profiles build" in told[name].remedy for name in ("profiles", "events") if name in told)
     report = load_events(work, [file])

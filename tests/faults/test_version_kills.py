@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from es_recsys import Client, Event, Item, Settings
-from es_recsys.engine.making import drafts, stale_folders
-from es_recsys.engine.store_checks import leftovers, strays
+from es_recsys.doctor.store import check_orphaned_models, check_unfinished
 from es_recsys.index import versions
 from es_recsys.index.read import ids_of
+from es_recsys.index.unfinished_versions import draft_folders, orphaned_model_folders
 from es_recsys.index_metadata import items_alias
 from es_recsys.jobs.load_items import load_files
 from es_recsys.jobs.versions import swap_version
@@ -91,8 +91,8 @@ def stored(client: Client) -> set[str]:
 def assert_clean(client: Client) -> None:
     es, settings = client.workspace.es, client.settings
     assert versions.unfinished(es, settings.index) == []
-    assert stale_folders(es, settings) == drafts(settings) == []
-    assert [*leftovers(es, settings), *strays(es, settings)] == []
+    assert orphaned_model_folders(es, settings) == draft_folders(settings) == []
+    assert [*check_unfinished(es, settings), *check_orphaned_models(es, settings)] == []
     [interval] = es.indices.get_settings(index=items_alias(settings.index), name="index.refresh_interval").values() or [{}]
     assert not interval, "what is written to the index would not be seen"
 
@@ -164,7 +164,7 @@ def test_a_training_that_is_killed(client: Client, place: str, nth: int, when: s
     served = {hit.item_id for hit in client.recommend("u1", n=10).hits}
     assert served
     swapped = (when == "after" and place.endswith("update_aliases")) or place.endswith("_drop_older")
-    told = [check.what for check in leftovers(client.workspace.es, client.settings)]
+    told = [check.what for check in check_unfinished(client.workspace.es, client.settings)]
     assert bool(told) != swapped, told
     report = client.train(["transitions"])
     assert report.version == versions.live_version(client.workspace.es, client.settings.index)
@@ -179,7 +179,7 @@ def test_a_load_clears_what_a_killed_training_left(client: Client) -> None:
     with_events(client, N)
     kill(client, "train", f"{INDICES}.create", 1, "after")
     assert [(one.version, one.half) for one in versions.unfinished(client.workspace.es, client.settings.index)] == [(2, True)]
-    version, models = leftovers(client.workspace.es, client.settings)
+    version, models = check_unfinished(client.workspace.es, client.settings)
     assert "Version 2" in version.what and "items load" in version.remedy
     assert "000002" in models.what and "items load" in models.remedy
     client.insert_items([Item(item_id="new", title="new")])

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from es_recsys import Client, Event, Item, Settings
-from es_recsys.engine.doctor import checks
+from es_recsys.doctor import diagnose
 from es_recsys.errors import ModelError
 from es_recsys.jobs.load_events import load_events
 from es_recsys.serving.snapshot_cache import models_folder, popularity_folder
@@ -67,7 +67,7 @@ def _whole(settings: Settings) -> None:
         assert found.hits and found.ranking.degraded == ()
         assert client.workspace.snapshots.current().models.keys() == {"als"}
         assert client.workspace.snapshots.current().popular
-    named = [check for check in checks(settings) if not check.ok and check.name.startswith(("model", "popularity"))]
+    named = [check for check in diagnose(settings) if not check.ok and check.name.startswith(("model", "popularity"))]
     assert named == []
 
 
@@ -98,7 +98,7 @@ def test_a_damaged_popularity_costs_no_answer_and_no_event(
             assert client.recommend("u1").hits and client.search("shoe").hits
             client.put_events(Event(event_type="like", user_id="u1", item_id="i2", event_id=f"{damage.__name__}{file}"))
         assert any("Answers do without what is popular." in one and str(popular) in one for one in caplog.messages), file
-        assert [check.name for check in checks(settings) if not check.ok and check.name == "popularity"] == ["popularity"]
+        assert [check.name for check in diagnose(settings) if not check.ok and check.name == "popularity"] == ["popularity"]
         shutil.rmtree(popular)
         shutil.copytree(tmp_path / "whole", popular)
     _whole(settings)

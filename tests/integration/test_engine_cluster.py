@@ -3,9 +3,9 @@ from __future__ import annotations
 import time
 
 import pytest
+from cluster import Cluster
 
 from es_recsys import engine
-from es_recsys.engine.cluster import Cluster
 from es_recsys.settings import Settings
 
 pytestmark = [pytest.mark.engine, pytest.mark.long]

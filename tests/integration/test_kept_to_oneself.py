@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from es_recsys import Client, Event, Item, Settings
-from es_recsys.engine.doctor import checks
+from es_recsys.doctor import diagnose
 from es_recsys.errors import InputError
 from es_recsys.jobs.load_events import load_events
 from es_recsys.settings import EncoderSettings
@@ -71,10 +71,10 @@ def test_an_answer_is_given_where_it_can_not_be_logged(plain: Settings, caplog: 
         with caplog.at_level(logging.WARNING):
             assert client.search("shoe").hits and client.search("shoe").hits
         assert len([one for one in caplog.messages if "Answers are not logged" in one]) == 1
-    (found,) = [check for check in checks(plain) if check.name == "answer log"]
+    (found,) = [check for check in diagnose(plain) if check.name == "answer log"]
     assert not found.ok and "Answers are not logged" in found.what and found.remedy
     plain.answers.unlink()
-    (found,) = [check for check in checks(plain) if check.name == "answer log"]
+    (found,) = [check for check in diagnose(plain) if check.name == "answer log"]
     assert found.ok
 
 

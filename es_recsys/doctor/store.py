@@ -1,0 +1,132 @@
+"""Checks of the store in service: its vectors, the artefacts of its models, and what stopped runs left behind."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from es_recsys.doctor.check import Check, run_check
+from es_recsys.doctor.encoder_fingerprints import image_fingerprint, text_fingerprint
+from es_recsys.engine.connect import address_of, translate_error
+from es_recsys.errors import FingerprintMismatch, RecsysError, StoreNotFound
+from es_recsys.settings import Settings
+
+if TYPE_CHECKING:
+    from elasticsearch import Elasticsearch
+
+    from es_recsys.index_metadata import IndexMetadata
+
+__all__ = ["check_artefacts", "check_orphaned_models", "check_store", "check_unfinished", "check_vectors"]
+
+
+def check_store(client: Elasticsearch, settings: Settings) -> Iterator[Check]:
+    """Check the store's live version; that there is none yet is no fault."""
+    from elasticsearch import ApiError, TransportError
+
+    from es_recsys.index.stored_metadata import read_metadata
+
+    try:
+        metadata = read_metadata(client, settings.index)
+    except StoreNotFound as error:
+        yield Check("store", True, f"{error.what} {error.remedy}")
+        yield from check_unfinished(client, settings)
+        return
+    except RecsysError as error:
+        yield Check("store", False, error.what, error.remedy)
+        return
+    except (ApiError, TransportError) as error:
+        translated = translate_error(error, address_of(client))
+        yield Check("store", False, translated.what, translated.remedy)
+        return
+    yield Check("store", True, f"{settings.index}: version {metadata.version} is live ({metadata.index}).")
+    yield from check_vectors(metadata, settings)
+    yield from check_artefacts(metadata, settings)
+    yield from check_unfinished(client, settings)
+    yield from check_orphaned_models(client, settings)
+
+
+def check_unfinished(client: Elasticsearch, settings: Settings) -> Iterator[Check]:
+    """Report versions and models that a run left behind which was stopped."""
+    from es_recsys.index.unfinished_versions import abandoned_versions, draft_folders, is_writer_lock_free
+
+    free = is_writer_lock_free(settings)
+    for version in abandoned_versions(client, settings, time.time(), free=free):
+        what = "lacks an index" if version.half else "was never taken into service"
+        yield Check(
+            "versions",
+            False,
+            f"Version {version.version} of {settings.index} {what}: the run that made it was stopped.",
+            "The next es-recsys items load or es-recsys train removes it.",
+        )
+    for folder in draft_folders(settings) if free else ():
+        yield Check(
+            "models", False, f"{folder} was never finished.", "The next es-recsys items load or es-recsys train removes it."
+        )
+
+
+def check_orphaned_models(client: Elasticsearch, settings: Settings) -> Iterator[Check]:
+    """Report models whose version the store lacks. No run removes them, since a store in another Elasticsearch may have it."""
+    from es_recsys.index.unfinished_versions import is_writer_lock_free, orphaned_model_folders
+
+    for folder in orphaned_model_folders(client, settings) if is_writer_lock_free(settings) else ():
+        remedy = "Remove the folder, unless a store of that name in another Elasticsearch has the version."
+        yield Check("models", False, f"{folder} belongs to no version of {settings.index} here.", remedy)
+
+
+def check_vectors(metadata: IndexMetadata, settings: Settings) -> Iterator[Check]:
+    """Check that the encoders that are set are those that made the store's vectors."""
+    encoders = (
+        ("text_vector", settings.encoders.text, text_fingerprint),
+        ("image_vector", settings.encoders.image, image_fingerprint),
+    )
+    for field, name, find_fingerprint in encoders:
+        describe = partial(_describe_vector, metadata, field, name, partial(find_fingerprint, settings))
+        yield run_check(f"vectors: {field}", describe)
+
+
+def _describe_vector(metadata: IndexMetadata, field: str, name: str, find_fingerprint: Callable[[], str | None]) -> str:
+    from es_recsys.index.stored_metadata import check_vectors
+
+    made = metadata.vectors.get(field)
+    if made is None:
+        loaded = "" if name == "none" else f"; {name} fills it when items are loaded into a new version"
+        return f"The store has none{loaded}."
+    if name == "none":
+        return f"Made by {made.model}; not used, since no encoder is set for it."
+    fingerprint = find_fingerprint()
+    if fingerprint is not None:
+        check_vectors(metadata, {field: replace(made, fingerprint=fingerprint, model=name)})
+        return f"Made by {made.model}, which is set ({made.dims} dimensions, {fingerprint[:12]})."
+    if made.model != name:
+        raise FingerprintMismatch(
+            f"{field} of {metadata.index} was made by {made.model}, and {name} is set now.",
+            f"Set the encoder back to {made.model}, or load the items into a new store.",
+        )
+    return f"Made by {made.model}, which is set; its weights are compared at the first use."
+
+
+def check_artefacts(metadata: IndexMetadata, settings: Settings) -> Iterator[Check]:
+    """Check that the models that the version is served with can be loaded."""
+    folder = settings.store_home / "models" / f"{metadata.version:06d}"
+
+    for name in metadata.models:
+        yield run_check(f"model: {name}", partial(_describe_model, folder, name))
+    popularity = settings.store_home / "popularity"
+    if popularity.exists():
+        yield run_check("popularity", partial(_describe_popularity, popularity))
+
+
+def _describe_model(folder: Path, name: str) -> str:
+    from es_recsys.models import load_models
+
+    return f"{len(load_models(folder, (name,))[name].item_ids):,} items, in {folder / name}."
+
+
+def _describe_popularity(folder: Path) -> str:
+    from es_recsys.models import Popularity
+
+    return f"{len(Popularity.load(folder).item_ids):,} items, in {folder}."
