@@ -14,13 +14,14 @@ from elasticsearch import Elasticsearch
 from pydantic import SecretStr
 
 from es_recsys import AsyncClient, Client
+from es_recsys.doctor.events import check_events
 from es_recsys.errors import IndexStateError, KeyMismatch
 from es_recsys.events.schema import STORES
 from es_recsys.index import profiles, versions
 from es_recsys.index.stored_metadata import read_metadata, write_metadata
-from es_recsys.jobs import folding, health
 from es_recsys.jobs.batch import answer_file
 from es_recsys.jobs.new_key import forget_key
+from es_recsys.serving import profile_folding
 from es_recsys.serving.behaviour_refresh import build_profiles, mend_profiles, refresh_behaviour
 from es_recsys.serving.profile_folding import behind, catch_up
 from es_recsys.serving.recording import Recorded, update_profile
@@ -118,7 +119,7 @@ def test_a_rebuild_of_many_beside_writers_loses_nothing(client: Client) -> None:
 def test_who_writes_in_between_wins_and_nothing_is_lost(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     work = client.workspace
     work.events.append([_event(user, 1, 9) for user in range(3)])
-    real, done = folding.to_document, list[Recorded]()
+    real, done = profile_folding.to_document, list[Recorded]()
 
     def interfere(*arguments: Any) -> dict[str, Any]:
         if not done:
@@ -126,7 +127,7 @@ def test_who_writes_in_between_wins_and_nothing_is_lost(client: Client, monkeypa
             done.append(client.put_events([_event(0, 2), _event(2, 3)]))
         return real(*arguments)
 
-    monkeypatch.setattr(folding, "to_document", interfere)
+    monkeypatch.setattr(profile_folding, "to_document", interfere)
     build_profiles(work)
     assert done[1].new == 2
     assert [client.get_user_profile(f"u{user}").seen for user in range(3)] == [{"i1", "i2"}, {"i1"}, {"i1", "i3"}]
@@ -135,14 +136,14 @@ def test_who_writes_in_between_wins_and_nothing_is_lost(client: Client, monkeypa
 def test_who_is_erased_while_many_are_folded_does_not_come_back(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     work = client.workspace
     work.events.append([_event(user, 1, 9) for user in range(3)])
-    real, done = folding.to_document, list[int]()
+    real, done = profile_folding.to_document, list[int]()
 
     def erase(*arguments: Any) -> dict[str, Any]:
         if not done:
             done.append(client.delete_user("u1").events)
         return real(*arguments)
 
-    monkeypatch.setattr(folding, "to_document", erase)
+    monkeypatch.setattr(profile_folding, "to_document", erase)
     catch_up(work, work.snapshots.fresh())
     assert done == [1]
     assert client.get_user_profile("u1").counts == {}
@@ -221,13 +222,13 @@ def test_a_store_that_is_made_anew_has_its_profiles(client: Client, es: Elastics
 
 
 def test_an_item_that_is_only_changed_costs_no_look_at_all_events(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    from es_recsys.jobs import behaviour
+    from es_recsys.serving import behaviour_refresh
 
     client.put_events(_event(1, 1))
     client.insert_items([_item("new")])
     looked: list[int] = []
-    real = behaviour.clean
-    monkeypatch.setattr(behaviour, "clean", lambda *arguments: looked.append(1) or real(*arguments))
+    real = behaviour_refresh.clean
+    monkeypatch.setattr(behaviour_refresh, "clean", lambda *arguments: looked.append(1) or real(*arguments))
     client.insert_items([_item(2).model_copy(update={"price": 9.0})])
     client.insert_items([_item(2).model_copy(update={"price": 9.0})])
     assert looked == []
@@ -245,7 +246,7 @@ def test_an_index_of_profiles_that_is_gone_is_made_anew(client: Client, es: Elas
     for ask in (lambda: client.recommend("u1"), lambda: client.put_events(_event(1, 9)), lambda: client.get_user_profile("u1")):
         with pytest.raises(IndexStateError, match="es-recsys profiles build"):
             ask()
-    (told,) = [check for check in health.checks(client.settings) if not check.ok]
+    (told,) = [check for check in check_events(client.settings, str(client.settings.url)) if not check.ok]
     assert "es-recsys profiles build" in told.remedy
     if way == "build":
         build_profiles(work)
@@ -402,12 +403,16 @@ def test_an_action_is_carried_out_only_if_the_document_is_as_it_was(client: Clie
 
 def test_the_doctor_tells_of_secrets_events_and_profiles(client: Client, shop: Settings) -> None:
     def told(settings: Settings = shop) -> dict[str, str]:
-        return {check.name: f"{check.what} {check.remedy}" for check in health.checks(settings) if not check.ok}
+        return {check.name: f"{check.what} {check.remedy}" for check in check_events(settings, str(settings.url)) if not check.ok}
 
     work = client.workspace
-    assert list(health.checks(shop)) == []
+    assert list(check_events(shop, str(shop.url))) == []
     client.put_events([_event(1, 1), _event(2, 2)])
-    assert [(check.name, check.ok) for check in health.checks(shop)] == [("users", True), ("events", True), ("profiles", True)]
+    assert [(check.name, check.ok) for check in check_events(shop, str(shop.url))] == [
+        ("users", True),
+        ("events", True),
+        ("profiles", True),
+    ]
     work.events.append([_event(2, 3)])
     assert told() == {"profiles": "1 profile lacks events that are stored. Run: es-recsys profiles build"}
     work.events.load([_event(3, 3)])
@@ -433,6 +438,6 @@ def test_a_store_whose_secret_is_lost_is_kept_under_another(client: Client, stra
         assert other.get_user_profile("u1").seen == {"i1"}
         assert other.put_events(_event(1, 3)).new == 1
         assert other.workspace.es.count(index=other.workspace.snapshots.fresh().metadata.profiles)["count"] == 1
-        assert [check.name for check in health.checks(other.settings) if not check.ok] == []
+        assert [check.name for check in check_events(other.settings, str(other.settings.url)) if not check.ok] == []
     with pytest.raises(KeyMismatch), Client(settings=client.settings) as before:
         before.put_events(_event(1, 4))
