@@ -211,7 +211,7 @@ def own_space(name: str) -> Space:
     def space(ordered: bool) -> Mapping[str, Sequence[Any]]:
         from es_recsys.models import MODELS
 
-        return MODELS[name].space(ordered, False)
+        return MODELS[name].search_space(ordered, False)
 
     return space
 
@@ -226,10 +226,10 @@ def ours(name: str) -> Train:
         config = kind().config
         own = {"threads": threads()} if hasattr(config, "threads") else {}
         for setting, value in {**own, **settings}.items():
-            config = kind.change(config, setting, value)
+            config = kind.with_param(config, setting, value)
         model = kind(config)  # type: ignore[call-arg]
         model.fit(data, np.random.default_rng(7))
-        return _asked(data, lambda histories, n, known: model.top(histories, n, known), model.item_ids)
+        return _asked(data, lambda histories, n, known: model.recommend_idx(histories, n, known), model.item_ids)
 
     return train
 

@@ -20,11 +20,11 @@ import numpy as np
 from offline_models import interactions, lines
 
 from es_recsys.models import Model, Transitions, TransitionsConfig
+from es_recsys.models.callback import TrainingCallback
 from es_recsys.models.cooccurrence import Counting
 from es_recsys.models.histories import HistoryBatch
 from es_recsys.models.sasrec import SASRec, SASRecConfig
 from es_recsys.models.slices import ndcg
-from es_recsys.models.watch import TrainingCallback
 from es_recsys.types import History
 
 TOP, BLOCK = 10, 1_000
@@ -45,7 +45,7 @@ def main() -> None:
     changes = {name: json.loads(value) for name, value in (one.split("=") for one in arguments.set)}
     model: Model = Transitions(TRANSITIONS) if arguments.model == "transitions" else SASRec(replace(SASRecConfig(), **changes))
     began, cpu = time.perf_counter(), time.process_time()
-    model.fit(interactions(events), np.random.default_rng(arguments.seed), watch=TrainingCallback(tell))
+    model.fit(interactions(events), np.random.default_rng(arguments.seed), callback=TrainingCallback(tell))
     print(f"fit: {time.perf_counter() - began:.0f} s ({time.process_time() - cpu:.0f} s of processor)", flush=True)
     found = answers(model, events, wanted)
     split = "valid" if arguments.valid else "test"
@@ -64,7 +64,7 @@ def answers(model: Model, events: Mapping[str, list[str]], wanted: Mapping[str, 
         some = users[begin : begin + BLOCK]
         batch = HistoryBatch.of([History.of(events[user]) for user in some], model.item_ids)
         known = [model.item_ids.find(events[user]) for user in some]
-        hits = [places for places, _ in model.top(batch, TOP, known)]
+        hits = [places for places, _ in model.recommend_idx(batch, TOP, known)]
         values.append(ndcg(hits, tuple(model.item_ids.find([wanted[user]]) for user in some), TOP))
     return np.concatenate(values)
 

@@ -26,8 +26,8 @@ from es_recsys.models.rp3beta import RP3beta
 from es_recsys.types import Interactions
 
 VARIANTS: dict[str, Callable[[], TrainedModel]] = {
-    "transitions": lambda: Transitions(Transitions.start(True, True)),
-    "transitions-whole": lambda: Transitions(Transitions.start(False, True)),
+    "transitions": lambda: Transitions(Transitions.default_config(True, True)),
+    "transitions-whole": lambda: Transitions(Transitions.default_config(False, True)),
     "als": lambda: ALS(ALSConfig(factors=128)),
     "als256": lambda: ALS(ALSConfig(factors=256)),
     "rp3beta": lambda: RP3beta(),

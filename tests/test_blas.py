@@ -44,10 +44,10 @@ def set_all(libraries: Sequence[Any], numbers: Sequence[int]) -> None:
 class Model:
     """Answers with what it finds."""
 
-    def weights(self, *_: Any) -> set[int]:
+    def recommend(self, *_: Any) -> set[int]:
         return threads()
 
-    def weights_of_all(self, histories: list[History], *_: Any) -> list[set[int]]:
+    def recommend_batch(self, histories: list[History], *_: Any) -> list[set[int]]:
         return [threads()] * len(histories)
 
 

@@ -56,7 +56,7 @@ class ModelRanker:
 
     def __call__(self, query: Query) -> Ranking:
         history, known = self._people.of(query)
-        return ranking(self._model.weights(history, query.n, known))
+        return ranking(self._model.recommend(history, query.n, known))
 
     def many(self, queries: Sequence[Query]) -> Iterator[Ranking]:
         ids = self._model.item_ids
@@ -66,7 +66,7 @@ class ModelRanker:
             excluded = [own[own >= 0].astype(np.int64) for own in places]
             n = max((query.n for query in queries[begin : begin + _TOGETHER]), default=0)
             batch = HistoryBatch.of([history for history, _ in some], ids)
-            found = self._model.top(batch, n, excluded)
+            found = self._model.recommend_idx(batch, n, excluded)
             for query, (top, scores) in zip(queries[begin : begin + _TOGETHER], found, strict=True):
                 yield ranking(list(zip(ids.names(top[: query.n]), scores[: query.n].tolist(), strict=True)))
 

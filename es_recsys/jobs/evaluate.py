@@ -39,7 +39,7 @@ from es_recsys.evaluation.results import Comparison, Measured, compared
 from es_recsys.events.interactions import read_interactions
 from es_recsys.jobs.eval_state import Carried, carry
 from es_recsys.models import MODELS, Model, Popularity
-from es_recsys.models.watch import TrainingCallback
+from es_recsys.models.callback import TrainingCallback
 from es_recsys.search.legs import LEGS
 from es_recsys.serving.behaviour_refresh import build_profiles
 from es_recsys.serving.product_groups import events_of, judgments_of, live_products, products
@@ -249,7 +249,7 @@ class _Run:
         kind = MODELS[name]
         config = load_tuned(self._work.settings, name)
         if config is None:
-            config = kind.start(self._options.split != "random", self._split.train.timed)
+            config = kind.default_config(self._options.split != "random", self._split.train.timed)
         model = kind(config)  # type: ignore[call-arg]
         watch = TrainingCallback(tell, None, time.monotonic() + max(seconds, 1.0))
         rng = np.random.default_rng(self._options.seed)

@@ -8,10 +8,12 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 from es_recsys.errors import ModelError
 from es_recsys.features.sums import levels
+from es_recsys.models.callback import TrainingCallback
 from es_recsys.models.choices import fit_choices
 from es_recsys.models.fitted import TrainedModel
 from es_recsys.models.histories import LAST, HistoryBatch
@@ -20,7 +22,6 @@ from es_recsys.models.neighbours import by_liked, recency_space, recent_weights
 from es_recsys.models.params import from_json, to_json
 from es_recsys.models.ranking import decay
 from es_recsys.models.traits import Traits
-from es_recsys.models.watch import TrainingCallback
 from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["Affinity", "AffinityConfig"]
@@ -56,14 +57,14 @@ class Affinity(TrainedModel):
     name: ClassVar[str] = "affinity"
     kind: ClassVar[str] = "neighbours"
     reads_items: ClassVar[bool] = True
-    beside: ClassVar[tuple[str, ...]] = ("_facets",)
+    extra_state: ClassVar[tuple[str, ...]] = ("_facets",)
 
     def __init__(self, config: AffinityConfig | None = None) -> None:
         self.config = config or AffinityConfig()
         self._facets: tuple[str, ...] = ()
 
     def fit(
-        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: TrainingCallback | None = None
+        self, data: Interactions, rng: Generator, items: ItemTable | None = None, callback: TrainingCallback | None = None
     ) -> Self:
         """Raises ModelError where no two items share a category, a brand or another trait."""
         ids = data.item_ids if items is None else np.union1d(data.item_ids, items.item_ids)
@@ -90,7 +91,7 @@ class Affinity(TrainedModel):
         return self
 
     @classmethod
-    def space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
+    def search_space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
         """Setting -> values worth trying."""
         return recency_space(ordered, timed)
 
@@ -164,7 +165,7 @@ class Affinity(TrainedModel):
     def _traits(self) -> Traits:
         return Traits.from_arrays(self._arrays, self._facets)
 
-    def scores_at(self, batch: HistoryBatch, places: Any) -> list[NDArray[np.float32]]:
+    def score_idx(self, batch: HistoryBatch, places: Any) -> list[NDArray[np.float32]]:
         """The score of each user at its own places."""
         return [self._scored(batch.one(user), np.asarray(at, np.int64)) for user, at in enumerate(places)]
 

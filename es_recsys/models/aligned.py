@@ -9,14 +9,15 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 from es_recsys.errors import MissingExtra, ModelError
+from es_recsys.models.callback import TrainingCallback
 from es_recsys.models.content import OfContent, over_union
 from es_recsys.models.folded import unit
 from es_recsys.models.ids import ItemIds
 from es_recsys.models.params import from_json, to_json
-from es_recsys.models.watch import TrainingCallback
 from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["IMAGE", "TEXT", "Aligned", "AlignedConfig"]
@@ -67,13 +68,13 @@ class Aligned(OfContent):
     name: ClassVar[str] = "aligned"
     field: ClassVar[str | None] = "aligned_vector"
     reads_items: ClassVar[bool] = True
-    asking: ClassVar[frozenset[str]] = frozenset({"half_life", "half_life_days"})
+    inference_params: ClassVar[frozenset[str]] = frozenset({"half_life", "half_life_days"})
 
     def __init__(self, config: AlignedConfig | None = None) -> None:
         self.config = config or AlignedConfig()
 
     def fit(
-        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: TrainingCallback | None = None
+        self, data: Interactions, rng: Generator, items: ItemTable | None = None, callback: TrainingCallback | None = None
     ) -> Self:
         """Reads the text and picture vectors of `items`; the interactions only add ids. Needs the package torch.
 
@@ -91,7 +92,7 @@ class Aligned(OfContent):
             from es_recsys.models.alignment import align
         except ImportError as error:
             raise MissingExtra("torch", "train") from error
-        heads = align(self.config, text[pairs], image[pairs], int(rng.integers(2**31)), watch or TrainingCallback())
+        heads = align(self.config, text[pairs], image[pairs], int(rng.integers(2**31)), callback or TrainingCallback())
         self._arrays = {f"{side}_{part}": array for side, head in heads.items() for part, array in head.items()}
         rows = np.where(image.any(axis=1, keepdims=True), self._side("image", image), self._side("text", text))
         ids, spread = over_union(data, items, rows)
@@ -100,7 +101,7 @@ class Aligned(OfContent):
         return self
 
     @classmethod
-    def space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
+    def search_space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
         """Setting -> values worth trying."""
         moves: dict[str, tuple[Any, ...]] = {"half_life": (1.0, 2.0, 4.0, 10.0, 30.0, math.inf)} if ordered else {}
         if timed:

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from es_recsys.models.accelerator import host, place_on, training
+from es_recsys.models.callback import TrainingCallback
 from es_recsys.models.checkpoint import Checkpoint, restore
-from es_recsys.models.watch import TrainingCallback
 
 if TYPE_CHECKING:
     from es_recsys.models.aligned import AlignedConfig
@@ -55,7 +55,7 @@ class Heads(nn.Module):
 
 
 def align(
-    config: AlignedConfig, text: NDArray[np.float32], image: NDArray[np.float32], seed: int, watch: TrainingCallback
+    config: AlignedConfig, text: NDArray[np.float32], image: NDArray[np.float32], seed: int, callback: TrainingCallback
 ) -> dict[str, dict[str, NDArray[np.float32]]]:
     """ "text" and "image" -> "mean" (D,), "head" (D, d) and "centre" (d,) of that side, from pairs (n, D) of unit vectors."""
     rng = np.random.default_rng(seed)
@@ -67,8 +67,8 @@ def align(
     with training("aligned", seed) as device:
         sides = place_on(device, text - means[0]), place_on(device, image - means[1])
         heads = Heads(text.shape[1], image.shape[1], config).to(device)
-        kept = Checkpoint(watch.checkpoints, "aligned", {"config": asdict(config), "seed": seed, "data": digest})
-        _run(heads, sides, (text, image), held, kept, config, seed, watch)
+        kept = Checkpoint(callback.checkpoints, "aligned", {"config": asdict(config), "seed": seed, "data": digest})
+        _run(heads, sides, (text, image), held, kept, config, seed, callback)
         with torch.no_grad():
             placed = heads(*sides)
     kept.remove()
@@ -90,13 +90,13 @@ def _run(
     kept: Checkpoint,
     config: AlignedConfig,
     seed: int,
-    watch: TrainingCallback,
+    callback: TrainingCallback,
 ) -> None:
     optimiser = torch.optim.AdamW(heads.parameters(), lr=config.rate, weight_decay=config.decay)
     state = kept.load()
     restore(heads, optimiser, state)
     learned = np.flatnonzero(~held)
-    while state.epoch < config.epochs and state.stale < config.patience and time.monotonic() < watch.deadline:
+    while state.epoch < config.epochs and state.stale < config.patience and time.monotonic() < callback.deadline:
         torch.manual_seed(seed + state.epoch)
         order = np.random.default_rng([seed, state.epoch]).permutation(learned)
         heads.train()
@@ -116,8 +116,8 @@ def _run(
             figures = {**figures, "recall": recall(host(left), host(right), _own(plain, np.flatnonzero(held)))}
         state.reached(figures.get("recall"), heads)
         kept.save(state, heads, optimiser)
-        if watch.tell is not None:
-            watch.tell(state.epoch, config.epochs, figures)
+        if callback.tell is not None:
+            callback.tell(state.epoch, config.epochs, figures)
     state.give_best(heads)
     heads.eval()
 

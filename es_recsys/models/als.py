@@ -8,17 +8,18 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 from es_recsys.blas import on_one_thread
 from es_recsys.errors import MissingExtra, ModelError
-from es_recsys.models.base import ScoredPlaces
+from es_recsys.models.base import ScoredItems
+from es_recsys.models.callback import TrainingCallback
 from es_recsys.models.confidence import Confidence, idf
 from es_recsys.models.fitted import TrainedModel, top_of
 from es_recsys.models.histories import HistoryBatch
 from es_recsys.models.ids import ItemIds
 from es_recsys.models.ranking import decay
-from es_recsys.models.watch import TrainingCallback
 from es_recsys.types import History, Interactions, ItemTable
 
 __all__ = ["ALS", "ALSConfig"]
@@ -53,13 +54,13 @@ class ALS(TrainedModel):
     name: ClassVar[str] = "als"
     kind: ClassVar[str] = "vector"
     field: ClassVar[str | None] = "als_vector"
-    asking: ClassVar[frozenset[str]] = frozenset({"half_life"})
+    inference_params: ClassVar[frozenset[str]] = frozenset({"half_life"})
 
     def __init__(self, config: ALSConfig | None = None) -> None:
         self.config = config or ALSConfig()
 
     def fit(
-        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: TrainingCallback | None = None
+        self, data: Interactions, rng: Generator, items: ItemTable | None = None, callback: TrainingCallback | None = None
     ) -> Self:
         """Factorises; needs the package implicit. Raises MissingExtra without it, ModelError where there is nothing to learn."""
         n_users, n_items = len(data.user_ids), len(data.item_ids)
@@ -74,7 +75,7 @@ class ALS(TrainedModel):
         rarity = idf(np.bincount(liked[weights > 0], minlength=n_items), int((lengths > 0).sum()))
         confidence = self.config.confidence.of(weights, lengths[users], mean_length, rarity[liked])
         vectors = self._factorise(
-            users, liked, confidence, (n_users, n_items), int(rng.integers(2**31)), watch or TrainingCallback()
+            users, liked, confidence, (n_users, n_items), int(rng.integers(2**31)), callback or TrainingCallback()
         )
         self._ids, self._fingerprint = ItemIds.of(data.item_ids.tolist()), None
         self._arrays = {
@@ -86,7 +87,7 @@ class ALS(TrainedModel):
         return self
 
     @classmethod
-    def space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
+    def search_space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
         """Setting -> values worth trying; what only concerns the asking comes first, as it needs no new training."""
         recency: dict[str, tuple[Any, ...]] = {"half_life": (2.0, 4.0, 8.0, 20.0, math.inf)} if ordered else {}
         return {
@@ -98,12 +99,12 @@ class ALS(TrainedModel):
         }
 
     @classmethod
-    def start(cls, ordered: bool, timed: bool) -> ALSConfig:
+    def default_config(cls, ordered: bool, timed: bool) -> ALSConfig:
         """Few factors, so that the first trials cost little."""
         return ALSConfig(factors=64)
 
     @classmethod
-    def change(cls, config: ALSConfig, setting: str, value: Any) -> ALSConfig:
+    def with_param(cls, config: ALSConfig, setting: str, value: Any) -> ALSConfig:
         """The config with one setting at another value."""
         if setting in ("scale", "b"):
             return replace(config, confidence=replace(config.confidence, **{setting: value}))
@@ -113,9 +114,9 @@ class ALS(TrainedModel):
         """(d,) float32 user vector; None where no known item of the history is liked on balance."""
         return self._fold(self._encoded(history))
 
-    def top(self, batch: HistoryBatch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredPlaces]:
+    def recommend_idx(self, batch: HistoryBatch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredItems]:
         """The n best of each user, by exact inner products, a block of users at a time."""
-        lists: list[ScoredPlaces] = []
+        lists: list[ScoredItems] = []
         for begin in range(0, len(batch), _USERS):
             users = range(begin, min(begin + _USERS, len(batch)))
             folded = [self._fold(batch.one(user)) for user in users]
@@ -124,7 +125,7 @@ class ALS(TrainedModel):
             lists += [top_of(row, n, exclude[user]) for row, user in zip(scores, users, strict=True)]
         return lists
 
-    def scores_at(self, batch: HistoryBatch, places: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
+    def score_idx(self, batch: HistoryBatch, places: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
         """The score of each user at its own places."""
         return [self._dot(self._fold(batch.one(user)), at) for user, at in enumerate(places)]
 
@@ -187,7 +188,7 @@ class ALS(TrainedModel):
         confidence: NDArray[np.float32],
         shape: tuple[int, int],
         seed: int,
-        watch: TrainingCallback,
+        callback: TrainingCallback,
     ) -> NDArray[np.float32]:
         try:
             from implicit.cpu.als import AlternatingLeastSquares
@@ -207,7 +208,7 @@ class ALS(TrainedModel):
                 num_threads=self.config.threads,
                 random_state=seed,
             )
-            model.fit(matrix, show_progress=False, callback=lambda done, *_: watch.part(done + 1, self.config.iterations))
+            model.fit(matrix, show_progress=False, callback=lambda done, *_: callback.part(done + 1, self.config.iterations))
         return np.ascontiguousarray(model.item_factors, dtype=np.float32)
 
     def _params(self) -> dict[str, Any]:

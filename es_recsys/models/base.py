@@ -8,21 +8,22 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 from es_recsys.errors import ModelError
+from es_recsys.models.callback import TrainingCallback
 from es_recsys.models.histories import HistoryBatch
 from es_recsys.models.ids import ItemIds
-from es_recsys.models.watch import TrainingCallback
 from es_recsys.types import History, Interactions, ItemTable
 
-__all__ = ["DEPTHS", "Model", "ScoredPlaces", "not_fitted"]
+__all__ = ["DEPTHS", "Model", "ScoredItems", "not_fitted"]
 
 # Candidates that a model of each kind gives to the blend, after exclusions.
 DEPTHS = {"neighbours": 300, "vector": 200}
 
 # Places in the model's ids and their raw scores, best first.
-ScoredPlaces = tuple[NDArray[np.int64], NDArray[np.float32]]
+ScoredItems = tuple[NDArray[np.int64], NDArray[np.float32]]
 
 
 class Model(Protocol):
@@ -47,18 +48,18 @@ class Model(Protocol):
         ...
 
     @classmethod
-    def space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
+    def search_space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
         """Setting -> the values that are worth trying, in order. ordered: whether the newest of a history say more of the
         next item than the rest; timed: whether events have times."""
         ...
 
     @classmethod
-    def start(cls, ordered: bool, timed: bool) -> Any:
+    def default_config(cls, ordered: bool, timed: bool) -> Any:
         """The config that tuning sets out from."""
         ...
 
     @classmethod
-    def change(cls, config: Any, setting: str, value: Any) -> Any:
+    def with_param(cls, config: Any, setting: str, value: Any) -> Any:
         """The config with one setting of `space` at another value."""
         ...
 
@@ -79,7 +80,7 @@ class Model(Protocol):
         ...
 
     def fit(
-        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: TrainingCallback | None = None
+        self, data: Interactions, rng: Generator, items: ItemTable | None = None, callback: TrainingCallback | None = None
     ) -> Self:
         """Learns from the interactions, the same for the same data and generator. Returns itself.
 
@@ -113,25 +114,25 @@ class Model(Protocol):
         """
         ...
 
-    def weights(self, history: History, n: int = 300, exclude: Collection[str] = frozenset()) -> list[tuple[str, float]]:
+    def recommend(self, history: History, n: int = 300, exclude: Collection[str] = frozenset()) -> list[tuple[str, float]]:
         """The n best items and their raw scores > 0, best first (ties by id's place); a vector model scans exactly."""
         ...
 
-    def weights_of_all(
+    def recommend_batch(
         self, histories: Sequence[History], n: int, exclude: Sequence[Collection[str]]
     ) -> list[list[tuple[str, float]]]:
-        """`weights` of each of many histories, which cost less together: most of what is read, is read once."""
+        """`recommend` of each of many histories, which cost less together: most of what is read, is read once."""
         ...
 
-    def because(self, history: History, item_id: str, n: int = 3) -> tuple[str, ...]:
+    def explain(self, history: History, item_id: str, n: int = 3) -> tuple[str, ...]:
         """Items of the history that speak most for `item_id`, strongest first; none where nothing does."""
         ...
 
-    def top(self, batch: HistoryBatch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredPlaces]:
-        """`weights` of many users at once, in places; `exclude` has places to leave out, one array a user."""
+    def recommend_idx(self, batch: HistoryBatch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredItems]:
+        """`recommend` of many users at once, in places; `exclude` has places to leave out, one array a user."""
         ...
 
-    def scores_at(self, batch: HistoryBatch, places: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
+    def score_idx(self, batch: HistoryBatch, places: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
         """`score` of many users at once, each at its own places."""
         ...
 

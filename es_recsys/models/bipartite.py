@@ -50,7 +50,7 @@ def matrix_of(arrays: Arrays) -> Any:
 
 
 def walk(arrays: Arrays, items: NDArray[np.int64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(n_items,) float64 R^T R w, where w has `weights` at `items`; only the rows that are met are read."""
+    """(n_items,) float64 R^T R w, where w has `recommend` at `items`; only the rows that are met are read."""
     n_users, n_items = len(arrays["user_starts"]) - 1, len(arrays["item_starts"]) - 1
     at, sizes = ranges(arrays["item_starts"], items)
     met = _sums(arrays["item_users"][at], arrays["item_values"][at] * np.repeat(weights, sizes), n_users)

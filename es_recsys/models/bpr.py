@@ -8,16 +8,17 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 from es_recsys.blas import on_one_thread
 from es_recsys.errors import MissingExtra, ModelError
+from es_recsys.models.callback import TrainingCallback
 from es_recsys.models.folded import FactorModel
 from es_recsys.models.histories import HistoryBatch
 from es_recsys.models.ids import ItemIds
 from es_recsys.models.params import from_json, to_json
 from es_recsys.models.ranking import decay
-from es_recsys.models.watch import TrainingCallback
 from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["BPR", "BPRConfig"]
@@ -55,13 +56,13 @@ class BPR(FactorModel):
 
     name: ClassVar[str] = "bpr"
     field: ClassVar[str | None] = "bpr_vector"
-    asking: ClassVar[frozenset[str]] = frozenset({"half_life", "half_life_days"})
+    inference_params: ClassVar[frozenset[str]] = frozenset({"half_life", "half_life_days"})
 
     def __init__(self, config: BPRConfig | None = None) -> None:
         self.config = config or BPRConfig()
 
     def fit(
-        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: TrainingCallback | None = None
+        self, data: Interactions, rng: Generator, items: ItemTable | None = None, callback: TrainingCallback | None = None
     ) -> Self:
         """Factorises what each user likes on balance, on one thread, as only then a seed repeats. Raises MissingExtra
         without the package implicit, ModelError where there is nothing to learn."""
@@ -71,7 +72,7 @@ class BPR(FactorModel):
         if not len(cell):
             raise ModelError("There are no positive events to train bpr on.", "Load events first: `es-recsys events load FILE`.")
         users, liked = cell // n_items, cell % n_items
-        vectors = self._factorise(users, liked, (n_users, n_items), int(rng.integers(2**31)), watch or TrainingCallback())
+        vectors = self._factorise(users, liked, (n_users, n_items), int(rng.integers(2**31)), callback or TrainingCallback())
         drawn = np.bincount(liked, minlength=n_items) / len(liked)
         vectors = np.where(drawn[:, None] > 0, vectors - drawn @ vectors, 0.0)
         self._ids, self._fingerprint = ItemIds.of(data.item_ids.tolist()), None
@@ -79,7 +80,7 @@ class BPR(FactorModel):
         return self
 
     @classmethod
-    def space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
+    def search_space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
         """Setting -> values worth trying; what only concerns the asking comes first, as it needs no new training."""
         recency: dict[str, tuple[Any, ...]] = {"half_life": (1.0, 2.0, 4.0, 8.0, 20.0, math.inf)} if ordered else {}
         if timed:
@@ -141,7 +142,7 @@ class BPR(FactorModel):
         return shares
 
     def _factorise(
-        self, users: NDArray[np.int64], items: NDArray[np.int64], shape: tuple[int, int], seed: int, watch: TrainingCallback
+        self, users: NDArray[np.int64], items: NDArray[np.int64], shape: tuple[int, int], seed: int, callback: TrainingCallback
     ) -> NDArray[np.float64]:
         try:
             from implicit.cpu.bpr import BayesianPersonalizedRanking
@@ -159,7 +160,7 @@ class BPR(FactorModel):
             random_state=seed,
         )
         matrix = sparse.csr_matrix((np.ones(len(users), np.float32), (users, items)), shape=shape)
-        model.fit(matrix, show_progress=False, callback=lambda done, *_: watch.part(done + 1, self.config.iterations))
+        model.fit(matrix, show_progress=False, callback=lambda done, *_: callback.part(done + 1, self.config.iterations))
         return np.asarray(model.item_factors, np.float64)
 
     def _params(self) -> dict[str, Any]:

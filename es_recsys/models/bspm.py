@@ -43,13 +43,13 @@ class BSPM(Spectral):
     """
 
     name: ClassVar[str] = "bspm"
-    asking: ClassVar[frozenset[str]] = frozenset({"half_life", "half_life_days", "low_pass", "sharpening"})
+    inference_params: ClassVar[frozenset[str]] = frozenset({"half_life", "half_life_days", "low_pass", "sharpening"})
 
     def __init__(self, config: BSPMConfig | None = None) -> None:
         self.config = config or BSPMConfig()
 
     @classmethod
-    def space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
+    def search_space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
         """Setting -> values worth trying."""
         return {
             **recency_space(ordered, timed),
@@ -59,7 +59,7 @@ class BSPM(Spectral):
         }
 
     @classmethod
-    def start(cls, ordered: bool, timed: bool) -> BSPMConfig:
+    def default_config(cls, ordered: bool, timed: bool) -> BSPMConfig:
         """A short memory where order tells."""
         return BSPMConfig(half_life=4.0 if ordered else math.inf)
 

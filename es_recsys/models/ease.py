@@ -8,17 +8,18 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 from es_recsys.errors import ModelError
 from es_recsys.memory import available_memory
+from es_recsys.models.callback import TrainingCallback
 from es_recsys.models.cooccurrence import Rows, joined
 from es_recsys.models.ids import ItemIds
 from es_recsys.models.inversion import extra_bytes, invert
 from es_recsys.models.neighbours import Neighbours, recency_space
 from es_recsys.models.params import from_json, to_json
 from es_recsys.models.sequences import Sequences, cells, sequences
-from es_recsys.models.watch import TrainingCallback
 from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["EASE", "EASEConfig", "memory_needed", "precision", "weights_of"]
@@ -60,12 +61,12 @@ class EASE(Neighbours):
         self.config = config or EASEConfig()
 
     def fit(
-        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: TrainingCallback | None = None
+        self, data: Interactions, rng: Generator, items: ItemTable | None = None, callback: TrainingCallback | None = None
     ) -> Self:
         """Inverts, and tells after each block of rows; `rng` isn't used. Raises ModelError before anything is allocated where
         memory is too small; OutOfTime."""
         _check(len(data.item_ids), self.config.neighbours, available_memory())
-        looks_on = watch or TrainingCallback()
+        looks_on = callback or TrainingCallback()
 
         def tell(done: int, total: int) -> None:
             looks_on.part(done, total)
@@ -78,12 +79,12 @@ class EASE(Neighbours):
         return self
 
     @classmethod
-    def space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
+    def search_space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
         """Setting -> values worth trying."""
         return {**recency_space(ordered, timed), "regularization": (5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0, 640.0)}
 
     @classmethod
-    def start(cls, ordered: bool, timed: bool) -> EASEConfig:
+    def default_config(cls, ordered: bool, timed: bool) -> EASEConfig:
         """A short memory where order tells."""
         return EASEConfig(half_life=4.0 if ordered else math.inf)
 

@@ -50,7 +50,9 @@ def recommend(
     Negative scores are kept where there are fewer than n others.
     """
     lists = {
-        name: models[name].weights(history, DEPTHS[models[name].kind], exclude) for name, weight in weights.items() if weight > 0
+        name: models[name].recommend(history, DEPTHS[models[name].kind], exclude)
+        for name, weight in weights.items()
+        if weight > 0
     }
     candidates = sorted({item_id for own in lists.values() for item_id, _ in own})
     if not candidates:

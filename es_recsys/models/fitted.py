@@ -10,15 +10,16 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 from es_recsys.errors import ModelError
 from es_recsys.models import artefact
-from es_recsys.models.base import ScoredPlaces, not_fitted
+from es_recsys.models.base import ScoredItems, not_fitted
+from es_recsys.models.callback import TrainingCallback
 from es_recsys.models.histories import HistoryBatch, encode
 from es_recsys.models.ids import ItemIds
 from es_recsys.models.ranking import best
-from es_recsys.models.watch import TrainingCallback
 from es_recsys.types import History, Interactions, ItemTable
 
 __all__ = ["TrainedModel", "top_of"]
@@ -34,9 +35,9 @@ class TrainedModel(abc.ABC):
     # Counted up where the saved arrays come to mean something else, so that an older artefact is refused.
     layout: ClassVar[int] = 1
     # Settings that only concern the asking, so that trials of them need no new training.
-    asking: ClassVar[frozenset[str]] = frozenset()
+    inference_params: ClassVar[frozenset[str]] = frozenset()
     # Attributes that were learned beside `_arrays`.
-    beside: ClassVar[tuple[str, ...]] = ()
+    extra_state: ClassVar[tuple[str, ...]] = ()
 
     config: Any
     _ids: ItemIds | None = None
@@ -59,17 +60,17 @@ class TrainedModel(abc.ABC):
         return self._fingerprint
 
     @classmethod
-    def space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
+    def search_space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
         """Setting -> the values that are worth trying, in order."""
         return {}
 
     @classmethod
-    def start(cls, ordered: bool, timed: bool) -> Any:
+    def default_config(cls, ordered: bool, timed: bool) -> Any:
         """The config that tuning sets out from."""
         return cls().config
 
     @classmethod
-    def change(cls, config: Any, setting: str, value: Any) -> Any:
+    def with_param(cls, config: Any, setting: str, value: Any) -> Any:
         """The config with one setting at another value."""
         return replace(config, **{setting: value})
 
@@ -77,7 +78,7 @@ class TrainedModel(abc.ABC):
         """What was learned, asked with a config that differs in `asking` alone."""
         model = type(self)(config)  # type: ignore[call-arg]
         model._ids, model._arrays = self.item_ids, self._arrays
-        for name in self.beside:
+        for name in self.extra_state:
             setattr(model, name, getattr(self, name))
         return model
 
@@ -122,20 +123,20 @@ class TrainedModel(abc.ABC):
         places = self.item_ids.find(item_ids)
         scores = np.zeros(len(places), np.float32)
         known = places >= 0
-        scores[known] = self.scores_at(self._encoded(history), [places[known]])[0]
+        scores[known] = self.score_idx(self._encoded(history), [places[known]])[0]
         return scores
 
-    def weights(self, history: History, n: int = 300, exclude: Collection[str] = frozenset()) -> list[tuple[str, float]]:
+    def recommend(self, history: History, n: int = 300, exclude: Collection[str] = frozenset()) -> list[tuple[str, float]]:
         """The n best items and their raw scores, best first, only those above 0."""
-        return self.weights_of_all([history], n, [exclude])[0]
+        return self.recommend_batch([history], n, [exclude])[0]
 
-    def weights_of_all(
+    def recommend_batch(
         self, histories: Sequence[History], n: int, exclude: Sequence[Collection[str]]
     ) -> list[list[tuple[str, float]]]:
-        """`weights` of each of many histories."""
+        """`recommend` of each of many histories."""
         left_out = [self.item_ids.find(list(each)) for each in exclude]
         batch = self._encoded(histories[0]) if len(histories) == 1 else HistoryBatch.of(histories, self.item_ids)
-        found = self.top(batch, n, [places[places >= 0] for places in left_out])
+        found = self.recommend_idx(batch, n, [places[places >= 0] for places in left_out])
         return [list(zip(self.item_ids.names(places), scores.tolist(), strict=True)) for places, scores in found]
 
     def vector(self, history: History) -> NDArray[np.float32] | None:
@@ -148,7 +149,7 @@ class TrainedModel(abc.ABC):
         """(d,) float32 unit vector of a question by its words or the encoders' vectors of it, where the model reads them."""
         return None
 
-    def because(self, history: History, item_id: str, n: int = 3) -> tuple[str, ...]:
+    def explain(self, history: History, item_id: str, n: int = 3) -> tuple[str, ...]:
         """Items of the history that speak most for `item_id`, strongest first; none where nothing does."""
         place = int(self.item_ids.find([item_id])[0])
         batch = self._encoded(history)
@@ -160,17 +161,17 @@ class TrainedModel(abc.ABC):
         strongest = best(shares, n)
         return tuple(self.item_ids.names(items[strongest[shares[strongest] > 0]]))
 
-    def top(self, batch: HistoryBatch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredPlaces]:
-        """`weights` of each user of the batch, in places; `exclude` has places, one array a user."""
+    def recommend_idx(self, batch: HistoryBatch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredItems]:
+        """`recommend` of each user of the batch, in places; `exclude` has places, one array a user."""
         return [top_of(self._all_scores(batch.one(user)), n, exclude[user]) for user in range(len(batch))]
 
-    def scores_at(self, batch: HistoryBatch, places: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
+    def score_idx(self, batch: HistoryBatch, places: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
         """`score` of each user of the batch at its own places."""
         return [self._all_scores(batch.one(user))[places[user]] for user in range(len(batch))]
 
     @abc.abstractmethod
     def fit(
-        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: TrainingCallback | None = None
+        self, data: Interactions, rng: Generator, items: ItemTable | None = None, callback: TrainingCallback | None = None
     ) -> Self:
         """Learns from the interactions. Returns itself."""
 
@@ -200,7 +201,7 @@ class TrainedModel(abc.ABC):
         return {**self.item_ids.arrays(), **self._arrays}
 
 
-def top_of(scores: NDArray[np.float32], n: int, exclude: NDArray[np.int64]) -> ScoredPlaces:
+def top_of(scores: NDArray[np.float32], n: int, exclude: NDArray[np.int64]) -> ScoredItems:
     """Places and scores of the n best above 0, best first, without those at `exclude`."""
     positive = scores > 0
     positive[exclude] = False

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from es_recsys.models.base import ScoredPlaces
+from es_recsys.models.base import ScoredItems
 from es_recsys.models.fitted import TrainedModel, top_of
 from es_recsys.models.histories import HistoryBatch
 from es_recsys.types import History
@@ -32,16 +32,16 @@ class FactorModel(TrainedModel):
         found = self._users(self._encoded(history))[0]
         return found if found.any() else None
 
-    def top(self, batch: HistoryBatch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredPlaces]:
+    def recommend_idx(self, batch: HistoryBatch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredItems]:
         """The n best of each user, by exact inner products, a block of users at a time."""
-        lists: list[ScoredPlaces] = []
+        lists: list[ScoredItems] = []
         for begin in range(0, len(batch), _USERS):
             end = min(begin + _USERS, len(batch))
             scores = self._users(batch.some(begin, end)) @ self.item_vectors.T
             lists += [top_of(row, n, exclude[begin + place]) for place, row in enumerate(scores)]
         return lists
 
-    def scores_at(self, batch: HistoryBatch, places: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
+    def score_idx(self, batch: HistoryBatch, places: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
         """The score of each user at its own places."""
         users = self._users(batch)
         return [self.item_vectors[at] @ users[user] for user, at in enumerate(places)]

@@ -9,14 +9,15 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 from es_recsys.errors import ModelError
+from es_recsys.models.callback import TrainingCallback
 from es_recsys.models.content import OfContent, over_union
 from es_recsys.models.folded import unit
 from es_recsys.models.ids import ItemIds
 from es_recsys.models.params import from_json, to_json
-from es_recsys.models.watch import TrainingCallback
 from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["Fused", "FusedConfig"]
@@ -54,13 +55,13 @@ class Fused(OfContent):
     name: ClassVar[str] = "fused"
     field: ClassVar[str | None] = "fused_vector"
     reads_items: ClassVar[bool] = True
-    asking: ClassVar[frozenset[str]] = frozenset({"half_life", "half_life_days"})
+    inference_params: ClassVar[frozenset[str]] = frozenset({"half_life", "half_life_days"})
 
     def __init__(self, config: FusedConfig | None = None) -> None:
         self.config = config or FusedConfig()
 
     def fit(
-        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: TrainingCallback | None = None
+        self, data: Interactions, rng: Generator, items: ItemTable | None = None, callback: TrainingCallback | None = None
     ) -> Self:
         """Reads the content vectors of `items`; the interactions only add ids. Raises ModelError where there are none, or all
         are alike."""
@@ -88,7 +89,7 @@ class Fused(OfContent):
         return self
 
     @classmethod
-    def space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
+    def search_space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
         """Setting -> values worth trying; "image_vector" stands for its weight beside the text's."""
         moves: dict[str, tuple[Any, ...]] = {"half_life": (1.0, 2.0, 4.0, 10.0, 30.0, math.inf)} if ordered else {}
         if timed:
@@ -96,7 +97,7 @@ class Fused(OfContent):
         return {**moves, "image_vector": (0.25, 0.5, 1.0, 2.0), "whitening": (0.0, 0.25, 0.5, 0.75, 1.0), "dims": (64, 128, 256)}
 
     @classmethod
-    def change(cls, config: FusedConfig, setting: str, value: Any) -> FusedConfig:
+    def with_param(cls, config: FusedConfig, setting: str, value: Any) -> FusedConfig:
         """The config with one setting of `space` at another value."""
         if setting == "image_vector":
             return replace(config, weights=tuple(sorted({**dict(config.weights), setting: value}.items())))

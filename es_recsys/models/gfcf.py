@@ -38,13 +38,13 @@ class GFCF(Spectral):
     """
 
     name: ClassVar[str] = "gfcf"
-    asking: ClassVar[frozenset[str]] = frozenset({"half_life", "half_life_days", "low_pass"})
+    inference_params: ClassVar[frozenset[str]] = frozenset({"half_life", "half_life_days", "low_pass"})
 
     def __init__(self, config: GFCFConfig | None = None) -> None:
         self.config = config or GFCFConfig()
 
     @classmethod
-    def space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
+    def search_space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
         """Setting -> values worth trying."""
         return {
             **recency_space(ordered, timed),
@@ -53,7 +53,7 @@ class GFCF(Spectral):
         }
 
     @classmethod
-    def start(cls, ordered: bool, timed: bool) -> GFCFConfig:
+    def default_config(cls, ordered: bool, timed: bool) -> GFCFConfig:
         """A short memory where order tells."""
         return GFCFConfig(half_life=4.0 if ordered else math.inf)
 

@@ -8,14 +8,15 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
+from es_recsys.models.callback import TrainingCallback
 from es_recsys.models.cooccurrence import Counting, Rows, counts, joined, prune
 from es_recsys.models.ids import ItemIds
 from es_recsys.models.neighbours import Neighbours, recency_space
 from es_recsys.models.params import from_json, to_json
 from es_recsys.models.sequences import Sequences, cells, sequences
-from es_recsys.models.watch import TrainingCallback
 from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["ItemKNN", "ItemKNNConfig"]
@@ -50,7 +51,7 @@ class ItemKNN(Neighbours):
         self.config = config or ItemKNNConfig()
 
     def fit(
-        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: TrainingCallback | None = None
+        self, data: Interactions, rng: Generator, items: ItemTable | None = None, callback: TrainingCallback | None = None
     ) -> Self:
         """Counts pairs; `rng` isn't used."""
         seq = sequences(data)
@@ -61,7 +62,7 @@ class ItemKNN(Neighbours):
         return self
 
     @classmethod
-    def space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
+    def search_space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
         """Setting -> values worth trying."""
         return {
             **recency_space(ordered, timed),
@@ -72,7 +73,7 @@ class ItemKNN(Neighbours):
         }
 
     @classmethod
-    def start(cls, ordered: bool, timed: bool) -> ItemKNNConfig:
+    def default_config(cls, ordered: bool, timed: bool) -> ItemKNNConfig:
         """A short memory where order tells."""
         return ItemKNNConfig(half_life=4.0 if ordered else math.inf)
 

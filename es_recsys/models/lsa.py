@@ -9,10 +9,12 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 from es_recsys.errors import ModelError
-from es_recsys.models.base import ScoredPlaces
+from es_recsys.models.base import ScoredItems
+from es_recsys.models.callback import TrainingCallback
 from es_recsys.models.fitted import TrainedModel, top_of
 from es_recsys.models.histories import HistoryBatch
 from es_recsys.models.ids import ItemIds
@@ -20,7 +22,6 @@ from es_recsys.models.neighbours import recent_weights
 from es_recsys.models.params import from_json, to_json
 from es_recsys.models.ranking import decay
 from es_recsys.models.svd import truncated_svd
-from es_recsys.models.watch import TrainingCallback
 from es_recsys.models.words import Vocabulary, tokens
 from es_recsys.types import History, Interactions, ItemTable
 
@@ -68,13 +69,13 @@ class LSA(TrainedModel):
     kind: ClassVar[str] = "vector"
     field: ClassVar[str | None] = "lsa_vector"
     reads_items: ClassVar[bool] = True
-    asking: ClassVar[frozenset[str]] = frozenset({"half_life", "half_life_days", "query"})
+    inference_params: ClassVar[frozenset[str]] = frozenset({"half_life", "half_life_days", "query"})
 
     def __init__(self, config: LSAConfig | None = None) -> None:
         self.config = config or LSAConfig()
 
     def fit(
-        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: TrainingCallback | None = None
+        self, data: Interactions, rng: Generator, items: ItemTable | None = None, callback: TrainingCallback | None = None
     ) -> Self:
         """Reads the texts of `items`; the interactions only add ids. Raises ModelError where there are no words."""
         from scipy import sparse
@@ -103,7 +104,7 @@ class LSA(TrainedModel):
         return self
 
     @classmethod
-    def space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
+    def search_space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
         """Setting -> values worth trying; what only concerns the asking comes first."""
         moves: dict[str, tuple[Any, ...]] = {"half_life": (1.0, 2.0, 4.0, 10.0, 30.0, math.inf)} if ordered else {}
         if timed:
@@ -123,16 +124,16 @@ class LSA(TrainedModel):
         """(d,) float32 user vector, at most of length 1; None where nothing known was liked or searched for."""
         return self._fold(self._encoded(history))
 
-    def top(self, batch: HistoryBatch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredPlaces]:
+    def recommend_idx(self, batch: HistoryBatch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredItems]:
         """The n best of each user, by exact inner products, a block of users at a time."""
-        lists: list[ScoredPlaces] = []
+        lists: list[ScoredItems] = []
         for begin in range(0, len(batch), _USERS):
             users = range(begin, min(begin + _USERS, len(batch)))
             folded = np.stack([self._folded(batch.one(user)) for user in users])
             lists += [top_of(row, n, exclude[user]) for row, user in zip(folded @ self._arrays["vectors"].T, users, strict=True)]
         return lists
 
-    def scores_at(self, batch: HistoryBatch, places: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
+    def score_idx(self, batch: HistoryBatch, places: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
         """The score of each user at its own places."""
         return [_clean(self._arrays["vectors"][at] @ self._folded(batch.one(user))) for user, at in enumerate(places)]
 

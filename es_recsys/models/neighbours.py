@@ -44,7 +44,7 @@ class Neighbours(TrainedModel):
     """
 
     kind: ClassVar[str] = "neighbours"
-    asking: ClassVar[frozenset[str]] = frozenset({"half_life", "half_life_days"})
+    inference_params: ClassVar[frozenset[str]] = frozenset({"half_life", "half_life_days"})
     _asked: tuple[tuple[bytes, ...], NDArray[np.float32]] | None = None
 
     def _learned(self, item_ids: ItemIds, rows: Rows) -> None:

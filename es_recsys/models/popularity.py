@@ -8,14 +8,15 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
+from es_recsys.models.callback import TrainingCallback
 from es_recsys.models.fitted import TrainedModel, top_of
 from es_recsys.models.histories import HistoryBatch
 from es_recsys.models.ids import ItemIds
 from es_recsys.models.ranking import decay
 from es_recsys.models.sequences import take
-from es_recsys.models.watch import TrainingCallback
 from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["Popularity", "PopularityConfig"]
@@ -35,7 +36,7 @@ class Popularity(TrainedModel):
 
         score[j] = sum over events on j at t of w * 2 ** (-(T - t) / half_life_days)
 
-    The same for every history, also an empty one; `because` therefore names nothing.
+    The same for every history, also an empty one; `explain` therefore names nothing.
     """
 
     name: ClassVar[str] = "popularity"
@@ -45,7 +46,7 @@ class Popularity(TrainedModel):
         self.config = config or PopularityConfig()
 
     def fit(
-        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: TrainingCallback | None = None
+        self, data: Interactions, rng: Generator, items: ItemTable | None = None, callback: TrainingCallback | None = None
     ) -> Self:
         """Counts; `rng` isn't used."""
         liked = take(data, data.weights > 0)

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Self
 
-import numpy as np
+from numpy.random import Generator
 
+from es_recsys.models.callback import TrainingCallback
 from es_recsys.models.cooccurrence import Counting, corrected, count
 from es_recsys.models.ids import ItemIds
 from es_recsys.models.neighbours import Neighbours, recency_space
 from es_recsys.models.params import from_json, to_json
 from es_recsys.models.sequences import sequences
-from es_recsys.models.watch import TrainingCallback
 from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["RP3beta", "RP3betaConfig"]
@@ -47,7 +47,7 @@ class RP3beta(Neighbours):
         self.config = config or RP3betaConfig()
 
     def fit(
-        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: TrainingCallback | None = None
+        self, data: Interactions, rng: Generator, items: ItemTable | None = None, callback: TrainingCallback | None = None
     ) -> Self:
         """Counts the walks; `rng` isn't used."""
         how, seq = self.config, sequences(data)
@@ -56,7 +56,7 @@ class RP3beta(Neighbours):
         return self
 
     @classmethod
-    def space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
+    def search_space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
         """Setting -> values worth trying."""
         return {
             **recency_space(ordered, timed),
@@ -65,7 +65,7 @@ class RP3beta(Neighbours):
         }
 
     @classmethod
-    def start(cls, ordered: bool, timed: bool) -> RP3betaConfig:
+    def default_config(cls, ordered: bool, timed: bool) -> RP3betaConfig:
         """A short memory where order tells."""
         return RP3betaConfig(half_life=4.0 if ordered else math.inf)
 

@@ -7,14 +7,15 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 from es_recsys.errors import MissingExtra, ModelError
+from es_recsys.models.callback import TrainingCallback
 from es_recsys.models.folded import FactorModel
 from es_recsys.models.histories import HistoryBatch
 from es_recsys.models.ids import ItemIds
 from es_recsys.models.sasrec_forward import padded, states
-from es_recsys.models.watch import TrainingCallback
 from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["SASRec", "SASRecConfig"]
@@ -74,14 +75,14 @@ class SASRec(FactorModel):
     name: ClassVar[str] = "sasrec"
     field: ClassVar[str | None] = "sasrec_vector"
     reads_items: ClassVar[bool] = True
-    asking: ClassVar[frozenset[str]] = frozenset({"dislike"})
+    inference_params: ClassVar[frozenset[str]] = frozenset({"dislike"})
 
     def __init__(self, config: SASRecConfig | None = None) -> None:
         self.config = config or SASRecConfig()
         self._asked: tuple[bytes, NDArray[np.int64], NDArray[np.float32]] | None = None
 
     def fit(
-        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: TrainingCallback | None = None
+        self, data: Interactions, rng: Generator, items: ItemTable | None = None, callback: TrainingCallback | None = None
     ) -> Self:
         """Trains on the GPU where there is one; needs the package torch. Raises MissingExtra without it, ModelError where no user
         has two events that follow each other, and for settings that don't go together."""
@@ -100,18 +101,18 @@ class SASRec(FactorModel):
             from es_recsys.models.sasrec_training import train
         except ImportError as error:
             raise MissingExtra(error.name or "torch", "train") from error
-        learned = train(self.config, data, content, int(rng.integers(2**31)), watch or TrainingCallback())
+        learned = train(self.config, data, content, int(rng.integers(2**31)), callback or TrainingCallback())
         self._ids, self._fingerprint, self._asked = ItemIds.of(data.item_ids.tolist()), None, None
         self._arrays = {"vectors": learned.vectors, **{f"net.{name}": value for name, value in learned.numbers.items()}}
         return self
 
     @classmethod
-    def space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
+    def search_space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
         """Setting -> values worth trying; every trial is a training."""
         return {"dropout": (0.2, 0.35, 0.5, 0.6), "dims": (64, 128, 256)}
 
     @classmethod
-    def start(cls, ordered: bool, timed: bool) -> SASRecConfig:
+    def default_config(cls, ordered: bool, timed: bool) -> SASRecConfig:
         """The usual settings."""
         return SASRecConfig(ordered=ordered)
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from es_recsys.models.accelerator import host, place_on, training
+from es_recsys.models.callback import TrainingCallback
 from es_recsys.models.checkpoint import Checkpoint, mark, restore
 from es_recsys.models.ranking import best
 from es_recsys.models.sasrec_forward import padded, states
@@ -21,7 +22,6 @@ from es_recsys.models.sasrec_network import Items, Network
 from es_recsys.models.sasrec_start import said_by_content, start_vectors
 from es_recsys.models.sasrec_windows import Held, Lines, batches, hold_out, lines
 from es_recsys.models.slices import ndcg
-from es_recsys.models.watch import TrainingCallback
 from es_recsys.types import Interactions
 
 if TYPE_CHECKING:
@@ -44,7 +44,9 @@ class Learned:
     numbers: dict[str, NDArray[Any]]
 
 
-def train(config: SASRecConfig, data: Interactions, content: NDArray[np.float32], seed: int, watch: TrainingCallback) -> Learned:
+def train(
+    config: SASRecConfig, data: Interactions, content: NDArray[np.float32], seed: int, callback: TrainingCallback
+) -> Learned:
     """The network that finds the held-out items best, or, with `refit`, one trained for as many epochs on everything.
 
     content (n, c): of each item, rows of zeros for none.
@@ -54,13 +56,13 @@ def train(config: SASRecConfig, data: Interactions, content: NDArray[np.float32]
     rest, held = hold_out(every, np.random.default_rng([seed, 1]), held_users)
     key = {"config": asdict(config), "seed": seed, "data": mark(data), "content": hashlib.sha256(content.tobytes()).hexdigest()}
     with training("sasrec", seed) as device:
-        first = _Training(config, rest, content, seed, device, Checkpoint(watch.checkpoints, "sasrec", key))
-        epochs = first.run(config.epochs, held, watch)
+        first = _Training(config, rest, content, seed, device, Checkpoint(callback.checkpoints, "sasrec", key))
+        epochs = first.run(config.epochs, held, callback)
         learned = first
         if config.refit and len(held.targets) and epochs:
-            again = _Training(config, every, content, seed, device, Checkpoint(watch.checkpoints, "sasrec refit", key))
+            again = _Training(config, every, content, seed, device, Checkpoint(callback.checkpoints, "sasrec refit", key))
             # Where the time is over before it is whole, what was learned without the held-out items is the best.
-            learned = again if again.run(epochs, None, watch) == epochs else first
+            learned = again if again.run(epochs, None, callback) == epochs else first
             again.checkpoint.remove()
         kept = learned.learned()
     first.checkpoint.remove()
@@ -91,7 +93,7 @@ class _Training:
         self._config, self._lines, self._seed, self._device = config, of, seed, device
         self._chance = popularity / max(int(popularity.sum()), 1)
 
-    def run(self, epochs: int, held: Held | None, watch: TrainingCallback) -> int:
+    def run(self, epochs: int, held: Held | None, callback: TrainingCallback) -> int:
         """Trains on, and leaves the best in the network. Returns after how many epochs that was."""
         config, state = self._config, self.checkpoint.load()
         weights = [value for value in self.network.parameters() if value.dim() > 1]
@@ -99,15 +101,15 @@ class _Training:
         groups = [{"params": weights, "weight_decay": config.decay}, {"params": others, "weight_decay": 0.0}]
         optimiser = torch.optim.AdamW(groups, lr=config.rate, betas=(0.9, 0.98))
         restore(self.network, optimiser, state)
-        while state.epoch < epochs and state.stale < config.patience and time.monotonic() < watch.deadline:
+        while state.epoch < epochs and state.stale < config.patience and time.monotonic() < callback.deadline:
             torch.manual_seed(self._seed + state.epoch)
             figures = {"loss": self._epoch(optimiser, state.epoch)}
             if held is not None and len(held.targets):
                 figures["ndcg"] = self._quality(held)
             state.reached(figures.get("ndcg"), self.network)
             self.checkpoint.save(state, self.network, optimiser)
-            if watch.tell is not None:
-                watch.tell(state.epoch, epochs, figures)
+            if callback.tell is not None:
+                callback.tell(state.epoch, epochs, figures)
         state.give_best(self.network)
         return state.epoch - state.stale
 

@@ -7,10 +7,12 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 from es_recsys.errors import ModelError
 from es_recsys.features import FeatureTable, features
+from es_recsys.models.callback import TrainingCallback
 from es_recsys.models.fitted import TrainedModel
 from es_recsys.models.grouping import LEAST_USERS, group, squared_distances
 from es_recsys.models.habits import habits, scale_of
@@ -21,7 +23,6 @@ from es_recsys.models.ranking import best, decay
 from es_recsys.models.segment_map import SEGMENT_FEATURES, SegmentMap, placed
 from es_recsys.models.sequences import take
 from es_recsys.models.tastes import item_tastes
-from es_recsys.models.watch import TrainingCallback
 from es_recsys.types import History, Interactions, ItemTable
 
 __all__ = ["Segments", "SegmentsConfig"]
@@ -62,8 +63,8 @@ class Segments(TrainedModel):
     kind: ClassVar[str] = "neighbours"
     reads_items: ClassVar[bool] = True
     layout: ClassVar[int] = 2
-    asking: ClassVar[frozenset[str]] = frozenset({"half_life"})
-    beside: ClassVar[tuple[str, ...]] = ("_said",)
+    inference_params: ClassVar[frozenset[str]] = frozenset({"half_life"})
+    extra_state: ClassVar[tuple[str, ...]] = ("_said",)
 
     def __init__(self, config: SegmentsConfig | None = None) -> None:
         self.config = config or SegmentsConfig()
@@ -71,7 +72,7 @@ class Segments(TrainedModel):
         self._map: SegmentMap | None = None
 
     def fit(
-        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: TrainingCallback | None = None
+        self, data: Interactions, rng: Generator, items: ItemTable | None = None, callback: TrainingCallback | None = None
     ) -> Self:
         """Groups the users who liked something; needs scikit-learn. Raises MissingExtra without it, ModelError where there
         are fewer than twenty such users."""
@@ -104,7 +105,7 @@ class Segments(TrainedModel):
         return self
 
     @classmethod
-    def space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
+    def search_space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
         """Setting -> values worth trying; what only concerns the asking comes first."""
         return {"half_life": (2.0, 5.0, 10.0, 20.0), "features": (0.0, 0.05, 0.3, 1.0), "dims": (8, 16, 32)}
 

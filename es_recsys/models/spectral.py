@@ -8,10 +8,12 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
-from es_recsys.models.base import ScoredPlaces
+from es_recsys.models.base import ScoredItems
 from es_recsys.models.bipartite import column, graph, matrix_of, walk
+from es_recsys.models.callback import TrainingCallback
 from es_recsys.models.fitted import TrainedModel, top_of
 from es_recsys.models.histories import HistoryBatch
 from es_recsys.models.ids import ItemIds
@@ -19,7 +21,6 @@ from es_recsys.models.neighbours import by_liked, of_liked, recent_weights
 from es_recsys.models.params import to_json
 from es_recsys.models.sequences import sequences
 from es_recsys.models.svd import truncated_svd
-from es_recsys.models.watch import TrainingCallback
 from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["Filter", "Spectral"]
@@ -54,7 +55,7 @@ class Spectral(TrainedModel):
     kind: ClassVar[str] = "neighbours"
 
     def fit(
-        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: TrainingCallback | None = None
+        self, data: Interactions, rng: Generator, items: ItemTable | None = None, callback: TrainingCallback | None = None
     ) -> Self:
         """Decomposes the graph; `rng` gives the directions that the decomposition sets out from."""
         arrays, degrees = graph(sequences(data))
@@ -78,13 +79,13 @@ class Spectral(TrainedModel):
     def _filter(self, eigenvalues: NDArray[np.float64]) -> Filter:
         """eigenvalues (k,) of P, largest first, at most 1."""
 
-    def top(self, batch: HistoryBatch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredPlaces]:
+    def recommend_idx(self, batch: HistoryBatch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredItems]:
         """The n best of each user, through products of a block of users at a time."""
         if len(batch) == 1:
-            return super().top(batch, n, exclude)
+            return super().recommend_idx(batch, n, exclude)
         return [top_of(scores, n, exclude[user]) for user, scores in enumerate(self._each(batch))]
 
-    def scores_at(self, batch: HistoryBatch, places: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
+    def score_idx(self, batch: HistoryBatch, places: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
         """The score of each user at its own places."""
         if len(batch) == 1:
             return [self._scores(batch, places[0])]

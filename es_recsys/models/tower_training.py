@@ -15,6 +15,7 @@ from torch import Tensor
 
 from es_recsys.errors import ModelError
 from es_recsys.models.accelerator import host, place_on, training
+from es_recsys.models.callback import TrainingCallback
 from es_recsys.models.checkpoint import Checkpoint, mark, restore
 from es_recsys.models.ranking import best
 from es_recsys.models.slices import ndcg
@@ -22,7 +23,6 @@ from es_recsys.models.tower_examples import Example, Held, Stream
 from es_recsys.models.tower_inputs import HABITS, Inputs, Reader, inputs
 from es_recsys.models.tower_network import ItemTower, UserTower
 from es_recsys.models.user_graph import graph_of
-from es_recsys.models.watch import TrainingCallback
 from es_recsys.types import Interactions
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def train(
     contents: Mapping[str, NDArray[np.float32]],
     reader: Reader,
     seed: int,
-    watch: TrainingCallback,
+    callback: TrainingCallback,
 ) -> tuple[NDArray[np.float32], bytes]:
     """Item vectors (n, d) and the user tower as ONNX.
 
@@ -161,8 +161,8 @@ def train(
         towers = Towers(config, contents, popularity, reader).to(device)
         read = {**contents, **reader.arrays(), "held": np.concatenate([held.users, *held.targets])}
         key = {"config": asdict(config), "seed": seed, "data": mark(rest), "habits": list(HABITS), "read": _digest(read)}
-        kept = Checkpoint(watch.checkpoints, "tower", key)
-        _run(towers, stream, held, kept, seed, watch)
+        kept = Checkpoint(callback.checkpoints, "tower", key)
+        _run(towers, stream, held, kept, seed, callback)
         vectors = towers.item_vectors()
     kept.remove()
     return vectors, graph_of(towers.users.cpu(), config.dims)
@@ -177,7 +177,7 @@ def _digest(arrays: Mapping[str, NDArray[Any]]) -> str:
     return digest.hexdigest()
 
 
-def _run(towers: Towers, stream: Stream, held: Held, kept: Checkpoint, seed: int, watch: TrainingCallback) -> None:
+def _run(towers: Towers, stream: Stream, held: Held, kept: Checkpoint, seed: int, callback: TrainingCallback) -> None:
     """Trains until nothing is gained any more, and leaves the best of all epochs in `towers`.
 
     Every epoch has its own seed, so that a training that goes on learns what it would have learned in one go.
@@ -185,7 +185,7 @@ def _run(towers: Towers, stream: Stream, held: Held, kept: Checkpoint, seed: int
     config, state = towers.config, kept.load()
     optimiser = torch.optim.AdamW(towers.parameters(), lr=config.rate, weight_decay=config.decay)
     restore(towers, optimiser, state)
-    while state.epoch < config.epochs and state.stale < config.patience and time.monotonic() < watch.deadline:
+    while state.epoch < config.epochs and state.stale < config.patience and time.monotonic() < callback.deadline:
         torch.manual_seed(seed + state.epoch)
         rng = np.random.default_rng([seed, state.epoch])
         figures = {"loss": _epoch(towers, optimiser, stream, rng)}
@@ -193,8 +193,8 @@ def _run(towers: Towers, stream: Stream, held: Held, kept: Checkpoint, seed: int
             figures["ndcg"] = towers.quality(held)
         state.reached(figures.get("ndcg"), towers)
         kept.save(state, towers, optimiser)
-        if watch.tell is not None:
-            watch.tell(state.epoch, config.epochs, figures)
+        if callback.tell is not None:
+            callback.tell(state.epoch, config.epochs, figures)
     state.give_best(towers)
     towers.eval()
 

@@ -8,13 +8,14 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.random import Generator
 
+from es_recsys.models.callback import TrainingCallback
 from es_recsys.models.cooccurrence import Counting, Rows, corrected, count, prune
 from es_recsys.models.ids import ItemIds
 from es_recsys.models.neighbours import Neighbours
 from es_recsys.models.params import from_json, to_json
 from es_recsys.models.sequences import Sequences, sequences
-from es_recsys.models.watch import TrainingCallback
 from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["Transitions", "TransitionsConfig"]
@@ -60,7 +61,7 @@ class Transitions(Neighbours):
         self.config = config or TransitionsConfig()
 
     def fit(
-        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: TrainingCallback | None = None
+        self, data: Interactions, rng: Generator, items: ItemTable | None = None, callback: TrainingCallback | None = None
     ) -> Self:
         """Counts pairs; `rng` isn't used."""
         seq = sequences(data)
@@ -68,7 +69,7 @@ class Transitions(Neighbours):
         return self.fit_counts(ItemIds.of(data.item_ids.tolist()), seq, rows)
 
     @classmethod
-    def space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
+    def search_space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
         """Setting -> values worth trying; "window" stands for a window and its decay."""
         if not ordered:
             return {
@@ -91,14 +92,14 @@ class Transitions(Neighbours):
         return moves
 
     @classmethod
-    def start(cls, ordered: bool, timed: bool) -> TransitionsConfig:
+    def default_config(cls, ordered: bool, timed: bool) -> TransitionsConfig:
         """The whole history where order tells nothing, else a window of ten and a short memory."""
         if not ordered:
             return TransitionsConfig(Counting(None, 1.0, 1.0, 0.75), 0.8, 0.2)
         return TransitionsConfig(Counting(10, 0.8, 0.5, 0.3), 0.5, 0.2, half_life=3.0)
 
     @classmethod
-    def change(cls, config: TransitionsConfig, setting: str, value: Any) -> TransitionsConfig:
+    def with_param(cls, config: TransitionsConfig, setting: str, value: Any) -> TransitionsConfig:
         """The config with one setting at another value."""
         counting = config.counting
         if setting == "window":

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 from es_recsys.errors import MissingExtra, ModelError
 from es_recsys.features import features
 from es_recsys.models import artefact
 from es_recsys.models.base import not_fitted
+from es_recsys.models.callback import TrainingCallback
 from es_recsys.models.folded import FactorModel
 from es_recsys.models.grouping import LEAST_USERS
 from es_recsys.models.habits import habits, scale_of
@@ -26,7 +28,6 @@ from es_recsys.models.sequences import take
 from es_recsys.models.tower_examples import hold_out
 from es_recsys.models.tower_inputs import HABITS, Reader, inputs
 from es_recsys.models.user_graph import session
-from es_recsys.models.watch import TrainingCallback
 from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["Tower", "TowerConfig"]
@@ -93,7 +94,7 @@ class Tower(FactorModel):
     field: ClassVar[str | None] = "tower_vector"
     reads_items: ClassVar[bool] = True
     layout: ClassVar[int] = 2
-    beside: ClassVar[tuple[str, ...]] = ("_digest", "_reader")
+    extra_state: ClassVar[tuple[str, ...]] = ("_digest", "_reader")
 
     def __init__(self, config: TowerConfig | None = None) -> None:
         self.config = config or TowerConfig()
@@ -103,7 +104,7 @@ class Tower(FactorModel):
         self._session: Any = None
 
     def fit(
-        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: TrainingCallback | None = None
+        self, data: Interactions, rng: Generator, items: ItemTable | None = None, callback: TrainingCallback | None = None
     ) -> Self:
         """Trains both towers; needs the package torch. With fewer than twenty users there are no segments.
 
@@ -124,19 +125,19 @@ class Tower(FactorModel):
         config = self.config
         rest, held = hold_out(data, np.random.default_rng(seed), config.held, ordered=config.ordered, history=config.history)
         reader = _reader(rest, items, config.history, seed)
-        vectors, graph = train(config, rest, held, contents, reader, seed, watch or TrainingCallback())
+        vectors, graph = train(config, rest, held, contents, reader, seed, callback or TrainingCallback())
         self._ids, self._fingerprint, self._session = ItemIds.of(data.item_ids.tolist()), None, None
         self._digest, self._reader = hashlib.sha256(graph).hexdigest(), reader
         self._arrays = {"vectors": vectors, "graph": np.frombuffer(graph, np.uint8), **reader.arrays()}
         return self
 
     @classmethod
-    def space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
+    def search_space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
         """Setting -> values worth trying."""
         return {"temperature": (0.05, 0.07, 0.1, 0.15, 0.2), "correction": (0.25, 0.5, 0.75, 1.0), "dims": (64, 128)}
 
     @classmethod
-    def start(cls, ordered: bool, timed: bool) -> TowerConfig:
+    def default_config(cls, ordered: bool, timed: bool) -> TowerConfig:
         """The whole history and more of it to find where order tells nothing."""
         return TowerConfig() if ordered else TowerConfig(ordered=False, history=100, targets=4)
 

@@ -8,9 +8,11 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
-from es_recsys.models.base import ScoredPlaces
+from es_recsys.models.base import ScoredItems
+from es_recsys.models.callback import TrainingCallback
 from es_recsys.models.confidence import idf
 from es_recsys.models.cooccurrence import Rows
 from es_recsys.models.fitted import TrainedModel, top_of
@@ -20,7 +22,6 @@ from es_recsys.models.likings import asked_likings, likings, ranks, select
 from es_recsys.models.params import from_json, to_json
 from es_recsys.models.projection import coordinates, project, project_rows
 from es_recsys.models.ranking import best, decay
-from es_recsys.models.watch import TrainingCallback
 from es_recsys.types import History, Interactions, ItemTable
 
 __all__ = ["UserKNN", "UserKNNConfig"]
@@ -68,13 +69,13 @@ class UserKNN(TrainedModel):
 
     name: ClassVar[str] = "userknn"
     kind: ClassVar[str] = "neighbours"
-    asking: ClassVar[frozenset[str]] = frozenset({"neighbours", "candidates", "power", "target_power"})
+    inference_params: ClassVar[frozenset[str]] = frozenset({"neighbours", "candidates", "power", "target_power"})
 
     def __init__(self, config: UserKNNConfig | None = None) -> None:
         self.config = config or UserKNNConfig()
 
     def fit(
-        self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: TrainingCallback | None = None
+        self, data: Interactions, rng: Generator, items: ItemTable | None = None, callback: TrainingCallback | None = None
     ) -> Self:
         """Collects what each user likes; `rng` chooses the projection."""
         n_items = len(data.item_ids)
@@ -95,7 +96,7 @@ class UserKNN(TrainedModel):
         return self
 
     @classmethod
-    def space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
+    def search_space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
         """Setting -> values worth trying; what only concerns the asking comes first."""
         recency: dict[str, tuple[Any, ...]] = {"half_life": (3.0, 6.0, 12.0, 25.0, math.inf)} if ordered else {}
         return {
@@ -106,7 +107,7 @@ class UserKNN(TrainedModel):
         }
 
     @classmethod
-    def start(cls, ordered: bool, timed: bool) -> UserKNNConfig:
+    def default_config(cls, ordered: bool, timed: bool) -> UserKNNConfig:
         """A short memory where order tells."""
         return UserKNNConfig(half_life=12.0 if ordered else math.inf)
 
@@ -147,11 +148,11 @@ class UserKNN(TrainedModel):
         """What answers are served from: nothing of the users, who are in the index."""
         return self.among(())
 
-    def top(self, batch: HistoryBatch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredPlaces]:
+    def recommend_idx(self, batch: HistoryBatch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredItems]:
         """The n best of each user, a block of users at a time."""
         return [top_of(scores, n, exclude[user]) for user, scores in enumerate(self._each(batch))]
 
-    def scores_at(self, batch: HistoryBatch, places: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
+    def score_idx(self, batch: HistoryBatch, places: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
         """The score of each user at its own places."""
         return [scores[places[user]] for user, scores in enumerate(self._each(batch))]
 

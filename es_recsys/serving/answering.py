@@ -220,7 +220,7 @@ def _collaborative(snapshot: ServingSnapshot, profile: Profile, exclude: frozens
         "factors": factors,
         "neighbours": neighbours,
         "scorers": {name: partial(model.score, profile.history) for name, model in snapshot.models.items()},
-        "reasons": {name: partial(model.because, profile.history) for name, model in snapshot.models.items()},
+        "reasons": {name: partial(model.explain, profile.history) for name, model in snapshot.models.items()},
     }
 
 

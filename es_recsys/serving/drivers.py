@@ -170,7 +170,7 @@ class Driver:
                 return False
             return True
         if isinstance(effect, Top):
-            return on_one_thread(effect.model.weights, effect.history, effect.n, effect.exclude)
+            return on_one_thread(effect.model.recommend, effect.history, effect.n, effect.exclude)
         if isinstance(effect, Call):
             return effect.function()
         if isinstance(effect, Pause):
@@ -267,7 +267,7 @@ def _top_all(asked: Mapping[int, Top]) -> Iterable[tuple[int, Any]]:
     model, n = effects[0].model, effects[0].n
     try:
         histories, excluded = [effect.history for effect in effects], [effect.exclude for effect in effects]
-        found = on_one_thread(model.weights_of_all, histories, n, excluded)
+        found = on_one_thread(model.recommend_batch, histories, n, excluded)
     except Exception as error:
         return [(i, error) for i in asked]
     return zip(asked, found, strict=True)
@@ -326,7 +326,7 @@ class AsyncDriver:
                 return False
             return True
         if isinstance(effect, Top):
-            return await asyncio.to_thread(on_one_thread, effect.model.weights, effect.history, effect.n, effect.exclude)
+            return await asyncio.to_thread(on_one_thread, effect.model.recommend, effect.history, effect.n, effect.exclude)
         if isinstance(effect, Call):
             return await asyncio.to_thread(effect.function)
         if isinstance(effect, Pause):

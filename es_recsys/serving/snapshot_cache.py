@@ -157,7 +157,7 @@ class SnapshotCache:
         if not folder.exists():
             return []
         try:
-            return Popularity.load(folder).weights(History(), DEPTHS["neighbours"])
+            return Popularity.load(folder).recommend(History(), DEPTHS["neighbours"])
         except ModelError as error:
             # Counted anew by every training and load of events: no reason not to answer, or not to record what happens.
             _log.warning("Answers do without what is popular. %s", error)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from es_recsys.models.base import Model, ScoredPlaces
+from es_recsys.models.base import Model, ScoredItems
 from es_recsys.models.histories import HistoryBatch
 from es_recsys.models.ids import ItemIds
 
@@ -31,22 +31,22 @@ class Asked:
             self._back = self._n + np.arange(len(model.item_ids), dtype=np.int64)
             self._back[self._there[known]] = known
 
-    def top(self, batch: HistoryBatch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredPlaces]:
-        """`Model.top`."""
+    def recommend_idx(self, batch: HistoryBatch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredItems]:
+        """`Model.recommend_idx`."""
         if self._there is None:
-            return self._model.top(batch, n, exclude)
-        lists = self._model.top(self._translated(batch), n, [self._known(places) for places in exclude])
+            return self._model.recommend_idx(batch, n, exclude)
+        lists = self._model.recommend_idx(self._translated(batch), n, [self._known(places) for places in exclude])
         return [(self._back[places], scores) for places, scores in lists]
 
-    def scores_at(self, batch: HistoryBatch, places: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
-        """`Model.scores_at`; 0 for an item that the model doesn't know."""
+    def score_idx(self, batch: HistoryBatch, places: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
+        """`Model.score_idx`; 0 for an item that the model doesn't know."""
         if self._there is None:
             inside = [at < self._n for at in places]
-            found = self._model.scores_at(batch, [at[here] for at, here in zip(places, inside, strict=True)])
+            found = self._model.score_idx(batch, [at[here] for at, here in zip(places, inside, strict=True)])
         else:
             moved = [self._places(at) for at in places]
             inside = [at >= 0 for at in moved]
-            found = self._model.scores_at(self._translated(batch), [at[here] for at, here in zip(moved, inside, strict=True)])
+            found = self._model.score_idx(self._translated(batch), [at[here] for at, here in zip(moved, inside, strict=True)])
         return [_spread(scores, here) for scores, here in zip(found, inside, strict=True)]
 
     def _places(self, places: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from es_recsys.models.base import DEPTHS, Model, ScoredPlaces
+from es_recsys.models.base import DEPTHS, Model, ScoredItems
 from es_recsys.models.ids import ItemIds
 from es_recsys.models.slices import HoldoutSplit, found_in, ideal
 from es_recsys.training.aligned_models import Asked
@@ -52,7 +52,7 @@ class Candidates:
         union = [np.unique(np.concatenate([own[user][0] for own in lists.values()])) for user in range(len(part))]
         made = cls(part, union, ids)
         for name, one in asked.items():
-            made._add(name, lists[name], one.scores_at(part.histories, union))
+            made._add(name, lists[name], one.score_idx(part.histories, union))
         return made
 
     def beside(self, name: str, model: Model) -> Self:
@@ -67,7 +67,7 @@ class Candidates:
         more._raw = {other: _filled(at, raw[self._real]) for other, raw in self._raw.items()}
         more._listed = {other: _filled(at, listed[self._real]) for other, listed in self._listed.items()}
         more._best = dict(self._best)
-        more._add(name, own, asked.scores_at(self._slice.histories, union))
+        more._add(name, own, asked.score_idx(self._slice.histories, union))
         return more
 
     def each(self, weights: Mapping[str, float]) -> NDArray[np.float64]:
@@ -87,7 +87,7 @@ class Candidates:
         hits: NDArray[np.bool_] = places == first[:, None]
         return hits @ (1.0 / np.log2(np.arange(2, places.shape[1] + 2)))
 
-    def _add(self, name: str, lists: Sequence[ScoredPlaces], scores: Sequence[NDArray[np.float32]]) -> None:
+    def _add(self, name: str, lists: Sequence[ScoredItems], scores: Sequence[NDArray[np.float32]]) -> None:
         """What a model says: its own list of each user, and its scores of all candidates."""
         self._raw[name] = _filled(self._real, scores)
         self._listed[name] = self._having([places for places, _ in lists])
@@ -121,8 +121,8 @@ class Candidates:
             yield np.where(shown, places, -1), np.where(shown, gains, 0.0)
 
 
-def _lists(asked: Asked, model: Model, part: HoldoutSplit) -> list[ScoredPlaces]:
-    return asked.top(part.histories, DEPTHS[model.kind], part.known)
+def _lists(asked: Asked, model: Model, part: HoldoutSplit) -> list[ScoredItems]:
+    return asked.recommend_idx(part.histories, DEPTHS[model.kind], part.known)
 
 
 def _first(total: NDArray[np.float64], n: int) -> NDArray[np.int64]:

@@ -292,7 +292,7 @@ def _served(snapshot: ServingSnapshot) -> tuple[dict[str, Any], dict[str, float]
     table = snapshot.metadata.weights.get("no_query", {})
     served = {name: model for name, model in snapshot.models.items() if not model.reads_items and table.get(name, 0.0) > 0.0}
     if not served:
-        return {Transitions.name: Transitions.start(False, snapshot.metadata.timed)}, {Transitions.name: 1.0}
+        return {Transitions.name: Transitions.default_config(False, snapshot.metadata.timed)}, {Transitions.name: 1.0}
     return {name: model.config for name, model in served.items()}, {name: table[name] for name in served}
 
 

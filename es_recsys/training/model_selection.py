@@ -15,13 +15,13 @@ import numpy as np
 from es_recsys.errors import ModelError
 from es_recsys.models.als import ALSConfig
 from es_recsys.models.base import Model
+from es_recsys.models.callback import TrainingCallback
 from es_recsys.models.cooccurrence import Counting
 from es_recsys.models.fitted import TrainedModel
 from es_recsys.models.popularity import Popularity
 from es_recsys.models.registry import MODELS
 from es_recsys.models.slices import HoldoutSplit
 from es_recsys.models.transitions import TransitionsConfig
-from es_recsys.models.watch import TrainingCallback
 from es_recsys.training.attempts import Attempts
 from es_recsys.training.ensemble_selection import SURE, Beside, Weighed, weigh
 from es_recsys.training.model_trials import DEPTH, trials_of
@@ -187,7 +187,7 @@ def _default_choice(data: Interactions, wish: TrainSpec) -> _Choice:
     transitions, als, weights = defaults(data)
     own: dict[str, Any] = {"transitions": transitions, "als": als}
     names = wish.names or tuple(weights)
-    configs = {name: wish.configs.get(name, own.get(name) or MODELS[name].start(True, data.timed)) for name in names}
+    configs = {name: wish.configs.get(name, own.get(name) or MODELS[name].default_config(True, data.timed)) for name in names}
     shares = {name: weights.get(name, _PLAIN_SHARE) for name in names}
     total = sum(shares.values())
     return _Choice(configs, {name: share / total for name, share in shares.items()})

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from es_recsys.errors import ModelError
 from es_recsys.models.base import Model
+from es_recsys.models.callback import TrainingCallback
 from es_recsys.models.cooccurrence import Counting, Rows, count
 from es_recsys.models.fitted import TrainedModel
 from es_recsys.models.ids import ItemIds
@@ -19,7 +20,6 @@ from es_recsys.models.registry import MODELS
 from es_recsys.models.sequences import sequences
 from es_recsys.models.slices import HoldoutSplit
 from es_recsys.models.transitions import Transitions, TransitionsConfig
-from es_recsys.models.watch import TrainingCallback
 from es_recsys.training.aligned_models import Asked
 from es_recsys.training.coordinate_search import Climb, climb
 from es_recsys.types import ItemTable
@@ -67,7 +67,7 @@ class Trials:
     def each(self, config: Any) -> NDArray[np.float64]:
         """(n_users,) NDCG of each user of the slice."""
         asked = Asked(self.model(config), self._ids)
-        lists = [places for places, _ in asked.top(self._slice.histories, DEPTH, self._slice.known)]
+        lists = [places for places, _ in asked.recommend_idx(self._slice.histories, DEPTH, self._slice.known)]
         return self._slice.ndcg(lists, DEPTH)
 
     def climb(
@@ -86,9 +86,9 @@ class Trials:
             return found
 
         return climb(
-            self._kind.start(*kind) if start is None else start,
-            self._kind.space(*kind) if start is None else {},
-            self._kind.change,
+            self._kind.default_config(*kind) if start is None else start,
+            self._kind.search_space(*kind) if start is None else {},
+            self._kind.with_param,
             value,
             rounds=self.rounds,
             deadline=deadline,
@@ -99,8 +99,8 @@ class Trials:
 
     def _learned(self, config: Any) -> Any:
         """What of a config the training depends on: not what only concerns the asking."""
-        plain = self._kind.start(False, self._slice.train.timed)
-        return replace(config, **{name: getattr(plain, name) for name in self._kind.asking})
+        plain = self._kind.default_config(False, self._slice.train.timed)
+        return replace(config, **{name: getattr(plain, name) for name in self._kind.inference_params})
 
 
 class TransitionTrials(Trials):

@@ -18,7 +18,7 @@ from es_recsys.evaluation.studies import Found, search
 from es_recsys.evaluation.validation import slice_of
 from es_recsys.events.interactions import read_interactions
 from es_recsys.models import MODELS
-from es_recsys.models.watch import TrainingCallback
+from es_recsys.models.callback import TrainingCallback
 from es_recsys.progress import ProgressReporter
 from es_recsys.serving.product_groups import products
 from es_recsys.serving.workspace import Workspace
@@ -103,7 +103,7 @@ def tune_model(
         data = read_interactions(work.events, work.now(), weights=metadata.event_weights, products=products(work, metadata))
         items = item_table(work, metadata) if kind.reads_items else None
         content = content_mark(work, metadata) if kind.reads_items else ""
-    space = kind.space(ordered, data.timed)
+    space = kind.search_space(ordered, data.timed)
     if not space:
         raise InputError(f"{name} has no settings to tune.", "Tune another model.")
     test, validation = _splits(data, split, users, seed)
@@ -112,7 +112,7 @@ def tune_model(
     kept_at = work.settings.store_home / "checkpoints" / f"{name}-tune"
     on_validation = trials_of(name, slice_of(validation), seed, items, replace(watch, checkpoints=kept_at, deadline=deadline))
     before = load_tuned(work.settings, name)
-    before = kind.start(ordered, data.timed) if before is None else before
+    before = kind.default_config(ordered, data.timed) if before is None else before
     found = search(
         space,
         lambda settings: float(on_validation.each(_config(kind, settings, ordered, data.timed)).mean()),
@@ -158,9 +158,9 @@ def _splits(data: Interactions, split: str, users: int, seed: int) -> tuple[Spli
 
 
 def _config(kind: Any, settings: Mapping[str, Any], ordered: bool, timed: bool) -> Any:
-    config = kind.start(ordered, timed)
+    config = kind.default_config(ordered, timed)
     for setting, value in settings.items():
-        config = kind.change(config, setting, value)
+        config = kind.with_param(config, setting, value)
     return config
 
 
@@ -168,7 +168,7 @@ def _values(kind: Any, config: Any, space: Mapping[str, tuple[Any, ...]]) -> dic
     """The values of the space that the config has; a setting that has none of them is left out."""
     found = {}
     for setting, values in space.items():
-        same = [value for value in values if kind.change(config, setting, value) == config]
+        same = [value for value in values if kind.with_param(config, setting, value) == config]
         if same:
             found[setting] = same[0]
     return found

@@ -45,13 +45,13 @@ def load_tuned(settings: Settings, name: str) -> Any | None:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         ordered, timed = bool(content["ordered"]), bool(content["timed"])
-        space = kind.space(ordered, timed)
-        config = kind.start(ordered, timed)
+        space = kind.search_space(ordered, timed)
+        config = kind.default_config(ordered, timed)
         for setting, told in content["settings"].items():
             value = _value(told)
             if value not in space[setting]:
                 raise ValueError(setting)
-            config = kind.change(config, setting, value)
+            config = kind.with_param(config, setting, value)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(
             f"{path} doesn't describe {name}.", f"Tune again with `es-recsys tune model {name}`, or remove it."

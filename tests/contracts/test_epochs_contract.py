@@ -13,10 +13,10 @@ import pytest
 
 from es_recsys.models import MODELS, Model, grouping
 from es_recsys.models.aligned import AlignedConfig
+from es_recsys.models.callback import TrainingCallback
 from es_recsys.models.folded import unit
 from es_recsys.models.sasrec import SASRecConfig
 from es_recsys.models.two_tower import TowerConfig
-from es_recsys.models.watch import TrainingCallback
 from es_recsys.types import History, Interactions, ItemTable
 
 # The models, and settings with which they take no time.
@@ -95,9 +95,9 @@ def learned(
     **settings: Any,
 ) -> Model:
     config = replace(BRIEF[kind], **settings)
-    watch = TrainingCallback(told, checkpoints, deadline)
+    callback = TrainingCallback(told, checkpoints, deadline)
     given = crowd() if data is None else data, np.random.default_rng(seed), shown() if items is None else items
-    return MODELS[kind](config).fit(*given, watch)  # type: ignore[call-arg]
+    return MODELS[kind](config).fit(*given, callback)  # type: ignore[call-arg]
 
 
 def same(one: Model, other: Model) -> bool:
@@ -188,7 +188,7 @@ def test_after_the_deadline_no_epoch_begins(long: str, monkeypatch: pytest.Monke
     late, told, shorter = Told(), Told(), learned(long, epochs=2)
     answering = learned(long, late, deadline=time.monotonic() - 1.0)
     assert late.epochs == []
-    assert answering.weights(History.of(["i003", "i004"]), 3)
+    assert answering.recommend(History.of(["i003", "i004"]), 3)
     monkeypatch.setattr(time, "monotonic", told.clock)
     cut = learned(long, told, deadline=2.0, epochs=9)
     assert told.epochs == [1, 2] and told.of == {9}

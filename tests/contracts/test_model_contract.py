@@ -17,6 +17,7 @@ from es_recsys.errors import ModelError
 from es_recsys.models import ALS, MODELS, ALSConfig, Model, Popularity, Transitions
 from es_recsys.models.aligned import Aligned, AlignedConfig
 from es_recsys.models.bpr import BPR, BPRConfig
+from es_recsys.models.callback import TrainingCallback
 from es_recsys.models.ease import EASE, EASEConfig
 from es_recsys.models.folded import unit
 from es_recsys.models.fused import Fused, FusedConfig
@@ -24,7 +25,6 @@ from es_recsys.models.histories import HistoryBatch
 from es_recsys.models.lsa import LSA, LSAConfig
 from es_recsys.models.sasrec import SASRec, SASRecConfig
 from es_recsys.models.two_tower import Tower, TowerConfig
-from es_recsys.models.watch import TrainingCallback
 from es_recsys.types import History, Interactions, ItemTable
 
 GROUPS, SIZE = 4, 10
@@ -167,12 +167,12 @@ def test_it_says_what_it_is(model: Model) -> None:
 
 def test_untrained_it_refuses_to_answer(model: Model) -> None:
     with pytest.raises(ModelError, match=rf"{model.name} was asked before it was trained.*fit"):
-        untrained(model.name).weights(HISTORIES["usual"])
+        untrained(model.name).recommend(HISTORIES["usual"])
 
 
 @pytest.mark.parametrize("case", HISTORIES)
 def test_lists_are_the_best_scores_in_order(model: Model, case: str) -> None:
-    listed = model.weights(HISTORIES[case], 12)
+    listed = model.recommend(HISTORIES[case], 12)
     scores = model.score(HISTORIES[case], list(model.item_ids))
     assert scores.shape == (len(model.item_ids),) and scores.dtype == np.float32
     order = np.lexsort((np.arange(len(scores)), -scores))
@@ -188,11 +188,11 @@ def test_a_batch_equals_its_parts(model: Model) -> None:
     excluded = [rng.choice(40, count, replace=False) for count in range(len(histories))]
     places = [rng.integers(0, 40, count) for count in range(len(histories))]
     batch = HistoryBatch.of(histories, model.item_ids)
-    lists, scores = model.top(batch, 9, excluded), model.scores_at(batch, places)
-    named = model.weights_of_all(histories, 9, [frozenset(model.item_ids.names(each)) for each in excluded])
+    lists, scores = model.recommend_idx(batch, 9, excluded), model.score_idx(batch, places)
+    named = model.recommend_batch(histories, 9, [frozenset(model.item_ids.names(each)) for each in excluded])
     assert len(lists) == len(scores) == len(histories)
     for user, one in enumerate(histories):
-        single = model.weights(one, 9, frozenset(model.item_ids.names(excluded[user])))
+        single = model.recommend(one, 9, frozenset(model.item_ids.names(excluded[user])))
         assert model.item_ids.names(lists[user][0]) == [item_id for item_id, _ in single]
         assert named[user] == list(zip(model.item_ids.names(lists[user][0]), lists[user][1].tolist(), strict=True))
         np.testing.assert_allclose(lists[user][1], [score for _, score in single], rtol=1e-4)
@@ -202,24 +202,24 @@ def test_a_batch_equals_its_parts(model: Model) -> None:
 
 def test_an_empty_batch_has_no_answers(model: Model) -> None:
     batch = HistoryBatch.of([], model.item_ids)
-    assert model.top(batch, 5, []) == [] and model.scores_at(batch, []) == []
+    assert model.recommend_idx(batch, 5, []) == [] and model.score_idx(batch, []) == []
 
 
 def test_the_same_seed_learns_the_same(model: Model) -> None:
     again = trained(model.name, shop())
     assert again.fingerprint == model.fingerprint
-    assert again.weights(HISTORIES["usual"]) == model.weights(HISTORIES["usual"])
+    assert again.recommend(HISTORIES["usual"]) == model.recommend(HISTORIES["usual"])
 
 
 def test_another_training_has_another_fingerprint(model: Model) -> None:
     other = trained(model.name, shop(seed=2), catalogue(seed=12))
     assert other.fingerprint != model.fingerprint
     usual, some = HISTORIES["usual"], group(0)
-    other.weights(usual), other.score(usual, some)
+    other.recommend(usual), other.score(usual, some)
     other.fit(enough(model.name, shop()), np.random.default_rng(3), catalogue())
     # Nor is anything left of what it was asked before.
     assert other.fingerprint == model.fingerprint
-    assert other.weights(usual) == model.weights(usual)
+    assert other.recommend(usual) == model.recommend(usual)
     assert other.score(usual, some).tolist() == model.score(usual, some).tolist()
 
 
@@ -228,8 +228,8 @@ def test_loaded_again_it_answers_the_same_from_mapped_files(model: Model, tmp_pa
     loaded = type(model).load(tmp_path / "model")
     assert loaded.fingerprint == model.fingerprint and list(loaded.item_ids) == list(model.item_ids)
     for one in HISTORIES.values():
-        assert loaded.weights(one) == model.weights(one)
-        assert loaded.because(one, name(5)) == model.because(one, name(5))
+        assert loaded.recommend(one) == model.recommend(one)
+        assert loaded.explain(one, name(5)) == model.explain(one, name(5))
         np.testing.assert_array_equal(loaded.score(one, group(1)), model.score(one, group(1)))
     arrays = {**loaded.item_ids.arrays(), **loaded._arrays}  # type: ignore[attr-defined]
     assert {f"{array}.npy" for array in arrays} == {path.name for path in (tmp_path / "model").glob("*.npy")}
@@ -239,9 +239,9 @@ def test_loaded_again_it_answers_the_same_from_mapped_files(model: Model, tmp_pa
 def test_saving_again_replaces_and_leaves_nothing_beside(model: Model, tmp_path: Path) -> None:
     trained(model.name, shop(seed=2)).save(tmp_path / "model")
     mapped = type(model).load(tmp_path / "model")
-    before = mapped.weights(HISTORIES["usual"])
+    before = mapped.recommend(HISTORIES["usual"])
     model.save(tmp_path / "model")
-    assert mapped.weights(HISTORIES["usual"]) == before
+    assert mapped.recommend(HISTORIES["usual"]) == before
     assert type(model).load(tmp_path / "model").fingerprint == model.fingerprint
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
@@ -256,15 +256,15 @@ def test_unknown_items_score_nothing_and_change_nothing(model: Model) -> None:
 @pytest.mark.parametrize("case", ["nothing", "all unknown", "dislikes alone"])
 def test_a_history_that_says_nothing_gets_nothing(model: Model, case: str) -> None:
     assert model.vector(HISTORIES[case]) is None
-    assert model.because(HISTORIES[case], name(5)) == ()
+    assert model.explain(HISTORIES[case], name(5)) == ()
     if personal(model):
-        assert model.weights(HISTORIES[case]) == []
+        assert model.recommend(HISTORIES[case]) == []
     else:
-        assert model.weights(HISTORIES[case]) == model.weights(HISTORIES["usual"]) != []
+        assert model.recommend(HISTORIES[case]) == model.recommend(HISTORIES["usual"]) != []
 
 
 def test_a_user_whom_the_training_never_saw_gets_what_goes_with_one_item(model: Model) -> None:
-    listed = [item_id for item_id, _ in model.weights(HISTORIES["one item"], 6, {name(18)})]
+    listed = [item_id for item_id, _ in model.recommend(HISTORIES["one item"], 6, {name(18)})]
     assert len(listed) == 6
     if personal(model):
         assert len(set(listed) & set(group(1))) >= 5
@@ -286,23 +286,23 @@ def test_a_dislike_lowers_what_it_speaks_of(model: Model) -> None:
 
 
 def test_exclusions_leave_the_rest_in_order(model: Model) -> None:
-    everything = model.weights(HISTORIES["of two groups"], 50)
+    everything = model.recommend(HISTORIES["of two groups"], 50)
     excluded = {item_id for item_id, _ in everything[::2]} | {"?"}
-    assert model.weights(HISTORIES["of two groups"], 50, excluded) == everything[1::2]
-    assert model.weights(HISTORIES["of two groups"], 3, excluded) == everything[1::2][:3]
-    assert model.weights(HISTORIES["of two groups"], 50, list(model.item_ids)) == []
-    assert model.weights(HISTORIES["of two groups"], 0) == []
+    assert model.recommend(HISTORIES["of two groups"], 50, excluded) == everything[1::2]
+    assert model.recommend(HISTORIES["of two groups"], 3, excluded) == everything[1::2][:3]
+    assert model.recommend(HISTORIES["of two groups"], 50, list(model.item_ids)) == []
+    assert model.recommend(HISTORIES["of two groups"], 0) == []
 
 
 def test_reasons_are_items_of_the_history(model: Model) -> None:
     for one in HISTORIES.values():
         for item_id in [*group(0), *group(2), "?"]:
-            reasons = model.because(one, item_id, 2)
+            reasons = model.explain(one, item_id, 2)
             assert len(reasons) <= 2 and len(set(reasons)) == len(reasons)
             assert set(reasons) <= set(one.item_ids) - {item_id}
     if personal(model):
-        assert set(model.because(HISTORIES["of two groups"], name(5), 2)) == {name(1), name(7)}
-        assert name(22) not in model.because(HISTORIES["with dislikes"], name(28))
+        assert set(model.explain(HISTORIES["of two groups"], name(5), 2)) == {name(1), name(7)}
+        assert name(22) not in model.explain(HISTORIES["with dislikes"], name(28))
 
 
 def test_no_argument_is_changed(model: Model) -> None:
@@ -312,13 +312,13 @@ def test_no_argument_is_changed(model: Model) -> None:
         np.testing.assert_array_equal(getattr(data, column), getattr(before, column))
     batch = HistoryBatch.of(list(HISTORIES.values()), model.item_ids)
     copies = [array.copy() for array in (batch.starts, batch.items, batch.weights, batch.places, batch.ages)]
-    model.top(batch, 5, [NONE] * len(batch))
-    model.scores_at(batch, [np.array([2, 1])] * len(batch))
+    model.recommend_idx(batch, 5, [NONE] * len(batch))
+    model.score_idx(batch, [np.array([2, 1])] * len(batch))
     for array, copy in zip((batch.starts, batch.items, batch.weights, batch.places, batch.ages), copies, strict=True):
         np.testing.assert_array_equal(array, copy)
     scores = model.score(HISTORIES["usual"], group(0))
     scores[:] = -1  # an answer is the caller's own
-    assert model.weights(HISTORIES["usual"], 3) == model.weights(HISTORIES["usual"], 40)[:3]
+    assert model.recommend(HISTORIES["usual"], 3) == model.recommend(HISTORIES["usual"], 40)[:3]
     assert (model.score(HISTORIES["usual"], group(0)) >= 0).any()
 
 
@@ -412,8 +412,8 @@ from es_recsys.models import MODELS
 from es_recsys.types import History
 model = MODELS[{model.name!r}].load(Path({str(tmp_path / "model")!r}))
 history = History.of([{name(3)!r}, {name(4)!r}])
-assert model.weights(history, 5) and len(model.score(history, [{name(5)!r}])) == 1
-model.because(history, {name(5)!r})
+assert model.recommend(history, 5) and len(model.score(history, [{name(5)!r}])) == 1
+model.explain(history, {name(5)!r})
 print(sorted({{"scipy", "sklearn", "torch", "implicit", "polars", "sqlalchemy", "elasticsearch"}} & set(sys.modules)))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)

@@ -62,7 +62,7 @@ def test_served_answers_are_those_of_the_model_in_memory(client: Client, sample:
         known = client.get_user_profile(shopper.user_id).history
         past = [item for item, weight in zip(known.item_ids, known.weights.tolist(), strict=True) if weight > 0]
         history = History.of(past)
-        expected = memory.weights(history, 20, set(past))
+        expected = memory.recommend(history, 20, set(past))
         hits = client.recommend(history=past, n=20).hits
         assert all(set(hit.parts) <= {"userknn", "popular", "fresh"} for hit in hits)
         best = expected[0][1]
@@ -127,8 +127,8 @@ def test_what_is_measured_in_memory_knows_the_users_that_answers_find_in_elastic
     models, shares = serving(snapshot, data, None)
     assert shares == pytest.approx({"userknn": 1.0})
     history = History.of(data.item_ids[data.items[data.users == 3]].tolist())
-    assert models["userknn"].weights(history, 5)
-    assert not _model(client).weights(history, 5)
+    assert models["userknn"].recommend(history, 5)
+    assert not _model(client).recommend(history, 5)
 
 
 def test_similar_items_and_neutral_answers_work_too(client: Client, sample: SampleStore) -> None:

@@ -48,7 +48,7 @@ HISTORIES = [
 def test_recommend_is_the_formula(models: dict[str, Model], history: History, weights: dict[str, float]) -> None:
     exclude = frozenset(history.item_ids)
     used = {name: weight for name, weight in weights.items() if weight}
-    own = {name: models[name].weights(history, DEPTHS[models[name].kind], exclude) for name in used}
+    own = {name: models[name].recommend(history, DEPTHS[models[name].kind], exclude) for name in used}
     totals = {}
     for item_id in {item_id for one in own.values() for item_id, _ in one}:
         totals[item_id] = sum(

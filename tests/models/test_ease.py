@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from es_recsys.errors import ModelError, OutOfTime
 from es_recsys.models import ease
+from es_recsys.models.callback import TrainingCallback
 from es_recsys.models.ease import EASE, EASEConfig, memory_needed
 from es_recsys.models.inversion import invert
-from es_recsys.models.watch import TrainingCallback
 from es_recsys.types import History, Interactions
 
 RNG = np.random.default_rng(0)
@@ -58,13 +58,13 @@ def test_between_blocks_it_tells_and_may_be_given_up(data: Interactions, monkeyp
     def tell(done: int, total: int, figures: Mapping[str, float]) -> None:
         told.append((done, total))
 
-    watch = TrainingCallback(tell, deadline=time.monotonic() - 1.0, needed=needed)
+    callback = TrainingCallback(tell, deadline=time.monotonic() - 1.0, needed=needed)
     if not needed:
         with pytest.raises(OutOfTime, match="ease was not whole"):
-            EASE().fit(data, RNG, None, watch)
+            EASE().fit(data, RNG, None, callback)
         assert told == [(1, 3)]
         return
-    late = EASE().fit(data, RNG, None, watch)
+    late = EASE().fit(data, RNG, None, callback)
     assert told == [(1, 3), (2, 3), (3, 3)]
     assert late.fingerprint == EASE().fit(data, RNG).fingerprint
 
@@ -98,7 +98,7 @@ def test_dislikes_alone_bring_nothing_up(x: NDArray[np.bool_], data: Interaction
     model = EASE(EASEConfig(5.0)).fit(data, RNG)
     item = int(np.argwhere(exact(x, 5.0) < -1e-3)[0][0])
     disliked = History((f"i{item:02}",), np.array([-1], np.float32), np.zeros(1))
-    assert model.weights(disliked) == [] and (model.score(disliked, list(model.item_ids)) <= 0).all()
+    assert model.recommend(disliked) == [] and (model.score(disliked, list(model.item_ids)) <= 0).all()
 
 
 def test_memory_is_checked_before_any_is_taken(data: Interactions, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ PLAIN = {"shrinkage": 0.0, "user_power": 0.0, "normalise": False}
 
 def weights_of(data: Interactions, item: str, **settings: object) -> dict[str, float]:
     model = ItemKNN(ItemKNNConfig(**{**PLAIN, **settings})).fit(data, RNG)  # type: ignore[arg-type]
-    return dict(model.weights(History.of([item])))
+    return dict(model.recommend(History.of([item])))
 
 
 @pytest.fixture

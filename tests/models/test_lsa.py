@@ -60,7 +60,11 @@ def test_what_is_never_said_with_a_word_is_found_by_it(interactions: Callable[..
 
 def test_searches_move_a_user_as_reading_does(model: LSA) -> None:
     searched = History(queries=("coffee",))
-    assert [item for item, _ in model.weights(searched, 3)] and {i for i, _ in model.weights(searched, 3)} == {"b1", "b2", "b3"}
+    assert [item for item, _ in model.recommend(searched, 3)] and {i for i, _ in model.recommend(searched, 3)} == {
+        "b1",
+        "b2",
+        "b3",
+    }
     np.testing.assert_allclose(model.vector(searched), model.query_vector("coffee"), atol=1e-6)
     assert model.vector(History(queries=("unheard-of",))) is None
     both = History(("a1",), np.ones(1, np.float32), np.zeros(1), ("coffee",))
@@ -81,8 +85,8 @@ def test_a_batch_with_searches_equals_its_parts(model: LSA) -> None:
         History(),
     ]
     batch = HistoryBatch.of(histories, model.item_ids)
-    for user, (places, scores) in enumerate(model.top(batch, 4, [np.zeros(0, np.int64)] * 4)):
-        single = model.weights(histories[user], 4)
+    for user, (places, scores) in enumerate(model.recommend_idx(batch, 4, [np.zeros(0, np.int64)] * 4)):
+        single = model.recommend(histories[user], 4)
         assert model.item_ids.names(places) == [item for item, _ in single]
         np.testing.assert_allclose(scores, [score for _, score in single], rtol=1e-5)
     part = batch.some(1, 3)

@@ -19,19 +19,19 @@ def test_an_event_halves_with_every_half_life(interactions: Make) -> None:
     data = interactions({"u": [("a", 1, 0), ("b", 3, 20)], "v": [("a", 1, 10), ("c", 1, 40)]}, timed=True)
     model = Popularity(PopularityConfig(half_life_days=20)).fit(data, RNG)
     assert model.score(NOBODY, ["a", "b", "c"]) == pytest.approx([0.25 + 2**-1.5, 1.5, 1.0], rel=1e-6)
-    assert [item_id for item_id, _ in model.weights(NOBODY)] == ["b", "c", "a"]
+    assert [item_id for item_id, _ in model.recommend(NOBODY)] == ["b", "c", "a"]
 
 
 def test_without_time_all_count_alike_and_nothing_trends(interactions: Make) -> None:
     data = interactions({"u": ["a", "b", "a"], "v": [("b", 2)], "w": [("c", -5)]})
     model = Popularity().fit(data, RNG)
-    assert model.weights(NOBODY) == [("b", 3.0), ("a", 2.0)]  # who dislikes makes nothing popular, nor less so
+    assert model.recommend(NOBODY) == [("b", 3.0), ("a", 2.0)]  # who dislikes makes nothing popular, nor less so
     assert model.trending() == []
 
 
 def test_ties_go_by_place(interactions: Make) -> None:
     model = Popularity().fit(interactions({"u": ["c", "a", "b"]}), RNG)
-    assert [item_id for item_id, _ in model.weights(NOBODY, 2)] == ["a", "b"]
+    assert [item_id for item_id, _ in model.recommend(NOBODY, 2)] == ["a", "b"]
 
 
 def test_what_is_asked_more_than_usual_trends(interactions: Make) -> None:
@@ -51,4 +51,4 @@ def test_what_is_asked_more_than_usual_trends(interactions: Make) -> None:
 
 
 def test_no_events_no_list(interactions: Make) -> None:
-    assert Popularity().fit(interactions({"u": [("a", -1)]}, timed=True), RNG).weights(NOBODY) == []
+    assert Popularity().fit(interactions({"u": [("a", -1)]}, timed=True), RNG).recommend(NOBODY) == []

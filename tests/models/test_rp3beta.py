@@ -27,5 +27,5 @@ def test_weights_are_the_probabilities_of_the_walk(interactions: Callable[..., I
 
 
 def test_where_order_tells_the_memory_is_short() -> None:
-    assert RP3beta.start(True, True).half_life < RP3beta.start(False, True).half_life
-    assert "half_life_days" in RP3beta.space(True, True) and "half_life" not in RP3beta.space(False, True)
+    assert RP3beta.default_config(True, True).half_life < RP3beta.default_config(False, True).half_life
+    assert "half_life_days" in RP3beta.search_space(True, True) and "half_life" not in RP3beta.search_space(False, True)

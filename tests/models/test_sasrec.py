@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from es_recsys.errors import MissingExtra, ModelError
+from es_recsys.models.callback import TrainingCallback
 from es_recsys.models.sasrec import SASRec, SASRecConfig
 from es_recsys.models.sasrec_forward import padded, states
-from es_recsys.models.watch import TrainingCallback
 from es_recsys.types import History, Interactions, ItemTable
 
 Make = Callable[..., Interactions]
@@ -64,7 +64,7 @@ def test_it_learns_which_item_comes_next(model: SASRec) -> None:
     for begin in range(ITEMS):
         for first in (1, 5):
             *known, wanted = walk(begin, 6, first)
-            right += model.weights(History.of(known), 1, set(known))[0][0] == wanted
+            right += model.recommend(History.of(known), 1, set(known))[0][0] == wanted
     assert right >= 0.9 * 2 * ITEMS
 
 
@@ -105,11 +105,11 @@ def test_only_the_newest_are_read(model: SASRec) -> None:
 
 def test_reasons_are_the_strongest_first(model: SASRec) -> None:
     history = History.of(["i14", "i15", "i03", "i04"])
-    reasons = model.because(history, "i05", 3)
+    reasons = model.explain(history, "i05", 3)
     assert reasons[0] in {"i03", "i04"}
-    assert model.because(history, "i05", 3) == reasons
+    assert model.explain(history, "i05", 3) == reasons
     # Another history of the same length isn't answered from what was kept.
-    assert model.because(History.of(["i14", "i15", "i08", "i09"]), "i10", 1)[0] in {"i08", "i09"}
+    assert model.explain(History.of(["i14", "i15", "i08", "i09"]), "i10", 1)[0] in {"i08", "i09"}
 
 
 def bare(vectors: Any) -> Any:
@@ -201,14 +201,14 @@ def breaking(after: int) -> Callable[[int, int, Mapping[str, float]], None]:
 
 def test_a_refit_that_was_broken_off_ends_as_an_unbroken_one(data: Interactions, tmp_path: Path) -> None:
     epochs: list[Mapping[str, float]] = []
-    watch = TrainingCallback(lambda done, total, figures: epochs.append(figures))
-    whole = SASRec(CONFIG).fit(data, np.random.default_rng(2), watch=watch)
+    callback = TrainingCallback(lambda done, total, figures: epochs.append(figures))
+    whole = SASRec(CONFIG).fit(data, np.random.default_rng(2), callback=callback)
     after = sum("ndcg" in figures for figures in epochs) + 1
     with pytest.raises(Broken):
-        SASRec(CONFIG).fit(data, np.random.default_rng(2), watch=TrainingCallback(breaking(after), tmp_path / "checkpoints"))
+        SASRec(CONFIG).fit(data, np.random.default_rng(2), callback=TrainingCallback(breaking(after), tmp_path / "checkpoints"))
     told: list[Mapping[str, float]] = []
-    watch = TrainingCallback(lambda done, total, figures: told.append(figures), tmp_path / "checkpoints")
-    resume = SASRec(CONFIG).fit(data, np.random.default_rng(2), watch=watch)
+    callback = TrainingCallback(lambda done, total, figures: told.append(figures), tmp_path / "checkpoints")
+    resume = SASRec(CONFIG).fit(data, np.random.default_rng(2), callback=callback)
     # What was told before isn't learned again.
     assert told == epochs[after:] != []
     assert resume.fingerprint == whole.fingerprint
@@ -218,7 +218,7 @@ def test_a_refit_that_was_broken_off_ends_as_an_unbroken_one(data: Interactions,
 def test_progress_is_told_after_each_epoch_and_then_of_the_refit(data: Interactions) -> None:
     told: list[tuple[int, int, dict[str, float]]] = []
     SASRec(CONFIG).fit(
-        data, np.random.default_rng(2), watch=TrainingCallback(lambda *one: told.append((one[0], one[1], dict(one[2]))))
+        data, np.random.default_rng(2), callback=TrainingCallback(lambda *one: told.append((one[0], one[1], dict(one[2]))))
     )
     first = [one for one in told if "ndcg" in one[2]]
     assert [done for done, _, _ in first] == list(range(1, len(first) + 1))
@@ -231,8 +231,8 @@ def test_progress_is_told_after_each_epoch_and_then_of_the_refit(data: Interacti
 
 def test_it_sets_out_from_what_stands_near_what(data: Interactions) -> None:
     """And that answers already."""
-    hasty = SASRec(CONFIG).fit(data, np.random.default_rng(2), watch=TrainingCallback(deadline=time.monotonic() - 1))
-    assert {item_id for item_id, _ in hasty.weights(History.of(["i08"]), 2, {"i08"})} <= {
+    hasty = SASRec(CONFIG).fit(data, np.random.default_rng(2), callback=TrainingCallback(deadline=time.monotonic() - 1))
+    assert {item_id for item_id, _ in hasty.recommend(History.of(["i08"]), 2, {"i08"})} <= {
         "i02",
         "i03",
         "i07",
@@ -256,7 +256,7 @@ def test_a_refit_that_isnt_whole_is_left(data: Interactions, monkeypatch: pytest
     told: list[Mapping[str, float]] = []
     whole = SASRec(replace(CONFIG, refit=False)).fit(data, np.random.default_rng(2))
     monkeypatch.setattr(time, "monotonic", lambda: clock)
-    found = SASRec(CONFIG).fit(data, np.random.default_rng(2), watch=TrainingCallback(tell, deadline=1.0))
+    found = SASRec(CONFIG).fit(data, np.random.default_rng(2), callback=TrainingCallback(tell, deadline=1.0))
     assert "ndcg" not in told[-1] and "ndcg" in told[-2]
     for name, array in found._arrays.items():
         np.testing.assert_array_equal(array, whole._arrays[name])
@@ -280,7 +280,7 @@ def test_where_order_tells_nothing_it_isnt_learned(interactions: Make) -> None:
     rng = np.random.default_rng(6)
     halves = {f"u{user}": [f"i{item:02}" for item in rng.choice(15, 8, replace=False) + 15 * (user % 2)] for user in range(60)}
     model = SASRec(replace(CONFIG, ordered=False)).fit(interactions(halves), np.random.default_rng(1))
-    listed = [item_id for item_id, _ in model.weights(History.of(["i18", "i20"]), 8, {"i18", "i20"})]
+    listed = [item_id for item_id, _ in model.recommend(History.of(["i18", "i20"]), 8, {"i18", "i20"})]
     assert all(item_id >= "i15" for item_id in listed)
 
 
@@ -302,7 +302,7 @@ def test_without_a_sequence_there_is_nothing_to_learn(interactions: Make) -> Non
 
 def test_the_smallest_training_there_is(interactions: Make) -> None:
     model = SASRec(CONFIG).fit(interactions({"u": ["a", "b"]}), np.random.default_rng(0))
-    assert model.weights(History.of(["a"]), 1, {"a"})[0][0] == "b"
+    assert model.recommend(History.of(["a"]), 1, {"a"})[0][0] == "b"
 
 
 def test_settings_that_dont_go_together_are_refused(data: Interactions) -> None:

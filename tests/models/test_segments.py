@@ -76,7 +76,7 @@ def test_one_event_finds_the_segment_and_its_items(model: Segments) -> None:
         nearest = model.nearest(History.of([f"{kind}3"]))
         assert nearest[0][0] == number and nearest[0][1] > 0.5
         assert sum(share for _, share in nearest) == pytest.approx(1.0)
-        listed = [item for item, _ in model.weights(History.of([f"{kind}3"]), 8, {f"{kind}3"})]
+        listed = [item for item, _ in model.recommend(History.of([f"{kind}3"]), 8, {f"{kind}3"})]
         assert sum(item.startswith(kind) for item in listed) >= 7
     assert model.nearest(History()) == [] and model.nearest(History.of(["?"])) == []
 
@@ -146,11 +146,11 @@ def test_what_a_profile_tells_is_known_when_asked(served: tuple[Segments, Intera
 
 
 def test_they_fade_as_a_history_grows(model: Segments) -> None:
-    brought = [len(model.weights(History.of([f"shoe{n % 10}" for n in range(count)]), 300)) for count in (1, 20, 30, 60)]
+    brought = [len(model.recommend(History.of([f"shoe{n % 10}" for n in range(count)]), 300)) for count in (1, 20, 30, 60)]
     assert brought == sorted(brought, reverse=True)
     assert brought[0] > brought[2] > brought[3] == 0
     longer = model.with_config(SegmentsConfig(half_life=50.0))
-    assert len(longer.weights(History.of([f"shoe{n % 10}" for n in range(60)]))) > 0
+    assert len(longer.recommend(History.of([f"shoe{n % 10}" for n in range(60)]))) > 0
     assert longer.portraits == model.portraits
 
 

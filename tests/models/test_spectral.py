@@ -79,11 +79,11 @@ def test_bspm_without_sharpening_is_gfcf(data: Interactions) -> None:
 
 @pytest.mark.parametrize("kind", [GFCF, BSPM])
 def test_settings_of_the_asking_need_no_training(kind: type[Spectral], data: Interactions) -> None:
-    model = kind(kind.change(kind.start(False, False), "factors", K)).fit(data, np.random.default_rng(0))  # type: ignore[call-arg]
-    config = kind.change(model.config, "low_pass", 0.9)
+    model = kind(kind.with_param(kind.default_config(False, False), "factors", K)).fit(data, np.random.default_rng(0))  # type: ignore[call-arg]
+    config = kind.with_param(model.config, "low_pass", 0.9)
     again = kind(config).fit(data, np.random.default_rng(0))  # type: ignore[call-arg]
     np.testing.assert_array_equal(kernel(model.with_config(config)), kernel(again))
-    assert {"low_pass", "half_life"} <= kind.asking and "factors" not in kind.asking
+    assert {"low_pass", "half_life"} <= kind.inference_params and "factors" not in kind.inference_params
 
 
 def test_a_history_sums_what_its_events_say_and_halves_the_older(data: Interactions) -> None:
@@ -100,10 +100,10 @@ def test_a_history_sums_what_its_events_say_and_halves_the_older(data: Interacti
 def test_a_small_store_keeps_few_frequencies(interactions: Make) -> None:
     model = GFCF().fit(interactions({f"u{user}": ["a", "b", f"c{user}"] for user in range(6)}), np.random.default_rng(0))
     assert model._arrays["vectors"].shape == (8, 1)
-    assert {item for item, _ in model.weights(History.of(["a"]), 2, {"a"})} >= {"b"}
+    assert {item for item, _ in model.recommend(History.of(["a"]), 2, {"a"})} >= {"b"}
 
 
 @pytest.mark.parametrize("kind", [GFCF, BSPM])
 def test_nothing_positive_learns_nothing(kind: type[Spectral], interactions: Make) -> None:
     model = kind().fit(interactions({"u": [("a", -1), ("b", -1)], "v": [("a", -1)]}), np.random.default_rng(0))
-    assert model.weights(History.of(["a"])) == []
+    assert model.recommend(History.of(["a"])) == []

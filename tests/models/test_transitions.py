@@ -21,7 +21,7 @@ BARE = TransitionsConfig(Counting(user_power=0), 0, 0)
 
 def table(model: Transitions) -> dict[str, dict[str, float]]:
     """What each item alone brings."""
-    return {item: {other: round(w, 5) for other, w in model.weights(History.of([item]))} for item in model.item_ids}
+    return {item: {other: round(w, 5) for other, w in model.recommend(History.of([item]))} for item in model.item_ids}
 
 
 def fitted(data: Interactions, counting: Counting, source: float = 0, target: float = 0, **more: float) -> Transitions:
@@ -97,7 +97,7 @@ def test_a_history_is_a_signed_sum_that_forgets(interactions: Make) -> None:
     history = History(("a", "b", "c"), np.array([1, -0.5, 3], np.float32), np.array([20.0, 5.0, 0.0]))
     expected = 1 * 2**-1 * 2**-2 - 0.5 * 2**-0.5 * 2**-0.5 + 3
     assert model.score(history, ["x", "z", "a"]) == pytest.approx([expected, 3, 0], rel=1e-6)
-    assert model.because(history, "x") == ("c", "a")
+    assert model.explain(history, "x") == ("c", "a")
     plain = fitted(data, Counting(user_power=0))
     assert plain.score(history, ["x"])[0] == pytest.approx(1 - 0.5 + 3)
 

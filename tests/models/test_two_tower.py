@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from es_recsys.errors import MissingExtra, ModelError
 from es_recsys.event_types import EVENT_TYPES
 from es_recsys.features import ItemFacts, features
+from es_recsys.models.callback import TrainingCallback
 from es_recsys.models.folded import unit
 from es_recsys.models.histories import HistoryBatch
 from es_recsys.models.ids import ItemIds
 from es_recsys.models.tower_examples import Stream, hold_out
 from es_recsys.models.tower_inputs import CONTEXT, HABITS, RECENCY, Reader, inputs
 from es_recsys.models.two_tower import Tower, TowerConfig
-from es_recsys.models.watch import TrainingCallback
 from es_recsys.types import History, Interactions, ItemTable
 
 TYPES = tuple(EVENT_TYPES)
@@ -73,7 +73,7 @@ def test_an_item_without_events_lies_with_those_of_its_content() -> None:
     model = Tower(SMALL).fit(shop(), np.random.default_rng(0), items)
     near = model.item_vectors[GROUPS * SIZE :] @ model.item_vectors[: GROUPS * SIZE].T
     assert (near.argsort(axis=1)[:, -5:] // SIZE == 0).all()
-    listed = [item_id for item_id, _ in model.weights(History.of(["i00", "i01"]), 16)]
+    listed = [item_id for item_id, _ in model.recommend(History.of(["i00", "i01"]), 16)]
     assert len({item_id for item_id in listed if item_id >= "i32"}) >= 6
 
 
@@ -105,8 +105,8 @@ def test_other_content_or_segments_are_another_training(tmp_path: Path, then: st
         "more content": replace(items, vectors={**items.vectors, "image_vector": unit(shown)}),
         "segments": replace(items, brands=[f"brand {place % 5}" for place in range(32)]),
     }
-    watch = TrainingCallback(checkpoints=tmp_path)
-    kept = Tower(config).fit(shop(), np.random.default_rng(0), now[then], watch)
+    callback = TrainingCallback(checkpoints=tmp_path)
+    kept = Tower(config).fit(shop(), np.random.default_rng(0), now[then], callback)
     fresh = Tower(config).fit(shop(), np.random.default_rng(0), now[then])
     assert kept.fingerprint == fresh.fingerprint
 

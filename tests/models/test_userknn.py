@@ -72,7 +72,7 @@ def test_scores_are_those_of_the_formula(interactions: Make, config: UserKNNConf
 
 def test_few_neighbours_are_the_most_similar_ones(interactions: Make) -> None:
     model = UserKNN(UserKNNConfig(neighbours=1)).fit(interactions(USERS), RNG(1))
-    assert {item for item, _ in model.weights(History.of(["c", "d"]))} == {"a", "b", "c", "d"}
+    assert {item for item, _ in model.recommend(History.of(["c", "d"]))} == {"a", "b", "c", "d"}
 
 
 def test_the_newest_items_of_a_user_are_kept(interactions: Make) -> None:
@@ -131,8 +131,8 @@ def test_among_those_found_it_answers_as_among_all() -> None:
         found = served.among([unpack(pack(users[place][2], users[place][3])) for place in near])
         items = data.item_ids.tolist()
         np.testing.assert_allclose(found.score(history, items), model.score(history, items), rtol=1e-5, atol=1e-7)
-        first = model.weights(history, 1)[0][0]
-        assert found.because(history, first) == model.because(history, first) != ()
+        first = model.recommend(history, 1)[0][0]
+        assert found.explain(history, first) == model.explain(history, first) != ()
 
 
 def test_what_is_served_holds_nothing_of_any_user(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_what_is_served_holds_nothing_of_any_user(tmp_path: Path) -> None:
     served = load_models(tmp_path, ("userknn",))["userknn"]
     assert isinstance(served, UserKNN)
     assert list(served.users()) == []
-    assert served.weights(History.of(["i001"])) == []
+    assert served.recommend(History.of(["i001"])) == []
     for path in (tmp_path / "userknn").glob("*.npy"):
         assert len(np.load(path)) in (0, 1) or path.name.startswith(("ids_", "idf", "popularity", "coordinates")), path
     np.testing.assert_array_equal(served.user_vector(History.of(["i001"])), model.user_vector(History.of(["i001"])))
@@ -179,7 +179,7 @@ def test_many_dimensions_find_the_same_neighbours_as_all_of_them() -> None:
     data, history = shop(), History.of(["i010", "i020", "i030", "i040"])
     exact = UserKNN(UserKNNConfig(dims=512, candidates=200, neighbours=50)).fit(data, RNG(0))
     rough = UserKNN(UserKNNConfig(dims=128, candidates=200, neighbours=50)).fit(data, RNG(0))
-    top = [{item for item, _ in model.weights(history, 20)} for model in (exact, rough)]
+    top = [{item for item, _ in model.recommend(history, 20)} for model in (exact, rough)]
     assert len(top[0] & top[1]) >= 14
 
 
@@ -188,4 +188,4 @@ def test_asking_settings_need_no_training() -> None:
     changed = replace(model.config, power=2.0, target_power=0.4, neighbours=10)
     again = UserKNN(changed).fit(shop(200), RNG(2))
     history = History.of(["i010", "i020"])
-    assert model.with_config(changed).weights(history) == again.weights(history)
+    assert model.with_config(changed).recommend(history) == again.recommend(history)

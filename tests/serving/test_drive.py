@@ -12,7 +12,7 @@ from elasticsearch import AsyncElasticsearch, Elasticsearch
 from numpy.typing import NDArray
 
 from es_recsys.errors import EngineError, InputError, ModelError, RecsysError
-from es_recsys.models.base import ScoredPlaces
+from es_recsys.models.base import ScoredItems
 from es_recsys.models.histories import HistoryBatch
 from es_recsys.models.itemknn import ItemKNN
 from es_recsys.serving.drivers import AsyncDriver, Driver
@@ -274,9 +274,9 @@ async def test_a_model_is_asked_at_once_for_what_each_flow_asks_it() -> None:
     class Counted(ItemKNN):
         asked = 0
 
-        def top(self, batch: HistoryBatch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredPlaces]:
+        def recommend_idx(self, batch: HistoryBatch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredItems]:
             self.asked += 1
-            return super().top(batch, n, exclude)
+            return super().recommend_idx(batch, n, exclude)
 
     model, other = _fitted(), Counted()
     other.__dict__.update(model.__dict__)
@@ -284,7 +284,7 @@ async def test_a_model_is_asked_at_once_for_what_each_flow_asks_it() -> None:
     def ask(items: Sequence[str], n: int, without: str) -> Flow[list[tuple[str, float]]]:
         return (yield Top(other, History.of(items), n, frozenset({without})))  # type: ignore[no-any-return]
 
-    expected = [model.weights(History.of(items), n, {without}) for items, n, without in ASKED]
+    expected = [model.recommend(History.of(items), n, {without}) for items, n, without in ASKED]
     assert [len(one) for one in expected] == [2, 2, 0, 1]
     driver, records = _driver()
     assert driver.run_all([ask(*one) for one in ASKED]) == expected

@@ -16,7 +16,7 @@ from es_recsys.training.trial_store import KeptTrials, mark_of
 from es_recsys.types import Interactions
 
 TYPES = tuple(EVENT_TYPES)
-CONFIGS: dict[str, Any] = {"transitions": Transitions.start(False, False)}
+CONFIGS: dict[str, Any] = {"transitions": Transitions.default_config(False, False)}
 SHARES = {"transitions": 1.0}
 
 

@@ -180,7 +180,7 @@ def test_a_model_that_can_only_be_tried_but_not_trained_on_everything_is_left_ou
 
 
 def test_settings_that_can_not_be_tried_cost_these_settings_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    usual, fit = ALS.start(True, True).factors, ALS.fit
+    usual, fit = ALS.default_config(True, True).factors, ALS.fit
 
     def few_factors(self: ALS, *rest: Any) -> ALS:
         if self.config.factors > usual:

@@ -219,7 +219,7 @@ def test_a_catalogue_knows_what_is_new_to_it() -> None:
 
 def test_decided_shares_are_trained_without_any_trial() -> None:
     data = rings()
-    config = Transitions.start(True, True)
+    config = Transitions.default_config(True, True)
     chosen = select(data, np.random.default_rng(1), wish=TrainSpec(configs={"transitions": config}, shares={"transitions": 1.0}))
     assert dict(chosen.weights) == {"transitions": 1.0}
     assert chosen.models["transitions"].config == config

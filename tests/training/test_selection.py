@@ -76,7 +76,7 @@ def test_it_finds_what_comes_next_where_popularity_does_not(sequential: Selectio
         known = frozenset(users[user])
         answer = recommend(sequential.models, sequential.weights, History.of(users[user]), 3, known)
         hits += following[user] in {item_id for item_id, _ in answer}
-        top = sequential.models["popularity"].weights(History(), 3, known)
+        top = sequential.models["popularity"].recommend(History(), 3, known)
         popular += following[user] in {item_id for item_id, _ in top}
     assert hits > 0.8 * len(asked) and popular < 0.5 * len(asked)
 
@@ -202,7 +202,7 @@ def test_without_a_positive_event_it_refuses(interactions: Make, events: list[tu
 def test_without_time_it_still_answers(interactions: Make) -> None:
     selection = chosen(interactions(walks()[0]), budget=0.0)
     assert any("(the time ran out)" in line for line in selection.report.lines)
-    assert transitions_of(selection).weights(History.of(["i05"]), 1)[0][0] == "i06"
+    assert transitions_of(selection).recommend(History.of(["i05"]), 1)[0][0] == "i06"
 
 
 def test_without_the_library_transitions_answer_alone(interactions: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,8 +252,8 @@ def test_on_real_purchases_it_beats_popularity_and_unordered_pairs(interactions:
         history, known = History.of(items[:-1]), frozenset(items[:-1])
         lists = (
             recommend(selection.models, selection.weights, history, 10, known),
-            plain.weights(history, 10, known),
-            popular.weights(history, 10, known),
+            plain.recommend(history, 10, known),
+            popular.recommend(history, 10, known),
         )
         hits += [items[-1] in {item_id for item_id, _ in one} for one in lists]
     assert hits[0] > 1.05 * hits[1] and hits[0] > 3 * hits[2]

@@ -13,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from es_recsys.models import ease
+from es_recsys.models.callback import TrainingCallback
 from es_recsys.models.cooccurrence import Counting
 from es_recsys.models.ease import EASEConfig
 from es_recsys.models.fitted import TrainedModel
@@ -21,7 +22,6 @@ from es_recsys.models.ids import ItemIds
 from es_recsys.models.inversion import invert
 from es_recsys.models.slices import HoldoutSplit, latest, slice_of
 from es_recsys.models.transitions import TransitionsConfig
-from es_recsys.models.watch import TrainingCallback
 from es_recsys.training import model_trials as module
 from es_recsys.training.model_trials import Trials, trials_of
 from es_recsys.types import Interactions, ItemTable
@@ -53,7 +53,7 @@ class Learner(TrainedModel):
         return self
 
     @classmethod
-    def space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
+    def search_space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
         return {"right": (0, 1, 2, 3, 4, 5, 6, 7)}
 
     def _all_scores(self, batch: HistoryBatch) -> NDArray[np.float32]:
