@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from es_recsys.errors import FilterError, InputError, RecsysError
-from es_recsys.values import id_text
-from es_recsys.values.missing import stripped
+from es_recsys.values import parse_id
+from es_recsys.values.nulls import stripped
 
 __all__ = ["filters", "flag", "ids", "instances", "one_id", "optional_id", "optional_number", "picture", "text", "texts", "whole"]
 
@@ -32,7 +32,7 @@ def one_id(name: str, value: Any) -> str:
     Raises InputError for None and for what is no id.
     """
     try:
-        found = id_text(value)
+        found = parse_id(value)
     except ValueError:
         raise InputError(f"{name} is {_kind(value)}, which is no id.", _ID) from None
     if found is None and isinstance(value, str):

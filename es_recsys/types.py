@@ -15,8 +15,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from es_recsys import arguments
 from es_recsys.event_types import EVENT_TYPES
 from es_recsys.renamed import accepts_old_arguments
-from es_recsys.values import id_text, is_blank, read_amount, read_flag, read_number, read_time
-from es_recsys.values.forms import composed, composed_value
+from es_recsys.values import is_null_text, parse_bool, parse_id, parse_number, parse_price, parse_time
+from es_recsys.values.unicode import nfc, nfc_value
 
 __all__ = [
     "Answer",
@@ -52,7 +52,7 @@ def _identifier(value: str) -> str:
 
 
 def _required_id(value: Any) -> str:
-    text = id_text(value)
+    text = parse_id(value)
     if text is None:
         raise ValueError("is missing")
     return text
@@ -64,7 +64,7 @@ def _text(value: Any) -> Any:
         return value.replace("\x00", "") if "\x00" in value else value
     if isinstance(value, int | float) and not isinstance(value, bool) and value == value:
         return str(value)
-    return None if is_blank(value) else value
+    return None if is_null_text(value) else value
 
 
 def _text_or_empty(value: Any) -> Any:
@@ -73,18 +73,18 @@ def _text_or_empty(value: Any) -> Any:
 
 
 def _available(value: Any) -> bool:
-    flag = read_flag(value)
+    flag = parse_bool(value)
     return True if flag is None else flag
 
 
 def _price(value: Any) -> float | None:
-    return read_amount(value)[0]
+    return parse_price(value)[0]
 
 
 def _composed_attributes(attributes: dict[str, AttributeValue]) -> dict[str, AttributeValue]:
     for name, value in attributes.items():
         if not name.isascii() or (isinstance(value, str) and not value.isascii()) or isinstance(value, tuple):
-            return {composed(each): composed_value(one) for each, one in attributes.items()}
+            return {nfc(each): nfc_value(one) for each, one in attributes.items()}
     return attributes
 
 
@@ -96,11 +96,11 @@ def _event_type(value: str) -> str:
 
 _Id = Annotated[str, AfterValidator(_identifier)]
 Identifier = Annotated[_Id, BeforeValidator(_required_id)]
-OptionalIdentifier = Annotated[_Id | None, BeforeValidator(id_text)]
-Text = Annotated[str, AfterValidator(composed)]
+OptionalIdentifier = Annotated[_Id | None, BeforeValidator(parse_id)]
+Text = Annotated[str, AfterValidator(nfc)]
 OptionalText = Annotated[Text | None, BeforeValidator(_text)]
-OptionalInstant = Annotated[datetime | None, BeforeValidator(read_time)]
-OptionalNumber = Annotated[float | None, BeforeValidator(read_number)]
+OptionalInstant = Annotated[datetime | None, BeforeValidator(parse_time)]
+OptionalNumber = Annotated[float | None, BeforeValidator(parse_number)]
 
 
 class Item(BaseModel):
@@ -151,7 +151,7 @@ class Event(BaseModel):
     query: Annotated[Annotated[str, Field(max_length=4_096)] | None, BeforeValidator(_text)] = None
     value: OptionalNumber = None
     event_id: OptionalIdentifier = None
-    position: Annotated[Annotated[int, Field(ge=0, le=_LARGEST)] | None, BeforeValidator(read_number)] = None
+    position: Annotated[Annotated[int, Field(ge=0, le=_LARGEST)] | None, BeforeValidator(parse_number)] = None
     query_id: OptionalIdentifier = None
     recommendation_id: OptionalIdentifier = None
     order: Annotated[int, Field(ge=0, le=_LARGEST)] | None = None

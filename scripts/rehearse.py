@@ -33,19 +33,19 @@ from es_recsys.event_types import EVENT_TYPES
 from es_recsys.sample import SampleStore, sample_store
 from es_recsys.simulator import (
     GOALS,
+    ABTestResult,
     Estimate,
-    Experiment,
-    Judged,
-    Preference,
-    SampleWorld,
-    Shoppers,
+    InterleavingResult,
+    RankingSystem,
+    RegretReport,
+    SampleStoreEnvironment,
     SimulatedNeed,
-    System,
-    draw_wishes,
+    UserSimulator,
     interleave,
-    judge,
-    run_experiment,
-    sure_after,
+    measure_regret,
+    run_ab_test,
+    sample_needs,
+    significant_after,
 )
 
 LOOKS = 20
@@ -57,23 +57,23 @@ class Variant:
     """One way to answer, with its answer to every wish."""
 
     name: str
-    answers: System
+    answers: RankingSystem
 
 
-def asked(client: Client, name: str, wishes: Sequence[SimulatedNeed], **changes: float) -> Variant:
+def asked(client: Client, name: str, needs: Sequence[SimulatedNeed], **changes: float) -> Variant:
     """changes: of the wishes' queries."""
     found = {}
-    for wish, answer in zip(wishes, client.ask_all(replace(wish.query, **changes) for wish in wishes), strict=True):  # type: ignore[arg-type]
+    for need, answer in zip(needs, client.ask_all(replace(need.query, **changes) for need in needs), strict=True):  # type: ignore[arg-type]
         if not isinstance(answer, Answer):
             raise answer
-        found[wish.query] = answer
+        found[need.query] = answer
     return Variant(name, found.__getitem__)
 
 
-def looked_at(look: Callable[[Sequence[SimulatedNeed]], Estimate], wishes: Sequence[SimulatedNeed]) -> int | None:
+def looked_at(look: Callable[[Sequence[SimulatedNeed]], Estimate], needs: Sequence[SimulatedNeed]) -> int | None:
     """After how many visits a method is sure."""
-    counts = np.linspace(len(wishes) / LOOKS, len(wishes), LOOKS).astype(int).tolist()
-    return sure_after([(count, look(wishes[:count])) for count in counts])
+    counts = np.linspace(len(needs) / LOOKS, len(needs), LOOKS).astype(int).tolist()
+    return significant_after([(count, look(needs[:count])) for count in counts])
 
 
 def signed(estimate: Estimate) -> str:
@@ -84,7 +84,7 @@ def p_of(estimate: Estimate) -> str:
     return f"{estimate.p:.3f}" if estimate.p >= 0.001 else "< .001"
 
 
-def truth(variants: Sequence[Variant], found: Sequence[Judged], goal: str) -> None:
+def truth(variants: Sequence[Variant], found: Sequence[RegretReport], goal: str) -> None:
     rows = []
     for variant, judged in zip(variants, found, strict=True):
         rows.append([variant.name, f"{judged.value.mean():.4f}", str(judged.mean_regret()), str(judged.mean_gain())])
@@ -92,7 +92,7 @@ def truth(variants: Sequence[Variant], found: Sequence[Judged], goal: str) -> No
     print(f"\nB over A, paired: {signed(found[1].over(found[0]))}", flush=True)
 
 
-def findings(test: Experiment, preference: Preference, sure: Sequence[int | None], visits: int) -> None:
+def findings(test: ABTestResult, preference: InterleavingResult, sure: Sequence[int | None], visits: int) -> None:
     margin, users = preference.margin, "any number of" if test.needed is None else f"{test.needed:,}"
     share = f"{margin.mean + 0.5:.3f} [{margin.low + 0.5:.3f}, {margin.high + 0.5:.3f}]"
     pages = f"B's items won {preference.won:,} pages, A's {preference.lost:,}, {preference.tied:,} tied"
@@ -105,36 +105,40 @@ def findings(test: Experiment, preference: Preference, sure: Sequence[int | None
     print(f"\nTo see a difference like that four times in five, an A/B test takes {users} users in each group.", flush=True)
 
 
-def wishes_of(store: SampleStore, seed: int, visits: int, start: float) -> list[SimulatedNeed]:
+def mixed_needs(store: SampleStore, seed: int, visits: int, start: float) -> list[SimulatedNeed]:
     """Half recommendations, half searches, oldest first. Recommendations leave out whatever was touched, searches nothing."""
-    worlds = SampleWorld.of(store, searches=0.0, done_with=POSITIVE), SampleWorld.of(store, searches=1.0, done_with=())
+    worlds = (
+        SampleStoreEnvironment.of(store, searches=0.0, excluded_event_types=POSITIVE),
+        SampleStoreEnvironment.of(store, searches=1.0, excluded_event_types=()),
+    )
     counts = visits - visits // 2, visits // 2
     drawn = [
-        draw_wishes(world, seed + k, count, start=start) for k, (world, count) in enumerate(zip(worlds, counts, strict=True))
+        sample_needs(environment, seed + k, count, start=start)
+        for k, (environment, count) in enumerate(zip(worlds, counts, strict=True))
     ]
-    return sorted((wish for wishes in drawn for wish in wishes), key=lambda wish: wish.at)
+    return sorted((need for needs in drawn for need in needs), key=lambda need: need.at)
 
 
 def rehearse(client: Client, store: SampleStore, start: float, arguments: argparse.Namespace) -> dict[str, object]:
     goal, visits, seed = arguments.goal, arguments.visits, arguments.seed
-    world, wishes = SampleWorld.of(store), wishes_of(store, seed, visits, start)
+    environment, needs = SampleStoreEnvironment.of(store), mixed_needs(store, seed, visits, start)
     if arguments.explore:
         ways = {"A: personal": {}, f"B: personal, exploring {arguments.explore:g}": {"explore": arguments.explore}}
     else:
         ways = {"A: neutral": {"personalization": 0.0}, "B: personal": {}}
-    variants = [asked(client, name, wishes, **changes) for name, changes in ways.items()]
+    variants = [asked(client, name, needs, **changes) for name, changes in ways.items()]
     a, b = (variant.answers for variant in variants)
-    found = [judge(world, variant.answers, wishes, goal=goal) for variant in variants]
+    found = [measure_regret(environment, variant.answers, needs, goal=goal) for variant in variants]
     truth(variants, found, goal)
 
-    def apart(some: Sequence[SimulatedNeed]) -> Experiment:
-        return run_experiment(Shoppers(world, seed=seed), a, b, some, goal=goal)
+    def apart(some: Sequence[SimulatedNeed]) -> ABTestResult:
+        return run_ab_test(UserSimulator(environment, seed=seed), a, b, some, goal=goal)
 
-    def together(some: Sequence[SimulatedNeed]) -> Preference:
-        return interleave(Shoppers(world, seed=seed), b, a, some, goal=goal, seed=seed)
+    def together(some: Sequence[SimulatedNeed]) -> InterleavingResult:
+        return interleave(UserSimulator(environment, seed=seed), b, a, some, goal=goal, seed=seed)
 
-    test, preference = apart(wishes), together(wishes)
-    sure = [looked_at(lambda some: apart(some).lift, wishes), looked_at(lambda some: together(some).margin, wishes)]
+    test, preference = apart(needs), together(needs)
+    sure = [looked_at(lambda some: apart(some).lift, needs), looked_at(lambda some: together(some).margin, needs)]
     findings(test, preference, sure, visits)
     return {
         "visits": visits,

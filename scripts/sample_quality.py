@@ -1,7 +1,7 @@
 """What each signal is worth on the sample store, alone and together, on the served path.
 
     python scripts/sample_quality.py [--items N] [--users N] [--days D] [--stores N] [--tasks NAME...] [--target TYPE...]
-                                     [--tune] [--wishes N] [--budget S] [--out FILE.json]
+                                     [--tune] [--needs N] [--budget S] [--out FILE.json]
 
 The store gets the events of all but the last D days, and is asked through Elasticsearch (at ES_RECSYS_URL, else a node of
 its own) what was done after them: each shopper's next purchase, and for each category that they bought in, what they
@@ -32,7 +32,7 @@ from es_recsys.event_types import EVENT_TYPES, event_weight
 from es_recsys.sample import SampleStore, sample_store
 from es_recsys.search.legs import LEGS
 from es_recsys.serving.snapshot import ServingSnapshot
-from es_recsys.simulator import SampleWorld, SimulatedNeed, draw_wishes, judge
+from es_recsys.simulator import SampleStoreEnvironment, SimulatedNeed, measure_regret, sample_needs
 from es_recsys.training.served_ranker import ServedRanker, one_leg, without_person
 from es_recsys.training.tune_weights import SITUATIONS, tune_weights
 from es_recsys.types import Event, Item, Query
@@ -48,12 +48,12 @@ Change = Callable[[ServingSnapshot], ServingSnapshot]
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """Questions of one kind with their right answers, and wishes of the same kind whose best answer is known."""
+    """Questions of one kind with their right answers, and needs of the same kind whose best answer is known."""
 
     name: str
     questions: tuple[Question, ...]
-    wishes: tuple[SimulatedNeed, ...]
-    done_with: frozenset[str]
+    needs: tuple[SimulatedNeed, ...]
+    excluded_event_types: frozenset[str]
 
 
 def _known(events: Sequence[Event]) -> dict[str, set[str]]:
@@ -83,11 +83,14 @@ def by_category(items: Sequence[Item], past: Sequence[Event], future: Sequence[E
     return tuple(Question(Query(text=name, user_id=user), grades, who=user, at=at) for (user, name), grades in found.items())
 
 
-def tasks(store: SampleStore, past: Sequence[Event], future: Sequence[Event], at: float, wishes: int) -> tuple[Task, Task]:
+def tasks(store: SampleStore, past: Sequence[Event], future: Sequence[Event], at: float, needs: int) -> tuple[Task, Task]:
     seen = replace(store, events=tuple(past))
     # Recommendations leave out whatever was touched, searches nothing.
-    worlds = SampleWorld.of(seen, searches=0.0, done_with=POSITIVE), SampleWorld.of(seen, searches=1.0, done_with=())
-    recommended, searched = (tuple(draw_wishes(world, 1, wishes, n=AT, start=at)) for world in worlds)
+    worlds = (
+        SampleStoreEnvironment.of(seen, searches=0.0, excluded_event_types=POSITIVE),
+        SampleStoreEnvironment.of(seen, searches=1.0, excluded_event_types=()),
+    )
+    recommended, searched = (tuple(sample_needs(environment, 1, needs, n=AT, start=at)) for environment in worlds)
     return (
         Task("the next purchase", next_purchases(past, future, at), recommended, POSITIVE),
         Task("searches by category", by_category(store.items, past, future, at), searched, frozenset()),
@@ -104,17 +107,21 @@ def techniques(snapshot: ServingSnapshot, task: Task) -> dict[str, Change | None
     return {NEUTRAL: without_person, **{name: one_leg(name) for name in names}, TOGETHER: None}
 
 
-# Technique -> NDCG@10 of each question, gain of each wish; NaN where a store doesn't have the signal.
+# Technique -> NDCG@10 of each question, gain of each need; NaN where a store doesn't have the signal.
 Found = Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]]
 
 
 def measured(client: Client, store: SampleStore, task: Task) -> Found:
-    world = SampleWorld.of(store, done_with=task.done_with)
+    environment = SampleStoreEnvironment.of(store, excluded_event_types=task.excluded_event_types)
     found = {}
     for name, change in techniques(client.workspace.snapshots.fresh(), task).items():
         lists = ask(ServedRanker(client.workspace, task.questions, change), task.questions, AT).lists
         ndcg = accuracy(lists, [question.grades for question in task.questions], AT, ("NDCG",))["NDCG"]
-        gain = judge(world, ServedRanker(client.workspace, (), change), task.wishes).gain if task.wishes else np.zeros(0)
+        gain = (
+            measure_regret(environment, ServedRanker(client.workspace, (), change), task.needs).gain
+            if task.needs
+            else np.zeros(0)
+        )
         found[name] = ndcg, gain
     return found
 
@@ -123,8 +130,8 @@ def pooled(stores: Sequence[tuple[Task, Found]]) -> tuple[Task, Found]:
     """The questions of all stores as one; shoppers of two stores are two people."""
     tasks = [task for task, _ in stores]
     questions = [replace(one, who=f"{place}:{one.who}") for place, task in enumerate(tasks) for one in task.questions]
-    wishes = [replace(one, user_id=f"{place}:{one.user_id}") for place, task in enumerate(tasks) for one in task.wishes]
-    whole = replace(tasks[0], questions=tuple(questions), wishes=tuple(wishes))
+    needs = [replace(one, user_id=f"{place}:{one.user_id}") for place, task in enumerate(tasks) for one in task.needs]
+    whole = replace(tasks[0], questions=tuple(questions), needs=tuple(needs))
 
     def values(name: str, column: int) -> NDArray[np.float64]:
         parts = [found[name][column] if name in found else np.full_like(found[NEUTRAL][column], np.nan) for _, found in stores]
@@ -137,15 +144,15 @@ def report(task: Task, found: Found) -> dict[str, object]:
     """Prints the table and what all together gain over the best single signal: the one over which they gain least, each asked
     where its stores have it."""
     rng = np.random.default_rng(0)
-    who = [[question.who for question in task.questions], [wish.user_id for wish in task.wishes]]
+    who = [[question.who for question in task.questions], [need.user_id for need in task.needs]]
     singles = [name for name in found if name not in (NEUTRAL, TOGETHER)]
     best = min(singles, key=lambda name: float(np.nanmean(found[TOGETHER][0] - found[name][0])))
     columns = [f"NDCG@{AT}", f"all together over it (best single: {best})"]
-    columns += ["gain (the truth)", "all together over it"] if task.wishes else []
+    columns += ["gain (the truth)", "all together over it"] if task.needs else []
     rows, result = [], {}
     for name, values in found.items():
         cells = [name]
-        for place, one in enumerate(values if task.wishes else values[:1]):
+        for place, one in enumerate(values if task.needs else values[:1]):
             mean = bootstrap(one, rng, groups=who[place])
             over = bootstrap(found[TOGETHER][place] - one, rng, groups=who[place])
             cells += [
@@ -154,7 +161,7 @@ def report(task: Task, found: Found) -> dict[str, object]:
             ]
             result[f"{name}/{('ndcg', 'gain')[place]}"] = {**mean.to_dict(), "all_together_over_it": over.to_dict()}
         rows.append(cells)
-    show(f"{task.name}: {len(task.questions):,} questions, {len(task.wishes):,} wishes", ["technique", *columns], rows)
+    show(f"{task.name}: {len(task.questions):,} questions, {len(task.needs):,} needs", ["technique", *columns], rows)
     return {"best_single": best, "questions": len(task.questions), **result}
 
 
@@ -196,7 +203,7 @@ def one_store(arguments: argparse.Namespace, seed: int) -> list[tuple[Task, Foun
             wanted = SITUATIONS if "searches" in arguments.tasks else ("no_query",)
             for line in tune_weights(client.workspace, users=2_000, targets=("purchase",), situations=wanted).lines():
                 print(line, flush=True)
-        asked = tasks(store, past, future, moment.timestamp(), arguments.wishes)
+        asked = tasks(store, past, future, moment.timestamp(), arguments.needs)
         tested = [task for task in asked if any(word in task.name for word in arguments.tasks)]
         found = [(task, measured(client, seen, task)) for task in tested]
         if "cold" in arguments.tasks:
@@ -212,7 +219,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=7, help="of the first store; the others have the numbers after it")
     parser.add_argument("--stores", type=int, default=1)
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=TASKS)
-    parser.add_argument("--wishes", type=int, default=400, help="of each task, whose best answer the simulator knows; 0 for none")
+    parser.add_argument("--needs", type=int, default=400, help="of each task, whose best answer the simulator knows; 0 for none")
     parser.add_argument("--budget", type=float, help="seconds of trying in each training, as `es-recsys train --budget`")
     parser.add_argument("--target", nargs="*", default=(), help="event types to train for, as `es-recsys train --target`")
     parser.add_argument("--tune", action="store_true")

@@ -6,7 +6,7 @@ import pytest
 
 from es_recsys.counting import counted
 from es_recsys.jobs.load_items import CatalogueReport
-from es_recsys.sources import Rejects
+from es_recsys.sources import RejectedRows
 
 
 @pytest.mark.parametrize(
@@ -17,9 +17,9 @@ def test_words_agree_with_the_count(count: int, said: str) -> None:
 
 
 def test_a_report_speaks_of_one_line_as_of_one() -> None:
-    rejects = Rejects(write=False)
-    rejects.skip("'impression' says nothing of taste")
-    assert list(rejects.skipped_lines()) == ["1 line left out: 'impression' says nothing of taste"]
+    rejected = RejectedRows(write=False)
+    rejected.skip("'impression' says nothing of taste")
+    assert list(rejected.skipped_lines()) == ["1 line left out: 'impression' says nothing of taste"]
 
 
 @pytest.mark.parametrize(("added", "told"), [(2, False), (2_000, True)])

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from es_recsys.encoders.base import BrokenContent, Content, Encoder, query_vector
-from es_recsys.encoders.batching import Encoded, encode_all, encode_items
-from es_recsys.encoders.cache import VectorCache
-from es_recsys.encoders.contents import item_content, item_text
+from es_recsys.encoders.base import Content, Encoder, PartialEncodingError, encode_query
+from es_recsys.encoders.batching import EncodedContents, encode_all, encode_items
 from es_recsys.encoders.factory import encoders, image_encoder, text_encoder
+from es_recsys.encoders.item_content import item_content, item_text
 from es_recsys.encoders.language import language_warning
+from es_recsys.encoders.vector_cache import VectorCache
 
 __all__ = [
-    "BrokenContent",
     "Content",
-    "Encoded",
+    "EncodedContents",
     "Encoder",
+    "PartialEncodingError",
     "VectorCache",
     "encode_all",
     "encode_items",
+    "encode_query",
     "encoders",
     "image_encoder",
     "item_content",
     "item_text",
     "language_warning",
-    "query_vector",
     "text_encoder",
 ]

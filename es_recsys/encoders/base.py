@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from es_recsys.errors import EncodingError, InputError
 
-__all__ = ["BrokenContent", "Content", "Encoder", "checked", "query_vector", "unit"]
+__all__ = ["Content", "Encoder", "PartialEncodingError", "encode_query", "l2_normalize", "validate_vectors"]
 
 Content = str | Path | bytes
 """A text, or a picture as its file or its bytes."""
@@ -50,7 +50,7 @@ class Encoder(Protocol):
         ...
 
 
-class BrokenContent(EncodingError):
+class PartialEncodingError(EncodingError):
     """Some contents of a batch can't be encoded. `errors` maps row -> reason; `vectors` (n, d) holds the other rows."""
 
     def __init__(self, errors: Mapping[int, str], vectors: NDArray[np.float32]) -> None:
@@ -61,14 +61,14 @@ class BrokenContent(EncodingError):
         super().__init__(f"Row {row} can't be encoded: {reason}{more}.", "Mend or leave out that content.")
 
 
-def unit(vectors: NDArray[Any]) -> NDArray[np.float32]:
+def l2_normalize(vectors: NDArray[Any]) -> NDArray[np.float32]:
     """Rows scaled to length 1, (n, d) float32. Rows without a direction (zero, NaN, Inf) become NaN."""
     rows = np.asarray(vectors, dtype=np.float32)
     with np.errstate(all="ignore"):
         return np.asarray(rows / np.linalg.norm(rows.astype(np.float64), axis=1, keepdims=True), dtype=np.float32)
 
 
-def checked(vectors: NDArray[Any], count: int, dims: int, name: str) -> tuple[NDArray[np.float32], dict[int, str]]:
+def validate_vectors(vectors: NDArray[Any], count: int, dims: int, name: str) -> tuple[NDArray[np.float32], dict[int, str]]:
     """The vectors as (count, dims) float32, and row -> reason for rows that are not finite or not of length 1.
 
     Raises EncodingError where shape or type are wrong: then no row can be trusted.
@@ -88,15 +88,15 @@ def checked(vectors: NDArray[Any], count: int, dims: int, name: str) -> tuple[ND
     return rows, errors
 
 
-def refused(vectors: NDArray[Any], count: int, dims: int, name: str) -> NDArray[np.float32]:
-    """`checked`, with any bad row raised as BrokenContent."""
-    rows, errors = checked(vectors, count, dims, name)
+def require_unit_vectors(vectors: NDArray[Any], count: int, dims: int, name: str) -> NDArray[np.float32]:
+    """`validate_vectors`, with any bad row raised as BrokenContent."""
+    rows, errors = validate_vectors(vectors, count, dims, name)
     if errors:
-        raise BrokenContent(errors, rows)
+        raise PartialEncodingError(errors, rows)
     return rows
 
 
-def query_vector(encoder: Encoder, query: Content) -> NDArray[np.float32]:
+def encode_query(encoder: Encoder, query: Content) -> NDArray[np.float32]:
     """Vector (d,) float32 of a question: a text, or a picture's file or bytes.
 
     Models with a prompt for questions get it. Raises InputError where the encoder doesn't accept that kind.

@@ -10,20 +10,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from es_recsys.encoders.base import BrokenContent, Content, Encoder, checked
-from es_recsys.encoders.cache import VectorCache
-from es_recsys.encoders.contents import item_content
+from es_recsys.encoders.base import Content, Encoder, PartialEncodingError, validate_vectors
+from es_recsys.encoders.item_content import item_content
+from es_recsys.encoders.vector_cache import VectorCache
 from es_recsys.errors import EncodingError
 from es_recsys.types import Item
 
-__all__ = ["Encoded", "encode_all", "encode_items"]
+__all__ = ["EncodedContents", "encode_all", "encode_items"]
 
-_GROUP = 8
+_BATCHES_AT_ONCE = 8
 """Batches an encoder gets at once: it can sort them by what they really cost, and the cache is written after each group."""
 
 
 @dataclass(frozen=True, slots=True)
-class Encoded:
+class EncodedContents:
     """vectors: a unit vector (d,) float32 a content, None where there is none. errors: row -> why it could not be encoded.
     computed: how many were encoded rather than found in the cache or repeated."""
 
@@ -32,7 +32,7 @@ class Encoded:
     computed: int = 0
 
 
-def encode_all(encoder: Encoder, contents: Sequence[Content | None], cache: VectorCache | None = None) -> Encoded:
+def encode_all(encoder: Encoder, contents: Sequence[Content | None], cache: VectorCache | None = None) -> EncodedContents:
     """A vector for each content, in order; None for None and for what can't be encoded, which `errors` explains.
 
     Memory grows with the vectors, not with the contents of files. Raises EncodingError where the encoder itself is at
@@ -49,7 +49,7 @@ def encode_all(encoder: Encoder, contents: Sequence[Content | None], cache: Vect
             errors[row] = f"the file can't be read ({error.strerror})"
     known = dict(cache.get(encoder.fingerprint, encoder.dims, list(rows))) if cache is not None else {}
     first = {digest: contents[places[0]] for digest, places in rows.items() if digest not in known}
-    for digests, batch in _groups(first, encoder.batch_size * _GROUP):
+    for digests, batch in _by_length(first, encoder.batch_size * _BATCHES_AT_ONCE):
         found, broken = _encode(encoder, batch)
         fresh = {digest: found[place] for place, digest in enumerate(digests) if place not in broken}
         if cache is not None:
@@ -60,12 +60,12 @@ def encode_all(encoder: Encoder, contents: Sequence[Content | None], cache: Vect
     for digest, places in rows.items():
         for row in places:
             vectors[row] = known.get(digest)
-    return Encoded(vectors, dict(sorted(errors.items())), len(first))
+    return EncodedContents(vectors, dict(sorted(errors.items())), len(first))
 
 
 def encode_items(
     encoder: Encoder, items: Sequence[Item], base: Path | Callable[[Item], Path], cache: VectorCache | None = None
-) -> Encoded:
+) -> EncodedContents:
     """`encode_all` of what `encoder` reads of each item; an item whose content is refused is in `errors`.
 
     base: the folder that pictures' paths start from, one for all or that of each item.
@@ -79,7 +79,7 @@ def encode_items(
             contents.append(None)
             refused[row] = f"{error.what} {error.remedy}"
     encoded = encode_all(encoder, contents, cache)
-    return Encoded(encoded.vectors, {**encoded.errors, **refused}, encoded.computed)
+    return EncodedContents(encoded.vectors, {**encoded.errors, **refused}, encoded.computed)
 
 
 def _digest(content: Content) -> bytes:
@@ -92,7 +92,7 @@ def _digest(content: Content) -> bytes:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16, person=b"file")).digest()
 
 
-def _groups(contents: Mapping[bytes, Content | None], size: int) -> Iterator[tuple[list[bytes], list[Content]]]:
+def _by_length(contents: Mapping[bytes, Content | None], size: int) -> Iterator[tuple[list[bytes], list[Content]]]:
     """Digests and contents, longest first, so that like lengths share a batch and little of it is padding."""
     pairs = [(digest, content) for digest, content in contents.items() if content is not None]
     pairs.sort(key=lambda pair: -len(pair[1]) if isinstance(pair[1], str) else 0)
@@ -105,7 +105,7 @@ def _encode(encoder: Encoder, batch: Sequence[Content]) -> tuple[NDArray[np.floa
     broken: dict[int, str] = {}
     try:
         vectors = encoder.encode(batch)
-    except BrokenContent as error:
+    except PartialEncodingError as error:
         vectors, broken = error.vectors, error.errors
-    rows, bad = checked(vectors, len(batch), encoder.dims, encoder.name)
+    rows, bad = validate_vectors(vectors, len(batch), encoder.dims, encoder.name)
     return rows, {**bad, **broken}

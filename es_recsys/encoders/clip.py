@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from es_recsys.encoders.base import refused
-from es_recsys.encoders.clip_loading import Clip, ClipSource, load_clip
-from es_recsys.encoders.image import encode_readable
-from es_recsys.encoders.pictures import read_picture
+from es_recsys.encoders.base import require_unit_vectors
+from es_recsys.encoders.clip_loading import ClipModel, ClipSource, load_clip
+from es_recsys.encoders.image_loading import load_image
+from es_recsys.encoders.onnx_image import encode_readable
 
 if TYPE_CHECKING:
     import torch
 
 __all__ = ["ClipEncoder"]
 
-_BATCH = 32
+_MAX_BATCH = 32
 
 
 class ClipEncoder:
@@ -43,7 +43,7 @@ class ClipEncoder:
         self._threads = threads
         self._max_pixels = max_pixels
         self._lock = threading.Lock()
-        self._kept: Clip | None = None
+        self._kept: ClipModel | None = None
 
     @property
     def dims(self) -> int:
@@ -56,32 +56,32 @@ class ClipEncoder:
     def encode(self, batch: Sequence[Path | bytes]) -> NDArray[np.float32]:
         """(n, d) float32 unit vectors of pictures. Raises BrokenContent that holds the vectors of the readable ones."""
         loaded = self._load()
-        read = partial(_read, loaded, self._max_pixels)
+        read = partial(_preprocess, loaded, self._max_pixels)
         run = partial(_encode_pictures, loaded)
-        vectors = encode_readable(batch, read, run, loaded.dims, min(self.batch_size, _BATCH))
-        return refused(vectors, len(batch), loaded.dims, self.name)
+        vectors = encode_readable(batch, read, run, loaded.dims, min(self.batch_size, _MAX_BATCH))
+        return require_unit_vectors(vectors, len(batch), loaded.dims, self.name)
 
     def encode_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """(n, d) float32 unit vectors of texts, in the space of the pictures."""
         loaded = self._load()
         vectors = np.zeros((len(texts), loaded.dims), np.float32)
-        size = min(self.batch_size, _BATCH)
+        size = min(self.batch_size, _MAX_BATCH)
         for start in range(0, len(texts), size):
             vectors[start : start + size] = _encode_texts(loaded, texts[start : start + size])
-        return refused(vectors, len(texts), loaded.dims, self.name)
+        return require_unit_vectors(vectors, len(texts), loaded.dims, self.name)
 
-    def _load(self) -> Clip:
+    def _load(self) -> ClipModel:
         with self._lock:
             if self._kept is None:
                 self._kept = load_clip(self._source, self._threads)
             return self._kept
 
 
-def _read(loaded: Clip, max_pixels: int, content: Path | bytes) -> torch.Tensor:
-    return loaded.preprocess(read_picture(content, max_pixels))
+def _preprocess(loaded: ClipModel, max_pixels: int, content: Path | bytes) -> torch.Tensor:
+    return loaded.preprocess(load_image(content, max_pixels))
 
 
-def _encode_pictures(loaded: Clip, tensors: Sequence[torch.Tensor]) -> NDArray[np.float32]:
+def _encode_pictures(loaded: ClipModel, tensors: Sequence[torch.Tensor]) -> NDArray[np.float32]:
     import torch
 
     with torch.inference_mode():
@@ -89,7 +89,7 @@ def _encode_pictures(loaded: Clip, tensors: Sequence[torch.Tensor]) -> NDArray[n
     return vectors
 
 
-def _encode_texts(loaded: Clip, texts: Sequence[str]) -> NDArray[np.float32]:
+def _encode_texts(loaded: ClipModel, texts: Sequence[str]) -> NDArray[np.float32]:
     import torch
 
     with torch.inference_mode():

@@ -13,24 +13,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from es_recsys.encoders.digests import fingerprint
+from es_recsys.encoders.fingerprints import fingerprint
 from es_recsys.errors import InputError, MissingExtra, ModelError
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Clip", "ClipSource", "load_clip"]
+__all__ = ["ClipModel", "ClipSource", "load_clip"]
 
 _PREFIX = "open_clip:"
 _LOCAL = "local-dir:"
 _HUB = "hf-hub:"
 _CONFIG = "open_clip_config.json"
 _WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
-_SECONDS = 5.0
+_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Clip:
+class ClipModel:
     """A loaded model: `preprocess` takes an RGB picture, `tokenizer` texts."""
 
     model: Any
@@ -65,7 +65,7 @@ class ClipSource:
         return cls(name, model, weights)
 
 
-def load_clip(source: ClipSource, threads: int = 0) -> Clip:
+def load_clip(source: ClipSource, threads: int = 0) -> ClipModel:
     """The model in fp32 on the processor. Raises ModelError where it can't be had or loaded, MissingExtra."""
     try:
         import open_clip
@@ -74,10 +74,10 @@ def load_clip(source: ClipSource, threads: int = 0) -> Clip:
         raise MissingExtra(error.name or "open-clip-torch", "image") from None
     if threads:
         torch.set_num_threads(threads)
-    with _quiet():
+    with _without_logging():
         try:
-            _own_config(source)
-            model_name, options = _arguments(source)
+            _register_config(source)
+            model_name, options = _open_clip_arguments(source)
             # Without require_pretrained a folder without weights gives a random model, and says nothing.
             model, _, preprocess = open_clip.create_model_and_transforms(
                 model_name, require_pretrained=True, weights_only=True, precision="fp32", device="cpu", **options
@@ -90,7 +90,7 @@ def load_clip(source: ClipSource, threads: int = 0) -> Clip:
     model.eval()
     with torch.inference_mode():
         dims = int(model.encode_text(tokenizer(["a"])).shape[1])
-    return Clip(model, preprocess, tokenizer, _fingerprint(model, model_name, options), dims)
+    return ClipModel(model, preprocess, tokenizer, _fingerprint(model, model_name, options), dims)
 
 
 def _error(source: ClipSource, reason: str) -> ModelError:
@@ -100,7 +100,7 @@ def _error(source: ClipSource, reason: str) -> ModelError:
     )
 
 
-def _own_config(source: ClipSource) -> None:
+def _register_config(source: ClipSource) -> None:
     import open_clip
 
     if source.weights is not None and source.model not in open_clip.list_models():
@@ -109,12 +109,12 @@ def _own_config(source: ClipSource) -> None:
             open_clip.add_model_config(beside)
 
 
-def _arguments(source: ClipSource) -> tuple[str, dict[str, Any]]:
+def _open_clip_arguments(source: ClipSource) -> tuple[str, dict[str, Any]]:
     """open_clip's model name and its other arguments. What is in the hub's cache becomes a path, so that nothing is asked."""
     import open_clip
 
     if source.model.startswith(_HUB):
-        config = _cached(source, source.model.removeprefix(_HUB), (_CONFIG,))
+        config = _cached_file(source, source.model.removeprefix(_HUB), (_CONFIG,))
         return (source.model if config is None else f"{_LOCAL}{Path(config).parent}"), {}
     if source.weights is None:
         return source.model, {}
@@ -123,7 +123,7 @@ def _arguments(source: ClipSource) -> tuple[str, dict[str, Any]]:
     if tag.get("quick_gelu"):
         options["force_quick_gelu"] = True  # The weights were trained with it; without, open_clip only warns.
     model_id, _, file = str(tag.get("hf_hub") or "").rpartition("/")
-    weights = _cached(source, model_id, (file,) if file else _WEIGHTS) if model_id else None
+    weights = _cached_file(source, model_id, (file,) if file else _WEIGHTS) if model_id else None
     if weights is not None:
         names = {
             "mean": "image_mean",
@@ -136,7 +136,7 @@ def _arguments(source: ClipSource) -> tuple[str, dict[str, Any]]:
     return source.model, options
 
 
-def _cached(source: ClipSource, model_id: str, files: Sequence[str]) -> str | None:
+def _cached_file(source: ClipSource, model_id: str, files: Sequence[str]) -> str | None:
     """A file in the hub's cache; None where it isn't there and the hub answers. Raises ModelError where it doesn't.
 
     The hub's client tries again for most of a minute when there is no network, so it is asked once with a limit first.
@@ -150,7 +150,7 @@ def _cached(source: ClipSource, model_id: str, files: Sequence[str]) -> str | No
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "TRUE", "YES", "ON"}:
         raise _error(source, "it is not in the hub's cache, and HF_HUB_OFFLINE is set")
     try:
-        huggingface_hub.HfApi().model_info(model_id, timeout=_SECONDS)
+        huggingface_hub.HfApi().model_info(model_id, timeout=_TIMEOUT_S)
     except Exception as error:
         raise _error(source, f"the hub can't be reached or doesn't have it: {type(error).__name__}") from error
     return None
@@ -181,7 +181,7 @@ def _fingerprint(model: Any, model_name: str, options: dict[str, Any]) -> str:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _without_logging() -> Iterator[None]:
     """open_clip speaks through the root logger's functions, which would set up logging for the whole process."""
     root, silent = logging.getLogger(), logging.NullHandler()
     root.addHandler(silent)

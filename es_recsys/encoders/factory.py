@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from es_recsys.encoders import efficientnet, minilm_int8
 from es_recsys.encoders.base import Encoder
-from es_recsys.encoders.digests import Digests
-from es_recsys.encoders.runtime import exported
-from es_recsys.encoders.sources import text_folder
-from es_recsys.encoders.text import TextEncoder
-from es_recsys.encoders.text_files import languages, text_fingerprint
+from es_recsys.encoders.fingerprints import FingerprintCache
+from es_recsys.encoders.model_files import find_text_model
+from es_recsys.encoders.onnx_model import cached_export
+from es_recsys.encoders.onnx_text import OnnxTextEncoder
+from es_recsys.encoders.text_model_files import model_languages, text_fingerprint
 from es_recsys.errors import InputError
 
 if TYPE_CHECKING:
@@ -35,13 +35,13 @@ def text_encoder(settings: Settings) -> Encoder | None:
     name = settings.encoders.text
     if name == "none":
         return None
-    digests = Digests(settings.cache)
+    digests = FingerprintCache(settings.cache)
     if name == minilm_int8.NAME:
-        model, tokenizer = minilm_int8.files(digests)
+        model, tokenizer = minilm_int8.find_files(digests)
         mark = minilm_int8.int8_fingerprint(model, tokenizer, digests)
-        place, manifest = exported(settings.cache, mark, lambda into: minilm_int8.gather(model, tokenizer, into))
+        place, manifest = cached_export(settings.cache, mark, lambda into: minilm_int8.copy_files(model, tokenizer, into))
         return _onnx_text(name, mark, place, manifest, frozenset({"en"}), settings)
-    folder = text_folder(name, digests)
+    folder = find_text_model(name, digests)
     return _sentence_encoder(name, folder, text_fingerprint(folder, digests), settings)
 
 
@@ -56,23 +56,23 @@ def _sentence_encoder(name: str, folder: Path, fingerprint: str, settings: Setti
         return text_export.export_text(model, into)
 
     try:
-        place, manifest = exported(settings.cache, fingerprint, make)
-    except text_export.NotExportable as reason:
+        place, manifest = cached_export(settings.cache, fingerprint, make)
+    except text_export.ExportError as reason:
         from es_recsys.encoders.torch_text import TorchTextEncoder
 
         if model is None:
             raise
         _log.warning("The model %s runs on torch, which starts slowly: %s.", name, reason)
         size = settings.encoders.batch_size
-        return TorchTextEncoder(name, fingerprint, model, languages=languages(folder), batch_size=size)
-    return _onnx_text(name, fingerprint, place, manifest, languages(folder), settings)
+        return TorchTextEncoder(name, fingerprint, model, languages=model_languages(folder), batch_size=size)
+    return _onnx_text(name, fingerprint, place, manifest, model_languages(folder), settings)
 
 
 def _onnx_text(
     name: str, mark: str, place: Path, manifest: Mapping[str, Any], known: frozenset[str], settings: Settings
-) -> TextEncoder:
+) -> OnnxTextEncoder:
     chosen = settings.encoders
-    return TextEncoder(name, mark, place, manifest, languages=known, threads=chosen.threads, batch_size=chosen.batch_size)
+    return OnnxTextEncoder(name, mark, place, manifest, languages=known, threads=chosen.threads, batch_size=chosen.batch_size)
 
 
 def image_encoder(settings: Settings) -> Encoder | None:
@@ -95,13 +95,13 @@ def image_encoder(settings: Settings) -> Encoder | None:
             f'Take "{efficientnet.NAME}", "open_clip:MODEL/PRETRAINED", "open_clip:MODEL@CHECKPOINT", '
             '"open_clip:local-dir:FOLDER" or "none" in ES_RECSYS_ENCODERS__IMAGE.',
         )
-    from es_recsys.encoders.image import ImageEncoder  # Pillow: a search by words has no use for it
+    from es_recsys.encoders.onnx_image import OnnxImageEncoder  # Pillow: a search by words has no use for it
 
-    digests = Digests(settings.cache)
+    digests = FingerprintCache(settings.cache)
     path = efficientnet.weights(digests)
     fingerprint = efficientnet.image_fingerprint(path, digests)
-    place, manifest = exported(settings.cache, fingerprint, lambda into: efficientnet.export_efficientnet(path, into))
-    return ImageEncoder(
+    place, manifest = cached_export(settings.cache, fingerprint, lambda into: efficientnet.export_efficientnet(path, into))
+    return OnnxImageEncoder(
         chosen.image,
         fingerprint,
         place,

@@ -11,11 +11,11 @@ from es_recsys.encoders.base import Encoder
 
 __all__ = ["language_warning"]
 
-_SAMPLE = 200
-_UNKNOWN = 0.05
-_FOREIGN = 0.2
-_BROKEN_UP = 3.8
-_ENOUGH = 50
+_SAMPLE_TEXTS = 200
+_MAX_UNKNOWN = 0.05
+_MAX_FOREIGN = 0.2
+_MIN_LETTERS_PER_TOKEN = 3.8
+_MIN_TOKENS = 50
 _CODES = {
     "arabic": "ar", "armenian": "hy", "basque": "eu", "bengali": "bn", "brazilian": "pt", "bulgarian": "bg", "catalan": "ca",
     "cjk": "zh", "czech": "cs", "danish": "da", "dutch": "nl", "english": "en", "estonian": "et", "finnish": "fi",
@@ -64,35 +64,35 @@ def language_warning(encoder: Encoder, texts: Sequence[str], language: str | Non
     if code and languages and not (languages & (_CJK if language == "cjk" else {code})):
         known = ", ".join(sorted(languages))
         return f"The text model {encoder.name} knows {known}, but the store's language is {language}. {remedy}"
-    step = max(1, len(texts) // _SAMPLE)
-    sample = [text for text in texts[::step][:_SAMPLE] if any(letter.isalpha() for letter in text)]
+    step = max(1, len(texts) // _SAMPLE_TEXTS)
+    sample = [text for text in texts[::step][:_SAMPLE_TEXTS] if any(letter.isalpha() for letter in text)]
     found = _evidence(encoder, sample, languages) if sample else None
     return f"The text model {encoder.name} may not know this catalogue's language: {found}. {remedy}" if found else None
 
 
 def _evidence(encoder: Encoder, sample: Sequence[str], languages: frozenset[str]) -> str | None:
     letters = [letter for text in sample for letter in text if letter.isalpha()]
-    foreign = sum(not _latin(letter) for letter in letters) / len(letters)
-    if languages and not languages & _OTHER_SCRIPTS and foreign > _FOREIGN:
+    foreign = sum(not _is_latin(letter) for letter in letters) / len(letters)
+    if languages and not languages & _OTHER_SCRIPTS and foreign > _MAX_FOREIGN:
         return f"{foreign:.0%} of the letters are of a script that it was not made for"
     tokens = getattr(encoder, "tokens", None)
     if tokens is None:
         return None
     ids = [token for row in tokens([text[:500] for text in sample]) for token in row[1:-1]]
     unknown = getattr(encoder, "unknown_token", None)
-    if ids and unknown is not None and ids.count(unknown) / len(ids) > _UNKNOWN:
+    if ids and unknown is not None and ids.count(unknown) / len(ids) > _MAX_UNKNOWN:
         return f"its tokenizer doesn't know {ids.count(unknown) / len(ids):.0%} of the words"
     # Only words of some length: names of models, sizes and units are broken up in any language.
     words = [" ".join(word for word in re.findall(r"[^\W\d_]{4,}", text) if word.islower()) for text in sample]
     pieces = sum(len(row) - 2 for row in tokens(words))
     letters_each = sum(len(text.replace(" ", "")) for text in words) / max(pieces, 1)
-    if pieces >= _ENOUGH and languages == {"en"} and letters_each < _BROKEN_UP:
+    if pieces >= _MIN_TOKENS and languages == {"en"} and letters_each < _MIN_LETTERS_PER_TOKEN:
         return f"its tokenizer breaks words into pieces of {letters_each:.1f} letters"
     return None
 
 
 @lru_cache(maxsize=4_096)
-def _latin(letter: str) -> bool:
+def _is_latin(letter: str) -> bool:
     # Letters without a script of their own (ordinals, modifiers) don't count against it.
     return unicodedata.name(letter, "LATIN").startswith(
         ("LATIN", "MODIFIER", "FEMININE", "MASCULINE", "FULLWIDTH LATIN", "MICRO")

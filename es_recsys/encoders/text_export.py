@@ -9,15 +9,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from es_recsys.encoders.base import unit
-from es_recsys.encoders.runtime import agrees
-from es_recsys.encoders.text import TextEncoder
+from es_recsys.encoders.base import l2_normalize
+from es_recsys.encoders.onnx_model import vectors_agree
+from es_recsys.encoders.onnx_text import OnnxTextEncoder
 from es_recsys.errors import MissingExtra, ModelError
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-__all__ = ["CHECK_TEXTS", "NotExportable", "export_text", "load_sentence_transformer"]
+__all__ = ["CHECK_TEXTS", "ExportError", "export_text", "load_sentence_transformer"]
 
 CHECK_TEXTS = (
     "red running shoes",
@@ -36,7 +36,7 @@ CHECK_TEXTS = (
 """Short and long, beyond the model's length, accents, other scripts, marks: where two tokenizers would differ."""
 
 
-class NotExportable(Exception):
+class ExportError(Exception):
     """This model has no ONNX form that gives its vectors."""
 
 
@@ -50,7 +50,7 @@ def load_sentence_transformer(folder: Path, threads: int = 0) -> SentenceTransfo
     if threads:
         torch.set_num_threads(threads)
     try:
-        with _quiet():
+        with _without_logging():
             model = SentenceTransformer(
                 str(folder), device="cpu", local_files_only=True, model_kwargs={"attn_implementation": "eager"}
             )
@@ -67,15 +67,15 @@ def export_text(model: SentenceTransformer, into: Path) -> Mapping[str, Any]:
     tokenizer = getattr(model[0], "tokenizer", None)
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if tokenizer is None or backend is None:
-        raise NotExportable("its tokenizer is not one of the tokenizers library")
+        raise ExportError("its tokenizer is not one of the tokenizers library")
     prompts = {key: text for key, text in model.prompts.items() if text}
     if prompts and any(getattr(module, "include_prompt", True) is False for module in model):
-        raise NotExportable("its pooling leaves the prompt out")
+        raise ExportError("its pooling leaves the prompt out")
     default = model.prompts.get(model.default_prompt_name or "", "")
     (into / "tokenizer.json").write_text(backend.to_str(), encoding="utf-8")
     inputs = _write_graph(model, into / "model.onnx")
-    with _quiet():
-        expected = unit(model.encode(list(CHECK_TEXTS), prompt="", show_progress_bar=False))
+    with _without_logging():
+        expected = l2_normalize(model.encode(list(CHECK_TEXTS), prompt="", show_progress_bar=False))
     manifest = {
         "dims": int(expected.shape[1]),
         "inputs": inputs,
@@ -85,9 +85,9 @@ def export_text(model: SentenceTransformer, into: Path) -> Mapping[str, Any]:
         "lower": bool(getattr(model[0], "do_lower_case", False)),
         "prompts": {kind: model.prompts.get(kind) or default for kind in ("query", "document")},
     }
-    found = TextEncoder("check", "", into, {**manifest, "prompts": {}}).encode(CHECK_TEXTS)
-    if not agrees(found, expected):
-        raise NotExportable("its ONNX form gives other vectors")
+    found = OnnxTextEncoder("check", "", into, {**manifest, "prompts": {}}).encode(CHECK_TEXTS)
+    if not vectors_agree(found, expected):
+        raise ExportError("its ONNX form gives other vectors")
     return manifest
 
 
@@ -113,9 +113,9 @@ def _write_graph(model: SentenceTransformer, path: Path) -> list[str]:
     features = {name: value for name, value in model.preprocess(list(CHECK_TEXTS[:2])).items() if hasattr(value, "shape")}
     names = list(features)
     if not set(names) <= {"input_ids", "attention_mask", "token_type_ids"}:
-        raise NotExportable(f"it takes other inputs: {', '.join(names)}")
+        raise ExportError(f"it takes other inputs: {', '.join(names)}")
     try:
-        with _quiet(), torch.no_grad():
+        with _without_logging(), torch.no_grad():
             torch.onnx.export(
                 Chain(names),
                 tuple(features.values()),
@@ -129,12 +129,12 @@ def _write_graph(model: SentenceTransformer, path: Path) -> list[str]:
     except MissingExtra:
         raise
     except Exception as error:
-        raise NotExportable(f"torch can't trace it ({type(error).__name__})") from error
+        raise ExportError(f"torch can't trace it ({type(error).__name__})") from error
     return names
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _without_logging() -> Iterator[None]:
     """Without the libraries' warnings about themselves and their progress bars."""
     loggers = [logging.getLogger(name) for name in ("sentence_transformers", "transformers", "torch.onnx")]
     levels = [logger.level for logger in loggers]

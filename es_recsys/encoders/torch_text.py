@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from es_recsys.encoders.base import refused, unit
+from es_recsys.encoders.base import l2_normalize, require_unit_vectors
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -52,4 +52,4 @@ class TorchTextEncoder:
             return np.zeros((0, self.dims), np.float32)
         prompt = self._model.prompts.get(kind) or self._model.prompts.get(self._model.default_prompt_name or "", "")
         vectors = self._model.encode(list(batch), prompt=prompt or "", batch_size=self.batch_size, show_progress_bar=False)
-        return refused(unit(vectors), len(batch), self.dims, self.name)
+        return require_unit_vectors(l2_normalize(vectors), len(batch), self.dims, self.name)

@@ -15,7 +15,7 @@ import orjson
 from es_recsys.errors import EngineError, InputError, KeyMismatch, RecsysError
 from es_recsys.jobs.partial_output import Partial
 from es_recsys.sources import Row, read_rows
-from es_recsys.sources.rejects import Rejects
+from es_recsys.sources.rejected_rows import RejectedRows
 from es_recsys.types import Answer, Query
 
 __all__ = ["BatchReport", "answer_file"]
@@ -156,7 +156,7 @@ def _telling(error: RecsysError, more: str) -> RecsysError:
     return told
 
 
-class _InPlace(Rejects):
+class _InPlace(RejectedRows):
     """Lines that can't be read, each kept for its place among those that can."""
 
     def __init__(self, found: deque[_Line]) -> None:
@@ -170,7 +170,7 @@ class _InPlace(Rejects):
 def _lines(file: Path, kind: str, n: int) -> Iterator[_Line]:
     unreadable: deque[_Line] = deque()
     read = _recommendation if kind == "recommend" else _search
-    for row in read_rows(file, rejects=_InPlace(unreadable)):
+    for row in read_rows(file, rejected=_InPlace(unreadable)):
         while unreadable:
             yield unreadable.popleft()
         yield read(row, n)

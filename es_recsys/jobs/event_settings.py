@@ -11,11 +11,11 @@ from es_recsys.errors import InputError
 from es_recsys.events.bots import BotRules, parse_bots
 from es_recsys.events.store import EventStore
 from es_recsys.ratings import RatingScale, parse_rating_scale
-from es_recsys.sources import Rejects, read_events
-from es_recsys.sources.local_times import AheadTally
-from es_recsys.sources.rating_survey import RatingTally, settle_scale
+from es_recsys.sources import RejectedRows, read_events
+from es_recsys.sources.future_times import FutureTimes
+from es_recsys.sources.rating_inference import RatingCounts, infer_rating_scale
 from es_recsys.types import Event
-from es_recsys.values.zones import read_zone
+from es_recsys.values.timezones import parse_timezone
 
 __all__ = ["CheckedEvents", "as_scale", "as_zone", "check_times", "keep_bots", "keep_scale"]
 
@@ -24,14 +24,14 @@ class CheckedEvents:
     """What the events of some files show together, learned while they are checked. now: epoch seconds."""
 
     def __init__(self, now: float) -> None:
-        self.ratings = RatingTally()
+        self.ratings = RatingCounts()
         self.unvalued = 0
-        self.ahead = AheadTally(now)
+        self.future = FutureTimes(now)
 
-    def read(self, *args: Any, rejects: Rejects, **options: Any) -> Iterator[Event]:
+    def read(self, *args: Any, rejected: RejectedRows, **options: Any) -> Iterator[Event]:
         """`read_events`, looked at in passing."""
         ratings = self.ratings
-        for event in read_events(*args, rejects=rejects, ahead=self.ahead, **options):
+        for event in read_events(*args, rejected=rejected, future=self.future, **options):
             if event.event_type == "rating":
                 if event.value is None:
                     self.unvalued += 1
@@ -54,31 +54,31 @@ def as_zone(given: str | tzinfo | None) -> tzinfo:
     if not isinstance(given, str):
         return given or UTC
     try:
-        return read_zone(given)
+        return parse_timezone(given)
     except ValueError as error:
         raise InputError(f"--timezone: {error}.", "Give the zone in which times without one were written.") from None
 
 
-def check_times(ahead: AheadTally, zone_given: bool) -> list[str]:
+def check_times(future: FutureTimes, zone_given: bool) -> list[str]:
     """What a person should know of times in the future. Raises InputError where they are local times, as it seems, and nobody
     has said of which zone: once stored, they could not be told from right ones."""
-    if not ahead.count:
+    if not future.count:
         return []
-    hours = f"{ahead.span / 3_600.0:.1f} h"
-    if ahead.block and ahead.local and not zone_given:
+    hours = f"{future.span / 3_600.0:.1f} h"
+    if future.block and future.local and not zone_given:
         raise InputError(
-            f"The newest {ahead.count:,} events lie up to {hours} in the future, and their times name no zone: they seem to"
-            f" be local times, {ahead.offset} or more from UTC.",
-            f"Say of which zone: --timezone Asia/Tokyo, or --timezone {ahead.offset}; with --timezone UTC they are moved to now"
+            f"The newest {future.count:,} events lie up to {hours} in the future, and their times name no zone: they seem to"
+            f" be local times, {future.offset} or more from UTC.",
+            f"Say of which zone: --timezone Asia/Tokyo, or --timezone {future.offset}; with --timezone UTC they are moved to now"
             " in their order. Nothing was loaded.",
         )
-    if ahead.block:
+    if future.block:
         return [
-            f"WARNING: the newest {ahead.count:,} events lie up to {hours} in the future, as local times do that are written as"
-            f" UTC ({ahead.offset} or more); they are moved to now in their order. Write them with their zone, or without any"
+            f"WARNING: the newest {future.count:,} events lie up to {hours} in the future, as local times do that are written as"
+            f" UTC ({future.offset} or more); they are moved to now in their order. Write them with their zone, or without any"
             " and load them with --timezone"
         ]
-    they = counted(ahead.count, "event lies", "events lie")
+    they = counted(future.count, "event lies", "events lie")
     return [f"{they} in the future, as of wrong clocks; they are moved to now in their order"]
 
 
@@ -87,14 +87,14 @@ def as_scale(given: str | RatingScale | None) -> RatingScale | None:
     return parse_rating_scale(given) if isinstance(given, str) else given
 
 
-def keep_scale(store: EventStore, ratings: RatingTally, given: RatingScale | None) -> list[str]:
+def keep_scale(store: EventStore, ratings: RatingCounts, given: RatingScale | None) -> list[str]:
     """Settle the scale of the store's ratings and keep it; -> what a person should know.
 
     Raises InputError where the values are on no scale.
     """
     settings = store.settings
     stored = RatingScale.of(settings) if "rating_scale" in settings else None
-    scale, notes = settle_scale(ratings, stored, given)
+    scale, notes = infer_rating_scale(ratings, stored, given)
     if scale is None:
         return notes
     before = store.rating_scale

@@ -24,8 +24,8 @@ from es_recsys.ratings import RatingScale
 from es_recsys.serving.behaviour_refresh import clean_events, count_popularity
 from es_recsys.serving.profile_folding import catch_up
 from es_recsys.serving.workspace import Workspace
-from es_recsys.sources import Rejects, check, read_events, survey_events
-from es_recsys.sources.rating_survey import RatingTally
+from es_recsys.sources import RejectedRows, dry_run, infer_event_schema, read_events
+from es_recsys.sources.rating_inference import RatingCounts
 from es_recsys.types import Item
 
 __all__ = ["EventsReport", "load_events", "set_rating_scale"]
@@ -109,25 +109,25 @@ def load_events(
         "timestamps": timestamps,
         "actions": actions,
     }
-    options["survey"] = survey_events(files, zone=zone, day_first=day_first, **options)
-    good, rejects = check(checked.read, files, max_errors=max_errors, **options)
+    options["survey"] = infer_event_schema(files, zone=zone, day_first=day_first, **options)
+    good, rejected = dry_run(checked.read, files, max_errors=max_errors, **options)
     if not good:
-        raise rejects.nothing("event", files)
-    about_times = check_times(checked.ahead, timezone is not None)
+        raise rejected.nothing_usable("event", files)
+    about_times = check_times(checked.future, timezone is not None)
     _confirm_key(work)
     store = work.events
     told = keep_scale(store, checked.ratings, scale)
     keep_bots(store, bots)
-    quiet = Rejects(write=False)
-    loaded = store.load(_counted(read_events(files, rejects=quiet, **options), good, progress), work.now())
-    notes = [*about_times, *told, *checked.remarks(), *rejects.remarks()]
+    quiet = RejectedRows(write=False)
+    loaded = store.load(_counted(read_events(files, rejected=quiet, **options), good, progress), work.now())
+    notes = [*about_times, *told, *checked.remarks(), *rejected.messages()]
     with work.explaining():
         notes += _catalogue_of_events(work)
         cleaning = clean_events(work)
         count_popularity(work)
         catch_up(work, work.snapshots.fresh())
-    fields = tuple(rejects.field_dicts())
-    return EventsReport(loaded, cleaning, rejects.count, tuple(notes), time.monotonic() - started, fields)
+    fields = tuple(rejected.field_error_dicts())
+    return EventsReport(loaded, cleaning, rejected.count, tuple(notes), time.monotonic() - started, fields)
 
 
 def set_rating_scale(work: Workspace, scale: str | RatingScale) -> None:
@@ -136,7 +136,7 @@ def set_rating_scale(work: Workspace, scale: str | RatingScale) -> None:
     Raises InputError, KeyMismatch.
     """
     _confirm_key(work)
-    keep_scale(work.events, RatingTally(), as_scale(scale))
+    keep_scale(work.events, RatingCounts(), as_scale(scale))
     with work.explaining():
         try:
             clean_events(work)

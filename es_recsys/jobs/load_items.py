@@ -23,7 +23,7 @@ from es_recsys.serving.behaviour_refresh import catalogue_state, refresh_behavio
 from es_recsys.serving.product_groups import note_variants
 from es_recsys.serving.store_encoders import ItemErrors, item_vectors, settings_of_store
 from es_recsys.serving.workspace import Workspace
-from es_recsys.sources import Folders, ListSeparators, Rejects, check, read_items, survey_items, without_markup
+from es_recsys.sources import ListSeparators, MediaFolders, RejectedRows, dry_run, infer_item_schema, read_items, strip_markup
 from es_recsys.sources.attributes import MAX_ATTRIBUTES
 from es_recsys.types import Item
 from es_recsys.vector_fields import AS_KEYWORD, AS_LONG
@@ -101,16 +101,16 @@ def load_files(
     stored = _attributes_of(_meta(work))
     # A field of texts takes what a file has as it stands there; one of numbers, dates or flags takes texts beside them.
     texts = {name: "text" for name, kind in stored.items() if kind == "keyword"}
-    survey = survey_items(files, **options, day_first=day_first, known=texts)
-    _check_names(survey.kinds, stored)
-    good, rejects = check(read_items, files, max_errors=max_errors, survey=survey, **options)
+    schema = infer_item_schema(files, **options, day_first=day_first, known=texts)
+    _check_names(schema.kinds, stored)
+    good, rejected = dry_run(read_items, files, max_errors=max_errors, schema=schema, **options)
     if not good:
-        raise rejects.nothing("item", files)
-    quiet = Rejects(write=False)
-    folders = Folders(files)
-    items = read_items(files, survey=survey, folders=folders, rejects=quiet, **options)
+        raise rejected.nothing_usable("item", files)
+    quiet = RejectedRows(write=False)
+    folders = MediaFolders(files)
+    items = read_items(files, schema=schema, folders=folders, rejected=quiet, **options)
     report = _write(work, items, folders.of, whole=whole, count=good, progress=progress)
-    return _with_rejects(report, rejects)
+    return _with_rejects(report, rejected)
 
 
 def insert_items(work: Workspace, items: Iterable[Item], base: Path, progress: Progress | None = None) -> CatalogueReport:
@@ -126,7 +126,7 @@ def insert_items(work: Workspace, items: Iterable[Item], base: Path, progress: P
         _check_names(dict.fromkeys(name for item in items for name in item.attributes), stored)
     else:
         items = _checked(items, stored)
-    report = _write(work, map(without_markup, items), base, whole=False, count=count, progress=progress)
+    report = _write(work, map(strip_markup, items), base, whole=False, count=count, progress=progress)
     if report.failed:
         raise WriteError(
             f"{counted(report.failed, 'item was', 'items were')} not stored, all others are.", " ".join(report.notes), report
@@ -305,10 +305,10 @@ def _warnings(chosen: Sequence[Encoder], sample: Sequence[Item], language: str) 
     return [warning for warning in found if warning is not None]
 
 
-def _with_rejects(report: CatalogueReport, rejects: Rejects) -> CatalogueReport:
+def _with_rejects(report: CatalogueReport, rejected: RejectedRows) -> CatalogueReport:
     return replace(
         report,
-        rejected=rejects.count,
-        fields=tuple(rejects.field_dicts()),
-        notes=(*report.notes, *rejects.remarks()),
+        rejected=rejected.count,
+        fields=tuple(rejected.field_error_dicts()),
+        notes=(*report.notes, *rejected.messages()),
     )

@@ -19,7 +19,7 @@ from typing import Any
 
 from es_recsys.errors import FilterError
 from es_recsys.search.expressions import Expression, read_expression
-from es_recsys.values.forms import composed, composed_value
+from es_recsys.values.unicode import nfc, nfc_value
 from es_recsys.vector_fields import AS_KEYWORD, AS_LONG
 
 __all__ = ["Clause", "parse"]
@@ -52,7 +52,7 @@ def parse(given: Sequence[str] | Mapping[str, Any], fields: Mapping[str, str]) -
 
 def _composed(expression: Expression) -> Expression:
     """In the form of Unicode that items have."""
-    return replace(expression, field=composed(expression.field), values=composed_value(expression.values))
+    return replace(expression, field=nfc(expression.field), values=nfc_value(expression.values))
 
 
 def _from_mapping(given: Mapping[str, Any]) -> list[Expression]:

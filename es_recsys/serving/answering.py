@@ -30,7 +30,7 @@ from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.user_interests import interests_of
 from es_recsys.serving.user_profiles import features, of_views, read_profile, who
 from es_recsys.types import Answer, Hit, Profile, Query, Ranking
-from es_recsys.values.forms import composed
+from es_recsys.values.unicode import nfc
 from es_recsys.vector_fields import VECTOR_FIELDS
 
 __all__ = ["answer", "context_of", "exploring", "kind_of", "question_vectors", "rank", "ranked_by", "words_vectors"]
@@ -151,7 +151,7 @@ def context_of(
         metadata=snapshot.metadata,
         now=now,
         settings=settings,
-        text=composed(query.text.strip()),
+        text=nfc(query.text.strip()),
         vectors=vectors,
         popular=snapshot.popular,
         filters=tuple(filters),

@@ -10,7 +10,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from es_recsys.encoders import Encoder, VectorCache, encode_items, image_encoder, query_vector, text_encoder
+from es_recsys.encoders import Encoder, VectorCache, encode_items, encode_query, image_encoder, text_encoder
 from es_recsys.index.stored_metadata import check_fingerprints
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.private import make_folder, opener
@@ -64,7 +64,7 @@ class StoreEncoders:
 
     def vector(self, metadata: IndexMetadata, field: str, question: str | bytes) -> NDArray[np.float32]:
         """(d,) float32. Raises FingerprintMismatch where this machine's model is not the one that the store was made by."""
-        return query_vector(self._encoder(metadata, field), question)
+        return encode_query(self._encoder(metadata, field), question)
 
     def _encoder(self, metadata: IndexMetadata, field: str) -> Encoder:
         content, model = VECTOR_FIELDS[field].content, metadata.vectors[field].model

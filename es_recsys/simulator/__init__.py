@@ -1,43 +1,43 @@
 """People with hidden tastes who use a system: the best answer to each wish is known, so regret and gain can be measured,
 and experiments and interleaving be rehearsed before real people are in them."""
 
-from es_recsys.simulator.conduct import GOALS, Conduct, Looked, Step
-from es_recsys.simulator.estimates import Estimate, estimate, sample_size, sure_after
-from es_recsys.simulator.experiments import Experiment, assign, compare, run_experiment
-from es_recsys.simulator.insiders import Insider
-from es_recsys.simulator.interleaving import Preference, interleave, team_draft
-from es_recsys.simulator.judging import Judged, System, judge
-from es_recsys.simulator.latent import LatentWorld
-from es_recsys.simulator.replay import Page, Shoppers, draw_wishes, events_of
-from es_recsys.simulator.sample import SampleWorld
-from es_recsys.simulator.world import SimulatedNeed, World
+from es_recsys.simulator.ab_test import ABTestResult, assign_variant, compare_variants, run_ab_test
+from es_recsys.simulator.click_model import GOALS, LogisticResponse, PageOutcome, PositionBasedModel
+from es_recsys.simulator.environment import Environment, SimulatedNeed
+from es_recsys.simulator.estimates import Estimate, estimate, sample_size, significant_after
+from es_recsys.simulator.interleaving import InterleavingResult, interleave, team_draft
+from es_recsys.simulator.latent_environment import LatentFactorEnvironment
+from es_recsys.simulator.oracle import OracleRanker
+from es_recsys.simulator.regret import RankingSystem, RegretReport, measure_regret
+from es_recsys.simulator.sample_environment import SampleStoreEnvironment
+from es_recsys.simulator.user_simulator import SimulatedPage, UserSimulator, page_events, sample_needs
 
 __all__ = [
     "GOALS",
-    "Conduct",
+    "ABTestResult",
+    "Environment",
     "Estimate",
-    "Experiment",
-    "Insider",
-    "Judged",
-    "LatentWorld",
-    "Looked",
-    "Page",
-    "Preference",
-    "SampleWorld",
-    "Shoppers",
+    "InterleavingResult",
+    "LatentFactorEnvironment",
+    "LogisticResponse",
+    "OracleRanker",
+    "PageOutcome",
+    "PositionBasedModel",
+    "RankingSystem",
+    "RegretReport",
+    "SampleStoreEnvironment",
     "SimulatedNeed",
-    "Step",
-    "System",
-    "World",
-    "assign",
-    "compare",
-    "draw_wishes",
+    "SimulatedPage",
+    "UserSimulator",
+    "assign_variant",
+    "compare_variants",
     "estimate",
-    "events_of",
     "interleave",
-    "judge",
-    "run_experiment",
+    "measure_regret",
+    "page_events",
+    "run_ab_test",
+    "sample_needs",
     "sample_size",
-    "sure_after",
+    "significant_after",
     "team_draft",
 ]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from es_recsys.errors import InputError
 
-__all__ = ["Estimate", "estimate", "reach", "sample_size", "sure_after"]
+__all__ = ["Estimate", "estimate", "half_width", "sample_size", "significant_after"]
 
 _NORMAL = NormalDist()
 
@@ -62,11 +62,11 @@ def estimate(values: NDArray[np.float64], groups: NDArray[np.str_] | None = None
     count = len(totals)
     square = float((totals**2).sum()) * count / max(count - 1, 1) / len(values) ** 2
     error = math.sqrt(square) if count > 1 else math.inf
-    beside = reach(error, confidence)
+    beside = half_width(error, confidence)
     return Estimate(mean, mean - beside, mean + beside, error, count)
 
 
-def reach(error: float, confidence: float = 0.95) -> float:
+def half_width(error: float, confidence: float = 0.95) -> float:
     """How far the interval of a normal mean with this standard error goes to either side."""
     return _NORMAL.inv_cdf(0.5 + confidence / 2.0) * error
 
@@ -85,7 +85,7 @@ def sample_size(deviation: float, effect: float, *, confidence: float = 0.95, po
     return max(2, math.ceil(2.0 * (z * deviation / effect) ** 2))
 
 
-def sure_after(looks: Sequence[tuple[int, Estimate]]) -> int | None:
+def significant_after(looks: Sequence[tuple[int, Estimate]]) -> int | None:
     """The count from which on every look leaves out 0, None where the last doesn't. looks: (how many were asked, what they
     say), the fewest first. Who looks often and stops at the first sure look is wrong more often than the interval says; so a
     look counts only if none after it takes it back."""

@@ -19,16 +19,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.sample.chance import stream
+from es_recsys.simulator.environment import SimulatedNeed
 from es_recsys.simulator.estimates import Estimate, estimate
-from es_recsys.simulator.judging import System, places_of
-from es_recsys.simulator.replay import Shoppers
-from es_recsys.simulator.world import SimulatedNeed
+from es_recsys.simulator.regret import RankingSystem, item_idx_of
+from es_recsys.simulator.user_simulator import UserSimulator
 
-__all__ = ["Preference", "interleave", "team_draft"]
+__all__ = ["InterleavingResult", "interleave", "team_draft"]
 
 
 @dataclass(frozen=True, slots=True)
-class Preference:
+class InterleavingResult:
     """won, lost, tied: pages, as A sees them. margin: preference for A, -1/2..1/2, with its interval by users."""
 
     won: int
@@ -67,21 +67,27 @@ def team_draft(
 
 
 def interleave(
-    shoppers: Shoppers, a: System, b: System, wishes: Iterable[SimulatedNeed], *, goal: str = "click", seed: int = 0
-) -> Preference:
+    shoppers: UserSimulator,
+    a: RankingSystem,
+    b: RankingSystem,
+    needs: Iterable[SimulatedNeed],
+    *,
+    goal: str = "click",
+    seed: int = 0,
+) -> InterleavingResult:
     """Asks both systems each wish, shows one page of both, and counts whose items reach the goal."""
-    places = {item_id: place for place, item_id in enumerate(shoppers.world.item_ids)}
+    item_idx = {item_id: place for place, item_id in enumerate(shoppers.environment.item_ids)}
     rng = stream(seed, "coin")
     margins: list[float] = []
     users: list[str] = []
-    for wish in wishes:
-        ranked = [places_of(system(wish.query).hits, places) for system in (a, b)]
-        page, mine = team_draft(ranked[0], ranked[1], wish.query.n, rng)
-        done = shoppers.show(wish, page).looked.done(goal)
+    for need in needs:
+        ranked = [item_idx_of(system(need.query).hits, item_idx) for system in (a, b)]
+        page, mine = team_draft(ranked[0], ranked[1], need.query.n, rng)
+        done = shoppers.show(need, page).outcome.done(goal)
         margins.append(float(np.sign(int(done[mine].sum()) - int(done[~mine].sum()))))
-        users.append(wish.user_id)
+        users.append(need.user_id)
     margin = np.array(margins, np.float64)
-    return Preference(
+    return InterleavingResult(
         int((margin > 0).sum()),
         int((margin < 0).sum()),
         int((margin == 0).sum()),

@@ -13,12 +13,12 @@ from typing import Any
 from es_recsys.errors import InputError
 from es_recsys.event_types import EVENT_TYPES
 
-__all__ = ["ACTION_NAMES", "IGNORE", "PAGE_ACTIONS", "SILENT_ACTIONS", "Actions", "event_type_of", "parse_actions"]
+__all__ = ["ACTION_ALIASES", "IGNORE", "IGNORED_ACTIONS", "PAGE_VIEW_ACTIONS", "ActionMapping", "event_type_of", "parse_actions"]
 
 IGNORE = "ignore"
 """What `--actions NAME=ignore` says; also what an action that tells nothing of taste is."""
 
-_WORDS = {
+_ALIASES = {
     "view": """watch watched views viewed viewitem itemview itemviewed vieweditem viewproduct productview productviewed
         viewedproduct productdetail productdetails productdetailview productdetailviewed productpageview productpageviewed
         viewproductdetail viewcontent contentview contentviewed setecommerceview ecommerceview detail details detailview
@@ -47,12 +47,12 @@ _WORDS = {
     "share": "shared shares productshared shareproduct shareitem itemshared",
     "rating": "rate rated ratings review reviewed reviews productreviewed productreview reviewadded reviewsubmitted ratingadded",
 }
-ACTION_NAMES: Mapping[str, str] = {word: ours for ours, words in _WORDS.items() for word in words.split()} | {
+ACTION_ALIASES: Mapping[str, str] = {word: ours for ours, words in _ALIASES.items() for word in words.split()} | {
     name: name for name in EVENT_TYPES
 }
 """Letters and digits of a name, in lower case -> event type."""
 
-_SILENT_WORDS = """impression impressions exposure exposed shown show display displayed hover producthover scroll
+_IGNORED_WORDS = """impression impressions exposure exposed shown show display displayed hover producthover scroll
     scrolled pageload pageexit
     pageleave pageping heartbeat ping login logout loggedin loggedout signin signedin signout signedout signup signedup register
     registered identify alias group newuserentry sessionstart sessionend sessionstarted firstvisit firstopen appopen
@@ -67,32 +67,32 @@ _SILENT_WORDS = """impression impressions exposure exposed shown show display di
     promotionviewed promotionclicked couponentered couponapplied coupondenied refund refunded orderrefunded ordercancelled
     ordercanceled cancelledorder canceledorder orderupdated fulfilledorder return returned sort sorted sortby filter filters
     autocomplete suggest suggestion clearsearch paginate pagination nextpage"""
-SILENT_ACTIONS = frozenset(_SILENT_WORDS.split())
+IGNORED_ACTIONS = frozenset(_IGNORED_WORDS.split())
 """Actions that are usual in logs and say nothing of taste: skipped and counted, not rejected. What is taken out of a cart or off
 a list was wanted before and isn't disliked now, so it is one of them."""
 
-PAGE_ACTIONS = frozenset(
+PAGE_VIEW_ACTIONS = frozenset(
     {"pageview", "pageviewed", "trackpageview", "page", "screen", "screenview", "screenviewed", "pv", "linkclick"}
 )
 """Actions that come with an item on an item's page only; without one they say nothing."""
 
 # "type_filter", "filter_brand", "remove_from_wishlist", "Product Removed", "unlike".
-_SILENT = re.compile(
+_IGNORED_PATTERN = re.compile(
     r"^(un(like|fav|save|bookmark|follow|star)|remove|delete|filter|sort)|(filter|filtered|sorted|removed|impressions?)$"
 )
 _PREFIXES = re.compile(r"^(woocommerce|wc|shopify|ecommerce|enhancedecommerce|ec|fbmobile|track|user|customer|event|on)(?=.)")
-_ODD = re.compile(r"[\W_]+")
-_NAMES_KEPT = 10_000
+_PUNCTUATION = re.compile(r"[\W_]+")
+_CACHE_SIZE = 10_000
 
 
-class Actions:
+class ActionMapping:
     """Names of actions as one load reads them. given: name in any spelling -> event type or "ignore", before all else.
 
     Raises InputError for an event type that there isn't.
     """
 
     def __init__(self, given: Mapping[str, str] | None = None) -> None:
-        self._given = {_plain(name): _meaning(name, ours) for name, ours in (given or {}).items()}
+        self._given = {_normalize(name): _target(name, ours) for name, ours in (given or {}).items()}
         self._known: dict[str, str | None] = {}
 
     def of(self, action: Any) -> str | None:
@@ -101,9 +101,9 @@ class Actions:
         try:
             return self._known[name]
         except KeyError:
-            found = self._given.get(_plain(name))
+            found = self._given.get(_normalize(name))
             event_type = event_type_of(action) if found is None else found
-            if len(self._known) < _NAMES_KEPT:
+            if len(self._known) < _CACHE_SIZE:
                 self._known[name] = event_type
             return event_type
 
@@ -113,11 +113,11 @@ def event_type_of(action: Any) -> str | None:
     nothing of taste; None for one that isn't known."""
     if not isinstance(action, str):
         return None
-    word = _ODD.sub("", action).lower()
+    word = _PUNCTUATION.sub("", action).lower()
     for name in (word, _PREFIXES.sub("", word)):
-        if name in ACTION_NAMES:
-            return ACTION_NAMES[name]
-        if name in SILENT_ACTIONS or _SILENT.search(name):
+        if name in ACTION_ALIASES:
+            return ACTION_ALIASES[name]
+        if name in IGNORED_ACTIONS or _IGNORED_PATTERN.search(name):
             return ""
     return None
 
@@ -137,7 +137,7 @@ def parse_actions(texts: str | Iterable[str]) -> dict[str, str]:
                 raise InputError(
                     f"--actions {part.strip()!r} is not NAME=TYPE.", "Write --actions add_to_wishlist=like,heartbeat=ignore."
                 )
-            _meaning(name, ours)
+            _target(name, ours)
             if found.setdefault(name, ours) != ours:
                 raise InputError(f"--actions gives {name!r} two meanings.", "Keep one of the two.")
     return found
@@ -148,7 +148,7 @@ def _parts(text: str) -> list[str]:
     return [part for part in re.findall(r'(?:"[^"]*"|[^,"])+', text) if part.strip()]
 
 
-def _meaning(name: str, ours: str) -> str:
+def _target(name: str, ours: str) -> str:
     """The event type that a name is given, "" for "ignore"."""
     if ours.strip().lower() == IGNORE:
         return ""
@@ -161,6 +161,6 @@ def _meaning(name: str, ours: str) -> str:
     return event_type
 
 
-def _plain(name: str) -> str:
+def _normalize(name: str) -> str:
     """A name without case, blanks and signs; as it is where it is made of signs alone."""
-    return _ODD.sub("", name).casefold() or name.strip()
+    return _PUNCTUATION.sub("", name).casefold() or name.strip()

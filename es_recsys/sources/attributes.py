@@ -6,16 +6,16 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from es_recsys.sources.faults import BadValue
+from es_recsys.sources.row_errors import InvalidValue
 
-__all__ = ["MAX_ATTRIBUTES", "attribute_name", "leaves"]
+__all__ = ["MAX_ATTRIBUTES", "attribute_name", "flatten"]
 
 MAX_ATTRIBUTES = 200
 """Names of attributes in one catalogue: each becomes a field in Elasticsearch, which has a limit."""
 
-_MAX_NAME = 128
+_MAX_NAME_LENGTH = 128
 _MAX_DEPTH = 10
-_ODD = re.compile(r"[^\w-]+")
+_UNUSABLE = re.compile(r"[^\w-]+")
 
 
 def attribute_name(name: str) -> str:
@@ -24,16 +24,20 @@ def attribute_name(name: str) -> str:
     "Screen size (in)" becomes "Screen_size_in". Raises BadValue for a name with an empty part, or one that is too long.
     """
     parts = name.removeprefix("attributes.").split(".")
-    clean = [_ODD.sub("_", part).strip("_-") for part in parts]
+    clean = [_UNUSABLE.sub("_", part).strip("_-") for part in parts]
     if not all(clean):
-        raise BadValue(name[:_MAX_NAME], "is no name for an attribute: it, or a part of it between dots, has no letter or digit")
+        raise InvalidValue(
+            name[:_MAX_NAME_LENGTH], "is no name for an attribute: it, or a part of it between dots, has no letter or digit"
+        )
     joined = ".".join(clean)
-    if len(joined) > _MAX_NAME or len(clean) > _MAX_DEPTH:
-        raise BadValue(joined[:_MAX_NAME], f"is no name for an attribute: over {_MAX_NAME} characters or {_MAX_DEPTH} levels")
+    if len(joined) > _MAX_NAME_LENGTH or len(clean) > _MAX_DEPTH:
+        raise InvalidValue(
+            joined[:_MAX_NAME_LENGTH], f"is no name for an attribute: over {_MAX_NAME_LENGTH} characters or {_MAX_DEPTH} levels"
+        )
     return joined
 
 
-def leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+def flatten(name: str, value: Any) -> Iterator[tuple[str, Any]]:
     """Values in an object under dotted names; a list of objects gives a list under each name."""
     found: dict[str, Any] = {}
     _collect(name, value, False, 1, found)
@@ -42,7 +46,7 @@ def leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 def _collect(name: str, value: Any, many: bool, depth: int, found: dict[str, Any]) -> None:
     if depth > _MAX_DEPTH:
-        raise BadValue(name[:_MAX_NAME], f"is nested deeper than {_MAX_DEPTH} levels")
+        raise InvalidValue(name[:_MAX_NAME_LENGTH], f"is nested deeper than {_MAX_DEPTH} levels")
     if isinstance(value, Mapping):
         for key, inner in value.items():
             _collect(f"{name}.{key}", inner, many, depth + 1, found)

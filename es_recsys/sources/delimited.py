@@ -9,39 +9,39 @@ from pathlib import Path
 from typing import Any
 
 from es_recsys.errors import InputError
-from es_recsys.sources.byte_streams import MAX_LINE, Line
-from es_recsys.sources.faults import Fault, Report
 from es_recsys.sources.headerless import looks_like_data
-from es_recsys.sources.separators import BLANKS, Separator, cells_of, guess_separator, separator_line
+from es_recsys.sources.input_files import MAX_LINE, NumberedLine
+from es_recsys.sources.row_errors import OnRowError, RowError
+from es_recsys.sources.separators import BLANKS, Separator, guess_separator, parse_separator_line, split_lines
 
-__all__ = ["Delimited"]
+__all__ = ["DelimitedFile"]
 
 _MAX_RECORD_LINES = 1_000
-_LOOKED_AT = 25
-_LOOKED_AT_CHARACTERS = 1 << 16
-_OTHER_ENCODING = "Save the file as UTF-8, or say what it is: --encoding windows-1252 is usual."
+_SAMPLE_LINES = 25
+_SAMPLE_CHARACTERS = 1 << 16
+_ENCODING_REMEDY = "Save the file as UTF-8, or say what it is: --encoding windows-1252 is usual."
 
 
-class _Unclosed(Exception):
+class _UnclosedQuote(Exception):
     """A record runs on over too many lines."""
 
 
-class _Feed:
+class _LineFeed:
     """Decoded lines for the csv module, which remembers those of the record in the making."""
 
-    def __init__(self, lines: Iterable[Line]) -> None:
+    def __init__(self, lines: Iterable[NumberedLine]) -> None:
         self._lines = iter(lines)
         self._again: deque[tuple[int, str]] = deque()
         self.record: list[tuple[int, str]] = []
         self.prepare: Callable[[str], str] | None = None
         self._size = 0
 
-    def __iter__(self) -> _Feed:
+    def __iter__(self) -> _LineFeed:
         return self
 
     def __next__(self) -> str:
         if self.record and (len(self.record) >= _MAX_RECORD_LINES or self._size > MAX_LINE):
-            raise _Unclosed
+            raise _UnclosedQuote
         if self._again:
             number, text = self._again.popleft()
         else:
@@ -56,11 +56,11 @@ class _Feed:
         """The first lines that are not blank, which are read again afterwards."""
         found: list[str] = []
         try:
-            while len(found) < _LOOKED_AT and self._size < _LOOKED_AT_CHARACTERS:
+            while len(found) < _SAMPLE_LINES and self._size < _SAMPLE_CHARACTERS:
                 text = next(self)
                 if text.strip():
                     found.append(text)
-        except (StopIteration, _Unclosed):
+        except (StopIteration, _UnclosedQuote):
             pass
         self.finish(0)
         return found
@@ -73,7 +73,7 @@ class _Feed:
         self._size = 0
 
 
-class Delimited:
+class DelimitedFile:
     """A CSV file: `columns` is its header, `rows()` number of the first line and values of each record.
 
     separator: None takes the one that a first line `sep=;` names, or guesses it from the first lines. header: False for
@@ -83,7 +83,7 @@ class Delimited:
 
     def __init__(
         self,
-        lines: Iterable[Line],
+        lines: Iterable[NumberedLine],
         path: Path,
         separator: Separator | None = None,
         *,
@@ -91,7 +91,7 @@ class Delimited:
         header: bool = True,
         charset: str = "UTF-8",
     ) -> None:
-        self._feed = _Feed(lines)
+        self._feed = _LineFeed(lines)
         self._path = path
         self._charset = charset
         named = self._separator_line()
@@ -99,11 +99,11 @@ class Delimited:
         self.separator = separator or named or (Separator("\t") if tabs else guess_separator(first))
         csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE + 1))
         self._feed.prepare = self.separator.prepare
-        spaced = _is_spaced(first, self.separator)
+        spaced = _has_space_after_separator(first, self.separator)
         self._reader = csv.reader(self._feed, delimiter=self.separator.delimiter, strict=True, skipinitialspace=spaced)
         self.columns = self._header() if header else self._numbered(first)
 
-    def rows(self, report: Report) -> Iterator[tuple[int, dict[str, Any]]]:
+    def rows(self, report: OnRowError) -> Iterator[tuple[int, dict[str, Any]]]:
         feed, columns, reader = self._feed, self.columns, self._reader
         width = len(columns)
         restore = self.separator.restore if feed.prepare is not None else None
@@ -112,7 +112,7 @@ class Delimited:
                 cells = next(reader)
             except StopIteration:
                 return
-            except (_Unclosed, csv.Error) as error:
+            except (_UnclosedQuote, csv.Error) as error:
                 if not feed.record:
                     return
                 if (repaired := self._repair()) is not None:
@@ -140,8 +140,8 @@ class Delimited:
                     self._give_up(f"has {len(cells)} columns, the header has {width}", report)
                 continue
             number = record[0][0]
-            if (wrong := _undecoded(record, self._charset)) is not None:
-                report(Fault(wrong[0], "", wrong[1], _raw(record)))
+            if (wrong := _decoding_error(record, self._charset)) is not None:
+                report(RowError(wrong[0], "", wrong[1], _raw(record)))
                 feed.finish()
                 continue
             feed.finish()
@@ -149,18 +149,18 @@ class Delimited:
 
     def _separator_line(self) -> Separator | None:
         line = next(self._feed, "")
-        found = separator_line(line)
+        found = parse_separator_line(line)
         self._feed.finish(0 if found is None else None)
         return found
 
     def _numbered(self, first: list[str]) -> list[str]:
-        records = cells_of(first, self.separator)
+        records = split_lines(first, self.separator)
         return [f"column{place}" for place in range(1, (len(records[0]) if records else 1) + 1)]
 
     def _header(self) -> list[str]:
         try:
             cells = next(cells for cells in self._reader if cells)
-        except (StopIteration, csv.Error, _Unclosed) as error:
+        except (StopIteration, csv.Error, _UnclosedQuote) as error:
             first = self._feed.record[0][1] if self._feed.record else ""
             remedy = (
                 "Save it with line ends of Unix or Windows."
@@ -168,10 +168,10 @@ class Delimited:
                 else "Its first line names the columns."
             )
             raise InputError(f"{self._path} has no header line that can be read.", remedy) from error
-        wrong = _undecoded(self._feed.record, self._charset)
+        wrong = _decoding_error(self._feed.record, self._charset)
         self._feed.finish()
         if wrong is not None:
-            raise InputError(f"{self._path} line {wrong[0]} {wrong[1]}.", _OTHER_ENCODING)
+            raise InputError(f"{self._path} line {wrong[0]} {wrong[1]}.", _ENCODING_REMEDY)
         names = [cell.strip() for cell in self.separator.restore(cells)]
         # Programs end each line with a separator, or leave the header of a row number empty.
         names = [name or f"column{place}" for place, name in enumerate(names, start=1)]
@@ -184,7 +184,7 @@ class Delimited:
     def _repair(self) -> tuple[int, dict[str, Any]] | None:
         """A line whose quotes are meant otherwise than RFC 4180 says, where that gives it the header's columns."""
         number, text = self.first
-        if '"' not in text or _undecoded(self._feed.record[:1], self._charset):
+        if '"' not in text or _decoding_error(self._feed.record[:1], self._charset):
             return None
         for cells in self._other_readings(text):
             if len(cells) == len(self.columns):
@@ -194,7 +194,7 @@ class Delimited:
 
     def _other_readings(self, text: str) -> Iterator[list[str]]:
         if '\\"' in text:  # databases and Spark write a quote within quotes so
-            yield from cells_of([text.replace('\\"', '""')], self.separator, strict=True)
+            yield from split_lines([text.replace('\\"', '""')], self.separator, strict=True)
         if self.separator.text == "\t" or self._feed.prepare is not None:
             # Where quotes aren't needed they are ordinary characters, as in a file of queries.
             yield self.separator.split(text)
@@ -203,27 +203,27 @@ class Delimited:
     def first(self) -> tuple[int, str]:
         return self._feed.record[0]
 
-    def _give_up(self, reason: str, report: Report) -> None:
+    def _give_up(self, reason: str, report: OnRowError) -> None:
         """Reject the record's first line only: the lines after it may be good ones that a stray quote swallowed."""
         number, _ = self.first
         if len(self._feed.record) > 1:
             reason = "a quote is opened and not closed"
-        if (wrong := _undecoded(self._feed.record[:1], self._charset)) is not None:
+        if (wrong := _decoding_error(self._feed.record[:1], self._charset)) is not None:
             reason = wrong[1]
         raw = _raw(self._feed.record[:1])
         self._feed.finish(1)
-        report(Fault(number, "", reason, raw))
+        report(RowError(number, "", reason, raw))
 
 
-def _is_spaced(lines: list[str], separator: Separator) -> bool:
+def _has_space_after_separator(lines: list[str], separator: Separator) -> bool:
     """Whether a blank follows each separator, and quotes come after it, as a person writes tables: `1, "a, b", 3`."""
     if separator.text in (" ", "\t", BLANKS) or not any(f'{separator.text} "' in line for line in lines):
         return False
-    header = next(iter(cells_of(lines[:1], separator)), [])
+    header = next(iter(split_lines(lines[:1], separator)), [])
     return len(header) > 1 and all(cell.startswith(" ") for cell in header[1:])
 
 
-def _undecoded(record: list[tuple[int, str]], charset: str) -> tuple[int, str] | None:
+def _decoding_error(record: list[tuple[int, str]], charset: str) -> tuple[int, str] | None:
     for number, text in record:
         if text.isascii():
             continue

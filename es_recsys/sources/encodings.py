@@ -8,16 +8,16 @@ from typing import BinaryIO
 
 from es_recsys.errors import InputError
 
-__all__ = ["Recoded", "encoding_of", "parse_encoding"]
+__all__ = ["TranscodedStream", "detect_encoding", "parse_encoding"]
 
-_MARKS = (
+_BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32-le"),
     (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _CHUNK = 1 << 18
-_UNDECODED = "es_recsys.undecoded"
+_ERROR_HANDLER = "es_recsys.undecoded"
 
 
 def parse_encoding(name: str) -> str:
@@ -32,19 +32,19 @@ def parse_encoding(name: str) -> str:
     return found.name
 
 
-def encoding_of(head: bytes, named: str | None = None) -> str | None:
+def detect_encoding(head: bytes, named: str | None = None) -> str | None:
     """The encoding of a text by its first bytes, otherwise the named one; None for UTF-8, which needs nothing.
 
     A byte order mark tells UTF-16 and UTF-32; without one, UTF-16 is told by the zero bytes of its header line.
     """
-    found = next((encoding for mark, encoding in _MARKS if head.startswith(mark)), None) or _by_zeros(head)
+    found = next((encoding for mark, encoding in _BYTE_ORDER_MARKS if head.startswith(mark)), None) or _utf16_by_null_bytes(head)
     if found is not None:
         return found
     encoding = None if named is None else parse_encoding(named)
     return None if encoding in {"utf-8", "utf-8-sig", "ascii"} else encoding
 
 
-def _by_zeros(head: bytes) -> str | None:
+def _utf16_by_null_bytes(head: bytes) -> str | None:
     start = head[:64]
     even, odd = start[::2], start[1::2]
     if len(odd) < 4:
@@ -55,12 +55,12 @@ def _by_zeros(head: bytes) -> str | None:
     return None
 
 
-class Recoded(io.RawIOBase):
+class TranscodedStream(io.RawIOBase):
     """A stream of text in some encoding as a stream of UTF-8. What can't be decoded becomes a byte that UTF-8 hasn't."""
 
     def __init__(self, stream: BinaryIO, encoding: str) -> None:
         self._stream = stream
-        self._decoder = codecs.getincrementaldecoder(encoding)(_UNDECODED)
+        self._decoder = codecs.getincrementaldecoder(encoding)(_ERROR_HANDLER)
         self._ready = b""
         self._begun = self._ended = False
 
@@ -85,10 +85,10 @@ class Recoded(io.RawIOBase):
         super().close()
 
 
-def _mark(error: UnicodeError) -> tuple[str, int]:
+def _replace_undecodable(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeDecodeError):
         raise error
     return "\udcff", error.end
 
 
-codecs.register_error(_UNDECODED, _mark)
+codecs.register_error(_ERROR_HANDLER, _replace_undecodable)

@@ -13,8 +13,8 @@ __all__ = ["looks_like_data", "no_header_command"]
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}.*|[0-9]{9,19}(?:\.[0-9]+)?|[A-Z][a-z]{2} [A-Z][a-z]{2} [0-9].*[0-9]{4}")
 _RATING = re.compile(r"-?(?:[0-9]|10)(?:\.[0-9]{1,2})?")
-_GUESSED = (",", ";", "\t")
-_NAMES = {"\x01": "$'\\x01'"}
+_DETECTED_SEPARATORS = (",", ";", "\t")
+_SHELL_QUOTED = {"\x01": "$'\\x01'"}
 _ID = re.compile(r"[0-9]+|[\w-]*[0-9][\w-]*")
 
 
@@ -26,21 +26,21 @@ def looks_like_data(cells: Sequence[str]) -> bool:
 def no_header_command(cells: Sequence[str], events: bool, separator: str | None) -> str:
     """The options that read a file with this first line, as far as the values show which column is which."""
     options = ["--no-header"]
-    if separator is not None and separator not in _GUESSED:
-        options.append(f"--separator {_NAMES.get(separator) or shlex.quote(separator)}")
-    columns = _events(cells) if events else _items(cells)
+    if separator is not None and separator not in _DETECTED_SEPARATORS:
+        options.append(f"--separator {_SHELL_QUOTED.get(separator) or shlex.quote(separator)}")
+    columns = _event_columns(cells) if events else _item_columns(cells)
     options.append("--columns " + ",".join(f"{ours}={place + 1}" for ours, place in columns.items()))
     if events and "event_type" not in columns:
         options.append("--constant event_type=" + ("rating" if "value" in columns else "view"))
     return " ".join(options)
 
 
-def _items(cells: Sequence[str]) -> dict[str, int]:
+def _item_columns(cells: Sequence[str]) -> dict[str, int]:
     words = [place for place, cell in enumerate(cells) if place and re.search(r"[^\W\d_]", cell)]
     return {"item_id": 0} | ({"title": words[0]} if words else {})
 
 
-def _events(cells: Sequence[str]) -> dict[str, int]:
+def _event_columns(cells: Sequence[str]) -> dict[str, int]:
     """Usual is user, item, rating, time; the time is told by its form, a rating by being small, an action by its name."""
     stripped = [cell.strip() for cell in cells]
     times = [place for place, cell in enumerate(stripped) if place and _TIME.fullmatch(cell)]

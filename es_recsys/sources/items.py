@@ -9,25 +9,25 @@ from typing import Any
 from pydantic import ValidationError
 
 from es_recsys.errors import InputError
-from es_recsys.sources.byte_streams import Paths, Progress, as_paths
-from es_recsys.sources.columns import settled
-from es_recsys.sources.faults import BadValue, Drop, explain, reasons
-from es_recsys.sources.folders import Folders
-from es_recsys.sources.item_values import attribute_text, settle
-from es_recsys.sources.kinds import Misfit, convert
-from es_recsys.sources.layout import Layout
-from es_recsys.sources.lists import ListSeparators, parse_list_separators
-from es_recsys.sources.rejects import Rejects
-from es_recsys.sources.shops import plain_rows
-from es_recsys.sources.survey import ItemSurvey, item_columns, notations, survey_items
-from es_recsys.sources.tables import Dialect, Table, note_left_out, open_tables
-from es_recsys.sources.variants import Joined
+from es_recsys.sources.attribute_types import TypeMismatch, convert
+from es_recsys.sources.column_mapping import resolve_columns
+from es_recsys.sources.input_files import Paths, Progress, as_paths
+from es_recsys.sources.item_fields import clean_attribute, normalize_fields
+from es_recsys.sources.item_schema import ItemSchema, infer_item_schema, item_columns, list_formats
+from es_recsys.sources.list_cells import ListSeparators, parse_list_separators
+from es_recsys.sources.media_folders import MediaFolders
+from es_recsys.sources.rejected_rows import RejectedRows
+from es_recsys.sources.row_errors import InvalidValue, OnInvalidField, field_errors, first_error
+from es_recsys.sources.row_mapping import ItemRowMapping
+from es_recsys.sources.shop_exports import normalize_shop_rows
+from es_recsys.sources.tables import Dialect, Table, note_dropped_field, open_tables
+from es_recsys.sources.variants import VariantMerger
 from es_recsys.types import AttributeValue, Item
-from es_recsys.values import TimeForm
+from es_recsys.values import TimeFormat
 
 __all__ = ["read_items"]
 
-_UTC_TIMES = TimeForm()
+_UTC_TIMES = TimeFormat()
 
 
 def read_items(
@@ -39,20 +39,20 @@ def read_items(
     header: bool = True,
     encoding: str | None = None,
     list_separator: ListSeparators = None,
-    survey: ItemSurvey | None = None,
-    folders: Folders | None = None,
-    rejects: Rejects | None = None,
+    schema: ItemSchema | None = None,
+    folders: MediaFolders | None = None,
+    rejected: RejectedRows | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Item]:
     """Items of one or more files, in their order, each item_id once: its lines are merged (see `variants`).
 
     columns: our field -> column of the file (also a dotted path into objects; also a new name of an attribute).
     constants: field -> value where a line has none. separator, header, encoding: how the files are
-    written (`Dialect`). list_separator: between the values of a list (lists.py). survey: what `survey_items` found in the
+    written (`Dialect`). list_separator: between the values of a list (lists.py). schema: what `infer_item_schema` found in the
     same files; made here where it is not given, which reads them once more. folders: is told which file an item is of.
-    rejects: gets the bad lines; without it any number of them is passed over and written to FILE.rejected.jsonl.
+    rejected: gets the bad lines; without it any number of them is passed over and written to FILE.rejected.jsonl.
 
-    Raises InputError for a file that can't be read or lacks a column, TooManyErrors from `rejects`.
+    Raises InputError for a file that can't be read or lacks a column, TooManyErrors from `rejected`.
     """
     paths = as_paths(paths)
     options: dict[str, Any] = {
@@ -63,28 +63,28 @@ def read_items(
         "encoding": encoding,
         "list_separator": list_separator,
     }
-    survey = survey_items(paths, **options) if survey is None else survey
+    schema = infer_item_schema(paths, **options) if schema is None else schema
     given = item_columns(columns or {}, constants or {})
-    layout = Layout(given, notations(parse_list_separators(list_separator)))
-    own = rejects is None
-    rejects = Rejects() if rejects is None else rejects
-    for remark in survey.forms.notes:
-        rejects.note(remark)
-    joined = Joined(survey.last, survey.groups)
+    layout = ItemRowMapping(given, list_formats(parse_list_separators(list_separator)))
+    own = rejected is None
+    rejected = RejectedRows() if rejected is None else rejected
+    for remark in schema.forms.notes:
+        rejected.note(remark)
+    joined = VariantMerger(schema.last, schema.groups)
     place = -1
     try:
-        for table in open_tables(paths, Dialect(separator, header, encoding), rejects, progress):
-            found, rows = settled(table, given, rejects)
+        for table in open_tables(paths, Dialect(separator, header, encoding), rejected, progress):
+            found, rows = resolve_columns(table, given, rejected)
             layout.use(found)
-            _look_at_header(table, layout, rejects)
-            for row in plain_rows(table, found, rows, rejects):
+            _map_header(table, layout, rejected)
+            for row in normalize_shop_rows(table, found, rows, rejected):
                 place += 1
                 try:
-                    item = _item(layout, survey, row.values, table.typed, partial(note_left_out, rejects, row))
-                except BadValue as bad:
-                    rejects.add(row.file, row.line, bad.field, bad.reason, row.values)
+                    item = _item(layout, schema, row.values, table.typed, partial(note_dropped_field, rejected, row))
+                except InvalidValue as bad:
+                    rejected.add(row.file, row.line, bad.field, bad.reason, row.values)
                 except ValidationError as error:
-                    rejects.add(row.file, row.line, *explain(error), row.values)
+                    rejected.add(row.file, row.line, *first_error(error), row.values)
                 else:
                     if folders is not None:
                         folders.add(item, row.file)
@@ -93,38 +93,38 @@ def read_items(
                     else:
                         yield item
         yield from joined.rest()
-        for remark in (*survey.notes, *joined.notes()):
-            rejects.note(remark)
+        for remark in (*schema.notes, *joined.notes()):
+            rejected.note(remark)
     finally:
         if own:
-            rejects.close()
+            rejected.close()
 
 
-def _look_at_header(table: Table, layout: Layout, rejects: Rejects) -> None:
+def _map_header(table: Table, layout: ItemRowMapping, rejected: RejectedRows) -> None:
     for name in table.columns or ():
-        _plan(layout, name)
+        _map_column(layout, name)
         if name in layout.displaced:
             theirs = layout.columns.theirs(name)
-            rejects.note(f"{table.path}: the column {name} is left out, because {name} is read from {theirs}.")
+            rejected.note(f"{table.path}: the column {name} is left out, because {name} is read from {theirs}.")
 
 
-def _plan(layout: Layout, name: str) -> None:
+def _map_column(layout: ItemRowMapping, name: str) -> None:
     try:
         layout.plan(name)
-    except BadValue as bad:
+    except InvalidValue as bad:
         raise InputError(
             f"The column {name!r} {bad.reason}.", f"Rename it with --columns NEW=OLD, or leave it out: --columns '{name}=-'."
         ) from None
 
 
-def _item(layout: Layout, survey: ItemSurvey, values: Mapping[str, Any], typed: bool, drop: Drop) -> Item:
+def _item(layout: ItemRowMapping, schema: ItemSchema, values: Mapping[str, Any], typed: bool, drop: OnInvalidField) -> Item:
     split, raw = layout.split(values, typed, drop)
-    fields = settle(split, survey.forms, survey.lists, drop)
-    fields["attributes"] = _attributes(raw, survey, typed, drop)
+    fields = normalize_fields(split, schema.forms, schema.lists, drop)
+    fields["attributes"] = _attributes(raw, schema, typed, drop)
     try:
         return Item.model_validate(fields)
     except ValidationError as error:
-        bad = reasons(error)
+        bad = field_errors(error)
         if "item_id" in bad:
             raise
     for name, reason in bad.items():
@@ -134,18 +134,18 @@ def _item(layout: Layout, survey: ItemSurvey, values: Mapping[str, Any], typed: 
     return Item.model_validate(fields)
 
 
-def _attributes(raw: Mapping[str, Any], survey: ItemSurvey, typed: bool, drop: Drop) -> dict[str, AttributeValue]:
+def _attributes(raw: Mapping[str, Any], schema: ItemSchema, typed: bool, drop: OnInvalidField) -> dict[str, AttributeValue]:
     attributes: dict[str, AttributeValue] = {}
-    words = survey.forms.words
+    words = schema.forms.words
     for name, value in raw.items():
-        kind = survey.kinds.get(name, "text")
+        kind = schema.kinds.get(name, "text")
         try:
-            converted = convert(value, kind, typed, survey.dates.get(name, _UTC_TIMES))
-        except Misfit as misfit:
+            converted = convert(value, kind, typed, schema.dates.get(name, _UTC_TIMES))
+        except TypeMismatch as misfit:
             drop(name, str(misfit), value)
             continue
         if converted is not None and kind == "text":
-            converted = attribute_text(converted, words.get(name, ()))
+            converted = clean_attribute(converted, words.get(name, ()))
         if converted is not None:
             attributes[name] = converted
     return attributes

@@ -10,22 +10,22 @@ from typing import Any
 
 import orjson
 
-from es_recsys.sources.byte_streams import MAX_LINE, Line
-from es_recsys.sources.faults import Fault, Report
-from es_recsys.sources.literals import python_literal
+from es_recsys.sources.input_files import MAX_LINE, NumberedLine
+from es_recsys.sources.python_literals import parse_python_literal
+from es_recsys.sources.row_errors import OnRowError, RowError
 
 __all__ = ["array_rows", "jsonl_rows"]
 
 _CHUNK = 1 << 18
 _BETWEEN = re.compile(r"[\s,]*")
-_LONG = 2.0**63
+_INT64 = 2.0**63
 _NEXT_OBJECT = re.compile(r"\n[\s,]*(?=\{)")
 
-Note = Callable[[str], None]
+OnNote = Callable[[str], None]
 
 
 def jsonl_rows(
-    lines: Iterable[Line], report: Report, note: Note | None = None, charset: str = "UTF-8"
+    lines: Iterable[NumberedLine], report: OnRowError, note: OnNote | None = None, charset: str = "UTF-8"
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """Number and values of each line that is an object; blank lines are passed over, others go to `report`.
 
@@ -33,40 +33,40 @@ def jsonl_rows(
     """
     for number, line in lines:
         if line is None:
-            report(Fault(number, "", f"is longer than {MAX_LINE >> 20} MiB", None))
+            report(RowError(number, "", f"is longer than {MAX_LINE >> 20} MiB", None))
             continue
         try:
             values = orjson.loads(line)
-            if _has_long(values):
-                values = _exact(line, values)
+            if _has_big_number(values):
+                values = _parse_exact(line, values)
         except orjson.JSONDecodeError as error:
             if not line.strip():
                 continue
-            values = _with_nan(line)
-            if values is None and (values := _printed(line)) is not None and note is not None:
+            values = _parse_with_nan(line)
+            if values is None and (values := _parse_printed(line)) is not None and note is not None:
                 note("its lines are Python's notation, not JSON; they are read as Python prints them")
             if values is None:
-                report(Fault(number, "", _why(line, error, charset), line.rstrip(b"\r\n")))
+                report(RowError(number, "", _reason(line, error, charset), line.rstrip(b"\r\n")))
                 continue
         if isinstance(values, dict):
             yield number, values
         else:
-            report(Fault(number, "", "is not a JSON object", line.rstrip(b"\r\n")))
+            report(RowError(number, "", "is not a JSON object", line.rstrip(b"\r\n")))
 
 
-def _has_long(value: Any) -> bool:
+def _has_big_number(value: Any) -> bool:
     """Whether there may be a whole number in it that has more than 64 bits."""
     for each in value.values() if type(value) is dict else value if type(value) is list else (value,):
         kind = type(each)
         if kind is float:
-            if not -_LONG < each < _LONG:
+            if not -_INT64 < each < _INT64:
                 return True
-        elif (kind is dict or kind is list) and _has_long(each):
+        elif (kind is dict or kind is list) and _has_big_number(each):
             return True
     return False
 
 
-def _exact(line: bytes, values: Any) -> Any:
+def _parse_exact(line: bytes, values: Any) -> Any:
     # orjson makes a float of a number of more than 64 bits, and an id loses digits.
     try:
         return json.loads(line)
@@ -74,7 +74,7 @@ def _exact(line: bytes, values: Any) -> Any:
         return values
 
 
-def array_rows(lines: Iterable[Line], report: Report, charset: str = "UTF-8") -> Iterator[tuple[int, dict[str, Any]]]:
+def array_rows(lines: Iterable[NumberedLine], report: OnRowError, charset: str = "UTF-8") -> Iterator[tuple[int, dict[str, Any]]]:
     """Line number and values of each object in one JSON array (or in several). One that is broken goes to `report`, with
     all up to the next line that begins an object. Memory is that of an object."""
     decoder, window = json.JSONDecoder(), _Window(lines)
@@ -90,15 +90,15 @@ def array_rows(lines: Iterable[Line], report: Report, charset: str = "UTF-8") ->
                 continue
             message = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deep"
             number, raw = window.line, window.take_until(_NEXT_OBJECT)
-            report(Fault(number, "", f"is not JSON: {message}", raw[:MAX_LINE]))
+            report(RowError(number, "", f"is not JSON: {message}", raw[:MAX_LINE]))
             continue
         if end == len(text) and window.more():  # a number may go on
             continue
         number, raw = window.line, window.take(end)
         if not isinstance(values, dict):
-            report(Fault(number, "", "is not a JSON object", raw))
+            report(RowError(number, "", "is not a JSON object", raw))
         elif not _is_unicode(raw, values):
-            report(Fault(number, "", f"is not {charset}", ascii(raw)))
+            report(RowError(number, "", f"is not {charset}", ascii(raw)))
         else:
             yield number, values
 
@@ -106,7 +106,7 @@ def array_rows(lines: Iterable[Line], report: Report, charset: str = "UTF-8") ->
 class _Window:
     """A part of a text: `text`, the `place` that has been read to, and the number of the line there."""
 
-    def __init__(self, lines: Iterable[Line]) -> None:
+    def __init__(self, lines: Iterable[NumberedLine]) -> None:
         self._lines = iter(lines)
         self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
         self._wanted = _CHUNK
@@ -158,7 +158,7 @@ def _is_broken(error: json.JSONDecodeError | RecursionError, end: int) -> bool:
     return error.pos < end - 64 and not error.msg.startswith("Unterminated string")
 
 
-def _with_nan(line: bytes) -> Any | None:
+def _parse_with_nan(line: bytes) -> Any | None:
     # Many programs write NaN and Infinity, which JSON has not; the fields themselves say what they make of them.
     if b"NaN" not in line and b"Infinity" not in line:
         return None
@@ -170,11 +170,11 @@ def _with_nan(line: bytes) -> Any | None:
     return values
 
 
-def _printed(line: bytes) -> dict[str, Any] | None:
+def _parse_printed(line: bytes) -> dict[str, Any] | None:
     if not line.lstrip().startswith(b"{") or b"'" not in line:
         return None
     try:
-        values = python_literal(line.decode("utf-8"))
+        values = parse_python_literal(line.decode("utf-8"))
         json.dumps(values, ensure_ascii=False, default=str).encode()  # refuses what is not Unicode
     except (RecursionError, ValueError, TypeError):
         return None
@@ -191,7 +191,7 @@ def _is_unicode(raw: str, values: Any) -> bool:
     return True
 
 
-def _why(line: bytes, error: orjson.JSONDecodeError, charset: str) -> str:
+def _reason(line: bytes, error: orjson.JSONDecodeError, charset: str) -> str:
     try:
         line.decode("utf-8")
     except UnicodeDecodeError as wrong:

@@ -9,20 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from es_recsys.errors import InputError
-from es_recsys.sources.byte_streams import MAX_LINE, Source, identify, lines
-from es_recsys.sources.faults import BadValue
+from es_recsys.sources.input_files import MAX_LINE, InputFile, detect_format, read_lines
+from es_recsys.sources.row_errors import InvalidValue
 from es_recsys.sources.separators import parse_separator
 from es_recsys.sources.tables import read_rows
-from es_recsys.values import id_text
+from es_recsys.values import parse_id
 
 __all__ = ["read_judgments"]
 
-_NAMES = {
+_ALIASES = {
     "query": ("query", "user_query", "query_text", "q"),
     "item_id": ("item_id", "doc_id", "document_id", "product_id", "item"),
     "grade": ("grade", "relevance", "label", "judgment", "rating", "score"),
 }
-_USUAL = frozenset(name for names in _NAMES.values() for name in names) | {"query_id"}
+_ALL_ALIASES = frozenset(name for names in _ALIASES.values() for name in names) | {"query_id"}
 
 _Numbered = Iterator[tuple[int, dict[str, Any]]]
 
@@ -37,10 +37,10 @@ def read_judgments(
     ordinary characters. The last grade of a pair counts. A judgment that can't be read would falsify every figure, so
     the first bad line raises InputError.
     """
-    source = identify(Path(path))
+    source = detect_format(Path(path))
     given = dict(columns or {})
-    if unknown := sorted(set(given) - set(_NAMES)):
-        raise InputError(f"--columns: judgments have no field {unknown[0]!r}.", f"The fields are {', '.join(_NAMES)}.")
+    if unknown := sorted(set(given) - set(_ALIASES)):
+        raise InputError(f"--columns: judgments have no field {unknown[0]!r}.", f"The fields are {', '.join(_ALIASES)}.")
     if source.format == "csv":
         rows = _text_rows(source, separator, set(given.values()))
     else:
@@ -48,10 +48,10 @@ def read_judgments(
     judged: dict[str, dict[str, float]] = {}
     names: dict[str, str] | None = None
     for number, values in rows:
-        names = names or _names(source.path, values, given)
+        names = names or _columns_of(source.path, values, given)
         try:
             query, item_id, grade = _judgment(values, names)
-        except BadValue as bad:
+        except InvalidValue as bad:
             raise InputError(f"{source.path} line {number}, {bad.field}: {bad.reason}.", "Mend or remove the line.") from None
         judged.setdefault(query, {})[item_id] = grade
     if not judged:
@@ -62,25 +62,25 @@ def read_judgments(
 def _judgment(values: Mapping[str, Any], names: Mapping[str, str]) -> tuple[str, str, float]:
     query, item_id, grade = (values.get(names[name]) for name in ("query", "item_id", "grade"))
     if not isinstance(query, str) or not query.strip():
-        raise BadValue("query", "is missing" if query is None or query == "" else "is not text")
+        raise InvalidValue("query", "is missing" if query is None or query == "" else "is not text")
     try:
-        text = id_text(item_id)
+        text = parse_id(item_id)
     except ValueError:
-        raise BadValue("item_id", "is not an id") from None
+        raise InvalidValue("item_id", "is not an id") from None
     if text is None:
-        raise BadValue("item_id", "is missing")
+        raise InvalidValue("item_id", "is missing")
     try:
         number = float(grade)  # type: ignore[arg-type]
     except (TypeError, ValueError):
-        raise BadValue("grade", "is not a number") from None
+        raise InvalidValue("grade", "is not a number") from None
     if isinstance(grade, bool) or not math.isfinite(number) or number < 0:
-        raise BadValue("grade", "is not a finite number of at least 0")
+        raise InvalidValue("grade", "is not a finite number of at least 0")
     return query.strip(), text, number
 
 
-def _names(path: Path, values: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, str]:
+def _columns_of(path: Path, values: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, str]:
     found: dict[str, str] = {}
-    for ours, usual in _NAMES.items():
+    for ours, usual in _ALIASES.items():
         choice = (given[ours],) if ours in given else usual
         name = next((name for name in choice if name in values), None)
         if name is None:
@@ -89,23 +89,23 @@ def _names(path: Path, values: Mapping[str, Any], given: Mapping[str, str]) -> d
     return found
 
 
-def _text_rows(source: Source, separator: str | None, named: set[str]) -> _Numbered:
+def _text_rows(source: InputFile, separator: str | None, named: set[str]) -> _Numbered:
     """Rows of a TSV, whose quotes mean nothing; or of a CSV with a header, which other code reads."""
     stream, _ = source.open()
     with stream:
-        numbered = lines(stream, source.path)
+        numbered = read_lines(stream, source.path)
         number, first = next(((number, line) for number, line in numbered if line is None or line.strip()), (1, None))
         wanted = parse_separator(separator).text if separator else ("\t" if source.tabs or b"\t" in (first or b"") else ",")
         if wanted == "\t":
-            cells = ((number, _cells(source.path, number, line)) for number, line in chain([(number, first)], numbered))
-            yield from _tab_rows(source.path, ((number, cells) for number, cells in cells if any(cells)), named)
+            cells = ((number, _split_tabs(source.path, number, line)) for number, line in chain([(number, first)], numbered))
+            yield from _tsv_rows(source.path, ((number, cells) for number, cells in cells if any(cells)), named)
             return
     if not _is_header((first or b"").decode("utf-8", "replace").replace('"', "").strip().split(wanted), named):
         raise InputError(f"{source.path} has no header line.", "Begin a CSV with query,item_id,grade, or separate it by tabs.")
     yield from ((row.line, row.values) for row in read_rows(source.path, wanted))
 
 
-def _tab_rows(path: Path, numbered: Iterator[tuple[int, list[str]]], named: set[str]) -> _Numbered:
+def _tsv_rows(path: Path, numbered: Iterator[tuple[int, list[str]]], named: set[str]) -> _Numbered:
     number, first = next(numbered)
     header = [cell.strip() for cell in first]
     if not _is_header(header, named):
@@ -124,10 +124,10 @@ def _tab_rows(path: Path, numbered: Iterator[tuple[int, list[str]]], named: set[
 
 def _is_header(cells: list[str], named: set[str]) -> bool:
     # A query may be a usual name itself ("rating"), so two cells must be names.
-    return len({cell.strip() for cell in cells} & (_USUAL | named)) >= 2
+    return len({cell.strip() for cell in cells} & (_ALL_ALIASES | named)) >= 2
 
 
-def _cells(path: Path, number: int, line: bytes | None) -> list[str]:
+def _split_tabs(path: Path, number: int, line: bytes | None) -> list[str]:
     if line is None:
         raise InputError(f"{path} line {number} is longer than {MAX_LINE >> 20} MiB.", "Mend or remove the line.")
     try:

@@ -9,12 +9,22 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from es_recsys.sources.columns import dig
+from es_recsys.sources.column_mapping import get_path
 
-__all__ = ["Line", "item_list", "line_id", "lines_of"]
+__all__ = ["OrderLine", "find_line_items", "order_line_id", "order_lines_of"]
 
-_LISTS = ("items", "products", "item_ids", "product_ids", "line_items", "order_lines", "order_items", "contents", "content_ids")
-_FOLDERS = (
+_LIST_KEYS = (
+    "items",
+    "products",
+    "item_ids",
+    "product_ids",
+    "line_items",
+    "order_lines",
+    "order_items",
+    "contents",
+    "content_ids",
+)
+_PREFIXES = (
     "",
     "properties.",
     "ecommerce.",
@@ -25,21 +35,21 @@ _FOLDERS = (
     "event_attributes.",
     "event_attributes.object.",
 )
-_IDS = ("item_id", "product_id", "object_id", "content_id", "id", "sku", "variant_id", "asin")
-_ONES = ("item_id", "product_id", "sku")
-_AMOUNTS = ("quantity", "qty", "count", "units")
-_OBJECT = "event_attributes.object"
-_LONGEST_ID = 512
+_ID_KEYS = ("item_id", "product_id", "object_id", "content_id", "id", "sku", "variant_id", "asin")
+_SINGLE_ITEM_KEYS = ("item_id", "product_id", "sku")
+_QUANTITY_KEYS = ("quantity", "qty", "count", "units")
+_UBI_OBJECT = "event_attributes.object"
+_MAX_ID_BYTES = 512
 
 
-class Line(NamedTuple):
+class OrderLine(NamedTuple):
     """One item of an event. quantity: how many of it, or None."""
 
     item_id: Any
     quantity: Any = None
 
 
-def item_list(values: Mapping[str, Any], item_id: Any) -> Sequence[Any] | None:
+def find_line_items(values: Mapping[str, Any], item_id: Any) -> Sequence[Any] | None:
     """The list of items that a row carries, or None: `item_id` itself where it is one, else the first usual name that holds one,
     or the one item of an object (`properties.product_id`).
 
@@ -49,38 +59,38 @@ def item_list(values: Mapping[str, Any], item_id: Any) -> Sequence[Any] | None:
         if type(item_id) is str and item_id[-1:].isalnum():  # nearly all ids: no list ends so
             return None
         return _as_list(item_id)
-    objects = dig(values, _OBJECT)
+    objects = get_path(values, _UBI_OBJECT)
     if isinstance(objects, list):
         return objects
-    for name in _LISTS:
-        for folder in _FOLDERS:
-            found = dig(values, folder + name)
+    for name in _LIST_KEYS:
+        for folder in _PREFIXES:
+            found = get_path(values, folder + name)
             if found is not None and (listed := _as_list(found, plural=True)) is not None:
                 return listed
-    for folder in _FOLDERS[1:]:
-        for name in _ONES:
-            if (found := dig(values, folder + name)) not in (None, ""):
+    for folder in _PREFIXES[1:]:
+        for name in _SINGLE_ITEM_KEYS:
+            if (found := get_path(values, folder + name)) not in (None, ""):
                 return [found]
     return None
 
 
-def lines_of(listed: Sequence[Any]) -> list[Line]:
+def order_lines_of(listed: Sequence[Any]) -> list[OrderLine]:
     """The items of a list, each once, in its order; quantities of the same item are summed. Without those that have no id."""
-    lines: dict[str, Line] = {}
+    lines: dict[str, OrderLine] = {}
     for one in listed:
-        line = Line(_first(one, _IDS), _first(one, _AMOUNTS)) if isinstance(one, Mapping) else Line(one)
+        line = OrderLine(_first(one, _ID_KEYS), _first(one, _QUANTITY_KEYS)) if isinstance(one, Mapping) else OrderLine(one)
         if line.item_id is None or isinstance(line.item_id, list | Mapping) or str(line.item_id).strip() == "":
             continue
         key = str(line.item_id)
         before = lines.get(key)
-        lines[key] = line if before is None else Line(before.item_id, _sum(before.quantity, line.quantity))
+        lines[key] = line if before is None else OrderLine(before.item_id, _add_quantities(before.quantity, line.quantity))
     return list(lines.values())
 
 
-def line_id(event_id: str, item_id: Any) -> str:
+def order_line_id(event_id: str, item_id: Any) -> str:
     """The id of one line of an event with several: the same whenever the event comes again, whatever the order of its lines."""
     whole = f"{event_id}:{item_id}"
-    if len(whole.encode("utf-8", "surrogatepass")) <= _LONGEST_ID:
+    if len(whole.encode("utf-8", "surrogatepass")) <= _MAX_ID_BYTES:
         return whole
     return hashlib.blake2b(whole.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
@@ -115,7 +125,7 @@ def _first(values: Mapping[str, Any], names: Sequence[str]) -> Any:
     return next((values[name] for name in names if values.get(name) not in (None, "")), None)
 
 
-def _sum(one: Any, other: Any) -> Any:
+def _add_quantities(one: Any, other: Any) -> Any:
     """Of two quantities; a line without one is of one piece."""
     try:
         return float(1 if one is None else one) + float(1 if other is None else other)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from es_recsys.errors import InputError
-from es_recsys.sources.byte_streams import Source
+from es_recsys.sources.input_files import InputFile
 
 if TYPE_CHECKING:
     import polars as pl
@@ -60,7 +60,7 @@ class ParquetFile:
 
 
 @contextmanager
-def open_parquet(source: Source) -> Iterator[ParquetFile]:
+def open_parquet(source: InputFile) -> Iterator[ParquetFile]:
     """The file, unpacked to a temporary one first where it is gzipped: the format is read from its end."""
     if not source.gzipped:
         yield ParquetFile(source.path, source.path)

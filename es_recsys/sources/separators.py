@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 from es_recsys.errors import InputError
 
-__all__ = ["BLANKS", "Separator", "cells_of", "guess_separator", "parse_separator", "separator_line"]
+__all__ = ["BLANKS", "Separator", "guess_separator", "parse_separator", "parse_separator_line", "split_lines"]
 
 BLANKS = "blanks"
 """Name of the separator that is a run of spaces and tabs."""
 
 # The csv module takes one character. A longer separator becomes this one, which no decoded text can hold: of the
 # surrogates, decoding with surrogateescape makes only U+DC80 to U+DCFF.
-_STAND_IN = "\ud800"
+_PLACEHOLDER = "\ud800"
 _NAMES = {
     "tab": "\t",
     "\\t": "\t",
@@ -28,9 +28,9 @@ _NAMES = {
     "whitespace": BLANKS,
     BLANKS: BLANKS,
 }
-_GUESSES = ("|||", "||", "::", ",", "\t", ";", "|", "\x01")
+_CANDIDATES = ("|||", "||", "::", ",", "\t", ";", "|", "\x01")
 _BARS = ("||", "|||")
-_SHOWN = {"\t": "a tab", BLANKS: "runs of blanks", " ": "a space", "\x01": "\\x01"}
+_LABELS = {"\t": "a tab", BLANKS: "runs of blanks", " ": "a space", "\x01": "\\x01"}
 _BETWEEN_QUOTED = re.compile(r'((?<![^ \t])"(?:[^"]|"")*"(?![^ \t\r\n]))|[ \t]+')
 _SEPARATOR_LINE = re.compile(r'"?sep=(?P<separator>[^"\r\n]+)"?[\r\n]*', re.IGNORECASE)
 
@@ -43,7 +43,7 @@ class Separator:
 
     @property
     def delimiter(self) -> str:
-        return self.text if len(self.text) == 1 else _STAND_IN
+        return self.text if len(self.text) == 1 else _PLACEHOLDER
 
     @property
     def prepare(self) -> Callable[[str], str] | None:
@@ -54,7 +54,7 @@ class Separator:
 
     def restore(self, cells: list[str]) -> list[str]:
         """Cells as they were in the file: within quotes a separator is text."""
-        return [cell.replace(_STAND_IN, self.text) if _STAND_IN in cell else cell for cell in cells]
+        return [cell.replace(_PLACEHOLDER, self.text) if _PLACEHOLDER in cell else cell for cell in cells]
 
     def split(self, line: str) -> list[str]:
         """The cells of a line in which quotes mean nothing."""
@@ -62,10 +62,10 @@ class Separator:
         return text.split() if self.text == BLANKS else text.split(self.text)
 
     def __str__(self) -> str:
-        return _SHOWN.get(self.text, repr(self.text))
+        return _LABELS.get(self.text, repr(self.text))
 
     def _replace(self, line: str) -> str:
-        return line.replace(self.text, _STAND_IN)
+        return line.replace(self.text, _PLACEHOLDER)
 
 
 def parse_separator(text: str) -> Separator:
@@ -79,7 +79,7 @@ def parse_separator(text: str) -> Separator:
     return Separator(text)
 
 
-def separator_line(line: str) -> Separator | None:
+def parse_separator_line(line: str) -> Separator | None:
     """The separator that a first line `sep=;` names, as Excel writes it."""
     found = _SEPARATOR_LINE.fullmatch(line)
     return parse_separator(found["separator"]) if found else None
@@ -91,18 +91,18 @@ def guess_separator(lines: Sequence[str]) -> Separator:
     Quotes are heeded, so that a comma in a name counts for nothing.
     """
     best, best_key = Separator(","), (-1.0, False, 0)
-    for text in _GUESSES:
+    for text in _CANDIDATES:
         separator = Separator(text)
-        widths = [_width(cells) for cells in cells_of(lines, separator) if cells]
-        if not widths or widths[0] < 2 or (text in _BARS and not _only_as(text, lines)):
+        widths = [_width(cells) for cells in split_lines(lines, separator) if cells]
+        if not widths or widths[0] < 2 or (text in _BARS and not _only_in_runs(text, lines)):
             continue
         key = (_agreement(widths), len(text) > 1, widths[0])
         if key > best_key:
             best, best_key = separator, key
-    return best if best_key[2] else _blanks(lines)
+    return best if best_key[2] else _blanks_or_comma(lines)
 
 
-def cells_of(lines: Iterable[str], separator: Separator, *, strict: bool = False) -> list[list[str]]:
+def split_lines(lines: Iterable[str], separator: Separator, *, strict: bool = False) -> list[list[str]]:
     """Records of some lines; none at all where they can't be read. strict: a quote must stand where quotes belong."""
     prepare = separator.prepare
     prepared = (line if prepare is None else prepare(line) for line in lines)
@@ -125,13 +125,13 @@ def _agreement(widths: Sequence[int]) -> float:
     return round(sum(1 < width <= widths[0] for width in rest) / len(rest), 1) if rest else 1.0
 
 
-def _only_as(text: str, lines: Sequence[str]) -> bool:
+def _only_in_runs(text: str, lines: Sequence[str]) -> bool:
     """Whether its character comes only in that number: `a||b` of a table with bars has an empty cell."""
     runs = re.findall(re.escape(text[0]) + "+", "".join(lines))
     return all(len(run) == len(text) for run in runs)
 
 
-def _blanks(lines: Sequence[str]) -> Separator:
+def _blanks_or_comma(lines: Sequence[str]) -> Separator:
     filled = [line for line in lines if line.strip()]
     widths = {len(line.split()) for line in filled}
     quoted = any('"' in line for line in filled)
@@ -141,4 +141,4 @@ def _blanks(lines: Sequence[str]) -> Separator:
 def _join_blanks(line: str) -> str:
     text = line.rstrip("\r\n")
     end = line[len(text) :]
-    return _BETWEEN_QUOTED.sub(lambda found: found[1] or _STAND_IN, text.strip(" \t")) + end
+    return _BETWEEN_QUOTED.sub(lambda found: found[1] or _PLACEHOLDER, text.strip(" \t")) + end

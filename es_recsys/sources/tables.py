@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from es_recsys.errors import InputError
-from es_recsys.sources.byte_streams import Progress, Source, identify, lines
-from es_recsys.sources.delimited import Delimited
+from es_recsys.sources.delimited import DelimitedFile
 from es_recsys.sources.encodings import parse_encoding
-from es_recsys.sources.faults import NOT_UTF8, Fault
+from es_recsys.sources.input_files import InputFile, Progress, detect_format, read_lines
 from es_recsys.sources.jsonl import array_rows, jsonl_rows
 from es_recsys.sources.parquet import open_parquet
-from es_recsys.sources.rejects import Rejects
+from es_recsys.sources.rejected_rows import RejectedRows
+from es_recsys.sources.row_errors import NOT_UTF8, RowError
 from es_recsys.sources.separators import Separator, parse_separator
 
-__all__ = ["Dialect", "Row", "Table", "note_left_out", "open_tables", "read_rows"]
+__all__ = ["Dialect", "Row", "Table", "note_dropped_field", "open_tables", "read_rows"]
 
-_TICK = 2_000
-_USUAL = (",", ";", "\t")
+_PROGRESS_ROWS = 2_000
+_COMMON_SEPARATORS = (",", ";", "\t")
 
 
 class Row(NamedTuple):
@@ -66,9 +66,9 @@ class Table:
     header: bool = True
 
 
-def note_left_out(rejects: Rejects, row: Row, name: str, reason: str, value: Any) -> None:
+def note_dropped_field(rejected: RejectedRows, row: Row, name: str, reason: str, value: Any) -> None:
     """Say that a row is used without one of its fields."""
-    rejects.field(row.file, row.line, name, reason, row.values, value)
+    rejected.add_field_error(row.file, row.line, name, reason, row.values, value)
 
 
 def read_rows(
@@ -77,25 +77,25 @@ def read_rows(
     *,
     header: bool = True,
     encoding: str | None = None,
-    rejects: Rejects | None = None,
+    rejected: RejectedRows | None = None,
 ) -> Iterator[Row]:
     """Rows of one file, one at a time.
 
-    separator, header, encoding: those of `Dialect`. rejects: gets the lines that can't be read; without it the
+    separator, header, encoding: those of `Dialect`. rejected: gets the lines that can't be read; without it the
     first of them raises InputError. Raises InputError for a file that is missing, empty, damaged or of another kind.
     """
-    for table in open_tables((Path(path),), Dialect(separator, header, encoding), rejects):
+    for table in open_tables((Path(path),), Dialect(separator, header, encoding), rejected):
         yield from table.rows
 
 
 def open_tables(
-    paths: tuple[Path, ...], dialect: Dialect | None, rejects: Rejects | None, progress: Progress | None = None
+    paths: tuple[Path, ...], dialect: Dialect | None, rejected: RejectedRows | None, progress: Progress | None = None
 ) -> Iterator[Table]:
     """The files one after the other; each is closed when the next is asked for. All are looked at before the first is read."""
     dialect = dialect or Dialect()
-    sources = [identify(path, dialect.encoding) for path in paths]
-    if rejects is not None:
-        rejects.begin(paths)
+    sources = [detect_format(path, dialect.encoding) for path in paths]
+    if rejected is not None:
+        rejected.begin(paths)
     total = sum(source.size for source in sources)
     done = 0
     for source in sources:
@@ -104,7 +104,7 @@ def open_tables(
             if progress is not None:
                 progress(before + read, total)
 
-        with _open(source, dialect, rejects, tick) as table:
+        with _open(source, dialect, rejected, tick) as table:
             yield table
         done += source.size
     if progress is not None:
@@ -112,19 +112,19 @@ def open_tables(
 
 
 @contextmanager
-def _open(source: Source, dialect: Dialect, rejects: Rejects | None, tick: Callable[[int], None]) -> Iterator[Table]:
+def _open(source: InputFile, dialect: Dialect, rejected: RejectedRows | None, tick: Callable[[int], None]) -> Iterator[Table]:
     path = source.path
 
     def note(text: str) -> None:
-        if rejects is not None:
-            rejects.note(f"{path}: {text}.")
+        if rejected is not None:
+            rejected.note(f"{path}: {text}.")
 
-    def report(fault: Fault) -> None:
-        if rejects is None:
+    def report(fault: RowError) -> None:
+        if rejected is None:
             raise InputError(f"{path} line {fault.line} {fault.reason}.", "Mend or remove the line.")
         if fault.reason.startswith(NOT_UTF8):
             note("lines that are not UTF-8 are rejected; --encoding windows-1252 reads what is usual on Windows")
-        rejects.add(path, *fault)
+        rejected.add(path, *fault)
 
     if source.format == "parquet":
         with open_parquet(source) as file:
@@ -137,14 +137,14 @@ def _open(source: Source, dialect: Dialect, rejects: Rejects | None, tick: Calla
     charset = source.encoding or "UTF-8"
     stream, disk = source.open()
     with stream:
-        numbered = lines(stream, path)
+        numbered = read_lines(stream, path)
 
         def tell(_: int) -> None:
             tick(disk.tell())
 
         if source.format == "csv":
-            delimited = Delimited(numbered, path, dialect.parsed, tabs=source.tabs, header=dialect.header, charset=charset)
-            if dialect.parsed is None and delimited.separator.text not in _USUAL:
+            delimited = DelimitedFile(numbered, path, dialect.parsed, tabs=source.tabs, header=dialect.header, charset=charset)
+            if dialect.parsed is None and delimited.separator.text not in _COMMON_SEPARATORS:
                 note(f"cells are taken to be separated by {delimited.separator}; --separator changes it")
             rows = _rows(path, delimited.rows(report), tell)
             yield Table(path, tuple(delimited.columns), False, rows, delimited.separator, dialect.header)
@@ -155,10 +155,10 @@ def _open(source: Source, dialect: Dialect, rejects: Rejects | None, tick: Calla
 
 
 def _rows(path: Path, numbered: Iterator[tuple[int, dict[str, Any]]], tick: Callable[[int], None]) -> Iterator[Row]:
-    left = _TICK
+    left = _PROGRESS_ROWS
     for number, values in numbered:
         yield Row(path, number, values)
         left -= 1
         if not left:
             tick(number)
-            left = _TICK
+            left = _PROGRESS_ROWS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from es_recsys.sources.columns import dig
+from es_recsys.sources.column_mapping import get_path
 
 __all__ = ["from_ubi", "is_ubi"]
 
@@ -24,11 +24,11 @@ def from_ubi(values: Mapping[str, Any]) -> dict[str, Any]:
         "event_type": "search" if action in (None, "") else action,
         "timestamp": values.get("timestamp"),
         "user_id": values.get("user_id"),
-        "session_id": values.get("session_id") or dig(values, "event_attributes.session_id") or values.get("client_id"),
-        "item_id": dig(values, "event_attributes.object.object_id"),
+        "session_id": values.get("session_id") or get_path(values, "event_attributes.session_id") or values.get("client_id"),
+        "item_id": get_path(values, "event_attributes.object.object_id"),
         "query": values.get("user_query") or _message(values),
         "query_id": values.get("query_id"),
-        "position": dig(values, "event_attributes.position.ordinal"),
+        "position": get_path(values, "event_attributes.position.ordinal"),
         "event_id": values.get("event_id"),
         "value": values.get("event_value"),
         "recommendation_id": values.get("recommendation_id"),

@@ -16,17 +16,17 @@ from numpy.typing import NDArray
 from es_recsys.counting import counted
 from es_recsys.types import AttributeValue, Item
 
-__all__ = ["NO_PLACES", "Joined", "Places", "complete", "merge", "places_of"]
+__all__ = ["NO_ROWS", "LastRows", "VariantMerger", "fill_from_group", "last_rows_of_groups", "merge_rows"]
 
-_SHARED = ("title", "description", "categories", "tags", "brand", "currency", "image", "audio", "created_at")
+_SHARED_FIELDS = ("title", "description", "categories", "tags", "brand", "currency", "image", "audio", "created_at")
 """What a variant has from the first row of its group that says it. Price, availability and attributes are its own."""
 
-_FIRST_COUNTS = ("image", "audio")
+_FIRST_WINS = ("image", "audio")
 """A product's first picture is its main one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Places:
+class LastRows:
     """The last row of each of some ids. hashes (n,) int64 ascending; last (n,) int64, places from 0 over all files."""
 
     hashes: NDArray[np.int64]
@@ -42,10 +42,10 @@ class Places:
         return len(self.hashes)
 
 
-NO_PLACES = Places(np.zeros(0, np.int64), np.zeros(0, np.int64))
+NO_ROWS = LastRows(np.zeros(0, np.int64), np.zeros(0, np.int64))
 
 
-def places_of(items: NDArray[np.int64], groups: NDArray[np.int64]) -> Places:
+def last_rows_of_groups(items: NDArray[np.int64], groups: NDArray[np.int64]) -> LastRows:
     """The last rows of each group. items, groups (n,) int64: hashes of each row's ids, 0 for none.
 
     A row without a group whose own id is the group of others is of that group: the product that they are variants of.
@@ -55,24 +55,24 @@ def places_of(items: NDArray[np.int64], groups: NDArray[np.int64]) -> Places:
     whose = np.where(parents, items, groups)
     hashes, back = np.unique(whose[::-1], return_index=True)
     named = hashes != 0
-    return Places(hashes[named], len(whose) - 1 - back[named])
+    return LastRows(hashes[named], len(whose) - 1 - back[named])
 
 
-def merge(earlier: Item, later: Item) -> Item:
+def merge_rows(earlier: Item, later: Item) -> Item:
     """One item of two rows: of two values the later counts, and an empty cell takes nothing away.
 
     The first picture stays. Where the later row has no title and the earlier has one, it is a variant: its attributes are
     added to those that are there (sizes S, M, L), if they are texts or numbers.
     """
-    update = {name: value for name, value in _said(later).items() if not (name in _FIRST_COUNTS and getattr(earlier, name))}
+    update = {name: value for name, value in _given_fields(later).items() if not (name in _FIRST_WINS and getattr(earlier, name))}
     attributes = dict(earlier.attributes)
     variant = bool(earlier.title) and not later.title
     for name, value in later.attributes.items():
-        attributes[name] = _together(attributes[name], value) if variant and name in attributes else value
+        attributes[name] = _combined(attributes[name], value) if variant and name in attributes else value
     return earlier.model_copy(update={**update, "attributes": attributes})
 
 
-def complete(item: Item, shared: Mapping[str, Any]) -> Item:
+def fill_from_group(item: Item, shared: Mapping[str, Any]) -> Item:
     """The item with what it doesn't say itself of what its group shares."""
     lacking = {name: value for name, value in shared.items() if not getattr(item, name)}
     return item.model_copy(update=lacking) if lacking else item
@@ -87,7 +87,7 @@ class _Group:
 
 
 @dataclass(slots=True, eq=False)
-class Joined:
+class VariantMerger:
     """Makes whole items of a stream of rows. Holds only items and groups of which rows are still to come.
 
     repeated: item_id, as a hash -> place of its last row, for those with several rows. groups: the last row of each
@@ -96,7 +96,7 @@ class Joined:
     """
 
     repeated: Mapping[int, int] = field(default_factory=dict)
-    groups: Places = NO_PLACES
+    groups: LastRows = NO_ROWS
     merged: int = 0
     completed: int = 0
     clashing: int = 0
@@ -117,7 +117,7 @@ class Joined:
         if earlier is not None and earlier.group_id not in (None, item.group_id) and item.group_id is not None:
             self.clashing += 1
         elif earlier is not None:
-            item = merge(earlier, item)
+            item = merge_rows(earlier, item)
             self.merged += 1
         if last > place:
             self._items[item.item_id] = item
@@ -156,8 +156,8 @@ class Joined:
             item = item.model_copy(update={"group_id": item.item_id})
         if item.group_id is not None:
             group = self._groups.setdefault(item.group_id, _Group())
-            for name, value in _said(item).items():
-                if name in _SHARED:
+            for name, value in _given_fields(item).items():
+                if name in _SHARED_FIELDS:
                     group.shared.setdefault(name, value)
         return item
 
@@ -175,21 +175,21 @@ class Joined:
 
     def _released(self, group: _Group) -> Iterator[Item]:
         for item in group.waiting:
-            whole = complete(item, group.shared)
+            whole = fill_from_group(item, group.shared)
             self.completed += whole is not item
             yield whole
         group.waiting.clear()
 
 
-def _said(item: Item) -> dict[str, Any]:
+def _given_fields(item: Item) -> dict[str, Any]:
     """Fields that the row gave a value."""
     given = item.model_fields_set - {"item_id", "attributes"}
     return {name: value for name in given if (value := getattr(item, name)) not in (None, "", ())}
 
 
-def _together(earlier: AttributeValue, later: AttributeValue) -> AttributeValue:
+def _combined(earlier: AttributeValue, later: AttributeValue) -> AttributeValue:
     """Both as a list without repeats, where they are texts or numbers; else the later."""
-    values = [*_listed(earlier), *_listed(later)]
+    values = [*_as_tuple(earlier), *_as_tuple(later)]
     if all(isinstance(value, str) for value in values):
         found: tuple[Any, ...] = tuple(dict.fromkeys(values))
     elif all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
@@ -199,5 +199,5 @@ def _together(earlier: AttributeValue, later: AttributeValue) -> AttributeValue:
     return found if len(found) > 1 else later
 
 
-def _listed(value: AttributeValue) -> tuple[Any, ...]:
+def _as_tuple(value: AttributeValue) -> tuple[Any, ...]:
     return value if isinstance(value, tuple) else (value,)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from es_recsys.encoders.contents import item_text
+from es_recsys.encoders.item_content import item_text
 from es_recsys.index.documents import item
 from es_recsys.index.read import scan
 from es_recsys.index_metadata import IndexMetadata

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from es_recsys.values.flags import read_flag
-from es_recsys.values.ids import IdForm, IdTally, id_text
-from es_recsys.values.markup import plain_text
-from es_recsys.values.missing import WordTally, is_blank, is_missing, is_no_label
-from es_recsys.values.numbers import NumberForm, NumberTally, read_amount, read_number
-from es_recsys.values.times import TimeForm, read_time
-from es_recsys.values.timetally import TimeTally
+from es_recsys.values.booleans import parse_bool
+from es_recsys.values.html_text import html_to_text
+from es_recsys.values.ids import IdFormat, IdFormatInference, parse_id
+from es_recsys.values.nulls import NullWordInference, is_null, is_null_label, is_null_text
+from es_recsys.values.numbers import DecimalMarkInference, NumberFormat, parse_number, parse_price
+from es_recsys.values.time_inference import TimeFormatInference
+from es_recsys.values.times import TimeFormat, parse_time
 
 __all__ = [
-    "IdForm",
-    "IdTally",
-    "NumberForm",
-    "NumberTally",
-    "TimeForm",
-    "TimeTally",
-    "WordTally",
-    "id_text",
-    "is_blank",
-    "is_missing",
-    "is_no_label",
-    "plain_text",
-    "read_amount",
-    "read_flag",
-    "read_number",
-    "read_time",
+    "DecimalMarkInference",
+    "IdFormat",
+    "IdFormatInference",
+    "NullWordInference",
+    "NumberFormat",
+    "TimeFormat",
+    "TimeFormatInference",
+    "html_to_text",
+    "is_null",
+    "is_null_label",
+    "is_null_text",
+    "parse_bool",
+    "parse_id",
+    "parse_number",
+    "parse_price",
+    "parse_time",
 ]

@@ -8,27 +8,27 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from es_recsys.values.forms import composed
-from es_recsys.values.missing import is_missing, stripped
+from es_recsys.values.nulls import is_null, stripped
+from es_recsys.values.unicode import nfc
 
-__all__ = ["IdForm", "IdTally", "id_text"]
+__all__ = ["IdFormat", "IdFormatInference", "parse_id"]
 
 _WHOLE = re.compile(r"([0-9]+)\.0*", re.ASCII)
-_POWER = re.compile(r"([0-9])(?:\.([0-9]+))?[eE]\+?([0-9]{1,2})", re.ASCII)
+_SCIENTIFIC = re.compile(r"([0-9])(?:\.([0-9]+))?[eE]\+?([0-9]{1,2})", re.ASCII)
 _DIGITS = re.compile(r"0|[1-9][0-9]*", re.ASCII)
 
 
-def id_text(value: Any) -> str | None:
+def parse_id(value: Any) -> str | None:
     """The id as text, None where it means nothing: without blanks around it, its letters in Unicode's composed form (NFC), a
     whole number without a decimal point. Raises ValueError for what can't be an id."""
     if isinstance(value, str):
         text = value.strip()
         if not text.isascii():
-            text = stripped(composed(text))
-        return None if is_missing(text) else text
+            text = stripped(nfc(text))
+        return None if is_null(text) else text
     if type(value) is int:
-        return _digits(value)
-    if is_missing(value):
+        return _int_text(value)
+    if is_null(value):
         return None
     if hasattr(value, "dtype") and hasattr(value, "item"):  # a number of numpy
         value = value.item()
@@ -37,31 +37,31 @@ def id_text(value: Any) -> str | None:
     if isinstance(value, float | Decimal):
         if value in (float("inf"), float("-inf")):
             raise ValueError("is not an id: a text or a number")
-        return _digits(int(value)) if value == int(value) else str(value)
+        return _int_text(int(value)) if value == int(value) else str(value)
     return str(value)
 
 
-def _digits(value: int) -> str:
+def _int_text(value: int) -> str:
     if value.bit_length() > 4_096:
         raise ValueError("an id has 1 to 512 bytes of UTF-8")
     return str(value)
 
 
 @dataclass(frozen=True, slots=True)
-class IdForm:
+class IdFormat:
     """How the ids of one column are written. numbers: whether all of them are numbers, so that the text 17.0 is 17."""
 
     numbers: bool = False
 
     def read(self, value: Any) -> str | None:
-        """As `id_text`, in the form of this column."""
-        text = id_text(value)
+        """As `parse_id`, in the form of this column."""
+        text = parse_id(value)
         if self.numbers and text is not None and isinstance(value, str):
-            return _whole(text) or text
+            return _whole_number(text) or text
         return text
 
 
-class IdTally:
+class IdFormatInference:
     """Looks at the ids of one column, over all files."""
 
     __slots__ = ("_numbers", "_pointed", "shortened")
@@ -77,15 +77,15 @@ class IdTally:
         # Most ids have digits alone, and a 0 before them makes a code.
         if value.isdigit() and value.isascii() and (value[0] != "0" or value == "0"):
             return
-        text = id_text(value)
+        text = parse_id(value)
         if text is None:
             return
-        whole = _whole(text)
+        whole = _whole_number(text)
         if whole is None:
             self._numbers = False
         elif whole != text:
             self._pointed = self._pointed or (text, whole)
-            if _is_shortened(text):
+            if _lost_digits(text):
                 self.shortened = self.shortened or text
 
     @property
@@ -93,8 +93,8 @@ class IdTally:
         """Whether nothing that comes changes the decision: one text that is no number makes all of them texts."""
         return not self._numbers
 
-    def decide(self) -> IdForm:
-        return IdForm(self._numbers and self._pointed is not None)
+    def decide(self) -> IdFormat:
+        return IdFormat(self._numbers and self._pointed is not None)
 
     def note(self, name: str) -> str | None:
         """What a person should know of the column `name`."""
@@ -108,7 +108,7 @@ class IdTally:
         )
 
 
-def _whole(text: str) -> str | None:
+def _whole_number(text: str) -> str | None:
     """A number written in any way, as its digits alone; None for a text that is no whole number, or a code (007)."""
     if not text[:1].isdigit():  # most ids that are no number
         return None
@@ -117,13 +117,13 @@ def _whole(text: str) -> str | None:
     digits = None
     if match := _WHOLE.fullmatch(text):
         digits = match[1]
-    elif match := _POWER.fullmatch(text):
+    elif match := _SCIENTIFIC.fullmatch(text):
         tail, power = match[2] or "", int(match[3])
         if not tail[power:].strip("0"):
             digits = match[1] + tail[:power].ljust(power, "0")
     return digits if digits is not None and _DIGITS.fullmatch(digits) else None
 
 
-def _is_shortened(text: str) -> bool:
-    match = _POWER.fullmatch(text)
+def _lost_digits(text: str) -> bool:
+    match = _SCIENTIFIC.fullmatch(text)
     return match is not None and len(match[2] or "") < min(int(match[3]), 14) and int(match[3]) > 9

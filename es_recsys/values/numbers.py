@@ -9,21 +9,21 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from es_recsys.values.missing import is_missing, stripped, words
+from es_recsys.values.nulls import is_null, stripped, words
 
-__all__ = ["NumberForm", "NumberTally", "read_amount", "read_number"]
+__all__ = ["DecimalMarkInference", "NumberFormat", "parse_number", "parse_price"]
 
 _PLAIN = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?", re.ASCII)
 _BODY = re.compile(r"[+-]?[0-9.,](?:[0-9.,' ]*[0-9.,])?", re.ASCII)
 _DECIMAL = re.compile(r"[0-9]+\.(?:[0-9]{1,2}|[0-9]{4,})", re.ASCII)
-_GROUPS = re.compile(r"[0-9]{1,3}(?P<mark>[.,' ])[0-9]{3}(?:(?P=mark)[0-9]{3})*", re.ASCII)
+_THOUSANDS = re.compile(r"[0-9]{1,3}(?P<mark>[.,' ])[0-9]{3}(?:(?P=mark)[0-9]{3})*", re.ASCII)
 _LAKHS = re.compile(r"[0-9]{1,2}(?:,[0-9]{2})+,[0-9]{3}", re.ASCII)
 _AMBIGUOUS = re.compile(r"[1-9][0-9]{0,2}[.,][0-9]{3}", re.ASCII)
 _DASHED = re.compile(r"[.,] ?[-–—]{1,2}$")
-_BLANKS = re.compile(r"[\s\u00a0\u202f\u2009]+")
+_WHITESPACE = re.compile(r"[\s\u00a0\u202f\u2009]+")
 _QUOTES = str.maketrans("’ʼ´`−", "''''-")
 
-_CODES = words(
+_CURRENCY_CODES = words(
     "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CLP CNY"
     " COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD HNL HRK HTG HUF IDR ILS"
     " INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP MRU"
@@ -31,7 +31,7 @@ _CODES = words(
     " SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VES VND VUV WST XAF XCD"
     " XOF XPF YER ZAR ZMW ZWL"
 )
-_SIGNS = {
+_CURRENCY_SIGNS = {
     "€": "EUR", "£": "GBP", "₹": "INR", "₽": "RUB", "₩": "KRW", "₺": "TRY", "₴": "UAH", "₪": "ILS", "₫": "VND", "฿": "THB",
     "₱": "PHP", "₦": "NGN", "₸": "KZT", "₾": "GEL", "₿": "BTC", "元": "CNY", "円": "JPY", "원": "KRW", "zł": "PLN", "Kč": "CZK",
     "Ft": "HUF", "lei": "RON", "руб": "RUB", "руб.": "RUB", "грн": "UAH", "Fr.": "CHF", "SFr.": "CHF", "Rs": "INR", "Rs.": "INR",
@@ -42,27 +42,27 @@ _SIGNS = {
     "$": "$", "¥": "¥", "￥": "¥", "kr": "kr", "kr.": "kr",
 }  # fmt: skip
 _THREE_DECIMALS = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
-_LEADING = re.compile("(" + "|".join(map(re.escape, sorted(_SIGNS, key=len, reverse=True))) + ")(?![^\\W\\d])")
-_TRAILING = re.compile("(?<![^\\W\\d])(" + "|".join(map(re.escape, sorted(_SIGNS, key=len, reverse=True))) + ")$")
+_LEADING_SIGN = re.compile("(" + "|".join(map(re.escape, sorted(_CURRENCY_SIGNS, key=len, reverse=True))) + ")(?![^\\W\\d])")
+_TRAILING_SIGN = re.compile("(?<![^\\W\\d])(" + "|".join(map(re.escape, sorted(_CURRENCY_SIGNS, key=len, reverse=True))) + ")$")
 
 
 @dataclass(frozen=True, slots=True)
-class NumberForm:
+class NumberFormat:
     """How the numbers of one column are written. mark: its decimal mark "." or ","; "" where no value shows it, and then
     1.299 is a little more than 1, as programs write it, and 1,299 a thousand and more."""
 
     mark: str = ""
 
 
-def read_number(value: Any, form: NumberForm = NumberForm()) -> float | None:
+def parse_number(value: Any, form: NumberFormat = NumberFormat()) -> float | None:
     """A finite number, None where the value means nothing. Raises ValueError for everything else, a range or "from 5" too."""
-    amount = read_amount(value, form, currency=False)
+    amount = parse_price(value, form, currency=False)
     return amount[0]
 
 
-def read_amount(
+def parse_price(
     value: Any,
-    form: NumberForm = NumberForm(),
+    form: NumberFormat = NumberFormat(),
     *,
     currency: bool = True,
 ) -> tuple[float | None, str | None]:
@@ -76,8 +76,8 @@ def read_amount(
                 return _finite(float(value)), None  # as programs write it
             except (ValueError, OverflowError):
                 pass  # "nan" among them, which is no number
-        return (None, None) if is_missing(value) else _written(value, form, currency)
-    if is_missing(value):
+        return (None, None) if is_null(value) else _parse_text(value, form, currency)
+    if is_null(value):
         return None, None
     if isinstance(value, bool) or not (isinstance(value, int | float | Decimal) or hasattr(value, "dtype")):
         raise ValueError("is not a number")
@@ -97,8 +97,8 @@ def _finite(value: Any) -> float:
     return number
 
 
-def _written(value: str, form: NumberForm, currency: bool) -> tuple[float, str | None]:
-    body, unit = _without_currency(_normal(value)) if currency else (_normal(value), None)
+def _parse_text(value: str, form: NumberFormat, currency: bool) -> tuple[float, str | None]:
+    body, unit = _split_currency(_normalize(value)) if currency else (_normalize(value), None)
     if body.lower().lstrip("+-") in {"inf", "infinity"}:
         raise ValueError("is not a finite number")
     if _PLAIN.fullmatch(body) and not _AMBIGUOUS.fullmatch(body.lstrip("+-")):
@@ -112,14 +112,14 @@ def _written(value: str, form: NumberForm, currency: bool) -> tuple[float, str |
         # A price has two decimals, but for a few currencies; three digits after a mark are thousands beside a currency.
         thousands = body.count(",") or (unit is not None and unit not in _THREE_DECIMALS)
         mark = ("." if "," in body else ",") if thousands else "."
-    return sign * _digits(body, mark), unit
+    return sign * _parse_digits(body, mark), unit
 
 
-def _normal(value: str) -> str:
+def _normalize(value: str) -> str:
     text = stripped(value).translate(_QUOTES)
     if not text.isascii():
         text = "".join(_ascii_digit(letter) for letter in text)
-    return _BLANKS.sub(" ", text)
+    return _WHITESPACE.sub(" ", text)
 
 
 def _ascii_digit(letter: str) -> str:
@@ -129,26 +129,26 @@ def _ascii_digit(letter: str) -> str:
     return {"٫": ".", "٬": ",", "，": ",", "．": "."}.get(letter, letter)
 
 
-def _without_currency(text: str) -> tuple[str, str | None]:
+def _split_currency(text: str) -> tuple[str, str | None]:
     """The number and the currency beside it, where there is one."""
     text = _DASHED.sub("", text)
     sign = ""
     if text[:1] in {"-", "+"}:
         sign, text = text[0], text[1:].lstrip()
     unit = None
-    if text[:3].upper() in _CODES and not text[3:4].isalpha():
+    if text[:3].upper() in _CURRENCY_CODES and not text[3:4].isalpha():
         unit, text = text[:3].upper(), text[3:]
-    elif text[-3:].upper() in _CODES and not text[-4:-3].isalpha():
+    elif text[-3:].upper() in _CURRENCY_CODES and not text[-4:-3].isalpha():
         unit, text = text[-3:].upper(), text[:-3]
     # "$ 12.99 USD", "US$12": a code tells more than a sign.
-    if match := _LEADING.match(text.lstrip()):
-        unit, text = unit or _SIGNS[match[1]], text.lstrip()[match.end() :]
-    elif match := _TRAILING.search(text.rstrip()):
-        unit, text = unit or _SIGNS[match[1]], text.rstrip()[: match.start()]
+    if match := _LEADING_SIGN.match(text.lstrip()):
+        unit, text = unit or _CURRENCY_SIGNS[match[1]], text.lstrip()[match.end() :]
+    elif match := _TRAILING_SIGN.search(text.rstrip()):
+        unit, text = unit or _CURRENCY_SIGNS[match[1]], text.rstrip()[: match.start()]
     return sign + _DASHED.sub("", text.strip()), unit
 
 
-def _digits(body: str, mark: str) -> float:
+def _parse_digits(body: str, mark: str) -> float:
     """The value of digits with marks between; `mark` is the decimal one where both readings make sense."""
     points, commas = body.count("."), body.count(",")
     if points and commas:
@@ -163,12 +163,12 @@ def _digits(body: str, mark: str) -> float:
     whole, found, part = body.partition(mark) if mark else (body, "", "")
     if found and not (part.isdigit() or not part):
         raise ValueError("is not a number")
-    if not (whole.isdigit() or _GROUPS.fullmatch(whole) or _LAKHS.fullmatch(whole) or (not whole and part)):
+    if not (whole.isdigit() or _THOUSANDS.fullmatch(whole) or _LAKHS.fullmatch(whole) or (not whole and part)):
         raise ValueError("is not a number")
     return _finite(re.sub("[.,' ]", "", whole) + "." + part)
 
 
-class NumberTally:
+class DecimalMarkInference:
     """Looks at the numbers of one column, over all files, for the decimal mark.
 
     likely: the mark where no value shows it, as a file between semicolons has a comma.
@@ -182,7 +182,7 @@ class NumberTally:
         self._unsure: str | None = None
 
     def add(self, value: Any) -> None:
-        if not isinstance(value, str) or (mark := _shown_mark(value)) is None:
+        if not isinstance(value, str) or (mark := _decimal_mark_of(value)) is None:
             return
         if mark == ".":
             self._points += 1
@@ -191,26 +191,26 @@ class NumberTally:
         else:
             self._unsure = self._unsure or stripped(value)
 
-    def decide(self) -> NumberForm:
+    def decide(self) -> NumberFormat:
         if not self._points and not self._commas:
-            return NumberForm(self.likely)
-        return NumberForm("." if self._points >= self._commas else ",")
+            return NumberFormat(self.likely)
+        return NumberFormat("." if self._points >= self._commas else ",")
 
     def note(self, name: str) -> str | None:
         """What was guessed of the column `name`, where no value settles it."""
         if self._unsure is None or self._points or self._commas:
             return None
-        number = read_amount(self._unsure, self.decide())[0]
+        number = parse_price(self._unsure, self.decide())[0]
         return f"{name}: {self._unsure} is read as {number:,g}; no value of the column shows its decimal mark."
 
 
-def _shown_mark(value: str) -> str | None:
+def _decimal_mark_of(value: str) -> str | None:
     """The decimal mark that a value shows, "" where it has one mark with two readings, None where it has none."""
     if value.isdigit():
         return None
     if _DECIMAL.fullmatch(value):  # as programs write it
         return "."
-    body, unit = _without_currency(_normal(value))
+    body, unit = _split_currency(_normalize(value))
     body = body.lstrip("+-")
     if not _BODY.fullmatch(body):
         return None

@@ -10,17 +10,17 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from es_recsys.values.missing import is_missing, stripped
+from es_recsys.values.nulls import is_null, stripped
 
-__all__ = ["TimeForm", "Written", "number_unit", "read_time", "written"]
+__all__ = ["TimeFormat", "TimeParts", "number_unit", "parse_time", "parse_time_parts"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_SHEET_EPOCH = datetime(1899, 12, 30)  # noqa: DTZ001 (a spreadsheet's days have no zone)
+_SPREADSHEET_EPOCH = datetime(1899, 12, 30)  # noqa: DTZ001 (a spreadsheet's days have no zone)
 _FIRST_YEAR, _LAST_YEAR = 1000, 2199
-_FORMS = "write it as 2021-01-29T07:01:00Z (ISO 8601) or as epoch seconds"
+_HINT = "write it as 2021-01-29T07:01:00Z (ISO 8601) or as epoch seconds"
 
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]*)?(?:[eE]\+?[0-9]{1,2})?", re.ASCII)
-_ZEROS = re.compile(r"0{1,4}[-/.]0{1,2}[-/.]0{1,4}(?:[T ].*)?")
+_ZERO_DATE = re.compile(r"0{1,4}[-/.]0{1,2}[-/.]0{1,4}(?:[T ].*)?")
 _YMD = re.compile(r"(?P<y>[0-9]{4})(?P<sep>[-/.])(?P<m>[0-9]{1,2})(?:(?P=sep)(?P<d>[0-9]{1,2}))?(?![0-9])", re.ASCII)
 _ORDINAL = re.compile(r"(?P<y>[0-9]{4})-(?P<n>[0-9]{3})(?![0-9])", re.ASCII)
 _DMY = re.compile(r"(?P<a>[0-9]{1,2})(?P<sep>[-/.])(?P<b>[0-9]{1,2})(?P=sep)(?P<y>[0-9]{4}|[0-9]{2})(?![0-9])", re.ASCII)
@@ -58,17 +58,17 @@ _MONTHS = {
     )
     for name in names.split()
 }
-_OFFSETS = {
+_ZONE_OFFSETS = {
     "Z": 0, "UTC": 0, "GMT": 0, "UT": 0, "WET": 0, "WEST": 1, "CET": 1, "CEST": 2, "MEZ": 1, "MESZ": 2, "EET": 2, "EEST": 3,
     "MSK": 3, "JST": 9, "KST": 9, "EST": -5, "EDT": -4, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7, "AEST": 10,
     "AEDT": 11, "AWST": 8, "NZST": 12, "NZDT": 13, "BRT": -3, "HKT": 8, "SGT": 8,
 }  # fmt: skip
 _UNITS = {6: "seconds", 3: "milliseconds", 0: "microseconds", -3: "nanoseconds"}
-_SEVERAL = frozenset({"CST", "IST", "BST", "AST", "ECT", "AMT", "SST", "GST", "PHT"})
+_AMBIGUOUS_ZONES = frozenset({"CST", "IST", "BST", "AST", "ECT", "AMT", "SST", "GST", "PHT"})
 
 
 @dataclass(frozen=True, slots=True)
-class TimeForm:
+class TimeFormat:
     """How the times of one column are written.
 
     zone: of times that name none. day_first: what 01/02/2021 is: 1 February (True), January 2 (False), or, where it is None,
@@ -81,7 +81,7 @@ class TimeForm:
     serial: bool = False
 
 
-class Written(NamedTuple):
+class TimeParts(NamedTuple):
     """A text taken apart. first, second: the two numbers that are day and month in an order to be settled."""
 
     year: int
@@ -92,7 +92,7 @@ class Written(NamedTuple):
     zone: str
 
 
-def read_time(value: Any, form: TimeForm = TimeForm()) -> datetime | None:
+def parse_time(value: Any, form: TimeFormat = TimeFormat()) -> datetime | None:
     """An aware UTC datetime, None where the value means nothing (0000-00-00 too).
 
     Numbers, also as text: seconds, milliseconds, microseconds or nanoseconds since 1970 by their size (below 1e11, 1e14,
@@ -100,35 +100,35 @@ def read_time(value: Any, form: TimeForm = TimeForm()) -> datetime | None:
     its forms, and what databases, spreadsheets, logs, mails and browsers write. Raises ValueError.
     """
     if type(value) is datetime:
-        return value if value.tzinfo is UTC else _utc(value, form)
+        return value if value.tzinfo is UTC else _to_utc(value, form)
     if isinstance(value, str):
         # Nearly all times are ISO 8601 with a year that no other form begins with.
         if value[4:5] == "-" == value[7:8] and value[0] in "12":
             try:
-                return _utc(datetime.fromisoformat(value), form)
+                return _to_utc(datetime.fromisoformat(value), form)
             except ValueError:
                 pass
         text = stripped(value)
-        if is_missing(text) or _ZEROS.fullmatch(text):
+        if is_null(text) or _ZERO_DATE.fullmatch(text):
             return None
         if _NUMBER.fullmatch(text):
-            return _utc(_of_number(Decimal(text), form), form)
-        return _utc(_of_text(text, form), form)
+            return _to_utc(_from_number(Decimal(text), form), form)
+        return _to_utc(_from_text(text, form), form)
     if isinstance(value, bool):
-        raise ValueError(f"is not a time: {_FORMS}")
-    if is_missing(value):
+        raise ValueError(f"is not a time: {_HINT}")
+    if is_null(value):
         return None
     if hasattr(value, "to_pydatetime"):  # a Timestamp of pandas
         value = value.to_pydatetime(warn=False)
     elif hasattr(value, "dtype") and hasattr(value, "item"):  # a scalar of numpy
         value = value.item()
     if isinstance(value, int | float | Decimal):
-        return _utc(_of_number(Decimal(value), form), form)
+        return _to_utc(_from_number(Decimal(value), form), form)
     if isinstance(value, datetime):
-        return _utc(value, form)
+        return _to_utc(value, form)
     if isinstance(value, date):
-        return _utc(datetime(value.year, value.month, value.day), form)  # noqa: DTZ001
-    raise ValueError(f"is not a time: {_FORMS}")
+        return _to_utc(datetime(value.year, value.month, value.day), form)  # noqa: DTZ001
+    raise ValueError(f"is not a time: {_HINT}")
 
 
 def number_unit(value: Any) -> str:
@@ -136,47 +136,47 @@ def number_unit(value: Any) -> str:
     try:
         number = Decimal(value)
     except ArithmeticError:
-        raise ValueError(f"is not a time: {_FORMS}") from None
-    if number == number.to_integral_value() and _of_digits(str(int(number))) is not None:
+        raise ValueError(f"is not a time: {_HINT}") from None
+    if number == number.to_integral_value() and _from_digits(str(int(number))) is not None:
         return "digits of a date"
-    return f"{_UNITS[_power(number)]} since 1970"
+    return f"{_UNITS[_digits_to_microseconds(number)]} since 1970"
 
 
-def _utc(moment: datetime, form: TimeForm) -> datetime:
+def _to_utc(moment: datetime, form: TimeFormat) -> datetime:
     if (moment.tzinfo or form.zone) is UTC:
         return moment if moment.tzinfo is UTC else moment.replace(tzinfo=UTC)
     try:
         return (moment if moment.tzinfo is not None else moment.replace(tzinfo=form.zone)).astimezone(UTC)
     except (OverflowError, ValueError):
-        raise ValueError(f"is not a time: {_FORMS}") from None
+        raise ValueError(f"is not a time: {_HINT}") from None
 
 
-def _of_number(number: Decimal, form: TimeForm) -> datetime:
+def _from_number(number: Decimal, form: TimeFormat) -> datetime:
     if not number.is_finite() or abs(number) >= 10**20:
-        raise ValueError(f"is not a time: {_FORMS}")
+        raise ValueError(f"is not a time: {_HINT}")
     if form.serial:
         try:
-            return _SHEET_EPOCH + timedelta(seconds=round(float(number) * 86_400, 3))
+            return _SPREADSHEET_EPOCH + timedelta(seconds=round(float(number) * 86_400, 3))
         except OverflowError:
-            raise ValueError(f"is not a time: {_FORMS}") from None
-    if number == number.to_integral_value() and (digits := _of_digits(str(int(number)))) is not None:
+            raise ValueError(f"is not a time: {_HINT}") from None
+    if number == number.to_integral_value() and (digits := _from_digits(str(int(number)))) is not None:
         return digits
     size = abs(number)
     if 20_000 <= size < 80_000:
         raise ValueError("looks like the days of a spreadsheet (45292.5); export the column as a date")
     try:
-        return _EPOCH + timedelta(microseconds=int(number.scaleb(_power(number))))
+        return _EPOCH + timedelta(microseconds=int(number.scaleb(_digits_to_microseconds(number))))
     except OverflowError:
-        raise ValueError(f"is not a time: {_FORMS}") from None
+        raise ValueError(f"is not a time: {_HINT}") from None
 
 
-def _power(number: Decimal) -> int:
+def _digits_to_microseconds(number: Decimal) -> int:
     """Digits between the unit of an epoch time and microseconds."""
     size = abs(number)
     return 6 if size < 10**11 else 3 if size < 10**14 else 0 if size < 10**17 else -3
 
 
-def _of_digits(digits: str) -> datetime | None:
+def _from_digits(digits: str) -> datetime | None:
     """A date written in digits alone, None where they can't be one."""
     if len(digits) not in (4, 6, 8, 12, 14) or not _FIRST_YEAR <= int(digits[:4]) <= _LAST_YEAR:
         return None
@@ -189,26 +189,26 @@ def _of_digits(digits: str) -> datetime | None:
         return None
 
 
-def _of_text(text: str, form: TimeForm) -> datetime:
+def _from_text(text: str, form: TimeFormat) -> datetime:
     try:
         if text.endswith(" UTC"):
             return datetime.fromisoformat(text[:-4]).replace(tzinfo=UTC)
         return datetime.fromisoformat(text)
     except ValueError:
-        it = written(text)
+        it = parse_time_parts(text)
     if it is None:
-        raise ValueError(f"is not a time: {_FORMS}")
+        raise ValueError(f"is not a time: {_HINT}")
     day, month = _day_and_month(it, form.day_first)
     hour, minute, second, micros = _time_of_day(it.clock)
     midnight = timedelta(days=1) if (hour, minute, second, micros) == (24, 0, 0, 0) else timedelta()
     try:
         moment = datetime(it.year, month, day, 0 if midnight else hour, minute, second, micros) + midnight  # noqa: DTZ001
     except (ValueError, OverflowError) as error:
-        raise ValueError(f"is not a time ({error}): {_FORMS}") from None
-    return moment.replace(tzinfo=_zone(it.zone)) if it.zone else moment
+        raise ValueError(f"is not a time ({error}): {_HINT}") from None
+    return moment.replace(tzinfo=_parse_zone(it.zone)) if it.zone else moment
 
 
-def written(text: str) -> Written | None:
+def parse_time_parts(text: str) -> TimeParts | None:
     """The parts of a time that is not ISO 8601, None where it has no known form."""
     text = text.replace("年", "-").replace("月", "-").replace("日", " ").strip().rstrip("-")
     zone = ""
@@ -231,7 +231,7 @@ def written(text: str) -> Written | None:
         year, rest = int(tail), head.strip()
     if rest and not (_OFFSET.fullmatch(rest) or _is_zone(rest)):
         return None
-    return Written(year, first, second, mark, clock, rest or (zone if _is_zone(zone) else ""))
+    return TimeParts(year, first, second, mark, clock, rest or (zone if _is_zone(zone) else ""))
 
 
 def _date(text: str) -> tuple[tuple[int | None, int, int, str], str] | None:
@@ -261,7 +261,7 @@ def _year(digits: str) -> int:
     return year if len(digits) == 4 else year + (2000 if year < 69 else 1900)  # as POSIX does
 
 
-def _day_and_month(it: Written, day_first: bool | None) -> tuple[int, int]:
+def _day_and_month(it: TimeParts, day_first: bool | None) -> tuple[int, int]:
     if not it.mark:
         return it.first, it.second
     if it.first > 12:
@@ -286,26 +286,26 @@ def _time_of_day(clock: re.Match[str] | None) -> tuple[int, int, int, int]:
     hour = int(clock["h"])
     if clock["half"]:
         if not 1 <= hour <= 12:
-            raise ValueError(f"is not a time: {_FORMS}")
+            raise ValueError(f"is not a time: {_HINT}")
         hour = hour % 12 + (12 if clock["half"] in "pP" else 0)
     return hour, int(clock["m"]), int(clock["s"] or 0), int((clock["f"] or "").ljust(6, "0")[:6])
 
 
 def _is_zone(name: str) -> bool:
-    return name.upper() in _OFFSETS or name.upper() in _SEVERAL or ("/" in name and _named_zone(name) is not None)
+    return name.upper() in _ZONE_OFFSETS or name.upper() in _AMBIGUOUS_ZONES or ("/" in name and _named_zone(name) is not None)
 
 
-def _zone(name: str) -> tzinfo:
-    if name.upper() in _OFFSETS:
-        return timezone(timedelta(hours=_OFFSETS[name.upper()]))
+def _parse_zone(name: str) -> tzinfo:
+    if name.upper() in _ZONE_OFFSETS:
+        return timezone(timedelta(hours=_ZONE_OFFSETS[name.upper()]))
     if match := _OFFSET.fullmatch(name):
         minutes = int(match["h"]) * 60 + int(match["m"] or 0)
         if minutes >= 24 * 60:
-            raise ValueError(f"is not a time (its offset is {name}): {_FORMS}")
+            raise ValueError(f"is not a time (its offset is {name}): {_HINT}")
         return timezone(timedelta(minutes=-minutes if match["sign"] == "-" else minutes))
     zone = _named_zone(name)
     if zone is None:
-        raise ValueError(f"is not a time: the zone {name} has several meanings; {_FORMS}")
+        raise ValueError(f"is not a time: the zone {name} has several meanings; {_HINT}")
     return zone
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from es_recsys.encoders import BrokenContent, Encoder, encode_all, image_encoder, query_vector, text_encoder
+from es_recsys.encoders import Encoder, PartialEncodingError, encode_all, encode_query, image_encoder, text_encoder
 from es_recsys.encoders.torch_text import TorchTextEncoder
 from es_recsys.settings import Settings
 from es_recsys.vector_fields import VECTOR_FIELDS
@@ -148,11 +148,11 @@ def tiny_text_once(folder: Path, pooling: str) -> Path:
 
 
 def on_torch(folder: Path) -> Encoder:
-    from es_recsys.encoders.digests import Digests
+    from es_recsys.encoders.fingerprints import FingerprintCache
     from es_recsys.encoders.text_export import load_sentence_transformer
-    from es_recsys.encoders.text_files import text_fingerprint
+    from es_recsys.encoders.text_model_files import text_fingerprint
 
-    mark = text_fingerprint(folder, Digests(folder.parent))
+    mark = text_fingerprint(folder, FingerprintCache(folder.parent))
     return TorchTextEncoder("tiny", mark, load_sentence_transformer(folder), batch_size=3)
 
 
@@ -214,7 +214,7 @@ def test_another_model_has_another_fingerprint(encoder: Encoder, case: Case) -> 
 
 def test_a_query_and_a_document_meet(encoder: Encoder, case: Case) -> None:
     vectors = encoder.encode(case.contents)
-    found = vectors @ query_vector(encoder, case.contents[2])
+    found = vectors @ encode_query(encoder, case.contents[2])
     assert int(np.argmax(found)) == 2 and found[2] == pytest.approx(1, abs=1e-5)
 
 
@@ -222,7 +222,7 @@ def test_broken_pictures_leave_the_others(encoder: Encoder, case: Case) -> None:
     if encoder.content != "image":
         pytest.skip("any text can be encoded")
     mixed = [b"", case.contents[0], b"no picture", case.contents[1]]
-    with pytest.raises(BrokenContent) as caught:
+    with pytest.raises(PartialEncodingError) as caught:
         encoder.encode(mixed)
     assert set(caught.value.errors) == {0, 2}
     encoded = encode_all(encoder, mixed)
@@ -236,6 +236,6 @@ def test_broken_pictures_leave_the_others(encoder: Encoder, case: Case) -> None:
 def test_texts_and_pictures_share_a_space_where_it_accepts_both(encoder: Encoder, case: Case) -> None:
     if encoder.accepts != {"text", "image"}:
         pytest.skip("it accepts one kind")
-    vector = query_vector(encoder, "a red shoe")
+    vector = encode_query(encoder, "a red shoe")
     assert vector.shape == (encoder.dims,) and np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
     assert (encoder.encode(case.contents) @ vector).shape == (len(case.contents),)

@@ -182,12 +182,12 @@ def test_the_models_artefacts_are_looked_for(settings: Settings) -> None:
 def test_the_fingerprints_are_those_that_the_encoders_tell(settings: Settings) -> None:
     if not packages.is_installed("torch"):
         pytest.skip("the extras are not installed")
-    from es_recsys.encoders import efficientnet, text_files
-    from es_recsys.encoders.digests import Digests
-    from es_recsys.encoders.sources import text_folder
+    from es_recsys.encoders import efficientnet, text_model_files
+    from es_recsys.encoders.fingerprints import FingerprintCache
+    from es_recsys.encoders.model_files import find_text_model
 
-    digests = Digests(settings.cache)
-    assert text_fingerprint(settings) == text_files.text_fingerprint(text_folder(settings.encoders.text, digests), digests)
+    digests = FingerprintCache(settings.cache)
+    assert text_fingerprint(settings) == text_model_files.text_fingerprint(find_text_model(settings.encoders.text, digests), digests)
     assert image_fingerprint(settings) == efficientnet.image_fingerprint(efficientnet.weights(digests), digests)
     unknown = settings.model_copy(update={"encoders": EncoderSettings(text="somebody/some-model", image="open_clip:a/b")})
     assert text_fingerprint(unknown) is None and image_fingerprint(unknown) is None

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from es_recsys.errors import InputError
 from es_recsys.index.documents import checked_vector, digest, document, item
 from es_recsys.types import Item
-from es_recsys.values import id_text
+from es_recsys.values import parse_id
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 NUMBER = st.floats(allow_nan=False, allow_infinity=False)
@@ -27,7 +27,7 @@ VALUE = st.one_of(
     st.lists(NUMBER, min_size=1, max_size=3).map(tuple),
 )
 # A NUL is in no id, and blanks or a word that means nothing are none.
-ids = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=100).filter(id_text)
+ids = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=100).filter(parse_id)
 ITEMS = st.builds(
     Item,
     item_id=ids,

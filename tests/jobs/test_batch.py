@@ -20,14 +20,14 @@ from es_recsys.types import Answer, Hit, Query, Ranking
 Ask = Callable[[Iterable[Query]], Iterator[Answer | RecsysError]]
 
 
-def engine(fails: Callable[[int], bool] = lambda place: False, seen: list[str | None] | None = None, ahead: int = 4) -> Ask:
+def engine(fails: Callable[[int], bool] = lambda place: False, seen: list[str | None] | None = None, future: int = 4) -> Ask:
     """Answers with the user as the one hit, some questions ahead as the client does; the nth fails where `fails(n)`."""
 
     def ask(queries: Iterable[Query]) -> Iterator[Answer | RecsysError]:
         place, held = 0, list[Query]()
         for query in queries:
             held.append(query)
-            if len(held) == ahead:
+            if len(held) == future:
                 for one in held:
                     yield answered(one, place)
                     place += 1

@@ -17,7 +17,7 @@ from es_recsys.sample.items import UNSEEN_DAYS
 from es_recsys.sample.kinds import DEPARTMENTS, kinds, kinds_by_leaf, read_toml, vocabulary
 from es_recsys.sources.events import read_events
 from es_recsys.sources.items import read_items
-from es_recsys.sources.rejects import Rejects
+from es_recsys.sources.rejected_rows import RejectedRows
 from es_recsys.types import Event
 
 
@@ -203,10 +203,10 @@ def test_needs_are_in_queries_only_and_synonyms_in_few_descriptions() -> None:
 def test_files_read_back_as_they_were(tmp_path: Path) -> None:
     made = sample_store(items=30, users=4)
     made.write(tmp_path / "shop")
-    rejects = Rejects(0)
-    assert tuple(read_items([tmp_path / "shop/items.jsonl"], rejects=rejects)) == made.items
-    assert tuple(read_events([tmp_path / "shop/events.jsonl"], rejects=rejects)) == made.events
-    assert rejects.count == 0
+    rejected = RejectedRows(0)
+    assert tuple(read_items([tmp_path / "shop/items.jsonl"], rejected=rejected)) == made.items
+    assert tuple(read_events([tmp_path / "shop/events.jsonl"], rejected=rejected)) == made.events
+    assert rejected.count == 0
     assert all((tmp_path / "shop" / str(item.image)).stat().st_size > 500 for item in made.items)
 
 

@@ -12,23 +12,32 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from es_recsys.sources import events as events_module
-from es_recsys.sources.actions import Actions
-from es_recsys.sources.columns import Columns
-from es_recsys.sources.event_survey import EventSurvey
-from es_recsys.sources.events import EVENT_FIELDS, _Reader
-from es_recsys.sources.item_values import ItemForms, settle
-from es_recsys.sources.lists import PLAIN, names_of
-from es_recsys.sources.order_lines import item_list
+from es_recsys.sources.actions import ActionMapping
+from es_recsys.sources.column_mapping import ColumnMapping
+from es_recsys.sources.event_schema import EventSchema
+from es_recsys.sources.events import EVENT_FIELDS, _RowReader
+from es_recsys.sources.item_fields import ItemFormats, normalize_fields
+from es_recsys.sources.list_cells import DEFAULT_FORMATS, parse_labels
+from es_recsys.sources.order_lines import find_line_items
 from es_recsys.types import Item
-from es_recsys.values import IdForm, NumberTally, TimeForm, is_blank, is_missing, is_no_label, read_flag, read_time
-from es_recsys.values.flags import _NO, _YES
-from es_recsys.values.missing import _NEVER_TEXT, MISSING_WORDS, stripped
+from es_recsys.values import (
+    DecimalMarkInference,
+    IdFormat,
+    TimeFormat,
+    is_null,
+    is_null_label,
+    is_null_text,
+    parse_bool,
+    parse_time,
+)
+from es_recsys.values.booleans import _FALSE_WORDS, _TRUE_WORDS
+from es_recsys.values.nulls import _NULL_TEXTS, NULL_WORDS, stripped
 
 QUICK = settings(max_examples=300, deadline=None)
 
 edges = st.sampled_from(["", " ", "\t", "\n", "\u00a0", "\ufeff", "\u200b", "\u3000", "x", ".", "]"])
 cases = st.sampled_from([str, str.upper, str.title])
-given_words = st.sampled_from(sorted(MISSING_WORDS | _NEVER_TEXT | _YES | _NO))
+given_words = st.sampled_from(sorted(NULL_WORDS | _NULL_TEXTS | _TRUE_WORDS | _FALSE_WORDS))
 words = st.builds(lambda before, word, case, after: before + case(word) + after, edges, given_words, cases, edges)
 clocks = st.from_regex(
     r"[ T][0-2][0-9]:[0-5][0-9](:[0-5][0-9](\.[0-9]{1,9})?)?(Z|[+-][01][0-9]:?[0-5][0-9]| UTC)?", fullmatch=True
@@ -37,7 +46,7 @@ days = st.from_regex(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", fullmatch=True) | st.dates()
 times = st.builds(lambda day, clock, edge: day + clock + edge, days, st.just("") | clocks, edges)
 numbers = st.from_regex(r"[+-]?[0-9]{0,20}[.,]?[0-9]{0,8}([eE][+-]?[0-9]{1,2})?", fullmatch=True)
 texts = st.text(max_size=30) | words | times | numbers
-ZONES = (TimeForm(), TimeForm(day_first=True), TimeForm(serial=True))
+ZONES = (TimeFormat(), TimeFormat(day_first=True), TimeFormat(serial=True))
 
 
 def _outcome(read: Any, *args: Any) -> Any:
@@ -52,35 +61,35 @@ def _outcome(read: Any, *args: Any) -> Any:
 @QUICK
 def test_words_for_nothing_are_told_by_the_whole_text(text: str) -> None:
     plain = stripped(text)
-    assert is_missing(text) is (not plain or plain.lower() in MISSING_WORDS)
-    assert is_blank(text) is (not plain or plain in _NEVER_TEXT)
+    assert is_null(text) is (not plain or plain.lower() in NULL_WORDS)
+    assert is_null_text(text) is (not plain or plain in _NULL_TEXTS)
 
 
 @given(st.none() | st.booleans() | st.integers() | st.floats() | st.lists(st.floats()) | st.dictionaries(st.text(), st.floats()))
 @QUICK
 def test_other_values_for_nothing_are_those_unlike_themselves(value: Any) -> None:
-    assert is_missing(value) is is_blank(value) is (value is None or bool(value != value))
+    assert is_null(value) is is_null_text(value) is (value is None or bool(value != value))
 
 
 # A blank around a value changes nothing of it, but for the way that it takes.
 @given(texts, st.sampled_from(ZONES))
-@example("2024-01-01T10:00:00 UTC", TimeForm())
-@example("1000-01-01T00:00:00+23:59", TimeForm())
+@example("2024-01-01T10:00:00 UTC", TimeFormat())
+@example("1000-01-01T00:00:00+23:59", TimeFormat())
 @QUICK
-def test_a_time_is_read_alike_both_ways(text: str, form: TimeForm) -> None:
-    assert _outcome(read_time, text, form) == _outcome(read_time, f" {text}", form)
+def test_a_time_is_read_alike_both_ways(text: str, form: TimeFormat) -> None:
+    assert _outcome(parse_time, text, form) == _outcome(parse_time, f" {text}", form)
 
 
 @given(texts)
 @QUICK
 def test_a_flag_is_read_alike_both_ways(text: str) -> None:
-    assert _outcome(read_flag, text) == _outcome(read_flag, f" {text}")
+    assert _outcome(parse_bool, text) == _outcome(parse_bool, f" {text}")
 
 
 @given(texts)
 @QUICK
 def test_a_number_shows_its_mark_alike_both_ways(text: str) -> None:
-    tallies = NumberTally(), NumberTally()
+    tallies = DecimalMarkInference(), DecimalMarkInference()
     for tally, value in zip(tallies, (text, f" {text}"), strict=True):
         tally.likely = "?"
         tally.add(value)
@@ -91,22 +100,22 @@ def test_a_number_shows_its_mark_alike_both_ways(text: str) -> None:
 @given(st.from_regex(r"[a-z]?[0-9]{1,4}\.?[0-9]{0,3}([eE]\+?[0-9]{1,2})?", fullmatch=True))
 @QUICK
 def test_an_id_that_begins_with_no_digit_is_no_number(text: str) -> None:
-    read = IdForm(numbers=True).read(text)
+    read = IdFormat(numbers=True).read(text)
     assert read == text or (text[0].isdigit() and read is not None and int(read) == Decimal(text))
 
 
 @given(texts | st.lists(st.text(max_size=5), max_size=3).map(lambda found: orjson.dumps(found).decode()))
 @QUICK
 def test_a_list_of_items_is_found_alike_both_ways(text: str) -> None:
-    assert item_list({}, text) == item_list({}, f"{text} ")
+    assert find_line_items({}, text) == find_line_items({}, f"{text} ")
 
 
 @given(st.sampled_from(["categories", "tags"]), texts)
 @QUICK
 def test_names_are_read_alike_when_they_come_again(name: str, text: str) -> None:
-    wanted = [each for each in names_of(text, name, PLAIN[name]) if not is_no_label(each)]
+    wanted = [each for each in parse_labels(text, name, DEFAULT_FORMATS[name]) if not is_null_label(each)]
     for _ in range(2):
-        fields = settle({"item_id": "1", name: text}, ItemForms(), PLAIN, lambda *_: None)
+        fields = normalize_fields({"item_id": "1", name: text}, ItemFormats(), DEFAULT_FORMATS, lambda *_: None)
         if not {"<", "&", "\x00"} & set(text):
             assert list(fields.get(name, ())) == wanted
 
@@ -135,11 +144,11 @@ rows = st.lists(st.dictionaries(names, inner, max_size=6), max_size=6)
 @given(rows, st.sampled_from(["a.b", "a", "user_id"]))
 @QUICK
 def test_a_row_has_the_fields_that_its_columns_give_it(values: list[dict[str, Any]], theirs: str) -> None:
-    columns = Columns(EVENT_FIELDS, {"user_id": theirs})
-    planned, unplanned = (_Reader(columns, True, Actions(), EventSurvey()) for _ in range(2))
+    columns = ColumnMapping(EVENT_FIELDS, {"user_id": theirs})
+    planned, unplanned = (_RowReader(columns, True, ActionMapping(), EventSchema()) for _ in range(2))
     with pytest.MonkeyPatch.context() as patch:
         for row in (*values, *values):
             fields = planned._fields(row)
-            patch.setattr(events_module, "_PLANS_KEPT", 0)
+            patch.setattr(events_module, "_PLAN_CACHE_SIZE", 0)
             assert unplanned._fields(row) == fields
             patch.undo()

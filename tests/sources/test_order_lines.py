@@ -11,19 +11,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from es_recsys.sources import Rejects, read_events
-from es_recsys.sources.order_lines import line_id, lines_of
+from es_recsys.sources import RejectedRows, read_events
+from es_recsys.sources.order_lines import order_line_id, order_lines_of
 
 AT = {"timestamp": "2026-01-01T12:00:00Z", "user_id": "u"}
 BOUGHT = {**AT, "event_type": "purchase", "event_id": "o1"}
 
 
-def read(tmp_path: Path, *rows: dict[str, Any], **options: Any) -> tuple[list[tuple[Any, ...]], Rejects]:
+def read(tmp_path: Path, *rows: dict[str, Any], **options: Any) -> tuple[list[tuple[Any, ...]], RejectedRows]:
     path = tmp_path / "e.jsonl"
     path.write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
-    with Rejects(write=False) as rejects:
-        events = list(read_events(path, rejects=rejects, **options))
-    return [(event.event_type, event.item_id, event.value, event.event_id) for event in events], rejects
+    with RejectedRows(write=False) as rejected:
+        events = list(read_events(path, rejected=rejected, **options))
+    return [(event.event_type, event.item_id, event.value, event.event_id) for event in events], rejected
 
 
 @pytest.mark.parametrize(
@@ -38,9 +38,9 @@ def read(tmp_path: Path, *rows: dict[str, Any], **options: Any) -> tuple[list[tu
     ],
 )
 def test_lists_of_the_usual_trackers(tmp_path: Path, row: dict[str, Any]) -> None:
-    events, rejects = read(tmp_path, {**BOUGHT, **row})
+    events, rejected = read(tmp_path, {**BOUGHT, **row})
     assert events == [("purchase", "1", 2.0, "o1:1"), ("purchase", "2", None, "o1:2")]
-    assert rejects.count == 0
+    assert rejected.count == 0
 
 
 @pytest.mark.parametrize("ids", [["1", "2"], [1, 2], "[1, 2]", "['1', '2']", "1|2", "1,2", "1; 2"])
@@ -91,11 +91,11 @@ def test_lines_without_times_keep_their_order(tmp_path: Path) -> None:
 
 
 def test_a_list_without_ids_is_a_fault_and_one_bad_line_costs_itself(tmp_path: Path) -> None:
-    events, rejects = read(
+    events, rejected = read(
         tmp_path, {**BOUGHT, "products": []}, {**BOUGHT, "products": [{"name": "x"}]}, {**BOUGHT, "items": ["a", "x" * 600, "b"]}
     )
     assert [item for _, item, _, _ in events] == ["a", "b"]
-    assert [(bad.line, bad.field) for bad in rejects.first] == [(1, "item_id"), (2, "item_id"), (3, "item_id")]
+    assert [(bad.line, bad.field) for bad in rejected.first] == [(1, "item_id"), (2, "item_id"), (3, "item_id")]
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(1, 9))), st.randoms())
@@ -103,14 +103,14 @@ def test_amounts_add_up_whatever_the_order(lines: list[tuple[int, int]], random:
     listed = [{"item_id": item, "quantity": amount} for item, amount in lines]
     shuffled = random.sample(listed, len(listed))
     wanted = {item: sum(n for other, n in lines if other == item) for item, _ in lines}
-    assert {line.item_id: line.quantity for line in lines_of(listed)} == wanted
-    assert {line.item_id: line.quantity for line in lines_of(shuffled)} == wanted
+    assert {line.item_id: line.quantity for line in order_lines_of(listed)} == wanted
+    assert {line.item_id: line.quantity for line in order_lines_of(shuffled)} == wanted
 
 
 def test_ids_of_lines_stay_within_what_an_id_may_be() -> None:
-    long = line_id("e" * 500, "i" * 500)
+    long = order_line_id("e" * 500, "i" * 500)
     assert len(long) <= 512
-    assert long == line_id("e" * 500, "i" * 500) != line_id("e" * 500, "j" * 500)
+    assert long == order_line_id("e" * 500, "i" * 500) != order_line_id("e" * 500, "j" * 500)
 
 
 @pytest.mark.parametrize(
@@ -168,6 +168,6 @@ def test_documents_of_trackers_are_read_as_they_are(
 
 
 def test_what_is_no_id_in_a_list_costs_its_line(tmp_path: Path) -> None:
-    events, rejects = read(tmp_path, {**AT, "event_type": "view", "item_id": [False, "7.0", 8]})
+    events, rejected = read(tmp_path, {**AT, "event_type": "view", "item_id": [False, "7.0", 8]})
     assert [item for _, item, _, _ in events] == ["7", "8"]
-    assert [(bad.field, "is not an id" in bad.reason) for bad in rejects.first] == [("item_id", True)]
+    assert [(bad.field, "is not an id" in bad.reason) for bad in rejected.first] == [("item_id", True)]

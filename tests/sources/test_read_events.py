@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from es_recsys.errors import InputError
 from es_recsys.event_types import EVENT_TYPES
-from es_recsys.sources import Rejects, check, read_events, rejected_path, survey_events
+from es_recsys.sources import RejectedRows, dry_run, infer_event_schema, read_events, rejected_path
 from es_recsys.sources.actions import event_type_of, parse_actions
 from es_recsys.sources.events import EVENT_FIELDS
 from es_recsys.types import Event
@@ -45,10 +45,10 @@ def jsonl(path: Path, rows: list[dict[str, Any]]) -> Path:
     return path
 
 
-def read(path: Path | list[Path], **options: Any) -> tuple[list[Event], list[tuple[int, str, str]], Rejects]:
-    with Rejects(write=False) as rejects:
-        events = list(read_events(path, rejects=rejects, **options))
-    return events, [(bad.line, bad.field, bad.reason) for bad in rejects.first], rejects
+def read(path: Path | list[Path], **options: Any) -> tuple[list[Event], list[tuple[int, str, str]], RejectedRows]:
+    with RejectedRows(write=False) as rejected:
+        events = list(read_events(path, rejected=rejected, **options))
+    return events, [(bad.line, bad.field, bad.reason) for bad in rejected.first], rejected
 
 
 @pytest.mark.parametrize(
@@ -139,16 +139,16 @@ def test_reasons(tmp_path: Path, change: dict[str, Any], field: str, reason: str
 )
 def test_a_field_that_is_not_needed_costs_itself_only(tmp_path: Path, change: dict[str, Any], field: str, reason: str) -> None:
     path = jsonl(tmp_path / "e.jsonl", [{**VIEW, **change}, VIEW])
-    with Rejects() as rejects:
-        events = list(read_events(path, rejects=rejects))
+    with RejectedRows() as rejected:
+        events = list(read_events(path, rejected=rejected))
     assert events == [Event(**VIEW), Event(**VIEW)]
-    assert rejects.count == 0
-    ((name, why),) = rejects.fields
+    assert rejected.count == 0
+    ((name, why),) = rejected.fields
     assert name == field
     assert why.startswith(reason)
     (kept,) = [orjson.loads(line) for line in rejected_path(path).read_bytes().splitlines()]
     assert (kept["line"], kept["field"], kept["kept"]) == (1, field, True)
-    assert f"1 line is used without its {field}" in next(rejects.field_lines())
+    assert f"1 line is used without its {field}" in next(rejected.field_error_lines())
 
 
 def test_what_stands_for_nothing_is_nothing(tmp_path: Path) -> None:
@@ -156,9 +156,9 @@ def test_what_stands_for_nothing_is_nothing(tmp_path: Path) -> None:
     words = ["NULL", "nan", "\\N", "undefined", "(not set)", "None", "", " "]
     lines = [f"{word},s{place},17,view,2024-01-01,{word},{word}" for place, word in enumerate(words)]
     path.write_text("\n".join(["user_id,session_id,item_id,event_type,timestamp,value,query_id", *lines]) + "\n")
-    events, bad, rejects = read(path)
+    events, bad, rejected = read(path)
     assert not bad
-    assert not rejects.fields
+    assert not rejected.fields
     assert [(event.user_id, event.session_id) for event in events] == [(None, f"s{place}") for place in range(len(words))]
     assert {(event.value, event.query_id) for event in events} == {(None, None)}
 
@@ -189,14 +189,14 @@ def test_the_dates_of_a_file_show_which_comes_first(tmp_path: Path) -> None:
     path.write_text(head + "u,1,view,01/02/2021 10:00\nu,2,view,25/02/2021 10:00\n")
     assert [event.timestamp for event in read(path)[0]] == [datetime(2021, 2, day, 10, tzinfo=UTC) for day in (1, 25)]
     path.write_text(head + "u,1,view,01/02/2021 10:00\n")
-    events, _, rejects = read(path)
+    events, _, rejected = read(path)
     assert events[0].timestamp == datetime(2021, 2, 1, 10, tzinfo=UTC)
-    assert rejects.notes[0].startswith(
+    assert rejected.notes[0].startswith(
         "timestamp: no date shows whether its day or its month comes first; 01/02/2021 10:00 is read"
     )
-    assert "--month-first" in rejects.notes[0]
-    survey = survey_events(path, day_first=False)
-    assert read(path, survey=survey)[0][0].timestamp == datetime(2021, 1, 2, 10, tzinfo=UTC)
+    assert "--month-first" in rejected.notes[0]
+    schema = infer_event_schema(path, day_first=False)
+    assert read(path, schema=schema)[0][0].timestamp == datetime(2021, 1, 2, 10, tzinfo=UTC)
     path.write_text(head + "u,1,view,45292.5\nu,1,view,45293.25\n")
     assert read(path)[0][0].timestamp == datetime(2024, 1, 1, 12, tzinfo=UTC)
 
@@ -229,16 +229,16 @@ JSON = st.recursive(
 def test_any_value_of_any_field_ends_in_an_event_or_a_reject(tmp_path: Path, row: dict[str, Any]) -> None:
     path = tmp_path / "e.jsonl"
     path.write_text(json.dumps({**VIEW, **row}) + "\n")
-    with Rejects() as rejects:
-        events = list(read_events(path, rejects=rejects))
-    assert events or rejects.count or rejects.skipped
+    with RejectedRows() as rejected:
+        events = list(read_events(path, rejected=rejected))
+    assert events or rejected.count or rejected.skipped
 
 
 def test_reasons_hold_no_ids(tmp_path: Path) -> None:
     secret = "canary@example.org" * 40
-    with Rejects(0, write=False) as rejects, pytest.raises(InputError) as caught:
-        list(read_events(jsonl(tmp_path / "e.jsonl", [{**VIEW, "user_id": secret}]), rejects=rejects))
-    assert "canary" not in str(caught.value) + repr(rejects.first)
+    with RejectedRows(0, write=False) as rejected, pytest.raises(InputError) as caught:
+        list(read_events(jsonl(tmp_path / "e.jsonl", [{**VIEW, "user_id": secret}]), rejected=rejected))
+    assert "canary" not in str(caught.value) + repr(rejected.first)
 
 
 def test_tab_file_with_renames_and_constants(tmp_path: Path) -> None:
@@ -350,9 +350,9 @@ def test_ubi_query_documents_are_searches(tmp_path: Path) -> None:
 def test_unknown_and_silent_actions_are_skipped_and_counted_by_name(tmp_path: Path) -> None:
     names = ["teleport", "impression", "Impression", "teleport", "remove_from_cart", "begin_checkout", "brand, filter by", 5]
     rows = [*({**UBI, "action_name": name} for name in names), UBI]
-    events, bad, rejects = read(jsonl(tmp_path / "e.jsonl", rows))
+    events, bad, rejected = read(jsonl(tmp_path / "e.jsonl", rows))
     assert (len(events), bad) == (1, [])
-    assert rejects.skipped == {
+    assert rejected.skipped == {
         "the action 'teleport' is unknown; say what it is: --actions teleport=like, or =ignore": 2,
         "the action '5' is unknown; say what it is: --actions 5=like, or =ignore": 1,
         "the action 'brand, filter by' is unknown; say what it is: --actions '\"brand, filter by\"'=like, or =ignore": 1,
@@ -362,18 +362,18 @@ def test_unknown_and_silent_actions_are_skipped_and_counted_by_name(tmp_path: Pa
 
 def test_unknown_actions_never_end_a_load_and_the_report_stays_short(tmp_path: Path) -> None:
     rows = [{**VIEW, "event_type": f"odd {number % 300}"} for number in range(900)]
-    good, rejects = check(read_events, jsonl(tmp_path / "e.jsonl", [*rows, VIEW]), max_errors=0)
-    assert (good, rejects.count) == (1, 0)
-    assert sum(rejects.skipped.values()) == 900
-    assert len(rejects.skipped) == 51
+    good, rejected = dry_run(read_events, jsonl(tmp_path / "e.jsonl", [*rows, VIEW]), max_errors=0)
+    assert (good, rejected.count) == (1, 0)
+    assert sum(rejected.skipped.values()) == 900
+    assert len(rejected.skipped) == 51
 
 
 def test_actions_are_mapped_before_those_that_are_known(tmp_path: Path) -> None:
     rows = [{**VIEW, "event_type": name} for name in ("Teleport To", "teleport_to", "view", "👍", 5, "click")]
     actions = {"TELEPORT TO": "like", "view": "ignore", "👍": "thumbs up", "5": "buy"}
-    events, bad, rejects = read(jsonl(tmp_path / "e.jsonl", rows), actions=actions)
+    events, bad, rejected = read(jsonl(tmp_path / "e.jsonl", rows), actions=actions)
     assert [event.event_type for event in events] == ["like", "like", "like", "purchase", "click"]
-    assert (bad, dict(rejects.skipped)) == ([], {"'view' says nothing of taste": 1})
+    assert (bad, dict(rejected.skipped)) == ([], {"'view' says nothing of taste": 1})
 
 
 def test_actions_as_they_are_written_on_the_command_line() -> None:
@@ -390,8 +390,8 @@ def test_actions_as_they_are_written_on_the_command_line() -> None:
 
 @pytest.mark.parametrize("name", ["a b", "it's, a=b", "x=y", 'a "q" b', "$x; `y`"])
 def test_a_shell_takes_what_is_said_of_an_unknown_action(tmp_path: Path, name: str) -> None:
-    _, _, rejects = read(jsonl(tmp_path / "e.jsonl", [{**VIEW, "event_type": name}]))
-    [told] = rejects.skipped
+    _, _, rejected = read(jsonl(tmp_path / "e.jsonl", [{**VIEW, "event_type": name}]))
+    [told] = rejected.skipped
     said = told.partition("--actions ")[2].partition(", or =")[0]
     [option] = shlex.split(said)
     assert parse_actions(option) == {name: "like"}
@@ -399,8 +399,8 @@ def test_a_shell_takes_what_is_said_of_an_unknown_action(tmp_path: Path, name: s
 
 def test_a_page_without_an_item_is_no_fault(tmp_path: Path) -> None:
     rows = [{**VIEW, "event_type": "page_view", "item_id": None}, {**VIEW, "event_type": "$pageview"}]
-    events, bad, rejects = read(jsonl(tmp_path / "e.jsonl", rows))
-    assert (len(events), bad, sum(rejects.skipped.values())) == (1, [], 1)
+    events, bad, rejected = read(jsonl(tmp_path / "e.jsonl", rows))
+    assert (len(events), bad, sum(rejected.skipped.values())) == (1, [], 1)
 
 
 @pytest.mark.parametrize(
@@ -441,10 +441,10 @@ def test_names_of_actions(action: str, wanted: str | None) -> None:
 
 
 def test_every_action_leads_to_a_behaviour() -> None:
-    from es_recsys.sources.actions import ACTION_NAMES, SILENT_ACTIONS
+    from es_recsys.sources.actions import ACTION_ALIASES, IGNORED_ACTIONS
 
-    assert set(ACTION_NAMES.values()) == set(EVENT_TYPES)
-    assert not SILENT_ACTIONS & set(ACTION_NAMES)
+    assert set(ACTION_ALIASES.values()) == set(EVENT_TYPES)
+    assert not IGNORED_ACTIONS & set(ACTION_ALIASES)
 
 
 @pytest.mark.parametrize(
@@ -462,5 +462,5 @@ def test_unknown_fields(tmp_path: Path, options: dict[str, Any], what: str) -> N
 
 
 def test_check_of_events(tmp_path: Path) -> None:
-    good, rejects = check(read_events, jsonl(tmp_path / "e.jsonl", [VIEW, {}, VIEW]), timestamps=True, max_errors=1)
-    assert (good, rejects.count) == (2, 1)
+    good, rejected = dry_run(read_events, jsonl(tmp_path / "e.jsonl", [VIEW, {}, VIEW]), timestamps=True, max_errors=1)
+    assert (good, rejected.count) == (2, 1)

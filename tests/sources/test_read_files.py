@@ -13,8 +13,8 @@ import polars as pl
 import pytest
 
 from es_recsys.errors import InputError
-from es_recsys.sources.byte_streams import MAX_LINE, identify
-from es_recsys.sources.rejects import Rejects, rejected_path
+from es_recsys.sources.input_files import MAX_LINE, detect_format
+from es_recsys.sources.rejected_rows import RejectedRows, rejected_path
 from es_recsys.sources.tables import open_tables, read_rows
 
 ROWS = [{"item_id": "a", "title": "Löwe"}, {"item_id": "b", "title": 'a "quoted", one'}, {"item_id": "c", "title": "two\nlines"}]
@@ -82,9 +82,9 @@ def test_line_numbers_of_records_over_several_lines(tmp_path: Path) -> None:
 
 
 def bad_lines(path: Path) -> tuple[list[dict[str, object]], list[tuple[int, str]]]:
-    with Rejects() as rejects:
-        rows = [row.values for row in read_rows(path, rejects=rejects)]
-    return rows, [(reject.line, reject.reason) for reject in rejects.first]
+    with RejectedRows() as rejected:
+        rows = [row.values for row in read_rows(path, rejected=rejected)]
+    return rows, [(reject.line, reject.reason) for reject in rejected.first]
 
 
 def test_a_stray_quote_costs_one_line(tmp_path: Path) -> None:
@@ -213,8 +213,8 @@ def test_a_gzip_file_with_a_wrong_byte(tmp_path: Path, place: float) -> None:
     packed[at] ^= 0xFF
     path = tmp_path / "f.jsonl.gz"
     path.write_bytes(packed)
-    with pytest.raises(InputError), Rejects(write=False) as rejects:
-        list(read_rows(path, rejects=rejects))
+    with pytest.raises(InputError), RejectedRows(write=False) as rejected:
+        list(read_rows(path, rejected=rejected))
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -253,11 +253,11 @@ def test_files_that_are_refused(tmp_path: Path, name: str, content: bytes, messa
 
 def test_missing_files_and_folders(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="can't be read: No such file"):
-        identify(tmp_path / "none.csv")
+        detect_format(tmp_path / "none.csv")
     with pytest.raises(InputError, match="is a folder"):
-        identify(tmp_path)
+        detect_format(tmp_path)
     with pytest.raises(InputError, match="not a regular file"):
-        identify(Path("/dev/null"))
+        detect_format(Path("/dev/null"))
 
 
 def test_a_missing_second_file_is_found_before_the_first_is_read(tmp_path: Path) -> None:

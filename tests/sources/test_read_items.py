@@ -14,7 +14,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from es_recsys.errors import InputError, TooManyErrors
-from es_recsys.sources import ItemSurvey, Rejects, check, parse_columns, read_items, rejected_path, survey_items, without_markup
+from es_recsys.sources import (
+    ItemSchema,
+    RejectedRows,
+    dry_run,
+    infer_item_schema,
+    parse_columns,
+    read_items,
+    rejected_path,
+    strip_markup,
+)
 from es_recsys.types import Item
 
 
@@ -23,10 +32,10 @@ def jsonl(path: Path, rows: list[dict[str, Any]]) -> Path:
     return path
 
 
-def read(path: Path | list[Path], **options: Any) -> tuple[list[Item], list[tuple[int, str, str]], Rejects]:
-    with Rejects(write=False) as rejects:
-        items = list(read_items(path, rejects=rejects, **options))
-    return items, [(bad.line, bad.field, bad.reason) for bad in rejects.first], rejects
+def read(path: Path | list[Path], **options: Any) -> tuple[list[Item], list[tuple[int, str, str]], RejectedRows]:
+    with RejectedRows(write=False) as rejected:
+        items = list(read_items(path, rejected=rejected, **options))
+    return items, [(bad.line, bad.field, bad.reason) for bad in rejected.first], rejected
 
 
 def one(tmp_path: Path, **row: Any) -> Item:
@@ -43,9 +52,9 @@ def fault(tmp_path: Path, **row: Any) -> tuple[str, str]:
 
 def left_out(tmp_path: Path, **row: Any) -> tuple[Item, str, str]:
     """The item of a line that is used without one field, that field, and why."""
-    items, bad, rejects = read(jsonl(tmp_path / "one.jsonl", [{"item_id": "1", **row}]))
+    items, bad, rejected = read(jsonl(tmp_path / "one.jsonl", [{"item_id": "1", **row}]))
     assert not bad
-    ((field, reason),) = rejects.fields
+    ((field, reason),) = rejected.fields
     return items[0], field, reason
 
 
@@ -181,9 +190,9 @@ def test_a_word_that_may_be_meant_is_a_text_where_it_comes_once(tmp_path: Path) 
     items = read(jsonl(tmp_path / "c.jsonl", rows))[0]
     assert (items[0].title, items[0].brand, items[0].attributes) == ("None", "NA", {})
     more = [*rows, {"item_id": 3, "title": "None", "brand": "NA", "mood": "None"}]
-    items, _, rejects = read(jsonl(tmp_path / "c.jsonl", more))
+    items, _, rejected = read(jsonl(tmp_path / "c.jsonl", more))
     assert (items[0].title, items[0].brand, items[0].attributes) == ("", None, {})
-    assert "title: None stands for nothing." in rejects.notes
+    assert "title: None stands for nothing." in rejected.notes
 
 
 @pytest.mark.parametrize(
@@ -207,9 +216,9 @@ def test_the_decimal_mark_is_that_of_the_column(tmp_path: Path) -> None:
     path.write_text("item_id;price\n1;3,50\n2;1.299\n3;1.299,00\n")
     assert [item.price for item in read(path)[0]] == [3.5, 1299.0, 1299.0]
     path.write_text("item_id;price\n1;1.299\n2;799\n")
-    items, _, rejects = read(path)
+    items, _, rejected = read(path)
     assert [item.price for item in items] == [1299.0, 799.0]
-    assert "price: 1.299 is read as 1,299; no value of the column shows its decimal mark." in rejects.notes
+    assert "price: 1.299 is read as 1,299; no value of the column shows its decimal mark." in rejected.notes
     path.write_text("item_id,price\n1,1.299\n2,799\n")
     assert [item.price for item in read(path)[0]] == [1.299, 799.0]
 
@@ -239,9 +248,9 @@ def test_dates_of_attributes(tmp_path: Path) -> None:
     assert not bad
     days = [datetime(2021, 2, 3, tzinfo=UTC), datetime(2021, 2, 25, 10, tzinfo=UTC), None]
     assert [item.attributes.get("seen") for item in items] == days
-    items, _, rejects = read(jsonl(tmp_path / "c.jsonl", rows[:1]))
+    items, _, rejected = read(jsonl(tmp_path / "c.jsonl", rows[:1]))
     assert items[0].attributes == {"seen": days[0]}
-    assert any(note.startswith("seen: no date shows") for note in rejects.notes)
+    assert any(note.startswith("seen: no date shows") for note in rejected.notes)
 
 
 @pytest.mark.parametrize(
@@ -267,10 +276,10 @@ def test_items_from_memory_lose_their_markup() -> None:
     item = Item(
         item_id=1, title="A &amp; B", description="<p>x</p><p>y</p>", tags=["<b>t</b>"], attributes={"a": "<i>v</i>", "n": 1}
     )
-    plain = without_markup(item)
+    plain = strip_markup(item)
     assert (plain.title, plain.description, plain.tags) == ("A & B", "x\ny", ("t",))
     assert plain.attributes == {"a": "v", "n": 1}
-    assert without_markup(plain) is plain
+    assert strip_markup(plain) is plain
 
 
 def test_lists_of_texts_and_pictures(tmp_path: Path) -> None:
@@ -304,10 +313,10 @@ def test_ids_in_any_notation(tmp_path: Path) -> None:
 
 def test_a_name_that_another_has_costs_itself_only(tmp_path: Path) -> None:
     rows = [{"item_id": 1, "a b": 1, "o": {"x y": 5, "x_y": 6, "z": 7}}, {"item_id": 2, "a_b": 2}, {"item_id": 3, "a b": 3}]
-    items, bad, rejects = read(jsonl(tmp_path / "c.jsonl", rows))
+    items, bad, rejected = read(jsonl(tmp_path / "c.jsonl", rows))
     assert not bad
     assert [item.attributes for item in items] == [{"a_b": 1, "o.x_y": 5, "o.z": 7}, {}, {"a_b": 3}]
-    assert list(rejects.fields) == [
+    assert list(rejected.fields) == [
         ("o.x_y", "and the column 'o.x y' would both be the attribute o.x_y"),
         ("a_b", "and the column 'a b' would both be the attribute a_b"),
     ]
@@ -330,9 +339,9 @@ ROW = st.fixed_dictionaries({}, optional=dict.fromkeys([*Item.model_fields, "x",
 @given(rows=st.lists(ROW, min_size=1, max_size=3))
 def test_any_value_of_any_field_ends_in_an_item_or_a_reject(tmp_path: Path, rows: list[dict[str, Any]]) -> None:
     path = jsonl(tmp_path / "c.jsonl", [{"item_id": place, **row} for place, row in enumerate(rows)])
-    with Rejects() as rejects:
-        items = list(read_items(path, rejects=rejects))
-    assert len(items) + rejects.count >= 1
+    with RejectedRows() as rejected:
+        items = list(read_items(path, rejected=rejected))
+    assert len(items) + rejected.count >= 1
 
 
 def test_the_rest_loads_and_the_bad_lines_are_kept(tmp_path: Path) -> None:
@@ -348,9 +357,9 @@ def test_the_rest_loads_and_the_bad_lines_are_kept(tmp_path: Path) -> None:
 def test_a_mistyped_value_in_a_column_of_numbers(tmp_path: Path) -> None:
     rows = [{"item_id": i, "year": 1900 + i} for i in range(150)]
     rows[7]["year"] = "soon"  # type: ignore[typeddict-item]
-    items, bad, rejects = read(jsonl(tmp_path / "c.jsonl", rows))
+    items, bad, rejected = read(jsonl(tmp_path / "c.jsonl", rows))
     assert not bad
-    assert dict(rejects.fields) == {("year", "is not a number, as in other lines"): 1}
+    assert dict(rejected.fields) == {("year", "is not a number, as in other lines"): 1}
     assert {type(item.attributes.get("year")) for item in items} == {int, type(None)}
 
 
@@ -360,10 +369,10 @@ def test_a_value_and_an_object_of_one_name(tmp_path: Path) -> None:
         {"item_id": 2, "size": {"cm": 6}},
         {"item_id": 3, "size": "big"},
     ]
-    items, bad, rejects = read(jsonl(tmp_path / "c.jsonl", rows))
+    items, bad, rejected = read(jsonl(tmp_path / "c.jsonl", rows))
     assert not bad
     assert [item.attributes for item in items] == [{"size.cm": 5}, {"size.cm": 6}, {"size": "big"}]
-    assert not rejects.fields
+    assert not rejected.fields
 
 
 def test_renames_constants_and_dotted_paths(tmp_path: Path) -> None:
@@ -409,9 +418,9 @@ def test_a_constant_gives_way_to_a_value(tmp_path: Path) -> None:
 def test_a_displaced_column_is_noted(tmp_path: Path) -> None:
     path = tmp_path / "c.csv"
     path.write_text("item_id,title,name\n1,old,new\n")
-    items, _, rejects = read(path, columns={"title": "name"})
+    items, _, rejected = read(path, columns={"title": "name"})
     assert (items[0].title, items[0].attributes) == ("new", {})
-    assert "column title is left out" in rejects.notes[0]
+    assert "column title is left out" in rejected.notes[0]
 
 
 @pytest.mark.parametrize(
@@ -449,25 +458,25 @@ def test_a_missing_column_in_jsonl(tmp_path: Path) -> None:
 def test_more_than_200_attributes_in_jsonl(tmp_path: Path) -> None:
     path = jsonl(tmp_path / "c.jsonl", [{"item_id": i, f"a{i}": 1} for i in range(201)])
     with pytest.raises(InputError, match="more than 200 attributes"):
-        survey_items(path)
+        infer_item_schema(path)
 
 
 def test_lines_of_an_item_are_merged_and_the_last_value_counts(tmp_path: Path) -> None:
     first = jsonl(tmp_path / "a.jsonl", [{"item_id": 1, "title": "old"}, {"item_id": 2}, {"item_id": "1", "title": "newer"}])
     second = jsonl(tmp_path / "b.jsonl", [{"item_id": 1.0, "title": "newest"}, {"item_id": 3}])
-    items, bad, rejects = read([first, second])
+    items, bad, rejected = read([first, second])
     assert [(item.item_id, item.title) for item in items] == [("2", ""), ("1", "newest"), ("3", "")]
     assert bad == []
-    assert [note.partition(":")[0] for note in rejects.notes] == ["2 rows have an item_id that came before"]
+    assert [note.partition(":")[0] for note in rejected.notes] == ["2 rows have an item_id that came before"]
 
 
 def test_kinds_that_are_settled_already(tmp_path: Path) -> None:
     path = jsonl(tmp_path / "c.jsonl", [{"item_id": 1, "year": 1999}, {"item_id": 2, "year": "n. d."}])
-    assert survey_items(path).kinds == {"year": "text"}
-    survey = survey_items(path, known={"year": "integer"})
-    assert list(read(path, survey=survey)[2].fields) == [("year", "is not a number, as in other lines")]
+    assert infer_item_schema(path).kinds == {"year": "text"}
+    schema = infer_item_schema(path, known={"year": "integer"})
+    assert list(read(path, schema=schema)[2].fields) == [("year", "is not a number, as in other lines")]
     with pytest.raises(InputError, match="no kind"):
-        survey_items(path, known={"year": "keyword"})
+        infer_item_schema(path, known={"year": "keyword"})
 
 
 def test_an_index_column_without_a_name(tmp_path: Path) -> None:
@@ -492,7 +501,7 @@ def test_parquet_types(tmp_path: Path) -> None:
         }
     )
     frame.with_columns(pl.col("price").cast(pl.Decimal(10, 2))).write_parquet(path)
-    items, bad, rejects = read(path)
+    items, bad, rejected = read(path)
     assert not bad
     assert items == [
         Item(
@@ -505,19 +514,19 @@ def test_parquet_types(tmp_path: Path) -> None:
         ),
         Item(item_id="2", attributes={"specs.w": 2}),
     ]
-    assert rejects.notes == [f"{path}: columns of bytes are left out: blob."]
+    assert rejected.notes == [f"{path}: columns of bytes are left out: blob."]
 
 
 def test_check_stops_before_anything_is_written(tmp_path: Path) -> None:
     path = jsonl(tmp_path / "c.jsonl", [{"item_id": "x" * 600 if i % 2 else i, "price": 1} for i in range(10)])
-    good, rejects = check(read_items, path, max_errors=5)
-    assert (good, rejects.count) == (5, 5)
+    good, rejected = dry_run(read_items, path, max_errors=5)
+    assert (good, rejected.count) == (5, 5)
     with pytest.raises(TooManyErrors) as caught:
-        check(read_items, path, max_errors=4)
+        dry_run(read_items, path, max_errors=4)
     assert f"{path} line 2, item_id: an id has 1 to 512 bytes" in caught.value.what
     assert str(rejected_path(path)) in caught.value.remedy
     assert len(rejected_path(path).read_bytes().splitlines()) == 5
-    assert list(read_items(path, survey=survey_items(path))) == [item for item in read_items(path) if item.price]
+    assert list(read_items(path, schema=infer_item_schema(path))) == [item for item in read_items(path) if item.price]
 
 
 def test_no_file() -> None:
@@ -528,13 +537,13 @@ def test_no_file() -> None:
 def test_a_survey_of_other_lines_than_rejected_ones(tmp_path: Path) -> None:
     path = tmp_path / "c.jsonl"
     path.write_bytes(b'{"item_id": "a", "v": 1}\nbroken\n{"item_id": "b", "": 2}\n{"item_id": "a", "v": 2}\n')
-    survey = survey_items(path)
-    assert isinstance(survey, ItemSurvey)
-    assert survey.rows == 3
-    items, bad, rejects = read(path, survey=survey)
+    schema = infer_item_schema(path)
+    assert isinstance(schema, ItemSchema)
+    assert schema.rows == 3
+    items, bad, rejected = read(path, schema=schema)
     assert [(item.item_id, item.attributes) for item in items] == [("b", {}), ("a", {"v": 2})]
     assert [line for line, _, _ in bad] == [2]
-    assert [field for field, _ in rejects.fields] == [""]
+    assert [field for field, _ in rejected.fields] == [""]
 
 
 def test_the_films_of_msrd(tmp_path: Path) -> None:
@@ -553,7 +562,7 @@ def test_no_category_and_no_tag_is_none(tmp_path: Path) -> None:
         {"item_id": 1, "categories": "(no genres listed)", "tags": "None"},
         {"item_id": 2, "categories": ["nil", "Shoes"], "tags": ["none"]},
     ]
-    items, bad, rejects = read(jsonl(tmp_path / "c.jsonl", rows))
+    items, bad, rejected = read(jsonl(tmp_path / "c.jsonl", rows))
     assert not bad
-    assert not rejects.fields
+    assert not rejected.fields
     assert [(item.categories, item.tags) for item in items] == [((), ()), (("Shoes",), ())]

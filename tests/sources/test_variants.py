@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from es_recsys.sources import Rejects, read_items, survey_items
-from es_recsys.sources.variants import Joined, complete, merge, places_of
+from es_recsys.sources import RejectedRows, infer_item_schema, read_items
+from es_recsys.sources.variants import VariantMerger, fill_from_group, last_rows_of_groups, merge_rows
 from es_recsys.types import Item
 
 WORD = st.text("abc", min_size=1, max_size=3)
@@ -29,9 +29,9 @@ mug,,,,,Huge,M-H,8,
 PRODUCT = {"title": "Title", "description": "Body (HTML)", "brand": "Vendor", "categories": "Type", "image": "Image Src"}
 
 
-def read(path: Path, **options: Any) -> tuple[list[Item], Rejects]:
-    with Rejects() as rejects:
-        return list(read_items(path, rejects=rejects, **options)), rejects
+def read(path: Path, **options: Any) -> tuple[list[Item], RejectedRows]:
+    with RejectedRows() as rejected:
+        return list(read_items(path, rejected=rejected, **options)), rejected
 
 
 def csv(tmp_path: Path, text: str) -> Path:
@@ -54,18 +54,18 @@ def test_rows_that_share_no_cell_merge_in_any_order(
         )
         for side in (True, False)
     )
-    assert merge(one, other) == merge(other, one) == Item(item_id="i", **cells, attributes=attributes)
+    assert merge_rows(one, other) == merge_rows(other, one) == Item(item_id="i", **cells, attributes=attributes)
 
 
 @given(ROW, ATTRIBUTES)
 def test_a_row_that_comes_again_changes_nothing(cells: dict[str, Any], attributes: dict[str, Any]) -> None:
     item = Item(item_id="i", **cells, attributes=attributes)
-    assert merge(item, item) == item
+    assert merge_rows(item, item) == item
 
 
 @given(ROW, ROW)
 def test_of_two_values_the_later_counts_and_nothing_takes_away(before: dict[str, Any], after: dict[str, Any]) -> None:
-    merged = merge(Item(item_id="i", **before), Item(item_id="i", **after))
+    merged = merge_rows(Item(item_id="i", **before), Item(item_id="i", **after))
     want = {**before, **after, **({"image": before["image"]} if "image" in before else {})}
     assert merged == Item(item_id="i", **want)
 
@@ -76,7 +76,7 @@ def test_every_row_comes_out_once_with_what_its_group_says(rows: list[tuple[str,
     titled = [item.model_copy(update={"title": "T"}) if random.random() < 0.4 else item for item in items]
     for item in titled:
         item.model_fields_set.add("title")
-    joined = Joined({}, places_of(*_hashes(titled)))
+    joined = VariantMerger({}, last_rows_of_groups(*_hashes(titled)))
     found = [whole for place, item in enumerate(titled) for whole in joined.add(item, place)]
     assert list(joined.rest()) == []
     said = {item.group_id for item in titled if item.title}
@@ -93,15 +93,15 @@ def _hashes(items: list[Item]) -> tuple[np.ndarray[Any, np.dtype[np.int64]], np.
 
 def test_complete_keeps_what_a_variant_says_itself() -> None:
     shared = {"title": "Mug", "tags": ("tin",), "image": "m.jpg"}
-    assert complete(Item(item_id="i", title="Small mug", price=3), shared) == Item(
+    assert fill_from_group(Item(item_id="i", title="Small mug", price=3), shared) == Item(
         item_id="i", title="Small mug", price=3, tags=("tin",), image="m.jpg"
     )
 
 
 def test_rows_of_one_handle_are_one_item(tmp_path: Path) -> None:
     columns = {"item_id": "Handle", **PRODUCT, "price": "Variant Price"}
-    items, rejects = read(csv(tmp_path, SHOPIFY), columns=columns)
-    assert rejects.count == 0
+    items, rejected = read(csv(tmp_path, SHOPIFY), columns=columns)
+    assert rejected.count == 0
     assert {item.item_id: item for item in items} == {
         "mug": Item(
             item_id="mug", title="Tin Mug", description="A mug", brand="Kiln", categories=("Cups",), image="m1.jpg", price=8,
@@ -112,7 +112,7 @@ def test_rows_of_one_handle_are_one_item(tmp_path: Path) -> None:
             attributes={"Option1_Value": "Default Title", "Variant_SKU": "P-1"},
         ),
     }  # fmt: skip
-    assert rejects.notes == [
+    assert rejected.notes == [
         "2 rows have an item_id that came before: they are merged; of two values the later counts, and an empty cell takes"
         " nothing away."
     ]
@@ -120,7 +120,7 @@ def test_rows_of_one_handle_are_one_item(tmp_path: Path) -> None:
 
 def test_variants_have_what_the_first_row_of_their_group_says(tmp_path: Path) -> None:
     columns = {"item_id": "Variant SKU", "group_id": "Handle", **PRODUCT, "price": "Variant Price"}
-    items, rejects = read(csv(tmp_path, SHOPIFY), columns=columns)
+    items, rejected = read(csv(tmp_path, SHOPIFY), columns=columns)
     assert [(i.item_id, i.group_id, i.title, i.description, i.brand, i.categories, i.price, i.image) for i in items] == [
         ("M-S", "mug", "Tin Mug", "A mug", "Kiln", ("Cups",), 5, "m1.jpg"),
         ("M-L", "mug", "Tin Mug", "A mug", "Kiln", ("Cups",), 6, "m2.jpg"),
@@ -128,7 +128,7 @@ def test_variants_have_what_the_first_row_of_their_group_says(tmp_path: Path) ->
         ("M-H", "mug", "Tin Mug", "A mug", "Kiln", ("Cups",), 8, "m1.jpg"),
     ]
     assert [item.attributes["Option1_Value"] for item in items] == ["Small", "Large", "Default Title", "Huge"]
-    assert rejects.notes == ["2 items have title, texts or pictures from the first row of their group_id."]
+    assert rejected.notes == ["2 items have title, texts or pictures from the first row of their group_id."]
 
 
 def test_a_product_after_its_variants_is_one_of_the_group(tmp_path: Path) -> None:
@@ -141,21 +141,21 @@ def test_a_product_after_its_variants_is_one_of_the_group(tmp_path: Path) -> Non
 
 def test_a_row_for_each_property_makes_one_item(tmp_path: Path) -> None:
     rows = "item_id,title,colour,price\n1,Lamp,,\n2,Desk,oak,\n1,,red,\n1,,,7\n2,,,80\n"
-    items, rejects = read(csv(tmp_path, rows))
+    items, rejected = read(csv(tmp_path, rows))
     assert items == [
         Item(item_id="1", title="Lamp", price=7, attributes={"colour": "red"}),
         Item(item_id="2", title="Desk", price=80, attributes={"colour": "oak"}),
     ]
-    assert rejects.count == 0
+    assert rejected.count == 0
 
 
 @pytest.mark.parametrize("columns", [{"item_id": "Handle"}, {"item_id": "Variant SKU", "group_id": "Handle"}])
 def test_a_product_of_many_variants_loads(tmp_path: Path, columns: dict[str, str]) -> None:
     rows = ["Handle,Title,Variant SKU,Size", "mug,Tin Mug,M-0,0", *(f"mug,,M-{n},{n}" for n in range(1, 300))]
     path = csv(tmp_path, "\n".join(rows))
-    with Rejects(max_errors=0) as rejects:
-        survey = survey_items(path, columns={**columns, "title": "Title"})
-        items = list(read_items(path, columns={**columns, "title": "Title"}, survey=survey, rejects=rejects))
+    with RejectedRows(max_errors=0) as rejected:
+        schema = infer_item_schema(path, columns={**columns, "title": "Title"})
+        items = list(read_items(path, columns={**columns, "title": "Title"}, schema=schema, rejected=rejected))
     assert {item.title for item in items} == {"Tin Mug"}
     assert len(items) == (300 if "group_id" in columns else 1)
 
@@ -163,7 +163,7 @@ def test_a_product_of_many_variants_loads(tmp_path: Path, columns: dict[str, str
 def test_rows_that_never_come_hold_nothing_back() -> None:
     items = [Item(item_id="a", title="A"), Item(item_id="b", group_id="g"), Item(item_id="c", group_id="h", title="C")]
     awaited = np.array([hash(item.group_id) if item.group_id else 0 for item in (*items, items[1], items[2])], np.int64)
-    joined = Joined({hash("a"): 9}, places_of(np.arange(5), awaited))
+    joined = VariantMerger({hash("a"): 9}, last_rows_of_groups(np.arange(5), awaited))
     assert [whole.item_id for place, item in enumerate(items) for whole in joined.add(item, place)] == ["c"]
     assert sorted(whole.item_id for whole in joined.rest()) == ["a", "b"]
     assert list(joined.rest()) == []
@@ -180,7 +180,7 @@ pot,Iron Pot,A pot,Kiln,Pots,iron,true,size,Huge,,,PT-1,19,p1.jpg,1
 
 
 def test_an_export_of_shopify_needs_no_options(tmp_path: Path) -> None:
-    items, rejects = read(csv(tmp_path, SHOP))
+    items, rejected = read(csv(tmp_path, SHOP))
     assert [(i.item_id, i.group_id, i.title, i.brand, i.price, i.image, i.created_at) for i in items] == [
         ("M-S", "mug", "Tin Mug", "Kiln", 5, "m1.jpg", None),
         ("M-L", "mug", "Tin Mug", "Kiln", 6, "m2.jpg", None),
@@ -194,8 +194,8 @@ def test_an_export_of_shopify_needs_no_options(tmp_path: Path) -> None:
         {}, {"Size": "Huge"},
     ]  # fmt: skip
     assert not {name for item in items for name in item.attributes if name.startswith("Option")}
-    assert rejects.count == 0
-    told = "\n".join(rejects.notes)
+    assert rejected.count == 0
+    told = "\n".join(rejected.notes)
     assert "`Variant SKU` as item_id" in told
     assert "`Handle` as group_id" in told
     assert "1 row only has another picture of a product" in told
@@ -203,12 +203,12 @@ def test_an_export_of_shopify_needs_no_options(tmp_path: Path) -> None:
 
 
 def test_an_export_of_shopify_by_handle(tmp_path: Path) -> None:
-    items, rejects = read(csv(tmp_path, SHOP), columns={"item_id": "Handle", "group_id": "-"})
+    items, rejected = read(csv(tmp_path, SHOP), columns={"item_id": "Handle", "group_id": "-"})
     assert [(i.item_id, i.group_id, i.title, i.image) for i in items] == [
         ("mug", None, "Tin Mug", "m1.jpg"), ("pan", None, "Iron Pan", "p1.jpg"), ("pot", None, "Iron Pot", "p1.jpg"),
     ]  # fmt: skip
     assert (items[0].attributes["Size"], items[0].attributes["Colour"]) == (("Small", "Large"), ("Red", "Blue"))
-    assert rejects.count == 0
+    assert rejected.count == 0
 
 
 WOO = """ID,Type,SKU,Name,Published,Short description,Description,In stock?,Regular price,Categories,Tags,Images,Parent,Attribute 1 name,Attribute 1 value(s)
@@ -229,7 +229,7 @@ def test_an_export_of_woocommerce(tmp_path: Path, item_id: str) -> None:
         else WOO.replace("46,variable,,", "46,variable,HOOD,").replace("49,variation,,", "49,variation,HOOD-B,")
     )
     text = text.replace("id:46", "HOOD") if item_id == "SKU" else text
-    items, rejects = read(csv(tmp_path, text), **({} if item_id == "ID" else {"columns": {"item_id": "SKU"}}))
+    items, rejected = read(csv(tmp_path, text), **({} if item_id == "ID" else {"columns": {"item_id": "SKU"}}))
     tee, cap, hoodie, red, green, blue = ("44", "45", "46", "47", "48", "49")
     if item_id == "SKU":
         tee, cap, hoodie, red, green, blue = ("TEE", "CAP", "HOOD", "TEE-R", "TEE-G", "HOOD-B")
@@ -243,13 +243,13 @@ def test_an_export_of_woocommerce(tmp_path: Path, item_id: str) -> None:
     }
     assert {i.item_id: i.attributes.get("Colour") for i in items if i.item_id in (red, blue)} == {red: "Red", blue: "Blue"}
     assert {i.created_at for i in items} == {None}
-    assert rejects.count == 0
+    assert rejected.count == 0
 
 
 def test_an_id_of_two_products_is_one_item_and_told(tmp_path: Path) -> None:
-    items, rejects = read(csv(tmp_path, "item_id,group_id,title,price\n1,a,A,3\n2,a,,4\n1,b,B,\n"))
+    items, rejected = read(csv(tmp_path, "item_id,group_id,title,price\n1,a,A,3\n2,a,,4\n1,b,B,\n"))
     assert [(i.item_id, i.group_id, i.title, i.price) for i in items] == [("2", "a", "A", 4), ("1", "b", "B", None)]
-    assert any(note.startswith("1 item was left out: its item_id comes again in another group_id") for note in rejects.notes)
+    assert any(note.startswith("1 item was left out: its item_id comes again in another group_id") for note in rejected.notes)
 
 
 @pytest.mark.parametrize(
@@ -266,9 +266,9 @@ def test_variations_that_come_before_their_product_are_of_one_group_with_it(tmp_
         "11,variation,W-R,Shirt - Red,10,W,\n10,variable,W,Shirt,,,Nice\n12,variation,W-B,Shirt - Blue,11,W,\n"
         "20,simple,S,Hat,5,,\n"
     )
-    items, rejects = read(csv(tmp_path, text))
+    items, rejected = read(csv(tmp_path, text))
     groups = {i.item_id: i.group_id for i in items}
     assert groups.pop("20") is None
     assert groups.keys() == {"10", "11", "12"}
     assert len(set(groups.values())) == 1
-    assert rejects.count == 0
+    assert rejected.count == 0

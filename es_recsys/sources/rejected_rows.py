@@ -1,0 +1,258 @@
+"""What becomes of a line, or a field, that can't be used: counted, written beside its file, and the rest goes on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, NamedTuple
+
+import orjson
+
+from es_recsys.counting import counted
+from es_recsys.errors import InputError, TooManyErrors
+from es_recsys.private import opener
+from es_recsys.sources.row_errors import NOT_UTF8
+
+__all__ = ["RejectedRow", "RejectedRows", "rejected_path"]
+
+_KEPT_ROWS = 10
+_MAX_EXAMPLES = 3
+_MAX_REASONS = 100
+_MAX_VALUE_LENGTH = 40
+
+
+class RejectedRow(NamedTuple):
+    """One line that was not used. `line` counts from 1 (in Parquet: the row); `field` is "" where it is the whole line."""
+
+    file: Path
+    line: int
+    field: str
+    reason: str
+
+    def __str__(self) -> str:
+        field = f", {self.field}" if self.field else ""
+        return f"{self.file} line {self.line}{field}: {self.reason}"
+
+
+def rejected_path(file: Path) -> Path:
+    """Where the rejected lines of `file` go: FILE.rejected.jsonl beside it."""
+    return file.with_name(file.name + ".rejected.jsonl")
+
+
+class RejectedRows:
+    """Collects rejected lines of one run; a context manager, so that the report files are closed.
+
+    max_errors: how many lines may be rejected (None: any number); one more raises TooManyErrors.
+    write: whether lines go to FILE.rejected.jsonl, as `{"file", "line", "field", "reason", "raw"}`. The file is of the
+    last run: it is replaced, and removed where nothing was rejected. Where the folder can't be written, the working
+    folder gets it.
+
+    A field that can't be read costs the field and not the line: `field` counts it, by field and reason in `fields`, and it goes
+    to the report with `"kept": true`; it does not count towards max_errors.
+
+    `count`; `first`, the first ten; `files` written; `skipped`, lines that are right but say nothing that is kept (an
+    impression), by reason; `notes`, what a person should know of the files. Memory stays flat.
+    """
+
+    def __init__(self, max_errors: int | None = None, *, write: bool = True) -> None:
+        self.max_errors = max_errors
+        self.count = 0
+        self.first: list[RejectedRow] = []
+        self.files: list[Path] = []
+        self.fields: Counter[tuple[str, str]] = Counter()
+        self.skipped: Counter[str] = Counter()
+        self.notes: list[str] = []
+        self._examples: dict[tuple[str, str], list[str]] = {}
+        self._write = write
+        self._file: Path | None = None
+        self._begun: set[Path] = set()
+        self._out: BinaryIO | None = None
+
+    def begin(self, files: Sequence[Path]) -> None:
+        """Say which files this run reads. Raises InputError where one is the report file of another."""
+        reports = {rejected_path(file).resolve(): file for file in files}
+        for file in files:
+            if (owner := reports.get(file.resolve())) is not None:
+                raise InputError(f"{file} is where the rejected lines of {owner} go.", "Rename it before loading it.")
+        if self._write:
+            for file in set(files) - self._begun:
+                self._drop_stale(file)
+
+    def add(self, file: Path, line: int, field: str, reason: str, raw: Any) -> None:
+        """Count one bad line. raw: the line's text, bytes, or values."""
+        reject = RejectedRow(file, line, field, reason)
+        self.count += 1
+        if len(self.first) < _KEPT_ROWS:
+            self.first.append(reject)
+        if self._write:
+            self._out_for(file).write(_encode(reject, raw))
+        if self.max_errors is not None and self.count > self.max_errors:
+            self.close()
+            raise self._too_many()
+
+    def add_field_error(self, file: Path, line: int, field: str, reason: str, raw: Any, value: Any = None) -> None:
+        """Count a field that a line is used without. value: what stands there, where it is not personal."""
+        key = field, reason
+        if key not in self.fields and len(self.fields) >= _MAX_REASONS:
+            key = field if any(field == name for name, _ in self.fields) else "other fields", "other reasons"
+        self.fields[key] += 1
+        examples = self._examples.setdefault(key, [])
+        if len(examples) < _MAX_EXAMPLES:
+            examples.append(f"{file} line {line}" + ("" if value is None else f": {_abbreviated(value)}"))
+        if self._write:
+            self._out_for(file).write(_encode(RejectedRow(file, line, field, reason), raw, kept=True))
+
+    def field_error_lines(self) -> Iterator[str]:
+        """One line for people for each field and reason, the most frequent first."""
+        for (field, reason), count in self.fields.most_common():
+            used = counted(count, "line is used without its", "lines are used without their")
+            yield f"{used} {field}: it {reason} ({'; '.join(self._examples[field, reason])})"
+
+    def field_error_dicts(self) -> list[dict[str, Any]]:
+        """The same as JSON values."""
+        return [
+            {"field": field, "reason": reason, "count": count, "examples": self._examples[field, reason]}
+            for (field, reason), count in self.fields.most_common()
+        ]
+
+    def summary(self, lines: int = 3) -> str:
+        """The first bad lines and where all of them are, in one sentence; "" where there is none."""
+        if not self.count:
+            return ""
+        shown = "; ".join(map(str, self.first[:lines]))
+        where = f"; all of them are in {', '.join(map(str, self.files))}" if self.files else ""
+        return f"{counted(self.count, 'line was', 'lines were')} rejected ({shown}){where}"
+
+    def messages(self) -> Iterator[str]:
+        """All that a person should know, a line each: notes, lines that were left out or rejected, fields that were."""
+        yield from self.notes
+        yield from self.skipped_lines()
+        yield from self.field_error_lines()
+        if self.count:
+            yield self.summary()
+
+    def nothing_usable(self, what: str, files: Sequence[Path]) -> InputError:
+        """The error of a run that found no line to use: how many there were, the first reasons, and where all are told.
+
+        what: "item" or "event"."""
+        named = ", ".join(map(str, files))
+        found = [*self.skipped_lines(3), *filter(None, [self.summary()])]
+        if not found:
+            return InputError(f"There is no {what} in {named}.", f"Give files with {what}s; see docs/data.md.")
+        remedy = f"{self._mend('Mend the lines, or name columns with --columns and --constant')}; docs/data.md has the forms."
+        return InputError(f"No line of {named} can be used: {'; '.join(found)}.", remedy)
+
+    def skipped_lines(self, most: int | None = None) -> Iterator[str]:
+        """One line for people for each kind of line that says nothing that is kept."""
+        for reason, count in self.skipped.most_common(most):
+            yield f"{counted(count, 'line', 'lines')} left out: {reason}"
+
+    def skip(self, reason: str) -> None:
+        self.skipped[reason] += 1
+
+    def note(self, text: str) -> None:
+        """Keep a remark; said once however often it comes."""
+        if text not in self.notes and len(self.notes) < 100:
+            self.notes.append(text)
+
+    def close(self) -> None:
+        if self._out is not None:
+            self._out.close()
+            self._out = self._file = None
+
+    def __enter__(self) -> RejectedRows:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _too_many(self) -> TooManyErrors:
+        shown = "; ".join(str(reject) for reject in self.first[:3])
+        where = f" They are in {', '.join(map(str, self.files))}." if self.files else ""
+        return TooManyErrors(
+            f"More than {self.max_errors} lines can't be used: {shown}.",
+            f"Nothing was loaded.{where} {self._mend('Mend them')}, or allow more with --max-errors.",
+        )
+
+    def _mend(self, otherwise: str) -> str:
+        """What to do about the lines; of another encoding they are whole once it is named."""
+        if any(reject.reason.startswith(NOT_UTF8) for reject in self.first):
+            return "Name the encoding (--encoding windows-1252 is usual on Windows)"
+        return otherwise
+
+    def _drop_stale(self, file: Path) -> None:
+        # A report of an earlier run would be taken for one of this run.
+        for path in (rejected_path(file), Path(rejected_path(file).name)):
+            if path.is_file() and _is_report(path, file):
+                try:
+                    path.unlink()
+                except OSError:
+                    self.note(f"{path} is of an earlier run and can't be removed.")
+
+    def _out_for(self, file: Path) -> BinaryIO:
+        if self._out is None or self._file != file:
+            self.close()
+            self._out = self._open(file)
+            self._file = file
+        return self._out
+
+    def _open(self, file: Path) -> BinaryIO:
+        beside, here = rejected_path(file), Path(rejected_path(file).name)
+        for path in (beside, here):
+            try:
+                out = open(path, "ab" if file in self._begun else "wb", opener=opener)  # noqa: SIM115
+            except OSError:
+                continue
+            self._begun.add(file)
+            if path not in self.files:
+                self.files.append(path)
+            return out
+        raise InputError(
+            f"The rejected lines of {file} can't be written, neither to {beside.parent} nor to {here.absolute().parent}.",
+            "Run the command in a folder that can be written.",
+        )
+
+
+def _is_report(path: Path, file: Path) -> bool:
+    # Two files of one name in two folders share a report name in the working folder; remove only our own.
+    with path.open("rb") as stream:
+        line = stream.readline(1 << 26)
+    try:
+        first = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(first, dict) and first.get("file") == str(file) and "reason" in first
+
+
+def _abbreviated(value: Any) -> str:
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # a number of thousands of digits; lists in lists in lists
+        return "..."
+    return text if len(text) <= _MAX_VALUE_LENGTH else text[: _MAX_VALUE_LENGTH - 3] + "..."
+
+
+def _encode(reject: RejectedRow, raw: Any, *, kept: bool = False) -> bytes:
+    if isinstance(raw, bytes):
+        raw = raw.decode("utf-8", "backslashreplace")
+    record = {"file": str(reject.file), "line": reject.line, "field": reject.field, "reason": reject.reason, "raw": raw}
+    if kept:
+        record["kept"] = True
+    try:
+        return orjson.dumps(record, default=str, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS)
+    except (orjson.JSONEncodeError, RecursionError):  # a lone surrogate, a number of more than 64 bits, lists in lists in lists
+        record = {name: _encodable(value) if isinstance(value, str) else value for name, value in record.items()}
+        return orjson.dumps(record | {"raw": _ascii(raw)}, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _encodable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _ascii(raw: Any) -> str:
+    try:
+        return ascii(raw)
+    except (ValueError, RecursionError):
+        return "a value that can't be shown"

@@ -1,0 +1,184 @@
+"""A row of a catalogue -> what is a field of Item and what an attribute, before any type is decided."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from es_recsys.errors import InputError
+from es_recsys.sources.attribute_types import TypeInference, convert
+from es_recsys.sources.attributes import MAX_ATTRIBUTES, attribute_name, flatten
+from es_recsys.sources.column_mapping import ColumnMapping, get_path
+from es_recsys.sources.list_cells import ListFormat, split_cell
+from es_recsys.sources.row_errors import InvalidValue, OnInvalidField
+from es_recsys.types import Item
+from es_recsys.values import is_null_text
+
+__all__ = ["ITEM_FIELDS", "ItemRowMapping"]
+
+ITEM_FIELDS = tuple(name for name in Item.model_fields if name != "attributes")
+
+_CONTAINERS = frozenset({dict, list})
+_Target = tuple[bool, str]
+
+
+class ItemRowMapping:
+    """Where each column goes. Remembers every name it has met: at most MAX_ATTRIBUTES of them are attributes.
+
+    notations: of attributes whose cells hold lists in a way that was said.
+    """
+
+    def __init__(self, columns: ColumnMapping, notations: Mapping[str, ListFormat] | None = None) -> None:
+        self._notations = notations or {}
+        self._owners: dict[str, str] = {}
+        self.use(columns)
+
+    def use(self, columns: ColumnMapping) -> None:
+        """Take the columns of another file from now on."""
+        self.columns = columns
+        self._plan: dict[str, tuple[_Target, ...]] = {}
+        self._dropped: dict[str, bool] = {}
+        self._wanted: dict[str, list[_Target]] = {}
+        for ours in dict.fromkeys((*ITEM_FIELDS, *columns.renames)):
+            for theirs in columns.places(ours):
+                self._wanted.setdefault(theirs, []).append((ours in ITEM_FIELDS, ours))
+        for ours in columns.guess.kept - set(columns.dropped):
+            theirs = columns.guess.found[ours]
+            self._wanted[theirs].append((False, theirs))
+        for theirs, targets in self._wanted.items():
+            self._plan[theirs] = tuple((is_field, ours if is_field else self._named(ours, theirs)) for is_field, ours in targets)
+        self._constants: list[tuple[bool, str, Any]] = []
+        for ours, value in columns.constants.items():
+            is_field = ours in ITEM_FIELDS
+            name = ours if is_field else self._named(ours, columns.theirs(ours))
+            self._constants.append((is_field, name, value if is_field else _typed_constant(value)))
+
+    @property
+    def displaced(self) -> tuple[str, ...]:
+        """Fields that are read from another column; a column of the field's own name is not read."""
+        return tuple(ours for ours in self.columns.read if ours in ITEM_FIELDS and ours not in self._wanted)
+
+    def column(self, attribute: str) -> str:
+        """What an attribute is called in the files."""
+        return self._owners.get(attribute, attribute)
+
+    def plan(self, name: str) -> tuple[_Target, ...]:
+        """Where a column goes: (whether to a field, its name there). Raises BadValue for a name that no attribute can have, or
+        that another has already, InputError for one attribute too many."""
+        targets = self._plan.get(name)
+        if targets is None:
+            unread = name in self.displaced or self.columns.drops(name)
+            targets = () if unread else ((False, self._attribute(name, name)),)
+            self._plan[name] = targets
+        return targets
+
+    def split(self, values: Mapping[str, Any], typed: bool, drop: OnInvalidField) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Fields and attributes of a row, values as they are, lists of attributes taken apart, absent ones left out.
+
+        drop: gets the names that can't be used."""
+        fields: dict[str, Any] = {}
+        attributes: dict[str, Any] = {}
+        plan = self._plan
+        for key, value in values.items():
+            if value is None or value == "":
+                continue
+            targets = plan.get(key)
+            if type(value) is not str and (not targets or not targets[0][0]) and _is_nested(value):
+                if self._drops(key):
+                    continue
+                self._split_nested(key, targets[0][1] if targets else key, value, fields, attributes, drop)
+                continue
+            if targets is None:
+                try:
+                    targets = self.plan(key)
+                except InvalidValue as bad:
+                    drop(bad.field, bad.reason, value)
+                    continue
+            for is_field, name in targets:
+                if not is_field:
+                    attributes[name] = value if typed and not self._notations else self._cell(name, value, typed)
+                elif not is_null_text(value):
+                    fields[name] = value
+        for is_field, name, value in self._constants:
+            (fields if is_field else attributes).setdefault(name, value)
+        return fields, attributes
+
+    def _cell(self, name: str, value: Any, typed: bool) -> Any:
+        notation = self._notations.get(name)
+        if not isinstance(value, str) or (typed and notation is None):
+            return value
+        return split_cell(value) if notation is None else split_cell(value, notation)
+
+    def _drops(self, name: str) -> bool:
+        dropped = self._dropped.get(name)
+        if dropped is None:
+            dropped = self._dropped[name] = self.columns.drops(name)
+        return dropped
+
+    def _split_nested(
+        self, key: str, shown: str, value: Any, fields: dict[str, Any], attributes: dict[str, Any], drop: OnInvalidField
+    ) -> None:
+        """An object under `key`, whose leaves are named from `shown`."""
+        for theirs in self._wanted:
+            # A whole list that a dotted rename asks for, such as categories=meta.path.
+            if theirs.startswith(key + ".") and (inner := get_path({key: value}, theirs)) not in (None, ""):
+                for is_field, name in self._plan[theirs]:
+                    if is_field or not _is_nested(inner):
+                        (fields if is_field else attributes)[name] = inner
+        try:
+            found = list(flatten(shown, value))
+        except InvalidValue as bad:
+            drop(bad.field, bad.reason, None)
+            return
+        for name, leaf in found:
+            if leaf is not None and leaf != "":
+                try:
+                    targets = self.plan(name)
+                except InvalidValue as bad:
+                    drop(bad.field, bad.reason, leaf)
+                    continue
+                for is_field, ours in targets:
+                    (fields if is_field else attributes).setdefault(ours, leaf)
+
+    def _named(self, name: str, theirs: str) -> str:
+        """As `_attribute`, for a name that --columns or --constant gives."""
+        try:
+            return self._attribute(name, theirs)
+        except InvalidValue as bad:
+            raise InputError(f"The column {theirs!r} {bad.reason}.", "Give another name with --columns NEW=OLD.") from None
+
+    def _attribute(self, name: str, theirs: str) -> str:
+        clean = attribute_name(name)
+        owner = self._owners.setdefault(clean, theirs)
+        if owner != theirs:
+            raise InvalidValue(theirs, f"and the column {owner!r} would both be the attribute {clean}")
+        if len(self._owners) > MAX_ATTRIBUTES:
+            raise InputError(
+                f"The catalogue has more than {MAX_ATTRIBUTES} attributes; the one too many is {theirs!r}.",
+                f"Leave columns out ({_drop_option(self._owners)}), or put such values into one list (tags, or an attribute"
+                " of lists).",
+            )
+        return clean
+
+
+def _drop_option(names: Iterable[str]) -> str:
+    """The option that leaves the most columns of one pattern out."""
+    stems = Counter(re.sub(r"[0-9]+", "*", name) for name in names)
+    pattern, count = stems.most_common(1)[0]
+    return f"--columns '{pattern}=-'" if count > 1 else "--columns NAME=-"
+
+
+def _is_nested(value: Any) -> bool:
+    kind = type(value)
+    return kind is dict or (kind is list and not _CONTAINERS.isdisjoint(map(type, value)))
+
+
+def _typed_constant(value: Any) -> Any:
+    """A constant attribute, which a person wrote as text, with the type that a CSV cell would have."""
+    if not isinstance(value, str):
+        return value
+    tally = TypeInference()
+    tally.add(value, typed=False)
+    return convert(value, tally.decide(), typed=False)
