@@ -187,7 +187,9 @@ def test_the_fingerprints_are_those_that_the_encoders_tell(settings: Settings) -
     from es_recsys.encoders.model_files import find_text_model
 
     digests = FingerprintCache(settings.cache)
-    assert text_fingerprint(settings) == text_model_files.text_fingerprint(find_text_model(settings.encoders.text, digests), digests)
+    assert text_fingerprint(settings) == text_model_files.text_fingerprint(
+        find_text_model(settings.encoders.text, digests), digests
+    )
     assert image_fingerprint(settings) == efficientnet.image_fingerprint(efficientnet.weights(digests), digests)
     unknown = settings.model_copy(update={"encoders": EncoderSettings(text="somebody/some-model", image="open_clip:a/b")})
     assert text_fingerprint(unknown) is None and image_fingerprint(unknown) is None
