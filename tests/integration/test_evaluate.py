@@ -20,7 +20,7 @@ from es_recsys.errors import InputError, ModelError
 from es_recsys.evaluation import by_user, leave_last_out
 from es_recsys.events.interactions import read_interactions
 from es_recsys.index.stored_metadata import write_metadata
-from es_recsys.jobs import evaluation, tuning_weights
+from es_recsys.jobs import evaluate as evaluation
 from es_recsys.jobs.evaluate import Options, evaluate
 from es_recsys.jobs.evaluate_log import logged_value
 from es_recsys.jobs.load_events import load_events
@@ -32,6 +32,7 @@ from es_recsys.search.learned import Ranker
 from es_recsys.serving.behaviour_refresh import build_profiles
 from es_recsys.serving.snapshot_cache import RANKING, ranking_folder
 from es_recsys.settings import FusionWeights, SearchSettings
+from es_recsys.training import tune_weights as tuning_weights
 from es_recsys.training.scratch_store import give_events, scratch_store
 from es_recsys.training.served_ranker import ServedRanker, one_leg
 from es_recsys.training.training_record import note_tuned

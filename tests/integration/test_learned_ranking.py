@@ -13,11 +13,11 @@ import pytest
 
 from es_recsys import Answer, Client, Event, Query, Settings
 from es_recsys.errors import InputError
-from es_recsys.jobs import ranking_due
 from es_recsys.jobs.load_items import load_files
 from es_recsys.sample import SampleStore
 from es_recsys.search.explore import TRIAL
 from es_recsys.serving.snapshot_cache import ranking_folder
+from es_recsys.training import retrain_ranking as ranking_due
 from es_recsys.training.lambdamart import Trees
 from es_recsys.training.retrain_ranking import train_ranking_if_needed
 from es_recsys.training.train_ranking import RankingReport, train_ranking

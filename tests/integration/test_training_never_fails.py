@@ -11,8 +11,8 @@ import pytest
 
 from es_recsys import Client, Event, Item, Settings
 from es_recsys.errors import ModelError
-from es_recsys.jobs import training
 from es_recsys.models import Transitions, UserKNN
+from es_recsys.training import train as training
 
 pytestmark = pytest.mark.engine
 
