@@ -359,7 +359,7 @@ class AsyncClient(_Questions):
 
         self._client = Client(url, index, settings=settings, keep=keep, **options)
         work = self._client.workspace
-        self._es = engine.connect_async(work.settings, work.url, work.whereabouts)
+        self._es = engine.connect_async(work.settings, work.url, work.find_url)
         self._driver = AsyncDriver(self._es, work.log)
 
     @classmethod

@@ -122,7 +122,7 @@ def cluster(start_cluster: Callable[..., Cluster]) -> Cluster:
 def _embedded(home: Path) -> Iterator[str]:
     from es_recsys import engine
 
-    with engine.own(Settings(home=home, heap=os.environ.get("ES_RECSYS_HEAP", _TEST_HEAP))) as node:
+    with engine.start_owned(Settings(home=home, heap=os.environ.get("ES_RECSYS_HEAP", _TEST_HEAP))) as node:
         yield node.url
 
 

@@ -39,7 +39,7 @@ def check_node_resources(settings: Settings, *, running: bool = False) -> Iterat
 
 def _describe_java(named: str | None) -> str:
     java = find_java(named)
-    slow = "" if java.vectors else " It lacks the vector module: vector indices build slower, answers are the same."
+    slow = "" if java.has_vector_module else " It lacks the vector module: vector indices build slower, answers are the same."
     return f"Java {java.version} at {java.path}.{slow}"
 
 

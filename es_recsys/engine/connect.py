@@ -1,4 +1,4 @@
-"""Clients of an Elasticsearch, set up as this package needs them, and what a failed first call means."""
+"""Clients of an Elasticsearch, set up as this package needs them, and what a failed call means."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ MINIMUM_VERSION = (9, 2)
 
 _MAX_RETRIES = 2
 
-Whereabouts = Callable[[], str | None]
-"""The address of a server that moved."""
+FindUrl = Callable[[], str | None]
+"""Returns the URL of a server that moved, None where it isn't known."""
 
 
-def connect(settings: Settings, url: str | None = None, whereabouts: Whereabouts | None = None) -> Elasticsearch:
-    """A client of `url`, else of `settings.url`. Nothing is sent yet: `check_server` asks whether it answers.
+def connect(settings: Settings, url: str | None = None, find_url: FindUrl | None = None) -> Elasticsearch:
+    """Return a client of `url`, else of `settings.url`. Nothing is sent yet: `check_server` finds out whether it answers.
 
-    whereabouts: gives the address anew where nobody is at the one before, None where it isn't known.
+    find_url: called for a new URL where nothing answers at the one before.
 
     A call waits `settings.search.timeout_s` seconds at most; `options(request_timeout=...)` gives a long one more. A lost
     connection, 502, 503 and 504 are tried twice more; 429 is not, since trying at once makes it worse: bulk writing backs
@@ -36,34 +36,33 @@ def connect(settings: Settings, url: str | None = None, whereabouts: Whereabouts
     """
     from elasticsearch import Elasticsearch
 
-    from es_recsys.engine.responses import CheckedTransport
+    from es_recsys.engine.transport import CheckedTransport
 
-    client = Elasticsearch(**_arguments(settings, url), transport_class=CheckedTransport)
-    if whereabouts is not None:
+    client = Elasticsearch(**_client_options(settings, url), transport_class=CheckedTransport)
+    if find_url is not None:
         transport: Any = client.transport
-        transport.moved = lambda: _pool(settings, whereabouts, Elasticsearch)
+        transport.find_node_pool = lambda: _node_pool(settings, find_url(), Elasticsearch)
     return client
 
 
-def _pool(settings: Settings, whereabouts: Whereabouts, kind: Callable[..., Any]) -> Any:
-    url = whereabouts()
-    return None if url is None else kind(**_arguments(settings, url)).transport.node_pool
-
-
-def connect_async(settings: Settings, url: str | None = None, whereabouts: Whereabouts | None = None) -> AsyncElasticsearch:
-    """As `connect`, for asyncio."""
+def connect_async(settings: Settings, url: str | None = None, find_url: FindUrl | None = None) -> AsyncElasticsearch:
+    """Return a client for asyncio, as `connect` does."""
     from elasticsearch import AsyncElasticsearch
 
-    from es_recsys.engine.responses import CheckedAsyncTransport
+    from es_recsys.engine.transport import CheckedAsyncTransport
 
-    client = AsyncElasticsearch(**_arguments(settings, url), transport_class=CheckedAsyncTransport)
-    if whereabouts is not None:
+    client = AsyncElasticsearch(**_client_options(settings, url), transport_class=CheckedAsyncTransport)
+    if find_url is not None:
         transport: Any = client.transport
-        transport.moved = lambda: _pool(settings, whereabouts, AsyncElasticsearch)
+        transport.find_node_pool = lambda: _node_pool(settings, find_url(), AsyncElasticsearch)
     return client
 
 
-def _arguments(settings: Settings, url: str | None) -> dict[str, Any]:
+def _node_pool(settings: Settings, url: str | None, client_class: Callable[..., Any]) -> Any:
+    return None if url is None else client_class(**_client_options(settings, url)).transport.node_pool
+
+
+def _client_options(settings: Settings, url: str | None) -> dict[str, Any]:
     from es_recsys.engine.serializers import SERIALIZERS
 
     address = url or settings.url
@@ -71,7 +70,7 @@ def _arguments(settings: Settings, url: str | None) -> dict[str, Any]:
         raise EngineError("No Elasticsearch is named.", "Give its URL with --url or ES_RECSYS_URL, or use the embedded node.")
     _check_address(address)
     _check_tls(settings, address)
-    arguments: dict[str, Any] = {
+    options: dict[str, Any] = {
         "hosts": [address],
         "serializers": SERIALIZERS,
         "request_timeout": settings.search.timeout_s,
@@ -81,25 +80,25 @@ def _arguments(settings: Settings, url: str | None) -> dict[str, Any]:
         "connections_per_node": 16,
     }
     if settings.api_key is not None:
-        arguments["api_key"] = settings.api_key.get_secret_value()
+        options["api_key"] = settings.api_key.get_secret_value()
     elif settings.username is not None or settings.password is not None:
         password = settings.password.get_secret_value() if settings.password else ""
-        arguments["basic_auth"] = (settings.username or "elastic", password)
+        options["basic_auth"] = (settings.username or "elastic", password)
     if settings.ca_certs is not None:
-        arguments["ca_certs"] = str(settings.ca_certs)
+        options["ca_certs"] = str(settings.ca_certs)
     if settings.ca_fingerprint is not None:
-        arguments["ssl_assert_fingerprint"] = settings.ca_fingerprint
-    return arguments
+        options["ssl_assert_fingerprint"] = settings.ca_fingerprint
+    return options
 
 
 def _check_address(address: str) -> None:
     # Here and not in the client, whose message shows the URL with the password in it.
     try:
         parts = urlsplit(address)
-        whole = parts.scheme in {"http", "https"} and parts.hostname is not None and parts.port is not None
+        valid = parts.scheme in {"http", "https"} and parts.hostname is not None and parts.port is not None
     except ValueError:
-        whole = False
-    if not whole:
+        valid = False
+    if not valid:
         raise EngineError(
             "The URL of Elasticsearch lacks its scheme, host or port, or one of them is wrong.",
             "Write it like http://127.0.0.1:9200, or https://search.example.com:443.",
@@ -119,45 +118,45 @@ def _check_tls(settings: Settings, address: str) -> None:
                 f"The file of certificates {settings.ca_certs} can't be used ({error.strerror or type(error).__name__}).",
                 "Set ES_RECSYS_CA_CERTS to a file of certificates in PEM form.",
             ) from error
-    mark = (settings.ca_fingerprint or "0" * 64).replace(":", "")
-    if not re.fullmatch("[0-9a-fA-F]{64}", mark):
+    fingerprint = (settings.ca_fingerprint or "0" * 64).replace(":", "")
+    if not re.fullmatch("[0-9a-fA-F]{64}", fingerprint):
         raise EngineError("ES_RECSYS_CA_FINGERPRINT is not a SHA-256: 64 hexadecimal digits.", "Set it anew.")
 
 
 def check_server(client: Elasticsearch) -> str:
-    """The server's version, where it answers and is 9.2 or newer.
+    """Return the server's version.
 
-    Raises EngineError with the remedy where it can't be reached, refuses us, or is too old.
+    Raises EngineError with the remedy where it can't be reached, refuses us, or is older than `MINIMUM_VERSION`.
     """
     from elasticsearch import ApiError, TransportError
 
     try:
-        told = client.info()
+        info = client.info()
     except (ApiError, TransportError) as error:
         raise translate_error(error, address_of(client)) from error
-    return _version(told.body, address_of(client))
+    return _check_version(info.body, address_of(client))
 
 
 async def check_server_async(client: AsyncElasticsearch) -> str:
-    """As `check_server`."""
+    """Return the server's version, as `check_server` does."""
     from elasticsearch import ApiError, TransportError
 
     try:
-        told = await client.info()
+        info = await client.info()
     except (ApiError, TransportError) as error:
         raise translate_error(error, address_of(client)) from error
-    return _version(told.body, address_of(client))
+    return _check_version(info.body, address_of(client))
 
 
 def address_of(client: Elasticsearch | AsyncElasticsearch) -> str:
-    """Where the client calls, fit to be shown."""
-    # Built from the parts, so that a user name and a password in the URL are not shown.
-    node = next(iter(client.transport.node_pool.all())).config
-    return f"{node.scheme}://{node.host}:{node.port}{node.path_prefix}"
+    """Return the URL that the client calls, without a user name or password, fit to be shown."""
+    from es_recsys.engine.responses import node_url
+
+    return node_url(next(iter(client.transport.node_pool.all())).config)
 
 
 def translate_error(error: Exception, address: str) -> EngineError:
-    """What a failed call to `address` means for the user. The client's own message is not passed on: it may quote headers."""
+    """Return what a failed call to `address` means for the user. The client's own message is left out: it may quote headers."""
     from elasticsearch import (
         ApiError,
         AuthenticationException,
@@ -190,11 +189,11 @@ def translate_error(error: Exception, address: str) -> EngineError:
     if isinstance(error, UnsupportedProductError):
         return EngineError(f"What answers at {address} is not Elasticsearch.", "Give another URL with --url or ES_RECSYS_URL.")
     if isinstance(error, ApiError):
-        from es_recsys.engine.responses import described
+        from es_recsys.engine.responses import describe_body
 
-        # What something in between wrote is told by its kind alone: it may repeat the request with its headers.
-        told = error.error if isinstance(error.body, dict) else described(error.meta.headers, error.body)
-        return EngineError(f"Elasticsearch at {address} answered {error.meta.status} ({told}).", "See its log, and try again.")
+        # Of what a proxy wrote only the kind is shown: it may repeat the request with its headers.
+        reason = error.error if isinstance(error.body, dict) else describe_body(error.meta.headers, error.body)
+        return EngineError(f"Elasticsearch at {address} answered {error.meta.status} ({reason}).", "See its log, and try again.")
     return EngineError(
         f"Elasticsearch at {address} can't be reached.",
         "Start it, or give another URL with --url or ES_RECSYS_URL (https:// where it uses TLS); "
@@ -202,15 +201,15 @@ def translate_error(error: Exception, address: str) -> EngineError:
     )
 
 
-def _version(told: Any, address: str) -> str:
-    number = str(told.get("version", {}).get("number", "")) if isinstance(told, dict) else ""
+def _check_version(info: Any, address: str) -> str:
+    number = str(info.get("version", {}).get("number", "")) if isinstance(info, dict) else ""
     try:
         parts = tuple(int(part) for part in number.split("-")[0].split(".")[:2])
     except ValueError:
         parts = ()
-    wanted = ".".join(map(str, MINIMUM_VERSION))
+    minimum = ".".join(map(str, MINIMUM_VERSION))
     if len(parts) < 2:
-        raise EngineError(f"What answers at {address} does not tell its version.", f"Give the URL of an Elasticsearch {wanted}.")
+        raise EngineError(f"What answers at {address} does not tell its version.", f"Give the URL of an Elasticsearch {minimum}.")
     if parts < MINIMUM_VERSION:
-        raise EngineError(f"Elasticsearch at {address} is {number}; {wanted} is the oldest that works.", "Upgrade it.")
+        raise EngineError(f"Elasticsearch at {address} is {number}; {minimum} is the oldest that works.", "Upgrade it.")
     return number

@@ -1,4 +1,4 @@
-"""The embedded node: one for a HOME, either kept between commands or owned by the process that started it."""
+"""The embedded node of a home folder: in the background between commands, or owned by the process that started it."""
 
 from __future__ import annotations
 
@@ -16,35 +16,36 @@ from es_recsys.engine import machine, state
 from es_recsys.engine.distribution import Distribution, ensure_distribution
 from es_recsys.engine.jars import VERSION
 from es_recsys.engine.java import Java, find_java
-from es_recsys.engine.node import Node, Plan, launch
-from es_recsys.engine.processes import end, started_at
+from es_recsys.engine.node import Node, NodeConfig, launch
+from es_recsys.engine.processes import started_at, terminate
 from es_recsys.engine.state import NodeState
 from es_recsys.errors import EngineError
 from es_recsys.locks import file_lock
 from es_recsys.private import make_folder
 from es_recsys.settings import Settings
 
-__all__ = ["Endpoint", "OwnedNode", "again", "ensure", "own", "prepare", "start", "status", "stop"]
+__all__ = ["Endpoint", "OwnedNode", "node_folder", "resolve_endpoint", "running_url", "start", "start_owned", "status", "stop"]
 
-STOP_WAIT_S = 30.0
-_kept: list[subprocess.Popen[bytes]] = []
+_STOP_WAIT_S = 30.0
+_background: list[subprocess.Popen[bytes]] = []
+"""Processes of nodes that this process started and that outlive it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An Elasticsearch that can be asked. embedded: it is our own node."""
+    """The URL of an Elasticsearch. embedded: whether it is our own node."""
 
     url: str
     embedded: bool
 
 
-def folder(settings: Settings) -> Path:
-    """Where the embedded node of these settings keeps data, logs and state."""
+def node_folder(settings: Settings) -> Path:
+    """Return the folder of the embedded node's data, logs and state."""
     return settings.home / "engine"
 
 
-def ensure(settings: Settings) -> Endpoint:
-    """`settings.url` where one is set (not asked whether it answers), else the embedded node, started where it is not up.
+def resolve_endpoint(settings: Settings) -> Endpoint:
+    """Return `settings.url` where one is set (without calling it), else the embedded node, started where it is not up.
 
     Raises EngineError where it can't be started.
     """
@@ -54,54 +55,54 @@ def ensure(settings: Settings) -> Endpoint:
 
 
 def start(settings: Settings) -> NodeState:
-    """The node that is up, or a new one that outlives this process. Several callers at once start one."""
+    """Return the node that is up, or start one that outlives this process. Several callers at once start one."""
     running = status(settings)
     if running is not None:
         return running
-    with _alone(settings):
+    with _node_lock(settings):
         running = status(settings)
         if running is not None:
             return running
-        node, found = _launch(settings, owned=False)
+        node, node_state = _launch(settings, owned=False)
         # Only now, when others can find and stop it: had this process been killed before, the node would have ended too.
-        node.stay()
-        # Kept, so that an ended node is collected by this process and no warning tells of one that runs.
-        _kept.append(node.process)
-        return found
+        node.detach()
+        # Referenced, so that this process collects it once it ends and Python warns of no process that still runs.
+        _background.append(node.process)
+        return node_state
 
 
-def again(settings: Settings) -> str:
-    """The address of the node that is up, or of one that is started in the place of one that ended by itself.
+def running_url(settings: Settings) -> str:
+    """Return the URL of the node that is up; start one where it ended by itself.
 
     Raises EngineError where it was stopped on purpose, or can't be started.
     """
-    known = state.read(folder(settings))
-    if known is None:
+    last = state.read(node_folder(settings))
+    if last is None:
         raise EngineError("The embedded node was stopped.", "Start it: es-recsys engine start.")
-    return known.url if known.alive() else start(settings).url
+    return last.url if last.is_alive() else start(settings).url
 
 
 def stop(settings: Settings) -> bool:
-    """Ends the kept node, by its process id and no other way; False where none was up."""
-    with _alone(settings):
-        known = state.read(folder(settings))
-        ended = known is not None and end(known.pid, known.started, STOP_WAIT_S)
-        state.forget(folder(settings))
-    for process in [p for p in _kept if p.poll() is not None]:
-        _kept.remove(process)
+    """End the node of the state file, by its process id and no other way. Return False where none was up."""
+    with _node_lock(settings):
+        last = state.read(node_folder(settings))
+        ended = last is not None and terminate(last.pid, last.started, _STOP_WAIT_S)
+        state.remove(node_folder(settings))
+    for process in [p for p in _background if p.poll() is not None]:
+        _background.remove(process)
     return ended
 
 
 def status(settings: Settings) -> NodeState | None:
-    """The kept node where its process runs, else None."""
-    known = state.read(folder(settings))
-    return known if known is not None and known.alive() else None
+    """Return the state of the node that is up, else None."""
+    last = state.read(node_folder(settings))
+    return last if last is not None and last.is_alive() else None
 
 
 @contextmanager
-def _alone(settings: Settings) -> Iterator[None]:
-    """Holds the lock of this HOME's node."""
-    lock = folder(settings) / "lock"
+def _node_lock(settings: Settings) -> Iterator[None]:
+    """Hold the lock under which the node of a home folder is started and stopped."""
+    lock = node_folder(settings) / "lock"
     try:
         make_folder(lock.parent)
         lock.touch()
@@ -128,7 +129,7 @@ class OwnedNode:
 
     @property
     def node(self) -> Node | None:
-        """The process; None where a kept node was up already, which is used and left alone."""
+        """The process; None where a node in the background was up already, which is used and left alone."""
         return self._node
 
     def close(self) -> None:
@@ -144,9 +145,9 @@ class OwnedNode:
         self.close()
 
 
-def own(settings: Settings) -> OwnedNode:
-    """Starts a node on the data of `settings.home` that ends with its owner; where a kept one is up, uses that."""
-    with _alone(settings):
+def start_owned(settings: Settings) -> OwnedNode:
+    """Start a node on the data of `settings.home` that ends with its owner; where one is up in the background, use that."""
+    with _node_lock(settings):
         running = status(settings)
         if running is not None:
             return OwnedNode(Endpoint(running.url, embedded=True), None)
@@ -154,8 +155,8 @@ def own(settings: Settings) -> OwnedNode:
     return OwnedNode(Endpoint(node.url, embedded=True), node)
 
 
-def prepare(settings: Settings) -> tuple[Java, Distribution]:
-    """Java and a complete HOME, made where there is none; checks memory and disk first."""
+def _prepare(settings: Settings) -> tuple[Java, Distribution]:
+    """Return Java and a complete distribution, built where there is none. Check memory and disk first."""
     machine.check_memory(settings.heap, machine.available_memory())
     machine.check_disk(settings.home, machine.free_disk(settings.home))
     java = find_java(settings.java)
@@ -163,25 +164,25 @@ def prepare(settings: Settings) -> tuple[Java, Distribution]:
 
 
 def _launch(settings: Settings, *, owned: bool) -> tuple[Node, NodeState]:
-    place = folder(settings)
-    java, distribution = prepare(settings)
-    plan = Plan(distribution, java, settings.heap, place, place / "data")
-    node = launch(plan)
+    folder = node_folder(settings)
+    java, distribution = _prepare(settings)
+    config = NodeConfig(distribution, java, settings.heap, folder, folder / "data")
+    node = launch(config)
     pid = node.process.pid
     started = started_at(pid)
     if started is None:
         raise EngineError("The embedded node ended right after its start.", f"Its log is {node.log}.")
-    known = NodeState(
+    node_state = NodeState(
         pid=pid,
         started=started,
         url=node.url,
         version=VERSION,
-        heap=plan.heap,
+        heap=config.heap,
         java=str(java.path),
-        data=str(plan.data),
+        data=str(config.data),
         log=str(node.log),
         since=time.time(),
         owner=os.getpid() if owned else None,
     )
-    state.write(place, known)
-    return node, known
+    state.write(folder, node_state)
+    return node, node_state

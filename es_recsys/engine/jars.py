@@ -1,4 +1,4 @@
-"""The jars of the embedded node: fetched through jgo, checked against the committed list, kept in the user's cache."""
+"""The jars of the embedded node: downloaded through jgo, checked against the committed list, stored in the user's cache."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from es_recsys.errors import EngineError, MissingExtra
 
-__all__ = ["COMPILER", "VERSION", "ensure_jars", "expected", "verify"]
+__all__ = ["COMPILER", "VERSION", "ensure_jars", "expected_digests", "find_damaged"]
 
 VERSION = "9.2.0"
 COMPILER = "3.42.0"
@@ -21,49 +21,49 @@ _ENDPOINTS = (
 )
 
 
-def expected() -> dict[str, str]:
-    """File name -> SHA-256 (hex) of each jar, from the list that is committed beside this file."""
+def expected_digests() -> dict[str, str]:
+    """Return file name -> SHA-256 (hex) of each jar, from the list that is committed beside this file."""
     lines = (resources.files("es_recsys.engine") / "jars.sha256").read_text(encoding="ascii").splitlines()
     return {name: digest for digest, name in (line.split() for line in lines)}
 
 
-def digest(path: Path) -> str:
+def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def verify(folder: Path, names: dict[str, str]) -> list[str]:
-    """Names of the jars that are missing from `folder` or differ from their digest."""
-    return [name for name, sha in names.items() if not (folder / name).is_file() or digest(folder / name) != sha]
+def find_damaged(folder: Path, digests: dict[str, str]) -> list[str]:
+    """Return the names of the jars that are missing from `folder` or differ from their digest."""
+    return [name for name, sha in digests.items() if not (folder / name).is_file() or _sha256(folder / name) != sha]
 
 
 def ensure_jars(folder: Path) -> None:
-    """Fills `folder` with every jar of the list; what is there and right is left alone, so a second call needs no network.
+    """Fill `folder` with every jar of the list. What is there and right is left alone, so a second call needs no network.
 
     Raises EngineError where a jar can't be fetched, or what was fetched is not what the list says.
     """
-    wanted = expected()
+    digests = expected_digests()
     folder.mkdir(parents=True, exist_ok=True)
-    missing = verify(folder, wanted)
+    missing = find_damaged(folder, digests)
     if not missing:
         return
-    fetched = _fetch()
+    fetched = _download()
     for name in missing:
         if name not in fetched:
             raise EngineError(
                 f"The jar {name} is not among what Elasticsearch {VERSION} asks for.",
                 "Update es-recsys; its list of jars does not match that version.",
             )
-        _keep(fetched[name], folder / name, wanted[name])
+        _install(fetched[name], folder / name, digests[name])
 
 
-def _keep(source: Path, target: Path, sha: str) -> None:
+def _install(source: Path, target: Path, sha: str) -> None:
     # Copied first and checked after, so that what was checked is what runs.
     with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".jar-", delete=False) as draft:
         path = Path(draft.name)
     try:
         shutil.copyfile(source, path)
-        if digest(path) != sha:
+        if _sha256(path) != sha:
             raise EngineError(
                 f"The jar {source} is not the one that was tested (its SHA-256 differs).",
                 "Delete that file, so that it is fetched anew; if it comes back the same, don't run it.",
@@ -74,8 +74,8 @@ def _keep(source: Path, target: Path, sha: str) -> None:
         path.unlink(missing_ok=True)
 
 
-def _fetch() -> dict[str, Path]:
-    """File name -> path in the local Maven repository, downloaded where it was not there."""
+def _download() -> dict[str, Path]:
+    """Return file name -> path in the local Maven repository, downloaded where it was missing."""
     try:
         import jgo
     except ImportError:

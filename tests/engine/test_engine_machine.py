@@ -79,9 +79,9 @@ def test_too_little_memory_is_refused_with_both_figures_and_the_setting() -> Non
 
 
 def test_a_disk_that_is_too_full_is_refused_with_its_place(tmp_path: Path) -> None:
-    machine.check_disk(tmp_path, machine.DISK_FLOOR)
+    machine.check_disk(tmp_path, machine.MIN_FREE_DISK)
     with pytest.raises(EngineError) as raised:
-        machine.check_disk(tmp_path, machine.DISK_FLOOR - 1)
+        machine.check_disk(tmp_path, machine.MIN_FREE_DISK - 1)
     assert str(tmp_path) in raised.value.what
     assert "ES_RECSYS_HOME" in raised.value.remedy
 

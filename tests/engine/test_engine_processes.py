@@ -36,8 +36,8 @@ def _settings(home: Path) -> Settings:
 
 def test_a_process_is_known_by_id_and_start(program: subprocess.Popen[bytes]) -> None:
     started = processes.started_at(program.pid)
-    assert started is not None and processes.alive(program.pid, started)
-    assert not processes.alive(program.pid, started + "0")
+    assert started is not None and processes.is_alive(program.pid, started)
+    assert not processes.is_alive(program.pid, started + "0")
     assert processes.started_at(os.getpid()) != started
 
 
@@ -46,11 +46,11 @@ def test_an_ended_process_that_nobody_collected_is_not_alive(program: subprocess
     assert started is not None
     os.kill(program.pid, 9)
     until = time.monotonic() + 10
-    while processes.alive(program.pid, started) and time.monotonic() < until:
+    while processes.is_alive(program.pid, started) and time.monotonic() < until:
         time.sleep(0.01)
     assert program.returncode is None  # it is a zombie still
-    assert not processes.alive(program.pid, started)
-    assert not processes.end(program.pid, started, 1.0)
+    assert not processes.is_alive(program.pid, started)
+    assert not processes.terminate(program.pid, started, 1.0)
 
 
 def test_a_process_that_does_not_listen_is_killed() -> None:
@@ -58,7 +58,7 @@ def test_a_process_that_does_not_listen_is_killed() -> None:
         assert process.stdout is not None and process.stdout.readline()
         started = processes.started_at(process.pid)
         assert started is not None
-        assert processes.end(process.pid, started, 0.2)
+        assert processes.terminate(process.pid, started, 0.2)
         assert process.wait(5) == -9
 
 

@@ -41,7 +41,7 @@ def _begin(command: list[str], among: list[subprocess.Popen[bytes]]) -> subproce
 
 def _keep(settings: Settings, pid: int, started: str) -> NodeState:
     known = NodeState(pid, started, "http://127.0.0.1:1", "9.2.0", "256m", "java", "data", "log", time.time())
-    folder = embedded.folder(settings)
+    folder = embedded.node_folder(settings)
     folder.mkdir(parents=True, exist_ok=True)
     state.write(folder, known)
     return known
@@ -81,12 +81,12 @@ def test_a_pid_that_another_process_has_now_is_left_alone(
     assert not engine.stop(settings)
     time.sleep(0.1)
     assert process.poll() is None, "a stranger with the same id must not be ended"
-    assert state.read(embedded.folder(settings)) is None, "and what was known is forgotten"
+    assert state.read(embedded.node_folder(settings)) is None, "and what was known is forgotten"
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b'{"pid": 1, "unknown": 2}', b"\xff\xfe"])
 def test_a_damaged_state_file_means_not_up(settings: Settings, content: bytes) -> None:
-    folder = embedded.folder(settings)
+    folder = embedded.node_folder(settings)
     folder.mkdir(parents=True)
     (folder / "node.json").write_bytes(content)
     assert engine.status(settings) is None
@@ -100,7 +100,7 @@ def test_stop_without_a_home_is_safe(settings: Settings) -> None:
 def test_a_home_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("")
-    for call in (engine.start, engine.stop, engine.own):
+    for call in (engine.start, engine.stop, engine.start_owned):
         with pytest.raises(EngineError, match="can't be written") as raised:
             call(Settings(home=blocked))
         assert "ES_RECSYS_HOME" in raised.value.remedy
@@ -108,12 +108,12 @@ def test_a_home_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 def test_what_is_written_is_read_back(settings: Settings) -> None:
     known = _keep(settings, os.getpid(), str(processes.started_at(os.getpid())))
-    assert state.read(embedded.folder(settings)) == known
-    assert known.alive()
-    assert [path.name for path in embedded.folder(settings).iterdir()] == ["node.json"]
+    assert state.read(embedded.node_folder(settings)) == known
+    assert known.is_alive()
+    assert [path.name for path in embedded.node_folder(settings).iterdir()] == ["node.json"]
 
 
 def test_a_url_is_taken_as_it_is(tmp_path: Path) -> None:
-    found = engine.ensure(Settings(url="http://127.0.0.1:1", home=tmp_path / "home"))
+    found = engine.resolve_endpoint(Settings(url="http://127.0.0.1:1", home=tmp_path / "home"))
     assert found == engine.Endpoint("http://127.0.0.1:1", embedded=False)
     assert not (tmp_path / "home").exists()

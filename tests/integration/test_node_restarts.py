@@ -39,7 +39,7 @@ def _killed(settings: Settings) -> None:
     known = engine.status(settings)
     assert known is not None
     os.kill(known.pid, signal.SIGKILL)
-    while known.alive():
+    while known.is_alive():
         os.waitpid(known.pid, 0)
 
 

@@ -1,4 +1,4 @@
-"""Several embedded nodes on one machine that form one cluster: to see how a program bears the loss of a node."""
+"""Several embedded nodes on one machine that form one cluster, to test the loss of a node."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from types import TracebackType
 from es_recsys.engine import machine
 from es_recsys.engine.distribution import Distribution, ensure_distribution
 from es_recsys.engine.java import Java, find_java
-from es_recsys.engine.node import Node, Plan, launch
+from es_recsys.engine.node import Node, NodeConfig, launch
 from es_recsys.settings import Settings
 
 __all__ = ["Cluster"]
@@ -29,7 +29,7 @@ class Cluster:
 
     @classmethod
     def start(cls, settings: Settings, nodes: int = 3) -> Cluster:
-        """Starts `nodes` nodes of `settings.heap` each.
+        """Start `nodes` nodes of `settings.heap` each.
 
         Raises EngineError where memory, disk or Java are lacking, or a node does not start.
         """
@@ -55,19 +55,19 @@ class Cluster:
         return [node.url for node in self.nodes.values()]
 
     def start_node(self, name: str) -> Node:
-        """Starts the node, with what it had stored if it ran before."""
+        """Start the node, with what it had stored if it ran before."""
         seeds = [node.transport for node in self.nodes.values()]
         options = {"node.name": name, "cluster.name": "es-recsys-cluster", "discovery.seed_hosts": ",".join(seeds)}
-        place = self.home / name
-        if not (place / "data" / "_state").exists():
+        folder = self.home / name
+        if not (folder / "data" / "_state").exists():
             # Only the first forms the cluster; the others join it.
             options["cluster.initial_master_nodes"] = self.names[0]
-        node = launch(Plan(self.distribution, self.java, self.heap, place, place / "data", options))
+        node = launch(NodeConfig(self.distribution, self.java, self.heap, folder, folder / "data", options))
         self.nodes[name] = node
         return node
 
     def kill(self, name: str) -> None:
-        """Ends the node as a crash would: SIGKILL."""
+        """End the node as a crash would: with SIGKILL."""
         node = self.nodes.pop(name)
         node.process.kill()
         node.process.wait()
