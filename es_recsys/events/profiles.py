@@ -21,7 +21,6 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,7 +64,7 @@ def fold(state: ProfileState, rows: Iterable[StoredEvent], content: Mapping[str,
         applied_through=max(fresh),
         reference=reference,
         sums=_sums(state, weighted, reference),
-        history=tuple(sorted((*state.history, *entries), key=attrgetter("sort_key"))[-state.config.history :]),
+        history=tuple(sorted((*state.history, *entries), key=lambda entry: entry.sort_key)[-state.config.history :]),
         seen=_seen(state.seen, done),
         explicit_feedback=_explicit_feedback(state.explicit_feedback, done),
         queries=_queries(state.queries, counted),
