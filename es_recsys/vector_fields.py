@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-__all__ = ["AS_KEYWORD", "AS_LONG", "NEAR", "VECTOR_FIELDS", "VectorField", "index_options"]
+__all__ = ["AS_KEYWORD", "AS_LONG", "NEAR", "VECTOR_FIELDS", "VectorField", "index_options", "is_encoder_field"]
 
 AS_KEYWORD, AS_LONG = "_keyword", "_long"
 """Forms in which Elasticsearch keeps an attribute beside its own type: every value as the text that it is, and whole numbers
@@ -37,7 +37,6 @@ _ROWS = (
     VectorField("text_vector", "encoder", "text"),
     VectorField("image_vector", "encoder", "image"),
     VectorField("als_vector", "model", "als", similarity="max_inner_product", quantize=False),
-    VectorField("bpr_vector", "model", "bpr", similarity="max_inner_product", quantize=False),
     # Unit rows: no length for a graph to lose itself among.
     VectorField("lsa_vector", "model", "lsa", similarity="max_inner_product", words=True),
     VectorField("sasrec_vector", "model", "sasrec", similarity="max_inner_product"),
@@ -56,6 +55,11 @@ _FACTORS_SCANNED = 200_000
 """Where a scan of 64 dimensions takes some 30 ms."""
 
 VECTOR_FIELDS: Mapping[str, VectorField] = MappingProxyType({row.name: row for row in _ROWS})
+
+
+def is_encoder_field(name: str) -> bool:
+    """Return whether an encoder fills the field; one without a row is that of a model, perhaps of one that is gone."""
+    return name in VECTOR_FIELDS and VECTOR_FIELDS[name].source == "encoder"
 
 
 def index_options(field: VectorField, dims: int, count: int) -> dict[str, Any]:

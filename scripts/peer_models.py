@@ -119,12 +119,6 @@ def _als(settings: Mapping[str, Any]) -> Any:
     return AlternatingLeastSquares(**settings, num_threads=threads(), random_state=7)
 
 
-def _bpr(settings: Mapping[str, Any]) -> Any:
-    from implicit.bpr import BayesianPersonalizedRanking
-
-    return BayesianPersonalizedRanking(**settings, num_threads=threads(), random_state=7)
-
-
 def rectools(make: Callable[[Mapping[str, Any]], Any]) -> Train:
     """A model of RecTools."""
 
@@ -280,12 +274,6 @@ _ALS: Mapping[str, Sequence[Any]] = {
     "alpha": (1.0, 4.0, 10.0, 25.0),
     "bm25": (None, 1.2, 100.0),
 }
-_BPR: Mapping[str, Sequence[Any]] = {
-    "factors": (32, 64, 128),
-    "learning_rate": (0.05, 0.1, 0.2),
-    "regularization": (0.005, 0.01, 0.02, 0.04),
-    "iterations": (50, 100, 200),
-}
 _NEAREST: Mapping[str, Sequence[Any]] = {"likeness": ("bm25", "cosine", "tfidf"), "K": (20, 50, 100, 200, 400)}
 _LENSKIT: Mapping[str, Sequence[Any]] = {"max_nbrs": (10, 20, 50, 100, 200), "min_sim": (1e-6, 0.01, 0.05)}
 _EASE: Mapping[str, Sequence[Any]] = {"regularization": (10.0, 30.0, 80.0, 200.0, 500.0, 1_000.0)}
@@ -299,11 +287,8 @@ TECHNIQUES: Sequence[Technique] = (
         lambda _: _ALS,
     ),
     Technique("ours", "ALS", ours("als"), on_each({"factors": 128}), own_space("als")),
-    Technique("implicit", "BPR", implicit_factors(_bpr), on_each({"learning_rate": 0.1}), lambda _: _BPR),
-    Technique("ours", "BPR", ours("bpr"), space=own_space("bpr")),
     Technique("RecTools", "item-kNN", rectools(_nearest), on_each({"K": 200}), lambda _: _NEAREST),
     Technique("LensKit", "item-kNN", lenskit_nearest, on_each({"max_nbrs": 50}), lambda _: _LENSKIT),
-    Technique("ours", "item-kNN", ours("itemknn"), space=own_space("itemknn")),
     Technique("RecTools", "EASE", rectools(_ease), {"beauty": {"regularization": 80.0}}, lambda _: _EASE),
     Technique("ours", "EASE", ours("ease"), {"beauty": {"regularization": 80.0}}, own_space("ease")),
     Technique(
@@ -313,8 +298,6 @@ TECHNIQUES: Sequence[Technique] = (
         on_each({"factors": 128}),
         lambda _: {"factors": (16, 32, 64, 128, 256)},
     ),
-    Technique("ours", "RP3beta", ours("rp3beta"), space=own_space("rp3beta")),
-    Technique("ours", "GF-CF", ours("gfcf"), space=own_space("gfcf")),
     Technique("ours", "transitions", ours("transitions"), space=own_space("transitions")),
     Technique(
         "RecTools",

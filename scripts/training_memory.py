@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 
 from es_recsys.models import ALS, MODELS, ALSConfig, Transitions
 from es_recsys.models.fitted import TrainedModel
-from es_recsys.models.rp3beta import RP3beta
 from es_recsys.types import Interactions
 
 VARIANTS: dict[str, Callable[[], TrainedModel]] = {
@@ -30,7 +29,6 @@ VARIANTS: dict[str, Callable[[], TrainedModel]] = {
     "transitions-whole": lambda: Transitions(Transitions.default_config(False, True)),
     "als": lambda: ALS(ALSConfig(factors=128)),
     "als256": lambda: ALS(ALSConfig(factors=256)),
-    "rp3beta": lambda: RP3beta(),
 }
 LIMIT_GIB = 6.0
 GROUPS = 200

@@ -18,7 +18,7 @@ from es_recsys.index.read import documents_of, ids_of, scan, sources_of, vectors
 from es_recsys.index.refresh import unseen
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.types import Item
-from es_recsys.vector_fields import VECTOR_FIELDS
+from es_recsys.vector_fields import is_encoder_field
 
 __all__ = [
     "Copied",
@@ -53,11 +53,7 @@ class Copied:
 
 def encoder_fingerprints(metadata: IndexMetadata) -> dict[str, str]:
     """Fingerprints of the fields that encoders fill; an item's digest covers them."""
-    return {
-        name: vector.fingerprint
-        for name, vector in metadata.vectors.items()
-        if name in VECTOR_FIELDS and VECTOR_FIELDS[name].source == "encoder"
-    }
+    return {name: vector.fingerprint for name, vector in metadata.vectors.items() if is_encoder_field(name)}
 
 
 def copy(

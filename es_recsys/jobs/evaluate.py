@@ -40,6 +40,7 @@ from es_recsys.events.interactions import read_interactions
 from es_recsys.jobs.eval_state import Carried, carry
 from es_recsys.models import MODELS, Model, Popularity
 from es_recsys.models.callback import TrainingCallback
+from es_recsys.models.retired import wrong_model
 from es_recsys.search.legs import LEGS
 from es_recsys.serving.behaviour_refresh import build_profiles
 from es_recsys.serving.product_groups import events_of, judgments_of, live_products, products
@@ -282,7 +283,7 @@ def _check(options: Options) -> None:
     check_targets(options.targets)
     unknown = [name for name in options.names if name not in MODELS]
     if unknown:
-        raise InputError(f"There is no model {unknown[0]!r}.", f"Name some of: {', '.join(MODELS)}; or none, for all of them.")
+        raise wrong_model(unknown[0], MODELS, "; or none, for all of them")
     if options.split not in SPLITS:
         raise InputError(f"There is no split {options.split!r}.", f"Name one of: {', '.join(SPLITS)}.")
     if (options.split == "search" or options.judgments is not None) and not options.served:

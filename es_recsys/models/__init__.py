@@ -11,6 +11,7 @@ from es_recsys.models.base import DEPTHS, Model
 from es_recsys.models.ensemble import blend, recommend
 from es_recsys.models.popularity import Popularity, PopularityConfig
 from es_recsys.models.registry import MODELS
+from es_recsys.models.retired import RETIRED
 from es_recsys.models.transitions import Transitions, TransitionsConfig
 from es_recsys.models.userknn import UserKNN, UserKNNConfig
 
@@ -42,6 +43,9 @@ def save_models(models: Mapping[str, Model], folder: Path) -> None:
 
 def load_models(folder: Path, names: tuple[str, ...]) -> dict[str, Model]:
     """The named models, mapped. Raises ModelError for a name that no model has, or an artefact that isn't whole."""
+    gone = [name for name in names if name in RETIRED]
+    if gone:
+        raise ModelError(f"There is no model {gone[0]!r} any more.", f"Train again: {RETIRED[gone[0]]} does better.")
     unknown = [name for name in names if name not in MODELS]
     if unknown:
         raise ModelError(f"There is no model {unknown[0]!r}.", f"Known are {', '.join(MODELS)}.")

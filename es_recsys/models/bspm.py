@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
-from es_recsys.models.neighbours import recency_space
-from es_recsys.models.params import from_json
-from es_recsys.models.spectral import Filter, Spectral
+from es_recsys.models.base import ScoredItems
+from es_recsys.models.bipartite import column, graph, matrix_of, walk
+from es_recsys.models.callback import TrainingCallback
+from es_recsys.models.fitted import TrainedModel, top_of
+from es_recsys.models.histories import HistoryBatch
+from es_recsys.models.ids import ItemIds
+from es_recsys.models.neighbours import by_liked, of_liked, recency_space, recent_weights
+from es_recsys.models.params import from_json, to_json
+from es_recsys.models.sequences import sequences
+from es_recsys.models.svd import truncated_svd
+from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["BSPM", "BSPMConfig"]
+
+# Scores that a block of a batch holds at once.
+_CELLS = 1 << 24
+# Rounds of the subspace iteration: the cut lies where singular values are close to each other, so more change nothing.
+_ROUNDS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class BSPMConfig:
     """factors: eigenvectors that are filtered one by one, and that the ideal low-pass filter lets through. low_pass: its
-    weight beside the linear filter. sharpening: how long the result is sharpened, 0 for GF-CF. half_life,
+    weight beside the linear filter. sharpening: how long the result is sharpened, 0 for GF-CF (Shen et al. 2021). half_life,
     half_life_days: see `Neighbours`."""
 
     factors: int = 448
@@ -30,23 +44,61 @@ class BSPMConfig:
     half_life_days: float = math.inf
 
 
-class BSPM(Spectral):
-    """Choi, Hong, Park and Cho 2023, "Blurring-Sharpening Process Models for Collaborative Filtering", early merge: one step
-    of blurring, b = P w + low_pass * D^1/2 V V^T D^-1/2 w, then the heat equation run backwards, ds/dt = -P s from s = b,
-    for the time `sharpening` = T, which is
+@dataclass(frozen=True, slots=True, eq=False)
+class _Filter:
+    """Coefficients of `BSPM`: walked and low for all frequencies, own and mixed (k,) for the first k."""
+
+    walked: float
+    low: float
+    own: NDArray[np.float64]
+    mixed: NDArray[np.float64]
+
+
+class BSPM(TrainedModel):
+    """Choi, Hong, Park and Cho 2023, "Blurring-Sharpening Process Models for Collaborative Filtering", early merge: with
+    R (n_users, n_items) normalised (bipartite.py), P = R^T R, V (n_items, k) its first eigenvectors, D the items' degrees and a
+    history of signed weights w (n_items,), older ones halved, one step of blurring, b = P w + low_pass * D^1/2 V V^T D^-1/2 w,
+    then the heat equation run backwards, ds/dt = -P s from s = b, for the time `sharpening` = T, which is
 
         score = exp(-T P) b
 
-    in the terms of `Spectral`. The paper takes steps of Euler or Runge and Kutta, each with as many passes over all
-    interactions; here the k eigenvectors V get exp(-T lambda) exactly, and the rest, whose eigenvalues are at most
-    lambda_k, the one factor of the middle, exp(-T lambda_k / 2), so that an answer costs what one of GF-CF costs.
+    The paper takes steps of Euler or Runge and Kutta, each with as many passes over all interactions; here the k eigenvectors get
+    exp(-T lambda) exactly, and the rest, whose eigenvalues are at most lambda_k, the one factor of the middle,
+    exp(-T lambda_k / 2), so that the score is
+
+        walked * P w  +  V (own * V^T w + mixed * V^T D^1/2 V u)  +  low * D^1/2 V u,      u = V^T D^-1/2 w
+
+    with the coefficients of `_filter`. P w is summed over the sparse rows that the history meets and V is read once. k is at most
+    a quarter of the items or users; all other settings concern the asking alone.
     """
 
     name: ClassVar[str] = "bspm"
+    kind: ClassVar[str] = "neighbours"
     inference_params: ClassVar[frozenset[str]] = frozenset({"half_life", "half_life_days", "low_pass", "sharpening"})
 
     def __init__(self, config: BSPMConfig | None = None) -> None:
         self.config = config or BSPMConfig()
+
+    def fit(
+        self, data: Interactions, rng: Generator, items: ItemTable | None = None, callback: TrainingCallback | None = None
+    ) -> Self:
+        """Decomposes the graph; `rng` gives the directions that the decomposition sets out from."""
+        arrays, degrees = graph(sequences(data))
+        matrix = matrix_of(arrays)
+        rank = max(1, min(self.config.factors, min(matrix.shape) // 4)) if min(matrix.shape) else 0
+        _, values, vectors = truncated_svd(matrix, rank, rng, _ROUNDS)
+        whole = values > 1e-6
+        values, vectors = values[whole], vectors[:, whole]
+        roots = np.sqrt(degrees)
+        self._ids, self._fingerprint = ItemIds.of(data.item_ids.tolist()), None
+        self._arrays = {
+            **arrays,
+            "eigenvalues": values**2,
+            "vectors": np.ascontiguousarray(vectors, dtype=np.float32),
+            "gram": (vectors.T @ (roots[:, None] * vectors)).astype(np.float32),
+            "roots": roots.astype(np.float32),
+        }
+        return self
 
     @classmethod
     def search_space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
@@ -63,12 +115,75 @@ class BSPM(Spectral):
         """A short memory where order tells."""
         return BSPMConfig(half_life=4.0 if ordered else math.inf)
 
-    def _filter(self, eigenvalues: NDArray[np.float64]) -> Filter:
+    def _filter(self, eigenvalues: NDArray[np.float64]) -> _Filter:
+        """eigenvalues (k,) of P, largest first, at most 1."""
         low, time = self.config.low_pass, self.config.sharpening
         rest = math.exp(-time * float(eigenvalues[-1]) / 2.0) if len(eigenvalues) else 1.0
         # exp(-T P) = rest I + V diag(surplus) V^T, applied to both terms of b.
         surplus = np.exp(-time * eigenvalues) - rest
-        return Filter(rest, low * rest, eigenvalues * surplus, low * surplus)
+        return _Filter(rest, low * rest, eigenvalues * surplus, low * surplus)
+
+    def recommend_idx(self, batch: HistoryBatch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredItems]:
+        """The n best of each user, through products of a block of users at a time."""
+        if len(batch) == 1:
+            return super().recommend_idx(batch, n, exclude)
+        return [top_of(scores, n, exclude[user]) for user, scores in enumerate(self._each(batch))]
+
+    def score_idx(self, batch: HistoryBatch, places: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
+        """The score of each user at its own places."""
+        if len(batch) == 1:
+            return [self._scores(batch, places[0])]
+        return [scores[places[user]] for user, scores in enumerate(self._each(batch))]
+
+    def _each(self, batch: HistoryBatch) -> Iterator[NDArray[np.float32]]:
+        """The scores of each user. The vectors are most of what is read: once for a block of users."""
+        vectors, roots = self._arrays["vectors"], self._arrays["roots"]
+        users = max(1, _CELLS // max(len(roots), 1))
+        for begin in range(0, len(batch), users):
+            part = batch.some(begin, min(begin + users, len(batch)))
+            own = [part.one(user) for user in range(len(part))]
+            mixed, low = (np.stack(side) for side in zip(*map(self._sides, own), strict=True))
+            spread, flat = mixed @ vectors.T, low @ vectors.T
+            for user, one in enumerate(own):
+                yield self._joined(one, spread[user], flat[user], slice(None))
+
+    def _event_weights(self, batch: HistoryBatch) -> NDArray[np.float64]:
+        return recent_weights(batch, self.config.half_life, self.config.half_life_days)
+
+    def _all_scores(self, batch: HistoryBatch) -> NDArray[np.float32]:
+        return self._scores(batch, slice(None))
+
+    def _scores(self, batch: HistoryBatch, at: NDArray[np.int64] | slice) -> NDArray[np.float32]:
+        """Of one user, the scores at some places. The vectors are most of what is read, so only theirs are."""
+        spread, flat = (self._arrays["vectors"][at] @ np.stack(self._sides(batch), axis=1)).T
+        return self._joined(batch, spread, flat, at)
+
+    def _sides(self, batch: HistoryBatch) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Of one user, what stands before V and before D^1/2 V, (k,) each."""
+        weights, how = self._event_weights(batch), self._filter(self._arrays["eigenvalues"])
+        met = self._arrays["vectors"][batch.items]
+        z, u = weights @ met, (weights / self._arrays["roots"][batch.items]) @ met
+        return (how.own * z + how.mixed * (u @ self._arrays["gram"])).astype(np.float32), (how.low * u).astype(np.float32)
+
+    def _joined(
+        self, batch: HistoryBatch, spread: NDArray[np.float32], flat: NDArray[np.float32], at: NDArray[np.int64] | slice
+    ) -> NDArray[np.float32]:
+        share = self._filter(self._arrays["eigenvalues"]).walked
+        walked = share * walk(self._arrays, batch.items, self._event_weights(batch))[at]
+        return of_liked(batch, (walked + spread + self._arrays["roots"][at] * flat).astype(np.float32))
+
+    def _shares(self, batch: HistoryBatch, place: int) -> NDArray[np.float64]:
+        if not len(batch.items):
+            return np.zeros(0)
+        vectors, roots, how = self._arrays["vectors"], self._arrays["roots"], self._filter(self._arrays["eigenvalues"])
+        there, met = vectors[place], vectors[batch.items]
+        kernel = how.walked * column(self._arrays, batch.items, place) + met @ (how.own * there)
+        low = self._arrays["gram"] @ (how.mixed * there) + how.low * roots[place] * there
+        kernel += (met @ low) / roots[batch.items]
+        return by_liked(batch, kernel * self._event_weights(batch))
+
+    def _params(self) -> dict[str, Any]:
+        return to_json(asdict(self.config))
 
     @classmethod
     def _from_params(cls, params: Mapping[str, Any]) -> Self:

@@ -7,16 +7,12 @@ from collections.abc import Mapping
 from es_recsys.models.affinity import Affinity
 from es_recsys.models.aligned import Aligned
 from es_recsys.models.als import ALS
-from es_recsys.models.bpr import BPR
 from es_recsys.models.bspm import BSPM
 from es_recsys.models.ease import EASE
 from es_recsys.models.fitted import TrainedModel
 from es_recsys.models.fused import Fused
-from es_recsys.models.gfcf import GFCF
-from es_recsys.models.itemknn import ItemKNN
 from es_recsys.models.lsa import LSA
 from es_recsys.models.popularity import Popularity
-from es_recsys.models.rp3beta import RP3beta
 from es_recsys.models.sasrec import SASRec
 from es_recsys.models.segments import Segments
 from es_recsys.models.transitions import Transitions
@@ -27,14 +23,10 @@ __all__ = ["MODELS"]
 
 _KINDS: tuple[type[TrainedModel], ...] = (
     Transitions,
-    ItemKNN,
     UserKNN,
-    RP3beta,
     EASE,
-    GFCF,
     BSPM,
     ALS,
-    BPR,
     Affinity,
     LSA,
     SASRec,

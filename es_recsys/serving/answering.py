@@ -61,6 +61,7 @@ def answer(snapshot: ServingSnapshot, query: Query, now: float) -> Flow[Answer]:
     kind = kind_of(query)
     profile = yield from read_profile(snapshot, query, now)
     vectors, mute = yield from question_vectors(snapshot, query)
+    mute = (*snapshot.retired_models, *mute)
     if query.like is None and _personalization(snapshot, query) > 0.0:
         snapshot, lost = yield from among_similar(snapshot, profile, who(snapshot, query))
         mute = (*mute, *lost)

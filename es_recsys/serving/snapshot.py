@@ -14,10 +14,11 @@ from es_recsys.features import ItemSide
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.keys import confirm_key
 from es_recsys.models.base import Model
+from es_recsys.models.retired import RETIRED
 from es_recsys.search.explore import InteractionStats
 from es_recsys.search.learned import Ranker
 from es_recsys.settings import Settings
-from es_recsys.vector_fields import VECTOR_FIELDS
+from es_recsys.vector_fields import is_encoder_field
 
 __all__ = ["QueryEncoder", "ServingSnapshot"]
 
@@ -56,6 +57,11 @@ class ServingSnapshot:
         return actor_key(actor, self.secret)
 
     @property
+    def retired_models(self) -> tuple[str, ...]:
+        """Names of the models that this version was trained with and that are gone: its answers do without them."""
+        return tuple(name for name in self.metadata.models if name in RETIRED)
+
+    @property
     def content_fields(self) -> tuple[str, ...]:
         """The vector fields that encoders fill, which tastes live in."""
-        return tuple(name for name in self.metadata.vectors if name in VECTOR_FIELDS and VECTOR_FIELDS[name].source == "encoder")
+        return tuple(filter(is_encoder_field, self.metadata.vectors))

@@ -14,6 +14,7 @@ from es_recsys.features import ItemSide
 from es_recsys.index.stored_metadata import read_metadata
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.models.base import DEPTHS, Model
+from es_recsys.models.retired import without_retired
 from es_recsys.search.explore import InteractionStats
 from es_recsys.search.learned import Ranker
 from es_recsys.serving.interaction_stats import exposure_folder, load_exposure
@@ -125,9 +126,11 @@ class SnapshotCache:
             return {}, None
         from es_recsys.models import load_models
 
-        folder = models_folder(self._settings, metadata.version)
+        folder, names = models_folder(self._settings, metadata.version), without_retired(metadata.models)
+        if gone := [name for name in metadata.models if name not in names]:
+            _log.warning("Answers of %s do without %s: no such model any more. Train again.", metadata.index, ", ".join(gone))
         try:
-            return load_models(folder, metadata.models), load_item_side(item_side_folder(folder))
+            return load_models(folder, names), load_item_side(item_side_folder(folder))
         except ModelError as error:
             raise ModelError(
                 f"The models of {metadata.index} can't be loaded. {error.what}",

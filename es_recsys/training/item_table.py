@@ -14,7 +14,7 @@ from es_recsys.index.read import scan
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.serving.workspace import Workspace
 from es_recsys.types import Item, ItemTable
-from es_recsys.vector_fields import VECTOR_FIELDS
+from es_recsys.vector_fields import is_encoder_field
 
 __all__ = ["item_table", "plain_table", "table_of"]
 
@@ -24,7 +24,7 @@ _PLAIN = ("group_id", "categories", "brand", "price", "created_at")
 def item_table(work: Workspace, metadata: IndexMetadata) -> ItemTable:
     """All items of a version, by id, with the vectors that encoders gave them. It is held in memory: about
     4 bytes a dimension and item, and the texts."""
-    fields = [name for name in metadata.vectors if VECTOR_FIELDS[name].source == "encoder"]
+    fields = [name for name in metadata.vectors if is_encoder_field(name)]
     items: list[Item] = []
     rows: dict[str, list[tuple[int, NDArray[np.float32]]]] = {name: [] for name in fields}
     for hits in scan(work.es, metadata.index, vectors=bool(fields)):
@@ -33,7 +33,7 @@ def item_table(work: Workspace, metadata: IndexMetadata) -> ItemTable:
             for name in fields:
                 if source.get(name) is not None:
                     rows[name].append((len(items), np.asarray(source[name], np.float32)))
-            items.append(item({key: value for key, value in source.items() if key not in VECTOR_FIELDS}))
+            items.append(item({key: value for key, value in source.items() if key not in metadata.vectors}))
     vectors = {}
     for name in fields:
         vectors[name] = np.zeros((len(items), metadata.vectors[name].dims), np.float32)

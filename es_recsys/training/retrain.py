@@ -16,6 +16,7 @@ import numpy as np
 
 from es_recsys.errors import InputError
 from es_recsys.index import versions
+from es_recsys.models.retired import without_retired
 from es_recsys.models.slices import HoldoutSplit
 from es_recsys.progress import ProgressReporter
 from es_recsys.serving.product_groups import products
@@ -162,7 +163,7 @@ def _run(
         for line in (*checked.facts, checked.why()):
             progress.line(line)
     record = Trained.of(snapshot.metadata)
-    names = names or (record.names if record is not None else ())
+    names = names or (without_retired(record.names) if record is not None else ())
     targets = targets or targets_of(snapshot.metadata)
     rng = np.random.default_rng([seed, 1])
     part = held_out(record, data, rng, targets)
@@ -221,14 +222,14 @@ def check(
     if not (data.weights > 0).any():
         return Checked(("There are no positive events to train on.",))
     record, version = Trained.of(snapshot.metadata), snapshot.metadata.version
-    if snapshot.metadata.models and not snapshot.models:
+    if without_retired(snapshot.metadata.models) and not snapshot.models:
         return Checked((), (f"the models of version {version} can't be loaded",))
     if record is None:
         return Checked(
             (), (f"version {version} has no model" if not snapshot.models else f"it isn't known what version {version} knows",)
         )
     events, grown = _events(work, snapshot, record, len(data.items), growth)
-    if grown is None:
+    if grown is None and not snapshot.retired_models:
         return Checked((events,))
     items, new = _items(work, snapshot, growth)
     notes = Notes(None)
@@ -236,7 +237,9 @@ def check(
     found = (
         Attempts(notes).step("Quality: not compared", lambda: quality(snapshot, record, data, rng), nothing) or notes.lines[-1]
     )
-    reasons = [grown, new, *_wishes(snapshot, record, names, targets)]
+    gone = snapshot.retired_models
+    left = f"there is no {' and no '.join(gone)} any more" if gone else ""
+    reasons = [grown, new, left, *_wishes(snapshot, record, names, targets)]
     if isinstance(found, Quality) and found.fallen:
         reasons.append("quality has fallen")
     facts = (events, items, found.line() if isinstance(found, Quality) else found)

@@ -21,7 +21,7 @@ from es_recsys.serving.stores import drop_store
 from es_recsys.serving.workspace import Workspace
 from es_recsys.training.tuned_settings import tuned_path
 from es_recsys.types import Event
-from es_recsys.vector_fields import VECTOR_FIELDS
+from es_recsys.vector_fields import is_encoder_field
 
 __all__ = ["give_events", "scratch_store"]
 
@@ -82,7 +82,7 @@ def _copy_items(work: Workspace, scratch: Workspace) -> None:
 
 def _bare(old: IndexMetadata, name: str) -> IndexMetadata:
     """The store before any training: what was tuned for searches stays, what training chose goes."""
-    vectors = {field: metadata for field, metadata in old.vectors.items() if VECTOR_FIELDS[field].source == "encoder"}
+    vectors = {field: metadata for field, metadata in old.vectors.items() if is_encoder_field(field)}
     weights = {situation: legs for situation, legs in old.weights.items() if situation != "no_query" or not old.models}
     kept = {key: value for key, value in old.notes.items() if key in ("bare", "index_options", "variants")}
     return replace(old, store=name, version=1, vectors=vectors, models=(), weights=weights, ranking={}, key_check="", notes=kept)

@@ -18,7 +18,7 @@ import numpy as np
 from elasticsearch import ApiError, TransportError
 from numpy.typing import NDArray
 
-from es_recsys.errors import EngineError, IndexStateError, InputError, WriteError
+from es_recsys.errors import EngineError, IndexStateError, WriteError
 from es_recsys.features import FeatureTable, features
 from es_recsys.index import copying, versions
 from es_recsys.index.bulk import Meter
@@ -27,6 +27,7 @@ from es_recsys.index.unfinished_versions import draft_folder, index_writer_lock,
 from es_recsys.index_metadata import IndexMetadata, VectorMetadata
 from es_recsys.models import MODELS, Model, UserKNN, save_models
 from es_recsys.models.popularity import Popularity
+from es_recsys.models.retired import wrong_model
 from es_recsys.progress import ProgressReporter
 from es_recsys.serving.item_features import item_side_folder, save_item_side
 from es_recsys.serving.product_groups import note_variants, products
@@ -45,7 +46,7 @@ from es_recsys.training.target_types import check_targets, targets_of
 from es_recsys.training.training_record import Trained, catalogue_of, keep_catalogue, training_lock
 from es_recsys.training.tuned_settings import load_tuned
 from es_recsys.types import History, Interactions, Item
-from es_recsys.vector_fields import VECTOR_FIELDS
+from es_recsys.vector_fields import VECTOR_FIELDS, is_encoder_field
 
 __all__ = ["TrainReport", "named", "put_into_service", "seconds_for", "train", "wish_of"]
 
@@ -144,9 +145,7 @@ def named(names: Sequence[str]) -> tuple[str, ...]:
     """The names, each once. Raises InputError for one that no model to train has."""
     unknown = [name for name in names if name not in TRAINABLE]
     if unknown:
-        raise InputError(
-            f"There is no model {unknown[0]!r}.", f"Name some of: {', '.join(TRAINABLE)}; or none, to have them chosen."
-        )
+        raise wrong_model(unknown[0], TRAINABLE, "; or none, to have them chosen")
     return tuple(dict.fromkeys(names))
 
 
@@ -274,7 +273,7 @@ def _serve(
     old = live.metadata
     models = {name: model for name, model in chosen.models.items() if name in chosen.weights}
     vectors = {model.field: _vector_meta(model) for model in models.values() if model.field is not None}
-    kept = {name: vector for name, vector in old.vectors.items() if VECTOR_FIELDS[name].source == "encoder"}
+    kept = {name: vector for name, vector in old.vectors.items() if is_encoder_field(name)}
     new = replace(
         old,
         vectors={**kept, **vectors},

@@ -34,7 +34,7 @@ from es_recsys.training.lambdamart import Trees, askers, cross_validate, forest
 from es_recsys.training.logged_examples import examined, logged_examples, rewards_of
 from es_recsys.training.ranking_examples import Examples, ndcg
 from es_recsys.training.training_record import note_ranking
-from es_recsys.vector_fields import VECTOR_FIELDS
+from es_recsys.vector_fields import is_encoder_field
 
 __all__ = ["Outcome", "RankingReport", "train_ranking"]
 
@@ -189,7 +189,7 @@ def _train(work: Workspace, situation: str, examples: Examples, config: Trees, s
 
 
 def _spaces(metadata: IndexMetadata) -> dict[str, str]:
-    known = (name for name in metadata.vectors if name in VECTOR_FIELDS and VECTOR_FIELDS[name].source == "encoder")
+    known = filter(is_encoder_field, metadata.vectors)
     return {name: metadata.vectors[name].fingerprint for name in known}
 
 

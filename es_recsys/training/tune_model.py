@@ -19,6 +19,7 @@ from es_recsys.evaluation.validation import slice_of
 from es_recsys.events.interactions import read_interactions
 from es_recsys.models import MODELS
 from es_recsys.models.callback import TrainingCallback
+from es_recsys.models.retired import wrong_model
 from es_recsys.progress import ProgressReporter
 from es_recsys.serving.product_groups import products
 from es_recsys.serving.workspace import Workspace
@@ -93,7 +94,7 @@ def tune_model(
     Raises InputError for an unknown model or split, or a model without settings; MissingExtra.
     """
     if name not in MODELS:
-        raise InputError(f"There is no model {name!r}.", f"Name one of: {', '.join(MODELS)}.")
+        raise wrong_model(name, MODELS)
     if split not in TUNED_SPLITS:
         raise InputError(f"There is no split {split!r} to tune on.", f"Name one of: {', '.join(TUNED_SPLITS)}.")
     started = time.monotonic()

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from es_recsys.errors import ModelError
 from es_recsys.models import ALS, MODELS, ALSConfig, Model, Popularity, Transitions
 from es_recsys.models.aligned import Aligned, AlignedConfig
-from es_recsys.models.bpr import BPR, BPRConfig
 from es_recsys.models.callback import TrainingCallback
 from es_recsys.models.ease import EASE, EASEConfig
 from es_recsys.models.folded import unit
@@ -101,7 +100,6 @@ def catalogue(seed: int = 11) -> ItemTable:
 # Settings with which a model learns the little shop within a second; a model that isn't here has its own.
 SMALL: dict[str, Callable[[], Model]] = {
     "als": lambda: ALS(ALSConfig(factors=8, iterations=5, threads=1, half_life=5.0)),
-    "bpr": lambda: BPR(BPRConfig(factors=8, iterations=200, regularization=0.05)),
     "ease": lambda: EASE(EASEConfig(regularization=5.0, neighbours=20)),
     "lsa": lambda: LSA(LSAConfig(dims=20, least=1)),
     "aligned": lambda: Aligned(AlignedConfig(dims=12, batch=32, epochs=30)),
@@ -427,7 +425,7 @@ def test_transitions_and_popularity_use_no_chance() -> None:
         assert one.fingerprint == other.fingerprint
 
 
-@pytest.mark.parametrize("kind", ["als", "bpr", "ease"])
+@pytest.mark.parametrize("kind", ["als", "ease"])
 def test_what_is_told_of_its_parts_changes_nothing(kind: str) -> None:
     told: list[tuple[int, int]] = []
 

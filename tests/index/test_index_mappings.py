@@ -64,8 +64,8 @@ def test_index_options_follow_the_count_unless_given() -> None:
 
 
 def test_a_field_without_a_row_is_a_models() -> None:
-    metadata = VectorMetadata(8, "b" * 32, "bpr", "max_inner_product")
-    assert mappings.vector_mapping("bpr_vector", metadata, 10)["similarity"] == "max_inner_product"
+    metadata = VectorMetadata(8, "b" * 32, "gone", "max_inner_product")
+    assert mappings.vector_mapping("gone_vector", metadata, 10)["similarity"] == "max_inner_product"
 
 
 @pytest.mark.parametrize(

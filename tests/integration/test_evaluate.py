@@ -384,7 +384,7 @@ def test_the_commands(
     assert json.loads(text)["split"].startswith("the next 5")
     assert _run(monkeypatch, capsys, "report", out, "--out", page)[0] == 0
     assert page.read_text().startswith("<!doctype html>")
-    code, text = _run(monkeypatch, capsys, "tune", "model", "itemknn", "--trials", 2, "--users", 30, "--json")
+    code, text = _run(monkeypatch, capsys, "tune", "model", "bspm", "--trials", 2, "--users", 30, "--json")
     assert code == 0
     assert len(json.loads(text)["trials"]) == 2
     assert _run(monkeypatch, capsys, "evaluate", "nonsense")[0] == 2

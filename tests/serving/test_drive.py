@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from es_recsys.errors import EngineError, InputError, ModelError, RecsysError
 from es_recsys.models.base import ScoredItems
 from es_recsys.models.histories import HistoryBatch
-from es_recsys.models.itemknn import ItemKNN
+from es_recsys.models.transitions import Transitions
 from es_recsys.serving.drivers import AsyncDriver, Driver
 from es_recsys.serving.operations import Call, Fetch, Flow, Get, Log, Pause, Search, Top
 from es_recsys.types import History, Interactions
@@ -255,7 +255,7 @@ async def test_where_the_engine_does_not_answer_the_flow_gets_an_error_of_ours()
     assert alone == one == other == awaited
 
 
-def _fitted() -> ItemKNN:
+def _fitted() -> Transitions:
     data = Interactions(
         user_ids=np.array(["u", "v", "w"]),
         item_ids=np.array(["a", "b", "c", "d"]),
@@ -264,14 +264,14 @@ def _fitted() -> ItemKNN:
         weights=np.ones(8, np.float32),
         times=np.arange(8.0),
     )
-    return ItemKNN().fit(data, np.random.default_rng(0))
+    return Transitions().fit(data, np.random.default_rng(0))
 
 
 ASKED = [(["a"], 2, ""), (["a", "c"], 2, "b"), ([], 2, ""), (["d", "nobody knows it"], 1, "c")]
 
 
 async def test_a_model_is_asked_at_once_for_what_each_flow_asks_it() -> None:
-    class Counted(ItemKNN):
+    class Counted(Transitions):
         asked = 0
 
         def recommend_idx(self, batch: HistoryBatch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredItems]:
@@ -298,7 +298,7 @@ def test_a_model_that_fails_fails_in_each_flow() -> None:
 
     def ask() -> Flow[str]:
         try:
-            yield Top(ItemKNN(), History.of(["a"]), 1, frozenset())
+            yield Top(Transitions(), History.of(["a"]), 1, frozenset())
         except ModelError as error:
             return error.what
         return "not reached"

@@ -19,12 +19,12 @@ from es_recsys.training.model_trials import DEPTH
 from es_recsys.types import History, Interactions
 
 Make = Callable[..., Interactions]
-NAMES = ("transitions", "als", "rp3beta")
+NAMES = ("transitions", "als", "bspm")
 WEIGHTS: tuple[dict[str, float], ...] = (
     {"transitions": 1.0},
     {"als": 1.0},
-    {"transitions": 0.5, "als": 0.3, "rp3beta": 0.2},
-    {"transitions": 0.0, "als": 0.4, "rp3beta": 0.6},
+    {"transitions": 0.5, "als": 0.3, "bspm": 0.2},
+    {"transitions": 0.0, "als": 0.4, "bspm": 0.6},
 )
 
 
@@ -80,10 +80,10 @@ def test_one_model_beside_others_weighs_as_all_together(part: HoldoutSplit, mode
 def test_what_only_the_new_model_lists_is_among_the_candidates(interactions: Make) -> None:
     data = interactions({**{f"u{n}": ["a", "b"] for n in range(9)}, **{f"v{n}": ["c", "d"] for n in range(9)}})
     part = latest(data, np.random.default_rng(0), 30)
-    blind = MODELS["rp3beta"]().fit(interactions({"x": ["a", "c"]}), np.random.default_rng(0))
+    blind = MODELS["bspm"]().fit(interactions({"x": ["a", "c"]}), np.random.default_rng(0))
     popular = MODELS["als"]().fit(data, np.random.default_rng(0))
-    before = Candidates.of({"rp3beta": blind}, part)
-    assert before.each({"rp3beta": 1.0}).max() == 0.0
+    before = Candidates.of({"bspm": blind}, part)
+    assert before.each({"bspm": 1.0}).max() == 0.0
     assert before.beside("als", popular).each({"als": 1.0}).min() > 0.0
 
 
@@ -100,8 +100,8 @@ def test_a_model_is_worth_what_it_adds(part: HoldoutSplit, models: Mapping[str, 
     # What was best is remembered, so that it need not be asked again.
     assert (beside.blended, beside.alone) == (other, alone)
     rng = np.random.default_rng(0)
-    blind = MODELS["rp3beta"]().fit(replace(part.train, items=rng.permutation(part.train.items)), rng)
-    assert beside("rp3beta", blind) < beside("als", models["als"])
+    blind = MODELS["bspm"]().fit(replace(part.train, items=rng.permutation(part.train.items)), rng)
+    assert beside("bspm", blind) < beside("als", models["als"])
     assert (beside.blended, beside.alone) == (other, alone)
 
 
@@ -117,11 +117,11 @@ def test_a_model_that_adds_nothing_is_worth_what_it_answers_alone(part: HoldoutS
     rng = np.random.default_rng(0)
     beside = Beside({"transitions": models["transitions"]}, part)
     shuffled = replace(part.train, items=rng.permutation(part.train.items))
-    blind = MODELS["rp3beta"]().fit(shuffled, rng)
-    poor = float(Candidates.of({"rp3beta": blind}, part).each({"rp3beta": 1.0}).mean())
+    blind = MODELS["bspm"]().fit(shuffled, rng)
+    poor = float(Candidates.of({"bspm": blind}, part).each({"bspm": 1.0}).mean())
     assert poor < 0.7 * beside.without
     doubt = 0.1 * (1.0 - len(part) / 2_000)
-    assert beside("rp3beta", blind) == pytest.approx((1.0 + doubt) * poor)
+    assert beside("bspm", blind) == pytest.approx((1.0 + doubt) * poor)
     # What others say already adds nothing either, and counts no more than the blend without it.
     assert beside("twin", models["transitions"]) == pytest.approx((1.0 + doubt) * beside.without)
 

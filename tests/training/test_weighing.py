@@ -14,7 +14,7 @@ from es_recsys.training.ensemble_selection import weigh
 from es_recsys.types import Interactions
 
 Make = Callable[..., Interactions]
-NAMES = ("transitions", "als", "rp3beta")
+NAMES = ("transitions", "als", "bspm")
 
 
 @pytest.fixture

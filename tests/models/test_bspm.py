@@ -1,4 +1,4 @@
-"""GF-CF and BSPM against dense matrices of their formulas."""
+"""BSPM against dense matrices of its formulas."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from es_recsys.models.bspm import BSPM, BSPMConfig
-from es_recsys.models.gfcf import GFCF, GFCFConfig
 from es_recsys.models.histories import encode
-from es_recsys.models.spectral import Spectral
 from es_recsys.types import History, Interactions
 
 USERS, N, K = 60, 40, 6
@@ -40,26 +38,26 @@ def parts(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float
     return p, np.linalg.eigh(p)[1][:, ::-1][:, :K], np.sqrt(of_item)
 
 
-def kernel(model: Spectral) -> NDArray[np.float32]:
+def kernel(model: BSPM) -> NDArray[np.float32]:
     ids = list(model.item_ids)
     return np.stack([model.score(History.of([item]), ids) for item in ids])
 
 
-def fitted(model: Spectral, data: Interactions, monkeypatch: pytest.MonkeyPatch) -> Spectral:
+def fitted(model: BSPM, data: Interactions, monkeypatch: pytest.MonkeyPatch) -> BSPM:
     # Enough rounds for eigenvectors that can be compared.
-    monkeypatch.setattr("es_recsys.models.spectral._ROUNDS", 60)
+    monkeypatch.setattr("es_recsys.models.bspm._ROUNDS", 60)
     return model.fit(data, np.random.default_rng(0))
 
 
-def test_gfcf_is_the_linear_and_the_ideal_low_pass_filter(
+def test_without_sharpening_it_is_the_linear_and_the_ideal_low_pass_filter(
     x: NDArray[np.float64], data: Interactions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     p, v, roots = parts(x)
     expected = p + 0.3 * (v / roots[:, None]) @ (v * roots[:, None]).T
-    np.testing.assert_allclose(kernel(fitted(GFCF(GFCFConfig(K, 0.3)), data, monkeypatch)), expected, atol=1e-5)
+    np.testing.assert_allclose(kernel(fitted(BSPM(BSPMConfig(K, 0.3, 0.0)), data, monkeypatch)), expected, atol=1e-5)
 
 
-def test_bspm_sharpens_both_terms_through_all_frequencies(
+def test_it_sharpens_both_terms_through_all_frequencies(
     x: NDArray[np.float64], data: Interactions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     p, v, roots = parts(x)
@@ -71,19 +69,12 @@ def test_bspm_sharpens_both_terms_through_all_frequencies(
     np.testing.assert_allclose(kernel(model), blurred @ sharpen, atol=1e-5)
 
 
-def test_bspm_without_sharpening_is_gfcf(data: Interactions) -> None:
-    one = BSPM(BSPMConfig(K, 0.3, 0.0)).fit(data, np.random.default_rng(0))
-    other = GFCF(GFCFConfig(K, 0.3)).fit(data, np.random.default_rng(0))
-    np.testing.assert_allclose(kernel(one), kernel(other), atol=1e-6)
-
-
-@pytest.mark.parametrize("kind", [GFCF, BSPM])
-def test_settings_of_the_asking_need_no_training(kind: type[Spectral], data: Interactions) -> None:
-    model = kind(kind.with_param(kind.default_config(False, False), "factors", K)).fit(data, np.random.default_rng(0))  # type: ignore[call-arg]
-    config = kind.with_param(model.config, "low_pass", 0.9)
-    again = kind(config).fit(data, np.random.default_rng(0))  # type: ignore[call-arg]
+def test_settings_of_the_asking_need_no_training(data: Interactions) -> None:
+    model = BSPM(BSPM.with_param(BSPM.default_config(False, False), "factors", K)).fit(data, np.random.default_rng(0))
+    config = BSPM.with_param(model.config, "low_pass", 0.9)
+    again = BSPM(config).fit(data, np.random.default_rng(0))
     np.testing.assert_array_equal(kernel(model.with_config(config)), kernel(again))
-    assert {"low_pass", "half_life"} <= kind.inference_params and "factors" not in kind.inference_params
+    assert {"low_pass", "half_life"} <= BSPM.inference_params and "factors" not in BSPM.inference_params
 
 
 def test_a_history_sums_what_its_events_say_and_halves_the_older(data: Interactions) -> None:
@@ -98,12 +89,11 @@ def test_a_history_sums_what_its_events_say_and_halves_the_older(data: Interacti
 
 
 def test_a_small_store_keeps_few_frequencies(interactions: Make) -> None:
-    model = GFCF().fit(interactions({f"u{user}": ["a", "b", f"c{user}"] for user in range(6)}), np.random.default_rng(0))
+    model = BSPM().fit(interactions({f"u{user}": ["a", "b", f"c{user}"] for user in range(6)}), np.random.default_rng(0))
     assert model._arrays["vectors"].shape == (8, 1)
     assert {item for item, _ in model.recommend(History.of(["a"]), 2, {"a"})} >= {"b"}
 
 
-@pytest.mark.parametrize("kind", [GFCF, BSPM])
-def test_nothing_positive_learns_nothing(kind: type[Spectral], interactions: Make) -> None:
-    model = kind().fit(interactions({"u": [("a", -1), ("b", -1)], "v": [("a", -1)]}), np.random.default_rng(0))
+def test_nothing_positive_learns_nothing(interactions: Make) -> None:
+    model = BSPM().fit(interactions({"u": [("a", -1), ("b", -1)], "v": [("a", -1)]}), np.random.default_rng(0))
     assert model.recommend(History.of(["a"])) == []

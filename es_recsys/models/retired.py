@@ -1,0 +1,28 @@
+"""Models that are gone: a store may still be served with one, and a person may still name one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+from es_recsys.errors import InputError
+
+__all__ = ["RETIRED", "without_retired", "wrong_model"]
+
+RETIRED: Mapping[str, str] = MappingProxyType({"bpr": "als", "gfcf": "bspm", "itemknn": "transitions", "rp3beta": "transitions"})
+"""Name of a model that is gone -> the model to train in its place (figures: docs/techniques.md)."""
+
+
+def without_retired(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the names without those of models that are gone."""
+    return tuple(name for name in names if name not in RETIRED)
+
+
+def wrong_model(name: str, known: Iterable[str], otherwise: str = "") -> InputError:
+    """Return the error for the name of a model that there is not, or not any more.
+
+    known: the models that may be named. otherwise: what may be done instead of naming one.
+    """
+    if name in RETIRED:
+        return InputError(f"The model {name!r} is gone: others answer better.", f"Name {RETIRED[name]} instead{otherwise}.")
+    return InputError(f"There is no model {name!r}.", f"Name some of: {', '.join(known)}{otherwise}.")
