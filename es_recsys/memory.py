@@ -1,4 +1,4 @@
-"""How much memory is left, as Linux and its containers tell it."""
+"""Available memory of a Linux system or container."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _UNLIMITED = 1 << 60
 
 @dataclass(frozen=True, slots=True)
 class _Files:
-    """Where the kernel tells its figures; tests give another root."""
+    """The kernel's files with figures; tests give another root."""
 
     root: Path = Path("/")
 
@@ -35,9 +35,9 @@ class _Files:
 
 
 def available_memory(root: Path = Path("/")) -> int | None:
-    """Bytes that may still be used: what the system has available, or what a container's limit leaves, if less.
+    """Return the bytes that may still be used: what the system has available, or what a container's limit leaves, if less.
 
-    None where the system doesn't tell (it is not Linux).
+    None on other systems than Linux.
     """
     if sys.platform != "linux":
         return None
@@ -49,7 +49,7 @@ def available_memory(root: Path = Path("/")) -> int | None:
 
 
 def _cgroup2(files: _Files) -> int | None:
-    """What the tightest limit leaves, from the process's own group up to the root."""
+    """Return what the tightest limit leaves, from the process's own group up to the root."""
     group = next((line[3:] for line in files.text("proc/self/cgroup").splitlines() if line.startswith("0::")), "/")
     parts = [part for part in group.strip().split("/") if part and part != ".."]
     left: list[int] = []

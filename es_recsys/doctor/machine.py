@@ -46,7 +46,7 @@ def _describe_java(named: str | None) -> str:
 def _describe_memory(heap: str, available: int | None) -> str:
     machine.check_memory(heap, available)
     if available is None:
-        return "This system does not tell how much memory is available."
+        return "This system does not report how much memory is available."
     needed = machine.memory_needed(heap) // machine.MIB
     return f"{available // machine.MIB:,} MiB available; a node with a heap of {heap} needs {needed:,} MiB."
 

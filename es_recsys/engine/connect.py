@@ -209,7 +209,7 @@ def _check_version(info: Any, address: str) -> str:
         parts = ()
     minimum = ".".join(map(str, MINIMUM_VERSION))
     if len(parts) < 2:
-        raise EngineError(f"What answers at {address} does not tell its version.", f"Give the URL of an Elasticsearch {minimum}.")
+        raise EngineError(f"What answers at {address} does not report its version.", f"Give the URL of Elasticsearch {minimum}.")
     if parts < MINIMUM_VERSION:
         raise EngineError(f"Elasticsearch at {address} is {number}; {minimum} is the oldest that works.", "Upgrade it.")
     return number

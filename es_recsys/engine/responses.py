@@ -99,7 +99,7 @@ def _validate_mget(meta: ApiResponseMeta, sent: Any, body: Mapping[str, Any]) ->
     if unreadable:
         raise UnreadableDocuments(
             f"Elasticsearch at {node_url(meta.node)} could not read {len(unreadable):,} of {len(docs):,} documents "
-            f"({_error_type(unreadable[0]) or 'no reason told'}).",
+            f"({_error_type(unreadable[0]) or 'no reason given'}).",
             "See its log and the health of its indices, then try again.",
         )
     for doc in docs:

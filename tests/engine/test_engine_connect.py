@@ -91,7 +91,7 @@ def test_one_that_is_too_old_is_refused_with_both_versions(number: str) -> None:
 
 def test_one_without_a_version_is_refused() -> None:
     with _server(200, {"tagline": "?"}) as (url, _):
-        assert "does not tell its version" in _fails(url=url).what
+        assert "does not report its version" in _fails(url=url).what
 
 
 async def test_the_asynchronous_client_says_the_same() -> None:

@@ -20,19 +20,19 @@ import org.elasticsearch.transport.TransportService;
  * HOME has lib/ and modules/, CONFIG the log4j2.properties. Once the node answers, READY holds two lines: its HTTP
  * address and its transport address. The node ends when the process with the id PARENT does, or when its standard input
  * is closed, whichever comes first: the kernel closes the pipe even of a killed parent. One byte on the standard input
- * tells it to stay: from then on it outlives its parent.
+ * detaches it: from then on it outlives its parent.
  */
 public class EmbeddedNode {
     private static final int CLOSE_SECONDS = 20;
-    private static final AtomicBoolean ENDING = new AtomicBoolean();
-    private static volatile boolean stays;
+    private static final AtomicBoolean EXITING = new AtomicBoolean();
+    private static volatile boolean detached;
 
     public static void main(String[] args) throws Exception {
         Path home = Path.of(args[0]);
         Path config = Path.of(args[1]);
         Path ready = Path.of(args[2]);
         long parent = Long.parseLong(args[3]);
-        endWith(parent);
+        exitWith(parent);
         Settings.Builder settings = Settings.builder().put("path.home", home.toString());
         for (int i = 4; i < args.length; i++) {
             String[] pair = args[i].split("=", 2);
@@ -49,11 +49,11 @@ public class EmbeddedNode {
         Node node = new Node(environment, loader);
         Runtime.getRuntime().addShutdownHook(new Thread(() -> close(node), "close-node"));
         node.start();
-        announce(node, ready);
+        writeReadyFile(node, ready);
         Thread.currentThread().join();
     }
 
-    private static void announce(Node node, Path ready) throws Exception {
+    private static void writeReadyFile(Node node, Path ready) throws Exception {
         TransportAddress http = node.injector().getInstance(HttpServerTransport.class).boundAddress().publishAddress();
         TransportAddress transport = node.injector().getInstance(TransportService.class).boundAddress().publishAddress();
         Path draft = ready.resolveSibling(ready.getFileName() + ".draft");
@@ -61,38 +61,38 @@ public class EmbeddedNode {
         Files.move(draft, ready, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
     }
 
-    private static void endWith(long parent) {
+    private static void exitWith(long parent) {
         ProcessHandle handle = ProcessHandle.current().parent().orElse(null);
         if (handle == null || handle.pid() != parent) {
             Runtime.getRuntime().halt(0);
         }
-        handle.onExit().thenRun(EmbeddedNode::endSoon);
+        handle.onExit().thenRun(EmbeddedNode::exitSoon);
         Thread watch = new Thread(() -> {
             try {
-                stays = System.in.read() >= 0;
+                detached = System.in.read() >= 0;
             } catch (Exception e) {
                 e.printStackTrace();
             }
-            end();
+            exit();
         }, "watch-parent");
         watch.setDaemon(true);
         watch.start();
     }
 
-    private static void endSoon() {
+    private static void exitSoon() {
         try {
-            // The parent's last act may have been to tell us to stay: let that byte be read first.
+            // The parent's last act may have been to detach us: let that byte be read first.
             TimeUnit.SECONDS.sleep(1);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         }
-        end();
+        exit();
     }
 
-    private static void end() {
-        if (stays == false && ENDING.compareAndSet(false, true)) {
+    private static void exit() {
+        if (detached == false && EXITING.compareAndSet(false, true)) {
             // A hook of its own thread: System.exit blocks its caller until all hooks have run.
-            new Thread(() -> System.exit(0), "end").start();
+            new Thread(() -> System.exit(0), "exit").start();
         }
     }
 

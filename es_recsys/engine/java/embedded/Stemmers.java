@@ -16,7 +16,7 @@ final class Stemmers {
 
     private Stemmers() {}
 
-    /** The stemmer of a language, one of Snowball's where nothing else has the name. Refuses a name that nobody has. */
+    /** Returns the stemmer of a language: Lucene's own, else Snowball's. Refuses an unknown name. */
     static UnaryOperator<TokenStream> of(String language) {
         String name = language.toLowerCase(Locale.ROOT);
         return switch (name) {
@@ -41,7 +41,7 @@ final class Stemmers {
         };
     }
 
-    /** A Snowball stemmer: "english" and "English" are one. */
+    /** Returns a Snowball stemmer: "english" and "English" are one. Refuses an unknown name. */
     static UnaryOperator<TokenStream> snowball(String language) {
         String name = language.substring(0, 1).toUpperCase(Locale.ROOT) + language.substring(1);
         UnaryOperator<TokenStream> filter = in -> new SnowballFilter(in, name);
@@ -49,7 +49,7 @@ final class Stemmers {
         return filter;
     }
 
-    /** A filter of Lucene whose name is made from a language. Refuses a language that has none. */
+    /** Returns a filter of Lucene that is named after a language. Refuses an unknown language. */
     static UnaryOperator<TokenStream> ofLanguage(String factory, String language) {
         try {
             return lucene(factory);

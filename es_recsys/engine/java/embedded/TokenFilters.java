@@ -79,7 +79,7 @@ final class TokenFilters {
         both("stemmer", Kind.WORD, settings -> Stemmers.of(language(settings, "porter")));
         both("truncate", Kind.WORD, LuceneFactory.of("truncate").with("prefixLength", "length", 10)::filter);
 
-        // The server defines these by type itself.
+        // The server itself has these by type.
         named("shingle", Kind.MULTIPLYING, LuceneFactory.of("shingle").filter(Settings.EMPTY));
         named("stop", Kind.WORD, in -> new StopFilter(in, EnglishAnalyzer.ENGLISH_STOP_WORDS_SET));
         // And this one by name.
@@ -95,7 +95,7 @@ final class TokenFilters {
         named("cjk_bigram", Kind.WORD, cjkBigram(Settings.EMPTY));
         type("cjk_bigram", (index, environment, name, settings) -> new TokenFilter(name,
             settings.getAsBoolean("output_unigrams", false) ? Kind.MULTIPLYING : Kind.WORD, cjkBigram(settings)));
-        // By its name alone, Elasticsearch's makes single characters.
+        // Named without settings, Elasticsearch's makes single characters.
         named("edge_ngram", Kind.MULTIPLYING, edgeNgram(Settings.builder().put("max_gram", 1).build()));
         type("edge_ngram", (index, environment, name, settings) ->
             new TokenFilter(name, Kind.MULTIPLYING, edgeNgram(settings)));
@@ -104,7 +104,7 @@ final class TokenFilters {
             Tokenizers.checkNgramDiff(index, settings);
             return new TokenFilter(name, Kind.MULTIPLYING, ngram(settings));
         });
-        // By its name alone, Elasticsearch's leaves the offsets as they are.
+        // Named without settings, Elasticsearch's doesn't adjust offsets.
         named("word_delimiter_graph", Kind.MULTIPLYING,
             wordDelimiter(null, Settings.builder().put("adjust_offsets", false).build()));
         type("word_delimiter_graph", (index, environment, name, settings) ->
@@ -206,8 +206,8 @@ final class TokenFilters {
             .filter(flag -> settings.getAsBoolean(flag.getKey(), DELIMITER_DEFAULTS.contains(flag.getKey())))
             .mapToInt(Map.Entry::getValue).sum();
         boolean offsets = settings.getAsBoolean("adjust_offsets", true);
-        CharArraySet kept = Analysis.getWordSet(environment, settings, "protected_words");
-        return in -> new WordDelimiterGraphFilter(in, offsets, WordDelimiterIterator.DEFAULT_WORD_DELIM_TABLE, flags, kept);
+        CharArraySet protectedWords = Analysis.getWordSet(environment, settings, "protected_words");
+        return in -> new WordDelimiterGraphFilter(in, offsets, WordDelimiterIterator.DEFAULT_WORD_DELIM_TABLE, flags, protectedWords);
     }
 
     private static UnaryOperator<TokenStream> decompounder(Environment environment, Settings settings) {
