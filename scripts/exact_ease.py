@@ -16,7 +16,7 @@ from offline_models import gowalla, interactions, score
 from scipy import sparse
 
 from es_recsys.models.ease import precision, weights_of
-from es_recsys.models.sequences import sequences
+from es_recsys.models.sequences import user_sequences
 
 N = 20
 USERS = 1_000
@@ -31,7 +31,7 @@ def main() -> None:
     events, wanted = gowalla(arguments.folder)
     data = interactions(events)
     began, cpu = time.perf_counter(), time.process_time()
-    matrix = precision(sequences(data), arguments.regularization)
+    matrix = precision(user_sequences(data), arguments.regularization)
     print(
         f"inverse of {len(matrix):,} items: {time.perf_counter() - began:.0f} s ({time.process_time() - cpu:.0f} s of processor)"
     )

@@ -25,6 +25,7 @@ from es_recsys.models.cooccurrence import Counting
 from es_recsys.models.histories import HistoryBatch
 from es_recsys.models.sasrec import SASRec, SASRecConfig
 from es_recsys.models.slices import ndcg
+from es_recsys.training import early_stopping
 from es_recsys.types import History
 
 TOP, BLOCK = 10, 1_000
@@ -43,9 +44,11 @@ def main() -> None:
     rows = list(lines(arguments.folder / "Beauty.txt.gz"))
     events, wanted = {user: items[:-last] for user, items in rows}, {user: items[-last] for user, items in rows}
     changes = {name: json.loads(value) for name, value in (one.split("=") for one in arguments.set)}
-    model: Model = Transitions(TRANSITIONS) if arguments.model == "transitions" else SASRec(replace(SASRecConfig(), **changes))
+    model = Transitions(TRANSITIONS) if arguments.model == "transitions" else SASRec(replace(SASRecConfig(), **changes))
     began, cpu = time.perf_counter(), time.process_time()
-    model.fit(interactions(events), np.random.default_rng(arguments.seed), callback=TrainingCallback(tell))
+    model = early_stopping.fit(
+        model, interactions(events), np.random.default_rng(arguments.seed), callback=TrainingCallback(tell)
+    )
     print(f"fit: {time.perf_counter() - began:.0f} s ({time.process_time() - cpu:.0f} s of processor)", flush=True)
     found = answers(model, events, wanted)
     split = "valid" if arguments.valid else "test"

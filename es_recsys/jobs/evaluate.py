@@ -48,6 +48,7 @@ from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.user_interests import LEAST_INTERESTS
 from es_recsys.serving.workspace import Workspace
 from es_recsys.sources import read_judgments
+from es_recsys.training import early_stopping
 from es_recsys.training.item_table import item_table
 from es_recsys.training.model_selection import TrainSpec, select
 from es_recsys.training.scratch_store import give_events, scratch_store
@@ -254,7 +255,7 @@ class _Run:
         model = kind(config)  # type: ignore[call-arg]
         watch = TrainingCallback(tell, None, time.monotonic() + max(seconds, 1.0))
         rng = np.random.default_rng(self._options.seed)
-        return model.fit(self._split.train, rng, self._items if kind.reads_items else None, watch)
+        return early_stopping.fit(model, self._split.train, rng, self._items if kind.reads_items else None, watch)
 
     def _measure(
         self,

@@ -186,7 +186,7 @@ class Affinity(TrainedModel):
         odds: NDArray[np.float32] = np.exp(sums - theta.sum()).astype(np.float32)
         return odds
 
-    def _shares(self, batch: HistoryBatch, place: int) -> NDArray[np.float64]:
+    def _contributions(self, batch: HistoryBatch, place: int) -> NDArray[np.float64]:
         traits, theta = self._traits(), self._arrays["theta"]
         entries, _ = traits.at(np.array([place]))
         worth = np.zeros(len(traits.facet_of))

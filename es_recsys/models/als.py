@@ -168,7 +168,7 @@ class ALS(TrainedModel):
         system[np.diag_indices_from(system)] += self.config.regularization
         return np.asarray(np.linalg.solve(system, right), np.float64)
 
-    def _shares(self, batch: HistoryBatch, place: int) -> NDArray[np.float64]:
+    def _contributions(self, batch: HistoryBatch, place: int) -> NDArray[np.float64]:
         # x . y_j is a sum over the liked items: c_i y_i^T A^-1 y_j (Hu et al. 2008, section 5).
         items, confidence = self._confidences(batch)
         shares = np.zeros(len(batch.items))
@@ -208,7 +208,7 @@ class ALS(TrainedModel):
                 num_threads=self.config.threads,
                 random_state=seed,
             )
-            model.fit(matrix, show_progress=False, callback=lambda done, *_: callback.part(done + 1, self.config.iterations))
+            model.fit(matrix, show_progress=False, callback=lambda done, *_: callback.report(done + 1, self.config.iterations))
         return np.ascontiguousarray(model.item_factors, dtype=np.float32)
 
     def _params(self) -> dict[str, Any]:

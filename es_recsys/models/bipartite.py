@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from es_recsys.models.sequences import Sequences, cells
+from es_recsys.models.sequences import UserSequences, cells
 
 __all__ = ["column", "graph", "matrix_of", "ranges", "walk"]
 
 Arrays = Mapping[str, NDArray[Any]]
 
 
-def graph(seq: Sequences) -> tuple[dict[str, NDArray[Any]], NDArray[np.float64]]:
+def graph(seq: UserSequences) -> tuple[dict[str, NDArray[Any]], NDArray[np.float64]]:
     """R[u, i] / sqrt(d_u d_i), where R has the root of the weight of a user's strongest event on an item, and d_u, d_i are
     the sums of its row and its column; then the d_i (n_items,), 1 for an item without events.
 

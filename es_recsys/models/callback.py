@@ -1,4 +1,4 @@
-"""Who looks on at a long training: progress is told, checkpoints are kept."""
+"""What a training calls on its way: progress, validation, checkpoints and the deadline."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from es_recsys.errors import OutOfTime
 
@@ -14,26 +15,31 @@ __all__ = ["TrainingCallback"]
 
 @dataclass(frozen=True, slots=True)
 class TrainingCallback:
-    """tell(done, total, figures): called after each epoch with what was reached, such as {"loss": .3, "ndcg": .05}; after each
-    part of another long training, where nothing is measured on the way, with no figures.
+    """Callback of one training.
 
-    checkpoints: folder in which a training keeps where it is, so that one that was broken off goes on from there; it is
-    removed when the training ends. None: nothing is kept. deadline: `time.monotonic` seconds after which no further
-    epoch begins; what is best by then is kept. needed: whether there must be a model; if not, a training that gives nothing
-    before it is whole may be given up at the deadline.
+    on_epoch(epoch, total, metrics): called after each epoch with what was measured, such as {"loss": .3, "ndcg": .05}; after
+    each part of another long training with no metrics. checkpoints: folder in which a training keeps its state, so that one
+    that was interrupted goes on from there (None: nothing is kept); removed when the training ends, unless keep_checkpoints.
+    deadline: `time.monotonic` seconds after which no further epoch begins; the best by then is kept. required: whether there
+    must be a model; if not, a training that gives nothing before it is whole is given up at the deadline. validate(model):
+    quality in [0, 1] of a model that learns in epochs, after each of them, on events that it doesn't learn from; training
+    stops when it no longer rises. Without it, all epochs of the configuration are trained.
     """
 
-    tell: Callable[[int, int, Mapping[str, float]], None] | None = None
+    on_epoch: Callable[[int, int, Mapping[str, float]], None] | None = None
     checkpoints: Path | None = None
     deadline: float = float("inf")
-    needed: bool = True
+    required: bool = True
+    validate: Callable[[Any], float] | None = None
+    keep_checkpoints: bool = False
 
-    def part(self, done: int, total: int) -> None:
-        """Tells of a part after which nothing is measured."""
-        if self.tell is not None:
-            self.tell(done, total, {})
+    def report(self, done: int, total: int, metrics: Mapping[str, float] | None = None) -> None:
+        """Call `on_epoch`, where there is one."""
+        if self.on_epoch is not None:
+            self.on_epoch(done, total, metrics or {})
 
-    def go_on(self, name: str) -> None:
-        """For a training that gives nothing before it is whole. Raises OutOfTime after the deadline, unless it is needed."""
-        if not self.needed and time.monotonic() > self.deadline:
+    def check_deadline(self, name: str) -> None:
+        """Raise OutOfTime after the deadline, unless the model is required: for a training that gives nothing before it is
+        whole."""
+        if not self.required and time.monotonic() > self.deadline:
             raise OutOfTime(f"The training of {name} was not whole when its time was over.", "Give it more time.")

@@ -33,7 +33,7 @@ class OfContent(FactorModel):
                 users[user] = mine @ vectors / np.abs(mine).sum()
         return users
 
-    def _shares(self, batch: HistoryBatch, place: int) -> NDArray[np.float64]:
+    def _contributions(self, batch: HistoryBatch, place: int) -> NDArray[np.float64]:
         if not self._users(batch).any():
             return np.zeros(len(batch.items))
         alike: NDArray[np.float64] = (self.item_vectors[batch.items] @ self.item_vectors[place]).astype(np.float64)

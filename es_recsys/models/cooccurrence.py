@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.models.ranking import decay
-from es_recsys.models.sequences import Sequences, cells
+from es_recsys.models.sequences import UserSequences, cells
 
 __all__ = ["Counting", "Rows", "corrected", "count", "counts", "joined", "prune"]
 
@@ -45,14 +45,14 @@ class Rows:
     values: NDArray[np.float32]
 
 
-def count(seq: Sequences, how: Counting, keep: int, target_power: float) -> Rows:
+def count(seq: UserSequences, how: Counting, keep: int, target_power: float) -> Rows:
     """Counts C (n_items, n_items) float32 without the diagonal; of each row the `keep` highest by
     C[i, j] / popularity[j] ** target_power."""
     discount = np.maximum(seq.popularity, 1.0) ** -target_power
     return joined(prune(block, discount, keep) for block in counts(seq, how))
 
 
-def counts(seq: Sequences, how: Counting) -> Iterator[Rows]:
+def counts(seq: UserSequences, how: Counting) -> Iterator[Rows]:
     """C block by block: some rows, then the rows after them. Rows aren't in the order of their items."""
     return _whole(seq, how) if how.window is None else _windowed(seq, how, how.window)
 
@@ -94,7 +94,7 @@ def prune(rows: Rows, discount: NDArray[np.float64] | None, keep: int) -> Rows:
     return Rows(_starts(np.minimum(sizes, keep)), rows.items[kept], rows.values[kept])
 
 
-def _whole(seq: Sequences, how: Counting) -> Iterator[Rows]:
+def _whole(seq: UserSequences, how: Counting) -> Iterator[Rows]:
     """C = X^T D X, where X (n_users, n_items) holds each user's strongest event on an item and D the users' powers."""
     from scipy import sparse
 
@@ -111,7 +111,7 @@ def _whole(seq: Sequences, how: Counting) -> Iterator[Rows]:
         yield _without_diagonal((left[begin:end] @ x).tocsr(), begin)
 
 
-def _windowed(seq: Sequences, how: Counting, window: int) -> Iterator[Rows]:
+def _windowed(seq: UserSequences, how: Counting, window: int) -> Iterator[Rows]:
     """C[i, j] = sum over users and pairs (p, q) of their events, 0 < |p - q| <= window, i at p and j at q."""
     from scipy import sparse
 
@@ -149,11 +149,11 @@ def _by_item(rows: Rows) -> Rows:
     return Rows(rows.starts, matrix.indices.astype(np.int32, copy=False), matrix.data)
 
 
-def _user_factor(seq: Sequences, how: Counting) -> NDArray[np.float64]:
+def _user_factor(seq: UserSequences, how: Counting) -> NDArray[np.float64]:
     return np.maximum(seq.lengths, 1).astype(np.float64) ** -how.user_power
 
 
-def _root_age(seq: Sequences, how: Counting) -> NDArray[np.float64]:
+def _root_age(seq: UserSequences, how: Counting) -> NDArray[np.float64]:
     # A pair's age is the mean of its two events', so each brings the root of its decay.
     return np.sqrt(decay(seq.days, how.half_life_days))
 

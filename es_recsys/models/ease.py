@@ -19,7 +19,7 @@ from es_recsys.models.ids import ItemIds
 from es_recsys.models.inversion import extra_bytes, invert
 from es_recsys.models.neighbours import Neighbours, recency_space
 from es_recsys.models.params import from_json, to_json
-from es_recsys.models.sequences import Sequences, cells, sequences
+from es_recsys.models.sequences import UserSequences, cells, user_sequences
 from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["EASE", "EASEConfig", "memory_needed", "precision", "weights_of"]
@@ -66,14 +66,14 @@ class EASE(Neighbours):
         """Inverts, and tells after each block of rows; `rng` isn't used. Raises ModelError before anything is allocated where
         memory is too small; OutOfTime."""
         _check(len(data.item_ids), self.config.neighbours, available_memory())
-        looks_on = callback or TrainingCallback()
+        progress = callback or TrainingCallback()
 
         def tell(done: int, total: int) -> None:
-            looks_on.part(done, total)
+            progress.report(done, total)
             if done < total:
-                looks_on.go_on(self.name)
+                progress.check_deadline(self.name)
 
-        inverse = precision(sequences(data), self.config.regularization, tell)
+        inverse = precision(user_sequences(data), self.config.regularization, tell)
         rows = joined(_strongest(block, self.config.neighbours) for _, block in weights_of(inverse))
         self._learned(ItemIds.of(data.item_ids.tolist()), rows)
         return self
@@ -103,7 +103,7 @@ def memory_needed(n_items: int, neighbours: int) -> int:
     return 4 * n_items * n_items + max(extra_bytes(n_items), 2 * kept + 32 * _ROWS * n_items)
 
 
-def precision(seq: Sequences, regularization: float, tell: Callable[[int, int], None] | None = None) -> NDArray[np.float32]:
+def precision(seq: UserSequences, regularization: float, tell: Callable[[int, int], None] | None = None) -> NDArray[np.float32]:
     """P (n_items, n_items) float32. tell: see `invert`. Raises ModelError for a regularization that is too small."""
     refused = ModelError(f"ease can't be trained with a regularization of {regularization:g}.", "Set a higher one, such as 80.")
     if regularization <= 0:
@@ -137,7 +137,7 @@ def _check(n_items: int, neighbours: int, available: int | None) -> None:
         )
 
 
-def _gram(seq: Sequences) -> NDArray[np.float32]:
+def _gram(seq: UserSequences) -> NDArray[np.float32]:
     from scipy import sparse
 
     n_users, n_items = len(seq.lengths), len(seq.popularity)

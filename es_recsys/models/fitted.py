@@ -26,12 +26,14 @@ __all__ = ["TrainedModel", "top_of"]
 
 
 class TrainedModel(abc.ABC):
-    """Learned state of a model. A child gives `_params`, `_all_scores` and `_shares`, and learns into `_arrays`."""
+    """Learned state of a model. A child gives `_params`, `_all_scores` and `_contributions`, and learns into `_arrays`."""
 
     name: ClassVar[str]
     kind: ClassVar[str]
     field: ClassVar[str | None] = None
     reads_items: ClassVar[bool] = False
+    # Whether `fit` learns in epochs and stops early by `TrainingCallback.validate`.
+    stops_early: ClassVar[bool] = False
     # Counted up where the saved arrays come to mean something else, so that an older artefact is refused.
     layout: ClassVar[int] = 1
     # Settings that only concern the asking, so that trials of them need no new training.
@@ -40,6 +42,8 @@ class TrainedModel(abc.ABC):
     extra_state: ClassVar[tuple[str, ...]] = ()
 
     config: Any
+    # After how many epochs the learned state was, of a model that was just fitted in epochs.
+    epochs: int = 0
     _ids: ItemIds | None = None
     _arrays: Mapping[str, NDArray[Any]]
     _fingerprint: str | None = None
@@ -156,7 +160,7 @@ class TrainedModel(abc.ABC):
         if place < 0 or not len(batch.items):
             return ()
         items, inverse = np.unique(batch.items, return_inverse=True)
-        shares = np.bincount(inverse, weights=self._shares(batch, place))
+        shares = np.bincount(inverse, weights=self._contributions(batch, place))
         shares[items == place] = 0.0
         strongest = best(shares, n)
         return tuple(self.item_ids.names(items[strongest[shares[strongest] > 0]]))
@@ -187,7 +191,7 @@ class TrainedModel(abc.ABC):
         """(n_items,) float32 raw scores for a batch of one user."""
 
     @abc.abstractmethod
-    def _shares(self, batch: HistoryBatch, place: int) -> NDArray[np.float64]:
+    def _contributions(self, batch: HistoryBatch, place: int) -> NDArray[np.float64]:
         """(m,) float64 what each event of a batch of one user adds to the score of the item at `place`."""
 
     def _encoded(self, history: History) -> HistoryBatch:

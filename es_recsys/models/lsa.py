@@ -171,7 +171,7 @@ class LSA(TrainedModel):
     def _all_scores(self, batch: HistoryBatch) -> NDArray[np.float32]:
         return _clean(self._arrays["vectors"] @ self._folded(batch))
 
-    def _shares(self, batch: HistoryBatch, place: int) -> NDArray[np.float64]:
+    def _contributions(self, batch: HistoryBatch, place: int) -> NDArray[np.float64]:
         if self._fold(batch) is None:
             return np.zeros(len(batch.items))
         alike: NDArray[np.float64] = (self._arrays["vectors"][batch.items] @ self._arrays["vectors"][place]).astype(np.float64)

@@ -75,7 +75,7 @@ class Neighbours(TrainedModel):
         values = values * np.repeat(self._event_weights(batch), ends - begins)
         return of_liked(batch, np.bincount(items, weights=values, minlength=size).astype(np.float32))
 
-    def _shares(self, batch: HistoryBatch, place: int) -> NDArray[np.float64]:
+    def _contributions(self, batch: HistoryBatch, place: int) -> NDArray[np.float64]:
         starts = self._arrays["starts"]
         shares = np.zeros(len(batch.items))
         for event, item in enumerate(batch.items.tolist()):

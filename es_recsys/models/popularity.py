@@ -81,7 +81,7 @@ class Popularity(TrainedModel):
         counts: NDArray[np.float32] = self._arrays["counts"]
         return counts
 
-    def _shares(self, batch: HistoryBatch, place: int) -> NDArray[np.float64]:
+    def _contributions(self, batch: HistoryBatch, place: int) -> NDArray[np.float64]:
         return np.zeros(len(batch.items))
 
     def _params(self) -> dict[str, Any]:

@@ -150,7 +150,7 @@ class Segments(TrainedModel):
         row = slice(int(self._arrays["starts"][number]), int(self._arrays["starts"][number + 1]))
         return self._arrays["items"][row], self._arrays["values"][row]
 
-    def _shares(self, batch: HistoryBatch, place: int) -> NDArray[np.float64]:
+    def _contributions(self, batch: HistoryBatch, place: int) -> NDArray[np.float64]:
         """How each event draws the user's taste towards those of the near segments that bring the item more than the others,
         sum over s of (p_s[j] - mean of p[j]) c_s. Memberships don't count: of somebody who lies within one segment they say
         no more than rounding."""

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from es_recsys.types import Interactions
 
-__all__ = ["Sequences", "cells", "sequences", "take"]
+__all__ = ["UserSequences", "cells", "take", "user_sequences"]
 
 # Older events of one user are left out of the counts: pairs grow with the square of a user's events.
 LONGEST = 1_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sequences:
+class UserSequences:
     """Sorted by user, then oldest first.
 
     users, items (m,) int64; strengths (m,) float32, the square root of the event's weight; days (m,) float64 before the
@@ -31,6 +31,11 @@ class Sequences:
     days: NDArray[np.float64]
     lengths: NDArray[np.int64]
     popularity: NDArray[np.float64]
+
+    @property
+    def starts(self) -> NDArray[np.int64]:
+        """(n_users + 1,) where each user's events begin."""
+        return np.concatenate([[0], np.cumsum(self.lengths)]).astype(np.int64)
 
 
 def take(data: Interactions, keep: NDArray[np.bool_]) -> Interactions:
@@ -49,7 +54,7 @@ def take(data: Interactions, keep: NDArray[np.bool_]) -> Interactions:
     )
 
 
-def sequences(data: Interactions) -> Sequences:
+def user_sequences(data: Interactions) -> UserSequences:
     """Positive events; of one item several times in a row the strongest; each user's newest thousand."""
     positive = take(data, data.weights > 0)
     users, items = positive.users.astype(np.int64), positive.items.astype(np.int64)
@@ -65,11 +70,11 @@ def sequences(data: Interactions) -> Sequences:
     days = (times.max(initial=-np.inf) - times) / 86_400.0 if data.timed else np.zeros(len(times))
     lengths = np.bincount(users, minlength=len(data.user_ids))
     popularity = np.bincount(items, minlength=len(data.item_ids)).astype(np.float64)
-    return Sequences(users, items, strengths.astype(np.float32), days, lengths, popularity)
+    return UserSequences(users, items, strengths.astype(np.float32), days, lengths, popularity)
 
 
 def cells(
-    seq: Sequences, strengths: NDArray[np.floating[Any]]
+    seq: UserSequences, strengths: NDArray[np.floating[Any]]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.floating[Any]]]:
     """Pairs of a user and an item, each once, by user and then item, with the strongest of their events: users, items
     (k,) int64, strengths (k,)."""

@@ -193,8 +193,7 @@ def _run(towers: Towers, stream: Stream, held: Held, kept: Checkpoint, seed: int
             figures["ndcg"] = towers.quality(held)
         state.reached(figures.get("ndcg"), towers)
         kept.save(state, towers, optimiser)
-        if callback.tell is not None:
-            callback.tell(state.epoch, config.epochs, figures)
+        callback.report(state.epoch, config.epochs, figures)
     state.give_best(towers)
     towers.eval()
 

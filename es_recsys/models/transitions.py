@@ -15,7 +15,7 @@ from es_recsys.models.cooccurrence import Counting, Rows, corrected, count, prun
 from es_recsys.models.ids import ItemIds
 from es_recsys.models.neighbours import Neighbours
 from es_recsys.models.params import from_json, to_json
-from es_recsys.models.sequences import Sequences, sequences
+from es_recsys.models.sequences import UserSequences, user_sequences
 from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["Transitions", "TransitionsConfig"]
@@ -64,7 +64,7 @@ class Transitions(Neighbours):
         self, data: Interactions, rng: Generator, items: ItemTable | None = None, callback: TrainingCallback | None = None
     ) -> Self:
         """Counts pairs; `rng` isn't used."""
-        seq = sequences(data)
+        seq = user_sequences(data)
         rows = count(seq, self.config.counting, self.config.neighbours, self.config.target_power)
         return self.fit_counts(ItemIds.of(data.item_ids.tolist()), seq, rows)
 
@@ -112,7 +112,7 @@ class Transitions(Neighbours):
             return replace(config, **{setting: value})
         return replace(config, counting=counting)
 
-    def fit_counts(self, item_ids: ItemIds, seq: Sequences, rows: Rows) -> Self:
+    def fit_counts(self, item_ids: ItemIds, seq: UserSequences, rows: Rows) -> Self:
         """Learns from counts that were made already, with at least `neighbours` a row."""
         how = self.config
         rows = prune(rows, np.maximum(seq.popularity, 1.0) ** -how.target_power, how.neighbours)

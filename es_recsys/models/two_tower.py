@@ -170,7 +170,7 @@ class Tower(FactorModel):
         }
         return rows, feed
 
-    def _shares(self, batch: HistoryBatch, place: int) -> NDArray[np.float64]:
+    def _contributions(self, batch: HistoryBatch, place: int) -> NDArray[np.float64]:
         # What the context and the hidden layer add is nobody's; the attention's sum is what the events bring.
         shares = np.zeros(len(batch.items))
         rows, feed = self._feed(batch)

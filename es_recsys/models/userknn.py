@@ -170,7 +170,7 @@ class UserKNN(TrainedModel):
     def _all_scores(self, batch: HistoryBatch) -> NDArray[np.float32]:
         return next(self._each(batch))
 
-    def _shares(self, batch: HistoryBatch, place: int) -> NDArray[np.float64]:
+    def _contributions(self, batch: HistoryBatch, place: int) -> NDArray[np.float64]:
         items, x = self._asker(batch)
         rows = self._near(items, x)
         likeness, shared, user = self._likeness(items, x, rows)

@@ -263,25 +263,25 @@ class Trial:
         self, held: HeldOut, configs: Mapping[str, Any], shares: Mapping[str, float], seed: int, deadline: float = float("inf")
     ) -> None:
         self._held, self._configs, self._seed = held, configs, seed
-        self._shares: dict[str, float] = {}
+        self._contributions: dict[str, float] = {}
         for name in sorted(configs, key=lambda name: -shares[name]):
-            if self._shares and time.monotonic() > deadline:
+            if self._contributions and time.monotonic() > deadline:
                 break
             self._model(name, held.train)
-            if not self._shares or time.monotonic() <= deadline:
-                self._shares[name] = shares[name]
+            if not self._contributions or time.monotonic() <= deadline:
+                self._contributions[name] = shares[name]
 
     @property
     def models(self) -> tuple[str, ...]:
-        return tuple(self._shares)
+        return tuple(self._contributions)
 
     def each(self, weights: Mapping[str, float]) -> NDArray[np.float64]:
         """(n_users,) NDCG@20 with these weights of the event types; 0 for all where no event weighs anything."""
         part = self._held.slice(reweight(self._held.train, weights).weights)
         if not (part.train.weights > 0).any():
             return np.zeros(len(part))
-        models = {name: self._model(name, part.train) for name in self._shares}
-        return Candidates.of(models, part).each(self._shares)
+        models = {name: self._model(name, part.train) for name in self._contributions}
+        return Candidates.of(models, part).each(self._contributions)
 
     def _model(self, name: str, train: Interactions) -> Model:
         return MODELS[name](self._configs[name]).fit(train, np.random.default_rng(self._seed))  # type: ignore[call-arg]

@@ -22,6 +22,7 @@ from es_recsys.models.popularity import Popularity
 from es_recsys.models.registry import MODELS
 from es_recsys.models.slices import HoldoutSplit
 from es_recsys.models.transitions import TransitionsConfig
+from es_recsys.training import early_stopping
 from es_recsys.training.attempts import Attempts
 from es_recsys.training.ensemble_selection import SURE, Beside, Weighed, weigh
 from es_recsys.training.model_trials import DEPTH, trials_of
@@ -201,7 +202,7 @@ def _train(
 
     def fit(name: str, config: Any) -> TrainedModel:
         model: TrainedModel = MODELS[name](config)  # type: ignore[call-arg]
-        return model.fit(data, np.random.default_rng(seed), wish.items, wish.watch(name, "final")).sound()
+        return early_stopping.fit(model, data, np.random.default_rng(seed), wish.items, wish.watch(name, "final")).sound()
 
     for name, config in choice.configs.items():
         found = attempts.model(name, "at the last training", partial(fit, name, config))

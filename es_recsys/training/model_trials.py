@@ -17,9 +17,10 @@ from es_recsys.models.cooccurrence import Counting, Rows, count
 from es_recsys.models.fitted import TrainedModel
 from es_recsys.models.ids import ItemIds
 from es_recsys.models.registry import MODELS
-from es_recsys.models.sequences import sequences
+from es_recsys.models.sequences import user_sequences
 from es_recsys.models.slices import HoldoutSplit
 from es_recsys.models.transitions import Transitions, TransitionsConfig
+from es_recsys.training import early_stopping
 from es_recsys.training.aligned_models import Asked
 from es_recsys.training.coordinate_search import Climb, climb
 from es_recsys.types import ItemTable
@@ -60,8 +61,8 @@ class Trials:
                 del self._trained[next(one for one in self._trained if one != self._of_best())]
             model = self._kind(learned)  # type: ignore[call-arg]
             rng = np.random.default_rng(self._seed)
-            watch = replace(self._watch, needed=not self._trained) if self._watch is not None else None
-            self._trained[learned] = model.fit(self._slice.train, rng, self._items, watch).sound()
+            watch = replace(self._watch, required=not self._trained) if self._watch is not None else None
+            self._trained[learned] = early_stopping.fit(model, self._slice.train, rng, self._items, watch).sound()
         return self._trained[learned].with_config(config)
 
     def each(self, config: Any) -> NDArray[np.float64]:
@@ -110,7 +111,7 @@ class TransitionTrials(Trials):
 
     def __init__(self, part: HoldoutSplit) -> None:
         super().__init__(Transitions, part, 0)
-        self._sequences = sequences(part.train)
+        self._sequences = user_sequences(part.train)
         self._counts: dict[Counting, Rows] = {}
 
     def model(self, config: TransitionsConfig) -> Transitions:

@@ -102,11 +102,13 @@ SMALL: dict[str, Callable[[], Model]] = {
     "als": lambda: ALS(ALSConfig(factors=8, iterations=5, threads=1, half_life=5.0)),
     "ease": lambda: EASE(EASEConfig(regularization=5.0, neighbours=20)),
     "lsa": lambda: LSA(LSAConfig(dims=20, least=1)),
-    "aligned": lambda: Aligned(AlignedConfig(dims=12, batch=32, epochs=30)),
+    "aligned": lambda: Aligned(AlignedConfig(dims=12, batch_size=32, epochs=30)),
     "fused": lambda: Fused(FusedConfig(dims=12)),
     "tower": lambda: Tower(TowerConfig(dims=16, epochs=20, batch=64, rate=1e-2, dropout=0.0)),
     "sasrec": lambda: SASRec(
-        SASRecConfig(dims=16, blocks=1, dropout=0.2, negatives=40, tokens=128, rate=3e-3, epochs=12, held=0)
+        SASRecConfig(
+            dims=16, blocks=1, dropout=0.2, negatives=40, batch_events=128, learning_rate=3e-3, epochs=12, validation_users=0
+        )
     ),
 }
 

@@ -285,7 +285,7 @@ def test_a_tuning_shows_its_trainings_and_looks_after_them(client: Client, monke
     # The settings until now are the first trial, and aren't trained for themselves.
     assert len(trials) <= 3 and report.found.trials[0].value == report.validation[0]
     assert all(watch.checkpoints.name == "als-tune" and watch.deadline < float("inf") for watch in trials)
-    assert [watch.needed for watch in trials] == [True] + [False] * (len(trials) - 1)
+    assert [watch.required for watch in trials] == [True] + [False] * (len(trials) - 1)
     assert all(watch.checkpoints is None and watch.deadline == float("inf") for watch in watches[len(trials) :])
 
 

@@ -12,7 +12,7 @@ from es_recsys.models.aligned import IMAGE, TEXT, Aligned, AlignedConfig
 from es_recsys.models.folded import unit
 from es_recsys.types import Interactions, ItemTable
 
-SMALL = AlignedConfig(dims=16, epochs=20, batch=64, patience=30)
+SMALL = AlignedConfig(dims=16, epochs=20, batch_size=64, patience=30)
 NONE = Interactions(
     np.zeros(0, np.str_), np.zeros(0, np.str_), np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros(0)
 )
@@ -73,6 +73,6 @@ def test_too_few_pairs_are_refused() -> None:
 
 
 def test_without_torch_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "es_recsys.models.alignment", None)
+    monkeypatch.setitem(sys.modules, "es_recsys.models.aligned.train", None)
     with pytest.raises(MissingExtra, match="torch"):
         Aligned(SMALL).fit(NONE, np.random.default_rng(0), table(*sides(60)))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from es_recsys.models import cooccurrence
 from es_recsys.models.cooccurrence import Counting, Rows, count, prune
-from es_recsys.models.sequences import Sequences, sequences
+from es_recsys.models.sequences import UserSequences, user_sequences
 from es_recsys.types import Interactions
 
 N = 6
@@ -29,10 +29,10 @@ ways = st.builds(
 )
 
 
-def read(log: Log) -> Sequences:
+def read(log: Log) -> UserSequences:
     rows = [(user, *event) for user, own in enumerate(log) for event in own]
     users, items, weights, days = (np.array([row[i] for row in rows]) for i in range(4))
-    return sequences(
+    return user_sequences(
         Interactions(
             np.array([str(user) for user in range(len(log))], np.str_),
             np.array([str(item) for item in range(N)]),
@@ -53,7 +53,7 @@ def dense(rows: Rows) -> NDArray[np.float64]:
     return table
 
 
-def by_loops(seq: Sequences, how: Counting) -> NDArray[np.float64]:
+def by_loops(seq: UserSequences, how: Counting) -> NDArray[np.float64]:
     table = np.zeros((N, N))
     strength = seq.strengths * np.exp2(-seq.days / how.half_life_days) ** 0.5
     for user in range(len(seq.lengths)):
@@ -108,7 +108,7 @@ def test_pruning_keeps_the_highest(values: list[list[float]], keep: int) -> None
 
 
 def test_the_newest_thousand_of_a_user_count(interactions: Callable[..., Interactions]) -> None:
-    seq = sequences(interactions({"u": [f"i{n:04}" for n in range(1_200)], "v": ["i0001"]}))
+    seq = user_sequences(interactions({"u": [f"i{n:04}" for n in range(1_200)], "v": ["i0001"]}))
     assert seq.lengths.tolist() == [1_000, 1]
     assert seq.items[0] == 200 and seq.popularity[1] == 1 and seq.popularity[0] == 0
     assert seq.days.max() == 0

@@ -58,7 +58,7 @@ def test_between_blocks_it_tells_and_may_be_given_up(data: Interactions, monkeyp
     def tell(done: int, total: int, figures: Mapping[str, float]) -> None:
         told.append((done, total))
 
-    callback = TrainingCallback(tell, deadline=time.monotonic() - 1.0, needed=needed)
+    callback = TrainingCallback(tell, deadline=time.monotonic() - 1.0, required=needed)
     if not needed:
         with pytest.raises(OutOfTime, match="ease was not whole"):
             EASE().fit(data, RNG, None, callback)

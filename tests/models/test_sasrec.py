@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,15 +15,25 @@ import pytest
 from es_recsys.errors import MissingExtra, ModelError
 from es_recsys.models.callback import TrainingCallback
 from es_recsys.models.sasrec import SASRec, SASRecConfig
-from es_recsys.models.sasrec_forward import padded, states
+from es_recsys.models.sasrec.network import sequence_states
 from es_recsys.types import History, Interactions, ItemTable
 
 Make = Callable[..., Interactions]
 ITEMS = 30
 CONFIG = SASRecConfig(
-    dims=16, blocks=1, length=8, dropout=0.1, negatives=20, tokens=128, rate=2e-3, epochs=6, patience=2, held=20, hide=0.3
+    dims=16,
+    blocks=1,
+    max_length=8,
+    dropout=0.1,
+    negatives=20,
+    batch_events=128,
+    learning_rate=2e-3,
+    epochs=6,
+    patience=2,
+    validation_users=20,
+    id_dropout=0.3,
 )
-LONG = replace(CONFIG, rate=1e-2, epochs=30, patience=30, refit=False)
+LONG = replace(CONFIG, learning_rate=1e-2, epochs=30, patience=30, refit=False)
 
 
 def walk(begin: int, length: int, first: int = 1) -> list[str]:
@@ -86,7 +96,7 @@ def test_what_is_disliked_is_taken_off(model: SASRec) -> None:
     mixed = model.vector(History(("i09", "i03", "i04"), np.array([-2, 1, 1], np.float32), np.zeros(3)))
     assert liked is not None and mixed is not None
     rows = dict(zip(model.item_ids, model.item_vectors, strict=True))
-    np.testing.assert_allclose(mixed, liked - model.config.dislike * rows["i09"], rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(mixed, liked - model.config.dislike_weight * rows["i09"], rtol=1e-4, atol=1e-6)
     # Liked once and disliked more: it is out of the sequence, and off.
     both = model.vector(History(("i09", "i03", "i04", "i09"), np.array([1, 1, 1, -2], np.float32), np.zeros(4)))
     np.testing.assert_allclose(np.asarray(both), mixed, rtol=1e-4, atol=1e-6)
@@ -99,7 +109,7 @@ def test_the_same_item_several_times_in_a_row_is_one_event(model: SASRec) -> Non
 
 def test_only_the_newest_are_read(model: SASRec) -> None:
     known = walk(0, 20)
-    long, short = model.vector(History.of(known)), model.vector(History.of(known[-CONFIG.length :]))
+    long, short = model.vector(History.of(known)), model.vector(History.of(known[-CONFIG.max_length :]))
     np.testing.assert_allclose(np.asarray(long), np.asarray(short), rtol=1e-5, atol=1e-6)
 
 
@@ -116,20 +126,20 @@ def bare(vectors: Any) -> Any:
     """Items with events and without content."""
     import torch
 
-    from es_recsys.models.sasrec_network import Items
+    from es_recsys.models.sasrec.modules import ItemEmbedding
 
     n, dims = vectors.shape
-    return Items(vectors, torch.zeros(dims, 0), torch.ones(n, dtype=torch.bool), torch.zeros(n, 0), 0.0)
+    return ItemEmbedding(vectors, torch.zeros(dims, 0), torch.ones(n, dtype=torch.bool), torch.zeros(n, 0), 0.0)
 
 
 @pytest.mark.parametrize("blocks", [1, 2, 3])
 def test_numpy_computes_what_pytorch_does(blocks: int) -> None:
     import torch
 
-    from es_recsys.models.sasrec_network import Network
+    from es_recsys.models.sasrec.modules import Network
 
     torch.manual_seed(blocks)
-    config = replace(CONFIG, blocks=blocks, heads=4, length=11)
+    config = replace(CONFIG, blocks=blocks, heads=4, max_length=11)
     items = bare(torch.randn(30, 16))
     network = Network(config, items).eval()
     with torch.no_grad():
@@ -138,9 +148,8 @@ def test_numpy_computes_what_pytorch_does(blocks: int) -> None:
         rng = np.random.default_rng(blocks)
         sequences = [rng.integers(0, 30, length) for length in (1, 2, 5, 11, 8)]
         vectors = items(torch.arange(30))
-        numbers = {name: value.numpy() for name, value in network.numbers().items()}
-        places, lengths = padded(sequences)
-        ours = states(numbers, 4, vectors.numpy()[places], lengths)
+        params = {name: value.numpy() for name, value in network.encoder_params().items()}
+        ours = sequence_states(params, 4, vectors.numpy(), sequences)
         for row, sequence in zip(ours, sequences, strict=True):
             theirs = network(vectors[torch.from_numpy(sequence)][None])[0, -1].numpy()
             np.testing.assert_allclose(row, theirs, atol=2e-6)
@@ -152,7 +161,7 @@ def test_it_begins_as_a_mean_of_the_history(ordered: bool) -> None:
     import torch
     from torch.nn import functional
 
-    from es_recsys.models.sasrec_network import Network
+    from es_recsys.models.sasrec.modules import Network
 
     torch.manual_seed(0)
     network = Network(replace(CONFIG, dims=64, blocks=2, ordered=ordered), bare(torch.randn(30, 64))).eval()
@@ -169,7 +178,7 @@ def test_it_begins_as_a_mean_of_the_history(ordered: bool) -> None:
 def test_a_state_doesnt_see_what_comes_after() -> None:
     import torch
 
-    from es_recsys.models.sasrec_network import Network
+    from es_recsys.models.sasrec.modules import Network
 
     torch.manual_seed(0)
     items = bare(torch.randn(30, 16))
@@ -180,53 +189,6 @@ def test_a_state_doesnt_see_what_comes_after() -> None:
     one, other = network(vectors)[0].detach().numpy(), network(changed)[0].detach().numpy()
     np.testing.assert_array_equal(one[:5], other[:5])
     assert (one[5:] != other[5:]).any(axis=1).all()
-
-
-class Broken(Exception):
-    pass
-
-
-def breaking(after: int) -> Callable[[int, int, Mapping[str, float]], None]:
-    """Breaks the training off when it has told so much."""
-    told = 0
-
-    def tell(done: int, total: int, figures: Mapping[str, float]) -> None:
-        nonlocal told
-        told += 1
-        if told == after:
-            raise Broken
-
-    return tell
-
-
-def test_a_refit_that_was_broken_off_ends_as_an_unbroken_one(data: Interactions, tmp_path: Path) -> None:
-    epochs: list[Mapping[str, float]] = []
-    callback = TrainingCallback(lambda done, total, figures: epochs.append(figures))
-    whole = SASRec(CONFIG).fit(data, np.random.default_rng(2), callback=callback)
-    after = sum("ndcg" in figures for figures in epochs) + 1
-    with pytest.raises(Broken):
-        SASRec(CONFIG).fit(data, np.random.default_rng(2), callback=TrainingCallback(breaking(after), tmp_path / "checkpoints"))
-    told: list[Mapping[str, float]] = []
-    callback = TrainingCallback(lambda done, total, figures: told.append(figures), tmp_path / "checkpoints")
-    resume = SASRec(CONFIG).fit(data, np.random.default_rng(2), callback=callback)
-    # What was told before isn't learned again.
-    assert told == epochs[after:] != []
-    assert resume.fingerprint == whole.fingerprint
-    assert not any((tmp_path / "checkpoints").iterdir())
-
-
-def test_progress_is_told_after_each_epoch_and_then_of_the_refit(data: Interactions) -> None:
-    told: list[tuple[int, int, dict[str, float]]] = []
-    SASRec(CONFIG).fit(
-        data, np.random.default_rng(2), callback=TrainingCallback(lambda *one: told.append((one[0], one[1], dict(one[2]))))
-    )
-    first = [one for one in told if "ndcg" in one[2]]
-    assert [done for done, _, _ in first] == list(range(1, len(first) + 1))
-    assert all(0 <= figures["ndcg"] <= 1 for _, _, figures in first)
-    assert first[-1][2]["loss"] < first[0][2]["loss"]
-    # Then on everything, as many epochs as were best.
-    best = max(range(len(first)), key=lambda place: (first[place][2]["ndcg"], -place)) + 1
-    assert [(done, total) for done, total, figures in told if "ndcg" not in figures] == [(n, best) for n in range(1, best + 1)]
 
 
 def test_it_sets_out_from_what_stands_near_what(data: Interactions) -> None:
@@ -242,29 +204,9 @@ def test_it_sets_out_from_what_stands_near_what(data: Interactions) -> None:
     }
 
 
-def test_a_refit_that_isnt_whole_is_left(data: Interactions, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The time is over when the first epoch of the second network is done."""
-    import time
-
-    clock = 0.0
-
-    def tell(done: int, total: int, figures: Mapping[str, float]) -> None:
-        nonlocal clock
-        clock = 0.0 if "ndcg" in figures else 2.0
-        told.append(figures)
-
-    told: list[Mapping[str, float]] = []
-    whole = SASRec(replace(CONFIG, refit=False)).fit(data, np.random.default_rng(2))
-    monkeypatch.setattr(time, "monotonic", lambda: clock)
-    found = SASRec(CONFIG).fit(data, np.random.default_rng(2), callback=TrainingCallback(tell, deadline=1.0))
-    assert "ndcg" not in told[-1] and "ndcg" in told[-2]
-    for name, array in found._arrays.items():
-        np.testing.assert_array_equal(array, whole._arrays[name])
-
-
 def test_items_without_events_find_their_place_by_content(data: Interactions) -> None:
     items = table(data, ("i97", "i98"))
-    model = SASRec(replace(LONG, hide=0.5)).fit(data, np.random.default_rng(1), items)
+    model = SASRec(replace(LONG, id_dropout=0.5)).fit(data, np.random.default_rng(1), items)
     assert list(model.item_ids) == items.item_ids.tolist()
     scores = model.score(History.of(walk(22, 5, 1)[:-1]), [*data.item_ids.tolist(), "i97", "i98"])
     # i97 looks like i04, which comes next; nothing is known of i98.
@@ -285,7 +227,7 @@ def test_where_order_tells_nothing_it_isnt_learned(interactions: Make) -> None:
 
 
 def test_settings_survive_saving(model: SASRec, tmp_path: Path) -> None:
-    asked = model.with_config(replace(model.config, dislike=0.25))
+    asked = model.with_config(replace(model.config, dislike_weight=0.25))
     asked.save(tmp_path / "m")
     loaded = SASRec.load(tmp_path / "m")
     assert loaded.config == asked.config
@@ -312,7 +254,7 @@ def test_settings_that_dont_go_together_are_refused(data: Interactions) -> None:
 
 def test_without_torch_it_says_which_extra(data: Interactions, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
-    for name in ("sasrec_training", "sasrec_network", "checkpoint"):
+    for name in ("sasrec.train", "sasrec.modules", "checkpoint"):
         monkeypatch.delitem(sys.modules, f"es_recsys.models.{name}", raising=False)
     with pytest.raises(MissingExtra, match="torch"):
         SASRec(CONFIG).fit(data, np.random.default_rng(0))

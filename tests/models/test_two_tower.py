@@ -98,7 +98,7 @@ def test_other_content_or_segments_are_another_training(tmp_path: Path, then: st
     config = replace(SMALL, epochs=2)
     items = table(32)
     with pytest.raises(_BrokenOffError):
-        Tower(config).fit(shop(), np.random.default_rng(0), items, TrainingCallback(tell=stop, checkpoints=tmp_path))
+        Tower(config).fit(shop(), np.random.default_rng(0), items, TrainingCallback(on_epoch=stop, checkpoints=tmp_path))
     shown = np.random.default_rng(5).normal(size=(32, GROUPS))
     now: dict[str, ItemTable | None] = {
         "no content": None,

@@ -6,7 +6,6 @@ import hashlib
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,17 +13,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from es_recsys.models.accelerator import host, place_on, training
+from es_recsys.models.aligned.config import AlignedConfig
 from es_recsys.models.callback import TrainingCallback
 from es_recsys.models.checkpoint import Checkpoint, restore
-
-if TYPE_CHECKING:
-    from es_recsys.models.aligned import AlignedConfig
 
 __all__ = ["Heads", "align", "recall"]
 
 # Vectors this near come from one text, or one picture.
 _SAME = 0.9999
-_LEAST_HELD = 20
+_MIN_VALIDATION_PAIRS = 20
 _N = 10
 
 
@@ -39,9 +36,9 @@ class Heads(nn.Module):
 
     def forward(self, text: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
         """(n, D) centred vectors of each side -> (n, d) unit vectors of each."""
-        hide = nn.functional.dropout
-        left = self.text(hide(text, self._dropout, self.training))
-        right = self.image(hide(image, self._dropout, self.training))
+        dropout = nn.functional.dropout
+        left = self.text(dropout(text, self._dropout, self.training))
+        right = self.image(dropout(image, self._dropout, self.training))
         return nn.functional.normalize(left, dim=1), nn.functional.normalize(right, dim=1)
 
     def loss(self, text: Tensor, image: Tensor, own: Tensor) -> Tensor:
@@ -59,19 +56,20 @@ def align(
 ) -> dict[str, dict[str, NDArray[np.float32]]]:
     """ "text" and "image" -> "mean" (D,), "head" (D, d) and "centre" (d,) of that side, from pairs (n, D) of unit vectors."""
     rng = np.random.default_rng(seed)
-    count = min(config.held, len(text) // 10)
-    held = np.zeros(len(text), bool)
-    held[rng.permutation(len(text))[: count if count >= _LEAST_HELD else 0]] = True
-    means = text[~held].mean(axis=0), image[~held].mean(axis=0)
+    count = min(config.validation_pairs, len(text) // 10)
+    validation = np.zeros(len(text), bool)
+    validation[rng.permutation(len(text))[: count if count >= _MIN_VALIDATION_PAIRS else 0]] = True
+    means = text[~validation].mean(axis=0), image[~validation].mean(axis=0)
     digest = hashlib.sha256(text.tobytes() + image.tobytes()).hexdigest()
     with training("aligned", seed) as device:
         sides = place_on(device, text - means[0]), place_on(device, image - means[1])
         heads = Heads(text.shape[1], image.shape[1], config).to(device)
-        kept = Checkpoint(callback.checkpoints, "aligned", {"config": asdict(config), "seed": seed, "data": digest})
-        _run(heads, sides, (text, image), held, kept, config, seed, callback)
+        checkpoint = Checkpoint(callback.checkpoints, "aligned", {"config": asdict(config), "seed": seed, "data": digest})
+        _run(heads, sides, (text, image), validation, checkpoint, config, seed, callback)
         with torch.no_grad():
             placed = heads(*sides)
-    kept.remove()
+    if not callback.keep_checkpoints:
+        checkpoint.remove()
     return {
         side: {
             "mean": mean.astype(np.float32),
@@ -85,39 +83,38 @@ def align(
 def _run(
     heads: Heads,
     sides: tuple[Tensor, Tensor],
-    plain: tuple[NDArray[np.float32], NDArray[np.float32]],
-    held: NDArray[np.bool_],
-    kept: Checkpoint,
+    unit_vectors: tuple[NDArray[np.float32], NDArray[np.float32]],
+    validation: NDArray[np.bool_],
+    checkpoint: Checkpoint,
     config: AlignedConfig,
     seed: int,
     callback: TrainingCallback,
 ) -> None:
-    optimiser = torch.optim.AdamW(heads.parameters(), lr=config.rate, weight_decay=config.decay)
-    state = kept.load()
+    optimiser = torch.optim.AdamW(heads.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    state = checkpoint.load()
     restore(heads, optimiser, state)
-    learned = np.flatnonzero(~held)
+    learned = np.flatnonzero(~validation)
     while state.epoch < config.epochs and state.stale < config.patience and time.monotonic() < callback.deadline:
         torch.manual_seed(seed + state.epoch)
         order = np.random.default_rng([seed, state.epoch]).permutation(learned)
         heads.train()
         losses = []
-        for begin in range(0, len(order), config.batch):
-            rows = order[begin : begin + config.batch]
-            loss = heads.loss(sides[0][rows], sides[1][rows], place_on(sides[0].device, _own(plain, rows)))
+        for begin in range(0, len(order), config.batch_size):
+            rows = order[begin : begin + config.batch_size]
+            loss = heads.loss(sides[0][rows], sides[1][rows], place_on(sides[0].device, _own(unit_vectors, rows)))
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             losses.append(loss.item())
         heads.eval()
-        figures: Mapping[str, float] = {"loss": float(np.mean(losses))}
-        if held.any():
+        metrics: Mapping[str, float] = {"loss": float(np.mean(losses))}
+        if validation.any():
             with torch.no_grad():
-                left, right = heads(sides[0][held], sides[1][held])
-            figures = {**figures, "recall": recall(host(left), host(right), _own(plain, np.flatnonzero(held)))}
-        state.reached(figures.get("recall"), heads)
-        kept.save(state, heads, optimiser)
-        if callback.tell is not None:
-            callback.tell(state.epoch, config.epochs, figures)
+                left, right = heads(sides[0][validation], sides[1][validation])
+            metrics = {**metrics, "recall": recall(host(left), host(right), _own(unit_vectors, np.flatnonzero(validation)))}
+        state.reached(metrics.get("recall"), heads)
+        checkpoint.save(state, heads, optimiser)
+        callback.report(state.epoch, config.epochs, metrics)
     state.give_best(heads)
     heads.eval()
 
@@ -128,7 +125,7 @@ def recall(text: NDArray[np.float32], image: NDArray[np.float32], own: NDArray[n
     return float(np.take_along_axis(own, nearest, axis=1).any(axis=1).mean())
 
 
-def _own(plain: tuple[NDArray[np.float32], NDArray[np.float32]], rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-    text, image = (side[rows] for side in plain)
+def _own(unit_vectors: tuple[NDArray[np.float32], NDArray[np.float32]], rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+    text, image = (side[rows] for side in unit_vectors)
     result: NDArray[np.bool_] = (text @ text.T > _SAME) | (image @ image.T > _SAME) | np.eye(len(rows), dtype=bool)
     return result

@@ -1,41 +1,43 @@
-"""Sequences cut into windows and batches, and where the item embeddings begin."""
+"""UserSequences cut into windows and batches, and where the item embeddings begin."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from es_recsys.models.sasrec_start import said_by_content, start_vectors
-from es_recsys.models.sasrec_windows import Lines, batches, hold_out, lines
+from es_recsys.models.sasrec.data import batches, content_projection, initial_vectors, training_sequences
+from es_recsys.models.sequences import UserSequences
 from es_recsys.types import Interactions
 
 Make = Callable[..., Interactions]
 
 
-def of_lengths(lengths: list[int]) -> Lines:
+def of_lengths(lengths: list[int]) -> UserSequences:
     """Users with so many events, every event on an item of its own."""
-    starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    items = np.arange(starts[-1], dtype=np.int64)
-    return Lines(starts, items, (items % 7 + 1).astype(np.float32))
+    items = np.arange(sum(lengths), dtype=np.int64)
+    users = np.repeat(np.arange(len(lengths)), lengths)
+    strengths = (items % 7 + 1).astype(np.float32)
+    return UserSequences(users, items, strengths, np.zeros(len(items)), np.array(lengths, np.int64), np.ones(len(items)))
 
 
 @given(
     lengths=st.lists(st.integers(0, 40), max_size=20),
-    length=st.integers(1, 12),
-    tokens=st.integers(1, 60),
+    max_length=st.integers(1, 12),
+    batch_events=st.integers(1, 60),
     seed=st.integers(0, 99),
 )
 @settings(max_examples=80, deadline=None)
-def test_every_event_but_the_first_is_a_target_once(lengths: list[int], length: int, tokens: int, seed: int) -> None:
+def test_every_event_but_the_first_is_a_target_once(lengths: list[int], max_length: int, batch_events: int, seed: int) -> None:
     every = of_lengths(lengths)
     seen: Counter[int] = Counter()
-    for items, strengths in batches(every, length, tokens, np.random.default_rng(seed)):
-        assert items.shape == strengths.shape and 2 <= items.shape[1] <= length + 1
+    for items, strengths in batches(every, max_length, batch_events, np.random.default_rng(seed)):
+        assert items.shape == strengths.shape and 2 <= items.shape[1] <= max_length + 1
         for row, weights in zip(items, strengths, strict=True):
             inside = row[row >= 0]
             # One piece of one sequence, filled up behind its end.
@@ -65,56 +67,38 @@ def test_long_sequences_are_cut_elsewhere_every_time() -> None:
     assert len(cuts) > 4
 
 
-def test_lines_have_what_was_liked_in_order(interactions: Make) -> None:
+def test_sequences_have_what_was_liked_in_order(interactions: Make) -> None:
     data = interactions({"u": ["b", "a", ("c", -1.0), "a", ("d", 4.0)], "v": [("a", -1.0)], "w": ["c"]})
-    every = lines(data, True, np.random.default_rng(0))
+    every = training_sequences(data, True, np.random.default_rng(0))
     assert every.starts.tolist() == [0, 3, 3, 4]
     assert every.items.tolist() == [1, 0, 3, 2]
     assert every.strengths.tolist() == [1, 1, 2, 1]
-    assert every.popularity(4).tolist() == [1, 1, 1, 1]
+    assert every.popularity.tolist() == [1, 1, 1, 1]
 
 
-def test_where_order_tells_nothing_each_line_is_shuffled(interactions: Make) -> None:
+def test_where_order_tells_nothing_each_sequence_is_shuffled(interactions: Make) -> None:
     names = [f"i{place:02}" for place in range(30)]
     data = interactions({"u": names, "v": names[:5]})
-    every = lines(data, False, np.random.default_rng(0))
+    every = training_sequences(data, False, np.random.default_rng(0))
     assert every.starts.tolist() == [0, 30, 35]
     assert sorted(every.items[:30].tolist()) == list(range(30)) != every.items[:30].tolist()
     assert sorted(every.items[30:].tolist()) == list(range(5))
-
-
-def test_the_last_new_item_of_some_users_is_held_out(interactions: Make) -> None:
-    users = {
-        "new": ["a", "b", "c"],
-        "again": ["a", "b", "c", "a"],
-        "short": ["a", "b"],
-        "few": ["a", "b", "a", "b"],
-        "long": ["d", "a", "d", "b"],
-    }
-    every = lines(interactions(users), True, np.random.default_rng(0))
-    rest, held = hold_out(every, np.random.default_rng(0), 99)
-    assert held.targets.tolist() == [2, 1]
-    assert held.before.starts.tolist() == [0, 2, 5] and held.before.items.tolist() == [0, 1, 3, 0, 3]
-    assert rest.starts.tolist() == [0, 2, 6, 8, 12, 15]
-    assert len(hold_out(every, np.random.default_rng(0), 1)[1].targets) == 1
-    for seed in range(5):
-        nothing, none = hold_out(every, np.random.default_rng(seed), 0)
-        assert len(none.targets) == 0 and nothing.items.tolist() == every.items.tolist()
 
 
 @pytest.mark.parametrize("ordered", [True, False])
 def test_items_begin_near_what_they_stand_near(interactions: Make, ordered: bool) -> None:
     rng = np.random.default_rng(3)
     halves = {f"u{user}": [f"i{item:02}" for item in rng.permutation(10) + 10 * (user % 2)] for user in range(30)}
-    every = lines(interactions(halves), ordered, rng)
-    vectors = start_vectors(every, 22, 8, ordered, np.random.default_rng(0))
+    every = training_sequences(interactions(halves), ordered, rng)
+    every = replace(every, popularity=np.append(every.popularity, [0.0, 0.0]))
+    vectors = initial_vectors(every, 8, ordered, np.random.default_rng(0))
     assert vectors.shape == (22, 8) and vectors.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, rtol=1e-5)
     alike = vectors @ vectors.T
     assert alike[:10, :10].mean() > 0.5 + alike[:10, 10:20].mean()
     # Of the last two nothing is known.
     assert abs(alike[20:, :20]).max() < 0.95
-    np.testing.assert_array_equal(vectors, start_vectors(every, 22, 8, ordered, np.random.default_rng(0)))
+    np.testing.assert_array_equal(vectors, initial_vectors(every, 8, ordered, np.random.default_rng(0)))
 
 
 def test_content_is_projected_to_where_known_items_are() -> None:
@@ -124,9 +108,9 @@ def test_content_is_projected_to_where_known_items_are() -> None:
     vectors = content @ true.T
     known = np.arange(200) < 150
     vectors[~known] = 99.0
-    found = said_by_content(vectors, content, known)
+    found = content_projection(vectors, content, known)
     assert found.shape == (4, 6) and found.dtype == np.float32
     # A tenth of a column's variance shrinks it by a tenth.
     np.testing.assert_allclose(found, true / 1.1, atol=0.1)
-    assert not said_by_content(vectors, np.zeros((200, 3), np.float32), known).any()
-    assert said_by_content(vectors, np.zeros((200, 0), np.float32), known).shape == (4, 0)
+    assert not content_projection(vectors, np.zeros((200, 3), np.float32), known).any()
+    assert content_projection(vectors, np.zeros((200, 0), np.float32), known).shape == (4, 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
@@ -13,37 +13,19 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from es_recsys.errors import MissingExtra, ModelError
+from es_recsys.models.aligned.config import AlignedConfig
 from es_recsys.models.callback import TrainingCallback
 from es_recsys.models.content import OfContent, over_union
 from es_recsys.models.folded import unit
 from es_recsys.models.ids import ItemIds
-from es_recsys.models.params import from_json, to_json
+from es_recsys.models.params import to_json
 from es_recsys.types import Interactions, ItemTable
 
-__all__ = ["IMAGE", "TEXT", "Aligned", "AlignedConfig"]
+__all__ = ["IMAGE", "TEXT", "Aligned"]
 
 TEXT, IMAGE = "text_vector", "image_vector"
-_LEAST = 20
 
-
-@dataclass(frozen=True, slots=True)
-class AlignedConfig:
-    """dims: of the common space. temperature: of the softmax over cosines, where it begins (it is learned). dropout: share of
-    the encoders' dimensions hidden in a step. rate, decay: learning rate and weight decay of AdamW. batch: pairs a step.
-    epochs, patience: at most so many, and so many without a gain on the pairs that are held out (a tenth, at most `held`).
-    half_life: after how many later events one of the history counts half; half_life_days: the same in days."""
-
-    dims: int = 128
-    temperature: float = 0.07
-    dropout: float = 0.1
-    rate: float = 1e-3
-    decay: float = 0.01
-    batch: int = 128
-    epochs: int = 60
-    patience: int = 10
-    held: int = 500
-    half_life: float = 10.0
-    half_life_days: float = math.inf
+_MIN_PAIRS = 20
 
 
 class Aligned(OfContent):
@@ -61,7 +43,7 @@ class Aligned(OfContent):
     to at most 100. After the training each side's mean is taken away, because the two sides otherwise lie in two
     cones (the modality gap of Liang et al. 2022), and items with and without a picture could not be compared.
 
-    An item lies at its picture's b, or at its text's a where it has no picture; words that are asked for lie at their a. It
+    An item lies at its picture's b, or at its text's a where it has no picture; the words of a query lie at their a. It
     knows what the catalogue shows, and no open vocabulary.
     """
 
@@ -76,20 +58,20 @@ class Aligned(OfContent):
     def fit(
         self, data: Interactions, rng: Generator, items: ItemTable | None = None, callback: TrainingCallback | None = None
     ) -> Self:
-        """Reads the text and picture vectors of `items`; the interactions only add ids. Needs the package torch.
+        """Learn from the text and picture vectors of `items`; the interactions only add ids. Needs the package torch.
 
         Raises MissingExtra without it, ModelError where fewer than 20 items have both.
         """
         vectors = items.vectors if items is not None else {}
         text, image = vectors.get(TEXT), vectors.get(IMAGE)
         pairs = np.zeros(0, bool) if text is None or image is None else text.any(axis=1) & image.any(axis=1)
-        if items is None or text is None or image is None or pairs.sum() < _LEAST:
+        if items is None or text is None or image is None or pairs.sum() < _MIN_PAIRS:
             raise ModelError(
-                f"{int(pairs.sum())} items have both a text and a picture; training aligned takes {_LEAST}.",
+                f"{int(pairs.sum())} items have both a text and a picture; training aligned takes {_MIN_PAIRS}.",
                 "Load items with titles and pictures, with an encoder for each.",
             )
         try:
-            from es_recsys.models.alignment import align
+            from es_recsys.models.aligned.train import align
         except ImportError as error:
             raise MissingExtra("torch", "train") from error
         heads = align(self.config, text[pairs], image[pairs], int(rng.integers(2**31)), callback or TrainingCallback())
@@ -111,17 +93,17 @@ class Aligned(OfContent):
     def query_vector(
         self, text: str, vectors: Mapping[str, NDArray[np.float32]] = MappingProxyType({})
     ) -> NDArray[np.float32] | None:
-        """(d,) float32 unit vector of a question: of its words where it has some, else of its picture."""
+        """Return the (d,) float32 unit vector of a query: of its words where it has some, else of its picture."""
         _ = self.item_ids
         side, field = ("text", TEXT) if text.strip() else ("image", IMAGE)
-        asked = vectors.get(field)
-        if asked is None or len(asked) != len(self._arrays[f"{side}_mean"]):
+        vector = vectors.get(field)
+        if vector is None or len(vector) != len(self._arrays[f"{side}_mean"]):
             return None
-        found = self._side(side, asked[None, :])[0]
+        found = self._side(side, vector[None, :])[0]
         return found if found.any() else None
 
     def _side(self, side: str, rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(n, d) unit vectors of one side, zeros for rows of zeros."""
+        """Return (n, d) unit vectors of one side, zeros for rows of zeros."""
         mean, head, centre = (self._arrays[f"{side}_{part}"] for part in ("mean", "head", "centre"))
         return unit((unit((rows - mean) @ head) - centre) * rows.any(axis=1, keepdims=True))
 
@@ -130,4 +112,4 @@ class Aligned(OfContent):
 
     @classmethod
     def _from_params(cls, params: Mapping[str, Any]) -> Self:
-        return cls(AlignedConfig(**from_json(params)))
+        return cls(AlignedConfig.from_params(params))

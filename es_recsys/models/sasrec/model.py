@@ -1,0 +1,191 @@
+"""SASRec: what comes next after a sequence, by self-attention."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from es_recsys.errors import MissingExtra, ModelError
+from es_recsys.models.callback import TrainingCallback
+from es_recsys.models.folded import FactorModel
+from es_recsys.models.histories import HistoryBatch
+from es_recsys.models.ids import ItemIds
+from es_recsys.models.sasrec.config import SASRecConfig
+from es_recsys.models.sasrec.network import sequence_states
+from es_recsys.types import Interactions, ItemTable
+
+__all__ = ["SASRec"]
+
+_BLOCK = 64
+# Of a history the newest events are looked at for explanations; those before hardly count, and every one costs a state.
+_EXPLAINED = 20
+_NETWORK = "net."
+
+
+class SASRec(FactorModel):
+    """Item vectors v_i (n_items, d) float32 of length 1, and a causal self-attention over the vectors of a sequence (Kang and
+    McAuley 2018; network.py) whose state h after the last event, of length 1 too, is the user's vector. It is trained
+    to find the event on j, of strength w_j, that follows every prefix, among candidates C that a batch shares
+    (train.py): the few negatives of the original are what holds it back (Klenitskiy and Vasilev 2023; Petrov and
+    Macdonald 2023).
+
+        loss = -w_j log( e^s(j) / (e^s(j) + sum over i in C of e^s(i)) ),      s(i) = sharpness h . v_i - log p_i
+
+    with a learned sharpness and the probability p_i of i to be in C (Yi et al. 2019). An item's vector v_i is an embedding of
+    its id plus a projection of the content vectors of an `ItemTable`, made of length 1; an item without events has the latter
+    alone. A history is read as in training: what was liked on balance, oldest first, of one item several times in a row
+    once. What was disliked on balance, with weights w_d, is taken off (Rocchio 1971):
+
+        u = h - dislike_weight * sum_d |w_d| v_d / sum_d |w_d|
+
+    and an item scores u . v_i. Serving computes the user's vector with numpy, in a few milliseconds.
+    """
+
+    name: ClassVar[str] = "sasrec"
+    field: ClassVar[str | None] = "sasrec_vector"
+    reads_items: ClassVar[bool] = True
+    stops_early: ClassVar[bool] = True
+    inference_params: ClassVar[frozenset[str]] = frozenset({"dislike_weight"})
+
+    def __init__(self, config: SASRecConfig | None = None) -> None:
+        self.config = config or SASRecConfig()
+        self._explained: tuple[bytes, NDArray[np.int64], NDArray[np.float32]] | None = None
+
+    def fit(
+        self, data: Interactions, rng: Generator, items: ItemTable | None = None, callback: TrainingCallback | None = None
+    ) -> Self:
+        """Train on the GPU where there is one; return itself. Needs the package torch.
+
+        Raises MissingExtra without it, ModelError where no user has two events that follow each other, and for settings that
+        don't go together.
+        """
+        if self.config.dims % self.config.heads:
+            raise ModelError(
+                f"{self.config.dims} dimensions can't be shared by {self.config.heads} heads.", "Take a multiple of the heads."
+            )
+        data, content = _with_content(data, items)
+        positive = data.users[data.weights > 0]
+        if not (positive[1:] == positive[:-1]).any():
+            raise ModelError(
+                "There is no user with two positive events to train sasrec on.",
+                "Load events first: `es-recsys events load FILE`.",
+            )
+        try:
+            from es_recsys.models.sasrec.train import Learned, train
+        except ImportError as error:
+            raise MissingExtra(error.name or "torch", "train") from error
+        callback, ids = callback or TrainingCallback(), ItemIds.of(data.item_ids.tolist())
+        validate = callback.validate
+
+        def validated(learned: Learned) -> float:
+            self._take(ids, learned.vectors, learned.encoder)
+            return validate(self) if validate is not None else 0.0
+
+        score = validated if validate is not None else None
+        learned = train(self.config, data, content, int(rng.integers(2**31)), callback, score)
+        self._take(ids, learned.vectors, learned.encoder)
+        self.epochs = learned.epochs
+        return self
+
+    def _take(self, ids: ItemIds, vectors: NDArray[np.float32], encoder: Mapping[str, NDArray[Any]]) -> None:
+        self._ids, self._fingerprint, self._explained = ids, None, None
+        self._arrays = {"vectors": vectors, **{f"{_NETWORK}{name}": value for name, value in encoder.items()}}
+
+    @classmethod
+    def search_space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
+        """Return setting -> values worth trying; every trial is a training."""
+        return {"dropout": (0.2, 0.35, 0.5, 0.6), "dims": (64, 128, 256)}
+
+    @classmethod
+    def default_config(cls, ordered: bool, timed: bool) -> SASRecConfig:
+        """Return the usual settings."""
+        return SASRecConfig(ordered=ordered)
+
+    def _users(self, batch: HistoryBatch) -> NDArray[np.float32]:
+        rows, sequences = [], []
+        users = np.zeros((len(batch), self.item_vectors.shape[1]), np.float32)
+        for user in range(len(batch)):
+            sequence, offset = self._read(batch.one(user))
+            if len(sequence):
+                rows.append(user)
+                sequences.append(sequence)
+                users[user] = offset
+        users[rows] += self._states(sequences)
+        return users
+
+    def _read(self, one: HistoryBatch) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return the sequence that the network reads of one user, and the offset (d,) by what is disliked."""
+        distinct, inverse = np.unique(one.items, return_inverse=True)
+        total = np.bincount(inverse, weights=one.weights, minlength=len(distinct))
+        rows = self.item_vectors[distinct]
+        total[~rows.any(axis=1)] = 0.0
+        sequence = one.items[(one.weights > 0) & (total[inverse] > 0)]
+        sequence = sequence[np.concatenate([[True], sequence[1:] != sequence[:-1]])] if len(sequence) else sequence
+        disliked = np.maximum(-total, 0.0)
+        offset = np.zeros(rows.shape[1])
+        if disliked.any():
+            offset = disliked @ rows * (-self.config.dislike_weight / disliked.sum())
+        return sequence[-self.config.max_length :], offset.astype(np.float32)
+
+    def _states(self, sequences: list[NDArray[np.int64]]) -> NDArray[np.float32]:
+        """(n, d) of sequences that aren't empty, blocks of about the same length at a time."""
+        found = np.zeros((len(sequences), self.item_vectors.shape[1]), np.float32)
+        params = {name.removeprefix(_NETWORK): one for name, one in self._arrays.items() if name.startswith(_NETWORK)}
+        order = np.argsort([len(one) for one in sequences], kind="stable")
+        for begin in range(0, len(order), _BLOCK):
+            chosen = order[begin : begin + _BLOCK]
+            found[chosen] = sequence_states(params, self.config.heads, self.item_vectors, [sequences[row] for row in chosen])
+        return found
+
+    def _contributions(self, batch: HistoryBatch, item_idx: int) -> NDArray[np.float64]:
+        """What an item of the history brings by itself and what the score would lose without it, the mean of the two: the
+        ends of its Shapley value. At the item's first event."""
+        contributions = np.zeros(len(batch.items))
+        items, parts = self._explanation(batch)
+        for item, part in zip(items.tolist(), (parts @ self.item_vectors[item_idx]).tolist(), strict=True):
+            contributions[np.flatnonzero(batch.items == item)[0]] = part
+        return contributions
+
+    def _explanation(self, batch: HistoryBatch) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The k distinct items of the newest that were liked, and for each (k, d) the mean of the state after it alone and of
+        what the state after all of them loses without it."""
+        key = batch.items.tobytes() + batch.weights.tobytes()
+        cached = self._explained
+        # The items of one answer are explained one by one, and the history is the same.
+        if cached is None or cached[0] != key:
+            sequence = self._read(batch)[0][-_EXPLAINED:]
+            items = np.unique(sequence)
+            rests = [sequence[sequence != item] for item in items]
+            longer = [row for row, rest in enumerate(rests) if len(rest)]
+            parts = np.zeros((len(items), self.item_vectors.shape[1]), np.float32)
+            if len(items):
+                found = self._states([sequence, *np.split(items, len(items)), *(rests[row] for row in longer)])
+                parts[longer] = found[1 + len(items) :]
+                parts = (found[:1] - parts + found[1 : 1 + len(items)]) * np.float32(0.5)
+            self._explained = cached = (key, items, parts)
+        return cached[1], cached[2]
+
+    def _params(self) -> dict[str, Any]:
+        return asdict(self.config)
+
+    @classmethod
+    def _from_params(cls, params: Mapping[str, Any]) -> Self:
+        return cls(SASRecConfig.from_params(params))
+
+
+def _with_content(data: Interactions, items: ItemTable | None) -> tuple[Interactions, NDArray[np.float32]]:
+    """Return the interactions over all items, with or without events, and the content vectors of each side by side (n, c)."""
+    if items is None:
+        return data, np.zeros((len(data.item_ids), 0), np.float32)
+    ids = np.union1d(data.item_ids, items.item_ids)
+    item_idx = np.searchsorted(ids, data.item_ids).astype(np.int32)
+    fields = [items.vectors[name] for name in sorted(items.vectors) if items.vectors[name].any()]
+    content = np.zeros((len(ids), sum(rows.shape[1] for rows in fields)), np.float32)
+    if fields:
+        content[np.searchsorted(ids, items.item_ids)] = np.concatenate(fields, axis=1)
+    return replace(data, item_ids=ids, items=item_idx[data.items] if len(item_idx) else data.items), content

@@ -1,0 +1,172 @@
+"""Trains SASRec: sampled softmax over candidates that a batch shares, until validation finds it no better."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from es_recsys.models.accelerator import host, place_on, training
+from es_recsys.models.callback import TrainingCallback
+from es_recsys.models.checkpoint import Checkpoint, mark, restore
+from es_recsys.models.sasrec.config import SASRecConfig
+from es_recsys.models.sasrec.data import batches, content_projection, initial_vectors, training_sequences
+from es_recsys.models.sasrec.modules import ItemEmbedding, Network
+from es_recsys.types import Interactions
+
+__all__ = ["Learned", "train"]
+
+_WARM_UP_STEPS = 100
+_MAX_GRADIENT_NORM = 5.0
+_NEVER = -1e4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Learned:
+    """vectors (n, d) float32 unit rows, zeros for an item without events and content; encoder: the network's arrays, by name;
+    epochs: after how many it was."""
+
+    vectors: NDArray[np.float32]
+    encoder: dict[str, NDArray[Any]]
+    epochs: int
+
+
+def train(
+    config: SASRecConfig,
+    data: Interactions,
+    content: NDArray[np.float32],
+    seed: int,
+    callback: TrainingCallback,
+    score: Callable[[Learned], float] | None,
+) -> Learned:
+    """Return the network of the epoch that `score` found best; of the last one without it.
+
+    content (n, c): of each item, rows of zeros for none.
+    """
+    key = {"config": asdict(config), "seed": seed, "data": mark(data), "content": hashlib.sha256(content.tobytes()).hexdigest()}
+    checkpoint = Checkpoint(callback.checkpoints, "sasrec", key)
+    with training("sasrec", seed) as device:
+        found = _Training(config, data, content, seed, device).run(checkpoint, callback, score)
+    if not callback.keep_checkpoints:
+        checkpoint.remove()
+    return found
+
+
+class _Training:
+    """One network and the sequences that it learns. Every epoch has its own seed, so that a training that was interrupted
+    learns what it would have learned in one go."""
+
+    def __init__(
+        self, config: SASRecConfig, data: Interactions, content: NDArray[np.float32], seed: int, device: torch.device
+    ) -> None:
+        torch.manual_seed(seed)
+        self._sequences = training_sequences(data, config.ordered, np.random.default_rng([seed, 0]))
+        popularity = self._sequences.popularity.astype(np.int64)
+        vectors = initial_vectors(self._sequences, config.dims, config.ordered, np.random.default_rng([seed, 2]))
+        projection = content_projection(vectors, content, popularity > 0)
+        tensors = [torch.from_numpy(one) for one in (vectors, projection, popularity > 0, content)]
+        items = ItemEmbedding(tensors[0], tensors[1], tensors[2], tensors[3], config.id_dropout)
+        self._network = Network(config, items).to(device)
+        self._config, self._seed, self._device = config, seed, device
+        self._item_probability = popularity / max(int(popularity.sum()), 1)
+
+    def run(self, checkpoint: Checkpoint, callback: TrainingCallback, score: Callable[[Learned], float] | None) -> Learned:
+        """Train on from the checkpoint; return what was best."""
+        config, state = self._config, checkpoint.load()
+        weights = [value for value in self._network.parameters() if value.dim() > 1]
+        others = [value for value in self._network.parameters() if value.dim() <= 1]
+        groups = [{"params": weights, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
+        optimiser = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
+        restore(self._network, optimiser, state)
+        while state.epoch < config.epochs and state.stale < config.patience and time.monotonic() < callback.deadline:
+            torch.manual_seed(self._seed + state.epoch)
+            metrics = {"loss": self._epoch(optimiser, state.epoch)}
+            quality = None if score is None else score(self._learned(state.epoch + 1))
+            if quality is not None:
+                metrics["ndcg"] = quality
+            state.reached(quality, self._network)
+            checkpoint.save(state, self._network, optimiser)
+            callback.report(state.epoch, config.epochs, metrics)
+        state.give_best(self._network)
+        return self._learned(state.epoch - state.stale)
+
+    @torch.no_grad()
+    def _learned(self, epochs: int) -> Learned:
+        self._network.eval()
+        blocks = torch.split(torch.arange(len(self._item_probability), device=self._device), 16_384)
+        vectors = host(torch.cat([self._network.items(block) for block in blocks]))
+        return Learned(vectors, {name: host(value).copy() for name, value in self._network.encoder_params().items()}, epochs)
+
+    def _epoch(self, optimiser: torch.optim.Optimizer, epoch: int) -> float:
+        config = self._config
+        self._network.train()
+        rng = np.random.default_rng([self._seed, 3, epoch])
+        total = count = 0.0
+        for step, (items, strengths) in enumerate(batches(self._sequences, config.max_length, config.batch_events, rng)):
+            warm_up = min(1.0, (step + 1) / _WARM_UP_STEPS) if epoch == 0 else 1.0
+            for group in optimiser.param_groups:
+                group["lr"] = config.learning_rate * warm_up
+            loss, targets = self._loss(items, strengths, rng)
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(self._network.parameters(), _MAX_GRADIENT_NORM)
+            optimiser.step()
+            total, count = total + loss.item() * targets, count + targets
+        return total / max(count, 1.0)
+
+    def _loss(self, items: NDArray[np.int64], strengths: NDArray[np.float32], rng: np.random.Generator) -> tuple[Tensor, float]:
+        """Return the mean loss of a batch, weighted by the events' strengths, and the sum of these.
+
+        For a state h and the item j that follows it, with candidates C, without those of the same window,
+
+            loss = -log( e^s(j) / (e^s(j) + sum over i in C of e^s(i)) )       s(i) = sharpness h . v_i - log p_i
+
+        where p_i is the probability of i to be a candidate: C has what follows anywhere in the batch and some items drawn
+        evenly (Yi et al. 2019, "Sampling-bias-corrected neural modeling").
+        """
+        pool, probabilities = self._candidates(items[:, 1:], rng)
+        item_idx, inverse = np.unique(np.concatenate([items[:, :-1].ravel(), pool]), return_inverse=True)
+        # Padding has item_idx -1, the first; causal attention never looks at it.
+        table = self._network.items(self._on(np.maximum(item_idx, 0)))
+        rows_of = self._on(inverse)
+        size = items[:, :-1].size
+        inputs = functional.embedding(rows_of[:size], table).view(len(items), -1, table.shape[1])
+        candidates = functional.embedding(rows_of[size:], table)
+        rows, columns = np.nonzero(items[:, 1:] >= 0)
+        h = self._network(inputs)[self._on(rows), self._on(columns)]
+        logits = h @ candidates.T * self._network.sharpness.exp() - self._on(np.log(probabilities).astype(np.float32))
+        wanted = self._on(np.searchsorted(pool, items[rows, columns + 1]))
+        scores = logits.gather(1, wanted[:, None])[:, 0]
+        others = logits.masked_fill(self._on(_in_window(items, pool)[rows]), _NEVER)
+        losses = functional.softplus(torch.logsumexp(others, dim=1) - scores)
+        weights = self._on(strengths[rows, columns + 1])
+        return (losses * weights).sum() / weights.sum(), float(weights.sum())
+
+    def _on(self, array: NDArray[Any]) -> Tensor:
+        return place_on(self._device, array)
+
+    def _candidates(self, targets: NDArray[np.int64], rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Return the item_idx of the candidates, ascending, and the probability of each to be one."""
+        size = len(self._item_probability)
+        found = targets[targets >= 0]
+        drawn = rng.integers(size, size=min(self._config.negatives, size))
+        # An item without events and content has no vector to push away.
+        pool = np.unique(np.concatenate([found, drawn]))
+        return pool, -np.expm1(-(len(found) * self._item_probability[pool] + len(drawn) / size))
+
+
+def _in_window(items: NDArray[np.int64], pool: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """(b, |pool|): which candidates are in a window of the batch."""
+    positions = np.minimum(np.searchsorted(pool, items), len(pool) - 1)
+    found = pool[positions] == items
+    mask = np.zeros((len(items), len(pool)), bool)
+    mask[np.nonzero(found)[0], positions[found]] = True
+    return mask
