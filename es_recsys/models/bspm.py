@@ -19,7 +19,7 @@ from es_recsys.models.histories import HistoryBatch
 from es_recsys.models.ids import ItemIds
 from es_recsys.models.neighbours import by_liked, of_liked, recency_space, recent_weights
 from es_recsys.models.params import from_json, to_json
-from es_recsys.models.sequences import sequences
+from es_recsys.models.sequences import user_sequences
 from es_recsys.models.svd import truncated_svd
 from es_recsys.types import Interactions, ItemTable
 
@@ -83,7 +83,7 @@ class BSPM(TrainedModel):
         self, data: Interactions, rng: Generator, items: ItemTable | None = None, callback: TrainingCallback | None = None
     ) -> Self:
         """Decomposes the graph; `rng` gives the directions that the decomposition sets out from."""
-        arrays, degrees = graph(sequences(data))
+        arrays, degrees = graph(user_sequences(data))
         matrix = matrix_of(arrays)
         rank = max(1, min(self.config.factors, min(matrix.shape) // 4)) if min(matrix.shape) else 0
         _, values, vectors = truncated_svd(matrix, rank, rng, _ROUNDS)
@@ -172,7 +172,7 @@ class BSPM(TrainedModel):
         walked = share * walk(self._arrays, batch.items, self._event_weights(batch))[at]
         return of_liked(batch, (walked + spread + self._arrays["roots"][at] * flat).astype(np.float32))
 
-    def _shares(self, batch: HistoryBatch, place: int) -> NDArray[np.float64]:
+    def _contributions(self, batch: HistoryBatch, place: int) -> NDArray[np.float64]:
         if not len(batch.items):
             return np.zeros(0)
         vectors, roots, how = self._arrays["vectors"], self._arrays["roots"], self._filter(self._arrays["eigenvalues"])
