@@ -86,7 +86,8 @@ class _Block(nn.Module):
     def __init__(self, config: SASRecConfig, first: bool) -> None:
         super().__init__()
         dims = config.dims
-        self.norm1, self.norm2 = nn.LayerNorm(dims), nn.LayerNorm(dims)
+        for name in ("norm1", "norm2"):
+            self.add_module(name, nn.LayerNorm(dims))
         self.qkv, self.out = nn.Linear(dims, 3 * dims), nn.Linear(dims, dims)
         self.wide, self.narrow = nn.Linear(dims, dims), nn.Linear(dims, dims)
         self.distance = nn.Parameter(torch.zeros(config.heads, config.max_length))
