@@ -14,8 +14,7 @@ from es_recsys.errors import EngineError, InputError, RecsysError
 from es_recsys.ratings import RatingScale
 from es_recsys.renamed import accepts_old_arguments
 from es_recsys.serving.answering import answer
-from es_recsys.serving.error_translation import explained, gone
-from es_recsys.serving.operations import Fetch, Flow
+from es_recsys.serving.operations import Flow, MultiGet
 from es_recsys.serving.recording import Erased, Recorded
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.user_profiles import read_profile
@@ -61,7 +60,7 @@ def _profile(snapshot: ServingSnapshot, query: Query, now: float) -> Flow[Profil
 
 def _titles(snapshot: ServingSnapshot, item_ids: tuple[str, ...]) -> Flow[dict[str, str]]:
     wanted = tuple(dict.fromkeys(item_ids))
-    found = (yield Fetch(snapshot.metadata.index, wanted, ("title",))) if wanted else {}
+    found = (yield MultiGet(snapshot.metadata.index, wanted, ("title",))) if wanted else {}
     return {item_id: source.get("title") or item_id for item_id, source in found.items()}
 
 
@@ -257,7 +256,7 @@ class Client(_Questions):
         """
         put = self.workspace.recording(list(arguments.instances("events", events, Event)))
         recorded = self.workspace.run(put)
-        if self.workspace.moved_on(put.version):
+        if self.workspace.version_changed(put.version):
             self.workspace.run(put)
         return recorded
 
@@ -426,7 +425,7 @@ class AsyncClient(_Questions):
         given = list(arguments.instances("events", events, Event))
         put = await asyncio.to_thread(work.recording, given)
         recorded = await self._run(put)
-        if await asyncio.to_thread(work.moved_on, put.version):
+        if await asyncio.to_thread(work.version_changed, put.version):
             await self._run(put)
         return recorded
 
@@ -486,17 +485,7 @@ class AsyncClient(_Questions):
         await self.close()
 
     async def _run(self, make: Callable[[ServingSnapshot], Flow[T]]) -> T:
-        work = self._client.workspace
-        for last in (False, True):
-            try:
-                snapshot = await asyncio.to_thread(work.snapshots.current)
-                return await self._driver.run(make(snapshot))
-            except Exception as error:
-                if not last and gone(error):
-                    work.snapshots.forget()
-                    continue
-                raise explained(error, work.address) from error
-        raise AssertionError("unreachable")
+        return await self._driver.run(self._client.workspace.with_retry(make))
 
 
 def _batches(queries: Iterable[Query], size: int) -> Iterator[list[Query]]:

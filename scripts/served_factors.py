@@ -27,7 +27,7 @@ from es_recsys.index_metadata import IndexMetadata, VectorMetadata
 from es_recsys.models import ALS, ALSConfig
 from es_recsys.search.context import Context
 from es_recsys.search.legs import active, ask
-from es_recsys.serving.operations import Search
+from es_recsys.serving.operations import MultiSearch
 from es_recsys.types import History
 from es_recsys.vector_fields import VECTOR_FIELDS, index_options
 
@@ -106,7 +106,7 @@ def ask_all(
             body = ask(leg, context)
             assert body is not None  # the user has a vector
             bodies.append(body)
-        for user, found in zip(batch, client.workspace.driver.perform(Search(metadata.index, tuple(bodies))), strict=True):
+        for user, found in zip(batch, client.workspace.driver.perform(MultiSearch(metadata.index, tuple(bodies))), strict=True):
             yield user, [hit["_id"] for hit in found["hits"]["hits"]]
 
 

@@ -13,7 +13,8 @@ from threadpoolctl import threadpool_limits
 
 from es_recsys.blas import _libraries, on_one_thread
 from es_recsys.serving.drivers import AsyncDriver, Driver
-from es_recsys.serving.operations import Flow, Pause, Top
+from es_recsys.serving.joined_flows import run_all
+from es_recsys.serving.operations import Flow, Recommend, Sleep
 from es_recsys.types import History
 
 BEFORE = 2
@@ -55,10 +56,10 @@ def told() -> Flow[list[set[int]]]:
     """What a flow finds in its own steps, also after an error, and in what it asks of a model."""
     first = threads()
     try:
-        yield Pause(-1.0)
+        yield Sleep(-1.0)
     except ValueError:
         second = threads()
-    return [first, second, (yield Top(Model(), History.of(["i"]), 1, frozenset())), threads()]  # type: ignore[arg-type]
+    return [first, second, (yield Recommend(Model(), History.of(["i"]), 1, frozenset())), threads()]  # type: ignore[arg-type]
 
 
 def test_it_ends_with_the_function_and_with_its_error() -> None:
@@ -102,7 +103,7 @@ def test_a_limit_of_somebody_else_stays() -> None:
 
 def test_flows_are_driven_so() -> None:
     driver = Driver(None, None)  # type: ignore[arg-type]
-    answers: list[Any] = [driver.run(told()), *driver.run_all([told(), told()])]
+    answers: list[Any] = [driver.run(told()), *run_all(driver, [told(), told()])]
     assert answers == [[{1}] * 4] * 3
     assert threads() == {BEFORE}
 
@@ -114,7 +115,7 @@ def test_flows_of_an_event_loop_are_driven_so() -> None:
 
     def waiting() -> Flow[tuple[set[int], set[int]]]:
         before = threads()
-        yield Pause(0.01)
+        yield Sleep(0.01)
         return before, threads()
 
     assert asyncio.run(both()) == [({1}, {1})] * 2

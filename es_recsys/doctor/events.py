@@ -38,7 +38,7 @@ def check_events(settings: Settings, url: str) -> Iterator[Check]:
 
 
 def _check_events(work: Workspace) -> Iterator[Check]:
-    with work.explaining():
+    with work.translating_errors():
         if not work.events.last_row:
             return
         try:
@@ -53,7 +53,7 @@ def _check_events(work: Workspace) -> Iterator[Check]:
 
 
 def _describe_users(work: Workspace) -> str:
-    with work.explaining():
+    with work.translating_errors():
         work.confirm_key(read_metadata(work.es, work.settings.index))
     return "The secret that is set is the store's."
 
@@ -68,7 +68,7 @@ def _describe_events(work: Workspace) -> str:
 
 
 def _describe_profiles(work: Workspace) -> str:
-    with work.explaining():
+    with work.translating_errors():
         lagging = behind(work, work.snapshots.fresh())
     if lagging:
         raise IndexStateError(f"{counted(lagging, 'profile lacks', 'profiles lack')} events that are stored.", _REMEDY)

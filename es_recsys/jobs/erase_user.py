@@ -19,11 +19,11 @@ def erase_user(work: Workspace, user_id: str) -> Erased:
     """Deletes all that is stored of a user and of the sessions in which the user was seen. A version that is kept for a
     rollback holds profiles too, so they go from every version; nobody finds the user among similar ones from then on. Raises
     KeyMismatch before anything is deleted."""
-    with work.explaining():
+    with work.translating_errors():
         work.confirm_key(read_metadata(work.es, work.settings.index))
     done = work.run(Erasure(work.events, user_id, work.now()))
     profiles = done.profiles
-    with work.explaining():
+    with work.translating_errors():
         for version in version_numbers(work.es, work.settings.index):
             index = profiles_index(work.settings.index, version)
             profiles += sum(work.driver.perform(Delete(index, key)) for key in done.keys)

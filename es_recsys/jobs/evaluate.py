@@ -99,7 +99,7 @@ def evaluate(work: Workspace, options: Options, progress: Progress | None = None
     where there is nothing to train on; MissingExtra.
     """
     _check(options)
-    with work.explaining():
+    with work.translating_errors():
         metadata = work.snapshots.fresh().metadata
         data = read_interactions(work.events, work.now(), weights=metadata.event_weights, products=products(work, metadata))
         split = make_split(work, data, options)

@@ -109,7 +109,7 @@ def load_events(
         "timestamps": timestamps,
         "actions": actions,
     }
-    options["survey"] = infer_event_schema(files, zone=zone, day_first=day_first, **options)
+    options["schema"] = infer_event_schema(files, zone=zone, day_first=day_first, **options)
     good, rejected = dry_run(checked.read, files, max_errors=max_errors, **options)
     if not good:
         raise rejected.nothing_usable("event", files)
@@ -121,7 +121,7 @@ def load_events(
     quiet = RejectedRows(write=False)
     loaded = store.load(_counted(read_events(files, rejected=quiet, **options), good, progress), work.now())
     notes = [*about_times, *told, *checked.remarks(), *rejected.messages()]
-    with work.explaining():
+    with work.translating_errors():
         notes += _catalogue_of_events(work)
         cleaning = clean_events(work)
         count_popularity(work)
@@ -137,7 +137,7 @@ def set_rating_scale(work: Workspace, scale: str | RatingScale) -> None:
     """
     _confirm_key(work)
     keep_scale(work.events, RatingCounts(), as_scale(scale))
-    with work.explaining():
+    with work.translating_errors():
         try:
             clean_events(work)
         except StoreNotFound:  # nothing is made of events before there is a catalogue
@@ -148,7 +148,7 @@ def set_rating_scale(work: Workspace, scale: str | RatingScale) -> None:
 
 def _confirm_key(work: Workspace) -> None:
     """Before anything is written. Raises KeyMismatch."""
-    with work.explaining():
+    with work.translating_errors():
         try:
             work.confirm_key(read_metadata(work.es, work.settings.index))
         except StoreNotFound:

@@ -140,7 +140,7 @@ def remove_items(work: Workspace, item_ids: Iterable[str]) -> CatalogueReport:
     started = time.monotonic()
     _confirm_key(work, _meta(work))
     before = catalogue_state(work)
-    with work.explaining():
+    with work.translating_errors():
         done = catalog.delete(work.patient, work.settings.index, item_ids)
     notes = [f"{failure.id} was not removed: {failure.reason}" for failure in done.failures[:3]]
     if done.unchanged:
@@ -188,7 +188,7 @@ def _write(
     letters = DeadLetters(work.settings.store_home / "dead_letters" / now)
     meter = Meter((lambda p: progress(p.done, p.total)) if progress is not None else None, total=count)
     write = catalog.sync if whole else catalog.load
-    with closing(VectorCache(settings.cache)) as cache, work.explaining():
+    with closing(VectorCache(settings.cache)) as cache, work.translating_errors():
         prepare_store(work, vector_metas(chosen), settings.language, count)
         done = write(
             work.patient,
@@ -264,7 +264,7 @@ def _way_out(failures: Sequence[Failure]) -> str:
 
 def _meta(work: Workspace) -> IndexMetadata | None:
     try:
-        with work.explaining():
+        with work.translating_errors():
             return read_metadata(work.es, work.settings.index)
     except StoreNotFound:
         return None
@@ -272,7 +272,7 @@ def _meta(work: Workspace) -> IndexMetadata | None:
 
 def _confirm_key(work: Workspace, metadata: IndexMetadata | None) -> None:
     if metadata is not None and work.events.last_row:
-        with work.explaining():
+        with work.translating_errors():
             work.confirm_key(metadata)
 
 

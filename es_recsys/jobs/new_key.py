@@ -22,7 +22,7 @@ def forget_key(work: Workspace) -> None:
     Each step may be cut off and done again: profiles that go are said first to hold no events.
     """
     store = work.settings.index
-    with work.explaining():
+    with work.translating_errors():
         for version in version_numbers(work.es, store):
             metadata = read_version(work.es, store, version)
             profiles.forget_folded(work.patient, metadata.profiles)

@@ -31,7 +31,7 @@ def rebuild_index(work: Workspace, progress: ProgressReporter | None = None) -> 
     The version before it stays for a rollback. Items and events may come meanwhile. Raises StoreNotFound, IndexStateError
     while a training is running or where items are refused.
     """
-    with work.explaining(), training_lock(work.settings) as free:
+    with work.translating_errors(), training_lock(work.settings) as free:
         if not free:
             raise IndexStateError(
                 f"A training of {work.settings.index} is running.", "It makes the index anew itself: wait until it has ended."

@@ -9,7 +9,7 @@ from typing import Any
 from es_recsys.errors import ModelError
 from es_recsys.models.portraits import Portrait
 from es_recsys.models.segments import Segments
-from es_recsys.serving.operations import Fetch, Flow
+from es_recsys.serving.operations import Flow, MultiGet
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.workspace import Workspace
 from es_recsys.types import History
@@ -46,7 +46,7 @@ class SegmentsReport:
 
 def segments(work: Workspace) -> SegmentsReport:
     """The segments that the live version is served with. Raises StoreNotFound, ModelError where there are none."""
-    with work.explaining():
+    with work.translating_errors():
         snapshot = work.snapshots.fresh()
     model = _model(snapshot)
     if model is None:
@@ -75,5 +75,5 @@ def _model(snapshot: ServingSnapshot) -> Segments | None:
 
 
 def _titles(snapshot: ServingSnapshot, item_ids: tuple[str, ...]) -> Flow[dict[str, str]]:
-    found = (yield Fetch(snapshot.metadata.index, item_ids, ("title",))) if item_ids else {}
+    found = (yield MultiGet(snapshot.metadata.index, item_ids, ("title",))) if item_ids else {}
     return {item_id: str(source.get("title") or item_id) for item_id, source in found.items()}

@@ -17,7 +17,7 @@ __all__ = ["drop_version", "list_versions", "swap_version"]
 
 def list_versions(work: Workspace) -> list[dict[str, Any]]:
     """All versions of the store, oldest first."""
-    with work.explaining():
+    with work.translating_errors():
         return [info.to_dict() for info in versions.versions(work.es, work.settings.index)]
 
 
@@ -33,7 +33,7 @@ def swap_version(work: Workspace, version: int | None) -> int:
     from es_recsys.serving.profile_folding import catch_up
 
     store = work.settings.index
-    with work.explaining():
+    with work.translating_errors():
         live = read_metadata(work.es, store)
         version = versions.previous(work.es, store) if version is None else version
         target = versions.read_version(work.es, store, version)
@@ -49,7 +49,7 @@ def swap_version(work: Workspace, version: int | None) -> int:
         if live.event_weights != target.event_weights:
             weigh_events(work, target.event_weights)
         else:
-            with work.explaining():
+            with work.translating_errors():
                 catch_up(work, work.snapshots.fresh())
     return version
 
@@ -67,6 +67,6 @@ def _check_whole(work: Workspace, target: IndexMetadata) -> None:
 
 def drop_version(work: Workspace, version: int) -> None:
     """Deletes a version that is not live, and its models."""
-    with work.explaining():
+    with work.translating_errors():
         versions.drop(work.patient, work.settings.index, version)
     shutil.rmtree(models_folder(work.settings, version), ignore_errors=True)

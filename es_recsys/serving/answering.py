@@ -24,7 +24,7 @@ from es_recsys.search.filters import Clause, parse
 from es_recsys.search.gather import gather
 from es_recsys.search.plan import plan
 from es_recsys.search.weights import situation
-from es_recsys.serving.operations import Call, Fetch, Flow, Log, Search, Top
+from es_recsys.serving.operations import Flow, LogAnswer, MultiGet, MultiSearch, Recommend, RunBlocking
 from es_recsys.serving.similar_users import among_similar
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.user_interests import interests_of
@@ -79,7 +79,7 @@ def answer(snapshot: ServingSnapshot, query: Query, now: float) -> Flow[Answer]:
     ranking = replace(ranking, degraded=tuple(dict.fromkeys((*mute, *ranking.degraded))))
     unknown = yield from _unknown(snapshot, query, ranking)
     found = Answer(answer_id, kind, ranking, (time.perf_counter() - started) * 1_000.0, unknown)
-    yield Log(_record(snapshot, query, found, situation(context), now))
+    yield LogAnswer(_record(snapshot, query, found, situation(context), now))
     return found
 
 
@@ -87,10 +87,10 @@ def rank(snapshot: ServingSnapshot, context: Context) -> Flow[Ranking]:
     """The ranking of a question of which all is known. Raises EngineError where no retriever could be asked, InputError where
     Elasticsearch refuses what all were asked."""
     first = plan(context)
-    responses = yield Search(snapshot.metadata.index, first.bodies)
+    responses = yield MultiSearch(snapshot.metadata.index, first.bodies)
     _raise_if_none_answered(responses[: len(first.asked)] or responses)
     second = complete(context, gather(context, first, responses))
-    responses = (yield Search(snapshot.metadata.index, second.bodies)) if second.bodies else []
+    responses = (yield MultiSearch(snapshot.metadata.index, second.bodies)) if second.bodies else []
     return finish(context, second, responses)
 
 
@@ -98,7 +98,7 @@ def _unknown(snapshot: ServingSnapshot, query: Query, ranking: Ranking) -> Flow[
     """The ids that were to be ranked and that the store lacks, so that nobody loses an item without a word."""
     shown = {hit.item_id for hit in ranking.hits}
     missing = tuple(item_id for item_id in query.ids or () if item_id not in shown)
-    found = (yield Fetch(snapshot.metadata.index, missing, ("item_id",))) if missing else {}
+    found = (yield MultiGet(snapshot.metadata.index, missing, ("item_id",))) if missing else {}
     return tuple(item_id for item_id in missing if item_id not in found)
 
 
@@ -216,7 +216,7 @@ def _collaborative(snapshot: ServingSnapshot, profile: Profile, exclude: frozens
             if vector is not None:
                 factors[name] = vector
         else:
-            neighbours[name] = yield Top(model, profile.history, DEPTHS[model.kind], exclude)
+            neighbours[name] = yield Recommend(model, profile.history, DEPTHS[model.kind], exclude)
     return {
         "factors": factors,
         "neighbours": neighbours,
@@ -237,7 +237,7 @@ def question_vectors(snapshot: ServingSnapshot, query: Query) -> Flow[tuple[dict
     for kind, question in questions:
         for field in snapshot.encoder.fields(snapshot.metadata, kind):
             try:
-                vectors[field] = yield Call(partial(snapshot.encoder.vector, snapshot.metadata, field, question))
+                vectors[field] = yield RunBlocking(partial(snapshot.encoder.vector, snapshot.metadata, field, question))
             except (FingerprintMismatch, InputError):
                 raise
             except RecsysError:

@@ -57,14 +57,14 @@ class ProfilesReport:
 def build_profiles(work: Workspace, progress: Progress | None = None) -> ProfilesReport:
     """Rebuilds every profile of the live version from the stored events."""
     started = time.monotonic()
-    with work.explaining():
+    with work.translating_errors():
         written, removed = rebuild(work, work.snapshots.fresh(), progress)
     return ProfilesReport(written, removed, time.monotonic() - started)
 
 
 def mend_profiles(work: Workspace, progress: Progress | None = None) -> ProfilesReport:
     """`build_profiles`, after what a load that was cut off has left to be cleaned and counted."""
-    with work.explaining():
+    with work.translating_errors():
         if unsettled(work.events):
             clean_events(work)
             count_popularity(work)
@@ -79,7 +79,7 @@ def unsettled(store: EventStore) -> bool:
 
 def catalogue_state(work: Workspace) -> dict[str, Any] | None:
     """The catalogue in service as `refresh_behaviour` compares it; None where there is none."""
-    with work.explaining():
+    with work.translating_errors():
         try:
             return _state(work, read_metadata(work.es, work.settings.index))
         except StoreNotFound:
@@ -103,7 +103,7 @@ def refresh_behaviour(
     if not store.last_row:
         return []
     notes: list[str] = []
-    with work.explaining():
+    with work.translating_errors():
         metadata = read_metadata(work.es, work.settings.index)
         state = _state(work, metadata)
         if _only_changed(store.progress.get("catalogue"), before, state, written):
@@ -135,7 +135,7 @@ def _only_changed(
 def weigh_events(work: Workspace, weights: Mapping[str, float], progress: Progress | None = None) -> ProfilesReport:
     """Gives the store weights of its own for events of each type; popularity and all profiles follow. Models do with the
     next training."""
-    with work.explaining():
+    with work.translating_errors():
         metadata = read_metadata(work.es, work.settings.index)
         write_metadata(work.es, replace(metadata, event_weights=dict(weights)))
         count_popularity(work)

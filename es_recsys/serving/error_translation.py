@@ -1,23 +1,26 @@
-"""What the errors of the Elasticsearch client mean for the user."""
+"""Say in our errors what those of the Elasticsearch client mean to the user."""
 
 from __future__ import annotations
 
 from elasticsearch import ApiError, BadRequestError, NotFoundError, TransportError
 
-from es_recsys.engine.connect import translate_error
+from es_recsys.engine.connect import translate_error as translate_connection_error
 from es_recsys.errors import IndexStateError, InputError, StoreNotFound
 
-__all__ = ["explained", "gone"]
+__all__ = ["is_index_missing", "translate_error"]
 
 
-def gone(error: Exception) -> bool:
-    """Whether an index that was asked is not there any more, as after a swap and a drop."""
+def is_index_missing(error: Exception) -> bool:
+    """Return whether the index of a request is not there any more, as after a swap and a drop."""
     return isinstance(error, NotFoundError) and "index_not_found" in str(error.error)
 
 
-def explained(error: Exception, address: str) -> Exception:
-    """An error of the Elasticsearch client as one of ours, with a remedy; any other as it is."""
-    if gone(error):
+def translate_error(error: Exception, address: str) -> Exception:
+    """Return an error of the Elasticsearch client as one of ours, with a remedy; any other as it is.
+
+    address: where Elasticsearch is, without credentials.
+    """
+    if is_index_missing(error):
         if "-profiles-" in str(getattr(error, "body", "")):
             return IndexStateError(
                 "The index of the users' profiles is gone.", "Make it anew of the stored events: es-recsys profiles build"
@@ -28,5 +31,5 @@ def explained(error: Exception, address: str) -> Exception:
             f"Elasticsearch refused the request ({error.error}).", "Look at the values given, above all at filters."
         )
     if isinstance(error, ApiError | TransportError):
-        return translate_error(error, address)
+        return translate_connection_error(error, address)
     return error

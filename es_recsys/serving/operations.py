@@ -1,22 +1,80 @@
-"""What a flow may ask of the outside. A flow is a generator: it yields effects and is sent their results.
+"""I/O operations: what a flow may ask of the outside.
 
-The logic of an answer or a single write is so written once; `client` drives it synchronously, asynchronously, or many
-flows side by side with their searches joined into one request.
+A flow is a generator. It yields operations and is sent their results, so that the logic of an answer or a write stands once;
+`drivers` runs it, in a thread or in an event loop, and `joined_flows` many side by side.
+An operation says here, once for all drivers, which requests to Elasticsearch it is and how their responses are read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
-if TYPE_CHECKING:
-    from es_recsys.models.base import Model
-    from es_recsys.types import History
+from elasticsearch import ApiError, ConflictError, NotFoundError
 
-__all__ = ["Call", "Delete", "Document", "Effect", "Fetch", "Flow", "Get", "Log", "Pause", "Put", "Search", "Top"]
+from es_recsys.blas import on_one_thread
+from es_recsys.models.base import Model
+from es_recsys.types import History
+
+__all__ = [
+    "IDS_PER_REQUEST",
+    "CompareAndSet",
+    "Delete",
+    "Document",
+    "Flow",
+    "Get",
+    "LogAnswer",
+    "MultiGet",
+    "MultiSearch",
+    "Operation",
+    "Recommend",
+    "Request",
+    "RunBlocking",
+    "Sleep",
+    "Step",
+    "Steps",
+]
 
 T = TypeVar("T")
+
+IDS_PER_REQUEST = 500
+_CONCURRENT_SEARCHES = 8
+_MEDIA_TYPE = "application/vnd.elasticsearch+json; compatible-with=9"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A method of the Elasticsearch client, by name, and its arguments."""
+
+    method: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RunBlocking:
+    """A call that may block and is no request to Elasticsearch: SQL, or an encoder. Result: what it returns."""
+
+    function: Callable[[], Any]
+
+    def steps(self) -> Steps[Any]:
+        return (yield self)
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Wait, seconds. Result: None."""
+
+    seconds: float
+
+    def steps(self) -> Steps[None]:
+        yield self
+
+
+Step = Request | RunBlocking | Sleep
+Steps = Generator[Step, Any, T]
+"""What an operation comes down to: the only things that a driver itself can do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +85,11 @@ class Document:
     seq_no: int
     primary_term: int
 
+    @classmethod
+    def of(cls, response: Any) -> Document | None:
+        """Return the document of a response of `_get` or `_mget`, None where there is none."""
+        return cls(response["_source"], response["_seq_no"], response["_primary_term"]) if response.get("found") else None
+
 
 @dataclass(frozen=True, slots=True)
 class Get:
@@ -35,17 +98,17 @@ class Get:
     index: str
     id: str
 
+    def steps(self) -> Steps[Document | None]:
+        try:
+            response = yield Request("get", {"index": self.index, "id": self.id})
+        except NotFoundError as error:
+            _raise_if_index_missing(error)
+            return None
+        return Document.of(response.body)
+
 
 @dataclass(frozen=True, slots=True)
-class Search:
-    """One `_msearch`. Result: one response a body, in order; a failed one has "error"."""
-
-    index: str
-    bodies: tuple[Mapping[str, Any], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Fetch:
+class MultiGet:
     """Realtime read of parts of several documents. Result: id -> source, unknown ids left out.
 
     fields: which parts, vector fields among them.
@@ -55,10 +118,44 @@ class Fetch:
     ids: tuple[str, ...]
     fields: tuple[str, ...]
 
+    def steps(self) -> Steps[dict[str, Any]]:
+        sources: dict[str, Any] = {}
+        for start in range(0, len(self.ids), IDS_PER_REQUEST):
+            # A plain request: the client's own `mget` has no name for `_source_exclude_vectors`.
+            arguments = {
+                "method": "POST",
+                "path": f"/{self.index}/_mget",
+                "params": {"_source_includes": ",".join(self.fields), "_source_exclude_vectors": "false"},
+                "headers": {"accept": _MEDIA_TYPE, "content-type": _MEDIA_TYPE},
+                "body": {"ids": list(self.ids[start : start + IDS_PER_REQUEST])},
+            }
+            response = yield Request("perform_request", arguments)
+            sources.update((doc["_id"], doc["_source"]) for doc in response.body["docs"] if doc.get("found"))
+        return sources
+
 
 @dataclass(frozen=True, slots=True)
-class Put:
-    """Writes one document if it is still the version read (`expected`), or still absent where that is None.
+class MultiSearch:
+    """Several searches in one `_msearch`. Result: one response a body, in order; a failed one has "error"."""
+
+    index: str
+    bodies: tuple[Mapping[str, Any], ...]
+
+    def steps(self) -> Steps[list[Any]]:
+        # A header may name the index of its own body; here all have the request's.
+        arguments = {
+            "index": self.index,
+            "searches": [line for body in self.bodies for line in ({}, body)],
+            "max_concurrent_searches": _CONCURRENT_SEARCHES,
+            "include_named_queries_score": True,
+        }
+        response = yield Request("msearch", arguments)
+        return response.body["responses"]  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True, slots=True)
+class CompareAndSet:
+    """Write of one document if it is still the version read (`expected`), or still absent where that is None.
     Result: whether it was written."""
 
     index: str
@@ -66,45 +163,60 @@ class Put:
     source: Mapping[str, Any]
     expected: Document | None
 
+    def steps(self) -> Steps[bool]:
+        condition: dict[str, Any] = {"op_type": "create"}
+        if self.expected is not None:
+            condition = {"if_seq_no": self.expected.seq_no, "if_primary_term": self.expected.primary_term}
+        try:
+            yield Request("index", {"index": self.index, "id": self.id, "document": self.source, **condition})
+        except ConflictError:
+            return False
+        return True
+
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Deletes one document. Result: whether it was there."""
+    """Deletion of one document. Result: whether it was there."""
 
     index: str
     id: str
 
+    def steps(self) -> Steps[bool]:
+        try:
+            yield Request("delete", {"index": self.index, "id": self.id})
+        except NotFoundError as error:
+            _raise_if_index_missing(error)
+            return False
+        return True
+
 
 @dataclass(frozen=True, slots=True)
-class Top:
-    """The best items of a model for a history, as `Model.weights` gives them; of many flows, one model is asked at once."""
+class Recommend:
+    """The best items of a model for a history, as `Model.recommend` gives them. Flows that run side by side are answered by one
+    call of the model."""
 
     model: Model
     history: History
     n: int
     exclude: frozenset[str]
 
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A blocking call that is no Elasticsearch request: SQL, or an encoder. Result: what it returns."""
-
-    function: Callable[[], Any]
+    def steps(self) -> Steps[list[tuple[str, float]]]:
+        recommend = partial(on_one_thread, self.model.recommend, self.history, self.n, self.exclude)
+        return (yield RunBlocking(recommend))  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True, slots=True)
-class Pause:
-    """Waits, seconds. Result: None."""
-
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Log:
-    """Appends to the answer log. Result: None."""
+class LogAnswer:
+    """A record for the answer log. Result: None."""
 
     record: Mapping[str, Any]
 
 
-Effect = Get | Fetch | Search | Put | Delete | Top | Call | Pause | Log
-Flow = Generator[Effect, Any, T]
+Operation = Get | MultiGet | MultiSearch | CompareAndSet | Delete | Recommend | RunBlocking | Sleep | LogAnswer
+Flow = Generator[Operation, Any, T]
+
+
+def _raise_if_index_missing(error: ApiError) -> None:
+    """A missing document is an answer; a missing index is an error."""
+    if isinstance(error.body, dict) and "error" in error.body:
+        raise error

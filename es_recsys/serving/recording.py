@@ -14,7 +14,7 @@ from es_recsys.events.profile_documents import can_resume, resume, to_document
 from es_recsys.events.profile_state import ProfileConfig
 from es_recsys.events.profiles import fold
 from es_recsys.events.records import StoredEvent
-from es_recsys.serving.operations import Call, Delete, Flow, Get, Pause, Put
+from es_recsys.serving.operations import CompareAndSet, Delete, Flow, Get, RunBlocking, Sleep
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.user_profiles import features
 from es_recsys.types import Event
@@ -91,7 +91,7 @@ class Recording:
         self.version = snapshot.metadata.version
         actors = {actor: snapshot.key_of(actor) for actor in map(_actor, self._events)}
         if self._recorded is None:
-            done = yield Call(lambda: self._store.append(self._events, self._now))
+            done = yield RunBlocking(lambda: self._store.append(self._events, self._now))
             self._recorded = Recorded(len(done.rows), done.duplicates, done.refused, done.clamped, done.quarantined)
         for actor in actors:
             yield from update_profile(snapshot, self._store, actor, self._now)
@@ -104,10 +104,10 @@ def update_profile(snapshot: ServingSnapshot, store: Events, actor: str, now: fl
     pause = _FIRST_PAUSE_S
     for _ in range(_TRIES):
         found = yield Get(snapshot.metadata.profiles, key)
-        revision, timed = yield Call(lambda: _standing(store, actor))
+        revision, timed = yield RunBlocking(lambda: _standing(store, actor))
         config = ProfileConfig.of(snapshot.settings.profiles, timed, snapshot.metadata.event_weights)
         state = resume(None if found is None else found.source, key, config, revision)
-        rows = yield Call(partial(_rows, store, actor, state.applied_through))
+        rows = yield RunBlocking(partial(_rows, store, actor, state.applied_through))
         if not rows and (found is None or can_resume(found.source, config, revision)):
             return False
         if not rows and state.applied_through == 0:
@@ -116,12 +116,12 @@ def update_profile(snapshot: ServingSnapshot, store: Events, actor: str, now: fl
         known = yield from features(snapshot, (row.item_id for row in rows if row.item_id is not None))
         if (yield from set_aside_unknown(snapshot, store, rows, known)):
             continue
-        written = yield Put(snapshot.metadata.profiles, key, to_document(fold(state, rows, known), now), found)
+        written = yield CompareAndSet(snapshot.metadata.profiles, key, to_document(fold(state, rows, known), now), found)
         # Rows that were erased or set aside while they were being folded must not outlive it in the profile.
-        if written and (yield Call(lambda: _standing(store, actor)))[0] == revision:
+        if written and (yield RunBlocking(lambda: _standing(store, actor)))[0] == revision:
             return True
         # The wait depends on the key alone, so that writers of one profile don't meet again and again in step.
-        yield Pause(pause * (0.5 + int(key[-4:], 16) % 97 / 97.0))
+        yield Sleep(pause * (0.5 + int(key[-4:], 16) % 97 / 97.0))
         pause = min(pause * 1.5, _LONGEST_PAUSE_S)
     raise WriteError(
         "A profile is written to by too many at once.", "The events are stored; send them again, or any later event."
@@ -136,12 +136,12 @@ def set_aside_unknown(
     lacking = {row.row: row.item_id for row in rows if row.item_id not in known and row.item_id and row.quarantine is None}
     if not lacking:
         return False
-    yield Call(lambda: store.set_aside_unknown(list(lacking)))
+    yield RunBlocking(lambda: store.set_aside_unknown(list(lacking)))
     # Who loads items looks for such rows when they are in: one that came before the rows were set aside is seen here.
     came = yield from features(snapshot, lacking.values())
     lifted: dict[int, str | None] = {row: None for row, item_id in lacking.items() if item_id in came}
     if lifted:
-        yield Call(lambda: store.flag(lifted))
+        yield RunBlocking(lambda: store.flag(lifted))
     return bool(lifted)
 
 
@@ -156,11 +156,11 @@ class Erasure:
         """Deletes a user's events and profile. The tombstone in the event store comes first, so that a replay at the same
         moment can't bring the profile back. Raises KeyMismatch before anything is deleted."""
         if not self._erased.keys:
-            rows = yield Call(lambda: self._store.rows(self._user))
+            rows = yield RunBlocking(lambda: self._store.rows(self._user))
             sessions = sorted({row.session_id for row in rows if row.session_id is not None})
             actors = (actor_of(self._user), *(actor_of(session_id=session) for session in sessions))
             keys = tuple(map(snapshot.key_of, actors))
-            self._erased = Erased((yield Call(lambda: self._store.erase(self._user, self._now))), 0, keys=keys)
+            self._erased = Erased((yield RunBlocking(lambda: self._store.erase(self._user, self._now))), 0, keys=keys)
         for key in self._erased.keys:
             gone = yield Delete(snapshot.metadata.profiles, key)
             self._erased = replace(self._erased, profiles=self._erased.profiles + gone)

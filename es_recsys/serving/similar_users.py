@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from es_recsys.models.likings import unpack
 from es_recsys.models.userknn import UserKNN
 from es_recsys.search.gather import partial
-from es_recsys.serving.operations import Flow, Search
+from es_recsys.serving.operations import Flow, MultiSearch
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.types import Profile
 
@@ -36,7 +36,7 @@ def among_similar(
     if vector is None:
         return snapshot, ()
     try:
-        response = (yield Search(snapshot.metadata.users, (nearest_users(vector, model.candidates, own),)))[0]
+        response = (yield MultiSearch(snapshot.metadata.users, (nearest_users(vector, model.candidates, own),)))[0]
     except Exception as error:
         if getattr(error, "status_code", None) != 404:
             raise

@@ -15,7 +15,7 @@ def drop_store(work: Workspace) -> None:
     """Deletes all versions, models, popularity and the answer log. The events stay: they are the truth, and another load
     of the items brings everything back."""
     try:
-        with work.explaining():
+        with work.translating_errors():
             versions.drop_store(work.patient, work.settings.index)
     except StoreNotFound:
         if not work.settings.store_home.exists():

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from es_recsys.errors import RecsysError
 from es_recsys.search.interests import Interests, find_interests
-from es_recsys.serving.operations import Fetch, Flow
+from es_recsys.serving.operations import Flow, MultiGet
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.user_profiles import features
 from es_recsys.types import Profile
@@ -65,7 +65,7 @@ def _of_content(snapshot: ServingSnapshot, product_ids: tuple[str, ...], field: 
     if snapshot.metadata.variants is not None:
         known = yield from features(snapshot, product_ids)
         return {name: its.vectors[field] for name, its in known.items() if field in its.vectors}
-    found = yield Fetch(snapshot.metadata.index, product_ids, (field,))
+    found = yield MultiGet(snapshot.metadata.index, product_ids, (field,))
     return {item_id: np.asarray(it[field], np.float32) for item_id, it in found.items() if it.get(field) is not None}
 
 

@@ -15,7 +15,7 @@ from es_recsys.events.profile_documents import from_document
 from es_recsys.events.profile_state import ProfileConfig, empty_state
 from es_recsys.events.profiles import build_profile, fold
 from es_recsys.events.records import StoredEvent
-from es_recsys.serving.operations import Fetch, Flow, Get, Search
+from es_recsys.serving.operations import Flow, Get, MultiGet, MultiSearch
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.types import Profile, Query
 
@@ -78,7 +78,7 @@ def features(snapshot: ServingSnapshot, item_ids: Iterable[str]) -> Flow[dict[st
     wanted = tuple(dict.fromkeys(item_ids))
     if not wanted:
         return {}
-    found = yield Fetch(snapshot.metadata.index, wanted, (*FEATURES, *snapshot.content_fields))
+    found = yield MultiGet(snapshot.metadata.index, wanted, (*FEATURES, *snapshot.content_fields))
     known = {item_id: features_of(source, snapshot.content_fields) for item_id, source in found.items()}
     lacking = [item_id for item_id in wanted if item_id not in known]
     if snapshot.metadata.variants is not None and lacking:
@@ -102,7 +102,7 @@ def _of_groups(snapshot: ServingSnapshot, group_ids: Sequence[str]) -> Flow[dict
         }
         for part in parts
     )
-    for response in (yield Search(snapshot.metadata.index, bodies)):
+    for response in (yield MultiSearch(snapshot.metadata.index, bodies)):
         if "error" in response:
             raise EngineError("The items of a group_id can't be read.", "See what fails: es-recsys doctor.")
         for hit in response["hits"]["hits"]:

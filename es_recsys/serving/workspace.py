@@ -7,8 +7,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
+
+from elasticsearch import Elasticsearch, NotFoundError
 
 from es_recsys import engine
 from es_recsys.engine.connect import address_of
@@ -19,9 +22,10 @@ from es_recsys.keys import confirm_key, key_check
 from es_recsys.private import make_folder
 from es_recsys.serving.answer_log import AnswerLog
 from es_recsys.serving.drivers import Driver
-from es_recsys.serving.error_translation import explained, gone
+from es_recsys.serving.error_translation import is_index_missing, translate_error
+from es_recsys.serving.joined_flows import run_all
 from es_recsys.serving.key_proof import may_adopt
-from es_recsys.serving.operations import Flow
+from es_recsys.serving.operations import Flow, RunBlocking
 from es_recsys.serving.recording import Recording
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.snapshot_cache import SnapshotCache
@@ -29,8 +33,6 @@ from es_recsys.settings import Settings
 from es_recsys.types import Event
 
 if TYPE_CHECKING:
-    from elasticsearch import Elasticsearch
-
     from es_recsys.events.store import EventStore
 
 __all__ = ["Workspace"]
@@ -90,7 +92,7 @@ class Workspace:
 
     def recording(self, events: Sequence[Event]) -> Recording:
         """What records events in a flow. Raises KeyMismatch, StoreNotFound, ModelError."""
-        self._guarded(lambda snapshot: self.confirm_key(snapshot.metadata, adopt=True))
+        self.run(self._confirm_key)
         return Recording(self.events, events, self.now())
 
     def confirm_key(self, metadata: IndexMetadata, *, adopt: bool = False) -> None:
@@ -124,48 +126,56 @@ class Workspace:
         return address_of(self.es)
 
     @contextmanager
-    def explaining(self) -> Iterator[None]:
+    def translating_errors(self) -> Iterator[None]:
         """What a job does with Elasticsearch goes in here: its errors become ours, with a remedy."""
         try:
             yield
         except Exception as error:
-            raise explained(error, self.address) from error
+            raise translate_error(error, self.address) from error
 
     def run(self, make: Callable[[ServingSnapshot], Flow[T]]) -> T:
-        """Drives the flow that `make` gives for the current view; once more with a fresh one where its index is gone.
-
-        Raises EngineError where Elasticsearch fails, and what the flow raises.
-        """
-        return self._guarded(lambda snapshot: self.driver.run(make(snapshot)))
+        """Run the flow that `make` gives for the current snapshot (see `with_retry`)."""
+        return self.driver.run(self.with_retry(make))
 
     def run_all(self, make: Callable[[ServingSnapshot], Sequence[Flow[T]]]) -> list[T | RecsysError]:
-        """The same for many flows side by side."""
-        return self._guarded(lambda snapshot: self.driver.run_all(make(snapshot)))
+        """Run many flows side by side, and return their values; a RecsysError stands in its flow's place."""
 
-    def moved_on(self, version: int) -> bool:
+        def together(snapshot: ServingSnapshot) -> Flow[list[T | RecsysError]]:
+            return (yield RunBlocking(partial(run_all, self.driver, make(snapshot))))  # type: ignore[no-any-return]
+
+        return self.run(together)
+
+    def with_retry(self, make: Callable[[ServingSnapshot], Flow[T]]) -> Flow[T]:
+        """Return the flow that `make` gives for the current snapshot; it begins again with a fresh one where its index is gone.
+
+        Raises EngineError where Elasticsearch fails, StoreNotFound, and what the flow raises.
+        """
+        for last in (False, True):
+            try:
+                snapshot = yield RunBlocking(self.snapshots.current)
+                return (yield from make(snapshot))
+            except NotFoundError as error:
+                if last or not is_index_missing(error):
+                    raise translate_error(error, self.address) from error
+                self.snapshots.forget()
+        raise AssertionError("unreachable")
+
+    def version_changed(self, version: int) -> bool:
         """Whether another version went live than the one that a flow has just used; then the next one looks anew.
 
         What is written to the profiles of a version right after its successor went live would be missing there.
         """
         from es_recsys.index.versions import live_version
 
-        with self.explaining():
+        with self.translating_errors():
             live = live_version(self.es, self.settings.index)
         if live == version:
             return False
         self.snapshots.forget()
         return True
 
-    def _guarded(self, act: Callable[[ServingSnapshot], T]) -> T:
-        for last in (False, True):
-            try:
-                return act(self.snapshots.current())
-            except Exception as error:
-                if not last and gone(error):
-                    self.snapshots.forget()
-                    continue
-                raise explained(error, self.address) from error
-        raise AssertionError("unreachable")
+    def _confirm_key(self, snapshot: ServingSnapshot) -> Flow[None]:
+        yield RunBlocking(partial(self.confirm_key, snapshot.metadata, adopt=True))
 
     def close(self) -> None:
         self.es.close()

@@ -153,7 +153,7 @@ def tune_behaviours(
     """
     check_targets([target])
     started = time.monotonic()
-    with work.explaining():
+    with work.translating_errors():
         snapshot = work.snapshots.fresh()
         data = read_interactions(work.events, work.now(), products=products(work, snapshot.metadata))
         configs, shares = _served(snapshot)
@@ -177,7 +177,7 @@ def tune_behaviours(
 
 def reset_behaviours(work: Workspace) -> ResetReport:
     """Takes back what tuning chose: events weigh as is usual again. Raises StoreNotFound."""
-    with work.explaining():
+    with work.translating_errors():
         own = dict(work.snapshots.fresh().metadata.event_weights)
     if own:
         weigh_events(work, {})

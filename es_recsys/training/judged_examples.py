@@ -14,7 +14,7 @@ from es_recsys.search.learned import WINDOW
 from es_recsys.search.plan import plan
 from es_recsys.search.signals import Reading
 from es_recsys.serving.answering import context_of, question_vectors
-from es_recsys.serving.operations import Flow, Search
+from es_recsys.serving.operations import Flow, MultiSearch
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.workspace import Workspace
 from es_recsys.training.ranking_examples import Examples, Shown, gather, ideal
@@ -61,11 +61,11 @@ def _shown(snapshot: ServingSnapshot, text: str, grades: Mapping[str, float], wi
     vectors, mute = yield from question_vectors(snapshot, query)
     context = yield from context_of(snapshot, query, None, vectors, [], now)
     first = plan(context)
-    responses = yield Search(snapshot.metadata.index, first.bodies)
+    responses = yield MultiSearch(snapshot.metadata.index, first.bodies)
     reading = Reading(window)
     gathered = heard(context, first, responses)
     second = complete(context, gathered, reading)
-    responses = (yield Search(snapshot.metadata.index, second.bodies)) if second.bodies else []
+    responses = (yield MultiSearch(snapshot.metadata.index, second.bodies)) if second.bodies else []
     settled = settle(second, responses)
     failed = dict.fromkeys((*mute, *gathered.degraded, *settled.failed))
     if failed:

@@ -117,7 +117,7 @@ def train_if_needed(
     """
     must_grow(growth)
     wanted, leading, started = named(names), check_targets(targets), time.monotonic()
-    with work.explaining():
+    with work.translating_errors():
         snapshot = work.snapshots.to_train()
         with training_lock(work.settings) as free:
             if not free:

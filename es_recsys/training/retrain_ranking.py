@@ -64,7 +64,7 @@ def train_ranking_if_needed(
     not above 0 or judgments that are too few, MissingExtra without LightGBM.
     """
     must_grow(growth)
-    with work.explaining():
+    with work.translating_errors():
         metadata = work.snapshots.fresh().metadata
         with training_lock(work.settings) as free:
             if not free:

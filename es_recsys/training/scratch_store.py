@@ -46,7 +46,7 @@ def scratch_store(work: Workspace) -> Iterator[Workspace]:
     try:
         with Workspace(settings) as scratch:
             try:
-                with work.explaining():
+                with work.translating_errors():
                     _copy_items(work, scratch)
                 tuned = tuned_path(work.settings, "x").parent
                 if tuned.is_dir():

@@ -116,7 +116,7 @@ def train(
     from es_recsys.events.interactions import read_interactions
 
     names, targets = named(names), check_targets(targets)
-    with work.explaining():
+    with work.translating_errors():
         snapshot = work.snapshots.fresh() if add else work.snapshots.to_train()
         with training_lock(work.settings) as free:
             if not free:

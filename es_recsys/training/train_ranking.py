@@ -126,7 +126,7 @@ def train_ranking(
     """
     started, now = time.monotonic(), work.now()
     config = trees or Trees()
-    with work.explaining():
+    with work.translating_errors():
         given = _judged(work, judgments, columns or {}, progress) if judgments is not None else _logged(work, config.folds)
         outcomes = [_train(work, situation, examples, config, seed) for situation, examples in given.items()]
     source = "judgments" if judgments is not None else "answers"

@@ -99,7 +99,7 @@ def tune_model(
         raise InputError(f"There is no split {split!r} to tune on.", f"Name one of: {', '.join(TUNED_SPLITS)}.")
     started = time.monotonic()
     kind, ordered = MODELS[name], split != "random"
-    with work.explaining():
+    with work.translating_errors():
         metadata = work.snapshots.fresh().metadata
         data = read_interactions(work.events, work.now(), weights=metadata.event_weights, products=products(work, metadata))
         items = item_table(work, metadata) if kind.reads_items else None

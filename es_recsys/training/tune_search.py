@@ -14,7 +14,7 @@ from es_recsys.errors import InputError
 from es_recsys.index.stored_metadata import read_metadata, write_metadata
 from es_recsys.search.context import Context
 from es_recsys.serving.answering import words_vectors
-from es_recsys.serving.operations import Call, Flow, Search
+from es_recsys.serving.operations import Flow, MultiSearch, RunBlocking
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.workspace import Workspace
 from es_recsys.sources import read_judgments
@@ -100,21 +100,21 @@ def tune_search(
 def _collect(snapshot: ServingSnapshot, query: str, grades: Mapping[str, float], now: float) -> Flow[Judged | None]:
     vectors = {}
     for field in snapshot.encoder.fields(snapshot.metadata, "text"):
-        vectors[field] = yield Call(lambda field=field: snapshot.encoder.vector(snapshot.metadata, field, query))  # type: ignore[misc]
+        vectors[field] = yield RunBlocking(lambda field=field: snapshot.encoder.vector(snapshot.metadata, field, query))  # type: ignore[misc]
     vectors |= words_vectors(snapshot, query, vectors)
     context = Context(metadata=snapshot.metadata, now=now, settings=snapshot.settings.search, text=query, vectors=vectors)
     scores = collect(context, grades)
     try:
         bodies = next(scores)
         while True:
-            responses = yield Search(snapshot.metadata.index, bodies)
+            responses = yield MultiSearch(snapshot.metadata.index, bodies)
             bodies = scores.send(responses)
     except StopIteration as end:
         return end.value  # type: ignore[no-any-return]
 
 
 def _store(work: Workspace, tuned: Tuned) -> None:
-    with work.explaining():
+    with work.translating_errors():
         metadata = read_metadata(work.es, work.settings.index)
         weights = {**metadata.weights, "query": {**metadata.weights.get("query", {}), **tuned.weights}}
         write_metadata(work.es, replace(metadata, lexical=dict(tuned.lexical), weights=weights))

@@ -149,7 +149,7 @@ def tune_weights(
     StoreNotFound, InputError for an unknown type or where too little can be asked, MissingExtra.
     """
     started, targets = time.monotonic(), check_targets(targets)
-    with work.explaining():
+    with work.translating_errors():
         live = work.snapshots.fresh().metadata
         targets = targets or targets_of(live)
         if not live.models:
@@ -332,7 +332,7 @@ def _parted(parts: Mapping[str, float], probe: Mapping[str, float]) -> tuple[flo
 def _store(work: Workspace, tables: Mapping[str, Mapping[str, float]]) -> None:
     if not tables:
         return
-    with work.explaining():
+    with work.translating_errors():
         metadata = read_metadata(work.es, work.settings.index)
         merged = {name: {**metadata.weights.get(name, {}), **table} for name, table in tables.items()}
         write_metadata(

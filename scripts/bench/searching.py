@@ -18,7 +18,7 @@ from es_recsys import Client, Event
 from es_recsys.jobs.load_events import load_events
 from es_recsys.serving.answering import context_of, rank
 from es_recsys.serving.drivers import Driver
-from es_recsys.serving.operations import Effect, Search
+from es_recsys.serving.operations import MultiSearch, Operation, Steps
 from es_recsys.serving.user_profiles import read_profile
 from es_recsys.training.train import train
 from es_recsys.types import Query, Ranking
@@ -36,12 +36,12 @@ class _Recorder(Driver):
 
     def __init__(self, client: Client) -> None:
         super().__init__(client.workspace.es, client.workspace.log)
-        self.searches: list[Search] = []
+        self.searches: list[MultiSearch] = []
 
-    def perform(self, effect: Effect) -> Any:
-        if isinstance(effect, Search):
-            self.searches.append(effect)
-        return super().perform(effect)
+    def steps_of(self, operation: Operation) -> Steps[Any]:
+        if isinstance(operation, MultiSearch):
+            self.searches.append(operation)
+        return super().steps_of(operation)
 
 
 def prepare(client: Client, catalogue: Catalogue) -> None:

@@ -24,7 +24,7 @@ from es_recsys.jobs.load_items import load_files
 from es_recsys.sample import SampleStore
 from es_recsys.serving.behaviour_refresh import build_profiles
 from es_recsys.serving.drivers import Driver
-from es_recsys.serving.operations import Effect, Search
+from es_recsys.serving.operations import MultiSearch, Operation
 from es_recsys.serving.recording import Recorded
 
 pytestmark = pytest.mark.engine
@@ -477,17 +477,17 @@ def test_erasing_while_events_are_written_leaves_nothing_of_before(client: Clien
 
 
 class FailingSearches:
-    """A driver's perform in which the searches on one vector field bring a vector of another length."""
+    """A driver's steps in which the searches on one vector field bring a vector of another length."""
 
     def __init__(self, driver: Driver, field: str) -> None:
-        self.perform_really = driver.perform
+        self.steps_of_really = driver.steps_of
         self.field = field
         self.failed = 0
 
-    def __call__(self, effect: Effect) -> Any:
-        if isinstance(effect, Search):
-            effect = Search(effect.index, tuple(map(self._spoilt, effect.bodies)))
-        return self.perform_really(effect)
+    def __call__(self, operation: Operation) -> Any:
+        if isinstance(operation, MultiSearch):
+            operation = MultiSearch(operation.index, tuple(map(self._spoilt, operation.bodies)))
+        return self.steps_of_really(operation)
 
     def _spoilt(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
         if body.get("knn", {}).get("field") != self.field:
@@ -499,7 +499,7 @@ class FailingSearches:
 def test_a_leg_that_fails_is_named_and_the_rest_answers(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = client.search(QUERY)
     failing = FailingSearches(client.workspace.driver, "text_vector")
-    monkeypatch.setattr(client.workspace.driver, "perform", failing)
+    monkeypatch.setattr(client.workspace.driver, "steps_of", failing)
     answer = client.search(QUERY)
     assert failing.failed
     assert answer.ranking.degraded == ("text_vector",)

@@ -269,20 +269,20 @@ def test_events_without_a_time_are_stored_once_whatever_is_tried_again(
     work = client.workspace
     event = Event(event_type="cart", user_id="u1", item_id="i1")
     # Another version goes live while the event is recorded, so it is recorded into that one, too.
-    monkeypatch.setattr(work, "moved_on", lambda version: True)
+    monkeypatch.setattr(work, "version_changed", lambda version: True)
     assert client.put_events([event]) == Recorded(new=1)
     assert work.events.count() == 1
     monkeypatch.undo()
     # The index of profiles is gone when they are asked for, so all is done once more.
     gone = iter([True])
-    real = work.driver.perform
+    real = work.driver.steps_of
 
-    def perform(effect: Any) -> Any:
-        if type(effect).__name__ == "Get" and next(gone, False):
+    def steps_of(operation: Any) -> Any:
+        if type(operation).__name__ == "Get" and next(gone, False):
             es.get(index=f"{client.settings.index}-no-such", id="x")
-        return real(effect)
+        return real(operation)
 
-    monkeypatch.setattr(work.driver, "perform", perform)
+    monkeypatch.setattr(work.driver, "steps_of", steps_of)
     assert client.put_events([event]) == Recorded(new=1)
     assert work.events.count() == 2
     assert client.get_user_profile("u1").counts == {"cart": 2}
@@ -290,7 +290,7 @@ def test_events_without_a_time_are_stored_once_whatever_is_tried_again(
 
 async def test_the_same_awaited(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     async with AsyncClient(settings=client.settings) as other:
-        monkeypatch.setattr(other._client.workspace, "moved_on", lambda version: True)
+        monkeypatch.setattr(other._client.workspace, "version_changed", lambda version: True)
         assert await other.put_events(Event(event_type="cart", user_id="u1", item_id="i1")) == Recorded(new=1)
     assert client.workspace.events.count() == 1
 
@@ -342,7 +342,7 @@ def test_a_batch_with_another_secret_ends_and_leaves_no_answers_of_strangers(
         answer_file(other.ask_all, kind, file, n=3, out=out)
     assert not out.exists()
     report = answer_file(client.ask_all, kind, file, n=3, out=out)
-    assert (report.answered, report.failed, report.resume) == (40, 0, 0)
+    assert (report.answered, report.failed, report.resumed) == (40, 0, 0)
     assert len(out.read_text().splitlines()) == 40
 
 
@@ -375,14 +375,14 @@ def test_a_store_that_does_not_say_its_secret_is_told_by_its_profiles(client: Cl
 
 def test_erasing_tries_again_with_what_it_found_first(client: Client, es: Elasticsearch, monkeypatch: pytest.MonkeyPatch) -> None:
     client.put_events([_event(1, 1, session_id="s"), Event(event_type="view", session_id="s", item_id="i2")])
-    work, real, gone = client.workspace, client.workspace.driver.perform, iter([True])
+    work, real, gone = client.workspace, client.workspace.driver.steps_of, iter([True])
 
-    def perform(effect: Any) -> Any:
-        if type(effect).__name__ == "Delete" and next(gone, False):
+    def steps_of(operation: Any) -> Any:
+        if type(operation).__name__ == "Delete" and next(gone, False):
             es.get(index=f"{client.settings.index}-no-such", id="x")
-        return real(effect)
+        return real(operation)
 
-    monkeypatch.setattr(work.driver, "perform", perform)
+    monkeypatch.setattr(work.driver, "steps_of", steps_of)
     done = client.delete_user("u1")
     assert (done.events, done.profiles, len(done.keys)) == (2, 2, 2)
 

@@ -13,7 +13,7 @@ from es_recsys.errors import EngineError
 from es_recsys.index_metadata import IndexMetadata, VectorMetadata
 from es_recsys.models.ids import ItemIds
 from es_recsys.search.interests import Interests
-from es_recsys.serving.operations import Fetch
+from es_recsys.serving.operations import MultiGet
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.user_interests import interests_of, liked
 from es_recsys.settings import SearchSettings, Settings
@@ -35,9 +35,9 @@ def snapshot(tmp_path: Path, vectors: dict[str, VectorMetadata], **more: Any) ->
 def answered(flow: Any, result: Any = None) -> tuple[Interests | None, tuple[str, ...]]:
     """The flow's result, its one read answered with `result`, or failing with it."""
     try:
-        effect = next(flow)
-        assert isinstance(effect, Fetch) and effect.fields == ("text_vector",)
-        assert set(effect.ids) <= set(IDS)
+        operation = next(flow)
+        assert isinstance(operation, MultiGet) and operation.fields == ("text_vector",)
+        assert set(operation.ids) <= set(IDS)
         flow.throw(result) if isinstance(result, Exception) else flow.send(result)
     except StopIteration as done:
         return done.value  # type: ignore[no-any-return]

@@ -13,7 +13,7 @@ from es_recsys.errors import WriteError
 from es_recsys.events.actors import actor_key
 from es_recsys.events.store import EventStore
 from es_recsys.index_metadata import IndexMetadata
-from es_recsys.serving.operations import Call, Delete, Document, Effect, Fetch, Flow, Get, Pause, Put
+from es_recsys.serving.operations import CompareAndSet, Delete, Document, Flow, Get, MultiGet, Operation, RunBlocking, Sleep
 from es_recsys.serving.recording import Recording, update_profile
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.settings import Settings
@@ -36,21 +36,21 @@ def store(tmp_path: Path) -> Iterator[EventStore]:
 
 
 class Profiles:
-    """The profiles index in memory. `before` is called with each effect before it is done."""
+    """The profiles index in memory. `before` is called with each operation before it is done."""
 
-    def __init__(self, before: Callable[[Effect], None] = lambda effect: None) -> None:
+    def __init__(self, before: Callable[[Operation], None] = lambda operation: None) -> None:
         self.documents: dict[str, Document] = {}
         self.before = before
-        self.effects: list[Effect] = []
+        self.operations: list[Operation] = []
 
     def run(self, flow: Flow[Any]) -> Any:
         result: Any = None
         try:
             while True:
-                effect = flow.send(result)
-                self.effects.append(effect)
-                self.before(effect)
-                result = self._perform(effect)
+                operation = flow.send(result)
+                self.operations.append(operation)
+                self.before(operation)
+                result = self._perform(operation)
         except StopIteration as end:
             return end.value
 
@@ -58,21 +58,21 @@ class Profiles:
         old = self.documents.get(key)
         self.documents[key] = Document(source, 0 if old is None else old.seq_no + 1, 1)
 
-    def _perform(self, effect: Effect) -> Any:
-        if isinstance(effect, Get):
-            return self.documents.get(effect.id)
-        if isinstance(effect, Put):
-            if self.documents.get(effect.id) != effect.expected:
+    def _perform(self, operation: Operation) -> Any:
+        if isinstance(operation, Get):
+            return self.documents.get(operation.id)
+        if isinstance(operation, CompareAndSet):
+            if self.documents.get(operation.id) != operation.expected:
                 return False
-            self.write(effect.id, effect.source)
+            self.write(operation.id, operation.source)
             return True
-        if isinstance(effect, Delete):
-            return self.documents.pop(effect.id, None) is not None
-        if isinstance(effect, Fetch):
-            return {item_id: {} for item_id in effect.ids}
-        if isinstance(effect, Call):
-            return effect.function()
-        assert isinstance(effect, Pause)
+        if isinstance(operation, Delete):
+            return self.documents.pop(operation.id, None) is not None
+        if isinstance(operation, MultiGet):
+            return {item_id: {} for item_id in operation.ids}
+        if isinstance(operation, RunBlocking):
+            return operation.function()
+        assert isinstance(operation, Sleep)
         return None
 
 
@@ -97,9 +97,9 @@ def test_an_event_is_in_the_profile(snapshot: ServingSnapshot, store: EventStore
 def test_a_known_event_writes_nothing(snapshot: ServingSnapshot, store: EventStore) -> None:
     profiles = Profiles()
     profiles.run(Recording(store, [_view("i1")], NOW)(snapshot))
-    profiles.effects.clear()
+    profiles.operations.clear()
     assert profiles.run(Recording(store, [_view("i1")], NOW)(snapshot)).duplicates == 1
-    assert not [effect for effect in profiles.effects if isinstance(effect, Put | Delete)]
+    assert not [operation for operation in profiles.operations if isinstance(operation, CompareAndSet | Delete)]
 
 
 def test_the_next_event_repairs_a_profile_that_was_not_written(snapshot: ServingSnapshot, store: EventStore) -> None:
@@ -113,8 +113,8 @@ def test_another_writer_in_between_costs_a_turn_and_no_event(snapshot: ServingSn
     other = Profiles()
     done: list[int] = []
 
-    def interfere(effect: Effect) -> None:
-        if isinstance(effect, Put) and not done:
+    def interfere(operation: Operation) -> None:
+        if isinstance(operation, CompareAndSet) and not done:
             done.append(1)
             store.append([_view("i2", 1)], NOW)
             other.documents = profiles.documents
@@ -124,17 +124,17 @@ def test_another_writer_in_between_costs_a_turn_and_no_event(snapshot: ServingSn
     profiles.run(Recording(store, [_view("i1")], NOW)(snapshot))
     assert _counts(profiles) == {"view": 2}
     # The other writer had folded both rows in, so nothing was left to do on the second turn.
-    assert len([effect for effect in profiles.effects if isinstance(effect, Put)]) == 1
-    assert [effect for effect in profiles.effects if isinstance(effect, Pause)]
+    assert len([operation for operation in profiles.operations if isinstance(operation, CompareAndSet)]) == 1
+    assert [operation for operation in profiles.operations if isinstance(operation, Sleep)]
 
 
 def test_a_user_erased_while_an_event_is_folded_does_not_come_back(snapshot: ServingSnapshot, store: EventStore) -> None:
     """The erasure ends, with its deletion of the profile, after the rows were read and before the profile is written."""
 
-    def erase(effect: Effect) -> None:
-        if isinstance(effect, Put):
+    def erase(operation: Operation) -> None:
+        if isinstance(operation, CompareAndSet):
             store.erase("anna", NOW)
-            profiles.documents.pop(effect.id, None)
+            profiles.documents.pop(operation.id, None)
 
     profiles = Profiles(erase)
     profiles.run(Recording(store, [_view("i1")], NOW)(snapshot))
@@ -142,9 +142,9 @@ def test_a_user_erased_while_an_event_is_folded_does_not_come_back(snapshot: Ser
 
 
 def test_where_no_turn_comes_the_way_out_is_named(snapshot: ServingSnapshot, store: EventStore) -> None:
-    def interfere(effect: Effect) -> None:
-        if isinstance(effect, Put):
-            profiles.write(KEY, {**effect.source, "applied_through": 0})
+    def interfere(operation: Operation) -> None:
+        if isinstance(operation, CompareAndSet):
+            profiles.write(KEY, {**operation.source, "applied_through": 0})
 
     store.append([_view("i0")], NOW)
     Profiles().run(update_profile(snapshot, store, "u:anna", NOW))
@@ -152,7 +152,7 @@ def test_where_no_turn_comes_the_way_out_is_named(snapshot: ServingSnapshot, sto
     with pytest.raises(WriteError) as caught:
         profiles.run(_forever(snapshot, store))
     assert "send them again" in caught.value.remedy
-    pauses = [effect.seconds for effect in profiles.effects if isinstance(effect, Pause)]
+    pauses = [operation.seconds for operation in profiles.operations if isinstance(operation, Sleep)]
     assert len(pauses) == 40
     assert pauses == sorted(pauses)
     assert max(pauses) <= 0.75
@@ -165,10 +165,10 @@ def _forever(snapshot: ServingSnapshot, store: EventStore) -> Flow[bool]:
     result: Any = None
     while True:
         try:
-            effect = flow.send(result)
+            operation = flow.send(result)
         except StopIteration as end:
             return bool(end.value)
-        if isinstance(effect, Get):
+        if isinstance(operation, Get):
             minute += 1
             store.append([_view(f"i{minute}", minute % 60)], NOW)
-        result = yield effect
+        result = yield operation

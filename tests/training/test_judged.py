@@ -32,8 +32,8 @@ def asked(tmp_path: Path, answers: dict[str, Any]) -> Examples:
             response = None
             try:
                 for request in range(9):
-                    effect = flow.send(response)
-                    response = [answers.get(f"{request} {place}", FOUND) for place in range(len(effect.bodies))]
+                    operation = flow.send(response)
+                    response = [answers.get(f"{request} {place}", FOUND) for place in range(len(operation.bodies))]
             except StopIteration as done:
                 results.append(done.value)
             except Exception as error:

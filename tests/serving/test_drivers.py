@@ -16,7 +16,8 @@ from es_recsys.models.base import ScoredItems
 from es_recsys.models.histories import HistoryBatch
 from es_recsys.models.transitions import Transitions
 from es_recsys.serving.drivers import AsyncDriver, Driver
-from es_recsys.serving.operations import Call, Fetch, Flow, Get, Log, Pause, Search, Top
+from es_recsys.serving.joined_flows import run_all
+from es_recsys.serving.operations import Flow, Get, LogAnswer, MultiGet, MultiSearch, Recommend, RunBlocking, Sleep
 from es_recsys.types import History, Interactions
 
 
@@ -69,17 +70,17 @@ def _refuse() -> int:
 def _add(numbers: Sequence[int]) -> Flow[int]:
     total = 0
     for number in numbers:
-        total += yield Call(lambda number=number: number)
-        yield Pause(0.0)
-    yield Log({"total": total})
+        total += yield RunBlocking(lambda number=number: number)
+        yield Sleep(0.0)
+    yield LogAnswer({"total": total})
     return total
 
 
 def _mended() -> Flow[str]:
     try:
-        yield Call(_refuse)
+        yield RunBlocking(_refuse)
     except InputError as error:
-        yield Log({"failed": error.what})
+        yield LogAnswer({"failed": error.what})
         return "mended"
     return "not reached"
 
@@ -88,7 +89,7 @@ def _broken(error: Exception) -> Flow[int]:
     def fail() -> int:
         raise error
 
-    return (yield Call(fail))  # type: ignore[no-any-return]
+    return (yield RunBlocking(fail))  # type: ignore[no-any-return]
 
 
 def _driver() -> tuple[Driver, Records]:
@@ -102,7 +103,7 @@ def test_a_flow_gets_results_and_gives_its_value() -> None:
     assert records.writes == [[{"total": 6}]]
 
 
-def test_a_flow_without_effects_gives_its_value() -> None:
+def test_a_flow_without_operations_gives_its_value() -> None:
     driver, _ = _driver()
 
     def nothing() -> Flow[str]:
@@ -116,7 +117,7 @@ def test_a_pause_waits() -> None:
     driver, _ = _driver()
 
     def wait() -> Flow[None]:
-        yield Pause(0.03)
+        yield Sleep(0.03)
 
     started = time.perf_counter()
     driver.run(wait())
@@ -140,7 +141,7 @@ def test_what_the_flow_does_not_catch_comes_out(error: Exception) -> None:
 def test_run_all_keeps_order_puts_errors_in_place_and_logs_once() -> None:
     driver, records = _driver()
     refused = InputError("no")
-    results = driver.run_all([_add([1]), _broken(refused), _mended(), _add([2, 3, 4])])
+    results = run_all(driver, [_add([1]), _broken(refused), _mended(), _add([2, 3, 4])])
     assert results == [1, refused, "mended", 9]
     assert len(records.writes) == 1
     assert {"total": 1} in records.writes[0]
@@ -149,14 +150,14 @@ def test_run_all_keeps_order_puts_errors_in_place_and_logs_once() -> None:
 
 def test_run_all_of_nothing() -> None:
     driver, records = _driver()
-    assert driver.run_all([]) == []
+    assert run_all(driver, []) == []
     assert records.writes == []
 
 
 def test_run_all_lets_an_unexpected_error_out() -> None:
     driver, _ = _driver()
     with pytest.raises(ZeroDivisionError):
-        driver.run_all([_add([1]), _broken(ZeroDivisionError())])
+        run_all(driver, [_add([1]), _broken(ZeroDivisionError())])
 
 
 def test_run_all_goes_in_step() -> None:
@@ -165,10 +166,10 @@ def test_run_all_goes_in_step() -> None:
 
     def walk(name: str, steps: int) -> Flow[str]:
         for n in range(steps):
-            yield Call(lambda n=n: seen.append(f"{name}{n}"))  # type: ignore[misc]
+            yield RunBlocking(lambda n=n: seen.append(f"{name}{n}"))  # type: ignore[misc]
         return name
 
-    assert driver.run_all([walk("a", 3), walk("b", 1), walk("c", 2)]) == ["a", "b", "c"]
+    assert run_all(driver, [walk("a", 3), walk("b", 1), walk("c", 2)]) == ["a", "b", "c"]
     assert seen == ["a0", "b0", "c0", "a1", "c1", "a2"]
 
 
@@ -178,11 +179,11 @@ def test_run_all_joins_searches_and_gets_of_one_index() -> None:
 
     def ask(name: str, index: str, bodies: int) -> Flow[tuple[bool, list[str]]]:
         found = yield Get("people", name)
-        answers = yield Search(index, tuple({"n": f"{name}{n}"} for n in range(bodies)))
+        answers = yield MultiSearch(index, tuple({"n": f"{name}{n}"} for n in range(bodies)))
         return found is not None, [one["echo"] for one in answers if one["index"] == index]
 
-    results: list[tuple[bool, list[str]] | RecsysError] = driver.run_all(
-        [ask("a", "x", 2), ask("nobody", "y", 1), ask("c", "x", 3), ask("d", "x", 0)]
+    results: list[tuple[bool, list[str]] | RecsysError] = run_all(
+        driver, [ask("a", "x", 2), ask("nobody", "y", 1), ask("c", "x", 3), ask("d", "x", 0)]
     )
     assert results == [(True, ["a0", "a1"]), (False, ["nobody0"]), (True, ["c0", "c1", "c2"]), (True, [])]
     assert sorted(engine.requests) == [("people", 4), ("x", 5), ("y", 1)]
@@ -193,10 +194,10 @@ def test_run_all_splits_very_many_searches() -> None:
     driver = Driver(engine, Records())  # type: ignore[arg-type]
 
     def ask(name: int) -> Flow[list[int]]:
-        answers = yield Search("x", tuple({"n": name * 10 + n} for n in range(10)))
+        answers = yield MultiSearch("x", tuple({"n": name * 10 + n} for n in range(10)))
         return [one["echo"] for one in answers]
 
-    results = driver.run_all([ask(name) for name in range(50)])
+    results = run_all(driver, [ask(name) for name in range(50)])
     assert results == [[name * 10 + n for n in range(10)] for name in range(50)]
     assert len(engine.requests) == 3
     assert sum(size for _, size in engine.requests) == 500
@@ -204,7 +205,7 @@ def test_run_all_splits_very_many_searches() -> None:
 
 def _read(ids: Sequence[str], field: str) -> Flow[Any]:
     try:
-        return (yield Fetch("x", tuple(ids), (field,)))
+        return (yield MultiGet("x", tuple(ids), (field,)))
     except InputError as error:
         return error.what
 
@@ -212,7 +213,7 @@ def _read(ids: Sequence[str], field: str) -> Flow[Any]:
 def test_run_all_reads_an_item_once_for_all_that_ask_for_its_same_parts() -> None:
     engine = Engine()
     flows = [_read(["a", "b"], "title"), _read(["b", "gone"], "title"), _read(["a"], "vector"), _read([], "title")]
-    results = Driver(engine, Records()).run_all(flows)  # type: ignore[arg-type]
+    results = run_all(Driver(engine, Records()), flows)  # type: ignore[arg-type]
     assert results == [{"a": {"title": "a"}, "b": {"title": "b"}}, {"b": {"title": "b"}}, {"a": {"vector": "a"}}, {}]
     assert sorted(engine.requests) == [("/x/_mget title", 3), ("/x/_mget vector", 1)]
 
@@ -220,7 +221,7 @@ def test_run_all_reads_an_item_once_for_all_that_ask_for_its_same_parts() -> Non
 def test_run_all_splits_very_many_reads() -> None:
     engine = Engine()
     asked = [[str(number) for number in range(user * 30, user * 30 + 40)] for user in range(50)]
-    results = Driver(engine, Records()).run_all([_read(ids, "title") for ids in asked])  # type: ignore[arg-type]
+    results = run_all(Driver(engine, Records()), [_read(ids, "title") for ids in asked])  # type: ignore[arg-type]
     assert results == [{item_id: {"title": item_id} for item_id in ids} for ids in asked]
     sizes = [size for _, size in engine.requests]
     assert len(sizes) == 4
@@ -230,7 +231,7 @@ def test_run_all_splits_very_many_reads() -> None:
 
 def test_a_read_that_fails_fails_in_each_flow() -> None:
     engine = Engine(failing=True)
-    results = Driver(engine, Records()).run_all([_read(["a"], "title"), _read(["b"], "title")])  # type: ignore[arg-type]
+    results = run_all(Driver(engine, Records()), [_read(["a"], "title"), _read(["b"], "title")])  # type: ignore[arg-type]
     assert results == ["It can't be read."] * 2
     assert engine.requests == [("/x/_mget title", 2)]
 
@@ -240,7 +241,7 @@ async def test_where_the_engine_does_not_answer_the_flow_gets_an_error_of_ours()
 
     def ask() -> Flow[str]:
         try:
-            yield Fetch("x", ("a",), ("title",))
+            yield MultiGet("x", ("a",), ("title",))
         except EngineError as error:
             return error.what
         return "not reached"
@@ -248,7 +249,7 @@ async def test_where_the_engine_does_not_answer_the_flow_gets_an_error_of_ours()
     address = "http://127.0.0.1:9"
     with Elasticsearch(address, max_retries=0) as client:
         driver = Driver(client, Records())
-        alone, (one, other) = driver.run(ask()), driver.run_all([ask(), ask()])
+        alone, (one, other) = driver.run(ask()), run_all(driver, [ask(), ask()])
     async with AsyncElasticsearch(address, max_retries=0) as looping:
         awaited = await AsyncDriver(looping, Records()).run(ask())
     assert address in alone
@@ -282,12 +283,12 @@ async def test_a_model_is_asked_at_once_for_what_each_flow_asks_it() -> None:
     other.__dict__.update(model.__dict__)
 
     def ask(items: Sequence[str], n: int, without: str) -> Flow[list[tuple[str, float]]]:
-        return (yield Top(other, History.of(items), n, frozenset({without})))  # type: ignore[no-any-return]
+        return (yield Recommend(other, History.of(items), n, frozenset({without})))  # type: ignore[no-any-return]
 
     expected = [model.recommend(History.of(items), n, {without}) for items, n, without in ASKED]
     assert [len(one) for one in expected] == [2, 2, 0, 1]
     driver, records = _driver()
-    assert driver.run_all([ask(*one) for one in ASKED]) == expected
+    assert run_all(driver, [ask(*one) for one in ASKED]) == expected
     assert other.asked == 2  # lists of two lengths
     assert [driver.run(ask(*one)) for one in ASKED] == expected
     assert [await AsyncDriver(Engine(), records).run(ask(*one)) for one in ASKED] == expected  # type: ignore[arg-type]
@@ -298,12 +299,12 @@ def test_a_model_that_fails_fails_in_each_flow() -> None:
 
     def ask() -> Flow[str]:
         try:
-            yield Top(Transitions(), History.of(["a"]), 1, frozenset())
+            yield Recommend(Transitions(), History.of(["a"]), 1, frozenset())
         except ModelError as error:
             return error.what
         return "not reached"
 
-    first, second = driver.run_all([ask(), ask()])
+    first, second = run_all(driver, [ask(), ask()])
     assert first == second == driver.run(ask())
     assert "before it was trained" in str(first)
 
@@ -333,7 +334,7 @@ async def test_a_blocking_call_leaves_the_event_loop_free() -> None:
             ticks += 1
 
     def block() -> Flow[None]:
-        yield Call(lambda: time.sleep(0.1))
+        yield RunBlocking(lambda: time.sleep(0.1))
 
     clock = asyncio.create_task(tick())
     await driver.run(block())

@@ -1,0 +1,162 @@
+"""Run many flows side by side, in step, with what they ask for joined into few requests."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import Any, TypeVar
+
+from es_recsys.blas import on_one_thread
+from es_recsys.errors import RecsysError
+from es_recsys.serving.drivers import Driver
+from es_recsys.serving.error_translation import is_index_missing
+from es_recsys.serving.operations import (
+    IDS_PER_REQUEST,
+    Document,
+    Flow,
+    Get,
+    LogAnswer,
+    MultiGet,
+    MultiSearch,
+    Operation,
+    Recommend,
+)
+
+__all__ = ["run_all"]
+
+T = TypeVar("T")
+
+_SEARCHES_PER_REQUEST = 192
+
+Results = Iterable[tuple[int, Any]]
+"""(number of a flow, the result of its operation or the error to throw into it)."""
+
+
+def run_all(driver: Driver, flows: Sequence[Flow[T]]) -> list[T | RecsysError]:
+    """Return the value of each flow, in their order; one that raised a RecsysError has it in its place."""
+    values: list[Any] = [None] * len(flows)
+    waiting: dict[int, Operation] = {}
+    records: list[Mapping[str, Any]] = []
+
+    def advance(i: int, result: Any) -> None:
+        """Give a flow the result of its operation, and note the next one that it waits for."""
+        try:
+            go_on = flows[i].throw if isinstance(result, Exception) else flows[i].send
+            operation = on_one_thread(go_on, result)
+            while isinstance(operation, LogAnswer):
+                records.append(operation.record)
+                operation = on_one_thread(flows[i].send, None)
+            waiting[i] = operation
+        except StopIteration as end:
+            values[i] = end.value
+        except RecsysError as error:
+            values[i] = error
+
+    for i in range(len(flows)):
+        advance(i, None)
+    while waiting:
+        turn, waiting = waiting, {}
+        for i, result in _perform_all(driver, turn):
+            advance(i, result)
+    if records:
+        driver.log.write(records)
+    return values
+
+
+def _perform_all(driver: Driver, turn: Mapping[int, Operation]) -> Results:
+    searches: dict[str, dict[int, MultiSearch]] = defaultdict(dict)
+    gets: dict[str, dict[int, Get]] = defaultdict(dict)
+    reads: dict[tuple[str, tuple[str, ...]], dict[int, MultiGet]] = defaultdict(dict)
+    recommends: dict[tuple[int, int], dict[int, Recommend]] = defaultdict(dict)
+    for i, operation in turn.items():
+        match operation:
+            case MultiSearch():
+                searches[operation.index][i] = operation
+            case Get():
+                gets[operation.index][i] = operation
+            case MultiGet():
+                reads[operation.index, operation.fields][i] = operation
+            case Recommend():
+                recommends[id(operation.model), operation.n][i] = operation
+            case _:
+                yield i, _result_or_error(driver.perform, operation)
+    for searches_of_index in searches.values():
+        yield from _search_all(driver, searches_of_index)
+    for gets_of_index in gets.values():
+        yield from _get_all(driver, gets_of_index)
+    for reads_of_fields in reads.values():
+        yield from _read_all(driver, reads_of_fields)
+    for recommends_of_model in recommends.values():
+        yield from _recommend_all(recommends_of_model)
+
+
+def _result_or_error(act: Callable[..., Any], *args: Any) -> Any:
+    """Return the error as well: the flow that it is thrown into decides what it means."""
+    try:
+        return act(*args)
+    except Exception as error:
+        return error
+
+
+def _get_all(driver: Driver, gets: Mapping[int, Get]) -> Results:
+    index = next(iter(gets.values())).index
+    docs = driver.client.mget(index=index, ids=[get.id for get in gets.values()]).body["docs"]
+    return zip(gets, map(Document.of, docs), strict=True)
+
+
+def _read_all(driver: Driver, reads: Mapping[int, MultiGet]) -> Results:
+    """Of one index and the same fields. An item that several flows ask for is read once a request."""
+    chunk: dict[int, MultiGet] = {}
+    ids: dict[str, None] = {}
+    for i, read in reads.items():
+        together = ids | dict.fromkeys(read.ids)
+        if chunk and len(together) > IDS_PER_REQUEST:
+            yield from _read_chunk(driver, chunk, ids)
+            chunk, together = {}, dict.fromkeys(read.ids)
+        chunk[i], ids = read, together
+    yield from _read_chunk(driver, chunk, ids)
+
+
+def _read_chunk(driver: Driver, chunk: Mapping[int, MultiGet], ids: Iterable[str]) -> Results:
+    joined = replace(next(iter(chunk.values())), ids=tuple(ids))
+    found = _result_or_error(driver.perform, joined)
+    if isinstance(found, Exception):
+        return [(i, found) for i in chunk]
+    return [(i, {item_id: found[item_id] for item_id in read.ids if item_id in found}) for i, read in chunk.items()]
+
+
+def _search_all(driver: Driver, searches: Mapping[int, MultiSearch]) -> Results:
+    """Of one index."""
+    chunk: dict[int, MultiSearch] = {}
+    for i, search in searches.items():
+        chunk[i] = search
+        if sum(len(one.bodies) for one in chunk.values()) >= _SEARCHES_PER_REQUEST:
+            yield from _search_chunk(driver, chunk)
+            chunk = {}
+    if chunk:
+        yield from _search_chunk(driver, chunk)
+
+
+def _search_chunk(driver: Driver, chunk: Mapping[int, MultiSearch]) -> Results:
+    bodies = tuple(body for search in chunk.values() for body in search.bodies)
+    joined = MultiSearch(next(iter(chunk.values())).index, bodies)
+    try:
+        responses = iter(driver.perform(joined) if bodies else ())
+    except Exception as error:
+        if not is_index_missing(error):
+            raise
+        return [(i, error) for i in chunk]  # each flow decides what that means to it
+    return [(i, list(islice(responses, len(search.bodies)))) for i, search in chunk.items()]
+
+
+def _recommend_all(recommends: Mapping[int, Recommend]) -> Results:
+    """Of one model and the same number of items."""
+    first = next(iter(recommends.values()))
+    histories = [one.history for one in recommends.values()]
+    excluded = [one.exclude for one in recommends.values()]
+    found = _result_or_error(on_one_thread, first.model.recommend_batch, histories, first.n, excluded)
+    if isinstance(found, Exception):
+        return [(i, found) for i in recommends]
+    return zip(recommends, found, strict=True)
