@@ -129,7 +129,7 @@ def test_where_elasticsearch_goes_away_the_same_call_goes_on(users: Path, down: 
     report, lines = run(users, engine(seen=seen))
     assert [line["user_id"] for line in lines] == [f"u{n}" for n in range(100)]
     assert not [line for line in lines if "error" in line]
-    assert report.resume + report.answered == 100 and seen == [f"u{n}" for n in range(report.resume, 100)]
+    assert report.resumed + report.answered == 100 and seen == [f"u{n}" for n in range(report.resume, 100)]
 
 
 def broken_off(users: Path, at: int = 40, **options: Any) -> Path:
@@ -150,21 +150,21 @@ def test_what_is_there_is_held_against_the_input(users: Path) -> None:
     lines[10] = '{"user_id": "another"}'
     users.write_text("\n".join(lines) + "\n")
     report, found = run(users, engine())
-    assert report.resume == 10 and found[10]["user_id"] == "another" and len(found) == 100
+    assert report.resumed == 10 and found[10]["user_id"] == "another" and len(found) == 100
 
 
 def test_an_input_that_is_shorter_now_keeps_no_more_than_it_has(users: Path) -> None:
     broken_off(users)
     users.write_text("".join(users.read_text().splitlines(keepends=True)[:20]))
     report, found = run(users, engine())
-    assert report.resume == 20 and len(found) == 20
+    assert report.resumed == 20 and len(found) == 20
 
 
 @pytest.mark.parametrize("options", [{"n": 4}, {"store": "other"}])
 def test_what_was_asked_otherwise_is_no_beginning(users: Path, options: dict[str, Any]) -> None:
     broken_off(users, **options)
     report, found = run(users, engine())
-    assert report.resume == 0 and len(found) == 100
+    assert report.resumed == 0 and len(found) == 100
 
 
 @pytest.mark.parametrize("cut", [1, 5, 30])
@@ -172,14 +172,14 @@ def test_a_line_that_was_cut_off_is_asked_again(users: Path, cut: int) -> None:
     part = broken_off(users)
     part.write_bytes(part.read_bytes()[:-cut])
     report, found = run(users, engine())
-    assert report.resume == 39 and len(found) == 100 and not [line for line in found if "error" in line]
+    assert report.resumed == 39 and len(found) == 100 and not [line for line in found if "error" in line]
 
 
 def test_lines_that_are_no_question_are_gone_on_with_too(users: Path) -> None:
     users.write_text("{nonsense\n" + users.read_text())
     broken_off(users)
     report, found = run(users, engine())
-    assert report.resume == 41 and len(found) == 101 and "error" in found[0]
+    assert report.resumed == 41 and len(found) == 101 and "error" in found[0]
 
 
 def test_a_full_disk_keeps_what_there_was_room_for(users: Path) -> None:
@@ -195,7 +195,7 @@ def test_a_full_disk_keeps_what_there_was_room_for(users: Path) -> None:
         signal.signal(signal.SIGXFSZ, handler)
     assert not out.exists()
     report, found = run(users, engine())
-    assert 0 < report.resume < 100 and [line["user_id"] for line in found] == [f"u{n}" for n in range(100)]
+    assert 0 < report.resumed < 100 and [line["user_id"] for line in found] == [f"u{n}" for n in range(100)]
 
 
 def test_what_was_killed_goes_on(users: Path) -> None:
@@ -213,7 +213,7 @@ def test_what_was_killed_goes_on(users: Path) -> None:
         os._exit(1)
     assert os.waitpid(child, 0)[1] == signal.SIGKILL
     report, found = run(users, engine())
-    assert report.resume == 60 and len(found) == 100
+    assert report.resumed == 60 and len(found) == 100
 
 
 def _flushed(write: Any) -> Any:
