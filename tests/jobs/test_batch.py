@@ -129,7 +129,7 @@ def test_where_elasticsearch_goes_away_the_same_call_goes_on(users: Path, down: 
     report, lines = run(users, engine(seen=seen))
     assert [line["user_id"] for line in lines] == [f"u{n}" for n in range(100)]
     assert not [line for line in lines if "error" in line]
-    assert report.resumed + report.answered == 100 and seen == [f"u{n}" for n in range(report.resume, 100)]
+    assert report.resumed + report.answered == 100 and seen == [f"u{n}" for n in range(report.resumed, 100)]
 
 
 def broken_off(users: Path, at: int = 40, **options: Any) -> Path:
