@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from es_recsys.engine.connect import check_server, check_server_async, connect, connect_async
 from es_recsys.engine.embedded import (
-    Endpoint,
     OwnedNode,
-    resolve_endpoint,
+    resolve_url,
     running_url,
     start,
     start_owned,
@@ -16,14 +15,13 @@ from es_recsys.engine.embedded import (
 from es_recsys.engine.state import NodeState
 
 __all__ = [
-    "Endpoint",
     "NodeState",
     "OwnedNode",
     "check_server",
     "check_server_async",
     "connect",
     "connect_async",
-    "resolve_endpoint",
+    "resolve_url",
     "running_url",
     "start",
     "start_owned",

@@ -8,7 +8,6 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -24,19 +23,11 @@ from es_recsys.locks import file_lock
 from es_recsys.private import make_folder
 from es_recsys.settings import Settings
 
-__all__ = ["Endpoint", "OwnedNode", "node_folder", "resolve_endpoint", "running_url", "start", "start_owned", "status", "stop"]
+__all__ = ["OwnedNode", "node_folder", "resolve_url", "running_url", "start", "start_owned", "status", "stop"]
 
 _STOP_WAIT_S = 30.0
 _background: list[subprocess.Popen[bytes]] = []
 """Processes of nodes that this process started and that outlive it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """The URL of an Elasticsearch. embedded: whether it is our own node."""
-
-    url: str
-    embedded: bool
 
 
 def node_folder(settings: Settings) -> Path:
@@ -44,14 +35,12 @@ def node_folder(settings: Settings) -> Path:
     return settings.home / "engine"
 
 
-def resolve_endpoint(settings: Settings) -> Endpoint:
-    """Return `settings.url` where one is set (without calling it), else the embedded node, started where it is not up.
+def resolve_url(settings: Settings) -> str:
+    """Return `settings.url` where one is set (without calling it), else that of the embedded node, started where it is not up.
 
     Raises EngineError where it can't be started.
     """
-    if settings.url:
-        return Endpoint(settings.url, embedded=False)
-    return Endpoint(start(settings).url, embedded=True)
+    return settings.url or start(settings).url
 
 
 def start(settings: Settings) -> NodeState:
@@ -115,28 +104,22 @@ def _node_lock(settings: Settings) -> Iterator[None]:
 
 
 class OwnedNode:
-    """A node that ends with `close`, with its `with` block, or with this process, however that ends."""
+    """A node that ends with `close`, with its `with` block, or with this process, however that ends.
 
-    def __init__(self, endpoint: Endpoint, node: Node | None) -> None:
-        self.endpoint = endpoint
-        self._node = node
+    node: None where a node in the background was up already, which is used and left alone.
+    """
+
+    def __init__(self, url: str, node: Node | None) -> None:
+        self.url = url
+        self.node = node
         if node is not None:
             atexit.register(node.close)
 
-    @property
-    def url(self) -> str:
-        return self.endpoint.url
-
-    @property
-    def node(self) -> Node | None:
-        """The process; None where a node in the background was up already, which is used and left alone."""
-        return self._node
-
     def close(self) -> None:
-        if self._node is not None:
-            atexit.unregister(self._node.close)
-            self._node.close()
-            self._node = None
+        if self.node is not None:
+            atexit.unregister(self.node.close)
+            self.node.close()
+            self.node = None
 
     def __enter__(self) -> OwnedNode:
         return self
@@ -150,9 +133,9 @@ def start_owned(settings: Settings) -> OwnedNode:
     with _node_lock(settings):
         running = status(settings)
         if running is not None:
-            return OwnedNode(Endpoint(running.url, embedded=True), None)
+            return OwnedNode(running.url, None)
         node, _ = _launch(settings, owned=True)
-    return OwnedNode(Endpoint(node.url, embedded=True), node)
+    return OwnedNode(node.url, node)
 
 
 def _prepare(settings: Settings) -> tuple[Java, Distribution]:

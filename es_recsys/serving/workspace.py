@@ -50,7 +50,7 @@ class Workspace:
     def __init__(self, settings: Settings, *, keep: bool = True) -> None:
         self.settings = settings
         self._owned = engine.start_owned(settings) if not settings.url and not keep else None
-        url = self._owned.url if self._owned is not None else engine.resolve_endpoint(settings).url
+        url = self._owned.url if self._owned is not None else engine.resolve_url(settings)
         self.url = url
         self.es: Elasticsearch = engine.connect(settings, url, self.find_url)
         self.snapshots = SnapshotCache(settings, self.es)

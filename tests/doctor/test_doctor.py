@@ -126,7 +126,7 @@ META = IndexMetadata("s", 3, vectors={"text_vector": VectorMetadata(384, "f" * 6
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> dict[str, str | None]:
+def fingerprints(monkeypatch: pytest.MonkeyPatch) -> dict[str, str | None]:
     """What the encoders' fingerprints are."""
     given: dict[str, str | None] = {"text": "f" * 64, "image": "a" * 64}
     monkeypatch.setattr(store, "text_fingerprint", lambda settings: given["text"])
@@ -134,30 +134,32 @@ def told(monkeypatch: pytest.MonkeyPatch) -> dict[str, str | None]:
     return given
 
 
-def test_vectors_of_the_encoder_that_is_set_are_right(settings: Settings, told: dict[str, str | None]) -> None:
+def test_vectors_of_the_encoder_that_is_set_are_right(settings: Settings, fingerprints: dict[str, str | None]) -> None:
     found = _by_name(store.check_vectors(META, settings))
     assert found["vectors: text_vector"].ok
     assert found["vectors: image_vector"].ok and "has none" in found["vectors: image_vector"].what
 
 
-def test_vectors_of_other_weights_are_a_fault_under_the_same_name_too(settings: Settings, told: dict[str, str | None]) -> None:
-    told["text"] = "0" * 64
+def test_vectors_of_other_weights_are_a_fault_under_the_same_name_too(
+    settings: Settings, fingerprints: dict[str, str | None]
+) -> None:
+    fingerprints["text"] = "0" * 64
     check = _by_name(store.check_vectors(META, settings))["vectors: text_vector"]
     assert not check.ok and "all-MiniLM-L6-v2" in check.remedy
 
 
 @pytest.mark.parametrize(("model", "ok"), [("all-MiniLM-L6-v2", True), ("another", False)])
 def test_names_are_compared_where_weights_cannot_be(
-    settings: Settings, told: dict[str, str | None], model: str, ok: bool
+    settings: Settings, fingerprints: dict[str, str | None], model: str, ok: bool
 ) -> None:
-    told["text"] = None
+    fingerprints["text"] = None
     metadata = replace(META, vectors={"text_vector": VectorMetadata(384, "f" * 64, model)})
     assert _by_name(store.check_vectors(metadata, settings))["vectors: text_vector"].ok is ok
 
 
-def test_an_encoder_that_is_switched_off_is_no_fault(settings: Settings, told: dict[str, str | None]) -> None:
+def test_an_encoder_that_is_switched_off_is_no_fault(settings: Settings, fingerprints: dict[str, str | None]) -> None:
     off = settings.model_copy(update={"encoders": EncoderSettings(text="none")})
-    told["text"] = None
+    fingerprints["text"] = None
     assert _by_name(store.check_vectors(META, off))["vectors: text_vector"].ok
 
 

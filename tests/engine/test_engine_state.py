@@ -24,7 +24,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def processes_of_ours() -> Iterator[list[subprocess.Popen[bytes]]]:
+def started_processes() -> Iterator[list[subprocess.Popen[bytes]]]:
     started: list[subprocess.Popen[bytes]] = []
     yield started
     for process in started:
@@ -32,38 +32,38 @@ def processes_of_ours() -> Iterator[list[subprocess.Popen[bytes]]]:
         process.wait()
 
 
-def _begin(command: list[str], among: list[subprocess.Popen[bytes]]) -> subprocess.Popen[bytes]:
+def _start(command: list[str], among: list[subprocess.Popen[bytes]]) -> subprocess.Popen[bytes]:
     process = subprocess.Popen(command, stdout=subprocess.PIPE)
     among.append(process)
     assert process.stdout is not None and process.stdout.readline()
     return process
 
 
-def _keep(settings: Settings, pid: int, started: str) -> NodeState:
-    known = NodeState(pid, started, "http://127.0.0.1:1", "9.2.0", "256m", "java", "data", "log", time.time())
+def _write_state(settings: Settings, pid: int, started: str) -> NodeState:
+    node_state = NodeState(pid, started, "http://127.0.0.1:1", "9.2.0", "256m", "java", "data", "log", time.time())
     folder = embedded.node_folder(settings)
     folder.mkdir(parents=True, exist_ok=True)
-    state.write(folder, known)
-    return known
+    state.write(folder, node_state)
+    return node_state
 
 
-def test_a_process_that_runs_is_up_and_stop_ends_it(settings: Settings, processes_of_ours: list[subprocess.Popen[bytes]]) -> None:
-    process = _begin(_SLEEPER, processes_of_ours)
+def test_a_process_that_runs_is_up_and_stop_ends_it(settings: Settings, started_processes: list[subprocess.Popen[bytes]]) -> None:
+    process = _start(_SLEEPER, started_processes)
     started = processes.started_at(process.pid)
     assert started is not None
-    known = _keep(settings, process.pid, started)
-    assert engine.status(settings) == known
+    node_state = _write_state(settings, process.pid, started)
+    assert engine.status(settings) == node_state
     assert engine.stop(settings)
     assert process.wait(10) != 0
     assert engine.status(settings) is None
     assert not engine.stop(settings), "a second stop has nothing to end"
 
 
-def test_a_process_that_is_gone_is_not_up(settings: Settings, processes_of_ours: list[subprocess.Popen[bytes]]) -> None:
-    process = _begin(_SLEEPER, processes_of_ours)
+def test_a_process_that_is_gone_is_not_up(settings: Settings, started_processes: list[subprocess.Popen[bytes]]) -> None:
+    process = _start(_SLEEPER, started_processes)
     started = processes.started_at(process.pid)
     assert started is not None
-    _keep(settings, process.pid, started)
+    _write_state(settings, process.pid, started)
     process.kill()
     # Ended but not collected yet, then gone altogether.
     assert processes.started_at(process.pid) in (None, started)
@@ -73,15 +73,15 @@ def test_a_process_that_is_gone_is_not_up(settings: Settings, processes_of_ours:
 
 
 def test_a_pid_that_another_process_has_now_is_left_alone(
-    settings: Settings, processes_of_ours: list[subprocess.Popen[bytes]]
+    settings: Settings, started_processes: list[subprocess.Popen[bytes]]
 ) -> None:
-    process = _begin(_SLEEPER, processes_of_ours)
-    _keep(settings, process.pid, "the start of the one before it")
+    process = _start(_SLEEPER, started_processes)
+    _write_state(settings, process.pid, "the start of the one before it")
     assert engine.status(settings) is None
     assert not engine.stop(settings)
     time.sleep(0.1)
     assert process.poll() is None, "a stranger with the same id must not be ended"
-    assert state.read(embedded.node_folder(settings)) is None, "and what was known is forgotten"
+    assert state.read(embedded.node_folder(settings)) is None, "and its state is removed"
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b'{"pid": 1, "unknown": 2}', b"\xff\xfe"])
@@ -107,13 +107,12 @@ def test_a_home_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 
 def test_what_is_written_is_read_back(settings: Settings) -> None:
-    known = _keep(settings, os.getpid(), str(processes.started_at(os.getpid())))
-    assert state.read(embedded.node_folder(settings)) == known
-    assert known.is_alive()
+    node_state = _write_state(settings, os.getpid(), str(processes.started_at(os.getpid())))
+    assert state.read(embedded.node_folder(settings)) == node_state
+    assert node_state.is_alive()
     assert [path.name for path in embedded.node_folder(settings).iterdir()] == ["node.json"]
 
 
 def test_a_url_is_taken_as_it_is(tmp_path: Path) -> None:
-    found = engine.resolve_endpoint(Settings(url="http://127.0.0.1:1", home=tmp_path / "home"))
-    assert found == engine.Endpoint("http://127.0.0.1:1", embedded=False)
+    assert engine.resolve_url(Settings(url="http://127.0.0.1:1", home=tmp_path / "home")) == "http://127.0.0.1:1"
     assert not (tmp_path / "home").exists()
