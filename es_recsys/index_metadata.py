@@ -9,7 +9,6 @@ from typing import Any
 __all__ = [
     "IndexMetadata",
     "VectorMetadata",
-    "events_index",
     "items_alias",
     "items_index",
     "profiles_alias",
@@ -37,11 +36,6 @@ def profiles_index(store: str, version: int) -> str:
 def users_index(store: str, version: int) -> str:
     """Users by what they like, for the search of similar ones; only a version with a model that searches them has one."""
     return f"{store}-users-{version:06d}"
-
-
-def events_index(store: str) -> str:
-    """UBI events that others wrote to Elasticsearch."""
-    return f"{store}-events"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +78,11 @@ class IndexMetadata:
     @property
     def index(self) -> str:
         return items_index(self.store, self.version)
+
+    @property
+    def dims(self) -> dict[str, int]:
+        """Vector field -> dimensions."""
+        return {name: vector.dims for name, vector in self.vectors.items()}
 
     @property
     def variants(self) -> float | None:

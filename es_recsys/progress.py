@@ -1,10 +1,14 @@
-"""Whom a long job shows how far it is."""
+"""How a long job says how far it is."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
-__all__ = ["ProgressReporter"]
+__all__ = ["Progress", "ProgressCounter", "ProgressReporter"]
+
+Progress = Callable[[float, float | None], None]
+"""Called with (done, total); total is None where it is not known."""
 
 
 class ProgressReporter(Protocol):
@@ -19,3 +23,17 @@ class ProgressReporter(Protocol):
     def part(self, what: str, done: float, total: float) -> None:
         """How far a part of the job is, such as the epochs of a training."""
         ...
+
+
+class ProgressCounter:
+    """Adds up what is done and reports it; not for several threads."""
+
+    def __init__(self, report: Progress | None = None, total: float | None = None) -> None:
+        self._report = report
+        self._total = total
+        self._done = 0
+
+    def advance(self, done: int) -> None:
+        self._done += done
+        if self._report is not None:
+            self._report(self._done, self._total)

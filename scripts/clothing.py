@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from es_recsys import Client, Item
 from es_recsys.encoders import encode_all, image_encoder
-from es_recsys.index.read import ids_of
+from es_recsys.index.fetch import scan_ids
 from es_recsys.settings import EncoderSettings, Settings
 
 N = 10
@@ -88,7 +88,7 @@ def asked(client: Client, photos: list[Path], base: Path) -> tuple[NDArray[np.in
     place = {name: row for row, name in enumerate(names)}
     # A generator, whose length isn't known, so that the index is one for many items: a graph, and not a scan.
     client.insert_items((Item(item_id=name, image=name, categories=(Path(name).parent.name,)) for name in names), base=base)
-    assert {item_id for ids in ids_of(client.workspace.es, f"{client.settings.index}-items") for item_id in ids} == set(names)
+    assert {item_id for ids in scan_ids(client.workspace.es, f"{client.settings.index}-items") for item_id in ids} == set(names)
     found, seconds = [], []
     for photo, name in zip(photos, names, strict=True):
         started = time.perf_counter()

@@ -21,8 +21,9 @@ from offline_models import gowalla, interactions, score
 
 from es_recsys import Client, Item
 from es_recsys.index import versions
-from es_recsys.index.bulk import Action, bulk
-from es_recsys.index.documents import document
+from es_recsys.index.bulk import bulk_write
+from es_recsys.index.bulk_actions import Action
+from es_recsys.index.documents import to_document
 from es_recsys.index_metadata import IndexMetadata, VectorMetadata
 from es_recsys.models import ALS, ALSConfig
 from es_recsys.search.context import Context
@@ -85,8 +86,8 @@ def load(client: Client, model: ALS) -> IndexMetadata:
     metadata = IndexMetadata(client.settings.index, 1, vectors={FIELD.name: field})
     versions.create(es, metadata, count=len(model.item_ids), live=True)
     rows = zip(model.item_ids, model.item_vectors, strict=True)
-    actions = (Action(item_id, document(Item(item_id=item_id), {FIELD.name: v if v.any() else None})) for item_id, v in rows)
-    report = bulk(es, actions, index=metadata.index, refresh=True)
+    actions = (Action(item_id, to_document(Item(item_id=item_id), {FIELD.name: v if v.any() else None})) for item_id, v in rows)
+    report = bulk_write(es, actions, index=metadata.index, refresh=True)
     print(f"{report.stored:,} items indexed, {report.failed:,} refused")
     return metadata
 

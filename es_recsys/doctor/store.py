@@ -55,7 +55,7 @@ def check_unfinished(client: Elasticsearch, settings: Settings) -> Iterator[Chec
 
     free = is_writer_lock_free(settings)
     for version in abandoned_versions(client, settings, time.time(), free=free):
-        what = "lacks an index" if version.half else "was never taken into service"
+        what = "lacks an index" if version.incomplete else "was never taken into service"
         yield Check(
             "versions",
             False,

@@ -7,7 +7,7 @@ an answer counts 0.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,6 +19,7 @@ from es_recsys.evaluation.beyond import Catalogue
 from es_recsys.evaluation.questions import Question, Split
 from es_recsys.evaluation.rankers import ManyRanker, Ranker, asked
 from es_recsys.evaluation.statistics import Estimate, bootstrap, holm, paired_test
+from es_recsys.progress import Progress
 
 __all__ = ["Answers", "Scores", "Slices", "ask", "score", "significance", "slices_of", "summary"]
 
@@ -26,8 +27,6 @@ __all__ = ["Answers", "Scores", "Slices", "ask", "score", "significance", "slice
 _TIMED = 200
 _FEW_EVENTS = 3
 _COLD_USERS = 3
-
-Progress = Callable[[float, float | None], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,4 +1,4 @@
-"""Writes a stream of documents, of any length, in flat memory."""
+"""Bulk writes: a stream of actions of any length, in flat memory, several chunks in flight, with a dead letter queue."""
 
 from __future__ import annotations
 
@@ -11,31 +11,37 @@ import numpy as np
 from elasticsearch import Elasticsearch
 
 from es_recsys.errors import IndexStateError, InputError
-from es_recsys.index.actions import Action, Line, encode
-from es_recsys.index.deadletters import DeadLetters, Failure, Letters
-from es_recsys.index.progress import Meter
-from es_recsys.index.sender import Interrupted, Outcome, Patience, Sender, Unsettled
+from es_recsys.index.bulk_actions import Action, EncodedAction, encode_action
+from es_recsys.index.chunk_sender import BulkAborted, BulkInterrupted, ChunkResult, ChunkSender, RetryPolicy
+from es_recsys.index.dead_letters import DeadLetterQueue, WriteFailure
+from es_recsys.progress import ProgressCounter
 
-__all__ = ["Action", "BulkReport", "BulkSettings", "DeadLetters", "Failure", "Meter", "Patience", "bulk"]
+__all__ = ["BulkReport", "BulkSettings", "bulk_write"]
 
 _SHOWN = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class BulkSettings:
-    """Chunks hold at most `chunk_bytes` and `chunk_documents`; `in_flight` of them are with Elasticsearch while the next
-    one is being written, so that neither side waits for the other."""
+    """Size and number of the requests.
+
+    Chunks hold at most `chunk_bytes` and `chunk_documents`; `in_flight` of them are with Elasticsearch while the next one is
+    encoded, so that neither side waits for the other.
+    """
 
     chunk_bytes: int = 4 * 1024 * 1024
     chunk_documents: int = 500
     in_flight: int = 2
-    patience: Patience = field(default_factory=Patience)
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
 
 
 @dataclass(frozen=True, slots=True)
 class BulkReport:
-    """What became of the documents. `missing` were to be deleted and not there; `retried` counts sendings beyond the
-    first; `failures` has the first thousand of `failed`, all are in the dead letters where those are kept."""
+    """How many documents were created, updated, deleted and so on.
+
+    missing: were to be deleted and not there. retried: counts attempts beyond the first. failures: the first thousand of
+    `failed`; all are in the dead letter queue where there is one.
+    """
 
     created: int = 0
     updated: int = 0
@@ -43,30 +49,30 @@ class BulkReport:
     missing: int = 0
     failed: int = 0
     retried: int = 0
-    failures: tuple[Failure, ...] = ()
+    failures: tuple[WriteFailure, ...] = ()
 
     @property
     def stored(self) -> int:
         return self.created + self.updated
 
 
-def bulk(
+def bulk_write(
     client: Elasticsearch,
     actions: Iterable[Action],
     *,
     index: str,
     dims: Mapping[str, int] | None = None,
     settings: BulkSettings | None = None,
-    dead_letters: Letters | None = None,
-    meter: Meter | None = None,
+    dead_letters: DeadLetterQueue | None = None,
+    progress: ProgressCounter | None = None,
     rng: np.random.Generator | None = None,
     refresh: bool = False,
 ) -> BulkReport:
-    """Carries out all actions on `index`, those on one id in their order.
+    """Carry out all actions on `index`, those on one id in their order.
 
-    A document that is refused for good, also for a vector that is not usable (`dims`: vector field -> dimensions), goes
-    to the dead letters and the rest goes on; one that is refused for now is sent again, by itself. Every action that was
-    read ends stored or in the dead letters. To resume after an interruption, send the same again: ids decide what is
+    A document that is refused for good, also for a vector that is not usable (`dims`: vector field -> dimensions), goes to
+    the dead letter queue and the rest goes on; one that is refused for now is sent again, by itself. Every action that was
+    read ends stored or in the dead letter queue. To resume after an interruption, send the same again: ids decide what is
     overwritten. refresh: searches see the documents when this returns.
 
     Raises IndexStateError where the index does not exist, or where Elasticsearch takes nothing any more.
@@ -74,7 +80,9 @@ def bulk(
     # Elasticsearch would make a missing index by itself, with guessed fields.
     if not client.indices.exists(index=index):
         raise IndexStateError(f"There is no index {index}.", "Make it first: es-recsys items load does.")
-    with _Writer(client, index, dims or {}, settings or BulkSettings(), dead_letters, meter or Meter(), rng) as writer:
+    with _Writer(
+        client, index, dims or {}, settings or BulkSettings(), dead_letters, progress or ProgressCounter(), rng
+    ) as writer:
         for action in actions:
             writer.add(action)
         writer.flush()
@@ -91,16 +99,16 @@ class _Writer:
         index: str,
         dims: Mapping[str, int],
         settings: BulkSettings,
-        dead_letters: Letters | None,
-        meter: Meter,
+        dead_letters: DeadLetterQueue | None,
+        progress: ProgressCounter,
         rng: np.random.Generator | None,
     ) -> None:
         self.report = BulkReport()
-        self._dims, self._settings, self._letters, self._meter = dims, settings, dead_letters, meter
-        self._sender = Sender(client, index, settings.patience, rng or np.random.default_rng(), meter.pause)
+        self._dims, self._settings, self._dead_letters, self._progress = dims, settings, dead_letters, progress
+        self._sender = ChunkSender(client, index, settings.retry, rng or np.random.default_rng())
         self._pool = ThreadPoolExecutor(settings.in_flight, thread_name_prefix="bulk")
-        self._flying: dict[Future[Outcome], Sequence[Line]] = {}
-        self._chunk: list[Line] = []
+        self._in_flight: dict[Future[ChunkResult], Sequence[EncodedAction]] = {}
+        self._chunk: list[EncodedAction] = []
         self._size = 0
         self._ids: set[str] = set()  # in the chunk or in flight
 
@@ -111,91 +119,91 @@ class _Writer:
         if kind is not None:
             self._sender.stop()
         self._pool.shutdown(wait=True, cancel_futures=True)
-        for future, lines in self._flying.items():
-            self._settle(future, lines)
+        for future, actions in self._in_flight.items():
+            self._settle(future, actions)
         if kind is not None:
             self._abandon(self._chunk)
 
     def add(self, action: Action) -> None:
         try:
-            line = encode(action, self._dims)
+            encoded = encode_action(action, self._dims)
         except InputError as error:
             self._refuse(action, error)
             return
         full = len(self._chunk) >= self._settings.chunk_documents
-        if self._chunk and (full or self._size + line.size > self._settings.chunk_bytes):
+        if self._chunk and (full or self._size + encoded.size > self._settings.chunk_bytes):
             self.flush()
-        if line.id in self._ids:
+        if encoded.id in self._ids:
             # Chunks overtake one another and retries come late: one id is never on its way twice.
             self.flush()
             self.finish()
-        self._chunk.append(line)
-        self._size += line.size
-        self._ids.add(line.id)
+        self._chunk.append(encoded)
+        self._size += encoded.size
+        self._ids.add(encoded.id)
 
     def flush(self) -> None:
-        """Hands the chunk to a free thread, once there is one."""
+        """Hand the chunk to a free thread, once there is one."""
         if not self._chunk:
             return
         # One more than there are threads, so that a thread that is done has the next at hand.
-        while len(self._flying) > self._settings.in_flight:
-            self._land()
-        lines, self._chunk, self._size = self._chunk, [], 0
-        self._flying[self._pool.submit(self._sender.send, lines)] = lines
+        while len(self._in_flight) > self._settings.in_flight:
+            self._await_chunk()
+        actions, self._chunk, self._size = self._chunk, [], 0
+        self._in_flight[self._pool.submit(self._sender.send, actions)] = actions
 
     def finish(self) -> None:
-        while self._flying:
-            self._land()
+        while self._in_flight:
+            self._await_chunk()
 
-    def _land(self) -> None:
-        """Waits for a chunk to be settled, whichever is first."""
-        done, _ = wait(self._flying, return_when=FIRST_COMPLETED)
+    def _await_chunk(self) -> None:
+        """Wait for a chunk to be settled, whichever is first."""
+        done, _ = wait(self._in_flight, return_when=FIRST_COMPLETED)
         for future in done:
-            self._settle(future, self._flying.pop(future))
+            self._settle(future, self._in_flight.pop(future))
         for future in done:
             if (error := future.exception()) is not None:
                 raise error
 
-    def _settle(self, future: Future[Outcome], lines: Sequence[Line]) -> None:
-        """Counts what became of a chunk, also of one that ended in an error."""
-        self._ids.difference_update(line.id for line in lines)
+    def _settle(self, future: Future[ChunkResult], actions: Sequence[EncodedAction]) -> None:
+        """Count what became of a chunk, also of one that ended in an error."""
+        self._ids.difference_update(action.id for action in actions)
         error = None if future.cancelled() else future.exception()
-        if future.cancelled() or isinstance(error, Interrupted):
-            self._abandon(lines)
+        if future.cancelled() or isinstance(error, BulkInterrupted):
+            self._abandon(actions)
         elif error is None:
-            self._record(future.result(), len(lines))
-        elif isinstance(error, Unsettled):
-            self._record(error.outcome, len(lines))
+            self._record(future.result(), len(actions))
+        elif isinstance(error, BulkAborted):
+            self._record(error.result, len(actions))
 
-    def _abandon(self, lines: Sequence[Line]) -> None:
-        """Keeps what was read and may not have been stored when the run had to end."""
+    def _abandon(self, actions: Sequence[EncodedAction]) -> None:
+        """Keep what was read and may not have been stored when the run had to end."""
         reason = "the run ended before Elasticsearch confirmed it"
-        failed = [(line, Failure(line.id, line.operation, 0, "not_confirmed", reason)) for line in lines]
-        self._record(Outcome(failed=failed), len(lines))
+        failed = [(action, WriteFailure(action.id, action.operation, 0, "not_confirmed", reason)) for action in actions]
+        self._record(ChunkResult(failed=failed), len(actions))
 
-    def _record(self, outcome: Outcome, size: int) -> None:
-        for line, failure in outcome.failed:
-            if self._letters is not None:
-                self._letters.add(failure, line)
-        self._count(outcome)
-        self._meter.advance(size, len(outcome.failed))
+    def _record(self, result: ChunkResult, size: int) -> None:
+        for action, failure in result.failed:
+            if self._dead_letters is not None:
+                self._dead_letters.add(failure, action)
+        self._count(result)
+        self._progress.advance(size)
 
-    def _count(self, outcome: Outcome) -> None:
-        was = self.report
-        room = max(_SHOWN - len(was.failures), 0)
+    def _count(self, result: ChunkResult) -> None:
+        before = self.report
+        room = max(_SHOWN - len(before.failures), 0)
         self.report = BulkReport(
-            created=was.created + outcome.created,
-            updated=was.updated + outcome.updated,
-            deleted=was.deleted + outcome.deleted,
-            missing=was.missing + outcome.missing,
-            failed=was.failed + len(outcome.failed),
-            retried=was.retried + outcome.retried,
-            failures=was.failures + tuple(failure for _, failure in outcome.failed[:room]),
+            created=before.created + result.created,
+            updated=before.updated + result.updated,
+            deleted=before.deleted + result.deleted,
+            missing=before.missing + result.missing,
+            failed=before.failed + len(result.failed),
+            retried=before.retried + result.retried,
+            failures=before.failures + tuple(failure for _, failure in result.failed[:room]),
         )
 
     def _refuse(self, action: Action, error: InputError) -> None:
-        failure = Failure(action.id, action.operation, 0, "not_sent", str(error))
-        if self._letters is not None:
-            self._letters.add(failure, action)
+        failure = WriteFailure(action.id, action.operation, 0, "not_sent", str(error))
+        if self._dead_letters is not None:
+            self._dead_letters.add(failure, action)
         self.report = replace(self.report, failed=self.report.failed + 1, failures=(*self.report.failures, failure)[:_SHOWN])
-        self._meter.advance(1, 1)
+        self._progress.advance(1)

@@ -1,4 +1,4 @@
-"""Bodies that make the indices of a store: the JSON files in `mappings/`, the language's analysers, the vector fields."""
+"""Bodies that create the indices of a store: the JSON files in `mappings/`, the analyzers of a language, the vector fields."""
 
 from __future__ import annotations
 
@@ -12,7 +12,16 @@ from es_recsys.index.analysis import analysis
 from es_recsys.index_metadata import IndexMetadata, VectorMetadata
 from es_recsys.vector_fields import AS_KEYWORD, AS_LONG, VECTOR_FIELDS, VectorField, index_options
 
-__all__ = ["analyzer", "events", "field_types", "fitting", "items", "load", "opened", "profiles", "vector_mapping"]
+__all__ = [
+    "analyzer",
+    "filterable_fields",
+    "items_body",
+    "load",
+    "profiles_body",
+    "vector_mapping",
+    "with_any_type",
+    "without_missing_targets",
+]
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _FOLDERS = (_PACKAGE / "mappings", _PACKAGE.parent / "mappings")
@@ -33,7 +42,7 @@ _FILTERABLE = frozenset({"keyword", "boolean", "date", "date_nanos", "double", "
 
 
 def load(name: str) -> dict[str, Any]:
-    """`{"settings", "mappings"}` of "items", "profiles" or "events", as the file has them.
+    """Return `{"settings", "mappings"}` of "items", "profiles" or "users", as the file has them.
 
     The files lie inside the installed package, or beside it in a checkout. Raises SetupError where they do not.
     """
@@ -49,9 +58,10 @@ def load(name: str) -> dict[str, Any]:
 
 
 def analyzer(language: str) -> str:
-    """Elasticsearch's analyzer for a language: its English name or two-letter code; cjk for Chinese, Japanese, Korean.
+    """Return Elasticsearch's analyzer for a language, given as its English name or two-letter code.
 
-    Raises InputError for a language that Elasticsearch has no analyzer for; "standard" serves those.
+    Chinese, Japanese and Korean have cjk. Raises InputError for a language that Elasticsearch has no analyzer for;
+    "standard" serves those.
     """
     name = language.strip().lower()
     name = _OTHER_NAMES.get(name, name)
@@ -66,9 +76,9 @@ def analyzer(language: str) -> str:
 def vector_mapping(
     name: str, metadata: VectorMetadata, count: int, options: Mapping[str, Mapping[str, Any]] | None = None
 ) -> dict[str, Any]:
-    """The `dense_vector` mapping of a field on about `count` items.
+    """Return the `dense_vector` mapping of a field on about `count` items.
 
-    options: field -> `index_options` that are used in place of those that fields.py chooses.
+    options: field -> `index_options` that are used in place of those that vector_fields.py chooses.
     """
     row = VECTOR_FIELDS.get(name, VectorField(name, "model", metadata.model, metadata.similarity))
     chosen = (options or {}).get(name)
@@ -81,8 +91,8 @@ def vector_mapping(
     }
 
 
-def items(metadata: IndexMetadata, count: int, options: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, Any]:
-    """Body that makes the items index of `meta` for about `count` items."""
+def items_body(metadata: IndexMetadata, count: int, options: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, Any]:
+    """Return the body that creates the items index of a version for about `count` items."""
     body = load("items")
     mapping = body["mappings"]
     for name, vector in metadata.vectors.items():
@@ -93,19 +103,14 @@ def items(metadata: IndexMetadata, count: int, options: Mapping[str, Mapping[str
     return {"settings": settings, "mappings": {**mapping, "_meta": metadata.to_dict()}}
 
 
-def profiles(metadata: IndexMetadata) -> dict[str, Any]:
-    """Body that makes the profiles index of `meta`."""
+def profiles_body(metadata: IndexMetadata) -> dict[str, Any]:
+    """Return the body that creates the profiles index of a version."""
     body = load("profiles")
     return {"settings": body["settings"], "mappings": {**body["mappings"], "_meta": metadata.to_dict()}}
 
 
-def events() -> dict[str, Any]:
-    """Body that makes an index for UBI 1.3 events that others write to Elasticsearch."""
-    return load("events")
-
-
-def opened(attribute: Mapping[str, Any]) -> dict[str, Any]:
-    """The mapping of an attribute, as an earlier release may have made it, so that values of any type are taken."""
+def with_any_type(attribute: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the mapping of an attribute, as an earlier release may have made it, so that it takes values of any type."""
     for template in load("items")["mappings"]["dynamic_templates"]:
         for body in template.values():
             new = body["mapping"]
@@ -115,24 +120,24 @@ def opened(attribute: Mapping[str, Any]) -> dict[str, Any]:
     return dict(attribute)
 
 
-def fitting(node: Any, there: Collection[str]) -> Any:
-    """A copy of a part of a mapping for an index that has only the fields `there`: nothing is copied to others."""
+def without_missing_targets(node: Any, there: Collection[str]) -> Any:
+    """Return a part of a mapping with `copy_to` naming only fields that are `there`: an index refuses to copy to others."""
     if isinstance(node, list):
-        return [fitting(each, there) for each in node]
+        return [without_missing_targets(each, there) for each in node]
     if not isinstance(node, dict):
         return node
-    fitted = {name: fitting(value, there) for name, value in node.items() if name != "copy_to"}
+    result = {name: without_missing_targets(value, there) for name, value in node.items() if name != "copy_to"}
     targets = node.get("copy_to", [])
     if left := [name for name in ([targets] if isinstance(targets, str) else targets) if name in there]:
-        fitted["copy_to"] = left
-    return fitted
+        result["copy_to"] = left
+    return result
 
 
-def field_types(mapping: Mapping[str, Any]) -> dict[str, str]:
-    """Path of each field that can be filtered by -> its Elasticsearch type, from an items mapping.
+def filterable_fields(mapping: Mapping[str, Any]) -> dict[str, str]:
+    """Return path -> Elasticsearch type of each field of an items mapping that can be filtered by.
 
-    The other forms of an attribute (fields.py) are among them: "attributes.size" and "attributes.size._keyword"; so is a text
-    as a whole: "title.keyword".
+    The other forms of an attribute (vector_fields.py) are among them: "attributes.size" and "attributes.size._keyword"; so is
+    a text as a whole: "title.keyword".
     """
     return dict(_walk(mapping.get("properties", {}), ""))
 

@@ -1,4 +1,4 @@
-"""Makes a long write cheaper by not showing it to searches while it lasts."""
+"""Refresh off during bulk indexing: what is written is not searchable until the end, which makes a long write cheaper."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from contextlib import contextmanager
 
 from elasticsearch import Elasticsearch
 
-__all__ = ["seen", "unseen"]
+__all__ = ["refresh_disabled", "restore_refresh"]
 
 
 @contextmanager
-def unseen(client: Elasticsearch, index: str) -> Iterator[None]:
-    """While the block lasts, what is written to `index` is stored but not searched; after it, all is.
+def refresh_disabled(client: Elasticsearch, index: str) -> Iterator[None]:
+    """Set `refresh_interval` to -1 while the block lasts; then restore it and refresh.
 
-    A run that was killed leaves the index so; the next one puts it right.
+    A run that was killed leaves the index so; `restore_refresh` of the next one puts it right.
     """
-    was = _interval(client, index)
+    before = _interval(client, index)
     client.indices.put_settings(index=index, settings={"index.refresh_interval": "-1"})
     try:
         yield
     finally:
-        client.indices.put_settings(index=index, settings={"index.refresh_interval": None if was == "-1" else was})
+        client.indices.put_settings(index=index, settings={"index.refresh_interval": None if before == "-1" else before})
         client.indices.refresh(index=index)
 
 
-def seen(client: Elasticsearch, index: str) -> None:
-    """Has searches see what is written, also where a run was killed inside `unseen`."""
+def restore_refresh(client: Elasticsearch, index: str) -> None:
+    """Set `refresh_interval` back to its default where a run was killed inside `refresh_disabled`."""
     if _interval(client, index) == "-1":
         client.indices.put_settings(index=index, settings={"index.refresh_interval": None})
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from elasticsearch import Elasticsearch
 
-from es_recsys.index.versions import Unfinished, drop_unfinished, unfinished, version_numbers
+from es_recsys.index.versions import UnfinishedVersion, drop_unfinished, unfinished_versions, version_numbers
 from es_recsys.locks import file_lock, try_file_lock
 from es_recsys.settings import Settings
 
@@ -47,7 +47,7 @@ def index_writer_lock(settings: Settings) -> Iterator[None]:
         yield
 
 
-def abandoned_versions(client: Elasticsearch, settings: Settings, now: float, *, free: bool) -> list[Unfinished]:
+def abandoned_versions(client: Elasticsearch, settings: Settings, now: float, *, free: bool) -> list[UnfinishedVersion]:
     """Return the unfinished versions that nobody writes any more.
 
     free: whether nobody holds `index_writer_lock`, or the caller does. now: epoch seconds.
@@ -56,10 +56,10 @@ def abandoned_versions(client: Elasticsearch, settings: Settings, now: float, *,
     """
     own = writer_id(settings)
     abandoned = []
-    for version in unfinished(client, settings.index):
-        limit_s = _MAX_AGE_INCOMPLETE_S if version.half else _MAX_AGE_S
-        too_old = version.since is not None and now - version.since > limit_s
-        if too_old or (free and version.maker in ("", own)):
+    for version in unfinished_versions(client, settings.index):
+        limit_s = _MAX_AGE_INCOMPLETE_S if version.incomplete else _MAX_AGE_S
+        too_old = version.started_at is not None and now - version.started_at > limit_s
+        if too_old or (free and version.owner in ("", own)):
             abandoned.append(version)
     return abandoned
 

@@ -14,6 +14,7 @@ import orjson
 
 from es_recsys.errors import EngineError, InputError, KeyMismatch, RecsysError
 from es_recsys.jobs.partial_output import Partial
+from es_recsys.progress import Progress
 from es_recsys.sources import Row, read_rows
 from es_recsys.sources.rejected_rows import RejectedRows
 from es_recsys.types import Answer, Query
@@ -21,7 +22,6 @@ from es_recsys.types import Answer, Query
 __all__ = ["BatchReport", "answer_file"]
 
 Ask = Callable[[Iterable[Query]], Iterator[Answer | RecsysError]]
-Progress = Callable[[float, float | None], None]
 
 # So many questions in succession that Elasticsearch fails to answer, and it is taken to be away; at the end fewer do.
 _AWAY, _AWAY_AT_END = 32, 3

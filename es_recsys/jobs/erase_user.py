@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from es_recsys.index import users
+from es_recsys.index import user_index
 from es_recsys.index.stored_metadata import read_metadata
 from es_recsys.index.versions import version_numbers
 from es_recsys.index_metadata import profiles_index, users_index
@@ -27,5 +27,5 @@ def erase_user(work: Workspace, user_id: str) -> Erased:
         for version in version_numbers(work.es, work.settings.index):
             index = profiles_index(work.settings.index, version)
             profiles += sum(work.driver.perform(Delete(index, key)) for key in done.keys)
-            users.erase(work.es, users_index(work.settings.index, version), done.keys)
+            user_index.remove(work.es, users_index(work.settings.index, version), done.keys)
     return replace(done, profiles=profiles, answers=sum(map(work.log.erase, done.keys)))

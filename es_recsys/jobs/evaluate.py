@@ -41,6 +41,7 @@ from es_recsys.jobs.eval_state import Carried, carry
 from es_recsys.models import MODELS, Model, Popularity
 from es_recsys.models.callback import TrainingCallback
 from es_recsys.models.retired import wrong_model
+from es_recsys.progress import Progress
 from es_recsys.search.legs import LEGS
 from es_recsys.serving.behaviour_refresh import build_profiles
 from es_recsys.serving.product_groups import events_of, judgments_of, live_products, products
@@ -67,8 +68,6 @@ MEMORY, SERVED = "memory", "served"
 # Seconds that `train` takes at most to choose by itself.
 _CHOOSING = 240.0
 BLEND = "blend"
-
-Progress = Callable[[float, float | None], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 from pathlib import Path
@@ -20,6 +20,7 @@ from es_recsys.index.catalog import CatalogReport
 from es_recsys.index.stored_metadata import read_metadata, write_metadata
 from es_recsys.jobs.event_settings import CheckedEvents, as_scale, as_zone, check_times, keep_bots, keep_scale
 from es_recsys.jobs.prepare_store import prepare_store
+from es_recsys.progress import Progress
 from es_recsys.ratings import RatingScale
 from es_recsys.serving.behaviour_refresh import clean_events, count_popularity
 from es_recsys.serving.profile_folding import catch_up
@@ -30,7 +31,6 @@ from es_recsys.types import Item
 
 __all__ = ["EventsReport", "load_events", "set_rating_scale"]
 
-Progress = Callable[[float, float | None], None]
 _ON_ITEMS = tuple(name for name, row in EVENT_TYPES.items() if row.sign)
 
 

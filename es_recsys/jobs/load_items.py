@@ -14,11 +14,12 @@ from es_recsys.counting import counted
 from es_recsys.encoders import Encoder, VectorCache, encoders, item_text, language_warning
 from es_recsys.errors import InputError, StoreNotFound, WriteError
 from es_recsys.index import catalog
-from es_recsys.index.bulk import DeadLetters, Failure, Meter
-from es_recsys.index.read import groups_of, sources_of
-from es_recsys.index.stored_metadata import read_metadata, vector_metas, write_metadata
+from es_recsys.index.dead_letters import DeadLetterFile, WriteFailure
+from es_recsys.index.fetch import fetch_sources, scan_group_ids
+from es_recsys.index.stored_metadata import read_metadata, vector_metadata, write_metadata
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.jobs.prepare_store import prepare_store
+from es_recsys.progress import Progress, ProgressCounter
 from es_recsys.serving.behaviour_refresh import catalogue_state, refresh_behaviour
 from es_recsys.serving.product_groups import note_variants
 from es_recsys.serving.store_encoders import ItemErrors, item_vectors, settings_of_store
@@ -30,7 +31,6 @@ from es_recsys.vector_fields import AS_KEYWORD, AS_LONG
 
 __all__ = ["CatalogueReport", "delete_items", "insert_items", "load_files", "remove_items"]
 
-Progress = Callable[[float, float | None], None]
 _SAMPLE = 200
 _SOME = 10_000
 _TELLING = 100
@@ -185,21 +185,20 @@ def _write(
     errors, notes = ItemErrors(work.settings.store_home / "unencoded" / now), list[str]()
     sample, items = _peek(items)
     notes += _warnings(chosen, sample, settings.language if metadata is None else metadata.language)
-    letters = DeadLetters(work.settings.store_home / "dead_letters" / now)
-    meter = Meter((lambda p: progress(p.done, p.total)) if progress is not None else None, total=count)
+    letters = DeadLetterFile(work.settings.store_home / "dead_letters" / now)
     write = catalog.sync if whole else catalog.load
     with closing(VectorCache(settings.cache)) as cache, work.translating_errors():
-        prepare_store(work, vector_metas(chosen), settings.language, count)
+        prepare_store(work, vector_metadata(chosen), settings.language, count)
         done = write(
             work.patient,
             settings.index,
             items,
             item_vectors(chosen, base, cache, errors) if chosen else None,
-            vectors=vector_metas(chosen),
+            vectors=vector_metadata(chosen),
             language=settings.language,
             count=count,
             dead_letters=letters,
-            meter=meter,
+            progress=ProgressCounter(progress, count),
         )
     if done.failed:
         first = "; ".join(f"{failure.id}: {failure.reason}" for failure in done.failures[:3])
@@ -256,7 +255,7 @@ def _check_names(names: Iterable[str], stored: Collection[str]) -> None:
         )
 
 
-def _way_out(failures: Sequence[Failure]) -> str:
+def _way_out(failures: Sequence[WriteFailure]) -> str:
     if any("failed to parse" in failure.reason or "mapper" in failure.reason for failure in failures):
         return "The index was made by an earlier release: make it anew (es-recsys index rebuild), then load them again."
     return "Mend them and load them again."
@@ -285,8 +284,8 @@ def _cut_off(work: Workspace, before: Mapping[str, Any] | None) -> bool:
 def _no_longer_bare(work: Workspace) -> None:
     """Of the items that were made of ids in events, those that turn out to be products of variants are none."""
     metadata = read_metadata(work.es, work.settings.index)
-    groups = sorted(set(groups_of(work.es, metadata.index).values()))
-    found = (sources_of(work.es, metadata.index, groups[start : start + _SOME]) for start in range(0, len(groups), _SOME))
+    groups = sorted(set(scan_group_ids(work.es, metadata.index).values()))
+    found = (fetch_sources(work.es, metadata.index, groups[start : start + _SOME]) for start in range(0, len(groups), _SOME))
     made = [item_id for some in found for item_id, source in some.items() if not source.keys() & {"title", "group_id"}]
     if made:
         catalog.delete(work.patient, work.settings.index, made)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from es_recsys.events.store import EventStore
-from es_recsys.index import profiles
-from es_recsys.index.bulk import Action, bulk
-from es_recsys.index.read import ids_of
+from es_recsys.index import stored_profiles
+from es_recsys.index.bulk import bulk_write
+from es_recsys.index.bulk_actions import Action
+from es_recsys.index.fetch import scan_ids
 from es_recsys.index.stored_metadata import read_version, write_metadata
 from es_recsys.index.versions import version_numbers
 from es_recsys.serving.workspace import Workspace
@@ -25,10 +26,10 @@ def forget_key(work: Workspace) -> None:
     with work.translating_errors():
         for version in version_numbers(work.es, store):
             metadata = read_version(work.es, store, version)
-            profiles.forget_folded(work.patient, metadata.profiles)
+            stored_profiles.clear_fold_checkpoint(work.patient, metadata.profiles)
             work.es.indices.refresh(index=metadata.profiles)
-            gone = (Action(key, operation="delete") for keys in ids_of(work.patient, metadata.profiles) for key in keys)
-            bulk(work.patient, gone, index=metadata.profiles, refresh=True)
+            gone = (Action(key, operation="delete") for keys in scan_ids(work.patient, metadata.profiles) for key in keys)
+            bulk_write(work.patient, gone, index=metadata.profiles, refresh=True)
             write_metadata(work.patient, replace(metadata, key_check=""))
     EventStore.forget_key(work.settings.sqlalchemy_url(), store)
     work.snapshots.forget()

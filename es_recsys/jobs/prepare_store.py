@@ -21,4 +21,4 @@ def prepare_store(work: Workspace, vectors: Mapping[str, VectorMetadata], langua
     with index_writer_lock(work.settings):
         remove_unfinished(work.patient, work.settings)
         writer = writer_id(work.settings)
-        catalog.prepare(work.patient, store, vectors, language=language, count=count, maker=writer)
+        catalog.prepare(work.patient, store, vectors, language=language, count=count, owner=writer)

@@ -8,14 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 from es_recsys.errors import IndexStateError
-from es_recsys.index import copying, users, versions
-from es_recsys.index.bulk import Meter
-from es_recsys.index.profiles import folded, note_folded
-from es_recsys.index.read import scan
+from es_recsys.index import reindex, user_index, versions
+from es_recsys.index.fetch import scan
 from es_recsys.index.stored_metadata import read_metadata
+from es_recsys.index.stored_profiles import read_fold_checkpoint, write_fold_checkpoint
 from es_recsys.index.unfinished_versions import draft_folder, index_writer_lock, remove_unfinished, writer_id
 from es_recsys.index_metadata import IndexMetadata
-from es_recsys.progress import ProgressReporter
+from es_recsys.progress import ProgressCounter, ProgressReporter
 from es_recsys.serving.product_groups import note_variants
 from es_recsys.serving.profile_folding import catch_up
 from es_recsys.serving.snapshot_cache import models_folder
@@ -52,27 +51,26 @@ def rebuild_index(work: Workspace, progress: ProgressReporter | None = None) -> 
 def _fill_and_swap(work: Workspace, old: IndexMetadata, new: IndexMetadata, progress: ProgressReporter | None) -> None:
     folder, count = models_folder(work.settings, new.version), int(work.es.count(index=old.index)["count"])
     draft = draft_folder(folder)
-    meter = Meter((lambda p: progress(p.done, p.total)) if progress is not None else None, total=count)
     try:
-        versions.create(work.patient, new, count=count, options=old.notes.get("index_options"), maker=writer_id(work.settings))
+        versions.create(work.patient, new, count=count, options=old.notes.get("index_options"), owner=writer_id(work.settings))
         before = models_folder(work.settings, old.version)
         if before.exists():
             shutil.copytree(before, draft)
-        copied = copying.copy(work.patient, old, new, meter=meter)
+        copied = reindex.copy_items(work.patient, old, new, progress=ProgressCounter(progress, count))
         if copied.report.failed:
             raise IndexStateError(
                 f"{copied.report.failed:,} items could not be copied ({copied.report.failures[0].reason}).",
                 "The live version is as it was; mend the cause and do it again.",
             )
-        mark = folded(work.es, old.profiles)
-        copying.copy_profiles(work.patient, old, new)
+        mark = read_fold_checkpoint(work.es, old.profiles)
+        reindex.copy_profiles(work.patient, old, new)
         if mark is not None:
-            note_folded(work.es, new.profiles, mark)
+            write_fold_checkpoint(work.es, new.profiles, mark)
         _copy_users(work, old, new)
         if draft.exists():
             shutil.rmtree(folder, ignore_errors=True)
             draft.rename(folder)
-        copying.take_over(work.patient, old, new, copied)
+        reindex.catch_up_and_swap(work.patient, old, new, copied)
     except BaseException:
         if versions.live_version(work.es, old.store) != new.version:
             versions.drop_unfinished(work.patient, old.store, new.version)
@@ -86,12 +84,12 @@ def _copy_users(work: Workspace, old: IndexMetadata, new: IndexMetadata) -> None
     if not work.es.indices.exists(index=old.users):
         return
     mapping = work.es.indices.get_mapping(index=old.users)[old.users]["mappings"]["properties"]
-    users.create(work.patient, new, mapping[users.VECTOR]["dims"], int(work.es.count(index=old.users)["count"]))
+    user_index.create(work.patient, new, mapping[user_index.VECTOR]["dims"], int(work.es.count(index=old.users)["count"]))
     pages = scan(work.patient, old.users, vectors=True)
-    users.fill(work.patient, new, _stored_users(pages))
+    user_index.fill(work.patient, new, _stored_users(pages))
 
 
-def _stored_users(pages: Iterator[list[dict[str, Any]]]) -> Iterator[users.User]:
+def _stored_users(pages: Iterator[list[dict[str, Any]]]) -> Iterator[user_index.User]:
     for page in pages:
         for hit in page:
-            yield hit["_id"], hit["_source"].pop(users.VECTOR), hit["_source"]
+            yield hit["_id"], hit["_source"].pop(user_index.VECTOR), hit["_source"]

@@ -6,8 +6,9 @@ import shutil
 from typing import Any
 
 from es_recsys.errors import IndexStateError
-from es_recsys.index import copying, versions
+from es_recsys.index import reindex, stored_metadata, versions
 from es_recsys.index.stored_metadata import read_metadata
+from es_recsys.index.swap import previous_version
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.serving.snapshot_cache import models_folder
 from es_recsys.serving.workspace import Workspace
@@ -18,7 +19,7 @@ __all__ = ["drop_version", "list_versions", "swap_version"]
 def list_versions(work: Workspace) -> list[dict[str, Any]]:
     """All versions of the store, oldest first."""
     with work.translating_errors():
-        return [info.to_dict() for info in versions.versions(work.es, work.settings.index)]
+        return [info.to_dict() for info in versions.list_versions(work.es, work.settings.index)]
 
 
 def swap_version(work: Workspace, version: int | None) -> int:
@@ -35,14 +36,14 @@ def swap_version(work: Workspace, version: int | None) -> int:
     store = work.settings.index
     with work.translating_errors():
         live = read_metadata(work.es, store)
-        version = versions.previous(work.es, store) if version is None else version
-        target = versions.read_version(work.es, store, version)
+        version = previous_version(work.es, store) if version is None else version
+        target = stored_metadata.read_version(work.es, store, version)
         _check_whole(work, target)
         if version != live.version:
-            copied = copying.bring_up(work.patient, live, target)
+            copied = reindex.mirror_items(work.patient, live, target)
             # It has the fields of its own encoders and of this release now.
-            target = versions.read_version(work.es, store, version)
-            copying.hand_over(work.patient, live, target, copied)
+            target = stored_metadata.read_version(work.es, store, version)
+            reindex.swap_and_copy_rest(work.patient, live, target, copied)
             note_variants(work)
     work.snapshots.forget()
     if work.events.last_row:
@@ -55,7 +56,7 @@ def swap_version(work: Workspace, version: int | None) -> int:
 
 
 def _check_whole(work: Workspace, target: IndexMetadata) -> None:
-    if target.version in {one.version for one in versions.unfinished(work.es, target.store)}:
+    if target.version in {one.version for one in versions.unfinished_versions(work.es, target.store)}:
         raise IndexStateError(
             f"Version {target.version} of {target.store} is not finished.",
             "Wait for who makes it; es-recsys doctor tells of one that was left.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,10 +15,12 @@ from es_recsys.events.clean import CleaningReport, clean
 from es_recsys.events.interactions import read_interactions
 from es_recsys.events.store import EventStore
 from es_recsys.index.catalog import CatalogReport
-from es_recsys.index.read import ids_of, state_of
+from es_recsys.index.fetch import scan_ids
+from es_recsys.index.sequence_numbers import write_state
 from es_recsys.index.stored_metadata import read_metadata, write_metadata
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.models.popularity import Popularity
+from es_recsys.progress import Progress
 from es_recsys.serving.product_groups import products, variants_mark
 from es_recsys.serving.profile_folding import catch_up, rebuild
 from es_recsys.serving.snapshot_cache import popularity_folder
@@ -35,8 +37,6 @@ __all__ = [
     "unsettled",
     "weigh_events",
 ]
-
-Progress = Callable[[float, float | None], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,14 +143,14 @@ def weigh_events(work: Workspace, weights: Mapping[str, float], progress: Progre
 
 
 def _state(work: Workspace, metadata: IndexMetadata) -> dict[str, Any]:
-    return {**state_of(work.patient, metadata.index), "variants": variants_mark(metadata)}
+    return {**write_state(work.patient, metadata.index), "variants": variants_mark(metadata)}
 
 
 def clean_events(work: Workspace) -> CleaningReport:
     metadata = read_metadata(work.es, work.settings.index)
     # Both are read first: what comes while events are looked at is for the next look.
     marks = {"cleaned": work.events.last_row, "catalogue": _state(work, metadata)}
-    items = {item_id for ids in ids_of(work.es, metadata.index) for item_id in ids}
+    items = {item_id for ids in scan_ids(work.es, metadata.index) for item_id in ids}
     items.update(products(work, metadata).values())
     found = clean(work.events, items, work.now(), work.settings.profiles.session_gap_s)
     work.events.note_progress(**marks)

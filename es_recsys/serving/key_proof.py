@@ -9,7 +9,7 @@ from elasticsearch import Elasticsearch
 
 from es_recsys.errors import KeyMismatch
 from es_recsys.events.actors import actor_key
-from es_recsys.index import profiles
+from es_recsys.index import stored_profiles
 
 if TYPE_CHECKING:
     from es_recsys.events.store import EventStore
@@ -32,7 +32,7 @@ def may_adopt(client: Elasticsearch, store: EventStore, secret: bytes, index: st
     tried = False
     while batch := list(islice(actors, _BATCH)):
         tried = True
-        if profiles.get(client, index, [actor_key(actor, secret) for actor in batch], ()):
+        if stored_profiles.fetch_profiles(client, index, [actor_key(actor, secret) for actor in batch], ()):
             return True
     if tried:
         raise KeyMismatch(

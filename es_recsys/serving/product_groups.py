@@ -9,7 +9,7 @@ from typing import Any
 from elasticsearch import Elasticsearch
 
 from es_recsys.events.records import StoredEvent
-from es_recsys.index.read import groups_of
+from es_recsys.index.fetch import scan_group_ids
 from es_recsys.index.stored_metadata import read_metadata, write_metadata
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.serving.workspace import Workspace
@@ -22,7 +22,7 @@ _NOTE, _MARK = "variants", "regrouped"
 
 def products(work: Workspace, metadata: IndexMetadata) -> dict[str, str]:
     """item_id -> group_id of every variant of a version; empty, and nothing is read, where there are none."""
-    return groups_of(work.es, metadata.index) if metadata.variants is not None else {}
+    return scan_group_ids(work.es, metadata.index) if metadata.variants is not None else {}
 
 
 def live_products(work: Workspace) -> dict[str, str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain, islice
 from typing import Any
@@ -21,12 +21,14 @@ from es_recsys.events.profile_documents import RESUME_FIELDS, can_resume, resume
 from es_recsys.events.profile_state import ProfileConfig, ProfileState
 from es_recsys.events.profiles import fold
 from es_recsys.events.records import StoredEvent
-from es_recsys.index.actions import Action, Line
-from es_recsys.index.bulk import Failure, Meter, bulk
-from es_recsys.index.idset import IdSet
-from es_recsys.index.profiles import Stored, folded, get, note_folded
-from es_recsys.index.read import ids_of
-from es_recsys.index.versions import restore_profiles
+from es_recsys.index.bulk import bulk_write
+from es_recsys.index.bulk_actions import Action, EncodedAction
+from es_recsys.index.dead_letters import WriteFailure
+from es_recsys.index.fetch import scan_ids
+from es_recsys.index.id_set import IdSet
+from es_recsys.index.stored_profiles import StoredProfile, fetch_profiles, read_fold_checkpoint, write_fold_checkpoint
+from es_recsys.index.versions import create_missing_profiles_index
+from es_recsys.progress import Progress, ProgressCounter
 from es_recsys.serving.product_groups import variants_mark
 from es_recsys.serving.recording import set_aside_unknown, update_profile
 from es_recsys.serving.snapshot import ServingSnapshot
@@ -35,7 +37,6 @@ from es_recsys.serving.workspace import Workspace
 
 __all__ = ["behind", "catch_up", "rebuild"]
 
-Progress = Callable[[float, float | None], None]
 _ACTORS = 500
 _FEATURES_KEPT = 50_000
 _TURNS = 20
@@ -45,13 +46,13 @@ _MANY = 0.25
 
 def rebuild(work: Workspace, snapshot: ServingSnapshot, progress: Progress | None = None) -> tuple[int, int]:
     """Writes every profile into the view's profiles index, anew from row 0; -> how many were written and removed."""
-    restore_profiles(work.patient, snapshot.metadata)
+    create_missing_profiles_index(work.patient, snapshot.metadata)
     work.confirm_key(snapshot.metadata, adopt=True)
     run = _Run(work, snapshot, anew=True)
     target = run.target()
     written = run.fold(work.events.actors(), progress)
     removed = run.remove_others(target)
-    note_folded(work.patient, snapshot.metadata.profiles, target)
+    write_fold_checkpoint(work.patient, snapshot.metadata.profiles, target)
     return written + catch_up(work, snapshot), removed
 
 
@@ -61,7 +62,7 @@ def catch_up(work: Workspace, snapshot: ServingSnapshot) -> int:
     Only those are looked at that events have come for, or whose events have changed, since they were folded; all where that
     is not known, or where they were folded under other settings.
     """
-    restore_profiles(work.patient, snapshot.metadata)
+    create_missing_profiles_index(work.patient, snapshot.metadata)
     work.confirm_key(snapshot.metadata, adopt=True)
     written = 0
     for _ in range(_TURNS):
@@ -74,7 +75,7 @@ def catch_up(work: Workspace, snapshot: ServingSnapshot) -> int:
             run.remove_others(target)
         else:
             run.remove(gone, target)
-        note_folded(work.patient, snapshot.metadata.profiles, target)
+        write_fold_checkpoint(work.patient, snapshot.metadata.profiles, target)
     return written
 
 
@@ -84,12 +85,14 @@ def behind(work: Workspace, snapshot: ServingSnapshot) -> int:
     if mark == target:
         return 0
     _, actors, gone = _concerned(run, mark, target)
-    return sum(len(due) for due in run.due(actors)) + len(get(work.patient, snapshot.metadata.profiles, sorted(gone), ()))
+    return sum(len(due) for due in run.due(actors)) + len(
+        fetch_profiles(work.patient, snapshot.metadata.profiles, sorted(gone), ())
+    )
 
 
 def _looked(work: Workspace, snapshot: ServingSnapshot) -> tuple[_Run, dict[str, Any] | None, dict[str, Any]]:
     """-> what a pass is made with, up to where the profiles are folded, and how far the event store is."""
-    mark = folded(work.patient, snapshot.metadata.profiles)
+    mark = read_fold_checkpoint(work.patient, snapshot.metadata.profiles)
     run = _Run(work, snapshot)
     target = run.target()
     if mark is None:
@@ -125,7 +128,7 @@ class _Due:
 
     actor: str
     key: str
-    stored: Stored | None
+    stored: StoredProfile | None
     revision: int
 
 
@@ -152,9 +155,10 @@ class _Run:
     def fold(self, actors: Iterable[str], progress: Progress | None = None) -> int:
         """Writes the profiles that are due; -> how many. Those that somebody else writes meanwhile follow one by one."""
         letters = _Letters()
-        meter = Meter((lambda p: progress(p.done, p.total)) if progress is not None else None)
         actions = letters.told(self._actions(actors))
-        report = bulk(self.work.patient, actions, index=self._index, dead_letters=letters, meter=meter, refresh=True)
+        report = bulk_write(
+            self.work.patient, actions, index=self._index, dead_letters=letters, progress=ProgressCounter(progress), refresh=True
+        )
         if letters.refused is not None:
             raise WriteError(
                 f"Profiles were not written ({letters.refused.reason}).", "Mend that, then: es-recsys profiles build"
@@ -171,23 +175,23 @@ class _Run:
             keys = {actor: self.view.key_of(actor) for actor in batch}
             self._seen.update(keys.values())
             # Read first: who writes from now on is noticed at the writing.
-            stored = get(self.work.patient, self._index, list(keys.values()), () if self._anew else RESUME_FIELDS)
+            stored = fetch_profiles(self.work.patient, self._index, list(keys.values()), () if self._anew else RESUME_FIELDS)
             revisions, last = store.revisions(batch), store.last_rows(batch)
             looked = (_Due(actor, key, stored.get(key), revisions[actor]) for actor, key in keys.items())
             yield [it for it in looked if self._anew or self._lacks(it, last.get(it.actor))]
 
     def remove_others(self, target: Mapping[str, Any]) -> int:
         """Removes profiles of actors that this pass didn't meet; -> how many."""
-        return self.remove((key for keys in ids_of(self.work.patient, self._index) for key in self._seen.lacks(keys)), target)
+        return self.remove((key for keys in scan_ids(self.work.patient, self._index) for key in self._seen.missing(keys)), target)
 
     def remove(self, keys: Iterable[str], target: Mapping[str, Any]) -> int:
         """Removes profiles by key, but for those that hold later events than the pass knew of; -> how many."""
         removed = 0
         for batch in _batches(keys, _ACTORS):
-            stored = get(self.work.patient, self._index, batch, ("applied_through",))
+            stored = fetch_profiles(self.work.patient, self._index, batch, ("applied_through",))
             old = {key: it for key, it in stored.items() if it.source.get("applied_through", 0) <= target["row"]}
-            actions = (Action(key, operation="delete", only_if=it.version) for key, it in old.items())
-            removed += bulk(self.work.patient, actions, index=self._index, refresh=True).deleted if old else 0
+            actions = (Action(key, operation="delete", precondition=it.seq_no) for key, it in old.items())
+            removed += bulk_write(self.work.patient, actions, index=self._index, refresh=True).deleted if old else 0
         return removed
 
     def _lacks(self, it: _Due, last: int | None) -> bool:
@@ -206,12 +210,12 @@ class _Run:
     def _folded(self, due: Sequence[_Due]) -> Iterator[tuple[str, Action]]:
         store, now = self.work.events, self.work.now()
         going = [it for it in due if not self._anew and it.stored and can_resume(it.stored.source, self._config, it.revision)]
-        whole = get(self.work.patient, self._index, [it.key for it in going], None)
+        whole = fetch_profiles(self.work.patient, self._index, [it.key for it in going], None)
         states: dict[str, ProfileState] = {}
         versions: dict[str, tuple[int, int] | None] = {}
         for it in due:
             stored = whole.get(it.key, it.stored)
-            versions[it.actor] = None if stored is None else stored.version
+            versions[it.actor] = None if stored is None else stored.seq_no
             source = stored.source if stored is not None and it.key in whole else None
             states[it.actor] = resume(source, it.key, self._config, it.revision)
         old = [actor for actor, state in states.items() if state.applied_through]
@@ -227,9 +231,9 @@ class _Run:
                 items = {
                     i: found for row in events if (i := row.item_id) is not None and (found := self._known.get(i)) is not None
                 }
-                yield it.actor, Action(it.key, to_document(fold(state, events, items), now), only_if=version or "absent")
+                yield it.actor, Action(it.key, to_document(fold(state, events, items), now), precondition=version or "absent")
             elif version is not None and not state.applied_through:
-                yield it.actor, Action(it.key, operation="delete", only_if=version)
+                yield it.actor, Action(it.key, operation="delete", precondition=version)
 
     def _set_aside(self, rows: Sequence[StoredEvent]) -> bool:
         """Looks up the rows' items, and says in the store which are on none; -> whether one came just now."""
@@ -249,7 +253,7 @@ class _Letters:
 
     def __init__(self) -> None:
         self.overtaken: list[str] = []
-        self.refused: Failure | None = None
+        self.refused: WriteFailure | None = None
         self._actors: OrderedDict[str, str] = OrderedDict()
 
     def told(self, actions: Iterable[tuple[str, Action]]) -> Iterator[Action]:
@@ -260,7 +264,7 @@ class _Letters:
                 self._actors.popitem(last=False)
             yield action
 
-    def add(self, failure: Failure, letter: Action | Line) -> None:
+    def add(self, failure: WriteFailure, action: Action | EncodedAction) -> None:
         if failure.status == 409 or (failure.status == 404 and failure.operation == "delete"):
             self.overtaken.append(self._actors[failure.id])
         else:

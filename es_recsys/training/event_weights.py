@@ -26,6 +26,7 @@ from es_recsys.models.held_out import HeldOut, hold_out
 from es_recsys.models.registry import MODELS
 from es_recsys.models.sequences import take
 from es_recsys.models.transitions import Transitions
+from es_recsys.progress import Progress
 from es_recsys.serving.behaviour_refresh import weigh_events
 from es_recsys.serving.product_groups import products
 from es_recsys.serving.snapshot import ServingSnapshot
@@ -55,7 +56,6 @@ _USERS = 4_000
 _EVENTS = 2_000_000
 _SLOW = 0.1  # part of the time that one trial of a model may take
 
-Progress = Callable[[float, float | None], None]
 Factors = tuple[tuple[str, float], ...]
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.encoders.item_content import item_text
-from es_recsys.index.documents import item
-from es_recsys.index.read import scan
+from es_recsys.index.documents import from_document
+from es_recsys.index.fetch import scan
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.serving.workspace import Workspace
 from es_recsys.types import Item, ItemTable
@@ -33,7 +33,7 @@ def item_table(work: Workspace, metadata: IndexMetadata) -> ItemTable:
             for name in fields:
                 if source.get(name) is not None:
                     rows[name].append((len(items), np.asarray(source[name], np.float32)))
-            items.append(item({key: value for key, value in source.items() if key not in metadata.vectors}))
+            items.append(from_document({key: value for key, value in source.items() if key not in metadata.vectors}))
     vectors = {}
     for name in fields:
         vectors[name] = np.zeros((len(items), metadata.vectors[name].dims), np.float32)
@@ -45,7 +45,7 @@ def item_table(work: Workspace, metadata: IndexMetadata) -> ItemTable:
 def plain_table(work: Workspace, metadata: IndexMetadata) -> ItemTable:
     """The same without texts, traits and vectors."""
     pages = scan(work.es, metadata.index, fields=_PLAIN)
-    return table_of([item({**hit["_source"], "item_id": hit["_id"]}) for hits in pages for hit in hits])
+    return table_of([from_document({**hit["_source"], "item_id": hit["_id"]}) for hits in pages for hit in hits])
 
 
 def table_of(items: Sequence[Item], vectors: dict[str, NDArray[np.float32]] | None = None) -> ItemTable:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from es_recsys.events.actors import actor_key, actor_of
-from es_recsys.index import users
+from es_recsys.index import user_index
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.models import Model, UserKNN
 from es_recsys.models.likings import pack
@@ -23,11 +23,11 @@ def index_users(work: Workspace, metadata: IndexMetadata, models: Mapping[str, M
     model = models.get(UserKNN.name)
     if not isinstance(model, UserKNN):
         return 0
-    users.create(work.patient, metadata, model.dims, len(data.user_ids))
-    return users.fill(work.patient, metadata, _users(model, data, work.settings.secret()))
+    user_index.create(work.patient, metadata, model.dims, len(data.user_ids))
+    return user_index.fill(work.patient, metadata, _users(model, data, work.settings.secret()))
 
 
-def _users(model: UserKNN, data: Interactions, secret: bytes) -> Iterator[users.User]:
+def _users(model: UserKNN, data: Interactions, secret: bytes) -> Iterator[user_index.User]:
     for place, vector, items, strengths in model.users():
         name = str(data.user_ids[place])
         row = pack(items, strengths)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from es_recsys.errors import InputError
-from es_recsys.index import versions
+from es_recsys.index import stored_metadata, versions
 from es_recsys.models.retired import without_retired
 from es_recsys.models.slices import HoldoutSplit
 from es_recsys.progress import ProgressReporter
@@ -274,7 +274,7 @@ def _events(work: Workspace, snapshot: ServingSnapshot, record: Trained, count: 
 def _discarded(work: Workspace, snapshot: ServingSnapshot) -> int:
     """Events of the last training that is not in service, though it came after the version that is; 0 where there was none."""
     later = [n for n in versions.version_numbers(work.es, snapshot.metadata.store) if n > snapshot.metadata.version]
-    records = [Trained.of(versions.read_version(work.es, snapshot.metadata.store, number)) for number in later]
+    records = [Trained.of(stored_metadata.read_version(work.es, snapshot.metadata.store, number)) for number in later]
     return max([attempted(snapshot.metadata), *(record.events for record in records if record is not None)])
 
 
@@ -284,7 +284,7 @@ def _items(work: Workspace, snapshot: ServingSnapshot, growth: float) -> tuple[s
     if known is None:
         return "Items: it isn't known which there were at the training.", ""
     present = catalogue_of(work, snapshot.metadata)
-    new = round((1.0 - known.share_of(present)) * len(present))
+    new = round((1.0 - known.coverage_of(present)) * len(present))
     share = new / max(len(known), 1)
     line = (
         f"Items: {len(present):,}, {new:,} of them new, {share:.1%} of the {len(known):,} at the training; it takes {growth:.1%}."

@@ -14,7 +14,7 @@ from pathlib import Path
 from es_recsys.evaluation.questions import Rule
 from es_recsys.evaluation.searches import who_of
 from es_recsys.events.records import StoredEvent
-from es_recsys.index import copying, versions
+from es_recsys.index import reindex, versions
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.serving.product_groups import live_products
 from es_recsys.serving.stores import drop_store
@@ -76,7 +76,7 @@ def _copy_items(work: Workspace, scratch: Workspace) -> None:
     new = _bare(old, scratch.settings.index)
     count = int(work.es.count(index=old.index)["count"])
     versions.create(scratch.patient, new, count=count, live=True)
-    copying.copy(scratch.patient, old, new)
+    reindex.copy_items(scratch.patient, old, new)
     scratch.es.indices.refresh(index=new.index)
 
 

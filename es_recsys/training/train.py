@@ -20,15 +20,14 @@ from numpy.typing import NDArray
 
 from es_recsys.errors import EngineError, IndexStateError, WriteError
 from es_recsys.features import FeatureTable, features
-from es_recsys.index import copying, versions
-from es_recsys.index.bulk import Meter
-from es_recsys.index.read import ids_of
+from es_recsys.index import reindex, stored_metadata, versions
+from es_recsys.index.fetch import scan_ids
 from es_recsys.index.unfinished_versions import draft_folder, index_writer_lock, remove_unfinished, writer_id
 from es_recsys.index_metadata import IndexMetadata, VectorMetadata
 from es_recsys.models import MODELS, Model, UserKNN, save_models
 from es_recsys.models.popularity import Popularity
 from es_recsys.models.retired import wrong_model
-from es_recsys.progress import ProgressReporter
+from es_recsys.progress import ProgressCounter, ProgressReporter
 from es_recsys.serving.item_features import item_side_folder, save_item_side
 from es_recsys.serving.product_groups import note_variants, products
 from es_recsys.serving.profile_folding import catch_up, rebuild
@@ -201,7 +200,7 @@ def put_into_service(
     """
     started = time.monotonic()
     old = live.metadata
-    versions.restore_profiles(work.patient, old)
+    versions.create_missing_profiles_index(work.patient, old)
     work.confirm_key(old, adopt=True)
     tell = progress.line if progress is not None else None
     chosen = select(data, np.random.default_rng(seed), seconds_for(wish, budget), tell, wish)
@@ -316,11 +315,10 @@ def _fill_and_swap(
         if table is not None:
             save_item_side(item_side_folder(draft), table)
         keep_catalogue(catalogue_of(work, old), draft)
-        versions.create(work.patient, new, count=count, maker=writer_id(work.settings))
+        versions.create(work.patient, new, count=count, owner=writer_id(work.settings))
         created = True
-        meter = Meter((lambda p: progress(p.done, p.total)) if progress is not None else None, total=count)
         fill = _fill(models)
-        copied = copying.copy(work.patient, old, new, fill, meter=meter)
+        copied = reindex.copy_items(work.patient, old, new, fill, progress=ProgressCounter(progress, count))
         if copied.report.failed:
             raise IndexStateError(
                 f"{copied.report.failed:,} items could not be copied ({copied.report.failures[0].reason}).",
@@ -335,7 +333,7 @@ def _fill_and_swap(
         _check(work, new, models, data)
         shutil.rmtree(folder, ignore_errors=True)
         draft.rename(folder)
-        copying.take_over(work.patient, old, new, copied, fill)
+        reindex.catch_up_and_swap(work.patient, old, new, copied, fill)
     except BaseException:
         # Half a version serves nobody; the live one is untouched.
         if versions.live_version(work.es, old.store) != new.version:
@@ -351,7 +349,7 @@ def _vector_meta(model: Model) -> VectorMetadata:
     return VectorMetadata(model.item_vectors.shape[1], model.fingerprint, model.name, VECTOR_FIELDS[model.field].similarity)
 
 
-def _fill(models: Mapping[str, Model]) -> copying.Fill:
+def _fill(models: Mapping[str, Model]) -> reindex.FillVectors:
     """Gives items the vectors that the models have for them; an item that a model doesn't know has none."""
     factors = {model.field: (model.item_ids, model.item_vectors) for model in models.values() if model.field is not None}
 
@@ -374,10 +372,10 @@ def _table(chosen: Selection) -> dict[str, float]:
 
 def _follow_notes(work: Workspace, old: IndexMetadata, new: IndexMetadata) -> None:
     """A catalogue that was loaded meanwhile makes the store one with a catalogue."""
-    if "bare" in new.notes and "bare" not in versions.read_version(work.es, old.store, old.version).notes:
-        told = versions.read_version(work.es, new.store, new.version)
+    if "bare" in new.notes and "bare" not in stored_metadata.read_version(work.es, old.store, old.version).notes:
+        told = stored_metadata.read_version(work.es, new.store, new.version)
         notes = {key: value for key, value in told.notes.items() if key != "bare"}
-        versions.write_metadata(work.es, replace(told, notes=notes))
+        stored_metadata.write_metadata(work.es, replace(told, notes=notes))
 
 
 def _check(work: Workspace, new: IndexMetadata, models: Mapping[str, Model], data: Interactions) -> None:
@@ -389,14 +387,14 @@ def _check(work: Workspace, new: IndexMetadata, models: Mapping[str, Model], dat
 
 
 def _check_whole(
-    work: Workspace, old: IndexMetadata, new: IndexMetadata, copied: copying.Copied, fill: copying.Fill
-) -> copying.Copied:
+    work: Workspace, old: IndexMetadata, new: IndexMetadata, copied: reindex.CopyState, fill: reindex.FillVectors
+) -> reindex.CopyState:
     """Catches up with who loads items meanwhile. Raises IndexStateError where the new version lacks items nevertheless."""
-    copied = copying.catch_up(work.patient, old, new, copied, fill)
-    lacking = copying.lacking(work.patient, old, new)
+    copied = reindex.copy_changes(work.patient, old, new, copied, fill)
+    lacking = reindex.missing_ids(work.patient, old, new)
     if lacking:
-        copied = copying.catch_up(work.patient, old, new, copied, fill)
-        lacking &= copying.lacking(work.patient, old, new)
+        copied = reindex.copy_changes(work.patient, old, new, copied, fill)
+        lacking &= reindex.missing_ids(work.patient, old, new)
     if lacking:
         raise IndexStateError(f"Version {new.version} lacks {len(lacking):,} items.", "Train again; if it stays, report it.")
     return copied
@@ -406,7 +404,7 @@ def _check_neighbours(work: Workspace, new: IndexMetadata, model: Model, data: I
     """Asks as users will, with their own vectors: nearest to an item is easy for a graph, nearest to a user is not."""
     vectors, field = model.item_vectors, str(model.field)
     groups = products(work, new)
-    live = {groups.get(hit, hit) for ids in ids_of(work.es, new.index) for hit in ids}
+    live = {groups.get(hit, hit) for ids in scan_ids(work.es, new.index) for hit in ids}
     k = min(math.ceil(10 * max(new.variants or 1.0, 1.0)), 1_000)
     present = np.array([item_id in live for item_id in model.item_ids], bool)
     places = np.flatnonzero(present & vectors.any(axis=1))
@@ -441,8 +439,8 @@ def _some_vectors(model: Model, data: Interactions) -> Iterator[NDArray[np.float
 
 def _drop_older(work: Workspace, keep: tuple[int, ...]) -> None:
     # What another machine is making this moment stays.
-    keep += tuple(one.version for one in versions.unfinished(work.es, work.settings.index))
-    for info in versions.versions(work.es, work.settings.index):
+    keep += tuple(one.version for one in versions.unfinished_versions(work.es, work.settings.index))
+    for info in versions.list_versions(work.es, work.settings.index):
         if info.metadata.version not in keep and not info.live:
             shutil.rmtree(models_folder(work.settings, info.metadata.version), ignore_errors=True)
             versions.drop(work.patient, work.settings.index, info.metadata.version)

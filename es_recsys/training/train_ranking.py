@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from es_recsys.index import versions
 from es_recsys.index.stored_metadata import read_metadata, read_version, write_metadata
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.models import artefact
+from es_recsys.progress import Progress
 from es_recsys.search.forest import Forest
 from es_recsys.search.learned import WINDOW, Ranker
 from es_recsys.search.signals import part_of
@@ -38,7 +39,6 @@ from es_recsys.vector_fields import is_encoder_field
 
 __all__ = ["Outcome", "RankingReport", "train_ranking"]
 
-Progress = Callable[[float, float | None], None]
 
 SITUATIONS = ("query", "no_query", "new_user")
 _LEAST_JUDGED = 20

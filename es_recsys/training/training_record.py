@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from es_recsys.index.idset import IdSet
-from es_recsys.index.read import ids_of
+from es_recsys.index.fetch import scan_ids
+from es_recsys.index.id_set import IdSet
 from es_recsys.index.stored_metadata import read_metadata, write_metadata
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.locks import try_file_lock
@@ -133,7 +133,7 @@ def ranking_trained(metadata: IndexMetadata, source: str) -> float | None:
 def catalogue_of(work: Workspace, metadata: IndexMetadata) -> IdSet:
     """Ids of the version's items."""
     ids = IdSet()
-    for some in ids_of(work.es, metadata.index):
+    for some in scan_ids(work.es, metadata.index):
         ids.update(some)
     return ids
 
@@ -149,7 +149,7 @@ def known_catalogue(settings: Settings, version: int) -> IdSet | None:
     """The items that there were when the version was trained; None where that was not kept."""
     path = models_folder(settings, version) / _CATALOGUE
     try:
-        return IdSet.of_array(np.load(path, allow_pickle=False))
+        return IdSet.from_array(np.load(path, allow_pickle=False))
     except (OSError, ValueError):
         return None
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from es_recsys.index.read import scan
+from es_recsys.index.fetch import scan
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.private import make_folder, opener
 from es_recsys.serving.workspace import Workspace

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 
 from es_recsys.errors import InputError
 from es_recsys.index.stored_metadata import read_metadata, write_metadata
+from es_recsys.progress import Progress
 from es_recsys.search.context import Context
 from es_recsys.serving.answering import words_vectors
 from es_recsys.serving.operations import Flow, MultiSearch, RunBlocking
@@ -22,7 +23,6 @@ from es_recsys.training.lexical_weights import Judged, Tuned, collect, tune
 
 __all__ = ["TuneReport", "tune_search"]
 
-Progress = Callable[[float, float | None], None]
 _TOGETHER = 24
 
 

@@ -28,10 +28,10 @@ from es_recsys.evaluation.statistics import p_words, paired_test
 from es_recsys.evaluation.studies import Found, Trial, search
 from es_recsys.evaluation.weights import Score, WeightSheet, sheet_of
 from es_recsys.events.interactions import read_interactions
-from es_recsys.index.copying import encoder_fingerprints
-from es_recsys.index.stored_metadata import read_metadata, write_metadata
+from es_recsys.index.stored_metadata import encoder_fingerprints, read_metadata, write_metadata
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.models.choices import fit_choices
+from es_recsys.progress import Progress
 from es_recsys.search.legs import LEGS
 from es_recsys.search.weights import COLLABORATIVE_IN_SEARCH, PERSONAL_SHARE
 from es_recsys.serving.product_groups import products
@@ -49,7 +49,6 @@ from es_recsys.types import Interactions
 
 __all__ = ["SITUATIONS", "Situation", "WeightsTuneReport", "likely_weights", "next_items", "tune_weights"]
 
-Progress = Callable[[float, float | None], None]
 _VALUES = (0.0, 0.001, 0.003, 0.01, 0.03, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 1.0)
 SITUATIONS = ("no_query", "query")
 _LEAST_QUESTIONS = 50

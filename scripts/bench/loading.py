@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from es_recsys import Client, Item
 from es_recsys.encoders import VectorCache, encode_all, item_text, text_encoder
-from es_recsys.index import catalog, mappings, versions
-from es_recsys.index.actions import Action, encode
+from es_recsys.index import catalog, mappings, stored_metadata
 from es_recsys.index.bulk import BulkSettings
-from es_recsys.index.documents import digest, document
-from es_recsys.index.refresh import unseen
+from es_recsys.index.bulk_actions import Action, encode_action
+from es_recsys.index.documents import content_digest, to_document
+from es_recsys.index.refresh import refresh_disabled
 from es_recsys.index_metadata import IndexMetadata, VectorMetadata
 from es_recsys.sample import SampleStore, sample_store
 from es_recsys.serving.stores import drop_store
@@ -67,7 +67,7 @@ def make(settings: Settings, size: int) -> Catalogue:
         for row, (place, (a, b)) in enumerate(zip(places.tolist(), picked.tolist(), strict=True))
         for item in (sample.items[place],)
     ]
-    return Catalogue(sample, items, np.ascontiguousarray(vectors, np.float32), versions.vector_metas([encoder]))
+    return Catalogue(sample, items, np.ascontiguousarray(vectors, np.float32), stored_metadata.vector_metadata([encoder]))
 
 
 def throughput(client: Client, catalogue: Catalogue, repetitions: int) -> list[str]:
@@ -127,8 +127,8 @@ def _bare(client: Client, catalogue: Catalogue, chunks: Sequence[bytes]) -> floa
         assert not answer["errors"]
 
     def load() -> None:
-        es.indices.create(index=BARE, **mappings.items(metadata, len(catalogue.items)))
-        with unseen(es, BARE), ThreadPoolExecutor(BulkSettings().in_flight) as pool:
+        es.indices.create(index=BARE, **mappings.items_body(metadata, len(catalogue.items)))
+        with refresh_disabled(es, BARE), ThreadPoolExecutor(BulkSettings().in_flight) as pool:
             list(pool.map(send, chunks))
 
     seconds = timed(load)
@@ -144,7 +144,7 @@ def _chunks(catalogue: Catalogue) -> list[bytes]:
     chunks: list[list[bytes]] = [[]]
     size = 0
     for item, vectors in zip(catalogue.items, catalogue.encode(catalogue.items), strict=True):
-        line = encode(Action(item.item_id, document(item, vectors, digest(item, fingerprints))), dims)
+        line = encode_action(Action(item.item_id, to_document(item, vectors, content_digest(item, fingerprints))), dims)
         if len(chunks[-1]) >= limits.chunk_documents or size + line.size > limits.chunk_bytes:
             chunks.append([])
             size = 0

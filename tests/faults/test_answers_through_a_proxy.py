@@ -15,7 +15,7 @@ from elasticsearch import Elasticsearch
 
 from es_recsys import Answer, AsyncClient, Client, Event, Item, Query, RecsysError, Settings
 from es_recsys.errors import BadResponse, EngineError, InputError, StoreNotFound
-from es_recsys.index.read import ids_of, scan, sources_of
+from es_recsys.index.fetch import fetch_sources, scan, scan_ids
 from es_recsys.jobs.load_events import load_events
 from es_recsys.settings import EncoderSettings
 
@@ -210,7 +210,7 @@ def test_what_only_a_part_of_the_shards_said_is_named(some: Any, client: Any, st
         with pytest.raises(EngineError, match="is not whole"):
             list(scan(asked.workspace.es, index))
         with pytest.raises(EngineError, match="is not whole"):
-            list(ids_of(asked.workspace.es, index))
+            list(scan_ids(asked.workspace.es, index))
     with client(at("_count", lambda body: {**body, **some})) as asked, pytest.raises(EngineError, match="is not whole"):
         asked.workspace.es.count(index=index)
 
@@ -218,7 +218,7 @@ def test_what_only_a_part_of_the_shards_said_is_named(some: Any, client: Any, st
 def test_documents_that_can_not_be_read_are_asked_for_again(client: Any) -> None:
     with client(at("_mget", each_doc(unread), times=2)) as asked:
         assert asked.titles(["i1"]) == {"i1": "red shoe 1"}
-        assert sources_of(asked.workspace.es, asked.workspace.snapshots.current().metadata.index, ["i2"])["i2"]["brand"] == "a"
+        assert fetch_sources(asked.workspace.es, asked.workspace.snapshots.current().metadata.index, ["i2"])["i2"]["brand"] == "a"
 
 
 def test_documents_that_stay_unread_are_never_folded_as_unknown(client: Any, stored: Settings) -> None:

@@ -18,14 +18,16 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from es_recsys.index import versions
-from es_recsys.index.actions import Action
-from es_recsys.index.bulk import BulkReport, BulkSettings, DeadLetters, Meter, Patience, bulk
-from es_recsys.index.progress import Progress
+from es_recsys.index.bulk import BulkReport, BulkSettings, bulk_write
+from es_recsys.index.bulk_actions import Action
+from es_recsys.index.chunk_sender import RetryPolicy
+from es_recsys.index.dead_letters import DeadLetterFile
 from es_recsys.index_metadata import IndexMetadata, VectorMetadata
+from es_recsys.progress import ProgressCounter
 
 pytestmark = pytest.mark.engine
 
-QUICK = Patience(attempts=12, first_s=0.01, longest_s=0.1, ask_s=0.1, request_s=10)
+QUICK = RetryPolicy(attempts=12, initial_delay_s=0.01, max_delay_s=0.1, block_poll_s=0.1, request_timeout_s=10)
 
 Reply = tuple[int, bytes] | None
 Fault = Callable[[bytes, Callable[[bytes], tuple[int, bytes]]], Reply]
@@ -88,8 +90,8 @@ def index(es: Elasticsearch, store_name: str) -> str:
 
 
 def write(client: Elasticsearch, index: str, actions: list[Action], **more: Any) -> BulkReport:
-    settings = BulkSettings(chunk_documents=50, patience=more.pop("patience", QUICK))
-    return bulk(client, actions, index=index, settings=settings, refresh=True, rng=np.random.default_rng(0), **more)
+    settings = BulkSettings(chunk_documents=50, retry=more.pop("retry", QUICK))
+    return bulk_write(client, actions, index=index, settings=settings, refresh=True, rng=np.random.default_rng(0), **more)
 
 
 def things(n: int, operation: Any = "create") -> list[Action]:
@@ -161,7 +163,7 @@ def test_a_gateway_that_fails_now_and_then(es: Elasticsearch, es_url: str, index
 def test_one_conflict_in_500_is_one_dead_letter(es: Elasticsearch, index: str, tmp_path: Path) -> None:
     actions = things(500)
     actions[321] = Action("bad", {"item_id": "bad", "price": "extra cheap"}, "create")
-    letters = DeadLetters(tmp_path / "dead.jsonl")
+    letters = DeadLetterFile(tmp_path / "dead.jsonl")
     report = write(es, index, actions, dead_letters=letters)
     assert (report.created, report.failed) == (499, 1)
     assert es.count(index=index)["count"] == 499
@@ -171,31 +173,27 @@ def test_one_conflict_in_500_is_one_dead_letter(es: Elasticsearch, index: str, t
 
 
 @pytest.mark.parametrize("block", ["read_only_allow_delete", "write"])
-def test_a_full_disk_pauses_and_goes_on_by_itself(es: Elasticsearch, index: str, block: str) -> None:
+def test_a_full_disk_pauses_and_goes_on_by_itself(
+    es: Elasticsearch, index: str, block: str, caplog: pytest.LogCaptureFixture
+) -> None:
     setting = f"index.blocks.{block}"
     es.indices.put_settings(index=index, settings={setting: True})
-    paused = threading.Event()
 
     def lift() -> None:
-        paused.wait(20)
+        until = time.monotonic() + 20
+        while not caplog.messages and time.monotonic() < until:
+            time.sleep(0.05)
         time.sleep(0.3)
         es.indices.put_settings(index=index, settings={setting: None})
 
-    told: list[Progress] = []
-
-    def tell(progress: Progress) -> None:
-        told.append(progress)
-        if progress.paused:
-            paused.set()
-
+    done: list[float] = []
     lifter = threading.Thread(target=lift)
     lifter.start()
-    report = write(es, index, things(200), meter=Meter(tell, total=200))
+    report = write(es, index, things(200), progress=ProgressCounter(lambda so_far, _: done.append(so_far), 200))
     lifter.join()
     assert (report.created, report.failed) == (200, 0)
-    reasons = [progress.paused for progress in told if progress.paused]
-    assert reasons and all(index in reason and "blocked by" in reason for reason in reasons)
-    assert told[-1].done == 200 and told[-1].paused is None
+    assert caplog.messages and all(index in message and "blocked by" in message for message in caplog.messages)
+    assert done[-1] == 200
 
 
 def test_a_document_beyond_the_servers_limits_does_not_take_others_with_it(es: Elasticsearch, index: str) -> None:

@@ -16,9 +16,12 @@ from elasticsearch import Elasticsearch
 
 from es_recsys.errors import IndexStateError
 from es_recsys.index import versions
-from es_recsys.index.actions import Action
-from es_recsys.index.bulk import BulkSettings, DeadLetters, Patience, bulk
-from es_recsys.index.read import ids_of
+from es_recsys.index.bulk import BulkSettings, bulk_write
+from es_recsys.index.bulk_actions import Action
+from es_recsys.index.chunk_sender import RetryPolicy
+from es_recsys.index.dead_letters import DeadLetterFile
+from es_recsys.index.fetch import scan_ids
+from es_recsys.index.swap import swap
 from es_recsys.index_metadata import IndexMetadata, items_alias, profiles_alias
 
 if TYPE_CHECKING:
@@ -42,13 +45,13 @@ def test_acknowledged_is_stored_when_a_node_is_killed(cluster: Cluster, tmp_path
     with Elasticsearch(cluster.urls, request_timeout=60) as client:
         metadata = versions.create(client, IndexMetadata("kill", 1), count=100, live=True)
         client.cluster.health(index=metadata.index, wait_for_status="green", timeout="60s")
-        letters = DeadLetters(tmp_path / "dead.jsonl")
-        patience = Patience(attempts=20, first_s=0.1, longest_s=5.0, request_s=30)
-        report = bulk(
-            client, things(30_000), index=metadata.index, settings=BulkSettings(patience=patience), dead_letters=letters,
+        letters = DeadLetterFile(tmp_path / "dead.jsonl")
+        retry = RetryPolicy(attempts=20, initial_delay_s=0.1, max_delay_s=5.0, request_timeout_s=30)
+        report = bulk_write(
+            client, things(30_000), index=metadata.index, settings=BulkSettings(retry=retry), dead_letters=letters,
             rng=np.random.default_rng(0), refresh=True,
         )  # fmt: skip
-        stored = {i for page in ids_of(client, metadata.index) for i in page}
+        stored = {i for page in scan_ids(client, metadata.index) for i in page}
     dead = {json.loads(line)["id"] for line in letters.path.read_text().splitlines()} if letters.count else set()
     assert killed.is_set()
     assert report.created + report.failed == 30_000 and len(dead) == report.failed
@@ -64,7 +67,7 @@ with Elasticsearch(sys.argv[1]) as client:
     print("ready", flush=True)
     while True:
         for version in (2, 1):
-            versions.swap(client, sys.argv[2], version)
+            swap(client, sys.argv[2], version)
 """
 
 
@@ -105,6 +108,6 @@ def test_a_swapper_that_is_killed_leaves_one_whole_version(es: Elasticsearch, es
         reader.join()
     assert failures == [] and reads[0] > 10
     for version in (1, 2, 1):
-        versions.swap(es, store_name, version)
+        swap(es, store_name, version)
     with pytest.raises(IndexStateError, match="is live"):
         versions.drop(es, store_name, 1)

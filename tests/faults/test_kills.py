@@ -20,7 +20,7 @@ import pytest
 
 from es_recsys import Client
 from es_recsys.doctor.events import check_events
-from es_recsys.index.read import scan
+from es_recsys.index.fetch import scan
 from es_recsys.jobs.load_events import load_events
 from es_recsys.jobs.load_items import load_files
 from es_recsys.serving.behaviour_refresh import build_profiles
@@ -156,12 +156,12 @@ def _check_whole(work: Workspace, users: int) -> None:
 LOADS = {
     "in a batch before it is stored": ("es_recsys.events.append:Writer._insert_new", "after", 1),
     "between two batches": ("es_recsys.events.append:Writer.load", "after", 2),
-    "before the catalogue is compared": ("es_recsys.jobs.load_events:_cleaned", "before", 1),
+    "before the catalogue is compared": ("es_recsys.jobs.load_events:clean_events", "before", 1),
     "while events are set aside": ("es_recsys.events.store:EventStore.flag", "after", 1),
-    "before popularity is counted": ("es_recsys.jobs.load_events:_count_popularity", "before", 1),
+    "before popularity is counted": ("es_recsys.jobs.load_events:count_popularity", "before", 1),
     "before profiles are written": ("es_recsys.jobs.load_events:catch_up", "before", 1),
     "while profiles are written": ("es_recsys.serving.profile_folding:to_document", "before", 30),
-    "when profiles are written and not said to be": ("es_recsys.serving.profile_folding:note_folded", "before", 1),
+    "when profiles are written and not said to be": ("es_recsys.serving.profile_folding:write_fold_checkpoint", "before", 1),
 }
 
 

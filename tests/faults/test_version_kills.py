@@ -14,7 +14,7 @@ import pytest
 from es_recsys import Client, Event, Item, Settings
 from es_recsys.doctor.store import check_orphaned_models, check_unfinished
 from es_recsys.index import versions
-from es_recsys.index.read import ids_of
+from es_recsys.index.fetch import scan_ids
 from es_recsys.index.unfinished_versions import draft_folders, orphaned_model_folders
 from es_recsys.index_metadata import items_alias
 from es_recsys.jobs.load_items import load_files
@@ -85,12 +85,12 @@ def csv(path: Path, n: int, word: str = "thing") -> Path:
 
 def stored(client: Client) -> set[str]:
     client.workspace.es.indices.refresh(index=items_alias(client.settings.index))
-    return {item_id for ids in ids_of(client.workspace.es, items_alias(client.settings.index)) for item_id in ids}
+    return {item_id for ids in scan_ids(client.workspace.es, items_alias(client.settings.index)) for item_id in ids}
 
 
 def assert_clean(client: Client) -> None:
     es, settings = client.workspace.es, client.settings
-    assert versions.unfinished(es, settings.index) == []
+    assert versions.unfinished_versions(es, settings.index) == []
     assert orphaned_model_folders(es, settings) == draft_folders(settings) == []
     assert [*check_unfinished(es, settings), *check_orphaned_models(es, settings)] == []
     [interval] = es.indices.get_settings(index=items_alias(settings.index), name="index.refresh_interval").values() or [{}]
@@ -101,8 +101,8 @@ FIRST = [
     pytest.param(f"{INDICES}.create", 1, "after", id="between the two indices"),
     pytest.param(f"{INDICES}.update_aliases", 1, "before", id="before it is in service", marks=pytest.mark.long),
     pytest.param(f"{INDICES}.update_aliases", 1, "after", id="in service and empty", marks=pytest.mark.long),
-    pytest.param("es_recsys.index.sender.Sender.send", 2, "after", id="in the middle"),
-    pytest.param("es_recsys.index.stored_metadata.grow", 1, "before", id="before its end", marks=pytest.mark.long),
+    pytest.param("es_recsys.index.chunk_sender.ChunkSender.send", 2, "after", id="in the middle"),
+    pytest.param("es_recsys.index.mapping_updates.switch_to_hnsw", 1, "before", id="before its end", marks=pytest.mark.long),
 ]
 
 
@@ -122,7 +122,7 @@ def test_a_first_load_that_is_killed(client: Client, tmp_path: Path, place: str,
 def test_a_later_load_that_is_killed(client: Client, tmp_path: Path) -> None:
     load_files(client.workspace, [csv(tmp_path / "items.csv", N)])
     changed = csv(tmp_path / "items.csv", N + 300, "lamp")
-    kill(client, str(changed), "es_recsys.index.sender.Sender.send", 2, "after")
+    kill(client, str(changed), "es_recsys.index.chunk_sender.ChunkSender.send", 2, "after")
     load_files(client.workspace, [changed])
     assert stored(client) == {f"i{k}" for k in range(N + 300)}
     assert len(client.search("lamp", n=50).hits) == 50 and not client.search("thing", n=5).hits
@@ -147,7 +147,7 @@ def with_events(client: Client, n_items: int) -> None:
 TRAIN = [
     pytest.param("es_recsys.training.train.save_item_side", 1, "before", id="with half of the artefacts"),
     pytest.param(f"{INDICES}.create", 1, "after", id="between the two indices"),
-    pytest.param("es_recsys.index.sender.Sender.send", 2, "after", id="in mid copy"),
+    pytest.param("es_recsys.index.chunk_sender.ChunkSender.send", 2, "after", id="in mid copy"),
     pytest.param("es_recsys.training.train.rebuild", 1, "after", id="with its profiles"),
     pytest.param(f"{INDICES}.update_aliases", 1, "before", id="before the swap"),
     pytest.param(f"{INDICES}.update_aliases", 1, "after", id="after the swap"),
@@ -178,7 +178,9 @@ def test_a_training_that_is_killed(client: Client, place: str, nth: int, when: s
 def test_a_load_clears_what_a_killed_training_left(client: Client) -> None:
     with_events(client, N)
     kill(client, "train", f"{INDICES}.create", 1, "after")
-    assert [(one.version, one.half) for one in versions.unfinished(client.workspace.es, client.settings.index)] == [(2, True)]
+    assert [
+        (one.version, one.incomplete) for one in versions.unfinished_versions(client.workspace.es, client.settings.index)
+    ] == [(2, True)]
     version, models = check_unfinished(client.workspace.es, client.settings)
     assert "Version 2" in version.what and "items load" in version.remedy
     assert "000002" in models.what and "items load" in models.remedy
@@ -187,7 +189,7 @@ def test_a_load_clears_what_a_killed_training_left(client: Client) -> None:
 
 
 SWAP = [
-    pytest.param("es_recsys.index.sender.Sender.send", 1, "after", id="while the items are brought up"),
+    pytest.param("es_recsys.index.chunk_sender.ChunkSender.send", 1, "after", id="while the items are brought up"),
     pytest.param(f"{INDICES}.update_aliases", 1, "before", id="before the swap"),
     pytest.param(f"{INDICES}.update_aliases", 1, "after", id="after the swap"),
 ]

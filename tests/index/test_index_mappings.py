@@ -18,13 +18,13 @@ META = IndexMetadata(
 )
 
 
-@pytest.mark.parametrize("name", ["items", "profiles", "events"])
+@pytest.mark.parametrize("name", ["items", "profiles", "users"])
 def test_the_files_hold_settings_and_mappings_and_nothing_else(name: str) -> None:
     assert set(mappings.load(name)) == {"settings", "mappings"}
 
 
 def test_items_bind_the_language_and_take_the_vector_fields() -> None:
-    body = mappings.items(META, 100)
+    body = mappings.items_body(META, 100)
     properties = body["mappings"]["properties"]
     assert properties["title"]["analyzer"] == properties["categories"]["fields"]["text"]["analyzer"] == "content"
     assert {"type": "stemmer", "language": "english"} in body["settings"]["analysis"]["filter"].values()
@@ -37,7 +37,7 @@ def test_items_bind_the_language_and_take_the_vector_fields() -> None:
 
 @pytest.mark.parametrize("language", ["english", "german", "cjk", "standard", "greek", "sv"])
 def test_every_analyser_that_is_named_is_defined(language: str) -> None:
-    body = mappings.items(IndexMetadata("shop", 1, language=language), 10)
+    body = mappings.items_body(IndexMetadata("shop", 1, language=language), 10)
     defined = body["settings"]["analysis"]
 
     def named(node: Any, key: str) -> set[str]:
@@ -54,13 +54,13 @@ def test_every_analyser_that_is_named_is_defined(language: str) -> None:
 
 
 def test_index_options_follow_the_count_unless_given() -> None:
-    many = mappings.items(META, 50_000)["mappings"]["properties"]
+    many = mappings.items_body(META, 50_000)["mappings"]["properties"]
     assert many["text_vector"]["index_options"]["type"] == "int8_hnsw"
     assert many["text_vector"]["index_options"]["rescore_vector"]["oversample"] >= 1.0
     assert many["als_vector"]["index_options"] == {"type": "flat"}
-    assert mappings.items(META, 500_000)["mappings"]["properties"]["als_vector"]["index_options"]["type"] == "hnsw"
+    assert mappings.items_body(META, 500_000)["mappings"]["properties"]["als_vector"]["index_options"]["type"] == "hnsw"
     given = {"text_vector": {"type": "hnsw", "m": 32, "ef_construction": 200}}
-    assert mappings.items(META, 10, given)["mappings"]["properties"]["text_vector"]["index_options"] == given["text_vector"]
+    assert mappings.items_body(META, 10, given)["mappings"]["properties"]["text_vector"]["index_options"] == given["text_vector"]
 
 
 def test_a_field_without_a_row_is_a_models() -> None:
@@ -91,9 +91,9 @@ def test_an_unknown_language_is_refused_with_the_known_ones() -> None:
 
 
 def test_field_types_are_those_one_can_filter_by() -> None:
-    mapping = mappings.items(META, 10)["mappings"]
+    mapping = mappings.items_body(META, 10)["mappings"]
     mapping["properties"]["attributes"]["properties"] = {"year": {"type": "double"}, "colour": {"type": "keyword"}}
-    assert mappings.field_types(mapping) == {
+    assert mappings.filterable_fields(mapping) == {
         "item_id": "keyword", "group_id": "keyword", "title.keyword": "keyword",
         "categories": "keyword", "tags": "keyword", "brand": "keyword", "price": "double",
         "currency": "keyword", "created_at": "date", "available": "boolean", "attributes.year": "double",
@@ -102,10 +102,10 @@ def test_field_types_are_those_one_can_filter_by() -> None:
 
 
 def test_the_other_forms_of_an_attribute_are_among_the_field_types() -> None:
-    mapping = mappings.items(META, 10)["mappings"]
+    mapping = mappings.items_body(META, 10)["mappings"]
     templates = {name: body["mapping"] for template in mapping["dynamic_templates"] for name, body in template.items()}
     mapping["properties"] = {"attributes": {"properties": {"size": templates["whole_numbers"], "since": templates["dates"]}}}
-    assert mappings.field_types(mapping) == {
+    assert mappings.filterable_fields(mapping) == {
         "attributes.size": "double", "attributes.size._keyword": "keyword", "attributes.size._long": "long",
         "attributes.since": "date", "attributes.since._keyword": "keyword",
     }  # fmt: skip

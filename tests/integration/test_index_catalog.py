@@ -15,11 +15,12 @@ import pytest
 from elasticsearch import BadRequestError, Elasticsearch
 
 from es_recsys.errors import FingerprintMismatch, InputError, StoreNotFound
-from es_recsys.index import catalog, mappings, stored_metadata, versions
-from es_recsys.index.actions import Action
-from es_recsys.index.bulk import DeadLetters, bulk
-from es_recsys.index.documents import Vectors, item
-from es_recsys.index.read import sources_of, vectors_of
+from es_recsys.index import catalog, mapping_updates, mappings, stored_metadata, versions
+from es_recsys.index.bulk import bulk_write
+from es_recsys.index.bulk_actions import Action
+from es_recsys.index.dead_letters import DeadLetterFile
+from es_recsys.index.documents import Vectors, from_document
+from es_recsys.index.fetch import fetch_sources, fetch_vectors
 from es_recsys.index_metadata import VectorMetadata
 from es_recsys.types import Item
 
@@ -77,8 +78,8 @@ def test_items_come_back_as_they_were(es: Elasticsearch, store_name: str) -> Non
         attributes={"when": datetime(1999, 5, 6, tzinfo=UTC), "n": 3, "f": 2.5, "l": ("p", "q"), "ok": True, "a.b": "dots"},
     )  # fmt: skip
     load(es, store_name, [whole], Encoder())
-    source = sources_of(es, stored_metadata.read_metadata(es, store_name).index, [whole.item_id])[whole.item_id]
-    assert item(source) == whole
+    source = fetch_sources(es, stored_metadata.read_metadata(es, store_name).index, [whole.item_id])[whole.item_id]
+    assert from_document(source) == whole
     assert stored_metadata.read_metadata(es, store_name).fields["attributes.when"] == "date"
 
 
@@ -98,15 +99,17 @@ def test_a_store_of_an_earlier_release_learns_new_fields(
 def test_only_what_changed_is_encoded_and_models_vectors_stay(es: Elasticsearch, store_name: str) -> None:
     encode, items = Encoder(), things(50)
     load(es, store_name, items, encode)
-    metadata = stored_metadata.add_vectors(
+    metadata = mapping_updates.add_vectors(
         es, stored_metadata.read_metadata(es, store_name), {"als_vector": VectorMetadata(2, "a" * 32, "als")}, 50
     )
-    bulk(es, [Action("i7", {"als_vector": [1.0, 2.0]}, "update")], index=metadata.index, dims={"als_vector": 2}, refresh=True)
+    bulk_write(
+        es, [Action("i7", {"als_vector": [1.0, 2.0]}, "update")], index=metadata.index, dims={"als_vector": 2}, refresh=True
+    )
     encode.asked.clear()
     items[7] = items[7].model_copy(update={"title": "another"})
     assert counts(load(es, store_name, items, encode)) == (0, 1, 49, 0, 0)
     assert encode.asked == ["i7"]
-    stored = vectors_of(es, metadata.index, ["i7", "nobody"], ["als_vector", "text_vector"])
+    stored = fetch_vectors(es, metadata.index, ["i7", "nobody"], ["als_vector", "text_vector"])
     assert stored["i7"]["als_vector"].tolist() == [1.0, 2.0]
     assert np.allclose(stored["i7"]["text_vector"], Encoder.vector(items[7]), atol=1e-6)
     assert "nobody" not in stored
@@ -115,14 +118,14 @@ def test_only_what_changed_is_encoded_and_models_vectors_stay(es: Elasticsearch,
 def test_a_content_that_goes_takes_its_vector_along(es: Elasticsearch, store_name: str) -> None:
     load(es, store_name, things(1), Encoder())
     load(es, store_name, [Item(item_id="i0", description="no title")], Encoder())
-    assert vectors_of(es, stored_metadata.read_metadata(es, store_name).index, ["i0"], ["text_vector"]) == {"i0": {}}
+    assert fetch_vectors(es, stored_metadata.read_metadata(es, store_name).index, ["i0"], ["text_vector"]) == {"i0": {}}
 
 
 def test_of_two_items_with_one_id_the_last_stays_also_on_the_next_run(es: Elasticsearch, store_name: str) -> None:
     items = [Item(item_id="x", title="first"), *things(700), Item(item_id="x", title="last")]
     for _ in range(3):
         load(es, store_name, items, Encoder())
-        assert sources_of(es, stored_metadata.read_metadata(es, store_name).index, ["x"])["x"]["title"] == "last"
+        assert fetch_sources(es, stored_metadata.read_metadata(es, store_name).index, ["x"])["x"]["title"] == "last"
 
 
 def test_sync_adds_changes_and_removes(es: Elasticsearch, store_name: str) -> None:
@@ -132,7 +135,12 @@ def test_sync_adds_changes_and_removes(es: Elasticsearch, store_name: str) -> No
     assert (report.added, report.removed, report.failed) == (1, 149, 0)
     index = stored_metadata.read_metadata(es, store_name).index
     assert es.count(index=index)["count"] == 152
-    assert set(sources_of(es, index, ["i0", "i60", "i199", "i200", "i299", "new"], ["title"])) == {"i60", "i199", "i299", "new"}
+    assert set(fetch_sources(es, index, ["i0", "i60", "i199", "i200", "i299", "new"], ["title"])) == {
+        "i60",
+        "i199",
+        "i299",
+        "new",
+    }
 
 
 def test_sync_with_nothing_removes_nothing(es: Elasticsearch, store_name: str) -> None:
@@ -164,7 +172,7 @@ def test_a_new_encoder_reaches_the_items_that_were_there(es: Elasticsearch, stor
     both = {**TEXT, "image_vector": VectorMetadata(4, "1" * 32, "pictures")}
     encode = Encoder(("text_vector", "image_vector"))
     assert counts(catalog.load(es, store_name, things(20), encode, vectors=both)) == (0, 20, 0, 0, 0)
-    assert set(vectors_of(es, stored_metadata.read_metadata(es, store_name).index, ["i3"], list(both))["i3"]) == set(both)
+    assert set(fetch_vectors(es, stored_metadata.read_metadata(es, store_name).index, ["i3"], list(both))["i3"]) == set(both)
 
 
 def test_bad_items_become_dead_letters_and_the_rest_loads(es: Elasticsearch, store_name: str, tmp_path: Path) -> None:
@@ -176,7 +184,7 @@ def test_bad_items_become_dead_letters_and_the_rest_loads(es: Elasticsearch, sto
     items = things(10)
     items[2] = Item(item_id="i2", title="odd", attributes={"year": "long ago"})  # taken, as the text that it is
     items[3] = Item(item_id="i3", title="odd", attributes={"weight": float("nan")})
-    letters = DeadLetters(tmp_path / "dead.jsonl")
+    letters = DeadLetterFile(tmp_path / "dead.jsonl")
     assert counts(load(es, store_name, items, Broken(), dead_letters=letters)) == (8, 0, 0, 0, 2)
     reasons = {row["id"]: row["reason"] for row in map(json.loads, letters.path.read_text().splitlines())}
     assert set(reasons) == {"i3", "i4"} and "attributes.weight" in reasons["i3"] and "text_vector" in reasons["i4"]
@@ -209,14 +217,14 @@ def test_an_interrupted_load_goes_on_where_it_was(es: Elasticsearch, store_name:
 def test_a_store_that_grew_gets_a_graph(es: Elasticsearch, store_name: str) -> None:
     load(es, store_name, things(3), Encoder())
     index = stored_metadata.read_metadata(es, store_name).index
-    stored_metadata.grow(es, stored_metadata.read_metadata(es, store_name), 3)
+    mapping_updates.switch_to_hnsw(es, stored_metadata.read_metadata(es, store_name), 3)
     assert es.indices.get_mapping(index=index)[index]["mappings"]["properties"]["text_vector"]["index_options"]["type"] == "flat"
-    stored_metadata.grow(es, stored_metadata.read_metadata(es, store_name), 50_000)
+    mapping_updates.switch_to_hnsw(es, stored_metadata.read_metadata(es, store_name), 50_000)
     options = es.indices.get_mapping(index=index)[index]["mappings"]["properties"]["text_vector"]["index_options"]
     assert options["type"] == "int8_hnsw"
     knn = {"field": "text_vector", "query_vector": [1, 0, 0, 0], "k": 3, "num_candidates": 10}
     assert len(es.search(index=index, knn=knn)["hits"]["hits"]) == 3
-    assert versions.versions(es, store_name)[0].documents == 3
+    assert versions.list_versions(es, store_name)[0].documents == 3
 
 
 def test_words_of_all_fields_and_years_are_found(es: Elasticsearch, store_name: str) -> None:

@@ -12,11 +12,12 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from es_recsys.errors import FingerprintMismatch, IndexStateError, InputError, StoreNotFound
-from es_recsys.index import catalog, copying, stored_metadata, versions
-from es_recsys.index.actions import Action
-from es_recsys.index.bulk import bulk
+from es_recsys.index import catalog, reindex, stored_metadata, versions
+from es_recsys.index.bulk import bulk_write
+from es_recsys.index.bulk_actions import Action
 from es_recsys.index.documents import Vectors
-from es_recsys.index.read import sources_of, vectors_of
+from es_recsys.index.fetch import fetch_sources, fetch_vectors
+from es_recsys.index.swap import previous_version, swap
 from es_recsys.index_metadata import IndexMetadata, VectorMetadata, items_alias, profiles_alias
 from es_recsys.types import Item
 
@@ -43,6 +44,12 @@ def make(es: Elasticsearch, store: str, n: int = 20) -> IndexMetadata:
     return stored_metadata.read_metadata(es, store)
 
 
+def rollback(es: Elasticsearch, store: str) -> int:
+    target = previous_version(es, store)
+    swap(es, store, target)
+    return target
+
+
 def successor(es: Elasticsearch, old: IndexMetadata) -> IndexMetadata:
     version = versions.next_version(es, old.store)
     new = replace(old, version=version, vectors={**TEXT, **ALS}, models=("als",), fields={})
@@ -52,49 +59,49 @@ def successor(es: Elasticsearch, old: IndexMetadata) -> IndexMetadata:
 def test_what_a_version_says_of_itself_comes_back(es: Elasticsearch, store_name: str) -> None:
     metadata = make(es, store_name)
     told = replace(metadata, weights={"query": {"bm25": 0.7}}, lexical={"title": 2.0}, notes={"trained": [1, 2]}, timed=False)
-    versions.write_metadata(es, told)
-    assert versions.read_metadata(es, store_name) == told
-    assert versions.read_version(es, store_name, 1) == told
+    stored_metadata.write_metadata(es, told)
+    assert stored_metadata.read_metadata(es, store_name) == told
+    assert stored_metadata.read_version(es, store_name, 1) == told
     answer = es.indices.get_mapping(index=items_alias(store_name))
-    assert versions.parse_meta(store_name, answer.body) == told
+    assert stored_metadata.parse_metadata(store_name, answer.body) == told
 
 
 def test_a_store_that_is_not_there(es: Elasticsearch, store_name: str) -> None:
     with pytest.raises(StoreNotFound, match="items load"):
-        versions.read_metadata(es, store_name)
+        stored_metadata.read_metadata(es, store_name)
     with pytest.raises(StoreNotFound):
         versions.drop_store(es, store_name)
-    assert versions.versions(es, store_name) == []
+    assert versions.list_versions(es, store_name) == []
     assert versions.next_version(es, store_name) == 1
 
 
 def test_an_index_of_someone_else_is_not_taken_for_a_store(es: Elasticsearch, store_name: str) -> None:
     es.indices.create(index=f"{store_name}-foreign", aliases={items_alias(store_name): {}})
     with pytest.raises(IndexStateError, match="not made by es-recsys"):
-        versions.read_metadata(es, store_name)
+        stored_metadata.read_metadata(es, store_name)
 
 
 def test_swap_moves_items_and_profiles_and_rollback_brings_them_back(es: Elasticsearch, store_name: str) -> None:
     old = make(es, store_name)
     new = successor(es, old)
-    assert versions.swap(es, store_name, new.version) == 1
+    assert swap(es, store_name, new.version) == 1
     for alias, index in ((items_alias(store_name), new.index), (profiles_alias(store_name), new.profiles)):
         assert list(es.indices.get_alias(name=alias)) == [index]
-    assert [info.live for info in versions.versions(es, store_name)] == [False, True]
-    assert versions.rollback(es, store_name) == 1
-    assert versions.read_metadata(es, store_name).version == 1
+    assert [info.live for info in versions.list_versions(es, store_name)] == [False, True]
+    assert rollback(es, store_name) == 1
+    assert stored_metadata.read_metadata(es, store_name).version == 1
     with pytest.raises(IndexStateError, match="no version before 1"):
         versions.drop(es, store_name, 2)
-        versions.rollback(es, store_name)
+        rollback(es, store_name)
 
 
 def test_rollback_goes_to_what_was_replaced_and_not_to_what_failed(es: Elasticsearch, store_name: str) -> None:
     old = make(es, store_name)
     bad, good = successor(es, old), successor(es, old)
-    versions.swap(es, store_name, bad.version)
-    versions.rollback(es, store_name)
-    versions.swap(es, store_name, good.version)
-    assert versions.rollback(es, store_name) == old.version
+    swap(es, store_name, bad.version)
+    rollback(es, store_name)
+    swap(es, store_name, good.version)
+    assert rollback(es, store_name) == old.version
 
 
 def test_the_live_version_is_never_dropped(es: Elasticsearch, store_name: str) -> None:
@@ -107,13 +114,13 @@ def test_the_live_version_is_never_dropped(es: Elasticsearch, store_name: str) -
         with pytest.raises(IndexStateError, match="no version"):
             versions.drop(es, store_name, version)
         with pytest.raises(IndexStateError, match="no version"):
-            versions.swap(es, store_name, version)
+            swap(es, store_name, version)
     assert versions.drop_store(es, store_name) == [1]
 
 
 def test_the_list_tells_sizes_and_contents(es: Elasticsearch, store_name: str) -> None:
     successor(es, make(es, store_name, 7))
-    first, second = [info.to_dict() for info in versions.versions(es, store_name)]
+    first, second = [info.to_dict() for info in versions.list_versions(es, store_name)]
     assert (first["version"], first["live"], first["documents"], first["vectors"]) == (1, True, 7, {"text_vector": "tiny"})
     assert (second["version"], second["live"], second["documents"], second["models"]) == (2, False, 0, ["als"])
     assert first["bytes"] > 0 and first["created"] > 1.6e9
@@ -138,10 +145,10 @@ def test_a_version_that_cant_be_made_leaves_nothing(es: Elasticsearch, store_nam
 def test_of_two_swaps_at_once_one_is_refused(es: Elasticsearch, store_name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     old = make(es, store_name)
     mine, other = successor(es, old), successor(es, old)
-    versions.swap(es, store_name, other.version)
-    monkeypatch.setattr(versions, "live_version", lambda client, store: old.version)  # as read before the other's swap
+    swap(es, store_name, other.version)
+    monkeypatch.setattr("es_recsys.index.swap.live_version", lambda client, store: old.version)  # as read before the other's swap
     with pytest.raises(IndexStateError, match="swap again"):
-        versions.swap(es, store_name, mine.version)
+        swap(es, store_name, mine.version)
     monkeypatch.undo()
     assert versions.live_version(es, store_name) == other.version
 
@@ -149,24 +156,24 @@ def test_of_two_swaps_at_once_one_is_refused(es: Elasticsearch, store_name: str,
 def test_a_copy_keeps_what_is_the_same_and_fills_what_is_new(es: Elasticsearch, store_name: str) -> None:
     old = make(es, store_name)
     new = successor(es, old)
-    copied = copying.copy(es, old, new, factors)
+    copied = reindex.copy_items(es, old, new, factors)
     assert copied.report.created == 20
-    before, after = (vectors_of(es, m.index, ["i3"], ["text_vector", "als_vector"])["i3"] for m in (old, new))
+    before, after = (fetch_vectors(es, m.index, ["i3"], ["text_vector", "als_vector"])["i3"] for m in (old, new))
     assert np.allclose(after["text_vector"], before["text_vector"], atol=1e-6)
     assert after["als_vector"].tolist() == [3.0, 1.0]
-    assert sources_of(es, new.index, ["i3"]) == sources_of(es, old.index, ["i3"])
-    copying.take_over(es, old, new, copied, factors)
+    assert fetch_sources(es, new.index, ["i3"]) == fetch_sources(es, old.index, ["i3"])
+    reindex.catch_up_and_swap(es, old, new, copied, factors)
     assert catalog.load(es, store_name, things(*range(20)), angles, vectors=TEXT).unchanged == 20
 
 
 def test_a_model_trained_anew_takes_none_of_the_old_factors_over(es: Elasticsearch, store_name: str) -> None:
     old = make(es, store_name)
     new = successor(es, old)
-    copying.copy(es, old, new, factors)
+    reindex.copy_items(es, old, new, factors)
     newer = replace(new, version=3, vectors={**TEXT, "als_vector": replace(ALS["als_vector"], fingerprint="b" * 32)})
     versions.create(es, newer, count=20)
-    copying.copy(es, new, newer, lambda items: [{} for _ in items])
-    assert vectors_of(es, newer.index, ["i3"], ["als_vector"]) == {"i3": {}}
+    reindex.copy_items(es, new, newer, lambda items: [{} for _ in items])
+    assert fetch_vectors(es, newer.index, ["i3"], ["als_vector"]) == {"i3": {}}
 
 
 def test_another_encoder_is_brought_in_without_loading_again(es: Elasticsearch, store_name: str) -> None:
@@ -177,61 +184,61 @@ def test_another_encoder_is_brought_in_without_loading_again(es: Elasticsearch, 
     def wider(items: Sequence[Item]) -> list[Vectors]:
         return [{"text_vector": np.array([1, 2, i.price], np.float32)} for i in items]
 
-    copying.take_over(es, old, new, copying.copy(es, old, new, wider), wider)
-    assert vectors_of(es, new.index, ["i5"], ["text_vector"])["i5"]["text_vector"].tolist() == [1, 2, 5]
+    reindex.catch_up_and_swap(es, old, new, reindex.copy_items(es, old, new, wider), wider)
+    assert fetch_vectors(es, new.index, ["i5"], ["text_vector"])["i5"]["text_vector"].tolist() == [1, 2, 5]
     assert catalog.load(es, store_name, things(*range(20)), wider, vectors=vectors).unchanged == 20
 
 
 def test_catching_up_carries_writes_and_deletions(es: Elasticsearch, store_name: str) -> None:
     old = make(es, store_name)
     new = successor(es, old)
-    copied = copying.copy(es, old, new, factors)
+    copied = reindex.copy_items(es, old, new, factors)
     changed = [Item(item_id="i4", title="changed", price=40), *things(100, 101)]
     catalog.load(es, store_name, changed, angles, vectors=TEXT)
     catalog.delete(es, store_name, ["i5", "i6"])
-    again = copying.catch_up(es, old, new, copied, factors)
+    again = reindex.copy_changes(es, old, new, copied, factors)
     assert (again.report.created, again.report.updated) == (2, 1)
     assert es.count(index=new.index)["count"] == 20
-    stored = sources_of(es, new.index, ["i4", "i5", "i100"])
+    stored = fetch_sources(es, new.index, ["i4", "i5", "i100"])
     assert stored.keys() == {"i4", "i100"} and stored["i4"]["title"] == "changed"
-    assert vectors_of(es, new.index, ["i4"], ["als_vector"])["i4"]["als_vector"].tolist() == [40.0, 1.0]
-    assert copying.catch_up(es, old, new, again, factors).report.stored == 0
+    assert fetch_vectors(es, new.index, ["i4"], ["als_vector"])["i4"]["als_vector"].tolist() == [40.0, 1.0]
+    assert reindex.copy_changes(es, old, new, again, factors).report.stored == 0
 
 
 def test_catching_up_works_on_several_shards(es: Elasticsearch, store_name: str) -> None:
     old = make(es, store_name)
     for name in (old.index, old.profiles):
         es.indices.delete(index=name)
-    body = versions.mappings.items(old, 20)
+    body = versions.mappings.items_body(old, 20)
     body["settings"]["number_of_shards"] = 3
     es.indices.create(index=old.index, aliases={items_alias(store_name): {}}, **body)
     catalog.load(es, store_name, things(*range(40)), angles, vectors=TEXT)
     new = successor(es, old)
-    copied = copying.copy(es, old, new, factors)
-    assert len(copied.sequence) == 3 and copied.report.created == 40
+    copied = reindex.copy_items(es, old, new, factors)
+    assert len(copied.checkpoints) == 3 and copied.report.created == 40
     catalog.load(es, store_name, [Item(item_id=f"i{n}", title="c", price=1) for n in range(10)], angles, vectors=TEXT)
-    assert copying.catch_up(es, old, new, copied, factors).report.updated == 10
+    assert reindex.copy_changes(es, old, new, copied, factors).report.updated == 10
 
 
 def test_profiles_are_copied_as_they_are(es: Elasticsearch, store_name: str) -> None:
     old = make(es, store_name)
     profile = {"user_key": "u", "applied_through": 7, "state": {"v": [0.5, 0.25], "counts": {"view": 3}}}
-    bulk(es, [Action("u", profile)], index=old.profiles)
+    bulk_write(es, [Action("u", profile)], index=old.profiles)
     new = successor(es, old)
-    assert copying.copy_profiles(es, old, new).created == 1
+    assert reindex.copy_profiles(es, old, new).created == 1
     assert es.get(index=new.profiles, id="u")["_source"] == profile
 
 
 def test_a_load_that_a_swap_overtakes_goes_on_with_the_new_version(es: Elasticsearch, store_name: str) -> None:
     old = make(es, store_name)
     new = successor(es, old)
-    copied = copying.copy(es, old, new, factors)
+    copied = reindex.copy_items(es, old, new, factors)
     swapped: list[int] = []
 
     def slow(items: Sequence[Item]) -> list[Vectors]:
         if not swapped:
             swapped.append(1)
-            copying.take_over(es, old, new, copied, factors)
+            reindex.catch_up_and_swap(es, old, new, copied, factors)
             time.sleep(1.1)
         return angles(items)
 
@@ -239,24 +246,24 @@ def test_a_load_that_a_swap_overtakes_goes_on_with_the_new_version(es: Elasticse
     report = catalog.load(es, store_name, changed, slow, vectors=TEXT)
     assert (report.version, report.failed) == (new.version, 0)
     assert es.count(index=new.index)["count"] == 600
-    stored = sources_of(es, new.index, ["i0", "i19", "i599"])
+    stored = fetch_sources(es, new.index, ["i0", "i19", "i599"])
     assert {source["title"] for source in stored.values()} == {"changed 0", "changed 19", "changed 599"}
     # What the new version's model gave the item stays with it.
-    assert vectors_of(es, new.index, ["i3"], ["als_vector"])["i3"]["als_vector"].tolist() == [3.0, 1.0]
+    assert fetch_vectors(es, new.index, ["i3"], ["als_vector"])["i3"]["als_vector"].tolist() == [3.0, 1.0]
 
 
 def test_a_sync_that_a_swap_overtakes_removes_from_the_new_version(es: Elasticsearch, store_name: str) -> None:
     old = make(es, store_name)
     new = successor(es, old)
-    copied = copying.copy(es, old, new, factors)
+    copied = reindex.copy_items(es, old, new, factors)
 
     def during() -> Iterator[Item]:
         yield from things(*range(5))
-        copying.take_over(es, old, new, copied, factors)
+        reindex.catch_up_and_swap(es, old, new, copied, factors)
         yield Item(item_id="i5", title="changed", price=5)
 
     catalog.sync(es, store_name, during(), angles, vectors=TEXT)
-    assert sources_of(es, new.index, [f"i{n}" for n in range(20)]).keys() == {f"i{n}" for n in range(6)}
+    assert fetch_sources(es, new.index, [f"i{n}" for n in range(20)]).keys() == {f"i{n}" for n in range(6)}
 
 
 def test_writes_and_deletions_at_the_moment_of_a_swap_are_carried_over(
@@ -264,21 +271,21 @@ def test_writes_and_deletions_at_the_moment_of_a_swap_are_carried_over(
 ) -> None:
     old = make(es, store_name)
     new = successor(es, old)
-    copied = copying.copy(es, old, new, factors)
-    swap = versions.swap
+    copied = reindex.copy_items(es, old, new, factors)
+    real_swap = reindex.swap
 
     def meanwhile(client: Elasticsearch, store: str, version: int) -> int | None:
         catalog.load(es, store, [Item(item_id="i1", title="just before", price=1), *things(50)], angles, vectors=TEXT)
         catalog.delete(es, store, ["i2", "i3"])
-        before = swap(client, store, version)
+        before = real_swap(client, store, version)
         monkeypatch.undo()
         catalog.load(es, store, [Item(item_id="i1", title="after", price=1), *things(60)], angles, vectors=TEXT)
         catalog.load(es, store, [Item(item_id="i3", title="again", price=3)], angles, vectors=TEXT)
         return before
 
-    monkeypatch.setattr(versions, "swap", meanwhile)
-    copying.take_over(es, old, new, copied, factors)
-    stored = sources_of(es, new.index, [f"i{n}" for n in range(70)])
+    monkeypatch.setattr(reindex, "swap", meanwhile)
+    reindex.catch_up_and_swap(es, old, new, copied, factors)
+    stored = fetch_sources(es, new.index, [f"i{n}" for n in range(70)])
     assert stored.keys() == {f"i{n}" for n in (*range(20), 50, 60)} - {"i2"}
     assert (stored["i1"]["title"], stored["i3"]["title"]) == ("after", "again")
 
@@ -286,20 +293,22 @@ def test_writes_and_deletions_at_the_moment_of_a_swap_are_carried_over(
 def test_a_version_is_brought_up_to_anothers_items(es: Elasticsearch, store_name: str) -> None:
     old = make(es, store_name)
     new = successor(es, old)
-    copying.take_over(es, old, new, copying.copy(es, old, new, factors), factors)
+    reindex.catch_up_and_swap(es, old, new, reindex.copy_items(es, old, new, factors), factors)
     fresh = [Item(item_id="i4", title="changed", price=40), *things(100, 101)]
     catalog.load(es, store_name, fresh, angles, vectors=TEXT)
     catalog.delete(es, store_name, ["i5", "i6"])
-    done = copying.bring_up(es, stored_metadata.read_metadata(es, store_name), stored_metadata.read_version(es, store_name, 1))
+    done = reindex.mirror_items(
+        es, stored_metadata.read_metadata(es, store_name), stored_metadata.read_version(es, store_name, 1)
+    )
     assert (done.report.created, done.report.updated) == (2, 1)
-    stored = sources_of(es, old.index, [f"i{n}" for n in range(120)])
-    assert stored == sources_of(es, new.index, [f"i{n}" for n in range(120)])
-    assert vectors_of(es, old.index, ["i100"], ["text_vector"])["i100"]["text_vector"].shape == (2,)
+    stored = fetch_sources(es, old.index, [f"i{n}" for n in range(120)])
+    assert stored == fetch_sources(es, new.index, [f"i{n}" for n in range(120)])
+    assert fetch_vectors(es, old.index, ["i100"], ["text_vector"])["i100"]["text_vector"].shape == (2,)
     # And forward again: the models' vectors of what stayed are as they were.
-    copying.hand_over(es, new, old, done)
+    reindex.swap_and_copy_rest(es, new, old, done)
     catalog.load(es, store_name, [Item(item_id="i7", title="later", price=7)], angles, vectors=TEXT)
-    copying.bring_up(es, old, stored_metadata.read_version(es, store_name, new.version))
-    kept = vectors_of(es, new.index, ["i7", "i8", "i100"], ["als_vector"])
+    reindex.mirror_items(es, old, stored_metadata.read_version(es, store_name, new.version))
+    kept = fetch_vectors(es, new.index, ["i7", "i8", "i100"], ["als_vector"])
     assert {name: found["als_vector"].tolist() for name, found in kept.items() if found} == {"i7": [7.0, 1.0], "i8": [8.0, 1.0]}
 
 
@@ -308,7 +317,7 @@ def test_vectors_of_another_encoder_are_not_brought_in(es: Elasticsearch, store_
     other = replace(old, version=2, vectors={"text_vector": VectorMetadata(2, "e" * 32, "other")}, fields={})
     new = versions.create(es, other, count=20)
     with pytest.raises(FingerprintMismatch, match="other"):
-        copying.bring_up(es, old, new)
+        reindex.mirror_items(es, old, new)
 
 
 def test_what_is_left_of_a_version_is_told_and_blocks_nothing(es: Elasticsearch, store_name: str) -> None:
@@ -317,15 +326,15 @@ def test_what_is_left_of_a_version_is_told_and_blocks_nothing(es: Elasticsearch,
     es.indices.delete(index=new.index)
     whole = successor(es, old)
     assert whole.version == 3
-    assert [(one.version, one.half) for one in versions.unfinished(es, store_name)] == [(2, True), (3, False)]
-    assert len(versions.versions(es, store_name)) == 2
-    versions.swap(es, store_name, 3)
-    assert [one.version for one in versions.unfinished(es, store_name)] == [2]
+    assert [(one.version, one.incomplete) for one in versions.unfinished_versions(es, store_name)] == [(2, True), (3, False)]
+    assert len(versions.list_versions(es, store_name)) == 2
+    swap(es, store_name, 3)
+    assert [one.version for one in versions.unfinished_versions(es, store_name)] == [2]
     versions.drop_unfinished(es, store_name, 2)
-    assert versions.unfinished(es, store_name) == []
+    assert versions.unfinished_versions(es, store_name) == []
     with pytest.raises(IndexStateError, match="is live"):
         versions.drop_unfinished(es, store_name, 3)
-    assert versions.previous(es, store_name) == 1
+    assert previous_version(es, store_name) == 1
 
 
 @pytest.mark.parametrize("kept", ["profiles", "items"])
@@ -358,9 +367,9 @@ def test_readers_see_no_failure_while_versions_swap_and_drop(es: Elasticsearch, 
     try:
         for _ in range(3):
             new = successor(es, old)
-            copying.take_over(es, old, new, copying.copy(es, old, new, factors), factors)
-            versions.rollback(es, store_name)
-            versions.swap(es, store_name, new.version)
+            reindex.catch_up_and_swap(es, old, new, reindex.copy_items(es, old, new, factors), factors)
+            rollback(es, store_name)
+            swap(es, store_name, new.version)
             versions.drop(es, store_name, old.version)
             old = new
     finally:

@@ -17,7 +17,7 @@ from es_recsys import AsyncClient, Client
 from es_recsys.doctor.events import check_events
 from es_recsys.errors import IndexStateError, KeyMismatch
 from es_recsys.events.schema import STORES
-from es_recsys.index import profiles, versions
+from es_recsys.index import stored_profiles, versions
 from es_recsys.index.stored_metadata import read_metadata, write_metadata
 from es_recsys.jobs.batch import answer_file
 from es_recsys.jobs.new_key import forget_key
@@ -57,7 +57,7 @@ def _event(user: int | str, item: int | str, minutes: float = 0.0, **more: Any) 
 def _stored(work: Workspace) -> dict[str, Any]:
     index = work.snapshots.fresh().metadata.profiles
     keys = [work.snapshots.current().key_of(actor) for actor in work.events.actors()]
-    found = profiles.get(work.es, index, keys, None)
+    found = stored_profiles.fetch_profiles(work.es, index, keys, None)
     return {key: {**it.source, "updated_at": None} for key, it in found.items()}
 
 
@@ -388,17 +388,18 @@ def test_erasing_tries_again_with_what_it_found_first(client: Client, es: Elasti
 
 
 def test_an_action_is_carried_out_only_if_the_document_is_as_it_was(client: Client) -> None:
-    from es_recsys.index.bulk import Action, bulk
+    from es_recsys.index.bulk import bulk_write
+    from es_recsys.index.bulk_actions import Action
 
     work, index = client.workspace, client.workspace.snapshots.fresh().metadata.profiles
-    assert bulk(work.es, [Action("a", {"applied_through": 1}, only_if="absent")], index=index).stored == 1
-    again = bulk(work.es, [Action("a", {"applied_through": 2}, only_if="absent")], index=index)
+    assert bulk_write(work.es, [Action("a", {"applied_through": 1}, precondition="absent")], index=index).stored == 1
+    again = bulk_write(work.es, [Action("a", {"applied_through": 2}, precondition="absent")], index=index)
     assert [failure.status for failure in again.failures] == [409]
-    version = profiles.get(work.es, index, ["a"], ())["a"].version
-    assert bulk(work.es, [Action("a", {"applied_through": 3}, only_if=version)], index=index).stored == 1
-    late = bulk(work.es, [Action("a", operation="delete", only_if=version)], index=index)
+    version = stored_profiles.fetch_profiles(work.es, index, ["a"], ())["a"].seq_no
+    assert bulk_write(work.es, [Action("a", {"applied_through": 3}, precondition=version)], index=index).stored == 1
+    late = bulk_write(work.es, [Action("a", operation="delete", precondition=version)], index=index)
     assert [failure.status for failure in late.failures] == [409]
-    assert profiles.get(work.es, index, ["a", "b"], None)["a"].source == {"applied_through": 3}
+    assert stored_profiles.fetch_profiles(work.es, index, ["a", "b"], None)["a"].source == {"applied_through": 3}
 
 
 def test_the_doctor_tells_of_secrets_events_and_profiles(client: Client, shop: Settings) -> None:

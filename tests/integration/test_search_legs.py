@@ -80,7 +80,7 @@ def catalogue(es: Any) -> Iterator[tuple[IndexMetadata, list[dict[str, Any]]]]:
         operations=[line for row in rows for line in ({"index": {"_index": metadata.index, "_id": row["item_id"]}}, row)],
         refresh=True,
     )
-    fields = mappings.field_types(es.indices.get_mapping(index=metadata.index).body[metadata.index]["mappings"])
+    fields = mappings.filterable_fields(es.indices.get_mapping(index=metadata.index).body[metadata.index]["mappings"])
     yield replace(metadata, fields=fields), rows
     es.indices.delete(index=names, ignore_unavailable=True)
 

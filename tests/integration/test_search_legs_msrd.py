@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from es_recsys.index import mappings
-from es_recsys.index.documents import document
+from es_recsys.index.documents import to_document
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.search.answer import complete, finish
 from es_recsys.search.context import Context
@@ -61,10 +61,10 @@ def judgments(folder: Path) -> dict[str, dict[str, float]]:
 @pytest.fixture
 def index(es: Any, store_name: str, shared_data: Path) -> str:
     metadata = IndexMetadata(store=store_name, version=1)
-    es.indices.create(index=metadata.index, **mappings.items(metadata, 10_000))
+    es.indices.create(index=metadata.index, **mappings.items_body(metadata, 10_000))
     rows = films(shared_data / "msrd")
     while batch := list(islice(rows, 1_000)):
-        lines = [line for item in batch for line in ({"index": {"_id": item.item_id}}, document(item))]
+        lines = [line for item in batch for line in ({"index": {"_id": item.item_id}}, to_document(item))]
         assert not es.bulk(index=metadata.index, operations=lines).body["errors"]
     es.indices.refresh(index=metadata.index)
     return metadata.index

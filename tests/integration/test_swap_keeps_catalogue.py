@@ -13,7 +13,7 @@ import pytest
 from es_recsys import Client, Event, Item, Settings
 from es_recsys.errors import IndexStateError, WriteError
 from es_recsys.index import mappings, versions
-from es_recsys.index.read import ids_of, vectors_of
+from es_recsys.index.fetch import fetch_vectors, scan_ids
 from es_recsys.index_metadata import IndexMetadata, items_alias, items_index, profiles_alias
 from es_recsys.jobs.rebuild_index import rebuild_index
 from es_recsys.jobs.versions import swap_version
@@ -46,7 +46,7 @@ def snapshots(*users: int) -> Iterator[Event]:
 def stored(client: Client) -> dict[str, str]:
     es, alias = client.workspace.es, items_alias(client.settings.index)
     es.indices.refresh(index=alias)
-    return client.titles([item_id for ids in ids_of(es, alias) for item_id in ids])
+    return client.titles([item_id for ids in scan_ids(es, alias) for item_id in ids])
 
 
 def test_a_rollback_is_of_models_and_the_catalogue_stays(client: Client) -> None:
@@ -64,7 +64,7 @@ def test_a_rollback_is_of_models_and_the_catalogue_stays(client: Client) -> None
     assert stored(client) == before
     es, index = client.workspace.es, items_index(client.settings.index, 2)
     # The version's own vectors stay with what it knew, and new items have none of them.
-    assert {name for name, found in vectors_of(es, index, ["i3", "i100"], ["als_vector"]).items() if found} == {"i3"}
+    assert {name for name, found in fetch_vectors(es, index, ["i3", "i100"], ["als_vector"]).items() if found} == {"i3"}
     assert client.get_user_profile("u70").counts == {"view": 6}
     assert client.recommend("u1").hits
     client.insert_items(things(200))
@@ -135,7 +135,7 @@ def test_an_index_is_made_anew_with_all_that_is_in_it(client: Client) -> None:
     assert (again.counts, again.history.item_ids) == (profile.counts, profile.history.item_ids)
     assert [hit.item_id for hit in client.recommend("u1", n=10).hits] == answer
     assert models_folder(client.settings, 3).is_dir()
-    assert versions.unfinished(client.workspace.es, client.settings.index) == []
+    assert versions.unfinished_versions(client.workspace.es, client.settings.index) == []
 
 
 def earlier_store(client: Client) -> None:
@@ -144,7 +144,7 @@ def earlier_store(client: Client) -> None:
     body = json.loads((Path(__file__).parent / "items_of_first_release.json").read_text())
     body["mappings"]["_meta"] = metadata.to_dict()
     es.indices.create(index=metadata.index, aliases={items_alias(metadata.store): {}}, **body)
-    es.indices.create(index=metadata.profiles, aliases={profiles_alias(metadata.store): {}}, **mappings.profiles(metadata))
+    es.indices.create(index=metadata.profiles, aliases={profiles_alias(metadata.store): {}}, **mappings.profiles_body(metadata))
     for n, size in enumerate((42, 123456789012345678, 123456789012345679)):
         attributes = {"size": size, "gift": True, "since": "2024-01-02T00:00:00.000000Z", "colour": "red"}
         es.index(index=metadata.index, id=f"i{n}", document={"item_id": f"i{n}", "title": f"thing {n}", "attributes": attributes})

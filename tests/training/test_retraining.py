@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from es_recsys.index.idset import IdSet
+from es_recsys.index.id_set import IdSet
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.models import Transitions, UserKNN
 from es_recsys.models.sequences import take
@@ -211,10 +211,10 @@ def test_a_catalogue_knows_what_is_new_to_it() -> None:
     then, now = IdSet(), IdSet()
     then.update(["a", "b", "c"])
     now.update(["b", "c", "d", "e"])
-    again = IdSet.of_array(then.to_array())
+    again = IdSet.from_array(then.to_array())
     assert len(again) == 3
-    assert again.share_of(now) == 0.5
-    assert again.share_of(IdSet()) == 1.0
+    assert again.coverage_of(now) == 0.5
+    assert again.coverage_of(IdSet()) == 1.0
 
 
 def test_decided_shares_are_trained_without_any_trial() -> None:

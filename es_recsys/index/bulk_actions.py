@@ -1,4 +1,4 @@
-"""One thing to do in a bulk request, and its bytes."""
+"""The actions of a bulk request, and their bytes."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ import numpy as np
 import orjson
 
 from es_recsys.errors import InputError
-from es_recsys.index.documents import checked_vector
+from es_recsys.index.documents import check_vector
 
-__all__ = ["Action", "Line", "encode"]
+__all__ = ["Action", "EncodedAction", "encode_action"]
 
 Operation = Literal["index", "create", "update", "delete"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Action:
-    """Writes or deletes one document. The id decides what is overwritten, so sending an action twice changes nothing.
+    """One write or deletion of a document. The id decides what is overwritten, so sending an action twice changes nothing.
 
     operation: "index" writes the whole document, "create" only where the id is new, "update" changes the fields in
     `document`, "delete" removes. Values of `document` are JSON values or numpy arrays.
-    problem: why it can't be sent; it then goes straight to the dead letters.
-    only_if: `_seq_no` and `_primary_term` that the document must still have, or "absent" where there must be none; else it is
-    refused with status 409, also where it is this very action that was carried out and its answer lost.
+    problem: why it can't be sent; it then goes straight to the dead letter queue.
+    precondition: `_seq_no` and `_primary_term` that the document must still have, or "absent" where there must be none; else
+    it is refused with status 409, also where it is this very action that was carried out and its response lost.
     """
 
     id: str
     document: Mapping[str, Any] | None = None
     operation: Operation = "index"
     problem: str | None = None
-    only_if: tuple[int, int] | Literal["absent"] | None = None
+    precondition: tuple[int, int] | Literal["absent"] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Line:
+class EncodedAction:
     """An action ready to send: `header` and `body` end with a newline; `body` is empty for a deletion."""
 
     id: str
@@ -52,8 +52,8 @@ class Line:
 _OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
 
 
-def encode(action: Action, dims: Mapping[str, int]) -> Line:
-    """The action as NDJSON. dims: vector field -> dimensions; those fields are checked before they are sent.
+def encode_action(action: Action, dims: Mapping[str, int]) -> EncodedAction:
+    """Return the action as NDJSON. dims: vector field -> dimensions; those fields are checked before they are sent.
 
     Raises InputError that names the field, where a vector is not usable or a value can't be written as JSON.
     """
@@ -63,23 +63,23 @@ def encode(action: Action, dims: Mapping[str, int]) -> Line:
     for field in dims.keys() & document.keys():
         document = {**document, field: _contiguous(field, document[field], dims[field])}
     try:
-        header = orjson.dumps({action.operation: {"_id": action.id, **_condition(action)}}, option=_OPTIONS)
+        header = orjson.dumps({action.operation: {"_id": action.id, **_precondition(action)}}, option=_OPTIONS)
         if action.operation == "delete":
-            return Line(action.id, action.operation, header, b"")
+            return EncodedAction(action.id, action.operation, header, b"")
         content = {"doc": document} if action.operation == "update" else document
-        return Line(action.id, action.operation, header, orjson.dumps(content, option=_OPTIONS))
+        return EncodedAction(action.id, action.operation, header, orjson.dumps(content, option=_OPTIONS))
     except TypeError as error:
         raise InputError(f"The document can't be written as JSON: {error}.", "Mend the value.") from None
 
 
-def _condition(action: Action) -> dict[str, Any]:
-    if action.only_if is None:
+def _precondition(action: Action) -> dict[str, Any]:
+    if action.precondition is None:
         return {}
-    if action.only_if == "absent":
+    if action.precondition == "absent":
         return {"op_type": "create"}
-    return {"if_seq_no": action.only_if[0], "if_primary_term": action.only_if[1]}
+    return {"if_seq_no": action.precondition[0], "if_primary_term": action.precondition[1]}
 
 
 def _contiguous(field: str, vector: Any, dims: int) -> Any:
     # The JSON writer takes only C-contiguous arrays; a column of a matrix is not.
-    return np.ascontiguousarray(checked_vector(field, vector, dims))
+    return np.ascontiguousarray(check_vector(field, vector, dims))

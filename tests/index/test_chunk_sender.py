@@ -15,11 +15,13 @@ import pytest
 from elasticsearch import ApiError
 
 from es_recsys.errors import IndexStateError, WriteError
-from es_recsys.index.actions import Action
-from es_recsys.index.bulk import BulkSettings, DeadLetters, Meter, Patience, bulk
-from es_recsys.index.progress import Progress
+from es_recsys.index.bulk import BulkSettings, bulk_write
+from es_recsys.index.bulk_actions import Action
+from es_recsys.index.chunk_sender import RetryPolicy
+from es_recsys.index.dead_letters import DeadLetterFile
+from es_recsys.progress import ProgressCounter
 
-QUICK = Patience(attempts=4, first_s=0.001, longest_s=0.004, block_s=0.05, ask_s=0.005)
+QUICK = RetryPolicy(attempts=4, initial_delay_s=0.001, max_delay_s=0.004, block_timeout_s=0.05, block_poll_s=0.005)
 Answer = Callable[[list[tuple[str, str]]], list[dict[str, Any]]]
 
 
@@ -64,8 +66,8 @@ def failed(status: int, kind: str = "x", reason: str = "no") -> dict[str, Any]:
 
 
 def run(double: Double, actions: list[Action], **more: Any) -> Any:
-    settings = BulkSettings(patience=QUICK, **more.pop("chunks", {}))
-    return bulk(double, actions, index="there", settings=settings, rng=np.random.default_rng(1), **more)  # type: ignore[arg-type]
+    settings = BulkSettings(retry=QUICK, **more.pop("chunks", {}))
+    return bulk_write(double, actions, index="there", settings=settings, rng=np.random.default_rng(1), **more)  # type: ignore[arg-type]
 
 
 def writes(n: int, operation: Any = "index") -> list[Action]:
@@ -88,7 +90,7 @@ def test_only_the_refused_documents_are_sent_again() -> None:
 
 def test_a_document_that_stays_refused_becomes_a_dead_letter_with_its_reason(tmp_path: Path) -> None:
     double = Double(lambda pairs: [failed(429, "busy", "queue full") if i == "2" else {"status": 200} for _, i in pairs])
-    letters = DeadLetters(tmp_path / "sub" / "dead.jsonl")
+    letters = DeadLetterFile(tmp_path / "sub" / "dead.jsonl")
     report = run(double, writes(4), dead_letters=letters)
     assert (report.updated, report.failed) == (3, 1)
     assert len(double.requests) == QUICK.attempts
@@ -128,9 +130,8 @@ def test_a_refused_request_is_halved_until_the_one_to_blame_is_found(status: int
     assert report.failures[0].id == "5" and report.failures[0].reason == "id too long"
 
 
-def test_a_block_is_named_and_waited_out() -> None:
+def test_a_block_is_named_and_waited_out(caplog: pytest.LogCaptureFixture) -> None:
     blocked = [True, True, True]
-    told: list[Progress] = []
 
     def answer(pairs: list[tuple[str, str]]) -> list[dict[str, Any]]:
         if blocked:
@@ -138,14 +139,14 @@ def test_a_block_is_named_and_waited_out() -> None:
             return [failed(429, "cluster_block_exception", "disk usage exceeded flood-stage watermark") for _ in pairs]
         return [{"status": 201} for _ in pairs]
 
-    report = run(Double(answer), writes(3), meter=Meter(told.append))
-    assert (report.created, report.failed) == (3, 0)
-    assert sum(p.paused is not None and "flood-stage" in p.paused for p in told) == 3
-    assert told[-1].paused is None and told[-1].done == 3
+    report = run(Double(answer), writes(3))
+    assert (report.created, report.failed, blocked) == (3, 0, [])
+    [said] = caplog.messages
+    assert "there takes no writes" in said and "flood-stage" in said
 
 
 def test_a_block_that_stays_ends_with_an_error_and_loses_nothing(tmp_path: Path) -> None:
-    letters = DeadLetters(tmp_path / "dead.jsonl")
+    letters = DeadLetterFile(tmp_path / "dead.jsonl")
     double = Double(lambda pairs: [failed(403, "cluster_block_exception", "index write (api)") for _ in pairs])
     with pytest.raises(WriteError, match=r"refused writes to there .*index write"):
         run(double, writes(7), dead_letters=letters, chunks={"chunk_documents": 2})
@@ -156,7 +157,7 @@ def test_no_answer_at_all_ends_with_an_error_after_the_attempts(tmp_path: Path) 
     def answer(pairs: list[tuple[str, str]]) -> list[dict[str, Any]]:
         raise elastic_transport.ConnectionTimeout("late")
 
-    letters = DeadLetters(tmp_path / "dead.jsonl")
+    letters = DeadLetterFile(tmp_path / "dead.jsonl")
     double = Double(answer)
     with pytest.raises(WriteError, match="did not answer 4 times"):
         run(double, writes(2), dead_letters=letters)
@@ -175,7 +176,7 @@ def test_missing_rights_end_at_once() -> None:
 
 def test_an_index_that_is_not_there_is_not_made_by_accident() -> None:
     with pytest.raises(IndexStateError, match="elsewhere"):
-        bulk(Double(lambda pairs: []), writes(1), index="elsewhere")  # type: ignore[arg-type]
+        bulk_write(Double(lambda pairs: []), writes(1), index="elsewhere")  # type: ignore[arg-type]
 
 
 def test_writes_to_one_id_never_overtake_one_another() -> None:
@@ -200,13 +201,12 @@ def test_writes_to_one_id_never_overtake_one_another() -> None:
 
 
 def test_chunks_keep_to_their_bounds_and_progress_counts_all() -> None:
-    told: list[Progress] = []
+    told: list[tuple[float, float | None]] = []
     double = Double(lambda pairs: [{"status": 201} for _ in pairs])
     actions = [Action(str(i), {"text": "x" * 100}) for i in range(50)]
-    run(double, actions, chunks={"chunk_bytes": 1_000}, meter=Meter(told.append, total=50))
+    run(double, actions, chunks={"chunk_bytes": 1_000}, progress=ProgressCounter(lambda *so_far: told.append(so_far), 50))
     assert max(len(request) for request in double.requests) == 7
-    assert told[-1].done == 50 and told[-1].remaining_s == 0.0 and told[-1].rate > 0
-    assert [p.done for p in told] == sorted(p.done for p in told)
+    assert told[-1] == (50, 50) and told == sorted(told)
 
 
 def test_an_error_of_the_source_comes_through_and_what_was_sent_counts(tmp_path: Path) -> None:
@@ -214,7 +214,7 @@ def test_an_error_of_the_source_comes_through_and_what_was_sent_counts(tmp_path:
         yield from writes(4)
         raise RuntimeError("the file ends here")
 
-    letters = DeadLetters(tmp_path / "dead.jsonl")
+    letters = DeadLetterFile(tmp_path / "dead.jsonl")
     double = Double(lambda pairs: [{"status": 201} for _ in pairs])
     with pytest.raises(RuntimeError, match="the file ends here"):
         run(double, source(), dead_letters=letters, chunks={"chunk_documents": 3})

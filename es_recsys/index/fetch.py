@@ -1,4 +1,4 @@
-"""Reads documents by id, or all of an index."""
+"""Reading documents: by id as they are this moment (mget), or all of an index as of one moment (point in time)."""
 
 from __future__ import annotations
 
@@ -9,31 +9,33 @@ import numpy as np
 from elasticsearch import Elasticsearch
 from numpy.typing import NDArray
 
-__all__ = ["documents_of", "groups_of", "ids_of", "scan", "sources_of", "state_of", "vectors_of"]
+from es_recsys.index.id_set import IdSet
+
+__all__ = ["fetch_documents", "fetch_sources", "fetch_vectors", "scan", "scan_group_ids", "scan_id_set", "scan_ids"]
 
 _BATCH = 500
 _ACCEPT = "application/vnd.elasticsearch+json; compatible-with=9"
 _HEADERS = {"accept": _ACCEPT, "content-type": _ACCEPT}
 
 
-def sources_of(
+def fetch_sources(
     client: Elasticsearch, index: str, ids: Sequence[str], fields: Sequence[str] | None = None
 ) -> dict[str, dict[str, Any]]:
-    """id -> source without vectors, as it is this moment; unknown ids are left out. fields: only these."""
+    """Return id -> source without vectors; ids without a document are left out. fields: only these of the source."""
     parameters = {} if fields is None else {"_source_includes": ",".join(fields)}
     return _get(client, index, ids, parameters)
 
 
-def documents_of(client: Elasticsearch, index: str, ids: Sequence[str]) -> list[dict[str, Any]]:
-    """Hits (`_id` and `_source` with vectors) as they are this moment; unknown ids are left out."""
+def fetch_documents(client: Elasticsearch, index: str, ids: Sequence[str]) -> list[dict[str, Any]]:
+    """Return hits (`_id` and `_source` with vectors); ids without a document are left out."""
     found = _get(client, index, ids, {"_source_exclude_vectors": "false"})
     return [{"_id": item_id, "_source": source} for item_id, source in found.items()]
 
 
-def vectors_of(
+def fetch_vectors(
     client: Elasticsearch, index: str, ids: Sequence[str], fields: Sequence[str]
 ) -> dict[str, dict[str, NDArray[np.float32]]]:
-    """id -> vector field -> (d,) float32, as it is this moment; what an item lacks is left out."""
+    """Return id -> vector field -> (d,) float32; fields that a document lacks are left out."""
     if not fields:
         return {}
     parameters = {"_source_exclude_vectors": "false", "_source_includes": ",".join(fields)}
@@ -54,20 +56,20 @@ def scan(
     preference: str | None = None,
     keep_alive: str = "30m",
 ) -> Iterator[list[dict[str, Any]]]:
-    """All hits of an index as it was at the first call, in pages of `size`, each hit with `_id` and `_source`.
+    """Yield all hits of an index as it was at the first call, in pages of `size`, each hit with `_id` and `_source`.
 
     fields: only these of the source (none where it is empty). vectors: with the vectors, which Elasticsearch leaves out
-    by default. A page has to be worked through within `keep_alive`.
+    by default. query: only its matches. The caller has `keep_alive` for each page.
     """
     source: Any = {"exclude_vectors": not vectors}
     if fields is not None:
         source = {**source, "includes": list(fields)} if fields else False
-    snapshot = client.open_point_in_time(index=index, keep_alive=keep_alive, preference=preference)["id"]
+    pit_id = client.open_point_in_time(index=index, keep_alive=keep_alive, preference=preference)["id"]
     after: list[Any] | None = None
     try:
         while True:
             page = client.search(
-                pit={"id": snapshot, "keep_alive": keep_alive},
+                pit={"id": pit_id, "keep_alive": keep_alive},
                 query=query,
                 source=source,
                 size=size,
@@ -75,7 +77,7 @@ def scan(
                 search_after=after,
                 track_total_hits=False,
             )
-            snapshot = page.get("pit_id", snapshot)
+            pit_id = page.get("pit_id", pit_id)
             hits = page["hits"]["hits"]
             if hits:
                 yield hits
@@ -83,27 +85,25 @@ def scan(
                 return
             after = hits[-1]["sort"]
     finally:
-        client.options(ignore_status=404).close_point_in_time(id=snapshot)
+        client.options(ignore_status=404).close_point_in_time(id=pit_id)
 
 
-def ids_of(client: Elasticsearch, index: str) -> Iterator[list[str]]:
-    """All ids of an index, as searches see it, in pages."""
+def scan_ids(client: Elasticsearch, index: str) -> Iterator[list[str]]:
+    """Yield the ids of an index, in pages of 10,000."""
     for hits in scan(client, index, fields=(), size=10_000):
         yield [hit["_id"] for hit in hits]
 
 
-def groups_of(client: Elasticsearch, index: str) -> dict[str, str]:
-    """item_id -> group_id of all items that have one, as searches see them."""
+def scan_id_set(client: Elasticsearch, index: str) -> IdSet:
+    """Return the ids of an index as a set."""
+    return IdSet(item_id for ids in scan_ids(client, index) for item_id in ids)
+
+
+def scan_group_ids(client: Elasticsearch, index: str) -> dict[str, str]:
+    """Return item_id -> group_id of all items that have one."""
     query = {"exists": {"field": "group_id"}}
     pages = scan(client, index, fields=("group_id",), query=query, size=10_000)
     return {hit["_id"]: hit["_source"]["group_id"] for hits in pages for hit in hits}
-
-
-def state_of(client: Elasticsearch, index: str) -> dict[str, Any]:
-    """Tells whether an index was written to: which one it is, and how many writes it has had. JSON values."""
-    found = client.indices.stats(index=index, metric="docs", level="shards")["indices"][index]
-    parts = [part for shard in found["shards"].values() for part in shard if part["routing"]["primary"]]
-    return {"index": index, "uuid": found["uuid"], "written": sum(part["seq_no"]["local_checkpoint"] + 1 for part in parts)}
 
 
 def _get(client: Elasticsearch, index: str, ids: Collection[str], parameters: Mapping[str, str]) -> dict[str, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Documents that were not stored, with the reason, in a file from which they can be sent again."""
+"""The dead letter queue of bulk writes: documents that were not stored, with the reason, so that they can be sent again."""
 
 from __future__ import annotations
 
@@ -13,16 +13,19 @@ from typing import Any, Protocol
 import numpy as np
 import orjson
 
-from es_recsys.index.actions import Action, Line
+from es_recsys.index.bulk_actions import Action, EncodedAction
 from es_recsys.private import make_folder, opener
 
-__all__ = ["DeadLetters", "Failure", "Letters"]
+__all__ = ["DeadLetterFile", "DeadLetterQueue", "WriteFailure"]
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
-    """Why a document was not stored. status: HTTP status of the document, 0 where it was refused before it was sent or
-    Elasticsearch did not answer. type: Elasticsearch's name of the error."""
+class WriteFailure:
+    """Why a document was not stored.
+
+    status: HTTP status of the document, 0 where it was refused before it was sent or Elasticsearch did not answer. type:
+    Elasticsearch's name of the error.
+    """
 
     id: str
     operation: str
@@ -31,13 +34,13 @@ class Failure:
     reason: str
 
 
-class Letters(Protocol):
-    """Takes documents that were not stored; safe to use from several threads."""
+class DeadLetterQueue(Protocol):
+    """Where documents go that were not stored; safe to use from several threads."""
 
-    def add(self, failure: Failure, letter: Action | Line) -> None: ...
+    def add(self, failure: WriteFailure, action: Action | EncodedAction) -> None: ...
 
 
-class DeadLetters:
+class DeadLetterFile:
     """A JSONL file of `{"id", "operation", "status", "type", "reason", "document"}`, made at the first failure.
 
     Lines are appended and flushed one by one, so that an interrupted run loses none.
@@ -48,8 +51,8 @@ class DeadLetters:
         self.count = 0
         self._lock = threading.Lock()
 
-    def add(self, failure: Failure, letter: Action | Line) -> None:
-        line = _line(failure, letter)
+    def add(self, failure: WriteFailure, action: Action | EncodedAction) -> None:
+        line = _line(failure, action)
         with self._lock:
             make_folder(self.path.parent)
             with open(self.path, "ab", opener=opener) as file:
@@ -57,7 +60,7 @@ class DeadLetters:
             self.count += 1
 
 
-def _line(failure: Failure, letter: Action | Line) -> bytes:
+def _line(failure: WriteFailure, action: Action | EncodedAction) -> bytes:
     head: dict[str, Any] = {
         "id": failure.id,
         "operation": failure.operation,
@@ -65,11 +68,11 @@ def _line(failure: Failure, letter: Action | Line) -> bytes:
         "type": failure.type,
         "reason": failure.reason,
     }
-    if isinstance(letter, Line):
-        document = orjson.Fragment(letter.body.rstrip(b"\n") or b"null")
+    if isinstance(action, EncodedAction):
+        document = orjson.Fragment(action.body.rstrip(b"\n") or b"null")
         return orjson.dumps({**head, "document": document}, option=orjson.OPT_APPEND_NEWLINE)
     # It could not be written as JSON, for NaN, lone surrogates or numbers beyond 64 bits; here all of it is readable.
-    return json.dumps({**head, "document": _readable(letter.document)}).encode() + b"\n"
+    return json.dumps({**head, "document": _readable(action.document)}).encode() + b"\n"
 
 
 def _readable(value: Any) -> Any:
