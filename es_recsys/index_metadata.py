@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from es_recsys.renamed import MODELS, RETRIEVERS, current, current_keys
+
 __all__ = [
     "IndexMetadata",
     "VectorMetadata",
@@ -125,8 +127,8 @@ class IndexMetadata:
             version=metadata["version"],
             language=metadata["language"],
             vectors={name: VectorMetadata(**v) for name, v in metadata["vectors"].items()},
-            models=tuple(metadata["models"]),
-            weights=metadata["weights"],
+            models=tuple(current(name, MODELS) for name in metadata["models"]),
+            weights={situation: current_keys(own, RETRIEVERS) for situation, own in metadata["weights"].items()},
             lexical=metadata["lexical"],
             ranking=metadata.get("ranking", {}),
             event_weights=metadata.get("behaviours", {}),

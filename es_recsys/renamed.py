@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -16,6 +16,8 @@ __all__ = [
     "current",
     "current_arguments",
     "current_keys",
+    "current_models",
+    "spellings",
     "warn_renamed",
 ]
 
@@ -25,7 +27,7 @@ T = TypeVar("T")
 ARGUMENTS: Mapping[str, str] = {"impact": "personalization"}
 """Old name of an argument, an option of the command line or a setting -> its name."""
 
-MODELS: Mapping[str, str] = {}
+MODELS: Mapping[str, str] = {"transitions": "covisitation"}
 """Old name of a model -> its name."""
 
 RETRIEVERS: Mapping[str, str] = {**MODELS}
@@ -41,6 +43,11 @@ def current(name: str, renamed: Mapping[str, str]) -> str:
     return renamed.get(name, name)
 
 
+def spellings(name: str, renamed: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the name and the old ones that it had."""
+    return (name, *(old for old, new in renamed.items() if new == name))
+
+
 def current_keys(values: Mapping[str, T], renamed: Mapping[str, str]) -> dict[str, T]:
     """Return the mapping under present names; where both are there, the present one counts."""
     old = {renamed[name]: value for name, value in values.items() if name in renamed}
@@ -53,6 +60,15 @@ def current_arguments(values: Mapping[str, T], *, stacklevel: int = 3) -> dict[s
         if name in ARGUMENTS:
             warn_renamed(name, ARGUMENTS[name], stacklevel=stacklevel + 1)
     return current_keys(values, ARGUMENTS)
+
+
+def current_models(names: Iterable[str], *, stacklevel: int = 3) -> tuple[str, ...]:
+    """Return the models that a person named under present names, with a warning for each old one."""
+    given = tuple(names)
+    for name in given:
+        if name in MODELS:
+            warn_renamed(name, MODELS[name], stacklevel=stacklevel + 1)
+    return tuple(current(name, MODELS) for name in given)
 
 
 def accepts_old_arguments(function: Callable[P, T]) -> Callable[P, T]:

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import platformdirs
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from es_recsys.errors import InputError
 from es_recsys.private import make_folder
-from es_recsys.renamed import current_arguments
+from es_recsys.renamed import RETRIEVERS, current_arguments, current_keys, warn_renamed
 
 __all__ = ["EncoderSettings", "FusionWeights", "ProfileSettings", "SearchSettings", "Settings", "load_settings"]
 
@@ -53,12 +53,12 @@ class FusionWeights(BaseModel):
         "aligned_vector": 0.2,
         "taste_text": 0.12,
         "taste_image": 0.04,
-        "transitions": 0.1,
+        "covisitation": 0.1,
         "als": 0.1,
         "popular": 0.03,
     }
     no_query: dict[str, float] = {
-        "transitions": 1.0,
+        "covisitation": 1.0,
         "als": 0.5,
         "taste_text": 0.2,
         "taste_image": 0.1,
@@ -67,6 +67,16 @@ class FusionWeights(BaseModel):
         "fresh": 0.03,
     }
     new_user: dict[str, float] = {"popular": 1.0, "fresh": 0.3}
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _present_names(cls, weights: Any) -> Any:
+        if isinstance(weights, dict):
+            for name in weights:
+                if name in RETRIEVERS:
+                    warn_renamed(name, RETRIEVERS[name])
+            return current_keys(weights, RETRIEVERS)
+        return weights
 
 
 class SearchSettings(BaseModel):

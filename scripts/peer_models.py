@@ -298,7 +298,7 @@ TECHNIQUES: Sequence[Technique] = (
         on_each({"factors": 128}),
         lambda _: {"factors": (16, 32, 64, 128, 256)},
     ),
-    Technique("ours", "transitions", ours("transitions"), space=own_space("transitions")),
+    Technique("ours", "covisitation", ours("covisitation"), space=own_space("covisitation")),
     Technique(
         "RecTools",
         "SASRec",

@@ -1,8 +1,8 @@
-"""SASRec alone beside plain transitions on Beauty: `python scripts/sequence_model.py sasrec|transitions FOLDER [--valid]`.
+"""SASRec alone beside plain co-visitation on Beauty: `python scripts/sequence_model.py sasrec|covisitation FOLDER [--valid]`.
 
 FOLDER holds Beauty.txt.gz, a user and its items a line. The last item of each user is looked for among all items that the user
 doesn't know, after training on those before it; with --valid the one before the last, after training on those before that, so
-that settings are chosen without the last one. --set NAME=VALUE changes a setting of SASRec; the transitions have those that
+that settings are chosen without the last one. --set NAME=VALUE changes a setting of SASRec; co-visitation has those that
 `train` chooses on these data.
 """
 
@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from offline_models import interactions, lines
 
-from es_recsys.models import Model, Transitions, TransitionsConfig
+from es_recsys.models import CoVisitation, CoVisitationConfig, Model
 from es_recsys.models.callback import TrainingCallback
 from es_recsys.models.cooccurrence import Counting
 from es_recsys.models.histories import HistoryBatch
@@ -29,12 +29,12 @@ from es_recsys.training import early_stopping
 from es_recsys.types import History
 
 TOP, BLOCK = 10, 1_000
-TRANSITIONS = TransitionsConfig(Counting(10, 0.8, 0.25, 0.3), 0.5, 0.0, half_life=1.0)
+COVISITATION = CoVisitationConfig(Counting(10, 0.8, 0.25, 0.3), 0.5, 0.0, half_life=1.0)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model", choices=["sasrec", "transitions"])
+    parser.add_argument("model", choices=["sasrec", "covisitation"])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--valid", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
@@ -44,7 +44,7 @@ def main() -> None:
     rows = list(lines(arguments.folder / "Beauty.txt.gz"))
     events, wanted = {user: items[:-last] for user, items in rows}, {user: items[-last] for user, items in rows}
     changes = {name: json.loads(value) for name, value in (one.split("=") for one in arguments.set)}
-    model = Transitions(TRANSITIONS) if arguments.model == "transitions" else SASRec(replace(SASRecConfig(), **changes))
+    model = CoVisitation(COVISITATION) if arguments.model == "covisitation" else SASRec(replace(SASRecConfig(), **changes))
     began, cpu = time.perf_counter(), time.process_time()
     model = early_stopping.fit(
         model, interactions(events), np.random.default_rng(arguments.seed), callback=TrainingCallback(tell)

@@ -20,13 +20,13 @@ import numpy as np
 from measuring import machine
 from numpy.typing import NDArray
 
-from es_recsys.models import ALS, MODELS, ALSConfig, Transitions
+from es_recsys.models import ALS, MODELS, ALSConfig, CoVisitation
 from es_recsys.models.fitted import TrainedModel
 from es_recsys.types import Interactions
 
 VARIANTS: dict[str, Callable[[], TrainedModel]] = {
-    "transitions": lambda: Transitions(Transitions.default_config(True, True)),
-    "transitions-whole": lambda: Transitions(Transitions.default_config(False, True)),
+    "covisitation": lambda: CoVisitation(CoVisitation.default_config(True, True)),
+    "covisitation-whole": lambda: CoVisitation(CoVisitation.default_config(False, True)),
     "als": lambda: ALS(ALSConfig(factors=128)),
     "als256": lambda: ALS(ALSConfig(factors=256)),
 }

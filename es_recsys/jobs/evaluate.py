@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -42,6 +42,7 @@ from es_recsys.models import MODELS, Model, Popularity
 from es_recsys.models.callback import TrainingCallback
 from es_recsys.models.retired import wrong_model
 from es_recsys.progress import Progress
+from es_recsys.renamed import current_models
 from es_recsys.search.legs import LEGS
 from es_recsys.serving.behaviour_refresh import build_profiles
 from es_recsys.serving.product_groups import events_of, judgments_of, live_products, products
@@ -97,6 +98,7 @@ def evaluate(work: Workspace, options: Options, progress: Progress | None = None
     Raises InputError for an unknown model, split or type, or one that the store's events don't allow; StoreNotFound; ModelError
     where there is nothing to train on; MissingExtra.
     """
+    options = replace(options, names=current_models(options.names))
     _check(options)
     with work.translating_errors():
         metadata = work.snapshots.fresh().metadata

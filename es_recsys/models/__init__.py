@@ -8,23 +8,25 @@ from pathlib import Path
 from es_recsys.errors import ModelError
 from es_recsys.models.als import ALS, ALSConfig
 from es_recsys.models.base import DEPTHS, Model
+from es_recsys.models.covisitation import CoVisitation, CoVisitationConfig
 from es_recsys.models.ensemble import blend, recommend
 from es_recsys.models.popularity import Popularity, PopularityConfig
 from es_recsys.models.registry import MODELS
 from es_recsys.models.retired import RETIRED
-from es_recsys.models.transitions import Transitions, TransitionsConfig
 from es_recsys.models.userknn import UserKNN, UserKNNConfig
+from es_recsys.renamed import MODELS as RENAMED
+from es_recsys.renamed import spellings
 
 __all__ = [
     "ALS",
     "DEPTHS",
     "MODELS",
     "ALSConfig",
+    "CoVisitation",
+    "CoVisitationConfig",
     "Model",
     "Popularity",
     "PopularityConfig",
-    "Transitions",
-    "TransitionsConfig",
     "UserKNN",
     "UserKNNConfig",
     "blend",
@@ -49,4 +51,10 @@ def load_models(folder: Path, names: tuple[str, ...]) -> dict[str, Model]:
     unknown = [name for name in names if name not in MODELS]
     if unknown:
         raise ModelError(f"There is no model {unknown[0]!r}.", f"Known are {', '.join(MODELS)}.")
-    return {name: MODELS[name].load(Path(folder) / name) for name in names}
+    return {name: MODELS[name].load(_artefact_folder(Path(folder), name)) for name in names}
+
+
+def _artefact_folder(folder: Path, name: str) -> Path:
+    """Return the folder of a model's artefact: of its name, or of the one that it had when it was written."""
+    found = (folder / one for one in spellings(name, RENAMED) if (folder / one).exists())
+    return next(found, folder / name)

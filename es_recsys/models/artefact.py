@@ -80,8 +80,8 @@ def save(folder: Path, model: str, params: Mapping[str, Any], arrays: Mapping[st
         ) from error
 
 
-def load(folder: Path, model: str | None = None) -> Artefact:
-    """The folder as written by `save`; `model` is the name that is expected.
+def load(folder: Path, *models: str) -> Artefact:
+    """Return the folder as written by `save`. models: names that it may have (none: any).
 
     Raises ModelError that names the file, where one is missing, cut short, altered in shape, or would need a pickle.
     """
@@ -96,8 +96,8 @@ def load(folder: Path, model: str | None = None) -> Artefact:
         raise ModelError(f"There is no readable model in {folder} (manifest.json: {type(error).__name__}).", REMEDY) from error
     if not known:
         raise ModelError(f"The model in {folder} has format {manifest['format']!r}; this version reads {FORMAT}.", REMEDY)
-    if model is not None and name != model:
-        raise ModelError(f"The model in {folder} is {name!r}, not {model!r}.", REMEDY)
+    if models and name not in models:
+        raise ModelError(f"The model in {folder} is {name!r}, not {models[0]!r}.", REMEDY)
     arrays = {array: _map(Path(folder) / f"{array}.npy", *expected) for array, expected in shapes.items()}
     return Artefact(name, params, arrays, mark, layout)
 

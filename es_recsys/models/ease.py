@@ -133,7 +133,7 @@ def _check(n_items: int, neighbours: int, available: int | None) -> None:
         raise ModelError(
             f"Training ease on {n_items:,} items needs {needed // _MIB:,} MiB of memory; "
             f"{available // _MIB:,} MiB are available.",
-            "Train bspm or transitions instead, whose memory grows with the events, or train where there is more memory.",
+            "Train bspm or covisitation instead, whose memory grows with the events, or train where there is more memory.",
         )
 
 

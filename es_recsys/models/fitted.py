@@ -20,6 +20,7 @@ from es_recsys.models.callback import TrainingCallback
 from es_recsys.models.histories import HistoryBatch, encode
 from es_recsys.models.ids import ItemIds
 from es_recsys.models.ranking import best
+from es_recsys.renamed import MODELS, spellings
 from es_recsys.types import History, Interactions, ItemTable
 
 __all__ = ["TrainedModel", "top_of"]
@@ -108,7 +109,7 @@ class TrainedModel(abc.ABC):
     @classmethod
     def load(cls, folder: Path) -> Self:
         """The model as saved, its arrays mapped. Raises ModelError where the folder isn't whole, or is of another layout."""
-        saved = artefact.load(folder, cls.name)
+        saved = artefact.load(folder, *spellings(cls.name, MODELS))
         if saved.layout != cls.layout:
             raise ModelError(
                 f"The model {cls.name} in {folder} has layout {saved.layout}; this version reads {cls.layout}.", artefact.REMEDY

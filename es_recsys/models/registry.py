@@ -8,6 +8,7 @@ from es_recsys.models.affinity import Affinity
 from es_recsys.models.aligned import Aligned
 from es_recsys.models.als import ALS
 from es_recsys.models.bspm import BSPM
+from es_recsys.models.covisitation import CoVisitation
 from es_recsys.models.ease import EASE
 from es_recsys.models.fitted import TrainedModel
 from es_recsys.models.fused import Fused
@@ -15,14 +16,13 @@ from es_recsys.models.lsa import LSA
 from es_recsys.models.popularity import Popularity
 from es_recsys.models.sasrec import SASRec
 from es_recsys.models.segments import Segments
-from es_recsys.models.transitions import Transitions
 from es_recsys.models.two_tower import Tower
 from es_recsys.models.userknn import UserKNN
 
 __all__ = ["MODELS"]
 
 _KINDS: tuple[type[TrainedModel], ...] = (
-    Transitions,
+    CoVisitation,
     UserKNN,
     EASE,
     BSPM,

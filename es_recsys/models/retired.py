@@ -9,7 +9,9 @@ from es_recsys.errors import InputError
 
 __all__ = ["RETIRED", "without_retired", "wrong_model"]
 
-RETIRED: Mapping[str, str] = MappingProxyType({"bpr": "als", "gfcf": "bspm", "itemknn": "transitions", "rp3beta": "transitions"})
+RETIRED: Mapping[str, str] = MappingProxyType(
+    {"bpr": "als", "gfcf": "bspm", "itemknn": "covisitation", "rp3beta": "covisitation"}
+)
 """Name of a model that is gone -> the model to train in its place (figures: docs/techniques.md)."""
 
 

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from es_recsys.errors import ModelError
 from es_recsys.features import PAIR, USER
 from es_recsys.index_metadata import IndexMetadata
+from es_recsys.renamed import RETRIEVERS, current
 from es_recsys.search.context import Context
 from es_recsys.search.forest import Forest
 from es_recsys.search.fusion import Table
@@ -66,7 +67,7 @@ class Ranker:
     def from_params(cls, params: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Ranker:
         """Raises ModelError where they are not those of a ranker."""
         try:
-            names, window = tuple(map(str, params["names"])), int(params["window"])
+            names, window = tuple(current(str(name), RETRIEVERS) for name in params["names"]), int(params["window"])
             features, depth, spaces = int(params["features"]), int(params["depth"]), dict(params["spaces"])
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(

@@ -17,6 +17,7 @@ from typing import Any
 import orjson
 
 from es_recsys.private import make_folder, opener
+from es_recsys.renamed import RETRIEVERS, current_keys
 
 __all__ = ["LIMIT", "AnswerLog"]
 
@@ -67,7 +68,7 @@ class AnswerLog:
                     except orjson.JSONDecodeError:
                         continue
                     if isinstance(record, dict):
-                        yield record
+                        yield _present(record)
 
     def erase(self, user_key: str) -> int:
         """Blanks a user's records where they stand, so that a writer at the same moment loses nothing; returns how many
@@ -132,3 +133,12 @@ def _append(path: Path, lines: bytes) -> int:
         while written < len(lines):  # a disk that fills up takes a part first, and then says so
             written += log.write(lines[written:])
         return log.tell()
+
+
+def _present(record: dict[str, Any]) -> dict[str, Any]:
+    """Return the record with the present names of retrievers: it may have been written when they had others."""
+    for values in (record, *record.get("hits", ())):
+        for key in ("parts", "signals"):
+            if isinstance(values.get(key), dict):
+                values[key] = current_keys(values[key], RETRIEVERS)
+    return record

@@ -22,10 +22,10 @@ from es_recsys.evaluation.statistics import Estimate, bootstrap
 from es_recsys.event_types import EVENT_TYPES
 from es_recsys.events.interactions import read_interactions, reweight
 from es_recsys.models.base import Model
+from es_recsys.models.covisitation import CoVisitation
 from es_recsys.models.held_out import HeldOut, hold_out
 from es_recsys.models.registry import MODELS
 from es_recsys.models.sequences import take
-from es_recsys.models.transitions import Transitions
 from es_recsys.progress import Progress
 from es_recsys.serving.behaviour_refresh import weigh_events
 from es_recsys.serving.product_groups import products
@@ -146,7 +146,7 @@ class BehavioursReport:
 def tune_behaviours(
     work: Workspace, target: str = "purchase", *, budget: float = 300.0, seed: int = 7, progress: Progress | None = None
 ) -> BehavioursReport:
-    """Tunes the weights for events of the type `target`, with the models that the store is served with (transitions where
+    """Tunes the weights for events of the type `target`, with the models that the store is served with (co-visitation where
     there are none yet), and stores them. budget: seconds after which no further weight is tried.
 
     Raises InputError for a type that there isn't or of which there are too few, StoreNotFound, MissingExtra.
@@ -292,7 +292,7 @@ def _served(snapshot: ServingSnapshot) -> tuple[dict[str, Any], dict[str, float]
     table = snapshot.metadata.weights.get("no_query", {})
     served = {name: model for name, model in snapshot.models.items() if not model.reads_items and table.get(name, 0.0) > 0.0}
     if not served:
-        return {Transitions.name: Transitions.default_config(False, snapshot.metadata.timed)}, {Transitions.name: 1.0}
+        return {CoVisitation.name: CoVisitation.default_config(False, snapshot.metadata.timed)}, {CoVisitation.name: 1.0}
     return {name: model.config for name, model in served.items()}, {name: table[name] for name in served}
 
 

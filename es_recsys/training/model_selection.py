@@ -17,11 +17,11 @@ from es_recsys.models.als import ALSConfig
 from es_recsys.models.base import Model
 from es_recsys.models.callback import TrainingCallback
 from es_recsys.models.cooccurrence import Counting
+from es_recsys.models.covisitation import CoVisitationConfig
 from es_recsys.models.fitted import TrainedModel
 from es_recsys.models.popularity import Popularity
 from es_recsys.models.registry import MODELS
 from es_recsys.models.slices import HoldoutSplit
-from es_recsys.models.transitions import TransitionsConfig
 from es_recsys.training import early_stopping
 from es_recsys.training.attempts import Attempts
 from es_recsys.training.ensemble_selection import SURE, Beside, Weighed, weigh
@@ -36,8 +36,8 @@ _MIN_EVENTS = 200
 _EASE_ITEMS = 6_000
 # The first models are tried however little time there is.
 _ALWAYS = 2
-# Transitions have the largest space and are the cheapest to try.
-_PATIENCE = {"transitions": 1.5}
+# Co-visitation has the largest space and is the cheapest to try.
+_PATIENCE = {"covisitation": 1.5}
 # A model that was asked for by name is served with this share at least; unweighed ones with this before scaling.
 _NAMED_SHARE = 0.05
 _PLAIN_SHARE = 0.3
@@ -107,11 +107,11 @@ class TrainSpec:
         return TrainingCallback(tell, folder, deadline)
 
 
-def defaults(data: Interactions) -> tuple[TransitionsConfig, ALSConfig, dict[str, float]]:
+def defaults(data: Interactions) -> tuple[CoVisitationConfig, ALSConfig, dict[str, float]]:
     """Settings and blend weights for a store that is too small to try any on."""
     factors = int(np.clip(min(len(data.user_ids), len(data.item_ids)) // 4, 4, 32))
-    transitions = TransitionsConfig(Counting(10, 0.8, 0.5, 0.3), 0.5, 0.2, half_life=5.0)
-    return transitions, ALSConfig(factors=factors), {"transitions": 0.7, "als": 0.3}
+    covisitation = CoVisitationConfig(Counting(10, 0.8, 0.5, 0.3), 0.5, 0.2, half_life=5.0)
+    return covisitation, ALSConfig(factors=factors), {"covisitation": 0.7, "als": 0.3}
 
 
 def suited(data: Interactions, ordered: bool, items: ItemTable | None = None, targets: Collection[str] = ()) -> tuple[str, ...]:
@@ -121,7 +121,7 @@ def suited(data: Interactions, ordered: bool, items: ItemTable | None = None, ta
     regression of EASE inverts a matrix of items by items, which is a matter of seconds up to a few thousand of them. Of what
     is looked at next similar users tell little that the others don't; of what is bought they do.
     """
-    names = ["transitions", "als"]
+    names = ["covisitation", "als"]
     if items is not None and (any(items.categories) or any(items.brands) or any(map(any, items.traits.values()))):
         names.append("affinity")
     if targets:
@@ -185,8 +185,8 @@ def select(
 
 
 def _default_choice(data: Interactions, wish: TrainSpec) -> _Choice:
-    transitions, als, weights = defaults(data)
-    own: dict[str, Any] = {"transitions": transitions, "als": als}
+    covisitation, als, weights = defaults(data)
+    own: dict[str, Any] = {"covisitation": covisitation, "als": als}
     names = wish.names or tuple(weights)
     configs = {name: wish.configs.get(name, own.get(name) or MODELS[name].default_config(True, data.timed)) for name in names}
     shares = {name: weights.get(name, _PLAIN_SHARE) for name in names}

@@ -14,18 +14,18 @@ from es_recsys.errors import ModelError
 from es_recsys.models.base import Model
 from es_recsys.models.callback import TrainingCallback
 from es_recsys.models.cooccurrence import Counting, Rows, count
+from es_recsys.models.covisitation import CoVisitation, CoVisitationConfig
 from es_recsys.models.fitted import TrainedModel
 from es_recsys.models.ids import ItemIds
 from es_recsys.models.registry import MODELS
 from es_recsys.models.sequences import user_sequences
 from es_recsys.models.slices import HoldoutSplit
-from es_recsys.models.transitions import Transitions, TransitionsConfig
 from es_recsys.training import early_stopping
 from es_recsys.training.aligned_models import Asked
 from es_recsys.training.coordinate_search import Climb, climb
 from es_recsys.types import ItemTable
 
-__all__ = ["DEPTH", "TransitionTrials", "Trials", "trials_of"]
+__all__ = ["DEPTH", "CoVisitationTrials", "Trials", "trials_of"]
 
 # Length of the answers that are compared: NDCG@20.
 DEPTH = 20
@@ -104,29 +104,29 @@ class Trials:
         return replace(config, **{name: getattr(plain, name) for name in self._kind.inference_params})
 
 
-class TransitionTrials(Trials):
-    """Transitions of many settings; counts of the last countings are kept, as other settings share them."""
+class CoVisitationTrials(Trials):
+    """Co-visitation of many settings; counts of the last countings are kept, as other settings share them."""
 
     rounds = 2
 
     def __init__(self, part: HoldoutSplit) -> None:
-        super().__init__(Transitions, part, 0)
+        super().__init__(CoVisitation, part, 0)
         self._sequences = user_sequences(part.train)
         self._counts: dict[Counting, Rows] = {}
 
-    def model(self, config: TransitionsConfig) -> Transitions:
+    def model(self, config: CoVisitationConfig) -> CoVisitation:
         """Trained on the slice. Rows are pruned in two steps, so this is very slightly not what `fit` gives."""
         if config.counting not in self._counts:
             if len(self._counts) == 2:
                 del self._counts[next(one for one in self._counts if one != self._of_best())]
             self._counts[config.counting] = count(self._sequences, config.counting, 2 * config.neighbours, 0.2)
-        return Transitions(config).fit_counts(self._ids, self._sequences, self._counts[config.counting])
+        return CoVisitation(config).fit_counts(self._ids, self._sequences, self._counts[config.counting])
 
-    def _learned(self, config: TransitionsConfig) -> Counting:
+    def _learned(self, config: CoVisitationConfig) -> Counting:
         return config.counting
 
 
-_SPECIAL: dict[str, Callable[[HoldoutSplit], Trials]] = {Transitions.name: TransitionTrials}
+_SPECIAL: dict[str, Callable[[HoldoutSplit], Trials]] = {CoVisitation.name: CoVisitationTrials}
 
 
 def trials_of(

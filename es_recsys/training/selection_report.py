@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.models.als import ALSConfig
-from es_recsys.models.transitions import TransitionsConfig
+from es_recsys.models.covisitation import CoVisitationConfig
 
 __all__ = ["ExpectedQuality", "Notes", "Report", "cut_words", "failed_words", "words"]
 
@@ -53,7 +53,7 @@ class Notes:
             self._tell(line)
 
 
-def transitions_words(config: TransitionsConfig) -> str:
+def covisitation_words(config: CoVisitationConfig) -> str:
     how = config.counting
     pairs = (
         "pairs of the whole history" if how.window is None else f"pairs up to {how.window} events apart (x {how.decay:g} a step)"
@@ -70,8 +70,8 @@ def transitions_words(config: TransitionsConfig) -> str:
 
 def words(config: Any) -> str:
     """A config in words: the known ones in sentences, of the others what isn't as usual."""
-    if isinstance(config, TransitionsConfig):
-        return transitions_words(config)
+    if isinstance(config, CoVisitationConfig):
+        return covisitation_words(config)
     if isinstance(config, ALSConfig):
         recency = "" if np.isinf(config.half_life) else f", half-life {config.half_life:g} events"
         return f"{config.factors} factors, confidence {config.confidence.scale:g}, b {config.confidence.b:g}{recency}"

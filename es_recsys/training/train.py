@@ -28,6 +28,7 @@ from es_recsys.models import MODELS, Model, UserKNN, save_models
 from es_recsys.models.popularity import Popularity
 from es_recsys.models.retired import wrong_model
 from es_recsys.progress import ProgressCounter, ProgressReporter
+from es_recsys.renamed import current_models
 from es_recsys.serving.item_features import item_side_folder, save_item_side
 from es_recsys.serving.product_groups import note_variants, products
 from es_recsys.serving.profile_folding import catch_up, rebuild
@@ -142,6 +143,7 @@ def train(
 
 def named(names: Sequence[str]) -> tuple[str, ...]:
     """The names, each once. Raises InputError for one that no model to train has."""
+    names = current_models(names)
     unknown = [name for name in names if name not in TRAINABLE]
     if unknown:
         raise wrong_model(unknown[0], TRAINABLE, "; or none, to have them chosen")

@@ -16,6 +16,7 @@ from es_recsys.index.stored_metadata import read_metadata, write_metadata
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.locks import try_file_lock
 from es_recsys.private import make_folder, opener
+from es_recsys.renamed import MODELS, current
 from es_recsys.search.legs import LEGS
 from es_recsys.serving.snapshot_cache import models_folder
 from es_recsys.serving.workspace import Workspace
@@ -87,7 +88,8 @@ class Trained:
         promise = None if told["promise"] is None else ExpectedQuality(**told["promise"])
         # A version of before there were targets has none.
         targets = tuple(told.get("targets", ()))
-        return cls(told["events"], told["until"], tuple(told["names"]), told["behaviours"], promise, targets)
+        names = tuple(current(name, MODELS) for name in told["names"])
+        return cls(told["events"], told["until"], names, told["behaviours"], promise, targets)
 
 
 def note_attempt(work: Workspace, events: int) -> None:

@@ -21,6 +21,7 @@ from es_recsys.models import MODELS
 from es_recsys.models.callback import TrainingCallback
 from es_recsys.models.retired import wrong_model
 from es_recsys.progress import ProgressReporter
+from es_recsys.renamed import current_models
 from es_recsys.serving.product_groups import products
 from es_recsys.serving.workspace import Workspace
 from es_recsys.training.item_table import item_table
@@ -93,6 +94,7 @@ def tune_model(
 
     Raises InputError for an unknown model or split, or a model without settings; MissingExtra.
     """
+    (name,) = current_models([name])
     if name not in MODELS:
         raise wrong_model(name, MODELS)
     if split not in TUNED_SPLITS:

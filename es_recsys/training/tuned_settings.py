@@ -13,6 +13,8 @@ import orjson
 from es_recsys.errors import ModelError
 from es_recsys.models import MODELS
 from es_recsys.private import make_folder
+from es_recsys.renamed import MODELS as RENAMED
+from es_recsys.renamed import spellings
 from es_recsys.settings import Settings
 
 __all__ = ["histories_of", "keep_history", "load_tuned", "save_tuned", "tuned_path"]
@@ -38,8 +40,8 @@ def save_tuned(settings: Settings, name: str, values: Mapping[str, Any], *, orde
 
 def load_tuned(settings: Settings, name: str) -> Any | None:
     """The tuned config of a model; None where there is none. Raises ModelError for a file that doesn't fit the model."""
-    path = tuned_path(settings, name)
-    if not path.exists():
+    path = next((path for path in (tuned_path(settings, one) for one in spellings(name, RENAMED)) if path.exists()), None)
+    if path is None:
         return None
     kind = MODELS[name]
     try:

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.models.cooccurrence import Counting
+from es_recsys.models.covisitation import CoVisitationConfig
 from es_recsys.models.sequences import take
 from es_recsys.models.slices import HoldoutSplit, latest, next_in_time, scattered
-from es_recsys.models.transitions import TransitionsConfig
-from es_recsys.training.model_trials import DEPTH, TransitionTrials
+from es_recsys.training.model_trials import DEPTH, CoVisitationTrials
 from es_recsys.training.selection_report import Notes
 from es_recsys.types import Interactions
 
@@ -81,11 +81,11 @@ def _held_out(data: Interactions, rng: np.random.Generator, users: int, notes: N
 
 
 def _order_tells(part: HoldoutSplit) -> tuple[bool, str]:
-    """Whether the newest of a history say more of the next item than the rest does: transitions are asked with the
+    """Whether the newest of a history say more of the next item than the rest does: co-visitation is asked with the
     whole history alike and with half-lives, and the best half-life must win by twice the standard error of the users'
     differences."""
-    trials = TransitionTrials(part)
-    plain = TransitionsConfig(Counting(10, 0.8, 1.0, 0.3), 0.5, 0.2)
+    trials = CoVisitationTrials(part)
+    plain = CoVisitationConfig(Counting(10, 0.8, 1.0, 0.3), 0.5, 0.2)
     alike = trials.each(plain)
     by_half_life = {half_life: trials.each(replace(plain, half_life=half_life)) for half_life in (3.0, 10.0)}
     half_life = max(by_half_life, key=lambda one: float(by_half_life[one].mean()))

@@ -59,7 +59,7 @@ def prepare(client: Client, catalogue: Catalogue) -> None:
         path = Path(folder) / "events.jsonl"
         path.write_bytes(b"\n".join(rows))
         load_events(client.workspace, [path])
-    train(client.workspace, ["transitions", "als"])
+    train(client.workspace, ["covisitation", "als"])
 
 
 def questions(catalogue: Catalogue) -> list[Query]:

@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from es_recsys.errors import ModelError
-from es_recsys.models import ALS, MODELS, ALSConfig, Model, Popularity, Transitions
+from es_recsys.models import ALS, MODELS, ALSConfig, CoVisitation, Model, Popularity
 from es_recsys.models.aligned import Aligned, AlignedConfig
 from es_recsys.models.callback import TrainingCallback
 from es_recsys.models.ease import EASE, EASEConfig
@@ -421,8 +421,8 @@ print(sorted({{"scipy", "sklearn", "torch", "implicit", "polars", "sqlalchemy", 
     assert done.stdout.strip() == "[]"
 
 
-def test_transitions_and_popularity_use_no_chance() -> None:
-    for kind in (Transitions, Popularity):
+def test_covisitation_and_popularity_use_no_chance() -> None:
+    for kind in (CoVisitation, Popularity):
         one, other = (kind().fit(shop(), np.random.default_rng(seed)) for seed in (1, 2))
         assert one.fingerprint == other.fingerprint
 

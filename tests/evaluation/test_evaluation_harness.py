@@ -25,7 +25,7 @@ from es_recsys.evaluation import (
     slices_of,
     summary,
 )
-from es_recsys.models import Popularity, Transitions
+from es_recsys.models import CoVisitation, Popularity
 from es_recsys.types import Hit, Interactions, Query, Ranking
 
 
@@ -51,7 +51,7 @@ def split(data: Interactions) -> Split:
 
 
 def test_one_by_one_and_together_are_the_same(split: Split) -> None:
-    model = Transitions().fit(split.train, np.random.default_rng(0))
+    model = CoVisitation().fit(split.train, np.random.default_rng(0))
     ranker = ModelRanker(model, People(split.questions))
     queries = [question.query for question in split.questions]
     together = [[hit.item_id for hit in found.hits] for found in ranker.many(queries)]
@@ -61,7 +61,7 @@ def test_one_by_one_and_together_are_the_same(split: Split) -> None:
 def test_a_model_that_knows_the_rule_wins_and_leaves_out_what_is_known(split: Split) -> None:
     people, rng = People(split.questions), np.random.default_rng(0)
     catalogue = Catalogue.of(split.train)
-    models = {"transitions": Transitions().fit(split.train, rng), "popularity": Popularity().fit(split.train, rng)}
+    models = {"covisitation": CoVisitation().fit(split.train, rng), "popularity": Popularity().fit(split.train, rng)}
     rankers = {name: ModelRanker(model, people) for name, model in models.items()}
     found = {}
     for name, ranker in rankers.items():
@@ -72,19 +72,19 @@ def test_a_model_that_knows_the_rule_wins_and_leaves_out_what_is_known(split: Sp
             assert not set(own) & question.known
         found[name] = score(answers.lists, split.questions, catalogue, 5)
     means = {name: summary(scores, rng) for name, scores in found.items()}
-    assert means["transitions"]["NDCG"].mean > 0.75
+    assert means["covisitation"]["NDCG"].mean > 0.75
     assert means["popularity"]["NDCG"].mean < 0.5
-    assert means["transitions"]["NDCG"].low <= means["transitions"]["NDCG"].mean <= means["transitions"]["NDCG"].high
-    p = significance(found, "transitions", rng)
+    assert means["covisitation"]["NDCG"].low <= means["covisitation"]["NDCG"].mean <= means["covisitation"]["NDCG"].high
+    p = significance(found, "covisitation", rng)
     assert p["popularity"]["NDCG"] < 0.001
     assert set(p["popularity"]) == set(ACCURACY)
 
 
 def test_a_blend_of_one_is_the_model_alone(split: Split) -> None:
-    model = Transitions().fit(split.train, np.random.default_rng(0))
+    model = CoVisitation().fit(split.train, np.random.default_rng(0))
     people = People(split.questions)
     alone = ask(ModelRanker(model, people), split.questions, 5).lists
-    blended = ask(BlendRanker({"transitions": model}, {"transitions": 1.0, "gone": 0.5}, people), split.questions, 5).lists
+    blended = ask(BlendRanker({"covisitation": model}, {"covisitation": 1.0, "gone": 0.5}, people), split.questions, 5).lists
     assert alone == blended
 
 

@@ -55,7 +55,7 @@ with Client(settings=Settings(url=url, index=index, home=home, cache=home + "/ca
     client.workspace.events
     setattr(owner, name, killed)
     if command == "train":
-        client.train(["transitions"])
+        client.train(["covisitation"])
     elif command == "swap":
         swap_version(client.workspace, None)
     else:
@@ -159,14 +159,14 @@ TRAIN = [
 @pytest.mark.parametrize(("place", "nth", "when"), TRAIN)
 def test_a_training_that_is_killed(client: Client, place: str, nth: int, when: str) -> None:
     with_events(client, N)
-    client.train(["transitions"])
+    client.train(["covisitation"])
     kill(client, "train", place, nth, when)
     served = {hit.item_id for hit in client.recommend("u1", n=10).hits}
     assert served
     swapped = (when == "after" and place.endswith("update_aliases")) or place.endswith("_drop_older")
     told = [check.what for check in check_unfinished(client.workspace.es, client.settings)]
     assert bool(told) != swapped, told
-    report = client.train(["transitions"])
+    report = client.train(["covisitation"])
     assert report.version == versions.live_version(client.workspace.es, client.settings.index)
     assert models_folder(client.settings, report.version).is_dir()
     assert stored(client) == {f"i{k}" for k in range(N)}
@@ -199,7 +199,7 @@ SWAP = [
 @pytest.mark.parametrize(("place", "nth", "when"), SWAP)
 def test_a_swap_that_is_killed(client: Client, place: str, nth: int, when: str) -> None:
     with_events(client, N)
-    client.train(["transitions"])
+    client.train(["covisitation"])
     client.insert_items([Item(item_id=f"n{k}", title=f"new {k}") for k in range(700)])
     client.delete_items(["i1199"])
     kill(client, "swap", place, nth, when)

@@ -67,7 +67,7 @@ def command(client: Client, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 
 def test_weights_are_chosen_used_and_taken_back(client: Client, command: Callable[..., Any]) -> None:
     work = client.workspace
-    client.train(["transitions"])
+    client.train(["covisitation"])
     strength = dict(zip(*_taste(client, "u3"), strict=True))
     found = command("tune", "behaviours")
     assert found["kept"]
@@ -103,7 +103,7 @@ def test_weights_are_chosen_used_and_taken_back(client: Client, command: Callabl
 
 
 def test_a_second_run_takes_over_the_trials_of_the_first(client: Client, command: Callable[..., Any]) -> None:
-    client.train(["transitions"])
+    client.train(["covisitation"])
     command("tune", "behaviours", "--reset")
     first = command("tune", "behaviours", "--target", "cart")
     command("tune", "behaviours", "--reset")

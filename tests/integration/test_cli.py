@@ -87,7 +87,7 @@ def made(module_settings: Callable[..., Settings], sample: SampleStore, tmp_path
     (folder / "events.jsonl").write_text("".join(e.model_dump_json(exclude_none=True) + "\n" for e in sample.events))
     assert "300 items added" in _process(settings, "items", "load", folder / "items.jsonl.gz")
     assert "events added" in _process(settings, "events", "load", folder / "events.jsonl")
-    assert "is live with" in _process(settings, "train", "transitions", "als")
+    assert "is live with" in _process(settings, "train", "covisitation", "als")
     return settings
 
 
@@ -312,10 +312,10 @@ def test_versions_are_listed_swapped_and_dropped(empty: Settings, run: Run, writ
         for n in range(5)
     ]
     run("events", "load", write("events.jsonl", events))
-    run("train", "transitions")
+    run("train", "covisitation")
     listed = run("index", "list", "--json").json
     assert [(version["version"], version["live"]) for version in listed] == [(1, False), (2, True)]
-    assert listed[1]["models"] == ["transitions"]
+    assert listed[1]["models"] == ["covisitation"]
     assert all(version["documents"] == 12 for version in listed)
     assert "live" in run("index", "list").out
     assert "Version 1" in run("index", "swap").out
@@ -332,7 +332,7 @@ def test_versions_are_listed_swapped_and_dropped(empty: Settings, run: Run, writ
     run("items", "load", write("items.jsonl", _things(*range(12))))
     assert run("profiles", "build", "--json").json["written"] == 12
     assert run("profile", "show", "u1", "--json").json["counts"] == {"view": 5}
-    assert run("train", "transitions", "--json").json["models"] == ["transitions"]
+    assert run("train", "covisitation", "--json").json["models"] == ["covisitation"]
 
 
 def test_erase(empty: Settings, run: Run, write: Callable[..., Path]) -> None:

@@ -111,18 +111,18 @@ def test_a_failure_leaves_nothing_behind(client: Client, monkeypatch: pytest.Mon
 
 
 def test_memory_and_the_served_path_agree_side_by_side(client: Client) -> None:
-    plain = SearchSettings(interests=0, weights=FusionWeights(no_query={"transitions": 1.0, "als": 0.5}))
+    plain = SearchSettings(interests=0, weights=FusionWeights(no_query={"covisitation": 1.0, "als": 0.5}))
     with Client(settings=client.settings.model_copy(update={"search": plain})) as bare:
-        found = evaluate(bare.workspace, Options(names=("transitions", "als"), users=50, budget=6.0))
+        found = evaluate(bare.workspace, Options(names=("covisitation", "als"), users=50, budget=6.0))
     by_name = {one.name: one for one in found.techniques}
-    assert set(by_name) == {"popularity", "transitions", "als", "blend", "served"}
+    assert set(by_name) == {"popularity", "covisitation", "als", "blend", "served"}
     assert {one.path for one in found.techniques} == {"memory", "served"}
     for metric in ("NDCG", "Recall", "MRR"):
         # Without what only serving adds (what is popular and fresh, places kept for interests) the same models say the same.
         assert by_name["served"].figures[metric].mean == pytest.approx(by_name["blend"].figures[metric].mean, abs=0.01)
-    assert by_name["transitions"].figures["NDCG"].mean > by_name["popularity"].figures["NDCG"].mean
+    assert by_name["covisitation"].figures["NDCG"].mean > by_name["popularity"].figures["NDCG"].mean
     assert by_name["served"].training_s is not None
-    assert by_name["served"].ms["p50"] > by_name["transitions"].ms["p50"] > 0
+    assert by_name["served"].ms["p50"] > by_name["covisitation"].ms["p50"] > 0
     assert all(one.failed == 0 for one in found.techniques)
     assert found.questions == 50
 
@@ -145,21 +145,21 @@ def _lowest_first() -> Ranker:
 
 def test_served_is_as_users_get_it_and_each_part_is_left_out_once(client: Client) -> None:
     if not client.workspace.snapshots.fresh().models:
-        client.train(["transitions"])
+        client.train(["covisitation"])
     work, own = client.workspace, client.workspace.snapshots.fresh().metadata
     ranker = _lowest_first()
     artefact.save(ranking_folder(work.settings, "mark"), RANKING, ranker.params(), ranker.forest.arrays())
-    weights = {**own.weights, "no_query": {"transitions": 0.0, "popular": 1.0, "fresh": 0.0}}
+    weights = {**own.weights, "no_query": {"covisitation": 0.0, "popular": 1.0, "fresh": 0.0}}
     notes = note_tuned(own.notes, ["no_query"])
     write_metadata(work.es, replace(own, weights=weights, ranking={"no_query": "mark"}, notes=notes))
     try:
-        found = evaluate(work, Options(names=("transitions",), users=25, budget=2.0))
+        found = evaluate(work, Options(names=("covisitation",), users=25, budget=2.0))
     finally:
         write_metadata(work.es, own)
         shutil.rmtree(ranking_folder(work.settings, "mark"))
     by_name = {one.name: one for one in found.techniques}
     names = ("served", "served, without the learned ranking", "served, with the weights of the training")
-    assert {"popularity", "transitions", "blend", *names, "served, without interests"} == set(by_name)
+    assert {"popularity", "covisitation", "blend", *names, "served, without interests"} == set(by_name)
     served, unranked, untuned = (by_name[name].figures["NDCG"].mean for name in names)
     # The tuned table is what is popular and nothing else; the ranking turns its order round.
     assert unranked == pytest.approx(by_name["popularity"].figures["NDCG"].mean, abs=0.01)
@@ -170,9 +170,9 @@ def test_served_is_as_users_get_it_and_each_part_is_left_out_once(client: Client
 
 
 def test_searches_are_asked_in_words_and_by_whom(client: Client) -> None:
-    found = evaluate(client.workspace, Options(names=("transitions",), split="search", users=40, legs=True, budget=6.0))
+    found = evaluate(client.workspace, Options(names=("covisitation",), split="search", users=40, legs=True, budget=6.0))
     names = {one.name for one in found.techniques}
-    assert {"served", "served, neutral", "served, lexical alone", "served, transitions alone"} <= names
+    assert {"served", "served, neutral", "served, lexical alone", "served, covisitation alone"} <= names
     assert not any("text_vector" in name or "taste" in name for name in names)
     assert all(one.path == "served" for one in found.techniques)
     assert max(one.figures["NDCG"].mean for one in found.techniques) > 0.05
@@ -180,14 +180,14 @@ def test_searches_are_asked_in_words_and_by_whom(client: Client) -> None:
 
 def test_one_leg_alone_is_alone(client: Client) -> None:
     if not client.workspace.snapshots.fresh().models:
-        client.train(["transitions"])
-    ranker = ServedRanker(client.workspace, [], one_leg("transitions"))
+        client.train(["covisitation"])
+    ranker = ServedRanker(client.workspace, [], one_leg("covisitation"))
     user = client.workspace.events.users()
     from es_recsys.types import Query
 
     hits = ranker(Query(user_id=next(iter(user)))).hits
     assert hits
-    assert all(set(hit.parts) <= {"transitions"} for hit in hits)
+    assert all(set(hit.parts) <= {"covisitation"} for hit in hits)
 
 
 @pytest.mark.parametrize(
@@ -212,26 +212,26 @@ def test_a_model_that_cannot_be_trained_is_left_out_unless_it_was_named(client: 
     monkeypatch.setattr(ALS, "fit", fail)
     with pytest.raises(ModelError):
         evaluate(client.workspace, Options(names=("als",), users=5, served=False))
-    monkeypatch.setattr(evaluation, "MODELS", {name: evaluation.MODELS[name] for name in ("als", "transitions", "popularity")})
+    monkeypatch.setattr(evaluation, "MODELS", {name: evaluation.MODELS[name] for name in ("als", "covisitation", "popularity")})
     found = evaluate(client.workspace, Options(users=5, budget=5.0))
     assert any("als is left out" in note for note in found.notes)
 
 
 def test_a_model_is_tuned_and_trained_so_from_then_on(client: Client) -> None:
-    report = tune_model(client.workspace, "transitions", trials=6, users=40)
+    report = tune_model(client.workspace, "covisitation", trials=6, users=40)
     assert len([trial for trial in report.found.trials if trial.value is not None]) == 6
-    again = tune_model(client.workspace, "transitions", trials=7, users=40)
+    again = tune_model(client.workspace, "covisitation", trials=7, users=40)
     assert again.found.resume == 6
-    kept = load_tuned(client.settings, "transitions")
+    kept = load_tuned(client.settings, "covisitation")
     if report.kept or again.kept:
-        client.train(["transitions"])
-        assert client.workspace.snapshots.fresh().models["transitions"].config == kept
-    found = evaluate(client.workspace, Options(names=("transitions",), users=5, served=False, budget=5.0))
-    assert len(found.tuning["transitions"]["trials"]) == 7
+        client.train(["covisitation"])
+        assert client.workspace.snapshots.fresh().models["covisitation"].config == kept
+    found = evaluate(client.workspace, Options(names=("covisitation",), users=5, served=False, budget=5.0))
+    assert len(found.tuning["covisitation"]["trials"]) == 7
     metadata = client.workspace.snapshots.fresh().metadata
     write_metadata(client.workspace.es, replace(metadata, event_weights={"view": 0.5}))
     try:
-        assert tune_model(client.workspace, "transitions", trials=1, users=40).found.resume == 0
+        assert tune_model(client.workspace, "covisitation", trials=1, users=40).found.resume == 0
     finally:
         write_metadata(client.workspace.es, metadata)
     with pytest.raises(InputError):
@@ -292,14 +292,14 @@ def test_a_tuning_shows_its_trainings_and_looks_after_them(client: Client, monke
 def test_weights_are_tuned_and_stored(
     client: Client, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    client.train(["transitions"])
+    client.train(["covisitation"])
     metadata = client.workspace.snapshots.fresh().metadata
     before = metadata.weights
     report = tune_weights(client.workspace, trials=15, users=60)
     after = client.workspace.snapshots.fresh().metadata.weights
     assert {one.name for one in report.situations} <= {"no_query", "query"}
     for one in report.situations:
-        assert {"transitions", "popular", "fresh"} == set(one.weights)
+        assert {"covisitation", "popular", "fresh"} == set(one.weights)
         assert len(one.trials) == 15
         assert not one.resume
         if one.kept:
@@ -374,12 +374,12 @@ def test_the_commands(
     _environment(client, monkeypatch)
     out, page = tmp_path / "found.json", tmp_path / "report.html"
     common = ("--users", 20, "--budget", 5, "--no-served", "--out", out)
-    code, text = _run(monkeypatch, capsys, "evaluate", "transitions", "--target", "purchase", *common)
+    code, text = _run(monkeypatch, capsys, "evaluate", "covisitation", "--target", "purchase", *common)
     assert code == 0
     assert "NDCG@10" in text
-    assert "transitions" in text
+    assert "covisitation" in text
     assert str(out) in text
-    code, text = _run(monkeypatch, capsys, "evaluate", "transitions", "--split", "time", "--json", *common)
+    code, text = _run(monkeypatch, capsys, "evaluate", "covisitation", "--split", "time", "--json", *common)
     assert code == 0
     assert json.loads(text)["split"].startswith("the next 5")
     assert _run(monkeypatch, capsys, "report", out, "--out", page)[0] == 0

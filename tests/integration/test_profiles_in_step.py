@@ -253,12 +253,12 @@ def test_an_index_of_profiles_that_is_gone_is_made_anew(client: Client, es: Elas
     elif way == "load":
         client.insert_items([_item("else")])
     else:
-        client.train("transitions")
+        client.train("covisitation")
     assert client.get_user_profile("u1").seen == {"i0", "i1", "i2", "i3", "i9"}
     assert behind(work, work.snapshots.fresh()) == 0
     client.put_events(_event(1, 10))
     # Its aliases are whole, so that another version can go live.
-    version = client.train("transitions").version
+    version = client.train("covisitation").version
     assert read_metadata(es, client.settings.index).version == version
     assert client.get_user_profile("u1").counts == {"cart": 6}
 

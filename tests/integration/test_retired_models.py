@@ -27,7 +27,7 @@ START = datetime(2025, 1, 1, tzinfo=UTC).timestamp()
 
 @pytest.fixture(scope="module")
 def client(module_settings: Callable[..., Settings]) -> Iterator[Client]:
-    """Forty items, and users who go along them; as if BPR had been trained beside transitions by the version before."""
+    """Forty items, and users who go along them; as if BPR had been trained beside co-visitation by the version before."""
     rng = np.random.default_rng(3)
     events = [
         Event(
@@ -42,7 +42,7 @@ def client(module_settings: Callable[..., Settings]) -> Iterator[Client]:
     with Client(settings=module_settings()) as client:
         client.insert_items([Item(item_id=f"i{place:02d}", title=f"thing {place}") for place in range(40)])
         client.put_events(events)
-        client.train(["transitions"])
+        client.train(["covisitation"])
         _serve_with_bpr(client)
         yield client
 
@@ -56,7 +56,7 @@ def _serve_with_bpr(client: Client) -> None:
     vectors = {**live.vectors, "bpr_vector": VectorMetadata(3, "0" * 16, "bpr", "max_inner_product")}
     weights = {**live.weights, "no_query": {**live.weights["no_query"], "bpr": 0.4}}
     told = live.notes["trained"]
-    notes = {**live.notes, "trained": {**told, "names": ["bpr", "transitions"]}}
+    notes = {**live.notes, "trained": {**told, "names": ["bpr", "covisitation"]}}
     write_metadata(es, replace(live, models=("bpr", *live.models), vectors=vectors, weights=weights, notes=notes))
 
 
@@ -64,7 +64,7 @@ def test_answers_do_without_it_and_say_so(client: Client, caplog: pytest.LogCapt
     with caplog.at_level(logging.WARNING), Client(settings=client.settings) as other:
         answer = other.recommend("u1")
         again = other.recommend("u1")
-    assert answer.hits and answer.hits[0].parts["transitions"] > 0.0
+    assert answer.hits and answer.hits[0].parts["covisitation"] > 0.0
     assert answer.ranking.degraded == again.ranking.degraded == ("bpr",)
     assert sum("do without bpr" in record.getMessage() for record in caplog.records) == 1
 
@@ -74,7 +74,7 @@ def test_the_doctor_says_to_train_again(client: Client) -> None:
     assert not found["model: bpr"].ok
     assert "There is no model 'bpr' any more" in found["model: bpr"].what
     assert "als" in found["model: bpr"].remedy
-    assert found["model: transitions"].ok
+    assert found["model: covisitation"].ok
 
 
 def test_the_catalogue_is_read_without_its_vectors(client: Client) -> None:
@@ -106,7 +106,7 @@ def test_a_training_is_due_and_leaves_it_out(client: Client) -> None:
     assert report.outcome == "trained"
     assert "there is no bpr any more" in report.checked.reasons
     live = read_metadata(client.workspace.es, client.settings.index)
-    assert live.models == ("transitions",)
+    assert live.models == ("covisitation",)
     assert "bpr_vector" not in live.vectors
     answer = client.recommend("u1")
     assert answer.hits and answer.ranking.degraded == ()

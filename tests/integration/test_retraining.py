@@ -93,7 +93,7 @@ def run(client: Client, *names: str, **more: Any) -> RetrainReport:
 def test_it_trains_where_events_have_grown_and_a_rollback_stays(
     client: Client, now: Callable[[int], None], tmp_path: Path
 ) -> None:
-    first = run(client, "transitions")
+    first = run(client, "covisitation")
     assert (first.outcome, first.checked.reasons) == ("trained", ("version 1 has no model",))
     assert live(client) == 2
 
@@ -113,9 +113,9 @@ def test_it_trains_where_events_have_grown_and_a_rollback_stays(
     assert grown.compared is not None
     assert not grown.compared.worse
     assert grown.training is not None
-    assert grown.training.models == ("transitions",)
+    assert grown.training.models == ("covisitation",)
     assert live(client) == 3
-    assert client.recommend("u1").hits[0].parts["transitions"] > 0.0
+    assert client.recommend("u1").hits[0].parts["covisitation"] > 0.0
     assert run(client).outcome == "nothing"
 
     assert swap_version(client.workspace, None) == 2
@@ -129,7 +129,7 @@ def test_it_trains_where_events_have_grown_and_a_rollback_stays(
 
 
 def test_what_came_of_answers_is_counted_also_where_no_training_is_due(client: Client) -> None:
-    run(client, "transitions")
+    run(client, "covisitation")
     assert not exposure_folder(client.settings).exists()
     for count in (1, 2):
         answer = client.recommend("u1", n=3)
@@ -140,7 +140,7 @@ def test_what_came_of_answers_is_counted_also_where_no_training_is_due(client: C
         if count == 1:
             assert run(client).outcome == "nothing"
         else:
-            client.train(["transitions"], budget=0.0)
+            client.train(["covisitation"], budget=0.0)
         exposure = client.workspace.snapshots.fresh().exposure
         assert exposure.seen[first] == (count, count)
         assert exposure.seen[second] == (count, 0.0)
@@ -152,7 +152,7 @@ def test_what_came_of_answers_is_counted_also_where_no_training_is_due(client: C
 def test_it_trains_where_quality_has_fallen_and_not_by_chance(
     client: Client, now: Callable[[int], None], tmp_path: Path, anywhere: bool
 ) -> None:
-    run(client, "transitions")
+    run(client, "covisitation")
     now(76)
     load(client, tmp_path, rings((60, 76), anywhere=anywhere))
     found = run(client, growth=0.9)
@@ -167,7 +167,7 @@ def test_it_trains_where_quality_has_fallen_and_not_by_chance(
 def test_what_is_worse_is_not_served_and_not_tried_again_at_once(
     client: Client, now: Callable[[int], None], tmp_path: Path
 ) -> None:
-    run(client, "transitions")
+    run(client, "covisitation")
     now(80)
     load(client, tmp_path, rings((60, 80)))
     before = [hit.item_id for hit in client.recommend("u1").hits]
@@ -187,7 +187,7 @@ def test_what_is_worse_is_not_served_and_not_tried_again_at_once(
 
 @pytest.mark.long
 def test_new_items_other_weights_and_other_models_are_reasons(client: Client) -> None:
-    run(client, "transitions")
+    run(client, "covisitation")
     client.insert_items([Item(item_id=f"n{place:03d}", title=f"new {place}") for place in range(10)])
     assert run(client).outcome == "nothing"
     client.insert_items([Item(item_id=f"m{place:03d}", title=f"new {place}") for place in range(10)])
@@ -199,7 +199,7 @@ def test_new_items_other_weights_and_other_models_are_reasons(client: Client) ->
     added = run(client, "als", add=True)
     assert added.checked.reasons == ("als is not served yet",)
     assert added.training is not None
-    assert set(added.training.models) == {"transitions", "als"}
+    assert set(added.training.models) == {"covisitation", "als"}
     assert run(client).outcome == "nothing"
     with pytest.raises(InputError, match="nonsense"):
         run(client, "nonsense")
@@ -208,7 +208,7 @@ def test_new_items_other_weights_and_other_models_are_reasons(client: Client) ->
 
 
 def test_lost_models_are_a_reason(client: Client) -> None:
-    run(client, "transitions")
+    run(client, "covisitation")
     shutil.rmtree(models_folder(client.settings, live(client)))
     with Client(settings=client.settings) as other:
         found = run(other)
@@ -228,14 +228,14 @@ def test_of_two_runs_at_once_one_trains(client: Client, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(retraining, "put_into_service", slow)
     reports: list[RetrainReport] = []
-    first = threading.Thread(target=lambda: reports.append(run(client, "transitions")))
+    first = threading.Thread(target=lambda: reports.append(run(client, "covisitation")))
     first.start()
     try:
         assert inside.wait(60)
         with Client(settings=client.settings) as other:
             assert run(other).outcome == "busy"
             with pytest.raises(IndexStateError, match="Another training"):
-                other.train(["transitions"])
+                other.train(["covisitation"])
     finally:
         go_on.set()
         first.join()
@@ -258,7 +258,7 @@ def test_what_answers_are_to_lead_to_stays_until_a_training_names_nothing(
     def leading() -> tuple[str, ...]:
         return targets_of(client.workspace.snapshots.fresh().metadata)
 
-    run(client, "transitions")
+    run(client, "covisitation")
     assert leading() == ()
     due = run(client, targets=("view", "view"))
     assert (due.outcome, due.checked.reasons, leading()) == ("trained", ("answers are to lead to view",), ("view",))
@@ -270,7 +270,7 @@ def test_what_answers_are_to_lead_to_stays_until_a_training_names_nothing(
     assert (run(client).outcome, leading()) == ("trained", ("view",))
     client.train(["als"], add=True, budget=0.0)
     assert leading() == ("view",)
-    client.train(["transitions"], budget=0.0)
+    client.train(["covisitation"], budget=0.0)
     assert leading() == ()
     for train in (client.train, client.train_if_needed):
         with pytest.raises(InputError, match="'dislike' is no event"):
@@ -290,11 +290,11 @@ def test_the_command_ends_with_0_whatever_there_was_to_do(
         assert (caught.value.code or 0) == code
         return capsys.readouterr().out
 
-    assert "Training, as version 1 has no model." in command("train", "--if-needed", "transitions", "--budget", "0")
+    assert "Training, as version 1 has no model." in command("train", "--if-needed", "covisitation", "--budget", "0")
     assert "No training is needed." in command("train", "--if-needed")
     with training_lock(client.settings):
         assert "nothing is done" in command("train", "--if-needed")
-        command("train", "transitions", code=4)
+        command("train", "covisitation", code=4)
     told = json.loads(command("train", "--if-needed", "--json"))
     assert told["outcome"] == "nothing"
     assert told["reasons"] == []
@@ -303,6 +303,6 @@ def test_the_command_ends_with_0_whatever_there_was_to_do(
     command("train", "ranking", "--if-needed", "--growth", "0", code=2)
     command("train", "ranking", "--target", "view", code=2)
     assert "Training, as answers are to lead to view." in command("train", "--if-needed", "--target", "view", "--budget", "0")
-    assert "with view" in command("train", "transitions", "--target", "view", "--budget", "0")
+    assert "with view" in command("train", "covisitation", "--target", "view", "--budget", "0")
     command("train", "--target", "views", code=2)
     assert "Version 3" in command("index", "swap")

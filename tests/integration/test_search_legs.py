@@ -109,7 +109,7 @@ def full(metadata: IndexMetadata, **changes: Any) -> Context:
         "vectors": {"text_vector": text, "image_vector": picture},
         "tastes": {"text_vector": Taste(long, short), "image_vector": Taste(long, None)},
         "factors": {"als": user},
-        "neighbours": {"transitions": [(f"i{i:03d}", 5.0 - i / 100) for i in range(0, 300, 2)] + [("i001", -1.0)]},
+        "neighbours": {"covisitation": [(f"i{i:03d}", 5.0 - i / 100) for i in range(0, 300, 2)] + [("i001", -1.0)]},
         "popular": [(f"i{i:03d}", 100.0 - i) for i in range(90)],
         "strength": 10.0,
     }
@@ -123,7 +123,7 @@ def test_every_leg_and_its_fill_are_accepted(es: Any, catalogue: Any) -> None:
     )
     legs = [leg for leg in active(context) if leg.signal(context) is not None]
     assert {leg.name for leg in legs} == {
-        *("lexical", "text_vector", "image_vector", "taste_text", "taste_image", "als", "transitions", "popular", "fresh")
+        *("lexical", "text_vector", "image_vector", "taste_text", "taste_image", "als", "covisitation", "popular", "fresh")
     }
     for leg in legs:
         for body in (ask(leg, context), fill(leg, context, ["i010", "i032", "i064"])):
@@ -281,8 +281,8 @@ def test_reasons_come_from_the_users_own_items(es: Any, catalogue: Any) -> None:
     assert all(hit.because and set(hit.because) <= set(liked) for hit in hits)
     for hit in hits:
         assert hit.because[0] == max(liked, key=lambda i: float(vectors[i] @ vectors[hit.item_id]))
-    modelled = replace(full(metadata, text="", vectors={}), explain=True, reasons={"transitions": lambda i: (f"why {i}",)})
-    assert all(hit.because == (f"why {hit.item_id}",) for hit in answer(es, modelled).hits if "transitions" in hit.parts)
+    modelled = replace(full(metadata, text="", vectors={}), explain=True, reasons={"covisitation": lambda i: (f"why {i}",)})
+    assert all(hit.because == (f"why {hit.item_id}",) for hit in answer(es, modelled).hits if "covisitation" in hit.parts)
 
 
 def test_diversity_spreads_the_first_hits(es: Any, catalogue: Any) -> None:

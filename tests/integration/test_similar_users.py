@@ -160,7 +160,7 @@ def test_users_go_and_come_with_their_version(client: Client, sample: SampleStor
     es, store = client.workspace.es, client.settings.index
     with_users = client.workspace.snapshots.fresh().metadata.version
     before = [hit.item_id for hit in client.recommend(sample.shoppers[0].user_id).hits]
-    plain = client.train(["transitions"]).version
+    plain = client.train(["covisitation"]).version
     assert not es.indices.exists(index=users_index(store, plain))
     assert not any("userknn" in hit.parts for hit in client.recommend(sample.shoppers[0].user_id).hits)
     assert swap_version(client.workspace, None) == with_users
@@ -179,12 +179,12 @@ def test_users_go_and_come_with_their_version(client: Client, sample: SampleStor
 
 
 def test_without_its_index_the_rest_answers_and_says_so(client: Client, sample: SampleStore) -> None:
-    client.train(["userknn", "transitions"])
+    client.train(["userknn", "covisitation"])
     assert not client.recommend(sample.shoppers[0].user_id).ranking.degraded
     client.workspace.es.indices.delete(index=client.workspace.snapshots.current().metadata.users)
     found = client.recommend(sample.shoppers[0].user_id)
     assert found.ranking.degraded == ("userknn",)
-    assert "transitions" in found.hits[0].parts
+    assert "covisitation" in found.hits[0].parts
     [batched] = client.ask_all([Query(user_id=sample.shoppers[0].user_id)])
     assert isinstance(batched, Answer) and batched.ranking.degraded == ("userknn",)
     client.delete_user(sample.shoppers[0].user_id)

@@ -53,7 +53,7 @@ def test_a_rollback_is_of_models_and_the_catalogue_stays(client: Client) -> None
     client.insert_items(things(*range(60)))
     client.put_events(snapshots(*range(40)))
     client.train(["als"])
-    client.train(["transitions"])
+    client.train(["covisitation"])
     client.insert_items([*things(*range(100, 150)), *things(3, word="changed")])
     client.delete_items(["i50", "i51"])
     client.put_events(snapshots(70))
@@ -112,7 +112,7 @@ def test_items_come_and_go_while_a_training_runs(client: Client) -> None:
     for writer in writers:
         writer.start()
     try:
-        reports = [train(client.workspace, ["transitions"]) for _ in range(2)]
+        reports = [train(client.workspace, ["covisitation"]) for _ in range(2)]
     finally:
         done.set()
         for writer in writers:

@@ -59,20 +59,20 @@ def user(sample: SampleStore) -> str:
 
 def test_training_makes_a_version_and_rollback_goes_back(client: Client, user: str) -> None:
     first, before = _live(client), _ids(client, user)
-    report = client.train(["als", "transitions"])
+    report = client.train(["als", "covisitation"])
     assert report.version == _live(client) == first + 1
-    assert report.models == ("als", "transitions")
+    assert report.models == ("als", "covisitation")
     assert sum(report.weights.values()) == pytest.approx(1.0)
     assert first in _numbers(client)
     trained = _ids(client, user)
     assert trained != before
     parts = client.recommend(user).hits[0].parts
-    assert {"als", "transitions"} & parts.keys()
+    assert {"als", "covisitation"} & parts.keys()
 
     assert swap_version(client.workspace, None) == first
     assert _live(client) == first
     assert _ids(client, user) == before
-    assert not {"als", "transitions"} & client.recommend(user).hits[0].parts.keys()
+    assert not {"als", "covisitation"} & client.recommend(user).hits[0].parts.keys()
     assert swap_version(client.workspace, report.version) == report.version
     assert _ids(client, user) == trained
     with pytest.raises(IndexStateError):
@@ -80,7 +80,7 @@ def test_training_makes_a_version_and_rollback_goes_back(client: Client, user: s
 
 
 def test_answers_know_what_behaviour_says_of_item_user_and_pair(client: Client, user: str, sample: SampleStore) -> None:
-    client.train(["transitions"])
+    client.train(["covisitation"])
     side = client.workspace.snapshots.fresh().item_side
     assert side is not None
     items = sample.items[:200]
@@ -107,7 +107,7 @@ def test_answers_know_what_behaviour_says_of_item_user_and_pair(client: Client, 
 
 def test_events_between_swaps_are_in_the_profile_after_them(client: Client) -> None:
     live, someone = _live(client), "between-swaps"
-    client.train(["transitions"])
+    client.train(["covisitation"])
     new = _live(client)
     assert new != live
     client.put_events(Event(event_type="view", user_id=someone, item_id="p0001", timestamp=datetime.now(UTC)))
@@ -118,18 +118,18 @@ def test_events_between_swaps_are_in_the_profile_after_them(client: Client) -> N
 
 
 def test_named_models_alone_are_served(client: Client, user: str) -> None:
-    report = client.train(["transitions"])
-    assert report.models == ("transitions",)
-    assert dict(report.weights) == {"transitions": 1.0}
+    report = client.train(["covisitation"])
+    assert report.models == ("covisitation",)
+    assert dict(report.weights) == {"covisitation": 1.0}
     metadata = client.workspace.snapshots.fresh().metadata
-    assert metadata.models == ("transitions",)
+    assert metadata.models == ("covisitation",)
     assert "als_vector" not in metadata.vectors
     assert not any("als" in hit.parts for hit in client.recommend(user).hits)
 
 
 def test_only_the_version_before_is_kept_and_can_be_dropped(client: Client) -> None:
     live = _live(client)
-    report = client.train(["transitions"])
+    report = client.train(["covisitation"])
     assert _numbers(client) == [live, report.version]
     assert models_folder(client.settings, report.version).exists()
     with pytest.raises(IndexStateError, match="is live"):
@@ -170,8 +170,8 @@ def test_readers_and_writers_see_no_error_while_it_trains(client: Client, sample
     for thread in threads:
         thread.start()
     try:
-        client.train(["als", "transitions"])
-        client.train(["transitions"])
+        client.train(["als", "covisitation"])
+        client.train(["covisitation"])
     finally:
         done.set()
         for thread in threads:
@@ -189,7 +189,7 @@ def test_an_event_of_a_client_that_has_not_seen_the_swap_is_in_the_new_profiles(
     event = Event(event_type="view", user_id="late-writer", item_id="p0001", timestamp=datetime.now(UTC))
     with Client(settings=client.settings) as other:
         before = other.workspace.snapshots.current().metadata.version
-        report = client.train(["transitions"])
+        report = client.train(["covisitation"])
         assert other.workspace.snapshots.current().metadata.version == before
         assert other.put_events(event).new == 1
         assert other.workspace.snapshots.current().metadata.version == report.version
@@ -205,7 +205,7 @@ def test_items_that_came_meanwhile_are_in_the_new_version(client: Client, monkey
         check(*given)  # type: ignore[arg-type]
 
     monkeypatch.setattr(training, "_check", meanwhile)
-    client.train(["transitions"])
+    client.train(["covisitation"])
     hits = client.search("zanzibar snorkel").hits
     assert hits[0].item_id == "late-item"
     assert not client.titles(["p0199"])
@@ -229,18 +229,18 @@ def test_a_failure_in_the_middle_leaves_the_live_version_alone(
     assert not [name for name in client.workspace.es.indices.get(index=f"{client.settings.index}*") if f"{live + 1:06d}" in name]
     assert _ids(client, user) == before
     monkeypatch.undo()
-    assert client.train(["transitions"]).version == live + 1
+    assert client.train(["covisitation"]).version == live + 1
 
 
 def test_an_unknown_model_is_refused_before_anything_is_done(client: Client) -> None:
     numbers = _numbers(client)
     with pytest.raises(InputError, match="nonsense") as caught:
         client.train(["als", "nonsense"])
-    assert "transitions" in caught.value.remedy
+    assert "covisitation" in caught.value.remedy
     assert _numbers(client) == numbers
 
 
-@pytest.mark.parametrize("names", [[], ["als"], ["transitions"]])
+@pytest.mark.parametrize("names", [[], ["als"], ["covisitation"]])
 def test_without_events_there_is_nothing_to_train_on(settings: Settings, names: list[str]) -> None:
     with Client(settings=settings, encoders={"text": "none", "image": "none"}) as client:
         with pytest.raises(StoreNotFound):
@@ -312,5 +312,5 @@ def test_where_models_are_lost_others_can_be_trained(client: Client, user: str) 
     with Client(settings=client.settings) as other:
         with pytest.raises(ModelError):
             other.train(["als"], add=True)
-        other.train(["transitions"])
+        other.train(["covisitation"])
         assert other.recommend(user).hits

@@ -11,7 +11,7 @@ import pytest
 
 from es_recsys import Client, Event, Item, Settings
 from es_recsys.errors import ModelError
-from es_recsys.models import Transitions, UserKNN
+from es_recsys.models import CoVisitation, UserKNN
 from es_recsys.training import train as training
 
 pytestmark = pytest.mark.engine
@@ -64,13 +64,13 @@ def test_a_model_that_was_asked_for_fails_where_it_can_not_be_served(client: Cli
     live = client.workspace.snapshots.fresh().metadata
     failing(UserKNN, "to_serve", MemoryError())
     with pytest.raises(ModelError, match="userknn can't be trained: There is not enough memory"):
-        client.train(["userknn", "transitions"])
+        client.train(["userknn", "covisitation"])
     assert client.workspace.snapshots.fresh().metadata == live
 
 
 def test_a_full_disk_is_no_fault_of_a_model(client: Client, failing: Callable[..., None]) -> None:
     live = client.workspace.snapshots.fresh().metadata
-    full = ModelError("The model transitions can't be written to x (No space left on device).", "Make room.")
+    full = ModelError("The model covisitation can't be written to x (No space left on device).", "Make room.")
     full.__cause__ = OSError(28, "No space left on device")
     failing(training, "save_models", full)
     with pytest.raises(ModelError, match="No space left"):
@@ -87,15 +87,15 @@ def test_what_can_not_be_served_is_left_out(
         "wish_of",
         lambda *given, **more: replace(
             usual(*given, **more),
-            shares={"userknn": 0.5, "transitions": 0.5},
+            shares={"userknn": 0.5, "covisitation": 0.5},
             names=(),
-            configs={"userknn": UserKNN().config, "transitions": Transitions().config},
+            configs={"userknn": UserKNN().config, "covisitation": CoVisitation().config},
         ),
     )
     failing(training, "index_users", ValueError("a library's own"))
     failing(training, "features", ValueError("a library's own"))
     report = client.train()
-    assert report.models == ("transitions",) and report.weights == {"transitions": 1.0}
+    assert report.models == ("covisitation",) and report.weights == {"covisitation": 1.0}
     assert "userknn is left out when it was put into service. ValueError: a library's own" in report.chosen
     assert "Rankings learn nothing of the items' figures: ValueError: a library's own" in report.chosen
     found = client.recommend("u1", n=5)

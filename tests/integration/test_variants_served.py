@@ -181,10 +181,10 @@ def test_events_on_products_are_known_and_models_know_products(client: Client, p
 
 
 def test_an_evaluation_counts_any_size_as_the_right_one(client: Client) -> None:
-    found = evaluate(client.workspace, Options(names=("transitions",), users=30, budget=5.0))
+    found = evaluate(client.workspace, Options(names=("covisitation",), users=30, budget=5.0))
     by_name = {one.name: one for one in found.techniques}
     assert all(one.failed == 0 for one in found.techniques)
-    assert by_name["transitions"].figures["NDCG"].mean > by_name["popularity"].figures["NDCG"].mean > 0.0
+    assert by_name["covisitation"].figures["NDCG"].mean > by_name["popularity"].figures["NDCG"].mean > 0.0
     assert by_name["served"].figures["NDCG"].mean == pytest.approx(by_name["blend"].figures["NDCG"].mean, abs=0.02)
 
 
@@ -217,7 +217,7 @@ def test_variants_are_known_by_their_product_after_a_swap(module_settings: Calla
         client.insert_items([Item(item_id=name, title=name, group_id="shirt") for name in ("red", "blue")])
         client.insert_items([Item(item_id=f"i{n}", title=f"thing {n}") for n in range(8)])
         client.put_events([_event(f"u{n}", f"i{(n + k) % 8}", "view") for n in range(12) for k in range(3)])
-        client.train(["transitions"], budget=1.0)
+        client.train(["covisitation"], budget=1.0)
         swap_version(client.workspace, 1)
         client.put_events([_event("ann", "blue")])
         assert client.get_user_profile("ann").seen == {"shirt"}

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from es_recsys.models import ALS, DEPTHS, ALSConfig, Model, Transitions, blend, recommend
+from es_recsys.models import ALS, DEPTHS, ALSConfig, CoVisitation, Model, blend, recommend
 from es_recsys.types import History, Interactions
 
 
@@ -17,7 +17,7 @@ def models(interactions: Callable[..., Interactions]) -> dict[str, Model]:
     users = {f"u{user}": [f"i{item:03}" for item in (rng.zipf(1.3, 12) * (user + 1)) % 500] for user in range(150)}
     data = interactions(users)
     als = ALSConfig(factors=8, iterations=4, threads=1)
-    return {"transitions": Transitions().fit(data, rng), "als": ALS(als).fit(data, rng)}
+    return {"covisitation": CoVisitation().fit(data, rng), "als": ALS(als).fit(data, rng)}
 
 
 def test_parts_are_shares_of_the_own_best() -> None:
@@ -43,7 +43,7 @@ HISTORIES = [
 
 @pytest.mark.parametrize("history", HISTORIES, ids=lambda one: " ".join(one.item_ids))
 @pytest.mark.parametrize(
-    "weights", [{"transitions": 0.7, "als": 0.3}, {"transitions": 0.0, "als": 1.0}, {"transitions": 1.0}], ids=str
+    "weights", [{"covisitation": 0.7, "als": 0.3}, {"covisitation": 0.0, "als": 1.0}, {"covisitation": 1.0}], ids=str
 )
 def test_recommend_is_the_formula(models: dict[str, Model], history: History, weights: dict[str, float]) -> None:
     exclude = frozenset(history.item_ids)
@@ -63,12 +63,12 @@ def test_recommend_is_the_formula(models: dict[str, Model], history: History, we
 
 def test_who_says_nothing_gets_nothing(models: dict[str, Model]) -> None:
     for history in (History(), History.of(["?"])):
-        assert recommend(models, {"transitions": 0.5, "als": 0.5}, history) == []
+        assert recommend(models, {"covisitation": 0.5, "als": 0.5}, history) == []
 
 
 def test_one_model_answers_where_the_other_has_nothing(models: dict[str, Model]) -> None:
-    alone = Transitions().fit(lonely(), np.random.default_rng(0))
-    found = recommend({"transitions": alone, "als": models["als"]}, {"transitions": 0.5, "als": 0.5}, History.of(["i001"]), 5)
+    alone = CoVisitation().fit(lonely(), np.random.default_rng(0))
+    found = recommend({"covisitation": alone, "als": models["als"]}, {"covisitation": 0.5, "als": 0.5}, History.of(["i001"]), 5)
     assert len(found) == 5 and found[0][1] == pytest.approx(0.5)
 
 

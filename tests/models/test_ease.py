@@ -104,7 +104,7 @@ def test_dislikes_alone_bring_nothing_up(x: NDArray[np.bool_], data: Interaction
 def test_memory_is_checked_before_any_is_taken(data: Interactions, monkeypatch: pytest.MonkeyPatch) -> None:
     needed = memory_needed(N, EASEConfig().neighbours)
     monkeypatch.setattr(ease, "available_memory", lambda: needed - 1)
-    with pytest.raises(ModelError, match=r"12 items needs .* MiB .*available\. Train bspm or transitions instead"):
+    with pytest.raises(ModelError, match=r"12 items needs .* MiB .*available\. Train bspm or covisitation instead"):
         EASE().fit(data, RNG)
     for known in (needed, None):
         monkeypatch.setattr(ease, "available_memory", lambda known=known: known)

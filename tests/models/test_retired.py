@@ -27,4 +27,4 @@ def test_an_unknown_name_is_told_those_that_are_known() -> None:
 
 
 def test_names_of_models_that_are_there_stay_in_their_order() -> None:
-    assert without_retired(("transitions", "bpr", "als")) == ("transitions", "als")
+    assert without_retired(("covisitation", "bpr", "als")) == ("covisitation", "als")

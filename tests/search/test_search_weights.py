@@ -32,7 +32,7 @@ def known(**changes: Any) -> Context:
         "vectors": {"text_vector": UNIT},
         "tastes": {"text_vector": Taste(UNIT, None)},
         "factors": {"als": UNIT},
-        "neighbours": {"transitions": [("a", 2.0)]},
+        "neighbours": {"covisitation": [("a", 2.0)]},
         "popular": [("b", 1.0)],
         "strength": 20.0,
     }
@@ -81,7 +81,7 @@ def test_profile_never_weighs_more_than_its_share(
 ) -> None:
     table = FusionWeights(query={**FusionWeights().query, "taste_text": taste})
     found = weights(known(strength=strength, personalization=personalization, settings=SearchSettings(weights=table)), scores)
-    personal = found.get("taste_text", 0) + found.get("als", 0) + found.get("transitions", 0)
+    personal = found.get("taste_text", 0) + found.get("als", 0) + found.get("covisitation", 0)
     assert personal <= PERSONAL_SHARE * (found["lexical"] + found["text_vector"]) * personalization + 1e-9
 
 
@@ -95,20 +95,20 @@ def test_no_personalization_leaves_the_neutral_weights() -> None:
 def test_personalization_moves_between_neutral_and_personal() -> None:
     half = weights(known(text="", vectors={}, personalization=0.5))
     table = FusionWeights()
-    assert half["transitions"] == pytest.approx(table.no_query["transitions"] / 2)
+    assert half["covisitation"] == pytest.approx(table.no_query["covisitation"] / 2)
     assert half["popular"] == pytest.approx((table.no_query["popular"] + table.new_user["popular"]) / 2)
 
 
 def test_trained_weights_decide_for_models_without_a_query() -> None:
-    trained = replace(META, weights={"no_query": {"transitions": 1.0}})
+    trained = replace(META, weights={"no_query": {"covisitation": 1.0}})
     found = weights(known(metadata=trained, text="", vectors={}))
-    assert found == {"transitions": 1.0, "taste_text": FusionWeights().no_query["taste_text"]}
+    assert found == {"covisitation": 1.0, "taste_text": FusionWeights().no_query["taste_text"]}
 
 
 def test_trained_models_share_a_fixed_part_of_a_search() -> None:
-    trained = replace(META, weights={"no_query": {"transitions": 3.0, "als": 1.0}})
+    trained = replace(META, weights={"no_query": {"covisitation": 3.0, "als": 1.0}})
     found = weights(known(metadata=trained, strength=1e9), [1.0] * 200)
-    assert found["transitions"] == pytest.approx(3 * found["als"])
+    assert found["covisitation"] == pytest.approx(3 * found["als"])
 
 
 def test_tuned_weights_go_before_the_settings() -> None:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from es_recsys.errors import EngineError, InputError, ModelError, RecsysError
 from es_recsys.models.base import ScoredItems
+from es_recsys.models.covisitation import CoVisitation
 from es_recsys.models.histories import HistoryBatch
-from es_recsys.models.transitions import Transitions
 from es_recsys.serving.drivers import AsyncDriver, Driver
 from es_recsys.serving.joined_flows import run_all
 from es_recsys.serving.operations import Flow, Get, LogAnswer, MultiGet, MultiSearch, Recommend, RunBlocking, Sleep
@@ -256,7 +256,7 @@ async def test_where_the_engine_does_not_answer_the_flow_gets_an_error_of_ours()
     assert alone == one == other == awaited
 
 
-def _fitted() -> Transitions:
+def _fitted() -> CoVisitation:
     data = Interactions(
         user_ids=np.array(["u", "v", "w"]),
         item_ids=np.array(["a", "b", "c", "d"]),
@@ -265,14 +265,14 @@ def _fitted() -> Transitions:
         weights=np.ones(8, np.float32),
         times=np.arange(8.0),
     )
-    return Transitions().fit(data, np.random.default_rng(0))
+    return CoVisitation().fit(data, np.random.default_rng(0))
 
 
 ASKED = [(["a"], 2, ""), (["a", "c"], 2, "b"), ([], 2, ""), (["d", "nobody knows it"], 1, "c")]
 
 
 async def test_a_model_is_asked_at_once_for_what_each_flow_asks_it() -> None:
-    class Counted(Transitions):
+    class Counted(CoVisitation):
         asked = 0
 
         def recommend_idx(self, batch: HistoryBatch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredItems]:
@@ -299,7 +299,7 @@ def test_a_model_that_fails_fails_in_each_flow() -> None:
 
     def ask() -> Flow[str]:
         try:
-            yield Recommend(Transitions(), History.of(["a"]), 1, frozenset())
+            yield Recommend(CoVisitation(), History.of(["a"]), 1, frozenset())
         except ModelError as error:
             return error.what
         return "not reached"

@@ -10,14 +10,14 @@ import pytest
 
 from es_recsys.errors import InputError
 from es_recsys.event_types import EVENT_TYPES
-from es_recsys.models.transitions import Transitions
+from es_recsys.models.covisitation import CoVisitation
 from es_recsys.training.event_weights import BehavioursReport, search_weights
 from es_recsys.training.trial_store import KeptTrials, mark_of
 from es_recsys.types import Interactions
 
 TYPES = tuple(EVENT_TYPES)
-CONFIGS: dict[str, Any] = {"transitions": Transitions.default_config(False, False)}
-SHARES = {"transitions": 1.0}
+CONFIGS: dict[str, Any] = {"covisitation": CoVisitation.default_config(False, False)}
+SHARES = {"covisitation": 1.0}
 
 
 def shop(seed: int = 0, users: int = 240, honest: str = "cart", noisy: str = "view", looks: int = 12) -> Interactions:

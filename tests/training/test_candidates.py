@@ -19,12 +19,12 @@ from es_recsys.training.model_trials import DEPTH
 from es_recsys.types import History, Interactions
 
 Make = Callable[..., Interactions]
-NAMES = ("transitions", "als", "bspm")
+NAMES = ("covisitation", "als", "bspm")
 WEIGHTS: tuple[dict[str, float], ...] = (
-    {"transitions": 1.0},
+    {"covisitation": 1.0},
     {"als": 1.0},
-    {"transitions": 0.5, "als": 0.3, "bspm": 0.2},
-    {"transitions": 0.0, "als": 0.4, "bspm": 0.6},
+    {"covisitation": 0.5, "als": 0.3, "bspm": 0.2},
+    {"covisitation": 0.0, "als": 0.4, "bspm": 0.6},
 )
 
 
@@ -88,10 +88,10 @@ def test_what_only_the_new_model_lists_is_among_the_candidates(interactions: Mak
 
 
 def test_a_model_is_worth_what_it_adds(part: HoldoutSplit, models: Mapping[str, Model]) -> None:
-    beside = Beside({"transitions": models["transitions"]}, part)
-    assert beside.without == pytest.approx(Candidates.of(models, part).each({"transitions": 1.0}).mean())
+    beside = Beside({"covisitation": models["covisitation"]}, part)
+    assert beside.without == pytest.approx(Candidates.of(models, part).each({"covisitation": 1.0}).mean())
     other, alone = beside.asked("als", models["als"])
-    pair = {name: models[name] for name in ("transitions", "als")}
+    pair = {name: models[name] for name in ("covisitation", "als")}
     assert other >= weigh(pair, part).score - 0.01
     assert other > beside.without
     assert alone == pytest.approx(Candidates.of(models, part).each({"als": 1.0}).mean())
@@ -109,13 +109,13 @@ def test_of_many_users_only_what_is_added_counts(
     part: HoldoutSplit, models: Mapping[str, Model], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(weighing, "SURE", len(part))
-    beside = Beside({"transitions": models["transitions"]}, part)
+    beside = Beside({"covisitation": models["covisitation"]}, part)
     assert beside("als", models["als"]) == beside.asked("als", models["als"])[0]
 
 
 def test_a_model_that_adds_nothing_is_worth_what_it_answers_alone(part: HoldoutSplit, models: Mapping[str, Model]) -> None:
     rng = np.random.default_rng(0)
-    beside = Beside({"transitions": models["transitions"]}, part)
+    beside = Beside({"covisitation": models["covisitation"]}, part)
     shuffled = replace(part.train, items=rng.permutation(part.train.items))
     blind = MODELS["bspm"]().fit(shuffled, rng)
     poor = float(Candidates.of({"bspm": blind}, part).each({"bspm": 1.0}).mean())
@@ -123,7 +123,7 @@ def test_a_model_that_adds_nothing_is_worth_what_it_answers_alone(part: HoldoutS
     doubt = 0.1 * (1.0 - len(part) / 2_000)
     assert beside("bspm", blind) == pytest.approx((1.0 + doubt) * poor)
     # What others say already adds nothing either, and counts no more than the blend without it.
-    assert beside("twin", models["transitions"]) == pytest.approx((1.0 + doubt) * beside.without)
+    assert beside("twin", models["covisitation"]) == pytest.approx((1.0 + doubt) * beside.without)
 
 
 ROWS = st.lists(st.lists(st.sampled_from([-np.inf, 0.0, 0.5, 1.0]), min_size=7, max_size=7), min_size=1, max_size=4)

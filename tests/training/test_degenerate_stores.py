@@ -12,10 +12,10 @@ import pytest
 from es_recsys.errors import ModelError
 from es_recsys.models import recommend
 from es_recsys.models.als import ALS
+from es_recsys.models.covisitation import CoVisitation
 from es_recsys.models.ease import EASE
 from es_recsys.models.lsa import LSA
 from es_recsys.models.popularity import Popularity
-from es_recsys.models.transitions import Transitions
 from es_recsys.training import model_selection as module
 from es_recsys.training.model_selection import Selection, TrainSpec, select
 from es_recsys.training.validation import Validation
@@ -123,18 +123,18 @@ def failing(error: BaseException) -> Callable[..., Any]:
 
 
 @pytest.mark.parametrize("error", FAULTS, ids=lambda error: type(error).__name__)
-@pytest.mark.parametrize("kind", [Transitions, ALS, EASE, LSA])
+@pytest.mark.parametrize("kind", [CoVisitation, ALS, EASE, LSA])
 def test_whichever_model_fails_the_others_serve(kind: Any, error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kind, "fit_counts" if kind is Transitions else "fit", failing(error))
+    monkeypatch.setattr(kind, "fit_counts" if kind is CoVisitation else "fit", failing(error))
     found = trained(PLAIN, catalogue(PLAIN, lambda place: f"red blue shoe {place % 3}"))
     assert kind.name not in found.models and found.weights
     line = next(line for line in found.report.lines if line.startswith(f"{kind.name} is left out. "))
     assert type(error).__name__ in line
 
 
-@pytest.mark.parametrize("kind", [Transitions, ALS, LSA])
+@pytest.mark.parametrize("kind", [CoVisitation, ALS, LSA])
 def test_a_model_that_was_asked_for_fails_with_its_reason(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kind, "fit_counts" if kind is Transitions else "fit", failing(MemoryError()))
+    monkeypatch.setattr(kind, "fit_counts" if kind is CoVisitation else "fit", failing(MemoryError()))
     with pytest.raises(ModelError, match=f"{kind.name} can't be trained: There is not enough memory"):
         trained(PLAIN, catalogue(PLAIN, lambda place: f"red blue shoe {place % 3}"), names=(kind.name,))
     # One that is only trained again beside it is left out.
@@ -208,9 +208,9 @@ def test_what_comes_to_no_numbers_is_left_out(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_where_nothing_else_can_be_trained_what_is_popular_serves(monkeypatch: pytest.MonkeyPatch) -> None:
-    for kind in (Transitions, ALS, EASE):
+    for kind in (CoVisitation, ALS, EASE):
         monkeypatch.setattr(kind, "fit", failing(MemoryError()))
-    monkeypatch.setattr(Transitions, "fit_counts", failing(MemoryError()))
+    monkeypatch.setattr(CoVisitation, "fit_counts", failing(MemoryError()))
     found = trained(PLAIN)
     assert dict(found.weights) == {} and list(found.models) == ["popularity"]
     assert found.report.lines[-1].startswith("Nothing but what is popular could be trained")

@@ -12,7 +12,7 @@ import pytest
 
 from es_recsys.index.id_set import IdSet
 from es_recsys.index_metadata import IndexMetadata
-from es_recsys.models import Transitions, UserKNN
+from es_recsys.models import CoVisitation, UserKNN
 from es_recsys.models.sequences import take
 from es_recsys.settings import Settings
 from es_recsys.training import retrain as retraining
@@ -60,10 +60,10 @@ def snapshot(models: dict[str, Any]) -> Any:
 
 
 def trained(data: Interactions) -> tuple[Any, Trained]:
-    """Transitions on what was known at the time, and what that promised."""
-    chosen = select(known(data), np.random.default_rng(1), 0.0, wish=TrainSpec(("transitions",)))
-    record = Trained.on(known(data), UNTIL, ("transitions",), {}, chosen.report.figures)
-    return snapshot({"transitions": chosen.models["transitions"]}), record
+    """CoVisitation on what was known at the time, and what that promised."""
+    chosen = select(known(data), np.random.default_rng(1), 0.0, wish=TrainSpec(("covisitation",)))
+    record = Trained.on(known(data), UNTIL, ("covisitation",), {}, chosen.report.figures)
+    return snapshot({"covisitation": chosen.models["covisitation"]}), record
 
 
 def test_the_promise_is_what_held_out_events_gave() -> None:
@@ -119,7 +119,7 @@ def test_a_fall_within_chance_or_of_little_is_none() -> None:
     ],
 )
 def test_what_cannot_be_compared_is_said(record: Trained, why: str) -> None:
-    found = quality(snapshot({"transitions": Transitions()}), record, rings(), np.random.default_rng(0))
+    found = quality(snapshot({"covisitation": CoVisitation()}), record, rings(), np.random.default_rng(0))
     assert isinstance(found, str)
     assert why in found
 
@@ -146,10 +146,10 @@ def test_quality_is_of_what_answers_are_to_lead_to() -> None:
     part = held_out(record, data, np.random.default_rng(0), ("purchase",))
     assert part is not None
     assert all((wanted % 4 == 0).all() for wanted in part.targets)
-    chosen = select(known(data), np.random.default_rng(1), 0.0, wish=TrainSpec(("transitions",), targets=("purchase",)))
-    bought = Trained.on(known(data), UNTIL, ("transitions",), {}, chosen.report.figures, targets=("purchase",))
+    chosen = select(known(data), np.random.default_rng(1), 0.0, wish=TrainSpec(("covisitation",), targets=("purchase",)))
+    bought = Trained.on(known(data), UNTIL, ("covisitation",), {}, chosen.report.figures, targets=("purchase",))
     assert bought.promise is not None and bought.promise != record.promise
-    served = snapshot({"transitions": chosen.models["transitions"]})
+    served = snapshot({"covisitation": chosen.models["covisitation"]})
     found = quality(served, bought, data, np.random.default_rng(0))
     assert isinstance(found, Quality)
     assert found.promise == bought.promise
@@ -162,7 +162,7 @@ def test_worse_models_are_told_from_better_ones() -> None:
     served, record = trained(data)
     part = held_out(record, data, np.random.default_rng(0))
     assert part is not None
-    good = (served.models, {"transitions": 1.0})
+    good = (served.models, {"covisitation": 1.0})
     poor = ({"popularity": select(part.train, np.random.default_rng(1), 0.0).models["popularity"]}, {"popularity": 1.0})
     lost = compare(good, poor, part, np.random.default_rng(0))
     assert lost.worse
@@ -219,10 +219,11 @@ def test_a_catalogue_knows_what_is_new_to_it() -> None:
 
 def test_decided_shares_are_trained_without_any_trial() -> None:
     data = rings()
-    config = Transitions.default_config(True, True)
-    chosen = select(data, np.random.default_rng(1), wish=TrainSpec(configs={"transitions": config}, shares={"transitions": 1.0}))
-    assert dict(chosen.weights) == {"transitions": 1.0}
-    assert chosen.models["transitions"].config == config
+    config = CoVisitation.default_config(True, True)
+    wish = TrainSpec(configs={"covisitation": config}, shares={"covisitation": 1.0})
+    chosen = select(data, np.random.default_rng(1), wish=wish)
+    assert dict(chosen.weights) == {"covisitation": 1.0}
+    assert chosen.models["covisitation"].config == config
     assert "promise" not in chosen.report.figures
 
 
@@ -237,7 +238,7 @@ def test_a_comparison_that_fails_ends_no_training(monkeypatch: pytest.MonkeyPatc
     data = rings()
     served, record = trained(data)
     metadata = IndexMetadata(
-        "shop", 1, models=("transitions",), notes=record.noted({}), weights={"no_query": {"transitions": 1.0}}
+        "shop", 1, models=("covisitation",), notes=record.noted({}), weights={"no_query": {"covisitation": 1.0}}
     )
     served = SimpleNamespace(metadata=metadata, models=served.models)
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from es_recsys.errors import ModelError
-from es_recsys.models import ALSConfig, Popularity, Transitions, TransitionsConfig, recommend
+from es_recsys.models import ALSConfig, CoVisitation, CoVisitationConfig, Popularity, recommend
 from es_recsys.models.cooccurrence import Counting
 from es_recsys.training import model_selection as module
 from es_recsys.training import validation
@@ -54,17 +54,17 @@ def sequential(interactions: Make) -> Selection:
     return chosen(interactions(walks()[0]))
 
 
-def transitions_of(selection: Selection) -> Transitions:
-    model = selection.models["transitions"]
-    assert isinstance(model, Transitions)
+def covisitation_of(selection: Selection) -> CoVisitation:
+    model = selection.models["covisitation"]
+    assert isinstance(model, CoVisitation)
     return model
 
 
 def test_where_order_tells_it_chooses_what_knows_of_order(sequential: Selection) -> None:
-    config = transitions_of(sequential).config
+    config = covisitation_of(sequential).config
     assert sequential.report.figures["slice"] == "latest"
     assert config.counting.window is not None and config.counting.backward < 1 and config.half_life <= 3
-    assert sum(sequential.weights.values()) == pytest.approx(1) and sequential.weights["transitions"] >= 0.5
+    assert sum(sequential.weights.values()) == pytest.approx(1) and sequential.weights["covisitation"] >= 0.5
     assert any("the order of events tells" in line for line in sequential.report.lines)
 
 
@@ -84,7 +84,7 @@ def test_it_finds_what_comes_next_where_popularity_does_not(sequential: Selectio
 def test_where_order_tells_nothing_it_looks_at_whole_histories(interactions: Make) -> None:
     selection = chosen(interactions(tastes()))
     assert selection.report.figures["slice"] == "scattered"
-    assert np.isinf(transitions_of(selection).config.half_life)
+    assert np.isinf(covisitation_of(selection).config.half_life)
     assert any("the order of events tells nothing" in line for line in selection.report.lines)
 
 
@@ -121,23 +121,23 @@ def shoppers(buyers: int) -> dict[str, list[tuple[str, float, float, str]]]:
 def test_where_purchases_are_what_counts_it_chooses_by_them(interactions: Make) -> None:
     data = interactions(shoppers(USERS), timed=True)
     rng = np.random.default_rng
-    looking = select(data, rng(1), 1_000.0, wish=TrainSpec(("transitions", "als")))
-    buying = select(data, rng(1), 1_000.0, wish=TrainSpec(("transitions", "als"), targets=("purchase",)))
+    looking = select(data, rng(1), 1_000.0, wish=TrainSpec(("covisitation", "als")))
+    buying = select(data, rng(1), 1_000.0, wish=TrainSpec(("covisitation", "als"), targets=("purchase",)))
     assert "targets" not in looking.report.figures and buying.report.figures["targets"] == ["purchase"]
     assert any("after a split in time with purchase" in line for line in buying.report.lines)
     # What they look at next only the newest events tell; what they buy as well the oldest.
-    assert transitions_of(looking).config.counting.window is not None
-    assert transitions_of(buying).config.counting.window is None
+    assert covisitation_of(looking).config.counting.window is not None
+    assert covisitation_of(buying).config.counting.window is None
 
 
 def test_few_users_are_asked_of_the_time_before_too(interactions: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     data = interactions(shoppers(USERS), timed=True)
     said = "Weighed also by 160 users of the time before."
     for seconds, sure, names, expected in [
-        (1_000.0, 2_000, ("transitions", "als"), True),
-        (1_000.0, 160, ("transitions", "als"), False),
-        (1_000.0, 2_000, ("transitions",), False),
-        (0.0, 2_000, ("transitions", "als"), False),
+        (1_000.0, 2_000, ("covisitation", "als"), True),
+        (1_000.0, 160, ("covisitation", "als"), False),
+        (1_000.0, 2_000, ("covisitation",), False),
+        (0.0, 2_000, ("covisitation", "als"), False),
     ]:
         monkeypatch.setattr(module, "SURE", sure)
         report = select(data, np.random.default_rng(1), seconds, wish=TrainSpec(names)).report
@@ -154,7 +154,7 @@ def test_similar_users_are_tried_for_purchases(interactions: Make) -> None:
 
 def test_too_few_purchases_to_choose_by_are_said(interactions: Make) -> None:
     data = interactions(shoppers(20), timed=True)
-    selection = select(data, np.random.default_rng(1), 0.0, wish=TrainSpec(("transitions",), targets=("purchase",)))
+    selection = select(data, np.random.default_rng(1), 0.0, wish=TrainSpec(("covisitation",), targets=("purchase",)))
     assert "That is too few to choose by, it takes 50: chosen by events of any type." in selection.report.lines
     assert selection.report.figures["targets"] == [] and selection.report.figures["slice"] == "time"
     assert selection.report.figures["validation_users"] == USERS
@@ -182,9 +182,9 @@ def test_too_little_data_gets_defaults_and_says_so(interactions: Make) -> None:
     selection = chosen(data)
     assert "42 events of 12 users are too few to try settings on (it takes 200 of 50): defaults." in selection.report.lines
     assert selection.report.figures["slice"] == "none"
-    transitions, als, weights = defaults(data)
-    assert transitions_of(selection).config == transitions and dict(selection.weights) == weights
-    assert set(selection.models) == {"transitions", "als", "popularity"} and als.factors == 4
+    covisitation, als, weights = defaults(data)
+    assert covisitation_of(selection).config == covisitation and dict(selection.weights) == weights
+    assert set(selection.models) == {"covisitation", "als", "popularity"} and als.factors == 4
     assert recommend(selection.models, selection.weights, History.of(["a"]), 2, frozenset("a"))
 
 
@@ -202,14 +202,14 @@ def test_without_a_positive_event_it_refuses(interactions: Make, events: list[tu
 def test_without_time_it_still_answers(interactions: Make) -> None:
     selection = chosen(interactions(walks()[0]), budget=0.0)
     assert any("(the time ran out)" in line for line in selection.report.lines)
-    assert transitions_of(selection).recommend(History.of(["i05"]), 1)[0][0] == "i06"
+    assert covisitation_of(selection).recommend(History.of(["i05"]), 1)[0][0] == "i06"
 
 
-def test_without_the_library_transitions_answer_alone(interactions: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_library_covisitation_answer_alone(interactions: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "implicit.cpu.als", None)
     for users in (walks()[0], {"u": ["a", "b"]}):
         selection = chosen(interactions(users), budget=0.0)
-        assert set(selection.models) == {"transitions", "popularity"} and selection.weights == {"transitions": 1.0}
+        assert set(selection.models) == {"covisitation", "popularity"} and selection.weights == {"covisitation": 1.0}
         assert any("als is left out" in line and "implicit" in line for line in selection.report.lines)
 
 
@@ -245,7 +245,7 @@ def test_on_real_purchases_it_beats_popularity_and_unordered_pairs(interactions:
     users = {f"u{n}": items for n, items in enumerate(rows)}
     data = interactions({user: items[:-1] for user, items in users.items()})
     selection = chosen(data, budget=60.0)
-    plain = Transitions(TransitionsConfig(Counting(), 0.8, 0.2)).fit(data, np.random.default_rng(0))
+    plain = CoVisitation(CoVisitationConfig(Counting(), 0.8, 0.2)).fit(data, np.random.default_rng(0))
     popular = Popularity().fit(data, np.random.default_rng(0))
     hits = np.zeros(3)
     for items in list(users.values())[::3]:

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from es_recsys.models import ease
 from es_recsys.models.callback import TrainingCallback
 from es_recsys.models.cooccurrence import Counting
+from es_recsys.models.covisitation import CoVisitationConfig
 from es_recsys.models.ease import EASEConfig
 from es_recsys.models.fitted import TrainedModel
 from es_recsys.models.histories import HistoryBatch
 from es_recsys.models.ids import ItemIds
 from es_recsys.models.inversion import invert
 from es_recsys.models.slices import HoldoutSplit, latest, slice_of
-from es_recsys.models.transitions import TransitionsConfig
 from es_recsys.training import model_trials as module
 from es_recsys.training.model_trials import Trials, trials_of
 from es_recsys.types import Interactions, ItemTable
@@ -110,9 +110,9 @@ def test_the_pairs_of_the_best_of_a_climb_are_not_counted_again(part: HoldoutSpl
     counted: list[Counting] = []
     count = module.count
     monkeypatch.setattr(module, "count", lambda seq, how, *given: (counted.append(how), count(seq, how, *given))[1])
-    found = trials_of("transitions", part, 0)
+    found = trials_of("covisitation", part, 0)
     climbed = found.climb(True, float("inf"), score=lambda model: -float(len(counted)))
-    assert len(set(counted)) > 3 and climbed.config == TransitionsConfig(counted[0], 0.5, 0.2, half_life=3.0)
+    assert len(set(counted)) > 3 and climbed.config == CoVisitationConfig(counted[0], 0.5, 0.2, half_life=3.0)
     before = len(counted)
     found.model(climbed.config)
     assert len(counted) == before

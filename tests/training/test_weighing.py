@@ -14,7 +14,7 @@ from es_recsys.training.ensemble_selection import weigh
 from es_recsys.types import Interactions
 
 Make = Callable[..., Interactions]
-NAMES = ("transitions", "als", "bspm")
+NAMES = ("covisitation", "als", "bspm")
 
 
 @pytest.fixture
@@ -38,9 +38,9 @@ def test_of_few_users_the_mean_over_samples_is_taken(part: HoldoutSplit, monkeyp
 
 
 def test_a_single_model_needs_no_samples(part: HoldoutSplit) -> None:
-    model = MODELS["transitions"]().fit(part.train, np.random.default_rng(0))
-    found = weigh({"transitions": model}, part)
-    assert found.weights == {"transitions": 1.0} and len(found.path) == 1
+    model = MODELS["covisitation"]().fit(part.train, np.random.default_rng(0))
+    found = weigh({"covisitation": model}, part)
+    assert found.weights == {"covisitation": 1.0} and len(found.path) == 1
 
 
 def test_users_of_an_earlier_moment_count_as_well(part: HoldoutSplit) -> None:

@@ -1,4 +1,4 @@
-"""The formula of the transitions, worked out by hand."""
+"""The formula of co-visitation, worked out by hand."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from es_recsys.models import Transitions, TransitionsConfig
+from es_recsys.models import CoVisitation, CoVisitationConfig
 from es_recsys.models.cooccurrence import Counting
 from es_recsys.types import History, Interactions
 
 Make = Callable[..., Interactions]
 RNG = np.random.default_rng(0)
 # No user power and no popularity power: what is left are the counts.
-BARE = TransitionsConfig(Counting(user_power=0), 0, 0)
+BARE = CoVisitationConfig(Counting(user_power=0), 0, 0)
 
 
-def table(model: Transitions) -> dict[str, dict[str, float]]:
+def table(model: CoVisitation) -> dict[str, dict[str, float]]:
     """What each item alone brings."""
     return {item: {other: round(w, 5) for other, w in model.recommend(History.of([item]))} for item in model.item_ids}
 
 
-def fitted(data: Interactions, counting: Counting, source: float = 0, target: float = 0, **more: float) -> Transitions:
-    return Transitions(TransitionsConfig(counting, source, target, **more)).fit(data, RNG)  # type: ignore[arg-type]
+def fitted(data: Interactions, counting: Counting, source: float = 0, target: float = 0, **more: float) -> CoVisitation:
+    return CoVisitation(CoVisitationConfig(counting, source, target, **more)).fit(data, RNG)  # type: ignore[arg-type]
 
 
 def test_without_a_window_pairs_are_users_who_had_both(interactions: Make) -> None:
     data = interactions({"u": ["a", "b", "c"], "v": ["b", "a"], "w": ["a", "a", "b"]})
-    assert table(Transitions(BARE).fit(data, RNG)) == {"a": {"b": 3, "c": 1}, "b": {"a": 3, "c": 1}, "c": {"a": 1, "b": 1}}
+    assert table(CoVisitation(BARE).fit(data, RNG)) == {"a": {"b": 3, "c": 1}, "b": {"a": 3, "c": 1}, "c": {"a": 1, "b": 1}}
 
 
 def test_a_window_counts_near_pairs_less_with_each_step(interactions: Make) -> None:
@@ -81,7 +81,7 @@ def test_popularity_is_corrected_on_both_sides(interactions: Make) -> None:
 
 def test_disliked_events_make_no_pairs(interactions: Make) -> None:
     data = interactions({"u": ["a", ("b", -1), "c"]})
-    assert table(Transitions(BARE).fit(data, RNG)) == {"a": {"c": 1}, "b": {}, "c": {"a": 1}}
+    assert table(CoVisitation(BARE).fit(data, RNG)) == {"a": {"c": 1}, "b": {}, "c": {"a": 1}}
 
 
 def test_of_a_row_the_best_after_the_correction_stay(interactions: Make) -> None:
@@ -109,9 +109,9 @@ def test_a_place_counts_events_on_unknown_items_too(interactions: Make) -> None:
 
 @pytest.mark.parametrize("half_life", [3.0, math.inf])
 def test_settings_survive_saving(interactions: Make, tmp_path: Path, half_life: float) -> None:
-    config = TransitionsConfig(Counting(7, 0.5, 0.25, 0.1, half_life), 0.3, 0.1, 50, half_life, half_life)
-    Transitions(config).fit(interactions({"u": ["a", "b"]}), RNG).save(tmp_path / "m")
-    assert Transitions.load(tmp_path / "m").config == config
+    config = CoVisitationConfig(Counting(7, 0.5, 0.25, 0.1, half_life), 0.3, 0.1, 50, half_life, half_life)
+    CoVisitation(config).fit(interactions({"u": ["a", "b"]}), RNG).save(tmp_path / "m")
+    assert CoVisitation.load(tmp_path / "m").config == config
 
 
 def test_nothing_positive_learns_nothing(interactions: Make) -> None:

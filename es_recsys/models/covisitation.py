@@ -1,4 +1,4 @@
-"""Item-to-item transitions: what goes with, or comes after, what."""
+"""Co-visitation: what goes with, or comes after, what."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from es_recsys.models.params import from_json, to_json
 from es_recsys.models.sequences import UserSequences, user_sequences
 from es_recsys.types import Interactions, ItemTable
 
-__all__ = ["Transitions", "TransitionsConfig"]
+__all__ = ["CoVisitation", "CoVisitationConfig"]
 
 
 @dataclass(frozen=True, slots=True)
-class TransitionsConfig:
+class CoVisitationConfig:
     """counting: how pairs are counted (see `Counting`).
 
     source_power, target_power: exponents of the popularity of the item that stands in the history and of the one that
@@ -40,7 +40,7 @@ class TransitionsConfig:
     half_life_days: float = math.inf
 
 
-class Transitions(Neighbours):
+class CoVisitation(Neighbours):
     """A sparse matrix W (n_items, n_items) of at most `neighbours` entries a row:
 
         W[i, j] = C[i, j] / (popularity[i] ** source_power * popularity[j] ** target_power)
@@ -55,10 +55,10 @@ class Transitions(Neighbours):
     `Neighbours`.
     """
 
-    name: ClassVar[str] = "transitions"
+    name: ClassVar[str] = "covisitation"
 
-    def __init__(self, config: TransitionsConfig | None = None) -> None:
-        self.config = config or TransitionsConfig()
+    def __init__(self, config: CoVisitationConfig | None = None) -> None:
+        self.config = config or CoVisitationConfig()
 
     def fit(
         self, data: Interactions, rng: Generator, items: ItemTable | None = None, callback: TrainingCallback | None = None
@@ -92,14 +92,14 @@ class Transitions(Neighbours):
         return moves
 
     @classmethod
-    def default_config(cls, ordered: bool, timed: bool) -> TransitionsConfig:
+    def default_config(cls, ordered: bool, timed: bool) -> CoVisitationConfig:
         """The whole history where order tells nothing, else a window of ten and a short memory."""
         if not ordered:
-            return TransitionsConfig(Counting(None, 1.0, 1.0, 0.75), 0.8, 0.2)
-        return TransitionsConfig(Counting(10, 0.8, 0.5, 0.3), 0.5, 0.2, half_life=3.0)
+            return CoVisitationConfig(Counting(None, 1.0, 1.0, 0.75), 0.8, 0.2)
+        return CoVisitationConfig(Counting(10, 0.8, 0.5, 0.3), 0.5, 0.2, half_life=3.0)
 
     @classmethod
-    def with_param(cls, config: TransitionsConfig, setting: str, value: Any) -> TransitionsConfig:
+    def with_param(cls, config: CoVisitationConfig, setting: str, value: Any) -> CoVisitationConfig:
         """The config with one setting at another value."""
         counting = config.counting
         if setting == "window":
@@ -126,4 +126,4 @@ class Transitions(Neighbours):
 
     @classmethod
     def _from_params(cls, params: Mapping[str, Any]) -> Self:
-        return cls(TransitionsConfig(**{**from_json(params), "counting": Counting(**from_json(params["counting"]))}))
+        return cls(CoVisitationConfig(**{**from_json(params), "counting": Counting(**from_json(params["counting"]))}))
