@@ -16,7 +16,7 @@ from es_recsys.errors import RecsysError
 from es_recsys.jobs.load_items import load_files
 from es_recsys.serving.workspace import Workspace
 from es_recsys.settings import load_settings
-from es_recsys.sources import parse_columns
+from es_recsys.sources import ReadOptions, parse_columns
 
 
 def main() -> int:
@@ -37,8 +37,8 @@ def main() -> int:
             report = load_files(
                 work,
                 arguments.files,
+                ReadOptions(columns=parse_columns(arguments.columns)),
                 whole=arguments.sync,
-                columns=parse_columns(arguments.columns),
                 # A line that can't be read would be an item that is gone.
                 max_errors=0 if arguments.sync else 100,
             )

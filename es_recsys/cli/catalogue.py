@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +13,7 @@ from es_recsys.errors import WriteError
 if TYPE_CHECKING:
     from es_recsys.jobs.load_items import CatalogueReport
     from es_recsys.settings import Settings
+    from es_recsys.sources import ReadOptions
 
 __all__ = ["events", "items"]
 
@@ -50,29 +51,36 @@ Language = Annotated[
 ]
 
 
-def _input(
+def _read_options(
+    *,
     columns: list[str] | None,
-    constant: list[str] | None,
     separator: str | None,
     no_header: bool,
     encoding: str | None,
-) -> dict[str, object]:
-    from es_recsys.sources import parse_columns, parse_constants
+    constant: list[str] | None = None,
+    list_separator: list[str] | None = None,
+    actions: list[str] | None = None,
+    **others: Any,
+) -> ReadOptions:
+    from es_recsys.sources import ReadOptions, parse_actions, parse_columns, parse_constants, parse_list_separators
 
-    return {
-        "columns": parse_columns(columns or []),
-        "constants": parse_constants(constant or []),
-        "separator": separator,
-        "header": not no_header,
-        "encoding": encoding,
-    }
+    return ReadOptions(
+        columns=parse_columns(columns or []),
+        constants=parse_constants(constant or []),
+        separator=separator,
+        header=not no_header,
+        encoding=encoding,
+        list_separators=parse_list_separators(list_separator or []),
+        actions=parse_actions(actions or []),
+        **others,
+    )
 
 
-def _load(settings: Settings, files: list[Path], whole: bool, max_errors: int, options: dict[str, object], json: bool) -> None:
+def _load(settings: Settings, files: list[Path], whole: bool, max_errors: int, options: ReadOptions, json: bool) -> None:
     from es_recsys.jobs.load_items import load_files
 
     with open_workspace(settings) as work, progress("items") as bar:
-        report = load_files(work, files, whole=whole, max_errors=max_errors, progress=bar, **options)  # type: ignore[arg-type]
+        report = load_files(work, files, options, whole=whole, max_errors=max_errors, progress=bar)
     _show(report, json)
 
 
@@ -103,14 +111,16 @@ def items_load(
 ) -> None:
     """Adds and changes items; those that have not changed cost nothing."""
     settings = _with_encoders(settings, text_encoder, image_encoder, language)
-    _load(
-        settings,
-        files,
-        False,
-        max_errors,
-        _input(columns, constant, separator, no_header, encoding) | {"list_separator": list_separator, "day_first": day_first},
-        json,
+    options = _read_options(
+        columns=columns,
+        constant=constant,
+        separator=separator,
+        no_header=no_header,
+        encoding=encoding,
+        list_separator=list_separator,
+        day_first=day_first,
     )
+    _load(settings, files, False, max_errors, options, json)
 
 
 @items.command("sync")
@@ -133,14 +143,16 @@ def items_sync(
 ) -> None:
     """Makes the catalogue what the files say: adds, changes and removes."""
     settings = _with_encoders(settings, text_encoder, image_encoder, language)
-    _load(
-        settings,
-        files,
-        True,
-        max_errors,
-        _input(columns, constant, separator, no_header, encoding) | {"list_separator": list_separator, "day_first": day_first},
-        json,
+    options = _read_options(
+        columns=columns,
+        constant=constant,
+        separator=separator,
+        no_header=no_header,
+        encoding=encoding,
+        list_separator=list_separator,
+        day_first=day_first,
     )
+    _load(settings, files, True, max_errors, options, json)
 
 
 @items.command("delete")
@@ -158,8 +170,9 @@ def items_delete(
     """Removes items."""
     from es_recsys.jobs.load_items import delete_items
 
+    options = _read_options(columns=columns, separator=separator, no_header=no_header, encoding=encoding)
     with open_workspace(settings) as work:
-        report = delete_items(work, ids or [], file, **_input(columns, None, separator, no_header, encoding))
+        report = delete_items(work, ids or [], file, options)
     _show(report, json)
 
 
@@ -191,23 +204,20 @@ def events_load(
 ) -> None:
     """Adds events, cleans them and brings the profiles up to date. The same events again change nothing."""
     from es_recsys.jobs.load_events import load_events
-    from es_recsys.sources import parse_actions
 
-    meanings = parse_actions(actions or [])
+    options = _read_options(
+        columns=columns,
+        constant=constant,
+        separator=separator,
+        no_header=no_header,
+        encoding=encoding,
+        timestamps=not no_timestamps,
+        actions=actions,
+        timezone=timezone,
+        day_first=day_first,
+    )
     with open_workspace(settings) as work, progress("events") as bar:
-        report = load_events(
-            work,
-            files,
-            timestamps=not no_timestamps,
-            actions=meanings,
-            timezone=timezone,
-            day_first=day_first,
-            rating_scale=rating_scale,
-            bots=bots,
-            max_errors=max_errors,
-            progress=bar,
-            **_input(columns, constant, separator, no_header, encoding),  # type: ignore[arg-type]
-        )
+        report = load_events(work, files, options, rating_scale=rating_scale, bots=bots, max_errors=max_errors, progress=bar)
     show_report(report, json)
 
 

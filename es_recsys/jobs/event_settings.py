@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, tzinfo
-from typing import Any
 
 from es_recsys.counting import counted
 from es_recsys.errors import InputError
 from es_recsys.events.bots import BotRules, parse_bots
 from es_recsys.events.store import EventStore
 from es_recsys.ratings import RatingScale, parse_rating_scale
-from es_recsys.sources import RejectedRows, read_events
 from es_recsys.sources.future_times import FutureTimes
 from es_recsys.sources.rating_inference import RatingCounts, infer_rating_scale
 from es_recsys.types import Event
-from es_recsys.values.timezones import parse_timezone
 
-__all__ = ["CheckedEvents", "as_scale", "as_zone", "check_times", "keep_bots", "keep_scale"]
+__all__ = ["CheckedEvents", "as_scale", "check_times", "keep_bots", "keep_scale"]
 
 
 class CheckedEvents:
@@ -28,15 +24,14 @@ class CheckedEvents:
         self.unvalued = 0
         self.future = FutureTimes(now)
 
-    def read(self, *args: Any, rejected: RejectedRows, **options: Any) -> Iterator[Event]:
-        """`read_events`, looked at in passing."""
-        ratings = self.ratings
-        for event in read_events(*args, rejected=rejected, future=self.future, **options):
+    def watch(self, events: Iterable[Event]) -> Iterator[Event]:
+        """Yield the events, looked at in passing."""
+        for event in events:
             if event.event_type == "rating":
                 if event.value is None:
                     self.unvalued += 1
                 else:
-                    ratings.add(event.value)
+                    self.ratings.add(event.value)
             yield event
 
     def remarks(self) -> list[str]:
@@ -47,16 +42,6 @@ class CheckedEvents:
             f"{counted(self.unvalued, 'rating has no value and says', 'ratings have no value and say')} nothing of taste; name"
             " the column that has it: --columns value=NAME"
         ]
-
-
-def as_zone(given: str | tzinfo | None) -> tzinfo:
-    """What `--timezone` says; UTC without it. Raises InputError."""
-    if not isinstance(given, str):
-        return given or UTC
-    try:
-        return parse_timezone(given)
-    except ValueError as error:
-        raise InputError(f"--timezone: {error}.", "Give the zone in which times without one were written.") from None
 
 
 def check_times(future: FutureTimes, zone_given: bool) -> list[str]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +17,18 @@ from es_recsys.events.clean import CleaningReport
 from es_recsys.index import catalog
 from es_recsys.index.catalog import CatalogReport
 from es_recsys.index.stored_metadata import read_metadata, write_metadata
-from es_recsys.jobs.event_settings import CheckedEvents, as_scale, as_zone, check_times, keep_bots, keep_scale
+from es_recsys.jobs.event_settings import CheckedEvents, as_scale, check_times, keep_bots, keep_scale
 from es_recsys.jobs.prepare_store import prepare_store
 from es_recsys.progress import Progress
 from es_recsys.ratings import RatingScale
 from es_recsys.serving.behaviour_refresh import clean_events, count_popularity
 from es_recsys.serving.profile_folding import catch_up
 from es_recsys.serving.workspace import Workspace
-from es_recsys.sources import RejectedRows, dry_run, infer_event_schema, read_events
+from es_recsys.sources import ReadOptions, RejectedRows, dry_run, infer_event_formats, read_events
+from es_recsys.sources.future_times import FutureTimes
 from es_recsys.sources.rating_inference import RatingCounts
-from es_recsys.types import Item
+from es_recsys.sources.read_options import DEFAULT_OPTIONS
+from es_recsys.types import Event, Item
 
 __all__ = ["EventsReport", "load_events", "set_rating_scale"]
 
@@ -73,53 +74,37 @@ class EventsReport:
 def load_events(
     work: Workspace,
     files: Sequence[Path],
+    options: ReadOptions = DEFAULT_OPTIONS,
     *,
-    timestamps: bool = True,
-    columns: Mapping[str, str] | None = None,
-    constants: Mapping[str, Any] | None = None,
-    separator: str | None = None,
-    actions: Mapping[str, str] | None = None,
-    header: bool = True,
-    encoding: str | None = None,
-    timezone: str | tzinfo | None = None,
-    day_first: bool | None = None,
     rating_scale: str | RatingScale | None = None,
     bots: str | Sequence[str] | None = None,
     max_errors: int | None = 100,
     progress: Progress | None = None,
 ) -> EventsReport:
-    """Events of files into the event store, then cleaning, popularity and profiles.
+    """Load events of files into the event store, then bring cleaning, popularity and profiles up to date.
 
-    actions: name of an action -> event type or "ignore", before those that are known. timezone: of times that name none
-    ("Asia/Tokyo"; UTC). day_first: what 01/02/2021 is, None for what the files show. rating_scale ("0..10"): found from the
-    ratings unless given. bots: "on", "off", "auto", "minute_rate=120,regular=off". These two are kept with the store, for
-    later loads too. The files are checked first: with more than `max_errors` bad lines nothing is written. Where there is
-    no catalogue at all, one is made of the ids in the events. Raises InputError, also where no line can be used, or times
-    are local and their zone isn't known; TooManyErrors.
+    rating_scale ("0..10"): found from the ratings unless given. bots: "on", "off", "auto", "minute_rate=120,regular=off". These
+    two are kept with the store, for later loads too. The files are checked first: with more than `max_errors` bad lines nothing
+    is written. Where there is no catalogue at all, one is made of the ids in the events. Raises InputError, also where no line
+    can be used, or times are local and their zone isn't known; TooManyErrors.
     """
     started = time.monotonic()
-    zone, scale, checked = as_zone(timezone), as_scale(rating_scale), CheckedEvents(work.now())
+    scale, checked = as_scale(rating_scale), CheckedEvents(work.now())
     parse_bots(bots or ())
-    options: dict[str, Any] = {
-        "columns": columns,
-        "constants": constants,
-        "separator": separator,
-        "header": header,
-        "encoding": encoding,
-        "timestamps": timestamps,
-        "actions": actions,
-    }
-    options["schema"] = infer_event_schema(files, zone=zone, day_first=day_first, **options)
-    good, rejected = dry_run(checked.read, files, max_errors=max_errors, **options)
+    formats = infer_event_formats(files, options)
+
+    def read(rejected: RejectedRows, future: FutureTimes | None = None) -> Iterator[Event]:
+        return read_events(files, options, formats=formats, future=future, rejected=rejected)
+
+    good, rejected = dry_run(lambda rejected: checked.watch(read(rejected, checked.future)), max_errors)
     if not good:
         raise rejected.nothing_usable("event", files)
-    about_times = check_times(checked.future, timezone is not None)
+    about_times = check_times(checked.future, options.timezone is not None)
     _confirm_key(work)
     store = work.events
     told = keep_scale(store, checked.ratings, scale)
     keep_bots(store, bots)
-    quiet = RejectedRows(write=False)
-    loaded = store.load(_counted(read_events(files, rejected=quiet, **options), good, progress), work.now())
+    loaded = store.load(_counted(read(RejectedRows(write=False)), good, progress), work.now())
     notes = [*about_times, *told, *checked.remarks(), *rejected.messages()]
     with work.translating_errors():
         notes += _catalogue_of_events(work)

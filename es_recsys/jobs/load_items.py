@@ -24,8 +24,9 @@ from es_recsys.serving.behaviour_refresh import catalogue_state, refresh_behavio
 from es_recsys.serving.product_groups import note_variants
 from es_recsys.serving.store_encoders import ItemErrors, item_vectors, settings_of_store
 from es_recsys.serving.workspace import Workspace
-from es_recsys.sources import ListSeparators, MediaFolders, RejectedRows, dry_run, infer_item_schema, read_items, strip_markup
+from es_recsys.sources import MediaFolders, ReadOptions, RejectedRows, dry_run, infer_item_schema, read_items, strip_markup
 from es_recsys.sources.attributes import MAX_ATTRIBUTES
+from es_recsys.sources.read_options import DEFAULT_OPTIONS
 from es_recsys.types import Item
 from es_recsys.vector_fields import AS_KEYWORD, AS_LONG
 
@@ -72,45 +73,30 @@ class CatalogueReport:
 def load_files(
     work: Workspace,
     files: Sequence[Path],
+    options: ReadOptions = DEFAULT_OPTIONS,
     *,
     whole: bool = False,
-    columns: Mapping[str, str] | None = None,
-    constants: Mapping[str, Any] | None = None,
-    separator: str | None = None,
-    header: bool = True,
-    encoding: str | None = None,
-    list_separator: ListSeparators = None,
-    day_first: bool | None = None,
     max_errors: int | None = 100,
     progress: Progress | None = None,
 ) -> CatalogueReport:
-    """Items of files into the store; with `whole` the files are the whole catalogue, and what they lack is removed.
+    """Load items of files into the store; with `whole` the files are the whole catalogue, and what they lack is removed.
 
     The files are checked first: with more than `max_errors` bad lines nothing is written. With `whole` an item on a bad line
-    counts as missing, so allow none there. day_first: whether 01/02/2021 is in February, None for what the files show.
+    counts as missing, so allow none there.
     Raises InputError, also where no line can be used, TooManyErrors, FingerprintMismatch, WriteError.
     """
-    options: dict[str, Any] = {
-        "columns": columns,
-        "constants": constants,
-        "separator": separator,
-        "header": header,
-        "encoding": encoding,
-        "list_separator": list_separator,
-    }
     stored = _attributes_of(_meta(work))
     # A field of texts takes what a file has as it stands there; one of numbers, dates or flags takes texts beside them.
     texts = {name: "text" for name, kind in stored.items() if kind == "keyword"}
-    schema = infer_item_schema(files, **options, day_first=day_first, known=texts)
-    _check_names(schema.kinds, stored)
-    good, rejected = dry_run(read_items, files, max_errors=max_errors, schema=schema, **options)
+    schema = infer_item_schema(files, options, known=texts)
+    _check_names(schema.types, stored)
+    good, rejected = dry_run(lambda rejected: read_items(files, options, schema=schema, rejected=rejected), max_errors)
     if not good:
         raise rejected.nothing_usable("item", files)
-    quiet = RejectedRows(write=False)
     folders = MediaFolders(files)
-    items = read_items(files, schema=schema, folders=folders, rejected=quiet, **options)
+    items = read_items(files, options, schema=schema, folders=folders, rejected=RejectedRows(write=False))
     report = _write(work, items, folders.of, whole=whole, count=good, progress=progress)
-    return _with_rejects(report, rejected)
+    return _with_rejected(report, rejected)
 
 
 def insert_items(work: Workspace, items: Iterable[Item], base: Path, progress: Progress | None = None) -> CatalogueReport:
@@ -158,11 +144,13 @@ def remove_items(work: Workspace, item_ids: Iterable[str]) -> CatalogueReport:
     )
 
 
-def delete_items(work: Workspace, ids: Sequence[str], file: Path | None, **options: Any) -> CatalogueReport:
-    """Removes the named items and those of a file. options: those of `read_items`."""
+def delete_items(
+    work: Workspace, ids: Sequence[str], file: Path | None, options: ReadOptions = DEFAULT_OPTIONS
+) -> CatalogueReport:
+    """Remove the named items and those of a file."""
     if not ids and file is None:
         raise InputError("No item is named.", "Give ids, or a file of items with --file.")
-    from_file = (item.item_id for item in read_items(file, **options)) if file is not None else ()
+    from_file = (item.item_id for item in read_items(file, options)) if file is not None else ()
     return remove_items(work, chain(ids, from_file))
 
 
@@ -304,7 +292,7 @@ def _warnings(chosen: Sequence[Encoder], sample: Sequence[Item], language: str) 
     return [warning for warning in found if warning is not None]
 
 
-def _with_rejects(report: CatalogueReport, rejected: RejectedRows) -> CatalogueReport:
+def _with_rejected(report: CatalogueReport, rejected: RejectedRows) -> CatalogueReport:
     return replace(
         report,
         rejected=rejected.count,

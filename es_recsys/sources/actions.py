@@ -1,4 +1,4 @@
-"""What trackers call the things that people do: names of actions in any spelling -> our event types.
+"""What trackers call the things that people do: names of actions in any spelling -> event types.
 
 UBI, GA4 and Universal Analytics, Segment, Matomo, Snowplow, PostHog, Klaviyo, Meta's pixel, Shopify, WooCommerce, and the logs of
 Taobao, Tmall, JD, REES46 and Retailrocket.
@@ -12,6 +12,7 @@ from typing import Any
 
 from es_recsys.errors import InputError
 from es_recsys.event_types import EVENT_TYPES
+from es_recsys.sources.option_pairs import parse_pairs
 
 __all__ = ["ACTION_ALIASES", "IGNORE", "IGNORED_ACTIONS", "PAGE_VIEW_ACTIONS", "ActionMapping", "event_type_of", "parse_actions"]
 
@@ -47,7 +48,7 @@ _ALIASES = {
     "share": "shared shares productshared shareproduct shareitem itemshared",
     "rating": "rate rated ratings review reviewed reviews productreviewed productreview reviewadded reviewsubmitted ratingadded",
 }
-ACTION_ALIASES: Mapping[str, str] = {word: ours for ours, words in _ALIASES.items() for word in words.split()} | {
+ACTION_ALIASES: Mapping[str, str] = {word: event_type for event_type, words in _ALIASES.items() for word in words.split()} | {
     name: name for name in EVENT_TYPES
 }
 """Letters and digits of a name, in lower case -> event type."""
@@ -86,17 +87,18 @@ _CACHE_SIZE = 10_000
 
 
 class ActionMapping:
-    """Names of actions as one load reads them. given: name in any spelling -> event type or "ignore", before all else.
+    """Names of actions -> event types, as one load reads them.
 
-    Raises InputError for an event type that there isn't.
+    given: name in any spelling -> event type or "ignore"; these come before the known names. Raises InputError for an event type
+    that there isn't.
     """
 
     def __init__(self, given: Mapping[str, str] | None = None) -> None:
-        self._given = {_normalize(name): _target(name, ours) for name, ours in (given or {}).items()}
+        self._given = {_normalize(name): _target(name, event_type) for name, event_type in (given or {}).items()}
         self._known: dict[str, str | None] = {}
 
-    def of(self, action: Any) -> str | None:
-        """Our event type; "" for an action that says nothing of taste; None for one that isn't known."""
+    def event_type(self, action: Any) -> str | None:
+        """Return the event type; "" for an action that is to be ignored; None for one that isn't known."""
         name = action if isinstance(action, str) else str(action)
         try:
             return self._known[name]
@@ -109,8 +111,10 @@ class ActionMapping:
 
 
 def event_type_of(action: Any) -> str | None:
-    """Our event type for an action's name in any spelling ("Add_To_Cart", "add-to-cart", "Product Added"); "" for one that says
-    nothing of taste; None for one that isn't known."""
+    """Return the event type of an action's name in any spelling ("Add_To_Cart", "add-to-cart", "Product Added").
+
+    "" for one that is to be ignored; None for one that isn't known.
+    """
     if not isinstance(action, str):
         return None
     word = _PUNCTUATION.sub("", action).lower()
@@ -123,39 +127,29 @@ def event_type_of(action: Any) -> str | None:
 
 
 def parse_actions(texts: str | Iterable[str]) -> dict[str, str]:
-    """`add_to_wishlist=like,heartbeat=ignore` -> {"add_to_wishlist": "like", "heartbeat": "ignore"}; several such texts are
-    joined, and a name with a comma stands in quotes: `"seen, then liked"=like`.
+    """Parse `add_to_wishlist=like,heartbeat=ignore` to {"add_to_wishlist": "like", "heartbeat": "ignore"}.
+
+    Several such texts are joined; a name with a comma stands in quotes: `"seen, then liked"=like` (option_pairs.py).
 
     Raises InputError for what isn't NAME=TYPE, an event type that there isn't, and a name that is given two meanings.
     """
     found: dict[str, str] = {}
-    for text in (texts,) if isinstance(texts, str) else texts:
-        for part in _parts(text):
-            name, equals, ours = (piece.strip() for piece in part.rpartition("="))
-            name = name.strip("\"' ")
-            if not equals or not name or not ours:
-                raise InputError(
-                    f"--actions {part.strip()!r} is not NAME=TYPE.", "Write --actions add_to_wishlist=like,heartbeat=ignore."
-                )
-            _target(name, ours)
-            if found.setdefault(name, ours) != ours:
-                raise InputError(f"--actions gives {name!r} two meanings.", "Keep one of the two.")
+    example = "add_to_wishlist=like,heartbeat=ignore"
+    for name, event_type in parse_pairs(texts, "--actions", "NAME=TYPE", example, at_last=True):
+        _target(name, event_type)
+        if found.setdefault(name, event_type) != event_type:
+            raise InputError(f"--actions gives {name!r} two meanings.", "Keep one of the two.")
     return found
 
 
-def _parts(text: str) -> list[str]:
-    """Split at the commas outside quotes."""
-    return [part for part in re.findall(r'(?:"[^"]*"|[^,"])+', text) if part.strip()]
-
-
-def _target(name: str, ours: str) -> str:
-    """The event type that a name is given, "" for "ignore"."""
-    if ours.strip().lower() == IGNORE:
+def _target(name: str, given: str) -> str:
+    """Return the event type that a name is given, "" for "ignore"."""
+    if given.strip().lower() == IGNORE:
         return ""
-    event_type = event_type_of(ours)
+    event_type = event_type_of(given)
     if not event_type:
         raise InputError(
-            f"--actions: there is no event type {ours!r} for {name!r}.",
+            f"--actions: there is no event type {given!r} for {name!r}.",
             f"Event types are {', '.join(EVENT_TYPES)}; or write {IGNORE}.",
         )
     return event_type

@@ -68,7 +68,7 @@ class TypeInference:
     def total(self) -> int:
         return sum(self.counts.values())
 
-    def decide(self) -> str:
+    def infer(self) -> str:
         counts, total = self.counts, self.total
         if not total or "code" in counts:
             return "text"

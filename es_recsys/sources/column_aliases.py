@@ -1,10 +1,11 @@
-"""What other programs call our fields, so that a column is found under its usual name in any spelling."""
+"""What other programs call the fields of items and events, so that a column is found under its usual name in any spelling."""
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 __all__ = [
     "EVENT_ALIASES",
@@ -117,12 +118,15 @@ EVENT_ALIASES: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class InferredColumns:
-    """found: our field -> column. kept: those of `found` whose column stays an attribute. unsure: our field -> columns of
-    which each could be it."""
+    """Columns found by their usual names.
 
-    found: Mapping[str, str] = field(default_factory=dict)
-    kept: frozenset[str] = frozenset()
-    unsure: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    found: field -> column. also_attributes: those of `found` whose column stays an attribute besides. ambiguous: field -> columns
+    of which each could be it.
+    """
+
+    found: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    also_attributes: frozenset[str] = frozenset()
+    ambiguous: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
 
 HANDLE_COLUMNS = ("handle", "urlhandle")
@@ -167,25 +171,25 @@ def infer_columns(wanted: Iterable[str], free: Mapping[str, str], usual: Mapping
     """Which column is which field: one whose name differs in spelling only, else one with a usual name.
 
     wanted: fields that no column has the exact name of. free: columns that are no field's yet, with their plain names.
-    usual: field -> tiers of names, the surest first. Two columns of one tier are `unsure`, and none is taken.
+    usual: field -> tiers of names, the surest first. Two columns of one tier are `ambiguous`, and none is taken.
     """
     left = dict(free)
     found: dict[str, str] = {}
-    unsure: dict[str, tuple[str, ...]] = {}
+    ambiguous: dict[str, tuple[str, ...]] = {}
     kept: set[str] = set()
-    for ours in wanted:
-        for tier in (normalize_name(ours), *usual.get(ours, ())):
+    for field in wanted:
+        for tier in (normalize_name(field), *usual.get(field, ())):
             names = _columns_with(left, tier.removeprefix(ALSO_ATTRIBUTE).split())
             if len(names) == 1:
-                found[ours] = names[0]
+                found[field] = names[0]
                 del left[names[0]]
                 if tier.startswith(ALSO_ATTRIBUTE):
-                    kept.add(ours)
+                    kept.add(field)
             elif names:
-                unsure[ours] = names
+                ambiguous[field] = names
             if names:
                 break
-    return InferredColumns(found, frozenset(kept), unsure)
+    return InferredColumns(found, frozenset(kept), ambiguous)
 
 
 def _columns_with(left: Mapping[str, str], plain: Collection[str]) -> tuple[str, ...]:

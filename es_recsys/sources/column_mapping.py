@@ -1,11 +1,11 @@
-"""Whose column is whose: renames, guesses, constants, what is left out, and what to say when a column is not there."""
+"""Which column holds which field: renames, usual names, constants, dropped columns, and what to say when a column is missing."""
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from itertools import chain, islice
 from typing import Any
@@ -21,10 +21,11 @@ from es_recsys.sources.column_aliases import (
     normalize_path,
 )
 from es_recsys.sources.headerless import looks_like_data, no_header_command
+from es_recsys.sources.option_pairs import quoted
 from es_recsys.sources.rejected_rows import RejectedRows
 from es_recsys.sources.tables import Row, Table
 
-__all__ = ["DROPPED", "ColumnMapping", "get_path", "parse_columns", "parse_constants", "resolve_columns"]
+__all__ = ["DROPPED", "ColumnMapping", "get_path", "resolve_columns"]
 
 DROPPED = "-"
 """Stands for the column's name where a field, or every column of a name or pattern, is left out."""
@@ -39,23 +40,23 @@ class ColumnMapping:
 
     fields: names of ours. renames: ours -> theirs; a dotted name reaches into an object; "-" leaves the field and the column
     of that name out, which may be a pattern (`nutrient_*`). constants: ours -> a value for lines that have none. required:
-    groups of which each line needs at least one. free: whether other columns are kept (attributes of items). guess: which
+    groups of which each line needs at least one. free: whether other columns are kept (attributes of items). inferred: which
     columns of one file are fields under usual names.
     """
 
     fields: tuple[str, ...]
-    renames: Mapping[str, str] = field(default_factory=dict)
-    constants: Mapping[str, Any] = field(default_factory=dict)
+    renames: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    constants: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     required: tuple[tuple[str, ...], ...] = ()
     free: bool = False
-    guess: InferredColumns = field(default_factory=InferredColumns)
-    dropped: tuple[str, ...] = field(init=False, default=())
+    inferred: InferredColumns = dataclasses.field(default_factory=InferredColumns)
+    dropped: tuple[str, ...] = dataclasses.field(init=False, default=())
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "dropped", tuple(ours for ours, theirs in self.renames.items() if theirs == DROPPED))
+        object.__setattr__(self, "dropped", tuple(field for field, column in self.renames.items() if column == DROPPED))
         if self.free:
             return
-        forms = ((self.renames, "--columns", "OURS=THEIRS"), (self.constants, "--constant", "NAME=VALUE"))
+        forms = ((self.renames, "--columns", "FIELD=COLUMN"), (self.constants, "--constant", "FIELD=VALUE"))
         for given, option, form in forms:
             for name in given:
                 if name not in self.fields:
@@ -65,52 +66,54 @@ class ColumnMapping:
                     )
 
     @property
-    def read(self) -> dict[str, str]:
-        """Renames without what is left out."""
-        return {ours: theirs for ours, theirs in self.renames.items() if theirs != DROPPED}
+    def renamed(self) -> dict[str, str]:
+        """Renames without what is dropped."""
+        return {field: column for field, column in self.renames.items() if column != DROPPED}
 
-    def theirs(self, name: str) -> str:
-        """What a field is called, `-` where it is left out."""
-        return self.renames.get(name) or self.guess.found.get(name, name)
+    def column_of(self, name: str) -> str:
+        """Return the column of a field, `-` where it is dropped."""
+        return self.renames.get(name) or self.inferred.found.get(name, name)
 
-    def places(self, name: str) -> tuple[str, ...]:
-        """Columns that a field is read from; of several that are filled in one line the last counts."""
-        theirs = self.theirs(name)
-        if theirs == DROPPED:
+    def columns_of(self, name: str) -> tuple[str, ...]:
+        """Return the columns that a field is read from; of several that are filled in one row the last counts."""
+        column = self.column_of(name)
+        if column == DROPPED:
             return ()
         # What is guessed from the first lines doesn't hide a column of the field's own name in later ones.
-        return (theirs, name) if name in self.guess.found and name not in self.renames else (theirs,)
+        return (column, name) if name in self.inferred.found and name not in self.renames else (column,)
 
-    def drops(self, name: str) -> bool:
-        """Whether a column is left out; never where a field or an attribute is read from it by name."""
-        if not self.dropped or name in self.read.values():
+    def is_dropped(self, name: str) -> bool:
+        """Whether a column is dropped; never where a field or an attribute is read from it by name."""
+        if not self.dropped or name in self.renamed.values():
             return False
-        return any(fnmatchcase(name, pattern) or self.guess.found.get(pattern) == name for pattern in self.dropped)
+        return any(fnmatchcase(name, pattern) or self.inferred.found.get(pattern) == name for pattern in self.dropped)
 
     def for_file(self, table: Table, names: Sequence[str], nested: frozenset[str]) -> ColumnMapping:
-        """These columns with what is guessed of one file. names: its columns; nested: those that hold objects."""
+        """Return this mapping with what is inferred of one file. names: its columns; nested: those that hold objects."""
         columns = self
         if not table.header:
-            numbers = {ours: f"column{theirs}" if theirs.isdigit() else theirs for ours, theirs in self.renames.items()}
+            numbers = {field: f"column{column}" if column.isdigit() else column for field, column in self.renames.items()}
             columns = replace(self, renames=numbers)
-        claimed = {*columns.read.values(), *self.fields}
+        claimed = {*columns.renamed.values(), *self.fields}
         free = {name: normalize_name(name) for name in names if name not in claimed | nested and "." not in name.rstrip(".")}
-        wanted = [ours for ours in self.fields if ours not in names and ours not in columns.read and ours not in self.constants]
+        wanted = [
+            field for field in self.fields if field not in names and field not in columns.renamed and field not in self.constants
+        ]
         if self.free:
-            return replace(columns, guess=infer_columns(wanted, free, item_aliases(names)))
-        guess = infer_columns(wanted, free, EVENT_ALIASES)
+            return replace(columns, inferred=infer_columns(wanted, free, item_aliases(names)))
+        inferred = infer_columns(wanted, free, EVENT_ALIASES)
         # Trackers put what an event is about into an object: properties.product_id.
         inner = {name: normalize_path(name) for name in names if name not in claimed and "." in name.rstrip(".")}
         deep = infer_columns(
-            [ours for ours in wanted if ours in _NESTED_FIELDS and ours not in guess.found], inner, EVENT_ALIASES
+            [field for field in wanted if field in _NESTED_FIELDS and field not in inferred.found], inner, EVENT_ALIASES
         )
-        guess = InferredColumns({**guess.found, **deep.found}, unsure={**guess.unsure, **deep.unsure})
-        return replace(columns, guess=guess)._as_ratings(names)
+        inferred = InferredColumns({**inferred.found, **deep.found}, ambiguous={**inferred.ambiguous, **deep.ambiguous})
+        return replace(columns, inferred=inferred)._as_ratings(names)
 
     def _as_ratings(self, names: Sequence[str]) -> ColumnMapping:
-        """A file of events that has ratings and no event types holds ratings."""
-        value = self.theirs("value")
-        untyped = not (_has_column(names, self.theirs("event_type")) or "event_type" in {*self.constants, *self.renames})
+        """Take a file of events that has ratings and no event types as one of ratings."""
+        value = self.column_of("value")
+        untyped = not (_has_column(names, self.column_of("event_type")) or "event_type" in {*self.constants, *self.renames})
         rated = value in names and normalize_name(value) in RATING_COLUMNS
         return replace(self, constants={**self.constants, "event_type": "rating"}) if untyped and rated else self
 
@@ -118,9 +121,9 @@ class ColumnMapping:
         """Raise InputError where a required column is not among `names`; return a remark on others that are named but
         not there. complete: `names` is a whole header, so a column that was asked for and isn't there is an error."""
         for group in self.required:
-            if not any(name in self.constants or _has_column(names, self.theirs(name)) for name in group):
+            if not any(name in self.constants or _has_column(names, self.column_of(name)) for name in group):
                 raise self._missing(table, group, names)
-        absent = [theirs for theirs in self.read.values() if not _has_column(names, theirs)]
+        absent = [column for column in self.renamed.values() if not _has_column(names, column)]
         if absent and complete:
             raise InputError(
                 f"{table.path} has no column {absent[0]!r}.{_did_you_mean(absent[0], names)}",
@@ -128,17 +131,17 @@ class ColumnMapping:
             )
         return f"{table.path}: no line of the first {_SAMPLE_ROWS} has {', '.join(absent)} (--columns)." if absent else None
 
-    def remarks(self, table: Table, names: Sequence[str], before: ColumnMapping) -> Iterator[str]:
-        """What was guessed of a file, each kind in one line."""
-        parts = [f"`{theirs}` as {ours}" for ours, theirs in self.guess.found.items() if ours not in self.dropped]
+    def notes(self, table: Table, names: Sequence[str], before: ColumnMapping) -> Iterator[str]:
+        """Yield what was inferred of a file, each kind in one line."""
+        parts = [f"`{column}` as {field}" for field, column in self.inferred.found.items() if field not in self.dropped]
         if parts:
             rating = ", each line as a rating" if "event_type" in self.constants and "event_type" not in before.constants else ""
             yield f"{table.path}: read {', '.join(parts)}{rating}; --columns changes it."
-        for ours, choices in self.guess.unsure.items():
-            if not any(ours in group for group in self.required):
+        for field, choices in self.inferred.ambiguous.items():
+            if not any(field in group for group in self.required):
                 either = " or ".join(f"`{name}`" for name in choices)
-                remedy = f"--columns {ours}={_quoted(choices[0])}"
-                yield f"{table.path}: {ours} could be {either}, and is left empty; {remedy} says which."
+                remedy = f"--columns {field}={quoted(choices[0])}"
+                yield f"{table.path}: {field} could be {either}, and is left empty; {remedy} says which."
         for pattern in self.dropped:
             if pattern not in self.fields and not any(fnmatchcase(name, pattern) for name in names):
                 yield f"{table.path} has no column {pattern!r} to leave out."
@@ -151,21 +154,21 @@ class ColumnMapping:
                 f"{table.path} has no header line, it seems{guessed}: its first line is {_abbreviated(names)}.",
                 f"If so, say what its columns are, counted from 1: {no_header_command(names, not self.free, separator)}",
             )
-        wanted = " or ".join(self.theirs(name) if self.theirs(name) != DROPPED else name for name in group)
+        wanted = " or ".join(self.column_of(name) if self.column_of(name) != DROPPED else name for name in group)
         return InputError(
             f"{table.path} has no column {wanted}; it has: {_abbreviated(names)}{guessed}.", self._remedy(table, group, names)
         )
 
     def _remedy(self, table: Table, group: tuple[str, ...], names: Sequence[str]) -> str:
-        for ours in group:
-            if ours in self.guess.unsure:
-                choices = self.guess.unsure[ours]
-                return f"It could be {' or '.join(choices)}: say which, --columns {ours}={_quoted(choices[0])}."
+        for field in group:
+            if field in self.inferred.ambiguous:
+                choices = self.inferred.ambiguous[field]
+                return f"It could be {' or '.join(choices)}: say which, --columns {field}={quoted(choices[0])}."
         if not table.header:
             return f"Say which it is, counted from 1: --columns {group[0]}=1."
         hint = next(((name, near) for name in group if (near := _closest(name, names))), None)
         if hint is not None:
-            return f"If it is called {hint[1]!r} there, say --columns {hint[0]}={_quoted(hint[1])}."
+            return f"If it is called {hint[1]!r} there, say --columns {hint[0]}={quoted(hint[1])}."
         if group == ("event_type",):
             return "Name it with --columns event_type=NAME, or say what all lines are: --constant event_type=view."
         if group == ("timestamp",):
@@ -195,14 +198,14 @@ def resolve_columns(
     try:
         remark = found.check(table, names, complete=table.columns is not None)
     except InputError as error:
-        known = sum(found.theirs(ours) in names for ours in found.fields)
+        known = sum(found.column_of(field) in names for field in found.fields)
         if (key := _wrapped_list(first)) is None or known > 1 or found.renames:
             raise
         raise InputError(
             f"{table.path} is one JSON document.", f"Write one object a line, for example with: jq -c '.{key}[]'"
         ) from error
     if rejected is not None:
-        for text in (*found.remarks(table, names, columns), *((remark,) if remark else ())):
+        for text in (*found.notes(table, names, columns), *((remark,) if remark else ())):
             rejected.note(text)
     return found, rows
 
@@ -228,66 +231,15 @@ def _nested_columns(first: Sequence[Row]) -> frozenset[str]:
 
 
 def get_path(values: Mapping[str, Any], name: str) -> Any:
-    """The value of a column, or of a dotted path into objects; None where it is not there."""
+    """Return the value of a column, or of a dotted path into objects; None where it is not there."""
     if name in values or "." not in name:
         return values.get(name)
-    here: Any = values
+    value: Any = values
     for part in name.split("."):
-        if not isinstance(here, Mapping):
+        if not isinstance(value, Mapping):
             return None
-        here = here.get(part)
-    return here
-
-
-def parse_columns(texts: str | Iterable[str]) -> dict[str, str]:
-    """`item_id=movieId,title=name` -> {"item_id": "movieId", "title": "name"}; several such texts are joined.
-
-    A name that holds a comma or an equals sign may stand in quotes (`price="Price, EUR"`); a part without an equals sign
-    belongs to the name before it.
-    """
-    given = (texts,) if isinstance(texts, str) else texts
-    return _pairs((part for text in given for part in _parts(text)), "--columns", "OURS=THEIRS")
-
-
-def parse_constants(texts: str | Iterable[str]) -> dict[str, str]:
-    """`event_type=view` -> {"event_type": "view"}; the value may have commas."""
-    return _pairs((texts,) if isinstance(texts, str) else texts, "--constant", "NAME=VALUE")
-
-
-_QUOTED = r'"(?:[^"]|"")*"'
-_PART = re.compile(rf"(?:{_QUOTED}|[^,])+")
-_PAIR = re.compile(rf"\s*(?P<name>{_QUOTED}|[^=]*?)\s*=\s*(?P<value>{_QUOTED}|.*?)\s*", re.DOTALL)
-
-
-def _parts(text: str) -> Iterator[str]:
-    parts: list[str] = []
-    for part in _PART.findall(text):
-        if parts and "=" not in part and part.strip():
-            parts[-1] += "," + part
-        elif part.strip():
-            parts.append(part)
-    yield from parts
-
-
-def _pairs(parts: Iterable[str], option: str, form: str) -> dict[str, str]:
-    pairs: dict[str, str] = {}
-    for part in parts:
-        found = _PAIR.fullmatch(part)
-        name, value = (_unquoted(found["name"]), _unquoted(found["value"])) if found else ("", "")
-        if not name or not value:
-            raise InputError(f"{option} {part.strip()!r} is not {form}.", f"Write {option} {form}.")
-        if name in pairs:
-            raise InputError(f"{option} names {name} twice.", "Keep one of the two.")
-        pairs[name] = value
-    return pairs
-
-
-def _unquoted(text: str) -> str:
-    return text[1:-1].replace('""', '"') if len(text) > 1 and text[0] == text[-1] == '"' else text
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"' if re.search('[,="]', name) else name
+        value = value.get(part)
+    return value
 
 
 def _column_names(values: Mapping[str, Any], prefix: str = "", depth: int = 3) -> Iterator[str]:
@@ -297,13 +249,13 @@ def _column_names(values: Mapping[str, Any], prefix: str = "", depth: int = 3) -
             yield from _column_names(value, f"{prefix}{key}.", depth - 1)
 
 
-def _has_column(names: Sequence[str], theirs: str) -> bool:
+def _has_column(names: Sequence[str], column: str) -> bool:
     # The header of a Parquet file shows an object, not what is in it.
-    return theirs in names or ("." in theirs and theirs.split(".")[0] in names)
+    return column in names or ("." in column and column.split(".")[0] in names)
 
 
 def _closest(name: str, names: Sequence[str]) -> str | None:
-    plain = {normalize_name(theirs): theirs for theirs in reversed(names)}
+    plain = {normalize_name(column): column for column in reversed(names)}
     if normalize_name(name) in plain:
         return plain[normalize_name(name)]
     close = difflib.get_close_matches(normalize_name(name), list(plain), n=1, cutoff=0.6)

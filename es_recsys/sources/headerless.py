@@ -29,7 +29,7 @@ def no_header_command(cells: Sequence[str], events: bool, separator: str | None)
     if separator is not None and separator not in _DETECTED_SEPARATORS:
         options.append(f"--separator {_SHELL_QUOTED.get(separator) or shlex.quote(separator)}")
     columns = _event_columns(cells) if events else _item_columns(cells)
-    options.append("--columns " + ",".join(f"{ours}={place + 1}" for ours, place in columns.items()))
+    options.append("--columns " + ",".join(f"{field}={place + 1}" for field, place in columns.items()))
     if events and "event_type" not in columns:
         options.append("--constant event_type=" + ("rating" if "value" in columns else "view"))
     return " ".join(options)

@@ -13,14 +13,14 @@ from es_recsys.sources.attribute_types import TypeMismatch, convert
 from es_recsys.sources.column_mapping import resolve_columns
 from es_recsys.sources.input_files import Paths, Progress, as_paths
 from es_recsys.sources.item_fields import clean_attribute, normalize_fields
-from es_recsys.sources.item_schema import ItemSchema, infer_item_schema, item_columns, list_formats
-from es_recsys.sources.list_cells import ListSeparators, parse_list_separators
+from es_recsys.sources.item_schema import ItemSchema, infer_item_schema, item_columns
 from es_recsys.sources.media_folders import MediaFolders
+from es_recsys.sources.read_options import DEFAULT_OPTIONS, ReadOptions
 from es_recsys.sources.rejected_rows import RejectedRows
-from es_recsys.sources.row_errors import InvalidValue, OnInvalidField, field_errors, first_error
+from es_recsys.sources.row_errors import InvalidValue, OnInvalidField, field_errors
 from es_recsys.sources.row_mapping import ItemRowMapping
 from es_recsys.sources.shop_exports import normalize_shop_rows
-from es_recsys.sources.tables import Dialect, Table, note_dropped_field, open_tables
+from es_recsys.sources.tables import Table, note_dropped_field, open_tables, reject
 from es_recsys.sources.variants import VariantMerger
 from es_recsys.types import AttributeValue, Item
 from es_recsys.values import TimeFormat
@@ -32,94 +32,77 @@ _UTC_TIMES = TimeFormat()
 
 def read_items(
     paths: Paths,
+    options: ReadOptions = DEFAULT_OPTIONS,
     *,
-    columns: Mapping[str, str] | None = None,
-    constants: Mapping[str, Any] | None = None,
-    separator: str | None = None,
-    header: bool = True,
-    encoding: str | None = None,
-    list_separator: ListSeparators = None,
     schema: ItemSchema | None = None,
     folders: MediaFolders | None = None,
     rejected: RejectedRows | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Item]:
-    """Items of one or more files, in their order, each item_id once: its lines are merged (see `variants`).
+    """Yield the items of one or more files, in their order, each item_id once: its rows are merged (variants.py).
 
-    columns: our field -> column of the file (also a dotted path into objects; also a new name of an attribute).
-    constants: field -> value where a line has none. separator, header, encoding: how the files are
-    written (`Dialect`). list_separator: between the values of a list (lists.py). schema: what `infer_item_schema` found in the
-    same files; made here where it is not given, which reads them once more. folders: is told which file an item is of.
-    rejected: gets the bad lines; without it any number of them is passed over and written to FILE.rejected.jsonl.
+    schema: what `infer_item_schema` found in the same files; inferred here where it is not given, which reads them once more.
+    folders: is told which file an item is of.
+    rejected: gets the bad rows; without it any number of them is passed over and written to FILE.rejected.jsonl.
 
     Raises InputError for a file that can't be read or lacks a column, TooManyErrors from `rejected`.
     """
-    paths = as_paths(paths)
-    options: dict[str, Any] = {
-        "columns": columns,
-        "constants": constants,
-        "separator": separator,
-        "header": header,
-        "encoding": encoding,
-        "list_separator": list_separator,
-    }
-    schema = infer_item_schema(paths, **options) if schema is None else schema
-    given = item_columns(columns or {}, constants or {})
-    layout = ItemRowMapping(given, list_formats(parse_list_separators(list_separator)))
+    if schema is None:
+        schema = infer_item_schema(paths, options)
+    columns = item_columns(options)
+    mapping = ItemRowMapping(columns, options.list_separators)
     own = rejected is None
     rejected = RejectedRows() if rejected is None else rejected
-    for remark in schema.forms.notes:
-        rejected.note(remark)
-    joined = VariantMerger(schema.last, schema.groups)
-    place = -1
+    for note in schema.formats.notes:
+        rejected.note(note)
+    merger = VariantMerger(schema.last_rows, schema.groups)
+    row_idx = -1
     try:
-        for table in open_tables(paths, Dialect(separator, header, encoding), rejected, progress):
-            found, rows = resolve_columns(table, given, rejected)
-            layout.use(found)
-            _map_header(table, layout, rejected)
+        for table in open_tables(as_paths(paths), options, rejected, progress):
+            found, rows = resolve_columns(table, columns, rejected)
+            mapping.use(found)
+            _map_header(table, mapping, rejected)
             for row in normalize_shop_rows(table, found, rows, rejected):
-                place += 1
+                row_idx += 1
                 try:
-                    item = _item(layout, schema, row.values, table.typed, partial(note_dropped_field, rejected, row))
-                except InvalidValue as bad:
-                    rejected.add(row.file, row.line, bad.field, bad.reason, row.values)
-                except ValidationError as error:
-                    rejected.add(row.file, row.line, *first_error(error), row.values)
+                    item = _item(mapping, schema, row.values, table.typed, partial(note_dropped_field, rejected, row))
+                except (InvalidValue, ValidationError) as bad:
+                    reject(rejected, row, bad)
+                    continue
+                if folders is not None:
+                    folders.add(item, row.file)
+                if merger.needed:
+                    yield from merger.add(item, row_idx)
                 else:
-                    if folders is not None:
-                        folders.add(item, row.file)
-                    if joined.needed:
-                        yield from joined.add(item, place)
-                    else:
-                        yield item
-        yield from joined.rest()
-        for remark in (*schema.notes, *joined.notes()):
-            rejected.note(remark)
+                    yield item
+        yield from merger.rest()
+        for note in (*schema.notes, *merger.notes()):
+            rejected.note(note)
     finally:
         if own:
             rejected.close()
 
 
-def _map_header(table: Table, layout: ItemRowMapping, rejected: RejectedRows) -> None:
+def _map_header(table: Table, mapping: ItemRowMapping, rejected: RejectedRows) -> None:
     for name in table.columns or ():
-        _map_column(layout, name)
-        if name in layout.displaced:
-            theirs = layout.columns.theirs(name)
-            rejected.note(f"{table.path}: the column {name} is left out, because {name} is read from {theirs}.")
+        _map_column(mapping, name)
+        if name in mapping.displaced:
+            column = mapping.columns.column_of(name)
+            rejected.note(f"{table.path}: the column {name} is left out, because {name} is read from {column}.")
 
 
-def _map_column(layout: ItemRowMapping, name: str) -> None:
+def _map_column(mapping: ItemRowMapping, name: str) -> None:
     try:
-        layout.plan(name)
+        mapping.plan(name)
     except InvalidValue as bad:
         raise InputError(
             f"The column {name!r} {bad.reason}.", f"Rename it with --columns NEW=OLD, or leave it out: --columns '{name}=-'."
         ) from None
 
 
-def _item(layout: ItemRowMapping, schema: ItemSchema, values: Mapping[str, Any], typed: bool, drop: OnInvalidField) -> Item:
-    split, raw = layout.split(values, typed, drop)
-    fields = normalize_fields(split, schema.forms, schema.lists, drop)
+def _item(mapping: ItemRowMapping, schema: ItemSchema, values: Mapping[str, Any], typed: bool, drop: OnInvalidField) -> Item:
+    split, raw = mapping.split(values, typed, drop)
+    fields = normalize_fields(split, schema.formats, schema.lists, drop)
     fields["attributes"] = _attributes(raw, schema, typed, drop)
     try:
         return Item.model_validate(fields)
@@ -136,16 +119,16 @@ def _item(layout: ItemRowMapping, schema: ItemSchema, values: Mapping[str, Any],
 
 def _attributes(raw: Mapping[str, Any], schema: ItemSchema, typed: bool, drop: OnInvalidField) -> dict[str, AttributeValue]:
     attributes: dict[str, AttributeValue] = {}
-    words = schema.forms.words
+    null_words = schema.formats.null_words
     for name, value in raw.items():
-        kind = schema.kinds.get(name, "text")
+        attribute_type = schema.types.get(name, "text")
         try:
-            converted = convert(value, kind, typed, schema.dates.get(name, _UTC_TIMES))
-        except TypeMismatch as misfit:
-            drop(name, str(misfit), value)
+            converted = convert(value, attribute_type, typed, schema.dates.get(name, _UTC_TIMES))
+        except TypeMismatch as mismatch:
+            drop(name, str(mismatch), value)
             continue
-        if converted is not None and kind == "text":
-            converted = clean_attribute(converted, words.get(name, ()))
+        if converted is not None and attribute_type == "text":
+            converted = clean_attribute(converted, null_words.get(name, ()))
         if converted is not None:
             attributes[name] = converted
     return attributes

@@ -10,6 +10,7 @@ from typing import Any
 
 from es_recsys.errors import InputError
 from es_recsys.sources.input_files import MAX_LINE, InputFile, detect_format, read_lines
+from es_recsys.sources.read_options import ReadOptions
 from es_recsys.sources.row_errors import InvalidValue
 from es_recsys.sources.separators import parse_separator
 from es_recsys.sources.tables import read_rows
@@ -102,7 +103,7 @@ def _text_rows(source: InputFile, separator: str | None, named: set[str]) -> _Nu
             return
     if not _is_header((first or b"").decode("utf-8", "replace").replace('"', "").strip().split(wanted), named):
         raise InputError(f"{source.path} has no header line.", "Begin a CSV with query,item_id,grade, or separate it by tabs.")
-    yield from ((row.line, row.values) for row in read_rows(source.path, wanted))
+    yield from ((row.line, row.values) for row in read_rows(source.path, ReadOptions(separator=wanted)))
 
 
 def _tsv_rows(path: Path, numbered: Iterator[tuple[int, list[str]]], named: set[str]) -> _Numbered:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -20,8 +21,6 @@ __all__ = [
     "LIST_FIELDS",
     "ListFormat",
     "ListFormatInference",
-    "ListSeparators",
-    "list_format_of",
     "parse_array",
     "parse_labels",
     "parse_list_separators",
@@ -29,7 +28,6 @@ __all__ = [
 ]
 
 LIST_FIELDS = ("categories", "tags")
-ListSeparators = str | Iterable[str] | None
 NO_LIST = "none"
 """Given as a separator: cells of text are one value each."""
 
@@ -83,8 +81,8 @@ class ListFormatInference:
         if isinstance(value, str) and len(self.cells) < _SAMPLE_CELLS and value[:1] not in ("[", "{", "("):
             self.cells.setdefault(value)
 
-    def decide(self, name: str) -> ListFormat:
-        """The notation that the column shows.
+    def infer(self, name: str) -> ListFormat:
+        """Return the format that the column shows.
 
         Bars and semicolons part values, and so do commas between tags. A comma in a category parts two where the parts
         come in other cells as well ("Food, Wine" alone is one name); slashes are paths where most cells have them and
@@ -97,15 +95,13 @@ class ListFormatInference:
         between = self._first("|;") or ("," if self._reused(",", ">" if arrows else "") else plain.between)
         return ListFormat(between, plain.path if arrows else self._slashes() or plain.path)
 
-    def remark(self, name: str, notation: ListFormat) -> str | None:
-        """What was decided, with an example; None where no cell is parted."""
-        parted = ((cell, parts) for cell in self.cells if len(parts := notation.values(cell)) > 1)
-        cell, parts = next(parted, ("", []))
-        if not parts:
-            return None
-        signs = [sign for sign in (notation.between, notation.path) if sign and any(sign in cell for cell in self.cells)]
-        between = " and ".join(f"`{sign}`" for sign in signs)
-        return f"{name} are read as lists between {between}: {cell[:80]!r} is {parts[:5]}; --list-separator changes it."
+    def notes(self, name: str, list_format: ListFormat) -> Iterator[str]:
+        """Yield what was inferred, with an example; nothing where no cell is split."""
+        split = ((cell, parts) for cell in self.cells if len(parts := list_format.values(cell)) > 1)
+        for cell, parts in islice(split, 1):
+            signs = [sign for sign in (list_format.between, list_format.path) if sign and any(sign in one for one in self.cells)]
+            between = " and ".join(f"`{sign}`" for sign in signs)
+            yield f"{name} are read as lists between {between}: {cell[:80]!r} is {parts[:5]}; --list-separator changes it."
 
     def _first(self, candidates: str) -> str:
         found = (sep for sep in candidates if any(len(ListFormat(sep).values(cell)) > 1 for cell in self.cells))
@@ -132,27 +128,29 @@ class ListFormatInference:
         return "/" if rooted or spaced or alike else ""
 
 
-def parse_list_separators(texts: ListSeparators) -> dict[str, str]:
-    """`,` -> {"": ","}, for categories and tags; `directors=;` -> {"directors": ";"}; `none` for no list."""
-    given = (texts,) if isinstance(texts, str) else texts or ()
-    found: dict[str, str] = {}
-    for text in given:
+def parse_list_separators(texts: str | Iterable[str]) -> dict[str, ListFormat]:
+    """Parse `,` to {"": ListFormat(",")}, for categories and tags; `directors=;` to that of one column; `none` is no list.
+
+    Raises InputError for a separator that can't be used, and for a column that is named twice.
+    """
+    found: dict[str, ListFormat] = {}
+    for text in (texts,) if isinstance(texts, str) else texts:
         name, _, separator = text.rpartition("=")
-        if name in found:
+        if name.strip() in found:
             raise InputError(f"--list-separator names {name or 'categories and tags'} twice.", "Keep one of the two.")
-        found[name.strip()] = NO_LIST if separator.strip().lower() == NO_LIST else parse_separator(separator).text
+        found[name.strip()] = _format_of(separator)
     return found
 
 
-def list_format_of(separator: str) -> ListFormat:
-    """The notation of a separator that a person named."""
-    if separator == NO_LIST:
+def _format_of(separator: str) -> ListFormat:
+    if separator.strip().lower() == NO_LIST:
         return ListFormat()
-    return ListFormat(path=separator) if separator in _PATH_SEPARATORS else ListFormat(separator)
+    text = parse_separator(separator).text
+    return ListFormat(path=text) if text in _PATH_SEPARATORS else ListFormat(text)
 
 
-def parse_labels(value: Any, name: str, notation: ListFormat | None = None) -> list[str]:
-    """categories or tags from what a file has: a list, an array in a text, or a text in the column's notation.
+def parse_labels(value: Any, name: str, list_format: ListFormat | None = None) -> list[str]:
+    """categories or tags from what a file has: a list, an array in a text, or a text in the column's list_format.
 
     Numbers become text, empty ones go, objects give their name; a list of lists is joined without repeats. Raises BadValue
     for an object without a name.
@@ -160,7 +158,7 @@ def parse_labels(value: Any, name: str, notation: ListFormat | None = None) -> l
     if isinstance(value, str):
         found = parse_array(value)
         if found is None:
-            return (notation or DEFAULT_FORMATS[name]).values(value)
+            return (list_format or DEFAULT_FORMATS[name]).values(value)
         value = found
     elif isinstance(value, list) and set(map(type, value)) == {str}:
         return [one for each in value if (one := each.strip())]
@@ -193,7 +191,7 @@ def _name_of(value: Mapping[str, Any], field_name: str) -> str:
 
 
 def parse_array(text: str) -> list[Any] | None:
-    """The array that a text is, in the notation of JSON, Python, numpy, or PostgreSQL; None for another text."""
+    """The array that a text is, in the list_format of JSON, Python, numpy, or PostgreSQL; None for another text."""
     start, end = text[:1], text[-1:]
     if start not in ("[", "{", "("):
         text = text.strip()
@@ -217,8 +215,8 @@ def _is_prose(parts: Collection[str]) -> bool:
     return len(parts) < 2 or any(len(part) > 60 for part in parts)
 
 
-def split_cell(cell: str, notation: ListFormat = BAR_SEPARATED) -> str | list[Any]:
-    """An attribute's CSV cell as one value, or as the list it is: an array, or values in the column's notation."""
+def split_cell(cell: str, list_format: ListFormat = BAR_SEPARATED) -> str | list[Any]:
+    """An attribute's CSV cell as one value, or as the list it is: an array, or values in the column's list_format."""
     if cell[:1] in ("[", "("):
         found = parse_array(cell)
         if found is None or isinstance(found, Mapping):
@@ -226,8 +224,8 @@ def split_cell(cell: str, notation: ListFormat = BAR_SEPARATED) -> str | list[An
         if any(isinstance(each, Mapping) for each in found):
             return _names_of_objects(found, cell)
         return found
-    if notation.between and notation.between in cell:
-        return notation.values(cell)
+    if list_format.between and list_format.between in cell:
+        return list_format.values(cell)
     return cell
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from es_recsys.sources.column_aliases import normalize_name
+from es_recsys.sources.option_pairs import quoted
 
 __all__ = ["MissingFieldHints"]
 
@@ -41,14 +42,14 @@ class MissingFieldHints:
                 if isinstance(value, str | int | float) and not isinstance(value, bool):
                     self._look(name, str(value).strip())
 
-    def remarks(self, column: Callable[[str], str], left_out: Collection[str] = ()) -> Iterator[str]:
+    def notes(self, column: Callable[[str], str], left_out: Collection[str] = ()) -> Iterator[str]:
         """What lacks, and how to say where it is. column: name of an attribute -> its name in the files. left_out: fields
         that nobody wants."""
         if "title" not in left_out and not self._titles and (name := self._like_title()) is not None:
-            yield self._remark("No item has a title", "title", name, column(name))
+            yield self._note("No item has a title", "title", name, column(name))
         if "price" not in left_out and self._prices * 2 < self._rows and (name := self._like_price()) is not None:
             share = f"Only {self._prices:,} of {self._rows:,} items have a price" if self._prices else "No item has a price"
-            yield self._remark(share, "price", name, column(name))
+            yield self._note(share, "price", name, column(name))
 
     def _look(self, name: str, text: str) -> None:
         if not text or (name not in self._filled and len(self._filled) >= _MAX_COLUMNS):
@@ -74,6 +75,5 @@ class MissingFieldHints:
                 return name
         return None
 
-    def _remark(self, what: str, ours: str, name: str, column: str) -> str:
-        quoted = f'"{column}"' if re.search('[,="]', column) else column
-        return f"{what}. Is it in `{column}` (such as {self._examples[name]!r})? --columns '{ours}={quoted}' says so."
+    def _note(self, what: str, field: str, name: str, column: str) -> str:
+        return f"{what}. Is it in `{column}` (such as {self._examples[name]!r})? --columns '{field}={quoted(column)}' says so."

@@ -1,4 +1,4 @@
-"""Why a line can't be used, in plain words."""
+"""Why a row, or a field of it, can't be used, in plain words."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NOT_UTF8 = "is not UTF-8"
 
 
 class RowError(NamedTuple):
-    """One bad line before it is counted. raw: its text, bytes or values."""
+    """One bad row before it is counted. raw: its text, bytes or values."""
 
     line: int
     field: str
@@ -29,7 +29,7 @@ OnInvalidField = Callable[[str, str, Any], None]
 
 
 class InvalidValue(ValueError):
-    """A value that its field can't take. Internal: it ends as a reject."""
+    """A value that its field can't take. Internal: it ends as a rejected row."""
 
     def __init__(self, field: str, reason: str) -> None:
         self.field = field
@@ -55,17 +55,19 @@ _REASONS = {
 }
 
 
-def first_error(error: ValidationError) -> tuple[str, str]:
-    """Field and reason of the first error. The value itself is not told: it may be personal."""
+def first_error(error: InvalidValue | ValidationError) -> tuple[str, str]:
+    """Return field and reason of the first error. The value itself is not told: it may be personal."""
+    if isinstance(error, InvalidValue):
+        return error.field, error.reason
     return next(iter(field_errors(error).items()))
 
 
 def field_errors(error: ValidationError) -> dict[str, str]:
-    """Each bad field with its reason; of an attribute, `attributes.NAME`."""
+    """Return each bad field with its reason; an attribute as `attributes.NAME`."""
     found: dict[str, str] = {}
     for each in error.errors(include_url=False, include_input=False):
-        place = each["loc"][: 2 if each["loc"][:1] == ("attributes",) else 1]
-        found.setdefault(".".join(map(str, place)), _reason(each["type"], each.get("ctx", {}), each["msg"]))
+        path = each["loc"][: 2 if each["loc"][:1] == ("attributes",) else 1]
+        found.setdefault(".".join(map(str, path)), _reason(each["type"], each.get("ctx", {}), each["msg"]))
     return found
 
 

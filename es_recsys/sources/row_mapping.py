@@ -27,11 +27,11 @@ _Target = tuple[bool, str]
 class ItemRowMapping:
     """Where each column goes. Remembers every name it has met: at most MAX_ATTRIBUTES of them are attributes.
 
-    notations: of attributes whose cells hold lists in a way that was said.
+    list_formats: of attributes whose cells hold lists in a way that was said.
     """
 
-    def __init__(self, columns: ColumnMapping, notations: Mapping[str, ListFormat] | None = None) -> None:
-        self._notations = notations or {}
+    def __init__(self, columns: ColumnMapping, list_formats: Mapping[str, ListFormat] | None = None) -> None:
+        self._list_formats = list_formats or {}
         self._owners: dict[str, str] = {}
         self.use(columns)
 
@@ -41,24 +41,26 @@ class ItemRowMapping:
         self._plan: dict[str, tuple[_Target, ...]] = {}
         self._dropped: dict[str, bool] = {}
         self._wanted: dict[str, list[_Target]] = {}
-        for ours in dict.fromkeys((*ITEM_FIELDS, *columns.renames)):
-            for theirs in columns.places(ours):
-                self._wanted.setdefault(theirs, []).append((ours in ITEM_FIELDS, ours))
-        for ours in columns.guess.kept - set(columns.dropped):
-            theirs = columns.guess.found[ours]
-            self._wanted[theirs].append((False, theirs))
-        for theirs, targets in self._wanted.items():
-            self._plan[theirs] = tuple((is_field, ours if is_field else self._named(ours, theirs)) for is_field, ours in targets)
+        for field in dict.fromkeys((*ITEM_FIELDS, *columns.renames)):
+            for column in columns.columns_of(field):
+                self._wanted.setdefault(column, []).append((field in ITEM_FIELDS, field))
+        for field in columns.inferred.also_attributes - set(columns.dropped):
+            column = columns.inferred.found[field]
+            self._wanted[column].append((False, column))
+        for column, targets in self._wanted.items():
+            self._plan[column] = tuple(
+                (is_field, field if is_field else self._named(field, column)) for is_field, field in targets
+            )
         self._constants: list[tuple[bool, str, Any]] = []
-        for ours, value in columns.constants.items():
-            is_field = ours in ITEM_FIELDS
-            name = ours if is_field else self._named(ours, columns.theirs(ours))
+        for field, value in columns.constants.items():
+            is_field = field in ITEM_FIELDS
+            name = field if is_field else self._named(field, columns.column_of(field))
             self._constants.append((is_field, name, value if is_field else _typed_constant(value)))
 
     @property
     def displaced(self) -> tuple[str, ...]:
         """Fields that are read from another column; a column of the field's own name is not read."""
-        return tuple(ours for ours in self.columns.read if ours in ITEM_FIELDS and ours not in self._wanted)
+        return tuple(field for field in self.columns.renamed if field in ITEM_FIELDS and field not in self._wanted)
 
     def column(self, attribute: str) -> str:
         """What an attribute is called in the files."""
@@ -69,7 +71,7 @@ class ItemRowMapping:
         that another has already, InputError for one attribute too many."""
         targets = self._plan.get(name)
         if targets is None:
-            unread = name in self.displaced or self.columns.drops(name)
+            unread = name in self.displaced or self.columns.is_dropped(name)
             targets = () if unread else ((False, self._attribute(name, name)),)
             self._plan[name] = targets
         return targets
@@ -98,7 +100,7 @@ class ItemRowMapping:
                     continue
             for is_field, name in targets:
                 if not is_field:
-                    attributes[name] = value if typed and not self._notations else self._cell(name, value, typed)
+                    attributes[name] = value if typed and not self._list_formats else self._cell(name, value, typed)
                 elif not is_null_text(value):
                     fields[name] = value
         for is_field, name, value in self._constants:
@@ -106,25 +108,25 @@ class ItemRowMapping:
         return fields, attributes
 
     def _cell(self, name: str, value: Any, typed: bool) -> Any:
-        notation = self._notations.get(name)
-        if not isinstance(value, str) or (typed and notation is None):
+        list_format = self._list_formats.get(name)
+        if not isinstance(value, str) or (typed and list_format is None):
             return value
-        return split_cell(value) if notation is None else split_cell(value, notation)
+        return split_cell(value) if list_format is None else split_cell(value, list_format)
 
     def _drops(self, name: str) -> bool:
         dropped = self._dropped.get(name)
         if dropped is None:
-            dropped = self._dropped[name] = self.columns.drops(name)
+            dropped = self._dropped[name] = self.columns.is_dropped(name)
         return dropped
 
     def _split_nested(
         self, key: str, shown: str, value: Any, fields: dict[str, Any], attributes: dict[str, Any], drop: OnInvalidField
     ) -> None:
         """An object under `key`, whose leaves are named from `shown`."""
-        for theirs in self._wanted:
+        for column in self._wanted:
             # A whole list that a dotted rename asks for, such as categories=meta.path.
-            if theirs.startswith(key + ".") and (inner := get_path({key: value}, theirs)) not in (None, ""):
-                for is_field, name in self._plan[theirs]:
+            if column.startswith(key + ".") and (inner := get_path({key: value}, column)) not in (None, ""):
+                for is_field, name in self._plan[column]:
                     if is_field or not _is_nested(inner):
                         (fields if is_field else attributes)[name] = inner
         try:
@@ -139,24 +141,24 @@ class ItemRowMapping:
                 except InvalidValue as bad:
                     drop(bad.field, bad.reason, leaf)
                     continue
-                for is_field, ours in targets:
-                    (fields if is_field else attributes).setdefault(ours, leaf)
+                for is_field, field in targets:
+                    (fields if is_field else attributes).setdefault(field, leaf)
 
-    def _named(self, name: str, theirs: str) -> str:
+    def _named(self, name: str, column: str) -> str:
         """As `_attribute`, for a name that --columns or --constant gives."""
         try:
-            return self._attribute(name, theirs)
+            return self._attribute(name, column)
         except InvalidValue as bad:
-            raise InputError(f"The column {theirs!r} {bad.reason}.", "Give another name with --columns NEW=OLD.") from None
+            raise InputError(f"The column {column!r} {bad.reason}.", "Give another name with --columns NEW=OLD.") from None
 
-    def _attribute(self, name: str, theirs: str) -> str:
+    def _attribute(self, name: str, column: str) -> str:
         clean = attribute_name(name)
-        owner = self._owners.setdefault(clean, theirs)
-        if owner != theirs:
-            raise InvalidValue(theirs, f"and the column {owner!r} would both be the attribute {clean}")
+        owner = self._owners.setdefault(clean, column)
+        if owner != column:
+            raise InvalidValue(column, f"and the column {owner!r} would both be the attribute {clean}")
         if len(self._owners) > MAX_ATTRIBUTES:
             raise InputError(
-                f"The catalogue has more than {MAX_ATTRIBUTES} attributes; the one too many is {theirs!r}.",
+                f"The catalogue has more than {MAX_ATTRIBUTES} attributes; the one too many is {column!r}.",
                 f"Leave columns out ({_drop_option(self._owners)}), or put such values into one list (tags, or an attribute"
                 " of lists).",
             )
@@ -179,6 +181,6 @@ def _typed_constant(value: Any) -> Any:
     """A constant attribute, which a person wrote as text, with the type that a CSV cell would have."""
     if not isinstance(value, str):
         return value
-    tally = TypeInference()
-    tally.add(value, typed=False)
-    return convert(value, tally.decide(), typed=False)
+    inference = TypeInference()
+    inference.add(value, typed=False)
+    return convert(value, inference.infer(), typed=False)

@@ -51,7 +51,7 @@ class _Options:
         for name in names:
             if (found := _OPTION.fullmatch(normalize_name(name))) is not None:
                 pairs.setdefault(found[1], {})[found[2].rstrip("s")] = name
-        named = {*columns.read.values()}
+        named = {*columns.renamed.values()}
         self.values = [pair["value"] for pair in pairs.values() if "value" in pair]
         self._pairs = [(p["name"], p["value"]) for p in pairs.values() if len(p) == 2 and not named & set(p.values())]
         # An attribute has no name that is another column's or a field's.
@@ -80,7 +80,7 @@ class _Options:
 def _shopify(
     rows: Iterator[Row], columns: ColumnMapping, options: _Options, handle: str, rejected: RejectedRows | None
 ) -> Iterator[Row]:
-    item = columns.theirs("item_id")
+    item = columns.column_of("item_id")
     first: Mapping[str, Any] = {}
     variant: list[str] | None = None
     pictures = unnamed = 0
@@ -112,7 +112,7 @@ def _shopify(
 
 
 def _woocommerce(rows: Iterator[Row], columns: ColumnMapping, options: _Options, plain: Mapping[str, str]) -> Iterator[Row]:
-    item, number, sku, parent = columns.theirs("item_id"), plain["id"], plain["sku"], plain["parent"]
+    item, number, sku, parent = columns.column_of("item_id"), plain["id"], plain["sku"], plain["parent"]
     products: dict[str, str] = {}
     for row in rows:
         values = row.values

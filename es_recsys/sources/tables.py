@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pydantic import ValidationError
+
 from es_recsys.errors import InputError
 from es_recsys.sources.delimited import DelimitedFile
-from es_recsys.sources.encodings import parse_encoding
 from es_recsys.sources.input_files import InputFile, Progress, detect_format, read_lines
 from es_recsys.sources.jsonl import array_rows, jsonl_rows
 from es_recsys.sources.parquet import open_parquet
+from es_recsys.sources.read_options import DEFAULT_OPTIONS, ReadOptions
 from es_recsys.sources.rejected_rows import RejectedRows
-from es_recsys.sources.row_errors import NOT_UTF8, RowError
+from es_recsys.sources.row_errors import NOT_UTF8, InvalidValue, RowError, first_error
 from es_recsys.sources.separators import Separator, parse_separator
 
-__all__ = ["Dialect", "Row", "Table", "note_dropped_field", "open_tables", "read_rows"]
+__all__ = ["Row", "Table", "note_dropped_field", "open_tables", "read_rows", "reject"]
 
 _PROGRESS_ROWS = 2_000
 _COMMON_SEPARATORS = (",", ";", "\t")
@@ -30,27 +32,6 @@ class Row(NamedTuple):
     file: Path
     line: int
     values: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Dialect:
-    """How files are written, where they don't show it themselves.
-
-    separator: of CSV, None to guess it from the first lines. header: False for CSV whose first line is data; its columns
-    are column1, column2, ... encoding: of text, None for UTF-8, or UTF-16 where the first bytes show that.
-    Raises InputError for a separator or an encoding that can't be used.
-    """
-
-    separator: str | None = None
-    header: bool = True
-    encoding: str | None = None
-    parsed: Separator | None = field(init=False, default=None)
-
-    def __post_init__(self) -> None:
-        if self.separator is not None:
-            object.__setattr__(self, "parsed", parse_separator(self.separator))
-        if self.encoding is not None:
-            parse_encoding(self.encoding)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,34 +47,37 @@ class Table:
     header: bool = True
 
 
+def reject(rejected: RejectedRows, row: Row, error: InvalidValue | ValidationError) -> None:
+    """Count a row that can't be used."""
+    rejected.add(row.file, row.line, *first_error(error), row.values)
+
+
 def note_dropped_field(rejected: RejectedRows, row: Row, name: str, reason: str, value: Any) -> None:
-    """Say that a row is used without one of its fields."""
+    """Count a field that a row is used without."""
     rejected.add_field_error(row.file, row.line, name, reason, row.values, value)
 
 
-def read_rows(
-    path: str | Path,
-    separator: str | None = None,
-    *,
-    header: bool = True,
-    encoding: str | None = None,
-    rejected: RejectedRows | None = None,
-) -> Iterator[Row]:
-    """Rows of one file, one at a time.
+def read_rows(path: str | Path, options: ReadOptions = DEFAULT_OPTIONS, *, rejected: RejectedRows | None = None) -> Iterator[Row]:
+    """Yield the rows of one file, one at a time.
 
-    separator, header, encoding: those of `Dialect`. rejected: gets the lines that can't be read; without it the
-    first of them raises InputError. Raises InputError for a file that is missing, empty, damaged or of another kind.
+    rejected: gets the lines that can't be read; without it the first of them raises InputError. Raises InputError for a file that
+    is missing, empty, damaged or of another kind.
     """
-    for table in open_tables((Path(path),), Dialect(separator, header, encoding), rejected):
+    for table in open_tables((Path(path),), options, rejected):
         yield from table.rows
 
 
 def open_tables(
-    paths: tuple[Path, ...], dialect: Dialect | None, rejected: RejectedRows | None, progress: Progress | None = None
+    paths: tuple[Path, ...],
+    options: ReadOptions = DEFAULT_OPTIONS,
+    rejected: RejectedRows | None = None,
+    progress: Progress | None = None,
 ) -> Iterator[Table]:
-    """The files one after the other; each is closed when the next is asked for. All are looked at before the first is read."""
-    dialect = dialect or Dialect()
-    sources = [detect_format(path, dialect.encoding) for path in paths]
+    """Yield the files one after the other; each is closed when the next is asked for.
+
+    All are looked at before the first is read. Raises InputError as `read_rows`.
+    """
+    sources = [detect_format(path, options.encoding) for path in paths]
     if rejected is not None:
         rejected.begin(paths)
     total = sum(source.size for source in sources)
@@ -104,7 +88,7 @@ def open_tables(
             if progress is not None:
                 progress(before + read, total)
 
-        with _open(source, dialect, rejected, tick) as table:
+        with _open(source, options, rejected, tick) as table:
             yield table
         done += source.size
     if progress is not None:
@@ -112,7 +96,7 @@ def open_tables(
 
 
 @contextmanager
-def _open(source: InputFile, dialect: Dialect, rejected: RejectedRows | None, tick: Callable[[int], None]) -> Iterator[Table]:
+def _open(source: InputFile, options: ReadOptions, rejected: RejectedRows | None, tick: Callable[[int], None]) -> Iterator[Table]:
     path = source.path
 
     def note(text: str) -> None:
@@ -143,11 +127,12 @@ def _open(source: InputFile, dialect: Dialect, rejected: RejectedRows | None, ti
             tick(disk.tell())
 
         if source.format == "csv":
-            delimited = DelimitedFile(numbered, path, dialect.parsed, tabs=source.tabs, header=dialect.header, charset=charset)
-            if dialect.parsed is None and delimited.separator.text not in _COMMON_SEPARATORS:
+            separator = None if options.separator is None else parse_separator(options.separator)
+            delimited = DelimitedFile(numbered, path, separator, tabs=source.tabs, header=options.header, charset=charset)
+            if separator is None and delimited.separator.text not in _COMMON_SEPARATORS:
                 note(f"cells are taken to be separated by {delimited.separator}; --separator changes it")
             rows = _rows(path, delimited.rows(report), tell)
-            yield Table(path, tuple(delimited.columns), False, rows, delimited.separator, dialect.header)
+            yield Table(path, tuple(delimited.columns), False, rows, delimited.separator, options.header)
         elif source.format == "json":
             yield Table(path, None, True, _rows(path, array_rows(numbered, report, charset), tell))
         else:

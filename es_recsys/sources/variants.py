@@ -10,13 +10,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from es_recsys.counting import counted
+from es_recsys.sources.row_ids import NO_ROWS, LastRows
 from es_recsys.types import AttributeValue, Item
 
-__all__ = ["NO_ROWS", "LastRows", "VariantMerger", "fill_from_group", "last_rows_of_groups", "merge_rows"]
+__all__ = ["VariantMerger", "fill_from_group", "merge_rows"]
 
 _SHARED_FIELDS = ("title", "description", "categories", "tags", "brand", "currency", "image", "audio", "created_at")
 """What a variant has from the first row of its group that says it. Price, availability and attributes are its own."""
@@ -25,41 +23,8 @@ _FIRST_WINS = ("image", "audio")
 """A product's first picture is its main one."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class LastRows:
-    """The last row of each of some ids. hashes (n,) int64 ascending; last (n,) int64, places from 0 over all files."""
-
-    hashes: NDArray[np.int64]
-    last: NDArray[np.int64]
-
-    def of(self, name: str) -> int | None:
-        """Place of the id's last row; None for an id that is not among them."""
-        mark = hash(name)
-        at = int(np.searchsorted(self.hashes, mark))
-        return int(self.last[at]) if at < len(self.hashes) and self.hashes[at] == mark else None
-
-    def __len__(self) -> int:
-        return len(self.hashes)
-
-
-NO_ROWS = LastRows(np.zeros(0, np.int64), np.zeros(0, np.int64))
-
-
-def last_rows_of_groups(items: NDArray[np.int64], groups: NDArray[np.int64]) -> LastRows:
-    """The last rows of each group. items, groups (n,) int64: hashes of each row's ids, 0 for none.
-
-    A row without a group whose own id is the group of others is of that group: the product that they are variants of.
-    """
-    known = np.unique(groups[groups != 0])
-    parents = (groups == 0) & np.isin(items, known)
-    whose = np.where(parents, items, groups)
-    hashes, back = np.unique(whose[::-1], return_index=True)
-    named = hashes != 0
-    return LastRows(hashes[named], len(whose) - 1 - back[named])
-
-
 def merge_rows(earlier: Item, later: Item) -> Item:
-    """One item of two rows: of two values the later counts, and an empty cell takes nothing away.
+    """Return one item of two rows: of two values the later counts, and an empty cell takes nothing away.
 
     The first picture stays. Where the later row has no title and the earlier has one, it is a variant: its attributes are
     added to those that are there (sizes S, M, L), if they are texts or numbers.
@@ -73,7 +38,7 @@ def merge_rows(earlier: Item, later: Item) -> Item:
 
 
 def fill_from_group(item: Item, shared: Mapping[str, Any]) -> Item:
-    """The item with what it doesn't say itself of what its group shares."""
+    """Return the item with what it lacks of what its group shares."""
     lacking = {name: value for name, value in shared.items() if not getattr(item, name)}
     return item.model_copy(update=lacking) if lacking else item
 
@@ -90,12 +55,12 @@ class _Group:
 class VariantMerger:
     """Makes whole items of a stream of rows. Holds only items and groups of which rows are still to come.
 
-    repeated: item_id, as a hash -> place of its last row, for those with several rows. groups: the last row of each
-    group_id. merged: rows that were added to an earlier one; completed: items that had something from their group; clashing:
-    items that were lost to another of the same item_id in another group.
+    last_rows: hash of an item_id -> index of its last row, for those with several rows. groups: the last row of each group_id.
+    merged: rows that were added to an earlier one; completed: items that had something from their group; clashing: items that
+    were lost to another of the same item_id in another group.
     """
 
-    repeated: Mapping[int, int] = field(default_factory=dict)
+    last_rows: Mapping[int, int] = field(default_factory=dict)
     groups: LastRows = NO_ROWS
     merged: int = 0
     completed: int = 0
@@ -106,35 +71,35 @@ class VariantMerger:
     @property
     def needed(self) -> bool:
         """Whether any rows belong together."""
-        return bool(self.repeated) or bool(self.groups)
+        return bool(self.last_rows) or bool(self.groups)
 
-    def add(self, item: Item, place: int) -> Iterator[Item]:
-        """Takes the item of the row at `place`; the items that are whole with it."""
+    def add(self, item: Item, row_idx: int) -> Iterator[Item]:
+        """Take the item of the row at `row_idx`, and yield the items that are whole with it."""
         if self.groups:
-            item = self._heard(item)
-        last = self.repeated.get(hash(item.item_id), place) if self.repeated else place
+            item = self._with_group(item)
+        last = self.last_rows.get(hash(item.item_id), row_idx) if self.last_rows else row_idx
         earlier = self._items.pop(item.item_id, None)
         if earlier is not None and earlier.group_id not in (None, item.group_id) and item.group_id is not None:
             self.clashing += 1
         elif earlier is not None:
             item = merge_rows(earlier, item)
             self.merged += 1
-        if last > place:
+        if last > row_idx:
             self._items[item.item_id] = item
         else:
-            yield from self._shared(item, place)
+            yield from self._complete(item, row_idx)
 
     def rest(self) -> Iterator[Item]:
-        """What still waits for rows that could not be read."""
+        """Yield what still waits for rows that could not be read."""
         for item in list(self._items.values()):
-            yield from self._shared(item, -1)
+            yield from self._complete(item, -1)
         self._items.clear()
         for group in self._groups.values():
-            yield from self._released(group)
+            yield from self._release(group)
         self._groups.clear()
 
     def notes(self) -> Iterator[str]:
-        """What a person should know of what was joined."""
+        """Yield what a person should know of what was merged."""
         if self.merged:
             yield (
                 f"{counted(self.merged, 'row has', 'rows have')} an item_id that came before:"
@@ -150,7 +115,7 @@ class VariantMerger:
             have = counted(self.completed, "item has", "items have")
             yield f"{have} title, texts or pictures from the first row of their group_id."
 
-    def _heard(self, item: Item) -> Item:
+    def _with_group(self, item: Item) -> Item:
         """The item with its group, which learns what the row says of all of it."""
         if item.group_id is None and self.groups.of(item.item_id) is not None:
             item = item.model_copy(update={"group_id": item.item_id})
@@ -161,19 +126,19 @@ class VariantMerger:
                     group.shared.setdefault(name, value)
         return item
 
-    def _shared(self, item: Item, place: int) -> Iterator[Item]:
+    def _complete(self, item: Item, row_idx: int) -> Iterator[Item]:
         if item.group_id is None:
             yield item
             return
         group = self._groups.setdefault(item.group_id, _Group())
         group.waiting.append(item)
         last = self.groups.of(item.group_id)
-        if "title" in group.shared or last is None or last <= place:
-            yield from self._released(group)
-        if last is None or last <= place >= 0:
+        if "title" in group.shared or last is None or last <= row_idx:
+            yield from self._release(group)
+        if last is None or last <= row_idx >= 0:
             del self._groups[item.group_id]
 
-    def _released(self, group: _Group) -> Iterator[Item]:
+    def _release(self, group: _Group) -> Iterator[Item]:
         for item in group.waiting:
             whole = fill_from_group(item, group.shared)
             self.completed += whole is not item

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -53,8 +54,8 @@ class IdFormat:
 
     numbers: bool = False
 
-    def read(self, value: Any) -> str | None:
-        """As `parse_id`, in the form of this column."""
+    def parse(self, value: Any) -> str | None:
+        """Return the id as `parse_id` does, in the format of this column."""
         text = parse_id(value)
         if self.numbers and text is not None and isinstance(value, str):
             return _whole_number(text) or text
@@ -62,14 +63,14 @@ class IdFormat:
 
 
 class IdFormatInference:
-    """Looks at the ids of one column, over all files."""
+    """Infers how the ids of one column are written, over all files. One text that is no number makes all of them texts."""
 
-    __slots__ = ("_numbers", "_pointed", "shortened")
+    __slots__ = ("_numbers", "_rewritten", "_shortened")
 
     def __init__(self) -> None:
         self._numbers = True
-        self._pointed: tuple[str, str] | None = None  # the first id that is written otherwise than its digits
-        self.shortened: str | None = None
+        self._rewritten: tuple[str, str] | None = None  # the first id that is written otherwise than its digits
+        self._shortened: str | None = None
 
     def add(self, value: Any) -> None:
         if not self._numbers or not isinstance(value, str):
@@ -84,28 +85,25 @@ class IdFormatInference:
         if whole is None:
             self._numbers = False
         elif whole != text:
-            self._pointed = self._pointed or (text, whole)
+            self._rewritten = self._rewritten or (text, whole)
             if _lost_digits(text):
-                self.shortened = self.shortened or text
+                self._shortened = self._shortened or text
 
-    @property
-    def settled(self) -> bool:
-        """Whether nothing that comes changes the decision: one text that is no number makes all of them texts."""
-        return not self._numbers
+    def infer(self) -> IdFormat:
+        """Return the format that all values fit."""
+        return IdFormat(self._numbers and self._rewritten is not None)
 
-    def decide(self) -> IdFormat:
-        return IdFormat(self._numbers and self._pointed is not None)
-
-    def note(self, name: str) -> str | None:
-        """What a person should know of the column `name`."""
-        if not self._numbers or self._pointed is None:
-            return None
-        if self.shortened is None:
-            return f"{name}: all ids are whole numbers; {self._pointed[0]} is read as {self._pointed[1]}."
-        return (
-            f"{name}: {self.shortened} has lost digits, as a spreadsheet shows long numbers; export the column as text,"
-            " or different ids are one."
-        )
+    def notes(self, name: str) -> Iterator[str]:
+        """Yield what a person should know of the column `name`."""
+        if not self._numbers or self._rewritten is None:
+            return
+        if self._shortened is not None:
+            yield (
+                f"{name}: {self._shortened} has lost digits, as a spreadsheet shows long numbers; export the column as text,"
+                " or different ids are one."
+            )
+        else:
+            yield f"{name}: all ids are whole numbers; {self._rewritten[0]} is read as {self._rewritten[1]}."
 
 
 def _whole_number(text: str) -> str | None:

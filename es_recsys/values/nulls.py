@@ -113,8 +113,8 @@ class NullWordInference:
             text = stripped(value)
             self._words[text] = self._words.get(text, 0) + 1
 
-    def decide(self) -> Collection[str]:
-        """The words that stand for nothing in this column."""
+    def infer(self) -> Collection[str]:
+        """Return the words that stand for nothing in this column."""
         codes = self._codes > 9 * self._others
         return frozenset(
             word

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -169,17 +170,17 @@ def _parse_digits(body: str, mark: str) -> float:
 
 
 class DecimalMarkInference:
-    """Looks at the numbers of one column, over all files, for the decimal mark.
+    """Infers the decimal mark of one column's numbers, over all files.
 
-    likely: the mark where no value shows it, as a file between semicolons has a comma.
+    assumed: the mark where no value shows it, as a file between semicolons has a comma.
     """
 
-    __slots__ = ("_commas", "_points", "_unsure", "likely")
+    __slots__ = ("_ambiguous", "_commas", "_points", "assumed")
 
     def __init__(self) -> None:
-        self.likely = ""
+        self.assumed = ""
         self._points = self._commas = 0
-        self._unsure: str | None = None
+        self._ambiguous: str | None = None
 
     def add(self, value: Any) -> None:
         if not isinstance(value, str) or (mark := _decimal_mark_of(value)) is None:
@@ -189,19 +190,19 @@ class DecimalMarkInference:
         elif mark == ",":
             self._commas += 1
         else:
-            self._unsure = self._unsure or stripped(value)
+            self._ambiguous = self._ambiguous or stripped(value)
 
-    def decide(self) -> NumberFormat:
+    def infer(self) -> NumberFormat:
+        """Return the format that most values show."""
         if not self._points and not self._commas:
-            return NumberFormat(self.likely)
+            return NumberFormat(self.assumed)
         return NumberFormat("." if self._points >= self._commas else ",")
 
-    def note(self, name: str) -> str | None:
-        """What was guessed of the column `name`, where no value settles it."""
-        if self._unsure is None or self._points or self._commas:
-            return None
-        number = parse_price(self._unsure, self.decide())[0]
-        return f"{name}: {self._unsure} is read as {number:,g}; no value of the column shows its decimal mark."
+    def notes(self, name: str) -> Iterator[str]:
+        """Yield what was assumed of the column `name`, where no value shows it."""
+        if self._ambiguous is not None and not (self._points or self._commas):
+            number = parse_price(self._ambiguous, self.infer())[0]
+            yield f"{name}: {self._ambiguous} is read as {number:,g}; no value of the column shows its decimal mark."
 
 
 def _decimal_mark_of(value: str) -> str | None:

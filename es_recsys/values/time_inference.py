@@ -20,7 +20,7 @@ _SPREADSHEET_DAYS = (20_000, 80_000)  # days since 1899: 1954 to 2119
 
 
 class TimeFormatInference:
-    """Looks at the times of one column, over all files.
+    """Infers how the times of one column are written, over all files.
 
     day_first: what a person says of dates such as 01/02/2021; None for what the column shows.
     """
@@ -82,12 +82,12 @@ class TimeFormatInference:
         else:
             self._others += 1
 
-    def decide(self, zone: tzinfo = UTC) -> TimeFormat:
-        """zone: of times that name none."""
+    def infer(self, zone: tzinfo = UTC) -> TimeFormat:
+        """Return the format that the values show. zone: of times that name none."""
         return TimeFormat(zone, self._day_first(), self._is_serial())
 
     def notes(self, name: str) -> Iterator[str]:
-        """What was guessed of the column `name`, a line each."""
+        """Yield what was inferred of the column `name`, a line each."""
         yield from filter(None, (self._note_of_numbers(name), self._note_of_days(name)))
 
     def _note_of_numbers(self, name: str) -> str | None:

@@ -13,6 +13,7 @@ from es_recsys import Client, Item, Settings
 from es_recsys.errors import InputError
 from es_recsys.jobs.load_items import load_files
 from es_recsys.settings import EncoderSettings
+from es_recsys.sources import ReadOptions
 
 pytestmark = pytest.mark.engine
 
@@ -107,7 +108,7 @@ def test_more_attributes_than_a_store_can_have_are_named_before_anything_is_writ
     with pytest.raises(InputError, match="has 150 attributes and can have 200; the one too many is 'b50'"):
         load_files(client.workspace, [tmp_path / "b.csv"])
     assert found(client, "a3:7") == {"a"}
-    load_files(client.workspace, [tmp_path / "b.csv"], columns={"b50": "-"})
+    load_files(client.workspace, [tmp_path / "b.csv"], ReadOptions(columns={"b50": "-"}))
     assert found(client, "b3:7") == {"b"}
 
 

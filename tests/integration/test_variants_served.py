@@ -15,6 +15,7 @@ from es_recsys.jobs.load_events import load_events
 from es_recsys.jobs.load_items import load_files
 from es_recsys.jobs.versions import swap_version
 from es_recsys.sample import SampleStore, sample_store
+from es_recsys.sources import ReadOptions
 
 pytestmark = pytest.mark.engine
 
@@ -205,7 +206,7 @@ def test_events_on_products_may_come_before_their_variants(module_settings: Call
     events = tmp_path / "events.csv"
     events.write_text("user_id,item_id,timestamp\nann,shirt,2026-01-01T10:00:00Z\nann,sock,2026-01-02T10:00:00Z\n")
     with Client(settings=module_settings()) as client:
-        load_events(client.workspace, [events], constants={"event_type": "purchase"})
+        load_events(client.workspace, [events], ReadOptions(constants={"event_type": "purchase"}))
         client.insert_items([Item(item_id=name, title=name, group_id="shirt") for name in ("red", "blue")])
         assert {hit.item_id for hit in client.recommend("ann").hits} == set()
         assert client.get_user_profile("ann").seen == {"shirt", "sock"}
@@ -239,7 +240,7 @@ def test_an_export_of_shopify_is_found_and_known_by_its_handles(
     (tmp_path / "shop.csv").write_text(SHOP)
     (tmp_path / "events.csv").write_text("user_id,item_id,timestamp\nann,tin-mug,2026-01-01T10:00:00Z\n")
     with Client(settings=module_settings()) as client:
-        report = load_files(client.workspace, [tmp_path / "shop.csv"], columns=columns)
+        report = load_files(client.workspace, [tmp_path / "shop.csv"], ReadOptions(columns=columns))
         assert (report.added, report.rejected) == (3 if columns is None else 2, 0)
         for words in ("mug", "blue", "kiln cups", "large mug"):
             hits = client.search(words).hits
@@ -248,7 +249,7 @@ def test_an_export_of_shopify_is_found_and_known_by_its_handles(
             assert (hit.product_id, hit.title, hit.source["brand"]) == ("tin-mug", "Tin Mug", "Kiln")
         (large,) = client.search("", filter=["Size:Large"]).hits
         assert large.item_id == ("M-L" if columns is None else "tin-mug")
-        done = load_events(client.workspace, [tmp_path / "events.csv"], constants={"event_type": "purchase"})
+        done = load_events(client.workspace, [tmp_path / "events.csv"], ReadOptions(constants={"event_type": "purchase"}))
         assert done.cleaning.by_reason == {}
         assert [hit.product_id for hit in client.recommend("ann").hits] == ["iron-pan"]
 

@@ -15,10 +15,10 @@ from es_recsys.sources.row_errors import InvalidValue
 
 
 def decide(values: list[Any], typed: bool) -> str:
-    tally = TypeInference()
+    inference = TypeInference()
     for value in values:
-        tally.add(value, typed)
-    return tally.decide()
+        inference.add(value, typed)
+    return inference.infer()
 
 
 @pytest.mark.parametrize(

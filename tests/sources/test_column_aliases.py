@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from es_recsys.errors import InputError
-from es_recsys.sources import RejectedRows, parse_columns, read_events, read_items
+from es_recsys.sources import ReadOptions, RejectedRows, parse_columns, read_events, read_items
 from es_recsys.sources.column_aliases import EVENT_ALIASES, ITEM_ALIASES, normalize_name
 from es_recsys.types import Event, Item
 
@@ -30,7 +30,7 @@ def items(path: Path, text: str = "", **options: Any) -> tuple[list[Item], list[
     if text:
         path.write_text(text)
     with RejectedRows(write=False) as rejected:
-        found = list(read_items(path, rejected=rejected, **options))
+        found = list(read_items(path, ReadOptions(**options), rejected=rejected))
     assert rejected.first == []
     return found, rejected.notes
 
@@ -39,7 +39,7 @@ def events(path: Path, text: str = "", **options: Any) -> tuple[list[Event], lis
     if text:
         path.write_text(text)
     with RejectedRows(write=False) as rejected:
-        found = list(read_events(path, rejected=rejected, **options))
+        found = list(read_events(path, ReadOptions(**options), rejected=rejected))
     assert rejected.first == []
     return found, rejected.notes
 

@@ -11,12 +11,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from es_recsys.sources import events as events_module
-from es_recsys.sources.actions import ActionMapping
+from es_recsys.sources import FieldFormats, ReadOptions, event_rows
 from es_recsys.sources.column_mapping import ColumnMapping
-from es_recsys.sources.event_schema import EventSchema
-from es_recsys.sources.events import EVENT_FIELDS, _RowReader
-from es_recsys.sources.item_fields import ItemFormats, normalize_fields
+from es_recsys.sources.event_rows import EVENT_FIELDS, EventRows
+from es_recsys.sources.item_fields import normalize_fields
 from es_recsys.sources.list_cells import DEFAULT_FORMATS, parse_labels
 from es_recsys.sources.order_lines import find_line_items
 from es_recsys.types import Item
@@ -89,18 +87,18 @@ def test_a_flag_is_read_alike_both_ways(text: str) -> None:
 @given(texts)
 @QUICK
 def test_a_number_shows_its_mark_alike_both_ways(text: str) -> None:
-    tallies = DecimalMarkInference(), DecimalMarkInference()
-    for tally, value in zip(tallies, (text, f" {text}"), strict=True):
-        tally.likely = "?"
-        tally.add(value)
-    assert tallies[0].decide() == tallies[1].decide()
-    assert tallies[0].note("price") == tallies[1].note("price")
+    inferences = DecimalMarkInference(), DecimalMarkInference()
+    for inference, value in zip(inferences, (text, f" {text}"), strict=True):
+        inference.assumed = "?"
+        inference.add(value)
+    assert inferences[0].infer() == inferences[1].infer()
+    assert list(inferences[0].notes("price")) == list(inferences[1].notes("price"))
 
 
 @given(st.from_regex(r"[a-z]?[0-9]{1,4}\.?[0-9]{0,3}([eE]\+?[0-9]{1,2})?", fullmatch=True))
 @QUICK
 def test_an_id_that_begins_with_no_digit_is_no_number(text: str) -> None:
-    read = IdFormat(numbers=True).read(text)
+    read = IdFormat(numbers=True).parse(text)
     assert read == text or (text[0].isdigit() and read is not None and int(read) == Decimal(text))
 
 
@@ -115,7 +113,7 @@ def test_a_list_of_items_is_found_alike_both_ways(text: str) -> None:
 def test_names_are_read_alike_when_they_come_again(name: str, text: str) -> None:
     wanted = [each for each in parse_labels(text, name, DEFAULT_FORMATS[name]) if not is_null_label(each)]
     for _ in range(2):
-        fields = normalize_fields({"item_id": "1", name: text}, ItemFormats(), DEFAULT_FORMATS, lambda *_: None)
+        fields = normalize_fields({"item_id": "1", name: text}, FieldFormats(), DEFAULT_FORMATS, lambda *_: None)
         if not {"<", "&", "\x00"} & set(text):
             assert list(fields.get(name, ())) == wanted
 
@@ -145,10 +143,10 @@ rows = st.lists(st.dictionaries(names, inner, max_size=6), max_size=6)
 @QUICK
 def test_a_row_has_the_fields_that_its_columns_give_it(values: list[dict[str, Any]], theirs: str) -> None:
     columns = ColumnMapping(EVENT_FIELDS, {"user_id": theirs})
-    planned, unplanned = (_RowReader(columns, True, ActionMapping(), EventSchema()) for _ in range(2))
+    planned, unplanned = (EventRows(columns, ReadOptions(), FieldFormats()) for _ in range(2))
     with pytest.MonkeyPatch.context() as patch:
         for row in (*values, *values):
             fields = planned._fields(row)
-            patch.setattr(events_module, "_PLAN_CACHE_SIZE", 0)
+            patch.setattr(event_rows, "_PLAN_CACHE_SIZE", 0)
             assert unplanned._fields(row) == fields
             patch.undo()

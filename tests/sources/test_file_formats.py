@@ -14,14 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from es_recsys.errors import InputError
-from es_recsys.sources import RejectedRows, read_items, read_rows, rejected_path
+from es_recsys.sources import ReadOptions, RejectedRows, read_items, read_rows, rejected_path
 from es_recsys.sources.python_literals import parse_python_literal
 from es_recsys.sources.separators import guess_separator
 
 
 def rows(path: Path, content: bytes | str, **options: Any) -> list[dict[str, Any]]:
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return [row.values for row in read_rows(path, **options)]
+    return [row.values for row in read_rows(path, ReadOptions(**options))]
 
 
 def rejected(path: Path, content: str) -> tuple[list[dict[str, Any]], list[tuple[int, str]], list[str]]:
@@ -111,7 +111,9 @@ def test_what_csv_writes_is_read_back(
     writer.writerows([("item_id", "title", "note"), *cells])
     path = tmp_path_factory.mktemp("table") / "f.csv"
     path.write_bytes(out.getvalue().replace(stand_in, separator).encode())
-    assert [tuple(row.values.values()) for row in read_rows(path, separator)] == [line for line in cells if any(line)]
+    assert [tuple(row.values.values()) for row in read_rows(path, ReadOptions(separator=separator))] == [
+        line for line in cells if any(line)
+    ]
 
 
 @given(st.sampled_from([",", ";", "\t", "|"]), st.lists(st.tuples(_CELLS, _CELLS), min_size=1, max_size=6))
@@ -192,7 +194,7 @@ def test_a_line_that_is_not_in_the_named_encoding_is_the_only_one_lost(tmp_path:
     path = tmp_path / "f.csv"
     path.write_bytes(b"id,title\n1,\x81\n2,Pot\n")
     with RejectedRows() as rejected:
-        assert [row.values["id"] for row in read_rows(path, encoding="cp1252", rejected=rejected)] == ["2"]
+        assert [row.values["id"] for row in read_rows(path, ReadOptions(encoding="cp1252"), rejected=rejected)] == ["2"]
     assert rejected.first[0].reason == "is not cp1252 (character 3)"
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from es_recsys.errors import InputError
-from es_recsys.sources import RejectedRows, read_items
+from es_recsys.sources import ReadOptions, RejectedRows, read_items
 from es_recsys.sources.list_cells import ListFormatInference, parse_array, parse_labels, parse_list_separators, split_cell
 from es_recsys.types import Item
 
@@ -23,7 +23,7 @@ def read(path: Path, name: str, cells: list[str], **options: Any) -> tuple[list[
     with path.open("w", newline="") as out:
         csv.writer(out).writerows([("item_id", name), *((str(place), cell) for place, cell in enumerate(cells))])
     with RejectedRows(write=False) as rejected:
-        found = list(read_items(path, rejected=rejected, **options))
+        found = list(read_items(path, ReadOptions(**options), rejected=rejected))
     assert rejected.first == []
     return found, rejected.notes
 
@@ -136,14 +136,16 @@ def test_json_lines_with_texts_for_lists(tmp_path: Path) -> None:
     ],
 )
 def test_a_separator_that_is_said(tmp_path: Path, given: list[str], cell: str, wanted: tuple[str, ...]) -> None:
-    [item], notes = read(tmp_path / "f.csv", "categories", [cell], list_separator=given)
+    [item], notes = read(tmp_path / "f.csv", "categories", [cell], list_separators=parse_list_separators(given))
     assert (item.categories, notes) == (wanted, [])
 
 
 def test_the_separator_of_one_attribute(tmp_path: Path) -> None:
-    [item], _ = read(tmp_path / "f.csv", "directors", ["Coen, J.; Coen, E."], list_separator="directors=;")
+    [item], _ = read(
+        tmp_path / "f.csv", "directors", ["Coen, J.; Coen, E."], list_separators=parse_list_separators("directors=;")
+    )
     assert item.attributes == {"directors": ("Coen, J.", "Coen, E.")}
-    [item], _ = read(tmp_path / "f.csv", "model", ["A|B"], list_separator="model=none")
+    [item], _ = read(tmp_path / "f.csv", "model", ["A|B"], list_separators=parse_list_separators("model=none"))
     assert item.attributes == {"model": "A|B"}
 
 
@@ -172,7 +174,7 @@ def test_arrays_are_read_back(names: list[str]) -> None:
 
 @given(st.lists(st.sampled_from(["Drama", "Comedy", "Action", "War"]), min_size=1, unique=True), st.sampled_from(["|", ";", ","]))
 def test_lists_of_tags_are_read_back(names: list[str], separator: str) -> None:
-    tally = ListFormatInference()
+    inference = ListFormatInference()
     cell = f"{separator} ".join(names)
-    tally.add(cell)
-    assert parse_labels(cell, "tags", tally.decide("tags")) == names
+    inference.add(cell)
+    assert parse_labels(cell, "tags", inference.infer("tags")) == names

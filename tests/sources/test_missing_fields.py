@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from es_recsys.sources import RejectedRows, read_items
+from es_recsys.sources import ReadOptions, RejectedRows, read_items
 
 
-def notes(path: Path, text: str, **options: dict[str, str]) -> list[str]:
+def notes(path: Path, text: str, **options: Any) -> list[str]:
     path.write_text(text)
     with RejectedRows(write=False) as rejected:
-        assert list(read_items(path, rejected=rejected, **options))  # type: ignore[arg-type]
+        assert list(read_items(path, ReadOptions(**options), rejected=rejected))
     return [note for note in rejected.notes if "says so" in note]
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from es_recsys.sources import RejectedRows, read_events
+from es_recsys.sources import ReadOptions, RejectedRows, read_events
 from es_recsys.sources.order_lines import order_line_id, order_lines_of
 
 AT = {"timestamp": "2026-01-01T12:00:00Z", "user_id": "u"}
@@ -22,7 +22,7 @@ def read(tmp_path: Path, *rows: dict[str, Any], **options: Any) -> tuple[list[tu
     path = tmp_path / "e.jsonl"
     path.write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
     with RejectedRows(write=False) as rejected:
-        events = list(read_events(path, rejected=rejected, **options))
+        events = list(read_events(path, ReadOptions(**options), rejected=rejected))
     return [(event.event_type, event.item_id, event.value, event.event_id) for event in events], rejected
 
 
@@ -87,7 +87,11 @@ def test_lines_without_times_keep_their_order(tmp_path: Path) -> None:
     path.write_bytes(
         b"".join(orjson.dumps({"event_type": "view", "user_id": "u", "item_ids": ids}) + b"\n" for ids in ([1, 2], [3]))
     )
-    assert [(event.item_id, event.order) for event in read_events(path, timestamps=False)] == [("1", 0), ("2", 1), ("3", 2)]
+    assert [(event.item_id, event.order) for event in read_events(path, ReadOptions(timestamps=False))] == [
+        ("1", 0),
+        ("2", 1),
+        ("3", 2),
+    ]
 
 
 def test_a_list_without_ids_is_a_fault_and_one_bad_line_costs_itself(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from es_recsys.sources import RejectedRows, read_events, read_items, read_rows
+from es_recsys.sources import ReadOptions, RejectedRows, read_events, read_items, read_rows
 from es_recsys.sources.attribute_types import TypeInference, TypeMismatch, convert
 from es_recsys.types import Event, Item
 from es_recsys.values import parse_id
@@ -170,7 +170,7 @@ def test_a_quoted_record_never_eats_its_neighbours(
     rows = [["a", "b"], *([["x", "y"]] * before), cells, ["z", "z"]]
     writer.writerows(rows)
     path.write_text(text.getvalue(), newline="")
-    assert [list(row.values.values()) for row in read_rows(path, ",")] == rows[1:]
+    assert [list(row.values.values()) for row in read_rows(path, ReadOptions(separator=","))] == rows[1:]
 
 
 values = (
@@ -187,10 +187,10 @@ values = (
 @given(values=st.lists(values, max_size=20), typed=st.booleans())
 def test_a_column_below_a_hundred_values_fits_its_kind(values: list[Any], typed: bool) -> None:
     """Fewer than a hundred values leave no room for a misfit, so each converts, to one type."""
-    tally = TypeInference()
+    inference = TypeInference()
     for value in values:
-        tally.add(value, typed)
-    kind = tally.decide()
+        inference.add(value, typed)
+    kind = inference.infer()
     allowed = {
         "boolean": (bool,),
         "integer": (int,),
@@ -220,7 +220,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path, name: str) -> None:
         path.write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
         del rows, text
         tracemalloc.start()
-        assert sum(1 for _ in read_events(path, timestamps=False)) == count
+        assert sum(1 for _ in read_events(path, ReadOptions(timestamps=False))) == count
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < peaks[0] + 200_000

@@ -13,7 +13,7 @@ from es_recsys.ratings import FIVE_STARS, RatingScale, parse_rating_scale
 from es_recsys.sources.rating_inference import RatingCounts, infer_rating_scale
 
 
-def tally(values: list[float]) -> RatingCounts:
+def inference(values: list[float]) -> RatingCounts:
     found = RatingCounts()
     for value in values:
         found.add(value)
@@ -45,7 +45,7 @@ def tally(values: list[float]) -> RatingCounts:
     ],
 )
 def test_scales_of_known_data(values: list[float], low: float, high: float, unrated: tuple[float, ...]) -> None:
-    scale, notes = infer_rating_scale(tally(values), None)
+    scale, notes = infer_rating_scale(inference(values), None)
     assert scale == RatingScale(low, high, unrated)
     assert (
         f"read as the scale {low:g}..{high:g}, {(low + high) / 2:g} is neutral (--rating-scale LOW..HIGH changes it)" in notes[0]
@@ -53,7 +53,7 @@ def test_scales_of_known_data(values: list[float], low: float, high: float, unra
 
 
 def test_a_slip_makes_no_scale_and_is_told() -> None:
-    scale, notes = infer_rating_scale(tally([1, 2, 3, 4, 5] * 200 + [44]), None)
+    scale, notes = infer_rating_scale(inference([1, 2, 3, 4, 5] * 200 + [44]), None)
     assert scale == FIVE_STARS
     assert notes[1].startswith("1 of 1,001 ratings are not on the scale 1..5")
     assert "--rating-scale 1..44" in notes[1]
@@ -61,25 +61,25 @@ def test_a_slip_makes_no_scale_and_is_told() -> None:
 
 @pytest.mark.parametrize(("missing", "said"), [(1, "1 rating of -1 counts as a view"), (3, "3 ratings of -1 count as views")])
 def test_what_is_not_rated_is_told_to_count_as_a_view(missing: int, said: str) -> None:
-    _, notes = infer_rating_scale(tally([1, 7, 10] + [-1] * missing), None)
+    _, notes = infer_rating_scale(inference([1, 7, 10] + [-1] * missing), None)
     assert notes[1] == f"{said}: that is no rating on this scale"
 
 
 def test_amounts_are_no_ratings() -> None:
     with pytest.raises(InputError, match="up to 352698") as caught:
-        infer_rating_scale(tally([12, 352_698]), None)
+        infer_rating_scale(inference([12, 352_698]), None)
     assert "--rating-scale" in caught.value.remedy
-    assert infer_rating_scale(tally([12, 352_698]), None, RatingScale(0, 400_000, given=True))[0] == RatingScale(
+    assert infer_rating_scale(inference([12, 352_698]), None, RatingScale(0, 400_000, given=True))[0] == RatingScale(
         0, 400_000, given=True
     )
 
 
 def test_a_scale_that_was_found_is_widened_and_that_is_told() -> None:
-    scale, notes = infer_rating_scale(tally([0, 8, 10]), FIVE_STARS)
+    scale, notes = infer_rating_scale(inference([0, 8, 10]), FIVE_STARS)
     assert scale == RatingScale(0, 10)
     assert notes[0].startswith("These ratings are on another scale")
     assert "--rating-scale 1..5 takes that back" in notes[0]
-    assert infer_rating_scale(tally([2, 4]), RatingScale(0, 10)) == (
+    assert infer_rating_scale(inference([2, 4]), RatingScale(0, 10)) == (
         None,
         ["Ratings go from 2 to 4; read as the scale 0..10, 5 is neutral (--rating-scale LOW..HIGH changes it)"],
     )
@@ -87,26 +87,28 @@ def test_a_scale_that_was_found_is_widened_and_that_is_told() -> None:
 
 def test_a_scale_that_was_given_stays() -> None:
     given = RatingScale(1, 5, given=True)
-    scale, notes = infer_rating_scale(tally([9, 2]), given)
+    scale, notes = infer_rating_scale(inference([9, 2]), given)
     assert scale is None
     assert notes[1].startswith("1 of 2 ratings are not on the scale 1..5")
-    assert infer_rating_scale(tally([-1, 9, 2]), None, RatingScale(1, 10, given=True))[0] == RatingScale(1, 10, (-1,), given=True)
+    assert infer_rating_scale(inference([-1, 9, 2]), None, RatingScale(1, 10, given=True))[0] == RatingScale(
+        1, 10, (-1,), given=True
+    )
 
 
 def test_without_ratings_nothing_is_said() -> None:
-    assert infer_rating_scale(tally([]), None) == (None, [])
-    assert infer_rating_scale(tally([]), FIVE_STARS) == (None, [])
+    assert infer_rating_scale(inference([]), None) == (None, [])
+    assert infer_rating_scale(inference([]), FIVE_STARS) == (None, [])
 
 
 def test_memory_is_flat() -> None:
-    found = tally([random.Random(1).uniform(-10, 10) + i * 1e-9 for i in range(30_000)])
+    found = inference([random.Random(1).uniform(-10, 10) + i * 1e-9 for i in range(30_000)])
     assert len(found.counts) <= 10_021
     assert found.total == 30_000
 
 
 @given(st.lists(st.integers(-10, 100), min_size=1, max_size=60))
 def test_a_found_scale_holds_what_it_was_found_from(values: list[int]) -> None:
-    scale, _ = infer_rating_scale(tally([float(value) for value in values]), None)
+    scale, _ = infer_rating_scale(inference([float(value) for value in values]), None)
     assert scale is not None
     assert all(scale.holds(value) for value in values)
     assert [scale.normal(value) for value in (scale.low, scale.neutral, scale.high)] == pytest.approx([1.0, 3.0, 5.0])
@@ -126,7 +128,7 @@ def test_what_is_no_scale(text: str) -> None:
 
 
 def test_what_says_that_there_is_no_rating_is_kept_when_a_scale_is_given_later() -> None:
-    scale, _ = infer_rating_scale(tally([]), RatingScale(1, 10, (-1.0,)), RatingScale(0, 10, given=True))
+    scale, _ = infer_rating_scale(inference([]), RatingScale(1, 10, (-1.0,)), RatingScale(0, 10, given=True))
     assert scale == RatingScale(0, 10, (-1.0,), given=True)
-    scale, _ = infer_rating_scale(tally([]), RatingScale(1, 10, (-1.0,)), RatingScale(-10, 10, given=True))
+    scale, _ = infer_rating_scale(inference([]), RatingScale(1, 10, (-1.0,)), RatingScale(-10, 10, given=True))
     assert scale == RatingScale(-10, 10, given=True)

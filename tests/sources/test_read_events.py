@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from es_recsys.errors import InputError
 from es_recsys.event_types import EVENT_TYPES
-from es_recsys.sources import RejectedRows, dry_run, infer_event_schema, read_events, rejected_path
+from es_recsys.sources import FieldFormats, ReadOptions, RejectedRows, dry_run, infer_event_formats, read_events, rejected_path
 from es_recsys.sources.actions import event_type_of, parse_actions
-from es_recsys.sources.events import EVENT_FIELDS
+from es_recsys.sources.event_rows import EVENT_FIELDS
 from es_recsys.types import Event
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -45,9 +45,11 @@ def jsonl(path: Path, rows: list[dict[str, Any]]) -> Path:
     return path
 
 
-def read(path: Path | list[Path], **options: Any) -> tuple[list[Event], list[tuple[int, str, str]], RejectedRows]:
+def read(
+    path: Path | list[Path], formats: FieldFormats | None = None, **options: Any
+) -> tuple[list[Event], list[tuple[int, str, str]], RejectedRows]:
     with RejectedRows(write=False) as rejected:
-        events = list(read_events(path, rejected=rejected, **options))
+        events = list(read_events(path, ReadOptions(**options), formats=formats, rejected=rejected))
     return events, [(bad.line, bad.field, bad.reason) for bad in rejected.first], rejected
 
 
@@ -195,8 +197,8 @@ def test_the_dates_of_a_file_show_which_comes_first(tmp_path: Path) -> None:
         "timestamp: no date shows whether its day or its month comes first; 01/02/2021 10:00 is read"
     )
     assert "--month-first" in rejected.notes[0]
-    schema = infer_event_schema(path, day_first=False)
-    assert read(path, schema=schema)[0][0].timestamp == datetime(2021, 1, 2, 10, tzinfo=UTC)
+    formats = infer_event_formats(path, ReadOptions(day_first=False))
+    assert read(path, formats)[0][0].timestamp == datetime(2021, 1, 2, 10, tzinfo=UTC)
     path.write_text(head + "u,1,view,45292.5\nu,1,view,45293.25\n")
     assert read(path)[0][0].timestamp == datetime(2024, 1, 1, 12, tzinfo=UTC)
 
@@ -362,7 +364,7 @@ def test_unknown_and_silent_actions_are_skipped_and_counted_by_name(tmp_path: Pa
 
 def test_unknown_actions_never_end_a_load_and_the_report_stays_short(tmp_path: Path) -> None:
     rows = [{**VIEW, "event_type": f"odd {number % 300}"} for number in range(900)]
-    good, rejected = dry_run(read_events, jsonl(tmp_path / "e.jsonl", [*rows, VIEW]), max_errors=0)
+    good, rejected = dry_run(lambda bad: read_events(jsonl(tmp_path / "e.jsonl", [*rows, VIEW]), rejected=bad), max_errors=0)
     assert (good, rejected.count) == (1, 0)
     assert sum(rejected.skipped.values()) == 900
     assert len(rejected.skipped) == 51
@@ -461,6 +463,6 @@ def test_unknown_fields(tmp_path: Path, options: dict[str, Any], what: str) -> N
     assert what in caught.value.what
 
 
-def test_check_of_events(tmp_path: Path) -> None:
-    good, rejected = dry_run(read_events, jsonl(tmp_path / "e.jsonl", [VIEW, {}, VIEW]), timestamps=True, max_errors=1)
+def test_a_dry_run_of_events(tmp_path: Path) -> None:
+    good, rejected = dry_run(lambda bad: read_events(jsonl(tmp_path / "e.jsonl", [VIEW, {}, VIEW]), rejected=bad), max_errors=1)
     assert (good, rejected.count) == (2, 1)

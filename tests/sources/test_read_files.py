@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 
 from es_recsys.errors import InputError
+from es_recsys.sources import ReadOptions
 from es_recsys.sources.input_files import MAX_LINE, detect_format
 from es_recsys.sources.rejected_rows import RejectedRows, rejected_path
 from es_recsys.sources.tables import open_tables, read_rows
@@ -64,7 +65,7 @@ def test_bom_and_crlf_in_jsonl(tmp_path: Path) -> None:
 def test_named_separator(tmp_path: Path, separator: str) -> None:
     path = tmp_path / "f.csv"
     path.write_text("a,b\tc\n1\t2\n")
-    assert [row.values for row in read_rows(path, separator)] == [{"a,b": "1", "c": "2"}]
+    assert [row.values for row in read_rows(path, ReadOptions(separator=separator))] == [{"a,b": "1", "c": "2"}]
 
 
 @pytest.mark.parametrize("separator", ["", '"', "\n", "a\nb", "\udcff"])
@@ -72,7 +73,7 @@ def test_refused_separator(tmp_path: Path, separator: str) -> None:
     path = tmp_path / "f.csv"
     path.write_text("a,b\n1,2\n")
     with pytest.raises(InputError, match="separator"):
-        list(read_rows(path, separator))
+        list(read_rows(path, ReadOptions(separator=separator)))
 
 
 def test_line_numbers_of_records_over_several_lines(tmp_path: Path) -> None:
@@ -263,7 +264,7 @@ def test_missing_files_and_folders(tmp_path: Path) -> None:
 def test_a_missing_second_file_is_found_before_the_first_is_read(tmp_path: Path) -> None:
     write(tmp_path / "a.csv", ROWS, "csv")
     with pytest.raises(InputError, match=r"b\.csv"):
-        next(open_tables((tmp_path / "a.csv", tmp_path / "b.csv"), None, None))
+        next(open_tables((tmp_path / "a.csv", tmp_path / "b.csv")))
 
 
 @pytest.mark.parametrize("form", ["jsonl", "csv", "parquet"])
@@ -271,7 +272,7 @@ def test_progress_rises_to_the_whole(tmp_path: Path, form: str) -> None:
     rows = [{"item_id": str(i), "title": "x" * 50} for i in range(20_000)]
     paths = tuple(write(tmp_path / f"{name}.{form}", rows, form) for name in "ab")
     seen: list[tuple[int, int]] = []
-    for table in open_tables(paths, None, None, lambda done, total: seen.append((done, total))):
+    for table in open_tables(paths, progress=lambda done, total: seen.append((done, total))):
         for _ in table.rows:
             pass
     total = sum(path.stat().st_size for path in paths)

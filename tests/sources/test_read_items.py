@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from es_recsys.errors import InputError, TooManyErrors
 from es_recsys.sources import (
     ItemSchema,
+    ReadOptions,
     RejectedRows,
     dry_run,
     infer_item_schema,
@@ -32,9 +33,11 @@ def jsonl(path: Path, rows: list[dict[str, Any]]) -> Path:
     return path
 
 
-def read(path: Path | list[Path], **options: Any) -> tuple[list[Item], list[tuple[int, str, str]], RejectedRows]:
+def read(
+    path: Path | list[Path], schema: ItemSchema | None = None, **options: Any
+) -> tuple[list[Item], list[tuple[int, str, str]], RejectedRows]:
     with RejectedRows(write=False) as rejected:
-        items = list(read_items(path, rejected=rejected, **options))
+        items = list(read_items(path, ReadOptions(**options), schema=schema, rejected=rejected))
     return items, [(bad.line, bad.field, bad.reason) for bad in rejected.first], rejected
 
 
@@ -444,7 +447,7 @@ def test_columns_that_are_not_there(tmp_path: Path, content: str, columns: dict[
     path = tmp_path / "c.csv"
     path.write_text(content)
     with pytest.raises(InputError) as caught:
-        list(read_items(path, columns=columns))
+        list(read_items(path, ReadOptions(columns=columns)))
     assert what in caught.value.what
     assert remedy in caught.value.remedy
 
@@ -470,12 +473,12 @@ def test_lines_of_an_item_are_merged_and_the_last_value_counts(tmp_path: Path) -
     assert [note.partition(":")[0] for note in rejected.notes] == ["2 rows have an item_id that came before"]
 
 
-def test_kinds_that_are_settled_already(tmp_path: Path) -> None:
+def test_types_that_are_settled_already(tmp_path: Path) -> None:
     path = jsonl(tmp_path / "c.jsonl", [{"item_id": 1, "year": 1999}, {"item_id": 2, "year": "n. d."}])
-    assert infer_item_schema(path).kinds == {"year": "text"}
+    assert infer_item_schema(path).types == {"year": "text"}
     schema = infer_item_schema(path, known={"year": "integer"})
     assert list(read(path, schema=schema)[2].fields) == [("year", "is not a number, as in other lines")]
-    with pytest.raises(InputError, match="no kind"):
+    with pytest.raises(InputError, match="no type"):
         infer_item_schema(path, known={"year": "keyword"})
 
 
@@ -517,12 +520,12 @@ def test_parquet_types(tmp_path: Path) -> None:
     assert rejected.notes == [f"{path}: columns of bytes are left out: blob."]
 
 
-def test_check_stops_before_anything_is_written(tmp_path: Path) -> None:
+def test_a_dry_run_stops_before_anything_is_written(tmp_path: Path) -> None:
     path = jsonl(tmp_path / "c.jsonl", [{"item_id": "x" * 600 if i % 2 else i, "price": 1} for i in range(10)])
-    good, rejected = dry_run(read_items, path, max_errors=5)
+    good, rejected = dry_run(lambda bad: read_items(path, rejected=bad), max_errors=5)
     assert (good, rejected.count) == (5, 5)
     with pytest.raises(TooManyErrors) as caught:
-        dry_run(read_items, path, max_errors=4)
+        dry_run(lambda bad: read_items(path, rejected=bad), max_errors=4)
     assert f"{path} line 2, item_id: an id has 1 to 512 bytes" in caught.value.what
     assert str(rejected_path(path)) in caught.value.remedy
     assert len(rejected_path(path).read_bytes().splitlines()) == 5

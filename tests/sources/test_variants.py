@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from es_recsys.sources import RejectedRows, infer_item_schema, read_items
-from es_recsys.sources.variants import VariantMerger, fill_from_group, last_rows_of_groups, merge_rows
+from es_recsys.sources import ReadOptions, RejectedRows, infer_item_schema, read_items
+from es_recsys.sources.row_ids import last_rows_of_groups
+from es_recsys.sources.variants import VariantMerger, fill_from_group, merge_rows
 from es_recsys.types import Item
 
 WORD = st.text("abc", min_size=1, max_size=3)
@@ -31,7 +32,7 @@ PRODUCT = {"title": "Title", "description": "Body (HTML)", "brand": "Vendor", "c
 
 def read(path: Path, **options: Any) -> tuple[list[Item], RejectedRows]:
     with RejectedRows() as rejected:
-        return list(read_items(path, rejected=rejected, **options)), rejected
+        return list(read_items(path, ReadOptions(**options), rejected=rejected)), rejected
 
 
 def csv(tmp_path: Path, text: str) -> Path:
@@ -154,8 +155,8 @@ def test_a_product_of_many_variants_loads(tmp_path: Path, columns: dict[str, str
     rows = ["Handle,Title,Variant SKU,Size", "mug,Tin Mug,M-0,0", *(f"mug,,M-{n},{n}" for n in range(1, 300))]
     path = csv(tmp_path, "\n".join(rows))
     with RejectedRows(max_errors=0) as rejected:
-        schema = infer_item_schema(path, columns={**columns, "title": "Title"})
-        items = list(read_items(path, columns={**columns, "title": "Title"}, schema=schema, rejected=rejected))
+        schema = infer_item_schema(path, ReadOptions(columns={**columns, "title": "Title"}))
+        items = list(read_items(path, ReadOptions(columns={**columns, "title": "Title"}), schema=schema, rejected=rejected))
     assert {item.title for item in items} == {"Tin Mug"}
     assert len(items) == (300 if "group_id" in columns else 1)
 

@@ -79,10 +79,10 @@ def test_words_that_no_text_can_be(text: str, blank: bool) -> None:
 
 
 def test_a_word_that_names_nothing() -> None:
-    tally = NullWordInference(named=False)
+    inference = NullWordInference(named=False)
     for value in ("None", "NA", "Acme"):
-        tally.add(value)
-    assert set(tally.decide()) == {"None"}
+        inference.add(value)
+    assert set(inference.infer()) == {"None"}
 
 
 @pytest.mark.parametrize(
@@ -96,18 +96,18 @@ def test_a_word_that_names_nothing() -> None:
     ],
 )
 def test_words_of_a_column(column: list[str], nothing: set[str]) -> None:
-    tally = NullWordInference()
+    inference = NullWordInference()
     for value in column:
-        tally.add(value)
-    assert set(tally.decide()) == nothing
+        inference.add(value)
+    assert set(inference.infer()) == nothing
 
 
 def read(values: list[Any]) -> list[str | None]:
-    tally = IdFormatInference()
+    inference = IdFormatInference()
     for value in values:
-        tally.add(value)
-    form = tally.decide()
-    return [form.read(value) for value in values]
+        inference.add(value)
+    id_format = inference.infer()
+    return [id_format.parse(value) for value in values]
 
 
 @pytest.mark.parametrize(
@@ -141,10 +141,10 @@ def test_what_is_no_id(value: Any) -> None:
 
 
 def test_ids_that_a_spreadsheet_shortened() -> None:
-    tally = IdFormatInference()
+    inference = IdFormatInference()
     for value in ("4006381333931", "4.00638E+12"):
-        tally.add(value)
-    assert "4.00638E+12 has lost digits" in (tally.note("item_id") or "")
+        inference.add(value)
+    assert "4.00638E+12 has lost digits" in next(inference.notes("item_id"))
 
 
 @given(st.integers(0, 2**200))
@@ -159,9 +159,9 @@ def test_reading_an_id_twice_changes_nothing(text: str) -> None:
 
 
 def test_ids_that_are_read_as_numbers_are_told() -> None:
-    tally = IdFormatInference()
+    inference = IdFormatInference()
     for value in ("17.0", "18", None, "1.9e1"):
-        tally.add(value)
-    assert tally.note("item_id") == "item_id: all ids are whole numbers; 17.0 is read as 17."
-    tally.add("abc")
-    assert tally.note("item_id") is None
+        inference.add(value)
+    assert list(inference.notes("item_id")) == ["item_id: all ids are whole numbers; 17.0 is read as 17."]
+    inference.add("abc")
+    assert not list(inference.notes("item_id"))

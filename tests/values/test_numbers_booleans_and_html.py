@@ -93,19 +93,19 @@ def test_a_number_has_no_currency() -> None:
     ],
 )
 def test_the_decimal_mark_of_a_column(column: list[str], wanted: list[float]) -> None:
-    tally = DecimalMarkInference()
+    inference = DecimalMarkInference()
     for value in column:
-        tally.add(value)
-    assert [parse_price(value, tally.decide())[0] for value in column] == wanted
+        inference.add(value)
+    assert [parse_price(value, inference.infer())[0] for value in column] == wanted
 
 
 def test_a_mark_that_no_value_shows_is_told() -> None:
-    tally = DecimalMarkInference()
+    inference = DecimalMarkInference()
     for value in ("1.299", "799"):
-        tally.add(value)
-    assert tally.note("price") == "price: 1.299 is read as 1.299; no value of the column shows its decimal mark."
-    tally.add("3.50")
-    assert tally.note("price") is None
+        inference.add(value)
+    assert list(inference.notes("price")) == ["price: 1.299 is read as 1.299; no value of the column shows its decimal mark."]
+    inference.add("3.50")
+    assert not list(inference.notes("price"))
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))

@@ -137,10 +137,10 @@ def test_what_is_no_time(value: Any, reason: str) -> None:
 
 
 def decided(values: list[Any]) -> tuple[TimeFormat, str | None]:
-    tally = TimeFormatInference()
+    inference = TimeFormatInference()
     for value in values:
-        tally.add(value)
-    return tally.decide(), " ".join(tally.notes("timestamp")) or None
+        inference.add(value)
+    return inference.infer(), " ".join(inference.notes("timestamp")) or None
 
 
 @pytest.mark.parametrize(
@@ -163,10 +163,10 @@ def test_which_comes_first(values: list[Any], day_first: bool | None, told: str 
 
 def test_what_a_person_says_of_dates_stands() -> None:
     for said in (True, False):
-        tally = TimeFormatInference(said)
-        tally.add("01/02/2021")
-        assert tally.decide().day_first is said
-        assert list(tally.notes("timestamp")) == []
+        inference = TimeFormatInference(said)
+        inference.add("01/02/2021")
+        assert inference.infer().day_first is said
+        assert list(inference.notes("timestamp")) == []
 
 
 @pytest.mark.parametrize(("first", "month"), [(True, 2), (False, 1), (None, 2)])
@@ -227,7 +227,7 @@ def test_everything_else_is_refused_in_plain_words(value: Any) -> None:
     ],
 )
 def test_the_unit_of_numbers_is_told(values: list[Any], told: list[str]) -> None:
-    tally = TimeFormatInference()
+    inference = TimeFormatInference()
     for value in values:
-        tally.add(value)
-    assert list(tally.notes("t")) == told
+        inference.add(value)
+    assert list(inference.notes("t")) == told
