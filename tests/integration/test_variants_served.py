@@ -233,22 +233,22 @@ iron-pan,Iron Pan,<p>A pan</p>,Kiln,Pans,Title,Default Title,P-1,9,
 """
 
 
-@pytest.mark.parametrize("columns", [None, {"item_id": "Handle", "group_id": "-"}])
+@pytest.mark.parametrize("columns", [{}, {"item_id": "Handle", "group_id": "-"}])
 def test_an_export_of_shopify_is_found_and_known_by_its_handles(
-    module_settings: Callable[..., Settings], tmp_path: Path, columns: dict[str, str] | None
+    module_settings: Callable[..., Settings], tmp_path: Path, columns: dict[str, str]
 ) -> None:
     (tmp_path / "shop.csv").write_text(SHOP)
     (tmp_path / "events.csv").write_text("user_id,item_id,timestamp\nann,tin-mug,2026-01-01T10:00:00Z\n")
     with Client(settings=module_settings()) as client:
         report = load_files(client.workspace, [tmp_path / "shop.csv"], ReadOptions(columns=columns))
-        assert (report.added, report.rejected) == (3 if columns is None else 2, 0)
+        assert (report.added, report.rejected) == (3 if not columns else 2, 0)
         for words in ("mug", "blue", "kiln cups", "large mug"):
             hits = client.search(words).hits
             assert len({hit.product_id for hit in hits}) == len(hits)
             hit = hits[0]
             assert (hit.product_id, hit.title, hit.source["brand"]) == ("tin-mug", "Tin Mug", "Kiln")
         (large,) = client.search("", filter=["Size:Large"]).hits
-        assert large.item_id == ("M-L" if columns is None else "tin-mug")
+        assert large.item_id == ("M-L" if not columns else "tin-mug")
         done = load_events(client.workspace, [tmp_path / "events.csv"], ReadOptions(constants={"event_type": "purchase"}))
         assert done.cleaning.by_reason == {}
         assert [hit.product_id for hit in client.recommend("ann").hits] == ["iron-pan"]
