@@ -15,7 +15,20 @@ from es_recsys.errors import FilterError, InputError, RecsysError
 from es_recsys.values import parse_id
 from es_recsys.values.nulls import stripped
 
-__all__ = ["filters", "flag", "ids", "instances", "one_id", "optional_id", "optional_number", "picture", "text", "texts", "whole"]
+__all__ = [
+    "filters",
+    "flag",
+    "ids",
+    "instances",
+    "one_id",
+    "optional_id",
+    "optional_ids",
+    "optional_number",
+    "picture",
+    "text",
+    "texts",
+    "whole",
+]
 
 T = TypeVar("T")
 
@@ -59,6 +72,11 @@ def ids(name: str, values: Any) -> tuple[str, ...]:
     if isinstance(values, str | Real | Decimal | UUID) and not isinstance(values, bool):
         return (one_id(name, values),)
     return tuple(one_id(f"{name}[{place}]", value) for place, value in enumerate(_each(name, values, _IDS)))
+
+
+def optional_ids(name: str, values: Any) -> tuple[str, ...] | None:
+    """The same, or None."""
+    return None if values is None else ids(name, values)
 
 
 def texts(name: str, values: Any) -> tuple[str, ...]:
@@ -109,10 +127,12 @@ def picture(name: str, value: Any) -> bytes | None:
         raise InputError(f"The picture {str(value)[:200]} can't be read ({why}).", "Give the path of a picture.") from error
 
 
-def whole(name: str, value: Any) -> int:
-    """A whole number; its bounds are looked at where it is used."""
+def whole(name: str, value: Any, least: float = -math.inf) -> int:
+    """A whole number."""
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise InputError(f"{name} is {_kind(value)}, not a whole number.", "Give a whole number.")
+    if value < least:
+        raise InputError(f"{name} is {value}.", f"Give {least:g} or more.")
     return int(value)
 
 

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 
 from es_recsys import arguments
+from es_recsys.errors import InputError
 from es_recsys.event_types import EVENT_TYPES
-from es_recsys.renamed import accepts_old_arguments
+from es_recsys.renamed import current_arguments
 from es_recsys.values import is_null_text, parse_bool, parse_id, parse_number, parse_price, parse_time
 from es_recsys.values.unicode import nfc, nfc_value
 
 __all__ = [
+    "MAX_HITS",
     "Answer",
     "AttributeValue",
     "Event",
@@ -259,57 +261,79 @@ class Profile:
     updated_at: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Query:
-    """One question: a search where it has a text or a picture, else a recommendation.
+MAX_HITS = 1_000
+"""The deepest hit of an answer (offset + n), and how many items can be ranked."""
+
+_MAX_TEXT = 4_096
+
+
+def _read_by(read: Callable[..., Any], argument: str = "", **bounds: float) -> BeforeValidator:
+    """Have a function of `arguments` read a field. argument: what callers call it, where that is not the field's name."""
+
+    def validate(value: Any, info: ValidationInfo) -> Any:
+        return read(argument or info.field_name, value, **bounds)
+
+    return BeforeValidator(validate)
+
+
+_OptionalId = Annotated[str | None, _read_by(arguments.optional_id)]
+_Share = Annotated[float | None, _read_by(arguments.optional_number, least=0.0, most=1.0)]
+_Flag = Annotated[bool, _read_by(arguments.flag)]
+
+
+class Query(BaseModel):
+    """A question: a search where it has a text or a picture, a ranking where it has ids, else a recommendation.
 
     Ids are texts or whole numbers; where several are wanted one may stand alone. history: item ids, oldest first; then nothing
-    stored about the user is used. Raises InputError, FilterError for an argument of another kind.
+    stored about the user is used. like: the item that others are to be like. ids: 1 to 1,000 items to rank.
     filter: expressions ("price:10..50") or a mapping (field -> value, list of values, (low, high)).
     personalization: 0 (neutral) to 1 (personal). diversity: 0 (by score) to 1 (most varied). offset + n <= 1,000.
     explore: 0 (nothing is left to chance) to 1, so that near-equal items are tried and learned about.
+    Raises InputError, FilterError for what can't be used.
     """
 
-    text: str = ""
-    image: bytes | None = None
-    user_id: str | None = None
-    session_id: str | None = None
-    history: tuple[str, ...] | None = None
-    like: str | None = None
-    ids: tuple[str, ...] | None = None
-    n: int = 10
-    offset: int = 0
-    filter: Sequence[str] | Mapping[str, Any] = ()
-    exclude: frozenset[str] = frozenset()
-    personalization: float | None = None
-    diversity: float | None = None
-    explore: float | None = None
-    explain: bool = False
-    facets: bool = False
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
-    def __post_init__(self) -> None:
-        read: dict[str, Any] = {
-            "text": arguments.text("query", self.text),
-            "image": arguments.picture("image", self.image),
-            "user_id": arguments.optional_id("user_id", self.user_id),
-            "session_id": arguments.optional_id("session_id", self.session_id),
-            "history": None if self.history is None else arguments.ids("history", self.history),
-            "like": arguments.optional_id("item_id", self.like),
-            "ids": None if self.ids is None else arguments.ids("item_ids", self.ids),
-            "n": arguments.whole("n", self.n),
-            "offset": arguments.whole("offset", self.offset),
-            "filter": arguments.filters("filter", self.filter),
-            "exclude": frozenset(arguments.ids("exclude", self.exclude)),
-            "explain": arguments.flag("explain", self.explain),
-            "facets": arguments.flag("facets", self.facets),
-        }
-        for name in ("personalization", "diversity", "explore"):
-            read[name] = arguments.optional_number(name, getattr(self, name), 0.0, 1.0)
-        for name, value in read.items():
-            object.__setattr__(self, name, value)
+    text: Annotated[str, _read_by(arguments.text, "query")] = ""
+    image: Annotated[bytes | None, _read_by(arguments.picture)] = None
+    user_id: _OptionalId = None
+    session_id: _OptionalId = None
+    history: Annotated[tuple[str, ...] | None, _read_by(arguments.optional_ids)] = None
+    like: Annotated[str | None, _read_by(arguments.optional_id, "item_id")] = None
+    ids: Annotated[tuple[str, ...] | None, _read_by(arguments.optional_ids, "item_ids")] = None
+    n: Annotated[int, _read_by(arguments.whole, least=1)] = 10
+    offset: Annotated[int, _read_by(arguments.whole, least=0)] = 0
+    filter: Annotated[tuple[str, ...] | Mapping[str, Any], _read_by(arguments.filters)] = ()
+    exclude: Annotated[frozenset[str], _read_by(arguments.ids)] = frozenset()
+    personalization: _Share = None
+    diversity: _Share = None
+    explore: _Share = None
+    explain: _Flag = False
+    facets: _Flag = False
 
+    @model_validator(mode="before")
+    @classmethod
+    def _known_arguments(cls, values: dict[str, Any]) -> dict[str, Any]:
+        values = current_arguments(values, stacklevel=4)
+        for name in values:
+            if name not in cls.model_fields:
+                raise InputError(f"A query has no {name}.", f"It has {', '.join(cls.model_fields)}.")
+        return values
 
-Query.__init__ = accepts_old_arguments(Query.__init__)  # type: ignore[method-assign]
+    @model_validator(mode="after")
+    def _answerable(self) -> Self:
+        if self.ids is not None and not 1 <= len(self.ids) <= MAX_HITS:
+            raise InputError(f"{len(self.ids)} items are to be ranked.", f"Give 1 to {MAX_HITS:,} ids.")
+        if self.like is not None and (self.text or self.image is not None or self.ids is not None):
+            raise InputError("A question for items like one has no words, picture or ids beside it.", "Ask them one by one.")
+        if self.offset + self.n > MAX_HITS:
+            raise InputError(
+                f"offset {self.offset} and n {self.n} ask beyond the first {MAX_HITS:,} hits.",
+                f"Keep offset + n at most {MAX_HITS:,}; narrow the answer with a filter instead.",
+            )
+        if len(self.text.strip()) > _MAX_TEXT:
+            raise InputError(f"The query has {len(self.text.strip()):,} characters.", f"Give at most {_MAX_TEXT:,}.")
+        return self
 
 
 @dataclass(frozen=True, slots=True)

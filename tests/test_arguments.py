@@ -44,8 +44,8 @@ TEXTS = st.text(st.characters(blacklist_categories=["Cs", "Cc", "Zs", "Cn", "Co"
 def test_one_id_that_stands_alone_is_a_list_of_one(given_id: Any, text: str) -> None:
     assert module.ids("item_ids", given_id) == (text,)
     assert module.ids("item_ids", [given_id]) == (text,)
-    query = Query(user_id=given_id, history=given_id, exclude=given_id, ids=given_id, like=given_id, session_id=given_id)
-    assert (query.user_id, query.session_id, query.like) == (text, text, text)
+    query = Query(user_id=given_id, history=given_id, exclude=given_id, ids=given_id, session_id=given_id)
+    assert (query.user_id, query.session_id, Query(like=given_id).like) == (text, text, text)
     assert (query.history, query.ids, query.exclude) == ((text,), (text,), {text})
 
 
@@ -134,6 +134,34 @@ NOT_NUMBERS = [float("nan"), "0.5", [0.5], THING, True, -0.1, 1.1, float("inf")]
 def test_a_query_of_something_else_is_an_error_of_ours(wrong: dict[str, Any]) -> None:
     with pytest.raises(RecsysError):
         Query(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"n": 0}, "n is 0. Give 1 or more."),
+        ({"offset": -1}, "offset is -1. Give 0 or more."),
+        ({"n": 1_001}, "beyond the first 1,000 hits"),
+        ({"offset": 995}, "beyond the first 1,000 hits"),
+        ({"ids": []}, "0 items are to be ranked"),
+        ({"ids": range(1_001)}, "1001 items are to be ranked"),
+        ({"like": "a", "text": "shoes"}, "no words, picture or ids beside it"),
+        ({"text": "x" * 4_097}, "The query has 4,097 characters"),
+        ({"diversity": 2}, "diversity is 2. Give a number from 0 to 1."),
+        ({"like": b"a"}, "item_id is a bytes, which is no id"),
+        ({"nonsense": 1}, "A query has no nonsense. It has text, image"),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_a_query_that_cannot_be_answered_says_why(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Query(**wrong)
+
+
+def test_a_query_does_not_change() -> None:
+    query = Query(text="shoes")
+    with pytest.raises(ValueError, match="frozen"):
+        query.text = "hats"  # type: ignore[misc]
 
 
 def test_filters_stay_what_they_are() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -91,4 +90,4 @@ def ranking(scored: Sequence[tuple[str, float]]) -> Ranking:
 
 def asked(question: Question, n: int) -> Query:
     """The question as it is put."""
-    return replace(question.query, n=n)
+    return question.query.model_copy(update={"n": n})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -91,7 +90,7 @@ def _question(
         begin, end = np.searchsorted(train.users, [user, user + 1])
         rows = np.arange(begin, end)
     past = tuple(text for time, text in searches if time < search.time)
-    query = replace(asked_by(who), text=search.query or "")
+    query = asked_by(who).model_copy(update={"text": search.query or ""})
     at = search.time if train.timed else math.nan
     return Question(query, grades, who, history_of(train, rows, past), known_of(train, rows), at)
 

@@ -35,7 +35,6 @@ from es_recsys.vector_fields import VECTOR_FIELDS
 
 __all__ = ["answer", "context_of", "exploring", "kind_of", "question_vectors", "rank", "ranked_by", "words_vectors"]
 
-_MOST_RANKED = 1_000
 _DRAWN_ANEW_S = 3_600.0
 _LIKE_CONTENT = {"taste_text": 1.0, "taste_image": 0.5, "popular": 1e-3, "fresh": 1e-3}
 _LIKE_MODELS = 0.3
@@ -56,7 +55,6 @@ def answer(snapshot: ServingSnapshot, query: Query, now: float) -> Flow[Answer]:
     Raises InputError, FilterError for a query that can't be answered; StoreNotFound where the index is gone.
     """
     started = time.perf_counter()
-    _check(query)
     filters = parse(query.filter, snapshot.metadata.fields)
     kind = kind_of(query)
     profile = yield from read_profile(snapshot, query, now)
@@ -188,8 +186,6 @@ def exploring(snapshot: ServingSnapshot, query: Query, context: Context, answer_
     """The context with what is left to chance in this answer: the same for all pages that one asker sees of a question within
     an hour, so that nothing is shown twice or never. For nobody in particular each answer is drawn by itself."""
     share = snapshot.settings.search.exploration if query.explore is None else query.explore
-    if not 0.0 <= share <= 1.0:
-        raise InputError(f"explore is {share}.", "Give a number from 0 to 1.")
     if share == 0.0 or query.ids is not None:
         return context
     asker, hour = who(snapshot, query), int(context.now // _DRAWN_ANEW_S)
@@ -272,18 +268,11 @@ def _likeness(
     snapshot, _ = yield from among_similar(snapshot, alone, ())
     own = {item_id, known[item_id].group_id or item_id}
     exclude = frozenset(query.exclude) | own | (profile.disliked if profile is not None else frozenset())
-    plain = replace(query, like=None, exclude=exclude, personalization=1.0)
+    plain = query.model_copy(update={"like": None, "exclude": exclude, "personalization": 1.0})
     context = yield from context_of(snapshot, plain, replace(alone, seen=frozenset()), {}, filters, now)
     models = {name: _LIKE_MODELS * snapshot.metadata.weights.get("no_query", {}).get(name, 0.0) for name in snapshot.models}
     weights = {**snapshot.metadata.weights, "no_query": {**_LIKE_CONTENT, **models}}
     return replace(context, metadata=replace(snapshot.metadata, weights=weights), item_side=None)
-
-
-def _check(query: Query) -> None:
-    if query.ids is not None and not 1 <= len(query.ids) <= _MOST_RANKED:
-        raise InputError(f"{len(query.ids)} items are to be ranked.", f"Give 1 to {_MOST_RANKED:,} ids.")
-    if query.like is not None and (query.text or query.image is not None or query.ids is not None):
-        raise InputError("A question for items like one has no words, picture or ids beside it.", "Ask them one by one.")
 
 
 def _record(snapshot: ServingSnapshot, query: Query, found: Answer, about: str, now: float) -> dict[str, Any]:

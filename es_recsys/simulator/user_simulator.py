@@ -56,7 +56,7 @@ def sample_needs(
     moments = np.sort(begin + (end - begin) * rng.random(count)).tolist()
     users = environment.user_ids
     needs = [environment.need(pick(rng, users), moment, rng) for moment in moments]
-    return [replace(need, query=replace(need.query, n=n)) for need in needs]
+    return [replace(need, query=need.query.model_copy(update={"n": n})) for need in needs]
 
 
 class UserSimulator:

@@ -215,7 +215,8 @@ def _collected(
     probe = dict.fromkeys(legs, 1.0 if name == "no_query" else _PROBE)
     ranker = ServedRanker(scratch, split.questions, lambda own: _with_table(own, name, probe))
     candidates = []
-    for place, one in enumerate(ranker.many([replace(question.query, n=_CANDIDATES) for question in split.questions])):
+    queries = [question.query.model_copy(update={"n": _CANDIDATES}) for question in split.questions]
+    for place, one in enumerate(ranker.many(queries)):
         candidates.append([(hit.product_id, *_parted(hit.parts, probe)) for hit in one.hits])
         if progress is not None:
             progress(place + 1, len(split))
