@@ -26,7 +26,7 @@ def test_it_finds_the_best_and_tries_the_start_first() -> None:
     assert found.best is not None
     assert found.best.value == max(trial.value for trial in found.trials if trial.value is not None)
     assert found.best.value == 0.0
-    assert found.resume == 0
+    assert found.resumed == 0
 
 
 def test_the_same_seed_tries_the_same() -> None:
@@ -76,11 +76,11 @@ def test_a_broken_study_is_gone_on_with(tmp_path: Path) -> None:
         search(SPACE, breaking, file=file, trials=20)
     before = list(calls)
     found = search(SPACE, breaking, file=file, trials=20)
-    assert found.resume == 4
+    assert found.resumed == 4
     assert calls[5] == before[4]
     assert sum(trial.value is not None for trial in found.trials) == 20
     again = search(SPACE, breaking, file=file, trials=20)
-    assert again.resume == 20
+    assert again.resumed == 20
     assert again.best == found.best
 
 
@@ -95,7 +95,7 @@ def test_a_file_is_a_study_of_optuna(tmp_path: Path) -> None:
 def test_other_names_in_one_file_are_other_studies(tmp_path: Path) -> None:
     file = tmp_path / "study.sqlite3"
     search({"x": (1, 2, 3)}, lambda s: s["x"], name="a", file=file, trials=2)
-    assert search({"x": (1, 2, 3)}, lambda s: s["x"], name="b", file=file, trials=1).resume == 0
+    assert search({"x": (1, 2, 3)}, lambda s: s["x"], name="b", file=file, trials=1).resumed == 0
 
 
 def test_time_ends_it() -> None:

@@ -221,7 +221,7 @@ def test_a_model_is_tuned_and_trained_so_from_then_on(client: Client) -> None:
     report = tune_model(client.workspace, "covisitation", trials=6, users=40)
     assert len([trial for trial in report.found.trials if trial.value is not None]) == 6
     again = tune_model(client.workspace, "covisitation", trials=7, users=40)
-    assert again.found.resume == 6
+    assert again.found.resumed == 6
     kept = load_tuned(client.settings, "covisitation")
     if report.kept or again.kept:
         client.train(["covisitation"])
@@ -231,7 +231,7 @@ def test_a_model_is_tuned_and_trained_so_from_then_on(client: Client) -> None:
     metadata = client.workspace.snapshots.fresh().metadata
     write_metadata(client.workspace.es, replace(metadata, event_weights={"view": 0.5}))
     try:
-        assert tune_model(client.workspace, "covisitation", trials=1, users=40).found.resume == 0
+        assert tune_model(client.workspace, "covisitation", trials=1, users=40).found.resumed == 0
     finally:
         write_metadata(client.workspace.es, metadata)
     with pytest.raises(InputError):
@@ -301,7 +301,7 @@ def test_weights_are_tuned_and_stored(
     for one in report.situations:
         assert {"covisitation", "popular", "fresh"} == set(one.weights)
         assert len(one.trials) == 15
-        assert not one.resume
+        assert not one.resumed
         if one.kept:
             assert one.after > one.before
             assert {leg: after[one.name][leg] for leg in one.weights} == dict(one.weights)

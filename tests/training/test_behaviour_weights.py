@@ -119,10 +119,10 @@ def test_a_search_that_was_broken_off_goes_on_where_it_was(tmp_path: Path) -> No
         found(Broken)
     whole = search_weights(shop(), "purchase", CONFIGS, SHARES, np.random.default_rng(3))
     rest = found(KeptTrials)
-    assert rest.resume == 4
+    assert rest.resumed == 4
     assert (rest.weights, rest.after, rest.trials) == (whole.weights, whole.after, whole.trials)
-    assert found(KeptTrials).resume == whole.trials
-    assert found(KeptTrials, "b").resume == 0
+    assert found(KeptTrials).resumed == whole.trials
+    assert found(KeptTrials, "b").resumed == 0
 
 
 def test_a_line_that_was_cut_off_is_tried_again(tmp_path: Path) -> None:

@@ -134,12 +134,12 @@ def test_a_tuning_that_was_broken_off_goes_on_where_it_was(tmp_path: Path, monke
     monkeypatch.setattr(studies._Kept, "end", ended)
     found = _tuned("no_query", sheet, before, who, 5, None, 7, study)
     # Two folds whole, three trials of the next.
-    assert found.resume == 2 * 5 + 3
+    assert found.resumed == 2 * 5 + 3
     assert len(found.trials) == 5
     again = _tuned("no_query", sheet, before, who, 5, None, 7, study)
-    assert again.resume == 6 * 5
-    assert replace(again, resume=found.resume) == found
-    assert _tuned("no_query", sheet, before, who, 2, None, 7, replace(study, name="no_query/b")).resume == 0
+    assert again.resumed == 6 * 5
+    assert replace(again, resumed=found.resumed) == found
+    assert _tuned("no_query", sheet, before, who, 2, None, 7, replace(study, name="no_query/b")).resumed == 0
 
 
 def test_answers_are_kept_for_the_same_question_alone(tmp_path: Path) -> None:
