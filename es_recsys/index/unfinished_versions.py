@@ -24,9 +24,9 @@ __all__ = [
     "index_writer_lock",
     "is_writer_lock_free",
     "orphaned_model_folders",
+    "owner_id",
     "remove_unfinished",
     "remove_unfinished_if_free",
-    "writer_id",
 ]
 
 # Indices of a version are made within seconds of each other; none is filled for longer than a day.
@@ -34,10 +34,10 @@ _MAX_AGE_INCOMPLETE_S, _MAX_AGE_S = 600.0, 86_400.0
 _DRAFT = ".building"
 
 
-def writer_id(settings: Settings) -> str:
+def owner_id(settings: Settings) -> str:
     """Return the id of whoever holds `index_writer_lock`: a hash of this machine and the store's folder, 16 hex digits."""
-    writer = f"{platform.node()}\0{settings.store_home.resolve()}"
-    return hashlib.blake2b(writer.encode(), digest_size=8).hexdigest()
+    owner = f"{platform.node()}\0{settings.store_home.resolve()}"
+    return hashlib.blake2b(owner.encode(), digest_size=8).hexdigest()
 
 
 @contextmanager
@@ -54,7 +54,7 @@ def abandoned_versions(client: Elasticsearch, settings: Settings, now: float, *,
     Writers on other machines can't be asked: their versions count as abandoned after ten minutes without one of their indices,
     or after a day.
     """
-    own = writer_id(settings)
+    own = owner_id(settings)
     abandoned = []
     for version in unfinished_versions(client, settings.index):
         limit_s = _MAX_AGE_INCOMPLETE_S if version.incomplete else _MAX_AGE_S

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from es_recsys.index import catalog, versions
-from es_recsys.index.unfinished_versions import index_writer_lock, remove_unfinished, remove_unfinished_if_free, writer_id
+from es_recsys.index.unfinished_versions import index_writer_lock, owner_id, remove_unfinished, remove_unfinished_if_free
 from es_recsys.index_metadata import VectorMetadata
 from es_recsys.serving.workspace import Workspace
 
@@ -20,5 +20,5 @@ def prepare_store(work: Workspace, vectors: Mapping[str, VectorMetadata], langua
         return
     with index_writer_lock(work.settings):
         remove_unfinished(work.patient, work.settings)
-        writer = writer_id(work.settings)
-        catalog.prepare(work.patient, store, vectors, language=language, count=count, owner=writer)
+        owner = owner_id(work.settings)
+        catalog.prepare(work.patient, store, vectors, language=language, count=count, owner=owner)

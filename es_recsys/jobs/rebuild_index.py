@@ -12,7 +12,7 @@ from es_recsys.index import reindex, user_index, versions
 from es_recsys.index.fetch import scan
 from es_recsys.index.stored_metadata import read_metadata
 from es_recsys.index.stored_profiles import read_fold_checkpoint, write_fold_checkpoint
-from es_recsys.index.unfinished_versions import draft_folder, index_writer_lock, remove_unfinished, writer_id
+from es_recsys.index.unfinished_versions import draft_folder, index_writer_lock, owner_id, remove_unfinished
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.progress import ProgressCounter, ProgressReporter
 from es_recsys.serving.product_groups import note_variants
@@ -52,7 +52,7 @@ def _fill_and_swap(work: Workspace, old: IndexMetadata, new: IndexMetadata, prog
     folder, count = models_folder(work.settings, new.version), int(work.es.count(index=old.index)["count"])
     draft = draft_folder(folder)
     try:
-        versions.create(work.patient, new, count=count, options=old.notes.get("index_options"), owner=writer_id(work.settings))
+        versions.create(work.patient, new, count=count, options=old.notes.get("index_options"), owner=owner_id(work.settings))
         before = models_folder(work.settings, old.version)
         if before.exists():
             shutil.copytree(before, draft)

@@ -22,7 +22,7 @@ from es_recsys.errors import EngineError, IndexStateError, WriteError
 from es_recsys.features import FeatureTable, features
 from es_recsys.index import reindex, stored_metadata, versions
 from es_recsys.index.fetch import scan_ids
-from es_recsys.index.unfinished_versions import draft_folder, index_writer_lock, remove_unfinished, writer_id
+from es_recsys.index.unfinished_versions import draft_folder, index_writer_lock, owner_id, remove_unfinished
 from es_recsys.index_metadata import IndexMetadata, VectorMetadata
 from es_recsys.models import MODELS, Model, UserKNN, save_models
 from es_recsys.models.popularity import Popularity
@@ -317,7 +317,7 @@ def _fill_and_swap(
         if table is not None:
             save_item_side(item_side_folder(draft), table)
         keep_catalogue(catalogue_of(work, old), draft)
-        versions.create(work.patient, new, count=count, owner=writer_id(work.settings))
+        versions.create(work.patient, new, count=count, owner=owner_id(work.settings))
         created = True
         fill = _fill(models)
         copied = reindex.copy_items(work.patient, old, new, fill, progress=ProgressCounter(progress, count))
