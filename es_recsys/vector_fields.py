@@ -40,7 +40,6 @@ _ROWS = (
     # Unit rows: no length for a graph to lose itself among.
     VectorField("lsa_vector", "model", "lsa", similarity="max_inner_product", words=True),
     VectorField("sasrec_vector", "model", "sasrec", similarity="max_inner_product"),
-    VectorField("tower_vector", "model", "tower", similarity="max_inner_product"),
     VectorField("fused_vector", "model", "fused", similarity="max_inner_product", words=True),
     VectorField("aligned_vector", "model", "aligned", similarity="max_inner_product", words=True),
 )

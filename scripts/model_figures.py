@@ -34,6 +34,7 @@ from es_recsys.models.ids import ItemIds
 from es_recsys.models.lsa import LSAConfig
 from es_recsys.models.sequences import take
 from es_recsys.models.slices import HoldoutSplit, latest, ndcg, scattered, slice_of
+from es_recsys.training import early_stopping
 from es_recsys.training.aligned_models import Asked
 from es_recsys.training.ensemble_candidates import Candidates
 from es_recsys.training.ensemble_selection import Beside, joined, weigh
@@ -231,7 +232,9 @@ def of_new_items(figures: Figures, data: DataSet, configs: Mapping[str, Any]) ->
     for name in [name for name in configs if MODELS[name].reads_items]:
         kind: Any = MODELS[name]
         callback = TrainingCallback(deadline=time.monotonic() + LONGEST)
-        figures.add("new items", name, alone(kind(configs[name]).fit(part.train, rng(7), data.items, callback), part))
+        figures.add(
+            "new items", name, alone(early_stopping.fit(kind(configs[name]), part.train, rng(7), data.items, callback), part)
+        )
     if "text_vector" in data.items.vectors:
         figures.add("new items", "taste", alone(Taste().fit(part.train, rng(7), data.items), part))
     count = len(data.events.item_ids) - len(part.known[0])

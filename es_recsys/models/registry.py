@@ -16,7 +16,6 @@ from es_recsys.models.lsa import LSA
 from es_recsys.models.popularity import Popularity
 from es_recsys.models.sasrec import SASRec
 from es_recsys.models.segments import Segments
-from es_recsys.models.two_tower import Tower
 from es_recsys.models.userknn import UserKNN
 
 __all__ = ["MODELS"]
@@ -30,7 +29,6 @@ _KINDS: tuple[type[TrainedModel], ...] = (
     Affinity,
     LSA,
     SASRec,
-    Tower,
     Fused,
     Aligned,
     Segments,

@@ -10,7 +10,7 @@ from es_recsys.errors import InputError
 __all__ = ["RETIRED", "without_retired", "wrong_model"]
 
 RETIRED: Mapping[str, str] = MappingProxyType(
-    {"bpr": "als", "gfcf": "bspm", "itemknn": "covisitation", "rp3beta": "covisitation"}
+    {"bpr": "als", "gfcf": "bspm", "itemknn": "covisitation", "rp3beta": "covisitation", "tower": "sasrec"}
 )
 """Name of a model that is gone -> the model to train in its place (figures: docs/techniques.md)."""
 

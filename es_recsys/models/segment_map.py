@@ -1,4 +1,4 @@
-"""Where users lie among their segments, by what they did: read by the segments themselves and by the two towers."""
+"""Where users lie among their segments, by what they did."""
 
 from __future__ import annotations
 

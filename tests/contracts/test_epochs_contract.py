@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from es_recsys.models import MODELS, Model, grouping
+from es_recsys.models import MODELS, Model
 from es_recsys.models.aligned import AlignedConfig
 from es_recsys.models.callback import TrainingCallback
 from es_recsys.models.folded import unit
 from es_recsys.models.sasrec import SASRecConfig
-from es_recsys.models.two_tower import TowerConfig
 from es_recsys.training import early_stopping
 from es_recsys.types import History, Interactions, ItemTable
 
@@ -24,11 +23,8 @@ from es_recsys.types import History, Interactions, ItemTable
 LONG = sorted(name for name, kind in MODELS.items() if hasattr(kind().config, "epochs"))  # type: ignore[call-arg]
 BRIEF: dict[str, Any] = {
     "sasrec": SASRecConfig(dims=16, max_length=5, dropout=0.1, negatives=20, batch_events=512, refit=False),
-    "tower": TowerConfig(dims=16, batch=128, rate=1e-2, negatives=40),
     "aligned": AlignedConfig(dims=12, batch_size=64),
 }
-# What the learning rate is called, where not so.
-RATE = {"tower": "rate"}
 GROUPS, THINGS = 4, 224
 
 
@@ -111,11 +107,10 @@ def same(one: Model, other: Model) -> bool:
 
 
 @pytest.fixture
-def long(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The name of a model. So little to do is done soonest by one thread, and how many segments a tower reads doesn't matter."""
+def long(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The name of a model. So little to do is done soonest by one thread."""
     import torch
 
-    monkeypatch.setattr(grouping, "_COUNTS", (4,))
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield request.param
@@ -149,7 +144,7 @@ def test_a_training_that_was_broken_off_ends_as_one_in_one_go(long: str, tmp_pat
 @pytest.mark.parametrize("other", ["settings", "seed", "events", "content"])
 def test_what_another_training_left_is_not_gone_on_with(long: str, tmp_path: Path, other: str) -> None:
     changed: dict[str, Any] = {
-        "settings": {RATE.get(long, "learning_rate"): 3e-3},
+        "settings": {"learning_rate": 3e-3},
         "seed": {"seed": 4},
         "events": {"data": crowd(seed=2)},
         "content": {"items": shown(seed=12)},
@@ -168,7 +163,7 @@ def test_what_another_training_left_is_not_gone_on_with(long: str, tmp_path: Pat
 @each_long
 def test_where_nothing_is_gained_it_ends(long: str) -> None:
     told = Told()
-    learned(long, told, **{RATE.get(long, "learning_rate"): 0.0}, epochs=30, patience=2)
+    learned(long, told, learning_rate=0.0, epochs=30, patience=2)
     assert told.epochs == [1, 2, 3] and len(set(told.quality())) == 1
 
 
@@ -177,13 +172,13 @@ def test_where_nothing_is_gained_any_more_the_best_is_kept(long: str) -> None:
     # Whether the first epoch is the best is luck, and a GPU draws other numbers for a seed.
     for seed in range(3, 9):
         told = Told()
-        model = learned(long, told, seed=seed, **{RATE.get(long, "learning_rate"): 3e-2}, epochs=60, patience=2)
+        model = learned(long, told, seed=seed, learning_rate=3e-2, epochs=60, patience=2)
         best = int(np.argmax(told.quality())) + 1
         if best > 1:
             break
     assert 1 < best == len(told.epochs) - 2 < 58
-    assert same(model, learned(long, seed=seed, **{RATE.get(long, "learning_rate"): 3e-2}, epochs=best, patience=2))
-    assert not same(model, learned(long, seed=seed, **{RATE.get(long, "learning_rate"): 3e-2}, epochs=best - 1, patience=2))
+    assert same(model, learned(long, seed=seed, learning_rate=3e-2, epochs=best, patience=2))
+    assert not same(model, learned(long, seed=seed, learning_rate=3e-2, epochs=best - 1, patience=2))
 
 
 @each_long

@@ -23,7 +23,6 @@ from es_recsys.models.fused import Fused, FusedConfig
 from es_recsys.models.histories import HistoryBatch
 from es_recsys.models.lsa import LSA, LSAConfig
 from es_recsys.models.sasrec import SASRec, SASRecConfig
-from es_recsys.models.two_tower import Tower, TowerConfig
 from es_recsys.types import History, Interactions, ItemTable
 
 GROUPS, SIZE = 4, 10
@@ -104,7 +103,6 @@ SMALL: dict[str, Callable[[], Model]] = {
     "lsa": lambda: LSA(LSAConfig(dims=20, least=1)),
     "aligned": lambda: Aligned(AlignedConfig(dims=12, batch_size=32, epochs=30)),
     "fused": lambda: Fused(FusedConfig(dims=12)),
-    "tower": lambda: Tower(TowerConfig(dims=16, epochs=20, batch=64, rate=1e-2, dropout=0.0)),
     "sasrec": lambda: SASRec(
         SASRecConfig(
             dims=16, blocks=1, dropout=0.2, negatives=40, batch_events=128, learning_rate=3e-3, epochs=12, validation_users=0

@@ -1,4 +1,4 @@
-"""Fused, aligned and two-tower vectors on a real engine: trained by name, and asked by words."""
+"""Fused and aligned vectors on a real engine: trained by name, and asked by words."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ pytestmark = [pytest.mark.engine, pytest.mark.long]
 def client(
     module_settings: Callable[..., Settings], sample: SampleStore, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Client]:
-    """Items with texts and pictures, events, and the three models."""
+    """Items with texts and pictures, events, and both models."""
     base = tmp_path_factory.mktemp("sample")
     sample.write(base)
     settings = module_settings().model_copy(update={"encoders": EncoderSettings()})
     with Client(settings=settings) as client:
         client.insert_items(sample.items, base=base)
         load_events(client.workspace, [base / "events.jsonl"])
-        client.train(["fused", "aligned", "tower"])
+        client.train(["fused", "aligned"])
         yield client
 
 
 def test_every_item_has_a_place_in_each(client: Client, sample: SampleStore) -> None:
     snapshot = client.workspace.snapshots.fresh()
-    assert set(snapshot.models) == {"fused", "aligned", "tower"}
-    for field in ("fused_vector", "aligned_vector", "tower_vector"):
+    assert set(snapshot.models) == {"fused", "aligned"}
+    for field in ("fused_vector", "aligned_vector"):
         found = client.workspace.es.count(index=snapshot.metadata.index, query={"exists": {"field": field}})
         assert found["count"] == len(sample.items)
 
@@ -50,16 +50,16 @@ def test_words_find_pictures_by_their_own_leg(client: Client, sample: SampleStor
         assert sum(hit.parts.values()) == pytest.approx(hit.score)
 
 
-def test_recommendations_come_from_all_three_without_torch(client: Client, sample: SampleStore) -> None:
+def test_recommendations_come_from_both_without_torch(client: Client, sample: SampleStore) -> None:
     answer = client.recommend(history=[sample.items[0].item_id, sample.items[5].item_id], n=10)
-    assert {name for hit in answer.hits for name in hit.parts} >= {"fused", "aligned", "tower"}
+    assert {name for hit in answer.hits for name in hit.parts} >= {"fused", "aligned"}
     folder = client.settings.store_home / "models" / f"{client.workspace.snapshots.fresh().metadata.version:06d}"
     code = f"""
 import sys
 from pathlib import Path
 from es_recsys.models import load_models
 from es_recsys.types import History
-models = load_models(Path({str(folder)!r}), ("fused", "aligned", "tower"))
+models = load_models(Path({str(folder)!r}), ("fused", "aligned"))
 assert all(model.vector(History.of([{sample.items[0].item_id!r}])) is not None for model in models.values())
 print("torch" in sys.modules)
 """

@@ -83,7 +83,7 @@ def test_the_catalogue_is_read_without_its_vectors(client: Client) -> None:
     assert not table.vectors and not any(any(values) for values in table.traits.values())
 
 
-@pytest.mark.parametrize("name", ["bpr", "itemknn", "rp3beta", "gfcf"])
+@pytest.mark.parametrize("name", ["bpr", "itemknn", "rp3beta", "gfcf", "tower"])
 def test_naming_it_says_what_to_name_instead(client: Client, name: str) -> None:
     def name_it(act: Callable[[], object]) -> str:
         with pytest.raises(InputError, match=f"'{name}' is gone") as raised:
