@@ -27,6 +27,7 @@ __all__ = ["EASE", "EASEConfig", "memory_needed", "precision", "weights_of"]
 # Rows of the dense matrix that are written or read at once.
 _ROWS = 512
 _MIB = 1 << 20
+_STEPS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +64,17 @@ class EASE(Neighbours):
     def fit(
         self, data: Interactions, rng: Generator, items: ItemTable | None = None, callback: TrainingCallback | None = None
     ) -> Self:
-        """Inverts, and tells after each block of rows; `rng` isn't used. Raises ModelError before anything is allocated where
-        memory is too small; OutOfTime."""
+        """Count pairs, factorise and invert, and report each of the three; `rng` isn't used. Raises ModelError before anything is
+        allocated where memory is too small; OutOfTime."""
         _check(len(data.item_ids), self.config.neighbours, available_memory())
         progress = callback or TrainingCallback()
 
-        def tell(done: int, total: int) -> None:
-            progress.report(done, total)
-            if done < total:
+        def step(done: int) -> None:
+            progress.report(done, _STEPS)
+            if done < _STEPS:
                 progress.check_deadline(self.name)
 
-        inverse = precision(user_sequences(data), self.config.regularization, tell)
+        inverse = precision(user_sequences(data), self.config.regularization, step)
         rows = joined(_strongest(block, self.config.neighbours) for _, block in weights_of(inverse))
         self._learned(ItemIds.of(data.item_ids.tolist()), rows)
         return self
@@ -103,17 +104,20 @@ def memory_needed(n_items: int, neighbours: int) -> int:
     return 4 * n_items * n_items + max(extra_bytes(n_items), 2 * kept + 32 * _ROWS * n_items)
 
 
-def precision(seq: UserSequences, regularization: float, tell: Callable[[int, int], None] | None = None) -> NDArray[np.float32]:
-    """P (n_items, n_items) float32. tell: see `invert`. Raises ModelError for a regularization that is too small."""
+def precision(seq: UserSequences, regularization: float, step: Callable[[int], None] = lambda done: None) -> NDArray[np.float32]:
+    """Return P (n_items, n_items) float32. step(done): called after each of the three steps. Raises ModelError for a
+    regularization that is too small."""
     refused = ModelError(f"ease can't be trained with a regularization of {regularization:g}.", "Set a higher one, such as 80.")
     if regularization <= 0:
         raise refused
     matrix = _gram(seq)
     matrix[np.diag_indices_from(matrix)] += np.float32(regularization)
+    step(1)
     try:
-        invert(matrix, tell=tell)
+        invert(matrix, lambda: step(2))
     except np.linalg.LinAlgError as error:
         raise refused from error
+    step(_STEPS)
     return matrix
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 import tracemalloc
 from collections.abc import Callable, Mapping
-from functools import partial
 
 import numpy as np
 import pytest
@@ -15,7 +14,6 @@ from es_recsys.errors import ModelError, OutOfTime
 from es_recsys.models import ease
 from es_recsys.models.callback import TrainingCallback
 from es_recsys.models.ease import EASE, EASEConfig, memory_needed
-from es_recsys.models.inversion import invert
 from es_recsys.types import History, Interactions
 
 RNG = np.random.default_rng(0)
@@ -51,8 +49,7 @@ def test_the_weights_are_the_closed_form(x: NDArray[np.bool_], data: Interaction
 
 
 @pytest.mark.parametrize("needed", [True, False])
-def test_between_blocks_it_tells_and_may_be_given_up(data: Interactions, monkeypatch: pytest.MonkeyPatch, needed: bool) -> None:
-    monkeypatch.setattr(ease, "invert", partial(invert, block=5))
+def test_between_steps_it_reports_and_may_be_given_up(data: Interactions, needed: bool) -> None:
     told: list[tuple[int, int]] = []
 
     def tell(done: int, total: int, figures: Mapping[str, float]) -> None:

@@ -7,16 +7,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from es_recsys.models import inversion
 from es_recsys.models.inversion import extra_bytes, invert
 
 
 @settings(max_examples=60, deadline=None)
-@given(n=st.integers(0, 40), block=st.integers(1, 50), seed=st.integers(0, 9))
-def test_it_is_the_inverse_for_blocks_of_any_size(n: int, block: int, seed: int) -> None:
+@given(n=st.integers(0, 40), rows=st.integers(1, 50), seed=st.integers(0, 9))
+def test_it_is_the_inverse_for_blocks_of_any_size(n: int, rows: int, seed: int) -> None:
     x = np.random.default_rng(seed).normal(size=(2 * n + 3, n))
     matrix = (x.T @ x + np.eye(n)).astype(np.float32)
     expected = np.linalg.inv(matrix.astype(np.float64))
-    invert(matrix, block)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(inversion, "_ROWS", rows)
+        invert(matrix)
     np.testing.assert_allclose(matrix, expected, rtol=1e-3, atol=1e-5)
     np.testing.assert_array_equal(matrix, matrix.T)
 
@@ -25,15 +28,26 @@ def test_only_the_lower_triangle_is_read() -> None:
     x = np.random.default_rng(1).normal(size=(30, 12))
     matrix = (x.T @ x).astype(np.float32)
     half = np.tril(matrix) + np.triu(np.full_like(matrix, np.nan), 1)
-    invert(matrix, 5)
-    invert(half, 5)
+    invert(matrix)
+    invert(half)
     np.testing.assert_array_equal(half, matrix)
 
 
-@pytest.mark.parametrize("block", [1, 2, 4])
-def test_what_is_not_positive_definite_is_refused(block: int) -> None:
+def test_it_may_be_ended_once_the_matrix_is_factorised() -> None:
+    class Ended(Exception):
+        pass
+
+    def end() -> None:
+        raise Ended
+
+    with pytest.raises(Ended):
+        invert(np.eye(3, dtype=np.float32), end)
+
+
+@pytest.mark.parametrize("diagonal", [[1, 2, 0, 1], [1, 2, 3, -1]])
+def test_what_is_not_positive_definite_is_refused(diagonal: list[float]) -> None:
     with pytest.raises(np.linalg.LinAlgError):
-        invert(np.diag([1, 2, 0, 1]).astype(np.float32), block)
+        invert(np.diag(diagonal).astype(np.float32))
 
 
 def test_what_it_takes_beside_the_matrix_grows_with_its_side_alone() -> None:
