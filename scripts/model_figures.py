@@ -42,7 +42,7 @@ from es_recsys.training.model_trials import trials_of
 from es_recsys.types import Interactions, ItemTable
 
 N = 10
-ALWAYS = ("transitions", "userknn", "ease", "bspm", "als", "sasrec", "affinity", "popularity")
+ALWAYS = ("covisitation", "userknn", "ease", "bspm", "als", "sasrec", "affinity", "popularity")
 # Models of which one training takes as long as all trials of another, and the seconds that it may take.
 LONG, LONGEST = frozenset({"sasrec"}), 90.0
 DESCRIBED = frozenset({"affinity", "lsa", "fused"})
