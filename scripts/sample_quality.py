@@ -27,7 +27,7 @@ from measuring import busy, load_sample, machine, own_store, show
 from numpy.typing import NDArray
 
 from es_recsys import Client
-from es_recsys.evaluation import Question, accuracy, ask, bootstrap
+from es_recsys.evaluation import EvalQuery, accuracy, ask, bootstrap
 from es_recsys.event_types import EVENT_TYPES, event_weight
 from es_recsys.sample import SampleStore, sample_store
 from es_recsys.search.legs import LEGS
@@ -51,7 +51,7 @@ class Task:
     """Questions of one kind with their right answers, and needs of the same kind whose best answer is known."""
 
     name: str
-    questions: tuple[Question, ...]
+    questions: tuple[EvalQuery, ...]
     needs: tuple[SimulatedNeed, ...]
     excluded_event_types: frozenset[str]
 
@@ -64,23 +64,23 @@ def _known(events: Sequence[Event]) -> dict[str, set[str]]:
     return known
 
 
-def next_purchases(past: Sequence[Event], future: Sequence[Event], at: float) -> tuple[Question, ...]:
+def next_purchases(past: Sequence[Event], future: Sequence[Event], at: float) -> tuple[EvalQuery, ...]:
     """Each shopper's first purchase of something that they had never touched."""
     known, found = _known(past), dict[str, str]()
     for event in future:
         if event.event_type == "purchase" and event.user_id in known and event.item_id not in known[event.user_id]:
             found.setdefault(event.user_id, str(event.item_id))
-    return tuple(Question(Query(user_id=user), {item: 1.0}, who=user, at=at) for user, item in found.items())
+    return tuple(EvalQuery(Query(user_id=user), {item: 1.0}, actor=user, at=at) for user, item in found.items())
 
 
-def by_category(items: Sequence[Item], past: Sequence[Event], future: Sequence[Event], at: float) -> tuple[Question, ...]:
+def by_category(items: Sequence[Item], past: Sequence[Event], future: Sequence[Event], at: float) -> tuple[EvalQuery, ...]:
     """For each shopper and each category that they bought in: what they bought."""
     leaf = {item.item_id: item.categories[-1] for item in items}
     known, found = _known(past), defaultdict[tuple[str, str], dict[str, float]](dict)
     for event in future:
         if event.event_type == "purchase" and event.user_id in known and event.item_id in leaf:
             found[event.user_id, leaf[event.item_id]][event.item_id] = 1.0
-    return tuple(Question(Query(text=name, user_id=user), grades, who=user, at=at) for (user, name), grades in found.items())
+    return tuple(EvalQuery(Query(text=name, user_id=user), grades, actor=user, at=at) for (user, name), grades in found.items())
 
 
 def tasks(store: SampleStore, past: Sequence[Event], future: Sequence[Event], at: float, needs: int) -> tuple[Task, Task]:
@@ -129,7 +129,7 @@ def measured(client: Client, store: SampleStore, task: Task) -> Found:
 def pooled(stores: Sequence[tuple[Task, Found]]) -> tuple[Task, Found]:
     """The questions of all stores as one; shoppers of two stores are two people."""
     tasks = [task for task, _ in stores]
-    questions = [replace(one, who=f"{place}:{one.who}") for place, task in enumerate(tasks) for one in task.questions]
+    questions = [replace(one, actor=f"{place}:{one.actor}") for place, task in enumerate(tasks) for one in task.questions]
     needs = [replace(one, user_id=f"{place}:{one.user_id}") for place, task in enumerate(tasks) for one in task.needs]
     whole = replace(tasks[0], questions=tuple(questions), needs=tuple(needs))
 
@@ -144,7 +144,7 @@ def report(task: Task, found: Found) -> dict[str, object]:
     """Prints the table and what all together gain over the best single signal: the one over which they gain least, each asked
     where its stores have it."""
     rng = np.random.default_rng(0)
-    who = [[question.who for question in task.questions], [need.user_id for need in task.needs]]
+    who = [[question.actor for question in task.questions], [need.user_id for need in task.needs]]
     singles = [name for name in found if name not in (NEUTRAL, TOGETHER)]
     best = min(singles, key=lambda name: float(np.nanmean(found[TOGETHER][0] - found[name][0])))
     columns = [f"NDCG@{AT}", f"all together over it (best single: {best})"]
@@ -173,7 +173,7 @@ def cold(client: Client, store: SampleStore, past: Sequence[Event]) -> None:
     found = [item.item_id in {hit.item_id for hit in client.search(item.title, n=AT).hits} for item in items]
     print(f"{len(items):,} items without events: {np.mean(found):.0%} are in the first {AT} for their own title", flush=True)
     cold_ids = {item.item_id for item in items}
-    users = [Question(Query(user_id=shopper.user_id), {}, who=shopper.user_id) for shopper in store.shoppers]
+    users = [EvalQuery(Query(user_id=shopper.user_id), {}, actor=shopper.user_id) for shopper in store.shoppers]
     for name in ("taste_text", "taste_image", *work.snapshots.current().models, TOGETHER):
         change = None if name == TOGETHER else one_leg(name)
         lists = ask(ServedRanker(work, users, change), users, 50).lists

@@ -19,12 +19,12 @@ from pathlib import Path
 import numpy as np
 from offline_models import interactions, lines
 
+from es_recsys.evaluation.metrics import ndcg
 from es_recsys.models import CoVisitation, CoVisitationConfig, Model
 from es_recsys.models.callback import TrainingCallback
 from es_recsys.models.cooccurrence import Counting
 from es_recsys.models.histories import HistoryBatch
 from es_recsys.models.sasrec import SASRec, SASRecConfig
-from es_recsys.models.slices import ndcg
 from es_recsys.training import early_stopping
 from es_recsys.types import History
 

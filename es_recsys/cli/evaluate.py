@@ -26,8 +26,9 @@ def evaluate(
     split: Annotated[
         str,
         typer.Option(
-            help="last: the last new item of each user. time: what follows a moment. user: users that no training saw."
-            " random: a part of each user's items. search: what followed each user's last search."
+            help="last: the last new item of each user. last-two: the same, with the item before it left out of training, too, as"
+            " papers have it. time: what follows a moment. user: users that no training saw. random: a part of each user's items."
+            " search: what followed each user's last search."
         ),
     ] = "last",
     judgments: Annotated[Path | None, typer.Option(help="Ask the queries of this file: query, item_id, grade.")] = None,
@@ -113,7 +114,9 @@ def tune_model(
     model: Annotated[str, typer.Argument(help="A model; `evaluate --help` says how to compare them.")],
     trials: Annotated[int, typer.Option(min=1, help="Trials in all, those of earlier runs included.")] = 40,
     timeout: Timeout = None,
-    split: Annotated[str, typer.Option(help="What is held out: last, time or random, as in `evaluate`.")] = "last",
+    split: Annotated[
+        str, typer.Option(help="What is held out: auto, as `train` holds out; last, time or random, as in `evaluate`.")
+    ] = "auto",
     users: Annotated[int, typer.Option(min=20, help="How many questions a trial asks, at most.")] = 2_000,
     seed: Seed = 7,
     out: Out = None,

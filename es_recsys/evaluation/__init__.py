@@ -5,43 +5,41 @@ from __future__ import annotations
 from es_recsys.evaluation.accuracy import ACCURACY, accuracy
 from es_recsys.evaluation.beyond import BEYOND, Catalogue
 from es_recsys.evaluation.cost import Cost, measured
-from es_recsys.evaluation.harness import Answers, Scores, ask, score, significance, slices_of, summary
-from es_recsys.evaluation.questions import Question, Rule, Split
-from es_recsys.evaluation.rankers import BlendRanker, ModelRanker, People, Ranker
-from es_recsys.evaluation.searches import judged, rebuilt, searches_of
-from es_recsys.evaluation.splits import at_random, by_time, by_user, leave_last_out
+from es_recsys.evaluation.harness import Answers, Scores, ask, score, subgroups_of, summary
+from es_recsys.evaluation.queries import EvalQuery, EvalSplit, EventRule
+from es_recsys.evaluation.rankers import EnsembleRanker, EvalUsers, ModelRanker, Ranker
+from es_recsys.evaluation.searches import judged_queries, search_outcomes, searches_by_user
+from es_recsys.evaluation.splits import QUERY_SPLITS, as_queries, query_split
 from es_recsys.evaluation.statistics import Estimate, bootstrap, holm, paired_test
 
 __all__ = [
     "ACCURACY",
     "BEYOND",
+    "QUERY_SPLITS",
     "Answers",
-    "BlendRanker",
     "Catalogue",
     "Cost",
+    "EnsembleRanker",
     "Estimate",
+    "EvalQuery",
+    "EvalSplit",
+    "EvalUsers",
+    "EventRule",
     "ModelRanker",
-    "People",
-    "Question",
     "Ranker",
-    "Rule",
     "Scores",
-    "Split",
     "accuracy",
+    "as_queries",
     "ask",
-    "at_random",
     "bootstrap",
-    "by_time",
-    "by_user",
     "holm",
-    "judged",
-    "leave_last_out",
+    "judged_queries",
     "measured",
     "paired_test",
-    "rebuilt",
+    "query_split",
     "score",
-    "searches_of",
-    "significance",
-    "slices_of",
+    "search_outcomes",
+    "searches_by_user",
+    "subgroups_of",
     "summary",
 ]

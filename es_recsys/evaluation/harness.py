@@ -1,7 +1,7 @@
-"""Asks a ranker all questions of a split, and says how good the answers are.
+"""Asks a ranker all queries of a split, and measures the answers.
 
-All items are ranked, those that the user knows are left out (by the ranker: it is part of answering), and a question without
-an answer counts 0.
+All items are ranked, those that the user has seen are left out (by the ranker: it is part of answering), and a query without an
+answer counts 0.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.errors import RecsysError
-from es_recsys.evaluation.accuracy import ACCURACY, accuracy
+from es_recsys.evaluation.accuracy import accuracy
 from es_recsys.evaluation.beyond import Catalogue
-from es_recsys.evaluation.questions import Question, Split
-from es_recsys.evaluation.rankers import ManyRanker, Ranker, asked
-from es_recsys.evaluation.statistics import Estimate, bootstrap, holm, paired_test
+from es_recsys.evaluation.queries import EvalQuery, EvalSplit
+from es_recsys.evaluation.rankers import BatchRanker, Ranker
+from es_recsys.evaluation.statistics import Estimate, bootstrap
 from es_recsys.progress import Progress
 
-__all__ = ["Answers", "Scores", "Slices", "ask", "score", "significance", "slices_of", "summary"]
+__all__ = ["Answers", "Scores", "Subgroups", "ask", "score", "subgroups_of", "summary"]
 
-# Questions that are put one by one, to tell how long an answer takes.
+# Queries that are asked one by one, to measure the latency of an answer.
 _TIMED = 200
 _FEW_EVENTS = 3
 _COLD_USERS = 3
@@ -31,8 +31,8 @@ _COLD_USERS = 3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answers:
-    """lists: item ids, best first, of each question; empty where it failed. ms: what single answers took. failed: how many
-    questions had no answer but an error; error: the first one."""
+    """Ranked lists of all queries. lists: item ids, best first, of each query; empty where it failed. ms: latency of single
+    answers. failed: how many queries had no answer but an error; error: the first one."""
 
     lists: tuple[tuple[str, ...], ...]
     ms: NDArray[np.float64]
@@ -40,38 +40,39 @@ class Answers:
     error: str = ""
 
     def latency(self) -> dict[str, float]:
-        """Median and 95th percentile, milliseconds."""
+        """Return the median and 95th percentile, milliseconds."""
         if not len(self.ms):
             return {}
         p50, p95 = np.quantile(self.ms, [0.5, 0.95])
         return {"p50": float(p50), "p95": float(p95)}
 
 
-# Name -> for each question of the slice its number and its grades there.
-Slices = Mapping[str, Mapping[int, Mapping[str, float]]]
+# Name -> index of each query of the subgroup, and its grades there.
+Subgroups = Mapping[str, Mapping[int, Mapping[str, float]]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scores:
-    """values: metric -> (n_questions,) float64, NaN where a question has none. whole: of all lists together (coverage, gini).
-    slices: slice -> metric -> values of its questions. who: the asker of each question; slice_who the same by slice."""
+    """Metrics of the answers. values: metric -> (n_queries,) float64, NaN where a query has none. whole: of all lists together
+    (coverage, gini). actors: of each query. subgroups: subgroup -> metric -> values of its queries, subgroup_actors the
+    users of these."""
 
     values: Mapping[str, NDArray[np.float64]]
     whole: Mapping[str, float]
-    who: tuple[str, ...]
-    slices: Mapping[str, Mapping[str, NDArray[np.float64]]] = field(default_factory=dict)
-    slice_who: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    actors: tuple[str, ...]
+    subgroups: Mapping[str, Mapping[str, NDArray[np.float64]]] = field(default_factory=dict)
+    subgroup_actors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def ask(ranker: Ranker, questions: Sequence[Question], n: int, progress: Progress | None = None) -> Answers:
-    """Puts the questions: the first 200 one by one, which tells how long an answer takes, the rest together where the ranker
-    can. An error of ours is an answer without items; any other is raised."""
-    queries = [asked(question, n) for question in questions]
+def ask(ranker: Ranker, queries: Sequence[EvalQuery], n: int, progress: Progress | None = None) -> Answers:
+    """Ask the queries for n items each: the first 200 one by one, to measure the latency, the rest in batches where the ranker
+    can. An error of the package is an answer without items; any other is raised."""
+    asked = [query.query.model_copy(update={"n": n}) for query in queries]
     lists: list[tuple[str, ...]] = []
     ms: list[float] = []
     failed, error = 0, ""
-    alone = min(_TIMED, len(queries)) if isinstance(ranker, ManyRanker) else len(queries)
-    for place, query in enumerate(queries[:alone]):
+    alone = min(_TIMED, len(asked)) if isinstance(ranker, BatchRanker) else len(asked)
+    for done, query in enumerate(asked[:alone], 1):
         started = time.perf_counter()
         try:
             found = tuple(hit.product_id for hit in ranker(query).hits[:n])
@@ -80,73 +81,56 @@ def ask(ranker: Ranker, questions: Sequence[Question], n: int, progress: Progres
         ms.append((time.perf_counter() - started) * 1_000.0)
         lists.append(found)
         if progress is not None:
-            progress(place + 1, len(queries))
-    if isinstance(ranker, ManyRanker):
-        for one in ranker.many(queries[alone:]):
+            progress(done, len(asked))
+    if isinstance(ranker, BatchRanker):
+        for one in ranker.batch(asked[alone:]):
             lists.append(tuple(hit.product_id for hit in one.hits[:n]))
             if progress is not None:
-                progress(len(lists), len(queries))
+                progress(len(lists), len(asked))
     return Answers(tuple(lists), np.array(ms), failed, error)
 
 
 def score(
     lists: Sequence[Sequence[str]],
-    questions: Sequence[Question],
+    queries: Sequence[EvalQuery],
     catalogue: Catalogue,
     n: int,
-    slices: Slices | None = None,
+    subgroups: Subgroups | None = None,
 ) -> Scores:
-    """All metrics of the lists' first `n`. Raises MissingExtra."""
+    """Return all metrics of the lists' first `n`. Raises MissingExtra."""
     lists = [list(own)[:n] for own in lists]
-    values = accuracy(lists, [question.grades for question in questions], n)
+    values = accuracy(lists, [query.grades for query in queries], n)
     values["novelty"] = catalogue.novelty(lists)
     values["diversity"] = catalogue.diversity(lists)
-    values["popularity"] = catalogue.popularity(lists, [question.known for question in questions])
+    values["popularity"] = catalogue.popularity(lists, [query.seen for query in queries])
     whole = {"coverage": catalogue.coverage(lists), "gini": catalogue.gini(lists)}
-    by_slice, slice_who = {}, {}
-    for name, part in (slices or {}).items():
-        by_slice[name] = accuracy([lists[i] for i in part], list(part.values()), n)
-        slice_who[name] = tuple(questions[i].who for i in part)
-    return Scores(values, whole, tuple(question.who for question in questions), by_slice, slice_who)
+    by_subgroup, users = {}, {}
+    for name, part in (subgroups or {}).items():
+        by_subgroup[name] = accuracy([lists[i] for i in part], list(part.values()), n)
+        users[name] = tuple(queries[i].actor for i in part)
+    return Scores(values, whole, tuple(query.actor for query in queries), by_subgroup, users)
 
 
-def slices_of(split: Split, catalogue: Catalogue) -> Slices:
-    """Questions of users with 3 events at most, of the others, and those whose right answers include an item that 3 users at
-    most have an event on (there such items alone are right). Slices that are empty, or everything, are left out."""
+def subgroups_of(split: EvalSplit, catalogue: Catalogue) -> Subgroups:
+    """Return the queries of users with 3 events at most, of the others, and those whose relevant items include one that 3 users
+    at most have an event on (there such items alone are relevant). Subgroups that are empty, or everything, are left out."""
     cold = catalogue.cold(_COLD_USERS)
     new: dict[int, Mapping[str, float]] = {}
     others: dict[int, Mapping[str, float]] = {}
     colds: dict[int, Mapping[str, float]] = {}
-    for number, question in enumerate(split.questions):
-        (new if len(question.history.item_ids) <= _FEW_EVENTS else others)[number] = question.grades
-        rare = {item: grade for item, grade in question.grades.items() if item in cold}
+    for number, query in enumerate(split.queries):
+        (new if len(query.history.item_ids) <= _FEW_EVENTS else others)[number] = query.grades
+        rare = {item: grade for item, grade in query.grades.items() if item in cold}
         if rare:
             colds[number] = rare
     found = {"new users": new, "known users": others, "cold items": colds}
-    whole = len(split.questions)
+    whole = len(split)
     return {name: part for name, part in found.items() if part and (name == "cold items" or len(part) < whole)}
 
 
 def summary(scores: Scores, rng: np.random.Generator) -> dict[str, Estimate]:
-    """Mean and interval of each metric; of the whole there is no interval."""
-    found = {name: bootstrap(values, rng, groups=scores.who) for name, values in scores.values.items()}
-    n = len(scores.who)
+    """Return the mean and interval of each metric; of all lists together there is no interval."""
+    found = {name: bootstrap(values, rng, groups=scores.actors) for name, values in scores.values.items()}
+    n = len(scores.actors)
     found.update({name: Estimate(value, float("nan"), float("nan"), n) for name, value in scores.whole.items()})
-    return found
-
-
-def significance(
-    named: Mapping[str, Scores], against: str, rng: np.random.Generator, metrics: Sequence[str] = ACCURACY
-) -> dict[str, dict[str, float]]:
-    """Ranker -> metric -> p-value of its difference to `against`, corrected for the number of rankers."""
-    found: dict[str, dict[str, float]] = {name: {} for name in named if name != against}
-    reference = named[against]
-    for metric in metrics:
-        raw = {
-            name: paired_test(scores.values[metric], reference.values[metric], rng, groups=scores.who)
-            for name, scores in named.items()
-            if name != against
-        }
-        for name, value in holm(raw).items():
-            found[name][metric] = value
     return found

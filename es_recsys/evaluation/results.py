@@ -177,7 +177,7 @@ def _significance(measured: Sequence[Measured], best: Mapping[str, str], rng: np
         reference = next(one for one in measured if one.name == best[metric]).scores
         others = [one for one in measured if one.name != best[metric]]
         raw = {
-            one.name: paired_test(one.scores.values[metric], reference.values[metric], rng, groups=reference.who)
+            one.name: paired_test(one.scores.values[metric], reference.values[metric], rng, groups=reference.actors)
             for one in others
         }
         for name, value in holm(raw).items():
@@ -187,6 +187,8 @@ def _significance(measured: Sequence[Measured], best: Mapping[str, str], rng: np
 
 def _of_slices(one: Measured, rng: np.random.Generator) -> dict[str, dict[str, Estimate]]:
     return {
-        name: {metric: bootstrap(values, rng, groups=one.scores.slice_who[name], rounds=500) for metric, values in part.items()}
-        for name, part in one.scores.slices.items()
+        name: {
+            metric: bootstrap(values, rng, groups=one.scores.subgroup_actors[name], rounds=500) for metric, values in part.items()
+        }
+        for name, part in one.scores.subgroups.items()
     }

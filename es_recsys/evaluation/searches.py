@@ -1,4 +1,4 @@
-"""Questions in words: judged ones, and ones rebuilt from what users did after they had searched."""
+"""Search queries with relevant items: judged ones, and ones rebuilt from what users did after they had searched."""
 
 from __future__ import annotations
 
@@ -9,40 +9,40 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from es_recsys.errors import InputError
-from es_recsys.evaluation.questions import Question, Rule, Searches, Split, asked_by, history_of, known_of
+from es_recsys.evaluation.queries import EvalQuery, EvalSplit, EventRule, Searches, history_of, query_of, seen_items
 from es_recsys.event_types import event_weight
 from es_recsys.events.records import StoredEvent
 from es_recsys.models.sequences import take
 from es_recsys.types import Interactions, Query
 
-__all__ = ["WITHIN_S", "judged", "rebuilt", "searches_of", "who_of"]
+__all__ = ["WITHIN_S", "event_actor", "judged_queries", "search_outcomes", "searches_by_user"]
 
 # Seconds after a search within which what is done with an item counts as its outcome.
 WITHIN_S = 1_800.0
 
 
-def judged(
+def judged_queries(
     data: Interactions, grades: Mapping[str, Mapping[str, float]], rng: np.random.Generator, queries: int = 2_000
-) -> Split:
-    """At most `queries` of the judged queries, drawn by `rng`, asked by nobody in particular. grades: query -> item id ->
-    grade; queries without a grade above 0 have no right answer and are left out. Raises InputError where none is left."""
+) -> EvalSplit:
+    """Return at most `queries` of the judged queries, drawn by `rng`, of no user. grades: query -> item id -> grade; queries
+    without a grade above 0 have no relevant item and are left out. Raises InputError where none is left."""
     usable = sorted(query for query, found in grades.items() if any(grade > 0 for grade in found.values()))
     if not usable:
         raise InputError("No judged query has a grade above 0.", "Give judgments with positive grades.")
     chosen = [usable[i] for i in np.sort(rng.permutation(len(usable))[:queries])]
-    questions = tuple(Question(Query(text=query), {i: g for i, g in grades[query].items() if g > 0}) for query in chosen)
-    return Split("judged queries", data, questions)
+    chosen_queries = tuple(EvalQuery(Query(text=query), {i: g for i, g in grades[query].items() if g > 0}) for query in chosen)
+    return EvalSplit("judged queries", data, chosen_queries)
 
 
-def rebuilt(
+def search_outcomes(
     data: Interactions,
     events: Iterable[StoredEvent],
     rng: np.random.Generator,
     queries: int = 2_000,
     *,
     within_s: float = WITHIN_S,
-) -> Split:
-    """Each user's last search that led to something: the query, the user as known before it, and the items that were
+) -> EvalSplit:
+    """Return each user's last search that led to something: the query, the history before it, and the items that were
     clicked, bought or otherwise liked after it and before the next search, within `within_s` seconds. An item's grade is
     the weight of the strongest event on it (event_types.py). Everything of the user from the search on is held out.
 
@@ -51,55 +51,55 @@ def rebuilt(
     """
     found: dict[str, tuple[StoredEvent, dict[str, float]]] = {}
     searches: dict[str, list[tuple[float, str]]] = {}
-    for who, own in _by_asker(events).items():
-        searches[who] = [(event.time, event.query or "") for event in own if event.event_type == "search"]
+    for actor, own in _by_user(events).items():
+        searches[actor] = [(event.time, event.query or "") for event in own if event.event_type == "search"]
         for search, grades in reversed(_outcomes(own, within_s, data.timed)):
             if grades:
-                found[who] = (search, grades)
+                found[actor] = (search, grades)
                 break
-    cutoffs = {who: search.time for who, (search, _) in found.items()}
-    row_cutoffs = np.array([cutoffs.get(who, math.inf) for who in data.user_ids.tolist()])
+    cutoffs = {actor: search.time for actor, (search, _) in found.items()}
+    row_cutoffs = np.array([cutoffs.get(actor, math.inf) for actor in data.user_ids.tolist()])
     train = take(data, data.times < row_cutoffs[data.users]) if len(data.users) else data
     asked = sorted(found)
     chosen = [asked[i] for i in np.sort(rng.permutation(len(asked))[:queries])]
-    questions = tuple(_question(train, who, *found[who], searches[who]) for who in chosen)
+    asked_queries = tuple(_query(train, actor, *found[actor], searches[actor]) for actor in chosen)
     kind = "each user's last search that was followed by an event on an item"
-    return Split(kind, train, questions, Rule(cutoffs=cutoffs))
+    return EvalSplit(kind, train, asked_queries, EventRule(cutoffs=cutoffs))
 
 
-def searches_of(events: Iterable[StoredEvent]) -> Searches:
-    """When each user and anonymous session searched for what."""
+def searches_by_user(events: Iterable[StoredEvent]) -> Searches:
+    """Return when each user and anonymous session searched for what."""
     found: dict[str, list[tuple[float, str]]] = defaultdict(list)
     for event in events:
         if event.event_type == "search" and event.query and event.quarantine is None:
-            found[who_of(event)].append((event.time, event.query))
-    return {who: tuple(sorted(own)) for who, own in found.items()}
+            found[event_actor(event)].append((event.time, event.query))
+    return {actor: tuple(sorted(own)) for actor, own in found.items()}
 
 
-def who_of(event: StoredEvent) -> str:
-    """The event's user as in `Interactions.user_ids`."""
+def event_actor(event: StoredEvent) -> str:
+    """Return the event's user as in `Interactions.user_ids`."""
     return event.user_id if event.user_id is not None else f"session:{event.session_id}"
 
 
-def _question(
-    train: Interactions, who: str, search: StoredEvent, grades: Mapping[str, float], searches: Sequence[tuple[float, str]]
-) -> Question:
-    user = int(np.searchsorted(train.user_ids, who))
+def _query(
+    train: Interactions, actor: str, search: StoredEvent, grades: Mapping[str, float], searches: Sequence[tuple[float, str]]
+) -> EvalQuery:
+    user = int(np.searchsorted(train.user_ids, actor))
     rows = np.zeros(0, np.int64)
-    if user < len(train.user_ids) and train.user_ids[user] == who:
+    if user < len(train.user_ids) and train.user_ids[user] == actor:
         begin, end = np.searchsorted(train.users, [user, user + 1])
         rows = np.arange(begin, end)
     past = tuple(text for time, text in searches if time < search.time)
-    query = asked_by(who).model_copy(update={"text": search.query or ""})
+    query = query_of(actor).model_copy(update={"text": search.query or ""})
     at = search.time if train.timed else math.nan
-    return Question(query, grades, who, history_of(train, rows, past), known_of(train, rows), at)
+    return EvalQuery(query, grades, actor, history_of(train, rows, past), seen_items(train, rows), at)
 
 
-def _by_asker(events: Iterable[StoredEvent]) -> dict[str, list[StoredEvent]]:
+def _by_user(events: Iterable[StoredEvent]) -> dict[str, list[StoredEvent]]:
     found: dict[str, list[StoredEvent]] = defaultdict(list)
     for event in events:
         if event.quarantine is None:
-            found[who_of(event)].append(event)
+            found[event_actor(event)].append(event)
     for own in found.values():
         own.sort(key=lambda event: (event.time, event.row))
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -15,26 +15,24 @@ import numpy as np
 
 from es_recsys.errors import InputError, ModelError, RecsysError
 from es_recsys.evaluation import (
-    BlendRanker,
+    QUERY_SPLITS,
     Catalogue,
     Cost,
+    EnsembleRanker,
+    EvalSplit,
+    EvalUsers,
     ModelRanker,
-    People,
     Ranker,
-    Split,
     ask,
-    at_random,
-    by_time,
-    by_user,
-    judged,
-    leave_last_out,
+    judged_queries,
     measured,
-    rebuilt,
+    query_split,
     score,
-    searches_of,
-    slices_of,
+    search_outcomes,
+    searches_by_user,
+    subgroups_of,
 )
-from es_recsys.evaluation.harness import Slices
+from es_recsys.evaluation.harness import Subgroups
 from es_recsys.evaluation.results import Comparison, Measured, compared
 from es_recsys.events.interactions import read_interactions
 from es_recsys.jobs.eval_state import Carried, carry
@@ -64,7 +62,7 @@ from es_recsys.vector_fields import VECTOR_FIELDS
 
 __all__ = ["SPLITS", "Options", "evaluate", "make_split"]
 
-SPLITS = ("last", "time", "user", "random", "search")
+SPLITS = (*QUERY_SPLITS, "search")
 MEMORY, SERVED = "memory", "served"
 # Seconds that `train` takes at most to choose by itself.
 _CHOOSING = 240.0
@@ -104,7 +102,7 @@ def evaluate(work: Workspace, options: Options, progress: Progress | None = None
         metadata = work.snapshots.fresh().metadata
         data = read_interactions(work.events, work.now(), weights=metadata.event_weights, products=products(work, metadata))
         split = make_split(work, data, options)
-        if not split.questions:
+        if not split.queries:
             raise InputError(
                 f"There is no question to ask ({split.kind}).", "Load more events, or try another --split, or --judgments."
             )
@@ -132,18 +130,17 @@ def evaluate(work: Workspace, options: Options, progress: Progress | None = None
     )
 
 
-def make_split(work: Workspace, data: Interactions, options: Options) -> Split:
+def make_split(work: Workspace, data: Interactions, options: Options) -> EvalSplit:
     """The split that the options name."""
     rng = np.random.default_rng(options.seed)
     groups = live_products(work)
     if options.judgments is not None:
         grades = judgments_of(read_judgments(options.judgments, columns=options.columns), groups)
-        return judged(data, grades, rng, options.users)
+        return judged_queries(data, grades, rng, options.users)
     if options.split == "search":
-        return rebuilt(data, events_of(work.events.scan(), groups), rng, options.users)
-    makers: dict[str, Callable[..., Split]] = {"last": leave_last_out, "time": by_time, "user": by_user, "random": at_random}
-    searches = searches_of(events_of(work.events.scan(), groups))
-    return makers[options.split](data, rng, options.users, targets=options.targets, searches=searches)
+        return search_outcomes(data, events_of(work.events.scan(), groups), rng, options.users)
+    searches = searches_by_user(events_of(work.events.scan(), groups))
+    return query_split(options.split, data, rng, options.users, targets=options.targets, searches=searches)
 
 
 class _Run:
@@ -152,7 +149,7 @@ class _Run:
     def __init__(
         self,
         work: Workspace,
-        split: Split,
+        split: EvalSplit,
         items: ItemTable,
         options: Options,
         leading: tuple[str, ...],
@@ -161,9 +158,9 @@ class _Run:
         """leading: event types that a blend is trained for."""
         self._work, self._split, self._items = work, split, items
         self._options, self._leading, self._progress = options, leading, progress
-        self._people = People(split.questions)
+        self._users = EvalUsers(split.queries)
         self.catalogue = Catalogue.of(split.train, items)
-        self._slices: Slices = slices_of(split, self.catalogue) if split.questions[0].who else {}
+        self._subgroups: Subgroups = subgroups_of(split, self.catalogue) if split.queries[0].actor else {}
         self._deadline = time.monotonic() + options.budget
         self.notes: list[str] = []
 
@@ -185,7 +182,7 @@ class _Run:
                     raise
                 self.notes.append(f"{name} is left out. {error}")
                 continue
-            yield self._measure(name, MEMORY, ModelRanker(model, self._people), cost, curve)
+            yield self._measure(name, MEMORY, ModelRanker(model, self._users), cost, curve)
         if late:
             self.notes.append(f"Not trained, as the {self._options.budget:.0f} s were over: {', '.join(late)}.")
 
@@ -212,7 +209,7 @@ class _Run:
                 )
             except ModelError as error:
                 self.notes.append(f"Served without models. {error}")
-            if self._split.rule.apart:
+            if self._split.rule.learned:
                 give_events(scratch, self._work.events.scan(), self._split.rule, "known")
                 build_profiles(scratch)
             snapshot = scratch.snapshots.fresh()
@@ -224,7 +221,7 @@ class _Run:
             carried = carry(self._work, scratch)
             self.notes += carried.notes(not with_blend)
             for name, change in self._served(scratch.snapshots.fresh(), carried, with_blend):
-                ranker = ServedRanker(scratch, self._split.questions, change)
+                ranker = ServedRanker(scratch, self._split.queries, change)
                 yield self._measure(name, SERVED, ranker, cost if name == SERVED else None)
 
     def _served(self, snapshot: ServingSnapshot, carried: Carried, recommending: bool) -> Iterator[tuple[str, Change | None]]:
@@ -242,7 +239,7 @@ class _Run:
 
     def _blended(self, models: Mapping[str, Model], weights: Mapping[str, float], cost: Cost) -> Measured:
         shares = ", ".join(f"{name} {share:.0%}" for name, share in weights.items())
-        return self._measure(BLEND, MEMORY, BlendRanker(models, weights, self._people), cost, note=shares)
+        return self._measure(BLEND, MEMORY, EnsembleRanker(models, weights, self._users), cost, note=shares)
 
     def _trained(self, name: str, curve: list[Mapping[str, float]], seconds: float) -> Model:
         def tell(done: int, total: int, figures: Mapping[str, float]) -> None:
@@ -267,9 +264,9 @@ class _Run:
         curve: Sequence[Mapping[str, float]] = (),
         note: str = "",
     ) -> Measured:
-        questions, n = self._split.questions, self._options.n
-        answers = ask(ranker, questions, n, self._progress)
-        scores = score(answers.lists, questions, self.catalogue, n, self._slices)
+        queries, n = self._split.queries, self._options.n
+        answers = ask(ranker, queries, n, self._progress)
+        scores = score(answers.lists, queries, self.catalogue, n, self._subgroups)
         return Measured(name, path, answers, scores, cost, tuple(curve), note)
 
 
@@ -292,15 +289,15 @@ def _check(options: Options) -> None:
         raise InputError("Searches are answered through Elasticsearch alone.", "Leave --no-served out.")
 
 
-def _about(split: Split, catalogue: Catalogue, options: Options) -> dict[str, Any]:
-    lengths = [len(question.history.item_ids) for question in split.questions]
+def _about(split: EvalSplit, catalogue: Catalogue, options: Options) -> dict[str, Any]:
+    lengths = [len(query.history.item_ids) for query in split.queries]
     return {
         "users": len(np.unique(split.train.users)),
         "items": len(catalogue.ids),
         "events": len(split.train.items),
         "timed": split.train.timed,
         "median_history": float(np.median(lengths)) if lengths else math.nan,
-        "right_answers": float(np.mean([len(question.grades) for question in split.questions])),
+        "right_answers": float(np.mean([len(query.grades) for query in split.queries])),
         "targets": list(options.targets),
         "seed": options.seed,
     }

@@ -8,9 +8,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.evaluation.holdout import HoldoutSplit
+from es_recsys.evaluation.metrics import dcg, discounts, gains_of, ideal_dcg
 from es_recsys.models.base import DEPTHS, Model, ScoredItems
 from es_recsys.models.ids import ItemIds
-from es_recsys.models.slices import HoldoutSplit, found_in, ideal
 from es_recsys.training.aligned_models import Asked
 from es_recsys.training.model_trials import DEPTH
 
@@ -36,8 +37,8 @@ class Candidates:
         self._real = np.arange(max(int(sizes.max(initial=1)), 1)) < sizes[:, None]
         self._places = _filled(self._real, union, -1)
         worth = part.gains or tuple(np.ones(len(one)) for one in part.targets)
-        self._gains = _filled(self._real, [found_in(*one) for one in zip(union, part.targets, worth, strict=True)])
-        self._ideal = np.array([ideal(one, DEPTH) for one in worth])
+        self._gains = _filled(self._real, [gains_of(*one) for one in zip(union, part.targets, worth, strict=True)])
+        self._ideal = np.array([ideal_dcg(one, DEPTH) for one in worth])
         self._raw: dict[str, NDArray[np.float32]] = {}
         self._listed: dict[str, NDArray[np.bool_]] = {}
         self._best: dict[str, NDArray[np.float64]] = {}
@@ -71,21 +72,21 @@ class Candidates:
         return more
 
     def each(self, weights: Mapping[str, float]) -> NDArray[np.float64]:
-        """(n_users,) NDCG of each user with these weights, times what the user is worth (`HoldoutSplit.worth`); remembered, as
-        samples of users ask for the same weights."""
+        """Return NDCG (n_users,) of each user with these weights, times `HoldoutSplit.user_weights`; cached, as samples of users
+        ask for the same weights."""
         key = frozenset((name, share) for name, share in weights.items() if share > 0.0)
         if key not in self._known:
             gains = np.concatenate([gains for _, gains in self._top(weights)])
-            discount = 1.0 / np.log2(np.arange(2, gains.shape[1] + 2))
-            self._known[key] = gains @ discount / self._ideal * self._slice.worth
+            self._known[key] = dcg(gains) / self._ideal * self._slice.user_weights
         return self._known[key]
 
     def next(self, weights: Mapping[str, float]) -> NDArray[np.float64]:
-        """(n_users,) the same where only the first target of each user is to be found, and all count alike."""
+        """Return the same where only the first target of each user is to be found, and all count alike: it doesn't depend on how
+        long one waited for targets."""
         first = np.array([targets[0] for targets in self._slice.targets], np.int64)
         places = np.concatenate([places for places, _ in self._top(weights)])
         hits: NDArray[np.bool_] = places == first[:, None]
-        return hits @ (1.0 / np.log2(np.arange(2, places.shape[1] + 2)))
+        return hits @ discounts(places.shape[1])
 
     def _add(self, name: str, lists: Sequence[ScoredItems], scores: Sequence[NDArray[np.float32]]) -> None:
         """What a model says: its own list of each user, and its scores of all candidates."""
@@ -122,7 +123,7 @@ class Candidates:
 
 
 def _lists(asked: Asked, model: Model, part: HoldoutSplit) -> list[ScoredItems]:
-    return asked.recommend_idx(part.histories, DEPTHS[model.kind], part.known)
+    return asked.recommend_idx(part.histories, DEPTHS[model.kind], part.seen)
 
 
 def _first(total: NDArray[np.float64], n: int) -> NDArray[np.int64]:

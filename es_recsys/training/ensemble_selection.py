@@ -10,8 +10,8 @@ from itertools import permutations
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.evaluation.holdout import HoldoutSplit
 from es_recsys.models.base import Model
-from es_recsys.models.slices import HoldoutSplit
 from es_recsys.training.ensemble_candidates import Candidates
 
 __all__ = ["SURE", "Beside", "Weighed", "weigh"]
@@ -30,15 +30,12 @@ _DOUBT = 0.1
 @dataclass(frozen=True, slots=True)
 class Weighed:
     """weights: model -> share, summing to 1, only of those above 0. score: NDCG of the blend. alone: of each model by
-    itself. path: (weights, NDCG) as each model joined, and of the mean over samples where one was taken. next: (n_users,)
-    NDCG of the blend on the slice itself where only the first target of each user counts, so that it doesn't depend on how
-    long one waited for targets."""
+    itself. path: (weights, NDCG) as each model joined, and of the mean over samples where one was taken."""
 
     weights: Mapping[str, float]
     score: float
     alone: Mapping[str, float]
     path: tuple[tuple[Mapping[str, float], float], ...]
-    next: NDArray[np.float64]
 
 
 def weigh(
@@ -75,7 +72,7 @@ def weigh(
         total = sum(floored.values())
         weights = {name: round(share / total, 3) for name, share in floored.items()}
         best = score(weights)
-    return Weighed(weights, best, alone, tuple(path), candidates[0].next(weights))
+    return Weighed(weights, best, alone, tuple(path))
 
 
 class Beside:

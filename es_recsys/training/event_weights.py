@@ -18,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.errors import InputError
+from es_recsys.evaluation.holdout import HoldoutSplit, event_type_holdout
 from es_recsys.evaluation.statistics import Estimate, bootstrap
 from es_recsys.event_types import EVENT_TYPES
 from es_recsys.events.interactions import read_interactions, reweight
 from es_recsys.models.base import Model
 from es_recsys.models.covisitation import CoVisitation
-from es_recsys.models.held_out import HeldOut, hold_out
 from es_recsys.models.registry import MODELS
 from es_recsys.models.sequences import take
 from es_recsys.progress import Progress
@@ -204,7 +204,7 @@ def search_weights(
     they are kept. Raises InputError where there is too little to hold out.
     """
     began = time.monotonic()
-    held = hold_out(_sampled(data, rng), target, rng, _USERS)
+    held = event_type_holdout(_sampled(data, rng), target, rng, _USERS)
     if len(held) < _FEWEST:
         raise InputError(
             f"{len(held)} users have {target} events to hold out and others to know them by; it takes {_FEWEST}.",
@@ -260,7 +260,12 @@ class Trial:
     """
 
     def __init__(
-        self, held: HeldOut, configs: Mapping[str, Any], shares: Mapping[str, float], seed: int, deadline: float = float("inf")
+        self,
+        held: HoldoutSplit,
+        configs: Mapping[str, Any],
+        shares: Mapping[str, float],
+        seed: int,
+        deadline: float = float("inf"),
     ) -> None:
         self._held, self._configs, self._seed = held, configs, seed
         self._contributions: dict[str, float] = {}
@@ -277,7 +282,7 @@ class Trial:
 
     def each(self, weights: Mapping[str, float]) -> NDArray[np.float64]:
         """(n_users,) NDCG@20 with these weights of the event types; 0 for all where no event weighs anything."""
-        part = self._held.slice(reweight(self._held.train, weights).weights)
+        part = self._held.reweighted(reweight(self._held.train, weights).weights)
         if not (part.train.weights > 0).any():
             return np.zeros(len(part))
         models = {name: self._model(name, part.train) for name in self._contributions}

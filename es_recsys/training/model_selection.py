@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from es_recsys.errors import ModelError
+from es_recsys.evaluation.holdout import HoldoutSplit
 from es_recsys.models.als import ALSConfig
 from es_recsys.models.base import Model
 from es_recsys.models.callback import TrainingCallback
@@ -21,9 +22,9 @@ from es_recsys.models.covisitation import CoVisitationConfig
 from es_recsys.models.fitted import TrainedModel
 from es_recsys.models.popularity import Popularity
 from es_recsys.models.registry import MODELS
-from es_recsys.models.slices import HoldoutSplit
 from es_recsys.training import early_stopping
 from es_recsys.training.attempts import Attempts
+from es_recsys.training.ensemble_candidates import Candidates
 from es_recsys.training.ensemble_selection import SURE, Beside, Weighed, weigh
 from es_recsys.training.model_trials import DEPTH, trials_of
 from es_recsys.training.selection_report import ExpectedQuality, Notes, Report, cut_words, failed_words, words
@@ -244,7 +245,25 @@ def _choose(
     weighed = attempts.step(
         "The models are not weighed against each other", lambda: weigh(models, held.whole, least, earlier), None
     )
-    return _Choice(configs, dict.fromkeys(configs, 1.0 / len(configs))) if weighed is None else _weighed(weighed, configs, notes)
+    if weighed is None:
+        return _Choice(configs, dict.fromkeys(configs, 1.0 / len(configs)))
+    if held.test is not None:
+        _note_expected(models, weighed.weights, held.test, notes, attempts)
+    return _weighed(weighed, configs, notes)
+
+
+def _note_expected(
+    models: Mapping[str, Model], weights: Mapping[str, float], test: HoldoutSplit, notes: Notes, attempts: Attempts
+) -> None:
+    """Note the quality to expect, of users who chose neither settings nor weights."""
+
+    def measure() -> ExpectedQuality:
+        used = {name: models[name] for name in weights}
+        return ExpectedQuality.of(Candidates.of(used, test).next(weights))
+
+    expected = attempts.step("The quality to expect is not measured", measure, None)
+    if expected is not None:
+        notes.figures["promise"] = asdict(expected)
 
 
 def _tried(
@@ -271,7 +290,6 @@ def _tried(
 def _weighed(weighed: Weighed, configs: Mapping[str, Any], notes: Notes) -> _Choice:
     for weights, score in weighed.path:
         notes.say(f"NDCG@{DEPTH} {score:.4f} with " + ", ".join(f"{name} {share:.0%}" for name, share in weights.items()) + ".")
-    notes.figures["promise"] = asdict(ExpectedQuality.of(weighed.next))
     notes.figures["blend"] = [{"weights": dict(weights), "ndcg": round(score, 5)} for weights, score in weighed.path]
     left = [name for name in configs if name not in weighed.weights]
     if left:

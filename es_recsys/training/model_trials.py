@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.errors import ModelError
+from es_recsys.evaluation.holdout import HoldoutSplit
 from es_recsys.models.base import Model
 from es_recsys.models.callback import TrainingCallback
 from es_recsys.models.cooccurrence import Counting, Rows, count
@@ -19,7 +20,6 @@ from es_recsys.models.fitted import TrainedModel
 from es_recsys.models.ids import ItemIds
 from es_recsys.models.registry import MODELS
 from es_recsys.models.sequences import user_sequences
-from es_recsys.models.slices import HoldoutSplit
 from es_recsys.training import early_stopping
 from es_recsys.training.aligned_models import Asked
 from es_recsys.training.coordinate_search import Climb, climb
@@ -68,7 +68,7 @@ class Trials:
     def each(self, config: Any) -> NDArray[np.float64]:
         """(n_users,) NDCG of each user of the slice."""
         asked = Asked(self.model(config), self._ids)
-        lists = [places for places, _ in asked.recommend_idx(self._slice.histories, DEPTH, self._slice.known)]
+        lists = [places for places, _ in asked.recommend_idx(self._slice.histories, DEPTH, self._slice.seen)]
         return self._slice.ndcg(lists, DEPTH)
 
     def climb(

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from es_recsys.errors import InputError
+from es_recsys.evaluation.holdout import HoldoutSplit
 from es_recsys.index import stored_metadata, versions
 from es_recsys.models.retired import without_retired
-from es_recsys.models.slices import HoldoutSplit
 from es_recsys.progress import ProgressReporter
 from es_recsys.serving.product_groups import products
 from es_recsys.serving.snapshot import ServingSnapshot

@@ -11,8 +11,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from es_recsys.evaluation.questions import Rule
-from es_recsys.evaluation.searches import who_of
+from es_recsys.evaluation.queries import EventRule
+from es_recsys.evaluation.searches import event_actor
 from es_recsys.events.records import StoredEvent
 from es_recsys.index import reindex, versions
 from es_recsys.index_metadata import IndexMetadata
@@ -58,7 +58,7 @@ def scratch_store(work: Workspace) -> Iterator[Workspace]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def give_events(scratch: Workspace, events: Iterable[StoredEvent], rule: Rule, part: str) -> int:
+def give_events(scratch: Workspace, events: Iterable[StoredEvent], rule: EventRule, part: str) -> int:
     """Records the stored events of one part of the rule ("train" or "known"); those that cleaning set aside stay out.
     Returns how many there were."""
     groups = live_products(scratch)
@@ -66,7 +66,7 @@ def give_events(scratch: Workspace, events: Iterable[StoredEvent], rule: Rule, p
         _event(event)
         for event in events
         if event.quarantine is None
-        and rule.part(who_of(event), groups.get(event.item_id or "", event.item_id), event.time) == part
+        and rule.part(event_actor(event), groups.get(event.item_id or "", event.item_id), event.time) == part
     )
     return scratch.events.load(allowed, scratch.now()).new
 

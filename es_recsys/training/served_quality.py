@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from es_recsys.evaluation.holdout import HoldoutSplit, next_items_after, split_moment
 from es_recsys.evaluation.statistics import Estimate, bootstrap
 from es_recsys.models import Model, UserKNN
 from es_recsys.models.sequences import take
-from es_recsys.models.slices import HoldoutSplit, moment_before, next_after
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.training.ensemble_candidates import Candidates
 from es_recsys.training.model_trials import DEPTH
@@ -93,7 +93,7 @@ def quality(snapshot: ServingSnapshot, record: Trained, data: Interactions, rng:
         return "Quality: not compared, as the store has no times."
     if record.promise is None:
         return "Quality: not compared, as there was too little to measure it on at the training."
-    part = next_after(data, math.nextafter(record.until, math.inf), rng, _USERS, record.targets)
+    part = next_items_after(data, math.nextafter(record.until, math.inf), rng, _USERS, targets=record.targets)
     if len(part) < FEWEST:
         return (
             f"Quality: not compared; {len(part)} users that the training knew have come to a new item since, it takes {FEWEST}."
@@ -122,8 +122,8 @@ def held_out(
     since = data.times[data.times > record.until]
     if not len(since):
         return None
-    moment = max(float(np.median(since)), moment_before(data, 1.0 - _NEWEST), math.nextafter(record.until, math.inf))
-    part = next_after(data, moment, rng, _USERS, targets)
+    moment = max(float(np.median(since)), split_moment(data, 1.0 - _NEWEST), math.nextafter(record.until, math.inf))
+    part = next_items_after(data, moment, rng, _USERS, targets=targets)
     return part if len(part) >= FEWEST else None
 
 

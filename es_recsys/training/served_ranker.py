@@ -1,4 +1,4 @@
-"""The served path as a ranker: questions go through the client's own flow, to Elasticsearch and back."""
+"""The served path as a ranker: queries go through the client's own flow, to Elasticsearch and back."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from es_recsys.errors import RecsysError
-from es_recsys.evaluation.questions import Question, who_asks
+from es_recsys.evaluation.queries import EvalQuery, actor_of
 from es_recsys.search.legs import LEGS
 from es_recsys.serving.answering import answer
 from es_recsys.serving.snapshot import ServingSnapshot
@@ -24,20 +24,20 @@ _BESIDE = 0.1
 
 
 class ServedRanker:
-    """Answers of a store as its clients get them, at the time of the question where that is known.
+    """Answers of a store as its clients get them, at the time of the query where that is known.
 
     change: what is different about the store for this ranker (see `one_leg`); None for nothing.
     """
 
-    def __init__(self, work: Workspace, questions: Sequence[Question], change: Change | None = None) -> None:
+    def __init__(self, work: Workspace, queries: Sequence[EvalQuery], change: Change | None = None) -> None:
         self._work = work
-        self._when = {(one.who, one.query.text): one.at for one in questions}
+        self._when = {(one.actor, one.query.text): one.at for one in queries}
         self._change = change or (lambda snapshot: snapshot)
 
     def __call__(self, query: Query) -> Ranking:
         return self._work.run(lambda snapshot: answer(self._change(snapshot), query, self._at(query))).ranking
 
-    def many(self, queries: Sequence[Query]) -> Iterator[Ranking]:
+    def batch(self, queries: Sequence[Query]) -> Iterator[Ranking]:
         for begin in range(0, len(queries), _TOGETHER):
             some = queries[begin : begin + _TOGETHER]
             found = self._work.run_all(lambda snapshot, s=some: [answer(self._change(snapshot), q, self._at(q)) for q in s])  # type: ignore[misc]
@@ -45,7 +45,7 @@ class ServedRanker:
                 yield Ranking() if isinstance(one, RecsysError) else one.ranking
 
     def _at(self, query: Query) -> float:
-        when = self._when.get((who_asks(query), query.text), math.nan)
+        when = self._when.get((actor_of(query), query.text), math.nan)
         return self._work.now() if math.isnan(when) else when
 
 

@@ -11,11 +11,9 @@ from typing import Any
 import numpy as np
 
 from es_recsys.errors import InputError
-from es_recsys.evaluation.questions import Split
-from es_recsys.evaluation.splits import at_random, by_time, leave_last_out
+from es_recsys.evaluation.holdout import HoldoutSplit, leave_last_out, random_holdout, temporal_split
 from es_recsys.evaluation.statistics import p_words, paired_test
 from es_recsys.evaluation.studies import Found, search
-from es_recsys.evaluation.validation import slice_of
 from es_recsys.events.interactions import read_interactions
 from es_recsys.models import MODELS
 from es_recsys.models.callback import TrainingCallback
@@ -26,20 +24,30 @@ from es_recsys.serving.product_groups import products
 from es_recsys.serving.workspace import Workspace
 from es_recsys.training.item_table import item_table
 from es_recsys.training.model_trials import DEPTH, Trials, trials_of
+from es_recsys.training.selection_report import Notes
+from es_recsys.training.target_types import targets_of
 from es_recsys.training.trial_store import content_mark, mark_of
 from es_recsys.training.tuned_settings import keep_history, load_tuned, save_tuned, tuned_path
+from es_recsys.training.validation import Validation
 from es_recsys.types import Interactions
 
-__all__ = ["TUNED_SPLITS", "ModelTuneReport", "tune_model"]
+__all__ = ["TUNE_SPLITS", "ModelTuneReport", "tune_model"]
 
-TUNED_SPLITS: Mapping[str, Callable[..., Split]] = {"last": leave_last_out, "time": by_time, "random": at_random}
+TUNE_SPLITS: Mapping[str, Callable[..., HoldoutSplit]] = {
+    "last": leave_last_out,
+    "time": temporal_split,
+    "random": random_holdout,
+}
+AUTO = "auto"
+_LEVEL = 0.05
+_LEAST_USERS = 20
 _METRIC = f"NDCG@{DEPTH}"
 
 
 @dataclass(frozen=True, slots=True)
 class ModelTuneReport:
-    """validation: NDCG@20 before (with the settings until now) and of the best trial. test: the same on events that no trial
-    saw, with the p-value of their difference. kept: whether the best is used from now on."""
+    """Outcome of a tuning. validation: NDCG@20 before (with the settings until now) and of the best trial. test: the same on
+    events that no trial saw, with the p-value of their difference. kept: whether the best is used from now on."""
 
     model: str
     found: Found
@@ -57,7 +65,7 @@ class ModelTuneReport:
         yield f"{_METRIC} on validation {self.validation[0]:.4f} before, {self.validation[1]:.4f} with the best."
         yield f"On events that no trial saw {self.test[0]:.4f} before, {self.test[1]:.4f} with it ({p_words(self.p)})."
         if not self.kept:
-            yield "Nothing better was found: the settings stay."
+            yield "Nothing surely better was found: the settings stay."
             return
         assert it.best is not None
         yield "Settings: " + ", ".join(f"{name} {value}" for name, value in it.best.settings.items())
@@ -81,46 +89,54 @@ def tune_model(
     work: Workspace,
     name: str,
     *,
-    split: str = "last",
+    split: str = AUTO,
     trials: int = 40,
     timeout: float | None = None,
     users: int = 2_000,
     seed: int = 7,
     progress: ProgressReporter | None = None,
 ) -> ModelTuneReport:
-    """Tries settings of the model's space on events that are held out of training; a second part, held out first, checks the
-    choice once. Broken off, it goes on where it was, also within a long training, as long as the store has the same events
-    with the same weights, and for a model that reads items the same items.
+    """Search the model's space for the settings that answer held-out events best; keep them where a check confirms them.
+
+    The objective is that of `train`: NDCG@20 of items of the event types that the store is trained for, users weighted by their
+    gains. split: "auto" holds out as `train` does; "last", "time" or "random" to decide it. A second part of the events, held
+    out first, checks the choice once: it is kept where it is better there with p < 0.05. Broken off, the search goes on where
+    it was, also within a long training, as long as the store has the same events with the same weights, and for a model that
+    reads items the same items.
 
     Raises InputError for an unknown model or split, or a model without settings; MissingExtra.
     """
     (name,) = current_models([name])
     if name not in MODELS:
         raise wrong_model(name, MODELS)
-    if split not in TUNED_SPLITS:
-        raise InputError(f"There is no split {split!r} to tune on.", f"Name one of: {', '.join(TUNED_SPLITS)}.")
-    started = time.monotonic()
-    kind, ordered = MODELS[name], split != "random"
+    if split != AUTO and split not in TUNE_SPLITS:
+        raise InputError(f"There is no split {split!r} to tune on.", f"Name one of: {', '.join((AUTO, *TUNE_SPLITS))}.")
+    started, kind = time.monotonic(), MODELS[name]
     with work.translating_errors():
         metadata = work.snapshots.fresh().metadata
         data = read_interactions(work.events, work.now(), weights=metadata.event_weights, products=products(work, metadata))
         items = item_table(work, metadata) if kind.reads_items else None
         content = content_mark(work, metadata) if kind.reads_items else ""
+    targets = targets_of(metadata)
+    if split == AUTO:
+        as_train = Validation.of(data, np.random.default_rng(seed), Notes(None), targets)
+        split, targets = as_train.method, as_train.targets
+    ordered = split != "random"
     space = kind.search_space(ordered, data.timed)
     if not space:
         raise InputError(f"{name} has no settings to tune.", "Tune another model.")
-    test, validation = _splits(data, split, users, seed)
+    test, validation = _splits(data, split, users, seed, targets)
     deadline = time.monotonic() + timeout if timeout is not None else float("inf")
     watch = _watch(name, "trial", progress)
     kept_at = work.settings.store_home / "checkpoints" / f"{name}-tune"
-    on_validation = trials_of(name, slice_of(validation), seed, items, replace(watch, checkpoints=kept_at, deadline=deadline))
+    on_validation = trials_of(name, validation, seed, items, replace(watch, checkpoints=kept_at, deadline=deadline))
     before = load_tuned(work.settings, name)
     before = kind.default_config(ordered, data.timed) if before is None else before
     found = search(
         space,
         lambda settings: float(on_validation.each(_config(kind, settings, ordered, data.timed)).mean()),
         start=_values(kind, before, space),
-        name=f"{name}/{split}/{users}/{seed}/{mark_of(data, sorted(metadata.event_weights.items()), content, space)}",
+        name=f"{name}/{split}/{users}/{seed}/{mark_of(data, sorted(metadata.event_weights.items()), content, space, targets)}",
         file=tuned_path(work.settings, name).with_suffix(".sqlite3"),
         trials=trials,
         seconds=timeout,
@@ -130,12 +146,12 @@ def tune_model(
     # Mostly the search began with it.
     known = next((one for one in found.trials if _config(kind, one.settings, ordered, data.timed) == before), None)
     first = float(on_validation.each(before).mean()) if known is None else known.value
-    kept = found.best is not None and found.best.value > first
-    best = _config(kind, found.best.settings, ordered, data.timed) if kept and found.best is not None else before
-    path = tuned_path(work.settings, name)
+    better = found.best is not None and found.best.value > first
+    best = _config(kind, found.best.settings, ordered, data.timed) if better and found.best is not None else before
+    figures, p = _checked(trials_of(name, test, seed, items, _watch(name, "check", progress)), before, best, seed)
+    path, kept = tuned_path(work.settings, name), figures[1] > figures[0] and p < _LEVEL
     if kept and found.best is not None:
         path = save_tuned(work.settings, name, found.best.settings, ordered=ordered, timed=data.timed)
-    figures, p = _checked(trials_of(name, slice_of(test), seed, items, _watch(name, "check", progress)), before, best, seed)
     reached = max(first, found.best.value) if found.best is not None else first
     report = ModelTuneReport(name, found, (first, reached), figures, p, kept, path, time.monotonic() - started)
     keep_history(work.settings, name, report.to_dict())
@@ -148,11 +164,12 @@ def _watch(name: str, stage: str, progress: ProgressReporter | None) -> Training
     return TrainingCallback(lambda done, total, _: progress.part(f"{name}, {stage}", done, total))
 
 
-def _splits(data: Interactions, split: str, users: int, seed: int) -> tuple[Split, Split]:
-    """What checks the choice, and within what is left then, what makes it. Raises InputError where too little is left."""
-    test = TUNED_SPLITS[split](data, np.random.default_rng(seed), users)
-    validation = TUNED_SPLITS[split](test.train, np.random.default_rng(seed + 1), users)
-    if len(validation) < 20 or len(test) < 20:
+def _splits(data: Interactions, split: str, users: int, seed: int, targets: tuple[str, ...]) -> tuple[HoldoutSplit, HoldoutSplit]:
+    """Return the split that checks the choice, and one of what is left then, which makes it. Raises InputError where too little
+    is left."""
+    test = TUNE_SPLITS[split](data, np.random.default_rng(seed), users, targets=targets)
+    validation = TUNE_SPLITS[split](test.train, np.random.default_rng(seed + 1), users, targets=targets)
+    if len(validation) < _LEAST_USERS or len(test) < _LEAST_USERS:
         raise InputError(
             f"Only {min(len(validation), len(test))} users have events enough to hold out twice.",
             "Load more events, or train with default settings.",

@@ -21,9 +21,10 @@ from typing import Any
 import numpy as np
 
 from es_recsys.errors import InputError
-from es_recsys.evaluation.questions import Split
-from es_recsys.evaluation.searches import rebuilt
-from es_recsys.evaluation.splits import by_time, leave_last_out
+from es_recsys.evaluation.holdout import leave_last_out, temporal_split
+from es_recsys.evaluation.queries import EvalSplit
+from es_recsys.evaluation.searches import search_outcomes
+from es_recsys.evaluation.splits import as_queries
 from es_recsys.evaluation.statistics import p_words, paired_test
 from es_recsys.evaluation.studies import Found, Trial, search
 from es_recsys.evaluation.weights import Score, WeightSheet, sheet_of
@@ -158,7 +159,7 @@ def tune_weights(
     rng = np.random.default_rng(seed)
     splits = {
         "no_query": next_items(data, rng, users, targets),
-        "query": rebuilt(data, work.events.scan(), rng, users),
+        "query": search_outcomes(data, work.events.scan(), rng, users),
     }
     splits = {name: split for name, split in splits.items() if name in situations}
     found: list[Situation] = []
@@ -175,7 +176,7 @@ def tune_weights(
                 asked = _collected(scratch, work, split, live, name, progress)
             kept.put(*asked)
         study = _Study(tuned_path(work.settings, "weights").with_suffix(".sqlite3"), f"{name}/{split.kind}/{mark}")
-        who = [question.who for question in split.questions]
+        who = [query.actor for query in split.queries]
         found.append(_tuned(name, *asked, who, trials, timeout, seed, study))
         keep_history(work.settings, f"weights_{name}", found[-1].history())
     if not found:
@@ -184,14 +185,14 @@ def tune_weights(
     return WeightsTuneReport(tuple(found), tuple(notes), time.monotonic() - started)
 
 
-def next_items(data: Interactions, rng: np.random.Generator, users: int, targets: Collection[str]) -> Split:
+def next_items(data: Interactions, rng: np.random.Generator, users: int, targets: Collection[str]) -> EvalSplit:
     """What came after a moment, where enough did: as when the store answers, nothing that others did later is known then, which
     would speak for signals of what goes together. Else the last item of each user."""
     if data.timed:
-        split = by_time(data, rng, users, share=_NEWEST, targets=targets)
+        split = temporal_split(data, rng, users, share=_NEWEST, targets=targets)
         if len(split) >= _ENOUGH_QUESTIONS:
-            return split
-    return leave_last_out(data, rng, users, targets=targets)
+            return as_queries(split)
+    return as_queries(leave_last_out(data, rng, users, targets=targets))
 
 
 def _asked_of(work: Workspace, live: IndexMetadata, name: str) -> tuple[object, ...]:
@@ -205,7 +206,7 @@ def _asked_of(work: Workspace, live: IndexMetadata, name: str) -> tuple[object, 
 
 
 def _collected(
-    scratch: Workspace, work: Workspace, split: Split, live: IndexMetadata, name: str, progress: Progress | None
+    scratch: Workspace, work: Workspace, split: EvalSplit, live: IndexMetadata, name: str, progress: Progress | None
 ) -> tuple[WeightSheet, dict[str, float]]:
     """What each leg gives each candidate of each question, and the weights until now."""
     give_events(scratch, work.events.scan(), split.rule, "train")
@@ -213,17 +214,17 @@ def _collected(
     snapshot = scratch.snapshots.fresh()
     legs = _legs(snapshot, name)
     probe = dict.fromkeys(legs, 1.0 if name == "no_query" else _PROBE)
-    ranker = ServedRanker(scratch, split.questions, lambda own: _with_table(own, name, probe))
+    ranker = ServedRanker(scratch, split.queries, lambda own: _with_table(own, name, probe))
     candidates = []
-    queries = [question.query.model_copy(update={"n": _CANDIDATES}) for question in split.questions]
-    for place, one in enumerate(ranker.many(queries)):
+    queries = [query.query.model_copy(update={"n": _CANDIDATES}) for query in split.queries]
+    for place, one in enumerate(ranker.batch(queries)):
         candidates.append([(hit.product_id, *_parted(hit.parts, probe)) for hit in one.hits])
         if progress is not None:
             progress(place + 1, len(split))
     table = _table(snapshot, name)
     cap = PERSONAL_SHARE * sum(table.get(leg, 0.0) for leg in _answering(snapshot)) if name == "query" else math.inf
     capped = [leg for leg in legs if leg in snapshot.models or LEGS[leg].personal]
-    sheet = sheet_of(legs, candidates, [question.grades for question in split.questions], capped, cap)
+    sheet = sheet_of(legs, candidates, [query.grades for query in split.queries], capped, cap)
     return sheet, {leg: table.get(leg, 0.0) for leg in legs}
 
 

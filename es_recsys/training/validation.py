@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.evaluation.holdout import HoldoutSplit, leave_last_out, random_holdout, temporal_split
 from es_recsys.models.cooccurrence import Counting
 from es_recsys.models.covisitation import CoVisitationConfig
 from es_recsys.models.sequences import take
-from es_recsys.models.slices import HoldoutSplit, latest, next_in_time, scattered
 from es_recsys.training.model_trials import DEPTH, CoVisitationTrials
 from es_recsys.training.selection_report import Notes
 from es_recsys.types import Interactions
@@ -18,6 +18,8 @@ from es_recsys.types import Interactions
 __all__ = ["FEWEST", "Validation"]
 
 FEWEST = 50  # users to choose by
+# Users who choose nothing and tell what quality to expect: one of how many, how many at most, and at least to tell anything.
+_TEST_SHARE, _TEST, _LEAST_TEST = 5, 2_000, 50
 # How many times as many users the models are weighed by: that takes one pass a model, and turns on smaller differences.
 _MORE = 2
 _SEARCH_EVENTS = 1_500_000
@@ -27,21 +29,29 @@ _CELLS = 80_000_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Validation:
-    """part: what settings are tried on. whole: of the same and more users, by which models are weighed. ordered: whether
-    recency may tell. data: what both were held out of. targets: event types of what is to be found (empty: all that are
-    positive). by_time: whether that is what came after a moment."""
+    """Held-out events that a training chooses by.
+
+    part: what settings are tried on. whole: of the same and more users, by which models are weighed. test: of users who choose
+    nothing, whose figure is the quality to expect; None where there are too few. data: what all were held out of. targets:
+    event types of what is to be found (empty: all that are positive). method: "time", "last" or "random".
+    """
 
     part: HoldoutSplit
     whole: HoldoutSplit
-    ordered: bool
+    test: HoldoutSplit | None
     data: Interactions
     targets: tuple[str, ...]
-    by_time: bool
+    method: str
+
+    @property
+    def ordered(self) -> bool:
+        """Whether recency may tell."""
+        return self.method != "random"
 
     @classmethod
     def of(cls, data: Interactions, rng: np.random.Generator, notes: Notes, targets: tuple[str, ...] = ()) -> Validation:
-        """Of all interactions, or of a random part of the users where there are very many. Without enough events of the
-        targets' types all that are positive count, and the notes say so."""
+        """Hold out of all interactions, or of those of a random part of the users where there are very many. Without enough
+        events of the targets' types all that are positive count, and the notes say so."""
         data = _sampled(data, rng, notes)
         users = int(np.clip(_CELLS // max(len(data.item_ids), 1), 1_000, 8_000))
         found = _held_out(data, rng, users, notes, targets)
@@ -51,39 +61,44 @@ class Validation:
         return found
 
     def earlier(self, seed: int, users: int) -> HoldoutSplit | None:
-        """The same question of the time just before, of up to so many users, when nothing of what is asked now had happened;
-        None where there is none."""
-        if not self.by_time:
+        """Return a split of the time just before, of up to so many users, when nothing of what is held out now had happened; None
+        where there is none."""
+        if self.method != "time":
             return None
-        part = next_in_time(self.data, np.random.default_rng(seed), users, targets=self.targets, back=1)
+        part = temporal_split(self.data, np.random.default_rng(seed), users, targets=self.targets, back=1)
         return part if len(part) >= FEWEST else None
 
 
 def _held_out(data: Interactions, rng: np.random.Generator, users: int, notes: Notes, targets: tuple[str, ...]) -> Validation:
     if data.timed:
-        whole = next_in_time(data, rng, _MORE * users, targets=targets)
+        held_out = temporal_split(data, rng, _MORE * users + _TEST, targets=targets)
+        apart = min(len(held_out) // _TEST_SHARE, _TEST)
+        apart = apart if apart >= _LEAST_TEST else 0
+        whole = held_out.first(min(len(held_out) - apart, _MORE * users))
         if len(whole) >= FEWEST:
+            test = held_out.between(len(whole), len(whole) + apart) if apart else None
             notes.say(f"Validation: {whole.kind}, {len(whole):,} users.", slice="time", validation_users=len(whole))
-            return Validation(whole.first(users), whole, True, data, targets, True)
-    whole = latest(data, rng, _MORE * users, targets)
+            return Validation(whole.first(users), whole, test, data, targets, "time")
+    whole = leave_last_out(data, rng, _MORE * users, targets=targets)
     why = "too few users have events on both sides of a split in time"
-    ordered = True
+    method = "last"
     if not data.timed and len(whole):
-        ordered, why = _order_tells(whole.first(users))
-    if not ordered:
-        whole = scattered(data, rng, _MORE * users, targets=targets)
+        tells, why = _order_tells(whole.first(users))
+        method = "last" if tells else "random"
+    if method == "random":
+        whole = random_holdout(data, rng, _MORE * users, targets=targets)
     notes.say(
         f"Validation: {whole.kind}, {len(whole):,} users ({why}).",
-        slice="latest" if ordered else "scattered",
+        slice="latest" if method == "last" else "scattered",
         validation_users=len(whole),
     )
-    return Validation(whole.first(users), whole, ordered, data, targets, False)
+    return Validation(whole.first(users), whole, None, data, targets, method)
 
 
 def _order_tells(part: HoldoutSplit) -> tuple[bool, str]:
-    """Whether the newest of a history say more of the next item than the rest does: co-visitation is asked with the
-    whole history alike and with half-lives, and the best half-life must win by twice the standard error of the users'
-    differences."""
+    """Return whether the newest events of a history tell more of the next item than the rest does, and why: co-visitation is
+    asked with the whole history alike and with half-lives, and the best half-life must win by twice the standard error of
+    the users' differences."""
     trials = CoVisitationTrials(part)
     plain = CoVisitationConfig(Counting(10, 0.8, 1.0, 0.3), 0.5, 0.2)
     alike = trials.each(plain)

@@ -13,18 +13,18 @@ import pytest
 from es_recsys.errors import ModelError
 from es_recsys.evaluation import (
     ACCURACY,
-    BlendRanker,
     Catalogue,
+    EnsembleRanker,
+    EvalSplit,
+    EvalUsers,
     ModelRanker,
-    People,
-    Split,
     ask,
-    leave_last_out,
+    query_split,
     score,
-    significance,
-    slices_of,
+    subgroups_of,
     summary,
 )
+from es_recsys.evaluation.results import Measured, compared
 from es_recsys.models import CoVisitation, Popularity
 from es_recsys.types import Hit, Interactions, Query, Ranking
 
@@ -46,72 +46,74 @@ def data() -> Interactions:
 
 
 @pytest.fixture(scope="module")
-def split(data: Interactions) -> Split:
-    return leave_last_out(data, np.random.default_rng(1))
+def split(data: Interactions) -> EvalSplit:
+    return query_split("last", data, np.random.default_rng(1))
 
 
-def test_one_by_one_and_together_are_the_same(split: Split) -> None:
+def test_one_by_one_and_together_are_the_same(split: EvalSplit) -> None:
     model = CoVisitation().fit(split.train, np.random.default_rng(0))
-    ranker = ModelRanker(model, People(split.questions))
-    queries = [question.query for question in split.questions]
-    together = [[hit.item_id for hit in found.hits] for found in ranker.many(queries)]
+    ranker = ModelRanker(model, EvalUsers(split.queries))
+    queries = [query.query for query in split.queries]
+    together = [[hit.item_id for hit in found.hits] for found in ranker.batch(queries)]
     assert together == [[hit.item_id for hit in ranker(query).hits] for query in queries]
 
 
-def test_a_model_that_knows_the_rule_wins_and_leaves_out_what_is_known(split: Split) -> None:
-    people, rng = People(split.questions), np.random.default_rng(0)
+def test_a_model_that_knows_the_rule_wins_and_leaves_out_what_is_known(split: EvalSplit) -> None:
+    users, rng = EvalUsers(split.queries), np.random.default_rng(0)
     catalogue = Catalogue.of(split.train)
     models = {"covisitation": CoVisitation().fit(split.train, rng), "popularity": Popularity().fit(split.train, rng)}
-    rankers = {name: ModelRanker(model, people) for name, model in models.items()}
+    rankers = {name: ModelRanker(model, users) for name, model in models.items()}
     found = {}
     for name, ranker in rankers.items():
-        answers = ask(ranker, split.questions, 5)
+        answers = ask(ranker, split.queries, 5)
         assert answers.failed == 0
         assert answers.latency()["p50"] <= answers.latency()["p95"]
-        for own, question in zip(answers.lists, split.questions, strict=True):
-            assert not set(own) & question.known
-        found[name] = score(answers.lists, split.questions, catalogue, 5)
-    means = {name: summary(scores, rng) for name, scores in found.items()}
+        for own, query in zip(answers.lists, split.queries, strict=True):
+            assert not set(own) & query.seen
+        found[name] = Measured(name, "memory", answers, score(answers.lists, split.queries, catalogue, 5))
+    means = {name: summary(one.scores, rng) for name, one in found.items()}
     assert means["covisitation"]["NDCG"].mean > 0.75
     assert means["popularity"]["NDCG"].mean < 0.5
     assert means["covisitation"]["NDCG"].low <= means["covisitation"]["NDCG"].mean <= means["covisitation"]["NDCG"].high
-    p = significance(found, "covisitation", rng)
+    techniques, best = compared(list(found.values()), rng)
+    p = {one.name: one.p for one in techniques}
+    assert best["NDCG"] == "covisitation"
     assert p["popularity"]["NDCG"] < 0.001
     assert set(p["popularity"]) == set(ACCURACY)
 
 
-def test_a_blend_of_one_is_the_model_alone(split: Split) -> None:
+def test_a_blend_of_one_is_the_model_alone(split: EvalSplit) -> None:
     model = CoVisitation().fit(split.train, np.random.default_rng(0))
-    people = People(split.questions)
-    alone = ask(ModelRanker(model, people), split.questions, 5).lists
-    blended = ask(BlendRanker({"covisitation": model}, {"covisitation": 1.0, "gone": 0.5}, people), split.questions, 5).lists
+    users = EvalUsers(split.queries)
+    alone = ask(ModelRanker(model, users), split.queries, 5).lists
+    blended = ask(EnsembleRanker({"covisitation": model}, {"covisitation": 1.0, "gone": 0.5}, users), split.queries, 5).lists
     assert alone == blended
 
 
-def test_a_failure_is_an_answer_without_items(split: Split) -> None:
+def test_a_failure_is_an_answer_without_items(split: EvalSplit) -> None:
     def ranker(query: Query) -> Ranking:
-        if query.user_id == split.questions[0].who:
+        if query.user_id == split.queries[0].actor:
             raise ModelError("No.", "Try again.")
         return Ranking((Hit("i00", 1.0, 1),))
 
-    answers = ask(ranker, split.questions, 3)
+    answers = ask(ranker, split.queries, 3)
     assert answers.failed == 1
     assert "No." in answers.error
     assert answers.lists[0] == ()
     assert len(answers.lists) == len(split)
-    scores = score(answers.lists, split.questions, Catalogue.of(split.train), 3)
+    scores = score(answers.lists, split.queries, Catalogue.of(split.train), 3)
     assert all(len(values) == len(split) for values in scores.values.values())
 
 
-def test_other_errors_are_not_hidden(split: Split) -> None:
+def test_other_errors_are_not_hidden(split: EvalSplit) -> None:
     def broken(query: Query) -> Ranking:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        ask(broken, split.questions, 3)
+        ask(broken, split.queries, 3)
 
 
-def test_many_are_asked_together_after_the_first(split: Split) -> None:
+def test_many_are_asked_together_after_the_first(split: EvalSplit) -> None:
     class Counting:
         alone = together = 0
 
@@ -120,28 +122,28 @@ def test_many_are_asked_together_after_the_first(split: Split) -> None:
             assert query.n == 4
             return Ranking()
 
-        def many(self, queries: Sequence[Query]) -> Iterator[Ranking]:
+        def batch(self, queries: Sequence[Query]) -> Iterator[Ranking]:
             for query in queries:
                 self.together += 1
                 assert query.n == 4
                 yield Ranking()
 
     ranker = Counting()
-    answers = ask(ranker, split.questions * 5, 4)
+    answers = ask(ranker, split.queries * 5, 4)
     assert (ranker.alone, ranker.together) == (200, 100)
     assert len(answers.ms) == 200
     assert len(answers.lists) == 300
 
 
-def test_a_history_in_the_question_stands_for_all_that_is_known(split: Split) -> None:
-    question = split.questions[0]
-    history, known = People(split.questions).of(Query(user_id=question.who, history=("i03", "i04"), exclude=frozenset({"i09"})))
+def test_a_history_in_the_question_stands_for_all_that_is_known(split: EvalSplit) -> None:
+    query = split.queries[0]
+    history, known = EvalUsers(split.queries).of(Query(user_id=query.actor, history=("i03", "i04"), exclude=frozenset({"i09"})))
     assert history.item_ids == ("i03", "i04")
     assert known == {"i03", "i04", "i09"}
-    assert People(split.questions).of(Query(user_id="stranger"))[0].item_ids == ()
+    assert EvalUsers(split.queries).of(Query(user_id="stranger"))[0].item_ids == ()
 
 
-def test_cold_items_and_new_users_are_slices_of_their_own(data: Interactions) -> None:
+def test_cold_items_and_new_users_are_subgroups_of_their_own(data: Interactions) -> None:
     extra = Interactions(
         np.append(data.user_ids, ["v1", "v2"]),
         np.append(data.item_ids, ["zz"]),
@@ -150,17 +152,17 @@ def test_cold_items_and_new_users_are_slices_of_their_own(data: Interactions) ->
         np.append(data.weights, [1, 1, 1, 1]).astype(np.float32),
         np.append(data.times, [0.0, 1.0, 0.0, 1.0]),
     )
-    split = leave_last_out(extra, np.random.default_rng(0))
-    slices = slices_of(split, Catalogue.of(split.train))
-    new = {split.questions[i].who for i in slices["new users"]}
+    split = query_split("last", extra, np.random.default_rng(0))
+    subgroups = subgroups_of(split, Catalogue.of(split.train))
+    new = {split.queries[i].actor for i in subgroups["new users"]}
     assert new == {"v1", "v2"}
-    (cold,) = slices["cold items"]
-    assert split.questions[cold].who == "v1"
-    assert len(slices["known users"]) == len(split) - 2
+    (cold,) = subgroups["cold items"]
+    assert split.queries[cold].actor == "v1"
+    assert len(subgroups["known users"]) == len(split) - 2
     lists = [["zz"]] * len(split)
-    scores = score(lists, split.questions, Catalogue.of(split.train), 5, slices)
-    assert scores.slices["cold items"]["HR"].tolist() == [1.0]
-    assert scores.slice_who["cold items"] == ("v1",)
+    scores = score(lists, split.queries, Catalogue.of(split.train), 5, subgroups)
+    assert scores.subgroups["cold items"]["HR"].tolist() == [1.0]
+    assert scores.subgroup_actors["cold items"] == ("v1",)
 
 
 _COSTS = """

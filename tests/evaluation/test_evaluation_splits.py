@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -11,14 +10,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from es_recsys.errors import InputError
-from es_recsys.evaluation import Split, at_random, by_time, by_user, judged, leave_last_out, rebuilt, searches_of
+from es_recsys.evaluation import (
+    QUERY_SPLITS,
+    as_queries,
+    judged_queries,
+    query_split,
+    search_outcomes,
+    searches_by_user,
+)
+from es_recsys.evaluation.holdout import user_holdout
 from es_recsys.events.records import StoredEvent
 from es_recsys.types import Interactions
 
 TYPES = ("view", "purchase", "dislike")
 WEIGHTS = {"view": 1.0, "purchase": 5.0, "dislike": -3.0}
-Splitter = Callable[..., Split]
-SPLITTERS = [leave_last_out, by_time, by_user, at_random]
+SPLITTERS = list(QUERY_SPLITS)
 
 Row = tuple[str, str, str, float]
 
@@ -60,50 +66,50 @@ anything = st.lists(
 
 @pytest.mark.parametrize("splitter", SPLITTERS)
 @given(rows=anything, seed=st.integers(0, 3))
-def test_what_is_held_out_is_nowhere_in_training(splitter: Splitter, rows: list[Row], seed: int) -> None:
+def test_what_is_held_out_is_nowhere_in_training(splitter: str, rows: list[Row], seed: int) -> None:
     data = interactions(rows)
-    split = splitter(data, np.random.default_rng(seed))
+    split = query_split(splitter, data, np.random.default_rng(seed))
     kept = rows_of(split.train)
-    for question in split.questions:
-        own = {item for user, item, _, _ in kept if user == question.who}
-        assert question.grades
-        assert not own & question.grades.keys()
-        assert not question.known & question.grades.keys()
-        assert not set(question.history.item_ids) & question.grades.keys()
-        assert question.history.item_ids
-        assert question.query.user_id == question.who
+    for query in split.queries:
+        own = {item for user, item, _, _ in kept if user == query.actor}
+        assert query.grades
+        assert not own & query.grades.keys()
+        assert not query.seen & query.grades.keys()
+        assert not set(query.history.item_ids) & query.grades.keys()
+        assert query.history.item_ids
+        assert query.query.user_id == query.actor
 
 
 @pytest.mark.parametrize("splitter", SPLITTERS)
 @given(rows=anything)
-def test_the_rule_says_of_each_event_what_training_has(splitter: Splitter, rows: list[Row]) -> None:
+def test_the_rule_says_of_each_event_what_training_has(splitter: str, rows: list[Row]) -> None:
     data = interactions(rows)
-    split = splitter(data, np.random.default_rng(1))
+    split = query_split(splitter, data, np.random.default_rng(1))
     parts = [split.rule.part(user, item, when) for user, item, _, when in rows_of(data)]
     assert [row for row, part in zip(rows_of(data), parts, strict=True) if part == "train"] == rows_of(split.train)
-    asked = {question.who: question for question in split.questions}
+    asked = {query.actor: query for query in split.queries}
     for (user, item, _, _), part in zip(rows_of(data), parts, strict=True):
         if user in asked and part != "held":
             assert item in asked[user].history.item_ids
 
 
 @pytest.mark.parametrize("splitter", SPLITTERS)
-def test_the_same_seed_asks_the_same(splitter: Splitter) -> None:
+def test_the_same_seed_asks_the_same(splitter: str) -> None:
     rng = np.random.default_rng(0)
     data = interactions([(f"u{rng.integers(40)}", f"i{rng.integers(30)}", "view", float(t)) for t in range(600)])
-    one, other = (splitter(data, np.random.default_rng(5), users=10) for _ in range(2))
-    assert [q.who for q in one.questions] == [q.who for q in other.questions]
-    assert [q.grades for q in one.questions] == [q.grades for q in other.questions]
+    one, other = (query_split(splitter, data, np.random.default_rng(5), users=10) for _ in range(2))
+    assert [q.actor for q in one.queries] == [q.actor for q in other.queries]
+    assert [q.grades for q in one.queries] == [q.grades for q in other.queries]
     assert rows_of(one.train) == rows_of(other.train)
     assert 0 < len(one) <= 10
 
 
 def test_the_last_new_item_is_not_one_that_came_again() -> None:
     rows: list[Row] = [("u", "a", "view", 0.0), ("u", "b", "view", 1.0), ("u", "c", "view", 2.0), ("u", "a", "view", 3.0)]
-    (question,) = leave_last_out(interactions(rows), np.random.default_rng(0)).questions
-    assert question.grades == {"c": 1.0}
-    assert question.history.item_ids == ("a", "b")
-    assert question.at == 2.0
+    (query,) = query_split("last", interactions(rows), np.random.default_rng(0)).queries
+    assert query.grades == {"c": 1.0}
+    assert query.history.item_ids == ("a", "b")
+    assert query.at == 2.0
 
 
 def test_the_next_purchase_is_asked_before_its_views() -> None:
@@ -113,50 +119,50 @@ def test_the_next_purchase_is_asked_before_its_views() -> None:
         ("u", "c", "view", 2.0),
         ("u", "b", "purchase", 3.0),
     ]
-    (question,) = leave_last_out(interactions(rows), np.random.default_rng(0), targets={"purchase"}).questions
-    assert question.grades == {"b": 1.0}
-    assert question.history.item_ids == ("a",)
+    (query,) = query_split("last", interactions(rows), np.random.default_rng(0), targets={"purchase"}).queries
+    assert query.grades == {"b": 1.0}
+    assert query.history.item_ids == ("a",)
 
 
 def test_a_pair_is_held_out_of_all_behaviours() -> None:
     rows: list[Row] = [("u", f"i{n}", kind, float(n)) for n in range(10) for kind in ("view", "purchase")]
-    split = at_random(interactions(rows, timed=False), np.random.default_rng(0))
-    (question,) = split.questions
-    assert len(question.grades) == 2
+    split = query_split("random", interactions(rows, timed=False), np.random.default_rng(0))
+    (query,) = split.queries
+    assert len(query.grades) == 2
     assert len(split.train.items) == 16
 
 
 def test_users_held_out_are_asked_with_their_history_but_not_learned_from() -> None:
     rows: list[Row] = [(f"u{u}", f"i{(u + n) % 12}", "view", float(n)) for u in range(20) for n in range(5)]
-    split = by_user(interactions(rows), np.random.default_rng(0), share=0.25)
+    split = as_queries(user_holdout(interactions(rows), np.random.default_rng(0), share=0.25))
     assert len(split) == 5
     trained = {row[0] for row in rows_of(split.train)}
-    for question in split.questions:
-        assert question.who not in trained
-        assert len(question.history.item_ids) == 4
-        assert split.rule.part(question.who, "i0", 0.0) == "known"
+    for query in split.queries:
+        assert query.actor not in trained
+        assert len(query.history.item_ids) == 4
+        assert split.rule.part(query.actor, "i0", 0.0) == "known"
 
 
 def test_of_more_held_out_users_than_are_asked_any_may_be_asked() -> None:
     """Ids often tell how old a user is; the first of them stand for nobody else."""
     rows: list[Row] = [(f"u{u:03}", f"i{(u + n) % 12}", "view", float(n)) for u in range(200) for n in range(3)]
-    split = by_user(interactions(rows), np.random.default_rng(0), users=20, share=0.5)
-    asked = [question.who for question in split.questions]
-    assert len(asked) == 20 and len(split.rule.apart) == 100 and asked == sorted(asked)
+    split = as_queries(user_holdout(interactions(rows), np.random.default_rng(0), users=20, share=0.5))
+    asked = [query.actor for query in split.queries]
+    assert len(asked) == 20 and len(split.rule.learned) == 100 and asked == sorted(asked)
     assert max(asked) > "u150"
 
 
 def test_a_store_without_times_is_not_split_by_time() -> None:
     with pytest.raises(InputError, match="no times") as caught:
-        by_time(interactions([("u", "a", "view", 0.0)], timed=False), np.random.default_rng(0))
+        query_split("time", interactions([("u", "a", "view", 0.0)], timed=False), np.random.default_rng(0))
     assert "random" in caught.value.remedy
 
 
 def test_sessions_ask_as_sessions() -> None:
     rows: list[Row] = [("session:s 1", "a", "view", 0.0), ("session:s 1", "b", "view", 1.0)]
-    (question,) = leave_last_out(interactions(rows), np.random.default_rng(0)).questions
-    assert question.query.session_id == "s 1"
-    assert question.query.user_id is None
+    (query,) = query_split("last", interactions(rows), np.random.default_rng(0)).queries
+    assert query.query.session_id == "s 1"
+    assert query.query.user_id is None
 
 
 def _event(row: int, kind: str, when: float, item: str | None = None, **more: str) -> StoredEvent:
@@ -175,12 +181,12 @@ def test_searches_are_rebuilt_with_what_followed() -> None:
         _event(8, "search", 9_000.0, query="nothing follows"),
     ]
     rows: list[Row] = [("u", "a", "view", 10.0), ("u", "b", "view", 25.0), ("u", "c", "view", 95.0)]
-    split = rebuilt(interactions(rows), stored, np.random.default_rng(0))
-    (question,) = split.questions
-    assert question.query.text == "red shoes"
-    assert question.query.user_id == "u"
-    assert question.grades == {"b": 5.0, "c": 1.0}
-    assert question.history.item_ids == ("a",)
+    split = search_outcomes(interactions(rows), stored, np.random.default_rng(0))
+    (query,) = split.queries
+    assert query.query.text == "red shoes"
+    assert query.query.user_id == "u"
+    assert query.grades == {"b": 5.0, "c": 1.0}
+    assert query.history.item_ids == ("a",)
     assert [row[1] for row in rows_of(split.train)] == ["a"]
     assert split.rule.part("u", None, 20.0) == "held"
     assert split.rule.part("u", None, 19.0) == "train"
@@ -193,11 +199,11 @@ def test_events_that_name_their_search_count_for_it() -> None:
         _event(3, "view", 3.0, "a", query_id="q1"),
         _event(4, "view", 3.0, "b", query_id="unheard of"),
     ]
-    split = rebuilt(interactions([("x", "a", "view", 0.0), ("x", "b", "view", 0.0)]), stored, np.random.default_rng(0))
-    (question,) = split.questions
-    assert question.query.text == "first"
-    assert question.grades == {"a": 1.0}
-    assert not question.history.item_ids
+    split = search_outcomes(interactions([("x", "a", "view", 0.0), ("x", "b", "view", 0.0)]), stored, np.random.default_rng(0))
+    (query,) = split.queries
+    assert query.query.text == "first"
+    assert query.grades == {"a": 1.0}
+    assert not query.history.item_ids
 
 
 def test_earlier_searches_are_part_of_what_is_known() -> None:
@@ -206,17 +212,17 @@ def test_earlier_searches_are_part_of_what_is_known() -> None:
         _event(2, "search", 9.0, query="later"),
     ]
     rows: list[Row] = [("u", "a", "view", 0.0), ("u", "b", "view", 1.0)]
-    split = leave_last_out(interactions(rows), np.random.default_rng(0), searches=searches_of(stored))
-    assert split.questions[0].history.queries == ("boots",)
+    split = query_split("last", interactions(rows), np.random.default_rng(0), searches=searches_by_user(stored))
+    assert split.queries[0].history.queries == ("boots",)
 
 
 def test_judged_queries_are_asked_by_nobody() -> None:
     grades = {"shoes": {"a": 2.0, "b": 0.0}, "nothing": {"c": 0.0}}
-    split = judged(interactions([("u", "a", "view", 0.0)]), grades, np.random.default_rng(0))
-    (question,) = split.questions
-    assert question.query.text == "shoes"
-    assert question.who == ""
-    assert question.grades == {"a": 2.0}
-    assert math.isnan(question.at)
+    split = judged_queries(interactions([("u", "a", "view", 0.0)]), grades, np.random.default_rng(0))
+    (query,) = split.queries
+    assert query.query.text == "shoes"
+    assert query.actor == ""
+    assert query.grades == {"a": 2.0}
+    assert math.isnan(query.at)
     with pytest.raises(InputError):
-        judged(split.train, {"nothing": {"c": 0.0}}, np.random.default_rng(0))
+        judged_queries(split.train, {"nothing": {"c": 0.0}}, np.random.default_rng(0))

@@ -17,14 +17,13 @@ import pytest
 from es_recsys import Client, Event, Settings
 from es_recsys.cli import main
 from es_recsys.errors import InputError, ModelError
-from es_recsys.evaluation import by_user, leave_last_out
+from es_recsys.evaluation import query_split
 from es_recsys.events.interactions import read_interactions
 from es_recsys.index.stored_metadata import write_metadata
-from es_recsys.jobs import evaluate as evaluation
 from es_recsys.jobs.evaluate import Options, evaluate
 from es_recsys.jobs.evaluate_log import logged_value
 from es_recsys.jobs.load_events import load_events
-from es_recsys.models import artefact
+from es_recsys.models import MODELS, artefact
 from es_recsys.models.als import ALS
 from es_recsys.sample import SampleStore
 from es_recsys.search.forest import Forest
@@ -32,14 +31,13 @@ from es_recsys.search.learned import Ranker
 from es_recsys.serving.behaviour_refresh import build_profiles
 from es_recsys.serving.snapshot_cache import RANKING, ranking_folder
 from es_recsys.settings import FusionWeights, SearchSettings
-from es_recsys.training import tune_weights as tuning_weights
 from es_recsys.training.scratch_store import give_events, scratch_store
 from es_recsys.training.served_ranker import ServedRanker, one_leg
 from es_recsys.training.training_record import note_tuned
 from es_recsys.training.trial_store import content_mark
 from es_recsys.training.tune_model import tune_model
 from es_recsys.training.tune_weights import tune_weights
-from es_recsys.training.tuned_settings import histories_of, load_tuned
+from es_recsys.training.tuned_settings import histories_of, load_tuned, save_tuned
 
 pytestmark = pytest.mark.engine
 
@@ -67,34 +65,34 @@ def nothing_left(client: Client) -> Iterator[None]:
 
 def test_profiles_of_the_scratch_store_know_what_the_questions_say(client: Client) -> None:
     data = read_interactions(client.workspace.events)
-    split = leave_last_out(data, np.random.default_rng(0), 60)
+    split = query_split("last", data, np.random.default_rng(0), 60)
     with scratch_store(client.workspace) as work:
         assert work.settings.index != client.settings.index
         given = give_events(work, client.workspace.events.scan(), split.rule, "train")
         assert 0 < given < client.workspace.events.count()
         build_profiles(work)
         with Client(settings=work.settings) as asked:
-            for question in split.questions:
-                profile = asked.get_user_profile(question.who)
-                assert profile.history.item_ids == question.history.item_ids
-                assert profile.history.weights.tolist() == question.history.weights.tolist()
-                assert profile.seen == question.known
-                assert not profile.seen & question.grades.keys()
+            for query in split.queries:
+                profile = asked.get_user_profile(query.actor)
+                assert profile.history.item_ids == query.history.item_ids
+                assert profile.history.weights.tolist() == query.history.weights.tolist()
+                assert profile.seen == query.seen
+                assert not profile.seen & query.grades.keys()
         with Client(settings=work.settings) as asked:
-            assert {hit.item_id for hit in asked.recommend(split.questions[0].who, n=50).hits}
+            assert {hit.item_id for hit in asked.recommend(split.queries[0].actor, n=50).hits}
 
 
 def test_users_held_out_are_known_when_they_ask_but_not_in_training(client: Client) -> None:
-    split = by_user(read_interactions(client.workspace.events), np.random.default_rng(0))
+    split = query_split("user", read_interactions(client.workspace.events), np.random.default_rng(0))
     with scratch_store(client.workspace) as work:
         give_events(work, client.workspace.events.scan(), split.rule, "train")
         trained = set(read_interactions(work.events).user_ids.tolist())
-        assert not trained & split.rule.apart
+        assert not trained & split.rule.learned.keys()
         assert give_events(work, client.workspace.events.scan(), split.rule, "known") > 0
         build_profiles(work)
         with Client(settings=work.settings) as asked:
-            question = split.questions[0]
-            assert asked.get_user_profile(question.who).history.item_ids == question.history.item_ids
+            query = split.queries[0]
+            assert asked.get_user_profile(query.actor).history.item_ids == query.history.item_ids
 
 
 def test_a_failure_leaves_nothing_behind(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,7 +102,7 @@ def test_a_failure_leaves_nothing_behind(client: Client, monkeypatch: pytest.Mon
         made.extend(_scratch_indices(client))
         raise ZeroDivisionError
 
-    monkeypatch.setattr(evaluation, "train", fail)
+    monkeypatch.setattr("es_recsys.jobs.evaluate.train", fail)
     with pytest.raises(ZeroDivisionError):
         evaluate(client.workspace, Options(names=("popularity",), users=5))
     assert made
@@ -212,7 +210,7 @@ def test_a_model_that_cannot_be_trained_is_left_out_unless_it_was_named(client: 
     monkeypatch.setattr(ALS, "fit", fail)
     with pytest.raises(ModelError):
         evaluate(client.workspace, Options(names=("als",), users=5, served=False))
-    monkeypatch.setattr(evaluation, "MODELS", {name: evaluation.MODELS[name] for name in ("als", "covisitation", "popularity")})
+    monkeypatch.setattr("es_recsys.jobs.evaluate.MODELS", {name: MODELS[name] for name in ("als", "covisitation", "popularity")})
     found = evaluate(client.workspace, Options(users=5, budget=5.0))
     assert any("als is left out" in note for note in found.notes)
 
@@ -222,10 +220,14 @@ def test_a_model_is_tuned_and_trained_so_from_then_on(client: Client) -> None:
     assert len([trial for trial in report.found.trials if trial.value is not None]) == 6
     again = tune_model(client.workspace, "covisitation", trials=7, users=40)
     assert again.found.resumed == 6
-    kept = load_tuned(client.settings, "covisitation")
-    if report.kept or again.kept:
-        client.train(["covisitation"])
-        assert client.workspace.snapshots.fresh().models["covisitation"].config == kept
+    # What the check doesn't confirm is not kept.
+    assert (load_tuned(client.settings, "covisitation") is not None) == (report.kept or again.kept)
+    assert all(one.kept == (one.test[1] > one.test[0] and one.p < 0.05) for one in (report, again))
+    assert again.found.best is not None
+    save_tuned(client.settings, "covisitation", again.found.best.settings, ordered=True, timed=True)
+    client.train(["covisitation"])
+    trained = client.workspace.snapshots.fresh().models["covisitation"].config
+    assert trained == load_tuned(client.settings, "covisitation")
     found = evaluate(client.workspace, Options(names=("covisitation",), users=5, served=False, budget=5.0))
     assert len(found.tuning["covisitation"]["trials"]) == 7
     metadata = client.workspace.snapshots.fresh().metadata
@@ -312,7 +314,7 @@ def test_weights_are_tuned_and_stored(
     def fail(*_: object) -> None:
         raise AssertionError("asked again")
 
-    monkeypatch.setattr(tuning_weights, "scratch_store", fail)
+    monkeypatch.setattr("es_recsys.training.tune_weights.scratch_store", fail)
     _environment(client, monkeypatch)
     out, page = tmp_path / "weights.json", tmp_path / "report.html"
     code, text = _run(monkeypatch, capsys, "tune", "weights", "--trials", 15, "--users", 60, "--json", "--out", out)

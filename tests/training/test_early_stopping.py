@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from es_recsys.evaluation.holdout import some_users_holdout
 from es_recsys.models import Popularity
 from es_recsys.models.callback import TrainingCallback
 from es_recsys.models.sasrec import SASRec, SASRecConfig
-from es_recsys.training.early_stopping import fit, validation_split
+from es_recsys.training.early_stopping import fit
 from es_recsys.types import Interactions
 
 Make = Callable[..., Interactions]
@@ -122,9 +123,11 @@ def test_the_last_new_item_of_some_users_is_held_out(interactions: Make, ordered
         "short": ["a", "b"],
     }
     data = interactions(users)
-    split = validation_split(data, np.random.default_rng(0), 99, ordered)
-    known = [set(data.item_ids[own]) for own in split.known]
-    wanted = [str(data.item_ids[own[0]]) for own in split.targets]
+    split = some_users_holdout(data, np.random.default_rng(0), 99, ordered=ordered)
+    rows = np.argsort(split.users).tolist()
+    assert data.user_ids[split.users[rows]].tolist() == ["again", "long", "new"]
+    known = [set(data.item_ids[split.seen[row]]) for row in rows]
+    wanted = [str(data.item_ids[split.targets[row][0]]) for row in rows]
     for name, items, target in zip(("again", "long", "new"), known, wanted, strict=True):
         liked = {one for one in users[name] if isinstance(one, str)}
         assert target in liked and items == liked - {target}
@@ -133,8 +136,8 @@ def test_the_last_new_item_of_some_users_is_held_out(interactions: Make, ordered
     kept = {name: int((split.train.users == row).sum()) for row, name in enumerate(split.train.user_ids)}
     assert kept["few"] == 4 and kept["short"] == 2
     assert not ordered or (kept["again"], kept["long"], kept["new"]) == (2, 3, 2)
-    assert len(validation_split(data, np.random.default_rng(0), 1, ordered)) == 1
-    nobody = validation_split(data, np.random.default_rng(0), 0, ordered)
+    assert len(some_users_holdout(data, np.random.default_rng(0), 1, ordered=ordered)) == 1
+    nobody = some_users_holdout(data, np.random.default_rng(0), 0, ordered=ordered)
     assert len(nobody) == 0 and len(nobody.train.items) == len(data.items)
 
 

@@ -27,7 +27,7 @@ DAY = 86_400.0
 UNTIL = 60 * DAY
 
 
-def rings(users: int = 200, days: int = 80, turn: float = float("inf"), seed: int = 0) -> Interactions:
+def rings(users: int = 400, days: int = 80, turn: float = float("inf"), seed: int = 0) -> Interactions:
     """Four rings of 60 items; everybody goes along one of them, an event every five days or so, a third of them anywhere.
     From `turn` on (epoch seconds) people jump about anywhere."""
     rng = np.random.default_rng(seed)
@@ -139,7 +139,7 @@ def test_nothing_that_the_served_version_knew_is_held_out() -> None:
 
 
 def test_quality_is_of_what_answers_are_to_lead_to() -> None:
-    plain = rings()
+    plain = rings(800)
     # Every fourth item is only ever bought, the others are looked at.
     data = replace(plain, kinds=(plain.items % 4 == 0).astype(np.int8), event_types=("view", "purchase"))
     _, record = trained(data)

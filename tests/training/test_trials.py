@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from es_recsys.evaluation.holdout import HoldoutSplit, leave_last_out
 from es_recsys.models.callback import TrainingCallback
 from es_recsys.models.cooccurrence import Counting
 from es_recsys.models.covisitation import CoVisitationConfig
@@ -18,7 +19,6 @@ from es_recsys.models.ease import EASEConfig
 from es_recsys.models.fitted import TrainedModel
 from es_recsys.models.histories import HistoryBatch
 from es_recsys.models.ids import ItemIds
-from es_recsys.models.slices import HoldoutSplit, latest, slice_of
 from es_recsys.training import model_trials as module
 from es_recsys.training.model_trials import Trials, trials_of
 from es_recsys.types import Interactions, ItemTable
@@ -76,7 +76,8 @@ def _part() -> HoldoutSplit:
         weights=np.ones(2, np.float32),
         times=np.arange(2.0),
     )
-    return slice_of("the last", train, [0], [np.array([29])])
+    users = np.array([0])
+    return HoldoutSplit("the last", train, HistoryBatch.of_users(train, users), (np.array([0, 1]),), (np.array([29]),), (), users)
 
 
 def test_the_best_of_a_climb_is_there_when_time_has_run_out() -> None:
@@ -100,7 +101,7 @@ def test_the_best_of_a_climb_is_there_when_time_has_run_out() -> None:
 def part(interactions: Callable[..., Interactions]) -> HoldoutSplit:
     rng = np.random.default_rng(3)
     users = {f"u{user}": [f"i{item:02}" for item in rng.choice(15, 8, replace=False) + 15 * (user % 2)] for user in range(60)}
-    return latest(interactions(users), np.random.default_rng(0), 40)
+    return leave_last_out(interactions(users), np.random.default_rng(0), 40)
 
 
 def test_the_pairs_of_the_best_of_a_climb_are_not_counted_again(part: HoldoutSplit, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from es_recsys.evaluation.holdout import HoldoutSplit, leave_last_out, random_holdout
 from es_recsys.models import MODELS, Model, recommend
-from es_recsys.models.slices import HoldoutSplit, latest, scattered
 from es_recsys.training import ensemble_selection as weighing
 from es_recsys.training.ensemble_candidates import Candidates, _first
 from es_recsys.training.ensemble_selection import Beside, weigh
@@ -35,7 +35,7 @@ def part(interactions: Make) -> HoldoutSplit:
     for n in range(90):
         own = rng.choice(30, 7, replace=False) + n % 3 * 30
         users[f"u{n:02}"] = [f"i{place:02}" for place in [*own.tolist(), *rng.integers(0, 90, 2).tolist()]]
-    part = scattered(interactions(users), np.random.default_rng(0), 90)
+    part = random_holdout(interactions(users), np.random.default_rng(9), 90)
     return replace(part, gains=tuple(rng.choice([1.0, 5.0], len(one)) for one in part.targets))
 
 
@@ -51,7 +51,7 @@ def _answered(models: Mapping[str, Model], part: HoldoutSplit, weights: Mapping[
     for user in range(len(part)):
         past = part.histories.one(user)
         history = History.of([names[place] for place in past.items.tolist()])
-        hits = recommend(models, weights, history, DEPTH, frozenset(names[place] for place in part.known[user].tolist()))
+        hits = recommend(models, weights, history, DEPTH, frozenset(names[place] for place in part.seen[user].tolist()))
         lists.append(np.array([names.index(item_id) for item_id, _ in hits], np.int64))
     return lists
 
@@ -79,7 +79,7 @@ def test_one_model_beside_others_weighs_as_all_together(part: HoldoutSplit, mode
 
 def test_what_only_the_new_model_lists_is_among_the_candidates(interactions: Make) -> None:
     data = interactions({**{f"u{n}": ["a", "b"] for n in range(9)}, **{f"v{n}": ["c", "d"] for n in range(9)}})
-    part = latest(data, np.random.default_rng(0), 30)
+    part = leave_last_out(data, np.random.default_rng(0), 30)
     blind = MODELS["bspm"]().fit(interactions({"x": ["a", "c"]}), np.random.default_rng(0))
     popular = MODELS["als"]().fit(data, np.random.default_rng(0))
     before = Candidates.of({"bspm": blind}, part)

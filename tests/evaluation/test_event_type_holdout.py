@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from es_recsys.errors import InputError
-from es_recsys.models.held_out import hold_out
+from es_recsys.evaluation.holdout import event_type_holdout
 from es_recsys.types import Interactions
 
 TYPES = ("view", "cart", "purchase")
@@ -37,16 +37,16 @@ def events(seed: int, n: int = 400, timed: bool = False) -> Interactions:
 @given(seed=st.integers(0, 10_000), timed=st.booleans(), share=st.floats(0.05, 0.6))
 def test_no_event_of_any_type_tells_of_what_is_asked_for(seed: int, timed: bool, share: float) -> None:
     data = events(seed, timed=timed)
-    held = hold_out(data, "purchase", np.random.default_rng(seed), 20, share)
+    held = event_type_holdout(data, "purchase", np.random.default_rng(seed), 20, share)
     assert held.train.kinds is not None and data.kinds is not None
     bought = {(u, i) for u, i, k in zip(data.users, data.items, data.kinds, strict=True) if TYPES[k] == "purchase"}
     left = set(zip(held.train.users.tolist(), held.train.items.tolist(), strict=True))
-    asked = {(user, item) for user, items in zip(held.users, held.targets, strict=True) for item in items.tolist()}
+    asked = {(user, item) for user, items in zip(held.users.tolist(), held.targets, strict=True) for item in items.tolist()}
     assert asked
     assert asked <= bought
     assert not asked & left
-    assert len(set(held.users)) == len(held.users)
-    assert {user for user, _ in left} >= set(held.users)
+    assert len(set(held.users.tolist())) == len(held.users)
+    assert {user for user, _ in left} >= set(held.users.tolist())
     if timed:
         late = data.times[np.isin(data.times, held.train.times, invert=True)]
         assert held.train.times.max() < max(late)
@@ -54,7 +54,7 @@ def test_no_event_of_any_type_tells_of_what_is_asked_for(seed: int, timed: bool,
 
 def test_without_time_everybody_loses_their_share() -> None:
     data = events(1)
-    held = hold_out(data, "purchase", np.random.default_rng(0), 3)
+    held = event_type_holdout(data, "purchase", np.random.default_rng(0), 3)
     assert len(held) == 3
     assert data.kinds is not None and held.train.kinds is not None
     for user in range(20):
@@ -86,28 +86,27 @@ def test_with_time_what_comes_after_the_moment_is_unknown_and_what_was_had_befor
         TYPES,
         np.full(6, np.nan, np.float32),
     )
-    held = hold_out(data, "purchase", np.random.default_rng(0), 5, share=0.6)
+    held = event_type_holdout(data, "purchase", np.random.default_rng(0), 5, share=0.6)
     assert [targets.tolist() for targets in held.targets] == [[2]]
     assert held.train.items.tolist() == [0, 1]
 
 
 def test_an_event_that_weighs_nothing_is_not_learned_from_but_its_item_stays_out() -> None:
     data = events(2)
-    held = hold_out(data, "purchase", np.random.default_rng(0), 20)
+    held = event_type_holdout(data, "purchase", np.random.default_rng(0), 20)
     assert held.train.kinds is not None
-    plain = held.slice()
     weights = np.where(held.train.kinds == 0, 0.0, 2.0).astype(np.float32)
-    part = held.slice(weights)
+    part = held.reweighted(weights)
     assert part.train.kinds is not None
     assert not (part.train.kinds == 0).any()
     assert part.train.weights.tolist() == [2.0] * int((held.train.kinds != 0).sum())
-    assert all(np.array_equal(a, b) for a, b in zip(part.known, plain.known, strict=True))
-    assert len(part.histories.items) < len(plain.histories.items)
+    assert all(np.array_equal(a, b) for a, b in zip(part.seen, held.seen, strict=True))
+    assert len(part.histories.items) < len(held.histories.items)
 
 
 def test_what_can_not_be_held_out_is_said() -> None:
     rng, data = np.random.default_rng(0), events(3)
     with pytest.raises(InputError, match="not known which of the events"):
-        hold_out(replace(data, kinds=None), "purchase", rng, 5)
+        event_type_holdout(replace(data, kinds=None), "purchase", rng, 5)
     with pytest.raises(InputError, match="no events of the type purchase"):
-        hold_out(replace(data, kinds=np.zeros(400, np.int8)), "purchase", rng, 5)
+        event_type_holdout(replace(data, kinds=np.zeros(400, np.int8)), "purchase", rng, 5)

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from es_recsys.evaluation.holdout import HoldoutSplit, leave_last_out
 from es_recsys.models import MODELS
-from es_recsys.models.slices import HoldoutSplit, latest
 from es_recsys.training import ensemble_selection as weighing
 from es_recsys.training.ensemble_selection import weigh
 from es_recsys.types import Interactions
@@ -21,7 +21,7 @@ NAMES = ("covisitation", "als", "bspm")
 def part(interactions: Make) -> HoldoutSplit:
     rng = np.random.default_rng(2)
     users = {f"u{n}": [f"i{int(place)}" for place in (n % 5 * 8 + rng.permutation(8)[:6])] for n in range(80)}
-    return latest(interactions(users), np.random.default_rng(0), 80)
+    return leave_last_out(interactions(users), np.random.default_rng(0), 80)
 
 
 def test_of_few_users_the_mean_over_samples_is_taken(part: HoldoutSplit, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,7 +52,6 @@ def test_users_of_an_earlier_moment_count_as_well(part: HoldoutSplit) -> None:
     both = weigh({"als": models["als"]}, few, earlier=[({"als": models["als"]}, part)])
     one, other = (weigh({"als": models["als"]}, each).score * len(each) for each in (few, part))
     assert both.score == pytest.approx((one + other) / (len(few) + len(part)))
-    assert len(both.next) == len(few)
 
 
 def test_everything_asked_for_by_name_keeps_its_least_share(part: HoldoutSplit) -> None:
