@@ -56,7 +56,7 @@ class Learner(TrainedModel):
     def _all_scores(self, batch: HistoryBatch) -> NDArray[np.float32]:
         return self._arrays["scores"]  # type: ignore[no-any-return]
 
-    def _shares(self, batch: HistoryBatch, place: int) -> NDArray[np.float64]:
+    def _contributions(self, batch: HistoryBatch, item_idx: int) -> NDArray[np.float64]:
         return np.zeros(len(batch.items))
 
     def _params(self) -> dict[str, Any]:
