@@ -27,13 +27,15 @@ from figure_data import READERS, DataSet, sample
 from numpy.typing import NDArray
 
 from es_recsys.evaluation import bootstrap
+from es_recsys.evaluation.holdout import HoldoutSplit, leave_last_out, random_holdout
+from es_recsys.evaluation.metrics import ndcg
 from es_recsys.models import DEPTHS, MODELS, Model
 from es_recsys.models.callback import TrainingCallback
 from es_recsys.models.content import OfContent, over_union
+from es_recsys.models.histories import HistoryBatch
 from es_recsys.models.ids import ItemIds
 from es_recsys.models.lsa import LSAConfig
 from es_recsys.models.sequences import take
-from es_recsys.models.slices import HoldoutSplit, latest, ndcg, scattered, slice_of
 from es_recsys.training import early_stopping
 from es_recsys.training.aligned_models import Asked
 from es_recsys.training.ensemble_candidates import Candidates
@@ -113,7 +115,7 @@ def suited(data: DataSet, names: Sequence[str]) -> list[str]:
 
 def split(data: DataSet) -> tuple[HoldoutSplit, HoldoutSplit]:
     """What chooses, and what is tested; what is learned from has neither. Every item to be found is worth the same."""
-    hold = latest if data.ordered else scattered
+    hold = leave_last_out if data.ordered else random_holdout
     test = hold(data.events, np.random.default_rng(3), TEST_USERS)
     chosen = hold(test.train, np.random.default_rng(5), VALIDATION_USERS)
     return replace(chosen, gains=()), replace(test, train=chosen.train, gains=())
@@ -122,7 +124,7 @@ def split(data: DataSet) -> tuple[HoldoutSplit, HoldoutSplit]:
 def newest(part: HoldoutSplit, events: int) -> HoldoutSplit:
     """The same users of whom only the newest events are known."""
     histories = part.histories.last(events)
-    return replace(part, histories=histories, known=tuple(np.unique(histories.one(user).items) for user in range(len(part))))
+    return replace(part, histories=histories, seen=tuple(np.unique(histories.one(user).items) for user in range(len(part))))
 
 
 def new_items(data: DataSet) -> HoldoutSplit:
@@ -136,20 +138,21 @@ def new_items(data: DataSet) -> HoldoutSplit:
     known = np.isin(events.users, train.users[train.weights > 0])
     rows = np.flatnonzero(last & new[events.items] & (events.weights > 0) & known)
     targets = list(events.items[rows][:, None].astype(np.int64))
-    part = slice_of("new items", train, events.users[rows].tolist(), targets)
-    return replace(part, known=(np.flatnonzero(~new),) * len(part))
+    users = events.users[rows].astype(np.int64)
+    out = (np.flatnonzero(~new),) * len(users)
+    return HoldoutSplit("new items", train, HistoryBatch.of_users(train, users), out, tuple(targets), (), users)
 
 
 def alone(model: Model, part: HoldoutSplit) -> Values:
     asked = Asked(model, ItemIds.of(part.train.item_ids.tolist()))
-    return ndcg([items for items, _ in asked.recommend_idx(part.histories, N, part.known)], part.targets, N)
+    return ndcg([items for items, _ in asked.recommend_idx(part.histories, N, part.seen)], part.targets, N)
 
 
 def blended(models: Mapping[str, Model], weights: Mapping[str, float], part: HoldoutSplit) -> Values:
     """What ensemble.py answers, of many users at once."""
     ids = ItemIds.of(part.train.item_ids.tolist())
     asked = {name: Asked(models[name], ids) for name, weight in weights.items() if weight > 0}
-    lists = {name: one.recommend_idx(part.histories, DEPTHS[models[name].kind], part.known) for name, one in asked.items()}
+    lists = {name: one.recommend_idx(part.histories, DEPTHS[models[name].kind], part.seen) for name, one in asked.items()}
     union = [np.unique(np.concatenate([own[user][0] for own in lists.values()])) for user in range(len(part))]
     total = [np.zeros(len(own)) for own in union]
     for name, one in asked.items():
@@ -237,7 +240,7 @@ def of_new_items(figures: Figures, data: DataSet, configs: Mapping[str, Any]) ->
         )
     if "text_vector" in data.items.vectors:
         figures.add("new items", "taste", alone(Taste().fit(part.train, rng(7), data.items), part))
-    count = len(data.events.item_ids) - len(part.known[0])
+    count = len(data.events.item_ids) - len(part.seen[0])
     chance = float((1.0 / np.log2(np.arange(2, N + 2))).sum() / count)
     print(f"{count:,} new items; by chance {chance:.4f}", flush=True)
 
