@@ -158,6 +158,12 @@ def test_a_query_that_cannot_be_answered_says_why(wrong: dict[str, Any], message
         Query(**wrong)
 
 
+def test_a_query_equals_itself_only() -> None:
+    one, other = Query(text="shoes", filter={"brand": "Acme"}), Query(text="shoes", filter={"brand": "Acme"})
+    assert one != other
+    assert len({one, other, one}) == 2
+
+
 def test_a_query_does_not_change() -> None:
     query = Query(text="shoes")
     with pytest.raises(ValueError, match="frozen"):
