@@ -13,7 +13,7 @@ from es_recsys import arguments
 from es_recsys.errors import EngineError, InputError, RecsysError
 from es_recsys.ratings import RatingScale
 from es_recsys.renamed import accepts_old_arguments
-from es_recsys.serving.answering import answer
+from es_recsys.serving.answering import execute
 from es_recsys.serving.operations import Flow, MultiGet
 from es_recsys.serving.recording import Erased, Recorded
 from es_recsys.serving.snapshot import ServingSnapshot
@@ -205,7 +205,7 @@ class Client(_Questions):
     def ask(self, query: Query) -> Answer:
         """Answers any Query."""
         query = self._checked(query)
-        return self.workspace.run(lambda snapshot: answer(snapshot, query, time.time()))
+        return self.workspace.run(lambda snapshot: execute(snapshot, query, time.time()))
 
     def ask_all(self, queries: Iterable[Query]) -> Iterator[Answer | RecsysError]:
         """Answers many queries, their searches joined into few requests; in their order, an error in its place. Where a request
@@ -216,7 +216,7 @@ class Client(_Questions):
     def _asked(self, batch: list[Query]) -> Iterator[Answer | RecsysError]:
         now = time.time()
         try:
-            yield from self.workspace.run_all(lambda snapshot: [answer(snapshot, query, now) for query in batch])
+            yield from self.workspace.run_all(lambda snapshot: [execute(snapshot, query, now) for query in batch])
             return
         except EngineError as error:
             failed: EngineError = error
@@ -401,7 +401,7 @@ class AsyncClient(_Questions):
     async def ask(self, query: Query) -> Answer:
         """Answers any Query."""
         query = self._checked(query)
-        return await self._run(lambda snapshot: answer(snapshot, query, time.time()))
+        return await self._run(lambda snapshot: execute(snapshot, query, time.time()))
 
     async def ask_all(self, queries: Iterable[Query]) -> AsyncIterator[Answer | RecsysError]:
         """As `Client.ask_all`."""

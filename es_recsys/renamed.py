@@ -15,6 +15,7 @@ __all__ = [
     "accepts_old_arguments",
     "current",
     "current_arguments",
+    "current_feature",
     "current_keys",
     "current_models",
     "spellings",
@@ -41,6 +42,12 @@ class RenamedWarning(DeprecationWarning):
 def current(name: str, renamed: Mapping[str, str]) -> str:
     """Return the present name of something, whichever was given."""
     return renamed.get(name, name)
+
+
+def current_feature(name: str) -> str:
+    """Return a feature of a learned ranking ("retriever/aspect") with the present name of its retriever."""
+    part, slash, aspect = name.partition("/")
+    return current(part, RETRIEVERS) + slash + aspect
 
 
 def spellings(name: str, renamed: Mapping[str, str]) -> tuple[str, ...]:

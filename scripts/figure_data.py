@@ -74,7 +74,7 @@ def sample(seed: int) -> DataSet:
     with own_store(f"model_figures_{seed}") as client:
         load_sample(client, sample_store(seed, 2_000, 1_500))
         work = client.workspace
-        items = item_table(work, work.snapshots.fresh().metadata)
+        items = item_table(work, work.snapshots.latest().metadata)
         return DataSet("sample", read_interactions(work.events, work.now()), items, True)
 
 

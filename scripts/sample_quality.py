@@ -17,7 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,10 +30,10 @@ from es_recsys import Client
 from es_recsys.evaluation import EvalQuery, accuracy, ask, bootstrap
 from es_recsys.event_types import EVENT_TYPES, event_weight
 from es_recsys.sample import SampleStore, sample_store
-from es_recsys.search.legs import LEGS
+from es_recsys.search.retrievers import RETRIEVERS
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.simulator import SampleStoreEnvironment, SimulatedNeed, measure_regret, sample_needs
-from es_recsys.training.served_ranker import ServedRanker, one_leg, without_person
+from es_recsys.training.served_ranker import Change, ServedRanker, only_retriever, without_person
 from es_recsys.training.tune_weights import SITUATIONS, tune_weights
 from es_recsys.types import Event, Item, Query
 
@@ -42,8 +42,6 @@ NEUTRAL, TOGETHER = "neutral", "all together"
 # Words of the names of the tasks, and the finding of new items.
 TASKS = ("purchase", "searches", "cold")
 POSITIVE = frozenset(name for name, row in EVENT_TYPES.items() if row.counts_as_seen)
-
-Change = Callable[[ServingSnapshot], ServingSnapshot]
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,12 +97,12 @@ def tasks(store: SampleStore, past: Sequence[Event], future: Sequence[Event], at
 
 def techniques(snapshot: ServingSnapshot, task: Task) -> dict[str, Change | None]:
     """Each leg alone (in a search beside the legs that answer, unless it is one of them), nobody known, and all."""
-    names = [name for name, leg in LEGS.items() if not leg.answers] + list(snapshot.models)
+    names = [name for name, one in RETRIEVERS.items() if not one.matches_query] + list(snapshot.models)
     if task.name.startswith("searches"):
-        names = [name for name in LEGS if name in snapshot.metadata.vectors or name == "lexical"] + names
+        names = [name for name in RETRIEVERS if name in snapshot.metadata.vectors or name == "lexical"] + names
     else:
         names = [name for name in names if name not in snapshot.metadata.vectors]
-    return {NEUTRAL: without_person, **{name: one_leg(name) for name in names}, TOGETHER: None}
+    return {NEUTRAL: without_person, **{name: only_retriever(name) for name in names}, TOGETHER: None}
 
 
 # Technique -> NDCG@10 of each question, gain of each need; NaN where a store doesn't have the signal.
@@ -114,7 +112,7 @@ Found = Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]]
 def measured(client: Client, store: SampleStore, task: Task) -> Found:
     environment = SampleStoreEnvironment.of(store, excluded_event_types=task.excluded_event_types)
     found = {}
-    for name, change in techniques(client.workspace.snapshots.fresh(), task).items():
+    for name, change in techniques(client.workspace.snapshots.latest(), task).items():
         lists = ask(ServedRanker(client.workspace, task.questions, change), task.questions, AT).lists
         ndcg = accuracy(lists, [question.grades for question in task.questions], AT, ("NDCG",))["NDCG"]
         gain = (
@@ -175,7 +173,7 @@ def cold(client: Client, store: SampleStore, past: Sequence[Event]) -> None:
     cold_ids = {item.item_id for item in items}
     users = [EvalQuery(Query(user_id=shopper.user_id), {}, actor=shopper.user_id) for shopper in store.shoppers]
     for name in ("taste_text", "taste_image", *work.snapshots.current().models, TOGETHER):
-        change = None if name == TOGETHER else one_leg(name)
+        change = None if name == TOGETHER else only_retriever(name)
         lists = ask(ServedRanker(work, users, change), users, 50).lists
         share = np.mean([bool(cold_ids & set(one)) for one in lists])
         reached = len(cold_ids & {item_id for one in lists for item_id in one}) / max(len(cold_ids), 1)

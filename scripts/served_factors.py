@@ -26,8 +26,9 @@ from es_recsys.index.bulk_actions import Action
 from es_recsys.index.documents import to_document
 from es_recsys.index_metadata import IndexMetadata, VectorMetadata
 from es_recsys.models import ALS, ALSConfig
-from es_recsys.search.context import Context
-from es_recsys.search.legs import active, ask
+from es_recsys.search.bodies import candidates_body
+from es_recsys.search.request import RankingPolicy, Request, UserState
+from es_recsys.search.retrievers import active_retrievers
 from es_recsys.serving.operations import MultiSearch
 from es_recsys.types import History
 from es_recsys.vector_fields import VECTOR_FIELDS, index_options
@@ -95,18 +96,18 @@ def load(client: Client, model: ALS) -> IndexMetadata:
 def ask_all(
     client: Client, metadata: IndexMetadata, folded: dict[str, NDArray[np.float32]], events: dict[str, list[str]]
 ) -> Iterator[tuple[str, list[str]]]:
-    settings = client.settings.search.model_copy(update={"depth": N})
+    policy = RankingPolicy(metadata=metadata, settings=client.settings.search.model_copy(update={"depth": N}))
     users = list(folded)
     for start in range(0, len(users), BATCH):
         batch = users[start : start + BATCH]
         bodies: list[dict[str, Any]] = []
         for user in batch:
-            known = frozenset(events[user])
-            context = Context(metadata=metadata, now=0.0, settings=settings, factors={ALS.name: folded[user]}, exclude=known, n=N)
-            leg = next(leg for leg in active(context) if leg.name == ALS.name)
-            body = ask(leg, context)
-            assert body is not None  # the user has a vector
-            bodies.append(body)
+            request = Request(now=0.0, exclude=frozenset(events[user]), n=N)
+            state = UserState(factors={ALS.name: folded[user]})
+            retriever = next(one for one in active_retrievers(request, state, policy) if one.name == ALS.name)
+            query = retriever.build_query(request, state, policy)
+            assert query is not None  # the user has a vector
+            bodies.append(candidates_body(retriever, query, request, policy))
         for user, found in zip(batch, client.workspace.driver.perform(MultiSearch(metadata.index, tuple(bodies))), strict=True):
             yield user, [hit["_id"] for hit in found["hits"]["hits"]]
 

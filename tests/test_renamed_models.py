@@ -13,7 +13,7 @@ import pytest
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.models import CoVisitation, load_models
 from es_recsys.renamed import current_models
-from es_recsys.search.learned import Ranker
+from es_recsys.search.ranker import Ranker
 from es_recsys.serving.answer_log import AnswerLog
 from es_recsys.settings import FusionWeights, Settings
 from es_recsys.training.train import named
@@ -62,17 +62,17 @@ def test_tuned_settings_of_the_old_name_are_read(tmp_path: Path) -> None:
 def test_logged_answers_of_the_old_name_are_read(tmp_path: Path) -> None:
     log = AnswerLog(tmp_path)
     hit = {"item_id": "a", "parts": {"transitions": 0.5, "als": 0.1}}
-    log.write([{"hits": [hit], "signals": {"transitions": [1.0]}}])
+    log.write([{"hits": [hit], "signals": {"transitions/score": [1.0]}}])
     (found,) = log.read()
     assert found["hits"] == [{"item_id": "a", "parts": {"covisitation": 0.5, "als": 0.1}}]
-    assert found["signals"] == {"covisitation": [1.0]}
+    assert found["signals"] == {"covisitation/score": [1.0]}
 
 
 def test_a_learned_ranking_of_the_old_name_is_read() -> None:
     leaf = {"column": [0], "threshold": [np.inf], "child": [0], "value": [0.5], "roots": [0]}
-    params = {"names": ["transitions"], "window": 10, "spaces": {}, "features": 1, "depth": 0}
+    params = {"names": ["transitions/score"], "window": 10, "spaces": {}, "features": 1, "depth": 0}
     ranker = Ranker.from_params(params, {name: np.array(values) for name, values in leaf.items()})
-    assert ranker.names == ("covisitation",)
+    assert ranker.names == ("covisitation/score",)
 
 
 def test_who_types_the_old_name_is_told() -> None:

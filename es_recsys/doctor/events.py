@@ -69,7 +69,7 @@ def _describe_events(work: Workspace) -> str:
 
 def _describe_profiles(work: Workspace) -> str:
     with work.translating_errors():
-        lagging = behind(work, work.snapshots.fresh())
+        lagging = behind(work, work.snapshots.latest())
     if lagging:
         raise IndexStateError(f"{counted(lagging, 'profile lacks', 'profiles lack')} events that are stored.", _REMEDY)
     return "Up to the last event."

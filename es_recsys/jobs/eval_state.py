@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 
 from es_recsys.index.stored_metadata import read_metadata, write_metadata
 from es_recsys.index_metadata import IndexMetadata
-from es_recsys.search.legs import LEGS
-from es_recsys.serving.snapshot import ServingSnapshot
+from es_recsys.search.request import RankingPolicy
+from es_recsys.search.retrievers import RETRIEVERS
 from es_recsys.serving.snapshot_cache import ranking_folder
 from es_recsys.serving.workspace import Workspace
 from es_recsys.training.served_ranker import Change
@@ -32,7 +32,7 @@ class Carried:
     lacking: str = ""
 
     def without(self, searching: bool) -> Iterator[tuple[str, Change]]:
-        """Label and change of the store without each of what serves such questions."""
+        """Label and change of the ranking policy without each of what serves such questions."""
         if self._ranked(searching):
             yield "without the learned ranking", _unranked
         if self._tuned(searching):
@@ -56,11 +56,11 @@ class Carried:
     def _ranked(self, searching: bool) -> bool:
         return bool(self.ranked.intersection(_RANKED[searching]))
 
-    def _untuned(self, snapshot: ServingSnapshot) -> ServingSnapshot:
-        own = snapshot.metadata.weights
-        asked = {leg: weight for leg, weight in own.get("query", {}).items() if leg in LEGS and LEGS[leg].answers}
-        weights = {**own, "query": asked, "no_query": self.trained}
-        return replace(snapshot, metadata=replace(snapshot.metadata, weights=weights))
+    def _untuned(self, policy: RankingPolicy) -> RankingPolicy:
+        given = policy.retriever_weights
+        matching = {name for name, retriever in RETRIEVERS.items() if retriever.matches_query}
+        query = {name: weight for name, weight in given.get("query", {}).items() if name in matching}
+        return replace(policy, retriever_weights={**given, "query": query, "no_query": self.trained})
 
 
 def carry(work: Workspace, scratch: Workspace) -> Carried:
@@ -76,7 +76,7 @@ def carry(work: Workspace, scratch: Workspace) -> Carried:
         if folder.is_dir():
             shutil.copytree(folder, ranking_folder(scratch.settings, mark), dirs_exist_ok=True)
     write_metadata(scratch.es, replace(own, weights=weights, ranking=live.ranking))
-    scratch.snapshots.forget()
+    scratch.snapshots.invalidate()
     return Carried(tuned, frozenset(live.ranking), trained)
 
 
@@ -90,5 +90,5 @@ def _lacking(live: IndexMetadata, own: IndexMetadata, tuned: frozenset[str]) -> 
     return f"{lacks} Name the store's models to have all: es-recsys evaluate {' '.join(live.models)}." if live.models else lacks
 
 
-def _unranked(snapshot: ServingSnapshot) -> ServingSnapshot:
-    return replace(snapshot, metadata=replace(snapshot.metadata, ranking={}), rankers={})
+def _unranked(policy: RankingPolicy) -> RankingPolicy:
+    return replace(policy, rankers={})

@@ -41,11 +41,11 @@ from es_recsys.models.callback import TrainingCallback
 from es_recsys.models.retired import wrong_model
 from es_recsys.progress import Progress
 from es_recsys.renamed import current_models
-from es_recsys.search.legs import LEGS
+from es_recsys.search.retrievers import RETRIEVERS
 from es_recsys.serving.behaviour_refresh import build_profiles
 from es_recsys.serving.product_groups import events_of, judgments_of, live_products, products
 from es_recsys.serving.snapshot import ServingSnapshot
-from es_recsys.serving.user_interests import LEAST_INTERESTS
+from es_recsys.serving.user_interests import MIN_INTERESTS
 from es_recsys.serving.workspace import Workspace
 from es_recsys.sources import read_judgments
 from es_recsys.training import early_stopping
@@ -53,7 +53,7 @@ from es_recsys.training.item_table import item_table
 from es_recsys.training.model_selection import TrainSpec, select
 from es_recsys.training.scratch_store import give_events, scratch_store
 from es_recsys.training.served_quality import serving
-from es_recsys.training.served_ranker import Change, ServedRanker, one_leg, without_interests, without_person
+from es_recsys.training.served_ranker import Change, ServedRanker, only_retriever, without_interests, without_person
 from es_recsys.training.target_types import check_targets, targets_of
 from es_recsys.training.train import train
 from es_recsys.training.tuned_settings import histories_of, load_tuned
@@ -99,7 +99,7 @@ def evaluate(work: Workspace, options: Options, progress: Progress | None = None
     options = replace(options, names=current_models(options.names))
     _check(options)
     with work.translating_errors():
-        metadata = work.snapshots.fresh().metadata
+        metadata = work.snapshots.latest().metadata
         data = read_interactions(work.events, work.now(), weights=metadata.event_weights, products=products(work, metadata))
         split = make_split(work, data, options)
         if not split.queries:
@@ -212,7 +212,7 @@ class _Run:
             if self._split.rule.learned:
                 give_events(scratch, self._work.events.scan(), self._split.rule, "known")
                 build_profiles(scratch)
-            snapshot = scratch.snapshots.fresh()
+            snapshot = scratch.snapshots.latest()
             if trained is not None and cost is not None:
                 cost = Cost(trained.training_s, cost.peak_mib)
                 if with_blend:
@@ -220,7 +220,7 @@ class _Run:
                 self.notes.append("Served with " + ", ".join(f"{n} {w:.0%}" for n, w in trained.weights.items()) + ".")
             carried = carry(self._work, scratch)
             self.notes += carried.notes(not with_blend)
-            for name, change in self._served(scratch.snapshots.fresh(), carried, with_blend):
+            for name, change in self._served(scratch.snapshots.latest(), carried, with_blend):
                 ranker = ServedRanker(scratch, self._split.queries, change)
                 yield self._measure(name, SERVED, ranker, cost if name == SERVED else None)
 
@@ -229,13 +229,13 @@ class _Run:
         yield SERVED, None
         for words, change in carried.without(not recommending):
             yield f"served, {words}", change
-        if recommending and snapshot.settings.search.interests >= LEAST_INTERESTS:
+        if recommending and snapshot.settings.search.interests >= MIN_INTERESTS:
             yield "served, without interests", without_interests
         if self._options.legs or not recommending:
             yield "served, neutral", without_person
         if self._options.legs:
             for name in _speaking(snapshot, recommending):
-                yield f"served, {name} alone", one_leg(name)
+                yield f"served, {name} alone", only_retriever(name)
 
     def _blended(self, models: Mapping[str, Model], weights: Mapping[str, float], cost: Cost) -> Measured:
         shares = ", ".join(f"{name} {share:.0%}" for name, share in weights.items())
@@ -274,8 +274,8 @@ def _speaking(snapshot: ServingSnapshot, recommending: bool) -> list[str]:
     """Legs that have something to say: one of a vector field where the store has it, one that answers where somebody asks."""
     fields = {row.name for row in VECTOR_FIELDS.values()} - set(snapshot.metadata.vectors)
     silent = fields | {f"taste_{VECTOR_FIELDS[name].content}" for name in fields}
-    silent |= {name for name, leg in LEGS.items() if leg.answers and (recommending or name == "image_vector")}
-    return [name for name in (*LEGS, *sorted(snapshot.models)) if name not in silent]
+    silent |= {name for name, one in RETRIEVERS.items() if one.matches_query and (recommending or name == "image_vector")}
+    return [name for name in (*RETRIEVERS, *sorted(snapshot.models)) if name not in silent]
 
 
 def _check(options: Options) -> None:

@@ -110,7 +110,7 @@ def load_events(
         notes += _catalogue_of_events(work)
         cleaning = clean_events(work)
         count_popularity(work)
-        catch_up(work, work.snapshots.fresh())
+        catch_up(work, work.snapshots.latest())
     fields = tuple(rejected.field_error_dicts())
     return EventsReport(loaded, cleaning, rejected.count, tuple(notes), time.monotonic() - started, fields)
 
@@ -128,7 +128,7 @@ def set_rating_scale(work: Workspace, scale: str | RatingScale) -> None:
         except StoreNotFound:  # nothing is made of events before there is a catalogue
             return
         count_popularity(work)
-        catch_up(work, work.snapshots.fresh())
+        catch_up(work, work.snapshots.latest())
 
 
 def _confirm_key(work: Workspace) -> None:

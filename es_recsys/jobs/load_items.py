@@ -131,7 +131,7 @@ def remove_items(work: Workspace, item_ids: Iterable[str]) -> CatalogueReport:
     notes = [f"{failure.id} was not removed: {failure.reason}" for failure in done.failures[:3]]
     if done.unchanged:
         notes.append(f"{counted(done.unchanged, 'id is that', 'ids are those')} of no item in the store: nothing to remove.")
-    work.snapshots.forget()
+    work.snapshots.invalidate()
     note_variants(work, regrouped=_cut_off(work, before))
     notes += refresh_behaviour(work, before, done)
     return CatalogueReport(
@@ -199,7 +199,7 @@ def _write(
         notes.append(f"{errors.count:,} contents could not be encoded ({shown}); all of them are in {errors.path}")
     if metadata is not None and metadata.notes.get("bare"):
         _no_longer_bare(work)
-    work.snapshots.forget()
+    work.snapshots.invalidate()
     regrouped = bool(done.regrouped) or _cut_off(work, before)
     note_variants(work, regrouped=regrouped)
     notes += refresh_behaviour(work, before, done, regrouped=bool(done.regrouped))

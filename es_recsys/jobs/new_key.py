@@ -32,4 +32,4 @@ def forget_key(work: Workspace) -> None:
             bulk_write(work.patient, gone, index=metadata.profiles, refresh=True)
             write_metadata(work.patient, replace(metadata, key_check=""))
     EventStore.forget_key(work.settings.sqlalchemy_url(), store)
-    work.snapshots.forget()
+    work.snapshots.invalidate()

@@ -42,9 +42,9 @@ def rebuild_index(work: Workspace, progress: ProgressReporter | None = None) -> 
             new = replace(old, version=versions.next_version(work.es, old.store), notes=notes, fields={})
             _fill_and_swap(work, old, new, progress)
         note_variants(work)
-        work.snapshots.forget()
+        work.snapshots.invalidate()
         # Events that came after the profiles were copied went into those of the old version.
-        catch_up(work, work.snapshots.fresh())
+        catch_up(work, work.snapshots.latest())
     return new.version
 
 

@@ -47,7 +47,7 @@ class SegmentsReport:
 def segments(work: Workspace) -> SegmentsReport:
     """The segments that the live version is served with. Raises StoreNotFound, ModelError where there are none."""
     with work.translating_errors():
-        snapshot = work.snapshots.fresh()
+        snapshot = work.snapshots.latest()
     model = _model(snapshot)
     if model is None:
         raise ModelError(

@@ -45,13 +45,13 @@ def swap_version(work: Workspace, version: int | None) -> int:
             target = stored_metadata.read_version(work.es, store, version)
             reindex.swap_and_copy_rest(work.patient, live, target, copied)
             note_variants(work)
-    work.snapshots.forget()
+    work.snapshots.invalidate()
     if work.events.last_row:
         if live.event_weights != target.event_weights:
             weigh_events(work, target.event_weights)
         else:
             with work.translating_errors():
-                catch_up(work, work.snapshots.fresh())
+                catch_up(work, work.snapshots.latest())
     return version
 
 

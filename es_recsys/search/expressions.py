@@ -1,4 +1,4 @@
-"""Reads one filter expression into its parts, without knowing the fields."""
+"""The syntax of one filter expression, without knowing the fields."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from es_recsys.errors import FilterError
 
-__all__ = ["Expression", "read_expression"]
+__all__ = ["Expression", "parse_expression"]
 
 _NAME = re.compile(r"(-?)([^\s:\"]+?)\s*:\s*", re.UNICODE)
 _OPERATORS = (("gte", ">="), ("lte", "<="), ("gt", ">"), ("lt", "<"))
@@ -27,8 +27,8 @@ class Expression:
     bounds: Mapping[str, Any]
 
 
-def read_expression(text: str) -> Expression:
-    """Parts of `field:value` and its other forms. Raises FilterError that shows the expression."""
+def parse_expression(text: str) -> Expression:
+    """Parse `field:value` and its other forms. Raises FilterError that shows the expression."""
     start = _NAME.match(text.strip())
     if start is None:
         raise FilterError(f"The filter {text!r} can't be read.", _HELP)
@@ -54,7 +54,7 @@ def _end(rest: str, shown: str) -> str:
 
 
 def _values(rest: str, shown: str) -> tuple[str, ...]:
-    """Splits at commas outside quotes; a doubled or backslashed quote inside quotes is a quote."""
+    """Split at commas outside quotes; a doubled or backslashed quote inside quotes is a quote."""
     values: list[str] = []
     at = 0
     while True:

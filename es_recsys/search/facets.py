@@ -1,4 +1,4 @@
-"""Counts over everything that matches, for narrowing an answer down."""
+"""Facets: counts by value over everything that matches."""
 
 from __future__ import annotations
 
@@ -6,34 +6,36 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
-from es_recsys.search.context import Context
-from es_recsys.search.products import distinct
+from es_recsys.search.products import product_count_aggs
+from es_recsys.search.query_dsl import Body, Response
+from es_recsys.search.request import RankingPolicy, Request
 
-__all__ = ["aggregations", "counted", "read_facets"]
+__all__ = ["facet_aggs", "parse_facets", "with_counts"]
 
 _TERMS = ("categories", "brand", "tags")
-_TERMS_SHOWN = 20
-_PRICES = (0, 10, 20, 50, 100, 200, 500, 1_000)
+_MAX_VALUES = 20
+_PRICE_BANDS = (0, 10, 20, 50, 100, 200, 500, 1_000)
 
 
-def aggregations(fields: Mapping[str, str]) -> dict[str, Any]:
-    """`aggs` of the known facet fields: values of categories, brand and tags, and bands of price."""
-    aggs: dict[str, Any] = {name: {"terms": {"field": name, "size": _TERMS_SHOWN}} for name in _TERMS if name in fields}
+def facet_aggs(fields: Mapping[str, str]) -> dict[str, Any]:
+    """Return `aggs` of the facet fields that the index has: values of categories, brand and tags, and bands of price."""
+    aggs: dict[str, Any] = {name: {"terms": {"field": name, "size": _MAX_VALUES}} for name in _TERMS if name in fields}
     if "price" in fields:
-        bands: list[dict[str, Any]] = [{"key": f"{low}..{high}", "from": low, "to": high} for low, high in pairwise(_PRICES)]
-        aggs["price"] = {"range": {"field": "price", "ranges": [*bands, {"key": f"{_PRICES[-1]}..", "from": _PRICES[-1]}]}}
+        bands: list[dict[str, Any]] = [{"key": f"{low}..{high}", "from": low, "to": high} for low, high in pairwise(_PRICE_BANDS)]
+        bands.append({"key": f"{_PRICE_BANDS[-1]}..", "from": _PRICE_BANDS[-1]})
+        aggs["price"] = {"range": {"field": "price", "ranges": bands}}
     return aggs
 
 
-def counted(context: Context, body: dict[str, Any]) -> dict[str, Any]:
-    """A body that counts, with the facets where they are wanted; products where one of their variants is shown."""
-    aggs = aggregations(context.metadata.fields) if context.facets else {}
-    aggs |= distinct() if context.collapse else {}
+def with_counts(body: Body, request: Request, policy: RankingPolicy) -> Body:
+    """Return a counting body with facets where they are asked for, counting products where their variants collapse."""
+    aggs = facet_aggs(policy.metadata.fields) if request.facets else {}
+    aggs |= product_count_aggs() if policy.collapse else {}
     return {**body, "aggs": aggs} if aggs else body
 
 
-def read_facets(response: Mapping[str, Any]) -> dict[str, dict[str, int]]:
-    """Facet -> value -> count, largest first (bands of price in their order), without empty ones."""
+def parse_facets(response: Response) -> dict[str, dict[str, int]]:
+    """Return facet -> value -> count, largest first (price bands in their order), without empty ones."""
     found = {}
     for name, aggregation in response.get("aggregations", {}).items():
         buckets = aggregation.get("buckets", ())

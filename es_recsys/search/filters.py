@@ -1,11 +1,11 @@
-"""Filter expressions -> Elasticsearch clauses. Only known fields, each by its type; values are data, never query syntax.
+"""Filter expressions to Elasticsearch clauses: known fields only, each by its type; values are data, never query syntax.
 
 field:value          equal           price:10..50           a range, ends included, either end may be left out
 field:a,b            one of          created_at:>2026-01-01 also >=, <, <=
 -field:value         not             "a, b" in quotes       a value that holds a comma, a colon or dots
 
 `title:"..."` is the whole title, in any case. An attribute of numbers, dates or flags may hold texts, too (sizes 42 and XL):
-they are found by exactly what they are.
+those are found by the very text.
 """
 
 from __future__ import annotations
@@ -18,13 +18,12 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from es_recsys.errors import FilterError
-from es_recsys.search.expressions import Expression, read_expression
+from es_recsys.search.expressions import Expression, parse_expression
+from es_recsys.search.query_dsl import Clause
 from es_recsys.values.unicode import nfc, nfc_value
 from es_recsys.vector_fields import AS_KEYWORD, AS_LONG
 
-__all__ = ["Clause", "parse"]
-
-Clause = dict[str, Any]
+__all__ = ["parse_filters"]
 
 _NUMBERS = frozenset({"double", "float", "half_float", "long", "integer", "short", "byte"})
 _WHOLE = frozenset({"long", "integer", "short", "byte"})
@@ -36,8 +35,8 @@ _CODE = re.compile(r"[+-]?0[0-9]+")
 _EXACT, _LONGEST = 2**53, 2**63
 
 
-def parse(given: Sequence[str] | Mapping[str, Any], fields: Mapping[str, str]) -> list[Clause]:
-    """Clauses for the `filter` part of a bool query; all of them must hold.
+def parse_filters(given: Sequence[str] | Mapping[str, Any], fields: Mapping[str, str]) -> list[Clause]:
+    """Return clauses for the `filter` part of a bool query; all of them must hold.
 
     given: expressions, or a mapping field -> value, list of values (one of them), or (low, high) with None for open.
     A leading "-" negates in both forms.
@@ -46,12 +45,12 @@ def parse(given: Sequence[str] | Mapping[str, Any], fields: Mapping[str, str]) -
     """
     if isinstance(given, str):
         given = (given,)
-    read = _from_mapping(given) if isinstance(given, Mapping) else [read_expression(text) for text in given]
+    read = _from_mapping(given) if isinstance(given, Mapping) else [parse_expression(text) for text in given]
     return [_clause(_composed(expression), fields) for expression in read]
 
 
 def _composed(expression: Expression) -> Expression:
-    """In the form of Unicode that items have."""
+    """Return the expression in the Unicode form that items have (NFC)."""
     return replace(expression, field=nfc(expression.field), values=nfc_value(expression.values))
 
 
@@ -74,7 +73,7 @@ def _from_mapping(given: Mapping[str, Any]) -> list[Expression]:
 
 
 def _is_range(value: tuple[Any, Any]) -> bool:
-    """(None, 100) and (1, 5) are ranges; ("a", "b") are two labels."""
+    """Return whether it is a range, as (None, 100) and (1, 5) are; ("a", "b") are two labels."""
     return all(end is None or (isinstance(end, int | float | date) and not isinstance(end, bool)) for end in value)
 
 

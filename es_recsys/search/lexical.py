@@ -1,14 +1,14 @@
-"""The words of a question as one query: a weighted sum of clauses, each a way in which an item can speak to the words.
+"""The text query: a weighted sum of clauses, each one way in which an item can match the text.
 
-Every clause is a row of CLAUSES, its boost is tuned under the same name (`IndexMetadata.lexical`, `tune search`). The text
-fields that it reads: `title`, `title.exact` (lower-cased words, not stemmed, no stop words), `title.keyword` (the whole title
-as one lower-cased keyword), `all_text` (title, description and every other text, joined), `tags`, `categories`, `brand`,
+Every clause is a row of CLAUSES; its boost is tuned under the same name (`IndexMetadata.lexical`, `tune search`). The text
+fields: `title`, `title.exact` (lower-cased words, not stemmed, no stop words), `title.keyword` (the whole title as one
+lower-cased keyword), `all_text` (title, description and every other text, joined), `tags`, `categories`, `brand`,
 `description`; `names` (title, categories, tags and brand) as `names.joined` and `names.ends` (see `index.analysis`); `codes`
-(ids and attributes, letters and digits alone) and `item_id`. A field that an index lacks matches nothing, so nothing breaks.
+(ids and attributes, letters and digits alone) and `item_id`. A field that an index lacks matches nothing.
 
-A code that was typed or scanned is the most precise question there is. It is any run of the words asked for that has a digit
-and is, with nothing but letters and digits, all of a code: "a 1234 b", "A-1234/B" and "A1234B" are one. A number of few digits
-is one only where nothing else is asked for, and weighs less: in "alien 3" the 3 is no id.
+A code that was typed or scanned is the most precise query there is. It is any run of the query's words that has a digit and is,
+with nothing but letters and digits, all of a code: "a 1234 b", "A-1234/B" and "A1234B" are one. A number of few digits is one
+only where nothing else is asked for, and weighs less: in "alien 3" the 3 is no id.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from collections.abc import Callable, Mapping
 from itertools import pairwise
 from types import MappingProxyType
 
-from es_recsys.search.filters import Clause
+from es_recsys.search.query_dsl import Clause
 
 __all__ = [
+    "ALWAYS_ON",
     "BOOSTS",
     "CLAUSES",
-    "FALLBACKS",
-    "STANDING",
-    "boost_of",
+    "UNTUNED",
+    "clause_boost",
     "codes",
     "lexical_clauses",
     "lexical_query",
-    "matching",
-    "reached",
+    "match_query",
+    "matching_clauses",
 ]
 
 _WORD = re.compile(r"\w+(?:['’]\w+)*", re.UNICODE)
@@ -38,13 +38,13 @@ _MAX_WORDS = 16
 _MAX_TITLE_WORDS = 8
 
 _PARTS = re.compile(r"[^\W_]+", re.UNICODE)
-_MARKS = re.compile(r"[\W_]+", re.UNICODE)
+_PUNCTUATION = re.compile(r"[\W_]+", re.UNICODE)
 _MAX_CODE_WORDS = 5
-_LONGEST_CODE = 64
-_LONG_NUMBER = 5
-_SHORT_NUMBER = 0.15
-_TELLING_DIGITS = 3
-_LONG_PART = 3
+_MAX_CODE_LENGTH = 64
+_MIN_NUMBER_DIGITS = 5
+_SHORT_NUMBER_WEIGHT = 0.15
+_MIN_CODE_DIGITS = 3
+_MIN_PART_DIGITS = 3
 
 
 def _match(field: str) -> Callable[[str], Clause | None]:
@@ -52,7 +52,7 @@ def _match(field: str) -> Callable[[str], Clause | None]:
 
 
 def _pairs(field: str) -> Callable[[str], Clause | None]:
-    """Each two neighbouring words as a phrase: words in order count, without asking for the whole query."""
+    """Match each two neighbouring words as a phrase: word order counts without asking for the whole query."""
 
     def clause(text: str) -> Clause | None:
         words = _words(text)
@@ -64,7 +64,7 @@ def _pairs(field: str) -> Callable[[str], Clause | None]:
 
 
 def _whole_title(text: str) -> Clause | None:
-    """The title is the query, or a run of words in it ("alien 3 trailer" holds the whole of "Alien 3")."""
+    """Match titles that are the query, or a run of words in it ("alien 3 trailer" holds the whole of "Alien 3")."""
     words = _words(text)
     runs = [" ".join(words[i:j]) for i in range(len(words)) for j in range(i + 1, min(len(words), i + _MAX_TITLE_WORDS) + 1)]
     whole = text.strip().lower()
@@ -73,12 +73,12 @@ def _whole_title(text: str) -> Clause | None:
 
 
 def _typos(text: str) -> Clause | None:
-    """Words of the title within one or two letters of those asked for; the first letter must be right."""
+    """Match title words within one or two letters of the query's; the first letter must be right."""
     return {"match": {"title": {"query": text, "fuzziness": "AUTO:5,9", "prefix_length": 1, "max_expansions": 20}}}
 
 
 def _every_word(text: str) -> Clause | None:
-    """Titles that have all the words as they stand, so that "the who", which is stop words, finds its title."""
+    """Match titles that have all the words as they stand, so that "the who", which is stop words, finds its title."""
     return {"match": {"title.exact": {"query": text, "operator": "and"}}}
 
 
@@ -90,7 +90,7 @@ def _codes(text: str) -> Clause | None:
 
 
 def _joined(text: str) -> Clause | None:
-    """What the catalogue writes as two or three words and the question as one, or the other way round: wifi, Wi-Fi; 256 GB,
+    """Match what the catalogue writes as two or three words and the query as one, or the other way round: wifi, Wi-Fi; 256 GB,
     256GB; GSR 18V-28, GSR18V28."""
     words = _PARTS.findall(text.lower())[:_MAX_WORDS]
     threes = ("".join(three) for three in zip(words, words[1:], words[2:], strict=False))
@@ -101,7 +101,7 @@ def _joined(text: str) -> Clause | None:
 
 def _parts_of_ids(text: str) -> Clause | None:
     words = [word for word in _words(text) if any(map(str.isdigit, word))]
-    parts = [word for word in words if len(word) >= (_LONG_PART if word.isdigit() else 2)]
+    parts = [word for word in words if len(word) >= (_MIN_PART_DIGITS if word.isdigit() else 2)]
     return {"match": {"item_id.parts": {"query": " ".join(parts)}}} if parts else None
 
 
@@ -142,18 +142,18 @@ BOOSTS: Mapping[str, float] = MappingProxyType(
     }
 )
 
-STANDING = frozenset({"title.all", "codes", "codes.parts", "names.joined", "names.ends"})
-"""Clauses that count whatever tuning chose: they speak where others are silent, which judged queries seldom show."""
+ALWAYS_ON = frozenset({"title.all", "codes", "codes.parts", "names.joined", "names.ends"})
+"""Clauses that keep their boost whatever tuning chose: they match where others don't, which judged queries seldom show."""
 
-FALLBACKS = STANDING | {"title.typos"}
-"""Clauses that judged queries can't tune."""
+UNTUNED = ALWAYS_ON | {"title.typos"}
+"""Clauses whose boost judged queries can't tune."""
 
 _IN_ALL_TEXT = frozenset({"title", "all_text.pairs", "tags", "categories", "brand", "description"})
-"""Clauses whose items `all_text` finds as well."""
+"""Clauses whose items `all_text` finds, too."""
 
 
 def lexical_query(text: str, boosts: Mapping[str, float] | None = None) -> Clause:
-    """Weighted sum of the clauses that have a boost; BOOSTS where none are given.
+    """Return the weighted sum of the clauses that have a boost; BOOSTS where none are given.
 
     boosts: clause name -> boost (>= 0). A name that has no row is passed over, so that an index tuned by a later
     version still answers.
@@ -161,42 +161,42 @@ def lexical_query(text: str, boosts: Mapping[str, float] | None = None) -> Claus
     found = [
         {"bool": {"must": [clause], "boost": round(boost, 6)}}
         for name, clause in lexical_clauses(text).items()
-        if (boost := boost_of(name, boosts)) > 0.0
+        if (boost := clause_boost(name, boosts)) > 0.0
     ]
     return {"bool": {"should": found}} if found else {"match_none": {}}
 
 
-def reached(text: str, boosts: Mapping[str, float] | None = None) -> list[Clause]:
-    """Clauses that together find every item that `lexical_query` or `matching` finds, for counting: unweighted, and without
-    those whose items another finds."""
-    all_text = boost_of("all_text", boosts) > 0.0
+def matching_clauses(text: str, boosts: Mapping[str, float] | None = None) -> list[Clause]:
+    """Return clauses that together find every item that `lexical_query` or `match_query` finds, for counting: unweighted, and
+    without those whose items another finds."""
+    all_text = clause_boost("all_text", boosts) > 0.0
     return [
         clause
         for name, clause in lexical_clauses(text).items()
-        if boost_of(name, boosts) > 0.0 and not (all_text and name in _IN_ALL_TEXT)
-    ] + ([] if all_text else [matching(text)])
+        if clause_boost(name, boosts) > 0.0 and not (all_text and name in _IN_ALL_TEXT)
+    ] + ([] if all_text else [match_query(text)])
 
 
-def boost_of(name: str, boosts: Mapping[str, float] | None) -> float:
-    """The boost that a clause counts with; `boosts` as tuning chose them, BOOSTS where none are given."""
+def clause_boost(name: str, boosts: Mapping[str, float] | None) -> float:
+    """Return the boost of a clause; `boosts` as tuning chose them, BOOSTS where none are given."""
     chosen = boosts or BOOSTS
-    return BOOSTS[name] if name in STANDING else chosen.get(name, 0.0)
+    return BOOSTS[name] if name in ALWAYS_ON else chosen.get(name, 0.0)
 
 
 def lexical_clauses(text: str) -> dict[str, Clause]:
-    """Each clause by itself, for tuning."""
+    """Return clause name -> clause, each by itself."""
     made = {name: make(text) for name, make in CLAUSES.items()}
     return {name: clause for name, clause in made.items() if clause is not None}
 
 
-def matching(text: str) -> Clause:
-    """What counts as a match: all words where there are one or two, two thirds of them where there are more."""
+def match_query(text: str) -> Clause:
+    """Return the clause for what counts as a match: all words of one or two, two thirds of more."""
     return {"match": {"all_text": {"query": text, "minimum_should_match": "2<67%"}}}
 
 
 def codes(text: str) -> dict[str, float]:
-    """What of the text may be a code, letters and digits alone -> its weight."""
-    words = [word for each in text.split() if (word := _MARKS.sub("", each))][:_MAX_WORDS]
+    """Return what of the text may be a code, letters and digits alone -> its weight."""
+    words = [word for each in text.split() if (word := _PUNCTUATION.sub("", each))][:_MAX_WORDS]
     found: dict[str, float] = {}
     for i in range(len(words)):
         for j in range(i + 1, min(len(words), i + _MAX_CODE_WORDS) + 1):
@@ -208,15 +208,15 @@ def codes(text: str) -> dict[str, float]:
 
 
 def _weight_of_code(code: str, *, one_word: bool, whole: bool) -> float:
-    """1 where it tells much, less for a short number, 0 for what is none. one_word: whether it was typed in one piece; whole:
-    whether nothing else was asked for."""
+    """Return 1 for a code that few items have, less for a short number, 0 for no code. one_word: whether it was typed in one
+    piece; whole: whether it is the whole query."""
     digits = sum(map(str.isdigit, code))
-    if not digits or len(code) > _LONGEST_CODE:
+    if not digits or len(code) > _MAX_CODE_LENGTH:
         return 0.0
     if digits == len(code):
-        return 1.0 if digits >= _LONG_NUMBER else _SHORT_NUMBER * whole
+        return 1.0 if digits >= _MIN_NUMBER_DIGITS else _SHORT_NUMBER_WEIGHT * whole
     # In "iron man 2 trailer" no one asks for "man 2", but "256 gb" may be asked for anywhere.
-    return float(one_word or whole or digits >= _TELLING_DIGITS)
+    return float(one_word or whole or digits >= _MIN_CODE_DIGITS)
 
 
 def _words(text: str) -> list[str]:

@@ -1,35 +1,34 @@
-"""What a question may have meant where its words find nothing: the nearest words of the catalogue's own names."""
+"""Spelling suggestions for a text that finds nothing: the nearest words of the catalogue's own names."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-from es_recsys.search.context import Context
-from es_recsys.search.lexical import reached
+from es_recsys.search.lexical import matching_clauses
+from es_recsys.search.query_dsl import Body, Response
 
-__all__ = ["read_suggestion", "suggestion_body"]
+__all__ = ["parse_suggestion", "suggestion_body"]
 
 _NAME = "names"
-_LETTERS = 4
-_LIKE = 0.6
+_MIN_LETTERS = 4
+_MIN_SIMILARITY = 0.6
 
 
-def suggestion_body(context: Context) -> dict[str, Any]:
-    """Asks for words near those that no item has; and whether all items together, whatever the filters, know the words."""
+def suggestion_body(text: str, boosts: Mapping[str, float]) -> Body:
+    """Return the body that suggests words near those that no item has, and counts what the text finds without any filter."""
     words = {"field": "names", "suggest_mode": "missing", "size": 1, "prefix_length": 1}
-    term = {**words, "min_word_length": _LETTERS, "string_distance": "internal", "accuracy": _LIKE}
+    term = {**words, "min_word_length": _MIN_LETTERS, "string_distance": "internal", "accuracy": _MIN_SIMILARITY}
     return {
         "size": 0,
         "_source": False,
         "track_total_hits": 1,
-        "query": {"constant_score": {"filter": {"bool": {"should": reached(context.text, context.metadata.lexical)}}}},
-        "suggest": {_NAME: {"text": context.text, "term": term}},
+        "query": {"constant_score": {"filter": {"bool": {"should": matching_clauses(text, boosts)}}}},
+        "suggest": {_NAME: {"text": text, "term": term}},
     }
 
 
-def read_suggestion(text: str, response: Mapping[str, Any]) -> str | None:
-    """The question in the catalogue's words; None where none is near, or where filters alone kept the items away."""
+def parse_suggestion(text: str, response: Response) -> str | None:
+    """Return the text in the catalogue's words; None where none is near, or where filters alone kept the items away."""
     if "error" in response or response["hits"]["total"]["value"]:
         return None
     # Elasticsearch counts characters as Java does, in units of UTF-16.

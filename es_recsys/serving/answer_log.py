@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 
 from es_recsys.private import make_folder, opener
-from es_recsys.renamed import RETRIEVERS, current_keys
+from es_recsys.renamed import RETRIEVERS, current_feature, current_keys
 
 __all__ = ["LIMIT", "AnswerLog"]
 
@@ -138,7 +138,8 @@ def _append(path: Path, lines: bytes) -> int:
 def _present(record: dict[str, Any]) -> dict[str, Any]:
     """Return the record with the present names of retrievers: it may have been written when they had others."""
     for values in (record, *record.get("hits", ())):
-        for key in ("parts", "signals"):
-            if isinstance(values.get(key), dict):
-                values[key] = current_keys(values[key], RETRIEVERS)
+        if isinstance(values.get("parts"), dict):
+            values["parts"] = current_keys(values["parts"], RETRIEVERS)
+        if isinstance(values.get("signals"), dict):
+            values["signals"] = {current_feature(name): column for name, column in values["signals"].items()}
     return record

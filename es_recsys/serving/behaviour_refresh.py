@@ -58,7 +58,7 @@ def build_profiles(work: Workspace, progress: Progress | None = None) -> Profile
     """Rebuilds every profile of the live version from the stored events."""
     started = time.monotonic()
     with work.translating_errors():
-        written, removed = rebuild(work, work.snapshots.fresh(), progress)
+        written, removed = rebuild(work, work.snapshots.latest(), progress)
     return ProfilesReport(written, removed, time.monotonic() - started)
 
 
@@ -119,7 +119,7 @@ def refresh_behaviour(
             notes.append("Events count for the products that their items are variants of now")
         if store.progress.get("counted") != [store.position().change, variants_mark(metadata)]:
             count_popularity(work)
-        catch_up(work, work.snapshots.fresh())
+        catch_up(work, work.snapshots.latest())
     return notes
 
 
@@ -164,4 +164,4 @@ def count_popularity(work: Workspace) -> None:
     if len(data.items):
         Popularity().fit(data, np.random.default_rng(0)).save(popularity_folder(work.settings))
     work.events.note_progress(counted=[change, variants_mark(metadata)])
-    work.snapshots.forget()
+    work.snapshots.invalidate()

@@ -1,4 +1,4 @@
-"""What behaviour says of the items, as counted at a training: kept beside the models of the version."""
+"""Stored item features: what behaviour says of the items, as counted by a training, in the folder of the version's models."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from es_recsys.features import ITEM_COLUMNS, FeatureTable, ItemFacts, ItemSide
 from es_recsys.models import artefact
 from es_recsys.models.ids import ItemIds
 
-__all__ = ["item_side_folder", "load_item_side", "save_item_side"]
+__all__ = ["item_features_folder", "load_item_features", "save_item_features"]
 
 _NAME = "features"
 
 
-def item_side_folder(models: Path) -> Path:
-    """Where it lies in the folder of a version's models."""
+def item_features_folder(models: Path) -> Path:
+    """Return their folder. models: of the models of a version."""
     return models / _NAME
 
 
-def save_item_side(folder: Path, table: FeatureTable) -> None:
-    """Keeps the items' part of the table, about 150 bytes an item. Raises ModelError where it can't be written."""
+def save_item_features(folder: Path, table: FeatureTable) -> None:
+    """Write the items' part of the table, about 150 bytes an item. Raises ModelError."""
     arrays = {**ItemIds.of(table.item_ids.tolist()).arrays(), **table.facts.arrays(), "items": table.items}
     artefact.save(folder, _NAME, {"now": table.now, "columns": [column.name for column in ITEM_COLUMNS]}, arrays)
 
 
-def load_item_side(folder: Path) -> ItemSide | None:
-    """Mapped; None for a version that has none. Raises ModelError where it can't be read."""
+def load_item_features(folder: Path) -> ItemSide | None:
+    """Read them, memory-mapped; None for a version that has none. Raises ModelError."""
     if not folder.exists():
         return None
     found = artefact.load(folder, _NAME)

@@ -77,7 +77,7 @@ def note_variants(work: Workspace, *, regrouped: bool = False) -> None:
         notes[_MARK] = int(notes.get(_MARK, 0)) + 1
     if notes != metadata.notes:
         write_metadata(work.es, replace(metadata, notes=notes))
-        work.snapshots.forget()
+        work.snapshots.invalidate()
 
 
 def _variants(client: Elasticsearch, index: str) -> float | None:

@@ -1,62 +1,60 @@
-"""Finds the users who are most like the asking one, for the models that answer from them."""
+"""Similar users, for the model that recommends what they like."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import replace
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.models.base import Model
 from es_recsys.models.likings import unpack
 from es_recsys.models.userknn import UserKNN
-from es_recsys.search.gather import partial
+from es_recsys.search.limits import MAX_KNN_CANDIDATES
+from es_recsys.search.query_dsl import hits_of, is_partial
 from es_recsys.serving.operations import Flow, MultiSearch
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.types import Profile
 
-__all__ = ["among_similar", "nearest_users"]
-
-_MOST_CANDIDATES = 10_000
+__all__ = ["models_of_user", "similar_users_body"]
 
 
-def among_similar(
-    snapshot: ServingSnapshot, profile: Profile | None, own: Collection[str]
-) -> Flow[tuple[ServingSnapshot, tuple[str, ...]]]:
-    """The view whose user-kNN knows those who are like the profile, and the model's name where the search failed.
+def models_of_user(
+    snapshot: ServingSnapshot, profile: Profile, keys: Collection[str]
+) -> Flow[tuple[Mapping[str, Model], tuple[str, ...]]]:
+    """Return the models with user-kNN knowing the users similar to the profile, and the model's name where that search failed.
 
-    own: keys of the asking user, who is nobody's neighbour. One search more, where such a model serves and something is
+    keys: profile keys of the user, who is nobody's neighbour. One search more, where such a model serves and something is
     known of the user.
     """
     model = snapshot.models.get(UserKNN.name)
-    if not isinstance(model, UserKNN):
-        return snapshot, ()
-    vector = model.user_vector(profile.history) if profile is not None else None
-    if vector is None:
-        return snapshot, ()
+    vector = model.user_vector(profile.history) if isinstance(model, UserKNN) else None
+    if not isinstance(model, UserKNN) or vector is None:
+        return snapshot.models, ()
+    failed = (UserKNN.name,)
     try:
-        response = (yield MultiSearch(snapshot.metadata.users, (nearest_users(vector, model.candidates, own),)))[0]
+        response = (yield MultiSearch(snapshot.metadata.users, (similar_users_body(vector, model.candidates, keys),)))[0]
     except Exception as error:
         if getattr(error, "status_code", None) != 404:
             raise
-        # Without its index only this model is silent. Where the whole version is gone, the search of items finds that out.
-        return snapshot, (UserKNN.name,)
+        # Without its index only this model recommends nothing. Where the whole version is gone, the search of items finds out.
+        return snapshot.models, failed
     if "error" in response:
-        return snapshot, (UserKNN.name,)
-    found = [unpack(hit["_source"]) for hit in response["hits"]["hits"]]
-    lost = (UserKNN.name,) if partial(response) else ()
-    return replace(snapshot, models={**snapshot.models, UserKNN.name: model.among(found)}), lost
+        return snapshot.models, failed
+    similar = [unpack(hit["_source"]) for hit in hits_of(response)]
+    models: dict[str, Model] = {**snapshot.models, UserKNN.name: model.among(similar)}
+    return models, failed if is_partial(response) else ()
 
 
-def nearest_users(vector: NDArray[np.float32], k: int, own: Collection[str]) -> dict[str, Any]:
-    """The body that finds the k users with the nearest vectors."""
+def similar_users_body(vector: NDArray[np.float32], k: int, keys: Collection[str]) -> dict[str, Any]:
+    """Return the body that finds the k users with the nearest vectors."""
     knn: dict[str, Any] = {
         "field": "vector",
         "query_vector": vector.tolist(),
         "k": k,
-        "num_candidates": min(2 * k, _MOST_CANDIDATES),
+        "num_candidates": min(2 * k, MAX_KNN_CANDIDATES),
     }
-    if own:
-        knn["filter"] = {"bool": {"must_not": [{"ids": {"values": sorted(own)}}]}}
+    if keys:
+        knn["filter"] = {"bool": {"must_not": [{"ids": {"values": sorted(keys)}}]}}
     return {"size": k, "_source": ["liked", "strengths"], "track_total_hits": False, "knn": knn}

@@ -1,4 +1,4 @@
-"""One index version with all that answers from it: what a flow needs to know before it asks anything."""
+"""One index version with all that answers are made from: what a flow has before its first request."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from es_recsys.index_metadata import IndexMetadata
 from es_recsys.keys import confirm_key
 from es_recsys.models.base import Model
 from es_recsys.models.retired import RETIRED
-from es_recsys.search.explore import InteractionStats
-from es_recsys.search.learned import Ranker
+from es_recsys.search.exploration import InteractionStats
+from es_recsys.search.ranker import Ranker
 from es_recsys.settings import Settings
 from es_recsys.vector_fields import is_encoder_field
 
@@ -24,35 +24,38 @@ __all__ = ["QueryEncoder", "ServingSnapshot"]
 
 
 class QueryEncoder(Protocol):
-    """Turns a question into vectors."""
+    """Encoder of queries."""
 
     def fields(self, metadata: IndexMetadata, kind: str) -> tuple[str, ...]:
-        """Vector fields that a question of this kind ("text", "image") can be asked in."""
+        """Return the vector fields that a query of this kind ("text", "image") can search in."""
         ...
 
-    def vector(self, metadata: IndexMetadata, field: str, question: str | bytes) -> NDArray[np.float32]:
-        """(d,) float32, unit length. Raises FingerprintMismatch, ModelError, MissingExtra, EncodingError."""
+    def vector(self, metadata: IndexMetadata, field: str, query: str | bytes) -> NDArray[np.float32]:
+        """Return the query vector (d,) float32, unit length.
+
+        Raises FingerprintMismatch, ModelError, MissingExtra, EncodingError.
+        """
         ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ServingSnapshot:
-    """models: name -> model that this version is served with. popular: (item_id, score), best first. rankers: situation ->
-    learned ranking, None for one that can't be used. exposure: what came of showing items, for exploration. item_side: what
-    behaviour says of the items, None for a version that nothing was trained for."""
+    """What serves a store. models: name -> model that this version is served with. popularity: (product id, score), best first.
+    rankers: situation -> learned ranking, None for one that can't be used. interaction_stats: how items did when they were shown,
+    for exploration. item_features: what behaviour says of the items, None for a version that nothing was trained for."""
 
     settings: Settings
     metadata: IndexMetadata
     secret: bytes
     encoder: QueryEncoder
     models: Mapping[str, Model] = field(default_factory=dict)
-    popular: Sequence[tuple[str, float]] = ()
+    popularity: Sequence[tuple[str, float]] = ()
     rankers: Mapping[str, Ranker | None] = field(default_factory=dict)
-    exposure: InteractionStats = field(default_factory=InteractionStats)
-    item_side: ItemSide | None = None
+    interaction_stats: InteractionStats = field(default_factory=InteractionStats)
+    item_features: ItemSide | None = None
 
     def key_of(self, actor: str) -> str:
-        """What stands for an actor in this version. Raises KeyMismatch where it is kept under another secret than is set."""
+        """Return the profile key of an actor. Raises KeyMismatch where it is kept under another secret than is set."""
         confirm_key(self.secret, self.metadata.key_check)
         return actor_key(actor, self.secret)
 
@@ -63,5 +66,5 @@ class ServingSnapshot:
 
     @property
     def content_fields(self) -> tuple[str, ...]:
-        """The vector fields that encoders fill, which tastes live in."""
+        """The vector fields that encoders fill, and tastes with them."""
         return tuple(filter(is_encoder_field, self.metadata.vectors))

@@ -1,4 +1,4 @@
-"""A store's encoders: those that its vectors were made by, loaded when a question or an item needs them."""
+"""A store's encoders: those that its vectors were made by, loaded at the first query or item that needs them."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ from es_recsys.vector_fields import VECTOR_FIELDS
 __all__ = ["ItemErrors", "StoreEncoders", "item_vectors", "settings_of_store"]
 
 _MAKERS: dict[str, Callable[[Settings], Encoder | None]] = {"text": text_encoder, "image": image_encoder}
-_BOTH = "open_clip:"
+# Encodes texts and pictures into one space.
+_MULTIMODAL = "open_clip:"
 
 
 def settings_of_store(settings: Settings, metadata: IndexMetadata | None) -> Settings:
-    """Settings in which an encoder that was left at its default is the store's own.
+    """Return the settings with the store's own encoder for each that was left at its default.
 
     A store that was made from events alone has none yet, and takes the default.
     """
@@ -45,7 +46,7 @@ def settings_of_store(settings: Settings, metadata: IndexMetadata | None) -> Set
 
 
 class StoreEncoders:
-    """Encodes questions for any version of a store. Safe to share between threads."""
+    """Encodes queries for any version of a store. Thread-safe."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -53,18 +54,18 @@ class StoreEncoders:
         self._lock = threading.Lock()
 
     def fields(self, metadata: IndexMetadata, kind: str) -> tuple[str, ...]:
-        """Vector fields that a question of this kind can be asked in; known by the model's name, so nothing is loaded."""
+        """Return the vector fields that a query of this kind can search in; known by the model's name, so nothing is loaded."""
         found = []
         for name, vector in metadata.vectors.items():
             row = VECTOR_FIELDS.get(name)
-            both = vector.model.startswith(_BOTH)
-            if row is not None and row.source == "encoder" and (row.content == kind or both):
+            multimodal = vector.model.startswith(_MULTIMODAL)
+            if row is not None and row.source == "encoder" and (row.content == kind or multimodal):
                 found.append(name)
         return tuple(found)
 
-    def vector(self, metadata: IndexMetadata, field: str, question: str | bytes) -> NDArray[np.float32]:
-        """(d,) float32. Raises FingerprintMismatch where this machine's model is not the one that the store was made by."""
-        return encode_query(self._encoder(metadata, field), question)
+    def vector(self, metadata: IndexMetadata, field: str, query: str | bytes) -> NDArray[np.float32]:
+        """Return the query vector (d,) float32. Raises FingerprintMismatch where this machine's model is not the store's."""
+        return encode_query(self._encoder(metadata, field), query)
 
     def _encoder(self, metadata: IndexMetadata, field: str) -> Encoder:
         content, model = VECTOR_FIELDS[field].content, metadata.vectors[field].model
@@ -80,7 +81,7 @@ class StoreEncoders:
 
 
 class ItemErrors:
-    """Contents that could not be encoded: how many, the first few with their reasons, and all of them in a file.
+    """Item contents that could not be encoded: how many, the first few with their reasons, and all of them in a file.
 
     path: a JSONL file of `{"item_id", "field", "reason"}`, made at the first of them; None for no file.
     """
@@ -103,9 +104,9 @@ class ItemErrors:
 def item_vectors(
     encoders: Sequence[Encoder], base: Path | Callable[[Item], Path], cache: VectorCache, errors: ItemErrors
 ) -> Callable[[Sequence[Item]], list[dict[str, NDArray[np.float32] | None]]]:
-    """The function that the catalogue encodes items with.
+    """Return the function that encodes items.
 
-    base: the folder that pictures' paths start from, one for all or that of each item.
+    base: the folder that the paths of pictures start from, one for all or that of each item.
     """
 
     def encode(items: Sequence[Item]) -> list[dict[str, NDArray[np.float32] | None]]:
@@ -114,8 +115,8 @@ def item_vectors(
             encoded = encode_items(encoder, items, base, cache)
             for row, vector in zip(rows, encoded.vectors, strict=True):
                 row[encoder.field] = vector
-            for place, reason in encoded.errors.items():
-                errors.add(items[place].item_id, encoder.content, reason)
+            for item_idx, reason in encoded.errors.items():
+                errors.add(items[item_idx].item_id, encoder.content, reason)
         return rows
 
     return encode

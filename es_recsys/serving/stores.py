@@ -21,4 +21,4 @@ def drop_store(work: Workspace) -> None:
         if not work.settings.store_home.exists():
             raise
     shutil.rmtree(work.settings.store_home, ignore_errors=True)
-    work.snapshots.forget()
+    work.snapshots.invalidate()

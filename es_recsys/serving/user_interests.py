@@ -1,4 +1,4 @@
-"""Where the interests of a user are looked for: in the vectors of a model that the client has, else in those of the items."""
+"""The interests of a user, found among the vectors of what they like: those of the content, else of a model."""
 
 from __future__ import annotations
 
@@ -7,74 +7,80 @@ from numpy.typing import NDArray
 
 from es_recsys.errors import RecsysError
 from es_recsys.search.interests import Interests, find_interests
+from es_recsys.search.request import RankingPolicy
 from es_recsys.serving.operations import Flow, MultiGet
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.user_profiles import features
 from es_recsys.types import Profile
 
-__all__ = ["INTERESTS", "LEAST_INTERESTS", "interests_of", "liked"]
+__all__ = ["INTERESTS", "MIN_INTERESTS", "liked_items", "user_interests"]
 
 INTERESTS = "interests"
-"""What `degraded` names where they can't be told."""
+"""What `degraded` names where they can't be found."""
 
-LEAST_INTERESTS = 2
-"""Fewer keep no places."""
+MIN_INTERESTS = 2
+"""Fewer keep no slots."""
 
-_ITEMS = 60
+_MAX_ITEMS = 60
+_MIN_ITEMS = 4
 # In a space of few dimensions one taste looks like several.
-_DIMS = 40
+_MIN_DIMS = 40
+
+Vectors = dict[str, NDArray[np.float32]]
 
 
-def interests_of(snapshot: ServingSnapshot, profile: Profile) -> Flow[tuple[Interests | None, tuple[str, ...]]]:
-    """The interests behind the newest liked items, None where there is one or nothing to tell them by; and the name of them
-    where what tells them could not be read, which an answer does without.
+def user_interests(
+    snapshot: ServingSnapshot, policy: RankingPolicy, profile: Profile
+) -> Flow[tuple[Interests | None, tuple[str, ...]]]:
+    """Return the interests behind the newest liked items, None where there is one alone or nothing to find them by; and INTERESTS
+    where the items' vectors could not be read, which an answer does without.
 
-    The items' content tells interests best, so its vectors are fetched, one read more; a store without them uses the
-    vectors of the model with the highest share, which the client has, if they have 40 dimensions or more.
+    The content of the items is best for it, so its vectors are fetched, one read more; a store without content uses the
+    vectors of the model with the highest weight, which the client has, if they have 40 dimensions or more.
     """
-    most = snapshot.settings.search.interests
-    weights = liked(profile)
-    if most < LEAST_INTERESTS or len(weights) < 4:
+    most = policy.settings.interests
+    weights = liked_items(profile)
+    if most < MIN_INTERESTS or len(weights) < _MIN_ITEMS:
         return None, ()
     if snapshot.content_fields:
         field = snapshot.content_fields[0]
         try:
-            vectors = yield from _of_content(snapshot, tuple(weights), field)
+            vectors = yield from _content_vectors(snapshot, tuple(weights), field)
         except RecsysError:
             return None, (INTERESTS,)
     else:
-        field, vectors = _of_model(snapshot, weights)
-    kept = [item_id for item_id in weights if item_id in vectors and vectors[item_id].any()]
-    if len(kept) < 4:
+        field, vectors = _model_vectors(snapshot, policy, weights)
+    usable = [item_id for item_id in weights if item_id in vectors and vectors[item_id].any()]
+    if len(usable) < _MIN_ITEMS:
         return None, ()
-    rows = np.stack([vectors[item_id] for item_id in kept])
+    rows = np.stack([vectors[item_id] for item_id in usable])
     rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-    return find_interests(field, rows, np.array([weights[item_id] for item_id in kept]), most), ()
+    return find_interests(field, rows, np.array([weights[item_id] for item_id in usable]), most), ()
 
 
-def liked(profile: Profile) -> dict[str, float]:
-    """The newest items that are liked on balance -> root of their weight, newest first."""
+def liked_items(profile: Profile) -> dict[str, float]:
+    """Return the newest items that are liked on balance -> root of their weight, newest first."""
     total: dict[str, float] = {}
     for item_id, weight in zip(reversed(profile.history.item_ids), profile.history.weights[::-1].tolist(), strict=True):
         total[item_id] = total.get(item_id, 0.0) + weight
     positive = [(item_id, weight**0.5) for item_id, weight in total.items() if weight > 0.0]
-    return dict(positive[:_ITEMS])
+    return dict(positive[:_MAX_ITEMS])
 
 
-def _of_content(snapshot: ServingSnapshot, product_ids: tuple[str, ...], field: str) -> Flow[dict[str, NDArray[np.float32]]]:
+def _content_vectors(snapshot: ServingSnapshot, product_ids: tuple[str, ...], field: str) -> Flow[Vectors]:
     if snapshot.metadata.variants is not None:
         known = yield from features(snapshot, product_ids)
-        return {name: its.vectors[field] for name, its in known.items() if field in its.vectors}
+        return {item_id: item.vectors[field] for item_id, item in known.items() if field in item.vectors}
     found = yield MultiGet(snapshot.metadata.index, product_ids, (field,))
-    return {item_id: np.asarray(it[field], np.float32) for item_id, it in found.items() if it.get(field) is not None}
+    return {item_id: np.asarray(source[field], np.float32) for item_id, source in found.items() if source.get(field) is not None}
 
 
-def _of_model(snapshot: ServingSnapshot, weights: dict[str, float]) -> tuple[str, dict[str, NDArray[np.float32]]]:
-    table = snapshot.metadata.weights.get("no_query", {})
-    wide = [m for m in snapshot.models.values() if m.field is not None and m.item_vectors.shape[1] >= _DIMS]
+def _model_vectors(snapshot: ServingSnapshot, policy: RankingPolicy, weights: dict[str, float]) -> tuple[str, Vectors]:
+    table = policy.retriever_weights.get("no_query", {})
+    wide = [m for m in snapshot.models.values() if m.field is not None and m.item_vectors.shape[1] >= _MIN_DIMS]
     models = sorted(wide, key=lambda m: (-table.get(m.name, 0.0), m.name))
     if not models:
         return "", {}
-    places = models[0].item_ids.find(list(weights))
-    known = [(item_id, place) for item_id, place in zip(weights, places.tolist(), strict=True) if place >= 0]
-    return str(models[0].field), {item_id: models[0].item_vectors[place] for item_id, place in known}
+    item_idx = models[0].item_ids.find(list(weights))
+    known = [(item_id, idx) for item_id, idx in zip(weights, item_idx.tolist(), strict=True) if idx >= 0]
+    return str(models[0].field), {item_id: models[0].item_vectors[idx] for item_id, idx in known}

@@ -113,7 +113,7 @@ class Workspace:
         if not metadata.key_check:
             current = read_version(self.patient, metadata.store, metadata.version)
             write_metadata(self.patient, replace(current, key_check=key_check(secret)))
-            self.snapshots.forget()
+            self.snapshots.invalidate()
 
     @property
     def patient(self) -> Elasticsearch:
@@ -157,7 +157,7 @@ class Workspace:
             except NotFoundError as error:
                 if last or not is_index_missing(error):
                     raise translate_error(error, self.address) from error
-                self.snapshots.forget()
+                self.snapshots.invalidate()
         raise AssertionError("unreachable")
 
     def version_changed(self, version: int) -> bool:
@@ -171,7 +171,7 @@ class Workspace:
             live = live_version(self.es, self.settings.index)
         if live == version:
             return False
-        self.snapshots.forget()
+        self.snapshots.invalidate()
         return True
 
     def _confirm_key(self, snapshot: ServingSnapshot) -> Flow[None]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from es_recsys.serving.interaction_stats import exposure_folder, save_exposure
+from es_recsys.serving.interaction_stats import interaction_stats_folder, save_interaction_stats
 from es_recsys.serving.product_groups import events_of, records_of
 from es_recsys.serving.workspace import Workspace
 from es_recsys.training.logged_examples import Record, Rewards, count_exposure, examined, rewards_of
@@ -31,8 +31,8 @@ def recount_exposure(work: Workspace, groups: Mapping[str, str] | None = None) -
 
 def keep_exposure(work: Workspace, records: Sequence[Record], given: Rewards, looked: NDArray[np.float64]) -> None:
     """Keeps the counts; the next answer reads them."""
-    save_exposure(exposure_folder(work.settings), count_exposure(records, given, looked))
-    work.snapshots.forget()
+    save_interaction_stats(interaction_stats_folder(work.settings), count_exposure(records, given, looked))
+    work.snapshots.invalidate()
 
 
 def _lean(record: Record) -> dict[str, Any]:

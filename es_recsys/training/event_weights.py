@@ -154,7 +154,7 @@ def tune_behaviours(
     check_targets([target])
     started = time.monotonic()
     with work.translating_errors():
-        snapshot = work.snapshots.fresh()
+        snapshot = work.snapshots.latest()
         data = read_interactions(work.events, work.now(), products=products(work, snapshot.metadata))
         configs, shares = _served(snapshot)
         rng = np.random.default_rng(seed)
@@ -178,7 +178,7 @@ def tune_behaviours(
 def reset_behaviours(work: Workspace) -> ResetReport:
     """Takes back what tuning chose: events weigh as is usual again. Raises StoreNotFound."""
     with work.translating_errors():
-        own = dict(work.snapshots.fresh().metadata.event_weights)
+        own = dict(work.snapshots.latest().metadata.event_weights)
     if own:
         weigh_events(work, {})
     return ResetReport(own)

@@ -8,13 +8,15 @@ from functools import partial
 import numpy as np
 
 from es_recsys.errors import EngineError
-from es_recsys.search.answer import complete, read, settle
-from es_recsys.search.gather import gather as heard
-from es_recsys.search.learned import WINDOW
-from es_recsys.search.plan import plan
-from es_recsys.search.signals import Reading
-from es_recsys.serving.answering import context_of, question_vectors
+from es_recsys.search.page import window_features
+from es_recsys.search.ranker import WINDOW, FeatureRequest
+from es_recsys.search.request import UserState
+from es_recsys.search.retrieve import parse_responses, plan_retrieval
+from es_recsys.search.score import build_scoring_request, resolve_scores
 from es_recsys.serving.operations import Flow, MultiSearch
+from es_recsys.serving.query_vectors import query_vectors
+from es_recsys.serving.ranking_policy import for_products, ranking_policy
+from es_recsys.serving.requests import build_request
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.workspace import Workspace
 from es_recsys.training.ranking_examples import Examples, Shown, gather, ideal
@@ -57,22 +59,22 @@ def _flows(
 
 
 def _shown(snapshot: ServingSnapshot, text: str, grades: Mapping[str, float], window: int, now: float) -> Flow[Shown]:
-    query = Query(text=text)
-    vectors, mute = yield from question_vectors(snapshot, query)
-    context = yield from context_of(snapshot, query, None, vectors, [], now)
-    first = plan(context)
-    responses = yield MultiSearch(snapshot.metadata.index, first.bodies)
-    reading = Reading(window)
-    gathered = heard(context, first, responses)
-    second = complete(context, gathered, reading)
-    responses = (yield MultiSearch(snapshot.metadata.index, second.bodies)) if second.bodies else []
-    settled = settle(second, responses)
-    failed = dict.fromkeys((*mute, *gathered.degraded, *settled.failed))
+    query, user = Query(text=text), UserState()
+    policy = for_products(ranking_policy(snapshot), query)
+    vectors, unencoded = yield from query_vectors(snapshot, query)
+    request = build_request(query, policy, None, vectors, (), now)
+    plan = plan_retrieval(request, user, policy)
+    responses = yield MultiSearch(snapshot.metadata.index, plan.bodies)
+    results = parse_responses(request, user, policy, plan, responses)
+    scoring = build_scoring_request(request, user, policy, results, FeatureRequest(window))
+    responses = (yield MultiSearch(snapshot.metadata.index, scoring.bodies)) if scoring.bodies else []
+    scored = resolve_scores(policy, scoring, scoring.parse(responses))
+    failed = dict.fromkeys((*unencoded, *results.degraded, *scored.failed))
     if failed:
         raise EngineError(
             f"The answer to {text!r} lacks {', '.join(failed)}, so its candidates can't be learned from.",
             "See what fails (es-recsys doctor), and train again.",
         )
-    rows, signals = read(context, reading, settled)
-    own = np.array([max(grades.get(settled.table.products[row], 0.0), 0.0) for row in rows], np.float64)
-    return Shown(signals, own, ideal(list(grades.values())))
+    rows, features = window_features(request, user, policy, scoring, scored)
+    own = np.array([max(grades.get(scored.table.products[row], 0.0), 0.0) for row in rows], np.float64)
+    return Shown(features, own, ideal(list(grades.values())))

@@ -1,4 +1,4 @@
-"""Chooses the boosts of the lexical clauses and the weights of the legs that answer a query, from judged queries.
+"""Chooses the boosts of the lexical clauses and the weights of the retrievers that match a query, from judged queries.
 
 Scores are collected once a query (`collect`, driven by the caller); the search over boosts is then arithmetic on them:
 coordinate ascent on the mean NDCG@10 over all judged items (unjudged count 0), on a grid of factors, the same
@@ -10,22 +10,21 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.errors import InputError
-from es_recsys.search.context import Context
-from es_recsys.search.gather import scaled
-from es_recsys.search.legs import LEGS, Body, ask, fill
-from es_recsys.search.lexical import CLAUSES, FALLBACKS, boost_of, lexical_clauses
-from es_recsys.search.weights import answering_weights
+from es_recsys.search.bodies import candidates_body, scoring_body
+from es_recsys.search.lexical import CLAUSES, UNTUNED, clause_boost, lexical_clauses
+from es_recsys.search.query_dsl import Body, Response, hits_of
+from es_recsys.search.request import RankingPolicy, Request, UserState
+from es_recsys.search.retrieve import scaled_scores
+from es_recsys.search.retriever_weights import query_weights
+from es_recsys.search.retrievers import LEXICAL, RETRIEVERS
 from es_recsys.training.coordinate_ascent import JudgedScores, ascend, ndcg
 
 __all__ = ["MOST_QUERIES", "Judged", "Tuned", "collect", "sample", "tune"]
-
-Response = Mapping[str, Any]
 
 MOST_QUERIES = 4_000
 HELD_OUT = 0.25
@@ -34,7 +33,7 @@ _DEPTH = 60
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Judged:
-    """A judged query's candidates. scores: clause or leg name -> (n,) float32, in the order of `item_ids` (sorted);
+    """A judged query's candidates. scores: clause or retriever name -> (n,) float32, in the order of `item_ids` (sorted);
     grades (n,) of the same items; ideal: the best DCG@10 that the judgments allow."""
 
     query: str
@@ -65,35 +64,41 @@ def sample(queries: Sequence[str], rng: np.random.Generator) -> list[str]:
     return [queries[i] for i in np.sort(rng.permutation(len(queries))[:MOST_QUERIES])]
 
 
-def collect(context: Context, grades: Mapping[str, float]) -> Generator[tuple[Body, ...], Sequence[Response], Judged | None]:
+def collect(
+    request: Request, policy: RankingPolicy, grades: Mapping[str, float]
+) -> Generator[tuple[Body, ...], Sequence[Response], Judged | None]:
     """Scores of one judged query: yields the bodies of two requests and is sent their responses.
 
-    context: the query's text and vectors, nothing personal. Returns None where no grade is above 0 or nothing is found.
+    request: the query's text and vectors. Returns None where no grade is above 0 or nothing is found.
     """
     ideal = _dcg(sorted(grades.values(), reverse=True))
     if ideal <= 0.0:
         return None
-    context = replace(context, n=10, offset=0, settings=context.settings.model_copy(update={"depth": _DEPTH}))
-    legs = [leg for leg in LEGS.values() if leg.answers and leg.signal(context) is not None]
-    first = yield tuple(body for leg in legs if (body := ask(leg, context)) is not None)
-    ids = sorted({hit["_id"] for response in first for hit in _hits(response)})
+    policy = replace(policy, settings=policy.settings.model_copy(update={"depth": _DEPTH}))
+    queries = {
+        name: query
+        for name, retriever in RETRIEVERS.items()
+        if retriever.matches_query and (query := retriever.build_query(request, UserState(), policy)) is not None
+    }
+    first = yield tuple(candidates_body(RETRIEVERS[name], query, request, policy) for name, query in queries.items())
+    ids = sorted({hit["_id"] for response in first for hit in hits_of(response)})
     if not ids:
         return None
-    vectors = [leg for leg in legs if leg.name != "lexical"]
-    clauses = lexical_clauses(context.text)
+    vectors = [name for name in queries if name != LEXICAL]
+    clauses = lexical_clauses(request.text)
     bodies = [_clause_body(clause, ids) for clause in clauses.values()]
-    bodies += [body for leg in vectors if (body := fill(leg, context, ids)) is not None]
+    bodies += [scoring_body(queries[name], ids, policy) for name in vectors]
     second = yield tuple(bodies)
     rows = {item_id: row for row, item_id in enumerate(ids)}
-    scales = {**dict.fromkeys(clauses, "unit"), **{leg.name: leg.scale for leg in vectors}}
+    scales = {**dict.fromkeys(clauses, "unit"), **{name: RETRIEVERS[name].scale for name in vectors}}
     scores = {name: _column(r, rows, scale) for (name, scale), r in zip(scales.items(), second, strict=True)}
-    return Judged(context.text, tuple(ids), scores, np.array([grades.get(i, 0.0) for i in ids], np.float32), ideal)
+    return Judged(request.text, tuple(ids), scores, np.array([grades.get(i, 0.0) for i in ids], np.float32), ideal)
 
 
-def tune(context: Context, judged: Sequence[Judged], rng: np.random.Generator) -> Tuned:
+def tune(policy: RankingPolicy, judged: Sequence[Judged], rng: np.random.Generator) -> Tuned:
     """The best boosts and weights for `judged`, checked on a quarter of them that the choice has not seen.
 
-    context: anything of the store; its tables are where the search begins. rng: draws the queries held out.
+    policy: of the store; its weights are where the search begins. rng: draws the queries held out.
     Raises InputError with fewer than 20 queries, from which nothing could be learned.
     """
     if len(judged) < 20:
@@ -104,9 +109,9 @@ def tune(context: Context, judged: Sequence[Judged], rng: np.random.Generator) -
     drawn = rng.permutation(len(judged))
     held = max(round(len(drawn) * HELD_OUT), 5)
     sheets = [_sheet([judged[i] for i in part]) for part in (drawn[held:], drawn[:held])]
-    boosts = {name: boost_of(name, context.metadata.lexical) for name in CLAUSES}
-    weights = {name: w for name, w in answering_weights(context).items() if name in sheets[0].legs or name == "lexical"}
-    found_boosts, found_weights = ascend(sheets[0], boosts, weights, FALLBACKS)
+    boosts = {name: clause_boost(name, policy.metadata.lexical) for name in CLAUSES}
+    weights = {name: w for name, w in query_weights(policy).items() if name in sheets[0].legs or name == LEXICAL}
+    found_boosts, found_weights = ascend(sheets[0], boosts, weights, UNTUNED)
     before = float(ndcg(sheets[1], boosts, weights).mean())
     after = float(ndcg(sheets[1], found_boosts, found_weights).mean())
     if after <= before:
@@ -142,16 +147,11 @@ def _clause_body(clause: Body, ids: Sequence[str]) -> Body:
 
 def _column(response: Response, rows: Mapping[str, int], scale: str) -> NDArray[np.float32]:
     column = np.zeros(len(rows), np.float32)
-    hits = _hits(response)
+    hits = hits_of(response)
     raw = np.array([hit["_score"] for hit in hits], np.float64)
-    column[[rows[hit["_id"]] for hit in hits]] = scaled(scale, raw, 1.0) if scale in ("cosine", "dot") else raw
+    column[[rows[hit["_id"]] for hit in hits]] = scaled_scores(scale, raw, 1.0) if scale in ("cosine", "dot") else raw
     return column
 
 
 def _dcg(grades: Sequence[float]) -> float:
     return math.fsum(grade / math.log2(rank + 2) for rank, grade in enumerate(grades[:10]))
-
-
-def _hits(response: Response) -> Sequence[Mapping[str, Any]]:
-    hits: Sequence[Mapping[str, Any]] = response.get("hits", {}).get("hits", ())
-    return hits

@@ -8,7 +8,7 @@ People look at the first ranks most, so what they do says less of the items furt
 beside the trees; what rankings are compared by are gains over the examination of the rank (inverse propensity; Joachims et al.
 2017), with examination estimated from the log itself (`evaluation.examination`), at least 0.05 so that no single click decides.
 Trees that could read the rank itself would explain by it what its bias is to explain, and put first what stood first: signals
-that tell the place (`tells_place`) are left out, so is the weighted sum, whose parts the legs' own scores are.
+that tell the place (`reveals_rank`) are left out, so is the weighted sum, whose parts the legs' own scores are.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from es_recsys.evaluation.counterfactual import impressions
 from es_recsys.evaluation.examination import examination
 from es_recsys.event_types import EVENT_TYPES, event_weight
 from es_recsys.events.records import StoredEvent
-from es_recsys.search.explore import InteractionStats
-from es_recsys.search.signals import tells_place
+from es_recsys.search.exploration import InteractionStats
+from es_recsys.search.features import reveals_rank
 from es_recsys.training.ranking_examples import Examples, Shown, gather, ideal
 
 __all__ = ["Record", "Rewards", "count_exposure", "examined", "logged_examples", "rewards", "rewards_of"]
@@ -90,7 +90,7 @@ def _shown(record: Record, situation: str, given: Rewards, looked: NDArray[np.fl
         return None
     positions = np.array([int(hit["position"]) for hit in hits], np.int64)
     gains = grades / looked[np.minimum(positions, len(looked)) - 1]
-    columns = {name: _column(values, len(hits)) for name, values in signals.items() if not tells_place(name)}
+    columns = {name: _column(values, len(hits)) for name, values in signals.items() if not reveals_rank(name)}
     return Shown(columns, grades, ideal(gains.tolist()), positions, str(record.get("user_key") or ""), gains)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from es_recsys.search.learned import matrix
+from es_recsys.search.rerank.learned_ranking import feature_matrix
 
 __all__ = ["DEPTH", "Examples", "Shown", "gather", "ideal", "ndcg"]
 
@@ -94,7 +94,7 @@ def gather(shown: Sequence[Shown]) -> Examples:
     rows = np.empty((sum(sizes), len(names)), np.float32)
     starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
     for each, begin, size in zip(shown, starts[:-1].tolist(), sizes, strict=True):
-        rows[begin : begin + size] = matrix(names, each.signals, size)
+        rows[begin : begin + size] = feature_matrix(names, each.signals, size)
     nowhere = [
         np.zeros(size, np.int64) if each.positions is None else each.positions for each, size in zip(shown, sizes, strict=True)
     ]

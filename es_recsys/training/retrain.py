@@ -118,7 +118,7 @@ def train_if_needed(
     must_grow(growth)
     wanted, leading, started = named(names), check_targets(targets), time.monotonic()
     with work.translating_errors():
-        snapshot = work.snapshots.to_train()
+        snapshot = work.snapshots.for_training()
         with training_lock(work.settings) as free:
             if not free:
                 return RetrainReport("busy")
@@ -150,7 +150,7 @@ def _run(
 ) -> RetrainReport:
     from es_recsys.events.interactions import read_interactions
 
-    snapshot, now = work.snapshots.fresh() if add else work.snapshots.to_train(), work.now()
+    snapshot, now = work.snapshots.latest() if add else work.snapshots.for_training(), work.now()
     if add:
         names = tuple(dict.fromkeys((*snapshot.models, *names)))
     data = read_interactions(

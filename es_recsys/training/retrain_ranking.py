@@ -65,7 +65,7 @@ def train_ranking_if_needed(
     """
     must_grow(growth)
     with work.translating_errors():
-        metadata = work.snapshots.fresh().metadata
+        metadata = work.snapshots.latest().metadata
         with training_lock(work.settings) as free:
             if not free:
                 return RankingRun("busy")

@@ -72,7 +72,7 @@ def give_events(scratch: Workspace, events: Iterable[StoredEvent], rule: EventRu
 
 
 def _copy_items(work: Workspace, scratch: Workspace) -> None:
-    old = work.snapshots.fresh().metadata
+    old = work.snapshots.latest().metadata
     new = _bare(old, scratch.settings.index)
     count = int(work.es.count(index=old.index)["count"])
     versions.create(scratch.patient, new, count=count, live=True)

@@ -29,7 +29,7 @@ from es_recsys.models.popularity import Popularity
 from es_recsys.models.retired import wrong_model
 from es_recsys.progress import ProgressCounter, ProgressReporter
 from es_recsys.renamed import current_models
-from es_recsys.serving.item_features import item_side_folder, save_item_side
+from es_recsys.serving.item_features import item_features_folder, save_item_features
 from es_recsys.serving.product_groups import note_variants, products
 from es_recsys.serving.profile_folding import catch_up, rebuild
 from es_recsys.serving.snapshot import ServingSnapshot
@@ -117,7 +117,7 @@ def train(
 
     names, targets = named(names), check_targets(targets)
     with work.translating_errors():
-        snapshot = work.snapshots.fresh() if add else work.snapshots.to_train()
+        snapshot = work.snapshots.latest() if add else work.snapshots.for_training()
         with training_lock(work.settings) as free:
             if not free:
                 raise IndexStateError(
@@ -289,7 +289,7 @@ def _serve(
     note_variants(work)
     chosen.models[Popularity.name].save(popularity_folder(work.settings))
     # Events that came after the profiles were rebuilt went into those of the old version.
-    catch_up(work, work.snapshots.fresh())
+    catch_up(work, work.snapshots.latest())
     _drop_older(work, keep=(old.version, new.version))
     return new
 
@@ -315,7 +315,7 @@ def _fill_and_swap(
             with _serving(name):
                 save_models({name: model}, draft)
         if table is not None:
-            save_item_side(item_side_folder(draft), table)
+            save_item_features(item_features_folder(draft), table)
         keep_catalogue(catalogue_of(work, old), draft)
         versions.create(work.patient, new, count=count, owner=owner_id(work.settings))
         created = True

@@ -22,9 +22,9 @@ from es_recsys.index.stored_metadata import read_metadata, read_version, write_m
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.models import artefact
 from es_recsys.progress import Progress
+from es_recsys.search.features import part_of
 from es_recsys.search.forest import Forest
-from es_recsys.search.learned import WINDOW, Ranker
-from es_recsys.search.signals import part_of
+from es_recsys.search.ranker import WINDOW, Ranker
 from es_recsys.serving.product_groups import events_of, judgments_of, live_products, records_of
 from es_recsys.serving.snapshot_cache import RANKING, ranking_folder
 from es_recsys.serving.workspace import Workspace
@@ -209,7 +209,7 @@ def _serve(work: Workspace, metadata: IndexMetadata, situation: str, ranker: Ran
     mark = artefact.fingerprint(RANKING, params, arrays)
     artefact.save(ranking_folder(work.settings, mark), RANKING, params, arrays)
     write_metadata(work.es, replace(metadata, ranking={**metadata.ranking, situation: mark}))
-    work.snapshots.forget()
+    work.snapshots.invalidate()
     _tidy(work)
 
 

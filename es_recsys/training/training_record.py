@@ -17,7 +17,7 @@ from es_recsys.index_metadata import IndexMetadata
 from es_recsys.locks import try_file_lock
 from es_recsys.private import make_folder, opener
 from es_recsys.renamed import MODELS, current
-from es_recsys.search.legs import LEGS
+from es_recsys.search.retrievers import RETRIEVERS
 from es_recsys.serving.snapshot_cache import models_folder
 from es_recsys.serving.workspace import Workspace
 from es_recsys.settings import Settings
@@ -96,7 +96,7 @@ def note_attempt(work: Workspace, events: int) -> None:
     """Notes with the live version that a training on so many events brought nothing better."""
     metadata = read_metadata(work.es, work.settings.index)
     write_metadata(work.es, replace(metadata, notes={**metadata.notes, _ATTEMPT: events}))
-    work.snapshots.forget()
+    work.snapshots.invalidate()
 
 
 def attempted(metadata: IndexMetadata) -> int:
@@ -113,7 +113,7 @@ def tuned_by_trials(metadata: IndexMetadata) -> frozenset[str]:
     """Situations whose weights trials chose. A training brings its own table without a query; that of searches stays, and
     tells by the legs in it that don't answer, which nothing else weighs there."""
     noted = frozenset(metadata.notes.get(_TUNED, ())) & {"no_query"}
-    asked = any(leg not in LEGS or not LEGS[leg].answers for leg in metadata.weights.get("query", {}))
+    asked = any(name not in RETRIEVERS or not RETRIEVERS[name].matches_query for name in metadata.weights.get("query", {}))
     return noted | {"query"} if asked else noted
 
 
@@ -123,7 +123,7 @@ def note_ranking(work: Workspace, source: str, known: float) -> None:
     metadata = read_metadata(work.es, work.settings.index)
     told = {**metadata.notes.get(_RANKING, {}), source: known}
     write_metadata(work.es, replace(metadata, notes={**metadata.notes, _RANKING: told}))
-    work.snapshots.forget()
+    work.snapshots.invalidate()
 
 
 def ranking_trained(metadata: IndexMetadata, source: str) -> float | None:

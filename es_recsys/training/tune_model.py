@@ -113,7 +113,7 @@ def tune_model(
         raise InputError(f"There is no split {split!r} to tune on.", f"Name one of: {', '.join((AUTO, *TUNE_SPLITS))}.")
     started, kind = time.monotonic(), MODELS[name]
     with work.translating_errors():
-        metadata = work.snapshots.fresh().metadata
+        metadata = work.snapshots.latest().metadata
         data = read_interactions(work.events, work.now(), weights=metadata.event_weights, products=products(work, metadata))
         items = item_table(work, metadata) if kind.reads_items else None
         content = content_mark(work, metadata) if kind.reads_items else ""

@@ -1,4 +1,4 @@
-"""Chooses the text legs' weights on judged queries and stores them with the store."""
+"""Chooses the weights of the retrievers that match a query on judged queries and stores them with the store."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ import numpy as np
 from es_recsys.errors import InputError
 from es_recsys.index.stored_metadata import read_metadata, write_metadata
 from es_recsys.progress import Progress
-from es_recsys.search.context import Context
-from es_recsys.serving.answering import words_vectors
+from es_recsys.search.request import Request
 from es_recsys.serving.operations import Flow, MultiSearch, RunBlocking
+from es_recsys.serving.query_vectors import model_query_vectors
+from es_recsys.serving.ranking_policy import ranking_policy
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.workspace import Workspace
 from es_recsys.sources import read_judgments
@@ -42,7 +43,7 @@ class TuneReport:
         if not it.kept:
             yield "The weights stay as they were: nothing better was found."
             return
-        yield "Legs: " + ", ".join(f"{name} {weight:.2f}" for name, weight in it.weights.items())
+        yield "Retrievers: " + ", ".join(f"{name} {weight:.2f}" for name, weight in it.weights.items())
         yield "Words: " + ", ".join(f"{name} {boost:.2f}" for name, boost in it.lexical.items() if boost)
         yield f"Stored with the store, in {self.seconds:.0f} s; every search uses them from now on."
 
@@ -91,7 +92,7 @@ def tune_search(
         if progress is not None:
             progress(start + len(some), len(chosen))
     snapshot = work.snapshots.current()
-    tuned = tune(Context(metadata=snapshot.metadata, now=work.now(), settings=snapshot.settings.search), found, rng)
+    tuned = tune(ranking_policy(snapshot), found, rng)
     if tuned.kept:
         _store(work, tuned)
     return TuneReport(tuned, time.monotonic() - started)
@@ -101,9 +102,8 @@ def _collect(snapshot: ServingSnapshot, query: str, grades: Mapping[str, float],
     vectors = {}
     for field in snapshot.encoder.fields(snapshot.metadata, "text"):
         vectors[field] = yield RunBlocking(lambda field=field: snapshot.encoder.vector(snapshot.metadata, field, query))  # type: ignore[misc]
-    vectors |= words_vectors(snapshot, query, vectors)
-    context = Context(metadata=snapshot.metadata, now=now, settings=snapshot.settings.search, text=query, vectors=vectors)
-    scores = collect(context, grades)
+    vectors |= model_query_vectors(snapshot, query, vectors)
+    scores = collect(Request(now=now, text=query, vectors=vectors), ranking_policy(snapshot), grades)
     try:
         bodies = next(scores)
         while True:
@@ -118,4 +118,4 @@ def _store(work: Workspace, tuned: Tuned) -> None:
         metadata = read_metadata(work.es, work.settings.index)
         weights = {**metadata.weights, "query": {**metadata.weights.get("query", {}), **tuned.weights}}
         write_metadata(work.es, replace(metadata, lexical=dict(tuned.lexical), weights=weights))
-    work.snapshots.forget()
+    work.snapshots.invalidate()

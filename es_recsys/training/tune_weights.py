@@ -33,9 +33,11 @@ from es_recsys.index.stored_metadata import encoder_fingerprints, read_metadata,
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.models.choices import fit_choices
 from es_recsys.progress import Progress
-from es_recsys.search.legs import LEGS
-from es_recsys.search.weights import COLLABORATIVE_IN_SEARCH, PERSONAL_SHARE
+from es_recsys.search.request import RankingPolicy
+from es_recsys.search.retriever_weights import NOT_PERSONALIZED, PERSONAL_SHARE, weight_table
+from es_recsys.search.retrievers import LEXICAL, RETRIEVERS
 from es_recsys.serving.product_groups import products
+from es_recsys.serving.ranking_policy import ranking_policy
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.workspace import Workspace
 from es_recsys.training.score_cache import KeptSheet
@@ -150,7 +152,7 @@ def tune_weights(
     """
     started, targets = time.monotonic(), check_targets(targets)
     with work.translating_errors():
-        live = work.snapshots.fresh().metadata
+        live = work.snapshots.latest().metadata
         targets = targets or targets_of(live)
         if not live.models:
             raise InputError("This store has no trained models to weigh.", "Train first: es-recsys train.")
@@ -211,19 +213,19 @@ def _collected(
     """What each leg gives each candidate of each question, and the weights until now."""
     give_events(scratch, work.events.scan(), split.rule, "train")
     train(scratch, live.models, targets=targets_of(live), budget=_BUDGET)
-    snapshot = scratch.snapshots.fresh()
+    snapshot = scratch.snapshots.latest()
     legs = _legs(snapshot, name)
     probe = dict.fromkeys(legs, 1.0 if name == "no_query" else _PROBE)
-    ranker = ServedRanker(scratch, split.queries, lambda own: _with_table(own, name, probe))
+    ranker = ServedRanker(scratch, split.queries, partial(_with_table, name=name, weights=probe))
     candidates = []
     queries = [query.query.model_copy(update={"n": _CANDIDATES}) for query in split.queries]
     for place, one in enumerate(ranker.batch(queries)):
         candidates.append([(hit.product_id, *_parted(hit.parts, probe)) for hit in one.hits])
         if progress is not None:
             progress(place + 1, len(split))
-    table = _table(snapshot, name)
-    cap = PERSONAL_SHARE * sum(table.get(leg, 0.0) for leg in _answering(snapshot)) if name == "query" else math.inf
-    capped = [leg for leg in legs if leg in snapshot.models or LEGS[leg].personal]
+    table = weight_table(ranking_policy(snapshot), name, snapshot.models)
+    cap = PERSONAL_SHARE * sum(table.get(leg, 0.0) for leg in _matching(snapshot)) if name == "query" else math.inf
+    capped = [leg for leg in legs if leg in snapshot.models or RETRIEVERS[leg].personalized]
     sheet = sheet_of(legs, candidates, [query.grades for query in split.queries], capped, cap)
     return sheet, {leg: table.get(leg, 0.0) for leg in legs}
 
@@ -292,37 +294,21 @@ def likely_weights(sheet: WeightSheet) -> dict[str, float]:
     return {leg: float(weight) / scale for leg, weight in zip(sheet.legs, theta, strict=False)}
 
 
-def _table(snapshot: ServingSnapshot, name: str) -> dict[str, float]:
-    """The weights of a situation that a trained store answers with, before damping (search/weights.py)."""
-    given: dict[str, float] = getattr(snapshot.settings.search.weights, name)
-    trained = snapshot.metadata.weights.get("no_query", {})
-    if name == "no_query":
-        given = {leg: weight for leg, weight in given.items() if leg not in snapshot.models and leg not in ("popular", "fresh")}
-    else:
-        total = sum(trained.get(model, 0.0) for model in snapshot.models) or 1.0
-        given = {**given, **{model: COLLABORATIVE_IN_SEARCH * trained.get(model, 0.0) / total for model in snapshot.models}}
-    return {**given, **snapshot.metadata.weights.get(name, {})}
-
-
-def _answering(snapshot: ServingSnapshot) -> list[str]:
-    return [
-        name
-        for name, leg in LEGS.items()
-        if leg.answers and (name == "lexical" or name in snapshot.encoder.fields(snapshot.metadata, "text"))
-    ]
+def _matching(snapshot: ServingSnapshot) -> list[str]:
+    """Return the retrievers that match a text query in this store."""
+    searched = {LEXICAL, *snapshot.encoder.fields(snapshot.metadata, "text")}
+    return [name for name, retriever in RETRIEVERS.items() if retriever.matches_query and name in searched]
 
 
 def _legs(snapshot: ServingSnapshot, name: str) -> tuple[str, ...]:
-    own = [leg.name for leg in LEGS.values() if leg.personal or leg.name in ("popular", "fresh")]
-    there = {f"taste_{field.removesuffix('_vector')}" for field in snapshot.content_fields} | {"popular", "fresh"}
+    own = [one for one, retriever in RETRIEVERS.items() if retriever.personalized or one in NOT_PERSONALIZED]
+    there = {f"taste_{field.removesuffix('_vector')}" for field in snapshot.content_fields} | NOT_PERSONALIZED
     return (*(leg for leg in own if leg in there), *sorted(snapshot.models))
 
 
-def _with_table(snapshot: ServingSnapshot, name: str, weights: Mapping[str, float]) -> ServingSnapshot:
-    table = {**snapshot.metadata.weights.get(name, {}), **weights}
-    return replace(
-        snapshot, metadata=replace(snapshot.metadata, weights={**snapshot.metadata.weights, name: table}, ranking={}), rankers={}
-    )
+def _with_table(policy: RankingPolicy, name: str, weights: Mapping[str, float]) -> RankingPolicy:
+    given = policy.retriever_weights
+    return replace(policy, retriever_weights={**given, name: {**given.get(name, {}), **weights}}, rankers={})
 
 
 def _parted(parts: Mapping[str, float], probe: Mapping[str, float]) -> tuple[float, dict[str, float]]:
@@ -339,4 +325,4 @@ def _store(work: Workspace, tables: Mapping[str, Mapping[str, float]]) -> None:
         write_metadata(
             work.es, replace(metadata, weights={**metadata.weights, **merged}, notes=note_tuned(metadata.notes, merged))
         )
-    work.snapshots.forget()
+    work.snapshots.invalidate()

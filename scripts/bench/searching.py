@@ -16,10 +16,13 @@ from measuring import median_ms, percentile_ms, timed
 from bench.loading import Catalogue
 from es_recsys import Client, Event
 from es_recsys.jobs.load_events import load_events
-from es_recsys.serving.answering import context_of, rank
+from es_recsys.serving.answering import run_search
 from es_recsys.serving.drivers import Driver
-from es_recsys.serving.operations import MultiSearch, Operation, Steps
+from es_recsys.serving.operations import Flow, MultiSearch, Operation, Steps
+from es_recsys.serving.ranking_policy import for_products, ranking_policy
+from es_recsys.serving.requests import build_request
 from es_recsys.serving.user_profiles import read_profile
+from es_recsys.serving.user_state import load_user_state
 from es_recsys.training.train import train
 from es_recsys.types import Query, Ranking
 
@@ -96,14 +99,20 @@ def latency(client: Client, catalogue: Catalogue) -> list[list[str]]:
 def _acts(client: Client, query: Query) -> tuple[Callable[[], Any], Callable[[], Any]]:
     """The ranking of a question, and its recorded requests alone."""
     work = client.workspace
-    snapshot, now = work.snapshots.fresh(), time.time()
+    snapshot, now = work.snapshots.latest(), time.time()
     profile = work.driver.run(read_profile(snapshot, query, now))
     fields = snapshot.encoder.fields(snapshot.metadata, "text")
     vectors = {field: snapshot.encoder.vector(snapshot.metadata, field, query.text) for field in fields}
     recorder = _Recorder(client)
 
+    def ranked() -> Flow[Ranking]:
+        policy = for_products(ranking_policy(snapshot), query)
+        request = build_request(query, policy, profile, vectors, (), now)
+        user, _ = yield from load_user_state(snapshot, policy, query, request, profile, ())
+        return (yield from run_search(request, user, policy))
+
     def ours(driver: Driver = work.driver) -> Ranking:
-        return driver.run(rank(snapshot, driver.run(context_of(snapshot, query, profile, vectors, [], now))))
+        return driver.run(ranked())
 
     answered = ours(recorder)
     assert answered.hits and not answered.degraded, query

@@ -119,7 +119,7 @@ def _lines(path: Path, models: list[Any]) -> Path:
 
 
 def _profiles(work: Workspace) -> dict[str, Any]:
-    index = work.snapshots.fresh().metadata.profiles
+    index = work.snapshots.latest().metadata.profiles
     work.es.indices.refresh(index=index)
     return {hit["_id"]: hit["_source"] for page in scan(work.es, index) for hit in page}
 
@@ -145,7 +145,7 @@ def _same(one: Any, other: Any, where: str = "") -> None:
 
 def _check_whole(work: Workspace, users: int) -> None:
     """The profiles are those of a full rebuild, and nothing says that they lag."""
-    assert behind(work, work.snapshots.fresh()) == 0
+    assert behind(work, work.snapshots.latest()) == 0
     found = _profiles(work)
     assert len(found) == users
     assert all(check.ok for check in check_events(work.settings, work.url))
@@ -173,16 +173,16 @@ def test_a_load_that_was_killed_is_made_up_for_by_the_next(
     file = _lines(tmp_path / "events.jsonl", _events())
     killed(*LOADS[moment], "command", "events", "load", str(file))
     if work.events.last_row:
-        lagging = behind(work, work.snapshots.fresh())
+        lagging = behind(work, work.snapshots.latest())
         told = {check.name: check for check in check_events(work.settings, work.url) if not check.ok}
         assert bool(lagging) == ("profiles" in told)
         assert all("es-recsys profiles build" in told[name].remedy for name in ("profiles", "events") if name in told)
     report = load_events(work, [file])
     assert report.loaded.new + report.loaded.duplicates == 600
     _check_whole(work, 60)
-    counts = [score for _, score in work.snapshots.fresh().popular]
+    counts = [score for _, score in work.snapshots.latest().popularity]
     load_events(work, [file])
-    assert [score for _, score in work.snapshots.fresh().popular] == pytest.approx(counts)
+    assert [score for _, score in work.snapshots.latest().popularity] == pytest.approx(counts)
 
 
 RECORDINGS = {
@@ -209,10 +209,10 @@ def test_a_recording_that_was_killed_is_made_up_for(
     *where, stored = RECORDINGS[moment]
     killed(*where, "record", *(event.model_dump_json(exclude_none=True) for event in last))
     assert work.events.count() == 200 + stored
-    assert (behind(work, work.snapshots.fresh()) > 0) == (stored > 0)
+    assert (behind(work, work.snapshots.latest()) > 0) == (stored > 0)
     # A load of what is known already brings the profiles up as well.
     assert load_events(work, [file]).loaded.new == 0
-    assert behind(work, work.snapshots.fresh()) == 0
+    assert behind(work, work.snapshots.latest()) == 0
     with Client(settings=work.settings) as client:
         assert client.put_events(last).new == 4 - stored
         client.insert_items([Item(item_id="new", title="came later")])
@@ -238,7 +238,7 @@ def test_items_whose_load_was_killed_count_after_the_next(
     report = load_files(work, [items])
     assert (report.added, report.unchanged) == (0, 44)
     assert all(row.quarantine != "unknown_item" for row in work.events.scan())
-    assert {"i40", "i43"} <= {item_id for item_id, _ in work.snapshots.fresh().popular}
+    assert {"i40", "i43"} <= {item_id for item_id, _ in work.snapshots.latest().popularity}
     _check_whole(work, 60)
 
 
@@ -248,6 +248,6 @@ def test_a_catalogue_of_events_that_was_killed_is_none_of_a_person(
     file = _lines(tmp_path / "events.jsonl", _events(20))
     killed("es_recsys.jobs.load_events:_load_bare", "after", 1, "command", "events", "load", str(file))
     load_events(work, [file])
-    assert work.es.count(index=work.snapshots.fresh().metadata.index)["count"] == 44
+    assert work.es.count(index=work.snapshots.latest().metadata.index)["count"] == 44
     assert all(row.quarantine is None for row in work.events.scan())
     _check_whole(work, 20)

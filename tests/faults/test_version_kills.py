@@ -145,7 +145,7 @@ def with_events(client: Client, n_items: int) -> None:
 
 
 TRAIN = [
-    pytest.param("es_recsys.training.train.save_item_side", 1, "before", id="with half of the artefacts"),
+    pytest.param("es_recsys.training.train.save_item_features", 1, "before", id="with half of the artefacts"),
     pytest.param(f"{INDICES}.create", 1, "after", id="between the two indices"),
     pytest.param("es_recsys.index.chunk_sender.ChunkSender.send", 2, "after", id="in mid copy"),
     pytest.param("es_recsys.training.train.rebuild", 1, "after", id="with its profiles"),

@@ -73,13 +73,13 @@ def test_weights_are_chosen_used_and_taken_back(client: Client, command: Callabl
     assert found["kept"]
     assert found["ndcg_after"] > found["ndcg_before"]
     assert found["weights"]["view"] < 1.0
-    assert work.snapshots.fresh().metadata.event_weights == found["weights"]
+    assert work.snapshots.latest().metadata.event_weights == found["weights"]
     assert dict(zip(*_taste(client, "u3"), strict=True)) != strength, "profiles follow"
 
     due = train_if_needed(work, budget=0.0)
     assert due.checked.reasons == ("events weigh otherwise since the training",)
     assert due.outcome == "trained"
-    metadata = work.snapshots.fresh().metadata
+    metadata = work.snapshots.latest().metadata
     assert metadata.event_weights == found["weights"]
     record = Trained.of(metadata)
     assert record is not None
@@ -93,13 +93,13 @@ def test_weights_are_chosen_used_and_taken_back(client: Client, command: Callabl
 
     own = again["weights"] if again["kept"] else found["weights"]
     assert command("tune", "behaviours", "--reset")["removed"] == own
-    assert not work.snapshots.fresh().metadata.event_weights
+    assert not work.snapshots.latest().metadata.event_weights
     assert dict(zip(*_taste(client, "u3"), strict=True)) == strength
     assert command("tune", "behaviours", "--reset")["removed"] == {}
-    before = dict(work.snapshots.fresh().popular)
+    before = dict(work.snapshots.latest().popularity)
     swap_version(work, None)
     swap_version(work, metadata.version)
-    assert dict(work.snapshots.fresh().popular) == before
+    assert dict(work.snapshots.latest().popularity) == before
 
 
 def test_a_second_run_takes_over_the_trials_of_the_first(client: Client, command: Callable[..., Any]) -> None:

@@ -32,7 +32,7 @@ def client(
 
 
 def test_every_item_has_a_place_in_each(client: Client, sample: SampleStore) -> None:
-    snapshot = client.workspace.snapshots.fresh()
+    snapshot = client.workspace.snapshots.latest()
     assert set(snapshot.models) == {"fused", "aligned"}
     for field in ("fused_vector", "aligned_vector"):
         found = client.workspace.es.count(index=snapshot.metadata.index, query={"exists": {"field": field}})
@@ -53,7 +53,7 @@ def test_words_find_pictures_by_their_own_leg(client: Client, sample: SampleStor
 def test_recommendations_come_from_both_without_torch(client: Client, sample: SampleStore) -> None:
     answer = client.recommend(history=[sample.items[0].item_id, sample.items[5].item_id], n=10)
     assert {name for hit in answer.hits for name in hit.parts} >= {"fused", "aligned"}
-    folder = client.settings.store_home / "models" / f"{client.workspace.snapshots.fresh().metadata.version:06d}"
+    folder = client.settings.store_home / "models" / f"{client.workspace.snapshots.latest().metadata.version:06d}"
     code = f"""
 import sys
 from pathlib import Path

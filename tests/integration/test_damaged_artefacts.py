@@ -66,7 +66,7 @@ def _whole(settings: Settings) -> None:
         found = client.recommend("u1", n=5)
         assert found.hits and found.ranking.degraded == ()
         assert client.workspace.snapshots.current().models.keys() == {"als"}
-        assert client.workspace.snapshots.current().popular
+        assert client.workspace.snapshots.current().popularity
     named = [check for check in diagnose(settings) if not check.ok and check.name.startswith(("model", "popularity"))]
     assert named == []
 

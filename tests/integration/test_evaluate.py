@@ -27,12 +27,12 @@ from es_recsys.models import MODELS, artefact
 from es_recsys.models.als import ALS
 from es_recsys.sample import SampleStore
 from es_recsys.search.forest import Forest
-from es_recsys.search.learned import Ranker
+from es_recsys.search.ranker import Ranker
 from es_recsys.serving.behaviour_refresh import build_profiles
 from es_recsys.serving.snapshot_cache import RANKING, ranking_folder
 from es_recsys.settings import FusionWeights, SearchSettings
 from es_recsys.training.scratch_store import give_events, scratch_store
-from es_recsys.training.served_ranker import ServedRanker, one_leg
+from es_recsys.training.served_ranker import ServedRanker, only_retriever
 from es_recsys.training.training_record import note_tuned
 from es_recsys.training.trial_store import content_mark
 from es_recsys.training.tune_model import tune_model
@@ -57,10 +57,10 @@ def _scratch_indices(client: Client) -> list[str]:
 
 @pytest.fixture(autouse=True)
 def nothing_left(client: Client) -> Iterator[None]:
-    before = client.workspace.snapshots.fresh().metadata.version
+    before = client.workspace.snapshots.latest().metadata.version
     yield
     assert not _scratch_indices(client)
-    assert client.workspace.snapshots.fresh().metadata.version in (before, before + 1)
+    assert client.workspace.snapshots.latest().metadata.version in (before, before + 1)
 
 
 def test_profiles_of_the_scratch_store_know_what_the_questions_say(client: Client) -> None:
@@ -142,9 +142,9 @@ def _lowest_first() -> Ranker:
 
 
 def test_served_is_as_users_get_it_and_each_part_is_left_out_once(client: Client) -> None:
-    if not client.workspace.snapshots.fresh().models:
+    if not client.workspace.snapshots.latest().models:
         client.train(["covisitation"])
-    work, own = client.workspace, client.workspace.snapshots.fresh().metadata
+    work, own = client.workspace, client.workspace.snapshots.latest().metadata
     ranker = _lowest_first()
     artefact.save(ranking_folder(work.settings, "mark"), RANKING, ranker.params(), ranker.forest.arrays())
     weights = {**own.weights, "no_query": {"covisitation": 0.0, "popular": 1.0, "fresh": 0.0}}
@@ -176,10 +176,10 @@ def test_searches_are_asked_in_words_and_by_whom(client: Client) -> None:
     assert max(one.figures["NDCG"].mean for one in found.techniques) > 0.05
 
 
-def test_one_leg_alone_is_alone(client: Client) -> None:
-    if not client.workspace.snapshots.fresh().models:
+def test_one_retriever_alone_is_alone(client: Client) -> None:
+    if not client.workspace.snapshots.latest().models:
         client.train(["covisitation"])
-    ranker = ServedRanker(client.workspace, [], one_leg("covisitation"))
+    ranker = ServedRanker(client.workspace, [], only_retriever("covisitation"))
     user = client.workspace.events.users()
     from es_recsys.types import Query
 
@@ -226,11 +226,11 @@ def test_a_model_is_tuned_and_trained_so_from_then_on(client: Client) -> None:
     assert again.found.best is not None
     save_tuned(client.settings, "covisitation", again.found.best.settings, ordered=True, timed=True)
     client.train(["covisitation"])
-    trained = client.workspace.snapshots.fresh().models["covisitation"].config
+    trained = client.workspace.snapshots.latest().models["covisitation"].config
     assert trained == load_tuned(client.settings, "covisitation")
     found = evaluate(client.workspace, Options(names=("covisitation",), users=5, served=False, budget=5.0))
     assert len(found.tuning["covisitation"]["trials"]) == 7
-    metadata = client.workspace.snapshots.fresh().metadata
+    metadata = client.workspace.snapshots.latest().metadata
     write_metadata(client.workspace.es, replace(metadata, event_weights={"view": 0.5}))
     try:
         assert tune_model(client.workspace, "covisitation", trials=1, users=40).found.resumed == 0
@@ -244,7 +244,7 @@ def test_a_model_is_tuned_and_trained_so_from_then_on(client: Client) -> None:
 
 def test_other_content_is_marked_otherwise(client: Client, sample: SampleStore) -> None:
     work, item = client.workspace, sample.items[0]
-    metadata = work.snapshots.fresh().metadata
+    metadata = work.snapshots.latest().metadata
     before = content_mark(work, metadata)
     client.insert_items([item.model_copy(update={"title": "something else", "image": None})])
     assert content_mark(work, metadata) != before
@@ -295,10 +295,10 @@ def test_weights_are_tuned_and_stored(
     client: Client, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     client.train(["covisitation"])
-    metadata = client.workspace.snapshots.fresh().metadata
+    metadata = client.workspace.snapshots.latest().metadata
     before = metadata.weights
     report = tune_weights(client.workspace, trials=15, users=60)
-    after = client.workspace.snapshots.fresh().metadata.weights
+    after = client.workspace.snapshots.latest().metadata.weights
     assert {one.name for one in report.situations} <= {"no_query", "query"}
     for one in report.situations:
         assert {"covisitation", "popular", "fresh"} == set(one.weights)

@@ -15,7 +15,7 @@ from es_recsys import Answer, Client, Event, Query, Settings
 from es_recsys.errors import InputError
 from es_recsys.jobs.load_items import load_files
 from es_recsys.sample import SampleStore
-from es_recsys.search.explore import TRIAL
+from es_recsys.search.rerank.exploration import COLD_START_RANK
 from es_recsys.serving.snapshot_cache import ranking_folder
 from es_recsys.training import retrain_ranking as ranking_due
 from es_recsys.training.lambdamart import Trees
@@ -139,9 +139,9 @@ def test_what_people_did_with_answers_teaches_too(client: Client, queries: list[
     (outcome,) = run.training.outcomes
     assert outcome.kept and outcome.situation == "query" and outcome.answers >= 100
     assert cheapest_first(ask(client, queries), prices) < cheapest_first(answers, prices) - 0.1
-    exposure = client.workspace.snapshots.fresh().exposure
+    stats = client.workspace.snapshots.latest().interaction_stats
     clicked = events[0].item_id or ""
-    assert 0 < exposure.rate < 1 and exposure.seen[clicked][1] >= 1 and "nothing" not in exposure.seen
+    assert 0 < stats.rate < 1 and stats.by_item[clicked][1] >= 1 and "nothing" not in stats.by_item
 
 
 def test_it_is_trained_again_where_there_is_more_to_learn_from(
@@ -153,7 +153,7 @@ def test_it_is_trained_again_where_there_is_more_to_learn_from(
         return file
 
     work = client.workspace
-    known = int(work.snapshots.fresh().metadata.notes["ranking"]["judgments"])
+    known = int(work.snapshots.latest().metadata.notes["ranking"]["judgments"])
     monkeypatch.setattr(ranking_due, "train_ranking", lambda *_, **__: RankingReport("answers", (), 0.0))
     with training_lock(work.settings):
         assert train_ranking_if_needed(work).outcome == "busy"
@@ -187,7 +187,7 @@ def test_exploration_takes_turns_and_logs_its_chances(client: Client, queries: l
     assert all(0 < chance <= 1 for chance in chances) and min(chances) < 1
     assert all(hit["propensity"] <= hit["shown"] for answer in tried for hit in logged[answer.answer_id]["hits"])
     first_ten = {hit.item_id for hit in client.recommend().hits}
-    newer = [client.recommend(explore=1.0).hits[TRIAL] for _ in range(4)]
+    newer = [client.recommend(explore=1.0).hits[COLD_START_RANK] for _ in range(4)]
     assert all(hit.item_id not in first_ten and hit.propensity < 0.6 for hit in newer)
     assert len({hit.item_id for hit in newer}) > 1
     with pytest.raises(InputError, match="explore"):

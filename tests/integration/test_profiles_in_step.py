@@ -55,7 +55,7 @@ def _event(user: int | str, item: int | str, minutes: float = 0.0, **more: Any) 
 
 
 def _stored(work: Workspace) -> dict[str, Any]:
-    index = work.snapshots.fresh().metadata.profiles
+    index = work.snapshots.latest().metadata.profiles
     keys = [work.snapshots.current().key_of(actor) for actor in work.events.actors()]
     found = stored_profiles.fetch_profiles(work.es, index, keys, None)
     return {key: {**it.source, "updated_at": None} for key, it in found.items()}
@@ -65,15 +65,15 @@ def test_many_at_once_are_as_one_by_one(client: Client) -> None:
     work = client.workspace
     first = [_event(user, (user + n) % 33, 600 - n) for user in range(40) for n in range(6)]
     work.events.append(first)
-    catch_up(work, work.snapshots.fresh())
+    catch_up(work, work.snapshots.latest())
     later = [_event(user, (user * 3 + n) % 33, 100 - n) for user in range(0, 60, 2) for n in range(4)]
     work.events.append(later)
-    assert behind(work, work.snapshots.fresh()) == 30
+    assert behind(work, work.snapshots.latest()) == 30
     before = _stored(work)
-    assert catch_up(work, work.snapshots.fresh()) == 30
+    assert catch_up(work, work.snapshots.latest()) == 30
     together = _stored(work)
     # The same from where the profiles stood, one after the other.
-    index = work.snapshots.fresh().metadata.profiles
+    index = work.snapshots.latest().metadata.profiles
     for key in together:
         work.es.delete(index=index, id=key)
     for key, source in before.items():
@@ -81,7 +81,7 @@ def test_many_at_once_are_as_one_by_one(client: Client) -> None:
     for actor in work.events.actors():
         work.driver.run(update_profile(work.snapshots.current(), work.events, actor, work.now()))
     assert _stored(work) == together
-    assert catch_up(work, work.snapshots.fresh()) == 0
+    assert catch_up(work, work.snapshots.latest()) == 0
 
 
 def test_a_rebuild_of_many_beside_writers_loses_nothing(client: Client) -> None:
@@ -102,13 +102,13 @@ def test_a_rebuild_of_many_beside_writers_loses_nothing(client: Client) -> None:
     for writer in writers:
         writer.start()
     for _ in range(4):
-        catch_up(work, work.snapshots.fresh())
+        catch_up(work, work.snapshots.latest())
         build_profiles(work)
     stop.set()
     for writer in writers:
         writer.join()
     assert not failures
-    assert behind(work, work.snapshots.fresh()) == 0
+    assert behind(work, work.snapshots.latest()) == 0
     found = _stored(work)
     build_profiles(work)
     assert {key: it["state"]["counts"] for key, it in found.items()} == {
@@ -144,24 +144,24 @@ def test_who_is_erased_while_many_are_folded_does_not_come_back(client: Client, 
         return real(*arguments)
 
     monkeypatch.setattr(profile_folding, "to_document", erase)
-    catch_up(work, work.snapshots.fresh())
+    catch_up(work, work.snapshots.latest())
     assert done == [1]
     assert client.get_user_profile("u1").counts == {}
-    assert work.es.count(index=work.snapshots.fresh().metadata.profiles)["count"] == 2
+    assert work.es.count(index=work.snapshots.latest().metadata.profiles)["count"] == 2
 
 
 def test_profiles_of_other_settings_or_another_event_store_are_folded_anew(client: Client, shop: Settings) -> None:
     client.put_events([_event(1, 1), _event(2, 2)])
-    catch_up(client.workspace, client.workspace.snapshots.fresh())
+    catch_up(client.workspace, client.workspace.snapshots.latest())
     other = shop.model_copy(update={"profiles": shop.profiles.model_copy(update={"short_half_life": 1.0})})
     with Workspace(other) as work:
-        assert behind(work, work.snapshots.fresh()) == 2
-        assert catch_up(work, work.snapshots.fresh()) == 2
-        assert behind(work, work.snapshots.fresh()) == 0
+        assert behind(work, work.snapshots.latest()) == 2
+        assert catch_up(work, work.snapshots.latest()) == 2
+        assert behind(work, work.snapshots.latest()) == 0
     emptied = shop.model_copy(update={"home": shop.home / "elsewhere", "user_secret": SecretStr(shop.secret().decode())})
     with Client(settings=emptied) as fresh:
         fresh.put_events(_event(2, 3))
-        catch_up(fresh.workspace, fresh.workspace.snapshots.fresh())
+        catch_up(fresh.workspace, fresh.workspace.snapshots.latest())
         assert fresh.get_user_profile("u2").seen == {"i3"}
         assert fresh.get_user_profile("u1").counts == {}
 
@@ -172,23 +172,23 @@ def test_items_that_come_after_their_events_count(client: Client) -> None:
     report = client.insert_items([_item("later"), _item("else")])
     assert any("2 events count again" in note for note in report.notes)
     assert client.get_user_profile("u1").seen == {"i1", "ilater"}
-    assert "ilater" in dict(client.workspace.snapshots.fresh().popular)
+    assert "ilater" in dict(client.workspace.snapshots.latest().popularity)
     client.put_events(_event(1, "never"))
     client.insert_items([_item("else").model_copy(update={"price": 6.0})])
     assert client.get_user_profile("u1").seen == {"i1", "ilater"}
-    assert behind(client.workspace, client.workspace.snapshots.fresh()) == 0
+    assert behind(client.workspace, client.workspace.snapshots.latest()) == 0
 
 
 def test_events_on_items_that_are_removed_count_no_longer(client: Client) -> None:
     client.put_events([_event(1, 1), _event(1, 2), _event(2, 3)])
     client.insert_items([_item("else")])
-    assert {"i1", "i2", "i3"} <= dict(client.workspace.snapshots.fresh().popular).keys()
+    assert {"i1", "i2", "i3"} <= dict(client.workspace.snapshots.latest().popularity).keys()
     report = client.delete_items(["i1", "i3", "never"])
     assert (report.removed, report.unchanged) == (2, 1)
     assert any("2 no longer" in note for note in report.notes)
-    assert behind(client.workspace, client.workspace.snapshots.fresh()) == 0
+    assert behind(client.workspace, client.workspace.snapshots.latest()) == 0
     assert [client.get_user_profile(user).seen for user in ("u1", "u2")] == [{"i2"}, set()]
-    assert not {"i1", "i3"} & dict(client.workspace.snapshots.fresh().popular).keys()
+    assert not {"i1", "i3"} & dict(client.workspace.snapshots.latest().popularity).keys()
     assert client.delete_items("i1").notes == ("1 id is that of no item in the store: nothing to remove.",)
     client.insert_items([_item(1)])
     assert client.get_user_profile("u1").seen == {"i1", "i2"}
@@ -255,7 +255,7 @@ def test_an_index_of_profiles_that_is_gone_is_made_anew(client: Client, es: Elas
     else:
         client.train("covisitation")
     assert client.get_user_profile("u1").seen == {"i0", "i1", "i2", "i3", "i9"}
-    assert behind(work, work.snapshots.fresh()) == 0
+    assert behind(work, work.snapshots.latest()) == 0
     client.put_events(_event(1, 10))
     # Its aliases are whole, so that another version can go live.
     version = client.train("covisitation").version
@@ -391,7 +391,7 @@ def test_an_action_is_carried_out_only_if_the_document_is_as_it_was(client: Clie
     from es_recsys.index.bulk import bulk_write
     from es_recsys.index.bulk_actions import Action
 
-    work, index = client.workspace, client.workspace.snapshots.fresh().metadata.profiles
+    work, index = client.workspace, client.workspace.snapshots.latest().metadata.profiles
     assert bulk_write(work.es, [Action("a", {"applied_through": 1}, precondition="absent")], index=index).stored == 1
     again = bulk_write(work.es, [Action("a", {"applied_through": 2}, precondition="absent")], index=index)
     assert [failure.status for failure in again.failures] == [409]
@@ -438,7 +438,7 @@ def test_a_store_whose_secret_is_lost_is_kept_under_another(client: Client, stra
         mend_profiles(other.workspace)
         assert other.get_user_profile("u1").seen == {"i1"}
         assert other.put_events(_event(1, 3)).new == 1
-        assert other.workspace.es.count(index=other.workspace.snapshots.fresh().metadata.profiles)["count"] == 1
+        assert other.workspace.es.count(index=other.workspace.snapshots.latest().metadata.profiles)["count"] == 1
         assert [check.name for check in check_events(other.settings, str(other.settings.url)) if not check.ok] == []
     with pytest.raises(KeyMismatch), Client(settings=client.settings) as before:
         before.put_events(_event(1, 4))

@@ -21,7 +21,7 @@ from es_recsys.index import versions
 from es_recsys.jobs.load_events import load_events
 from es_recsys.jobs.versions import list_versions, swap_version
 from es_recsys.serving.behaviour_refresh import weigh_events
-from es_recsys.serving.interaction_stats import exposure_folder
+from es_recsys.serving.interaction_stats import interaction_stats_folder
 from es_recsys.serving.snapshot_cache import models_folder
 from es_recsys.serving.workspace import Workspace
 from es_recsys.settings import EncoderSettings
@@ -130,7 +130,7 @@ def test_it_trains_where_events_have_grown_and_a_rollback_stays(
 
 def test_what_came_of_answers_is_counted_also_where_no_training_is_due(client: Client) -> None:
     run(client, "covisitation")
-    assert not exposure_folder(client.settings).exists()
+    assert not interaction_stats_folder(client.settings).exists()
     for count in (1, 2):
         answer = client.recommend("u1", n=3)
         first, second = (hit.item_id for hit in answer.hits[:2])
@@ -141,10 +141,10 @@ def test_what_came_of_answers_is_counted_also_where_no_training_is_due(client: C
             assert run(client).outcome == "nothing"
         else:
             client.train(["covisitation"], budget=0.0)
-        exposure = client.workspace.snapshots.fresh().exposure
-        assert exposure.seen[first] == (count, count)
-        assert exposure.seen[second] == (count, 0.0)
-        assert exposure.rate == pytest.approx(1 / 3)
+        stats = client.workspace.snapshots.latest().interaction_stats
+        assert stats.by_item[first] == (count, count)
+        assert stats.by_item[second] == (count, 0.0)
+        assert stats.rate == pytest.approx(1 / 3)
 
 
 @pytest.mark.long
@@ -256,7 +256,7 @@ def test_what_answers_are_to_lead_to_stays_until_a_training_names_nothing(
     client: Client, now: Callable[[int], None], tmp_path: Path
 ) -> None:
     def leading() -> tuple[str, ...]:
-        return targets_of(client.workspace.snapshots.fresh().metadata)
+        return targets_of(client.workspace.snapshots.latest().metadata)
 
     run(client, "covisitation")
     assert leading() == ()

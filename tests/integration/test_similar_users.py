@@ -21,7 +21,7 @@ from es_recsys.jobs.load_events import load_events
 from es_recsys.jobs.versions import drop_version, list_versions, swap_version
 from es_recsys.models import UserKNN
 from es_recsys.sample import SampleStore
-from es_recsys.serving.answering import answer
+from es_recsys.serving.answering import execute
 from es_recsys.training.served_quality import serving
 from es_recsys.types import Answer, History, Query
 
@@ -40,7 +40,7 @@ def client(module_settings: Callable[..., Settings], sample: SampleStore, sample
 
 @pytest.fixture
 def users(client: Client) -> str:
-    return client.workspace.snapshots.fresh().metadata.users
+    return client.workspace.snapshots.latest().metadata.users
 
 
 def _model(client: Client) -> UserKNN:
@@ -92,7 +92,7 @@ def test_nobody_is_a_neighbour_of_their_own(client: Client, users: str, sample: 
     model = _model(client)
     narrow = model.with_config(replace(model.config, neighbours=1))
     alone = replace(snapshot, models={"userknn": narrow})
-    found = client.workspace.driver.run(answer(alone, Query(user_id=user, n=5), client.workspace.now()))
+    found = client.workspace.driver.run(execute(alone, Query(user_id=user, n=5), client.workspace.now()))
     assert "userknn" in found.hits[0].parts
 
 
@@ -158,7 +158,7 @@ def test_an_erased_user_is_no_ones_neighbour_any_more(client: Client, users: str
 
 def test_users_go_and_come_with_their_version(client: Client, sample: SampleStore) -> None:
     es, store = client.workspace.es, client.settings.index
-    with_users = client.workspace.snapshots.fresh().metadata.version
+    with_users = client.workspace.snapshots.latest().metadata.version
     before = [hit.item_id for hit in client.recommend(sample.shoppers[0].user_id).hits]
     plain = client.train(["covisitation"]).version
     assert not es.indices.exists(index=users_index(store, plain))
@@ -172,7 +172,7 @@ def test_users_go_and_come_with_their_version(client: Client, sample: SampleStor
     assert {version["version"] for version in list_versions(client.workspace)} >= {plain, with_users}
     drop_version(client.workspace, with_users)
     client.train(["userknn"])
-    last = client.workspace.snapshots.fresh().metadata
+    last = client.workspace.snapshots.latest().metadata
     swap_version(client.workspace, None)
     drop_version(client.workspace, last.version)
     assert not es.indices.exists(index=last.users)

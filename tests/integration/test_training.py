@@ -19,7 +19,7 @@ from es_recsys.jobs.load_events import load_events
 from es_recsys.jobs.versions import drop_version, list_versions, swap_version
 from es_recsys.sample import SampleStore
 from es_recsys.serving import snapshot_cache as snapshots
-from es_recsys.serving.item_features import item_side_folder
+from es_recsys.serving.item_features import item_features_folder
 from es_recsys.serving.snapshot_cache import models_folder
 from es_recsys.training import train as training
 from es_recsys.training.lambdamart import Trees
@@ -81,7 +81,7 @@ def test_training_makes_a_version_and_rollback_goes_back(client: Client, user: s
 
 def test_answers_know_what_behaviour_says_of_item_user_and_pair(client: Client, user: str, sample: SampleStore) -> None:
     client.train(["covisitation"])
-    side = client.workspace.snapshots.fresh().item_side
+    side = client.workspace.snapshots.latest().item_features
     assert side is not None
     items = sample.items[:200]
     found = side.candidates([item.item_id for item in items], History(), 0.0)
@@ -93,7 +93,7 @@ def test_answers_know_what_behaviour_says_of_item_user_and_pair(client: Client, 
     assert all(len(each) == len(answer.hits) for each in signals.values() if isinstance(each, list))
     assert {"item/conversion", "user/recency", "pair/category_affinity", "pair/price_distance"} <= signals.keys()
     assert signals["user/events"] > 0 and max(signals["pair/category_affinity"]) > 0
-    folder = item_side_folder(models_folder(client.settings, _live(client)))
+    folder = item_features_folder(models_folder(client.settings, _live(client)))
     aside = folder.with_name("aside")
     shutil.move(folder, aside)
     try:
@@ -121,7 +121,7 @@ def test_named_models_alone_are_served(client: Client, user: str) -> None:
     report = client.train(["covisitation"])
     assert report.models == ("covisitation",)
     assert dict(report.weights) == {"covisitation": 1.0}
-    metadata = client.workspace.snapshots.fresh().metadata
+    metadata = client.workspace.snapshots.latest().metadata
     assert metadata.models == ("covisitation",)
     assert "als_vector" not in metadata.vectors
     assert not any("als" in hit.parts for hit in client.recommend(user).hits)
@@ -269,7 +269,7 @@ def test_models_that_are_lost_are_named(client: Client, user: str) -> None:
 def test_a_learned_ranking_reads_what_behaviour_says(client: Client, sample: SampleStore) -> None:
     """People click what many bought: trees find that out from the log, and put it first."""
     pytest.importorskip("lightgbm")
-    side = client.workspace.snapshots.fresh().item_side
+    side = client.workspace.snapshots.latest().item_features
     assert side is not None
     kinds = sorted({item.categories[-1] for item in sample.items[:200]})
     words = sorted({word for item in sample.items[:200] for word in item.tags})

@@ -46,7 +46,7 @@ def test_titles_that_share_no_words_end_with_models_in_service(client: Client) -
     report = client.train(budget=20.0)
     assert report.models and "lsa" not in report.models
     assert any(line.startswith("lsa is left out. ") for line in report.chosen)
-    assert client.workspace.snapshots.fresh().models.keys() == set(report.models)
+    assert client.workspace.snapshots.latest().models.keys() == set(report.models)
 
 
 @pytest.fixture
@@ -61,21 +61,21 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 
 def test_a_model_that_was_asked_for_fails_where_it_can_not_be_served(client: Client, failing: Callable[..., None]) -> None:
-    live = client.workspace.snapshots.fresh().metadata
+    live = client.workspace.snapshots.latest().metadata
     failing(UserKNN, "to_serve", MemoryError())
     with pytest.raises(ModelError, match="userknn can't be trained: There is not enough memory"):
         client.train(["userknn", "covisitation"])
-    assert client.workspace.snapshots.fresh().metadata == live
+    assert client.workspace.snapshots.latest().metadata == live
 
 
 def test_a_full_disk_is_no_fault_of_a_model(client: Client, failing: Callable[..., None]) -> None:
-    live = client.workspace.snapshots.fresh().metadata
+    live = client.workspace.snapshots.latest().metadata
     full = ModelError("The model covisitation can't be written to x (No space left on device).", "Make room.")
     full.__cause__ = OSError(28, "No space left on device")
     failing(training, "save_models", full)
     with pytest.raises(ModelError, match="No space left"):
         client.train(budget=0.0)
-    assert client.workspace.snapshots.fresh().metadata == live
+    assert client.workspace.snapshots.latest().metadata == live
 
 
 def test_what_can_not_be_served_is_left_out(

@@ -173,11 +173,11 @@ def test_events_on_products_are_known_and_models_know_products(client: Client, p
     from es_recsys.serving.behaviour_refresh import refresh_behaviour
 
     assert refresh_behaviour(client.workspace) == []
-    snapshot = client.workspace.snapshots.fresh()
+    snapshot = client.workspace.snapshots.latest()
     known = set(products.values())
     for model in snapshot.models.values():
         assert set(model.item_ids.names(range(len(model.item_ids)))) <= known
-    assert {product for product, _ in snapshot.popular} <= known
+    assert {product for product, _ in snapshot.popularity} <= known
     assert snapshot.metadata.variants == pytest.approx(4.0)
 
 

@@ -13,11 +13,11 @@ import pytest
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.jobs import eval_state as carried
 from es_recsys.jobs.eval_state import Carried, carry
-from es_recsys.serving.snapshot import QueryEncoder, ServingSnapshot
+from es_recsys.search.request import RankingPolicy
 from es_recsys.serving.snapshot_cache import ranking_folder
 from es_recsys.serving.workspace import Workspace
 from es_recsys.settings import Settings
-from es_recsys.training.served_ranker import one_leg, without_interests
+from es_recsys.training.served_ranker import only_retriever, without_interests
 from es_recsys.training.training_record import Trained, note_tuned, tuned_by_trials
 
 TRAINED = {"als": 1.0, "popular": 0.001}
@@ -29,9 +29,9 @@ def _meta(weights: Mapping[str, Mapping[str, float]], notes: Mapping[str, Any]) 
     return IndexMetadata("s", 1, models=("als",), weights=weights, ranking={"query": "m"}, notes=notes)
 
 
-def _view() -> ServingSnapshot:
+def _policy() -> RankingPolicy:
     weights = {"no_query": TUNED, "query": IN_SEARCH}
-    return ServingSnapshot(Settings(), _meta(weights, {}), b"", cast(QueryEncoder, None), rankers={"query": None})
+    return RankingPolicy(metadata=_meta(weights, {}), retriever_weights=weights, rankers={"query": None})
 
 
 RANKING, TABLE = "without the learned ranking", "with the weights of the training"
@@ -60,16 +60,16 @@ def test_what_serves_such_questions_is_left_out_once_and_told(
 
 def test_without_each_all_else_stays() -> None:
     changes = dict(Carried(frozenset({"no_query", "query"}), frozenset({"query"}), TRAINED).without(True))
-    snapshot = _view()
-    unranked, untuned = changes[RANKING](snapshot), changes[TABLE](snapshot)
+    policy = _policy()
+    unranked, untuned = changes[RANKING](policy), changes[TABLE](policy)
     assert not unranked.rankers
-    assert unranked.metadata.weights == snapshot.metadata.weights
-    assert untuned.rankers == snapshot.rankers
-    # What `tune search` chose answers; it is no part of what trials of the other legs chose.
-    assert untuned.metadata.weights == {"no_query": TRAINED, "query": {"lexical": 0.7}}
-    assert snapshot.metadata.weights["no_query"] == TUNED
-    assert without_interests(snapshot).settings.search.interests == 0
-    assert without_interests(snapshot).settings.search.personalization == snapshot.settings.search.personalization
+    assert unranked.retriever_weights == policy.retriever_weights
+    assert untuned.rankers == policy.rankers
+    # What `tune search` chose matches the query; it is no part of what trials of the other retrievers chose.
+    assert untuned.retriever_weights == {"no_query": TRAINED, "query": {"lexical": 0.7}}
+    assert policy.retriever_weights["no_query"] == TUNED
+    assert without_interests(policy).settings.interests == 0
+    assert without_interests(policy).settings.personalization == policy.settings.personalization
 
 
 @pytest.mark.parametrize(("models", "given"), [(("als",), True), (("als", "ease"), False), ((), False)])
@@ -83,7 +83,7 @@ def test_weights_and_ranking_go_with_their_models(
     monkeypatch.setattr(carried, "write_metadata", lambda _, metadata: written.append(metadata))
     work, scratch = (
         SimpleNamespace(
-            es=None, settings=Settings(home=tmp_path / name, index=name), snapshots=SimpleNamespace(forget=lambda: None)
+            es=None, settings=Settings(home=tmp_path / name, index=name), snapshots=SimpleNamespace(invalidate=lambda: None)
         )
         for name in ("s", "e")
     )
@@ -103,8 +103,8 @@ def test_weights_and_ranking_go_with_their_models(
         assert ("trained here: als, ease" if models else "trained here: no model") in lacks
 
 
-def test_one_leg_alone_is_not_put_in_order_by_a_ranking() -> None:
-    assert not one_leg("als")(_view()).rankers
+def test_one_retriever_alone_is_not_ordered_by_a_ranking() -> None:
+    assert not only_retriever("als")(_policy()).rankers
 
 
 def test_trials_choose_until_the_next_training() -> None:

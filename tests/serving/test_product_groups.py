@@ -18,7 +18,7 @@ def test_what_was_done_with_any_variant_counts_for_the_one_that_was_shown() -> N
     records = list(records_of([{"answer_id": "x", "kind": "recommend", "hits": hits}], GROUPS))
     given = rewards_of(records, events_of(events, GROUPS))
     assert given == {("x", "shirt"): 1.0}
-    seen = count_exposure(records, given, examined(records, given)).seen
+    seen = count_exposure(records, given, examined(records, given)).by_item
     assert {name: done for name, (_, done) in seen.items()} == {"shirt": 1.0, "sock": 0.0}
 
 

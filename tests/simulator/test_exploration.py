@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from es_recsys.search.explore import Exploration, InteractionStats, explore, rng_of
+from es_recsys.search.exploration import Exploration, InteractionStats, seeded_rng
+from es_recsys.search.rerank.exploration import explore
 from es_recsys.simulator import LatentFactorEnvironment, SimulatedNeed, UserSimulator, measure_regret, sample_needs
 from es_recsys.training.logged_examples import count_exposure, examined
 from es_recsys.types import Answer, Hit, Query, Ranking
@@ -46,10 +47,10 @@ class Shop:
         item_ids = [self._environment.item_ids[place] for place in best]
         order, chances = list(range(ITEMS)), {}
         if self._share:
-            exploration = Exploration(self._share, self._exposure, rng_of(7, f"a{number}"))
-            newcomers = set(exploration.newcomers(self._environment.item_ids[-NEW:]))
+            exploration = Exploration(self._share, self._exposure, seeded_rng(7, f"a{number}"))
+            newcomers = set(exploration.cold_start_candidates(self._environment.item_ids[-NEW:]))
             new = [place for place, item_id in enumerate(item_ids) if item_id in newcomers]
-            found = explore(exploration, item_ids, scores[best].tolist(), 0, query.n, new=new)
+            found = explore(exploration, item_ids, scores[best].tolist(), 0, query.n, cold_start=new)
             order, chances = found.order, found.propensities
         hits = tuple(
             Hit(item_ids[place], 0.0, rank, propensity=chances.get(rank - 1, 1.0))

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from es_recsys.events.records import StoredEvent
-from es_recsys.search.explore import InteractionStats
+from es_recsys.search.exploration import InteractionStats
 from es_recsys.serving.answer_log import AnswerLog
-from es_recsys.serving.interaction_stats import exposure_folder, load_exposure
+from es_recsys.serving.interaction_stats import interaction_stats_folder, load_interaction_stats
 from es_recsys.settings import Settings
 from es_recsys.training.count_interactions import recount_exposure
 
@@ -30,7 +30,7 @@ class Events:
 def store(folder: Path, *events: StoredEvent) -> Any:
     settings = Settings(home=folder, index="shop")
     forgotten: list[bool] = []
-    snapshots = SimpleNamespace(forget=lambda: forgotten.append(True))
+    snapshots = SimpleNamespace(invalidate=lambda: forgotten.append(True))
     log = AnswerLog(settings.store_home / "answers")
     return SimpleNamespace(settings=settings, log=log, events=Events(*events), snapshots=snapshots, forgotten=forgotten)
 
@@ -44,9 +44,9 @@ def test_without_a_log_nothing_is_read_and_nothing_is_kept(tmp_path: Path) -> No
     work = store(tmp_path)
     recount_exposure(work)
     assert work.events.scans == 0 and not work.forgotten
-    assert not exposure_folder(work.settings).exists()
-    popular = load_exposure(exposure_folder(work.settings), [("a", 4.0)])
-    assert popular.seen == {"a": (pytest.approx(40.0), 4.0)}
+    assert not interaction_stats_folder(work.settings).exists()
+    popular = load_interaction_stats(interaction_stats_folder(work.settings), [("a", 4.0)])
+    assert popular.by_item == {"a": (pytest.approx(40.0), 4.0)}
 
 
 def test_counts_are_those_of_the_log_and_are_counted_anew(tmp_path: Path) -> None:
@@ -61,10 +61,10 @@ def test_counts_are_those_of_the_log_and_are_counted_anew(tmp_path: Path) -> Non
     for _ in range(2):
         recount_exposure(work)
     assert work.forgotten
-    kept = load_exposure(exposure_folder(work.settings), [])
-    assert dict(kept.seen) == {"a": (1.0, 1.0), "b": (2.0, 0.0), "c": (1.0, 0.0)}
+    kept = load_interaction_stats(interaction_stats_folder(work.settings), [])
+    assert dict(kept.by_item) == {"a": (1.0, 1.0), "b": (2.0, 0.0), "c": (1.0, 0.0)}
     assert kept.rate == pytest.approx(0.25)
     asked = ["c", "nothing", "a", "b"]
-    plain = InteractionStats(dict(kept.seen), kept.rate)
+    plain = InteractionStats(dict(kept.by_item), kept.rate)
     np.testing.assert_array_equal(kept.counts(asked), plain.counts(asked))
     np.testing.assert_array_equal(kept.counts([]), plain.counts([]))

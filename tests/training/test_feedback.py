@@ -63,7 +63,7 @@ def test_only_answers_that_something_was_done_with_are_examples() -> None:
 def test_exposure_counts_looks_and_deeds() -> None:
     records = [record("x", ["a", "b"]), record("y", ["b", "a"])]
     exposure = count_exposure(records, {("x", "a"): 1.0}, np.array([1.0, 0.5]))
-    assert exposure.seen == {"a": (1.5, 1.0), "b": (1.5, 0.0)}
+    assert exposure.by_item == {"a": (1.5, 1.0), "b": (1.5, 0.0)}
     assert exposure.rate == pytest.approx(1 / 3)
 
 

@@ -10,12 +10,13 @@ import pytest
 
 from es_recsys.errors import InputError
 from es_recsys.index_metadata import IndexMetadata, VectorMetadata
-from es_recsys.search.context import Context
+from es_recsys.search.request import RankingPolicy, Request
 from es_recsys.training.coordinate_ascent import JudgedScores, ascend, ndcg
 from es_recsys.training.lexical_weights import MOST_QUERIES, Judged, collect, sample, tune
 
 META = IndexMetadata(store="s", version=1, vectors={"text_vector": VectorMetadata(2, "f", "m")})
-CONTEXT = Context(metadata=META, now=0.0, text="red shoe", vectors={"text_vector": np.array([1.0, 0.0], np.float32)})
+POLICY = RankingPolicy(metadata=META)
+REQUEST = Request(now=0.0, text="red shoe", vectors={"text_vector": np.array([1.0, 0.0], np.float32)})
 
 
 def judged(rng: np.random.Generator, query: int) -> Judged:
@@ -53,7 +54,7 @@ def test_ndcg_by_hand() -> None:
 
 def test_tuning_finds_the_clause_that_knows() -> None:
     found = tune(
-        replace(CONTEXT, metadata=replace(META, lexical={"title": 1.0, "description": 1.0})), many(1), np.random.default_rng(0)
+        replace(POLICY, metadata=replace(META, lexical={"title": 1.0, "description": 1.0})), many(1), np.random.default_rng(0)
     )
     assert found.kept
     assert found.after > found.before + 0.2
@@ -64,20 +65,20 @@ def test_tuning_finds_the_clause_that_knows() -> None:
 
 
 def test_tuning_is_repeatable() -> None:
-    assert tune(CONTEXT, many(1), np.random.default_rng(5)) == tune(CONTEXT, many(1), np.random.default_rng(5))
+    assert tune(POLICY, many(1), np.random.default_rng(5)) == tune(POLICY, many(1), np.random.default_rng(5))
 
 
 def test_what_is_not_better_on_queries_held_out_is_not_kept() -> None:
     rng = np.random.default_rng(2)
     noise = [replace(each, scores={name: rng.random(20).astype(np.float32) for name in each.scores}) for each in many(3, 24)]
-    results = [tune(CONTEXT, noise, np.random.default_rng(seed)) for seed in range(8)]
+    results = [tune(POLICY, noise, np.random.default_rng(seed)) for seed in range(8)]
     assert all(found.after >= found.before for found in results)
     assert any(not found.kept and found.lexical["title"] == 0.9 for found in results)
 
 
 def test_too_few_queries_are_refused() -> None:
     with pytest.raises(InputError, match="Only 3"):
-        tune(CONTEXT, many(1, 3), np.random.default_rng(0))
+        tune(POLICY, many(1, 3), np.random.default_rng(0))
 
 
 def test_fixed_boosts_stay() -> None:
@@ -98,7 +99,7 @@ def test_collect_asks_twice_and_gives_scores_of_all_candidates() -> None:
         assert len(bodies) == len(tables)
         return [{"hits": {"hits": [{"_id": i, "_score": s} for i, s in table.items()]}} for table in tables]
 
-    flow = collect(CONTEXT, {"a": 1.0, "z": 2.0})
+    flow = collect(REQUEST, POLICY, {"a": 1.0, "z": 2.0})
     first = next(flow)
     second = flow.send(answers(first, [{"b": 4.0, "a": 2.0}, {"c": 0.9}]))
     assert all(body["size"] == 3 for body in second)
@@ -117,7 +118,7 @@ def test_collect_asks_twice_and_gives_scores_of_all_candidates() -> None:
 @pytest.mark.parametrize("grades", [{}, {"a": 0.0}])
 def test_queries_without_a_good_item_are_passed_over(grades: dict[str, float]) -> None:
     with pytest.raises(StopIteration) as stop:
-        next(collect(CONTEXT, grades))
+        next(collect(REQUEST, POLICY, grades))
     assert stop.value.value is None
 
 

@@ -7,7 +7,7 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from es_recsys.search.filters import parse
+from es_recsys.search.filters import parse_filters
 from es_recsys.types import Item
 from es_recsys.values.unicode import nfc, nfc_value
 
@@ -40,5 +40,5 @@ def test_an_item_and_a_filter_have_one_form() -> None:
     assert item.categories == item.tags == (joined,)
     assert item.attributes == {joined: joined, "n": 1, "l": (joined,)}
     fields = {"brand": "keyword"}
-    assert parse({"brand": apart}, fields) == parse({"brand": joined}, fields) == [{"term": {"brand": joined}}]
-    assert parse([f"brand:{apart}"], fields) == [{"term": {"brand": joined}}]
+    assert parse_filters({"brand": apart}, fields) == parse_filters({"brand": joined}, fields) == [{"term": {"brand": joined}}]
+    assert parse_filters([f"brand:{apart}"], fields) == [{"term": {"brand": joined}}]

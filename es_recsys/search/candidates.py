@@ -1,0 +1,211 @@
+"""The candidates of a ranking in one table, and which of them can reach the page.
+
+Weighted sum (default): score = sum over retrievers of weight * score on the retriever's scale. Every candidate is scored by
+every retriever, also by those that did not find it: from the client's own lists at once, by the others in a second request,
+which also brings the fields that a hit shows. That request asks only for candidates that can still reach the page (the threshold
+algorithm of Fagin, Lotem and Naor, "Optimal aggregation algorithms for middleware", 2003): what a retriever did not return
+scores at most as much as the last item that it did. An approximate search can miss an item; then this bound is its score, so
+that an item's score never depends on the page.
+
+Reciprocal rank fusion (Cormack, Clarke and Buettcher, 2009): score = sum over retrievers of weight / (k + rank).
+
+Pages are cut from one order: the same `depth` for each, ties broken by id. A page that ends beyond `settings.depth` searches
+deeper; there what the ordinary depth finds comes first, in the ordinary order, then the rest. Query vectors, which are near to
+everything by some measure, add what the ordinary depth finds and no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from es_recsys.search.limits import MAX_LIST_IDS, RERANK_DEPTH
+from es_recsys.search.request import RankingPolicy, Request, UserState, retrieval_depth
+from es_recsys.search.retrieve import RetrievalResults, RetrieverResult
+from es_recsys.search.retrievers import LEXICAL, ranked_list
+from es_recsys.vector_fields import NEAR, VECTOR_FIELDS
+
+__all__ = [
+    "CandidateTable",
+    "ScoredCandidates",
+    "build_candidates",
+    "reachable_rows",
+    "score_bounds",
+    "sorted_rows",
+    "vector_matches",
+]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CandidateTable:
+    """n candidates by m retrievers. item_ids (n,), sorted; retrievers (m,); scores (n, m) float64, on the retrievers' scales, NaN
+    where not known yet; weights (m,); is_deep (n,) bool: found only beyond the ordinary depth; is_cold_start (n,) bool:
+    exploration may try it; products (n,): what each is a variant of, or the item itself."""
+
+    item_ids: tuple[str, ...]
+    retrievers: tuple[RetrieverResult, ...]
+    scores: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    is_deep: NDArray[np.bool_]
+    is_cold_start: NDArray[np.bool_]
+    products: tuple[str, ...]
+
+    def parts(self) -> NDArray[np.float64]:
+        """Return the contributions (n, m): weight times score."""
+        return self.scores * self.weights
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoredCandidates:
+    """The candidates that can reach the page, all scores known. totals: weighted sum of every row of `table`. order: rows, best
+    first by it. documents: item id -> hit of the second request. failed: names of what failed there."""
+
+    table: CandidateTable
+    totals: list[float]
+    order: list[int]
+    documents: Mapping[str, Mapping[str, Any]]
+    failed: tuple[str, ...]
+
+    def document(self, row: int) -> Mapping[str, Any]:
+        return self.documents.get(self.table.item_ids[row], {})
+
+    def source(self, row: int) -> Mapping[str, Any]:
+        source: Mapping[str, Any] = self.document(row).get("_source", {})
+        return source
+
+
+def build_candidates(request: Request, user: UserState, policy: RankingPolicy, results: RetrievalResults) -> CandidateTable:
+    """Return all candidates, with the scores that the first request and the client's own lists give."""
+    retrievers = tuple(each for each in results.retrievers if each.retriever.name in results.weights)
+    near, deep = _union(request, policy, results, retrievers)
+    ids = sorted(near | deep)
+    products = tuple(results.products.get(item_id, item_id) for item_id in ids)
+    weights = np.array([results.weights[each.retriever.name] for each in retrievers], np.float64)
+    if policy.settings.fusion == "rrf":
+        columns = [_reciprocal_ranks(policy, each, ids, near) for each in retrievers]
+    else:
+        columns = [_scores(user, policy, each, ids, products) for each in retrievers]
+    scores = np.column_stack(columns) if columns else np.zeros((len(ids), 0))
+    is_deep = np.array([item_id not in near for item_id in ids], bool)
+    is_cold_start = np.array([item_id in results.cold_start for item_id in ids], bool)
+    return CandidateTable(tuple(ids), retrievers, scores, weights, is_deep, is_cold_start, products)
+
+
+def score_bounds(table: CandidateTable) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return lower and upper bounds (n,) on each candidate's total."""
+    lowest = np.array([-1.0 if each.retriever.scale == "inner" else 0.0 for each in table.retrievers])
+    highest = np.array([each.unseen_upper_bound for each in table.retrievers])
+    unknown = np.isnan(table.scores)
+    lower = np.where(unknown, lowest, table.scores) @ table.weights
+    upper = np.where(unknown, highest, table.scores) @ table.weights
+    return lower, upper
+
+
+def reachable_rows(
+    request: Request, user: UserState, policy: RankingPolicy, table: CandidateTable, window: int = 0
+) -> NDArray[np.int64]:
+    """Return the rows of `table` that can be among the hits up to the end of the page or among the first `window`, and those
+    that exploration may try. Where variants collapse, a hit is a product."""
+    reordered = request.diversity > 0.0 or policy.exploration is not None or user.interests is not None
+    wanted = max(request.end, window, RERANK_DEPTH if reordered else 0)
+    everything = np.arange(len(table.item_ids))
+    if wanted >= len(everything) or table.is_deep.any():
+        return everything
+    lower, upper = score_bounds(table)
+    if policy.collapse:
+        product_of_row = np.unique(table.products, return_inverse=True)[1].reshape(-1)
+        best_of_product = np.full(product_of_row.max() + 1, -np.inf)
+        np.maximum.at(best_of_product, product_of_row, lower)
+        lower = best_of_product
+        if wanted >= len(lower):
+            return everything
+    threshold = np.partition(lower, -wanted)[-wanted]
+    return np.flatnonzero((upper >= threshold - 1e-9) | table.is_cold_start)
+
+
+def vector_matches(request: Request, policy: RankingPolicy, results: RetrievalResults) -> tuple[str, ...]:
+    """Return the ids that query vectors add to what the text finds, sorted: the same for every page."""
+    counting = [each for each in results.retrievers if each.retriever.name in results.weights]
+    vectors = [each for each in counting if each.retriever.is_query_vector]
+    found = {item_id for each in vectors for item_id in _near_ids(request, policy, each, results.text_finds_nothing)}
+    by_text = next((each.scores for each in counting if each.retriever.name == LEXICAL), {})
+    return tuple(sorted(found - by_text.keys() - request.exclude))
+
+
+def sorted_rows(table: CandidateTable, rows: Iterable[int], totals: Sequence[float]) -> list[int]:
+    """Return `rows` best first; what only a deeper search found comes after all else."""
+    return sorted(rows, key=lambda row: (bool(table.is_deep[row]), -totals[row], table.item_ids[row]))
+
+
+def _union(
+    request: Request, policy: RankingPolicy, results: RetrievalResults, retrievers: Iterable[RetrieverResult]
+) -> tuple[set[str], set[str]]:
+    """Return the ids found within the ordinary depth, and those found beyond it."""
+    depth = policy.settings.depth
+    near: set[str] = set()
+    deep: set[str] = set()
+    for each in retrievers:
+        if each.retriever.is_query_vector:
+            near.update(_near_ids(request, policy, each, results.text_finds_nothing))
+        elif each.contributes_candidates:
+            found = list(each.scores)
+            cut = len(found) if each.retriever.scale == "list" else depth
+            near.update(found[:cut])
+            deep.update(found[cut:])
+    if len(near) < depth:
+        near.update(results.browsed[:depth])
+    near.update(results.cold_start)
+    if retrieval_depth(request, policy) > depth:
+        deep.update(results.browsed)
+    excluded = set(request.exclude)
+    excluded.update(item_id for item_id, product in results.products.items() if product in request.exclude)
+    return near - excluded, deep - near - excluded
+
+
+def _near_ids(request: Request, policy: RankingPolicy, result: RetrieverResult, alone: bool) -> list[str]:
+    """Return what a query vector adds. A kNN search finds everything, the nearest first: so no more on a deep page than on the
+    first, and where the encoder's cosines are known, nothing that is far by them. alone: whether the text found nothing; then no
+    model of behaviour adds what nobody asked for."""
+    found = list(result.scores.items())[: policy.settings.depth]
+    field = result.retriever.name
+    if alone and field in VECTOR_FIELDS and VECTOR_FIELDS[field].source == "model":
+        return []
+    known = policy.settings.near.get(field) or NEAR.get(policy.metadata.vectors[field].model)
+    bounds = known if request.has_text else None
+    least = -1.0 if bounds is None else bounds[1 if alone else 0]
+    return [item_id for item_id, score in found if score >= least]
+
+
+def _scores(
+    user: UserState, policy: RankingPolicy, result: RetrieverResult, ids: Sequence[str], products: Sequence[str]
+) -> NDArray[np.float64]:
+    if result.retriever.scale == "list":
+        return _list_scores(user, policy, result, products)
+    missing = 0.0 if result.exhausted else np.nan
+    return np.array([result.scores.get(item_id, missing) for item_id in ids], np.float64)
+
+
+def _list_scores(user: UserState, policy: RankingPolicy, result: RetrieverResult, ids: Sequence[str]) -> NDArray[np.float64]:
+    scorer = user.scorers.get(result.retriever.name)
+    if scorer is not None and ids:
+        raw = np.asarray(scorer(ids), np.float64)
+    else:
+        ranked = ranked_list(result.retriever, user, policy)
+        known = dict(ranked[:MAX_LIST_IDS]) | {item_id: score for item_id, score in ranked if score < 0.0}
+        raw = np.array([known.get(item_id, 0.0) for item_id in ids], np.float64)
+    return np.clip(raw / result.best, -1.0, 1.0)
+
+
+def _reciprocal_ranks(
+    policy: RankingPolicy, result: RetrieverResult, ids: Sequence[str], near: Collection[str]
+) -> NDArray[np.float64]:
+    """Return 1 / (k + rank), 0 where the retriever did not find the item; within the ordinary depth only its ranks count."""
+    ranks = {item_id: rank for rank, item_id in enumerate(result.scores, start=1)} if result.contributes_candidates else {}
+    last = len(ranks) if result.retriever.scale == "list" else policy.settings.depth
+    found = ((ranks.get(item_id, 0), item_id in near) for item_id in ids)
+    k = policy.settings.rank_constant
+    return np.array([1.0 / (k + r) if r and (r <= last or not inside) else 0.0 for r, inside in found], np.float64)

@@ -1,0 +1,103 @@
+"""The page of hits: what the second request found, reranked, cut, and explained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from es_recsys.search.candidates import ScoredCandidates
+from es_recsys.search.explain import explain_hit, history_vectors
+from es_recsys.search.facets import parse_facets
+from es_recsys.search.features import Column, base_features, extract_features
+from es_recsys.search.query_dsl import Response, is_partial, total_of
+from es_recsys.search.request import RankingPolicy, Request, UserState, ranker_of
+from es_recsys.search.rerank.learned_ranking import apply_ranker
+from es_recsys.search.rerank.pipeline import rerank
+from es_recsys.search.retrieve import MATCHES
+from es_recsys.search.score import RETURNED_FIELDS, ScoringRequest, ScoringResponses, resolve_scores, vector_of
+from es_recsys.search.suggest import parse_suggestion
+from es_recsys.types import Hit, Ranking
+
+__all__ = ["RANKING", "build_page", "window_features"]
+
+RANKING = "ranking"
+"""What `degraded` names where a learned ranking can't be used."""
+
+
+def build_page(
+    request: Request, user: UserState, policy: RankingPolicy, scoring: ScoringRequest, responses: Sequence[Response]
+) -> Ranking:
+    """Return the page from the responses to `scoring.bodies`. What failed is named in `degraded`: a body whose response is an
+    error, whose scores count 0, and a learned ranking that lacks its features or can't be used, so that the weighted sum
+    orders."""
+    found = scoring.parse(responses)
+    scored = resolve_scores(policy, scoring, found)
+    rows, columns = window_features(request, user, policy, scoring, scored)
+    ranker, unusable = ranker_of(request, user, policy)
+    learned = apply_ranker(ranker, request.personalization, scored, columns)
+    lost = ranker is not None and bool(scored.order) and learned.ranker is None
+    shown = rerank(request, user, policy, scored, learned, scoring.content_field)
+    page = shown.order[request.offset : request.end]
+    if policy.log_features and scoring.features is None:
+        rows, columns = page, base_features(request, user, policy, scored, page)
+    logged = _known_features(columns, rows, page) if policy.log_features else {}
+    history = history_vectors(found.history, scoring.content_field)
+    hits = []
+    for rank, (row, parts) in enumerate(zip(page, learned.parts(page), strict=True), start=request.offset):
+        source = {name: value for name, value in scored.source(row).items() if name in RETURNED_FIELDS}
+        hit = Hit(
+            scored.table.item_ids[row],
+            learned.scores[row],
+            rank + 1,
+            parts,
+            title=str(source.get("title", "")),
+            source=source,
+            propensity=shown.propensities.get(rank, 1.0),
+            shown=shown.inclusion_probabilities.get(rank, 1.0),
+            signals=logged.get(row, {}),
+        )
+        if request.explain:
+            hit = explain_hit(user, hit, vector_of(scored.document(row), scoring.content_field), history)
+        hits.append(hit)
+    total, facets, uncounted = _counts(scoring, found)
+    failed = (*((RANKING,) if unusable else ()), *scoring.results.degraded, *scored.failed, *((RANKING,) if lost else ()))
+    suggestion = None if found.suggestion is None else parse_suggestion(request.text, found.suggestion)
+    return Ranking(tuple(hits), total, tuple(dict.fromkeys((*failed, *uncounted))), facets, suggestion)
+
+
+def window_features(
+    request: Request, user: UserState, policy: RankingPolicy, scoring: ScoringRequest, scored: ScoredCandidates
+) -> tuple[list[int], dict[str, Column]]:
+    """Return the rows of the window, best first by weighted sum, and their features; none where none are requested."""
+    if scoring.features is None or not scored.documents:
+        return [], {}
+    rows = [row for row in scored.order if not scored.table.is_deep[row]][: scoring.features.window]
+    return rows, extract_features(request, user, policy, scored, rows, scoring.features)
+
+
+def _known_features(columns: Mapping[str, Column], rows: Sequence[int], page: Sequence[int]) -> dict[int, dict[str, float]]:
+    """Return row -> its known features, of the rows of the page. columns: features (n,) of `rows`."""
+    position = {row: k for k, row in enumerate(rows)}
+    there = [row for row in page if row in position]
+    if not columns or not there:
+        return {}
+    values = np.column_stack(list(columns.values()))[[position[row] for row in there]]
+    return {
+        row: {name: value for name, value, known in zip(columns, line, finite, strict=True) if known}
+        for row, line, finite in zip(there, values.tolist(), np.isfinite(values).tolist(), strict=True)
+    }
+
+
+def _counts(
+    scoring: ScoringRequest, found: ScoringResponses
+) -> tuple[int | None, Mapping[str, Mapping[str, int]], tuple[str, ...]]:
+    """Return how much matches, its facets, and what `degraded` names where that is not known."""
+    if found.count is None:
+        # Nothing was asked, or nothing was found.
+        results = scoring.results
+        empty = results.total is None and not scoring.rows and not results.degraded
+        return (0 if empty else results.total), results.facets, ()
+    if "error" in found.count or is_partial(found.count):
+        return None, {}, (MATCHES,)
+    return total_of(found.count), parse_facets(found.count), ()

@@ -1,0 +1,177 @@
+"""What a ranking is computed from: the request, what is known of the user, and how the store ranks.
+
+All three are complete before the first search is sent. Everything else in `search` is a pure function of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from es_recsys.errors import InputError
+from es_recsys.features import ItemSide
+from es_recsys.index_metadata import IndexMetadata
+from es_recsys.search.exploration import Exploration
+from es_recsys.search.interests import Interests
+from es_recsys.search.limits import MAX_QUERY_LENGTH, MAX_RESULTS
+from es_recsys.search.query_dsl import Clause
+from es_recsys.search.ranker import Ranker
+from es_recsys.settings import SearchSettings
+from es_recsys.types import History, Taste
+
+__all__ = [
+    "Explainer",
+    "RankingPolicy",
+    "Request",
+    "ScoredIds",
+    "Scorer",
+    "UserState",
+    "ranker_of",
+    "retrieval_depth",
+    "situation",
+]
+
+ScoredIds = Sequence[tuple[str, float]]
+"""(item id, raw score), best first."""
+
+Scorer = Callable[[Sequence[str]], NDArray[np.float32]]
+"""Item ids -> raw scores (n,) of a model for the user."""
+
+Explainer = Callable[[str], Sequence[str]]
+"""Item id -> the user's own items that a model recommends it for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Request:
+    """What is asked.
+
+    now: epoch seconds. text: query text, "" for none. vectors: vector field -> query vector (d,) float32, from the text or a
+    picture. filters: clauses that every hit meets. exclude: ids of items or products that never appear. n, offset: the page.
+    facets: whether matches are counted by value. explain: whether hits name the user's items that they are there for.
+    personalization: 0 (neutral) to 1 (personal). diversity: 0 (by score) to 1 (most varied).
+
+    Raises InputError where one is out of range.
+    """
+
+    now: float
+    text: str = ""
+    vectors: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    filters: tuple[Clause, ...] = ()
+    exclude: frozenset[str] = frozenset()
+    n: int = 10
+    offset: int = 0
+    facets: bool = False
+    explain: bool = False
+    personalization: float = 1.0
+    diversity: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, number, least in (("n", self.n, 1), ("offset", self.offset, 0)):
+            if number < least:
+                raise InputError(f"{name} is {number}.", f"Give {least} or more.")
+        if self.end > MAX_RESULTS:
+            raise InputError(
+                f"offset {self.offset} and n {self.n} ask beyond the first {MAX_RESULTS:,} hits.",
+                f"Keep offset + n at most {MAX_RESULTS:,}; narrow the answer with a filter instead.",
+            )
+        for name, value in (("personalization", self.personalization), ("diversity", self.diversity)):
+            if not 0.0 <= value <= 1.0:
+                raise InputError(f"{name} is {value}.", "Give a number from 0 to 1.")
+        if len(self.text) > MAX_QUERY_LENGTH:
+            raise InputError(f"The query has {len(self.text):,} characters.", f"Give at most {MAX_QUERY_LENGTH:,}.")
+
+    @property
+    def has_text(self) -> bool:
+        return bool(self.text.strip())
+
+    @property
+    def has_query(self) -> bool:
+        """Whether there is a text or a picture, as in a search; a recommendation has neither."""
+        return self.has_text or bool(self.vectors)
+
+    @property
+    def end(self) -> int:
+        return self.offset + self.n
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class UserState:
+    """What is known of the user; empty for nobody. Item ids are those of products (see `products`).
+
+    tastes: vector field -> taste. factors: model -> the user's vector (d,) float32 in `<model>_vector`. neighbours: model ->
+    its best items; raw scores may be negative. scorers: model -> scores of any items, for neighbours models; without one an
+    item outside the model's list scores 0. history: what the user did. affinities: field -> value -> share. price: mean and
+    spread of log1p(price). strength: sum of absolute event weights. interests: None for one interest alone.
+    explainers: model -> the user's items that an item is recommended for.
+    """
+
+    tastes: Mapping[str, Taste] = field(default_factory=dict)
+    factors: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    neighbours: Mapping[str, ScoredIds] = field(default_factory=dict)
+    scorers: Mapping[str, Scorer] = field(default_factory=dict)
+    history: History = field(default_factory=History)
+    affinities: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    price: tuple[float, float] | None = None
+    strength: float = 0.0
+    interests: Interests | None = None
+    explainers: Mapping[str, Explainer] = field(default_factory=dict)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether a personalised retriever has something to go by."""
+        return (
+            bool(self.factors)
+            or any(self.neighbours.values())
+            or any(taste.long is not None or taste.short is not None for taste in self.tastes.values())
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RankingPolicy:
+    """How the store ranks. A caller that wants another ranking passes another policy.
+
+    metadata: of the index version searched. settings: depth, fusion and the like. retriever_weights: situation -> retriever ->
+    weight, as training or tuning chose them; they go before those of the settings. popularity: most popular products first.
+    rankers: situation -> learned ranking, None for one that can't be used. item_features: what behaviour says of the items,
+    None where it is unknown. exploration: what is left to chance, None for nothing. collapse: whether the best variant of a
+    product stands for all. log_features: whether the answer is logged, with the features at hand.
+    """
+
+    metadata: IndexMetadata
+    settings: SearchSettings = field(default_factory=SearchSettings)
+    retriever_weights: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    popularity: ScoredIds = ()
+    rankers: Mapping[str, Ranker | None] = field(default_factory=dict)
+    item_features: ItemSide | None = None
+    exploration: Exploration | None = None
+    collapse: bool = False
+    log_features: bool = True
+
+    @property
+    def has_variants(self) -> bool:
+        return self.metadata.variants is not None
+
+
+def situation(request: Request, user: UserState) -> str:
+    """Return "query" where something is asked, "no_query" for a known user who asks nothing, else "new_user"."""
+    if request.has_query:
+        return "query"
+    return "no_query" if user.is_known else "new_user"
+
+
+def retrieval_depth(request: Request, policy: RankingPolicy) -> int:
+    """Return the candidates per retriever: one depth for all ordinary pages, a larger one for a page beyond it."""
+    depth = policy.settings.depth
+    return depth if request.end <= depth else max(MAX_RESULTS, depth)
+
+
+def ranker_of(request: Request, user: UserState, policy: RankingPolicy) -> tuple[Ranker | None, bool]:
+    """Return the learned ranking of the situation, None for the weighted sum; and whether there is one that can't be used."""
+    kind = situation(request, user)
+    if kind not in policy.rankers or policy.settings.fusion != "weighted" or (request.has_query and not request.text):
+        return None, False
+    ranker = policy.rankers[kind]
+    return ranker, ranker is None

@@ -1,0 +1,65 @@
+"""The order in which the scored candidates are shown.
+
+A learned ranking comes first, then diversity, then each interest gets its slots. What is left to chance comes last, within the
+slots of each interest, and not beside diversity, which separates what is near in score on purpose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from es_recsys.search.candidates import ScoredCandidates
+from es_recsys.search.limits import RERANK_DEPTH
+from es_recsys.search.request import RankingPolicy, Request, UserState
+from es_recsys.search.rerank.diversity import diversify, labels_of, similarities
+from es_recsys.search.rerank.exploration import ExploredOrder, explore
+from es_recsys.search.rerank.interests import allocate_slots, nearest_interest
+from es_recsys.search.rerank.learned_ranking import LearnedOrder
+from es_recsys.search.score import vector_of
+
+__all__ = ["rerank"]
+
+
+def rerank(
+    request: Request,
+    user: UserState,
+    policy: RankingPolicy,
+    scored: ScoredCandidates,
+    learned: LearnedOrder,
+    content_field: str | None,
+) -> ExploredOrder:
+    """Return rows of the candidate table as they are shown. content_field: vector field of `scored.documents`."""
+    pool = [row for row in learned.order[:RERANK_DEPTH] if not scored.table.is_deep[row]]
+    rest = learned.order[len(pool) :]
+    if request.diversity > 0.0:
+        pool = _diversified(request, scored, learned, pool, content_field)
+    interest_of = nearest_interest(user.interests, scored.table, pool)
+    if interest_of and user.interests is not None:
+        pool = allocate_slots(pool, [interest_of[row] for row in pool], user.interests.shares, request.personalization)
+    rows = [*pool, *rest]
+    if policy.exploration is None or request.diversity > 0.0:
+        return ExploredOrder(rows)
+    explored = explore(
+        policy.exploration,
+        [scored.table.products[row] for row in rows],
+        [learned.scores[row] for row in pool],
+        request.offset,
+        request.end,
+        cold_start=[rank for rank, row in enumerate(rows) if scored.table.is_cold_start[row]],
+        groups=[interest_of[row] for row in pool] if interest_of else (),
+    )
+    return replace(explored, order=[rows[rank] for rank in explored.order])
+
+
+def _diversified(
+    request: Request,
+    scored: ScoredCandidates,
+    learned: LearnedOrder,
+    pool: Sequence[int],
+    content_field: str | None,
+) -> list[int]:
+    vectors = [vector_of(scored.document(row), content_field) for row in pool]
+    similarity = similarities(vectors, [labels_of(scored.source(row)) for row in pool])
+    order = diversify([learned.scores[row] for row in pool], similarity, request.diversity)
+    return [pool[rank] for rank in order]

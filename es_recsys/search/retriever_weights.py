@@ -1,0 +1,149 @@
+"""How much each retriever counts for one request.
+
+The settings have a table of weights for each situation (see `request.situation`); a store's own tables, from `train` and
+`tune search`, go before them.
+
+Personalised retrievers are damped in a search. With s1 >= s2 >= ... the scores of the K best lexical hits,
+    m = sum_i (s_i / s1)^8               how many hits are about as good as the best, 1..K
+    breadth = log m / log K              0 for one outstanding hit, 1 where all are alike
+    evidence = strength / (strength + 5) 0 for nothing known, half after one purchase or five views
+    damping = evidence * (0.1 + 0.9 * breadth)
+Damping lies in [0, 1] and grows with breadth and evidence. The personalised weights together never exceed
+0.6 * damping * personalization of the weights that match the query, so a hit that matches better by more than that share is
+never overtaken, unless the profile speaks against it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+from es_recsys.search.request import RankingPolicy, Request, UserState
+from es_recsys.search.retrievers import INTEREST, POPULARITY, RECENCY, RETRIEVERS, Retriever
+
+__all__ = [
+    "MODELS_SHARE",
+    "NOT_PERSONALIZED",
+    "PERSONAL_SHARE",
+    "breadth",
+    "damped_weights",
+    "damping",
+    "query_weights",
+    "retriever_weights",
+    "weight_table",
+]
+
+PERSONAL_SHARE = 0.6
+"""Largest share of the personalised weights in a search, of the weights that match the query."""
+
+MODELS_SHARE = 0.5
+"""Weight in a search that the trained models share."""
+
+NOT_PERSONALIZED = frozenset({POPULARITY, RECENCY})
+"""Retrievers that need neither query nor user."""
+
+_MIN_DAMPING = 0.1
+_HALF_EVIDENCE = 5.0
+_PEAK = 8.0
+_UNKNOWN_BREADTH = 0.5
+
+
+def breadth(scores: Sequence[float], depth: int) -> float:
+    """Return how many hits are about as good as the best, on a logarithmic scale from 0 (one) to 1 (all `depth`).
+
+    scores: best first, positive; none at all counts as undecided (0.5).
+    """
+    if not scores or scores[0] <= 0.0:
+        return _UNKNOWN_BREADTH
+    similar = math.fsum((score / scores[0]) ** _PEAK for score in scores[:depth] if score > 0.0)
+    return min(max(math.log(similar) / math.log(max(depth, 2)), 0.0), 1.0)
+
+
+def damping(breadth: float, strength: float) -> float:
+    """Return the factor in [0, 1] on the personalised retrievers of a search; it grows with breadth and evidence."""
+    evidence = max(strength, 0.0) / (max(strength, 0.0) + _HALF_EVIDENCE)
+    return evidence * (_MIN_DAMPING + (1.0 - _MIN_DAMPING) * breadth)
+
+
+def retriever_weights(
+    request: Request, user: UserState, policy: RankingPolicy, retrievers: Sequence[Retriever]
+) -> dict[str, float]:
+    """Return the weight of each retriever, without those that weigh nothing; in a search before damping.
+
+    retrievers: those that have a query.
+    """
+    models = [retriever.name for retriever in retrievers if retriever.scale in ("inner", "list") and retriever.personalized]
+    if request.has_query:
+        table = weight_table(policy, "query", models)
+        personalized = request.personalization > 0.0 and user.strength > 0.0
+        counting = (retriever.name for retriever in retrievers if personalized or not retriever.personalized)
+        return _positive((name, table.get(name, 0.0)) for name in counting)
+    personal = _with_interests(user, weight_table(policy, "no_query", models)) if user.is_known else {}
+    neutral = weight_table(policy, "new_user", models)
+    share = request.personalization if user.is_known else 0.0
+    return _positive(
+        (retriever.name, share * personal.get(retriever.name, 0.0) + (1.0 - share) * neutral.get(retriever.name, 0.0))
+        for retriever in retrievers
+    )
+
+
+def damped_weights(
+    request: Request,
+    user: UserState,
+    policy: RankingPolicy,
+    weights: Mapping[str, float],
+    retrievers: Iterable[Retriever],
+    lexical_scores: Sequence[float],
+) -> dict[str, float]:
+    """Return the `weights` that `retrievers` count with: without a query as they are, in a search with the personalised ones
+    damped.
+
+    retrievers: those that have answered. lexical_scores: of the lexical retriever, best first.
+    """
+    counting = [retriever for retriever in retrievers if retriever.name in weights]
+    if not request.has_query:
+        return {retriever.name: weights[retriever.name] for retriever in counting}
+    factor = request.personalization * damping(breadth(lexical_scores, policy.settings.depth), user.strength)
+    matching = math.fsum(weights[retriever.name] for retriever in counting if retriever.matches_query)
+    personal = math.fsum(weights[retriever.name] for retriever in counting if retriever.personalized)
+    if personal > PERSONAL_SHARE * matching > 0.0:
+        factor *= PERSONAL_SHARE * matching / personal
+    return _positive(
+        (retriever.name, weights[retriever.name] * (factor if retriever.personalized else 1.0)) for retriever in counting
+    )
+
+
+def weight_table(policy: RankingPolicy, name: str, models: Iterable[str]) -> dict[str, float]:
+    """Return retriever -> weight in a situation: those of the settings with the store's own before them.
+
+    Training chooses models by what they do together. So where the store has a table without a query, that table alone decides
+    for models, popularity and recency, and in a search the models share a fixed part in the same proportions.
+    models: the collaborative models that take part.
+    """
+    models = set(models)
+    given: dict[str, float] = getattr(policy.settings.weights, name)
+    trained = policy.retriever_weights.get("no_query")
+    if name == "no_query" and trained is not None:
+        given = {retriever: weight for retriever, weight in given.items() if retriever not in models | NOT_PERSONALIZED}
+    elif name == "query" and trained is not None:
+        total = math.fsum(max(trained.get(model, 0.0), 0.0) for model in models) or 1.0
+        given = {**given, **{model: MODELS_SHARE * trained.get(model, 0.0) / total for model in models}}
+    return {**given, **policy.retriever_weights.get(name, {})}
+
+
+def query_weights(policy: RankingPolicy) -> dict[str, float]:
+    """Return the weights of the retrievers that match the query."""
+    table = weight_table(policy, "query", ())
+    return {name: table[name] for name, one in RETRIEVERS.items() if one.matches_query and table.get(name, 0.0) > 0.0}
+
+
+def _with_interests(user: UserState, table: Mapping[str, float]) -> Mapping[str, float]:
+    """Return the table with the weight that all interests share given to each by its share."""
+    if user.interests is None:
+        return table
+    total = table.get(INTEREST, 0.0)
+    return {**table, **{f"{INTEREST}_{k + 1}": total * share for k, share in enumerate(user.interests.shares.tolist())}}
+
+
+def _positive(weights: Iterable[tuple[str, float]]) -> dict[str, float]:
+    return {name: weight for name, weight in weights if weight > 0.0}

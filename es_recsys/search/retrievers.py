@@ -1,0 +1,195 @@
+"""Retrievers: each a pure function from request, user state and ranking policy to a query, or None where it has none.
+
+A new retriever is a function here and its row in RETRIEVERS; a new vector field brings its retrievers with its row in
+`vector_fields`. Retrievers that match the query (text, query vectors) search the whole catalogue. The others reorder what those
+find, and where there is a text they also search among all items that match it: a profile reorders a large category to its end,
+but adds nothing that was not asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from es_recsys.search.lexical import lexical_query
+from es_recsys.search.limits import MAX_LIST_IDS
+from es_recsys.search.query_dsl import Clause
+from es_recsys.search.request import RankingPolicy, Request, ScoredIds, UserState
+from es_recsys.vector_fields import VECTOR_FIELDS
+
+__all__ = [
+    "INTEREST",
+    "LEXICAL",
+    "POPULARITY",
+    "RECENCY",
+    "RETRIEVERS",
+    "Retriever",
+    "active_retrievers",
+    "contributes_candidates",
+    "ranked_list",
+    "taste_vector",
+]
+
+LEXICAL = "lexical"
+"""Name of the retriever that searches by text."""
+
+POPULARITY = "popular"
+
+RECENCY = "fresh"
+"""Name of the retriever whose items exploration tries."""
+
+INTEREST = "interest"
+"""Name of an interest's retriever, before its number; and of the weight that all of them share."""
+
+_LONG_TERM_SHARE = 0.6
+
+BuildQuery = Callable[[Request, UserState, RankingPolicy], Clause | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Retriever:
+    """One way to get candidates and to score them.
+
+    build_query: its query, without filters. scale: how its `_score` becomes a number that can be added ("best": over the best
+    score; "cosine": the cosine, from 0; "dot": the same where both vectors are of length 1 and the field's similarity is the
+    inner product; "inner": the inner product over the best one; "unit": as it is; "list": the client's own scores, over their
+    largest). personalized: True for retrievers that use the user state; scaled by personalization and damping. matches_query:
+    True where its items match the query, so that it may add candidates that the text doesn't find.
+    """
+
+    name: str
+    scale: str
+    build_query: BuildQuery
+    personalized: bool = False
+    matches_query: bool = False
+
+    @property
+    def is_query_vector(self) -> bool:
+        """Whether it searches by a vector of the query."""
+        return self.matches_query and self.name != LEXICAL
+
+
+def _lexical(request: Request, _user: UserState, policy: RankingPolicy) -> Clause | None:
+    """BM25 over the text fields (see `lexical`)."""
+    return lexical_query(request.text, policy.metadata.lexical) if request.has_text else None
+
+
+def _query_vector(field: str) -> BuildQuery:
+    """Similarity to the query's vector in `field`."""
+    return lambda request, _user, policy: _knn(policy, field, request.vectors.get(field))
+
+
+def _taste(field: str) -> BuildQuery:
+    """Similarity to the user's taste in `field`."""
+    return lambda _request, user, policy: _knn(policy, field, taste_vector(user, field))
+
+
+def _factors(model: str) -> BuildQuery:
+    """Inner product with the user's vector of a factor model."""
+    return lambda _request, user, policy: _knn(policy, f"{model}_vector", user.factors.get(model))
+
+
+def _neighbours(model: str) -> BuildQuery:
+    """The best items of a neighbours model."""
+    return lambda _request, user, _policy: _ids(user.neighbours.get(model, ()))
+
+
+def _interest(rank: int) -> BuildQuery:
+    """Similarity to one of the user's interests."""
+
+    def build_query(_request: Request, user: UserState, policy: RankingPolicy) -> Clause | None:
+        interests = user.interests
+        return None if interests is None else _knn(policy, interests.field, interests.vectors[rank])
+
+    return build_query
+
+
+def _popularity(_request: Request, _user: UserState, policy: RankingPolicy) -> Clause | None:
+    """The most popular items."""
+    return _ids(policy.popularity)
+
+
+def _recency(request: Request, _user: UserState, policy: RankingPolicy) -> Clause | None:
+    """The newest items; the score is half at an age of `freshness_days`."""
+    if "created_at" not in policy.metadata.fields:
+        return None
+    pivot = max(round(policy.settings.freshness_days * 24), 1)
+    return {"distance_feature": {"field": "created_at", "origin": int(request.now * 1_000), "pivot": f"{pivot}h"}}
+
+
+def _content_retrievers() -> tuple[Retriever, ...]:
+    encoded = [row for row in VECTOR_FIELDS.values() if row.source == "encoder"]
+    searchable = [row for row in VECTOR_FIELDS.values() if row.source == "encoder" or row.words]
+    return (
+        *(
+            Retriever(row.name, "cosine" if row.similarity == "cosine" else "dot", _query_vector(row.name), matches_query=True)
+            for row in searchable
+        ),
+        *(Retriever(f"taste_{row.content}", "cosine", _taste(row.name), personalized=True) for row in encoded),
+    )
+
+
+RETRIEVERS: Mapping[str, Retriever] = {
+    retriever.name: retriever
+    for retriever in (
+        Retriever(LEXICAL, "best", _lexical, matches_query=True),
+        *_content_retrievers(),
+        Retriever(POPULARITY, "list", _popularity),
+        Retriever(RECENCY, "unit", _recency),
+    )
+}
+"""The retrievers that every store has; `active_retrievers` adds those of models and interests."""
+
+
+def active_retrievers(request: Request, user: UserState, policy: RankingPolicy) -> tuple[Retriever, ...]:
+    """Return every retriever that may have a query: RETRIEVERS, one per collaborative model, under the model's name, and one
+    per interest."""
+    models = [Retriever(name, "inner", _factors(name), personalized=True) for name in sorted(user.factors)]
+    models += [Retriever(name, "list", _neighbours(name), personalized=True) for name in sorted(user.neighbours)]
+    return (*RETRIEVERS.values(), *models, *_interest_retrievers(request, user, policy))
+
+
+def _interest_retrievers(request: Request, user: UserState, policy: RankingPolicy) -> tuple[Retriever, ...]:
+    interests = user.interests
+    if interests is None or request.has_query or interests.field not in policy.metadata.vectors:
+        return ()
+    scale = "cosine" if policy.metadata.vectors[interests.field].similarity == "cosine" else "inner"
+    return tuple(Retriever(f"{INTEREST}_{rank + 1}", scale, _interest(rank), personalized=True) for rank in range(len(interests)))
+
+
+def contributes_candidates(retriever: Retriever, request: Request) -> bool:
+    """Return whether the retriever's items become candidates; for a picture without text only those similar to it do."""
+    return retriever.matches_query or not request.has_query or request.has_text
+
+
+def ranked_list(retriever: Retriever, user: UserState, policy: RankingPolicy) -> ScoredIds:
+    """Return the client's own list of a retriever of scale "list"."""
+    return policy.popularity if retriever.name == POPULARITY else user.neighbours[retriever.name]
+
+
+def taste_vector(user: UserState, field: str) -> NDArray[np.float32] | None:
+    """Return the unit vector (d,) float32 between the long-term and the short-term taste; None where neither is known."""
+    taste = user.tastes.get(field)
+    if taste is None:
+        return None
+    if taste.long is None or taste.short is None:
+        return taste.long if taste.short is None else taste.short
+    mixed = _LONG_TERM_SHARE * taste.long + (1.0 - _LONG_TERM_SHARE) * taste.short
+    norm = float(np.linalg.norm(mixed))
+    return taste.long if norm < 1e-6 else (mixed / norm).astype(np.float32)
+
+
+def _knn(policy: RankingPolicy, field: str, vector: NDArray[np.float32] | None) -> Clause | None:
+    if vector is None or field not in policy.metadata.vectors:
+        return None
+    return {"knn": {"field": field, "query_vector": vector.tolist()}}
+
+
+def _ids(scored: ScoredIds) -> Clause | None:
+    # The scores stay here: the client knows them exactly, so Elasticsearch is only asked which of the ids pass the filters.
+    # That is one set lookup instead of a scored clause an id, and negative scores need no way round.
+    ids = [item_id for item_id, raw in scored[:MAX_LIST_IDS] if raw > 0.0]
+    return {"ids": {"values": ids}} if ids else None

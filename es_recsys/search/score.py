@@ -1,0 +1,228 @@
+"""The second request of a ranking: the scores that the first one left open, the fields that hits show, and counts.
+
+scoring = build_scoring_request(request, user, policy, results)    # the bodies of one `_msearch`
+scored = resolve_scores(policy, scoring, scoring.parse(responses))
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from es_recsys.search.bodies import count_body, scoring_body
+from es_recsys.search.candidates import (
+    CandidateTable,
+    ScoredCandidates,
+    build_candidates,
+    reachable_rows,
+    sorted_rows,
+    vector_matches,
+)
+from es_recsys.search.facets import with_counts
+from es_recsys.search.features import clause_queries, feature_fields, feature_request
+from es_recsys.search.limits import MAX_RESULTS
+from es_recsys.search.products import best_of_each_product, id_filter, with_group_id
+from es_recsys.search.query_dsl import Body, Response, hits_of, is_partial
+from es_recsys.search.ranker import FeatureRequest
+from es_recsys.search.request import RankingPolicy, Request, UserState
+from es_recsys.search.retrieve import RetrievalResults, scaled_scores
+from es_recsys.search.retrievers import LEXICAL
+from es_recsys.search.suggest import suggestion_body
+
+__all__ = [
+    "RETURNED_FIELDS",
+    "Gap",
+    "ScoringRequest",
+    "ScoringResponses",
+    "build_scoring_request",
+    "resolve_scores",
+    "vector_of",
+]
+
+RETURNED_FIELDS = ("group_id", "title", "brand", "categories", "tags", "price", "currency", "image", "available")
+"""Fields of an item that a hit shows."""
+
+_MAX_HISTORY_VECTORS = 50
+
+_NO_RESPONSE: Response = {"error": "no response"}
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Scores that a retriever lacks. column: of `table.retrievers`. item_ids: the candidates. body: asks for them."""
+
+    column: int
+    item_ids: tuple[str, ...]
+    body: Body
+
+
+@dataclass(frozen=True, slots=True)
+class ScoringResponses:
+    """Responses by what they answer; None for a body that was not sent."""
+
+    gaps: tuple[Response, ...] = ()
+    documents: Response | None = None
+    history: Response | None = None
+    count: Response | None = None
+    suggestion: Response | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoringRequest:
+    """What is still to be asked. rows: candidates that can reach the page, as rows of `table`. gaps: scores not known yet.
+    documents: the candidates' fields, vectors in `content_field`, and the scores of lexical clauses that `features` names.
+    history: vectors of the user's own items, for explanations by content. count: how much matches a query, with facets.
+    suggestion: what else may have been meant. No rows: only a suggestion may be asked for."""
+
+    results: RetrievalResults
+    table: CandidateTable
+    rows: tuple[int, ...]
+    features: FeatureRequest | None = None
+    content_field: str | None = None
+    gaps: tuple[Gap, ...] = field(default=())
+    documents: Body | None = None
+    history: Body | None = None
+    count: Body | None = None
+    suggestion: Body | None = None
+
+    @property
+    def bodies(self) -> tuple[Body, ...]:
+        single = (self.documents, self.history, self.count, self.suggestion)
+        return (*(gap.body for gap in self.gaps), *(body for body in single if body is not None))
+
+    def parse(self, responses: Sequence[Response]) -> ScoringResponses:
+        """Assign the responses to `bodies`, in their order, to what they answer; one that is missing is an error."""
+        following = iter(responses)
+        gaps = tuple(next(following, _NO_RESPONSE) for _ in self.gaps)
+        single = (self.documents, self.history, self.count, self.suggestion)
+        return ScoringResponses(gaps, *(None if body is None else next(following, _NO_RESPONSE) for body in single))
+
+
+def build_scoring_request(
+    request: Request,
+    user: UserState,
+    policy: RankingPolicy,
+    results: RetrievalResults,
+    features: FeatureRequest | None = None,
+) -> ScoringRequest:
+    """Return the searches of the second request. features: in place of those that the learned ranking and the log need."""
+    features = feature_request(request, user, policy) if features is None else features
+    table = build_candidates(request, user, policy, results)
+    window = 0 if features is None else features.window
+    rows = tuple(reachable_rows(request, user, policy, table, window).tolist())
+    suggestion = suggestion_body(request.text, policy.metadata.lexical) if results.text_finds_nothing else None
+    if not rows:
+        return ScoringRequest(results, table, rows, features, suggestion=suggestion)
+    content_field = _content_field(policy) if request.explain or request.diversity > 0.0 else None
+    return ScoringRequest(
+        results,
+        table,
+        rows,
+        features,
+        content_field,
+        gaps=_gaps(policy, table, rows),
+        documents=_documents_body(request, policy, [table.item_ids[row] for row in rows], content_field, features),
+        history=_history_body(user, policy, content_field) if request.explain and content_field else None,
+        count=_count_body(request, policy, results, table) if request.has_query else None,
+        suggestion=suggestion,
+    )
+
+
+def resolve_scores(policy: RankingPolicy, scoring: ScoringRequest, responses: ScoringResponses) -> ScoredCandidates:
+    """Fill in what the second request found. What failed is named, and its scores count 0."""
+    table = scoring.table
+    answered = list(zip(scoring.gaps, responses.gaps, strict=True))
+    failed = [table.retrievers[gap.column].retriever.name for gap, found in answered if "error" in found or is_partial(found)]
+    table = _filled(table, answered)
+    totals = [float(sum(row)) for row in table.parts().tolist()]
+    order = sorted_rows(table, scoring.rows, totals)
+    if policy.collapse:
+        order = best_of_each_product(order, table.products)
+    documents = responses.documents or {}
+    if order and ("error" in documents or is_partial(documents)):
+        failed.append("sources")
+    by_id = {hit["_id"]: hit for hit in hits_of(documents)}
+    return ScoredCandidates(table, totals, order, by_id, tuple(failed))
+
+
+def vector_of(document: Mapping[str, Any], field: str | None) -> NDArray[np.float32] | None:
+    """Return the vector (d,) float32 of a hit in a field; None where it has none."""
+    values = document.get("fields", {}).get(field)
+    return None if not values else np.asarray(values, np.float32)
+
+
+def _content_field(policy: RankingPolicy) -> str | None:
+    """Return the vector field that tells best how similar two items are: text, then pictures, then behaviour."""
+    for name in ("text_vector", "image_vector", *policy.metadata.vectors):
+        if name in policy.metadata.vectors:
+            return name
+    return None
+
+
+def _gaps(policy: RankingPolicy, table: CandidateTable, rows: Sequence[int]) -> tuple[Gap, ...]:
+    gaps = []
+    unknown = np.isnan(table.scores[list(rows)])
+    for column, result in enumerate(table.retrievers):
+        missing = tuple(table.item_ids[row] for row, lacks in zip(rows, unknown[:, column].tolist(), strict=True) if lacks)
+        if missing:
+            gaps.append(Gap(column, missing, scoring_body(result.query, missing, policy)))
+    return tuple(gaps)
+
+
+def _fields_body(item_ids: Sequence[str], content_field: str | None) -> Body:
+    body: Body = {
+        "size": len(item_ids),
+        "_source": list(RETURNED_FIELDS),
+        "track_total_hits": False,
+        "query": {"constant_score": {"filter": {"ids": {"values": list(item_ids)}}}},
+    }
+    return {**body, "fields": [content_field]} if content_field else body
+
+
+def _documents_body(
+    request: Request,
+    policy: RankingPolicy,
+    item_ids: Sequence[str],
+    content_field: str | None,
+    features: FeatureRequest | None,
+) -> Body:
+    body = _fields_body(item_ids, content_field)
+    if features is None:
+        return body
+    clauses = clause_queries(request, features)
+    ids = body["query"]["constant_score"]["filter"]
+    query = {"bool": {"filter": [ids], "should": clauses}} if clauses else body["query"]
+    return {**body, "_source": [*RETURNED_FIELDS, *feature_fields(policy, features)], "query": query}
+
+
+def _history_body(user: UserState, policy: RankingPolicy, content_field: str) -> Body | None:
+    ids = tuple(dict.fromkeys(reversed(user.history.item_ids)))[:_MAX_HISTORY_VECTORS]
+    if not ids:
+        return None
+    body = {**_fields_body(ids, content_field), "_source": False}
+    if policy.metadata.variants is not None:
+        body["query"] = {"constant_score": {"filter": id_filter(ids, has_variants=True)}}
+        body["size"] = min(math.ceil(len(ids) * max(policy.metadata.variants, 1.0)), MAX_RESULTS)
+    return with_group_id(body, has_variants=policy.has_variants)
+
+
+def _count_body(request: Request, policy: RankingPolicy, results: RetrievalResults, table: CandidateTable) -> Body:
+    by_text = any(each.retriever.name == LEXICAL for each in table.retrievers)
+    body = count_body(request, policy, vector_matches(request, policy, results), by_text=by_text)
+    return with_counts(body, request, policy)
+
+
+def _filled(table: CandidateTable, answered: Sequence[tuple[Gap, Response]]) -> CandidateTable:
+    scores = table.scores.copy()
+    row_of = {item_id: row for row, item_id in enumerate(table.item_ids)}
+    for gap, response in answered:
+        result = table.retrievers[gap.column]
+        hits = hits_of(response)
+        found = scaled_scores(result.retriever.scale, np.array([hit["_score"] for hit in hits], np.float64), result.best)
+        scores[[row_of[hit["_id"]] for hit in hits], gap.column] = np.minimum(found, result.unseen_upper_bound)
+    return replace(table, scores=np.nan_to_num(scores, nan=0.0))

@@ -1,0 +1,66 @@
+"""How a store ranks, and what a query changes about it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from es_recsys.search.exploration import MAX_NEWEST, Exploration, seeded_rng
+from es_recsys.search.limits import MAX_RESULTS
+from es_recsys.search.request import RankingPolicy
+from es_recsys.serving.queries import query_identity
+from es_recsys.serving.snapshot import ServingSnapshot
+from es_recsys.serving.user_profiles import who
+from es_recsys.types import Query
+
+__all__ = ["for_products", "for_similar_items", "ranking_policy", "with_exploration"]
+
+_DRAW_SECONDS = 3_600.0
+_SIMILAR_CONTENT = {"taste_text": 1.0, "taste_image": 0.5, "popular": 1e-3, "fresh": 1e-3}
+_SIMILAR_MODELS = 0.3
+
+
+def ranking_policy(snapshot: ServingSnapshot) -> RankingPolicy:
+    """Return how the store ranks by itself."""
+    return RankingPolicy(
+        metadata=snapshot.metadata,
+        settings=snapshot.settings.search,
+        retriever_weights=snapshot.metadata.weights,
+        popularity=snapshot.popularity,
+        rankers=snapshot.rankers,
+        item_features=snapshot.item_features,
+        log_features=snapshot.settings.answer_log_mib > 0,
+    )
+
+
+def for_products(policy: RankingPolicy, query: Query) -> RankingPolicy:
+    """Return the policy with the variants of a product collapsed into one hit, where there are variants and no ids are given:
+    the candidates per retriever are then those of about `depth` products."""
+    if policy.metadata.variants is None or query.ids is not None:
+        return policy
+    depth = policy.settings.depth
+    deeper = max(depth, min(math.ceil(depth * (policy.metadata.variants or 1.0)), MAX_RESULTS))
+    return replace(policy, settings=policy.settings.model_copy(update={"depth": deeper}), collapse=True)
+
+
+def for_similar_items(policy: RankingPolicy) -> RankingPolicy:
+    """Return the policy for items similar to one: content leads, as one item is too thin a history for behaviour to decide
+    alone."""
+    trained = policy.retriever_weights.get("no_query", {})
+    models = {name: _SIMILAR_MODELS * trained.get(name, 0.0) for name in policy.metadata.models}
+    weights = {**policy.retriever_weights, "no_query": {**_SIMILAR_CONTENT, **models}}
+    return replace(policy, retriever_weights=weights, rankers={}, item_features=None)
+
+
+def with_exploration(policy: RankingPolicy, snapshot: ServingSnapshot, query: Query, now: float, answer_id: str) -> RankingPolicy:
+    """Return the policy with what is left to chance in this answer: the same for all pages of a query that one actor sees within
+    an hour, so that no item is shown twice or never. For nobody in particular each answer is drawn by itself."""
+    share = policy.settings.exploration if query.explore is None else query.explore
+    if share == 0.0 or query.ids is not None:
+        return policy
+    keys, hour = who(snapshot, query), int(now // _DRAW_SECONDS)
+    draw = repr((keys[0], hour, query_identity(query))) if keys else answer_id
+    rng = seeded_rng(policy.settings.seed, draw)
+    # Among items similar to one, an item that is only new would be out of place.
+    newest = MAX_NEWEST if query.like is None else 0
+    return replace(policy, exploration=Exploration(share, snapshot.interaction_stats, rng, newest))

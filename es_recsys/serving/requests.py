@@ -1,0 +1,51 @@
+"""A query as the request that `search` reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from es_recsys.search.query_dsl import Clause
+from es_recsys.search.request import RankingPolicy, Request
+from es_recsys.serving.queries import query_kind
+from es_recsys.types import Profile, Query
+from es_recsys.values.unicode import nfc
+
+__all__ = ["build_request"]
+
+
+def build_request(
+    query: Query,
+    policy: RankingPolicy,
+    profile: Profile | None,
+    vectors: Mapping[str, NDArray[np.float32]],
+    filters: Sequence[Clause],
+    now: float,
+) -> Request:
+    """Return the request. Left out by default are what the user of a recommendation has seen, and dislikes everywhere.
+
+    vectors: vector field -> query vector. filters: clauses of `query.filter`. now: epoch seconds. Raises InputError.
+    """
+    settings = policy.settings
+    exclude = frozenset(query.exclude)
+    if profile is not None:
+        exclude |= profile.disliked
+        if query_kind(query) == "recommend":
+            exclude |= profile.seen
+    if query.ids is not None:
+        filters = [*filters, {"ids": {"values": list(query.ids)}}]
+    return Request(
+        now=now,
+        text=nfc(query.text.strip()),
+        vectors=vectors,
+        filters=tuple(filters),
+        exclude=exclude,
+        n=query.n,
+        offset=query.offset,
+        facets=query.facets,
+        explain=query.explain,
+        personalization=settings.personalization if query.personalization is None else query.personalization,
+        diversity=settings.diversity if query.diversity is None else query.diversity,
+    )

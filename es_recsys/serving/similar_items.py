@@ -1,0 +1,45 @@
+"""Items similar to one: a recommendation to somebody who saw nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from es_recsys.errors import InputError
+from es_recsys.search.query_dsl import Clause
+from es_recsys.search.request import RankingPolicy, Request, UserState
+from es_recsys.serving.operations import Flow
+from es_recsys.serving.requests import build_request
+from es_recsys.serving.similar_users import models_of_user
+from es_recsys.serving.snapshot import ServingSnapshot
+from es_recsys.serving.user_profiles import features, of_views
+from es_recsys.serving.user_state import build_user_state
+from es_recsys.types import Profile, Query
+
+__all__ = ["similar_items_request"]
+
+
+def similar_items_request(
+    snapshot: ServingSnapshot,
+    policy: RankingPolicy,
+    query: Query,
+    profile: Profile | None,
+    filters: Sequence[Clause],
+    now: float,
+) -> Flow[tuple[Request, UserState]]:
+    """Return the request, and the state of a user who viewed `query.like` alone. The asking user adds dislikes only.
+
+    Raises InputError for an item that the store lacks.
+    """
+    item_id = str(query.like)
+    known = yield from features(snapshot, (item_id,))
+    if item_id not in known:
+        raise InputError(f"There is no item {item_id!r} in {snapshot.metadata.store}.", "See its id in the catalogue.")
+    viewer = replace(of_views(snapshot, (item_id,), known, now), seen=frozenset())
+    disliked = profile.disliked if profile is not None else frozenset()
+    exclude = frozenset(query.exclude) | {item_id, known[item_id].group_id or item_id} | disliked
+    plain = query.model_copy(update={"like": None, "exclude": exclude, "personalization": 1.0})
+    request = build_request(plain, policy, viewer, {}, filters, now)
+    models, _ = yield from models_of_user(snapshot, viewer, ())
+    user = yield from build_user_state(models, viewer, request.exclude)
+    return request, user

@@ -1,0 +1,315 @@
+"""Every retriever, the second request and the pages on a real Elasticsearch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from search_inputs import Inputs, changed, inputs
+
+from es_recsys.index import mappings, versions
+from es_recsys.index_metadata import IndexMetadata, VectorMetadata
+from es_recsys.search.bodies import candidates_body, scoring_body
+from es_recsys.search.filters import parse_filters
+from es_recsys.search.lexical import CLAUSES, lexical_clauses
+from es_recsys.search.page import build_page
+from es_recsys.search.retrieve import parse_responses, plan_retrieval
+from es_recsys.search.retrievers import active_retrievers
+from es_recsys.search.score import build_scoring_request
+from es_recsys.settings import FusionWeights, SearchSettings
+from es_recsys.types import History, Ranking, Taste
+
+pytestmark = pytest.mark.engine
+
+N, DIMS, NOW = 400, 8, 1_790_000_000.0
+KINDS = ("shoe", "boot", "jacket", "hat", "lamp", "chair", "cup", "rug")
+COLORS = ("red", "blue", "green", "black")
+
+
+def unit(rng: np.random.Generator, n: int) -> np.ndarray:
+    rows = rng.normal(size=(n, DIMS)).astype(np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def documents() -> list[dict[str, Any]]:
+    rng = np.random.default_rng(3)
+    texts, pictures, factors = unit(rng, N), unit(rng, N), rng.normal(size=(N, DIMS)).astype(np.float32)
+    found = []
+    for i in range(N):
+        kind, color = KINDS[i % 8], COLORS[(i // 8) % 4]
+        found.append(
+            {
+                "item_id": f"i{i:03d}",
+                "title": f"{color} {kind} number {i}",
+                "description": f"A {kind} in {color}." if i % 3 else f"A {kind} for running in the rain.",
+                "categories": ["home" if i % 8 > 3 else "clothes", kind],
+                "tags": [color],
+                "brand": f"brand {i % 5}",
+                "price": float(i),
+                "created_at": int((NOW - i * 86_400) * 1_000),
+                "available": i % 7 != 0,
+                "attributes": {"size": float(i % 4), "cut": "a, b" if i % 2 else "wide"},
+                "text_vector": texts[i].tolist(),
+                "als_vector": factors[i].tolist(),
+                **({"image_vector": pictures[i].tolist()} if i % 5 else {}),
+            }
+        )
+    return found
+
+
+@pytest.fixture(scope="module")
+def catalogue(es: Any) -> Iterator[tuple[IndexMetadata, list[dict[str, Any]]]]:
+    metadata = IndexMetadata(
+        store="tsearchlegs",
+        version=1,
+        vectors={
+            "text_vector": VectorMetadata(DIMS, "f", "m"),
+            "image_vector": VectorMetadata(DIMS, "f", "m"),
+            "als_vector": VectorMetadata(DIMS, "f", "als", "max_inner_product"),
+        },
+    )
+    names = f"{metadata.index},{metadata.profiles}"
+    es.indices.delete(index=names, ignore_unavailable=True)
+    versions.create(
+        es, metadata, count=N, options={"text_vector": {"type": "int8_hnsw", "m": 16, "ef_construction": 100}}, live=True
+    )
+    rows = documents()
+    es.bulk(
+        operations=[line for row in rows for line in ({"index": {"_index": metadata.index, "_id": row["item_id"]}}, row)],
+        refresh=True,
+    )
+    fields = mappings.filterable_fields(es.indices.get_mapping(index=metadata.index).body[metadata.index]["mappings"])
+    yield replace(metadata, fields=fields), rows
+    es.indices.delete(index=names, ignore_unavailable=True)
+
+
+def msearch(es: Any, metadata: IndexMetadata, bodies: Any) -> list[dict[str, Any]]:
+    if not bodies:
+        return []
+    return list(es.msearch(searches=[line for body in bodies for line in ({"index": metadata.index}, body)]).body["responses"])
+
+
+def answer(es: Any, given: Inputs) -> Ranking:
+    metadata = given.policy.metadata
+    plan = plan_retrieval(*given)
+    results = parse_responses(*given, plan, msearch(es, metadata, plan.bodies))
+    scoring = build_scoring_request(*given, results)
+    return build_page(*given, scoring, msearch(es, metadata, scoring.bodies))
+
+
+def full(metadata: IndexMetadata, **changes: Any) -> Inputs:
+    """A search in which every retriever has a query."""
+    rng = np.random.default_rng(9)
+    text, picture, long, short, user = unit(rng, 5)
+    given: dict[str, Any] = {
+        "metadata": metadata,
+        "now": NOW,
+        "text": "red shoe",
+        "vectors": {"text_vector": text, "image_vector": picture},
+        "tastes": {"text_vector": Taste(long, short), "image_vector": Taste(long, None)},
+        "factors": {"als": user},
+        "neighbours": {"covisitation": [(f"i{i:03d}", 5.0 - i / 100) for i in range(0, 300, 2)] + [("i001", -1.0)]},
+        "popularity": [(f"i{i:03d}", 100.0 - i) for i in range(90)],
+        "strength": 10.0,
+    }
+    return inputs(**{**given, **changes})
+
+
+def test_every_retriever_and_its_scoring_are_accepted(es: Any, catalogue: Any) -> None:
+    metadata, _ = catalogue
+    context = full(
+        metadata, filters=tuple(parse_filters(["price:10..300", "-brand:brand 1"], metadata.fields)), exclude=frozenset({"i040"})
+    )
+    queries = {each: query for each in active_retrievers(*context) if (query := each.build_query(*context)) is not None}
+    assert {each.name for each in queries} == {
+        *("lexical", "text_vector", "image_vector", "taste_text", "taste_image", "als", "covisitation", "popular", "fresh")
+    }
+    request, _, policy = context
+    for each, query in queries.items():
+        bodies = candidates_body(each, query, request, policy), scoring_body(query, ["i010", "i032", "i064"], policy)
+        for body in bodies:
+            [response] = msearch(es, metadata, [body])
+            assert "error" not in response, (each.name, response)
+            hits = response["hits"]["hits"]
+            assert hits, each.name
+            assert "i040" not in {hit["_id"] for hit in hits}
+
+
+def test_every_lexical_clause_is_accepted(es: Any, catalogue: Any) -> None:
+    metadata, _ = catalogue
+    clauses = lexical_clauses("red shoe number 32 x9")
+    assert clauses.keys() == CLAUSES.keys()
+    responses = msearch(es, metadata, [{"query": clause} for clause in clauses.values()])
+    for name, response in zip(clauses, responses, strict=True):
+        assert "error" not in response, (name, response)
+    found = {name: len(r["hits"]["hits"]) for name, r in zip(clauses, responses, strict=True)}
+    assert all(found[name] for name in ("title", "title.pairs", "title.whole", "title.typos", "all_text", "tags", "categories"))
+
+
+@pytest.mark.parametrize("text", ["red shoe", "rain", ""])
+def test_fast_answer_equals_scoring_everything(es: Any, catalogue: Any, text: str) -> None:
+    """The threshold cut and the second request give what a full scoring of all candidates gives."""
+    metadata, _ = catalogue
+    context = full(
+        metadata, text=text, vectors={} if not text else full(metadata).request.vectors, settings=SearchSettings(depth=60)
+    )
+    fast = answer(es, context)
+    deep = answer(es, changed(context, n=60))
+    assert [hit.item_id for hit in fast.hits] == [hit.item_id for hit in deep.hits[:10]]
+    assert [hit.score for hit in fast.hits] == pytest.approx([hit.score for hit in deep.hits[:10]], abs=1e-6)
+    assert not fast.degraded
+
+
+def test_scores_are_what_the_vectors_say(es: Any, catalogue: Any) -> None:
+    metadata, rows = catalogue
+    picture = full(metadata).request.vectors["image_vector"]
+    ranking = answer(es, inputs(metadata=replace(metadata, fields={}), now=NOW, vectors={"image_vector": picture}, n=20))
+    cosines = {row["item_id"]: float(np.asarray(row["image_vector"]) @ picture) for row in rows if "image_vector" in row}
+    assert [hit.item_id for hit in ranking.hits] == sorted(cosines, key=lambda i: -cosines[i])[:20]
+    for hit in ranking.hits:
+        assert hit.parts == {"image_vector": pytest.approx(0.25 * cosines[hit.item_id], abs=1e-4)}
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"diversity": 0.6}, {"text": "", "vectors": {}}, {"text": "", "vectors": {}, "diversity": 0.4}]
+)
+def test_pages_partition_one_ranking(es: Any, catalogue: Any, changes: dict[str, Any]) -> None:
+    metadata, _ = catalogue
+    context = full(metadata, settings=SearchSettings(depth=50), **changes)
+    whole = [hit.item_id for hit in answer(es, changed(context, n=50)).hits]
+    paged = [hit.item_id for start in range(0, 50, 7) for hit in answer(es, changed(context, n=7, offset=start)).hits][:50]
+    assert paged == whole
+    assert len(set(whole)) == len(whole)
+
+
+def test_deep_pages_go_on_where_ordinary_ones_end(es: Any, catalogue: Any) -> None:
+    metadata, _ = catalogue
+    context = full(metadata, text="", vectors={}, settings=SearchSettings(depth=50))
+    found = [hit.item_id for start in range(0, 400, 25) for hit in answer(es, changed(context, n=25, offset=start)).hits]
+    assert len(set(found)) == len(found) == 400
+
+
+def test_no_personalization_is_the_neutral_answer(es: Any, catalogue: Any) -> None:
+    metadata, _ = catalogue
+    for asked in ({}, {"text": "", "vectors": {}}):
+        personal = full(metadata, **asked)
+        neutral = changed(personal, tastes={}, factors={}, neighbours={}, strength=0.0)
+        assert answer(es, changed(personal, personalization=0.0)) == answer(es, neutral)
+        assert answer(es, personal) != answer(es, neutral)
+
+
+def test_nobody_knows_anything_but_items_come(es: Any, catalogue: Any) -> None:
+    metadata, _ = catalogue
+    context = inputs(
+        metadata=replace(metadata, fields={}), now=NOW, filters=tuple(parse_filters(["brand:brand 3"], metadata.fields))
+    )
+    ranking = answer(es, context)
+    assert len(ranking.hits) == 10
+    assert ranking.total == N // 5
+    assert {hit.source["brand"] for hit in ranking.hits} == {"brand 3"}
+
+
+def test_profile_does_not_bring_in_what_was_not_asked_for(es: Any, catalogue: Any) -> None:
+    metadata, _ = catalogue
+    context = full(metadata, text="green hat", vectors={}, popularity=[], n=100, personalization=1.0, strength=1_000.0)
+    ranking = answer(es, context)
+    for hit in ranking.hits:
+        title = hit.title.split()
+        assert "green" in title or "hat" in title
+    assert {"green", "hat"} <= set(ranking.hits[0].title.split())
+    assert ranking.total == sum("green" in row["title"] or "hat" in row["title"] for row in documents())
+
+
+def test_filters_by_type(es: Any, catalogue: Any) -> None:
+    metadata, rows = catalogue
+    expected = {
+        "price:10..20": lambda r: 10 <= r["price"] <= 20,
+        "price:>390": lambda r: r["price"] > 390,
+        "-price:10..": lambda r: r["price"] < 10,
+        "available:false": lambda r: not r["available"],
+        "brand:brand 1,brand 2": lambda r: r["brand"] in ("brand 1", "brand 2"),
+        "-categories:home": lambda r: "home" not in r["categories"],
+        'cut:"a, b"': lambda r: r["attributes"]["cut"] == "a, b",
+        "size:1,2": lambda r: r["attributes"]["size"] in (1, 2),
+        "created_at:>2026-09-01": lambda r: r["created_at"] >= 1_788_307_200_000,
+        "created_at:2026-09-01": lambda r: 1_788_220_800_000 <= r["created_at"] < 1_788_307_200_000,
+    }
+    for expression, holds in expected.items():
+        body = {"query": {"bool": {"filter": parse_filters([expression], metadata.fields)}}, "size": N}
+        [response] = msearch(es, metadata, [body])
+        assert "error" not in response, response
+        got = {hit["_id"] for hit in response["hits"]["hits"]}
+        assert got == {row["item_id"] for row in rows if holds(row)}, expression
+
+
+def test_a_failed_retriever_is_named_and_left_out(es: Any, catalogue: Any) -> None:
+    metadata, _ = catalogue
+    # The picture's vector has a size that the index refuses.
+    vectors = {**full(metadata).request.vectors, "image_vector": np.ones(3, np.float32)}
+    ranking = answer(es, full(metadata, vectors=vectors))
+    assert ranking.degraded == ("image_vector",)
+    assert ranking.hits
+    assert all("image_vector" not in hit.parts for hit in ranking.hits)
+
+
+def test_facets_count_the_matches(es: Any, catalogue: Any) -> None:
+    metadata, rows = catalogue
+    ranking = answer(es, full(metadata, text="shoe", vectors={}, facets=True))
+    shoes = [row for row in rows if "shoe" in row["title"]]
+    assert ranking.total == len(shoes)
+    assert ranking.facets["categories"] == {"clothes": len(shoes), "shoe": len(shoes)}
+    assert sum(ranking.facets["brand"].values()) == len(shoes)
+    assert ranking.facets["price"]["20..50"] == sum(20 <= row["price"] < 50 for row in shoes)
+
+
+def test_typos_are_forgiven(es: Any, catalogue: Any) -> None:
+    metadata, _ = catalogue
+    ranking = answer(es, inputs(metadata=metadata, now=NOW, text="jackte", settings=SearchSettings(weights=FusionWeights())))
+    assert ranking.hits
+    assert all("jacket" in hit.title for hit in ranking.hits)
+
+
+def test_reasons_come_from_the_users_own_items(es: Any, catalogue: Any) -> None:
+    metadata, rows = catalogue
+    vectors = {row["item_id"]: np.asarray(row["text_vector"], np.float32) for row in rows}
+    liked = ("i010", "i200", "i300")
+    context = inputs(
+        metadata=metadata,
+        now=NOW,
+        tastes={"text_vector": Taste(vectors["i010"], None)},
+        history=History.of(liked),
+        exclude=frozenset(liked),
+        explain=True,
+        n=5,
+    )
+    hits = answer(es, context).hits
+    assert all(hit.because and set(hit.because) <= set(liked) for hit in hits)
+    for hit in hits:
+        assert hit.because[0] == max(liked, key=lambda i: float(vectors[i] @ vectors[hit.item_id]))
+    modelled = changed(full(metadata, text="", vectors={}), explain=True, explainers={"covisitation": lambda i: (f"why {i}",)})
+    assert all(hit.because == (f"why {hit.item_id}",) for hit in answer(es, modelled).hits if "covisitation" in hit.parts)
+
+
+def test_diversity_spreads_the_first_hits(es: Any, catalogue: Any) -> None:
+    metadata, rows = catalogue
+    vectors = {row["item_id"]: np.asarray(row["text_vector"]) for row in rows}
+
+    def closeness(ranking: Ranking) -> float:
+        found = np.stack([vectors[hit.item_id] for hit in ranking.hits])
+        return float((found @ found.T).mean())
+
+    plain = full(metadata, text="", vectors={}, neighbours={}, factors={}, popularity=[], settings=SearchSettings(depth=100))
+    spread = answer(es, changed(plain, diversity=0.7))
+    assert closeness(spread) < closeness(answer(es, plain)) - 0.1
+    assert all(sum(hit.parts.values()) == pytest.approx(hit.score, abs=1e-9) for hit in spread.hits)
+
+
+def test_reciprocal_ranks_answer_too(es: Any, catalogue: Any) -> None:
+    metadata, _ = catalogue
+    ranking = answer(es, full(metadata, settings=SearchSettings(fusion="rrf")))
+    assert len(ranking.hits) == 10
+    for hit in ranking.hits:
+        assert sum(hit.parts.values()) == pytest.approx(hit.score, abs=1e-9)

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from search_inputs import Inputs, changed, inputs
+
+from es_recsys.index_metadata import IndexMetadata, VectorMetadata
+from es_recsys.search.request import situation
+from es_recsys.search.retriever_weights import PERSONAL_SHARE, breadth, damped_weights, damping, retriever_weights
+from es_recsys.search.retrievers import active_retrievers
+from es_recsys.settings import FusionWeights, SearchSettings
+from es_recsys.types import Taste
+
+UNIT = np.array([1.0, 0.0], np.float32)
+META = IndexMetadata(
+    store="s",
+    version=1,
+    vectors={"text_vector": VectorMetadata(2, "f", "m"), "als_vector": VectorMetadata(2, "f", "als", "max_inner_product")},
+    fields={"created_at": "date"},
+)
+
+
+def known(**changes: Any) -> Inputs:
+    given_values: dict[str, Any] = {
+        "metadata": META,
+        "now": 0.0,
+        "text": "red shoe",
+        "vectors": {"text_vector": UNIT},
+        "tastes": {"text_vector": Taste(UNIT, None)},
+        "factors": {"als": UNIT},
+        "neighbours": {"covisitation": [("a", 2.0)]},
+        "popularity": [("b", 1.0)],
+        "strength": 20.0,
+    }
+    return inputs(**{**given_values, **changes})
+
+
+def weights(given: Inputs, scores: list[float] | None = None) -> dict[str, float]:
+    able = [retriever for retriever in active_retrievers(*given) if retriever.build_query(*given) is not None]
+    return damped_weights(*given, retriever_weights(*given, able), able, scores or [])
+
+
+def test_situations() -> None:
+    def of(given: Inputs) -> str:
+        return situation(given.request, given.user)
+
+    assert of(known()) == "query"
+    assert of(known(text="", vectors={})) == "no_query"
+    assert of(inputs(metadata=META, now=0.0)) == "new_user"
+    assert of(inputs(metadata=META, now=0.0, tastes={"text_vector": Taste(None, None)})) == "new_user"
+
+
+scores_strategy = st.lists(st.floats(0.01, 100), min_size=1, max_size=50).map(lambda found: sorted(found, reverse=True))
+
+
+@given(scores_strategy, st.floats(0, 1e6))
+def test_damping_is_bounded(scores: list[float], strength: float) -> None:
+    assert 0.0 <= breadth(scores, 50) <= 1.0
+    assert 0.0 <= damping(breadth(scores, 50), strength) <= 1.0
+
+
+@given(scores_strategy, st.floats(0, 100), st.floats(0, 100))
+def test_damping_grows_with_evidence_and_breadth(scores: list[float], low: float, more: float) -> None:
+    assert damping(breadth(scores, 50), low + more) >= damping(breadth(scores, 50), low)
+    # Another hit as good as the best makes the question broader.
+    assert breadth([scores[0], *scores], 60) >= breadth(scores, 60)
+    # A better best hit makes it more precise.
+    assert breadth([scores[0] * 2, *scores[1:]], 60) <= breadth(scores, 60) + 1e-12
+
+
+def test_breadth_at_its_ends() -> None:
+    assert breadth([9.0], 200) == 0.0
+    assert breadth([9.0] * 200, 200) == pytest.approx(1.0)
+    assert breadth([9.0, 4.0, 3.0], 200) < 0.01
+    assert breadth([], 200) == 0.5
+
+
+@given(scores_strategy, st.floats(0, 1000), st.floats(0, 1), st.floats(0, 5))
+def test_profile_never_weighs_more_than_its_share(
+    scores: list[float], strength: float, personalization: float, taste: float
+) -> None:
+    table = FusionWeights(query={**FusionWeights().query, "taste_text": taste})
+    found = weights(known(strength=strength, personalization=personalization, settings=SearchSettings(weights=table)), scores)
+    personal = found.get("taste_text", 0) + found.get("als", 0) + found.get("covisitation", 0)
+    assert personal <= PERSONAL_SHARE * (found["lexical"] + found["text_vector"]) * personalization + 1e-9
+
+
+def test_no_personalization_leaves_the_neutral_weights() -> None:
+    for asked in ({}, {"text": "", "vectors": {}}):
+        personal = known(personalization=0.0, **asked)
+        neutral = changed(personal, tastes={}, factors={}, neighbours={}, strength=0.0, personalization=1.0)
+        assert weights(personal) == weights(neutral)
+
+
+def test_personalization_moves_between_neutral_and_personal() -> None:
+    half = weights(known(text="", vectors={}, personalization=0.5))
+    table = FusionWeights()
+    assert half["covisitation"] == pytest.approx(table.no_query["covisitation"] / 2)
+    assert half["popular"] == pytest.approx((table.no_query["popular"] + table.new_user["popular"]) / 2)
+
+
+def test_trained_weights_decide_for_models_without_a_query() -> None:
+    trained = replace(META, weights={"no_query": {"covisitation": 1.0}})
+    found = weights(known(metadata=trained, text="", vectors={}))
+    assert found == {"covisitation": 1.0, "taste_text": FusionWeights().no_query["taste_text"]}
+
+
+def test_trained_models_share_a_fixed_part_of_a_search() -> None:
+    trained = replace(META, weights={"no_query": {"covisitation": 3.0, "als": 1.0}})
+    found = weights(known(metadata=trained, strength=1e9), [1.0] * 200)
+    assert found["covisitation"] == pytest.approx(3 * found["als"])
+
+
+def test_tuned_weights_go_before_the_settings() -> None:
+    tuned = replace(META, weights={"query": {"lexical": 0.6, "text_vector": 0.4}})
+    found = weights(known(metadata=tuned))
+    assert (found["lexical"], found["text_vector"]) == (0.6, 0.4)
+    assert found["popular"] == FusionWeights().query["popular"]
