@@ -20,8 +20,9 @@ T = TypeVar("T")
 
 
 def on_one_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """What the function gives, which must not wait for anything: the BLAS libraries of the process have one thread until it
-    returns, or the last of those that run beside it in other threads. Costs about ten microseconds."""
+    """Return what the function does, which must not wait for anything: the BLAS libraries of the process have one thread until it
+    returns, or the last of those that run beside it in other threads. Costs about ten microseconds.
+    """
     _limit.enter()
     try:
         return function(*args, **kwargs)
@@ -61,7 +62,7 @@ _limit = _Limit()
 
 
 def _release(library: LibController) -> None:
-    """Lets another thread set the number than the one that has set it first."""
+    """Let another thread set the number than the one that has set it first."""
     release = getattr(library, "clear_controlling_thread", None)
     if release is not None:
         release(force=True)

@@ -6,5 +6,5 @@ __all__ = ["counted"]
 
 
 def counted(count: int, one: str, many: str) -> str:
-    """The count with the words that agree with it: "1 line was", "2,000 lines were"."""
+    """Return the count with the words that agree with it: "1 line was", "2,000 lines were"."""
     return f"{count:,} {one if count == 1 else many}"

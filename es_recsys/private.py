@@ -13,7 +13,7 @@ _OTHERS = 0o007
 
 
 def make_folder(path: Path) -> None:
-    """Makes the folder and those above it that are missing. One that is there stays as it is. Raises OSError."""
+    """Make the folder and those above it that are missing. One that is there stays as it is. Raises OSError."""
     if path.is_dir():
         return
     missing = [path]
@@ -35,7 +35,7 @@ def opener(path: str, flags: int) -> int:
 
 
 def close_to_others(path: Path) -> None:
-    """Takes the rights of others from a file or folder of ours; a group that shares it keeps its own."""
+    """Take the rights of others from a file or folder of ours; a group that shares it keeps its own."""
     with suppress(OSError):  # somebody else's, or on a file system without rights
         mode = path.stat().st_mode
         if mode & _OTHERS:

@@ -34,11 +34,11 @@ class RatingScale:
         return (self.low + self.high) / 2.0
 
     def holds(self, value: float) -> bool:
-        """Whether a rating is on the scale, or says that there is none."""
+        """Return whether a rating is on the scale, or says that there is none."""
         return self.low <= value <= self.high or value in self.unrated
 
     def normal(self, value: float) -> float:
-        """A rating as one from 1 to 5, 3 being neutral."""
+        """Return a rating as one from 1 to 5, 3 being neutral."""
         return _WORST + (value - self.low) * (_BEST - _WORST) / (self.high - self.low)
 
     def read(self, event_type: str, value: float | None) -> tuple[str, float | None]:
@@ -48,12 +48,12 @@ class RatingScale:
         return ("view", None) if value in self.unrated else ("rating", self.normal(value))
 
     def to_setting(self) -> dict[str, Any]:
-        """As the store keeps it."""
+        """Return the scale as the store keeps it."""
         return {"low": self.low, "high": self.high, "unrated": list(self.unrated), "given": self.given}
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> RatingScale:
-        """The scale of a store's settings; 1 to 5 where none is known."""
+        """Return the scale of a store's settings; 1 to 5 where none is known."""
         kept = settings.get("rating_scale")
         if not kept:
             return FIVE_STARS
@@ -67,7 +67,7 @@ FIVE_STARS = RatingScale()
 
 
 def parse_rating_scale(text: str) -> RatingScale:
-    """`0..10`, `-10..10`, `0.5..5` -> the scale, as given. Raises InputError."""
+    """Parse `0..10`, `-10..10`, `0.5..5` to the scale, as given. Raises InputError."""
     found = _FORM.match(text)
     try:
         low, high = (float(part) for part in found.groups()) if found else (math.nan, math.nan)

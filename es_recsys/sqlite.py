@@ -10,7 +10,7 @@ __all__ = ["write_ahead"]
 
 
 def write_ahead(connection: Any, patience_s: float) -> None:
-    """Switches a file to the write-ahead log, waiting up to `patience_s` seconds for others who open it.
+    """Switch a file to the write-ahead log, waiting up to `patience_s` seconds for others who open it.
 
     connection: a DBAPI connection. SQLite itself does not wait here, whatever its busy timeout, so two first openings at
     once would fail. Raises sqlite3.OperationalError.

@@ -61,7 +61,7 @@ def _required_id(value: Any) -> str:
 
 
 def _text(value: Any) -> Any:
-    """A text of a table: a number is one (the film "1917"); a NUL is none, and what stands for nothing is None."""
+    """Return the text of a cell: a number is one (the film "1917"); a NUL is none, and what stands for nothing is None."""
     if isinstance(value, str):
         return value.replace("\x00", "") if "\x00" in value else value
     if isinstance(value, int | float) and not isinstance(value, bool) and value == value:
@@ -228,7 +228,7 @@ class History:
 
     @classmethod
     def of(cls, item_ids: Sequence[str]) -> History:
-        """A history of views without time, oldest first."""
+        """Return a history of views without time, oldest first."""
         n = len(item_ids)
         return cls(tuple(item_ids), np.ones(n, np.float32), np.arange(n - 1, -1, -1, dtype=np.float64))
 
@@ -399,7 +399,7 @@ class Answer:
         return self.ranking.hits
 
     def to_dict(self) -> dict[str, Any]:
-        """The answer as JSON values."""
+        """Return the answer as JSON values."""
         name = "query_id" if self.kind == "search" else "recommendation_id"
         return {
             name: self.answer_id,

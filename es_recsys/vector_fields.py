@@ -62,7 +62,7 @@ def is_encoder_field(name: str) -> bool:
 
 
 def index_options(field: VectorField, dims: int, count: int) -> dict[str, Any]:
-    """`index_options` for a field of `dims` dimensions on about `count` documents.
+    """Return `index_options` for a field of `dims` dimensions on about `count` documents.
 
     Under a few thousand documents an exact scan is as fast as a graph and exact. Factors are scanned for far longer: their
     lengths differ, and a graph by inner product loses itself among the longest (docs/benchmarks.md: it found a fifth to three

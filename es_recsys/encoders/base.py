@@ -43,7 +43,7 @@ class Encoder(Protocol):
     def batch_size(self) -> int: ...
 
     def encode(self, batch: Sequence[Any]) -> NDArray[np.float32]:
-        """(n, d) float32, each row of length 1, in the order of `batch`; (0, d) for an empty one.
+        """Return (n, d) float32, each row of length 1, in the order of `batch`; (0, d) for an empty one.
 
         Raises BrokenContent where single contents can't be read, EncodingError where the model fails.
         """
@@ -62,14 +62,14 @@ class PartialEncodingError(EncodingError):
 
 
 def l2_normalize(vectors: NDArray[Any]) -> NDArray[np.float32]:
-    """Rows scaled to length 1, (n, d) float32. Rows without a direction (zero, NaN, Inf) become NaN."""
+    """Return the rows scaled to length 1, (n, d) float32. Rows without a direction (zero, NaN, Inf) become NaN."""
     rows = np.asarray(vectors, dtype=np.float32)
     with np.errstate(all="ignore"):
         return np.asarray(rows / np.linalg.norm(rows.astype(np.float64), axis=1, keepdims=True), dtype=np.float32)
 
 
 def validate_vectors(vectors: NDArray[Any], count: int, dims: int, name: str) -> tuple[NDArray[np.float32], dict[int, str]]:
-    """The vectors as (count, dims) float32, and row -> reason for rows that are not finite or not of length 1.
+    """Return the vectors as (count, dims) float32, and row -> reason for rows that are not finite or not of length 1.
 
     Raises EncodingError where shape or type are wrong: then no row can be trusted.
     """
@@ -89,7 +89,7 @@ def validate_vectors(vectors: NDArray[Any], count: int, dims: int, name: str) ->
 
 
 def require_unit_vectors(vectors: NDArray[Any], count: int, dims: int, name: str) -> NDArray[np.float32]:
-    """`validate_vectors`, with any bad row raised as BrokenContent."""
+    """Return the vectors that pass `validate_vectors`; any bad row raises PartialEncodingError."""
     rows, errors = validate_vectors(vectors, count, dims, name)
     if errors:
         raise PartialEncodingError(errors, rows)
@@ -97,7 +97,7 @@ def require_unit_vectors(vectors: NDArray[Any], count: int, dims: int, name: str
 
 
 def encode_query(encoder: Encoder, query: Content) -> NDArray[np.float32]:
-    """Vector (d,) float32 of a question: a text, or a picture's file or bytes.
+    """Return the vector (d,) float32 of a query: a text, or a picture's file or bytes.
 
     Models with a prompt for questions get it. Raises InputError where the encoder doesn't accept that kind.
     """

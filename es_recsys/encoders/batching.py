@@ -33,7 +33,7 @@ class EncodedContents:
 
 
 def encode_all(encoder: Encoder, contents: Sequence[Content | None], cache: VectorCache | None = None) -> EncodedContents:
-    """A vector for each content, in order; None for None and for what can't be encoded, which `errors` explains.
+    """Return a vector for each content, in order; None for None and for what can't be encoded, which `errors` explains.
 
     Memory grows with the vectors, not with the contents of files. Raises EncodingError where the encoder itself is at
     fault (wrong shape or type), because then no vector can be trusted.
@@ -66,7 +66,7 @@ def encode_all(encoder: Encoder, contents: Sequence[Content | None], cache: Vect
 def encode_items(
     encoder: Encoder, items: Sequence[Item], base: Path | Callable[[Item], Path], cache: VectorCache | None = None
 ) -> EncodedContents:
-    """`encode_all` of what `encoder` reads of each item; an item whose content is refused is in `errors`.
+    """Encode what `encoder` reads of each item, as `encode_all`; an item whose content is refused is in `errors`.
 
     base: the folder that pictures' paths start from, one for all or that of each item.
     """
@@ -93,7 +93,7 @@ def _digest(content: Content) -> bytes:
 
 
 def _by_length(contents: Mapping[bytes, Content | None], size: int) -> Iterator[tuple[list[bytes], list[Content]]]:
-    """Digests and contents, longest first, so that like lengths share a batch and little of it is padding."""
+    """Yield digests and contents, longest first, so that like lengths share a batch and little of it is padding."""
     pairs = [(digest, content) for digest, content in contents.items() if content is not None]
     pairs.sort(key=lambda pair: -len(pair[1]) if isinstance(pair[1], str) else 0)
     for start in range(0, len(pairs), size):

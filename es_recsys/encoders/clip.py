@@ -54,7 +54,7 @@ class ClipEncoder:
         return self._load().fingerprint
 
     def encode(self, batch: Sequence[Path | bytes]) -> NDArray[np.float32]:
-        """(n, d) float32 unit vectors of pictures. Raises BrokenContent that holds the vectors of the readable ones."""
+        """Return (n, d) float32 unit vectors of pictures. Raises BrokenContent that holds the vectors of the readable ones."""
         loaded = self._load()
         read = partial(_preprocess, loaded, self._max_pixels)
         run = partial(_encode_pictures, loaded)
@@ -62,7 +62,7 @@ class ClipEncoder:
         return require_unit_vectors(vectors, len(batch), loaded.dims, self.name)
 
     def encode_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """(n, d) float32 unit vectors of texts, in the space of the pictures."""
+        """Return (n, d) float32 unit vectors of texts, in the space of the pictures."""
         loaded = self._load()
         vectors = np.zeros((len(texts), loaded.dims), np.float32)
         size = min(self.batch_size, _MAX_BATCH)

@@ -50,7 +50,7 @@ class ClipSource:
 
     @classmethod
     def parse(cls, name: str) -> ClipSource:
-        """Raises InputError where the name doesn't say where the weights are."""
+        """Parse a name of the settings. Raises InputError where it doesn't say where the weights are."""
         rest = name.removeprefix(_PREFIX)
         for schema in (_LOCAL, _HUB):
             if rest.startswith(schema) and len(rest) > len(schema):
@@ -66,7 +66,7 @@ class ClipSource:
 
 
 def load_clip(source: ClipSource, threads: int = 0) -> ClipModel:
-    """The model in fp32 on the processor. Raises ModelError where it can't be had or loaded, MissingExtra."""
+    """Load the model in fp32 on the CPU. Raises ModelError where it can't be had or loaded, MissingExtra."""
     try:
         import open_clip
         import torch
@@ -110,7 +110,10 @@ def _register_config(source: ClipSource) -> None:
 
 
 def _open_clip_arguments(source: ClipSource) -> tuple[str, dict[str, Any]]:
-    """open_clip's model name and its other arguments. What is in the hub's cache becomes a path, so that nothing is asked."""
+    """Return open_clip's model name and its other arguments.
+
+    What is in the hub's cache becomes a path, so that nothing is asked.
+    """
     import open_clip
 
     if source.model.startswith(_HUB):
@@ -137,7 +140,7 @@ def _open_clip_arguments(source: ClipSource) -> tuple[str, dict[str, Any]]:
 
 
 def _cached_file(source: ClipSource, model_id: str, files: Sequence[str]) -> str | None:
-    """A file in the hub's cache; None where it isn't there and the hub answers. Raises ModelError where it doesn't.
+    """Return a file in the hub's cache; None where it isn't there and the hub answers. Raises ModelError where it doesn't.
 
     The hub's client tries again for most of a minute when there is no network, so it is asked once with a limit first.
     """
@@ -182,7 +185,7 @@ def _fingerprint(model: Any, model_name: str, options: dict[str, Any]) -> str:
 
 @contextmanager
 def _without_logging() -> Iterator[None]:
-    """open_clip speaks through the root logger's functions, which would set up logging for the whole process."""
+    """Keep open_clip from setting up logging for the whole process, as it logs by the root logger's functions."""
     root, silent = logging.getLogger(), logging.NullHandler()
     root.addHandler(silent)
     try:

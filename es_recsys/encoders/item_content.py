@@ -18,7 +18,7 @@ _MAX_VALUES = 10
 
 
 def item_text(item: Item) -> str | None:
-    """The item in words for a text model, the most telling first, because models cut at their length.
+    """Return the item in words for a text model, the most telling first, because models cut at their length.
 
     Names of attributes, links, numbers (but for years) and dates are left out: they say little to a sentence model.
     None where no words are left.
@@ -65,7 +65,7 @@ def _has_words(text: str) -> bool:
 
 
 def item_content(encoder: Encoder, item: Item, base: Path) -> Content | None:
-    """What `encoder` reads of `item`: its text, or the path of its picture; None where it has none.
+    """Return what `encoder` reads of `item`: its text, or the path of its picture; None where it has none.
 
     base: the folder that paths in the catalogue start from. Raises EncodingError where a path leaves it, is a link to
     the web, or leads nowhere.

@@ -50,7 +50,7 @@ _CJK = {"zh", "ja", "ko"}
 
 
 def language_warning(encoder: Encoder, texts: Sequence[str], language: str | None = None) -> str | None:
-    """A sentence that says why `encoder` may not know the language of `texts`, or None.
+    """Return a sentence that says why `encoder` may not know the language of `texts`, or None.
 
     language: the store's analyzer, for instance "german", if it is known. A sample of up to 200 texts is looked at:
     letters of scripts that no language of the model is written in, words that its tokenizer doesn't know, and words

@@ -20,7 +20,7 @@ _MAX_LENGTH = 256
 
 
 def find_files(digests: FingerprintCache) -> tuple[Path, Path]:
-    """The package's graph, its digest checked, and the full model's tokenizer (the package has none).
+    """Return the package's graph, its digest checked, and the full model's tokenizer (the package has none).
 
     Raises MissingExtra, ModelError, EncodingError.
     """
@@ -31,13 +31,13 @@ def find_files(digests: FingerprintCache) -> tuple[Path, Path]:
 
 
 def int8_fingerprint(model: Path, tokenizer: Path, digests: FingerprintCache) -> str:
-    """Fingerprint of the graph, the tokenizer, the pooling and the precision."""
+    """Return fingerprint of the graph, the tokenizer, the pooling and the precision."""
     parts = {"weights": digests.of(model), "tokenizer": digests.of(tokenizer), "pooling": "mean", "length": _MAX_LENGTH}
     return fingerprint({**parts, "precision": "int8"}.items())
 
 
 def copy_files(model: Path, tokenizer: Path, into: Path) -> Mapping[str, Any]:
-    """Copies both files into a folder, as an export has them, and gives its manifest."""
+    """Copy both files into a folder, as an export has them, and return its manifest."""
     shutil.copyfile(model, into / "model.onnx")
     shutil.copyfile(tokenizer, into / "tokenizer.json")
     return {"dims": 384, "max_length": _MAX_LENGTH, "pad_id": 0, "alone": True}

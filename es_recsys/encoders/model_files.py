@@ -20,13 +20,13 @@ _TIMEOUT_S = 5.0
 
 
 def package_folder(package: str) -> Path | None:
-    """Folder of an installed package, without importing it (that may import torch); None where it is not installed."""
+    """Return folder of an installed package, without importing it (that may import torch); None where it is not installed."""
     spec = importlib.util.find_spec(package)
     return Path(spec.origin).parent if spec is not None and spec.origin else None
 
 
 def verify_checksum(path: Path, sha256: str, digests: FingerprintCache) -> Path:
-    """`path`, when its content is what this package knows. Raises EncodingError."""
+    """Return `path`, when its content is what this package knows. Raises EncodingError."""
     try:
         found = digests.of(path)
     except OSError as error:
@@ -37,7 +37,7 @@ def verify_checksum(path: Path, sha256: str, digests: FingerprintCache) -> Path:
 
 
 def find_text_model(name: str, digests: FingerprintCache) -> Path:
-    """Folder of the model `name`: a path, or a name as the hub has it, with or without its organisation.
+    """Return folder of the model `name`: a path, or a name as the hub has it, with or without its organisation.
 
     The default model's package comes before the hub, so that nothing waits for a network. Raises ModelError or MissingExtra.
     """
@@ -64,7 +64,7 @@ def _is_model_folder(folder: Path) -> bool:
 
 
 def _cached_snapshot(name: str) -> Path | None:
-    """The snapshot in the hub's cache; read by hand, because a search should not import the hub's client."""
+    """Return the snapshot in the hub's cache; read by hand, because a search should not import the hub's client."""
     home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "huggingface"
     cache = Path(os.environ.get("HF_HUB_CACHE") or Path(home) / "hub").expanduser()
     model = cache / f"models--{name.replace('/', '--')}"

@@ -59,7 +59,7 @@ class OnnxImageEncoder:
         self._session: OnnxSession | None = None
 
     def encode(self, batch: Sequence[Path | bytes]) -> NDArray[np.float32]:
-        """(n, d) float32 unit vectors. Raises BrokenContent that holds the vectors of the readable ones."""
+        """Return (n, d) float32 unit vectors. Raises BrokenContent that holds the vectors of the readable ones."""
         vectors = encode_readable(batch, self._read, self._run, self.dims, min(self.batch_size, _MAX_BATCH))
         return require_unit_vectors(vectors, len(batch), self.dims, self.name)
 
@@ -78,7 +78,7 @@ class OnnxImageEncoder:
 def preprocess_image(
     picture: Image.Image, resize: int, crop: int, mean: Sequence[float], std: Sequence[float]
 ) -> NDArray[np.float32]:
-    """(3, crop, crop) float32: shorter side to `resize` (bicubic), the middle of it, normalised by channel."""
+    """Return (3, crop, crop) float32: shorter side to `resize` (bicubic), the middle of it, normalised by channel."""
     width, height = picture.size
     scale = resize / min(width, height)
     # A picture of one pixel by many would grow beyond all measure; its ends are cut off anyway.
@@ -103,7 +103,7 @@ def encode_readable(
     dims: int,
     size: int,
 ) -> NDArray[np.float32]:
-    """Reads pictures ahead on two threads while the model runs, `size` at a time; (n, dims) float32.
+    """Read pictures ahead on two threads while the model runs, `size` at a time; return (n, dims) float32.
 
     Raises BrokenContent for those that `read` refuses; the others' vectors are in it.
     """

@@ -47,7 +47,7 @@ class OnnxSession:
         self.inputs = tuple(one.name for one in self._session.get_inputs())
 
     def run(self, feed: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
-        """The graph's first output."""
+        """Return the graph's first output."""
         try:
             return np.asarray(self._session.run(None, {name: feed[name] for name in self.inputs})[0])
         except Exception as error:
@@ -57,7 +57,7 @@ class OnnxSession:
 
 
 def cached_export(cache: Path, fingerprint: str, make: Callable[[Path], Mapping[str, Any]]) -> tuple[Path, dict[str, Any]]:
-    """Folder of the export of this fingerprint and its manifest. `make(folder)` fills a folder and gives the manifest.
+    """Return folder of the export of this fingerprint and its manifest. `make(folder)` fills a folder and gives the manifest.
 
     The folder appears whole or not at all; where two processes make it at once, the first one stays.
     Raises SetupError where the cache can't be written, and what `make` raises.
@@ -90,7 +90,7 @@ def cached_export(cache: Path, fingerprint: str, make: Callable[[Path], Mapping[
 
 
 def _remove_stale_drafts(folder: Path) -> None:
-    """Removes drafts that a kill has left; one being made now is younger than an hour."""
+    """Remove drafts that a kill has left; one being made now is younger than an hour."""
     for draft in folder.parent.glob(f".{folder.name}.*"):
         with suppress(OSError):
             if time.time() - draft.stat().st_mtime > 3_600:
@@ -98,5 +98,5 @@ def _remove_stale_drafts(folder: Path) -> None:
 
 
 def vectors_agree(left: NDArray[np.float32], right: NDArray[np.float32]) -> bool:
-    """Whether two forms of a model, (n, d) unit vectors of the same contents, are one: cosine at least .999 on every row."""
+    """Return whether (n, d) unit vectors of the same contents by two forms of a model agree: cosine >= .999 on every row."""
     return bool((np.einsum("ij,ij->i", left, right) >= _MIN_COSINE).all())

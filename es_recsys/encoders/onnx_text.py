@@ -60,11 +60,11 @@ class OnnxTextEncoder:
         self._loaded: tuple[Tokenizer, OnnxSession] | None = None
 
     def encode(self, batch: Sequence[str]) -> NDArray[np.float32]:
-        """(n, d) float32 unit vectors of documents' texts."""
+        """Return (n, d) float32 unit vectors of documents' texts."""
         return self._encode(batch, self._manifest.get("prompts", {}).get("document", ""))
 
     def encode_queries(self, batch: Sequence[str]) -> NDArray[np.float32]:
-        """(n, d) float32 unit vectors of questions; as `encode`, but with the model's prompt for questions if it has one."""
+        """Return (n, d) float32 unit vectors of queries; as `encode`, but with the model's prompt for queries if it has one."""
         return self._encode(batch, self._manifest.get("prompts", {}).get("query", ""))
 
     def tokens(self, texts: Sequence[str]) -> list[list[int]]:
@@ -130,7 +130,7 @@ def _tokenizer(path: Path, max_length: int) -> Tokenizer:
 
 
 def _mean_pool(output: NDArray[np.float32], mask: NDArray[np.int64]) -> NDArray[np.float32]:
-    """(b, d): the output itself where the graph pools, else the mean of its (b, l, d) over the real tokens, scaled to 1."""
+    """Return (b, d): the output itself where the graph pools, else the unit mean of its (b, l, d) over the real tokens."""
     if output.ndim == 2:
         return output
     weights = mask[:, :, None].astype(np.float32)
@@ -138,7 +138,7 @@ def _mean_pool(output: NDArray[np.float32], mask: NDArray[np.int64]) -> NDArray[
 
 
 def _batches(lengths: Sequence[int], most: int) -> Iterator[list[int]]:
-    """Places of the rows, longest first, so that rows of like length share a batch and little of it is padding."""
+    """Yield the indices of the rows, longest first, so that rows of like length share a batch and little of it is padding."""
     order = np.argsort(-np.asarray(lengths), kind="stable").tolist()
     start = 0
     while start < len(order):

@@ -41,7 +41,7 @@ class ExportError(Exception):
 
 
 def load_sentence_transformer(folder: Path, threads: int = 0) -> SentenceTransformer:
-    """The model on torch in fp32; its own code is never run (trust_remote_code is off). Raises ModelError, MissingExtra."""
+    """Load the model on torch in fp32; its own code is never run (trust_remote_code is off). Raises ModelError, MissingExtra."""
     try:
         import torch
         from sentence_transformers import SentenceTransformer
@@ -63,7 +63,7 @@ def load_sentence_transformer(folder: Path, threads: int = 0) -> SentenceTransfo
 
 
 def export_text(model: SentenceTransformer, into: Path) -> Mapping[str, Any]:
-    """Writes model.onnx and tokenizer.json, checks them against the model, and gives the manifest. Raises NotExportable."""
+    """Write model.onnx and tokenizer.json, check them against the model, and return the manifest. Raises ExportError."""
     tokenizer = getattr(model[0], "tokenizer", None)
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if tokenizer is None or backend is None:
@@ -92,7 +92,7 @@ def export_text(model: SentenceTransformer, into: Path) -> Mapping[str, Any]:
 
 
 def _write_graph(model: SentenceTransformer, path: Path) -> list[str]:
-    """Traces the whole chain (transformer, pooling, dense layers, normalisation) into one graph; gives its inputs."""
+    """Trace the whole chain (transformer, pooling, dense layers, normalisation) into one graph; return its inputs."""
     import torch
 
     try:
@@ -135,7 +135,7 @@ def _write_graph(model: SentenceTransformer, path: Path) -> list[str]:
 
 @contextmanager
 def _without_logging() -> Iterator[None]:
-    """Without the libraries' warnings about themselves and their progress bars."""
+    """Silence the libraries' warnings about themselves and their progress bars."""
     loggers = [logging.getLogger(name) for name in ("sentence_transformers", "transformers", "torch.onnx")]
     levels = [logger.level for logger in loggers]
     try:

@@ -19,7 +19,7 @@ _TOKENIZER_FILES = ("vocab.txt", "vocab.json", "merges.txt", "spiece.model", "se
 
 
 def text_fingerprint(folder: Path, digests: FingerprintCache, precision: str = "fp32") -> str:
-    """Fingerprint of the model in `folder`: weights, module chain and pooling, tokenizer, lengths, prompts, precision.
+    """Return fingerprint of the model in `folder`: weights, module chain and pooling, tokenizer, lengths, prompts, precision.
 
     A copy elsewhere, or its ONNX form, has the same one. Raises ModelError.
     """

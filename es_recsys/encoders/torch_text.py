@@ -40,11 +40,11 @@ class TorchTextEncoder:
         self.dims = int(model.encode(["a"], show_progress_bar=False).shape[1])
 
     def encode(self, batch: Sequence[str]) -> NDArray[np.float32]:
-        """(n, d) float32 unit vectors of documents' texts."""
+        """Return (n, d) float32 unit vectors of documents' texts."""
         return self._encode(batch, "document")
 
     def encode_queries(self, batch: Sequence[str]) -> NDArray[np.float32]:
-        """(n, d) float32 unit vectors of questions."""
+        """Return (n, d) float32 unit vectors of questions."""
         return self._encode(batch, "query")
 
     def _encode(self, batch: Sequence[str], kind: str) -> NDArray[np.float32]:

@@ -37,7 +37,7 @@ class VectorCache:
         self._open: dict[str, sqlite3.Connection | None] = {}
 
     def get(self, fingerprint: str, dims: int, digests: Sequence[bytes]) -> dict[bytes, NDArray[np.float32]]:
-        """The known ones of these digests, each to a unit vector (dims,) float32."""
+        """Return the known ones of these digests, each with its unit vector (dims,) float32."""
         found: dict[bytes, NDArray[np.float32]] = {}
         with self._lock:
             for attempt in range(2):
@@ -53,7 +53,7 @@ class VectorCache:
         return found
 
     def put(self, fingerprint: str, vectors: Mapping[bytes, NDArray[np.float32]]) -> None:
-        """Keeps vectors (d,) float32 by digest, all or none of them."""
+        """Keep vectors (d,) float32 by digest, all or none of them."""
         rows = [(digest, np.ascontiguousarray(vector, np.float32).tobytes()) for digest, vector in vectors.items()]
         if not rows:
             return
@@ -70,7 +70,7 @@ class VectorCache:
                     self._failed(fingerprint, error, last=attempt > 0)
 
     def close(self) -> None:
-        """Closes the files; the next use opens them again."""
+        """Close the files; the next use opens them again."""
         with self._lock:
             for database in self._open.values():
                 if database is not None:
@@ -78,7 +78,7 @@ class VectorCache:
             self._open.clear()
 
     def path(self, fingerprint: str) -> Path:
-        """The file of one model's vectors."""
+        """Return the file of one model's vectors."""
         return self._folder / f"{fingerprint}.sqlite3"
 
     def _database(self, fingerprint: str) -> sqlite3.Connection | None:
@@ -104,7 +104,7 @@ class VectorCache:
         return None
 
     def _failed(self, fingerprint: str, error: Exception, *, last: bool) -> None:
-        """Closes the file; a damaged one (not a locked or full one) is set aside."""
+        """Close the file; a damaged one (not a locked or full one) is set aside."""
         database = self._open.pop(fingerprint, None)
         if database is not None:
             database.close()
@@ -131,7 +131,7 @@ def _rows(database: sqlite3.Connection, digests: Sequence[bytes]) -> list[tuple[
 
 
 def _valid_vectors(rows: Iterable[tuple[bytes, bytes]], dims: int) -> dict[bytes, NDArray[np.float32]]:
-    """The rows that are unit vectors of `dims` dimensions; what a disk has spoilt is computed again."""
+    """Return the rows that are unit vectors of `dims` dimensions; what a disk has spoilt is computed again."""
     sized = [(digest, blob) for digest, blob in rows if len(blob) == 4 * dims]
     if not sized:
         return {}

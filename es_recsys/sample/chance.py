@@ -18,12 +18,12 @@ _STANDARD = NormalDist()
 
 
 def digest(*parts: object, size: int = 8) -> str:
-    """Hex digest of `parts`, the same everywhere (`hash` isn't)."""
+    """Return the hex digest of `parts`, the same everywhere (`hash` isn't)."""
     return hashlib.blake2b("\x1f".join(map(str, parts)).encode(), digest_size=size).hexdigest()
 
 
 def stream(*parts: object) -> np.random.Generator:
-    """A stream of its own for a subject: what one subject draws doesn't move what another draws."""
+    """Return a stream of its own for a subject: what one subject draws doesn't move what another draws."""
     return np.random.Generator(np.random.PCG64(int(digest(*parts, size=16), 16)))
 
 
@@ -32,14 +32,14 @@ def pick(rng: np.random.Generator, values: Sequence[T]) -> T:
 
 
 def weighted(rng: np.random.Generator, values: Sequence[T], weights: Sequence[float] | NDArray[np.float64]) -> T:
-    """One of `values`, with probability in proportion to its weight (>= 0, not all 0)."""
+    """Draw one of `values`, with probability in proportion to its weight (>= 0, not all 0)."""
     edges = np.cumsum(weights)
     place = int(np.searchsorted(edges, rng.random() * edges[-1], side="right"))
     return values[min(place, len(values) - 1)]
 
 
 def sample(rng: np.random.Generator, values: Sequence[T], count: int) -> list[T]:
-    """Up to `count` different ones, in random order."""
+    """Draw up to `count` different ones, in random order."""
     order = np.argsort(rng.random(len(values)), kind="stable")
     return [values[place] for place in order[:count]]
 
@@ -49,5 +49,5 @@ def normal(rng: np.random.Generator, mean: float = 0.0, spread: float = 1.0) -> 
 
 
 def gumbel(rng: np.random.Generator, count: int) -> NDArray[np.float64]:
-    """(count,) float64. The argmax of utility / temperature + gumbel is a draw from the softmax."""
+    """Draw (count,) float64. The argmax of utility / temperature + gumbel is a draw from the softmax."""
     return -np.log(-np.log(np.clip(rng.random(count), 1e-12, 1.0 - 1e-12)))

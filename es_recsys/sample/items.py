@@ -23,7 +23,7 @@ _LEVEL_PLACE = (0.15, 0.45, 0.82)
 
 
 def make_items(seed: int, count: int, end: datetime) -> tuple[Item, ...]:
-    """`count` items, `p0001` first. Every department is there from 8 items on, every kind from 43 on."""
+    """Make `count` items, `p0001` first. Every department is there from 8 items on, every kind from 43 on."""
     words = vocabulary()
     seen: set[str] = set()
     items = []
@@ -35,13 +35,13 @@ def make_items(seed: int, count: int, end: datetime) -> tuple[Item, ...]:
 
 
 def price_level(price: float, kind: Kind) -> float:
-    """Where a price lies within its kind's range: 0 lowest, 1 highest, logarithmic."""
+    """Return where a price lies within its kind's range: 0 lowest, 1 highest, logarithmic."""
     low, high = kind.price
     return min(max(math.log(max(price, 0.01) / low) / math.log(high / low), 0.0), 1.0)
 
 
 def _spread(seed: int, count: int) -> list[Kind]:
-    """The kind of each item: departments take turns, and the larger kinds get more."""
+    """Return the kind of each item: departments take turns, and the larger kinds get more."""
     rng = stream(seed, "kinds")
     by_department = [[kind for kind in kinds() if kind.department == name] for name in DEPARTMENTS]
     turns = [group[place] for place in range(max(map(len, by_department))) for group in by_department if place < len(group)]

@@ -115,7 +115,7 @@ def vocabulary() -> Vocabulary:
 
 @cache
 def kinds() -> tuple[Kind, ...]:
-    """All kinds, one department after the other."""
+    """Return all kinds, one department after the other."""
     every = tuple(vocabulary().colours)
     rows = [row for name in DEPARTMENTS for row in read_toml(f"kinds/{name.lower()}.toml")["kind"]]
     return tuple(Kind(**{"colours": every, **_frozen(row)}) for row in rows)

@@ -15,7 +15,7 @@ _BOT_VIEWS = 600
 
 
 def noise(seed: int, events: Sequence[Event], item_ids: Sequence[str], end: datetime) -> dict[str, list[Event]]:
-    """What is added to clean events, by reason.
+    """Return what is added to clean events, by reason.
 
     bots: a few visitors with hundreds of views a minute. resent: the same event again, with the same event_id.
     repeated: the same action again within a second, with an event_id of its own. future: dated after `end`.

@@ -50,7 +50,7 @@ def _contrast(one: Rgb, other: Rgb) -> float:
 
 
 def _shade(base: Rgb) -> Rgb:
-    """The base, darker where it is light and lighter where it is dark."""
+    """Return the base, darker where it is light and lighter where it is dark."""
     target = 30 if _luma(base) > 90 else 190
     red, green, blue = (round(0.6 * part + 0.4 * target) for part in base)
     return red, green, blue

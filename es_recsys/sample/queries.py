@@ -36,7 +36,7 @@ def ask(kind: Kind, shopper: Shopper, rng: np.random.Generator) -> Asked:
 
 
 def _narrowed(words: str, kind: Kind, shopper: Shopper, rng: np.random.Generator) -> tuple[str, dict[str, str]]:
-    """One detail at most before the words, one after."""
+    """Add one detail at most before the words, one after."""
     wants: dict[str, str] = {}
     draw, after = rng.random(), rng.random()
     if draw < 0.2:
@@ -63,7 +63,7 @@ def _favourite(likings: Mapping[str, float], rng: np.random.Generator) -> str:
 
 
 def _slip(text: str, rng: np.random.Generator) -> str:
-    """One query in thirty has two letters swapped."""
+    """Swap two letters of one query in thirty."""
     draw, place = rng.random(), 1 + int(rng.random() * max(len(text) - 3, 1))
     if draw > 1.0 / 30.0 or place + 1 >= len(text):
         return text

@@ -50,7 +50,7 @@ class Shop:
         )
 
     def listing(self, scope: str, wants: Mapping[str, str], at: float, rng: np.random.Generator) -> NDArray[np.int64]:
-        """Up to PAGE items, best first, as a plain search engine ranks them: match, then appeal, with some chance."""
+        """Return up to PAGE items, best first, as a plain search engine ranks them: match, then appeal, with some chance."""
         found = self.scopes.get(scope, self.scopes[""])
         found = found[self.shown_from[found] <= at]
         score = self.appeal[found] + 0.8 * gumbel(rng, found.size)

@@ -67,7 +67,7 @@ Likings = dict[str, float]
 
 
 def make_shoppers(seed: int, count: int, days: int, end: datetime) -> tuple[Shopper, ...]:
-    """`count` shoppers, `u0001` first; the first two are the opposites."""
+    """Make `count` shoppers, `u0001` first; the first two are the opposites."""
     personas = read_toml("personas.toml")
     period = ((end - timedelta(days=days)).timestamp(), end.timestamp())
     named = [_opposite(row, place, period) for place, row in enumerate(personas["opposite"])]

@@ -44,7 +44,7 @@ class SampleStore:
         return self.shoppers[0], self.shoppers[1]
 
     def write(self, folder: Path) -> None:
-        """`items.jsonl`, `events.jsonl` and `images/` in `folder`, which is made where it isn't there.
+        """Write `items.jsonl`, `events.jsonl` and `images/` in `folder`, which is made where it isn't there.
 
         Raises InputError where a file can't be written.
         """
@@ -59,7 +59,7 @@ class SampleStore:
             ) from error
 
     def write_pictures(self, folder: Path) -> None:
-        """The items' pictures alone, at `folder / item.image`."""
+        """Write the items' pictures alone, at `folder / item.image`."""
         for item in self.items:
             if item.image is not None:
                 path = folder / item.image
@@ -70,7 +70,7 @@ class SampleStore:
 def sample_store(
     seed: int = 7, items: int = 2000, users: int = 500, days: int = 60, end: datetime | None = None, *, noise: bool = False
 ) -> SampleStore:
-    """A small shop with its shoppers' behaviour over the `days` before `end` (UTC where it has no zone).
+    """Make a small shop with its shoppers' behaviour over the `days` before `end` (UTC where it has no zone).
 
     The same arguments give the same items, events and shoppers on every machine. `noise` adds what cleaning has to find.
     Raises InputError where a number is too small: an item, two users (the opposites), a day.
@@ -101,7 +101,7 @@ def _when(event: Event) -> tuple[datetime, str]:
 
 
 def _item_row(item: Item) -> dict[str, Any]:
-    """A row of the file: attributes are columns of their own, as any other column becomes an attribute."""
+    """Return a row of the file: attributes are columns of their own, as any other column becomes an attribute."""
     row = item.model_dump(mode="json", exclude_none=True)
     attributes: dict[str, Any] = row.pop("attributes")
     return row | attributes

@@ -76,11 +76,11 @@ class Shopper:
     end: float
 
     def utility(self, items: Sequence[Item], at: datetime | None = None) -> NDArray[np.float64]:
-        """(n,) float64, the module's formula; `at` is the moment, the last one unless given. Pure."""
+        """Return (n,) float64, the module's formula; `at` is the moment, the last one unless given. Pure."""
         return self.utilities(Traits.of(items), self.end if at is None else at.timestamp())
 
     def utilities(self, traits: Traits, at: float) -> NDArray[np.float64]:
-        """`utility` for columns made before; `at` in epoch seconds. (n,) float64."""
+        """Return `utility` for columns made before, (n,) float64; `at` in epoch seconds."""
         total = _RATING * (traits.ratings - 4.0) - _PRICE * np.abs(traits.levels - self.level)
         likings = {"kind": self.kinds_at(at), "brand": self.brands, "colour": self.colours}
         likings |= {"style": self.styles, "audience": self.audiences}
@@ -91,7 +91,7 @@ class Shopper:
         return total
 
     def part(self, at: float) -> float:
-        """How much of the period has gone by, 0..1."""
+        """Return how much of the period has gone by, 0..1."""
         return min(max((at - self.start) / max(self.end - self.start, 1.0), 0.0), 1.0)
 
     def kinds_at(self, at: float) -> dict[str, float]:

@@ -48,7 +48,7 @@ class _Walk:
     late: list[tuple[float, int, float]] = field(default_factory=list)
 
     def note(self, event_type: str, item: int | None = None, **more: Any) -> None:
-        """One event, at `now`; `more` are other fields of Event."""
+        """Record one event, at `now`; `more` are other fields of Event."""
         self.events.append(
             Event(
                 event_id=f"e{digest(self.seed, self.shopper.user_id, len(self.events), size=10)}",
@@ -62,7 +62,7 @@ class _Walk:
         )
 
     def utility(self) -> NDArray[np.float64]:
-        """(n,) float64: how the shopper likes each item now."""
+        """Return (n,) float64: how the shopper likes each item now."""
         part = self.shopper.part(self.now)
         return (1.0 - part) * self.ends[0] + part * self.ends[1]
 
@@ -72,7 +72,7 @@ class _Walk:
 
 
 def visits(seed: int, shopper: Shopper, shop: Shop) -> list[Event]:
-    """All events of a shopper, oldest first. The same seed and shopper give the same events, whoever else there is."""
+    """Return all events of a shopper, oldest first. The same seed and shopper give the same events, whoever else there is."""
     rng = stream(seed, "visits", shopper.user_id)
     # Utility goes in a straight line from the first moment to the last, as the kinds do.
     ends = shopper.utilities(shop.traits, shopper.start), shopper.utilities(shop.traits, shopper.end)
@@ -87,7 +87,7 @@ def visits(seed: int, shopper: Shopper, shop: Shop) -> list[Event]:
 
 
 def _starts(seed: int, shopper: Shopper, rng: np.random.Generator) -> list[float]:
-    """Moments at which visits begin: more at weekends, most in the evening."""
+    """Return moments at which visits begin: more at weekends, most in the evening."""
     days = (shopper.end - shopper.start) / _DAY
     first = math.floor(shopper.start / _DAY)
     dates = [first + place for place in range(math.ceil(days) + 1)]
@@ -116,7 +116,7 @@ def _visit(walk: _Walk) -> None:
 
 
 def _page(walk: _Walk, utility: NDArray[np.float64]) -> list[int]:
-    """A search or a shelf, and the items opened from it."""
+    """Walk through a search or a shelf, and return the items opened from it."""
     kind = _intent(walk)
     searching = walk.rng.random() < 0.62
     asked = ask(kind, walk.shopper, walk.rng) if searching else Asked("", kind.leaf, {})
@@ -137,7 +137,7 @@ def _page(walk: _Walk, utility: NDArray[np.float64]) -> list[int]:
 
 
 def _intent(walk: _Walk) -> Kind:
-    """The kind that the shopper is after: what goes with the last purchase, a favourite, or anything."""
+    """Return the kind that the shopper is after: what goes with the last purchase, a favourite, or anything."""
     draw = walk.rng.random()
     if walk.bought is not None and draw < 0.35:
         fitting = [leaf for leaf in walk.bought.goes_with if walk.shopper.kinds.get(leaf, 0.0) >= 0.0]
@@ -150,7 +150,7 @@ def _intent(walk: _Walk) -> Kind:
 
 
 def _opened(utility: NDArray[np.float64], rng: np.random.Generator) -> list[int]:
-    """Positions (from 0) of the items that are opened, from the top down."""
+    """Return positions (from 0) of the items that are opened, from the top down."""
     if not utility.size:
         return []
     stands_out = 1.0 / (1.0 + np.exp(-1.6 * (utility - utility.mean() - 0.5)))
@@ -195,7 +195,7 @@ def _decide(walk: _Walk, looked: dict[int, float]) -> None:
 
 
 def _rate(walk: _Walk) -> None:
-    """Ratings of what has arrived since the last visit."""
+    """Rate what has arrived since the last visit."""
     due, walk.late = [row for row in walk.late if row[0] <= walk.now], [row for row in walk.late if row[0] > walk.now]
     for _, item, utility in due:
         stars = 3.7 + 0.5 * (utility - NOTHING) + normal(walk.rng, 0.0, 0.7)

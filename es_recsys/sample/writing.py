@@ -31,7 +31,7 @@ class Look:
 
 
 def title(look: Look, words: Vocabulary, rng: np.random.Generator) -> str:
-    """One of several forms, so that brand, colour, material, use and audience are each in some titles only."""
+    """Write one of several forms, so that brand, colour, material, use and audience are each in some titles only."""
     adjective = pick(rng, words.styles[look.style].words)
     forms = [
         f"{look.brand} {look.model} {look.noun}",
@@ -51,7 +51,7 @@ def title(look: Look, words: Vocabulary, rng: np.random.Generator) -> str:
 
 
 def describe(look: Look, words: Vocabulary, rng: np.random.Generator) -> str:
-    """Three to six sentences: what for, what is special, what of, how it looks; sometimes a synonym and a closing line."""
+    """Write three to six sentences: what for, what is special, what of, how it looks; sometimes a synonym and a closing line."""
     uses, features = sample(rng, look.kind.uses, 2), sample(rng, look.kind.features, 3)
     several = look.kind.plural
     slots = {

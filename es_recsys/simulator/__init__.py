@@ -1,5 +1,9 @@
-"""People with hidden tastes who use a system: the best answer to each wish is known, so regret and gain can be measured,
-and experiments and interleaving be rehearsed before real people are in them."""
+"""Simulated users with hidden tastes, to measure and rehearse with; nothing of the product imports this.
+
+An environment has users and items with known utilities, and draws needs; a click model says what users do with a page;
+`UserSimulator` turns needs and answers into pages and events. As the best answer to each need is known, `measure_regret`
+tells what an answer lacks, and A/B tests and interleaving can be rehearsed before real people are in them.
+"""
 
 from es_recsys.simulator.ab_test import ABTestResult, assign_variant, compare_variants, run_ab_test
 from es_recsys.simulator.click_model import GOALS, LogisticResponse, PageOutcome, PositionBasedModel

@@ -36,8 +36,10 @@ class ABTestResult:
 
 
 def assign_variant(user_id: str, experiment: str, shares: Mapping[str, float]) -> str:
-    """The group of a user, always the same for an experiment and independent between experiments. shares: group -> share
-    (> 0, taken as parts of their sum)."""
+    """Return the group of a user, always the same for an experiment and independent between experiments.
+
+    shares: group -> share (> 0, taken as parts of their sum).
+    """
     place = int(digest(experiment, user_id), 16) / 2.0**64 * math.fsum(shares.values())
     for group, share in shares.items():
         place -= share
@@ -47,7 +49,7 @@ def assign_variant(user_id: str, experiment: str, shares: Mapping[str, float]) -
 
 
 def run_ab_test(
-    shoppers: UserSimulator,
+    simulator: UserSimulator,
     a: RankingSystem,
     b: RankingSystem,
     needs: Iterable[SimulatedNeed],
@@ -60,15 +62,15 @@ def run_ab_test(
     found: dict[str, dict[str, list[int]]] = {"a": defaultdict(list), "b": defaultdict(list)}
     for need in needs:
         group = assign_variant(need.user_id, name, {"a": 1.0, "b": 1.0})
-        found[group][need.user_id].append(shoppers.visit(systems[group], need).count(goal))
+        found[group][need.user_id].append(simulator.visit(systems[group], need).count(goal))
     values = {group: np.array([np.mean(counts) for counts in users.values()], np.float64) for group, users in found.items()}
     return compare_variants(values["a"], values["b"])
 
 
 def compare_variants(a: NDArray[np.float64], b: NDArray[np.float64], confidence: float = 0.95) -> ABTestResult:
-    """What two groups of different users say; one value a user."""
+    """Compare the values of two groups of different users, one value a user."""
     if min(len(a), len(b)) < 2:
-        raise InputError("A group of the experiment has fewer than two users.", "Give it more wishes, of more users.")
+        raise InputError("A group of the experiment has fewer than two users.", "Give it more needs, of more users.")
     ours, theirs = estimate(a, confidence=confidence), estimate(b, confidence=confidence)
     error = math.hypot(ours.error, theirs.error)
     lift = theirs.mean - ours.mean

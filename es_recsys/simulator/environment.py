@@ -1,4 +1,4 @@
-"""Who wants what: the hidden truth that a system under test is held against, as the simulator reads it."""
+"""Who wants what: the hidden truth that a system under test is measured against."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ __all__ = ["Environment", "SimulatedNeed"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SimulatedNeed:
-    """What somebody wants at a moment, and how they put it.
+    """What a user wants at a moment, and how they put it.
 
     at: epoch seconds. query: as the system gets it. utility: (n_items,) float64, how they would like each item of the
-    world. open: (n_items,) bool, the items that answer the query and that they don't have; any other is worth nothing.
+    environment. relevant: (n_items,) bool, the items that answer the query and that they don't have; any other is worth nothing.
     """
 
     user_id: str
@@ -41,9 +41,9 @@ class Environment(Protocol):
         ...
 
     def utility(self, user_id: str, at: float) -> NDArray[np.float64]:
-        """(n_items,) float64: how the user likes each item at a moment."""
+        """Return (n_items,) float64: how the user likes each item at a moment."""
         ...
 
     def need(self, user_id: str, at: float, rng: np.random.Generator) -> SimulatedNeed:
-        """Something that the user wants at that moment, drawn."""
+        """Draw something that the user wants at that moment."""
         ...

@@ -45,8 +45,10 @@ class Estimate:
 
 
 def estimate(values: NDArray[np.float64], groups: NDArray[np.str_] | None = None, confidence: float = 0.95) -> Estimate:
-    """The mean of (n,) values. groups: (n,) whose values they are; those of one subject go together, so that a person who
-    was asked ten times does not count as ten people:
+    """Return the mean of (n,) values.
+
+    groups: (n,) whose values they are; those of one subject go together, so that a person who was asked ten times does not
+    count as ten people:
 
         error ** 2 = G / (G - 1) * sum over subjects g of (sum over i in g of (x_i - mean)) ** 2 / n ** 2
 
@@ -67,13 +69,13 @@ def estimate(values: NDArray[np.float64], groups: NDArray[np.str_] | None = None
 
 
 def half_width(error: float, confidence: float = 0.95) -> float:
-    """How far the interval of a normal mean with this standard error goes to either side."""
+    """Return how far the interval of a normal mean with this standard error goes to either side."""
     return _NORMAL.inv_cdf(0.5 + confidence / 2.0) * error
 
 
 def sample_size(deviation: float, effect: float, *, confidence: float = 0.95, power: float = 0.8) -> int:
-    """Subjects in each of two groups that it takes to see a difference of means of `effect`, where a subject's value has
-    this standard deviation: n = 2 * ((z(1 - alpha / 2) + z(power)) * deviation / effect) ** 2.
+    """Return how many subjects in each of two groups it takes to see a difference of means of `effect`, where a subject's value
+    has this standard deviation: n = 2 * ((z(1 - alpha / 2) + z(power)) * deviation / effect) ** 2.
 
     Raises InputError for an effect of 0.
     """
@@ -86,9 +88,11 @@ def sample_size(deviation: float, effect: float, *, confidence: float = 0.95, po
 
 
 def significant_after(looks: Sequence[tuple[int, Estimate]]) -> int | None:
-    """The count from which on every look leaves out 0, None where the last doesn't. looks: (how many were asked, what they
-    say), the fewest first. Who looks often and stops at the first sure look is wrong more often than the interval says; so a
-    look counts only if none after it takes it back."""
+    """Return the count from which on every look leaves out 0, None where the last doesn't.
+
+    looks: (how many were asked, their estimate), the fewest first. Who looks often and stops at the first significant look is
+    wrong more often than the interval says; so a look counts only if none after it takes it back.
+    """
     found = None
     for count, look in reversed(looks):
         if not look.sure:

@@ -40,7 +40,7 @@ class InterleavingResult:
 def team_draft(
     a: NDArray[np.int64], b: NDArray[np.int64], n: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """A page of up to `n` different items from two rankings, and whether each is A's (True) or B's."""
+    """Return a page of up to `n` different items from two rankings, and whether each is A's (True) or B's."""
     queues = (a.tolist(), b.tolist())
     at = [0, 0]
     page: list[int] = []
@@ -67,7 +67,7 @@ def team_draft(
 
 
 def interleave(
-    shoppers: UserSimulator,
+    simulator: UserSimulator,
     a: RankingSystem,
     b: RankingSystem,
     needs: Iterable[SimulatedNeed],
@@ -75,15 +75,15 @@ def interleave(
     goal: str = "click",
     seed: int = 0,
 ) -> InterleavingResult:
-    """Asks both systems each wish, shows one page of both, and counts whose items reach the goal."""
-    item_idx = {item_id: place for place, item_id in enumerate(shoppers.environment.item_ids)}
+    """Ask both systems for each need, show one page of both, and count whose items reach the goal."""
+    item_idx = {item_id: idx for idx, item_id in enumerate(simulator.environment.item_ids)}
     rng = stream(seed, "coin")
     margins: list[float] = []
     users: list[str] = []
     for need in needs:
         ranked = [item_idx_of(system(need.query).hits, item_idx) for system in (a, b)]
         page, mine = team_draft(ranked[0], ranked[1], need.query.n, rng)
-        done = shoppers.show(need, page).outcome.done(goal)
+        done = simulator.show(need, page).outcome.done(goal)
         margins.append(float(np.sign(int(done[mine].sum()) - int(done[~mine].sum()))))
         users.append(need.user_id)
     margin = np.array(margins, np.float64)

@@ -1,4 +1,4 @@
-"""A world of any size: tastes are directions in a space that no system sees, and they turn with time.
+"""An environment of any size: tastes are directions in a space that no system sees, and they turn with time.
 
     utility(user, item, t) = spread * cos(taste(t), item) + quality(item)
     taste(t) = cos(a) * first + sin(a) * second,    a = drift * pi / 2 * part of the period gone by
@@ -29,7 +29,7 @@ _SPREAD = 6.0  # a quarter of the cosines in 8 dimensions then lie above what is
 @dataclass(frozen=True, slots=True, eq=False)
 class LatentFactorEnvironment:
     """items: (n_items, d) float64 unit rows; first, second: (n_users, d) unit rows, orthogonal by pairs; quality, group:
-    (n_items,). searches: share of the wishes that are put as a search for a group."""
+    (n_items,). searches: share of the needs that are put as a search for a group."""
 
     item_ids: tuple[str, ...]
     user_ids: tuple[str, ...]
@@ -56,9 +56,11 @@ class LatentFactorEnvironment:
         start: datetime | None = None,
         days: float = 60.0,
     ) -> Self:
-        """Raises InputError for a world without users, items or room for two directions."""
+        """Draw users and items at random. Raises InputError for none of either, or for no room for two directions."""
         if users < 1 or items < 1 or dims < 2 or not 1 <= groups <= items:
-            raise InputError("A world has users, items, 2 dimensions or more and at most a group an item.", "Ask for more.")
+            raise InputError(
+                "An environment has users, items, 2 dimensions or more and at most a group an item.", "Ask for more."
+            )
         begin = (start or datetime(2026, 1, 1, tzinfo=UTC)).timestamp()
         first, other = _unit(rng.normal(size=(users, dims))), rng.normal(size=(users, dims))
         second = _unit(other - (other * first).sum(axis=1, keepdims=True) * first)
@@ -77,7 +79,7 @@ class LatentFactorEnvironment:
         )
 
     def catalogue(self) -> list[Item]:
-        """The items as a store loads them: the group is all that shows."""
+        """Return the items as a store loads them: the group is all that shows."""
         return [
             Item(item_id=item_id, title=f"{_name(group)} {item_id}", categories=(_name(group),))
             for item_id, group in zip(self.item_ids, self.group.tolist(), strict=True)
@@ -101,7 +103,7 @@ class LatentFactorEnvironment:
     def _user(self, user_id: str) -> int:
         place = int(np.searchsorted(self.user_ids, user_id))
         if place == len(self.user_ids) or self.user_ids[place] != user_id:
-            raise InputError("The world has no such user.", "Take one of its user_ids.")
+            raise InputError("The environment has no such user.", "Take one of its user_ids.")
         return place
 
 

@@ -1,4 +1,4 @@
-"""How good an answer is where the truth is known: what it is expected to bring, what the best would, what chance would."""
+"""Regret and gain of answers where the truth is known: what one is expected to bring, what the best and a random one would."""
 
 from __future__ import annotations
 
@@ -16,13 +16,16 @@ from es_recsys.types import Answer, Hit, Query, Ranking
 __all__ = ["RankingSystem", "RegretReport", "item_idx_of", "measure_regret"]
 
 RankingSystem = Callable[[Query], Ranking | Answer]
-"""What is under test: a client's `ask`, a model in memory, or an `Insider` that knows the truth."""
+"""What is under test: a client's `ask`, a model in memory, or an `OracleRanker`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RegretReport:
-    """One row a wish, (n,) float64 each: what the answer is expected to bring of the goal, what the best order would, and
-    what a random order of the items that are wanted would. users: (n,) str, whose wish it was."""
+    """One row a need, (n,) float64 each.
+
+    value: what the answer is expected to bring of the goal; best: what the best order would; random_value: what a random order of
+    the relevant items would. users: (n,) str, whose need it was.
+    """
 
     value: NDArray[np.float64]
     best: NDArray[np.float64]
@@ -36,13 +39,13 @@ class RegretReport:
 
     @property
     def gain(self) -> NDArray[np.float64]:
-        """(value - chance) / (best - chance), (n,) float64: 1 for the best order, 0 for a random one; 1 where every order
+        """(value - random) / (best - random), (n,) float64: 1 for the best order, 0 for a random one; 1 where every order
         is the best."""
         room = self.best - self.random_value
         return np.where(room > 1e-12, (self.value - self.random_value) / np.maximum(room, 1e-12), 1.0)
 
     def over(self, other: RegretReport) -> Estimate:
-        """How much more it brings than another system did on the same wishes: the mean of the paired differences."""
+        """Estimate how much more it brings than another system did on the same needs: the mean of the paired differences."""
         return estimate(self.value - other.value, self.users)
 
     def mean_regret(self) -> Estimate:
@@ -60,29 +63,30 @@ def measure_regret(
     *,
     goal: str = "purchase",
 ) -> RegretReport:
-    """Asks the system each wish's query, and says what the page of `query.n` items is worth. Nothing is drawn: these are
-    expectations.
+    """Ask the system each need's query, and measure what the page of `query.n` items is worth.
+
+    Nothing is drawn: these are expectations.
 
     Raises InputError for a goal that there isn't, and what the system raises.
     """
     click_model = click_model or PositionBasedModel()
-    item_idx = {item_id: place for place, item_id in enumerate(environment.item_ids)}
+    item_idx = {item_id: idx for idx, item_id in enumerate(environment.item_ids)}
     rows: list[tuple[float, float, float]] = []
     users: list[str] = []
     for need in needs:
         n = need.query.n
         examination = click_model.examination(n)
-        conversion_probability = click_model.conversion_probability(need.utility, goal) * need.relevant
-        shown = conversion_probability[item_idx_of(system(need.query).hits, item_idx)[:n]]
-        best = -np.sort(-conversion_probability[need.relevant], kind="stable")[:n]
-        random_value = float(conversion_probability[need.relevant].mean()) * examination[: len(best)].sum() if len(best) else 0.0
+        worth = click_model.conversion_probability(need.utility, goal) * need.relevant
+        shown = worth[item_idx_of(system(need.query).hits, item_idx)[:n]]
+        best = -np.sort(-worth[need.relevant], kind="stable")[:n]
+        random_value = float(worth[need.relevant].mean()) * examination[: len(best)].sum() if len(best) else 0.0
         rows.append((float(examination[: len(shown)] @ shown), float(examination[: len(best)] @ best), random_value))
         users.append(need.user_id)
-    value, top, chances = np.array(rows, np.float64).reshape(-1, 3).T
-    return RegretReport(value, top, chances, np.array(users, np.str_))
+    value, best_values, random_values = np.array(rows, np.float64).reshape(-1, 3).T
+    return RegretReport(value, best_values, random_values, np.array(users, np.str_))
 
 
 def item_idx_of(hits: Sequence[Hit], item_idx: dict[str, int]) -> NDArray[np.int64]:
-    """Places in the world of the items shown, each once; what the world hasn't is left out, as a shop can't sell it."""
+    """Return the indices of the items shown, each once; what the environment lacks is left out, as a shop can't sell it."""
     known = [item_idx[hit.item_id] for hit in hits if hit.item_id in item_idx]
     return np.array(list(dict.fromkeys(known)), np.int64)

@@ -1,6 +1,6 @@
-"""The sample store's shoppers (data/sample) as a world: what they bought is theirs already, what they like is hidden.
+"""The sample store's shoppers as an environment: what they bought is theirs already, what they like is hidden.
 
-A wish is a search in the shopper's words, or a recommendation. Items outside what the words name are worth nothing; one
+A need is a search in the shopper's words, or a recommendation. Items outside what the words name are worth nothing; one
 that lacks a detail that they name (a colour, a style, a brand, for whom) is liked less.
 """
 
@@ -31,7 +31,7 @@ _NOTHING = np.zeros(0, np.int64)  # an empty tuple would stand for all places
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SampleStoreEnvironment:
-    """drift: 1 as the store has it, 0 keeps everybody's tastes as they were at first. searches: share of the wishes that
+    """drift: 1 as the store has it, 0 keeps everybody's tastes as they were at first. searches: share of the needs that
     are searches. owned: user -> places of the items that they don't want any more."""
 
     shop: Shop
@@ -50,8 +50,11 @@ class SampleStoreEnvironment:
         searches: float = 0.5,
         excluded_event_types: Collection[str] = _POSITIVE,
     ) -> Self:
-        """done_with: event types whose items are not wanted again. For systems that leave out more than what was bought,
-        give the types that they leave out."""
+        """Build the environment of a sample store.
+
+        excluded_event_types: those whose items are not wanted again. For systems that leave out more than what was
+        bought, give the types that they leave out.
+        """
         shop = Shop.of(0, store.items)  # the seed moves the shop's own listing only, which is not asked here
         item_idx = {item_id: place for place, item_id in enumerate(shop.item_ids)}
         owned: dict[str, set[int]] = defaultdict(set)

@@ -1,7 +1,7 @@
-"""Shoppers at work: wishes are drawn, the system is asked, its page is shown, and what they do becomes events.
+"""Simulated users: needs are drawn, the system is asked, its page is shown, and what users do becomes events.
 
 The events carry the answer's query_id or recommendation_id and the position, so they can be stored as real ones are, and
-change what the system answers next. What each shopper does depends on the seed, the shopper and how many pages they
+change what the system answers next. What each user does depends on the seed, the user and how many pages they
 saw before, never on the system: two systems that show the same page see the same clicks, and differences between
 systems are measured with common random numbers.
 """
@@ -33,7 +33,7 @@ _STEP_S = 20.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SimulatedPage:
-    """What was shown and done. shown: (k,) places in the world, from the top; looked: what was done at each position;
+    """What was shown and done. shown: (k,) item_idx in the environment, from the top; outcome: what was done at each position;
     events: the same as events."""
 
     need: SimulatedNeed
@@ -49,8 +49,9 @@ class SimulatedPage:
 def sample_needs(
     environment: Environment, seed: int, count: int, *, n: int = 10, start: float | None = None
 ) -> list[SimulatedNeed]:
-    """`count` wishes of random users, oldest first, from `start` (epoch seconds; the world's first moment unless given) to
-    the end of its period. Their queries ask for `n` items."""
+    """Draw `count` needs of random users, oldest first, from `start` (epoch seconds; the environment's first moment unless given)
+    to the end of its period. Their queries ask for `n` items.
+    """
     rng = stream(seed, "wishes")
     begin, end = environment.period[0] if start is None else start, environment.period[1]
     moments = np.sort(begin + (end - begin) * rng.random(count)).tolist()
@@ -60,9 +61,9 @@ def sample_needs(
 
 
 class UserSimulator:
-    """The people of a world, as they use a system. Remembers what they bought and how many pages they saw.
+    """The users of an environment, as they use a system. Remembers what they bought and how many pages they saw.
 
-    feed: gets the events of each page before the next one is asked for.
+    event_sink: gets the events of each page before the next one is asked for.
     """
 
     def __init__(
@@ -77,23 +78,25 @@ class UserSimulator:
         self.click_model = click_model or PositionBasedModel()
         self._seed = seed
         self._event_sink = event_sink
-        self._item_idx = {item_id: place for place, item_id in enumerate(environment.item_ids)}
+        self._item_idx = {item_id: idx for idx, item_id in enumerate(environment.item_ids)}
         self._owned: dict[str, set[int]] = defaultdict(set)
         self._pages: Counter[str] = Counter()
 
     def replay(self, system: RankingSystem, needs: Iterable[SimulatedNeed]) -> Iterator[SimulatedPage]:
-        """Each wish is asked and its page gone through, one after the other."""
+        """Ask for each need and go through its page, one after the other."""
         for need in needs:
             yield self.visit(system, need)
 
     def visit(self, system: RankingSystem, need: SimulatedNeed) -> SimulatedPage:
-        """One wish asked, one page looked through."""
+        """Ask for one need and go through its page."""
         answer = system(need.query)
         return self.show(need, item_idx_of(answer.hits, self._item_idx), answer.answer_id if isinstance(answer, Answer) else None)
 
     def show(self, need: SimulatedNeed, item_idx: NDArray[np.int64], answer_id: str | None = None) -> SimulatedPage:
-        """A page of the items at `item_idx` looked through, however it was made. Nobody buys what they have, or what isn't
-        what they asked for."""
+        """Go through a page of the items at `item_idx`, however it was made.
+
+        Nobody buys what they have, or what isn't what they asked for.
+        """
         number = self._pages[need.user_id]
         self._pages[need.user_id] += 1
         wanted = need.relevant.copy()
@@ -101,7 +104,7 @@ class UserSimulator:
         shown = item_idx[: need.query.n]
         utility = np.where(wanted, need.utility, -np.inf)[shown]
         uniforms = stream(self._seed, "page", need.user_id, number).random((3, len(need.utility)))[:, shown]
-        outcome = self.click_model.look(utility, uniforms)
+        outcome = self.click_model.simulate(utility, uniforms)
         self._owned[need.user_id].update(shown[outcome.purchased].tolist())
         answer_id = answer_id or f"a{digest(self._seed, need.user_id, number)}"
         page = SimulatedPage(need, answer_id, shown, outcome, ())
@@ -112,19 +115,21 @@ class UserSimulator:
 
 
 def page_events(page: SimulatedPage, item_ids: Sequence[str], number: object = 0) -> Iterator[Event]:
-    """What was done on a page, as events: the search where there were words, then each click with what followed it. number:
-    tells pages of the same user apart, in the events' ids."""
+    """Yield what was done on a page, as events: the search where there were words, then each click with what followed it.
+
+    number: tells pages of the same user apart, in the events' ids.
+    """
     need, moment = page.need, page.need.at
     searching = bool(need.query.text)
     link: dict[str, Any] = {"query_id" if searching else "recommendation_id": page.answer_id}
 
-    def event(kind: str, place: int | None = None, **more: Any) -> Event:
+    def event(event_type: str, item_idx: int | None = None, **more: Any) -> Event:
         return Event(
-            event_id=f"e{digest(need.user_id, number, kind, place, size=10)}",
-            event_type=kind,
+            event_id=f"e{digest(need.user_id, number, event_type, item_idx, size=10)}",
+            event_type=event_type,
             timestamp=datetime.fromtimestamp(round(moment, 3), UTC),
             user_id=need.user_id,
-            item_id=None if place is None else item_ids[place],
+            item_id=None if item_idx is None else item_ids[item_idx],
             **link,
             **more,
         )
@@ -132,12 +137,12 @@ def page_events(page: SimulatedPage, item_ids: Sequence[str], number: object = 0
     if searching:
         yield event("search", query=need.query.text)
     for position in np.flatnonzero(page.outcome.clicked).tolist():
-        place = int(page.shown[position])
-        for kind, done in (
+        item_idx = int(page.shown[position])
+        for event_type, done in (
             ("click", page.outcome.clicked),
             ("cart", page.outcome.added_to_cart),
             ("purchase", page.outcome.purchased),
         ):
             if done[position]:
                 moment += _STEP_S
-                yield event(kind, place, position=position + 1)
+                yield event(event_type, item_idx, position=position + 1)

@@ -156,5 +156,5 @@ def _target(name: str, given: str) -> str:
 
 
 def _normalize(name: str) -> str:
-    """A name without case, blanks and signs; as it is where it is made of signs alone."""
+    """Return a name without case, blanks and punctuation; as it is where it is made of punctuation alone."""
     return _PUNCTUATION.sub("", name).casefold() or name.strip()

@@ -81,7 +81,10 @@ class TypeInference:
 
 
 def convert(value: Any, kind: str, typed: bool, dates: TimeFormat = _UTC) -> AttributeValue | None:
-    """The value as its kind wants it, None where it means nothing. dates: how dates are written. Raises Misfit."""
+    """Return the value as its attribute's type has it, None where it means nothing.
+
+    dates: how dates are written. Raises TypeMismatch.
+    """
     like = type(value)
     if like is str and kind == "text":
         return value or None
@@ -171,7 +174,7 @@ def _convert_list(values: list[Any] | tuple[Any, ...], kind: str, typed: bool) -
 
 
 def _exact_number(value: Any, number: float) -> int | float:
-    """The number; to the last digit where it is a whole one that a float would round."""
+    """Return the number; to the last digit where it is a whole one that a float would round."""
     if abs(number) <= _EXACT_FLOAT or isinstance(value, float | Decimal):
         return float(number)
     text = str(value).strip()

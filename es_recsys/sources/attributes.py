@@ -19,7 +19,7 @@ _UNUSABLE = re.compile(r"[^\w-]+")
 
 
 def attribute_name(name: str) -> str:
-    """The name as a field of Elasticsearch: what isn't a letter, a digit, `_` or `-` becomes `_`; dots nest.
+    """Return the name as a field of Elasticsearch: what isn't a letter, a digit, `_` or `-` becomes `_`; dots nest.
 
     "Screen size (in)" becomes "Screen_size_in". Raises BadValue for a name with an empty part, or one that is too long.
     """
@@ -38,7 +38,7 @@ def attribute_name(name: str) -> str:
 
 
 def flatten(name: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """Values in an object under dotted names; a list of objects gives a list under each name."""
+    """Yield the values in an object under dotted names; a list of objects gives a list under each name."""
     found: dict[str, Any] = {}
     _collect(name, value, False, 1, found)
     yield from found.items()

@@ -136,12 +136,12 @@ _WOOCOMMERCE = frozenset({"id", "type", "sku", "name", "parent"})
 
 
 def is_shopify(plain: Collection[str]) -> bool:
-    """Whether these are the columns of Shopify's export of products."""
+    """Return whether these are the columns of Shopify's export of products."""
     return "option1value" in plain and any(name in plain for name in HANDLE_COLUMNS)
 
 
 def is_woocommerce(plain: Collection[str]) -> bool:
-    """Whether these are the columns of WooCommerce's export of products."""
+    """Return whether these are the columns of WooCommerce's export of products."""
     return set(plain) >= _WOOCOMMERCE
 
 
@@ -155,20 +155,21 @@ def item_aliases(columns: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
 
 
 def normalize_name(name: str) -> str:
-    """The letters and digits of a name, in lower case: `Body (HTML)` is `bodyhtml`, RecBole's `item_id:token` is `itemid`."""
+    """Return letters and digits of a name in lower case: `bodyhtml` of `Body (HTML)`, `itemid` of RecBole's `item_id:token`."""
     return re.sub(r":(?:token|float)$|[\W_]", "", name).lower()
 
 
 def normalize_path(name: str) -> str:
-    """The same of the last part of a path into objects, with the part before it where it is an id: `productid` of both
-    `properties.product_id` and `product.id`."""
+    """Return the same of the last part of a path into objects, with the part before it where it is an id: `productid` of both
+    `properties.product_id` and `product.id`.
+    """
     parts = name.split(".")
     last = normalize_name(parts[-1])
     return normalize_name("".join(parts[-2:])) if last == "id" else last
 
 
 def infer_columns(wanted: Iterable[str], free: Mapping[str, str], usual: Mapping[str, tuple[str, ...]]) -> InferredColumns:
-    """Which column is which field: one whose name differs in spelling only, else one with a usual name.
+    """Return which column is which field: one whose name differs in spelling only, else one with a usual name.
 
     wanted: fields that no column has the exact name of. free: columns that are no field's yet, with their plain names.
     usual: field -> tiers of names, the surest first. Two columns of one tier are `ambiguous`, and none is taken.

@@ -83,7 +83,7 @@ class ColumnMapping:
         return (column, name) if name in self.inferred.found and name not in self.renames else (column,)
 
     def is_dropped(self, name: str) -> bool:
-        """Whether a column is dropped; never where a field or an attribute is read from it by name."""
+        """Return whether a column is dropped; never where a field or an attribute is read from it by name."""
         if not self.dropped or name in self.renamed.values():
             return False
         return any(fnmatchcase(name, pattern) or self.inferred.found.get(pattern) == name for pattern in self.dropped)
@@ -181,8 +181,9 @@ class ColumnMapping:
 def resolve_columns(
     table: Table, columns: ColumnMapping, rejected: RejectedRows | None = None
 ) -> tuple[ColumnMapping, Iterator[Row]]:
-    """What the columns of one file are, and its rows. The names are those of its header, or of its first lines together
-    where it has none.
+    """Return the column mapping of one file, and its rows.
+
+    The names are those of its header, or of its first rows together where it has none.
 
     Raises InputError where a required column is not there. rejected: is told what was guessed.
     """
@@ -221,7 +222,7 @@ def _wrapped_list(first: Sequence[Row]) -> str | None:
 
 
 def _nested_columns(first: Sequence[Row]) -> frozenset[str]:
-    """Columns that hold an object, or a list of objects, in one of the first rows."""
+    """Return columns that hold an object, or a list of objects, in one of the first rows."""
     found = set()
     for row in first:
         for name, value in row.values.items():

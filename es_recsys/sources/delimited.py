@@ -53,7 +53,7 @@ class _LineFeed:
         return text if self.prepare is None else self.prepare(text)
 
     def peek(self) -> list[str]:
-        """The first lines that are not blank, which are read again afterwards."""
+        """Return the first lines that are not blank, which are read again afterwards."""
         found: list[str] = []
         try:
             while len(found) < _SAMPLE_LINES and self._size < _SAMPLE_CHARACTERS:
@@ -66,7 +66,7 @@ class _LineFeed:
         return found
 
     def finish(self, lines: int | None = None) -> None:
-        """The record is dealt with, or only its first `lines`: the others are read again."""
+        """Forget the record, or only its first `lines`: the others are read again."""
         if lines is not None:
             self._again.extendleft(reversed(self.record[lines:]))
         self.record.clear()
@@ -182,7 +182,7 @@ class DelimitedFile:
         return names
 
     def _repair(self) -> tuple[int, dict[str, Any]] | None:
-        """A line whose quotes are meant otherwise than RFC 4180 says, where that gives it the header's columns."""
+        """Read a line whose quotes are meant otherwise than RFC 4180 says; None where no reading has the header's columns."""
         number, text = self.first
         if '"' not in text or _decoding_error(self._feed.record[:1], self._charset):
             return None
@@ -216,7 +216,7 @@ class DelimitedFile:
 
 
 def _has_space_after_separator(lines: list[str], separator: Separator) -> bool:
-    """Whether a blank follows each separator, and quotes come after it, as a person writes tables: `1, "a, b", 3`."""
+    """Return whether a blank follows each separator, and quotes come after it, as a person writes tables: `1, "a, b", 3`."""
     if separator.text in (" ", "\t", BLANKS) or not any(f'{separator.text} "' in line for line in lines):
         return False
     header = next(iter(split_lines(lines[:1], separator)), [])

@@ -21,7 +21,7 @@ _ERROR_HANDLER = "es_recsys.undecoded"
 
 
 def parse_encoding(name: str) -> str:
-    """Python's name of an encoding that a person wrote. Raises InputError for one that isn't known."""
+    """Return Python's name of an encoding that a person wrote. Raises InputError for one that isn't known."""
     try:
         found = codecs.lookup(name)
         "a".encode(found.name)
@@ -33,7 +33,7 @@ def parse_encoding(name: str) -> str:
 
 
 def detect_encoding(head: bytes, named: str | None = None) -> str | None:
-    """The encoding of a text by its first bytes, otherwise the named one; None for UTF-8, which needs nothing.
+    """Return the encoding of a text by its first bytes, otherwise the named one; None for UTF-8, which needs nothing.
 
     A byte order mark tells UTF-16 and UTF-32; without one, UTF-16 is told by the zero bytes of its header line.
     """

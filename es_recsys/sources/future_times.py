@@ -32,7 +32,7 @@ class FutureTimes:
         self.span = 0.0
 
     def add(self, time: float, written: Any = None) -> None:
-        """time: epoch seconds; written: as the file has it."""
+        """Count one time. time: epoch seconds; written: as the file has it."""
         future = time - self._now
         if future <= -_EASTERNMOST_S:
             return

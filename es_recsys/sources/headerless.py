@@ -19,12 +19,12 @@ _ID = re.compile(r"[0-9]+|[\w-]*[0-9][\w-]*")
 
 
 def looks_like_data(cells: Sequence[str]) -> bool:
-    """Whether a first line holds values rather than names: one of its cells is a number or a time."""
+    """Return whether a first line holds values rather than names: one of its cells is a number or a time."""
     return any(_NUMBER.fullmatch(cell.strip()) or _TIME.fullmatch(cell.strip()) for cell in cells)
 
 
 def no_header_command(cells: Sequence[str], events: bool, separator: str | None) -> str:
-    """The options that read a file with this first line, as far as the values show which column is which."""
+    """Return the options that read a file with this first line, as far as the values show which column is which."""
     options = ["--no-header"]
     if separator is not None and separator not in _DETECTED_SEPARATORS:
         options.append(f"--separator {_SHELL_QUOTED.get(separator) or shlex.quote(separator)}")

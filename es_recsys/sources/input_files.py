@@ -52,7 +52,7 @@ class InputFile:
     encoding: str | None = None
 
     def open(self) -> tuple[BinaryIO, BinaryIO]:
-        """The unpacked stream, and the stream on disk, whose `tell()` is the progress. Closing the first closes both."""
+        """Return the unpacked stream, and the stream on disk, whose `tell()` is the progress. Closing the first closes both."""
         disk = self.path.open("rb", buffering=1 << 18)
         plain: BinaryIO = io.BufferedReader(_Gzip(disk), 1 << 18) if self.gzipped else disk
         return (plain if self.encoding is None else io.BufferedReader(TranscodedStream(plain, self.encoding), 1 << 18)), disk
@@ -71,7 +71,7 @@ class _Gzip(gzip.GzipFile):
 
 
 def as_paths(paths: Paths) -> tuple[Path, ...]:
-    """One path or several, as a tuple. Raises InputError where there is none."""
+    """Return one path or several as a tuple. Raises InputError where there is none."""
     given = (paths,) if isinstance(paths, str | Path) else tuple(paths)
     if not given:
         raise InputError("No file is given.", "Name one or more files.")
@@ -79,7 +79,7 @@ def as_paths(paths: Paths) -> tuple[Path, ...]:
 
 
 def detect_format(path: Path, encoding: str | None = None) -> InputFile:
-    """What the file is, from its first bytes, and its name where these leave it open.
+    """Detect what the file is by its first bytes, and by its name where these leave it open.
 
     encoding: of its text; without it UTF-8, or UTF-16 where the first bytes show that.
     Raises InputError where it is missing, empty, a folder, cut off at once, or of a kind that isn't read.
@@ -133,7 +133,7 @@ def _format(path: Path, suffix: str, head: bytes) -> str:
 
 
 def read_lines(stream: BinaryIO, path: Path) -> Iterator[NumberedLine]:
-    """Lines of an unpacked stream, without the byte order mark. Raises InputError where the gzip data are broken."""
+    """Yield lines of an unpacked stream, without the byte order mark. Raises InputError where the gzip data are broken."""
     number = 0
     try:
         while line := stream.readline(MAX_LINE + 1):

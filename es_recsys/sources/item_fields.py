@@ -137,7 +137,7 @@ _PARSERS: Mapping[str, Callable[[Any, FieldFormats], Any]] = {
 
 
 def _text(name: str, value: Any, words: Collection[str]) -> str | None:
-    """One text: of a list all texts of a description, the first picture, or the only one."""
+    """Return one text: of a list all texts of a description, the first picture, or the only one."""
     if isinstance(value, str):
         if value.startswith("[") and (parts := parse_array(value)) is not None:
             return _text_of_list(name, parts, words)

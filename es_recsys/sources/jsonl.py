@@ -27,7 +27,7 @@ OnNote = Callable[[str], None]
 def jsonl_rows(
     lines: Iterable[NumberedLine], report: OnRowError, note: OnNote | None = None, charset: str = "UTF-8"
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Number and values of each line that is an object; blank lines are passed over, others go to `report`.
+    """Yield number and values of each line that is an object; blank lines are passed over, others go to `report`.
 
     A line that Python printed is read, too, and `note` is told so.
     """
@@ -55,7 +55,7 @@ def jsonl_rows(
 
 
 def _has_big_number(value: Any) -> bool:
-    """Whether there may be a whole number in it that has more than 64 bits."""
+    """Return whether there may be a whole number in it that has more than 64 bits."""
     for each in value.values() if type(value) is dict else value if type(value) is list else (value,):
         kind = type(each)
         if kind is float:
@@ -152,7 +152,7 @@ class _Window:
 
 
 def _is_broken(error: json.JSONDecodeError | RecursionError, end: int) -> bool:
-    """Whether more text can't mend it: the fault is well before the end, and not a text that has no end yet."""
+    """Return whether more text can't mend it: the fault is well before the end, and not a text that has no end yet."""
     if isinstance(error, RecursionError):
         return True
     return error.pos < end - 64 and not error.msg.startswith("Unterminated string")

@@ -31,7 +31,8 @@ _Numbered = Iterator[tuple[int, dict[str, Any]]]
 def read_judgments(
     path: str | Path, *, columns: Mapping[str, str] | None = None, separator: str | None = None
 ) -> dict[str, dict[str, float]]:
-    """query -> item_id -> grade (finite, >= 0), from JSON lines, TSV or CSV, Parquet too, gzipped or not.
+    """Read relevance judgments: query -> item_id -> grade (finite, >= 0), from JSON lines, TSV or CSV, Parquet too, gzipped or
+    not.
 
     columns: query, item_id, grade -> name in the file; without it the usual names are found (doc_id, label, ...). A file
     without a header line has the columns query, item_id, grade, or four with a query_id before them. In TSV quotes are
@@ -91,7 +92,7 @@ def _columns_of(path: Path, values: Mapping[str, Any], given: Mapping[str, str])
 
 
 def _text_rows(source: InputFile, separator: str | None, named: set[str]) -> _Numbered:
-    """Rows of a TSV, whose quotes mean nothing; or of a CSV with a header, which other code reads."""
+    """Yield rows of a TSV, whose quotes mean nothing; or of a CSV with a header, which other code reads."""
     stream, _ = source.open()
     with stream:
         numbered = read_lines(stream, source.path)

@@ -52,7 +52,7 @@ class ListFormat:
     path: str = ""
 
     def values(self, text: str) -> list[str]:
-        """The values in a text; those of several paths without repeats."""
+        """Return the values in a text; those of several paths without repeats."""
         pieces = self._split(text)
         if not self.path:
             return pieces
@@ -150,7 +150,7 @@ def _format_of(separator: str) -> ListFormat:
 
 
 def parse_labels(value: Any, name: str, list_format: ListFormat | None = None) -> list[str]:
-    """categories or tags from what a file has: a list, an array in a text, or a text in the column's list_format.
+    """Parse categories or tags from what a file has: a list, an array in a text, or a text in the column's list format.
 
     Numbers become text, empty ones go, objects give their name; a list of lists is joined without repeats. Raises BadValue
     for an object without a name.
@@ -183,7 +183,7 @@ def parse_labels(value: Any, name: str, list_format: ListFormat | None = None) -
 
 
 def _name_of(value: Mapping[str, Any], field_name: str) -> str:
-    """The name of an object such as {"id": 16, "name": "Animation"}. Raises BadValue where it has none."""
+    """Return the name of an object such as {"id": 16, "name": "Animation"}. Raises InvalidValue where it has none."""
     for key in _NAME_KEYS:
         if isinstance(name := value.get(key), str):
             return name.strip()
@@ -191,7 +191,7 @@ def _name_of(value: Mapping[str, Any], field_name: str) -> str:
 
 
 def parse_array(text: str) -> list[Any] | None:
-    """The array that a text is, in the list_format of JSON, Python, numpy, or PostgreSQL; None for another text."""
+    """Parse an array in the notation of JSON, Python, numpy, or PostgreSQL; None for another text."""
     start, end = text[:1], text[-1:]
     if start not in ("[", "{", "("):
         text = text.strip()
@@ -211,12 +211,12 @@ def parse_array(text: str) -> list[Any] | None:
 
 
 def _is_prose(parts: Collection[str]) -> bool:
-    """A text in brackets that is no list: "[sic]" has one part, and a sentence long ones."""
+    """Return whether a text in brackets is no list: "[sic]" has one part, and a sentence long ones."""
     return len(parts) < 2 or any(len(part) > 60 for part in parts)
 
 
 def split_cell(cell: str, list_format: ListFormat = BAR_SEPARATED) -> str | list[Any]:
-    """An attribute's CSV cell as one value, or as the list it is: an array, or values in the column's list_format."""
+    """Return an attribute's CSV cell as one value, or as the list it is: an array, or values in the column's list format."""
     if cell[:1] in ("[", "("):
         found = parse_array(cell)
         if found is None or isinstance(found, Mapping):

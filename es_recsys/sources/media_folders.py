@@ -25,7 +25,7 @@ class MediaFolders:
                 self._elsewhere[owner, item.image, item.audio] = folder
 
     def of(self, item: Item) -> Path:
-        """The folder that the item's paths start from."""
+        """Return the folder that the item's paths start from."""
         if not self._elsewhere:
             return self.base
         for owner in (item.item_id, item.group_id or item.item_id):

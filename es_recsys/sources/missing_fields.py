@@ -43,8 +43,10 @@ class MissingFieldHints:
                     self._look(name, str(value).strip())
 
     def notes(self, column: Callable[[str], str], left_out: Collection[str] = ()) -> Iterator[str]:
-        """What lacks, and how to say where it is. column: name of an attribute -> its name in the files. left_out: fields
-        that nobody wants."""
+        """Yield what lacks, and how to say where it is.
+
+        column: name of an attribute -> its name in the files. left_out: fields that nobody wants.
+        """
         if "title" not in left_out and not self._titles and (name := self._like_title()) is not None:
             yield self._note("No item has a title", "title", name, column(name))
         if "price" not in left_out and self._prices * 2 < self._rows and (name := self._like_price()) is not None:
@@ -61,13 +63,13 @@ class MissingFieldHints:
         self._money[name] += _MONEY.fullmatch(text) is not None
 
     def _like_title(self) -> str | None:
-        """A column of words, one with a telling name first."""
+        """Return a column of words, one with a telling name first."""
         worded = [name for name, count in self._filled.items() if self._words[name] >= 0.9 * count]
         named = [name for name in worded if any(word in normalize_name(name) for word in _TITLE_NAMES)]
         return next(iter((*named, *worded)), None)
 
     def _like_price(self) -> str | None:
-        """A column of amounts with a telling name, or of amounts with a currency."""
+        """Return a column of amounts with a telling name, or of amounts with a currency."""
         for name, count in self._filled.items():
             named = any(word in normalize_name(name) for word in _PRICE_NAMES)
             amounts = self._amounts[name] + self._money[name]

@@ -50,8 +50,8 @@ class OrderLine(NamedTuple):
 
 
 def find_line_items(values: Mapping[str, Any], item_id: Any) -> Sequence[Any] | None:
-    """The list of items that a row carries, or None: `item_id` itself where it is one, else the first usual name that holds one,
-    or the one item of an object (`properties.product_id`).
+    """Return the list of items that a row carries, or None: `item_id` itself where it is one, else the first usual name that
+    holds one, or the one item of an object (`properties.product_id`).
 
     item_id: what the row has as its item; a single one is the event's item, whatever lists are beside it.
     """
@@ -75,7 +75,10 @@ def find_line_items(values: Mapping[str, Any], item_id: Any) -> Sequence[Any] | 
 
 
 def order_lines_of(listed: Sequence[Any]) -> list[OrderLine]:
-    """The items of a list, each once, in its order; quantities of the same item are summed. Without those that have no id."""
+    """Return the items of a list, each once, in its order; quantities of the same item are summed.
+
+    Items without an id are left out.
+    """
     lines: dict[str, OrderLine] = {}
     for one in listed:
         line = OrderLine(_first(one, _ID_KEYS), _first(one, _QUANTITY_KEYS)) if isinstance(one, Mapping) else OrderLine(one)
@@ -88,7 +91,9 @@ def order_lines_of(listed: Sequence[Any]) -> list[OrderLine]:
 
 
 def order_line_id(event_id: str, item_id: Any) -> str:
-    """The id of one line of an event with several: the same whenever the event comes again, whatever the order of its lines."""
+    """Return the id of one line of an event with several: the same whenever the event comes again, whatever the order of its
+    lines.
+    """
     whole = f"{event_id}:{item_id}"
     if len(whole.encode("utf-8", "surrogatepass")) <= _MAX_ID_BYTES:
         return whole
@@ -96,7 +101,9 @@ def order_line_id(event_id: str, item_id: Any) -> str:
 
 
 def _as_list(value: Any, plural: bool = False) -> Sequence[Any] | None:
-    """A list, or the text of one: JSON, or as Python prints it; plural: also between bars, semicolons or commas."""
+    """Return a list, or what the text of one holds: JSON, or as Python prints it; plural: also between bars, semicolons or
+    commas.
+    """
     if isinstance(value, list | tuple):
         return value
     if not isinstance(value, str):
@@ -126,7 +133,7 @@ def _first(values: Mapping[str, Any], names: Sequence[str]) -> Any:
 
 
 def _add_quantities(one: Any, other: Any) -> Any:
-    """Of two quantities; a line without one is of one piece."""
+    """Add two quantities; a line without one is of one piece."""
     try:
         return float(1 if one is None else one) + float(1 if other is None else other)
     except (TypeError, ValueError):

@@ -40,7 +40,7 @@ class ParquetFile:
         self._frame = frame.select(self.columns)
 
     def rows(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Number (from 1) and values of each row."""
+        """Yield number (from 1) and values of each row."""
         import polars as pl
 
         number = 0
@@ -61,7 +61,7 @@ class ParquetFile:
 
 @contextmanager
 def open_parquet(source: InputFile) -> Iterator[ParquetFile]:
-    """The file, unpacked to a temporary one first where it is gzipped: the format is read from its end."""
+    """Open the file, unpacked to a temporary one first where it is gzipped: the format is read from its end."""
     if not source.gzipped:
         yield ParquetFile(source.path, source.path)
         return

@@ -17,7 +17,7 @@ _PARSE_ERRORS = (ValueError, SyntaxError, TypeError, RecursionError, MemoryError
 
 
 def parse_python_literal(text: str) -> Any:
-    """The value of a Python literal, tuples and sets as lists, nan and inf as they are printed. Raises ValueError.
+    """Parse a Python literal, tuples and sets as lists, nan and inf as they are printed. Raises ValueError.
 
     Texts in brackets with nothing between them are an array that numpy printed; Python would join them into one.
     """

@@ -38,18 +38,18 @@ class RatingCounts:
         return self.counts.total()
 
     def outside(self, scale: RatingScale) -> int:
-        """How many ratings are not on a scale."""
+        """Return how many ratings are not on a scale."""
         return sum(count for value, count in self.counts.items() if not scale.holds(value))
 
     def range(self, without: tuple[float, ...] = ()) -> tuple[float, float]:
-        """The least and the greatest value, but for the few strays of many."""
+        """Return the least and the greatest value, without the few outliers of many."""
         values = sorted(value for value in self.counts if value not in without)
         spare = int(self.total * _OUTLIER_SHARE)
         return _trimmed(values, self.counts, spare), _trimmed(values[::-1], self.counts, spare)
 
 
 def _trimmed(values: list[float], counts: Counter[float], spare: int) -> float:
-    """The first value that leaves more than `spare` ratings behind or on it."""
+    """Return the first value that leaves more than `spare` ratings behind or on it."""
     passed = 0
     for value in values:
         passed += counts[value]
@@ -61,7 +61,7 @@ def _trimmed(values: list[float], counts: Counter[float], spare: int) -> float:
 def infer_rating_scale(
     tally: RatingCounts, stored: RatingScale | None, given: RatingScale | None = None
 ) -> tuple[RatingScale | None, list[str]]:
-    """The scale that a store has with these ratings, None where they say nothing new; and what a person should know of it.
+    """Infer the scale that a store has with these ratings, None where they say nothing new; and what a person should know of it.
 
     stored: the store's, None where it has none yet; given: what was asked for, which stands. A scale that was found before is
     widened to hold what comes; one that was given stays, and what lies outside is told.
@@ -101,7 +101,7 @@ def _exceeds(tally: RatingCounts, scale: RatingScale) -> bool:
 
 
 def _usual_scale(tally: RatingCounts) -> RatingScale:
-    """The usual scale that holds the values."""
+    """Return the usual scale that holds the values."""
     low, high = tally.range()
     unrated: tuple[float, ...] = ()
     if low == _UNRATED and high > 1.0 and not any(_UNRATED < value < 0.0 for value in tally.counts):

@@ -37,7 +37,7 @@ class RejectedRow(NamedTuple):
 
 
 def rejected_path(file: Path) -> Path:
-    """Where the rejected lines of `file` go: FILE.rejected.jsonl beside it."""
+    """Return where the rejected rows of `file` go: FILE.rejected.jsonl beside it."""
     return file.with_name(file.name + ".rejected.jsonl")
 
 
@@ -105,20 +105,20 @@ class RejectedRows:
             self._out_for(file).write(_encode(RejectedRow(file, line, field, reason), raw, kept=True))
 
     def field_error_lines(self) -> Iterator[str]:
-        """One line for people for each field and reason, the most frequent first."""
+        """Yield a line for people for each field and reason, the most frequent first."""
         for (field, reason), count in self.fields.most_common():
             used = counted(count, "line is used without its", "lines are used without their")
             yield f"{used} {field}: it {reason} ({'; '.join(self._examples[field, reason])})"
 
     def field_error_dicts(self) -> list[dict[str, Any]]:
-        """The same as JSON values."""
+        """Return the same as JSON values."""
         return [
             {"field": field, "reason": reason, "count": count, "examples": self._examples[field, reason]}
             for (field, reason), count in self.fields.most_common()
         ]
 
     def summary(self, lines: int = 3) -> str:
-        """The first bad lines and where all of them are, in one sentence; "" where there is none."""
+        """Return the first bad lines and where all of them are, in one sentence; "" where there is none."""
         if not self.count:
             return ""
         shown = "; ".join(map(str, self.first[:lines]))
@@ -126,7 +126,7 @@ class RejectedRows:
         return f"{counted(self.count, 'line was', 'lines were')} rejected ({shown}){where}"
 
     def messages(self) -> Iterator[str]:
-        """All that a person should know, a line each: notes, lines that were left out or rejected, fields that were."""
+        """Yield all that a person should know, a line each: notes, rows skipped or rejected, fields dropped."""
         yield from self.notes
         yield from self.skipped_lines()
         yield from self.field_error_lines()
@@ -134,9 +134,10 @@ class RejectedRows:
             yield self.summary()
 
     def nothing_usable(self, what: str, files: Sequence[Path]) -> InputError:
-        """The error of a run that found no line to use: how many there were, the first reasons, and where all are told.
+        """Return the error of a run that found no row to use: how many there were, the first reasons, and where all are told.
 
-        what: "item" or "event"."""
+        what: "item" or "event".
+        """
         named = ", ".join(map(str, files))
         found = [*self.skipped_lines(3), *filter(None, [self.summary()])]
         if not found:
@@ -145,7 +146,7 @@ class RejectedRows:
         return InputError(f"No line of {named} can be used: {'; '.join(found)}.", remedy)
 
     def skipped_lines(self, most: int | None = None) -> Iterator[str]:
-        """One line for people for each kind of line that says nothing that is kept."""
+        """Yield a line for people for each kind of row that was skipped."""
         for reason, count in self.skipped.most_common(most):
             yield f"{counted(count, 'line', 'lines')} left out: {reason}"
 
@@ -177,7 +178,7 @@ class RejectedRows:
         )
 
     def _mend(self, otherwise: str) -> str:
-        """What to do about the lines; of another encoding they are whole once it is named."""
+        """Return what to do about the rows; of another encoding they are whole once it is named."""
         if any(reject.reason.startswith(NOT_UTF8) for reject in self.first):
             return "Name the encoding (--encoding windows-1252 is usual on Windows)"
         return otherwise

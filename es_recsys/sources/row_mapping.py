@@ -63,12 +63,15 @@ class ItemRowMapping:
         return tuple(field for field in self.columns.renamed if field in ITEM_FIELDS and field not in self._wanted)
 
     def column(self, attribute: str) -> str:
-        """What an attribute is called in the files."""
+        """Return what an attribute is called in the files."""
         return self._owners.get(attribute, attribute)
 
     def plan(self, name: str) -> tuple[_Target, ...]:
-        """Where a column goes: (whether to a field, its name there). Raises BadValue for a name that no attribute can have, or
-        that another has already, InputError for one attribute too many."""
+        """Return where a column goes: (whether to a field, its name there).
+
+        Raises InvalidValue for a name that no attribute can have, or that another has already, InputError for one
+        attribute too many.
+        """
         targets = self._plan.get(name)
         if targets is None:
             unread = name in self.displaced or self.columns.is_dropped(name)
@@ -77,9 +80,10 @@ class ItemRowMapping:
         return targets
 
     def split(self, values: Mapping[str, Any], typed: bool, drop: OnInvalidField) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Fields and attributes of a row, values as they are, lists of attributes taken apart, absent ones left out.
+        """Return fields and attributes of a row, values as they are, lists of attributes taken apart, absent ones left out.
 
-        drop: gets the names that can't be used."""
+        drop: gets the names that can't be used.
+        """
         fields: dict[str, Any] = {}
         attributes: dict[str, Any] = {}
         plan = self._plan
@@ -122,7 +126,7 @@ class ItemRowMapping:
     def _split_nested(
         self, key: str, shown: str, value: Any, fields: dict[str, Any], attributes: dict[str, Any], drop: OnInvalidField
     ) -> None:
-        """An object under `key`, whose leaves are named from `shown`."""
+        """Add the leaves of an object under `key`, which are named from `shown`."""
         for column in self._wanted:
             # A whole list that a dotted rename asks for, such as categories=meta.path.
             if column.startswith(key + ".") and (inner := get_path({key: value}, column)) not in (None, ""):
@@ -145,7 +149,7 @@ class ItemRowMapping:
                     (fields if is_field else attributes).setdefault(field, leaf)
 
     def _named(self, name: str, column: str) -> str:
-        """As `_attribute`, for a name that --columns or --constant gives."""
+        """Return what `_attribute` does, for a name that --columns or --constant gives. Raises InputError."""
         try:
             return self._attribute(name, column)
         except InvalidValue as bad:
@@ -166,7 +170,7 @@ class ItemRowMapping:
 
 
 def _drop_option(names: Iterable[str]) -> str:
-    """The option that leaves the most columns of one pattern out."""
+    """Return the option that leaves the most columns of one pattern out."""
     stems = Counter(re.sub(r"[0-9]+", "*", name) for name in names)
     pattern, count = stems.most_common(1)[0]
     return f"--columns '{pattern}=-'" if count > 1 else "--columns NAME=-"
@@ -178,7 +182,7 @@ def _is_nested(value: Any) -> bool:
 
 
 def _typed_constant(value: Any) -> Any:
-    """A constant attribute, which a person wrote as text, with the type that a CSV cell would have."""
+    """Return a constant attribute, which a person wrote as text, with the type that a CSV cell would have."""
     if not isinstance(value, str):
         return value
     inference = TypeInference()

@@ -53,11 +53,11 @@ class Separator:
         return _join_blanks if self.text == BLANKS else self._replace
 
     def restore(self, cells: list[str]) -> list[str]:
-        """Cells as they were in the file: within quotes a separator is text."""
+        """Return the cells as they were in the file: within quotes a separator is text."""
         return [cell.replace(_PLACEHOLDER, self.text) if _PLACEHOLDER in cell else cell for cell in cells]
 
     def split(self, line: str) -> list[str]:
-        """The cells of a line in which quotes mean nothing."""
+        """Return the cells of a line in which quotes mean nothing."""
         text = line.rstrip("\r\n")
         return text.split() if self.text == BLANKS else text.split(self.text)
 
@@ -69,7 +69,7 @@ class Separator:
 
 
 def parse_separator(text: str) -> Separator:
-    """The separator that a person wrote: characters, or a name: `tab`, `\\t`, `comma`, `semicolon`, `pipe`, `space`, `blanks`."""
+    """Parse a separator: characters, or a name: `tab`, `\\t`, `comma`, `semicolon`, `pipe`, `space`, `blanks`."""
     text = _NAMES.get(text.strip().lower() if len(text) > 1 else text, text)
     if not text or any(character in '"\r\n\0' or "\ud800" <= character <= "\udfff" for character in text):
         raise InputError(
@@ -80,13 +80,13 @@ def parse_separator(text: str) -> Separator:
 
 
 def parse_separator_line(line: str) -> Separator | None:
-    """The separator that a first line `sep=;` names, as Excel writes it."""
+    """Parse a first line `sep=;`, as Excel writes it; None for another line."""
     found = _SEPARATOR_LINE.fullmatch(line)
     return parse_separator(found["separator"]) if found else None
 
 
 def guess_separator(lines: Sequence[str]) -> Separator:
-    """The separator by which the first line has cells and the most of the others have as many; a comma where none has.
+    """Guess the separator by which the first line has cells and most of the others have as many; a comma where none has.
 
     Quotes are heeded, so that a comma in a name counts for nothing.
     """
@@ -103,7 +103,7 @@ def guess_separator(lines: Sequence[str]) -> Separator:
 
 
 def split_lines(lines: Iterable[str], separator: Separator, *, strict: bool = False) -> list[list[str]]:
-    """Records of some lines; none at all where they can't be read. strict: a quote must stand where quotes belong."""
+    """Return the records of some lines; none at all where they can't be read. strict: a quote must stand where quotes belong."""
     prepare = separator.prepare
     prepared = (line if prepare is None else prepare(line) for line in lines)
     try:
@@ -126,7 +126,7 @@ def _agreement(widths: Sequence[int]) -> float:
 
 
 def _only_in_runs(text: str, lines: Sequence[str]) -> bool:
-    """Whether its character comes only in that number: `a||b` of a table with bars has an empty cell."""
+    """Return whether its character comes only in that number: `a||b` of a table with bars has an empty cell."""
     runs = re.findall(re.escape(text[0]) + "+", "".join(lines))
     return all(len(run) == len(text) for run in runs)
 

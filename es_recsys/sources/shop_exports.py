@@ -28,7 +28,7 @@ _DEFAULT_OPTION = "default title"
 def normalize_shop_rows(
     table: Table, columns: ColumnMapping, rows: Iterator[Row], rejected: RejectedRows | None = None
 ) -> Iterator[Row]:
-    """The rows of a file; those of an export of Shopify or WooCommerce with options under their own names, the products of
+    """Return the rows of a file; those of an export of Shopify or WooCommerce with options under their own names, the products of
     variations by the id that they have as items, and an id for each variant. rejected: is told what was done.
 
     The same rows come out as often as a file is read.
@@ -59,7 +59,7 @@ class _Options:
         self._names: dict[str, str] = {}
 
     def named(self, values: dict[str, Any], product: Mapping[str, Any]) -> dict[str, Any]:
-        """The values with those of options under the options' names, which the product's first row says."""
+        """Return the values with those of options under the options' names, which the product's first row says."""
         for called, valued in self._pairs:
             name, value = _text(values.get(called)) or _text(product.get(called)), _text(values.get(valued))
             ours = self._name(name) if name and value else None

@@ -11,14 +11,14 @@ __all__ = ["from_ubi", "is_ubi"]
 
 
 def is_ubi(values: Mapping[str, Any]) -> bool:
-    """Whether a row is an event of UBI, or a query of UBI (which has no action)."""
+    """Return whether a row is an event of UBI, or a query of UBI (which has no action)."""
     if values.get("action_name") is not None:
         return True
     return values.get("user_query") is not None and "event_type" not in values
 
 
 def from_ubi(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Our fields of a UBI document. client_id stands for the session where there is none; a query is a search."""
+    """Return the fields of a UBI document. client_id stands for the session where there is none; a query is a search."""
     action = values.get("action_name")
     return {
         "event_type": "search" if action in (None, "") else action,

@@ -116,7 +116,7 @@ class VariantMerger:
             yield f"{have} title, texts or pictures from the first row of their group_id."
 
     def _with_group(self, item: Item) -> Item:
-        """The item with its group, which learns what the row says of all of it."""
+        """Return the item with its group, and keep what the row says of all of the group."""
         if item.group_id is None and self.groups.of(item.item_id) is not None:
             item = item.model_copy(update={"group_id": item.item_id})
         if item.group_id is not None:
@@ -147,13 +147,13 @@ class VariantMerger:
 
 
 def _given_fields(item: Item) -> dict[str, Any]:
-    """Fields that the row gave a value."""
+    """Return the fields that the row gave a value."""
     given = item.model_fields_set - {"item_id", "attributes"}
     return {name: value for name in given if (value := getattr(item, name)) not in (None, "", ())}
 
 
 def _combined(earlier: AttributeValue, later: AttributeValue) -> AttributeValue:
-    """Both as a list without repeats, where they are texts or numbers; else the later."""
+    """Return both as a list without repeats, where they are texts or numbers; else the later."""
     values = [*_as_tuple(earlier), *_as_tuple(later)]
     if all(isinstance(value, str) for value in values):
         found: tuple[Any, ...] = tuple(dict.fromkeys(values))

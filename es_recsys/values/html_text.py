@@ -33,7 +33,7 @@ _LINE_BREAKS = re.compile(r" ?\n[ \n]*")
 
 
 def html_to_text(text: str, *, lines: bool = True) -> str:
-    """Without tags, comments, scripts and styles; entities as the characters that they stand for.
+    """Return a text without tags, comments, scripts and styles; entities as the characters that they stand for.
 
     lines: whether a tag of a block (p, div, li, br, ...) ends a line, else it is a blank. A text without a tag of HTML or an
     entity comes back unchanged; tags that HTML has not are text.

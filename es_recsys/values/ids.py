@@ -20,8 +20,9 @@ _DIGITS = re.compile(r"0|[1-9][0-9]*", re.ASCII)
 
 
 def parse_id(value: Any) -> str | None:
-    """The id as text, None where it means nothing: without blanks around it, its letters in Unicode's composed form (NFC), a
-    whole number without a decimal point. Raises ValueError for what can't be an id."""
+    """Return the id as text, None where it means nothing: without blanks around it, its letters in Unicode's composed form (NFC),
+    a whole number without a decimal point. Raises ValueError for what can't be an id.
+    """
     if isinstance(value, str):
         text = value.strip()
         if not text.isascii():
@@ -107,7 +108,7 @@ class IdFormatInference:
 
 
 def _whole_number(text: str) -> str | None:
-    """A number written in any way, as its digits alone; None for a text that is no whole number, or a code (007)."""
+    """Return a number written in any way, as its digits alone; None for a text that is no whole number, or a code (007)."""
     if not text[:1].isdigit():  # most ids that are no number
         return None
     if _DIGITS.fullmatch(text):

@@ -10,7 +10,7 @@ __all__ = ["NULL_WORDS", "NullWordInference", "is_null", "is_null_label", "is_nu
 
 
 def words(text: str) -> frozenset[str]:
-    """Words between blanks, as a set."""
+    """Return the words between blanks as a set."""
     return frozenset(text.split())
 
 
@@ -39,14 +39,15 @@ _CODE = re.compile("[A-Z]{2}")
 
 
 def stripped(text: str) -> str:
-    """Without blanks at its ends, the invisible ones (a byte order mark, a zero-width space) among them."""
+    """Return the text without blanks at its ends, the invisible ones (a byte order mark, a zero-width space) among them."""
     text = text.strip()
     return text if text.isascii() else text.strip(_INVISIBLE).strip()
 
 
 def is_null(value: Any) -> bool:
-    """Whether a value means nothing where an id, a number, a time or a flag is wanted: None, NaN, NaT, a blank text, or one
-    of MISSING_WORDS in any case."""
+    """Return whether a value means nothing where an id, a number, a time or a flag is wanted: None, NaN, NaT, a blank text, or
+    one of MISSING_WORDS in any case.
+    """
     if isinstance(value, str):
         if value and (value[0] not in _FIRST_CHARACTERS or value[-1] not in _LAST_CHARACTERS):
             return False
@@ -56,8 +57,10 @@ def is_null(value: Any) -> bool:
 
 
 def is_null_text(value: Any) -> bool:
-    """Whether a value means nothing where a text is wanted: as `is_null`, but only for words that no text can be. A title
-    may be "None" and a brand "NA"; `NullWordInference` decides those by the whole column."""
+    """Return whether a value means nothing where a text is wanted: as `is_null`, but only for words that no text can be.
+
+    A title may be "None" and a brand "NA"; `NullWordInference` decides those by the whole column.
+    """
     if isinstance(value, str):
         if value and (value[0] not in _FIRST_CHARACTERS_OF_TEXT or value[-1] not in _LAST_CHARACTERS_OF_TEXT):
             return False
@@ -67,7 +70,7 @@ def is_null_text(value: Any) -> bool:
 
 
 def is_null_label(text: str) -> bool:
-    """As `is_null_text`, for what things are filed under: "None" and "nil" are no category and no tag."""
+    """Return the same as `is_null_text`, for what things are filed under: "None" and "nil" are no category and no tag."""
     return is_null_text(text) or stripped(text).lower() in _NULL_LABELS
 
 

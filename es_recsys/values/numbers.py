@@ -56,7 +56,10 @@ class NumberFormat:
 
 
 def parse_number(value: Any, form: NumberFormat = NumberFormat()) -> float | None:
-    """A finite number, None where the value means nothing. Raises ValueError for everything else, a range or "from 5" too."""
+    """Return a finite number, None where the value means nothing.
+
+    Raises ValueError for everything else, a range or "from 5" too.
+    """
     amount = parse_price(value, form, currency=False)
     return amount[0]
 
@@ -67,8 +70,9 @@ def parse_price(
     *,
     currency: bool = True,
 ) -> tuple[float | None, str | None]:
-    """A price and its currency, where the value names one: a code (ISO 4217), or a sign that belongs to several as it is
-    written ("$"). currency: whether a currency is allowed. Raises ValueError."""
+    """Return a price and its currency, where the value names one: a code (ISO 4217), or a sign that belongs to several as it is
+    written ("$"). currency: whether a currency is allowed. Raises ValueError.
+    """
     if type(value) is float or type(value) is int:
         return (None if value != value else _finite(value)), None
     if isinstance(value, str):
@@ -131,7 +135,7 @@ def _ascii_digit(letter: str) -> str:
 
 
 def _split_currency(text: str) -> tuple[str, str | None]:
-    """The number and the currency beside it, where there is one."""
+    """Return the number and the currency beside it, where there is one."""
     text = _DASHED.sub("", text)
     sign = ""
     if text[:1] in {"-", "+"}:
@@ -150,7 +154,7 @@ def _split_currency(text: str) -> tuple[str, str | None]:
 
 
 def _parse_digits(body: str, mark: str) -> float:
-    """The value of digits with marks between; `mark` is the decimal one where both readings make sense."""
+    """Return the value of digits with marks between; `mark` is the decimal one where both readings make sense."""
     points, commas = body.count("."), body.count(",")
     if points and commas:
         mark = "." if body.rindex(".") > body.rindex(",") else ","
@@ -206,7 +210,7 @@ class DecimalMarkInference:
 
 
 def _decimal_mark_of(value: str) -> str | None:
-    """The decimal mark that a value shows, "" where it has one mark with two readings, None where it has none."""
+    """Return the decimal mark that a value shows, "" where it has one mark with two readings, None where it has none."""
     if value.isdigit():
         return None
     if _DECIMAL.fullmatch(value):  # as programs write it

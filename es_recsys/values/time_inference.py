@@ -91,7 +91,7 @@ class TimeFormatInference:
         yield from filter(None, (self._note_of_numbers(name), self._note_of_days(name)))
 
     def _note_of_numbers(self, name: str) -> str | None:
-        """How numbers are read that are no epoch seconds of our days, or not all."""
+        """Return how numbers are read that are no epoch seconds of our days, or not all."""
         if self._is_serial():
             return f"{name}: numbers such as {self._sheet} are read as the days of a spreadsheet."
         if all(_EPOCH_SECONDS_DIGITS[0] <= size <= _EPOCH_SECONDS_DIGITS[1] for size in self._sizes):
@@ -107,7 +107,7 @@ class TimeFormatInference:
         return f"{name}: {'; '.join(units.values())}." if units else None
 
     def _note_of_days(self, name: str) -> str | None:
-        """What dates are that can be read two ways."""
+        """Return what dates are that can be read two ways."""
         if self.day_first is not None:
             return None
         if self._day and self._month:

@@ -93,7 +93,7 @@ class TimeParts(NamedTuple):
 
 
 def parse_time(value: Any, form: TimeFormat = TimeFormat()) -> datetime | None:
-    """An aware UTC datetime, None where the value means nothing (0000-00-00 too).
+    """Return an aware UTC datetime, None where the value means nothing (0000-00-00 too).
 
     Numbers, also as text: seconds, milliseconds, microseconds or nanoseconds since 1970 by their size (below 1e11, 1e14,
     1e17), but a year (1995), 202301, 20230115, 202301151015 and 20230115101500 where they can be one. Texts: ISO 8601 in all
@@ -132,7 +132,7 @@ def parse_time(value: Any, form: TimeFormat = TimeFormat()) -> datetime | None:
 
 
 def number_unit(value: Any) -> str:
-    """What a number, also as text, counts as a time, in words. Raises ValueError."""
+    """Return what a number, also as text, counts as a time, in words. Raises ValueError."""
     try:
         number = Decimal(value)
     except ArithmeticError:
@@ -171,13 +171,13 @@ def _from_number(number: Decimal, form: TimeFormat) -> datetime:
 
 
 def _digits_to_microseconds(number: Decimal) -> int:
-    """Digits between the unit of an epoch time and microseconds."""
+    """Return the digits between the unit of an epoch time and microseconds."""
     size = abs(number)
     return 6 if size < 10**11 else 3 if size < 10**14 else 0 if size < 10**17 else -3
 
 
 def _from_digits(digits: str) -> datetime | None:
-    """A date written in digits alone, None where they can't be one."""
+    """Return a date written in digits alone, None where they can't be one."""
     if len(digits) not in (4, 6, 8, 12, 14) or not _FIRST_YEAR <= int(digits[:4]) <= _LAST_YEAR:
         return None
     if len(digits) > 4 and int(digits[:4]) < 1900:
@@ -209,7 +209,7 @@ def _from_text(text: str, form: TimeFormat) -> datetime:
 
 
 def parse_time_parts(text: str) -> TimeParts | None:
-    """The parts of a time that is not ISO 8601, None where it has no known form."""
+    """Return the parts of a time that is not ISO 8601, None where it has no known form."""
     text = text.replace("年", "-").replace("月", "-").replace("日", " ").strip().rstrip("-")
     zone = ""
     if (bracket := _BRACKET.search(text)) is not None:

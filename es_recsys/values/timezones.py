@@ -18,7 +18,7 @@ _DATE_LENGTH = 10  # "2024-01-31" ends like an offset
 
 
 def parse_timezone(text: str) -> tzinfo:
-    """`Asia/Tokyo`, `tokyo`, `UTC`, `+09:00`, `UTC+9` -> the zone. Raises ValueError for what names none, or several."""
+    """Parse `Asia/Tokyo`, `tokyo`, `UTC`, `+09:00`, `UTC+9`. Raises ValueError for what names no zone, or several."""
     name = stripped(text)
     if name.upper() in ("UTC", "Z", "GMT"):
         return UTC
@@ -36,7 +36,7 @@ def parse_timezone(text: str) -> tzinfo:
 
 
 def is_naive(value: Any) -> bool:
-    """Whether a time says no zone, as `2024-01-31 10:00` and a datetime without one; seconds since 1970 need none."""
+    """Return whether a time names no zone, as `2024-01-31 10:00` and a datetime without one; seconds since 1970 need none."""
     if isinstance(value, datetime):
         return value.tzinfo is None
     if not isinstance(value, str):

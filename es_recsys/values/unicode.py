@@ -9,12 +9,12 @@ __all__ = ["nfc", "nfc_value"]
 
 
 def nfc(text: str) -> str:
-    """The text in Unicode's composed form (NFC)."""
+    """Return the text in Unicode's composed form (NFC)."""
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def nfc_value(value: Any) -> Any:
-    """The same of a text or of the texts of a tuple; another value as it is."""
+    """Return the same of a text or of the texts of a tuple; another value as it is."""
     if isinstance(value, str):
         return nfc(value)
     return tuple(map(nfc_value, value)) if isinstance(value, tuple) else value

@@ -81,7 +81,7 @@ def test_regret_and_gain_of_a_page_by_hand() -> None:
     need = SimulatedNeed(environment.user_ids[0], 0.0, Query(user_id=environment.user_ids[0], n=2), utility, wanted)
     shown = Ranking(tuple(Hit(environment.item_ids[place], 0.0, rank) for rank, place in enumerate((9, 7), 1)))
     found = measure_regret(environment, lambda _: shown, [need], click_model, goal="click")
-    five, four, none = (float(click_model.click.random_value(np.array([u]))[0]) for u in (5.0, 4.0, -9.0))
+    five, four, none = (float(click_model.click.probability(np.array([u]))[0]) for u in (5.0, 4.0, -9.0))
     assert found.value[0] == pytest.approx(0.5 * four)
     assert found.best[0] == pytest.approx(five + 0.5 * four)
     assert found.random_value[0] == pytest.approx((five + four + none) / 3 * 1.5)
@@ -146,7 +146,7 @@ def test_half_of_the_drift_is_half_of_the_way(sample: SampleStoreEnvironment) ->
     np.testing.assert_allclose(half.utility("u0005", end), sample.utility("u0005", begin + 0.5 * (end - begin)))
 
 
-def test_wishes_are_the_same_for_a_seed(environment: Environment) -> None:
+def test_needs_are_the_same_for_a_seed(environment: Environment) -> None:
     first, again, other = (sample_needs(environment, seed, 30) for seed in (1, 1, 2))
     as_text = [[(w.user_id, w.at, w.query.text) for w in needs] for needs in (first, again, other)]
     assert as_text[0] == as_text[1] != as_text[2]
@@ -170,10 +170,10 @@ def test_who_has_nothing_may_want_all_that_is_found() -> None:
         assert need.relevant.all() if not need.query.text else 0 < need.relevant.sum() < 0.5 * len(need.relevant)
 
 
-def test_an_insider_knows_its_own_wishes_only() -> None:
+def test_an_oracle_knows_its_own_needs_only() -> None:
     environment = latent()
     needs = sample_needs(environment, 1, 3)
-    with pytest.raises(InputError, match="only the wishes"):
+    with pytest.raises(InputError, match="only the needs"):
         OracleRanker(environment, needs)(Query(user_id=needs[0].user_id))
 
 
@@ -183,7 +183,7 @@ def test_mistakes_are_named() -> None:
         measure_regret(environment, shuffled(environment, 0), sample_needs(environment, 1, 1), goal="buy")
     with pytest.raises(InputError, match="no such user"):
         environment.utility("nobody", 0.0)
-    with pytest.raises(InputError, match="A world has"):
+    with pytest.raises(InputError, match="An environment has"):
         LatentFactorEnvironment.draw(np.random.default_rng(0), 3, 0)
 
 

@@ -88,13 +88,13 @@ def test_nobody_buys_a_thing_twice_and_events_are_fed_page_by_page(environment: 
 def test_positions_are_looked_at_as_often_as_the_model_says(environment: LatentFactorEnvironment) -> None:
     need = sample_needs(environment, 4, 1)[0]
     needs = [replace(need, utility=np.full(80, 50.0), relevant=np.ones(80, bool))] * 3_000
-    shoppers = UserSimulator(environment)
+    simulator = UserSimulator(environment)
     # Everything is liked, so a click is a look; what was bought is not wanted again, so nobody comes back.
     clicks = np.zeros(10)
     for place, one in enumerate(needs):
-        page = shoppers.show(replace(one, user_id=f"v{place}"), np.arange(10))
+        page = simulator.show(replace(one, user_id=f"v{place}"), np.arange(10))
         clicks += page.outcome.clicked
-    np.testing.assert_allclose(clicks / len(needs), shoppers.click_model.examination(10), atol=0.04)
+    np.testing.assert_allclose(clicks / len(needs), simulator.click_model.examination(10), atol=0.04)
 
 
 def test_the_same_page_gets_the_same_clicks_from_another_system(environment: LatentFactorEnvironment) -> None:

@@ -40,19 +40,19 @@ class Canvas:
         self._shift = np.array([50.0 + self.vary(-2.5, 2.5), 50.0 + self.vary(-2.0, 2.0)])
 
     def vary(self, low: float, high: float) -> float:
-        """A number that differs from product to product."""
+        """Return a number that differs from product to product."""
         return low + (high - low) * self._rng.random()
 
     def choose(self, *values: float) -> float:
         return pick(self._rng, values)
 
     def floor(self, wide: int, low: int = 87) -> None:
-        """A shadow below what stands on the floor: how wide, and at what height."""
+        """Draw a shadow below what stands on the floor: how wide, and at what height."""
         mask, top = shadow(wide, low)
         self._image.paste((90, 90, 98), (0, top), mask)
 
     def body(self, outline: Outline, *, edge: bool = True) -> None:
-        """A part of the product's own stuff: its colour, pattern and light."""
+        """Draw a part of the product's own stuff: its colour, pattern and light."""
         points = self._points(outline)
         # Only the part of the picture that the outline covers is touched: most of the time goes there.
         xs, ys = [x for x, _ in points], [y for _, y in points]
@@ -71,7 +71,7 @@ class Canvas:
             self._pen.line([*points, points[0]], fill=edge, width=3, joint="curve")
 
     def line(self, outline: Outline, fill: Rgb, width: float = 1.0) -> None:
-        """A stroke; `width` in hundredths of the picture."""
+        """Draw a stroke; `width` in hundredths of the picture."""
         self._pen.line(self._points(outline), fill=fill, width=max(1, round(width * SIZE / 100)), joint="curve")
 
     def jpeg(self) -> bytes:

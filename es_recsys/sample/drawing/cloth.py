@@ -22,13 +22,13 @@ _GROUNDS: tuple[Rgb, ...] = (
 
 
 def mixed(one: Rgb, other: Rgb, part: float) -> Rgb:
-    """`part` of `other` in `one`."""
+    """Mix `part` of `other` into `one`."""
     a, b, c = (round(x + (y - x) * part) for x, y in zip(one, other, strict=True))
     return a, b, c
 
 
 def cloth(base: Rgb, accent: Rgb, pattern: str, grain: str) -> Image.Image:
-    """(SIZE, SIZE) RGB: the pattern in two colours, lit from the upper left."""
+    """Return (SIZE, SIZE) RGB: the pattern in two colours, lit from the upper left."""
     plain = Image.new("RGB", (SIZE, SIZE), base)
     mask = _pattern(pattern)
     if mask is not None:
@@ -38,7 +38,7 @@ def cloth(base: Rgb, accent: Rgb, pattern: str, grain: str) -> Image.Image:
 
 @cache
 def background(number: int) -> Image.Image:
-    """A light studio ground, a little darker towards the floor."""
+    """Return a light studio ground, a little darker towards the floor."""
     ground = np.array(_GROUNDS[number % len(_GROUNDS)], np.float64)
     y = np.linspace(0.0, 1.0, SIZE)[:, None]
     x = np.linspace(-1.0, 1.0, SIZE)[None, :]
