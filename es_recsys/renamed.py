@@ -31,7 +31,7 @@ ARGUMENTS: Mapping[str, str] = {"impact": "personalization"}
 MODELS: Mapping[str, str] = {"transitions": "covisitation"}
 """Old name of a model -> its name."""
 
-RETRIEVERS: Mapping[str, str] = {**MODELS}
+RETRIEVERS: Mapping[str, str] = {**MODELS, "popular": "popularity", "fresh": "recency"}
 """Old name of a retriever, as weights and `parts` have it -> its name."""
 
 

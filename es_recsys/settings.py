@@ -55,7 +55,7 @@ class FusionWeights(BaseModel):
         "taste_image": 0.04,
         "covisitation": 0.1,
         "als": 0.1,
-        "popular": 0.03,
+        "popularity": 0.03,
     }
     no_query: dict[str, float] = {
         "covisitation": 1.0,
@@ -63,10 +63,10 @@ class FusionWeights(BaseModel):
         "taste_text": 0.2,
         "taste_image": 0.1,
         "interest": 0.02,
-        "popular": 0.05,
-        "fresh": 0.03,
+        "popularity": 0.05,
+        "recency": 0.03,
     }
-    new_user: dict[str, float] = {"popular": 1.0, "fresh": 0.3}
+    new_user: dict[str, float] = {"popularity": 1.0, "recency": 0.3}
 
     @field_validator("*", mode="before")
     @classmethod

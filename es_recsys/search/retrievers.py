@@ -36,9 +36,9 @@ __all__ = [
 LEXICAL = "lexical"
 """Name of the retriever that searches by text."""
 
-POPULARITY = "popular"
+POPULARITY = "popularity"
 
-RECENCY = "fresh"
+RECENCY = "recency"
 """Name of the retriever whose items exploration tries."""
 
 INTEREST = "interest"

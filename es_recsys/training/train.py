@@ -369,7 +369,7 @@ def _fill(models: Mapping[str, Model]) -> reindex.FillVectors:
 def _table(chosen: Selection) -> dict[str, float]:
     """Weights without a query: the models as training weighed them. What is popular and fresh only puts in order what the
     models know nothing of."""
-    return {**chosen.weights, "popular": _TIEBREAK, "fresh": _TIEBREAK}
+    return {**chosen.weights, "popularity": _TIEBREAK, "recency": _TIEBREAK}
 
 
 def _follow_notes(work: Workspace, old: IndexMetadata, new: IndexMetadata) -> None:

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from es_recsys.evaluation.weights import WeightSheet, sheet_of
 
-LEGS = ("als", "popular", "taste_text")
+LEGS = ("als", "popularity", "taste_text")
 
 
 def _sheet(capped: tuple[str, ...] = (), most: float = math.inf) -> WeightSheet:
     candidates = [
-        [("b", 0.5, {"als": 1.0}), ("a", 0.6, {"popular": 1.0}), ("c", 0.0, {"taste_text": 1.0, "als": 0.2})],
+        [("b", 0.5, {"als": 1.0}), ("a", 0.6, {"popularity": 1.0}), ("c", 0.0, {"taste_text": 1.0, "als": 0.2})],
         [("x", 0.0, {})],
         [],
     ]
@@ -28,7 +28,7 @@ def test_ndcg_by_hand() -> None:
     ideal = 3.0 + 1.0 / math.log2(3)
     assert sheet.ndcg({}) == pytest.approx([1 / math.log2(3) / ideal, 1.0, 0.0])
     assert sheet.ndcg({"als": 0.2}) == pytest.approx([1.0 / ideal, 1.0, 0.0])
-    assert sheet.ndcg({"als": 0.2, "popular": 0.2}) == pytest.approx([1 / math.log2(3) / ideal, 1.0, 0.0])
+    assert sheet.ndcg({"als": 0.2, "popularity": 0.2}) == pytest.approx([1 / math.log2(3) / ideal, 1.0, 0.0])
     assert sheet.ndcg({"taste_text": 5.0}) == pytest.approx([1 / math.log2(4) / ideal, 1.0, 0.0])
 
 
@@ -36,7 +36,7 @@ def test_legs_that_are_capped_count_no_more_than_the_cap() -> None:
     sheet = _sheet(("als", "taste_text"), 0.05)
     free = sheet.ndcg({"als": 9.0})
     assert free.tolist() == sheet.ndcg({}).tolist()
-    assert sheet.ndcg({"popular": 9.0, "als": 9.0})[0] == sheet.ndcg({"popular": 9.0})[0]
+    assert sheet.ndcg({"popularity": 9.0, "als": 9.0})[0] == sheet.ndcg({"popularity": 9.0})[0]
 
 
 @given(st.integers(-6, 6), st.lists(st.integers(0, 20), min_size=3, max_size=3))

@@ -454,7 +454,7 @@ def test_events_of_unknown_items_are_set_aside_until_the_items_come(
     assert "1 event counts again" in run("items", "load", write("more.jsonl", _things(2))).out
     popular = run("recommend", "--json").json
     assert sorted(_ids(popular)) == ["i1", "i2"]
-    assert all(hit["parts"]["popular"] > 0 for hit in popular["hits"])
+    assert all(hit["parts"]["popularity"] > 0 for hit in popular["hits"])
     assert run("profile", "show", "a", "--json").json["counts"] == {"view": 2}
 
 

@@ -297,7 +297,7 @@ def test_a_user_unknown_gets_what_is_popular(client: Client, stranger: str) -> N
     answer = client.recommend(stranger)
     assert len(answer.hits) == 10
     assert _ids(answer) == _ids(client.recommend())
-    assert answer.hits[0].parts["popular"] > 0
+    assert answer.hits[0].parts["popularity"] > 0
     assert _ids(client.search(QUERY, user_id=stranger)) == _ids(client.search(QUERY))
     assert client.get_user_profile(stranger).strength == 0.0
 

@@ -147,7 +147,7 @@ def test_served_is_as_users_get_it_and_each_part_is_left_out_once(client: Client
     work, own = client.workspace, client.workspace.snapshots.latest().metadata
     ranker = _lowest_first()
     artefact.save(ranking_folder(work.settings, "mark"), RANKING, ranker.params(), ranker.forest.arrays())
-    weights = {**own.weights, "no_query": {"covisitation": 0.0, "popular": 1.0, "fresh": 0.0}}
+    weights = {**own.weights, "no_query": {"covisitation": 0.0, "popularity": 1.0, "recency": 0.0}}
     notes = note_tuned(own.notes, ["no_query"])
     write_metadata(work.es, replace(own, weights=weights, ranking={"no_query": "mark"}, notes=notes))
     try:
@@ -301,7 +301,7 @@ def test_weights_are_tuned_and_stored(
     after = client.workspace.snapshots.latest().metadata.weights
     assert {one.name for one in report.situations} <= {"no_query", "query"}
     for one in report.situations:
-        assert {"covisitation", "popular", "fresh"} == set(one.weights)
+        assert {"covisitation", "popularity", "recency"} == set(one.weights)
         assert len(one.trials) == 15
         assert not one.resumed
         if one.kept:

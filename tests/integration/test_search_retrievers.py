@@ -125,7 +125,7 @@ def test_every_retriever_and_its_scoring_are_accepted(es: Any, catalogue: Any) -
     )
     queries = {each: query for each in active_retrievers(*context) if (query := each.build_query(*context)) is not None}
     assert {each.name for each in queries} == {
-        *("lexical", "text_vector", "image_vector", "taste_text", "taste_image", "als", "covisitation", "popular", "fresh")
+        *("lexical", "text_vector", "image_vector", "taste_text", "taste_image", "als", "covisitation", "popularity", "recency")
     }
     request, _, policy = context
     for each, query in queries.items():

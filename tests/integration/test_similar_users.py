@@ -64,7 +64,7 @@ def test_served_answers_are_those_of_the_model_in_memory(client: Client, sample:
         history = History.of(past)
         expected = memory.recommend(history, 20, set(past))
         hits = client.recommend(history=past, n=20).hits
-        assert all(set(hit.parts) <= {"userknn", "popular", "fresh"} for hit in hits)
+        assert all(set(hit.parts) <= {"userknn", "popularity", "recency"} for hit in hits)
         best = expected[0][1]
         served = {hit.item_id: hit.parts.get("userknn", 0.0) for hit in hits}
         # What is popular and fresh puts those in order that the model likes alike.

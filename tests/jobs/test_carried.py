@@ -20,8 +20,8 @@ from es_recsys.settings import Settings
 from es_recsys.training.served_ranker import only_retriever, without_interests
 from es_recsys.training.training_record import Trained, note_tuned, tuned_by_trials
 
-TRAINED = {"als": 1.0, "popular": 0.001}
-TUNED = {"als": 0.3, "popular": 0.5, "taste_text": 0.2}
+TRAINED = {"als": 1.0, "popularity": 0.001}
+TUNED = {"als": 0.3, "popularity": 0.5, "taste_text": 0.2}
 IN_SEARCH = {"lexical": 0.7, "als": 0.2, "taste_text": 0.1}
 
 

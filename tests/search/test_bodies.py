@@ -129,18 +129,18 @@ def test_lists_ask_which_of_their_ids_may_be_shown() -> None:
         return {"size": len(ids), **QUIET, "query": {"bool": inside}}
 
     assert body_of("covisitation", search()) == among(["a", "b"])
-    assert body_of("popular", search()) == among(["p"])
+    assert body_of("popularity", search()) == among(["p"])
 
 
 def test_lists_are_cut() -> None:
-    body = body_of("popular", search(popularity=[(f"i{i}", 1.0) for i in range(1_000)]))
+    body = body_of("popularity", search(popularity=[(f"i{i}", 1.0) for i in range(1_000)]))
     assert body is not None
     assert body["size"] == MAX_LIST_IDS
 
 
 def test_fresh() -> None:
     age = {"distance_feature": {"field": "created_at", "origin": 1_000_000, "pivot": "720h"}}
-    assert body_of("fresh", search()) == {
+    assert body_of("recency", search()) == {
         "size": 50,
         **QUIET,
         "query": {"bool": {"must": [age], "filter": [FILTER, MATCHING], "must_not": [OUT]}},
@@ -205,14 +205,14 @@ def test_what_answers_a_question_is_counted() -> None:
 def test_the_plan_has_the_retrievers_with_a_weight() -> None:
     first = plan_retrieval(*search(strength=5.0))
     assert [retriever.name for retriever in first.searched] == [
-        *("lexical", "text_vector", "image_vector", "taste_text", "taste_image", "popular", "als", "covisitation")
+        *("lexical", "text_vector", "image_vector", "taste_text", "taste_image", "popularity", "als", "covisitation")
     ]
     assert len(first.bodies) == len(first.searched)
     browsing = plan_retrieval(*search(text="", vectors={}, facets=True))
     assert len(browsing.bodies) == len(browsing.searched) + 1
     assert set(browsing.bodies[-1]["aggs"]) == {"brand", "price"}
     neutral = plan_retrieval(*search(personalization=0.0, strength=5.0))
-    assert [retriever.name for retriever in neutral.searched] == ["lexical", "text_vector", "image_vector", "popular"]
+    assert [retriever.name for retriever in neutral.searched] == ["lexical", "text_vector", "image_vector", "popularity"]
 
 
 def test_every_encoder_field_has_its_two_retrievers() -> None:

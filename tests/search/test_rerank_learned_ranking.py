@@ -222,7 +222,7 @@ def test_laws_of_a_learned_answer(seed: int, n: int, personalization: float) -> 
     for hit in found.hits:
         assert sum(hit.parts.values()) == pytest.approx(hit.score, abs=1e-9)
         assert ("beyond" in hit.parts) <= (hit.rank > 10)
-        assert set(hit.parts) <= {BASE, BEYOND, "query", *(name.rpartition("/")[0] for name in NAMES), "popular"}
+        assert set(hit.parts) <= {BASE, BEYOND, "query", *(name.rpartition("/")[0] for name in NAMES), "popularity"}
         assert set(hit.source) <= {"title", "categories", "price"}
     scores = [hit.score for hit in found.hits[:12]]  # beyond the ordinary depth, what was found deeper follows
     assert scores == sorted(scores, reverse=True)

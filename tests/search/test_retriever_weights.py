@@ -101,7 +101,7 @@ def test_personalization_moves_between_neutral_and_personal() -> None:
     half = weights(known(text="", vectors={}, personalization=0.5))
     table = FusionWeights()
     assert half["covisitation"] == pytest.approx(table.no_query["covisitation"] / 2)
-    assert half["popular"] == pytest.approx((table.no_query["popular"] + table.new_user["popular"]) / 2)
+    assert half["popularity"] == pytest.approx((table.no_query["popularity"] + table.new_user["popularity"]) / 2)
 
 
 def test_trained_weights_decide_for_models_without_a_query() -> None:
@@ -120,4 +120,4 @@ def test_tuned_weights_go_before_the_settings() -> None:
     tuned = replace(META, weights={"query": {"lexical": 0.6, "text_vector": 0.4}})
     found = weights(known(metadata=tuned))
     assert (found["lexical"], found["text_vector"]) == (0.6, 0.4)
-    assert found["popular"] == FusionWeights().query["popular"]
+    assert found["popularity"] == FusionWeights().query["popularity"]

@@ -38,7 +38,7 @@ META = IndexMetadata(
     },
     fields={"created_at": "date"},
 )
-SERVED = ("lexical", "text_vector", "image_vector", "taste_text", "taste_image", "als", "fresh")
+SERVED = ("lexical", "text_vector", "image_vector", "taste_text", "taste_image", "als", "recency")
 
 
 @dataclass(frozen=True)
@@ -350,7 +350,7 @@ def test_a_personal_search_for_what_nobody_knows_is_empty() -> None:
     metadata = replace(META, vectors={"text_vector": text_vector, "als_vector": META.vectors["als_vector"]})
     items = [f"i{k}" for k in range(9)]
     far = dict.fromkeys(items, 0.6)
-    scores = {"lexical": {}, "text_vector": far, "taste_text": far, "als": far, "fresh": far}
+    scores = {"lexical": {}, "text_vector": far, "taste_text": far, "als": far, "recency": far}
     context = asked(1, 9, text=True, metadata=metadata, vectors={"text_vector": V}, exploration=exploring(1.0, "x"))
     found = Engine(scores, items, frozenset()).answer(context)
     assert (found.hits, found.total) == ((), 0)
@@ -401,7 +401,7 @@ def newest(n: int, count: int) -> tuple[Engine, set[str]]:
     engine = made(5, n)
     new = set(engine.items[-count:])
     scores = {leg: {i: s for i, s in table.items() if i not in new} for leg, table in engine.scores.items()}
-    scores["fresh"] = {i: 0.9 if i in new else 0.1 for i in engine.items}
+    scores["recency"] = {i: 0.9 if i in new else 0.1 for i in engine.items}
     return replace(engine, scores=scores, matching=frozenset(engine.items)), new
 
 
@@ -433,12 +433,12 @@ def test_only_exploration_asks_a_search_for_what_is_new() -> None:
         return [retriever.name for retriever in plan_retrieval(*given).searched]
 
     context = asked(5, 80, text=True)
-    assert "fresh" not in names(context)
-    assert "fresh" in names(changed(context, exploration=exploring(0.1, "a")))
+    assert "recency" not in names(context)
+    assert "recency" in names(changed(context, exploration=exploring(0.1, "a")))
     none = replace(exploring(0.1, "a"), newest=0)
-    assert "fresh" not in names(changed(context, exploration=none))
+    assert "recency" not in names(changed(context, exploration=none))
     undated = changed(context, metadata=replace(META, fields={}), exploration=exploring(0.1, "a"))
-    assert "fresh" not in names(undated)
+    assert "recency" not in names(undated)
 
 
 @pytest.mark.parametrize("way", ["score", "diversity", "exploration"])

@@ -16,7 +16,7 @@ from es_recsys.training.score_cache import KeptSheet
 from es_recsys.training.tune_weights import _chosen, _Study, _tuned, likely_weights, next_items
 from es_recsys.types import Interactions
 
-LEGS = ("als", "popular", "covisitation")
+LEGS = ("als", "popularity", "covisitation")
 
 
 def _sheet(theta: tuple[float, float, float, float], questions: int = 3_000) -> WeightSheet:
@@ -33,12 +33,12 @@ def _sheet(theta: tuple[float, float, float, float], questions: int = 3_000) -> 
 
 def test_what_mattered_beside_the_other_legs_is_found() -> None:
     found = likely_weights(_sheet((1.0, 0.0, 2.0, 4.0)))
-    assert found == pytest.approx({"als": 0.25, "popular": 0.0, "covisitation": 0.5}, abs=0.06)
+    assert found == pytest.approx({"als": 0.25, "popularity": 0.0, "covisitation": 0.5}, abs=0.06)
 
 
 def test_where_the_other_legs_say_nothing_the_largest_is_one() -> None:
     found = likely_weights(_sheet((2.0, 0.0, 4.0, 0.0)))
-    assert found == pytest.approx({"als": 0.5, "popular": 0.0, "covisitation": 1.0}, abs=0.1)
+    assert found == pytest.approx({"als": 0.5, "popularity": 0.0, "covisitation": 1.0}, abs=0.1)
 
 
 def test_nothing_to_choose() -> None:
@@ -49,10 +49,10 @@ def test_nothing_to_choose() -> None:
 def test_what_is_surely_better_on_people_who_chose_no_part_of_it_is_kept() -> None:
     sheet = _sheet((0.0, 0.0, 8.0, 0.0), 250)
     who = [f"u{row // 2}" for row in range(250)]
-    before = {"als": 1.0, "popular": 0.0, "covisitation": 0.1}
+    before = {"als": 1.0, "popularity": 0.0, "covisitation": 0.1}
     found = _tuned("no_query", sheet, before, who, 20, None, 7, _Study())
     assert found.kept
-    assert found.weights["covisitation"] > 2 * max(found.weights["als"], found.weights["popular"])
+    assert found.weights["covisitation"] > 2 * max(found.weights["als"], found.weights["popularity"])
     assert found.before == pytest.approx(sheet.ndcg(before).mean())
     # Nothing chosen without a question knows it better than what is chosen with it.
     assert found.before + 0.1 < found.after < sheet.ndcg(found.weights).mean() + 0.01
@@ -60,7 +60,7 @@ def test_what_is_surely_better_on_people_who_chose_no_part_of_it_is_kept() -> No
 
 def test_no_change_of_one_leg_betters_what_was_ascended_to() -> None:
     sheet, values = _sheet((1.0, 0.0, 2.0, 4.0), 400), (0.0, 0.1, 0.25, 0.5, 1.0)
-    start = {"als": 0.9, "popular": 1.0, "covisitation": 0.12}
+    start = {"als": 0.9, "popularity": 1.0, "covisitation": 0.12}
     found = sheet.ascended(start, values)
     reached = sheet.ndcg(found).mean()
     assert reached > sheet.ndcg(start).mean() + 0.02
@@ -143,7 +143,7 @@ def test_a_tuning_that_was_broken_off_goes_on_where_it_was(tmp_path: Path, monke
 
 
 def test_answers_are_kept_for_the_same_question_alone(tmp_path: Path) -> None:
-    path, before = tmp_path / "deep" / "sheet.npz", {"als": 0.5, "popular": 0.25, "covisitation": 0.0}
+    path, before = tmp_path / "deep" / "sheet.npz", {"als": 0.5, "popularity": 0.25, "covisitation": 0.0}
     whole = _sheet((1.0, 0.0, 2.0, 4.0), 20)
     sheet = replace(whole, capped=frozenset({"als", "covisitation"}), most=0.125)
     assert KeptSheet(path, "one").get() is None

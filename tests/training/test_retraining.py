@@ -56,7 +56,7 @@ def known(data: Interactions) -> Interactions:
 
 def snapshot(models: dict[str, Any]) -> Any:
     share = {name: 1.0 / len(models) for name in models}
-    return SimpleNamespace(models=models, metadata=SimpleNamespace(weights={"no_query": {**share, "popular": 1e-3}}))
+    return SimpleNamespace(models=models, metadata=SimpleNamespace(weights={"no_query": {**share, "popularity": 1e-3}}))
 
 
 def trained(data: Interactions) -> tuple[Any, Trained]:
