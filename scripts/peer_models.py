@@ -250,7 +250,7 @@ def our_best(data: Interactions, settings: Mapping[str, Any]) -> Asked:
 
 
 def _asked(data: Interactions, top: Callable[..., Any], ids: Any) -> Asked:
-    from es_recsys.models.histories import HistoryBatch
+    from es_recsys.models.types import HistoryBatch
     from es_recsys.types import History
 
     starts = np.searchsorted(data.users, np.arange(len(data.user_ids) + 1))

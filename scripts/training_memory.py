@@ -21,7 +21,7 @@ from measuring import machine
 from numpy.typing import NDArray
 
 from es_recsys.models import ALS, MODELS, ALSConfig, CoVisitation
-from es_recsys.models.fitted import TrainedModel
+from es_recsys.models.base import TrainedModel
 from es_recsys.types import Interactions
 
 VARIANTS: dict[str, Callable[[], TrainedModel]] = {

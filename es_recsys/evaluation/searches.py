@@ -12,7 +12,7 @@ from es_recsys.errors import InputError
 from es_recsys.evaluation.queries import EvalQuery, EvalSplit, EventRule, Searches, history_of, query_of, seen_items
 from es_recsys.event_types import event_weight
 from es_recsys.events.records import StoredEvent
-from es_recsys.models.sequences import take
+from es_recsys.models.types import take
 from es_recsys.types import Interactions, Query
 
 __all__ = ["WITHIN_S", "event_actor", "judged_queries", "search_outcomes", "searches_by_user"]

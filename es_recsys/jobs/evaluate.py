@@ -37,7 +37,7 @@ from es_recsys.evaluation.results import Comparison, Measured, compared
 from es_recsys.events.interactions import read_interactions
 from es_recsys.jobs.eval_state import Carried, carry
 from es_recsys.models import MODELS, Model, Popularity
-from es_recsys.models.callback import TrainingCallback
+from es_recsys.models.base import TrainingCallback
 from es_recsys.models.retired import wrong_model
 from es_recsys.progress import Progress
 from es_recsys.renamed import current_models

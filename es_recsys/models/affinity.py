@@ -13,15 +13,11 @@ from numpy.typing import NDArray
 
 from es_recsys.errors import ModelError
 from es_recsys.features.sums import levels
-from es_recsys.models.callback import TrainingCallback
-from es_recsys.models.choices import fit_choices
-from es_recsys.models.fitted import TrainedModel
-from es_recsys.models.histories import LAST, HistoryBatch
-from es_recsys.models.ids import ItemIds
-from es_recsys.models.neighbours import by_liked, recency_space, recent_weights
-from es_recsys.models.params import from_json, to_json
-from es_recsys.models.ranking import decay
-from es_recsys.models.traits import Traits
+from es_recsys.models.base import TrainedModel, TrainingCallback, from_json, recency_space, to_json
+from es_recsys.models.conditional_logit import fit_choices
+from es_recsys.models.item_attributes import Traits
+from es_recsys.models.neighbours import by_liked
+from es_recsys.models.types import LAST, HistoryBatch, ItemIds, decay
 from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["Affinity", "AffinityConfig"]
@@ -160,7 +156,7 @@ class Affinity(TrainedModel):
         return 1.0 - np.nan_to_num(np.abs(levels_[places] - level), nan=0.5)
 
     def _event_weights(self, batch: HistoryBatch) -> NDArray[np.float64]:
-        return recent_weights(batch, self.config.half_life, self.config.half_life_days)
+        return batch.recent_weights(self.config.half_life, self.config.half_life_days)
 
     def _traits(self) -> Traits:
         return Traits.from_arrays(self._arrays, self._facets)

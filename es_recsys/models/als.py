@@ -13,13 +13,9 @@ from numpy.typing import NDArray
 
 from es_recsys.blas import on_one_thread
 from es_recsys.errors import MissingExtra, ModelError
-from es_recsys.models.base import ScoredItems
-from es_recsys.models.callback import TrainingCallback
+from es_recsys.models.base import ScoredItems, TrainedModel, TrainingCallback, top_of
 from es_recsys.models.confidence import Confidence, idf
-from es_recsys.models.fitted import TrainedModel, top_of
-from es_recsys.models.histories import HistoryBatch
-from es_recsys.models.ids import ItemIds
-from es_recsys.models.ranking import decay
+from es_recsys.models.types import HistoryBatch, ItemIds, decay
 from es_recsys.types import History, Interactions, ItemTable
 
 __all__ = ["ALS", "ALSConfig"]
@@ -152,7 +148,7 @@ class ALS(TrainedModel):
 
     def _confidences(self, batch: HistoryBatch) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         items, inverse = np.unique(batch.items, return_inverse=True)
-        recent = batch.weights * decay(batch.places, self.config.half_life)
+        recent = batch.weights * decay(batch.recency_rank, self.config.half_life)
         weights = np.bincount(inverse, weights=recent, minlength=len(items))
         items, weights = items[weights != 0], weights[weights != 0]
         lengths = np.full(len(items), np.abs(weights).sum())

@@ -1,4 +1,5 @@
-"""Counts of items that the same users had, as sparse rows, made block by block so that memory stays flat."""
+"""Items that the same users had: sequences of positive events, and counts of their pairs as sparse rows, made block by block
+so that memory stays flat."""
 
 from __future__ import annotations
 
@@ -11,10 +12,75 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from es_recsys.models.ranking import decay
-from es_recsys.models.sequences import UserSequences, cells
+from es_recsys.models.types import CSR, decay, take
+from es_recsys.types import Interactions
 
-__all__ = ["Counting", "Rows", "corrected", "count", "counts", "joined", "prune"]
+__all__ = ["Counting", "UserSequences", "cells", "corrected", "count", "counts", "joined", "prune", "user_sequences"]
+
+# Older events of one user are left out of the counts: pairs grow with the square of a user's events.
+LONGEST = 1_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class UserSequences:
+    """Sorted by user, then oldest first.
+
+    users, items (m,) int64; strengths (m,) float32, the square root of the event's weight; days (m,) float64 before the
+    newest event of all (0 where there is no time); lengths (n_users,) int64 events of each user; popularity (n_items,)
+    float64 events of each item.
+    """
+
+    users: NDArray[np.int64]
+    items: NDArray[np.int64]
+    strengths: NDArray[np.float32]
+    days: NDArray[np.float64]
+    lengths: NDArray[np.int64]
+    popularity: NDArray[np.float64]
+
+    @property
+    def starts(self) -> NDArray[np.int64]:
+        """(n_users + 1,) where each user's events begin."""
+        return np.concatenate([[0], np.cumsum(self.lengths)]).astype(np.int64)
+
+
+def user_sequences(data: Interactions) -> UserSequences:
+    """Positive events; of one item several times in a row the strongest; each user's newest thousand."""
+    positive = take(data, data.weights > 0)
+    users, items = positive.users.astype(np.int64), positive.items.astype(np.int64)
+    strengths, times = np.sqrt(positive.weights), positive.times
+    if len(users):
+        first = np.ones(len(users), bool)
+        first[1:] = (users[1:] != users[:-1]) | (items[1:] != items[:-1])
+        runs = np.flatnonzero(first)
+        strengths = np.maximum.reduceat(strengths, runs)
+        users, items, times = users[runs], items[runs], times[runs]
+        recent = _from_newest(users) < LONGEST
+        users, items, strengths, times = users[recent], items[recent], strengths[recent], times[recent]
+    days = (times.max(initial=-np.inf) - times) / 86_400.0 if data.timed else np.zeros(len(times))
+    lengths = np.bincount(users, minlength=len(data.user_ids))
+    popularity = np.bincount(items, minlength=len(data.item_ids)).astype(np.float64)
+    return UserSequences(users, items, strengths.astype(np.float32), days, lengths, popularity)
+
+
+def cells(
+    seq: UserSequences, strengths: NDArray[np.floating[Any]]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.floating[Any]]]:
+    """Pairs of a user and an item, each once, by user and then item, with the strongest of their events: users, items
+    (k,) int64, strengths (k,)."""
+    n_items = len(seq.popularity)
+    cell = seq.users * n_items + seq.items
+    order = np.argsort(cell, kind="stable")
+    cell, first = np.unique(cell[order], return_index=True)
+    if not len(cell):
+        return cell, cell, np.zeros(0, strengths.dtype)
+    return cell // n_items, cell % n_items, np.maximum.reduceat(strengths[order], first)
+
+
+def _from_newest(users: NDArray[np.int64]) -> NDArray[np.int64]:
+    ends = np.cumsum(np.bincount(users))
+    result: NDArray[np.int64] = ends[users] - 1 - np.arange(len(users))
+    return result
+
 
 _BLOCK = 8_000_000
 
@@ -36,52 +102,43 @@ class Counting:
     half_life_days: float = math.inf
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Rows:
-    """Sparse rows: starts (n + 1,) int64, items (m,) int32, values (m,) float32, in each row by item."""
-
-    starts: NDArray[np.int64]
-    items: NDArray[np.int32]
-    values: NDArray[np.float32]
-
-
-def count(seq: UserSequences, how: Counting, keep: int, target_power: float) -> Rows:
+def count(seq: UserSequences, how: Counting, keep: int, target_power: float) -> CSR:
     """Counts C (n_items, n_items) float32 without the diagonal; of each row the `keep` highest by
     C[i, j] / popularity[j] ** target_power."""
     discount = np.maximum(seq.popularity, 1.0) ** -target_power
     return joined(prune(block, discount, keep) for block in counts(seq, how))
 
 
-def counts(seq: UserSequences, how: Counting) -> Iterator[Rows]:
-    """C block by block: some rows, then the rows after them. Rows aren't in the order of their items."""
+def counts(seq: UserSequences, how: Counting) -> Iterator[CSR]:
+    """C block by block: some rows, then the rows after them. CSR aren't in the order of their items."""
     return _whole(seq, how) if how.window is None else _windowed(seq, how, how.window)
 
 
-def joined(blocks: Iterable[Rows]) -> Rows:
+def joined(blocks: Iterable[CSR]) -> CSR:
     """Blocks of rows one after the other, each row in the order of its items."""
     done = [_by_item(block) for block in blocks]
     if not done:
         return _nothing(0)
-    starts = np.concatenate([[0], np.cumsum(np.concatenate([np.diff(one.starts) for one in done]))])
-    return Rows(starts, np.concatenate([one.items for one in done]), np.concatenate([one.values for one in done]))
+    starts = np.concatenate([[0], np.cumsum(np.concatenate([np.diff(one.indptr) for one in done]))])
+    return CSR(starts, np.concatenate([one.indices for one in done]), np.concatenate([one.data for one in done]))
 
 
-def corrected(rows: Rows, popularity: NDArray[np.float64], source_power: float, target_power: float) -> Rows:
+def corrected(rows: CSR, popularity: NDArray[np.float64], source_power: float, target_power: float) -> CSR:
     """C[i, j] / (popularity[i] ** source_power * popularity[j] ** target_power) in the place of C[i, j]."""
     popularity = np.maximum(popularity, 1.0)
-    source = np.repeat(popularity**-source_power, np.diff(rows.starts))
-    values = rows.values * source * (popularity**-target_power)[rows.items]
-    return Rows(rows.starts, rows.items, values.astype(np.float32))
+    source = np.repeat(popularity**-source_power, np.diff(rows.indptr))
+    values = rows.data * source * (popularity**-target_power)[rows.indices]
+    return CSR(rows.indptr, rows.indices, values.astype(np.float32))
 
 
-def prune(rows: Rows, discount: NDArray[np.float64] | None, keep: int) -> Rows:
+def prune(rows: CSR, discount: NDArray[np.float64] | None, keep: int) -> CSR:
     """Of each row the `keep` entries with the highest value * discount of their item (None: 1 for all); of equal ones the
     first."""
-    ranked = rows.values if discount is None else rows.values * discount[rows.items]
+    ranked = rows.data if discount is None else rows.data * discount[rows.indices]
     kept = np.ones(len(ranked), bool)
-    sizes = np.diff(rows.starts)
+    sizes = np.diff(rows.indptr)
     for row in np.flatnonzero(sizes > keep).tolist():
-        part = slice(int(rows.starts[row]), int(rows.starts[row + 1]))
+        part = slice(int(rows.indptr[row]), int(rows.indptr[row + 1]))
         values = ranked[part]
         ordered = values.copy()
         ordered.partition(len(values) - keep)
@@ -91,10 +148,10 @@ def prune(rows: Rows, discount: NDArray[np.float64] | None, keep: int) -> Rows:
         if surplus > 0:
             chosen[np.flatnonzero(values == least)[-surplus:]] = False
         kept[part] = chosen
-    return Rows(_starts(np.minimum(sizes, keep)), rows.items[kept], rows.values[kept])
+    return CSR(_starts(np.minimum(sizes, keep)), rows.indices[kept], rows.data[kept])
 
 
-def _whole(seq: UserSequences, how: Counting) -> Iterator[Rows]:
+def _whole(seq: UserSequences, how: Counting) -> Iterator[CSR]:
     """C = X^T D X, where X (n_users, n_items) holds each user's strongest event on an item and D the users' powers."""
     from scipy import sparse
 
@@ -111,7 +168,7 @@ def _whole(seq: UserSequences, how: Counting) -> Iterator[Rows]:
         yield _without_diagonal((left[begin:end] @ x).tocsr(), begin)
 
 
-def _windowed(seq: UserSequences, how: Counting, window: int) -> Iterator[Rows]:
+def _windowed(seq: UserSequences, how: Counting, window: int) -> Iterator[CSR]:
     """C[i, j] = sum over users and pairs (p, q) of their events, 0 < |p - q| <= window, i at p and j at q."""
     from scipy import sparse
 
@@ -139,14 +196,14 @@ def _windowed(seq: UserSequences, how: Counting, window: int) -> Iterator[Rows]:
         yield _without_diagonal(pairs @ merge, begin)
 
 
-def _by_item(rows: Rows) -> Rows:
+def _by_item(rows: CSR) -> CSR:
     from scipy import sparse
 
     # Each row is sorted by itself, which is several times faster than all entries together.
-    width = int(rows.items.max(initial=0)) + 1
-    matrix = sparse.csr_matrix((rows.values.copy(), rows.items.copy(), rows.starts), shape=(len(rows.starts) - 1, width))
+    width = int(rows.indices.max(initial=0)) + 1
+    matrix = sparse.csr_matrix((rows.data.copy(), rows.indices.copy(), rows.indptr), shape=(len(rows.indptr) - 1, width))
     matrix.sort_indices()
-    return Rows(rows.starts, matrix.indices.astype(np.int32, copy=False), matrix.data)
+    return CSR(rows.indptr, matrix.indices.astype(np.int32, copy=False), matrix.data)
 
 
 def _user_factor(seq: UserSequences, how: Counting) -> NDArray[np.float64]:
@@ -165,8 +222,8 @@ def _blocks(work: NDArray[Any]) -> Iterator[tuple[int, int]]:
     yield from ((a, b) for a, b in pairwise(cuts) if a < b)
 
 
-def _nothing(n: int) -> Rows:
-    return Rows(np.zeros(n + 1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32))
+def _nothing(n: int) -> CSR:
+    return CSR(np.zeros(n + 1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32))
 
 
 def _starts(sizes: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
@@ -176,7 +233,7 @@ def _starts(sizes: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
     return starts
 
 
-def _without_diagonal(block: Any, begin: int) -> Rows:
+def _without_diagonal(block: Any, begin: int) -> CSR:
     sizes = np.diff(block.indptr)
     # Pairs are many, so nothing of 8 bytes is made of all of them, and what is rare is looked for, not what is usual.
     row = np.repeat(np.arange(begin, begin + len(sizes), dtype=np.int32), sizes)
@@ -186,4 +243,4 @@ def _without_diagonal(block: Any, begin: int) -> Rows:
     lost = np.bincount(row[np.flatnonzero(gone)] - begin, minlength=len(sizes))
     kept = np.logical_not(gone, out=gone)
     items, values = block.indices[kept], block.data[kept]
-    return Rows(_starts(sizes - lost), items.astype(np.int32, copy=False), values.astype(np.float32, copy=False))
+    return CSR(_starts(sizes - lost), items.astype(np.int32, copy=False), values.astype(np.float32, copy=False))

@@ -10,12 +10,10 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.random import Generator
 
-from es_recsys.models.callback import TrainingCallback
-from es_recsys.models.cooccurrence import Counting, Rows, corrected, count, prune
-from es_recsys.models.ids import ItemIds
+from es_recsys.models.base import TrainingCallback, from_json, to_json
+from es_recsys.models.cooccurrence import Counting, UserSequences, corrected, count, prune, user_sequences
 from es_recsys.models.neighbours import Neighbours
-from es_recsys.models.params import from_json, to_json
-from es_recsys.models.sequences import UserSequences, user_sequences
+from es_recsys.models.types import CSR, ItemIds
 from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["CoVisitation", "CoVisitationConfig"]
@@ -112,7 +110,7 @@ class CoVisitation(Neighbours):
             return replace(config, **{setting: value})
         return replace(config, counting=counting)
 
-    def fit_counts(self, item_ids: ItemIds, seq: UserSequences, rows: Rows) -> Self:
+    def fit_counts(self, item_ids: ItemIds, seq: UserSequences, rows: CSR) -> Self:
         """Learns from counts that were made already, with at least `neighbours` a row."""
         how = self.config
         rows = prune(rows, np.maximum(seq.popularity, 1.0) ** -how.target_power, how.neighbours)

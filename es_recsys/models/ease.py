@@ -13,18 +13,16 @@ from numpy.typing import NDArray
 
 from es_recsys.errors import ModelError
 from es_recsys.memory import available_memory
-from es_recsys.models.callback import TrainingCallback
-from es_recsys.models.cooccurrence import Rows, joined
-from es_recsys.models.ids import ItemIds
-from es_recsys.models.inversion import extra_bytes, invert
-from es_recsys.models.neighbours import Neighbours, recency_space
-from es_recsys.models.params import from_json, to_json
-from es_recsys.models.sequences import UserSequences, cells, user_sequences
+from es_recsys.models.base import TrainingCallback, from_json, recency_space, to_json
+from es_recsys.models.cooccurrence import UserSequences, cells, joined, user_sequences
+from es_recsys.models.linear_algebra import extra_bytes, invert
+from es_recsys.models.neighbours import Neighbours
+from es_recsys.models.types import CSR, ItemIds
 from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["EASE", "EASEConfig", "memory_needed", "precision", "weights_of"]
 
-# Rows of the dense matrix that are written or read at once.
+# CSR of the dense matrix that are written or read at once.
 _ROWS = 512
 _MIB = 1 << 20
 _STEPS = 3
@@ -154,11 +152,11 @@ def _gram(seq: UserSequences) -> NDArray[np.float32]:
     return matrix
 
 
-def _strongest(block: NDArray[np.float32], keep: int) -> Rows:
+def _strongest(block: NDArray[np.float32], keep: int) -> CSR:
     """Of each row the `keep` entries furthest from 0, and none that is 0."""
     keep = min(keep, block.shape[1])
     at = np.argpartition(-np.abs(block), keep - 1, axis=1)[:, :keep]
     at.sort(axis=1)
     values = np.take_along_axis(block, at, axis=1)
     kept = values != 0
-    return Rows(np.concatenate([[0], np.cumsum(kept.sum(axis=1))]), at[kept].astype(np.int32), values[kept])
+    return CSR(np.concatenate([[0], np.cumsum(kept.sum(axis=1))]), at[kept].astype(np.int32), values[kept])

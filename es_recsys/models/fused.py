@@ -13,11 +13,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from es_recsys.errors import ModelError
-from es_recsys.models.callback import TrainingCallback
-from es_recsys.models.content import OfContent, over_union
-from es_recsys.models.folded import unit
-from es_recsys.models.ids import ItemIds
-from es_recsys.models.params import from_json, to_json
+from es_recsys.models.base import OfContent, TrainingCallback, from_json, over_union, to_json, unit
+from es_recsys.models.types import ItemIds
 from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["Fused", "FusedConfig"]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.features import USER_COLUMNS, ItemFacts, users_of
-from es_recsys.models.histories import HistoryBatch
+from es_recsys.models.types import HistoryBatch
 
 __all__ = ["habits", "scale_of", "scaled"]
 

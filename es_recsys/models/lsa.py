@@ -13,16 +13,10 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from es_recsys.errors import ModelError
-from es_recsys.models.base import ScoredItems
-from es_recsys.models.callback import TrainingCallback
-from es_recsys.models.fitted import TrainedModel, top_of
-from es_recsys.models.histories import HistoryBatch
-from es_recsys.models.ids import ItemIds
-from es_recsys.models.neighbours import recent_weights
-from es_recsys.models.params import from_json, to_json
-from es_recsys.models.ranking import decay
-from es_recsys.models.svd import truncated_svd
-from es_recsys.models.words import Vocabulary, tokens
+from es_recsys.models.base import ScoredItems, TrainedModel, TrainingCallback, from_json, to_json, top_of
+from es_recsys.models.linear_algebra import truncated_svd
+from es_recsys.models.types import HistoryBatch, ItemIds, decay
+from es_recsys.models.vocabulary import Vocabulary, tokens
 from es_recsys.types import History, Interactions, ItemTable
 
 __all__ = ["LSA", "LSAConfig"]
@@ -166,7 +160,7 @@ class LSA(TrainedModel):
         return np.stack([vector for vector, _ in known]), np.array([value for _, value in known])
 
     def _event_weights(self, batch: HistoryBatch) -> NDArray[np.float64]:
-        return recent_weights(batch, self.config.half_life, self.config.half_life_days)
+        return batch.recent_weights(self.config.half_life, self.config.half_life_days)
 
     def _all_scores(self, batch: HistoryBatch) -> NDArray[np.float32]:
         return _clean(self._arrays["vectors"] @ self._folded(batch))

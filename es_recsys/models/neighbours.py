@@ -2,34 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from es_recsys.models.cooccurrence import Rows
-from es_recsys.models.fitted import TrainedModel
-from es_recsys.models.histories import HistoryBatch
-from es_recsys.models.ids import ItemIds
-from es_recsys.models.ranking import decay
+from es_recsys.models.base import TrainedModel
+from es_recsys.models.types import CSR, HistoryBatch, ItemIds
 
-__all__ = ["Neighbours", "by_liked", "of_liked", "recency_space", "recent_weights"]
-
-
-def recent_weights(batch: HistoryBatch, half_life: float, half_life_days: float) -> NDArray[np.float64]:
-    """(m,) float64 w_h * 2 ** (-p_h / half_life) * 2 ** (-a_h / half_life_days) of each event, with its signed weight w_h,
-    its place p_h (0 for the newest) and its age a_h in days."""
-    result: NDArray[np.float64] = batch.weights * decay(batch.places, half_life) * decay(batch.ages, half_life_days)
-    return result
-
-
-def recency_space(ordered: bool, timed: bool) -> dict[str, tuple[Any, ...]]:
-    """Half-lives of a history that are worth trying, where order tells."""
-    if not ordered:
-        return {}
-    days: dict[str, tuple[Any, ...]] = {"half_life_days": (1.0, 3.0, 10.0, 30.0, 90.0, math.inf)} if timed else {}
-    return {"half_life": (1.0, 2.0, 4.0, 8.0, 20.0, math.inf), **days}
+__all__ = ["Neighbours", "by_liked", "of_liked"]
 
 
 class Neighbours(TrainedModel):
@@ -47,16 +28,16 @@ class Neighbours(TrainedModel):
     inference_params: ClassVar[frozenset[str]] = frozenset({"half_life", "half_life_days"})
     _asked: tuple[tuple[bytes, ...], NDArray[np.float32]] | None = None
 
-    def _learned(self, item_ids: ItemIds, rows: Rows) -> None:
+    def _learned(self, item_ids: ItemIds, rows: CSR) -> None:
         self._ids, self._fingerprint, self._asked = item_ids, None, None
-        self._arrays = {"starts": rows.starts, "items": rows.items, "values": rows.values}
+        self._arrays = {"starts": rows.indptr, "items": rows.indices, "values": rows.data}
 
     def _event_weights(self, batch: HistoryBatch) -> NDArray[np.float64]:
-        return recent_weights(batch, self.config.half_life, self.config.half_life_days)
+        return batch.recent_weights(self.config.half_life, self.config.half_life_days)
 
     def _all_scores(self, batch: HistoryBatch) -> NDArray[np.float32]:
         # An answer asks for the best of a history, and then for what it says of candidates.
-        key = tuple(part.tobytes() for part in (batch.items, batch.weights, batch.places, batch.ages))
+        key = tuple(part.tobytes() for part in (batch.items, batch.weights, batch.recency_rank, batch.ages))
         asked = self._asked
         if asked is None or asked[0] != key:
             asked = key, self._summed(batch)

@@ -11,12 +11,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from es_recsys.models.callback import TrainingCallback
-from es_recsys.models.fitted import TrainedModel, top_of
-from es_recsys.models.histories import HistoryBatch
-from es_recsys.models.ids import ItemIds
-from es_recsys.models.ranking import decay
-from es_recsys.models.sequences import take
+from es_recsys.models.base import TrainedModel, TrainingCallback, top_of
+from es_recsys.models.types import HistoryBatch, ItemIds, decay, take
 from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["Popularity", "PopularityConfig"]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.features import USER_COLUMNS, FeatureTable
-from es_recsys.models.words import Vocabulary, tokens
+from es_recsys.models.vocabulary import Vocabulary, tokens
 from es_recsys.types import ItemTable
 
 __all__ = ["FEW", "Portrait", "portraits"]

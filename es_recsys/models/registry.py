@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from es_recsys.models.affinity import Affinity
 from es_recsys.models.aligned import Aligned
 from es_recsys.models.als import ALS
+from es_recsys.models.base import TrainedModel
 from es_recsys.models.bspm import BSPM
 from es_recsys.models.covisitation import CoVisitation
 from es_recsys.models.ease import EASE
-from es_recsys.models.fitted import TrainedModel
 from es_recsys.models.fused import Fused
 from es_recsys.models.lsa import LSA
 from es_recsys.models.popularity import Popularity

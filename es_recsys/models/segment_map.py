@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from es_recsys.features import ItemFacts
 from es_recsys.models.grouping import squared_distances
 from es_recsys.models.habits import habits, scaled
-from es_recsys.models.histories import HistoryBatch
-from es_recsys.models.ranking import best
 from es_recsys.models.tastes import user_tastes
+from es_recsys.models.types import HistoryBatch, best
 
 __all__ = ["SEGMENT_FEATURES", "SegmentMap", "placed"]
 

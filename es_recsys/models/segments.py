@@ -12,17 +12,13 @@ from numpy.typing import NDArray
 
 from es_recsys.errors import ModelError
 from es_recsys.features import FeatureTable, features
-from es_recsys.models.callback import TrainingCallback
-from es_recsys.models.fitted import TrainedModel
+from es_recsys.models.base import TrainedModel, TrainingCallback
 from es_recsys.models.grouping import LEAST_USERS, group, squared_distances
 from es_recsys.models.habits import habits, scale_of
-from es_recsys.models.histories import HistoryBatch
-from es_recsys.models.ids import ItemIds
 from es_recsys.models.portraits import FEW, Portrait, portraits
-from es_recsys.models.ranking import best, decay
 from es_recsys.models.segment_map import SEGMENT_FEATURES, SegmentMap, placed
-from es_recsys.models.sequences import take
 from es_recsys.models.tastes import item_tastes
+from es_recsys.models.types import HistoryBatch, ItemIds, best, decay, take
 from es_recsys.types import History, Interactions, ItemTable
 
 __all__ = ["Segments", "SegmentsConfig"]

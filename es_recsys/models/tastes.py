@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from es_recsys.models.histories import HistoryBatch
-from es_recsys.models.svd import truncated_svd
+from es_recsys.models.linear_algebra import truncated_svd
+from es_recsys.models.types import HistoryBatch
 from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["item_tastes", "user_tastes"]

@@ -11,17 +11,10 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from es_recsys.models.base import ScoredItems
-from es_recsys.models.callback import TrainingCallback
+from es_recsys.models.base import ScoredItems, TrainedModel, TrainingCallback, from_json, to_json, top_of
 from es_recsys.models.confidence import idf
-from es_recsys.models.cooccurrence import Rows
-from es_recsys.models.fitted import TrainedModel, top_of
-from es_recsys.models.histories import HistoryBatch
-from es_recsys.models.ids import ItemIds
-from es_recsys.models.likings import asked_likings, likings, ranks, select
-from es_recsys.models.params import from_json, to_json
-from es_recsys.models.projection import coordinates, project, project_rows
-from es_recsys.models.ranking import best, decay
+from es_recsys.models.types import CSR, HistoryBatch, ItemIds, best, decay
+from es_recsys.models.user_vectors import asked_likings, coordinates, likings, project, project_rows, ranks, select
 from es_recsys.types import History, Interactions, ItemTable
 
 __all__ = ["UserKNN", "UserKNNConfig"]
@@ -82,16 +75,16 @@ class UserKNN(TrainedModel):
         rows, popularity = likings(data, self.config.items)
         rarity = idf(popularity, len(data.user_ids))
         plan = coordinates(n_items, self.config.dims, rng)
-        values = rows.values * rarity[rows.items] * decay(ranks(rows.starts), self.config.half_life)
+        values = rows.data * rarity[rows.indices] * decay(ranks(rows.indptr), self.config.half_life)
         self._ids, self._fingerprint = ItemIds.of(data.item_ids.tolist()), None
         self._arrays = {
             "coordinates": plan,
             "idf": rarity,
             "popularity": np.maximum(popularity, 1.0),
-            "starts": rows.starts,
-            "items": rows.items,
-            "strengths": rows.values,
-            "vectors": project_rows(Rows(rows.starts, rows.items, values.astype(np.float32)), plan, self.dims),
+            "starts": rows.indptr,
+            "items": rows.indices,
+            "strengths": rows.data,
+            "vectors": project_rows(CSR(rows.indptr, rows.indices, values.astype(np.float32)), plan, self.dims),
         }
         return self
 
@@ -131,10 +124,10 @@ class UserKNN(TrainedModel):
         """Of each user with a vector: place in the data's user_ids, (dims,) unit vector, (m,) places of liked items, oldest
         first, and (m,) strengths a_i."""
         rows = self._rows()
-        for user in np.flatnonzero(np.diff(rows.starts)).tolist():
-            own = slice(int(rows.starts[user]), int(rows.starts[user + 1]))
+        for user in np.flatnonzero(np.diff(rows.indptr)).tolist():
+            own = slice(int(rows.indptr[user]), int(rows.indptr[user + 1]))
             if self._arrays["vectors"][user].any():
-                yield user, self._arrays["vectors"][user], rows.items[own], rows.values[own]
+                yield user, self._arrays["vectors"][user], rows.indices[own], rows.data[own]
 
     def among(self, found: Sequence[tuple[NDArray[np.int32], NDArray[np.float32]]]) -> UserKNN:
         """The same model that knows only these users, each given by places and strengths as `users` gives them."""
@@ -142,7 +135,7 @@ class UserKNN(TrainedModel):
         np.cumsum([len(items) for items, _ in found], out=starts[1:])
         items = np.concatenate([np.zeros(0, np.int32), *(items for items, _ in found)])
         strengths = np.concatenate([np.zeros(0, np.float32), *(strengths for _, strengths in found)])
-        return self._with(Rows(starts, items, strengths))
+        return self._with(CSR(starts, items, strengths))
 
     def to_serve(self) -> UserKNN:
         """What answers are served from: nothing of the users, who are in the index."""
@@ -176,10 +169,10 @@ class UserKNN(TrainedModel):
         likeness, shared, user = self._likeness(items, x, rows)
         likeness = self._nearest(likeness)
         vote = np.zeros(len(likeness))
-        at = np.flatnonzero(rows.items == place)
-        np.add.at(vote, user[at], rows.values[at])
+        at = np.flatnonzero(rows.indices == place)
+        np.add.at(vote, user[at], rows.data[at])
         vote[likeness > 0] *= likeness[likeness > 0] ** (self.config.power - 1.0)
-        by_item = np.bincount(rows.items, weights=shared * (vote * (likeness > 0))[user], minlength=len(self.item_ids))
+        by_item = np.bincount(rows.indices, weights=shared * (vote * (likeness > 0))[user], minlength=len(self.item_ids))
         shares = np.zeros(len(batch.items))
         _, first = np.unique(batch.items, return_index=True)
         shares[first] = by_item[batch.items[first]] / self._arrays["popularity"][place] ** self.config.target_power
@@ -191,24 +184,24 @@ class UserKNN(TrainedModel):
         later = np.arange(len(items) - 1, -1, -1, dtype=np.float64)
         return items, strengths * self._arrays["idf"][items] * decay(later, self.config.half_life)
 
-    def _votes(self, items: NDArray[np.int64], x: NDArray[np.float64], rows: Rows) -> NDArray[np.float32]:
+    def _votes(self, items: NDArray[np.int64], x: NDArray[np.float64], rows: CSR) -> NDArray[np.float32]:
         likeness, _, user = self._likeness(items, x, rows)
         likeness = self._nearest(likeness) ** self.config.power
-        votes = np.bincount(rows.items, weights=likeness[user] * rows.values, minlength=len(self.item_ids))
+        votes = np.bincount(rows.indices, weights=likeness[user] * rows.data, minlength=len(self.item_ids))
         result: NDArray[np.float64] = votes * self._arrays["popularity"] ** -self.config.target_power
         return result.astype(np.float32)
 
     def _likeness(
-        self, items: NDArray[np.int64], x: NDArray[np.float64], rows: Rows
+        self, items: NDArray[np.int64], x: NDArray[np.float64], rows: CSR
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
         """Cosine of each user of `rows` (n,), what each entry adds to it (m,), and whose it is (m,)."""
-        user = np.repeat(np.arange(len(rows.starts) - 1), np.diff(rows.starts)).astype(np.int64)
-        own = rows.values * self._arrays["idf"][rows.items] * decay(ranks(rows.starts), self.config.half_life)
+        user = np.repeat(np.arange(len(rows.indptr) - 1), np.diff(rows.indptr)).astype(np.int64)
+        own = rows.data * self._arrays["idf"][rows.indices] * decay(ranks(rows.indptr), self.config.half_life)
         asker = np.zeros(len(self.item_ids))
         asker[items] = x
-        norms = np.sqrt(np.bincount(user, weights=own**2, minlength=len(rows.starts) - 1)) * np.sqrt((x**2).sum())
-        shared = asker[rows.items] * own / np.maximum(norms, 1e-12)[user]
-        likeness = np.bincount(user, weights=shared, minlength=len(rows.starts) - 1).astype(np.float64)
+        norms = np.sqrt(np.bincount(user, weights=own**2, minlength=len(rows.indptr) - 1)) * np.sqrt((x**2).sum())
+        shared = asker[rows.indices] * own / np.maximum(norms, 1e-12)[user]
+        likeness = np.bincount(user, weights=shared, minlength=len(rows.indptr) - 1).astype(np.float64)
         return likeness, shared, user
 
     def _nearest(self, likeness: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -218,7 +211,7 @@ class UserKNN(TrainedModel):
         kept[chosen] = np.maximum(likeness[chosen], 0.0)
         return kept
 
-    def _near(self, items: NDArray[np.int64], x: NDArray[np.float64]) -> Rows:
+    def _near(self, items: NDArray[np.int64], x: NDArray[np.float64]) -> CSR:
         if self._all_are_near():
             return self._rows()
         asked = project(items, x, self._arrays["coordinates"], self.dims)
@@ -227,14 +220,14 @@ class UserKNN(TrainedModel):
     def _all_are_near(self) -> bool:
         return len(self._arrays["starts"]) - 1 <= self.candidates
 
-    def _rows(self, users: NDArray[np.int64] | None = None) -> Rows:
-        rows = Rows(self._arrays["starts"], self._arrays["items"], self._arrays["strengths"])
+    def _rows(self, users: NDArray[np.int64] | None = None) -> CSR:
+        rows = CSR(self._arrays["starts"], self._arrays["items"], self._arrays["strengths"])
         return rows if users is None else select(rows, users)
 
-    def _with(self, rows: Rows) -> UserKNN:
+    def _with(self, rows: CSR) -> UserKNN:
         model = UserKNN(self.config)
         model._ids = self.item_ids
-        own: dict[str, NDArray[Any]] = {"starts": rows.starts, "items": rows.items, "strengths": rows.values}
+        own: dict[str, NDArray[Any]] = {"starts": rows.indptr, "items": rows.indices, "strengths": rows.data}
         model._arrays = {**self._arrays, **own, "vectors": np.zeros((0, self.dims), np.float32)}
         return model
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from es_recsys import artefact
 from es_recsys.features import ITEM_COLUMNS, FeatureTable, ItemFacts, ItemSide
-from es_recsys.models import artefact
-from es_recsys.models.ids import ItemIds
+from es_recsys.models.types import ItemIds
 
 __all__ = ["item_features_folder", "load_item_features", "save_item_features"]
 

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.models.base import Model, ScoredItems
-from es_recsys.models.histories import HistoryBatch
-from es_recsys.models.ids import ItemIds
+from es_recsys.models.types import HistoryBatch, ItemIds
 
 __all__ = ["Asked"]
 

@@ -25,7 +25,7 @@ from es_recsys.events.interactions import read_interactions, reweight
 from es_recsys.models.base import Model
 from es_recsys.models.covisitation import CoVisitation
 from es_recsys.models.registry import MODELS
-from es_recsys.models.sequences import take
+from es_recsys.models.types import take
 from es_recsys.progress import Progress
 from es_recsys.serving.behaviour_refresh import weigh_events
 from es_recsys.serving.product_groups import products

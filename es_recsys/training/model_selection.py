@@ -15,11 +15,9 @@ import numpy as np
 from es_recsys.errors import ModelError
 from es_recsys.evaluation.holdout import HoldoutSplit
 from es_recsys.models.als import ALSConfig
-from es_recsys.models.base import Model
-from es_recsys.models.callback import TrainingCallback
+from es_recsys.models.base import Model, TrainedModel, TrainingCallback
 from es_recsys.models.cooccurrence import Counting
 from es_recsys.models.covisitation import CoVisitationConfig
-from es_recsys.models.fitted import TrainedModel
 from es_recsys.models.popularity import Popularity
 from es_recsys.models.registry import MODELS
 from es_recsys.training import early_stopping

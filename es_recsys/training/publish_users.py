@@ -8,7 +8,7 @@ from es_recsys.events.actors import actor_key, actor_of
 from es_recsys.index import user_index
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.models import Model, UserKNN
-from es_recsys.models.likings import pack
+from es_recsys.models.user_vectors import pack
 from es_recsys.serving.workspace import Workspace
 from es_recsys.types import Interactions
 

@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from es_recsys import artefact
 from es_recsys.errors import InputError
 from es_recsys.evaluation.statistics import Estimate, bootstrap, paired_test
 from es_recsys.index import versions
 from es_recsys.index.stored_metadata import read_metadata, read_version, write_metadata
 from es_recsys.index_metadata import IndexMetadata
-from es_recsys.models import artefact
 from es_recsys.progress import Progress
 from es_recsys.search.features import part_of
 from es_recsys.search.forest import Forest

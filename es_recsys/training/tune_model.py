@@ -16,7 +16,7 @@ from es_recsys.evaluation.statistics import p_words, paired_test
 from es_recsys.evaluation.studies import Found, search
 from es_recsys.events.interactions import read_interactions
 from es_recsys.models import MODELS
-from es_recsys.models.callback import TrainingCallback
+from es_recsys.models.base import TrainingCallback
 from es_recsys.models.retired import wrong_model
 from es_recsys.progress import ProgressReporter
 from es_recsys.renamed import current_models

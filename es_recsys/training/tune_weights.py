@@ -31,7 +31,7 @@ from es_recsys.evaluation.weights import Score, WeightSheet, sheet_of
 from es_recsys.events.interactions import read_interactions
 from es_recsys.index.stored_metadata import encoder_fingerprints, read_metadata, write_metadata
 from es_recsys.index_metadata import IndexMetadata
-from es_recsys.models.choices import fit_choices
+from es_recsys.models.conditional_logit import fit_choices
 from es_recsys.progress import Progress
 from es_recsys.search.request import RankingPolicy
 from es_recsys.search.retriever_weights import NOT_PERSONALIZED, PERSONAL_SHARE, weight_table

@@ -13,8 +13,7 @@ import pytest
 
 from es_recsys.models import MODELS, Model
 from es_recsys.models.aligned import AlignedConfig
-from es_recsys.models.callback import TrainingCallback
-from es_recsys.models.folded import unit
+from es_recsys.models.base import TrainingCallback, unit
 from es_recsys.models.sasrec import SASRecConfig
 from es_recsys.training import early_stopping
 from es_recsys.types import History, Interactions, ItemTable

@@ -16,13 +16,12 @@ from numpy.typing import NDArray
 from es_recsys.errors import ModelError
 from es_recsys.models import ALS, MODELS, ALSConfig, CoVisitation, Model, Popularity
 from es_recsys.models.aligned import Aligned, AlignedConfig
-from es_recsys.models.callback import TrainingCallback
+from es_recsys.models.base import TrainingCallback, unit
 from es_recsys.models.ease import EASE, EASEConfig
-from es_recsys.models.folded import unit
 from es_recsys.models.fused import Fused, FusedConfig
-from es_recsys.models.histories import HistoryBatch
 from es_recsys.models.lsa import LSA, LSAConfig
 from es_recsys.models.sasrec import SASRec, SASRecConfig
+from es_recsys.models.types import HistoryBatch
 from es_recsys.types import History, Interactions, ItemTable
 
 GROUPS, SIZE = 4, 10
@@ -309,10 +308,10 @@ def test_no_argument_is_changed(model: Model) -> None:
     for column in ("users", "items", "weights", "times", "item_ids", "user_ids"):
         np.testing.assert_array_equal(getattr(data, column), getattr(before, column))
     batch = HistoryBatch.of(list(HISTORIES.values()), model.item_ids)
-    copies = [array.copy() for array in (batch.starts, batch.items, batch.weights, batch.places, batch.ages)]
+    copies = [array.copy() for array in (batch.starts, batch.items, batch.weights, batch.recency_rank, batch.ages)]
     model.recommend_idx(batch, 5, [NONE] * len(batch))
     model.score_idx(batch, [np.array([2, 1])] * len(batch))
-    for array, copy in zip((batch.starts, batch.items, batch.weights, batch.places, batch.ages), copies, strict=True):
+    for array, copy in zip((batch.starts, batch.items, batch.weights, batch.recency_rank, batch.ages), copies, strict=True):
         np.testing.assert_array_equal(array, copy)
     scores = model.score(HISTORIES["usual"], group(0))
     scores[:] = -1  # an answer is the caller's own

@@ -7,8 +7,8 @@ import pytest
 
 from es_recsys.errors import ModelError
 from es_recsys.models.affinity import Affinity
-from es_recsys.models.choices import fit_choices
-from es_recsys.models.traits import Traits
+from es_recsys.models.conditional_logit import fit_choices
+from es_recsys.models.item_attributes import Traits
 from es_recsys.types import History, Interactions, ItemTable
 
 N, USERS = 120, 150

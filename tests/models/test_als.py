@@ -116,7 +116,7 @@ def test_it_finds_the_half_of_the_shop_that_a_user_likes(model: ALS) -> None:
 
 
 def test_reasons_add_up_to_the_score(model: ALS) -> None:
-    from es_recsys.models.histories import encode
+    from es_recsys.models.types import encode
 
     for history in HISTORIES:
         shares = model._contributions(encode(history, model.item_ids), 9)

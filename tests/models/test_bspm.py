@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from es_recsys.models.bspm import BSPM, BSPMConfig
-from es_recsys.models.histories import encode
+from es_recsys.models.types import encode
 from es_recsys.types import History, Interactions
 
 USERS, N, K = 60, 40, 6

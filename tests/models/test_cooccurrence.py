@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from es_recsys.models import cooccurrence
-from es_recsys.models.cooccurrence import Counting, Rows, count, prune
-from es_recsys.models.sequences import UserSequences, user_sequences
+from es_recsys.models.cooccurrence import Counting, UserSequences, count, prune, user_sequences
+from es_recsys.models.types import CSR
 from es_recsys.types import Interactions
 
 N = 6
@@ -44,12 +44,12 @@ def read(log: Log) -> UserSequences:
     )
 
 
-def dense(rows: Rows) -> NDArray[np.float64]:
-    table = np.zeros((len(rows.starts) - 1, N))
+def dense(rows: CSR) -> NDArray[np.float64]:
+    table = np.zeros((len(rows.indptr) - 1, N))
     for row in range(len(table)):
-        part = slice(rows.starts[row], rows.starts[row + 1])
-        assert (np.diff(rows.items[part]) > 0).all()
-        table[row, rows.items[part]] = rows.values[part]
+        part = slice(rows.indptr[row], rows.indptr[row + 1])
+        assert (np.diff(rows.indices[part]) > 0).all()
+        table[row, rows.indices[part]] = rows.data[part]
     return table
 
 
@@ -97,14 +97,14 @@ def test_blocks_change_nothing(window: int | None, monkeypatch: pytest.MonkeyPat
 def test_pruning_keeps_the_highest(values: list[list[float]], keep: int) -> None:
     starts = np.cumsum([0, *map(len, values)])
     items = np.concatenate([np.zeros(0), *(np.arange(len(row)) for row in values)]).astype(np.int32)
-    rows = Rows(starts, items, np.array([v for row in values for v in row], np.float32))
+    rows = CSR(starts, items, np.array([v for row in values for v in row], np.float32))
     discount = np.array([1.0, 0.5, 1.0, 0.25, 1.0, 1.0])
     pruned = prune(rows, discount, keep)
     for row, own in enumerate(values):
-        part = slice(pruned.starts[row], pruned.starts[row + 1])
+        part = slice(pruned.indptr[row], pruned.indptr[row + 1])
         order = sorted(range(len(own)), key=lambda i: (-own[i] * discount[i], i))
-        assert pruned.items[part].tolist() == sorted(order[:keep])
-        assert pruned.values[part].tolist() == [own[i] for i in sorted(order[:keep])]
+        assert pruned.indices[part].tolist() == sorted(order[:keep])
+        assert pruned.data[part].tolist() == [own[i] for i in sorted(order[:keep])]
 
 
 def test_the_newest_thousand_of_a_user_count(interactions: Callable[..., Interactions]) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from es_recsys.errors import ModelError
-from es_recsys.models.folded import unit
+from es_recsys.models.base import unit
 from es_recsys.models.fused import Fused, FusedConfig
 from es_recsys.types import History, Interactions, ItemTable
 

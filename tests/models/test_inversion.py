@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from es_recsys.models import inversion
-from es_recsys.models.inversion import extra_bytes, invert
+from es_recsys.models import linear_algebra
+from es_recsys.models.linear_algebra import extra_bytes, invert
 
 
 @settings(max_examples=60, deadline=None)
@@ -18,7 +18,7 @@ def test_it_is_the_inverse_for_blocks_of_any_size(n: int, rows: int, seed: int) 
     matrix = (x.T @ x + np.eye(n)).astype(np.float32)
     expected = np.linalg.inv(matrix.astype(np.float64))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(inversion, "_ROWS", rows)
+        patch.setattr(linear_algebra, "_ROWS", rows)
         invert(matrix)
     np.testing.assert_allclose(matrix, expected, rtol=1e-3, atol=1e-5)
     np.testing.assert_array_equal(matrix, matrix.T)

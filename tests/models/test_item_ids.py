@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from es_recsys.models import ids
-from es_recsys.models.ids import ItemIds
+from es_recsys.models.types import ItemIds
 
 anything = st.text(max_size=12)
 distinct = st.lists(anything, unique=True, max_size=30)

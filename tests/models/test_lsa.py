@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from es_recsys.errors import ModelError
-from es_recsys.models.histories import HistoryBatch
 from es_recsys.models.lsa import LSA, LSAConfig
+from es_recsys.models.types import HistoryBatch
 from es_recsys.types import History, Interactions, ItemTable
 
 WORDS = {

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from es_recsys.errors import MissingExtra, ModelError
-from es_recsys.models.callback import TrainingCallback
+from es_recsys.models.base import TrainingCallback
 from es_recsys.models.sasrec import SASRec, SASRecConfig
 from es_recsys.models.sasrec.network import sequence_states
 from es_recsys.types import History, Interactions, ItemTable
@@ -254,7 +254,7 @@ def test_settings_that_dont_go_together_are_refused(data: Interactions) -> None:
 
 def test_without_torch_it_says_which_extra(data: Interactions, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
-    for name in ("sasrec.train", "sasrec.modules", "checkpoint"):
+    for name in ("sasrec.train", "sasrec.modules", "torch_training"):
         monkeypatch.delitem(sys.modules, f"es_recsys.models.{name}", raising=False)
     with pytest.raises(MissingExtra, match="torch"):
         SASRec(CONFIG).fit(data, np.random.default_rng(0))

@@ -19,9 +19,9 @@ from es_recsys.events.store import EventStore
 from es_recsys.features import USER_COLUMNS
 from es_recsys.models.grouping import LEAST_USERS, group, merged, squared_distances
 from es_recsys.models.habits import habits
-from es_recsys.models.histories import HistoryBatch
 from es_recsys.models.segment_map import SEGMENT_FEATURES
 from es_recsys.models.segments import Segments, SegmentsConfig
+from es_recsys.models.types import HistoryBatch
 from es_recsys.sample import sample_store
 from es_recsys.training.item_table import table_of
 from es_recsys.types import History, Interactions, ItemTable

@@ -13,9 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from es_recsys.models import UserKNN, UserKNNConfig, load_models, save_models
-from es_recsys.models.histories import encode
-from es_recsys.models.likings import asked_likings, likings, pack, select, unpack
-from es_recsys.models.projection import coordinates, project, project_rows
+from es_recsys.models.types import encode
+from es_recsys.models.user_vectors import asked_likings, coordinates, likings, pack, project, project_rows, select, unpack
 from es_recsys.types import History, Interactions
 
 Make = Callable[..., Interactions]
@@ -78,11 +77,11 @@ def test_few_neighbours_are_the_most_similar_ones(interactions: Make) -> None:
 def test_the_newest_items_of_a_user_are_kept(interactions: Make) -> None:
     data = interactions({"u": ["a", "b", "a", "c", ("b", -3.0)], "v": [("a", -1.0)]})
     rows, popularity = likings(data, 1)
-    assert data.item_ids[rows.items].tolist() == ["c"] and rows.starts.tolist() == [0, 1, 1]
+    assert data.item_ids[rows.indices].tolist() == ["c"] and rows.indptr.tolist() == [0, 1, 1]
     assert popularity.tolist() == [1, 0, 1]
     rows, _ = likings(data, 5)
-    assert data.item_ids[rows.items].tolist() == ["a", "c"]
-    assert rows.values.tolist() == pytest.approx([math.sqrt(2), 1.0])
+    assert data.item_ids[rows.indices].tolist() == ["a", "c"]
+    assert rows.data.tolist() == pytest.approx([math.sqrt(2), 1.0])
 
 
 def test_a_stored_user_is_the_asking_one(interactions: Make) -> None:
@@ -92,8 +91,8 @@ def test_a_stored_user_is_the_asking_one(interactions: Make) -> None:
     model = UserKNN().fit(data, RNG(0))
     history = History(("a", "b", "a", "c"), np.array([1, 1, 2, 1], np.float32), np.arange(3, -1, -1.0))
     items, strengths = asked_likings(encode(history, model.item_ids))
-    assert items.tolist() == rows.items.tolist()
-    assert strengths == pytest.approx(rows.values)
+    assert items.tolist() == rows.indices.tolist()
+    assert strengths == pytest.approx(rows.data)
     ((_, vector, _, _),) = model.users()
     np.testing.assert_allclose(model.user_vector(history), vector, atol=1e-6)
 
@@ -170,7 +169,7 @@ def test_a_projection_keeps_cosines(dims: int, seed: int) -> None:
         np.testing.assert_allclose(alone, vectors[user], atol=1e-5)
     if dims >= n:
         dense = np.zeros((20, n))
-        dense[np.repeat(np.arange(20), np.diff(rows.starts)), rows.items] = rows.values
+        dense[np.repeat(np.arange(20), np.diff(rows.indptr)), rows.indices] = rows.data
         dense /= np.linalg.norm(dense, axis=1, keepdims=True)
         np.testing.assert_allclose(vectors @ vectors.T, dense @ dense.T, atol=1e-5)
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from es_recsys.errors import EngineError, InputError, ModelError, RecsysError
 from es_recsys.models.base import ScoredItems
 from es_recsys.models.covisitation import CoVisitation
-from es_recsys.models.histories import HistoryBatch
+from es_recsys.models.types import HistoryBatch
 from es_recsys.serving.drivers import AsyncDriver, Driver
 from es_recsys.serving.joined_flows import run_all
 from es_recsys.serving.operations import Flow, Get, LogAnswer, MultiGet, MultiSearch, Recommend, RunBlocking, Sleep

@@ -12,7 +12,7 @@ import pytest
 
 from es_recsys.evaluation.holdout import some_users_holdout
 from es_recsys.models import Popularity
-from es_recsys.models.callback import TrainingCallback
+from es_recsys.models.base import TrainingCallback
 from es_recsys.models.sasrec import SASRec, SASRecConfig
 from es_recsys.training.early_stopping import fit
 from es_recsys.types import Interactions

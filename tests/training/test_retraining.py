@@ -13,7 +13,7 @@ import pytest
 from es_recsys.index.id_set import IdSet
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.models import CoVisitation, UserKNN
-from es_recsys.models.sequences import take
+from es_recsys.models.types import take
 from es_recsys.settings import Settings
 from es_recsys.training import retrain as retraining
 from es_recsys.training.model_selection import TrainSpec, select

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from es_recsys.models.params import from_json
+from es_recsys.models.base import from_json
 from es_recsys.renamed import current_keys
 
 __all__ = ["AlignedConfig"]

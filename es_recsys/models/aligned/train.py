@@ -12,10 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from es_recsys.models.accelerator import host, place_on, training
 from es_recsys.models.aligned.config import AlignedConfig
-from es_recsys.models.callback import TrainingCallback
-from es_recsys.models.checkpoint import Checkpoint, restore
+from es_recsys.models.base import TrainingCallback
+from es_recsys.models.torch_training import Checkpoint, host, place_on, restore, training
 
 __all__ = ["Heads", "align", "recall"]
 

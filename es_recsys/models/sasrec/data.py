@@ -8,9 +8,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from es_recsys.models.cooccurrence import Counting, count
-from es_recsys.models.sequences import UserSequences, user_sequences
-from es_recsys.models.svd import truncated_svd
+from es_recsys.models.cooccurrence import Counting, UserSequences, count, user_sequences
+from es_recsys.models.linear_algebra import truncated_svd
 from es_recsys.types import Interactions
 
 __all__ = ["batches", "content_projection", "initial_vectors", "training_sequences"]
@@ -95,14 +94,14 @@ def initial_vectors(sequences: UserSequences, dims: int, ordered: bool, rng: np.
     how = Counting(10, 0.8, 1.0, 0.0) if ordered else Counting(None, 1.0, 1.0, 0.5)
     rows = count(sequences, how, _KEEP, 0.5)
     vectors = np.zeros((n_items, dims))
-    if len(rows.items):
-        counts = sparse.csr_matrix((rows.values, rows.items, rows.starts), shape=(n_items, n_items))
+    if len(rows.indices):
+        counts = sparse.csr_matrix((rows.data, rows.indices, rows.indptr), shape=(n_items, n_items))
         scale = np.asarray(counts.sum(axis=1)).ravel()
         scale = sparse.diags(np.where(scale > 0, scale, 1.0) ** -0.5)
         near = scale @ (counts + counts.T) @ scale * 0.5 + _SELF * sparse.eye(n_items)
         left, values, _ = truncated_svd(near.tocsr(), dims, rng)
         # An item without a pair is only like itself.
-        vectors[:, : len(values)] = left * values * (np.diff(rows.starts) > 0)[:, None]
+        vectors[:, : len(values)] = left * values * (np.diff(rows.indptr) > 0)[:, None]
     vectors = _unit(vectors) + rng.normal(0.0, _NOISE * dims**-0.5, vectors.shape)
     return _unit(vectors).astype(np.float32)
 

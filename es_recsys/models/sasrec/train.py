@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from es_recsys.models.accelerator import host, place_on, training
-from es_recsys.models.callback import TrainingCallback
-from es_recsys.models.checkpoint import Checkpoint, mark, restore
+from es_recsys.models.base import TrainingCallback
 from es_recsys.models.sasrec.config import SASRecConfig
 from es_recsys.models.sasrec.data import batches, content_projection, initial_vectors, training_sequences
 from es_recsys.models.sasrec.modules import ItemEmbedding, Network
+from es_recsys.models.torch_training import Checkpoint, host, mark, place_on, restore, training
 from es_recsys.types import Interactions
 
 __all__ = ["Learned", "train"]

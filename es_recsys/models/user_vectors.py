@@ -1,4 +1,4 @@
-"""What users like: the distinct items of their events with one strength each."""
+"""Users as sparse vectors over the items that they like, and as short dense ones."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from es_recsys.models.cooccurrence import Rows
-from es_recsys.models.histories import HistoryBatch
+from es_recsys.models.types import CSR, HistoryBatch
 from es_recsys.types import Interactions
 
-__all__ = ["asked_likings", "likings", "pack", "ranks", "select", "unpack"]
+__all__ = ["asked_likings", "coordinates", "likings", "pack", "project", "project_rows", "ranks", "select", "unpack"]
 
 
-def likings(data: Interactions, keep: int) -> tuple[Rows, NDArray[np.int64]]:
+def likings(data: Interactions, keep: int) -> tuple[CSR, NDArray[np.int64]]:
     """Of each user the newest `keep` items that are liked on balance, by their last event, oldest first, with the root of
     the sum of the events' weights; and (n_items,) int64 how many users like each item."""
     n_items = max(len(data.item_ids), 1)
@@ -33,7 +32,7 @@ def likings(data: Interactions, keep: int) -> tuple[Rows, NDArray[np.int64]]:
     starts = np.searchsorted(users, np.arange(len(data.user_ids) + 1))
     recent = ranks(starts) < keep
     kept = np.concatenate([[0], np.cumsum(recent)])[starts].astype(np.int64)
-    return Rows(kept, items[recent], np.sqrt(net[liked][recent]).astype(np.float32)), popularity
+    return CSR(kept, items[recent], np.sqrt(net[liked][recent]).astype(np.float32)), popularity
 
 
 def asked_likings(batch: HistoryBatch) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -52,12 +51,12 @@ def ranks(starts: NDArray[np.int64]) -> NDArray[np.float64]:
     return following.astype(np.float64)
 
 
-def select(rows: Rows, places: NDArray[np.int64]) -> Rows:
+def select(rows: CSR, places: NDArray[np.int64]) -> CSR:
     """The rows at `places`, in their order."""
-    sizes = (rows.starts[1:] - rows.starts[:-1])[places]
+    sizes = (rows.indptr[1:] - rows.indptr[:-1])[places]
     starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    at = np.arange(starts[-1]) + np.repeat(rows.starts[places] - starts[:-1], sizes)
-    return Rows(starts, rows.items[at], rows.values[at])
+    at = np.arange(starts[-1]) + np.repeat(rows.indptr[places] - starts[:-1], sizes)
+    return CSR(starts, rows.indices[at], rows.data[at])
 
 
 def pack(items: NDArray[np.int32], strengths: NDArray[np.float32]) -> dict[str, str]:
@@ -72,3 +71,44 @@ def unpack(row: Mapping[str, Any]) -> tuple[NDArray[np.int32], NDArray[np.float3
         np.frombuffer(base64.b64decode(row["liked"]), "<i4").astype(np.int32, copy=False),
         np.frombuffer(base64.b64decode(row["strengths"]), "<f4").astype(np.float32, copy=False),
     )
+
+
+_EACH = 16
+_BLOCK = 4_096
+
+
+def coordinates(n_items: int, dims: int, rng: np.random.Generator) -> NDArray[np.int16]:
+    """(n_items, s) int16 coordinates of each item, from 1, negative where it counts -1; dims <= 32,767."""
+    if n_items <= dims:
+        return np.arange(1, n_items + 1, dtype=np.int16)[:, None]
+    each = min(_EACH, dims)
+    # One coordinate in each of `each` equal parts, so that an item never hits one twice.
+    bounds = np.linspace(0, dims, each + 1).astype(np.int64)
+    chosen = rng.integers(bounds[:-1], bounds[1:], (n_items, each)) + 1
+    signed: NDArray[np.int64] = chosen * rng.choice([-1, 1], (n_items, each))
+    return signed.astype(np.int16)
+
+
+def project(items: NDArray[np.int64], values: NDArray[np.float64], plan: NDArray[np.int16], dims: int) -> NDArray[np.float32]:
+    """(dims,) float32 unit vector of one sparse vector; zeros where nothing is left of it."""
+    chosen = plan[items].astype(np.int64)
+    weights = np.sign(chosen) * values[:, None]
+    total = np.bincount(np.abs(chosen).ravel() - 1, weights=weights.ravel(), minlength=dims)
+    length = float(np.sqrt((total**2).sum()))
+    return (total / length if length > 1e-12 else total * 0.0).astype(np.float32)
+
+
+def project_rows(rows: CSR, plan: NDArray[np.int16], dims: int) -> NDArray[np.float32]:
+    """(n, dims) float32 unit vectors of sparse rows, a row of zeros for an empty one."""
+    from scipy import sparse
+
+    n, each = plan.shape
+    signs, columns = np.sign(plan).astype(np.float32), np.abs(plan).astype(np.int64) - 1
+    basis = sparse.csr_matrix((signs.ravel(), columns.ravel(), np.arange(0, n * each + 1, each)), shape=(n, dims))
+    matrix = sparse.csr_matrix((rows.data, rows.indices, rows.indptr), shape=(len(rows.indptr) - 1, n))
+    vectors = np.zeros((len(rows.indptr) - 1, dims), np.float32)
+    for begin in range(0, len(vectors), _BLOCK):
+        dense = (matrix[begin : begin + _BLOCK] @ basis).toarray()
+        length = np.linalg.norm(dense, axis=1, keepdims=True)
+        vectors[begin : begin + _BLOCK] = np.divide(dense, length, out=np.zeros_like(dense), where=length > 1e-12)
+    return vectors

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from es_recsys.models.words import Vocabulary, tokens
+from es_recsys.models.vocabulary import Vocabulary, tokens
 
 
 @pytest.mark.parametrize(

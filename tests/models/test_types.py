@@ -11,9 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from es_recsys.event_types import EVENT_TYPES
-from es_recsys.models.histories import LAST, HistoryBatch, encode
-from es_recsys.models.ids import ItemIds
-from es_recsys.models.ranking import best, decay
+from es_recsys.models.types import LAST, HistoryBatch, ItemIds, best, decay, encode
 from es_recsys.types import History
 
 
@@ -32,9 +30,9 @@ def test_a_history_keeps_places_across_unknown_items_and_its_newest_events() -> 
     ids = ItemIds.of(["a", "b"])
     batch = encode(History(("b", "?", "a"), np.array([1, 9, -2], np.float32), np.array([8.0, 3.0, 0.0])), ids)
     assert (batch.items.tolist(), batch.weights.tolist()) == ([1, 0], [1, -2])
-    assert (batch.places.tolist(), batch.ages.tolist()) == ([2, 0], [8, 0])
+    assert (batch.recency_rank.tolist(), batch.ages.tolist()) == ([2, 0], [8, 0])
     long = encode(History.of(["b"] * 50 + ["a"] * LAST), ids)
-    assert long.items.tolist() == [0] * LAST and long.places[0] == LAST - 1
+    assert long.items.tolist() == [0] * LAST and long.recency_rank[0] == LAST - 1
 
 
 def told(items: list[str], typed: bool) -> History:
@@ -50,7 +48,14 @@ def columns(batch: HistoryBatch) -> list[Any]:
     """All that is known of a batch of one user."""
     kinds = np.full(len(batch.items), -1) if batch.kinds is None else batch.kinds
     newest = np.array([np.nan]) if batch.newest is None else batch.newest
-    return [batch.items.tolist(), batch.weights.tolist(), batch.places.tolist(), batch.ages.tolist(), kinds.tolist(), str(newest)]
+    return [
+        batch.items.tolist(),
+        batch.weights.tolist(),
+        batch.recency_rank.tolist(),
+        batch.ages.tolist(),
+        kinds.tolist(),
+        str(newest),
+    ]
 
 
 @given(st.lists(st.tuples(st.lists(st.sampled_from("abc?"), max_size=6), st.booleans()), max_size=6), st.data())

@@ -6,20 +6,20 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from es_recsys.models.cooccurrence import Rows
-from es_recsys.models.projection import coordinates, project, project_rows
+from es_recsys.models.types import CSR
+from es_recsys.models.user_vectors import coordinates, project, project_rows
 
 
-def sparse(n: int, n_items: int, each: int, seed: int) -> Rows:
+def sparse(n: int, n_items: int, each: int, seed: int) -> CSR:
     rng = np.random.default_rng(seed)
     items = np.concatenate([np.sort(rng.choice(n_items, each, replace=False)) for _ in range(n)])
-    return Rows(np.arange(0, n * each + 1, each), items.astype(np.int64), rng.normal(size=n * each).astype(np.float32))
+    return CSR(np.arange(0, n * each + 1, each), items.astype(np.int64), rng.normal(size=n * each).astype(np.float32))
 
 
-def dense(rows: Rows, n_items: int) -> np.ndarray:
-    whole = np.zeros((len(rows.starts) - 1, n_items))
-    for row, (begin, end) in enumerate(zip(rows.starts[:-1], rows.starts[1:], strict=True)):
-        whole[row, rows.items[begin:end]] = rows.values[begin:end]
+def dense(rows: CSR, n_items: int) -> np.ndarray:
+    whole = np.zeros((len(rows.indptr) - 1, n_items))
+    for row, (begin, end) in enumerate(zip(rows.indptr[:-1], rows.indptr[1:], strict=True)):
+        whole[row, rows.indices[begin:end]] = rows.data[begin:end]
     return whole / np.linalg.norm(whole, axis=1, keepdims=True)
 
 
@@ -45,13 +45,13 @@ def test_one_row_is_projected_as_all_are(n_items: int, dims: int, seed: int) -> 
     plan = coordinates(n_items, dims, np.random.default_rng(seed))
     assert plan.min() >= -dims and plan.max() <= dims and (plan != 0).all()
     together = project_rows(rows, plan, dims)
-    for row, (begin, end) in enumerate(zip(rows.starts[:-1], rows.starts[1:], strict=True)):
-        alone = project(rows.items[begin:end], rows.values[begin:end].astype(np.float64), plan, dims)
+    for row, (begin, end) in enumerate(zip(rows.indptr[:-1], rows.indptr[1:], strict=True)):
+        alone = project(rows.indices[begin:end], rows.data[begin:end].astype(np.float64), plan, dims)
         np.testing.assert_allclose(alone, together[row], atol=1e-5)
 
 
 def test_an_empty_row_has_no_direction() -> None:
     plan = coordinates(10, 4, np.random.default_rng(0))
     assert not project(np.zeros(0, np.int64), np.zeros(0), plan, 4).any()
-    nothing = Rows(np.zeros(2, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))
+    nothing = CSR(np.zeros(2, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))
     assert project_rows(nothing, plan, 4).tolist() == [[0.0] * 4]

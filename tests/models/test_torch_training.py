@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from es_recsys.errors import ModelError
-from es_recsys.models import accelerator
-from es_recsys.models.accelerator import host, place_on, training
+from es_recsys.models import torch_training
 from es_recsys.models.sasrec import SASRec, SASRecConfig
+from es_recsys.models.torch_training import host, place_on, training
 from es_recsys.types import Interactions
 
 CONFIG = SASRecConfig(dims=16, length=8, dropout=0.1, negatives=40, tokens=512, epochs=8, patience=8)
@@ -59,7 +59,7 @@ def test_an_array_goes_to_the_device_and_back() -> None:
 
 
 def test_the_processor_is_taken_where_cuda_shows_no_gpu() -> None:
-    code = "from es_recsys.models.accelerator import training\nwith training('it', 0) as device: print(device)"
+    code = "from es_recsys.models.torch_training import training\nwith training('it', 0) as device: print(device)"
     told = subprocess.run(
         [sys.executable, "-c", code],
         env={"CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": ":".join(sys.path)},
@@ -78,7 +78,7 @@ def test_a_gpu_learns_about_what_the_processor_learns(monkeypatch: pytest.Monkey
     still = replace(CONFIG, dropout=0.0, epochs=1)
     fast = learned(still)
     assert np.array_equal(learned(CONFIG), learned(CONFIG))
-    monkeypatch.setattr(accelerator.torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch_training.torch.cuda, "is_available", lambda: False)
     assert np.abs(fast - learned(still)).max() < 1e-3
 
 

@@ -1,0 +1,327 @@
+"""Arrays that models share: ids of items, histories of users, sparse rows."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from es_recsys.event_types import EVENT_TYPES
+from es_recsys.types import History, Interactions
+
+__all__ = ["CSR", "LAST", "HistoryBatch", "ItemIds", "best", "decay", "encode", "take"]
+
+
+def best(scores: NDArray[Any], n: int) -> NDArray[np.int64]:
+    """(<= n,) int64 places of the n highest scores, highest first; equal ones by place."""
+    if n <= 0 or not len(scores):
+        return np.zeros(0, np.int64)
+    places = np.arange(len(scores))
+    if len(scores) > n:
+        least = np.partition(scores, len(scores) - n)[len(scores) - n]
+        above, equal = np.flatnonzero(scores > least), np.flatnonzero(scores == least)
+        places = np.concatenate([above, equal[: n - len(above)]])
+    order = np.lexsort((places, -scores[places]))
+    return places[order].astype(np.int64, copy=False)
+
+
+def decay(ages: NDArray[np.float64], half_life: float) -> NDArray[np.float64]:
+    """2 ** (-age / half_life); an infinite half-life forgets nothing."""
+    if np.isinf(half_life):
+        return np.ones(len(ages))
+    result: NDArray[np.float64] = np.exp2(-ages / half_life)
+    return result
+
+
+_FEW = 1_000
+
+
+class ItemIds(Sequence[str]):
+    """n ids in a fixed order.
+
+    blob (bytes,) uint8 holds their UTF-8 one after the other, offsets (n + 1,) int64 where each begins; hashes (n,)
+    uint64 are 64 bits of BLAKE2b, ascending, and places (n,) int64 the id that each belongs to. Nothing is built when
+    the arrays are loaded, so a catalogue of any size opens at once.
+    """
+
+    def __init__(
+        self, blob: NDArray[np.uint8], offsets: NDArray[np.int64], hashes: NDArray[np.uint64], places: NDArray[np.int64]
+    ):
+        self._arrays: dict[str, NDArray[Any]] = {
+            "ids_blob": blob,
+            "ids_offsets": offsets,
+            "ids_hashes": hashes,
+            "ids_places": places,
+        }
+        self._blob = memoryview(blob.data)
+        self._offsets, self._hashes, self._places = offsets, hashes, places
+
+    @classmethod
+    def of(cls, item_ids: Iterable[str]) -> ItemIds:
+        """Ids in the order given; they must differ from each other."""
+        encoded = [str(item_id).encode() for item_id in item_ids]
+        offsets = np.zeros(len(encoded) + 1, np.int64)
+        np.cumsum([len(one) for one in encoded], out=offsets[1:])
+        hashes = _hashes(encoded)
+        places = np.argsort(hashes, kind="stable").astype(np.int64)
+        return cls(np.frombuffer(b"".join(encoded), np.uint8), offsets, hashes[places], places)
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> ItemIds:
+        return cls(arrays["ids_blob"], arrays["ids_offsets"], arrays["ids_hashes"], arrays["ids_places"])
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What `from_arrays` reads back."""
+        return dict(self._arrays)
+
+    def find(self, item_ids: Sequence[str]) -> NDArray[np.int64]:
+        """(n,) int64 place of each id, -1 for one that is not here."""
+        found = np.full(len(item_ids), -1, np.int64)
+        if not len(self) or not item_ids:
+            return found
+        # An answer asks every model for the same ids.
+        encoded, hashes = _few(tuple(item_ids)) if len(item_ids) <= _FEW else _keys(item_ids)
+        first = np.minimum(np.searchsorted(self._hashes, hashes), len(self) - 1)
+        hit = np.flatnonzero(self._hashes[first] == hashes)
+        places = self._places[first[hit]]
+        begin, end = self._offsets[places].tolist(), self._offsets[places + 1].tolist()
+        blob = self._blob
+        same = [blob[b:e] == encoded[i] for i, b, e in zip(hit.tolist(), begin, end, strict=True)]
+        found[hit] = np.where(same, places, -1)
+        for i in hit[~np.array(same, bool)].tolist():
+            found[i] = self._among_equals(encoded[i], int(first[i]))
+        return found
+
+    def names(self, places: NDArray[Any]) -> list[str]:
+        """The ids at `places`."""
+        begin, end = self._offsets[places].tolist(), self._offsets[np.asarray(places) + 1].tolist()
+        return [str(self._blob[b:e], "utf-8") for b, e in zip(begin, end, strict=True)]
+
+    def _among_equals(self, encoded: bytes, at: int) -> int:
+        # Two ids may share a hash, so the bytes decide.
+        hashed = self._hashes[at]
+        while at < len(self) and self._hashes[at] == hashed:
+            place = int(self._places[at])
+            if self._blob[self._offsets[place] : self._offsets[place + 1]] == encoded:
+                return place
+            at += 1
+        return -1
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names(np.arange(len(self))))
+
+    def __contains__(self, item_id: object) -> bool:
+        return isinstance(item_id, str) and bool(self.find([item_id])[0] >= 0)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        if isinstance(index, slice):
+            return self.names(np.arange(len(self))[index])
+        return self.names(np.arange(len(self))[[index]])[0]
+
+
+def _keys(item_ids: Sequence[str]) -> tuple[list[bytes], NDArray[np.uint64]]:
+    """The ids as bytes, and their hashes."""
+    encoded = [item_id.encode("utf-8", "surrogatepass") for item_id in item_ids]
+    return encoded, _hashes(encoded)
+
+
+_few = lru_cache(maxsize=32)(_keys)
+
+
+def _hashes(encoded: Sequence[bytes]) -> NDArray[np.uint64]:
+    digest = b"".join([hashlib.blake2b(one, digest_size=8).digest() for one in encoded])
+    return np.frombuffer(digest, "<u8").astype(np.uint64, copy=False)
+
+
+# As many events as a profile keeps; a longer history is cut to its newest.
+LAST = 300
+_DAY = 86_400.0
+_CODES = {name: place for place, name in enumerate(EVENT_TYPES)}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HistoryBatch:
+    """Histories of n users, one after the other, oldest event first; events on unknown items are left out.
+
+    starts (n + 1,) int64 where each user begins; items (m,) int64 item_idx: positions in the model's ids; weights (m,) float32
+    signed; recency_rank (m,) float64 how many events came after (0 for the newest); ages (m,) float64 days before
+    the newest (events, where there is no time). queries: what each user searched for, () where nobody did. kinds (m,) int8
+    positions of the events' types in EVENT_TYPES, -1 where a type is not known, None where none is; newest (n,) float64 epoch
+    seconds of each user's newest event, NaN where it is not known or there is no time, None where none is.
+    """
+
+    starts: NDArray[np.int64]
+    items: NDArray[np.int64]
+    weights: NDArray[np.float32]
+    recency_rank: NDArray[np.float64]
+    ages: NDArray[np.float64]
+    queries: tuple[tuple[str, ...], ...] = ()
+    kinds: NDArray[np.int8] | None = None
+    newest: NDArray[np.float64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    @classmethod
+    def of(cls, histories: Sequence[History], ids: ItemIds) -> HistoryBatch:
+        """Return histories encoded for a model with these ids."""
+        parts = [encode(history, ids) for history in histories]
+        starts = _starts([len(part.items) for part in parts])
+        if not parts:
+            return cls(starts, *_empty())
+        join = np.concatenate
+        return cls(
+            starts,
+            join([p.items for p in parts]),
+            join([p.weights for p in parts]),
+            join([p.recency_rank for p in parts]),
+            join([p.ages for p in parts]),
+            _told([history.queries for history in histories]),
+            _joined(parts),
+            np.array([history.newest for history in histories], np.float64),
+        )
+
+    @classmethod
+    def of_rows(cls, data: Interactions, rows: NDArray[np.int64], lengths: NDArray[np.int64]) -> HistoryBatch:
+        """Rows of `data` as histories, items by item_idx of `data`. rows (m,): those of each user together, as they follow each
+        other; lengths (n,): how many each has."""
+        starts = _starts(lengths)
+        recency_rank = (np.repeat(starts[1:], lengths) - 1 - np.arange(len(rows))).astype(np.float64)
+        kinds = None
+        if data.kinds is not None:
+            kinds = np.array([_CODES[name] for name in data.event_types], np.int8)[data.kinds[rows]]
+        ages, newest = recency_rank, None
+        if data.timed:
+            times = data.times[rows]
+            newest = np.full(len(lengths), -np.inf)
+            np.maximum.at(newest, np.repeat(np.arange(len(lengths)), lengths), times)
+            newest[lengths == 0] = np.nan
+            ages = (np.repeat(newest, lengths) - times) / _DAY
+        items, weights = data.items[rows].astype(np.int64), data.weights[rows].astype(np.float32)
+        return cls(starts, items, weights, recency_rank, ages, (), kinds, newest)
+
+    @classmethod
+    def of_users(cls, data: Interactions, users: NDArray[np.int64], length: int = LAST) -> HistoryBatch:
+        """Return the newest events of some users of `data`, `length` at most."""
+        begins, ends = np.searchsorted(data.users, users), np.searchsorted(data.users, users, side="right")
+        begins = np.maximum(begins, ends - length)
+        lengths = ends - begins
+        within = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        return cls.of_rows(data, np.repeat(begins, lengths) + within, lengths)
+
+    def recent_weights(self, half_life: float, half_life_days: float) -> NDArray[np.float64]:
+        """Return w_h * 2 ** (-p_h / half_life) * 2 ** (-a_h / half_life_days) (m,) float64 of each event, with its signed weight
+        w_h, its recency rank p_h (0 for the newest) and its age a_h in days."""
+        result: NDArray[np.float64] = self.weights * decay(self.recency_rank, half_life) * decay(self.ages, half_life_days)
+        return result
+
+    def searched(self, user: int) -> tuple[str, ...]:
+        """Return what one of the users searched for, oldest first."""
+        return self.queries[user] if self.queries else ()
+
+    def one(self, user: int) -> HistoryBatch:
+        """Return the history of one of the users."""
+        return self.some(user, user + 1)
+
+    def some(self, begin: int, end: int) -> HistoryBatch:
+        """Return the users from `begin` to `end`, left out."""
+        part = slice(int(self.starts[begin]), int(self.starts[end]))
+        newest = None if self.newest is None else self.newest[begin:end]
+        return self._with(self.starts[begin : end + 1] - self.starts[begin], part, self.queries[begin:end], newest)
+
+    def where(self, kept: NDArray[np.bool_]) -> HistoryBatch:
+        """Return the same users with the events at which `kept` (m,) is True."""
+        starts = np.concatenate([[0], np.cumsum(kept)])[self.starts]
+        return self._with(starts, kept, self.queries, self.newest)
+
+    def last(self, length: int) -> HistoryBatch:
+        """Return the same users with their newest `length` events."""
+        lengths = np.diff(self.starts)
+        if lengths.max(initial=0) <= length:
+            return self
+        return self.where(np.repeat(self.starts[1:], lengths) - np.arange(len(self.items)) <= length)
+
+    def _with(
+        self,
+        starts: NDArray[np.int64],
+        part: slice | NDArray[np.bool_],
+        queries: tuple[tuple[str, ...], ...],
+        newest: NDArray[np.float64] | None,
+    ) -> HistoryBatch:
+        kinds = None if self.kinds is None else self.kinds[part]
+        return HistoryBatch(
+            starts, self.items[part], self.weights[part], self.recency_rank[part], self.ages[part], queries, kinds, newest
+        )
+
+
+def encode(history: History, ids: ItemIds) -> HistoryBatch:
+    """Return one history as a batch of one user."""
+    names = history.item_ids[-LAST:]
+    items = ids.find(names)
+    known = items >= 0
+    recency_rank = np.arange(len(names) - 1, -1, -1, dtype=np.float64)
+    weights = np.asarray(history.weights[-LAST:], np.float32)
+    ages = np.asarray(history.ages[-LAST:], np.float64)
+    kinds = np.array([_CODES[kind] for kind in history.kinds[-LAST:]], np.int8)[known] if history.kinds else None
+    starts = np.array([0, int(known.sum())], np.int64)
+    told, newest = _told([history.queries]), np.array([history.newest], np.float64)
+    return HistoryBatch(starts, items[known], weights[known], recency_rank[known], ages[known], told, kinds, newest)
+
+
+def _starts(lengths: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
+    starts = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(lengths, out=starts[1:])
+    return starts
+
+
+def _joined(parts: Sequence[HistoryBatch]) -> NDArray[np.int8] | None:
+    """The types of all events, -1 for those of users of whom they are not known."""
+    if all(part.kinds is None for part in parts):
+        return None
+    return np.concatenate([np.full(len(p.items), -1, np.int8) if p.kinds is None else p.kinds for p in parts])
+
+
+def _told(queries: Sequence[tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
+    return tuple(queries) if any(queries) else ()
+
+
+def _empty() -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]:
+    return np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(0), np.zeros(0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CSR:
+    """Compressed sparse rows, as in scipy: indptr (n + 1,) int64, indices (m,) int32 ascending in each row, data (m,) float32.
+    A plain record of arrays, which may be memory-mapped."""
+
+    indptr: NDArray[np.int64]
+    indices: NDArray[np.int32]
+    data: NDArray[np.float32]
+
+
+def take(data: Interactions, keep: NDArray[np.bool_]) -> Interactions:
+    """Return the interactions where `keep` (n_events,) is True, with the same ids."""
+    return Interactions(
+        data.user_ids,
+        data.item_ids,
+        data.users[keep],
+        data.items[keep],
+        data.weights[keep],
+        data.times[keep],
+        data.timed,
+        None if data.kinds is None else data.kinds[keep],
+        data.event_types,
+        None if data.values is None else data.values[keep],
+    )
