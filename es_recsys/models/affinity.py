@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from es_recsys.errors import ModelError
 from es_recsys.features.sums import levels
 from es_recsys.models.base import TrainedModel, TrainingCallback, from_json, recency_space, to_json
-from es_recsys.models.conditional_logit import fit_choices
-from es_recsys.models.item_attributes import Traits
+from es_recsys.models.conditional_logit import fit_conditional_logit
+from es_recsys.models.item_attributes import ItemAttributes
 from es_recsys.models.neighbours import by_liked
 from es_recsys.models.types import LAST, HistoryBatch, ItemIds, decay
 from es_recsys.types import Interactions, ItemTable
@@ -66,7 +66,7 @@ class Affinity(TrainedModel):
         ids = data.item_ids if items is None else np.union1d(data.item_ids, items.item_ids)
         n = len(ids)
         places = np.zeros(0, np.int64) if items is None else np.searchsorted(ids, items.item_ids)
-        traits = None if items is None else Traits.of(items, places, n)
+        traits = None if items is None else ItemAttributes.of(items, places, n)
         if items is None or traits is None or not traits.facets:
             raise ModelError(
                 "No two items share a category, a brand or another trait to train affinity on.",
@@ -120,7 +120,7 @@ class Affinity(TrainedModel):
             features[0, -1] = _squeezed(np.array([counts[target] - own]), counts)[0]
             rows.append(features)
             worth.append(value)
-        return fit_choices(rows, worth) if rows else np.ones(len(self._facets) + 2)
+        return fit_conditional_logit(rows, worth) if rows else np.ones(len(self._facets) + 2)
 
     def _features(self, batch: HistoryBatch, places: NDArray[np.int64]) -> NDArray[np.float64]:
         """(n, n_facets + 2) what each theta is multiplied by, of the items at `places`."""
@@ -158,8 +158,8 @@ class Affinity(TrainedModel):
     def _event_weights(self, batch: HistoryBatch) -> NDArray[np.float64]:
         return batch.recent_weights(self.config.half_life, self.config.half_life_days)
 
-    def _traits(self) -> Traits:
-        return Traits.from_arrays(self._arrays, self._facets)
+    def _traits(self) -> ItemAttributes:
+        return ItemAttributes.from_arrays(self._arrays, self._facets)
 
     def score_idx(self, batch: HistoryBatch, places: Any) -> list[NDArray[np.float32]]:
         """The score of each user at its own places."""

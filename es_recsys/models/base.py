@@ -445,7 +445,7 @@ def unit(rows: NDArray[np.floating]) -> NDArray[np.float32]:
     return np.asarray(rows / np.where(lengths > 1e-12, lengths, np.inf), np.float32)
 
 
-class OfContent(FactorModel):
+class ContentModel(FactorModel):
     """Unit vectors e(i) of items, and of a user the decayed signed mean of what they did:
 
         u = sum_h w_h d_h e(i_h) / sum_h |w_h| d_h        d_h = 2 ** (-p_h / half_life) * 2 ** (-a_h / half_life_days)

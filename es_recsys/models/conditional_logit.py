@@ -7,12 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["fit_choices"]
+__all__ = ["fit_conditional_logit"]
 
 _ROUNDS = 50
 
 
-def fit_choices(choices: Sequence[NDArray[np.float64]], worth: Sequence[float], ridge: float = 1.0) -> NDArray[np.float64]:
+def fit_conditional_logit(
+    choices: Sequence[NDArray[np.float64]], worth: Sequence[float], ridge: float = 1.0
+) -> NDArray[np.float64]:
     """(d,) float64 theta >= 0 that maximises the likelihood of the choices
 
         sum over choices c of worth_c log(exp(theta x_0) / sum_j exp(theta x_j)) - ridge / 2 |theta|^2

@@ -13,7 +13,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from es_recsys.errors import ModelError
-from es_recsys.models.base import OfContent, TrainingCallback, from_json, over_union, to_json, unit
+from es_recsys.models.base import ContentModel, TrainingCallback, from_json, over_union, to_json, unit
 from es_recsys.models.types import ItemIds
 from es_recsys.types import Interactions, ItemTable
 
@@ -37,7 +37,7 @@ class FusedConfig:
     half_life_days: float = math.inf
 
 
-class Fused(OfContent):
+class Fused(ContentModel):
     """Content vectors c_f of fields f (text, picture, sound), centred, weighted, joined, whitened and reduced:
 
         x = join over f of  g_f (c_f - mean_f) / spread_f         zeros where the item has no c_f

@@ -19,7 +19,7 @@ _NAMES = 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Traits:
+class ItemAttributes:
     """Of n items, by rows: starts (n + 1,) int64; codes (m,) int32, one number a value of a facet, at most once an item;
     shares (m,) float32, one over the item's number of values in that facet. facet_of (v,) int16: the facet of each code.
     facets: their names."""

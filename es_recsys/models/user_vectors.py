@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from es_recsys.models.types import CSR, HistoryBatch
 from es_recsys.types import Interactions
 
-__all__ = ["asked_likings", "coordinates", "likings", "pack", "project", "project_rows", "ranks", "select", "unpack"]
+__all__ = ["coordinates", "history_positives", "pack", "positives", "project", "project_rows", "ranks", "select", "unpack"]
 
 
-def likings(data: Interactions, keep: int) -> tuple[CSR, NDArray[np.int64]]:
+def positives(data: Interactions, keep: int) -> tuple[CSR, NDArray[np.int64]]:
     """Of each user the newest `keep` items that are liked on balance, by their last event, oldest first, with the root of
     the sum of the events' weights; and (n_items,) int64 how many users like each item."""
     n_items = max(len(data.item_ids), 1)
@@ -35,7 +35,7 @@ def likings(data: Interactions, keep: int) -> tuple[CSR, NDArray[np.int64]]:
     return CSR(kept, items[recent], np.sqrt(net[liked][recent]).astype(np.float32)), popularity
 
 
-def asked_likings(batch: HistoryBatch) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def history_positives(batch: HistoryBatch) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """The distinct items of one user, by their last event, oldest first, with the signed root of the sum of the events'
     weights; items that cancel out are left out."""
     items, first, inverse = np.unique(batch.items[::-1], return_index=True, return_inverse=True)

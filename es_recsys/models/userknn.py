@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from es_recsys.models.base import ScoredItems, TrainedModel, TrainingCallback, from_json, to_json, top_of
 from es_recsys.models.confidence import idf
 from es_recsys.models.types import CSR, HistoryBatch, ItemIds, best, decay
-from es_recsys.models.user_vectors import asked_likings, coordinates, likings, project, project_rows, ranks, select
+from es_recsys.models.user_vectors import coordinates, history_positives, positives, project, project_rows, ranks, select
 from es_recsys.types import History, Interactions, ItemTable
 
 __all__ = ["UserKNN", "UserKNNConfig"]
@@ -72,7 +72,7 @@ class UserKNN(TrainedModel):
     ) -> Self:
         """Collects what each user likes; `rng` chooses the projection."""
         n_items = len(data.item_ids)
-        rows, popularity = likings(data, self.config.items)
+        rows, popularity = positives(data, self.config.items)
         rarity = idf(popularity, len(data.user_ids))
         plan = coordinates(n_items, self.config.dims, rng)
         values = rows.data * rarity[rows.indices] * decay(ranks(rows.indptr), self.config.half_life)
@@ -180,7 +180,7 @@ class UserKNN(TrainedModel):
 
     def _asker(self, batch: HistoryBatch) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Distinct items of one user and their x."""
-        items, strengths = asked_likings(batch)
+        items, strengths = history_positives(batch)
         later = np.arange(len(items) - 1, -1, -1, dtype=np.float64)
         return items, strengths * self._arrays["idf"][items] * decay(later, self.config.half_life)
 

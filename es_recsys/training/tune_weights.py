@@ -31,7 +31,7 @@ from es_recsys.evaluation.weights import Score, WeightSheet, sheet_of
 from es_recsys.events.interactions import read_interactions
 from es_recsys.index.stored_metadata import encoder_fingerprints, read_metadata, write_metadata
 from es_recsys.index_metadata import IndexMetadata
-from es_recsys.models.conditional_logit import fit_choices
+from es_recsys.models.conditional_logit import fit_conditional_logit
 from es_recsys.progress import Progress
 from es_recsys.search.request import RankingPolicy
 from es_recsys.search.retriever_weights import NOT_PERSONALIZED, PERSONAL_SHARE, weight_table
@@ -289,7 +289,7 @@ def _chosen(
 def likely_weights(sheet: WeightSheet) -> dict[str, float]:
     """The weights of the greatest likelihood, beside what the other legs give, or the largest 1 where it should be more."""
     choices, worth = sheet.choices()
-    theta = fit_choices(choices, worth) if choices else np.zeros(len(sheet.legs) + 1)
+    theta = fit_conditional_logit(choices, worth) if choices else np.zeros(len(sheet.legs) + 1)
     scale = float(theta.max()) or 1.0
     return {leg: float(weight) / scale for leg, weight in zip(sheet.legs, theta, strict=False)}
 

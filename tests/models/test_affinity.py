@@ -7,8 +7,8 @@ import pytest
 
 from es_recsys.errors import ModelError
 from es_recsys.models.affinity import Affinity
-from es_recsys.models.conditional_logit import fit_choices
-from es_recsys.models.item_attributes import Traits
+from es_recsys.models.conditional_logit import fit_conditional_logit
+from es_recsys.models.item_attributes import ItemAttributes
 from es_recsys.types import History, Interactions, ItemTable
 
 N, USERS = 120, 150
@@ -71,7 +71,7 @@ def test_a_facet_that_names_items_is_no_trait_and_values_of_one_item_are_left_ou
         "tags": [("a", "b") if p < 9 else ("a",) for p in range(N)],
     }
     names["tags"][0] = ("a", "only here")
-    found = Traits.of(table(names), np.arange(N), N)
+    found = ItemAttributes.of(table(names), np.arange(N), N)
     assert found.facets == ("brand", "tags")
     entries, owners = found.at(np.array([0, 1]))
     # Of the first item the brand and "a" are left, of the second the brand and both tags.
@@ -84,7 +84,7 @@ def test_totals_of_all_items_are_those_of_each() -> None:
     lengths = np.array([0, 3, 0, 0, 2, 1, 0])
     codes = rng.integers(0, 5, 6).astype(np.int32)
     shares = rng.random(6).astype(np.float32)
-    traits = Traits(np.concatenate([[0], np.cumsum(lengths)]), codes, shares, np.zeros(5, np.int16), ("brand",))
+    traits = ItemAttributes(np.concatenate([[0], np.cumsum(lengths)]), codes, shares, np.zeros(5, np.int16), ("brand",))
     worth = rng.random(5)
     whole = traits.totals(worth)
     assert whole == pytest.approx(traits.totals(worth, np.arange(7)))
@@ -100,7 +100,7 @@ def test_the_likeliest_weights_are_found_and_none_is_negative() -> None:
         offer = rng.normal(size=(6, 3))
         chosen = int(np.argmax(offer @ truth - 0.3 * offer[:, 2] + rng.gumbel(size=6)))
         choices.append(np.roll(offer, -chosen, axis=0))
-    found = fit_choices(choices, [1.0] * len(choices))
+    found = fit_conditional_logit(choices, [1.0] * len(choices))
     np.testing.assert_allclose(found, truth, atol=0.12)
     assert found[2] == 0.0
 
@@ -111,4 +111,6 @@ def test_what_is_worth_more_counts_as_if_it_happened_more_often() -> None:
     worth = rng.integers(1, 4, len(choices)).tolist()
     repeated = [one for one, times in zip(choices, worth, strict=True) for _ in range(times)]
     ridge = 1e-9
-    np.testing.assert_allclose(fit_choices(choices, worth, ridge), fit_choices(repeated, [1.0] * len(repeated), ridge), rtol=1e-3)
+    np.testing.assert_allclose(
+        fit_conditional_logit(choices, worth, ridge), fit_conditional_logit(repeated, [1.0] * len(repeated), ridge), rtol=1e-3
+    )

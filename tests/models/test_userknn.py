@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from es_recsys.models import UserKNN, UserKNNConfig, load_models, save_models
 from es_recsys.models.types import encode
-from es_recsys.models.user_vectors import asked_likings, coordinates, likings, pack, project, project_rows, select, unpack
+from es_recsys.models.user_vectors import coordinates, history_positives, pack, positives, project, project_rows, select, unpack
 from es_recsys.types import History, Interactions
 
 Make = Callable[..., Interactions]
@@ -76,10 +76,10 @@ def test_few_neighbours_are_the_most_similar_ones(interactions: Make) -> None:
 
 def test_the_newest_items_of_a_user_are_kept(interactions: Make) -> None:
     data = interactions({"u": ["a", "b", "a", "c", ("b", -3.0)], "v": [("a", -1.0)]})
-    rows, popularity = likings(data, 1)
+    rows, popularity = positives(data, 1)
     assert data.item_ids[rows.indices].tolist() == ["c"] and rows.indptr.tolist() == [0, 1, 1]
     assert popularity.tolist() == [1, 0, 1]
-    rows, _ = likings(data, 5)
+    rows, _ = positives(data, 5)
     assert data.item_ids[rows.indices].tolist() == ["a", "c"]
     assert rows.data.tolist() == pytest.approx([math.sqrt(2), 1.0])
 
@@ -87,10 +87,10 @@ def test_the_newest_items_of_a_user_are_kept(interactions: Make) -> None:
 def test_a_stored_user_is_the_asking_one(interactions: Make) -> None:
     """What is kept of a user at training equals what the same history says when it asks."""
     data = interactions({"u": ["a", "b", ("a", 2.0), "c"]})
-    rows, _ = likings(data, 100)
+    rows, _ = positives(data, 100)
     model = UserKNN().fit(data, RNG(0))
     history = History(("a", "b", "a", "c"), np.array([1, 1, 2, 1], np.float32), np.arange(3, -1, -1.0))
-    items, strengths = asked_likings(encode(history, model.item_ids))
+    items, strengths = history_positives(encode(history, model.item_ids))
     assert items.tolist() == rows.indices.tolist()
     assert strengths == pytest.approx(rows.data)
     ((_, vector, _, _),) = model.users()
@@ -161,11 +161,11 @@ def test_a_projection_keeps_cosines(dims: int, seed: int) -> None:
     rng, n = RNG(seed), 40
     plan = coordinates(n, dims, rng)
     assert (np.abs(plan) <= dims).all() and (plan != 0).all()
-    rows, _ = likings(shop(20, n), 100)
+    rows, _ = positives(shop(20, n), 100)
     vectors = project_rows(rows, plan, dims)
     for user in range(3):
         own = select(rows, np.array([user]))
-        alone = project(own.items.astype(np.int64), own.values.astype(np.float64), plan, dims)
+        alone = project(own.indices.astype(np.int64), own.data.astype(np.float64), plan, dims)
         np.testing.assert_allclose(alone, vectors[user], atol=1e-5)
     if dims >= n:
         dense = np.zeros((20, n))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from es_recsys.errors import MissingExtra, ModelError
 from es_recsys.models.aligned.config import AlignedConfig
-from es_recsys.models.base import OfContent, TrainingCallback, over_union, to_json, unit
+from es_recsys.models.base import ContentModel, TrainingCallback, over_union, to_json, unit
 from es_recsys.models.types import ItemIds
 from es_recsys.types import Interactions, ItemTable
 
@@ -25,7 +25,7 @@ TEXT, IMAGE = "text_vector", "image_vector"
 _MIN_PAIRS = 20
 
 
-class Aligned(OfContent):
+class Aligned(ContentModel):
     """Two linear heads over the frozen encoders' vectors t of an item's text and p of its picture,
 
         a(t) = A (t - mean_t),   b(p) = B (p - mean_p)
