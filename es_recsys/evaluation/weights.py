@@ -51,7 +51,7 @@ class WeightSheet:
         )
 
     def choices(self) -> tuple[list[NDArray[np.float64]], list[float]]:
-        """Each right answer among the candidates that are none, as `fit_conditional_logit` reads it, and its grade: (k, l + 1) what
+        """Each right answer among the candidates that are none, as the conditional logit reads it, and its grade: (k, l + 1) what
         each leg gives, and in the last column what those give that are not weighed."""
         whole = np.concatenate([self.scores, self.fixed[:, :, None]], axis=2)
         found, worth = [], []

@@ -23,9 +23,9 @@ from es_recsys.types import History, Interactions, ItemTable
 
 __all__ = [
     "DEPTHS",
+    "ContentModel",
     "FactorModel",
     "Model",
-    "OfContent",
     "ScoredItems",
     "TrainedModel",
     "TrainingCallback",

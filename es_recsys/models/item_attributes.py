@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from es_recsys.types import ItemTable
 
-__all__ = ["Traits"]
+__all__ = ["ItemAttributes"]
 
 _FACETS = 24
 # A facet with more different values than this share of the items that have one names items and is no trait.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from numpy.typing import NDArray
 from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 __all__ = ["extra_bytes", "invert", "truncated_svd"]
 

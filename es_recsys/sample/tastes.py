@@ -82,10 +82,10 @@ class Shopper:
     def utilities(self, traits: Traits, at: float) -> NDArray[np.float64]:
         """Return `utility` for columns made before, (n,) float64; `at` in epoch seconds."""
         total = _RATING * (traits.ratings - 4.0) - _PRICE * np.abs(traits.levels - self.level)
-        positives = {"kind": self.kinds_at(at), "brand": self.brands, "colour": self.colours}
-        positives |= {"style": self.styles, "audience": self.audiences}
+        likings = {"kind": self.kinds_at(at), "brand": self.brands, "colour": self.colours}
+        likings |= {"style": self.styles, "audience": self.audiences}
         for trait, weight in _WEIGHTS.items():
-            liking = np.array([positives[trait].get(name, 0.0) for name in traits.names[trait]], np.float64)
+            liking = np.array([likings[trait].get(name, 0.0) for name in traits.names[trait]], np.float64)
             if liking.size:
                 total = total + weight * liking[traits.codes[trait]]
         return total

@@ -88,8 +88,8 @@ class SampleStoreEnvironment:
         if rng.random() >= self.searches:
             return SimulatedNeed(user_id, at, Query(user_id=user_id), utility, available)
         shopper = self.shoppers[user_id]
-        positives = {leaf: liking for leaf, liking in shopper.kinds_at(self._felt(at)).items() if liking > 0.0}
-        kind = kinds_by_leaf()[weighted(rng, tuple(positives), [liking**2 for liking in positives.values()])]
+        likings = {leaf: liking for leaf, liking in shopper.kinds_at(self._felt(at)).items() if liking > 0.0}
+        kind = kinds_by_leaf()[weighted(rng, tuple(likings), [liking**2 for liking in likings.values()])]
         asked = ask(kind, shopper, rng)
         found = np.zeros(len(self.item_ids), bool)
         found[self.shop.scopes.get(asked.scope, self.shop.scopes[""])] = True

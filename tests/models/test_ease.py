@@ -14,7 +14,6 @@ from es_recsys.errors import ModelError, OutOfTime
 from es_recsys.models import ease
 from es_recsys.models.base import TrainingCallback
 from es_recsys.models.ease import EASE, EASEConfig, memory_needed
-from es_recsys.models.linear_algebra import invert
 from es_recsys.types import History, Interactions
 
 RNG = np.random.default_rng(0)
