@@ -30,12 +30,9 @@ from es_recsys.evaluation import bootstrap
 from es_recsys.evaluation.holdout import HoldoutSplit, leave_last_out, random_holdout
 from es_recsys.evaluation.metrics import ndcg
 from es_recsys.models import DEPTHS, MODELS, Model
-from es_recsys.models.callback import TrainingCallback
-from es_recsys.models.content import OfContent, over_union
-from es_recsys.models.histories import HistoryBatch
-from es_recsys.models.ids import ItemIds
+from es_recsys.models.base import ContentModel, TrainingCallback, over_union
 from es_recsys.models.lsa import LSAConfig
-from es_recsys.models.sequences import take
+from es_recsys.models.types import HistoryBatch, ItemIds, take
 from es_recsys.training import early_stopping
 from es_recsys.training.aligned_models import Asked
 from es_recsys.training.ensemble_candidates import Candidates
@@ -74,7 +71,7 @@ class Figures:
         print(*self.rows[-1].values(), sep=" | ", flush=True)
 
 
-class Taste(OfContent):
+class Taste(ContentModel):
     """The mean text vector of a history: what a profile's taste answers without any training."""
 
     name: ClassVar[str] = "taste"

@@ -21,10 +21,10 @@ from offline_models import interactions, lines
 
 from es_recsys.evaluation.metrics import ndcg
 from es_recsys.models import CoVisitation, CoVisitationConfig, Model
-from es_recsys.models.callback import TrainingCallback
+from es_recsys.models.base import TrainingCallback
 from es_recsys.models.cooccurrence import Counting
-from es_recsys.models.histories import HistoryBatch
 from es_recsys.models.sasrec import SASRec, SASRecConfig
+from es_recsys.models.types import HistoryBatch
 from es_recsys.training import early_stopping
 from es_recsys.types import History
 

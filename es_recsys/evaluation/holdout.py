@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 from es_recsys.errors import InputError
 from es_recsys.evaluation.metrics import ndcg
 from es_recsys.models.base import ScoredItems
-from es_recsys.models.histories import HistoryBatch
-from es_recsys.models.sequences import take
+from es_recsys.models.types import HistoryBatch, take
 from es_recsys.types import Interactions
 
 __all__ = [

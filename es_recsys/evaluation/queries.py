@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from es_recsys.models.histories import LAST
+from es_recsys.models.types import LAST
 from es_recsys.types import History, Interactions, Query
 
 __all__ = ["EvalQuery", "EvalSplit", "EventRule", "Searches", "actor_of", "history_of", "query_of", "seen_items"]

@@ -9,9 +9,8 @@ from typing import TypeVar
 import numpy as np
 
 from es_recsys.evaluation.holdout import some_users_holdout, validation_score
-from es_recsys.models.callback import TrainingCallback
-from es_recsys.models.fitted import TrainedModel
-from es_recsys.models.ids import ItemIds
+from es_recsys.models.base import TrainedModel, TrainingCallback
+from es_recsys.models.types import ItemIds
 from es_recsys.training.aligned_models import Asked
 from es_recsys.types import Interactions, ItemTable
 

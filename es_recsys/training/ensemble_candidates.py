@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from es_recsys.evaluation.holdout import HoldoutSplit
 from es_recsys.evaluation.metrics import dcg, discounts, gains_of, ideal_dcg
 from es_recsys.models.base import DEPTHS, Model, ScoredItems
-from es_recsys.models.ids import ItemIds
+from es_recsys.models.types import ItemIds
 from es_recsys.training.aligned_models import Asked
 from es_recsys.training.model_trials import DEPTH
 

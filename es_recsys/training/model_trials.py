@@ -12,14 +12,11 @@ from numpy.typing import NDArray
 
 from es_recsys.errors import ModelError
 from es_recsys.evaluation.holdout import HoldoutSplit
-from es_recsys.models.base import Model
-from es_recsys.models.callback import TrainingCallback
-from es_recsys.models.cooccurrence import Counting, Rows, count
+from es_recsys.models.base import Model, TrainedModel, TrainingCallback
+from es_recsys.models.cooccurrence import Counting, count, user_sequences
 from es_recsys.models.covisitation import CoVisitation, CoVisitationConfig
-from es_recsys.models.fitted import TrainedModel
-from es_recsys.models.ids import ItemIds
 from es_recsys.models.registry import MODELS
-from es_recsys.models.sequences import user_sequences
+from es_recsys.models.types import CSR, ItemIds
 from es_recsys.training import early_stopping
 from es_recsys.training.aligned_models import Asked
 from es_recsys.training.coordinate_search import Climb, climb
@@ -112,10 +109,10 @@ class CoVisitationTrials(Trials):
     def __init__(self, part: HoldoutSplit) -> None:
         super().__init__(CoVisitation, part, 0)
         self._sequences = user_sequences(part.train)
-        self._counts: dict[Counting, Rows] = {}
+        self._counts: dict[Counting, CSR] = {}
 
     def model(self, config: CoVisitationConfig) -> CoVisitation:
-        """Trained on the slice. Rows are pruned in two steps, so this is very slightly not what `fit` gives."""
+        """Trained on the slice. CSR are pruned in two steps, so this is very slightly not what `fit` gives."""
         if config.counting not in self._counts:
             if len(self._counts) == 2:
                 del self._counts[next(one for one in self._counts if one != self._of_best())]

@@ -11,7 +11,7 @@ import numpy as np
 from es_recsys.evaluation.holdout import HoldoutSplit, next_items_after, split_moment
 from es_recsys.evaluation.statistics import Estimate, bootstrap
 from es_recsys.models import Model, UserKNN
-from es_recsys.models.sequences import take
+from es_recsys.models.types import take
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.training.ensemble_candidates import Candidates
 from es_recsys.training.model_trials import DEPTH

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from es_recsys.evaluation.holdout import HoldoutSplit, leave_last_out, random_holdout, temporal_split
 from es_recsys.models.cooccurrence import Counting
 from es_recsys.models.covisitation import CoVisitationConfig
-from es_recsys.models.sequences import take
+from es_recsys.models.types import take
 from es_recsys.training.model_trials import DEPTH, CoVisitationTrials
 from es_recsys.training.selection_report import Notes
 from es_recsys.types import Interactions

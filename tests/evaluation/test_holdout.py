@@ -10,7 +10,7 @@ import pytest
 
 from es_recsys.errors import InputError
 from es_recsys.evaluation.holdout import HoldoutSplit, leave_last_out, leave_last_two_out, random_holdout, temporal_split
-from es_recsys.models.sequences import take
+from es_recsys.models.types import take
 from es_recsys.types import Interactions
 
 Make = Callable[..., Interactions]

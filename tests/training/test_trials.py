@@ -12,13 +12,11 @@ import pytest
 from numpy.typing import NDArray
 
 from es_recsys.evaluation.holdout import HoldoutSplit, leave_last_out
-from es_recsys.models.callback import TrainingCallback
+from es_recsys.models.base import TrainedModel, TrainingCallback
 from es_recsys.models.cooccurrence import Counting
 from es_recsys.models.covisitation import CoVisitationConfig
 from es_recsys.models.ease import EASEConfig
-from es_recsys.models.fitted import TrainedModel
-from es_recsys.models.histories import HistoryBatch
-from es_recsys.models.ids import ItemIds
+from es_recsys.models.types import HistoryBatch, ItemIds
 from es_recsys.training import model_trials as module
 from es_recsys.training.model_trials import Trials, trials_of
 from es_recsys.types import Interactions, ItemTable
