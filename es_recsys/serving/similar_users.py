@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.models.base import Model
-from es_recsys.models.likings import unpack
+from es_recsys.models.user_vectors import unpack
 from es_recsys.models.userknn import UserKNN
 from es_recsys.search.limits import MAX_KNN_CANDIDATES
 from es_recsys.search.query_dsl import hits_of, is_partial

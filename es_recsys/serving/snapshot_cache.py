@@ -140,7 +140,7 @@ class SnapshotCache:
         return {situation: self._ranker(metadata, fingerprint) for situation, fingerprint in metadata.ranking.items()}
 
     def _ranker(self, metadata: IndexMetadata, fingerprint: str) -> Ranker | None:
-        from es_recsys.models import artefact
+        from es_recsys import artefact
 
         folder = ranking_folder(self._settings, fingerprint)
         try:

@@ -15,7 +15,7 @@ from search_inputs import Inputs, changed, inputs
 from es_recsys.errors import ModelError
 from es_recsys.features import ItemSide, features
 from es_recsys.index_metadata import IndexMetadata, VectorMetadata
-from es_recsys.models.ids import ItemIds
+from es_recsys.models.types import ItemIds
 from es_recsys.search.forest import Forest
 from es_recsys.search.page import RANKING, build_page
 from es_recsys.search.ranker import Ranker
