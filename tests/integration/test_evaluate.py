@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from es_recsys import Client, Event, Settings
+from es_recsys import Client, Event, Settings, artefact
 from es_recsys.cli import main
 from es_recsys.errors import InputError, ModelError
 from es_recsys.evaluation import query_split
@@ -23,7 +23,7 @@ from es_recsys.index.stored_metadata import write_metadata
 from es_recsys.jobs.evaluate import Options, evaluate
 from es_recsys.jobs.evaluate_log import logged_value
 from es_recsys.jobs.load_events import load_events
-from es_recsys.models import MODELS, artefact
+from es_recsys.models import MODELS
 from es_recsys.models.als import ALS
 from es_recsys.sample import SampleStore
 from es_recsys.search.forest import Forest

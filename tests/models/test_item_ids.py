@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from es_recsys.models import ids
+from es_recsys.models import types as ids
 from es_recsys.models.types import ItemIds
 
 anything = st.text(max_size=12)

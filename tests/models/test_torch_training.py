@@ -16,7 +16,7 @@ from es_recsys.models.sasrec import SASRec, SASRecConfig
 from es_recsys.models.torch_training import host, place_on, training
 from es_recsys.types import Interactions
 
-CONFIG = SASRecConfig(dims=16, length=8, dropout=0.1, negatives=40, tokens=512, epochs=8, patience=8)
+CONFIG = SASRecConfig(dims=16, max_length=8, dropout=0.1, negatives=40, batch_events=512, epochs=8, patience=8)
 gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA finds no GPU here")
 
 
