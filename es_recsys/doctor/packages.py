@@ -26,6 +26,7 @@ HasModule = Callable[[str], bool]
 
 
 def is_installed(module: str) -> bool:
+    """Return whether a top-level module can be found, without importing it."""
     return find_spec(module) is not None
 
 

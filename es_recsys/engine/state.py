@@ -48,10 +48,12 @@ def read(folder: Path) -> NodeState | None:
 
 
 def write(folder: Path, state: NodeState) -> None:
+    """Write the state file of `folder`, whole or not at all."""
     draft = folder / f".node.json.{os.getpid()}"
     draft.write_text(json.dumps(asdict(state), indent=1), encoding="utf-8")
     draft.replace(_path(folder))
 
 
 def remove(folder: Path) -> None:
+    """Delete the state file of `folder`, if there is one."""
     _path(folder).unlink(missing_ok=True)

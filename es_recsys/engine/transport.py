@@ -32,7 +32,7 @@ _JSON = {"accept": "application/json"}
 
 
 class CheckedTransport(Transport):
-    """Send requests and check the responses. Documents that can't be read are requested twice more.
+    """A transport that checks responses. Documents that can't be read are requested twice more.
 
     find_node_pool: called when nothing answers, as after a restart on another port. The request is then sent there, unless it
     writes and may have been carried out already.

@@ -28,23 +28,25 @@ def stream(*parts: object) -> np.random.Generator:
 
 
 def pick(rng: np.random.Generator, values: Sequence[T]) -> T:
+    """Draw one of `values`, each with the same probability."""
     return values[int(rng.random() * len(values))]
 
 
 def weighted(rng: np.random.Generator, values: Sequence[T], weights: Sequence[float] | NDArray[np.float64]) -> T:
     """Draw one of `values`, with probability in proportion to its weight (>= 0, not all 0)."""
     edges = np.cumsum(weights)
-    place = int(np.searchsorted(edges, rng.random() * edges[-1], side="right"))
-    return values[min(place, len(values) - 1)]
+    idx = int(np.searchsorted(edges, rng.random() * edges[-1], side="right"))
+    return values[min(idx, len(values) - 1)]
 
 
 def sample(rng: np.random.Generator, values: Sequence[T], count: int) -> list[T]:
     """Draw up to `count` different ones, in random order."""
     order = np.argsort(rng.random(len(values)), kind="stable")
-    return [values[place] for place in order[:count]]
+    return [values[idx] for idx in order[:count]]
 
 
 def normal(rng: np.random.Generator, mean: float = 0.0, spread: float = 1.0) -> float:
+    """Draw from a normal distribution; spread: its standard deviation."""
     return mean + spread * _STANDARD.inv_cdf(min(max(rng.random(), 1e-12), 1.0 - 1e-12))
 
 

@@ -19,7 +19,7 @@ CURRENCY = "EUR"
 # An item is shown to shoppers this many days after it was added; younger ones have no events.
 UNSEEN_DAYS = 2.0
 
-_LEVEL_PLACE = (0.15, 0.45, 0.82)
+_LEVEL_SHARE = (0.15, 0.45, 0.82)
 
 
 def make_items(seed: int, count: int, end: datetime) -> tuple[Item, ...]:
@@ -27,10 +27,10 @@ def make_items(seed: int, count: int, end: datetime) -> tuple[Item, ...]:
     words = vocabulary()
     seen: set[str] = set()
     items = []
-    for place, kind in enumerate(_spread(seed, count)):
-        rng = stream(seed, "item", place)
+    for item_idx, kind in enumerate(_spread(seed, count)):
+        rng = stream(seed, "item", item_idx)
         look = _look(kind, words, rng)
-        items.append(_item(place, count, look, _new_title(look, words, rng, seen), words, end, rng))
+        items.append(_item(item_idx, count, look, _new_title(look, words, rng, seen), words, end, rng))
     return tuple(items)
 
 
@@ -44,7 +44,7 @@ def _spread(seed: int, count: int) -> list[Kind]:
     """Return the kind of each item: departments take turns, and the larger kinds get more."""
     rng = stream(seed, "kinds")
     by_department = [[kind for kind in kinds() if kind.department == name] for name in DEPARTMENTS]
-    turns = [group[place] for place in range(max(map(len, by_department))) for group in by_department if place < len(group)]
+    turns = [group[turn] for turn in range(max(map(len, by_department))) for group in by_department if turn < len(group)]
     shares = 0.75 + 0.5 * rng.random(len(turns))
     rest = np.cumsum(shares) / shares.sum() * max(count - len(turns), 0)
     extra = np.diff(np.floor(rest + 0.5), prepend=0.0).astype(int)
@@ -52,7 +52,7 @@ def _spread(seed: int, count: int) -> list[Kind]:
     # Shuffled beyond the first of each kind, so that an item's number says nothing of what it is.
     tail = filled[len(turns) :]
     order = np.argsort(rng.random(len(tail)), kind="stable")
-    return (turns + [tail[place] for place in order])[:count]
+    return (turns + [tail[idx] for idx in order])[:count]
 
 
 def _look(kind: Kind, words: Vocabulary, rng: np.random.Generator) -> Look:
@@ -90,11 +90,11 @@ def _new_title(look: Look, words: Vocabulary, rng: np.random.Generator, seen: se
     return name
 
 
-def _item(place: int, count: int, look: Look, name: str, words: Vocabulary, end: datetime, rng: np.random.Generator) -> Item:
+def _item(item_idx: int, count: int, look: Look, name: str, words: Vocabulary, end: datetime, rng: np.random.Generator) -> Item:
     level = next(brand.level for brand in words.brands if brand.name == look.brand)
     available = rng.random() >= 0.04
     tags = (*look.kind.tags, look.style) if rng.random() < 0.7 else look.kind.tags
-    item_id = f"p{place + 1:0{max(4, len(str(count)))}d}"
+    item_id = f"p{item_idx + 1:0{max(4, len(str(count)))}d}"
     return Item(
         item_id=item_id,
         title=name,
@@ -105,7 +105,7 @@ def _item(place: int, count: int, look: Look, name: str, words: Vocabulary, end:
         price=_price(look.kind, level, rng),
         currency=CURRENCY,
         image=f"images/{item_id}.jpg",
-        created_at=_created(place == count - 1, end, rng),
+        created_at=_created(item_idx == count - 1, end, rng),
         available=available,
         attributes=_attributes(look, available, rng),
     )
@@ -130,15 +130,15 @@ def _attributes(look: Look, available: bool, rng: np.random.Generator) -> dict[s
 
 def _price(kind: Kind, level: int, rng: np.random.Generator) -> float:
     low, high = kind.price
-    place = min(max(normal(rng, _LEVEL_PLACE[level], 0.1), 0.0), 1.0)
-    price = low * math.exp(place * math.log(high / low))
+    share = min(max(normal(rng, _LEVEL_SHARE[level], 0.1), 0.0), 1.0)
+    price = low * math.exp(share * math.log(high / low))
     if price < 100:
         return math.floor(price) + pick(rng, (0.0, 0.5, 0.9, 0.95))
     return float(5 * round(price / 5)) - pick(rng, (0.0, 0.0, 1.0))
 
 
 def _created(newest: bool, end: datetime, rng: np.random.Generator) -> datetime:
-    """Over the last year; one item in eight is of the last three weeks, one in fifty of the last two days."""
+    """Draw when an item was added in the last year: one in eight in the last three weeks, one in fifty in the last two days."""
     draw, age = rng.random(), rng.random()
     if newest or draw < 0.02:
         days = age * UNSEEN_DAYS * 0.95

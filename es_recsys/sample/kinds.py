@@ -15,6 +15,7 @@ DEPARTMENTS = ("Shoes", "Clothing", "Bags", "Home", "Kitchen", "Electronics", "O
 
 
 def read_toml(name: str) -> dict[str, Any]:
+    """Read a TOML file of this package."""
     return tomllib.loads(files(__package__).joinpath(name).read_text(encoding="utf-8"))
 
 
@@ -57,7 +58,7 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class Brand:
-    """level: price level 0, 1 or 2."""
+    """A brand of the sample store. level: price level 0, 1 or 2."""
 
     name: str
     level: int
@@ -67,12 +68,16 @@ class Brand:
 
 @dataclass(frozen=True, slots=True)
 class Colour:
+    """A colour of products: its RGB value (0..255 each) and its words."""
+
     rgb: tuple[int, int, int]
     words: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Style:
+    """A style of products: its words, and names of product lines."""
+
     words: tuple[str, ...]
     lines: tuple[str, ...]
 
@@ -101,6 +106,7 @@ def _frozen(row: Mapping[str, Any]) -> dict[str, Any]:
 
 @cache
 def vocabulary() -> Vocabulary:
+    """Return the vocabulary of the sample store."""
     raw = read_toml("vocabulary.toml")
     lists = {name: tuple(value) for name, value in raw.items() if isinstance(value, list) and name != "brands"}
     return Vocabulary(
@@ -123,4 +129,5 @@ def kinds() -> tuple[Kind, ...]:
 
 @cache
 def kinds_by_leaf() -> Mapping[str, Kind]:
+    """Return leaf category -> kind."""
     return {kind.leaf: kind for kind in kinds()}

@@ -24,7 +24,7 @@ def noise(seed: int, events: Sequence[Event], item_ids: Sequence[str], end: date
     rng = stream(seed, "noise")
     few = max(1, len(events) // 500)
     drawn = sample(rng, [event for event in events if event.item_id is not None], 9 * few)
-    parts = iter(drawn[place : place + few] for place in range(0, 9 * few, few))
+    parts = iter(drawn[start : start + few] for start in range(0, 9 * few, few))
     return {
         "bots": _bots(seed, item_ids, end),
         "resent": [*next(parts), *next(parts), *next(parts)],

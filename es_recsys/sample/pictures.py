@@ -19,9 +19,10 @@ _GRAINS = {
 
 
 def picture(item: Item) -> bytes:
-    """JPEG of 176 by 176 pixels, a few kilobytes. Pure: the item alone decides, small variations come from its id.
-    The encoded bytes are the same for one version of Pillow; the drawing is the same for all.
+    """Draw the item's picture as a JPEG of 176 by 176 pixels, a few kilobytes.
 
+    Pure: the item alone decides, small variations come from its id. The encoded bytes are the same for one version of Pillow;
+    the drawing is the same for all.
     Raises InputError for an item that is not of the sample's kinds.
     """
     kind = kinds_by_leaf().get(item.categories[-1]) if item.categories else None

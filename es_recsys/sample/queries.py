@@ -24,6 +24,7 @@ class Asked:
 
 
 def ask(kind: Kind, shopper: Shopper, rng: np.random.Generator) -> Asked:
+    """Draw the query of a shopper who wants an item of this kind."""
     draw = rng.random()
     if draw < 0.2:
         return Asked(_slip(pick(rng, kind.asked), rng), kind.leaf, {})
@@ -64,7 +65,7 @@ def _favourite(likings: Mapping[str, float], rng: np.random.Generator) -> str:
 
 def _slip(text: str, rng: np.random.Generator) -> str:
     """Swap two letters of one query in thirty."""
-    draw, place = rng.random(), 1 + int(rng.random() * max(len(text) - 3, 1))
-    if draw > 1.0 / 30.0 or place + 1 >= len(text):
+    draw, position = rng.random(), 1 + int(rng.random() * max(len(text) - 3, 1))
+    if draw > 1.0 / 30.0 or position + 1 >= len(text):
         return text
-    return text[:place] + text[place + 1] + text[place] + text[place + 2 :]
+    return text[:position] + text[position + 1] + text[position] + text[position + 2 :]

@@ -25,8 +25,11 @@ _MATCH = {"colour": 2.5, "style": 1.5, "brand": 3.0, "audience": 2.0}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shop:
-    """n items in columns. appeal: (n,) float64, log of how often the shop puts an item forward, falling as a power of
-    its rank. shown_from: (n,) float64, epoch seconds. scopes: leaf, broad word or "" (all) -> (m,) int64."""
+    """The shop's n items in columns.
+
+    appeal: (n,) float64, log of how often the shop puts an item forward, falling as a power of its rank. shown_from: (n,)
+    float64, epoch seconds. scopes: leaf, broad word or "" (all) -> (m,) int64 item_idx.
+    """
 
     item_ids: tuple[str, ...]
     traits: Traits
@@ -63,10 +66,10 @@ class Shop:
 
 def _scopes(items: Sequence[Item]) -> dict[str, NDArray[np.int64]]:
     by_leaf: dict[str, list[int]] = {}
-    for place, item in enumerate(items):
-        by_leaf.setdefault(item.categories[-1], []).append(place)
+    for item_idx, item in enumerate(items):
+        by_leaf.setdefault(item.categories[-1], []).append(item_idx)
     scopes: dict[str, list[int]] = {**by_leaf, "": list(range(len(items)))}
     for kind in kinds():
         for word in kind.broad:
             scopes[word] = scopes.get(word, []) + by_leaf.get(kind.leaf, [])
-    return {scope: np.array(sorted(places), np.int64) for scope, places in scopes.items() if places}
+    return {scope: np.array(sorted(item_idx), np.int64) for scope, item_idx in scopes.items() if item_idx}

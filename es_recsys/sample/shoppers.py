@@ -70,27 +70,27 @@ def make_shoppers(seed: int, count: int, days: int, end: datetime) -> tuple[Shop
     """Make `count` shoppers, `u0001` first; the first two are the opposites."""
     personas = read_toml("personas.toml")
     period = ((end - timedelta(days=days)).timestamp(), end.timestamp())
-    named = [_opposite(row, place, period) for place, row in enumerate(personas["opposite"])]
-    others = [_shopper(seed, place, personas["persona"], period) for place in range(len(named), count)]
+    named = [_opposite(row, number, period) for number, row in enumerate(personas["opposite"])]
+    others = [_shopper(seed, number, personas["persona"], period) for number in range(len(named), count)]
     return (*named, *others)[:count]
 
 
-def _user_id(place: int) -> str:
-    return f"u{place + 1:04d}"
+def _user_id(number: int) -> str:
+    return f"u{number + 1:04d}"
 
 
-def _opposite(row: dict[str, Any], place: int, period: tuple[float, float]) -> Shopper:
-    return Shopper(user_id=_user_id(place), later=row["kinds"], visits=_OFTEN, start=period[0], end=period[1], **row)
+def _opposite(row: dict[str, Any], number: int, period: tuple[float, float]) -> Shopper:
+    return Shopper(user_id=_user_id(number), later=row["kinds"], visits=_OFTEN, start=period[0], end=period[1], **row)
 
 
-def _shopper(seed: int, place: int, personas: list[dict[str, Any]], period: tuple[float, float]) -> Shopper:
-    rng = stream(seed, "shopper", place)
+def _shopper(seed: int, number: int, personas: list[dict[str, Any]], period: tuple[float, float]) -> Shopper:
+    rng = stream(seed, "shopper", number)
     persona = weighted(rng, personas, [row["share"] for row in personas])
     first, later = _kinds(persona, rng)
     level = min(max(normal(rng, persona["level"], 0.12), 0.0), 1.0)
     styles = _styles(persona, rng)
     return Shopper(
-        user_id=_user_id(place),
+        user_id=_user_id(number),
         name=f"{pick(rng, _FIRST)} {pick(rng, _LAST)}",
         persona=persona["name"],
         kinds=first,
@@ -107,7 +107,7 @@ def _shopper(seed: int, place: int, personas: list[dict[str, Any]], period: tupl
 
 
 def _kinds(persona: dict[str, Any], rng: np.random.Generator) -> tuple[Likings, Likings]:
-    """Likings at the first and at the last moment; half of the shoppers turn to something new."""
+    """Draw the likings at the first and at the last moment; half of the shoppers turn to something new."""
     own = sample(rng, persona["kinds"], 5)
     first = dict(zip(own[:4], (1.0, 0.85, 0.7, 0.55), strict=True))
     strange = [kind.leaf for kind in kinds() if kind.leaf not in persona["kinds"] and kind.leaf not in persona["avoids"]]
@@ -142,10 +142,10 @@ def _audiences(persona: dict[str, Any], rng: np.random.Generator) -> Likings:
 
 
 def _brands(wanted: list[Kind], styles: Likings, level: float, rng: np.random.Generator) -> Likings:
-    """Four brands that fit the shopper's kinds, styles and purse, and one that they can't stand."""
+    """Draw four brands that fit the shopper's kinds, styles and purse, and one that they can't stand."""
     departments = {kind.department for kind in wanted}
     brands = [brand for brand in vocabulary().brands if departments & set(brand.departments)]
     fit = [styles.get(brand.style, 0.0) - abs(brand.level / 2.0 - level) + 0.8 * rng.random() for brand in brands]
     order = np.argsort(fit, kind="stable")
-    liked = [brands[place].name for place in order[::-1][:4]]
+    liked = [brands[idx].name for idx in order[::-1][:4]]
     return {brands[order[0]].name: -0.8, **dict(zip(liked, (1.0, 0.8, 0.6, 0.5), strict=False))}

@@ -27,8 +27,9 @@ DEFAULT_END = datetime(2026, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SampleStore:
-    """items in order of id; events oldest first; shoppers with their hidden tastes, the two opposites first.
+    """A sample store in memory.
 
+    items: in order of id; events: oldest first; shoppers: with their hidden tastes, the two opposites first.
     planted: reason -> event_ids of the noise, empty unless it was asked for; the truth that cleaning can be held against.
     """
 
@@ -40,7 +41,7 @@ class SampleStore:
 
     @property
     def opposites(self) -> tuple[Shopper, Shopper]:
-        """Two shoppers who want opposite things where they ask the same."""
+        """Two shoppers who want opposite things for the same query."""
         return self.shoppers[0], self.shoppers[1]
 
     def write(self, folder: Path) -> None:

@@ -33,7 +33,7 @@ _RATING = 0.5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Traits:
-    """What tastes read of n items, in columns.
+    """The attributes of n items that tastes depend on, in columns.
 
     names: trait -> its different values; codes: trait -> (n,) int64 into them; levels: (n,) float64, 0..1;
     ratings: (n,) float64. An unknown kind or price is at the middle level, an unknown rating is 4.
@@ -48,9 +48,9 @@ class Traits:
     def of(cls, items: Sequence[Item]) -> Traits:
         names, codes = {}, {}
         for trait in _WEIGHTS:
-            places: dict[str, int] = {}
-            codes[trait] = np.array([places.setdefault(_trait(item, trait), len(places)) for item in items], np.int64)
-            names[trait] = tuple(places)
+            codes_of: dict[str, int] = {}
+            codes[trait] = np.array([codes_of.setdefault(_trait(item, trait), len(codes_of)) for item in items], np.int64)
+            names[trait] = tuple(codes_of)
         return cls(
             names, codes, np.array([_level(item) for item in items], np.float64), np.array([_rating(item) for item in items])
         )
@@ -58,8 +58,11 @@ class Traits:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shopper:
-    """Someone with hidden tastes. The mappings give a value's liking, -1..1; `kinds` at `start`, `later` at `end`
-    (both epoch seconds). level: the price level they feel at home with, 0..1. visits: to the shop, in 60 days."""
+    """Someone with hidden tastes.
+
+    The mappings give a value's liking, -1..1; `kinds` at `start`, `later` at `end` (both epoch seconds). level: the price level
+    they feel at home with, 0..1. visits: number of visits to the shop in 60 days.
+    """
 
     user_id: str
     name: str
@@ -95,7 +98,7 @@ class Shopper:
         return min(max((at - self.start) / max(self.end - self.start, 1.0), 0.0), 1.0)
 
     def kinds_at(self, at: float) -> dict[str, float]:
-        """Liking of each kind at a moment (epoch seconds)."""
+        """Return the liking of each kind at a moment (epoch seconds)."""
         part = self.part(at)
         names = dict.fromkeys((*self.kinds, *self.later))
         return {name: (1.0 - part) * self.kinds.get(name, 0.0) + part * self.later.get(name, 0.0) for name in names}

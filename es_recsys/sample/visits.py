@@ -90,7 +90,7 @@ def _starts(seed: int, shopper: Shopper, rng: np.random.Generator) -> list[float
     """Return moments at which visits begin: more at weekends, most in the evening."""
     days = (shopper.end - shopper.start) / _DAY
     first = math.floor(shopper.start / _DAY)
-    dates = [first + place for place in range(math.ceil(days) + 1)]
+    dates = [first + day for day in range(math.ceil(days) + 1)]
     weights = [1.35 if (date + 3) % 7 >= 5 else 1.0 for date in dates]
     starts = []
     for _ in range(max(1, round(shopper.visits * days / 60.0))):

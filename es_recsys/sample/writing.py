@@ -103,7 +103,7 @@ def _with_article(noun: str) -> str:
 def _title_case(text: str) -> str:
     # A word with a capital of its own (a brand, "T-shirt") keeps it; "T-shirt" as a heading is "T-Shirt".
     parts = text.split(" ")
-    return " ".join(part if place and part in _SMALL else _headed(part) for place, part in enumerate(parts))
+    return " ".join(part if idx and part in _SMALL else _headed(part) for idx, part in enumerate(parts))
 
 
 def _headed(word: str) -> str:

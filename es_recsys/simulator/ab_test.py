@@ -26,8 +26,11 @@ __all__ = ["ABTestResult", "assign_variant", "compare_variants", "run_ab_test"]
 
 @dataclass(frozen=True, slots=True)
 class ABTestResult:
-    """a, b: what a page brought on average. lift: b - a, with its interval. needed: users in each group that it takes to
-    see a difference of this size four times in five (None for no difference at all)."""
+    """The result of an A/B test.
+
+    a, b: mean value of a page in each group. lift: b - a. needed: users in each group for a power of 0.8 at a difference of
+    this size; None for no difference at all.
+    """
 
     a: Estimate
     b: Estimate
@@ -40,10 +43,10 @@ def assign_variant(user_id: str, experiment: str, shares: Mapping[str, float]) -
 
     shares: group -> share (> 0, taken as parts of their sum).
     """
-    place = int(digest(experiment, user_id), 16) / 2.0**64 * math.fsum(shares.values())
+    point = int(digest(experiment, user_id), 16) / 2.0**64 * math.fsum(shares.values())
     for group, share in shares.items():
-        place -= share
-        if place < 0.0:
+        point -= share
+        if point < 0.0:
             return group
     return list(shares)[-1]
 
@@ -57,7 +60,10 @@ def run_ab_test(
     name: str = "ab",
     goal: str = "purchase",
 ) -> ABTestResult:
-    """Half of the users get system A, half B. Raises InputError where a group has fewer than two users."""
+    """Give half of the users system A and half system B, and compare.
+
+    Raises InputError where a group has fewer than two users.
+    """
     systems = {"a": a, "b": b}
     found: dict[str, dict[str, list[int]]] = {"a": defaultdict(list), "b": defaultdict(list)}
     for need in needs:

@@ -19,8 +19,11 @@ _NORMAL = NormalDist()
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """mean, and a confidence interval from low to high of a mean over `groups` independent subjects. error: its standard
-    error; infinite for a single subject."""
+    """A mean over independent subjects with its confidence interval.
+
+    low, high: bounds of the interval. error: standard error of the mean, infinite for a single subject. groups: number of
+    subjects.
+    """
 
     mean: float
     low: float
@@ -59,8 +62,8 @@ def estimate(values: NDArray[np.float64], groups: NDArray[np.str_] | None = None
     mean = float(np.mean(values))
     totals = np.asarray(values, np.float64) - mean
     if groups is not None:
-        _, place = np.unique(groups, return_inverse=True)
-        totals = np.asarray(np.bincount(place, weights=totals), np.float64)
+        _, group_idx = np.unique(groups, return_inverse=True)
+        totals = np.asarray(np.bincount(group_idx, weights=totals), np.float64)
     count = len(totals)
     square = float((totals**2).sum()) * count / max(count - 1, 1) / len(values) ** 2
     error = math.sqrt(square) if count > 1 else math.inf
@@ -74,9 +77,9 @@ def half_width(error: float, confidence: float = 0.95) -> float:
 
 
 def sample_size(deviation: float, effect: float, *, confidence: float = 0.95, power: float = 0.8) -> int:
-    """Return how many subjects in each of two groups it takes to see a difference of means of `effect`, where a subject's value
-    has this standard deviation: n = 2 * ((z(1 - alpha / 2) + z(power)) * deviation / effect) ** 2.
+    """Return how many subjects each of two groups needs to detect a difference of means of `effect`.
 
+    n = 2 * ((z(1 - alpha / 2) + z(power)) * deviation / effect) ** 2. deviation: standard deviation of a subject's value.
     Raises InputError for an effect of 0.
     """
     if not effect:

@@ -29,7 +29,10 @@ __all__ = ["InterleavingResult", "interleave", "team_draft"]
 
 @dataclass(frozen=True, slots=True)
 class InterleavingResult:
-    """won, lost, tied: pages, as A sees them. margin: preference for A, -1/2..1/2, with its interval by users."""
+    """The result of an interleaving.
+
+    won, lost, tied: pages, as A sees them. margin: preference for A, -1/2..1/2, with its interval by users.
+    """
 
     won: int
     lost: int

@@ -28,8 +28,11 @@ _SPREAD = 6.0  # a quarter of the cosines in 8 dimensions then lie above what is
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LatentFactorEnvironment:
-    """items: (n_items, d) float64 unit rows; first, second: (n_users, d) unit rows, orthogonal by pairs; quality, group:
-    (n_items,). searches: share of the needs that are put as a search for a group."""
+    """Users and items as directions of a latent space; a user's utility of an item grows with their cosine.
+
+    items: (n_items, d) float64 unit rows; first, second: (n_users, d) unit rows, orthogonal by pairs: where a user's taste
+    begins, and what it drifts to; quality, group: (n_items,). searches: share of the needs that search for a group.
+    """
 
     item_ids: tuple[str, ...]
     user_ids: tuple[str, ...]
@@ -64,17 +67,17 @@ class LatentFactorEnvironment:
         begin = (start or datetime(2026, 1, 1, tzinfo=UTC)).timestamp()
         first, other = _unit(rng.normal(size=(users, dims))), rng.normal(size=(users, dims))
         second = _unit(other - (other * first).sum(axis=1, keepdims=True) * first)
-        item_idx = _unit(rng.normal(size=(items, dims)))
-        centres = item_idx[rng.permutation(items)[:groups]]
+        vectors = _unit(rng.normal(size=(items, dims)))
+        centres = vectors[rng.permutation(items)[:groups]]
         return cls(
-            tuple(f"i{place:05d}" for place in range(items)),
-            tuple(f"u{place:05d}" for place in range(users)),
+            tuple(f"i{number:05d}" for number in range(items)),
+            tuple(f"u{number:05d}" for number in range(users)),
             (begin, begin + days * _DAY),
-            item_idx,
+            vectors,
             first,
             second,
             rng.normal(0.0, 0.5, items),
-            np.argmax(item_idx @ centres.T, axis=1),
+            np.argmax(vectors @ centres.T, axis=1),
             drift,
         )
 
@@ -94,17 +97,17 @@ class LatentFactorEnvironment:
 
     def need(self, user_id: str, at: float, rng: np.random.Generator) -> SimulatedNeed:
         utility = self.utility(user_id, at)
-        draw, place = rng.random(), int(rng.random() * len(self.item_ids))
+        draw, item_idx = rng.random(), int(rng.random() * len(self.item_ids))
         if draw >= self.searches:
             return SimulatedNeed(user_id, at, Query(user_id=user_id), utility, np.ones(len(utility), bool))
-        group = int(self.group[place])
+        group = int(self.group[item_idx])
         return SimulatedNeed(user_id, at, Query(text=_name(group), user_id=user_id), utility, self.group == group)
 
     def _user(self, user_id: str) -> int:
-        place = int(np.searchsorted(self.user_ids, user_id))
-        if place == len(self.user_ids) or self.user_ids[place] != user_id:
+        user_idx = int(np.searchsorted(self.user_ids, user_id))
+        if user_idx == len(self.user_ids) or self.user_ids[user_idx] != user_id:
             raise InputError("The environment has no such user.", "Take one of its user_ids.")
-        return place
+        return user_idx
 
 
 def _unit(rows: NDArray[np.float64]) -> NDArray[np.float64]:

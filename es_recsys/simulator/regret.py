@@ -34,13 +34,15 @@ class RegretReport:
 
     @property
     def regret(self) -> NDArray[np.float64]:
-        """best - value, (n,) float64: 0 for the best order, never below but for rounding."""
+        """Difference `best - value`, (n,) float64: 0 for the best order, negative only by rounding."""
         return self.best - self.value
 
     @property
     def gain(self) -> NDArray[np.float64]:
-        """(value - random) / (best - random), (n,) float64: 1 for the best order, 0 for a random one; 1 where every order
-        is the best."""
+        """Share of the possible gain over a random order, (n,) float64: (value - random) / (best - random).
+
+        1 for the best order, 0 for a random one; 1 where every order is the best.
+        """
         room = self.best - self.random_value
         return np.where(room > 1e-12, (self.value - self.random_value) / np.maximum(room, 1e-12), 1.0)
 

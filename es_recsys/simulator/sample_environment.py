@@ -26,13 +26,16 @@ __all__ = ["SampleStoreEnvironment"]
 
 _MISSING_DETAIL_COST = 2.0  # utility that a missing detail costs
 _POSITIVE = frozenset({"purchase"})
-_NOTHING = np.zeros(0, np.int64)  # an empty tuple would stand for all places
+_NOTHING = np.zeros(0, np.int64)  # an empty tuple would select all items
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SampleStoreEnvironment:
-    """drift: 1 as the store has it, 0 keeps everybody's tastes as they were at first. searches: share of the needs that
-    are searches. owned: user -> places of the items that they don't want any more."""
+    """The environment of a sample store.
+
+    drift: 1 as the store has it, 0 keeps everybody's tastes as they were at first. searches: share of the needs that are
+    searches. owned: user -> item_idx of the items that they don't want any more.
+    """
 
     shop: Shop
     shoppers: Mapping[str, Shopper]
@@ -56,7 +59,7 @@ class SampleStoreEnvironment:
         bought, give the types that they leave out.
         """
         shop = Shop.of(0, store.items)  # the seed moves the shop's own listing only, which is not asked here
-        item_idx = {item_id: place for place, item_id in enumerate(shop.item_ids)}
+        item_idx = {item_id: idx for idx, item_id in enumerate(shop.item_ids)}
         owned: dict[str, set[int]] = defaultdict(set)
         for event in store.events:
             if event.event_type in excluded_event_types and event.user_id is not None and event.item_id in item_idx:

@@ -33,8 +33,10 @@ _STEP_S = 20.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SimulatedPage:
-    """What was shown and done. shown: (k,) item_idx in the environment, from the top; outcome: what was done at each position;
-    events: the same as events."""
+    """One page that a simulated user saw, and what they did.
+
+    shown: (k,) item_idx in the environment, from the top; outcome: what was done at each position; events: the same as events.
+    """
 
     need: SimulatedNeed
     answer_id: str
@@ -49,8 +51,10 @@ class SimulatedPage:
 def sample_needs(
     environment: Environment, seed: int, count: int, *, n: int = 10, start: float | None = None
 ) -> list[SimulatedNeed]:
-    """Draw `count` needs of random users, oldest first, from `start` (epoch seconds; the environment's first moment unless given)
-    to the end of its period. Their queries ask for `n` items.
+    """Draw `count` needs of random users, oldest first.
+
+    start: epoch seconds, the environment's first moment unless given; they go on to the end of its period. n: how many items
+    their queries ask for.
     """
     rng = stream(seed, "wishes")
     begin, end = environment.period[0] if start is None else start, environment.period[1]

@@ -12,6 +12,7 @@ _GOLD = (206, 168, 82)
 
 
 def backpack(c: Canvas) -> None:
+    """Draw a backpack."""
     c.floor(62)
     for side in (1, -1):
         strap = curve([(50 + side * 16, 22), (50 + side * 32, 40), (50 + side * 33, 66), (50 + side * 24, 84)], closed=False)
@@ -29,6 +30,7 @@ def backpack(c: Canvas) -> None:
 
 
 def handbag(c: Canvas) -> None:
+    """Draw a handbag."""
     c.floor(74)
     tall = c.vary(0.0, 8.0)
     c.line(oval(50, 42, 19, 30 + tall, 180, 360), c.dark, 3.4)
@@ -42,6 +44,7 @@ def handbag(c: Canvas) -> None:
 
 
 def suitcase(c: Canvas) -> None:
+    """Draw a suitcase."""
     c.floor(56)
     for x in (40, 60):
         c.line(polygon([(x, 6), (x, 26)]), METAL, 2.2)
@@ -63,6 +66,7 @@ def suitcase(c: Canvas) -> None:
 
 
 def wallet(c: Canvas) -> None:
+    """Draw a wallet."""
     c.floor(80, 83)
     for step, paper in enumerate(((120, 176, 132), (226, 214, 180))):
         c.shape(box(20 + 2 * step, 25 + 4 * step, 78 - 2 * step, 60, 1), paper, (120, 130, 110))

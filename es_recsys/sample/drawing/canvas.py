@@ -21,7 +21,7 @@ WOOD: Rgb = (178, 128, 80)
 
 
 class Canvas:
-    """One picture in the making.
+    """A picture while it is drawn.
 
     base: the product's colour; accent: a second one that stands out from it; dark, light: shades of the base.
     """

@@ -48,7 +48,7 @@ def background(number: int) -> Image.Image:
 
 @cache
 def shadow(wide: int, low: int) -> tuple[Image.Image, int]:
-    """Mask of a soft shadow on the floor, `wide` and at the height `low` in percent of the picture, and its first row."""
+    """Return the mask of a soft shadow on the floor and its first row; wide, low: width and height in percent of the picture."""
     mask = Image.new("L", (SIZE, SIZE), 0)
     half = wide / 100 * SIZE / 2
     box = (SIZE / 2 - half, (low - 3) / 100 * SIZE, SIZE / 2 + half, (low + 4) / 100 * SIZE)
@@ -74,7 +74,7 @@ def _light(grain: str) -> Image.Image:
 
 @cache
 def _pattern(name: str) -> Image.Image | None:
-    """Mask of how much of the second colour there is."""
+    """Return the mask of how much of the second colour there is."""
     y, x = np.mgrid[0:SIZE, 0:SIZE] / SIZE
     drawn = {
         "stripes": lambda: (y * 14) % 1 < 0.42,

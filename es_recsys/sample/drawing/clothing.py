@@ -21,6 +21,7 @@ def _sleeves(c: Canvas, outline: Outline) -> None:
 
 
 def tshirt(c: Canvas) -> None:
+    """Draw a T-shirt."""
     _sleeves(c, polygon([(30, 17), (10, 36), (21, 47), (34, 36)]))
     c.body(
         curve(
@@ -48,6 +49,7 @@ def tshirt(c: Canvas) -> None:
 
 
 def sweater(c: Canvas) -> None:
+    """Draw a sweater."""
     _sleeves(c, curve([(30, 18), (30, 18), (16, 34), (8, 76), (8, 76), (20, 79), (20, 79), (33, 44), (33, 44)]))
     c.body(
         curve(
@@ -79,6 +81,7 @@ def sweater(c: Canvas) -> None:
 
 
 def rain_jacket(c: Canvas) -> None:
+    """Draw a rain jacket."""
     c.body(curve([(37, 20), (36, 8), (50, 3), (64, 8), (63, 20)]))
     c.shape(curve([(41, 20), (41, 11), (50, 7.5), (59, 11), (59, 20), (50, 24)]), mixed(c.dark, BLACK, 0.55))
     _sleeves(c, curve([(30, 20), (30, 20), (16, 36), (9, 74), (9, 74), (20, 77), (20, 77), (33, 46), (33, 46)]))
@@ -96,6 +99,7 @@ def rain_jacket(c: Canvas) -> None:
 
 
 def blazer(c: Canvas) -> None:
+    """Draw a blazer."""
     _sleeves(c, curve([(31, 16), (31, 16), (19, 34), (14, 80), (14, 80), (25, 82), (25, 82), (34, 44), (34, 44)]))
     c.shape(polygon([(40, 12), (60, 12), (54, 54), (46, 54)]), WHITE, (190, 190, 194))
     side = curve([(41, 11), (41, 11), (30, 16), (30, 16), (33, 48), (30, 90), (30, 90), (48, 90), (51, 86), (51, 58), (51, 58)])
@@ -112,6 +116,7 @@ def blazer(c: Canvas) -> None:
 
 
 def puffer(c: Canvas) -> None:
+    """Draw a puffer jacket."""
     arm = curve([(31, 20), (20, 28), (10, 58), (8, 74), (18, 79), (24, 70), (34, 48)])
     _sleeves(c, arm)
     c.body(curve([(36, 18), (28, 22), (26, 50), (27, 84), (30, 87), (70, 87), (73, 84), (74, 50), (72, 22), (64, 18)]))
@@ -130,6 +135,7 @@ def puffer(c: Canvas) -> None:
 
 
 def dress(c: Canvas) -> None:
+    """Draw a dress."""
     flare = c.vary(0.0, 8.0)
     c.line(polygon([(41, 24), (43, 8)]), c.dark, 2.0)
     c.line(polygon([(59, 24), (57, 8)]), c.dark, 2.0)
@@ -161,6 +167,7 @@ def dress(c: Canvas) -> None:
 
 
 def trousers(c: Canvas) -> None:
+    """Draw a pair of trousers."""
     c.body(polygon([(33, 12), (67, 12), (69, 34), (70, 92), (55, 92), (50.5, 44), (49.5, 44), (45, 92), (30, 92), (31, 34)]))
     c.shape(box(32.5, 9, 67.5, 15, 1), c.dark)
     for x in (37, 45, 55, 63):

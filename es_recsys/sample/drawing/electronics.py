@@ -10,6 +10,7 @@ __all__ = ["camera", "headphones", "keyboard", "speaker", "watch"]
 
 
 def headphones(c: Canvas) -> None:
+    """Draw a pair of headphones."""
     c.line(oval(50, 50, 34, 37, 178, 362), c.dark, 8.0)
     c.line(oval(50, 50, 34, 37, 182, 358), c.base, 5.6)
     c.line(oval(50, 51, 29.5, 32.5, 205, 335), mixed(BLACK, c.base, 0.25), 3.0)
@@ -26,6 +27,7 @@ def headphones(c: Canvas) -> None:
 
 
 def speaker(c: Canvas) -> None:
+    """Draw a loudspeaker."""
     c.floor(54)
     top = c.choose(8.0, 14.0, 22.0)
     c.body(box(26, top, 74, 88, 4))
@@ -41,6 +43,7 @@ def speaker(c: Canvas) -> None:
 
 
 def camera(c: Canvas) -> None:
+    """Draw a camera."""
     c.floor(84, 80)
     c.shape(box(20, 25, 32, 32, 1.5), METAL, (100, 100, 106))
     c.shape(box(68, 24, 80, 32, 1.5), METAL, (100, 100, 106))
@@ -57,6 +60,7 @@ def camera(c: Canvas) -> None:
 
 
 def keyboard(c: Canvas) -> None:
+    """Draw a keyboard."""
     c.body(box(4, 32, 96, 70, 4))
     keys = mixed(c.base, WHITE, 0.72) if sum(c.base) < 420 else (70, 72, 80)
     edge = mixed(keys, BLACK, 0.35)
@@ -72,6 +76,7 @@ def keyboard(c: Canvas) -> None:
 
 
 def watch(c: Canvas) -> None:
+    """Draw a wristwatch."""
     for strap in (polygon([(39, 34), (61, 34), (58, 2), (42, 2)]), polygon([(39, 66), (61, 66), (58, 98), (42, 98)])):
         c.body(strap)
     for y in (78, 83, 88):

@@ -12,6 +12,7 @@ __all__ = ["armchair", "clock", "cushion", "sofa", "table_lamp", "vase"]
 
 
 def table_lamp(c: Canvas) -> None:
+    """Draw a table lamp."""
     c.floor(40)
     foot = c.choose(0, 1, 2)
     trim = WOOD if foot == 0 else (196, 160, 84)
@@ -45,6 +46,7 @@ def table_lamp(c: Canvas) -> None:
 
 
 def armchair(c: Canvas) -> None:
+    """Draw an armchair."""
     c.floor(74)
     for x in (27, 73):
         c.shape(polygon([(x - 3, 78), (x + 3, 78), (x + 1, 90), (x - 1, 90)]), WOOD, (110, 74, 40))
@@ -59,6 +61,7 @@ def armchair(c: Canvas) -> None:
 
 
 def sofa(c: Canvas) -> None:
+    """Draw a sofa."""
     c.floor(92, 83)
     for x in (14, 86):
         c.shape(polygon([(x - 2, 74), (x + 2, 74), (x + 1, 84), (x - 1, 84)]), WOOD, (110, 74, 40))
@@ -78,6 +81,7 @@ def sofa(c: Canvas) -> None:
 
 
 def vase(c: Canvas) -> None:
+    """Draw a vase."""
     c.floor(40)
     for dx, colour in ((-16, (226, 72, 96)), (0, (246, 196, 60)), (15, (236, 130, 170))):
         top = 16 + abs(dx) * 0.35
@@ -148,6 +152,7 @@ def vase(c: Canvas) -> None:
 
 
 def clock(c: Canvas) -> None:
+    """Draw a clock."""
     c.body(oval(50, 50, 40, 40))
     c.shape(oval(50, 50, 33, 33), WHITE, c.dark)
     for hour in range(12):
@@ -160,6 +165,7 @@ def clock(c: Canvas) -> None:
 
 
 def cushion(c: Canvas) -> None:
+    """Draw a cushion."""
     c.floor(70)
     c.body(
         curve(

@@ -10,6 +10,7 @@ __all__ = ["frying_pan", "knife", "mug", "teapot", "wine_glass"]
 
 
 def mug(c: Canvas) -> None:
+    """Draw a mug."""
     c.floor(56)
     slim = c.vary(0.0, 6.0)
     c.line(oval(70 - slim, 50, 17, 19, -85, 85), c.dark, 7.4)
@@ -33,6 +34,7 @@ def mug(c: Canvas) -> None:
 
 
 def wine_glass(c: Canvas) -> None:
+    """Draw a wine glass."""
     c.floor(40)
     tint = mixed(c.base, (225, 236, 242), 0.72)
     line = mixed(c.dark, (130, 140, 150), 0.5)
@@ -49,6 +51,7 @@ def wine_glass(c: Canvas) -> None:
 
 
 def frying_pan(c: Canvas) -> None:
+    """Draw a frying pan."""
     handle = WOOD if c.choose(0, 1) else BLACK
     c.shape(curve([(60, 44), (72, 32), (94, 12), (97, 14), (96, 18), (76, 38), (64, 50)]), handle, mixed(handle, BLACK, 0.5))
     c.shape(oval(94, 15, 1.3, 1.3), WHITE)
@@ -61,6 +64,7 @@ def frying_pan(c: Canvas) -> None:
 
 
 def teapot(c: Canvas) -> None:
+    """Draw a teapot."""
     c.floor(70)
     c.line(oval(74, 56, 15, 17, -80, 80), c.dark, 5.6)
     c.line(oval(74, 56, 15, 17, -80, 80), c.base, 3.8)
@@ -73,6 +77,7 @@ def teapot(c: Canvas) -> None:
 
 
 def knife(c: Canvas) -> None:
+    """Draw a knife."""
     steel = mixed(METAL, c.base, 0.12)
     c.shape(
         curve([(40, 44), (40, 44), (78, 46), (97, 56), (97, 57), (86, 61), (70, 63.5), (42, 64), (42, 64)]),

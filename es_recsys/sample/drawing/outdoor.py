@@ -10,6 +10,7 @@ __all__ = ["bicycle", "bottle", "headlamp", "sleeping_bag", "tent"]
 
 
 def tent(c: Canvas) -> None:
+    """Draw a tent."""
     c.floor(94, 85)
     dome = c.choose(0, 1)
     if dome:
@@ -29,6 +30,7 @@ def tent(c: Canvas) -> None:
 
 
 def sleeping_bag(c: Canvas) -> None:
+    """Draw a sleeping bag."""
     c.body(
         curve(
             [(32, 20), (36, 8), (50, 4), (64, 8), (68, 20), (72, 40), (66, 76), (60, 94), (50, 96), (40, 94), (34, 76), (28, 40)]
@@ -45,6 +47,7 @@ def sleeping_bag(c: Canvas) -> None:
 
 
 def headlamp(c: Canvas) -> None:
+    """Draw a headlamp."""
     c.line(oval(50, 40, 38, 22, 140, 400), mixed(c.dark, BLACK, 0.3), 8.0)
     c.line(oval(50, 40, 38, 22, 142, 398), c.base, 5.8)
     c.line(oval(50, 40, 38, 22, 200, 340), c.accent, 1.2)
@@ -59,6 +62,7 @@ def headlamp(c: Canvas) -> None:
 
 
 def bottle(c: Canvas) -> None:
+    """Draw a water bottle."""
     c.floor(36)
     form = c.choose(0, 1)
     cap = BLACK if form else METAL
@@ -114,6 +118,7 @@ def bottle(c: Canvas) -> None:
 
 
 def bicycle(c: Canvas) -> None:
+    """Draw a bicycle."""
     c.floor(90, 85)
     rear, front = (23, 64), (77, 64)
     for x, y in (rear, front):

@@ -16,17 +16,18 @@ Points = Sequence[tuple[float, float]]
 
 
 def polygon(points: Points) -> Outline:
+    """Return the corners as an outline."""
     return np.array(points, np.float64)
 
 
 def oval(x: float, y: float, wide: float, high: float, start: float = 0.0, stop: float = 360.0) -> Outline:
-    """Ellipse around (x, y) with half axes `wide`, `high`, or an arc of it; degrees clockwise from the right."""
+    """Return an ellipse around (x, y) with half axes `wide`, `high`, or an arc of it; degrees clockwise from the right."""
     angles = np.radians(np.linspace(start, stop, max(6, int(abs(stop - start) / 9))))
     return np.stack([x + wide * np.cos(angles), y + high * np.sin(angles)], axis=1)
 
 
 def box(left: float, top: float, right: float, bottom: float, radius: float = 0.0) -> Outline:
-    """Rectangle with round corners."""
+    """Return a rectangle with round corners."""
     if radius <= 0.0:
         return polygon([(left, top), (right, top), (right, bottom), (left, bottom)])
     corners = ((right, top, 270), (right, bottom, 0), (left, bottom, 90), (left, top, 180))
@@ -38,7 +39,7 @@ def box(left: float, top: float, right: float, bottom: float, radius: float = 0.
 
 
 def curve(points: Points, *, closed: bool = True, steps: int = 6) -> Outline:
-    """Smooth line through the points (Catmull and Rom, 1974). A point given twice is a corner."""
+    """Return a smooth line through the points (Catmull and Rom, 1974). A point given twice is a corner."""
     p = np.array(points, np.float64)
     before, after, beyond = np.roll(p, 1, 0), np.roll(p, -1, 0), np.roll(p, -2, 0)
     if not closed:
@@ -54,12 +55,13 @@ def curve(points: Points, *, closed: bool = True, steps: int = 6) -> Outline:
 
 
 def spoke(x: float, y: float, degrees: float, inner: float, outer: float) -> Outline:
-    """Piece of a ray from (x, y); 0 degrees is up, clockwise."""
+    """Return a piece of a ray from (x, y); 0 degrees is up, clockwise."""
     dx, dy = math.sin(math.radians(degrees)), -math.cos(math.radians(degrees))
     return polygon([(x + inner * dx, y + inner * dy), (x + outer * dx, y + outer * dy)])
 
 
 def star(x: float, y: float, radius: float, points: int = 5, inner: float = 0.45) -> Outline:
+    """Return a star with one point upwards; inner: radius of the inner corners in parts of `radius`."""
     angles = [math.pi * place / points - math.pi / 2 for place in range(2 * points)]
     radii = [radius * (inner if place % 2 else 1.0) for place in range(2 * points)]
     return polygon([(x + r * math.cos(a), y + r * math.sin(a)) for r, a in zip(radii, angles, strict=True)])

@@ -40,6 +40,7 @@ def _runner(c: Canvas) -> None:
 
 
 def trail_shoe(c: Canvas) -> None:
+    """Draw a trail shoe."""
     c.floor(78, 82)
     _runner(c)
     c.line(curve([(30, 66), (40, 52), (50, 64), (60, 54), (66, 66)], closed=False), c.accent, 2.4)
@@ -50,6 +51,7 @@ def trail_shoe(c: Canvas) -> None:
 
 
 def road_shoe(c: Canvas) -> None:
+    """Draw a road shoe."""
     c.floor(78, 82)
     _runner(c)
     c.shape(curve([(34, 66), (48, 50), (52, 52), (44, 66)]), c.accent)
@@ -59,6 +61,7 @@ def road_shoe(c: Canvas) -> None:
 
 
 def sneaker(c: Canvas) -> None:
+    """Draw a sneaker."""
     c.floor(78, 82)
     c.body(
         curve(
@@ -89,6 +92,7 @@ def sneaker(c: Canvas) -> None:
 
 
 def boot(c: Canvas) -> None:
+    """Draw a boot."""
     c.floor(72, 82)
     c.shape(curve([(22, 20), (36, 16), (52, 18), (52, 26), (36, 28), (22, 26)]), mixed(c.dark, BLACK, 0.5))
     c.body(
@@ -127,6 +131,7 @@ def boot(c: Canvas) -> None:
 
 
 def heel(c: Canvas) -> None:
+    """Draw a high-heeled shoe."""
     c.floor(70, 82)
     tall = c.vary(0.0, 6.0)
     top = 36.0 - tall
@@ -176,6 +181,7 @@ def heel(c: Canvas) -> None:
 
 
 def loafer(c: Canvas) -> None:
+    """Draw a loafer."""
     c.floor(78, 82)
     c.shape(curve([(16, 48), (30, 46), (50, 48), (54, 56), (30, 58), (16, 56)]), mixed(c.dark, BLACK, 0.55))
     c.body(
@@ -203,6 +209,7 @@ def loafer(c: Canvas) -> None:
 
 
 def sandal(c: Canvas) -> None:
+    """Draw a sandal."""
     c.floor(80, 82)
     cork = (204, 164, 112)
     c.body(curve([(14, 60), (12, 34), (17, 33), (21, 60)]))

@@ -12,6 +12,7 @@ _BRIGHT: tuple[Rgb, ...] = ((222, 64, 58), (246, 196, 54), (66, 140, 210), (86, 
 
 
 def teddy(c: Canvas) -> None:
+    """Draw a teddy bear."""
     c.floor(60)
     pad = mixed(c.base, (250, 226, 196), 0.65)
     for x in (33, 67):
@@ -37,6 +38,7 @@ def teddy(c: Canvas) -> None:
 
 
 def kite(c: Canvas) -> None:
+    """Draw a kite."""
     x, y = c.vary(-2, 2), c.vary(-2, 2)
     tail = curve([(42 + x, 66), (34, 74), (40, 82), (30, 90), (36, 97)], closed=False)
     c.line(tail, BLACK, 0.8)
@@ -56,6 +58,7 @@ def kite(c: Canvas) -> None:
 
 
 def train(c: Canvas) -> None:
+    """Draw a toy train."""
     c.floor(88)
     c.shape(box(8, 68, 92, 74, 1), WOOD, (110, 74, 40))
     c.body(box(38, 42, 86, 70, 4))
@@ -75,6 +78,7 @@ def train(c: Canvas) -> None:
 
 
 def blocks(c: Canvas) -> None:
+    """Draw building blocks."""
     c.floor(84)
     first = int(c.choose(0, 1, 2, 3, 4))
     colours = [_BRIGHT[(first + step) % 5] for step in range(5)]
