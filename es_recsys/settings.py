@@ -88,8 +88,8 @@ class SearchSettings(BaseModel):
     interests: how many interests of a user keep places of their own in a recommendation (below 2: none do).
 
     exploration: how much of an answer's order is left to chance (0: nothing), drawn by `seed`, the asker, question and hour.
-    log_signals: answers are logged with all that a learned ranking can read, which costs a larger second request; else with
-    what is at hand.
+    log_features: answers are logged with all features of a learned ranking, which costs a larger second request; else with those
+    that need no request.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -104,7 +104,7 @@ class SearchSettings(BaseModel):
     interests: int = Field(default=4, ge=0, le=4)
     exploration: float = Field(default=0.0, ge=0, le=1)
     seed: int = Field(default=7, ge=0)
-    log_signals: bool = False
+    log_features: bool = False
     freshness_days: float = Field(default=30.0, gt=0)
     weights: FusionWeights = FusionWeights()
     timeout_s: float = Field(default=10.0, gt=0)

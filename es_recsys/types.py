@@ -342,10 +342,11 @@ class Query(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One item of an answer. `parts` maps a leg (or "boost") to its contribution; they sum to `score`.
+    """One item of an answer. `parts` maps a retriever to its contribution to the score, or with a learned ranking a retriever, a
+    field, "base" (what every item has) or "beyond" (what moves an item below those that it orders); they sum to `score`.
 
-    propensity, shown: how likely the item was to get its rank, and to be on the page; 1 where nothing is left to chance.
-    signals: what a learned ranking can read of the item in this answer, as the answer log keeps it.
+    propensity, inclusion_probability: how likely the item was to get its rank, and to be on the page; 1 where nothing is left to
+    chance. features: what a learned ranking can read of the item in this answer, as the answer log keeps it.
     """
 
     item_id: str
@@ -356,8 +357,8 @@ class Hit:
     because: tuple[str, ...] = ()
     source: Mapping[str, Any] = field(default_factory=dict)
     propensity: float = 1.0
-    shown: float = 1.0
-    signals: Mapping[str, float] = field(default_factory=dict)
+    inclusion_probability: float = 1.0
+    features: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def group_id(self) -> str | None:
@@ -372,7 +373,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """Hits best first; `degraded` names the legs that gave no answer, `total` how many items all pages show (None: not counted).
+    """Hits best first; `degraded` names what failed, `total` how many items all pages show (None: not counted).
 
     suggestion: the question in the catalogue's own words, where its words found nothing and others are near."""
 

@@ -65,7 +65,7 @@ def test_logged_answers_of_the_old_name_are_read(tmp_path: Path) -> None:
     log.write([{"hits": [hit], "signals": {"transitions/score": [1.0]}}])
     (found,) = log.read()
     assert found["hits"] == [{"item_id": "a", "parts": {"covisitation": 0.5, "als": 0.1}}]
-    assert found["signals"] == {"covisitation/score": [1.0]}
+    assert found["features"] == {"covisitation/score": [1.0]}
 
 
 def test_a_learned_ranking_of_the_old_name_is_read() -> None:

@@ -14,7 +14,7 @@ from es_recsys.renamed import current_feature
 from es_recsys.search.ranker import Ranker
 from es_recsys.search.retrieve import plan_retrieval
 from es_recsys.serving.answer_log import AnswerLog
-from es_recsys.settings import FusionWeights, load_settings
+from es_recsys.settings import FusionWeights, SearchSettings, load_settings
 
 OLD = {"no_query": {"popular": 0.7, "als": 0.3}, "query": {"lexical": 0.9, "popular": 0.1, "fresh": 0.05}}
 PRESENT = {"no_query": {"popularity": 0.7, "als": 0.3}, "query": {"lexical": 0.9, "popularity": 0.1, "recency": 0.05}}
@@ -30,6 +30,11 @@ def test_settings_of_the_old_names_are_read_with_a_warning(tmp_path: Path) -> No
     with pytest.warns(DeprecationWarning, match="fresh is called recency now"):
         settings = load_settings(file)
     assert settings.search.weights.query == {"lexical": 1.0, "recency": 0.2}
+
+
+def test_the_setting_that_logs_all_features_is_read_by_its_old_name() -> None:
+    with pytest.warns(DeprecationWarning, match="log_signals is called log_features now"):
+        assert SearchSettings(log_signals=True).log_features
 
 
 @pytest.mark.parametrize("text", ["", "red shoe"])
@@ -54,10 +59,12 @@ def test_a_stored_ranking_of_the_old_names_reads_the_same_features() -> None:
 
 def test_logged_answers_of_the_old_names_are_read(tmp_path: Path) -> None:
     log = AnswerLog(tmp_path)
-    log.write([{"hits": [{"item_id": "a", "parts": {"popular": 0.5, "als": 0.1}}], "signals": {"fresh/score": [1.0]}}])
+    log.write(
+        [{"hits": [{"item_id": "a", "shown": 0.5, "parts": {"popular": 0.5, "als": 0.1}}], "signals": {"fresh/score": [1.0]}}]
+    )
     (found,) = log.read()
-    assert found["hits"] == [{"item_id": "a", "parts": {"popularity": 0.5, "als": 0.1}}]
-    assert found["signals"] == {"recency/score": [1.0]}
+    assert found["hits"] == [{"item_id": "a", "inclusion_probability": 0.5, "parts": {"popularity": 0.5, "als": 0.1}}]
+    assert found["features"] == {"recency/score": [1.0]}
 
 
 @pytest.mark.parametrize("name", ["lexical/score", "attributes.popular/value", "query/evidence"])

@@ -89,7 +89,7 @@ def impressions(
 ) -> Impressions:
     """The answer log's records (runtime/answer_log.py) with what came of them. rewards: (answer id, item id) -> reward, 0
     where it lacks one. kinds: "search", "recommend", ... (all unless named). A hit's "propensity" is that of its position, its
-    "shown" that of any; both are 1 where they are not logged. Raises InputError for one that is not in (0, 1]."""
+    "inclusion_probability" that of any; both are 1 where they are not logged. Raises InputError for one that is not in (0, 1]."""
     answers, positions, propensities, shown, gains, items, contexts = [], [], [], [], [], [], []
     asked: list[Mapping[str, Any]] = []
     for record in records:
@@ -101,7 +101,7 @@ def impressions(
             answers.append(len(asked))
             positions.append(int(hit["position"]))
             propensities.append(float(hit.get("propensity", 1.0)))
-            shown.append(float(hit.get("shown", 1.0)))
+            shown.append(float(hit.get("inclusion_probability", 1.0)))
             gains.append(rewards.get((str(record["answer_id"]), str(hit["item_id"])), 0.0))
             items.append(str(hit["item_id"]))
             contexts.append(context)

@@ -67,7 +67,7 @@ def feature_request(request: Request, user: UserState, policy: RankingPolicy) ->
     """Return the features that need the second request: those of the learned ranking, all where the settings log them."""
     ranker, _ = ranker_of(request, user, policy)
     needed = None if ranker is None else ranker.feature_request
-    if not (policy.log_features and policy.settings.log_signals):
+    if not (policy.logs_answers and policy.settings.log_features):
         return needed
     return FeatureRequest(WINDOW) if needed is None else replace(needed, names=None)
 

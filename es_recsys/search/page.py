@@ -39,9 +39,9 @@ def build_page(
     lost = ranker is not None and bool(scored.order) and learned.ranker is None
     shown = rerank(request, user, policy, scored, learned, scoring.content_field)
     page = shown.order[request.offset : request.end]
-    if policy.log_features and scoring.features is None:
+    if policy.logs_answers and scoring.features is None:
         rows, columns = page, base_features(request, user, policy, scored, page)
-    logged = _known_features(columns, rows, page) if policy.log_features else {}
+    logged = _known_features(columns, rows, page) if policy.logs_answers else {}
     history = history_vectors(found.history, scoring.content_field)
     hits = []
     for rank, (row, parts) in enumerate(zip(page, learned.parts(page), strict=True), start=request.offset):
@@ -54,8 +54,8 @@ def build_page(
             title=str(source.get("title", "")),
             source=source,
             propensity=shown.propensities.get(rank, 1.0),
-            shown=shown.inclusion_probabilities.get(rank, 1.0),
-            signals=logged.get(row, {}),
+            inclusion_probability=shown.inclusion_probabilities.get(rank, 1.0),
+            features=logged.get(row, {}),
         )
         if request.explain:
             hit = explain_hit(user, hit, vector_of(scored.document(row), scoring.content_field), history)

@@ -137,7 +137,8 @@ class RankingPolicy:
     weight, as training or tuning chose them; they go before those of the settings. popularity: most popular products first.
     rankers: situation -> learned ranking, None for one that can't be used. item_features: what behaviour says of the items,
     None where it is unknown. exploration: what is left to chance, None for nothing. collapse: whether the best variant of a
-    product stands for all. log_features: whether the answer is logged, with the features at hand.
+    product stands for all. logs_answers: whether answers are logged, with the base
+    features (see `features`).
     """
 
     metadata: IndexMetadata
@@ -148,7 +149,7 @@ class RankingPolicy:
     item_features: ItemSide | None = None
     exploration: Exploration | None = None
     collapse: bool = False
-    log_features: bool = True
+    logs_answers: bool = True
 
     @property
     def has_variants(self) -> bool:

@@ -136,10 +136,13 @@ def _append(path: Path, lines: bytes) -> int:
 
 
 def _present(record: dict[str, Any]) -> dict[str, Any]:
-    """Return the record with the present names of retrievers: it may have been written when they had others."""
+    """Return the record under present names: it may have been written when retrievers and keys had others."""
     for values in (record, *record.get("hits", ())):
+        for old, new in (("signals", "features"), ("shown", "inclusion_probability")):
+            if old in values:
+                values[new] = values.pop(old)
         if isinstance(values.get("parts"), dict):
             values["parts"] = current_keys(values["parts"], RETRIEVERS)
-        if isinstance(values.get("signals"), dict):
-            values["signals"] = {current_feature(name): column for name, column in values["signals"].items()}
+    if isinstance(record.get("features"), dict):
+        record["features"] = {current_feature(name): column for name, column in record["features"].items()}
     return record

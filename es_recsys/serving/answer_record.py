@@ -26,7 +26,7 @@ def answer_record(
         "query": query.text or None,
         "offset": query.offset,
         "hits": [_hit(hit) for hit in answer.hits],
-        "signals": _features(answer.hits),
+        "features": _features(answer.hits),
         "degraded": list(answer.ranking.degraded),
         "took_ms": answer.took_ms,
     }
@@ -39,15 +39,15 @@ def _hit(hit: Hit) -> dict[str, Any]:
         "score": hit.score,
         "parts": dict(hit.parts),
         "propensity": hit.propensity,
-        "shown": hit.shown,
+        "inclusion_probability": hit.inclusion_probability,
     }
 
 
 def _features(hits: Sequence[Hit]) -> dict[str, float | list[float | None] | None]:
     """Return feature -> its value for each hit, or the one that all have, in six digits: what a learned ranking is trained on, as
     it was when it was shown."""
-    names = dict.fromkeys(name for hit in hits for name in hit.signals)
-    found = {name: [_rounded(hit.signals.get(name)) for hit in hits] for name in names}
+    names = dict.fromkeys(name for hit in hits for name in hit.features)
+    found = {name: [_rounded(hit.features.get(name)) for hit in hits] for name in names}
     return {name: values[0] if len(set(values)) == 1 else values for name, values in found.items()}
 
 

@@ -29,7 +29,7 @@ def ranking_policy(snapshot: ServingSnapshot) -> RankingPolicy:
         popularity=snapshot.popularity,
         rankers=snapshot.rankers,
         item_features=snapshot.item_features,
-        log_features=snapshot.settings.answer_log_mib > 0,
+        logs_answers=snapshot.settings.answer_log_mib > 0,
     )
 
 

@@ -16,7 +16,7 @@ from es_recsys.training.logged_examples import Record, Rewards, count_exposure, 
 __all__ = ["keep_exposure", "recount_exposure"]
 
 _READ = ("answer_id", "kind", "query", "user_key")
-_READ_OF_HITS = ("item_id", "position", "propensity", "shown")
+_READ_OF_HITS = ("item_id", "position", "propensity", "inclusion_probability")
 
 
 def recount_exposure(work: Workspace, groups: Mapping[str, str] | None = None) -> None:
@@ -36,6 +36,6 @@ def keep_exposure(work: Workspace, records: Sequence[Record], given: Rewards, lo
 
 
 def _lean(record: Record) -> dict[str, Any]:
-    """A record without its parts and signals, which are most of it."""
+    """A record without its parts and features, which are most of it."""
     hits = [{name: hit[name] for name in _READ_OF_HITS if name in hit} for hit in record.get("hits") or ()]
     return {**{name: record[name] for name in _READ if name in record}, "hits": hits}

@@ -35,7 +35,7 @@ Step = Callable[[], None]
 @dataclass(frozen=True, slots=True)
 class Trees:
     """trees: the most that are grown, in `steps` steps between which the best number is chosen. leaves, depth: of each tree.
-    rate: shrinkage. least: training rows a leaf. columns, share: parts of the signals and answers that a tree sees.
+    rate: shrinkage. least: training rows a leaf. columns, share: parts of the features and answers that a tree sees.
     negatives: candidates an answer that training sees. folds: of the cross-validation."""
 
     trees: int = 300

@@ -1,13 +1,13 @@
 """Examples from the answer log: what was shown, what the answer could read of it then, and what people did with it.
 
 An event that echoes an answer's id (query_id or recommendation_id) and an item is feedback on having shown it. An item's grade is
-the weight of the strongest such event (event_types.py: a click 1, a cart 3, a purchase 5, nothing or a dislike 0). Signals come
+the weight of the strongest such event (event_types.py: a click 1, a cart 3, a purchase 5, nothing or a dislike 0). Features come
 from the log, as they were when the answer was given, so that nothing of what happened later leaks into them.
 
 People look at the first ranks most, so what they do says less of the items further down. LightGBM learns a bias of each rank
 beside the trees; what rankings are compared by are gains over the examination of the rank (inverse propensity; Joachims et al.
 2017), with examination estimated from the log itself (`evaluation.examination`), at least 0.05 so that no single click decides.
-Trees that could read the rank itself would explain by it what its bias is to explain, and put first what stood first: signals
+Trees that could read the rank itself would explain by it what its bias is to explain, and put first what stood first: features
 that tell the place (`reveals_rank`) are left out, so is the weighted sum, whose parts the legs' own scores are.
 """
 
@@ -63,7 +63,7 @@ def examined(records: Sequence[Record], given: Rewards) -> NDArray[np.float64]:
 
 
 def logged_examples(records: Iterable[Record], situation: str, given: Rewards, looked: NDArray[np.float64]) -> Examples:
-    """The answers of a situation that something was done with, and that have the signals of what they showed."""
+    """The answers of a situation that something was done with, and that have the features of what they showed."""
     return gather([shown for record in records if (shown := _shown(record, situation, given, looked)) is not None])
 
 
@@ -81,20 +81,20 @@ def count_exposure(records: Iterable[Record], given: Rewards, looked: NDArray[np
 
 
 def _shown(record: Record, situation: str, given: Rewards, looked: NDArray[np.float64]) -> Shown | None:
-    hits, signals = record.get("hits") or (), record.get("signals") or {}
-    if record.get("situation") != situation or len(hits) < 2 or not signals:
+    hits, features = record.get("hits") or (), record.get("features") or {}
+    if record.get("situation") != situation or len(hits) < 2 or not features:
         return None
     answer_id = str(record["answer_id"])
     grades = np.array([given.get((answer_id, str(hit["item_id"])), 0.0) for hit in hits])
-    if not grades.any() or any(isinstance(values, list) and len(values) != len(hits) for values in signals.values()):
+    if not grades.any() or any(isinstance(values, list) and len(values) != len(hits) for values in features.values()):
         return None
     positions = np.array([int(hit["position"]) for hit in hits], np.int64)
     gains = grades / looked[np.minimum(positions, len(looked)) - 1]
-    columns = {name: _column(values, len(hits)) for name, values in signals.items() if not reveals_rank(name)}
+    columns = {name: _column(values, len(hits)) for name, values in features.items() if not reveals_rank(name)}
     return Shown(columns, grades, ideal(gains.tolist()), positions, str(record.get("user_key") or ""), gains)
 
 
 def _column(values: Any, n: int) -> NDArray[np.float64]:
-    """A signal as it was logged: each hit's value, or the one that all have; None for unknown."""
+    """A feature as it was logged: each hit's value, or the one that all have; None for unknown."""
     each = values if isinstance(values, list) else [values] * n
     return np.array([np.nan if value is None else value for value in each], np.float64)

@@ -1,4 +1,4 @@
-"""What a learned ranking is trained and judged on: the windows of answers, each candidate with its signals and its grade."""
+"""What a learned ranking is trained and judged on: the windows of answers, each candidate with its features and its grade."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _DISCOUNTS = 1.0 / np.log2(np.arange(2, DEPTH + 2))
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shown:
-    """One answer's candidates, best first by what served it. signals: name -> (n,), NaN for unknown; grades (n,) >= 0.
+    """One answer's candidates, best first by what served it. features: name -> (n,), NaN for unknown; grades (n,) >= 0.
     ideal: the best DCG@10 that the grades allow, with those of items that are not among the candidates. positions (n,):
     rank that each was shown at, from 1; None where nobody was shown them. who: whose answer it is, "" for nobody's. gains
     (n,): what a candidate counts in NDCG; its grade where None."""
 
-    signals: Mapping[str, NDArray[np.float64]]
+    features: Mapping[str, NDArray[np.float64]]
     grades: NDArray[np.float64]
     ideal: float
     positions: NDArray[np.int64] | None = None
@@ -36,7 +36,7 @@ class Shown:
 class Examples:
     """n candidates of q answers, one answer after the other, best first by what served it.
 
-    names: of the signals. rows (n, names) float32, NaN for unknown. grades (n,) float64. starts (q + 1,) int64 where each
+    names: of the features. rows (n, names) float32, NaN for unknown. grades (n,) float64. starts (q + 1,) int64 where each
     answer begins. ideals (q,) best DCG@10. positions (n,) int64, 0 where nothing was shown. who: (q,). gains (n,) float64:
     what a candidate counts in NDCG; grades are what trees learn from.
     """
@@ -88,13 +88,13 @@ class Examples:
 
 
 def gather(shown: Sequence[Shown]) -> Examples:
-    """One after the other; a signal that an answer lacks is unknown there."""
-    names = tuple(sorted({name for each in shown for name in each.signals}))
+    """One after the other; a feature that an answer lacks is unknown there."""
+    names = tuple(sorted({name for each in shown for name in each.features}))
     sizes = [len(each.grades) for each in shown]
     rows = np.empty((sum(sizes), len(names)), np.float32)
     starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
     for each, begin, size in zip(shown, starts[:-1].tolist(), sizes, strict=True):
-        rows[begin : begin + size] = feature_matrix(names, each.signals, size)
+        rows[begin : begin + size] = feature_matrix(names, each.features, size)
     nowhere = [
         np.zeros(size, np.int64) if each.positions is None else each.positions for each, size in zip(shown, sizes, strict=True)
     ]

@@ -16,7 +16,7 @@ ITEMS = tuple("abcdef")
 LIKED = {"a": 0.05, "b": 0.1, "c": 0.2, "d": 0.3, "e": 0.5, "f": 0.7}
 LOOKED = np.array([1.0, 0.7, 0.5, 0.35])
 PLACES = len(LOOKED)
-CHANCES = {"propensity": 1 / len(ITEMS), "shown": PLACES / len(ITEMS)}
+CHANCES = {"propensity": 1 / len(ITEMS), "inclusion_probability": PLACES / len(ITEMS)}
 
 
 def _log(answers: int, seed: int) -> Impressions:

@@ -540,7 +540,14 @@ def test_one_record_an_answer_and_no_user_id_anywhere(client: Client, caplog: py
     assert [record["kind"] for record in records] == ["search", "recommend", "similar", "rank", "recommend", "recommend"]
     for record, answer in zip(records, answers, strict=True):
         assert record["hits"] == [
-            {"item_id": h.item_id, "position": h.rank, "score": h.score, "parts": dict(h.parts), "propensity": 1.0, "shown": 1.0}
+            {
+                "item_id": h.item_id,
+                "position": h.rank,
+                "score": h.score,
+                "parts": dict(h.parts),
+                "propensity": 1.0,
+                "inclusion_probability": 1.0,
+            }
             for h in answer.hits
         ]
         assert record["store"] == client.settings.index

@@ -185,7 +185,7 @@ def test_exploration_takes_turns_and_logs_its_chances(client: Client, queries: l
     logged = {record["answer_id"]: record for record in client.workspace.log.read()}
     chances = [hit["propensity"] for answer in tried for hit in logged[answer.answer_id]["hits"]]
     assert all(0 < chance <= 1 for chance in chances) and min(chances) < 1
-    assert all(hit["propensity"] <= hit["shown"] for answer in tried for hit in logged[answer.answer_id]["hits"])
+    assert all(hit["propensity"] <= hit["inclusion_probability"] for answer in tried for hit in logged[answer.answer_id]["hits"])
     first_ten = {hit.item_id for hit in client.recommend().hits}
     newer = [client.recommend(explore=1.0).hits[COLD_START_RANK] for _ in range(4)]
     assert all(hit.item_id not in first_ten and hit.propensity < 0.6 for hit in newer)

@@ -89,7 +89,7 @@ def test_answers_know_what_behaviour_says_of_item_user_and_pair(client: Client, 
     assert np.nanmax(found["item/purchases"]) > 0 and np.isfinite(found["item/age"]).any()
 
     answer = client.search("shoes", user_id=user)
-    signals: dict[str, Any] = list(client.workspace.log.read())[-1]["signals"]
+    signals: dict[str, Any] = list(client.workspace.log.read())[-1]["features"]
     assert all(len(each) == len(answer.hits) for each in signals.values() if isinstance(each, list))
     assert {"item/conversion", "user/recency", "pair/category_affinity", "pair/price_distance"} <= signals.keys()
     assert signals["user/events"] > 0 and max(signals["pair/category_affinity"]) > 0
@@ -99,7 +99,7 @@ def test_answers_know_what_behaviour_says_of_item_user_and_pair(client: Client, 
     try:
         with Client(settings=client.settings) as other:
             assert other.search("shoes", user_id=user).hits
-        signals = list(client.workspace.log.read())[-1]["signals"]
+        signals = list(client.workspace.log.read())[-1]["features"]
         assert "sum/score" in signals and not [name for name in signals if name.startswith(("item/", "user/", "pair/"))]
     finally:
         shutil.move(aside, folder)

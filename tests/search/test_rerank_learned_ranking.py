@@ -294,7 +294,7 @@ def test_what_behaviour_says_is_logged_with_and_without_a_ranker() -> None:
         told = item_features(10).candidates([hit.item_id for hit in hits], HISTORY, 0.0)
         for place, hit in enumerate(hits):
             known = {name: column[place] for name, column in told.items() if np.isfinite(column[place])}
-            logged = {name: value for name, value in hit.signals.items() if name.partition("/")[0] in ("item", "user", "pair")}
+            logged = {name: value for name, value in hit.features.items() if name.partition("/")[0] in ("item", "user", "pair")}
             assert logged == known and {"item/events", "user/recency", "pair/events"} <= known.keys()
 
 
@@ -316,8 +316,8 @@ def test_only_what_the_forest_asks_is_asked_for() -> None:
 
 def test_the_log_can_have_all_signals() -> None:
     engine, context = shop(7, 30), asked(7, rankers={}, n=3)
-    few = engine.answer(context).hits[0].signals
-    logged = engine.answer(changed(context, settings=SearchSettings(depth=12, log_signals=True))).hits[0].signals
+    few = engine.answer(context).hits[0].features
+    logged = engine.answer(changed(context, settings=SearchSettings(depth=12, log_features=True))).hits[0].features
     assert few.items() <= logged.items()
     assert "attributes.actors/said" in logged.keys() - few.keys()
     assert {"lexical/score", "sum/rank", "title/covered", "categories/affinity", "price/distance"} <= few.keys() | {

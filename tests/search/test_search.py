@@ -391,7 +391,7 @@ def test_pages_of_an_answer_that_explores_are_cut_from_one_order(
     assert not exclude & {hit.item_id for hit in whole}
     for hit in whole:
         assert sum(hit.parts.values()) == pytest.approx(hit.score, abs=1e-9)
-        assert 0.0 < hit.propensity <= hit.shown + 1e-12 <= 1.0 + 1e-12
+        assert 0.0 < hit.propensity <= hit.inclusion_probability + 1e-12 <= 1.0 + 1e-12
     pages = [hit.item_id for start in range(0, 12, 5) for hit in page(start, 5).hits][:12]
     assert pages[: len(whole)] == [hit.item_id for hit in whole]
 

@@ -37,7 +37,7 @@ def store(folder: Path, *events: StoredEvent) -> Any:
 
 def record(answer_id: str, *item_ids: str) -> dict[str, Any]:
     hits = [{"item_id": i, "position": rank, "parts": {"als": 0.5}, "propensity": 0.5} for rank, i in enumerate(item_ids, 1)]
-    return {"answer_id": answer_id, "kind": "recommend", "user_key": "k", "query": None, "hits": hits, "signals": {"a": [1.0]}}
+    return {"answer_id": answer_id, "kind": "recommend", "user_key": "k", "query": None, "hits": hits, "features": {"a": [1.0]}}
 
 
 def test_without_a_log_nothing_is_read_and_nothing_is_kept(tmp_path: Path) -> None:

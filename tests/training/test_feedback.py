@@ -21,8 +21,16 @@ def record(answer: str, items: list[str], situation: str = "query", **more: Any)
     hits = [{"item_id": item, "position": rank, "propensity": 1.0} for rank, item in enumerate(items, 1)]
     ranks = [float(rank) for rank in range(1, len(items) + 1)]
     places = dict.fromkeys(("sum/rank", "sum/score", "sum/gap", "als/rank", "attributes.votes/rank"), ranks)
-    signals = {**places, "als/score": None, "query/words": 2.0}
-    return {"answer_id": answer, "kind": "search", "query": "q", "situation": situation, "hits": hits, "signals": signals, **more}
+    features = {**places, "als/score": None, "query/words": 2.0}
+    return {
+        "answer_id": answer,
+        "kind": "search",
+        "query": "q",
+        "situation": situation,
+        "hits": hits,
+        "features": features,
+        **more,
+    }
 
 
 def test_the_strongest_event_grades_an_item() -> None:
@@ -44,7 +52,7 @@ def test_only_answers_that_something_was_done_with_are_examples() -> None:
         record("y", ["a", "b"]),
         record("z", ["a", "b"], situation="no_query"),
         record("w", ["a"]),
-        record("v", ["a", "b"], signals={}),
+        record("v", ["a", "b"], features={}),
     ]
     given = {("x", "b"): 3.0, ("z", "a"): 1.0, ("w", "a"): 1.0, ("v", "a"): 1.0}
     looked = np.array([1.0, 0.5, 0.25])
@@ -90,8 +98,8 @@ def clicked(answers: int, place: str, seed: int) -> tuple[Examples, Examples]:
     for number in range(answers):
         good = rng.normal(size=10)
         found = record(str(number), [f"i{rank}" for rank in range(10)])
-        signals = {"item/rating": good.tolist(), "als/score": np.sort(rng.normal(size=10))[::-1].tolist()}
-        records.append({**found, "signals": {**signals, place: [float(rank) for rank in range(1, 11)]}})
+        features = {"item/rating": good.tolist(), "als/score": np.sort(rng.normal(size=10))[::-1].tolist()}
+        records.append({**found, "features": {**features, place: [float(rank) for rank in range(1, 11)]}})
         likely = 1.0 / (1.0 + np.exp(1.0 - 2.0 * good))
         truth |= {(str(number), f"i{rank}"): float(chance) for rank, chance in enumerate(likely)}
         clicks = rng.random(10) < likely / np.arange(1, 11)
@@ -104,7 +112,7 @@ def test_trees_that_cannot_read_the_place_find_what_is_good() -> None:
     pytest.importorskip("lightgbm")
     trees = Trees(trees=30, steps=3, leaves=7, depth=3, rate=0.15, least=10, folds=3)
     found = {}
-    # The same numbers under a name that tells no place stay among the signals.
+    # The same numbers under a name that tells no place stay among the features.
     for place in ("sum/rank", "attributes.votes/rank"):
         examples, _ = clicked(800, place, seed=1)
         _, truth = clicked(300, place, seed=2)
