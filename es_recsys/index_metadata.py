@@ -1,4 +1,4 @@
-"""What an index version says of itself, kept in its mapping's `_meta`, and the names of a store's indices."""
+"""The metadata of an index version, stored in the `_meta` of its mapping, and the names of a store's indices."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from es_recsys.errors import IndexStateError
 from es_recsys.renamed import MODELS, RETRIEVERS, current, current_keys
 
 __all__ = [
@@ -40,10 +41,22 @@ def users_index(store: str, version: int) -> str:
     return f"{store}-users-{version:06d}"
 
 
+_FORMAT = 2
+# Key of format 1, which said no format -> the key of format 2.
+_RENAMED_KEYS = {
+    "weights": "retriever_weights",
+    "lexical": "text_boosts",
+    "ranking": "ranker_fingerprints",
+    "behaviours": "event_weights",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class VectorMetadata:
-    """A vector field as this version has it. `fingerprint` names weights, pooling and precision; vectors of two
-    fingerprints are never mixed."""
+    """A vector field of a version.
+
+    fingerprint: identifies weights, pooling and precision of what made the vectors; those of two fingerprints are never mixed.
+    """
 
     dims: int
     fingerprint: str
@@ -55,12 +68,13 @@ class VectorMetadata:
 class IndexMetadata:
     """One index version of a store.
 
-    index: physical name of the items index. models: trained models that this version is served with; their artefacts
-    lie in `Settings.store_home / "models" / f"{version:06d}"`. weights: situation -> leg -> weight, where training or
-    tuning chose them. lexical: boost of each text field, where tuning chose them. ranking: situation -> fingerprint of the
-    learned ranking that serves it, where one does. behaviours: event type -> weight, where tuning chose them. key_check:
-    tells another secret than the one behind the users' keys; empty until profiles are written. fields: path of each
-    filterable field -> Elasticsearch type, read from the mapping (not kept in `_meta`).
+    models: trained models that this version is served with; their artefacts lie in
+    `Settings.store_home / "models" / f"{version:06d}"`. retriever_weights: situation -> retriever -> weight, where training or
+    tuning chose them. text_boosts: clause of the text query -> boost, where tuning chose them. ranker_fingerprints: situation
+    -> fingerprint of the learned ranking that serves it, where one does. event_weights: event type -> weight, where tuning
+    chose them. timed: whether the events it was trained on have timestamps. key_check: proof of the secret behind the users'
+    keys; empty until profiles are written. notes: what jobs remember with a version, by name; JSON values. fields: path of
+    each filterable field -> Elasticsearch type, read from the mapping (not stored in `_meta`).
     """
 
     store: str
@@ -68,9 +82,9 @@ class IndexMetadata:
     language: str = "english"
     vectors: Mapping[str, VectorMetadata] = field(default_factory=dict)
     models: tuple[str, ...] = ()
-    weights: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    lexical: Mapping[str, float] = field(default_factory=dict)
-    ranking: Mapping[str, str] = field(default_factory=dict)
+    retriever_weights: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    text_boosts: Mapping[str, float] = field(default_factory=dict)
+    ranker_fingerprints: Mapping[str, str] = field(default_factory=dict)
     event_weights: Mapping[str, float] = field(default_factory=dict)
     timed: bool = True
     key_check: str = ""
@@ -79,6 +93,7 @@ class IndexMetadata:
 
     @property
     def index(self) -> str:
+        """Name of the items index."""
         return items_index(self.store, self.version)
 
     @property
@@ -94,15 +109,18 @@ class IndexMetadata:
 
     @property
     def profiles(self) -> str:
+        """Name of the profiles index."""
         return profiles_index(self.store, self.version)
 
     @property
     def users(self) -> str:
+        """Name of the index of users, which only a version with a model that searches them has."""
         return users_index(self.store, self.version)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON values for the mapping's `_meta`; `from_dict` reads them back."""
+        """Return JSON values for the mapping's `_meta`; `from_dict` reads them back."""
         return {
+            "format": _FORMAT,
             "store": self.store,
             "version": self.version,
             "language": self.language,
@@ -111,27 +129,36 @@ class IndexMetadata:
                 for name, v in self.vectors.items()
             },
             "models": list(self.models),
-            "weights": {situation: dict(legs) for situation, legs in self.weights.items()},
-            "lexical": dict(self.lexical),
-            "ranking": dict(self.ranking),
-            "behaviours": dict(self.event_weights),
+            "retriever_weights": {situation: dict(weights) for situation, weights in self.retriever_weights.items()},
+            "text_boosts": dict(self.text_boosts),
+            "ranker_fingerprints": dict(self.ranker_fingerprints),
+            "event_weights": dict(self.event_weights),
             "timed": self.timed,
             "key_check": self.key_check,
             "notes": dict(self.notes),
         }
 
     @classmethod
-    def from_dict(cls, metadata: Mapping[str, Any], fields: Mapping[str, str] | None = None) -> IndexMetadata:
+    def from_dict(cls, stored: Mapping[str, Any], fields: Mapping[str, str] | None = None) -> IndexMetadata:
+        """Read what `to_dict` of this or an earlier release wrote. Raises IndexStateError for the format of a later one."""
+        if stored.get("format", 1) > _FORMAT:
+            raise IndexStateError(
+                f"Version {stored['version']} of {stored['store']} was written by a later es-recsys (format {stored['format']} of"
+                f" its metadata, and this one reads up to {_FORMAT}).",
+                "Upgrade es-recsys.",
+            )
+        metadata = current_keys(stored, _RENAMED_KEYS)
+        weights = metadata["retriever_weights"].items()
         return cls(
             store=metadata["store"],
             version=metadata["version"],
             language=metadata["language"],
-            vectors={name: VectorMetadata(**v) for name, v in metadata["vectors"].items()},
+            vectors={name: VectorMetadata(**vector) for name, vector in metadata["vectors"].items()},
             models=tuple(current(name, MODELS) for name in metadata["models"]),
-            weights={situation: current_keys(own, RETRIEVERS) for situation, own in metadata["weights"].items()},
-            lexical=metadata["lexical"],
-            ranking=metadata.get("ranking", {}),
-            event_weights=metadata.get("behaviours", {}),
+            retriever_weights={situation: current_keys(table, RETRIEVERS) for situation, table in weights},
+            text_boosts=metadata["text_boosts"],
+            ranker_fingerprints=metadata.get("ranker_fingerprints", {}),
+            event_weights=metadata.get("event_weights", {}),
             timed=metadata["timed"],
             key_check=metadata.get("key_check", ""),
             notes=metadata["notes"],

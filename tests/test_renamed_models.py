@@ -36,10 +36,10 @@ def test_an_artefact_of_the_old_name_is_loaded(interactions: Make, tmp_path: Pat
 
 def test_metadata_of_the_old_name_are_read() -> None:
     weights = {"no_query": {"transitions": 0.7, "als": 0.3}}
-    stored = replace(IndexMetadata("shop", 1, models=("transitions", "als")), weights=weights).to_dict()
+    stored = replace(IndexMetadata("shop", 1, models=("transitions", "als")), retriever_weights=weights).to_dict()
     found = IndexMetadata.from_dict(stored)
     assert found.models == ("covisitation", "als")
-    assert found.weights == {"no_query": {"covisitation": 0.7, "als": 0.3}}
+    assert found.retriever_weights == {"no_query": {"covisitation": 0.7, "als": 0.3}}
 
 
 def test_a_record_of_training_of_the_old_name_is_read() -> None:

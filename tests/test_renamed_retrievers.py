@@ -39,9 +39,9 @@ def test_the_setting_that_logs_all_features_is_read_by_its_old_name() -> None:
 
 @pytest.mark.parametrize("text", ["", "red shoe"])
 def test_a_stored_store_of_the_old_names_answers_alike(text: str) -> None:
-    stored = replace(IndexMetadata("shop", 1), weights=OLD).to_dict()
+    stored = replace(IndexMetadata("shop", 1), retriever_weights=OLD).to_dict()
     plans = []
-    for metadata in (IndexMetadata.from_dict(stored), replace(IndexMetadata("shop", 1), weights=PRESENT)):
+    for metadata in (IndexMetadata.from_dict(stored), replace(IndexMetadata("shop", 1), retriever_weights=PRESENT)):
         metadata = replace(metadata, fields={"created_at": "date"})
         known = {"factors": {"als": np.ones(2, np.float32)}, "popularity": [("a", 2.0)], "strength": 5.0}
         plans.append(plan_retrieval(*inputs(metadata=metadata, now=1.0, text=text, **known)))

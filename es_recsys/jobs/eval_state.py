@@ -67,22 +67,26 @@ def carry(work: Workspace, scratch: Workspace) -> Carried:
     """Gives a scratch store, once it is trained, the tuned weights and the learned ranking of the live one, where both have the
     same models; the files of the ranking are copied. Weights in searches it has from the beginning."""
     live, own = read_metadata(work.es, work.settings.index), read_metadata(scratch.es, scratch.settings.index)
-    tuned, trained = tuned_by_trials(live), own.weights.get("no_query", {})
+    tuned, trained = tuned_by_trials(live), own.retriever_weights.get("no_query", {})
     if set(live.models) != set(own.models):
         return Carried(tuned - {"no_query"}, trained=trained, lacking=_lacking(live, own, tuned))
-    weights = {**own.weights, "no_query": live.weights["no_query"]} if "no_query" in tuned else own.weights
-    for mark in live.ranking.values():
+    weights = (
+        {**own.retriever_weights, "no_query": live.retriever_weights["no_query"]}
+        if "no_query" in tuned
+        else own.retriever_weights
+    )
+    for mark in live.ranker_fingerprints.values():
         folder = ranking_folder(work.settings, mark)
         if folder.is_dir():
             shutil.copytree(folder, ranking_folder(scratch.settings, mark), dirs_exist_ok=True)
-    write_metadata(scratch.es, replace(own, weights=weights, ranking=live.ranking))
+    write_metadata(scratch.es, replace(own, retriever_weights=weights, ranker_fingerprints=live.ranker_fingerprints))
     scratch.snapshots.invalidate()
-    return Carried(tuned, frozenset(live.ranking), trained)
+    return Carried(tuned, frozenset(live.ranker_fingerprints), trained)
 
 
 def _lacking(live: IndexMetadata, own: IndexMetadata, tuned: frozenset[str]) -> str:
     words = ["the tuned weights without a query"] if "no_query" in tuned else []
-    words += ["the learned ranking"] if live.ranking else []
+    words += ["the learned ranking"] if live.ranker_fingerprints else []
     if not words:
         return ""
     theirs, ours = (", ".join(metadata.models) or "no model" for metadata in (live, own))

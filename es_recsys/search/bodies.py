@@ -47,7 +47,7 @@ def count_body(request: Request, policy: RankingPolicy, vector_matches: Sequence
     vectors add. by_text: whether the text added candidates itself; else it only filters those of the others."""
     should: list[Clause] = []
     if request.has_text:
-        should = matching_clauses(request.text, policy.metadata.lexical) if by_text else [match_query(request.text)]
+        should = matching_clauses(request.text, policy.metadata.text_boosts) if by_text else [match_query(request.text)]
     if vector_matches:
         should.append({"ids": {"values": list(vector_matches)}})
     query: Clause = {"bool": {**_filters(request, policy, matching=False), "should": should, "minimum_should_match": 1}}

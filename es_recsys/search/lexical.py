@@ -1,6 +1,6 @@
 """The text query: a weighted sum of clauses, each one way in which an item can match the text.
 
-Every clause is a row of CLAUSES; its boost is tuned under the same name (`IndexMetadata.lexical`, `tune search`). The text
+Every clause is a row of CLAUSES; its boost is tuned under the same name (`IndexMetadata.text_boosts`, `tune search`). The text
 fields: `title`, `title.exact` (lower-cased words, not stemmed, no stop words), `title.keyword` (the whole title as one
 lower-cased keyword), `all_text` (title, description and every other text, joined), `tags`, `categories`, `brand`,
 `description`; `names` (title, categories, tags and brand) as `names.joined` and `names.ends` (see `index.analysis`); `codes`

@@ -74,7 +74,7 @@ class Retriever:
 
 def _lexical(request: Request, _user: UserState, policy: RankingPolicy) -> Clause | None:
     """BM25 over the text fields (see `lexical`)."""
-    return lexical_query(request.text, policy.metadata.lexical) if request.has_text else None
+    return lexical_query(request.text, policy.metadata.text_boosts) if request.has_text else None
 
 
 def _query_vector(field: str) -> BuildQuery:

@@ -115,7 +115,7 @@ def build_scoring_request(
     table = build_candidates(request, user, policy, results)
     window = 0 if features is None else features.window
     rows = tuple(reachable_rows(request, user, policy, table, window).tolist())
-    suggestion = suggestion_body(request.text, policy.metadata.lexical) if results.text_finds_nothing else None
+    suggestion = suggestion_body(request.text, policy.metadata.text_boosts) if results.text_finds_nothing else None
     if not rows:
         return ScoringRequest(results, table, rows, features, suggestion=suggestion)
     content_field = _content_field(policy) if request.explain or request.diversity > 0.0 else None

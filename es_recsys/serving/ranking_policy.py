@@ -25,7 +25,7 @@ def ranking_policy(snapshot: ServingSnapshot) -> RankingPolicy:
     return RankingPolicy(
         metadata=snapshot.metadata,
         settings=snapshot.settings.search,
-        retriever_weights=snapshot.metadata.weights,
+        retriever_weights=snapshot.metadata.retriever_weights,
         popularity=snapshot.popularity,
         rankers=snapshot.rankers,
         item_features=snapshot.item_features,

@@ -96,7 +96,10 @@ class SnapshotCache:
             else:
                 models, item_features = self._models(metadata)
             popularity = old.popularity if old is not None and written_at == self._counted_at else self._popularity()
-            same = old is not None and (old.metadata.ranking, old.metadata.vectors) == (metadata.ranking, metadata.vectors)
+            same = old is not None and (old.metadata.ranker_fingerprints, old.metadata.vectors) == (
+                metadata.ranker_fingerprints,
+                metadata.vectors,
+            )
             rankers = old.rankers if old is not None and same else self._rankers(metadata)
             self._snapshot = self._build(metadata, models, popularity, rankers, item_features)
             self._counted_at = written_at
@@ -137,7 +140,7 @@ class SnapshotCache:
 
     def _rankers(self, metadata: IndexMetadata) -> dict[str, Ranker | None]:
         """Return situation -> learned ranking; None for one that can't be used, so that the weighted sum answers and says so."""
-        return {situation: self._ranker(metadata, fingerprint) for situation, fingerprint in metadata.ranking.items()}
+        return {situation: self._ranker(metadata, fingerprint) for situation, fingerprint in metadata.ranker_fingerprints.items()}
 
     def _ranker(self, metadata: IndexMetadata, fingerprint: str) -> Ranker | None:
         from es_recsys import artefact

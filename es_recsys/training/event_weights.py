@@ -294,7 +294,7 @@ class Trial:
 
 def _served(snapshot: ServingSnapshot) -> tuple[dict[str, Any], dict[str, float]]:
     """Configs and shares of the models in service that learn from events alone."""
-    table = snapshot.metadata.weights.get("no_query", {})
+    table = snapshot.metadata.retriever_weights.get("no_query", {})
     served = {name: model for name, model in snapshot.models.items() if not model.reads_items and table.get(name, 0.0) > 0.0}
     if not served:
         return {CoVisitation.name: CoVisitation.default_config(False, snapshot.metadata.timed)}, {CoVisitation.name: 1.0}

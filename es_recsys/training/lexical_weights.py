@@ -45,7 +45,7 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
-    """lexical and weights: for `IndexMetadata.lexical` and `IndexMetadata.weights["query"]`. before, after: NDCG@10 on the
+    """lexical and weights: for `text_boosts` and `retriever_weights["query"]` of the metadata. before, after: NDCG@10 on the
     queries held out; `kept` says that the choice was better there, else it is what was set before."""
 
     lexical: Mapping[str, float]
@@ -109,7 +109,7 @@ def tune(policy: RankingPolicy, judged: Sequence[Judged], rng: np.random.Generat
     drawn = rng.permutation(len(judged))
     held = max(round(len(drawn) * HELD_OUT), 5)
     sheets = [_sheet([judged[i] for i in part]) for part in (drawn[held:], drawn[:held])]
-    boosts = {name: clause_boost(name, policy.metadata.lexical) for name in CLAUSES}
+    boosts = {name: clause_boost(name, policy.metadata.text_boosts) for name in CLAUSES}
     weights = {name: w for name, w in query_weights(policy).items() if name in sheets[0].legs or name == LEXICAL}
     found_boosts, found_weights = ascend(sheets[0], boosts, weights, UNTUNED)
     before = float(ndcg(sheets[1], boosts, weights).mean())

@@ -78,7 +78,7 @@ class Compared:
 def serving(snapshot: ServingSnapshot, data: Interactions, until: float | None) -> Blend:
     """The models in service and their shares, to be asked in memory. What user-kNN finds in Elasticsearch when it answers is
     counted again from `data` up to `until` here."""
-    table = snapshot.metadata.weights.get("no_query", {})
+    table = snapshot.metadata.retriever_weights.get("no_query", {})
     models = {name: model for name, model in snapshot.models.items() if table.get(name, 0.0) > 0.0}
     near = models.get(UserKNN.name)
     if near is not None:

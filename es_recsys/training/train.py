@@ -279,7 +279,7 @@ def _serve(
         old,
         vectors={**kept, **vectors},
         models=tuple(models),
-        weights={**{k: v for k, v in old.weights.items() if k != "no_query"}, "no_query": _table(chosen)},
+        retriever_weights={**{k: v for k, v in old.retriever_weights.items() if k != "no_query"}, "no_query": _table(chosen)},
         timed=data.timed,
         notes=record.noted(old.notes),
     )

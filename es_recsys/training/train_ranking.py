@@ -208,7 +208,7 @@ def _serve(work: Workspace, metadata: IndexMetadata, situation: str, ranker: Ran
     params, arrays = ranker.params(), ranker.forest.arrays()
     mark = artefact.fingerprint(RANKING, params, arrays)
     artefact.save(ranking_folder(work.settings, mark), RANKING, params, arrays)
-    write_metadata(work.es, replace(metadata, ranking={**metadata.ranking, situation: mark}))
+    write_metadata(work.es, replace(metadata, ranker_fingerprints={**metadata.ranker_fingerprints, situation: mark}))
     work.snapshots.invalidate()
     _tidy(work)
 
@@ -219,7 +219,7 @@ def _tidy(work: Workspace) -> None:
     named = {
         mark
         for number in versions.version_numbers(work.es, store)
-        for mark in read_version(work.es, store, number).ranking.values()
+        for mark in read_version(work.es, store, number).ranker_fingerprints.values()
     }
     folder = ranking_folder(work.settings, "")
     for each in folder.iterdir() if folder.exists() else ():

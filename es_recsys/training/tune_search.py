@@ -116,6 +116,6 @@ def _collect(snapshot: ServingSnapshot, query: str, grades: Mapping[str, float],
 def _store(work: Workspace, tuned: Tuned) -> None:
     with work.translating_errors():
         metadata = read_metadata(work.es, work.settings.index)
-        weights = {**metadata.weights, "query": {**metadata.weights.get("query", {}), **tuned.weights}}
-        write_metadata(work.es, replace(metadata, lexical=dict(tuned.lexical), weights=weights))
+        weights = {**metadata.retriever_weights, "query": {**metadata.retriever_weights.get("query", {}), **tuned.weights}}
+        write_metadata(work.es, replace(metadata, text_boosts=dict(tuned.lexical), retriever_weights=weights))
     work.snapshots.invalidate()

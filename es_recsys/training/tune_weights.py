@@ -203,7 +203,9 @@ def _asked_of(work: Workspace, live: IndexMetadata, name: str) -> tuple[object, 
     vectors = sorted(encoder_fingerprints(live).items())
     models = targets_of(live), [(model, load_tuned(work.settings, model)) for model in sorted(live.models)]
     # Without a query nothing of a search's table is read.
-    tables = (sorted(live.weights.get("query", {}).items()), sorted(live.lexical.items())) if name == "query" else ()
+    tables = (
+        (sorted(live.retriever_weights.get("query", {}).items()), sorted(live.text_boosts.items())) if name == "query" else ()
+    )
     return work.events.last_row, sorted(live.event_weights.items()), live.language, vectors, settings, models, tables, _VALUES
 
 
@@ -321,8 +323,11 @@ def _store(work: Workspace, tables: Mapping[str, Mapping[str, float]]) -> None:
         return
     with work.translating_errors():
         metadata = read_metadata(work.es, work.settings.index)
-        merged = {name: {**metadata.weights.get(name, {}), **table} for name, table in tables.items()}
+        merged = {name: {**metadata.retriever_weights.get(name, {}), **table} for name, table in tables.items()}
         write_metadata(
-            work.es, replace(metadata, weights={**metadata.weights, **merged}, notes=note_tuned(metadata.notes, merged))
+            work.es,
+            replace(
+                metadata, retriever_weights={**metadata.retriever_weights, **merged}, notes=note_tuned(metadata.notes, merged)
+            ),
         )
     work.snapshots.invalidate()

@@ -147,9 +147,9 @@ def test_served_is_as_users_get_it_and_each_part_is_left_out_once(client: Client
     work, own = client.workspace, client.workspace.snapshots.latest().metadata
     ranker = _lowest_first()
     artefact.save(ranking_folder(work.settings, "mark"), RANKING, ranker.params(), ranker.forest.arrays())
-    weights = {**own.weights, "no_query": {"covisitation": 0.0, "popularity": 1.0, "recency": 0.0}}
+    weights = {**own.retriever_weights, "no_query": {"covisitation": 0.0, "popularity": 1.0, "recency": 0.0}}
     notes = note_tuned(own.notes, ["no_query"])
-    write_metadata(work.es, replace(own, weights=weights, ranking={"no_query": "mark"}, notes=notes))
+    write_metadata(work.es, replace(own, retriever_weights=weights, ranker_fingerprints={"no_query": "mark"}, notes=notes))
     try:
         found = evaluate(work, Options(names=("covisitation",), users=25, budget=2.0))
     finally:
@@ -296,9 +296,9 @@ def test_weights_are_tuned_and_stored(
 ) -> None:
     client.train(["covisitation"])
     metadata = client.workspace.snapshots.latest().metadata
-    before = metadata.weights
+    before = metadata.retriever_weights
     report = tune_weights(client.workspace, trials=15, users=60)
-    after = client.workspace.snapshots.latest().metadata.weights
+    after = client.workspace.snapshots.latest().metadata.retriever_weights
     assert {one.name for one in report.situations} <= {"no_query", "query"}
     for one in report.situations:
         assert {"covisitation", "popularity", "recency"} == set(one.weights)

@@ -58,7 +58,9 @@ def successor(es: Elasticsearch, old: IndexMetadata) -> IndexMetadata:
 
 def test_what_a_version_says_of_itself_comes_back(es: Elasticsearch, store_name: str) -> None:
     metadata = make(es, store_name)
-    told = replace(metadata, weights={"query": {"bm25": 0.7}}, lexical={"title": 2.0}, notes={"trained": [1, 2]}, timed=False)
+    told = replace(
+        metadata, retriever_weights={"query": {"bm25": 0.7}}, text_boosts={"title": 2.0}, notes={"trained": [1, 2]}, timed=False
+    )
     stored_metadata.write_metadata(es, told)
     assert stored_metadata.read_metadata(es, store_name) == told
     assert stored_metadata.read_version(es, store_name, 1) == told

@@ -110,7 +110,7 @@ def test_judgments_change_the_order_and_a_lost_ranking_changes_it_back(
 
     with Client(settings=client.settings) as another:
         metadata = another.workspace.snapshots.current().metadata
-        folder = ranking_folder(client.settings, metadata.ranking["query"])
+        folder = ranking_folder(client.settings, metadata.ranker_fingerprints["query"])
         aside = folder.with_name("aside")
         shutil.move(folder, aside)
     try:

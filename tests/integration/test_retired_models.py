@@ -54,10 +54,10 @@ def _serve_with_bpr(client: Client) -> None:
     es.indices.put_mapping(index=live.index, properties={"bpr_vector": field})
     es.update(index=live.index, id="i00", doc={"bpr_vector": [0.1, 0.2, 0.3]}, refresh=True)
     vectors = {**live.vectors, "bpr_vector": VectorMetadata(3, "0" * 16, "bpr", "max_inner_product")}
-    weights = {**live.weights, "no_query": {**live.weights["no_query"], "bpr": 0.4}}
+    weights = {**live.retriever_weights, "no_query": {**live.retriever_weights["no_query"], "bpr": 0.4}}
     told = live.notes["trained"]
     notes = {**live.notes, "trained": {**told, "names": ["bpr", "covisitation"]}}
-    write_metadata(es, replace(live, models=("bpr", *live.models), vectors=vectors, weights=weights, notes=notes))
+    write_metadata(es, replace(live, models=("bpr", *live.models), vectors=vectors, retriever_weights=weights, notes=notes))
 
 
 def test_answers_do_without_it_and_say_so(client: Client, caplog: pytest.LogCaptureFixture) -> None:

@@ -116,12 +116,12 @@ def test_words_alone(es: Any, index: str, shared_data: Path) -> None:
     metadata = IndexMetadata(store="msrd", version=1)
     searches = [inputs(metadata=metadata, now=0.0, text=query) for query in queries]
     learned, held = searches[: QUERIES // 2], searches[QUERIES // 2 :]
-    plain = replace(metadata, lexical={"title": 2.0, "all_text": 1.0})
+    plain = replace(metadata, text_boosts={"title": 2.0, "all_text": 1.0})
     baseline = ndcg(es, index, [changed(given, metadata=plain) for given in held], judged)
     default = ndcg(es, index, held, judged)
     assert default > baseline + 0.01
     found = tune(searches[0].policy, list(collected(es, index, learned, judged)), np.random.default_rng(0))
-    tuned = replace(metadata, lexical=found.lexical, weights={"query": found.weights})
+    tuned = replace(metadata, text_boosts=found.lexical, retriever_weights={"query": found.weights})
     after = ndcg(es, index, [changed(given, metadata=tuned) for given in held], judged)
     print(f"NDCG@10 of {len(held)} queries: title and text {baseline:.4f}, default {default:.4f}, tuned {after:.4f}")
     assert after > default - 0.005

@@ -26,7 +26,7 @@ IN_SEARCH = {"lexical": 0.7, "als": 0.2, "taste_text": 0.1}
 
 
 def _meta(weights: Mapping[str, Mapping[str, float]], notes: Mapping[str, Any]) -> IndexMetadata:
-    return IndexMetadata("s", 1, models=("als",), weights=weights, ranking={"query": "m"}, notes=notes)
+    return IndexMetadata("s", 1, models=("als",), retriever_weights=weights, ranker_fingerprints={"query": "m"}, notes=notes)
 
 
 def _policy() -> RankingPolicy:
@@ -77,7 +77,14 @@ def test_weights_and_ranking_go_with_their_models(
     models: tuple[str, ...], given: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     live = _meta({"no_query": TUNED, "query": IN_SEARCH}, note_tuned({}, ["no_query"]))
-    own = replace(live, store="e", models=models, weights={"no_query": TRAINED, "query": IN_SEARCH}, ranking={}, notes={})
+    own = replace(
+        live,
+        store="e",
+        models=models,
+        retriever_weights={"no_query": TRAINED, "query": IN_SEARCH},
+        ranker_fingerprints={},
+        notes={},
+    )
     written: list[IndexMetadata] = []
     monkeypatch.setattr(carried, "read_metadata", lambda _, store: {"s": live, "e": own}[store])
     monkeypatch.setattr(carried, "write_metadata", lambda _, metadata: written.append(metadata))
@@ -93,7 +100,7 @@ def test_weights_and_ranking_go_with_their_models(
     assert found.trained == TRAINED
     assert (ranking_folder(scratch.settings, "m") / "manifest.json").exists() == given
     if given:
-        assert written == [replace(own, weights=live.weights, ranking=live.ranking)]
+        assert written == [replace(own, retriever_weights=live.retriever_weights, ranker_fingerprints=live.ranker_fingerprints)]
         assert (found.tuned, found.ranked, found.lacking) == ({"no_query", "query"}, {"query"}, "")
     else:
         # The table of searches is there from the beginning.

@@ -29,7 +29,7 @@ META = IndexMetadata(
     version=1,
     vectors={name: VectorMetadata(2, "f", "m") for name in ("text_vector", "image_vector", "als_vector")},
     fields={"created_at": "date", "price": "double", "brand": "keyword"},
-    lexical={"title": 2.0, "all_text": 1.0},
+    text_boosts={"title": 2.0, "all_text": 1.0},
 )
 FILTER = {"term": {"brand": "acme"}}
 OUT = {"ids": {"values": ["x", "y"]}}
@@ -197,7 +197,7 @@ def test_what_answers_a_question_is_counted() -> None:
     assert counted(search(), ["a", "b"], by_text=True) == counts({**guards, "should": [*STANDING, found, near]}, 0)
     assert counted(search(), ["a", "b"], by_text=False) == counts({**guards, "should": [MATCHING, near]}, 0)
     assert counted(search(text=""), ["a", "b"], by_text=False) == counts({**guards, "should": [near]}, 0)
-    titles = replace(META, lexical={"title": 1.0})
+    titles = replace(META, text_boosts={"title": 1.0})
     by_title = {"match": {"title": {"query": "red shoe"}}}
     assert counted(search(metadata=titles), [], by_text=True) == counts({**guards, "should": [by_title, *STANDING, MATCHING]}, 0)
 

@@ -105,19 +105,19 @@ def test_personalization_moves_between_neutral_and_personal() -> None:
 
 
 def test_trained_weights_decide_for_models_without_a_query() -> None:
-    trained = replace(META, weights={"no_query": {"covisitation": 1.0}})
+    trained = replace(META, retriever_weights={"no_query": {"covisitation": 1.0}})
     found = weights(known(metadata=trained, text="", vectors={}))
     assert found == {"covisitation": 1.0, "taste_text": FusionWeights().no_query["taste_text"]}
 
 
 def test_trained_models_share_a_fixed_part_of_a_search() -> None:
-    trained = replace(META, weights={"no_query": {"covisitation": 3.0, "als": 1.0}})
+    trained = replace(META, retriever_weights={"no_query": {"covisitation": 3.0, "als": 1.0}})
     found = weights(known(metadata=trained, strength=1e9), [1.0] * 200)
     assert found["covisitation"] == pytest.approx(3 * found["als"])
 
 
 def test_tuned_weights_go_before_the_settings() -> None:
-    tuned = replace(META, weights={"query": {"lexical": 0.6, "text_vector": 0.4}})
+    tuned = replace(META, retriever_weights={"query": {"lexical": 0.6, "text_vector": 0.4}})
     found = weights(known(metadata=tuned))
     assert (found["lexical"], found["text_vector"]) == (0.6, 0.4)
     assert found["popularity"] == FusionWeights().query["popularity"]

@@ -258,7 +258,7 @@ def test_a_much_better_match_is_never_overtaken_by_a_profile(seed: int, n: int) 
 
 def test_models_blend_over_their_own_best() -> None:
     """sum over models of weight * raw / the best raw of the model's own list, filled in exactly."""
-    trained = replace(META, fields={}, vectors={}, weights={"no_query": {"covisitation": 0.7, "other": 0.3}})
+    trained = replace(META, fields={}, vectors={}, retriever_weights={"no_query": {"covisitation": 0.7, "other": 0.3}})
     lists = {"covisitation": [("a", 4.0), ("b", 2.0)], "other": [("b", 0.5), ("c", 0.25)]}
     raw = {"covisitation": {"a": 4.0, "b": 2.0, "c": 1.0}, "other": {"a": -0.25, "b": 0.5, "c": 0.25}}
     scorers = {

@@ -54,7 +54,7 @@ def test_ndcg_by_hand() -> None:
 
 def test_tuning_finds_the_clause_that_knows() -> None:
     found = tune(
-        replace(POLICY, metadata=replace(META, lexical={"title": 1.0, "description": 1.0})), many(1), np.random.default_rng(0)
+        replace(POLICY, metadata=replace(META, text_boosts={"title": 1.0, "description": 1.0})), many(1), np.random.default_rng(0)
     )
     assert found.kept
     assert found.after > found.before + 0.2

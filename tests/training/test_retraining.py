@@ -56,7 +56,7 @@ def known(data: Interactions) -> Interactions:
 
 def snapshot(models: dict[str, Any]) -> Any:
     share = {name: 1.0 / len(models) for name in models}
-    return SimpleNamespace(models=models, metadata=SimpleNamespace(weights={"no_query": {**share, "popularity": 1e-3}}))
+    return SimpleNamespace(models=models, metadata=SimpleNamespace(retriever_weights={"no_query": {**share, "popularity": 1e-3}}))
 
 
 def trained(data: Interactions) -> tuple[Any, Trained]:
@@ -238,7 +238,7 @@ def test_a_comparison_that_fails_ends_no_training(monkeypatch: pytest.MonkeyPatc
     data = rings()
     served, record = trained(data)
     metadata = IndexMetadata(
-        "shop", 1, models=("covisitation",), notes=record.noted({}), weights={"no_query": {"covisitation": 1.0}}
+        "shop", 1, models=("covisitation",), notes=record.noted({}), retriever_weights={"no_query": {"covisitation": 1.0}}
     )
     served = SimpleNamespace(metadata=metadata, models=served.models)
 
