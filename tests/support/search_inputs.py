@@ -21,7 +21,7 @@ class Inputs(NamedTuple):
 def inputs(**values: Any) -> Inputs:
     """Return the inputs, each value in the part that has a field of its name; weights of the metadata are the retrievers'."""
     if "metadata" in values:
-        values.setdefault("retriever_weights", values["metadata"].weights)
+        values.setdefault("retriever_weights", values["metadata"].retriever_weights)
     return Inputs(*(part(**_own(part, values)) for part in (Request, UserState, RankingPolicy)))
 
 
