@@ -11,9 +11,9 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from es_recsys.linear_algebra import truncated_svd
 from es_recsys.models.base import ScoredItems, TrainedModel, TrainingCallback, from_json, recency_space, to_json, top_of
 from es_recsys.models.cooccurrence import UserSequences, cells, user_sequences
-from es_recsys.models.linear_algebra import truncated_svd
 from es_recsys.models.neighbours import by_liked, of_liked
 from es_recsys.models.types import HistoryBatch, ItemIds
 from es_recsys.types import Interactions, ItemTable

@@ -12,10 +12,10 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from es_recsys.errors import ModelError
+from es_recsys.linear_algebra import extra_bytes, invert
 from es_recsys.memory import available_memory
 from es_recsys.models.base import TrainingCallback, from_json, recency_space, to_json
 from es_recsys.models.cooccurrence import UserSequences, cells, joined, user_sequences
-from es_recsys.models.linear_algebra import extra_bytes, invert
 from es_recsys.models.neighbours import Neighbours
 from es_recsys.models.types import CSR, ItemIds
 from es_recsys.types import Interactions, ItemTable

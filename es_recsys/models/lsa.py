@@ -13,8 +13,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from es_recsys.errors import ModelError
+from es_recsys.linear_algebra import truncated_svd
 from es_recsys.models.base import ScoredItems, TrainedModel, TrainingCallback, from_json, to_json, top_of
-from es_recsys.models.linear_algebra import truncated_svd
 from es_recsys.models.types import HistoryBatch, ItemIds, decay
 from es_recsys.models.vocabulary import Vocabulary, tokens
 from es_recsys.types import History, Interactions, ItemTable

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from es_recsys.models.linear_algebra import truncated_svd
+from es_recsys.linear_algebra import truncated_svd
 from es_recsys.models.types import HistoryBatch
 from es_recsys.types import Interactions, ItemTable
 

@@ -126,7 +126,7 @@ def bare(vectors: Any) -> Any:
     """Items with events and without content."""
     import torch
 
-    from es_recsys.models.sasrec.modules import ItemEmbedding
+    from es_recsys.models.sasrec.train import ItemEmbedding
 
     n, dims = vectors.shape
     return ItemEmbedding(vectors, torch.zeros(dims, 0), torch.ones(n, dtype=torch.bool), torch.zeros(n, 0), 0.0)
@@ -136,7 +136,7 @@ def bare(vectors: Any) -> Any:
 def test_numpy_computes_what_pytorch_does(blocks: int) -> None:
     import torch
 
-    from es_recsys.models.sasrec.modules import Network
+    from es_recsys.models.sasrec.train import Network
 
     torch.manual_seed(blocks)
     config = replace(CONFIG, blocks=blocks, heads=4, max_length=11)
@@ -161,7 +161,7 @@ def test_it_begins_as_a_mean_of_the_history(ordered: bool) -> None:
     import torch
     from torch.nn import functional
 
-    from es_recsys.models.sasrec.modules import Network
+    from es_recsys.models.sasrec.train import Network
 
     torch.manual_seed(0)
     network = Network(replace(CONFIG, dims=64, blocks=2, ordered=ordered), bare(torch.randn(30, 64))).eval()
@@ -178,7 +178,7 @@ def test_it_begins_as_a_mean_of_the_history(ordered: bool) -> None:
 def test_a_state_doesnt_see_what_comes_after() -> None:
     import torch
 
-    from es_recsys.models.sasrec.modules import Network
+    from es_recsys.models.sasrec.train import Network
 
     torch.manual_seed(0)
     items = bare(torch.randn(30, 16))
@@ -254,7 +254,7 @@ def test_settings_that_dont_go_together_are_refused(data: Interactions) -> None:
 
 def test_without_torch_it_says_which_extra(data: Interactions, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
-    for name in ("sasrec.train", "sasrec.modules", "torch_training"):
-        monkeypatch.delitem(sys.modules, f"es_recsys.models.{name}", raising=False)
+    for name in ("models.sasrec.train", "torch_training"):
+        monkeypatch.delitem(sys.modules, f"es_recsys.{name}", raising=False)
     with pytest.raises(MissingExtra, match="torch"):
         SASRec(CONFIG).fit(data, np.random.default_rng(0))

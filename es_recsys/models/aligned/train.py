@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from es_recsys.models.aligned.config import AlignedConfig
 from es_recsys.models.base import TrainingCallback
-from es_recsys.models.torch_training import Checkpoint, host, place_on, restore, training
+from es_recsys.torch_training import Checkpoint, host, place_on, restore, training
 
 __all__ = ["Heads", "align", "recall"]
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from es_recsys.models.linear_algebra import truncated_svd
+from es_recsys.linear_algebra import truncated_svd
 
 
 def test_agrees_with_the_exact_decomposition() -> None:

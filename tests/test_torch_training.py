@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
+from es_recsys import torch_training
 from es_recsys.errors import ModelError
-from es_recsys.models import torch_training
 from es_recsys.models.sasrec import SASRec, SASRecConfig
-from es_recsys.models.torch_training import host, place_on, training
+from es_recsys.torch_training import host, place_on, training
 from es_recsys.types import Interactions
 
 CONFIG = SASRecConfig(dims=16, max_length=8, dropout=0.1, negatives=40, batch_events=512, epochs=8, patience=8)
@@ -59,7 +59,7 @@ def test_an_array_goes_to_the_device_and_back() -> None:
 
 
 def test_the_processor_is_taken_where_cuda_shows_no_gpu() -> None:
-    code = "from es_recsys.models.torch_training import training\nwith training('it', 0) as device: print(device)"
+    code = "from es_recsys.torch_training import training\nwith training('it', 0) as device: print(device)"
     told = subprocess.run(
         [sys.executable, "-c", code],
         env={"CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": ":".join(sys.path)},

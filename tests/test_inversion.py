@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from es_recsys.models import linear_algebra
-from es_recsys.models.linear_algebra import extra_bytes, invert
+from es_recsys import linear_algebra
+from es_recsys.linear_algebra import extra_bytes, invert
 
 
 @settings(max_examples=60, deadline=None)
