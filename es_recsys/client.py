@@ -1,19 +1,22 @@
-"""The Python client: one store, synchronous or asynchronous, from the same flows."""
+"""The Python client of a store, synchronous or asynchronous, over the same flows."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from es_recsys import arguments
-from es_recsys.errors import EngineError, InputError, RecsysError
+from es_recsys import arguments, engine
+from es_recsys.answer_methods import AnswerMethods, Id, Ids, make_query
+from es_recsys.batching import batched
+from es_recsys.errors import InputError, RecsysError
 from es_recsys.ratings import RatingScale
-from es_recsys.renamed import accepts_old_arguments
 from es_recsys.serving.answering import execute
+from es_recsys.serving.batch_answers import BATCH_SIZE, answer_all
+from es_recsys.serving.drivers import AsyncDriver
 from es_recsys.serving.operations import Flow, MultiGet
 from es_recsys.serving.recording import Erased, Recorded
 from es_recsys.serving.snapshot import ServingSnapshot
@@ -22,7 +25,7 @@ from es_recsys.serving.workspace import Workspace
 from es_recsys.settings import Settings, load_settings
 from es_recsys.types import Answer, Event, Item, Profile, Query
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # jobs load much, and answers need none of it
     from es_recsys.jobs.load_items import CatalogueReport
     from es_recsys.training.retrain import RetrainReport
     from es_recsys.training.train import TrainReport
@@ -30,73 +33,14 @@ if TYPE_CHECKING:
 __all__ = ["AsyncClient", "Client"]
 
 T = TypeVar("T")
-
-Filter = Sequence[str] | Mapping[str, Any]
-Id = str | int
-"""A text or a whole number."""
-Ids = Iterable[str | int] | str | int
-"""Ids, of which one may stand alone."""
-_BATCH, _FEWER = 32, 8
-# Questions in succession that Elasticsearch fails to answer, after which the others of a request are not asked.
-_TOO_OFTEN = 3
+MakeFlow = Callable[[ServingSnapshot], Flow[T]]
 
 
-def _settings(url: str | None, index: str | None, settings: Settings | None, options: Mapping[str, Any]) -> Settings:
-    if settings is None:
-        return load_settings(url=url, index=index, **options)
-    if not isinstance(settings, Settings):
-        raise InputError("settings is no Settings.", "Give what load_settings() returns, or leave it out.")
-    given = {name: value for name, value in {"url": url, "index": index, **options}.items() if value is not None}
-    if not given:
-        return settings
-    checked = load_settings(**given)  # `model_copy` checks nothing
-    return settings.model_copy(update={name: getattr(checked, name) for name in given})
-
-
-def _profile(snapshot: ServingSnapshot, query: Query, now: float) -> Flow[Profile]:
-    found = yield from read_profile(snapshot, query, now)
-    return found if found is not None else Profile(user_key="")
-
-
-def _titles(snapshot: ServingSnapshot, item_ids: tuple[str, ...]) -> Flow[dict[str, str]]:
-    wanted = tuple(dict.fromkeys(item_ids))
-    found = (yield MultiGet(snapshot.metadata.index, wanted, ("title",))) if wanted else {}
-    return {item_id: source.get("title") or item_id for item_id, source in found.items()}
-
-
-class _Questions:
-    """The questions that both clients take, as Query objects, which read what is given."""
-
-    @staticmethod
-    def _search(query: str, image: Any, exclude: Any, options: Mapping[str, Any]) -> Query:
-        return Query(text=query, image=arguments.picture("image", image), exclude=exclude, **options)
-
-    @staticmethod
-    def _recommend(user_id: Id | None, history: Any, exclude: Any, options: Mapping[str, Any]) -> Query:
-        return Query(user_id=arguments.optional_id("user_id", user_id), history=history, exclude=exclude, **options)
-
-    @staticmethod
-    def _similar(item_id: Id, exclude: Any, options: Mapping[str, Any]) -> Query:
-        return Query(like=arguments.one_id("item_id", item_id), exclude=exclude, **options)
-
-    @staticmethod
-    def _rank(user_id: Id | None, item_ids: Any, exclude: Any, options: Mapping[str, Any]) -> Query:
-        ids = tuple(dict.fromkeys(arguments.ids("item_ids", item_ids)))
-        user = arguments.optional_id("user_id", user_id)
-        return Query(ids=ids, user_id=user, n=max(len(ids), 1), exclude=exclude, **options)
-
-    @staticmethod
-    def _checked(query: Any) -> Query:
-        if not isinstance(query, Query):
-            raise InputError(f"A question is a Query, not a {type(query).__name__}.", "Make one: Query(text=...).")
-        return query
-
-
-class Client(_Questions):
+class Client(AnswerMethods[Answer, Iterator[Answer | RecsysError]]):
     """Answers from and writes to one store.
 
     Client("https://...", index="shop", api_key=...), or Client.embedded("shop") for the embedded node. Thread-safe; a
-    context manager. What isn't given comes from the settings file and the environment.
+    context manager. options: settings by name; what isn't given comes from the settings file and the environment.
     Every method raises a RecsysError that says what failed and what to do.
     """
 
@@ -113,128 +57,27 @@ class Client(_Questions):
 
     @classmethod
     def embedded(cls, index: str | None = None, *, keep: bool = True, **options: Any) -> Self:
-        """A client of the embedded node, started where it is not up. keep: whether it goes on after this process."""
+        """Return a client of the embedded node, started where it is not up. keep: whether it goes on after this process."""
         return cls(None, index, keep=keep, **options)
 
     @property
     def settings(self) -> Settings:
         return self.workspace.settings
 
-    @accepts_old_arguments
-    def search(
-        self,
-        query: str = "",
-        *,
-        image: bytes | Path | str | None = None,
-        user_id: Id | None = None,
-        session_id: Id | None = None,
-        n: int = 10,
-        offset: int = 0,
-        filter: Filter = (),
-        exclude: Ids = (),
-        personalization: float | None = None,
-        diversity: float | None = None,
-        explore: float | None = None,
-        explain: bool = False,
-        facets: bool = False,
-    ) -> Answer:
-        """Searches by words, a picture (bytes or a path), or both; personally where a user or a session is named.
+    def execute(self, query: Query) -> Answer:
+        """Answer a query."""
+        return self.workspace.run(_answers(query))
 
-        filter: expressions or a mapping, as docs/guide.md lists. personalization, diversity, explore: 0 to 1.
-        offset + n: up to 1,000.
-        """
-        options = {
-            "user_id": user_id, "session_id": session_id, "n": n, "offset": offset, "filter": filter,
-            "personalization": personalization, "diversity": diversity, "explore": explore, "explain": explain, "facets": facets,
-        }  # fmt: skip
-        return self.ask(self._search(query, image, exclude, options))
+    def execute_many(self, queries: Iterable[Query]) -> Iterator[Answer | RecsysError]:
+        """Yield the answers in the order of the queries, an error in the place of one that can't be answered. Their searches are
+        joined into few requests; where one fails, its queries are tried again in smaller ones."""
+        yield from answer_all(self.workspace, arguments.instances("queries", queries, Query))
 
-    @accepts_old_arguments
-    def recommend(
-        self,
-        user_id: Id | None = None,
-        *,
-        session_id: Id | None = None,
-        history: Ids | None = None,
-        n: int = 10,
-        offset: int = 0,
-        filter: Filter = (),
-        exclude: Ids = (),
-        personalization: float | None = None,
-        diversity: float | None = None,
-        explore: float | None = None,
-        explain: bool = False,
-    ) -> Answer:
-        """Recommends to a user, a session, or whoever has the given history (item ids, oldest first)."""
-        options = {
-            "session_id": session_id, "n": n, "offset": offset, "filter": filter,
-            "personalization": personalization, "diversity": diversity, "explore": explore, "explain": explain,
-        }  # fmt: skip
-        return self.ask(self._recommend(user_id, history, exclude, options))
-
-    def similar_items(
-        self,
-        item_id: Id,
-        *,
-        user_id: Id | None = None,
-        n: int = 10,
-        filter: Filter = (),
-        exclude: Ids = (),
-        diversity: float | None = None,
-        explain: bool = False,
-    ) -> Answer:
-        """Items like one item, by content and by what people did. A user adds dislikes, which are left out."""
-        options = {"user_id": user_id, "n": n, "filter": filter, "diversity": diversity, "explain": explain}
-        return self.ask(self._similar(item_id, exclude, options))
-
-    @accepts_old_arguments
-    def rank(
-        self,
-        user_id: Id | None,
-        item_ids: Ids,
-        *,
-        session_id: Id | None = None,
-        exclude: Ids = (),
-        personalization: float | None = None,
-        explain: bool = False,
-    ) -> Answer:
-        """The given items (1 to 1,000) in the order that suits the user; ids that the store lacks are in `unknown`."""
-        options = {"session_id": session_id, "personalization": personalization, "explain": explain}
-        return self.ask(self._rank(user_id, item_ids, exclude, options))
-
-    def ask(self, query: Query) -> Answer:
-        """Answers any Query."""
-        query = self._checked(query)
-        return self.workspace.run(lambda snapshot: execute(snapshot, query, time.time()))
-
-    def ask_all(self, queries: Iterable[Query]) -> Iterator[Answer | RecsysError]:
-        """Answers many queries, their searches joined into few requests; in their order, an error in its place. Where a request
-        fails, its questions are asked again in smaller ones."""
-        for batch in _batches(arguments.instances("queries", queries, Query), _BATCH):
-            yield from self._asked(batch)
-
-    def _asked(self, batch: list[Query]) -> Iterator[Answer | RecsysError]:
-        now = time.time()
-        try:
-            yield from self.workspace.run_all(lambda snapshot: [execute(snapshot, query, now) for query in batch])
-            return
-        except EngineError as error:
-            failed: EngineError = error
-        if len(batch) == 1:
-            yield failed
-            return
-        failures, size = 0, _FEWER if len(batch) > _FEWER else 1
-        for part in _batches(batch, size):
-            if failures >= _TOO_OFTEN:
-                # It would only be waited for again.
-                yield from [failed] * len(part)
-                continue
-            for found in self._asked(part):
-                failures = failures + 1 if isinstance(found, EngineError) else 0
-                yield found
+    def _answer(self, **given: Any) -> Answer:
+        return self.execute(make_query(**given))
 
     def insert_items(self, items: Iterable[Item] | Item, *, base: Path | str = ".") -> CatalogueReport:
-        """Adds and changes items; makes the store where there is none. base: folder that pictures' paths start from."""
+        """Add and change items; make the store where there is none. base: folder that the paths of pictures start from."""
         from es_recsys.jobs.load_items import insert_items
 
         if not isinstance(base, str | Path):
@@ -244,25 +87,24 @@ class Client(_Questions):
         return insert_items(self.workspace, list(given) if isinstance(items, Sequence | Item) else given, Path(base))
 
     def delete_items(self, item_ids: Ids) -> CatalogueReport:
-        """Removes items."""
+        """Remove items."""
         from es_recsys.jobs.load_items import remove_items
 
         return remove_items(self.workspace, arguments.ids("item_ids", item_ids))
 
     def put_events(self, events: Iterable[Event] | Event) -> Recorded:
-        """Records events; the very next answer shows them. Known events change nothing, so a retry is safe.
+        """Record events; the very next answer shows them. Events that are stored already change nothing, so a retry is safe.
 
         What is stored and doesn't count is in `quarantined`, by reason: ratings off the store's scale (`set_rating_scale`).
         """
-        put = self.workspace.recording(list(arguments.instances("events", events, Event)))
-        recorded = self.workspace.run(put)
-        if self.workspace.version_changed(put.version):
-            self.workspace.run(put)
-        return recorded
+        given = list(arguments.instances("events", events, Event))
+        return self.workspace.driver.run(self.workspace.record(given))
 
     def set_rating_scale(self, scale: str | RatingScale) -> None:
-        """Reads ratings, those that are stored too, on a scale from the worst to the best ("0..10"); 1 to 5 until it is set or
-        found in files. Raises InputError."""
+        """Set the scale of ratings, also of those that are stored: from the worst to the best ("0..10").
+
+        It is 1 to 5 until it is set or found in files. Raises InputError.
+        """
         from es_recsys.jobs.load_events import set_rating_scale
 
         if not isinstance(scale, str | RatingScale):
@@ -278,7 +120,7 @@ class Client(_Questions):
         budget: float | None = None,
         seed: int = 7,
     ) -> TrainReport:
-        """Trains the collaborative models and puts them into service; chooses them by itself where none are named.
+        """Train models on the stored events and put them into service; choose them on held-out events where none are named.
 
         add: the live models are trained again beside those that are named. targets: event types that answers are to lead to
         (("purchase",)), in place of any by which somebody takes to an item. budget: seconds after which no further setting is
@@ -299,8 +141,8 @@ class Client(_Questions):
         budget: float | None = None,
         seed: int = 7,
     ) -> RetrainReport:
-        """Trains where events or items have grown by a share of `growth` or quality has fallen, for a scheduler to call; else
-        says why not. Without names or targets those of the models in service. What is worse than these is not put into service.
+        """Train where events or items have grown by a share of `growth` or quality has fallen, for a scheduler to call; else say
+        why not. Without names or targets those of the models in service. What is worse than these is not put into service.
 
         Due is also what has other event weights since, a named model or target that isn't served yet, and models that can't be
         loaded.
@@ -315,22 +157,21 @@ class Client(_Questions):
         return train_if_needed(self.workspace, growth=share, **_training(models, add, targets, budget, seed))
 
     def get_user_profile(self, user_id: Id) -> Profile:
-        """What is known of a user; an empty profile where nothing is."""
-        query = Query(user_id=arguments.one_id("user_id", user_id))
-        return self.workspace.run(lambda snapshot: _profile(snapshot, query, time.time()))
+        """Return what is known of a user; an empty profile where nothing is."""
+        return self.workspace.run(_reads_profile(user_id))
 
     def delete_user(self, user_id: Id) -> Erased:
-        """Erases a user: events, profile, answer log. A replay of older events doesn't bring the user back."""
+        """Erase a user: events, profile, answer log. A replay of older events doesn't bring the user back."""
         from es_recsys.jobs.erase_user import erase_user
 
         return erase_user(self.workspace, arguments.one_id("user_id", user_id))
 
     def titles(self, item_ids: Ids) -> dict[str, str]:
-        """Title of each item; its id where it has none."""
-        ids = arguments.ids("item_ids", item_ids)
-        return self.workspace.run(lambda snapshot: _titles(snapshot, ids))
+        """Return the title of each item; its id where it has none."""
+        return self.workspace.run(_reads_titles(item_ids))
 
     def close(self) -> None:
+        """Close the connections; an embedded node that isn't kept ends."""
         self.workspace.close()
 
     def __enter__(self) -> Self:
@@ -340,7 +181,7 @@ class Client(_Questions):
         self.close()
 
 
-class AsyncClient(_Questions):
+class AsyncClient(AnswerMethods[Coroutine[Any, Any, Answer], AsyncIterator[Answer | RecsysError]]):
     """The methods of `Client`, to be awaited. Requests to Elasticsearch are asynchronous; SQL, encoders and long jobs run in
     threads. Use it in one event loop, as `async with` or with `await close()`."""
 
@@ -353,9 +194,6 @@ class AsyncClient(_Questions):
         keep: bool = True,
         **options: Any,
     ) -> None:
-        from es_recsys import engine
-        from es_recsys.serving.drivers import AsyncDriver
-
         self._client = Client(url, index, settings=settings, keep=keep, **options)
         work = self._client.workspace
         self._es = engine.connect_async(work.settings, work.url, work.find_url)
@@ -370,46 +208,20 @@ class AsyncClient(_Questions):
     def settings(self) -> Settings:
         return self._client.settings
 
-    @accepts_old_arguments
-    async def search(
-        self, query: str = "", *, image: bytes | Path | str | None = None, exclude: Ids = (), **options: Any
-    ) -> Answer:
-        """As `Client.search`."""
-        return await self.ask(self._search(query, image, exclude, options))
+    async def execute(self, query: Query) -> Answer:
+        """As `Client.execute`."""
+        return await self._run(_answers(query))
 
-    @accepts_old_arguments
-    async def recommend(
-        self,
-        user_id: Id | None = None,
-        *,
-        history: Ids | None = None,
-        exclude: Ids = (),
-        **options: Any,
-    ) -> Answer:
-        """As `Client.recommend`."""
-        return await self.ask(self._recommend(user_id, history, exclude, options))
-
-    async def similar_items(self, item_id: Id, *, exclude: Ids = (), **options: Any) -> Answer:
-        """As `Client.similar_items`."""
-        return await self.ask(self._similar(item_id, exclude, options))
-
-    @accepts_old_arguments
-    async def rank(self, user_id: Id | None, item_ids: Ids, *, exclude: Ids = (), **options: Any) -> Answer:
-        """As `Client.rank`."""
-        return await self.ask(self._rank(user_id, item_ids, exclude, options))
-
-    async def ask(self, query: Query) -> Answer:
-        """Answers any Query."""
-        query = self._checked(query)
-        return await self._run(lambda snapshot: execute(snapshot, query, time.time()))
-
-    async def ask_all(self, queries: Iterable[Query]) -> AsyncIterator[Answer | RecsysError]:
-        """As `Client.ask_all`."""
-        for batch in _batches(arguments.instances("queries", queries, Query), _BATCH):
-            for found in await asyncio.gather(*(self.ask(query) for query in batch), return_exceptions=True):
+    async def execute_many(self, queries: Iterable[Query]) -> AsyncIterator[Answer | RecsysError]:
+        """As `Client.execute_many`."""
+        for batch in batched(arguments.instances("queries", queries, Query), BATCH_SIZE):
+            for found in await asyncio.gather(*(self.execute(query) for query in batch), return_exceptions=True):
                 if isinstance(found, BaseException) and not isinstance(found, RecsysError):
                     raise found
                 yield found
+
+    async def _answer(self, **given: Any) -> Answer:
+        return await self.execute(make_query(**given))
 
     async def insert_items(self, items: Iterable[Item] | Item, *, base: Path | str = ".") -> CatalogueReport:
         """As `Client.insert_items`."""
@@ -421,13 +233,8 @@ class AsyncClient(_Questions):
 
     async def put_events(self, events: Iterable[Event] | Event) -> Recorded:
         """As `Client.put_events`."""
-        work = self._client.workspace
         given = list(arguments.instances("events", events, Event))
-        put = await asyncio.to_thread(work.recording, given)
-        recorded = await self._run(put)
-        if await asyncio.to_thread(work.version_changed, put.version):
-            await self._run(put)
-        return recorded
+        return await self._driver.run(self._client.workspace.record(given))
 
     async def set_rating_scale(self, scale: str | RatingScale) -> None:
         """As `Client.set_rating_scale`."""
@@ -462,8 +269,7 @@ class AsyncClient(_Questions):
 
     async def get_user_profile(self, user_id: Id) -> Profile:
         """As `Client.get_user_profile`."""
-        query = Query(user_id=arguments.one_id("user_id", user_id))
-        return await self._run(lambda snapshot: _profile(snapshot, query, time.time()))
+        return await self._run(_reads_profile(user_id))
 
     async def delete_user(self, user_id: Id) -> Erased:
         """As `Client.delete_user`."""
@@ -471,10 +277,10 @@ class AsyncClient(_Questions):
 
     async def titles(self, item_ids: Ids) -> dict[str, str]:
         """As `Client.titles`."""
-        ids = arguments.ids("item_ids", item_ids)
-        return await self._run(lambda snapshot: _titles(snapshot, ids))
+        return await self._run(_reads_titles(item_ids))
 
     async def close(self) -> None:
+        """As `Client.close`."""
         await self._es.close()
         await asyncio.to_thread(self._client.close)
 
@@ -484,23 +290,50 @@ class AsyncClient(_Questions):
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self.close()
 
-    async def _run(self, make: Callable[[ServingSnapshot], Flow[T]]) -> T:
+    async def _run(self, make: MakeFlow[T]) -> T:
         return await self._driver.run(self._client.workspace.with_retry(make))
 
 
-def _batches(queries: Iterable[Query], size: int) -> Iterator[list[Query]]:
-    batch: list[Query] = []
-    for query in queries:
-        batch.append(query)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+def _settings(url: str | None, index: str | None, settings: Settings | None, options: Mapping[str, Any]) -> Settings:
+    if settings is None:
+        return load_settings(url=url, index=index, **options)
+    if not isinstance(settings, Settings):
+        raise InputError("settings is no Settings.", "Give what load_settings() returns, or leave it out.")
+    given = {name: value for name, value in {"url": url, "index": index, **options}.items() if value is not None}
+    if not given:
+        return settings
+    checked = load_settings(**given)  # `model_copy` checks nothing
+    return settings.model_copy(update={name: getattr(checked, name) for name in given})
+
+
+def _answers(query: Query) -> MakeFlow[Answer]:
+    if not isinstance(query, Query):
+        raise InputError(f"A question is a Query, not a {type(query).__name__}.", "Make one: Query(text=...).")
+    return lambda snapshot: execute(snapshot, query, time.time())
+
+
+def _reads_profile(user_id: Id) -> MakeFlow[Profile]:
+    query = Query(user_id=arguments.one_id("user_id", user_id))
+
+    def flow(snapshot: ServingSnapshot) -> Flow[Profile]:
+        found = yield from read_profile(snapshot, query, time.time())
+        return found if found is not None else Profile(user_key="")
+
+    return flow
+
+
+def _reads_titles(item_ids: Ids) -> MakeFlow[dict[str, str]]:
+    wanted = tuple(dict.fromkeys(arguments.ids("item_ids", item_ids)))
+
+    def flow(snapshot: ServingSnapshot) -> Flow[dict[str, str]]:
+        found = (yield MultiGet(snapshot.metadata.index, wanted, ("title",))) if wanted else {}
+        return {item_id: source.get("title") or item_id for item_id, source in found.items()}
+
+    return flow
 
 
 def _training(models: Any, add: Any, targets: Any, budget: Any, seed: Any) -> dict[str, Any]:
-    """What both ways to train take."""
+    """Return what both ways to train take, read."""
     if (given := arguments.whole("seed", seed)) < 0:
         raise InputError(f"seed is {given}.", "Give 0 or more.")
     return {

@@ -63,7 +63,7 @@ class Variant:
 def asked(client: Client, name: str, needs: Sequence[SimulatedNeed], **changes: float) -> Variant:
     """changes: of the wishes' queries."""
     found = {}
-    for need, answer in zip(needs, client.ask_all(need.query.model_copy(update=changes) for need in needs), strict=True):
+    for need, answer in zip(needs, client.execute_many(need.query.model_copy(update=changes) for need in needs), strict=True):
         if not isinstance(answer, Answer):
             raise answer
         found[need.query] = answer

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -48,10 +47,12 @@ def test_where_both_names_are_given_the_present_one_counts() -> None:
 @pytest.mark.parametrize("method", ["search", "recommend", "rank"])
 def test_methods_of_the_clients_read_old_arguments(kind: type, method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Query] = []
-    answered: Future[None] = Future()
-    answered.set_result(None)
-    monkeypatch.setattr(Client, "ask", lambda self, query: asked.append(query))
-    monkeypatch.setattr(AsyncClient, "ask", lambda self, query: asyncio.wrap_future((asked.append(query), answered)[1]))
+
+    async def execute(self: AsyncClient, query: Query) -> None:
+        asked.append(query)
+
+    monkeypatch.setattr(Client, "execute", lambda self, query: asked.append(query))
+    monkeypatch.setattr(AsyncClient, "execute", execute)
     arguments = ("u", ["a"]) if method == "rank" else ("x",)
     with pytest.warns(DeprecationWarning, match="impact is called personalization now") as caught:
         found = getattr(kind, method)(object.__new__(kind), *arguments, impact=0.5)
@@ -85,3 +86,14 @@ def test_an_old_option_is_read_with_a_note(option: list[str]) -> None:
     shown = subprocess.run([*command[:3], "rank", "--help"], capture_output=True, text=True, timeout=60, check=False)
     assert "--personalization" in shown.stdout
     assert "--impact" not in shown.stdout
+
+
+def test_old_methods_of_the_client_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Client, "execute", lambda self, query: query)
+    monkeypatch.setattr(Client, "execute_many", lambda self, queries: queries)
+    client, query = object.__new__(Client), Query()
+    with pytest.warns(DeprecationWarning, match="ask is called execute now") as caught:
+        assert client.ask(query) is query
+    with pytest.warns(DeprecationWarning, match="ask_all is called execute_many now"):
+        assert client.ask_all([query]) == [query]
+    assert caught[0].filename == __file__

@@ -159,7 +159,7 @@ def _batch(settings: Settings, kind: str, file: Path, n: int, out: Path | None) 
     from es_recsys.jobs.batch import answer_file
 
     with open_client(settings) as client, progress(kind) as bar:
-        report = answer_file(client.ask_all, kind, file, n=n, out=out, store=settings.index, progress=bar)
+        report = answer_file(client.execute_many, kind, file, n=n, out=out, store=settings.index, progress=bar)
     if out is not None:
         say(
             f"{counted(report.answered, 'answer', 'answers')} in {out}"

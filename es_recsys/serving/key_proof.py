@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from elasticsearch import Elasticsearch
 
+from es_recsys.batching import batched
 from es_recsys.errors import KeyMismatch
 from es_recsys.events.actors import actor_key
 from es_recsys.index import stored_profiles
@@ -28,9 +29,8 @@ def may_adopt(client: Elasticsearch, store: EventStore, secret: bytes, index: st
     """
     if not client.count(index=index)["count"]:
         return True
-    actors = islice(store.actors(), _TRIED)
     tried = False
-    while batch := list(islice(actors, _BATCH)):
+    for batch in batched(islice(store.actors(), _TRIED), _BATCH):
         tried = True
         if stored_profiles.fetch_profiles(client, index, [actor_key(actor, secret) for actor in batch], ()):
             return True

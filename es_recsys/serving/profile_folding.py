@@ -12,9 +12,10 @@ import json
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import chain, islice
+from itertools import chain
 from typing import Any
 
+from es_recsys.batching import batched
 from es_recsys.errors import WriteError
 from es_recsys.events.decayed_sums import ItemContent
 from es_recsys.events.profile_documents import RESUME_FIELDS, can_resume, resume, to_document
@@ -171,7 +172,7 @@ class _Run:
     def due(self, actors: Iterable[str]) -> Iterator[list[_Due]]:
         """Of each batch of actors, those whose profiles lack something, or are there without events."""
         store = self.work.events
-        for batch in _batches(actors, _ACTORS):
+        for batch in batched(actors, _ACTORS):
             keys = {actor: self.view.key_of(actor) for actor in batch}
             self._seen.update(keys.values())
             # Read first: who writes from now on is noticed at the writing.
@@ -187,7 +188,7 @@ class _Run:
     def remove(self, keys: Iterable[str], target: Mapping[str, Any]) -> int:
         """Removes profiles by key, but for those that hold later events than the pass knew of; -> how many."""
         removed = 0
-        for batch in _batches(keys, _ACTORS):
+        for batch in batched(keys, _ACTORS):
             stored = fetch_profiles(self.work.patient, self._index, batch, ("applied_through",))
             old = {key: it for key, it in stored.items() if it.source.get("applied_through", 0) <= target["row"]}
             actions = (Action(key, operation="delete", precondition=it.seq_no) for key, it in old.items())
@@ -269,9 +270,3 @@ class _Letters:
             self.overtaken.append(self._actors[failure.id])
         else:
             self.refused = self.refused or failure
-
-
-def _batches(stream: Iterable[str], size: int) -> Iterator[list[str]]:
-    them = iter(stream)
-    while batch := list(islice(them, size)):
-        yield batch

@@ -26,7 +26,7 @@ from es_recsys.serving.error_translation import is_index_missing, translate_erro
 from es_recsys.serving.joined_flows import run_all
 from es_recsys.serving.key_proof import may_adopt
 from es_recsys.serving.operations import Flow, RunBlocking
-from es_recsys.serving.recording import Recording
+from es_recsys.serving.recording import Recorded, Recording
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.snapshot_cache import SnapshotCache
 from es_recsys.settings import Settings
@@ -90,10 +90,14 @@ class Workspace:
                 self._events = EventStore(self.settings.sqlalchemy_url(), self.settings.index, self.settings.secret())
             return self._events
 
-    def recording(self, events: Sequence[Event]) -> Recording:
-        """What records events in a flow. Raises KeyMismatch, StoreNotFound, ModelError."""
-        self.run(self._confirm_key)
-        return Recording(self.events, events, self.now())
+    def record(self, events: Sequence[Event]) -> Flow[Recorded]:
+        """Return the flow that records events. Raises KeyMismatch, StoreNotFound, ModelError."""
+        yield from self.with_retry(self._confirm_key)
+        recording = Recording((yield RunBlocking(lambda: self.events)), events, self.now())
+        recorded = yield from self.with_retry(recording)
+        if (yield RunBlocking(lambda: self.version_changed(recording.version))):
+            yield from self.with_retry(recording)
+        return recorded
 
     def confirm_key(self, metadata: IndexMetadata, *, adopt: bool = False) -> None:
         """Sees to it that users are known here by the secret that the store is kept under.

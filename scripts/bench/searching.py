@@ -77,7 +77,7 @@ def latency(client: Client, catalogue: Catalogue) -> list[list[str]]:
     """Rows: the ranking, its query encoded and its profile fetched, against its bare requests; and the whole call."""
     asks = questions(catalogue)
     pairs = [_acts(client, query) for query in asks]
-    calls = [lambda query=query: client.ask(query) for query in asks]
+    calls = [lambda query=query: client.execute(query) for query in asks]
     ours, bare, whole = list[float](), list[float](), list[float]()
     for turn in range(ROUNDS + 1):
         gc.collect()

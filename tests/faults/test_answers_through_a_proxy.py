@@ -195,7 +195,7 @@ def test_an_index_that_is_gone_inside_an_answer_is_looked_for_again(client: Any)
     with client(at("_mget", each_doc(lambda doc: {**unread(doc), **GONE}))) as asked, pytest.raises(StoreNotFound):
         asked.titles(["i1"])
     with client(at("_msearch", each_response(lambda place, one: GONE), times=1)) as asked:
-        assert all(isinstance(one, Answer) for one in asked.ask_all([Query(text="shoe"), Query(text="red")]))
+        assert all(isinstance(one, Answer) for one in asked.execute_many([Query(text="shoe"), Query(text="red")]))
 
 
 @pytest.mark.parametrize(

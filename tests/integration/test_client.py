@@ -243,7 +243,7 @@ def test_pages_partition_the_answer(client: Client, user: str, ask: str) -> None
 
 def test_the_total_and_facets_count_what_matches(client: Client, sample: SampleStore) -> None:
     shoes = [item for item in sample.items if "Shoes" in item.categories]
-    found = client.ask(Query(filter=["categories:Shoes"], facets=True, n=5))
+    found = client.execute(Query(filter=["categories:Shoes"], facets=True, n=5))
     assert found.ranking.total == len(shoes)
     facets = found.ranking.facets
     assert facets["categories"]["Shoes"] == len(shoes)
@@ -408,12 +408,12 @@ def test_a_history_alone_needs_nothing_stored(client: Client, stranger: str, sam
 
 def test_many_questions_are_answered_as_one_by_one(client: Client, user: str) -> None:
     queries = [Query(text=QUERY, user_id=user), Query(user_id=user), Query(filter=["bad:1"]), Query(like="p0001"), Query()] * 8
-    together = list(client.ask_all(queries))
+    together = list(client.execute_many(queries))
     assert len(together) == 40
     assert [isinstance(found, RecsysError) for found in together] == [False, False, True, False, False] * 8
     for query, found in zip(queries[:5], together[-5:], strict=True):
         if isinstance(found, Answer):
-            assert _ids(found) == _ids(client.ask(query))
+            assert _ids(found) == _ids(client.execute(query))
 
 
 def _text_of(folder: Path) -> bytes:
@@ -533,7 +533,7 @@ def test_one_record_an_answer_and_no_user_id_anywhere(client: Client, caplog: py
         client.recommend(canary, n=3),
         client.similar_items("p0001", user_id=canary),
         client.rank(canary, ["p0001", "p0002"]),
-        *(found for found in client.ask_all([Query(user_id=canary)] * 2) if isinstance(found, Answer)),
+        *(found for found in client.execute_many([Query(user_id=canary)] * 2) if isinstance(found, Answer)),
     ]
     records = [record for record in client.workspace.log.read() if record["answer_id"] not in before]
     assert [record["answer_id"] for record in records] == [answer.answer_id for answer in answers]
@@ -575,7 +575,7 @@ async def test_the_async_client_gives_the_same(client: Client, user: str, sample
             assert _ids(theirs) == _ids(mine)
             assert [hit.because for hit in theirs.hits] == [hit.because for hit in mine.hits]
             np.testing.assert_allclose([h.score for h in theirs.hits], [h.score for h in mine.hits], rtol=1e-4)
-        found = [one async for one in other.ask_all([Query(text=QUERY), Query(filter=["bad:1"])])]
+        found = [one async for one in other.execute_many([Query(text=QUERY), Query(filter=["bad:1"])])]
         assert isinstance(found[0], Answer)
         assert isinstance(found[1], FilterError)
         assert (await other.get_user_profile(user)).counts == client.get_user_profile(user).counts

@@ -54,7 +54,7 @@ def prices(sample: SampleStore) -> dict[str, float]:
 
 
 def ask(client: Client, queries: list[str], n: int = 10, **options: object) -> list[Answer]:
-    found = list(client.ask_all(Query(text=query, n=n, **options) for query in queries))  # type: ignore[arg-type]
+    found = list(client.execute_many(Query(text=query, n=n, **options) for query in queries))  # type: ignore[arg-type]
     assert all(isinstance(answer, Answer) for answer in found)
     return [answer for answer in found if isinstance(answer, Answer)]
 

@@ -339,9 +339,9 @@ def test_a_batch_with_another_secret_ends_and_leaves_no_answers_of_strangers(
     file, out = tmp_path / "questions.jsonl", tmp_path / "out.jsonl"
     file.write_text("".join(f'{{"user_id": "u{n}", "query": "item"}}\n' for n in range(1, 41)))
     with stranger() as other, pytest.raises(KeyMismatch):
-        answer_file(other.ask_all, kind, file, n=3, out=out)
+        answer_file(other.execute_many, kind, file, n=3, out=out)
     assert not out.exists()
-    report = answer_file(client.ask_all, kind, file, n=3, out=out)
+    report = answer_file(client.execute_many, kind, file, n=3, out=out)
     assert (report.answered, report.failed, report.resumed) == (40, 0, 0)
     assert len(out.read_text().splitlines()) == 40
 

@@ -169,7 +169,7 @@ def test_other_words_of_the_catalogue_are_suggested(drinks: Client) -> None:
             return (await client.search("mashene")).ranking.suggestion
 
     assert drinks.search("mashene").to_dict()["suggestion"] == "machine"
-    (answered,) = drinks.ask_all([Query(text="mashene")])
+    (answered,) = drinks.execute_many([Query(text="mashene")])
     assert isinstance(answered, Answer) and answered.ranking.suggestion == "machine"
     assert asyncio.run(later()) == "machine"
     assert drinks.search("Zenih", personalization=0.0).ranking.suggestion == "zenith"

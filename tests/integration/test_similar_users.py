@@ -98,10 +98,10 @@ def test_nobody_is_a_neighbour_of_their_own(client: Client, users: str, sample: 
 
 async def test_the_asynchronous_client_and_many_questions_at_once_answer_the_same(client: Client, sample: SampleStore) -> None:
     queries = [Query(user_id=shopper.user_id, n=7) for shopper in sample.shoppers[:5]]
-    one_by_one = [[hit.item_id for hit in client.ask(query).hits] for query in queries]
-    together = [[hit.item_id for hit in found.hits] for found in client.ask_all(queries)]  # type: ignore[union-attr]
+    one_by_one = [[hit.item_id for hit in client.execute(query).hits] for query in queries]
+    together = [[hit.item_id for hit in found.hits] for found in client.execute_many(queries)]  # type: ignore[union-attr]
     async with AsyncClient(settings=client.settings) as other:
-        awaited = [[hit.item_id for hit in (await other.ask(query)).hits] for query in queries]
+        awaited = [[hit.item_id for hit in (await other.execute(query)).hits] for query in queries]
     assert one_by_one == together == awaited
 
 
@@ -185,6 +185,6 @@ def test_without_its_index_the_rest_answers_and_says_so(client: Client, sample: 
     found = client.recommend(sample.shoppers[0].user_id)
     assert found.ranking.degraded == ("userknn",)
     assert "covisitation" in found.hits[0].parts
-    [batched] = client.ask_all([Query(user_id=sample.shoppers[0].user_id)])
+    [batched] = client.execute_many([Query(user_id=sample.shoppers[0].user_id)])
     assert isinstance(batched, Answer) and batched.ranking.degraded == ("userknn",)
     client.delete_user(sample.shoppers[0].user_id)

@@ -279,7 +279,7 @@ def test_a_learned_ranking_reads_what_behaviour_says(client: Client, sample: Sam
         """Answers, and the place of what was bought most in each."""
         users = [shopper.user_id for shopper in sample.shoppers[:20]]
         questions = (Query(text=query, user_id=users[place % 20], n=8) for place, query in enumerate(some))
-        answers = [answer for answer in client.ask_all(questions) if isinstance(answer, Answer) and answer.hits]
+        answers = [answer for answer in client.execute_many(questions) if isinstance(answer, Answer) and answer.hits]
         sold = [side.candidates([hit.item_id for hit in answer.hits], History(), 0.0)["item/purchases"] for answer in answers]
         return [(answer, int(np.nan_to_num(each, nan=-1.0).argmax())) for answer, each in zip(answers, sold, strict=True)]
 

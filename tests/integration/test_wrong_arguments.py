@@ -56,9 +56,9 @@ CALLS: dict[str, Callable[[Any, Any], Any]] = {
     **{f"rank {name}": lambda c, x, name=name: c.rank(None, ["a", "z"], **{name: x}) for name in (
         "session_id", "exclude", "personalization", "explain")},
     "rank user": lambda c, x: c.rank(x, ["a"]),
-    "ask": lambda c, x: c.ask(x),
-    "ask_all": lambda c, x: c.ask_all(x),
-    "ask_all one": lambda c, x: c.ask_all([x]),
+    "execute": lambda c, x: c.execute(x),
+    "execute_many": lambda c, x: c.execute_many(x),
+    "execute_many one": lambda c, x: c.execute_many([x]),
     "insert_items": lambda c, x: c.insert_items(None if x == Item(item_id="x") else x),
     "insert_items one": lambda c, x: c.insert_items([5 if x == Item(item_id="x") else x]),
     "insert_items base": lambda c, x: c.insert_items([], base=5 if isinstance(x, str) else x),

@@ -1,0 +1,163 @@
+"""The methods that answer, which both clients have: what they take is the same, only that one is awaited."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from es_recsys import arguments
+from es_recsys.renamed import accepts_old_arguments, warn_renamed
+from es_recsys.types import Query
+
+__all__ = ["AnswerMethods", "Filter", "Id", "Ids", "make_query"]
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+Filter = Sequence[str] | Mapping[str, Any]
+"""Expressions ("price:10..50"), or a mapping of fields to a value, a list of values, or (low, high)."""
+Id = str | int
+"""A text or a whole number."""
+Ids = Iterable[str | int] | str | int
+"""Ids, of which one may stand alone."""
+
+
+class AnswerMethods(Generic[A, B]):
+    """search, recommend, similar_items and rank. A: an answer, or what is awaited for one; B: an iterator of answers.
+
+    filter: expressions or a mapping, as docs/guide.md lists. personalization: 0 (neutral) to 1 (personal). diversity: 0 (by
+    score) to 1 (most varied). explore: 0 (nothing is left to chance) to 1. offset + n: up to 1,000.
+    """
+
+    def execute(self, query: Query) -> A:
+        raise NotImplementedError
+
+    def execute_many(self, queries: Iterable[Query]) -> B:
+        raise NotImplementedError
+
+    def _answer(self, **given: Any) -> A:
+        raise NotImplementedError
+
+    @accepts_old_arguments
+    def search(
+        self,
+        query: str = "",
+        *,
+        image: bytes | Path | str | None = None,
+        user_id: Id | None = None,
+        session_id: Id | None = None,
+        n: int = 10,
+        offset: int = 0,
+        filter: Filter = (),
+        exclude: Ids = (),
+        personalization: float | None = None,
+        diversity: float | None = None,
+        explore: float | None = None,
+        explain: bool = False,
+        facets: bool = False,
+    ) -> A:
+        """Search by words, a picture (bytes or a path), or both; personally where a user or a session is named."""
+        return self._answer(
+            text=query,
+            image=image,
+            user_id=user_id,
+            session_id=session_id,
+            n=n,
+            offset=offset,
+            filter=filter,
+            exclude=exclude,
+            personalization=personalization,
+            diversity=diversity,
+            explore=explore,
+            explain=explain,
+            facets=facets,
+        )
+
+    @accepts_old_arguments
+    def recommend(
+        self,
+        user_id: Id | None = None,
+        *,
+        session_id: Id | None = None,
+        history: Ids | None = None,
+        n: int = 10,
+        offset: int = 0,
+        filter: Filter = (),
+        exclude: Ids = (),
+        personalization: float | None = None,
+        diversity: float | None = None,
+        explore: float | None = None,
+        explain: bool = False,
+    ) -> A:
+        """Recommend items to a user, to a session, or for a history (item ids, oldest first)."""
+        return self._answer(
+            user_id=user_id,
+            session_id=session_id,
+            history=history,
+            n=n,
+            offset=offset,
+            filter=filter,
+            exclude=exclude,
+            personalization=personalization,
+            diversity=diversity,
+            explore=explore,
+            explain=explain,
+        )
+
+    def similar_items(
+        self,
+        item_id: Id,
+        *,
+        user_id: Id | None = None,
+        n: int = 10,
+        filter: Filter = (),
+        exclude: Ids = (),
+        diversity: float | None = None,
+        explain: bool = False,
+    ) -> A:
+        """Find items like one item, by content and by what people did. What a given user dislikes is left out."""
+        return self._answer(
+            like=item_id, user_id=user_id, n=n, filter=filter, exclude=exclude, diversity=diversity, explain=explain
+        )
+
+    @accepts_old_arguments
+    def rank(
+        self,
+        user_id: Id | None,
+        item_ids: Ids,
+        *,
+        session_id: Id | None = None,
+        exclude: Ids = (),
+        personalization: float | None = None,
+        explain: bool = False,
+    ) -> A:
+        """Rank the given items (1 to 1,000) for a user; ids that the store lacks are in `unknown`."""
+        return self._answer(
+            user_id=user_id,
+            ids=item_ids,
+            session_id=session_id,
+            exclude=exclude,
+            personalization=personalization,
+            explain=explain,
+        )
+
+    def ask(self, query: Query) -> A:
+        """Execute a query, under the name that goes away with 0.3."""
+        warn_renamed("ask", "execute")
+        return self.execute(query)
+
+    def ask_all(self, queries: Iterable[Query]) -> B:
+        """Execute many queries, under the name that goes away with 0.3."""
+        warn_renamed("ask_all", "execute_many")
+        return self.execute_many(queries)
+
+
+def make_query(**given: Any) -> Query:
+    """Return the Query of what one of the methods was given; a ranking has all of its ids on one page."""
+    if "like" in given:
+        given["like"] = arguments.one_id("item_id", given["like"])
+    if "ids" in given:
+        ids = tuple(dict.fromkeys(arguments.ids("item_ids", given["ids"])))
+        given |= {"ids": ids, "n": max(len(ids), 1)}
+    return Query(**given)
