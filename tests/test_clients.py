@@ -27,7 +27,7 @@ def signature(method: Callable[..., Any]) -> list[tuple[str, Any, Any, Any]]:
 def test_both_have_the_same_methods() -> None:
     assert {"search", "recommend", "similar_items", "rank", "execute", "put_events", "train", "close"} <= set(METHODS)
     assert (
-        sorted(name for name in dir(AsyncClient) if not name.startswith("_") and callable(getattr(AsyncClient, name))) == METHODS
+    assert methods_of(AsyncClient) == METHODS
     )
 
 
