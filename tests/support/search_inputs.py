@@ -28,7 +28,7 @@ def inputs(**values: Any) -> Inputs:
 def changed(given: Inputs, **values: Any) -> Inputs:
     """Return the inputs with other values."""
     if "metadata" in values:
-        values.setdefault("retriever_weights", values["metadata"].weights)
+        values.setdefault("retriever_weights", values["metadata"].retriever_weights)
     return Inputs(*(replace(part, **_own(type(part), values)) for part in given))
 
 
