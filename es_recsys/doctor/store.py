@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["check_artefacts", "check_orphaned_models", "check_store", "check_unfinished", "check_vectors"]
 
+_SEGMENTS = "segments"
+
 
 def check_store(client: Elasticsearch, settings: Settings) -> Iterator[Check]:
     """Check the store's live version; that there is none yet is no fault."""
@@ -114,7 +116,10 @@ def check_artefacts(metadata: IndexMetadata, settings: Settings) -> Iterator[Che
     folder = settings.store_home / "models" / f"{metadata.version:06d}"
 
     for name in metadata.models:
-        yield run_check(f"model: {name}", partial(_describe_model, folder, name))
+        if name != _SEGMENTS:  # listed by versions that were trained when segments recommended
+            yield run_check(f"model: {name}", partial(_describe_model, folder, name))
+    if (folder / _SEGMENTS).exists():
+        yield run_check(_SEGMENTS, partial(_describe_segments, folder / _SEGMENTS))
     popularity = settings.store_home / "popularity"
     if popularity.exists():
         yield run_check("popularity", partial(_describe_popularity, popularity))
@@ -124,6 +129,12 @@ def _describe_model(folder: Path, name: str) -> str:
     from es_recsys.models import load_models
 
     return f"{len(load_models(folder, (name,))[name].item_ids):,} items, in {folder / name}."
+
+
+def _describe_segments(folder: Path) -> str:
+    from es_recsys.models.segments import Segments
+
+    return f"{len(Segments.load(folder).portraits):,} segments, in {folder}."
 
 
 def _describe_popularity(folder: Path) -> str:

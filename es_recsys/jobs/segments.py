@@ -8,9 +8,9 @@ from typing import Any
 
 from es_recsys.errors import ModelError
 from es_recsys.models.portraits import Portrait
-from es_recsys.models.segments import Segments
 from es_recsys.serving.operations import Flow, MultiGet
 from es_recsys.serving.snapshot import ServingSnapshot
+from es_recsys.serving.user_segments import load_segments
 from es_recsys.serving.workspace import Workspace
 from es_recsys.types import History
 
@@ -45,10 +45,10 @@ class SegmentsReport:
 
 
 def segments(work: Workspace) -> SegmentsReport:
-    """The segments that the live version is served with. Raises StoreNotFound, ModelError where there are none."""
+    """Return the segments that were made with the live version. Raises StoreNotFound, ModelError where there are none."""
     with work.translating_errors():
         snapshot = work.snapshots.latest()
-    model = _model(snapshot)
+    model = load_segments(work.settings, snapshot.metadata.version)
     if model is None:
         raise ModelError(
             f"Version {snapshot.metadata.version} of {snapshot.metadata.store} has no segments.",
@@ -61,17 +61,12 @@ def segments(work: Workspace) -> SegmentsReport:
 
 def segment_of(work: Workspace, history: History) -> tuple[Portrait, float] | None:
     """The segment that a history is nearest to, and how surely (0 to 1); None where nothing is known or there are none."""
-    model = _model(work.snapshots.current())
+    model = load_segments(work.settings, work.snapshots.current().metadata.version)
     nearest = model.nearest(history) if model is not None else []
     if model is None or not nearest:
         return None
     number, share = nearest[0]
     return model.portraits[number], share
-
-
-def _model(snapshot: ServingSnapshot) -> Segments | None:
-    model = snapshot.models.get(Segments.name)
-    return model if isinstance(model, Segments) else None
 
 
 def _titles(snapshot: ServingSnapshot, item_ids: tuple[str, ...]) -> Flow[dict[str, str]]:

@@ -15,7 +15,6 @@ from es_recsys.models.fused import Fused
 from es_recsys.models.lsa import LSA
 from es_recsys.models.popularity import Popularity
 from es_recsys.models.sasrec import SASRec
-from es_recsys.models.segments import Segments
 from es_recsys.models.userknn import UserKNN
 
 __all__ = ["MODELS"]
@@ -31,7 +30,6 @@ _KINDS: tuple[type[TrainedModel], ...] = (
     SASRec,
     Fused,
     Aligned,
-    Segments,
     Popularity,
 )
 

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from es_recsys.errors import InputError
+from es_recsys.models.segments import SEGMENTS
 
-__all__ = ["RETIRED", "without_retired", "wrong_model"]
+__all__ = ["RETIRED", "recommending", "without_retired", "wrong_model"]
 
 RETIRED: Mapping[str, str] = MappingProxyType(
     {"bpr": "als", "gfcf": "bspm", "itemknn": "covisitation", "rp3beta": "covisitation", "tower": "sasrec"}
@@ -18,6 +19,11 @@ RETIRED: Mapping[str, str] = MappingProxyType(
 def without_retired(names: Iterable[str]) -> tuple[str, ...]:
     """Return the names without those of models that are gone."""
     return tuple(name for name in names if name not in RETIRED)
+
+
+def recommending(names: Iterable[str]) -> tuple[str, ...]:
+    """Return those of a version's models that still recommend: segments were once among them."""
+    return tuple(name for name in without_retired(names) if name != SEGMENTS)
 
 
 def wrong_model(name: str, known: Iterable[str], otherwise: str = "") -> InputError:

@@ -39,9 +39,6 @@ class SegmentMap:
     share: float
     facts: ItemFacts
 
-    def __len__(self) -> int:
-        return len(self.centres)
-
     def where(self, batch: HistoryBatch, told: NDArray[np.float32]) -> NDArray[np.float64]:
         """(n, t + f): where n users lie. told: their `habits`."""
         return placed(batch, told, self.tastes, self.scale, self.share)
@@ -55,12 +52,6 @@ class SegmentMap:
         numbers = best(-distances, _NEAREST)
         closeness = np.exp(2.0 * (distances[numbers[0]] - distances[numbers]) / self.spread)
         return numbers, closeness / closeness.sum()
-
-    def nearest(self, batch: HistoryBatch, told: NDArray[np.float32]) -> NDArray[np.int64]:
-        """(n,) nearest segment of each user, -1 where nothing is liked. told: their `habits`."""
-        users = np.repeat(np.arange(len(batch)), np.diff(batch.starts))
-        liked = np.bincount(users[batch.weights > 0], minlength=len(batch)) > 0
-        return np.where(liked, squared_distances(self.where(batch, told), self.centres).argmin(axis=1), -1)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What `from_arrays` reads back."""

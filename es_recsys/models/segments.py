@@ -1,29 +1,34 @@
-"""Segments of users, each with its own popular items: for users of whom little is known."""
+"""Segments of users: what groups there are, what marks each, and which one a history is nearest to."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any, ClassVar, Self
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from es_recsys import artefact
 from es_recsys.errors import ModelError
 from es_recsys.features import FeatureTable, features
-from es_recsys.models.base import TrainedModel, TrainingCallback
+from es_recsys.models.base import not_fitted
 from es_recsys.models.grouping import LEAST_USERS, group, squared_distances
 from es_recsys.models.habits import habits, scale_of
 from es_recsys.models.portraits import FEW, Portrait, portraits
 from es_recsys.models.segment_map import SEGMENT_FEATURES, SegmentMap, placed
 from es_recsys.models.tastes import item_tastes
-from es_recsys.models.types import HistoryBatch, ItemIds, best, decay, take
+from es_recsys.models.types import HistoryBatch, ItemIds, best, decay, encode, take
 from es_recsys.types import History, Interactions, ItemTable
 
-__all__ = ["Segments", "SegmentsConfig"]
+__all__ = ["SEGMENTS", "Segments", "SegmentsConfig"]
 
-_LISTED = 300
+SEGMENTS = "segments"
+"""What they are called where models to train are named; and their folder beside those of a version's models."""
+
+_LAYOUT = 2
 _HALF_LIFE_DAYS = 30.0
 _SHOWN = 5
 
@@ -31,45 +36,38 @@ _SHOWN = 5
 @dataclass(frozen=True, slots=True)
 class SegmentsConfig:
     """most: segments at most. dims: dimensions of what items are. features: how much the features of users count beside what
-    they like, 1 as much. half_life: after how many more events of a user the segments bring half as many items."""
+    they like, 1 as much."""
 
     most: int = 20
     dims: int = 16
     features: float = 0.05
-    half_life: float = 5.0
 
 
-class Segments(TrainedModel):
+class Segments:
     """A user lies at x = (taste, features): the signed mean of the items met, in a few dimensions of what they are
     (tastes.py), beside habits such as frequency, value and price level, as of the user's newest event (habits.py). K-means (Lloyd
     1982; begun as by Arthur and Vassilvitskii 2007) groups the users: centres c of the least sum of |x - c|^2 to the nearest.
     Their number is the one of the best mean silhouette, (b - a) / max(a, b) with a user's mean distances a to the own group and
     b to the nearest other one (Rousseeuw 1987), and no group has fewer than twenty (grouping.py). A history lies where the same
-    events put a user in training, and scores
+    events put a user in training, and belongs to its three nearest segments s in shares
 
-        score[j] = sum over its three nearest segments s of m_s * p_s[j]
         m_s proportional to exp(-2 |x - c_s|^2 / spread),   spread: the mean of |x - c|^2 over all users
+
+    Popular in a segment s are the items j of the highest
+
         p_s[j] = (users of s who liked j, each halved by 30 days + 20 * share of all who did) / (users of s + 20)
 
-    As only the ratio of scores counts in a blend, what fades as a history of n known events grows is how many items score:
-    the best 300 * 2 ** (-(n - 1) / half_life).
+    Nothing is recommended by them: after a first event their popular items answered a tenth as well as the other models, and
+    added nothing to these (docs/techniques.md).
     """
-
-    name: ClassVar[str] = "segments"
-    kind: ClassVar[str] = "neighbours"
-    reads_items: ClassVar[bool] = True
-    layout: ClassVar[int] = 2
-    inference_params: ClassVar[frozenset[str]] = frozenset({"half_life"})
-    extra_state: ClassVar[tuple[str, ...]] = ("_said",)
 
     def __init__(self, config: SegmentsConfig | None = None) -> None:
         self.config = config or SegmentsConfig()
         self._said: Mapping[str, Any] = {}
         self._map: SegmentMap | None = None
+        self._ids: ItemIds | None = None
 
-    def fit(
-        self, data: Interactions, rng: Generator, items: ItemTable | None = None, callback: TrainingCallback | None = None
-    ) -> Self:
+    def fit(self, data: Interactions, rng: Generator, items: ItemTable | None = None) -> Self:
         """Groups the users who liked something; needs scikit-learn. Raises MissingExtra without it, ModelError where there
         are fewer than twenty such users."""
         table = features(data, items)
@@ -87,82 +85,61 @@ class Segments(TrainedModel):
         groups, centres, tried = group(rows, self.config.most, rng)
         places = np.searchsorted(table.item_ids, data.item_ids)[data.items[liked]]
         shares, met = _popularity(data, inverse, places, groups, liked, len(table.item_ids))
-        listed = [np.sort(best(row, _LISTED)[: int((row > 0).sum())]) for row in shares]
-        self._ids, self._fingerprint = ItemIds.of(table.item_ids.tolist()), None
+        self._ids = ItemIds.of(table.item_ids.tolist())
         spread = max(squared_distances(rows, centres).min(axis=1).mean(), 1e-6)
         self._map = SegmentMap(tastes, scale, centres, float(spread), self.config.features, table.facts)
-        self._arrays = {
-            **self._map.arrays(),
-            "starts": np.concatenate([[0], np.cumsum([len(one) for one in listed])]),
-            "items": np.concatenate(listed),
-            "values": np.concatenate([row[one] for row, one in zip(shares, listed, strict=True)]).astype(np.float32),
-        }
         self._said = self._describe(groups, met, items, table, users, shares, tried)
         return self
-
-    @classmethod
-    def search_space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
-        """Setting -> values worth trying; what only concerns the asking comes first."""
-        return {"half_life": (2.0, 5.0, 10.0, 20.0), "features": (0.0, 0.05, 0.3, 1.0), "dims": (8, 16, 32)}
 
     @property
     def portraits(self) -> tuple[Portrait, ...]:
         """What is known of each segment, the largest first."""
-        _ = self.item_ids
         names = ("categories", "words", "popular")
         return tuple(Portrait(**{**one, **{name: tuple(one[name]) for name in names}}) for one in self._said["segments"])
 
     @property
     def tried(self) -> dict[int, float]:
         """Number of segments -> mean silhouette, of all that were tried."""
-        _ = self.item_ids
         return {int(count): score for count, score in self._said["tried"].items()}
 
     def nearest(self, history: History) -> list[tuple[int, float]]:
         """(segment, membership), nearest first, memberships summing to 1; none for a history that says nothing."""
-        batch = self._encoded(history)
-        numbers, shares = self.map.members(batch)
+        numbers, shares = self.map.members(encode(history, self.item_ids))
         return list(zip(numbers.tolist(), shares.tolist(), strict=True))
 
     @property
     def map(self) -> SegmentMap:
         """Where users lie."""
         if self._map is None:
-            _ = self.item_ids
-            self._map = SegmentMap.from_arrays(self._arrays)
+            raise not_fitted(SEGMENTS)
         return self._map
 
-    def _all_scores(self, batch: HistoryBatch) -> NDArray[np.float32]:
-        scores = np.zeros(len(self.item_ids), np.float32)
-        for number, share in zip(*self.map.members(batch), strict=True):
-            items, values = self._list(int(number))
-            scores[items] += np.float32(share) * values
-        kept = best(scores, int(_LISTED * 2.0 ** (-(len(batch.items) - 1) / self.config.half_life)))
-        faded = np.zeros_like(scores)
-        faded[kept] = scores[kept]
-        return faded
+    @property
+    def item_ids(self) -> ItemIds:
+        """Ids of the items that users are placed by."""
+        if self._ids is None:
+            raise not_fitted(SEGMENTS)
+        return self._ids
 
-    def _list(self, number: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        row = slice(int(self._arrays["starts"][number]), int(self._arrays["starts"][number + 1]))
-        return self._arrays["items"][row], self._arrays["values"][row]
+    def save(self, folder: Path) -> None:
+        """Write the artefact into `folder`, replacing what is there. Raises ModelError."""
+        params = {"config": asdict(self.config), **self._said}
+        artefact.save(folder, SEGMENTS, params, {**self.item_ids.arrays(), **self.map.arrays()}, _LAYOUT)
 
-    def _contributions(self, batch: HistoryBatch, place: int) -> NDArray[np.float64]:
-        """How each event draws the user's taste towards those of the near segments that bring the item more than the others,
-        sum over s of (p_s[j] - mean of p[j]) c_s. Memberships don't count: of somebody who lies within one segment they say
-        no more than rounding."""
-        near, _ = self.map.members(batch)
-        if not self._all_scores(batch)[place] > 0:
-            return np.zeros(len(batch.items))
-        tastes = self._arrays["tastes"][batch.items]
-        brought = np.zeros(len(near))
-        for row, number in enumerate(near.tolist()):
-            items, values = self._list(number)
-            at = int(np.searchsorted(items, place))
-            if at < len(items) and items[at] == place:
-                brought[row] = values[at]
-        slope = (brought - brought.mean()) @ self._arrays["centres"][near, : tastes.shape[1]]
-        result: NDArray[np.float64] = (tastes @ slope) * batch.weights
-        return result
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Map an artefact. Raises ModelError where the folder isn't whole, or is of another layout."""
+        saved = artefact.load(folder, SEGMENTS)
+        if saved.layout != _LAYOUT:
+            raise ModelError(
+                f"The segments in {folder} have layout {saved.layout}; this version reads {_LAYOUT}.", artefact.REMEDY
+            )
+        with artefact.described(folder):
+            known = {field.name for field in fields(SegmentsConfig)}
+            found = cls(SegmentsConfig(**{name: value for name, value in saved.params["config"].items() if name in known}))
+            found._said = {"segments": saved.params["segments"], "tried": saved.params["tried"]}
+            found._ids, found._map = ItemIds.from_arrays(saved.arrays), SegmentMap.from_arrays(saved.arrays)
+        return found
 
     def _describe(
         self,
@@ -182,15 +159,6 @@ class Segments(TrainedModel):
         ]
         found = portraits(groups, met, items, places, popular, table, users)
         return {"segments": [_plain(one) for one in found], "tried": {str(k): round(score, 4) for k, score in tried.items()}}
-
-    def _params(self) -> dict[str, Any]:
-        return {"config": asdict(self.config), **self._said}
-
-    @classmethod
-    def _from_params(cls, params: Mapping[str, Any]) -> Self:
-        model = cls(SegmentsConfig(**params["config"]))
-        model._said = {"segments": params["segments"], "tried": params["tried"]}
-        return model
 
 
 def _plain(portrait: Portrait) -> dict[str, Any]:

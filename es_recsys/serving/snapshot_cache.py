@@ -15,7 +15,7 @@ from es_recsys.features import ItemSide
 from es_recsys.index.stored_metadata import read_metadata
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.models.base import DEPTHS, Model
-from es_recsys.models.retired import without_retired
+from es_recsys.models.retired import RETIRED, recommending
 from es_recsys.search.exploration import InteractionStats
 from es_recsys.search.ranker import Ranker
 from es_recsys.serving.interaction_stats import interaction_stats_folder, load_interaction_stats
@@ -127,11 +127,11 @@ class SnapshotCache:
             return {}, None
         from es_recsys.models import load_models
 
-        folder, names = models_folder(self._settings, metadata.version), without_retired(metadata.models)
-        if gone := [name for name in metadata.models if name not in names]:
+        folder, names = models_folder(self._settings, metadata.version), recommending(metadata.models)
+        if gone := [name for name in metadata.models if name in RETIRED]:
             _log.warning("Answers of %s do without %s: no such model any more. Train again.", metadata.index, ", ".join(gone))
         try:
-            return load_models(folder, metadata.models), load_item_features(item_features_folder(folder))
+            return load_models(folder, names), load_item_features(item_features_folder(folder))
         except ModelError as error:
             raise ModelError(
                 f"The models of {metadata.index} can't be loaded. {error.what}",

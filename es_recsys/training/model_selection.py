@@ -20,6 +20,7 @@ from es_recsys.models.cooccurrence import Counting
 from es_recsys.models.covisitation import CoVisitationConfig
 from es_recsys.models.popularity import Popularity
 from es_recsys.models.registry import MODELS
+from es_recsys.models.segments import SEGMENTS
 from es_recsys.training import early_stopping
 from es_recsys.training.attempts import Attempts
 from es_recsys.training.ensemble_candidates import Candidates
@@ -75,7 +76,8 @@ class TrainSpec:
     of long trainings. curves: is filled with what long trainings tell of each epoch, model -> rows. shares: model -> share of
     the blend, decided with `configs` of all of them; then nothing is held out and nothing tried. targets: event types that
     answers are to lead to, the only ones to be found in what is held out (empty: all that are positive). part: hears how far
-    a long training is: of what, done, of how many.
+    a long training is: of what, done, of how many. optional: those of `named` that may be left out where they fail. segments:
+    whether users are grouped as well.
     """
 
     names: tuple[str, ...] = ()
@@ -87,11 +89,17 @@ class TrainSpec:
     targets: tuple[str, ...] = ()
     part: Callable[[str, int, int], None] | None = None
     optional: frozenset[str] = frozenset()
+    segments: bool = False
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """What was asked for by name, segments as well."""
+        return (*self.names, SEGMENTS) if self.segments else self.names
 
     @property
     def required(self) -> frozenset[str]:
         """Names of the models whose failure ends the training; any other is left out."""
-        return frozenset(self.names) - self.optional
+        return frozenset(self.named) - self.optional
 
     def watch(self, name: str, stage: str, deadline: float = math.inf) -> TrainingCallback:
         """Looks on at one training of a model; stage: "trial", "earlier" or "final"."""

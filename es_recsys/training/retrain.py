@@ -17,7 +17,7 @@ import numpy as np
 from es_recsys.errors import InputError
 from es_recsys.evaluation.holdout import HoldoutSplit
 from es_recsys.index import stored_metadata, versions
-from es_recsys.models.retired import without_retired
+from es_recsys.models.retired import recommending, without_retired
 from es_recsys.progress import ProgressReporter
 from es_recsys.serving.product_groups import products
 from es_recsys.serving.snapshot import ServingSnapshot
@@ -28,7 +28,7 @@ from es_recsys.training.model_selection import TrainSpec, select
 from es_recsys.training.selection_report import Notes
 from es_recsys.training.served_quality import Blend, Compared, Quality, compare, held_out, quality, serving
 from es_recsys.training.target_types import check_targets, targets_of
-from es_recsys.training.train import TrainReport, named, put_into_service, seconds_for, wish_of
+from es_recsys.training.train import TrainReport, live_names, named, put_into_service, seconds_for, wish_of
 from es_recsys.training.training_record import Trained, attempted, catalogue_of, known_catalogue, note_attempt, training_lock
 from es_recsys.types import Interactions
 
@@ -152,7 +152,7 @@ def _run(
 
     snapshot, now = work.snapshots.latest() if add else work.snapshots.for_training(), work.now()
     if add:
-        names = tuple(dict.fromkeys((*snapshot.models, *names)))
+        names = tuple(dict.fromkeys((*live_names(work, snapshot), *names)))
     data = read_interactions(
         work.events, now, weights=snapshot.metadata.event_weights, products=products(work, snapshot.metadata)
     )
@@ -222,7 +222,7 @@ def check(
     if not (data.weights > 0).any():
         return Checked(("There are no positive events to train on.",))
     record, version = Trained.of(snapshot.metadata), snapshot.metadata.version
-    if without_retired(snapshot.metadata.models) and not snapshot.models:
+    if recommending(snapshot.metadata.models) and not snapshot.models:
         return Checked((), (f"the models of version {version} can't be loaded",))
     if record is None:
         return Checked(
@@ -239,15 +239,17 @@ def check(
     )
     gone = snapshot.retired_models
     left = f"there is no {' and no '.join(gone)} any more" if gone else ""
-    reasons = [grown, new, left, *_wishes(snapshot, record, names, targets)]
+    reasons = [grown, new, left, *_wishes(live_names(work, snapshot), snapshot, record, names, targets)]
     if isinstance(found, Quality) and found.fallen:
         reasons.append("quality has fallen")
     facts = (events, items, found.line() if isinstance(found, Quality) else found)
     return Checked(facts, tuple(filter(None, reasons)), found if isinstance(found, Quality) else None)
 
 
-def _wishes(snapshot: ServingSnapshot, record: Trained, names: tuple[str, ...], targets: tuple[str, ...]) -> Iterator[str]:
-    lacking = [name for name in names if name not in snapshot.models]
+def _wishes(
+    live: tuple[str, ...], snapshot: ServingSnapshot, record: Trained, names: tuple[str, ...], targets: tuple[str, ...]
+) -> Iterator[str]:
+    lacking = [name for name in names if name not in live]
     if lacking:
         yield f"{', '.join(lacking)} {'is' if len(lacking) == 1 else 'are'} not served yet"
     if dict(record.behaviours) != dict(snapshot.metadata.event_weights):

@@ -27,6 +27,7 @@ from es_recsys.index_metadata import IndexMetadata, VectorMetadata
 from es_recsys.models import MODELS, Model, UserKNN, save_models
 from es_recsys.models.popularity import Popularity
 from es_recsys.models.retired import wrong_model
+from es_recsys.models.segments import SEGMENTS, Segments
 from es_recsys.progress import ProgressCounter, ProgressReporter
 from es_recsys.renamed import current_models
 from es_recsys.serving.item_features import item_features_folder, save_item_features
@@ -34,6 +35,7 @@ from es_recsys.serving.product_groups import note_variants, products
 from es_recsys.serving.profile_folding import catch_up, rebuild
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.snapshot_cache import models_folder, popularity_folder
+from es_recsys.serving.user_segments import segments_folder
 from es_recsys.serving.workspace import Workspace
 from es_recsys.training.attempts import Attempts
 from es_recsys.training.count_interactions import recount_exposure
@@ -50,7 +52,7 @@ from es_recsys.vector_fields import VECTOR_FIELDS, is_encoder_field
 
 __all__ = ["TrainReport", "named", "put_into_service", "seconds_for", "train", "wish_of"]
 
-TRAINABLE = tuple(name for name in MODELS if name != Popularity.name)
+TRAINABLE = (*(name for name in MODELS if name != Popularity.name), SEGMENTS)
 _SAMPLE = 20
 _TIEBREAK = 1e-3
 # Likenesses that differ by less are the same; float32 has seven digits.
@@ -131,14 +133,22 @@ def train(
             data = read_interactions(work.events, now, weights=snapshot.metadata.event_weights, products=groups)
             need_positive(work.events, data)
             configs: dict[str, Any] = {}
+            again: frozenset[str] = frozenset()
             if add:
                 configs = {name: model.config for name, model in snapshot.models.items() if name not in names}
-                names = tuple(dict.fromkeys((*snapshot.models, *names)))
+                again = frozenset(live_names(work, snapshot)) - set(names)
+                names = tuple(dict.fromkeys((*live_names(work, snapshot), *names)))
                 targets = targets or targets_of(snapshot.metadata)
             wish = wish_of(work, snapshot.metadata, names, configs, targets, progress=progress)
             # What is only trained again beside those that were asked for may be left out.
-            wish = replace(wish, optional=frozenset(configs))
+            wish = replace(wish, optional=again)
             return put_into_service(work, snapshot, data, now, wish, budget=budget, seed=seed, progress=progress)
+
+
+def live_names(work: Workspace, snapshot: ServingSnapshot) -> tuple[str, ...]:
+    """Return the models that are live, and segments where the version has them."""
+    grouped = segments_folder(work.settings, snapshot.metadata.version).exists()
+    return (*snapshot.models, SEGMENTS) if grouped else tuple(snapshot.models)
 
 
 def named(names: Sequence[str]) -> tuple[str, ...]:
@@ -159,13 +169,14 @@ def wish_of(
     shares: Mapping[str, float] | None = None,
     progress: ProgressReporter | None = None,
 ) -> TrainSpec:
-    """What a training of these models starts from: `configs`, for other named ones the settings that `tune model` found;
-    the catalogue, where one of them reads it; checkpoints. shares: where `configs` and they are all decided. progress: is
-    shown the epochs of long trainings."""
+    """What a training of these models starts from, and segments where they are among the names: `configs`, for other named
+    ones the settings that `tune model` found; the catalogue, where one of them reads it; checkpoints. shares: where `configs`
+    and they are all decided. progress: is shown the epochs of long trainings."""
+    segments, names = SEGMENTS in names, tuple(name for name in names if name != SEGMENTS)
     tuned = {name: config for name in names if (config := load_tuned(work.settings, name)) is not None}
     decided = (*names, *(shares or {}))
     reading = any(MODELS[name].reads_items for name in decided) if decided else _has_texts(work, metadata)
-    items = item_table(work, metadata) if reading else None
+    items = item_table(work, metadata) if reading or segments else None
     return TrainSpec(
         names,
         {**tuned, **configs},
@@ -174,6 +185,7 @@ def wish_of(
         shares=shares or {},
         targets=targets,
         part=progress.part if progress is not None else None,
+        segments=segments,
     )
 
 
@@ -207,15 +219,18 @@ def put_into_service(
     tell = progress.line if progress is not None else None
     chosen = select(data, np.random.default_rng(seed), seconds_for(wish, budget), tell, wish)
     trained = time.monotonic()
-    record = Trained.on(data, now, wish.names, old.event_weights, chosen.report.figures, promise, wish.targets)
+    record = Trained.on(data, now, wish.named, old.event_weights, chosen.report.figures, promise, wish.targets)
     items = None if old.notes.get("bare") else wish.items or plain_table(work, old)
     notes = Notes(tell)
     attempts = Attempts(notes, wish.required)
     table = attempts.step("Rankings learn nothing of the items' figures", lambda: features(data, items, now), None)
+    groups = None
+    if wish.segments:
+        groups = attempts.model(SEGMENTS, "", lambda: Segments().fit(data, np.random.default_rng(seed), items))
     metadata = None
     while metadata is None:
         try:
-            metadata = _serve(work, live, chosen, data, table, record, progress)
+            metadata = _serve(work, live, chosen, data, table, groups, record, progress)
         except _Unserved as error:
             attempts.model(error.model, "when it was put into service", error.reraise)
             chosen = chosen.without(error.model)
@@ -266,6 +281,7 @@ def _serve(
     chosen: Selection,
     data: Interactions,
     table: FeatureTable | None,
+    groups: Segments | None,
     record: Trained,
     progress: ProgressReporter | None,
 ) -> IndexMetadata:
@@ -285,7 +301,7 @@ def _serve(
     )
     with index_writer_lock(work.settings):
         new = replace(new, version=versions.next_version(work.es, old.store))
-        _fill_and_swap(work, live, new, models, data, table, progress)
+        _fill_and_swap(work, live, new, models, data, table, groups, progress)
     note_variants(work)
     chosen.models[Popularity.name].save(popularity_folder(work.settings))
     # Events that came after the profiles were rebuilt went into those of the old version.
@@ -301,6 +317,7 @@ def _fill_and_swap(
     models: Mapping[str, Model],
     data: Interactions,
     table: FeatureTable | None,
+    groups: Segments | None,
     progress: ProgressReporter | None,
 ) -> None:
     """Items and events may come and go meanwhile. Raises _Unserved where one model is to blame that it can't."""
@@ -314,6 +331,8 @@ def _fill_and_swap(
         for name, model in models.items():
             with _serving(name):
                 save_models({name: model}, draft)
+        if groups is not None:
+            groups.save(draft / SEGMENTS)
         if table is not None:
             save_item_features(item_features_folder(draft), table)
         keep_catalogue(catalogue_of(work, old), draft)

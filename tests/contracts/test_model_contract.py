@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -50,19 +49,6 @@ def shop(seed: int = 1) -> Interactions:
     for array in (data.user_ids, data.item_ids, data.users, data.items, data.weights, data.times):
         array.flags.writeable = False  # whoever writes to an argument fails
     return data
-
-
-def with_twins(data: Interactions) -> Interactions:
-    """The same with every shopper twice."""
-    n = len(data.user_ids)
-    return replace(
-        data,
-        user_ids=np.concatenate([data.user_ids, np.char.add(data.user_ids, " twin")]),
-        users=np.concatenate([data.users, data.users + np.int32(n)]),
-        items=np.tile(data.items, 2),
-        weights=np.tile(data.weights, 2),
-        times=np.tile(data.times, 2),
-    )
 
 
 def name(place: int) -> str:
@@ -110,17 +96,12 @@ SMALL: dict[str, Callable[[], Model]] = {
 }
 
 
-def enough(kind: str, data: Interactions) -> Interactions:
-    """As many shoppers as it takes: there are no segments of fewer than twenty."""
-    return with_twins(data) if kind == "segments" else data
-
-
 def untrained(kind: str) -> Model:
     return SMALL.get(kind, MODELS[kind])()
 
 
 def trained(kind: str, data: Interactions, items: ItemTable | None = None) -> Model:
-    return untrained(kind).fit(enough(kind, data), np.random.default_rng(3), catalogue() if items is None else items)
+    return untrained(kind).fit(data, np.random.default_rng(3), catalogue() if items is None else items)
 
 
 def history(item_ids: Sequence[str], weights: Sequence[float] | None = None) -> History:
@@ -213,7 +194,7 @@ def test_another_training_has_another_fingerprint(model: Model) -> None:
     assert other.fingerprint != model.fingerprint
     usual, some = HISTORIES["usual"], group(0)
     other.recommend(usual), other.score(usual, some)
-    other.fit(enough(model.name, shop()), np.random.default_rng(3), catalogue())
+    other.fit(shop(), np.random.default_rng(3), catalogue())
     # Nor is anything left of what it was asked before.
     assert other.fingerprint == model.fingerprint
     assert other.recommend(usual) == model.recommend(usual)

@@ -1,20 +1,24 @@
-"""Segments and latent semantics on a real engine: trained by name, served by their legs, listed by a command."""
+"""Segments and latent semantics on a real engine: trained by name, the ones listed by a command, the others served."""
 
 from __future__ import annotations
 
 import json
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from es_recsys import Client, Settings
 from es_recsys.cli import main
+from es_recsys.doctor import diagnose
 from es_recsys.errors import ModelError
+from es_recsys.index.stored_metadata import read_metadata, write_metadata
 from es_recsys.jobs.load_events import load_events
 from es_recsys.jobs.segments import segment_of, segments
 from es_recsys.sample import SampleStore
+from es_recsys.training.retrain import train_if_needed
 
 pytestmark = pytest.mark.engine
 
@@ -38,11 +42,38 @@ def test_words_find_by_their_own_leg_what_does_not_say_them(client: Client) -> N
     assert all(0.0 <= hit.parts.get("lsa_vector", 0.0) <= 1.0 for hit in answer.hits)
 
 
-def test_recommendations_have_both_legs_and_sum_to_the_score(client: Client, sample: SampleStore) -> None:
+def test_segments_recommend_nothing(client: Client, sample: SampleStore) -> None:
     fresh = client.recommend(history=[sample.items[0].item_id], n=10)
-    assert {name for hit in fresh.hits for name in hit.parts} >= {"lsa", "segments"}
+    assert {name for hit in fresh.hits for name in hit.parts} >= {"lsa"}
+    assert not any("segments" in hit.parts for hit in fresh.hits)
     for hit in fresh.hits:
         assert sum(hit.parts.values()) == pytest.approx(hit.score)
+
+
+def test_the_doctor_finds_them(client: Client) -> None:
+    found = {check.name: check for check in diagnose(client.settings)}
+    assert found["segments"].ok and found["model: lsa"].ok
+    assert "model: segments" not in found
+
+
+def test_they_are_made_again_with_the_models_that_are_live(client: Client) -> None:
+    assert train_if_needed(client.workspace, ["segments"]).outcome == "nothing"
+    before = client.workspace.snapshots.latest().metadata.version
+    report = client.train(["als"], add=True)
+    assert report.version > before
+    assert set(report.models) == {"lsa", "als"}
+    assert segments(client.workspace).version == report.version
+
+
+def test_a_version_that_listed_them_among_its_models_is_served(client: Client, sample: SampleStore) -> None:
+    live = read_metadata(client.workspace.es, client.settings.index)
+    weights = {**live.weights, "no_query": {**live.weights["no_query"], "segments": 0.2}}
+    write_metadata(client.workspace.es, replace(live, models=(*live.models, "segments"), weights=weights))
+    with Client(settings=client.settings) as other:
+        answer = other.recommend(history=[sample.items[0].item_id], n=10)
+        assert answer.hits and answer.ranking.degraded == ()
+        assert segments(other.workspace).segments
+    assert all(check.ok for check in diagnose(client.settings) if check.name.startswith(("model: ", "segments")))
 
 
 def test_what_a_user_searched_for_reaches_the_models(client: Client, sample: SampleStore) -> None:
