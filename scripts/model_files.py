@@ -51,9 +51,9 @@ def files(model: str) -> list[Path]:
 
 def table() -> str:
     """Markdown rows: model, how many files, which."""
-    rows = ["| model | files | which, beside `base.py` and `types.py` |", "|---|---|---|"]
+    rows = ["| model | files | which, beside `models/base.py` and `models/types.py` |", "|---|---|---|"]
     for model in sorted(MODELS):
-        own = [str(path.relative_to(ROOT / "es_recsys" / "models")) for path in files(model)]
+        own = [str(path.relative_to(ROOT / "es_recsys")) for path in files(model)]
         rows.append(f"| `{model}` | {len(own)} | {', '.join(f'`{name}`' for name in own)} |")
     return "\n".join(rows)
 
