@@ -103,7 +103,7 @@ def _equal(path: str, kind: str, values: list[Any]) -> Clause:
 
 
 def _any_of(clauses: list[Clause]) -> Clause:
-    """One of the clauses; those that look for a value in the same field become one."""
+    """Return the clause for any of the clauses; those that look for a value in the same field become one."""
     terms: dict[str, list[Any]] = {}
     joined: list[Clause] = []
     for clause in clauses:
@@ -126,7 +126,7 @@ def _range(path: str, ends: dict[str, Any], fields: Mapping[str, str]) -> Clause
 
 
 def _either(path: str, kind: str, value: Any, expression: Expression) -> Clause:
-    """Items whose value is this number, date or flag, or this very text."""
+    """Return the clause for items whose value is this number, date or flag, or this very text."""
     keyword = f"{path}.{AS_KEYWORD}"
     text: Clause = {"term": {keyword: _text(value, expression)}}
     if isinstance(value, str) and kind in _NUMBERS and _CODE.fullmatch(value):
@@ -154,7 +154,7 @@ def _is_long(value: Any) -> bool:
 
 
 def _sent(value: Any) -> Any:
-    """A value as JSON can hold it."""
+    """Return a value that JSON can hold."""
     return float(value) if isinstance(value, int) and abs(value) >= _LONGEST else value
 
 
@@ -170,7 +170,7 @@ def _field(expression: Expression, fields: Mapping[str, str]) -> tuple[str, str]
 
 
 def _typed(value: Any, kind: str, expression: Expression, *, exact: bool = True) -> Any:
-    """The value as the field's type; `exact` refuses 1.5 for a whole-number field, which could only match nothing."""
+    """Return the value as the field's type; `exact` refuses 1.5 for a whole-number field, which could only match nothing."""
     try:
         if kind in _NUMBERS:
             return _number(value, whole=exact and kind in _WHOLE)
@@ -187,7 +187,7 @@ def _typed(value: Any, kind: str, expression: Expression, *, exact: bool = True)
 
 
 def _readings(value: Any, kind: str, expression: Expression) -> list[Any]:
-    """The value as the field's type; a number in a field of texts in each way that it may have been written."""
+    """Return the value as the field's type; a number in a field of texts in each way that it may have been written."""
     if kind not in _RANGED and kind != "boolean" and isinstance(value, float) and value.is_integer():
         return [str(int(value)), str(value)]
     return [_typed(value, kind, expression)]

@@ -1,15 +1,15 @@
 """A forest of regression trees as flat arrays, evaluated by numpy alone: prediction = sum over trees of the leaf reached.
 
-A tree is trained elsewhere (LightGBM); `Forest.of_dump` reads what `Booster.dump_model()` gives, a plain dictionary. All rows
-walk down all trees side by side, a level at a time, so a few hundred rows cost a few vectorised steps.
+Trees are trained by LightGBM; `Forest.from_dump` reads `Booster.dump_model()`, a plain dictionary. All rows go down all trees at
+once, a level at a time, so a few hundred rows cost a few vectorised steps.
 
-A missing value (NaN) goes where training found best. To spare the walk that question, each row is laid out three times: with
-NaN as -infinity (goes left), as +infinity (goes right), and as 0 (LightGBM's way for a feature that had no missing values in
-training); each node points at the copy that it wants.
+A missing value (NaN) goes where training found best. To avoid a test at each node, a row is laid out three times: with NaN as
+-infinity (goes left), as +infinity (goes right), and as 0 (LightGBM's way for a feature that had no missing values in
+training); each node points at one of these copies.
 
-Contributions: on the way down a tree, each step from a node to its child changes the expected value, and the change belongs
-to the feature that was asked (Saabas, "Interpreting random forests", 2014). A node's expected value is the mean of the leaves
-under it, weighed by the training rows that reached them. The changes and the roots' values sum to the prediction.
+Contributions: each step from a node to its child changes the expected value, and the change belongs to the feature that the
+node splits on (Saabas, "Interpreting random forests", 2014). A node's expected value is the mean of the leaves under it, weighted
+by the training rows that reached them. The changes and the roots' values sum to the prediction.
 """
 
 from __future__ import annotations
@@ -27,15 +27,18 @@ __all__ = ["Forest"]
 
 _LEFT, _RIGHT, _ZERO = 0, 1, 2
 _DTYPES = {"column": np.int32, "threshold": np.float64, "child": np.int32, "value": np.float64, "roots": np.int32}
-_WHAT, _REMEDY = "The ranking forest is not one that can be walked.", "Train it again: es-recsys train ranking."
+_WHAT, _REMEDY = "The ranking forest can't be read.", "Train it again: es-recsys train ranking."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Forest:
-    """column (nodes,) int32: what a node asks, feature + copy * number of features. threshold (nodes,) float64: at most this
-    goes left. child (nodes,) int32: the left child, the right one stands next to it; a leaf is its own child and asks nothing.
-    value (nodes,) float64: expected value, a leaf's own value. roots (trees,) int32. features: their number. depth: steps from
-    a root to the deepest leaf."""
+    """Trees as flat arrays.
+
+    column (nodes,) int32: what a node splits on, feature + copy * number of features. threshold (nodes,) float64: at most this
+    goes left. child (nodes,) int32: the left child, the right one comes next; a leaf is its own child. value (nodes,) float64:
+    expected value, a leaf's own value. roots (trees,) int32. features: their number. depth: steps from a root to the deepest
+    leaf.
+    """
 
     column: NDArray[np.int32]
     threshold: NDArray[np.float64]
@@ -46,8 +49,8 @@ class Forest:
     depth: int
 
     @classmethod
-    def of_dump(cls, dump: Mapping[str, Any]) -> Forest:
-        """From LightGBM's `Booster.dump_model()`. Raises ModelError for splits on categories, which this forest has not."""
+    def from_dump(cls, dump: Mapping[str, Any]) -> Forest:
+        """Read LightGBM's `Booster.dump_model()`. Raises ModelError for splits on categories, which this forest lacks."""
         features = int(dump["max_feature_idx"]) + 1
         columns: list[int] = []
         thresholds: list[float] = []
@@ -57,7 +60,7 @@ class Forest:
         for tree in dump["tree_info"]:
             roots.append(len(columns))
             level = [(tree["tree_structure"], roots[-1])]
-            _reserve(columns, thresholds, children, values, 1)
+            _append_nodes(columns, thresholds, children, values, 1)
             steps = -1
             while level:
                 steps += 1
@@ -65,10 +68,10 @@ class Forest:
                 for node, at in level:
                     values[at] = _expected(node)[0]
                     if "split_feature" in node:
-                        columns[at], thresholds[at] = _question(node, features)
+                        columns[at], thresholds[at] = _split(node, features)
                         children[at] = len(columns)
                         below += [(node["left_child"], len(columns)), (node["right_child"], len(columns) + 1)]
-                        _reserve(columns, thresholds, children, values, 2)
+                        _append_nodes(columns, thresholds, children, values, 2)
                 level = below
             depth = max(depth, steps)
         found = {"column": columns, "threshold": thresholds, "child": children, "value": values, "roots": roots}
@@ -77,7 +80,7 @@ class Forest:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], features: int, depth: int) -> Forest:
-        """The inverse of `arrays`. Raises ModelError where they are no forest: a walk must end, and inside them."""
+        """Read what `arrays` gives. Raises ModelError where it is no forest: every path must end, and inside the arrays."""
         try:
             found = {name: np.ascontiguousarray(arrays[name], dtype) for name, dtype in _DTYPES.items()}
         except (KeyError, ValueError, TypeError) as error:
@@ -100,37 +103,39 @@ class Forest:
 
     @property
     def used(self) -> NDArray[np.int64]:
-        """The features that any node asks, ascending."""
+        """The features that any node splits on, ascending."""
         asks = self.child != np.arange(len(self.child))
         return np.unique(self.column[asks] % self.features).astype(np.int64)
 
     def predict(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(n,) float64 of rows (n, features), finite or NaN, which is a missing value."""
-        flat, offsets = self._laid_out(rows)
+        """Return predictions (n,) float64 of rows (n, features); NaN is a missing value."""
+        flat, offsets = self._copies(rows)
         node = np.broadcast_to(self.roots, (len(rows), len(self.roots)))
         for _ in range(self.depth):
-            node = self._down(flat, offsets, node)
+            node = self._step(flat, offsets, node)
         return np.asarray(self.value[node].sum(axis=1), np.float64)
 
     def contributions(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(n, features + 1) float64: what each feature adds to a row's prediction, and in the last column the roots' values.
-        A row sums to its prediction."""
+        """Return (n, features + 1) float64: what each feature adds to a row's prediction, and in the last column the roots' values.
+
+        A row sums to its prediction.
+        """
         n, wide = len(rows), self.features + 1
-        flat, offsets = self._laid_out(rows)
+        flat, offsets = self._copies(rows)
         node = np.broadcast_to(self.roots, (n, len(self.roots)))
         into = np.arange(n)[:, None] * wide
         flat_sum = np.zeros(n * wide)
         for _ in range(self.depth):
-            below = self._down(flat, offsets, node)
+            below = self._step(flat, offsets, node)
             change = self.value[below] - self.value[node]
-            places = into + self.column[node] % self.features
-            flat_sum += np.bincount(places.ravel(), change.ravel(), minlength=n * wide)
+            cells = into + self.column[node] % self.features
+            flat_sum += np.bincount(cells.ravel(), change.ravel(), minlength=n * wide)
             node = below
         found = flat_sum.reshape(n, wide)
         found[:, -1] = self.value[self.roots].sum()
         return found
 
-    def _laid_out(self, rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+    def _copies(self, rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
         rows = np.asarray(rows, np.float64)
         if rows.ndim != 2 or rows.shape[1] != self.features:
             raise ModelError(
@@ -141,13 +146,13 @@ class Forest:
         flat = np.concatenate(copies, axis=1).ravel()
         return flat, np.arange(len(rows), dtype=np.int32)[:, None] * np.int32(3 * self.features)
 
-    def _down(self, flat: NDArray[np.float64], offsets: NDArray[np.int32], node: NDArray[np.int32]) -> NDArray[np.int32]:
+    def _step(self, flat: NDArray[np.float64], offsets: NDArray[np.int32], node: NDArray[np.int32]) -> NDArray[np.int32]:
         right = np.take(flat, offsets + np.take(self.column, node)) > np.take(self.threshold, node)
         return np.take(self.child, node) + right
 
 
 def _depth(child: NDArray[np.int32], roots: NDArray[np.int32]) -> int:
-    """Steps from a root to the deepest leaf; children stand behind their parents."""
+    """Return the steps from a root to the deepest leaf; children come after their parents."""
     steps, level = 0, np.unique(roots)
     while True:
         inner = level[child[level] != level]
@@ -157,8 +162,8 @@ def _depth(child: NDArray[np.int32], roots: NDArray[np.int32]) -> int:
         steps += 1
 
 
-def _reserve(columns: list[int], thresholds: list[float], children: list[int], values: list[float], number: int) -> None:
-    """Room for nodes; until told otherwise each is a leaf, whose question nothing answers with yes."""
+def _append_nodes(columns: list[int], thresholds: list[float], children: list[int], values: list[float], number: int) -> None:
+    """Append nodes; each is a leaf, whose test nothing passes, until it is filled in."""
     for _ in range(number):
         children.append(len(columns))
         columns.append(0)
@@ -166,7 +171,7 @@ def _reserve(columns: list[int], thresholds: list[float], children: list[int], v
         values.append(0.0)
 
 
-def _question(node: Mapping[str, Any], features: int) -> tuple[int, float]:
+def _split(node: Mapping[str, Any], features: int) -> tuple[int, float]:
     if node["decision_type"] != "<=":
         raise ModelError("The forest splits on categories.", "Train it on numbers alone.")
     missing = node["missing_type"]
@@ -177,7 +182,7 @@ def _question(node: Mapping[str, Any], features: int) -> tuple[int, float]:
 
 
 def _expected(node: Mapping[str, Any]) -> tuple[float, float]:
-    """Mean of the leaves under a node, and the rows that reached it."""
+    """Return the mean of the leaves under a node, and the rows that reached it."""
     if "leaf_value" in node:
         return float(node["leaf_value"]), float(node.get("leaf_count", 0.0))
     (left, some), (right, others) = (_expected(node[side]) for side in ("left_child", "right_child"))

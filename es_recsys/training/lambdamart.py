@@ -135,7 +135,7 @@ def cross_validate(examples: Examples, config: Trees, seed: int, step: Step = la
 
 def forest(examples: Examples, config: Trees, trees: int, seed: int) -> Forest:
     """Trees grown on all the examples, as a forest that needs no LightGBM."""
-    return Forest.of_dump(fit(examples, config, trees, seed).dump_model())
+    return Forest.from_dump(fit(examples, config, trees, seed).dump_model())
 
 
 def askers(examples: Examples) -> int:

@@ -138,7 +138,7 @@ def _lowest_first() -> Ranker:
         "right_child": leaf[1],
     }
     dump = {"max_feature_idx": 0, "tree_info": [{"tree_structure": root}]}
-    return Ranker(Forest.of_dump(dump), ("sum/score",), 100)
+    return Ranker(Forest.from_dump(dump), ("sum/score",), 100)
 
 
 def test_served_is_as_users_get_it_and_each_part_is_left_out_once(client: Client) -> None:

@@ -31,7 +31,7 @@ def trained() -> tuple[Any, Forest]:
     data = lightgbm.Dataset(rows, grades, group=[20] * 100)
     told = {"objective": "lambdarank", "verbosity": -1, "num_threads": 1, "max_depth": 6, "min_data_in_leaf": 5}
     booster = lightgbm.train(told, data, 30)
-    forest = Forest.of_dump(booster.dump_model())
+    forest = Forest.from_dump(booster.dump_model())
     return booster, Forest.from_arrays(forest.arrays(), forest.features, forest.depth)
 
 
@@ -71,7 +71,7 @@ def test_a_row_says_the_same_alone_as_among_others() -> None:
 
 
 def test_a_tree_of_one_leaf() -> None:
-    forest = Forest.of_dump({"max_feature_idx": 1, "tree_info": [{"tree_structure": {"leaf_value": 0.25}}]})
+    forest = Forest.from_dump({"max_feature_idx": 1, "tree_info": [{"tree_structure": {"leaf_value": 0.25}}]})
     assert forest.predict(np.zeros((2, 2))).tolist() == [0.25, 0.25]
     assert forest.contributions(np.zeros((1, 2))).tolist() == [[0.0, 0.0, 0.25]]
     assert not len(forest.used)
@@ -109,7 +109,7 @@ def test_what_it_does_not_have_is_refused() -> None:
     node = {"split_feature": 0, "threshold": 1, "default_left": True, "left_child": leaf, "right_child": leaf}
     for told in ({"decision_type": "==", "missing_type": "None"}, {"decision_type": "<=", "missing_type": "Zero"}):
         with pytest.raises(ModelError):
-            Forest.of_dump({"max_feature_idx": 0, "tree_info": [{"tree_structure": {**node, **told}}]})
+            Forest.from_dump({"max_feature_idx": 0, "tree_info": [{"tree_structure": {**node, **told}}]})
     with pytest.raises(ModelError, match="6 features"):
         trained()[1].predict(np.zeros((2, 3)))
     with pytest.raises(ModelError):

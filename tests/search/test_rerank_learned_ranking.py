@@ -135,7 +135,7 @@ def forest(seed: int, trees: int = 12) -> Forest:
         }
 
     info = [{"tree_structure": node(4)} for _ in range(trees)]
-    return Forest.of_dump({"max_feature_idx": len(NAMES) - 1, "tree_info": info})
+    return Forest.from_dump({"max_feature_idx": len(NAMES) - 1, "tree_info": info})
 
 
 def item_features(seed: int) -> ItemSide:
@@ -174,7 +174,7 @@ def by_votes() -> Ranker:
             "left_child": leaf[votes],
             "right_child": node,
         }
-    return Ranker(Forest.of_dump({"max_feature_idx": len(NAMES) - 1, "tree_info": [{"tree_structure": node}]}), NAMES, 10)
+    return Ranker(Forest.from_dump({"max_feature_idx": len(NAMES) - 1, "tree_info": [{"tree_structure": node}]}), NAMES, 10)
 
 
 def more_is_better(name: str) -> Ranker:
@@ -184,7 +184,7 @@ def more_is_better(name: str) -> Ranker:
         left = {"leaf_value": step, "leaf_count": 1}
         told = {"split_feature": NAMES.index(name), "threshold": step, "missing_type": "NaN", "default_left": True}
         leaf = {**told, "decision_type": "<=", "left_child": left, "right_child": leaf}
-    return Ranker(Forest.of_dump({"max_feature_idx": len(NAMES) - 1, "tree_info": [{"tree_structure": leaf}]}), NAMES, 10)
+    return Ranker(Forest.from_dump({"max_feature_idx": len(NAMES) - 1, "tree_info": [{"tree_structure": leaf}]}), NAMES, 10)
 
 
 def asked(seed: int, **changes: Any) -> Inputs:
