@@ -116,7 +116,7 @@ class Forest:
         return np.asarray(self.value[node].sum(axis=1), np.float64)
 
     def contributions(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return (n, features + 1) float64: what each feature adds to a row's prediction, and in the last column the roots' values.
+        """Return (n, features + 1) float64: what each feature adds to a row's prediction; last, the roots' values.
 
         A row sums to its prediction.
         """
