@@ -1,4 +1,4 @@
-"""The things that everything here speaks of: Item, Event, Query, Profile, Hit, Answer."""
+"""The terms of the package: Item, Event, Query, Profile, Hit, Answer, and the arrays that models read."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ class Item(BaseModel):
 
     @property
     def product_id(self) -> str:
-        """The group_id, or the item_id of an item without one: what behaviour knows the item by."""
+        """The group_id, or the item_id of an item without one: the id that behaviour counts for."""
         return self.group_id or self.item_id
 
 
@@ -139,7 +139,7 @@ class Event(BaseModel):
     """Something that a user or an anonymous session did.
 
     timestamp: aware UTC; None means the time of receipt, or, where `order` is set, that the source has no time.
-    order: place in the user's own sequence of a source without time (`--no-timestamps`), from 0, oldest first.
+    order: index in the user's own sequence of a source without time (`--no-timestamps`), from 0, oldest first.
     position: rank at which the item was shown (from 1). value: quantity, rating or seconds, as event_types.py says.
     """
 
@@ -171,7 +171,7 @@ class Interactions:
     named by their group_id.
 
     user_ids (n_users,) and item_ids (n_items,) str; users, items (n,) int32 index into them; weights (n,) float32,
-    signed (event_types.py); times (n,) float64, epoch seconds, or the place in the user's sequence where `timed` is
+    signed (event_types.py); times (n,) float64, epoch seconds, or the index in the user's sequence where `timed` is
     False.
 
     kinds (n,) int8 index into event_types: what each event was; values (n,) float32: what it was worth by itself
@@ -196,7 +196,7 @@ class ItemTable:
 
     item_ids (n,) str; texts: title, description and the like, "" for none; titles; categories: outermost first; brands,
     "" for none; prices (n,) float64, NaN for none; created (n,) float64 epoch seconds, NaN for none; vectors: field ->
-    (n, d) float32 unit rows, a row of zeros where the item has none; traits: "tags" and each attribute made of words ->
+    (n, d) float32 unit rows, a row of zeros where the item has none; attributes: "tags" and each attribute made of words ->
     the item's values, () for none.
     """
 
@@ -208,7 +208,7 @@ class ItemTable:
     prices: NDArray[np.float64]
     created: NDArray[np.float64]
     vectors: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
-    traits: Mapping[str, Sequence[tuple[str, ...]]] = field(default_factory=dict)
+    attributes: Mapping[str, Sequence[tuple[str, ...]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -235,7 +235,7 @@ class History:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Taste:
-    """Taste in one vector space: unit vectors (d,) float32, or None where nothing is known."""
+    """Long- and short-term taste in one vector space: unit vectors (d,) float32, or None where nothing is known."""
 
     long: NDArray[np.float32] | None
     short: NDArray[np.float32] | None
@@ -243,8 +243,11 @@ class Taste:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Profile:
-    """What is known of a user. `affinities` maps "categories", "brand", "tags" to value -> share (sums to 1 a field);
-    `price` is mean and spread of log1p(price); `counts` is events by type; `strength` the sum of absolute event weights.
+    """What is known of a user.
+
+    seen, disliked: ids of items. affinities: "categories", "brand", "tags" -> value -> share (sums to 1 a field). price: mean and
+    spread of log1p(price). counts: events by type. strength: sum of absolute event weights. applied_through: the last row of the
+    event store that is in it. updated_at: epoch seconds.
     """
 
     user_key: str
@@ -342,11 +345,13 @@ class Query(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One item of an answer. `parts` maps a retriever to its contribution to the score, or with a learned ranking a retriever, a
-    field, "base" (what every item has) or "beyond" (what moves an item below those that it orders); they sum to `score`.
+    """One item of an answer.
 
-    propensity, inclusion_probability: how likely the item was to get its rank, and to be on the page; 1 where nothing is left to
-    chance. features: what a learned ranking can read of the item in this answer, as the answer log keeps it.
+    parts: retriever -> its contribution to the score, or with a learned ranking a retriever, a field, "base" (what every item has)
+    or "beyond" (what moves an item below those that it orders); they sum to `score`. because: items of the user's own that explain
+    it. source: the item's document. propensity, inclusion_probability: how likely the item was to get its rank, and to be on the
+    page; 1 where nothing is left to chance. features: what a learned ranking can read of the item in this answer, as the answer
+    log keeps it.
     """
 
     item_id: str
@@ -367,15 +372,17 @@ class Hit:
 
     @property
     def product_id(self) -> str:
-        """The group_id, or the item_id of an item without one: what behaviour knows the item by."""
+        """The group_id, or the item_id of an item without one: the id that behaviour counts for."""
         return self.group_id or self.item_id
 
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """Hits best first; `degraded` names what failed, `total` how many items all pages show (None: not counted).
+    """Hits, best first.
 
-    suggestion: the question in the catalogue's own words, where its words found nothing and others are near."""
+    total: how many items all pages show, None where they are not counted. degraded: what failed. facets: field -> value ->
+    count. suggestion: the query in the catalogue's own words, where its words found nothing and others are near.
+    """
 
     hits: tuple[Hit, ...] = ()
     total: int | None = None
@@ -386,8 +393,11 @@ class Ranking:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A ranking as the caller gets it. `answer_id` is the query_id or recommendation_id that later events echo. unknown: of the
-    ids that were to be ranked, those that the store lacks."""
+    """A ranking as the caller gets it.
+
+    answer_id: the query_id or recommendation_id that later events echo. unknown: ids that were to be ranked and that the store
+    lacks.
+    """
 
     answer_id: str
     kind: str

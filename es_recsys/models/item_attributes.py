@@ -93,7 +93,7 @@ def _facets(items: ItemTable) -> Iterator[tuple[str, Sequence[tuple[str, ...]]]]
     yield "category", [one[-1:] for one in items.categories]
     yield "department", [one[:1] if len(one) > 1 else () for one in items.categories]
     yield "brand", [(one,) if one else () for one in items.brands]
-    yield from items.traits.items()
+    yield from items.attributes.items()
 
 
 def _encode(values: Sequence[tuple[str, ...]]) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:

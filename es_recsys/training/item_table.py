@@ -43,7 +43,7 @@ def item_table(work: Workspace, metadata: IndexMetadata) -> ItemTable:
 
 
 def plain_table(work: Workspace, metadata: IndexMetadata) -> ItemTable:
-    """The same without texts, traits and vectors."""
+    """The same without texts, attributes and vectors."""
     pages = scan(work.es, metadata.index, fields=_PLAIN)
     return table_of([from_document({**hit["_source"], "item_id": hit["_id"]}) for hits in pages for hit in hits])
 
@@ -66,12 +66,12 @@ def table_of(items: Sequence[Item], vectors: dict[str, NDArray[np.float32]] | No
         prices=np.array([math.nan if one.price is None else one.price for one in ordered]),
         created=np.array([math.nan if one.created_at is None else one.created_at.timestamp() for one in ordered]),
         vectors={name: rows[order] for name, rows in (vectors or {}).items()},
-        traits=_traits(ordered),
+        attributes=_attributes(ordered),
     )
 
 
-def _traits(items: Sequence[Item]) -> dict[str, list[tuple[str, ...]]]:
-    """Tags and attributes as words; numbers and dates are no traits, a yes or no is one."""
+def _attributes(items: Sequence[Item]) -> dict[str, list[tuple[str, ...]]]:
+    """Tags and attributes as words; numbers and dates are no such words, a yes or no is one."""
     found = {"tags": [one.tags for one in items]}
     for name in sorted({name for one in items for name in one.attributes}):
         values = [_words(one.attributes.get(name)) for one in items]

@@ -129,7 +129,7 @@ def suited(data: Interactions, ordered: bool, items: ItemTable | None = None, ta
     is looked at next similar users tell little that the others don't; of what is bought they do.
     """
     names = ["covisitation", "als"]
-    if items is not None and (any(items.categories) or any(items.brands) or any(map(any, items.traits.values()))):
+    if items is not None and (any(items.categories) or any(items.brands) or any(map(any, items.attributes.values()))):
         names.append("affinity")
     if targets:
         names.append("userknn")

@@ -80,7 +80,7 @@ def test_the_doctor_says_to_train_again(client: Client) -> None:
 def test_the_catalogue_is_read_without_its_vectors(client: Client) -> None:
     table = item_table(client.workspace, client.workspace.snapshots.latest().metadata)
     assert len(table.item_ids) == 40
-    assert not table.vectors and not any(any(values) for values in table.traits.values())
+    assert not table.vectors and not any(any(values) for values in table.attributes.values())
 
 
 @pytest.mark.parametrize("name", ["bpr", "itemknn", "rp3beta", "gfcf", "tower"])

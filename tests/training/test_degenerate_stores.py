@@ -61,7 +61,7 @@ def catalogue(data: Interactions, text: Callable[[int], str], **more: Any) -> It
     n = len(data.item_ids)
     texts = [text(place) for place in range(n)]
     nothing = np.full(n, math.nan)
-    table: dict[str, Any] = {"categories": [()] * n, "brands": [""] * n, "vectors": {}, "traits": {}, **more}
+    table: dict[str, Any] = {"categories": [()] * n, "brands": [""] * n, "vectors": {}, "attributes": {}, **more}
     return ItemTable(data.item_ids, texts, texts, prices=nothing, created=nothing, **table)
 
 
