@@ -43,9 +43,9 @@ class Affinity(TrainedModel):
         a_v = sum over events h on items with v of w_h d_h share_h / sum over events h with a value in f of |w_h| d_h
 
     a_v in -1..1 is how much of what a user did fell on a brand, a category or another trait; w_h d_h are `recent_weights`.
-    level is an item's place by price within its category, 0..1, of a user the mean of what they liked; p_j the sum of the
-    weights of its events, each halved by 30 days. The thetas, none below 0, maximise the likelihood of what people turned
-    to next, against items drawn at random (choices.py).
+    level is an item's relative position by price within its category, 0..1, of a user the mean of what they liked; p_j the
+    sum of the weights of its events, each halved by 30 days. The thetas, none below 0, maximise the likelihood of what people
+    turned to next, against items drawn at random (conditional_logit.py).
 
     Items without events have traits like all others. A history in which nothing is liked brings nothing up.
     """
@@ -65,21 +65,21 @@ class Affinity(TrainedModel):
         """Raises ModelError where no two items share a category, a brand or another trait."""
         ids = data.item_ids if items is None else np.union1d(data.item_ids, items.item_ids)
         n = len(ids)
-        places = np.zeros(0, np.int64) if items is None else np.searchsorted(ids, items.item_ids)
-        traits = None if items is None else ItemAttributes.of(items, places, n)
+        item_idx = np.zeros(0, np.int64) if items is None else np.searchsorted(ids, items.item_ids)
+        traits = None if items is None else ItemAttributes.of(items, item_idx, n)
         if items is None or traits is None or not traits.facets:
             raise ModelError(
                 "No two items share a category, a brand or another trait to train affinity on.",
                 "Load items with categories, brand, tags or attributes first.",
             )
         price = np.full(n, np.nan)
-        price[places] = items.prices
+        price[item_idx] = items.prices
         self._ids, self._fingerprint, self._facets = ItemIds.of(ids.tolist()), None, traits.facets
         at = np.searchsorted(ids, data.item_ids)
         counts = _counts(data, at, n)
         self._arrays = {
             **traits.arrays(),
-            "levels": _price_levels(price, items, places, n),
+            "levels": _price_levels(price, items, item_idx, n),
             "popularity": _squeezed(counts, counts),
             "theta": np.ones(len(traits.facets) + 2),
         }
@@ -122,16 +122,16 @@ class Affinity(TrainedModel):
             worth.append(value)
         return fit_conditional_logit(rows, worth) if rows else np.ones(len(self._facets) + 2)
 
-    def _features(self, batch: HistoryBatch, places: NDArray[np.int64]) -> NDArray[np.float64]:
-        """(n, n_facets + 2) what each theta is multiplied by, of the items at `places`."""
+    def _features(self, batch: HistoryBatch, item_idx: NDArray[np.int64]) -> NDArray[np.float64]:
+        """(n, n_facets + 2) what each theta is multiplied by, of the items at `item_idx`."""
         traits, mine = self._traits(), self._affinities(batch)
-        entries, owners = traits.at(places)
+        entries, owners = traits.at(item_idx)
         codes = traits.codes[entries]
         n_facets = len(traits.facets)
         cells = owners * n_facets + traits.facet_of[codes]
-        values = np.bincount(cells, weights=traits.shares[entries] * mine[codes], minlength=len(places) * n_facets)
-        nearness = self._price_nearness(batch, places)
-        return np.column_stack([values.reshape(len(places), n_facets), nearness, self._arrays["popularity"][places]])
+        values = np.bincount(cells, weights=traits.shares[entries] * mine[codes], minlength=len(item_idx) * n_facets)
+        nearness = self._price_nearness(batch, item_idx)
+        return np.column_stack([values.reshape(len(item_idx), n_facets), nearness, self._arrays["popularity"][item_idx]])
 
     def _affinities(self, batch: HistoryBatch) -> NDArray[np.float64]:
         """(v,) float64 a_v of one user."""
@@ -144,16 +144,16 @@ class Affinity(TrainedModel):
         result: NDArray[np.float64] = sums / np.where(whole > 0, whole, 1.0)[traits.facet_of]
         return result
 
-    def _price_nearness(self, batch: HistoryBatch, places: NDArray[np.int64] | slice) -> NDArray[np.float64]:
+    def _price_nearness(self, batch: HistoryBatch, item_idx: NDArray[np.int64] | slice) -> NDArray[np.float64]:
         levels_, weights = self._arrays["levels"], np.maximum(self._event_weights(batch), 0.0)
         mine = levels_[batch.items]
         known = ~np.isnan(mine)
         whole = float(weights[known].sum())
         if whole <= 0.0:
-            return np.zeros(len(levels_[places]))
+            return np.zeros(len(levels_[item_idx]))
         level = float(weights[known] @ mine[known]) / whole
         # An item without a price is as far as one in the middle of the other half.
-        return 1.0 - np.nan_to_num(np.abs(levels_[places] - level), nan=0.5)
+        return 1.0 - np.nan_to_num(np.abs(levels_[item_idx] - level), nan=0.5)
 
     def _event_weights(self, batch: HistoryBatch) -> NDArray[np.float64]:
         return batch.recent_weights(self.config.half_life, self.config.half_life_days)
@@ -161,30 +161,30 @@ class Affinity(TrainedModel):
     def _traits(self) -> ItemAttributes:
         return ItemAttributes.from_arrays(self._arrays, self._facets)
 
-    def score_idx(self, batch: HistoryBatch, places: Any) -> list[NDArray[np.float32]]:
-        """The score of each user at its own places."""
-        return [self._scored(batch.one(user), np.asarray(at, np.int64)) for user, at in enumerate(places)]
+    def score_idx(self, batch: HistoryBatch, item_idx: Any) -> list[NDArray[np.float32]]:
+        """The score of each user at its own item_idx."""
+        return [self._scored(batch.one(user), np.asarray(at, np.int64)) for user, at in enumerate(item_idx)]
 
     def _all_scores(self, batch: HistoryBatch) -> NDArray[np.float32]:
         return self._scored(batch, None)
 
-    def _scored(self, batch: HistoryBatch, places: NDArray[np.int64] | None) -> NDArray[np.float32]:
-        """places: None for all."""
-        at = slice(None) if places is None else places
+    def _scored(self, batch: HistoryBatch, item_idx: NDArray[np.int64] | None) -> NDArray[np.float32]:
+        """item_idx: None for all."""
+        at = slice(None) if item_idx is None else item_idx
         popularity = self._arrays["popularity"][at]
         if not (batch.weights > 0).any():
             return np.zeros(len(popularity), np.float32)
         traits, theta = self._traits(), self._arrays["theta"]
         worth = theta[traits.facet_of] * self._affinities(batch)
-        sums = traits.totals(worth, places)
+        sums = traits.totals(worth, item_idx)
         sums += theta[-2] * self._price_nearness(batch, at) + theta[-1] * popularity
         # At most 1, of an item that has all that the user ever chose, is as cheap or dear, and the most popular.
         odds: NDArray[np.float32] = np.exp(sums - theta.sum()).astype(np.float32)
         return odds
 
-    def _contributions(self, batch: HistoryBatch, place: int) -> NDArray[np.float64]:
+    def _contributions(self, batch: HistoryBatch, item_idx: int) -> NDArray[np.float64]:
         traits, theta = self._traits(), self._arrays["theta"]
-        entries, _ = traits.at(np.array([place]))
+        entries, _ = traits.at(np.array([item_idx]))
         worth = np.zeros(len(traits.facet_of))
         worth[traits.codes[entries]] = traits.shares[entries] * theta[traits.facet_of[traits.codes[entries]]]
         told, owners = traits.at(batch.items)
@@ -216,10 +216,10 @@ def _squeezed(counts: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArra
     return np.log1p(np.maximum(counts, 0.0)) / (most or 1.0)
 
 
-def _price_levels(price: NDArray[np.float64], items: ItemTable, places: NDArray[np.int64], n: int) -> NDArray[np.float64]:
-    """(n,) float64 place by price within the innermost category, 0..1, NaN without a price."""
+def _price_levels(price: NDArray[np.float64], items: ItemTable, item_idx: NDArray[np.int64], n: int) -> NDArray[np.float64]:
+    """(n,) float64 relative position by price within the innermost category, 0..1, NaN without a price."""
     groups = np.zeros(n, np.int64)
-    groups[places] = np.unique([one[-1] if one else "" for one in items.categories], return_inverse=True)[1]
+    groups[item_idx] = np.unique([one[-1] if one else "" for one in items.categories], return_inverse=True)[1]
     known = ~np.isnan(price)
     return np.where(known, levels(np.nan_to_num(price), groups, known), np.nan)
 

@@ -121,14 +121,14 @@ class ALS(TrainedModel):
             lists += [top_of(row, n, exclude[user]) for row, user in zip(scores, users, strict=True)]
         return lists
 
-    def score_idx(self, batch: HistoryBatch, places: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
-        """The score of each user at its own places."""
-        return [self._dot(self._fold(batch.one(user)), at) for user, at in enumerate(places)]
+    def score_idx(self, batch: HistoryBatch, item_idx: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
+        """The score of each user at its own item_idx."""
+        return [self._dot(self._fold(batch.one(user)), at) for user, at in enumerate(item_idx)]
 
-    def _dot(self, vector: NDArray[np.float32] | None, places: NDArray[np.int64]) -> NDArray[np.float32]:
+    def _dot(self, vector: NDArray[np.float32] | None, item_idx: NDArray[np.int64]) -> NDArray[np.float32]:
         if vector is None:
-            return np.zeros(len(places), np.float32)
-        result: NDArray[np.float32] = self._arrays["vectors"][places] @ vector
+            return np.zeros(len(item_idx), np.float32)
+        result: NDArray[np.float32] = self._arrays["vectors"][item_idx] @ vector
         return result
 
     def _all_scores(self, batch: HistoryBatch) -> NDArray[np.float32]:
@@ -164,14 +164,14 @@ class ALS(TrainedModel):
         system[np.diag_indices_from(system)] += self.config.regularization
         return np.asarray(np.linalg.solve(system, right), np.float64)
 
-    def _contributions(self, batch: HistoryBatch, place: int) -> NDArray[np.float64]:
+    def _contributions(self, batch: HistoryBatch, item_idx: int) -> NDArray[np.float64]:
         # x . y_j is a sum over the liked items: c_i y_i^T A^-1 y_j (Hu et al. 2008, section 5).
         items, confidence = self._confidences(batch)
         shares = np.zeros(len(batch.items))
         if not (confidence > 0).any():
             return shares
         factors = self._arrays["vectors"][items].astype(np.float64)
-        towards = on_one_thread(self._solved, factors, confidence, self._arrays["vectors"][place].astype(np.float64))
+        towards = on_one_thread(self._solved, factors, confidence, self._arrays["vectors"][item_idx].astype(np.float64))
         value = np.maximum(confidence, 0.0) * (factors @ towards)
         first = {int(item): event for event, item in reversed(list(enumerate(batch.items.tolist())))}
         shares[[first[item] for item in items.tolist()]] = value

@@ -41,7 +41,7 @@ __all__ = [
 # Candidates that a model of each kind gives to the blend, after exclusions.
 DEPTHS = {"neighbours": 300, "vector": 200}
 
-# Places in the model's ids and their raw scores, best first.
+# item_idx in the model's ids and their raw scores, best first.
 ScoredItems = tuple[NDArray[np.int64], NDArray[np.float32]]
 
 
@@ -134,7 +134,7 @@ class Model(Protocol):
         ...
 
     def recommend(self, history: History, n: int = 300, exclude: Collection[str] = frozenset()) -> list[tuple[str, float]]:
-        """The n best items and their raw scores > 0, best first (ties by id's place); a vector model scans exactly."""
+        """The n best items and their raw scores > 0, best first (ties by item_idx); a vector model scans exactly."""
         ...
 
     def recommend_batch(
@@ -148,11 +148,11 @@ class Model(Protocol):
         ...
 
     def recommend_idx(self, batch: HistoryBatch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredItems]:
-        """`recommend` of many users at once, in places; `exclude` has places to leave out, one array a user."""
+        """`recommend` of many users at once, by item_idx; `exclude` has the item_idx to leave out, one array a user."""
         ...
 
-    def score_idx(self, batch: HistoryBatch, places: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
-        """`score` of many users at once, each at its own places."""
+    def score_idx(self, batch: HistoryBatch, item_idx: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
+        """`score` of many users at once, each at its own item_idx."""
         ...
 
 
@@ -309,10 +309,10 @@ class TrainedModel(abc.ABC):
 
     def score(self, history: History, item_ids: Sequence[str]) -> NDArray[np.float32]:
         """(n,) float32 raw score of each item; 0 for an item that the model doesn't know."""
-        places = self.item_ids.find(item_ids)
-        scores = np.zeros(len(places), np.float32)
-        known = places >= 0
-        scores[known] = self.score_idx(self._encoded(history), [places[known]])[0]
+        item_idx = self.item_ids.find(item_ids)
+        scores = np.zeros(len(item_idx), np.float32)
+        known = item_idx >= 0
+        scores[known] = self.score_idx(self._encoded(history), [item_idx[known]])[0]
         return scores
 
     def recommend(self, history: History, n: int = 300, exclude: Collection[str] = frozenset()) -> list[tuple[str, float]]:
@@ -325,8 +325,8 @@ class TrainedModel(abc.ABC):
         """`recommend` of each of many histories."""
         left_out = [self.item_ids.find(list(each)) for each in exclude]
         batch = self._encoded(histories[0]) if len(histories) == 1 else HistoryBatch.of(histories, self.item_ids)
-        found = self.recommend_idx(batch, n, [places[places >= 0] for places in left_out])
-        return [list(zip(self.item_ids.names(places), scores.tolist(), strict=True)) for places, scores in found]
+        found = self.recommend_idx(batch, n, [item_idx[item_idx >= 0] for item_idx in left_out])
+        return [list(zip(self.item_ids.names(item_idx), scores.tolist(), strict=True)) for item_idx, scores in found]
 
     def vector(self, history: History) -> NDArray[np.float32] | None:
         """(d,) float32 user vector, where the model has vectors."""
@@ -340,23 +340,23 @@ class TrainedModel(abc.ABC):
 
     def explain(self, history: History, item_id: str, n: int = 3) -> tuple[str, ...]:
         """Items of the history that speak most for `item_id`, strongest first; none where nothing does."""
-        place = int(self.item_ids.find([item_id])[0])
+        item_idx = int(self.item_ids.find([item_id])[0])
         batch = self._encoded(history)
-        if place < 0 or not len(batch.items):
+        if item_idx < 0 or not len(batch.items):
             return ()
         items, inverse = np.unique(batch.items, return_inverse=True)
-        shares = np.bincount(inverse, weights=self._contributions(batch, place))
-        shares[items == place] = 0.0
+        shares = np.bincount(inverse, weights=self._contributions(batch, item_idx))
+        shares[items == item_idx] = 0.0
         strongest = best(shares, n)
         return tuple(self.item_ids.names(items[strongest[shares[strongest] > 0]]))
 
     def recommend_idx(self, batch: HistoryBatch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredItems]:
-        """`recommend` of each user of the batch, in places; `exclude` has places, one array a user."""
+        """`recommend` of each user of the batch, by item_idx; `exclude` has the item_idx, one array a user."""
         return [top_of(self._all_scores(batch.one(user)), n, exclude[user]) for user in range(len(batch))]
 
-    def score_idx(self, batch: HistoryBatch, places: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
-        """`score` of each user of the batch at its own places."""
-        return [self._all_scores(batch.one(user))[places[user]] for user in range(len(batch))]
+    def score_idx(self, batch: HistoryBatch, item_idx: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
+        """`score` of each user of the batch at its own item_idx."""
+        return [self._all_scores(batch.one(user))[item_idx[user]] for user in range(len(batch))]
 
     @abc.abstractmethod
     def fit(
@@ -376,8 +376,8 @@ class TrainedModel(abc.ABC):
         """(n_items,) float32 raw scores for a batch of one user."""
 
     @abc.abstractmethod
-    def _contributions(self, batch: HistoryBatch, place: int) -> NDArray[np.float64]:
-        """(m,) float64 what each event of a batch of one user adds to the score of the item at `place`."""
+    def _contributions(self, batch: HistoryBatch, item_idx: int) -> NDArray[np.float64]:
+        """(m,) float64 what each event of a batch of one user adds to the score of the item `item_idx`."""
 
     def _encoded(self, history: History) -> HistoryBatch:
         """What `encode` makes of it; remembered for the last one, as an answer asks for its best, scores and reasons."""
@@ -391,7 +391,7 @@ class TrainedModel(abc.ABC):
 
 
 def top_of(scores: NDArray[np.float32], n: int, exclude: NDArray[np.int64]) -> ScoredItems:
-    """Places and scores of the n best above 0, best first, without those at `exclude`."""
+    """Return item_idx and scores of the n best above 0, best first, without those at `exclude`."""
     positive = scores > 0
     positive[exclude] = False
     candidates = np.flatnonzero(positive)
@@ -422,13 +422,13 @@ class FactorModel(TrainedModel):
         for begin in range(0, len(batch), _USERS):
             end = min(begin + _USERS, len(batch))
             scores = self._users(batch.some(begin, end)) @ self.item_vectors.T
-            lists += [top_of(row, n, exclude[begin + place]) for place, row in enumerate(scores)]
+            lists += [top_of(row, n, exclude[begin + offset]) for offset, row in enumerate(scores)]
         return lists
 
-    def score_idx(self, batch: HistoryBatch, places: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
-        """The score of each user at its own places."""
+    def score_idx(self, batch: HistoryBatch, item_idx: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
+        """The score of each user at its own item_idx."""
         users = self._users(batch)
-        return [self.item_vectors[at] @ users[user] for user, at in enumerate(places)]
+        return [self.item_vectors[at] @ users[user] for user, at in enumerate(item_idx)]
 
     def _all_scores(self, batch: HistoryBatch) -> NDArray[np.float32]:
         result: NDArray[np.float32] = self.item_vectors @ self._users(batch)[0]
@@ -450,7 +450,7 @@ class ContentModel(FactorModel):
 
         u = sum_h w_h d_h e(i_h) / sum_h |w_h| d_h        d_h = 2 ** (-p_h / half_life) * 2 ** (-a_h / half_life_days)
 
-    over events h with weights w_h, items i_h, places p_h (0 for the newest) and ages a_h (days before it). `config` has
+    over events h with weights w_h, items i_h, recency ranks p_h (0 for the newest) and ages a_h (days before it). `config` has
     half_life and half_life_days.
     """
 
@@ -463,15 +463,15 @@ class ContentModel(FactorModel):
                 users[user] = mine @ vectors / np.abs(mine).sum()
         return users
 
-    def _contributions(self, batch: HistoryBatch, place: int) -> NDArray[np.float64]:
+    def _contributions(self, batch: HistoryBatch, item_idx: int) -> NDArray[np.float64]:
         if not self._users(batch).any():
             return np.zeros(len(batch.items))
-        alike: NDArray[np.float64] = (self.item_vectors[batch.items] @ self.item_vectors[place]).astype(np.float64)
+        alike: NDArray[np.float64] = (self.item_vectors[batch.items] @ self.item_vectors[item_idx]).astype(np.float64)
         return batch.recent_weights(self.config.half_life, self.config.half_life_days) * alike
 
 
 def over_union(data: Interactions, items: ItemTable, rows: NDArray[np.float32]) -> tuple[list[str], NDArray[np.float32]]:
-    """Ids of all items, those with events alone as well, in sorted order; and `rows` (n, d) of the table in the place of
+    """Return the ids of all items, those with events alone as well, in sorted order; and the row (d,) of the table of
     each, zeros for an item that the table hasn't."""
     ids: NDArray[Any] = np.union1d(data.item_ids, items.item_ids)
     spread = np.zeros((len(ids), rows.shape[1]), np.float32)

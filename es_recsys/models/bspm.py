@@ -124,11 +124,11 @@ class BSPM(TrainedModel):
             return super().recommend_idx(batch, n, exclude)
         return [top_of(scores, n, exclude[user]) for user, scores in enumerate(self._each(batch))]
 
-    def score_idx(self, batch: HistoryBatch, places: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
-        """The score of each user at its own places."""
+    def score_idx(self, batch: HistoryBatch, item_idx: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
+        """The score of each user at its own item_idx."""
         if len(batch) == 1:
-            return [self._scores(batch, places[0])]
-        return [scores[places[user]] for user, scores in enumerate(self._each(batch))]
+            return [self._scores(batch, item_idx[0])]
+        return [scores[item_idx[user]] for user, scores in enumerate(self._each(batch))]
 
     def _each(self, batch: HistoryBatch) -> Iterator[NDArray[np.float32]]:
         """The scores of each user. The vectors are most of what is read: once for a block of users."""
@@ -149,7 +149,7 @@ class BSPM(TrainedModel):
         return self._scores(batch, slice(None))
 
     def _scores(self, batch: HistoryBatch, at: NDArray[np.int64] | slice) -> NDArray[np.float32]:
-        """Of one user, the scores at some places. The vectors are most of what is read, so only theirs are."""
+        """Return the scores of one user at some item_idx. The vectors are most of what is read, so only theirs are."""
         spread, flat = (self._arrays["vectors"][at] @ np.stack(self._sides(batch), axis=1)).T
         return self._joined(batch, spread, flat, at)
 
@@ -167,13 +167,13 @@ class BSPM(TrainedModel):
         walked = share * walk(self._arrays, batch.items, self._event_weights(batch))[at]
         return of_liked(batch, (walked + spread + self._arrays["roots"][at] * flat).astype(np.float32))
 
-    def _contributions(self, batch: HistoryBatch, place: int) -> NDArray[np.float64]:
+    def _contributions(self, batch: HistoryBatch, item_idx: int) -> NDArray[np.float64]:
         if not len(batch.items):
             return np.zeros(0)
         vectors, roots, how = self._arrays["vectors"], self._arrays["roots"], self._filter(self._arrays["eigenvalues"])
-        there, met = vectors[place], vectors[batch.items]
-        kernel = how.walked * column(self._arrays, batch.items, place) + met @ (how.own * there)
-        low = self._arrays["gram"] @ (how.mixed * there) + how.low * roots[place] * there
+        there, met = vectors[item_idx], vectors[batch.items]
+        kernel = how.walked * column(self._arrays, batch.items, item_idx) + met @ (how.own * there)
+        low = self._arrays["gram"] @ (how.mixed * there) + how.low * roots[item_idx] * there
         kernel += (met @ low) / roots[batch.items]
         return by_liked(batch, kernel * self._event_weights(batch))
 
@@ -233,9 +233,9 @@ def walk(arrays: Arrays, items: NDArray[np.int64], weights: NDArray[np.float64])
     return _sums(arrays["user_items"][at], values, n_items)
 
 
-def column(arrays: Arrays, items: NDArray[np.int64], place: int) -> NDArray[np.float64]:
-    """(k,) float64 (R^T R)[i, place] for each of k items."""
-    own = slice(int(arrays["item_starts"][place]), int(arrays["item_starts"][place + 1]))
+def column(arrays: Arrays, items: NDArray[np.int64], item_idx: int) -> NDArray[np.float64]:
+    """(k,) float64 (R^T R)[i, item_idx] for each of k items."""
+    own = slice(int(arrays["item_starts"][item_idx]), int(arrays["item_starts"][item_idx + 1]))
     users = np.zeros(len(arrays["user_starts"]) - 1)
     users[arrays["item_users"][own]] = arrays["item_values"][own]
     at, sizes = ranges(arrays["item_starts"], items)

@@ -124,7 +124,7 @@ def joined(blocks: Iterable[CSR]) -> CSR:
 
 
 def corrected(rows: CSR, popularity: NDArray[np.float64], source_power: float, target_power: float) -> CSR:
-    """C[i, j] / (popularity[i] ** source_power * popularity[j] ** target_power) in the place of C[i, j]."""
+    """C[i, j] / (popularity[i] ** source_power * popularity[j] ** target_power) instead of C[i, j]."""
     popularity = np.maximum(popularity, 1.0)
     source = np.repeat(popularity**-source_power, np.diff(rows.indptr))
     values = rows.data * source * (popularity**-target_power)[rows.indices]

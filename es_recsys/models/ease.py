@@ -120,7 +120,7 @@ def precision(seq: UserSequences, regularization: float, step: Callable[[int], N
 
 
 def weights_of(inverse: NDArray[np.float32]) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """B by blocks of rows (k, n_items) float32, each with the place of its first row."""
+    """B by blocks of rows (k, n_items) float32, each with the index of its first row."""
     scale = -1.0 / inverse.diagonal()
     for begin in range(0, len(inverse), _ROWS):
         block = inverse[begin : begin + _ROWS] * scale

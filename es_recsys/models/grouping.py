@@ -37,8 +37,8 @@ def group(
     fitted = rows[np.sort(rng.permutation(n)[:_FITTED])]
     scored = fitted[np.sort(rng.permutation(len(fitted))[:_SCORED])]
     tried: dict[int, float] = {}
-    places = len(np.unique(fitted, axis=0))
-    for k in (k for k in _COUNTS if k <= min(most, n // LEAST_USERS, places)):
+    distinct = len(np.unique(fitted, axis=0))
+    for k in (k for k in _COUNTS if k <= min(most, n // LEAST_USERS, distinct)):
         score = _silhouette(scored, _kmeans(fitted, k, seed), seed)
         if score is not None:
             tried[k] = score

@@ -31,8 +31,8 @@ class ItemAttributes:
     facets: tuple[str, ...]
 
     @classmethod
-    def of(cls, items: ItemTable, places: NDArray[np.int64], n: int) -> Self:
-        """The table's traits, its rows at `places` of n items. A value of one item alone is left out, and so is a facet that
+    def of(cls, items: ItemTable, item_idx: NDArray[np.int64], n: int) -> Self:
+        """The table's traits, its rows at `item_idx` of n items. A value of one item alone is left out, and so is a facet that
         has nearly a value an item; of many facets the 24 that most items have stay."""
         rows: list[NDArray[Any]] = []
         names: list[str] = []
@@ -42,7 +42,7 @@ class ItemAttributes:
             if not len(owners):
                 continue
             share = 1.0 / np.bincount(owners)[owners]
-            rows.append(np.stack([places[owners], codes + n_codes, share]))
+            rows.append(np.stack([item_idx[owners], codes + n_codes, share]))
             facet_of = np.concatenate([facet_of, np.full(n_values, len(names), np.int16)])
             n_codes += n_values
             names.append(name)
@@ -51,21 +51,21 @@ class ItemAttributes:
         starts = np.concatenate([[0], np.cumsum(np.bincount(table[0].astype(np.int64), minlength=n))])
         return cls(starts, table[1].astype(np.int32), table[2].astype(np.float32), facet_of, tuple(names))
 
-    def at(self, places: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Where the values of the items at `places` are: entries (k,) int64 into `codes`, and the row of `places` that each
+    def at(self, item_idx: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Where the values of the items at `item_idx` are: entries (k,) int64 into `codes`, and the row of `item_idx` that each
         belongs to (k,) int64."""
-        lengths = self.starts[places + 1] - self.starts[places]
-        owners = np.repeat(np.arange(len(places)), lengths)
+        lengths = self.starts[item_idx + 1] - self.starts[item_idx]
+        owners = np.repeat(np.arange(len(item_idx)), lengths)
         before = np.cumsum(lengths) - lengths
-        entries = np.arange(int(lengths.sum())) - np.repeat(before, lengths) + np.repeat(self.starts[places], lengths)
+        entries = np.arange(int(lengths.sum())) - np.repeat(before, lengths) + np.repeat(self.starts[item_idx], lengths)
         return entries, owners
 
-    def totals(self, worth: NDArray[np.float64], places: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
-        """(k,) float64 share times worth, summed over the values of the items at `places`, or of all items (None: n of them,
+    def totals(self, worth: NDArray[np.float64], item_idx: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
+        """(k,) float64 share times worth, summed over the values of the items at `item_idx`, or of all items (None: n of them,
         without listing them). worth: (v,) of each code."""
-        if places is not None:
-            entries, owners = self.at(places)
-            return np.bincount(owners, weights=self.shares[entries] * worth[self.codes[entries]], minlength=len(places)).astype(
+        if item_idx is not None:
+            entries, owners = self.at(item_idx)
+            return np.bincount(owners, weights=self.shares[entries] * worth[self.codes[entries]], minlength=len(item_idx)).astype(
                 np.float64, copy=False
             )
         sums = np.zeros(len(self.starts) - 1)

@@ -50,13 +50,13 @@ class LSA(TrainedModel):
 
         e(x) = x V S^(power - 1) / |x V S^(power - 1)|
 
-    and a user whose events h have signed weights w_h, items i_h, places p_h and ages a_h, and who searched for q_k (k = 0
+    and a user whose events h have signed weights w_h, items i_h, recency ranks p_h and ages a_h, and who searched for q_k (k = 0
     the last), at the decayed signed mean
 
         u = (sum_h w_h d_h e(i_h) + query * sum_k 2 ** (-k / half_life) e(q_k)) / (the same sum of absolute weights)
         d_h = 2 ** (-p_h / half_life) * 2 ** (-a_h / half_life_days)
 
-    An item scores u . e(i). Items without events have a place like any other; an item without known words has none.
+    An item scores u . e(i). Items without events have a vector like any other; an item without known words has none.
     """
 
     name: ClassVar[str] = "lsa"
@@ -84,8 +84,8 @@ class LSA(TrainedModel):
                 f"more than {self.config.most:.0%} of them.",
                 "Load items with descriptions.",
             )
-        starts, places, weights = vocabulary.rows(texts)
-        matrix = sparse.csr_matrix((weights, places, starts), shape=(len(texts), len(vocabulary)))
+        starts, word_idx, weights = vocabulary.rows(texts)
+        matrix = sparse.csr_matrix((weights, word_idx, starts), shape=(len(texts), len(vocabulary)))
         _, values, right = truncated_svd(matrix, self.config.dims, rng)
         right, values = right[:, values > 1e-9 * values[0]], values[values > 1e-9 * values[0]]
         projection = (right * values ** (self.config.power - 1.0)).astype(np.float32)
@@ -109,8 +109,8 @@ class LSA(TrainedModel):
         self, text: str, vectors: Mapping[str, NDArray[np.float32]] = MappingProxyType({})
     ) -> NDArray[np.float32] | None:
         """(d,) float32 unit vector of a text; None where it has no known word."""
-        places, weights = self._vocabulary().row(text)
-        vector = weights.astype(np.float32) @ self._arrays["projection"][places]
+        word_idx, weights = self._vocabulary().row(text)
+        vector = weights.astype(np.float32) @ self._arrays["projection"][word_idx]
         length = float(np.linalg.norm(vector))
         return (vector / length).astype(np.float32) if length > 1e-12 else None
 
@@ -127,9 +127,9 @@ class LSA(TrainedModel):
             lists += [top_of(row, n, exclude[user]) for row, user in zip(folded @ self._arrays["vectors"].T, users, strict=True)]
         return lists
 
-    def score_idx(self, batch: HistoryBatch, places: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
-        """The score of each user at its own places."""
-        return [_clean(self._arrays["vectors"][at] @ self._folded(batch.one(user))) for user, at in enumerate(places)]
+    def score_idx(self, batch: HistoryBatch, item_idx: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
+        """The score of each user at its own item_idx."""
+        return [_clean(self._arrays["vectors"][at] @ self._folded(batch.one(user))) for user, at in enumerate(item_idx)]
 
     def _vocabulary(self) -> Vocabulary:
         _ = self.item_ids
@@ -165,10 +165,10 @@ class LSA(TrainedModel):
     def _all_scores(self, batch: HistoryBatch) -> NDArray[np.float32]:
         return _clean(self._arrays["vectors"] @ self._folded(batch))
 
-    def _contributions(self, batch: HistoryBatch, place: int) -> NDArray[np.float64]:
+    def _contributions(self, batch: HistoryBatch, item_idx: int) -> NDArray[np.float64]:
         if self._fold(batch) is None:
             return np.zeros(len(batch.items))
-        alike: NDArray[np.float64] = (self._arrays["vectors"][batch.items] @ self._arrays["vectors"][place]).astype(np.float64)
+        alike: NDArray[np.float64] = (self._arrays["vectors"][batch.items] @ self._arrays["vectors"][item_idx]).astype(np.float64)
         return self._event_weights(batch) * alike
 
     def _params(self) -> dict[str, Any]:

@@ -56,13 +56,13 @@ class Neighbours(TrainedModel):
         values = values * np.repeat(self._event_weights(batch), ends - begins)
         return of_liked(batch, np.bincount(items, weights=values, minlength=size).astype(np.float32))
 
-    def _contributions(self, batch: HistoryBatch, place: int) -> NDArray[np.float64]:
+    def _contributions(self, batch: HistoryBatch, item_idx: int) -> NDArray[np.float64]:
         starts = self._arrays["starts"]
         shares = np.zeros(len(batch.items))
         for event, item in enumerate(batch.items.tolist()):
             row = slice(int(starts[item]), int(starts[item + 1]))
-            at = row.start + int(np.searchsorted(self._arrays["items"][row], place))
-            if at < row.stop and self._arrays["items"][at] == place:
+            at = row.start + int(np.searchsorted(self._arrays["items"][row], item_idx))
+            if at < row.stop and self._arrays["items"][at] == item_idx:
                 shares[event] = self._arrays["values"][at]
         return by_liked(batch, shares * self._event_weights(batch))
 

@@ -70,14 +70,14 @@ class Popularity(TrainedModel):
         expected = self._arrays["counts"] * (self.config.trend_half_life_days / self.config.half_life_days)
         surplus = ((self._arrays["recent"] - expected) / np.sqrt(expected + 1.0)).astype(np.float32)
         left_out = self.item_ids.find(list(exclude))
-        places, scores = top_of(surplus, n, left_out[left_out >= 0])
-        return list(zip(self.item_ids.names(places), scores.tolist(), strict=True))
+        item_idx, scores = top_of(surplus, n, left_out[left_out >= 0])
+        return list(zip(self.item_ids.names(item_idx), scores.tolist(), strict=True))
 
     def _all_scores(self, batch: HistoryBatch) -> NDArray[np.float32]:
         counts: NDArray[np.float32] = self._arrays["counts"]
         return counts
 
-    def _contributions(self, batch: HistoryBatch, place: int) -> NDArray[np.float64]:
+    def _contributions(self, batch: HistoryBatch, item_idx: int) -> NDArray[np.float64]:
         return np.zeros(len(batch.items))
 
     def _params(self) -> dict[str, Any]:

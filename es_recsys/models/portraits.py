@@ -44,15 +44,15 @@ def portraits(
     groups: NDArray[np.int64],
     met: Any,
     items: ItemTable | None,
-    places: NDArray[np.int64],
+    item_idx: NDArray[np.int64],
     popular: Sequence[Sequence[str]],
     table: FeatureTable,
     users: NDArray[np.int64],
 ) -> tuple[Portrait, ...]:
     """groups (n,): the segment of each of n users; met: sparse (n, n_items) 1 where the user liked the item; places: where
     the rows of `items` stand among the items; users (n,): rows of `table`."""
-    categories = _marks(groups, met, _categories(items), places) if items is not None else {}
-    words = _marks(groups, met, _words(items), places) if items is not None else {}
+    categories = _marks(groups, met, _categories(items), item_idx) if items is not None else {}
+    words = _marks(groups, met, _words(items), item_idx) if items is not None else {}
     sizes = np.bincount(groups)
     found = []
     for number, size in enumerate(sizes.tolist()):
@@ -102,7 +102,7 @@ def _words(items: ItemTable) -> list[list[str]]:
 
 
 def _marks(
-    groups: NDArray[np.int64], met: Any, values: Sequence[Iterable[str]], places: NDArray[np.int64]
+    groups: NDArray[np.int64], met: Any, values: Sequence[Iterable[str]], item_idx: NDArray[np.int64]
 ) -> dict[int, tuple[str, ...]]:
     """Segment -> the values that more of its users met than of the others, surest first.
 
@@ -116,7 +116,7 @@ def _marks(
     if not names:
         return {}
     codes = {name: code for code, name in enumerate(names)}
-    pairs = [(place, codes[value]) for place, own in zip(places.tolist(), values, strict=True) for value in own]
+    pairs = [(item_idx, codes[value]) for item_idx, own in zip(item_idx.tolist(), values, strict=True) for value in own]
     rows, columns = np.array(pairs, np.int64).T
     has = sparse.csr_matrix((np.ones(len(pairs)), (rows, columns)), shape=(met.shape[1], len(names)))
     seen = (met @ has).tocsr()
@@ -127,7 +127,7 @@ def _marks(
     found: dict[int, tuple[str, ...]] = {}
     for number, (row, count) in enumerate(zip(z, counts, strict=True)):
         order = np.lexsort((np.arange(len(names)), -row))[:_TOP]
-        found[number] = tuple(names[place] for place in order if row[place] > _SURE and count[place] >= FEW)
+        found[number] = tuple(names[code] for code in order if row[code] > _SURE and count[code] >= FEW)
     return found
 
 

@@ -37,22 +37,22 @@ def user_tastes(batch: HistoryBatch, tastes: NDArray[np.float32]) -> NDArray[np.
     users = np.repeat(np.arange(len(batch)), np.diff(batch.starts))
     weights = batch.weights.astype(np.float64)
     mass = np.bincount(users, weights=np.abs(weights), minlength=len(batch))
-    columns = (tastes[batch.items, place] * weights for place in range(tastes.shape[1]))
-    sums = np.stack([np.bincount(users, weights=column, minlength=len(batch)) for column in columns], axis=1)
+    products = (tastes[batch.items, column] * weights for column in range(tastes.shape[1]))
+    sums = np.stack([np.bincount(users, weights=column, minlength=len(batch)) for column in products], axis=1)
     result: NDArray[np.float64] = sums / np.maximum(mass, 1e-12)[:, None]
     return result
 
 
-def _content(items: ItemTable, places: NDArray[np.int64], n: int, dims: int) -> list[Any]:
+def _content(items: ItemTable, item_idx: NDArray[np.int64], n: int, dims: int) -> list[Any]:
     """Sparse blocks (n, any) of what the catalogue says, each row of length 1 or 0."""
     from scipy import sparse
 
     ends = [[path[0], "\0".join(path)] if len(path) > 1 else list(path) for path in items.categories]
-    named = [_one_hot(values, places, n) for values in (ends, [[brand] if brand else [] for brand in items.brands])]
+    named = [_one_hot(values, item_idx, n) for values in (ends, [[brand] if brand else [] for brand in items.brands])]
     blocks = [_unit(block) for block in named if block is not None]
     for vectors in items.vectors.values():
         spread = np.zeros((n, min(dims, vectors.shape[1])), np.float32)
-        spread[places] = _reduced(vectors, dims)
+        spread[item_idx] = _reduced(vectors, dims)
         blocks.append(sparse.csr_matrix(spread))
     return blocks
 
@@ -64,24 +64,24 @@ def _reduced(vectors: NDArray[np.float32], dims: int) -> NDArray[np.float32]:
     return reduced
 
 
-def _one_hot(values: list[list[str]], places: NDArray[np.int64], n: int) -> Any:
+def _one_hot(values: list[list[str]], item_idx: NDArray[np.int64], n: int) -> Any:
     """(n, different values) sparse, None without any."""
     from scipy import sparse
 
     codes = {value: code for code, value in enumerate(sorted({value for own in values for value in own}))}
     if not codes:
         return None
-    rows = np.repeat(places, [len(own) for own in values])
+    rows = np.repeat(item_idx, [len(own) for own in values])
     columns = [codes[value] for own in values for value in own]
     return sparse.csr_matrix((np.ones(len(columns)), (rows, columns)), shape=(n, len(codes)))
 
 
-def _liked_together(data: Interactions, places: NDArray[np.int64], n: int) -> Any:
+def _liked_together(data: Interactions, item_idx: NDArray[np.int64], n: int) -> Any:
     """(n, users) sparse: who liked an item, each user at length 1, so that those who like all say little."""
     from scipy import sparse
 
     liked = data.weights > 0
-    items, users = places[data.items[liked]], data.users[liked]
+    items, users = item_idx[data.items[liked]], data.users[liked]
     matrix = sparse.csr_matrix((np.ones(len(items)), (items, users)), shape=(n, len(data.user_ids)))
     matrix.data[:] = 1.0
     lengths = np.sqrt(np.maximum(np.bincount(matrix.indices, minlength=len(data.user_ids)), 1))

@@ -18,16 +18,16 @@ __all__ = ["CSR", "LAST", "HistoryBatch", "ItemIds", "best", "decay", "encode", 
 
 
 def best(scores: NDArray[Any], n: int) -> NDArray[np.int64]:
-    """(<= n,) int64 places of the n highest scores, highest first; equal ones by place."""
+    """Return the positions (<= n,) int64 of the n highest scores, highest first; equal ones by position."""
     if n <= 0 or not len(scores):
         return np.zeros(0, np.int64)
-    places = np.arange(len(scores))
+    positions = np.arange(len(scores))
     if len(scores) > n:
         least = np.partition(scores, len(scores) - n)[len(scores) - n]
         above, equal = np.flatnonzero(scores > least), np.flatnonzero(scores == least)
-        places = np.concatenate([above, equal[: n - len(above)]])
-    order = np.lexsort((places, -scores[places]))
-    return places[order].astype(np.int64, copy=False)
+        positions = np.concatenate([above, equal[: n - len(above)]])
+    order = np.lexsort((positions, -scores[positions]))
+    return positions[order].astype(np.int64, copy=False)
 
 
 def decay(ages: NDArray[np.float64], half_life: float) -> NDArray[np.float64]:
@@ -45,21 +45,21 @@ class ItemIds(Sequence[str]):
     """n ids in a fixed order.
 
     blob (bytes,) uint8 holds their UTF-8 one after the other, offsets (n + 1,) int64 where each begins; hashes (n,)
-    uint64 are 64 bits of BLAKE2b, ascending, and places (n,) int64 the id that each belongs to. Nothing is built when
+    uint64 are 64 bits of BLAKE2b, ascending, and positions (n,) int64 the id that each belongs to. Nothing is built when
     the arrays are loaded, so a catalogue of any size opens at once.
     """
 
     def __init__(
-        self, blob: NDArray[np.uint8], offsets: NDArray[np.int64], hashes: NDArray[np.uint64], places: NDArray[np.int64]
+        self, blob: NDArray[np.uint8], offsets: NDArray[np.int64], hashes: NDArray[np.uint64], positions: NDArray[np.int64]
     ):
         self._arrays: dict[str, NDArray[Any]] = {
             "ids_blob": blob,
             "ids_offsets": offsets,
             "ids_hashes": hashes,
-            "ids_places": places,
+            "ids_places": positions,
         }
         self._blob = memoryview(blob.data)
-        self._offsets, self._hashes, self._places = offsets, hashes, places
+        self._offsets, self._hashes, self._item_idx = offsets, hashes, positions
 
     @classmethod
     def of(cls, item_ids: Iterable[str]) -> ItemIds:
@@ -68,8 +68,8 @@ class ItemIds(Sequence[str]):
         offsets = np.zeros(len(encoded) + 1, np.int64)
         np.cumsum([len(one) for one in encoded], out=offsets[1:])
         hashes = _hashes(encoded)
-        places = np.argsort(hashes, kind="stable").astype(np.int64)
-        return cls(np.frombuffer(b"".join(encoded), np.uint8), offsets, hashes[places], places)
+        positions = np.argsort(hashes, kind="stable").astype(np.int64)
+        return cls(np.frombuffer(b"".join(encoded), np.uint8), offsets, hashes[positions], positions)
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> ItemIds:
@@ -80,7 +80,7 @@ class ItemIds(Sequence[str]):
         return dict(self._arrays)
 
     def find(self, item_ids: Sequence[str]) -> NDArray[np.int64]:
-        """(n,) int64 place of each id, -1 for one that is not here."""
+        """Return the item_idx (n,) int64 of each id, -1 for one that is not here."""
         found = np.full(len(item_ids), -1, np.int64)
         if not len(self) or not item_ids:
             return found
@@ -88,32 +88,32 @@ class ItemIds(Sequence[str]):
         encoded, hashes = _few(tuple(item_ids)) if len(item_ids) <= _FEW else _keys(item_ids)
         first = np.minimum(np.searchsorted(self._hashes, hashes), len(self) - 1)
         hit = np.flatnonzero(self._hashes[first] == hashes)
-        places = self._places[first[hit]]
-        begin, end = self._offsets[places].tolist(), self._offsets[places + 1].tolist()
+        positions = self._item_idx[first[hit]]
+        begin, end = self._offsets[positions].tolist(), self._offsets[positions + 1].tolist()
         blob = self._blob
         same = [blob[b:e] == encoded[i] for i, b, e in zip(hit.tolist(), begin, end, strict=True)]
-        found[hit] = np.where(same, places, -1)
+        found[hit] = np.where(same, positions, -1)
         for i in hit[~np.array(same, bool)].tolist():
             found[i] = self._among_equals(encoded[i], int(first[i]))
         return found
 
-    def names(self, places: NDArray[Any]) -> list[str]:
-        """The ids at `places`."""
-        begin, end = self._offsets[places].tolist(), self._offsets[np.asarray(places) + 1].tolist()
+    def names(self, positions: NDArray[Any]) -> list[str]:
+        """The ids at `item_idx`."""
+        begin, end = self._offsets[positions].tolist(), self._offsets[np.asarray(positions) + 1].tolist()
         return [str(self._blob[b:e], "utf-8") for b, e in zip(begin, end, strict=True)]
 
     def _among_equals(self, encoded: bytes, at: int) -> int:
         # Two ids may share a hash, so the bytes decide.
         hashed = self._hashes[at]
         while at < len(self) and self._hashes[at] == hashed:
-            place = int(self._places[at])
-            if self._blob[self._offsets[place] : self._offsets[place + 1]] == encoded:
-                return place
+            item_idx = int(self._item_idx[at])
+            if self._blob[self._offsets[item_idx] : self._offsets[item_idx + 1]] == encoded:
+                return item_idx
             at += 1
         return -1
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._item_idx)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names(np.arange(len(self))))
@@ -148,7 +148,7 @@ def _hashes(encoded: Sequence[bytes]) -> NDArray[np.uint64]:
 # As many events as a profile keeps; a longer history is cut to its newest.
 LAST = 300
 _DAY = 86_400.0
-_CODES = {name: place for place, name in enumerate(EVENT_TYPES)}
+_CODES = {name: code for code, name in enumerate(EVENT_TYPES)}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -51,11 +51,11 @@ def ranks(starts: NDArray[np.int64]) -> NDArray[np.float64]:
     return following.astype(np.float64)
 
 
-def select(rows: CSR, places: NDArray[np.int64]) -> CSR:
-    """The rows at `places`, in their order."""
-    sizes = (rows.indptr[1:] - rows.indptr[:-1])[places]
+def select(rows: CSR, chosen: NDArray[np.int64]) -> CSR:
+    """Return the chosen rows, in their order."""
+    sizes = (rows.indptr[1:] - rows.indptr[:-1])[chosen]
     starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    at = np.arange(starts[-1]) + np.repeat(rows.indptr[places] - starts[:-1], sizes)
+    at = np.arange(starts[-1]) + np.repeat(rows.indptr[chosen] - starts[:-1], sizes)
     return CSR(starts, rows.indices[at], rows.data[at])
 
 

@@ -121,7 +121,7 @@ class UserKNN(TrainedModel):
         return vector if (x > 0).any() and vector.any() else None
 
     def users(self) -> Iterator[tuple[int, NDArray[np.float32], NDArray[np.int32], NDArray[np.float32]]]:
-        """Of each user with a vector: place in the data's user_ids, (dims,) unit vector, (m,) places of liked items, oldest
+        """Of each user with a vector: user_idx, (dims,) unit vector, (m,) item_idx of liked items, oldest
         first, and (m,) strengths a_i."""
         rows = self._rows()
         for user in np.flatnonzero(np.diff(rows.indptr)).tolist():
@@ -130,7 +130,7 @@ class UserKNN(TrainedModel):
                 yield user, self._arrays["vectors"][user], rows.indices[own], rows.data[own]
 
     def among(self, found: Sequence[tuple[NDArray[np.int32], NDArray[np.float32]]]) -> UserKNN:
-        """The same model that knows only these users, each given by places and strengths as `users` gives them."""
+        """The same model that knows only these users, each given by item_idx and strengths as `users` gives them."""
         starts = np.zeros(len(found) + 1, np.int64)
         np.cumsum([len(items) for items, _ in found], out=starts[1:])
         items = np.concatenate([np.zeros(0, np.int32), *(items for items, _ in found)])
@@ -145,9 +145,9 @@ class UserKNN(TrainedModel):
         """The n best of each user, a block of users at a time."""
         return [top_of(scores, n, exclude[user]) for user, scores in enumerate(self._each(batch))]
 
-    def score_idx(self, batch: HistoryBatch, places: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
-        """The score of each user at its own places."""
-        return [scores[places[user]] for user, scores in enumerate(self._each(batch))]
+    def score_idx(self, batch: HistoryBatch, item_idx: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
+        """The score of each user at its own item_idx."""
+        return [scores[item_idx[user]] for user, scores in enumerate(self._each(batch))]
 
     def _each(self, batch: HistoryBatch) -> Iterator[NDArray[np.float32]]:
         vectors, block = self._arrays["vectors"], max(_CELLS // max(len(self._arrays["starts"]), 1), 1)
@@ -163,19 +163,19 @@ class UserKNN(TrainedModel):
     def _all_scores(self, batch: HistoryBatch) -> NDArray[np.float32]:
         return next(self._each(batch))
 
-    def _contributions(self, batch: HistoryBatch, place: int) -> NDArray[np.float64]:
+    def _contributions(self, batch: HistoryBatch, item_idx: int) -> NDArray[np.float64]:
         items, x = self._asker(batch)
         rows = self._near(items, x)
         likeness, shared, user = self._likeness(items, x, rows)
         likeness = self._nearest(likeness)
         vote = np.zeros(len(likeness))
-        at = np.flatnonzero(rows.indices == place)
+        at = np.flatnonzero(rows.indices == item_idx)
         np.add.at(vote, user[at], rows.data[at])
         vote[likeness > 0] *= likeness[likeness > 0] ** (self.config.power - 1.0)
         by_item = np.bincount(rows.indices, weights=shared * (vote * (likeness > 0))[user], minlength=len(self.item_ids))
         shares = np.zeros(len(batch.items))
         _, first = np.unique(batch.items, return_index=True)
-        shares[first] = by_item[batch.items[first]] / self._arrays["popularity"][place] ** self.config.target_power
+        shares[first] = by_item[batch.items[first]] / self._arrays["popularity"][item_idx] ** self.config.target_power
         return shares
 
     def _asker(self, batch: HistoryBatch) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

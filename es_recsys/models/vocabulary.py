@@ -66,17 +66,17 @@ class Vocabulary:
         return len(self.idf)
 
     def rows(self, texts: Iterable[Sequence[str]]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-        """(starts, places, weights) of a sparse matrix (n, m): one row a tokenized text, by place, of length 1 or empty."""
+        """(starts, word_idx, weights) of a sparse matrix (n, m): one row a tokenized text, by word_idx, of length 1 or empty."""
         known = _Places(self.words)
         parts = [self._row(words, known) for words in texts]
         starts = np.zeros(len(parts) + 1, np.int64)
-        np.cumsum([len(places) for places, _ in parts], out=starts[1:])
+        np.cumsum([len(word_idx) for word_idx, _ in parts], out=starts[1:])
         if not parts:
             return starts, np.zeros(0, np.int64), np.zeros(0)
         return starts, np.concatenate([p for p, _ in parts]), np.concatenate([w for _, w in parts])
 
     def row(self, text: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """(places, weights) of one text."""
+        """(word_idx, weights) of one text."""
         words = tokens(text)
         return self._row(words, dict(zip(words, self.words.find(words).tolist(), strict=True)))
 
@@ -93,10 +93,10 @@ class Vocabulary:
     def _row(self, words: Sequence[str], known: Mapping[str, int]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         found = Counter(known[word] for word in words)
         found.pop(-1, None)
-        places = np.array(sorted(found), np.int64)
-        counts = np.array([found[place] for place in places.tolist()], np.float64)
-        weights = (1.0 + np.log(counts)) * self.idf[places]
-        return places, weights / (np.linalg.norm(weights) or 1.0)
+        word_idx = np.array(sorted(found), np.int64)
+        counts = np.array([found[index] for index in word_idx.tolist()], np.float64)
+        weights = (1.0 + np.log(counts)) * self.idf[word_idx]
+        return word_idx, weights / (np.linalg.norm(weights) or 1.0)
 
 
 class _Places(dict[str, int]):
