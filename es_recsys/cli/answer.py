@@ -166,10 +166,10 @@ def _batch(settings: Settings, kind: str, file: Path, n: int, out: Path | None) 
             + (f", after {report.resumed:,} of a run that was broken off" if report.resumed else "")
             + (f"; {counted(report.failed, 'line', 'lines')} failed, see the error there" if report.failed else "")
         )
-    if report.unreadable:
+    if report.invalid:
         raise InputError(
-            f"{counted(report.unreadable, 'line is no question and has', 'lines are no question and have')} an error"
-            f" in place of an answer: {report.first}",
+            f"{counted(report.invalid, 'line is no question and has', 'lines are no question and have')} an error"
+            f" in place of an answer: {report.first_error}",
             "Mend them; see docs/guide.md for the forms.",
         )
 

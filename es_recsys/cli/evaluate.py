@@ -85,10 +85,10 @@ def evaluate(
 
 
 def _logged(settings: Settings, target: list[str], out: Path | None, json: bool) -> None:
-    from es_recsys.jobs.evaluate_log import logged_value
+    from es_recsys.jobs.evaluate_log import evaluate_log
 
     with open_workspace(settings) as work:
-        found = logged_value(work, event_types=target)
+        found = evaluate_log(work, event_types=target)
     if out is not None:
         write_json(out, found.to_dict())
     show_report(found, json)

@@ -171,11 +171,11 @@ def profiles_build(
     json: JsonFlag = False,
 ) -> None:
     """Rebuilds every profile from the stored events, and finishes what a load that was cut off has left."""
-    from es_recsys.jobs.new_key import forget_key
+    from es_recsys.jobs.reset_user_key import reset_user_key
     from es_recsys.serving.behaviour_refresh import mend_profiles
 
     with open_workspace(settings) as work, progress("profiles") as bar:
         if new_key:
-            forget_key(work)
+            reset_user_key(work)
         report = mend_profiles(work, progress=bar)
     show_report(report, json)

@@ -185,8 +185,8 @@ class EventStore:
         return self._line.value(STORES.c.key_check) is not None
 
     @staticmethod
-    def forget_key(url: str, store: str) -> None:
-        """Have a store be kept under no secret, until the next is adopted. What it kept of erased users is of no use then."""
+    def reset_user_key(url: str, store: str) -> None:
+        """Remove the check of the secret, so that the next one is adopted. Tombstones of erased users match nobody then."""
         database = Database(url)
         try:
             with database.writing() as connection:

@@ -1,4 +1,4 @@
-"""Erases a user everywhere: events, profiles and similar users of all versions, answer log."""
+"""Erases a user: from events, from the profiles and similar users of every version, and from the answer log."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ __all__ = ["erase_user"]
 
 
 def erase_user(work: Workspace, user_id: str) -> Erased:
-    """Deletes all that is stored of a user and of the sessions in which the user was seen. A version that is kept for a
-    rollback holds profiles too, so they go from every version; nobody finds the user among similar ones from then on. Raises
-    KeyMismatch before anything is deleted."""
+    """Delete all that is stored of a user and of the sessions in which the user was seen.
+
+    Versions that are kept for a rollback have profiles too, so profiles and similar users are deleted in every version. Raises
+    KeyMismatch before anything is deleted.
+    """
     with work.translating_errors():
         work.confirm_key(read_metadata(work.es, work.settings.index))
     done = work.run(Erasure(work.events, user_id, work.now()))

@@ -1,9 +1,10 @@
-"""What the answer log says of rankers that were never served: the same pages, put in order by other legs."""
+"""Estimates from the answer log what other orders of the served pages would have been worth."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from es_recsys.errors import InputError
@@ -14,14 +15,17 @@ from es_recsys.event_types import EVENT_TYPES
 from es_recsys.serving.product_groups import events_of, live_products, records_of
 from es_recsys.serving.workspace import Workspace
 
-__all__ = ["logged_impressions", "logged_value"]
+__all__ = ["evaluate_log", "read_impressions"]
 
 _POSITIONS = 20
 
 
-def logged_impressions(work: Workspace, *, kinds: Sequence[str] = (), event_types: Sequence[str] = ()) -> Impressions:
-    """The answer log with what was done with each answer: 1 for an item that an event of these types (all that are positive,
-    unless named) echoes the answer's query_id or recommendation_id with."""
+def read_impressions(work: Workspace, *, kinds: Sequence[str] = (), event_types: Sequence[str] = ()) -> Impressions:
+    """Return the answer log with a reward for each item shown.
+
+    The reward is 1 where an event on the item echoes the answer's query_id or recommendation_id, else 0. kinds: of answers, all
+    unless named. event_types: those that count, all positive ones unless named.
+    """
     wanted = set(event_types) or {name for name, row in EVENT_TYPES.items() if row.sign > 0}
     rewards: dict[tuple[str, str], float] = {}
     groups = live_products(work)
@@ -32,35 +36,41 @@ def logged_impressions(work: Workspace, *, kinds: Sequence[str] = (), event_type
     return impressions(records_of(work.log.read(), groups), rewards, kinds=kinds)
 
 
-def logged_value(
+def evaluate_log(
     work: Workspace, *, kinds: Sequence[str] = (), event_types: Sequence[str] = (), clip: float = 100.0
 ) -> LoggedReport:
-    """IPS and SNIPS of the pages as served, by each leg alone, and without each leg. clip: largest weight.
+    """Return IPS and SNIPS of the pages as served, ordered by each retriever alone, and without each retriever.
 
-    The parts that each hit was logged with put its page in order, so nothing that happened later leaks in; what a ranker would
-    have shown beside the page is not in the log, and not in the estimate. Raises InputError where nothing is logged.
+    clip: largest inverse propensity. Pages are ordered by the parts that each hit was logged with, so nothing that happened
+    later leaks in; items that were not on the page are not in the estimate. Raises InputError where nothing is logged.
     """
-    log = logged_impressions(work, kinds=kinds, event_types=event_types)
+    log = read_impressions(work, kinds=kinds, event_types=event_types)
     if not len(log):
         raise InputError("The answer log is empty.", "Serve answers first; events then echo their query_id or recommendation_id.")
-    chances = examination(log, _POSITIONS)
-    legs = sorted({leg for record in log.asked for hit in record["hits"] for leg in hit.get("parts", {})})
-    rankers = {SERVED: _by(lambda hit: -float(hit["position"]))}
-    rankers |= {f"{leg} alone": _by(lambda hit, name=leg: hit["parts"].get(name, 0.0)) for leg in legs}  # type: ignore[misc]
-    rankers |= {f"without {leg}": _by(lambda hit, name=leg: _rest(hit, name)) for leg in legs}  # type: ignore[misc]
-    values = {name: estimate(log, ranker, chances, clip=clip) for name, ranker in rankers.items()}
+    propensities = examination(log, _POSITIONS)
+    retrievers = sorted({name for record in log.asked for hit in record["hits"] for name in hit.get("parts", {})})
+    rankers = {SERVED: _ranker(lambda hit: -float(hit["position"]))}
+    rankers |= {f"{name} alone": _ranker(partial(_part, name)) for name in retrievers}
+    rankers |= {f"without {name}": _ranker(partial(_score_without, name)) for name in retrievers}
+    values = {name: estimate(log, ranker, propensities, clip=clip) for name, ranker in rankers.items()}
     made = datetime.now(UTC).isoformat(timespec="seconds")
     rewarded = int((log.rewards > 0).sum())
-    return LoggedReport(work.settings.index, made, len(log.asked), rewarded, tuple(chances.tolist()), values)
+    return LoggedReport(work.settings.index, made, len(log.asked), rewarded, tuple(propensities.tolist()), values)
 
 
-def _rest(hit: Mapping[str, Any], leg: str) -> float:
-    return float(sum(part for name, part in hit["parts"].items() if name != leg))
+def _part(retriever: str, hit: Mapping[str, Any]) -> float:
+    return float(hit["parts"].get(retriever, 0.0))
 
 
-def _by(score: Callable[[Mapping[str, Any]], float]) -> Callable[[Mapping[str, Any]], list[str]]:
-    def ranked(record: Mapping[str, Any]) -> list[str]:
+def _score_without(retriever: str, hit: Mapping[str, Any]) -> float:
+    return float(sum(part for name, part in hit["parts"].items() if name != retriever))
+
+
+def _ranker(score: Callable[[Mapping[str, Any]], float]) -> Callable[[Mapping[str, Any]], list[str]]:
+    """Return a function that orders the items of a logged answer by this score, ties by their position."""
+
+    def rank(record: Mapping[str, Any]) -> list[str]:
         hits = sorted(record["hits"], key=lambda hit: (-score(hit), hit["position"]))
         return [str(hit["item_id"]) for hit in hits]
 
-    return ranked
+    return rank

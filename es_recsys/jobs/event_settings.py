@@ -1,4 +1,4 @@
-"""What a store keeps about how its events are read: the scale of ratings, and the rules about bots."""
+"""Checks events before they are loaded, and stores how they are read: the rating scale and the rules about bots."""
 
 from __future__ import annotations
 
@@ -13,40 +13,40 @@ from es_recsys.sources.future_times import FutureTimes
 from es_recsys.sources.rating_inference import RatingCounts, infer_rating_scale
 from es_recsys.types import Event
 
-__all__ = ["CheckedEvents", "as_scale", "check_times", "keep_bots", "keep_scale"]
+__all__ = ["CheckedEvents", "check_times", "store_bot_rules", "store_rating_scale", "to_rating_scale"]
 
 
 class CheckedEvents:
-    """What the events of some files show together, learned while they are checked. now: epoch seconds."""
+    """Ratings and future times of the events that pass through. now: epoch seconds."""
 
     def __init__(self, now: float) -> None:
         self.ratings = RatingCounts()
-        self.unvalued = 0
+        self.ratings_without_value = 0
         self.future = FutureTimes(now)
 
-    def watch(self, events: Iterable[Event]) -> Iterator[Event]:
-        """Yield the events, looked at in passing."""
+    def observe(self, events: Iterable[Event]) -> Iterator[Event]:
+        """Yield the events, and count them in passing."""
         for event in events:
             if event.event_type == "rating":
                 if event.value is None:
-                    self.unvalued += 1
+                    self.ratings_without_value += 1
                 else:
                     self.ratings.add(event.value)
             yield event
 
-    def remarks(self) -> list[str]:
-        """What is odd about them."""
-        if not self.unvalued:
+    def notes(self) -> list[str]:
+        """Return what a person should know of the ratings."""
+        if not self.ratings_without_value:
             return []
-        return [
-            f"{counted(self.unvalued, 'rating has no value and says', 'ratings have no value and say')} nothing of taste; name"
-            " the column that has it: --columns value=NAME"
-        ]
+        which = counted(self.ratings_without_value, "rating has no value and says", "ratings have no value and say")
+        return [f"{which} nothing of taste; name the column that has it: --columns value=NAME"]
 
 
 def check_times(future: FutureTimes, zone_given: bool) -> list[str]:
-    """What a person should know of times in the future. Raises InputError where they are local times, as it seems, and nobody
-    has said of which zone: once stored, they could not be told from right ones."""
+    """Return what a person should know of times in the future.
+
+    Raises InputError where they seem to be local times and no zone was given: once stored, they look like right ones.
+    """
     if not future.count:
         return []
     hours = f"{future.span / 3_600.0:.1f} h"
@@ -67,13 +67,13 @@ def check_times(future: FutureTimes, zone_given: bool) -> list[str]:
     return [f"{they} in the future, as of wrong clocks; they are moved to now in their order"]
 
 
-def as_scale(given: str | RatingScale | None) -> RatingScale | None:
-    """What `--rating-scale` says. Raises InputError."""
+def to_rating_scale(given: str | RatingScale | None) -> RatingScale | None:
+    """Return the scale that `--rating-scale` names. Raises InputError."""
     return parse_rating_scale(given) if isinstance(given, str) else given
 
 
-def keep_scale(store: EventStore, ratings: RatingCounts, given: RatingScale | None) -> list[str]:
-    """Settle the scale of the store's ratings and keep it; -> what a person should know.
+def store_rating_scale(store: EventStore, ratings: RatingCounts, given: RatingScale | None) -> list[str]:
+    """Find the scale of the store's ratings, store it, and return what a person should know.
 
     Raises InputError where the values are on no scale.
     """
@@ -88,8 +88,8 @@ def keep_scale(store: EventStore, ratings: RatingCounts, given: RatingScale | No
     return notes
 
 
-def keep_bots(store: EventStore, bots: str | Iterable[str] | None) -> None:
-    """Keep what `--bots` says. Raises InputError."""
+def store_bot_rules(store: EventStore, bots: str | Iterable[str] | None) -> None:
+    """Store the changes of the bot rules that `--bots` names. Raises InputError."""
     changes = parse_bots(bots or ())
     if changes:
         store.update_settings(bots=dict(BotRules.of(store.settings).changed(changes).setting))

@@ -17,7 +17,7 @@ from es_recsys.events.clean import CleaningReport
 from es_recsys.index import catalog
 from es_recsys.index.catalog import CatalogReport
 from es_recsys.index.stored_metadata import read_metadata, write_metadata
-from es_recsys.jobs.event_settings import CheckedEvents, as_scale, check_times, keep_bots, keep_scale
+from es_recsys.jobs.event_settings import CheckedEvents, check_times, store_bot_rules, store_rating_scale, to_rating_scale
 from es_recsys.jobs.prepare_store import prepare_store
 from es_recsys.progress import Progress
 from es_recsys.ratings import RatingScale
@@ -89,23 +89,23 @@ def load_events(
     can be used, or times are local and their zone isn't known; TooManyErrors.
     """
     started = time.monotonic()
-    scale, checked = as_scale(rating_scale), CheckedEvents(work.now())
+    scale, checked = to_rating_scale(rating_scale), CheckedEvents(work.now())
     parse_bots(bots or ())
     formats = infer_event_formats(files, options)
 
     def read(rejected: RejectedRows, future: FutureTimes | None = None) -> Iterator[Event]:
         return read_events(files, options, formats=formats, future=future, rejected=rejected)
 
-    good, rejected = dry_run(lambda rejected: checked.watch(read(rejected, checked.future)), max_errors)
+    good, rejected = dry_run(lambda rejected: checked.observe(read(rejected, checked.future)), max_errors)
     if not good:
         raise rejected.nothing_usable("event", files)
     about_times = check_times(checked.future, options.timezone is not None)
     _confirm_key(work)
     store = work.events
-    told = keep_scale(store, checked.ratings, scale)
-    keep_bots(store, bots)
+    told = store_rating_scale(store, checked.ratings, scale)
+    store_bot_rules(store, bots)
     loaded = store.load(_counted(read(RejectedRows(write=False)), good, progress), work.now())
-    notes = [*about_times, *told, *checked.remarks(), *rejected.messages()]
+    notes = [*about_times, *told, *checked.notes(), *rejected.messages()]
     with work.translating_errors():
         notes += _catalogue_of_events(work)
         cleaning = clean_events(work)
@@ -121,7 +121,7 @@ def set_rating_scale(work: Workspace, scale: str | RatingScale) -> None:
     Raises InputError, KeyMismatch.
     """
     _confirm_key(work)
-    keep_scale(work.events, RatingCounts(), as_scale(scale))
+    store_rating_scale(work.events, RatingCounts(), to_rating_scale(scale))
     with work.translating_errors():
         try:
             clean_events(work)

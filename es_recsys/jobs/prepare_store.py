@@ -1,4 +1,4 @@
-"""A store that is ready to be written to: its first version is made, and what stopped runs left behind is gone."""
+"""Makes a store ready to be written to: with a first version, and without what interrupted runs left behind."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ __all__ = ["prepare_store"]
 
 
 def prepare_store(work: Workspace, vectors: Mapping[str, VectorMetadata], language: str, count: int | None) -> None:
-    """Makes the store where it is not there. Of two runs that come at once, one makes it and the other waits."""
+    """Create the store where there is none, and remove versions that interrupted runs left.
+
+    vectors: fields of the first version; count: items expected, None where unknown. Of two runs that come at once, one creates
+    the store and the other waits.
+    """
     store = work.settings.index
     if versions.live_version(work.es, store) is not None:
         remove_unfinished_if_free(work.patient, work.settings)

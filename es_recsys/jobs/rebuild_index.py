@@ -1,4 +1,4 @@
-"""Makes a store's index anew with this release's mapping, out of what is stored, without training or encoding anything."""
+"""Rebuilds a store's index with this release's mapping from what is stored, without encoding or training."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ __all__ = ["rebuild_index"]
 
 
 def rebuild_index(work: Workspace, progress: ProgressReporter | None = None) -> int:
-    """Puts a new version with the items, vectors, profiles, models and settings of the live one into service; -> its number.
+    """Copy the live version into a new one, put that into service, and return its number.
 
+    Items, vectors, profiles, models and settings are copied.
     The version before it stays for a rollback. Items and events may come meanwhile. Raises StoreNotFound, IndexStateError
     while a training is running or where items are refused.
     """
@@ -62,10 +63,10 @@ def _fill_and_swap(work: Workspace, old: IndexMetadata, new: IndexMetadata, prog
                 f"{copied.report.failed:,} items could not be copied ({copied.report.failures[0].reason}).",
                 "The live version is as it was; mend the cause and do it again.",
             )
-        mark = read_fold_checkpoint(work.es, old.profiles)
+        checkpoint = read_fold_checkpoint(work.es, old.profiles)
         reindex.copy_profiles(work.patient, old, new)
-        if mark is not None:
-            write_fold_checkpoint(work.es, new.profiles, mark)
+        if checkpoint is not None:
+            write_fold_checkpoint(work.es, new.profiles, checkpoint)
         _copy_users(work, old, new)
         if draft.exists():
             shutil.rmtree(folder, ignore_errors=True)
@@ -80,7 +81,7 @@ def _fill_and_swap(work: Workspace, old: IndexMetadata, new: IndexMetadata, prog
 
 
 def _copy_users(work: Workspace, old: IndexMetadata, new: IndexMetadata) -> None:
-    """The users that similar ones are searched among, where a model searches them."""
+    """Copy the vectors that similar users are found by, where a model has them."""
     if not work.es.indices.exists(index=old.users):
         return
     mapping = work.es.indices.get_mapping(index=old.users)[old.users]["mappings"]["properties"]

@@ -1,4 +1,4 @@
-"""Makes one page of the results that were kept."""
+"""Makes one HTML page of saved results."""
 
 from __future__ import annotations
 
@@ -19,7 +19,11 @@ _HISTORY, _TRIAL = {"model", "metric", "trials"}, {"number", "value", "seconds",
 
 
 def write_report(files: Sequence[Path], out: Path) -> None:
-    """The page of the files' results, in their order. Raises InputError where one can't be read, or `out` written."""
+    """Write the page of the files' results, in their order.
+
+    files: what --out of `evaluate`, `tune model` and `tune weights` saved. Raises InputError where one can't be read, or `out`
+    can't be written.
+    """
     comparisons: list[Comparison] = []
     logged: list[LoggedReport] = []
     tunings: list[Mapping[str, Any]] = []
@@ -40,7 +44,7 @@ def write_report(files: Sequence[Path], out: Path) -> None:
 
 
 def _histories(found: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The trials that `tune model` or `tune weights` kept."""
+    """Return the trials that `tune model` or `tune weights` saved. Raises InputError for another file."""
     try:
         histories = [one["history"] for one in found["situations"].values()] if found["kind"] == "weights" else [found]
         whole = all(one.keys() >= _HISTORY and all(row.keys() >= _TRIAL for row in one["trials"]) for one in histories)

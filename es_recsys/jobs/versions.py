@@ -1,4 +1,4 @@
-"""Index versions as a person manages them: list, swap, drop."""
+"""Lists, swaps and drops versions of a store's index."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ __all__ = ["drop_version", "list_versions", "swap_version"]
 
 
 def list_versions(work: Workspace) -> list[dict[str, Any]]:
-    """All versions of the store, oldest first."""
+    """Return all versions of the store, oldest first."""
     with work.translating_errors():
         return [info.to_dict() for info in versions.list_versions(work.es, work.settings.index)]
 
 
 def swap_version(work: Workspace, version: int | None) -> int:
-    """Puts a version into service (None: the one before the live one): its models and settings, with the catalogue as it is.
+    """Put a version into service, and return its number. version: None for the one before the live one.
 
-    The version's items are brought up to the live ones first, its profiles to the events that came since, and popularity to
-    its weights of event types. Raises IndexStateError for a version that is not whole, FingerprintMismatch for one with
-    vectors of another encoder.
+    Its models and settings are served, with the catalogue as it is now: first its items are brought up to the live ones, its
+    profiles to the events that came since, and popularity to its event weights. Raises IndexStateError for a version that is
+    not whole, FingerprintMismatch for one with vectors of another encoder.
     """
     from es_recsys.serving.behaviour_refresh import weigh_events
     from es_recsys.serving.product_groups import note_variants
@@ -67,7 +67,7 @@ def _check_whole(work: Workspace, target: IndexMetadata) -> None:
 
 
 def drop_version(work: Workspace, version: int) -> None:
-    """Deletes a version that is not live, and its models."""
+    """Delete a version and its models. Raises IndexStateError for the live one."""
     with work.translating_errors():
         versions.drop(work.patient, work.settings.index, version)
     shutil.rmtree(models_folder(work.settings, version), ignore_errors=True)

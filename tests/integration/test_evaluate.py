@@ -21,7 +21,7 @@ from es_recsys.evaluation import query_split
 from es_recsys.events.interactions import read_interactions
 from es_recsys.index.stored_metadata import write_metadata
 from es_recsys.jobs.evaluate import Options, evaluate
-from es_recsys.jobs.evaluate_log import logged_value
+from es_recsys.jobs.evaluate_log import evaluate_log
 from es_recsys.jobs.load_events import load_events
 from es_recsys.models import MODELS
 from es_recsys.models.als import ALS
@@ -341,7 +341,7 @@ def test_the_log_tells_what_other_orders_would_have_brought(
         liked = answer.hits[-1].item_id
         now = datetime.now(UTC)
         client.put_events(Event(event_type="click", user_id=user, item_id=liked, query_id=answer.answer_id, timestamp=now))
-    report = logged_value(client.workspace, kinds=("search",))
+    report = evaluate_log(client.workspace, kinds=("search",))
     assert report.answers >= 30
     assert report.rewarded >= 30
     assert report.values["as served"].ips.mean == pytest.approx(report.values["as served"].logged.mean)

@@ -20,7 +20,7 @@ from es_recsys.events.schema import STORES
 from es_recsys.index import stored_profiles, versions
 from es_recsys.index.stored_metadata import read_metadata, write_metadata
 from es_recsys.jobs.batch import answer_file
-from es_recsys.jobs.new_key import forget_key
+from es_recsys.jobs.reset_user_key import reset_user_key
 from es_recsys.serving import profile_folding
 from es_recsys.serving.behaviour_refresh import build_profiles, mend_profiles, refresh_behaviour
 from es_recsys.serving.profile_folding import behind, catch_up
@@ -434,7 +434,7 @@ def test_a_store_whose_secret_is_lost_is_kept_under_another(client: Client, stra
     with stranger() as other:
         with pytest.raises(KeyMismatch, match="--new-key"):
             other.put_events(_event(1, 3))
-        forget_key(other.workspace)
+        reset_user_key(other.workspace)
         mend_profiles(other.workspace)
         assert other.get_user_profile("u1").seen == {"i1"}
         assert other.put_events(_event(1, 3)).new == 1

@@ -1,4 +1,4 @@
-"""Keeps the users of a store under another secret, where the one that they were kept under is lost."""
+"""Puts a store's users under another secret, where the one that their pseudonyms were made with is lost."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from es_recsys.index.stored_metadata import read_version, write_metadata
 from es_recsys.index.versions import version_numbers
 from es_recsys.serving.workspace import Workspace
 
-__all__ = ["forget_key"]
+__all__ = ["reset_user_key"]
 
 
-def forget_key(work: Workspace) -> None:
-    """Has the store take the next secret that profiles are written under; all profiles of all versions go, since nobody can tell
-    whose they are. So do the tombstones of erased users: a replay of their events isn't refused any more.
+def reset_user_key(work: Workspace) -> None:
+    """Delete all profiles of all versions, and let the store adopt the next secret that is used with it.
 
-    Each step may be cut off and done again: profiles that go are said first to hold no events.
+    Nobody can tell any more whose the profiles are; they are rebuilt from events under the new secret. What is known of erased
+    users is lost as well: a replay of their events isn't refused any more. Each step can be interrupted and done again: the
+    checkpoint of the profiles is cleared before they are deleted.
     """
     store = work.settings.index
     with work.translating_errors():
@@ -28,8 +29,8 @@ def forget_key(work: Workspace) -> None:
             metadata = read_version(work.es, store, version)
             stored_profiles.clear_fold_checkpoint(work.patient, metadata.profiles)
             work.es.indices.refresh(index=metadata.profiles)
-            gone = (Action(key, operation="delete") for keys in scan_ids(work.patient, metadata.profiles) for key in keys)
-            bulk_write(work.patient, gone, index=metadata.profiles, refresh=True)
+            deletions = (Action(key, operation="delete") for keys in scan_ids(work.patient, metadata.profiles) for key in keys)
+            bulk_write(work.patient, deletions, index=metadata.profiles, refresh=True)
             write_metadata(work.patient, replace(metadata, key_check=""))
-    EventStore.forget_key(work.settings.sqlalchemy_url(), store)
+    EventStore.reset_user_key(work.settings.sqlalchemy_url(), store)
     work.snapshots.invalidate()
