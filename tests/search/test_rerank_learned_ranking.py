@@ -335,3 +335,16 @@ def test_a_ranker_comes_back_from_its_settings_and_arrays() -> None:
     for params in ({}, {**ranker.params(), "names": ["one"]}, {**ranker.params(), "window": 0}):
         with pytest.raises(ModelError, match="train ranking"):
             Ranker.from_params(params, ranker.forest.arrays())
+
+
+def test_without_a_log_features_are_computed_for_a_ranking_alone() -> None:
+    engine = shop(7, 30)
+    settings = SearchSettings(depth=12, log_features=True)
+    plain = asked(7, rankers={}, logs_answers=False, settings=settings)
+    assert engine.second(plain).features is None
+    assert all(hit.features == {} for hit in engine.answer(plain).hits)
+    ranked = asked(7, rankers={"query": by_votes()})
+    quiet = changed(ranked, logs_answers=False)
+    hits = engine.answer(quiet).hits
+    assert all(hit.features == {} for hit in hits)
+    assert [hit.item_id for hit in hits] == [hit.item_id for hit in engine.answer(ranked).hits]

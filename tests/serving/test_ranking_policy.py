@@ -1,7 +1,8 @@
-"""What is left to chance in an answer: the same for all pages of a question, another draw for another asker or hour."""
+"""How a store ranks: by itself, for products and similar items, and with chance, which is one for all pages of a query."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,9 @@ import pytest
 from es_recsys.errors import InputError
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.search.rerank.exploration import explore
-from es_recsys.serving.ranking_policy import ranking_policy, with_exploration
+from es_recsys.serving.ranking_policy import for_products, for_similar_items, ranking_policy, with_exploration
 from es_recsys.serving.snapshot import ServingSnapshot
-from es_recsys.settings import Settings
+from es_recsys.settings import SearchSettings, Settings
 from es_recsys.types import Query
 
 NOON = 1_700_000_000.0
@@ -61,3 +62,38 @@ def test_nothing_is_left_to_chance_unless_it_is_asked_for(snapshot: ServingSnaps
     assert with_exploration(policy, snapshot, Query(explore=1.0, ids=("a", "b")), NOON, "a").exploration is None
     with pytest.raises(InputError, match=r"explore is 1\.5"):
         Query(explore=1.5)
+
+
+def test_a_store_ranks_by_its_metadata_and_settings(tmp_path: Path) -> None:
+    metadata = IndexMetadata("shop", 1, retriever_weights={"no_query": {"als": 1.0}})
+    settings = Settings(home=tmp_path, search=SearchSettings(depth=70))
+    snapshot = ServingSnapshot(settings, metadata, b"s", None, popularity=[("a", 1.0)], rankers={"query": None})  # type: ignore[arg-type]
+    policy = ranking_policy(snapshot)
+    assert (policy.metadata, policy.settings, policy.retriever_weights) == (metadata, settings.search, metadata.retriever_weights)
+    assert (policy.popularity, policy.rankers, policy.logs_answers) == ([("a", 1.0)], {"query": None}, True)
+    silent = replace(snapshot, settings=Settings(home=tmp_path, answer_log_mib=0))
+    assert not ranking_policy(silent).logs_answers
+
+
+def test_variants_collapse_where_there_are_any_and_ids_are_not_given(snapshot: ServingSnapshot) -> None:
+    plain = ranking_policy(snapshot)
+    assert for_products(plain, Query()) is plain
+    variants = replace(plain, metadata=replace(plain.metadata, notes={"variants": 2.5}))
+    assert not for_products(variants, Query(ids=("a",))).collapse
+    collapsed = for_products(variants, Query())
+    assert collapsed.collapse and collapsed.settings.depth == 500
+    assert (
+        for_products(replace(variants, metadata=replace(plain.metadata, notes={"variants": 99.0})), Query()).settings.depth
+        == 1_000
+    )
+
+
+def test_content_leads_among_similar_items(snapshot: ServingSnapshot) -> None:
+    given = {"no_query": {"als": 1.0, "taste_text": 0.1}, "query": {"lexical": 1.0}}
+    metadata = replace(snapshot.metadata, models=("als",))
+    policy = for_similar_items(
+        replace(ranking_policy(snapshot), metadata=metadata, retriever_weights=given, rankers={"no_query": None})
+    )
+    table = policy.retriever_weights["no_query"]
+    assert table["taste_text"] > table["als"] > table["popularity"] > 0.0
+    assert policy.retriever_weights["query"] == given["query"] and not policy.rankers
