@@ -30,7 +30,7 @@ from es_recsys.evaluation import bootstrap
 from es_recsys.evaluation.holdout import HoldoutSplit, leave_last_out, random_holdout
 from es_recsys.evaluation.metrics import ndcg
 from es_recsys.models import DEPTHS, MODELS, Model
-from es_recsys.models.base import ContentModel, TrainingCallback, over_union
+from es_recsys.models.base import ContentModel, TrainingCallback, rows_of_all_items
 from es_recsys.models.lsa import LSAConfig
 from es_recsys.models.types import HistoryBatch, ItemIds, take
 from es_recsys.training import early_stopping
@@ -88,7 +88,7 @@ class Taste(ContentModel):
     ) -> Self:
         """Only takes the vectors of `items`."""
         assert items is not None
-        ids, vectors = over_union(data, items, items.vectors["text_vector"])
+        ids, vectors = rows_of_all_items(data, items, items.vectors["text_vector"])
         self._ids, self._arrays = ItemIds.of(ids), {"vectors": vectors}
         return self
 

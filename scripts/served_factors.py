@@ -52,7 +52,7 @@ def main() -> int:
     model = ALS(ALSConfig(factors=arguments.factors)).fit(data, np.random.default_rng(arguments.seed))
     print(f"{len(data.items):,} events; ALS with {arguments.factors} factors in {time.perf_counter() - started:.1f} s")
     users = np.random.default_rng(1).permutation(sorted(wanted))[: arguments.users or None].tolist()
-    folded = {user: vector for user in users if (vector := model.vector(History.of(events[user][-300:]))) is not None}
+    folded = {user: vector for user in users if (vector := model.user_vector(History.of(events[user][-300:]))) is not None}
     exact = {user: ranked(model, vector, events[user]) for user, vector in folded.items()}
     with own_store("factors_measured") as client:
         metadata = load(client, model)

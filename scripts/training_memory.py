@@ -21,10 +21,10 @@ from measuring import machine
 from numpy.typing import NDArray
 
 from es_recsys.models import ALS, MODELS, ALSConfig, CoVisitation
-from es_recsys.models.base import TrainedModel
+from es_recsys.models.base import Model
 from es_recsys.types import Interactions
 
-VARIANTS: dict[str, Callable[[], TrainedModel]] = {
+VARIANTS: dict[str, Callable[[], Model]] = {
     "covisitation": lambda: CoVisitation(CoVisitation.default_config(True, True)),
     "covisitation-whole": lambda: CoVisitation(CoVisitation.default_config(False, True)),
     "als": lambda: ALS(ALSConfig(factors=128)),

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from es_recsys.errors import ModelError
 from es_recsys.features.sums import levels
-from es_recsys.models.base import TrainedModel, TrainingCallback, from_json, recency_space, to_json
+from es_recsys.models.base import Model, TrainingCallback, from_json, recency_space, to_json
 from es_recsys.models.conditional_logit import fit_conditional_logit
 from es_recsys.models.item_attributes import ItemAttributes
 from es_recsys.models.neighbours import by_liked
@@ -34,7 +34,7 @@ class AffinityConfig:
     half_life_days: float = 60.0
 
 
-class Affinity(TrainedModel):
+class Affinity(Model):
     """A choice model (McFadden 1974, "Conditional logit analysis of qualitative choice behavior"): people choose among items
     by exp(score),
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from es_recsys.blas import on_one_thread
 from es_recsys.errors import MissingExtra, ModelError
-from es_recsys.models.base import ScoredItems, TrainedModel, TrainingCallback, top_of
+from es_recsys.models.base import Model, ScoredItems, TrainingCallback, top_scores
 from es_recsys.models.confidence import Confidence, idf
 from es_recsys.models.types import HistoryBatch, ItemIds, decay
 from es_recsys.types import History, Interactions, ItemTable
@@ -36,7 +36,7 @@ class ALSConfig:
     threads: int = 0
 
 
-class ALS(TrainedModel):
+class ALS(Model):
     """Item factors Y (n_items, d) float32 by Hu, Koren and Volinsky 2008, from the library implicit.
 
     A history is folded in by the closed form that the training itself solves for a user, with signed confidences c_i
@@ -106,7 +106,7 @@ class ALS(TrainedModel):
             return replace(config, confidence=replace(config.confidence, **{setting: value}))
         return replace(config, **{setting: value})
 
-    def vector(self, history: History) -> NDArray[np.float32] | None:
+    def user_vector(self, history: History) -> NDArray[np.float32] | None:
         """(d,) float32 user vector; None where no known item of the history is liked on balance."""
         return self._fold(self._encoded(history))
 
@@ -118,7 +118,7 @@ class ALS(TrainedModel):
             folded = [self._fold(batch.one(user)) for user in users]
             stacked = np.stack([np.zeros(self.config.factors, np.float32) if x is None else x for x in folded])
             scores = stacked @ self._arrays["vectors"].T
-            lists += [top_of(row, n, exclude[user]) for row, user in zip(scores, users, strict=True)]
+            lists += [top_scores(row, n, exclude[user]) for row, user in zip(scores, users, strict=True)]
         return lists
 
     def score_idx(self, batch: HistoryBatch, item_idx: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.random import Generator
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from es_recsys import artefact
 from es_recsys.errors import ModelError, OutOfTime
-from es_recsys.models.types import HistoryBatch, ItemIds, best, encode
+from es_recsys.models.types import HistoryBatch, ItemIds, encode, top_k
 from es_recsys.renamed import MODELS, spellings
 from es_recsys.types import History, Interactions, ItemTable
 
@@ -27,136 +27,25 @@ __all__ = [
     "FactorModel",
     "Model",
     "ScoredItems",
-    "TrainedModel",
     "TrainingCallback",
     "from_json",
     "not_fitted",
-    "over_union",
     "recency_space",
+    "rows_of_all_items",
     "to_json",
-    "top_of",
+    "top_scores",
     "unit",
 ]
 
-# Candidates that a model of each kind gives to the blend, after exclusions.
 DEPTHS = {"neighbours": 300, "vector": 200}
+"""Kind of a model -> how many candidates it gives to the ensemble, after exclusions."""
 
-# item_idx in the model's ids and their raw scores, best first.
 ScoredItems = tuple[NDArray[np.int64], NDArray[np.float32]]
-
-
-class Model(Protocol):
-    """Trained on `Interactions`; asked with a `History`, which may be of a user whom the training never saw.
-
-    kind: "vector" (item vectors in `field`, served by kNN with the inner product) or "neighbours" (an artefact beside
-    the client, served as weighted ids). Scores are raw: only their order and their ratio to the model's own best
-    count (see blend.py). Asking needs numpy alone; loading maps the arrays and reads nothing.
-
-    reads_items: whether `fit` reads an `ItemTable`; then also items without events may be among `item_ids`.
-    config: a frozen dataclass of settings, each of which may be left at its default.
-    """
-
-    name: ClassVar[str]
-    kind: ClassVar[str]
-    field: ClassVar[str | None]
-    reads_items: ClassVar[bool]
-
-    @property
-    def config(self) -> Any:
-        """The settings that `fit` learns with."""
-        ...
-
-    @classmethod
-    def search_space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
-        """Setting -> the values that are worth trying, in order. ordered: whether the newest of a history say more of the
-        next item than the rest; timed: whether events have times."""
-        ...
-
-    @classmethod
-    def default_config(cls, ordered: bool, timed: bool) -> Any:
-        """The config that tuning sets out from."""
-        ...
-
-    @classmethod
-    def with_param(cls, config: Any, setting: str, value: Any) -> Any:
-        """The config with one setting of `space` at another value."""
-        ...
-
-    @property
-    def item_vectors(self) -> NDArray[np.float32]:
-        """(n_items, d) float32 in the order of `item_ids`, a row of zeros for an item without one. Raises ModelError for a
-        model of neighbours."""
-        ...
-
-    @property
-    def item_ids(self) -> ItemIds:
-        """Ids of the items that the model knows."""
-        ...
-
-    @property
-    def fingerprint(self) -> str:
-        """Names this training: parameters and learned values."""
-        ...
-
-    def fit(
-        self, data: Interactions, rng: Generator, items: ItemTable | None = None, callback: TrainingCallback | None = None
-    ) -> Self:
-        """Learns from the interactions, the same for the same data and generator. Returns itself.
-
-        items: for models that read them. watch: hears of the progress of long trainings and keeps their checkpoints.
-        """
-        ...
-
-    def save(self, folder: Path) -> None:
-        """Writes the artefact."""
-        ...
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Maps an artefact. Raises ModelError."""
-        ...
-
-    def score(self, history: History, item_ids: Sequence[str]) -> NDArray[np.float32]:
-        """(n,) float32 raw score of each item; 0 for an item that the model doesn't know."""
-        ...
-
-    def vector(self, history: History) -> NDArray[np.float32] | None:
-        """(d,) float32 user vector in the space of `field`; None for a history that says nothing, or another kind."""
-        ...
-
-    def query_vector(
-        self, text: str, vectors: Mapping[str, NDArray[np.float32]] = MappingProxyType({})
-    ) -> NDArray[np.float32] | None:
-        """(d,) float32 unit vector of a question in the space of `field`; None where the model reads none, or not this one.
-
-        text: the words, "" for a picture alone. vectors: field -> what the encoders make of the words or the picture.
-        """
-        ...
-
-    def recommend(self, history: History, n: int = 300, exclude: Collection[str] = frozenset()) -> list[tuple[str, float]]:
-        """The n best items and their raw scores > 0, best first (ties by item_idx); a vector model scans exactly."""
-        ...
-
-    def recommend_batch(
-        self, histories: Sequence[History], n: int, exclude: Sequence[Collection[str]]
-    ) -> list[list[tuple[str, float]]]:
-        """`recommend` of each of many histories, which cost less together: most of what is read, is read once."""
-        ...
-
-    def explain(self, history: History, item_id: str, n: int = 3) -> tuple[str, ...]:
-        """Items of the history that speak most for `item_id`, strongest first; none where nothing does."""
-        ...
-
-    def recommend_idx(self, batch: HistoryBatch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredItems]:
-        """`recommend` of many users at once, by item_idx; `exclude` has the item_idx to leave out, one array a user."""
-        ...
-
-    def score_idx(self, batch: HistoryBatch, item_idx: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
-        """`score` of many users at once, each at its own item_idx."""
-        ...
+"""item_idx of some items and their raw scores, best first."""
 
 
 def not_fitted(name: str) -> ModelError:
+    """Return the error for a model that is asked before it was fitted."""
     return ModelError(f"The model {name} was asked before it was trained.", "Call fit, or load a trained one.")
 
 
@@ -210,24 +99,32 @@ def recency_space(ordered: bool, timed: bool) -> dict[str, tuple[Any, ...]]:
     return {"half_life": (1.0, 2.0, 4.0, 8.0, 20.0, math.inf), **days}
 
 
-class TrainedModel(abc.ABC):
-    """Learned state of a model. A child gives `_params`, `_all_scores` and `_contributions`, and learns into `_arrays`."""
+class Model(abc.ABC):
+    """Base of the models: fitted on `Interactions`, asked with a `History`, which may be of a user whom the training never saw.
+
+    name: also the folder of its artefact. kind: "vector" (item vectors in the index field `field`, served by kNN with the inner
+    product) or "neighbours" (an artefact beside the client, served as weighted ids). Scores are raw: only their order and their
+    ratio to the model's own best count (ensemble.py). Answering needs numpy alone; loading maps the arrays and reads nothing.
+
+    reads_items: whether `fit` reads an `ItemTable`; then items without events may be among `item_ids`, too. stops_early: whether
+    `fit` learns in epochs and stops by `TrainingCallback.validate`. layout: counted up where the saved arrays come to mean
+    something else, so that an older artefact is refused. inference_params: settings that only change how the model answers, so
+    that trials of them need no new training. extra_state: attributes that are learned beside `_arrays`. config: a frozen
+    dataclass of settings, each with a default. epochs: after how many the learned state was, where it was just fitted in epochs.
+
+    A subclass gives `fit`, which learns into `_arrays`, `_params`, `_from_params`, `_all_scores` and `_contributions`.
+    """
 
     name: ClassVar[str]
     kind: ClassVar[str]
     field: ClassVar[str | None] = None
     reads_items: ClassVar[bool] = False
-    # Whether `fit` learns in epochs and stops early by `TrainingCallback.validate`.
     stops_early: ClassVar[bool] = False
-    # Counted up where the saved arrays come to mean something else, so that an older artefact is refused.
     layout: ClassVar[int] = 1
-    # Settings that only concern the asking, so that trials of them need no new training.
     inference_params: ClassVar[frozenset[str]] = frozenset()
-    # Attributes that were learned beside `_arrays`.
     extra_state: ClassVar[tuple[str, ...]] = ()
 
     config: Any
-    # After how many epochs the learned state was, of a model that was just fitted in epochs.
     epochs: int = 0
     _ids: ItemIds | None = None
     _arrays: Mapping[str, NDArray[Any]]
@@ -236,35 +133,39 @@ class TrainedModel(abc.ABC):
 
     @property
     def item_ids(self) -> ItemIds:
-        """Ids of the items that the model knows."""
+        """Return the ids of the items that the model knows; raise ModelError before `fit`."""
         if self._ids is None:
             raise not_fitted(self.name)
         return self._ids
 
     @property
     def fingerprint(self) -> str:
-        """Names this training: parameters and learned values."""
+        """Return a digest of the parameters and the learned values: two trainings differ in it."""
         if self._fingerprint is None:
             self._fingerprint = artefact.fingerprint(self.name, self._params(), self._everything())
         return self._fingerprint
 
     @classmethod
     def search_space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
-        """Setting -> the values that are worth trying, in order."""
+        """Return setting -> the values that are worth trying, in order.
+
+        ordered: whether the newest events of a history say more of the next item than the rest; timed: whether events have
+        times.
+        """
         return {}
 
     @classmethod
     def default_config(cls, ordered: bool, timed: bool) -> Any:
-        """The config that tuning sets out from."""
+        """Return the config that tuning starts from."""
         return cls().config
 
     @classmethod
     def with_param(cls, config: Any, setting: str, value: Any) -> Any:
-        """The config with one setting at another value."""
+        """Return the config with one setting of `search_space` at another value."""
         return replace(config, **{setting: value})
 
     def with_config(self, config: Any) -> Self:
-        """What was learned, asked with a config that differs in `asking` alone."""
+        """Return the fitted model with a config that differs in `inference_params` alone."""
         model = type(self)(config)  # type: ignore[call-arg]
         model._ids, model._arrays = self.item_ids, self._arrays
         for name in self.extra_state:
@@ -273,26 +174,32 @@ class TrainedModel(abc.ABC):
 
     @property
     def item_vectors(self) -> NDArray[np.float32]:
-        """(n_items, d) float32, in the order of `item_ids`."""
+        """Return (n_items, d) float32 in the order of `item_ids`, a row of zeros for an item without a vector.
+
+        Raises ModelError for a model of neighbours.
+        """
         _ = self.item_ids
         if self.kind != "vector":
             raise ModelError(f"The model {self.name} has no item vectors.", "This is a mistake in the program; please report it.")
         return self._arrays["vectors"]
 
-    def sound(self) -> Self:
-        """Itself. Raises ModelError where what was learned has vectors that are no finite numbers."""
+    def check_finite(self) -> Self:
+        """Return itself; raise ModelError where it has learned vectors that are not finite."""
         vectors = self._arrays.get("vectors")
         if vectors is not None and not np.isfinite(vectors).all():
             raise ModelError(f"The training of {self.name} came to values that are no numbers.", "Train without it.")
         return self
 
     def save(self, folder: Path) -> None:
-        """Writes the artefact into `folder`, replacing what is there. Raises ModelError."""
+        """Write the artefact into `folder`, replacing what is there. Raises ModelError."""
         artefact.save(folder, self.name, self._params(), self._everything(), self.layout)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """The model as saved, its arrays mapped. Raises ModelError where the folder isn't whole, or is of another layout."""
+        """Return the model as saved, its arrays memory-mapped.
+
+        Raises ModelError where the folder isn't whole, or is of another layout.
+        """
         saved = artefact.load(folder, *spellings(cls.name, MODELS))
         if saved.layout != cls.layout:
             raise ModelError(
@@ -308,7 +215,7 @@ class TrainedModel(abc.ABC):
         return model
 
     def score(self, history: History, item_ids: Sequence[str]) -> NDArray[np.float32]:
-        """(n,) float32 raw score of each item; 0 for an item that the model doesn't know."""
+        """Return the raw score (n,) float32 of each item; 0 for an item that the model doesn't know."""
         item_idx = self.item_ids.find(item_ids)
         scores = np.zeros(len(item_idx), np.float32)
         known = item_idx >= 0
@@ -316,30 +223,33 @@ class TrainedModel(abc.ABC):
         return scores
 
     def recommend(self, history: History, n: int = 300, exclude: Collection[str] = frozenset()) -> list[tuple[str, float]]:
-        """The n best items and their raw scores, best first, only those above 0."""
+        """Return the n best items and their raw scores > 0, best first (ties by item_idx); a vector model scans exactly."""
         return self.recommend_batch([history], n, [exclude])[0]
 
     def recommend_batch(
         self, histories: Sequence[History], n: int, exclude: Sequence[Collection[str]]
     ) -> list[list[tuple[str, float]]]:
-        """`recommend` of each of many histories."""
+        """Return `recommend` of each of many histories, which cost less together."""
         left_out = [self.item_ids.find(list(each)) for each in exclude]
         batch = self._encoded(histories[0]) if len(histories) == 1 else HistoryBatch.of(histories, self.item_ids)
         found = self.recommend_idx(batch, n, [item_idx[item_idx >= 0] for item_idx in left_out])
         return [list(zip(self.item_ids.names(item_idx), scores.tolist(), strict=True)) for item_idx, scores in found]
 
-    def vector(self, history: History) -> NDArray[np.float32] | None:
-        """(d,) float32 user vector, where the model has vectors."""
+    def user_vector(self, history: History) -> NDArray[np.float32] | None:
+        """Return the user vector (d,) float32 in the space of `field`; None for a history that says nothing, or without vectors."""
         return None
 
     def query_vector(
         self, text: str, vectors: Mapping[str, NDArray[np.float32]] = MappingProxyType({})
     ) -> NDArray[np.float32] | None:
-        """(d,) float32 unit vector of a question by its words or the encoders' vectors of it, where the model reads them."""
+        """Return the unit vector (d,) float32 of a query in the space of `field`; None where the model reads none, or not this one.
+
+        text: the words, "" for a picture alone. vectors: field -> what the encoders make of the words or the picture.
+        """
         return None
 
     def explain(self, history: History, item_id: str, n: int = 3) -> tuple[str, ...]:
-        """Items of the history that speak most for `item_id`, strongest first; none where nothing does."""
+        """Return the items of the history that add most to the score of `item_id`, strongest first; none where nothing does."""
         item_idx = int(self.item_ids.find([item_id])[0])
         batch = self._encoded(history)
         if item_idx < 0 or not len(batch.items):
@@ -347,22 +257,25 @@ class TrainedModel(abc.ABC):
         items, inverse = np.unique(batch.items, return_inverse=True)
         shares = np.bincount(inverse, weights=self._contributions(batch, item_idx))
         shares[items == item_idx] = 0.0
-        strongest = best(shares, n)
+        strongest = top_k(shares, n)
         return tuple(self.item_ids.names(items[strongest[shares[strongest] > 0]]))
 
     def recommend_idx(self, batch: HistoryBatch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredItems]:
-        """`recommend` of each user of the batch, by item_idx; `exclude` has the item_idx, one array a user."""
-        return [top_of(self._all_scores(batch.one(user)), n, exclude[user]) for user in range(len(batch))]
+        """Return `recommend` of each user of the batch as item_idx and scores; `exclude` has the item_idx to leave out of each."""
+        return [top_scores(self._all_scores(batch.one(user)), n, exclude[user]) for user in range(len(batch))]
 
     def score_idx(self, batch: HistoryBatch, item_idx: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
-        """`score` of each user of the batch at its own item_idx."""
+        """Return `score` of each user of the batch at its own item_idx."""
         return [self._all_scores(batch.one(user))[item_idx[user]] for user in range(len(batch))]
 
     @abc.abstractmethod
     def fit(
         self, data: Interactions, rng: Generator, items: ItemTable | None = None, callback: TrainingCallback | None = None
     ) -> Self:
-        """Learns from the interactions. Returns itself."""
+        """Learn from the interactions, the same for the same data and generator; return itself.
+
+        items: for models that read them. callback: hears of the progress of long trainings and keeps their checkpoints.
+        """
 
     @abc.abstractmethod
     def _params(self) -> dict[str, Any]: ...
@@ -373,11 +286,11 @@ class TrainedModel(abc.ABC):
 
     @abc.abstractmethod
     def _all_scores(self, batch: HistoryBatch) -> NDArray[np.float32]:
-        """(n_items,) float32 raw scores for a batch of one user."""
+        """Return raw scores (n_items,) float32 for a batch of one user."""
 
     @abc.abstractmethod
     def _contributions(self, batch: HistoryBatch, item_idx: int) -> NDArray[np.float64]:
-        """(m,) float64 what each event of a batch of one user adds to the score of the item `item_idx`."""
+        """Return what each event of a batch of one user adds to the score of an item (m,) float64."""
 
     def _encoded(self, history: History) -> HistoryBatch:
         """What `encode` makes of it; remembered for the last one, as an answer asks for its best, scores and reasons."""
@@ -390,20 +303,20 @@ class TrainedModel(abc.ABC):
         return {**self.item_ids.arrays(), **self._arrays}
 
 
-def top_of(scores: NDArray[np.float32], n: int, exclude: NDArray[np.int64]) -> ScoredItems:
+def top_scores(scores: NDArray[np.float32], n: int, exclude: NDArray[np.int64]) -> ScoredItems:
     """Return item_idx and scores of the n best above 0, best first, without those at `exclude`."""
     positive = scores > 0
     positive[exclude] = False
     candidates = np.flatnonzero(positive)
     values = scores[candidates]
-    chosen = best(values, n)
+    chosen = top_k(values, n)
     return candidates[chosen], values[chosen]
 
 
 _USERS = 256
 
 
-class FactorModel(TrainedModel):
+class FactorModel(Model):
     """A history becomes a vector, and an item scores its inner product with the item's row of `_arrays["vectors"]`.
 
     A child gives `_users`; a row of zeros there is a user of whom nothing is known.
@@ -411,7 +324,7 @@ class FactorModel(TrainedModel):
 
     kind: ClassVar[str] = "vector"
 
-    def vector(self, history: History) -> NDArray[np.float32] | None:
+    def user_vector(self, history: History) -> NDArray[np.float32] | None:
         """(d,) float32 user vector; None where no known item of the history was liked."""
         found = self._users(self._encoded(history))[0]
         return found if found.any() else None
@@ -422,7 +335,7 @@ class FactorModel(TrainedModel):
         for begin in range(0, len(batch), _USERS):
             end = min(begin + _USERS, len(batch))
             scores = self._users(batch.some(begin, end)) @ self.item_vectors.T
-            lists += [top_of(row, n, exclude[begin + offset]) for offset, row in enumerate(scores)]
+            lists += [top_scores(row, n, exclude[begin + offset]) for offset, row in enumerate(scores)]
         return lists
 
     def score_idx(self, batch: HistoryBatch, item_idx: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
@@ -470,7 +383,7 @@ class ContentModel(FactorModel):
         return batch.recent_weights(self.config.half_life, self.config.half_life_days) * alike
 
 
-def over_union(data: Interactions, items: ItemTable, rows: NDArray[np.float32]) -> tuple[list[str], NDArray[np.float32]]:
+def rows_of_all_items(data: Interactions, items: ItemTable, rows: NDArray[np.float32]) -> tuple[list[str], NDArray[np.float32]]:
     """Return the ids of all items, those with events alone as well, in sorted order; and the row (d,) of the table of
     each, zeros for an item that the table hasn't."""
     ids: NDArray[Any] = np.union1d(data.item_ids, items.item_ids)

@@ -12,7 +12,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from es_recsys.linear_algebra import truncated_svd
-from es_recsys.models.base import ScoredItems, TrainedModel, TrainingCallback, from_json, recency_space, to_json, top_of
+from es_recsys.models.base import Model, ScoredItems, TrainingCallback, from_json, recency_space, to_json, top_scores
 from es_recsys.models.cooccurrence import UserSequences, cells, user_sequences
 from es_recsys.models.neighbours import by_liked, of_liked
 from es_recsys.models.types import HistoryBatch, ItemIds
@@ -49,7 +49,7 @@ class _Filter:
     mixed: NDArray[np.float64]
 
 
-class BSPM(TrainedModel):
+class BSPM(Model):
     """Choi, Hong, Park and Cho 2023, "Blurring-Sharpening Process Models for Collaborative Filtering", early merge: with
     R (n_users, n_items) normalised (bipartite.py), P = R^T R, V (n_items, k) its first eigenvectors, D the items' degrees and a
     history of signed weights w (n_items,), older ones halved, one step of blurring, b = P w + low_pass * D^1/2 V V^T D^-1/2 w,
@@ -122,7 +122,7 @@ class BSPM(TrainedModel):
         """The n best of each user, through products of a block of users at a time."""
         if len(batch) == 1:
             return super().recommend_idx(batch, n, exclude)
-        return [top_of(scores, n, exclude[user]) for user, scores in enumerate(self._each(batch))]
+        return [top_scores(scores, n, exclude[user]) for user, scores in enumerate(self._each(batch))]
 
     def score_idx(self, batch: HistoryBatch, item_idx: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
         """The score of each user at its own item_idx."""

@@ -13,7 +13,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from es_recsys.errors import ModelError
-from es_recsys.models.base import ContentModel, TrainingCallback, from_json, over_union, to_json, unit
+from es_recsys.models.base import ContentModel, TrainingCallback, from_json, rows_of_all_items, to_json, unit
 from es_recsys.models.types import ItemIds
 from es_recsys.types import Interactions, ItemTable
 
@@ -80,7 +80,7 @@ class Fused(ContentModel):
             part = projection[begin : begin + rows.shape[1]] * scales[name]
             arrays[f"of.{name}"], arrays[f"mean.{name}"] = part.astype(np.float32), means[name].astype(np.float32)
             begin += rows.shape[1]
-        ids, vectors = over_union(data, items, _place(arrays, contents))
+        ids, vectors = rows_of_all_items(data, items, _place(arrays, contents))
         self._ids, self._fingerprint = ItemIds.of(ids), None
         self._arrays = {"vectors": vectors, **arrays}
         return self

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from es_recsys.errors import ModelError
 from es_recsys.linear_algebra import truncated_svd
-from es_recsys.models.base import ScoredItems, TrainedModel, TrainingCallback, from_json, to_json, top_of
+from es_recsys.models.base import Model, ScoredItems, TrainingCallback, from_json, to_json, top_scores
 from es_recsys.models.types import HistoryBatch, ItemIds, decay
 from es_recsys.models.vocabulary import Vocabulary, tokens
 from es_recsys.types import History, Interactions, ItemTable
@@ -42,7 +42,7 @@ class LSAConfig:
     query: float = 0.5
 
 
-class LSA(TrainedModel):
+class LSA(Model):
     """Vectors of items, users and questions in one space (Deerwester et al. 1990, "Indexing by latent semantic analysis").
 
     X (n_items, n_words) has the tf-idf of the items' texts (words.py), and U S V^T is its truncated singular value
@@ -114,7 +114,7 @@ class LSA(TrainedModel):
         length = float(np.linalg.norm(vector))
         return (vector / length).astype(np.float32) if length > 1e-12 else None
 
-    def vector(self, history: History) -> NDArray[np.float32] | None:
+    def user_vector(self, history: History) -> NDArray[np.float32] | None:
         """(d,) float32 user vector, at most of length 1; None where nothing known was liked or searched for."""
         return self._fold(self._encoded(history))
 
@@ -124,7 +124,9 @@ class LSA(TrainedModel):
         for begin in range(0, len(batch), _USERS):
             users = range(begin, min(begin + _USERS, len(batch)))
             folded = np.stack([self._folded(batch.one(user)) for user in users])
-            lists += [top_of(row, n, exclude[user]) for row, user in zip(folded @ self._arrays["vectors"].T, users, strict=True)]
+            lists += [
+                top_scores(row, n, exclude[user]) for row, user in zip(folded @ self._arrays["vectors"].T, users, strict=True)
+            ]
         return lists
 
     def score_idx(self, batch: HistoryBatch, item_idx: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:

@@ -7,13 +7,13 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from es_recsys.models.base import TrainedModel
+from es_recsys.models.base import Model
 from es_recsys.models.types import CSR, HistoryBatch, ItemIds
 
 __all__ = ["Neighbours", "by_liked", "of_liked"]
 
 
-class Neighbours(TrainedModel):
+class Neighbours(Model):
     """A sparse matrix W (n_items, n_items) float32, by rows. A history scores
 
         score[j] = sum over its events h of recent_weights[h] * W[i_h, j]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from es_recsys.models.base import TrainedModel, TrainingCallback, top_of
+from es_recsys.models.base import Model, TrainingCallback, top_scores
 from es_recsys.models.types import HistoryBatch, ItemIds, decay, take
 from es_recsys.types import Interactions, ItemTable
 
@@ -26,7 +26,7 @@ class PopularityConfig:
     trend_half_life_days: float = 3.0
 
 
-class Popularity(TrainedModel):
+class Popularity(Model):
     """Sum of the weights w of positive events, each halved every `half_life_days` before T, the newest event of all (as Ding and
     Li 2005, "Time weight collaborative filtering", let ratings fade):
 
@@ -70,7 +70,7 @@ class Popularity(TrainedModel):
         expected = self._arrays["counts"] * (self.config.trend_half_life_days / self.config.half_life_days)
         surplus = ((self._arrays["recent"] - expected) / np.sqrt(expected + 1.0)).astype(np.float32)
         left_out = self.item_ids.find(list(exclude))
-        item_idx, scores = top_of(surplus, n, left_out[left_out >= 0])
+        item_idx, scores = top_scores(surplus, n, left_out[left_out >= 0])
         return list(zip(self.item_ids.names(item_idx), scores.tolist(), strict=True))
 
     def _all_scores(self, batch: HistoryBatch) -> NDArray[np.float32]:

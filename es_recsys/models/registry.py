@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from es_recsys.models.affinity import Affinity
 from es_recsys.models.aligned import Aligned
 from es_recsys.models.als import ALS
-from es_recsys.models.base import TrainedModel
+from es_recsys.models.base import Model
 from es_recsys.models.bspm import BSPM
 from es_recsys.models.covisitation import CoVisitation
 from es_recsys.models.ease import EASE
@@ -19,7 +19,7 @@ from es_recsys.models.userknn import UserKNN
 
 __all__ = ["MODELS"]
 
-_KINDS: tuple[type[TrainedModel], ...] = (
+_KINDS: tuple[type[Model], ...] = (
     CoVisitation,
     UserKNN,
     EASE,
@@ -33,4 +33,4 @@ _KINDS: tuple[type[TrainedModel], ...] = (
     Popularity,
 )
 
-MODELS: Mapping[str, type[TrainedModel]] = {model.name: model for model in _KINDS}
+MODELS: Mapping[str, type[Model]] = {model.name: model for model in _KINDS}

@@ -13,7 +13,7 @@ from es_recsys.features import ItemFacts
 from es_recsys.models.grouping import squared_distances
 from es_recsys.models.habits import habits, scaled
 from es_recsys.models.tastes import user_tastes
-from es_recsys.models.types import HistoryBatch, best
+from es_recsys.models.types import HistoryBatch, top_k
 
 __all__ = ["SEGMENT_FEATURES", "SegmentMap", "placed"]
 
@@ -49,7 +49,7 @@ class SegmentMap:
             return np.zeros(0, np.int64), np.zeros(0)
         where = self.where(batch, habits(batch, self.facts))
         distances = squared_distances(where, self.centres)[0]
-        numbers = best(-distances, _NEAREST)
+        numbers = top_k(-distances, _NEAREST)
         closeness = np.exp(2.0 * (distances[numbers[0]] - distances[numbers]) / self.spread)
         return numbers, closeness / closeness.sum()
 

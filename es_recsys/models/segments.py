@@ -20,7 +20,7 @@ from es_recsys.models.habits import habits, scale_of
 from es_recsys.models.portraits import FEW, Portrait, portraits
 from es_recsys.models.segment_map import SEGMENT_FEATURES, SegmentMap, placed
 from es_recsys.models.tastes import item_tastes
-from es_recsys.models.types import HistoryBatch, ItemIds, best, decay, encode, take
+from es_recsys.models.types import HistoryBatch, ItemIds, decay, encode, take, top_k
 from es_recsys.types import History, Interactions, ItemTable
 
 __all__ = ["SEGMENTS", "Segments", "SegmentsConfig"]
@@ -153,7 +153,7 @@ class Segments:
     ) -> dict[str, Any]:
         places = np.zeros(0, np.int64) if items is None else np.searchsorted(table.item_ids, items.item_ids)
         liked = np.stack([np.asarray(met[groups == number].sum(axis=0)).ravel() for number in range(len(shares))])
-        shown = [best(np.where(count >= FEW, row, 0.0), _SHOWN) for row, count in zip(shares, liked, strict=True)]
+        shown = [top_k(np.where(count >= FEW, row, 0.0), _SHOWN) for row, count in zip(shares, liked, strict=True)]
         popular = [
             [str(table.item_ids[place]) for place in row if liked[number, place] >= FEW] for number, row in enumerate(shown)
         ]

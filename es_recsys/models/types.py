@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from es_recsys.event_types import EVENT_TYPES
 from es_recsys.types import History, Interactions
 
-__all__ = ["CSR", "LAST", "HistoryBatch", "ItemIds", "best", "decay", "encode", "take"]
+__all__ = ["CSR", "LAST", "HistoryBatch", "ItemIds", "decay", "encode", "take", "top_k"]
 
 
-def best(scores: NDArray[Any], n: int) -> NDArray[np.int64]:
+def top_k(scores: NDArray[Any], n: int) -> NDArray[np.int64]:
     """Return the positions (<= n,) int64 of the n highest scores, highest first; equal ones by position."""
     if n <= 0 or not len(scores):
         return np.zeros(0, np.int64)

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from es_recsys.models.base import ScoredItems, TrainedModel, TrainingCallback, from_json, to_json, top_of
+from es_recsys.models.base import Model, ScoredItems, TrainingCallback, from_json, to_json, top_scores
 from es_recsys.models.confidence import idf
-from es_recsys.models.types import CSR, HistoryBatch, ItemIds, best, decay
+from es_recsys.models.types import CSR, HistoryBatch, ItemIds, decay, top_k
 from es_recsys.models.user_vectors import coordinates, history_positives, positives, project, project_rows, ranks, select
 from es_recsys.types import History, Interactions, ItemTable
 
@@ -39,7 +39,7 @@ class UserKNNConfig:
     dims: int = 512
 
 
-class UserKNN(TrainedModel):
+class UserKNN(Model):
     """Users as sparse vectors x (n_items,), over the distinct items of a history; of item i, whose events weigh w_i in
     sum, and after which r_i other items came,
 
@@ -114,7 +114,7 @@ class UserKNN(TrainedModel):
         """How many users a search for similar ones should bring."""
         return int(max(self.config.candidates, self.config.neighbours))
 
-    def user_vector(self, history: History) -> NDArray[np.float32] | None:
+    def search_vector(self, history: History) -> NDArray[np.float32] | None:
         """(dims,) float32 unit vector to search similar users by; None where no known item is liked."""
         items, x = self._asker(self._encoded(history))
         vector = project(items, x, self._arrays["coordinates"], self.dims)
@@ -143,7 +143,7 @@ class UserKNN(TrainedModel):
 
     def recommend_idx(self, batch: HistoryBatch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredItems]:
         """The n best of each user, a block of users at a time."""
-        return [top_of(scores, n, exclude[user]) for user, scores in enumerate(self._each(batch))]
+        return [top_scores(scores, n, exclude[user]) for user, scores in enumerate(self._each(batch))]
 
     def score_idx(self, batch: HistoryBatch, item_idx: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
         """The score of each user at its own item_idx."""
@@ -158,7 +158,7 @@ class UserKNN(TrainedModel):
                 continue
             asked = np.stack([project(items, x, self._arrays["coordinates"], self.dims) for items, x in askers])
             for (items, x), near in zip(askers, asked @ vectors.T, strict=True):
-                yield self._votes(items, x, self._rows(best(near, self.candidates)))
+                yield self._votes(items, x, self._rows(top_k(near, self.candidates)))
 
     def _all_scores(self, batch: HistoryBatch) -> NDArray[np.float32]:
         return next(self._each(batch))
@@ -206,7 +206,7 @@ class UserKNN(TrainedModel):
 
     def _nearest(self, likeness: NDArray[np.float64]) -> NDArray[np.float64]:
         """The likeness of the neighbours, 0 for the others."""
-        chosen = best(likeness, self.config.neighbours)
+        chosen = top_k(likeness, self.config.neighbours)
         kept = np.zeros(len(likeness))
         kept[chosen] = np.maximum(likeness[chosen], 0.0)
         return kept
@@ -215,7 +215,7 @@ class UserKNN(TrainedModel):
         if self._all_are_near():
             return self._rows()
         asked = project(items, x, self._arrays["coordinates"], self.dims)
-        return self._rows(best(self._arrays["vectors"] @ asked, self.candidates))
+        return self._rows(top_k(self._arrays["vectors"] @ asked, self.candidates))
 
     def _all_are_near(self) -> bool:
         return len(self._arrays["starts"]) - 1 <= self.candidates

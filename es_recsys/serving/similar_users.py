@@ -29,7 +29,7 @@ def models_of_user(
     known of the user.
     """
     model = snapshot.models.get(UserKNN.name)
-    vector = model.user_vector(profile.history) if isinstance(model, UserKNN) else None
+    vector = model.search_vector(profile.history) if isinstance(model, UserKNN) else None
     if not isinstance(model, UserKNN) or vector is None:
         return snapshot.models, ()
     failed = (UserKNN.name,)

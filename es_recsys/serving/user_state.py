@@ -49,7 +49,7 @@ def build_user_state(models: Mapping[str, Model], profile: Profile, exclude: fro
     neighbours: dict[str, ScoredIds] = {}
     for name, model in models.items():
         if model.kind == "vector":
-            vector = model.vector(profile.history)
+            vector = model.user_vector(profile.history)
             if vector is not None:
                 factors[name] = vector
         else:

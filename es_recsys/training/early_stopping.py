@@ -9,14 +9,14 @@ from typing import TypeVar
 import numpy as np
 
 from es_recsys.evaluation.holdout import some_users_holdout, validation_score
-from es_recsys.models.base import TrainedModel, TrainingCallback
+from es_recsys.models.base import Model, TrainingCallback
 from es_recsys.models.types import ItemIds
 from es_recsys.training.aligned_models import Asked
 from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["fit"]
 
-M = TypeVar("M", bound=TrainedModel)
+M = TypeVar("M", bound=Model)
 
 _N = 10
 _FEWEST_ITEMS = 3
@@ -45,7 +45,7 @@ def fit(
         return model.fit(data, np.random.default_rng(seed), items, callback)
     ids, score = ItemIds.of(data.item_ids.tolist()), validation_score(split, _N)
 
-    def validate(trained: TrainedModel) -> float:
+    def validate(trained: Model) -> float:
         return score(Asked(trained, ids).recommend_idx)
 
     stages = {name: None if callback.checkpoints is None else callback.checkpoints / name for name in ("validated", "refit")}

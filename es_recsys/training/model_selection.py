@@ -15,7 +15,7 @@ import numpy as np
 from es_recsys.errors import ModelError
 from es_recsys.evaluation.holdout import HoldoutSplit
 from es_recsys.models.als import ALSConfig
-from es_recsys.models.base import Model, TrainedModel, TrainingCallback
+from es_recsys.models.base import Model, TrainingCallback
 from es_recsys.models.cooccurrence import Counting
 from es_recsys.models.covisitation import CoVisitationConfig
 from es_recsys.models.popularity import Popularity
@@ -207,9 +207,9 @@ def _train(
     """Each model with its own generator, so that one more doesn't change the others."""
     models: dict[str, Model] = {"popularity": Popularity().fit(data, np.random.default_rng(seed))}
 
-    def fit(name: str, config: Any) -> TrainedModel:
-        model: TrainedModel = MODELS[name](config)  # type: ignore[call-arg]
-        return early_stopping.fit(model, data, np.random.default_rng(seed), wish.items, wish.watch(name, "final")).sound()
+    def fit(name: str, config: Any) -> Model:
+        model: Model = MODELS[name](config)  # type: ignore[call-arg]
+        return early_stopping.fit(model, data, np.random.default_rng(seed), wish.items, wish.watch(name, "final")).check_finite()
 
     for name, config in choice.configs.items():
         found = attempts.model(name, "at the last training", partial(fit, name, config))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from es_recsys.errors import ModelError
 from es_recsys.evaluation.holdout import HoldoutSplit
-from es_recsys.models.base import Model, TrainedModel, TrainingCallback
+from es_recsys.models.base import Model, TrainingCallback
 from es_recsys.models.cooccurrence import Counting, count, user_sequences
 from es_recsys.models.covisitation import CoVisitation, CoVisitationConfig
 from es_recsys.models.registry import MODELS
@@ -37,7 +37,7 @@ class Trials:
 
     def __init__(
         self,
-        kind: type[TrainedModel],
+        kind: type[Model],
         part: HoldoutSplit,
         seed: int,
         items: ItemTable | None = None,
@@ -46,7 +46,7 @@ class Trials:
         self._kind, self._slice, self._seed = kind, part, seed
         self._items, self._watch = items, watch
         self._ids = ItemIds.of(part.train.item_ids.tolist())
-        self._trained: dict[Any, TrainedModel] = {}
+        self._trained: dict[Any, Model] = {}
         self._best: tuple[float, Any] | None = None
 
     def model(self, config: Any) -> Model:
@@ -59,7 +59,7 @@ class Trials:
             model = self._kind(learned)  # type: ignore[call-arg]
             rng = np.random.default_rng(self._seed)
             watch = replace(self._watch, required=not self._trained) if self._watch is not None else None
-            self._trained[learned] = early_stopping.fit(model, self._slice.train, rng, self._items, watch).sound()
+            self._trained[learned] = early_stopping.fit(model, self._slice.train, rng, self._items, watch).check_finite()
         return self._trained[learned].with_config(config)
 
     def each(self, config: Any) -> NDArray[np.float64]:

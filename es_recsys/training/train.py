@@ -453,7 +453,7 @@ def _some_vectors(model: Model, data: Interactions) -> Iterator[NDArray[np.float
     for user in users.tolist():
         begin, end = np.searchsorted(data.users, [user, user + 1])
         liked = data.items[begin:end][data.weights[begin:end] > 0]
-        vector = model.vector(History.of(data.item_ids[liked].tolist()))
+        vector = model.user_vector(History.of(data.item_ids[liked].tolist()))
         if vector is not None:
             yield vector
 

@@ -233,7 +233,7 @@ def test_unknown_items_score_nothing_and_change_nothing(model: Model) -> None:
 
 @pytest.mark.parametrize("case", ["nothing", "all unknown", "dislikes alone"])
 def test_a_history_that_says_nothing_gets_nothing(model: Model, case: str) -> None:
-    assert model.vector(HISTORIES[case]) is None
+    assert model.user_vector(HISTORIES[case]) is None
     assert model.explain(HISTORIES[case], name(5)) == ()
     if personal(model):
         assert model.recommend(HISTORIES[case]) == []

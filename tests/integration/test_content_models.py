@@ -60,7 +60,7 @@ from pathlib import Path
 from es_recsys.models import load_models
 from es_recsys.types import History
 models = load_models(Path({str(folder)!r}), ("fused", "aligned"))
-assert all(model.vector(History.of([{sample.items[0].item_id!r}])) is not None for model in models.values())
+assert all(model.user_vector(History.of([{sample.items[0].item_id!r}])) is not None for model in models.values())
 print("torch" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)

@@ -61,7 +61,7 @@ def solved(factors: NDArray[np.float32], confidence: NDArray[np.float64]) -> NDA
 
 
 def folded(model: ALS, history: History) -> NDArray[np.float32]:
-    vector = model.vector(history)
+    vector = model.user_vector(history)
     assert vector is not None
     return vector
 

@@ -84,7 +84,7 @@ def test_a_user_is_the_decayed_signed_mean() -> None:
     vectors = model.item_vectors
     history = History(("i001", "i002", "i003"), np.array([1.0, -1.0, 2.0], np.float32), np.array([2.0, 1.0, 0.0]))
     expected = (0.25 * vectors[1] - 0.5 * vectors[2] + 2.0 * vectors[3]) / 2.75
-    np.testing.assert_allclose(model.vector(history), expected, atol=1e-6)
+    np.testing.assert_allclose(model.user_vector(history), expected, atol=1e-6)
 
 
 def test_an_item_with_events_alone_has_no_place() -> None:
@@ -99,7 +99,7 @@ def test_an_item_with_events_alone_has_no_place() -> None:
     )
     model = Fused().fit(data, np.random.default_rng(0), table(text_vector=some(30, 12, 1)))
     assert model.item_ids[0] == "a" and not model.item_vectors[0].any()
-    assert model.vector(History.of(["a"])) is None
+    assert model.user_vector(History.of(["a"])) is None
 
 
 @pytest.mark.parametrize("items", [None, table(text_vector=np.zeros((5, 3), np.float32))], ids=["no items", "no vectors"])

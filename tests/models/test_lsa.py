@@ -65,11 +65,11 @@ def test_searches_move_a_user_as_reading_does(model: LSA) -> None:
         "b2",
         "b3",
     }
-    np.testing.assert_allclose(model.vector(searched), model.query_vector("coffee"), atol=1e-6)
-    assert model.vector(History(queries=("unheard-of",))) is None
+    np.testing.assert_allclose(model.user_vector(searched), model.query_vector("coffee"), atol=1e-6)
+    assert model.user_vector(History(queries=("unheard-of",))) is None
     both = History(("a1",), np.ones(1, np.float32), np.zeros(1), ("coffee",))
     expected = model.item_vectors[model.item_ids.find(["a1"])[0]] + 0.5 * model.query_vector("coffee")
-    np.testing.assert_allclose(model.vector(both), expected / 1.5, atol=1e-6)
+    np.testing.assert_allclose(model.user_vector(both), expected / 1.5, atol=1e-6)
 
 
 def test_later_searches_count_more(model: LSA) -> None:
@@ -95,7 +95,7 @@ def test_a_batch_with_searches_equals_its_parts(model: LSA) -> None:
 
 def test_a_config_of_asking_needs_no_new_training(model: LSA) -> None:
     deaf = model.with_config(LSAConfig(dims=4, most=0.6, query=0.0))
-    assert deaf.vector(History(queries=("coffee",))) is None
+    assert deaf.user_vector(History(queries=("coffee",))) is None
     assert deaf.item_vectors is model.item_vectors
 
 

@@ -79,37 +79,37 @@ def test_it_learns_which_item_comes_next(model: SASRec) -> None:
 
 
 def test_the_order_of_a_history_tells(model: SASRec) -> None:
-    there, back = (model.vector(History.of(known)) for known in (["i03", "i04", "i05"], ["i05", "i04", "i03"]))
+    there, back = (model.user_vector(History.of(known)) for known in (["i03", "i04", "i05"], ["i05", "i04", "i03"]))
     assert there is not None and back is not None
     assert float(there @ back) < 0.95
 
 
 def test_vectors_have_length_one(model: SASRec) -> None:
     np.testing.assert_allclose(np.linalg.norm(model.item_vectors, axis=1), 1.0, rtol=1e-5)
-    vector = model.vector(History.of(["i03", "i04"]))
+    vector = model.user_vector(History.of(["i03", "i04"]))
     assert vector is not None and vector.dtype == np.float32
     assert float(np.linalg.norm(vector)) == pytest.approx(1.0, rel=1e-5)
 
 
 def test_what_is_disliked_is_taken_off(model: SASRec) -> None:
-    liked = model.vector(History.of(["i03", "i04"]))
-    mixed = model.vector(History(("i09", "i03", "i04"), np.array([-2, 1, 1], np.float32), np.zeros(3)))
+    liked = model.user_vector(History.of(["i03", "i04"]))
+    mixed = model.user_vector(History(("i09", "i03", "i04"), np.array([-2, 1, 1], np.float32), np.zeros(3)))
     assert liked is not None and mixed is not None
     rows = dict(zip(model.item_ids, model.item_vectors, strict=True))
     np.testing.assert_allclose(mixed, liked - model.config.dislike_weight * rows["i09"], rtol=1e-4, atol=1e-6)
     # Liked once and disliked more: it is out of the sequence, and off.
-    both = model.vector(History(("i09", "i03", "i04", "i09"), np.array([1, 1, 1, -2], np.float32), np.zeros(4)))
+    both = model.user_vector(History(("i09", "i03", "i04", "i09"), np.array([1, 1, 1, -2], np.float32), np.zeros(4)))
     np.testing.assert_allclose(np.asarray(both), mixed, rtol=1e-4, atol=1e-6)
 
 
 def test_the_same_item_several_times_in_a_row_is_one_event(model: SASRec) -> None:
-    once, often = (model.vector(History.of(known)) for known in (["i03", "i04"], ["i03", "i03", "i04", "i04", "i04"]))
+    once, often = (model.user_vector(History.of(known)) for known in (["i03", "i04"], ["i03", "i03", "i04", "i04", "i04"]))
     np.testing.assert_array_equal(np.asarray(once), np.asarray(often))
 
 
 def test_only_the_newest_are_read(model: SASRec) -> None:
     known = walk(0, 20)
-    long, short = model.vector(History.of(known)), model.vector(History.of(known[-CONFIG.max_length :]))
+    long, short = model.user_vector(History.of(known)), model.user_vector(History.of(known[-CONFIG.max_length :]))
     np.testing.assert_allclose(np.asarray(long), np.asarray(short), rtol=1e-5, atol=1e-6)
 
 
@@ -214,8 +214,8 @@ def test_items_without_events_find_their_place_by_content(data: Interactions) ->
     near = model.item_vectors[:-2] @ model.item_vectors[-2]
     assert data.item_ids[near.argmax()] in {"i03", "i04", "i05"}
     assert scores[-1] == 0.0
-    assert model.vector(History.of(["i98"])) is None
-    assert model.vector(History.of(["i97"])) is not None
+    assert model.user_vector(History.of(["i98"])) is None
+    assert model.user_vector(History.of(["i97"])) is not None
 
 
 def test_where_order_tells_nothing_it_isnt_learned(interactions: Make) -> None:
@@ -232,8 +232,8 @@ def test_settings_survive_saving(model: SASRec, tmp_path: Path) -> None:
     loaded = SASRec.load(tmp_path / "m")
     assert loaded.config == asked.config
     history = History(("i09", "i03", "i04"), np.array([-2, 1, 1], np.float32), np.zeros(3))
-    np.testing.assert_array_equal(np.asarray(loaded.vector(history)), np.asarray(asked.vector(history)))
-    assert not np.array_equal(np.asarray(loaded.vector(history)), np.asarray(model.vector(history)))
+    np.testing.assert_array_equal(np.asarray(loaded.user_vector(history)), np.asarray(asked.user_vector(history)))
+    assert not np.array_equal(np.asarray(loaded.user_vector(history)), np.asarray(model.user_vector(history)))
 
 
 def test_without_a_sequence_there_is_nothing_to_learn(interactions: Make) -> None:

@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from es_recsys.event_types import EVENT_TYPES
-from es_recsys.models.types import LAST, HistoryBatch, ItemIds, best, decay, encode
+from es_recsys.models.types import LAST, HistoryBatch, ItemIds, decay, encode, top_k
 from es_recsys.types import History
 
 
 @given(st.lists(st.sampled_from([-1.0, 0.0, 0.5, 0.5, 2.0, 7.0]), max_size=30), st.integers(-1, 35))
 def test_the_best_are_those_of_a_full_sort(scores: list[float], n: int) -> None:
     expected = sorted(range(len(scores)), key=lambda place: (-scores[place], place))[: max(n, 0)]
-    assert best(np.array(scores, np.float32), n).tolist() == expected
+    assert top_k(np.array(scores, np.float32), n).tolist() == expected
 
 
 def test_decay_halves() -> None:

@@ -94,7 +94,7 @@ def test_a_stored_user_is_the_asking_one(interactions: Make) -> None:
     assert items.tolist() == rows.indices.tolist()
     assert strengths == pytest.approx(rows.data)
     ((_, vector, _, _),) = model.users()
-    np.testing.assert_allclose(model.user_vector(history), vector, atol=1e-6)
+    np.testing.assert_allclose(model.search_vector(history), vector, atol=1e-6)
 
 
 def shop(users: int = 900, items: int = 300) -> Interactions:
@@ -124,7 +124,7 @@ def test_among_those_found_it_answers_as_among_all() -> None:
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, rtol=1e-5)
     for user in range(0, 60, 7):
         history = History.of(data.item_ids[data.items[data.users == user]].tolist())
-        asked = served.user_vector(history)
+        asked = served.search_vector(history)
         assert asked is not None
         near = np.argsort(-(vectors @ asked), kind="stable")[: served.candidates]
         found = served.among([unpack(pack(users[place][2], users[place][3])) for place in near])
@@ -143,7 +143,7 @@ def test_what_is_served_holds_nothing_of_any_user(tmp_path: Path) -> None:
     assert served.recommend(History.of(["i001"])) == []
     for path in (tmp_path / "userknn").glob("*.npy"):
         assert len(np.load(path)) in (0, 1) or path.name.startswith(("ids_", "idf", "popularity", "coordinates")), path
-    np.testing.assert_array_equal(served.user_vector(History.of(["i001"])), model.user_vector(History.of(["i001"])))
+    np.testing.assert_array_equal(served.search_vector(History.of(["i001"])), model.search_vector(History.of(["i001"])))
 
 
 def test_a_dislike_makes_others_similar(interactions: Make) -> None:

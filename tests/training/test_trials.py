@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from es_recsys.evaluation.holdout import HoldoutSplit, leave_last_out
-from es_recsys.models.base import TrainedModel, TrainingCallback
+from es_recsys.models.base import Model, TrainingCallback
 from es_recsys.models.cooccurrence import Counting
 from es_recsys.models.covisitation import CoVisitationConfig
 from es_recsys.models.ease import EASEConfig
@@ -27,7 +27,7 @@ class Taught:
     right: int = 0
 
 
-class Learner(TrainedModel):
+class Learner(Model):
     """Learns what is right as far as its setting lets it, and nothing after the deadline."""
 
     name: ClassVar[str] = "learner"

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from es_recsys.errors import MissingExtra, ModelError
 from es_recsys.models.aligned.config import AlignedConfig
-from es_recsys.models.base import ContentModel, TrainingCallback, over_union, to_json, unit
+from es_recsys.models.base import ContentModel, TrainingCallback, rows_of_all_items, to_json, unit
 from es_recsys.models.types import ItemIds
 from es_recsys.types import Interactions, ItemTable
 
@@ -74,7 +74,7 @@ class Aligned(ContentModel):
         heads = align(self.config, text[pairs], image[pairs], int(rng.integers(2**31)), callback or TrainingCallback())
         self._arrays = {f"{side}_{part}": array for side, head in heads.items() for part, array in head.items()}
         rows = np.where(image.any(axis=1, keepdims=True), self._side("image", image), self._side("text", text))
-        ids, spread = over_union(data, items, rows)
+        ids, spread = rows_of_all_items(data, items, rows)
         self._ids, self._fingerprint = ItemIds.of(ids), None
         self._arrays = {"vectors": spread, **self._arrays}
         return self
