@@ -236,20 +236,20 @@ class Model(abc.ABC):
         return [list(zip(self.item_ids.names(item_idx), scores.tolist(), strict=True)) for item_idx, scores in found]
 
     def user_vector(self, history: History) -> NDArray[np.float32] | None:
-        """Return the user vector (d,) float32 in the space of `field`; None for a history that says nothing, or without vectors."""
+        """Return the user vector (d,) float32 in the space of `field`; None for a history that says nothing, or another kind."""
         return None
 
     def query_vector(
         self, text: str, vectors: Mapping[str, NDArray[np.float32]] = MappingProxyType({})
     ) -> NDArray[np.float32] | None:
-        """Return the unit vector (d,) float32 of a query in the space of `field`; None where the model reads none, or not this one.
+        """Return the unit vector (d,) float32 of a query in the space of `field`; None where the model reads none or not this.
 
         text: the words, "" for a picture alone. vectors: field -> what the encoders make of the words or the picture.
         """
         return None
 
     def explain(self, history: History, item_id: str, n: int = 3) -> tuple[str, ...]:
-        """Return the items of the history that add most to the score of `item_id`, strongest first; none where nothing does."""
+        """Return the items of the history that add most to the score of `item_id`, strongest first; none where none does."""
         item_idx = int(self.item_ids.find([item_id])[0])
         batch = self._encoded(history)
         if item_idx < 0 or not len(batch.items):
@@ -261,7 +261,7 @@ class Model(abc.ABC):
         return tuple(self.item_ids.names(items[strongest[shares[strongest] > 0]]))
 
     def recommend_idx(self, batch: HistoryBatch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredItems]:
-        """Return `recommend` of each user of the batch as item_idx and scores; `exclude` has the item_idx to leave out of each."""
+        """Return `recommend` of each user of the batch as item_idx and scores; `exclude` has the item_idx to leave out."""
         return [top_scores(self._all_scores(batch.one(user)), n, exclude[user]) for user in range(len(batch))]
 
     def score_idx(self, batch: HistoryBatch, item_idx: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
