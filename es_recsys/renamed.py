@@ -25,7 +25,7 @@ __all__ = [
 P = ParamSpec("P")
 T = TypeVar("T")
 
-ARGUMENTS: Mapping[str, str] = {"impact": "personalization", "log_signals": "log_features"}
+ARGUMENTS: Mapping[str, str] = {"impact": "personalization", "legs": "retrievers", "log_signals": "log_features"}
 """Old name of an argument, an option of the command line or a setting -> its name."""
 
 MODELS: Mapping[str, str] = {"transitions": "covisitation"}

@@ -5,7 +5,7 @@
 FOLDER holds view_ecommerce.dat.gz, add_to_cart_ecommerce.dat.gz and purchase_ecommerce.dat.gz (Retailrocket). A fifth of
 the purchased items of each visitor with two or more is held out, with every other event of the same visitor on the same
 item, and asked for by `batch recommend`: after purchases alone, after all three behaviours with the usual weights, and
-with the weights that `tune behaviours` chose. Each store is dropped at the end.
+with the weights that `tune event-weights` chose. Each store is dropped at the end.
 """
 
 from __future__ import annotations

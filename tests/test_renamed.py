@@ -97,3 +97,16 @@ def test_old_methods_of_the_client_go_on(monkeypatch: pytest.MonkeyPatch) -> Non
     with pytest.warns(DeprecationWarning, match="ask_all is called execute_many now"):
         assert client.ask_all([query]) == [query]
     assert caught[0].filename == __file__
+
+
+def test_an_old_command_goes_on_with_a_note() -> None:
+    command = [sys.executable, "-c", "from es_recsys.cli import main; main()", "tune"]
+    done = subprocess.run(
+        [*command, "behaviours", "--config", "/none.toml"], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 2
+    assert "deprecated" in done.stderr
+    assert "The settings file" in done.stderr
+    shown = subprocess.run([*command, "--help"], capture_output=True, text=True, timeout=60, check=False).stdout
+    assert "event-weights" in shown
+    assert "behaviours" not in shown

@@ -1,4 +1,4 @@
-"""Commands that answer: search, recommend, similar, rank, batch."""
+"""The commands search, recommend, similar, rank and batch."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
 
 __all__ = ["batch", "rank", "recommend", "search", "similar"]
 
-User = Annotated[str | None, typer.Option(help="Whose taste counts.")]
-Session = Annotated[str | None, typer.Option(help="An anonymous session, whose events count.")]
-Number = Annotated[int, typer.Option("--n", help="How many hits.")]
-Offset = Annotated[int, typer.Option(help="How many hits to leave out at the top.")]
+User = Annotated[str | None, typer.Option(help="Personalise for this user.")]
+Session = Annotated[str | None, typer.Option(help="Personalise for this anonymous session.")]
+Number = Annotated[int, typer.Option("--n", help="Number of hits.")]
+Offset = Annotated[int, typer.Option(help="Skip this many hits.")]
 Filter = Annotated[
     list[str] | None,
-    typer.Option(help="field:value, field:a,b, price:10..50, created_at:>2026-01-01, -field:value; may be repeated."),
+    typer.Option(
+        help="Only hits that match: brand:Acme, tags:a,b, price:10..50, created_at:>2026-01-01, -brand:Acme. Repeatable."
+    ),
 ]
-Exclude = Annotated[
-    list[str] | None, typer.Option(help="An item_id to leave out, or a group_id: all its variants; may be repeated.")
-]
-Personalization = Annotated[float | None, typer.Option(help="0 is the same for everybody, 1 fully personal.")]
-Diversity = Annotated[float | None, typer.Option(help="0 is by score alone, 1 as varied as can be.")]
-Explore = Annotated[float | None, typer.Option(help="How much of the order is left to chance, so that much is tried: 0 to 1.")]
-Explain = Annotated[bool, typer.Option("--explain", help="Show why each hit is there.")]
-Facets = Annotated[bool, typer.Option("--facets", help="Count the matches by category, brand, tag and price.")]
+Exclude = Annotated[list[str] | None, typer.Option(help="Leave out an item, or all variants of a group_id. Repeatable.")]
+Personalization = Annotated[float | None, typer.Option(help="From 0 (the same for everybody) to 1 (fully personal).")]
+Diversity = Annotated[float | None, typer.Option(help="From 0 (by score) to 1 (most varied).")]
+Explore = Annotated[float | None, typer.Option(help="Share of the order left to chance, to learn about items: 0 to 1.")]
+Explain = Annotated[bool, typer.Option("--explain", help="Show the parts of each score and the reasons for a hit.")]
+Facets = Annotated[bool, typer.Option("--facets", help="Count matches by category, brand, tag and price.")]
 
 batch = typer.Typer(no_args_is_help=True, callback=shared_options)
 
@@ -49,10 +49,10 @@ def _show(answer: Answer, as_json: bool, explain: bool) -> None:
 @with_settings
 def search(
     settings: Settings,
-    query: Annotated[str, typer.Argument(help="What to look for; may be empty with --image.")] = "",
+    query: Annotated[str, typer.Argument(help="Words to search for; may be left out with --image.")] = "",
     user: User = None,
     session: Session = None,
-    image: Annotated[Path | None, typer.Option(help="A picture to search by.")] = None,
+    image: Annotated[Path | None, typer.Option(help="Search by a picture.")] = None,
     n: Number = 10,
     offset: Offset = 0,
     filter: Filter = None,
@@ -64,7 +64,7 @@ def search(
     facets: Facets = False,
     json: JsonFlag = False,
 ) -> None:
-    """Searches the catalogue, personally where a user or a session is named."""
+    """Search the catalogue, personalised for a user or a session."""
     with open_client(settings) as client:
         answer = client.search(
             query,
@@ -99,7 +99,7 @@ def recommend(
     explain: Explain = False,
     json: JsonFlag = False,
 ) -> None:
-    """Recommends items to a user or a session; what is popular and fresh to a stranger."""
+    """Recommend items to a user or a session; to others what is popular and new."""
     with open_client(settings) as client:
         answer = client.recommend(
             user,
@@ -119,7 +119,7 @@ def recommend(
 @with_settings
 def similar(
     settings: Settings,
-    item: Annotated[str, typer.Argument(help="Id of an item.")],
+    item: Annotated[str, typer.Argument(help="Item id.")],
     user: User = None,
     n: Number = 10,
     filter: Filter = None,
@@ -128,7 +128,7 @@ def similar(
     explain: Explain = False,
     json: JsonFlag = False,
 ) -> None:
-    """Finds items like one item, by its content and by what its users did."""
+    """Find items similar to an item, by content and by behaviour."""
     with open_client(settings) as client:
         answer = client.similar_items(
             item, user_id=user, n=n, filter=filter or (), exclude=exclude or (), diversity=diversity, explain=explain
@@ -139,7 +139,7 @@ def similar(
 @with_settings
 def rank(
     settings: Settings,
-    items: Annotated[list[str], typer.Argument(help="Ids to put in order.")],
+    items: Annotated[list[str], typer.Argument(help="Item ids to rank.")],
     user: User = None,
     session: Session = None,
     exclude: Exclude = None,
@@ -147,7 +147,7 @@ def rank(
     explain: Explain = False,
     json: JsonFlag = False,
 ) -> None:
-    """Puts given items in the order that suits a user."""
+    """Rank the given items for a user."""
     with open_client(settings) as client:
         answer = client.rank(
             user, items, session_id=session, exclude=exclude or (), personalization=personalization, explain=explain
@@ -174,19 +174,25 @@ def _batch(settings: Settings, kind: str, file: Path, n: int, out: Path | None) 
         )
 
 
-BatchFile = Annotated[Path, typer.Argument(help="JSONL, one question a line.")]
-Out = Annotated[Path | None, typer.Option(help="Where the answers go, a line each; standard output if left out.")]
+BatchFile = Annotated[Path, typer.Argument(help="JSONL, one request a line.")]
+Out = Annotated[Path | None, typer.Option(help="Write answers here, one a line (default: standard output).")]
 
 
 @batch.command("recommend")
 @with_settings
 def batch_recommend(settings: Settings, file: BatchFile, n: Number = 10, out: Out = None) -> None:
-    """Recommends to the users of a file: {"user_id": ...} or {"user_id": ..., "history": [item_id, ...]} a line."""
+    """Recommend items to each user of a file.
+
+    Lines: {"user_id": ...} or {"user_id": ..., "history": [item_id, ...]}.
+    """
     _batch(settings, "recommend", file, n, out)
 
 
 @batch.command("search")
 @with_settings
 def batch_search(settings: Settings, file: BatchFile, n: Number = 10, out: Out = None) -> None:
-    """Answers the queries of a file: {"query": ..., "user_id"?: ..., "filter"?: [...]} a line."""
+    """Execute each search of a file.
+
+    Lines: {"query": ..., "user_id"?: ..., "filter"?: [...]}.
+    """
     _batch(settings, "search", file, n, out)

@@ -1,4 +1,4 @@
-"""Commands that bring items and events in."""
+"""The commands items and events."""
 
 from __future__ import annotations
 
@@ -20,34 +20,36 @@ __all__ = ["events", "items"]
 items = typer.Typer(no_args_is_help=True, callback=shared_options)
 events = typer.Typer(no_args_is_help=True, callback=shared_options)
 
-Files = Annotated[list[Path], typer.Argument(help="JSON, CSV or Parquet; .gz too.")]
+Files = Annotated[list[Path], typer.Argument(help="JSON, CSV or Parquet files; .gz too.")]
 Columns = Annotated[
     list[str] | None,
-    typer.Option(help="Our names for the file's columns: item_id=movieId,title=name; title=- leaves one out; may be repeated."),
+    typer.Option(help="Rename columns: item_id=movieId,title=name; title=- leaves one out. Repeatable."),
 ]
-Constant = Annotated[list[str] | None, typer.Option(help="For lines that have no value: currency=EUR; may be repeated.")]
-Separator = Annotated[
-    str | None, typer.Option(help="Between the cells of a CSV file: ';', ::, tab, blanks; guessed if left out.")
-]
-NoHeader = Annotated[bool, typer.Option("--no-header", help="The first line is data; columns are column1, column2, ...")]
+Constant = Annotated[list[str] | None, typer.Option(help="Fill in where a line has no value: currency=EUR. Repeatable.")]
+Separator = Annotated[str | None, typer.Option(help="Separator of CSV cells: ';', ::, tab, blanks (default: detected).")]
+NoHeader = Annotated[bool, typer.Option("--no-header", help="The first line is data; name the columns column1, column2, ...")]
 ListSeparator = Annotated[
     list[str] | None,
-    typer.Option(help="Between categories and tags: ',', ';', '>', none; directors=; for one column; may be repeated."),
+    typer.Option(help="Separator of categories and tags: ',', ';', '>', none; for one column: directors=';'. Repeatable."),
 ]
-Encoding = Annotated[str | None, typer.Option(help="Of text that isn't UTF-8: windows-1252, latin-1, shift_jis, ...")]
+Encoding = Annotated[str | None, typer.Option(help="Encoding of text that isn't UTF-8: windows-1252, latin-1, shift_jis, ...")]
 
 ActionNames = Annotated[
     list[str] | None,
-    typer.Option("--actions", help="What actions mean: add_to_wishlist=like,heartbeat=ignore; may be repeated."),
+    typer.Option("--actions", help="Map actions to event types: add_to_wishlist=like,heartbeat=ignore. Repeatable."),
 ]
 DayFirst = Annotated[
     bool | None,
-    typer.Option("--day-first/--month-first", help="What 01/02/2021 is; as other dates show if left out.", show_default=False),
+    typer.Option(
+        "--day-first/--month-first",
+        help="Read 01/02/2021 as 1 February or 2 January (default: detected).",
+        show_default=False,
+    ),
 ]
-MaxErrors = Annotated[int, typer.Option(min=0, help="With more bad lines than this nothing is written.")]
-Encoder = Annotated[str | None, typer.Option(help='Encoder by name; "none" for no vectors. Counts when the store is made.')]
+MaxErrors = Annotated[int, typer.Option(min=0, help="Write nothing where more lines than this can't be read.")]
+Encoder = Annotated[str | None, typer.Option(help='Encoder by name, "none" for no vectors. Used when the store is created.')]
 Language = Annotated[
-    str | None, typer.Option(help="Language of the texts: english, german, cjk, ... Counts when the store is made.")
+    str | None, typer.Option(help="Language of the texts: english, german, cjk, ... Used when the store is created.")
 ]
 
 
@@ -109,7 +111,7 @@ def items_load(
     language: Language = None,
     json: JsonFlag = False,
 ) -> None:
-    """Adds and changes items; those that have not changed cost nothing."""
+    """Add and update items; unchanged ones are skipped."""
     settings = _with_encoders(settings, text_encoder, image_encoder, language)
     options = _read_options(
         columns=columns,
@@ -141,7 +143,7 @@ def items_sync(
     language: Language = None,
     json: JsonFlag = False,
 ) -> None:
-    """Makes the catalogue what the files say: adds, changes and removes."""
+    """Make the catalogue equal to the files: add, update and remove items."""
     settings = _with_encoders(settings, text_encoder, image_encoder, language)
     options = _read_options(
         columns=columns,
@@ -159,15 +161,15 @@ def items_sync(
 @with_settings
 def items_delete(
     settings: Settings,
-    ids: Annotated[list[str] | None, typer.Argument(help="Ids of items.")] = None,
-    file: Annotated[Path | None, typer.Option(help="A file of items; its ids go.")] = None,
+    ids: Annotated[list[str] | None, typer.Argument(help="Item ids.")] = None,
+    file: Annotated[Path | None, typer.Option(help="Delete the items of this file.")] = None,
     columns: Columns = None,
     separator: Separator = None,
     no_header: NoHeader = False,
     encoding: Encoding = None,
     json: JsonFlag = False,
 ) -> None:
-    """Removes items."""
+    """Delete items."""
     from es_recsys.jobs.load_items import delete_items
 
     options = _read_options(columns=columns, separator=separator, no_header=no_header, encoding=encoding)
@@ -187,22 +189,22 @@ def events_load(
     no_header: NoHeader = False,
     encoding: Encoding = None,
     no_timestamps: Annotated[
-        bool, typer.Option("--no-timestamps", help="The files have no times: their order is each user's order.")
+        bool, typer.Option("--no-timestamps", help="The files have no times: take their order as each user's order.")
     ] = False,
     actions: ActionNames = None,
-    timezone: Annotated[str | None, typer.Option(help="Of times that name no zone: Asia/Tokyo, +09:00; UTC if left out.")] = None,
+    timezone: Annotated[str | None, typer.Option(help="Zone of times without one: Asia/Tokyo, +09:00 (default: UTC).")] = None,
     day_first: DayFirst = None,
-    rating_scale: Annotated[
-        str | None, typer.Option(help="From the worst rating to the best: 0..10; found from the ratings if left out.")
-    ] = None,
+    rating_scale: Annotated[str | None, typer.Option(help="Worst and best rating: 0..10 (default: detected).")] = None,
     bots: Annotated[
         list[str] | None,
-        typer.Option(help="Rules about bots: on, off, auto, or minute_rate=120,day_rate=off,regular=on; kept with the store."),
+        typer.Option(
+            help="Bot rules: on, off, auto, or minute_rate=120,day_rate=off,regular=on. Kept for later loads. Repeatable."
+        ),
     ] = None,
     max_errors: MaxErrors = 100,
     json: JsonFlag = False,
 ) -> None:
-    """Adds events, cleans them and brings the profiles up to date. The same events again change nothing."""
+    """Add events, clean them and update user profiles. Loading the same events again changes nothing."""
     from es_recsys.jobs.load_events import load_events
 
     options = _read_options(

@@ -1,4 +1,4 @@
-"""What the commands share: the options that name a store, and how answers and errors are printed."""
+"""What commands share: the options that name a store, and how answers, reports and progress are printed."""
 
 from __future__ import annotations
 
@@ -36,16 +36,18 @@ __all__ = [
     "with_settings",
 ]
 
-Url = Annotated[str | None, typer.Option(help="Elasticsearch's address; the embedded node where it is left out.")]
-Index = Annotated[str | None, typer.Option(help="Name of the store.")]
-Config = Annotated[Path | None, typer.Option(help="A TOML file of settings.")]
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+_PANEL = "Global options"
+
+Url = Annotated[str | None, typer.Option(help="Elasticsearch URL (default: the embedded node).", rich_help_panel=_PANEL)]
+Index = Annotated[str | None, typer.Option(help="Name of the store (default: shop).", rich_help_panel=_PANEL)]
+Config = Annotated[Path | None, typer.Option(help="Settings file (TOML) (default: es_recsys.toml).", rich_help_panel=_PANEL)]
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 _SHARED: dict[str, Any] = {"url": Url, "index": Index, "config": Config}
 
 
 def with_settings(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Gives a command the options --url, --index and --config, and their Settings as its first argument.
+    """Give a command the options --url, --index and --config, and their Settings as its first argument.
 
     What stands after the command goes before what stands before it (see `shared_options`).
     """
@@ -73,11 +75,11 @@ def with_settings(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def shared_options(url: Url = None, index: Index = None, config: Config = None) -> None:
-    """The callback of a group of commands, which gives it --url, --index and --config; its commands read them."""
+    """Give a group of commands --url, --index and --config, as its callback; its commands read them."""
 
 
 def before_command(context: typer.Context) -> dict[str, Any]:
-    """What of the shared options stands before the command; the nearest to it counts."""
+    """Return the shared options that stand before the command; the nearest to it counts."""
     found: dict[str, Any] = {}
     group = context.parent
     while group is not None:
@@ -88,7 +90,7 @@ def before_command(context: typer.Context) -> dict[str, Any]:
 
 @contextmanager
 def open_client(settings: Settings) -> Iterator[Client]:
-    """A client of the store that `settings` name."""
+    """Open a client of the store that `settings` name."""
     from es_recsys.client import Client
 
     client = Client(settings=settings)
@@ -100,7 +102,7 @@ def open_client(settings: Settings) -> Iterator[Client]:
 
 @contextmanager
 def open_workspace(settings: Settings) -> Iterator[Workspace]:
-    """The store that `settings` name, for a job."""
+    """Open the store that `settings` name, for a job."""
     from es_recsys.serving.workspace import Workspace
 
     with Workspace(settings) as work:
@@ -114,12 +116,12 @@ def print_json(value: Any) -> None:
 
 
 def say(text: str) -> None:
-    """A line of text for people."""
+    """Print a line of text for people."""
     sys.stdout.write(printable(text) + "\n")
 
 
 def table(title: str, columns: list[str], rows: list[list[str]], *, right: tuple[str, ...] = ()) -> None:
-    """A table on the terminal; plain and unbroken where standard output is a file."""
+    """Print a table; plain and unbroken where standard output is a file."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.markup import escape
@@ -137,7 +139,7 @@ def table(title: str, columns: list[str], rows: list[list[str]], *, right: tuple
 
 
 class Report(Protocol):
-    """What a job says it did."""
+    """What a job reports."""
 
     def lines(self) -> Iterable[str]: ...
 
@@ -145,7 +147,7 @@ class Report(Protocol):
 
 
 def show_report(report: Report, as_json: bool, shown: Collection[str] = ()) -> None:
-    """shown: lines that stand on the same terminal already."""
+    """Print a report. shown: lines that stand on the same terminal already."""
     if as_json:
         print_json(report.to_dict())
         return
@@ -155,7 +157,7 @@ def show_report(report: Report, as_json: bool, shown: Collection[str] = ()) -> N
 
 
 class Bar:
-    """A bar on standard error, what a long job says above it, and a bar of a part of it below; nothing without a terminal."""
+    """A progress bar on standard error, with lines above it and the bar of a part below it; nothing without a terminal."""
 
     def __init__(self, bars: Progress | None, label: str) -> None:
         self._bars, self._said = bars, list[str]()
@@ -168,14 +170,14 @@ class Bar:
             self._bars.update(self._task, completed=done, total=total)
 
     def line(self, text: str) -> None:
-        """Stands above the bar from now on."""
+        """Print a line above the bar."""
         if self._bars is not None:
             self._forget_part()
             self._bars.console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
             self._said.append(text)
 
     def part(self, what: str, done: float, total: float) -> None:
-        """Stands below the bar until another part begins, or the job is further."""
+        """Show a part below the bar, until another part begins or the job goes on."""
         if self._bars is None:
             return
         if self._part is None or self._part[0] != what:
@@ -185,7 +187,7 @@ class Bar:
 
     @property
     def shown(self) -> frozenset[str]:
-        """Lines that whoever reads standard output has before them already."""
+        """Lines that are on the terminal of standard output already."""
         return frozenset(self._said) if sys.stdout.isatty() else frozenset()
 
     def _forget_part(self) -> None:
@@ -196,7 +198,7 @@ class Bar:
 
 @contextmanager
 def progress(label: str) -> Iterator[Bar]:
-    """A bar on standard error while it is a terminal, else nothing. Called with (done, total or None)."""
+    """Show a progress bar where standard error is a terminal. Call it with (done, total or None)."""
     if not sys.stderr.isatty():
         yield Bar(None, label)
         return

@@ -1,4 +1,4 @@
-"""How a comparison looks on a terminal: techniques down, metrics across."""
+"""A comparison on a terminal: techniques down, metrics across."""
 
 from __future__ import annotations
 

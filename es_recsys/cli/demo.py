@@ -1,4 +1,4 @@
-"""The demo: a sample store from nothing to personal answers, every number computed live."""
+"""The command demo: a sample store, loaded, trained and searched, every number computed live."""
 
 from __future__ import annotations
 
@@ -29,13 +29,15 @@ _SHOWN = 6
 
 def demo(
     context: typer.Context,
-    serve: Annotated[bool, typer.Option("--serve", help="Stay up afterwards, until Ctrl-C.")] = False,
-    items: Annotated[int, typer.Option(min=200, help="Products of the sample store.")] = 2_000,
-    shoppers: Annotated[int, typer.Option(min=50, help="Shoppers of the sample store.")] = 500,
-    seed: Annotated[int, typer.Option(help="Same seed, same store.")] = 7,
-    url: Annotated[str | None, typer.Option(help="Elasticsearch's address; a node of the demo's own if left out.")] = None,
+    serve: Annotated[bool, typer.Option("--serve", help="Keep Elasticsearch running afterwards, until Ctrl-C.")] = False,
+    items: Annotated[int, typer.Option(min=200, help="Number of products.")] = 2_000,
+    shoppers: Annotated[int, typer.Option(min=50, help="Number of shoppers.")] = 500,
+    seed: Annotated[int, typer.Option(help="Random seed; the same seed gives the same store.")] = 7,
+    url: Annotated[
+        str | None, typer.Option(help="Elasticsearch URL (default: a node of its own).", rich_help_panel="Global options")
+    ] = None,
 ) -> None:
-    """Makes a sample store, loads and trains it, and shows what personal answers look like."""
+    """Load and train a sample store, and show personalised answers."""
     from es_recsys.client import Client
     from es_recsys.sample import sample_store
 
@@ -63,7 +65,7 @@ def _settings(url: str | None, folder: Path) -> Settings:
 
 @contextmanager
 def _folder() -> Iterator[Path]:
-    """Everything of the demo but caches lies here, and goes with it."""
+    """Make a folder for everything but caches, removed at the end."""
     folder = Path(tempfile.mkdtemp(prefix="es-recsys-demo-"))
     try:
         yield folder
@@ -129,7 +131,7 @@ def _recommendations(client: Client, store: SampleStore) -> None:
 
 
 def _new_event(client: Client, one: Shopper, other: Shopper) -> None:
-    """What the one likes, bought by somebody unknown: the next answer shows it."""
+    """Show what a stranger sees after buying what `other` likes."""
     from es_recsys.types import Event
 
     visitor = "a-new-visitor"

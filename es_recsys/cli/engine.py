@@ -1,4 +1,4 @@
-"""Commands for the embedded Elasticsearch: start, stop, status."""
+"""The commands engine start, stop and status."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ app = typer.Typer(no_args_is_help=True, callback=shared_options)
 @app.command("start")
 @with_settings
 def start(settings: Settings, json: JsonFlag = False) -> None:
-    """Starts the embedded node where it is not up; it goes on after this command."""
+    """Start the embedded Elasticsearch node in the background, if it is not running."""
     from es_recsys import engine
 
     node = engine.start(settings)
@@ -33,7 +33,7 @@ def start(settings: Settings, json: JsonFlag = False) -> None:
 @app.command("stop")
 @with_settings
 def stop(settings: Settings) -> None:
-    """Ends the embedded node."""
+    """Stop the embedded Elasticsearch node."""
     from es_recsys import engine
 
     say("Stopped." if engine.stop(settings) else "It was not up.")
@@ -42,7 +42,7 @@ def stop(settings: Settings) -> None:
 @app.command("status")
 @with_settings
 def status(settings: Settings, json: JsonFlag = False) -> None:
-    """Says whether the embedded node is up, and where. Ends with 3 where it is not."""
+    """Show whether the embedded node is running, and where. Exits with 3 if it is not."""
     from es_recsys import engine
 
     node = engine.status(settings)

@@ -1,4 +1,4 @@
-"""Commands that measure: evaluate, report, and tuning by trials."""
+"""The commands evaluate, report, tune model and tune weights."""
 
 from __future__ import annotations
 
@@ -14,43 +14,42 @@ if TYPE_CHECKING:
 
 __all__ = ["evaluate", "report", "tune_model", "tune_weights"]
 
-Out = Annotated[Path | None, typer.Option(help="Keep the result as JSON, for `report`.")]
-Number = Annotated[int, typer.Option("--n", min=1, max=1_000, help="Length of the answers.")]
-Seed = Annotated[int, typer.Option(help="Same seed, same data: same result.")]
+Out = Annotated[Path | None, typer.Option(help="Write the result as JSON, for `report`.")]
+Number = Annotated[int, typer.Option("--n", min=1, max=1_000, help="Number of hits.")]
+Seed = Annotated[int, typer.Option(help="Random seed; the same seed gives the same result.")]
 
 
 @with_settings
 def evaluate(
     settings: Settings,
-    models: Annotated[list[str] | None, typer.Argument(help="Models to compare; all of them without names.")] = None,
+    models: Annotated[list[str] | None, typer.Argument(help="Models to compare (default: all).")] = None,
     split: Annotated[
         str,
         typer.Option(
-            help="last: the last new item of each user. last-two: the same, with the item before it left out of training, too, as"
-            " papers have it. time: what follows a moment. user: users that no training saw. random: a part of each user's items."
-            " search: what followed each user's last search."
+            help="Hold-out split: last (the last new item of each user), last-two (the same, trained without the item before it,"
+            " as in papers), time (all after a moment), user (users not trained on), random (a part of each user's items), search"
+            " (what followed each user's last search)."
         ),
     ] = "last",
-    judgments: Annotated[Path | None, typer.Option(help="Ask the queries of this file: query, item_id, grade.")] = None,
-    columns: Annotated[str, typer.Option(help="Our names for the columns of --judgments: item_id=doc_id.")] = "",
-    target: Annotated[
-        list[str] | None, typer.Option(help="Event type that makes an item a right answer (purchase); may be repeated.")
-    ] = None,
+    judgments: Annotated[Path | None, typer.Option(help="Evaluate on judgments: JSONL or TSV of query, item_id, grade.")] = None,
+    columns: Annotated[str, typer.Option(help="Rename columns of the judgments: item_id=doc_id.")] = "",
+    target: Annotated[list[str] | None, typer.Option(help="Event type that counts as relevant (purchase). Repeatable.")] = None,
     served: Annotated[
-        bool, typer.Option("--served/--no-served", help="Also through Elasticsearch, in a store that is dropped at the end.")
+        bool,
+        typer.Option("--served/--no-served", help="Evaluate also through Elasticsearch, in a temporary store."),
     ] = True,
-    legs: Annotated[bool, typer.Option("--legs", help="Served also with each leg alone.")] = False,
+    retrievers: Annotated[bool, typer.Option("--retrievers", help="Evaluate also each retriever alone.")] = False,
     logged: Annotated[
-        bool, typer.Option("--logged", help="Instead: what other orders of the logged pages would have brought (IPS, SNIPS).")
+        bool, typer.Option("--logged", help="Estimate other rankings from the answer log instead (IPS, SNIPS).")
     ] = False,
-    users: Annotated[int, typer.Option(min=1, help="How many questions, at most.")] = 1_000,
+    users: Annotated[int, typer.Option(min=1, help="Number of users or queries, at most.")] = 1_000,
     n: Number = 10,
-    budget: Annotated[float, typer.Option(min=1, help="Seconds for the trainings in memory.")] = 600.0,
+    budget: Annotated[float, typer.Option(min=1, help="Seconds for training in memory.")] = 600.0,
     seed: Seed = 7,
     out: Out = None,
     json: JsonFlag = False,
 ) -> None:
-    """Compares techniques on events that are held out: models in memory, their blend, and the served path."""
+    """Compare models, their ensemble and the served ranking on held-out events."""
     from es_recsys.cli.comparison import show_comparison
     from es_recsys.jobs.evaluate import Options
     from es_recsys.jobs.evaluate import evaluate as run
@@ -66,7 +65,7 @@ def evaluate(
         columns=parse_columns(columns),
         targets=tuple(target or ()),
         served=served,
-        legs=legs,
+        legs=retrievers,
         users=users,
         n=n,
         budget=budget,
@@ -81,7 +80,7 @@ def evaluate(
         return
     show_comparison(found)
     if out is not None:
-        say(f"Kept in {out}; `es-recsys report {out}` makes a page of it.")
+        say(f"Written to {out}; `es-recsys report {out}` makes a page of it.")
 
 
 def _logged(settings: Settings, target: list[str], out: Path | None, json: bool) -> None:
@@ -95,34 +94,34 @@ def _logged(settings: Settings, target: list[str], out: Path | None, json: bool)
 
 
 def report(
-    files: Annotated[list[Path], typer.Argument(help="What --out of `evaluate`, `tune model` and `tune weights` kept.")],
-    out: Annotated[Path, typer.Option(help="The page.")] = Path("report.html"),
+    files: Annotated[list[Path], typer.Argument(help="Results of `evaluate`, `tune model` and `tune weights` (--out).")],
+    out: Annotated[Path, typer.Option(help="HTML file to write.")] = Path("report.html"),
 ) -> None:
-    """Makes one self-contained HTML page of results: tables, quality against cost, slices, learning curves, tuning."""
+    """Write results as one self-contained HTML page."""
     from es_recsys.jobs.report import write_report
 
     write_report(files, out)
     say(f"{out} holds it all; it needs no network.")
 
 
-Timeout = Annotated[float | None, typer.Option(min=1, help="Seconds after which no further trial begins.")]
+Timeout = Annotated[float | None, typer.Option(min=1, help="Seconds after which no further trial starts.")]
 
 
 @with_settings
 def tune_model(
     settings: Settings,
-    model: Annotated[str, typer.Argument(help="A model; `evaluate --help` says how to compare them.")],
-    trials: Annotated[int, typer.Option(min=1, help="Trials in all, those of earlier runs included.")] = 40,
+    model: Annotated[str, typer.Argument(help="Model to tune.")],
+    trials: Annotated[int, typer.Option(min=1, help="Total number of trials, including earlier runs.")] = 40,
     timeout: Timeout = None,
     split: Annotated[
-        str, typer.Option(help="What is held out: auto, as `train` holds out; last, time or random, as in `evaluate`.")
+        str, typer.Option(help="Hold-out split: auto (as in `train`), last, time or random (as in `evaluate`).")
     ] = "auto",
-    users: Annotated[int, typer.Option(min=20, help="How many questions a trial asks, at most.")] = 2_000,
+    users: Annotated[int, typer.Option(min=20, help="Number of users per trial, at most.")] = 2_000,
     seed: Seed = 7,
     out: Out = None,
     json: JsonFlag = False,
 ) -> None:
-    """Chooses a model's settings by trials on events that are held out; `train MODEL` uses them from then on."""
+    """Tune the settings of a model on held-out events; `train MODEL` uses them from then on."""
     from es_recsys.training.tune_model import tune_model as run
 
     with open_workspace(settings) as work, progress("tune") as bar:
@@ -135,23 +134,22 @@ def tune_model(
 @with_settings
 def tune_weights(
     settings: Settings,
-    trials: Annotated[int, typer.Option(min=1, help="Trials a situation, those of earlier runs included.")] = 200,
+    trials: Annotated[int, typer.Option(min=1, help="Number of trials per situation, including earlier runs.")] = 200,
     timeout: Timeout = None,
-    users: Annotated[int, typer.Option(min=50, help="How many questions a situation, at most.")] = 500,
+    users: Annotated[int, typer.Option(min=50, help="Number of users per situation, at most.")] = 500,
     target: Annotated[
         list[str] | None,
         typer.Option(
-            help="Event type that makes an item a right answer without a query (purchase), in place of those of the training;"
-            " may be repeated."
+            help="Event type that counts as relevant without a query (purchase) (default: those of the training). Repeatable."
         ),
     ] = None,
     seed: Seed = 7,
     out: Out = None,
     json: JsonFlag = False,
 ) -> None:
-    """Chooses the weights of the legs on events that are held out, without a query and in searches, and stores them.
+    """Tune the weights of retrievers on held-out events, for recommendations and searches, and store them.
 
-    Run again, it goes on where it was.
+    Resumes where it stopped.
     """
     from es_recsys.training.tune_weights import tune_weights as run
 
@@ -163,7 +161,7 @@ def tune_weights(
 
 
 def write_json(path: Path, value: Any) -> None:
-    """A result into a file. Raises InputError where it can't be written."""
+    """Write a result as JSON. Raises InputError where it can't be written."""
     import orjson
 
     from es_recsys.errors import InputError

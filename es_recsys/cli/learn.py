@@ -1,4 +1,4 @@
-"""Commands that learn: train, tune, profiles."""
+"""The commands train, tune search, tune event-weights and profiles."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["profiles", "train", "tune"]
 tune = typer.Typer(no_args_is_help=True, callback=shared_options)
 profiles = typer.Typer(no_args_is_help=True, callback=shared_options)
 
-Seed = Annotated[int, typer.Option(help="Same seed, same data: same result.")]
+Seed = Annotated[int, typer.Option(help="Random seed; the same seed gives the same result.")]
 
 
 @with_settings
@@ -26,39 +26,40 @@ def train(
     models: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Models to train; --help of `evaluate` lists them. Without names they are chosen on held-out events."
-            " By itself, `ranking` learns the order of answers from judgments or from what people did with earlier answers."
+            help="Models to train (default: chosen on held-out events). `ranking` alone: learning to rank from judgments"
+            " or the answer log."
         ),
     ] = None,
-    add: Annotated[bool, typer.Option(help="Keep the models that are live and train them beside the named ones.")] = False,
+    add: Annotated[bool, typer.Option(help="Keep the live models, trained again beside the named ones.")] = False,
     target: Annotated[
         list[str] | None,
         typer.Option(
-            help="Event type that answers are to lead to (purchase), in place of any by which somebody takes to an item;"
-            " may be repeated. --if-needed and --add keep to it."
+            help="Optimise for this event type (purchase) instead of all positive ones. --if-needed and --add keep to it."
+            " Repeatable."
         ),
     ] = None,
     budget: Annotated[
-        float | None, typer.Option(min=0.0, help="Seconds after which no further setting is tried [240, with names 900].")
+        float | None,
+        typer.Option(min=0.0, help="Seconds to try settings (default: 240, or 900 with models named)."),
     ] = None,
     judgments: Annotated[
-        Path | None, typer.Option(help="For `ranking`: JSONL or TSV of query, item_id, grade, in place of the answer log.")
+        Path | None,
+        typer.Option(help="For `ranking`: JSONL or TSV of query, item_id, grade, instead of the log."),
     ] = None,
-    columns: Annotated[str, typer.Option(help="Our names for that file's columns: item_id=doc_id.")] = "",
+    columns: Annotated[str, typer.Option(help="Rename columns of the judgments: item_id=doc_id.")] = "",
     if_needed: Annotated[
         bool,
         typer.Option(
             "--if-needed",
-            help="Only where events or items have grown, or answers are worse than promised; what is worse is not served."
-            " `ranking`: where answers acted upon, or judgments, have grown."
-            " For a scheduler: ends with 0 also where nothing is done.",
+            help="Train only if events or items have grown or quality has fallen; never serve what is worse. For schedulers:"
+            " exits with 0 also if nothing is done.",
         ),
     ] = False,
-    growth: Annotated[float, typer.Option(help="With --if-needed: the share by which it must have grown.")] = 0.1,
+    growth: Annotated[float, typer.Option(help="With --if-needed: by which share data must have grown.")] = 0.1,
     seed: Seed = 7,
     json: JsonFlag = False,
 ) -> None:
-    """Trains the collaborative models on the stored events, and puts them into service in a new index version."""
+    """Train models on the stored events and serve them from a new index version."""
     if models == ["ranking"]:
         from es_recsys.errors import InputError
 
@@ -114,13 +115,13 @@ def _train_ranking(settings: Settings, judgments: Path | None, columns: str, gro
 @with_settings
 def tune_search(
     settings: Settings,
-    judgments: Annotated[Path, typer.Option(help="JSONL or TSV of query, item_id, grade.")],
-    columns: Annotated[str, typer.Option(help="Our names for the file's columns: item_id=doc_id.")] = "",
-    queries: Annotated[int, typer.Option(min=10, help="How many queries to tune on, at most.")] = 4_000,
+    judgments: Annotated[Path, typer.Option(help="Judgments: JSONL or TSV of query, item_id, grade.")],
+    columns: Annotated[str, typer.Option(help="Rename columns of the judgments: item_id=doc_id.")] = "",
+    queries: Annotated[int, typer.Option(min=10, help="Number of queries to tune on, at most.")] = 4_000,
     seed: Seed = 7,
     json: JsonFlag = False,
 ) -> None:
-    """Chooses the weights of the text fields and of the text vector on judged queries, and stores them."""
+    """Tune the weights of text fields and text vectors on judged queries, and store them."""
     from es_recsys.sources import parse_columns
     from es_recsys.training.tune_search import tune_search as run
 
@@ -129,20 +130,18 @@ def tune_search(
     show_report(report, json)
 
 
-@tune.command("behaviours")
+@tune.command("event-weights")
+@tune.command("behaviours", hidden=True, deprecated=True)
 @with_settings
 def tune_behaviours(
     settings: Settings,
-    target: Annotated[str, typer.Option(help="The type of event that answers are to lead to.")] = "purchase",
+    target: Annotated[str, typer.Option(help="Event type that answers are to lead to.")] = "purchase",
     budget: Annotated[float, typer.Option(min=1.0, help="Seconds after which no further weight is tried.")] = 300.0,
-    reset: Annotated[bool, typer.Option("--reset", help="Take back what was chosen: the usual weights again.")] = False,
+    reset: Annotated[bool, typer.Option("--reset", help="Go back to the default weights.")] = False,
     seed: Seed = 7,
     json: JsonFlag = False,
 ) -> None:
-    """Chooses what an event of each type is worth on held-out events of one type, and stores it with the store.
-
-    Run again, it goes on where it was.
-    """
+    """Tune the weight of each event type on held-out events, and store it. Resumes where it stopped."""
     from es_recsys.training.event_weights import reset_behaviours
     from es_recsys.training.event_weights import tune_behaviours as run
 
@@ -164,13 +163,13 @@ def profiles_build(
         bool,
         typer.Option(
             "--new-key",
-            help="The secret of the store is lost: keep its users under the one that is set here. Train again afterwards;"
-            " events of users who were erased are not refused any more.",
+            help="Adopt the secret that is set here, where that of the store is lost. Train again afterwards; events of erased"
+            " users are no longer refused.",
         ),
     ] = False,
     json: JsonFlag = False,
 ) -> None:
-    """Rebuilds every profile from the stored events, and finishes what a load that was cut off has left."""
+    """Rebuild all user profiles from the stored events, and finish an interrupted load."""
     from es_recsys.jobs.reset_user_key import reset_user_key
     from es_recsys.serving.behaviour_refresh import mend_profiles
 

@@ -1,4 +1,4 @@
-"""How answers and profiles look on a terminal."""
+"""Answers and profiles on a terminal."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ __all__ = ["parts", "profile_dict", "show_answer", "show_profile"]
 
 
 def parts(hit: Hit, most: int = 4) -> str:
-    """The largest contributions of a hit, largest first."""
+    """Return the largest parts of a hit's score, largest first."""
     largest = sorted(hit.parts.items(), key=lambda part: -abs(part[1]))[:most]
     return "  ".join(f"{name} {value:.3f}" for name, value in largest if value)
 
 
 def show_answer(answer: Answer, *, explain: bool, titles: Mapping[str, str] | None = None) -> None:
-    """A table of the hits, the facets under it."""
+    """Print the hits as a table, and the facets under it."""
     titles = titles or {}
     grouped = any(hit.group_id is not None for hit in answer.hits)
     columns = ["", "item", *(["group"] if grouped else []), "title", "score", *(["parts", "because"] if explain else [])]
@@ -44,11 +44,11 @@ def show_answer(answer: Answer, *, explain: bool, titles: Mapping[str, str] | No
     if answer.ranking.suggestion is not None:
         say(f'Did you mean "{answer.ranking.suggestion}"?')
     if answer.ranking.degraded:
-        say(f"Without these legs, which gave no answer: {', '.join(answer.ranking.degraded)}")
+        say(f"Without these retrievers, which failed: {', '.join(answer.ranking.degraded)}")
 
 
 def profile_dict(profile: Profile) -> dict[str, Any]:
-    """A profile as JSON values."""
+    """Return a profile as JSON values."""
     history = profile.history
     return {
         "user_key": profile.user_key,
@@ -69,7 +69,7 @@ def profile_dict(profile: Profile) -> dict[str, Any]:
 
 
 def show_profile(profile: Profile, titles: Mapping[str, str]) -> None:
-    """A profile in a few lines."""
+    """Print a profile in a few lines."""
     say(f"Events: {', '.join(f'{count} {name}' for name, count in profile.counts.items()) or 'none'}")
     for name, values in profile.affinities.items():
         best = sorted(values.items(), key=lambda pair: (-pair[1], pair[0]))[:6]

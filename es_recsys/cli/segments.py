@@ -1,4 +1,4 @@
-"""The command that lists the segments of users."""
+"""The command segments."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _COLUMNS = ["", "label", "users", "share", "categories", "words", "popular items
 
 @with_settings
 def segments(settings: Settings, json: JsonFlag = False) -> None:
-    """Lists the segments of users: how many, what marks them, what they like, what they typically do."""
+    """List user segments: size, typical categories and words, popular items, habits."""
     from es_recsys.jobs.segments import segments as run
 
     with open_workspace(settings) as work:

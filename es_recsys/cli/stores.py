@@ -1,4 +1,4 @@
-"""Commands about a store as it stands: doctor, profile, erase, index."""
+"""The commands doctor, profile, erase and index."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ index = typer.Typer(no_args_is_help=True, callback=shared_options)
 
 @with_settings
 def doctor(settings: Settings, json: JsonFlag = False) -> None:
-    """Says what is wrong with this set-up, and the remedy. Ends with 3 where something is."""
+    """Check the set-up and say how to fix problems. Exits with 3 if there are any."""
     from es_recsys.doctor import diagnose
 
     found = list(diagnose(settings))
@@ -47,8 +47,8 @@ def doctor(settings: Settings, json: JsonFlag = False) -> None:
 
 @profile.command("show")
 @with_settings
-def profile_show(settings: Settings, user: Annotated[str, typer.Argument(help="A user's id.")], json: JsonFlag = False) -> None:
-    """Shows what is known of a user and used in answers."""
+def profile_show(settings: Settings, user: Annotated[str, typer.Argument(help="User id.")], json: JsonFlag = False) -> None:
+    """Show the profile of a user."""
     from es_recsys.cli.output import profile_dict, show_profile
     from es_recsys.jobs.segments import segment_of
 
@@ -68,10 +68,10 @@ def profile_show(settings: Settings, user: Annotated[str, typer.Argument(help="A
 @with_settings
 def erase(
     settings: Settings,
-    user: Annotated[str, typer.Argument(help="A user's id.")],
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    user: Annotated[str, typer.Argument(help="User id.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask for confirmation.")] = False,
 ) -> None:
-    """Erases a user: events, profile, answer log. A tombstone keeps replayed events from bringing the user back."""
+    """Erase a user: events, profile and logged answers. Events of the user that are loaded again are refused."""
     if not yes:
         typer.confirm("Erase all that is stored of this user?", abort=True)
     with open_client(settings) as client:
@@ -85,7 +85,7 @@ def erase(
 @index.command("list")
 @with_settings
 def index_list(settings: Settings, json: JsonFlag = False) -> None:
-    """Lists the versions of a store."""
+    """List index versions of a store."""
     from es_recsys.jobs.versions import list_versions
 
     with open_workspace(settings) as work:
@@ -106,9 +106,9 @@ def index_list(settings: Settings, json: JsonFlag = False) -> None:
 @with_settings
 def index_swap(
     settings: Settings,
-    version: Annotated[int | None, typer.Argument(help="Version to serve; the one before the live one if left out.")] = None,
+    version: Annotated[int | None, typer.Argument(help="Version to serve (default: the one before the live one).")] = None,
 ) -> None:
-    """Puts another version into service at once: a rollback, or forward again."""
+    """Serve another index version at once, to roll back or forward."""
     from es_recsys.jobs.versions import swap_version
 
     with open_workspace(settings) as work:
@@ -119,7 +119,7 @@ def index_swap(
 @index.command("rebuild")
 @with_settings
 def index_rebuild(settings: Settings) -> None:
-    """Makes the index anew with this release's mapping, out of what is stored; nothing is trained or encoded."""
+    """Rebuild the index with the mapping of this release, without training or encoding."""
     from es_recsys.jobs.rebuild_index import rebuild_index
 
     with open_workspace(settings) as work, progress("items") as bar:
@@ -131,15 +131,13 @@ def index_rebuild(settings: Settings) -> None:
 @with_settings
 def index_drop(
     settings: Settings,
-    version: Annotated[
-        int | None, typer.Argument(help="Version to drop, never the live one; the whole store with --store.")
-    ] = None,
+    version: Annotated[int | None, typer.Argument(help="Version to drop; never the live one.")] = None,
     store: Annotated[
-        bool, typer.Option("--store", help="Drop the store: all versions, models, answer log; not its events.")
+        bool, typer.Option("--store", help="Drop the whole store: versions, models and answer log, but not its events.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask for confirmation.")] = False,
 ) -> None:
-    """Drops a version, or the store."""
+    """Drop an index version, or the whole store."""
     from es_recsys.errors import InputError
     from es_recsys.jobs.versions import drop_version
     from es_recsys.serving.stores import drop_store

@@ -1,4 +1,4 @@
-"""Text of others on a terminal: what would steer it is shown, not obeyed."""
+"""Text of others on a terminal, with control characters written out."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ _TAG = re.compile(r"(?<!\\)\[(?=[a-zA-Z#/@])")
 
 
 def printable(text: str) -> str:
-    """The text with control characters written out: an escape becomes `\\x1b`. Line ends and tabs stay."""
+    """Return the text with control characters written out: an escape becomes `\\x1b`. Line ends and tabs stay."""
     return _STEERING.sub(_written_out, text)
 
 
 def printable_line(text: str) -> str:
-    """The same in one line."""
+    """Return the same in one line."""
     return printable(re.sub(r"[\r\n\t]+", " ", text))
 
 
 def help_text(text: str | None) -> str | None:
-    """A docstring for typer, which would take what stands in brackets for markup."""
+    """Return a docstring for typer, which would take what stands in brackets for markup."""
     return None if text is None else _TAG.sub(r"\\[", text)
 
 

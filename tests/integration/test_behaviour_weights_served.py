@@ -1,4 +1,4 @@
-"""`tune behaviours` from the command line: chosen, used by the next training and by profiles, and taken back."""
+"""`tune event-weights` from the command line: chosen, used by the next training and by profiles, and taken back."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_weights_are_chosen_used_and_taken_back(client: Client, command: Callabl
     work = client.workspace
     client.train(["covisitation"])
     strength = dict(zip(*_taste(client, "u3"), strict=True))
-    found = command("tune", "behaviours")
+    found = command("tune", "event-weights")
     assert found["kept"]
     assert found["ndcg_after"] > found["ndcg_before"]
     assert found["weights"]["view"] < 1.0
@@ -86,16 +86,16 @@ def test_weights_are_chosen_used_and_taken_back(client: Client, command: Callabl
     assert dict(record.behaviours) == found["weights"]
     assert record.events == len(read_interactions(work.events, work.now(), weights=found["weights"]).items)
 
-    again = command("tune", "behaviours")
+    again = command("tune", "event-weights")
     # Asked of the models of the training in between, with settings of their own.
     assert again["users"] == found["users"]
     assert again["kept"] == (again["gain"]["low"] > 0.0)
 
     own = again["weights"] if again["kept"] else found["weights"]
-    assert command("tune", "behaviours", "--reset")["removed"] == own
+    assert command("tune", "event-weights", "--reset")["removed"] == own
     assert not work.snapshots.latest().metadata.event_weights
     assert dict(zip(*_taste(client, "u3"), strict=True)) == strength
-    assert command("tune", "behaviours", "--reset")["removed"] == {}
+    assert command("tune", "event-weights", "--reset")["removed"] == {}
     before = dict(work.snapshots.latest().popularity)
     swap_version(work, None)
     swap_version(work, metadata.version)
@@ -104,10 +104,10 @@ def test_weights_are_chosen_used_and_taken_back(client: Client, command: Callabl
 
 def test_a_second_run_takes_over_the_trials_of_the_first(client: Client, command: Callable[..., Any]) -> None:
     client.train(["covisitation"])
-    command("tune", "behaviours", "--reset")
-    first = command("tune", "behaviours", "--target", "cart")
-    command("tune", "behaviours", "--reset")
-    second = command("tune", "behaviours", "--target", "cart")
+    command("tune", "event-weights", "--reset")
+    first = command("tune", "event-weights", "--target", "cart")
+    command("tune", "event-weights", "--reset")
+    second = command("tune", "event-weights", "--target", "cart")
     assert first["resume"] == 0
     assert second["resume"] == second["trials"] == first["trials"]
     assert second["weights"] == first["weights"]
