@@ -1,11 +1,22 @@
-"""What behaviour says of users, items and their pairs at a moment, as numbers."""
+"""Features of users, items and pairs: what events say of them at a moment, as numbers.
+
+`compute_features` gives one table of a store (segments, the report on users), `features_of_history` the same columns of a
+history alone, `ItemFeatures` those of an answer's candidates (learned ranking). columns.py says what each column means;
+`item_properties` is what has to be saved of the items to compute the rest later.
+"""
 
 from __future__ import annotations
 
-from es_recsys.features.candidates import ITEM, PAIR, USER, ItemSide
+from es_recsys.features.candidate_features import ITEM, PAIR, USER, ItemFeatures
 from es_recsys.features.columns import ITEM_COLUMNS, PAIR_COLUMNS, USER_COLUMNS, Column
-from es_recsys.features.facts import ItemFacts
-from es_recsys.features.table import FeatureTable, HistoryFeatures, features, of_history, users_of
+from es_recsys.features.feature_table import (
+    FeatureTable,
+    HistoryFeatures,
+    compute_features,
+    features_of_history,
+    user_features_of_histories,
+)
+from es_recsys.features.item_properties import ItemProperties
 
 __all__ = [
     "ITEM",
@@ -17,9 +28,9 @@ __all__ = [
     "Column",
     "FeatureTable",
     "HistoryFeatures",
-    "ItemFacts",
-    "ItemSide",
-    "features",
-    "of_history",
-    "users_of",
+    "ItemFeatures",
+    "ItemProperties",
+    "compute_features",
+    "features_of_history",
+    "user_features_of_histories",
 ]

@@ -1,23 +1,26 @@
-"""What each column of the features means. A new feature is a new row here and its formula beside its neighbours'."""
+"""The columns of the features. A new feature is a new row here and its formula beside its neighbours'."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["FAST", "ITEM_COLUMNS", "PAIR_COLUMNS", "SLOW", "USER_COLUMNS", "Column", "names"]
+__all__ = ["FAST_HALF_LIFE", "ITEM_COLUMNS", "PAIR_COLUMNS", "SLOW_HALF_LIFE", "USER_COLUMNS", "Column", "column_names"]
 
-SLOW, FAST = 30.0, 3.0
+SLOW_HALF_LIFE, FAST_HALF_LIFE = 30.0, 3.0
 """Half-lives in days of the usual and of the recent counts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One number. unit: what it is counted in. what: what it says, and when it is unknown (NaN). skewed: whether a few are
-    far larger than the rest, so that a method that looks at distances should take log1p of it."""
+    """A feature.
+
+    unit: what it is counted in. description: what it says, and when it is unknown (NaN). skewed: whether a few values are far
+    larger than the rest, so that a method that looks at distances should take log1p of it.
+    """
 
     name: str
     unit: str
-    what: str
+    description: str
     skewed: bool = False
 
 
@@ -34,16 +37,16 @@ USER_COLUMNS = (
     Column("purchases", "events", "of type purchase; unknown without types", skewed=True),
     Column("value", "money", "price times quantity over the purchases with a known price; unknown without", skewed=True),
     Column("order_value", "money", "value over these purchases", skewed=True),
-    Column("conversion", "share", "of the items met that were purchased, with ten items at the overall share added"),
-    Column("cart_rate", "share", "of the items met that were put into a cart or purchased, likewise"),
+    Column("conversion", "share", "of the user's items that were purchased, with ten items at the overall share added"),
+    Column("cart_rate", "share", "of the user's items that were put into a cart or purchased, likewise"),
     Column("dwell", "seconds", "mean of the dwell events, each up to an hour; unknown without", skewed=True),
     Column("rating", "1 to 5", "mean of the ratings given; unknown without"),
     Column("dislikes", "share", "of the events that are negative; unknown without events"),
     Column("price", "log1p of money", "mean over positive events, by weight; unknown without a price"),
     Column("price_spread", "log1p of money", "standard deviation of the same"),
-    Column("price_level", "0 to 1", "mean place of the prices within their category, by weight"),
-    Column("popularity", "0 to 1", "mean place of the items by popularity, by weight: how much of the mainstream"),
-    Column("freshness", "days", "mean age of the items when they were met; unknown without dates", skewed=True),
+    Column("price_level", "0 to 1", "mean percentile rank of the prices within their category, by weight"),
+    Column("popularity", "0 to 1", "mean percentile rank of the items by popularity, by weight: how much of the mainstream"),
+    Column("freshness", "days", "mean age of the items at the events; unknown without dates", skewed=True),
     Column("breadth", "0 to 1", "entropy of the outermost categories over that of all alike; unknown without any"),
     Column("top_category", "share", "of the weight in the category that has most"),
     Column("top_brand", "share", "of the weight in the brand that has most"),
@@ -53,20 +56,20 @@ ITEM_COLUMNS = (
     Column("events", "events", "positive ones", skewed=True),
     Column("users", "users", "different ones with a positive event", skewed=True),
     Column("popularity", "weight", "sum of the positive weights, decayed over 30 days", skewed=True),
-    Column("popularity_level", "0 to 1", "place by popularity among items with an event, 0 without one"),
+    Column("popularity_level", "0 to 1", "percentile rank by popularity among items with an event, 0 without one"),
     Column("trend", "standard deviations", "recent weight (3 days) beyond what popularity explains"),
     Column("recency", "days", "since the last positive event", skewed=True),
     Column("age", "days", "since it was created; unknown without a date", skewed=True),
     Column("purchases", "events", "of type purchase; unknown without types", skewed=True),
-    Column("conversion", "share", "of the users met who purchased it, with ten users at the overall share added"),
-    Column("cart_rate", "share", "of the users met who put it into a cart or purchased it, likewise"),
+    Column("conversion", "share", "of the item's users who purchased it, with ten users at the overall share added"),
+    Column("cart_rate", "share", "of the item's users who put it into a cart or purchased it, likewise"),
     Column("dwell", "seconds", "mean of the dwell events, each up to an hour; unknown without", skewed=True),
     Column("rating", "1 to 5", "mean of the ratings; unknown without"),
     Column("dislikes", "share", "of the events that are negative; unknown without events"),
     Column("loyalty", "events a user", "positive ones; unknown without", skewed=True),
     Column("price", "log1p of money", "unknown without a price"),
-    Column("price_level", "0 to 1", "place of the price within the category"),
-    Column("category_level", "0 to 1", "place by popularity within the category, 0 without an event"),
+    Column("price_level", "0 to 1", "percentile rank of the price within the category"),
+    Column("category_level", "0 to 1", "percentile rank by popularity within the category, 0 without an event"),
 )
 
 PAIR_COLUMNS = (
@@ -82,6 +85,6 @@ PAIR_COLUMNS = (
 )
 
 
-def names(columns: tuple[Column, ...]) -> tuple[str, ...]:
-    """The names, in order."""
+def column_names(columns: tuple[Column, ...]) -> tuple[str, ...]:
+    """Return the names, in order."""
     return tuple(column.name for column in columns)

@@ -1,4 +1,4 @@
-"""Events as the features read them: those up to a moment, with their ages."""
+"""Events as the features read them: those up to a moment, with their ages in days."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.event_types import EVENT_TYPES
-from es_recsys.features.columns import SLOW
+from es_recsys.features.columns import SLOW_HALF_LIFE
 from es_recsys.types import History, Interactions
 
-__all__ = ["Events", "of_histories", "of_history", "until"]
+__all__ = ["Events", "events_of_histories", "events_of_history", "events_until"]
 
 _DAY = 86_400.0
 
@@ -41,15 +41,15 @@ class Events:
         return self.weights > 0
 
 
-def until(data: Interactions, places: NDArray[np.int64], now: float) -> Events:
-    """The events at or before `now`; `places` (n_items,) are where the items of `data` stand among all items."""
+def events_until(data: Interactions, item_idx: NDArray[np.int64], now: float) -> Events:
+    """Return the events at or before `now`. item_idx (n_items,): of the items of `data` among all items."""
     there = data.times <= now if data.timed else np.ones(len(data.users), bool)
     ages = (now - data.times[there]) / _DAY if data.timed else np.full(int(there.sum()), np.nan)
     kinds = None if data.kinds is None else data.kinds[there]
     values = np.full(len(ages), np.nan) if data.values is None else data.values[there].astype(np.float64)
     return Events(
         data.users[there].astype(np.int64),
-        places[data.items[there]],
+        item_idx[data.items[there]],
         data.weights[there].astype(np.float64),
         ages,
         _decay(ages),
@@ -59,16 +59,18 @@ def until(data: Interactions, places: NDArray[np.int64], now: float) -> Events:
     )
 
 
-def of_history(history: History, places: NDArray[np.int64], now: float | None) -> Events:
-    """A history as the events of one user; items at place -1 are left out. Ages are unknown where the history doesn't say
-    when it ended."""
-    there = places >= 0
+def events_of_history(history: History, item_idx: NDArray[np.int64], now: float | None) -> Events:
+    """Return a history as the events of one user; items of item_idx -1 are left out.
+
+    Ages are unknown where the history doesn't say when it ended.
+    """
+    there = item_idx >= 0
     since = math.nan if now is None else float(np.maximum(now - history.newest, 0.0)) / _DAY
     ages = np.asarray(history.ages, np.float64)[there] + since
     types = np.array(history.kinds, np.str_)[there] if history.kinds else None
     return Events(
         np.zeros(len(ages), np.int64),
-        places[there].astype(np.int64),
+        item_idx[there].astype(np.int64),
         np.asarray(history.weights, np.float64)[there],
         ages,
         _decay(ages),
@@ -78,24 +80,27 @@ def of_history(history: History, places: NDArray[np.int64], now: float | None) -
     )
 
 
-def of_histories(
+def events_of_histories(
     users: NDArray[np.int64],
-    places: NDArray[np.int64],
+    item_idx: NDArray[np.int64],
     weights: NDArray[np.float64],
     ages: NDArray[np.float64] | None,
     kinds: NDArray[np.int8] | None,
     n_users: int,
 ) -> Events:
-    """Histories of n users, each as of its newest event. ages: days before it, None where there is no time; kinds: places in
-    EVENT_TYPES, None where the types are not known."""
-    unknown = np.full(len(places), np.nan)
+    """Return histories of n users as events, each as of its newest event.
+
+    ages: days before it, None where there is no time; kinds: index into EVENT_TYPES, None where
+    the types are not known.
+    """
+    unknown = np.full(len(item_idx), np.nan)
     since = unknown if ages is None else ages
-    return Events(users, places, weights, since, _decay(since), _of_types(kinds, tuple(EVENT_TYPES)), unknown, n_users)
+    return Events(users, item_idx, weights, since, _decay(since), _of_types(kinds, tuple(EVENT_TYPES)), unknown, n_users)
 
 
 def _decay(ages: NDArray[np.float64]) -> NDArray[np.float64]:
     known = np.where(np.isnan(ages), 0.0, ages)
-    result: NDArray[np.float64] = np.exp2(-known / SLOW)
+    result: NDArray[np.float64] = np.exp2(-known / SLOW_HALF_LIFE)
     return result
 
 

@@ -12,7 +12,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from es_recsys.errors import ModelError
-from es_recsys.features.sums import levels
+from es_recsys.features.aggregates import percentile_ranks
 from es_recsys.models.base import Model, TrainingCallback, from_json, recency_space, to_json
 from es_recsys.models.conditional_logit import fit_conditional_logit
 from es_recsys.models.item_attributes import ItemAttributes
@@ -221,7 +221,7 @@ def _price_levels(price: NDArray[np.float64], items: ItemTable, item_idx: NDArra
     groups = np.zeros(n, np.int64)
     groups[item_idx] = np.unique([one[-1] if one else "" for one in items.categories], return_inverse=True)[1]
     known = ~np.isnan(price)
-    return np.where(known, levels(np.nan_to_num(price), groups, known), np.nan)
+    return np.where(known, percentile_ranks(np.nan_to_num(price), groups, known), np.nan)
 
 
 def _examples(data: Interactions, rng: np.random.Generator) -> list[tuple[int, int, float]]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from es_recsys.features import USER_COLUMNS, ItemFacts, users_of
+from es_recsys.features import USER_COLUMNS, ItemProperties, user_features_of_histories
 from es_recsys.models.types import HistoryBatch
 
 __all__ = ["habits", "scale_of", "scaled"]
@@ -18,9 +18,9 @@ _FARTHEST = 3.0
 _NAMES = [column.name for column in USER_COLUMNS]
 
 
-def habits(batch: HistoryBatch, facts: ItemFacts) -> NDArray[np.float32]:
+def habits(batch: HistoryBatch, properties: ItemProperties) -> NDArray[np.float32]:
     """(n, f) float32 USER_COLUMNS of each user, NaN for what is not known, from the history alone and as of its newest event:
-    a piece of a history tells what was known when it ended. `facts` are of the batch's items.
+    a piece of a history tells what was known when it ended. `properties` are of the batch's items.
 
     How long ago the newest event was is not in it (`recency` is 0), as models are not told when they are asked; nor are
     quantities, dwell times and ratings, which histories do not have.
@@ -28,14 +28,14 @@ def habits(batch: HistoryBatch, facts: ItemFacts) -> NDArray[np.float32]:
     there = batch.weights != 0
     users = np.repeat(np.arange(len(batch)), np.diff(batch.starts))[there]
     unknown = np.full(len(users), -1, np.int8)
-    return users_of(
+    return user_features_of_histories(
         users,
         batch.items[there],
         batch.weights[there].astype(np.float64),
         batch.ages[there],
         unknown if batch.kinds is None else batch.kinds[there],
         np.full(len(batch), np.nan) if batch.newest is None else batch.newest,
-        facts,
+        properties,
     )
 
 

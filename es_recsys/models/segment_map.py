@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from es_recsys.features import ItemFacts
+from es_recsys.features import ItemProperties
 from es_recsys.models.grouping import squared_distances
 from es_recsys.models.habits import habits, scaled
 from es_recsys.models.tastes import user_tastes
@@ -37,7 +37,7 @@ class SegmentMap:
     centres: NDArray[np.float64]
     spread: float
     share: float
-    facts: ItemFacts
+    properties: ItemProperties
 
     def where(self, batch: HistoryBatch, told: NDArray[np.float32]) -> NDArray[np.float64]:
         """(n, t + f): where n users lie. told: their `habits`."""
@@ -47,7 +47,7 @@ class SegmentMap:
         """Of one user the three nearest segments, and how much of each they are, summing to 1; none where nothing is liked."""
         if not (batch.weights > 0).any():
             return np.zeros(0, np.int64), np.zeros(0)
-        where = self.where(batch, habits(batch, self.facts))
+        where = self.where(batch, habits(batch, self.properties))
         distances = squared_distances(where, self.centres)[0]
         numbers = top_k(-distances, _NEAREST)
         closeness = np.exp(2.0 * (distances[numbers[0]] - distances[numbers]) / self.spread)
@@ -56,13 +56,13 @@ class SegmentMap:
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What `from_arrays` reads back."""
         numbers = {"spread": np.array([self.spread]), "share": np.array([self.share])}
-        return {"tastes": self.tastes, "scale": self.scale, "centres": self.centres, **numbers, **self.facts.arrays()}
+        return {"tastes": self.tastes, "scale": self.scale, "centres": self.centres, **numbers, **self.properties.arrays()}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
-        facts = ItemFacts.from_arrays(arrays)
+        properties = ItemProperties.from_arrays(arrays)
         spread, share = float(arrays["spread"][0]), float(arrays["share"][0])
-        return cls(arrays["tastes"], arrays["scale"], arrays["centres"], spread, share, facts)
+        return cls(arrays["tastes"], arrays["scale"], arrays["centres"], spread, share, properties)
 
 
 def placed(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from es_recsys import artefact
 from es_recsys.errors import ModelError
-from es_recsys.features import FeatureTable, features
+from es_recsys.features import FeatureTable, compute_features
 from es_recsys.models.base import not_fitted
 from es_recsys.models.grouping import LEAST_USERS, group, squared_distances
 from es_recsys.models.habits import habits, scale_of
@@ -70,7 +70,7 @@ class Segments:
     def fit(self, data: Interactions, rng: Generator, items: ItemTable | None = None) -> Self:
         """Groups the users who liked something; needs scikit-learn. Raises MissingExtra without it, ModelError where there
         are fewer than twenty such users."""
-        table = features(data, items)
+        table = compute_features(data, items)
         liked = data.weights > 0
         users, inverse = np.unique(data.users[liked].astype(np.int64), return_inverse=True)
         if len(users) < LEAST_USERS:
@@ -79,7 +79,7 @@ class Segments:
             )
         tastes = item_tastes(data, items, table.item_ids, self.config.dims, rng)
         batch = _histories(data, users, table.item_ids)
-        told = habits(batch, table.facts)
+        told = habits(batch, table.properties)
         scale = scale_of(told, SEGMENT_FEATURES)
         rows = placed(batch, told, tastes, scale, self.config.features)
         groups, centres, tried = group(rows, self.config.most, rng)
@@ -87,7 +87,7 @@ class Segments:
         shares, met = _popularity(data, inverse, places, groups, liked, len(table.item_ids))
         self._ids = ItemIds.of(table.item_ids.tolist())
         spread = max(squared_distances(rows, centres).min(axis=1).mean(), 1e-6)
-        self._map = SegmentMap(tastes, scale, centres, float(spread), self.config.features, table.facts)
+        self._map = SegmentMap(tastes, scale, centres, float(spread), self.config.features, table.properties)
         self._said = self._describe(groups, met, items, table, users, shares, tried)
         return self
 

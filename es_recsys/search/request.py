@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.errors import InputError
-from es_recsys.features import ItemSide
+from es_recsys.features import ItemFeatures
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.search.exploration import Exploration
 from es_recsys.search.interests import Interests
@@ -146,7 +146,7 @@ class RankingPolicy:
     retriever_weights: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     popularity: ScoredIds = ()
     rankers: Mapping[str, Ranker | None] = field(default_factory=dict)
-    item_features: ItemSide | None = None
+    item_features: ItemFeatures | None = None
     exploration: Exploration | None = None
     collapse: bool = False
     logs_answers: bool = True

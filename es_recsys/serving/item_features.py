@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from es_recsys import artefact
-from es_recsys.features import ITEM_COLUMNS, FeatureTable, ItemFacts, ItemSide
+from es_recsys.features import ITEM_COLUMNS, FeatureTable, ItemFeatures, ItemProperties
 from es_recsys.models.types import ItemIds
 
 __all__ = ["item_features_folder", "load_item_features", "save_item_features"]
@@ -20,15 +20,15 @@ def item_features_folder(models: Path) -> Path:
 
 def save_item_features(folder: Path, table: FeatureTable) -> None:
     """Write the items' part of the table, about 150 bytes an item. Raises ModelError."""
-    arrays = {**ItemIds.of(table.item_ids.tolist()).arrays(), **table.facts.arrays(), "items": table.items}
+    arrays = {**ItemIds.of(table.item_ids.tolist()).arrays(), **table.properties.arrays(), "items": table.items}
     artefact.save(folder, _NAME, {"now": table.now, "columns": [column.name for column in ITEM_COLUMNS]}, arrays)
 
 
-def load_item_features(folder: Path) -> ItemSide | None:
+def load_item_features(folder: Path) -> ItemFeatures | None:
     """Read them, memory-mapped; None for a version that has none. Raises ModelError."""
     if not folder.exists():
         return None
     found = artefact.load(folder, _NAME)
     with artefact.described(folder):
-        ids, facts = ItemIds.from_arrays(found.arrays), ItemFacts.from_arrays(found.arrays)
-        return ItemSide(ids.find, found.arrays["items"], facts, tuple(found.params["columns"]))
+        ids, properties = ItemIds.from_arrays(found.arrays), ItemProperties.from_arrays(found.arrays)
+        return ItemFeatures(ids.find, found.arrays["items"], properties, tuple(found.params["columns"]))

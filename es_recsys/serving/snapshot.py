@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.events.actors import actor_key
-from es_recsys.features import ItemSide
+from es_recsys.features import ItemFeatures
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.keys import confirm_key
 from es_recsys.models.base import Model
@@ -52,7 +52,7 @@ class ServingSnapshot:
     popularity: Sequence[tuple[str, float]] = ()
     rankers: Mapping[str, Ranker | None] = field(default_factory=dict)
     interaction_stats: InteractionStats = field(default_factory=InteractionStats)
-    item_features: ItemSide | None = None
+    item_features: ItemFeatures | None = None
 
     def key_of(self, actor: str) -> str:
         """Return the profile key of an actor. Raises KeyMismatch where it is kept under another secret than is set."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from elasticsearch import Elasticsearch
 
 from es_recsys.errors import ModelError
-from es_recsys.features import ItemSide
+from es_recsys.features import ItemFeatures
 from es_recsys.index.stored_metadata import read_metadata
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.models.base import DEPTHS, Model
@@ -111,7 +111,7 @@ class SnapshotCache:
         models: Mapping[str, Model],
         popularity: Sequence[tuple[str, float]],
         rankers: Mapping[str, Ranker | None],
-        item_features: ItemSide | None,
+        item_features: ItemFeatures | None,
     ) -> ServingSnapshot:
         try:
             stats = load_interaction_stats(interaction_stats_folder(self._settings), popularity)
@@ -122,7 +122,7 @@ class SnapshotCache:
             self._settings, metadata, self._secret, self._encoders, models, popularity, rankers, stats, item_features
         )
 
-    def _models(self, metadata: IndexMetadata) -> tuple[dict[str, Model], ItemSide | None]:
+    def _models(self, metadata: IndexMetadata) -> tuple[dict[str, Model], ItemFeatures | None]:
         if not metadata.models:
             return {}, None
         from es_recsys.models import load_models

@@ -19,7 +19,7 @@ from elasticsearch import ApiError, TransportError
 from numpy.typing import NDArray
 
 from es_recsys.errors import EngineError, IndexStateError, WriteError
-from es_recsys.features import FeatureTable, features
+from es_recsys.features import FeatureTable, compute_features
 from es_recsys.index import reindex, stored_metadata, versions
 from es_recsys.index.fetch import scan_ids
 from es_recsys.index.unfinished_versions import draft_folder, index_writer_lock, owner_id, remove_unfinished
@@ -223,7 +223,7 @@ def put_into_service(
     items = None if old.notes.get("bare") else wish.items or plain_table(work, old)
     notes = Notes(tell)
     attempts = Attempts(notes, wish.required)
-    table = attempts.step("Rankings learn nothing of the items' figures", lambda: features(data, items, now), None)
+    table = attempts.step("Rankings learn nothing of the items' figures", lambda: compute_features(data, items, now), None)
     groups = None
     if wish.segments:
         groups = attempts.model(SEGMENTS, "", lambda: Segments().fit(data, np.random.default_rng(seed), items))

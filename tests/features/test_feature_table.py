@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from es_recsys.event_types import EVENT_TYPES, event_weight
-from es_recsys.features import ITEM_COLUMNS, PAIR_COLUMNS, USER_COLUMNS, FeatureTable, features, of_history, users_of
+from es_recsys.features import (
+    ITEM_COLUMNS,
+    PAIR_COLUMNS,
+    USER_COLUMNS,
+    FeatureTable,
+    compute_features,
+    features_of_history,
+    user_features_of_histories,
+)
 from es_recsys.types import History, Interactions, ItemTable
 
 NOW, DAY = 1.7e9, 86_400.0
@@ -79,7 +87,7 @@ NAN = float("nan")
 
 
 def test_what_users_did_in_numbers() -> None:
-    table = features(interactions(ROWS), catalogue(), NOW)
+    table = compute_features(interactions(ROWS), catalogue(), NOW)
     assert table.users.dtype == np.float32 and table.users.shape == (3, len(USER_COLUMNS))
     assert user(table, "recency") == same([0.25, 1.0, NAN])
     assert user(table, "tenure") == same([4.0, 2.0, NAN])
@@ -105,7 +113,7 @@ def test_what_users_did_in_numbers() -> None:
 
 
 def test_what_happened_to_items_in_numbers() -> None:
-    table = features(interactions(ROWS), catalogue(), NOW)
+    table = compute_features(interactions(ROWS), catalogue(), NOW)
     assert table.item_ids.tolist() == ["i0", "i1", "i2", "i3", "new"]
     assert item(table, "events") == [2, 2, 1, 0, 0]
     assert item(table, "users") == [1, 1, 1, 0, 0]
@@ -122,7 +130,7 @@ def test_what_happened_to_items_in_numbers() -> None:
 
 
 def test_pairs_are_looked_up() -> None:
-    table = features(interactions(ROWS), catalogue(), NOW)
+    table = compute_features(interactions(ROWS), catalogue(), NOW)
     users, items = np.array([0, 0, 0, 1, 2]), np.array([0, 3, 1, 4, 0])
     rows = table.pairs(users, items)
     assert rows.shape == (5, len(PAIR_COLUMNS)) and rows.dtype == np.float32
@@ -166,17 +174,17 @@ def equal(one: FeatureTable, other: FeatureTable) -> None:
 @given(rows=events, later=events, chance=st.randoms(use_true_random=False))
 def test_nothing_later_leaks_in_and_no_order_counts(rows: list[Row], later: list[Row], chance: Any) -> None:
     past = [row for row in rows if row[4] >= 0.0]
-    expected = features(interactions(past), catalogue(), NOW)
-    equal(features(interactions(rows), catalogue(), NOW), expected)
+    expected = compute_features(interactions(past), catalogue(), NOW)
+    equal(compute_features(interactions(rows), catalogue(), NOW), expected)
     mixed = [*rows, *((user, item, kind, value, -abs(days) - 1e-3) for user, item, kind, value, days in later)]
     chance.shuffle(mixed)
-    equal(features(interactions(mixed), catalogue(), NOW), expected)
+    equal(compute_features(interactions(mixed), catalogue(), NOW), expected)
 
 
 @settings(max_examples=40, deadline=None)
 @given(rows=events)
 def test_every_number_is_in_its_range(rows: list[Row]) -> None:
-    table = features(interactions(rows), catalogue(), NOW)
+    table = compute_features(interactions(rows), catalogue(), NOW)
     for columns, values in ((USER_COLUMNS, table.users), (ITEM_COLUMNS, table.items)):
         assert not np.isinf(values).any()
         for place, one in enumerate(columns):
@@ -193,7 +201,7 @@ def test_a_history_tells_the_same_as_the_table_as_far_as_it_goes(rows: list[Row]
     """All but quantities, dwell times and ratings, which histories do not have."""
     told = [row for row in rows if row[2] not in ("rating", "dwell")]
     mine: list[Row] = sorted(((0, row[1], row[2], None, max(row[4], 0.0)) for row in told), key=lambda row: -row[4])
-    table = features(interactions([*mine, (1, 0, "purchase", None, 1.0), (1, 1, "view", None, 1.0)]), catalogue(), NOW)
+    table = compute_features(interactions([*mine, (1, 0, "purchase", None, 1.0), (1, 1, "view", None, 1.0)]), catalogue(), NOW)
     history = History(
         tuple(f"i{row[1]}" for row in mine),
         np.array([event_weight(row[2]) for row in mine], np.float32),
@@ -201,7 +209,7 @@ def test_a_history_tells_the_same_as_the_table_as_far_as_it_goes(rows: list[Row]
         kinds=tuple(row[2] for row in mine),
         newest=NOW - mine[-1][4] * DAY if mine else NAN,
     )
-    found = of_history(history, np.array([row[1] for row in mine], np.int64), table.facts, NOW)
+    found = features_of_history(history, np.array([row[1] for row in mine], np.int64), table.properties, NOW)
     if mine:
         np.testing.assert_allclose(found.user, table.users[0], rtol=1e-4, atol=1e-4)
     items = np.arange(5)
@@ -212,7 +220,7 @@ def test_a_history_tells_the_same_as_the_table_as_far_as_it_goes(rows: list[Row]
 @given(rows=events, timed=st.sets(st.integers(0, 3)), typed=st.sets(st.integers(0, 3)))
 def test_many_histories_tell_what_each_tells(rows: list[Row], timed: set[int], typed: set[int]) -> None:
     """At the moment of its newest event, whatever is known of the others."""
-    facts = features(interactions([*rows, (1, 0, "purchase", None, 1.0)]), catalogue(), NOW).facts
+    properties = compute_features(interactions([*rows, (1, 0, "purchase", None, 1.0)]), catalogue(), NOW).properties
     users, items = (np.array([row[column] for row in rows], np.int64) for column in (0, 1))
     weights = np.array([event_weight(row[2]) for row in rows], np.float64)
     days = np.array([row[4] for row in rows], np.float64)
@@ -220,7 +228,7 @@ def test_many_histories_tell_what_each_tells(rows: list[Row], timed: set[int], t
     newest = np.array([NOW - last[user] * DAY if user in timed and np.isfinite(last[user]) else NAN for user in range(4)])
     kinds = np.array([TYPES.index(row[2]) if row[0] in typed else -1 for row in rows], np.int8)
     ages = days - last[users] if len(rows) else days
-    found = users_of(users, items, weights, ages, kinds, newest, facts)
+    found = user_features_of_histories(users, items, weights, ages, kinds, newest, properties)
     for user in set(users.tolist()):
         mine = users == user
         history = History(
@@ -231,20 +239,22 @@ def test_many_histories_tell_what_each_tells(rows: list[Row], timed: set[int], t
             newest=float(newest[user]),
         )
         now = None if np.isnan(newest[user]) else float(newest[user])
-        np.testing.assert_allclose(found[user], of_history(history, items[mine], facts, now).user, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(
+            found[user], features_of_history(history, items[mine], properties, now).user, rtol=1e-5, atol=1e-5
+        )
 
 
 def test_what_a_source_does_not_say_is_unknown() -> None:
-    bare = features(interactions(ROWS, timed=False, typed=False), None)
+    bare = compute_features(interactions(ROWS, timed=False, typed=False), None)
     unknown = [one.name for place, one in enumerate(USER_COLUMNS) if np.isnan(bare.users[:, place]).all()]
     assert {"recency", "tenure", "frequency", "trend", "active_days", "purchases", "conversion", "dwell", "price"} <= set(unknown)
     assert user(bare, "events") == [4, 2, 0] and bare.item_ids.tolist() == ["i0", "i1", "i2", "i3"]
-    found = of_history(History.of(["?", "i1"]), np.array([-1, 1]), bare.facts, NOW)
+    found = features_of_history(History.of(["?", "i1"]), np.array([-1, 1]), bare.properties, NOW)
     assert column(found.user, USER_COLUMNS, "events") == 1 and np.isnan(column(found.user, USER_COLUMNS, "recency"))
 
 
 def test_nothing_at_all() -> None:
-    table = features(interactions([], users=0, items=0), None)
+    table = compute_features(interactions([], users=0, items=0), None)
     assert table.users.shape == (0, len(USER_COLUMNS)) and table.items.shape == (0, len(ITEM_COLUMNS))
     assert table.pairs(np.zeros(0, np.int64), np.zeros(0, np.int64)).shape == (0, len(PAIR_COLUMNS))
 
@@ -253,17 +263,17 @@ def test_no_argument_is_changed() -> None:
     data, items = interactions(ROWS), catalogue()
     for array in (data.users, data.items, data.weights, data.times, items.prices, items.created):
         array.flags.writeable = False
-    features(data, items, NOW).pairs(np.array([0]), np.array([0]))
+    compute_features(data, items, NOW).pairs(np.array([0]), np.array([0]))
 
 
 def test_facts_go_through_arrays() -> None:
-    table = features(interactions(ROWS), catalogue(), NOW)
-    again = type(table.facts).from_arrays(table.facts.arrays())
-    for name, array in table.facts.arrays().items():
+    table = compute_features(interactions(ROWS), catalogue(), NOW)
+    again = type(table.properties).from_arrays(table.properties.arrays())
+    for name, array in table.properties.arrays().items():
         np.testing.assert_array_equal(again.arrays()[name], array)
 
 
 def test_columns_have_one_meaning_each() -> None:
     for columns in (USER_COLUMNS, ITEM_COLUMNS, PAIR_COLUMNS):
         assert len({one.name for one in columns}) == len(columns)
-        assert all(one.unit and one.what for one in columns)
+        assert all(one.unit and one.description for one in columns)

@@ -110,10 +110,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> tuple[Segments, Interact
 def test_a_user_is_asked_where_they_were_counted(served: tuple[Segments, Interactions, list[History]]) -> None:
     model, data, histories = served
     asked = HistoryBatch.of(histories, model.item_ids)
-    of_asked = habits(asked, model.map.facts)
+    of_asked = habits(asked, model.map.properties)
     trained = HistoryBatch.of_users(data, np.arange(len(histories)))
     trained = replace(trained, items=model.item_ids.find(data.item_ids.tolist())[trained.items])
-    of_trained = habits(trained, model.map.facts)
+    of_trained = habits(trained, model.map.properties)
     np.testing.assert_allclose(of_asked, of_trained, rtol=1e-5, atol=1e-6)
     # Each is counted where it is found.
     found = [nearest[0][0] for history in histories if (nearest := model.nearest(history))]
@@ -127,7 +127,7 @@ def test_what_a_profile_tells_is_known_when_asked(served: tuple[Segments, Intera
     bare = [History.of(history.item_ids) for history in histories]
     known = {}
     for name, asked in (("profile", histories), ("bare", bare)):
-        told = habits(HistoryBatch.of(asked, model.item_ids), model.map.facts)
+        told = habits(HistoryBatch.of(asked, model.item_ids), model.map.properties)
         columns = [told[:, [column.name for column in USER_COLUMNS].index(one)] for one in SEGMENT_FEATURES]
         known[name] = {one: float((~np.isnan(column)).mean()) for one, column in zip(SEGMENT_FEATURES, columns, strict=True)}
     assert all(known["profile"][one] > 0.9 for one in SEGMENT_FEATURES if one != "value")

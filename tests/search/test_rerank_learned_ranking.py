@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from search_inputs import Inputs, changed, inputs
 
 from es_recsys.errors import ModelError
-from es_recsys.features import ItemSide, features
+from es_recsys.features import ItemFeatures, compute_features
 from es_recsys.index_metadata import IndexMetadata, VectorMetadata
 from es_recsys.models.types import ItemIds
 from es_recsys.search.forest import Forest
@@ -138,7 +138,7 @@ def forest(seed: int, trees: int = 12) -> Forest:
     return Forest.from_dump({"max_feature_idx": len(NAMES) - 1, "tree_info": info})
 
 
-def item_features(seed: int) -> ItemSide:
+def item_features(seed: int) -> ItemFeatures:
     """What behaviour says of the first 40 items of a shop."""
     rng = np.random.default_rng([seed, 1])
     ids, n = np.array([f"i{i:03d}" for i in range(40)]), 400
@@ -153,8 +153,8 @@ def item_features(seed: int) -> ItemSide:
     categories = [(str(rng.choice(["a", "b"])),) for _ in ids]
     unknown = np.full(40, np.nan)
     items = ItemTable(ids, [""] * 40, [""] * 40, categories, [""] * 40, rng.integers(1, 50, 40).astype(float), unknown)
-    table = features(data, items, 0.0)
-    return ItemSide(ItemIds.of(ids.tolist()).find, table.items, table.facts)
+    table = compute_features(data, items, 0.0)
+    return ItemFeatures(ItemIds.of(ids.tolist()).find, table.items, table.properties)
 
 
 HISTORY = History(("i001", "i005", "i050"), np.array([1.0, 3.0, 1.0], np.float32), np.array([9.0, 2.0, 0.0]), newest=-86_400.0)

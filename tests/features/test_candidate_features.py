@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from es_recsys.features import ITEM_COLUMNS, PAIR_COLUMNS, USER_COLUMNS, FeatureTable, ItemSide, features
+from es_recsys.features import ITEM_COLUMNS, PAIR_COLUMNS, USER_COLUMNS, FeatureTable, ItemFeatures, compute_features
 from es_recsys.types import History, Interactions, ItemTable
 
 NOW, DAY = 1.7e9, 86_400.0
@@ -37,12 +37,12 @@ def table() -> FeatureTable:
     )
     categories = [("wear", "hat"), ("wear", "hat"), ("wear", "shoe"), ("home",)]
     items = ItemTable(ids, [""] * 4, [""] * 4, categories, ["A", "A", "B", ""], np.array([9.0, 12.0, 99.0, np.nan]), np.zeros(4))
-    return features(data, items, NOW)
+    return compute_features(data, items, NOW)
 
 
-def side(table: FeatureTable) -> ItemSide:
+def side(table: FeatureTable) -> ItemFeatures:
     places = {item_id: place for place, item_id in enumerate(table.item_ids.tolist())}
-    return ItemSide(lambda ids: np.array([places.get(one, -1) for one in ids], np.int64), table.items, table.facts)
+    return ItemFeatures(lambda ids: np.array([places.get(one, -1) for one in ids], np.int64), table.items, table.properties)
 
 
 def test_candidates_have_the_rows_of_the_table(table: FeatureTable) -> None:
