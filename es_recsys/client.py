@@ -26,7 +26,7 @@ from es_recsys.settings import Settings, load_settings
 from es_recsys.types import Answer, Event, Item, Profile, Query
 
 if TYPE_CHECKING:  # jobs load much, and answers need none of it
-    from es_recsys.jobs.load_items import CatalogueReport
+    from es_recsys.jobs.items_report import ItemsReport
     from es_recsys.training.retrain import RetrainReport
     from es_recsys.training.train import TrainReport
 
@@ -76,7 +76,7 @@ class Client(AnswerMethods[Answer, Iterator[Answer | RecsysError]]):
     def _answer(self, **given: Any) -> Answer:
         return self.execute(make_query(**given))
 
-    def insert_items(self, items: Iterable[Item] | Item, *, base: Path | str = ".") -> CatalogueReport:
+    def insert_items(self, items: Iterable[Item] | Item, *, base: Path | str = ".") -> ItemsReport:
         """Add and change items; make the store where there is none. base: folder that the paths of pictures start from."""
         from es_recsys.jobs.load_items import insert_items
 
@@ -86,11 +86,11 @@ class Client(AnswerMethods[Answer, Iterator[Answer | RecsysError]]):
         # What is at hand is looked at before anything is written.
         return insert_items(self.workspace, list(given) if isinstance(items, Sequence | Item) else given, Path(base))
 
-    def delete_items(self, item_ids: Ids) -> CatalogueReport:
+    def delete_items(self, item_ids: Ids) -> ItemsReport:
         """Remove items."""
-        from es_recsys.jobs.load_items import remove_items
+        from es_recsys.jobs.delete_items import delete_items
 
-        return remove_items(self.workspace, arguments.ids("item_ids", item_ids))
+        return delete_items(self.workspace, arguments.ids("item_ids", item_ids))
 
     def put_events(self, events: Iterable[Event] | Event) -> Recorded:
         """Record events; the very next answer shows them. Events that are stored already change nothing, so a retry is safe.
@@ -223,11 +223,11 @@ class AsyncClient(AnswerMethods[Coroutine[Any, Any, Answer], AsyncIterator[Answe
     async def _answer(self, **given: Any) -> Answer:
         return await self.execute(make_query(**given))
 
-    async def insert_items(self, items: Iterable[Item] | Item, *, base: Path | str = ".") -> CatalogueReport:
+    async def insert_items(self, items: Iterable[Item] | Item, *, base: Path | str = ".") -> ItemsReport:
         """As `Client.insert_items`."""
         return await asyncio.to_thread(self._client.insert_items, items, base=base)
 
-    async def delete_items(self, item_ids: Ids) -> CatalogueReport:
+    async def delete_items(self, item_ids: Ids) -> ItemsReport:
         """As `Client.delete_items`."""
         return await asyncio.to_thread(self._client.delete_items, item_ids)
 

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from es_recsys.errors import RecsysError
-from es_recsys.jobs.load_items import load_files
+from es_recsys.jobs.load_items import load_items
 from es_recsys.serving.workspace import Workspace
 from es_recsys.settings import load_settings
 from es_recsys.sources import ReadOptions, parse_columns
@@ -34,7 +34,7 @@ def main() -> int:
         named = {"text": arguments.text, "image": arguments.images}
         chosen = settings.encoders.model_copy(update={kind: name for kind, name in named.items() if name is not None})
         with Workspace(settings.model_copy(update={"encoders": chosen})) as work:
-            report = load_files(
+            report = load_items(
                 work,
                 arguments.files,
                 ReadOptions(columns=parse_columns(arguments.columns)),

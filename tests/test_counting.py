@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from es_recsys.counting import counted
-from es_recsys.jobs.load_items import CatalogueReport
+from es_recsys.jobs.items_report import ItemsReport
 from es_recsys.sources import RejectedRows
 
 
@@ -22,7 +22,7 @@ def test_a_report_speaks_of_one_line_as_of_one() -> None:
     assert list(rejected.skipped_lines()) == ["1 line left out: 'impression' says nothing of taste"]
 
 
-@pytest.mark.parametrize(("added", "told"), [(2, False), (2_000, True)])
-def test_a_rate_is_told_of_many_items_only(added: int, told: bool) -> None:
-    (line,) = CatalogueReport(1, added=added, seconds=5.0).lines()
-    assert line.endswith("items/s") is told
+@pytest.mark.parametrize(("added", "reported"), [(2, False), (2_000, True)])
+def test_a_rate_is_reported_of_many_items_only(added: int, reported: bool) -> None:
+    (line,) = ItemsReport(1, added=added, seconds=5.0).lines()
+    assert line.endswith("items/s") is reported

@@ -11,7 +11,7 @@ from es_recsys.cli.common import JsonFlag, open_workspace, progress, shared_opti
 from es_recsys.errors import WriteError
 
 if TYPE_CHECKING:
-    from es_recsys.jobs.load_items import CatalogueReport
+    from es_recsys.jobs.items_report import ItemsReport
     from es_recsys.settings import Settings
     from es_recsys.sources import ReadOptions
 
@@ -79,14 +79,14 @@ def _read_options(
 
 
 def _load(settings: Settings, files: list[Path], whole: bool, max_errors: int, options: ReadOptions, json: bool) -> None:
-    from es_recsys.jobs.load_items import load_files
+    from es_recsys.jobs.load_items import load_items
 
     with open_workspace(settings) as work, progress("items") as bar:
-        report = load_files(work, files, options, whole=whole, max_errors=max_errors, progress=bar)
+        report = load_items(work, files, options, whole=whole, max_errors=max_errors, progress=bar)
     _show(report, json)
 
 
-def _show(report: CatalogueReport, json: bool) -> None:
+def _show(report: ItemsReport, json: bool) -> None:
     """Shows the report; ends with 6 where Elasticsearch refused some of the items."""
     show_report(report, json)
     if report.failed:
@@ -170,11 +170,11 @@ def items_delete(
     json: JsonFlag = False,
 ) -> None:
     """Delete items."""
-    from es_recsys.jobs.load_items import delete_items
+    from es_recsys.jobs.delete_items import delete_listed_items
 
     options = _read_options(columns=columns, separator=separator, no_header=no_header, encoding=encoding)
     with open_workspace(settings) as work:
-        report = delete_items(work, ids or [], file, options)
+        report = delete_listed_items(work, ids or [], file, options)
     _show(report, json)
 
 

@@ -85,14 +85,14 @@ def _drop(client: Client) -> None:
 
 def _load(client: Client, store: SampleStore, folder: Path) -> None:
     from es_recsys.jobs.load_events import load_events
-    from es_recsys.jobs.load_items import load_files
+    from es_recsys.jobs.load_items import load_items
     from es_recsys.training.train import train
 
     work = client.workspace
     counts = f"{len(store.items):,} products with pictures, {len(store.events):,} events of {len(store.shoppers):,} shoppers"
     _head(f"A sample store: {counts}")
     store.write(folder)
-    for line in load_files(work, [folder / "items.jsonl"]).lines():
+    for line in load_items(work, [folder / "items.jsonl"]).lines():
         say(line)
     for line in load_events(work, [folder / "events.jsonl"]).lines():
         say(line)

@@ -1,4 +1,4 @@
-"""Events in from files; cleaning, popularity and profiles brought up to date with them."""
+"""Loads events from files, and brings cleaning, popularity and profiles up to date with them."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from es_recsys.index import catalog
 from es_recsys.index.catalog import CatalogReport
 from es_recsys.index.stored_metadata import read_metadata, write_metadata
 from es_recsys.jobs.event_settings import CheckedEvents, check_times, store_bot_rules, store_rating_scale, to_rating_scale
+from es_recsys.jobs.live_store import confirm_key, find_metadata
 from es_recsys.jobs.prepare_store import prepare_store
 from es_recsys.progress import Progress
 from es_recsys.ratings import RatingScale
@@ -32,13 +33,16 @@ from es_recsys.types import Event, Item
 
 __all__ = ["EventsReport", "load_events", "set_rating_scale"]
 
-_ON_ITEMS = tuple(name for name, row in EVENT_TYPES.items() if row.sign)
+_ITEM_EVENT_TYPES = tuple(name for name, row in EVENT_TYPES.items() if row.sign)
 
 
 @dataclass(frozen=True, slots=True)
 class EventsReport:
-    """What became of the events, and what cleaning set aside. fields: what lines were used without: `field`, `reason`,
-    `count`, `examples`."""
+    """What became of events, and what cleaning set aside.
+
+    rejected: lines that could not be read. fields: what lines were used without: `field`, `reason`, `count`, `examples`. notes:
+    what a person should know.
+    """
 
     loaded: Loaded
     cleaning: CleaningReport
@@ -84,9 +88,9 @@ def load_events(
     """Load events of files into the event store, then bring cleaning, popularity and profiles up to date.
 
     rating_scale ("0..10"): found from the ratings unless given. bots: "on", "off", "auto", "minute_rate=120,regular=off". These
-    two are kept with the store, for later loads too. The files are checked first: with more than `max_errors` bad lines nothing
-    is written. Where there is no catalogue at all, one is made of the ids in the events. Raises InputError, also where no line
-    can be used, or times are local and their zone isn't known; TooManyErrors.
+    two are stored, for later loads too. The files are checked first: with more than `max_errors` bad lines nothing is written.
+    Where there is no catalogue at all, one is made of the ids in the events. Raises InputError, also where no line can be used,
+    or times are local and their zone isn't known; TooManyErrors; KeyMismatch.
     """
     started = time.monotonic()
     scale, checked = to_rating_scale(rating_scale), CheckedEvents(work.now())
@@ -96,18 +100,18 @@ def load_events(
     def read(rejected: RejectedRows, future: FutureTimes | None = None) -> Iterator[Event]:
         return read_events(files, options, formats=formats, future=future, rejected=rejected)
 
-    good, rejected = dry_run(lambda rejected: checked.observe(read(rejected, checked.future)), max_errors)
-    if not good:
+    count, rejected = dry_run(lambda rejected: checked.observe(read(rejected, checked.future)), max_errors)
+    if not count:
         raise rejected.nothing_usable("event", files)
-    about_times = check_times(checked.future, options.timezone is not None)
-    _confirm_key(work)
+    time_notes = check_times(checked.future, options.timezone is not None)
+    confirm_key(work, find_metadata(work))
     store = work.events
-    told = store_rating_scale(store, checked.ratings, scale)
+    rating_notes = store_rating_scale(store, checked.ratings, scale)
     store_bot_rules(store, bots)
-    loaded = store.load(_counted(read(RejectedRows(write=False)), good, progress), work.now())
-    notes = [*about_times, *told, *checked.notes(), *rejected.messages()]
+    loaded = store.load(_with_progress(read(RejectedRows(write=False)), count, progress), work.now())
+    notes = [*time_notes, *rating_notes, *checked.notes(), *rejected.messages()]
     with work.translating_errors():
-        notes += _catalogue_of_events(work)
+        notes += _add_bare_items(work)
         cleaning = clean_events(work)
         count_popularity(work)
         catch_up(work, work.snapshots.latest())
@@ -116,11 +120,12 @@ def load_events(
 
 
 def set_rating_scale(work: Workspace, scale: str | RatingScale) -> None:
-    """Reads all ratings of the store on a scale ("0..10"), those that are stored too; popularity and profiles follow.
+    """Set the scale of the store's ratings, and bring popularity and profiles up to date with it.
 
+    scale: such as "0..10", for all ratings, those that are stored too.
     Raises InputError, KeyMismatch.
     """
-    _confirm_key(work)
+    confirm_key(work, find_metadata(work))
     store_rating_scale(work.events, RatingCounts(), to_rating_scale(scale))
     with work.translating_errors():
         try:
@@ -131,21 +136,15 @@ def set_rating_scale(work: Workspace, scale: str | RatingScale) -> None:
         catch_up(work, work.snapshots.latest())
 
 
-def _confirm_key(work: Workspace) -> None:
-    """Before anything is written. Raises KeyMismatch."""
-    with work.translating_errors():
-        try:
-            work.confirm_key(read_metadata(work.es, work.settings.index))
-        except StoreNotFound:
-            return
+def _add_bare_items(work: Workspace) -> list[str]:
+    """Make items of the ids in the events where there is no catalogue; return what a person should know.
 
-
-def _catalogue_of_events(work: Workspace) -> list[str]:
-    """Items that are nothing but ids, for a store that has no catalogue."""
+    Raises StoreNotFound where the events have no items.
+    """
     try:
         metadata = read_metadata(work.es, work.settings.index)
     except StoreNotFound:
-        if not work.events.item_ids(_ON_ITEMS):
+        if not work.events.item_ids(_ITEM_EVENT_TYPES):
             raise StoreNotFound(
                 f"There is no store {work.settings.index!r} to tell known items by.",
                 "Load items first: es-recsys items load FILE.",
@@ -155,9 +154,9 @@ def _catalogue_of_events(work: Workspace) -> list[str]:
     if not metadata.notes.get("bare"):
         if work.es.count(index=metadata.index)["count"]:
             return []
-        # Said before the first item, so that a run that is cut off is not taken for a catalogue.
+        # Noted before the first item, so that items of an interrupted run are not taken for a catalogue.
         write_metadata(work.es, replace(metadata, notes={**metadata.notes, "bare": True}))
-    done = _load_bare(work, work.events.item_ids(_ON_ITEMS))
+    done = _load_bare(work, work.events.item_ids(_ITEM_EVENT_TYPES))
     return [
         f"There is no catalogue: {counted(done.added, 'item was', 'items were')} made of the ids in the events; load the"
         " catalogue when you have it"
@@ -170,8 +169,8 @@ def _load_bare(work: Workspace, ids: Sequence[str]) -> CatalogReport:
     return catalog.load(work.patient, work.settings.index, items, count=len(ids), language=work.settings.language)
 
 
-def _counted(events: Iterable[Any], total: int, progress: Progress | None) -> Iterator[Any]:
-    for place, event in enumerate(events):
-        if progress is not None and place % 1_000 == 0:
-            progress(place, total)
+def _with_progress(events: Iterable[Any], total: int, progress: Progress | None) -> Iterator[Any]:
+    for done, event in enumerate(events):
+        if progress is not None and done % 1_000 == 0:
+            progress(done, total)
         yield event

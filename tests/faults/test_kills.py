@@ -22,7 +22,7 @@ from es_recsys import Client
 from es_recsys.doctor.events import check_events
 from es_recsys.index.fetch import scan
 from es_recsys.jobs.load_events import load_events
-from es_recsys.jobs.load_items import load_files
+from es_recsys.jobs.load_items import load_items
 from es_recsys.serving.behaviour_refresh import build_profiles
 from es_recsys.serving.profile_folding import behind
 from es_recsys.serving.workspace import Workspace
@@ -169,7 +169,7 @@ LOADS = {
 def test_a_load_that_was_killed_is_made_up_for_by_the_next(
     work: Workspace, killed: Callable[..., None], tmp_path: Path, moment: str
 ) -> None:
-    load_files(work, [_lines(tmp_path / "items.jsonl", _items())])
+    load_items(work, [_lines(tmp_path / "items.jsonl", _items())])
     file = _lines(tmp_path / "events.jsonl", _events())
     killed(*LOADS[moment], "command", "events", "load", str(file))
     if work.events.last_row:
@@ -198,7 +198,7 @@ RECORDINGS = {
 def test_a_recording_that_was_killed_is_made_up_for(
     work: Workspace, killed: Callable[..., None], tmp_path: Path, moment: str
 ) -> None:
-    load_files(work, [_lines(tmp_path / "items.jsonl", _items())])
+    load_items(work, [_lines(tmp_path / "items.jsonl", _items())])
     file = _lines(tmp_path / "events.jsonl", _events(20))
     load_events(work, [file])
     start = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=5)
@@ -232,10 +232,10 @@ def test_items_whose_load_was_killed_count_after_the_next(
     work: Workspace, killed: Callable[..., None], tmp_path: Path, moment: str
 ) -> None:
     items = _lines(tmp_path / "items.jsonl", _items(44))
-    load_files(work, [_lines(tmp_path / "some.jsonl", _items(40))])
+    load_items(work, [_lines(tmp_path / "some.jsonl", _items(40))])
     load_events(work, [_lines(tmp_path / "events.jsonl", _events())])
     killed(*CATALOGUES[moment], 1, "command", "items", "load", str(items))
-    report = load_files(work, [items])
+    report = load_items(work, [items])
     assert (report.added, report.unchanged) == (0, 44)
     assert all(row.quarantine != "unknown_item" for row in work.events.scan())
     assert {"i40", "i43"} <= {item_id for item_id, _ in work.snapshots.latest().popularity}

@@ -17,7 +17,7 @@ from es_recsys.index import versions
 from es_recsys.index.fetch import scan_ids
 from es_recsys.index.unfinished_versions import draft_folders, orphaned_model_folders
 from es_recsys.index_metadata import items_alias
-from es_recsys.jobs.load_items import load_files
+from es_recsys.jobs.load_items import load_items
 from es_recsys.jobs.versions import swap_version
 from es_recsys.serving.snapshot_cache import models_folder
 from es_recsys.settings import EncoderSettings
@@ -32,7 +32,7 @@ import os, signal, sys
 from pathlib import Path
 from pydoc import locate
 from es_recsys import Client, Settings
-from es_recsys.jobs.load_items import load_files
+from es_recsys.jobs.load_items import load_items
 from es_recsys.jobs.versions import swap_version
 from es_recsys.settings import EncoderSettings
 
@@ -59,7 +59,7 @@ with Client(settings=Settings(url=url, index=index, home=home, cache=home + "/ca
     elif command == "swap":
         swap_version(client.workspace, None)
     else:
-        load_files(client.workspace, [Path(command)])
+        load_items(client.workspace, [Path(command)])
 """
 
 
@@ -110,20 +110,20 @@ FIRST = [
 def test_a_first_load_that_is_killed(client: Client, tmp_path: Path, place: str, nth: int, when: str) -> None:
     file = csv(tmp_path / "items.csv", N)
     kill(client, str(file), place, nth, when)
-    report = load_files(client.workspace, [file])
+    report = load_items(client.workspace, [file])
     assert report.failed == 0
     assert stored(client) == {f"i{k}" for k in range(N)}
     assert client.search("thing 7", n=3, filter="size:7").hits[0].item_id == "i7"
     assert_clean(client)
-    assert load_files(client.workspace, [file]).unchanged == N
+    assert load_items(client.workspace, [file]).unchanged == N
 
 
 @pytest.mark.long
 def test_a_later_load_that_is_killed(client: Client, tmp_path: Path) -> None:
-    load_files(client.workspace, [csv(tmp_path / "items.csv", N)])
+    load_items(client.workspace, [csv(tmp_path / "items.csv", N)])
     changed = csv(tmp_path / "items.csv", N + 300, "lamp")
     kill(client, str(changed), "es_recsys.index.chunk_sender.ChunkSender.send", 2, "after")
-    load_files(client.workspace, [changed])
+    load_items(client.workspace, [changed])
     assert stored(client) == {f"i{k}" for k in range(N + 300)}
     assert len(client.search("lamp", n=50).hits) == 50 and not client.search("thing", n=5).hits
     assert_clean(client)

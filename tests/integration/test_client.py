@@ -20,7 +20,7 @@ from es_recsys import Answer, AsyncClient, Client, Event, Query, Settings
 from es_recsys.errors import FilterError, InputError, RecsysError
 from es_recsys.index_metadata import profiles_index
 from es_recsys.jobs.load_events import load_events
-from es_recsys.jobs.load_items import load_files
+from es_recsys.jobs.load_items import load_items
 from es_recsys.sample import SampleStore
 from es_recsys.serving.behaviour_refresh import build_profiles
 from es_recsys.serving.drivers import Driver
@@ -41,7 +41,7 @@ def client(
     lines = (event.model_dump_json(exclude_none=True) + "\n" for event in sample.events)
     (folder / "events.jsonl").write_text("".join(lines))
     with Client(settings=module_settings(text="all-MiniLM-L6-v2")) as client:
-        load_files(client.workspace, [folder / "items.jsonl"])
+        load_items(client.workspace, [folder / "items.jsonl"])
         load_events(client.workspace, [folder / "events.jsonl"])
         client.train(budget=5.0)
         yield client

@@ -104,7 +104,7 @@ class _Pictures:
 def test_pictures_start_from_their_own_file_and_all_that_lack_are_listed(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:
-    monkeypatch.setattr("es_recsys.jobs.load_items.encoders", lambda _: [_Pictures()])
+    monkeypatch.setattr("es_recsys.jobs.write_items.encoders", lambda _: [_Pictures()])
     for folder in "AB":
         (tmp_path / folder).mkdir()
         (tmp_path / folder / f"{folder}.png").write_bytes(b"x")

@@ -13,7 +13,7 @@ import pytest
 
 from es_recsys import Answer, Client, Event, Query, Settings
 from es_recsys.errors import InputError
-from es_recsys.jobs.load_items import load_files
+from es_recsys.jobs.load_items import load_items
 from es_recsys.sample import SampleStore
 from es_recsys.search.rerank.exploration import COLD_START_RANK
 from es_recsys.serving.snapshot_cache import ranking_folder
@@ -37,7 +37,7 @@ def client(
     folder = tmp_path_factory.mktemp("catalogue")
     (folder / "items.jsonl").write_text("".join(item.model_dump_json(exclude={"image"}) + "\n" for item in sample.items))
     with Client(settings=module_settings()) as client:
-        load_files(client.workspace, [folder / "items.jsonl"])
+        load_items(client.workspace, [folder / "items.jsonl"])
         yield client
 
 

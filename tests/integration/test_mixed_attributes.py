@@ -11,7 +11,7 @@ import pytest
 
 from es_recsys import Client, Item, Settings
 from es_recsys.errors import InputError
-from es_recsys.jobs.load_items import load_files
+from es_recsys.jobs.load_items import load_items
 from es_recsys.settings import EncoderSettings
 from es_recsys.sources import ReadOptions
 
@@ -84,7 +84,7 @@ def test_ranges_of_long_numbers_end_where_they_say(client: Client) -> None:
 def test_seventeen_digits_of_a_file(client: Client, tmp_path: Path) -> None:
     file = tmp_path / "items.csv"
     file.write_text("item_id,title,seller\n" + "".join(f"{n},thing,{LONG[n]}\n" for n in range(3)))
-    load_files(client.workspace, [file])
+    load_items(client.workspace, [file])
     assert found(client, f"seller:{LONG[1]}") == {"1"}
     assert {hit.item_id for hit in client.search("thing", filter={"seller": LONG[1]}).hits} == {"1"}
 
@@ -93,7 +93,7 @@ def test_long_numbers_in_lists_and_beyond_64_bits(client: Client, tmp_path: Path
     file = tmp_path / "items.jsonl"
     rows = (f'{{"item_id": {n}, "title": "thing", "sellers": [{LONG[n]}, 7], "code": {10**25 + n}}}' for n in range(3))
     file.write_text("\n".join(rows) + "\n")
-    load_files(client.workspace, [file])
+    load_items(client.workspace, [file])
     client.insert_items([Item(item_id="9", title="thing", attributes={"sellers": (LONG[1], 8)})])
     assert found(client, f"sellers:{LONG[1]}") == {"1", "9"}
     assert found(client, "sellers:7") == {"0", "1", "2"}
@@ -104,19 +104,19 @@ def test_more_attributes_than_a_store_can_have_are_named_before_anything_is_writ
     for part, n in (("a", 150), ("b", 51)):
         names = [f"{part}{k}" for k in range(n)]
         (tmp_path / f"{part}.csv").write_text(f"item_id,title,{','.join(names)}\n{part},thing,{','.join('7' * n)}\n")
-    load_files(client.workspace, [tmp_path / "a.csv"])
+    load_items(client.workspace, [tmp_path / "a.csv"])
     with pytest.raises(InputError, match="has 150 attributes and can have 200; the one too many is 'b50'"):
-        load_files(client.workspace, [tmp_path / "b.csv"])
+        load_items(client.workspace, [tmp_path / "b.csv"])
     assert found(client, "a3:7") == {"a"}
-    load_files(client.workspace, [tmp_path / "b.csv"], ReadOptions(columns={"b50": "-"}))
+    load_items(client.workspace, [tmp_path / "b.csv"], ReadOptions(columns={"b50": "-"}))
     assert found(client, "b3:7") == {"b"}
 
 
 def test_a_store_of_texts_takes_numbers_as_the_file_has_them(client: Client, tmp_path: Path) -> None:
     (tmp_path / "shirts.csv").write_text("item_id,title,size\n3,thing,XL\n4,thing,M\n")
     (tmp_path / "shoes.csv").write_text("item_id,title,size\n1,thing,42.50\n2,thing,43\n")
-    load_files(client.workspace, [tmp_path / "shirts.csv"])
-    load_files(client.workspace, [tmp_path / "shoes.csv"])
+    load_items(client.workspace, [tmp_path / "shirts.csv"])
+    load_items(client.workspace, [tmp_path / "shoes.csv"])
     assert (stored(client, "1")["size"], stored(client, "2")["size"]) == ("42.50", "43")
     assert (found(client, "size:42.50"), found(client, "size:43,XL")) == ({"1"}, {"2", "3"})
 
@@ -124,8 +124,8 @@ def test_a_store_of_texts_takes_numbers_as_the_file_has_them(client: Client, tmp
 def test_files_of_other_types_load_one_after_the_other(client: Client, tmp_path: Path) -> None:
     (tmp_path / "shoes.csv").write_text("item_id,title,size\n1,thing,42\n2,thing,43\n")
     (tmp_path / "shirts.csv").write_text("item_id,title,size\n3,thing,XL\n4,thing,M\n")
-    load_files(client.workspace, [tmp_path / "shoes.csv"])
-    report = load_files(client.workspace, [tmp_path / "shirts.csv"])
+    load_items(client.workspace, [tmp_path / "shoes.csv"])
+    report = load_items(client.workspace, [tmp_path / "shirts.csv"])
     assert (report.added, report.failed, report.rejected) == (2, 0, 0)
     assert (found(client, "size:XL"), found(client, "size:42..43")) == ({"3"}, {"1", "2"})
     assert client.search("thing XL").hits[0].item_id == "3"
@@ -143,7 +143,7 @@ def test_a_value_and_an_object_of_one_name_in_a_file(client: Client, tmp_path: P
     lines = ['"size": {"cm": 30}', '"size": {"cm": 31}', '"size": "L"']
     rows = [f'{{"item_id": "i{n}", "title": "thing", {line}}}\n' for n, line in enumerate(lines)]
     (tmp_path / "items.jsonl").write_text("".join(rows[::order]))
-    report = load_files(client.workspace, [tmp_path / "items.jsonl"])
+    report = load_items(client.workspace, [tmp_path / "items.jsonl"])
     assert (report.added, report.failed, report.fields) == (3, 0, ())
     assert found(client, "size:L") == {"i2"}
     assert found(client, "size.cm:30..40") == {"i0", "i1"}

@@ -12,7 +12,7 @@ import pytest
 from es_recsys import Answer, Client, Event, Item, Settings
 from es_recsys.jobs.evaluate import Options, evaluate
 from es_recsys.jobs.load_events import load_events
-from es_recsys.jobs.load_items import load_files
+from es_recsys.jobs.load_items import load_items
 from es_recsys.jobs.versions import swap_version
 from es_recsys.sample import SampleStore, sample_store
 from es_recsys.sources import ReadOptions
@@ -240,7 +240,7 @@ def test_an_export_of_shopify_is_found_and_known_by_its_handles(
     (tmp_path / "shop.csv").write_text(SHOP)
     (tmp_path / "events.csv").write_text("user_id,item_id,timestamp\nann,tin-mug,2026-01-01T10:00:00Z\n")
     with Client(settings=module_settings()) as client:
-        report = load_files(client.workspace, [tmp_path / "shop.csv"], ReadOptions(columns=columns))
+        report = load_items(client.workspace, [tmp_path / "shop.csv"], ReadOptions(columns=columns))
         assert (report.added, report.rejected) == (3 if not columns else 2, 0)
         for words in ("mug", "blue", "kiln cups", "large mug"):
             hits = client.search(words).hits

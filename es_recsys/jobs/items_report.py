@@ -1,0 +1,49 @@
+"""The report of loading, inserting or deleting items."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from es_recsys.counting import counted
+
+__all__ = ["ItemsReport"]
+
+_MIN_FOR_RATE = 100
+"""Fewer items written say nothing of a rate."""
+
+
+@dataclass(frozen=True, slots=True)
+class ItemsReport:
+    """What became of items.
+
+    failed: refused by Elasticsearch; rejected: lines that could not be read; unencoded: contents without a vector. fields: what
+    lines were used without: `field`, `reason`, `count`, `examples`. notes: what a person should know.
+    """
+
+    version: int
+    added: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    failed: int = 0
+    rejected: int = 0
+    unencoded: int = 0
+    seconds: float = 0.0
+    fields: tuple[dict[str, Any], ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+    def lines(self) -> Iterator[str]:
+        written = self.added + self.changed
+        rate = f", {written / self.seconds:,.0f} items/s" if written >= _MIN_FOR_RATE and self.seconds > 0 else ""
+        yield (
+            f"{counted(self.added, 'item', 'items')} added, {self.changed:,} changed, {self.unchanged:,} unchanged,"
+            f" {self.removed:,} removed in {self.seconds:.1f} s{rate}"
+        )
+        yield from self.notes
+
+    def to_dict(self) -> dict[str, Any]:
+        names = ("version", "added", "changed", "unchanged", "removed", "failed", "rejected", "unencoded", "seconds")
+        found = {name: getattr(self, name) for name in names}
+        return {**found, "fields": list(self.fields), "notes": list(self.notes)}

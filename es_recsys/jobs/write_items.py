@@ -1,0 +1,152 @@
+"""Encodes items and writes them to the live version; what depends on the catalogue follows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+from es_recsys.counting import counted
+from es_recsys.encoders import Encoder, VectorCache, encoders, item_text, language_warning
+from es_recsys.index import catalog
+from es_recsys.index.catalog import CatalogReport
+from es_recsys.index.dead_letters import DeadLetterFile, WriteFailure
+from es_recsys.index.fetch import fetch_sources, scan_group_ids
+from es_recsys.index.stored_metadata import read_metadata, vector_metadata, write_metadata
+from es_recsys.jobs.items_report import ItemsReport
+from es_recsys.jobs.live_store import confirm_key, find_metadata
+from es_recsys.jobs.prepare_store import prepare_store
+from es_recsys.progress import Progress, ProgressCounter
+from es_recsys.serving.behaviour_refresh import catalogue_state, refresh_behaviour
+from es_recsys.serving.product_groups import note_variants
+from es_recsys.serving.store_encoders import ItemErrors, item_vectors, settings_of_store
+from es_recsys.serving.workspace import Workspace
+from es_recsys.types import Item
+
+__all__ = ["refresh_after_write", "write_items"]
+
+_SAMPLE = 200  # items whose language is looked at
+_CHUNK = 10_000
+
+
+def write_items(
+    work: Workspace,
+    items: Iterable[Item],
+    base: Path | Callable[[Item], Path],
+    *,
+    whole: bool,
+    count: int | None,
+    progress: Progress | None,
+) -> ItemsReport:
+    """Encode and write items, and bring popularity and profiles up to date.
+
+    base: folder that pictures' paths start from. whole: whether
+    items that are not among these are removed. count: how many there are, None where unknown. Raises KeyMismatch before anything
+    is written, FingerprintMismatch.
+    """
+    started = time.monotonic()
+    metadata = find_metadata(work)
+    if work.events.last_row:
+        confirm_key(work, metadata)
+    before = catalogue_state(work)
+    settings = settings_of_store(work.settings, metadata)
+    used = encoders(settings)
+    vectors = vector_metadata(used)
+    name = f"{time.strftime('%Y%m%d-%H%M%S')}.jsonl"
+    errors = ItemErrors(work.settings.store_home / "unencoded" / name)
+    letters = DeadLetterFile(work.settings.store_home / "dead_letters" / name)
+    sample, items = _peek(items)
+    notes = _language_warnings(used, sample, settings.language if metadata is None else metadata.language)
+    write = catalog.sync if whole else catalog.load
+    with closing(VectorCache(settings.cache)) as cache, work.translating_errors():
+        prepare_store(work, vectors, settings.language, count)
+        done = write(
+            work.patient,
+            settings.index,
+            items,
+            item_vectors(used, base, cache, errors) if used else None,
+            vectors=vectors,
+            language=settings.language,
+            count=count,
+            dead_letters=letters,
+            progress=ProgressCounter(progress, count),
+        )
+    notes += _failure_notes(done, letters.path, errors)
+    if metadata is not None and metadata.notes.get("bare"):
+        _end_bare_catalogue(work)
+    notes += refresh_after_write(work, before, done)
+    return ItemsReport(
+        done.version,
+        done.added,
+        done.changed,
+        done.unchanged,
+        done.removed,
+        done.failed,
+        unencoded=errors.count,
+        seconds=time.monotonic() - started,
+        notes=tuple(notes),
+    )
+
+
+def refresh_after_write(work: Workspace, before: Mapping[str, Any] | None, done: CatalogReport) -> list[str]:
+    """Bring variants, popularity and profiles up to date with written items; return what a person should know.
+
+    before: the `catalogue_state` before the items were written.
+    """
+    work.snapshots.invalidate()
+    note_variants(work, regrouped=bool(done.regrouped) or _was_interrupted(work, before))
+    return refresh_behaviour(work, before, done, regrouped=bool(done.regrouped))
+
+
+def _was_interrupted(work: Workspace, before: Mapping[str, Any] | None) -> bool:
+    """Return whether an earlier run wrote to the index and ended before events were compared with it."""
+    compared = work.events.progress.get("catalogue")
+    return before is not None and compared is not None and compared != before and compared.get("index") == before["index"]
+
+
+def _failure_notes(done: CatalogReport, dead_letters: Path, errors: ItemErrors) -> list[str]:
+    notes = []
+    if done.failed:
+        first = "; ".join(f"{failure.id}: {failure.reason}" for failure in done.failures[:3])
+        notes.append(
+            f"{counted(done.failed, 'item was', 'items were')} refused ({first}); all of them are in {dead_letters}."
+            f" {_remedy(done.failures)}"
+        )
+    if errors.count:
+        first = "; ".join(errors.first[:3])
+        notes.append(f"{errors.count:,} contents could not be encoded ({first}); all of them are in {errors.path}")
+    return notes
+
+
+def _remedy(failures: Sequence[WriteFailure]) -> str:
+    if any("failed to parse" in failure.reason or "mapper" in failure.reason for failure in failures):
+        return "The index was made by an earlier release: make it anew (es-recsys index rebuild), then load them again."
+    return "Mend them and load them again."
+
+
+def _end_bare_catalogue(work: Workspace) -> None:
+    """Note that the catalogue is no longer made of the ids in events, and remove ids that turn out to be products of variants."""
+    metadata = read_metadata(work.es, work.settings.index)
+    groups = sorted(set(scan_group_ids(work.es, metadata.index).values()))
+    chunks = (fetch_sources(work.es, metadata.index, groups[start : start + _CHUNK]) for start in range(0, len(groups), _CHUNK))
+    bare = [item_id for chunk in chunks for item_id, source in chunk.items() if not source.keys() & {"title", "group_id"}]
+    if bare:
+        catalog.delete(work.patient, work.settings.index, bare)
+    write_metadata(work.es, replace(metadata, notes={key: value for key, value in metadata.notes.items() if key != "bare"}))
+
+
+def _peek(items: Iterable[Item]) -> tuple[list[Item], Iterator[Item]]:
+    """Return the first items, and all of them."""
+    stream = iter(items)
+    sample = list(islice(stream, _SAMPLE))
+    return sample, chain(sample, stream)
+
+
+def _language_warnings(used: Sequence[Encoder], sample: Sequence[Item], language: str) -> list[str]:
+    texts = [text for item in sample if (text := item_text(item)) is not None]
+    warnings = [language_warning(encoder, texts, language) for encoder in used if encoder.content == "text"]
+    return [warning for warning in warnings if warning is not None]
