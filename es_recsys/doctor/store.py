@@ -123,6 +123,17 @@ def check_artefacts(metadata: IndexMetadata, settings: Settings) -> Iterator[Che
     popularity = settings.store_home / "popularity"
     if popularity.exists():
         yield run_check("popularity", partial(_describe_popularity, popularity))
+    yield from _check_tuned_settings(settings.store_home / "tuned")
+
+
+def _check_tuned_settings(folder: Path) -> Iterator[Check]:
+    """Report settings that were tuned for a model that is gone."""
+    from es_recsys.models.retired import RETIRED
+
+    for path in sorted(folder.glob("*.json")):
+        if path.stem in RETIRED:
+            remedy = f"Remove the file; tune {RETIRED[path.stem]} instead."
+            yield Check("tuned settings", False, f"There is no model {path.stem!r} any more, for which {path} is.", remedy)
 
 
 def _describe_model(folder: Path, name: str) -> str:

@@ -75,6 +75,18 @@ def test_the_doctor_says_to_train_again(client: Client) -> None:
     assert "There is no model 'bpr' any more" in found["model: bpr"].what
     assert "als" in found["model: bpr"].remedy
     assert found["model: covisitation"].ok
+    assert "tuned settings" not in found
+
+
+def test_the_doctor_finds_settings_that_were_tuned_for_it(client: Client) -> None:
+    path = client.settings.store_home / "tuned" / "bpr.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("{}")
+    found = {check.name: check for check in diagnose(client.settings)}
+    path.unlink()
+    assert not found["tuned settings"].ok
+    assert str(path) in found["tuned settings"].what
+    assert "als" in found["tuned settings"].remedy
 
 
 def test_the_catalogue_is_read_without_its_vectors(client: Client) -> None:
