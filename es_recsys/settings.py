@@ -41,7 +41,7 @@ StoreName = Annotated[str, AfterValidator(_store_name)]
 
 
 class FusionWeights(BaseModel):
-    """Weight of each leg (>= 0) by situation; a leg that is not named weighs 0."""
+    """Weight of each retriever (>= 0) by situation; a retriever that is not named weighs 0."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -80,7 +80,7 @@ class FusionWeights(BaseModel):
 
 
 class SearchSettings(BaseModel):
-    """depth: candidates a leg (fixed, so that pages are stable). rank_constant: k of reciprocal rank fusion.
+    """depth: candidates a retriever (fixed, so that pages are stable). rank_constant: k of reciprocal rank fusion.
 
     near: vector field -> the cosines from which it brings in items that the words don't find: beside others, and alone; in place
     of those that are known of the model (fields.py).

@@ -6,7 +6,7 @@
 The store gets the events of all but the last D days, and is asked through Elasticsearch (at ES_RECSYS_URL, else a node of
 its own) what was done after them: each shopper's next purchase, and for each category that they bought in, what they
 bought there, asked by the category's name. Beside NDCG@10 there is the truth that only the simulator knows: the share of
-what the best answer would bring beyond a random one (gain). Differences are paired by shopper. With --tune the legs'
+what the best answer would bring beyond a random one (gain). Differences are paired by shopper. With --tune the retrievers'
 weights are tuned on the store's own events first, as `es-recsys tune weights --target purchase --users 2000` does. With
 --stores several stores with shoppers and items of their own are made, trained and tuned one after the other, and all their
 questions so far are counted together. Each store is dropped at its end.
@@ -96,7 +96,7 @@ def tasks(store: SampleStore, past: Sequence[Event], future: Sequence[Event], at
 
 
 def techniques(snapshot: ServingSnapshot, task: Task) -> dict[str, Change | None]:
-    """Each leg alone (in a search beside the legs that answer, unless it is one of them), nobody known, and all."""
+    """Each retriever alone (in a search beside the retrievers that answer, unless it is one of them), nobody known, and all."""
     names = [name for name, one in RETRIEVERS.items() if not one.matches_query] + list(snapshot.models)
     if task.name.startswith("searches"):
         names = [name for name in RETRIEVERS if name in snapshot.metadata.vectors or name == "lexical"] + names

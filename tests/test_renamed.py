@@ -75,17 +75,24 @@ def test_an_old_setting_is_read_from_the_environment(monkeypatch: pytest.MonkeyP
         assert load_settings().search.personalization == 0.25
 
 
-@pytest.mark.parametrize("option", [["--impact", "3"], ["--impact=3"]])
-def test_an_old_option_is_read_with_a_note(option: list[str]) -> None:
-    command = [sys.executable, "-c", "from es_recsys.cli import main; main()", "rank", "a", "--config", "/none.toml", *option]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+@pytest.mark.parametrize(
+    ("command", "option", "present"),
+    [
+        (["rank", "a"], ["--impact", "3"], "--personalization"),
+        (["rank", "a"], ["--impact=3"], "--personalization"),
+        (["evaluate"], ["--legs"], "--retrievers"),
+    ],
+)
+def test_an_old_option_is_read_with_a_note(command: list[str], option: list[str], present: str) -> None:
+    run = [sys.executable, "-c", "from es_recsys.cli import main; main()", *command]
+    broken = [*run, "--config", "/none.toml", *option]
+    done = subprocess.run(broken, capture_output=True, text=True, timeout=60, check=False)
+    old = option[0].partition("=")[0]
     assert done.returncode == 2
-    assert done.stderr.startswith(
-        "Note: --impact is called --personalization now; the old name goes away with 0.3.\nError: The set"
-    )
-    shown = subprocess.run([*command[:3], "rank", "--help"], capture_output=True, text=True, timeout=60, check=False)
-    assert "--personalization" in shown.stdout
-    assert "--impact" not in shown.stdout
+    assert done.stderr.startswith(f"Note: {old} is called {present} now; the old name goes away with 0.3.\nError: The set")
+    shown = subprocess.run([*run, "--help"], capture_output=True, text=True, timeout=60, check=False)
+    assert present in shown.stdout
+    assert old not in shown.stdout
 
 
 def test_old_methods_of_the_client_go_on(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,7 +65,7 @@ def evaluate(
         columns=parse_columns(columns),
         targets=tuple(target or ()),
         served=served,
-        legs=retrievers,
+        retrievers=retrievers,
         users=users,
         n=n,
         budget=budget,

@@ -59,7 +59,7 @@ def language_warning(encoder: Encoder, texts: Sequence[str], language: str | Non
     if encoder.content != "text":
         return None
     languages: frozenset[str] = getattr(encoder, "languages", frozenset())
-    remedy = "Name a model that knows it in ES_RECSYS_ENCODERS__TEXT, or weigh the vector leg low."
+    remedy = "Name a model that knows it in ES_RECSYS_ENCODERS__TEXT, or weigh the vector retriever low."
     code = _CODES.get(language or "")
     if code and languages and not (languages & (_CJK if language == "cjk" else {code})):
         known = ", ".join(sorted(languages))

@@ -1,4 +1,4 @@
-"""The weights of the legs that serve questions best, from what each leg gave each candidate."""
+"""The weights of the retrievers that serve questions best, from what each retriever gave each candidate."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _DISCOUNTS = 1.0 / np.log2(np.arange(2, _N + 2))
 class WeightSheet:
     """q questions by their candidates, padded to the most (c).
 
-    fixed (q, c) float64: what the legs give that are not weighed; scores (q, c, l): what each of `legs` gives at a weight of 1;
-    grades (q, c); real (q, c) bool, False in the padding; ideal (q,): the best DCG@10 that all right answers allow. The weights
-    of the legs in `capped` that speak are scaled down where their sum exceeds `most`.
+    fixed (q, c) float64: what the retrievers give that are not weighed; scores (q, c, l): what each of `retrievers` gives at a
+    weight of 1; grades (q, c); real (q, c) bool, False in the padding; ideal (q,): the best DCG@10 that all right answers allow.
+    The weights of the retrievers in `capped` that have a score are scaled down where their sum exceeds `most`.
     """
 
-    legs: tuple[str, ...]
+    retrievers: tuple[str, ...]
     fixed: NDArray[np.float64]
     scores: NDArray[np.float64]
     grades: NDArray[np.float64]
@@ -52,7 +52,7 @@ class WeightSheet:
 
     def choices(self) -> tuple[list[NDArray[np.float64]], list[float]]:
         """Each right answer among the candidates that are none, as the conditional logit reads it, and its grade: (k, l + 1) what
-        each leg gives, and in the last column what those give that are not weighed."""
+        each retriever gives, and in the last column what those give that are not weighed."""
         whole = np.concatenate([self.scores, self.fixed[:, :, None]], axis=2)
         found, worth = [], []
         for row, place in np.argwhere(self.grades > 0.0).tolist():
@@ -63,8 +63,8 @@ class WeightSheet:
 
     def ndcg(self, weights: Mapping[str, float]) -> NDArray[np.float64]:
         """(q,) NDCG@10 of the order by fixed + scores @ weights; ties in the order given."""
-        given = np.array([max(weights.get(leg, 0.0), 0.0) for leg in self.legs])
-        inside = np.array([leg in self.capped for leg in self.legs])
+        given = np.array([max(weights.get(retriever, 0.0), 0.0) for retriever in self.retrievers])
+        inside = np.array([retriever in self.capped for retriever in self.retrievers])
         total = (self.scores != 0.0).any(axis=1) @ (given * inside)
         scale = np.where(total > self.most, self.most / np.maximum(total, 1e-12), 1.0)
         weighed = self.scores @ (given * inside) * scale[:, None] + self.scores @ (given * ~inside)
@@ -78,7 +78,7 @@ class WeightSheet:
         known: dict[tuple[float, ...], float] = {}
 
         def score(weights: Mapping[str, float]) -> float:
-            key = tuple(weights.get(leg, 0.0) for leg in self.legs)
+            key = tuple(weights.get(retriever, 0.0) for retriever in self.retrievers)
             if key not in known:
                 known[key] = float(self.ndcg(weights).mean())
             return known[key]
@@ -86,41 +86,44 @@ class WeightSheet:
         return score
 
     def ascended(self, start: Mapping[str, float], values: Sequence[float], score: Score | None = None) -> dict[str, float]:
-        """Weights among `values` that no change of one leg betters, or that are reached after some rounds: coordinate ascent,
-        which moves in few directions and so fits chance less than a search of the whole space (Metzler and Croft 2007).
-        score: a `scorer`, where there is one that knows some weights already."""
+        """Return weights among `values` that no change of one betters, or that are reached after some rounds.
+
+        Coordinate ascent moves in few directions and so fits chance less than a search of the whole space (Metzler and Croft
+        2007). score: a `scorer`, where there is one that knows some weights already."""
         score = score or self.scorer()
-        weights = {leg: min(values, key=lambda value: abs(value - start.get(leg, 0.0))) for leg in self.legs}
+        weights = {
+            retriever: min(values, key=lambda value: abs(value - start.get(retriever, 0.0))) for retriever in self.retrievers
+        }
         best = score(weights)
         for _ in range(_ROUNDS):
             before = best
-            for leg in self.legs:
-                scores = [score({**weights, leg: value}) for value in values]
+            for retriever in self.retrievers:
+                scores = [score({**weights, retriever: value}) for value in values]
                 if max(scores) > best:
                     best = max(scores)
-                    weights[leg] = values[scores.index(best)]
+                    weights[retriever] = values[scores.index(best)]
             if best == before:
                 break
         return weights
 
 
 def sheet_of(
-    legs: Sequence[str],
+    retrievers: Sequence[str],
     candidates: Sequence[Sequence[tuple[str, float, Mapping[str, float]]]],
     grades: Sequence[Mapping[str, float]],
     capped: Collection[str] = (),
     most: float = math.inf,
 ) -> WeightSheet:
-    """candidates: of each question (item id, what the other legs give, leg -> what it gives at a weight of 1), in any order;
-    they are put in that of their ids, as ties are."""
+    """Return the sheet. candidates: of each question (item id, what the other retrievers give, retriever -> what it gives at a
+    weight of 1), in any order; they are put in that of their ids, as ties are."""
     width = max((len(own) for own in candidates), default=0) or 1
     shape = (len(candidates), width)
     fixed, gains, real = np.zeros(shape), np.zeros(shape), np.zeros(shape, bool)
-    scores = np.zeros((*shape, len(legs)))
+    scores = np.zeros((*shape, len(retrievers)))
     for row, own in enumerate(candidates):
         for place, (item_id, rest, parts) in enumerate(sorted(own, key=lambda one: one[0])):
             real[row, place], fixed[row, place] = True, rest
             gains[row, place] = grades[row].get(item_id, 0.0)
-            scores[row, place] = [parts.get(leg, 0.0) for leg in legs]
+            scores[row, place] = [parts.get(retriever, 0.0) for retriever in retrievers]
     ideal = np.array([sum(g * d for g, d in zip(sorted(own.values(), reverse=True), _DISCOUNTS, strict=False)) for own in grades])
-    return WeightSheet(tuple(legs), fixed, scores, gains, real, ideal, frozenset(capped), most)
+    return WeightSheet(tuple(retrievers), fixed, scores, gains, real, ideal, frozenset(capped), most)

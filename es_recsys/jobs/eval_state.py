@@ -23,7 +23,7 @@ _RANKED = {True: ("query",), False: ("no_query", "new_user")}
 @dataclass(frozen=True, slots=True)
 class Carried:
     """What a scratch store has of the live one. tuned, ranked: situations that have tuned weights, a learned ranking. trained:
-    leg -> weight without a query, as the training of the scratch store chose them. lacking: what could not be taken along,
+    retriever -> weight without a query, as the training of the scratch store chose them. lacking: what could not be taken along,
     in words."""
 
     tuned: frozenset[str] = frozenset()

@@ -74,8 +74,8 @@ class Options:
     """names: models to compare (empty: all that are known). split: one of SPLITS. judgments: a file, for a search split.
     targets: event types that make an item a right answer (empty: all positive ones); a blend is trained for those of the
     store's last training, or without one for these. served: also through Elasticsearch;
-    legs: there also each leg alone, and without the person. users: questions at most. n: length of the answers. budget:
-    seconds for the trainings in memory."""
+    retrievers: there also each retriever alone, and without the person. users: questions at most. n: length of the answers.
+    budget: seconds for the trainings in memory."""
 
     names: tuple[str, ...] = ()
     split: str = "last"
@@ -83,7 +83,7 @@ class Options:
     columns: Mapping[str, str] = field(default_factory=dict)
     targets: tuple[str, ...] = ()
     served: bool = True
-    legs: bool = False
+    retrievers: bool = False
     users: int = 1_000
     n: int = 10
     budget: float = 600.0
@@ -231,9 +231,9 @@ class _Run:
             yield f"served, {words}", change
         if recommending and snapshot.settings.search.interests >= MIN_INTERESTS:
             yield "served, without interests", without_interests
-        if self._options.legs or not recommending:
+        if self._options.retrievers or not recommending:
             yield "served, neutral", without_person
-        if self._options.legs:
+        if self._options.retrievers:
             for name in _speaking(snapshot, recommending):
                 yield f"served, {name} alone", only_retriever(name)
 

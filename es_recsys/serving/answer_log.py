@@ -1,4 +1,4 @@
-"""The answer log: what was shown to whom, by which leg, at which position. One JSON line an answer, files by day.
+"""The answer log: what was shown to whom, by which retriever, at which position. One JSON line an answer, files by day.
 
 Learning to rank, experiments and reports read it. It holds user keys, never user ids. It never costs an answer: what can't be
 written is left out, and said once. It has a size that it doesn't outgrow.

@@ -20,18 +20,18 @@ _DISCOUNTS = 1.0 / np.log2(np.arange(2, 12))
 
 @dataclass(frozen=True, slots=True, eq=False)
 class JudgedScores:
-    """Judged queries (q) by their candidates, padded to the longest (c). clauses, legs: name -> (q, c) float32 scores;
+    """Judged queries (q) by their candidates, padded to the longest (c). clauses, retrievers: name -> (q, c) float32 scores;
     grades (q, c); real (q, c) bool, False in the padding; ideal (q,) best DCG@10."""
 
     clauses: Mapping[str, NDArray[np.float32]]
-    legs: Mapping[str, NDArray[np.float32]]
+    retrievers: Mapping[str, NDArray[np.float32]]
     grades: NDArray[np.float32]
     real: NDArray[np.bool_]
     ideal: NDArray[np.float64]
 
 
 def ndcg(sheet: JudgedScores, boosts: Mapping[str, float], weights: Mapping[str, float]) -> NDArray[np.float64]:
-    """NDCG@10 (q,) of the served order: lexical sum over its best, plus the weighted legs; ties in the order given."""
+    """NDCG@10 (q,) of the served order: lexical sum over its best, plus the weighted retrievers; ties in the order given."""
     return _measure(sheet, _lexical(sheet, boosts), weights)
 
 
@@ -102,7 +102,7 @@ def _lexical(sheet: JudgedScores, boosts: Mapping[str, float]) -> NDArray[np.flo
 def _measure(sheet: JudgedScores, lexical: NDArray[np.float32], weights: Mapping[str, float]) -> NDArray[np.float64]:
     best = lexical.max(axis=1, keepdims=True)
     total = np.float32(weights.get("lexical", 0.0)) * lexical / np.where(best > 0.0, best, 1.0)
-    for name, scores in sheet.legs.items():
+    for name, scores in sheet.retrievers.items():
         total = total + np.float32(weights.get(name, 0.0)) * scores
     total = np.where(sheet.real, total, -np.inf)
     top = np.argsort(-total, axis=1, kind="stable")[:, : len(_DISCOUNTS)]

@@ -110,7 +110,7 @@ def tune(policy: RankingPolicy, judged: Sequence[Judged], rng: np.random.Generat
     held = max(round(len(drawn) * HELD_OUT), 5)
     sheets = [_sheet([judged[i] for i in part]) for part in (drawn[held:], drawn[:held])]
     boosts = {name: clause_boost(name, policy.metadata.text_boosts) for name in CLAUSES}
-    weights = {name: w for name, w in query_weights(policy).items() if name in sheets[0].legs or name == LEXICAL}
+    weights = {name: w for name, w in query_weights(policy).items() if name in sheets[0].retrievers or name == LEXICAL}
     found_boosts, found_weights = ascend(sheets[0], boosts, weights, UNTUNED)
     before = float(ndcg(sheets[1], boosts, weights).mean())
     after = float(ndcg(sheets[1], found_boosts, found_weights).mean())
@@ -136,8 +136,8 @@ def _sheet(judged: Sequence[Judged]) -> JudgedScores:
         for name, column in each.scores.items():
             scores[name][row, :n] = column
     clauses = {name: scores[name] for name in names if name in CLAUSES}
-    legs = {name: scores[name] for name in names if name not in CLAUSES}
-    return JudgedScores(clauses, legs, grades, real, np.array([each.ideal for each in judged]))
+    retrievers = {name: scores[name] for name in names if name not in CLAUSES}
+    return JudgedScores(clauses, retrievers, grades, real, np.array([each.ideal for each in judged]))
 
 
 def _clause_body(clause: Body, ids: Sequence[str]) -> Body:

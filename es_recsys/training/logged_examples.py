@@ -8,7 +8,7 @@ People look at the first ranks most, so what they do says less of the items furt
 beside the trees; what rankings are compared by are gains over the examination of the rank (inverse propensity; Joachims et al.
 2017), with examination estimated from the log itself (`evaluation.examination`), at least 0.05 so that no single click decides.
 Trees that could read the rank itself would explain by it what its bias is to explain, and put first what stood first: features
-that tell the place (`reveals_rank`) are left out, so is the weighted sum, whose parts the legs' own scores are.
+that tell the place (`reveals_rank`) are left out, so is the weighted sum, whose parts the retrievers' own scores are.
 """
 
 from __future__ import annotations

@@ -23,18 +23,18 @@ class KeptSheet:
         self._path, self._key = path, key
 
     def get(self) -> tuple[WeightSheet, dict[str, float]] | None:
-        """The sheet, and the weights until then: leg -> weight."""
+        """The sheet, and the weights until then: retriever -> weight."""
         try:
             with np.load(self._path, allow_pickle=False) as held:
                 if str(held["key"]) != self._key:
                     return None
-                legs = tuple(held["legs"].tolist())
-                before = dict(zip(legs, held["before"].tolist(), strict=True))
+                retrievers = tuple(held["retrievers"].tolist())
+                before = dict(zip(retrievers, held["before"].tolist(), strict=True))
                 capped, most = frozenset(held["capped"].tolist()), float(held["most"])
                 arrays = {name: held[name] for name in ("fixed", "scores", "grades", "real", "ideal")}
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             return None
-        return WeightSheet(legs, **arrays, capped=capped, most=most), before
+        return WeightSheet(retrievers, **arrays, capped=capped, most=most), before
 
     def put(self, sheet: WeightSheet, before: Mapping[str, float]) -> None:
         """Keeps the sheet, whole or not at all, in place of the one before."""
@@ -43,8 +43,8 @@ class KeptSheet:
             np.savez_compressed(
                 draft,
                 key=np.array(self._key),
-                legs=np.array(sheet.legs, np.str_),
-                before=np.array([before[leg] for leg in sheet.legs], np.float64),
+                retrievers=np.array(sheet.retrievers, np.str_),
+                before=np.array([before[retriever] for retriever in sheet.retrievers], np.float64),
                 capped=np.array(sorted(sheet.capped), np.str_),
                 most=np.array(sheet.most),
                 fixed=sheet.fixed,

@@ -83,7 +83,11 @@ def _copy_items(work: Workspace, scratch: Workspace) -> None:
 def _bare(old: IndexMetadata, name: str) -> IndexMetadata:
     """The store before any training: what was tuned for searches stays, what training chose goes."""
     vectors = {field: metadata for field, metadata in old.vectors.items() if is_encoder_field(field)}
-    weights = {situation: legs for situation, legs in old.retriever_weights.items() if situation != "no_query" or not old.models}
+    weights = {
+        situation: retrievers
+        for situation, retrievers in old.retriever_weights.items()
+        if situation != "no_query" or not old.models
+    }
     kept = {key: value for key, value in old.notes.items() if key in ("bare", "index_options", "variants")}
     return replace(
         old,

@@ -111,7 +111,7 @@ def note_tuned(notes: Mapping[str, Any], situations: Iterable[str]) -> dict[str,
 
 def tuned_by_trials(metadata: IndexMetadata) -> frozenset[str]:
     """Situations whose weights trials chose. A training brings its own table without a query; that of searches stays, and
-    tells by the legs in it that don't answer, which nothing else weighs there."""
+    tells by the retrievers in it that don't answer, which nothing else weighs there."""
     noted = frozenset(metadata.notes.get(_TUNED, ())) & {"no_query"}
     asked = any(
         name not in RETRIEVERS or not RETRIEVERS[name].matches_query for name in metadata.retriever_weights.get("query", {})

@@ -1,11 +1,11 @@
-"""Chooses the weights of the legs by trials on events that are held out, and stores them with the store.
+"""Chooses the weights of the retrievers by trials on events that are held out, and stores them with the store.
 
-Without a query all legs are weighed; in a search those that speak of the user and of popularity, beside what answers it, whose
-weights `tune search` chooses from judgments. Answers are asked for once, of a store that was trained without the events held
-out; the trials are arithmetic on what each leg gave each candidate. They set out from the weights under which what people
-turned to was the likeliest of what they might have had (models/choices.py), or from those until now, whichever are better, one
-leg after the other moved to where it serves best. Answers and trials are kept, so that a run that was broken off goes on where
-it was.
+Without a query all retrievers are weighed; in a search the personalised ones, popularity and recency, beside those that match the
+query, whose weights `tune search` chooses from judgments. Answers are asked for once, of a store that was trained without the
+events held out; the trials are arithmetic on what each retriever gave each candidate. They set out from the weights under which
+what people turned to was the likeliest of what they might have had (models/conditional_logit.py), or from those until now,
+whichever are better, one retriever after the other moved to where it serves best. Answers and trials are kept, so that a run
+that was broken off goes on where it was.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ _SURE = 0.05
 _METRIC = "NDCG@10"
 _IN_WORDS = {"no_query": "without a query", "query": "in searches"}
 _BUDGET = 120.0
-# So small together that the cap on the personal legs of a search is not reached while scores are collected.
+# So small together that the cap on the personalised retrievers of a search is not reached while scores are collected.
 _PROBE = 1e-3
 
 
@@ -88,7 +88,7 @@ class Situation:
 
     def history(self) -> dict[str, Any]:
         """The trials of the last choice, as the page plots them."""
-        model = f"weights of the legs, {_IN_WORDS[self.name]}"
+        model = f"weights of the retrievers, {_IN_WORDS[self.name]}"
         return {"kind": "tuning", "model": model, "metric": _METRIC, "trials": [one.to_dict() for one in self.trials]}
 
 
@@ -212,12 +212,12 @@ def _asked_of(work: Workspace, live: IndexMetadata, name: str) -> tuple[object, 
 def _collected(
     scratch: Workspace, work: Workspace, split: EvalSplit, live: IndexMetadata, name: str, progress: Progress | None
 ) -> tuple[WeightSheet, dict[str, float]]:
-    """What each leg gives each candidate of each question, and the weights until now."""
+    """What each retriever gives each candidate of each question, and the weights until now."""
     give_events(scratch, work.events.scan(), split.rule, "train")
     train(scratch, live.models, targets=targets_of(live), budget=_BUDGET)
     snapshot = scratch.snapshots.latest()
-    legs = _legs(snapshot, name)
-    probe = dict.fromkeys(legs, 1.0 if name == "no_query" else _PROBE)
+    retrievers = _retrievers(snapshot, name)
+    probe = dict.fromkeys(retrievers, 1.0 if name == "no_query" else _PROBE)
     ranker = ServedRanker(scratch, split.queries, partial(_with_table, name=name, weights=probe))
     candidates = []
     queries = [query.query.model_copy(update={"n": _CANDIDATES}) for query in split.queries]
@@ -226,10 +226,10 @@ def _collected(
         if progress is not None:
             progress(place + 1, len(split))
     table = weight_table(ranking_policy(snapshot), name, snapshot.models)
-    cap = PERSONAL_SHARE * sum(table.get(leg, 0.0) for leg in _matching(snapshot)) if name == "query" else math.inf
-    capped = [leg for leg in legs if leg in snapshot.models or RETRIEVERS[leg].personalized]
-    sheet = sheet_of(legs, candidates, [query.grades for query in split.queries], capped, cap)
-    return sheet, {leg: table.get(leg, 0.0) for leg in legs}
+    cap = PERSONAL_SHARE * sum(table.get(retriever, 0.0) for retriever in _matching(snapshot)) if name == "query" else math.inf
+    capped = [retriever for retriever in retrievers if retriever in snapshot.models or RETRIEVERS[retriever].personalized]
+    sheet = sheet_of(retrievers, candidates, [query.grades for query in split.queries], capped, cap)
+    return sheet, {retriever: table.get(retriever, 0.0) for retriever in retrievers}
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +241,7 @@ class _Study:
 
     def search(self, part: str, sheet: WeightSheet, score: Score, start: Mapping[str, float], **limits: Any) -> Found:
         return search(
-            dict.fromkeys(sheet.legs, _VALUES), score, start=start, name=f"{self.name}/{part}", file=self.file, **limits
+            dict.fromkeys(sheet.retrievers, _VALUES), score, start=start, name=f"{self.name}/{part}", file=self.file, **limits
         )
 
 
@@ -289,11 +289,11 @@ def _chosen(
 
 
 def likely_weights(sheet: WeightSheet) -> dict[str, float]:
-    """The weights of the greatest likelihood, beside what the other legs give, or the largest 1 where it should be more."""
+    """The weights of the greatest likelihood, beside what the other retrievers give, or the largest 1 where it should be more."""
     choices, worth = sheet.choices()
-    theta = fit_conditional_logit(choices, worth) if choices else np.zeros(len(sheet.legs) + 1)
+    theta = fit_conditional_logit(choices, worth) if choices else np.zeros(len(sheet.retrievers) + 1)
     scale = float(theta.max()) or 1.0
-    return {leg: float(weight) / scale for leg, weight in zip(sheet.legs, theta, strict=False)}
+    return {retriever: float(weight) / scale for retriever, weight in zip(sheet.retrievers, theta, strict=False)}
 
 
 def _matching(snapshot: ServingSnapshot) -> list[str]:
@@ -302,10 +302,10 @@ def _matching(snapshot: ServingSnapshot) -> list[str]:
     return [name for name, retriever in RETRIEVERS.items() if retriever.matches_query and name in searched]
 
 
-def _legs(snapshot: ServingSnapshot, name: str) -> tuple[str, ...]:
+def _retrievers(snapshot: ServingSnapshot, name: str) -> tuple[str, ...]:
     own = [one for one, retriever in RETRIEVERS.items() if retriever.personalized or one in NOT_PERSONALIZED]
     there = {f"taste_{field.removesuffix('_vector')}" for field in snapshot.content_fields} | NOT_PERSONALIZED
-    return (*(leg for leg in own if leg in there), *sorted(snapshot.models))
+    return (*(retriever for retriever in own if retriever in there), *sorted(snapshot.models))
 
 
 def _with_table(policy: RankingPolicy, name: str, weights: Mapping[str, float]) -> RankingPolicy:
@@ -314,8 +314,8 @@ def _with_table(policy: RankingPolicy, name: str, weights: Mapping[str, float]) 
 
 
 def _parted(parts: Mapping[str, float], probe: Mapping[str, float]) -> tuple[float, dict[str, float]]:
-    rest = sum(part for leg, part in parts.items() if leg not in probe)
-    return rest, {leg: part / probe[leg] for leg, part in parts.items() if leg in probe}
+    rest = sum(part for retriever, part in parts.items() if retriever not in probe)
+    return rest, {retriever: part / probe[retriever] for retriever, part in parts.items() if retriever in probe}
 
 
 def _store(work: Workspace, tables: Mapping[str, Mapping[str, float]]) -> None:

@@ -214,7 +214,10 @@ def test_files_become_a_page(comparison: Comparison, logged: LoggedReport, tmp_p
     write_report([log, weights, one], out)
     text = out.read_text()
     assert text.index('href="#e1"') < text.index('href="#l1"') < text.index('href="#tuning"')
-    assert "<h3>weights of the legs, without a query</h3>" in text and "<h3>weights of the legs, in searches</h3>" in text
+    assert (
+        "<h3>weights of the retrievers, without a query</h3>" in text
+        and "<h3>weights of the retrievers, in searches</h3>" in text
+    )
     assert text.count("Best of 2 trials: 0.4000 with als 0.5.") == 2
     (tmp_path / "old.json").write_text(json.dumps({"kind": "weights", "situations": {"query": {"trials": 3}}}))
     (tmp_path / "bad.json").write_text("[1")

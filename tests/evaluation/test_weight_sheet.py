@@ -1,4 +1,4 @@
-"""Weights tried on what the legs gave: the arithmetic of the served answer."""
+"""Weights tried on what the retrievers gave: the arithmetic of the served answer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from es_recsys.evaluation.weights import WeightSheet, sheet_of
 
-LEGS = ("als", "popularity", "taste_text")
+RETRIEVERS = ("als", "popularity", "taste_text")
 
 
 def _sheet(capped: tuple[str, ...] = (), most: float = math.inf) -> WeightSheet:
@@ -20,7 +20,7 @@ def _sheet(capped: tuple[str, ...] = (), most: float = math.inf) -> WeightSheet:
         [("x", 0.0, {})],
         [],
     ]
-    return sheet_of(LEGS, candidates, [{"b": 1.0, "gone": 3.0}, {"x": 1.0}, {"y": 1.0}], capped, most)
+    return sheet_of(RETRIEVERS, candidates, [{"b": 1.0, "gone": 3.0}, {"x": 1.0}, {"y": 1.0}], capped, most)
 
 
 def test_ndcg_by_hand() -> None:
@@ -42,11 +42,11 @@ def test_legs_that_are_capped_count_no_more_than_the_cap() -> None:
 @given(st.integers(-6, 6), st.lists(st.integers(0, 20), min_size=3, max_size=3))
 def test_without_a_fixed_part_only_ratios_count(power: int, values: list[int]) -> None:
     rng = np.random.default_rng(0)
-    candidates = [[(f"i{n}", 0.0, {leg: float(rng.random()) for leg in LEGS}) for n in range(15)]]
-    sheet = sheet_of(LEGS, candidates, [{"i3": 1.0, "i7": 2.0}])
-    weights = {leg: float(value) for leg, value in zip(LEGS, values, strict=True)}
+    candidates = [[(f"i{n}", 0.0, {retriever: float(rng.random()) for retriever in RETRIEVERS}) for n in range(15)]]
+    sheet = sheet_of(RETRIEVERS, candidates, [{"i3": 1.0, "i7": 2.0}])
+    weights = {retriever: float(value) for retriever, value in zip(RETRIEVERS, values, strict=True)}
     # Powers of two, which change no digit.
-    scaled = {leg: weight * 2.0**power for leg, weight in weights.items()}
+    scaled = {retriever: weight * 2.0**power for retriever, weight in weights.items()}
     assert sheet.ndcg(weights)[0] == sheet.ndcg(scaled)[0]
     assert 0.0 <= sheet.ndcg(weights)[0] <= 1.0
 

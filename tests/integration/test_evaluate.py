@@ -168,7 +168,7 @@ def test_served_is_as_users_get_it_and_each_part_is_left_out_once(client: Client
 
 
 def test_searches_are_asked_in_words_and_by_whom(client: Client) -> None:
-    found = evaluate(client.workspace, Options(names=("covisitation",), split="search", users=40, legs=True, budget=6.0))
+    found = evaluate(client.workspace, Options(names=("covisitation",), split="search", users=40, retrievers=True, budget=6.0))
     names = {one.name for one in found.techniques}
     assert {"served", "served, neutral", "served, lexical alone", "served, covisitation alone"} <= names
     assert not any("text_vector" in name or "taste" in name for name in names)
@@ -306,7 +306,7 @@ def test_weights_are_tuned_and_stored(
         assert not one.resumed
         if one.kept:
             assert one.after > one.before
-            assert {leg: after[one.name][leg] for leg in one.weights} == dict(one.weights)
+            assert {retriever: after[one.name][retriever] for retriever in one.weights} == dict(one.weights)
         else:
             assert after.get(one.name) == before.get(one.name)
     write_metadata(client.workspace.es, metadata)

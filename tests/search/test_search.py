@@ -119,7 +119,7 @@ def made(seed: int, n: int) -> Engine:
         return {i: round(float(rng.uniform(low, high)), 2) for i in items if rng.random() < share}
 
     ranges = {"lexical": (1, 9), "als": (0.3, 3)}
-    scores = {leg: table(*ranges.get(leg, (0.3, 1.0)), float(rng.uniform(0.2, 1.0))) for leg in SERVED}
+    scores = {retriever: table(*ranges.get(retriever, (0.3, 1.0)), float(rng.uniform(0.2, 1.0))) for retriever in SERVED}
     return Engine(scores, items, frozenset(scores["lexical"]))
 
 
@@ -248,10 +248,10 @@ def test_a_much_better_match_is_never_overtaken_by_a_profile(seed: int, n: int) 
     context = asked(seed, n, text=True, popularity=[], personalization=1.0, strength=1e9, n=50, settings=SearchSettings(depth=50))
     answering = ("lexical", "text_vector", "image_vector")
     hits = engine.answer(context).hits
-    relevance = [sum(hit.parts.get(leg, 0.0) for leg in answering) for hit in hits]
+    relevance = [sum(hit.parts.get(retriever, 0.0) for retriever in answering) for hit in hits]
     weights = parse_responses(*context, plan_retrieval(*context), engine.first(context)).weights
-    share = PERSONAL_SHARE * sum(weights[leg] for leg in answering)
-    lowest = min((part for hit in hits for leg, part in hit.parts.items() if leg not in answering), default=0.0)
+    share = PERSONAL_SHARE * sum(weights[retriever] for retriever in answering)
+    lowest = min((part for hit in hits for retriever, part in hit.parts.items() if retriever not in answering), default=0.0)
     for i, before in enumerate(relevance):
         assert all(later <= before + share + max(-lowest, 0.0) * 2 + 1e-9 for later in relevance[i + 1 :])
 
@@ -400,7 +400,7 @@ def newest(n: int, count: int) -> tuple[Engine, set[str]]:
     """A shop whose newest items match everything and have nothing else that speaks for them."""
     engine = made(5, n)
     new = set(engine.items[-count:])
-    scores = {leg: {i: s for i, s in table.items() if i not in new} for leg, table in engine.scores.items()}
+    scores = {retriever: {i: s for i, s in table.items() if i not in new} for retriever, table in engine.scores.items()}
     scores["recency"] = {i: 0.9 if i in new else 0.1 for i in engine.items}
     return replace(engine, scores=scores, matching=frozenset(engine.items)), new
 

@@ -1,4 +1,4 @@
-"""The weights that trials of the legs set out from."""
+"""The weights that trials of the retrievers set out from."""
 
 from __future__ import annotations
 
@@ -16,19 +16,21 @@ from es_recsys.training.score_cache import KeptSheet
 from es_recsys.training.tune_weights import _chosen, _Study, _tuned, likely_weights, next_items
 from es_recsys.types import Interactions
 
-LEGS = ("als", "popularity", "covisitation")
+RETRIEVERS = ("als", "popularity", "covisitation")
 
 
 def _sheet(theta: tuple[float, float, float, float], questions: int = 3_000) -> WeightSheet:
-    """Choices among 20 candidates by people to whom the legs, and the rest, matter so much."""
+    """Choices among 20 candidates by people to whom the retrievers, and the rest, matter so much."""
     rng = np.random.default_rng(1)
     candidates, grades = [], []
     for _ in range(questions):
         parts = rng.random((20, 4))
         utility = parts @ np.array(theta) + rng.gumbel(size=20)
-        candidates.append([(f"i{n:02}", row[3], dict(zip(LEGS, row[:3], strict=True))) for n, row in enumerate(parts.tolist())])
+        candidates.append(
+            [(f"i{n:02}", row[3], dict(zip(RETRIEVERS, row[:3], strict=True))) for n, row in enumerate(parts.tolist())]
+        )
         grades.append({f"i{int(utility.argmax()):02}": 1.0})
-    return sheet_of(LEGS, candidates, grades)
+    return sheet_of(RETRIEVERS, candidates, grades)
 
 
 def test_what_mattered_beside_the_other_legs_is_found() -> None:
@@ -42,8 +44,8 @@ def test_where_the_other_legs_say_nothing_the_largest_is_one() -> None:
 
 
 def test_nothing_to_choose() -> None:
-    empty = sheet_of(LEGS, [[], []], [{"a": 1.0}, {"b": 1.0}])
-    assert likely_weights(empty) == dict.fromkeys(LEGS, 0.0)
+    empty = sheet_of(RETRIEVERS, [[], []], [{"a": 1.0}, {"b": 1.0}])
+    assert likely_weights(empty) == dict.fromkeys(RETRIEVERS, 0.0)
 
 
 def test_what_is_surely_better_on_people_who_chose_no_part_of_it_is_kept() -> None:
@@ -64,7 +66,7 @@ def test_no_change_of_one_leg_betters_what_was_ascended_to() -> None:
     found = sheet.ascended(start, values)
     reached = sheet.ndcg(found).mean()
     assert reached > sheet.ndcg(start).mean() + 0.02
-    assert all(sheet.ndcg({**found, leg: value}).mean() <= reached for leg in LEGS for value in values)
+    assert all(sheet.ndcg({**found, retriever: value}).mean() <= reached for retriever in RETRIEVERS for value in values)
     assert set(found.values()) <= set(values)
 
 
@@ -72,10 +74,11 @@ def test_no_change_of_one_leg_betters_what_was_ascended_to() -> None:
 def test_in_noise_the_weights_stay(seed: int) -> None:
     rng = np.random.default_rng(seed)
     candidates = [
-        [(f"i{n:02}", 0.0, dict(zip(LEGS, row, strict=True))) for n, row in enumerate(rng.random((20, 3)))] for _ in range(120)
+        [(f"i{n:02}", 0.0, dict(zip(RETRIEVERS, row, strict=True))) for n, row in enumerate(rng.random((20, 3)))]
+        for _ in range(120)
     ]
-    sheet = sheet_of(LEGS, candidates, [{f"i{rng.integers(20):02}": 1.0} for _ in range(120)])
-    before = dict.fromkeys(LEGS, 0.5)
+    sheet = sheet_of(RETRIEVERS, candidates, [{f"i{rng.integers(20):02}": 1.0} for _ in range(120)])
+    before = dict.fromkeys(RETRIEVERS, 0.5)
     found = _tuned("no_query", sheet, before, [""] * 120, 60, None, 7, _Study())
     assert not found.kept
     assert found.weights == before
@@ -106,19 +109,19 @@ def test_the_same_weights_are_scored_once(monkeypatch: pytest.MonkeyPatch) -> No
     ndcg = WeightSheet.ndcg
 
     def counting(self: WeightSheet, weights: Mapping[str, float]) -> NDArray[np.float64]:
-        scored.append(tuple(weights.get(leg, 0.0) for leg in self.legs))
+        scored.append(tuple(weights.get(retriever, 0.0) for retriever in self.retrievers))
         return ndcg(self, weights)
 
     sheet = _sheet((1.0, 0.0, 2.0, 0.0), 60)
     monkeypatch.setattr(WeightSheet, "ndcg", counting)
-    _chosen(sheet, dict.fromkeys(LEGS, 0.5), lambda *given: _Study().search("all", *given, trials=30))
+    _chosen(sheet, dict.fromkeys(RETRIEVERS, 0.5), lambda *given: _Study().search("all", *given, trials=30))
     assert len(scored) > 30
     assert len(scored) == len(set(scored))
 
 
 def test_a_tuning_that_was_broken_off_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sheet, who = _sheet((1.0, 0.0, 2.0, 0.0), 60), [f"u{row}" for row in range(60)]
-    before, study = dict.fromkeys(LEGS, 0.5), _Study(tmp_path / "deep" / "weights.sqlite3", "no_query/a")
+    before, study = dict.fromkeys(RETRIEVERS, 0.5), _Study(tmp_path / "deep" / "weights.sqlite3", "no_query/a")
     ended = studies._Kept.end
     kept: list[float] = []
 
@@ -153,7 +156,7 @@ def test_answers_are_kept_for_the_same_question_alone(tmp_path: Path) -> None:
     assert found[1] == before
     weights = {"als": 0.5, "covisitation": 0.25}
     assert found[0].ndcg(weights).tolist() == sheet.ndcg(weights).tolist() != whole.ndcg(weights).tolist()
-    assert (found[0].legs, found[0].capped, found[0].most) == (sheet.legs, sheet.capped, sheet.most)
+    assert (found[0].retrievers, found[0].capped, found[0].most) == (sheet.retrievers, sheet.capped, sheet.most)
     assert KeptSheet(path, "other").get() is None
     path.write_bytes(path.read_bytes()[:500])
     assert KeptSheet(path, "one").get() is None
