@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from es_recsys.cli.common import JsonFlag, open_client, print_json, progress, say, shared_options, with_settings
+from es_recsys.cli.options import JsonFlag, open_client, shared_options, with_settings
+from es_recsys.cli.printing import print_json, say
+from es_recsys.cli.progress_bar import progress
 from es_recsys.counting import counted
 from es_recsys.errors import InputError
 

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import typer
 
-from es_recsys.cli import answer, catalogue, demo, engine, evaluate, learn, segments, stores
-from es_recsys.cli.common import shared_options
+from es_recsys.cli.answer import batch, rank, recommend, search, similar
+from es_recsys.cli.catalogue import events, items
+from es_recsys.cli.demo import demo
+from es_recsys.cli.doctor import doctor
+from es_recsys.cli.engine import engine
+from es_recsys.cli.evaluate import evaluate, report
+from es_recsys.cli.index import index
+from es_recsys.cli.options import shared_options
+from es_recsys.cli.train import train
+from es_recsys.cli.tune import tune
+from es_recsys.cli.users import erase, profile, profiles, segments
 from es_recsys.renamed import ARGUMENTS, warn_renamed
 
 __all__ = ["app"]
@@ -27,24 +36,22 @@ app = typer.Typer(
     context_settings={"token_normalize_func": _present_option},
     callback=shared_options,
 )
-app.add_typer(engine.app, name="engine", help="Start, stop or check the embedded Elasticsearch.", rich_help_panel="Set-up")
-app.command("doctor", rich_help_panel="Set-up")(stores.doctor)
-app.command("demo", rich_help_panel="Set-up")(demo.demo)
-app.add_typer(catalogue.items, name="items", help="Load, sync or delete items.", rich_help_panel="Data")
-app.add_typer(catalogue.events, name="events", help="Load events.", rich_help_panel="Data")
-app.command("train", rich_help_panel="Learning")(learn.train)
-learn.tune.command("model")(evaluate.tune_model)
-learn.tune.command("weights")(evaluate.tune_weights)
-app.add_typer(learn.tune, name="tune", help="Tune models and weights.", rich_help_panel="Learning")
-app.command("evaluate", rich_help_panel="Learning")(evaluate.evaluate)
-app.command("report", rich_help_panel="Learning")(evaluate.report)
-app.add_typer(learn.profiles, name="profiles", help="Rebuild user profiles.", rich_help_panel="Users")
-app.command("search", rich_help_panel="Answers")(answer.search)
-app.command("recommend", rich_help_panel="Answers")(answer.recommend)
-app.command("similar", rich_help_panel="Answers")(answer.similar)
-app.command("rank", rich_help_panel="Answers")(answer.rank)
-app.add_typer(answer.batch, name="batch", help="Recommend or search for a file of requests.", rich_help_panel="Answers")
-app.add_typer(stores.profile, name="profile", help="Show the profile of a user.", rich_help_panel="Users")
-app.command("segments", rich_help_panel="Users")(segments.segments)
-app.command("erase", rich_help_panel="Users")(stores.erase)
-app.add_typer(stores.index, name="index", help="List, swap, rebuild or drop index versions.", rich_help_panel="Data")
+app.add_typer(engine, name="engine", help="Start, stop or check the embedded Elasticsearch.", rich_help_panel="Set-up")
+app.command("doctor", rich_help_panel="Set-up")(doctor)
+app.command("demo", rich_help_panel="Set-up")(demo)
+app.add_typer(items, name="items", help="Load, sync or delete items.", rich_help_panel="Data")
+app.add_typer(events, name="events", help="Load events.", rich_help_panel="Data")
+app.command("train", rich_help_panel="Learning")(train)
+app.add_typer(tune, name="tune", help="Tune models and weights.", rich_help_panel="Learning")
+app.command("evaluate", rich_help_panel="Learning")(evaluate)
+app.command("report", rich_help_panel="Learning")(report)
+app.add_typer(profiles, name="profiles", help="Rebuild user profiles.", rich_help_panel="Users")
+app.command("search", rich_help_panel="Answers")(search)
+app.command("recommend", rich_help_panel="Answers")(recommend)
+app.command("similar", rich_help_panel="Answers")(similar)
+app.command("rank", rich_help_panel="Answers")(rank)
+app.add_typer(batch, name="batch", help="Recommend or search for a file of requests.", rich_help_panel="Answers")
+app.add_typer(profile, name="profile", help="Show the profile of a user.", rich_help_panel="Users")
+app.command("segments", rich_help_panel="Users")(segments)
+app.command("erase", rich_help_panel="Users")(erase)
+app.add_typer(index, name="index", help="List, swap, rebuild or drop index versions.", rich_help_panel="Data")

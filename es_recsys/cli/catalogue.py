@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from es_recsys.cli.common import JsonFlag, open_workspace, progress, shared_options, show_report, with_settings
+from es_recsys.cli.options import JsonFlag, open_workspace, shared_options, with_settings
+from es_recsys.cli.printing import show_report
+from es_recsys.cli.progress_bar import progress
 from es_recsys.errors import WriteError
 
 if TYPE_CHECKING:

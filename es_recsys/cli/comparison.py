@@ -6,7 +6,7 @@ import math
 import sys
 from typing import TYPE_CHECKING
 
-from es_recsys.cli.common import say
+from es_recsys.cli.printing import say
 
 if TYPE_CHECKING:
     from rich.table import Table

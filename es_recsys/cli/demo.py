@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from es_recsys.cli.common import before_command, progress, say, show_report, table
+from es_recsys.cli.options import before_command
+from es_recsys.cli.printing import say, show_report, table
+from es_recsys.cli.progress_bar import progress
 
 if TYPE_CHECKING:
     from es_recsys.client import Client

@@ -7,45 +7,46 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from es_recsys.cli.common import JsonFlag, print_json, say, shared_options, with_settings
+from es_recsys.cli.options import JsonFlag, shared_options, with_settings
+from es_recsys.cli.printing import print_json, say
 
 if TYPE_CHECKING:
     from es_recsys.settings import Settings
 
-__all__ = ["app"]
+__all__ = ["engine"]
 
-app = typer.Typer(no_args_is_help=True, callback=shared_options)
+engine = typer.Typer(no_args_is_help=True, callback=shared_options)
 
 
-@app.command("start")
+@engine.command("start")
 @with_settings
 def start(settings: Settings, json: JsonFlag = False) -> None:
     """Start the embedded Elasticsearch node in the background, if it is not running."""
-    from es_recsys import engine
+    from es_recsys.engine import start as run
 
-    node = engine.start(settings)
+    node = run(settings)
     if json:
         print_json(asdict(node))
     else:
         say(f"Elasticsearch {node.version} is up at {node.url} (process {node.pid}).")
 
 
-@app.command("stop")
+@engine.command("stop")
 @with_settings
 def stop(settings: Settings) -> None:
     """Stop the embedded Elasticsearch node."""
-    from es_recsys import engine
+    from es_recsys.engine import stop as run
 
-    say("Stopped." if engine.stop(settings) else "It was not up.")
+    say("Stopped." if run(settings) else "It was not up.")
 
 
-@app.command("status")
+@engine.command("status")
 @with_settings
 def status(settings: Settings, json: JsonFlag = False) -> None:
     """Show whether the embedded node is running, and where. Exits with 3 if it is not."""
-    from es_recsys import engine
+    from es_recsys.engine import status as run
 
-    node = engine.status(settings)
+    node = run(settings)
     if json:
         print_json({"up": node is not None, **({} if node is None else asdict(node))})
     elif node is None:

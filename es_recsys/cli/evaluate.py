@@ -1,22 +1,22 @@
-"""The commands evaluate, report, tune model and tune weights."""
+"""The commands evaluate and report."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from es_recsys.cli.common import JsonFlag, open_workspace, print_json, progress, say, show_report, with_settings
+from es_recsys.cli.options import JsonFlag, Out, Seed, open_workspace, with_settings
+from es_recsys.cli.printing import print_json, say, show_report, write_json
+from es_recsys.cli.progress_bar import progress
 
 if TYPE_CHECKING:
     from es_recsys.settings import Settings
 
-__all__ = ["evaluate", "report", "tune_model", "tune_weights"]
+__all__ = ["evaluate", "report"]
 
-Out = Annotated[Path | None, typer.Option(help="Write the result as JSON, for `report`.")]
 Number = Annotated[int, typer.Option("--n", min=1, max=1_000, help="Number of hits.")]
-Seed = Annotated[int, typer.Option(help="Random seed; the same seed gives the same result.")]
 
 
 @with_settings
@@ -102,73 +102,3 @@ def report(
 
     write_report(files, out)
     say(f"{out} holds it all; it needs no network.")
-
-
-Timeout = Annotated[float | None, typer.Option(min=1, help="Seconds after which no further trial starts.")]
-
-
-@with_settings
-def tune_model(
-    settings: Settings,
-    model: Annotated[str, typer.Argument(help="Model to tune.")],
-    trials: Annotated[int, typer.Option(min=1, help="Total number of trials, including earlier runs.")] = 40,
-    timeout: Timeout = None,
-    split: Annotated[
-        str, typer.Option(help="Hold-out split: auto (as in `train`), last, time or random (as in `evaluate`).")
-    ] = "auto",
-    users: Annotated[int, typer.Option(min=20, help="Number of users per trial, at most.")] = 2_000,
-    seed: Seed = 7,
-    out: Out = None,
-    json: JsonFlag = False,
-) -> None:
-    """Tune the settings of a model on held-out events; `train MODEL` uses them from then on."""
-    from es_recsys.training.tune_model import tune_model as run
-
-    with open_workspace(settings) as work, progress("tune") as bar:
-        found = run(work, model, split=split, trials=trials, timeout=timeout, users=users, seed=seed, progress=bar)
-    if out is not None:
-        write_json(out, found.to_dict())
-    show_report(found, json)
-
-
-@with_settings
-def tune_weights(
-    settings: Settings,
-    trials: Annotated[int, typer.Option(min=1, help="Number of trials per situation, including earlier runs.")] = 200,
-    timeout: Timeout = None,
-    users: Annotated[int, typer.Option(min=50, help="Number of users per situation, at most.")] = 500,
-    target: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Event type that counts as relevant without a query (purchase) (default: those of the training). Repeatable."
-        ),
-    ] = None,
-    seed: Seed = 7,
-    out: Out = None,
-    json: JsonFlag = False,
-) -> None:
-    """Tune the weights of retrievers on held-out events, for recommendations and searches, and store them.
-
-    Resumes where it stopped.
-    """
-    from es_recsys.training.tune_weights import tune_weights as run
-
-    with open_workspace(settings) as work, progress("tune") as bar:
-        found = run(work, trials=trials, timeout=timeout, users=users, targets=tuple(target or ()), seed=seed, progress=bar)
-    if out is not None:
-        write_json(out, found.to_dict())
-    show_report(found, json)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write a result as JSON. Raises InputError where it can't be written."""
-    import orjson
-
-    from es_recsys.errors import InputError
-
-    try:
-        path.write_bytes(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE))
-    except OSError as error:
-        raise InputError(
-            f"{path} can't be written ({error.strerror}).", "Give a file in a folder that can be written."
-        ) from error

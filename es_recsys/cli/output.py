@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from es_recsys.cli.common import say, table
+from es_recsys.cli.printing import say, table
 from es_recsys.counting import counted
 from es_recsys.types import Answer, Hit, Profile
 

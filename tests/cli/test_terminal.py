@@ -12,7 +12,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from es_recsys.cli import common, main
+from es_recsys.cli import main, printing
 from es_recsys.cli.app import app
 from es_recsys.cli.terminal import printable, printable_line
 from es_recsys.errors import InputError
@@ -34,8 +34,8 @@ _STEERING = {
 
 @pytest.mark.parametrize("text", _STEERING.values(), ids=list(_STEERING))
 def test_nothing_steers_the_terminal(text: str, capsys: pytest.CaptureFixture[str]) -> None:
-    common.say(text)
-    common.table("hits", ["title"], [[text]])
+    printing.say(text)
+    printing.table("hits", ["title"], [[text]])
     printed = capsys.readouterr().out
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]", printed)
     assert "\\x" in printed or "\\u" in printed or text == "good\rbad"
@@ -48,7 +48,7 @@ def test_texts_stay_as_they_are(text: str) -> None:
 
 
 def test_markup_in_titles_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    common.table("hits", ["title"], [["[red]Sale[/red]"]])
+    printing.table("hits", ["title"], [["[red]Sale[/red]"]])
     assert "[red]Sale[/red]" in capsys.readouterr().out
 
 
@@ -64,7 +64,7 @@ def test_errors_name_odd_columns_harmlessly(monkeypatch: pytest.MonkeyPatch, cap
 
 
 def test_the_line_above_a_table_is_not_broken(capsys: pytest.CaptureFixture[str]) -> None:
-    common.table("search: 0 hits of 0, 24 ms", ["", "item", "title", "score"], [])
+    printing.table("search: 0 hits of 0, 24 ms", ["", "item", "title", "score"], [])
     assert capsys.readouterr().out.splitlines()[0] == "search: 0 hits of 0, 24 ms"
 
 

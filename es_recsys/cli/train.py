@@ -1,4 +1,4 @@
-"""The commands train, tune search, tune event-weights and profiles."""
+"""The command train."""
 
 from __future__ import annotations
 
@@ -7,17 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from es_recsys.cli.common import JsonFlag, open_workspace, progress, shared_options, show_report, with_settings
+from es_recsys.cli.options import JsonFlag, Seed, open_workspace, with_settings
+from es_recsys.cli.printing import show_report
+from es_recsys.cli.progress_bar import progress
 
 if TYPE_CHECKING:
     from es_recsys.settings import Settings
 
-__all__ = ["profiles", "train", "tune"]
-
-tune = typer.Typer(no_args_is_help=True, callback=shared_options)
-profiles = typer.Typer(no_args_is_help=True, callback=shared_options)
-
-Seed = Annotated[int, typer.Option(help="Random seed; the same seed gives the same result.")]
+__all__ = ["train"]
 
 
 @with_settings
@@ -108,73 +105,4 @@ def _train_ranking(settings: Settings, judgments: Path | None, columns: str, gro
             if growth is None
             else train_ranking_if_needed(work, judgments, columns=names, growth=growth, seed=seed, progress=bar)
         )
-    show_report(report, json)
-
-
-@tune.command("search")
-@with_settings
-def tune_search(
-    settings: Settings,
-    judgments: Annotated[Path, typer.Option(help="Judgments: JSONL or TSV of query, item_id, grade.")],
-    columns: Annotated[str, typer.Option(help="Rename columns of the judgments: item_id=doc_id.")] = "",
-    queries: Annotated[int, typer.Option(min=10, help="Number of queries to tune on, at most.")] = 4_000,
-    seed: Seed = 7,
-    json: JsonFlag = False,
-) -> None:
-    """Tune the weights of text fields and text vectors on judged queries, and store them."""
-    from es_recsys.sources import parse_columns
-    from es_recsys.training.tune_search import tune_search as run
-
-    with open_workspace(settings) as work, progress("tune") as bar:
-        report = run(work, judgments, columns=parse_columns(columns), queries=queries, seed=seed, progress=bar)
-    show_report(report, json)
-
-
-@tune.command("event-weights")
-@tune.command("behaviours", hidden=True, deprecated=True)
-@with_settings
-def tune_behaviours(
-    settings: Settings,
-    target: Annotated[str, typer.Option(help="Event type that answers are to lead to.")] = "purchase",
-    budget: Annotated[float, typer.Option(min=1.0, help="Seconds after which no further weight is tried.")] = 300.0,
-    reset: Annotated[bool, typer.Option("--reset", help="Go back to the default weights.")] = False,
-    seed: Seed = 7,
-    json: JsonFlag = False,
-) -> None:
-    """Tune the weight of each event type on held-out events, and store it. Resumes where it stopped."""
-    from es_recsys.training.event_weights import reset_behaviours
-    from es_recsys.training.event_weights import tune_behaviours as run
-
-    if reset:
-        with open_workspace(settings) as work:
-            show_report(reset_behaviours(work), json)
-        return
-
-    with open_workspace(settings) as work, progress("tune") as bar:
-        report = run(work, target, budget=budget, seed=seed, progress=bar)
-    show_report(report, json)
-
-
-@profiles.command("build")
-@with_settings
-def profiles_build(
-    settings: Settings,
-    new_key: Annotated[
-        bool,
-        typer.Option(
-            "--new-key",
-            help="Adopt the secret that is set here, where that of the store is lost. Train again afterwards; events of erased"
-            " users are no longer refused.",
-        ),
-    ] = False,
-    json: JsonFlag = False,
-) -> None:
-    """Rebuild all user profiles from the stored events, and finish an interrupted load."""
-    from es_recsys.jobs.reset_user_key import reset_user_key
-    from es_recsys.serving.behaviour_refresh import mend_profiles
-
-    with open_workspace(settings) as work, progress("profiles") as bar:
-        if new_key:
-            reset_user_key(work)
-        report = mend_profiles(work, progress=bar)
     show_report(report, json)

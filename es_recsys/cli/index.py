@@ -1,4 +1,4 @@
-"""The commands doctor, profile, erase and index."""
+"""The commands index list, swap, rebuild and drop."""
 
 from __future__ import annotations
 
@@ -6,80 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from es_recsys.cli.common import (
-    JsonFlag,
-    open_client,
-    open_workspace,
-    print_json,
-    progress,
-    say,
-    shared_options,
-    table,
-    with_settings,
-)
-from es_recsys.counting import counted
+from es_recsys.cli.options import JsonFlag, open_workspace, shared_options, with_settings
+from es_recsys.cli.printing import print_json, say, table
+from es_recsys.cli.progress_bar import progress
 
 if TYPE_CHECKING:
     from es_recsys.settings import Settings
 
-__all__ = ["doctor", "erase", "index", "profile"]
+__all__ = ["index"]
 
-profile = typer.Typer(no_args_is_help=True, callback=shared_options)
 index = typer.Typer(no_args_is_help=True, callback=shared_options)
-
-
-@with_settings
-def doctor(settings: Settings, json: JsonFlag = False) -> None:
-    """Check the set-up and say how to fix problems. Exits with 3 if there are any."""
-    from es_recsys.doctor import diagnose
-
-    found = list(diagnose(settings))
-    if json:
-        print_json([{"name": c.name, "ok": c.ok, "what": c.what, "remedy": c.remedy} for c in found])
-    else:
-        for check in found:
-            say(f"{'ok  ' if check.ok else 'FAIL'} {check.name}: {check.what}")
-            if not check.ok and check.remedy:
-                say(f"     {check.remedy}")
-    if not all(check.ok for check in found):
-        raise typer.Exit(3)
-
-
-@profile.command("show")
-@with_settings
-def profile_show(settings: Settings, user: Annotated[str, typer.Argument(help="User id.")], json: JsonFlag = False) -> None:
-    """Show the profile of a user."""
-    from es_recsys.cli.output import profile_dict, show_profile
-    from es_recsys.jobs.segments import segment_of
-
-    with open_client(settings) as client:
-        found = client.get_user_profile(user)
-        titles = client.titles(found.history.item_ids[-10:])
-        segment = segment_of(client.workspace, found.history)
-    if json:
-        own = None if segment is None else {"segment": segment[0].segment, "label": segment[0].label, "membership": segment[1]}
-        print_json({**profile_dict(found), "segment": own})
-        return
-    show_profile(found, titles)
-    if segment is not None:
-        say(f"segment: {segment[0].segment}, {segment[0].label} ({segment[1]:.0%})")
-
-
-@with_settings
-def erase(
-    settings: Settings,
-    user: Annotated[str, typer.Argument(help="User id.")],
-    yes: Annotated[bool, typer.Option("--yes", help="Don't ask for confirmation.")] = False,
-) -> None:
-    """Erase a user: events, profile and logged answers. Events of the user that are loaded again are refused."""
-    if not yes:
-        typer.confirm("Erase all that is stored of this user?", abort=True)
-    with open_client(settings) as client:
-        report = client.delete_user(user)
-    say(
-        f"Erased: {counted(report.events, 'event', 'events')}, {counted(report.profiles, 'profile', 'profiles')},"
-        f" {counted(report.answers, 'logged answer', 'logged answers')}."
-    )
 
 
 @index.command("list")
