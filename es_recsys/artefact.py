@@ -27,7 +27,9 @@ REMEDY = "Train again with `es-recsys train`."
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Artefact:
-    """model: its name. params: JSON values. arrays: name -> read-only memory map. fingerprint: see `fingerprint`. layout:
+    """Trained model as it is stored.
+
+    model: its name. params: JSON values. arrays: name -> read-only memory map. fingerprint: see `fingerprint`. layout:
     which one of the model's own, counted up where its arrays come to mean something else."""
 
     model: str
@@ -48,7 +50,7 @@ def fingerprint(model: str, params: Mapping[str, Any], arrays: Mapping[str, NDAr
 
 
 def save(folder: Path, model: str, params: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], layout: int = 1) -> None:
-    """Writes the folder beside its final place and renames it, so that a reader sees the whole of it or nothing.
+    """Write the folder beside its final place and rename it, so that a reader sees the whole of it or nothing.
 
     A folder of that name is replaced; who has it mapped keeps the old one. Raises ModelError where it can't be written.
     """
@@ -104,7 +106,7 @@ def load(folder: Path, *models: str) -> Artefact:
 
 @contextmanager
 def described(folder: Path) -> Iterator[None]:
-    """What is made of an artefact goes in here: where its parameters or arrays are not those that it needs, it is damaged."""
+    """Raise ModelError where what is made of an artefact inside doesn't find the parameters or arrays that it needs."""
     try:
         yield
     except (LookupError, TypeError, AttributeError, ValueError) as error:

@@ -16,7 +16,7 @@ _MORE = 16
 def truncated_svd(
     matrix: Any, rank: int, rng: np.random.Generator, rounds: int = 6
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """The `rank` largest singular values and vectors: U (n, rank), s (rank,) largest first, V (m, rank), float64.
+    """Return the `rank` largest singular values and vectors: U (n, rank), s (rank,) largest first, V (m, rank), float64.
 
     matrix: (n, m), sparse or dense, anything with `@` and `.T`; rank is cut to min(n, m). Randomised subspace iteration
     (Halko, Martinsson and Tropp 2011, algorithms 4.4 and 5.1), `rounds` times with a few directions to spare; the signs

@@ -25,8 +25,9 @@ __all__ = ["Checkpoint", "State", "host", "mark", "place_on", "restore", "traini
 
 @contextmanager
 def training(name: str, seed: int) -> Iterator[torch.device]:
-    """The device for a training of the model `name`, its randomness seeded; the caller's random numbers are as before, after
-    it.
+    """Yield the device for a training of the model `name`, with seeded randomness.
+
+    The caller's random numbers are as before after it.
 
     A GPU sums in an order of its own and gives other last digits than the processor, but the same ones for a seed: only
     deterministic algorithms are let run there. CUDA_VISIBLE_DEVICES, CUDA's own variable, says which GPU, and empty, that
@@ -55,19 +56,21 @@ def training(name: str, seed: int) -> Iterator[torch.device]:
 
 
 def place_on(device: torch.device, array: NDArray[Any]) -> Tensor:
-    """The array as a tensor on the device; on the processor it is the same memory."""
+    """Return the array as a tensor on the device; on the processor it is the same memory."""
     return torch.from_numpy(array).to(device)
 
 
 def host(tensor: Tensor) -> NDArray[Any]:
-    """The tensor as an array; on the processor it is the same memory."""
+    """Return the tensor as an array; on the processor it is the same memory."""
     array: NDArray[Any] = tensor.cpu().numpy()
     return array
 
 
 @dataclass(slots=True)
 class State:
-    """epoch: how many are done. score: the best so far; stale: epochs since then. best: the parameters then, by name;
+    """State of a training after an epoch.
+
+    epoch: how many are done. score: the best so far; stale: epochs since then. best: the parameters then, by name;
     now: those of the last epoch and the optimiser's moments, where a training is to go on."""
 
     epoch: int = 0
@@ -77,7 +80,7 @@ class State:
     now: dict[str, NDArray[Any]] = field(default_factory=dict)
 
     def reached(self, score: float | None, network: nn.Module) -> None:
-        """Counts an epoch. score: None where there is nothing to judge by; then the last epoch is the best."""
+        """Count an epoch. score: None where nothing validates; then the last epoch is the best."""
         self.epoch += 1
         if score is None or score > self.score:
             self.score, self.stale = -1.0 if score is None else score, 0
@@ -86,13 +89,15 @@ class State:
             self.stale += 1
 
     def give_best(self, network: nn.Module) -> None:
-        """Puts the best parameters into the network."""
+        """Put the best parameters into the network."""
         if self.best:
             network.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in self.best.items()})
 
 
 class Checkpoint:
-    """A folder `name` inside `folder` (None: nothing is kept). key: JSON values that name the training; what another one
+    """Checkpoint of a training on disk.
+
+    A folder `name` inside `folder` (None: nothing is kept). key: JSON values that name the training; what another one
     has left there is not gone on with."""
 
     def __init__(self, folder: Path | None, name: str, key: Mapping[str, Any]) -> None:
@@ -100,7 +105,7 @@ class Checkpoint:
         self._name, self._key = f"{name} checkpoint", dict(key)
 
     def load(self) -> State:
-        """The state as kept, or that of a beginning."""
+        """Return the state as kept, or that of a beginning."""
         if self._folder is None:
             return State()
         try:
@@ -114,7 +119,7 @@ class Checkpoint:
         return State(int(saved.params["epoch"]), float(saved.params["score"]), int(saved.params["stale"]), best, now)
 
     def save(self, state: State, network: nn.Module, optimiser: torch.optim.Optimizer) -> None:
-        """Keeps the state and what the network and the optimiser hold. Raises ModelError where it can't be written."""
+        """Keep the state and what the network and the optimiser hold. Raises ModelError where it can't be written."""
         if self._folder is None:
             return
         arrays = {f"best.{name}": array for name, array in state.best.items()}
@@ -125,13 +130,13 @@ class Checkpoint:
         artefact.save(self._folder, self._name, params, arrays)
 
     def remove(self) -> None:
-        """Forgets a training that has ended."""
+        """Remove the checkpoint of a training that has ended."""
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def restore(network: nn.Module, optimiser: torch.optim.Optimizer, state: State) -> None:
-    """Puts what `now` holds into the network and the optimiser."""
+    """Put what `now` holds into the network and the optimiser."""
     if not state.now:
         return
     values = {name: torch.from_numpy(np.array(array)) for name, array in state.now.items()}
@@ -145,7 +150,7 @@ def restore(network: nn.Module, optimiser: torch.optim.Optimizer, state: State) 
 
 
 def mark(data: Interactions) -> str:
-    """Names the interactions."""
+    """Return a digest of the interactions."""
     digest = hashlib.sha256()
     for array in (data.users, data.items, data.weights, data.times, data.kinds):
         digest.update(b"" if array is None else np.ascontiguousarray(array).tobytes())

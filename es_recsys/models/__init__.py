@@ -44,7 +44,10 @@ def save_models(models: Mapping[str, Model], folder: Path) -> None:
 
 
 def load_models(folder: Path, names: tuple[str, ...]) -> dict[str, Model]:
-    """The named models, mapped. Raises ModelError for a name that no model has, or an artefact that isn't whole."""
+    """Return the named models, memory-mapped.
+
+    Raises ModelError for a name that no model has, or an artefact that isn't whole.
+    """
     gone = [name for name in names if name in RETIRED]
     if gone:
         raise ModelError(f"There is no model {gone[0]!r} any more.", f"Train again: {RETIRED[gone[0]]} does better.")

@@ -35,8 +35,9 @@ class AffinityConfig:
 
 
 class Affinity(Model):
-    """A choice model (McFadden 1974, "Conditional logit analysis of qualitative choice behavior"): people choose among items
-    by exp(score),
+    """Choice model over what items are.
+
+    People choose among items by exp(score) (McFadden 1974, "Conditional logit analysis of qualitative choice behavior"),
 
         score[j] = sum over facets f of theta_f * (mean over the values v of j in f of a_v)
                    + theta_price * (1 - |level_j - level_u|) + theta_popularity * log(1 + p_j) / log(1 + max p)
@@ -62,7 +63,10 @@ class Affinity(Model):
     def fit(
         self, data: Interactions, rng: Generator, items: ItemTable | None = None, callback: TrainingCallback | None = None
     ) -> Self:
-        """Raises ModelError where no two items share a category, a brand or another trait."""
+        """Learn how much each attribute matters; return itself.
+
+        Raises ModelError where no two items share a category, a brand or another attribute.
+        """
         ids = data.item_ids if items is None else np.union1d(data.item_ids, items.item_ids)
         n = len(ids)
         item_idx = np.zeros(0, np.int64) if items is None else np.searchsorted(ids, items.item_ids)
@@ -88,7 +92,7 @@ class Affinity(Model):
 
     @classmethod
     def search_space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
-        """Setting -> values worth trying."""
+        """Return setting -> values worth trying."""
         return recency_space(ordered, timed)
 
     @property
@@ -162,7 +166,7 @@ class Affinity(Model):
         return ItemAttributes.from_arrays(self._arrays, self._facets)
 
     def score_idx(self, batch: HistoryBatch, item_idx: Any) -> list[NDArray[np.float32]]:
-        """The score of each user at its own item_idx."""
+        """Return the score of each user at its own item_idx."""
         return [self._scored(batch.one(user), np.asarray(at, np.int64)) for user, at in enumerate(item_idx)]
 
     def _all_scores(self, batch: HistoryBatch) -> NDArray[np.float32]:
@@ -225,8 +229,11 @@ def _price_levels(price: NDArray[np.float64], items: ItemTable, item_idx: NDArra
 
 
 def _examples(data: Interactions, rng: np.random.Generator) -> list[tuple[int, int, float]]:
-    """Where a history begins, the event after it, on an item that was new to the user, and the sum of the weights of all that
-    they did with that item: the latest few of each user, of users at random."""
+    """Return the examples to learn from: the latest few of each user, of users at random.
+
+    An example is where a history begins, the event after it, on an item that was new to the user, and the sum of the weights of
+    all that they did with that item.
+    """
     cells = data.users.astype(np.int64) * len(data.item_ids) + data.items
     _, first, inverse = np.unique(cells, return_index=True, return_inverse=True)
     worth = np.bincount(inverse, weights=data.weights)[inverse]

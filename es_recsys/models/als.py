@@ -25,7 +25,9 @@ _USERS = 256
 
 @dataclass(frozen=True, slots=True)
 class ALSConfig:
-    """factors: dimensions. regularization: added to the diagonal. half_life: after how many later events one of a history
+    """Settings of `ALS`.
+
+    factors: dimensions. regularization: added to the diagonal. half_life: after how many later events one of a history
     that is folded in weighs half (the training weighs all alike). threads: 0 for all; the result is the same."""
 
     factors: int = 64
@@ -84,7 +86,7 @@ class ALS(Model):
 
     @classmethod
     def search_space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
-        """Setting -> values worth trying; what only concerns the asking comes first, as it needs no new training."""
+        """Return setting -> values worth trying; what only changes the answers comes first, as it needs no new training."""
         recency: dict[str, tuple[Any, ...]] = {"half_life": (2.0, 4.0, 8.0, 20.0, math.inf)} if ordered else {}
         return {
             **recency,
@@ -101,7 +103,7 @@ class ALS(Model):
 
     @classmethod
     def with_param(cls, config: ALSConfig, setting: str, value: Any) -> ALSConfig:
-        """The config with one setting at another value."""
+        """Return the config with one setting at another value."""
         if setting in ("scale", "b"):
             return replace(config, confidence=replace(config.confidence, **{setting: value}))
         return replace(config, **{setting: value})
@@ -111,7 +113,7 @@ class ALS(Model):
         return self._fold(self._encoded(history))
 
     def recommend_idx(self, batch: HistoryBatch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredItems]:
-        """The n best of each user, by exact inner products, a block of users at a time."""
+        """Return the n best items of each user, by exact inner products, a block of users at a time."""
         lists: list[ScoredItems] = []
         for begin in range(0, len(batch), _USERS):
             users = range(begin, min(begin + _USERS, len(batch)))
@@ -122,7 +124,7 @@ class ALS(Model):
         return lists
 
     def score_idx(self, batch: HistoryBatch, item_idx: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
-        """The score of each user at its own item_idx."""
+        """Return the score of each user at its own item_idx."""
         return [self._dot(self._fold(batch.one(user)), at) for user, at in enumerate(item_idx)]
 
     def _dot(self, vector: NDArray[np.float32] | None, item_idx: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -75,19 +75,21 @@ class TrainingCallback:
             self.on_epoch(done, total, metrics or {})
 
     def check_deadline(self, name: str) -> None:
-        """Raise OutOfTime after the deadline, unless the model is required: for a training that gives nothing before it is
-        whole."""
+        """Raise OutOfTime after the deadline, unless the model is required.
+
+        For a training that gives nothing before it is whole.
+        """
         if not self.required and time.monotonic() > self.deadline:
             raise OutOfTime(f"The training of {name} was not whole when its time was over.", "Give it more time.")
 
 
 def to_json(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings with None for an infinite one."""
+    """Return settings as JSON values: an infinite one is None."""
     return {name: None if value == math.inf else value for name, value in values.items()}
 
 
 def from_json(values: Mapping[str, Any]) -> dict[str, Any]:
-    """What `to_json` was given: a half-life of None is infinite."""
+    """Return what `to_json` was given: a half-life of None is infinite."""
     return {name: math.inf if value is None and name.startswith("half_life") else value for name, value in values.items()}
 
 
@@ -293,7 +295,7 @@ class Model(abc.ABC):
         """Return what each event of a batch of one user adds to the score of an item (m,) float64."""
 
     def _encoded(self, history: History) -> HistoryBatch:
-        """What `encode` makes of it; remembered for the last one, as an answer asks for its best, scores and reasons."""
+        """Return the encoded history, cached for the last one: an answer needs its recommendations, scores and explanations."""
         last = self._last
         if last is None or last[0] is not history or last[1] is not self.item_ids:
             self._last = last = (history, self.item_ids, encode(history, self.item_ids))
@@ -330,7 +332,7 @@ class FactorModel(Model):
         return found if found.any() else None
 
     def recommend_idx(self, batch: HistoryBatch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredItems]:
-        """The n best of each user, by exact inner products, a block of users at a time."""
+        """Return the n best items of each user, by exact inner products, a block of users at a time."""
         lists: list[ScoredItems] = []
         for begin in range(0, len(batch), _USERS):
             end = min(begin + _USERS, len(batch))
@@ -339,7 +341,7 @@ class FactorModel(Model):
         return lists
 
     def score_idx(self, batch: HistoryBatch, item_idx: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
-        """The score of each user at its own item_idx."""
+        """Return the score of each user at its own item_idx."""
         users = self._users(batch)
         return [self.item_vectors[at] @ users[user] for user, at in enumerate(item_idx)]
 
@@ -359,7 +361,9 @@ def unit(rows: NDArray[np.floating]) -> NDArray[np.float32]:
 
 
 class ContentModel(FactorModel):
-    """Unit vectors e(i) of items, and of a user the decayed signed mean of what they did:
+    """Base of models whose items lie where their content puts them, so that one without events has a vector.
+
+    Unit vectors e(i) of items, and of a user the decayed signed mean of what they did:
 
         u = sum_h w_h d_h e(i_h) / sum_h |w_h| d_h        d_h = 2 ** (-p_h / half_life) * 2 ** (-a_h / half_life_days)
 
@@ -384,8 +388,10 @@ class ContentModel(FactorModel):
 
 
 def rows_of_all_items(data: Interactions, items: ItemTable, rows: NDArray[np.float32]) -> tuple[list[str], NDArray[np.float32]]:
-    """Return the ids of all items, those with events alone as well, in sorted order; and the row (d,) of the table of
-    each, zeros for an item that the table hasn't."""
+    """Return the ids of all items, sorted, and the row (d,) of `rows` of each.
+
+    Items with events alone are among them, with zeros.
+    """
     ids: NDArray[Any] = np.union1d(data.item_ids, items.item_ids)
     spread = np.zeros((len(ids), rows.shape[1]), np.float32)
     spread[np.searchsorted(ids, items.item_ids)] = rows

@@ -28,7 +28,9 @@ _ROUNDS = 3
 
 @dataclass(frozen=True, slots=True)
 class BSPMConfig:
-    """factors: eigenvectors that are filtered one by one, and that the ideal low-pass filter lets through. low_pass: its
+    """Settings of `BSPM`.
+
+    factors: eigenvectors that are filtered one by one, and that the ideal low-pass filter lets through. low_pass: its
     weight beside the linear filter. sharpening: how long the result is sharpened, 0 for GF-CF (Shen et al. 2021). half_life,
     half_life_days: see `Neighbours`."""
 
@@ -50,7 +52,9 @@ class _Filter:
 
 
 class BSPM(Model):
-    """Choi, Hong, Park and Cho 2023, "Blurring-Sharpening Process Models for Collaborative Filtering", early merge: with
+    """Blurring-sharpening process over the graph of users and items.
+
+    Choi, Hong, Park and Cho 2023, "Blurring-Sharpening Process Models for Collaborative Filtering", early merge: with
     R (n_users, n_items) normalised (bipartite.py), P = R^T R, V (n_items, k) its first eigenvectors, D the items' degrees and a
     history of signed weights w (n_items,), older ones halved, one step of blurring, b = P w + low_pass * D^1/2 V V^T D^-1/2 w,
     then the heat equation run backwards, ds/dt = -P s from s = b, for the time `sharpening` = T, which is
@@ -97,7 +101,7 @@ class BSPM(Model):
 
     @classmethod
     def search_space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
-        """Setting -> values worth trying."""
+        """Return setting -> values worth trying."""
         return {
             **recency_space(ordered, timed),
             "sharpening": (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0),
@@ -107,11 +111,13 @@ class BSPM(Model):
 
     @classmethod
     def default_config(cls, ordered: bool, timed: bool) -> BSPMConfig:
-        """A short memory where order tells."""
+        """Return the usual settings, with a short memory where order tells."""
         return BSPMConfig(half_life=4.0 if ordered else math.inf)
 
     def _filter(self, eigenvalues: NDArray[np.float64]) -> _Filter:
-        """eigenvalues (k,) of P, largest first, at most 1."""
+        """Return the coefficients of the filter.
+
+        eigenvalues (k,) of P, largest first, at most 1."""
         low, time = self.config.low_pass, self.config.sharpening
         rest = math.exp(-time * float(eigenvalues[-1]) / 2.0) if len(eigenvalues) else 1.0
         # exp(-T P) = rest I + V diag(surplus) V^T, applied to both terms of b.
@@ -119,19 +125,19 @@ class BSPM(Model):
         return _Filter(rest, low * rest, eigenvalues * surplus, low * surplus)
 
     def recommend_idx(self, batch: HistoryBatch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredItems]:
-        """The n best of each user, through products of a block of users at a time."""
+        """Return the n best items of each user, through products of a block of users at a time."""
         if len(batch) == 1:
             return super().recommend_idx(batch, n, exclude)
         return [top_scores(scores, n, exclude[user]) for user, scores in enumerate(self._each(batch))]
 
     def score_idx(self, batch: HistoryBatch, item_idx: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
-        """The score of each user at its own item_idx."""
+        """Return the score of each user at its own item_idx."""
         if len(batch) == 1:
             return [self._scores(batch, item_idx[0])]
         return [scores[item_idx[user]] for user, scores in enumerate(self._each(batch))]
 
     def _each(self, batch: HistoryBatch) -> Iterator[NDArray[np.float32]]:
-        """The scores of each user. The vectors are most of what is read: once for a block of users."""
+        """Yield the scores of each user. The vectors are most of what is read: once for a block of users."""
         vectors, roots = self._arrays["vectors"], self._arrays["roots"]
         users = max(1, _CELLS // max(len(roots), 1))
         for begin in range(0, len(batch), users):
@@ -189,7 +195,9 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 def graph(seq: UserSequences) -> tuple[dict[str, NDArray[Any]], NDArray[np.float64]]:
-    """R[u, i] / sqrt(d_u d_i), where R has the root of the weight of a user's strongest event on an item, and d_u, d_i are
+    """Return the normalised graph as sparse rows from both sides, and the degrees of the items.
+
+    R[u, i] / sqrt(d_u d_i), where R has the root of the weight of a user's strongest event on an item, and d_u, d_i are
     the sums of its row and its column; then the d_i (n_items,), 1 for an item without events.
 
     By user as user_starts (n_users + 1,) int64, user_items (m,) int32, user_values (m,) float32; by item alike.
@@ -215,7 +223,7 @@ def graph(seq: UserSequences) -> tuple[dict[str, NDArray[Any]], NDArray[np.float
 
 
 def matrix_of(arrays: Arrays) -> Any:
-    """The graph as a scipy matrix (n_users, n_items)."""
+    """Return the graph as a scipy matrix (n_users, n_items)."""
     from scipy import sparse
 
     shape = (len(arrays["user_starts"]) - 1, len(arrays["item_starts"]) - 1)

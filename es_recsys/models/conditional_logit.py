@@ -15,7 +15,7 @@ _ROUNDS = 50
 def fit_conditional_logit(
     choices: Sequence[NDArray[np.float64]], worth: Sequence[float], ridge: float = 1.0
 ) -> NDArray[np.float64]:
-    """(d,) float64 theta >= 0 that maximises the likelihood of the choices
+    """Return theta (d,) float64 >= 0 that maximises the likelihood of the choices.
 
         sum over choices c of worth_c log(exp(theta x_0) / sum_j exp(theta x_j)) - ridge / 2 |theta|^2
 
@@ -65,7 +65,7 @@ def _likelihood(
     theta: NDArray[np.float64],
     ridge: float,
 ) -> tuple[float, NDArray[np.float64]]:
-    """The penalised log likelihood, and the probability (n,) of each row within its choice."""
+    """Return the penalised log likelihood, and the probability (n,) of each row within its choice."""
     scores = x @ theta
     scores = scores - np.maximum.reduceat(scores, begins)[owner]
     odds = np.exp(scores)

@@ -12,7 +12,9 @@ __all__ = ["Confidence", "idf"]
 
 @dataclass(frozen=True, slots=True)
 class Confidence:
-    """Confidence of an item in a history (Robertson and Walker 1994, with a user for the document):
+    """BM25 weighting of the items of a history.
+
+    Confidence of an item in a history (Robertson and Walker 1994, with a user for the document):
 
         scale * idf[i] * w (k1 + 1) / (w + k1 (1 - b + b * length / mean_length))
 
@@ -28,7 +30,9 @@ class Confidence:
     def of(
         self, weights: NDArray[np.float64], lengths: NDArray[np.float64], mean_length: float, idf: NDArray[np.float64]
     ) -> NDArray[np.float32]:
-        """(n,) float32 signed: a disliked item (w < 0) gets minus the confidence of its size, and at least 1, so that it
+        """Return the signed confidence (n,) float32 of items.
+
+        A disliked item (w < 0) gets minus the confidence of its size, and at least 1, so that it
         always speaks against the item."""
         size = np.abs(weights)
         norm = 1.0 - self.b + self.b * lengths / max(mean_length, 1e-12)

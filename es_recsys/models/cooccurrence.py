@@ -1,5 +1,7 @@
-"""Items that the same users had: sequences of positive events, and counts of their pairs as sparse rows, made block by block
-so that memory stays flat."""
+"""Sequences of positive events, and counts of the items that the same users had as sparse rows.
+
+The counts are made block by block, so that memory stays flat.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,7 @@ class UserSequences:
 
 
 def user_sequences(data: Interactions) -> UserSequences:
-    """Positive events; of one item several times in a row the strongest; each user's newest thousand."""
+    """Return positive events; of one item several times in a row the strongest; each user's newest thousand."""
     positive = take(data, data.weights > 0)
     users, items = positive.users.astype(np.int64), positive.items.astype(np.int64)
     strengths, times = np.sqrt(positive.weights), positive.times
@@ -65,8 +67,10 @@ def user_sequences(data: Interactions) -> UserSequences:
 def cells(
     seq: UserSequences, strengths: NDArray[np.floating[Any]]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.floating[Any]]]:
-    """Pairs of a user and an item, each once, by user and then item, with the strongest of their events: users, items
-    (k,) int64, strengths (k,)."""
+    """Return each pair of a user and an item once, by user and then item, with the strongest of their events.
+
+    Returns users, items (k,) int64, strengths (k,).
+    """
     n_items = len(seq.popularity)
     cell = seq.users * n_items + seq.items
     order = np.argsort(cell, kind="stable")
@@ -103,19 +107,21 @@ class Counting:
 
 
 def count(seq: UserSequences, how: Counting, keep: int, target_power: float) -> CSR:
-    """Counts C (n_items, n_items) float32 without the diagonal; of each row the `keep` highest by
-    C[i, j] / popularity[j] ** target_power."""
+    """Return counts C (n_items, n_items) float32 without the diagonal, pruned.
+
+    Of each row the `keep` highest by C[i, j] / popularity[j] ** target_power stay.
+    """
     discount = np.maximum(seq.popularity, 1.0) ** -target_power
     return joined(prune(block, discount, keep) for block in counts(seq, how))
 
 
 def counts(seq: UserSequences, how: Counting) -> Iterator[CSR]:
-    """C block by block: some rows, then the rows after them. CSR aren't in the order of their items."""
+    """Yield C block by block: some rows, then the rows after them. CSR aren't in the order of their items."""
     return _whole(seq, how) if how.window is None else _windowed(seq, how, how.window)
 
 
 def joined(blocks: Iterable[CSR]) -> CSR:
-    """Blocks of rows one after the other, each row in the order of its items."""
+    """Return blocks of rows one after the other, each row in the order of its items."""
     done = [_by_item(block) for block in blocks]
     if not done:
         return _nothing(0)
@@ -124,7 +130,7 @@ def joined(blocks: Iterable[CSR]) -> CSR:
 
 
 def corrected(rows: CSR, popularity: NDArray[np.float64], source_power: float, target_power: float) -> CSR:
-    """C[i, j] / (popularity[i] ** source_power * popularity[j] ** target_power) instead of C[i, j]."""
+    """Return C[i, j] / (popularity[i] ** source_power * popularity[j] ** target_power) for counts C."""
     popularity = np.maximum(popularity, 1.0)
     source = np.repeat(popularity**-source_power, np.diff(rows.indptr))
     values = rows.data * source * (popularity**-target_power)[rows.indices]
@@ -132,8 +138,10 @@ def corrected(rows: CSR, popularity: NDArray[np.float64], source_power: float, t
 
 
 def prune(rows: CSR, discount: NDArray[np.float64] | None, keep: int) -> CSR:
-    """Of each row the `keep` entries with the highest value * discount of their item (None: 1 for all); of equal ones the
-    first."""
+    """Return of each row the `keep` entries with the highest value * discount of their item; of equal ones the first.
+
+    discount: None for 1 for all.
+    """
     ranked = rows.data if discount is None else rows.data * discount[rows.indices]
     kept = np.ones(len(ranked), bool)
     sizes = np.diff(rows.indptr)

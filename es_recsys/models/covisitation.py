@@ -39,7 +39,9 @@ class CoVisitationConfig:
 
 
 class CoVisitation(Neighbours):
-    """A sparse matrix W (n_items, n_items) of at most `neighbours` entries a row:
+    """Item-to-item weights from counts of what the same users had soon after, or near, each other.
+
+    A sparse matrix W (n_items, n_items) of at most `neighbours` entries a row:
 
         W[i, j] = C[i, j] / (popularity[i] ** source_power * popularity[j] ** target_power)
 
@@ -61,14 +63,14 @@ class CoVisitation(Neighbours):
     def fit(
         self, data: Interactions, rng: Generator, items: ItemTable | None = None, callback: TrainingCallback | None = None
     ) -> Self:
-        """Counts pairs; `rng` isn't used."""
+        """Count pairs; return itself. `rng` isn't used."""
         seq = user_sequences(data)
         rows = count(seq, self.config.counting, self.config.neighbours, self.config.target_power)
         return self.fit_counts(ItemIds.of(data.item_ids.tolist()), seq, rows)
 
     @classmethod
     def search_space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
-        """Setting -> values worth trying; "window" stands for a window and its decay."""
+        """Return setting -> values worth trying; "window" stands for a window and its decay."""
         if not ordered:
             return {
                 "target_power": (0.0, 0.1, 0.2, 0.3, 0.4),
@@ -91,14 +93,14 @@ class CoVisitation(Neighbours):
 
     @classmethod
     def default_config(cls, ordered: bool, timed: bool) -> CoVisitationConfig:
-        """The whole history where order tells nothing, else a window of ten and a short memory."""
+        """Return settings for the whole history where order tells nothing, else a window of ten and a short memory."""
         if not ordered:
             return CoVisitationConfig(Counting(None, 1.0, 1.0, 0.75), 0.8, 0.2)
         return CoVisitationConfig(Counting(10, 0.8, 0.5, 0.3), 0.5, 0.2, half_life=3.0)
 
     @classmethod
     def with_param(cls, config: CoVisitationConfig, setting: str, value: Any) -> CoVisitationConfig:
-        """The config with one setting at another value."""
+        """Return the config with one setting at another value."""
         counting = config.counting
         if setting == "window":
             counting = replace(counting, window=value[0], decay=value[1])

@@ -30,7 +30,9 @@ _STEPS = 3
 
 @dataclass(frozen=True, slots=True)
 class EASEConfig:
-    """regularization: the lambda that is added to the diagonal, in events of an item. neighbours: entries kept a row,
+    """Settings of `EASE`.
+
+    regularization: the lambda that is added to the diagonal, in events of an item. neighbours: entries kept a row,
     those with the strongest weights of either sign. half_life, half_life_days: see `Neighbours`.
 
     B is dense, so short rows lose some of its quality. An entry takes 8 bytes in the artefact: 41,000 items with 1,600
@@ -44,7 +46,9 @@ class EASEConfig:
 
 
 class EASE(Neighbours):
-    """Steck 2019, "Embarrassingly Shallow Autoencoders for Sparse Data": of all weights B (n_items, n_items) with nothing on
+    """Linear item-to-item weights in closed form.
+
+    Steck 2019, "Embarrassingly Shallow Autoencoders for Sparse Data": of all weights B (n_items, n_items) with nothing on
     the diagonal those that minimise |X - X B|^2 + lambda |B|^2, where X (n_users, n_items) holds the root of the weight
     of each user's strongest event on an item:
 
@@ -62,7 +66,9 @@ class EASE(Neighbours):
     def fit(
         self, data: Interactions, rng: Generator, items: ItemTable | None = None, callback: TrainingCallback | None = None
     ) -> Self:
-        """Count pairs, factorise and invert, and report each of the three; `rng` isn't used. Raises ModelError before anything is
+        """Count pairs, factorise and invert, and report each of the three; `rng` isn't used.
+
+        Raises ModelError before anything is
         allocated where memory is too small; OutOfTime."""
         _check(len(data.item_ids), self.config.neighbours, available_memory())
         progress = callback or TrainingCallback()
@@ -79,12 +85,12 @@ class EASE(Neighbours):
 
     @classmethod
     def search_space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
-        """Setting -> values worth trying."""
+        """Return setting -> values worth trying."""
         return {**recency_space(ordered, timed), "regularization": (5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0, 640.0)}
 
     @classmethod
     def default_config(cls, ordered: bool, timed: bool) -> EASEConfig:
-        """A short memory where order tells."""
+        """Return the usual settings, with a short memory where order tells."""
         return EASEConfig(half_life=4.0 if ordered else math.inf)
 
     def _params(self) -> dict[str, Any]:
@@ -96,14 +102,18 @@ class EASE(Neighbours):
 
 
 def memory_needed(n_items: int, neighbours: int) -> int:
-    """Bytes that the training takes beside the interactions: the matrix, and beside it first what the inversion takes, then
+    """Return how many bytes the training takes beside the interactions.
+
+    They are the matrix, and beside it first what the inversion takes, then
     the rows that are kept, twice while they are joined."""
     kept = 8 * n_items * min(neighbours, n_items)
     return 4 * n_items * n_items + max(extra_bytes(n_items), 2 * kept + 32 * _ROWS * n_items)
 
 
 def precision(seq: UserSequences, regularization: float, step: Callable[[int], None] = lambda done: None) -> NDArray[np.float32]:
-    """Return P (n_items, n_items) float32. step(done): called after each of the three steps. Raises ModelError for a
+    """Return P (n_items, n_items) float32.
+
+    step(done): called after each of the three steps. Raises ModelError for a
     regularization that is too small."""
     refused = ModelError(f"ease can't be trained with a regularization of {regularization:g}.", "Set a higher one, such as 80.")
     if regularization <= 0:

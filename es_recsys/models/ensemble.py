@@ -45,7 +45,7 @@ def recommend(
     n: int = 10,
     exclude: Collection[str] = frozenset(),
 ) -> list[tuple[str, float]]:
-    """The n best items by the blended score, in memory: what a served answer with these models must agree with.
+    """Return the n best items by the score of the ensemble, in memory: what a served answer with these models must agree with.
 
     Negative scores are kept where there are fewer than n others.
     """

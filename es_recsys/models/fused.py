@@ -26,7 +26,9 @@ _NOTHING = 1e-12
 
 @dataclass(frozen=True, slots=True)
 class FusedConfig:
-    """dims: of the fused vectors, at most. whitening: exponent w of the whitening, from 0 (principal components as they are)
+    """Settings of `Fused`.
+
+    dims: of the fused vectors, at most. whitening: exponent w of the whitening, from 0 (principal components as they are)
     to 1 (all directions alike). weights: field -> what its content counts beside the others, 1 for one that isn't named.
     half_life: after how many later events one of the history counts half; half_life_days: the same in days."""
 
@@ -38,7 +40,9 @@ class FusedConfig:
 
 
 class Fused(ContentModel):
-    """Content vectors c_f of fields f (text, picture, sound), centred, weighted, joined, whitened and reduced:
+    """Early fusion: all content vectors of an item as one.
+
+    Content vectors c_f of fields f (text, picture, sound), centred, weighted, joined, whitened and reduced:
 
         x = join over f of  g_f (c_f - mean_f) / spread_f         zeros where the item has no c_f
         e = P^T x / |P^T x|,   P = V_d diag(l_d ** (-w / 2))      V, l: eigenvectors and values of the mean of x x^T
@@ -60,8 +64,10 @@ class Fused(ContentModel):
     def fit(
         self, data: Interactions, rng: Generator, items: ItemTable | None = None, callback: TrainingCallback | None = None
     ) -> Self:
-        """Reads the content vectors of `items`; the interactions only add ids. Raises ModelError where there are none, or all
-        are alike."""
+        """Learn from the content vectors of `items`; the interactions only add ids.
+
+        Raises ModelError where there are none, or all are alike.
+        """
         contents = {name: rows for name, rows in sorted((items.vectors if items is not None else {}).items()) if rows.any()}
         if items is None or not contents:
             raise ModelError(
@@ -87,7 +93,7 @@ class Fused(ContentModel):
 
     @classmethod
     def search_space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
-        """Setting -> values worth trying; "image_vector" stands for its weight beside the text's."""
+        """Return setting -> values worth trying; "image_vector" stands for its weight beside the text's."""
         moves: dict[str, tuple[Any, ...]] = {"half_life": (1.0, 2.0, 4.0, 10.0, 30.0, math.inf)} if ordered else {}
         if timed:
             moves["half_life_days"] = (1.0, 7.0, 30.0, 90.0, math.inf)
@@ -95,7 +101,7 @@ class Fused(ContentModel):
 
     @classmethod
     def with_param(cls, config: FusedConfig, setting: str, value: Any) -> FusedConfig:
-        """The config with one setting of `space` at another value."""
+        """Return the config with one setting of `search_space` at another value."""
         if setting == "image_vector":
             return replace(config, weights=tuple(sorted({**dict(config.weights), setting: value}.items())))
         return replace(config, **{setting: value})

@@ -48,7 +48,9 @@ def group(
 
 
 def merged(rows: NDArray[np.float64], centres: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Each row's nearest centre, where no centre has fewer than twenty rows: the smallest goes, and its rows to what is
+    """Return each row's nearest centre, where no centre has fewer than twenty rows.
+
+    The smallest goes, and its rows to what is
     nearest then, until all have enough. The centres move to the means of their rows until these stay the same; largest
     group first."""
     groups = np.full(len(rows), -1)

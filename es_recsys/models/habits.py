@@ -19,8 +19,9 @@ _NAMES = [column.name for column in USER_COLUMNS]
 
 
 def habits(batch: HistoryBatch, properties: ItemProperties) -> NDArray[np.float32]:
-    """(n, f) float32 USER_COLUMNS of each user, NaN for what is not known, from the history alone and as of its newest event:
-    a piece of a history tells what was known when it ended. `properties` are of the batch's items.
+    """Return USER_COLUMNS (n, f) float32 of each user, from the history alone and as of its newest event.
+
+    NaN stands for what is not known. `properties` are of the batch's items.
 
     How long ago the newest event was is not in it (`recency` is 0), as models are not told when they are asked; nor are
     quantities, dwell times and ratings, which histories do not have.
@@ -50,7 +51,9 @@ def scale_of(told: NDArray[np.float32], names: Sequence[str]) -> NDArray[np.floa
 
 
 def scaled(told: NDArray[np.float32], scale: NDArray[np.float64], names: Sequence[str]) -> NDArray[np.float64]:
-    """(n, f) float64 of the named columns: deviations from the mean, within three of them, drawn to 0 where there are few
+    """Return the named columns scaled, (n, f) float64.
+
+    They are deviations from the mean, within three of them, drawn to 0 where there are few
     events, and 0 where unknown."""
     events = told[:, _NAMES.index("events")].astype(np.float64)
     z = np.clip((_chosen(told, names) - scale[0]) / scale[1], -_FARTHEST, _FARTHEST)

@@ -20,7 +20,9 @@ _NAMES = 0.5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ItemAttributes:
-    """Of n items, by rows: starts (n + 1,) int64; codes (m,) int32, one number a value of a facet, at most once an item;
+    """Attributes of n items, as sparse rows.
+
+    Of n items, by rows: starts (n + 1,) int64; codes (m,) int32, one number a value of a facet, at most once an item;
     shares (m,) float32, one over the item's number of values in that facet. facet_of (v,) int16: the facet of each code.
     facets: their names."""
 
@@ -32,7 +34,9 @@ class ItemAttributes:
 
     @classmethod
     def of(cls, items: ItemTable, item_idx: NDArray[np.int64], n: int) -> Self:
-        """The table's traits, its rows at `item_idx` of n items. A value of one item alone is left out, and so is a facet that
+        """Return the attributes of a table whose rows are at `item_idx` of n items.
+
+        A value of one item alone is left out, and so is a facet that
         has nearly a value an item; of many facets the 24 that most items have stay."""
         rows: list[NDArray[Any]] = []
         names: list[str] = []
@@ -52,7 +56,9 @@ class ItemAttributes:
         return cls(starts, table[1].astype(np.int32), table[2].astype(np.float32), facet_of, tuple(names))
 
     def at(self, item_idx: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Where the values of the items at `item_idx` are: entries (k,) int64 into `codes`, and the row of `item_idx` that each
+        """Return where the values of some items are.
+
+        Returns entries (k,) int64 into `codes`, and the row of `item_idx` that each
         belongs to (k,) int64."""
         lengths = self.starts[item_idx + 1] - self.starts[item_idx]
         owners = np.repeat(np.arange(len(item_idx)), lengths)
@@ -61,8 +67,10 @@ class ItemAttributes:
         return entries, owners
 
     def totals(self, worth: NDArray[np.float64], item_idx: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
-        """(k,) float64 share times worth, summed over the values of the items at `item_idx`, or of all items (None: n of them,
-        without listing them). worth: (v,) of each code."""
+        """Return share times worth (k,) float64, summed over the values of each item.
+
+        worth: (v,) of each code. item_idx: of the items; None for all.
+        """
         if item_idx is not None:
             entries, owners = self.at(item_idx)
             return np.bincount(owners, weights=self.shares[entries] * worth[self.codes[entries]], minlength=len(item_idx)).astype(

@@ -27,7 +27,9 @@ _NOISE = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class LSAConfig:
-    """dims: dimensions of the space. power: exponent of the singular values in it: 1 weighs a direction by how much of the
+    """Settings of `LSA`.
+
+    dims: dimensions of the space. power: exponent of the singular values in it: 1 weighs a direction by how much of the
     texts it carries, 0 weighs all alike. least, most: number and share of texts that a word of the vocabulary is in, at
     least and at most. words: how many there are at most. half_life: after how many later events one of the history counts
     half; half_life_days: the same in days. query: what a search is worth beside a view, its age counted in searches."""
@@ -71,7 +73,7 @@ class LSA(Model):
     def fit(
         self, data: Interactions, rng: Generator, items: ItemTable | None = None, callback: TrainingCallback | None = None
     ) -> Self:
-        """Reads the texts of `items`; the interactions only add ids. Raises ModelError where there are no words."""
+        """Learn from the texts of `items`; the interactions only add ids. Raises ModelError where there are no words."""
         from scipy import sparse
 
         texts = [tokens(text) for text in items.texts] if items is not None else []
@@ -99,7 +101,7 @@ class LSA(Model):
 
     @classmethod
     def search_space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
-        """Setting -> values worth trying; what only concerns the asking comes first."""
+        """Return setting -> values worth trying; what only changes the answers comes first."""
         moves: dict[str, tuple[Any, ...]] = {"half_life": (1.0, 2.0, 4.0, 10.0, 30.0, math.inf)} if ordered else {}
         if timed:
             moves["half_life_days"] = (1.0, 7.0, 30.0, 90.0, math.inf)
@@ -119,7 +121,7 @@ class LSA(Model):
         return self._fold(self._encoded(history))
 
     def recommend_idx(self, batch: HistoryBatch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredItems]:
-        """The n best of each user, by exact inner products, a block of users at a time."""
+        """Return the n best items of each user, by exact inner products, a block of users at a time."""
         lists: list[ScoredItems] = []
         for begin in range(0, len(batch), _USERS):
             users = range(begin, min(begin + _USERS, len(batch)))
@@ -130,7 +132,7 @@ class LSA(Model):
         return lists
 
     def score_idx(self, batch: HistoryBatch, item_idx: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
-        """The score of each user at its own item_idx."""
+        """Return the score of each user at its own item_idx."""
         return [_clean(self._arrays["vectors"][at] @ self._folded(batch.one(user))) for user, at in enumerate(item_idx)]
 
     def _vocabulary(self) -> Vocabulary:
@@ -188,6 +190,6 @@ def _clean(scores: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The rows at length 1; one of zeros stays."""
+    """Return the rows at length 1; one of zeros stays."""
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     return (rows / np.where(lengths > 1e-12, lengths, np.inf)).astype(np.float32)

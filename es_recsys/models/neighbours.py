@@ -14,7 +14,9 @@ __all__ = ["Neighbours", "by_liked", "of_liked"]
 
 
 class Neighbours(Model):
-    """A sparse matrix W (n_items, n_items) float32, by rows. A history scores
+    """Base of models of sparse weights from item to item.
+
+    A sparse matrix W (n_items, n_items) float32, by rows. A history scores
 
         score[j] = sum over its events h of recent_weights[h] * W[i_h, j]
 
@@ -68,11 +70,13 @@ class Neighbours(Model):
 
 
 def of_liked(batch: HistoryBatch, scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The scores of one user, none above 0 where nothing in the history is liked: what a disliked item repels isn't
-    therefore what they like."""
+    """Return the scores of one user, none above 0 where nothing in the history is liked.
+
+    What a disliked item repels isn't therefore what they like.
+    """
     return scores if (batch.weights > 0).any() else np.minimum(scores, 0)
 
 
 def by_liked(batch: HistoryBatch, shares: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What each event adds to a score, without what a dislike adds: only a liked item is a reason."""
+    """Return what each event adds to a score, without what a dislike adds: only a liked item is an explanation."""
     return np.where(batch.weights > 0, shares, np.minimum(shares, 0.0))

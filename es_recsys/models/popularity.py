@@ -27,7 +27,9 @@ class PopularityConfig:
 
 
 class Popularity(Model):
-    """Sum of the weights w of positive events, each halved every `half_life_days` before T, the newest event of all (as Ding and
+    """What most people like, lately.
+
+    Sum of the weights w of positive events, each halved every `half_life_days` before T, the newest event of all (as Ding and
     Li 2005, "Time weight collaborative filtering", let ratings fade):
 
         score[j] = sum over events on j at t of w * 2 ** (-(T - t) / half_life_days)
@@ -44,7 +46,7 @@ class Popularity(Model):
     def fit(
         self, data: Interactions, rng: Generator, items: ItemTable | None = None, callback: TrainingCallback | None = None
     ) -> Self:
-        """Counts; `rng` isn't used."""
+        """Count; return itself. `rng` isn't used."""
         liked = take(data, data.weights > 0)
         days = (liked.times.max(initial=-math.inf) - liked.times) / 86_400.0
         halves = (self.config.half_life_days, self.config.trend_half_life_days)
@@ -61,8 +63,9 @@ class Popularity(Model):
         return self
 
     def trending(self, n: int = 100, exclude: Collection[str] = frozenset()) -> list[tuple[str, float]]:
-        """Items with more recent events than their usual rate explains, by (recent - expected) / sqrt(expected + 1);
-        none in a store without time.
+        """Return items with more recent events than their usual rate explains.
+
+        They are by (recent - expected) / sqrt(expected + 1); none in a store without time.
 
         A steady rate r gives a decayed count of r * half_life / ln 2, so `expected` is the long count scaled to the
         short half-life.

@@ -27,7 +27,9 @@ _TYPICAL = ("recency", "frequency", "events", "purchases", "value", "order_value
 
 @dataclass(frozen=True, slots=True)
 class Portrait:
-    """One segment. share: of all users that are in a segment. categories, words: those that mark it, the most telling
+    """Profile of one segment.
+
+    One segment. share: of all users that are in a segment. categories, words: those that mark it, the most telling
     first. popular: its most popular items. typical: medians of features over its users, without those that are unknown."""
 
     segment: int
@@ -49,7 +51,9 @@ def portraits(
     table: FeatureTable,
     users: NDArray[np.int64],
 ) -> tuple[Portrait, ...]:
-    """groups (n,): the segment of each of n users; met: sparse (n, n_items) 1 where the user liked the item; places: where
+    """Return the profile of each segment.
+
+    groups (n,): the segment of each of n users; met: sparse (n, n_items) 1 where the user liked the item; places: where
     the rows of `items` stand among the items; users (n,): rows of `table`."""
     categories = _marks(groups, met, _categories(items), item_idx) if items is not None else {}
     words = _marks(groups, met, _words(items), item_idx) if items is not None else {}
@@ -90,12 +94,12 @@ def _typical(table: FeatureTable, users: NDArray[np.int64]) -> dict[str, float]:
 
 
 def _categories(items: ItemTable) -> list[list[str]]:
-    """The innermost category of each item."""
+    """Return the innermost category of each item."""
     return [[path[-1]] if path else [] for path in items.categories]
 
 
 def _words(items: ItemTable) -> list[list[str]]:
-    """The words of the titles, without those that are in half of them and numbers."""
+    """Return the words of the titles, without those that are in half of them and numbers."""
     titles = [tokens(title) for title in items.titles]
     known = set(Vocabulary.of(titles, least=2, most=0.5).words)
     return [sorted({word for word in words if word in known and not word.isdigit()}) for words in titles]

@@ -25,7 +25,9 @@ _NEAREST = 3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SegmentMap:
-    """A user lies at x = (taste, features): the signed mean of the items met, beside habits as of the newest event. Where a
+    """Where users lie, and which segments are near.
+
+    A user lies at x = (taste, features): the signed mean of the items met, beside habits as of the newest event. Where a
     history does not tell a feature, it is taken for the mean.
 
     tastes (n_items, t) float32 of the items; scale (2, f) of the features; centres (k, t + f) of the segments; spread: the mean
@@ -54,7 +56,7 @@ class SegmentMap:
         return numbers, closeness / closeness.sum()
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """What `from_arrays` reads back."""
+        """Return what `from_arrays` reads back."""
         numbers = {"spread": np.array([self.spread]), "share": np.array([self.share])}
         return {"tastes": self.tastes, "scale": self.scale, "centres": self.centres, **numbers, **self.properties.arrays()}
 

@@ -35,7 +35,9 @@ _SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class SegmentsConfig:
-    """most: segments at most. dims: dimensions of what items are. features: how much the features of users count beside what
+    """Settings of `Segments`.
+
+    most: segments at most. dims: dimensions of what items are. features: how much the features of users count beside what
     they like, 1 as much."""
 
     most: int = 20
@@ -44,7 +46,9 @@ class SegmentsConfig:
 
 
 class Segments:
-    """A user lies at x = (taste, features): the signed mean of the items met, in a few dimensions of what they are
+    """Groups of users.
+
+    A user lies at x = (taste, features): the signed mean of the items met, in a few dimensions of what they are
     (tastes.py), beside habits such as frequency, value and price level, as of the user's newest event (habits.py). K-means (Lloyd
     1982; begun as by Arthur and Vassilvitskii 2007) groups the users: centres c of the least sum of |x - c|^2 to the nearest.
     Their number is the one of the best mean silhouette, (b - a) / max(a, b) with a user's mean distances a to the own group and
@@ -68,7 +72,9 @@ class Segments:
         self._ids: ItemIds | None = None
 
     def fit(self, data: Interactions, rng: Generator, items: ItemTable | None = None) -> Self:
-        """Groups the users who liked something; needs scikit-learn. Raises MissingExtra without it, ModelError where there
+        """Group the users who liked something; return itself.
+
+        Needs scikit-learn. Raises MissingExtra without it, ModelError where there
         are fewer than twenty such users."""
         table = compute_features(data, items)
         liked = data.weights > 0
@@ -167,7 +173,7 @@ def _plain(portrait: Portrait) -> dict[str, Any]:
 
 
 def _histories(data: Interactions, users: NDArray[np.int64], item_ids: NDArray[np.str_]) -> HistoryBatch:
-    """What these users would be asked with: as many of their newest events as a profile keeps."""
+    """Return the histories of these users: as many of their newest events as a profile keeps."""
     batch = HistoryBatch.of_users(take(data, data.weights != 0), users)
     return replace(batch, items=np.searchsorted(item_ids, data.item_ids)[batch.items])
 
@@ -180,7 +186,9 @@ def _popularity(
     liked: NDArray[np.bool_],
     n_items: int,
 ) -> tuple[NDArray[np.float64], Any]:
-    """p (k, n_items) float64 of the class, and a sparse matrix (n_users, n_items) with 1 where a user liked an item.
+    """Count what users of each segment like.
+
+    p (k, n_items) float64 of the class, and a sparse matrix (n_users, n_items) with 1 where a user liked an item.
 
     A user counts once for an item, by the latest event on it.
     """

@@ -17,7 +17,9 @@ __all__ = ["item_tastes", "user_tastes"]
 def item_tastes(
     data: Interactions, items: ItemTable | None, ids: NDArray[np.str_], dims: int, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """(n_items, <= dims) float32 rows of about length 1 or 0: categories (outermost and innermost), brand and content
+    """Return item embeddings (n_items, <= dims) float32, rows of about length 1 or 0.
+
+    They are categories (outermost and innermost), brand and content
     vectors side by side, reduced; what was liked by the same users where the catalogue has none of these."""
     from scipy import sparse
 
@@ -32,7 +34,9 @@ def item_tastes(
 
 
 def user_tastes(batch: HistoryBatch, tastes: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(n, d) float64 signed mean of the items' rows, by weight: of length 1 for one who likes one thing, near 0 where
+    """Return the signed mean of the items' rows by weight, (n, d) float64.
+
+    It is of length 1 for one who likes one thing, near 0 where
     likes go everywhere or dislikes outweigh them."""
     users = np.repeat(np.arange(len(batch)), np.diff(batch.starts))
     weights = batch.weights.astype(np.float64)
@@ -58,7 +62,7 @@ def _content(items: ItemTable, item_idx: NDArray[np.int64], n: int, dims: int) -
 
 
 def _reduced(vectors: NDArray[np.float32], dims: int) -> NDArray[np.float32]:
-    """The vectors in their `dims` main directions; what lies beyond is what few items share."""
+    """Return the vectors in their `dims` main directions; what lies beyond is what few items share."""
     _, directions = np.linalg.eigh((vectors.T @ vectors).astype(np.float64))
     reduced: NDArray[np.float32] = vectors @ directions[:, ::-1][:, :dims].astype(np.float32)
     return reduced

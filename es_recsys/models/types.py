@@ -76,7 +76,7 @@ class ItemIds(Sequence[str]):
         return cls(arrays["ids_blob"], arrays["ids_offsets"], arrays["ids_hashes"], arrays["ids_places"])
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """What `from_arrays` reads back."""
+        """Return what `from_arrays` reads back."""
         return dict(self._arrays)
 
     def find(self, item_ids: Sequence[str]) -> NDArray[np.int64]:
@@ -98,7 +98,7 @@ class ItemIds(Sequence[str]):
         return found
 
     def names(self, positions: NDArray[Any]) -> list[str]:
-        """The ids at `item_idx`."""
+        """Return the ids at `item_idx`."""
         begin, end = self._offsets[positions].tolist(), self._offsets[np.asarray(positions) + 1].tolist()
         return [str(self._blob[b:e], "utf-8") for b, e in zip(begin, end, strict=True)]
 
@@ -132,7 +132,7 @@ class ItemIds(Sequence[str]):
 
 
 def _keys(item_ids: Sequence[str]) -> tuple[list[bytes], NDArray[np.uint64]]:
-    """The ids as bytes, and their hashes."""
+    """Return the ids as bytes, and their hashes."""
     encoded = [item_id.encode("utf-8", "surrogatepass") for item_id in item_ids]
     return encoded, _hashes(encoded)
 
@@ -195,7 +195,9 @@ class HistoryBatch:
 
     @classmethod
     def of_rows(cls, data: Interactions, rows: NDArray[np.int64], lengths: NDArray[np.int64]) -> HistoryBatch:
-        """Rows of `data` as histories, items by item_idx of `data`. rows (m,): those of each user together, as they follow each
+        """Return rows of `data` as histories, items by item_idx of `data`.
+
+        rows (m,): those of each user together, as they follow each
         other; lengths (n,): how many each has."""
         starts = _starts(lengths)
         recency_rank = (np.repeat(starts[1:], lengths) - 1 - np.arange(len(rows))).astype(np.float64)
@@ -222,8 +224,11 @@ class HistoryBatch:
         return cls.of_rows(data, np.repeat(begins, lengths) + within, lengths)
 
     def recent_weights(self, half_life: float, half_life_days: float) -> NDArray[np.float64]:
-        """Return w_h * 2 ** (-p_h / half_life) * 2 ** (-a_h / half_life_days) (m,) float64 of each event, with its signed weight
-        w_h, its recency rank p_h (0 for the newest) and its age a_h in days."""
+        """Return the decayed weight (m,) float64 of each event.
+
+        It is w_h * 2 ** (-p_h / half_life) * 2 ** (-a_h / half_life_days), with the event's signed weight w_h,
+        its recency rank p_h (0 for the newest) and its age a_h in days.
+        """
         result: NDArray[np.float64] = self.weights * decay(self.recency_rank, half_life) * decay(self.ages, half_life_days)
         return result
 
@@ -287,7 +292,7 @@ def _starts(lengths: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _joined(parts: Sequence[HistoryBatch]) -> NDArray[np.int8] | None:
-    """The types of all events, -1 for those of users of whom they are not known."""
+    """Return the types of all events, -1 where a user's are not known."""
     if all(part.kinds is None for part in parts):
         return None
     return np.concatenate([np.full(len(p.items), -1, np.int8) if p.kinds is None else p.kinds for p in parts])
@@ -303,7 +308,9 @@ def _empty() -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float64
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CSR:
-    """Compressed sparse rows, as in scipy: indptr (n + 1,) int64, indices (m,) int32 ascending in each row, data (m,) float32.
+    """Compressed sparse rows, as in scipy.
+
+    Compressed sparse rows, as in scipy: indptr (n + 1,) int64, indices (m,) int32 ascending in each row, data (m,) float32.
     A plain record of arrays, which may be memory-mapped."""
 
     indptr: NDArray[np.int64]

@@ -16,8 +16,11 @@ __all__ = ["coordinates", "history_positives", "pack", "positives", "project", "
 
 
 def positives(data: Interactions, keep: int) -> tuple[CSR, NDArray[np.int64]]:
-    """Of each user the newest `keep` items that are liked on balance, by their last event, oldest first, with the root of
-    the sum of the events' weights; and (n_items,) int64 how many users like each item."""
+    """Return the positive items of each user, and how many users (n_items,) int64 like each item.
+
+    Of each user these are the newest `keep` items that are liked on balance, by their last event, oldest first, with the root
+    of the sum of the events' weights.
+    """
     n_items = max(len(data.item_ids), 1)
     cell = data.users.astype(np.int64) * n_items + data.items
     cell, inverse = np.unique(cell, return_inverse=True)
@@ -36,8 +39,10 @@ def positives(data: Interactions, keep: int) -> tuple[CSR, NDArray[np.int64]]:
 
 
 def history_positives(batch: HistoryBatch) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The distinct items of one user, by their last event, oldest first, with the signed root of the sum of the events'
-    weights; items that cancel out are left out."""
+    """Return the distinct items of one user, by their last event, oldest first, and their strengths.
+
+    A strength is the signed root of the sum of the events' weights; items that cancel out are left out.
+    """
     items, first, inverse = np.unique(batch.items[::-1], return_index=True, return_inverse=True)
     net = np.bincount(inverse, weights=batch.weights[::-1], minlength=len(items))
     order = np.argsort(-first, kind="stable")
@@ -66,7 +71,7 @@ def pack(items: NDArray[np.int32], strengths: NDArray[np.float32]) -> dict[str, 
 
 
 def unpack(row: Mapping[str, Any]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """What `pack` was given."""
+    """Return what `pack` was given."""
     return (
         np.frombuffer(base64.b64decode(row["liked"]), "<i4").astype(np.int32, copy=False),
         np.frombuffer(base64.b64decode(row["strengths"]), "<f4").astype(np.float32, copy=False),

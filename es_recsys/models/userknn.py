@@ -25,7 +25,9 @@ _CELLS = 20_000_000
 
 @dataclass(frozen=True, slots=True)
 class UserKNNConfig:
-    """neighbours: users that count. candidates: users that the nearest vectors bring, of whom the neighbours are the most
+    """Settings of `UserKNN`.
+
+    neighbours: users that count. candidates: users that the nearest vectors bring, of whom the neighbours are the most
     similar. power: exponent of a similarity (Breese, Heckerman and Kadie 1998 amplify with 2.5). target_power: exponent of
     the popularity of the item that is scored. half_life: after how many later items one counts half in a similarity.
     items: newest liked items that are kept of a user. dims: of a user's vector, 4,096 at most."""
@@ -40,7 +42,9 @@ class UserKNNConfig:
 
 
 class UserKNN(Model):
-    """Users as sparse vectors x (n_items,), over the distinct items of a history; of item i, whose events weigh w_i in
+    """Votes of the most similar users.
+
+    Users as sparse vectors x (n_items,), over the distinct items of a history; of item i, whose events weigh w_i in
     sum, and after which r_i other items came,
 
         a_i = sign(w_i) sqrt(|w_i|)        x_i = a_i * idf_i * 2 ** (-r_i / half_life)
@@ -70,7 +74,7 @@ class UserKNN(Model):
     def fit(
         self, data: Interactions, rng: Generator, items: ItemTable | None = None, callback: TrainingCallback | None = None
     ) -> Self:
-        """Collects what each user likes; `rng` chooses the projection."""
+        """Collect what each user likes; return itself. `rng` chooses the projection."""
         n_items = len(data.item_ids)
         rows, popularity = positives(data, self.config.items)
         rarity = idf(popularity, len(data.user_ids))
@@ -90,7 +94,7 @@ class UserKNN(Model):
 
     @classmethod
     def search_space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
-        """Setting -> values worth trying; what only concerns the asking comes first."""
+        """Return setting -> values worth trying; what only changes the answers comes first."""
         recency: dict[str, tuple[Any, ...]] = {"half_life": (3.0, 6.0, 12.0, 25.0, math.inf)} if ordered else {}
         return {
             "neighbours": (50, 100, 200, 300),
@@ -101,7 +105,7 @@ class UserKNN(Model):
 
     @classmethod
     def default_config(cls, ordered: bool, timed: bool) -> UserKNNConfig:
-        """A short memory where order tells."""
+        """Return the usual settings, with a short memory where order tells."""
         return UserKNNConfig(half_life=12.0 if ordered else math.inf)
 
     @property
@@ -121,7 +125,9 @@ class UserKNN(Model):
         return vector if (x > 0).any() and vector.any() else None
 
     def users(self) -> Iterator[tuple[int, NDArray[np.float32], NDArray[np.int32], NDArray[np.float32]]]:
-        """Of each user with a vector: user_idx, (dims,) unit vector, (m,) item_idx of liked items, oldest
+        """Yield each user with a vector.
+
+        Yields user_idx, (dims,) unit vector, (m,) item_idx of liked items, oldest
         first, and (m,) strengths a_i."""
         rows = self._rows()
         for user in np.flatnonzero(np.diff(rows.indptr)).tolist():
@@ -130,7 +136,7 @@ class UserKNN(Model):
                 yield user, self._arrays["vectors"][user], rows.indices[own], rows.data[own]
 
     def among(self, found: Sequence[tuple[NDArray[np.int32], NDArray[np.float32]]]) -> UserKNN:
-        """The same model that knows only these users, each given by item_idx and strengths as `users` gives them."""
+        """Return the same model with only these users, each given by item_idx and strengths as `users` gives them."""
         starts = np.zeros(len(found) + 1, np.int64)
         np.cumsum([len(items) for items, _ in found], out=starts[1:])
         items = np.concatenate([np.zeros(0, np.int32), *(items for items, _ in found)])
@@ -138,15 +144,15 @@ class UserKNN(Model):
         return self._with(CSR(starts, items, strengths))
 
     def to_serve(self) -> UserKNN:
-        """What answers are served from: nothing of the users, who are in the index."""
+        """Return what answers are served from: nothing of the users, who are in the index."""
         return self.among(())
 
     def recommend_idx(self, batch: HistoryBatch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredItems]:
-        """The n best of each user, a block of users at a time."""
+        """Return the n best items of each user, a block of users at a time."""
         return [top_scores(scores, n, exclude[user]) for user, scores in enumerate(self._each(batch))]
 
     def score_idx(self, batch: HistoryBatch, item_idx: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
-        """The score of each user at its own item_idx."""
+        """Return the score of each user at its own item_idx."""
         return [scores[item_idx[user]] for user, scores in enumerate(self._each(batch))]
 
     def _each(self, batch: HistoryBatch) -> Iterator[NDArray[np.float32]]:
@@ -205,7 +211,7 @@ class UserKNN(Model):
         return likeness, shared, user
 
     def _nearest(self, likeness: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The likeness of the neighbours, 0 for the others."""
+        """Return the similarity of the neighbours, 0 for the others."""
         chosen = top_k(likeness, self.config.neighbours)
         kept = np.zeros(len(likeness))
         kept[chosen] = np.maximum(likeness[chosen], 0.0)

@@ -25,7 +25,7 @@ _UNSPACED = (
 
 
 def tokens(text: str) -> list[str]:
-    """The words of a text, in order: letters, digits and their marks, case folded, compatible forms (NFKC) made one.
+    """Return the words of a text, in order: letters, digits and their marks, case folded, compatible forms (NFKC) made one.
 
     Where a script has no spaces, each two neighbouring characters are a word, and one that stands alone. A single letter
     is no word; a single digit is.
@@ -51,8 +51,10 @@ class Vocabulary:
 
     @classmethod
     def of(cls, texts: Sequence[Sequence[str]], least: int = 2, most: float = 0.5, size: int = 100_000) -> Vocabulary:
-        """The words of tokenized texts that occur in at least `least` of them and at most the share `most`; of more than
-        `size` those in most texts."""
+        """Return the words of tokenized texts that occur in at least `least` of them and at most the share `most`.
+
+        Of more than `size` words those in most texts stay.
+        """
         counts: Counter[str] = Counter()
         for words in texts:
             counts.update(set(words))
@@ -66,7 +68,10 @@ class Vocabulary:
         return len(self.idf)
 
     def rows(self, texts: Iterable[Sequence[str]]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-        """(starts, word_idx, weights) of a sparse matrix (n, m): one row a tokenized text, by word_idx, of length 1 or empty."""
+        """Return (starts, word_idx, weights) of a sparse matrix (n, m).
+
+        A row is a tokenized text, by word_idx, of length 1 or empty.
+        """
         known = _Places(self.words)
         parts = [self._row(words, known) for words in texts]
         starts = np.zeros(len(parts) + 1, np.int64)
@@ -76,12 +81,12 @@ class Vocabulary:
         return starts, np.concatenate([p for p, _ in parts]), np.concatenate([w for _, w in parts])
 
     def row(self, text: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """(word_idx, weights) of one text."""
+        """Return (word_idx, weights) of one text."""
         words = tokens(text)
         return self._row(words, dict(zip(words, self.words.find(words).tolist(), strict=True)))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """What `from_arrays` reads back."""
+        """Return what `from_arrays` reads back."""
         words = {name.replace("ids_", "words_"): array for name, array in self.words.arrays().items()}
         return {**words, "words_idf": self.idf}
 
@@ -132,7 +137,7 @@ def _marks() -> Iterator[str]:
 
 
 def _pairs(word: str) -> Iterator[str]:
-    """A run of letters with unspaced script in it: each such run in pairs, and what is between as words."""
+    """Yield the words of a run of letters with unspaced script in it: such runs in pairs, and what is between as words."""
     end = 0
     for run in _unspaced().finditer(word):
         if run.start() - end > 1:

@@ -26,7 +26,9 @@ _MIN_PAIRS = 20
 
 
 class Aligned(ContentModel):
-    """Two linear heads over the frozen encoders' vectors t of an item's text and p of its picture,
+    """Texts and pictures in one space, by two linear heads.
+
+    Two linear heads over the frozen encoders' vectors t of an item's text and p of its picture,
 
         a(t) = A (t - mean_t),   b(p) = B (p - mean_p)
 
@@ -81,7 +83,7 @@ class Aligned(ContentModel):
 
     @classmethod
     def search_space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
-        """Setting -> values worth trying."""
+        """Return setting -> values worth trying."""
         moves: dict[str, tuple[Any, ...]] = {"half_life": (1.0, 2.0, 4.0, 10.0, 30.0, math.inf)} if ordered else {}
         if timed:
             moves["half_life_days"] = (1.0, 7.0, 30.0, 90.0, math.inf)

@@ -32,7 +32,9 @@ def training_sequences(data: Interactions, ordered: bool, rng: np.random.Generat
 def batches(
     sequences: UserSequences, max_length: int, batch_events: int, rng: np.random.Generator
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-    """Yield batches of windows of up to max_length + 1 events, in which each event is a target once: items (b, l) int64, filled
+    """Yield batches of windows of up to max_length + 1 events, in which each event is a target once.
+
+    Each batch has items (b, l) int64, filled
     with -1 after the end, and strengths (b, l) float32.
 
     Windows are cut at random, batched with others of about their length, about `batch_events` events a batch, in random order.
@@ -51,7 +53,9 @@ def batches(
 
 
 def _windows(sequences: UserSequences, max_length: int, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return where the windows begin and end. Neighbours share an event: the last target of one is the first input of the
+    """Return where the windows begin and end.
+
+    Neighbours share an event: the last target of one is the first input of the
     next."""
     lengths = np.diff(sequences.starts)
     short = np.flatnonzero((lengths >= 2) & (lengths <= max_length + 1))
@@ -79,7 +83,9 @@ def _cuts(sizes: NDArray[np.int64], batch_events: int) -> list[int]:
 
 
 def initial_vectors(sequences: UserSequences, dims: int, ordered: bool, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Return (n_items, dims) float32 unit rows: U S of the truncated singular value decomposition U S V^T of
+    """Return vectors that items begin with (n_items, dims) float32, of length 1.
+
+    They are U S of the truncated singular value decomposition U S V^T of
 
         D^(-1/2) C D^(-1/2) + .3 I
 
@@ -109,7 +115,9 @@ def initial_vectors(sequences: UserSequences, dims: int, ordered: bool, rng: np.
 def content_projection(
     vectors: NDArray[np.float32], content: NDArray[np.float32], known: NDArray[np.bool_]
 ) -> NDArray[np.float32]:
-    """Return P (d, c) float32 with which content (n, c) P^T comes close to the vectors (n, d) of the items that are known:
+    """Return the projection P (d, c) float32 of content to vectors.
+
+    Content (n, c) P^T comes close to the vectors (n, d) of the items that are known:
     ridge regression, its penalty a tenth of the mean variance of a column. So an item without events has a vector to begin
     with."""
     rows = content[known].astype(np.float64)

@@ -26,7 +26,9 @@ _NETWORK = "net."
 
 
 class SASRec(FactorModel):
-    """Item vectors v_i (n_items, d) float32 of length 1, and a causal self-attention over the vectors of a sequence (Kang and
+    """Causal self-attention over the sequence of what a user liked.
+
+    Item vectors v_i (n_items, d) float32 of length 1, and a causal self-attention over the vectors of a sequence (Kang and
     McAuley 2018; network.py) whose state h after the last event, of length 1 too, is the user's vector. It is trained
     to find the event on j, of strength w_j, that follows every prefix, among candidates C that a batch shares
     (train.py): the few negatives of the original are what holds it back (Klenitskiy and Vasilev 2023; Petrov and
@@ -141,8 +143,10 @@ class SASRec(FactorModel):
         return found
 
     def _contributions(self, batch: HistoryBatch, item_idx: int) -> NDArray[np.float64]:
-        """What an item of the history brings by itself and what the score would lose without it, the mean of the two: the
-        ends of its Shapley value. At the item's first event."""
+        """Return what each event adds to a score.
+
+        It is the mean of what an item of the history brings by itself and what the score would lose without it: the ends
+        of its Shapley value. At the item's first event."""
         contributions = np.zeros(len(batch.items))
         items, parts = self._explanation(batch)
         for item, part in zip(items.tolist(), (parts @ self.item_vectors[item_idx]).tolist(), strict=True):
@@ -150,7 +154,9 @@ class SASRec(FactorModel):
         return contributions
 
     def _explanation(self, batch: HistoryBatch) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """The k distinct items of the newest that were liked, and for each (k, d) the mean of the state after it alone and of
+        """Return the k distinct items of the newest that were liked, and their parts.
+
+        A part is for each (k, d) the mean of the state after it alone and of
         what the state after all of them loses without it."""
         key = batch.items.tobytes() + batch.weights.tobytes()
         cached = self._explained

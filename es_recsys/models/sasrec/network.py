@@ -70,7 +70,9 @@ def encode(
 
 
 def _block(ops: Operations, block: Mapping[str, Array], heads: int, x: Array, distance: Array, last: Array | None) -> Array:
-    """x (b, l, d) -> (b, l, d), or (b, 1, d) at the positions `last`."""
+    """Return what one block makes of its input.
+
+    x (b, l, d) -> (b, l, d), or (b, 1, d) at the positions `last`."""
     batch, _, dims = x.shape
     y = ops.layer_norm(x, block["norm1.weight"], block["norm1.bias"])
     weight, bias = block["qkv.weight"], block["qkv.bias"]

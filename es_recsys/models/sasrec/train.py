@@ -1,5 +1,4 @@
-"""Trains SASRec: its parameters as PyTorch modules, and sampled softmax over candidates that a batch shares, until validation
-finds it no better. Needs torch."""
+"""Training of SASRec: its parameters as PyTorch modules, and sampled softmax over candidates that a batch shares."""
 
 from __future__ import annotations
 
@@ -29,7 +28,9 @@ _QUERIES = 0.1
 
 
 class ItemEmbedding(nn.Module):
-    """Unit vector (d,) of an item: the embedding of its id, which only items with events have, plus a linear projection of
+    """Unit vector of an item.
+
+    Unit vector (d,) of an item: the embedding of its id, which only items with events have, plus a linear projection of
     its content.
 
     vectors: (n, d) initial vectors of the items; projection: (d, c) initial projection of the content; known: (n,) bool, items
@@ -59,7 +60,9 @@ class ItemEmbedding(nn.Module):
 
 
 class Network(nn.Module):
-    """Kang and McAuley 2018, "Self-attentive sequential recommendation": causal self-attention over a sequence (network.py),
+    """Self-attention over a sequence, with its parameters.
+
+    Kang and McAuley 2018, "Self-attentive sequential recommendation": causal self-attention over a sequence (network.py),
     here with the layer norms first and a learned term for each distance between two events instead of positions counted from
     the start, so that the last event sees the same in a long sequence as in a short one.
 
@@ -77,7 +80,9 @@ class Network(nn.Module):
         self._heads, self._dropout = config.heads, config.dropout
 
     def forward(self, vectors: Tensor) -> Tensor:
-        """vectors (b, l, d) of the items -> states (b, l, d) of length 1."""
+        """Return the states after each event.
+
+        vectors (b, l, d) of the items -> states (b, l, d) of length 1."""
         order = torch.arange(vectors.shape[1], device=vectors.device)
         operations = _TorchOperations(self._dropout if self.training else 0.0)
         states: Tensor = encode(operations, self._encoder(), self._heads, vectors, order[:, None] - order)
@@ -155,7 +160,9 @@ _NEVER = -1e4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Learned:
-    """vectors (n, d) float32 unit rows, zeros for an item without events and content; encoder: the network's arrays, by name;
+    """What a training has learned.
+
+    vectors (n, d) float32 unit rows, zeros for an item without events and content; encoder: the network's arrays, by name;
     epochs: after how many it was."""
 
     vectors: NDArray[np.float32]
@@ -185,7 +192,9 @@ def train(
 
 
 class _Training:
-    """One network and the sequences that it learns. Every epoch has its own seed, so that a training that was interrupted
+    """One training of one network.
+
+    One network and the sequences that it learns. Every epoch has its own seed, so that a training that was interrupted
     learns what it would have learned in one go."""
 
     def __init__(
