@@ -23,7 +23,7 @@ from es_recsys.serving.ranking_policy import for_products, for_similar_items, ra
 from es_recsys.serving.requests import build_request
 from es_recsys.serving.similar_items import similar_items_request
 from es_recsys.serving.snapshot import ServingSnapshot
-from es_recsys.serving.user_profiles import read_profile, who
+from es_recsys.serving.user_profiles import profile_keys, read_profile
 from es_recsys.serving.user_state import load_user_state
 from es_recsys.types import Answer, Query, Ranking
 
@@ -38,7 +38,7 @@ def execute(snapshot: ServingSnapshot, query: Query, now: float, policy: Ranking
     """
     started = time.perf_counter()
     filters = parse_filters(query.filter, snapshot.metadata.fields)
-    keys = who(snapshot, query)
+    keys = profile_keys(snapshot, query)
     policy = for_products(policy or ranking_policy(snapshot), query)
     profile = yield from read_profile(snapshot, query, now)
     failed = snapshot.retired_models

@@ -10,7 +10,7 @@ from es_recsys.search.limits import MAX_RESULTS
 from es_recsys.search.request import RankingPolicy
 from es_recsys.serving.queries import query_identity
 from es_recsys.serving.snapshot import ServingSnapshot
-from es_recsys.serving.user_profiles import who
+from es_recsys.serving.user_profiles import profile_keys
 from es_recsys.types import Query
 
 __all__ = ["for_products", "for_similar_items", "ranking_policy", "with_exploration"]
@@ -58,7 +58,7 @@ def with_exploration(policy: RankingPolicy, snapshot: ServingSnapshot, query: Qu
     share = policy.settings.exploration if query.explore is None else query.explore
     if share == 0.0 or query.ids is not None:
         return policy
-    keys, hour = who(snapshot, query), int(now // _DRAW_SECONDS)
+    keys, hour = profile_keys(snapshot, query), int(now // _DRAW_SECONDS)
     draw = repr((keys[0], hour, query_identity(query))) if keys else answer_id
     rng = seeded_rng(policy.settings.seed, draw)
     # Among items similar to one, an item that is only new would be out of place.

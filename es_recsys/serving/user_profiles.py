@@ -19,14 +19,14 @@ from es_recsys.serving.operations import Flow, Get, MultiGet, MultiSearch
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.types import Profile, Query
 
-__all__ = ["FEATURES", "features", "features_of", "of_history", "of_views", "read_profile", "who"]
+__all__ = ["FEATURES", "features", "features_of", "of_history", "of_views", "profile_keys", "read_profile"]
 
 FEATURES = ("group_id", "categories", "brand", "tags", "price")
 _LONGEST_HISTORY = 2_000
 _AT_ONCE = 500
 
 
-def who(snapshot: ServingSnapshot, query: Query) -> tuple[str, ...]:
+def profile_keys(snapshot: ServingSnapshot, query: Query) -> tuple[str, ...]:
     """Keys of the actors of a query, the user before the session."""
     actors = []
     if query.user_id is not None:
@@ -43,7 +43,7 @@ def read_profile(snapshot: ServingSnapshot, query: Query, now: float) -> Flow[Pr
     """
     if query.history is not None:
         return (yield from of_history(snapshot, query.history, now))
-    for key in who(snapshot, query):
+    for key in profile_keys(snapshot, query):
         found = yield Get(snapshot.metadata.profiles, key)
         if found is not None:
             return build_profile(from_document(found.source), now)

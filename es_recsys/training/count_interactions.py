@@ -11,27 +11,27 @@ from numpy.typing import NDArray
 from es_recsys.serving.interaction_stats import interaction_stats_folder, save_interaction_stats
 from es_recsys.serving.product_groups import events_of, records_of
 from es_recsys.serving.workspace import Workspace
-from es_recsys.training.logged_examples import Record, Rewards, count_exposure, examined, rewards_of
+from es_recsys.training.logged_examples import Record, Rewards, count_interaction_stats, examined, rewards_of
 
-__all__ = ["keep_exposure", "recount_exposure"]
+__all__ = ["recount_interaction_stats", "store_interaction_stats"]
 
 _READ = ("answer_id", "kind", "query", "user_key")
 _READ_OF_HITS = ("item_id", "position", "propensity", "inclusion_probability")
 
 
-def recount_exposure(work: Workspace, groups: Mapping[str, str] | None = None) -> None:
+def recount_interaction_stats(work: Workspace, groups: Mapping[str, str] | None = None) -> None:
     """Counts anew; where nothing was logged no event is read. groups: item_id -> group_id of variants, which count as one.
     Raises ModelError where the counts can't be written."""
     groups = groups or {}
     records = [_lean(record) for record in records_of(work.log.read(), groups)]
     if records:
         given = rewards_of(records, events_of(work.events.scan(), groups))
-        keep_exposure(work, records, given, examined(records, given))
+        store_interaction_stats(work, records, given, examined(records, given))
 
 
-def keep_exposure(work: Workspace, records: Sequence[Record], given: Rewards, looked: NDArray[np.float64]) -> None:
+def store_interaction_stats(work: Workspace, records: Sequence[Record], given: Rewards, looked: NDArray[np.float64]) -> None:
     """Keeps the counts; the next answer reads them."""
-    save_interaction_stats(interaction_stats_folder(work.settings), count_exposure(records, given, looked))
+    save_interaction_stats(interaction_stats_folder(work.settings), count_interaction_stats(records, given, looked))
     work.snapshots.invalidate()
 
 

@@ -27,7 +27,7 @@ from es_recsys.search.exploration import InteractionStats
 from es_recsys.search.features import reveals_rank
 from es_recsys.training.ranking_examples import Examples, Shown, gather, ideal
 
-__all__ = ["Record", "Rewards", "count_exposure", "examined", "logged_examples", "rewards", "rewards_of"]
+__all__ = ["Record", "Rewards", "count_interaction_stats", "examined", "logged_examples", "rewards", "rewards_of"]
 
 Record = Mapping[str, Any]
 Rewards = Mapping[tuple[str, str], float]
@@ -67,7 +67,7 @@ def logged_examples(records: Iterable[Record], situation: str, given: Rewards, l
     return gather([shown for record in records if (shown := _shown(record, situation, given, looked)) is not None])
 
 
-def count_exposure(records: Iterable[Record], given: Rewards, looked: NDArray[np.float64]) -> InteractionStats:
+def count_interaction_stats(records: Iterable[Record], given: Rewards, looked: NDArray[np.float64]) -> InteractionStats:
     """What came of showing each item: its examinations, and how often something was done with it."""
     seen: dict[str, list[float]] = {}
     for record in records:

@@ -23,7 +23,7 @@ from es_recsys.serving.product_groups import products
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.workspace import Workspace
 from es_recsys.training.attempts import Attempts
-from es_recsys.training.count_interactions import recount_exposure
+from es_recsys.training.count_interactions import recount_interaction_stats
 from es_recsys.training.model_selection import TrainSpec, select
 from es_recsys.training.selection_report import Notes
 from es_recsys.training.served_quality import Blend, Compared, Quality, compare, held_out, quality, serving
@@ -125,7 +125,7 @@ def train_if_needed(
             tell = progress.line if progress is not None else None
             Attempts(Notes(tell)).step(
                 "What came of showing items is not counted anew",
-                lambda: recount_exposure(work, products(work, snapshot.metadata)),
+                lambda: recount_interaction_stats(work, products(work, snapshot.metadata)),
                 None,
             )
             report = _run(work, wanted, add, leading, growth, budget, seed, progress)

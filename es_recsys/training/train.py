@@ -38,7 +38,7 @@ from es_recsys.serving.snapshot_cache import models_folder, popularity_folder
 from es_recsys.serving.user_segments import segments_folder
 from es_recsys.serving.workspace import Workspace
 from es_recsys.training.attempts import Attempts
-from es_recsys.training.count_interactions import recount_exposure
+from es_recsys.training.count_interactions import recount_interaction_stats
 from es_recsys.training.item_table import item_table, plain_table
 from es_recsys.training.model_selection import Selection, TrainSpec, select
 from es_recsys.training.positive_events import need_positive
@@ -128,7 +128,7 @@ def train(
             groups = products(work, snapshot.metadata)
             tell = progress.line if progress is not None else None
             attempts = Attempts(Notes(tell))
-            attempts.step("What came of showing items is not counted anew", lambda: recount_exposure(work, groups), None)
+            attempts.step("What came of showing items is not counted anew", lambda: recount_interaction_stats(work, groups), None)
             now = work.now()
             data = read_interactions(work.events, now, weights=snapshot.metadata.event_weights, products=groups)
             need_positive(work.events, data)

@@ -29,7 +29,7 @@ from es_recsys.serving.product_groups import events_of, judgments_of, live_produ
 from es_recsys.serving.snapshot_cache import RANKING, ranking_folder
 from es_recsys.serving.workspace import Workspace
 from es_recsys.sources import read_judgments
-from es_recsys.training.count_interactions import keep_exposure
+from es_recsys.training.count_interactions import store_interaction_stats
 from es_recsys.training.judged_examples import judged_examples
 from es_recsys.training.lambdamart import Trees, askers, cross_validate, forest
 from es_recsys.training.logged_examples import examined, logged_examples, rewards_of
@@ -151,7 +151,7 @@ def _logged(work: Workspace, folds: int) -> dict[str, Examples]:
     given = rewards_of(records, events_of(work.events.scan(), groups))
     looked = examined(records, given)
     if records:
-        keep_exposure(work, records, given, looked)
+        store_interaction_stats(work, records, given, looked)
     found = {situation: logged_examples(records, situation, given, looked) for situation in SITUATIONS}
     enough = {
         situation: examples

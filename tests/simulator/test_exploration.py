@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from es_recsys.search.exploration import Exploration, InteractionStats, seeded_rng
 from es_recsys.search.rerank.exploration import explore
 from es_recsys.simulator import LatentFactorEnvironment, SimulatedNeed, UserSimulator, measure_regret, sample_needs
-from es_recsys.training.logged_examples import count_exposure, examined
+from es_recsys.training.logged_examples import count_interaction_stats, examined
 from es_recsys.types import Answer, Hit, Query, Ranking
 
 ITEMS, NEW = 100, 6
@@ -73,7 +73,7 @@ def learned(environment: LatentFactorEnvironment, share: float) -> InteractionSt
             clicked = page.shown[page.outcome.clicked].tolist()
             given |= {(f"{seed} {page.answer_id}", environment.item_ids[place]): 1.0 for place in clicked}
         records += [{**record, "answer_id": f"{seed} {record['answer_id']}"} for record in shop.records]
-        exposure = count_exposure(records, given, examined(records, given))
+        exposure = count_interaction_stats(records, given, examined(records, given))
     return exposure
 
 

@@ -1,4 +1,4 @@
-"""From the answer log and what was done with its answers to examples: grades, gains and exposure."""
+"""From the answer log and what was done with its answers to examples: grades, gains and stats."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from es_recsys.events.records import StoredEvent
 from es_recsys.training.lambdamart import Trees, forest
-from es_recsys.training.logged_examples import count_exposure, examined, logged_examples, rewards
+from es_recsys.training.logged_examples import count_interaction_stats, examined, logged_examples, rewards
 from es_recsys.training.ranking_examples import Examples, ndcg
 
 
@@ -70,9 +70,9 @@ def test_only_answers_that_something_was_done_with_are_examples() -> None:
 
 def test_exposure_counts_looks_and_deeds() -> None:
     records = [record("x", ["a", "b"]), record("y", ["b", "a"])]
-    exposure = count_exposure(records, {("x", "a"): 1.0}, np.array([1.0, 0.5]))
-    assert exposure.by_item == {"a": (1.5, 1.0), "b": (1.5, 0.0)}
-    assert exposure.rate == pytest.approx(1 / 3)
+    stats = count_interaction_stats(records, {("x", "a"): 1.0}, np.array([1.0, 0.5]))
+    assert stats.by_item == {"a": (1.5, 1.0), "b": (1.5, 0.0)}
+    assert stats.rate == pytest.approx(1 / 3)
 
 
 def test_examination_is_learned_where_items_moved() -> None:
