@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from es_recsys.encoders.base import Encoder
+from es_recsys.values.nulls import words
 
 __all__ = ["language_warning"]
 
@@ -25,27 +26,7 @@ _CODES = {
     "swedish": "sv", "thai": "th", "turkish": "tr",
 }  # fmt: skip
 """Elasticsearch's names of its language analyzers to ISO 639-1."""
-_OTHER_SCRIPTS = {
-    "ar",
-    "bg",
-    "bn",
-    "el",
-    "fa",
-    "he",
-    "hi",
-    "hy",
-    "ja",
-    "ka",
-    "ko",
-    "ku",
-    "mk",
-    "ru",
-    "sr",
-    "th",
-    "uk",
-    "ur",
-    "zh",
-}
+_OTHER_SCRIPTS = words("ar bg bn el fa he hi hy ja ka ko ku mk ru sr th uk ur zh")
 _CJK = {"zh", "ja", "ko"}
 
 
@@ -83,9 +64,9 @@ def _evidence(encoder: Encoder, sample: Sequence[str], languages: frozenset[str]
     if ids and unknown is not None and ids.count(unknown) / len(ids) > _MAX_UNKNOWN:
         return f"its tokenizer doesn't know {ids.count(unknown) / len(ids):.0%} of the words"
     # Only words of some length: names of models, sizes and units are broken up in any language.
-    words = [" ".join(word for word in re.findall(r"[^\W\d_]{4,}", text) if word.islower()) for text in sample]
-    pieces = sum(len(row) - 2 for row in tokens(words))
-    letters_each = sum(len(text.replace(" ", "")) for text in words) / max(pieces, 1)
+    long_words = [" ".join(word for word in re.findall(r"[^\W\d_]{4,}", text) if word.islower()) for text in sample]
+    pieces = sum(len(row) - 2 for row in tokens(long_words))
+    letters_each = sum(len(text.replace(" ", "")) for text in long_words) / max(pieces, 1)
     if pieces >= _MIN_TOKENS and languages == {"en"} and letters_each < _MIN_LETTERS_PER_TOKEN:
         return f"its tokenizer breaks words into pieces of {letters_each:.1f} letters"
     return None

@@ -6,14 +6,13 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-import orjson
-
 from es_recsys.errors import InputError
-from es_recsys.sources.python_literals import parse_python_literal
+from es_recsys.sources.python_literals import parse_json_or_python
 from es_recsys.sources.row_errors import InvalidValue
 from es_recsys.sources.separators import parse_separator
 
@@ -198,11 +197,8 @@ def parse_array(text: str) -> list[Any] | None:
         start, end = text[:1], text[-1:]
         if start not in ("[", "{", "("):
             return None
-    for read in (orjson.loads, parse_python_literal):
-        try:
-            values = read(text)
-        except ValueError:
-            continue
+    with suppress(ValueError):
+        values = parse_json_or_python(text)
         return values if isinstance(values, list) else [values] if isinstance(values, Mapping) else None
     if start + end in ("[]", "{}"):  # [a, b] as Java prints it, {a,"b c"} as PostgreSQL does
         parts = next(csv.reader([text[1:-1]], skipinitialspace=True), [])

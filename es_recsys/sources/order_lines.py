@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import orjson
-
 from es_recsys.sources.column_mapping import get_path
+from es_recsys.sources.python_literals import parse_json_or_python
 
 __all__ = ["OrderLine", "find_line_items", "order_line_id", "order_lines_of"]
 
@@ -119,12 +117,9 @@ def _as_list(value: Any, plural: bool = False) -> Sequence[Any] | None:
 
 def _parsed(text: str) -> Sequence[Any] | None:
     try:
-        found = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        try:
-            found = ast.literal_eval(text)
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
-            return None
+        found = parse_json_or_python(text)
+    except ValueError:
+        return None
     return found if isinstance(found, list) else None
 
 

@@ -8,7 +8,9 @@ import re
 import warnings
 from typing import Any
 
-__all__ = ["parse_python_literal"]
+import orjson
+
+__all__ = ["parse_json_or_python", "parse_python_literal"]
 
 _STRING = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
 _STRINGS_ONLY = re.compile(r"\[(?:\s*(?:" + _STRING.pattern + r"))+\s*\]", re.DOTALL)
@@ -30,6 +32,14 @@ def parse_python_literal(text: str) -> Any:
             return _plain(ast.literal_eval(_Named().visit(tree)))
     except _PARSE_ERRORS:
         raise ValueError("is no Python literal") from None
+
+
+def parse_json_or_python(text: str) -> Any:
+    """Parse JSON, or else a Python literal. Raises ValueError."""
+    try:
+        return orjson.loads(text)
+    except ValueError:
+        return parse_python_literal(text)
 
 
 class _Named(ast.NodeTransformer):

@@ -155,16 +155,8 @@ def _split_currency(text: str) -> tuple[str, str | None]:
 
 def _parse_digits(body: str, mark: str) -> float:
     """Return the value of digits with marks between; `mark` is the decimal one where both readings make sense."""
-    points, commas = body.count("."), body.count(",")
-    if points and commas:
-        mark = "." if body.rindex(".") > body.rindex(",") else ","
-    elif points > 1:
-        mark = ","
-    elif commas > 1:
-        mark = "."
-    elif points + commas == 1 and not _AMBIGUOUS.fullmatch(body):
-        # "3,50", and behind groups of blanks or apostrophes "1 299,000": the only mark is the decimal one.
-        mark = "." if points else ","
+    if not _AMBIGUOUS.fullmatch(body):
+        mark = _only_mark(body) or mark
     whole, found, part = body.partition(mark) if mark else (body, "", "")
     if found and not (part.isdigit() or not part):
         raise ValueError("is not a number")
@@ -221,6 +213,11 @@ def _decimal_mark_of(value: str) -> str | None:
         return None
     if _AMBIGUOUS.fullmatch(body):
         return None if unit is not None and "." in body and unit not in _THREE_DECIMALS else ""
+    return _only_mark(body)
+
+
+def _only_mark(body: str) -> str | None:
+    """Return the decimal mark of digits that have one reading (none of several like ones is it); None without marks."""
     points, commas = body.count("."), body.count(",")
     if points and commas:
         return "." if body.rindex(".") > body.rindex(",") else ","

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from es_recsys.values.nulls import is_null, stripped
+from es_recsys.values.timezones import parse_offset
 
 __all__ = ["TimeFormat", "TimeParts", "number_unit", "parse_time", "parse_time_parts"]
 
@@ -34,7 +35,6 @@ _CLOCK = re.compile(
     r"(?P<h>[0-9]{1,2})(?P<c>[:.])(?P<m>[0-9]{2})(?:(?P=c)(?P<s>[0-9]{2})(?:[.,](?P<f>[0-9]{1,9}))?)?(?:\s*(?P<half>[AaPp])\.?[Mm]\.?)?",
     re.ASCII,
 )
-_OFFSET = re.compile(r"(?:UTC|GMT)?\s*(?P<sign>[+-])(?P<h>[0-9]{1,2})(?::?(?P<m>[0-9]{2}))?", re.ASCII)
 _BRACKET = re.compile(r"\s*[\[(](?P<name>[^\])]*)[\])]$")
 
 _MONTHS = {
@@ -229,7 +229,7 @@ def parse_time_parts(text: str) -> TimeParts | None:
         if not (tail.isdigit() and len(tail) == 4):
             return None
         year, rest = int(tail), head.strip()
-    if rest and not (_OFFSET.fullmatch(rest) or _is_zone(rest)):
+    if rest and parse_offset(rest) is None and not _is_zone(rest):
         return None
     return TimeParts(year, first, second, mark, clock, rest or (zone if _is_zone(zone) else ""))
 
@@ -298,11 +298,10 @@ def _is_zone(name: str) -> bool:
 def _parse_zone(name: str) -> tzinfo:
     if name.upper() in _ZONE_OFFSETS:
         return timezone(timedelta(hours=_ZONE_OFFSETS[name.upper()]))
-    if match := _OFFSET.fullmatch(name):
-        minutes = int(match["h"]) * 60 + int(match["m"] or 0)
-        if minutes >= 24 * 60:
+    if (offset := parse_offset(name)) is not None:
+        if abs(offset) >= timedelta(days=1):
             raise ValueError(f"is not a time (its offset is {name}): {_HINT}")
-        return timezone(timedelta(minutes=-minutes if match["sign"] == "-" else minutes))
+        return timezone(offset)
     zone = _named_zone(name)
     if zone is None:
         raise ValueError(f"is not a time: the zone {name} has several meanings; {_HINT}")

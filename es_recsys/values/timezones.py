@@ -9,9 +9,10 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from es_recsys.values.nulls import stripped
 
-__all__ = ["is_naive", "parse_timezone"]
+__all__ = ["is_naive", "parse_offset", "parse_timezone"]
 
-_OFFSET = re.compile(r"(?:UTC|GMT)?\s*([+-])(\d{1,2})(?::?(\d{2}))?", re.IGNORECASE | re.ASCII)
+_OFFSET = re.compile(r"(?:UTC|GMT)?\s*([+-])(\d{1,2})(?::?(\d{2}))?", re.ASCII)
+_MOST_EASTERN = timedelta(hours=14)
 _ENDS_WITH_ZONE = re.compile(r"(?:[Zz]|[+-]\d{2}:?\d{2}|[+-]\d{2}|[A-Za-z]{3,5}|[\])])$", re.ASCII)
 _EPOCH = re.compile(r"[+-]?\d+(?:\.\d*)?", re.ASCII)
 _DATE_LENGTH = 10  # "2024-01-31" ends like an offset
@@ -22,17 +23,25 @@ def parse_timezone(text: str) -> tzinfo:
     name = stripped(text)
     if name.upper() in ("UTC", "Z", "GMT"):
         return UTC
-    if found := _OFFSET.fullmatch(name):
-        sign, hours, minutes = found.groups()
-        offset = timedelta(hours=int(hours), minutes=int(minutes or 0))
-        if offset <= timedelta(hours=14):
-            return timezone(-offset if sign == "-" else offset)
+    offset = parse_offset(name.upper())
+    if offset is not None and abs(offset) <= _MOST_EASTERN:
+        return timezone(offset)
     wanted = name.replace(" ", "_").lower()
     known = available_timezones()
     named = [zone for zone in known if zone.lower() == wanted] or [zone for zone in known if zone.lower().endswith(f"/{wanted}")]
     if not wanted or len(named) != 1:
         raise ValueError(f"{text!r} is no time zone; write one like Asia/Tokyo, Europe/Berlin, UTC or +09:00")
     return ZoneInfo(named[0])
+
+
+def parse_offset(text: str) -> timedelta | None:
+    """Parse `+09:00`, `-0530`, `UTC+9`; None for another text."""
+    found = _OFFSET.fullmatch(text)
+    if found is None:
+        return None
+    sign, hours, minutes = found.groups()
+    offset = timedelta(hours=int(hours), minutes=int(minutes or 0))
+    return -offset if sign == "-" else offset
 
 
 def is_naive(value: Any) -> bool:
