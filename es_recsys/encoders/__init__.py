@@ -1,4 +1,9 @@
-"""Content to vectors: encoders by settings, batches with a cache, and what of an item they read."""
+"""Content to vectors: (n, d) float32, each row of length 1.
+
+`text_encoder` and `image_encoder` build what the settings name; `encode_items` encodes what they read of items, each distinct
+content once, with a cache on disk; `encode_query` encodes a query. Models run as ONNX, exported from torch once and kept by
+fingerprint; what has no ONNX form, and open_clip, runs on torch. Nothing here knows an index or a store.
+"""
 
 from __future__ import annotations
 

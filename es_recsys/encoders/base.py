@@ -1,4 +1,4 @@
-"""What an encoder is, and the checks that every vector passes."""
+"""The protocol of encoders, and the checks that every vector passes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Encoder(Protocol):
     """Content to unit vectors.
 
     name: the model as the settings name it. content: what of an item it reads ("text", "image").
-    field: the vector field it fills (fields.py). dims: d. accepts: what a query may be ("text", "image").
+    field: the vector field it fills (vector_fields.py). dims: d. accepts: what a query may be ("text", "image").
     fingerprint: 32 hex digits over weights, tokenizer, pooling, lengths and precision; two encoders with one
     fingerprint give the same vectors (cosine at least .999).
     """
@@ -45,7 +45,7 @@ class Encoder(Protocol):
     def encode(self, batch: Sequence[Any]) -> NDArray[np.float32]:
         """Return (n, d) float32, each row of length 1, in the order of `batch`; (0, d) for an empty one.
 
-        Raises BrokenContent where single contents can't be read, EncodingError where the model fails.
+        Raises PartialEncodingError where single contents can't be read, EncodingError where the model fails.
         """
         ...
 

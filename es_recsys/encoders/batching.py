@@ -48,17 +48,17 @@ def encode_all(encoder: Encoder, contents: Sequence[Content | None], cache: Vect
         except OSError as error:
             errors[row] = f"the file can't be read ({error.strerror})"
     known = dict(cache.get(encoder.fingerprint, encoder.dims, list(rows))) if cache is not None else {}
-    first = {digest: contents[places[0]] for digest, places in rows.items() if digest not in known}
+    first = {digest: contents[same[0]] for digest, same in rows.items() if digest not in known}
     for digests, batch in _by_length(first, encoder.batch_size * _BATCHES_AT_ONCE):
         found, broken = _encode(encoder, batch)
-        fresh = {digest: found[place] for place, digest in enumerate(digests) if place not in broken}
+        fresh = {digest: found[i] for i, digest in enumerate(digests) if i not in broken}
         if cache is not None:
             cache.put(encoder.fingerprint, fresh)
         known.update(fresh)
-        errors.update({row: reason for place, reason in broken.items() for row in rows[digests[place]]})
+        errors.update({row: reason for i, reason in broken.items() for row in rows[digests[i]]})
     vectors: list[NDArray[np.float32] | None] = [None] * len(contents)
-    for digest, places in rows.items():
-        for row in places:
+    for digest, same in rows.items():
+        for row in same:
             vectors[row] = known.get(digest)
     return EncodedContents(vectors, dict(sorted(errors.items())), len(first))
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from es_recsys.encoders.fingerprints import FingerprintCache, fingerprint
+from es_recsys.encoders.fingerprints import DigestCache, fingerprint
 from es_recsys.encoders.model_files import package_folder, verify_checksum
 from es_recsys.encoders.onnx_model import OnnxSession, vectors_agree
 from es_recsys.errors import EncodingError, MissingExtra
@@ -27,7 +27,7 @@ _SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 PREPROCESSING: Mapping[str, Any] = {"resize": 256, "crop": 224, "mean": [0.5] * 3, "std": [0.5] * 3}
 
 
-def weights(digests: FingerprintCache) -> Path:
+def weights(digests: DigestCache) -> Path:
     """Return the package's file of weights, its checksum verified. Raises MissingExtra, EncodingError."""
     folder = package_folder(_PACKAGE)
     if folder is None:
@@ -35,10 +35,10 @@ def weights(digests: FingerprintCache) -> Path:
     return verify_checksum(folder / "models" / _FILE, _SHA256, digests)
 
 
-def image_fingerprint(path: Path, digests: FingerprintCache) -> str:
+def image_fingerprint(path: Path, digests: DigestCache) -> str:
     """Return fingerprint of weights, preprocessing and precision."""
     return fingerprint(
-        [("model", NAME), ("weights", digests.of(path)), ("preprocessing", dict(PREPROCESSING)), ("precision", "fp32")]
+        [("model", NAME), ("weights", digests.sha256(path)), ("preprocessing", dict(PREPROCESSING)), ("precision", "fp32")]
     )
 
 

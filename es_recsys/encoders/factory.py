@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from es_recsys.encoders import efficientnet, minilm_int8
 from es_recsys.encoders.base import Encoder
-from es_recsys.encoders.fingerprints import FingerprintCache
+from es_recsys.encoders.fingerprints import DigestCache
 from es_recsys.encoders.model_files import find_text_model
 from es_recsys.encoders.onnx_model import cached_export
 from es_recsys.encoders.onnx_text import OnnxTextEncoder
 from es_recsys.encoders.text_model_files import model_languages, text_fingerprint
 from es_recsys.errors import InputError
+from es_recsys.settings import Settings
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
-
-    from es_recsys.settings import Settings
 
 __all__ = ["encoders", "image_encoder", "text_encoder"]
 
@@ -35,12 +34,12 @@ def text_encoder(settings: Settings) -> Encoder | None:
     name = settings.encoders.text
     if name == "none":
         return None
-    digests = FingerprintCache(settings.cache)
+    digests = DigestCache(settings.cache)
     if name == minilm_int8.NAME:
         model, tokenizer = minilm_int8.find_files(digests)
-        mark = minilm_int8.int8_fingerprint(model, tokenizer, digests)
-        place, manifest = cached_export(settings.cache, mark, lambda into: minilm_int8.copy_files(model, tokenizer, into))
-        return _onnx_text(name, mark, place, manifest, frozenset({"en"}), settings)
+        fingerprint = minilm_int8.int8_fingerprint(model, tokenizer, digests)
+        export, manifest = cached_export(settings.cache, fingerprint, lambda into: minilm_int8.copy_files(model, tokenizer, into))
+        return _onnx_text(name, fingerprint, export, manifest, frozenset({"en"}), settings)
     folder = find_text_model(name, digests)
     return _sentence_encoder(name, folder, text_fingerprint(folder, digests), settings)
 
@@ -56,7 +55,7 @@ def _sentence_encoder(name: str, folder: Path, fingerprint: str, settings: Setti
         return text_export.export_text(model, into)
 
     try:
-        place, manifest = cached_export(settings.cache, fingerprint, make)
+        export, manifest = cached_export(settings.cache, fingerprint, make)
     except text_export.ExportError as reason:
         from es_recsys.encoders.torch_text import TorchTextEncoder
 
@@ -65,14 +64,16 @@ def _sentence_encoder(name: str, folder: Path, fingerprint: str, settings: Setti
         _log.warning("The model %s runs on torch, which starts slowly: %s.", name, reason)
         size = settings.encoders.batch_size
         return TorchTextEncoder(name, fingerprint, model, languages=model_languages(folder), batch_size=size)
-    return _onnx_text(name, fingerprint, place, manifest, model_languages(folder), settings)
+    return _onnx_text(name, fingerprint, export, manifest, model_languages(folder), settings)
 
 
 def _onnx_text(
-    name: str, mark: str, place: Path, manifest: Mapping[str, Any], known: frozenset[str], settings: Settings
+    name: str, fingerprint: str, export: Path, manifest: Mapping[str, Any], languages: frozenset[str], settings: Settings
 ) -> OnnxTextEncoder:
     chosen = settings.encoders
-    return OnnxTextEncoder(name, mark, place, manifest, languages=known, threads=chosen.threads, batch_size=chosen.batch_size)
+    return OnnxTextEncoder(
+        name, fingerprint, export, manifest, languages=languages, threads=chosen.threads, batch_size=chosen.batch_size
+    )
 
 
 def image_encoder(settings: Settings) -> Encoder | None:
@@ -97,14 +98,14 @@ def image_encoder(settings: Settings) -> Encoder | None:
         )
     from es_recsys.encoders.onnx_image import OnnxImageEncoder  # Pillow: a search by words has no use for it
 
-    digests = FingerprintCache(settings.cache)
+    digests = DigestCache(settings.cache)
     path = efficientnet.weights(digests)
     fingerprint = efficientnet.image_fingerprint(path, digests)
-    place, manifest = cached_export(settings.cache, fingerprint, lambda into: efficientnet.export_efficientnet(path, into))
+    export, manifest = cached_export(settings.cache, fingerprint, lambda into: efficientnet.export_efficientnet(path, into))
     return OnnxImageEncoder(
         chosen.image,
         fingerprint,
-        place,
+        export,
         manifest,
         threads=chosen.threads,
         batch_size=chosen.batch_size,

@@ -1,4 +1,4 @@
-"""Digests that name a model: of files, remembered while a file does not change, and of settings."""
+"""Fingerprints of models, and digests of files that are kept while a file does not change."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-__all__ = ["FingerprintCache", "fingerprint", "write_atomic"]
+__all__ = ["DigestCache", "fingerprint", "write_atomic"]
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -31,22 +31,22 @@ def fingerprint(parts: Iterable[tuple[str, Any]]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-class FingerprintCache:
+class DigestCache:
     """Digests that are costly to compute, kept in `folder` for as long as the files they come from don't change."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "digests"
 
-    def of(self, path: Path) -> str:
+    def sha256(self, path: Path) -> str:
         """Return the SHA-256 of a file, 64 hex digits. Raises OSError."""
 
         def compute() -> str:
             with path.open("rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
 
-        return self.kept("sha256", [path], compute)
+        return self.get_or_compute("sha256", [path], compute)
 
-    def kept(self, kind: str, paths: Sequence[Path], compute: Callable[[], str]) -> str:
+    def get_or_compute(self, kind: str, paths: Sequence[Path], compute: Callable[[], str]) -> str:
         """Return `compute()`, or what it returned when these files had the same size, inode and time of change.
 
         Raises OSError.

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from es_recsys.encoders.fingerprints import FingerprintCache, fingerprint
+from es_recsys.encoders.fingerprints import DigestCache, fingerprint
 from es_recsys.encoders.model_files import DEFAULT_TEXT, find_text_model, package_folder, verify_checksum
 from es_recsys.errors import MissingExtra
 
@@ -19,7 +19,7 @@ _SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
 _MAX_LENGTH = 256
 
 
-def find_files(digests: FingerprintCache) -> tuple[Path, Path]:
+def find_files(digests: DigestCache) -> tuple[Path, Path]:
     """Return the package's graph, its digest checked, and the full model's tokenizer (the package has none).
 
     Raises MissingExtra, ModelError, EncodingError.
@@ -30,9 +30,9 @@ def find_files(digests: FingerprintCache) -> tuple[Path, Path]:
     return verify_checksum(folder / "model.onnx", _SHA256, digests), find_text_model(DEFAULT_TEXT, digests) / "tokenizer.json"
 
 
-def int8_fingerprint(model: Path, tokenizer: Path, digests: FingerprintCache) -> str:
+def int8_fingerprint(model: Path, tokenizer: Path, digests: DigestCache) -> str:
     """Return fingerprint of the graph, the tokenizer, the pooling and the precision."""
-    parts = {"weights": digests.of(model), "tokenizer": digests.of(tokenizer), "pooling": "mean", "length": _MAX_LENGTH}
+    parts = {"weights": digests.sha256(model), "tokenizer": digests.sha256(tokenizer), "pooling": "mean", "length": _MAX_LENGTH}
     return fingerprint({**parts, "precision": "int8"}.items())
 
 

@@ -6,7 +6,7 @@ import importlib.util
 import os
 from pathlib import Path
 
-from es_recsys.encoders.fingerprints import FingerprintCache
+from es_recsys.encoders.fingerprints import DigestCache
 from es_recsys.errors import EncodingError, MissingExtra, ModelError
 
 __all__ = ["DEFAULT_TEXT", "find_text_model", "package_folder", "verify_checksum"]
@@ -25,10 +25,10 @@ def package_folder(package: str) -> Path | None:
     return Path(spec.origin).parent if spec is not None and spec.origin else None
 
 
-def verify_checksum(path: Path, sha256: str, digests: FingerprintCache) -> Path:
+def verify_checksum(path: Path, sha256: str, digests: DigestCache) -> Path:
     """Return `path`, when its content is what this package knows. Raises EncodingError."""
     try:
-        found = digests.of(path)
+        found = digests.sha256(path)
     except OSError as error:
         raise EncodingError(f"The weights {path} can't be read ({error.strerror}).", "Install the package again.") from error
     if found != sha256:
@@ -36,7 +36,7 @@ def verify_checksum(path: Path, sha256: str, digests: FingerprintCache) -> Path:
     return path
 
 
-def find_text_model(name: str, digests: FingerprintCache) -> Path:
+def find_text_model(name: str, digests: DigestCache) -> Path:
     """Return folder of the model `name`: a path, or a name as the hub has it, with or without its organisation.
 
     The default model's package comes before the hub, so that nothing waits for a network. Raises ModelError or MissingExtra.

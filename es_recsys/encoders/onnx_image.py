@@ -59,7 +59,7 @@ class OnnxImageEncoder:
         self._session: OnnxSession | None = None
 
     def encode(self, batch: Sequence[Path | bytes]) -> NDArray[np.float32]:
-        """Return (n, d) float32 unit vectors. Raises BrokenContent that holds the vectors of the readable ones."""
+        """Return (n, d) float32 unit vectors. Raises PartialEncodingError that holds the vectors of the readable ones."""
         vectors = encode_readable(batch, self._read, self._run, self.dims, min(self.batch_size, _MAX_BATCH))
         return require_unit_vectors(vectors, len(batch), self.dims, self.name)
 
@@ -105,7 +105,7 @@ def encode_readable(
 ) -> NDArray[np.float32]:
     """Read pictures ahead on two threads while the model runs, `size` at a time; return (n, dims) float32.
 
-    Raises BrokenContent for those that `read` refuses; the others' vectors are in it.
+    Raises PartialEncodingError for those that `read` refuses; the others' vectors are in it.
     """
     vectors = np.full((len(batch), dims), np.nan, np.float32)
     errors: dict[int, str] = {}
@@ -122,7 +122,7 @@ def encode_readable(
         for start in starts:
             following = start + size
             ahead[following] = [pool.submit(attempt, one) for one in batch[following : following + size]]
-            results = {start + place: future.result() for place, future in enumerate(ahead.pop(start))}
+            results = {start + offset: future.result() for offset, future in enumerate(ahead.pop(start))}
             errors.update({row: result for row, result in results.items() if isinstance(result, str)})
             good = {row: result for row, result in results.items() if not isinstance(result, str)}
             if good:

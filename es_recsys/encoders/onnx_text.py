@@ -92,7 +92,7 @@ class OnnxTextEncoder:
         # Quantised activations share one scale a batch, so that a text's vector would hang on its neighbours.
         size = 1 if self._manifest.get("alone") else self.batch_size
         for chosen in _batches([len(row) for row in rows], size):
-            feed = self._feed([rows[place] for place in chosen])
+            feed = self._feed([rows[row] for row in chosen])
             vectors[chosen] = _mean_pool(session.run(feed), feed["attention_mask"])
         return require_unit_vectors(vectors, len(batch), self.dims, self.name)
 
@@ -101,10 +101,10 @@ class OnnxTextEncoder:
         length = max(len(row) for row in rows)
         ids = np.full((len(rows), length), self._manifest["pad_id"], np.int64)
         mask = np.zeros((len(rows), length), np.int64)
-        for place, row in enumerate(rows):
+        for number, row in enumerate(rows):
             span = slice(length - len(row), length) if self._manifest.get("pad_left") else slice(0, len(row))
-            ids[place, span] = row
-            mask[place, span] = 1
+            ids[number, span] = row
+            mask[number, span] = 1
         return {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
 
     def _load(self) -> tuple[Tokenizer, OnnxSession]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from es_recsys.encoders.fingerprints import FingerprintCache, fingerprint
+from es_recsys.encoders.fingerprints import DigestCache, fingerprint
 from es_recsys.errors import ModelError
 
 __all__ = ["model_languages", "text_fingerprint"]
@@ -18,14 +18,14 @@ _COSMETIC = {"architectures", "dtype", "torch_dtype", "transformers_version", "u
 _TOKENIZER_FILES = ("vocab.txt", "vocab.json", "merges.txt", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model")
 
 
-def text_fingerprint(folder: Path, digests: FingerprintCache, precision: str = "fp32") -> str:
+def text_fingerprint(folder: Path, digests: DigestCache, precision: str = "fp32") -> str:
     """Return fingerprint of the model in `folder`: weights, module chain and pooling, tokenizer, lengths, prompts, precision.
 
     A copy elsewhere, or its ONNX form, has the same one. Raises ModelError.
     """
     try:
         files = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".md")
-        return digests.kept(
+        return digests.get_or_compute(
             f"text {precision}", files, lambda: fingerprint([*_fingerprint_parts(folder, digests), ("precision", precision)])
         )
     except (OSError, ValueError) as error:
@@ -34,35 +34,35 @@ def text_fingerprint(folder: Path, digests: FingerprintCache, precision: str = "
         ) from error
 
 
-def _fingerprint_parts(folder: Path, digests: FingerprintCache) -> Iterator[tuple[str, Any]]:
+def _fingerprint_parts(folder: Path, digests: DigestCache) -> Iterator[tuple[str, Any]]:
     listed = folder / "modules.json"
     modules = json.loads(listed.read_bytes()) if listed.is_file() else [{"path": "", "type": "Transformer"}]
     for number, module in enumerate(modules):
         # The class's own name only: its place moved between versions of the library.
         yield f"module {number}", str(module["type"]).rpartition(".")[2]
-        place = folder / module["path"]
-        if place.is_dir():
-            yield from _module_parts(str(number), place, digests)
+        part = folder / module["path"]
+        if part.is_dir():
+            yield from _module_parts(str(number), part, digests)
     prompts = _json(folder / "config_sentence_transformers.json")
     yield "prompts", {key: text for key, text in (prompts.get("prompts") or {}).items() if text}
     yield "default prompt", prompts.get("default_prompt_name")
 
 
-def _module_parts(number: str, place: Path, digests: FingerprintCache) -> Iterator[tuple[str, Any]]:
-    weights = sorted(place.glob("*.safetensors")) or sorted(place.glob("*.bin"))
+def _module_parts(number: str, folder: Path, digests: DigestCache) -> Iterator[tuple[str, Any]]:
+    weights = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("*.bin"))
     for file in weights:
-        yield f"{number} {file.name}", digests.of(file)
+        yield f"{number} {file.name}", digests.sha256(file)
     for name in ("config.json", "sentence_bert_config.json"):
-        yield f"{number} {name}", _json(place / name)
-    tokenizer = place / "tokenizer.json"
+        yield f"{number} {name}", _json(folder / name)
+    tokenizer = folder / "tokenizer.json"
     if tokenizer.is_file():
         # Truncation and padding in it are set anew when it is used; hashing the rest keeps copies equal.
         rest = {key: value for key, value in _json(tokenizer).items() if key not in {"truncation", "padding"}}
         yield f"{number} tokenizer", fingerprint(rest.items())
         return
     for name in _TOKENIZER_FILES:
-        if (place / name).is_file():
-            yield f"{number} {name}", digests.of(place / name)
+        if (folder / name).is_file():
+            yield f"{number} {name}", digests.sha256(folder / name)
 
 
 def _json(path: Path) -> dict[str, Any]:

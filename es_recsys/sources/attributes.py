@@ -21,7 +21,7 @@ _UNUSABLE = re.compile(r"[^\w-]+")
 def attribute_name(name: str) -> str:
     """Return the name as a field of Elasticsearch: what isn't a letter, a digit, `_` or `-` becomes `_`; dots nest.
 
-    "Screen size (in)" becomes "Screen_size_in". Raises BadValue for a name with an empty part, or one that is too long.
+    "Screen size (in)" becomes "Screen_size_in". Raises InvalidValue for a name with an empty part, or one that is too long.
     """
     parts = name.removeprefix("attributes.").split(".")
     clean = [_UNUSABLE.sub("_", part).strip("_-") for part in parts]

@@ -151,7 +151,7 @@ def _format_of(separator: str) -> ListFormat:
 def parse_labels(value: Any, name: str, list_format: ListFormat | None = None) -> list[str]:
     """Parse categories or tags from what a file has: a list, an array in a text, or a text in the column's list format.
 
-    Numbers become text, empty ones go, objects give their name; a list of lists is joined without repeats. Raises BadValue
+    Numbers become text, empty ones go, objects give their name; a list of lists is joined without repeats. Raises InvalidValue
     for an object without a name.
     """
     if isinstance(value, str):

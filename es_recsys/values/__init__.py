@@ -1,4 +1,9 @@
-"""What a single value of a file means: an id, a time, a number, a flag, a text, or nothing. Pure functions."""
+"""What a single value of a file means: an id, a time, a number, a boolean, a text, or nothing. Pure functions.
+
+`parse_*` read one value in a format and raise ValueError; `is_null*` tell what stands for nothing. Where one value leaves open
+what is meant (17.0, 1.299, 01/02/2021, "NA"), a `*Inference` looks at all values of its column: `add` each, then `infer` the
+format, and `notes` say what was inferred.
+"""
 
 from __future__ import annotations
 

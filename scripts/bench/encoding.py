@@ -10,7 +10,7 @@ import numpy as np
 from measuring import timed
 
 from es_recsys.encoders import VectorCache, encode_all, item_text, text_encoder
-from es_recsys.encoders.fingerprints import FingerprintCache
+from es_recsys.encoders.fingerprints import DigestCache
 from es_recsys.encoders.model_files import find_text_model
 from es_recsys.encoders.text_export import load_sentence_transformer
 from es_recsys.sample import sample_store
@@ -27,7 +27,7 @@ def encoding(settings: Settings, repetitions: int) -> list[list[str]]:
     if encoder is None:
         return []
     name = settings.encoders.text
-    model = load_sentence_transformer(find_text_model(name, FingerprintCache(settings.cache)), settings.encoders.threads)
+    model = load_sentence_transformer(find_text_model(name, DigestCache(settings.cache)), settings.encoders.threads)
     texts = sorted({text for item in sample_store().items if (text := item_text(item)) is not None})
     encode_all(encoder, texts[:BATCH])
     model.encode(texts[:BATCH], batch_size=BATCH, show_progress_bar=False)

@@ -148,11 +148,11 @@ def tiny_text_once(folder: Path, pooling: str) -> Path:
 
 
 def on_torch(folder: Path) -> Encoder:
-    from es_recsys.encoders.fingerprints import FingerprintCache
+    from es_recsys.encoders.fingerprints import DigestCache
     from es_recsys.encoders.text_export import load_sentence_transformer
     from es_recsys.encoders.text_model_files import text_fingerprint
 
-    mark = text_fingerprint(folder, FingerprintCache(folder.parent))
+    mark = text_fingerprint(folder, DigestCache(folder.parent))
     return TorchTextEncoder("tiny", mark, load_sentence_transformer(folder), batch_size=3)
 
 

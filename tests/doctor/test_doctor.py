@@ -185,10 +185,10 @@ def test_the_fingerprints_are_those_that_the_encoders_tell(settings: Settings) -
     if not packages.is_installed("torch"):
         pytest.skip("the extras are not installed")
     from es_recsys.encoders import efficientnet, text_model_files
-    from es_recsys.encoders.fingerprints import FingerprintCache
+    from es_recsys.encoders.fingerprints import DigestCache
     from es_recsys.encoders.model_files import find_text_model
 
-    digests = FingerprintCache(settings.cache)
+    digests = DigestCache(settings.cache)
     assert text_fingerprint(settings) == text_model_files.text_fingerprint(
         find_text_model(settings.encoders.text, digests), digests
     )

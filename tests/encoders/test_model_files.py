@@ -13,7 +13,7 @@ import pytest
 from es_recsys.encoders import efficientnet, model_files
 from es_recsys.encoders.clip_loading import ClipSource, load_clip
 from es_recsys.encoders.factory import encoders, image_encoder
-from es_recsys.encoders.fingerprints import FingerprintCache, fingerprint
+from es_recsys.encoders.fingerprints import DigestCache, fingerprint
 from es_recsys.encoders.model_files import find_text_model, verify_checksum
 from es_recsys.encoders.text_model_files import model_languages, text_fingerprint
 from es_recsys.errors import EncodingError, InputError, MissingExtra, ModelError
@@ -34,7 +34,7 @@ def model(folder: Path, weights: bytes = b"weights", **config: object) -> Path:
 
 
 def mark(folder: Path, cache: Path) -> str:
-    return text_fingerprint(folder, FingerprintCache(cache))
+    return text_fingerprint(folder, DigestCache(cache))
 
 
 def test_copies_of_one_model_have_one_fingerprint(tmp_path: Path) -> None:
@@ -62,28 +62,28 @@ def test_whatever_changes_vectors_changes_the_fingerprint(tmp_path: Path, name: 
     before = mark(folder, tmp_path)
     (folder / name).write_text(content)
     assert mark(folder, tmp_path) != before
-    assert mark(folder, tmp_path) != text_fingerprint(folder, FingerprintCache(tmp_path), precision="int8")
+    assert mark(folder, tmp_path) != text_fingerprint(folder, DigestCache(tmp_path), precision="int8")
 
 
 def test_a_digest_is_kept_until_the_file_changes(tmp_path: Path) -> None:
     file = tmp_path / "weights"
     file.write_bytes(b"one")
-    digests = FingerprintCache(tmp_path / "cache")
-    assert digests.kept("kind", [file], lambda: "first") == "first"
-    assert FingerprintCache(tmp_path / "cache").kept("kind", [file], lambda: "second") == "first"
-    assert digests.kept("other", [file], lambda: "third") == "third"
+    digests = DigestCache(tmp_path / "cache")
+    assert digests.get_or_compute("kind", [file], lambda: "first") == "first"
+    assert DigestCache(tmp_path / "cache").get_or_compute("kind", [file], lambda: "second") == "first"
+    assert digests.get_or_compute("other", [file], lambda: "third") == "third"
     file.write_bytes(b"other")
-    assert digests.kept("kind", [file], lambda: "fourth") == "fourth"
+    assert digests.get_or_compute("kind", [file], lambda: "fourth") == "fourth"
     for note in (tmp_path / "cache" / "digests").iterdir():
         note.write_bytes(b"{")
-    assert digests.kept("kind", [file], lambda: "fifth") == "fifth"
+    assert digests.get_or_compute("kind", [file], lambda: "fifth") == "fifth"
 
 
 def test_a_digest_is_had_without_a_writable_cache(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"abc")
     (tmp_path / "cache").write_text("a file where the folder should be")
     expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # SHA-256 of "abc", FIPS 180-2
-    assert FingerprintCache(tmp_path / "cache").of(tmp_path / "file") == expected
+    assert DigestCache(tmp_path / "cache").of(tmp_path / "file") == expected
 
 
 def test_a_fingerprint_does_not_hang_on_order() -> None:
@@ -98,17 +98,17 @@ def test_other_weights_in_a_pinned_place_are_refused(tmp_path: Path, monkeypatch
     monkeypatch.setattr(model_files, "package_folder", lambda _: tmp_path)
     monkeypatch.setattr(efficientnet, "package_folder", lambda _: tmp_path)
     with pytest.raises(EncodingError, match="digest"):
-        find_text_model("sentence-transformers/all-MiniLM-L6-v2", FingerprintCache(tmp_path / "cache"))
+        find_text_model("sentence-transformers/all-MiniLM-L6-v2", DigestCache(tmp_path / "cache"))
     with pytest.raises(EncodingError, match="digest"):
-        efficientnet.weights(FingerprintCache(tmp_path / "cache"))
+        efficientnet.weights(DigestCache(tmp_path / "cache"))
     with pytest.raises(EncodingError, match="can't be read"):
-        verify_checksum(tmp_path / "absent", "00", FingerprintCache(tmp_path))
+        verify_checksum(tmp_path / "absent", "00", DigestCache(tmp_path))
 
 
 def test_a_folder_wins_over_a_name_and_the_hub_s_cache_over_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    digests = FingerprintCache(tmp_path)
+    digests = DigestCache(tmp_path)
     assert find_text_model(str(model(tmp_path / "mine")), digests) == tmp_path / "mine"
     for full, asked in (("sentence-transformers/some-model", "some-model"), ("who/other", "who/other")):
         place = tmp_path / "hub" / f"models--{full.replace('/', '--')}"
@@ -139,14 +139,14 @@ def test_without_a_network_a_name_fails_at_once(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setitem(sys.modules, "huggingface_hub", SimpleNamespace(HfApi=_Silent, snapshot_download=never))
     started = time.perf_counter()
     with pytest.raises(ModelError, match="ConnectionError"):
-        find_text_model("some-model", FingerprintCache(tmp_path))
+        find_text_model("some-model", DigestCache(tmp_path))
     assert time.perf_counter() - started < 2
 
 
 def test_a_missing_package_is_named_with_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(efficientnet, "package_folder", lambda _: None)
     with pytest.raises(MissingExtra, match=r"es-recsys\[image\]"):
-        efficientnet.weights(FingerprintCache(tmp_path))
+        efficientnet.weights(DigestCache(tmp_path))
 
 
 @pytest.mark.parametrize(
