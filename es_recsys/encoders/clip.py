@@ -54,7 +54,7 @@ class ClipEncoder:
         return self._load().fingerprint
 
     def encode(self, batch: Sequence[Path | bytes]) -> NDArray[np.float32]:
-        """Return (n, d) float32 unit vectors of pictures. Raises PartialEncodingError that holds the vectors of the readable ones."""
+        """Return (n, d) float32 unit vectors of pictures. Raises PartialEncodingError with those of the readable ones."""
         loaded = self._load()
         read = partial(_preprocess, loaded, self._max_pixels)
         run = partial(_encode_pictures, loaded)

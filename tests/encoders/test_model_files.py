@@ -83,7 +83,7 @@ def test_a_digest_is_had_without_a_writable_cache(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"abc")
     (tmp_path / "cache").write_text("a file where the folder should be")
     expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # SHA-256 of "abc", FIPS 180-2
-    assert DigestCache(tmp_path / "cache").of(tmp_path / "file") == expected
+    assert DigestCache(tmp_path / "cache").sha256(tmp_path / "file") == expected
 
 
 def test_a_fingerprint_does_not_hang_on_order() -> None:
