@@ -29,8 +29,10 @@ def scoring_body(query: Clause, item_ids: Sequence[str], policy: RankingPolicy) 
 
 
 def browse_body(request: Request, policy: RankingPolicy) -> Body:
-    """Return the body that counts all items that may be shown where nothing is asked, and lists some, so that an answer is
-    never short for want of signals."""
+    """Return the body that counts all items that may be shown where nothing is asked.
+
+    It lists some of them, too, so that an answer is never short where retrievers find little.
+    """
     filters = _filters(request, policy, matching=False)
     query: Clause = {"bool": filters} if filters else {"match_all": {}}
     body = {
@@ -43,8 +45,11 @@ def browse_body(request: Request, policy: RankingPolicy) -> Body:
 
 
 def count_body(request: Request, policy: RankingPolicy, vector_matches: Sequence[str], *, by_text: bool) -> Body:
-    """Return the body that counts what all pages of a search show: what its text finds, and `vector_matches`, the ids that its
-    vectors add. by_text: whether the text added candidates itself; else it only filters those of the others."""
+    """Return the body that counts what all pages of a search show.
+
+    That is what its text finds, and `vector_matches`, the ids that its vectors add. by_text: whether the text added candidates
+    itself; else it only filters those of the others.
+    """
     should: list[Clause] = []
     if request.has_text:
         should = matching_clauses(request.text, policy.metadata.text_boosts) if by_text else [match_query(request.text)]

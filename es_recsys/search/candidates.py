@@ -42,9 +42,12 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CandidateTable:
-    """n candidates by m retrievers. item_ids (n,), sorted; retrievers (m,); scores (n, m) float64, on the retrievers' scales, NaN
-    where not known yet; weights (m,); is_deep (n,) bool: found only beyond the ordinary depth; is_cold_start (n,) bool:
-    exploration may try it; products (n,): what each is a variant of, or the item itself."""
+    """n candidates by m retrievers.
+
+    item_ids (n,), sorted; retrievers (m,); scores (n, m) float64, on the retrievers' scales, NaN where not known yet; weights
+    (m,); is_deep (n,) bool: found only beyond the ordinary depth; is_cold_start (n,) bool: exploration may try it; products
+    (n,): what each is a variant of, or the item itself.
+    """
 
     item_ids: tuple[str, ...]
     retrievers: tuple[RetrieverResult, ...]
@@ -61,8 +64,11 @@ class CandidateTable:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScoredCandidates:
-    """The candidates that can reach the page, all scores known. totals: weighted sum of every row of `table`. order: rows, best
-    first by it. documents: item id -> hit of the second request. failed: names of what failed there."""
+    """The candidates that can reach the page, all scores known.
+
+    totals: weighted sum of every row of `table`. order: rows, best first by it. documents: item id -> hit of the second
+    request. failed: names of what failed there.
+    """
 
     table: CandidateTable
     totals: list[float]
@@ -108,8 +114,10 @@ def score_bounds(table: CandidateTable) -> tuple[NDArray[np.float64], NDArray[np
 def reachable_rows(
     request: Request, user: UserState, policy: RankingPolicy, table: CandidateTable, window: int = 0
 ) -> NDArray[np.int64]:
-    """Return the rows of `table` that can be among the hits up to the end of the page or among the first `window`, and those
-    that exploration may try. Where variants collapse, a hit is a product."""
+    """Return the rows of `table` that can be among the hits up to the end of the page, or among the first `window`.
+
+    Those that exploration may try are among them. Where variants collapse, a hit is a product.
+    """
     reordered = request.diversity > 0.0 or policy.exploration is not None or user.interests is not None
     wanted = max(request.end, window, RERANK_DEPTH if reordered else 0)
     everything = np.arange(len(table.item_ids))
@@ -167,9 +175,12 @@ def _union(
 
 
 def _near_ids(request: Request, policy: RankingPolicy, result: RetrieverResult, alone: bool) -> list[str]:
-    """Return what a query vector adds. A kNN search finds everything, the nearest first: so no more on a deep page than on the
-    first, and where the encoder's cosines are known, nothing that is far by them. alone: whether the text found nothing; then no
-    model of behaviour adds what nobody asked for."""
+    """Return what a query vector adds.
+
+    A kNN search finds everything, the nearest first: so no more on a deep page than on the first, and where the encoder's
+    cosines are known, nothing that is far by them. alone: whether the text found nothing; then no model of behaviour adds
+    what nobody asked for.
+    """
     found = list(result.scores.items())[: policy.settings.depth]
     field = result.retriever.name
     if alone and field in VECTOR_FIELDS and VECTOR_FIELDS[field].source == "model":

@@ -43,8 +43,10 @@ def explain_hit(user: UserState, hit: Hit, vector: NDArray[np.float32] | None, h
 
 
 def most_similar(vector: NDArray[np.float32], others: Vectors, n: int = _MAX_ITEMS) -> tuple[str, ...]:
-    """Return the ids in `others` with the vectors (d,) most similar to `vector` (d,), best first; cosine at least 0.3; ties by
-    id."""
+    """Return the ids in `others` with the vectors (d,) most similar to `vector` (d,), best first.
+
+    Their cosine is at least 0.3; ties by id.
+    """
     length = float(np.linalg.norm(vector))
     scored = []
     for item_id, other in others.items():

@@ -23,8 +23,11 @@ _DEFAULT_RATE = 0.1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class InteractionStats:
-    """How items did when they were shown. by_item: product id -> (examinations, interactions), each examination 0 to 1: how
-    likely people look at the rank. rate: interactions per examination over all items."""
+    """How items did when they were shown.
+
+    by_item: product id -> (examinations, interactions), each examination 0 to 1: how likely people look at the rank. rate:
+    interactions per examination over all items.
+    """
 
     by_item: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     rate: float = _DEFAULT_RATE
@@ -57,9 +60,11 @@ class InteractionStats:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Exploration:
-    """How much of one answer is left to chance. share: 0 to 1; with 1, scores a fifth of the pool's range apart may take turns,
-    and every answer has a slot for a new item. rng: draws this answer's order, then its propensities. newest: how many of the
-    newest items are considered."""
+    """How much of one answer is left to chance.
+
+    share: 0 to 1; with 1, scores a fifth of the pool's range apart may take turns, and every answer has a slot for a new
+    item. rng: draws this answer's order, then its propensities. newest: how many of the newest items are considered.
+    """
 
     share: float
     stats: InteractionStats

@@ -57,8 +57,10 @@ def part_of(name: str) -> str:
 
 
 def reveals_rank(name: str) -> bool:
-    """Return whether a feature is a candidate's rank by the weighted sum or a retriever, or follows from it: the rank that it was
-    shown at, unless something reordered the answer."""
+    """Return whether a feature is a candidate's rank by the weighted sum or a retriever, or follows from it.
+
+    That is the rank that it was shown at, unless something reordered the answer.
+    """
     part, _, aspect = name.rpartition("/")
     return part == "sum" or (aspect == "rank" and part != "price" and not part.startswith("attributes."))
 

@@ -27,8 +27,10 @@ _MAX_ITERATIONS = 20
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Interests:
-    """k >= 2 interests, largest first. field: their vector field. vectors (k, d) float32 unit; shares
-    (k,) float64, summing to 1."""
+    """k >= 2 interests, largest first.
+
+    field: their vector field. vectors (k, d) float32 unit; shares (k,) float64, summing to 1.
+    """
 
     field: str
     vectors: NDArray[np.float32]

@@ -90,8 +90,10 @@ def _codes(text: str) -> Clause | None:
 
 
 def _joined(text: str) -> Clause | None:
-    """Match what the catalogue writes as two or three words and the query as one, or the other way round: wifi, Wi-Fi; 256 GB,
-    256GB; GSR 18V-28, GSR18V28."""
+    """Match what the catalogue writes as two or three words and the query as one, or the other way round.
+
+    wifi, Wi-Fi; 256 GB, 256GB; GSR 18V-28, GSR18V28.
+    """
     words = _PARTS.findall(text.lower())[:_MAX_WORDS]
     threes = ("".join(three) for three in zip(words, words[1:], words[2:], strict=False))
     joined = dict.fromkeys([*map("".join, pairwise(words)), *(three for three in threes if any(map(str.isdigit, three)))])
@@ -167,8 +169,10 @@ def lexical_query(text: str, boosts: Mapping[str, float] | None = None) -> Claus
 
 
 def matching_clauses(text: str, boosts: Mapping[str, float] | None = None) -> list[Clause]:
-    """Return clauses that together find every item that `lexical_query` or `match_query` finds, for counting: unweighted, and
-    without those whose items another finds."""
+    """Return clauses that together find every item that `lexical_query` or `match_query` finds, for counting.
+
+    They are unweighted, and without those whose items another finds.
+    """
     all_text = clause_boost("all_text", boosts) > 0.0
     return [
         clause
@@ -208,8 +212,10 @@ def codes(text: str) -> dict[str, float]:
 
 
 def _weight_of_code(code: str, *, one_word: bool, whole: bool) -> float:
-    """Return 1 for a code that few items have, less for a short number, 0 for no code. one_word: whether it was typed in one
-    piece; whole: whether it is the whole query."""
+    """Return 1 for a code that few items have, less for a short number, 0 for no code.
+
+    one_word: whether it was typed in one piece; whole: whether it is the whole query.
+    """
     digits = sum(map(str.isdigit, code))
     if not digits or len(code) > _MAX_CODE_LENGTH:
         return 0.0

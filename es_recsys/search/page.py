@@ -28,9 +28,11 @@ RANKING = "ranking"
 def build_page(
     request: Request, user: UserState, policy: RankingPolicy, scoring: ScoringRequest, responses: Sequence[Response]
 ) -> Ranking:
-    """Return the page from the responses to `scoring.bodies`. What failed is named in `degraded`: a body whose response is an
-    error, whose scores count 0, and a learned ranking that lacks its features or can't be used, so that the weighted sum
-    orders."""
+    """Return the page from the responses to `scoring.bodies`.
+
+    What failed is named in `degraded`: a body whose response is an error, whose scores count 0, and a learned ranking that
+    lacks its features or can't be used, so that the weighted sum orders.
+    """
     found = scoring.parse(responses)
     scored = resolve_scores(policy, scoring, found)
     rows, columns = window_features(request, user, policy, scoring, scored)

@@ -21,8 +21,10 @@ WINDOW = 100
 
 @dataclass(frozen=True, slots=True)
 class FeatureRequest:
-    """Which features are needed. window: of how many of the best candidates. names: those wanted of the features that need a
-    further request; None for all."""
+    """Which features are needed.
+
+    window: of how many of the best candidates. names: those wanted of the features that need a further request; None for all.
+    """
 
     window: int
     names: frozenset[str] | None = None
@@ -33,8 +35,11 @@ class FeatureRequest:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ranker:
-    """A forest over features. names: its features, in order. window: how many candidates it orders. spaces: vector field ->
-    fingerprint of the encoder whose cosines it learned from."""
+    """A forest over features.
+
+    names: its features, in order. window: how many candidates it orders. spaces: vector field -> fingerprint of the encoder
+    whose cosines it learned from.
+    """
 
     forest: Forest
     names: tuple[str, ...]

@@ -47,9 +47,11 @@ class PlannedRetriever:
 
 @dataclass(frozen=True, slots=True)
 class RetrievalPlan:
-    """Retrievers with a query and a non-zero weight, or tried by exploration. weights: of each, in a search before damping.
-    browse: where nothing is asked, the body that counts and lists what may be shown; a search is counted by the second request,
-    which knows what the first one found."""
+    """Retrievers with a query and a non-zero weight, or tried by exploration.
+
+    weights: of each, in a search before damping. browse: where nothing is asked, the body that counts and lists what may be
+    shown; a search is counted by the second request, which knows what the first one found.
+    """
 
     planned: tuple[PlannedRetriever, ...]
     weights: Mapping[str, float]
@@ -88,9 +90,12 @@ class RetrieverResult:
 
 @dataclass(frozen=True, slots=True)
 class RetrievalResults:
-    """What all retrievers found. weights: what each counts with. browsed, total, facets: what the browse body found, where
-    nothing was asked. degraded: names of what failed. cold_start: the items that exploration may try although nothing
-    recommends them, newest first, the same for every page. products: item id -> product, of items that are variants."""
+    """What all retrievers found.
+
+    weights: what each counts with. browsed, total, facets: what the browse body found, where nothing was asked. degraded:
+    names of what failed. cold_start: the items that exploration may try although nothing recommends them, newest first, the
+    same for every page. products: item id -> product, of items that are variants.
+    """
 
     retrievers: tuple[RetrieverResult, ...]
     weights: Mapping[str, float]
@@ -126,8 +131,11 @@ def plan_retrieval(request: Request, user: UserState, policy: RankingPolicy) -> 
 def parse_responses(
     request: Request, user: UserState, policy: RankingPolicy, plan: RetrievalPlan, responses: Sequence[Response]
 ) -> RetrievalResults:
-    """Read the responses to `plan.bodies`, in their order. A retriever whose response is an error is left out and named in
-    `degraded`; one whose response is partial counts with what it has, and is named, too."""
+    """Read the responses to `plan.bodies`, in their order.
+
+    A retriever whose response is an error is left out and named in `degraded`; one whose response is partial counts with what
+    it has, and is named, too.
+    """
     found = dict(zip((retriever.name for retriever in plan.searched), responses, strict=False))
     partial = [name for name, response in found.items() if is_partial(response)]
     failed = [name for name, response in found.items() if "error" in response]

@@ -95,8 +95,7 @@ def damped_weights(
     retrievers: Iterable[Retriever],
     lexical_scores: Sequence[float],
 ) -> dict[str, float]:
-    """Return the `weights` that `retrievers` count with: without a query as they are, in a search with the personalised ones
-    damped.
+    """Return the `weights` that `retrievers` count with: those of a search with the personalised ones damped.
 
     retrievers: those that have answered. lexical_scores: of the lexical retriever, best first.
     """

@@ -73,32 +73,32 @@ class Retriever:
 
 
 def _lexical(request: Request, _user: UserState, policy: RankingPolicy) -> Clause | None:
-    """BM25 over the text fields (see `lexical`)."""
+    """Search the text fields by BM25 (see `lexical`)."""
     return lexical_query(request.text, policy.metadata.text_boosts) if request.has_text else None
 
 
 def _query_vector(field: str) -> BuildQuery:
-    """Similarity to the query's vector in `field`."""
+    """Search by similarity to the query's vector in `field`."""
     return lambda request, _user, policy: _knn(policy, field, request.vectors.get(field))
 
 
 def _taste(field: str) -> BuildQuery:
-    """Similarity to the user's taste in `field`."""
+    """Search by similarity to the user's taste in `field`."""
     return lambda _request, user, policy: _knn(policy, field, taste_vector(user, field))
 
 
 def _factors(model: str) -> BuildQuery:
-    """Inner product with the user's vector of a factor model."""
+    """Search by the inner product with the user's vector of a factor model."""
     return lambda _request, user, policy: _knn(policy, f"{model}_vector", user.factors.get(model))
 
 
 def _neighbours(model: str) -> BuildQuery:
-    """The best items of a neighbours model."""
+    """Look up the best items of a neighbours model."""
     return lambda _request, user, _policy: _ids(user.neighbours.get(model, ()))
 
 
 def _interest(rank: int) -> BuildQuery:
-    """Similarity to one of the user's interests."""
+    """Search by similarity to one of the user's interests."""
 
     def build_query(_request: Request, user: UserState, policy: RankingPolicy) -> Clause | None:
         interests = user.interests
@@ -108,12 +108,12 @@ def _interest(rank: int) -> BuildQuery:
 
 
 def _popularity(_request: Request, _user: UserState, policy: RankingPolicy) -> Clause | None:
-    """The most popular items."""
+    """Look up the most popular items."""
     return _ids(policy.popularity)
 
 
 def _recency(request: Request, _user: UserState, policy: RankingPolicy) -> Clause | None:
-    """The newest items; the score is half at an age of `freshness_days`."""
+    """Search for the newest items; the score is half at an age of `freshness_days`."""
     if "created_at" not in policy.metadata.fields:
         return None
     pivot = max(round(policy.settings.freshness_days * 24), 1)
@@ -145,8 +145,10 @@ RETRIEVERS: Mapping[str, Retriever] = {
 
 
 def active_retrievers(request: Request, user: UserState, policy: RankingPolicy) -> tuple[Retriever, ...]:
-    """Return every retriever that may have a query: RETRIEVERS, one per collaborative model, under the model's name, and one
-    per interest."""
+    """Return every retriever that may have a query.
+
+    They are RETRIEVERS, one per collaborative model, under the model's name, and one per interest.
+    """
     models = [Retriever(name, "inner", _factors(name), personalized=True) for name in sorted(user.factors)]
     models += [Retriever(name, "list", _neighbours(name), personalized=True) for name in sorted(user.neighbours)]
     return (*RETRIEVERS.values(), *models, *_interest_retrievers(request, user, policy))

@@ -74,10 +74,13 @@ class ScoringResponses:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScoringRequest:
-    """What is still to be asked. rows: candidates that can reach the page, as rows of `table`. gaps: scores not known yet.
-    documents: the candidates' fields, vectors in `content_field`, and the scores of lexical clauses that `features` names.
-    history: vectors of the user's own items, for explanations by content. count: how much matches a query, with facets.
-    suggestion: what else may have been meant. No rows: only a suggestion may be asked for."""
+    """What is still to be asked.
+
+    rows: candidates that can reach the page, as rows of `table`. gaps: scores not known yet. documents: the candidates'
+    fields, vectors in `content_field`, and the scores of lexical clauses that `features` names. history: vectors of the
+    user's own items, for explanations by content. count: how much matches a query, with facets. suggestion: what else may
+    have been meant. No rows: only a suggestion may be asked for.
+    """
 
     results: RetrievalResults
     table: CandidateTable

@@ -44,8 +44,10 @@ def _hit(hit: Hit) -> dict[str, Any]:
 
 
 def _features(hits: Sequence[Hit]) -> dict[str, float | list[float | None] | None]:
-    """Return feature -> its value for each hit, or the one that all have, in six digits: what a learned ranking is trained on, as
-    it was when it was shown."""
+    """Return feature -> its value for each hit, or the one that all have, in six digits.
+
+    A learned ranking is trained on them, as they were when the hits were shown.
+    """
     names = dict.fromkeys(name for hit in hits for name in hit.features)
     found = {name: [_rounded(hit.features.get(name)) for hit in hits] for name in names}
     return {name: values[0] if len(set(values)) == 1 else values for name, values in found.items()}

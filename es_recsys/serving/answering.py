@@ -1,5 +1,8 @@
-"""Answer a query: at most three round trips (profile, retrieval, and the candidates' missing scores and fields), one more for
-similar users where a model recommends from them, and one for the content of the user's interests."""
+"""Answer a query.
+
+That takes at most three round trips (profile, retrieval, and the candidates' missing scores and fields), one more for similar
+users where a model recommends from them, and one for the content of the user's interests.
+"""
 
 from __future__ import annotations
 
@@ -84,7 +87,7 @@ def _unknown_ids(snapshot: ServingSnapshot, query: Query, ranking: Ranking) -> F
 
 
 def _raise_if_all_failed(responses: Sequence[Response]) -> None:
-    """An answer to which nothing contributed would look as if nothing were found."""
+    """Raise where every search failed: such an answer would look as if nothing were found."""
     if not responses or not all("error" in response for response in responses):
         return
     error = responses[0]["error"]

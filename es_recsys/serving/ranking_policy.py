@@ -34,8 +34,11 @@ def ranking_policy(snapshot: ServingSnapshot) -> RankingPolicy:
 
 
 def for_products(policy: RankingPolicy, query: Query) -> RankingPolicy:
-    """Return the policy with the variants of a product collapsed into one hit, where there are variants and no ids are given:
-    the candidates per retriever are then those of about `depth` products."""
+    """Return the policy with the variants of a product collapsed into one hit.
+
+    It is the same where there are no variants, or ids are given. The candidates per retriever are then those of about `depth`
+    products.
+    """
     if policy.metadata.variants is None or query.ids is not None:
         return policy
     depth = policy.settings.depth
@@ -44,8 +47,10 @@ def for_products(policy: RankingPolicy, query: Query) -> RankingPolicy:
 
 
 def for_similar_items(policy: RankingPolicy) -> RankingPolicy:
-    """Return the policy for items similar to one: content leads, as one item is too thin a history for behaviour to decide
-    alone."""
+    """Return the policy for items similar to one.
+
+    Content leads, as one item is too thin a history for behaviour to decide alone.
+    """
     trained = policy.retriever_weights.get("no_query", {})
     models = {name: _SIMILAR_MODELS * trained.get(name, 0.0) for name in policy.metadata.models}
     weights = {**policy.retriever_weights, "no_query": {**_SIMILAR_CONTENT, **models}}
@@ -53,8 +58,11 @@ def for_similar_items(policy: RankingPolicy) -> RankingPolicy:
 
 
 def with_exploration(policy: RankingPolicy, snapshot: ServingSnapshot, query: Query, now: float, answer_id: str) -> RankingPolicy:
-    """Return the policy with what is left to chance in this answer: the same for all pages of a query that one actor sees within
-    an hour, so that no item is shown twice or never. For nobody in particular each answer is drawn by itself."""
+    """Return the policy with what is left to chance in this answer.
+
+    It is the same for all pages of a query that one actor sees within an hour, so that no item is shown twice or never. For
+    nobody in particular each answer is drawn by itself.
+    """
     share = policy.settings.exploration if query.explore is None else query.explore
     if share == 0.0 or query.ids is not None:
         return policy

@@ -40,9 +40,12 @@ class QueryEncoder(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ServingSnapshot:
-    """What serves a store. models: name -> model that this version is served with. popularity: (product id, score), best first.
-    rankers: situation -> learned ranking, None for one that can't be used. interaction_stats: how items did when they were shown,
-    for exploration. item_features: what behaviour says of the items, None for a version that nothing was trained for."""
+    """What serves a store.
+
+    models: name -> model that this version is served with. popularity: (product id, score), best first. rankers: situation ->
+    learned ranking, None for one that can't be used. interaction_stats: how items did when they were shown, for exploration.
+    item_features: what behaviour says of the items, None for a version that nothing was trained for.
+    """
 
     settings: Settings
     metadata: IndexMetadata

@@ -32,8 +32,9 @@ Vectors = dict[str, NDArray[np.float32]]
 def user_interests(
     snapshot: ServingSnapshot, policy: RankingPolicy, profile: Profile
 ) -> Flow[tuple[Interests | None, tuple[str, ...]]]:
-    """Return the interests behind the newest liked items, None where there is one alone or nothing to find them by; and INTERESTS
-    where the items' vectors could not be read, which an answer does without.
+    """Return the interests behind the newest liked items, None where there is one alone or nothing to find them by.
+
+    With them INTERESTS where the items' vectors could not be read, which an answer does without.
 
     The content of the items is best for it, so its vectors are fetched, one read more; a store without content uses the
     vectors of the model with the highest weight, which the client has, if they have 40 dimensions or more.

@@ -36,8 +36,7 @@ def diversify(scores: Sequence[float], similarity: NDArray[np.float64], diversit
 
 
 def similarities(vectors: Sequence[NDArray[np.float32] | None], labels: Sequence[Collection[str]]) -> NDArray[np.float64]:
-    """Return the similarity (n, n) of items: the cosine of their vectors where both have one, else that of their
-    labels.
+    """Return the similarity (n, n) of items: the cosine of their vectors where both have one, else that of their labels.
 
     labels: categories and brand of each item, compared by the Jaccard index; 0 where there are none.
     """

@@ -51,9 +51,11 @@ _DRAWS = 255
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ExploredOrder:
-    """order: (n,) positions in the order given, as they are shown. propensities, inclusion_probabilities: rank (from 0) on the
-    page -> the probability of its item to have that rank, and to be on the page; ranks that are not there are not left to
-    chance."""
+    """The order in which items are shown, and its probabilities.
+
+    order: (n,) positions in the order given. propensities, inclusion_probabilities: rank (from 0) on the page -> the probability
+    of its item to have that rank, and to be on the page; ranks that are not there are not left to chance.
+    """
 
     order: list[int]
     propensities: Mapping[int, float] = field(default_factory=dict)
@@ -70,8 +72,10 @@ def explore(
     cold_start: Sequence[int] = (),
     groups: Sequence[int] = (),
 ) -> ExploredOrder:
-    """Return the order in which items are shown. item_ids: (n,) as they would be shown. scores: (p,) of the first p; beyond these
-    and beyond the first `RERANK_DEPTH` nothing takes turns. The page holds ranks `offset` to `end` (from 0, without `end`).
+    """Return the order in which items are shown.
+
+    item_ids: (n,) as they would be shown. scores: (p,) of the first p; beyond these and beyond the first `RERANK_DEPTH`
+    nothing takes turns. The page holds ranks `offset` to `end` (from 0, without `end`).
 
     cold_start: ranks of the new items, ascending. groups: (p,) the group of each of the first p; one for all where empty.
     """
@@ -102,8 +106,10 @@ def explore(
 
 
 def _exploration_slots(exploration: Exploration, item_ids: Sequence[str], cold_start: Sequence[int]) -> list[list[int]]:
-    """Return the ranks of the new items among which one is drawn: of those not known yet, and of those known, where there are
-    any."""
+    """Return the ranks of the new items among which one is drawn.
+
+    One list of those not known yet, and one of those known, where there are any.
+    """
     behind = np.array([rank for rank in cold_start if rank >= SETTLED_RANKS], np.int64)
     known = exploration.stats.is_known([item_ids[rank] for rank in behind])
     kinds = behind[~known][:_MAX_TRIED].tolist(), behind[known][:_MAX_TRIED].tolist()
@@ -128,8 +134,10 @@ def _with_item_at(orders: NDArray[np.int64], winners: NDArray[np.int64], rank: i
 def _estimated(
     served: NDArray[np.int64], variants: Sequence[tuple[float, NDArray[np.int64]]], n: int, offset: int, end: int
 ) -> ExploredOrder:
-    """Return the first of the orders `served` (r, p) with its probabilities. variants: share of answers and
-    orders (r, p) drawn."""
+    """Return the first of the orders `served` (r, p) with its probabilities.
+
+    variants: share of answers and orders (r, p) drawn.
+    """
     page = served[0, offset:end]
     ranked, often = np.zeros(len(page)), np.zeros(len(page))
     for share, orders in variants:

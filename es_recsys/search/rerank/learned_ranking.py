@@ -33,9 +33,12 @@ _PERSONAL_PARTS = (USER, PAIR)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LearnedOrder:
-    """Rows of the candidate table, best first, with their scores. ranker: None where the weighted sum decides; else the window
-    comes first, then the rest, `offset` being added to their scores. features (w, names) of the window, `position` row -> where
-    it stands in there; neutral: the same without the user, None where that is no other."""
+    """Rows of the candidate table, best first, with their scores.
+
+    ranker: None where the weighted sum decides; else the window comes first, then the rest, `offset` being added to their
+    scores. features (w, names) of the window, `position` row -> where it stands in there; neutral: the same without the user,
+    None where that is no other.
+    """
 
     table: CandidateTable
     order: tuple[int, ...]
