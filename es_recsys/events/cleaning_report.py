@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from es_recsys.counting import counted
-from es_recsys.events.reasons import EXPLAINED
+from es_recsys.events.quarantine_reasons import QUARANTINE_REASONS
 
 __all__ = ["CleaningReport", "SuspendedRule"]
 
@@ -89,7 +89,7 @@ class CleaningReport:
             yield rule.line(self.events, self.actors)
 
     def _why(self, reason: str, count: int) -> str:
-        explained = EXPLAINED[reason]
+        explained = QUARANTINE_REASONS[reason]
         users = self.actors_by_reason.get(reason, 0)
         like = ""
         if reason == "unknown_item" and self.unknown_item_ids is not None:
@@ -110,7 +110,7 @@ class CleaningReport:
             "set_aside": dict(self.by_reason),
             "actors_set_aside": dict(self.actors_by_reason),
             "examples": {reason: list(rows) for reason, rows in self.examples.items()},
-            "remedies": {reason: EXPLAINED[reason].remedy for reason in self.by_reason},
+            "remedies": {reason: QUARANTINE_REASONS[reason].remedy for reason in self.by_reason},
             "suspended": [rule.to_dict() for rule in self.suspended],
             "unknown_item_ids": None
             if self.unknown_item_ids is None

@@ -1,4 +1,4 @@
-"""Narrow columns of many events as arrays, ids as numbers: some 30 bytes an event, whatever the length of the ids."""
+"""Columns of many events as arrays, ids as numbers: some 30 bytes an event, whatever the length of the ids."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import sqlalchemy as sa
 from es_recsys.events.schema import EVENTS
 from es_recsys.events.store import EventStore
 
-__all__ = ["Codes", "chunks"]
+__all__ = ["LabelEncoder", "read_columns"]
 
 _PAGE = 50_000
 
 
-class Codes:
+class LabelEncoder:
     """Numbers values in the order in which they come, from 0."""
 
     def __init__(self) -> None:
         self._codes: dict[Any, int] = {}
 
     def encode(self, values: tuple[Any, ...]) -> np.ndarray[tuple[int], np.dtype[np.int32]]:
-        """(n,) int32; a value that is new gets the next number."""
+        """Return (n,) int32; a value that is new gets the next number."""
         codes = self._codes
         for value in set(values).difference(codes):
             codes[value] = len(codes)
@@ -31,14 +31,14 @@ class Codes:
 
     @property
     def values(self) -> list[Any]:
-        """The values by number."""
+        """Return the values by number."""
         return list(self._codes)
 
 
-def chunks(
+def read_columns(
     store: EventStore, columns: Sequence[sa.ColumnElement[Any]], *conditions: sa.ColumnElement[bool]
 ) -> Iterator[tuple[tuple[Any, ...], ...]]:
-    """Pages of events that satisfy the conditions, in row order, as one tuple a column; `row_no` is the first.
+    """Yield pages of events that satisfy the conditions, in row order, as one tuple a column; `row_no` is the first.
 
     What is appended after the start is not read, so the pages belong together.
     """

@@ -20,10 +20,10 @@ from es_recsys.sqlite import write_ahead
 __all__ = ["Database"]
 
 _WRITE = "es_recsys_write"
-_PATIENCE_S = 30.0
+_BUSY_TIMEOUT_S = 30.0
 _PRAGMAS = (
     "PRAGMA page_size = 16384",  # of a new database, so before all else: fewer and larger pages load faster
-    f"PRAGMA busy_timeout = {int(_PATIENCE_S * 1_000)}",
+    f"PRAGMA busy_timeout = {int(_BUSY_TIMEOUT_S * 1_000)}",
     "PRAGMA synchronous = NORMAL",
     "PRAGMA wal_autocheckpoint = 4000",  # 64 MB: a bulk load copies its pages into the database less often
     "PRAGMA cache_size = -65536",
@@ -83,7 +83,7 @@ class Database:
 
         return insert
 
-    def forget(self) -> None:
+    def truncate_journal(self) -> None:
         """Leave no copy of deleted rows in the journal, where the kind of database allows it."""
         if self.kind != "sqlite":
             return
@@ -151,7 +151,7 @@ def _sqlite(url: sa.URL) -> sa.Engine:
         connection.isolation_level = None
         for pragma in _PRAGMAS:
             connection.execute(pragma)
-        write_ahead(connection, _PATIENCE_S)
+        write_ahead(connection, _BUSY_TIMEOUT_S)
 
     @sa.event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:

@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 from es_recsys.errors import InputError
 from es_recsys.event_types import EVENT_TYPES, event_weight
 from es_recsys.events.actors import user_of
-from es_recsys.events.columns import Codes, chunks
-from es_recsys.events.reading import type_column, value_column
+from es_recsys.events.columns import LabelEncoder, read_columns
+from es_recsys.events.event_reader import type_column, value_column
 from es_recsys.events.schema import EVENTS
 from es_recsys.events.store import EventStore
 from es_recsys.types import Interactions
 
 __all__ = ["read_interactions", "reweight"]
 
-_KINDS = {name: number for number, name in enumerate(EVENT_TYPES)}
+_TYPE_CODES = {name: number for number, name in enumerate(EVENT_TYPES)}
 
 
 def read_interactions(
@@ -31,7 +31,7 @@ def read_interactions(
     weights: Mapping[str, float] | None = None,
     products: Mapping[str, str] | None = None,
 ) -> Interactions:
-    """The store's events on items, one row each, those that are set aside or weigh 0 left out.
+    """Return the store's events on items, one row each, without those that are set aside or of weight 0.
 
     now: epoch seconds; later events are left out (None: none; without effect where the store has no time).
     event_types: only these (None: all). weights: the store's own (see `event_weight`). products: item_id -> group_id of
@@ -49,16 +49,16 @@ def read_interactions(
     ]
     if timed and now is not None:
         conditions.append(event.time <= now)
-    actors, items, weigh = Codes(), Codes(), _Weights(weights)
+    actors, items, weigh = LabelEncoder(), LabelEncoder(), _EventWeights(weights)
     parts: list[tuple[NDArray[Any], ...]] = []
     columns = [event.actor, event.item_id, type_column(scale), value_column(store.store, scale), when]
-    for _, actor, item, kind, value, time in chunks(store, columns, *conditions):
+    for _, actor, item, kind, value, time in read_columns(store, columns, *conditions):
         part = (
             actors.encode(actor),
             items.encode(item),
             weigh.of(kind, value),
             np.array(time, np.float64),
-            np.fromiter(map(_KINDS.__getitem__, kind), np.int8, len(kind)),
+            np.fromiter(map(_TYPE_CODES.__getitem__, kind), np.int8, len(kind)),
             np.array(value, np.float32),  # None becomes NaN
         )
         kept = part[2] != 0.0
@@ -67,7 +67,7 @@ def read_interactions(
 
 
 def reweight(data: Interactions, weights: Mapping[str, float]) -> Interactions:
-    """The same events with the weights that `read_interactions` would give them; those that weigh 0 now stay in. Raises
+    """Return the same events with the weights that `read_interactions` would give them; those that weigh 0 now stay in. Raises
     InputError where it is not known what the events were."""
     if data.kinds is None or data.values is None:
         raise InputError("It is not known what these events were.", "Take the interactions of an event store.")
@@ -80,7 +80,7 @@ def reweight(data: Interactions, weights: Mapping[str, float]) -> Interactions:
     return replace(data, weights=np.array(found, np.float32)[inverse.reshape(-1)])
 
 
-class _Weights:
+class _EventWeights:
     """Signed weights; there are few distinct (type, value) pairs, so each is worked out once."""
 
     def __init__(self, weights: Mapping[str, float] | None) -> None:
@@ -101,7 +101,7 @@ def _sorted(
     timed: bool,
     products: Mapping[str, str] | None,
 ) -> Interactions:
-    """Ids in their order, rows by user and time, those of one moment as in `HistoryEntry.place`."""
+    """Ids in their order, rows by user and time, those of equal time as in `HistoryEntry.sort_key`."""
     names = [user if (user := user_of(actor)) is not None else f"session:{actor[2:]}" for actor in actors]
     types = (np.int32, np.int32, np.float32, np.float64, np.int8, np.float32)
     users, things, weights, times, kinds, values = (
@@ -128,7 +128,7 @@ def _sorted(
 
 
 def _in_order(codes: NDArray[np.int32], names: list[str]) -> tuple[NDArray[np.int32], NDArray[np.str_]]:
-    """Codes and names re-numbered by name, without names that no row uses."""
+    """LabelEncoder and names re-numbered by name, without names that no row uses."""
     used = np.flatnonzero(np.bincount(codes, minlength=len(names)))
     order = sorted(used.tolist(), key=names.__getitem__)
     renumbered = np.zeros(len(names), np.int32)

@@ -1,4 +1,4 @@
-"""One stored event, and how an `Event` becomes one: its time settled, its digest taken, its plain faults named."""
+"""A stored event, and how an `Event` becomes one: its time clamped, its digest taken, its intrinsic faults named."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from es_recsys.types import Event
 __all__ = [
     "EARLIEST",
     "FUTURE_TOLERANCE_S",
+    "INTRINSIC_REASONS",
     "RATING_OUT_OF_RANGE",
-    "STATIC_REASONS",
     "UNKNOWN_ITEM",
-    "Clock",
-    "Record",
+    "EventRow",
+    "ReceiptClock",
     "StoredEvent",
-    "record",
-    "static_reason",
-    "unscoped_digest",
+    "intrinsic_reason",
+    "legacy_digest",
+    "to_row",
 ]
 
 FUTURE_TOLERANCE_S = 300.0
@@ -31,13 +31,13 @@ EARLIEST = 631_152_000.0  # 1990-01-01, before there were shops on the web
 
 _LARGEST = 2**63 - 1
 # Of a time ahead a microsecond a second is kept: eleven days fit into one second, and half a second is told from the next.
-_SQUEEZE = 1e-6
+_COMPRESSION = 1e-6
 
 IMPOSSIBLE_TIME = "impossible_time"
 UNKNOWN_ITEM = "unknown_item"
 RATING_OUT_OF_RANGE = "rating_out_of_range"
-STATIC_REASONS = (IMPOSSIBLE_TIME, "negative_quantity", "negative_dwell")
-"""What an event says by itself, for good. A rating's scale may be learned later, so cleaning looks at that again."""
+INTRINSIC_REASONS = (IMPOSSIBLE_TIME, "negative_quantity", "negative_dwell")
+"""Reasons found in an event alone, at receipt. A rating's scale may be set later, so cleaning checks that again."""
 
 
 class StoredEvent(NamedTuple):
@@ -77,7 +77,7 @@ class StoredEvent(NamedTuple):
         return self.received_at if self.timestamp is None else self.timestamp
 
 
-class Record(NamedTuple):
+class EventRow(NamedTuple):
     """An event ready to be written; the fields are the columns of the table after `store` and `row_no`."""
 
     digest: bytes
@@ -99,8 +99,8 @@ class Record(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Clock:
-    """What becomes of times after the receipt: moved to just before it, within a second, and among each other in their order.
+class ReceiptClock:
+    """Clamps times after the receipt: they move to just before it, within a second, in their order.
 
     received_at: epoch seconds. newest: the newest time of all that come together; it becomes the receipt. tolerance: seconds
     after the receipt that are left alone.
@@ -111,28 +111,28 @@ class Clock:
     tolerance: float = FUTURE_TOLERANCE_S
 
     @classmethod
-    def of(cls, events: Sequence[Event], received_at: float) -> Clock:
-        """Of events that come together, now."""
+    def for_batch(cls, events: Sequence[Event], received_at: float) -> ReceiptClock:
+        """Return the clock of events that are received together, now."""
         times = [event.timestamp.timestamp() for event in events if event.timestamp is not None]
         return cls(received_at, max(times, default=received_at))
 
     @classmethod
-    def of_files(cls, received_at: float) -> Clock:
-        """Of files, of which only a part is seen at a time. None of their times stays after the receipt, so that what comes
+    def for_files(cls, received_at: float) -> ReceiptClock:
+        """Return the clock of files, which are read in parts. None of their times stays after the receipt, so that what comes
         next is newer."""
-        return cls(received_at, received_at + 1.0 / _SQUEEZE, 0.0)
+        return cls(received_at, received_at + 1.0 / _COMPRESSION, 0.0)
 
-    def settle(self, time: float) -> float:
+    def clamp(self, time: float) -> float:
         if time <= self.received_at + self.tolerance:
             return time
-        return self.received_at - min(max((self.newest - time) * _SQUEEZE, 0.0), 1.0)
+        return self.received_at - min(max((self.newest - time) * _COMPRESSION, 0.0), 1.0)
 
 
-def record(event: Event, clock: Clock, timed: bool, scale: RatingScale = FIVE_STARS) -> Record:
-    """Settle the time of one event, for good.
+def to_row(event: Event, clock: ReceiptClock, timed: bool, scale: RatingScale = FIVE_STARS) -> EventRow:
+    """Return the row of an event, with its time clamped for good.
 
     No time given means the time of receipt (in a store without time: none, where the event has its order). A time more
-    than five minutes after receipt is clamped (`Clock`); one before 1990 is kept and the event set aside.
+    than five minutes after receipt is clamped (`ReceiptClock`); one before 1990 is kept and the event set aside.
     Raises InputError for a NUL character, which databases can't keep.
     """
     received_at = clock.received_at
@@ -142,8 +142,8 @@ def record(event: Event, clock: Clock, timed: bool, scale: RatingScale = FIVE_ST
     content = _identity(event, time, order)
     clamped = time is not None and time > received_at + FUTURE_TOLERANCE_S
     if time is not None:
-        time = clock.settle(time)
-    return Record(
+        time = clock.clamp(time)
+    return EventRow(
         _digest(content),
         actor_of(event.user_id, event.session_id),
         event.event_type,
@@ -158,18 +158,18 @@ def record(event: Event, clock: Clock, timed: bool, scale: RatingScale = FIVE_ST
         event.position,
         event.query_id,
         event.recommendation_id,
-        static_reason(event.event_type, time, event.value, scale),
+        intrinsic_reason(event.event_type, time, event.value, scale),
         clamped,
     )
 
 
-def unscoped_digest(event_id: str) -> bytes:
-    """What the digest of an event with an id was while an id was one event, whoever did it."""
+def legacy_digest(event_id: str) -> bytes:
+    """Return the digest that an event with an id had in earlier versions, where an id was one event, whoever did it."""
     return _digest(f"event_id\x00{event_id}")
 
 
-def static_reason(event_type: str, time: float | None, value: float | None, scale: RatingScale = FIVE_STARS) -> str | None:
-    """Why an event is not usable by itself, whatever else there is; None where it is. scale: that ratings are on now."""
+def intrinsic_reason(event_type: str, time: float | None, value: float | None, scale: RatingScale = FIVE_STARS) -> str | None:
+    """Return why an event alone is not usable; None where it is. scale: that ratings are on now."""
     if time is not None and time < EARLIEST:
         return IMPOSSIBLE_TIME
     if value is None:
@@ -188,7 +188,7 @@ def _digest(content: str) -> bytes:
 
 
 def _identity(event: Event, time: float | None, order: int | None) -> str:
-    """What makes two events the same one: who did it and the id that the source gave, else everything that it said.
+    """Return what makes two events the same one: who did it and the id that the source gave, else everything that it said.
 
     In a source without time the order is part of it. Without an id and a time, the time of receipt is: so a retry is
     told from a second view only where the caller gives an event_id or a timestamp. The parts are joined by NUL, which

@@ -12,17 +12,17 @@ from typing import Any, Self
 import sqlalchemy as sa
 
 from es_recsys.events.actors import actor_key, actor_of, session_of, user_of
-from es_recsys.events.append import Appended, Loaded, Writer, settle_key
 from es_recsys.events.database import Database
-from es_recsys.events.line import Position, StoreLine
-from es_recsys.events.reading import Reader
+from es_recsys.events.event_reader import EventReader
+from es_recsys.events.event_writer import AppendResult, EventWriter, LoadResult, adopt_key
 from es_recsys.events.records import UNKNOWN_ITEM, StoredEvent
 from es_recsys.events.schema import ACTORS, EVENTS, STORES
+from es_recsys.events.store_state import LogPosition, StoreState
 from es_recsys.keys import confirm_key
 from es_recsys.ratings import RatingScale
 from es_recsys.types import Event
 
-__all__ = ["Appended", "EventStore", "Loaded", "Position"]
+__all__ = ["AppendResult", "EventStore", "LoadResult", "LogPosition"]
 
 _IN = 500
 _BATCH = 20_000
@@ -42,12 +42,12 @@ class EventStore:
         self.database = Database(url)
         self.store = store
         self._secret = secret
-        self._line = StoreLine(self.database, store)
-        confirm_key(secret, self._line.value(STORES.c.key_check))
-        self._writer = Writer(self.database, store, secret)
-        self._reader = Reader(self.database, store)
+        self._state = StoreState(self.database, store)
+        confirm_key(secret, self._state.value(STORES.c.key_check))
+        self._writer = EventWriter(self.database, store, secret)
+        self._reader = EventReader(self.database, store)
 
-    def append(self, events: Sequence[Event], received_at: float | None = None) -> Appended:
+    def append(self, events: Sequence[Event], received_at: float | None = None) -> AppendResult:
         """Store `events` in one transaction; the rows that are new come back. A known event changes nothing.
 
         received_at: epoch seconds, the clock's time unless given; times are clamped against it once.
@@ -55,9 +55,9 @@ class EventStore:
         """
         return self._writer.append(events, time.time() if received_at is None else received_at)
 
-    def load(self, events: Iterable[Event], received_at: float | None = None) -> Loaded:
+    def load(self, events: Iterable[Event], received_at: float | None = None) -> LoadResult:
         """Store a stream of any length, a transaction a batch; running it again adds nothing."""
-        stream, total = iter(events), Loaded()
+        stream, total = iter(events), LoadResult()
         received_at = time.time() if received_at is None else received_at
         while batch := list(islice(stream, _BATCH)):
             total += self._writer.load(batch, received_at)
@@ -97,10 +97,9 @@ class EventStore:
         """Every anonymous session's id once."""
         return (session for actor in self._reader.actors() if (session := session_of(actor)) is not None)
 
-    def position(self) -> Position:
-        """How far the store is. What is made of its events keeps the position that it was made at, and is behind where the
-        store has gone on."""
-        return self._line.position()
+    def log_position(self) -> LogPosition:
+        """Return how far the store is; what is made of its events is stored with the position that it was made at."""
+        return self._state.log_position()
 
     def actors(self) -> Iterator[str]:
         """Every actor once, in order."""
@@ -111,7 +110,7 @@ class EventStore:
         return self._reader.actors_after(row)
 
     def changed_keys(self, change: int) -> set[str]:
-        """Keys of the actors whose rows have changed since `Position.change`, erased ones among them."""
+        """Keys of the actors whose rows have changed since `LogPosition.change`, erased ones among them."""
         changed = sa.select(ACTORS.c.user_key).where(ACTORS.c.store == self.store, ACTORS.c.changed > change)
         with self.database.reading() as connection:
             return set(connection.execute(changed).scalars())
@@ -140,22 +139,22 @@ class EventStore:
     @property
     def timed(self) -> bool:
         """Whether events have times; False where they have an order only. True while there are none."""
-        return self._line.value(STORES.c.timed) is not False
+        return self._state.value(STORES.c.timed) is not False
 
     @property
     def dwell_in_ms(self) -> bool:
         """Whether dwell times are read as milliseconds; `value` is in seconds either way."""
-        return bool(self._line.value(STORES.c.dwell_ms))
+        return bool(self._state.value(STORES.c.dwell_ms))
 
     @property
     def last_row(self) -> int:
         """The highest row that is visible; 0 for an empty store."""
-        return int(self._line.value(STORES.c.last_row))
+        return int(self._state.value(STORES.c.last_row))
 
     @property
     def settings(self) -> Mapping[str, Any]:
         """What was set for this store, by name; JSON values."""
-        return self._line.mapping(STORES.c.settings)
+        return self._state.mapping(STORES.c.settings)
 
     @property
     def rating_scale(self) -> RatingScale:
@@ -168,21 +167,21 @@ class EventStore:
         changes: JSON values. affects_profiles: every profile is folded anew when it is next brought up to date.
         """
         bumped = {"revision": STORES.c.revision + 1} if affects_profiles else {}
-        self._line.merge(STORES.c.settings, changes, **bumped)
+        self._state.merge(STORES.c.settings, changes, **bumped)
 
     @property
     def progress(self) -> Mapping[str, Any]:
-        """How far what is made of the events has come, as `note_progress` was told."""
-        return self._line.mapping(STORES.c.progress)
+        """How far what is made of the events has come, as `update_progress` stored it."""
+        return self._state.mapping(STORES.c.progress)
 
-    def note_progress(self, **marks: Any) -> None:
-        """Keep how far something has come; JSON values, None removes."""
-        self._line.merge(STORES.c.progress, marks)
+    def update_progress(self, **changes: Any) -> None:
+        """Store how far something has come; JSON values, None removes."""
+        self._state.merge(STORES.c.progress, changes)
 
     @property
     def key_known(self) -> bool:
         """Whether the store tells another secret than its own. One of an earlier version doesn't until `adopt_key`."""
-        return self._line.value(STORES.c.key_check) is not None
+        return self._state.value(STORES.c.key_check) is not None
 
     @staticmethod
     def reset_user_key(url: str, store: str) -> None:
@@ -197,8 +196,8 @@ class EventStore:
     def adopt_key(self) -> None:
         """Have the store refuse any other secret from now on. Raises KeyMismatch where it does already."""
         with self.database.writing() as connection:
-            self._line.lock(connection)
-            settle_key(connection, self.store, self._secret)
+            self._state.lock(connection)
+            adopt_key(connection, self.store, self._secret)
 
     def count(self) -> int:
         """How many events there are, those set aside included."""
@@ -206,14 +205,14 @@ class EventStore:
             query = sa.select(sa.func.count()).select_from(EVENTS).where(EVENTS.c.store == self.store)
             return int(connection.execute(query).scalar_one())
 
-    def flag(self, reasons: Mapping[int, str | None]) -> None:
+    def set_quarantine(self, reasons: Mapping[int, str | None]) -> None:
         """Set aside rows for a reason, or lift that (None). The profiles concerned are rebuilt when next read."""
         rows_by_reason: dict[str | None, list[int]] = defaultdict(list)
         for row, reason in reasons.items():
             rows_by_reason[reason].append(row)
         touched: set[str] = set()
         with self.database.writing() as connection:
-            self._line.lock(connection)
+            self._state.lock(connection)
             for reason, rows in rows_by_reason.items():
                 for start in range(0, len(rows), _IN):
                     these = (EVENTS.c.store == self.store, EVENTS.c.row_no.in_(rows[start : start + _IN]))
@@ -221,11 +220,11 @@ class EventStore:
                     touched.update(connection.execute(sa.select(EVENTS.c.actor).distinct().where(*these)).scalars())
             self._touch(connection, touched)
 
-    def set_aside_unknown(self, rows: Sequence[int]) -> None:
+    def quarantine_unknown_items(self, rows: Sequence[int]) -> None:
         """Set aside rows that are not yet for that they are on unknown items: so the profiles that are about to contain them
         have them in no taste, and cleaning lifts it once there is such an item."""
         with self.database.writing() as connection:
-            self._line.lock(connection)
+            self._state.lock(connection)
             for start in range(0, len(rows), _IN):
                 these = (EVENTS.c.store == self.store, EVENTS.c.row_no.in_(rows[start : start + _IN]))
                 update = sa.update(EVENTS).where(*these, EVENTS.c.quarantine.is_(None))
@@ -234,7 +233,7 @@ class EventStore:
     def read_dwell_in_ms(self, in_ms: bool) -> None:
         """Read dwell times as milliseconds (or as seconds) from now on; every profile is rebuilt when next read."""
         with self.database.writing() as connection:
-            self._line.change(connection, dwell_ms=in_ms, revision=STORES.c.revision + 1)
+            self._state.change(connection, dwell_ms=in_ms, revision=STORES.c.revision + 1)
 
     def erase(self, user_id: str, now: float | None = None) -> int:
         """Delete all events of a user, and the anonymous events of the sessions in which the user was seen.
@@ -246,7 +245,7 @@ class EventStore:
         user = actor_of(user_id)
         event = EVENTS.c
         with self.database.writing() as connection:
-            self._line.lock(connection)
+            self._state.lock(connection)
             seen = sa.select(event.session_id).distinct().where(event.store == self.store, event.actor == user)
             sessions = connection.execute(seen.where(event.session_id.is_not(None))).scalars()
             actors = [user, *(actor_of(session_id=session) for session in sessions)]
@@ -255,7 +254,7 @@ class EventStore:
                 these = event.actor.in_(actors[start : start + _IN])
                 deleted += connection.execute(sa.delete(EVENTS).where(event.store == self.store, these)).rowcount
             self._touch(connection, actors, erased_at=now)
-        self.database.forget()
+        self.database.truncate_journal()
         return deleted
 
     def close(self) -> None:
@@ -275,7 +274,7 @@ class EventStore:
         confirm_key(
             self._secret, connection.execute(sa.select(STORES.c.key_check).where(STORES.c.store == self.store)).scalar_one()
         )
-        number = self._line.count_change(connection)
+        number = self._state.count_change(connection)
         lines = [{"store": self.store, "user_key": key, "revision": 0, "erased_at": None} for key in keys]
         connection.execute(self.database.insert_new(ACTORS, ["store", "user_key"]), lines)
         change: dict[str, object] = {"revision": ACTORS.c.revision + 1, "changed": number}

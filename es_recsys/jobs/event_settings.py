@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from es_recsys.counting import counted
 from es_recsys.errors import InputError
-from es_recsys.events.bots import BotRules, parse_bots
+from es_recsys.events.bot_rules import BotRules, parse_bots
 from es_recsys.events.store import EventStore
 from es_recsys.ratings import RatingScale, parse_rating_scale
 from es_recsys.sources.future_times import FutureTimes
@@ -92,4 +92,4 @@ def store_bot_rules(store: EventStore, bots: str | Iterable[str] | None) -> None
     """Store the changes of the bot rules that `--bots` names. Raises InputError."""
     changes = parse_bots(bots or ())
     if changes:
-        store.update_settings(bots=dict(BotRules.of(store.settings).changed(changes).setting))
+        store.update_settings(bots=dict(BotRules.of(store.settings).with_changes(changes).setting))

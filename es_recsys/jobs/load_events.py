@@ -11,9 +11,9 @@ from typing import Any
 from es_recsys.counting import counted
 from es_recsys.errors import StoreNotFound
 from es_recsys.event_types import EVENT_TYPES
-from es_recsys.events.append import Loaded
-from es_recsys.events.bots import parse_bots
-from es_recsys.events.clean import CleaningReport
+from es_recsys.events.bot_rules import parse_bots
+from es_recsys.events.cleaning import CleaningReport
+from es_recsys.events.event_writer import LoadResult
 from es_recsys.index import catalog
 from es_recsys.index.catalog import CatalogReport
 from es_recsys.index.stored_metadata import read_metadata, write_metadata
@@ -44,7 +44,7 @@ class EventsReport:
     what a person should know.
     """
 
-    loaded: Loaded
+    loaded: LoadResult
     cleaning: CleaningReport
     rejected: int
     notes: tuple[str, ...]

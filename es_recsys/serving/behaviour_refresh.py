@@ -11,7 +11,7 @@ import numpy as np
 
 from es_recsys.counting import counted
 from es_recsys.errors import StoreNotFound
-from es_recsys.events.clean import CleaningReport, clean
+from es_recsys.events.cleaning import CleaningReport, clean
 from es_recsys.events.interactions import read_interactions
 from es_recsys.events.store import EventStore
 from es_recsys.index.catalog import CatalogReport
@@ -107,7 +107,7 @@ def refresh_behaviour(
         metadata = read_metadata(work.es, work.settings.index)
         state = _state(work, metadata)
         if _only_changed(store.progress.get("catalogue"), before, state, written):
-            store.note_progress(catalogue=state)
+            store.update_progress(catalogue=state)
         else:
             found = clean_events(work)
             if found.flagged or found.lifted:
@@ -117,7 +117,7 @@ def refresh_behaviour(
                 )
         if regrouped and not notes:
             notes.append("Events count for the products that their items are variants of now")
-        if store.progress.get("counted") != [store.position().change, variants_mark(metadata)]:
+        if store.progress.get("counted") != [store.log_position().change, variants_mark(metadata)]:
             count_popularity(work)
         catch_up(work, work.snapshots.latest())
     return notes
@@ -153,15 +153,15 @@ def clean_events(work: Workspace) -> CleaningReport:
     items = {item_id for ids in scan_ids(work.es, metadata.index) for item_id in ids}
     items.update(products(work, metadata).values())
     found = clean(work.events, items, work.now(), work.settings.profiles.session_gap_s)
-    work.events.note_progress(**marks)
+    work.events.update_progress(**marks)
     return found
 
 
 def count_popularity(work: Workspace) -> None:
     metadata = read_metadata(work.es, work.settings.index)
-    change = work.events.position().change
+    change = work.events.log_position().change
     data = read_interactions(work.events, work.now(), weights=metadata.event_weights, products=products(work, metadata))
     if len(data.items):
         Popularity().fit(data, np.random.default_rng(0)).save(popularity_folder(work.settings))
-    work.events.note_progress(counted=[change, variants_mark(metadata)])
+    work.events.update_progress(counted=[change, variants_mark(metadata)])
     work.snapshots.invalidate()

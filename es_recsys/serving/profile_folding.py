@@ -31,7 +31,7 @@ from es_recsys.index.stored_profiles import StoredProfile, fetch_profiles, read_
 from es_recsys.index.versions import create_missing_profiles_index
 from es_recsys.progress import Progress, ProgressCounter
 from es_recsys.serving.product_groups import variants_mark
-from es_recsys.serving.recording import set_aside_unknown, update_profile
+from es_recsys.serving.recording import quarantine_unknown_items, update_profile
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.user_profiles import features
 from es_recsys.serving.workspace import Workspace
@@ -148,7 +148,7 @@ class _Run:
         """What the profiles' mapping says when this pass is done."""
         terms = json.dumps(asdict(self._config), sort_keys=True).encode()
         return {
-            **self.work.events.position()._asdict(),
+            **self.work.events.log_position()._asdict(),
             "terms": hashlib.blake2b(terms, digest_size=8).hexdigest(),
             "variants": variants_mark(self.view.metadata),
         }
@@ -242,7 +242,7 @@ class _Run:
         found = self.work.driver.run(features(self.view, lacking))
         self._known.update((item_id, found.get(item_id)) for item_id in lacking)
         known = {item_id: it for item_id, it in self._known.items() if it is not None}
-        if not self.work.driver.run(set_aside_unknown(self.view, self.work.events, rows, known)):
+        if not self.work.driver.run(quarantine_unknown_items(self.view, self.work.events, rows, known)):
             return False
         self._known.clear()
         return True

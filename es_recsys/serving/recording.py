@@ -25,7 +25,7 @@ __all__ = [
     "Events",
     "Recorded",
     "Recording",
-    "set_aside_unknown",
+    "quarantine_unknown_items",
     "update_profile",
 ]
 
@@ -39,8 +39,8 @@ class Events(Protocol):
 
     @property
     def timed(self) -> bool: ...
-    def set_aside_unknown(self, rows: Sequence[int]) -> None: ...
-    def flag(self, reasons: Mapping[int, str | None]) -> None: ...
+    def quarantine_unknown_items(self, rows: Sequence[int]) -> None: ...
+    def set_quarantine(self, reasons: Mapping[int, str | None]) -> None: ...
     def append(self, events: Sequence[Event], received_at: float | None = None) -> Any: ...
     def rows(
         self, user_id: str | None = None, *, session_id: str | None = None, after: int = 0, limit: int | None = None
@@ -114,7 +114,7 @@ def update_profile(snapshot: ServingSnapshot, store: Events, actor: str, now: fl
             yield Delete(snapshot.metadata.profiles, key)
             return True
         known = yield from features(snapshot, (row.item_id for row in rows if row.item_id is not None))
-        if (yield from set_aside_unknown(snapshot, store, rows, known)):
+        if (yield from quarantine_unknown_items(snapshot, store, rows, known)):
             continue
         written = yield CompareAndSet(snapshot.metadata.profiles, key, to_document(fold(state, rows, known), now), found)
         # Rows that were erased or set aside while they were being folded must not outlive it in the profile.
@@ -128,7 +128,7 @@ def update_profile(snapshot: ServingSnapshot, store: Events, actor: str, now: fl
     )
 
 
-def set_aside_unknown(
+def quarantine_unknown_items(
     snapshot: ServingSnapshot, store: Events, rows: Iterable[StoredEvent], known: Mapping[str, ItemContent]
 ) -> Flow[bool]:
     """Says in the store which rows a profile is about to contain without their items, so that the items' arrival has it
@@ -136,12 +136,12 @@ def set_aside_unknown(
     lacking = {row.row: row.item_id for row in rows if row.item_id not in known and row.item_id and row.quarantine is None}
     if not lacking:
         return False
-    yield RunBlocking(lambda: store.set_aside_unknown(list(lacking)))
+    yield RunBlocking(lambda: store.quarantine_unknown_items(list(lacking)))
     # Who loads items looks for such rows when they are in: one that came before the rows were set aside is seen here.
     came = yield from features(snapshot, lacking.values())
     lifted: dict[int, str | None] = {row: None for row, item_id in lacking.items() if item_id in came}
     if lifted:
-        yield RunBlocking(lambda: store.flag(lifted))
+        yield RunBlocking(lambda: store.set_quarantine(lifted))
     return bool(lifted)
 
 

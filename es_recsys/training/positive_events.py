@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from es_recsys.errors import ModelError
-from es_recsys.events.bots import BOT_RULES, BotRules
+from es_recsys.events.bot_rules import BOT_RULES, BotRules
 from es_recsys.events.counts import count_reasons
-from es_recsys.events.reasons import EXPLAINED
+from es_recsys.events.quarantine_reasons import QUARANTINE_REASONS
 from es_recsys.events.store import EventStore
 from es_recsys.types import Interactions
 
@@ -33,7 +33,7 @@ def need_positive(store: EventStore, data: Interactions) -> None:
         words = {"scale": store.rating_scale, **{rule.name: bots.bound(rule) or rule.bound for rule in BOT_RULES}}
         raise ModelError(
             f"{_NONE}: all {sum(counts.values()):,} events of the store are set aside, {count:,} of them as {reason}"
-            f" ({EXPLAINED[reason].meaning.format(**words)}).",
-            f"To mend it: {EXPLAINED[reason].remedy}.",
+            f" ({QUARANTINE_REASONS[reason].meaning.format(**words)}).",
+            f"To mend it: {QUARANTINE_REASONS[reason].remedy}.",
         )
     raise ModelError(f"{_NONE}.", "Load events first: `es-recsys events load FILE`.")

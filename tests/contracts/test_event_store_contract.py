@@ -109,25 +109,25 @@ def test_without_a_time_the_receipt_counts(store: EventStore) -> None:
 
 
 def test_what_has_changed_since_a_position(store: EventStore) -> None:
-    start = store.position()
+    start = store.log_position()
     rows = store.append([view("a"), view("b", user="u2"), view("c", user="u3")], NOW).rows
-    then = store.position()
+    then = store.log_position()
     assert (start.row, then.row) == (0, rows[-1].row)
     assert (list(store.actors()), store.actors_after(rows[0].row)) == (["u:u1", "u:u2", "u:u3"], ["u:u2", "u:u3"])
     assert store.changed_keys(then.change) == set()
-    store.flag({rows[0].row: "double"})
+    store.set_quarantine({rows[0].row: "double"})
     store.erase("u2", NOW)
-    assert store.position().change == then.change + 2
+    assert store.log_position().change == then.change + 2
     assert store.changed_keys(then.change) == {user_key("u1", SECRET), user_key("u2", SECRET)}
     assert store.changed_keys(then.change + 1) == {user_key("u2", SECRET)}
     store.read_dwell_in_ms(True)
-    assert store.position().revision == then.revision + 1
+    assert store.log_position().revision == then.revision + 1
 
 
 def test_reading_many_actors_is_reading_each(store: EventStore) -> None:
     events = [view(str(i), user=f"u{i % 5}", ago=i) for i in range(40)]
     rows = store.append([*events, view("x", user=None, session_id="u1")], NOW).rows
-    store.flag({rows[3].row: "double"})
+    store.set_quarantine({rows[3].row: "double"})
     store.update_settings(affects_profiles=True, bots="off")
     actors = ["s:u1", "u:nobody", "u:u1", "u:u3"]
     assert store.rows_of(actors, rows[9].row) == {
@@ -141,17 +141,17 @@ def test_reading_many_actors_is_reading_each(store: EventStore) -> None:
 
 def test_an_event_on_an_unknown_item_is_set_aside_without_a_new_revision(store: EventStore) -> None:
     rows = store.append([view("a"), view("b"), view("c")], NOW).rows
-    store.flag({rows[1].row: "bot_day_rate"})
-    before = store.position()
-    store.set_aside_unknown([row.row for row in rows[:2]])
+    store.set_quarantine({rows[1].row: "bot_day_rate"})
+    before = store.log_position()
+    store.quarantine_unknown_items([row.row for row in rows[:2]])
     assert [row.quarantine for row in store.rows("u1")] == ["unknown_item", "bot_day_rate", None]
-    assert store.position() == before
+    assert store.log_position() == before
     assert store.item_ids(["view"]) == ["a", "c"]
 
 
 def test_progress_is_kept_by_name(store: EventStore) -> None:
-    store.note_progress(cleaned=4, counted=2)
-    store.note_progress(cleaned=None, loaded=7)
+    store.update_progress(cleaned=4, counted=2)
+    store.update_progress(cleaned=None, loaded=7)
     assert store.progress == {"counted": 2, "loaded": 7}
 
 
@@ -282,10 +282,10 @@ def test_stores_live_side_by_side(url: str) -> None:
 
 def test_flags_are_set_lifted_and_seen(store: EventStore) -> None:
     rows = store.append([view("a"), view("b"), view("c", user="u2")], NOW).rows
-    store.flag({rows[0].row: "double", rows[1].row: "bot_day_rate"})
+    store.set_quarantine({rows[0].row: "double", rows[1].row: "bot_day_rate"})
     assert [row.quarantine for row in store.rows("u1")] == ["double", "bot_day_rate"]
     assert (store.revision("u1"), store.revision("u2")) == (1, 0)
-    store.flag({rows[0].row: None})
+    store.set_quarantine({rows[0].row: None})
     assert [row.quarantine for row in store.rows("u1")] == [None, "bot_day_rate"]
     assert store.revision("u1") == 2
 
@@ -317,7 +317,7 @@ def test_erasing_leaves_a_tombstone(store: EventStore) -> None:
 def test_nothing_of_an_erased_user_is_left_but_a_key(store: EventStore) -> None:
     user = "somebody@example.org"
     store.append([view("a", user=user)], NOW)
-    store.flag({1: "double"})
+    store.set_quarantine({1: "double"})
     store.erase(user, NOW)
     with store.database.reading() as connection:
         everything = [row for table in METADATA.sorted_tables for row in connection.execute(sa.select(table))]

@@ -16,7 +16,7 @@ _HEAVY = ("sqlalchemy", "polars", "alembic", "torch", "elasticsearch")
         ("es_recsys.events.actors", ()),
         ("es_recsys.events.store", ("sqlalchemy",)),
         ("es_recsys.events.interactions", ("sqlalchemy",)),
-        ("es_recsys.events.clean", ("sqlalchemy",)),
+        ("es_recsys.events.cleaning", ("sqlalchemy",)),
     ],
 )
 def test_importing_is_light(module: str, allowed: tuple[str, ...]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from es_recsys.events.clean import CleaningReport, clean
+from es_recsys.events.cleaning import CleaningReport, clean
 from es_recsys.events.interactions import read_interactions
 from es_recsys.events.store import EventStore
 from es_recsys.types import Event

@@ -8,9 +8,9 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from es_recsys.events.bots import BotRules
-from es_recsys.events.records import STATIC_REASONS, UNKNOWN_ITEM
-from es_recsys.events.rules import REASONS, Conditions, judge
+from es_recsys.events.bot_rules import BotRules
+from es_recsys.events.quarantine_rules import REASONS, RuleContext, assign_reasons
+from es_recsys.events.records import INTRINSIC_REASONS, UNKNOWN_ITEM
 
 NOW = 1_790_000_000.5
 PURCHASE = 4
@@ -22,7 +22,7 @@ _events = st.lists(
         st.sampled_from([0, PURCHASE]),
         st.integers(0, 2),  # item
         st.sampled_from([None, 1.0]),
-        st.sampled_from([None, None, None, None, "double", STATIC_REASONS[0]]),
+        st.sampled_from([None, None, None, None, "double", INTRINSIC_REASONS[0]]),
     ),
     max_size=260,
 )
@@ -46,8 +46,8 @@ def test_as_one_would_by_hand(events: list[tuple[int, float, int, int, float | N
             "known": pl.Series([event[3] in known for event in events], dtype=pl.Boolean),
         }
     )
-    judgement = judge(frame, Conditions(True, NOW - 300, [PURCHASE], bots=BotRules({"all": "on"})))
-    assert judgement.wanted.to_list() == _by_hand(frame, NOW - 300)
+    judgement = assign_reasons(frame, RuleContext(True, NOW - 300, [PURCHASE], bots=BotRules({"all": "on"})))
+    assert judgement.reasons.to_list() == _by_hand(frame, NOW - 300)
     assert not judgement.suspended
 
 
@@ -59,8 +59,8 @@ def _by_hand(frame: pl.DataFrame, now: float) -> list[str | None]:
     before: tuple[object, ...] = ()
     for i, row in enumerate(rows):
         found[i] = None if row["known"] else UNKNOWN_ITEM
-        if row["reason"] == STATIC_REASONS[0]:
-            found[i] = STATIC_REASONS[0]
+        if row["reason"] == INTRINSIC_REASONS[0]:
+            found[i] = INTRINSIC_REASONS[0]
         elif row["time"] > now + 300:
             found[i] = "future_time"
         else:
@@ -76,7 +76,7 @@ def _by_hand(frame: pl.DataFrame, now: float) -> list[str | None]:
     for i, row in enumerate(rows):
         times = _acts(actions.get(row["actor"], []))
         fast = any(later - earlier < 60 for earlier, later in zip(times, times[60:], strict=False))
-        if fast and found[i] not in ("future_time", STATIC_REASONS[0]):
+        if fast and found[i] not in ("future_time", INTRINSIC_REASONS[0]):
             found[i] = "bot_minute_rate"
     return found
 

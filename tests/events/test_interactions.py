@@ -52,7 +52,7 @@ def test_agrees_with_reading_event_by_event(store: EventStore) -> None:
         for _ in range(3_000)
     ]
     store.load(events, NOW)
-    store.flag({7: "bot_regular"})
+    store.set_quarantine({7: "bot_regular"})
     data = read_interactions(store)
     expected = sorted(
         (row.user_id, row.timestamp, row.row, row.item_id, np.float32(event_weight(row.event_type, row.value)))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from es_recsys.events.clean import clean
+from es_recsys.events.cleaning import clean
 from es_recsys.events.interactions import read_interactions
 from es_recsys.events.store import EventStore
 from es_recsys.ratings import RatingScale

@@ -14,12 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from es_recsys.errors import InputError
-from es_recsys.events.bots import BOT_RULES, BotRules, parse_bots
-from es_recsys.events.clean import clean
+from es_recsys.events.bot_rules import BOT_RULES, BotRules, parse_bots
+from es_recsys.events.cleaning import clean
 from es_recsys.events.cleaning_report import CleaningReport
-from es_recsys.events.reasons import EXPLAINED
-from es_recsys.events.records import Clock
-from es_recsys.events.rules import REASONS
+from es_recsys.events.quarantine_reasons import QUARANTINE_REASONS
+from es_recsys.events.quarantine_rules import REASONS
+from es_recsys.events.records import ReceiptClock
 from es_recsys.events.store import EventStore
 from es_recsys.types import Event
 
@@ -54,7 +54,7 @@ def bot(user: str, n: int = 100) -> list[Event]:
 def cleaned(store: EventStore, events: list[Event], bots: str = "") -> CleaningReport:
     store.load(events, NOW)
     if bots:
-        store.update_settings(bots=dict(BotRules.of(store.settings).changed(parse_bots(bots)).setting))
+        store.update_settings(bots=dict(BotRules.of(store.settings).with_changes(parse_bots(bots)).setting))
     return clean(store, None, NOW)
 
 
@@ -171,13 +171,13 @@ def test_what_comes_together_and_lies_ahead_keeps_its_order(store: EventStore) -
 
 
 def test_every_reason_has_its_remedy(store: EventStore) -> None:
-    assert set(EXPLAINED) == set(REASONS)
-    assert all(explained.meaning and explained.remedy for explained in EXPLAINED.values())
+    assert set(QUARANTINE_REASONS) == set(REASONS)
+    assert all(explained.meaning and explained.remedy for explained in QUARANTINE_REASONS.values())
     bounds = {rule.name: rule.bound for rule in BOT_RULES} | {"scale": "1..5"}
     counts = dict.fromkeys(REASONS, 3)
     lines = list(CleaningReport(100, 70, 9, by_reason=counts, bounds=bounds).lines())
     assert len(lines) == 1 + len(REASONS)
-    assert all(EXPLAINED[reason].remedy in line for reason, line in zip(REASONS, lines[1:], strict=True))
+    assert all(QUARANTINE_REASONS[reason].remedy in line for reason, line in zip(REASONS, lines[1:], strict=True))
 
 
 def test_an_unknown_item_is_shown_beside_the_one_most_like_it(store: EventStore) -> None:
@@ -199,13 +199,13 @@ def test_rules_as_they_are_written() -> None:
 def test_times_ahead_keep_their_order_within_a_second(aheads: list[float], of_files: bool) -> None:
     """Of files among all; of events that come together among those that are moved."""
     times = sorted(NOW + ahead for ahead in aheads)
-    clock = Clock.of_files(NOW) if of_files else Clock(NOW, times[-1])
-    settled = [clock.settle(time) for time in times]
+    clock = ReceiptClock.for_files(NOW) if of_files else ReceiptClock(NOW, times[-1])
+    settled = [clock.clamp(time) for time in times]
     moved = [after for time, after in zip(times, settled, strict=True) if after != time]
     assert moved == sorted(moved)
     assert all(NOW - 1.0 <= after <= NOW for after in moved)
     apart = [(one, other) for one, other in pairwise(times) if other - one >= 1.0 and one > clock.received_at + clock.tolerance]
-    assert all(clock.settle(one) < clock.settle(other) for one, other in apart)
+    assert all(clock.clamp(one) < clock.settle(other) for one, other in apart)
 
 
 @pytest.mark.parametrize("spacing", [0.4, DAY])

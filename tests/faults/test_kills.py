@@ -154,10 +154,10 @@ def _check_whole(work: Workspace, users: int) -> None:
 
 
 LOADS = {
-    "in a batch before it is stored": ("es_recsys.events.append:Writer._insert_new", "after", 1),
-    "between two batches": ("es_recsys.events.append:Writer.load", "after", 2),
+    "in a batch before it is stored": ("es_recsys.events.event_writer:EventWriter._insert_new", "after", 1),
+    "between two batches": ("es_recsys.events.event_writer:EventWriter.load", "after", 2),
     "before the catalogue is compared": ("es_recsys.jobs.load_events:clean_events", "before", 1),
-    "while events are set aside": ("es_recsys.events.store:EventStore.flag", "after", 1),
+    "while events are set aside": ("es_recsys.events.store:EventStore.set_quarantine", "after", 1),
     "before popularity is counted": ("es_recsys.jobs.load_events:count_popularity", "before", 1),
     "before profiles are written": ("es_recsys.jobs.load_events:catch_up", "before", 1),
     "while profiles are written": ("es_recsys.serving.profile_folding:to_document", "before", 30),
@@ -186,9 +186,9 @@ def test_a_load_that_was_killed_is_made_up_for_by_the_next(
 
 
 RECORDINGS = {
-    "before the events are stored": ("es_recsys.events.append:Writer._insert_new", "after", 1, 0),
+    "before the events are stored": ("es_recsys.events.event_writer:EventWriter._insert_new", "after", 1, 0),
     "when they are stored": ("es_recsys.events.store:EventStore.append", "after", 1, 4),
-    "when some are said to be on unknown items": ("es_recsys.events.store:EventStore.set_aside_unknown", "after", 1, 4),
+    "when some are said to be on unknown items": ("es_recsys.events.store:EventStore.quarantine_unknown_items", "after", 1, 4),
     "before a profile is written": ("es_recsys.serving.recording:to_document", "before", 1, 4),
     "between two profiles": ("es_recsys.serving.recording:to_document", "before", 2, 4),
 }
@@ -222,7 +222,7 @@ def test_a_recording_that_was_killed_is_made_up_for(
 
 CATALOGUES = {
     "when the items are stored": ("es_recsys.jobs.load_items:refresh_behaviour", "before"),
-    "when their events count again": ("es_recsys.events.store:EventStore.flag", "after"),
+    "when their events count again": ("es_recsys.events.store:EventStore.set_quarantine", "after"),
     "before the profiles follow": ("es_recsys.jobs.load_events:catch_up", "before"),
 }
 

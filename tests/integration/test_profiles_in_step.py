@@ -203,13 +203,13 @@ def test_removing_with_another_secret_removes_nothing(client: Client, stranger: 
 
 def test_an_item_that_comes_while_its_event_is_folded_counts(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is in before the event is said to be on an unknown item, so that the load of items can't see that."""
-    real = client.workspace.events.set_aside_unknown
+    real = client.workspace.events.quarantine_unknown_items
 
     def late(rows: Any) -> None:
         client.insert_items([_item("late")])
         real(rows)
 
-    monkeypatch.setattr(client.workspace.events, "set_aside_unknown", late)
+    monkeypatch.setattr(client.workspace.events, "quarantine_unknown_items", late)
     client.put_events(_event(1, "late"))
     assert client.get_user_profile("u1").seen == {"ilate"}
 

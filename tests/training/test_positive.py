@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from es_recsys.errors import ModelError
-from es_recsys.events.clean import clean
+from es_recsys.events.cleaning import clean
 from es_recsys.events.interactions import read_interactions
 from es_recsys.events.store import EventStore
 from es_recsys.training.positive_events import need_positive

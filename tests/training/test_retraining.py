@@ -240,7 +240,7 @@ def test_a_comparison_that_fails_ends_no_training(monkeypatch: pytest.MonkeyPatc
     metadata = IndexMetadata(
         "shop", 1, models=("covisitation",), notes=record.noted({}), retriever_weights={"no_query": {"covisitation": 1.0}}
     )
-    served = SimpleNamespace(metadata=metadata, models=served.models)
+    served = SimpleNamespace(metadata=metadata, models=served.models, retired_models=())
 
     def fail(*_: Any) -> Any:
         raise MemoryError

@@ -16,7 +16,7 @@ from es_recsys.events.records import UNKNOWN_ITEM, StoredEvent
 from es_recsys.events.schema import EVENTS, STORES
 from es_recsys.ratings import FIVE_STARS, RatingScale
 
-__all__ = ["Reader", "type_column", "value_column"]
+__all__ = ["EventReader", "type_column", "value_column"]
 
 _PAGE = 20_000
 
@@ -43,7 +43,7 @@ def _unrated(scale: RatingScale) -> sa.ColumnElement[bool]:
     return sa.and_(EVENTS.c.event_type == "rating", EVENTS.c.value.in_(scale.unrated))
 
 
-class Reader:
+class EventReader:
     """Reads the events of one store."""
 
     def __init__(self, database: Database, store: str) -> None:

@@ -1,4 +1,4 @@
-"""All events of a store as one narrow polars frame."""
+"""All events of a store as one polars frame of few columns."""
 
 from __future__ import annotations
 
@@ -10,46 +10,46 @@ import numpy as np
 import sqlalchemy as sa
 
 from es_recsys.event_types import EVENT_TYPES
-from es_recsys.events.columns import Codes, chunks
-from es_recsys.events.rules import REASONS
+from es_recsys.events.columns import LabelEncoder, read_columns
+from es_recsys.events.quarantine_rules import REASONS
 from es_recsys.events.schema import EVENTS
 from es_recsys.events.store import EventStore
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["Frame", "read_frame"]
+__all__ = ["EventFrame", "read_event_frame"]
 
-_KINDS = {name: code for code, name in enumerate(EVENT_TYPES)}
+_TYPE_CODES = {name: code for code, name in enumerate(EVENT_TYPES)}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Frame:
+class EventFrame:
     """rows: `row`, `actor`, `kind`, `item`, `query` (codes), `value` as sent, `time`, `reason` (one of REASONS), `clamped`,
     `known`; by actor, time and row where events have times, else by row. items: id of each item code, None for none."""
 
     rows: pl.DataFrame
     items: list[str | None] = field(default_factory=list)
 
-    def kind(self, event_type: str) -> int:
-        """The code of an event type."""
-        return _KINDS[event_type]
+    def code_of(self, event_type: str) -> int:
+        """Return the code of an event type."""
+        return _TYPE_CODES[event_type]
 
 
-def read_frame(store: EventStore, known_items: Collection[str] | None, timed: bool) -> Frame:
-    """The frame of all events. known_items: ids of the catalogue (None: every item is known)."""
+def read_event_frame(store: EventStore, known_items: Collection[str] | None, timed: bool) -> EventFrame:
+    """Return the frame of all events. known_items: ids of the catalogue (None: every item is known)."""
     import polars as pl
 
     event = EVENTS.c
     when = sa.func.coalesce(event.time, event.received_at) if timed else event.order
     columns = [event.actor, event.event_type, event.item_id, event.query, event.value, when, event.quarantine, event.clamped]
-    actors, items, queries = Codes(), Codes(), Codes()
+    actors, items, queries = LabelEncoder(), LabelEncoder(), LabelEncoder()
     parts = [
         pl.DataFrame(
             {
                 "row": pl.Series(row, dtype=pl.Int64),
                 "actor": actors.encode(actor),
-                "kind": np.fromiter(map(_KINDS.__getitem__, kind), np.int8, len(kind)),
+                "kind": np.fromiter(map(_TYPE_CODES.__getitem__, kind), np.int8, len(kind)),
                 "item": items.encode(item),
                 "query": queries.encode(query),
                 "value": pl.Series(value, dtype=pl.Float64),
@@ -58,15 +58,15 @@ def read_frame(store: EventStore, known_items: Collection[str] | None, timed: bo
                 "clamped": pl.Series(clamped, dtype=pl.Boolean),
             }
         )
-        for row, actor, kind, item, query, value, time, reason, clamped in chunks(store, columns)
+        for row, actor, kind, item, query, value, time, reason, clamped in read_columns(store, columns)
     ]
     if not parts:
-        return Frame(_empty())
+        return EventFrame(_empty())
     rows = pl.concat(parts).with_columns(known=pl.lit(True))
     if known_items is not None:
         known = np.array([item is None or item in known_items for item in items.values])
         rows = rows.with_columns(known=pl.Series(known).gather(rows["item"]))
-    return Frame(rows.sort("actor", "time", maintain_order=True) if timed else rows, items.values)
+    return EventFrame(rows.sort("actor", "time", maintain_order=True) if timed else rows, items.values)
 
 
 def _empty() -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""Times that a machine made: dates without a time of day, imports, clocks that only know minutes. They say nothing of pace."""
+"""Timestamps that a machine made: dates without a time of day, imports, clocks of whole minutes. They say nothing of pace."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["actions", "without_pace"]
+__all__ = ["first_of_bursts", "is_coarse"]
 
 _MINUTE, _DAY = 60.0, 86_400.0
 _ENOUGH = 20
@@ -21,8 +21,8 @@ _IMPORT = 5
 _IMPORTS_A_MINUTE = 5
 
 
-def without_pace(times: pl.Series) -> pl.Series:
-    """Whether each time (epoch seconds) says no more than its day, or its minute: (n,) bool.
+def is_coarse(times: pl.Series) -> pl.Series:
+    """Return (n,) bool: whether each time (epoch seconds) says no more than its day, or its minute.
 
     Midnight in UTC; any other time of day (midnight somewhere, noon) that 1 in 100 of all events have, on three days at least;
     and every whole minute, where 9 in 10 are.
@@ -38,9 +38,12 @@ def without_pace(times: pl.Series) -> pl.Series:
     return frame.select(made | whole if coarse else made).to_series()
 
 
-def actions(actors: NDArray[np.int32], times: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which events are an action: (n,) bool, of arrays (n,) sorted by actor and time. Of many at one instant (a wish list that
-    was moved, ratings that were brought along) it is the first, unless instant follows upon instant, as only a machine's do."""
+def first_of_bursts(actors: NDArray[np.int32], times: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return (n,) bool: which events are an action of their own; arrays (n,) are sorted by actor and time.
+
+    Of many at one instant (a wish list that was moved, imported ratings) it is the first, unless instant follows upon instant,
+    as only a machine's do.
+    """
     n = len(times)
     if not n:
         return np.zeros(0, np.bool_)

@@ -1,4 +1,4 @@
-"""Cleaning: which stored events count, and why the others don't.
+"""Cleaning: which stored events count, and why the others are quarantined.
 
 Nothing is deleted. An event that is set aside carries a reason in the store, which profiles and models both read, and
 which a later run lifts where it no longer holds (an item appears in the catalogue). Running twice changes nothing.
@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from es_recsys.event_types import EVENT_TYPES
-from es_recsys.events.bots import BOT_RULES, BotRules
+from es_recsys.events.bot_rules import BOT_RULES, BotRules
 from es_recsys.events.cleaning_report import CleaningReport, SuspendedRule
-from es_recsys.events.frame import Frame, read_frame
+from es_recsys.events.event_frame import EventFrame, read_event_frame
+from es_recsys.events.quarantine_rules import RuleContext, Suspension, assign_reasons
 from es_recsys.events.records import UNKNOWN_ITEM
-from es_recsys.events.rules import Conditions, Suspended, judge
 from es_recsys.events.sessions import SESSION_GAP_S, sessionize
 from es_recsys.events.store import EventStore
 from es_recsys.ratings import RatingScale
@@ -34,7 +34,7 @@ _ENOUGH_DWELLS = 20
 
 
 def clean(store: EventStore, known_items: Collection[str] | None, now: float, gap: float = SESSION_GAP_S) -> CleaningReport:
-    """Look at all events of the store and flag those that should not count; -> what was found.
+    """Quarantine the events of the store that should not count, and lift what no longer holds; -> what was found.
 
     known_items: ids of the catalogue, or None where there is none to compare with. now: epoch seconds; what lies more
     than five minutes after it (the receiver's clock was ahead) waits for its time. gap: silence that ends a session, in
@@ -44,31 +44,31 @@ def clean(store: EventStore, known_items: Collection[str] | None, now: float, ga
     actors or 10 % of the events is suspended, unless the store's settings confirm it. Takes about 300 bytes of memory an event.
     """
     timed, settings = store.timed, store.settings
-    frame = read_frame(store, known_items, timed)
-    in_ms = _settle_dwell(store, frame)
+    frame = read_event_frame(store, known_items, timed)
+    in_ms = _detect_dwell_unit(store, frame)
     bots, scale = BotRules.of(settings), RatingScale.of(settings)
-    baskets = [frame.kind(name) for name, row in EVENT_TYPES.items() if row.value == "quantity"]
-    wanted, suspended = judge(frame.rows, Conditions(timed, now, baskets, frame.kind("rating"), scale, bots))
-    flagged, lifted = _store_flags(store, frame, wanted)
+    baskets = [frame.code_of(name) for name, row in EVENT_TYPES.items() if row.value == "quantity"]
+    reasons, suspended = assign_reasons(frame.rows, RuleContext(timed, now, baskets, frame.code_of("rating"), scale, bots))
+    flagged, lifted = _store_flags(store, frame, reasons)
     return CleaningReport(
         events=len(frame.rows),
-        kept=wanted.null_count(),
+        kept=reasons.null_count(),
         actors=frame.rows["actor"].n_unique(),
-        by_reason=_counts(wanted),
-        examples=_examples(frame.rows["row"], wanted),
+        by_reason=_counts(reasons),
+        examples=_examples(frame.rows["row"], reasons),
         flagged=flagged,
         lifted=lifted,
         clamped=int(frame.rows["clamped"].sum()),
-        sessions=_sessions(frame.rows.filter(wanted.is_null()), gap) if timed else None,
+        sessions=_sessions(frame.rows.filter(reasons.is_null()), gap) if timed else None,
         dwell_in_ms=in_ms,
-        actors_by_reason=_actors(frame.rows["actor"], wanted),
+        actors_by_reason=_actors(frame.rows["actor"], reasons),
         suspended=tuple(_suspended(frame, rule) for rule in suspended),
-        unknown_item_ids=_unlike(frame, wanted, known_items),
+        unknown_item_ids=_closest_ids(frame, reasons, known_items),
         bounds={"scale": scale, **{rule.name: bots.bound(rule) for rule in BOT_RULES}},
     )
 
 
-def _suspended(frame: Frame, found: Suspended) -> SuspendedRule:
+def _suspended(frame: EventFrame, found: Suspension) -> SuspendedRule:
     import polars as pl
 
     row = frame.rows.filter(pl.col("row") == found.row).row(0, named=True)
@@ -84,41 +84,41 @@ def _suspended(frame: Frame, found: Suspended) -> SuspendedRule:
     )
 
 
-def _unlike(frame: Frame, wanted: pl.Series, known_items: Collection[str] | None) -> tuple[str, str] | None:
+def _closest_ids(frame: EventFrame, reasons: pl.Series, known_items: Collection[str] | None) -> tuple[str, str] | None:
     """An id that events have and the catalogue lacks, and the one there that is most like it: the same but for blanks, case,
     zeros before it, or a decimal point, if there is such a one."""
     import polars as pl
 
     if not known_items:
         return None
-    pairs = pl.DataFrame({"item": frame.rows["item"], "wanted": wanted})
-    missing = pairs.filter(pl.col("wanted") == UNKNOWN_ITEM)["item"].value_counts(sort=True)["item"].head(_COMPARED).to_list()
-    names = {_bare(name): name for code in reversed(missing) if (name := frame.items[code]) is not None}
+    pairs = pl.DataFrame({"item": frame.rows["item"], "assigned": reasons})
+    missing = pairs.filter(pl.col("assigned") == UNKNOWN_ITEM)["item"].value_counts(sort=True)["item"].head(_COMPARED).to_list()
+    names = {_normalized(name): name for code in reversed(missing) if (name := frame.items[code]) is not None}
     if not names:
         return None
     for known in known_items:
-        if (name := names.get(_bare(known))) is not None:
+        if (name := names.get(_normalized(known))) is not None:
             return name, known
     return next(reversed(names.values())), next(iter(known_items))
 
 
-def _bare(item_id: str) -> str:
+def _normalized(item_id: str) -> str:
     return item_id.strip().removesuffix(".0").lstrip("0").casefold()
 
 
-def _actors(actors: pl.Series, wanted: pl.Series) -> dict[str, int]:
+def _actors(actors: pl.Series, reasons: pl.Series) -> dict[str, int]:
     import polars as pl
 
-    pairs = pl.DataFrame({"actor": actors, "wanted": wanted}).drop_nulls()
-    counts = pairs.group_by("wanted").agg(pl.col("actor").n_unique())
+    pairs = pl.DataFrame({"actor": actors, "assigned": reasons}).drop_nulls()
+    counts = pairs.group_by("assigned").agg(pl.col("actor").n_unique())
     return dict(counts.iter_rows())
 
 
-def _settle_dwell(store: EventStore, frame: Frame) -> bool:
-    """Whether dwell times are in milliseconds; the store reads them so from then on."""
+def _detect_dwell_unit(store: EventStore, frame: EventFrame) -> bool:
+    """Return whether dwell times are in milliseconds; the store reads them so from then on."""
     import polars as pl
 
-    dwells = frame.rows.filter(pl.col("kind") == frame.kind("dwell"))["value"].drop_nulls()
+    dwells = frame.rows.filter(pl.col("kind") == frame.code_of("dwell"))["value"].drop_nulls()
     median = dwells.median()
     in_ms = len(dwells) >= _ENOUGH_DWELLS and isinstance(median, float) and median > _MEDIAN_DWELL_S
     if in_ms != store.dwell_in_ms:
@@ -126,29 +126,29 @@ def _settle_dwell(store: EventStore, frame: Frame) -> bool:
     return in_ms
 
 
-def _store_flags(store: EventStore, frame: Frame, wanted: pl.Series) -> tuple[int, int]:
+def _store_flags(store: EventStore, frame: EventFrame, reasons: pl.Series) -> tuple[int, int]:
     """Write what differs; -> how many events were flagged, and how many flags were lifted."""
     import polars as pl
 
-    pairs = pl.DataFrame({"row": frame.rows["row"], "was": frame.rows["reason"], "wanted": wanted})
-    changed = pairs.filter(pl.col("was").ne_missing(pl.col("wanted")))
+    pairs = pl.DataFrame({"row": frame.rows["row"], "was": frame.rows["reason"], "assigned": reasons})
+    changed = pairs.filter(pl.col("was").ne_missing(pl.col("assigned")))
     for part in changed.iter_slices(_FLAGS_AT_ONCE):
-        store.flag(dict(zip(part["row"].to_list(), part["wanted"].to_list(), strict=True)))
-    lifted = changed["wanted"].null_count()
+        store.set_quarantine(dict(zip(part["row"].to_list(), part["assigned"].to_list(), strict=True)))
+    lifted = changed["assigned"].null_count()
     return len(changed) - lifted, lifted
 
 
-def _counts(wanted: pl.Series) -> dict[str, int]:
-    counts = wanted.drop_nulls().value_counts(sort=True)
-    return dict(zip(counts["wanted"].to_list(), counts["count"].to_list(), strict=True))
+def _counts(reasons: pl.Series) -> dict[str, int]:
+    counts = reasons.drop_nulls().value_counts(sort=True)
+    return dict(zip(counts["assigned"].to_list(), counts["count"].to_list(), strict=True))
 
 
-def _examples(rows: pl.Series, wanted: pl.Series) -> dict[str, tuple[int, ...]]:
+def _examples(rows: pl.Series, reasons: pl.Series) -> dict[str, tuple[int, ...]]:
     """The first rows of each reason."""
     import polars as pl
 
-    pairs = pl.DataFrame({"row": rows, "wanted": wanted}).drop_nulls()
-    firsts = pairs.group_by("wanted").agg(pl.col("row").sort().head(_EXAMPLES)).sort("wanted")
+    pairs = pl.DataFrame({"row": rows, "assigned": reasons}).drop_nulls()
+    firsts = pairs.group_by("assigned").agg(pl.col("row").sort().head(_EXAMPLES)).sort("assigned")
     return {reason: tuple(some) for reason, some in firsts.iter_rows()}
 
 

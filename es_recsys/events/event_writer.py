@@ -1,4 +1,4 @@
-"""Writing events: one transaction a batch, which says of each event whether it is new."""
+"""Writing events: one transaction a batch, in which each event turns out to be new or a duplicate."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import sqlalchemy as sa
 from es_recsys.errors import InputError
 from es_recsys.events.actors import actor_key, session_of, user_of
 from es_recsys.events.database import Database
-from es_recsys.events.line import merged
-from es_recsys.events.records import Clock, Record, StoredEvent, record, unscoped_digest
+from es_recsys.events.records import EventRow, ReceiptClock, StoredEvent, legacy_digest, to_row
 from es_recsys.events.schema import ACTORS, EVENTS, STORES
+from es_recsys.events.store_state import merge_json
 from es_recsys.keys import confirm_key, key_check
 from es_recsys.ratings import FIVE_STARS, RatingScale
 from es_recsys.types import Event
 
-__all__ = ["Appended", "Loaded", "Writer", "settle_key"]
+__all__ = ["AppendResult", "EventWriter", "LoadResult", "adopt_key"]
 
 T = TypeVar("T")
 
@@ -28,7 +28,7 @@ _IN = 500  # values in one IN list
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class LoadResult:
     """What became of many events. `new` includes `quarantined` (reason -> count) and `clamped` (time set to receipt);
     `refused` are those that an erasure forbids."""
 
@@ -38,8 +38,8 @@ class Loaded:
     clamped: int = 0
     quarantined: Mapping[str, int] = field(default_factory=dict)
 
-    def __add__(self, other: Loaded) -> Loaded:
-        return Loaded(
+    def __add__(self, other: LoadResult) -> LoadResult:
+        return LoadResult(
             self.new + other.new,
             self.duplicates + other.duplicates,
             self.refused + other.refused,
@@ -49,7 +49,7 @@ class Loaded:
 
 
 @dataclass(frozen=True, slots=True)
-class Appended:
+class AppendResult:
     """The rows that are new, in the order given, and how many were duplicates, refused after an erasure, or clamped; of the new
     ones, how many don't count (reason -> count)."""
 
@@ -60,7 +60,7 @@ class Appended:
     quarantined: Mapping[str, int] = field(default_factory=dict)
 
 
-class Writer:
+class EventWriter:
     """Appends to one store. `secret` makes the keys under which erased actors are remembered."""
 
     def __init__(self, database: Database, store: str, secret: bytes) -> None:
@@ -70,53 +70,55 @@ class Writer:
         self._timed: bool | None = None
         self._insert = database.insert_many(EVENTS, ("store", "digest"))
 
-    def append(self, events: Sequence[Event], received_at: float) -> Appended:
-        new, counts, dwell_ms, scale = self._write(events, Clock.of(events, received_at))
+    def append(self, events: Sequence[Event], received_at: float) -> AppendResult:
+        new, counts, dwell_ms, scale = self._write(events, ReceiptClock.for_batch(events, received_at))
         rows = [_stored(row, it, dwell_ms, scale) for row, it in new]
-        return Appended(rows, counts.duplicates, counts.refused, counts.clamped, counts.quarantined)
+        return AppendResult(rows, counts.duplicates, counts.refused, counts.clamped, counts.quarantined)
 
-    def load(self, events: Sequence[Event], received_at: float) -> Loaded:
+    def load(self, events: Sequence[Event], received_at: float) -> LoadResult:
         """`append` without the rows, which cost as much as the writing. The store's progress tells how far loads have come."""
-        return self._write(events, Clock.of_files(received_at), loading=True)[1]
+        return self._write(events, ReceiptClock.for_files(received_at), loading=True)[1]
 
     def _write(
-        self, events: Sequence[Event], clock: Clock, *, loading: bool = False
-    ) -> tuple[list[tuple[int, Record]], Loaded, bool, RatingScale]:
+        self, events: Sequence[Event], clock: ReceiptClock, *, loading: bool = False
+    ) -> tuple[list[tuple[int, EventRow]], LoadResult, bool, RatingScale]:
         """-> (row, record) of each new event, the counts, whether dwell times are in milliseconds, and the scale of ratings."""
         if not events:
-            return [], Loaded(), False, FIVE_STARS
+            return [], LoadResult(), False, FIVE_STARS
         # Worked out before the lock is taken, so that others wait for the writing alone.
         timed = self._timed_for(events)
         scale = self._scale(events)
         records = self._records(events, clock, timed, scale)
         with self._database.writing() as connection:
-            # Holding the store's line until the commit makes rows visible in the order of their numbers.
-            line = connection.execute(self._line().with_for_update()).one()
-            if line.key_check is None and line.last_row == 0:
-                settle_key(connection, self._store, self._secret)
-            confirm_key(self._secret, line.key_check)
-            if line.timed is None:
+            # Holding the lock on the store's row until the commit makes rows visible in the order of their numbers.
+            state = connection.execute(self._store_row().with_for_update()).one()
+            if state.key_check is None and state.last_row == 0:
+                adopt_key(connection, self._store, self._secret)
+            confirm_key(self._secret, state.key_check)
+            if state.timed is None:
                 connection.execute(self._update().values(timed=timed))
-            elif line.timed != timed:  # another process was first
-                timed, records = line.timed, self._records(events, clock, line.timed, scale)
-            allowed = self._allowed(connection, records)
+            elif state.timed != timed:  # another process was first
+                timed, records = state.timed, self._records(events, clock, state.timed, scale)
+            allowed = self._not_erased(connection, records)
             ordered = allowed if timed else self._number(connection, allowed)
-            new = self._insert_new(connection, self._lacking(connection, ordered, line.unscoped_row), line.last_row)
+            new = self._insert_new(
+                connection, self._without_legacy_duplicates(connection, ordered, state.unscoped_row), state.last_row
+            )
             if new:
                 last = new[-1][0]
-                told = {"progress": merged(line.progress, {"loaded": last})} if loading else {}
-                connection.execute(self._update().values(last_row=last, **told))
+                progress = {"progress": merge_json(state.progress, {"loaded": last})} if loading else {}
+                connection.execute(self._update().values(last_row=last, **progress))
         kept = [row for _, row in new]
-        counts = Loaded(
+        counts = LoadResult(
             len(new),
             len(allowed) - len(new),
             len(records) - len(allowed),
             sum(row.clamped for row in kept),
             dict(Counter(row.quarantine for row in kept if row.quarantine)),
         )
-        return new, counts, line.dwell_ms, scale
+        return new, counts, state.dwell_ms, scale
 
-    def _line(self) -> sa.Select[Any]:
+    def _store_row(self) -> sa.Select[Any]:
         it = STORES.c
         columns = (it.last_row, it.timed, it.dwell_ms, it.key_check, it.unscoped_row, it.progress)
         return sa.select(*columns).where(it.store == self._store)
@@ -128,7 +130,7 @@ class Writer:
         """Whether the store has time. Its first events decide, for good."""
         if self._timed is None:
             with self._database.reading() as connection:
-                self._timed = connection.execute(self._line()).one().timed
+                self._timed = connection.execute(self._store_row()).one().timed
         return not any(map(_ordered, events)) if self._timed is None else self._timed
 
     def _scale(self, events: Sequence[Event]) -> RatingScale:
@@ -139,54 +141,56 @@ class Writer:
             kept = connection.execute(sa.select(STORES.c.settings).where(STORES.c.store == self._store)).scalar()
         return RatingScale.of(orjson.loads(kept) if kept else {})
 
-    def _records(self, events: Sequence[Event], clock: Clock, timed: bool, scale: RatingScale) -> list[Record]:
+    def _records(self, events: Sequence[Event], clock: ReceiptClock, timed: bool, scale: RatingScale) -> list[EventRow]:
         if timed and any(map(_ordered, events)):
             # Ages in days and ages in events can't be compared.
             raise InputError(
                 f"The events of store {self._store} have times, and these have an order only.",
                 "Load them with their timestamps, or into another store (--index).",
             )
-        return [record(event, clock, timed, scale) for event in events]
+        return [to_row(event, clock, timed, scale) for event in events]
 
-    def _allowed(self, connection: sa.Connection, records: list[Record]) -> list[Record]:
+    def _not_erased(self, connection: sa.Connection, records: list[EventRow]) -> list[EventRow]:
         """The records that no erasure forbids: of an erased actor, only what it did later."""
         mine = ACTORS.c.store == self._store
         erased = sa.select(ACTORS.c.user_key, ACTORS.c.erased_at).where(mine, ACTORS.c.erased_at.is_not(None))
         if connection.execute(erased.limit(1)).first() is None:
             return records
         keys = {actor: actor_key(actor, self._secret) for actor in {row.actor for row in records}}
-        graves: dict[str, float] = {}
+        erased_at: dict[str, float] = {}
         for some in _chunks(list(keys.values())):
-            graves.update((row.user_key, row.erased_at) for row in connection.execute(erased.where(ACTORS.c.user_key.in_(some))))
-        return [row for row in records if not _forbidden(row, graves.get(keys[row.actor]))]
+            erased_at.update(
+                (row.user_key, row.erased_at) for row in connection.execute(erased.where(ACTORS.c.user_key.in_(some)))
+            )
+        return [row for row in records if not _is_erased(row, erased_at.get(keys[row.actor]))]
 
-    def _number(self, connection: sa.Connection, records: list[Record]) -> list[Record]:
+    def _number(self, connection: sa.Connection, records: list[EventRow]) -> list[EventRow]:
         """Give live events of a store without timestamps the next numbers in their actors' sequences."""
         waiting = {row.actor for row in records if row.order is None}
         if not waiting:
             return records
-        places: dict[str, int] = {}
+        next_orders: dict[str, int] = {}
         newest = sa.select(EVENTS.c.actor, sa.func.max(EVENTS.c.order)).group_by(EVENTS.c.actor)
         for some in _chunks(list(waiting)):
             found = newest.where(EVENTS.c.store == self._store, EVENTS.c.actor.in_(some))
-            places.update({actor: place + 1 for actor, place in connection.execute(found) if place is not None})
+            next_orders.update({actor: order + 1 for actor, order in connection.execute(found) if order is not None})
         for row in records:
             if row.order is not None and row.actor in waiting:
-                places[row.actor] = max(places.get(row.actor, 0), row.order + 1)
-        placed = []
+                next_orders[row.actor] = max(next_orders.get(row.actor, 0), row.order + 1)
+        numbered = []
         for row in records:
             if row.order is None:
-                place = places.get(row.actor, 0)
-                places[row.actor] = place + 1
-                row = row._replace(order=place)
-            placed.append(row)
-        return placed
+                order = next_orders.get(row.actor, 0)
+                next_orders[row.actor] = order + 1
+                row = row._replace(order=order)
+            numbered.append(row)
+        return numbered
 
-    def _lacking(self, connection: sa.Connection, records: list[Record], unscoped: int) -> list[Record]:
+    def _without_legacy_duplicates(self, connection: sa.Connection, records: list[EventRow], unscoped: int) -> list[EventRow]:
         """The records without those that rows up to `unscoped` hold, whose digests are of event ids alone."""
         if not unscoped:
             return records
-        digests = {unscoped_digest(row.event_id): row.event_id for row in records if row.event_id is not None}
+        digests = {legacy_digest(row.event_id): row.event_id for row in records if row.event_id is not None}
         rows = sa.select(EVENTS.c.digest, EVENTS.c.actor).where(EVENTS.c.store == self._store, EVENTS.c.row_no <= unscoped)
         known: set[tuple[str, str]] = set()
         for some in _chunks(list(digests)):
@@ -194,7 +198,7 @@ class Writer:
             known.update((digests[bytes(digest)], actor) for digest, actor in found)
         return [row for row in records if (row.event_id, row.actor) not in known]
 
-    def _insert_new(self, connection: sa.Connection, records: list[Record], last: int) -> list[tuple[int, Record]]:
+    def _insert_new(self, connection: sa.Connection, records: list[EventRow], last: int) -> list[tuple[int, EventRow]]:
         """Offer each record the next row number; those that are there afterwards are new. Duplicates leave gaps."""
         if not records:
             return []
@@ -207,8 +211,8 @@ class Writer:
         return [pair for pair in numbered if pair[0] in present]
 
 
-def settle_key(connection: sa.Connection, store: str, secret: bytes) -> None:
-    """Have a store that is kept under no secret yet be kept under this one; the caller holds its line.
+def adopt_key(connection: sa.Connection, store: str, secret: bytes) -> None:
+    """Have a store that is kept under no secret yet be kept under this one; the caller holds its lock.
 
     Raises KeyMismatch where it is kept under another.
     """
@@ -218,7 +222,7 @@ def settle_key(connection: sa.Connection, store: str, secret: bytes) -> None:
         connection.execute(sa.update(STORES).where(STORES.c.store == store).values(key_check=key_check(secret)))
 
 
-def _stored(row: int, it: Record, dwell_ms: bool, scale: RatingScale) -> StoredEvent:
+def _stored(row: int, it: EventRow, dwell_ms: bool, scale: RatingScale) -> StoredEvent:
     """The written record as readers will see it."""
     event_type, value = scale.read(it.event_type, it.value)
     return StoredEvent(
@@ -245,7 +249,7 @@ def _ordered(event: Event) -> bool:
     return event.order is not None and event.timestamp is None
 
 
-def _forbidden(row: Record, erased_at: float | None) -> bool:
+def _is_erased(row: EventRow, erased_at: float | None) -> bool:
     return erased_at is not None and (row.time is None or row.time <= erased_at)
 
 

@@ -1,4 +1,4 @@
-"""The rules about bots as a store sets them: on, off or to another bound; without a word a rule acts unless it hits too many."""
+"""The bot rules of a store: on, off or with another bound; a rule that nobody set applies unless it hits too many."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 from es_recsys.errors import InputError
 
-__all__ = ["BOT_RULES", "MOST_EVENTS", "MOST_USERS", "BotRule", "BotRules", "parse_bots"]
+__all__ = ["BOT_RULES", "MAX_EVENT_SHARE", "MAX_USER_SHARE", "BotRule", "BotRules", "parse_bots"]
 
-MOST_USERS = 0.05
-MOST_EVENTS = 0.10
+MAX_USER_SHARE = 0.05
+MAX_EVENT_SHARE = 0.10
 """Above these shares a rule that nobody has confirmed is suspended: it is about the data, not about bots."""
 
 
@@ -48,28 +48,28 @@ class BotRules:
 
     def bound(self, rule: BotRule) -> float | None:
         """The bound of a rule; None where it is off."""
-        said = self._said(rule)
-        if said == "off":
+        value = self._setting_of(rule)
+        if value == "off":
             return None
-        return float(said) if isinstance(said, int | float) else rule.bound
+        return float(value) if isinstance(value, int | float) else rule.bound
 
     def confirmed(self, rule: BotRule) -> bool:
         """Whether somebody wants the rule, however many it hits."""
-        return self._said(rule) is not None
+        return self._setting_of(rule) is not None
 
-    def _said(self, rule: BotRule) -> Any:
+    def _setting_of(self, rule: BotRule) -> Any:
         return self.setting.get(rule.name, self.setting.get(_ALL))
 
-    def changed(self, changes: Iterable[tuple[str, Any]]) -> BotRules:
-        """With what `parse_bots` read: on, off and auto are of all rules and forget what was said of each."""
+    def with_changes(self, changes: Iterable[tuple[str, Any]]) -> BotRules:
+        """With what `parse_bots` read: on, off and auto are of all rules and forget what was value of each."""
         setting = dict(self.setting)
-        for name, said in changes:
+        for name, value in changes:
             if name == _ALL:
                 setting = {}
-            if said == "auto":
+            if value == "auto":
                 setting.pop(name, None)
             else:
-                setting[name] = said
+                setting[name] = value
         return BotRules(setting)
 
 
@@ -82,20 +82,20 @@ def parse_bots(texts: str | Iterable[str]) -> list[tuple[str, Any]]:
     for part in (part.strip() for text in ((texts,) if isinstance(texts, str) else texts) for part in text.split(",")):
         if not part:
             continue
-        name, equals, said = (piece.strip().lower() for piece in part.partition("="))
+        name, equals, value = (piece.strip().lower() for piece in part.partition("="))
         name = name.removeprefix("bot_").replace("-", "_") if equals else name
         if not equals and name in ("on", "off", "auto"):
             found.append((_ALL, name))
-        elif name in _BY_NAME and said in ("on", "off", "auto"):
-            found.append((name, said))
+        elif name in _BY_NAME and value in ("on", "off", "auto"):
+            found.append((name, value))
         else:
-            found.append((name, _bound(part, name, said)))
+            found.append((name, _bound(part, name, value)))
     return found
 
 
-def _bound(part: str, name: str, said: str) -> float:
+def _bound(part: str, name: str, value: str) -> float:
     try:
-        bound = float(said)
+        bound = float(value)
     except ValueError:
         bound = math.nan
     if name not in _BY_NAME or not 1.0 <= bound < math.inf:
