@@ -13,7 +13,7 @@ from es_recsys.cli.progress_bar import progress
 from es_recsys.counting import counted
 
 if TYPE_CHECKING:
-    from es_recsys.models.portraits import Portrait
+    from es_recsys.models.segment_profiles import SegmentProfile
     from es_recsys.settings import Settings
 
 __all__ = ["erase", "profile", "profiles", "segments"]
@@ -102,7 +102,7 @@ def segments(settings: Settings, json: JsonFlag = False) -> None:
         say(line)
 
 
-def _row(one: Portrait, titles: Mapping[str, str]) -> list[str]:
+def _row(one: SegmentProfile, titles: Mapping[str, str]) -> list[str]:
     popular = "; ".join(titles.get(item, item) for item in one.popular[:3])
     typical = (("recency", 1), ("frequency", 2), ("value", 2))
     figures = [f"{one.typical[name]:,.{digits}f}" if name in one.typical else "" for name, digits in typical]

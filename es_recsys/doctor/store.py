@@ -145,7 +145,7 @@ def _describe_model(folder: Path, name: str) -> str:
 def _describe_segments(folder: Path) -> str:
     from es_recsys.models.segments import Segments
 
-    return f"{len(Segments.load(folder).portraits):,} segments, in {folder}."
+    return f"{len(Segments.load(folder).profiles):,} segments, in {folder}."
 
 
 def _describe_popularity(folder: Path) -> str:

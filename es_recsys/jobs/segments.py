@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from es_recsys.errors import ModelError
-from es_recsys.models.portraits import Portrait
+from es_recsys.models.segment_profiles import SegmentProfile
 from es_recsys.serving.operations import Flow, MultiGet
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.user_segments import load_segments
@@ -23,7 +23,7 @@ class SegmentsReport:
     titles: of the popular items."""
 
     version: int
-    segments: tuple[Portrait, ...]
+    segments: tuple[SegmentProfile, ...]
     silhouettes: Mapping[int, float]
     titles: Mapping[str, str]
 
@@ -54,19 +54,19 @@ def segments(work: Workspace) -> SegmentsReport:
             f"Version {snapshot.metadata.version} of {snapshot.metadata.store} has no segments.",
             "Make them beside the models that are live: es-recsys train --add segments",
         )
-    shown = tuple(dict.fromkeys(item for one in model.portraits for item in one.popular))
+    shown = tuple(dict.fromkeys(item for one in model.profiles for item in one.popular))
     titles = work.run(lambda current: _titles(current, shown))
-    return SegmentsReport(snapshot.metadata.version, model.portraits, model.tried, titles)
+    return SegmentsReport(snapshot.metadata.version, model.profiles, model.tried, titles)
 
 
-def segment_of(work: Workspace, history: History) -> tuple[Portrait, float] | None:
+def segment_of(work: Workspace, history: History) -> tuple[SegmentProfile, float] | None:
     """The segment that a history is nearest to, and how surely (0 to 1); None where nothing is known or there are none."""
     model = load_segments(work.settings, work.snapshots.current().metadata.version)
     nearest = model.nearest(history) if model is not None else []
     if model is None or not nearest:
         return None
     number, share = nearest[0]
-    return model.portraits[number], share
+    return model.profiles[number], share
 
 
 def _titles(snapshot: ServingSnapshot, item_ids: tuple[str, ...]) -> Flow[dict[str, str]]:

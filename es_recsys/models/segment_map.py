@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.features import ItemProperties
-from es_recsys.models.grouping import squared_distances
-from es_recsys.models.habits import habits, scaled
-from es_recsys.models.tastes import user_tastes
+from es_recsys.models.clustering import squared_distances
+from es_recsys.models.item_embeddings import embed_users
 from es_recsys.models.types import HistoryBatch, top_k
+from es_recsys.models.user_features import scaled, user_features
 
 __all__ = ["SEGMENT_FEATURES", "SegmentMap", "placed"]
 
@@ -27,7 +27,7 @@ _NEAREST = 3
 class SegmentMap:
     """Where users lie, and which segments are near.
 
-    A user lies at x = (taste, features): the signed mean of the items met, beside habits as of the newest event. Where a
+    A user lies at x = (taste, features): the signed mean of their items' embeddings, beside features as of the newest event. Where a
     history does not tell a feature, it is taken for the mean.
 
     tastes (n_items, t) float32 of the items; scale (2, f) of the features; centres (k, t + f) of the segments; spread: the mean
@@ -42,14 +42,14 @@ class SegmentMap:
     properties: ItemProperties
 
     def where(self, batch: HistoryBatch, told: NDArray[np.float32]) -> NDArray[np.float64]:
-        """(n, t + f): where n users lie. told: their `habits`."""
+        """Return where n users lie (n, t + f). told: their `user_features`."""
         return placed(batch, told, self.tastes, self.scale, self.share)
 
     def members(self, batch: HistoryBatch) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Of one user the three nearest segments, and how much of each they are, summing to 1; none where nothing is liked."""
         if not (batch.weights > 0).any():
             return np.zeros(0, np.int64), np.zeros(0)
-        where = self.where(batch, habits(batch, self.properties))
+        where = self.where(batch, user_features(batch, self.properties))
         distances = squared_distances(where, self.centres)[0]
         numbers = top_k(-distances, _NEAREST)
         closeness = np.exp(2.0 * (distances[numbers[0]] - distances[numbers]) / self.spread)
@@ -70,6 +70,6 @@ class SegmentMap:
 def placed(
     batch: HistoryBatch, told: NDArray[np.float32], tastes: NDArray[np.float32], scale: NDArray[np.float64], share: float
 ) -> NDArray[np.float64]:
-    """(n, t + f): where n users lie; all features together vary by `share` of what tastes can."""
+    """Return where n users lie (n, t + f); all features together vary by `share` of what tastes can."""
     features = scaled(told, scale, SEGMENT_FEATURES) * np.sqrt(share / len(SEGMENT_FEATURES))
-    return np.hstack([user_tastes(batch, tastes), features])
+    return np.hstack([embed_users(batch, tastes), features])

@@ -15,12 +15,12 @@ from es_recsys import artefact
 from es_recsys.errors import ModelError
 from es_recsys.features import FeatureTable, compute_features
 from es_recsys.models.base import not_fitted
-from es_recsys.models.grouping import LEAST_USERS, group, squared_distances
-from es_recsys.models.habits import habits, scale_of
-from es_recsys.models.portraits import FEW, Portrait, portraits
+from es_recsys.models.clustering import LEAST_USERS, group, squared_distances
+from es_recsys.models.item_embeddings import embed_items
 from es_recsys.models.segment_map import SEGMENT_FEATURES, SegmentMap, placed
-from es_recsys.models.tastes import item_tastes
+from es_recsys.models.segment_profiles import FEW, SegmentProfile, segment_profiles
 from es_recsys.models.types import HistoryBatch, ItemIds, decay, encode, take, top_k
+from es_recsys.models.user_features import scale_of, user_features
 from es_recsys.types import History, Interactions, ItemTable
 
 __all__ = ["SEGMENTS", "Segments", "SegmentsConfig"]
@@ -48,11 +48,10 @@ class SegmentsConfig:
 class Segments:
     """Groups of users.
 
-    A user lies at x = (taste, features): the signed mean of the items met, in a few dimensions of what they are
-    (tastes.py), beside habits such as frequency, value and price level, as of the user's newest event (habits.py). K-means (Lloyd
-    1982; begun as by Arthur and Vassilvitskii 2007) groups the users: centres c of the least sum of |x - c|^2 to the nearest.
+    A user lies at x = (taste, features): the signed mean of the embeddings of their items (item_embeddings.py), beside
+    features such as frequency, value and price level, as of the user's newest event (user_features.py). K-means (Lloyd 1982; begun as by Arthur and Vassilvitskii 2007) groups the users: centres c of the least sum of |x - c|^2 to the nearest.
     Their number is the one of the best mean silhouette, (b - a) / max(a, b) with a user's mean distances a to the own group and
-    b to the nearest other one (Rousseeuw 1987), and no group has fewer than twenty (grouping.py). A history lies where the same
+    b to the nearest other one (Rousseeuw 1987), and no group has fewer than twenty (clustering.py). A history lies where the same
     events put a user in training, and belongs to its three nearest segments s in shares
 
         m_s proportional to exp(-2 |x - c_s|^2 / spread),   spread: the mean of |x - c|^2 over all users
@@ -83,25 +82,25 @@ class Segments:
             raise ModelError(
                 f"{len(users)} users are too few for a segment.", f"Load events of {LEAST_USERS} or more users first."
             )
-        tastes = item_tastes(data, items, table.item_ids, self.config.dims, rng)
+        tastes = embed_items(data, items, table.item_ids, self.config.dims, rng)
         batch = _histories(data, users, table.item_ids)
-        told = habits(batch, table.properties)
+        told = user_features(batch, table.properties)
         scale = scale_of(told, SEGMENT_FEATURES)
         rows = placed(batch, told, tastes, scale, self.config.features)
         groups, centres, tried = group(rows, self.config.most, rng)
         places = np.searchsorted(table.item_ids, data.item_ids)[data.items[liked]]
-        shares, met = _popularity(data, inverse, places, groups, liked, len(table.item_ids))
+        shares, user_item_pairs = _popularity(data, inverse, places, groups, liked, len(table.item_ids))
         self._ids = ItemIds.of(table.item_ids.tolist())
         spread = max(squared_distances(rows, centres).min(axis=1).mean(), 1e-6)
         self._map = SegmentMap(tastes, scale, centres, float(spread), self.config.features, table.properties)
-        self._said = self._describe(groups, met, items, table, users, shares, tried)
+        self._said = self._describe(groups, user_item_pairs, items, table, users, shares, tried)
         return self
 
     @property
-    def portraits(self) -> tuple[Portrait, ...]:
+    def profiles(self) -> tuple[SegmentProfile, ...]:
         """What is known of each segment, the largest first."""
         names = ("categories", "words", "popular")
-        return tuple(Portrait(**{**one, **{name: tuple(one[name]) for name in names}}) for one in self._said["segments"])
+        return tuple(SegmentProfile(**{**one, **{name: tuple(one[name]) for name in names}}) for one in self._said["segments"])
 
     @property
     def tried(self) -> dict[int, float]:
@@ -150,7 +149,7 @@ class Segments:
     def _describe(
         self,
         groups: NDArray[np.int64],
-        met: Any,
+        user_item_pairs: Any,
         items: ItemTable | None,
         table: FeatureTable,
         users: NDArray[np.int64],
@@ -158,18 +157,18 @@ class Segments:
         tried: Mapping[int, float],
     ) -> dict[str, Any]:
         places = np.zeros(0, np.int64) if items is None else np.searchsorted(table.item_ids, items.item_ids)
-        liked = np.stack([np.asarray(met[groups == number].sum(axis=0)).ravel() for number in range(len(shares))])
+        liked = np.stack([np.asarray(user_item_pairs[groups == number].sum(axis=0)).ravel() for number in range(len(shares))])
         shown = [top_k(np.where(count >= FEW, row, 0.0), _SHOWN) for row, count in zip(shares, liked, strict=True)]
         popular = [
             [str(table.item_ids[place]) for place in row if liked[number, place] >= FEW] for number, row in enumerate(shown)
         ]
-        found = portraits(groups, met, items, places, popular, table, users)
+        found = segment_profiles(groups, user_item_pairs, items, places, popular, table, users)
         return {"segments": [_plain(one) for one in found], "tried": {str(k): round(score, 4) for k, score in tried.items()}}
 
 
-def _plain(portrait: Portrait) -> dict[str, Any]:
+def _plain(profile: SegmentProfile) -> dict[str, Any]:
     """As JSON gives it back, so that a loaded model says the same."""
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(portrait).items()}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(profile).items()}
 
 
 def _histories(data: Interactions, users: NDArray[np.int64], item_ids: NDArray[np.str_]) -> HistoryBatch:
@@ -200,11 +199,11 @@ def _popularity(
     latest = np.full(len(cell), np.inf)
     np.minimum.at(latest, inverse, days)
     shape, at = (len(groups), n_items), (cell // n_items, cell % n_items)
-    met = sparse.csr_matrix((np.ones(len(cell)), at), shape=shape)
+    user_item_pairs = sparse.csr_matrix((np.ones(len(cell)), at), shape=shape)
     recent = sparse.csr_matrix((decay(latest, _HALF_LIFE_DAYS), at), shape=shape)
     sizes = np.bincount(groups)
     members = sparse.csr_matrix((np.ones(len(groups)), (groups, np.arange(len(groups)))))
     everyone = np.asarray(recent.sum(axis=0)).ravel() / len(groups)
     counted = np.asarray((members @ recent).todense())
     shares: NDArray[np.float64] = (counted + LEAST_USERS * everyone) / (sizes[:, None] + LEAST_USERS)
-    return shares, met
+    return shares, user_item_pairs

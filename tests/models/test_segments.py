@@ -17,11 +17,11 @@ from es_recsys.events.profile_state import empty_state
 from es_recsys.events.profiles import build_profile, fold
 from es_recsys.events.store import EventStore
 from es_recsys.features import USER_COLUMNS
-from es_recsys.models.grouping import LEAST_USERS, group, merged, squared_distances
-from es_recsys.models.habits import habits
+from es_recsys.models.clustering import LEAST_USERS, group, merged, squared_distances
 from es_recsys.models.segment_map import SEGMENT_FEATURES
 from es_recsys.models.segments import Segments, SegmentsConfig
 from es_recsys.models.types import HistoryBatch
+from es_recsys.models.user_features import user_features
 from es_recsys.sample import sample_store
 from es_recsys.training.item_table import table_of
 from es_recsys.types import History, Interactions, ItemTable
@@ -57,10 +57,10 @@ def model(interactions: Make) -> Segments:
 
 
 def test_the_groups_that_are_there_are_found_and_named(model: Segments) -> None:
-    assert [one.users for one in model.portraits] == [60, 40, 25]
-    assert [one.share for one in model.portraits] == [60 / 125, 40 / 125, 25 / 125]
+    assert [one.users for one in model.profiles] == [60, 40, 25]
+    assert [one.share for one in model.profiles] == [60 / 125, 40 / 125, 25 / 125]
     assert max(model.tried, key=lambda k: model.tried[k]) == 3
-    for one, kind in zip(model.portraits, KINDS, strict=True):
+    for one, kind in zip(model.profiles, KINDS, strict=True):
         assert one.categories == (f"{kind}s",)
         assert one.label == f"{kind}s"
         assert all(item.startswith(kind) or item == "all" for item in one.popular)
@@ -68,7 +68,7 @@ def test_the_groups_that_are_there_are_found_and_named(model: Segments) -> None:
 
 
 def test_what_everybody_likes_marks_nobody(model: Segments) -> None:
-    assert all("fine" not in one.words and "thing" not in one.words for one in model.portraits)
+    assert all("fine" not in one.words and "thing" not in one.words for one in model.profiles)
 
 
 def test_one_event_finds_the_segment(model: Segments) -> None:
@@ -110,15 +110,15 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> tuple[Segments, Interact
 def test_a_user_is_asked_where_they_were_counted(served: tuple[Segments, Interactions, list[History]]) -> None:
     model, data, histories = served
     asked = HistoryBatch.of(histories, model.item_ids)
-    of_asked = habits(asked, model.map.properties)
+    of_asked = user_features(asked, model.map.properties)
     trained = HistoryBatch.of_users(data, np.arange(len(histories)))
     trained = replace(trained, items=model.item_ids.find(data.item_ids.tolist())[trained.items])
-    of_trained = habits(trained, model.map.properties)
+    of_trained = user_features(trained, model.map.properties)
     np.testing.assert_allclose(of_asked, of_trained, rtol=1e-5, atol=1e-6)
     # Each is counted where it is found.
     found = [nearest[0][0] for history in histories if (nearest := model.nearest(history))]
-    assert np.bincount(found).tolist() == [one.users for one in model.portraits]
-    assert len(model.portraits) > 1
+    assert np.bincount(found).tolist() == [one.users for one in model.profiles]
+    assert len(model.profiles) > 1
 
 
 def test_what_a_profile_tells_is_known_when_asked(served: tuple[Segments, Interactions, list[History]]) -> None:
@@ -127,7 +127,7 @@ def test_what_a_profile_tells_is_known_when_asked(served: tuple[Segments, Intera
     bare = [History.of(history.item_ids) for history in histories]
     known = {}
     for name, asked in (("profile", histories), ("bare", bare)):
-        told = habits(HistoryBatch.of(asked, model.item_ids), model.map.properties)
+        told = user_features(HistoryBatch.of(asked, model.item_ids), model.map.properties)
         columns = [told[:, [column.name for column in USER_COLUMNS].index(one)] for one in SEGMENT_FEATURES]
         known[name] = {one: float((~np.isnan(column)).mean()) for one, column in zip(SEGMENT_FEATURES, columns, strict=True)}
     assert all(known["profile"][one] > 0.9 for one in SEGMENT_FEATURES if one != "value")
@@ -139,14 +139,14 @@ def test_what_a_profile_tells_is_known_when_asked(served: tuple[Segments, Intera
 def test_loaded_again_they_say_the_same(model: Segments, tmp_path: Path) -> None:
     model.save(tmp_path / "segments")
     loaded = Segments.load(tmp_path / "segments")
-    assert loaded.portraits == model.portraits and loaded.tried == model.tried
+    assert loaded.profiles == model.profiles and loaded.tried == model.tried
     assert loaded.config == model.config and loaded.nearest(History.of(["lamp3"])) == model.nearest(History.of(["lamp3"]))
     json.loads((tmp_path / "segments" / "manifest.json").read_text())
 
 
 @pytest.mark.parametrize("sizes", [(60, 40, 19), (30, 8, 5), (45, 3)])
 def test_no_group_under_twenty_users_is_kept(interactions: Make, sizes: tuple[int, ...]) -> None:
-    found = Segments().fit(store(interactions, sizes), np.random.default_rng(2), catalogue()).portraits
+    found = Segments().fit(store(interactions, sizes), np.random.default_rng(2), catalogue()).profiles
     assert sum(one.users for one in found) == sum(sizes)
     assert all(one.users >= LEAST_USERS for one in found)
 
@@ -181,14 +181,14 @@ def test_what_few_share_is_not_said(interactions: Make) -> None:
         np.append(base.created, np.nan),
     )
     data = interactions({user: [item.replace("rare", "~") for item in seen] for user, seen in users.items()})
-    found = Segments().fit(data, np.random.default_rng(0), items).portraits
+    found = Segments().fit(data, np.random.default_rng(0), items).profiles
     said = " ".join(text for one in found for text in (one.label, *one.categories, *one.words, *one.popular))
     assert "remed" not in said and "secret" not in said and "~" not in said
 
 
 def test_without_a_catalogue_they_are_of_what_is_liked_together(interactions: Make) -> None:
     model = Segments().fit(store(interactions, (40, 40)), np.random.default_rng(1))
-    assert len(model.portraits) == 2 and [one.label for one in model.portraits] == ["Segment 0", "Segment 1"]
+    assert len(model.profiles) == 2 and [one.label for one in model.profiles] == ["Segment 0", "Segment 1"]
     shoes, lamps = (model.nearest(History.of([item]))[0][0] for item in ("shoe1", "lamp1"))
     assert shoes != lamps
 
@@ -199,7 +199,7 @@ def test_segments_that_recommended_are_read(model: Segments, tmp_path: Path) -> 
     manifest = json.loads(path.read_text())
     manifest["params"]["config"]["half_life"] = 5.0
     path.write_text(json.dumps(manifest))
-    assert Segments.load(tmp_path / "segments").portraits == model.portraits
+    assert Segments.load(tmp_path / "segments").profiles == model.profiles
 
 
 def test_segments_of_an_older_layout_are_refused(model: Segments, tmp_path: Path) -> None:

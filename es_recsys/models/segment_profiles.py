@@ -13,7 +13,7 @@ from es_recsys.features import USER_COLUMNS, FeatureTable
 from es_recsys.models.vocabulary import Vocabulary, tokens
 from es_recsys.types import ItemTable
 
-__all__ = ["FEW", "Portrait", "portraits"]
+__all__ = ["FEW", "SegmentProfile", "segment_profiles"]
 
 FEW = 5
 """What fewer of a segment's users share is not said of it."""
@@ -26,7 +26,7 @@ _TYPICAL = ("recency", "frequency", "events", "purchases", "value", "order_value
 
 
 @dataclass(frozen=True, slots=True)
-class Portrait:
+class SegmentProfile:
     """Profile of one segment.
 
     One segment. share: of all users that are in a segment. categories, words: those that mark it, the most telling
@@ -42,28 +42,28 @@ class Portrait:
     typical: dict[str, float]
 
 
-def portraits(
+def segment_profiles(
     groups: NDArray[np.int64],
-    met: Any,
+    user_item_pairs: Any,
     items: ItemTable | None,
     item_idx: NDArray[np.int64],
     popular: Sequence[Sequence[str]],
     table: FeatureTable,
     users: NDArray[np.int64],
-) -> tuple[Portrait, ...]:
+) -> tuple[SegmentProfile, ...]:
     """Return the profile of each segment.
 
     groups (n,): the segment of each of n users; met: sparse (n, n_items) 1 where the user liked the item; places: where
     the rows of `items` stand among the items; users (n,): rows of `table`."""
-    categories = _marks(groups, met, _categories(items), item_idx) if items is not None else {}
-    words = _marks(groups, met, _words(items), item_idx) if items is not None else {}
+    categories = _distinctive(groups, user_item_pairs, _categories(items), item_idx) if items is not None else {}
+    words = _distinctive(groups, user_item_pairs, _words(items), item_idx) if items is not None else {}
     sizes = np.bincount(groups)
     found = []
     for number, size in enumerate(sizes.tolist()):
         top, said = categories.get(number, ()), words.get(number, ())
         said = tuple(word for word in said if not any(word in name.casefold() for name in top))
         found.append(
-            Portrait(
+            SegmentProfile(
                 number,
                 _label(number, top, said),
                 size,
@@ -105,8 +105,8 @@ def _words(items: ItemTable) -> list[list[str]]:
     return [sorted({word for word in words if word in known and not word.isdigit()}) for words in titles]
 
 
-def _marks(
-    groups: NDArray[np.int64], met: Any, values: Sequence[Iterable[str]], item_idx: NDArray[np.int64]
+def _distinctive(
+    groups: NDArray[np.int64], user_item_pairs: Any, values: Sequence[Iterable[str]], item_idx: NDArray[np.int64]
 ) -> dict[int, tuple[str, ...]]:
     """Segment -> the values that more of its users met than of the others, surest first.
 
@@ -120,10 +120,10 @@ def _marks(
     if not names:
         return {}
     codes = {name: code for code, name in enumerate(names)}
-    pairs = [(item_idx, codes[value]) for item_idx, own in zip(item_idx.tolist(), values, strict=True) for value in own]
+    pairs = [(item, codes[value]) for item, own in zip(item_idx.tolist(), values, strict=True) for value in own]
     rows, columns = np.array(pairs, np.int64).T
-    has = sparse.csr_matrix((np.ones(len(pairs)), (rows, columns)), shape=(met.shape[1], len(names)))
-    seen = (met @ has).tocsr()
+    has = sparse.csr_matrix((np.ones(len(pairs)), (rows, columns)), shape=(user_item_pairs.shape[1], len(names)))
+    seen = (user_item_pairs @ has).tocsr()
     seen.data[:] = 1.0
     members = sparse.csr_matrix((np.ones(len(groups)), (groups, np.arange(len(groups)))))
     counts = np.asarray((members @ seen).todense())

@@ -1,4 +1,4 @@
-"""What histories tell of their users' habits: the features of users, read in one way in training and when asked."""
+"""Features of users from their histories, read in one way in training and in serving."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 from es_recsys.features import USER_COLUMNS, ItemProperties, user_features_of_histories
 from es_recsys.models.types import HistoryBatch
 
-__all__ = ["habits", "scale_of", "scaled"]
+__all__ = ["scale_of", "scaled", "user_features"]
 
-# Events after which a user's features count half; what one event says of habits is mostly chance.
+# Events after which a user's features count half; what one event says of them is mostly chance.
 _EVIDENCE = 5.0
 _FARTHEST = 3.0
 _NAMES = [column.name for column in USER_COLUMNS]
 
 
-def habits(batch: HistoryBatch, properties: ItemProperties) -> NDArray[np.float32]:
+def user_features(batch: HistoryBatch, properties: ItemProperties) -> NDArray[np.float32]:
     """Return USER_COLUMNS (n, f) float32 of each user, from the history alone and as of its newest event.
 
     NaN stands for what is not known. `properties` are of the batch's items.

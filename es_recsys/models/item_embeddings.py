@@ -1,4 +1,4 @@
-"""Where items, and users by what they met, lie for the segments: in few dimensions of what items are."""
+"""Embeddings of items by what they are, and of users by their items, in a few dimensions: what segments are made in."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from es_recsys.linear_algebra import truncated_svd
 from es_recsys.models.types import HistoryBatch
 from es_recsys.types import Interactions, ItemTable
 
-__all__ = ["item_tastes", "user_tastes"]
+__all__ = ["embed_items", "embed_users"]
 
 
-def item_tastes(
+def embed_items(
     data: Interactions, items: ItemTable | None, ids: NDArray[np.str_], dims: int, rng: np.random.Generator
 ) -> NDArray[np.float32]:
     """Return item embeddings (n_items, <= dims) float32, rows of about length 1 or 0.
@@ -33,7 +33,7 @@ def item_tastes(
     return (reduced / np.where(lengths > 1e-9, lengths, np.inf)).astype(np.float32)
 
 
-def user_tastes(batch: HistoryBatch, tastes: NDArray[np.float32]) -> NDArray[np.float64]:
+def embed_users(batch: HistoryBatch, tastes: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return the signed mean of the items' rows by weight, (n, d) float64.
 
     It is of length 1 for one who likes one thing, near 0 where
