@@ -49,7 +49,8 @@ class Segments:
     """Groups of users.
 
     A user lies at x = (taste, features): the signed mean of the embeddings of their items (item_embeddings.py), beside
-    features such as frequency, value and price level, as of the user's newest event (user_features.py). K-means (Lloyd 1982; begun as by Arthur and Vassilvitskii 2007) groups the users: centres c of the least sum of |x - c|^2 to the nearest.
+    features such as frequency, value and price level, as of the user's newest event (user_features.py). K-means (Lloyd 1982;
+    begun as by Arthur and Vassilvitskii 2007) groups the users: centres c of the least sum of |x - c|^2 to the nearest.
     Their number is the one of the best mean silhouette, (b - a) / max(a, b) with a user's mean distances a to the own group and
     b to the nearest other one (Rousseeuw 1987), and no group has fewer than twenty (clustering.py). A history lies where the same
     events put a user in training, and belongs to its three nearest segments s in shares
