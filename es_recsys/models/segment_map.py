@@ -27,8 +27,8 @@ _NEAREST = 3
 class SegmentMap:
     """Where users lie, and which segments are near.
 
-    A user lies at x = (taste, features): the signed mean of their items' embeddings, beside features as of the newest event. Where
-    a history does not tell a feature, it is taken for the mean.
+    A user lies at x = (taste, features): the signed mean of their items' embeddings, beside features as of the newest event. A
+    feature that a history does not tell is taken for the mean.
 
     tastes (n_items, t) float32 of the items; scale (2, f) of the features; centres (k, t + f) of the segments; spread: the mean
     of |x - c|^2 over all users; share: how much the features of users count beside what they like.
