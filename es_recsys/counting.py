@@ -1,4 +1,4 @@
-"""How many there are, in words for people."""
+"""Counts in words that agree with them, for messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Folders and files that only their owner may read, whatever the umask: they tell what people did."""
+"""Folders and files that only their owner may read, whatever the umask, as they tell what people did."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["FILE", "FOLDER", "close_to_others", "make_folder", "opener"]
+__all__ = ["FILE", "FOLDER", "make_folder", "private_opener", "restrict_to_owner"]
 
 FOLDER, FILE = 0o700, 0o600
 _OTHERS = 0o007
@@ -29,12 +29,12 @@ def make_folder(path: Path) -> None:
             folder.chmod(FOLDER)
 
 
-def opener(path: str, flags: int) -> int:
+def private_opener(path: str, flags: int) -> int:
     """For `open(..., opener=opener)`: a file that is new is its owner's."""
     return os.open(path, flags, FILE)
 
 
-def close_to_others(path: Path) -> None:
+def restrict_to_owner(path: Path) -> None:
     """Take the rights of others from a file or folder of ours; a group that shares it keeps its own."""
     with suppress(OSError):  # somebody else's, or on a file system without rights
         mode = path.stat().st_mode

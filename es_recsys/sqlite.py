@@ -6,16 +6,16 @@ import sqlite3
 import time
 from typing import Any
 
-__all__ = ["write_ahead"]
+__all__ = ["enable_wal"]
 
 
-def write_ahead(connection: Any, patience_s: float) -> None:
-    """Switch a file to the write-ahead log, waiting up to `patience_s` seconds for others who open it.
+def enable_wal(connection: Any, timeout_s: float) -> None:
+    """Switch a file to the write-ahead log, waiting up to `timeout_s` seconds for others who open it.
 
     connection: a DBAPI connection. SQLite itself does not wait here, whatever its busy timeout, so two first openings at
     once would fail. Raises sqlite3.OperationalError.
     """
-    deadline = time.monotonic() + patience_s
+    deadline = time.monotonic() + timeout_s
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")

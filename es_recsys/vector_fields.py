@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-__all__ = ["AS_KEYWORD", "AS_LONG", "NEAR", "VECTOR_FIELDS", "VectorField", "index_options", "is_encoder_field"]
+__all__ = ["AS_KEYWORD", "AS_LONG", "MIN_COSINES", "VECTOR_FIELDS", "VectorField", "index_options", "is_encoder_field"]
 
 AS_KEYWORD, AS_LONG = "_keyword", "_long"
 """Forms in which Elasticsearch keeps an attribute beside its own type: every value as the text that it is, and whole numbers
@@ -21,7 +21,7 @@ class VectorField:
     source: "encoder" (content to vector) or "model" (trained from events).
     content: the item's part that an encoder reads ("text", "image", ...), or the model's name.
     similarity: Elasticsearch's name. "cosine" for unit vectors, "max_inner_product" for factors, whose length matters.
-    words: whether its model turns a question into a vector (`Model.query_vector`); encoders say so themselves.
+    encodes_queries: whether its model turns a query into a vector (`Model.query_vector`); encoders say so themselves.
     quantize: whether Elasticsearch may keep fewer bits; factors are few and their ranking is fine-grained, so not there.
     """
 
@@ -30,7 +30,7 @@ class VectorField:
     content: str
     similarity: str = "cosine"
     quantize: bool = True
-    words: bool = False
+    encodes_queries: bool = False
 
 
 _ROWS = (
@@ -38,16 +38,16 @@ _ROWS = (
     VectorField("image_vector", "encoder", "image"),
     VectorField("als_vector", "model", "als", similarity="max_inner_product", quantize=False),
     # Unit rows: no length for a graph to lose itself among.
-    VectorField("lsa_vector", "model", "lsa", similarity="max_inner_product", words=True),
+    VectorField("lsa_vector", "model", "lsa", similarity="max_inner_product", encodes_queries=True),
     VectorField("sasrec_vector", "model", "sasrec", similarity="max_inner_product"),
-    VectorField("fused_vector", "model", "fused", similarity="max_inner_product", words=True),
-    VectorField("aligned_vector", "model", "aligned", similarity="max_inner_product", words=True),
+    VectorField("fused_vector", "model", "fused", similarity="max_inner_product", encodes_queries=True),
+    VectorField("aligned_vector", "model", "aligned", similarity="max_inner_product", encodes_queries=True),
 )
 
-NEAR: Mapping[str, tuple[float, float]] = MappingProxyType({"all-MiniLM-L6-v2": (0.3, 0.4), "minilm-int8": (0.3, 0.4)})
-"""Text model -> the cosine from which it brings in items that the words of a question don't find: beside others that they do
-find, and where they find none. By 600 judged questions to films and 150 made-up words (docs/guide.md); a model that isn't
-here brings in its nearest, however far they are, unless `SearchSettings.near` says so."""
+MIN_COSINES: Mapping[str, tuple[float, float]] = MappingProxyType({"all-MiniLM-L6-v2": (0.3, 0.4), "minilm-int8": (0.3, 0.4)})
+"""Text model -> least cosine of items that the words of a query don't find: (beside others that they do find, where they find
+none). By 600 judged queries for films and 150 made-up words (docs/guide.md); a model that isn't here brings in its nearest,
+however far they are, unless `SearchSettings.near` says so."""
 
 _SCANNED = 5_000
 _FACTORS_SCANNED = 200_000

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from es_recsys.sqlite import write_ahead
+from es_recsys.sqlite import enable_wal
 
 __all__ = ["VectorCache"]
 
@@ -93,7 +93,7 @@ class VectorCache:
                 # Every use is under the lock, so that threads may share the connection.
                 database = sqlite3.connect(self.path(fingerprint), timeout=_TIMEOUT_S, check_same_thread=False)
                 database.execute("PRAGMA page_size = 8192")
-                write_ahead(database, _TIMEOUT_S)
+                enable_wal(database, _TIMEOUT_S)
                 database.execute("PRAGMA synchronous = NORMAL")
                 database.execute(_SCHEMA)
                 return database

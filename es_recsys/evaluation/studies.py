@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from es_recsys.errors import MissingExtra, OutOfTime
-from es_recsys.sqlite import write_ahead
+from es_recsys.sqlite import enable_wal
 
 if TYPE_CHECKING:
     import optuna
@@ -128,7 +128,7 @@ class _Kept:
         optuna = _optuna()
         file.parent.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(file)) as connection:
-            write_ahead(connection, _WAIT_S)
+            enable_wal(connection, _WAIT_S)
         self._states = optuna.trial.TrialState
         self._storage = optuna.storages.RDBStorage(f"sqlite:///{file}")
         optuna.create_study(study_name=name, storage=self._storage, direction="maximize", load_if_exists=True)

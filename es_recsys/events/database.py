@@ -14,8 +14,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from es_recsys.errors import InputError, MissingExtra, SetupError
 from es_recsys.events.migrate import current, upgrade
 from es_recsys.events.schema import HEAD
-from es_recsys.private import close_to_others, make_folder, opener
-from es_recsys.sqlite import write_ahead
+from es_recsys.private import make_folder, private_opener, restrict_to_owner
+from es_recsys.sqlite import enable_wal
 
 __all__ = ["Database"]
 
@@ -135,9 +135,9 @@ def _sqlite(url: sa.URL) -> sa.Engine:
         folder = Path(url.database).parent
         try:
             make_folder(folder)
-            with open(url.database, "ab", opener=opener):
+            with open(url.database, "ab", opener=private_opener):
                 pass  # made by us, so that nobody else may read it; SQLite's files beside it take its rights
-            close_to_others(Path(url.database))
+            restrict_to_owner(Path(url.database))
         except OSError as error:
             raise SetupError(
                 f"The event store in {folder} can't be made ({error.strerror}).",
@@ -151,7 +151,7 @@ def _sqlite(url: sa.URL) -> sa.Engine:
         connection.isolation_level = None
         for pragma in _PRAGMAS:
             connection.execute(pragma)
-        write_ahead(connection, _BUSY_TIMEOUT_S)
+        enable_wal(connection, _BUSY_TIMEOUT_S)
 
     @sa.event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import orjson
 
 from es_recsys.index.bulk_actions import Action, EncodedAction
-from es_recsys.private import make_folder, opener
+from es_recsys.private import make_folder, private_opener
 
 __all__ = ["DeadLetterFile", "DeadLetterQueue", "WriteFailure"]
 
@@ -55,7 +55,7 @@ class DeadLetterFile:
         line = _line(failure, action)
         with self._lock:
             make_folder(self.path.parent)
-            with open(self.path, "ab", opener=opener) as file:
+            with open(self.path, "ab", opener=private_opener) as file:
                 file.write(line)
             self.count += 1
 

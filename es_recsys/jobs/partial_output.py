@@ -11,7 +11,7 @@ from typing import Any, Self
 import orjson
 
 from es_recsys.errors import InputError, WriteError
-from es_recsys.private import opener
+from es_recsys.private import private_opener
 
 __all__ = ["PartialOutput"]
 
@@ -95,7 +95,7 @@ class PartialOutput:
         if self.path.exists() and stored.exists() and stored.read_bytes() == parameters:
             return
         for path, content in ((self.path, b""), (stored, parameters)):
-            with open(path, "wb", opener=opener) as file:
+            with open(path, "wb", opener=private_opener) as file:
                 file.write(content)
 
     def _write_error(self, error: OSError) -> WriteError:

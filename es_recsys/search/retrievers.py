@@ -122,7 +122,7 @@ def _recency(request: Request, _user: UserState, policy: RankingPolicy) -> Claus
 
 def _content_retrievers() -> tuple[Retriever, ...]:
     encoded = [row for row in VECTOR_FIELDS.values() if row.source == "encoder"]
-    searchable = [row for row in VECTOR_FIELDS.values() if row.source == "encoder" or row.words]
+    searchable = [row for row in VECTOR_FIELDS.values() if row.source == "encoder" or row.encodes_queries]
     return (
         *(
             Retriever(row.name, "cosine" if row.similarity == "cosine" else "dot", _query_vector(row.name), matches_query=True)

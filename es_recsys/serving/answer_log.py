@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 
-from es_recsys.private import make_folder, opener
+from es_recsys.private import make_folder, private_opener
 from es_recsys.renamed import RETRIEVERS, current_feature, current_keys
 
 __all__ = ["LIMIT", "AnswerLog"]
@@ -126,7 +126,7 @@ class AnswerLog:
 
 def _append(path: Path, lines: bytes) -> int:
     """The size of the file afterwards. Raises OSError where not all of it could be written."""
-    with open(path, "a+b", buffering=0, opener=opener) as log:
+    with open(path, "a+b", buffering=0, opener=private_opener) as log:
         if log.tell() and (log.seek(-1, SEEK_END), log.read(1))[1] != b"\n":
             lines = b"\n" + lines  # what a crash cut off must not spoil the first record after it
         written = log.write(lines)

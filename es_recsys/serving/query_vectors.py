@@ -50,6 +50,8 @@ def model_query_vectors(snapshot: ServingSnapshot, text: str, vectors: Mapping[s
     """Return vector field -> query vector of the models that read text, or what the encoders make of it (`vectors`)."""
     if not text.strip() and not vectors:
         return {}
-    readers = [model for model in snapshot.models.values() if model.field is not None and VECTOR_FIELDS[model.field].words]
+    readers = [
+        model for model in snapshot.models.values() if model.field is not None and VECTOR_FIELDS[model.field].encodes_queries
+    ]
     found = {str(model.field): model.query_vector(text, vectors) for model in readers}
     return {field: vector for field, vector in found.items() if vector is not None}

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from es_recsys.encoders import Encoder, VectorCache, encode_items, encode_query, image_encoder, text_encoder
 from es_recsys.index.stored_metadata import check_fingerprints
 from es_recsys.index_metadata import IndexMetadata
-from es_recsys.private import make_folder, opener
+from es_recsys.private import make_folder, private_opener
 from es_recsys.settings import EncoderSettings, Settings
 from es_recsys.types import Item
 from es_recsys.vector_fields import VECTOR_FIELDS
@@ -97,7 +97,7 @@ class ItemErrors:
             self.first.append(f"item {item_id}, {field}: {reason}")
         if self.path is not None:
             make_folder(self.path.parent)
-            with open(self.path, "ab", opener=opener) as file:
+            with open(self.path, "ab", opener=private_opener) as file:
                 file.write(orjson.dumps({"item_id": item_id, "field": field, "reason": reason}) + b"\n")
 
 

@@ -191,7 +191,7 @@ def resolve_columns(
     rows = chain(first, table.rows)
     seen = list(dict.fromkeys(chain.from_iterable(_column_names(row.values) for row in first)))
     names = list(table.columns) if table.columns is not None else seen
-    # UBI documents bring their own names; where there is no line at all, the rejects say why.
+    # UBI documents bring their own names; where there is no line at all, the rejected rows say why.
     attributes_of_ubi = table.columns is not None and any(name.startswith("event_attributes") for name in names)
     if "action_name" in names or attributes_of_ubi or (table.columns is None and (not first or "user_query" in names)):
         return columns, rows

@@ -59,7 +59,7 @@ def _trimmed(values: list[float], counts: Counter[float], spare: int) -> float:
 
 
 def infer_rating_scale(
-    tally: RatingCounts, stored: RatingScale | None, given: RatingScale | None = None
+    ratings: RatingCounts, stored: RatingScale | None, given: RatingScale | None = None
 ) -> tuple[RatingScale | None, list[str]]:
     """Infer the scale that a store has with these ratings, None where they say nothing new; and what a person should know of it.
 
@@ -70,17 +70,17 @@ def infer_rating_scale(
     notes: list[str] = []
     if given is not None:
         known = () if stored is None else (value for value in stored.unrated if not given.low <= value <= given.high)
-        scale = replace(given, unrated=tuple(sorted({*known, *_unrated(tally, given)})))
-        notes += _notes(tally, scale)
+        scale = replace(given, unrated=tuple(sorted({*known, *_unrated(ratings, given)})))
+        notes += _notes(ratings, scale)
         return (scale if scale != stored else None), notes
-    if not tally.counts:
+    if not ratings.counts:
         return None, notes
-    if stored is not None and (stored.given or not _exceeds(tally, stored)):
+    if stored is not None and (stored.given or not _exceeds(ratings, stored)):
         # "Not rated" is no matter of taste, so it is found even where the scale was given.
-        scale = replace(stored, unrated=tuple(sorted({*stored.unrated, *_unrated(tally, stored)})))
-        notes += _notes(tally, scale)
+        scale = replace(stored, unrated=tuple(sorted({*stored.unrated, *_unrated(ratings, stored)})))
+        notes += _notes(ratings, scale)
         return (scale if scale != stored else None), notes
-    scale = _usual_scale(tally)
+    scale = _usual_scale(ratings)
     if stored is not None:
         scale = replace(
             scale,
@@ -92,28 +92,28 @@ def infer_rating_scale(
             f"These ratings are on another scale than those before: all ratings of this store are read as {scale} from now on,"
             f" no longer as {stored}; --rating-scale {stored} takes that back"
         )
-    return scale, [*notes, *_notes(tally, scale)]
+    return scale, [*notes, *_notes(ratings, scale)]
 
 
-def _exceeds(tally: RatingCounts, scale: RatingScale) -> bool:
-    low, high = tally.range((*scale.unrated, *_unrated(tally, scale))) if tally.counts else (scale.low, scale.high)
+def _exceeds(ratings: RatingCounts, scale: RatingScale) -> bool:
+    low, high = ratings.range((*scale.unrated, *_unrated(ratings, scale))) if ratings.counts else (scale.low, scale.high)
     return low < scale.low or high > scale.high
 
 
-def _usual_scale(tally: RatingCounts) -> RatingScale:
+def _usual_scale(ratings: RatingCounts) -> RatingScale:
     """Return the usual scale that holds the values."""
-    low, high = tally.range()
+    low, high = ratings.range()
     unrated: tuple[float, ...] = ()
-    if low == _UNRATED and high > 1.0 and not any(_UNRATED < value < 0.0 for value in tally.counts):
+    if low == _UNRATED and high > 1.0 and not any(_UNRATED < value < 0.0 for value in ratings.counts):
         unrated = (_UNRATED,)
-        low, high = tally.range(unrated)
+        low, high = ratings.range(unrated)
     elif low < 0.0:
         bound = max(-low, high)
         bound = next((usual for usual in _SYMMETRIC_BOUNDS if bound <= usual), bound)
         return RatingScale(-bound, bound)
-    if low == 0.0 and high > 1.0 and tally.counts[0.0] >= max(_MIN_RATINGS, _ZERO_SHARE * tally.total):
+    if low == 0.0 and high > 1.0 and ratings.counts[0.0] >= max(_MIN_RATINGS, _ZERO_SHARE * ratings.total):
         unrated = (*unrated, 0.0)
-        low, high = tally.range(unrated)
+        low, high = ratings.range(unrated)
     if high > _USUAL_MAXIMA[-1]:
         raise InputError(
             f"The values of ratings go up to {high:g}, which is no usual scale.",
@@ -121,7 +121,7 @@ def _usual_scale(tally: RatingCounts) -> RatingScale:
             " (--constant event_type=view, or --actions rating=view).",
         )
     top = next(usual for usual in _USUAL_MAXIMA if high <= usual)
-    if top == 1.0 and not any(0.0 <= value < 1.0 for value in tally.counts) and tally.total < _MIN_RATINGS:
+    if top == 1.0 and not any(0.0 <= value < 1.0 for value in ratings.counts) and ratings.total < _MIN_RATINGS:
         top = 5.0  # a few ones are bad ratings rather than thumbs up
     return RatingScale(_minimum(low, top), top, unrated)
 
@@ -134,28 +134,28 @@ def _minimum(low: float, top: float) -> float:
     return 0.5 if low == 0.5 and top == 5.0 else 0.0
 
 
-def _unrated(tally: RatingCounts, scale: RatingScale) -> tuple[float, ...]:
+def _unrated(ratings: RatingCounts, scale: RatingScale) -> tuple[float, ...]:
     """-1 beside a scale that begins at 0 or above; 0 where it is below the scale and a large part of all."""
     found: list[float] = []
-    if scale.low >= 0.0 and scale.high > 1.0 and _UNRATED in tally.counts:
+    if scale.low >= 0.0 and scale.high > 1.0 and _UNRATED in ratings.counts:
         found.append(_UNRATED)
-    if scale.low > 0.0 and tally.counts[0.0] >= max(_MIN_RATINGS, _ZERO_SHARE * tally.total):
+    if scale.low > 0.0 and ratings.counts[0.0] >= max(_MIN_RATINGS, _ZERO_SHARE * ratings.total):
         found.append(0.0)
     return tuple(found)
 
 
-def _notes(tally: RatingCounts, scale: RatingScale) -> Iterator[str]:
-    if not tally.counts:
+def _notes(ratings: RatingCounts, scale: RatingScale) -> Iterator[str]:
+    if not ratings.counts:
         return
-    low, high = min(tally.counts), max(tally.counts)
+    low, high = min(ratings.counts), max(ratings.counts)
     said = "as --rating-scale says" if scale.given else "--rating-scale LOW..HIGH changes it"
     yield f"Ratings go from {low:g} to {high:g}; read as the scale {scale}, {scale.neutral:g} is neutral ({said})"
     for value in scale.unrated:
-        if count := tally.counts[value]:
+        if count := ratings.counts[value]:
             they = counted(count, f"rating of {value:g} counts as a view", f"ratings of {value:g} count as views")
             yield f"{they}: that is no rating on this scale"
-    if outside := tally.outside(scale):
+    if outside := ratings.outside(scale):
         yield (
-            f"{outside:,} of {tally.total:,} ratings are not on the scale {scale}, and don't count; if they are right, say"
+            f"{outside:,} of {ratings.total:,} ratings are not on the scale {scale}, and don't count; if they are right, say"
             f" --rating-scale {min(low, scale.low):g}..{max(high, scale.high):g}"
         )

@@ -12,7 +12,7 @@ import orjson
 
 from es_recsys.counting import counted
 from es_recsys.errors import InputError, TooManyErrors
-from es_recsys.private import opener
+from es_recsys.private import private_opener
 from es_recsys.sources.row_errors import NOT_UTF8
 
 __all__ = ["RejectedRow", "RejectedRows", "rejected_path"]
@@ -203,7 +203,7 @@ class RejectedRows:
         beside, here = rejected_path(file), Path(rejected_path(file).name)
         for path in (beside, here):
             try:
-                out = open(path, "ab" if file in self._begun else "wb", opener=opener)  # noqa: SIM115
+                out = open(path, "ab" if file in self._begun else "wb", opener=private_opener)  # noqa: SIM115
             except OSError:
                 continue
             self._begun.add(file)

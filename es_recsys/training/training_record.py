@@ -15,7 +15,7 @@ from es_recsys.index.id_set import IdSet
 from es_recsys.index.stored_metadata import read_metadata, write_metadata
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.locks import try_file_lock
-from es_recsys.private import make_folder, opener
+from es_recsys.private import make_folder, private_opener
 from es_recsys.renamed import MODELS, current
 from es_recsys.search.retrievers import RETRIEVERS
 from es_recsys.serving.snapshot_cache import models_folder
@@ -145,7 +145,7 @@ def catalogue_of(work: Workspace, metadata: IndexMetadata) -> IdSet:
 def keep_catalogue(ids: IdSet, folder: Path) -> None:
     """Keeps beside a version's models which items there were when they were trained, 8 bytes each."""
     make_folder(folder)
-    with open(folder / _CATALOGUE, "wb", opener=opener) as file:
+    with open(folder / _CATALOGUE, "wb", opener=private_opener) as file:
         np.save(file, ids.to_array())
 
 

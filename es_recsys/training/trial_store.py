@@ -11,7 +11,7 @@ import orjson
 
 from es_recsys.index.fetch import scan
 from es_recsys.index_metadata import IndexMetadata
-from es_recsys.private import make_folder, opener
+from es_recsys.private import make_folder, private_opener
 from es_recsys.serving.workspace import Workspace
 from es_recsys.types import Interactions
 
@@ -39,7 +39,7 @@ class KeptTrials:
         """Keeps a score at once."""
         self._known[_text(tried)] = score
         make_folder(self._path.parent)
-        with open(self._path, "ab", opener=opener) as file:
+        with open(self._path, "ab", opener=private_opener) as file:
             # A line that a crash has cut off must not take this one with it.
             file.write(b"\n" + orjson.dumps({"key": self._key, "tried": _text(tried), "score": score}))
 

@@ -25,7 +25,7 @@ def test_words_are_asked_for_in_a_field_whose_model_reads_them(metadata: IndexMe
 
 
 def test_no_other_model_has_such_a_retriever() -> None:
-    silent = {row.name for row in VECTOR_FIELDS.values() if row.source == "model" and not row.words}
+    silent = {row.name for row in VECTOR_FIELDS.values() if row.source == "model" and not row.encodes_queries}
     assert "als_vector" in silent and not silent & set(RETRIEVERS)
 
 
