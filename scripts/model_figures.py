@@ -34,9 +34,9 @@ from es_recsys.models.base import ContentModel, TrainingCallback, rows_of_all_it
 from es_recsys.models.lsa import LSAConfig
 from es_recsys.models.types import HistoryBatch, ItemIds, take
 from es_recsys.training import early_stopping
-from es_recsys.training.aligned_models import Asked
+from es_recsys.training.aligned_models import AlignedModel
 from es_recsys.training.ensemble_candidates import Candidates
-from es_recsys.training.ensemble_selection import Beside, joined, weigh
+from es_recsys.training.ensemble_selection import MarginalGain, select_ensemble, with_model
 from es_recsys.training.model_trials import trials_of
 from es_recsys.types import Interactions, ItemTable
 
@@ -100,7 +100,7 @@ class Taste(ContentModel):
         return cls()
 
 
-def suited(data: DataSet, names: Sequence[str]) -> list[str]:
+def suitable_models(data: DataSet, names: Sequence[str]) -> list[str]:
     """Those of the models that these data have something for."""
     described = data.items is not None
     vectors = data.items is not None and bool(data.items.vectors)
@@ -141,14 +141,14 @@ def new_items(data: DataSet) -> HoldoutSplit:
 
 
 def alone(model: Model, part: HoldoutSplit) -> Values:
-    asked = Asked(model, ItemIds.of(part.train.item_ids.tolist()))
+    asked = AlignedModel(model, ItemIds.of(part.train.item_ids.tolist()))
     return ndcg([items for items, _ in asked.recommend_idx(part.histories, N, part.seen)], part.targets, N)
 
 
 def blended(models: Mapping[str, Model], weights: Mapping[str, float], part: HoldoutSplit) -> Values:
     """What ensemble.py answers, of many users at once."""
     ids = ItemIds.of(part.train.item_ids.tolist())
-    asked = {name: Asked(models[name], ids) for name, weight in weights.items() if weight > 0}
+    asked = {name: AlignedModel(models[name], ids) for name, weight in weights.items() if weight > 0}
     lists = {name: one.recommend_idx(part.histories, DEPTHS[models[name].kind], part.seen) for name, one in asked.items()}
     union = [np.unique(np.concatenate([own[user][0] for own in lists.values()])) for user in range(len(part))]
     total = [np.zeros(len(own)) for own in union]
@@ -169,13 +169,13 @@ def tuned(
     seconds = LONGEST if name in LONG else seconds
     trials = trials_of(name, chosen, 7, data.items, TrainingCallback(deadline=began + seconds))
     fixed = MODELS[name].default_config(data.ordered, chosen.train.timed) if name in LONG else None
-    found = trials.climb(data.ordered, began + seconds, fixed, score)
+    found = trials.coordinate_search(data.ordered, began + seconds, fixed, score)
     return trials.model(found.config), found.config, f"{found.trials} trials, {time.monotonic() - began:.0f} s"
 
 
 def best_share(candidates: Candidates, weights: Mapping[str, float], name: str) -> float:
     """The share of one more model with which the validation questions are answered best; 0 where none is better than without."""
-    return max(SHARES, key=lambda share: float(candidates.each(joined(weights, name, share)).mean()))
+    return max(SHARES, key=lambda share: float(candidates.each(with_model(weights, name, share)).mean()))
 
 
 def measure(data: DataSet, names: Sequence[str], seconds: float) -> Figures:
@@ -186,12 +186,12 @@ def measure(data: DataSet, names: Sequence[str], seconds: float) -> Figures:
     print(f"{data.name}: {shape}; {test.kind}; {len(chosen):,} and {len(test):,} questions", flush=True)
     configs: dict[str, Any] = {}
     models: dict[str, Model] = {}
-    for name in suited(data, (*ALWAYS, *names)):
+    for name in suitable_models(data, (*ALWAYS, *names)):
         models[name], configs[name], how = tuned(name, data, chosen, seconds)
         figures.add("all known", name, alone(models[name], test), note=how)
-    always = {name: models[name] for name in suited(data, ALWAYS)}
-    more = {name: models[name] for name in suited(data, names)}
-    beside = Beside(always, chosen)
+    always = {name: models[name] for name in suitable_models(data, ALWAYS)}
+    more = {name: models[name] for name in suitable_models(data, names)}
+    beside = MarginalGain(always, chosen)
     for name in [name for name in more if name not in LONG]:
         more[f"{name}, tuned for it"] = tuned(name, data, chosen, seconds, partial(beside, name))[0]
     if data.items is not None and "text_vector" in data.items.vectors:
@@ -216,12 +216,12 @@ def in_the_blend(
     answer: HoldoutSplit,
 ) -> None:
     """The blend, and what one more model changes in it."""
-    weights, candidates = weigh(always, ask).weights, Candidates.of(always, ask)
+    weights, candidates = select_ensemble(always, ask).weights, Candidates.of(always, ask)
     base = blended(always, weights, answer)
     figures.add(situation, "blend", base, note=" ".join(f"{name} {share:.0%}" for name, share in weights.items()))
     for name, model in more.items():
         share = best_share(candidates.beside(name, model), weights, name)
-        values = blended({**always, name: model}, joined(weights, name, share), answer) if share else base
+        values = blended({**always, name: model}, with_model(weights, name, share), answer) if share else base
         figures.add(situation, f"blend with {name}", values, base, f"{share:.0%}")
 
 

@@ -16,8 +16,8 @@ from es_recsys.renamed import current_models
 from es_recsys.search.ranker import Ranker
 from es_recsys.serving.answer_log import AnswerLog
 from es_recsys.settings import FusionWeights, Settings
-from es_recsys.training.train import named
-from es_recsys.training.training_record import Trained
+from es_recsys.training.train import check_model_names
+from es_recsys.training.training_record import TrainingRecord
 from es_recsys.training.tuned_settings import load_tuned, save_tuned, tuned_path
 from es_recsys.types import History, Interactions
 
@@ -43,8 +43,8 @@ def test_metadata_of_the_old_name_are_read() -> None:
 
 
 def test_a_record_of_training_of_the_old_name_is_read() -> None:
-    notes = Trained(9, None, names=("transitions",)).noted({})
-    found = Trained.of(IndexMetadata("shop", 1, models=("covisitation",), notes=notes))
+    notes = TrainingRecord(9, None, names=("transitions",)).noted({})
+    found = TrainingRecord.of(IndexMetadata("shop", 1, models=("covisitation",), notes=notes))
     assert found is not None and found.names == ("covisitation",)
 
 
@@ -79,6 +79,6 @@ def test_who_types_the_old_name_is_told() -> None:
     with pytest.warns(DeprecationWarning, match="transitions is called covisitation now"):
         assert current_models(["transitions", "als"]) == ("covisitation", "als")
     with pytest.warns(DeprecationWarning, match="transitions is called covisitation now"):
-        assert named(["transitions"]) == ("covisitation",)
+        assert check_model_names(["transitions"]) == ("covisitation",)
     with pytest.warns(DeprecationWarning, match="transitions is called covisitation now"):
         assert FusionWeights(no_query={"transitions": 2.0}).no_query == {"covisitation": 2.0}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Score", "WeightSheet", "sheet_of"]
+__all__ = ["RetrieverScores", "Score", "padded_scores"]
 
 Score = Callable[[Mapping[str, float]], float]
 
@@ -19,7 +19,7 @@ _DISCOUNTS = 1.0 / np.log2(np.arange(2, _N + 2))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class WeightSheet:
+class RetrieverScores:
     """q questions by their candidates, padded to the most (c).
 
     fixed (q, c) float64: what the retrievers give that are not weighed; scores (q, c, l): what each of `retrievers` gives at a
@@ -39,7 +39,7 @@ class WeightSheet:
     def __len__(self) -> int:
         return len(self.ideal)
 
-    def some(self, rows: NDArray[np.int64]) -> WeightSheet:
+    def some(self, rows: NDArray[np.int64]) -> RetrieverScores:
         """These questions alone."""
         return replace(
             self,
@@ -85,7 +85,9 @@ class WeightSheet:
 
         return score
 
-    def ascended(self, start: Mapping[str, float], values: Sequence[float], score: Score | None = None) -> dict[str, float]:
+    def coordinate_ascent(
+        self, start: Mapping[str, float], values: Sequence[float], score: Score | None = None
+    ) -> dict[str, float]:
         """Return weights among `values` that no change of one betters, or that are reached after some rounds.
 
         Coordinate ascent moves in few directions and so fits chance less than a search of the whole space (Metzler and Croft
@@ -107,13 +109,13 @@ class WeightSheet:
         return weights
 
 
-def sheet_of(
+def padded_scores(
     retrievers: Sequence[str],
     candidates: Sequence[Sequence[tuple[str, float, Mapping[str, float]]]],
     grades: Sequence[Mapping[str, float]],
     capped: Collection[str] = (),
     most: float = math.inf,
-) -> WeightSheet:
+) -> RetrieverScores:
     """Return the sheet. candidates: of each question (item id, what the other retrievers give, retriever -> what it gives at a
     weight of 1), in any order; they are put in that of their ids, as ties are."""
     width = max((len(own) for own in candidates), default=0) or 1
@@ -126,4 +128,4 @@ def sheet_of(
             gains[row, place] = grades[row].get(item_id, 0.0)
             scores[row, place] = [parts.get(retriever, 0.0) for retriever in retrievers]
     ideal = np.array([sum(g * d for g, d in zip(sorted(own.values(), reverse=True), _DISCOUNTS, strict=False)) for own in grades])
-    return WeightSheet(tuple(retrievers), fixed, scores, gains, real, ideal, frozenset(capped), most)
+    return RetrieverScores(tuple(retrievers), fixed, scores, gains, real, ideal, frozenset(capped), most)

@@ -13,15 +13,15 @@ from es_recsys.search.retrievers import RETRIEVERS
 from es_recsys.serving.snapshot_cache import ranking_folder
 from es_recsys.serving.workspace import Workspace
 from es_recsys.training.served_ranker import Change
-from es_recsys.training.training_record import tuned_by_trials
+from es_recsys.training.training_record import tuned_situations
 
-__all__ = ["Carried", "carry"]
+__all__ = ["CarriedState", "carry_state"]
 
 _RANKED = {True: ("query",), False: ("no_query", "new_user")}
 
 
 @dataclass(frozen=True, slots=True)
-class Carried:
+class CarriedState:
     """What a scratch store has of the live one. tuned, ranked: situations that have tuned weights, a learned ranking. trained:
     retriever -> weight without a query, as the training of the scratch store chose them. lacking: what could not be taken along,
     in words."""
@@ -63,13 +63,13 @@ class Carried:
         return replace(policy, retriever_weights={**given, "query": query, "no_query": self.trained})
 
 
-def carry(work: Workspace, scratch: Workspace) -> Carried:
+def carry_state(work: Workspace, scratch: Workspace) -> CarriedState:
     """Gives a scratch store, once it is trained, the tuned weights and the learned ranking of the live one, where both have the
     same models; the files of the ranking are copied. Weights in searches it has from the beginning."""
     live, own = read_metadata(work.es, work.settings.index), read_metadata(scratch.es, scratch.settings.index)
-    tuned, trained = tuned_by_trials(live), own.retriever_weights.get("no_query", {})
+    tuned, trained = tuned_situations(live), own.retriever_weights.get("no_query", {})
     if set(live.models) != set(own.models):
-        return Carried(tuned - {"no_query"}, trained=trained, lacking=_lacking(live, own, tuned))
+        return CarriedState(tuned - {"no_query"}, trained=trained, lacking=_lacking(live, own, tuned))
     weights = (
         {**own.retriever_weights, "no_query": live.retriever_weights["no_query"]}
         if "no_query" in tuned
@@ -81,7 +81,7 @@ def carry(work: Workspace, scratch: Workspace) -> Carried:
             shutil.copytree(folder, ranking_folder(scratch.settings, mark), dirs_exist_ok=True)
     write_metadata(scratch.es, replace(own, retriever_weights=weights, ranker_fingerprints=live.ranker_fingerprints))
     scratch.snapshots.invalidate()
-    return Carried(tuned, frozenset(live.ranker_fingerprints), trained)
+    return CarriedState(tuned, frozenset(live.ranker_fingerprints), trained)
 
 
 def _lacking(live: IndexMetadata, own: IndexMetadata, tuned: frozenset[str]) -> str:

@@ -35,7 +35,7 @@ from es_recsys.evaluation import (
 from es_recsys.evaluation.harness import Subgroups
 from es_recsys.evaluation.results import Comparison, Measured, compared
 from es_recsys.events.interactions import read_interactions
-from es_recsys.jobs.eval_state import Carried, carry
+from es_recsys.jobs.eval_state import CarriedState, carry_state
 from es_recsys.models import MODELS, Model, Popularity
 from es_recsys.models.base import TrainingCallback
 from es_recsys.models.retired import wrong_model
@@ -51,12 +51,12 @@ from es_recsys.sources import read_judgments
 from es_recsys.training import early_stopping
 from es_recsys.training.item_table import item_table
 from es_recsys.training.model_selection import TrainSpec, select
-from es_recsys.training.scratch_store import give_events, scratch_store
+from es_recsys.training.scratch_store import copy_events, scratch_store
 from es_recsys.training.served_quality import serving
 from es_recsys.training.served_ranker import Change, ServedRanker, only_retriever, without_interests, without_person
 from es_recsys.training.target_types import check_targets, targets_of
 from es_recsys.training.train import train
-from es_recsys.training.tuned_settings import histories_of, load_tuned
+from es_recsys.training.tuned_settings import load_tuned, tuning_histories
 from es_recsys.types import Interactions, ItemTable
 from es_recsys.vector_fields import VECTOR_FIELDS
 
@@ -126,7 +126,7 @@ def evaluate(work: Workspace, options: Options, progress: Progress | None = None
         best=best,
         about=_about(split, run.catalogue, options),
         notes=tuple(run.notes),
-        tuning=histories_of(work.settings),
+        tuning=tuning_histories(work.settings),
     )
 
 
@@ -192,15 +192,15 @@ class _Run:
         left = max(self._deadline - time.monotonic(), 1.0)
         names = tuple(name for name in self._options.names if name != Popularity.name)
         reading = any(MODELS[name].reads_items for name in names)
-        wish = TrainSpec(names, items=self._items if reading else None, targets=self._leading)
-        chosen, cost = measured(lambda: select(self._split.train, rng, left, wish=wish))
+        spec = TrainSpec(names, items=self._items if reading else None, targets=self._leading)
+        chosen, cost = measured(lambda: select(self._split.train, rng, left, spec=spec))
         yield self._blended(chosen.models, chosen.weights, cost)
 
     def through_elasticsearch(self, *, with_blend: bool) -> Iterator[Measured]:
         """The served path of a store of its own, trained on the split, and the same models in memory beside it."""
         names = tuple(name for name in self._options.names if name != Popularity.name)
         with scratch_store(self._work) as scratch:
-            give_events(scratch, self._work.events.scan(), self._split.rule, "train")
+            copy_events(scratch, self._work.events.scan(), self._split.rule, "train")
             trained, cost = None, None
             budget = self._options.budget if names else min(self._options.budget, _CHOOSING)
             try:
@@ -210,7 +210,7 @@ class _Run:
             except ModelError as error:
                 self.notes.append(f"Served without models. {error}")
             if self._split.rule.learned:
-                give_events(scratch, self._work.events.scan(), self._split.rule, "known")
+                copy_events(scratch, self._work.events.scan(), self._split.rule, "known")
                 build_profiles(scratch)
             snapshot = scratch.snapshots.latest()
             if trained is not None and cost is not None:
@@ -218,13 +218,15 @@ class _Run:
                 if with_blend:
                     yield self._blended(serving(snapshot, self._split.train, None)[0], trained.weights, cost)
                 self.notes.append("Served with " + ", ".join(f"{n} {w:.0%}" for n, w in trained.weights.items()) + ".")
-            carried = carry(self._work, scratch)
+            carried = carry_state(self._work, scratch)
             self.notes += carried.notes(not with_blend)
             for name, change in self._served(scratch.snapshots.latest(), carried, with_blend):
                 ranker = ServedRanker(scratch, self._split.queries, change)
                 yield self._measure(name, SERVED, ranker, cost if name == SERVED else None)
 
-    def _served(self, snapshot: ServingSnapshot, carried: Carried, recommending: bool) -> Iterator[tuple[str, Change | None]]:
+    def _served(
+        self, snapshot: ServingSnapshot, carried: CarriedState, recommending: bool
+    ) -> Iterator[tuple[str, Change | None]]:
         """The served path as users get it, and without what it has, one by one: label and change of the store."""
         yield SERVED, None
         for words, change in carried.without(not recommending):

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from es_recsys.models.base import Model, ScoredItems
 from es_recsys.models.types import HistoryBatch, ItemIds
 
-__all__ = ["Asked"]
+__all__ = ["AlignedModel"]
 
 
-class Asked:
+class AlignedModel:
     """A model asked in the places of `ids`.
 
     An item that only the model knows has the place len(ids) + its place in the model; models that read the same catalogue

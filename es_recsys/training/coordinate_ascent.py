@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["JudgedScores", "ascend", "ndcg"]
+__all__ = ["JudgedScores", "coordinate_ascent", "ndcg"]
 
 _FACTORS = (0.0, 0.5, 0.7, 0.85, 1.2, 1.5, 2.0)
 _FIRST = (0.05, 0.1, 0.25, 0.5, 1.0)
@@ -35,7 +35,7 @@ def ndcg(sheet: JudgedScores, boosts: Mapping[str, float], weights: Mapping[str,
     return _measure(sheet, _lexical(sheet, boosts), weights)
 
 
-def ascend(
+def coordinate_ascent(
     sheet: JudgedScores, boosts: Mapping[str, float], weights: Mapping[str, float], fixed: Collection[str] = ()
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Boosts and weights that a change of any one no longer betters by 0.0001. Weights keep their sum.

@@ -10,13 +10,13 @@ from typing import Any, Generic, TypeVar
 
 from es_recsys.errors import OutOfTime
 
-__all__ = ["Climb", "climb"]
+__all__ = ["CoordinateSearchResult", "coordinate_search"]
 
 C = TypeVar("C")
 
 
 @dataclass(frozen=True, slots=True)
-class Climb(Generic[C]):
+class CoordinateSearchResult(Generic[C]):
     """config: the best one found. score: its score. trials: how many were tried. cut_short: whether time ran out. failed: what
     settings could not be tried, as each raised it."""
 
@@ -27,7 +27,7 @@ class Climb(Generic[C]):
     failed: tuple[Exception, ...] = ()
 
 
-def climb(
+def coordinate_search(
     start: C,
     moves: Mapping[str, Sequence[Any]],
     change: Callable[[C, str, Any], C],
@@ -35,7 +35,7 @@ def climb(
     *,
     rounds: int = 2,
     deadline: float = float("inf"),
-) -> Climb[C]:
+) -> CoordinateSearchResult[C]:
     """Goes up and down each setting's ordered values from where it stands, as long as the score rises.
 
     change(config, setting, value) gives the changed config; configs are hashable. A setting whose present value isn't
@@ -83,4 +83,4 @@ def climb(
                     break
         if best == before or cut:
             break
-    return Climb(best, seen[best], len(seen), cut, tuple(failed))
+    return CoordinateSearchResult(best, seen[best], len(seen), cut, tuple(failed))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from es_recsys.serving.interaction_stats import interaction_stats_folder, save_interaction_stats
 from es_recsys.serving.product_groups import events_of, records_of
 from es_recsys.serving.workspace import Workspace
-from es_recsys.training.logged_examples import Record, Rewards, count_interaction_stats, examined, rewards_of
+from es_recsys.training.logged_examples import Record, Rewards, count_interaction_stats, examined, rewards_for
 
 __all__ = ["recount_interaction_stats", "store_interaction_stats"]
 
@@ -25,7 +25,7 @@ def recount_interaction_stats(work: Workspace, groups: Mapping[str, str] | None 
     groups = groups or {}
     records = [_lean(record) for record in records_of(work.log.read(), groups)]
     if records:
-        given = rewards_of(records, events_of(work.events.scan(), groups))
+        given = rewards_for(records, events_of(work.events.scan(), groups))
         store_interaction_stats(work, records, given, examined(records, given))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from es_recsys.evaluation.holdout import some_users_holdout, validation_score
 from es_recsys.models.base import Model, TrainingCallback
 from es_recsys.models.types import ItemIds
-from es_recsys.training.aligned_models import Asked
+from es_recsys.training.aligned_models import AlignedModel
 from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["fit"]
@@ -46,7 +46,7 @@ def fit(
     ids, score = ItemIds.of(data.item_ids.tolist()), validation_score(split, _N)
 
     def validate(trained: Model) -> float:
-        return score(Asked(trained, ids).recommend_idx)
+        return score(AlignedModel(trained, ids).recommend_idx)
 
     stages = {name: None if callback.checkpoints is None else callback.checkpoints / name for name in ("validated", "refit")}
     validating = replace(callback, checkpoints=stages["validated"], validate=validate, keep_checkpoints=True)

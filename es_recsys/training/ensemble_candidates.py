@@ -12,7 +12,7 @@ from es_recsys.evaluation.holdout import HoldoutSplit
 from es_recsys.evaluation.metrics import dcg, discounts, gains_of, ideal_dcg
 from es_recsys.models.base import DEPTHS, Model, ScoredItems
 from es_recsys.models.types import ItemIds
-from es_recsys.training.aligned_models import Asked
+from es_recsys.training.aligned_models import AlignedModel
 from es_recsys.training.model_trials import DEPTH
 
 __all__ = ["Candidates"]
@@ -48,7 +48,7 @@ class Candidates:
     def of(cls, models: Mapping[str, Model], part: HoldoutSplit) -> Self:
         """Of all that the models list."""
         ids = ItemIds.of(part.train.item_ids.tolist())
-        asked = {name: Asked(model, ids) for name, model in models.items()}
+        asked = {name: AlignedModel(model, ids) for name, model in models.items()}
         lists = {name: _lists(one, models[name], part) for name, one in asked.items()}
         union = [np.unique(np.concatenate([own[user][0] for own in lists.values()])) for user in range(len(part))]
         made = cls(part, union, ids)
@@ -59,7 +59,7 @@ class Candidates:
     def beside(self, name: str, model: Model) -> Self:
         """The same with one model more. What it alone lists counts nothing for the models before: they are not asked
         again, which makes the outcome a little too low for a model that others miss much of."""
-        asked = Asked(model, self._ids)
+        asked = AlignedModel(model, self._ids)
         own = _lists(asked, model, self._slice)
         before = [places[real] for places, real in zip(self._places, self._real, strict=True)]
         union = [np.union1d(old, places) for old, (places, _) in zip(before, own, strict=True)]
@@ -122,7 +122,7 @@ class Candidates:
             yield np.where(shown, places, -1), np.where(shown, gains, 0.0)
 
 
-def _lists(asked: Asked, model: Model, part: HoldoutSplit) -> list[ScoredItems]:
+def _lists(asked: AlignedModel, model: Model, part: HoldoutSplit) -> list[ScoredItems]:
     return asked.recommend_idx(part.histories, DEPTHS[model.kind], part.seen)
 
 

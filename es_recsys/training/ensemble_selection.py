@@ -14,7 +14,7 @@ from es_recsys.evaluation.holdout import HoldoutSplit
 from es_recsys.models.base import Model
 from es_recsys.training.ensemble_candidates import Candidates
 
-__all__ = ["SURE", "Beside", "Weighed", "weigh"]
+__all__ = ["SURE", "MarginalGain", "SelectedEnsemble", "select_ensemble"]
 
 # A model must bring this much to be worth a search of its own in every answer.
 _WORTH = 1.005
@@ -28,7 +28,7 @@ _DOUBT = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Weighed:
+class SelectedEnsemble:
     """weights: model -> share, summing to 1, only of those above 0. score: NDCG of the blend. alone: of each model by
     itself. path: (weights, NDCG) as each model joined, and of the mean over samples where one was taken."""
 
@@ -38,12 +38,12 @@ class Weighed:
     path: tuple[tuple[Mapping[str, float], float], ...]
 
 
-def weigh(
+def select_ensemble(
     models: Mapping[str, Model],
     part: HoldoutSplit,
     least: float = 0.0,
     earlier: Sequence[tuple[Mapping[str, Model], HoldoutSplit]] = (),
-) -> Weighed:
+) -> SelectedEnsemble:
     """Weights of the best blend found: the best model alone, then with one more as long as it brings half a percent.
 
     A model joins with the share that serves best, the others shrink in proportion; then shares are shifted between pairs
@@ -72,10 +72,10 @@ def weigh(
         total = sum(floored.values())
         weights = {name: round(share / total, 3) for name, share in floored.items()}
         best = score(weights)
-    return Weighed(weights, best, alone, tuple(path))
+    return SelectedEnsemble(weights, best, alone, tuple(path))
 
 
-class Beside:
+class MarginalGain:
     """What a model brings to others, whose own blend is found first; without: the NDCG of that. A model may be poor by itself
     and tell what the others don't, so settings that are chosen by it alone are not those that serve best. blended, alone: the
     NDCG of the best blend with the best model asked so far, and of that model by itself."""
@@ -103,7 +103,7 @@ class Beside:
         def score(weights: Mapping[str, float]) -> float:
             return float(candidates.each(weights).mean())
 
-        tried = [joined(self._weights, name, share) for share in _SHARES]
+        tried = [with_model(self._weights, name, share) for share in _SHARES]
         scores = [score(weights) for weights in tried]
         top = int(np.argmax(scores))
         return _shifted(tried[top], scores[top], score)[1], score({name: 1.0})
@@ -115,7 +115,7 @@ def _path(names: Sequence[str], score: Callable[[Mapping[str, float]], float]) -
     weights, best = {first: 1.0}, alone[first]
     path: list[tuple[Mapping[str, float], float]] = [(weights, best)]
     while len(weights) < len(names):
-        tried = [joined(weights, name, share) for name in names if name not in weights for share in _SHARES]
+        tried = [with_model(weights, name, share) for name in names if name not in weights for share in _SHARES]
         scores = [score(each) for each in tried]
         top = int(np.argmax(scores))
         if scores[top] < _WORTH * best:
@@ -138,7 +138,7 @@ def _bagged(names: Sequence[str], each: Callable[[Mapping[str, float]], NDArray[
     return {name: round(share / total, 2) for name, share in kept.items()}
 
 
-def joined(weights: Mapping[str, float], name: str, share: float) -> dict[str, float]:
+def with_model(weights: Mapping[str, float], name: str, share: float) -> dict[str, float]:
     """The weights with one more model of this share; the others shrink in proportion."""
     return {**{other: round(weight * (1.0 - share), 6) for other, weight in weights.items()}, name: share}
 

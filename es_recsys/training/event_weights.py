@@ -31,11 +31,11 @@ from es_recsys.serving.behaviour_refresh import weigh_events
 from es_recsys.serving.product_groups import products
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.workspace import Workspace
-from es_recsys.training.coordinate_search import climb
+from es_recsys.training.coordinate_search import coordinate_search
 from es_recsys.training.ensemble_candidates import Candidates
 from es_recsys.training.model_trials import DEPTH
 from es_recsys.training.target_types import check_targets
-from es_recsys.training.trial_store import KeptTrials, mark_of
+from es_recsys.training.trial_store import TrialStore, data_digest
 from es_recsys.training.tuned_settings import tuned_path
 from es_recsys.types import Interactions
 
@@ -158,7 +158,10 @@ def tune_behaviours(
         data = read_interactions(work.events, work.now(), products=products(work, snapshot.metadata))
         configs, shares = _served(snapshot)
         rng = np.random.default_rng(seed)
-        file, mark = tuned_path(work.settings, "behaviours").with_suffix(".trials"), mark_of(data, target, seed, configs, shares)
+        file, mark = (
+            tuned_path(work.settings, "behaviours").with_suffix(".trials"),
+            data_digest(data, target, seed, configs, shares),
+        )
         found = search_weights(
             data,
             target,
@@ -168,7 +171,7 @@ def tune_behaviours(
             snapshot.metadata.event_weights,
             budget=budget,
             progress=progress,
-            kept=lambda models: KeptTrials(file, f"{mark} half {models}"),
+            kept=lambda models: TrialStore(file, f"{mark} half {models}"),
         )
     if found.kept:
         weigh_events(work, found.weights)
@@ -194,7 +197,7 @@ def search_weights(
     *,
     budget: float = 300.0,
     progress: Progress | None = None,
-    kept: Callable[[tuple[str, ...]], KeptTrials] | None = None,
+    kept: Callable[[tuple[str, ...]], TrialStore] | None = None,
 ) -> Found:
     """The weights by which the models' blend finds held-out events of the type best, chosen on a half of the users and
     judged on the other.
@@ -231,7 +234,7 @@ def search_weights(
             earlier.put(factors, found)
         return found
 
-    best = climb(usual, dict.fromkeys(types, FACTORS), _changed, score, deadline=began + budget)
+    best = coordinate_search(usual, dict.fromkeys(types, FACTORS), _changed, score, deadline=began + budget)
     weights = _weights(best.config, target)
     only = {name: row.weight if name == target else 0.0 for name, row in EVENT_TYPES.items()}
     before, after, alone = (trial.each(one)[judging] for one in (dict(present or {}), weights, only))

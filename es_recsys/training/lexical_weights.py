@@ -22,7 +22,7 @@ from es_recsys.search.request import RankingPolicy, Request, UserState
 from es_recsys.search.retrieve import scaled_scores
 from es_recsys.search.retriever_weights import query_weights
 from es_recsys.search.retrievers import LEXICAL, RETRIEVERS
-from es_recsys.training.coordinate_ascent import JudgedScores, ascend, ndcg
+from es_recsys.training.coordinate_ascent import JudgedScores, coordinate_ascent, ndcg
 
 __all__ = ["MOST_QUERIES", "Judged", "Tuned", "collect", "sample", "tune"]
 
@@ -111,7 +111,7 @@ def tune(policy: RankingPolicy, judged: Sequence[Judged], rng: np.random.Generat
     sheets = [_sheet([judged[i] for i in part]) for part in (drawn[held:], drawn[:held])]
     boosts = {name: clause_boost(name, policy.metadata.text_boosts) for name in CLAUSES}
     weights = {name: w for name, w in query_weights(policy).items() if name in sheets[0].retrievers or name == LEXICAL}
-    found_boosts, found_weights = ascend(sheets[0], boosts, weights, UNTUNED)
+    found_boosts, found_weights = coordinate_ascent(sheets[0], boosts, weights, UNTUNED)
     before = float(ndcg(sheets[1], boosts, weights).mean())
     after = float(ndcg(sheets[1], found_boosts, found_weights).mean())
     if after <= before:

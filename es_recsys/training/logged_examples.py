@@ -27,7 +27,7 @@ from es_recsys.search.exploration import InteractionStats
 from es_recsys.search.features import reveals_rank
 from es_recsys.training.ranking_examples import Examples, Shown, gather, ideal
 
-__all__ = ["Record", "Rewards", "count_interaction_stats", "examined", "logged_examples", "rewards", "rewards_of"]
+__all__ = ["Record", "Rewards", "count_interaction_stats", "examined", "logged_examples", "rewards", "rewards_for"]
 
 Record = Mapping[str, Any]
 Rewards = Mapping[tuple[str, str], float]
@@ -50,7 +50,7 @@ def rewards(events: Iterable[StoredEvent]) -> dict[tuple[str, str], float]:
     return found
 
 
-def rewards_of(records: Iterable[Record], events: Iterable[StoredEvent]) -> dict[tuple[str, str], float]:
+def rewards_for(records: Iterable[Record], events: Iterable[StoredEvent]) -> dict[tuple[str, str], float]:
     """The same for these answers alone."""
     known = {str(record["answer_id"]) for record in records}
     return {key: grade for key, grade in rewards(events).items() if key[0] in known}

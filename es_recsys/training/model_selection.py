@@ -24,13 +24,13 @@ from es_recsys.models.segments import SEGMENTS
 from es_recsys.training import early_stopping
 from es_recsys.training.attempts import Attempts
 from es_recsys.training.ensemble_candidates import Candidates
-from es_recsys.training.ensemble_selection import SURE, Beside, Weighed, weigh
+from es_recsys.training.ensemble_selection import SURE, MarginalGain, SelectedEnsemble, select_ensemble
 from es_recsys.training.model_trials import DEPTH, trials_of
-from es_recsys.training.selection_report import ExpectedQuality, Notes, Report, cut_words, failed_words, words
+from es_recsys.training.selection_report import ExpectedQuality, Notes, Report, config_words, cut_note, failed_note
 from es_recsys.training.validation import FEWEST, Validation
 from es_recsys.types import Interactions, ItemTable
 
-__all__ = ["Report", "Selection", "TrainSpec", "defaults", "select", "suited"]
+__all__ = ["Report", "Selection", "TrainSpec", "select", "small_store_defaults", "suitable_models"]
 
 _MIN_EVENTS = 200
 _EASE_ITEMS = 6_000
@@ -114,14 +114,16 @@ class TrainSpec:
         return TrainingCallback(tell, folder, deadline)
 
 
-def defaults(data: Interactions) -> tuple[CoVisitationConfig, ALSConfig, dict[str, float]]:
+def small_store_defaults(data: Interactions) -> tuple[CoVisitationConfig, ALSConfig, dict[str, float]]:
     """Settings and blend weights for a store that is too small to try any on."""
     factors = int(np.clip(min(len(data.user_ids), len(data.item_ids)) // 4, 4, 32))
     covisitation = CoVisitationConfig(Counting(10, 0.8, 0.5, 0.3), 0.5, 0.2, half_life=5.0)
     return covisitation, ALSConfig(factors=factors), {"covisitation": 0.7, "als": 0.3}
 
 
-def suited(data: Interactions, ordered: bool, items: ItemTable | None = None, targets: Collection[str] = ()) -> tuple[str, ...]:
+def suitable_models(
+    data: Interactions, ordered: bool, items: ItemTable | None = None, targets: Collection[str] = ()
+) -> tuple[str, ...]:
     """Names of the models that are worth trying on such data, those that bring most for their time first.
 
     Latent semantics need texts. A spectral filter looks at whole histories, so where order tells it adds little; the
@@ -147,7 +149,7 @@ def select(
     rng: np.random.Generator,
     budget: float = 240.0,
     tell: Callable[[str], None] | None = None,
-    wish: TrainSpec | None = None,
+    spec: TrainSpec | None = None,
 ) -> Selection:
     """Holds events out, tries settings on them, weighs the models against each other, then trains on everything.
 
@@ -155,20 +157,20 @@ def select(
     depends on data and rng alone. tell: gets each line of the report as it is known. Raises ModelError without a
     positive event.
     """
-    notes, wish = Notes(tell), wish or TrainSpec()
-    attempts = Attempts(notes, wish.required)
+    notes, spec = Notes(tell), spec or TrainSpec()
+    attempts = Attempts(notes, spec.required)
     positive = int((data.weights > 0).sum())
     if not positive:
         raise ModelError("There are no positive events to train on.", "Load events first: `es-recsys events load FILE`.")
     began = time.monotonic()
-    if wish.targets:
-        notes.figures["targets"] = list(wish.targets)
+    if spec.targets:
+        notes.figures["targets"] = list(spec.targets)
     seed = int(rng.integers(2**31))
     active = len(np.unique(data.users[data.weights > 0]))
-    choice = _Choice({name: wish.configs[name] for name in wish.shares}, wish.shares) if wish.shares else None
+    choice = _Choice({name: spec.configs[name] for name in spec.shares}, spec.shares) if spec.shares else None
     if choice is None:
         if active >= FEWEST and positive >= _MIN_EVENTS:
-            choice = _choose(data, rng, seed, began + budget, notes, attempts, wish)
+            choice = _choose(data, rng, seed, began + budget, notes, attempts, spec)
         else:
             notes.say(
                 f"{positive:,} events of {active:,} users are too few to try settings on "
@@ -176,13 +178,13 @@ def select(
             )
     if choice is None:
         notes.figures["slice"] = "none"
-        choice = _default_choice(data, wish)
+        choice = _default_choice(data, spec)
     searched = time.monotonic() - began
-    models, weights = _train(data, choice, seed, attempts, wish)
+    models, weights = _train(data, choice, seed, attempts, spec)
     if not weights:
-        plain = _default_choice(data, replace(wish, names=()))
+        plain = _default_choice(data, replace(spec, names=()))
         untried = {name: config for name, config in plain.configs.items() if name not in choice.configs}
-        models, weights = _train(data, _Choice(untried, plain.weights), seed, attempts, wish)
+        models, weights = _train(data, _Choice(untried, plain.weights), seed, attempts, spec)
     took = time.monotonic() - began
     shares = ", ".join(f"{name} {share:.0%}" for name, share in weights.items())
     what = f"Blend: {shares}." if shares else "Nothing but what is popular could be trained: that is what all are recommended."
@@ -191,25 +193,25 @@ def select(
     return Selection(models, weights, Report(tuple(notes.lines), notes.figures))
 
 
-def _default_choice(data: Interactions, wish: TrainSpec) -> _Choice:
-    covisitation, als, weights = defaults(data)
+def _default_choice(data: Interactions, spec: TrainSpec) -> _Choice:
+    covisitation, als, weights = small_store_defaults(data)
     own: dict[str, Any] = {"covisitation": covisitation, "als": als}
-    names = wish.names or tuple(weights)
-    configs = {name: wish.configs.get(name, own.get(name) or MODELS[name].default_config(True, data.timed)) for name in names}
+    names = spec.names or tuple(weights)
+    configs = {name: spec.configs.get(name, own.get(name) or MODELS[name].default_config(True, data.timed)) for name in names}
     shares = {name: weights.get(name, _PLAIN_SHARE) for name in names}
     total = sum(shares.values())
     return _Choice(configs, {name: share / total for name, share in shares.items()})
 
 
 def _train(
-    data: Interactions, choice: _Choice, seed: int, attempts: Attempts, wish: TrainSpec
+    data: Interactions, choice: _Choice, seed: int, attempts: Attempts, spec: TrainSpec
 ) -> tuple[dict[str, Model], dict[str, float]]:
     """Each model with its own generator, so that one more doesn't change the others."""
     models: dict[str, Model] = {"popularity": Popularity().fit(data, np.random.default_rng(seed))}
 
     def fit(name: str, config: Any) -> Model:
         model: Model = MODELS[name](config)  # type: ignore[call-arg]
-        return early_stopping.fit(model, data, np.random.default_rng(seed), wish.items, wish.watch(name, "final")).check_finite()
+        return early_stopping.fit(model, data, np.random.default_rng(seed), spec.items, spec.watch(name, "final")).check_finite()
 
     for name, config in choice.configs.items():
         found = attempts.model(name, "at the last training", partial(fit, name, config))
@@ -221,10 +223,10 @@ def _train(
 
 
 def _choose(
-    data: Interactions, rng: np.random.Generator, seed: int, deadline: float, notes: Notes, attempts: Attempts, wish: TrainSpec
+    data: Interactions, rng: np.random.Generator, seed: int, deadline: float, notes: Notes, attempts: Attempts, spec: TrainSpec
 ) -> _Choice | None:
     """None where nothing can be tried, which is said."""
-    held = attempts.step("No setting is tried", lambda: Validation.of(data, rng, notes, wish.targets), None)
+    held = attempts.step("No setting is tried", lambda: Validation.of(data, rng, notes, spec.targets), None)
     if held is None:
         return None
     if len(held.part) < FEWEST // 2:
@@ -232,24 +234,24 @@ def _choose(
         return None
     models: dict[str, Model] = {}
     configs: dict[str, Any] = {}
-    names = wish.names or suited(held.data, held.ordered, wish.items, wish.targets)
+    names = spec.names or suitable_models(held.data, held.ordered, spec.items, spec.targets)
     for place, name in enumerate(names):
-        if place >= _ALWAYS and not wish.names and time.monotonic() > deadline:
+        if place >= _ALWAYS and not spec.names and time.monotonic() > deadline:
             notes.say(f"{', '.join(names[place:])}: not tried (the time ran out).")
             break
         # Later models get what the earlier ones left of the time; a tenth of it is for the weights.
         ends = time.monotonic() + 0.9 * max(deadline - time.monotonic(), 0.0) / (len(names) - place) * _PATIENCE.get(name, 1.0)
-        found = attempts.model(name, "", partial(_tried, name, models, held, seed, ends, notes, wish))
+        found = attempts.model(name, "", partial(_tried, name, models, held, seed, ends, notes, spec))
         if found is not None:
             models[name], configs[name] = found
     if not models:
         return None
-    least = _NAMED_SHARE if wish.names else 0.0
+    least = _NAMED_SHARE if spec.names else 0.0
     earlier = attempts.step(
-        "Weighed by these users alone", lambda: _earlier(held, configs, seed, deadline, notes, wish), list[_Earlier]()
+        "Weighed by these users alone", lambda: _earlier(held, configs, seed, deadline, notes, spec), list[_Earlier]()
     )
     weighed = attempts.step(
-        "The models are not weighed against each other", lambda: weigh(models, held.whole, least, earlier), None
+        "The models are not weighed against each other", lambda: select_ensemble(models, held.whole, least, earlier), None
     )
     if weighed is None:
         return _Choice(configs, dict.fromkeys(configs, 1.0 / len(configs)))
@@ -273,12 +275,14 @@ def _note_expected(
 
 
 def _tried(
-    name: str, models: Mapping[str, Model], held: Validation, seed: int, ends: float, notes: Notes, wish: TrainSpec
+    name: str, models: Mapping[str, Model], held: Validation, seed: int, ends: float, notes: Notes, spec: TrainSpec
 ) -> tuple[Model, Any]:
     """The best settings of one model beside those tried before: as trained on the slice, and as a config."""
-    trials = trials_of(name, held.part, seed, wish.items, wish.watch(name, "trial", ends))
-    beside = Beside(models, held.part) if models else None
-    found = trials.climb(held.ordered, ends, wish.configs.get(name), partial(beside, name) if beside is not None else None)
+    trials = trials_of(name, held.part, seed, spec.items, spec.watch(name, "trial", ends))
+    beside = MarginalGain(models, held.part) if models else None
+    found = trials.coordinate_search(
+        held.ordered, ends, spec.configs.get(name), partial(beside, name) if beside is not None else None
+    )
     model = trials.model(found.config)
     alone, with_others = found.score, ""
     if beside is not None:
@@ -286,14 +290,14 @@ def _tried(
         better = f"{beside.blended:.4f}" if beside.blended > beside.without else "no more"
         with_others = f", {better} beside {' and '.join(models)} ({beside.without:.4f} without it)"
     notes.say(
-        f"{name}: {words(found.config)}: NDCG@{DEPTH} {alone:.4f}{with_others}, "
-        f"best of {found.trials}{cut_words(found.cut_short)}{failed_words(found.failed)}.",
+        f"{name}: {config_words(found.config)}: NDCG@{DEPTH} {alone:.4f}{with_others}, "
+        f"best of {found.trials}{cut_note(found.cut_short)}{failed_note(found.failed)}.",
         **{name: round(alone, 5)},
     )
     return model, found.config
 
 
-def _weighed(weighed: Weighed, configs: Mapping[str, Any], notes: Notes) -> _Choice:
+def _weighed(weighed: SelectedEnsemble, configs: Mapping[str, Any], notes: Notes) -> _Choice:
     for weights, score in weighed.path:
         notes.say(f"NDCG@{DEPTH} {score:.4f} with " + ", ".join(f"{name} {share:.0%}" for name, share in weights.items()) + ".")
     notes.figures["blend"] = [{"weights": dict(weights), "ndcg": round(score, 5)} for weights, score in weighed.path]
@@ -307,7 +311,7 @@ _Earlier = tuple[Mapping[str, Model], HoldoutSplit]
 
 
 def _earlier(
-    held: Validation, configs: Mapping[str, Any], seed: int, deadline: float, notes: Notes, wish: TrainSpec
+    held: Validation, configs: Mapping[str, Any], seed: int, deadline: float, notes: Notes, spec: TrainSpec
 ) -> list[_Earlier]:
     """Where few users can be asked, the time before is asked too, of models that were trained up to it."""
     if len(configs) < 2 or len(held.whole) >= SURE:
@@ -318,7 +322,7 @@ def _earlier(
     if time.monotonic() > deadline:
         notes.say("Weighed by these users alone (the time ran out).")
         return []
-    trials = {name: trials_of(name, part, seed, wish.items, wish.watch(name, "earlier", deadline)) for name in configs}
+    trials = {name: trials_of(name, part, seed, spec.items, spec.watch(name, "earlier", deadline)) for name in configs}
     models = {name: one.model(configs[name]) for name, one in trials.items()}
     notes.say(f"Weighed also by {len(part):,} users of the time before.", earlier_users=len(part))
     return [(models, part)]

@@ -18,8 +18,8 @@ from es_recsys.models.covisitation import CoVisitation, CoVisitationConfig
 from es_recsys.models.registry import MODELS
 from es_recsys.models.types import CSR, ItemIds
 from es_recsys.training import early_stopping
-from es_recsys.training.aligned_models import Asked
-from es_recsys.training.coordinate_search import Climb, climb
+from es_recsys.training.aligned_models import AlignedModel
+from es_recsys.training.coordinate_search import CoordinateSearchResult, coordinate_search
 from es_recsys.types import ItemTable
 
 __all__ = ["DEPTH", "CoVisitationTrials", "Trials", "trials_of"]
@@ -64,13 +64,13 @@ class Trials:
 
     def each(self, config: Any) -> NDArray[np.float64]:
         """(n_users,) NDCG of each user of the slice."""
-        asked = Asked(self.model(config), self._ids)
+        asked = AlignedModel(self.model(config), self._ids)
         lists = [places for places, _ in asked.recommend_idx(self._slice.histories, DEPTH, self._slice.seen)]
         return self._slice.ndcg(lists, DEPTH)
 
-    def climb(
+    def coordinate_search(
         self, ordered: bool, deadline: float, start: Any = None, score: Callable[[Model], float] | None = None
-    ) -> Climb[Any]:
+    ) -> CoordinateSearchResult[Any]:
         """The best settings found. ordered: whether recency may tell. start: a config to stay at, instead of a search. score:
         what a trained model is worth (unless given, its own mean NDCG)."""
         kind = (ordered, self._slice.train.timed)
@@ -83,7 +83,7 @@ class Trials:
                 self._best = found, config
             return found
 
-        return climb(
+        return coordinate_search(
             self._kind.default_config(*kind) if start is None else start,
             self._kind.search_space(*kind) if start is None else {},
             self._kind.with_param,

@@ -30,10 +30,10 @@ def need_positive(store: EventStore, data: Interactions) -> None:
     if counts:
         reason, count = next(iter(counts.items()))
         bots = BotRules.of(store.settings)
-        words = {"scale": store.rating_scale, **{rule.name: bots.bound(rule) or rule.bound for rule in BOT_RULES}}
+        config_words = {"scale": store.rating_scale, **{rule.name: bots.bound(rule) or rule.bound for rule in BOT_RULES}}
         raise ModelError(
             f"{_NONE}: all {sum(counts.values()):,} events of the store are set aside, {count:,} of them as {reason}"
-            f" ({QUARANTINE_REASONS[reason].meaning.format(**words)}).",
+            f" ({QUARANTINE_REASONS[reason].meaning.format(**config_words)}).",
             f"To mend it: {QUARANTINE_REASONS[reason].remedy}.",
         )
     raise ModelError(f"{_NONE}.", "Load events first: `es-recsys events load FILE`.")

@@ -26,10 +26,17 @@ from es_recsys.training.attempts import Attempts
 from es_recsys.training.count_interactions import recount_interaction_stats
 from es_recsys.training.model_selection import TrainSpec, select
 from es_recsys.training.selection_report import Notes
-from es_recsys.training.served_quality import Blend, Compared, Quality, compare, held_out, quality, serving
+from es_recsys.training.served_quality import Compared, Ensemble, Quality, compare, held_out, quality, serving
 from es_recsys.training.target_types import check_targets, targets_of
-from es_recsys.training.train import TrainReport, live_names, named, put_into_service, seconds_for, wish_of
-from es_recsys.training.training_record import Trained, attempted, catalogue_of, known_catalogue, note_attempt, training_lock
+from es_recsys.training.train import TrainReport, check_model_names, live_names, publish, search_seconds, train_spec
+from es_recsys.training.training_record import (
+    TrainingRecord,
+    attempted_events,
+    catalogue_ids,
+    load_catalogue_ids,
+    record_attempt,
+    training_lock,
+)
 from es_recsys.types import Interactions
 
 __all__ = ["BUSY", "GROWTH", "NOT_DUE", "Checked", "RetrainReport", "check", "must_grow", "train_if_needed"]
@@ -116,7 +123,7 @@ def train_if_needed(
     Raises StoreNotFound, InputError for an unknown name or type or a growth that is not above 0; what `train` raises.
     """
     must_grow(growth)
-    wanted, leading, started = named(names), check_targets(targets), time.monotonic()
+    wanted, leading, started = check_model_names(names), check_targets(targets), time.monotonic()
     with work.translating_errors():
         snapshot = work.snapshots.for_training()
         with training_lock(work.settings) as free:
@@ -162,46 +169,46 @@ def _run(
     if progress is not None:
         for line in (*checked.facts, checked.why()):
             progress.line(line)
-    record = Trained.of(snapshot.metadata)
+    record = TrainingRecord.of(snapshot.metadata)
     names = names or (without_retired(record.names) if record is not None else ())
     targets = targets or targets_of(snapshot.metadata)
     rng = np.random.default_rng([seed, 1])
     part = held_out(record, data, rng, targets)
     old = serving(snapshot, data, record.until if record is not None else None)
-    wish = wish_of(work, snapshot.metadata, names, {}, targets, progress=progress)
+    spec = train_spec(work, snapshot.metadata, names, {}, targets, progress=progress)
     if part is None or not old[0]:
-        training = put_into_service(work, snapshot, data, now, wish, budget=budget, seed=seed, progress=progress)
+        training = publish(work, snapshot, data, now, spec, budget=budget, seed=seed, progress=progress)
         note = "The new models can't be compared with those in service: too few users have come to a new item since."
         return RetrainReport("trained", checked, tried=(note,) if snapshot.models else (), training=training)
     notes = Notes(progress.line if progress is not None else None)
     tried = Attempts(notes).step(
         "The new models are not compared with those in service",
-        lambda: _tried(part, old, wish, budget, seed, rng, progress.line if progress is not None else None),
+        lambda: _tried(part, old, spec, budget, seed, rng, progress.line if progress is not None else None),
         None,
     )
     if tried is None:
-        training = put_into_service(work, snapshot, data, now, wish, budget=budget, seed=seed, progress=progress)
+        training = publish(work, snapshot, data, now, spec, budget=budget, seed=seed, progress=progress)
         return RetrainReport("trained", checked, tried=tuple(notes.lines), training=training)
     compared, lines, decided = tried
     if compared.worse:
-        note_attempt(work, len(data.items))
+        record_attempt(work, len(data.items))
         return RetrainReport("kept", checked, compared, lines)
-    wish = wish_of(work, snapshot.metadata, names, decided[0], targets, decided[1], progress)
-    training = put_into_service(work, snapshot, data, now, wish, promise=compared.promise, seed=seed, progress=progress)
+    spec = train_spec(work, snapshot.metadata, names, decided[0], targets, decided[1], progress)
+    training = publish(work, snapshot, data, now, spec, promise=compared.promise, seed=seed, progress=progress)
     return RetrainReport("trained", checked, compared, lines, training)
 
 
 def _tried(
     part: HoldoutSplit,
-    old: Blend,
-    wish: TrainSpec,
+    old: Ensemble,
+    spec: TrainSpec,
     budget: float | None,
     seed: int,
     rng: np.random.Generator,
     tell: Callable[[str], None] | None,
 ) -> tuple[Compared, tuple[str, ...], tuple[dict[str, Any], dict[str, float]]]:
     """Trains without the newest events and compares; -> also the lines of that, and the configs and shares it came to."""
-    chosen = select(part.train, np.random.default_rng(seed), seconds_for(wish, budget), tell, wish)
+    chosen = select(part.train, np.random.default_rng(seed), search_seconds(spec, budget), tell, spec)
     shares = dict(chosen.weights)
     compared = compare(old, (chosen.models, shares), part, rng)
     if tell is not None:
@@ -221,7 +228,7 @@ def check(
     """Whether a training is due, and by what."""
     if not (data.weights > 0).any():
         return Checked(("There are no positive events to train on.",))
-    record, version = Trained.of(snapshot.metadata), snapshot.metadata.version
+    record, version = TrainingRecord.of(snapshot.metadata), snapshot.metadata.version
     if recommending(snapshot.metadata.models) and not snapshot.models:
         return Checked((), (f"the models of version {version} can't be loaded",))
     if record is None:
@@ -247,7 +254,7 @@ def check(
 
 
 def _wishes(
-    live: tuple[str, ...], snapshot: ServingSnapshot, record: Trained, names: tuple[str, ...], targets: tuple[str, ...]
+    live: tuple[str, ...], snapshot: ServingSnapshot, record: TrainingRecord, names: tuple[str, ...], targets: tuple[str, ...]
 ) -> Iterator[str]:
     lacking = [name for name in names if name not in live]
     if lacking:
@@ -258,7 +265,9 @@ def _wishes(
         yield f"answers are to lead to {' or '.join(targets)}"
 
 
-def _events(work: Workspace, snapshot: ServingSnapshot, record: Trained, count: int, growth: float) -> tuple[str, str | None]:
+def _events(
+    work: Workspace, snapshot: ServingSnapshot, record: TrainingRecord, count: int, growth: float
+) -> tuple[str, str | None]:
     """What there is to say of the events, and a reason, "" for none; None where nothing is to be done before they grow, since
     a training on as many was no gain, or was taken out of service."""
     elsewhere = _discarded(work, snapshot)
@@ -276,16 +285,16 @@ def _events(work: Workspace, snapshot: ServingSnapshot, record: Trained, count: 
 def _discarded(work: Workspace, snapshot: ServingSnapshot) -> int:
     """Events of the last training that is not in service, though it came after the version that is; 0 where there was none."""
     later = [n for n in versions.version_numbers(work.es, snapshot.metadata.store) if n > snapshot.metadata.version]
-    records = [Trained.of(stored_metadata.read_version(work.es, snapshot.metadata.store, number)) for number in later]
-    return max([attempted(snapshot.metadata), *(record.events for record in records if record is not None)])
+    records = [TrainingRecord.of(stored_metadata.read_version(work.es, snapshot.metadata.store, number)) for number in later]
+    return max([attempted_events(snapshot.metadata), *(record.events for record in records if record is not None)])
 
 
 def _items(work: Workspace, snapshot: ServingSnapshot, growth: float) -> tuple[str, str]:
     """The same of the items: those that were not there at the training."""
-    known = known_catalogue(work.settings, snapshot.metadata.version)
+    known = load_catalogue_ids(work.settings, snapshot.metadata.version)
     if known is None:
         return "Items: it isn't known which there were at the training.", ""
-    present = catalogue_of(work, snapshot.metadata)
+    present = catalogue_ids(work, snapshot.metadata)
     new = round((1.0 - known.coverage_of(present)) * len(present))
     share = new / max(len(known), 1)
     line = (

@@ -19,7 +19,7 @@ from es_recsys.training.lambdamart import Trees
 from es_recsys.training.logged_examples import rewards
 from es_recsys.training.retrain import BUSY, GROWTH, NOT_DUE, must_grow
 from es_recsys.training.train_ranking import RankingReport, train_ranking
-from es_recsys.training.training_record import ranking_trained, training_lock
+from es_recsys.training.training_record import recorded_ranking, training_lock
 
 __all__ = ["RankingRun", "train_ranking_if_needed"]
 
@@ -70,9 +70,9 @@ def train_ranking_if_needed(
             if not free:
                 return RankingRun("busy")
             known, count = (
-                _answers(work, ranking_trained(metadata, "answers"))
+                _answers(work, recorded_ranking(metadata, "answers"))
                 if judgments is None
-                else (ranking_trained(metadata, "judgments"), _judged(judgments, columns or {}))
+                else (recorded_ranking(metadata, "judgments"), _judged(judgments, columns or {}))
             )
             fact, due = _growth("Judged queries" if judgments is not None else "Answers acted upon", known, count, growth)
             if not due:

@@ -9,20 +9,20 @@ from pathlib import Path
 
 import numpy as np
 
-from es_recsys.evaluation.weights import WeightSheet
+from es_recsys.evaluation.weights import RetrieverScores
 from es_recsys.private import make_folder
 
-__all__ = ["KeptSheet"]
+__all__ = ["ScoreCache"]
 
 
-class KeptSheet:
+class ScoreCache:
     """One file of arrays, without pickle. key: names all that the answers depend on; a sheet of any other key is of no use. A
     file that can't be read counts as not there."""
 
     def __init__(self, path: Path, key: str) -> None:
         self._path, self._key = path, key
 
-    def get(self) -> tuple[WeightSheet, dict[str, float]] | None:
+    def get(self) -> tuple[RetrieverScores, dict[str, float]] | None:
         """The sheet, and the weights until then: retriever -> weight."""
         try:
             with np.load(self._path, allow_pickle=False) as held:
@@ -34,9 +34,9 @@ class KeptSheet:
                 arrays = {name: held[name] for name in ("fixed", "scores", "grades", "real", "ideal")}
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             return None
-        return WeightSheet(retrievers, **arrays, capped=capped, most=most), before
+        return RetrieverScores(retrievers, **arrays, capped=capped, most=most), before
 
-    def put(self, sheet: WeightSheet, before: Mapping[str, float]) -> None:
+    def put(self, sheet: RetrieverScores, before: Mapping[str, float]) -> None:
         """Keeps the sheet, whole or not at all, in place of the one before."""
         make_folder(self._path.parent)
         with tempfile.NamedTemporaryFile(dir=self._path.parent, suffix=self._path.suffix, delete=False) as draft:

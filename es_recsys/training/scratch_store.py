@@ -23,7 +23,7 @@ from es_recsys.training.tuned_settings import tuned_path
 from es_recsys.types import Event
 from es_recsys.vector_fields import is_encoder_field
 
-__all__ = ["give_events", "scratch_store"]
+__all__ = ["copy_events", "scratch_store"]
 
 _LONGEST = 63
 # Trials and what they were made on.
@@ -58,7 +58,7 @@ def scratch_store(work: Workspace) -> Iterator[Workspace]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def give_events(scratch: Workspace, events: Iterable[StoredEvent], rule: EventRule, part: str) -> int:
+def copy_events(scratch: Workspace, events: Iterable[StoredEvent], rule: EventRule, part: str) -> int:
     """Records the stored events of one part of the rule ("train" or "known"); those that cleaning set aside stay out.
     Returns how many there were."""
     groups = live_products(scratch)

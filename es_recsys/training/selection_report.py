@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from es_recsys.models.als import ALSConfig
 from es_recsys.models.covisitation import CoVisitationConfig
 
-__all__ = ["ExpectedQuality", "Notes", "Report", "cut_words", "failed_words", "words"]
+__all__ = ["ExpectedQuality", "Notes", "Report", "config_words", "cut_note", "failed_note"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def covisitation_words(config: CoVisitationConfig) -> str:
     )
 
 
-def words(config: Any) -> str:
+def config_words(config: Any) -> str:
     """A config in words: the known ones in sentences, of the others what isn't as usual."""
     if isinstance(config, CoVisitationConfig):
         return covisitation_words(config)
@@ -81,10 +81,10 @@ def words(config: Any) -> str:
     return ", ".join(told) or "usual settings"
 
 
-def cut_words(cut_short: bool) -> str:
+def cut_note(cut_short: bool) -> str:
     return " (the time ran out)" if cut_short else ""
 
 
-def failed_words(failed: Sequence[Exception]) -> str:
+def failed_note(failed: Sequence[Exception]) -> str:
     """What is said of settings that could not be tried."""
     return f" ({len(failed)} of them could not be tried: {type(failed[0]).__name__})" if failed else ""

@@ -16,10 +16,10 @@ from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.training.ensemble_candidates import Candidates
 from es_recsys.training.model_trials import DEPTH
 from es_recsys.training.selection_report import ExpectedQuality
-from es_recsys.training.training_record import Trained
+from es_recsys.training.training_record import TrainingRecord
 from es_recsys.types import Interactions
 
-__all__ = ["Blend", "Compared", "Quality", "compare", "held_out", "quality", "serving"]
+__all__ = ["Compared", "Ensemble", "Quality", "compare", "held_out", "quality", "serving"]
 
 FEWEST = 50  # users to ask
 _USERS = 4_000
@@ -28,7 +28,7 @@ _FALL = 0.1  # share of the promise below which a loss is not worth a training, 
 _Z = 1.96  # of a 95 % interval
 
 
-Blend = tuple[Mapping[str, Model], Mapping[str, float]]
+Ensemble = tuple[Mapping[str, Model], Mapping[str, float]]
 """Models by name, and the shares of those that answer."""
 
 
@@ -75,7 +75,7 @@ class Compared:
         )
 
 
-def serving(snapshot: ServingSnapshot, data: Interactions, until: float | None) -> Blend:
+def serving(snapshot: ServingSnapshot, data: Interactions, until: float | None) -> Ensemble:
     """The models in service and their shares, to be asked in memory. What user-kNN finds in Elasticsearch when it answers is
     counted again from `data` up to `until` here."""
     table = snapshot.metadata.retriever_weights.get("no_query", {})
@@ -87,7 +87,7 @@ def serving(snapshot: ServingSnapshot, data: Interactions, until: float | None) 
     return models, {name: table[name] for name in models}
 
 
-def quality(snapshot: ServingSnapshot, record: Trained, data: Interactions, rng: np.random.Generator) -> Quality | str:
+def quality(snapshot: ServingSnapshot, record: TrainingRecord, data: Interactions, rng: np.random.Generator) -> Quality | str:
     """What users did next after the training, asked of the models in service; why it can't be told, where it can't."""
     if record.until is None:
         return "Quality: not compared, as the store has no times."
@@ -112,7 +112,7 @@ def _judged(now: ExpectedQuality, promise: ExpectedQuality) -> Quality:
 
 
 def held_out(
-    record: Trained | None, data: Interactions, rng: np.random.Generator, targets: Collection[str] = ()
+    record: TrainingRecord | None, data: Interactions, rng: np.random.Generator, targets: Collection[str] = ()
 ) -> HoldoutSplit | None:
     """The newest events, for a comparison of the version in service with one that doesn't know them either: none that it was
     trained on, at most the newer half of those that came since, and of all events the newest tenth. None where there are too
@@ -128,8 +128,8 @@ def held_out(
 
 
 def compare(
-    old: Blend,
-    new: Blend,
+    old: Ensemble,
+    new: Ensemble,
     part: HoldoutSplit,
     rng: np.random.Generator,
 ) -> Compared:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from es_recsys.errors import InputError
 from es_recsys.event_types import EVENT_TYPES
 from es_recsys.index_metadata import IndexMetadata
-from es_recsys.training.training_record import Trained
+from es_recsys.training.training_record import TrainingRecord
 
 __all__ = ["check_targets", "targets_of"]
 
@@ -24,5 +24,5 @@ def check_targets(targets: Iterable[str]) -> tuple[str, ...]:
 
 def targets_of(metadata: IndexMetadata) -> tuple[str, ...]:
     """Those that a version was trained for; () where that is any, or it has no model."""
-    record = Trained.of(metadata)
+    record = TrainingRecord.of(metadata)
     return () if record is None else record.targets

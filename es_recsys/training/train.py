@@ -45,12 +45,12 @@ from es_recsys.training.positive_events import need_positive
 from es_recsys.training.publish_users import index_users
 from es_recsys.training.selection_report import ExpectedQuality, Notes
 from es_recsys.training.target_types import check_targets, targets_of
-from es_recsys.training.training_record import Trained, catalogue_of, keep_catalogue, training_lock
+from es_recsys.training.training_record import TrainingRecord, catalogue_ids, save_catalogue_ids, training_lock
 from es_recsys.training.tuned_settings import load_tuned
 from es_recsys.types import History, Interactions, Item
 from es_recsys.vector_fields import VECTOR_FIELDS, is_encoder_field
 
-__all__ = ["TrainReport", "named", "put_into_service", "seconds_for", "train", "wish_of"]
+__all__ = ["TrainReport", "check_model_names", "publish", "search_seconds", "train", "train_spec"]
 
 TRAINABLE = (*(name for name in MODELS if name != Popularity.name), SEGMENTS)
 _SAMPLE = 20
@@ -117,7 +117,7 @@ def train(
     """
     from es_recsys.events.interactions import read_interactions
 
-    names, targets = named(names), check_targets(targets)
+    names, targets = check_model_names(names), check_targets(targets)
     with work.translating_errors():
         snapshot = work.snapshots.latest() if add else work.snapshots.for_training()
         with training_lock(work.settings) as free:
@@ -139,10 +139,10 @@ def train(
                 again = frozenset(live_names(work, snapshot)) - set(names)
                 names = tuple(dict.fromkeys((*live_names(work, snapshot), *names)))
                 targets = targets or targets_of(snapshot.metadata)
-            wish = wish_of(work, snapshot.metadata, names, configs, targets, progress=progress)
+            spec = train_spec(work, snapshot.metadata, names, configs, targets, progress=progress)
             # What is only trained again beside those that were asked for may be left out.
-            wish = replace(wish, optional=again)
-            return put_into_service(work, snapshot, data, now, wish, budget=budget, seed=seed, progress=progress)
+            spec = replace(spec, optional=again)
+            return publish(work, snapshot, data, now, spec, budget=budget, seed=seed, progress=progress)
 
 
 def live_names(work: Workspace, snapshot: ServingSnapshot) -> tuple[str, ...]:
@@ -151,7 +151,7 @@ def live_names(work: Workspace, snapshot: ServingSnapshot) -> tuple[str, ...]:
     return (*snapshot.models, SEGMENTS) if grouped else tuple(snapshot.models)
 
 
-def named(names: Sequence[str]) -> tuple[str, ...]:
+def check_model_names(names: Sequence[str]) -> tuple[str, ...]:
     """The names, each once. Raises InputError for one that no model to train has."""
     names = current_models(names)
     unknown = [name for name in names if name not in TRAINABLE]
@@ -160,7 +160,7 @@ def named(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def wish_of(
+def train_spec(
     work: Workspace,
     metadata: IndexMetadata,
     names: tuple[str, ...],
@@ -189,17 +189,17 @@ def wish_of(
     )
 
 
-def seconds_for(wish: TrainSpec, budget: float | None) -> float:
+def search_seconds(spec: TrainSpec, budget: float | None) -> float:
     """Seconds to try settings in, where the caller hasn't said."""
-    return budget if budget is not None else _NAMED_BUDGET if wish.names else _BUDGET
+    return budget if budget is not None else _NAMED_BUDGET if spec.names else _BUDGET
 
 
-def put_into_service(
+def publish(
     work: Workspace,
     live: ServingSnapshot,
     data: Interactions,
     now: float,
-    wish: TrainSpec,
+    spec: TrainSpec,
     *,
     promise: ExpectedQuality | None = None,
     budget: float | None = None,
@@ -217,15 +217,15 @@ def put_into_service(
     versions.create_missing_profiles_index(work.patient, old)
     work.confirm_key(old, adopt=True)
     tell = progress.line if progress is not None else None
-    chosen = select(data, np.random.default_rng(seed), seconds_for(wish, budget), tell, wish)
+    chosen = select(data, np.random.default_rng(seed), search_seconds(spec, budget), tell, spec)
     trained = time.monotonic()
-    record = Trained.on(data, now, wish.named, old.event_weights, chosen.report.figures, promise, wish.targets)
-    items = None if old.notes.get("bare") else wish.items or plain_table(work, old)
+    record = TrainingRecord.on(data, now, spec.named, old.event_weights, chosen.report.figures, promise, spec.targets)
+    items = None if old.notes.get("bare") else spec.items or plain_table(work, old)
     notes = Notes(tell)
-    attempts = Attempts(notes, wish.required)
+    attempts = Attempts(notes, spec.required)
     table = attempts.step("Rankings learn nothing of the items' figures", lambda: compute_features(data, items, now), None)
     groups = None
-    if wish.segments:
+    if spec.segments:
         groups = attempts.model(SEGMENTS, "", lambda: Segments().fit(data, np.random.default_rng(seed), items))
     metadata = None
     while metadata is None:
@@ -240,7 +240,7 @@ def put_into_service(
         metadata.models,
         chosen.weights,
         (*chosen.report.lines, *notes.lines),
-        {**chosen.report.figures, **({"curves": wish.curves} if wish.curves else {})},
+        {**chosen.report.figures, **({"curves": spec.curves} if spec.curves else {})},
         trained - started,
         served - trained,
     )
@@ -282,7 +282,7 @@ def _serve(
     data: Interactions,
     table: FeatureTable | None,
     groups: Segments | None,
-    record: Trained,
+    record: TrainingRecord,
     progress: ProgressReporter | None,
 ) -> IndexMetadata:
     """Builds the next version beside the live one, checks it, and swaps. Raises _Unserved where one model is to blame that it
@@ -335,7 +335,7 @@ def _fill_and_swap(
             groups.save(draft / SEGMENTS)
         if table is not None:
             save_item_features(item_features_folder(draft), table)
-        keep_catalogue(catalogue_of(work, old), draft)
+        save_catalogue_ids(catalogue_ids(work, old), draft)
         versions.create(work.patient, new, count=count, owner=owner_id(work.settings))
         created = True
         fill = _fill(models)

@@ -32,9 +32,9 @@ from es_recsys.sources import read_judgments
 from es_recsys.training.count_interactions import store_interaction_stats
 from es_recsys.training.judged_examples import judged_examples
 from es_recsys.training.lambdamart import Trees, askers, cross_validate, forest
-from es_recsys.training.logged_examples import examined, logged_examples, rewards_of
+from es_recsys.training.logged_examples import examined, logged_examples, rewards_for
 from es_recsys.training.ranking_examples import Examples, ndcg
-from es_recsys.training.training_record import note_ranking
+from es_recsys.training.training_record import record_ranking
 from es_recsys.vector_fields import is_encoder_field
 
 __all__ = ["Outcome", "RankingReport", "train_ranking"]
@@ -130,7 +130,7 @@ def train_ranking(
         given = _judged(work, judgments, columns or {}, progress) if judgments is not None else _logged(work, config.folds)
         outcomes = [_train(work, situation, examples, config, seed) for situation, examples in given.items()]
     source = "judgments" if judgments is not None else "answers"
-    note_ranking(work, source, len(given["query"]) if judgments is not None else now)
+    record_ranking(work, source, len(given["query"]) if judgments is not None else now)
     return RankingReport(source, tuple(outcomes), time.monotonic() - started)
 
 
@@ -148,7 +148,7 @@ def _judged(work: Workspace, judgments: Path, columns: Mapping[str, str], progre
 def _logged(work: Workspace, folds: int) -> dict[str, Examples]:
     groups = live_products(work)
     records = list(records_of(work.log.read(), groups))
-    given = rewards_of(records, events_of(work.events.scan(), groups))
+    given = rewards_for(records, events_of(work.events.scan(), groups))
     looked = examined(records, given)
     if records:
         store_interaction_stats(work, records, given, looked)
@@ -216,12 +216,12 @@ def _serve(work: Workspace, metadata: IndexMetadata, situation: str, ranker: Ran
 def _tidy(work: Workspace) -> None:
     """Removes rankings that no version of the store names."""
     store = work.settings.index
-    named = {
+    in_use = {
         mark
         for number in versions.version_numbers(work.es, store)
         for mark in read_version(work.es, store, number).ranker_fingerprints.values()
     }
     folder = ranking_folder(work.settings, "")
     for each in folder.iterdir() if folder.exists() else ():
-        if each.is_dir() and not each.name.startswith(".") and each.name not in named:
+        if each.is_dir() and not each.name.startswith(".") and each.name not in in_use:
             shutil.rmtree(each, ignore_errors=True)

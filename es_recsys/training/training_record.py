@@ -25,17 +25,17 @@ from es_recsys.training.selection_report import ExpectedQuality
 from es_recsys.types import Interactions
 
 __all__ = [
-    "Trained",
-    "attempted",
-    "catalogue_of",
-    "keep_catalogue",
-    "known_catalogue",
-    "note_attempt",
-    "note_ranking",
-    "note_tuned",
-    "ranking_trained",
+    "TrainingRecord",
+    "attempted_events",
+    "catalogue_ids",
+    "load_catalogue_ids",
+    "record_attempt",
+    "record_ranking",
+    "record_tuned",
+    "recorded_ranking",
+    "save_catalogue_ids",
     "training_lock",
-    "tuned_by_trials",
+    "tuned_situations",
 ]
 
 _NOTE, _ATTEMPT, _TUNED, _RANKING = "trained", "attempt", "tuned", "ranking"
@@ -43,7 +43,7 @@ _CATALOGUE = "catalogue.npy"
 
 
 @dataclass(frozen=True, slots=True)
-class Trained:
+class TrainingRecord:
     """events: on items, those that count. until: epoch seconds up to which events were known (None: a store without times).
     names: models that were asked for (empty: they were chosen). behaviours: weights of event types other than the usual.
     promise: None where there was too little to hold out by time. targets: event types that answers are to lead to."""
@@ -65,7 +65,7 @@ class Trained:
         figures: Mapping[str, Any],
         promise: ExpectedQuality | None = None,
         targets: Sequence[str] = (),
-    ) -> Trained:
+    ) -> TrainingRecord:
         """The record of a training; `figures` are those of its selection, which hold the promise where it is not given."""
         # A promise of other events than those that answers are to lead to could not be held against anything.
         fits = figures.get("slice") == "time" and tuple(figures.get("targets", ())) == tuple(targets)
@@ -80,7 +80,7 @@ class Trained:
         return {**kept, _NOTE: {**asdict(self), "names": list(self.names), "targets": list(self.targets)}}
 
     @classmethod
-    def of(cls, metadata: IndexMetadata) -> Trained | None:
+    def of(cls, metadata: IndexMetadata) -> TrainingRecord | None:
         """The record of a version; None where it has none, or no model."""
         told = metadata.notes.get(_NOTE)
         if told is None or not metadata.models:
@@ -92,24 +92,24 @@ class Trained:
         return cls(told["events"], told["until"], names, told["behaviours"], promise, targets)
 
 
-def note_attempt(work: Workspace, events: int) -> None:
+def record_attempt(work: Workspace, events: int) -> None:
     """Notes with the live version that a training on so many events brought nothing better."""
     metadata = read_metadata(work.es, work.settings.index)
     write_metadata(work.es, replace(metadata, notes={**metadata.notes, _ATTEMPT: events}))
     work.snapshots.invalidate()
 
 
-def attempted(metadata: IndexMetadata) -> int:
+def attempted_events(metadata: IndexMetadata) -> int:
     """Events of the last training that was not taken into service in this version's place; 0 where there was none."""
     return int(metadata.notes.get(_ATTEMPT, 0))
 
 
-def note_tuned(notes: Mapping[str, Any], situations: Iterable[str]) -> dict[str, Any]:
+def record_tuned(notes: Mapping[str, Any], situations: Iterable[str]) -> dict[str, Any]:
     """The notes of a version with these situations among those whose weights trials chose."""
     return {**notes, _TUNED: sorted({*notes.get(_TUNED, ()), *situations})}
 
 
-def tuned_by_trials(metadata: IndexMetadata) -> frozenset[str]:
+def tuned_situations(metadata: IndexMetadata) -> frozenset[str]:
     """Situations whose weights trials chose. A training brings its own table without a query; that of searches stays, and
     tells by the retrievers in it that don't answer, which nothing else weighs there."""
     noted = frozenset(metadata.notes.get(_TUNED, ())) & {"no_query"}
@@ -119,7 +119,7 @@ def tuned_by_trials(metadata: IndexMetadata) -> frozenset[str]:
     return noted | {"query"} if asked else noted
 
 
-def note_ranking(work: Workspace, source: str, known: float) -> None:
+def record_ranking(work: Workspace, source: str, known: float) -> None:
     """Notes with the live version what the ranking was trained on, whether or not it serves. source: "judgments", known: how
     many queries; or "answers", known: epoch seconds up to which they were given."""
     metadata = read_metadata(work.es, work.settings.index)
@@ -128,13 +128,13 @@ def note_ranking(work: Workspace, source: str, known: float) -> None:
     work.snapshots.invalidate()
 
 
-def ranking_trained(metadata: IndexMetadata, source: str) -> float | None:
+def recorded_ranking(metadata: IndexMetadata, source: str) -> float | None:
     """What was noted of the source; None where no ranking was trained on it."""
     known = metadata.notes.get(_RANKING, {}).get(source)
     return None if known is None else float(known)
 
 
-def catalogue_of(work: Workspace, metadata: IndexMetadata) -> IdSet:
+def catalogue_ids(work: Workspace, metadata: IndexMetadata) -> IdSet:
     """Ids of the version's items."""
     ids = IdSet()
     for some in scan_ids(work.es, metadata.index):
@@ -142,14 +142,14 @@ def catalogue_of(work: Workspace, metadata: IndexMetadata) -> IdSet:
     return ids
 
 
-def keep_catalogue(ids: IdSet, folder: Path) -> None:
+def save_catalogue_ids(ids: IdSet, folder: Path) -> None:
     """Keeps beside a version's models which items there were when they were trained, 8 bytes each."""
     make_folder(folder)
     with open(folder / _CATALOGUE, "wb", opener=private_opener) as file:
         np.save(file, ids.to_array())
 
 
-def known_catalogue(settings: Settings, version: int) -> IdSet | None:
+def load_catalogue_ids(settings: Settings, version: int) -> IdSet | None:
     """The items that there were when the version was trained; None where that was not kept."""
     path = models_folder(settings, version) / _CATALOGUE
     try:

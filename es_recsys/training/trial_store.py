@@ -15,10 +15,10 @@ from es_recsys.private import make_folder, private_opener
 from es_recsys.serving.workspace import Workspace
 from es_recsys.types import Interactions
 
-__all__ = ["KeptTrials", "content_mark", "mark_of"]
+__all__ = ["TrialStore", "content_digest", "data_digest"]
 
 
-class KeptTrials:
+class TrialStore:
     """A file of lines: what was tried and the score. key: names data, question and models; the lines of any other key are of
     no use, and go. A line that was cut off counts as not written."""
 
@@ -53,7 +53,7 @@ class KeptTrials:
                 continue
 
 
-def mark_of(data: Interactions, *more: object) -> str:
+def data_digest(data: Interactions, *more: object) -> str:
     """A digest of the events and whatever else a score depends on."""
     found = hashlib.blake2b(repr(more).encode(), digest_size=16)
     for column in (data.users, data.items, data.times, data.kinds, data.values):
@@ -63,7 +63,7 @@ def mark_of(data: Interactions, *more: object) -> str:
     return found.hexdigest()
 
 
-def content_mark(work: Workspace, metadata: IndexMetadata) -> str:
+def content_digest(work: Workspace, metadata: IndexMetadata) -> str:
     """A digest of a version's items and of what encoders made of them, whatever order they lie in."""
     total = 0
     for hits in scan(work.es, metadata.index, fields=("content_digest",), size=10_000):

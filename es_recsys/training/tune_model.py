@@ -26,8 +26,8 @@ from es_recsys.training.item_table import item_table
 from es_recsys.training.model_trials import DEPTH, Trials, trials_of
 from es_recsys.training.selection_report import Notes
 from es_recsys.training.target_types import targets_of
-from es_recsys.training.trial_store import content_mark, mark_of
-from es_recsys.training.tuned_settings import keep_history, load_tuned, save_tuned, tuned_path
+from es_recsys.training.trial_store import content_digest, data_digest
+from es_recsys.training.tuned_settings import load_tuned, save_history, save_tuned, tuned_path
 from es_recsys.training.validation import Validation
 from es_recsys.types import Interactions
 
@@ -116,7 +116,7 @@ def tune_model(
         metadata = work.snapshots.latest().metadata
         data = read_interactions(work.events, work.now(), weights=metadata.event_weights, products=products(work, metadata))
         items = item_table(work, metadata) if kind.reads_items else None
-        content = content_mark(work, metadata) if kind.reads_items else ""
+        content = content_digest(work, metadata) if kind.reads_items else ""
     targets = targets_of(metadata)
     if split == AUTO:
         as_train = Validation.of(data, np.random.default_rng(seed), Notes(None), targets)
@@ -130,13 +130,14 @@ def tune_model(
     watch = _watch(name, "trial", progress)
     kept_at = work.settings.store_home / "checkpoints" / f"{name}-tune"
     on_validation = trials_of(name, validation, seed, items, replace(watch, checkpoints=kept_at, deadline=deadline))
+    digest = data_digest(data, sorted(metadata.event_weights.items()), content, space, targets)
     before = load_tuned(work.settings, name)
     before = kind.default_config(ordered, data.timed) if before is None else before
     found = search(
         space,
         lambda settings: float(on_validation.each(_config(kind, settings, ordered, data.timed)).mean()),
         start=_values(kind, before, space),
-        name=f"{name}/{split}/{users}/{seed}/{mark_of(data, sorted(metadata.event_weights.items()), content, space, targets)}",
+        name=f"{name}/{split}/{users}/{seed}/{digest}",
         file=tuned_path(work.settings, name).with_suffix(".sqlite3"),
         trials=trials,
         seconds=timeout,
@@ -154,7 +155,7 @@ def tune_model(
         path = save_tuned(work.settings, name, found.best.settings, ordered=ordered, timed=data.timed)
     reached = max(first, found.best.value) if found.best is not None else first
     report = ModelTuneReport(name, found, (first, reached), figures, p, kept, path, time.monotonic() - started)
-    keep_history(work.settings, name, report.to_dict())
+    save_history(work.settings, name, report.to_dict())
     return report
 
 

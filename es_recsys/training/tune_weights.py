@@ -27,7 +27,7 @@ from es_recsys.evaluation.searches import search_outcomes
 from es_recsys.evaluation.splits import as_queries
 from es_recsys.evaluation.statistics import p_words, paired_test
 from es_recsys.evaluation.studies import Found, Trial, search
-from es_recsys.evaluation.weights import Score, WeightSheet, sheet_of
+from es_recsys.evaluation.weights import RetrieverScores, Score, padded_scores
 from es_recsys.events.interactions import read_interactions
 from es_recsys.index.stored_metadata import encoder_fingerprints, read_metadata, write_metadata
 from es_recsys.index_metadata import IndexMetadata
@@ -40,17 +40,17 @@ from es_recsys.serving.product_groups import products
 from es_recsys.serving.ranking_policy import ranking_policy
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.workspace import Workspace
-from es_recsys.training.score_cache import KeptSheet
-from es_recsys.training.scratch_store import give_events, scratch_store
+from es_recsys.training.score_cache import ScoreCache
+from es_recsys.training.scratch_store import copy_events, scratch_store
 from es_recsys.training.served_ranker import ServedRanker
 from es_recsys.training.target_types import check_targets, targets_of
 from es_recsys.training.train import train
-from es_recsys.training.training_record import note_tuned
-from es_recsys.training.trial_store import content_mark, mark_of
-from es_recsys.training.tuned_settings import keep_history, load_tuned, tuned_path
+from es_recsys.training.training_record import record_tuned
+from es_recsys.training.trial_store import content_digest, data_digest
+from es_recsys.training.tuned_settings import load_tuned, save_history, tuned_path
 from es_recsys.types import Interactions
 
-__all__ = ["SITUATIONS", "Situation", "WeightsTuneReport", "likely_weights", "next_items", "tune_weights"]
+__all__ = ["SITUATIONS", "Situation", "WeightsTuneReport", "logit_weights", "next_items", "tune_weights"]
 
 _VALUES = (0.0, 0.001, 0.003, 0.01, 0.03, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 1.0)
 SITUATIONS = ("no_query", "query")
@@ -157,7 +157,7 @@ def tune_weights(
         if not live.models:
             raise InputError("This store has no trained models to weigh.", "Train first: es-recsys train.")
         data = read_interactions(work.events, work.now(), weights=live.event_weights, products=products(work, live))
-        content = content_mark(work, live)
+        content = content_digest(work, live)
     rng = np.random.default_rng(seed)
     splits = {
         "no_query": next_items(data, rng, users, targets),
@@ -170,8 +170,8 @@ def tune_weights(
         if len(split) < _LEAST_QUESTIONS:
             notes.append(f"{name}: only {len(split)} questions can be made of the events; it takes {_LEAST_QUESTIONS}.")
             continue
-        mark = mark_of(data, content, name, users, targets, seed, _asked_of(work, live, name))
-        kept = KeptSheet(tuned_path(work.settings, f"weights_{name}").with_suffix(".npz"), f"{split.kind}/{mark}")
+        mark = data_digest(data, content, name, users, targets, seed, _asked_of(work, live, name))
+        kept = ScoreCache(tuned_path(work.settings, f"weights_{name}").with_suffix(".npz"), f"{split.kind}/{mark}")
         asked = kept.get()
         if asked is None:
             with scratch_store(work) as scratch:
@@ -180,7 +180,7 @@ def tune_weights(
         study = _Study(tuned_path(work.settings, "weights").with_suffix(".sqlite3"), f"{name}/{split.kind}/{mark}")
         who = [query.actor for query in split.queries]
         found.append(_tuned(name, *asked, who, trials, timeout, seed, study))
-        keep_history(work.settings, f"weights_{name}", found[-1].history())
+        save_history(work.settings, f"weights_{name}", found[-1].history())
     if not found:
         raise InputError("There are too few events to tune the weights on.", " ".join(notes) or "Load more events.")
     _store(work, {one.name: one.weights for one in found if one.kept})
@@ -211,9 +211,9 @@ def _asked_of(work: Workspace, live: IndexMetadata, name: str) -> tuple[object, 
 
 def _collected(
     scratch: Workspace, work: Workspace, split: EvalSplit, live: IndexMetadata, name: str, progress: Progress | None
-) -> tuple[WeightSheet, dict[str, float]]:
+) -> tuple[RetrieverScores, dict[str, float]]:
     """What each retriever gives each candidate of each question, and the weights until now."""
-    give_events(scratch, work.events.scan(), split.rule, "train")
+    copy_events(scratch, work.events.scan(), split.rule, "train")
     train(scratch, live.models, targets=targets_of(live), budget=_BUDGET)
     snapshot = scratch.snapshots.latest()
     retrievers = _retrievers(snapshot, name)
@@ -228,7 +228,7 @@ def _collected(
     table = weight_table(ranking_policy(snapshot), name, snapshot.models)
     cap = PERSONAL_SHARE * sum(table.get(retriever, 0.0) for retriever in _matching(snapshot)) if name == "query" else math.inf
     capped = [retriever for retriever in retrievers if retriever in snapshot.models or RETRIEVERS[retriever].personalized]
-    sheet = sheet_of(retrievers, candidates, [query.grades for query in split.queries], capped, cap)
+    sheet = padded_scores(retrievers, candidates, [query.grades for query in split.queries], capped, cap)
     return sheet, {retriever: table.get(retriever, 0.0) for retriever in retrievers}
 
 
@@ -239,7 +239,7 @@ class _Study:
     file: Path | None = None
     name: str = "weights"
 
-    def search(self, part: str, sheet: WeightSheet, score: Score, start: Mapping[str, float], **limits: Any) -> Found:
+    def search(self, part: str, sheet: RetrieverScores, score: Score, start: Mapping[str, float], **limits: Any) -> Found:
         return search(
             dict.fromkeys(sheet.retrievers, _VALUES), score, start=start, name=f"{self.name}/{part}", file=self.file, **limits
         )
@@ -247,7 +247,7 @@ class _Study:
 
 def _tuned(
     name: str,
-    sheet: WeightSheet,
+    sheet: RetrieverScores,
     before: Mapping[str, float],
     who: Sequence[str],
     trials: int,
@@ -277,18 +277,18 @@ def _tuned(
 
 
 def _chosen(
-    sheet: WeightSheet, before: Mapping[str, float], tried: Callable[[WeightSheet, Score, Mapping[str, float]], Found]
+    sheet: RetrieverScores, before: Mapping[str, float], tried: Callable[[RetrieverScores, Score, Mapping[str, float]], Found]
 ) -> tuple[dict[str, float], Found]:
     """The best weights of all tried, and the trials. tried: makes them, from the weights on that it is given."""
     score = sheet.scorer()
-    likely = likely_weights(sheet)
-    start = sheet.ascended(max((before, likely), key=score), _VALUES, score)
+    likely = logit_weights(sheet)
+    start = sheet.coordinate_ascent(max((before, likely), key=score), _VALUES, score)
     found = tried(sheet, score, start)
     best = max((likely, before, start, *([] if found.best is None else [found.best.settings])), key=score)
     return dict(best), found
 
 
-def likely_weights(sheet: WeightSheet) -> dict[str, float]:
+def logit_weights(sheet: RetrieverScores) -> dict[str, float]:
     """The weights of the greatest likelihood, beside what the other retrievers give, or the largest 1 where it should be more."""
     choices, worth = sheet.choices()
     theta = fit_conditional_logit(choices, worth) if choices else np.zeros(len(sheet.retrievers) + 1)
@@ -327,7 +327,7 @@ def _store(work: Workspace, tables: Mapping[str, Mapping[str, float]]) -> None:
         write_metadata(
             work.es,
             replace(
-                metadata, retriever_weights={**metadata.retriever_weights, **merged}, notes=note_tuned(metadata.notes, merged)
+                metadata, retriever_weights={**metadata.retriever_weights, **merged}, notes=record_tuned(metadata.notes, merged)
             ),
         )
     work.snapshots.invalidate()

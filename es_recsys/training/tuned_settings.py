@@ -17,7 +17,7 @@ from es_recsys.renamed import MODELS as RENAMED
 from es_recsys.renamed import spellings
 from es_recsys.settings import Settings
 
-__all__ = ["histories_of", "keep_history", "load_tuned", "save_tuned", "tuned_path"]
+__all__ = ["load_tuned", "save_history", "save_tuned", "tuned_path", "tuning_histories"]
 
 _HISTORY = ".history.json"
 
@@ -61,14 +61,14 @@ def load_tuned(settings: Settings, name: str) -> Any | None:
     return config
 
 
-def keep_history(settings: Settings, name: str, history: Mapping[str, Any]) -> None:
+def save_history(settings: Settings, name: str, history: Mapping[str, Any]) -> None:
     """Keeps the trials of a tuning, for the page that plots them. name: of what was tuned."""
     path = tuned_path(settings, name).with_suffix(_HISTORY)
     make_folder(path.parent)
     path.write_bytes(orjson.dumps(history, option=orjson.OPT_INDENT_2))
 
 
-def histories_of(settings: Settings) -> dict[str, dict[str, Any]]:
+def tuning_histories(settings: Settings) -> dict[str, dict[str, Any]]:
     """What was tuned in this store -> history of the trials that its last tuning made."""
     found = {}
     for path in sorted(tuned_path(settings, "x").parent.glob(f"*{_HISTORY}")):

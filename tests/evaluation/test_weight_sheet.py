@@ -9,18 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from es_recsys.evaluation.weights import WeightSheet, sheet_of
+from es_recsys.evaluation.weights import RetrieverScores, padded_scores
 
 RETRIEVERS = ("als", "popularity", "taste_text")
 
 
-def _sheet(capped: tuple[str, ...] = (), most: float = math.inf) -> WeightSheet:
+def _sheet(capped: tuple[str, ...] = (), most: float = math.inf) -> RetrieverScores:
     candidates = [
         [("b", 0.5, {"als": 1.0}), ("a", 0.6, {"popularity": 1.0}), ("c", 0.0, {"taste_text": 1.0, "als": 0.2})],
         [("x", 0.0, {})],
         [],
     ]
-    return sheet_of(RETRIEVERS, candidates, [{"b": 1.0, "gone": 3.0}, {"x": 1.0}, {"y": 1.0}], capped, most)
+    return padded_scores(RETRIEVERS, candidates, [{"b": 1.0, "gone": 3.0}, {"x": 1.0}, {"y": 1.0}], capped, most)
 
 
 def test_ndcg_by_hand() -> None:
@@ -43,7 +43,7 @@ def test_legs_that_are_capped_count_no_more_than_the_cap() -> None:
 def test_without_a_fixed_part_only_ratios_count(power: int, values: list[int]) -> None:
     rng = np.random.default_rng(0)
     candidates = [[(f"i{n}", 0.0, {retriever: float(rng.random()) for retriever in RETRIEVERS}) for n in range(15)]]
-    sheet = sheet_of(RETRIEVERS, candidates, [{"i3": 1.0, "i7": 2.0}])
+    sheet = padded_scores(RETRIEVERS, candidates, [{"i3": 1.0, "i7": 2.0}])
     weights = {retriever: float(value) for retriever, value in zip(RETRIEVERS, values, strict=True)}
     # Powers of two, which change no digit.
     scaled = {retriever: weight * 2.0**power for retriever, weight in weights.items()}

@@ -18,7 +18,7 @@ from es_recsys.jobs.load_events import load_events
 from es_recsys.jobs.versions import swap_version
 from es_recsys.settings import EncoderSettings
 from es_recsys.training.retrain import train_if_needed
-from es_recsys.training.training_record import Trained
+from es_recsys.training.training_record import TrainingRecord
 
 pytestmark = pytest.mark.engine
 
@@ -81,7 +81,7 @@ def test_weights_are_chosen_used_and_taken_back(client: Client, command: Callabl
     assert due.outcome == "trained"
     metadata = work.snapshots.latest().metadata
     assert metadata.event_weights == found["weights"]
-    record = Trained.of(metadata)
+    record = TrainingRecord.of(metadata)
     assert record is not None
     assert dict(record.behaviours) == found["weights"]
     assert record.events == len(read_interactions(work.events, work.now(), weights=found["weights"]).items)

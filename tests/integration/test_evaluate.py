@@ -31,13 +31,13 @@ from es_recsys.search.ranker import Ranker
 from es_recsys.serving.behaviour_refresh import build_profiles
 from es_recsys.serving.snapshot_cache import RANKING, ranking_folder
 from es_recsys.settings import FusionWeights, SearchSettings
-from es_recsys.training.scratch_store import give_events, scratch_store
+from es_recsys.training.scratch_store import copy_events, scratch_store
 from es_recsys.training.served_ranker import ServedRanker, only_retriever
-from es_recsys.training.training_record import note_tuned
-from es_recsys.training.trial_store import content_mark
+from es_recsys.training.training_record import record_tuned
+from es_recsys.training.trial_store import content_digest
 from es_recsys.training.tune_model import tune_model
 from es_recsys.training.tune_weights import tune_weights
-from es_recsys.training.tuned_settings import histories_of, load_tuned, save_tuned
+from es_recsys.training.tuned_settings import load_tuned, save_tuned, tuning_histories
 
 pytestmark = pytest.mark.engine
 
@@ -68,7 +68,7 @@ def test_profiles_of_the_scratch_store_know_what_the_questions_say(client: Clien
     split = query_split("last", data, np.random.default_rng(0), 60)
     with scratch_store(client.workspace) as work:
         assert work.settings.index != client.settings.index
-        given = give_events(work, client.workspace.events.scan(), split.rule, "train")
+        given = copy_events(work, client.workspace.events.scan(), split.rule, "train")
         assert 0 < given < client.workspace.events.count()
         build_profiles(work)
         with Client(settings=work.settings) as asked:
@@ -85,10 +85,10 @@ def test_profiles_of_the_scratch_store_know_what_the_questions_say(client: Clien
 def test_users_held_out_are_known_when_they_ask_but_not_in_training(client: Client) -> None:
     split = query_split("user", read_interactions(client.workspace.events), np.random.default_rng(0))
     with scratch_store(client.workspace) as work:
-        give_events(work, client.workspace.events.scan(), split.rule, "train")
+        copy_events(work, client.workspace.events.scan(), split.rule, "train")
         trained = set(read_interactions(work.events).user_ids.tolist())
         assert not trained & split.rule.learned.keys()
-        assert give_events(work, client.workspace.events.scan(), split.rule, "known") > 0
+        assert copy_events(work, client.workspace.events.scan(), split.rule, "known") > 0
         build_profiles(work)
         with Client(settings=work.settings) as asked:
             query = split.queries[0]
@@ -148,7 +148,7 @@ def test_served_is_as_users_get_it_and_each_part_is_left_out_once(client: Client
     ranker = _lowest_first()
     artefact.save(ranking_folder(work.settings, "mark"), RANKING, ranker.params(), ranker.forest.arrays())
     weights = {**own.retriever_weights, "no_query": {"covisitation": 0.0, "popularity": 1.0, "recency": 0.0}}
-    notes = note_tuned(own.notes, ["no_query"])
+    notes = record_tuned(own.notes, ["no_query"])
     write_metadata(work.es, replace(own, retriever_weights=weights, ranker_fingerprints={"no_query": "mark"}, notes=notes))
     try:
         found = evaluate(work, Options(names=("covisitation",), users=25, budget=2.0))
@@ -245,11 +245,11 @@ def test_a_model_is_tuned_and_trained_so_from_then_on(client: Client) -> None:
 def test_other_content_is_marked_otherwise(client: Client, sample: SampleStore) -> None:
     work, item = client.workspace, sample.items[0]
     metadata = work.snapshots.latest().metadata
-    before = content_mark(work, metadata)
+    before = content_digest(work, metadata)
     client.insert_items([item.model_copy(update={"title": "something else", "image": None})])
-    assert content_mark(work, metadata) != before
+    assert content_digest(work, metadata) != before
     client.insert_items([item])
-    assert content_mark(work, metadata) == before
+    assert content_digest(work, metadata) == before
 
 
 class Shown:
@@ -329,7 +329,7 @@ def test_weights_are_tuned_and_stored(
         assert [row["value"] for row in again["history"]["trials"]] == [row.value for row in one.trials]
     assert _run(monkeypatch, capsys, "report", out, "--out", page)[0] == 0
     assert page.read_text().count("Best of 15 trials") == len(report.situations)
-    assert {f"weights_{one.name}" for one in report.situations} <= set(histories_of(client.settings))
+    assert {f"weights_{one.name}" for one in report.situations} <= set(tuning_histories(client.settings))
 
 
 def test_the_log_tells_what_other_orders_would_have_brought(

@@ -219,14 +219,14 @@ def test_lost_models_are_a_reason(client: Client) -> None:
 
 def test_of_two_runs_at_once_one_trains(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     inside, go_on = threading.Event(), threading.Event()
-    real = retraining.put_into_service
+    real = retraining.publish
 
     def slow(*given: Any, **more: Any) -> Any:
         inside.set()
         assert go_on.wait(60)
         return real(*given, **more)
 
-    monkeypatch.setattr(retraining, "put_into_service", slow)
+    monkeypatch.setattr(retraining, "publish", slow)
     reports: list[RetrainReport] = []
     first = threading.Thread(target=lambda: reports.append(run(client, "covisitation")))
     first.start()

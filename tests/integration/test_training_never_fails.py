@@ -81,10 +81,10 @@ def test_a_full_disk_is_no_fault_of_a_model(client: Client, failing: Callable[..
 def test_what_can_not_be_served_is_left_out(
     client: Client, failing: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    usual = training.wish_of
+    usual = training.train_spec
     monkeypatch.setattr(
         training,
-        "wish_of",
+        "train_spec",
         lambda *given, **more: replace(
             usual(*given, **more),
             shares={"userknn": 0.5, "covisitation": 0.5},

@@ -12,13 +12,13 @@ import pytest
 
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.jobs import eval_state as carried
-from es_recsys.jobs.eval_state import Carried, carry
+from es_recsys.jobs.eval_state import CarriedState, carry_state
 from es_recsys.search.request import RankingPolicy
 from es_recsys.serving.snapshot_cache import ranking_folder
 from es_recsys.serving.workspace import Workspace
 from es_recsys.settings import Settings
 from es_recsys.training.served_ranker import only_retriever, without_interests
-from es_recsys.training.training_record import Trained, note_tuned, tuned_by_trials
+from es_recsys.training.training_record import TrainingRecord, record_tuned, tuned_situations
 
 TRAINED = {"als": 1.0, "popularity": 0.001}
 TUNED = {"als": 0.3, "popularity": 0.5, "taste_text": 0.2}
@@ -49,7 +49,7 @@ RANKING, TABLE = "without the learned ranking", "with the weights of the trainin
 def test_what_serves_such_questions_is_left_out_once_and_told(
     tuned: tuple[str, ...], ranked: tuple[str, ...], recommending: list[str], searching: list[str]
 ) -> None:
-    given = Carried(frozenset(tuned), frozenset(ranked), TRAINED)
+    given = CarriedState(frozenset(tuned), frozenset(ranked), TRAINED)
     for found, asks in ((recommending, False), (searching, True)):
         assert [words for words, _ in given.without(asks)] == found
         notes = " ".join(given.notes(asks))
@@ -59,7 +59,7 @@ def test_what_serves_such_questions_is_left_out_once_and_told(
 
 
 def test_without_each_all_else_stays() -> None:
-    changes = dict(Carried(frozenset({"no_query", "query"}), frozenset({"query"}), TRAINED).without(True))
+    changes = dict(CarriedState(frozenset({"no_query", "query"}), frozenset({"query"}), TRAINED).without(True))
     policy = _policy()
     unranked, untuned = changes[RANKING](policy), changes[TABLE](policy)
     assert not unranked.rankers
@@ -76,7 +76,7 @@ def test_without_each_all_else_stays() -> None:
 def test_weights_and_ranking_go_with_their_models(
     models: tuple[str, ...], given: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    live = _meta({"no_query": TUNED, "query": IN_SEARCH}, note_tuned({}, ["no_query"]))
+    live = _meta({"no_query": TUNED, "query": IN_SEARCH}, record_tuned({}, ["no_query"]))
     own = replace(
         live,
         store="e",
@@ -96,7 +96,7 @@ def test_weights_and_ranking_go_with_their_models(
     )
     ranking_folder(work.settings, "m").mkdir(parents=True)
     (ranking_folder(work.settings, "m") / "manifest.json").write_text("{}")
-    found = carry(cast(Workspace, work), cast(Workspace, scratch))
+    found = carry_state(cast(Workspace, work), cast(Workspace, scratch))
     assert found.trained == TRAINED
     assert (ranking_folder(scratch.settings, "m") / "manifest.json").exists() == given
     if given:
@@ -115,8 +115,8 @@ def test_one_retriever_alone_is_not_ordered_by_a_ranking() -> None:
 
 
 def test_trials_choose_until_the_next_training() -> None:
-    notes = note_tuned({"bare": True}, ["no_query"])
-    assert tuned_by_trials(_meta({"no_query": TUNED}, notes)) == {"no_query"}
-    assert note_tuned(notes, ["no_query", "query"])["tuned"] == ["no_query", "query"]
-    assert not tuned_by_trials(_meta({"no_query": TRAINED, "query": {"lexical": 0.7}}, Trained(3, None).noted(notes)))
-    assert tuned_by_trials(_meta({"no_query": TRAINED, "query": IN_SEARCH}, {})) == {"query"}
+    notes = record_tuned({"bare": True}, ["no_query"])
+    assert tuned_situations(_meta({"no_query": TUNED}, notes)) == {"no_query"}
+    assert record_tuned(notes, ["no_query", "query"])["tuned"] == ["no_query", "query"]
+    assert not tuned_situations(_meta({"no_query": TRAINED, "query": {"lexical": 0.7}}, TrainingRecord(3, None).noted(notes)))
+    assert tuned_situations(_meta({"no_query": TRAINED, "query": IN_SEARCH}, {})) == {"query"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from es_recsys.events.records import StoredEvent
 from es_recsys.serving.product_groups import events_of, judgments_of, records_of
 from es_recsys.training.item_table import table_of
-from es_recsys.training.logged_examples import count_interaction_stats, examined, rewards_of
+from es_recsys.training.logged_examples import count_interaction_stats, examined, rewards_for
 from es_recsys.types import Item
 
 GROUPS = {"red": "shirt", "blue": "shirt"}
@@ -16,7 +16,7 @@ def test_what_was_done_with_any_variant_counts_for_the_one_that_was_shown() -> N
     events = [StoredEvent(1, item_id="blue", **click), StoredEvent(2, item_id="shirt", **click), StoredEvent(3, **click)]
     hits = [{"item_id": "red", "position": 1, "propensity": 1.0}, {"item_id": "sock", "position": 2, "propensity": 1.0}]
     records = list(records_of([{"answer_id": "x", "kind": "recommend", "hits": hits}], GROUPS))
-    given = rewards_of(records, events_of(events, GROUPS))
+    given = rewards_for(records, events_of(events, GROUPS))
     assert given == {("x", "shirt"): 1.0}
     seen = count_interaction_stats(records, given, examined(records, given)).by_item
     assert {name: done for name, (_, done) in seen.items()} == {"shirt": 1.0, "sock": 0.0}

@@ -12,7 +12,7 @@ from es_recsys.errors import InputError
 from es_recsys.event_types import EVENT_TYPES
 from es_recsys.models.covisitation import CoVisitation
 from es_recsys.training.event_weights import BehavioursReport, search_weights
-from es_recsys.training.trial_store import KeptTrials, mark_of
+from es_recsys.training.trial_store import TrialStore, data_digest
 from es_recsys.types import Interactions
 
 TYPES = tuple(EVENT_TYPES)
@@ -104,13 +104,13 @@ def test_the_report_says_what_was_done() -> None:
 def test_a_search_that_was_broken_off_goes_on_where_it_was(tmp_path: Path) -> None:
     file = tmp_path / "tuned" / "behaviours.trials"
 
-    class Broken(KeptTrials):
+    class Broken(TrialStore):
         def put(self, tried: Any, score: float) -> None:
             super().put(tried, score)
             if len(self) == 4:
                 raise KeyboardInterrupt
 
-    def found(kind: type[KeptTrials], key: str = "a") -> Any:
+    def found(kind: type[TrialStore], key: str = "a") -> Any:
         return search_weights(
             shop(), "purchase", CONFIGS, SHARES, np.random.default_rng(3), kept=lambda models: kind(file, f"{key} {models}")
         )
@@ -118,27 +118,27 @@ def test_a_search_that_was_broken_off_goes_on_where_it_was(tmp_path: Path) -> No
     with pytest.raises(KeyboardInterrupt):
         found(Broken)
     whole = search_weights(shop(), "purchase", CONFIGS, SHARES, np.random.default_rng(3))
-    rest = found(KeptTrials)
+    rest = found(TrialStore)
     assert rest.resumed == 4
     assert (rest.weights, rest.after, rest.trials) == (whole.weights, whole.after, whole.trials)
-    assert found(KeptTrials).resumed == whole.trials
-    assert found(KeptTrials, "b").resumed == 0
+    assert found(TrialStore).resumed == whole.trials
+    assert found(TrialStore, "b").resumed == 0
 
 
 def test_a_line_that_was_cut_off_is_tried_again(tmp_path: Path) -> None:
     file = tmp_path / "trials"
-    kept = KeptTrials(file, "a")
+    kept = TrialStore(file, "a")
     kept.put((("view", 1.0),), 0.5)
     kept.put((("view", 2.0),), 0.25)
     file.write_bytes(file.read_bytes()[:-5])
-    again = KeptTrials(file, "a")
+    again = TrialStore(file, "a")
     assert again.get((("view", 1.0),)) == 0.5
     assert again.get((("view", 2.0),)) is None
     again.put((("view", 2.0),), 0.25)
-    assert KeptTrials(file, "a").get((("view", 2.0),)) == 0.25
+    assert TrialStore(file, "a").get((("view", 2.0),)) == 0.25
 
 
 def test_trials_on_other_events_have_another_mark() -> None:
     one, other = shop(seed=0), shop(seed=1)
-    assert mark_of(one, "purchase") == mark_of(shop(seed=0), "purchase")
-    assert len({mark_of(one, "purchase"), mark_of(other, "purchase"), mark_of(one, "cart")}) == 3
+    assert data_digest(one, "purchase") == data_digest(shop(seed=0), "purchase")
+    assert len({data_digest(one, "purchase"), data_digest(other, "purchase"), data_digest(one, "cart")}) == 3

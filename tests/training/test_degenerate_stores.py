@@ -65,8 +65,8 @@ def catalogue(data: Interactions, text: Callable[[int], str], **more: Any) -> It
     return ItemTable(data.item_ids, texts, texts, prices=nothing, created=nothing, **table)
 
 
-def trained(data: Interactions, items: ItemTable | None = None, seconds: float = 0.0, **wish: Any) -> Selection:
-    return select(data, np.random.default_rng(1), seconds, wish=TrainSpec(items=items, **wish))
+def trained(data: Interactions, items: ItemTable | None = None, seconds: float = 0.0, **spec: Any) -> Selection:
+    return select(data, np.random.default_rng(1), seconds, spec=TrainSpec(items=items, **spec))
 
 
 PLAIN = store()
@@ -153,7 +153,7 @@ def test_lsa_that_was_asked_for_says_that_there_is_no_vocabulary() -> None:
     ("where", "name", "said"),
     [
         (Validation, "of", "No setting is tried: "),
-        (module, "weigh", "The models are not weighed against each other: "),
+        (module, "select_ensemble", "The models are not weighed against each other: "),
         (module, "_earlier", "Weighed by these users alone: "),
     ],
     ids=["validation", "weighing", "earlier"],

@@ -14,7 +14,7 @@ from es_recsys.evaluation.holdout import HoldoutSplit, leave_last_out, random_ho
 from es_recsys.models import MODELS, Model, recommend
 from es_recsys.training import ensemble_selection as weighing
 from es_recsys.training.ensemble_candidates import Candidates, _first
-from es_recsys.training.ensemble_selection import Beside, weigh
+from es_recsys.training.ensemble_selection import MarginalGain, select_ensemble
 from es_recsys.training.model_trials import DEPTH
 from es_recsys.types import History, Interactions
 
@@ -88,11 +88,11 @@ def test_what_only_the_new_model_lists_is_among_the_candidates(interactions: Mak
 
 
 def test_a_model_is_worth_what_it_adds(part: HoldoutSplit, models: Mapping[str, Model]) -> None:
-    beside = Beside({"covisitation": models["covisitation"]}, part)
+    beside = MarginalGain({"covisitation": models["covisitation"]}, part)
     assert beside.without == pytest.approx(Candidates.of(models, part).each({"covisitation": 1.0}).mean())
     other, alone = beside.asked("als", models["als"])
     pair = {name: models[name] for name in ("covisitation", "als")}
-    assert other >= weigh(pair, part).score - 0.01
+    assert other >= select_ensemble(pair, part).score - 0.01
     assert other > beside.without
     assert alone == pytest.approx(Candidates.of(models, part).each({"als": 1.0}).mean())
     # Of few users, what it answers alone is told apart from luck better than what it adds.
@@ -109,13 +109,13 @@ def test_of_many_users_only_what_is_added_counts(
     part: HoldoutSplit, models: Mapping[str, Model], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(weighing, "SURE", len(part))
-    beside = Beside({"covisitation": models["covisitation"]}, part)
+    beside = MarginalGain({"covisitation": models["covisitation"]}, part)
     assert beside("als", models["als"]) == beside.asked("als", models["als"])[0]
 
 
 def test_a_model_that_adds_nothing_is_worth_what_it_answers_alone(part: HoldoutSplit, models: Mapping[str, Model]) -> None:
     rng = np.random.default_rng(0)
-    beside = Beside({"covisitation": models["covisitation"]}, part)
+    beside = MarginalGain({"covisitation": models["covisitation"]}, part)
     shuffled = replace(part.train, items=rng.permutation(part.train.items))
     blind = MODELS["bspm"]().fit(shuffled, rng)
     poor = float(Candidates.of({"bspm": blind}, part).each({"bspm": 1.0}).mean())

@@ -11,7 +11,7 @@ import pytest
 from es_recsys.errors import InputError
 from es_recsys.index_metadata import IndexMetadata, VectorMetadata
 from es_recsys.search.request import RankingPolicy, Request
-from es_recsys.training.coordinate_ascent import JudgedScores, ascend, ndcg
+from es_recsys.training.coordinate_ascent import JudgedScores, coordinate_ascent, ndcg
 from es_recsys.training.lexical_weights import MOST_QUERIES, Judged, collect, sample, tune
 
 META = IndexMetadata(store="s", version=1, vectors={"text_vector": VectorMetadata(2, "f", "m")})
@@ -90,7 +90,7 @@ def test_fixed_boosts_stay() -> None:
         np.ones((30, 12), bool),
         np.ones(30),
     )
-    boosts, _ = ascend(sheet, {"title": 1.0, "title.typos": 0.05}, {"lexical": 1.0}, {"title.typos"})
+    boosts, _ = coordinate_ascent(sheet, {"title": 1.0, "title.typos": 0.05}, {"lexical": 1.0}, {"title.typos"})
     assert boosts["title.typos"] == 0.05
 
 

@@ -11,15 +11,15 @@ import pytest
 from numpy.typing import NDArray
 
 from es_recsys.evaluation import studies
-from es_recsys.evaluation.weights import WeightSheet, sheet_of
-from es_recsys.training.score_cache import KeptSheet
-from es_recsys.training.tune_weights import _chosen, _Study, _tuned, likely_weights, next_items
+from es_recsys.evaluation.weights import RetrieverScores, padded_scores
+from es_recsys.training.score_cache import ScoreCache
+from es_recsys.training.tune_weights import _chosen, _Study, _tuned, logit_weights, next_items
 from es_recsys.types import Interactions
 
 RETRIEVERS = ("als", "popularity", "covisitation")
 
 
-def _sheet(theta: tuple[float, float, float, float], questions: int = 3_000) -> WeightSheet:
+def _sheet(theta: tuple[float, float, float, float], questions: int = 3_000) -> RetrieverScores:
     """Choices among 20 candidates by people to whom the retrievers, and the rest, matter so much."""
     rng = np.random.default_rng(1)
     candidates, grades = [], []
@@ -30,22 +30,22 @@ def _sheet(theta: tuple[float, float, float, float], questions: int = 3_000) -> 
             [(f"i{n:02}", row[3], dict(zip(RETRIEVERS, row[:3], strict=True))) for n, row in enumerate(parts.tolist())]
         )
         grades.append({f"i{int(utility.argmax()):02}": 1.0})
-    return sheet_of(RETRIEVERS, candidates, grades)
+    return padded_scores(RETRIEVERS, candidates, grades)
 
 
 def test_what_mattered_beside_the_other_legs_is_found() -> None:
-    found = likely_weights(_sheet((1.0, 0.0, 2.0, 4.0)))
+    found = logit_weights(_sheet((1.0, 0.0, 2.0, 4.0)))
     assert found == pytest.approx({"als": 0.25, "popularity": 0.0, "covisitation": 0.5}, abs=0.06)
 
 
 def test_where_the_other_legs_say_nothing_the_largest_is_one() -> None:
-    found = likely_weights(_sheet((2.0, 0.0, 4.0, 0.0)))
+    found = logit_weights(_sheet((2.0, 0.0, 4.0, 0.0)))
     assert found == pytest.approx({"als": 0.5, "popularity": 0.0, "covisitation": 1.0}, abs=0.1)
 
 
 def test_nothing_to_choose() -> None:
-    empty = sheet_of(RETRIEVERS, [[], []], [{"a": 1.0}, {"b": 1.0}])
-    assert likely_weights(empty) == dict.fromkeys(RETRIEVERS, 0.0)
+    empty = padded_scores(RETRIEVERS, [[], []], [{"a": 1.0}, {"b": 1.0}])
+    assert logit_weights(empty) == dict.fromkeys(RETRIEVERS, 0.0)
 
 
 def test_what_is_surely_better_on_people_who_chose_no_part_of_it_is_kept() -> None:
@@ -63,7 +63,7 @@ def test_what_is_surely_better_on_people_who_chose_no_part_of_it_is_kept() -> No
 def test_no_change_of_one_leg_betters_what_was_ascended_to() -> None:
     sheet, values = _sheet((1.0, 0.0, 2.0, 4.0), 400), (0.0, 0.1, 0.25, 0.5, 1.0)
     start = {"als": 0.9, "popularity": 1.0, "covisitation": 0.12}
-    found = sheet.ascended(start, values)
+    found = sheet.coordinate_ascent(start, values)
     reached = sheet.ndcg(found).mean()
     assert reached > sheet.ndcg(start).mean() + 0.02
     assert all(sheet.ndcg({**found, retriever: value}).mean() <= reached for retriever in RETRIEVERS for value in values)
@@ -77,7 +77,7 @@ def test_in_noise_the_weights_stay(seed: int) -> None:
         [(f"i{n:02}", 0.0, dict(zip(RETRIEVERS, row, strict=True))) for n, row in enumerate(rng.random((20, 3)))]
         for _ in range(120)
     ]
-    sheet = sheet_of(RETRIEVERS, candidates, [{f"i{rng.integers(20):02}": 1.0} for _ in range(120)])
+    sheet = padded_scores(RETRIEVERS, candidates, [{f"i{rng.integers(20):02}": 1.0} for _ in range(120)])
     before = dict.fromkeys(RETRIEVERS, 0.5)
     found = _tuned("no_query", sheet, before, [""] * 120, 60, None, 7, _Study())
     assert not found.kept
@@ -106,14 +106,14 @@ def test_what_came_after_a_moment_is_asked_where_enough_did(timed: bool, users: 
 
 def test_the_same_weights_are_scored_once(monkeypatch: pytest.MonkeyPatch) -> None:
     scored: list[tuple[float, ...]] = []
-    ndcg = WeightSheet.ndcg
+    ndcg = RetrieverScores.ndcg
 
-    def counting(self: WeightSheet, weights: Mapping[str, float]) -> NDArray[np.float64]:
+    def counting(self: RetrieverScores, weights: Mapping[str, float]) -> NDArray[np.float64]:
         scored.append(tuple(weights.get(retriever, 0.0) for retriever in self.retrievers))
         return ndcg(self, weights)
 
     sheet = _sheet((1.0, 0.0, 2.0, 0.0), 60)
-    monkeypatch.setattr(WeightSheet, "ndcg", counting)
+    monkeypatch.setattr(RetrieverScores, "ndcg", counting)
     _chosen(sheet, dict.fromkeys(RETRIEVERS, 0.5), lambda *given: _Study().search("all", *given, trials=30))
     assert len(scored) > 30
     assert len(scored) == len(set(scored))
@@ -149,17 +149,17 @@ def test_answers_are_kept_for_the_same_question_alone(tmp_path: Path) -> None:
     path, before = tmp_path / "deep" / "sheet.npz", {"als": 0.5, "popularity": 0.25, "covisitation": 0.0}
     whole = _sheet((1.0, 0.0, 2.0, 4.0), 20)
     sheet = replace(whole, capped=frozenset({"als", "covisitation"}), most=0.125)
-    assert KeptSheet(path, "one").get() is None
-    KeptSheet(path, "one").put(sheet, before)
-    found = KeptSheet(path, "one").get()
+    assert ScoreCache(path, "one").get() is None
+    ScoreCache(path, "one").put(sheet, before)
+    found = ScoreCache(path, "one").get()
     assert found is not None
     assert found[1] == before
     weights = {"als": 0.5, "covisitation": 0.25}
     assert found[0].ndcg(weights).tolist() == sheet.ndcg(weights).tolist() != whole.ndcg(weights).tolist()
     assert (found[0].retrievers, found[0].capped, found[0].most) == (sheet.retrievers, sheet.capped, sheet.most)
-    assert KeptSheet(path, "other").get() is None
+    assert ScoreCache(path, "other").get() is None
     path.write_bytes(path.read_bytes()[:500])
-    assert KeptSheet(path, "one").get() is None
-    KeptSheet(path, "other").put(whole, before)
-    assert KeptSheet(path, "other").get() is not None
+    assert ScoreCache(path, "one").get() is None
+    ScoreCache(path, "other").put(whole, before)
+    assert ScoreCache(path, "other").get() is not None
     assert [one.name for one in path.parent.iterdir()] == ["sheet.npz"]

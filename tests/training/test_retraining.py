@@ -20,7 +20,7 @@ from es_recsys.training.model_selection import TrainSpec, select
 from es_recsys.training.retrain import Checked, RetrainReport
 from es_recsys.training.selection_report import ExpectedQuality
 from es_recsys.training.served_quality import Quality, compare, held_out, quality
-from es_recsys.training.training_record import Trained, training_lock
+from es_recsys.training.training_record import TrainingRecord, training_lock
 from es_recsys.types import Interactions
 
 DAY = 86_400.0
@@ -59,10 +59,10 @@ def snapshot(models: dict[str, Any]) -> Any:
     return SimpleNamespace(models=models, metadata=SimpleNamespace(retriever_weights={"no_query": {**share, "popularity": 1e-3}}))
 
 
-def trained(data: Interactions) -> tuple[Any, Trained]:
+def trained(data: Interactions) -> tuple[Any, TrainingRecord]:
     """CoVisitation on what was known at the time, and what that promised."""
-    chosen = select(known(data), np.random.default_rng(1), 0.0, wish=TrainSpec(("covisitation",)))
-    record = Trained.on(known(data), UNTIL, ("covisitation",), {}, chosen.report.figures)
+    chosen = select(known(data), np.random.default_rng(1), 0.0, spec=TrainSpec(("covisitation",)))
+    record = TrainingRecord.on(known(data), UNTIL, ("covisitation",), {}, chosen.report.figures)
     return snapshot({"covisitation": chosen.models["covisitation"]}), record
 
 
@@ -104,7 +104,7 @@ def test_a_fall_within_chance_or_of_little_is_none() -> None:
         (ExpectedQuality(1.5 * measured.now, 0.01 * measured.now, 100), True),
         (ExpectedQuality(1.05 * measured.now, 0.0, 100), False),
     ]:
-        told = Trained(record.events, record.until, (), {}, promise)
+        told = TrainingRecord(record.events, record.until, (), {}, promise)
         again = quality(served, told, data, np.random.default_rng(0))
         assert isinstance(again, Quality)
         assert again.fallen is fallen
@@ -113,12 +113,12 @@ def test_a_fall_within_chance_or_of_little_is_none() -> None:
 @pytest.mark.parametrize(
     ("record", "why"),
     [
-        (Trained(10, None, (), {}, ExpectedQuality(0.5, 0.01, 100)), "has no times"),
-        (Trained(10, UNTIL), "too little to measure"),
-        (Trained(10, 80 * DAY, (), {}, ExpectedQuality(0.5, 0.01, 100)), "0 users"),
+        (TrainingRecord(10, None, (), {}, ExpectedQuality(0.5, 0.01, 100)), "has no times"),
+        (TrainingRecord(10, UNTIL), "too little to measure"),
+        (TrainingRecord(10, 80 * DAY, (), {}, ExpectedQuality(0.5, 0.01, 100)), "0 users"),
     ],
 )
-def test_what_cannot_be_compared_is_said(record: Trained, why: str) -> None:
+def test_what_cannot_be_compared_is_said(record: TrainingRecord, why: str) -> None:
     found = quality(snapshot({"covisitation": CoVisitation()}), record, rings(), np.random.default_rng(0))
     assert isinstance(found, str)
     assert why in found
@@ -134,8 +134,8 @@ def test_nothing_that_the_served_version_knew_is_held_out() -> None:
     assert UNTIL < latest < since.max()
     assert (part.train.times > UNTIL).sum() >= 0.4 * len(since)
     assert held_out(None, data, np.random.default_rng(0)) is None
-    assert held_out(Trained(10, None), data, np.random.default_rng(0)) is None
-    assert held_out(Trained(10, 80 * DAY), data, np.random.default_rng(0)) is None
+    assert held_out(TrainingRecord(10, None), data, np.random.default_rng(0)) is None
+    assert held_out(TrainingRecord(10, 80 * DAY), data, np.random.default_rng(0)) is None
 
 
 def test_quality_is_of_what_answers_are_to_lead_to() -> None:
@@ -146,8 +146,8 @@ def test_quality_is_of_what_answers_are_to_lead_to() -> None:
     part = held_out(record, data, np.random.default_rng(0), ("purchase",))
     assert part is not None
     assert all((wanted % 4 == 0).all() for wanted in part.targets)
-    chosen = select(known(data), np.random.default_rng(1), 0.0, wish=TrainSpec(("covisitation",), targets=("purchase",)))
-    bought = Trained.on(known(data), UNTIL, ("covisitation",), {}, chosen.report.figures, targets=("purchase",))
+    chosen = select(known(data), np.random.default_rng(1), 0.0, spec=TrainSpec(("covisitation",), targets=("purchase",)))
+    bought = TrainingRecord.on(known(data), UNTIL, ("covisitation",), {}, chosen.report.figures, targets=("purchase",))
     assert bought.promise is not None and bought.promise != record.promise
     served = snapshot({"covisitation": chosen.models["covisitation"]})
     found = quality(served, bought, data, np.random.default_rng(0))
@@ -179,23 +179,23 @@ def test_worse_models_are_told_from_better_ones() -> None:
 def test_user_knn_is_compared_with_the_users_that_it_finds_in_elasticsearch() -> None:
     data = rings()
     model = UserKNN().fit(known(data), np.random.default_rng(0))
-    record = Trained(len(known(data).items), UNTIL, (), {}, ExpectedQuality(0.01, 0.001, 100))
+    record = TrainingRecord(len(known(data).items), UNTIL, (), {}, ExpectedQuality(0.01, 0.001, 100))
     found = quality(snapshot({"userknn": model.to_serve()}), record, data, np.random.default_rng(0))
     assert isinstance(found, Quality)
     assert found.now > 0.01
 
 
 def test_a_record_is_kept_in_the_notes_of_a_version() -> None:
-    record = Trained(100, UNTIL, ("als", "lsa"), {"view": 0.5}, ExpectedQuality(0.1, 0.01, 80), ("purchase",))
+    record = TrainingRecord(100, UNTIL, ("als", "lsa"), {"view": 0.5}, ExpectedQuality(0.1, 0.01, 80), ("purchase",))
     notes = record.noted({"bare": True, "replaces": 3, "attempt": 90})
     metadata = IndexMetadata("shop", 4, models=("als",), notes=notes)
     assert set(notes) == {"bare", "trained"}
-    assert Trained.of(IndexMetadata.from_dict(metadata.to_dict())) == record
+    assert TrainingRecord.of(IndexMetadata.from_dict(metadata.to_dict())) == record
     # What was kept before there were targets.
     older = {"trained": {name: value for name, value in notes["trained"].items() if name != "targets"}}
-    assert Trained.of(IndexMetadata("shop", 1, models=("als",), notes=older)) == replace(record, targets=())
-    assert Trained.of(IndexMetadata("shop", 1, notes=notes)) is None
-    assert Trained.of(IndexMetadata("shop", 1, models=("als",))) is None
+    assert TrainingRecord.of(IndexMetadata("shop", 1, models=("als",), notes=older)) == replace(record, targets=())
+    assert TrainingRecord.of(IndexMetadata("shop", 1, notes=notes)) is None
+    assert TrainingRecord.of(IndexMetadata("shop", 1, models=("als",))) is None
 
 
 def test_one_training_at_a_time(tmp_path: Path) -> None:
@@ -220,8 +220,8 @@ def test_a_catalogue_knows_what_is_new_to_it() -> None:
 def test_decided_shares_are_trained_without_any_trial() -> None:
     data = rings()
     config = CoVisitation.default_config(True, True)
-    wish = TrainSpec(configs={"covisitation": config}, shares={"covisitation": 1.0})
-    chosen = select(data, np.random.default_rng(1), wish=wish)
+    spec = TrainSpec(configs={"covisitation": config}, shares={"covisitation": 1.0})
+    chosen = select(data, np.random.default_rng(1), spec=spec)
     assert dict(chosen.weights) == {"covisitation": 1.0}
     assert chosen.models["covisitation"].config == config
     assert "promise" not in chosen.report.figures
@@ -256,9 +256,9 @@ def test_a_comparison_that_fails_ends_no_training(monkeypatch: pytest.MonkeyPatc
     asked: list[str] = []
     monkeypatch.setattr(retraining, "check", lambda *_: checked)
     monkeypatch.setattr(retraining, "_tried", fail)
-    monkeypatch.setattr(retraining, "wish_of", lambda *_, **__: TrainSpec())
+    monkeypatch.setattr(retraining, "train_spec", lambda *_, **__: TrainSpec())
     monkeypatch.setattr(retraining, "products", lambda *_: {})
-    monkeypatch.setattr(retraining, "put_into_service", lambda *_, **__: asked.append("served"))
+    monkeypatch.setattr(retraining, "publish", lambda *_, **__: asked.append("served"))
     monkeypatch.setattr("es_recsys.events.interactions.read_interactions", lambda *_, **__: data)
     work = SimpleNamespace(snapshots=SimpleNamespace(to_train=lambda: served), now=lambda: 0.0, events=None)
     report = retraining._run(cast(Any, work), (), False, (), 0.1, None, 1, None)

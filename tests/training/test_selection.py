@@ -15,8 +15,8 @@ from es_recsys.models import ALSConfig, CoVisitation, CoVisitationConfig, Popula
 from es_recsys.models.cooccurrence import Counting
 from es_recsys.training import model_selection as module
 from es_recsys.training import validation
-from es_recsys.training.model_selection import Selection, TrainSpec, defaults, select, suited
-from es_recsys.training.training_record import Trained
+from es_recsys.training.model_selection import Selection, TrainSpec, select, small_store_defaults, suitable_models
+from es_recsys.training.training_record import TrainingRecord
 from es_recsys.types import History, Interactions
 
 Make = Callable[..., Interactions]
@@ -121,8 +121,8 @@ def shoppers(buyers: int, users: int = USERS) -> dict[str, list[tuple[str, float
 def test_where_purchases_are_what_counts_it_chooses_by_them(interactions: Make) -> None:
     data = interactions(shoppers(USERS), timed=True)
     rng = np.random.default_rng
-    looking = select(data, rng(1), 1_000.0, wish=TrainSpec(("covisitation", "als")))
-    buying = select(data, rng(1), 1_000.0, wish=TrainSpec(("covisitation", "als"), targets=("purchase",)))
+    looking = select(data, rng(1), 1_000.0, spec=TrainSpec(("covisitation", "als")))
+    buying = select(data, rng(1), 1_000.0, spec=TrainSpec(("covisitation", "als"), targets=("purchase",)))
     assert "targets" not in looking.report.figures and buying.report.figures["targets"] == ["purchase"]
     assert any("after a split in time with purchase" in line for line in buying.report.lines)
     # What they look at next only the newest events tell; what they buy as well the oldest.
@@ -140,42 +140,42 @@ def test_few_users_are_asked_of_the_time_before_too(interactions: Make, monkeypa
         (0.0, 2_000, ("covisitation", "als"), False),
     ]:
         monkeypatch.setattr(module, "SURE", sure)
-        report = select(data, np.random.default_rng(1), seconds, wish=TrainSpec(names)).report
+        report = select(data, np.random.default_rng(1), seconds, spec=TrainSpec(names)).report
         assert (said in report.lines, "earlier_users" in report.figures) == (expected, expected)
         assert ("Weighed by these users alone (the time ran out)." in report.lines) == (seconds == 0.0)
 
 
 def test_similar_users_are_tried_for_purchases(interactions: Make) -> None:
     data = interactions(shoppers(USERS), timed=True)
-    assert "userknn" in suited(data, True, None, ("purchase",)) and "userknn" not in suited(data, True)
-    selection = select(data, np.random.default_rng(1), 1_000.0, wish=TrainSpec(targets=("purchase",)))
+    assert "userknn" in suitable_models(data, True, None, ("purchase",)) and "userknn" not in suitable_models(data, True)
+    selection = select(data, np.random.default_rng(1), 1_000.0, spec=TrainSpec(targets=("purchase",)))
     assert "userknn" in selection.report.figures
 
 
 def test_too_few_purchases_to_choose_by_are_said(interactions: Make) -> None:
     data = interactions(shoppers(20, 320), timed=True)
-    selection = select(data, np.random.default_rng(1), 0.0, wish=TrainSpec(("covisitation",), targets=("purchase",)))
+    selection = select(data, np.random.default_rng(1), 0.0, spec=TrainSpec(("covisitation",), targets=("purchase",)))
     assert "That is too few to choose by, it takes 50: chosen by events of any type." in selection.report.lines
     assert selection.report.figures["targets"] == [] and selection.report.figures["slice"] == "time"
     assert selection.report.figures["validation_users"] == 256
     # What it promises is of another kind than what it is to be held to, so it isn't kept.
-    assert Trained.on(data, 0.0, (), {}, selection.report.figures, targets=("purchase",)).promise is None
-    promise = Trained.on(data, 0.0, (), {}, selection.report.figures).promise
+    assert TrainingRecord.on(data, 0.0, (), {}, selection.report.figures, targets=("purchase",)).promise is None
+    promise = TrainingRecord.on(data, 0.0, (), {}, selection.report.figures).promise
     # It is of users who chose nothing: one of five.
     assert promise is not None and promise.users == 64
 
 
 def test_long_trainings_are_shown_as_they_go(interactions: Make) -> None:
     shown: list[tuple[str, int, int]] = []
-    wish = TrainSpec(("als",), part=lambda *part: shown.append(part))
-    select(interactions(walks()[0]), np.random.default_rng(0), 0.0, wish=wish)
+    spec = TrainSpec(("als",), part=lambda *part: shown.append(part))
+    select(interactions(walks()[0]), np.random.default_rng(0), 0.0, spec=spec)
     assert shown == [(f"als, {stage}", done, 10) for stage in ("trial", "final") for done in range(1, 11)]
     # No curve where nothing is measured.
-    assert wish.curves == {}
-    tell = wish.watch("sasrec", "trial").tell
+    assert spec.curves == {}
+    tell = spec.watch("sasrec", "trial").tell
     assert tell is not None
     tell(2, 5, {"loss": 0.5})
-    assert wish.curves == {"sasrec": [{"epoch": 2, "of": 5, "loss": 0.5}]}
+    assert spec.curves == {"sasrec": [{"epoch": 2, "of": 5, "loss": 0.5}]}
     assert shown[-1] == ("sasrec, trial", 2, 5)
 
 
@@ -184,7 +184,7 @@ def test_too_little_data_gets_defaults_and_says_so(interactions: Make) -> None:
     selection = chosen(data)
     assert "42 events of 12 users are too few to try settings on (it takes 200 of 50): defaults." in selection.report.lines
     assert selection.report.figures["slice"] == "none"
-    covisitation, als, weights = defaults(data)
+    covisitation, als, weights = small_store_defaults(data)
     assert covisitation_of(selection).config == covisitation and dict(selection.weights) == weights
     assert set(selection.models) == {"covisitation", "als", "popularity"} and als.factors == 4
     assert recommend(selection.models, selection.weights, History.of(["a"]), 2, frozenset("a"))
@@ -235,9 +235,11 @@ def test_a_large_store_is_tried_on_part_of_its_users(interactions: Make, monkeyp
 
 
 def test_defaults_grow_with_the_store(interactions: Make) -> None:
-    factors = [defaults(interactions({f"u{user}": [f"i{user}"] for user in range(n)}))[1].factors for n in (1, 40, 400)]
+    factors = [
+        small_store_defaults(interactions({f"u{user}": [f"i{user}"] for user in range(n)}))[1].factors for n in (1, 40, 400)
+    ]
     assert factors == [4, 10, 32]
-    assert isinstance(defaults(interactions({"u": ["a"]}))[1], ALSConfig)
+    assert isinstance(small_store_defaults(interactions({"u": ["a"]}))[1], ALSConfig)
 
 
 @pytest.mark.long
