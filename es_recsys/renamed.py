@@ -9,6 +9,7 @@ from typing import Any, ParamSpec, TypeVar
 
 __all__ = [
     "ARGUMENTS",
+    "FEATURE_ASPECTS",
     "MODELS",
     "RETRIEVERS",
     "RenamedWarning",
@@ -35,6 +36,19 @@ RETRIEVERS: Mapping[str, str] = {**MODELS, "popular": "popularity", "fresh": "re
 """Old name of a retriever, as weights and `parts` have it -> its name."""
 
 
+FEATURE_ASPECTS: Mapping[str, str] = {
+    "covered": "query_coverage",
+    "said": "query_coverage",
+    "letters_covered": "trigram_query_coverage",
+    "letters_asked": "trigram_text_coverage",
+    "leading": "shared_prefix",
+    "run": "longest_run",
+    "whole": "contained",
+    "same": "equal",
+}
+"""Old name of what a feature says of its part -> its name; "asked" was two (see `current_feature`)."""
+
+
 class RenamedWarning(DeprecationWarning):
     """A name that goes away. The command line shows it as a note."""
 
@@ -45,9 +59,13 @@ def current(name: str, renamed: Mapping[str, str]) -> str:
 
 
 def current_feature(name: str) -> str:
-    """Return a feature of a learned ranking ("retriever/aspect") with the present name of its retriever."""
-    part, slash, aspect = name.partition("/")
-    return current(part, RETRIEVERS) + slash + aspect
+    """Return the present name of a feature of a learned ranking ("part/aspect")."""
+    part, slash, aspect = name.rpartition("/")
+    if not slash:
+        return name
+    if aspect == "asked":
+        return f"{part}/{'text_coverage' if part == 'title' else 'in_query'}"
+    return f"{current(part, RETRIEVERS)}/{current(aspect, FEATURE_ASPECTS)}"
 
 
 def spellings(name: str, renamed: Mapping[str, str]) -> tuple[str, ...]:

@@ -67,6 +67,19 @@ def test_logged_answers_of_the_old_names_are_read(tmp_path: Path) -> None:
     assert found["features"] == {"recency/score": [1.0]}
 
 
-@pytest.mark.parametrize("name", ["lexical/score", "attributes.popular/value", "query/evidence"])
+@pytest.mark.parametrize(
+    ("old", "present"),
+    [
+        ("title/asked", "title/text_coverage"),
+        ("title/covered", "title/query_coverage"),
+        ("attributes.size/asked", "attributes.size/in_query"),
+        ("attributes.actors/said", "attributes.actors/query_coverage"),
+    ],
+)
+def test_features_of_the_old_names_are_read(old: str, present: str) -> None:
+    assert current_feature(old) == current_feature(present) == present
+
+
+@pytest.mark.parametrize("name", ["lexical/score", "attributes.popular/value", "query/evidence", "title/words"])
 def test_other_features_keep_their_names(name: str) -> None:
     assert current_feature(name) == name

@@ -47,7 +47,7 @@ Column = NDArray[np.float64]
 
 _NUMERIC = frozenset({"double", "float", "long", "integer", "short", "byte"})
 _AFFINITY_FIELDS = ("categories", "brand", "tags")
-_ATTRIBUTE_ASPECTS = ("value", "rank", "asked", "said", "whole")
+_ATTRIBUTE_ASPECTS = ("value", "rank", "in_query", "query_coverage", "contained")
 _MAX_VALUES = 40
 
 
@@ -203,14 +203,16 @@ def _attribute_features(kind: str, values: Sequence[Any], words: Words, now: flo
         column = np.array([_number(value) for value in values])
         found = {"value": column, "rank": _ranks(column)}
         if wanted := numbers_in(words):
-            found["asked"] = np.array([float(value in wanted) for value in column.tolist()])
+            found["in_query"] = np.array([float(value in wanted) for value in column.tolist()])
         return found
     if kind == "date":
         return {"value": -np.array([_age_days(value, now) for value in values])}
     if not words.words:
         return {}
     overlaps = [value_overlap(words, _texts(value)) for value in values]
-    return {"said": np.array([coverage for coverage, _ in overlaps]), "whole": np.array([whole for _, whole in overlaps])}
+    coverage = np.array([share for share, _ in overlaps])
+    contained = np.array([whole for _, whole in overlaps])
+    return {"query_coverage": coverage, "contained": contained}
 
 
 def _attributes(policy: RankingPolicy) -> list[str]:

@@ -43,27 +43,28 @@ def _trigrams(words: tuple[str, ...]) -> frozenset[str]:
 def match_text(query: Words, text: Words) -> dict[str, float]:
     """Return aspects of similarity, shares from 0 to 1; none where either is empty.
 
-    covered: of the query's words, those in the text; asked: of the text's words, those in the query. letters_covered,
-    letters_asked: the same of runs of three letters, which forgive spelling. leading: of the text's words, the first ones
-    that the query begins with in that order. run: of the text's words, the longest run that the query has, too. same: 1
-    where the words are the same. whole: 1 where all of the text's words stand in the query in a row. words: the text's
-    number of words. number: 1 where a number of the text is asked for, -1 where both have numbers but no common one, else 0.
+    query_coverage: of the query's words, those in the text; text_coverage: of the text's words, those in the query.
+    trigram_query_coverage, trigram_text_coverage: the same of runs of three letters, which forgive spelling. shared_prefix: of
+    the text's words, the first ones that the query begins with in that order. longest_run: of the text's words, the longest run
+    that the query has, too. equal: 1 where the words are the same. contained: 1 where all of the text's words stand in the query
+    in a row. words: the text's number of words. number: 1 where both have a number in common, -1 where both have numbers but
+    none in common, else 0.
     """
     if not query.words or not text.words:
         return {}
     common = query.distinct & text.distinct
-    asked, own = _trigrams(query.words), _trigrams(text.words)
-    letters = len(asked & own)
+    query_trigrams, text_trigrams = _trigrams(query.words), _trigrams(text.words)
+    trigrams = len(query_trigrams & text_trigrams)
     run = _longest_run(query.words, text.words)
     return {
-        "covered": len(common) / len(query.distinct),
-        "asked": len(common) / len(text.distinct),
-        "letters_covered": letters / len(asked),
-        "letters_asked": letters / len(own),
-        "leading": _leading(query.words, text.words) / len(text.words),
-        "run": run / len(text.words),
-        "whole": float(run == len(text.words)),
-        "same": float(query.words == text.words),
+        "query_coverage": len(common) / len(query.distinct),
+        "text_coverage": len(common) / len(text.distinct),
+        "trigram_query_coverage": trigrams / len(query_trigrams),
+        "trigram_text_coverage": trigrams / len(text_trigrams),
+        "shared_prefix": _shared_prefix(query.words, text.words) / len(text.words),
+        "longest_run": run / len(text.words),
+        "contained": float(run == len(text.words)),
+        "equal": float(query.words == text.words),
         "words": float(len(text.words)),
         "number": _number(query.words, text.words),
     }
@@ -91,7 +92,7 @@ def numbers_in(query: Words) -> frozenset[float]:
     return frozenset(float(word) for word in query.words if word.isdecimal() and len(word) <= 9)
 
 
-def _leading(query: Sequence[str], text: Sequence[str]) -> int:
+def _shared_prefix(query: Sequence[str], text: Sequence[str]) -> int:
     count = 0
     for left, right in zip(query, text, strict=False):
         if left != right:

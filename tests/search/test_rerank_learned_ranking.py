@@ -33,9 +33,9 @@ META = IndexMetadata(
     fields={"created_at": "date", "attributes.votes": "double", "attributes.actors": "keyword"},
 )
 NAMES = (
-    "lexical/score", "text_vector/rank", "sum/score", "taste_text/score", "title/covered", "title/bm25", "query/evidence",
-    "attributes.votes/value", "attributes.votes/rank", "attributes.actors/said", "categories/affinity", "price/distance",
-    "item/popularity_level", "user/events", "pair/category_affinity", "pair/since",
+    "lexical/score", "text_vector/rank", "sum/score", "taste_text/score", "title/query_coverage", "title/bm25", "query/evidence",
+    "attributes.votes/value", "attributes.votes/rank", "attributes.actors/query_coverage", "categories/affinity",
+    "price/distance", "item/popularity_level", "user/events", "pair/category_affinity", "pair/since",
 )  # fmt: skip
 WORDS = ("red", "shoe", "blue", "boot", "old", "anna")
 
@@ -319,9 +319,9 @@ def test_the_log_can_have_all_signals() -> None:
     few = engine.answer(context).hits[0].features
     logged = engine.answer(changed(context, settings=SearchSettings(depth=12, log_features=True))).hits[0].features
     assert few.items() <= logged.items()
-    assert "attributes.actors/said" in logged.keys() - few.keys()
-    assert {"lexical/score", "sum/rank", "title/covered", "categories/affinity", "price/distance"} <= few.keys() | {
-        "title/covered"
+    assert "attributes.actors/query_coverage" in logged.keys() - few.keys()
+    assert {"lexical/score", "sum/rank", "title/query_coverage", "categories/affinity", "price/distance"} <= few.keys() | {
+        "title/query_coverage"
     }
 
 

@@ -12,13 +12,17 @@ from es_recsys.search.text_match import match_text, numbers_in, split_words, val
 @pytest.mark.parametrize(
     ("question", "title", "expected"),
     [
-        ("alien 3 trailer", "Alien 3", {"covered": 2 / 3, "asked": 1, "leading": 1, "whole": 1, "same": 0, "number": 1}),
-        ("alien", "Alien 3", {"covered": 1, "asked": 0.5, "leading": 0.5, "whole": 0, "number": 0}),
-        ("rocky 4", "Rocky 2", {"covered": 0.5, "number": -1, "run": 0.5}),
-        ("Amélie", "amelie", {"same": 1, "letters_covered": 1}),
-        ("ocean's eleven", "Oceans Eleven", {"same": 1}),
-        ("the dark night", "The Dark Knight", {"covered": 2 / 3, "run": 2 / 3}),
-        ("night dark", "dark night", {"covered": 1, "run": 0.5, "leading": 0, "same": 0}),
+        (
+            "alien 3 trailer",
+            "Alien 3",
+            {"query_coverage": 2 / 3, "text_coverage": 1, "shared_prefix": 1, "contained": 1, "equal": 0, "number": 1},
+        ),
+        ("alien", "Alien 3", {"query_coverage": 1, "text_coverage": 0.5, "shared_prefix": 0.5, "contained": 0, "number": 0}),
+        ("rocky 4", "Rocky 2", {"query_coverage": 0.5, "number": -1, "longest_run": 0.5}),
+        ("Amélie", "amelie", {"equal": 1, "trigram_query_coverage": 1}),
+        ("ocean's eleven", "Oceans Eleven", {"equal": 1}),
+        ("the dark night", "The Dark Knight", {"query_coverage": 2 / 3, "longest_run": 2 / 3}),
+        ("night dark", "dark night", {"query_coverage": 1, "longest_run": 0.5, "shared_prefix": 0, "equal": 0}),
     ],
 )
 def test_compare(question: str, title: str, expected: dict[str, float]) -> None:
@@ -29,8 +33,8 @@ def test_compare(question: str, title: str, expected: dict[str, float]) -> None:
 def test_letters_forgive_spelling() -> None:
     asked = split_words("interstelar")
     right, wrong = (match_text(asked, split_words(title)) for title in ("Interstellar", "Inception"))
-    assert right["covered"] == wrong["covered"] == 0
-    assert right["letters_covered"] > 0.7 > wrong["letters_covered"] + 0.3
+    assert right["query_coverage"] == wrong["query_coverage"] == 0
+    assert right["trigram_query_coverage"] > 0.7 > wrong["trigram_query_coverage"] + 0.3
 
 
 def test_nothing_to_compare() -> None:
@@ -55,4 +59,11 @@ def test_shares_are_shares(question: str, title: str) -> None:
     found = match_text(split_words(question), split_words(title))
     assert all(-1.0 <= value <= 1.0 for aspect, value in found.items() if aspect != "words")
     if found and split_words(question).words == split_words(title).words:
-        assert found["same"] == found["covered"] == found["asked"] == found["leading"] == found["whole"] == 1.0
+        assert (
+            found["equal"]
+            == found["query_coverage"]
+            == found["text_coverage"]
+            == found["shared_prefix"]
+            == found["contained"]
+            == 1.0
+        )
