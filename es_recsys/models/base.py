@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from es_recsys import artefact
 from es_recsys.errors import ModelError, OutOfTime
 from es_recsys.models.types import HistoryBatch, ItemIds, encode, top_k
-from es_recsys.renamed import MODELS, spellings
+from es_recsys.renamed import MODELS, current_keys, spellings
 from es_recsys.types import History, Interactions, ItemTable
 
 __all__ = [
@@ -111,7 +111,8 @@ class Model(abc.ABC):
     reads_items: whether `fit` reads an `ItemTable`; then items without events may be among `item_ids`, too. stops_early: whether
     `fit` learns in epochs and stops by `TrainingCallback.validate`. layout: counted up where the saved arrays come to mean
     something else, so that an older artefact is refused. inference_params: settings that only change how the model answers, so
-    that trials of them need no new training. extra_state: attributes that are learned beside `_arrays`. config: a frozen
+    that trials of them need no new training. renamed_params: name of a setting in artefacts and tuned settings written before 0.2
+    -> its name. extra_state: attributes that are learned beside `_arrays`. config: a frozen
     dataclass of settings, each with a default. epochs: after how many the learned state was, where it was just fitted in epochs.
 
     A subclass gives `fit`, which learns into `_arrays`, `_params`, `_from_params`, `_all_scores` and `_contributions`.
@@ -124,6 +125,7 @@ class Model(abc.ABC):
     stops_early: ClassVar[bool] = False
     layout: ClassVar[int] = 1
     inference_params: ClassVar[frozenset[str]] = frozenset()
+    renamed_params: ClassVar[Mapping[str, str]] = MappingProxyType({})
     extra_state: ClassVar[tuple[str, ...]] = ()
 
     config: Any
@@ -208,7 +210,7 @@ class Model(abc.ABC):
                 f"The model {cls.name} in {folder} has layout {saved.layout}; this version reads {cls.layout}.", artefact.REMEDY
             )
         with artefact.described(folder):
-            model = cls._from_params(saved.params)
+            model = cls._from_params(current_keys(saved.params, cls.renamed_params))
             model._ids = ItemIds.from_arrays(saved.arrays)
             model._arrays = {name: array for name, array in saved.arrays.items() if not name.startswith("ids_")}
             if cls.kind == "vector" and model._arrays["vectors"].shape[:1] != (len(model._ids),):

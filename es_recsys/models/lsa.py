@@ -30,24 +30,26 @@ class LSAConfig:
     """Settings of `LSA`.
 
     dims: dimensions of the space. power: exponent of the singular values in it: 1 weighs a direction by how much of the
-    texts it carries, 0 weighs all alike. least, most: number and share of texts that a word of the vocabulary is in, at
-    least and at most. words: how many there are at most. half_life: after how many later events one of the history counts
-    half; half_life_days: the same in days. query: what a search is worth beside a view, its age counted in searches."""
+    texts it carries, 0 weighs all alike. min_df, max_df: number and share of texts that a word of the vocabulary is in, at
+    least and at most. max_words: size of the vocabulary at most. half_life: after how many later events one of the history counts
+    half; half_life_days: the same in days. query_weight: weight of a search beside that of a view, its age counted in
+    searches.
+    """
 
     dims: int = 128
     power: float = 0.5
-    least: int = 2
-    most: float = 0.3
-    words: int = 60_000
+    min_df: int = 2
+    max_df: float = 0.3
+    max_words: int = 60_000
     half_life: float = 10.0
     half_life_days: float = math.inf
-    query: float = 0.5
+    query_weight: float = 0.5
 
 
 class LSA(Model):
-    """Vectors of items, users and questions in one space (Deerwester et al. 1990, "Indexing by latent semantic analysis").
+    """Vectors of items, users and queries in one space (Deerwester et al. 1990, "Indexing by latent semantic analysis").
 
-    X (n_items, n_words) has the tf-idf of the items' texts (words.py), and U S V^T is its truncated singular value
+    X (n_items, n_words) has the tf-idf of the items' texts (vocabulary.py), and U S V^T is its truncated singular value
     decomposition. A row x of X, or any text, lies at
 
         e(x) = x V S^(power - 1) / |x V S^(power - 1)|
@@ -55,7 +57,7 @@ class LSA(Model):
     and a user whose events h have signed weights w_h, items i_h, recency ranks p_h and ages a_h, and who searched for q_k (k = 0
     the last), at the decayed signed mean
 
-        u = (sum_h w_h d_h e(i_h) + query * sum_k 2 ** (-k / half_life) e(q_k)) / (the same sum of absolute weights)
+        u = (sum_h w_h d_h e(i_h) + query_weight * sum_k 2 ** (-k / half_life) e(q_k)) / (the same sum of absolute weights)
         d_h = 2 ** (-p_h / half_life) * 2 ** (-a_h / half_life_days)
 
     An item scores u . e(i). Items without events have a vector like any other; an item without known words has none.
@@ -65,7 +67,10 @@ class LSA(Model):
     kind: ClassVar[str] = "vector"
     field: ClassVar[str | None] = "lsa_vector"
     reads_items: ClassVar[bool] = True
-    inference_params: ClassVar[frozenset[str]] = frozenset({"half_life", "half_life_days", "query"})
+    inference_params: ClassVar[frozenset[str]] = frozenset({"half_life", "half_life_days", "query_weight"})
+    renamed_params: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {"least": "min_df", "most": "max_df", "words": "max_words", "query": "query_weight"}
+    )
 
     def __init__(self, config: LSAConfig | None = None) -> None:
         self.config = config or LSAConfig()
@@ -77,13 +82,13 @@ class LSA(Model):
         from scipy import sparse
 
         texts = [tokens(text) for text in items.texts] if items is not None else []
-        vocabulary = Vocabulary.of(texts, self.config.least, self.config.most, self.config.words)
+        vocabulary = Vocabulary.of(texts, self.config.min_df, self.config.max_df, self.config.max_words)
         if items is None or not any(texts):
             raise ModelError("There are no texts to train lsa on.", "Load items with titles and descriptions first.")
         if not len(vocabulary):
             raise ModelError(
-                f"The items' texts have no words for lsa to learn from: each is in fewer than {self.config.least} texts, or in "
-                f"more than {self.config.most:.0%} of them.",
+                f"The items' texts have no words for lsa to learn from: each is in fewer than {self.config.min_df} texts, or in "
+                f"more than {self.config.max_df:.0%} of them.",
                 "Load items with descriptions.",
             )
         starts, word_idx, weights = vocabulary.rows(texts)
@@ -105,7 +110,7 @@ class LSA(Model):
         moves: dict[str, tuple[Any, ...]] = {"half_life": (1.0, 2.0, 4.0, 10.0, 30.0, math.inf)} if ordered else {}
         if timed:
             moves["half_life_days"] = (1.0, 7.0, 30.0, 90.0, math.inf)
-        return {**moves, "power": (0.0, 0.25, 0.5, 0.75, 1.0), "dims": (64, 128, 256), "most": (0.1, 0.3, 0.6)}
+        return {**moves, "power": (0.0, 0.25, 0.5, 0.75, 1.0), "dims": (64, 128, 256), "max_df": (0.1, 0.3, 0.6)}
 
     def query_vector(
         self, text: str, vectors: Mapping[str, NDArray[np.float32]] = MappingProxyType({})
@@ -156,7 +161,7 @@ class LSA(Model):
     def _searched(self, queries: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
         """Vectors (k, d) of the queries with a known word, and what each is worth (k,)."""
         ages = np.arange(len(queries) - 1, -1, -1, dtype=np.float64)
-        worth = self.config.query * decay(ages, self.config.half_life)
+        worth = self.config.query_weight * decay(ages, self.config.half_life)
         found = [(self.query_vector(text), value) for text, value in zip(queries, worth.tolist(), strict=True) if value > 0]
         known = [(vector, value) for vector, value in found if vector is not None]
         if not known:

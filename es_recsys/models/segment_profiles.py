@@ -101,7 +101,7 @@ def _categories(items: ItemTable) -> list[list[str]]:
 def _words(items: ItemTable) -> list[list[str]]:
     """Return the words of the titles, without those that are in half of them and numbers."""
     titles = [tokens(title) for title in items.titles]
-    known = set(Vocabulary.of(titles, least=2, most=0.5).words)
+    known = set(Vocabulary.of(titles, min_df=2, max_df=0.5).words)
     return [sorted({word for word in words if word in known and not word.isdigit()}) for words in titles]
 
 

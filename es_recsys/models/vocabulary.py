@@ -50,16 +50,16 @@ class Vocabulary:
         self.words, self.idf = words, idf
 
     @classmethod
-    def of(cls, texts: Sequence[Sequence[str]], least: int = 2, most: float = 0.5, size: int = 100_000) -> Vocabulary:
-        """Return the words of tokenized texts that occur in at least `least` of them and at most the share `most`.
+    def of(cls, texts: Sequence[Sequence[str]], min_df: int = 2, max_df: float = 0.5, size: int = 100_000) -> Vocabulary:
+        """Return the words of tokenized texts that occur in at least `min_df` of them and at most the share `max_df`.
 
         Of more than `size` words those in most texts stay.
         """
         counts: Counter[str] = Counter()
         for words in texts:
             counts.update(set(words))
-        limit = max(most * len(texts), least)
-        kept = [(word, count) for word, count in counts.items() if least <= count <= limit]
+        limit = max(max_df * len(texts), min_df)
+        kept = [(word, count) for word, count in counts.items() if min_df <= count <= limit]
         kept = sorted(sorted(kept, key=lambda pair: (-pair[1], pair[0]))[:size])
         df = np.array([count for _, count in kept], np.float64)
         return cls(ItemIds.of(word for word, _ in kept), np.log((1.0 + len(texts)) / (1.0 + df)) + 1.0)

@@ -14,7 +14,7 @@ from es_recsys.errors import ModelError
 from es_recsys.models import MODELS
 from es_recsys.private import make_folder
 from es_recsys.renamed import MODELS as RENAMED
-from es_recsys.renamed import spellings
+from es_recsys.renamed import current_keys, spellings
 from es_recsys.settings import Settings
 
 __all__ = ["load_tuned", "save_history", "save_tuned", "tuned_path", "tuning_histories"]
@@ -49,7 +49,7 @@ def load_tuned(settings: Settings, name: str) -> Any | None:
         ordered, timed = bool(content["ordered"]), bool(content["timed"])
         space = kind.search_space(ordered, timed)
         config = kind.default_config(ordered, timed)
-        for setting, told in content["settings"].items():
+        for setting, told in current_keys(content["settings"], kind.renamed_params).items():
             value = _value(told)
             if value not in space[setting]:
                 raise ValueError(setting)

@@ -85,7 +85,7 @@ def catalogue(seed: int = 11) -> ItemTable:
 SMALL: dict[str, Callable[[], Model]] = {
     "als": lambda: ALS(ALSConfig(factors=8, iterations=5, threads=1, half_life=5.0)),
     "ease": lambda: EASE(EASEConfig(regularization=5.0, neighbours=20)),
-    "lsa": lambda: LSA(LSAConfig(dims=20, least=1)),
+    "lsa": lambda: LSA(LSAConfig(dims=20, min_df=1)),
     "aligned": lambda: Aligned(AlignedConfig(dims=12, batch_size=32, epochs=30)),
     "fused": lambda: Fused(FusedConfig(dims=12)),
     "sasrec": lambda: SASRec(

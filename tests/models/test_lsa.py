@@ -31,7 +31,7 @@ def trained(make: Callable[..., Interactions], config: LSAConfig) -> LSA:
 
 @pytest.fixture(scope="module")
 def model(interactions: Callable[..., Interactions]) -> LSA:
-    return trained(interactions, LSAConfig(dims=4, most=0.6, half_life=2.0))
+    return trained(interactions, LSAConfig(dims=4, max_df=0.6, half_life=2.0))
 
 
 def test_items_without_events_are_there_and_items_without_texts_have_no_vector(model: LSA) -> None:
@@ -50,7 +50,7 @@ def test_an_item_lies_where_its_text_as_a_question_lies(model: LSA) -> None:
 
 def test_what_is_never_said_with_a_word_is_found_by_it(interactions: Callable[..., Interactions]) -> None:
     """No text with "machine" has "beans"; both kinds have "coffee" or "espresso"."""
-    model = trained(interactions, LSAConfig(dims=2, most=0.6, power=1.0))
+    model = trained(interactions, LSAConfig(dims=2, max_df=0.6, power=1.0))
     question = model.query_vector("machine")
     assert question is not None
     found = model.item_vectors @ question
@@ -94,7 +94,7 @@ def test_a_batch_with_searches_equals_its_parts(model: LSA) -> None:
 
 
 def test_a_config_of_asking_needs_no_new_training(model: LSA) -> None:
-    deaf = model.with_config(LSAConfig(dims=4, most=0.6, query=0.0))
+    deaf = model.with_config(LSAConfig(dims=4, max_df=0.6, query_weight=0.0))
     assert deaf.user_vector(History(queries=("coffee",))) is None
     assert deaf.item_vectors is model.item_vectors
 

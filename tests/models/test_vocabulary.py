@@ -42,14 +42,14 @@ TEXTS = [tokens(text) for text in ("red shoe", "red red hat", "blue hat", "red s
 
 
 def test_words_that_are_rare_or_everywhere_are_left_out() -> None:
-    assert list(Vocabulary.of(TEXTS, least=2, most=0.5).words) == ["blue", "hat"]
-    assert list(Vocabulary.of(TEXTS, least=2, most=1.0).words) == ["blue", "hat", "red"]
-    assert list(Vocabulary.of(TEXTS, least=1, most=1.0, size=3).words) == ["blue", "hat", "red"]
+    assert list(Vocabulary.of(TEXTS, min_df=2, max_df=0.5).words) == ["blue", "hat"]
+    assert list(Vocabulary.of(TEXTS, min_df=2, max_df=1.0).words) == ["blue", "hat", "red"]
+    assert list(Vocabulary.of(TEXTS, min_df=1, max_df=1.0, size=3).words) == ["blue", "hat", "red"]
     assert len(Vocabulary.of([])) == 0
 
 
 def test_weights_are_those_of_the_formula() -> None:
-    vocabulary = Vocabulary.of(TEXTS, least=2, most=1.0)
+    vocabulary = Vocabulary.of(TEXTS, min_df=2, max_df=1.0)
     places, weights = vocabulary.row("Hat, RED red unheard")
     expected = np.array([np.log(6 / 3) + 1, (1 + np.log(2)) * (np.log(6 / 4) + 1)])
     assert places.tolist() == [1, 2]
@@ -62,7 +62,7 @@ def test_weights_are_those_of_the_formula() -> None:
 
 
 def test_kept_in_flat_arrays() -> None:
-    vocabulary = Vocabulary.of(TEXTS, least=1, most=1.0)
+    vocabulary = Vocabulary.of(TEXTS, min_df=1, max_df=1.0)
     again = Vocabulary.from_arrays(vocabulary.arrays())
     assert list(again.words) == list(vocabulary.words)
     np.testing.assert_array_equal(again.row("blue coat")[1], vocabulary.row("blue coat")[1])

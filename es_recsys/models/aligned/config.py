@@ -3,17 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
-
-from es_recsys.models.base import from_json
-from es_recsys.renamed import current_keys
 
 __all__ = ["AlignedConfig"]
-
-# Names of settings in artefacts written before 0.2.
-_RENAMED = {"rate": "learning_rate", "decay": "weight_decay", "batch": "batch_size", "held": "validation_pairs"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +28,3 @@ class AlignedConfig:
     validation_pairs: int = 500
     half_life: float = 10.0
     half_life_days: float = math.inf
-
-    @classmethod
-    def from_params(cls, params: Mapping[str, Any]) -> Self:
-        """Return the settings of an artefact, under present or earlier names."""
-        return cls(**current_keys(from_json(params), _RENAMED))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from es_recsys.errors import MissingExtra, ModelError
 from es_recsys.models.aligned.config import AlignedConfig
-from es_recsys.models.base import ContentModel, TrainingCallback, rows_of_all_items, to_json, unit
+from es_recsys.models.base import ContentModel, TrainingCallback, from_json, rows_of_all_items, to_json, unit
 from es_recsys.models.types import ItemIds
 from es_recsys.types import Interactions, ItemTable
 
@@ -50,6 +50,9 @@ class Aligned(ContentModel):
     field: ClassVar[str | None] = "aligned_vector"
     reads_items: ClassVar[bool] = True
     inference_params: ClassVar[frozenset[str]] = frozenset({"half_life", "half_life_days"})
+    renamed_params: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {"rate": "learning_rate", "decay": "weight_decay", "batch": "batch_size", "held": "validation_pairs"}
+    )
 
     def __init__(self, config: AlignedConfig | None = None) -> None:
         self.config = config or AlignedConfig()
@@ -111,4 +114,4 @@ class Aligned(ContentModel):
 
     @classmethod
     def _from_params(cls, params: Mapping[str, Any]) -> Self:
-        return cls(AlignedConfig.from_params(params))
+        return cls(AlignedConfig(**from_json(params)))

@@ -2,24 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
-
-from es_recsys.renamed import current_keys
 
 __all__ = ["SASRecConfig"]
-
-# Names of settings in artefacts written before 0.2.
-_RENAMED = {
-    "length": "max_length",
-    "tokens": "batch_events",
-    "hide": "id_dropout",
-    "rate": "learning_rate",
-    "decay": "weight_decay",
-    "held": "validation_users",
-    "dislike": "dislike_weight",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +36,3 @@ class SASRecConfig:
     validation_users: int = 4_000
     refit: bool = True
     dislike_weight: float = 0.5
-
-    @classmethod
-    def from_params(cls, params: Mapping[str, Any]) -> Self:
-        """Return the settings of an artefact, under present or earlier names."""
-        return cls(**current_keys(params, _RENAMED))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -51,6 +52,17 @@ class SASRec(FactorModel):
     reads_items: ClassVar[bool] = True
     stops_early: ClassVar[bool] = True
     inference_params: ClassVar[frozenset[str]] = frozenset({"dislike_weight"})
+    renamed_params: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {
+            "length": "max_length",
+            "tokens": "batch_events",
+            "hide": "id_dropout",
+            "rate": "learning_rate",
+            "decay": "weight_decay",
+            "held": "validation_users",
+            "dislike": "dislike_weight",
+        }
+    )
 
     def __init__(self, config: SASRecConfig | None = None) -> None:
         self.config = config or SASRecConfig()
@@ -179,7 +191,7 @@ class SASRec(FactorModel):
 
     @classmethod
     def _from_params(cls, params: Mapping[str, Any]) -> Self:
-        return cls(SASRecConfig.from_params(params))
+        return cls(SASRecConfig(**params))
 
 
 def _with_content(data: Interactions, items: ItemTable | None) -> tuple[Interactions, NDArray[np.float32]]:
