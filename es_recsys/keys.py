@@ -13,7 +13,7 @@ _CHECKED = b"\xff es_recsys key check"  # no id in UTF-8 begins so
 
 
 def user_key(user_id: str, secret: bytes) -> str:
-    """HMAC-SHA256 of the id under the installation's secret, first 128 bits, 32 hex digits.
+    """Return HMAC-SHA256 of the id under the installation's secret, first 128 bits, 32 hex digits.
 
     Without the secret an id can't be confirmed by trying; the same secret must be used by all that share a store.
     """
@@ -21,12 +21,12 @@ def user_key(user_id: str, secret: bytes) -> str:
 
 
 def key_check(secret: bytes) -> str:
-    """What tells a store's secret from another one: it stands with the store, and neither secret nor keys follow from it."""
+    """Return a proof of the secret: it is stored with the store, tells another secret, and reveals neither secret nor keys."""
     return hmac.new(secret, _CHECKED, hashlib.sha256).hexdigest()[:32]
 
 
 def confirm_key(secret: bytes, check: str | None) -> None:
-    """Raises KeyMismatch where the store says, by its check, that its users are kept under another secret."""
+    """Raise KeyMismatch where the store says, by its check, that its users are kept under another secret."""
     if check and not hmac.compare_digest(key_check(secret), check):
         raise KeyMismatch(
             "The users of this store are kept under another secret than the one that is set here.",

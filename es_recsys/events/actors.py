@@ -18,7 +18,7 @@ _SESSION = "s:"
 
 
 def actor_of(user_id: str | None = None, session_id: str | None = None) -> str:
-    """The actor of an event with these ids; the user comes first. Raises InputError where there is neither."""
+    """Return the actor of an event with these ids; the user comes first. Raises InputError where there is neither."""
     if user_id is not None:
         return _USER + user_id
     if session_id is not None:
@@ -35,6 +35,6 @@ def session_of(actor: str) -> str | None:
 
 
 def actor_key(actor: str, secret: bytes) -> str:
-    """What stands for an actor outside the event store: `user_key` of a user, "s-" and the same of a session."""
+    """Return what stands for an actor outside the event store: `user_key` of a user, "s-" and the same of a session."""
     key = user_key(actor[2:], secret)
     return key if actor.startswith(_USER) else f"s-{key}"

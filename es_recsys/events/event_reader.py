@@ -52,7 +52,7 @@ class EventReader:
         self._queries: dict[RatingScale, sa.Select[Any]] = {}
 
     def _select(self) -> sa.Select[Any]:
-        """The columns of a StoredEvent, by the scale that ratings are on now."""
+        """Return the columns of a StoredEvent, by the scale that ratings are on now."""
         with self._database.reading() as connection:
             kept = connection.execute(sa.select(STORES.c.settings).where(STORES.c.store == self._store)).scalar()
         scale = RatingScale.of(orjson.loads(kept) if kept else {})
@@ -82,26 +82,26 @@ class EventReader:
         ).where(event.store == self._store)
 
     def rows(self, actor: str, after: int, limit: int | None) -> list[StoredEvent]:
-        """The actor's events with a row above `after`, in row order."""
+        """Return the actor's events with a row above `after`, in row order."""
         event = EVENTS.c
         query = self._select().where(event.actor == actor, event.row_no > after).order_by(event.row_no).limit(limit)
         with self._database.reading() as connection:
             return [_event(row) for row in connection.execute(query)]
 
     def scan(self, after: int) -> Iterator[StoredEvent]:
-        """All events with a row above `after`, in row order."""
+        """Yield all events with a row above `after`, in row order."""
         query = self._select().order_by(EVENTS.c.row_no)
         while page := self._page(query.where(EVENTS.c.row_no > after)):
             yield from page
             after = page[-1].row
 
     def by_actor(self) -> Iterator[tuple[str, list[StoredEvent]]]:
-        """Each actor with all its events in row order; flat memory but for the largest actor."""
+        """Yield each actor with all its events in row order; flat memory but for the largest actor."""
         for actor, events in groupby(self._in_actor_order(), attrgetter("actor")):
             yield actor, list(events)
 
     def actors(self) -> Iterator[str]:
-        """Every actor once, in the database's order of text."""
+        """Yield every actor once, in the database's order of text."""
         event = EVENTS.c
         query = sa.select(event.actor).where(event.store == self._store).distinct().order_by(event.actor).limit(_PAGE)
         last = ""
@@ -114,7 +114,7 @@ class EventReader:
             last = page[-1]
 
     def actors_after(self, after: int) -> list[str]:
-        """Subjects with a row above `after`, in order."""
+        """Return actors with a row above `after`, in order."""
         event, found = EVENTS.c, set[str]()
         query = sa.select(event.row_no, event.actor).where(event.store == self._store).order_by(event.row_no).limit(_PAGE)
         while True:
@@ -126,14 +126,14 @@ class EventReader:
             after = page[-1][0]
 
     def last_rows(self, actors: Sequence[str]) -> dict[str, int]:
-        """Subject -> its highest row; those without events are left out."""
+        """Return actor -> its highest row; those without events are left out."""
         event = EVENTS.c
         query = sa.select(event.actor, sa.func.max(event.row_no)).where(event.store == self._store).group_by(event.actor)
         with self._database.reading() as connection:
             return {row[0]: row[1] for row in connection.execute(query.where(event.actor.in_(actors)))}
 
     def rows_of(self, actors: Sequence[str], after: int) -> dict[str, list[StoredEvent]]:
-        """Subject -> its events with a row above `after`, in row order."""
+        """Return actor -> its events with a row above `after`, in row order."""
         event = EVENTS.c
         query = self._select().where(event.actor.in_(actors), event.row_no > after).order_by(event.actor, event.row_no)
         with self._database.reading() as connection:
@@ -141,7 +141,7 @@ class EventReader:
         return {actor: list(some) for actor, some in groupby(rows, attrgetter("actor"))}
 
     def item_ids(self, event_types: Sequence[str]) -> list[str]:
-        """Items that events of these types name, in order; of events that are set aside, only those on unknown items."""
+        """Return items that events of these types name, in order; of events that are set aside, only those on unknown items."""
         event = EVENTS.c
         counts = sa.or_(event.quarantine.is_(None), event.quarantine == UNKNOWN_ITEM)
         query = sa.select(event.item_id).distinct().where(event.store == self._store, event.item_id.is_not(None), counts)

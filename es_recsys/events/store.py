@@ -47,6 +47,15 @@ class EventStore:
         self._writer = EventWriter(self.database, store, secret)
         self._reader = EventReader(self.database, store)
 
+    def count_by_reason(self) -> tuple[int, dict[str, int]]:
+        """Return how many events count, and reason -> how many are quarantined for it, most first."""
+        number = sa.func.count()
+        query = sa.select(EVENTS.c.quarantine, number).where(EVENTS.c.store == self.store).group_by(EVENTS.c.quarantine)
+        with self.database.reading() as connection:
+            counts = list(connection.execute(query.order_by(number.desc())))
+        kept = sum(count for reason, count in counts if reason is None)
+        return kept, {reason: count for reason, count in counts if reason is not None}
+
     def append(self, events: Sequence[Event], received_at: float | None = None) -> AppendResult:
         """Store `events` in one transaction; the rows that are new come back. A known event changes nothing.
 
@@ -66,14 +75,14 @@ class EventStore:
     def rows(
         self, user_id: str | None = None, *, session_id: str | None = None, after: int = 0, limit: int | None = None
     ) -> list[StoredEvent]:
-        """The events of a user, or of an anonymous session, with a row above `after`, in row order.
+        """Return the events of a user, or of an anonymous session, with a row above `after`, in row order.
 
         Read `revision` first: where it is not the one that a profile was folded at, fold anew from row 0.
         """
         return self._reader.rows(actor_of(user_id, session_id), after, limit)
 
     def revision(self, user_id: str | None = None, *, session_id: str | None = None) -> int:
-        """Grows whenever rows of the actor that were read before have changed: by cleaning, or erasing."""
+        """Return a number that grows whenever rows of the actor that were read before have changed: by cleaning, or erasing."""
         key = actor_key(actor_of(user_id, session_id), self._secret)
         with self.database.reading() as connection:
             of_store = sa.select(STORES.c.revision).where(STORES.c.store == self.store)
@@ -82,19 +91,19 @@ class EventStore:
         return int(pair[0] or 0) + int(pair[1] or 0)
 
     def scan(self, after: int = 0) -> Iterator[StoredEvent]:
-        """All events in row order, in flat memory."""
+        """Yield all events in row order, in flat memory."""
         return self._reader.scan(after)
 
     def by_actor(self) -> Iterator[tuple[str, list[StoredEvent]]]:
-        """(actor, its events in row order) for each user and anonymous session."""
+        """Yield (actor, its events in row order) for each user and anonymous session."""
         return self._reader.by_actor()
 
     def users(self) -> Iterator[str]:
-        """Every user id once."""
+        """Yield every user id once."""
         return (user for actor in self._reader.actors() if (user := user_of(actor)) is not None)
 
     def sessions(self) -> Iterator[str]:
-        """Every anonymous session's id once."""
+        """Yield every anonymous session's id once."""
         return (session for actor in self._reader.actors() if (session := session_of(actor)) is not None)
 
     def log_position(self) -> LogPosition:
@@ -102,21 +111,21 @@ class EventStore:
         return self._state.log_position()
 
     def actors(self) -> Iterator[str]:
-        """Every actor once, in order."""
+        """Yield every actor once, in order."""
         return self._reader.actors()
 
     def actors_after(self, row: int) -> list[str]:
-        """Subjects with a row above `row`, in order."""
+        """Return actors with a row above `row`, in order."""
         return self._reader.actors_after(row)
 
     def changed_keys(self, change: int) -> set[str]:
-        """Keys of the actors whose rows have changed since `LogPosition.change`, erased ones among them."""
+        """Return keys of the actors whose rows have changed since `LogPosition.change`, erased ones among them."""
         changed = sa.select(ACTORS.c.user_key).where(ACTORS.c.store == self.store, ACTORS.c.changed > change)
         with self.database.reading() as connection:
             return set(connection.execute(changed).scalars())
 
     def last_rows(self, actors: Sequence[str]) -> dict[str, int]:
-        """Subject -> its highest row; those without events are left out. actors: at most a thousand."""
+        """Return actor -> its highest row; those without events are left out. actors: at most a thousand."""
         return self._reader.last_rows(actors)
 
     def rows_of(self, actors: Sequence[str], after: int = 0) -> dict[str, list[StoredEvent]]:
@@ -133,7 +142,10 @@ class EventStore:
         return {actor: of_store + own.get(key, 0) for actor, key in keys.items()}
 
     def item_ids(self, event_types: Sequence[str]) -> list[str]:
-        """Items that events of these types name, in order; of events that are set aside, only those on unknown items."""
+        """Return the items that events of these types name, in order.
+
+        Of events that are set aside, only those on unknown items count.
+        """
         return self._reader.item_ids(event_types)
 
     @property
@@ -200,7 +212,7 @@ class EventStore:
             adopt_key(connection, self.store, self._secret)
 
     def count(self) -> int:
-        """How many events there are, those set aside included."""
+        """Return how many events there are, those set aside included."""
         with self.database.reading() as connection:
             query = sa.select(sa.func.count()).select_from(EVENTS).where(EVENTS.c.store == self.store)
             return int(connection.execute(query).scalar_one())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from es_recsys.errors import ModelError
 from es_recsys.events.bot_rules import BOT_RULES, BotRules
-from es_recsys.events.counts import count_reasons
 from es_recsys.events.quarantine_reasons import QUARANTINE_REASONS
 from es_recsys.events.store import EventStore
 from es_recsys.types import Interactions
@@ -18,7 +17,7 @@ def need_positive(store: EventStore, data: Interactions) -> None:
     """Raise ModelError that says why, where no event says what somebody likes."""
     if (data.weights > 0).any():
         return
-    kept, counts = count_reasons(store)
+    kept, counts = store.count_by_reason()
     if kept:
         scale = store.rating_scale
         raise ModelError(

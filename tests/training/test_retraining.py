@@ -247,6 +247,7 @@ def test_a_comparison_that_fails_ends_no_training(monkeypatch: pytest.MonkeyPatc
 
     for name, told in (("_events", ("Events.", "they have grown")), ("_items", ("Items.", ""))):
         monkeypatch.setattr(retraining, name, lambda *_, told=told: told)
+    monkeypatch.setattr(retraining, "live_names", lambda _, snapshot: tuple(snapshot.models))
     monkeypatch.setattr(retraining, "quality", fail)
     checked = retraining.check(cast(Any, None), served, data, (), (), 0.1, np.random.default_rng(0))
     assert checked.reasons == ("they have grown",) and checked.quality is None
@@ -260,7 +261,7 @@ def test_a_comparison_that_fails_ends_no_training(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(retraining, "products", lambda *_: {})
     monkeypatch.setattr(retraining, "publish", lambda *_, **__: asked.append("served"))
     monkeypatch.setattr("es_recsys.events.interactions.read_interactions", lambda *_, **__: data)
-    work = SimpleNamespace(snapshots=SimpleNamespace(to_train=lambda: served), now=lambda: 0.0, events=None)
+    work = SimpleNamespace(snapshots=SimpleNamespace(for_training=lambda: served), now=lambda: 0.0, events=None)
     report = retraining._run(cast(Any, work), (), False, (), 0.1, None, 1, None)
     assert (report.outcome, asked) == ("trained", ["served"])
     assert report.tried == (

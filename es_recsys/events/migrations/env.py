@@ -1,4 +1,4 @@
-"""Alembic's entry: migrates on the connection that `behaviour.migrate` hands over, in its transaction."""
+"""Alembic's entry: migrates on the connection that `events.migrate` hands over, in its transaction."""
 
 from __future__ import annotations
 
