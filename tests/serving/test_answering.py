@@ -1,0 +1,69 @@
+"""The flow of an answer: its requests, another ranking policy, and what is logged."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from es_recsys.errors import EngineError, InputError
+from es_recsys.index_metadata import IndexMetadata
+from es_recsys.serving.answering import execute
+from es_recsys.serving.operations import LogAnswer, MultiSearch
+from es_recsys.serving.ranking_policy import ranking_policy
+from es_recsys.serving.snapshot import ServingSnapshot
+from es_recsys.settings import Settings
+from es_recsys.types import Answer, Query
+
+HITS = {"hits": {"hits": [{"_id": "a", "_score": 2.0}, {"_id": "b", "_score": 1.0}], "total": {"value": 2}}}
+NOW = 1_700_000_000.0
+
+
+@pytest.fixture
+def snapshot(tmp_path: Path) -> ServingSnapshot:
+    encoder: Any = SimpleNamespace(fields=lambda *_: ())
+    return ServingSnapshot(Settings(home=tmp_path), IndexMetadata("shop", 1), b"s" * 32, encoder, popularity=[("b", 3.0)])
+
+
+def driven(flow: Generator[Any, Any, Answer], response: dict[str, Any]) -> tuple[Answer, list[Any]]:
+    """The answer, and its operations, every search answered with one response."""
+    operations: list[Any] = []
+    result: Any = None
+    try:
+        while True:
+            operations.append(flow.send(result))
+            last = operations[-1]
+            result = [response for _ in last.bodies] if isinstance(last, MultiSearch) else None
+    except StopIteration as done:
+        return done.value, operations
+
+
+def test_an_answer_takes_two_requests_and_is_logged(snapshot: ServingSnapshot) -> None:
+    answer, operations = driven(execute(snapshot, Query(text="shoes"), NOW), HITS)
+    first, second, log = operations
+    assert isinstance(first, MultiSearch) and isinstance(second, MultiSearch) and isinstance(log, LogAnswer)
+    assert first.index == snapshot.metadata.index and len(first.bodies) == 2
+    assert [hit.item_id for hit in answer.hits] == ["a", "b"]
+    assert (log.record["kind"], log.record["situation"], log.record["user_key"]) == ("search", "query", None)
+    assert [hit["item_id"] for hit in log.record["hits"]] == ["a", "b"]
+
+
+def test_another_policy_ranks_otherwise_and_changes_nothing_of_the_store(snapshot: ServingSnapshot) -> None:
+    plain = ranking_policy(snapshot)
+    weights = {"query": {"lexical": 0.0, "popularity": 1.0}}
+    answer, (first, *_) = driven(execute(snapshot, Query(text="shoes"), NOW, replace(plain, retriever_weights=weights)), HITS)
+    assert len(first.bodies) == 1
+    assert answer.hits[0].item_id == "b" and set(answer.hits[0].parts) == {"popularity"}
+    again, (first, *_) = driven(execute(snapshot, Query(text="shoes"), NOW), HITS)
+    assert len(first.bodies) == 2 and set(again.hits[0].parts) == {"lexical"}
+
+
+@pytest.mark.parametrize(("status", "error"), [(400, InputError), (503, EngineError)])
+def test_where_every_search_fails_there_is_no_answer(snapshot: ServingSnapshot, status: int, error: type[Exception]) -> None:
+    failed = {"error": {"type": "x", "reason": "why"}, "status": status}
+    with pytest.raises(error, match="why"):
+        driven(execute(snapshot, Query(text="shoes"), NOW), failed)
