@@ -155,7 +155,7 @@ class DelimitedFile:
 
     def _numbered(self, first: list[str]) -> list[str]:
         records = split_lines(first, self.separator)
-        return [f"column{place}" for place in range(1, (len(records[0]) if records else 1) + 1)]
+        return [f"column{number}" for number in range(1, (len(records[0]) if records else 1) + 1)]
 
     def _header(self) -> list[str]:
         try:
@@ -174,7 +174,7 @@ class DelimitedFile:
             raise InputError(f"{self._path} line {wrong[0]} {wrong[1]}.", _ENCODING_REMEDY)
         names = [cell.strip() for cell in self.separator.restore(cells)]
         # Programs end each line with a separator, or leave the header of a row number empty.
-        names = [name or f"column{place}" for place, name in enumerate(names, start=1)]
+        names = [name or f"column{number}" for number, name in enumerate(names, start=1)]
         doubles = sorted({name for name in names if names.count(name) > 1})
         if doubles and not looks_like_data(names[:1]):  # else the check of required columns tells that these are no names
             remedy = "If it has no header line, say --no-header." if looks_like_data(doubles) else "Rename one of them."

@@ -46,8 +46,8 @@ class FutureTimes:
                 self._beyond += 1
                 return
             self.span = max(self.span, future)
-        place = math.floor(future / _BIN_S)
-        self._bins[place] = self._bins.get(place, 0) + 1
+        bin_idx = math.floor(future / _BIN_S)
+        self._bins[bin_idx] = self._bins.get(bin_idx, 0) + 1
 
     @property
     def local(self) -> bool:
@@ -58,7 +58,7 @@ class FutureTimes:
     def block(self) -> bool:
         """Whether they are the file's newest hours, as many as in the hours before, rather than those of some wrong clocks."""
         future = self.count - self._beyond
-        behind = sum(n for place, n in self._bins.items() if -self.span <= place * _BIN_S < 0.0)
+        behind = sum(n for bin_idx, n in self._bins.items() if -self.span <= bin_idx * _BIN_S < 0.0)
         return future >= max(_FEW, _DENSITY * behind, self._beyond)
 
     @property

@@ -29,22 +29,26 @@ def no_header_command(cells: Sequence[str], events: bool, separator: str | None)
     if separator is not None and separator not in _DETECTED_SEPARATORS:
         options.append(f"--separator {_SHELL_QUOTED.get(separator) or shlex.quote(separator)}")
     columns = _event_columns(cells) if events else _item_columns(cells)
-    options.append("--columns " + ",".join(f"{field}={place + 1}" for field, place in columns.items()))
+    options.append("--columns " + ",".join(f"{field}={column_idx + 1}" for field, column_idx in columns.items()))
     if events and "event_type" not in columns:
         options.append("--constant event_type=" + ("rating" if "value" in columns else "view"))
     return " ".join(options)
 
 
 def _item_columns(cells: Sequence[str]) -> dict[str, int]:
-    words = [place for place, cell in enumerate(cells) if place and re.search(r"[^\W\d_]", cell)]
+    words = [column_idx for column_idx, cell in enumerate(cells) if column_idx and re.search(r"[^\W\d_]", cell)]
     return {"item_id": 0} | ({"title": words[0]} if words else {})
 
 
 def _event_columns(cells: Sequence[str]) -> dict[str, int]:
     """Usual is user, item, rating, time; the time is told by its form, a rating by being small, an action by its name."""
     stripped = [cell.strip() for cell in cells]
-    times = [place for place, cell in enumerate(stripped) if place and _TIME.fullmatch(cell)]
-    ids = [place for place, cell in enumerate(stripped) if place and place not in times[:1] and _ID.fullmatch(cell)]
+    times = [column_idx for column_idx, cell in enumerate(stripped) if column_idx and _TIME.fullmatch(cell)]
+    ids = [
+        column_idx
+        for column_idx, cell in enumerate(stripped)
+        if column_idx and column_idx not in times[:1] and _ID.fullmatch(cell)
+    ]
     columns = {"user_id": 0}
     if ids:
         columns["item_id"] = ids[0]
@@ -52,7 +56,7 @@ def _event_columns(cells: Sequence[str]) -> dict[str, int]:
         ends = after + 1 in times[:1] or (not times and after == len(cells) - 1)
         if after < len(cells) and ends and _RATING.fullmatch(stripped[after]):
             columns["value"] = after
-    actions = [place for place, cell in enumerate(stripped) if place and event_type_of(cell)]
+    actions = [column_idx for column_idx, cell in enumerate(stripped) if column_idx and event_type_of(cell)]
     if actions:
         columns["event_type"] = actions[0]
     return columns | ({"timestamp": times[0]} if times else {})

@@ -79,7 +79,7 @@ def array_rows(lines: Iterable[NumberedLine], report: OnRowError, charset: str =
     all up to the next line that begins an object. Memory is that of an object."""
     decoder, window = json.JSONDecoder(), _Window(lines)
     while window.skip(_BETWEEN):
-        text, start = window.text, window.place
+        text, start = window.text, window.position
         if text[start] in "[]":
             window.take(start + 1)
             continue
@@ -104,19 +104,19 @@ def array_rows(lines: Iterable[NumberedLine], report: OnRowError, charset: str =
 
 
 class _Window:
-    """A part of a text: `text`, the `place` that has been read to, and the number of the line there."""
+    """A part of a text: `text`, the `position` that has been read to, and the number of the line there."""
 
     def __init__(self, lines: Iterable[NumberedLine]) -> None:
         self._lines = iter(lines)
         self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
         self._wanted = _CHUNK
         self.text = ""
-        self.place = 0
+        self.position = 0
         self.line = 1
 
     def more(self) -> bool:
         """Lengthen the window; False where the file ends, or an object is longer than a line may be."""
-        rest = self.text[self.place :]
+        rest = self.text[self.position :]
         if len(rest) > MAX_LINE:
             return False
         parts, size = [rest], len(rest)
@@ -125,29 +125,29 @@ class _Window:
             part = self._decoder.decode(b"\n" if line[1] is None else line[1])
             parts.append(part)
             size += len(part)
-        self.text, self.place = "".join(parts), 0
+        self.text, self.position = "".join(parts), 0
         self._wanted = min(2 * self._wanted, MAX_LINE)  # doubled, so that a long object isn't begun again too often
         return size > len(rest)
 
     def skip(self, between: re.Pattern[str]) -> bool:
         """Pass over what stands between values; False at the end."""
         while True:
-            found = between.match(self.text, self.place)
-            self.take(found.end() if found else self.place)
-            if self.place < len(self.text):
+            found = between.match(self.text, self.position)
+            self.take(found.end() if found else self.position)
+            if self.position < len(self.text):
                 return True
             self._wanted = _CHUNK
             if not self.more():
                 return False
 
     def take(self, end: int) -> str:
-        raw = self.text[self.place : end]
-        self.place = end
+        raw = self.text[self.position : end]
+        self.position = end
         self.line += raw.count("\n")
         return raw
 
     def take_until(self, start: re.Pattern[str]) -> str:
-        found = start.search(self.text, self.place)
+        found = start.search(self.text, self.position)
         return self.take(found.end() if found else len(self.text))
 
 

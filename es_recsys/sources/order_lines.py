@@ -110,8 +110,8 @@ def _as_list(value: Any, plural: bool = False) -> Sequence[Any] | None:
     if text.startswith("[") and text.endswith("]"):
         return _parsed(text)
     if plural and text:
-        mark = next((mark for mark in "|;," if mark in text), None)
-        return [text] if mark is None else [part.strip() for part in text.split(mark)]
+        separator = next((separator for separator in "|;," if separator in text), None)
+        return [text] if separator is None else [part.strip() for part in text.split(separator)]
     return None
 
 

@@ -49,24 +49,24 @@ _TRAILING_SIGN = re.compile("(?<![^\\W\\d])(" + "|".join(map(re.escape, sorted(_
 
 @dataclass(frozen=True, slots=True)
 class NumberFormat:
-    """How the numbers of one column are written. mark: its decimal mark "." or ","; "" where no value shows it, and then
+    """How the numbers of one column are written. decimal_mark: "." or ","; "" where no value shows it, and then
     1.299 is a little more than 1, as programs write it, and 1,299 a thousand and more."""
 
-    mark: str = ""
+    decimal_mark: str = ""
 
 
-def parse_number(value: Any, form: NumberFormat = NumberFormat()) -> float | None:
+def parse_number(value: Any, number_format: NumberFormat = NumberFormat()) -> float | None:
     """Return a finite number, None where the value means nothing.
 
     Raises ValueError for everything else, a range or "from 5" too.
     """
-    amount = parse_price(value, form, currency=False)
+    amount = parse_price(value, number_format, currency=False)
     return amount[0]
 
 
 def parse_price(
     value: Any,
-    form: NumberFormat = NumberFormat(),
+    number_format: NumberFormat = NumberFormat(),
     *,
     currency: bool = True,
 ) -> tuple[float | None, str | None]:
@@ -76,12 +76,12 @@ def parse_price(
     if type(value) is float or type(value) is int:
         return (None if value != value else _finite(value)), None
     if isinstance(value, str):
-        if form.mark != ",":
+        if number_format.decimal_mark != ",":
             try:
                 return _finite(float(value)), None  # as programs write it
             except (ValueError, OverflowError):
                 pass  # "nan" among them, which is no number
-        return (None, None) if is_null(value) else _parse_text(value, form, currency)
+        return (None, None) if is_null(value) else _parse_text(value, number_format, currency)
     if is_null(value):
         return None, None
     if isinstance(value, bool) or not (isinstance(value, int | float | Decimal) or hasattr(value, "dtype")):
@@ -102,7 +102,7 @@ def _finite(value: Any) -> float:
     return number
 
 
-def _parse_text(value: str, form: NumberFormat, currency: bool) -> tuple[float, str | None]:
+def _parse_text(value: str, number_format: NumberFormat, currency: bool) -> tuple[float, str | None]:
     body, unit = _split_currency(_normalize(value)) if currency else (_normalize(value), None)
     if body.lower().lstrip("+-") in {"inf", "infinity"}:
         raise ValueError("is not a finite number")
@@ -112,7 +112,7 @@ def _parse_text(value: str, form: NumberFormat, currency: bool) -> tuple[float, 
         raise ValueError("is not a number")
     sign = -1.0 if body[0] == "-" else 1.0
     body = body.lstrip("+-")
-    mark = form.mark
+    mark = number_format.decimal_mark
     if _AMBIGUOUS.fullmatch(body) and not mark:
         # A price has two decimals, but for a few currencies; three digits after a mark are thousands beside a currency.
         thousands = body.count(",") or (unit is not None and unit not in _THREE_DECIMALS)

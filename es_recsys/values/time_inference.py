@@ -52,7 +52,7 @@ class TimeFormatInference:
         if _NUMERIC_DATE.match(text):
             self._others += 1
             it = parse_time_parts(text)
-            if it is None or not it.mark:
+            if it is None or not it.separator:
                 return
             if it.first > 12:
                 self._day += 1
@@ -61,7 +61,7 @@ class TimeFormatInference:
             elif it.first != it.second:
                 if _AM_PM.search(text):
                     self._halves += 1
-                if self._unsure is None or (it.mark == "/" and "/" not in self._unsure):
+                if self._unsure is None or (it.separator == "/" and "/" not in self._unsure):
                     self._unsure = text
             return
         try:

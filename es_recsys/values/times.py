@@ -87,12 +87,12 @@ class TimeParts(NamedTuple):
     year: int
     first: int
     second: int
-    mark: str  # between the numbers; "" where day (first) and month (second) are known
+    separator: str  # between the numbers; "" where day (first) and month (second) are known
     clock: re.Match[str] | None
     zone: str
 
 
-def parse_time(value: Any, form: TimeFormat = TimeFormat()) -> datetime | None:
+def parse_time(value: Any, time_format: TimeFormat = TimeFormat()) -> datetime | None:
     """Return an aware UTC datetime, None where the value means nothing (0000-00-00 too).
 
     Numbers, also as text: seconds, milliseconds, microseconds or nanoseconds since 1970 by their size (below 1e11, 1e14,
@@ -100,20 +100,20 @@ def parse_time(value: Any, form: TimeFormat = TimeFormat()) -> datetime | None:
     its forms, and what databases, spreadsheets, logs, mails and browsers write. Raises ValueError.
     """
     if type(value) is datetime:
-        return value if value.tzinfo is UTC else _to_utc(value, form)
+        return value if value.tzinfo is UTC else _to_utc(value, time_format)
     if isinstance(value, str):
         # Nearly all times are ISO 8601 with a year that no other form begins with.
         if value[4:5] == "-" == value[7:8] and value[0] in "12":
             try:
-                return _to_utc(datetime.fromisoformat(value), form)
+                return _to_utc(datetime.fromisoformat(value), time_format)
             except ValueError:
                 pass
         text = stripped(value)
         if is_null(text) or _ZERO_DATE.fullmatch(text):
             return None
         if _NUMBER.fullmatch(text):
-            return _to_utc(_from_number(Decimal(text), form), form)
-        return _to_utc(_from_text(text, form), form)
+            return _to_utc(_from_number(Decimal(text), time_format), time_format)
+        return _to_utc(_from_text(text, time_format), time_format)
     if isinstance(value, bool):
         raise ValueError(f"is not a time: {_HINT}")
     if is_null(value):
@@ -123,11 +123,11 @@ def parse_time(value: Any, form: TimeFormat = TimeFormat()) -> datetime | None:
     elif hasattr(value, "dtype") and hasattr(value, "item"):  # a scalar of numpy
         value = value.item()
     if isinstance(value, int | float | Decimal):
-        return _to_utc(_from_number(Decimal(value), form), form)
+        return _to_utc(_from_number(Decimal(value), time_format), time_format)
     if isinstance(value, datetime):
-        return _to_utc(value, form)
+        return _to_utc(value, time_format)
     if isinstance(value, date):
-        return _to_utc(datetime(value.year, value.month, value.day), form)  # noqa: DTZ001
+        return _to_utc(datetime(value.year, value.month, value.day), time_format)  # noqa: DTZ001
     raise ValueError(f"is not a time: {_HINT}")
 
 
@@ -142,19 +142,19 @@ def number_unit(value: Any) -> str:
     return f"{_UNITS[_digits_to_microseconds(number)]} since 1970"
 
 
-def _to_utc(moment: datetime, form: TimeFormat) -> datetime:
-    if (moment.tzinfo or form.zone) is UTC:
+def _to_utc(moment: datetime, time_format: TimeFormat) -> datetime:
+    if (moment.tzinfo or time_format.zone) is UTC:
         return moment if moment.tzinfo is UTC else moment.replace(tzinfo=UTC)
     try:
-        return (moment if moment.tzinfo is not None else moment.replace(tzinfo=form.zone)).astimezone(UTC)
+        return (moment if moment.tzinfo is not None else moment.replace(tzinfo=time_format.zone)).astimezone(UTC)
     except (OverflowError, ValueError):
         raise ValueError(f"is not a time: {_HINT}") from None
 
 
-def _from_number(number: Decimal, form: TimeFormat) -> datetime:
+def _from_number(number: Decimal, time_format: TimeFormat) -> datetime:
     if not number.is_finite() or abs(number) >= 10**20:
         raise ValueError(f"is not a time: {_HINT}")
-    if form.serial:
+    if time_format.serial:
         try:
             return _SPREADSHEET_EPOCH + timedelta(seconds=round(float(number) * 86_400, 3))
         except OverflowError:
@@ -182,14 +182,14 @@ def _from_digits(digits: str) -> datetime | None:
         return None
     if len(digits) > 4 and int(digits[:4]) < 1900:
         return None
-    parts = [int(digits[:4]), *(int(digits[place : place + 2]) for place in range(4, len(digits), 2))]
+    parts = [int(digits[:4]), *(int(digits[start : start + 2]) for start in range(4, len(digits), 2))]
     try:
         return datetime(*(parts + [1, 1][: max(3 - len(parts), 0)]))  # type: ignore[arg-type]  # noqa: DTZ001
     except ValueError:
         return None
 
 
-def _from_text(text: str, form: TimeFormat) -> datetime:
+def _from_text(text: str, time_format: TimeFormat) -> datetime:
     try:
         if text.endswith(" UTC"):
             return datetime.fromisoformat(text[:-4]).replace(tzinfo=UTC)
@@ -198,7 +198,7 @@ def _from_text(text: str, form: TimeFormat) -> datetime:
         it = parse_time_parts(text)
     if it is None:
         raise ValueError(f"is not a time: {_HINT}")
-    day, month = _day_and_month(it, form.day_first)
+    day, month = _day_and_month(it, time_format.day_first)
     hour, minute, second, micros = _time_of_day(it.clock)
     midnight = timedelta(days=1) if (hour, minute, second, micros) == (24, 0, 0, 0) else timedelta()
     try:
@@ -218,7 +218,7 @@ def parse_time_parts(text: str) -> TimeParts | None:
     found = _date(text)
     if found is None:
         return None
-    (year, first, second, mark), rest = found
+    (year, first, second, separator), rest = found
     rest = rest.lstrip(" T,:").removeprefix("at ").lstrip()
     clock = _CLOCK.match(rest)
     if clock is not None:
@@ -231,7 +231,7 @@ def parse_time_parts(text: str) -> TimeParts | None:
         year, rest = int(tail), head.strip()
     if rest and parse_offset(rest) is None and not _is_zone(rest):
         return None
-    return TimeParts(year, first, second, mark, clock, rest or (zone if _is_zone(zone) else ""))
+    return TimeParts(year, first, second, separator, clock, rest or (zone if _is_zone(zone) else ""))
 
 
 def _date(text: str) -> tuple[tuple[int | None, int, int, str], str] | None:
@@ -262,7 +262,7 @@ def _year(digits: str) -> int:
 
 
 def _day_and_month(it: TimeParts, day_first: bool | None) -> tuple[int, int]:
-    if not it.mark:
+    if not it.separator:
         return it.first, it.second
     if it.first > 12:
         return it.first, it.second
@@ -271,7 +271,7 @@ def _day_and_month(it: TimeParts, day_first: bool | None) -> tuple[int, int]:
     if it.first == it.second:
         return it.first, it.second
     if day_first is None:
-        if it.mark == "/":
+        if it.separator == "/":
             raise ValueError(
                 f"is not a time: day and month can be either way round; write it as {it.year}-{it.first:02}-{it.second:02}"
                 f" or {it.year}-{it.second:02}-{it.first:02}"
