@@ -9,7 +9,7 @@ from es_recsys.errors import ModelError
 from es_recsys.models.als import ALS, ALSConfig
 from es_recsys.models.base import DEPTHS, Model
 from es_recsys.models.covisitation import CoVisitation, CoVisitationConfig
-from es_recsys.models.ensemble import blend, recommend
+from es_recsys.models.ensemble import ensemble_parts, recommend
 from es_recsys.models.popularity import Popularity, PopularityConfig
 from es_recsys.models.registry import MODELS
 from es_recsys.models.retired import RETIRED
@@ -29,7 +29,7 @@ __all__ = [
     "PopularityConfig",
     "UserKNN",
     "UserKNNConfig",
-    "blend",
+    "ensemble_parts",
     "load_models",
     "recommend",
     "save_models",

@@ -105,7 +105,7 @@ class Affinity(Model):
         """(n_facets + 2,) float64 thetas."""
         examples = _examples(data, rng)
         rows: list[NDArray[np.float64]] = []
-        worth: list[float] = []
+        choice_weights: list[float] = []
         newest = data.times.max(initial=-math.inf)
         for begin, event, value in examples:
             history = _history(data, at, begin, event)
@@ -123,8 +123,8 @@ class Affinity(Model):
             )
             features[0, -1] = _squeezed(np.array([counts[target] - own]), counts)[0]
             rows.append(features)
-            worth.append(value)
-        return fit_conditional_logit(rows, worth) if rows else np.ones(len(self._facets) + 2)
+            choice_weights.append(value)
+        return fit_conditional_logit(rows, choice_weights) if rows else np.ones(len(self._facets) + 2)
 
     def _features(self, batch: HistoryBatch, item_idx: NDArray[np.int64]) -> NDArray[np.float64]:
         """(n, n_facets + 2) what each theta is multiplied by, of the items at `item_idx`."""
@@ -179,8 +179,8 @@ class Affinity(Model):
         if not (batch.weights > 0).any():
             return np.zeros(len(popularity), np.float32)
         traits, theta = self._traits(), self._arrays["theta"]
-        worth = theta[traits.facet_of] * self._affinities(batch)
-        sums = traits.totals(worth, item_idx)
+        code_weights = theta[traits.facet_of] * self._affinities(batch)
+        sums = traits.totals(code_weights, item_idx)
         sums += theta[-2] * self._price_nearness(batch, at) + theta[-1] * popularity
         # At most 1, of an item that has all that the user ever chose, is as cheap or dear, and the most popular.
         odds: NDArray[np.float32] = np.exp(sums - theta.sum()).astype(np.float32)
@@ -189,10 +189,10 @@ class Affinity(Model):
     def _contributions(self, batch: HistoryBatch, item_idx: int) -> NDArray[np.float64]:
         traits, theta = self._traits(), self._arrays["theta"]
         entries, _ = traits.at(np.array([item_idx]))
-        worth = np.zeros(len(traits.facet_of))
-        worth[traits.codes[entries]] = traits.shares[entries] * theta[traits.facet_of[traits.codes[entries]]]
-        told, owners = traits.at(batch.items)
-        alike = np.bincount(owners, weights=worth[traits.codes[told]] * traits.shares[told], minlength=len(batch.items))
+        code_weights = np.zeros(len(traits.facet_of))
+        code_weights[traits.codes[entries]] = traits.shares[entries] * theta[traits.facet_of[traits.codes[entries]]]
+        owned, owners = traits.at(batch.items)
+        alike = np.bincount(owners, weights=code_weights[traits.codes[owned]] * traits.shares[owned], minlength=len(batch.items))
         return by_liked(batch, self._event_weights(batch) * alike)
 
     def _params(self) -> dict[str, Any]:
@@ -200,9 +200,9 @@ class Affinity(Model):
 
     @classmethod
     def _from_params(cls, params: Mapping[str, Any]) -> Self:
-        told = dict(params)
-        facets = tuple(told.pop("facets"))
-        model = cls(AffinityConfig(**from_json(told)))
+        values = dict(params)
+        facets = tuple(values.pop("facets"))
+        model = cls(AffinityConfig(**from_json(values)))
         model._facets = facets
         return model
 
@@ -236,17 +236,17 @@ def _examples(data: Interactions, rng: np.random.Generator) -> list[tuple[int, i
     """
     cells = data.users.astype(np.int64) * len(data.item_ids) + data.items
     _, first, inverse = np.unique(cells, return_index=True, return_inverse=True)
-    worth = np.bincount(inverse, weights=data.weights)[inverse]
+    pair_weights = np.bincount(inverse, weights=data.weights)[inverse]
     new = np.zeros(len(cells), bool)
     new[first] = True
     starts = np.searchsorted(data.users, np.arange(len(data.user_ids) + 1))
-    wanted = new & (data.weights > 0) & (worth > 0)
+    wanted = new & (data.weights > 0) & (pair_weights > 0)
     wanted[starts[:-1][starts[:-1] < len(wanted)]] = False
     found: list[tuple[int, int, float]] = []
     for user in rng.permutation(len(data.user_ids)).tolist():
         begin, end = int(starts[user]), int(starts[user + 1])
         events = begin + np.flatnonzero(wanted[begin:end])[-_EACH:]
-        found += [(begin, event, float(worth[event])) for event in events.tolist()]
+        found += [(begin, event, float(pair_weights[event])) for event in events.tolist()]
         if len(found) >= _EXAMPLES:
             break
     return found[:_EXAMPLES]

@@ -13,23 +13,23 @@ _ROUNDS = 50
 
 
 def fit_conditional_logit(
-    choices: Sequence[NDArray[np.float64]], worth: Sequence[float], ridge: float = 1.0
+    choices: Sequence[NDArray[np.float64]], choice_weights: Sequence[float], ridge: float = 1.0
 ) -> NDArray[np.float64]:
     """Return theta (d,) float64 >= 0 that maximises the likelihood of the choices.
 
-        sum over choices c of worth_c log(exp(theta x_0) / sum_j exp(theta x_j)) - ridge / 2 |theta|^2
+        sum over choices c of weight_c log(exp(theta x_0) / sum_j exp(theta x_j)) - ridge / 2 |theta|^2
 
     which is concave, so Newton's method finds it; a weight that would fall below 0 is held there (projected Newton,
     Bertsekas 1982).
 
-    choices: of each, (k, d) float64 the features of what was on offer, the chosen one first. worth: how much each
+    choices: of each, (k, d) float64 the features of what was on offer, the chosen one first. choice_weights: how much each
     counts, of which only the proportions matter.
     """
     x = np.concatenate(choices)
     lengths = np.array([len(one) for one in choices])
     begins = np.cumsum(lengths) - lengths
     owner = np.repeat(np.arange(len(choices)), lengths)
-    counts = np.asarray(worth, np.float64) / np.mean(worth)
+    counts = np.asarray(choice_weights, np.float64) / np.mean(choice_weights)
     theta = np.zeros(x.shape[1])
     value, shares = _likelihood(x, begins, owner, counts, theta, ridge)
     for _ in range(_ROUNDS):

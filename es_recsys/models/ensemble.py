@@ -1,4 +1,4 @@
-"""One collaborative score out of several models' raw ones. Validation and served answers both rank by this.
+"""One score out of several models' raw ones: the ensemble. Validation and served answers both rank by this.
 
 1. Each model with a weight > 0 gives its own list: its best items with raw score > 0 after exclusions, `DEPTHS[kind]`
    of them (300 for neighbours, 200 for vectors). `best[m]` is the first raw score of that list.
@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from es_recsys.models.base import DEPTHS, Model
 from es_recsys.types import History
 
-__all__ = ["blend", "recommend"]
+__all__ = ["ensemble_parts", "recommend"]
 
 
-def blend(
+def ensemble_parts(
     raw: Mapping[str, NDArray[Any]], best: Mapping[str, float], weights: Mapping[str, float]
 ) -> dict[str, NDArray[np.float64]]:
     """Parts by model, each (n,) float64, for n candidates; their sum is the fused score.
@@ -59,6 +59,6 @@ def recommend(
         return []
     raw = {name: models[name].score(history, candidates) for name in lists}
     best = {name: own[0][1] for name, own in lists.items() if own}
-    total = np.sum(list(blend(raw, best, weights).values()), axis=0)
+    total = np.sum(list(ensemble_parts(raw, best, weights).values()), axis=0)
     order = np.lexsort((np.arange(len(candidates)), -total))[:n]
     return [(candidates[i], float(total[i])) for i in order]

@@ -113,8 +113,8 @@ class Fused(ContentModel):
         _ = self.item_ids
         # A vector of another length comes from an encoder that the training hasn't seen.
         means = {name: self._arrays[f"mean.{name}"] for name in vectors if f"mean.{name}" in self._arrays}
-        asked = {name: vectors[name][None, :] for name, mean in means.items() if len(mean) == len(vectors[name])}
-        found = _place(self._arrays, asked)[0] if asked else np.zeros(0, np.float32)
+        known = {name: vectors[name][None, :] for name, mean in means.items() if len(mean) == len(vectors[name])}
+        found = _place(self._arrays, known)[0] if known else np.zeros(0, np.float32)
         return found if found.any() else None
 
     def _projection(

@@ -66,20 +66,20 @@ class ItemAttributes:
         entries = np.arange(int(lengths.sum())) - np.repeat(before, lengths) + np.repeat(self.starts[item_idx], lengths)
         return entries, owners
 
-    def totals(self, worth: NDArray[np.float64], item_idx: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
-        """Return share times worth (k,) float64, summed over the values of each item.
+    def totals(self, code_weights: NDArray[np.float64], item_idx: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
+        """Return share times weight (k,) float64, summed over the values of each item.
 
-        worth: (v,) of each code. item_idx: of the items; None for all.
+        code_weights: (v,) of each code. item_idx: of the items; None for all.
         """
         if item_idx is not None:
             entries, owners = self.at(item_idx)
-            return np.bincount(owners, weights=self.shares[entries] * worth[self.codes[entries]], minlength=len(item_idx)).astype(
-                np.float64, copy=False
-            )
+            return np.bincount(
+                owners, weights=self.shares[entries] * code_weights[self.codes[entries]], minlength=len(item_idx)
+            ).astype(np.float64, copy=False)
         sums = np.zeros(len(self.starts) - 1)
         some = np.flatnonzero(np.diff(self.starts))
         if len(some):
-            sums[some] = np.add.reduceat(self.shares * worth[self.codes], self.starts[some])
+            sums[some] = np.add.reduceat(self.shares * code_weights[self.codes], self.starts[some])
         return sums
 
     def arrays(self) -> dict[str, NDArray[Any]]:

@@ -151,18 +151,20 @@ class LSA(Model):
     def _fold(self, batch: HistoryBatch) -> NDArray[np.float32] | None:
         weights = self._event_weights(batch)
         vectors = self._arrays["vectors"][batch.items]
-        asked, worth = self._searched(batch.searched(0))
-        if not ((weights > 0) & vectors.any(axis=1)).any() and not len(worth):
+        queries_at, query_weights = self._searched(batch.searched(0))
+        if not ((weights > 0) & vectors.any(axis=1)).any() and not len(query_weights):
             return None
-        total = weights @ vectors + worth @ asked
-        mean: NDArray[np.float32] = (total / (np.abs(weights).sum() + worth.sum())).astype(np.float32)
+        total = weights @ vectors + query_weights @ queries_at
+        mean: NDArray[np.float32] = (total / (np.abs(weights).sum() + query_weights.sum())).astype(np.float32)
         return mean
 
     def _searched(self, queries: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-        """Vectors (k, d) of the queries with a known word, and what each is worth (k,)."""
+        """Return vectors (k, d) of the queries with a known word, and their weights (k,)."""
         ages = np.arange(len(queries) - 1, -1, -1, dtype=np.float64)
-        worth = self.config.query_weight * decay(ages, self.config.half_life)
-        found = [(self.query_vector(text), value) for text, value in zip(queries, worth.tolist(), strict=True) if value > 0]
+        query_weights = self.config.query_weight * decay(ages, self.config.half_life)
+        found = [
+            (self.query_vector(text), value) for text, value in zip(queries, query_weights.tolist(), strict=True) if value > 0
+        ]
         known = [(vector, value) for vector, value in found if vector is not None]
         if not known:
             return np.zeros((0, self._arrays["projection"].shape[1]), np.float32), np.zeros(0)

@@ -28,10 +28,10 @@ class Neighbours(Model):
 
     kind: ClassVar[str] = "neighbours"
     inference_params: ClassVar[frozenset[str]] = frozenset({"half_life", "half_life_days"})
-    _asked: tuple[tuple[bytes, ...], NDArray[np.float32]] | None = None
+    _cached: tuple[tuple[bytes, ...], NDArray[np.float32]] | None = None
 
     def _learned(self, item_ids: ItemIds, rows: CSR) -> None:
-        self._ids, self._fingerprint, self._asked = item_ids, None, None
+        self._ids, self._fingerprint, self._cached = item_ids, None, None
         self._arrays = {"starts": rows.indptr, "items": rows.indices, "values": rows.data}
 
     def _event_weights(self, batch: HistoryBatch) -> NDArray[np.float64]:
@@ -40,12 +40,12 @@ class Neighbours(Model):
     def _all_scores(self, batch: HistoryBatch) -> NDArray[np.float32]:
         # An answer asks for the best of a history, and then for what it says of candidates.
         key = tuple(part.tobytes() for part in (batch.items, batch.weights, batch.recency_rank, batch.ages))
-        asked = self._asked
-        if asked is None or asked[0] != key:
-            asked = key, self._summed(batch)
-            asked[1].setflags(write=False)
-            self._asked = asked
-        return asked[1]
+        cached = self._cached
+        if cached is None or cached[0] != key:
+            cached = key, self._summed(batch)
+            cached[1].setflags(write=False)
+            self._cached = cached
+        return cached[1]
 
     def _summed(self, batch: HistoryBatch) -> NDArray[np.float32]:
         starts, size = self._arrays["starts"], len(self.item_ids)

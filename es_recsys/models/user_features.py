@@ -40,9 +40,9 @@ def user_features(batch: HistoryBatch, properties: ItemProperties) -> NDArray[np
     )
 
 
-def scale_of(told: NDArray[np.float32], names: Sequence[str]) -> NDArray[np.float64]:
+def scale_of(features: NDArray[np.float32], names: Sequence[str]) -> NDArray[np.float64]:
     """(2, f) mean and standard deviation of the named of USER_COLUMNS over users (n, all of them)."""
-    values = _chosen(told, names)
+    values = _chosen(features, names)
     known = ~np.isnan(values)
     count = np.maximum(known.sum(axis=0), 1)
     mean = np.where(known, values, 0.0).sum(axis=0) / count
@@ -50,20 +50,20 @@ def scale_of(told: NDArray[np.float32], names: Sequence[str]) -> NDArray[np.floa
     return np.stack([mean, np.where(deviation > 1e-9, deviation, np.inf)])
 
 
-def scaled(told: NDArray[np.float32], scale: NDArray[np.float64], names: Sequence[str]) -> NDArray[np.float64]:
+def scaled(features: NDArray[np.float32], scale: NDArray[np.float64], names: Sequence[str]) -> NDArray[np.float64]:
     """Return the named columns scaled, (n, f) float64.
 
     They are deviations from the mean, within three of them, drawn to 0 where there are few
     events, and 0 where unknown."""
-    events = told[:, _NAMES.index("events")].astype(np.float64)
-    z = np.clip((_chosen(told, names) - scale[0]) / scale[1], -_FARTHEST, _FARTHEST)
+    events = features[:, _NAMES.index("events")].astype(np.float64)
+    z = np.clip((_chosen(features, names) - scale[0]) / scale[1], -_FARTHEST, _FARTHEST)
     result: NDArray[np.float64] = np.nan_to_num(z) * (events / (events + _EVIDENCE))[:, None]
     return result
 
 
-def _chosen(told: NDArray[np.float32], names: Sequence[str]) -> NDArray[np.float64]:
+def _chosen(features: NDArray[np.float32], names: Sequence[str]) -> NDArray[np.float64]:
     places = [_NAMES.index(name) for name in names]
     skewed = np.array([USER_COLUMNS[place].skewed for place in places])
-    values = told[:, places].astype(np.float64)
+    values = features[:, places].astype(np.float64)
     result: NDArray[np.float64] = np.where(skewed, np.log1p(np.maximum(values, 0.0)), values)
     return result

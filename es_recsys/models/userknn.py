@@ -120,7 +120,7 @@ class UserKNN(Model):
 
     def search_vector(self, history: History) -> NDArray[np.float32] | None:
         """(dims,) float32 unit vector to search similar users by; None where no known item is liked."""
-        items, x = self._asker(self._encoded(history))
+        items, x = self._sparse_vector(self._encoded(history))
         vector = project(items, x, self._arrays["coordinates"], self.dims)
         return vector if (x > 0).any() and vector.any() else None
 
@@ -158,72 +158,72 @@ class UserKNN(Model):
     def _each(self, batch: HistoryBatch) -> Iterator[NDArray[np.float32]]:
         vectors, block = self._arrays["vectors"], max(_CELLS // max(len(self._arrays["starts"]), 1), 1)
         for begin in range(0, len(batch), block):
-            askers = [self._asker(batch.one(user)) for user in range(begin, min(begin + block, len(batch)))]
-            if self._all_are_near():
-                yield from (self._votes(items, x, self._rows()) for items, x in askers)
+            vectors_of_users = [self._sparse_vector(batch.one(user)) for user in range(begin, min(begin + block, len(batch)))]
+            if self._all_users_are_candidates():
+                yield from (self._votes(items, x, self._rows()) for items, x in vectors_of_users)
                 continue
-            asked = np.stack([project(items, x, self._arrays["coordinates"], self.dims) for items, x in askers])
-            for (items, x), near in zip(askers, asked @ vectors.T, strict=True):
-                yield self._votes(items, x, self._rows(top_k(near, self.candidates)))
+            query_vectors = np.stack([project(items, x, self._arrays["coordinates"], self.dims) for items, x in vectors_of_users])
+            for (items, x), cosines in zip(vectors_of_users, query_vectors @ vectors.T, strict=True):
+                yield self._votes(items, x, self._rows(top_k(cosines, self.candidates)))
 
     def _all_scores(self, batch: HistoryBatch) -> NDArray[np.float32]:
         return next(self._each(batch))
 
     def _contributions(self, batch: HistoryBatch, item_idx: int) -> NDArray[np.float64]:
-        items, x = self._asker(batch)
-        rows = self._near(items, x)
-        likeness, shared, user = self._likeness(items, x, rows)
-        likeness = self._nearest(likeness)
-        vote = np.zeros(len(likeness))
+        items, x = self._sparse_vector(batch)
+        rows = self._candidate_rows(items, x)
+        similarities, shared, user = self._similarities(items, x, rows)
+        similarities = self._of_neighbours(similarities)
+        vote = np.zeros(len(similarities))
         at = np.flatnonzero(rows.indices == item_idx)
         np.add.at(vote, user[at], rows.data[at])
-        vote[likeness > 0] *= likeness[likeness > 0] ** (self.config.power - 1.0)
-        by_item = np.bincount(rows.indices, weights=shared * (vote * (likeness > 0))[user], minlength=len(self.item_ids))
+        vote[similarities > 0] *= similarities[similarities > 0] ** (self.config.power - 1.0)
+        by_item = np.bincount(rows.indices, weights=shared * (vote * (similarities > 0))[user], minlength=len(self.item_ids))
         shares = np.zeros(len(batch.items))
         _, first = np.unique(batch.items, return_index=True)
         shares[first] = by_item[batch.items[first]] / self._arrays["popularity"][item_idx] ** self.config.target_power
         return shares
 
-    def _asker(self, batch: HistoryBatch) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    def _sparse_vector(self, batch: HistoryBatch) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Distinct items of one user and their x."""
         items, strengths = history_positives(batch)
         later = np.arange(len(items) - 1, -1, -1, dtype=np.float64)
         return items, strengths * self._arrays["idf"][items] * decay(later, self.config.half_life)
 
     def _votes(self, items: NDArray[np.int64], x: NDArray[np.float64], rows: CSR) -> NDArray[np.float32]:
-        likeness, _, user = self._likeness(items, x, rows)
-        likeness = self._nearest(likeness) ** self.config.power
-        votes = np.bincount(rows.indices, weights=likeness[user] * rows.data, minlength=len(self.item_ids))
+        similarities, _, user = self._similarities(items, x, rows)
+        similarities = self._of_neighbours(similarities) ** self.config.power
+        votes = np.bincount(rows.indices, weights=similarities[user] * rows.data, minlength=len(self.item_ids))
         result: NDArray[np.float64] = votes * self._arrays["popularity"] ** -self.config.target_power
         return result.astype(np.float32)
 
-    def _likeness(
+    def _similarities(
         self, items: NDArray[np.int64], x: NDArray[np.float64], rows: CSR
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
         """Cosine of each user of `rows` (n,), what each entry adds to it (m,), and whose it is (m,)."""
         user = np.repeat(np.arange(len(rows.indptr) - 1), np.diff(rows.indptr)).astype(np.int64)
         own = rows.data * self._arrays["idf"][rows.indices] * decay(ranks(rows.indptr), self.config.half_life)
-        asker = np.zeros(len(self.item_ids))
-        asker[items] = x
+        user_weights = np.zeros(len(self.item_ids))
+        user_weights[items] = x
         norms = np.sqrt(np.bincount(user, weights=own**2, minlength=len(rows.indptr) - 1)) * np.sqrt((x**2).sum())
-        shared = asker[rows.indices] * own / np.maximum(norms, 1e-12)[user]
-        likeness = np.bincount(user, weights=shared, minlength=len(rows.indptr) - 1).astype(np.float64)
-        return likeness, shared, user
+        shared = user_weights[rows.indices] * own / np.maximum(norms, 1e-12)[user]
+        similarities = np.bincount(user, weights=shared, minlength=len(rows.indptr) - 1).astype(np.float64)
+        return similarities, shared, user
 
-    def _nearest(self, likeness: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _of_neighbours(self, similarities: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the similarity of the neighbours, 0 for the others."""
-        chosen = top_k(likeness, self.config.neighbours)
-        kept = np.zeros(len(likeness))
-        kept[chosen] = np.maximum(likeness[chosen], 0.0)
+        chosen = top_k(similarities, self.config.neighbours)
+        kept = np.zeros(len(similarities))
+        kept[chosen] = np.maximum(similarities[chosen], 0.0)
         return kept
 
-    def _near(self, items: NDArray[np.int64], x: NDArray[np.float64]) -> CSR:
-        if self._all_are_near():
+    def _candidate_rows(self, items: NDArray[np.int64], x: NDArray[np.float64]) -> CSR:
+        if self._all_users_are_candidates():
             return self._rows()
-        asked = project(items, x, self._arrays["coordinates"], self.dims)
-        return self._rows(top_k(self._arrays["vectors"] @ asked, self.candidates))
+        query_vectors = project(items, x, self._arrays["coordinates"], self.dims)
+        return self._rows(top_k(self._arrays["vectors"] @ query_vectors, self.candidates))
 
-    def _all_are_near(self) -> bool:
+    def _all_users_are_candidates(self) -> bool:
         return len(self._arrays["starts"]) - 1 <= self.candidates
 
     def _rows(self, users: NDArray[np.int64] | None = None) -> CSR:

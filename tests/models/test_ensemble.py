@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from es_recsys.models import ALS, DEPTHS, ALSConfig, CoVisitation, Model, blend, recommend
+from es_recsys.models import ALS, DEPTHS, ALSConfig, CoVisitation, Model, ensemble_parts, recommend
 from es_recsys.types import History, Interactions
 
 
@@ -22,7 +22,7 @@ def models(interactions: Callable[..., Interactions]) -> dict[str, Model]:
 
 def test_parts_are_shares_of_the_own_best() -> None:
     raw = {"a": np.array([4.0, 2.0, -1.0], np.float32), "b": np.array([0.0, 5.0, 10.0], np.float32)}
-    parts = blend(raw, {"a": 4.0, "b": 20.0}, {"a": 0.75, "b": 0.25})
+    parts = ensemble_parts(raw, {"a": 4.0, "b": 20.0}, {"a": 0.75, "b": 0.25})
     assert parts["a"].tolist() == [0.75, 0.375, -0.1875]
     assert parts["b"].tolist() == [0.0, 0.0625, 0.125]
     assert parts["a"].dtype == np.float64
@@ -30,8 +30,8 @@ def test_parts_are_shares_of_the_own_best() -> None:
 
 def test_a_model_with_an_empty_list_or_no_weight_gives_nothing() -> None:
     raw = {"a": np.array([1.0]), "b": np.array([1.0]), "c": np.array([1.0])}
-    assert set(blend(raw, {"a": 1.0, "c": 0.0}, {"a": 0.5, "b": 0.3, "c": 0.2})) == {"a"}
-    assert set(blend(raw, {"a": 1.0, "b": 1.0}, {"a": 1.0, "b": 0.0, "d": 0.4})) == {"a"}
+    assert set(ensemble_parts(raw, {"a": 1.0, "c": 0.0}, {"a": 0.5, "b": 0.3, "c": 0.2})) == {"a"}
+    assert set(ensemble_parts(raw, {"a": 1.0, "b": 1.0}, {"a": 1.0, "b": 0.0, "d": 0.4})) == {"a"}
 
 
 HISTORIES = [
