@@ -150,9 +150,9 @@ class EventReader:
 
     def _in_actor_order(self) -> Iterator[StoredEvent]:
         event = EVENTS.c
-        place = sa.tuple_(event.actor, event.row_no)
+        key = sa.tuple_(event.actor, event.row_no)
         query, last = self._select().order_by(event.actor, event.row_no), ("", 0)
-        while page := self._page(query.where(place > sa.tuple_(sa.literal(last[0]), sa.literal(last[1])))):
+        while page := self._page(query.where(key > sa.tuple_(sa.literal(last[0]), sa.literal(last[1])))):
             yield from page
             last = (page[-1].actor, page[-1].row)
 

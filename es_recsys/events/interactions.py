@@ -141,8 +141,8 @@ def _by_product(
     codes: NDArray[np.int32], item_ids: list[str], products: Mapping[str, str]
 ) -> tuple[NDArray[np.int32], list[str]]:
     """The same rows with the products of items, each product once."""
-    places: dict[str, int] = {}
+    codes_of: dict[str, int] = {}
     for item_id in item_ids:
-        places.setdefault(products.get(item_id, item_id), len(places))
-    renumbered = np.array([places[products.get(item_id, item_id)] for item_id in item_ids], np.int32)
-    return renumbered[codes], list(places)
+        codes_of.setdefault(products.get(item_id, item_id), len(codes_of))
+    renumbered = np.array([codes_of[products.get(item_id, item_id)] for item_id in item_ids], np.int32)
+    return renumbered[codes], list(codes_of)

@@ -44,7 +44,7 @@ class StoredEvent(NamedTuple):
     """An event as the store keeps it.
 
     row: grows in the order in which the store's events became visible. timestamp: epoch seconds, settled at receipt;
-    None in a source without time. order: place in the user's sequence, in a store without time only.
+    None in a source without time. order: number in the user's sequence, in a store without time only.
     quarantine: why the event is set aside, or None. key: 16 hex digits of its digest, which break ties of time.
     """
 

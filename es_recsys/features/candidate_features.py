@@ -46,9 +46,9 @@ class ItemFeatures:
         found = _named(ITEM, self.columns, _known(self.items[item_idx], item_idx))
         if not history.item_ids:
             return found
-        told = features_of_history(history, self.find(history.item_ids), self.properties, now)
-        user = np.broadcast_to(told.user, (len(item_idx), len(told.user)))
-        pairs = _known(told.pairs(item_idx), item_idx)
+        of_user = features_of_history(history, self.find(history.item_ids), self.properties, now)
+        user = np.broadcast_to(of_user.user, (len(item_idx), len(of_user.user)))
+        pairs = _known(of_user.pairs(item_idx), item_idx)
         return {**found, **_named(USER, column_names(USER_COLUMNS), user), **_named(PAIR, column_names(PAIR_COLUMNS), pairs)}
 
 
