@@ -67,8 +67,8 @@ def test_they_are_made_again_with_the_models_that_are_live(client: Client) -> No
 
 def test_a_version_that_listed_them_among_its_models_is_served(client: Client, sample: SampleStore) -> None:
     live = read_metadata(client.workspace.es, client.settings.index)
-    weights = {**live.weights, "no_query": {**live.weights["no_query"], "segments": 0.2}}
-    write_metadata(client.workspace.es, replace(live, models=(*live.models, "segments"), weights=weights))
+    weights = {**live.retriever_weights, "no_query": {**live.retriever_weights["no_query"], "segments": 0.2}}
+    write_metadata(client.workspace.es, replace(live, models=(*live.models, "segments"), retriever_weights=weights))
     with Client(settings=client.settings) as other:
         answer = other.recommend(history=[sample.items[0].item_id], n=10)
         assert answer.hits and answer.ranking.degraded == ()
