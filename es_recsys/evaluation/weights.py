@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.evaluation.metrics import ideal_dcg, ndcg_of_scores
+
 __all__ = ["RetrieverScores", "Score", "padded_scores"]
 
 Score = Callable[[Mapping[str, float]], float]
 
 _N = 10
 _ROUNDS = 3
-_DISCOUNTS = 1.0 / np.log2(np.arange(2, _N + 2))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,10 +69,7 @@ class RetrieverScores:
         total = (self.scores != 0.0).any(axis=1) @ (given * inside)
         scale = np.where(total > self.most, self.most / np.maximum(total, 1e-12), 1.0)
         weighed = self.scores @ (given * inside) * scale[:, None] + self.scores @ (given * ~inside)
-        sums = np.where(self.real, self.fixed + weighed, -np.inf)
-        top = np.argsort(-sums, axis=1, kind="stable")[:, :_N]
-        gains = np.take_along_axis(self.grades, top, axis=1) @ _DISCOUNTS[: top.shape[1]]
-        return np.asarray(gains / self.ideal, np.float64)
+        return ndcg_of_scores(self.fixed + weighed, self.grades, self.ideal, _N, self.real)
 
     def scorer(self) -> Score:
         """Weights -> mean NDCG@10; the same ones are scored once, however often they are asked for."""
@@ -127,5 +125,5 @@ def padded_scores(
             real[row, place], fixed[row, place] = True, rest
             gains[row, place] = grades[row].get(item_id, 0.0)
             scores[row, place] = [parts.get(retriever, 0.0) for retriever in retrievers]
-    ideal = np.array([sum(g * d for g, d in zip(sorted(own.values(), reverse=True), _DISCOUNTS, strict=False)) for own in grades])
+    ideal = np.array([ideal_dcg(list(own.values()), _N) for own in grades])
     return RetrieverScores(tuple(retrievers), fixed, scores, gains, real, ideal, frozenset(capped), most)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -51,12 +51,15 @@ from es_recsys.sources import read_judgments
 from es_recsys.training import early_stopping
 from es_recsys.training.item_table import item_table
 from es_recsys.training.model_selection import TrainSpec, select
+from es_recsys.training.model_trials import trials_of
 from es_recsys.training.scratch_store import copy_events, scratch_store
+from es_recsys.training.selection_report import Notes
 from es_recsys.training.served_quality import serving
 from es_recsys.training.served_ranker import Change, ServedRanker, only_retriever, without_interests, without_person
 from es_recsys.training.target_types import check_targets, targets_of
 from es_recsys.training.train import train
 from es_recsys.training.tuned_settings import load_tuned, tuning_histories
+from es_recsys.training.validation import FEWEST, Validation
 from es_recsys.types import Interactions, ItemTable
 from es_recsys.vector_fields import VECTOR_FIELDS
 
@@ -248,14 +251,31 @@ class _Run:
             if figures:
                 curve.append({"epoch": float(done), "of": float(total), **figures})
 
-        kind = MODELS[name]
-        config = load_tuned(self._work.settings, name)
-        if config is None:
-            config = kind.default_config(self._options.split != "random", self._split.train.timed)
-        model = kind(config)  # type: ignore[call-arg]
-        watch = TrainingCallback(tell, None, time.monotonic() + max(seconds, 1.0))
+        kind, ends = MODELS[name], time.monotonic() + max(seconds, 1.0)
+        model = kind(self._settings(name, time.monotonic() + seconds / 2))  # type: ignore[call-arg]
+        watch = TrainingCallback(tell, None, ends)
         rng = np.random.default_rng(self._options.seed)
         return early_stopping.fit(model, self._split.train, rng, self._items if kind.reads_items else None, watch)
+
+    def _settings(self, name: str, deadline: float) -> Any:
+        """Return a model's settings as `train` has them, so that what is compared is tuned alike.
+
+        They are those that `tune model` found, else the best that are found on held-out events of the training by `deadline`.
+        """
+        kind, timed = MODELS[name], self._split.train.timed
+        config = load_tuned(self._work.settings, name)
+        if config is not None:
+            return config
+        held = self._validation
+        if len(held.part) < FEWEST or not kind.search_space(held.ordered, timed):
+            return kind.default_config(held.ordered, timed)
+        items = self._items if kind.reads_items else None
+        trials = trials_of(name, held.part, self._options.seed, items, TrainingCallback(deadline=deadline))
+        return trials.coordinate_search(held.ordered, deadline).config
+
+    @cached_property
+    def _validation(self) -> Validation:
+        return Validation.of(self._split.train, np.random.default_rng(self._options.seed), Notes(None), self._leading)
 
     def _measure(
         self,

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.evaluation.metrics import ndcg_of_scores
+
 __all__ = ["JudgedScores", "coordinate_ascent", "ndcg"]
 
 _FACTORS = (0.0, 0.5, 0.7, 0.85, 1.2, 1.5, 2.0)
@@ -15,7 +17,7 @@ _FIRST = (0.05, 0.1, 0.25, 0.5, 1.0)
 _SHARES = tuple(round(0.05 * i, 2) for i in range(13))
 _ROUNDS = 6
 _GAIN = 1e-4
-_DISCOUNTS = 1.0 / np.log2(np.arange(2, 12))
+_N = 10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,7 +106,4 @@ def _measure(sheet: JudgedScores, lexical: NDArray[np.float32], weights: Mapping
     total = np.float32(weights.get("lexical", 0.0)) * lexical / np.where(best > 0.0, best, 1.0)
     for name, scores in sheet.retrievers.items():
         total = total + np.float32(weights.get(name, 0.0)) * scores
-    total = np.where(sheet.real, total, -np.inf)
-    top = np.argsort(-total, axis=1, kind="stable")[:, : len(_DISCOUNTS)]
-    gains = np.take_along_axis(sheet.grades, top, axis=1) @ _DISCOUNTS[: top.shape[1]]
-    return np.asarray(gains / sheet.ideal, np.float64)
+    return ndcg_of_scores(total, sheet.grades, sheet.ideal, _N, sheet.real)

@@ -7,7 +7,6 @@ arithmetic as the served query, so that what is tuned is what is served.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.errors import InputError
+from es_recsys.evaluation.metrics import ideal_dcg
 from es_recsys.search.bodies import candidates_body, scoring_body
 from es_recsys.search.lexical import CLAUSES, UNTUNED, clause_boost, lexical_clauses
 from es_recsys.search.query_dsl import Body, Response, hits_of
@@ -71,7 +71,7 @@ def collect(
 
     request: the query's text and vectors. Returns None where no grade is above 0 or nothing is found.
     """
-    ideal = _dcg(sorted(grades.values(), reverse=True))
+    ideal = ideal_dcg(list(grades.values()), 10)
     if ideal <= 0.0:
         return None
     policy = replace(policy, settings=policy.settings.model_copy(update={"depth": _DEPTH}))
@@ -151,7 +151,3 @@ def _column(response: Response, rows: Mapping[str, int], scale: str) -> NDArray[
     raw = np.array([hit["_score"] for hit in hits], np.float64)
     column[[rows[hit["_id"]] for hit in hits]] = scaled_scores(scale, raw, 1.0) if scale in ("cosine", "dot") else raw
     return column
-
-
-def _dcg(grades: Sequence[float]) -> float:
-    return math.fsum(grade / math.log2(rank + 2) for rank, grade in enumerate(grades[:10]))

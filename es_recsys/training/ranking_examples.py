@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.evaluation.metrics import dcg, ideal_dcg
 from es_recsys.search.rerank.learned_ranking import feature_matrix
 
 __all__ = ["DEPTH", "Examples", "Shown", "gather", "ideal", "ndcg"]
 
 DEPTH = 10
-_DISCOUNTS = 1.0 / np.log2(np.arange(2, DEPTH + 2))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,8 +111,7 @@ def gather(shown: Sequence[Shown]) -> Examples:
 
 def ideal(grades: Sequence[float]) -> float:
     """The best DCG@10 of these grades, with linear gain."""
-    best = sorted((grade for grade in grades if grade > 0.0), reverse=True)[:DEPTH]
-    return math.fsum(grade / math.log2(rank + 2) for rank, grade in enumerate(best))
+    return ideal_dcg([grade for grade in grades if grade > 0.0], DEPTH)
 
 
 def ndcg(examples: Examples, scores: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -122,5 +120,5 @@ def ndcg(examples: Examples, scores: NDArray[np.float64]) -> NDArray[np.float64]
     bounds = zip(examples.starts[:-1].tolist(), examples.starts[1:].tolist(), strict=True)
     for place, (begin, end) in enumerate(bounds):
         top = np.argsort(-scores[begin:end], kind="stable")[:DEPTH]
-        found[place] = examples.gains[begin:end][top] @ _DISCOUNTS[: len(top)]
+        found[place] = dcg(examples.gains[begin:end][top])
     return found / np.where(examples.ideals > 0.0, examples.ideals, 1.0)
