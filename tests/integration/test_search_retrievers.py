@@ -120,14 +120,14 @@ def full(metadata: IndexMetadata, **changes: Any) -> Inputs:
 
 def test_every_retriever_and_its_scoring_are_accepted(es: Any, catalogue: Any) -> None:
     metadata, _ = catalogue
-    context = full(
+    case = full(
         metadata, filters=tuple(parse_filters(["price:10..300", "-brand:brand 1"], metadata.fields)), exclude=frozenset({"i040"})
     )
-    queries = {each: query for each in active_retrievers(*context) if (query := each.build_query(*context)) is not None}
+    queries = {each: query for each in active_retrievers(*case) if (query := each.build_query(*case)) is not None}
     assert {each.name for each in queries} == {
         *("lexical", "text_vector", "image_vector", "taste_text", "taste_image", "als", "covisitation", "popularity", "recency")
     }
-    request, _, policy = context
+    request, _, policy = case
     for each, query in queries.items():
         bodies = candidates_body(each, query, request, policy), scoring_body(query, ["i010", "i032", "i064"], policy)
         for body in bodies:
@@ -153,11 +153,11 @@ def test_every_lexical_clause_is_accepted(es: Any, catalogue: Any) -> None:
 def test_fast_answer_equals_scoring_everything(es: Any, catalogue: Any, text: str) -> None:
     """The threshold cut and the second request give what a full scoring of all candidates gives."""
     metadata, _ = catalogue
-    context = full(
+    case = full(
         metadata, text=text, vectors={} if not text else full(metadata).request.vectors, settings=SearchSettings(depth=60)
     )
-    fast = answer(es, context)
-    deep = answer(es, changed(context, n=60))
+    fast = answer(es, case)
+    deep = answer(es, changed(case, n=60))
     assert [hit.item_id for hit in fast.hits] == [hit.item_id for hit in deep.hits[:10]]
     assert [hit.score for hit in fast.hits] == pytest.approx([hit.score for hit in deep.hits[:10]], abs=1e-6)
     assert not fast.degraded
@@ -178,17 +178,17 @@ def test_scores_are_what_the_vectors_say(es: Any, catalogue: Any) -> None:
 )
 def test_pages_partition_one_ranking(es: Any, catalogue: Any, changes: dict[str, Any]) -> None:
     metadata, _ = catalogue
-    context = full(metadata, settings=SearchSettings(depth=50), **changes)
-    whole = [hit.item_id for hit in answer(es, changed(context, n=50)).hits]
-    paged = [hit.item_id for start in range(0, 50, 7) for hit in answer(es, changed(context, n=7, offset=start)).hits][:50]
+    case = full(metadata, settings=SearchSettings(depth=50), **changes)
+    whole = [hit.item_id for hit in answer(es, changed(case, n=50)).hits]
+    paged = [hit.item_id for start in range(0, 50, 7) for hit in answer(es, changed(case, n=7, offset=start)).hits][:50]
     assert paged == whole
     assert len(set(whole)) == len(whole)
 
 
 def test_deep_pages_go_on_where_ordinary_ones_end(es: Any, catalogue: Any) -> None:
     metadata, _ = catalogue
-    context = full(metadata, text="", vectors={}, settings=SearchSettings(depth=50))
-    found = [hit.item_id for start in range(0, 400, 25) for hit in answer(es, changed(context, n=25, offset=start)).hits]
+    case = full(metadata, text="", vectors={}, settings=SearchSettings(depth=50))
+    found = [hit.item_id for start in range(0, 400, 25) for hit in answer(es, changed(case, n=25, offset=start)).hits]
     assert len(set(found)) == len(found) == 400
 
 
@@ -203,10 +203,10 @@ def test_no_personalization_is_the_neutral_answer(es: Any, catalogue: Any) -> No
 
 def test_nobody_knows_anything_but_items_come(es: Any, catalogue: Any) -> None:
     metadata, _ = catalogue
-    context = inputs(
+    case = inputs(
         metadata=replace(metadata, fields={}), now=NOW, filters=tuple(parse_filters(["brand:brand 3"], metadata.fields))
     )
-    ranking = answer(es, context)
+    ranking = answer(es, case)
     assert len(ranking.hits) == 10
     assert ranking.total == N // 5
     assert {hit.source["brand"] for hit in ranking.hits} == {"brand 3"}
@@ -214,8 +214,8 @@ def test_nobody_knows_anything_but_items_come(es: Any, catalogue: Any) -> None:
 
 def test_profile_does_not_bring_in_what_was_not_asked_for(es: Any, catalogue: Any) -> None:
     metadata, _ = catalogue
-    context = full(metadata, text="green hat", vectors={}, popularity=[], n=100, personalization=1.0, strength=1_000.0)
-    ranking = answer(es, context)
+    case = full(metadata, text="green hat", vectors={}, popularity=[], n=100, personalization=1.0, strength=1_000.0)
+    ranking = answer(es, case)
     for hit in ranking.hits:
         title = hit.title.split()
         assert "green" in title or "hat" in title
@@ -276,7 +276,7 @@ def test_reasons_come_from_the_users_own_items(es: Any, catalogue: Any) -> None:
     metadata, rows = catalogue
     vectors = {row["item_id"]: np.asarray(row["text_vector"], np.float32) for row in rows}
     liked = ("i010", "i200", "i300")
-    context = inputs(
+    case = inputs(
         metadata=metadata,
         now=NOW,
         tastes={"text_vector": Taste(vectors["i010"], None)},
@@ -285,7 +285,7 @@ def test_reasons_come_from_the_users_own_items(es: Any, catalogue: Any) -> None:
         explain=True,
         n=5,
     )
-    hits = answer(es, context).hits
+    hits = answer(es, case).hits
     assert all(hit.because and set(hit.because) <= set(liked) for hit in hits)
     for hit in hits:
         assert hit.because[0] == max(liked, key=lambda i: float(vectors[i] @ vectors[hit.item_id]))

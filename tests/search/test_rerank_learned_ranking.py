@@ -215,8 +215,8 @@ seeds = st.integers(0, 10_000)
 def test_laws_of_a_learned_answer(seed: int, n: int, personalization: float) -> None:
     engine = shop(seed, n)
     exclude = frozenset(list(engine.sources)[:2])
-    context = asked(seed, exclude=exclude, personalization=personalization, n=30)
-    found = engine.answer(context)
+    case = asked(seed, exclude=exclude, personalization=personalization, n=30)
+    found = engine.answer(case)
     assert not found.degraded
     assert not exclude & {hit.item_id for hit in found.hits}
     for hit in found.hits:
@@ -226,16 +226,16 @@ def test_laws_of_a_learned_answer(seed: int, n: int, personalization: float) -> 
         assert set(hit.source) <= {"title", "categories", "price"}
     scores = [hit.score for hit in found.hits[:12]]  # beyond the ordinary depth, what was found deeper follows
     assert scores == sorted(scores, reverse=True)
-    pages = [hit for start in range(0, 30, 5) for hit in engine.answer(changed(context, n=5, offset=start)).hits]
+    pages = [hit for start in range(0, 30, 5) for hit in engine.answer(changed(case, n=5, offset=start)).hits]
     assert pages == list(found.hits)
 
 
 @cases
 @given(seeds, st.integers(1, 60))
 def test_without_personalization_nothing_personal_is_read(seed: int, n: int) -> None:
-    engine, context = shop(seed, n), asked(seed)
-    neutral = changed(context, tastes={}, strength=0.0, affinities={}, price=None, history=History())
-    assert engine.answer(changed(context, personalization=0.0)) == engine.answer(neutral)
+    engine, case = shop(seed, n), asked(seed)
+    neutral = changed(case, tastes={}, strength=0.0, affinities={}, price=None, history=History())
+    assert engine.answer(changed(case, personalization=0.0)) == engine.answer(neutral)
 
 
 @cases
@@ -245,9 +245,9 @@ def test_scores_go_steadily_from_neutral_to_personal(seed: int, n: int, personal
     engine, grown = shop(seed, n), forest(seed)
     relative = np.isin(grown.column % len(NAMES), [NAMES.index("sum/score"), NAMES.index("attributes.votes/rank")])
     ranker = Ranker(replace(grown, column=np.where(relative, 0, grown.column).astype(np.int32)), NAMES, 60)
-    context = asked(seed, rankers={"query": ranker}, n=60, settings=SearchSettings(depth=60))
+    case = asked(seed, rankers={"query": ranker}, n=60, settings=SearchSettings(depth=60))
     whole, none, part = (
-        {hit.item_id: hit.score for hit in engine.answer(changed(context, **changes)).hits}
+        {hit.item_id: hit.score for hit in engine.answer(changed(case, **changes)).hits}
         for changes in (
             {},
             {"affinities": {}, "price": None, "strength": 0.0, "tastes": {}, "history": History()},
@@ -260,9 +260,9 @@ def test_scores_go_steadily_from_neutral_to_personal(seed: int, n: int, personal
 
 def test_the_forest_decides_the_order_of_the_window() -> None:
     engine = shop(4, 40)
-    context = asked(4, rankers={"query": by_votes()}, n=20)
-    plain = engine.answer(changed(context, rankers={})).hits
-    found = engine.answer(context).hits
+    case = asked(4, rankers={"query": by_votes()}, n=20)
+    plain = engine.answer(changed(case, rankers={})).hits
+    found = engine.answer(case).hits
     assert {hit.item_id for hit in found[:10]} == {hit.item_id for hit in plain[:10]}
     votes = [engine.sources[hit.item_id]["attributes"].get("votes", 0) for hit in found[:10]]
     assert votes == sorted(votes, reverse=True)
@@ -274,22 +274,22 @@ def test_the_forest_decides_the_order_of_the_window() -> None:
 @pytest.mark.parametrize("name", ["item/popularity_level", "pair/category_affinity"])
 def test_behaviour_puts_candidates_in_order_and_is_named_as_a_part(name: str) -> None:
     engine = shop(9, 40)
-    context = asked(9, n=10, rankers={"query": more_is_better(name)})
-    found = engine.answer(context).hits
+    case = asked(9, n=10, rankers={"query": more_is_better(name)})
+    found = engine.answer(case).hits
     side = item_features(9)
     told = side.candidates([hit.item_id for hit in found], HISTORY, 0.0)[name]
     assert told.tolist() == sorted(told, reverse=True) and len(set(told)) > 1
     assert {part for hit in found for part in hit.parts} == {BASE, name.partition("/")[0]}
-    plain = engine.answer(changed(context, item_features=None)).hits
+    plain = engine.answer(changed(case, item_features=None)).hits
     assert len({hit.score for hit in plain}) == 1
-    without = engine.answer(changed(context, personalization=0.0)).hits
+    without = engine.answer(changed(case, personalization=0.0)).hits
     assert ({hit.score for hit in without} == {plain[0].score}) == name.startswith("pair/")
 
 
 def test_what_behaviour_says_is_logged_with_and_without_a_ranker() -> None:
     engine = shop(10, 30)
-    for context in (asked(10), asked(10, rankers={}), asked(10, rankers={"query": by_votes()})):
-        hits = engine.answer(context).hits
+    for case in (asked(10), asked(10, rankers={}), asked(10, rankers={"query": by_votes()})):
+        hits = engine.answer(case).hits
         assert hits
         told = item_features(10).candidates([hit.item_id for hit in hits], HISTORY, 0.0)
         for place, hit in enumerate(hits):
@@ -299,25 +299,25 @@ def test_what_behaviour_says_is_logged_with_and_without_a_ranker() -> None:
 
 
 def test_without_what_it_reads_the_weighted_sum_serves_and_says_so() -> None:
-    engine, context = shop(5, 30), asked(5)
-    found, plain = engine.answer(context, broken=True), engine.answer(changed(context, rankers={}), broken=True)
+    engine, case = shop(5, 30), asked(5)
+    found, plain = engine.answer(case, broken=True), engine.answer(changed(case, rankers={}), broken=True)
     assert [hit.item_id for hit in found.hits] == [hit.item_id for hit in plain.hits]
     assert set(found.degraded) == {"sources", RANKING}
 
 
 def test_only_what_the_forest_asks_is_asked_for() -> None:
     engine = shop(6, 30)
-    context = asked(6, rankers={"query": by_votes()})
-    sources = engine.second(context).documents
+    case = asked(6, rankers={"query": by_votes()})
+    sources = engine.second(case).documents
     assert sources is not None
     assert "attributes.votes" in sources["_source"] and "attributes.actors" not in sources["_source"]
     assert "should" not in sources["query"].get("bool", {})
 
 
 def test_the_log_can_have_all_signals() -> None:
-    engine, context = shop(7, 30), asked(7, rankers={}, n=3)
-    few = engine.answer(context).hits[0].features
-    logged = engine.answer(changed(context, settings=SearchSettings(depth=12, log_features=True))).hits[0].features
+    engine, case = shop(7, 30), asked(7, rankers={}, n=3)
+    few = engine.answer(case).hits[0].features
+    logged = engine.answer(changed(case, settings=SearchSettings(depth=12, log_features=True))).hits[0].features
     assert few.items() <= logged.items()
     assert "attributes.actors/query_coverage" in logged.keys() - few.keys()
     assert {"lexical/score", "sum/rank", "title/query_coverage", "categories/affinity", "price/distance"} <= few.keys() | {

@@ -181,13 +181,13 @@ cases = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCh
 @cases
 @given(st.integers(0, 10_000), st.integers(3, 90), st.booleans())
 def test_page_equals_full_scoring(seed: int, n: int, text: bool) -> None:
-    engine, context = made(seed, n), asked(seed, n, text=text)
-    expected = by_hand(engine, context)[:5]
-    hits = engine.answer(context).hits
+    engine, case = made(seed, n), asked(seed, n, text=text)
+    expected = by_hand(engine, case)[:5]
+    hits = engine.answer(case).hits
     assert [hit.score for hit in hits] == pytest.approx([score for _, score in expected], abs=1e-9)
     # Sums in another order may differ in their last bit, so ids are compared where scores are apart.
     for hit, (item_id, score) in zip(hits, expected, strict=True):
-        near = [other for other, value in by_hand(engine, context) if abs(value - score) < 1e-9]
+        near = [other for other, value in by_hand(engine, case) if abs(value - score) < 1e-9]
         assert hit.item_id in near, item_id
 
 
@@ -198,16 +198,14 @@ def test_page_equals_full_scoring(seed: int, n: int, text: bool) -> None:
 def test_laws_of_an_answer(seed: int, n: int, text: bool, fusion: str, diversity: float) -> None:
     engine = made(seed, n)
     exclude = frozenset(engine.items[:3])
-    context = asked(
-        seed, n, text=text, exclude=exclude, diversity=diversity, settings=SearchSettings(depth=12, fusion=fusion), n=12
-    )
-    whole = engine.answer(context).hits
+    case = asked(seed, n, text=text, exclude=exclude, diversity=diversity, settings=SearchSettings(depth=12, fusion=fusion), n=12)
+    whole = engine.answer(case).hits
     assert not exclude & {hit.item_id for hit in whole}
     for hit in whole:
         assert sum(hit.parts.values()) == pytest.approx(hit.score, abs=1e-9)
         assert hit.title == f"T{hit.item_id}"
     assert [hit.rank for hit in whole] == list(range(1, len(whole) + 1))
-    pages = [hit for start in range(0, 12, 5) for hit in engine.answer(changed(context, n=5, offset=start)).hits][:12]
+    pages = [hit for start in range(0, 12, 5) for hit in engine.answer(changed(case, n=5, offset=start)).hits][:12]
     assert pages[: len(whole)] == list(whole)
 
 
@@ -216,8 +214,8 @@ def test_laws_of_an_answer(seed: int, n: int, text: bool, fusion: str, diversity
 def test_a_search_counts_what_it_shows_on_every_page(seed: int, n: int, fusion: str, size: int) -> None:
     engine = made(seed, n)
     exclude = frozenset(engine.items[:2])
-    context = asked(seed, n, text=True, exclude=exclude, n=size, settings=SearchSettings(depth=12, fusion=fusion))
-    pages = [engine.answer(changed(context, offset=start)) for start in range(0, n + size, size)]
+    case = asked(seed, n, text=True, exclude=exclude, n=size, settings=SearchSettings(depth=12, fusion=fusion))
+    pages = [engine.answer(changed(case, offset=start)) for start in range(0, n + size, size)]
     (total,) = {page.total for page in pages}
     shown = [hit.item_id for page in pages for hit in page.hits]
     assert len(shown) == len(set(shown)) == total
@@ -226,16 +224,16 @@ def test_a_search_counts_what_it_shows_on_every_page(seed: int, n: int, fusion: 
 @cases
 @given(st.integers(0, 10_000), st.integers(3, 90), st.booleans())
 def test_no_personalization_is_the_neutral_answer(seed: int, n: int, text: bool) -> None:
-    engine, context = made(seed, n), asked(seed, n, text=text)
-    neutral = changed(context, tastes={}, factors={}, neighbours={}, strength=0.0)
-    assert engine.answer(changed(context, personalization=0.0)) == engine.answer(neutral)
+    engine, case = made(seed, n), asked(seed, n, text=text)
+    neutral = changed(case, tastes={}, factors={}, neighbours={}, strength=0.0)
+    assert engine.answer(changed(case, personalization=0.0)) == engine.answer(neutral)
 
 
 @cases
 @given(st.integers(0, 10_000), st.integers(30, 90))
 def test_deep_pages_partition_all_that_is_found(seed: int, n: int) -> None:
-    engine, context = made(seed, n), asked(seed, n, text=False, n=7)
-    found = [hit.item_id for start in range(0, n + 7, 7) for hit in engine.answer(changed(context, offset=start)).hits]
+    engine, case = made(seed, n), asked(seed, n, text=False, n=7)
+    found = [hit.item_id for start in range(0, n + 7, 7) for hit in engine.answer(changed(case, offset=start)).hits]
     assert len(found) == len(set(found))
     assert set(found) >= set(engine.items)
 
@@ -245,11 +243,11 @@ def test_deep_pages_partition_all_that_is_found(seed: int, n: int) -> None:
 def test_a_much_better_match_is_never_overtaken_by_a_profile(seed: int, n: int) -> None:
     """What answers better than another by the whole share of the profile stays before it."""
     engine = made(seed, n)
-    context = asked(seed, n, text=True, popularity=[], personalization=1.0, strength=1e9, n=50, settings=SearchSettings(depth=50))
+    case = asked(seed, n, text=True, popularity=[], personalization=1.0, strength=1e9, n=50, settings=SearchSettings(depth=50))
     answering = ("lexical", "text_vector", "image_vector")
-    hits = engine.answer(context).hits
+    hits = engine.answer(case).hits
     relevance = [sum(hit.parts.get(retriever, 0.0) for retriever in answering) for hit in hits]
-    weights = parse_responses(*context, plan_retrieval(*context), engine.first(context)).weights
+    weights = parse_responses(*case, plan_retrieval(*case), engine.first(case)).weights
     share = PERSONAL_SHARE * sum(weights[retriever] for retriever in answering)
     lowest = min((part for hit in hits for retriever, part in hit.parts.items() if retriever not in answering), default=0.0)
     for i, before in enumerate(relevance):
@@ -264,9 +262,9 @@ def test_models_blend_over_their_own_best() -> None:
     scorers = {
         name: lambda ids, table=table: np.array([table.get(i, 0.0) for i in ids], np.float32) for name, table in raw.items()
     }
-    context = inputs(metadata=trained, now=0.0, neighbours=lists, scorers=scorers, settings=SearchSettings(depth=10))
+    case = inputs(metadata=trained, now=0.0, neighbours=lists, scorers=scorers, settings=SearchSettings(depth=10))
     engine = Engine({}, ["a", "b", "c"], frozenset())
-    scores = {hit.item_id: hit.score for hit in engine.answer(context).hits}
+    scores = {hit.item_id: hit.score for hit in engine.answer(case).hits}
     assert scores == {
         "a": pytest.approx(0.7 - 0.15),
         "b": pytest.approx(0.35 + 0.3),
@@ -275,26 +273,26 @@ def test_models_blend_over_their_own_best() -> None:
 
 
 def test_failed_second_request_degrades_and_still_answers() -> None:
-    engine, context = made(3, 60), asked(3, 60, text=True)
-    second, responses = engine.second(context)
+    engine, case = made(3, 60), asked(3, 60, text=True)
+    second, responses = engine.second(case)
     assert second.gaps
     broken = [{"error": {"type": "x"}} for _ in responses]
-    ranking = build_page(*context, second, broken)
+    ranking = build_page(*case, second, broken)
     named = {second.table.retrievers[gap.column].retriever.name for gap in second.gaps}
     assert set(ranking.degraded) == named | {"sources", "matches"}
     assert ranking.total is None
     assert len(ranking.hits) == 5
-    assert build_page(*context, second, []).hits
+    assert build_page(*case, second, []).hits
 
 
 def test_a_failed_retriever_is_left_out() -> None:
-    engine, context = made(3, 60), asked(3, 60, text=True)
-    plan = plan_retrieval(*context)
+    engine, case = made(3, 60), asked(3, 60, text=True)
+    plan = plan_retrieval(*case)
     responses = [
         {"error": {"type": "x"}} if retriever.name == "lexical" else response
-        for retriever, response in zip(plan.searched, engine.first(context), strict=False)
+        for retriever, response in zip(plan.searched, engine.first(case), strict=False)
     ]
-    results = parse_responses(*context, plan, responses)
+    results = parse_responses(*case, plan, responses)
     assert results.degraded == ("lexical",)
     assert "lexical" not in results.weights
 
@@ -317,18 +315,18 @@ def test_scales(scale: str, score: float, best: float, expected: float) -> None:
 
 
 def test_nothing_found_is_an_empty_answer() -> None:
-    context = inputs(metadata=replace(META, fields={}), now=0.0, text="red")
-    plan = plan_retrieval(*context)
+    case = inputs(metadata=replace(META, fields={}), now=0.0, text="red")
+    plan = plan_retrieval(*case)
     empty = {"hits": {"hits": [], "total": {"value": 0}}}
-    second = build_scoring_request(*context, parse_responses(*context, plan, [empty] * len(plan.bodies)))
+    second = build_scoring_request(*case, parse_responses(*case, plan, [empty] * len(plan.bodies)))
     assert [body["suggest"]["names"]["text"] for body in second.bodies] == ["red"]
-    assert build_page(*context, second, []) == Ranking(total=0)
+    assert build_page(*case, second, []) == Ranking(total=0)
     word = {"text": "red", "offset": 0, "length": 3, "options": [{"text": "bed", "score": 0.7, "freq": 3}]}
     found = {"hits": {"hits": [], "total": {"value": 0}}, "suggest": {"names": [word]}}
-    assert build_page(*context, second, [found]) == Ranking(total=0, suggestion="bed")
+    assert build_page(*case, second, [found]) == Ranking(total=0, suggestion="bed")
     known = {**found, "hits": {"hits": [], "total": {"value": 1}}}
-    assert build_page(*context, second, [known]) == Ranking(total=0)
-    assert build_page(*context, second, [{"error": {"type": "x"}}]) == Ranking(total=0)
+    assert build_page(*case, second, [known]) == Ranking(total=0)
+    assert build_page(*case, second, [{"error": {"type": "x"}}]) == Ranking(total=0)
 
 
 @pytest.mark.parametrize(("words_find", "expected"), [(True, {"w", "a", "b"}), (False, {"a"})])
@@ -337,11 +335,11 @@ def test_a_vector_brings_in_what_is_near_by_its_encoder(words_find: bool, expect
     metadata = replace(META, fields={}, vectors={"text_vector": VectorMetadata(2, "f", "all-MiniLM-L6-v2")})
     scores = {"lexical": {"w": 3.0} if words_find else {}, "text_vector": {"a": 0.75, "b": 0.675, "c": 0.6}}
     engine = Engine(scores, ["w", "a", "b", "c"], frozenset(scores["lexical"]))
-    context = inputs(metadata=metadata, now=0.0, text="red", vectors={"text_vector": V})
-    found = engine.answer(context)
+    case = inputs(metadata=metadata, now=0.0, text="red", vectors={"text_vector": V})
+    found = engine.answer(case)
     assert {hit.item_id for hit in found.hits} == expected
     assert found.total == len(expected)
-    wider = changed(context, settings=SearchSettings(near={"text_vector": (-1.0, -1.0)}))
+    wider = changed(case, settings=SearchSettings(near={"text_vector": (-1.0, -1.0)}))
     assert {hit.item_id for hit in engine.answer(wider).hits} == {"a", "b", "c", *scores["lexical"]}
 
 
@@ -351,8 +349,8 @@ def test_a_personal_search_for_what_nobody_knows_is_empty() -> None:
     items = [f"i{k}" for k in range(9)]
     far = dict.fromkeys(items, 0.6)
     scores = {"lexical": {}, "text_vector": far, "taste_text": far, "als": far, "recency": far}
-    context = asked(1, 9, text=True, metadata=metadata, vectors={"text_vector": V}, exploration=exploring(1.0, "x"))
-    found = Engine(scores, items, frozenset()).answer(context)
+    case = asked(1, 9, text=True, metadata=metadata, vectors={"text_vector": V}, exploration=exploring(1.0, "x"))
+    found = Engine(scores, items, frozenset()).answer(case)
     assert (found.hits, found.total) == ((), 0)
 
 
@@ -382,10 +380,10 @@ def test_pages_of_an_answer_that_explores_are_cut_from_one_order(
 ) -> None:
     engine = made(seed, n)
     exclude = frozenset(engine.items[:3])
-    context = asked(seed, n, text=text, exclude=exclude, settings=SearchSettings(depth=12, fusion=fusion), n=12)
+    case = asked(seed, n, text=text, exclude=exclude, settings=SearchSettings(depth=12, fusion=fusion), n=12)
 
     def page(offset: int, wanted: int) -> Ranking:
-        return engine.answer(changed(context, n=wanted, offset=offset, exploration=exploring(share, str(seed))))
+        return engine.answer(changed(case, n=wanted, offset=offset, exploration=exploring(share, str(seed))))
 
     whole = page(0, 12).hits
     assert not exclude & {hit.item_id for hit in whole}
@@ -410,21 +408,21 @@ def test_new_items_that_nothing_speaks_for_are_tried_where_there_is_exploration(
     engine, new = newest(80, 8)
     chosen = [i for i in engine.items if i not in new][:30]
     lists = {"covisitation": [(i, 30.0 - k) for k, i in enumerate(chosen)]}
-    context = asked(5, 80, text=text, popularity=[], neighbours=lists, n=10)
+    case = asked(5, 80, text=text, popularity=[], neighbours=lists, n=10)
     known = InteractionStats({i: (100.0, 10.0) for i in engine.items if i not in new}, 0.1)
-    calm = engine.answer(context)
+    calm = engine.answer(case)
     assert not new & {hit.item_id for hit in calm.hits}
-    tried = [engine.answer(changed(context, exploration=exploring(1.0, str(k), known))).hits for k in range(40)]
+    tried = [engine.answer(changed(case, exploration=exploring(1.0, str(k), known))).hits for k in range(40)]
     on = [[hit for hit in hits if hit.item_id in new] for hits in tried]
     assert all(len(hits) == 1 and hits[0].rank == COLD_START_RANK + 1 for hits in on)
     assert len({hits[0].item_id for hits in on}) >= 4
     assert all(hits[0].propensity == pytest.approx(0.2, abs=0.1) for hits in on)
-    rarely = [engine.answer(changed(context, exploration=exploring(0.1, str(k), known))).hits for k in range(100)]
+    rarely = [engine.answer(changed(case, exploration=exploring(0.1, str(k), known))).hits for k in range(100)]
     assert 2 <= sum(any(hit.item_id in new for hit in hits) for hits in rarely) <= 22
-    left = changed(context, exclude=frozenset(new), exploration=exploring(1.0, "a"))
+    left = changed(case, exclude=frozenset(new), exploration=exploring(1.0, "a"))
     assert not new & {hit.item_id for hit in engine.answer(left).hits}
     failed = InteractionStats({**known.by_item, **dict.fromkeys(new, (30.0, 1.0))}, 0.1)
-    dull = [engine.answer(changed(context, exploration=exploring(1.0, str(k), failed))).hits for k in range(5)]
+    dull = [engine.answer(changed(case, exploration=exploring(1.0, str(k), failed))).hits for k in range(5)]
     assert not any(hit.item_id in new for hits in dull for hit in hits)
 
 
@@ -432,12 +430,12 @@ def test_only_exploration_asks_a_search_for_what_is_new() -> None:
     def names(given: Inputs) -> list[str]:
         return [retriever.name for retriever in plan_retrieval(*given).searched]
 
-    context = asked(5, 80, text=True)
-    assert "recency" not in names(context)
-    assert "recency" in names(changed(context, exploration=exploring(0.1, "a")))
+    case = asked(5, 80, text=True)
+    assert "recency" not in names(case)
+    assert "recency" in names(changed(case, exploration=exploring(0.1, "a")))
     none = replace(exploring(0.1, "a"), newest=0)
-    assert "recency" not in names(changed(context, exploration=none))
-    undated = changed(context, metadata=replace(META, fields={}), exploration=exploring(0.1, "a"))
+    assert "recency" not in names(changed(case, exploration=none))
+    undated = changed(case, metadata=replace(META, fields={}), exploration=exploring(0.1, "a"))
     assert "recency" not in names(undated)
 
 
@@ -447,7 +445,7 @@ def test_interests_keep_their_places_whatever_else_arranges_the_answer(way: str)
     items = [f"i{k:03d}" for k in range(80)]
     near = [{i: 0.9 if (k < 40) is first else 0.55 for k, i in enumerate(items)} for first in (True, False)]
     engine = Engine({"interest_1": near[0], "interest_2": near[1]}, items, frozenset())
-    context = inputs(
+    case = inputs(
         metadata=replace(META, fields={}),
         now=0.0,
         neighbours={"covisitation": [(i, 80.0 - k) for k, i in enumerate(items)]},
@@ -456,11 +454,11 @@ def test_interests_keep_their_places_whatever_else_arranges_the_answer(way: str)
         diversity=0.5 if way == "diversity" else 0.0,
         n=20,
     )
-    plain = [hit.item_id for hit in engine.answer(changed(context, interests=None)).hits]
+    plain = [hit.item_id for hit in engine.answer(changed(case, interests=None)).hits]
     answers = []
     for k in range(5):
         left = exploring(1.0, str(k)) if way == "exploration" else None
-        answers.append([hit.item_id for hit in engine.answer(changed(context, exploration=left)).hits])
+        answers.append([hit.item_id for hit in engine.answer(changed(case, exploration=left)).hits])
     for found in answers:
         for places in range(1, 21):
             second = sum(item_id >= "i040" for item_id in found[:places])
@@ -480,14 +478,12 @@ def test_the_best_variant_stands_for_its_product_on_every_page(seed: int, n: int
     ids = [products.get(i, i) for i in engine.items]
     # What behaviour says is of products.
     listed = [(product, float(raw)) for raw, product in enumerate(sorted(set(ids)), start=1)][::-1]
-    context = asked(seed, n, text=text, settings=SearchSettings(depth=100), n=100, neighbours={"covisitation": listed[::2]})
-    context = changed(
-        context, metadata=replace(META, notes={"variants": 3.0}), popularity=listed, exclude=frozenset({"p1", "i000"})
-    )
-    apart = [(products.get(hit.item_id, hit.item_id), hit) for hit in engine.answer(context).hits]
+    case = asked(seed, n, text=text, settings=SearchSettings(depth=100), n=100, neighbours={"covisitation": listed[::2]})
+    case = changed(case, metadata=replace(META, notes={"variants": 3.0}), popularity=listed, exclude=frozenset({"p1", "i000"}))
+    apart = [(products.get(hit.item_id, hit.item_id), hit) for hit in engine.answer(case).hits]
     assert "p1" not in {product for product, _ in apart}
     best = sorted(dict(reversed(apart)).values(), key=lambda hit: hit.rank)
-    together = changed(context, collapse=True)
+    together = changed(case, collapse=True)
     whole = engine.answer(together).hits
     assert [hit.item_id for hit in whole] == [hit.item_id for hit in best]
     assert [hit.score for hit in whole] == pytest.approx([hit.score for hit in best], abs=1e-9)
@@ -499,7 +495,7 @@ def test_the_best_variant_stands_for_its_product_on_every_page(seed: int, n: int
 
 def test_a_product_is_left_out_by_its_own_id_and_a_variant_by_the_variants() -> None:
     engine = replace(made(3, 9), products={"i001": "p", "i002": "p"})
-    context = asked(3, 9, text=False, n=9, metadata=replace(META, notes={"variants": 2.0}))
+    case = asked(3, 9, text=False, n=9, metadata=replace(META, notes={"variants": 2.0}))
     for exclude, gone in ((frozenset({"p"}), {"i001", "i002"}), (frozenset({"i001"}), {"i001"})):
-        shown = {hit.item_id for hit in engine.answer(changed(context, exclude=exclude)).hits}
+        shown = {hit.item_id for hit in engine.answer(changed(case, exclude=exclude)).hits}
         assert shown == set(engine.items) - gone
