@@ -29,12 +29,12 @@ _COLUMNS = ["", "label", "users", "share", "categories", "words", "popular items
 def profile_show(settings: Settings, user: Annotated[str, typer.Argument(help="User id.")], json: JsonFlag = False) -> None:
     """Show the profile of a user."""
     from es_recsys.cli.output import profile_dict, show_profile
-    from es_recsys.jobs.segments import segment_of
+    from es_recsys.jobs.segments import find_segment
 
     with open_client(settings) as client:
         found = client.get_user_profile(user)
         titles = client.titles(found.history.item_ids[-10:])
-        segment = segment_of(client.workspace, found.history)
+        segment = find_segment(client.workspace, found.history)
     if json:
         own = None if segment is None else {"segment": segment[0].segment, "label": segment[0].label, "membership": segment[1]}
         print_json({**profile_dict(found), "segment": own})
@@ -89,10 +89,10 @@ def profiles_build(
 @with_settings
 def segments(settings: Settings, json: JsonFlag = False) -> None:
     """List user segments: size, typical categories and words, popular items, habits."""
-    from es_recsys.jobs.segments import segments as run
+    from es_recsys.jobs.segments import describe_segments
 
     with open_workspace(settings) as work:
-        report = run(work)
+        report = describe_segments(work)
     if json:
         print_json(report.to_dict())
         return

@@ -1,4 +1,4 @@
-"""The segments of a store's users, as its live version has them."""
+"""Describes the segments of a store's users that were made with its live version."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ from es_recsys.serving.user_segments import load_segments
 from es_recsys.serving.workspace import Workspace
 from es_recsys.types import History
 
-__all__ = ["SegmentsReport", "segment_of", "segments"]
+__all__ = ["SegmentsReport", "describe_segments", "find_segment"]
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentsReport:
-    """segments: the largest first. silhouettes: number of segments -> mean silhouette, of all numbers that were tried.
-    titles: of the popular items."""
+    """The segments of a version.
+
+    segments: the largest first. silhouettes: number of segments -> mean silhouette (-1 to 1), of all numbers that were tried.
+    titles: item id -> title, of the segments' popular items.
+    """
 
     version: int
     segments: tuple[SegmentProfile, ...]
@@ -44,7 +47,7 @@ class SegmentsReport:
         }
 
 
-def segments(work: Workspace) -> SegmentsReport:
+def describe_segments(work: Workspace) -> SegmentsReport:
     """Return the segments that were made with the live version. Raises StoreNotFound, ModelError where there are none."""
     with work.translating_errors():
         snapshot = work.snapshots.latest()
@@ -54,19 +57,19 @@ def segments(work: Workspace) -> SegmentsReport:
             f"Version {snapshot.metadata.version} of {snapshot.metadata.store} has no segments.",
             "Make them beside the models that are live: es-recsys train --add segments",
         )
-    shown = tuple(dict.fromkeys(item for one in model.profiles for item in one.popular))
-    titles = work.run(lambda current: _titles(current, shown))
+    popular = tuple(dict.fromkeys(item for one in model.profiles for item in one.popular))
+    titles = work.run(lambda current: _titles(current, popular))
     return SegmentsReport(snapshot.metadata.version, model.profiles, model.tried, titles)
 
 
-def segment_of(work: Workspace, history: History) -> tuple[SegmentProfile, float] | None:
-    """The segment that a history is nearest to, and how surely (0 to 1); None where nothing is known or there are none."""
+def find_segment(work: Workspace, history: History) -> tuple[SegmentProfile, float] | None:
+    """Return the nearest segment of a history and its membership (0 to 1); None for an empty history or without segments."""
     model = load_segments(work.settings, work.snapshots.current().metadata.version)
     nearest = model.nearest(history) if model is not None else []
     if model is None or not nearest:
         return None
-    number, share = nearest[0]
-    return model.profiles[number], share
+    number, membership = nearest[0]
+    return model.profiles[number], membership
 
 
 def _titles(snapshot: ServingSnapshot, item_ids: tuple[str, ...]) -> Flow[dict[str, str]]:

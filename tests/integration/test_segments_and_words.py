@@ -16,7 +16,7 @@ from es_recsys.doctor import diagnose
 from es_recsys.errors import ModelError
 from es_recsys.index.stored_metadata import read_metadata, write_metadata
 from es_recsys.jobs.load_events import load_events
-from es_recsys.jobs.segments import segment_of, segments
+from es_recsys.jobs.segments import describe_segments, find_segment
 from es_recsys.sample import SampleStore
 from es_recsys.training.retrain import train_if_needed
 
@@ -30,7 +30,7 @@ def client(module_settings: Callable[..., Settings], sample: SampleStore, sample
         client.insert_items(sample.items)
         load_events(client.workspace, [sample_events])
         with pytest.raises(ModelError, match=r"no segments.*train --add segments"):
-            segments(client.workspace)
+            describe_segments(client.workspace)
         client.train(["lsa", "segments"])
         yield client
 
@@ -62,7 +62,7 @@ def test_they_are_made_again_with_the_models_that_are_live(client: Client) -> No
     report = client.train(["als"], add=True)
     assert report.version > before
     assert set(report.models) == {"lsa", "als"}
-    assert segments(client.workspace).version == report.version
+    assert describe_segments(client.workspace).version == report.version
 
 
 def test_a_version_that_listed_them_among_its_models_is_served(client: Client, sample: SampleStore) -> None:
@@ -72,7 +72,7 @@ def test_a_version_that_listed_them_among_its_models_is_served(client: Client, s
     with Client(settings=client.settings) as other:
         answer = other.recommend(history=[sample.items[0].item_id], n=10)
         assert answer.hits and answer.ranking.degraded == ()
-        assert segments(other.workspace).segments
+        assert describe_segments(other.workspace).segments
     assert all(check.ok for check in diagnose(client.settings) if check.name.startswith(("model: ", "segments")))
 
 
@@ -84,7 +84,7 @@ def test_what_a_user_searched_for_reaches_the_models(client: Client, sample: Sam
 
 
 def test_the_report_has_no_small_group_and_titles(client: Client, sample: SampleStore) -> None:
-    report = segments(client.workspace)
+    report = describe_segments(client.workspace)
     assert report.segments and all(one.users >= 20 for one in report.segments)
     titles = {item.item_id: item.title for item in sample.items}
     said = report.to_dict()
@@ -92,7 +92,7 @@ def test_the_report_has_no_small_group_and_titles(client: Client, sample: Sample
     for one in said["segments"]:
         assert all(item["title"] == titles[item["item_id"]] for item in one["popular"])
     profile = client.get_user_profile(sample.shoppers[0].user_id)
-    found = segment_of(client.workspace, profile.history)
+    found = find_segment(client.workspace, profile.history)
     assert found is not None and found[0] in report.segments and 0.0 < found[1] <= 1.0
 
 
