@@ -51,15 +51,15 @@ def evaluate(
 ) -> None:
     """Compare models, their ensemble and the served ranking on held-out events."""
     from es_recsys.cli.comparison import show_comparison
-    from es_recsys.jobs.evaluate import Options
     from es_recsys.jobs.evaluate import evaluate as run
+    from es_recsys.jobs.evaluate_options import EvaluateOptions
     from es_recsys.sources import parse_columns
 
     if logged:
         _logged(settings, target or [], out, json)
         return
-    options = Options(
-        names=tuple(models or ()),
+    options = EvaluateOptions(
+        models=tuple(models or ()),
         split=split,
         judgments=judgments,
         columns=parse_columns(columns),

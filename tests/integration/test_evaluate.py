@@ -20,8 +20,9 @@ from es_recsys.errors import InputError, ModelError
 from es_recsys.evaluation import query_split
 from es_recsys.events.interactions import read_interactions
 from es_recsys.index.stored_metadata import write_metadata
-from es_recsys.jobs.evaluate import Options, evaluate
+from es_recsys.jobs.evaluate import evaluate
 from es_recsys.jobs.evaluate_log import evaluate_log
+from es_recsys.jobs.evaluate_options import EvaluateOptions
 from es_recsys.jobs.load_events import load_events
 from es_recsys.models import MODELS
 from es_recsys.models.als import ALS
@@ -102,22 +103,22 @@ def test_a_failure_leaves_nothing_behind(client: Client, monkeypatch: pytest.Mon
         made.extend(_scratch_indices(client))
         raise ZeroDivisionError
 
-    monkeypatch.setattr("es_recsys.jobs.evaluate.train", fail)
+    monkeypatch.setattr("es_recsys.jobs.eval_served.train", fail)
     with pytest.raises(ZeroDivisionError):
-        evaluate(client.workspace, Options(names=("popularity",), users=5))
+        evaluate(client.workspace, EvaluateOptions(models=("popularity",), users=5))
     assert made
 
 
 def test_memory_and_the_served_path_agree_side_by_side(client: Client) -> None:
     plain = SearchSettings(interests=0, weights=FusionWeights(no_query={"covisitation": 1.0, "als": 0.5}))
     with Client(settings=client.settings.model_copy(update={"search": plain})) as bare:
-        found = evaluate(bare.workspace, Options(names=("covisitation", "als"), users=50, budget=6.0))
+        found = evaluate(bare.workspace, EvaluateOptions(models=("covisitation", "als"), users=50, budget=6.0))
     by_name = {one.name: one for one in found.techniques}
-    assert set(by_name) == {"popularity", "covisitation", "als", "blend", "served"}
+    assert set(by_name) == {"popularity", "covisitation", "als", "ensemble", "served"}
     assert {one.path for one in found.techniques} == {"memory", "served"}
     for metric in ("NDCG", "Recall", "MRR"):
         # Without what only serving adds (what is popular and fresh, places kept for interests) the same models say the same.
-        assert by_name["served"].figures[metric].mean == pytest.approx(by_name["blend"].figures[metric].mean, abs=0.01)
+        assert by_name["served"].figures[metric].mean == pytest.approx(by_name["ensemble"].figures[metric].mean, abs=0.01)
     assert by_name["covisitation"].figures["NDCG"].mean > by_name["popularity"].figures["NDCG"].mean
     assert by_name["served"].training_s is not None
     assert by_name["served"].ms["p50"] > by_name["covisitation"].ms["p50"] > 0
@@ -151,13 +152,13 @@ def test_served_is_as_users_get_it_and_each_part_is_left_out_once(client: Client
     notes = record_tuned(own.notes, ["no_query"])
     write_metadata(work.es, replace(own, retriever_weights=weights, ranker_fingerprints={"no_query": "mark"}, notes=notes))
     try:
-        found = evaluate(work, Options(names=("covisitation",), users=25, budget=2.0))
+        found = evaluate(work, EvaluateOptions(models=("covisitation",), users=25, budget=2.0))
     finally:
         write_metadata(work.es, own)
         shutil.rmtree(ranking_folder(work.settings, "mark"))
     by_name = {one.name: one for one in found.techniques}
     names = ("served", "served, without the learned ranking", "served, with the weights of the training")
-    assert {"popularity", "covisitation", "blend", *names, "served, without interests"} == set(by_name)
+    assert {"popularity", "covisitation", "ensemble", *names, "served, without interests"} == set(by_name)
     served, unranked, untuned = (by_name[name].figures["NDCG"].mean for name in names)
     # The tuned table is what is popular and nothing else; the ranking turns its order round.
     assert unranked == pytest.approx(by_name["popularity"].figures["NDCG"].mean, abs=0.01)
@@ -168,7 +169,9 @@ def test_served_is_as_users_get_it_and_each_part_is_left_out_once(client: Client
 
 
 def test_searches_are_asked_in_words_and_by_whom(client: Client) -> None:
-    found = evaluate(client.workspace, Options(names=("covisitation",), split="search", users=40, retrievers=True, budget=6.0))
+    found = evaluate(
+        client.workspace, EvaluateOptions(models=("covisitation",), split="search", users=40, retrievers=True, budget=6.0)
+    )
     names = {one.name for one in found.techniques}
     assert {"served", "served, neutral", "served, lexical alone", "served, covisitation alone"} <= names
     assert not any("text_vector" in name or "taste" in name for name in names)
@@ -191,13 +194,13 @@ def test_one_retriever_alone_is_alone(client: Client) -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        Options(names=("nonsense",)),
-        Options(split="nonsense"),
-        Options(split="search", served=False),
-        Options(judgments=Path("gone.jsonl")),
+        EvaluateOptions(models=("nonsense",)),
+        EvaluateOptions(split="nonsense"),
+        EvaluateOptions(split="search", served=False),
+        EvaluateOptions(judgments=Path("gone.jsonl")),
     ],
 )
-def test_what_cannot_be_done_is_said(client: Client, options: Options) -> None:
+def test_what_cannot_be_done_is_said(client: Client, options: EvaluateOptions) -> None:
     with pytest.raises(InputError) as caught:
         evaluate(client.workspace, options)
     assert caught.value.remedy
@@ -209,9 +212,11 @@ def test_a_model_that_cannot_be_trained_is_left_out_unless_it_was_named(client: 
 
     monkeypatch.setattr(ALS, "fit", fail)
     with pytest.raises(ModelError):
-        evaluate(client.workspace, Options(names=("als",), users=5, served=False))
-    monkeypatch.setattr("es_recsys.jobs.evaluate.MODELS", {name: MODELS[name] for name in ("als", "covisitation", "popularity")})
-    found = evaluate(client.workspace, Options(users=5, budget=5.0))
+        evaluate(client.workspace, EvaluateOptions(models=("als",), users=5, served=False))
+    monkeypatch.setattr(
+        "es_recsys.jobs.eval_in_memory.MODELS", {name: MODELS[name] for name in ("als", "covisitation", "popularity")}
+    )
+    found = evaluate(client.workspace, EvaluateOptions(users=5, budget=5.0))
     assert any("als is left out" in note for note in found.notes)
 
 
@@ -228,7 +233,7 @@ def test_a_model_is_tuned_and_trained_so_from_then_on(client: Client) -> None:
     client.train(["covisitation"])
     trained = client.workspace.snapshots.latest().models["covisitation"].config
     assert trained == load_tuned(client.settings, "covisitation")
-    found = evaluate(client.workspace, Options(names=("covisitation",), users=5, served=False, budget=5.0))
+    found = evaluate(client.workspace, EvaluateOptions(models=("covisitation",), users=5, served=False, budget=5.0))
     assert len(found.tuning["covisitation"]["trials"]) == 7
     metadata = client.workspace.snapshots.latest().metadata
     write_metadata(client.workspace.es, replace(metadata, event_weights={"view": 0.5}))

@@ -15,7 +15,8 @@ from es_recsys.doctor import diagnose
 from es_recsys.errors import InputError
 from es_recsys.index.stored_metadata import read_metadata, write_metadata
 from es_recsys.index_metadata import VectorMetadata
-from es_recsys.jobs.evaluate import Options, evaluate
+from es_recsys.jobs.evaluate import evaluate
+from es_recsys.jobs.evaluate_options import EvaluateOptions
 from es_recsys.training.item_table import item_table
 from es_recsys.training.retrain import train_if_needed
 from es_recsys.training.tune_model import tune_model
@@ -107,7 +108,7 @@ def test_naming_it_says_what_to_name_instead(client: Client, name: str) -> None:
         lambda: client.train([name]),
         lambda: train_if_needed(work, [name]),
         lambda: tune_model(work, name),
-        lambda: evaluate(work, Options(names=(name,))),
+        lambda: evaluate(work, EvaluateOptions(models=(name,))),
     )
     for act in acts:
         assert name_it(act).startswith("Name ")

@@ -1,4 +1,4 @@
-"""What an evaluation's store has of the live one, and what its answers are without it."""
+"""What the temporary store of an evaluation has of the live one's ranking, and what its answers are without it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any, cast
 import pytest
 
 from es_recsys.index_metadata import IndexMetadata
-from es_recsys.jobs import eval_state as carried
-from es_recsys.jobs.eval_state import CarriedState, carry_state
+from es_recsys.jobs import ranking_state
+from es_recsys.jobs.ranking_state import RankingState, copy_ranking_state
 from es_recsys.search.request import RankingPolicy
 from es_recsys.serving.snapshot_cache import ranking_folder
 from es_recsys.serving.workspace import Workspace
@@ -46,20 +46,20 @@ RANKING, TABLE = "without the learned ranking", "with the weights of the trainin
         ((), ("new_user",), [RANKING], []),
     ],
 )
-def test_what_serves_such_questions_is_left_out_once_and_told(
+def test_each_part_that_such_queries_are_answered_with_is_left_out_once_and_noted(
     tuned: tuple[str, ...], ranked: tuple[str, ...], recommending: list[str], searching: list[str]
 ) -> None:
-    given = CarriedState(frozenset(tuned), frozenset(ranked), TRAINED)
-    for found, asks in ((recommending, False), (searching, True)):
-        assert [words for words, _ in given.without(asks)] == found
-        notes = " ".join(given.notes(asks))
+    state = RankingState(frozenset(tuned), frozenset(ranked), TRAINED)
+    for found, searches in ((recommending, False), (searching, True)):
+        assert [words for words, _ in state.ablations(searches)] == found
+        notes = " ".join(state.notes(searches))
         assert ("flatters" in notes) == bool(found)
         assert ("learned ranking" in notes) == (RANKING in found)
         assert ("tuned weights" in notes) == (TABLE in found)
 
 
-def test_without_each_all_else_stays() -> None:
-    changes = dict(CarriedState(frozenset({"no_query", "query"}), frozenset({"query"}), TRAINED).without(True))
+def test_an_ablation_changes_nothing_else() -> None:
+    changes = dict(RankingState(frozenset({"no_query", "query"}), frozenset({"query"}), TRAINED).ablations(True))
     policy = _policy()
     unranked, untuned = changes[RANKING](policy), changes[TABLE](policy)
     assert not unranked.rankers
@@ -73,7 +73,7 @@ def test_without_each_all_else_stays() -> None:
 
 
 @pytest.mark.parametrize(("models", "given"), [(("als",), True), (("als", "ease"), False), ((), False)])
-def test_weights_and_ranking_go_with_their_models(
+def test_weights_and_ranking_are_copied_with_the_same_models_only(
     models: tuple[str, ...], given: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     live = _meta({"no_query": TUNED, "query": IN_SEARCH}, record_tuned({}, ["no_query"]))
@@ -86,8 +86,8 @@ def test_weights_and_ranking_go_with_their_models(
         notes={},
     )
     written: list[IndexMetadata] = []
-    monkeypatch.setattr(carried, "read_metadata", lambda _, store: {"s": live, "e": own}[store])
-    monkeypatch.setattr(carried, "write_metadata", lambda _, metadata: written.append(metadata))
+    monkeypatch.setattr(ranking_state, "read_metadata", lambda _, store: {"s": live, "e": own}[store])
+    monkeypatch.setattr(ranking_state, "write_metadata", lambda _, metadata: written.append(metadata))
     work, scratch = (
         SimpleNamespace(
             es=None, settings=Settings(home=tmp_path / name, index=name), snapshots=SimpleNamespace(invalidate=lambda: None)
@@ -96,12 +96,12 @@ def test_weights_and_ranking_go_with_their_models(
     )
     ranking_folder(work.settings, "m").mkdir(parents=True)
     (ranking_folder(work.settings, "m") / "manifest.json").write_text("{}")
-    found = carry_state(cast(Workspace, work), cast(Workspace, scratch))
-    assert found.trained == TRAINED
+    found = copy_ranking_state(cast(Workspace, work), cast(Workspace, scratch))
+    assert found.trained_weights == TRAINED
     assert (ranking_folder(scratch.settings, "m") / "manifest.json").exists() == given
     if given:
         assert written == [replace(own, retriever_weights=live.retriever_weights, ranker_fingerprints=live.ranker_fingerprints)]
-        assert (found.tuned, found.ranked, found.lacking) == ({"no_query", "query"}, {"query"}, "")
+        assert (found.tuned, found.ranked, found.missing) == ({"no_query", "query"}, {"query"}, "")
     else:
         # The table of searches is there from the beginning.
         assert (written, found.tuned, found.ranked) == ([], {"query"}, frozenset())
@@ -110,11 +110,11 @@ def test_weights_and_ranking_go_with_their_models(
         assert ("trained here: als, ease" if models else "trained here: no model") in lacks
 
 
-def test_one_retriever_alone_is_not_ordered_by_a_ranking() -> None:
+def test_one_retriever_alone_has_no_learned_ranking() -> None:
     assert not only_retriever("als")(_policy()).rankers
 
 
-def test_trials_choose_until_the_next_training() -> None:
+def test_weights_count_as_tuned_until_the_next_training() -> None:
     notes = record_tuned({"bare": True}, ["no_query"])
     assert tuned_situations(_meta({"no_query": TUNED}, notes)) == {"no_query"}
     assert record_tuned(notes, ["no_query", "query"])["tuned"] == ["no_query", "query"]
