@@ -36,8 +36,8 @@ def scratch_store(work: Workspace) -> Iterator[Workspace]:
 
     Its name is the store's with `_evaluation_` and eight digits. Its events, models and log lie in a temporary folder, its
     events in an SQLite file there, wherever the store keeps its own; settings that `tune model` found are taken along, weights
-    without a query and a learned ranking are not (`jobs.ranking_state` copies them). All of it is dropped at the end, also after a
-    failure.
+    without a query and a learned ranking are not (`jobs.ranking_state` copies them). All of it is dropped at the end, also after
+    a failure.
     """
     ending = f"_evaluation_{secrets.token_hex(4)}"
     name = work.settings.index[: _LONGEST - len(ending)] + ending
