@@ -8,7 +8,7 @@ export UV_LINK_MODE := copy
 export OMP_WAIT_POLICY := PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-all lint format bench structure install pins clean
+.PHONY: help demo test test-long test-nightly test-all lint format bench structure install pins clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,10 +18,13 @@ demo: install ## Show the sample store: a real Elasticsearch, a training, person
 
 # Two workers share one Elasticsearch; what takes minutes, kills processes or fills disks runs by itself.
 test: install ## Run the default tests
-	$(BIN)/pytest -m "not long" --numprocesses 2 --dist loadfile
+	$(BIN)/pytest -m "not long and not nightly" --numprocesses 2 --dist loadfile
 
 test-long: install ## Run the tests that take minutes, kill processes or fill disks
 	$(BIN)/pytest -m long
+
+test-nightly: install ## Measure the headline figures on the data sets in ES_RECSYS_DATA
+	$(BIN)/pytest -m nightly
 
 test-all: test test-long ## Run all tests
 

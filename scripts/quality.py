@@ -1,9 +1,11 @@
-"""Measures the product on real data, through its command line alone: files in, answers out.
+"""Measure the product on real data, through its command line alone: files in, answers out.
 
-    python scripts/quality.py msrd|gowalla|beauty FOLDER [--users N] [--queries N] [--models NAME...]
+    python scripts/quality.py msrd|gowalla|sequences|events FOLDER [--protocol published|last] [--split NAME]
+                              [--users N] [--queries N] [--models NAME...]
 
-FOLDER holds the data set (docs/quality.md says which files). Each run makes a store of its own in a temporary home, on
-the embedded node or at ES_RECSYS_URL, and drops it at the end. Metrics are those of `es_recsys.evaluation`.
+FOLDER holds the data set (docs/quality.md says which files): of `sequences` any one file of lines `user item item ...`, oldest
+first; of `events` files items.* and events.*, as `items load` and `events load` read them. Each run makes a store of its own in a
+temporary home, on the embedded node or at ES_RECSYS_URL, and drops it at the end.
 """
 
 from __future__ import annotations
@@ -23,7 +25,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from es_recsys.evaluation import accuracy
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from es_recsys.evaluation import accuracy, bootstrap
 
 CLI = Path(sys.executable).with_name("es-recsys")
 
@@ -63,15 +69,42 @@ def read_answers(path: Path, key: str) -> dict[str, list[str]]:
     return {a[key]: [hit["item_id"] for hit in a["hits"]] for a in answers}
 
 
-def show(grades: Mapping[str, Mapping[str, int]], answers: Mapping[str, list[str]], n: int, *metrics: str) -> None:
-    """Prints means over all questions of `grades`; one without an answer counts 0."""
+def show(
+    grades: Mapping[str, Mapping[str, int]],
+    answers: Mapping[str, list[str]],
+    n: int,
+    *metrics: str,
+    groups: Mapping[str, str] | None = None,
+) -> None:
+    """Print means over all questions of `grades` with their 95 % intervals; one without an answer counts 0. groups: question ->
+    group that is drawn as a whole."""
     found = accuracy([answers.get(question, []) for question in grades], list(grades.values()), n, metrics)
-    print(f"{len(grades):,} questions: " + "   ".join(f"{m}@{n} {v.mean():.4f}" for m, v in found.items()), flush=True)
+    labels = None if groups is None else [groups[question] for question in grades]
+    words = []
+    for metric, values in found.items():
+        one = bootstrap(values, np.random.default_rng(7), groups=labels)
+        words.append(f"{metric}@{n} {one.mean:.4f} [{one.low:.4f}, {one.high:.4f}]")
+    print(f"{len(grades):,} questions: " + "   ".join(words), flush=True)
 
 
-def sequences(path: Path) -> Iterator[tuple[str, list[str]]]:
+def query_groups(judged: Mapping[str, Mapping[str, int]]) -> dict[str, str]:
+    """Return the group of each query: queries with the same relevant items, or the same judged ones, share a group."""
+    names: list[str] = list(judged)
+    keys: dict[tuple[str, frozenset[str]], int] = {}
+    rows, columns = [], []
+    for row, query in enumerate(names):
+        relevant = frozenset(item for item, grade in judged[query].items() if grade > 0)
+        for key in (("relevant", relevant), ("judged", frozenset(judged[query]))):
+            rows.append(row)
+            columns.append(len(names) + keys.setdefault(key, len(keys)))
+    size = len(names) + len(keys)
+    _, labels = connected_components(coo_array((np.ones(len(rows)), (rows, columns)), shape=(size, size)), directed=False)
+    return {query: str(labels[row]) for row, query in enumerate(names)}
+
+
+def read_sequences(path: Path) -> Iterator[tuple[str, list[str]]]:
     """Lines of a user and its items."""
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
+    with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
         for line in lines:
             user, *items = line.split()
             yield user, items
@@ -82,10 +115,12 @@ def msrd(store: Store, data: Path, queries: int) -> None:
     with gzip.open(data / "movies-judgments.tsv.gz", "rt", encoding="utf-8", newline="") as lines:
         for row in csv.DictReader(lines, delimiter="\t"):
             judged[row["query"]][row["doc_id"]] = int(row["grade"])
-    names = sorted(judged)
-    random.Random(7).shuffle(names)
-    half = len(names) // 2
-    tuning, testing = names[:half], names[half:][: queries or None]
+    groups = query_groups(judged)
+    drawn = sorted(set(groups.values()))
+    random.Random(7).shuffle(drawn)
+    chosen = set(drawn[: len(drawn) // 2])
+    tuning = [query for query in sorted(judged) if groups[query] in chosen]
+    testing = [query for query in sorted(judged) if groups[query] not in chosen][: queries or None]
     judgments = write_lines(
         store.folder / "judgments.jsonl",
         ({"query": q, "item_id": i, "grade": g} for q in tuning for i, g in judged[q].items()),
@@ -103,23 +138,34 @@ def msrd(store: Store, data: Path, queries: int) -> None:
         out = store.folder / f"{label}.jsonl"
         store.run("batch", "search", questions, "--n", "10", "--out", out)
         print(label, "tuning:", end=" ")
-        show(qrels, read_answers(out, "query"), 10, "NDCG")
+        show(qrels, read_answers(out, "query"), 10, "NDCG", groups=groups)
         if label == "before":
             store.run("tune", "search", "--judgments", judgments)
 
 
 def recommend(
-    store: Store, histories: Mapping[str, list[str]], wanted: Mapping[str, list[str]], at: int, models: Sequence[str]
+    store: Store,
+    histories: Mapping[str, list[str]],
+    wanted: Mapping[str, list[str]],
+    at: int,
+    models: Sequence[str],
+    later: Mapping[str, list[str]] | None = None,
 ) -> None:
+    """Train on the histories and ask for what is wanted. later: user -> items that are known when the user asks, but are no part
+    of the training."""
     events = write_lines(
         store.folder / "events.jsonl", ({"user_id": u, "item_id": i} for u, items in histories.items() for i in items)
     )
-    ids = sorted({i for items in histories.values() for i in items})
+    ids = sorted({i for known in (histories, later or {}) for items in known.values() for i in items})
     items = write_lines(store.folder / "items.jsonl", ({"item_id": i} for i in ids))
     users = write_lines(store.folder / "users.jsonl", ({"user_id": u} for u in wanted))
     store.run("items", "load", items, "--text-encoder", "none", "--image-encoder", "none")
     store.run("events", "load", events, "--constant", "event_type=view", "--no-timestamps")
     store.run("train", *models)
+    if later:
+        rows = ({"user_id": u, "item_id": i} for u, items in later.items() for i in items)
+        more = write_lines(store.folder / "later.jsonl", rows)
+        store.run("events", "load", more, "--constant", "event_type=view", "--no-timestamps")
     out = store.folder / "answers.jsonl"
     store.run("batch", "recommend", users, "--n", str(at), "--out", out)
     qrels = {u: dict.fromkeys(items, 1) for u, items in wanted.items()}
@@ -127,24 +173,38 @@ def recommend(
 
 
 def gowalla(store: Store, data: Path, users: int, models: Sequence[str]) -> None:
-    histories = dict(sequences(data / "train.txt.gz"))
-    for user, items in sequences(data / "valid.txt.gz"):
+    histories = dict(read_sequences(data / "train.txt.gz"))
+    for user, items in read_sequences(data / "valid.txt.gz"):
         histories.setdefault(user, []).extend(items)
-    wanted = {u: items for u, items in sequences(data / "test.txt.gz") if items}
+    wanted = {u: items for u, items in read_sequences(data / "test.txt.gz") if items}
     recommend(store, histories, dict(list(wanted.items())[: users or None]), 20, models)
 
 
-def beauty(store: Store, data: Path, users: int, models: Sequence[str]) -> None:
-    whole = dict(sequences(data / "Beauty.txt.gz"))
-    histories = {u: items[:-1] for u, items in whole.items()}
+def last_items(store: Store, data: Path, users: int, models: Sequence[str], protocol: str) -> None:
+    """Ask for the last item of each user. protocol: "published" leaves the last two out of training, "last" the last one."""
+    (path,) = sorted(path for path in data.iterdir() if path.name.endswith((".txt", ".txt.gz")))
+    whole = {user: items for user, items in read_sequences(path) if len(items) >= 3}
+    out = 2 if protocol == "published" else 1
+    histories = {u: items[:-out] for u, items in whole.items()}
     wanted = {u: items[-1:] for u, items in whole.items()}
-    recommend(store, histories, dict(list(wanted.items())[: users or None]), 10, models)
+    later = {u: items[-2:-1] for u, items in whole.items()} if protocol == "published" else None
+    recommend(store, histories, dict(list(wanted.items())[: users or None]), 10, models, later)
+
+
+def events(store: Store, data: Path, users: int, models: Sequence[str], split: str) -> None:
+    """Compare by `evaluate` on a folder of items and events; a global split in time unless another is named."""
+    for kind in ("items", "events"):
+        files = sorted(path for path in data.iterdir() if path.name.startswith(f"{kind}."))
+        store.run(kind, "load", *files)
+    store.run("evaluate", *models, "--split", split, "--users", str(users or 2_000))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("dataset", choices=["msrd", "gowalla", "beauty"])
+    parser.add_argument("dataset", choices=["msrd", "gowalla", "sequences", "beauty", "events"])
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--protocol", choices=["published", "last"], default="published", help="of sequences")
+    parser.add_argument("--split", default="time", help="of events: a split of `es-recsys evaluate`")
     parser.add_argument("--users", type=int, default=0, help="ask for the first N users only")
     parser.add_argument("--models", nargs="+", default=[], help="train these instead of what `train` chooses by itself")
     parser.add_argument("--queries", type=int, default=0, help="ask the first N test queries only")
@@ -156,8 +216,10 @@ def main() -> None:
                 msrd(store, arguments.folder, arguments.queries)
             elif arguments.dataset == "gowalla":
                 gowalla(store, arguments.folder, arguments.users, arguments.models)
+            elif arguments.dataset == "events":
+                events(store, arguments.folder, arguments.users, arguments.models, arguments.split)
             else:
-                beauty(store, arguments.folder, arguments.users, arguments.models)
+                last_items(store, arguments.folder, arguments.users, arguments.models, arguments.protocol)
         finally:
             store.close()
 
