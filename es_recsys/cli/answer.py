@@ -170,7 +170,7 @@ def _batch(settings: Settings, kind: str, file: Path, n: int, out: Path | None) 
         )
     if report.invalid:
         raise InputError(
-            f"{counted(report.invalid, 'line is no question and has', 'lines are no question and have')} an error"
+            f"{counted(report.invalid, 'line is no request and has', 'lines are no request and have')} an error"
             f" in place of an answer: {report.first_error}",
             "Mend them; see docs/guide.md for the forms.",
         )

@@ -31,7 +31,7 @@ __all__ = ["evaluate"]
 
 
 def evaluate(work: Workspace, options: EvaluateOptions, progress: Progress | None = None) -> Comparison:
-    """Split the store's events, train on one part, ask for the other, and compare. Nothing of the store changes.
+    """Split the store's events, train on one part, answer queries about the other, and compare. Nothing of the store changes.
 
     Raises InputError for an unknown model, split or type, or one that the store's events don't allow; StoreNotFound; ModelError
     where there is nothing to train on; MissingExtra.
@@ -61,7 +61,7 @@ def _begin(work: Workspace, options: EvaluateOptions, progress: Progress | None)
         split = _split(work, data, options)
         if not split.queries:
             raise InputError(
-                f"There is no question to ask ({split.kind}).", "Load more events, or try another --split, or --judgments."
+                f"There is no query to evaluate on ({split.kind}).", "Load more events, or try another --split, or --judgments."
             )
         items = item_table(work, metadata)
         train_targets = targets_of(metadata) if metadata.models else check_targets(options.targets)

@@ -146,7 +146,7 @@ def _add_bare_items(work: Workspace) -> list[str]:
     except StoreNotFound:
         if not work.events.item_ids(_ITEM_EVENT_TYPES):
             raise StoreNotFound(
-                f"There is no store {work.settings.index!r} to tell known items by.",
+                f"There is no store {work.settings.index!r}, and the events name no item to make one of.",
                 "Load items first: es-recsys items load FILE.",
             ) from None
         _load_bare(work, ())
