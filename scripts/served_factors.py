@@ -82,7 +82,7 @@ def ranked(model: ALS, vector: NDArray[np.float32], known: Sequence[str]) -> lis
 
 def load(client: Client, model: ALS) -> IndexMetadata:
     """Items with their factors, in an index as training makes it."""
-    es = client.workspace.patient
+    es = client.workspace.job_es
     field = VectorMetadata(model.item_vectors.shape[1], model.fingerprint, model.name, FIELD.similarity)
     metadata = IndexMetadata(client.settings.index, 1, vectors={FIELD.name: field})
     versions.create(es, metadata, count=len(model.item_ids), live=True)

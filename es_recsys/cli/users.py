@@ -77,12 +77,12 @@ def profiles_build(
 ) -> None:
     """Rebuild all user profiles from the stored events, and finish an interrupted load."""
     from es_recsys.jobs.reset_user_key import reset_user_key
-    from es_recsys.serving.behaviour_refresh import mend_profiles
+    from es_recsys.serving.refresh import repair_profiles
 
     with open_workspace(settings) as work, progress("profiles") as bar:
         if new_key:
             reset_user_key(work)
-        report = mend_profiles(work, progress=bar)
+        report = repair_profiles(work, progress=bar)
     show_report(report, json)
 
 

@@ -8,8 +8,8 @@ from es_recsys.counting import counted
 from es_recsys.doctor.check import Check, run_check
 from es_recsys.errors import IndexStateError, RecsysError, SetupError, StoreNotFound
 from es_recsys.index.stored_metadata import read_metadata
-from es_recsys.serving.behaviour_refresh import unsettled
-from es_recsys.serving.profile_folding import behind
+from es_recsys.serving.profile_folding import count_outdated_profiles
+from es_recsys.serving.refresh import has_unfinished_load
 from es_recsys.serving.workspace import Workspace
 from es_recsys.settings import Settings
 
@@ -59,7 +59,7 @@ def _describe_users(work: Workspace) -> str:
 
 
 def _describe_events(work: Workspace) -> str:
-    if unsettled(work.events):
+    if has_unfinished_load(work.events):
         raise SetupError(
             "Events were stored by a load that did not end, or goes on: they were not cleaned, nor counted in popularity.",
             f"Unless one is running: load the same files again. {_REMEDY} does it without them.",
@@ -69,7 +69,7 @@ def _describe_events(work: Workspace) -> str:
 
 def _describe_profiles(work: Workspace) -> str:
     with work.translating_errors():
-        lagging = behind(work, work.snapshots.latest())
+        lagging = count_outdated_profiles(work, work.snapshots.latest())
     if lagging:
         raise IndexStateError(f"{counted(lagging, 'profile lacks', 'profiles lack')} events that are stored.", _REMEDY)
     return "Up to the last event."

@@ -13,7 +13,7 @@ from es_recsys.index import catalog
 from es_recsys.jobs.items_report import ItemsReport
 from es_recsys.jobs.live_store import confirm_key, find_metadata
 from es_recsys.jobs.write_items import refresh_after_write
-from es_recsys.serving.behaviour_refresh import catalogue_state
+from es_recsys.serving.refresh import catalogue_state
 from es_recsys.serving.workspace import Workspace
 from es_recsys.sources import ReadOptions, read_items
 from es_recsys.sources.read_options import DEFAULT_OPTIONS
@@ -28,7 +28,7 @@ def delete_items(work: Workspace, item_ids: Iterable[str]) -> ItemsReport:
         confirm_key(work, find_metadata(work))
     before = catalogue_state(work)
     with work.translating_errors():
-        done = catalog.delete(work.patient, work.settings.index, item_ids)
+        done = catalog.delete(work.job_es, work.settings.index, item_ids)
     notes = [f"{failure.id} was not removed: {failure.reason}" for failure in done.failures[:3]]
     if done.unchanged:
         notes.append(f"{counted(done.unchanged, 'id is that', 'ids are those')} of no item in the store: nothing to remove.")

@@ -11,7 +11,7 @@ from es_recsys.jobs.eval_run import SERVED, EvalRun
 from es_recsys.jobs.ranking_state import RankingState, copy_ranking_state
 from es_recsys.models import Popularity
 from es_recsys.search.retrievers import RETRIEVERS
-from es_recsys.serving.behaviour_refresh import build_profiles
+from es_recsys.serving.refresh import build_profiles
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.user_interests import MIN_INTERESTS
 from es_recsys.serving.workspace import Workspace

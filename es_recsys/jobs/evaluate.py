@@ -19,7 +19,7 @@ from es_recsys.jobs.eval_served import measure_served
 from es_recsys.jobs.evaluate_options import EvaluateOptions, check_options
 from es_recsys.progress import Progress
 from es_recsys.renamed import current_models
-from es_recsys.serving.product_groups import events_of, judgments_of, live_products, products
+from es_recsys.serving.product_groups import group_events, group_judgments, fetch_live_item_groups, fetch_item_groups
 from es_recsys.serving.workspace import Workspace
 from es_recsys.sources import read_judgments
 from es_recsys.training.item_table import item_table
@@ -57,7 +57,7 @@ def evaluate(work: Workspace, options: EvaluateOptions, progress: Progress | Non
 def _begin(work: Workspace, options: EvaluateOptions, progress: Progress | None) -> EvalRun:
     with work.translating_errors():
         metadata = work.snapshots.latest().metadata
-        data = read_interactions(work.events, work.now(), weights=metadata.event_weights, products=products(work, metadata))
+        data = read_interactions(work.events, work.now(), weights=metadata.event_weights, products=fetch_item_groups(work, metadata))
         split = _split(work, data, options)
         if not split.queries:
             raise InputError(
@@ -71,13 +71,13 @@ def _begin(work: Workspace, options: EvaluateOptions, progress: Progress | None)
 def _split(work: Workspace, data: Interactions, options: EvaluateOptions) -> EvalSplit:
     """Return the split that the options name."""
     rng = np.random.default_rng(options.seed)
-    groups = live_products(work)
+    groups = fetch_live_item_groups(work)
     if options.judgments is not None:
-        grades = judgments_of(read_judgments(options.judgments, columns=options.columns), groups)
+        grades = group_judgments(read_judgments(options.judgments, columns=options.columns), groups)
         return judged_queries(data, grades, rng, options.users)
     if options.split == "search":
-        return search_outcomes(data, events_of(work.events.scan(), groups), rng, options.users)
-    searches = searches_by_user(events_of(work.events.scan(), groups))
+        return search_outcomes(data, group_events(work.events.scan(), groups), rng, options.users)
+    searches = searches_by_user(group_events(work.events.scan(), groups))
     return query_split(options.split, data, rng, options.users, targets=options.targets, searches=searches)
 
 

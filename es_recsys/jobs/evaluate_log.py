@@ -12,7 +12,7 @@ from es_recsys.evaluation.counterfactual import Impressions, estimate, impressio
 from es_recsys.evaluation.examination import examination
 from es_recsys.evaluation.logged import SERVED, LoggedReport
 from es_recsys.event_types import EVENT_TYPES
-from es_recsys.serving.product_groups import events_of, live_products, records_of
+from es_recsys.serving.product_groups import fetch_live_item_groups, group_events, group_records
 from es_recsys.serving.workspace import Workspace
 
 __all__ = ["evaluate_log", "read_impressions"]
@@ -28,12 +28,12 @@ def read_impressions(work: Workspace, *, kinds: Sequence[str] = (), event_types:
     """
     wanted = set(event_types) or {name for name, row in EVENT_TYPES.items() if row.sign > 0}
     rewards: dict[tuple[str, str], float] = {}
-    groups = live_products(work)
-    for event in events_of(work.events.scan(), groups):
+    groups = fetch_live_item_groups(work)
+    for event in group_events(work.events.scan(), groups):
         answer_id = event.query_id or event.recommendation_id
         if answer_id and event.item_id and event.event_type in wanted and event.quarantine is None:
             rewards[answer_id, event.item_id] = 1.0
-    return impressions(records_of(work.log.read(), groups), rewards, kinds=kinds)
+    return impressions(group_records(work.log.read(), groups), rewards, kinds=kinds)
 
 
 def evaluate_log(

@@ -22,8 +22,8 @@ from es_recsys.jobs.live_store import confirm_key, find_metadata
 from es_recsys.jobs.prepare_store import prepare_store
 from es_recsys.progress import Progress
 from es_recsys.ratings import RatingScale
-from es_recsys.serving.behaviour_refresh import clean_events, count_popularity
-from es_recsys.serving.profile_folding import catch_up
+from es_recsys.serving.profile_folding import fold_new_events
+from es_recsys.serving.refresh import clean_events, count_popularity
 from es_recsys.serving.workspace import Workspace
 from es_recsys.sources import ReadOptions, RejectedRows, dry_run, infer_event_formats, read_events
 from es_recsys.sources.future_times import FutureTimes
@@ -114,7 +114,7 @@ def load_events(
         notes += _add_bare_items(work)
         cleaning = clean_events(work)
         count_popularity(work)
-        catch_up(work, work.snapshots.latest())
+        fold_new_events(work, work.snapshots.latest())
     fields = tuple(rejected.field_error_dicts())
     return EventsReport(loaded, cleaning, rejected.count, tuple(notes), time.monotonic() - started, fields)
 
@@ -133,7 +133,7 @@ def set_rating_scale(work: Workspace, scale: str | RatingScale) -> None:
         except StoreNotFound:  # nothing is made of events before there is a catalogue
             return
         count_popularity(work)
-        catch_up(work, work.snapshots.latest())
+        fold_new_events(work, work.snapshots.latest())
 
 
 def _add_bare_items(work: Workspace) -> list[str]:
@@ -166,7 +166,7 @@ def _add_bare_items(work: Workspace) -> list[str]:
 def _load_bare(work: Workspace, ids: Sequence[str]) -> CatalogReport:
     items = (Item(item_id=item_id) for item_id in ids)
     prepare_store(work, {}, work.settings.language, len(ids))
-    return catalog.load(work.patient, work.settings.index, items, count=len(ids), language=work.settings.language)
+    return catalog.load(work.job_es, work.settings.index, items, count=len(ids), language=work.settings.language)
 
 
 def _with_progress(events: Iterable[Any], total: int, progress: Progress | None) -> Iterator[Any]:

@@ -20,9 +20,9 @@ def prepare_store(work: Workspace, vectors: Mapping[str, VectorMetadata], langua
     """
     store = work.settings.index
     if versions.live_version(work.es, store) is not None:
-        remove_unfinished_if_free(work.patient, work.settings)
+        remove_unfinished_if_free(work.job_es, work.settings)
         return
     with index_writer_lock(work.settings):
-        remove_unfinished(work.patient, work.settings)
+        remove_unfinished(work.job_es, work.settings)
         owner = owner_id(work.settings)
-        catalog.prepare(work.patient, store, vectors, language=language, count=count, owner=owner)
+        catalog.prepare(work.job_es, store, vectors, language=language, count=count, owner=owner)

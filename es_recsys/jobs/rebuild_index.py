@@ -15,8 +15,8 @@ from es_recsys.index.stored_profiles import read_fold_checkpoint, write_fold_che
 from es_recsys.index.unfinished_versions import draft_folder, index_writer_lock, owner_id, remove_unfinished
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.progress import ProgressCounter, ProgressReporter
-from es_recsys.serving.product_groups import note_variants
-from es_recsys.serving.profile_folding import catch_up
+from es_recsys.serving.product_groups import record_variants
+from es_recsys.serving.profile_folding import fold_new_events
 from es_recsys.serving.snapshot_cache import models_folder
 from es_recsys.serving.workspace import Workspace
 from es_recsys.training.training_record import training_lock
@@ -37,15 +37,15 @@ def rebuild_index(work: Workspace, progress: ProgressReporter | None = None) -> 
                 f"A training of {work.settings.index} is running.", "It makes the index anew itself: wait until it has ended."
             )
         with index_writer_lock(work.settings):
-            remove_unfinished(work.patient, work.settings)
+            remove_unfinished(work.job_es, work.settings)
             old = read_metadata(work.es, work.settings.index)
             notes = {key: value for key, value in old.notes.items() if key != "replaces"}
             new = replace(old, version=versions.next_version(work.es, old.store), notes=notes, fields={})
             _fill_and_swap(work, old, new, progress)
-        note_variants(work)
+        record_variants(work)
         work.snapshots.invalidate()
         # Events that came after the profiles were copied went into those of the old version.
-        catch_up(work, work.snapshots.latest())
+        fold_new_events(work, work.snapshots.latest())
     return new.version
 
 
@@ -53,28 +53,28 @@ def _fill_and_swap(work: Workspace, old: IndexMetadata, new: IndexMetadata, prog
     folder, count = models_folder(work.settings, new.version), int(work.es.count(index=old.index)["count"])
     draft = draft_folder(folder)
     try:
-        versions.create(work.patient, new, count=count, options=old.notes.get("index_options"), owner=owner_id(work.settings))
+        versions.create(work.job_es, new, count=count, options=old.notes.get("index_options"), owner=owner_id(work.settings))
         before = models_folder(work.settings, old.version)
         if before.exists():
             shutil.copytree(before, draft)
-        copied = reindex.copy_items(work.patient, old, new, progress=ProgressCounter(progress, count))
+        copied = reindex.copy_items(work.job_es, old, new, progress=ProgressCounter(progress, count))
         if copied.report.failed:
             raise IndexStateError(
                 f"{copied.report.failed:,} items could not be copied ({copied.report.failures[0].reason}).",
                 "The live version is as it was; mend the cause and do it again.",
             )
         checkpoint = read_fold_checkpoint(work.es, old.profiles)
-        reindex.copy_profiles(work.patient, old, new)
+        reindex.copy_profiles(work.job_es, old, new)
         if checkpoint is not None:
             write_fold_checkpoint(work.es, new.profiles, checkpoint)
         _copy_users(work, old, new)
         if draft.exists():
             shutil.rmtree(folder, ignore_errors=True)
             draft.rename(folder)
-        reindex.catch_up_and_swap(work.patient, old, new, copied)
+        reindex.catch_up_and_swap(work.job_es, old, new, copied)
     except BaseException:
         if versions.live_version(work.es, old.store) != new.version:
-            versions.drop_unfinished(work.patient, old.store, new.version)
+            versions.drop_unfinished(work.job_es, old.store, new.version)
             shutil.rmtree(folder, ignore_errors=True)
         shutil.rmtree(draft, ignore_errors=True)
         raise
@@ -85,9 +85,9 @@ def _copy_users(work: Workspace, old: IndexMetadata, new: IndexMetadata) -> None
     if not work.es.indices.exists(index=old.users):
         return
     mapping = work.es.indices.get_mapping(index=old.users)[old.users]["mappings"]["properties"]
-    user_index.create(work.patient, new, mapping[user_index.VECTOR]["dims"], int(work.es.count(index=old.users)["count"]))
-    pages = scan(work.patient, old.users, vectors=True)
-    user_index.fill(work.patient, new, _stored_users(pages))
+    user_index.create(work.job_es, new, mapping[user_index.VECTOR]["dims"], int(work.es.count(index=old.users)["count"]))
+    pages = scan(work.job_es, old.users, vectors=True)
+    user_index.fill(work.job_es, new, _stored_users(pages))
 
 
 def _stored_users(pages: Iterator[list[dict[str, Any]]]) -> Iterator[user_index.User]:

@@ -27,10 +27,10 @@ def reset_user_key(work: Workspace) -> None:
     with work.translating_errors():
         for version in version_numbers(work.es, store):
             metadata = read_version(work.es, store, version)
-            stored_profiles.clear_fold_checkpoint(work.patient, metadata.profiles)
+            stored_profiles.clear_fold_checkpoint(work.job_es, metadata.profiles)
             work.es.indices.refresh(index=metadata.profiles)
-            deletions = (Action(key, operation="delete") for keys in scan_ids(work.patient, metadata.profiles) for key in keys)
-            bulk_write(work.patient, deletions, index=metadata.profiles, refresh=True)
-            write_metadata(work.patient, replace(metadata, key_check=""))
+            deletions = (Action(key, operation="delete") for keys in scan_ids(work.job_es, metadata.profiles) for key in keys)
+            bulk_write(work.job_es, deletions, index=metadata.profiles, refresh=True)
+            write_metadata(work.job_es, replace(metadata, key_check=""))
     EventStore.reset_user_key(work.settings.sqlalchemy_url(), store)
     work.snapshots.invalidate()

@@ -29,9 +29,9 @@ def swap_version(work: Workspace, version: int | None) -> int:
     profiles to the events that came since, and popularity to its event weights. Raises IndexStateError for a version that is
     not whole, FingerprintMismatch for one with vectors of another encoder.
     """
-    from es_recsys.serving.behaviour_refresh import weigh_events
-    from es_recsys.serving.product_groups import note_variants
-    from es_recsys.serving.profile_folding import catch_up
+    from es_recsys.serving.product_groups import record_variants
+    from es_recsys.serving.profile_folding import fold_new_events
+    from es_recsys.serving.refresh import set_event_weights
 
     store = work.settings.index
     with work.translating_errors():
@@ -40,18 +40,18 @@ def swap_version(work: Workspace, version: int | None) -> int:
         target = stored_metadata.read_version(work.es, store, version)
         _check_whole(work, target)
         if version != live.version:
-            copied = reindex.mirror_items(work.patient, live, target)
+            copied = reindex.mirror_items(work.job_es, live, target)
             # It has the fields of its own encoders and of this release now.
             target = stored_metadata.read_version(work.es, store, version)
-            reindex.swap_and_copy_rest(work.patient, live, target, copied)
-            note_variants(work)
+            reindex.swap_and_copy_rest(work.job_es, live, target, copied)
+            record_variants(work)
     work.snapshots.invalidate()
     if work.events.last_row:
         if live.event_weights != target.event_weights:
-            weigh_events(work, target.event_weights)
+            set_event_weights(work, target.event_weights)
         else:
             with work.translating_errors():
-                catch_up(work, work.snapshots.latest())
+                fold_new_events(work, work.snapshots.latest())
     return version
 
 
@@ -69,5 +69,5 @@ def _check_whole(work: Workspace, target: IndexMetadata) -> None:
 def drop_version(work: Workspace, version: int) -> None:
     """Delete a version and its models. Raises IndexStateError for the live one."""
     with work.translating_errors():
-        versions.drop(work.patient, work.settings.index, version)
+        versions.drop(work.job_es, work.settings.index, version)
     shutil.rmtree(models_folder(work.settings, version), ignore_errors=True)

@@ -21,8 +21,8 @@ from es_recsys.jobs.items_report import ItemsReport
 from es_recsys.jobs.live_store import confirm_key, find_metadata
 from es_recsys.jobs.prepare_store import prepare_store
 from es_recsys.progress import Progress, ProgressCounter
-from es_recsys.serving.behaviour_refresh import catalogue_state, refresh_behaviour
-from es_recsys.serving.product_groups import note_variants
+from es_recsys.serving.product_groups import record_variants
+from es_recsys.serving.refresh import catalogue_state, refresh_after_items
 from es_recsys.serving.store_encoders import ItemErrors, item_vectors, settings_of_store
 from es_recsys.serving.workspace import Workspace
 from es_recsys.types import Item
@@ -65,7 +65,7 @@ def write_items(
     with closing(VectorCache(settings.cache)) as cache, work.translating_errors():
         prepare_store(work, vectors, settings.language, count)
         done = write(
-            work.patient,
+            work.job_es,
             settings.index,
             items,
             item_vectors(used, base, cache, errors) if used else None,
@@ -98,8 +98,8 @@ def refresh_after_write(work: Workspace, before: Mapping[str, Any] | None, done:
     before: the `catalogue_state` before the items were written.
     """
     work.snapshots.invalidate()
-    note_variants(work, regrouped=bool(done.regrouped) or _was_interrupted(work, before))
-    return refresh_behaviour(work, before, done, regrouped=bool(done.regrouped))
+    record_variants(work, regrouped=bool(done.regrouped) or _was_interrupted(work, before))
+    return refresh_after_items(work, before, done, regrouped=bool(done.regrouped))
 
 
 def _was_interrupted(work: Workspace, before: Mapping[str, Any] | None) -> bool:
@@ -135,7 +135,7 @@ def _end_bare_catalogue(work: Workspace) -> None:
     chunks = (fetch_sources(work.es, metadata.index, groups[start : start + _CHUNK]) for start in range(0, len(groups), _CHUNK))
     bare = [item_id for chunk in chunks for item_id, source in chunk.items() if not source.keys() & {"title", "group_id"}]
     if bare:
-        catalog.delete(work.patient, work.settings.index, bare)
+        catalog.delete(work.job_es, work.settings.index, bare)
     write_metadata(work.es, replace(metadata, notes={key: value for key, value in metadata.notes.items() if key != "bare"}))
 
 

@@ -19,11 +19,11 @@ import orjson
 from es_recsys.private import make_folder, private_opener
 from es_recsys.renamed import RETRIEVERS, current_feature, current_keys
 
-__all__ = ["LIMIT", "AnswerLog"]
+__all__ = ["MAX_BYTES", "AnswerLog"]
 
 _log = logging.getLogger(__name__)
 
-LIMIT = 4 << 30
+MAX_BYTES = 4 << 30
 """Bytes of a log at most, unless told otherwise."""
 
 # So many files share the limit, and the oldest goes when there is no more room.
@@ -37,29 +37,29 @@ class AnswerLog:
     limit: bytes that all files have at most, about; then the oldest are removed. 0: nothing is logged.
     """
 
-    def __init__(self, folder: Path, limit: int = LIMIT) -> None:
+    def __init__(self, folder: Path, limit: int = MAX_BYTES) -> None:
         self.folder = folder
         self._limit = limit
         self._path: Path | None = None
-        self._said = False
+        self._warned = False
 
     def write(self, records: Sequence[Mapping[str, Any]]) -> None:
-        """Appends the records; where that is not possible it is said, once until it is again."""
+        """Append the records; where that is not possible, warn, once until it is again."""
         if not self._limit:
             return
         try:
             lines = b"".join(orjson.dumps(record, option=orjson.OPT_SERIALIZE_NUMPY) + b"\n" for record in records)
             self._append(lines)
         except (OSError, TypeError) as error:
-            if not self._said:
+            if not self._warned:
                 why = error.strerror if isinstance(error, OSError) else type(error).__name__
                 _log.warning("Answers are not logged: %s can't be written (%s). es-recsys doctor looks at it.", self.folder, why)
-            self._said = True
+            self._warned = True
         else:
-            self._said = False
+            self._warned = False
 
     def read(self) -> Iterator[dict[str, Any]]:
-        """All records, oldest day first. A line cut off by a crash, or erased, is left out."""
+        """Yield all records, oldest day first. A line cut off by a crash, or erased, is left out."""
         for path in self._files():
             with suppress(FileNotFoundError), path.open("rb") as lines:  # it may have been the oldest
                 for line in lines:
@@ -71,8 +71,7 @@ class AnswerLog:
                         yield _present(record)
 
     def erase(self, user_key: str) -> int:
-        """Blanks a user's records where they stand, so that a writer at the same moment loses nothing; returns how many
-        there were."""
+        """Overwrite a user's records with blanks, so that no other writer loses anything; return how many there were."""
         key, erased = f'"{user_key}"'.encode(), 0
         for path in self._files():
             with suppress(FileNotFoundError), path.open("r+b") as log:
@@ -103,7 +102,7 @@ class AnswerLog:
             self._path = self._newest(day)
 
     def _newest(self, day: str) -> Path:
-        """The file of that day that is written to: the last one while it is small, else one more."""
+        """Return the file of a day to write to: the last one while it is small, else one more."""
         today = [path for path in self._files() if path.name.startswith(day)]
         if not today:
             self._make_room()
@@ -114,7 +113,7 @@ class AnswerLog:
         return self.folder / f"{day}-{number:03d}.jsonl"
 
     def _make_room(self) -> None:
-        """Removes the oldest files until one more has room."""
+        """Remove the oldest files until one more has room."""
         sizes = [(path, path.stat().st_size) for path in self._files()]
         total = sum(size for _, size in sizes)
         for path, size in sizes[:-1]:
@@ -125,7 +124,7 @@ class AnswerLog:
 
 
 def _append(path: Path, lines: bytes) -> int:
-    """The size of the file afterwards. Raises OSError where not all of it could be written."""
+    """Append to a file and return its size. Raises OSError where not all could be written."""
     with open(path, "a+b", buffering=0, opener=private_opener) as log:
         if log.tell() and (log.seek(-1, SEEK_END), log.read(1))[1] != b"\n":
             lines = b"\n" + lines  # what a crash cut off must not spoil the first record after it

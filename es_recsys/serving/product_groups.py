@@ -1,4 +1,4 @@
-"""Which items are variants of which product, as jobs need it: all of them at once."""
+"""Variants of products (items with a `group_id`), for jobs, which need all of them at once."""
 
 from __future__ import annotations
 
@@ -14,37 +14,45 @@ from es_recsys.index.stored_metadata import read_metadata, write_metadata
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.serving.workspace import Workspace
 
-__all__ = ["events_of", "judgments_of", "live_products", "note_variants", "products", "records_of", "variants_mark"]
+__all__ = [
+    "fetch_item_groups",
+    "fetch_live_item_groups",
+    "group_events",
+    "group_judgments",
+    "group_records",
+    "grouping_version",
+    "record_variants",
+]
 
 _LARGEST = 1_000
 _NOTE, _MARK = "variants", "regrouped"
 
 
-def products(work: Workspace, metadata: IndexMetadata) -> dict[str, str]:
-    """item_id -> group_id of every variant of a version; empty, and nothing is read, where there are none."""
+def fetch_item_groups(work: Workspace, metadata: IndexMetadata) -> dict[str, str]:
+    """Fetch item_id -> group_id of every variant of a version; empty, and nothing is read, where there are none."""
     return scan_group_ids(work.es, metadata.index) if metadata.variants is not None else {}
 
 
-def live_products(work: Workspace) -> dict[str, str]:
-    """The same of the live version."""
-    return products(work, read_metadata(work.es, work.settings.index))
+def fetch_live_item_groups(work: Workspace) -> dict[str, str]:
+    """Fetch the same of the live version."""
+    return fetch_item_groups(work, read_metadata(work.es, work.settings.index))
 
 
-def variants_mark(metadata: IndexMetadata) -> str | None:
-    """Differs from what it was where events on items of a version count for other products than they did."""
+def grouping_version(metadata: IndexMetadata) -> str | None:
+    """Return what changes whenever events on items of a version count for other products than before."""
     mark = metadata.notes.get(_MARK)
     return None if mark is None else str(mark)
 
 
-def events_of(events: Iterable[StoredEvent], groups: Mapping[str, str]) -> Iterator[StoredEvent]:
-    """Events as events on products. groups: item_id -> group_id."""
+def group_events(events: Iterable[StoredEvent], groups: Mapping[str, str]) -> Iterator[StoredEvent]:
+    """Yield events as events on products. groups: item_id -> group_id."""
     for event in events:
         group = groups.get(event.item_id) if groups and event.item_id is not None else None
         yield event if group is None else event._replace(item_id=group)
 
 
-def records_of(records: Iterable[Mapping[str, Any]], groups: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
-    """Logged answers as answers of products."""
+def group_records(records: Iterable[Mapping[str, Any]], groups: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
+    """Yield logged answers as answers of products."""
     for record in records:
         if groups:
             hits = [{**hit, "item_id": groups.get(hit["item_id"], hit["item_id"])} for hit in record.get("hits") or ()]
@@ -52,8 +60,8 @@ def records_of(records: Iterable[Mapping[str, Any]], groups: Mapping[str, str]) 
         yield record
 
 
-def judgments_of(grades: Mapping[str, Mapping[str, float]], groups: Mapping[str, str]) -> dict[str, dict[str, float]]:
-    """Query -> product -> the best grade of its variants."""
+def group_judgments(grades: Mapping[str, Mapping[str, float]], groups: Mapping[str, str]) -> dict[str, dict[str, float]]:
+    """Return query -> product -> the best grade of its variants."""
     found: dict[str, dict[str, float]] = {}
     for query, own in grades.items():
         best = found.setdefault(query, {})
@@ -63,9 +71,11 @@ def judgments_of(grades: Mapping[str, Mapping[str, float]], groups: Mapping[str,
     return found
 
 
-def note_variants(work: Workspace, *, regrouped: bool = False) -> None:
-    """After items came or went: keeps with the live version whether there are variants, and how many a product has. regrouped:
-    whether items that were there are variants of another product than before, so that all profiles are folded anew."""
+def record_variants(work: Workspace, *, regrouped: bool = False) -> None:
+    """Store with the live version whether it has variants, and how many a product has, after items came or went.
+
+    regrouped: whether known items are variants of another product than before, so that all profiles are folded anew.
+    """
     metadata = read_metadata(work.es, work.settings.index)
     found = _variants(work.es, metadata.index)
     if found is None and metadata.variants is None:
@@ -81,8 +91,7 @@ def note_variants(work: Workspace, *, regrouped: bool = False) -> None:
 
 
 def _variants(client: Elasticsearch, index: str) -> float | None:
-    """Variants that the product of a variant has on average, by the 1,000 largest products: those of many variants would
-    fill an answer. None for no variant."""
+    """Return how many variants the product of a variant has on average, from the 1,000 largest products. None for no variant."""
     largest = {"terms": {"field": "group_id", "size": _LARGEST}}
     found = client.search(index=index, size=0, query={"exists": {"field": "group_id"}}, aggs={"largest": largest})
     counts = [int(bucket["doc_count"]) for bucket in found["aggregations"]["largest"]["buckets"]]

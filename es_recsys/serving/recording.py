@@ -1,4 +1,4 @@
-"""Recording events: into the event store, which is the truth, and at once into the profiles of those who did them."""
+"""Record events: into the event store, which is the truth, and at once into the profiles of their actors."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from es_recsys.events.profiles import fold
 from es_recsys.events.records import StoredEvent
 from es_recsys.serving.operations import CompareAndSet, Delete, Flow, Get, RunBlocking, Sleep
 from es_recsys.serving.snapshot import ServingSnapshot
-from es_recsys.serving.user_profiles import features
+from es_recsys.serving.user_profiles import fetch_item_content
 from es_recsys.types import Event
 
 __all__ = [
     "Erased",
     "Erasure",
-    "Events",
     "Recorded",
     "Recording",
+    "RecordingStore",
     "quarantine_unknown_items",
     "update_profile",
 ]
 
-_TRIES = 40
-_FIRST_PAUSE_S = 0.005
-_LONGEST_PAUSE_S = 0.5
+_MAX_TRIES = 40
+_MIN_PAUSE_S = 0.005
+_MAX_PAUSE_S = 0.5
 
 
-class Events(Protocol):
+class RecordingStore(Protocol):
     """The part of the event store that recording needs."""
 
     @property
@@ -51,9 +51,11 @@ class Events(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What became of the events: new, known already, refused because their user was erased, or with a future time that
-    was set to now. quarantined: reason -> how many of the new ones are stored and don't count, as ratings off the store's
-    scale (`rating_out_of_range`)."""
+    """How many events were new, duplicates, refused because their user was erased, or had a future time that was set to now.
+
+    quarantined: reason -> how many of the new ones are stored and don't count, as ratings off the store's scale
+    (`rating_out_of_range`).
+    """
 
     new: int = 0
     duplicates: int = 0
@@ -64,7 +66,7 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """How much of a user was deleted. keys: what stood for the user and the user's sessions outside the event store."""
+    """How much of a user was deleted. keys: the profile keys of the user and the user's sessions."""
 
     events: int
     profiles: int
@@ -73,16 +75,18 @@ class Erased:
 
 
 class Recording:
-    """One call that records events, however many attempts it takes: they are stored once, with their times settled, and what
-    became of them is told as the first attempt found it. version: the last attempt's."""
+    """A flow that records events and may be run again: they are stored once, and the result is that of the first attempt.
 
-    def __init__(self, store: Events, events: Sequence[Event], now: float) -> None:
+    version: the index version of the last attempt.
+    """
+
+    def __init__(self, store: RecordingStore, events: Sequence[Event], now: float) -> None:
         self._store, self._events, self._now = store, events, now
         self._recorded: Recorded | None = None
         self.version = 0
 
     def __call__(self, snapshot: ServingSnapshot) -> Flow[Recorded]:
-        """Stores events and brings the profiles of their actors up to date, so that the very next answer shows them.
+        """Store events and update the profiles of their actors, so that the very next answer shows them.
 
         Storing comes first: if the rest fails, the same events sent again, any later event of the actor, or the next load
         repairs the profile. Raises KeyMismatch before anything is stored, WriteError where a profile is written to so much
@@ -98,13 +102,13 @@ class Recording:
         return self._recorded
 
 
-def update_profile(snapshot: ServingSnapshot, store: Events, actor: str, now: float) -> Flow[bool]:
-    """Folds the rows that a stored profile lacks into it, by compare-and-set. Result: whether it changed."""
+def update_profile(snapshot: ServingSnapshot, store: RecordingStore, actor: str, now: float) -> Flow[bool]:
+    """Fold the rows that a stored profile lacks into it, by compare-and-set. Return whether it changed."""
     key = snapshot.key_of(actor)
-    pause = _FIRST_PAUSE_S
-    for _ in range(_TRIES):
+    pause = _MIN_PAUSE_S
+    for _ in range(_MAX_TRIES):
         found = yield Get(snapshot.metadata.profiles, key)
-        revision, timed = yield RunBlocking(lambda: _standing(store, actor))
+        revision, timed = yield RunBlocking(lambda: _revision_and_timed(store, actor))
         config = ProfileConfig.of(snapshot.settings.profiles, timed, snapshot.metadata.event_weights)
         state = resume(None if found is None else found.source, key, config, revision)
         rows = yield RunBlocking(partial(_rows, store, actor, state.applied_through))
@@ -113,32 +117,34 @@ def update_profile(snapshot: ServingSnapshot, store: Events, actor: str, now: fl
         if not rows and state.applied_through == 0:
             yield Delete(snapshot.metadata.profiles, key)
             return True
-        known = yield from features(snapshot, (row.item_id for row in rows if row.item_id is not None))
+        known = yield from fetch_item_content(snapshot, (row.item_id for row in rows if row.item_id is not None))
         if (yield from quarantine_unknown_items(snapshot, store, rows, known)):
             continue
         written = yield CompareAndSet(snapshot.metadata.profiles, key, to_document(fold(state, rows, known), now), found)
         # Rows that were erased or set aside while they were being folded must not outlive it in the profile.
-        if written and (yield RunBlocking(lambda: _standing(store, actor)))[0] == revision:
+        if written and (yield RunBlocking(lambda: _revision_and_timed(store, actor)))[0] == revision:
             return True
         # The wait depends on the key alone, so that writers of one profile don't meet again and again in step.
         yield Sleep(pause * (0.5 + int(key[-4:], 16) % 97 / 97.0))
-        pause = min(pause * 1.5, _LONGEST_PAUSE_S)
+        pause = min(pause * 1.5, _MAX_PAUSE_S)
     raise WriteError(
         "A profile is written to by too many at once.", "The events are stored; send them again, or any later event."
     )
 
 
 def quarantine_unknown_items(
-    snapshot: ServingSnapshot, store: Events, rows: Iterable[StoredEvent], known: Mapping[str, ItemContent]
+    snapshot: ServingSnapshot, store: RecordingStore, rows: Iterable[StoredEvent], known: Mapping[str, ItemContent]
 ) -> Flow[bool]:
-    """Says in the store which rows a profile is about to contain without their items, so that the items' arrival has it
-    folded anew. Result: whether such an item came meanwhile; then the rows are to be read again."""
+    """Flag rows in the event store whose items a profile is about to lack, so that it is folded again when these arrive.
+
+    Return whether such an item came meanwhile; then the rows are to be read again.
+    """
     lacking = {row.row: row.item_id for row in rows if row.item_id not in known and row.item_id and row.quarantine is None}
     if not lacking:
         return False
     yield RunBlocking(lambda: store.quarantine_unknown_items(list(lacking)))
     # Who loads items looks for such rows when they are in: one that came before the rows were set aside is seen here.
-    came = yield from features(snapshot, lacking.values())
+    came = yield from fetch_item_content(snapshot, lacking.values())
     lifted: dict[int, str | None] = {row: None for row, item_id in lacking.items() if item_id in came}
     if lifted:
         yield RunBlocking(lambda: store.set_quarantine(lifted))
@@ -146,14 +152,14 @@ def quarantine_unknown_items(
 
 
 class Erasure:
-    """One call that erases a user, however many attempts it takes: what is found to be erased is what the first one found."""
+    """A flow that erases a user and may be run again: the result counts what the first attempt found."""
 
-    def __init__(self, store: Events, user_id: str, now: float) -> None:
+    def __init__(self, store: RecordingStore, user_id: str, now: float) -> None:
         self._store, self._user, self._now = store, user_id, now
         self._erased = Erased(0, 0)
 
     def __call__(self, snapshot: ServingSnapshot) -> Flow[Erased]:
-        """Deletes a user's events and profile. The tombstone in the event store comes first, so that a replay at the same
+        """Delete a user's events and profile. The tombstone in the event store comes first, so that a replay at the same
         moment can't bring the profile back. Raises KeyMismatch before anything is deleted."""
         if not self._erased.keys:
             rows = yield RunBlocking(lambda: self._store.rows(self._user))
@@ -171,9 +177,9 @@ def _actor(event: Event) -> str:
     return actor_of(event.user_id, event.session_id)
 
 
-def _standing(store: Events, actor: str) -> tuple[int, bool]:
+def _revision_and_timed(store: RecordingStore, actor: str) -> tuple[int, bool]:
     return store.revision(user_of(actor), session_id=session_of(actor)), store.timed
 
 
-def _rows(store: Events, actor: str, after: int) -> list[StoredEvent]:
+def _rows(store: RecordingStore, actor: str, after: int) -> list[StoredEvent]:
     return store.rows(user_of(actor), session_id=session_of(actor), after=after)

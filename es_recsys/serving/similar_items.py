@@ -12,7 +12,7 @@ from es_recsys.serving.operations import Flow
 from es_recsys.serving.requests import build_request
 from es_recsys.serving.similar_users import models_of_user
 from es_recsys.serving.snapshot import ServingSnapshot
-from es_recsys.serving.user_profiles import features, of_views
+from es_recsys.serving.user_profiles import fetch_item_content, profile_of_views
 from es_recsys.serving.user_state import build_user_state
 from es_recsys.types import Profile, Query
 
@@ -32,10 +32,10 @@ def similar_items_request(
     Raises InputError for an item that the store lacks.
     """
     item_id = str(query.like)
-    known = yield from features(snapshot, (item_id,))
+    known = yield from fetch_item_content(snapshot, (item_id,))
     if item_id not in known:
         raise InputError(f"There is no item {item_id!r} in {snapshot.metadata.store}.", "See its id in the catalogue.")
-    viewer = replace(of_views(snapshot, (item_id,), known, now), seen=frozenset())
+    viewer = replace(profile_of_views(snapshot, (item_id,), known, now), seen=frozenset())
     disliked = profile.disliked if profile is not None else frozenset()
     exclude = frozenset(query.exclude) | {item_id, known[item_id].group_id or item_id} | disliked
     plain = query.model_copy(update={"like": None, "exclude": exclude, "personalization": 1.0})

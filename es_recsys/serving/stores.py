@@ -1,4 +1,4 @@
-"""A store as a whole."""
+"""Drop a store as a whole."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ __all__ = ["drop_store"]
 
 
 def drop_store(work: Workspace) -> None:
-    """Deletes all versions, models, popularity and the answer log. The events stay: they are the truth, and another load
+    """Delete all versions, models, popularity and the answer log. The events stay: they are the truth, and another load
     of the items brings everything back."""
     try:
         with work.translating_errors():
-            versions.drop_store(work.patient, work.settings.index)
+            versions.drop_store(work.job_es, work.settings.index)
     except StoreNotFound:
         if not work.settings.store_home.exists():
             raise

@@ -10,7 +10,7 @@ from es_recsys.search.interests import Interests, find_interests
 from es_recsys.search.request import RankingPolicy
 from es_recsys.serving.operations import Flow, MultiGet
 from es_recsys.serving.snapshot import ServingSnapshot
-from es_recsys.serving.user_profiles import features
+from es_recsys.serving.user_profiles import fetch_item_content
 from es_recsys.types import Profile
 
 __all__ = ["INTERESTS", "MIN_INTERESTS", "liked_items", "user_interests"]
@@ -70,7 +70,7 @@ def liked_items(profile: Profile) -> dict[str, float]:
 
 def _content_vectors(snapshot: ServingSnapshot, product_ids: tuple[str, ...], field: str) -> Flow[Vectors]:
     if snapshot.metadata.variants is not None:
-        known = yield from features(snapshot, product_ids)
+        known = yield from fetch_item_content(snapshot, product_ids)
         return {item_id: item.vectors[field] for item_id, item in known.items() if field in item.vectors}
     found = yield MultiGet(snapshot.metadata.index, product_ids, (field,))
     return {item_id: np.asarray(source[field], np.float32) for item_id, source in found.items() if source.get(field) is not None}

@@ -1,4 +1,4 @@
-"""Who asks: profiles read, made from a bare history, and brought up to date."""
+"""Load or build the profile of the requesting user."""
 
 from __future__ import annotations
 
@@ -19,15 +19,23 @@ from es_recsys.serving.operations import Flow, Get, MultiGet, MultiSearch
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.types import Profile, Query
 
-__all__ = ["FEATURES", "features", "features_of", "of_history", "of_views", "profile_keys", "read_profile"]
+__all__ = [
+    "CONTENT_FIELDS",
+    "fetch_item_content",
+    "item_content",
+    "profile_keys",
+    "profile_of_history",
+    "profile_of_views",
+    "read_profile",
+]
 
-FEATURES = ("group_id", "categories", "brand", "tags", "price")
-_LONGEST_HISTORY = 2_000
-_AT_ONCE = 500
+CONTENT_FIELDS = ("group_id", "categories", "brand", "tags", "price")
+_MAX_HISTORY = 2_000
+_IDS_PER_SEARCH = 500
 
 
 def profile_keys(snapshot: ServingSnapshot, query: Query) -> tuple[str, ...]:
-    """Keys of the actors of a query, the user before the session."""
+    """Return the profile keys of a query's actors, the user before the session."""
     actors = []
     if query.user_id is not None:
         actors.append(actor_of(query.user_id))
@@ -37,12 +45,12 @@ def profile_keys(snapshot: ServingSnapshot, query: Query) -> tuple[str, ...]:
 
 
 def read_profile(snapshot: ServingSnapshot, query: Query, now: float) -> Flow[Profile | None]:
-    """The profile that a query is answered with; None where nothing is known.
+    """Return the profile that a query is answered with; None where nothing is known.
 
-    A given history stands for all that is stored. A user nothing is known of yet is known by the session.
+    A given history replaces what is stored. Where the user has no profile yet, that of the session is taken.
     """
     if query.history is not None:
-        return (yield from of_history(snapshot, query.history, now))
+        return (yield from profile_of_history(snapshot, query.history, now))
     for key in profile_keys(snapshot, query):
         found = yield Get(snapshot.metadata.profiles, key)
         if found is not None:
@@ -50,21 +58,21 @@ def read_profile(snapshot: ServingSnapshot, query: Query, now: float) -> Flow[Pr
     return None
 
 
-def of_history(snapshot: ServingSnapshot, item_ids: Sequence[str], now: float) -> Flow[Profile]:
-    """The profile of somebody of whom only these items are known, oldest first: each weighs as a view, though what was done
-    with it, and when, is not known."""
-    if len(item_ids) > _LONGEST_HISTORY:
-        raise InputError(f"The history has {len(item_ids):,} items.", f"Give the last {_LONGEST_HISTORY:,} at most.")
+def profile_of_history(snapshot: ServingSnapshot, item_ids: Sequence[str], now: float) -> Flow[Profile]:
+    """Build a profile from item ids alone, oldest first: each counts as a view, though what was done with it, and when, is not
+    known. Raises InputError for more than 2,000."""
+    if len(item_ids) > _MAX_HISTORY:
+        raise InputError(f"The history has {len(item_ids):,} items.", f"Give the last {_MAX_HISTORY:,} at most.")
     # Without content there is nothing to read of the items, and models find unknown ids by themselves.
     read = bool(snapshot.content_fields) or snapshot.metadata.variants is not None
-    known = (yield from features(snapshot, item_ids)) if read else {}
+    known = (yield from fetch_item_content(snapshot, item_ids)) if read else {}
     if not snapshot.content_fields:
         known = {item_id: known.get(item_id, ItemContent()) for item_id in item_ids}
-    return of_views(snapshot, item_ids, known, now)
+    return profile_of_views(snapshot, item_ids, known, now)
 
 
-def of_views(snapshot: ServingSnapshot, item_ids: Sequence[str], known: Mapping[str, ItemContent], now: float) -> Profile:
-    """The same where the items' features are known."""
+def profile_of_views(snapshot: ServingSnapshot, item_ids: Sequence[str], known: Mapping[str, ItemContent], now: float) -> Profile:
+    """Build the same where the content of the items is at hand."""
     rows = [
         StoredEvent(place + 1, "view", item_id=item_id, order=place, key=f"{place:08d}") for place, item_id in enumerate(item_ids)
     ]
@@ -73,27 +81,27 @@ def of_views(snapshot: ServingSnapshot, item_ids: Sequence[str], known: Mapping[
     return replace(made, history=replace(made.history, kinds=()))
 
 
-def features(snapshot: ServingSnapshot, item_ids: Iterable[str]) -> Flow[dict[str, ItemContent]]:
-    """What profiles take from items, and from products by their group_id; what the catalogue lacks is left out."""
+def fetch_item_content(snapshot: ServingSnapshot, item_ids: Iterable[str]) -> Flow[dict[str, ItemContent]]:
+    """Fetch what profiles need of items, and of products by group_id; ids that the catalogue lacks are left out."""
     wanted = tuple(dict.fromkeys(item_ids))
     if not wanted:
         return {}
-    found = yield MultiGet(snapshot.metadata.index, wanted, (*FEATURES, *snapshot.content_fields))
-    known = {item_id: features_of(source, snapshot.content_fields) for item_id, source in found.items()}
+    found = yield MultiGet(snapshot.metadata.index, wanted, (*CONTENT_FIELDS, *snapshot.content_fields))
+    known = {item_id: item_content(source, snapshot.content_fields) for item_id, source in found.items()}
     lacking = [item_id for item_id in wanted if item_id not in known]
     if snapshot.metadata.variants is not None and lacking:
-        known |= yield from _of_groups(snapshot, lacking)
+        known |= yield from _fetch_group_content(snapshot, lacking)
     return known
 
 
-def _of_groups(snapshot: ServingSnapshot, group_ids: Sequence[str]) -> Flow[dict[str, ItemContent]]:
-    """The same of products: what is known of the first of their variants, by id."""
+def _fetch_group_content(snapshot: ServingSnapshot, group_ids: Sequence[str]) -> Flow[dict[str, ItemContent]]:
+    """Fetch the same of products: the content of their first variant, by id."""
     found: dict[str, ItemContent] = {}
-    parts = [list(group_ids[start : start + _AT_ONCE]) for start in range(0, len(group_ids), _AT_ONCE)]
+    parts = [list(group_ids[start : start + _IDS_PER_SEARCH]) for start in range(0, len(group_ids), _IDS_PER_SEARCH)]
     bodies = tuple(
         {
             "size": len(part),
-            "_source": list(FEATURES),
+            "_source": list(CONTENT_FIELDS),
             "fields": list(snapshot.content_fields),
             "track_total_hits": False,
             "query": {"constant_score": {"filter": {"terms": {"group_id": part}}}},
@@ -110,12 +118,12 @@ def _of_groups(snapshot: ServingSnapshot, group_ids: Sequence[str]) -> Flow[dict
                 **hit["_source"],
                 **{name: hit["fields"][name] for name in snapshot.content_fields if name in hit["fields"]},
             }
-            found[source["group_id"]] = features_of(source, snapshot.content_fields)
+            found[source["group_id"]] = item_content(source, snapshot.content_fields)
     return found
 
 
-def features_of(source: Mapping[str, Any], fields: Sequence[str]) -> ItemContent:
-    """What a profile takes from a document."""
+def item_content(source: Mapping[str, Any], fields: Sequence[str]) -> ItemContent:
+    """Return what a profile needs of an item's document."""
     return ItemContent(
         categories=tuple(source.get("categories", ())),
         brand=source.get("brand"),

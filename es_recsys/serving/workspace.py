@@ -1,4 +1,4 @@
-"""What a client and the jobs work with: a store's settings, its Elasticsearch, its view, its events, its log."""
+"""One store opened: its settings, connections, current snapshot, event store and answer log, for clients and jobs."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from es_recsys.serving.answer_log import AnswerLog
 from es_recsys.serving.drivers import Driver
 from es_recsys.serving.error_translation import is_index_missing, translate_error
 from es_recsys.serving.joined_flows import run_all
-from es_recsys.serving.key_proof import may_adopt
 from es_recsys.serving.operations import Flow, RunBlocking
 from es_recsys.serving.recording import Recorded, Recording
+from es_recsys.serving.secret_check import is_secret_proven
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.snapshot_cache import SnapshotCache
 from es_recsys.settings import Settings
 from es_recsys.types import Event
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # it loads SQLAlchemy
     from es_recsys.events.store import EventStore
 
 __all__ = ["Workspace"]
@@ -41,10 +41,10 @@ T = TypeVar("T")
 
 
 class Workspace:
-    """One store, ready to be worked on. Thread-safe; a context manager.
+    """One store, opened for a client or a job. Thread-safe; a context manager.
 
     Without a URL in the settings the embedded node is used, and started where it is not up; with `keep` False it ends
-    with this process. Nothing is asked of Elasticsearch until something is done.
+    with this process. No request goes to Elasticsearch before the first operation.
     """
 
     def __init__(self, settings: Settings, *, keep: bool = True) -> None:
@@ -80,7 +80,7 @@ class Workspace:
 
     @property
     def events(self) -> EventStore:
-        """The event store, opened at its first use: an answer has no need of it."""
+        """The event store, opened at its first use: answers don't need it."""
         with self._lock:
             if self._events is None:
                 from es_recsys.events.store import EventStore
@@ -100,38 +100,38 @@ class Workspace:
         return recorded
 
     def confirm_key(self, metadata: IndexMetadata, *, adopt: bool = False) -> None:
-        """Sees to it that users are known here by the secret that the store is kept under.
+        """Check that the secret set here is the one that the store's users are stored under.
 
-        A store of an earlier version doesn't say which that is; its profiles do, of users that the event store knows. adopt:
-        the store says it from now on. Raises KeyMismatch.
+        A store of an earlier version doesn't say which that is, but its profiles do. adopt: store it from now on.
+        Raises KeyMismatch.
         """
         secret, store = self.settings.secret(), self.events
         confirm_key(secret, metadata.key_check)
         if metadata.key_check and (self._key_known or store.key_known):
             self._key_known = True
             return
-        proven = bool(metadata.key_check) or may_adopt(self.patient, store, secret, metadata.profiles)
+        proven = bool(metadata.key_check) or is_secret_proven(self.job_es, store, secret, metadata.profiles)
         if not (adopt and proven):
             return
         store.adopt_key()
         if not metadata.key_check:
-            current = read_version(self.patient, metadata.store, metadata.version)
-            write_metadata(self.patient, replace(current, key_check=key_check(secret)))
+            current = read_version(self.job_es, metadata.store, metadata.version)
+            write_metadata(self.job_es, replace(current, key_check=key_check(secret)))
             self.snapshots.invalidate()
 
     @property
-    def patient(self) -> Elasticsearch:
-        """The client for requests that may take long."""
+    def job_es(self) -> Elasticsearch:
+        """The Elasticsearch client of jobs, whose requests may take long."""
         return self.es.options(request_timeout=300.0)
 
     @property
     def address(self) -> str:
-        """Where Elasticsearch is, without credentials: what may be shown."""
+        """The address of Elasticsearch without credentials, for messages."""
         return address_of(self.es)
 
     @contextmanager
     def translating_errors(self) -> Iterator[None]:
-        """What a job does with Elasticsearch goes in here: its errors become ours, with a remedy."""
+        """Translate errors of Elasticsearch into ours, with a remedy, inside a `with` block."""
         try:
             yield
         except Exception as error:
@@ -165,7 +165,7 @@ class Workspace:
         raise AssertionError("unreachable")
 
     def version_changed(self, version: int) -> bool:
-        """Whether another version went live than the one that a flow has just used; then the next one looks anew.
+        """Return whether another version went live than the one that a flow has just used; then the next flow reads it.
 
         What is written to the profiles of a version right after its successor went live would be missing there.
         """

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.serving.interaction_stats import interaction_stats_folder, save_interaction_stats
-from es_recsys.serving.product_groups import events_of, records_of
+from es_recsys.serving.product_groups import group_records
 from es_recsys.serving.workspace import Workspace
 from es_recsys.training.logged_examples import Record, Rewards, count_interaction_stats, examined, rewards_for
 
@@ -23,9 +23,9 @@ def recount_interaction_stats(work: Workspace, groups: Mapping[str, str] | None 
     """Counts anew; where nothing was logged no event is read. groups: item_id -> group_id of variants, which count as one.
     Raises ModelError where the counts can't be written."""
     groups = groups or {}
-    records = [_lean(record) for record in records_of(work.log.read(), groups)]
+    records = [_lean(record) for record in group_records(work.log.read(), groups)]
     if records:
-        given = rewards_for(records, events_of(work.events.scan(), groups))
+        given = rewards_for(records, group_events(work.events.scan(), groups))
         store_interaction_stats(work, records, given, examined(records, given))
 
 

@@ -27,8 +27,8 @@ from es_recsys.models.covisitation import CoVisitation
 from es_recsys.models.registry import MODELS
 from es_recsys.models.types import take
 from es_recsys.progress import Progress
-from es_recsys.serving.behaviour_refresh import weigh_events
-from es_recsys.serving.product_groups import products
+from es_recsys.serving.product_groups import fetch_item_groups
+from es_recsys.serving.refresh import set_event_weights
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.workspace import Workspace
 from es_recsys.training.coordinate_search import coordinate_search
@@ -155,7 +155,7 @@ def tune_behaviours(
     started = time.monotonic()
     with work.translating_errors():
         snapshot = work.snapshots.latest()
-        data = read_interactions(work.events, work.now(), products=products(work, snapshot.metadata))
+        data = read_interactions(work.events, work.now(), products=fetch_item_groups(work, snapshot.metadata))
         configs, shares = _served(snapshot)
         rng = np.random.default_rng(seed)
         file, mark = (
@@ -174,7 +174,7 @@ def tune_behaviours(
             kept=lambda models: TrialStore(file, f"{mark} half {models}"),
         )
     if found.kept:
-        weigh_events(work, found.weights)
+        set_event_weights(work, found.weights)
     return BehavioursReport(target, found, time.monotonic() - started)
 
 
@@ -183,7 +183,7 @@ def reset_behaviours(work: Workspace) -> ResetReport:
     with work.translating_errors():
         own = dict(work.snapshots.latest().metadata.event_weights)
     if own:
-        weigh_events(work, {})
+        set_event_weights(work, {})
     return ResetReport(own)
 
 

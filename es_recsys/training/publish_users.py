@@ -23,8 +23,8 @@ def index_users(work: Workspace, metadata: IndexMetadata, models: Mapping[str, M
     model = models.get(UserKNN.name)
     if not isinstance(model, UserKNN):
         return 0
-    user_index.create(work.patient, metadata, model.dims, len(data.user_ids))
-    return user_index.fill(work.patient, metadata, _users(model, data, work.settings.secret()))
+    user_index.create(work.job_es, metadata, model.dims, len(data.user_ids))
+    return user_index.fill(work.job_es, metadata, _users(model, data, work.settings.secret()))
 
 
 def _users(model: UserKNN, data: Interactions, secret: bytes) -> Iterator[user_index.User]:

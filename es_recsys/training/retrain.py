@@ -19,7 +19,7 @@ from es_recsys.evaluation.holdout import HoldoutSplit
 from es_recsys.index import stored_metadata, versions
 from es_recsys.models.retired import recommending, without_retired
 from es_recsys.progress import ProgressReporter
-from es_recsys.serving.product_groups import products
+from es_recsys.serving.product_groups import fetch_item_groups
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.workspace import Workspace
 from es_recsys.training.attempts import Attempts
@@ -132,7 +132,7 @@ def train_if_needed(
             tell = progress.line if progress is not None else None
             Attempts(Notes(tell)).step(
                 "What came of showing items is not counted anew",
-                lambda: recount_interaction_stats(work, products(work, snapshot.metadata)),
+                lambda: recount_interaction_stats(work, fetch_item_groups(work, snapshot.metadata)),
                 None,
             )
             report = _run(work, wanted, add, leading, growth, budget, seed, progress)
@@ -161,7 +161,7 @@ def _run(
     if add:
         names = tuple(dict.fromkeys((*live_names(work, snapshot), *names)))
     data = read_interactions(
-        work.events, now, weights=snapshot.metadata.event_weights, products=products(work, snapshot.metadata)
+        work.events, now, weights=snapshot.metadata.event_weights, products=fetch_item_groups(work, snapshot.metadata)
     )
     checked = check(work, snapshot, data, names, targets, growth, np.random.default_rng(seed))
     if not checked.reasons:

@@ -16,7 +16,7 @@ from es_recsys.evaluation.searches import event_actor
 from es_recsys.events.records import StoredEvent
 from es_recsys.index import reindex, versions
 from es_recsys.index_metadata import IndexMetadata
-from es_recsys.serving.product_groups import live_products
+from es_recsys.serving.product_groups import fetch_live_item_groups
 from es_recsys.serving.stores import drop_store
 from es_recsys.serving.workspace import Workspace
 from es_recsys.training.tuned_settings import tuned_path
@@ -61,7 +61,7 @@ def scratch_store(work: Workspace) -> Iterator[Workspace]:
 def copy_events(scratch: Workspace, events: Iterable[StoredEvent], rule: EventRule, part: str) -> int:
     """Records the stored events of one part of the rule ("train" or "known"); those that cleaning set aside stay out.
     Returns how many there were."""
-    groups = live_products(scratch)
+    groups = fetch_live_item_groups(scratch)
     allowed = (
         _event(event)
         for event in events
@@ -75,8 +75,8 @@ def _copy_items(work: Workspace, scratch: Workspace) -> None:
     old = work.snapshots.latest().metadata
     new = _bare(old, scratch.settings.index)
     count = int(work.es.count(index=old.index)["count"])
-    versions.create(scratch.patient, new, count=count, live=True)
-    reindex.copy_items(scratch.patient, old, new)
+    versions.create(scratch.job_es, new, count=count, live=True)
+    reindex.copy_items(scratch.job_es, old, new)
     scratch.es.indices.refresh(index=new.index)
 
 

@@ -31,8 +31,8 @@ from es_recsys.models.segments import SEGMENTS, Segments
 from es_recsys.progress import ProgressCounter, ProgressReporter
 from es_recsys.renamed import current_models
 from es_recsys.serving.item_features import item_features_folder, save_item_features
-from es_recsys.serving.product_groups import note_variants, products
-from es_recsys.serving.profile_folding import catch_up, rebuild
+from es_recsys.serving.product_groups import fetch_item_groups, record_variants
+from es_recsys.serving.profile_folding import fold_all_profiles, fold_new_events
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.snapshot_cache import models_folder, popularity_folder
 from es_recsys.serving.user_segments import segments_folder
@@ -125,7 +125,7 @@ def train(
                 raise IndexStateError(
                     f"Another training of {work.settings.index} is running.", "Wait until it has ended, then train again."
                 )
-            groups = products(work, snapshot.metadata)
+            groups = fetch_item_groups(work, snapshot.metadata)
             tell = progress.line if progress is not None else None
             attempts = Attempts(Notes(tell))
             attempts.step("What came of showing items is not counted anew", lambda: recount_interaction_stats(work, groups), None)
@@ -214,7 +214,7 @@ def publish(
     """
     started = time.monotonic()
     old = live.metadata
-    versions.create_missing_profiles_index(work.patient, old)
+    versions.create_missing_profiles_index(work.job_es, old)
     work.confirm_key(old, adopt=True)
     tell = progress.line if progress is not None else None
     chosen = select(data, np.random.default_rng(seed), search_seconds(spec, budget), tell, spec)
@@ -302,10 +302,10 @@ def _serve(
     with index_writer_lock(work.settings):
         new = replace(new, version=versions.next_version(work.es, old.store))
         _fill_and_swap(work, live, new, models, data, table, groups, progress)
-    note_variants(work)
+    record_variants(work)
     chosen.models[Popularity.name].save(popularity_folder(work.settings))
     # Events that came after the profiles were rebuilt went into those of the old version.
-    catch_up(work, work.snapshots.latest())
+    fold_new_events(work, work.snapshots.latest())
     _drop_older(work, keep=(old.version, new.version))
     return new
 
@@ -322,7 +322,7 @@ def _fill_and_swap(
 ) -> None:
     """Items and events may come and go meanwhile. Raises _Unserved where one model is to blame that it can't."""
     old = live.metadata
-    remove_unfinished(work.patient, work.settings)
+    remove_unfinished(work.job_es, work.settings)
     folder = models_folder(work.settings, new.version)
     draft = draft_folder(folder)
     count = int(work.es.count(index=old.index)["count"])
@@ -336,16 +336,16 @@ def _fill_and_swap(
         if table is not None:
             save_item_features(item_features_folder(draft), table)
         save_catalogue_ids(catalogue_ids(work, old), draft)
-        versions.create(work.patient, new, count=count, owner=owner_id(work.settings))
+        versions.create(work.job_es, new, count=count, owner=owner_id(work.settings))
         created = True
         fill = _fill(models)
-        copied = reindex.copy_items(work.patient, old, new, fill, progress=ProgressCounter(progress, count))
+        copied = reindex.copy_items(work.job_es, old, new, fill, progress=ProgressCounter(progress, count))
         if copied.report.failed:
             raise IndexStateError(
                 f"{copied.report.failed:,} items could not be copied ({copied.report.failures[0].reason}).",
                 "The live version is as it was; mend the cause and train again.",
             )
-        rebuild(work, replace(live, metadata=new, models=models))
+        fold_all_profiles(work, replace(live, metadata=new, models=models))
         if UserKNN.name in models:
             with _serving(UserKNN.name):
                 index_users(work, new, models, data)
@@ -354,12 +354,12 @@ def _fill_and_swap(
         _check(work, new, models, data)
         shutil.rmtree(folder, ignore_errors=True)
         draft.rename(folder)
-        reindex.catch_up_and_swap(work.patient, old, new, copied, fill)
+        reindex.catch_up_and_swap(work.job_es, old, new, copied, fill)
     except BaseException:
         # Half a version serves nobody; the live one is untouched.
         if versions.live_version(work.es, old.store) != new.version:
             if created:
-                versions.drop(work.patient, old.store, new.version)
+                versions.drop(work.job_es, old.store, new.version)
             shutil.rmtree(folder, ignore_errors=True)
         shutil.rmtree(draft, ignore_errors=True)
         raise
@@ -411,11 +411,11 @@ def _check_whole(
     work: Workspace, old: IndexMetadata, new: IndexMetadata, copied: reindex.CopyState, fill: reindex.FillVectors
 ) -> reindex.CopyState:
     """Catches up with who loads items meanwhile. Raises IndexStateError where the new version lacks items nevertheless."""
-    copied = reindex.copy_changes(work.patient, old, new, copied, fill)
-    lacking = reindex.missing_ids(work.patient, old, new)
+    copied = reindex.copy_changes(work.job_es, old, new, copied, fill)
+    lacking = reindex.missing_ids(work.job_es, old, new)
     if lacking:
-        copied = reindex.copy_changes(work.patient, old, new, copied, fill)
-        lacking &= reindex.missing_ids(work.patient, old, new)
+        copied = reindex.copy_changes(work.job_es, old, new, copied, fill)
+        lacking &= reindex.missing_ids(work.job_es, old, new)
     if lacking:
         raise IndexStateError(f"Version {new.version} lacks {len(lacking):,} items.", "Train again; if it stays, report it.")
     return copied
@@ -424,7 +424,7 @@ def _check_whole(
 def _check_neighbours(work: Workspace, new: IndexMetadata, model: Model, data: Interactions) -> None:
     """Asks as users will, with their own vectors: nearest to an item is easy for a graph, nearest to a user is not."""
     vectors, field = model.item_vectors, str(model.field)
-    groups = products(work, new)
+    groups = fetch_item_groups(work, new)
     live = {groups.get(hit, hit) for ids in scan_ids(work.es, new.index) for hit in ids}
     k = min(math.ceil(10 * max(new.variants or 1.0, 1.0)), 1_000)
     present = np.array([item_id in live for item_id in model.item_ids], bool)
@@ -464,4 +464,4 @@ def _drop_older(work: Workspace, keep: tuple[int, ...]) -> None:
     for info in versions.list_versions(work.es, work.settings.index):
         if info.metadata.version not in keep and not info.live:
             shutil.rmtree(models_folder(work.settings, info.metadata.version), ignore_errors=True)
-            versions.drop(work.patient, work.settings.index, info.metadata.version)
+            versions.drop(work.job_es, work.settings.index, info.metadata.version)

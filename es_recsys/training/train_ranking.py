@@ -25,7 +25,7 @@ from es_recsys.progress import Progress
 from es_recsys.search.features import part_of
 from es_recsys.search.forest import Forest
 from es_recsys.search.ranker import WINDOW, Ranker
-from es_recsys.serving.product_groups import events_of, judgments_of, live_products, records_of
+from es_recsys.serving.product_groups import fetch_live_item_groups, group_judgments
 from es_recsys.serving.snapshot_cache import RANKING, ranking_folder
 from es_recsys.serving.workspace import Workspace
 from es_recsys.sources import read_judgments
@@ -136,7 +136,7 @@ def train_ranking(
 
 def _judged(work: Workspace, judgments: Path, columns: Mapping[str, str], progress: Progress | None) -> dict[str, Examples]:
     examples = judged_examples(
-        work, judgments_of(read_judgments(judgments, columns=columns), live_products(work)), progress=progress
+        work, group_judgments(read_judgments(judgments, columns=columns), fetch_live_item_groups(work)), progress=progress
     )
     if len(examples) < _LEAST_JUDGED:
         raise InputError(
@@ -146,9 +146,9 @@ def _judged(work: Workspace, judgments: Path, columns: Mapping[str, str], progre
 
 
 def _logged(work: Workspace, folds: int) -> dict[str, Examples]:
-    groups = live_products(work)
-    records = list(records_of(work.log.read(), groups))
-    given = rewards_for(records, events_of(work.events.scan(), groups))
+    groups = fetch_live_item_groups(work)
+    records = list(group_records(work.log.read(), groups))
+    given = rewards_for(records, group_events(work.events.scan(), groups))
     looked = examined(records, given)
     if records:
         store_interaction_stats(work, records, given, looked)

@@ -20,7 +20,7 @@ from es_recsys.models.base import TrainingCallback
 from es_recsys.models.retired import wrong_model
 from es_recsys.progress import ProgressReporter
 from es_recsys.renamed import current_models
-from es_recsys.serving.product_groups import products
+from es_recsys.serving.product_groups import fetch_item_groups
 from es_recsys.serving.workspace import Workspace
 from es_recsys.training.item_table import item_table
 from es_recsys.training.model_trials import DEPTH, Trials, trials_of
@@ -114,7 +114,9 @@ def tune_model(
     started, kind = time.monotonic(), MODELS[name]
     with work.translating_errors():
         metadata = work.snapshots.latest().metadata
-        data = read_interactions(work.events, work.now(), weights=metadata.event_weights, products=products(work, metadata))
+        data = read_interactions(
+            work.events, work.now(), weights=metadata.event_weights, products=fetch_item_groups(work, metadata)
+        )
         items = item_table(work, metadata) if kind.reads_items else None
         content = content_digest(work, metadata) if kind.reads_items else ""
     targets = targets_of(metadata)

@@ -36,7 +36,6 @@ from es_recsys.progress import Progress
 from es_recsys.search.request import RankingPolicy
 from es_recsys.search.retriever_weights import NOT_PERSONALIZED, PERSONAL_SHARE, weight_table
 from es_recsys.search.retrievers import LEXICAL, RETRIEVERS
-from es_recsys.serving.product_groups import products
 from es_recsys.serving.ranking_policy import ranking_policy
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.workspace import Workspace
@@ -156,7 +155,7 @@ def tune_weights(
         targets = targets or targets_of(live)
         if not live.models:
             raise InputError("This store has no trained models to weigh.", "Train first: es-recsys train.")
-        data = read_interactions(work.events, work.now(), weights=live.event_weights, products=products(work, live))
+        data = read_interactions(work.events, work.now(), weights=live.event_weights, products=fetch_item_groups(work, live))
         content = content_digest(work, live)
     rng = np.random.default_rng(seed)
     splits = {

@@ -105,7 +105,7 @@ def drop(client: Client) -> None:
 
 
 def _ours(client: Client, catalogue: Catalogue) -> float:
-    es, store = client.workspace.patient, client.settings.index
+    es, store = client.workspace.job_es, client.settings.index
     gc.collect()
 
     def load() -> None:
@@ -117,7 +117,7 @@ def _ours(client: Client, catalogue: Catalogue) -> float:
 
 def _bare(client: Client, catalogue: Catalogue, chunks: Sequence[bytes]) -> float:
     """As many requests at once as ours has, the same settings, and searches see the documents at the end."""
-    es = client.workspace.patient
+    es = client.workspace.job_es
     es.indices.delete(index=BARE, ignore_unavailable=True)
     metadata = IndexMetadata(client.settings.index, 1, vectors=catalogue.metas)
     gc.collect()

@@ -23,8 +23,8 @@ from es_recsys.doctor.events import check_events
 from es_recsys.index.fetch import scan
 from es_recsys.jobs.load_events import load_events
 from es_recsys.jobs.load_items import load_items
-from es_recsys.serving.behaviour_refresh import build_profiles
-from es_recsys.serving.profile_folding import behind
+from es_recsys.serving.profile_folding import count_outdated_profiles
+from es_recsys.serving.refresh import build_profiles
 from es_recsys.serving.workspace import Workspace
 from es_recsys.settings import EncoderSettings, Settings
 from es_recsys.types import Event, Item
@@ -145,7 +145,7 @@ def _same(one: Any, other: Any, where: str = "") -> None:
 
 def _check_whole(work: Workspace, users: int) -> None:
     """The profiles are those of a full rebuild, and nothing says that they lag."""
-    assert behind(work, work.snapshots.latest()) == 0
+    assert count_outdated_profiles(work, work.snapshots.latest()) == 0
     found = _profiles(work)
     assert len(found) == users
     assert all(check.ok for check in check_events(work.settings, work.url))
@@ -159,7 +159,7 @@ LOADS = {
     "before the catalogue is compared": ("es_recsys.jobs.load_events:clean_events", "before", 1),
     "while events are set aside": ("es_recsys.events.store:EventStore.set_quarantine", "after", 1),
     "before popularity is counted": ("es_recsys.jobs.load_events:count_popularity", "before", 1),
-    "before profiles are written": ("es_recsys.jobs.load_events:catch_up", "before", 1),
+    "before profiles are written": ("es_recsys.jobs.load_events:fold_new_events", "before", 1),
     "while profiles are written": ("es_recsys.serving.profile_folding:to_document", "before", 30),
     "when profiles are written and not said to be": ("es_recsys.serving.profile_folding:write_fold_checkpoint", "before", 1),
 }
@@ -173,7 +173,7 @@ def test_a_load_that_was_killed_is_made_up_for_by_the_next(
     file = _lines(tmp_path / "events.jsonl", _events())
     killed(*LOADS[moment], "command", "events", "load", str(file))
     if work.events.last_row:
-        lagging = behind(work, work.snapshots.latest())
+        lagging = count_outdated_profiles(work, work.snapshots.latest())
         told = {check.name: check for check in check_events(work.settings, work.url) if not check.ok}
         assert bool(lagging) == ("profiles" in told)
         assert all("es-recsys profiles build" in told[name].remedy for name in ("profiles", "events") if name in told)
@@ -209,10 +209,10 @@ def test_a_recording_that_was_killed_is_made_up_for(
     *where, stored = RECORDINGS[moment]
     killed(*where, "record", *(event.model_dump_json(exclude_none=True) for event in last))
     assert work.events.count() == 200 + stored
-    assert (behind(work, work.snapshots.latest()) > 0) == (stored > 0)
+    assert (count_outdated_profiles(work, work.snapshots.latest()) > 0) == (stored > 0)
     # A load of what is known already brings the profiles up as well.
     assert load_events(work, [file]).loaded.new == 0
-    assert behind(work, work.snapshots.latest()) == 0
+    assert count_outdated_profiles(work, work.snapshots.latest()) == 0
     with Client(settings=work.settings) as client:
         assert client.put_events(last).new == 4 - stored
         client.insert_items([Item(item_id="new", title="came later")])
@@ -221,9 +221,9 @@ def test_a_recording_that_was_killed_is_made_up_for(
 
 
 CATALOGUES = {
-    "when the items are stored": ("es_recsys.jobs.write_items:refresh_behaviour", "before"),
+    "when the items are stored": ("es_recsys.jobs.write_items:refresh_after_items", "before"),
     "when their events count again": ("es_recsys.events.store:EventStore.set_quarantine", "after"),
-    "before the profiles follow": ("es_recsys.jobs.load_events:catch_up", "before"),
+    "before the profiles follow": ("es_recsys.jobs.load_events:fold_new_events", "before"),
 }
 
 

@@ -22,10 +22,10 @@ from es_recsys.index_metadata import profiles_index
 from es_recsys.jobs.load_events import load_events
 from es_recsys.jobs.load_items import load_items
 from es_recsys.sample import SampleStore
-from es_recsys.serving.behaviour_refresh import build_profiles
 from es_recsys.serving.drivers import Driver
 from es_recsys.serving.operations import MultiSearch, Operation
 from es_recsys.serving.recording import Recorded
+from es_recsys.serving.refresh import build_profiles
 
 pytestmark = pytest.mark.engine
 

@@ -29,7 +29,7 @@ from es_recsys.models.als import ALS
 from es_recsys.sample import SampleStore
 from es_recsys.search.forest import Forest
 from es_recsys.search.ranker import Ranker
-from es_recsys.serving.behaviour_refresh import build_profiles
+from es_recsys.serving.refresh import build_profiles
 from es_recsys.serving.snapshot_cache import RANKING, ranking_folder
 from es_recsys.settings import FusionWeights, SearchSettings
 from es_recsys.training.scratch_store import copy_events, scratch_store

@@ -22,9 +22,9 @@ from es_recsys.index.stored_metadata import read_metadata, write_metadata
 from es_recsys.jobs.batch import answer_file
 from es_recsys.jobs.reset_user_key import reset_user_key
 from es_recsys.serving import profile_folding
-from es_recsys.serving.behaviour_refresh import build_profiles, mend_profiles, refresh_behaviour
-from es_recsys.serving.profile_folding import behind, catch_up
+from es_recsys.serving.profile_folding import count_outdated_profiles, fold_new_events
 from es_recsys.serving.recording import Recorded, update_profile
+from es_recsys.serving.refresh import build_profiles, refresh_after_items, repair_profiles
 from es_recsys.serving.workspace import Workspace
 from es_recsys.settings import EncoderSettings, Settings
 from es_recsys.types import Event, Item
@@ -65,12 +65,12 @@ def test_many_at_once_are_as_one_by_one(client: Client) -> None:
     work = client.workspace
     first = [_event(user, (user + n) % 33, 600 - n) for user in range(40) for n in range(6)]
     work.events.append(first)
-    catch_up(work, work.snapshots.latest())
+    fold_new_events(work, work.snapshots.latest())
     later = [_event(user, (user * 3 + n) % 33, 100 - n) for user in range(0, 60, 2) for n in range(4)]
     work.events.append(later)
-    assert behind(work, work.snapshots.latest()) == 30
+    assert count_outdated_profiles(work, work.snapshots.latest()) == 30
     before = _stored(work)
-    assert catch_up(work, work.snapshots.latest()) == 30
+    assert fold_new_events(work, work.snapshots.latest()) == 30
     together = _stored(work)
     # The same from where the profiles stood, one after the other.
     index = work.snapshots.latest().metadata.profiles
@@ -81,7 +81,7 @@ def test_many_at_once_are_as_one_by_one(client: Client) -> None:
     for actor in work.events.actors():
         work.driver.run(update_profile(work.snapshots.current(), work.events, actor, work.now()))
     assert _stored(work) == together
-    assert catch_up(work, work.snapshots.latest()) == 0
+    assert fold_new_events(work, work.snapshots.latest()) == 0
 
 
 def test_a_rebuild_of_many_beside_writers_loses_nothing(client: Client) -> None:
@@ -102,13 +102,13 @@ def test_a_rebuild_of_many_beside_writers_loses_nothing(client: Client) -> None:
     for writer in writers:
         writer.start()
     for _ in range(4):
-        catch_up(work, work.snapshots.latest())
+        fold_new_events(work, work.snapshots.latest())
         build_profiles(work)
     stop.set()
     for writer in writers:
         writer.join()
     assert not failures
-    assert behind(work, work.snapshots.latest()) == 0
+    assert count_outdated_profiles(work, work.snapshots.latest()) == 0
     found = _stored(work)
     build_profiles(work)
     assert {key: it["state"]["counts"] for key, it in found.items()} == {
@@ -144,7 +144,7 @@ def test_who_is_erased_while_many_are_folded_does_not_come_back(client: Client, 
         return real(*arguments)
 
     monkeypatch.setattr(profile_folding, "to_document", erase)
-    catch_up(work, work.snapshots.latest())
+    fold_new_events(work, work.snapshots.latest())
     assert done == [1]
     assert client.get_user_profile("u1").counts == {}
     assert work.es.count(index=work.snapshots.latest().metadata.profiles)["count"] == 2
@@ -152,16 +152,16 @@ def test_who_is_erased_while_many_are_folded_does_not_come_back(client: Client, 
 
 def test_profiles_of_other_settings_or_another_event_store_are_folded_anew(client: Client, shop: Settings) -> None:
     client.put_events([_event(1, 1), _event(2, 2)])
-    catch_up(client.workspace, client.workspace.snapshots.latest())
+    fold_new_events(client.workspace, client.workspace.snapshots.latest())
     other = shop.model_copy(update={"profiles": shop.profiles.model_copy(update={"short_half_life": 1.0})})
     with Workspace(other) as work:
-        assert behind(work, work.snapshots.latest()) == 2
-        assert catch_up(work, work.snapshots.latest()) == 2
-        assert behind(work, work.snapshots.latest()) == 0
+        assert count_outdated_profiles(work, work.snapshots.latest()) == 2
+        assert fold_new_events(work, work.snapshots.latest()) == 2
+        assert count_outdated_profiles(work, work.snapshots.latest()) == 0
     emptied = shop.model_copy(update={"home": shop.home / "elsewhere", "user_secret": SecretStr(shop.secret().decode())})
     with Client(settings=emptied) as fresh:
         fresh.put_events(_event(2, 3))
-        catch_up(fresh.workspace, fresh.workspace.snapshots.latest())
+        fold_new_events(fresh.workspace, fresh.workspace.snapshots.latest())
         assert fresh.get_user_profile("u2").seen == {"i3"}
         assert fresh.get_user_profile("u1").counts == {}
 
@@ -176,7 +176,7 @@ def test_items_that_come_after_their_events_count(client: Client) -> None:
     client.put_events(_event(1, "never"))
     client.insert_items([_item("else").model_copy(update={"price": 6.0})])
     assert client.get_user_profile("u1").seen == {"i1", "ilater"}
-    assert behind(client.workspace, client.workspace.snapshots.latest()) == 0
+    assert count_outdated_profiles(client.workspace, client.workspace.snapshots.latest()) == 0
 
 
 def test_events_on_items_that_are_removed_count_no_longer(client: Client) -> None:
@@ -186,7 +186,7 @@ def test_events_on_items_that_are_removed_count_no_longer(client: Client) -> Non
     report = client.delete_items(["i1", "i3", "never"])
     assert (report.removed, report.unchanged) == (2, 1)
     assert any("2 no longer" in note for note in report.notes)
-    assert behind(client.workspace, client.workspace.snapshots.latest()) == 0
+    assert count_outdated_profiles(client.workspace, client.workspace.snapshots.latest()) == 0
     assert [client.get_user_profile(user).seen for user in ("u1", "u2")] == [{"i2"}, set()]
     assert not {"i1", "i3"} & dict(client.workspace.snapshots.latest().popularity).keys()
     assert client.delete_items("i1").notes == ("1 id is that of no item in the store: nothing to remove.",)
@@ -222,19 +222,19 @@ def test_a_store_that_is_made_anew_has_its_profiles(client: Client, es: Elastics
 
 
 def test_an_item_that_is_only_changed_costs_no_look_at_all_events(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    from es_recsys.serving import behaviour_refresh
+    from es_recsys.serving import refresh
 
     client.put_events(_event(1, 1))
     client.insert_items([_item("new")])
     looked: list[int] = []
-    real = behaviour_refresh.clean
-    monkeypatch.setattr(behaviour_refresh, "clean", lambda *arguments: looked.append(1) or real(*arguments))
+    real = refresh.clean
+    monkeypatch.setattr(refresh, "clean", lambda *arguments: looked.append(1) or real(*arguments))
     client.insert_items([_item(2).model_copy(update={"price": 9.0})])
     client.insert_items([_item(2).model_copy(update={"price": 9.0})])
     assert looked == []
     client.insert_items([_item("newer")])
     assert looked == [1]
-    assert refresh_behaviour(client.workspace) == []
+    assert refresh_after_items(client.workspace) == []
 
 
 @pytest.mark.parametrize("way", ["build", "load", "train"])
@@ -255,7 +255,7 @@ def test_an_index_of_profiles_that_is_gone_is_made_anew(client: Client, es: Elas
     else:
         client.train("covisitation")
     assert client.get_user_profile("u1").seen == {"i0", "i1", "i2", "i3", "i9"}
-    assert behind(work, work.snapshots.latest()) == 0
+    assert count_outdated_profiles(work, work.snapshots.latest()) == 0
     client.put_events(_event(1, 10))
     # Its aliases are whole, so that another version can go live.
     version = client.train("covisitation").version
@@ -418,7 +418,7 @@ def test_the_doctor_tells_of_secrets_events_and_profiles(client: Client, shop: S
     assert told() == {"profiles": "1 profile lacks events that are stored. Run: es-recsys profiles build"}
     work.events.load([_event(3, 3)])
     assert set(told()) == {"events", "profiles"}
-    mend_profiles(work)
+    repair_profiles(work)
     assert told() == {}
     assert set(told(shop.model_copy(update={"user_secret": SecretStr("wrong-one")}))) == {"users"}
     shop.key_file.rename(shop.home / "kept")
@@ -435,7 +435,7 @@ def test_a_store_whose_secret_is_lost_is_kept_under_another(client: Client, stra
         with pytest.raises(KeyMismatch, match="--new-key"):
             other.put_events(_event(1, 3))
         reset_user_key(other.workspace)
-        mend_profiles(other.workspace)
+        repair_profiles(other.workspace)
         assert other.get_user_profile("u1").seen == {"i1"}
         assert other.put_events(_event(1, 3)).new == 1
         assert other.workspace.es.count(index=other.workspace.snapshots.latest().metadata.profiles)["count"] == 1

@@ -20,8 +20,8 @@ from es_recsys.errors import IndexStateError, InputError, StoreNotFound
 from es_recsys.index import versions
 from es_recsys.jobs.load_events import load_events
 from es_recsys.jobs.versions import list_versions, swap_version
-from es_recsys.serving.behaviour_refresh import weigh_events
 from es_recsys.serving.interaction_stats import interaction_stats_folder
+from es_recsys.serving.refresh import set_event_weights
 from es_recsys.serving.snapshot_cache import models_folder
 from es_recsys.serving.workspace import Workspace
 from es_recsys.settings import EncoderSettings
@@ -194,7 +194,7 @@ def test_new_items_other_weights_and_other_models_are_reasons(client: Client) ->
     found = run(client)
     assert found.outcome == "trained"
     assert found.checked.reasons == ("items have grown by 12.5%",)
-    weigh_events(client.workspace, {"view": 0.5})
+    set_event_weights(client.workspace, {"view": 0.5})
     assert run(client).checked.reasons == ("events weigh otherwise since the training",)
     added = run(client, "als", add=True)
     assert added.checked.reasons == ("als is not served yet",)

@@ -171,9 +171,9 @@ def test_a_history_of_variants_is_one_of_products(client: Client, products: dict
 
 
 def test_events_on_products_are_known_and_models_know_products(client: Client, products: dict[str, str]) -> None:
-    from es_recsys.serving.behaviour_refresh import refresh_behaviour
+    from es_recsys.serving.refresh import refresh_after_items
 
-    assert refresh_behaviour(client.workspace) == []
+    assert refresh_after_items(client.workspace) == []
     snapshot = client.workspace.snapshots.latest()
     known = set(products.values())
     for model in snapshot.models.values():

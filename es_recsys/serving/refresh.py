@@ -1,4 +1,4 @@
-"""Bring what is made of the stored events up to date with them: cleaning, popularity, profiles."""
+"""Keep what is computed from the stored events up to date: cleaning, popularity, profiles."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from es_recsys.index.stored_metadata import read_metadata, write_metadata
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.models.popularity import Popularity
 from es_recsys.progress import Progress
-from es_recsys.serving.product_groups import products, variants_mark
-from es_recsys.serving.profile_folding import catch_up, rebuild
+from es_recsys.serving.product_groups import fetch_item_groups, grouping_version
+from es_recsys.serving.profile_folding import fold_all_profiles, fold_new_events
 from es_recsys.serving.snapshot_cache import popularity_folder
 from es_recsys.serving.workspace import Workspace
 
@@ -32,10 +32,10 @@ __all__ = [
     "catalogue_state",
     "clean_events",
     "count_popularity",
-    "mend_profiles",
-    "refresh_behaviour",
-    "unsettled",
-    "weigh_events",
+    "has_unfinished_load",
+    "refresh_after_items",
+    "repair_profiles",
+    "set_event_weights",
 ]
 
 
@@ -55,30 +55,30 @@ class ProfilesReport:
 
 
 def build_profiles(work: Workspace, progress: Progress | None = None) -> ProfilesReport:
-    """Rebuilds every profile of the live version from the stored events."""
+    """Rebuild every profile of the live version from the stored events."""
     started = time.monotonic()
     with work.translating_errors():
-        written, removed = rebuild(work, work.snapshots.latest(), progress)
+        written, removed = fold_all_profiles(work, work.snapshots.latest(), progress)
     return ProfilesReport(written, removed, time.monotonic() - started)
 
 
-def mend_profiles(work: Workspace, progress: Progress | None = None) -> ProfilesReport:
-    """`build_profiles`, after what a load that was cut off has left to be cleaned and counted."""
+def repair_profiles(work: Workspace, progress: Progress | None = None) -> ProfilesReport:
+    """Finish an interrupted load, then `build_profiles`."""
     with work.translating_errors():
-        if unsettled(work.events):
+        if has_unfinished_load(work.events):
             clean_events(work)
             count_popularity(work)
     return build_profiles(work, progress)
 
 
-def unsettled(store: EventStore) -> bool:
-    """Whether a load of events was cut off, or goes on, before its events were cleaned."""
+def has_unfinished_load(store: EventStore) -> bool:
+    """Return whether a load of events was interrupted, or goes on, before its events were cleaned."""
     progress = store.progress
     return bool(progress.get("loaded", 0) > progress.get("cleaned", 0))
 
 
 def catalogue_state(work: Workspace) -> dict[str, Any] | None:
-    """The catalogue in service as `refresh_behaviour` compares it; None where there is none."""
+    """Return the state of the live catalogue as `refresh_after_items` compares it; None where there is none."""
     with work.translating_errors():
         try:
             return _state(work, read_metadata(work.es, work.settings.index))
@@ -86,14 +86,14 @@ def catalogue_state(work: Workspace) -> dict[str, Any] | None:
             return None
 
 
-def refresh_behaviour(
+def refresh_after_items(
     work: Workspace,
     before: Mapping[str, Any] | None = None,
     written: CatalogReport | None = None,
     *,
     regrouped: bool = False,
 ) -> list[str]:
-    """After items were written: events on them count, or don't, and the profiles follow. Says what changed.
+    """Update events and profiles after items were written: events on them count, or no longer. Return notes on what changed.
 
     before: the catalogue's state before what was `written`. Where that is not the state that events were last compared with,
     an earlier run was cut off, and is made up for. regrouped: whether items are variants of other products than before, for which
@@ -117,24 +117,23 @@ def refresh_behaviour(
                 )
         if regrouped and not notes:
             notes.append("Events count for the products that their items are variants of now")
-        if store.progress.get("counted") != [store.log_position().change, variants_mark(metadata)]:
+        if store.progress.get("counted") != [store.log_position().change, grouping_version(metadata)]:
             count_popularity(work)
-        catch_up(work, work.snapshots.latest())
+        fold_new_events(work, work.snapshots.latest())
     return notes
 
 
 def _only_changed(
     known: Mapping[str, Any] | None, before: Mapping[str, Any] | None, state: Mapping[str, Any], written: CatalogReport | None
 ) -> bool:
-    """Whether the catalogue has the items that events were last compared with, and all that was written since is ours."""
+    """Return whether the catalogue has the items that events were last compared with, and all written since is ours."""
     if known is None or written is None or before != known or written.added or written.removed:
         return False
     return dict(state) == {**known, "written": known["written"] + written.changed}
 
 
-def weigh_events(work: Workspace, weights: Mapping[str, float], progress: Progress | None = None) -> ProfilesReport:
-    """Gives the store weights of its own for events of each type; popularity and all profiles follow. Models do with the
-    next training."""
+def set_event_weights(work: Workspace, weights: Mapping[str, float], progress: Progress | None = None) -> ProfilesReport:
+    """Store weights of event types; popularity and all profiles follow now, models with the next training."""
     with work.translating_errors():
         metadata = read_metadata(work.es, work.settings.index)
         write_metadata(work.es, replace(metadata, event_weights=dict(weights)))
@@ -143,25 +142,27 @@ def weigh_events(work: Workspace, weights: Mapping[str, float], progress: Progre
 
 
 def _state(work: Workspace, metadata: IndexMetadata) -> dict[str, Any]:
-    return {**write_state(work.patient, metadata.index), "variants": variants_mark(metadata)}
+    return {**write_state(work.job_es, metadata.index), "variants": grouping_version(metadata)}
 
 
 def clean_events(work: Workspace) -> CleaningReport:
+    """Clean all stored events against the items of the live version."""
     metadata = read_metadata(work.es, work.settings.index)
     # Both are read first: what comes while events are looked at is for the next look.
     marks = {"cleaned": work.events.last_row, "catalogue": _state(work, metadata)}
     items = {item_id for ids in scan_ids(work.es, metadata.index) for item_id in ids}
-    items.update(products(work, metadata).values())
+    items.update(fetch_item_groups(work, metadata).values())
     found = clean(work.events, items, work.now(), work.settings.profiles.session_gap_s)
     work.events.update_progress(**marks)
     return found
 
 
 def count_popularity(work: Workspace) -> None:
+    """Count popularity from all stored events, and store it as an artefact."""
     metadata = read_metadata(work.es, work.settings.index)
     change = work.events.log_position().change
-    data = read_interactions(work.events, work.now(), weights=metadata.event_weights, products=products(work, metadata))
+    data = read_interactions(work.events, work.now(), weights=metadata.event_weights, products=fetch_item_groups(work, metadata))
     if len(data.items):
         Popularity().fit(data, np.random.default_rng(0)).save(popularity_folder(work.settings))
-    work.events.update_progress(counted=[change, variants_mark(metadata)])
+    work.events.update_progress(counted=[change, grouping_version(metadata)])
     work.snapshots.invalidate()

@@ -1,4 +1,4 @@
-"""Whether a store that doesn't say under which secret its users are kept may say that it is the one that is set here."""
+"""Find out whether profiles were stored under the secret that is set here, for stores that don't say so."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from es_recsys.errors import KeyMismatch
 from es_recsys.events.actors import actor_key
 from es_recsys.index import stored_profiles
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # it loads SQLAlchemy
     from es_recsys.events.store import EventStore
 
-__all__ = ["may_adopt"]
+__all__ = ["is_secret_proven"]
 
-_TRIED = 20_000
-_BATCH = 500
+_MAX_ACTORS = 20_000
+_BATCH_SIZE = 500
 
 
-def may_adopt(client: Elasticsearch, store: EventStore, secret: bytes, index: str) -> bool:
-    """Whether a profile in `index` is found under the secret's key of somebody in the event store, or there are no profiles.
+def is_secret_proven(client: Elasticsearch, store: EventStore, secret: bytes, index: str) -> bool:
+    """Return whether an actor of the event store has a profile under the secret's key, or there are no profiles at all.
 
-    False where that can't be told, since there are no events here. Raises KeyMismatch where there are both, and no profile is
+    False where there are no events to tell by. Raises KeyMismatch where there are both, and no profile is
     found by any key.
     """
     if not client.count(index=index)["count"]:
         return True
     tried = False
-    for batch in batched(islice(store.actors(), _TRIED), _BATCH):
+    for batch in batched(islice(store.actors(), _MAX_ACTORS), _BATCH_SIZE):
         tried = True
         if stored_profiles.fetch_profiles(client, index, [actor_key(actor, secret) for actor in batch], ()):
             return True
