@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.serving.interaction_stats import interaction_stats_folder, save_interaction_stats
-from es_recsys.serving.product_groups import group_records
+from es_recsys.serving.product_groups import group_events, group_records
 from es_recsys.serving.workspace import Workspace
 from es_recsys.training.logged_examples import Record, Rewards, count_interaction_stats, examined, rewards_for
 

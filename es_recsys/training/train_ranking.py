@@ -25,7 +25,7 @@ from es_recsys.progress import Progress
 from es_recsys.search.features import part_of
 from es_recsys.search.forest import Forest
 from es_recsys.search.ranker import WINDOW, Ranker
-from es_recsys.serving.product_groups import fetch_live_item_groups, group_judgments
+from es_recsys.serving.product_groups import fetch_live_item_groups, group_events, group_judgments, group_records
 from es_recsys.serving.snapshot_cache import RANKING, ranking_folder
 from es_recsys.serving.workspace import Workspace
 from es_recsys.sources import read_judgments

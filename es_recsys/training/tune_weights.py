@@ -36,6 +36,7 @@ from es_recsys.progress import Progress
 from es_recsys.search.request import RankingPolicy
 from es_recsys.search.retriever_weights import NOT_PERSONALIZED, PERSONAL_SHARE, weight_table
 from es_recsys.search.retrievers import LEXICAL, RETRIEVERS
+from es_recsys.serving.product_groups import fetch_item_groups
 from es_recsys.serving.ranking_policy import ranking_policy
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.workspace import Workspace
