@@ -108,8 +108,8 @@ def test_a_second_run_takes_over_the_trials_of_the_first(client: Client, command
     first = command("tune", "event-weights", "--target", "cart")
     command("tune", "event-weights", "--reset")
     second = command("tune", "event-weights", "--target", "cart")
-    assert first["resume"] == 0
-    assert second["resume"] == second["trials"] == first["trials"]
+    assert first["resumed"] == 0
+    assert second["resumed"] == second["trials"] == first["trials"]
     assert second["weights"] == first["weights"]
 
 

@@ -328,7 +328,7 @@ def test_weights_are_tuned_and_stored(
     assert told == json.loads(out.read_text())
     for one in report.situations:
         again = told["situations"][one.name]
-        assert again["resume"] == 6 * 15
+        assert again["resumed"] == 6 * 15
         assert again["weights"] == dict(one.weights)
         assert again["after"] == one.after
         assert [row["value"] for row in again["history"]["trials"]] == [row.value for row in one.trials]
