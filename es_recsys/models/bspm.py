@@ -55,7 +55,7 @@ class BSPM(Model):
     """Blurring-sharpening process over the graph of users and items.
 
     Choi, Hong, Park and Cho 2023, "Blurring-Sharpening Process Models for Collaborative Filtering", early merge: with
-    R (n_users, n_items) normalised (bipartite.py), P = R^T R, V (n_items, k) its first eigenvectors, D the items' degrees and a
+    R (n_users, n_items) normalised, P = R^T R, V (n_items, k) its first eigenvectors, D the items' degrees and a
     history of signed weights w (n_items,), older ones halved, one step of blurring, b = P w + low_pass * D^1/2 V V^T D^-1/2 w,
     then the heat equation run backwards, ds/dt = -P s from s = b, for the time `sharpening` = T, which is
 

@@ -49,7 +49,7 @@ class CoVisitation(Neighbours):
 
         C[i, j] = sum over users of m ** -user_power * sum over pairs of r_p r_q b decay ** (|p - q| - 1),   |p - q| <= window
 
-    r is an event's strength (sequences.py), faded by its age; b is 1 where j comes after i, else `backward`. These are the
+    r is an event's strength (cooccurrence.py), faded by its age; b is 1 where j comes after i, else `backward`. These are the
     sequential rules of Ludewig and Jannach 2018, "Evaluation of session-based recommendation algorithms"; without a window all
     pairs of a history count alike, each item by its strongest event, as in Sarwar et al. 2001. A history scores as in
     `Neighbours`.

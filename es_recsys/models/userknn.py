@@ -56,7 +56,7 @@ class UserKNN(Model):
         score[j] = sum over the neighbours v of max(cos(u, v), 0) ** power * a_vj / popularity[j] ** target_power
 
     Neighbours are found in two steps: the `candidates` nearest by vectors of `dims` dimensions, which is a kNN search,
-    then among them the `neighbours` with the highest cosine. A vector is x under a sparse random projection (projection.py),
+    then among them the `neighbours` with the highest cosine. A vector is x under a sparse random projection (user_vectors.py),
     which keeps cosines up to an error of about 1 / sqrt(dims), needs no training, and is exact where there are no more items
     than dims. A dislike makes those less similar who like the item.
 

@@ -24,7 +24,7 @@ _CELLS = 1 << 21
 class Candidates:
     """Each user's candidates with all raw scores, once for all weights: lists of every model are in the union.
 
-    The order is that of blend.py, in arrays: of u users and at most c candidates, places (u, c) int64 in the slice's ids,
+    The order is that of ensemble.py, in arrays: of u users and at most c candidates, places (u, c) int64 in the slice's ids,
     ascending, -1 beyond the last; of each model raw (u, c) float32, listed (u, c) bool, whether its own list has the
     candidate, and best (u,), the first raw score of that list, 0 where it is empty.
     """

@@ -46,7 +46,7 @@ _PLAIN_SHARE = 0.3
 @dataclass(frozen=True, slots=True)
 class Selection:
     """models: name -> model trained on everything; popularity is always among them. weights: model -> share of the
-    blend (blend.py), summing to 1; a model without a weight isn't blended. Empty where nothing but popularity could be
+    blend (ensemble.py), summing to 1; a model without a weight isn't blended. Empty where nothing but popularity could be
     trained."""
 
     models: Mapping[str, Model]
