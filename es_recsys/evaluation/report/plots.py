@@ -6,17 +6,15 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from es_recsys.evaluation.logged import SERVED
+from es_recsys.evaluation.counterfactual import Value
+from es_recsys.evaluation.logged import SERVED, LoggedReport
 from es_recsys.evaluation.report.labels import place_labels
 from es_recsys.evaluation.report.svg import INK, MUTED, SERIES, drawing, to_svg
+from es_recsys.evaluation.results import Comparison, Technique
+from es_recsys.evaluation.statistics import Estimate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from es_recsys.evaluation.counterfactual import Value
-    from es_recsys.evaluation.logged import LoggedReport
-    from es_recsys.evaluation.results import Comparison, Technique
-    from es_recsys.evaluation.statistics import Estimate
 
 __all__ = ["against_cost", "by_slice", "learning_curves", "policies", "trials"]
 
