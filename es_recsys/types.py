@@ -20,7 +20,8 @@ from es_recsys.values import is_null_text, parse_bool, parse_id, parse_number, p
 from es_recsys.values.unicode import nfc, nfc_value
 
 __all__ = [
-    "MAX_HITS",
+    "MAX_QUERY_LENGTH",
+    "MAX_RESULTS",
     "Answer",
     "AttributeValue",
     "Event",
@@ -264,10 +265,11 @@ class Profile:
     updated_at: float = 0.0
 
 
-MAX_HITS = 1_000
+MAX_RESULTS = 1_000
 """The deepest hit of an answer (offset + n), and how many items can be ranked."""
 
-_MAX_TEXT = 4_096
+MAX_QUERY_LENGTH = 4_096
+"""Characters of a query."""
 
 
 def _read_by(read: Callable[..., Any], argument: str = "", **bounds: float) -> BeforeValidator:
@@ -329,17 +331,17 @@ class Query(BaseModel):
 
     @model_validator(mode="after")
     def _answerable(self) -> Self:
-        if self.ids is not None and not 1 <= len(self.ids) <= MAX_HITS:
-            raise InputError(f"{len(self.ids)} items are to be ranked.", f"Give 1 to {MAX_HITS:,} ids.")
+        if self.ids is not None and not 1 <= len(self.ids) <= MAX_RESULTS:
+            raise InputError(f"{len(self.ids)} items are to be ranked.", f"Give 1 to {MAX_RESULTS:,} ids.")
         if self.like is not None and (self.text or self.image is not None or self.ids is not None):
             raise InputError("A question for items like one has no words, picture or ids beside it.", "Ask them one by one.")
-        if self.offset + self.n > MAX_HITS:
+        if self.offset + self.n > MAX_RESULTS:
             raise InputError(
-                f"offset {self.offset} and n {self.n} ask beyond the first {MAX_HITS:,} hits.",
-                f"Keep offset + n at most {MAX_HITS:,}; narrow the answer with a filter instead.",
+                f"offset {self.offset} and n {self.n} ask beyond the first {MAX_RESULTS:,} hits.",
+                f"Keep offset + n at most {MAX_RESULTS:,}; narrow the answer with a filter instead.",
             )
-        if len(self.text.strip()) > _MAX_TEXT:
-            raise InputError(f"The query has {len(self.text.strip()):,} characters.", f"Give at most {_MAX_TEXT:,}.")
+        if len(self.text.strip()) > MAX_QUERY_LENGTH:
+            raise InputError(f"The query has {len(self.text.strip()):,} characters.", f"Give at most {MAX_QUERY_LENGTH:,}.")
         return self
 
 

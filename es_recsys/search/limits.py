@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["MAX_KNN_CANDIDATES", "MAX_LIST_IDS", "MAX_QUERY_LENGTH", "MAX_RESULTS", "RERANK_DEPTH"]
-
-MAX_RESULTS = 1_000
-"""Largest offset + n of a request."""
-
-MAX_QUERY_LENGTH = 4_096
-"""Characters of a query text."""
+__all__ = ["MAX_KNN_CANDIDATES", "MAX_LIST_IDS", "RERANK_DEPTH"]
 
 MAX_LIST_IDS = 300
 """Ids of a list (popularity, a neighbours model) that a retriever looks up."""

@@ -16,11 +16,10 @@ from es_recsys.features import ItemFeatures
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.search.exploration import Exploration
 from es_recsys.search.interests import Interests
-from es_recsys.search.limits import MAX_QUERY_LENGTH, MAX_RESULTS
 from es_recsys.search.query_dsl import Clause
 from es_recsys.search.ranker import Ranker
 from es_recsys.settings import SearchSettings
-from es_recsys.types import History, Taste
+from es_recsys.types import MAX_QUERY_LENGTH, MAX_RESULTS, History, Taste
 
 __all__ = [
     "Explainer",

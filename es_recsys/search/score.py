@@ -25,7 +25,6 @@ from es_recsys.search.candidates import (
 )
 from es_recsys.search.facets import with_counts
 from es_recsys.search.features import clause_queries, feature_fields, feature_request
-from es_recsys.search.limits import MAX_RESULTS
 from es_recsys.search.products import best_of_each_product, id_filter, with_group_id
 from es_recsys.search.query_dsl import Body, Response, hits_of, is_partial
 from es_recsys.search.ranker import FeatureRequest
@@ -33,6 +32,7 @@ from es_recsys.search.request import RankingPolicy, Request, UserState
 from es_recsys.search.retrieve import RetrievalResults, scaled_scores
 from es_recsys.search.retrievers import LEXICAL
 from es_recsys.search.suggest import suggestion_body
+from es_recsys.types import MAX_RESULTS
 
 __all__ = [
     "RETURNED_FIELDS",
