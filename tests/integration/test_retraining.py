@@ -152,9 +152,11 @@ def test_what_came_of_answers_is_counted_also_where_no_training_is_due(client: C
 def test_it_trains_where_quality_has_fallen_and_not_by_chance(
     client: Client, now: Callable[[int], None], tmp_path: Path, anywhere: bool
 ) -> None:
+    # A fifth of the users chooses nothing; it takes fifty of them to tell what quality to expect.
+    load(client, tmp_path, rings((0, 60), users=400))
     run(client, "covisitation")
     now(76)
-    load(client, tmp_path, rings((60, 76), anywhere=anywhere))
+    load(client, tmp_path, rings((60, 76), anywhere=anywhere, users=400))
     found = run(client, growth=0.9)
     assert found.checked.quality is not None
     assert found.checked.quality.fallen is anywhere
