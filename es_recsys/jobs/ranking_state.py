@@ -83,7 +83,7 @@ def copy_ranking_state(work: Workspace, scratch: Workspace) -> RankingState:
         folder = ranking_folder(work.settings, fingerprint)
         if folder.is_dir():
             shutil.copytree(folder, ranking_folder(scratch.settings, fingerprint), dirs_exist_ok=True)
-    write_metadata(scratch.es, replace(own, retriever_weights=weights, ranker_fingerprints=live.ranker_fingerprints))
+    write_metadata(scratch.job_es, replace(own, retriever_weights=weights, ranker_fingerprints=live.ranker_fingerprints))
     scratch.snapshots.invalidate()
     return RankingState(tuned, frozenset(live.ranker_fingerprints), trained)
 

@@ -90,7 +90,10 @@ def test_weights_and_ranking_are_copied_with_the_same_models_only(
     monkeypatch.setattr(ranking_state, "write_metadata", lambda _, metadata: written.append(metadata))
     work, scratch = (
         SimpleNamespace(
-            es=None, settings=Settings(home=tmp_path / name, index=name), snapshots=SimpleNamespace(invalidate=lambda: None)
+            es=None,
+            job_es=None,
+            settings=Settings(home=tmp_path / name, index=name),
+            snapshots=SimpleNamespace(invalidate=lambda: None),
         )
         for name in ("s", "e")
     )
