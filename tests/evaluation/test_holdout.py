@@ -79,7 +79,7 @@ def test_in_time_nothing_after_the_moment_is_learnt(interactions: Make) -> None:
     assert found["u7"] == (["i07", "j"], {"i07", "j"}, ["k07"])
     ages = part.histories.one(0).ages
     assert ages[-1] == 0 and 30 <= ages[0] <= 50
-    assert part.histories.one(0).places.tolist() == [1, 0]
+    assert part.histories.one(0).recency_rank.tolist() == [1, 0]
 
 
 def test_at_most_five_next_items_count(interactions: Make) -> None:

@@ -172,7 +172,7 @@ def test_long_trainings_are_shown_as_they_go(interactions: Make) -> None:
     assert shown == [(f"als, {stage}", done, 10) for stage in ("trial", "final") for done in range(1, 11)]
     # No curve where nothing is measured.
     assert spec.curves == {}
-    tell = spec.watch("sasrec", "trial").tell
+    tell = spec.watch("sasrec", "trial").on_epoch
     assert tell is not None
     tell(2, 5, {"loss": 0.5})
     assert spec.curves == {"sasrec": [{"epoch": 2, "of": 5, "loss": 0.5}]}
