@@ -10,8 +10,11 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Entry point of `es-recsys`. Exit codes: 0 done, 1 other error, 2 unusable input, 3 set-up (engine, packages),
-    4 state of the index, 5 model, 6 documents refused, 130 interrupted."""
+    """Run the command line `es-recsys`.
+
+    Exit codes: 0 done, 1 other error, 2 unusable input, 3 set-up (engine, packages), 4 state of the index, 5 model, 6
+    documents refused, 130 interrupted.
+    """
     from es_recsys.cli.app import app
     from es_recsys.cli.terminal import printable
     from es_recsys.errors import RecsysError

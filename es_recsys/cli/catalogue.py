@@ -89,7 +89,7 @@ def _load(settings: Settings, files: list[Path], whole: bool, max_errors: int, o
 
 
 def _show(report: ItemsReport, json: bool) -> None:
-    """Shows the report; ends with 6 where Elasticsearch refused some of the items."""
+    """Show the report, and end with exit code 6 where Elasticsearch refused some of the items."""
     show_report(report, json)
     if report.failed:
         raise typer.Exit(WriteError.exit_code)

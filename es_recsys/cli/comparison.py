@@ -24,7 +24,10 @@ _FEW = ("NDCG", "Recall", "coverage")
 
 
 def show_comparison(found: Comparison) -> None:
-    """The best of each column is bold (* where there is no terminal); ≈ marks what can't be told from it."""
+    """Print the compared techniques as a table.
+
+    The best of each column is bold (* where there is no terminal); ≈ marks what can't be told from it.
+    """
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table

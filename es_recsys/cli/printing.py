@@ -13,6 +13,7 @@ __all__ = ["Report", "print_json", "say", "show_report", "table", "write_json"]
 
 
 def print_json(value: Any) -> None:
+    """Print a value as indented JSON; arrays of numpy are lists."""
     import orjson
 
     sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY).decode() + "\n")

@@ -93,7 +93,10 @@ def _train_if_needed(
 
 
 def _train_ranking(settings: Settings, judgments: Path | None, columns: str, growth: float | None, seed: int, json: bool) -> None:
-    """growth: None to train whether or not that is due."""
+    """Train the learned rankings and show what came of it.
+
+    growth: None to train whether or not that is due.
+    """
     from es_recsys.sources import parse_columns
     from es_recsys.training.retrain_ranking import train_ranking_if_needed
     from es_recsys.training.train_ranking import train_ranking

@@ -24,8 +24,11 @@ _BATCHES_AT_ONCE = 8
 
 @dataclass(frozen=True, slots=True)
 class EncodedContents:
-    """vectors: a unit vector (d,) float32 a content, None where there is none. errors: row -> why it could not be encoded.
-    computed: how many were encoded rather than found in the cache or repeated."""
+    """The vectors of many contents, in order.
+
+    vectors: a unit vector (d,) float32 a content, None where there is none. errors: row -> why it could not be encoded.
+    computed: how many were encoded rather than found in the cache or repeated.
+    """
 
     vectors: list[NDArray[np.float32] | None]
     errors: dict[int, str] = field(default_factory=dict)
@@ -83,7 +86,7 @@ def encode_items(
 
 
 def _digest(content: Content) -> bytes:
-    """16 bytes that name the content; a file by what is in it. Raises OSError."""
+    """Return 16 bytes that name the content; a file by what is in it. Raises OSError."""
     if isinstance(content, str):
         return hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=16, person=b"text").digest()
     if isinstance(content, bytes):

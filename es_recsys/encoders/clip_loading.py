@@ -160,7 +160,10 @@ def _cached_file(source: ClipSource, model_id: str, files: Sequence[str]) -> str
 
 
 def _fingerprint(model: Any, model_name: str, options: dict[str, Any]) -> str:
-    """Over weights, architecture, preprocessing: the same model has one fingerprint, whichever file it comes from."""
+    """Return a fingerprint of weights, architecture and preprocessing.
+
+    The same model has one fingerprint, whichever file it comes from.
+    """
     import open_clip
 
     digest = hashlib.sha256()

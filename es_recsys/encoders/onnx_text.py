@@ -68,7 +68,7 @@ class OnnxTextEncoder:
         return self._encode(batch, self._manifest.get("prompts", {}).get("query", ""))
 
     def tokens(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of each text as the model sees them, special ones included, cut at its length."""
+        """Return the token ids of each text as the model sees them, special ones included, cut at its length."""
         lower = bool(self._manifest.get("lower"))
         # A lone surrogate is no text; tokenizers refuses it for the whole batch.
         clean = [text.encode("utf-8", "replace").decode("utf-8").strip() for text in texts]
@@ -97,7 +97,7 @@ class OnnxTextEncoder:
         return require_unit_vectors(vectors, len(batch), self.dims, self.name)
 
     def _feed(self, rows: Sequence[Sequence[int]]) -> dict[str, NDArray[np.int64]]:
-        """Padded inputs, each (b, l) int64."""
+        """Return the padded inputs of the network, each (b, l) int64."""
         length = max(len(row) for row in rows)
         ids = np.full((len(rows), length), self._manifest["pad_id"], np.int64)
         mask = np.zeros((len(rows), length), np.int64)

@@ -37,7 +37,7 @@ CHECK_TEXTS = (
 
 
 class ExportError(Exception):
-    """This model has no ONNX form that gives its vectors."""
+    """The error of a model that has no ONNX form which gives its vectors."""
 
 
 def load_sentence_transformer(folder: Path, threads: int = 0) -> SentenceTransformer:

@@ -73,7 +73,7 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def model_languages(folder: Path) -> frozenset[str]:
-    """ISO 639-1 codes in the front matter of the model's card; empty where it says nothing."""
+    """Return the ISO 639-1 codes in the front matter of the model's card; empty where it says nothing."""
     try:
         card = (folder / "README.md").read_text(encoding="utf-8", errors="replace")
     except OSError:

@@ -27,10 +27,12 @@ def actor_of(user_id: str | None = None, session_id: str | None = None) -> str:
 
 
 def user_of(actor: str) -> str | None:
+    """Return the user_id of an actor, None for an anonymous session."""
     return actor[2:] if actor.startswith(_USER) else None
 
 
 def session_of(actor: str) -> str | None:
+    """Return the session_id of an actor that is an anonymous session, None for a user."""
     return actor[2:] if actor.startswith(_SESSION) else None
 
 

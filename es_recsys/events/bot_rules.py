@@ -43,25 +43,28 @@ class BotRules:
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> BotRules:
-        """From a store's settings."""
+        """Return the rules as a store's settings have them."""
         return cls(dict(settings.get("bots") or {}))
 
     def bound(self, rule: BotRule) -> float | None:
-        """The bound of a rule; None where it is off."""
+        """Return the bound of a rule; None where it is off."""
         value = self._setting_of(rule)
         if value == "off":
             return None
         return float(value) if isinstance(value, int | float) else rule.bound
 
     def confirmed(self, rule: BotRule) -> bool:
-        """Whether somebody wants the rule, however many it hits."""
+        """Return whether somebody wants the rule, however many it hits."""
         return self._setting_of(rule) is not None
 
     def _setting_of(self, rule: BotRule) -> Any:
         return self.setting.get(rule.name, self.setting.get(_ALL))
 
     def with_changes(self, changes: Iterable[tuple[str, Any]]) -> BotRules:
-        """With what `parse_bots` read: on, off and auto are of all rules and forget what was value of each."""
+        """Return the rules with what `parse_bots` read.
+
+        on, off and auto are of all rules and forget what was value of each.
+        """
         setting = dict(self.setting)
         for name, value in changes:
             if name == _ALL:
@@ -74,7 +77,9 @@ class BotRules:
 
 
 def parse_bots(texts: str | Iterable[str]) -> list[tuple[str, Any]]:
-    """`on`, `off`, `auto`, `minute_rate=120,day_rate=off` -> (rule or "all", "on", "off", "auto" or a bound), in their order.
+    """Parse what `--bots` was given: (rule or "all", "on", "off", "auto" or a bound), in their order.
+
+    `on`, `off`, `auto`, `minute_rate=120,day_rate=off`.
 
     Raises InputError.
     """

@@ -85,8 +85,10 @@ def _suspended(frame: EventFrame, found: Suspension) -> SuspendedRule:
 
 
 def _closest_ids(frame: EventFrame, reasons: pl.Series, known_items: Collection[str] | None) -> tuple[str, str] | None:
-    """An id that events have and the catalogue lacks, and the one there that is most like it: the same but for blanks, case,
-    zeros before it, or a decimal point, if there is such a one."""
+    """Return an id that events have and the catalogue lacks, and the id of the catalogue that is most like it.
+
+    Most like it: the same but for blanks, case, zeros before it, or a decimal point, if there is such a one.
+    """
     import polars as pl
 
     if not known_items:
@@ -144,7 +146,7 @@ def _counts(reasons: pl.Series) -> dict[str, int]:
 
 
 def _examples(rows: pl.Series, reasons: pl.Series) -> dict[str, tuple[int, ...]]:
-    """The first rows of each reason."""
+    """Return the first rows of each reason."""
     import polars as pl
 
     pairs = pl.DataFrame({"row": rows, "assigned": reasons}).drop_nulls()

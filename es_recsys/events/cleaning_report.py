@@ -28,7 +28,10 @@ class SuspendedRule:
     example: str
 
     def line(self, events: int, actors: int) -> str:
-        """What a person should know. events, actors: how many there are."""
+        """Return what a person should know of the rule.
+
+        events, actors: how many there are.
+        """
         return (
             f"WARNING: the rule {self.rule} ({self.means}) is suspended: it would set aside {self.events:,} of {events:,} events"
             f" ({self.events / max(events, 1):.0%}), of {self.actors:,} of {actors:,} users and visitors, more than bots are"
@@ -76,7 +79,7 @@ class CleaningReport:
     bounds: dict[str, Any] = field(default_factory=dict, compare=False)
 
     def lines(self) -> Iterator[str]:
-        """What counts; each reason with its remedy; rules that are suspended."""
+        """Yield what counts, each reason with its remedy, and the rules that are suspended."""
         aside = ", ".join(f"{count:,} {reason}" for reason, count in self.by_reason.items()) or "none"
         sessions = "" if self.sessions is None else f", {counted(self.sessions, 'session', 'sessions')}"
         yield (
@@ -102,7 +105,7 @@ class CleaningReport:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON values; rows stand for events, no id of a user is in it."""
+        """Return JSON values; rows stand for events, no id of a user is in it."""
         return {
             "events": self.events,
             "kept": self.kept,

@@ -50,18 +50,21 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
-        """A connection in a transaction that only reads."""
+        """Open a connection in a transaction that only reads."""
         with _reachable(), self.engine.connect() as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
-        """A connection in a transaction that writes: all or nothing. SQLite's writers wait here for each other."""
+        """Open a connection in a transaction that writes: all or nothing.
+
+        SQLite's writers wait here for each other.
+        """
         with _reachable(), self.engine.connect().execution_options(**{_WRITE: True}) as connection, connection.begin():
             yield connection
 
     def insert_new(self, table: sa.Table, keys: Sequence[str]) -> sa.Insert:
-        """An INSERT that leaves out rows whose `keys` are there already."""
+        """Return an INSERT that leaves out rows whose `keys` are there already."""
         if self.kind == "sqlite":
             return sqlite.insert(table).on_conflict_do_nothing(index_elements=list(keys))
         if self.kind == "postgresql":
@@ -69,7 +72,10 @@ class Database:
         return mysql.insert(table).prefix_with("IGNORE")
 
     def insert_many(self, table: sa.Table, keys: Sequence[str]) -> Callable[[sa.Connection, Sequence[tuple[Any, ...]]], int]:
-        """A function that writes rows (tuples in the table's order of columns) as `insert_new` does; -> how many are new."""
+        """Return a function that writes rows as `insert_new` does, and returns how many are new.
+
+        Rows are tuples in the table's order of columns.
+        """
         if self.kind == "postgresql":
             return _insert_arrays(table, keys)
         names: dict[str, Any] = {column.key: sa.bindparam(column.key) for column in table.columns}
@@ -97,7 +103,10 @@ class Database:
 
 
 def _insert_arrays(table: sa.Table, keys: Sequence[str]) -> Callable[[sa.Connection, Sequence[tuple[Any, ...]]], int]:
-    """PostgreSQL reads a batch as one array a column, several times faster than a statement a row."""
+    """Return `insert_many` for PostgreSQL.
+
+    It reads a batch as one array a column, several times faster than a statement a row.
+    """
     types = {str: "text", int: "int8", float: "float8", bytes: "bytea", bool: "bool"}
     arrays = ", ".join(f"%s::{types[column.type.python_type]}[]" for column in table.columns)
     columns, key = ", ".join(column.name for column in table.columns), ", ".join(keys)
@@ -173,6 +182,6 @@ def _reachable() -> Iterator[None]:
 
 
 def _plain(error: DBAPIError) -> str:
-    """The driver's own first line, without the statement and its parameters."""
+    """Return the driver's own first line, without the statement and its parameters."""
     lines = str(error.orig).strip().splitlines()
     return lines[0].rstrip(".") if lines else type(error.orig).__name__

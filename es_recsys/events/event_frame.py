@@ -25,8 +25,11 @@ _TYPE_CODES = {name: code for code, name in enumerate(EVENT_TYPES)}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EventFrame:
-    """rows: `row`, `actor`, `kind`, `item`, `query` (codes), `value` as sent, `time`, `reason` (one of REASONS), `clamped`,
-    `known`; by actor, time and row where events have times, else by row. items: id of each item code, None for none."""
+    """All events of a store as columns, for cleaning.
+
+    rows: `row`, `actor`, `kind`, `item`, `query` (codes), `value` as sent, `time`, `reason` (one of REASONS), `clamped`,
+    `known`; by actor, time and row where events have times, else by row. items: id of each item code, None for none.
+    """
 
     rows: pl.DataFrame
     items: list[str | None] = field(default_factory=list)

@@ -22,7 +22,10 @@ _PAGE = 20_000
 
 
 def value_column(store: str, scale: RatingScale = FIVE_STARS) -> sa.ColumnElement[float | None]:
-    """`value` with dwell times in seconds and ratings from 1 to 5, whatever the source's; the table keeps what was sent."""
+    """Return the SQL of `value`, with dwell times in seconds and ratings from 1 to 5, whatever the source's.
+
+    The table keeps what was sent.
+    """
     in_ms = sa.select(STORES.c.dwell_ms).where(STORES.c.store == store).scalar_subquery()
     value, kind = EVENTS.c.value, EVENTS.c.event_type
     cases: list[tuple[Any, Any]] = [(sa.and_(kind == "dwell", in_ms), value / 1000.0)]
@@ -34,7 +37,7 @@ def value_column(store: str, scale: RatingScale = FIVE_STARS) -> sa.ColumnElemen
 
 
 def type_column(scale: RatingScale) -> sa.ColumnElement[str]:
-    """`event_type`, in which a rating that says that there is none is a view."""
+    """Return the SQL of `event_type`, in which a rating that says that there is none is a view."""
     kind = EVENTS.c.event_type
     return sa.case((_unrated(scale), sa.literal("view")), else_=kind).label("event_type") if scale.unrated else kind
 

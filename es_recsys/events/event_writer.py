@@ -29,8 +29,11 @@ _IN = 500  # values in one IN list
 
 @dataclass(frozen=True, slots=True)
 class LoadResult:
-    """What became of many events. `new` includes `quarantined` (reason -> count) and `clamped` (time set to receipt);
-    `refused` are those that an erasure forbids."""
+    """What became of many events.
+
+    `new` includes `quarantined` (reason -> count) and `clamped` (time set to receipt); `refused` are those that an erasure
+    forbids.
+    """
 
     new: int = 0
     duplicates: int = 0
@@ -50,8 +53,11 @@ class LoadResult:
 
 @dataclass(frozen=True, slots=True)
 class AppendResult:
-    """The rows that are new, in the order given, and how many were duplicates, refused after an erasure, or clamped; of the new
-    ones, how many don't count (reason -> count)."""
+    """The rows that are new, in the order given, and what became of the other events.
+
+    That is how many were duplicates, refused after an erasure, or clamped; of the new ones, how many don't count
+    (quarantined: reason -> count).
+    """
 
     rows: list[StoredEvent]
     duplicates: int = 0
@@ -76,13 +82,19 @@ class EventWriter:
         return AppendResult(rows, counts.duplicates, counts.refused, counts.clamped, counts.quarantined)
 
     def load(self, events: Sequence[Event], received_at: float) -> LoadResult:
-        """`append` without the rows, which cost as much as the writing. The store's progress tells how far loads have come."""
+        """Append as `append` does, without returning the rows, which cost as much as the writing.
+
+        The store's progress tells how far loads have come.
+        """
         return self._write(events, ReceiptClock.for_files(received_at), loading=True)[1]
 
     def _write(
         self, events: Sequence[Event], clock: ReceiptClock, *, loading: bool = False
     ) -> tuple[list[tuple[int, EventRow]], LoadResult, bool, RatingScale]:
-        """-> (row, record) of each new event, the counts, whether dwell times are in milliseconds, and the scale of ratings."""
+        """Write the events that are new.
+
+        -> (row, record) of each new event, the counts, whether dwell times are in milliseconds, and the scale of ratings.
+        """
         if not events:
             return [], LoadResult(), False, FIVE_STARS
         # Worked out before the lock is taken, so that others wait for the writing alone.
@@ -127,14 +139,14 @@ class EventWriter:
         return sa.update(STORES).where(STORES.c.store == self._store)
 
     def _timed_for(self, events: Sequence[Event]) -> bool:
-        """Whether the store has time. Its first events decide, for good."""
+        """Return whether the store has time. Its first events decide, for good."""
         if self._timed is None:
             with self._database.reading() as connection:
                 self._timed = connection.execute(self._store_row()).one().timed
         return not any(map(_ordered, events)) if self._timed is None else self._timed
 
     def _scale(self, events: Sequence[Event]) -> RatingScale:
-        """The scale of the store's ratings, where there are any among the events."""
+        """Return the scale of the store's ratings, where there are any among the events."""
         if not any(event.event_type == "rating" for event in events):
             return FIVE_STARS
         with self._database.reading() as connection:
@@ -151,7 +163,7 @@ class EventWriter:
         return [to_row(event, clock, timed, scale) for event in events]
 
     def _not_erased(self, connection: sa.Connection, records: list[EventRow]) -> list[EventRow]:
-        """The records that no erasure forbids: of an erased actor, only what it did later."""
+        """Return the records that no erasure forbids: of an erased actor, only what it did later."""
         mine = ACTORS.c.store == self._store
         erased = sa.select(ACTORS.c.user_key, ACTORS.c.erased_at).where(mine, ACTORS.c.erased_at.is_not(None))
         if connection.execute(erased.limit(1)).first() is None:
@@ -187,7 +199,7 @@ class EventWriter:
         return numbered
 
     def _without_legacy_duplicates(self, connection: sa.Connection, records: list[EventRow], unscoped: int) -> list[EventRow]:
-        """The records without those that rows up to `unscoped` hold, whose digests are of event ids alone."""
+        """Return the records without those that rows up to `unscoped` hold, whose digests are of event ids alone."""
         if not unscoped:
             return records
         digests = {legacy_digest(row.event_id): row.event_id for row in records if row.event_id is not None}
@@ -223,7 +235,7 @@ def adopt_key(connection: sa.Connection, store: str, secret: bytes) -> None:
 
 
 def _stored(row: int, it: EventRow, dwell_ms: bool, scale: RatingScale) -> StoredEvent:
-    """The written record as readers will see it."""
+    """Return the written record as readers will see it."""
     event_type, value = scale.read(it.event_type, it.value)
     return StoredEvent(
         row=row,

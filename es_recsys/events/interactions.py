@@ -67,8 +67,10 @@ def read_interactions(
 
 
 def reweight(data: Interactions, weights: Mapping[str, float]) -> Interactions:
-    """Return the same events with the weights that `read_interactions` would give them; those that weigh 0 now stay in. Raises
-    InputError where it is not known what the events were."""
+    """Return the same events with the weights that `read_interactions` would give them.
+
+    Those that weigh 0 now stay in. Raises InputError where it is not known what the events were.
+    """
     if data.kinds is None or data.values is None:
         raise InputError("It is not known what these events were.", "Take the interactions of an event store.")
     pairs = np.stack([data.kinds.astype(np.float64), np.nan_to_num(data.values.astype(np.float64), nan=-np.inf)], axis=1)
@@ -101,7 +103,10 @@ def _sorted(
     timed: bool,
     products: Mapping[str, str] | None,
 ) -> Interactions:
-    """Ids in their order, rows by user and time, those of equal time as in `HistoryEntry.sort_key`."""
+    """Return the interactions: ids in their order, rows by user and time.
+
+    Rows of equal time are sorted as in `HistoryEntry.sort_key`.
+    """
     names = [user if (user := user_of(actor)) is not None else f"session:{actor[2:]}" for actor in actors]
     types = (np.int32, np.int32, np.float32, np.float64, np.int8, np.float32)
     users, things, weights, times, kinds, values = (
@@ -128,7 +133,7 @@ def _sorted(
 
 
 def _in_order(codes: NDArray[np.int32], names: list[str]) -> tuple[NDArray[np.int32], NDArray[np.str_]]:
-    """LabelEncoder and names re-numbered by name, without names that no row uses."""
+    """Return codes and names re-numbered by name, as a LabelEncoder does, without names that no row uses."""
     used = np.flatnonzero(np.bincount(codes, minlength=len(names)))
     order = sorted(used.tolist(), key=names.__getitem__)
     renumbered = np.zeros(len(names), np.int32)
@@ -140,7 +145,7 @@ def _in_order(codes: NDArray[np.int32], names: list[str]) -> tuple[NDArray[np.in
 def _by_product(
     codes: NDArray[np.int32], item_ids: list[str], products: Mapping[str, str]
 ) -> tuple[NDArray[np.int32], list[str]]:
-    """The same rows with the products of items, each product once."""
+    """Return the same rows with the products of items, each product once."""
     codes_of: dict[str, int] = {}
     for item_id in item_ids:
         codes_of.setdefault(products.get(item_id, item_id), len(codes_of))

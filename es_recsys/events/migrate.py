@@ -20,7 +20,7 @@ _LOCK = 0x65735F7265637379  # "es_recsy"
 
 
 def current(connection: sa.Connection) -> str | None:
-    """The version that the database has, or None for an empty one."""
+    """Return the version that the database has, or None for an empty one."""
     if not sa.inspect(connection).has_table(VERSION_TABLE):
         return None
     return connection.execute(sa.text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()  # noqa: S608
@@ -55,7 +55,7 @@ def upgrade(connection: sa.Connection) -> None:
 
 
 def configuration() -> alembic.config.Config:
-    """Alembic's settings for the migrations in this package."""
+    """Return Alembic's settings for the migrations in this package."""
     from alembic.config import Config
 
     config = Config()

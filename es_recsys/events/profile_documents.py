@@ -90,7 +90,7 @@ def can_resume(document: Mapping[str, Any], config: ProfileConfig, revision: int
 
 
 def _columns(rows: list[tuple[Any, ...]], width: int) -> list[list[Any]]:
-    """Rows as columns, which are shorter in JSON; `width` empty ones where there are no rows."""
+    """Return rows as columns, which are shorter in JSON; `width` empty ones where there are no rows."""
     return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
 
 

@@ -164,8 +164,10 @@ def _faster(actions: pl.DataFrame, count: int, seconds: float) -> pl.Series:
 
 
 def _regular(actions: pl.DataFrame, count: float) -> tuple[pl.Series, bool]:
-    """Return actors with at least `count` pauses within sessions that hardly differ; and whether most of those with so many have
-    such, as where a data set's times were made up."""
+    """Return actors with at least `count` pauses within sessions that hardly differ; and whether most actors are so.
+
+    The second: whether most actors with so many pauses have such, as where a data set's times were made up.
+    """
     import polars as pl
 
     gap = pl.col("time") - pl.col("time").shift(1)

@@ -118,8 +118,10 @@ class ReceiptClock:
 
     @classmethod
     def for_files(cls, received_at: float) -> ReceiptClock:
-        """Return the clock of files, which are read in parts. None of their times stays after the receipt, so that what comes
-        next is newer."""
+        """Return the clock of files, which are read in parts.
+
+        None of their times stays after the receipt, so that what comes next is newer.
+        """
         return cls(received_at, received_at + 1.0 / _COMPRESSION, 0.0)
 
     def clamp(self, time: float) -> float:

@@ -11,7 +11,7 @@ SESSION_GAP_S = 1_800.0
 
 
 def sessionize(users: NDArray[np.int32], times: NDArray[np.float64], gap: float = SESSION_GAP_S) -> NDArray[np.int32]:
-    """Number the sessions of events that are sorted by user, then time.
+    """Return the session number of each event; events are sorted by user, then time.
 
     users (n,), times (n,) in seconds -> (n,) int32, from 0, never falling: a new session begins with another user, or
     after more than `gap` seconds of silence. Half an hour is the usual convention of web analytics. Means nothing

@@ -129,11 +129,11 @@ class EventStore:
         return self._reader.last_rows(actors)
 
     def rows_of(self, actors: Sequence[str], after: int = 0) -> dict[str, list[StoredEvent]]:
-        """`rows` of at most a thousand actors at once."""
+        """Return `rows` of at most a thousand actors at once."""
         return self._reader.rows_of(actors, after)
 
     def revisions(self, actors: Sequence[str]) -> dict[str, int]:
-        """`revision` of at most a thousand actors at once."""
+        """Return `revision` of at most a thousand actors at once."""
         keys = {actor: actor_key(actor, self._secret) for actor in actors}
         mine = sa.select(ACTORS.c.user_key, ACTORS.c.revision).where(ACTORS.c.store == self.store)
         with self.database.reading() as connection:
@@ -233,8 +233,10 @@ class EventStore:
             self._touch(connection, touched)
 
     def quarantine_unknown_items(self, rows: Sequence[int]) -> None:
-        """Set aside rows that are not yet for that they are on unknown items: so the profiles that are about to contain them
-        have them in no taste, and cleaning lifts it once there is such an item."""
+        """Set aside the rows that are not yet set aside, for that they are on unknown items.
+
+        So the profiles that are about to contain them have them in no taste, and cleaning lifts it once there is such an item.
+        """
         with self.database.writing() as connection:
             self._state.lock(connection)
             for start in range(0, len(rows), _IN):
@@ -279,7 +281,7 @@ class EventStore:
         self.close()
 
     def _touch(self, connection: sa.Connection, actors: Iterable[str], erased_at: float | None = None) -> None:
-        """One more revision for each actor, and the time of its erasure where it is erased."""
+        """Give each actor one more revision, and the time of its erasure where it is erased."""
         keys = sorted(actor_key(actor, self._secret) for actor in actors)
         if not keys:
             return

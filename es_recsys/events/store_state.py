@@ -65,8 +65,10 @@ class StoreState:
         return _object(self.value(column))
 
     def merge(self, column: sa.Column[Any], changes: Mapping[str, Any], **values: Any) -> None:
-        """Put `changes` into a column that holds a JSON object (None removes), and set other columns, whoever changes other
-        keys at the same time."""
+        """Put `changes` into a column that holds a JSON object (None removes), and set other columns.
+
+        Others may change other keys at the same time.
+        """
         with self._database.writing() as connection:
             self.lock(connection)
             text = connection.execute(sa.select(column).where(self._is_store)).scalar_one()

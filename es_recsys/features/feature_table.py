@@ -82,7 +82,7 @@ def compute_features(data: Interactions, items: ItemTable | None, now: float | N
 def features_of_history(
     history: History, item_idx: NDArray[np.int64], properties: ItemProperties, now: float | None = None
 ) -> HistoryFeatures:
-    """The features of somebody of whom only a history is known.
+    """Return the features of somebody of whom only a history is known.
 
     item_idx (n,) int64: of each item of the history in `properties`, -1 for one that it lacks. now: epoch seconds; what
     is about time is unknown without it, or where the history does not say when it ended. Quantities, dwell times and

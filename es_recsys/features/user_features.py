@@ -24,7 +24,10 @@ Floats = NDArray[np.float64]
 def compute_user_features(
     events: Events, pairs: UserItemPairs, properties: ItemProperties, now: float | Floats
 ) -> dict[str, Floats]:
-    """Name of USER_COLUMNS -> (n_users,) float64. now: epoch seconds, one for all or (n_users,), NaN where there is no time."""
+    """Return name of USER_COLUMNS -> (n_users,) float64.
+
+    now: epoch seconds, one for all or (n_users,), NaN where there is no time.
+    """
     return {**_rhythm(events, pairs), **_outcomes(events, pairs, properties), **_tastes(events, properties, now)}
 
 
@@ -103,7 +106,7 @@ def _mean_value(events: Events, kind: NDArray[np.bool_], upper: float) -> Floats
 
 
 def _shares(users: NDArray[np.int64], codes: NDArray[np.int64], weights: Floats, n: int) -> tuple[NDArray[np.int64], Floats]:
-    """(users, shares) of the weight that each user has in each code."""
+    """Return (users, shares) of the weight that each user has in each code."""
     known = codes >= 0
     users, codes, weights = users[known], codes[known], weights[known]
     width = int(codes.max(initial=0)) + 1

@@ -133,7 +133,7 @@ _NORMALIZERS: Mapping[str, Mapping[str, Any]] = {
 
 
 def analysis(name: str) -> dict[str, Any]:
-    """`analysis` of an items index's settings, for an analyser's name that `mappings.analyzer` gives."""
+    """Return `analysis` of an items index's settings, for an analyser's name that `mappings.analyzer` gives."""
     language = _LANGUAGES.get(name, Language())
     own: dict[str, Any] = {}
     stop, stemmer = Filters(), Filters()

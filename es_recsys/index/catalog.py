@@ -83,7 +83,7 @@ def sync(
     dead_letters: DeadLetterQueue | None = None,
     progress: ProgressCounter | None = None,
 ) -> CatalogReport:
-    """`load`, and remove what is not among `items` (nor in `keep`).
+    """Load as `load` does, and remove what is not among `items` (nor in `keep`).
 
     Raises InputError where there are no items at all, which would remove everything.
     """

@@ -100,7 +100,7 @@ def check_fingerprints(metadata: IndexMetadata, encoders: Iterable[_Encoder]) ->
 
 
 def check_vectors(metadata: IndexMetadata, given: Mapping[str, VectorMetadata]) -> None:
-    """`check_fingerprints` for fields as `vector_metadata` describes them."""
+    """Apply `check_fingerprints` to fields as `vector_metadata` describes them."""
     for name in metadata.vectors.keys() & given.keys():
         old, new = metadata.vectors[name], given[name]
         if (old.fingerprint, old.dims) != (new.fingerprint, new.dims):

@@ -37,7 +37,10 @@ __all__ = [
 
 
 def save_models(models: Mapping[str, Model], folder: Path) -> None:
-    """Each model in a folder of its name inside `folder`, without what answers find in Elasticsearch. Raises ModelError."""
+    """Save each model in a folder of its name inside `folder`, without what answers find in Elasticsearch.
+
+    Raises ModelError.
+    """
     for name, model in models.items():
         served = model.to_serve() if isinstance(model, UserKNN) else model
         served.save(Path(folder) / name)

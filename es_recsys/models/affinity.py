@@ -102,7 +102,7 @@ class Affinity(Model):
         return dict(zip((*self._facets, "price", "popularity"), self._arrays["theta"].tolist(), strict=True))
 
     def _learned(self, data: Interactions, at: NDArray[np.int64], counts: NDArray[np.float64], rng: np.random.Generator) -> Any:
-        """(n_facets + 2,) float64 thetas."""
+        """Return the thetas, (n_facets + 2,) float64."""
         examples = _examples(data, rng)
         rows: list[NDArray[np.float64]] = []
         choice_weights: list[float] = []
@@ -127,7 +127,7 @@ class Affinity(Model):
         return fit_conditional_logit(rows, choice_weights) if rows else np.ones(len(self._facets) + 2)
 
     def _features(self, batch: HistoryBatch, item_idx: NDArray[np.int64]) -> NDArray[np.float64]:
-        """(n, n_facets + 2) what each theta is multiplied by, of the items at `item_idx`."""
+        """Return what each theta is multiplied by, (n, n_facets + 2), of the items at `item_idx`."""
         traits, mine = self._traits(), self._affinities(batch)
         entries, owners = traits.at(item_idx)
         codes = traits.codes[entries]
@@ -138,7 +138,7 @@ class Affinity(Model):
         return np.column_stack([values.reshape(len(item_idx), n_facets), nearness, self._arrays["popularity"][item_idx]])
 
     def _affinities(self, batch: HistoryBatch) -> NDArray[np.float64]:
-        """(v,) float64 a_v of one user."""
+        """Return a_v of one user, (v,) float64."""
         traits, weights = self._traits(), self._event_weights(batch)
         entries, owners = traits.at(batch.items)
         codes, share = traits.codes[entries], traits.shares[entries].astype(np.float64)
@@ -173,7 +173,10 @@ class Affinity(Model):
         return self._scored(batch, None)
 
     def _scored(self, batch: HistoryBatch, item_idx: NDArray[np.int64] | None) -> NDArray[np.float32]:
-        """item_idx: None for all."""
+        """Return the scores of items for one user.
+
+        item_idx: None for all.
+        """
         at = slice(None) if item_idx is None else item_idx
         popularity = self._arrays["popularity"][at]
         if not (batch.weights > 0).any():
@@ -208,7 +211,7 @@ class Affinity(Model):
 
 
 def _counts(data: Interactions, at: NDArray[np.int64], n: int) -> NDArray[np.float64]:
-    """(n,) float64 decayed weights of the positive events."""
+    """Return the decayed weights of the positive events, (n,) float64."""
     liked = data.weights > 0
     days = (data.times.max(initial=-math.inf) - data.times[liked]) / 86_400.0
     weights = data.weights[liked] * (decay(days, _POPULARITY_DAYS) if data.timed else 1.0)
@@ -221,7 +224,10 @@ def _squeezed(counts: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArra
 
 
 def _price_levels(price: NDArray[np.float64], items: ItemTable, item_idx: NDArray[np.int64], n: int) -> NDArray[np.float64]:
-    """(n,) float64 relative position by price within the innermost category, 0..1, NaN without a price."""
+    """Return the relative position by price within the innermost category, (n,) float64.
+
+    0..1, NaN without a price.
+    """
     groups = np.zeros(n, np.int64)
     groups[item_idx] = np.unique([one[-1] if one else "" for one in items.categories], return_inverse=True)[1]
     known = ~np.isnan(price)

@@ -60,7 +60,10 @@ class ALS(Model):
     def fit(
         self, data: Interactions, rng: Generator, items: ItemTable | None = None, callback: TrainingCallback | None = None
     ) -> Self:
-        """Factorises; needs the package implicit. Raises MissingExtra without it, ModelError where there is nothing to learn."""
+        """Factorise the users' weights of items.
+
+        Needs the package implicit: raises MissingExtra without it, ModelError where there is nothing to learn.
+        """
         n_users, n_items = len(data.user_ids), len(data.item_ids)
         cell, inverse = np.unique(data.users.astype(np.int64) * n_items + data.items, return_inverse=True)
         weights = np.bincount(inverse, weights=data.weights)
@@ -98,7 +101,7 @@ class ALS(Model):
 
     @classmethod
     def default_config(cls, ordered: bool, timed: bool) -> ALSConfig:
-        """Few factors, so that the first trials cost little."""
+        """Return a config with few factors, so that the first trials cost little."""
         return ALSConfig(factors=64)
 
     @classmethod
@@ -109,7 +112,7 @@ class ALS(Model):
         return replace(config, **{setting: value})
 
     def user_vector(self, history: History) -> NDArray[np.float32] | None:
-        """(d,) float32 user vector; None where no known item of the history is liked on balance."""
+        """Return the (d,) float32 user vector; None where no known item of the history is liked on balance."""
         return self._fold(self._encoded(history))
 
     def recommend_idx(self, batch: HistoryBatch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredItems]:

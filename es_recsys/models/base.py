@@ -94,7 +94,7 @@ def from_json(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def recency_space(ordered: bool, timed: bool) -> dict[str, tuple[Any, ...]]:
-    """Half-lives of a history that are worth trying, where order tells."""
+    """Return the half-lives of a history that are worth trying, where order tells."""
     if not ordered:
         return {}
     days: dict[str, tuple[Any, ...]] = {"half_life_days": (1.0, 3.0, 10.0, 30.0, 90.0, math.inf)} if timed else {}
@@ -329,7 +329,7 @@ class FactorModel(Model):
     kind: ClassVar[str] = "vector"
 
     def user_vector(self, history: History) -> NDArray[np.float32] | None:
-        """(d,) float32 user vector; None where no known item of the history was liked."""
+        """Return the (d,) float32 user vector; None where no known item of the history was liked."""
         found = self._users(self._encoded(history))[0]
         return found if found.any() else None
 
@@ -353,11 +353,11 @@ class FactorModel(Model):
 
     @abc.abstractmethod
     def _users(self, batch: HistoryBatch) -> NDArray[np.float32]:
-        """(n, d) float32 vector of each user of a batch."""
+        """Return the (n, d) float32 vector of each user of a batch."""
 
 
 def unit(rows: NDArray[np.floating]) -> NDArray[np.float32]:
-    """(n, d) float32: the rows at length 1; a row of zeros stays one."""
+    """Return the rows at length 1, (n, d) float32; a row of zeros stays one."""
     lengths = np.linalg.norm(rows.astype(np.float64), axis=1, keepdims=True)
     return np.asarray(rows / np.where(lengths > 1e-12, lengths, np.inf), np.float32)
 

@@ -81,7 +81,7 @@ class BSPM(Model):
     def fit(
         self, data: Interactions, rng: Generator, items: ItemTable | None = None, callback: TrainingCallback | None = None
     ) -> Self:
-        """Decomposes the graph; `rng` gives the directions that the decomposition sets out from."""
+        """Decompose the graph; `rng` gives the directions that the decomposition sets out from."""
         arrays, degrees = graph(user_sequences(data))
         matrix = matrix_of(arrays)
         rank = max(1, min(self.config.factors, min(matrix.shape) // 4)) if min(matrix.shape) else 0
@@ -160,7 +160,7 @@ class BSPM(Model):
         return self._joined(batch, spread, flat, at)
 
     def _sides(self, batch: HistoryBatch) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Of one user, what stands before V and before D^1/2 V, (k,) each."""
+        """Return what stands before V and before D^1/2 V for one user, (k,) each."""
         weights, how = self._event_weights(batch), self._filter(self._arrays["eigenvalues"])
         met = self._arrays["vectors"][batch.items]
         z, u = weights @ met, (weights / self._arrays["roots"][batch.items]) @ met
@@ -231,7 +231,7 @@ def matrix_of(arrays: Arrays) -> Any:
 
 
 def walk(arrays: Arrays, items: NDArray[np.int64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(n_items,) float64 R^T R w, where w has `recommend` at `items`; only the rows that are met are read."""
+    """Return R^T R w, (n_items,) float64, where w has `recommend` at `items`; only the rows that are met are read."""
     n_users, n_items = len(arrays["user_starts"]) - 1, len(arrays["item_starts"]) - 1
     at, sizes = ranges(arrays["item_starts"], items)
     met = _sums(arrays["item_users"][at], arrays["item_values"][at] * np.repeat(weights, sizes), n_users)
@@ -242,7 +242,7 @@ def walk(arrays: Arrays, items: NDArray[np.int64], weights: NDArray[np.float64])
 
 
 def column(arrays: Arrays, items: NDArray[np.int64], item_idx: int) -> NDArray[np.float64]:
-    """(k,) float64 (R^T R)[i, item_idx] for each of k items."""
+    """Return (R^T R)[i, item_idx] for each of k items, (k,) float64."""
     own = slice(int(arrays["item_starts"][item_idx]), int(arrays["item_starts"][item_idx + 1]))
     users = np.zeros(len(arrays["user_starts"]) - 1)
     users[arrays["item_users"][own]] = arrays["item_values"][own]
@@ -252,7 +252,7 @@ def column(arrays: Arrays, items: NDArray[np.int64], item_idx: int) -> NDArray[n
 
 
 def ranges(starts: NDArray[np.int64], rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Where the entries of these rows are, one row after the other, and how many each has."""
+    """Return where the entries of these rows are, one row after the other, and how many each has."""
     begins = starts[rows]
     sizes = starts[rows + 1] - begins
     before = np.cumsum(sizes) - sizes

@@ -70,7 +70,7 @@ def merged(rows: NDArray[np.float64], centres: NDArray[np.float64]) -> tuple[NDA
 
 
 def squared_distances(rows: NDArray[Any], centres: NDArray[Any]) -> NDArray[Any]:
-    """(n, k) squared Euclidean distances."""
+    """Return the squared Euclidean distances, (n, k)."""
     squares = (rows**2).sum(axis=1)[:, None] - 2.0 * rows @ centres.T + (centres**2).sum(axis=1)[None, :]
     result: NDArray[Any] = np.maximum(squares, 0.0)
     return result

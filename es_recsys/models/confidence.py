@@ -41,7 +41,10 @@ class Confidence:
 
 
 def idf(users_of_item: NDArray[np.int64], n_users: int) -> NDArray[np.float64]:
-    """(n_items,) float64 > 0, rarer items higher; scaled so that it is 1 for the mean event."""
+    """Return the inverse document frequency of each item, (n_items,) float64 > 0, rarer items higher.
+
+    It is scaled so that it is 1 for the mean event.
+    """
     value = np.log1p((n_users - users_of_item + 0.5) / (users_of_item + 0.5))
     total = users_of_item.sum()
     mean = float((value * users_of_item).sum() / total) if total else 1.0

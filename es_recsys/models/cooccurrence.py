@@ -160,7 +160,10 @@ def prune(rows: CSR, discount: NDArray[np.float64] | None, keep: int) -> CSR:
 
 
 def _whole(seq: UserSequences, how: Counting) -> Iterator[CSR]:
-    """C = X^T D X, where X (n_users, n_items) holds each user's strongest event on an item and D the users' powers."""
+    """Yield C = X^T D X by blocks of rows.
+
+    X (n_users, n_items) holds each user's strongest event on an item, and D the users' powers.
+    """
     from scipy import sparse
 
     n_users, n_items = len(seq.lengths), len(seq.popularity)
@@ -177,7 +180,10 @@ def _whole(seq: UserSequences, how: Counting) -> Iterator[CSR]:
 
 
 def _windowed(seq: UserSequences, how: Counting, window: int) -> Iterator[CSR]:
-    """C[i, j] = sum over users and pairs (p, q) of their events, 0 < |p - q| <= window, i at p and j at q."""
+    """Yield C by blocks of rows, counted within windows.
+
+    C[i, j] = sum over users and pairs (p, q) of their events, 0 < |p - q| <= window, i at p and j at q.
+    """
     from scipy import sparse
 
     n_items = len(seq.popularity)
@@ -224,7 +230,7 @@ def _root_age(seq: UserSequences, how: Counting) -> NDArray[np.float64]:
 
 
 def _blocks(work: NDArray[Any]) -> Iterator[tuple[int, int]]:
-    """Ranges of rows with about _BLOCK units of work each."""
+    """Yield ranges of rows with about _BLOCK units of work each."""
     block = (np.cumsum(work) / _BLOCK).astype(np.int64)
     cuts = [0, *(np.flatnonzero(np.diff(block)) + 1).tolist(), len(work)]
     yield from ((a, b) for a, b in pairwise(cuts) if a < b)
@@ -235,7 +241,7 @@ def _nothing(n: int) -> CSR:
 
 
 def _starts(sizes: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
-    """Where rows of these sizes begin, and where the last one ends."""
+    """Return where rows of these sizes begin, and where the last one ends."""
     starts = np.zeros(len(sizes) + 1, np.int64)
     np.cumsum(sizes, out=starts[1:])
     return starts

@@ -113,7 +113,7 @@ class CoVisitation(Neighbours):
         return replace(config, counting=counting)
 
     def fit_counts(self, item_ids: ItemIds, seq: UserSequences, rows: CSR) -> Self:
-        """Learns from counts that were made already, with at least `neighbours` a row."""
+        """Learn from counts that were made already, with at least `neighbours` a row."""
         how = self.config
         rows = prune(rows, np.maximum(seq.popularity, 1.0) ** -how.target_power, how.neighbours)
         self._learned(item_ids, corrected(rows, seq.popularity, how.source_power, how.target_power))

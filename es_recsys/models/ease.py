@@ -130,7 +130,7 @@ def precision(seq: UserSequences, regularization: float, step: Callable[[int], N
 
 
 def weights_of(inverse: NDArray[np.float32]) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """B by blocks of rows (k, n_items) float32, each with the index of its first row."""
+    """Yield B by blocks of rows (k, n_items) float32, each with the index of its first row."""
     scale = -1.0 / inverse.diagonal()
     for begin in range(0, len(inverse), _ROWS):
         block = inverse[begin : begin + _ROWS] * scale
@@ -163,7 +163,7 @@ def _gram(seq: UserSequences) -> NDArray[np.float32]:
 
 
 def _strongest(block: NDArray[np.float32], keep: int) -> CSR:
-    """Of each row the `keep` entries furthest from 0, and none that is 0."""
+    """Return the `keep` entries of each row that are furthest from 0, and none that is 0."""
     keep = min(keep, block.shape[1])
     at = np.argpartition(-np.abs(block), keep - 1, axis=1)[:, :keep]
     at.sort(axis=1)

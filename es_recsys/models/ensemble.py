@@ -26,7 +26,7 @@ __all__ = ["ensemble_parts", "recommend"]
 def ensemble_parts(
     raw: Mapping[str, NDArray[Any]], best: Mapping[str, float], weights: Mapping[str, float]
 ) -> dict[str, NDArray[np.float64]]:
-    """Parts by model, each (n,) float64, for n candidates; their sum is the fused score.
+    """Return parts by model, each (n,) float64, for n candidates; their sum is the fused score.
 
     raw: model -> (n,) raw scores of all candidates, filled in. best: model -> first raw score of its own list after
     exclusions; a model that isn't there, or not above 0, gives no part.

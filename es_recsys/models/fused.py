@@ -109,7 +109,7 @@ class Fused(ContentModel):
     def query_vector(
         self, text: str, vectors: Mapping[str, NDArray[np.float32]] = MappingProxyType({})
     ) -> NDArray[np.float32] | None:
-        """(d,) float32 unit vector of a question by its vectors in the fields; None where there are none."""
+        """Return the (d,) float32 unit vector of a question by its vectors in the fields; None where there are none."""
         _ = self.item_ids
         # A vector of another length comes from an encoder that the training hasn't seen.
         means = {name: self._arrays[f"mean.{name}"] for name in vectors if f"mean.{name}" in self._arrays}
@@ -120,7 +120,7 @@ class Fused(ContentModel):
     def _projection(
         self, contents: Mapping[str, NDArray[np.float32]], means: Mapping[str, NDArray[np.float64]], scales: Mapping[str, float]
     ) -> NDArray[np.float64]:
-        """P (D, d)."""
+        """Return the projection P, (D, d)."""
         size = len(next(iter(contents.values())))
         wide = sum(rows.shape[1] for rows in contents.values())
         second = np.zeros((wide, wide))
@@ -157,7 +157,7 @@ class Fused(ContentModel):
 
 
 def _place(arrays: Mapping[str, NDArray[Any]], contents: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
-    """(n, d) float32 unit vectors of contents (n, D) by field, zeros where there are none."""
+    """Return the (n, d) float32 unit vectors of contents (n, D) by field, zeros where there are none."""
     total: NDArray[Any] = np.zeros((1, 1), np.float32)
     for name, rows in contents.items():
         total = total + ((rows - arrays[f"mean.{name}"]) @ arrays[f"of.{name}"]) * rows.any(axis=1, keepdims=True)

@@ -83,7 +83,7 @@ class ItemAttributes:
         return sums
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """For the artefact; `facets` are kept beside it."""
+        """Return the arrays for the artefact; `facets` are kept beside them."""
         return {"starts": self.starts, "codes": self.codes, "shares": self.shares, "facet_of": self.facet_of}
 
     @classmethod
@@ -105,7 +105,7 @@ def _facets(items: ItemTable) -> Iterator[tuple[str, Sequence[tuple[str, ...]]]]
 
 
 def _encode(values: Sequence[tuple[str, ...]]) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
-    """Owners and codes (k,) of the values that two items or more have, and how many different ones there are."""
+    """Return owners and codes (k,) of the values that two items or more have, and how many different ones there are."""
     pairs = [(owner, value) for owner, mine in enumerate(values) for value in sorted(set(mine))]
     if not pairs:
         return np.zeros(0, np.int64), np.zeros(0, np.int64), 0

@@ -48,7 +48,7 @@ def embed_users(batch: HistoryBatch, tastes: NDArray[np.float32]) -> NDArray[np.
 
 
 def _content(items: ItemTable, item_idx: NDArray[np.int64], n: int, dims: int) -> list[Any]:
-    """Sparse blocks (n, any) of what the catalogue says, each row of length 1 or 0."""
+    """Return sparse blocks (n, any) of what the catalogue says, each row of length 1 or 0."""
     from scipy import sparse
 
     ends = [[path[0], "\0".join(path)] if len(path) > 1 else list(path) for path in items.categories]
@@ -69,7 +69,7 @@ def _reduced(vectors: NDArray[np.float32], dims: int) -> NDArray[np.float32]:
 
 
 def _one_hot(values: list[list[str]], item_idx: NDArray[np.int64], n: int) -> Any:
-    """(n, different values) sparse, None without any."""
+    """Return the values one-hot, (n, different values) sparse; None without any."""
     from scipy import sparse
 
     codes = {value: code for code, value in enumerate(sorted({value for own in values for value in own}))}
@@ -81,7 +81,10 @@ def _one_hot(values: list[list[str]], item_idx: NDArray[np.int64], n: int) -> An
 
 
 def _liked_together(data: Interactions, item_idx: NDArray[np.int64], n: int) -> Any:
-    """(n, users) sparse: who liked an item, each user at length 1, so that those who like all say little."""
+    """Return who liked an item, (n, users) sparse.
+
+    Each user is at length 1, so that those who like all say little.
+    """
     from scipy import sparse
 
     liked = data.weights > 0

@@ -115,14 +115,14 @@ class LSA(Model):
     def query_vector(
         self, text: str, vectors: Mapping[str, NDArray[np.float32]] = MappingProxyType({})
     ) -> NDArray[np.float32] | None:
-        """(d,) float32 unit vector of a text; None where it has no known word."""
+        """Return the (d,) float32 unit vector of a text; None where it has no known word."""
         word_idx, weights = self._vocabulary().row(text)
         vector = weights.astype(np.float32) @ self._arrays["projection"][word_idx]
         length = float(np.linalg.norm(vector))
         return (vector / length).astype(np.float32) if length > 1e-12 else None
 
     def user_vector(self, history: History) -> NDArray[np.float32] | None:
-        """(d,) float32 user vector, at most of length 1; None where nothing known was liked or searched for."""
+        """Return the (d,) float32 user vector, of length 1 at most; None where nothing known was liked or searched for."""
         return self._fold(self._encoded(history))
 
     def recommend_idx(self, batch: HistoryBatch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredItems]:

@@ -46,7 +46,10 @@ class SegmentMap:
         return placed(batch, told, self.tastes, self.scale, self.share)
 
     def members(self, batch: HistoryBatch) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Of one user the three nearest segments, and how much of each they are, summing to 1; none where nothing is liked."""
+        """Return the three segments nearest to one user, and how much of each they are, summing to 1.
+
+        Empty arrays where nothing is liked.
+        """
         if not (batch.weights > 0).any():
             return np.zeros(0, np.int64), np.zeros(0)
         where = self.where(batch, user_features(batch, self.properties))

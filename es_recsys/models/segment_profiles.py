@@ -108,7 +108,7 @@ def _words(items: ItemTable) -> list[list[str]]:
 def _distinctive(
     groups: NDArray[np.int64], user_item_pairs: Any, values: Sequence[Iterable[str]], item_idx: NDArray[np.int64]
 ) -> dict[int, tuple[str, ...]]:
-    """Segment -> the values that more of its users met than of the others, surest first.
+    """Return segment -> the values that more of its users met than of the others, surest first.
 
     Users are counted, not events, so that one of them can't mark a segment. A value's log odds within and without are
     compared in standard deviations, with a prior in proportion to how frequent it is (Monroe, Colaresi and Quinn 2008,
@@ -136,7 +136,7 @@ def _distinctive(
 
 
 def _log_odds(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(k, v) z-scores of the counts (k, v) of each segment against all others."""
+    """Return z-scores (k, v) of the counts (k, v) of each segment against all others."""
     prior = _PRIOR * counts.sum(axis=0) + 1e-9
     others = counts.sum(axis=0) - counts
     odds = []

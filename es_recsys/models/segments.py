@@ -109,7 +109,10 @@ class Segments:
         return {int(count): score for count, score in self._said["tried"].items()}
 
     def nearest(self, history: History) -> list[tuple[int, float]]:
-        """(segment, membership), nearest first, memberships summing to 1; none for a history that says nothing."""
+        """Return (segment, membership), nearest first, memberships summing to 1.
+
+        An empty list for a history that says nothing.
+        """
         numbers, shares = self.map.members(encode(history, self.item_ids))
         return list(zip(numbers.tolist(), shares.tolist(), strict=True))
 
@@ -168,7 +171,7 @@ class Segments:
 
 
 def _plain(profile: SegmentProfile) -> dict[str, Any]:
-    """As JSON gives it back, so that a loaded model says the same."""
+    """Return the profile as JSON gives it back, so that a loaded model says the same."""
     return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(profile).items()}
 
 

@@ -31,7 +31,7 @@ def top_k(scores: NDArray[Any], n: int) -> NDArray[np.int64]:
 
 
 def decay(ages: NDArray[np.float64], half_life: float) -> NDArray[np.float64]:
-    """2 ** (-age / half_life); an infinite half-life forgets nothing."""
+    """Return 2 ** (-age / half_life); an infinite half-life forgets nothing."""
     if np.isinf(half_life):
         return np.ones(len(ages))
     result: NDArray[np.float64] = np.exp2(-ages / half_life)
@@ -63,7 +63,7 @@ class ItemIds(Sequence[str]):
 
     @classmethod
     def of(cls, item_ids: Iterable[str]) -> ItemIds:
-        """Ids in the order given; they must differ from each other."""
+        """Return ids in the order given; they must differ from each other."""
         encoded = [str(item_id).encode() for item_id in item_ids]
         offsets = np.zeros(len(encoded) + 1, np.int64)
         np.cumsum([len(one) for one in encoded], out=offsets[1:])

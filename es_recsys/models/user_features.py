@@ -41,7 +41,7 @@ def user_features(batch: HistoryBatch, properties: ItemProperties) -> NDArray[np
 
 
 def scale_of(features: NDArray[np.float32], names: Sequence[str]) -> NDArray[np.float64]:
-    """(2, f) mean and standard deviation of the named of USER_COLUMNS over users (n, all of them)."""
+    """Return mean and standard deviation (2, f) of the named of USER_COLUMNS over users (n, all of them)."""
     values = _chosen(features, names)
     known = ~np.isnan(values)
     count = np.maximum(known.sum(axis=0), 1)

@@ -51,7 +51,7 @@ def history_positives(batch: HistoryBatch) -> tuple[NDArray[np.int64], NDArray[n
 
 
 def ranks(starts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(m,) float64 how many entries follow each in its row; 0 for the last."""
+    """Return how many entries follow each in its row, (m,) float64; 0 for the last."""
     following = np.repeat(starts[1:], np.diff(starts)) - 1 - np.arange(starts[-1])
     return following.astype(np.float64)
 
@@ -65,7 +65,10 @@ def select(rows: CSR, chosen: NDArray[np.int64]) -> CSR:
 
 
 def pack(items: NDArray[np.int32], strengths: NDArray[np.float32]) -> dict[str, str]:
-    """One row as JSON values: base64 of little-endian int32 and float32, a tenth of the time to read of lists of numbers."""
+    """Return one row as JSON values: base64 of little-endian int32 and float32.
+
+    It takes a tenth of the time to read that lists of numbers take.
+    """
     columns = {"liked": items.astype("<i4"), "strengths": strengths.astype("<f4")}
     return {name: base64.b64encode(column.tobytes()).decode() for name, column in columns.items()}
 
@@ -83,7 +86,7 @@ _BLOCK = 4_096
 
 
 def coordinates(n_items: int, dims: int, rng: np.random.Generator) -> NDArray[np.int16]:
-    """(n_items, s) int16 coordinates of each item, from 1, negative where it counts -1; dims <= 32,767."""
+    """Return s coordinates of each item, (n_items, s) int16, from 1, negative where it counts -1; dims <= 32,767."""
     if n_items <= dims:
         return np.arange(1, n_items + 1, dtype=np.int16)[:, None]
     each = min(_EACH, dims)
@@ -95,7 +98,7 @@ def coordinates(n_items: int, dims: int, rng: np.random.Generator) -> NDArray[np
 
 
 def project(items: NDArray[np.int64], values: NDArray[np.float64], plan: NDArray[np.int16], dims: int) -> NDArray[np.float32]:
-    """(dims,) float32 unit vector of one sparse vector; zeros where nothing is left of it."""
+    """Return the (dims,) float32 unit vector of one sparse vector; zeros where nothing is left of it."""
     chosen = plan[items].astype(np.int64)
     weights = np.sign(chosen) * values[:, None]
     total = np.bincount(np.abs(chosen).ravel() - 1, weights=weights.ravel(), minlength=dims)
@@ -104,7 +107,7 @@ def project(items: NDArray[np.int64], values: NDArray[np.float64], plan: NDArray
 
 
 def project_rows(rows: CSR, plan: NDArray[np.int16], dims: int) -> NDArray[np.float32]:
-    """(n, dims) float32 unit vectors of sparse rows, a row of zeros for an empty one."""
+    """Return the (n, dims) float32 unit vectors of sparse rows, a row of zeros for an empty one."""
     from scipy import sparse
 
     n, each = plan.shape

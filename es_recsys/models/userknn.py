@@ -119,7 +119,7 @@ class UserKNN(Model):
         return int(max(self.config.candidates, self.config.neighbours))
 
     def search_vector(self, history: History) -> NDArray[np.float32] | None:
-        """(dims,) float32 unit vector to search similar users by; None where no known item is liked."""
+        """Return the (dims,) float32 unit vector to search similar users by; None where no known item is liked."""
         items, x = self._sparse_vector(self._encoded(history))
         vector = project(items, x, self._arrays["coordinates"], self.dims)
         return vector if (x > 0).any() and vector.any() else None
@@ -185,7 +185,7 @@ class UserKNN(Model):
         return shares
 
     def _sparse_vector(self, batch: HistoryBatch) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Distinct items of one user and their x."""
+        """Return the distinct items of one user and their x."""
         items, strengths = history_positives(batch)
         later = np.arange(len(items) - 1, -1, -1, dtype=np.float64)
         return items, strengths * self._arrays["idf"][items] * decay(later, self.config.half_life)
@@ -200,7 +200,7 @@ class UserKNN(Model):
     def _similarities(
         self, items: NDArray[np.int64], x: NDArray[np.float64], rows: CSR
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
-        """Cosine of each user of `rows` (n,), what each entry adds to it (m,), and whose it is (m,)."""
+        """Return the cosine of each user of `rows` (n,), what each entry adds to it (m,), and whose it is (m,)."""
         user = np.repeat(np.arange(len(rows.indptr) - 1), np.diff(rows.indptr)).astype(np.int64)
         own = rows.data * self._arrays["idf"][rows.indices] * decay(ranks(rows.indptr), self.config.half_life)
         user_weights = np.zeros(len(self.item_ids))

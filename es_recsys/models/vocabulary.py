@@ -126,7 +126,7 @@ def _unspaced() -> re.Pattern[str]:
 
 
 def _marks() -> Iterator[str]:
-    """Ranges of combining marks."""
+    """Yield ranges of combining marks, as parts of a character class of a regular expression."""
     codes = [code for code in range(0x300, 0x10000) if unicodedata.category(chr(code))[0] == "M"]
     codes.append(0x1_FFFF)  # closes the last range
     first = codes[0]

@@ -31,8 +31,10 @@ _FILES = 16
 
 
 class AnswerLog:
-    """Appends records to `folder/YYYY-MM-DD.jsonl`, and `YYYY-MM-DD-002.jsonl` and so on where a day has many. Several
-    processes may write at once: each write is one append.
+    """An answer log in a folder: records are appended to files of a day each.
+
+    The files are `folder/YYYY-MM-DD.jsonl`, and `YYYY-MM-DD-002.jsonl` and so on where a day has many. Several processes may
+    write at once: each write is one append.
 
     limit: bytes that all files have at most, about; then the oldest are removed. 0: nothing is logged.
     """

@@ -107,7 +107,10 @@ def _get_all(driver: Driver, gets: Mapping[int, Get]) -> Results:
 
 
 def _read_all(driver: Driver, reads: Mapping[int, MultiGet]) -> Results:
-    """Of one index and the same fields. An item that several flows ask for is read once a request."""
+    """Read the documents of one index and the same fields.
+
+    An item that several flows ask for is read once a request.
+    """
     chunk: dict[int, MultiGet] = {}
     ids: dict[str, None] = {}
     for i, read in reads.items():
@@ -128,7 +131,7 @@ def _read_chunk(driver: Driver, chunk: Mapping[int, MultiGet], ids: Iterable[str
 
 
 def _search_all(driver: Driver, searches: Mapping[int, MultiSearch]) -> Results:
-    """Of one index."""
+    """Run the searches of one index."""
     chunk: dict[int, MultiSearch] = {}
     for i, search in searches.items():
         chunk[i] = search
@@ -152,7 +155,7 @@ def _search_chunk(driver: Driver, chunk: Mapping[int, MultiSearch]) -> Results:
 
 
 def _recommend_all(recommends: Mapping[int, Recommend]) -> Results:
-    """Of one model and the same number of items."""
+    """Recommend by one model the same number of items to each."""
     first = next(iter(recommends.values()))
     histories = [one.history for one in recommends.values()]
     excluded = [one.exclude for one in recommends.values()]

@@ -156,7 +156,9 @@ class MultiSearch:
 @dataclass(frozen=True, slots=True)
 class CompareAndSet:
     """Write of one document if it is still the version read (`expected`), or still absent where that is None.
-    Result: whether it was written."""
+
+    Result: whether it was written.
+    """
 
     index: str
     id: str
@@ -192,8 +194,10 @@ class Delete:
 
 @dataclass(frozen=True, slots=True)
 class Recommend:
-    """The best items of a model for a history, as `Model.recommend` gives them. Flows that run side by side are answered by one
-    call of the model."""
+    """The best items of a model for a history, as `Model.recommend` gives them.
+
+    Flows that run side by side are answered by one call of the model.
+    """
 
     model: Model
     history: History
@@ -217,6 +221,6 @@ Flow = Generator[Operation, Any, T]
 
 
 def _raise_if_index_missing(error: ApiError) -> None:
-    """A missing document is an answer; a missing index is an error."""
+    """Raise the error where the index is missing: that is an error, a missing document an answer."""
     if isinstance(error.body, dict) and "error" in error.body:
         raise error

@@ -159,8 +159,11 @@ class Erasure:
         self._erased = Erased(0, 0)
 
     def __call__(self, snapshot: ServingSnapshot) -> Flow[Erased]:
-        """Delete a user's events and profile. The tombstone in the event store comes first, so that a replay at the same
-        moment can't bring the profile back. Raises KeyMismatch before anything is deleted."""
+        """Delete a user's events and profile.
+
+        The tombstone in the event store comes first, so that a replay at the same moment can't bring the profile back. Raises
+        KeyMismatch before anything is deleted.
+        """
         if not self._erased.keys:
             rows = yield RunBlocking(lambda: self._store.rows(self._user))
             sessions = sorted({row.session_id for row in rows if row.session_id is not None})

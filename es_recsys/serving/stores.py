@@ -12,8 +12,10 @@ __all__ = ["drop_store"]
 
 
 def drop_store(work: Workspace) -> None:
-    """Delete all versions, models, popularity and the answer log. The events stay: they are the truth, and another load
-    of the items brings everything back."""
+    """Delete all versions, models, popularity and the answer log.
+
+    The events stay: they are the truth, and another load of the items brings everything back.
+    """
     try:
         with work.translating_errors():
             versions.drop_store(work.job_es, work.settings.index)

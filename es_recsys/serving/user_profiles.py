@@ -59,8 +59,10 @@ def read_profile(snapshot: ServingSnapshot, query: Query, now: float) -> Flow[Pr
 
 
 def profile_of_history(snapshot: ServingSnapshot, item_ids: Sequence[str], now: float) -> Flow[Profile]:
-    """Build a profile from item ids alone, oldest first: each counts as a view, though what was done with it, and when, is not
-    known. Raises InputError for more than 2,000."""
+    """Build a profile from item ids alone, oldest first.
+
+    Each counts as a view, though what was done with it, and when, is not known. Raises InputError for more than 2,000.
+    """
     if len(item_ids) > _MAX_HISTORY:
         raise InputError(f"The history has {len(item_ids):,} items.", f"Give the last {_MAX_HISTORY:,} at most.")
     # Without content there is nothing to read of the items, and models find unknown ids by themselves.

@@ -104,7 +104,10 @@ def convert(value: Any, kind: str, typed: bool, dates: TimeFormat = _UTC) -> Att
 
 
 def _type_of(value: Any, typed: bool) -> str | None:
-    """Kind of one value; None where it says nothing. "code": digits that must not be read as a number."""
+    """Return the kind of one value; None where it says nothing.
+
+    "code": digits that must not be read as a number.
+    """
     if isinstance(value, str):
         return _type_of_text(value, typed)
     if isinstance(value, bool):

@@ -146,8 +146,10 @@ def is_woocommerce(plain: Collection[str]) -> bool:
 
 
 def item_aliases(columns: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
-    """ITEM_NAMES as they are in a file with these columns: what shops call published is no date, and WooCommerce's Parent is
-    the product of a variation."""
+    """Return ITEM_ALIASES as they are in a file with these columns.
+
+    What shops call published is no date, and WooCommerce's Parent is the product of a variation.
+    """
     plain = {normalize_name(name) for name in columns}
     if is_woocommerce(plain):
         return {**ITEM_ALIASES, "group_id": ("parent",), "created_at": ()}
@@ -160,8 +162,9 @@ def normalize_name(name: str) -> str:
 
 
 def normalize_path(name: str) -> str:
-    """Return the same of the last part of a path into objects, with the part before it where it is an id: `productid` of both
-    `properties.product_id` and `product.id`.
+    """Return `normalize_name` of the last part of a path into objects, with the part before it where it is an id.
+
+    `productid` of both `properties.product_id` and `product.id`.
     """
     parts = name.split(".")
     last = normalize_name(parts[-1])

@@ -118,8 +118,10 @@ class ColumnMapping:
         return replace(self, constants={**self.constants, "event_type": "rating"}) if untyped and rated else self
 
     def check(self, table: Table, names: Sequence[str], *, complete: bool) -> str | None:
-        """Raise InputError where a required column is not among `names`; return a remark on others that are named but
-        not there. complete: `names` is a whole header, so a column that was asked for and isn't there is an error."""
+        """Raise InputError where a required column is not among `names`; return a remark on others named but absent.
+
+        complete: `names` is a whole header, so a column that was asked for and isn't there is an error.
+        """
         for group in self.required:
             if not any(name in self.constants or _has_column(names, self.column_of(name)) for name in group):
                 raise self._missing(table, group, names)
@@ -212,7 +214,7 @@ def resolve_columns(
 
 
 def _wrapped_list(first: Sequence[Row]) -> str | None:
-    """Name of the list that holds all objects of a file, where it is one object itself."""
+    """Return the name of the list that holds all objects of a file, where it is one object itself."""
     if len(first) != 1:
         return None
     for key, value in first[0].values.items():

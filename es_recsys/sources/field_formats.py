@@ -26,8 +26,10 @@ class _Inference(Protocol):
 
 @dataclass(frozen=True)
 class FieldFormats:
-    """Format of each field's values; null_words: the words of a field that stand for nothing. notes: what was inferred, a line
-    each."""
+    """The format of each field's values.
+
+    null_words: the words of a field that stand for nothing. notes: what was inferred, a line each.
+    """
 
     ids: Mapping[str, IdFormat] = field(default_factory=dict)
     numbers: Mapping[str, NumberFormat] = field(default_factory=dict)

@@ -41,7 +41,10 @@ def _item_columns(cells: Sequence[str]) -> dict[str, int]:
 
 
 def _event_columns(cells: Sequence[str]) -> dict[str, int]:
-    """Usual is user, item, rating, time; the time is told by its form, a rating by being small, an action by its name."""
+    """Return field -> column index of events without a header.
+
+    Usual is user, item, rating, time; the time is told by its form, a rating by being small, an action by its name.
+    """
     stripped = [cell.strip() for cell in cells]
     times = [column_idx for column_idx, cell in enumerate(stripped) if column_idx and _TIME.fullmatch(cell)]
     ids = [

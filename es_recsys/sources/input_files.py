@@ -41,8 +41,11 @@ _SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".csv": "c
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """What a file is. format: "jsonl", "json" (an array of objects, or objects over several lines), "csv" or "parquet";
-    tabs: whether its name says that tabs separate it; encoding: of its text, where that isn't UTF-8."""
+    """What a file is.
+
+    format: "jsonl", "json" (an array of objects, or objects over several lines), "csv" or "parquet". tabs: whether its name
+    says that tabs separate it. encoding: of its text, where that isn't UTF-8.
+    """
 
     path: Path
     format: str

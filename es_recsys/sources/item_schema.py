@@ -145,4 +145,4 @@ class _Inference:
 
 
 def _ignore(field: str, reason: str, value: Any) -> None:
-    """Reading reports what could not be used; inference doesn't."""
+    """Do nothing: reading reports what could not be used, inference doesn't."""

@@ -75,8 +75,10 @@ def _parse_exact(line: bytes, values: Any) -> Any:
 
 
 def array_rows(lines: Iterable[NumberedLine], report: OnRowError, charset: str = "UTF-8") -> Iterator[tuple[int, dict[str, Any]]]:
-    """Line number and values of each object in one JSON array (or in several). One that is broken goes to `report`, with
-    all up to the next line that begins an object. Memory is that of an object."""
+    """Yield line number and values of each object in one JSON array (or in several).
+
+    One that is broken goes to `report`, with all up to the next line that begins an object. Memory is that of an object.
+    """
     decoder, window = json.JSONDecoder(), _Window(lines)
     while window.skip(_BETWEEN):
         text, start = window.text, window.position

@@ -31,8 +31,9 @@ _Numbered = Iterator[tuple[int, dict[str, Any]]]
 def read_judgments(
     path: str | Path, *, columns: Mapping[str, str] | None = None, separator: str | None = None
 ) -> dict[str, dict[str, float]]:
-    """Read relevance judgments: query -> item_id -> grade (finite, >= 0), from JSON lines, TSV or CSV, Parquet too, gzipped or
-    not.
+    """Read relevance judgments: query -> item_id -> grade (finite, >= 0).
+
+    From JSON lines, TSV or CSV, Parquet too, gzipped or not.
 
     columns: query, item_id, grade -> name in the file; without it the usual names are found (doc_id, label, ...). A file
     without a header line has the columns query, item_id, grade, or four with a query_id before them. In TSV quotes are

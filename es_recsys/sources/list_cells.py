@@ -44,8 +44,10 @@ _NAME_KEYS = ("name", "title", "label", "value")
 
 @dataclass(frozen=True, slots=True)
 class ListFormat:
-    """How the cells of a column hold lists. between: what parts values, "" for nothing. path: what parts the levels of a
-    category, outermost first, "" for nothing."""
+    """How the cells of a column hold lists.
+
+    between: what parts values, "" for nothing. path: what parts the levels of a category, outermost first, "" for nothing.
+    """
 
     between: str = ""
     path: str = ""

@@ -48,8 +48,10 @@ class OrderLine(NamedTuple):
 
 
 def find_line_items(values: Mapping[str, Any], item_id: Any) -> Sequence[Any] | None:
-    """Return the list of items that a row carries, or None: `item_id` itself where it is one, else the first usual name that
-    holds one, or the one item of an object (`properties.product_id`).
+    """Return the list of items that a row carries, or None.
+
+    It is `item_id` itself where that is a list, else the first usual name that holds one, or the one item of an object
+    (`properties.product_id`).
 
     item_id: what the row has as its item; a single one is the event's item, whatever lists are beside it.
     """
@@ -89,8 +91,9 @@ def order_lines_of(listed: Sequence[Any]) -> list[OrderLine]:
 
 
 def order_line_id(event_id: str, item_id: Any) -> str:
-    """Return the id of one line of an event with several: the same whenever the event comes again, whatever the order of its
-    lines.
+    """Return the id of one line of an event with several.
+
+    It is the same whenever the event comes again, whatever the order of its lines.
     """
     whole = f"{event_id}:{item_id}"
     if len(whole.encode("utf-8", "surrogatepass")) <= _MAX_ID_BYTES:
@@ -99,8 +102,9 @@ def order_line_id(event_id: str, item_id: Any) -> str:
 
 
 def _as_list(value: Any, plural: bool = False) -> Sequence[Any] | None:
-    """Return a list, or what the text of one holds: JSON, or as Python prints it; plural: also between bars, semicolons or
-    commas.
+    """Return a list, or what the text of one holds; None where there is none.
+
+    The text is JSON, or as Python prints a list. plural: values between bars, semicolons or commas are a list too.
     """
     if isinstance(value, list | tuple):
         return value

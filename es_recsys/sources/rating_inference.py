@@ -135,7 +135,10 @@ def _minimum(low: float, top: float) -> float:
 
 
 def _unrated(ratings: RatingCounts, scale: RatingScale) -> tuple[float, ...]:
-    """-1 beside a scale that begins at 0 or above; 0 where it is below the scale and a large part of all."""
+    """Return the values of the scale's column that mean that there is no rating.
+
+    -1 beside a scale that begins at 0 or above; 0 where it is below the scale and a large part of all.
+    """
     found: list[float] = []
     if scale.low >= 0.0 and scale.high > 1.0 and _UNRATED in ratings.counts:
         found.append(_UNRATED)

@@ -28,8 +28,10 @@ _DEFAULT_OPTION = "default title"
 def normalize_shop_rows(
     table: Table, columns: ColumnMapping, rows: Iterator[Row], rejected: RejectedRows | None = None
 ) -> Iterator[Row]:
-    """Return the rows of a file; those of an export of Shopify or WooCommerce with options under their own names, the products of
-    variations by the id that they have as items, and an id for each variant. rejected: is told what was done.
+    """Return the rows of a file, those of an export of Shopify or WooCommerce as ordinary rows.
+
+    Of such an export, options are under their own names, the products of variations under the id that they have as items,
+    and each variant has an id. rejected: is told what was done.
 
     The same rows come out as often as a file is read.
     """

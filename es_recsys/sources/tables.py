@@ -36,8 +36,11 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """An open file. columns: its header, None for JSON. typed: False where every value is text (CSV). separator: of CSV.
-    header: False where the columns only have numbers."""
+    """An open file.
+
+    columns: its header, None for JSON. typed: False where every value is text (CSV). separator: of CSV. header: False where
+    the columns only have numbers.
+    """
 
     path: Path
     columns: tuple[str, ...] | None

@@ -28,7 +28,9 @@ _SEPARATORS = str.maketrans("", "", " _-.'\u00a0")
 
 
 def parse_bool(value: Any) -> bool | None:
-    """True or False, None where the value means nothing. A number says how many there are.
+    """Return True or False, None where the value means nothing.
+
+    A number says how many there are.
 
     What can be ordered counts as available: "backorder" and "preorder" do, "discontinued" doesn't. An address of
     schema.org ("https://schema.org/InStock") is read by its end. Raises ValueError.

@@ -20,8 +20,10 @@ _DIGITS = re.compile(r"0|[1-9][0-9]*", re.ASCII)
 
 
 def parse_id(value: Any) -> str | None:
-    """Return the id as text, None where it means nothing: without blanks around it, its letters in Unicode's composed form (NFC),
-    a whole number without a decimal point. Raises ValueError for what can't be an id.
+    """Return the id as text, None where it means nothing.
+
+    Without blanks around it, its letters in Unicode's composed form (NFC), a whole number without a decimal point. Raises
+    ValueError for what can't be an id.
     """
     if isinstance(value, str):
         text = value.strip()

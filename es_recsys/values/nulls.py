@@ -45,8 +45,9 @@ def stripped(text: str) -> str:
 
 
 def is_null(value: Any) -> bool:
-    """Return whether a value means nothing where an id, a number, a time or a flag is wanted: None, NaN, NaT, a blank text, or
-    one of MISSING_WORDS in any case.
+    """Return whether a value means nothing where an id, a number, a time or a flag is wanted.
+
+    That is None, NaN, NaT, a blank text, or one of MISSING_WORDS in any case.
     """
     if isinstance(value, str):
         if value and (value[0] not in _FIRST_CHARACTERS or value[-1] not in _LAST_CHARACTERS):

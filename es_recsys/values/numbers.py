@@ -49,8 +49,11 @@ _TRAILING_SIGN = re.compile("(?<![^\\W\\d])(" + "|".join(map(re.escape, sorted(_
 
 @dataclass(frozen=True, slots=True)
 class NumberFormat:
-    """How the numbers of one column are written. decimal_mark: "." or ","; "" where no value shows it, and then
-    1.299 is a little more than 1, as programs write it, and 1,299 a thousand and more."""
+    """How the numbers of one column are written.
+
+    decimal_mark: "." or ","; "" where no value shows it, and then 1.299 is a little more than 1, as programs write it, and
+    1,299 a thousand and more.
+    """
 
     decimal_mark: str = ""
 
@@ -70,8 +73,10 @@ def parse_price(
     *,
     currency: bool = True,
 ) -> tuple[float | None, str | None]:
-    """Return a price and its currency, where the value names one: a code (ISO 4217), or a sign that belongs to several as it is
-    written ("$"). currency: whether a currency is allowed. Raises ValueError.
+    """Return a price and its currency, where the value names one.
+
+    The currency is a code (ISO 4217), or a sign that belongs to several as it is written ("$"). currency: whether one is
+    allowed. Raises ValueError.
     """
     if type(value) is float or type(value) is int:
         return (None if value != value else _finite(value)), None

@@ -34,14 +34,17 @@ class Heads(nn.Module):
         self._dropout = config.dropout
 
     def forward(self, text: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
-        """(n, D) centred vectors of each side -> (n, d) unit vectors of each."""
+        """Return the (n, d) unit vectors of each side, from its (n, D) centred vectors."""
         dropout = nn.functional.dropout
         left = self.text(dropout(text, self._dropout, self.training))
         right = self.image(dropout(image, self._dropout, self.training))
         return nn.functional.normalize(left, dim=1), nn.functional.normalize(right, dim=1)
 
     def loss(self, text: Tensor, image: Tensor, own: Tensor) -> Tensor:
-        """Symmetric InfoNCE. own (n, n) bool: which pictures are a text's own; they share its probability."""
+        """Return the symmetric InfoNCE loss.
+
+        own (n, n) bool: which pictures are a text's own; they share its probability.
+        """
         left, right = self(text, image)
         logits = left @ right.T * self.sharpness.exp().clamp(max=100.0)
         wanted = own / own.sum(dim=1, keepdim=True)
@@ -119,7 +122,10 @@ def _run(
 
 
 def recall(text: NDArray[np.float32], image: NDArray[np.float32], own: NDArray[np.bool_], n: int = _N) -> float:
-    """Share of the texts (m, d) that have an own picture (m, d) among the n nearest. own (m, m) bool."""
+    """Return the share of the texts (m, d) that have an own picture (m, d) among the n nearest.
+
+    own: (m, m) bool.
+    """
     nearest = np.argsort(-(text @ image.T), axis=1, kind="stable")[:, :n]
     return float(np.take_along_axis(own, nearest, axis=1).any(axis=1).mean())
 

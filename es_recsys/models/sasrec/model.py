@@ -145,7 +145,7 @@ class SASRec(FactorModel):
         return sequence[-self.config.max_length :], offset.astype(np.float32)
 
     def _states(self, sequences: list[NDArray[np.int64]]) -> NDArray[np.float32]:
-        """(n, d) of sequences that aren't empty, blocks of about the same length at a time."""
+        """Return (n, d) of sequences that aren't empty, blocks of about the same length at a time."""
         found = np.zeros((len(sequences), self.item_vectors.shape[1]), np.float32)
         params = {name.removeprefix(_NETWORK): one for name, one in self._arrays.items() if name.startswith(_NETWORK)}
         order = np.argsort([len(one) for one in sequences], kind="stable")

@@ -93,7 +93,7 @@ def _block(ops: Operations, block: Mapping[str, Array], heads: int, x: Array, di
 
 
 def _split(rows: Array, heads: int) -> Array:
-    """(b, l, heads * k) -> (b, heads, l, k)."""
+    """Split (b, l, heads * k) into heads: (b, heads, l, k)."""
     batch, length, width = rows.shape
     return rows.reshape(batch, length, heads, width // heads).swapaxes(1, 2)
 

@@ -51,7 +51,7 @@ class ItemEmbedding(nn.Module):
             self.register_buffer(name, value, persistent=False)
 
     def forward(self, item_idx: Tensor) -> Tensor:
-        """item_idx (k,) int64 -> (k, d); zeros for an item without events and content."""
+        """Return the embeddings (k, d) of item_idx (k,) int64; zeros for an item without events and content."""
         with_id = self.known[item_idx]
         if self.training and self._id_dropout > 0.0:
             drawn = torch.rand(len(item_idx), device=item_idx.device) < self._id_dropout
@@ -297,7 +297,7 @@ class _Training:
 
 
 def _in_window(items: NDArray[np.int64], pool: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """(b, |pool|): which candidates are in a window of the batch."""
+    """Return (b, |pool|): which candidates are in a window of the batch."""
     positions = np.minimum(np.searchsorted(pool, items), len(pool) - 1)
     found = pool[positions] == items
     mask = np.zeros((len(items), len(pool)), bool)

@@ -18,6 +18,7 @@ _MYSQL: dict[str, Any] = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_
 
 
 def upgrade() -> None:
+    """Create the tables of events, stores and actors, and their indexes."""
     op.create_table(
         "es_recsys_event",
         sa.Column("store", _NAME, primary_key=True),

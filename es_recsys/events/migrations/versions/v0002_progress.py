@@ -12,6 +12,10 @@ _STORE, _SUBJECT = "es_recsys_store", "es_recsys_subject"
 
 
 def upgrade() -> None:
+    """Add the columns of settings, progress, changes and the check of the secret.
+
+    Rows that were there before have digests of event ids alone; `unscoped_row` says up to which.
+    """
     _add(_STORE, sa.Column("changes", sa.BigInteger, nullable=False, server_default=sa.text("0")))
     _add(_STORE, sa.Column("settings", sa.Text))
     _add(_STORE, sa.Column("progress", sa.Text))
