@@ -1,4 +1,4 @@
-"""Models that know different items, asked in the places of one list of ids."""
+"""Models that know different items, asked with the item_idx of one list of ids."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ __all__ = ["AlignedModel"]
 
 
 class AlignedModel:
-    """A model asked in the places of `ids`.
+    """A model asked with item_idx, and answering with item_idx, of the list `ids`.
 
-    An item that only the model knows has the place len(ids) + its place in the model; models that read the same catalogue
+    An item that only the model knows has the item_idx len(ids) + its item_idx in the model; models that read the same catalogue
     agree in these too.
     """
 
@@ -31,14 +31,14 @@ class AlignedModel:
             self._back[self._there[known]] = known
 
     def recommend_idx(self, batch: HistoryBatch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredItems]:
-        """`Model.recommend_idx`."""
+        """Return what `Model.recommend_idx` does, with item_idx of `ids`."""
         if self._there is None:
             return self._model.recommend_idx(batch, n, exclude)
         lists = self._model.recommend_idx(self._translated(batch), n, [self._known(places) for places in exclude])
         return [(self._back[places], scores) for places, scores in lists]
 
     def score_idx(self, batch: HistoryBatch, places: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
-        """`Model.score_idx`; 0 for an item that the model doesn't know."""
+        """Return what `Model.score_idx` does, for item_idx of `ids`; 0 for an item that the model doesn't know."""
         if self._there is None:
             inside = [at < self._n for at in places]
             found = self._model.score_idx(batch, [at[here] for at, here in zip(places, inside, strict=True)])

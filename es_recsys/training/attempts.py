@@ -1,4 +1,4 @@
-"""What a training tries by itself and can't do is left out and said: the one place where that is decided."""
+"""What a training tries by itself and can't do is left out and reported: the one place where that is decided."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _LONGEST = 200
 
 
 class Attempts:
-    """Runs the steps of a training of which each may fail: without a vocabulary, without memory, inside a library.
+    """Runner of the steps of a training of which each may fail: without a vocabulary, without memory, inside a library.
 
-    required: names of the models that were asked for, whose failure ends the training. Only what is an Exception is caught,
-    so that Ctrl-C ends it as well.
+    required: names of the models that were named by the caller, whose failure ends the training. Only what is an Exception is
+    caught, so that Ctrl-C ends it as well.
     """
 
     def __init__(self, notes: Notes, required: Collection[str] = ()) -> None:
@@ -27,9 +27,9 @@ class Attempts:
         self._required = frozenset(required)
 
     def model(self, name: str, stage: str, act: Callable[[], T]) -> T | None:
-        """What `act` does with the model; None where it fails, which is said. stage: when, in words ("" for the first trial).
+        """Return what `act` returns for the model, or None where it fails, which is noted.
 
-        Raises a RecsysError with the reason where the model is required.
+        stage: when, in words ("" for the first trial). Raises a RecsysError with the reason where the model is required.
         """
         try:
             return act()
@@ -46,8 +46,10 @@ class Attempts:
             return None
 
     def step(self, what: str, act: Callable[[], T], otherwise: T) -> T:
-        """What `act` gives; `otherwise` where it fails, which is said: `what` is what is then done, in words. What the caller
-        gave wrongly (InputError) is raised."""
+        """Return what `act` returns, or `otherwise` where it fails, which is noted.
+
+        what: what is then done, in words. What the caller gave wrongly (InputError) is raised.
+        """
         try:
             return act()
         except InputError:
@@ -58,7 +60,7 @@ class Attempts:
 
 
 def reason_of(error: Exception) -> str:
-    """Why something failed, in one sentence; of an error that isn't ours no more than a short first line."""
+    """Return why something failed, in one sentence; of an error that isn't ours no more than a short first line."""
     if isinstance(error, RecsysError):
         return str(error)
     if isinstance(error, MemoryError):

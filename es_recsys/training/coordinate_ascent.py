@@ -22,8 +22,11 @@ _N = 10
 
 @dataclass(frozen=True, slots=True, eq=False)
 class JudgedScores:
-    """Judged queries (q) by their candidates, padded to the longest (c). clauses, retrievers: name -> (q, c) float32 scores;
-    grades (q, c); real (q, c) bool, False in the padding; ideal (q,) best DCG@10."""
+    """Scores and grades of the candidates of judged queries (q), padded to the longest (c).
+
+    clauses, retrievers: name -> (q, c) float32 scores; grades (q, c); real (q, c) bool, False in the padding; ideal (q,) best
+    DCG@10.
+    """
 
     clauses: Mapping[str, NDArray[np.float32]]
     retrievers: Mapping[str, NDArray[np.float32]]
@@ -33,16 +36,20 @@ class JudgedScores:
 
 
 def ndcg(sheet: JudgedScores, boosts: Mapping[str, float], weights: Mapping[str, float]) -> NDArray[np.float64]:
-    """NDCG@10 (q,) of the served order: lexical sum over its best, plus the weighted retrievers; ties in the order given."""
+    """Return NDCG@10 (q,) of the served order with these boosts and weights.
+
+    The score is the lexical sum over its best, plus the weighted retrievers; ties in the order given.
+    """
     return _measure(sheet, _lexical(sheet, boosts), weights)
 
 
 def coordinate_ascent(
     sheet: JudgedScores, boosts: Mapping[str, float], weights: Mapping[str, float], fixed: Collection[str] = ()
 ) -> tuple[dict[str, float], dict[str, float]]:
-    """Boosts and weights that a change of any one no longer betters by 0.0001. Weights keep their sum.
+    """Return boosts and weights of which no single change betters the mean NDCG@10 by 0.0001 any more.
 
-    A clause that adds less than that is dropped, for each costs time in every search. The boosts of `fixed` stay.
+    Weights keep their sum. A clause that adds less than that is dropped, for each costs time in every search. The boosts of
+    `fixed` stay.
     """
     boosts, weights = dict(boosts), dict(weights)
     best = float(ndcg(sheet, boosts, weights).mean())

@@ -17,8 +17,11 @@ C = TypeVar("C")
 
 @dataclass(frozen=True, slots=True)
 class CoordinateSearchResult(Generic[C]):
-    """config: the best one found. score: its score. trials: how many were tried. cut_short: whether time ran out. failed: what
-    settings could not be tried, as each raised it."""
+    """Outcome of a coordinate search.
+
+    config: the best one found. score: its score. trials: how many were tried. cut_short: whether time ran out. failed: what
+    settings could not be tried, as each raised it.
+    """
 
     config: C
     score: float
@@ -36,12 +39,12 @@ def coordinate_search(
     rounds: int = 2,
     deadline: float = float("inf"),
 ) -> CoordinateSearchResult[C]:
-    """Goes up and down each setting's ordered values from where it stands, as long as the score rises.
+    """Climb from `start` to the best config, one setting at a time, and return it with its score.
 
-    change(config, setting, value) gives the changed config; configs are hashable. A setting whose present value isn't
-    listed is entered at every value. Ends when a round changes nothing, or at `deadline` (time.monotonic seconds), also where
-    `score` raises OutOfTime. A setting for which it raises another error is none to go to. What it raises for the start is
-    raised.
+    It goes up and down each setting's ordered values from where it stands, as long as the score rises. change(config, setting,
+    value) gives the changed config; configs are hashable. A setting whose present value isn't listed is entered at every value.
+    Ends when a round changes nothing, or at `deadline` (time.monotonic seconds), also where `score` raises OutOfTime. A config
+    for which it raises another error is passed over, and the error is among `failed`. What it raises for the start is raised.
     """
     seen = {start: score(start)}
     best = start

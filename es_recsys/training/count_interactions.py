@@ -1,4 +1,4 @@
-"""Keeps what came of showing items, for exploration: counted from the answer log and the events that echo its answers."""
+"""Interaction stats for exploration: counted from the answer log and the events that echo its answers."""
 
 from __future__ import annotations
 
@@ -20,8 +20,11 @@ _READ_OF_HITS = ("item_id", "position", "propensity", "inclusion_probability")
 
 
 def recount_interaction_stats(work: Workspace, groups: Mapping[str, str] | None = None) -> None:
-    """Counts anew; where nothing was logged no event is read. groups: item_id -> group_id of variants, which count as one.
-    Raises ModelError where the counts can't be written."""
+    """Count the interaction stats of all items anew from the answer log, and store them.
+
+    Where nothing was logged no event is read. groups: item_id -> group_id of variants, which count as one. Raises ModelError
+    where the counts can't be written.
+    """
     groups = groups or {}
     records = [_lean(record) for record in group_records(work.log.read(), groups)]
     if records:
@@ -30,12 +33,12 @@ def recount_interaction_stats(work: Workspace, groups: Mapping[str, str] | None 
 
 
 def store_interaction_stats(work: Workspace, records: Sequence[Record], given: Rewards, looked: NDArray[np.float64]) -> None:
-    """Keeps the counts; the next answer reads them."""
+    """Store the interaction stats counted from these records; the next answer reads them."""
     save_interaction_stats(interaction_stats_folder(work.settings), count_interaction_stats(records, given, looked))
     work.snapshots.invalidate()
 
 
 def _lean(record: Record) -> dict[str, Any]:
-    """A record without its parts and features, which are most of it."""
+    """Return a record without its parts and features, which are most of it."""
     hits = [{name: hit[name] for name in _READ_OF_HITS if name in hit} for hit in record.get("hits") or ()]
     return {**{name: record[name] for name in _READ if name in record}, "hits": hits}

@@ -1,4 +1,4 @@
-"""Trains a model that learns in epochs for as many of them as held-out events find best, then on all events."""
+"""Early stopping: a model that learns in epochs is trained for as many as held-out events find best, then on all events."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def fit(
     items: ItemTable | None = None,
     callback: TrainingCallback | None = None,
 ) -> M:
-    """Return the model fitted; one that doesn't learn in epochs is only fitted.
+    """Return the model fitted, for as many epochs as held-out events find best where it learns in epochs.
 
-    The last items of some users are held out, and the model is trained until it finds them no better (NDCG@10). Then one is
-    trained on all events for as many epochs, where its config has `refit`; if the deadline comes first, the one before it is
-    returned.
+    One that doesn't learn in epochs is only fitted. Else the last items of some users are held out, and the model is trained
+    until it finds them no better (NDCG@10). Then one is trained on all events for as many epochs, where its config has `refit`;
+    if the deadline comes first, the one before it is returned.
     """
     callback = callback or TrainingCallback()
     if not model.stops_early:

@@ -1,4 +1,4 @@
-"""What several models say of each user's candidates, laid out so that many weights of their blend can be tried."""
+"""Scores that several models give each user's candidates, laid out so that many weights of their ensemble can be tried."""
 
 from __future__ import annotations
 
@@ -22,15 +22,19 @@ _CELLS = 1 << 21
 
 
 class Candidates:
-    """Each user's candidates with all raw scores, once for all weights: lists of every model are in the union.
+    """Candidates of each user with the raw scores of all models, once for all weights.
 
-    The order is that of ensemble.py, in arrays: of u users and at most c candidates, places (u, c) int64 in the slice's ids,
-    ascending, -1 beyond the last; of each model raw (u, c) float32, listed (u, c) bool, whether its own list has the
-    candidate, and best (u,), the first raw score of that list, 0 where it is empty.
+    Lists of every model are in the union. The order is that of ensemble.py, in arrays: of u users and at most c candidates,
+    places (u, c) int64, the item_idx of each candidate in the holdout split, ascending, -1 beyond the last; of each model raw (u,
+    c) float32, listed (u, c) bool, whether its own list has the candidate, and best (u,), the first raw score of that list, 0
+    where it is empty.
     """
 
     def __init__(self, part: HoldoutSplit, union: Sequence[NDArray[np.int64]], ids: ItemIds) -> None:
-        """Nothing is said yet of what is in the union, each user's own, ascending places. ids: of the slice."""
+        """Lay out the candidates without scores of any model yet.
+
+        union: each user's own candidates, ascending item_idx. ids: of the holdout split.
+        """
         self._slice = part
         self._ids = ids
         sizes = np.array([len(places) for places in union], np.int64)
@@ -46,7 +50,7 @@ class Candidates:
 
     @classmethod
     def of(cls, models: Mapping[str, Model], part: HoldoutSplit) -> Self:
-        """Of all that the models list."""
+        """Return the candidates that any of the models lists, with the scores of all of them."""
         ids = ItemIds.of(part.train.item_ids.tolist())
         asked = {name: AlignedModel(model, ids) for name, model in models.items()}
         lists = {name: _lists(one, models[name], part) for name, one in asked.items()}
@@ -57,8 +61,11 @@ class Candidates:
         return made
 
     def beside(self, name: str, model: Model) -> Self:
-        """The same with one model more. What it alone lists counts nothing for the models before: they are not asked
-        again, which makes the outcome a little too low for a model that others miss much of."""
+        """Return the same candidates with the list and scores of one model more.
+
+        What it alone lists counts nothing for the models before: they don't score it, which makes the outcome a little too low
+        for a model that others miss much of.
+        """
         asked = AlignedModel(model, self._ids)
         own = _lists(asked, model, self._slice)
         before = [places[real] for places, real in zip(self._places, self._real, strict=True)]
@@ -72,8 +79,10 @@ class Candidates:
         return more
 
     def each(self, weights: Mapping[str, float]) -> NDArray[np.float64]:
-        """Return NDCG (n_users,) of each user with these weights, times `HoldoutSplit.user_weights`; cached, as samples of users
-        ask for the same weights."""
+        """Return NDCG@20 (n_users,) of the ensemble with these weights, times `HoldoutSplit.user_weights`.
+
+        Cached, as samples of users need the same weights.
+        """
         key = frozenset((name, share) for name, share in weights.items() if share > 0.0)
         if key not in self._known:
             gains = np.concatenate([gains for _, gains in self._top(weights)])
@@ -81,21 +90,26 @@ class Candidates:
         return self._known[key]
 
     def next(self, weights: Mapping[str, float]) -> NDArray[np.float64]:
-        """Return the same where only the first target of each user is to be found, and all count alike: it doesn't depend on how
-        long one waited for targets."""
+        """Return NDCG@20 (n_users,) of the ensemble where only the first target of each user is to be found, and all count alike.
+
+        It doesn't depend on how long one waited for targets.
+        """
         first = np.array([targets[0] for targets in self._slice.targets], np.int64)
         places = np.concatenate([places for places, _ in self._top(weights)])
         hits: NDArray[np.bool_] = places == first[:, None]
         return hits @ discounts(places.shape[1])
 
     def _add(self, name: str, lists: Sequence[ScoredItems], scores: Sequence[NDArray[np.float32]]) -> None:
-        """What a model says: its own list of each user, and its scores of all candidates."""
+        """Add a model: its own list of each user, and its scores of all candidates."""
         self._raw[name] = _filled(self._real, scores)
         self._listed[name] = self._having([places for places, _ in lists])
         self._best[name] = np.array([float(values[0]) if len(values) else 0.0 for _, values in lists])
 
     def _having(self, lists: Sequence[NDArray[np.int64]]) -> NDArray[np.bool_]:
-        """(u, c) bool: which of a user's candidates are in the list, all of which are candidates."""
+        """Return which of a user's candidates are in the user's list, (u, c) bool.
+
+        Every item of a list must be a candidate.
+        """
         having = np.zeros(self._real.shape, bool)
         for user, places in enumerate(lists):
             own = self._places[user, : int(self._real[user].sum())]
@@ -103,7 +117,10 @@ class Candidates:
         return having
 
     def _top(self, weights: Mapping[str, float]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64]]]:
-        """Of a block of users, the places and the gains of what they get, best first; ties in the order of places."""
+        """Yield item_idx and gains of the top of each user's list, best first, for a block of users at a time.
+
+        Ties are in the order of item_idx.
+        """
         # A model without weight brings no candidates either.
         used = [name for name, weight in weights.items() if weight > 0.0]
         users, width = self._real.shape
@@ -127,7 +144,7 @@ def _lists(asked: AlignedModel, model: Model, part: HoldoutSplit) -> list[Scored
 
 
 def _first(total: NDArray[np.float64], n: int) -> NDArray[np.int64]:
-    """(u, n) columns of the largest of each row, largest first, ties by column."""
+    """Return (u, n) columns of the largest of each row, largest first, ties by column."""
     if n < total.shape[1]:
         least = -np.partition(-total, n - 1, axis=1)[:, n - 1 : n]
         above, level = total > least, total == least
@@ -140,7 +157,10 @@ def _first(total: NDArray[np.float64], n: int) -> NDArray[np.int64]:
 
 
 def _filled(where: NDArray[np.bool_], rows: Sequence[NDArray[Any]] | NDArray[Any], otherwise: int = 0) -> NDArray[Any]:
-    """The values of the rows, one after the other, at the places that are True."""
+    """Return an array with the values of the rows, one after the other, where `where` is True.
+
+    Elsewhere it has `otherwise`.
+    """
     values = rows if isinstance(rows, np.ndarray) else np.concatenate(rows)
     filled = np.full(where.shape, otherwise, values.dtype)
     filled[where] = values

@@ -1,4 +1,4 @@
-"""What several models are worth to each other: the weights of the blend that answers a slice best."""
+"""Ensemble selection: the weights of the ensemble of several models that answers a holdout split best."""
 
 from __future__ import annotations
 
@@ -29,8 +29,11 @@ _DOUBT = 0.1
 
 @dataclass(frozen=True, slots=True)
 class SelectedEnsemble:
-    """weights: model -> share, summing to 1, only of those above 0. score: NDCG of the blend. alone: of each model by
-    itself. path: (weights, NDCG) as each model joined, and of the mean over samples where one was taken."""
+    """Weights of the models of an ensemble, and how they were found.
+
+    weights: model -> share, summing to 1, only of those above 0. score: NDCG of the ensemble. alone: of each model by itself.
+    path: (weights, NDCG) as each model joined, and of the mean over samples where one was taken.
+    """
 
     weights: Mapping[str, float]
     score: float
@@ -44,13 +47,15 @@ def select_ensemble(
     least: float = 0.0,
     earlier: Sequence[tuple[Mapping[str, Model], HoldoutSplit]] = (),
 ) -> SelectedEnsemble:
-    """Weights of the best blend found: the best model alone, then with one more as long as it brings half a percent.
+    """Return the weights of the best ensemble found on a holdout split.
 
-    A model joins with the share that serves best, the others shrink in proportion; then shares are shifted between pairs
-    by a tenth while that helps. Where few users can be asked, chance decides too much of that, so the weights are the mean
-    of what is found for samples of the users, drawn with replacement (Caruana et al. 2004, "Ensemble selection from
-    libraries of models"). least: the share that each model has at least (0: one that brings nothing is left out). earlier:
-    slices of earlier moments, whose users count as well, each with the same models trained on it.
+    It begins with the best model alone, then one more joins as long as it brings half a percent. A model joins with the share
+    that serves best, the others shrink in proportion; then shares are shifted between pairs by a tenth while that helps. Where
+    there are few users, chance decides too much of that, so the weights are the mean of what is found for samples of the users,
+    drawn with replacement (Caruana et al. 2004, "Ensemble selection from libraries of models").
+
+    least: the share that each model has at least (0: one that brings nothing is left out). earlier: holdout splits of earlier
+    moments, whose users count as well, each with the same models trained on it.
     """
     candidates = [Candidates.of(models, part), *(Candidates.of(*one) for one in earlier)]
 
@@ -76,9 +81,12 @@ def select_ensemble(
 
 
 class MarginalGain:
-    """What a model brings to others, whose own blend is found first; without: the NDCG of that. A model may be poor by itself
-    and tell what the others don't, so settings that are chosen by it alone are not those that serve best. blended, alone: the
-    NDCG of the best blend with the best model asked so far, and of that model by itself."""
+    """Score of a model by what it brings to others, whose own ensemble is found first.
+
+    A model may be poor by itself and tell what the others don't, so settings that are chosen by it alone are not those that serve
+    best. without: the NDCG of the ensemble of the others. blended, alone: the NDCG of the best ensemble with the best model
+    scored so far, and of that model by itself.
+    """
 
     def __init__(self, models: Mapping[str, Model], part: HoldoutSplit) -> None:
         self._candidates = Candidates.of(models, part)
@@ -87,9 +95,12 @@ class MarginalGain:
         self._best, self.blended, self.alone = -math.inf, self.without, 0.0
 
     def __call__(self, name: str, model: Model) -> float:
-        """What settings are chosen by: the NDCG of the best blend with this one more, where that is more than `without`; else
-        what it answers alone, but at most `without`: of settings that add nothing, those that do least harm would be poor
-        ones. The fewer users are asked, the more what it answers alone counts beside that (`_DOUBT` of nobody)."""
+        """Return the score that the settings of a model are chosen by.
+
+        It is the NDCG of the best ensemble with this model more, where that is more than `without`; else the NDCG of the model
+        alone, but at most `without`: of settings that add nothing, those that do least harm would be poor ones. The fewer users
+        there are, the more the NDCG of the model alone counts beside that (`_DOUBT` with no user).
+        """
         blended, alone = self.asked(name, model)
         found = (blended if blended > self.without else min(alone, self.without)) + self._doubt * alone
         if found > self._best:
@@ -97,7 +108,7 @@ class MarginalGain:
         return found
 
     def asked(self, name: str, model: Model) -> tuple[float, float]:
-        """NDCG of the best blend with this one more, and of it alone."""
+        """Return NDCG of the best ensemble with this model more, and of the model alone."""
         candidates = self._candidates.beside(name, model)
 
         def score(weights: Mapping[str, float]) -> float:
@@ -139,14 +150,14 @@ def _bagged(names: Sequence[str], each: Callable[[Mapping[str, float]], NDArray[
 
 
 def with_model(weights: Mapping[str, float], name: str, share: float) -> dict[str, float]:
-    """The weights with one more model of this share; the others shrink in proportion."""
+    """Return the weights with one more model of this share; the others shrink in proportion."""
     return {**{other: round(weight * (1.0 - share), 6) for other, weight in weights.items()}, name: share}
 
 
 def _shifted(
     weights: dict[str, float], best: float, score: Callable[[Mapping[str, float]], float]
 ) -> tuple[dict[str, float], float]:
-    """Moves a tenth from one model to another while the score rises."""
+    """Move a tenth of the weight from one model to another while the score rises; return weights and score."""
     improved = True
     while improved:
         improved = False

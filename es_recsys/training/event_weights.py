@@ -1,10 +1,10 @@
-"""What an event of each type is worth: weights tried on held-out events of the type that counts, and kept with the store.
+"""Tuning of the event weights on held-out events of the type that counts, kept with the store.
 
-Views and carts tell of purchases, but how much, each shop has its own way. Each type's usual weight (event_types.py) times
-a factor is tried, one type after the other, up and down as long as the answers get better; the target's own weight stays,
-as only the ratios count. Held out is a pair of a user and an item with all its events, whatever their type. One half of the
-users chooses, the other says what the choice is worth: the best of many trials looks better than it is to those who chose it.
-Trials are kept as they are made, so that a run that was broken off, or cut short by its budget, is gone on with.
+Views and carts tell of purchases, but how much, each shop has its own way. Each type's usual weight (event_types.py) times a
+factor is tried, one type after the other, up and down as long as the answers get better; the target's own weight stays, as only
+the ratios count. Held out is a pair of a user and an item with all its events, whatever their type. One half of the users
+chooses, the other says what the choice is worth: the best of many trials looks better than it is to those who chose it. Trials
+are kept as they are made, so that a run that was broken off, or cut short by its budget, is gone on with.
 """
 
 from __future__ import annotations
@@ -61,10 +61,13 @@ Factors = tuple[tuple[str, float], ...]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """weights: event type -> weight that was chosen. users: those who chose and those who judge. before, after: NDCG@20 of
-    the held-out events of the latter with the weights as they were and as chosen; alone: with the target's events and no
-    others. gain: after - before; worth: after - alone; both paired by user, with 95 % intervals. kept: whether all of the
-    gain's interval is above 0. trials: all that were asked for; resumed: those of them that an earlier run had made."""
+    """Event weights that were found, and what they are worth on users who did not choose them.
+
+    weights: event type -> weight that was chosen. users: those who chose and those who judge. before, after: NDCG@20 of the
+    held-out events of the latter with the weights as they were and as chosen; alone: with the target's events and no others.
+    gain: after - before; worth: after - alone; both paired by user, with 95 % intervals. kept: whether all of the gain's interval
+    is above 0. trials: all that were to be scored; resumed: those of them that an earlier run had made.
+    """
 
     held_out: str
     users: int
@@ -82,7 +85,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class ResetReport:
-    """That the usual weights are back; removed: the weights that the store had of its own."""
+    """Report that the usual weights are back; removed: the weights that the store had of its own."""
 
     removed: Mapping[str, float]
 
@@ -98,7 +101,7 @@ class ResetReport:
 
 @dataclass(frozen=True, slots=True)
 class BehavioursReport:
-    """What was found, and how long it took."""
+    """Report of a tuning of event weights: what was found, and how many seconds it took."""
 
     target: str
     found: Found
@@ -146,10 +149,11 @@ class BehavioursReport:
 def tune_behaviours(
     work: Workspace, target: str = "purchase", *, budget: float = 300.0, seed: int = 7, progress: Progress | None = None
 ) -> BehavioursReport:
-    """Tunes the weights for events of the type `target`, with the models that the store is served with (co-visitation where
-    there are none yet), and stores them. budget: seconds after which no further weight is tried.
+    """Tune the event weights for held-out events of the type `target`, and store them where they are surely better.
 
-    Raises InputError for a type that there isn't or of which there are too few, StoreNotFound, MissingExtra.
+    The models are those that the store is served with (co-visitation where there are none yet). budget: seconds after which no
+    further weight is tried. Raises InputError for a type that there isn't or of which there are too few, StoreNotFound,
+    MissingExtra.
     """
     check_targets([target])
     started = time.monotonic()
@@ -179,7 +183,10 @@ def tune_behaviours(
 
 
 def reset_behaviours(work: Workspace) -> ResetReport:
-    """Takes back what tuning chose: events weigh as is usual again. Raises StoreNotFound."""
+    """Take back what tuning chose: events weigh as is usual again.
+
+    Raises StoreNotFound.
+    """
     with work.translating_errors():
         own = dict(work.snapshots.latest().metadata.event_weights)
     if own:
@@ -199,12 +206,11 @@ def search_weights(
     progress: Progress | None = None,
     kept: Callable[[tuple[str, ...]], TrialStore] | None = None,
 ) -> Found:
-    """The weights by which the models' blend finds held-out events of the type best, chosen on a half of the users and
-    judged on the other.
+    """Return the event weights by which the ensemble of the models finds held-out events of the type `target` best.
 
-    data: with the usual weights. configs, shares: model -> its config and its share in the blend. present: the weights as
-    they are now, where they are not the usual ones. kept: gives the trials that were made before with these models, where
-    they are kept. Raises InputError where there is too little to hold out.
+    They are chosen on a half of the users and judged on the other. data: with the usual weights. configs, shares: model -> its
+    config and its share in the ensemble. present: the weights as they are now, where they are not the usual ones. kept: gives the
+    trials that were made before with these models, where they are kept. Raises InputError where there is too little to hold out.
     """
     began = time.monotonic()
     held = event_type_holdout(_sampled(data, rng), target, rng, _USERS)
@@ -256,10 +262,10 @@ def search_weights(
 
 
 class Trial:
-    """One slice, answered with many weights.
+    """One holdout split, answered with many event weights.
 
-    The model with the largest share is always asked. Any other takes part as long as a training of all of them ends by
-    `deadline` (time.monotonic seconds), so that there is time for many.
+    The model with the largest share always takes part. Any other does as long as a training of all of them ends by `deadline`
+    (time.monotonic seconds), so that there is time for many.
     """
 
     def __init__(
@@ -284,7 +290,7 @@ class Trial:
         return tuple(self._contributions)
 
     def each(self, weights: Mapping[str, float]) -> NDArray[np.float64]:
-        """(n_users,) NDCG@20 with these weights of the event types; 0 for all where no event weighs anything."""
+        """Return NDCG@20 (n_users,) with these weights of the event types; 0 for all where no event weighs anything."""
         part = self._held.reweighted(reweight(self._held.train, weights).weights)
         if not (part.train.weights > 0).any():
             return np.zeros(len(part))
@@ -296,7 +302,7 @@ class Trial:
 
 
 def _served(snapshot: ServingSnapshot) -> tuple[dict[str, Any], dict[str, float]]:
-    """Configs and shares of the models in service that learn from events alone."""
+    """Return configs and shares of the models in service that learn from events alone."""
     table = snapshot.metadata.retriever_weights.get("no_query", {})
     served = {name: model for name, model in snapshot.models.items() if not model.reads_items and table.get(name, 0.0) > 0.0}
     if not served:
@@ -305,21 +311,21 @@ def _served(snapshot: ServingSnapshot) -> tuple[dict[str, Any], dict[str, float]
 
 
 def _sampled(data: Interactions, rng: np.random.Generator) -> Interactions:
-    """Those of a random part of the users, where there are very many."""
+    """Return the interactions of a random part of the users where there are very many, else all."""
     if len(data.items) <= _EVENTS:
         return data
     return take(data, (rng.random(len(data.user_ids)) < _EVENTS / len(data.items))[data.users])
 
 
 def _types(data: Interactions) -> tuple[str, ...]:
-    """The event types that there are enough of to try weights."""
+    """Return the event types that there are enough of to try weights."""
     assert data.kinds is not None
     counts = np.bincount(data.kinds, minlength=len(data.event_types)).tolist()
     return tuple(name for name, count in zip(data.event_types, counts, strict=True) if count >= _FEWEST)
 
 
 def _nearest(name: str, present: Mapping[str, float], target: str) -> float:
-    """The factor next to the weight that the type has now, seen from the target's."""
+    """Return the factor nearest to the weight that the type has now, relative to the target's."""
     unit = present.get(target, EVENT_TYPES[target].weight) / EVENT_TYPES[target].weight or 1.0
     factor = present.get(name, EVENT_TYPES[name].weight) / EVENT_TYPES[name].weight / unit
     return min(FACTORS, key=lambda one: abs(one - factor))
@@ -330,7 +336,7 @@ def _changed(factors: Factors, name: str, value: float) -> Factors:
 
 
 def _weights(factors: Factors, target: str) -> dict[str, float]:
-    """All the weights that differ from the usual or could; types that are too rare to try keep theirs."""
+    """Return all the weights that differ from the usual or could; types that are too rare to try keep theirs."""
     return {**{name: EVENT_TYPES[name].weight * factor for name, factor in factors}, target: EVENT_TYPES[target].weight}
 
 

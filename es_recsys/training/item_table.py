@@ -1,4 +1,4 @@
-"""The catalogue as the models read it."""
+"""Item table: the catalogue as the models read it."""
 
 from __future__ import annotations
 
@@ -22,8 +22,10 @@ _PLAIN = ("group_id", "categories", "brand", "price", "created_at")
 
 
 def item_table(work: Workspace, metadata: IndexMetadata) -> ItemTable:
-    """All items of a version, by id, with the vectors that encoders gave them. It is held in memory: about
-    4 bytes a dimension and item, and the texts."""
+    """Return all items of a version, by id, with the vectors that encoders gave them.
+
+    It is held in memory: about 4 bytes a dimension and item, and the texts.
+    """
     fields = [name for name in metadata.vectors if is_encoder_field(name)]
     items: list[Item] = []
     rows: dict[str, list[tuple[int, NDArray[np.float32]]]] = {name: [] for name in fields}
@@ -43,14 +45,17 @@ def item_table(work: Workspace, metadata: IndexMetadata) -> ItemTable:
 
 
 def plain_table(work: Workspace, metadata: IndexMetadata) -> ItemTable:
-    """The same without texts, attributes and vectors."""
+    """Return all items of a version, by id, without texts, attributes and vectors."""
     pages = scan(work.es, metadata.index, fields=_PLAIN)
     return table_of([from_document({**hit["_source"], "item_id": hit["_id"]}) for hits in pages for hit in hits])
 
 
 def table_of(items: Sequence[Item], vectors: dict[str, NDArray[np.float32]] | None = None) -> ItemTable:
-    """The table of these items, sorted by id; the first variant by id stands for its product, under the product's id.
-    vectors: field -> (n, d) float32 in the order of `items`."""
+    """Return the table of these items, sorted by id.
+
+    The first variant by id stands for its product, under the product's id. vectors: field -> (n, d) float32 in the order of
+    `items`.
+    """
     firsts: dict[str, int] = {}
     for place in sorted(range(len(items)), key=lambda place: items[place].item_id):
         firsts.setdefault(items[place].product_id, place)
@@ -71,7 +76,7 @@ def table_of(items: Sequence[Item], vectors: dict[str, NDArray[np.float32]] | No
 
 
 def _attributes(items: Sequence[Item]) -> dict[str, list[tuple[str, ...]]]:
-    """Tags and attributes as words; numbers and dates are no such words, a yes or no is one."""
+    """Return tags and attributes as words; numbers and dates are no such words, a yes or no is one."""
     found = {"tags": [one.tags for one in items]}
     for name in sorted({name for one in items for name in one.attributes}):
         values = [_words(one.attributes.get(name)) for one in items]

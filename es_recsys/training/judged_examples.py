@@ -1,4 +1,4 @@
-"""Examples from judgments: each judged query is asked as it is served, and its candidates take their grades."""
+"""Examples from judgments: each judged query is searched as it is served, and its candidates take their grades."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def judged_examples(
     window: int = WINDOW,
     progress: Callable[[float, float | None], None] | None = None,
 ) -> Examples:
-    """The windows of all queries that have a positive grade; what nobody judged counts 0, as do items not found.
+    """Return the ranking windows of all queries that have a positive grade, as examples for a learned ranking.
 
-    grades: query -> item id (of variants the group_id) -> grade >= 0. Nothing personal is in them. Raises EngineError where
-    a part of an answer fails, StoreNotFound.
+    What nobody judged counts 0, as do items not found. grades: query -> item id (of variants the group_id) -> grade >= 0. Nothing
+    personal is in them. Raises EngineError where a part of an answer fails, StoreNotFound.
     """
     names = [query for query, own in grades.items() if ideal(list(own.values())) > 0.0]
     found: list[Shown] = []

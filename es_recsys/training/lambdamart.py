@@ -8,7 +8,7 @@ For each pair of candidates of one answer with grades g_i > g_j, the gradient pu
 the grades come from what people did with what they were shown, a bias of each rank is learned beside the trees and left out
 of the prediction (unbiased LambdaMART as LightGBM has it, its `position` field; after Hu et al. 2019).
 
-How many trees: cross-validation over answers, an answer's asker being in one fold only. A fold's figures are of trees that
+How many trees: cross-validation over answers, all answers of one user being in one fold. A fold's figures are of trees that
 have seen none of it, and as many as were best on the other folds, so that they are an honest estimate.
 """
 
@@ -34,9 +34,12 @@ Step = Callable[[], None]
 
 @dataclass(frozen=True, slots=True)
 class Trees:
-    """trees: the most that are grown, in `steps` steps between which the best number is chosen. leaves, depth: of each tree.
-    rate: shrinkage. least: training rows a leaf. columns, share: parts of the features and answers that a tree sees.
-    negatives: candidates an answer that training sees. folds: of the cross-validation."""
+    """Config of the gradient boosted trees.
+
+    trees: the most that are grown, in `steps` steps between which the best number is chosen. leaves, depth: of each tree. rate:
+    shrinkage. least: training rows a leaf. columns, share: parts of the features and answers that a tree sees. negatives:
+    candidates an answer that training sees. folds: of the cross-validation.
+    """
 
     trees: int = 300
     steps: int = 3
@@ -54,8 +57,11 @@ class Trees:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Validated:
-    """values (q,): NDCG@10 of each answer by trees that didn't see it. trees: the number best over all. curve: number of
-    trees -> mean NDCG@10."""
+    """Outcome of a cross-validation.
+
+    values (q,): NDCG@10 of each answer by trees that didn't see it. trees: the number best over all. curve: number of trees ->
+    mean NDCG@10.
+    """
 
     values: NDArray[np.float64]
     trees: int
@@ -63,7 +69,10 @@ class Validated:
 
 
 def fit(examples: Examples, config: Trees, trees: int, seed: int) -> Any:
-    """A LightGBM booster. Raises MissingExtra."""
+    """Return a LightGBM booster with this number of trees, trained on the examples.
+
+    Raises MissingExtra.
+    """
     try:
         import lightgbm
     except ImportError as error:
@@ -104,8 +113,10 @@ def fit(examples: Examples, config: Trees, trees: int, seed: int) -> Any:
 
 
 def cross_validate(examples: Examples, config: Trees, seed: int, step: Step = lambda: None) -> Validated:
-    """How well trees rank answers that they did not see. step: called after each fold. Raises InputError where there are fewer
-    askers than folds."""
+    """Return how well trees rank answers that they did not see.
+
+    step: called after each fold. Raises InputError where there are fewer users than folds.
+    """
     if askers(examples) < config.folds:
         raise InputError(
             f"{len(examples)} answers of {askers(examples)} askers are too few: trees are tried on askers that they did not see.",
@@ -134,12 +145,12 @@ def cross_validate(examples: Examples, config: Trees, seed: int, step: Step = la
 
 
 def forest(examples: Examples, config: Trees, trees: int, seed: int) -> Forest:
-    """Trees grown on all the examples, as a forest that needs no LightGBM."""
+    """Return trees grown on all the examples, as a forest that needs no LightGBM."""
     return Forest.from_dump(fit(examples, config, trees, seed).dump_model())
 
 
 def askers(examples: Examples) -> int:
-    """How many asked; each answer of nobody counts as one's own."""
+    """Return how many users the answers were given to; each answer of nobody counts as one's own."""
     return int(_owners(examples).max(initial=-1)) + 1
 
 
@@ -150,7 +161,7 @@ def _owners(examples: Examples) -> NDArray[np.int64]:
 
 
 def _folds(examples: Examples, number: int, seed: int) -> NDArray[np.int64]:
-    """Fold (q,) of each answer; all answers of one asker are in one."""
+    """Return the fold (q,) of each answer; all answers of one user are in one."""
     owners = _owners(examples)
     rng = np.random.default_rng(seed)
     drawn = rng.permutation(int(owners.max(initial=-1)) + 1) % number

@@ -1,8 +1,8 @@
-"""Chooses the boosts of the lexical clauses and the weights of the retrievers that match a query, from judged queries.
+"""Lexical boosts and retriever weights for queries, chosen from judged queries.
 
-Scores are collected once a query (`collect`, driven by the caller); the search over boosts is then arithmetic on them:
-coordinate ascent on the mean NDCG@10 over all judged items (unjudged count 0), on a grid of factors, the same
-arithmetic as the served query, so that what is tuned is what is served.
+Scores are collected once a query (`collect`, driven by the caller); the search over boosts is then arithmetic on them: coordinate
+ascent on the mean NDCG@10 over all judged items (unjudged count 0), on a grid of factors, the same arithmetic as the served
+query, so that what is tuned is what is served.
 """
 
 from __future__ import annotations
@@ -33,8 +33,11 @@ _DEPTH = 60
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Judged:
-    """A judged query's candidates. scores: clause or retriever name -> (n,) float32, in the order of `item_ids` (sorted);
-    grades (n,) of the same items; ideal: the best DCG@10 that the judgments allow."""
+    """A judged query with the scores and grades of its candidates.
+
+    scores: clause or retriever name -> (n,) float32, in the order of `item_ids` (sorted); grades (n,) of the same items; ideal:
+    the best DCG@10 that the judgments allow.
+    """
 
     query: str
     item_ids: tuple[str, ...]
@@ -45,8 +48,11 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
-    """lexical and weights: for `text_boosts` and `retriever_weights["query"]` of the metadata. before, after: NDCG@10 on the
-    queries held out; `kept` says that the choice was better there, else it is what was set before."""
+    """Boosts and weights that were tuned, and their NDCG@10 before and after.
+
+    lexical and weights: for `text_boosts` and `retriever_weights["query"]` of the metadata. before, after: NDCG@10 on the queries
+    held out; `kept` says that the choice was better there, else it is what was set before.
+    """
 
     lexical: Mapping[str, float]
     weights: Mapping[str, float]
@@ -58,7 +64,10 @@ class Tuned:
 
 
 def sample(queries: Sequence[str], rng: np.random.Generator) -> list[str]:
-    """At most 4,000 of the judged queries, drawn by `rng`, in their order: more change the choice no further."""
+    """Return at most 4,000 of the judged queries, drawn by `rng`, in their order.
+
+    More change the choice no further.
+    """
     if len(queries) <= MOST_QUERIES:
         return list(queries)
     return [queries[i] for i in np.sort(rng.permutation(len(queries))[:MOST_QUERIES])]
@@ -67,9 +76,10 @@ def sample(queries: Sequence[str], rng: np.random.Generator) -> list[str]:
 def collect(
     request: Request, policy: RankingPolicy, grades: Mapping[str, float]
 ) -> Generator[tuple[Body, ...], Sequence[Response], Judged | None]:
-    """Scores of one judged query: yields the bodies of two requests and is sent their responses.
+    """Return the scores of one judged query's candidates, clause by clause and retriever by retriever.
 
-    request: the query's text and vectors. Returns None where no grade is above 0 or nothing is found.
+    A generator: yields the bodies of two requests and is sent their responses. request: the query's text and vectors. Returns
+    None where no grade is above 0 or nothing is found.
     """
     ideal = ideal_dcg(list(grades.values()), 10)
     if ideal <= 0.0:
@@ -96,10 +106,10 @@ def collect(
 
 
 def tune(policy: RankingPolicy, judged: Sequence[Judged], rng: np.random.Generator) -> Tuned:
-    """The best boosts and weights for `judged`, checked on a quarter of them that the choice has not seen.
+    """Return the best boosts and weights for `judged`, checked on a quarter of them that the choice has not seen.
 
-    policy: of the store; its weights are where the search begins. rng: draws the queries held out.
-    Raises InputError with fewer than 20 queries, from which nothing could be learned.
+    policy: of the store; its weights are where the search begins. rng: draws the queries held out. Raises InputError with fewer
+    than 20 queries, from which nothing could be learned.
     """
     if len(judged) < 20:
         raise InputError(
@@ -124,7 +134,7 @@ def _tidy(boosts: Mapping[str, float]) -> dict[str, float]:
 
 
 def _sheet(judged: Sequence[Judged]) -> JudgedScores:
-    """Queries side by side, each padded to the longest."""
+    """Return scores and grades of the queries side by side, each padded to the longest."""
     width = max(len(each.item_ids) for each in judged)
     names = list(dict.fromkeys(name for each in judged for name in each.scores))
     scores = {name: np.zeros((len(judged), width), np.float32) for name in names}

@@ -37,7 +37,10 @@ _RANKS = 50
 
 
 def rewards(events: Iterable[StoredEvent]) -> dict[tuple[str, str], float]:
-    """(answer id, item id) -> grade, where it is above 0. What is in quarantine counts nothing."""
+    """Return the grades that events give to items of answers: (answer id, item id) -> grade, where it is above 0.
+
+    What is in quarantine counts nothing.
+    """
     found: dict[tuple[str, str], float] = {}
     for event in events:
         answer_id = event.query_id or event.recommendation_id
@@ -51,24 +54,27 @@ def rewards(events: Iterable[StoredEvent]) -> dict[tuple[str, str], float]:
 
 
 def rewards_for(records: Iterable[Record], events: Iterable[StoredEvent]) -> dict[tuple[str, str], float]:
-    """The same for these answers alone."""
+    """Return the grades that events give to items of these answers alone: (answer id, item id) -> grade above 0."""
     known = {str(record["answer_id"]) for record in records}
     return {key: grade for key, grade in rewards(events).items() if key[0] in known}
 
 
 def examined(records: Sequence[Record], given: Rewards) -> NDArray[np.float64]:
-    """(50,) float64: how likely people look at each rank, from 0.05 to 1."""
+    """Return how likely people look at each rank, (50,) float64 from 0.05 to 1."""
     done = dict.fromkeys(given, 1.0)
     return np.maximum(examination(impressions(records, done), _RANKS), _LEAST)
 
 
 def logged_examples(records: Iterable[Record], situation: str, given: Rewards, looked: NDArray[np.float64]) -> Examples:
-    """The answers of a situation that something was done with, and that have the features of what they showed."""
+    """Return examples of the logged answers of a situation that something was done with.
+
+    Only answers that have the features of what they showed are among them.
+    """
     return gather([shown for record in records if (shown := _shown(record, situation, given, looked)) is not None])
 
 
 def count_interaction_stats(records: Iterable[Record], given: Rewards, looked: NDArray[np.float64]) -> InteractionStats:
-    """What came of showing each item: its examinations, and how often something was done with it."""
+    """Return the interaction stats of each item: its examinations, and how often something was done with it."""
     seen: dict[str, list[float]] = {}
     for record in records:
         for hit in record.get("hits", ()):
@@ -95,6 +101,6 @@ def _shown(record: Record, situation: str, given: Rewards, looked: NDArray[np.fl
 
 
 def _column(values: Any, n: int) -> NDArray[np.float64]:
-    """A feature as it was logged: each hit's value, or the one that all have; None for unknown."""
+    """Return a feature as it was logged: each hit's value, or the one that all have; NaN where the log has None, for unknown."""
     each = values if isinstance(values, list) else [values] * n
     return np.array([np.nan if value is None else value for value in each], np.float64)

@@ -1,4 +1,4 @@
-"""Choosing models, their settings and the weights of the blend by what they answer on held-out events."""
+"""Model selection: models, their settings and the weights of the ensemble, chosen by what they answer on held-out events."""
 
 from __future__ import annotations
 
@@ -45,16 +45,18 @@ _PLAIN_SHARE = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """models: name -> model trained on everything; popularity is always among them. weights: model -> share of the
-    blend (ensemble.py), summing to 1; a model without a weight isn't blended. Empty where nothing but popularity could be
-    trained."""
+    """Trained models with the weights of their ensemble.
+
+    models: name -> model trained on everything; popularity is always among them. weights: model -> share of the ensemble
+    (ensemble.py), summing to 1; a model without a weight isn't part of it. Empty where nothing but popularity could be trained.
+    """
 
     models: Mapping[str, Model]
     weights: Mapping[str, float]
     report: Report
 
     def without(self, name: str) -> Selection:
-        """The same with one model less, the shares of the others in proportion."""
+        """Return the selection with one model less, the shares of the others in proportion."""
         left = {other: share for other, share in self.weights.items() if other != name}
         total = sum(left.values())
         models = {other: model for other, model in self.models.items() if other != name}
@@ -69,15 +71,15 @@ class _Choice:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainSpec:
-    """What a caller has decided already.
+    """Decisions about a training that its caller has made already.
 
-    names: models to train, all of which are served (empty: chosen among those that suit the data). configs: model ->
-    config to stay at, instead of a search. items: the catalogue, for models that read it. checkpoints: folder for those
-    of long trainings. curves: is filled with what long trainings tell of each epoch, model -> rows. shares: model -> share of
-    the blend, decided with `configs` of all of them; then nothing is held out and nothing tried. targets: event types that
-    answers are to lead to, the only ones to be found in what is held out (empty: all that are positive). part: hears how far
-    a long training is: of what, done, of how many. optional: those of `named` that may be left out where they fail. segments:
-    whether users are grouped as well.
+    names: models to train, all of which are served (empty: chosen among those that suit the data). configs: model -> config to
+    stay at, instead of a search. items: the catalogue, for models that read it. checkpoints: folder for those of long trainings.
+    curves: is filled with what long trainings tell of each epoch, model -> rows. shares: model -> share of the ensemble, decided
+    with `configs` of all of them; then nothing is held out and nothing tried. targets: event types that answers are to lead to,
+    the only ones to be found in what is held out (empty: all that are positive). part: hears how far a long training is: of what,
+    done, of how many. optional: those of `named` that may be left out where they fail. segments: whether users are grouped as
+    well.
     """
 
     names: tuple[str, ...] = ()
@@ -93,16 +95,19 @@ class TrainSpec:
 
     @property
     def named(self) -> tuple[str, ...]:
-        """What was asked for by name, segments as well."""
+        """The names that the caller gave, with segments where these are wanted."""
         return (*self.names, SEGMENTS) if self.segments else self.names
 
     @property
     def required(self) -> frozenset[str]:
-        """Names of the models whose failure ends the training; any other is left out."""
+        """The names of the models whose failure ends the training; any other is left out."""
         return frozenset(self.named) - self.optional
 
     def watch(self, name: str, stage: str, deadline: float = math.inf) -> TrainingCallback:
-        """Looks on at one training of a model; stage: "trial", "earlier" or "final"."""
+        """Return a callback that follows one training of a model.
+
+        stage: "trial", "earlier" or "final".
+        """
 
         def tell(done: int, total: int, figures: Mapping[str, float]) -> None:
             if stage == "trial" and figures:
@@ -115,7 +120,7 @@ class TrainSpec:
 
 
 def small_store_defaults(data: Interactions) -> tuple[CoVisitationConfig, ALSConfig, dict[str, float]]:
-    """Settings and blend weights for a store that is too small to try any on."""
+    """Return settings and ensemble weights for a store that is too small to try any on."""
     factors = int(np.clip(min(len(data.user_ids), len(data.item_ids)) // 4, 4, 32))
     covisitation = CoVisitationConfig(Counting(10, 0.8, 0.5, 0.3), 0.5, 0.2, half_life=5.0)
     return covisitation, ALSConfig(factors=factors), {"covisitation": 0.7, "als": 0.3}
@@ -124,11 +129,11 @@ def small_store_defaults(data: Interactions) -> tuple[CoVisitationConfig, ALSCon
 def suitable_models(
     data: Interactions, ordered: bool, items: ItemTable | None = None, targets: Collection[str] = ()
 ) -> tuple[str, ...]:
-    """Names of the models that are worth trying on such data, those that bring most for their time first.
+    """Return names of the models that are worth trying on such data, those that bring most for their time first.
 
-    Latent semantics need texts. A spectral filter looks at whole histories, so where order tells it adds little; the
-    regression of EASE inverts a matrix of items by items, which is a matter of seconds up to a few thousand of them. Of what
-    is looked at next similar users tell little that the others don't; of what is bought they do.
+    Latent semantics need texts. A spectral filter looks at whole histories, so where order tells it adds little; the regression
+    of EASE inverts a matrix of items by items, which is a matter of seconds up to a few thousand of them. Of what is looked at
+    next similar users tell little that the others don't; of what is bought they do.
     """
     names = ["covisitation", "als"]
     if items is not None and (any(items.categories) or any(items.brands) or any(map(any, items.attributes.values()))):
@@ -151,11 +156,11 @@ def select(
     tell: Callable[[str], None] | None = None,
     spec: TrainSpec | None = None,
 ) -> Selection:
-    """Holds events out, tries settings on them, weighs the models against each other, then trains on everything.
+    """Choose models, settings and ensemble weights on held-out events, then train on everything.
 
-    budget: seconds after which no further setting is tried (the last training comes on top); within it the outcome
-    depends on data and rng alone. tell: gets each line of the report as it is known. Raises ModelError without a
-    positive event.
+    It holds events out, tries settings on them, and weighs the models against each other. budget: seconds after which no further
+    setting is tried (the last training comes on top); within it the outcome depends on data and rng alone. tell: gets each line
+    of the report as it is known. Raises ModelError without a positive event.
     """
     notes, spec = Notes(tell), spec or TrainSpec()
     attempts = Attempts(notes, spec.required)
@@ -206,7 +211,10 @@ def _default_choice(data: Interactions, spec: TrainSpec) -> _Choice:
 def _train(
     data: Interactions, choice: _Choice, seed: int, attempts: Attempts, spec: TrainSpec
 ) -> tuple[dict[str, Model], dict[str, float]]:
-    """Each model with its own generator, so that one more doesn't change the others."""
+    """Train each model of the choice on all data, and return the models and the shares of those that could be trained.
+
+    Each has its own generator, so that one more doesn't change the others.
+    """
     models: dict[str, Model] = {"popularity": Popularity().fit(data, np.random.default_rng(seed))}
 
     def fit(name: str, config: Any) -> Model:
@@ -225,7 +233,7 @@ def _train(
 def _choose(
     data: Interactions, rng: np.random.Generator, seed: int, deadline: float, notes: Notes, attempts: Attempts, spec: TrainSpec
 ) -> _Choice | None:
-    """None where nothing can be tried, which is said."""
+    """Choose models, settings and ensemble weights by validation; None where nothing can be tried, which is noted."""
     held = attempts.step("No setting is tried", lambda: Validation.of(data, rng, notes, spec.targets), None)
     if held is None:
         return None
@@ -277,7 +285,7 @@ def _note_expected(
 def _tried(
     name: str, models: Mapping[str, Model], held: Validation, seed: int, ends: float, notes: Notes, spec: TrainSpec
 ) -> tuple[Model, Any]:
-    """The best settings of one model beside those tried before: as trained on the slice, and as a config."""
+    """Return the best settings of one model beside those tried before: as trained on the holdout split, and as a config."""
     trials = trials_of(name, held.part, seed, spec.items, spec.watch(name, "trial", ends))
     beside = MarginalGain(models, held.part) if models else None
     found = trials.coordinate_search(
@@ -313,7 +321,7 @@ _Earlier = tuple[Mapping[str, Model], HoldoutSplit]
 def _earlier(
     held: Validation, configs: Mapping[str, Any], seed: int, deadline: float, notes: Notes, spec: TrainSpec
 ) -> list[_Earlier]:
-    """Where few users can be asked, the time before is asked too, of models that were trained up to it."""
+    """Return models and a holdout split of the time before, where few users can be held out; the models are trained up to it."""
     if len(configs) < 2 or len(held.whole) >= SURE:
         return []
     part = held.earlier(seed, SURE)

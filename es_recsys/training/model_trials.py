@@ -1,4 +1,4 @@
-"""Trying configurations of one model on one slice."""
+"""Trials of configs of one model on one holdout split."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ _KEPT = 4
 
 
 class Trials:
-    """One kind of model with many settings on one slice. Settings of the asking alone need no new training."""
+    """Trials of one kind of model with many settings on one holdout split.
+
+    Settings of inference alone need no new training.
+    """
 
     rounds = 1
 
@@ -50,8 +53,11 @@ class Trials:
         self._best: tuple[float, Any] | None = None
 
     def model(self, config: Any) -> Model:
-        """Trained on the slice. The first one is needed, however long that takes; the best of a climb is kept: when time has run
-        out it could not be trained again."""
+        """Return the model of this config, trained on the holdout split.
+
+        The first one is needed, however long that takes; the best of a climb is kept: when time has run out it could not be
+        trained again.
+        """
         learned = self._learned(config)
         if learned not in self._trained:
             if len(self._trained) == _KEPT:
@@ -63,7 +69,7 @@ class Trials:
         return self._trained[learned].with_config(config)
 
     def each(self, config: Any) -> NDArray[np.float64]:
-        """(n_users,) NDCG of each user of the slice."""
+        """Return NDCG@20 (n_users,) of each user of the holdout split."""
         asked = AlignedModel(self.model(config), self._ids)
         lists = [places for places, _ in asked.recommend_idx(self._slice.histories, DEPTH, self._slice.seen)]
         return self._slice.ndcg(lists, DEPTH)
@@ -71,8 +77,11 @@ class Trials:
     def coordinate_search(
         self, ordered: bool, deadline: float, start: Any = None, score: Callable[[Model], float] | None = None
     ) -> CoordinateSearchResult[Any]:
-        """The best settings found. ordered: whether recency may tell. start: a config to stay at, instead of a search. score:
-        what a trained model is worth (unless given, its own mean NDCG)."""
+        """Search the settings of the model, one at a time, and return the best found.
+
+        ordered: whether a history may be weighed by recency. start: a config to stay at, instead of a search. score: what a
+        trained model is worth (unless given, its own mean NDCG).
+        """
         kind = (ordered, self._slice.train.timed)
 
         def value(config: Any) -> float:
@@ -96,13 +105,16 @@ class Trials:
         return None if self._best is None else self._learned(self._best[1])
 
     def _learned(self, config: Any) -> Any:
-        """What of a config the training depends on: not what only concerns the asking."""
+        """Return what of a config the training depends on: not what only concerns inference."""
         plain = self._kind.default_config(False, self._slice.train.timed)
         return replace(config, **{name: getattr(plain, name) for name in self._kind.inference_params})
 
 
 class CoVisitationTrials(Trials):
-    """Co-visitation of many settings; counts of the last countings are kept, as other settings share them."""
+    """Trials of co-visitation with many settings.
+
+    Counts of the last countings are kept, as other settings share them.
+    """
 
     rounds = 2
 
@@ -112,7 +124,10 @@ class CoVisitationTrials(Trials):
         self._counts: dict[Counting, CSR] = {}
 
     def model(self, config: CoVisitationConfig) -> CoVisitation:
-        """Trained on the slice. CSR are pruned in two steps, so this is very slightly not what `fit` gives."""
+        """Return co-visitation of this config, trained on the holdout split.
+
+        CSR are pruned in two steps, so this is very slightly not what `fit` gives.
+        """
         if config.counting not in self._counts:
             if len(self._counts) == 2:
                 del self._counts[next(one for one in self._counts if one != self._of_best())]
@@ -129,6 +144,6 @@ _SPECIAL: dict[str, Callable[[HoldoutSplit], Trials]] = {CoVisitation.name: CoVi
 def trials_of(
     name: str, part: HoldoutSplit, seed: int, items: ItemTable | None = None, watch: TrainingCallback | None = None
 ) -> Trials:
-    """Trials of the model of this name."""
+    """Return trials of the model of this name."""
     special = _SPECIAL.get(name)
     return special(part) if special is not None else Trials(MODELS[name], part, seed, items, watch)

@@ -1,4 +1,4 @@
-"""Whether there is anything to learn from."""
+"""Check that there are positive events to learn from."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NONE = "There are no positive events to train on"
 
 
 def need_positive(store: EventStore, data: Interactions) -> None:
-    """Raise ModelError that says why, where no event says what somebody likes."""
+    """Raise ModelError, with the reason, where no event says what somebody likes."""
     if (data.weights > 0).any():
         return
     kept, counts = store.count_by_reason()

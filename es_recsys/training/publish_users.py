@@ -1,4 +1,4 @@
-"""Puts the users of a training into the index that similar ones are searched in."""
+"""Users index: the users of a training, in the index that similar ones are searched in."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ _SESSION = "session:"
 
 
 def index_users(work: Workspace, metadata: IndexMetadata, models: Mapping[str, Model], data: Interactions) -> int:
-    """Makes and fills the users index of a version whose profiles are there, where one of its models searches it; -> how
-    many users it holds."""
+    """Create and fill the users index of a version where one of its models searches it, and return how many users it holds.
+
+    The profiles of the version must be there.
+    """
     model = models.get(UserKNN.name)
     if not isinstance(model, UserKNN):
         return 0

@@ -1,4 +1,4 @@
-"""What a learned ranking is trained and judged on: the windows of answers, each candidate with its features and its grade."""
+"""Examples that a learned ranking is trained and judged on: the windows of answers, with each candidate's features and grade."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ DEPTH = 10
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shown:
-    """One answer's candidates, best first by what served it. features: name -> (n,), NaN for unknown; grades (n,) >= 0.
-    ideal: the best DCG@10 that the grades allow, with those of items that are not among the candidates. positions (n,):
-    rank that each was shown at, from 1; None where nobody was shown them. who: whose answer it is, "" for nobody's. gains
-    (n,): what a candidate counts in NDCG; its grade where None."""
+    """Candidates of one answer, best first by what served it.
+
+    features: name -> (n,), NaN for unknown; grades (n,) >= 0. ideal: the best DCG@10 that the grades allow, with those of items
+    that are not among the candidates. positions (n,): rank that each was shown at, from 1; None where nobody was shown them. who:
+    whose answer it is, "" for nobody's. gains (n,): what a candidate counts in NDCG; its grade where None.
+    """
 
     features: Mapping[str, NDArray[np.float64]]
     grades: NDArray[np.float64]
@@ -33,11 +35,11 @@ class Shown:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Examples:
-    """n candidates of q answers, one answer after the other, best first by what served it.
+    """Candidates (n) of q answers, one answer after the other, best first by what served it.
 
-    names: of the features. rows (n, names) float32, NaN for unknown. grades (n,) float64. starts (q + 1,) int64 where each
-    answer begins. ideals (q,) best DCG@10. positions (n,) int64, 0 where nothing was shown. who: (q,). gains (n,) float64:
-    what a candidate counts in NDCG; grades are what trees learn from.
+    names: of the features. rows (n, names) float32, NaN for unknown. grades (n,) float64. starts (q + 1,) int64 where each answer
+    begins. ideals (q,) best DCG@10. positions (n,) int64, 0 where nothing was shown. who: (q,). gains (n,) float64: what a
+    candidate counts in NDCG; grades are what trees learn from.
     """
 
     names: tuple[str, ...]
@@ -58,14 +60,17 @@ class Examples:
         return bool((self.positions > 0).any())
 
     def some(self, answers: NDArray[np.int64]) -> Examples:
-        """Those of the given answers."""
+        """Return the examples of the given answers."""
         places = np.concatenate([np.arange(self.starts[a], self.starts[a + 1]) for a in answers.tolist()] or [np.zeros(0, int)])
         sizes = np.diff(self.starts)[answers]
         return self._taken(places, np.concatenate([[0], np.cumsum(sizes)]), answers)
 
     def sampled(self, most: int, rng: np.random.Generator) -> Examples:
-        """At most about `most` candidates an answer: all with a grade, half of the rest of the room for those that were best
-        so far, which are hardest to tell apart, and half for any others."""
+        """Return the examples with at most about `most` candidates an answer.
+
+        All with a grade are kept; half of the rest of the room is for those that were best so far, which are hardest to tell
+        apart, and half for any others.
+        """
         kept, sizes = [], []
         for begin, end in zip(self.starts[:-1].tolist(), self.starts[1:].tolist(), strict=True):
             own = np.arange(begin, end)
@@ -87,7 +92,7 @@ class Examples:
 
 
 def gather(shown: Sequence[Shown]) -> Examples:
-    """One after the other; a feature that an answer lacks is unknown there."""
+    """Return the answers as examples, one after the other; a feature that an answer lacks is unknown there."""
     names = tuple(sorted({name for each in shown for name in each.features}))
     sizes = [len(each.grades) for each in shown]
     rows = np.empty((sum(sizes), len(names)), np.float32)
@@ -110,12 +115,12 @@ def gather(shown: Sequence[Shown]) -> Examples:
 
 
 def ideal(grades: Sequence[float]) -> float:
-    """The best DCG@10 of these grades, with linear gain."""
+    """Return the best DCG@10 of these grades, with linear gain."""
     return ideal_dcg([grade for grade in grades if grade > 0.0], DEPTH)
 
 
 def ndcg(examples: Examples, scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """NDCG@10 (q,) float64 of the candidates by `scores` (n,); ties in the order that served."""
+    """Return NDCG@10 (q,) float64 of the candidates by `scores` (n,); ties in the order that served."""
     found = np.zeros(len(examples))
     bounds = zip(examples.starts[:-1].tolist(), examples.starts[1:].tolist(), strict=True)
     for place, (begin, end) in enumerate(bounds):

@@ -1,8 +1,8 @@
-"""Trains again where that is due, and serves the outcome unless it is worse: what a scheduler runs.
+"""Retraining where it is due, served unless the outcome is worse: what a scheduler runs.
 
-Due means that the events or the items have grown, that the weights of event types are others, or that the models in service
-do worse than they promised. The new models are first trained without the newest events, and compared with those in service
-on them; only then on everything.
+Due means that the events or the items have grown, that the weights of event types are others, or that the models in service do
+worse than they promised. The new models are first trained without the newest events, and compared with those in service on them;
+only then on everything.
 """
 
 from __future__ import annotations
@@ -48,7 +48,10 @@ NOT_DUE = "No training is needed."
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """facts: what was looked at, in words. reasons: why a training is due; none where it isn't."""
+    """Outcome of the check whether a training is due.
+
+    facts: what was looked at, in words. reasons: why a training is due; none where it isn't.
+    """
 
     facts: tuple[str, ...]
     reasons: tuple[str, ...] = ()
@@ -60,8 +63,11 @@ class Checked:
 
 @dataclass(frozen=True, slots=True)
 class RetrainReport:
-    """outcome: "nothing" (not due), "busy" (another training is running), "trained" (a new version is live), or "kept" (the
-    new models are worse: the version that was live stays)."""
+    """Report of a retraining.
+
+    outcome: "nothing" (not due), "busy" (another training is running), "trained" (a new version is live), or "kept" (the new
+    models are worse: the version that was live stays).
+    """
 
     outcome: str
     checked: Checked = Checked(())
@@ -115,12 +121,12 @@ def train_if_needed(
     seed: int = 7,
     progress: ProgressReporter | None = None,
 ) -> RetrainReport:
-    """Trains where that is due, else says why not. Without names or targets those that the version in service was trained for.
+    """Train the models again where that is due, else report why not.
 
-    growth: share by which events or items must have grown. add, budget: as `train` has them. Safe to run at any time: at
-    most one training of a store runs in a data folder, and readers see one whole version or the other. What exploration knows
-    of the items is counted anew in any case.
-    Raises StoreNotFound, InputError for an unknown name or type or a growth that is not above 0; what `train` raises.
+    Without names or targets those that the version in service was trained for. growth: share by which events or items must have
+    grown. add, budget: as `train` has them. Safe to run at any time: at most one training of a store runs in a data folder, and
+    readers see one whole version or the other. What exploration knows of the items is counted anew in any case. Raises
+    StoreNotFound, InputError for an unknown name or type or a growth that is not above 0; what `train` raises.
     """
     must_grow(growth)
     wanted, leading, started = check_model_names(names), check_targets(targets), time.monotonic()
@@ -140,7 +146,7 @@ def train_if_needed(
 
 
 def must_grow(growth: float) -> None:
-    """Raises InputError for a growth that is not above 0."""
+    """Raise InputError for a growth that is not above 0."""
     if not growth > 0.0:
         raise InputError(f"A growth of {growth:g} is none.", "Give a share above 0: 0.1 is a tenth.")
 
@@ -207,7 +213,10 @@ def _tried(
     rng: np.random.Generator,
     tell: Callable[[str], None] | None,
 ) -> tuple[Compared, tuple[str, ...], tuple[dict[str, Any], dict[str, float]]]:
-    """Trains without the newest events and compares; -> also the lines of that, and the configs and shares it came to."""
+    """Train without the newest events, and compare with the models in service.
+
+    Returns the comparison, the lines of the selection's report, and the configs and shares it came to.
+    """
     chosen = select(part.train, np.random.default_rng(seed), search_seconds(spec, budget), tell, spec)
     shares = dict(chosen.weights)
     compared = compare(old, (chosen.models, shares), part, rng)
@@ -225,7 +234,7 @@ def check(
     growth: float,
     rng: np.random.Generator,
 ) -> Checked:
-    """Whether a training is due, and by what."""
+    """Return whether a training is due, and by what."""
     if not (data.weights > 0).any():
         return Checked(("There are no positive events to train on.",))
     record, version = TrainingRecord.of(snapshot.metadata), snapshot.metadata.version
@@ -268,8 +277,11 @@ def _wishes(
 def _events(
     work: Workspace, snapshot: ServingSnapshot, record: TrainingRecord, count: int, growth: float
 ) -> tuple[str, str | None]:
-    """What there is to say of the events, and a reason, "" for none; None where nothing is to be done before they grow, since
-    a training on as many was no gain, or was taken out of service."""
+    """Return what there is to say of the events' growth, and a reason to train, "" for none.
+
+    The reason is None where nothing is to be done before they grow, since a training on as many was no gain, or was taken out of
+    service.
+    """
     elsewhere = _discarded(work, snapshot)
     base = max(record.events, elsewhere)
     share = (count - base) / max(base, 1)
@@ -283,14 +295,17 @@ def _events(
 
 
 def _discarded(work: Workspace, snapshot: ServingSnapshot) -> int:
-    """Events of the last training that is not in service, though it came after the version that is; 0 where there was none."""
+    """Return the number of events of the last training that is not in service, though it came after the version that is.
+
+    0 where there was none.
+    """
     later = [n for n in versions.version_numbers(work.es, snapshot.metadata.store) if n > snapshot.metadata.version]
     records = [TrainingRecord.of(stored_metadata.read_version(work.es, snapshot.metadata.store, number)) for number in later]
     return max([attempted_events(snapshot.metadata), *(record.events for record in records if record is not None)])
 
 
 def _items(work: Workspace, snapshot: ServingSnapshot, growth: float) -> tuple[str, str]:
-    """The same of the items: those that were not there at the training."""
+    """Return what there is to say of the items that were not there at the training, and a reason to train, "" for none."""
     known = load_catalogue_ids(work.settings, snapshot.metadata.version)
     if known is None:
         return "Items: it isn't known which there were at the training.", ""

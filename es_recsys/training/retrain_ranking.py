@@ -1,7 +1,7 @@
-"""Trains the learned ranking again where there is more to learn from: what a scheduler runs.
+"""Retraining of the learned ranking where there is more to learn from: what a scheduler runs.
 
-Due means that the answers that something was done with, or the judged queries of the file given, have grown since the ranking
-was trained last. What is not surely better is not served (ranking.py), and waits for more, too.
+Due means that the answers that something was done with, or the judged queries of the file given, have grown since the ranking was
+trained last. What is not surely better is not served (train_ranking.py), and waits for more, too.
 """
 
 from __future__ import annotations
@@ -26,8 +26,11 @@ __all__ = ["RankingRun", "train_ranking_if_needed"]
 
 @dataclass(frozen=True, slots=True)
 class RankingRun:
-    """outcome: "nothing" (not due), "busy" (another training is running), "trained" (a new ranking serves), or "kept" (what
-    served goes on serving). fact: what was looked at, in words."""
+    """Outcome of a run.
+
+    outcome: "nothing" (not due), "busy" (another training is running), "trained" (a new ranking serves), or "kept" (what served
+    goes on serving). fact: what was looked at, in words.
+    """
 
     outcome: str
     fact: str = ""
@@ -58,10 +61,10 @@ def train_ranking_if_needed(
     progress: ProgressReporter | None = None,
     trees: Trees | None = None,
 ) -> RankingRun:
-    """`train_ranking` where that is due, else says why not; too few answers to learn from are no error here.
+    """Train the learned ranking again where that is due, as `train_ranking` does, else report why not.
 
-    growth: share by which answers or judged queries must have grown. Raises StoreNotFound, InputError for a growth that is
-    not above 0 or judgments that are too few, MissingExtra without LightGBM.
+    Too few answers to learn from are no error here. growth: share by which answers or judged queries must have grown. Raises
+    StoreNotFound, InputError for a growth that is not above 0 or judgments that are too few, MissingExtra without LightGBM.
     """
     must_grow(growth)
     with work.translating_errors():
@@ -95,12 +98,15 @@ def _growth(what: str, known: float | None, count: int, growth: float) -> tuple[
 
 
 def _answers(work: Workspace, until: float | None) -> tuple[float | None, int]:
-    """Logged answers that something was done with: those given before the last training (None: there was none), and all."""
+    """Return how many logged answers something was done with: of those given before the last training, and of all.
+
+    until: epoch seconds of the last training; where there was none (None), the first number is None.
+    """
     acted = {answer_id for answer_id, _ in rewards(work.events.scan())}
     times = [float(record["time"]) for record in work.log.read() if str(record["answer_id"]) in acted]
     return (None if until is None else float(sum(time <= until for time in times))), len(times)
 
 
 def _judged(judgments: Path, columns: Mapping[str, str]) -> int:
-    """Queries with a positive grade."""
+    """Return the number of queries with a positive grade."""
     return sum(any(grade > 0.0 for grade in own.values()) for own in read_judgments(judgments, columns=columns).values())

@@ -1,4 +1,4 @@
-"""The answers that weights are tuned on, kept in a file, so that a tuning that was broken off need not train and ask again."""
+"""Cache of the retriever scores that weights are tuned on: a tuning that was broken off need not train and search again."""
 
 from __future__ import annotations
 
@@ -16,14 +16,20 @@ __all__ = ["ScoreCache"]
 
 
 class ScoreCache:
-    """One file of arrays, without pickle. key: names all that the answers depend on; a sheet of any other key is of no use. A
-    file that can't be read counts as not there."""
+    """Cache of retriever scores: one file of arrays, without pickle.
+
+    key: names all that the answers depend on; scores of any other key are of no use. A file that can't be read counts as not
+    there.
+    """
 
     def __init__(self, path: Path, key: str) -> None:
         self._path, self._key = path, key
 
     def get(self) -> tuple[RetrieverScores, dict[str, float]] | None:
-        """The sheet, and the weights until then: retriever -> weight."""
+        """Return the cached scores, and the retriever weights until then: retriever -> weight.
+
+        None where the file has none of this key.
+        """
         try:
             with np.load(self._path, allow_pickle=False) as held:
                 if str(held["key"]) != self._key:
@@ -37,7 +43,7 @@ class ScoreCache:
         return RetrieverScores(retrievers, **arrays, capped=capped, most=most), before
 
     def put(self, sheet: RetrieverScores, before: Mapping[str, float]) -> None:
-        """Keeps the sheet, whole or not at all, in place of the one before."""
+        """Store the scores and the retriever weights until then, whole or not at all, in place of those before."""
         make_folder(self._path.parent)
         with tempfile.NamedTemporaryFile(dir=self._path.parent, suffix=self._path.suffix, delete=False) as draft:
             np.savez_compressed(

@@ -1,4 +1,4 @@
-"""A store of its own for a while: the same items, and only the events that an evaluation lets be seen."""
+"""Scratch store: a temporary store with the same items, and only the events that an evaluation lets be seen."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ _NO_SETTINGS = shutil.ignore_patterns("*.sqlite3*", "*.trials", "*.npz")
 
 @contextmanager
 def scratch_store(work: Workspace) -> Iterator[Workspace]:
-    """A store beside the store of `work`, with its items and their vectors by encoders, without events, profiles and models.
+    """Open a store beside the store of `work`, with its items and their vectors by encoders.
 
-    Its name is the store's with `_evaluation_` and eight digits. Its events, models and log lie in a temporary folder, its
-    events in an SQLite file there, wherever the store keeps its own; settings that `tune model` found are taken along, weights
-    without a query and a learned ranking are not (`jobs.ranking_state` copies them). All of it is dropped at the end, also after
-    a failure.
+    It has no events, profiles and models. Its name is the store's with `_evaluation_` and eight digits. Its events, models and
+    log lie in a temporary folder, its events in an SQLite file there, wherever the store keeps its own; settings that `tune
+    model` found are taken along, weights without a query and a learned ranking are not (`jobs.ranking_state` copies them). All of
+    it is dropped at the end, also after a failure.
     """
     ending = f"_evaluation_{secrets.token_hex(4)}"
     name = work.settings.index[: _LONGEST - len(ending)] + ending
@@ -59,8 +59,10 @@ def scratch_store(work: Workspace) -> Iterator[Workspace]:
 
 
 def copy_events(scratch: Workspace, events: Iterable[StoredEvent], rule: EventRule, part: str) -> int:
-    """Records the stored events of one part of the rule ("train" or "known"); those that cleaning set aside stay out.
-    Returns how many there were."""
+    """Record the stored events of one part of the rule ("train" or "known") in the scratch store, and return how many there were.
+
+    Those that cleaning set aside stay out.
+    """
     groups = fetch_live_item_groups(scratch)
     allowed = (
         _event(event)
@@ -81,7 +83,7 @@ def _copy_items(work: Workspace, scratch: Workspace) -> None:
 
 
 def _bare(old: IndexMetadata, name: str) -> IndexMetadata:
-    """The store before any training: what was tuned for searches stays, what training chose goes."""
+    """Return the metadata of the store before any training: what was tuned for searches stays, what training chose goes."""
     vectors = {field: metadata for field, metadata in old.vectors.items() if is_encoder_field(field)}
     weights = {
         situation: retrievers

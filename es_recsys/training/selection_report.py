@@ -1,4 +1,4 @@
-"""What a selection says of itself: lines to be read, and the same figures as JSON values."""
+"""Report of a model selection: lines to be read, and the same figures as JSON values."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ __all__ = ["ExpectedQuality", "Notes", "Report", "config_words", "cut_note", "fa
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """lines: what was chosen and why, to be read. figures: the same numbers as JSON values."""
+    """Report of what was chosen.
+
+    lines: what was chosen and why, to be read. figures: the same numbers as JSON values.
+    """
 
     lines: tuple[str, ...]
     figures: Mapping[str, Any] = field(default_factory=dict)
@@ -25,8 +28,10 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class ExpectedQuality:
-    """NDCG@20 of the next new item after a split in time, as training measured it on events that it held out; `error` is
-    the standard error of this mean over `users` users."""
+    """NDCG@20 of the next new item after a split in time, as training measured it on events that it held out.
+
+    `error` is the standard error of this mean over `users` users.
+    """
 
     ndcg: float
     error: float
@@ -34,12 +39,12 @@ class ExpectedQuality:
 
     @classmethod
     def of(cls, each: NDArray[np.float64]) -> Self:
-        """each: (n_users,) NDCG."""
+        """Return the mean of each user's NDCG (n_users,), with its standard error."""
         return cls(float(each.mean()), float(each.std() / np.sqrt(len(each))), len(each))
 
 
 class Notes:
-    """Collects the report's lines and passes each on as it comes."""
+    """Collector of the report's lines, which passes each on as it comes."""
 
     def __init__(self, tell: Callable[[str], None] | None) -> None:
         self.lines: list[str] = []
@@ -54,6 +59,7 @@ class Notes:
 
 
 def covisitation_words(config: CoVisitationConfig) -> str:
+    """Return a config of co-visitation in words."""
     how = config.counting
     pairs = (
         "pairs of the whole history" if how.window is None else f"pairs up to {how.window} events apart (x {how.decay:g} a step)"
@@ -69,7 +75,7 @@ def covisitation_words(config: CoVisitationConfig) -> str:
 
 
 def config_words(config: Any) -> str:
-    """A config in words: the known ones in sentences, of the others what isn't as usual."""
+    """Return a config in words: the known ones in sentences, of the others what isn't as usual."""
     if isinstance(config, CoVisitationConfig):
         return covisitation_words(config)
     if isinstance(config, ALSConfig):
@@ -82,9 +88,10 @@ def config_words(config: Any) -> str:
 
 
 def cut_note(cut_short: bool) -> str:
+    """Return the note that time ran out for a search of settings, "" where it did not."""
     return " (the time ran out)" if cut_short else ""
 
 
 def failed_note(failed: Sequence[Exception]) -> str:
-    """What is said of settings that could not be tried."""
+    """Return the note on settings that could not be tried, "" where there are none."""
     return f" ({len(failed)} of them could not be tried: {type(failed[0]).__name__})" if failed else ""

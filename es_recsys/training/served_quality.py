@@ -1,4 +1,4 @@
-"""How good the models in service are now: asked about events that came after their training."""
+"""Quality of the models in service now, measured on events that came after their training."""
 
 from __future__ import annotations
 
@@ -34,9 +34,11 @@ Ensemble = tuple[Mapping[str, Model], Mapping[str, float]]
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """NDCG@20 of the next new item since the training, and what was promised. change: the difference, with its 95 %
-    interval: normal, as the means are of different users. fallen: whether the whole interval lies below 0, and the mean by
-    more than a tenth of the promise."""
+    """NDCG@20 of the next new item since the training, and what was promised.
+
+    change: the difference, with its 95 % interval: normal, as the means are of different users. fallen: whether the whole
+    interval lies below 0, and the mean by more than a tenth of the promise.
+    """
 
     now: float
     promise: ExpectedQuality
@@ -55,7 +57,9 @@ class Quality:
 @dataclass(frozen=True, slots=True)
 class Compared:
     """NDCG@20 of the models in service and of those of a new training, on events that neither had seen, paired by user.
-    promise: what the new ones did for the next new item."""
+
+    promise: what the new ones did for the next new item.
+    """
 
     users: int
     serving: float
@@ -65,7 +69,7 @@ class Compared:
 
     @property
     def worse(self) -> bool:
-        """Whether the new ones are worse by more than chance."""
+        """Whether the new models are worse by more than chance."""
         return self.gain.high < 0.0
 
     def line(self) -> str:
@@ -76,8 +80,11 @@ class Compared:
 
 
 def serving(snapshot: ServingSnapshot, data: Interactions, until: float | None) -> Ensemble:
-    """The models in service and their shares, to be asked in memory. What user-kNN finds in Elasticsearch when it answers is
-    counted again from `data` up to `until` here."""
+    """Return the models in service and their shares, to score in memory.
+
+    What user-kNN finds in Elasticsearch when it answers is counted again from `data` up to `until` (epoch seconds; None: all)
+    here.
+    """
     table = snapshot.metadata.retriever_weights.get("no_query", {})
     models = {name: model for name, model in snapshot.models.items() if table.get(name, 0.0) > 0.0}
     near = models.get(UserKNN.name)
@@ -88,7 +95,10 @@ def serving(snapshot: ServingSnapshot, data: Interactions, until: float | None) 
 
 
 def quality(snapshot: ServingSnapshot, record: TrainingRecord, data: Interactions, rng: np.random.Generator) -> Quality | str:
-    """What users did next after the training, asked of the models in service; why it can't be told, where it can't."""
+    """Return how well the models in service find what users did next after the training.
+
+    Where that can't be told, returns why, as a line of the report.
+    """
     if record.until is None:
         return "Quality: not compared, as the store has no times."
     if record.promise is None:
@@ -114,9 +124,11 @@ def _judged(now: ExpectedQuality, promise: ExpectedQuality) -> Quality:
 def held_out(
     record: TrainingRecord | None, data: Interactions, rng: np.random.Generator, targets: Collection[str] = ()
 ) -> HoldoutSplit | None:
-    """The newest events, for a comparison of the version in service with one that doesn't know them either: none that it was
-    trained on, at most the newer half of those that came since, and of all events the newest tenth. None where there are too
-    few users for it. targets: event types of what is to be found."""
+    """Return a holdout split of the newest events, to compare the version in service with one that doesn't know them either.
+
+    They are none that it was trained on, at most the newer half of those that came since, and of all events the newest tenth.
+    None where there are too few users for it. targets: event types of what is to be found.
+    """
     if record is None or record.until is None or not data.timed:
         return None
     since = data.times[data.times > record.until]
@@ -133,7 +145,10 @@ def compare(
     part: HoldoutSplit,
     rng: np.random.Generator,
 ) -> Compared:
-    """Both blends on one slice that neither has learned from; users count by the worth of their items (`HoldoutSplit.ndcg`)."""
+    """Compare both ensembles on one holdout split that neither has learned from.
+
+    Users count by the worth of their items (`HoldoutSplit.ndcg`).
+    """
     before = Candidates.of(old[0], part).each(old[1])
     candidates = Candidates.of({name: new[0][name] for name in new[1]}, part)
     after = candidates.each(new[1])

@@ -1,4 +1,4 @@
-"""The served path as a ranker: queries go through the client's own flow, to Elasticsearch and back."""
+"""Ranker of the served path: queries go through the client's own flow, to Elasticsearch and back."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _DEFAULT_WEIGHT = 0.1
 
 
 class ServedRanker:
-    """Answers of a store as its clients get them, at the time of the query where that is known.
+    """Ranker that gives a store's answers as its clients get them, at the time of the query where that is known.
 
     change: of the store's ranking policy for this ranker (see `only_retriever`); None for nothing.
     """
@@ -66,7 +66,10 @@ def without_interests(policy: RankingPolicy) -> RankingPolicy:
 
 
 def only_retriever(name: str) -> Change:
-    """Return the change to one retriever alone; one that only orders what others find stays beside those that match a query."""
+    """Return the change of a policy to one retriever alone.
+
+    One that only orders what others find stays beside those that match a query.
+    """
 
     def change(policy: RankingPolicy) -> RankingPolicy:
         names = {*RETRIEVERS, *policy.metadata.models}

@@ -13,8 +13,10 @@ __all__ = ["check_targets", "targets_of"]
 
 
 def check_targets(targets: Iterable[str]) -> tuple[str, ...]:
-    """The types, each once, in the order of their names. Raises InputError for one that there isn't, or that doesn't say that
-    somebody takes to an item."""
+    """Return the target types, each once, in the order of their names.
+
+    Raises InputError for one that there isn't, or that doesn't say that somebody takes to an item.
+    """
     likes = [name for name, row in EVENT_TYPES.items() if row.sign > 0]
     for name in targets:
         if name not in likes:
@@ -23,6 +25,6 @@ def check_targets(targets: Iterable[str]) -> tuple[str, ...]:
 
 
 def targets_of(metadata: IndexMetadata) -> tuple[str, ...]:
-    """Those that a version was trained for; () where that is any, or it has no model."""
+    """Return the target types that a version was trained for; () where that is any, or it has no model."""
     record = TrainingRecord.of(metadata)
     return () if record is None else record.targets

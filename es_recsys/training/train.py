@@ -1,7 +1,7 @@
-"""Trains the collaborative models on the stored events and puts them into service in a new index version.
+"""Training of the collaborative models on the stored events, put into service in a new index version.
 
-New factors are a new space, so everything that speaks of it changes at once: the version with the items' vectors, the
-models' artefacts, and the profiles. The version before it stays for a rollback.
+New factors are a new space, so everything that speaks of it changes at once: the version with the items' vectors, the models'
+artefacts, and the profiles. The version before it stays for a rollback.
 """
 
 from __future__ import annotations
@@ -66,7 +66,10 @@ _NAMED_BUDGET = 900.0
 
 @dataclass(frozen=True, slots=True)
 class TrainReport:
-    """What was chosen and why (`chosen`, `figures`), and how long training and putting into service took, seconds."""
+    """Report of a training.
+
+    What was chosen and why (`chosen`, `figures`), and how long training and putting into service took, seconds.
+    """
 
     version: int
     models: tuple[str, ...]
@@ -105,15 +108,16 @@ def train(
     seed: int = 7,
     progress: ProgressReporter | None = None,
 ) -> TrainReport:
-    """Trains the named models, or without names chooses models, settings and weights on held-out events. What was not asked for
-    by name and can't be trained or served is left out, and the report says why.
+    """Train the named models and put them into service; without names choose models, settings and weights on held-out events.
 
-    add: the models that are live are trained again beside the named ones, with the settings that they have, and for the
-    targets that they had unless some are named. targets: event types that answers are to lead to, which held-out events are
-    to be of (empty: any by which somebody takes to an item). budget: seconds after which no further setting is tried.
-    Settings that `tune model` found are kept to. What exploration knows of the items is counted anew, too.
-    Raises StoreNotFound, InputError for an unknown name or type, ModelError where there is nothing to train on,
-    IndexStateError while another training of the store is running.
+    What was not named by the caller and can't be trained or served is left out, and the report says why. add: the models that are
+    live are trained again beside the named ones, with the settings that they have, and for the targets that they had unless some
+    are named. targets: event types that answers are to lead to, which held-out events are to be of (empty: any by which somebody
+    takes to an item). budget: seconds after which no further setting is tried. Settings that `tune model` found are kept to. What
+    exploration knows of the items is counted anew, too.
+
+    Raises StoreNotFound, InputError for an unknown name or type, ModelError where there is nothing to train on, IndexStateError
+    while another training of the store is running.
     """
     from es_recsys.events.interactions import read_interactions
 
@@ -152,7 +156,10 @@ def live_names(work: Workspace, snapshot: ServingSnapshot) -> tuple[str, ...]:
 
 
 def check_model_names(names: Sequence[str]) -> tuple[str, ...]:
-    """The names, each once. Raises InputError for one that no model to train has."""
+    """Return the names, each once.
+
+    Raises InputError for one that no model to train has.
+    """
     names = current_models(names)
     unknown = [name for name in names if name not in TRAINABLE]
     if unknown:
@@ -169,9 +176,12 @@ def train_spec(
     shares: Mapping[str, float] | None = None,
     progress: ProgressReporter | None = None,
 ) -> TrainSpec:
-    """What a training of these models starts from, and segments where they are among the names: `configs`, for other named
-    ones the settings that `tune model` found; the catalogue, where one of them reads it; checkpoints. shares: where `configs`
-    and they are all decided. progress: is shown the epochs of long trainings."""
+    """Return the spec that a training of these models starts from.
+
+    It has segments where they are among the names; `configs`, for other named ones the settings that `tune model` found; the
+    catalogue, where one of them reads it; checkpoints. shares: where `configs` and they are all decided. progress: is shown the
+    epochs of long trainings.
+    """
     segments, names = SEGMENTS in names, tuple(name for name in names if name != SEGMENTS)
     tuned = {name: config for name in names if (config := load_tuned(work.settings, name)) is not None}
     decided = (*names, *(shares or {}))
@@ -190,7 +200,7 @@ def train_spec(
 
 
 def search_seconds(spec: TrainSpec, budget: float | None) -> float:
-    """Seconds to try settings in, where the caller hasn't said."""
+    """Return the seconds to try settings in: the budget, or a default where the caller gave none."""
     return budget if budget is not None else _NAMED_BUDGET if spec.names else _BUDGET
 
 
@@ -206,11 +216,11 @@ def publish(
     seed: int = 7,
     progress: ProgressReporter | None = None,
 ) -> TrainReport:
-    """Trains on `data`, the store's events up to `now`, and serves the result in the place of `live`, whose models need not be
-    there; the caller holds the training lock.
+    """Train on `data`, the store's events up to `now`, and serve the result in the place of `live`.
 
-    promise: measured by the caller, where the wish leaves nothing to be measured here. progress: is shown each line of what
-    was chosen as it is known, then how many items are copied.
+    The models of `live` need not be there; the caller holds the training lock. promise: measured by the caller, where the spec
+    leaves nothing to be measured here. progress: is shown each line of what was chosen as it is known, then how many items are
+    copied.
     """
     started = time.monotonic()
     old = live.metadata
@@ -247,12 +257,12 @@ def publish(
 
 
 def _has_texts(work: Workspace, metadata: IndexMetadata) -> bool:
-    """Whether there is a catalogue, and not bare ids out of events."""
+    """Return whether there is a catalogue, and not bare ids out of events."""
     return bool(work.es.count(index=metadata.index, query={"exists": {"field": "title"}})["count"])
 
 
 class _Unserved(Exception):
-    """One model can't be put into service, and is itself to blame."""
+    """Error of one model that can't be put into service, and is itself to blame."""
 
     def __init__(self, model: str, cause: Exception) -> None:
         super().__init__(model)
@@ -264,7 +274,10 @@ class _Unserved(Exception):
 
 @contextmanager
 def _serving(model: str) -> Iterator[None]:
-    """An error in here is the model's, but for a full disk or an Elasticsearch that is away: those would meet any model."""
+    """Raise an error in this block as _Unserved, which blames the model.
+
+    An error of a full disk, or of an Elasticsearch that is away, is raised as it is: it would meet any model.
+    """
     try:
         yield
     except Exception as error:
@@ -285,8 +298,10 @@ def _serve(
     record: TrainingRecord,
     progress: ProgressReporter | None,
 ) -> IndexMetadata:
-    """Builds the next version beside the live one, checks it, and swaps. Raises _Unserved where one model is to blame that it
-    can't."""
+    """Build the next version beside the live one, check it, and swap; return its metadata.
+
+    Raises _Unserved where one model is to blame that it can't.
+    """
     old = live.metadata
     models = {name: model for name, model in chosen.models.items() if name in chosen.weights}
     vectors = {model.field: _vector_meta(model) for model in models.values() if model.field is not None}
@@ -320,7 +335,10 @@ def _fill_and_swap(
     groups: Segments | None,
     progress: ProgressReporter | None,
 ) -> None:
-    """Items and events may come and go meanwhile. Raises _Unserved where one model is to blame that it can't."""
+    """Fill the new version with items, models and profiles, check it, and make it live.
+
+    Items and events may come and go meanwhile. Raises _Unserved where one model is to blame that it can't.
+    """
     old = live.metadata
     remove_unfinished(work.job_es, work.settings)
     folder = models_folder(work.settings, new.version)
@@ -371,7 +389,10 @@ def _vector_meta(model: Model) -> VectorMetadata:
 
 
 def _fill(models: Mapping[str, Model]) -> reindex.FillVectors:
-    """Gives items the vectors that the models have for them; an item that a model doesn't know has none."""
+    """Return a function that gives items the vectors that the models have for them.
+
+    An item that a model doesn't know has none.
+    """
     factors = {model.field: (model.item_ids, model.item_vectors) for model in models.values() if model.field is not None}
 
     def fill(items: Sequence[Item]) -> list[dict[str, NDArray[np.float32] | None]]:
@@ -386,13 +407,15 @@ def _fill(models: Mapping[str, Model]) -> reindex.FillVectors:
 
 
 def _table(chosen: Selection) -> dict[str, float]:
-    """Weights without a query: the models as training weighed them. What is popular and fresh only puts in order what the
-    models know nothing of."""
+    """Return the retriever weights without a query: the models as training weighed them.
+
+    What is popular and fresh only puts in order what the models know nothing of.
+    """
     return {**chosen.weights, "popularity": _TIEBREAK, "recency": _TIEBREAK}
 
 
 def _follow_notes(work: Workspace, old: IndexMetadata, new: IndexMetadata) -> None:
-    """A catalogue that was loaded meanwhile makes the store one with a catalogue."""
+    """Mark the new version as one with a catalogue, where a catalogue was loaded meanwhile."""
     if "bare" in new.notes and "bare" not in stored_metadata.read_version(work.es, old.store, old.version).notes:
         told = stored_metadata.read_version(work.es, new.store, new.version)
         notes = {key: value for key, value in told.notes.items() if key != "bare"}
@@ -400,7 +423,10 @@ def _follow_notes(work: Workspace, old: IndexMetadata, new: IndexMetadata) -> No
 
 
 def _check(work: Workspace, new: IndexMetadata, models: Mapping[str, Model], data: Interactions) -> None:
-    """The kNN of the new version finds what the vectors say. Raises IndexStateError."""
+    """Check that the kNN of the new version finds what the vectors say.
+
+    Raises IndexStateError.
+    """
     for model in models.values():
         if model.field is not None:
             with _serving(model.name):
@@ -410,7 +436,10 @@ def _check(work: Workspace, new: IndexMetadata, models: Mapping[str, Model], dat
 def _check_whole(
     work: Workspace, old: IndexMetadata, new: IndexMetadata, copied: reindex.CopyState, fill: reindex.FillVectors
 ) -> reindex.CopyState:
-    """Catches up with who loads items meanwhile. Raises IndexStateError where the new version lacks items nevertheless."""
+    """Catch up with who loads items meanwhile.
+
+    Raises IndexStateError where the new version lacks items nevertheless.
+    """
     copied = reindex.copy_changes(work.job_es, old, new, copied, fill)
     lacking = reindex.missing_ids(work.job_es, old, new)
     if lacking:
@@ -422,7 +451,10 @@ def _check_whole(
 
 
 def _check_neighbours(work: Workspace, new: IndexMetadata, model: Model, data: Interactions) -> None:
-    """Asks as users will, with their own vectors: nearest to an item is easy for a graph, nearest to a user is not."""
+    """Check the kNN of a model's field with vectors of users, as they will search.
+
+    Nearest to an item is easy for a graph, nearest to a user is not. Raises IndexStateError.
+    """
     vectors, field = model.item_vectors, str(model.field)
     groups = fetch_item_groups(work, new)
     live = {groups.get(hit, hit) for ids in scan_ids(work.es, new.index) for hit in ids}
@@ -448,7 +480,7 @@ def _check_neighbours(work: Workspace, new: IndexMetadata, model: Model, data: I
 
 
 def _some_vectors(model: Model, data: Interactions) -> Iterator[NDArray[np.float32]]:
-    """Vectors of a few users, by their newest events."""
+    """Yield vectors of a few users, by their newest events."""
     users = np.random.default_rng(0).permutation(len(data.user_ids))[:_SAMPLE]
     for user in users.tolist():
         begin, end = np.searchsorted(data.users, [user, user + 1])

@@ -1,7 +1,7 @@
-"""Trains the learned ranking of a store, on judgments or on the answer log, and puts it into service where it is better.
+"""Training of the learned ranking of a store, on judgments or on the answer log, served where it is better.
 
-Better means: on answers that its trees did not see, its NDCG@10 is above that of the weighted sum (on the log: of the order
-that was served), and a paired randomisation test says with p < 0.05 that this is no accident.
+Better means: on answers that its trees did not see, its NDCG@10 is above that of the weighted sum (on the log: of the order that
+was served), and a paired randomisation test says with p < 0.05 that this is no accident.
 """
 
 from __future__ import annotations
@@ -49,9 +49,12 @@ _TOLD = 6
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One situation. before, after: NDCG@10 of the order that served and of the trees, on answers that these did not see;
-    gain: their difference with its 95 % interval; p: of the paired test. kept: whether it serves now. parts: what the trees
-    read most, by the absolute contributions' share."""
+    """Outcome of a training for one situation.
+
+    before, after: NDCG@10 of the order that served and of the trees, on answers that these did not see; gain: their difference
+    with its 95 % interval; p: of the paired test. kept: whether it serves now. parts: what the trees read most, by the absolute
+    contributions' share.
+    """
 
     situation: str
     answers: int
@@ -65,7 +68,7 @@ class Outcome:
     curve: Mapping[int, float]
 
     def lines(self, before: str) -> Iterator[str]:
-        """before: what the trees are compared with."""
+        """Yield the outcome as lines to be read; before: what the trees are compared with, in words."""
         yield (
             f"{self.situation}: {self.answers:,} answers, NDCG@10 {self.before:.4f} by {before}, {self.after:.4f} by"
             f" {self.trees} trees that did not see them: {self.gain.mean:+.4f} [{self.gain.low:+.4f}, {self.gain.high:+.4f}],"
@@ -94,7 +97,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class RankingReport:
-    """What came of each situation that there was enough to learn of; source: "judgments" or "answers"."""
+    """Outcomes of the situations that there was enough to learn of; source: "judgments" or "answers"."""
 
     source: str
     outcomes: tuple[Outcome, ...]
@@ -119,10 +122,10 @@ def train_ranking(
     progress: Progress | None = None,
     trees: Trees | None = None,
 ) -> RankingReport:
-    """Learns to rank from the judgments of a file, or without one from the answer log and the events that echo its answers;
-    then what exploration knows of the items is counted anew, too.
+    """Train the learned ranking on the judgments of a file, or without one on the answer log; serve it where it is better.
 
-    Raises InputError where there is too little to learn from, MissingExtra without LightGBM, StoreNotFound.
+    With the answer log go the events that echo its answers; then what exploration knows of the items is counted anew, too. Raises
+    InputError where there is too little to learn from, MissingExtra without LightGBM, StoreNotFound.
     """
     started, now = time.monotonic(), work.now()
     config = trees or Trees()
@@ -194,7 +197,7 @@ def _spaces(metadata: IndexMetadata) -> dict[str, str]:
 
 
 def _shares(examples: Examples, grown: Forest, rng: np.random.Generator) -> dict[str, float]:
-    """Part -> its share in the absolute contributions to some candidates, the largest few."""
+    """Return the largest few parts of the score: part -> its share in the absolute contributions to some candidates."""
     drawn = rng.choice(len(examples.rows), min(len(examples.rows), 2_000), replace=False)
     weights = np.abs(grown.contributions(examples.rows[drawn].astype(np.float64))[:, :-1]).mean(axis=0)
     found: dict[str, float] = {}
@@ -214,7 +217,7 @@ def _serve(work: Workspace, metadata: IndexMetadata, situation: str, ranker: Ran
 
 
 def _tidy(work: Workspace) -> None:
-    """Removes rankings that no version of the store names."""
+    """Remove rankings that no version of the store names."""
     store = work.settings.index
     in_use = {
         mark

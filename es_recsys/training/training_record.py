@@ -1,4 +1,7 @@
-"""What a version was trained on and what it promised, kept in its notes: a later run tells by it whether that still holds."""
+"""Training record: what a version was trained on and what it promised, kept in its notes.
+
+A later run tells by it whether that still holds.
+"""
 
 from __future__ import annotations
 
@@ -44,9 +47,12 @@ _CATALOGUE = "catalogue.npy"
 
 @dataclass(frozen=True, slots=True)
 class TrainingRecord:
-    """events: on items, those that count. until: epoch seconds up to which events were known (None: a store without times).
-    names: models that were asked for (empty: they were chosen). behaviours: weights of event types other than the usual.
-    promise: None where there was too little to hold out by time. targets: event types that answers are to lead to."""
+    """Record of what a version was trained on, and of the quality that it promised.
+
+    events: on items, those that count. until: epoch seconds up to which events were known (None: a store without times). names:
+    models that the caller named (empty: they were chosen). behaviours: weights of event types other than the usual. promise: None
+    where there was too little to hold out by time. targets: event types that answers are to lead to.
+    """
 
     events: int
     until: float | None
@@ -66,7 +72,10 @@ class TrainingRecord:
         promise: ExpectedQuality | None = None,
         targets: Sequence[str] = (),
     ) -> TrainingRecord:
-        """The record of a training; `figures` are those of its selection, which hold the promise where it is not given."""
+        """Return the record of a training.
+
+        figures: those of its selection, which hold the promise where it is not given.
+        """
         # A promise of other events than those that answers are to lead to could not be held against anything.
         fits = figures.get("slice") == "time" and tuple(figures.get("targets", ())) == tuple(targets)
         promised = figures.get("promise") if fits else None
@@ -75,13 +84,13 @@ class TrainingRecord:
         return cls(len(data.items), now if data.timed else None, tuple(names), dict(behaviours), promise, tuple(targets))
 
     def noted(self, notes: Mapping[str, Any]) -> dict[str, Any]:
-        """The notes of a version with this record, and without what concerned its predecessor alone."""
+        """Return the notes of a version with this record, and without what concerned its predecessor alone."""
         kept = {key: value for key, value in notes.items() if key not in ("replaces", _ATTEMPT, _TUNED)}
         return {**kept, _NOTE: {**asdict(self), "names": list(self.names), "targets": list(self.targets)}}
 
     @classmethod
     def of(cls, metadata: IndexMetadata) -> TrainingRecord | None:
-        """The record of a version; None where it has none, or no model."""
+        """Return the record of a version; None where it has none, or no model."""
         told = metadata.notes.get(_NOTE)
         if told is None or not metadata.models:
             return None
@@ -93,25 +102,28 @@ class TrainingRecord:
 
 
 def record_attempt(work: Workspace, events: int) -> None:
-    """Notes with the live version that a training on so many events brought nothing better."""
+    """Note with the live version that a training on so many events brought nothing better."""
     metadata = read_metadata(work.es, work.settings.index)
     write_metadata(work.es, replace(metadata, notes={**metadata.notes, _ATTEMPT: events}))
     work.snapshots.invalidate()
 
 
 def attempted_events(metadata: IndexMetadata) -> int:
-    """Events of the last training that was not taken into service in this version's place; 0 where there was none."""
+    """Return the events of the last training that was not taken into service in this version's place; 0 where there was none."""
     return int(metadata.notes.get(_ATTEMPT, 0))
 
 
 def record_tuned(notes: Mapping[str, Any], situations: Iterable[str]) -> dict[str, Any]:
-    """The notes of a version with these situations among those whose weights trials chose."""
+    """Return the notes of a version with these situations among those whose weights trials chose."""
     return {**notes, _TUNED: sorted({*notes.get(_TUNED, ()), *situations})}
 
 
 def tuned_situations(metadata: IndexMetadata) -> frozenset[str]:
-    """Situations whose weights trials chose. A training brings its own table without a query; that of searches stays, and
-    tells by the retrievers in it that don't answer, which nothing else weighs there."""
+    """Return the situations whose weights trials chose.
+
+    A training brings its own table without a query; that of searches stays, and tells by the retrievers in it that don't match
+    the query, which nothing else weighs there.
+    """
     noted = frozenset(metadata.notes.get(_TUNED, ())) & {"no_query"}
     asked = any(
         name not in RETRIEVERS or not RETRIEVERS[name].matches_query for name in metadata.retriever_weights.get("query", {})
@@ -120,8 +132,10 @@ def tuned_situations(metadata: IndexMetadata) -> frozenset[str]:
 
 
 def record_ranking(work: Workspace, source: str, known: float) -> None:
-    """Notes with the live version what the ranking was trained on, whether or not it serves. source: "judgments", known: how
-    many queries; or "answers", known: epoch seconds up to which they were given."""
+    """Note with the live version what the ranking was trained on, whether or not it serves.
+
+    source: "judgments", known: how many queries; or "answers", known: epoch seconds up to which they were given.
+    """
     metadata = read_metadata(work.es, work.settings.index)
     told = {**metadata.notes.get(_RANKING, {}), source: known}
     write_metadata(work.es, replace(metadata, notes={**metadata.notes, _RANKING: told}))
@@ -129,13 +143,13 @@ def record_ranking(work: Workspace, source: str, known: float) -> None:
 
 
 def recorded_ranking(metadata: IndexMetadata, source: str) -> float | None:
-    """What was noted of the source; None where no ranking was trained on it."""
+    """Return what was noted of the source; None where no ranking was trained on it."""
     known = metadata.notes.get(_RANKING, {}).get(source)
     return None if known is None else float(known)
 
 
 def catalogue_ids(work: Workspace, metadata: IndexMetadata) -> IdSet:
-    """Ids of the version's items."""
+    """Return the ids of the version's items."""
     ids = IdSet()
     for some in scan_ids(work.es, metadata.index):
         ids.update(some)
@@ -143,14 +157,14 @@ def catalogue_ids(work: Workspace, metadata: IndexMetadata) -> IdSet:
 
 
 def save_catalogue_ids(ids: IdSet, folder: Path) -> None:
-    """Keeps beside a version's models which items there were when they were trained, 8 bytes each."""
+    """Store beside a version's models which items there were when they were trained, 8 bytes each."""
     make_folder(folder)
     with open(folder / _CATALOGUE, "wb", opener=private_opener) as file:
         np.save(file, ids.to_array())
 
 
 def load_catalogue_ids(settings: Settings, version: int) -> IdSet | None:
-    """The items that there were when the version was trained; None where that was not kept."""
+    """Return the items that there were when the version was trained; None where that was not kept."""
     path = models_folder(settings, version) / _CATALOGUE
     try:
         return IdSet.from_array(np.load(path, allow_pickle=False))
@@ -160,6 +174,9 @@ def load_catalogue_ids(settings: Settings, version: int) -> IdSet | None:
 
 @contextmanager
 def training_lock(settings: Settings) -> Iterator[bool]:
-    """One training of a store at a time; says whether this one may go on. The system frees it when its holder dies."""
+    """Hold the lock that lets one training of a store run at a time; yield whether this one may go on.
+
+    The system frees it when its holder dies.
+    """
     with try_file_lock(settings.store_home / "training.lock") as free:
         yield free

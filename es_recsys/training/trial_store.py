@@ -19,8 +19,11 @@ __all__ = ["TrialStore", "content_digest", "data_digest"]
 
 
 class TrialStore:
-    """A file of lines: what was tried and the score. key: names data, question and models; the lines of any other key are of
-    no use, and go. A line that was cut off counts as not written."""
+    """File of trials, one a line: what was tried and the score.
+
+    key: names data, what is scored and models; the lines of any other key are of no use, and go. A line that was cut off counts
+    as not written.
+    """
 
     def __init__(self, path: Path, key: str) -> None:
         self._path, self._key = path, key
@@ -32,11 +35,11 @@ class TrialStore:
         return len(self._known)
 
     def get(self, tried: Hashable) -> float | None:
-        """The score of an earlier trial."""
+        """Return the score of an earlier trial; None where there was none."""
         return self._known.get(_text(tried))
 
     def put(self, tried: Hashable, score: float) -> None:
-        """Keeps a score at once."""
+        """Store the score of a trial at once."""
         self._known[_text(tried)] = score
         make_folder(self._path.parent)
         with open(self._path, "ab", opener=private_opener) as file:
@@ -54,7 +57,7 @@ class TrialStore:
 
 
 def data_digest(data: Interactions, *more: object) -> str:
-    """A digest of the events and whatever else a score depends on."""
+    """Return a digest of the events and whatever else a score depends on."""
     found = hashlib.blake2b(repr(more).encode(), digest_size=16)
     for column in (data.users, data.items, data.times, data.kinds, data.values):
         found.update(b"" if column is None else column.tobytes())
@@ -64,7 +67,7 @@ def data_digest(data: Interactions, *more: object) -> str:
 
 
 def content_digest(work: Workspace, metadata: IndexMetadata) -> str:
-    """A digest of a version's items and of what encoders made of them, whatever order they lie in."""
+    """Return a digest of a version's items and of what encoders made of them, whatever order they lie in."""
     total = 0
     for hits in scan(work.es, metadata.index, fields=("content_digest",), size=10_000):
         for hit in hits:

@@ -1,4 +1,4 @@
-"""Chooses the settings of a model by trials, and keeps them with the store for later trainings."""
+"""Tuning of a model's settings by trials, kept with the store for later trainings."""
 
 from __future__ import annotations
 
@@ -46,8 +46,11 @@ _METRIC = f"NDCG@{DEPTH}"
 
 @dataclass(frozen=True, slots=True)
 class ModelTuneReport:
-    """Outcome of a tuning. validation: NDCG@20 before (with the settings until now) and of the best trial. test: the same on
-    events that no trial saw, with the p-value of their difference. kept: whether the best is used from now on."""
+    """Report of a tuning.
+
+    validation: NDCG@20 before (with the settings until now) and of the best trial. test: the same on events that no trial saw,
+    with the p-value of their difference. kept: whether the best is used from now on.
+    """
 
     model: str
     found: Found
@@ -168,8 +171,10 @@ def _watch(name: str, stage: str, progress: ProgressReporter | None) -> Training
 
 
 def _splits(data: Interactions, split: str, users: int, seed: int, targets: tuple[str, ...]) -> tuple[HoldoutSplit, HoldoutSplit]:
-    """Return the split that checks the choice, and one of what is left then, which makes it. Raises InputError where too little
-    is left."""
+    """Return the holdout split that checks the choice, and one of what is left then, which makes it.
+
+    Raises InputError where too little is left.
+    """
     test = TUNE_SPLITS[split](data, np.random.default_rng(seed), users, targets=targets)
     validation = TUNE_SPLITS[split](test.train, np.random.default_rng(seed + 1), users, targets=targets)
     if len(validation) < _LEAST_USERS or len(test) < _LEAST_USERS:
@@ -188,7 +193,7 @@ def _config(kind: Any, settings: Mapping[str, Any], ordered: bool, timed: bool) 
 
 
 def _values(kind: Any, config: Any, space: Mapping[str, tuple[Any, ...]]) -> dict[str, Any]:
-    """The values of the space that the config has; a setting that has none of them is left out."""
+    """Return the values of the space that the config has; a setting that has none of them is left out."""
     found = {}
     for setting, values in space.items():
         same = [value for value in values if kind.with_param(config, setting, value) == config]

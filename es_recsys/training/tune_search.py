@@ -1,4 +1,4 @@
-"""Chooses the weights of the retrievers that match a query on judged queries and stores them with the store."""
+"""Tuning of the retrievers that match a query: weights chosen on judged queries and stored with the store."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _TOGETHER = 24
 
 @dataclass(frozen=True, slots=True)
 class TuneReport:
-    """NDCG@10 before and after on the queries held out, and what was chosen."""
+    """Report of a tuning: NDCG@10 before and after on the queries held out, and what was chosen."""
 
     tuned: Tuned
     seconds: float
@@ -70,9 +70,9 @@ def tune_search(
     seed: int = 7,
     progress: Progress | None = None,
 ) -> TuneReport:
-    """Tunes on at most `queries` of the judged queries, drawn by the seed; a quarter of them checks the choice.
+    """Tune boosts and retriever weights on at most `queries` of the judged queries, drawn by the seed.
 
-    Raises InputError where the file can't be read or judges too little, StoreNotFound.
+    A quarter of them checks the choice. Raises InputError where the file can't be read or judges too little, StoreNotFound.
     """
     started = time.monotonic()
     grades = read_judgments(judgments, columns=columns or {})

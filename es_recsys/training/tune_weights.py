@@ -1,11 +1,11 @@
-"""Chooses the weights of the retrievers by trials on events that are held out, and stores them with the store.
+"""Tuning of the retriever weights by trials on events that are held out, stored with the store.
 
 Without a query all retrievers are weighed; in a search the personalised ones, popularity and recency, beside those that match the
-query, whose weights `tune search` chooses from judgments. Answers are asked for once, of a store that was trained without the
+query, whose weights `tune search` chooses from judgments. Answers are computed once, by a store that was trained without the
 events held out; the trials are arithmetic on what each retriever gave each candidate. They set out from the weights under which
 what people turned to was the likeliest of what they might have had (models/conditional_logit.py), or from those until now,
-whichever are better, one retriever after the other moved to where it serves best. Answers and trials are kept, so that a run
-that was broken off goes on where it was.
+whichever are better, one retriever after the other moved to where it serves best. Answers and trials are kept, so that a run that
+was broken off goes on where it was.
 """
 
 from __future__ import annotations
@@ -72,9 +72,12 @@ _PROBE = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What was found for one situation. before, after: NDCG@10 with the weights until now and, each question by
-    weights chosen without it, with new ones; p of their difference. trials: of the last choice, which all questions made.
-    resumed: how many of them, and of those of the cross-validation, earlier runs had made."""
+    """Outcome of the tuning for one situation.
+
+    before, after: NDCG@10 with the weights until now and, each query by weights chosen without it, with new ones; p of their
+    difference. trials: of the last choice, which all queries made. resumed: how many of them, and of those of the
+    cross-validation, earlier runs had made.
+    """
 
     name: str
     questions: int
@@ -87,14 +90,14 @@ class Situation:
     resumed: int = 0
 
     def history(self) -> dict[str, Any]:
-        """The trials of the last choice, as the page plots them."""
+        """Return the trials of the last choice, as the page plots them."""
         model = f"weights of the retrievers, {_IN_WORDS[self.name]}"
         return {"kind": "tuning", "model": model, "metric": _METRIC, "trials": [one.to_dict() for one in self.trials]}
 
 
 @dataclass(frozen=True, slots=True)
 class WeightsTuneReport:
-    """What was found, situation by situation, and why others were left alone."""
+    """Report of a tuning: what was found, situation by situation, and why others were left alone."""
 
     situations: tuple[Situation, ...]
     notes: tuple[str, ...]
@@ -143,12 +146,12 @@ def tune_weights(
     seed: int = 7,
     progress: Progress | None = None,
 ) -> WeightsTuneReport:
-    """Tunes the table without a query and, where users searched, the personal part of the one with a query.
+    """Tune the retriever weights without a query and, where users searched, the personal part of those with a query.
 
     situations: which of the two, "no_query" and "query". trials, timeout (seconds): of each of them. targets: event types that
     make an item a right answer where there is no query (none named: those that the store was trained for, else all that are
     positive). Broken off, it goes on where it was as long as the store has the same events, items and settings. Raises
-    StoreNotFound, InputError for an unknown type or where too little can be asked, MissingExtra.
+    StoreNotFound, InputError for an unknown type or where there are too few queries, MissingExtra.
     """
     started, targets = time.monotonic(), check_targets(targets)
     with work.translating_errors():
@@ -188,8 +191,11 @@ def tune_weights(
 
 
 def next_items(data: Interactions, rng: np.random.Generator, users: int, targets: Collection[str]) -> EvalSplit:
-    """What came after a moment, where enough did: as when the store answers, nothing that others did later is known then, which
-    would speak for signals of what goes together. Else the last item of each user."""
+    """Return an evaluation split of what came after a moment, where enough did, else of the last item of each user.
+
+    As when the store answers, nothing that others did later is known after a moment; it would speak for signals of what goes
+    together.
+    """
     if data.timed:
         split = temporal_split(data, rng, users, share=_NEWEST, targets=targets)
         if len(split) >= _ENOUGH_QUESTIONS:
@@ -198,7 +204,7 @@ def next_items(data: Interactions, rng: np.random.Generator, users: int, targets
 
 
 def _asked_of(work: Workspace, live: IndexMetadata, name: str) -> tuple[object, ...]:
-    """What the answers of the scratch store depend on besides events, items and questions."""
+    """Return what the answers of the scratch store depend on besides events, items and queries."""
     settings = work.settings.search.model_dump_json(), work.settings.profiles.model_dump_json()
     vectors = sorted(encoder_fingerprints(live).items())
     models = targets_of(live), [(model, load_tuned(work.settings, model)) for model in sorted(live.models)]
@@ -212,7 +218,7 @@ def _asked_of(work: Workspace, live: IndexMetadata, name: str) -> tuple[object, 
 def _collected(
     scratch: Workspace, work: Workspace, split: EvalSplit, live: IndexMetadata, name: str, progress: Progress | None
 ) -> tuple[RetrieverScores, dict[str, float]]:
-    """What each retriever gives each candidate of each question, and the weights until now."""
+    """Return what each retriever gives each candidate of each query, and the weights until now."""
     copy_events(scratch, work.events.scan(), split.rule, "train")
     train(scratch, live.models, targets=targets_of(live), budget=_BUDGET)
     snapshot = scratch.snapshots.latest()
@@ -234,7 +240,7 @@ def _collected(
 
 @dataclass(frozen=True, slots=True)
 class _Study:
-    """Where the trials of one situation are kept: a study in the file for each part of the people who choose."""
+    """File of the trials of one situation: a study in it for each part of the people who choose."""
 
     file: Path | None = None
     name: str = "weights"
@@ -255,8 +261,11 @@ def _tuned(
     seed: int,
     study: _Study,
 ) -> Situation:
-    """Chooses weights on all questions, and judges such a choice by cross-validation: chosen on the other people's questions, a
-    fold's people are asked. So each question says something, though none says anything of weights that it helped to choose."""
+    """Choose weights on all queries, and judge such a choice by cross-validation.
+
+    Weights chosen on the other people's queries answer those of a fold's people. So each query says something, though none says
+    anything of weights that it helped to choose.
+    """
     # Who asks as nobody is not one person.
     people, owner = np.unique([one or f"\0{row}" for row, one in enumerate(who)], return_inverse=True)
     rng = np.random.default_rng(seed)
@@ -279,7 +288,10 @@ def _tuned(
 def _chosen(
     sheet: RetrieverScores, before: Mapping[str, float], tried: Callable[[RetrieverScores, Score, Mapping[str, float]], Found]
 ) -> tuple[dict[str, float], Found]:
-    """The best weights of all tried, and the trials. tried: makes them, from the weights on that it is given."""
+    """Return the best weights of all tried, and the trials.
+
+    tried: makes them, from the weights on that it is given.
+    """
     score = sheet.scorer()
     likely = logit_weights(sheet)
     start = sheet.coordinate_ascent(max((before, likely), key=score), _VALUES, score)
@@ -289,7 +301,10 @@ def _chosen(
 
 
 def logit_weights(sheet: RetrieverScores) -> dict[str, float]:
-    """The weights of the greatest likelihood, beside what the other retrievers give, or the largest 1 where it should be more."""
+    """Return the retriever weights of the greatest likelihood (conditional logit), beside what the other retrievers give.
+
+    What these give counts 1; where the largest weight should be more than that, it is 1 and the others shrink in proportion.
+    """
     choices, worth = sheet.choices()
     theta = fit_conditional_logit(choices, worth) if choices else np.zeros(len(sheet.retrievers) + 1)
     scale = float(theta.max()) or 1.0

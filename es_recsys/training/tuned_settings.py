@@ -23,12 +23,12 @@ _HISTORY = ".history.json"
 
 
 def tuned_path(settings: Settings, name: str) -> Path:
-    """Where the settings of a model lie."""
+    """Return the path where the settings of a model lie."""
     return settings.store_home / "tuned" / f"{name}.json"
 
 
 def save_tuned(settings: Settings, name: str, values: Mapping[str, Any], *, ordered: bool, timed: bool) -> Path:
-    """Keeps values of the model's space: setting -> value, applied to its `start(ordered, timed)`."""
+    """Store values of the model's space: setting -> value, applied to its `default_config(ordered, timed)`; return the path."""
     path = tuned_path(settings, name)
     make_folder(path.parent)
     content = json.dumps({"ordered": ordered, "timed": timed, "settings": dict(values)}, indent=1) + "\n"
@@ -39,7 +39,10 @@ def save_tuned(settings: Settings, name: str, values: Mapping[str, Any], *, orde
 
 
 def load_tuned(settings: Settings, name: str) -> Any | None:
-    """The tuned config of a model; None where there is none. Raises ModelError for a file that doesn't fit the model."""
+    """Return the tuned config of a model; None where there is none.
+
+    Raises ModelError for a file that doesn't fit the model.
+    """
     path = next((path for path in (tuned_path(settings, one) for one in spellings(name, RENAMED)) if path.exists()), None)
     if path is None:
         return None
@@ -62,14 +65,17 @@ def load_tuned(settings: Settings, name: str) -> Any | None:
 
 
 def save_history(settings: Settings, name: str, history: Mapping[str, Any]) -> None:
-    """Keeps the trials of a tuning, for the page that plots them. name: of what was tuned."""
+    """Store the trials of a tuning, for the page that plots them.
+
+    name: of what was tuned.
+    """
     path = tuned_path(settings, name).with_suffix(_HISTORY)
     make_folder(path.parent)
     path.write_bytes(orjson.dumps(history, option=orjson.OPT_INDENT_2))
 
 
 def tuning_histories(settings: Settings) -> dict[str, dict[str, Any]]:
-    """What was tuned in this store -> history of the trials that its last tuning made."""
+    """Return what was tuned in this store -> history of the trials that its last tuning made."""
     found = {}
     for path in sorted(tuned_path(settings, "x").parent.glob(f"*{_HISTORY}")):
         try:

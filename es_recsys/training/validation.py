@@ -1,4 +1,4 @@
-"""What is held out to choose by: the slice that stands for what the store will be asked."""
+"""Validation of a training: the holdout split that stands for the queries that the store will get."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _CELLS = 80_000_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Validation:
-    """Held-out events that a training chooses by.
+    """Holdout splits that a training chooses by.
 
     part: what settings are tried on. whole: of the same and more users, by which models are weighed. test: of users who choose
-    nothing, whose figure is the quality to expect; None where there are too few. data: what all were held out of. targets:
-    event types of what is to be found (empty: all that are positive). method: "time", "last" or "random".
+    nothing, whose figure is the quality to expect; None where there are too few. data: what all were held out of. targets: event
+    types of what is to be found (empty: all that are positive). method: "time", "last" or "random".
     """
 
     part: HoldoutSplit
@@ -45,13 +45,15 @@ class Validation:
 
     @property
     def ordered(self) -> bool:
-        """Whether recency may tell."""
+        """Whether a history may be weighed by recency: not where events are held out at random."""
         return self.method != "random"
 
     @classmethod
     def of(cls, data: Interactions, rng: np.random.Generator, notes: Notes, targets: tuple[str, ...] = ()) -> Validation:
-        """Hold out of all interactions, or of those of a random part of the users where there are very many. Without enough
-        events of the targets' types all that are positive count, and the notes say so."""
+        """Hold events out of all interactions, or of those of a random part of the users where there are very many.
+
+        Without enough events of the targets' types all that are positive count, and the notes say so.
+        """
         data = _sampled(data, rng, notes)
         users = int(np.clip(_CELLS // max(len(data.item_ids), 1), 1_000, 8_000))
         found = _held_out(data, rng, users, notes, targets)
@@ -61,8 +63,10 @@ class Validation:
         return found
 
     def earlier(self, seed: int, users: int) -> HoldoutSplit | None:
-        """Return a split of the time just before, of up to so many users, when nothing of what is held out now had happened; None
-        where there is none."""
+        """Return a holdout split of the time just before, of up to so many users.
+
+        Nothing of what is held out now had happened then. None where there is none.
+        """
         if self.method != "time":
             return None
         part = temporal_split(self.data, np.random.default_rng(seed), users, targets=self.targets, back=1)
@@ -96,9 +100,11 @@ def _held_out(data: Interactions, rng: np.random.Generator, users: int, notes: N
 
 
 def _order_tells(part: HoldoutSplit) -> tuple[bool, str]:
-    """Return whether the newest events of a history tell more of the next item than the rest does, and why: co-visitation is
-    asked with the whole history alike and with half-lives, and the best half-life must win by twice the standard error of
-    the users' differences."""
+    """Return whether the newest events of a history tell more of the next item than the rest does, and why.
+
+    Co-visitation answers with the whole history alike and with half-lives, and the best half-life must win by twice the standard
+    error of the users' differences.
+    """
     trials = CoVisitationTrials(part)
     plain = CoVisitationConfig(Counting(10, 0.8, 1.0, 0.3), 0.5, 0.2)
     alike = trials.each(plain)
