@@ -1,4 +1,4 @@
-"""The methods that answer, which both clients have: what they take is the same, only that one is awaited."""
+"""Methods that answer queries, of both clients: they take the same arguments, and those of one client are awaited."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ Ids = Iterable[str | int] | str | int
 
 
 class AnswerMethods(Generic[A, B]):
-    """search, recommend, similar_items and rank. A: an answer, or what is awaited for one; B: an iterator of answers.
+    """The methods search, recommend, similar_items and rank of a client.
+
+    A: an answer, or what is awaited for one; B: an iterator of answers.
 
     filter: expressions or a mapping, as docs/guide.md lists. personalization: 0 (neutral) to 1 (personal). diversity: 0 (by
     score) to 1 (most varied). explore: 0 (nothing is left to chance) to 1. offset + n: up to 1,000.
@@ -116,7 +118,10 @@ class AnswerMethods(Generic[A, B]):
         diversity: float | None = None,
         explain: bool = False,
     ) -> A:
-        """Find items like one item, by content and by what people did. What a given user dislikes is left out."""
+        """Find items like one item, by content and by what people did.
+
+        What a given user dislikes is left out.
+        """
         return self._answer(
             like=item_id, user_id=user_id, n=n, filter=filter, exclude=exclude, diversity=diversity, explain=explain
         )
@@ -154,7 +159,7 @@ class AnswerMethods(Generic[A, B]):
 
 
 def make_query(**given: Any) -> Query:
-    """Return the Query of what one of the methods was given; a ranking has all of its ids on one page."""
+    """Return the query for the arguments of one of the methods; a ranking has all of its ids on one page."""
     if "like" in given:
         given["like"] = arguments.one_id("item_id", given["like"])
     if "ids" in given:

@@ -1,4 +1,4 @@
-"""What callers of the Python API give, read in one way everywhere; what can't be read is an InputError that names it."""
+"""Arguments of the Python API, read in one way everywhere; what can't be read is an InputError that names it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,9 @@ _VALUES = (str, bool, int, float, Decimal, date, UUID, Real)
 
 
 def one_id(name: str, value: Any) -> str:
-    """The id as text: 17, 17.0 and "17" are one. A word that stands for nothing in a file is an id like others here.
+    """Return the id as text.
+
+    17, 17.0 and "17" are one id. A word that stands for nothing in a file ("NULL") is an id like others here.
 
     Raises InputError for None and for what is no id.
     """
@@ -63,24 +65,27 @@ def one_id(name: str, value: Any) -> str:
 
 
 def optional_id(name: str, value: Any) -> str | None:
-    """The same, or None."""
+    """Return the id as text, as `one_id` does, or None for None."""
     return None if value is None else one_id(name, value)
 
 
 def ids(name: str, values: Any) -> tuple[str, ...]:
-    """The ids, in the order given. One id that stands alone is a list of one: a text is never taken apart."""
+    """Return the ids as texts, in the order given.
+
+    One id that stands alone is a list of one: a text is never taken apart.
+    """
     if isinstance(values, str | Real | Decimal | UUID) and not isinstance(values, bool):
         return (one_id(name, values),)
     return tuple(one_id(f"{name}[{place}]", value) for place, value in enumerate(_each(name, values, _IDS)))
 
 
 def optional_ids(name: str, values: Any) -> tuple[str, ...] | None:
-    """The same, or None."""
+    """Return the ids as texts, as `ids` does, or None for None."""
     return None if values is None else ids(name, values)
 
 
 def texts(name: str, values: Any) -> tuple[str, ...]:
-    """Names, as of models or event types; one that stands alone is a list of one."""
+    """Return names, as of models or event types; one that stands alone is a list of one."""
     remedy = "Give a name, or a list of names."
     found = (values,) if isinstance(values, str) else tuple(_each(name, values, remedy))
     for value in found:
@@ -90,7 +95,10 @@ def texts(name: str, values: Any) -> tuple[str, ...]:
 
 
 def instances(name: str, values: Any, kind: type[T]) -> Iterator[T]:
-    """Things of a kind, one or many, one after the other. What the caller's own iterator raises is told as the cause."""
+    """Yield one or many objects of a class, one after the other.
+
+    What the caller's own iterator raises is told as the cause.
+    """
     if isinstance(values, kind):
         yield values
         return
@@ -102,7 +110,7 @@ def instances(name: str, values: Any, kind: type[T]) -> Iterator[T]:
 
 
 def text(name: str, value: Any) -> str:
-    """A text."""
+    """Return a text unchanged; raise InputError for anything else."""
     if not isinstance(value, str):
         raise InputError(f"{name} is {_kind(value)}, not a text.", "Give a text.")
     try:
@@ -113,7 +121,7 @@ def text(name: str, value: Any) -> str:
 
 
 def picture(name: str, value: Any) -> bytes | None:
-    """The bytes of a picture: themselves, or those of the file at a path."""
+    """Return the bytes of a picture: those given, or those of the file at a path; None for None."""
     if value is None or isinstance(value, bytes):
         return value
     if isinstance(value, bytearray | memoryview):
@@ -128,7 +136,7 @@ def picture(name: str, value: Any) -> bytes | None:
 
 
 def whole(name: str, value: Any, least: float = -math.inf) -> int:
-    """A whole number."""
+    """Return a whole number of `least` or more; raise InputError for anything else."""
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise InputError(f"{name} is {_kind(value)}, not a whole number.", "Give a whole number.")
     if value < least:
@@ -137,7 +145,7 @@ def whole(name: str, value: Any, least: float = -math.inf) -> int:
 
 
 def optional_number(name: str, value: Any, least: float = -math.inf, most: float = math.inf) -> float | None:
-    """A number within bounds, or None."""
+    """Return a number within bounds, or None for None; raise InputError for anything else."""
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, Real):
@@ -150,14 +158,17 @@ def optional_number(name: str, value: Any, least: float = -math.inf, most: float
 
 
 def flag(name: str, value: Any) -> bool:
-    """True or False."""
+    """Return True or False unchanged; raise InputError for anything else."""
     if not isinstance(value, bool):
         raise InputError(f"{name} is {_kind(value)}, not True or False.", "Give True or False.")
     return value
 
 
 def filters(name: str, value: Any) -> tuple[str, ...] | Mapping[str, Any]:
-    """Expressions, of which one may stand alone, or a mapping of fields to what can be compared. Raises FilterError."""
+    """Return filter expressions, of which one may stand alone, or a mapping of fields to what can be compared.
+
+    Raises FilterError.
+    """
     if value is None:
         return ()
     if isinstance(value, str):
@@ -207,7 +218,7 @@ def _each(name: str, values: Any, remedy: str) -> Iterator[Any]:
 
 
 def _kind(value: Any) -> str:
-    """What a value is, without telling it."""
+    """Return what a value is (its class), without telling the value."""
     if value is None:
         return "None"
     if isinstance(value, float) and not math.isfinite(value):

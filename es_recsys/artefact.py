@@ -1,4 +1,4 @@
-"""A trained model as a folder: `manifest.json` and one `.npy` an array, memory-mapped when loaded. Never a pickle."""
+"""Trained models as folders: `manifest.json` and one `.npy` an array, memory-mapped when loaded; never a pickle."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ class Artefact:
     """Trained model as it is stored.
 
     model: its name. params: JSON values. arrays: name -> read-only memory map. fingerprint: see `fingerprint`. layout:
-    which one of the model's own, counted up where its arrays come to mean something else."""
+    which one of the model's own, counted up where its arrays come to mean something else.
+    """
 
     model: str
     params: Mapping[str, Any]
@@ -40,7 +41,7 @@ class Artefact:
 
 
 def fingerprint(model: str, params: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:
-    """SHA-256 over name, parameters and the arrays' bytes, first 16 hex digits: two trainings differ in it."""
+    """Return SHA-256 over name, parameters and the arrays' bytes, first 16 hex digits: two trainings differ in it."""
     digest = hashlib.sha256(json.dumps([FORMAT, model, params], sort_keys=True).encode())
     for name in sorted(arrays):
         array = np.ascontiguousarray(arrays[name])
@@ -83,7 +84,9 @@ def save(folder: Path, model: str, params: Mapping[str, Any], arrays: Mapping[st
 
 
 def load(folder: Path, *models: str) -> Artefact:
-    """Return the folder as written by `save`. models: names that it may have (none: any).
+    """Load the folder that `save` wrote.
+
+    models: names that the model may have (none: any).
 
     Raises ModelError that names the file, where one is missing, cut short, altered in shape, or would need a pickle.
     """

@@ -1,6 +1,6 @@
-"""What is computed for one answer, or one user, is computed on one BLAS thread.
+"""Limit of one BLAS thread for what is computed for one answer or one user.
 
-It takes a millisecond at most. Shared out among threads it waits for the last of them, and beside other answers, or an
+That takes a millisecond at most. Shared out among threads it waits for the last of them, and beside other answers, or an
 Elasticsearch on the same machine, that one waits for a core: a system of 256 unknowns then took 160 ms instead of one.
 """
 
@@ -20,8 +20,10 @@ T = TypeVar("T")
 
 
 def on_one_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Return what the function does, which must not wait for anything: the BLAS libraries of the process have one thread until it
-    returns, or the last of those that run beside it in other threads. Costs about ten microseconds.
+    """Call a function while the BLAS libraries of the process have one thread, and return its result.
+
+    They have one thread until it returns, or the last of those that run beside it in other threads; so the function must not wait
+    for anything. Costs about ten microseconds.
     """
     _limit.enter()
     try:
@@ -31,7 +33,10 @@ def on_one_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -
 
 
 class _Limit:
-    """threadpoolctl's own limits bring back what the thread that leaves has found, and that may be the limit of another one."""
+    """Limit of BLAS threads while any thread of the process is inside.
+
+    threadpoolctl's own limits bring back what the thread that leaves has found, and that may be the limit of another one.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -62,7 +67,7 @@ _limit = _Limit()
 
 
 def _release(library: LibController) -> None:
-    """Let another thread set the number than the one that has set it first."""
+    """Let another thread set the number of threads than the one that has set it first."""
     release = getattr(library, "clear_controlling_thread", None)
     if release is not None:
         release(force=True)

@@ -37,7 +37,7 @@ MakeFlow = Callable[[ServingSnapshot], Flow[T]]
 
 
 class Client(AnswerMethods[Answer, Iterator[Answer | RecsysError]]):
-    """Answers from and writes to one store.
+    """Client of one store: it answers queries, writes items and events, and trains models.
 
     Client("https://...", index="shop", api_key=...), or Client.embedded("shop") for the embedded node. Thread-safe; a
     context manager. options: settings by name; what isn't given comes from the settings file and the environment.
@@ -57,7 +57,10 @@ class Client(AnswerMethods[Answer, Iterator[Answer | RecsysError]]):
 
     @classmethod
     def embedded(cls, index: str | None = None, *, keep: bool = True, **options: Any) -> Self:
-        """Return a client of the embedded node, started where it is not up. keep: whether it goes on after this process."""
+        """Return a client of the embedded node, started where it is not up.
+
+        keep: whether it goes on after this process.
+        """
         return cls(None, index, keep=keep, **options)
 
     @property
@@ -69,15 +72,20 @@ class Client(AnswerMethods[Answer, Iterator[Answer | RecsysError]]):
         return self.workspace.run(_answers(query))
 
     def execute_many(self, queries: Iterable[Query]) -> Iterator[Answer | RecsysError]:
-        """Yield the answers in the order of the queries, an error in the place of one that can't be answered. Their searches are
-        joined into few requests; where one fails, its queries are tried again in smaller ones."""
+        """Yield the answers in the order of the queries, an error in the place of one that can't be answered.
+
+        Their searches are joined into few requests; where one fails, its queries are tried again in smaller ones.
+        """
         yield from answer_all(self.workspace, arguments.instances("queries", queries, Query))
 
     def _answer(self, **given: Any) -> Answer:
         return self.execute(make_query(**given))
 
     def insert_items(self, items: Iterable[Item] | Item, *, base: Path | str = ".") -> ItemsReport:
-        """Add and change items; make the store where there is none. base: folder that the paths of pictures start from."""
+        """Add and change items; make the store where there is none.
+
+        base: folder that the paths of pictures start from.
+        """
         from es_recsys.jobs.load_items import insert_items
 
         if not isinstance(base, str | Path):
@@ -93,8 +101,9 @@ class Client(AnswerMethods[Answer, Iterator[Answer | RecsysError]]):
         return delete_items(self.workspace, arguments.ids("item_ids", item_ids))
 
     def put_events(self, events: Iterable[Event] | Event) -> Recorded:
-        """Record events; the very next answer shows them. Events that are stored already change nothing, so a retry is safe.
+        """Record events; the very next answer shows them.
 
+        Events that are stored already change nothing, so a retry is safe.
         What is stored and doesn't count is in `quarantined`, by reason: ratings off the store's scale (`set_rating_scale`).
         """
         given = list(arguments.instances("events", events, Event))
@@ -141,8 +150,10 @@ class Client(AnswerMethods[Answer, Iterator[Answer | RecsysError]]):
         budget: float | None = None,
         seed: int = 7,
     ) -> RetrainReport:
-        """Train where events or items have grown by a share of `growth` or quality has fallen, for a scheduler to call; else say
-        why not. Without names or targets those of the models in service. What is worse than these is not put into service.
+        """Train where events or items have grown by a share of `growth` or quality has fallen; else say why not.
+
+        For a scheduler to call. Without names or targets those of the models in service are taken. What is worse than these
+        is not put into service.
 
         Due is also what has other event weights since, a named model or target that isn't served yet, and models that can't be
         loaded.
@@ -161,7 +172,10 @@ class Client(AnswerMethods[Answer, Iterator[Answer | RecsysError]]):
         return self.workspace.run(_reads_profile(user_id))
 
     def delete_user(self, user_id: Id) -> Erased:
-        """Erase a user: events, profile, answer log. A replay of older events doesn't bring the user back."""
+        """Erase a user: events, profile, answer log.
+
+        A replay of older events doesn't bring the user back.
+        """
         from es_recsys.jobs.erase_user import erase_user
 
         return erase_user(self.workspace, arguments.one_id("user_id", user_id))
@@ -182,8 +196,11 @@ class Client(AnswerMethods[Answer, Iterator[Answer | RecsysError]]):
 
 
 class AsyncClient(AnswerMethods[Coroutine[Any, Any, Answer], AsyncIterator[Answer | RecsysError]]):
-    """The methods of `Client`, to be awaited. Requests to Elasticsearch are asynchronous; SQL, encoders and long jobs run in
-    threads. Use it in one event loop, as `async with` or with `await close()`."""
+    """The methods of `Client`, to be awaited.
+
+    Requests to Elasticsearch are asynchronous; SQL, encoders and long jobs run in threads. Use it in one event loop, as
+    `async with` or with `await close()`.
+    """
 
     def __init__(
         self,
@@ -201,7 +218,7 @@ class AsyncClient(AnswerMethods[Coroutine[Any, Any, Answer], AsyncIterator[Answe
 
     @classmethod
     def embedded(cls, index: str | None = None, *, keep: bool = True, **options: Any) -> Self:
-        """As `Client.embedded`."""
+        """Return an asynchronous client of the embedded node, as `Client.embedded` does."""
         return cls(None, index, keep=keep, **options)
 
     @property
@@ -209,11 +226,11 @@ class AsyncClient(AnswerMethods[Coroutine[Any, Any, Answer], AsyncIterator[Answe
         return self._client.settings
 
     async def execute(self, query: Query) -> Answer:
-        """As `Client.execute`."""
+        """Answer a query, as `Client.execute` does."""
         return await self._run(_answers(query))
 
     async def execute_many(self, queries: Iterable[Query]) -> AsyncIterator[Answer | RecsysError]:
-        """As `Client.execute_many`."""
+        """Yield the answers in the order of the queries, as `Client.execute_many` does."""
         for batch in batched(arguments.instances("queries", queries, Query), BATCH_SIZE):
             for found in await asyncio.gather(*(self.execute(query) for query in batch), return_exceptions=True):
                 if isinstance(found, BaseException) and not isinstance(found, RecsysError):
@@ -224,20 +241,20 @@ class AsyncClient(AnswerMethods[Coroutine[Any, Any, Answer], AsyncIterator[Answe
         return await self.execute(make_query(**given))
 
     async def insert_items(self, items: Iterable[Item] | Item, *, base: Path | str = ".") -> ItemsReport:
-        """As `Client.insert_items`."""
+        """Add and change items, as `Client.insert_items` does."""
         return await asyncio.to_thread(self._client.insert_items, items, base=base)
 
     async def delete_items(self, item_ids: Ids) -> ItemsReport:
-        """As `Client.delete_items`."""
+        """Remove items, as `Client.delete_items` does."""
         return await asyncio.to_thread(self._client.delete_items, item_ids)
 
     async def put_events(self, events: Iterable[Event] | Event) -> Recorded:
-        """As `Client.put_events`."""
+        """Record events, as `Client.put_events` does."""
         given = list(arguments.instances("events", events, Event))
         return await self._driver.run(self._client.workspace.record(given))
 
     async def set_rating_scale(self, scale: str | RatingScale) -> None:
-        """As `Client.set_rating_scale`."""
+        """Set the scale of ratings, as `Client.set_rating_scale` does."""
         await asyncio.to_thread(self._client.set_rating_scale, scale)
 
     async def train(
@@ -249,7 +266,7 @@ class AsyncClient(AnswerMethods[Coroutine[Any, Any, Answer], AsyncIterator[Answe
         budget: float | None = None,
         seed: int = 7,
     ) -> TrainReport:
-        """As `Client.train`."""
+        """Train models and put them into service, as `Client.train` does."""
         return await asyncio.to_thread(self._client.train, models, add=add, targets=targets, budget=budget, seed=seed)
 
     async def train_if_needed(
@@ -262,25 +279,25 @@ class AsyncClient(AnswerMethods[Coroutine[Any, Any, Answer], AsyncIterator[Answe
         budget: float | None = None,
         seed: int = 7,
     ) -> RetrainReport:
-        """As `Client.train_if_needed`."""
+        """Train where it is due, as `Client.train_if_needed` does."""
         return await asyncio.to_thread(
             self._client.train_if_needed, models, add=add, targets=targets, growth=growth, budget=budget, seed=seed
         )
 
     async def get_user_profile(self, user_id: Id) -> Profile:
-        """As `Client.get_user_profile`."""
+        """Return what is known of a user, as `Client.get_user_profile` does."""
         return await self._run(_reads_profile(user_id))
 
     async def delete_user(self, user_id: Id) -> Erased:
-        """As `Client.delete_user`."""
+        """Erase a user, as `Client.delete_user` does."""
         return await asyncio.to_thread(self._client.delete_user, user_id)
 
     async def titles(self, item_ids: Ids) -> dict[str, str]:
-        """As `Client.titles`."""
+        """Return the title of each item, as `Client.titles` does."""
         return await self._run(_reads_titles(item_ids))
 
     async def close(self) -> None:
-        """As `Client.close`."""
+        """Close the connections, as `Client.close` does."""
         await self._es.close()
         await asyncio.to_thread(self._client.close)
 
@@ -333,7 +350,10 @@ def _reads_titles(item_ids: Ids) -> MakeFlow[dict[str, str]]:
 
 
 def _training(models: Any, add: Any, targets: Any, budget: Any, seed: Any) -> dict[str, Any]:
-    """Return what both ways to train take, read."""
+    """Return the arguments of both ways to train, read.
+
+    Raises InputError.
+    """
     if (given := arguments.whole("seed", seed)) < 0:
         raise InputError(f"seed is {given}.", "Give 0 or more.")
     return {

@@ -1,4 +1,4 @@
-"""What can go wrong, as one small tree.
+"""Errors of the package, as one small tree.
 
 RecsysError
  +-- InputError            what the caller or a file gave is not usable
@@ -12,7 +12,7 @@ RecsysError
  |    +-- StoreNotFound    no store of that name
  |    +-- FingerprintMismatch  vectors of two models would be mixed
  |    +-- KeyMismatch      users are kept under another secret
- +-- ModelError            a model cannot be trained, saved, loaded or asked
+ +-- ModelError            a model cannot be trained, saved, loaded or used
  |    +-- EncodingError    content cannot be encoded
  |    +-- OutOfTime        a training was not whole when its time was over
  +-- WriteError            documents that Elasticsearch refused
@@ -58,27 +58,31 @@ class RecsysError(Exception):
 
 
 class InputError(RecsysError):
+    """What the caller or a file gave is not usable."""
+
     exit_code = 2
 
 
 class FilterError(InputError):
-    pass
+    """A filter expression is not usable."""
 
 
 class TooManyErrors(InputError):
-    pass
+    """A file has more bad lines than allowed."""
 
 
 class SetupError(RecsysError):
+    """Something on this machine is missing or too small."""
+
     exit_code = 3
 
 
 class EngineError(SetupError):
-    pass
+    """Elasticsearch cannot be started or reached."""
 
 
 class BadResponse(EngineError):
-    pass
+    """What came is not what Elasticsearch answers."""
 
 
 class MissingExtra(SetupError):
@@ -91,35 +95,39 @@ class MissingExtra(SetupError):
 
 
 class IndexStateError(RecsysError):
+    """The index is not in the state that the call needs."""
+
     exit_code = 4
 
 
 class StoreNotFound(IndexStateError):
-    pass
+    """There is no store of that name."""
 
 
 class FingerprintMismatch(IndexStateError):
-    pass
+    """Vectors of two models would be mixed."""
 
 
 class KeyMismatch(IndexStateError):
-    pass
+    """The users of a store are kept under another secret than the one that is set."""
 
 
 class ModelError(RecsysError):
+    """A model cannot be trained, saved, loaded or used."""
+
     exit_code = 5
 
 
 class EncodingError(ModelError):
-    pass
+    """Content cannot be encoded."""
 
 
 class OutOfTime(ModelError):
-    pass
+    """A training was not whole when its time was over."""
 
 
 class WriteError(RecsysError):
-    """Documents were refused; `report` tells what became of all of them, where that is known."""
+    """Elasticsearch refused documents; `report` tells what became of all of them, where that is known."""
 
     exit_code = 6
 

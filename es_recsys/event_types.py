@@ -1,4 +1,7 @@
-"""The event types, one row each: how strongly an event speaks for or against an item. A new event type is a new row."""
+"""Event types, one row each: how strongly an event speaks for or against an item.
+
+A new event type is a new row.
+"""
 
 from __future__ import annotations
 

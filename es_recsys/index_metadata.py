@@ -21,23 +21,30 @@ __all__ = [
 
 
 def items_alias(store: str) -> str:
+    """Return the alias of a store's live items index."""
     return f"{store}-items"
 
 
 def items_index(store: str, version: int) -> str:
+    """Return the name of the items index of a version."""
     return f"{store}-items-{version:06d}"
 
 
 def profiles_alias(store: str) -> str:
+    """Return the alias of a store's live profiles index."""
     return f"{store}-profiles"
 
 
 def profiles_index(store: str, version: int) -> str:
+    """Return the name of the profiles index of a version."""
     return f"{store}-profiles-{version:06d}"
 
 
 def users_index(store: str, version: int) -> str:
-    """Users by what they like, for the search of similar ones; only a version with a model that searches them has one."""
+    """Return the name of the index of users by what they like, for the search of similar ones.
+
+    Only a version with a model that searches them has one.
+    """
     return f"{store}-users-{version:06d}"
 
 
@@ -103,7 +110,7 @@ class IndexMetadata:
 
     @property
     def variants(self) -> float | None:
-        """How many variants the product of a variant has on average; None where no item has a group_id."""
+        """Mean number of variants of the product of a variant; None where no item has a group_id."""
         found = self.notes.get("variants")
         return None if found is None else float(found)
 
@@ -140,7 +147,10 @@ class IndexMetadata:
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any], fields: Mapping[str, str] | None = None) -> IndexMetadata:
-        """Read what `to_dict` of this or an earlier release wrote. Raises IndexStateError for the format of a later one."""
+        """Read what `to_dict` of this or an earlier release wrote.
+
+        Raises IndexStateError for the format of a later one.
+        """
         if stored.get("format", 1) > _FORMAT:
             raise IndexStateError(
                 f"Version {stored['version']} of {stored['store']} was written by a later es-recsys (format {stored['format']} of"

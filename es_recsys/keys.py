@@ -1,4 +1,4 @@
-"""User ids never leave the event store as they are: everywhere else a keyed hash stands for them."""
+"""Keyed hashes that stand for user ids: the ids never leave the event store as they are."""
 
 from __future__ import annotations
 

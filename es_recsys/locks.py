@@ -22,7 +22,7 @@ def file_lock(path: Path) -> Iterator[None]:
 
 @contextmanager
 def try_file_lock(path: Path) -> Iterator[bool]:
-    """Hold the lock file unless somebody else does. Yield whether it is held; never wait."""
+    """Hold the lock file unless somebody else does, and yield whether it is held; never wait."""
     lock = _lock(path)
     try:
         lock.acquire(blocking=False)

@@ -13,7 +13,10 @@ _OTHERS = 0o007
 
 
 def make_folder(path: Path) -> None:
-    """Make the folder and those above it that are missing. One that is there stays as it is. Raises OSError."""
+    """Make the folder and those above it that are missing; one that is there stays as it is.
+
+    Raises OSError.
+    """
     if path.is_dir():
         return
     missing = [path]
@@ -30,7 +33,7 @@ def make_folder(path: Path) -> None:
 
 
 def private_opener(path: str, flags: int) -> int:
-    """For `open(..., opener=opener)`: a file that is new is its owner's."""
+    """Open a file, as `opener` of `open`, so that a new one can be read by its owner only."""
     return os.open(path, flags, FILE)
 
 

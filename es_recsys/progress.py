@@ -1,4 +1,4 @@
-"""How a long job says how far it is."""
+"""Progress reports of long jobs."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ Progress = Callable[[float, float | None], None]
 
 
 class ProgressReporter(Protocol):
-    """Called with (done, total or None) as the job itself goes on."""
+    """Reporter of progress, called with (done, total or None) as the job itself goes on."""
 
     def __call__(self, done: float, total: float | None) -> None: ...
 
     def line(self, text: str) -> None:
-        """A line of the report, as it is known."""
+        """Report a line of the job's report, as soon as it is known."""
         ...
 
     def part(self, what: str, done: float, total: float) -> None:
-        """How far a part of the job is, such as the epochs of a training."""
+        """Report how far a part of the job is, such as the epochs of a training."""
         ...
 
 
 class ProgressCounter:
-    """Adds up what is done and reports it; not for several threads."""
+    """Counter that adds up what is done and reports it; not for several threads."""
 
     def __init__(self, report: Progress | None = None, total: float | None = None) -> None:
         self._report = report

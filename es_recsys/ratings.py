@@ -18,7 +18,7 @@ _FORM = re.compile(r"^\s*([+-]?[\d.]+)\s*(?:\.\.|:|\bto\b|-)\s*([+-]?[\d.]+)\s*$
 
 @dataclass(frozen=True, slots=True)
 class RatingScale:
-    """From the strongest dislike, `low`, to the strongest liking, `high`; the middle is neutral.
+    """Scale of ratings from the strongest dislike, `low`, to the strongest liking, `high`; the middle is neutral.
 
     unrated: values that say "not rated" (-1 beside 1 to 10): the event counts as a view. given: a person said so; else the
     scale was found from the data, and wider data widen it.
@@ -42,7 +42,10 @@ class RatingScale:
         return _WORST + (value - self.low) * (_BEST - _WORST) / (self.high - self.low)
 
     def read(self, event_type: str, value: float | None) -> tuple[str, float | None]:
-        """Type and value of an event as everything reads them: ratings from 1 to 5, those that say "not rated" as views."""
+        """Return type and value of an event as everything reads them.
+
+        Ratings are from 1 to 5, those that say "not rated" are views.
+        """
         if event_type != "rating" or value is None:
             return event_type, value
         return ("view", None) if value in self.unrated else ("rating", self.normal(value))
@@ -67,7 +70,10 @@ FIVE_STARS = RatingScale()
 
 
 def parse_rating_scale(text: str) -> RatingScale:
-    """Parse `0..10`, `-10..10`, `0.5..5` to the scale, as given. Raises InputError."""
+    """Parse `0..10`, `-10..10`, `0.5..5` to the scale, as given.
+
+    Raises InputError.
+    """
     found = _FORM.match(text)
     try:
         low, high = (float(part) for part in found.groups()) if found else (math.nan, math.nan)

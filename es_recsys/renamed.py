@@ -1,4 +1,7 @@
-"""Names that changed. The old spellings are read until 0.3: what a person typed with a warning, what is stored without a word."""
+"""Names that changed, with their old spellings.
+
+The old ones are read until 0.3: what a person typed with a warning, what is stored without a word.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,7 @@ FEATURE_ASPECTS: Mapping[str, str] = {
 
 
 class RenamedWarning(DeprecationWarning):
-    """A name that goes away. The command line shows it as a note."""
+    """Warning of a name that goes away; the command line shows it as a note."""
 
 
 def current(name: str, renamed: Mapping[str, str]) -> str:

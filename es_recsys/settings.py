@@ -80,14 +80,16 @@ class FusionWeights(BaseModel):
 
 
 class SearchSettings(BaseModel):
-    """depth: candidates a retriever (fixed, so that pages are stable). rank_constant: k of reciprocal rank fusion.
+    """Settings of searches and recommendations.
+
+    depth: candidates that each retriever brings (fixed, so that pages are stable). rank_constant: k of reciprocal rank fusion.
 
     near: vector field -> the cosines from which it brings in items that the words don't find: beside others, and alone; in place
-    of those that are known of the model (fields.py).
+    of those that are known of the model (`MIN_COSINES`, vector_fields.py).
 
-    interests: how many interests of a user keep places of their own in a recommendation (below 2: none do).
+    interests: how many interests of a user keep slots of their own in a recommendation (below 2: none do).
 
-    exploration: how much of an answer's order is left to chance (0: nothing), drawn by `seed`, the asker, question and hour.
+    exploration: how much of an answer's order is left to chance (0: nothing), drawn by `seed`, the user, query and hour.
     log_features: answers are logged with all features of a learned ranking, which costs a larger second request; else with those
     that need no request.
     """
@@ -116,7 +118,10 @@ class SearchSettings(BaseModel):
 
 
 class ProfileSettings(BaseModel):
-    """Half-lives in days (in events where a store has no time); `history` is how many of the last events are kept."""
+    """Settings of profiles.
+
+    Half-lives are in days (in events where a store has no time). history: how many of the last events are kept.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -127,7 +132,10 @@ class ProfileSettings(BaseModel):
 
 
 class EncoderSettings(BaseModel):
-    """Models by name or path; "none" leaves the field out. threads: 0 lets the runtime choose."""
+    """Settings of the encoders.
+
+    text, image: models by name or path; "none" leaves the field out. threads: 0 lets the runtime choose.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -139,7 +147,9 @@ class EncoderSettings(BaseModel):
 
 
 class Settings(BaseSettings):
-    """Everything that can be set. Secrets are `SecretStr`, so no repr or log shows them.
+    """All settings.
+
+    Secrets are `SecretStr`, so no repr or log shows them.
 
     answer_log_mib: how large the answer log may become, MiB; then the oldest answers go (0: none is logged).
     """
@@ -176,18 +186,18 @@ class Settings(BaseSettings):
         return self.home / "stores" / self.index
 
     def sqlalchemy_url(self) -> str:
-        """URL of the event store; SQLite in `home` unless set."""
+        """Return the URL of the event store; SQLite in `home` unless set."""
         if self.sql_url is not None:
             return self.sql_url.get_secret_value()
         return f"sqlite:///{self.home / 'events.sqlite3'}"
 
     @property
     def key_file(self) -> Path:
-        """Where the secret behind `user_key` is kept, unless it is set."""
+        """File in which the secret behind `user_key` is kept, unless it is set."""
         return self.home / "user.key"
 
     def secret(self) -> bytes:
-        """The secret behind `user_key`: set, or made once and kept in `home/user.key`, readable by its owner only.
+        """Return the secret behind `user_key`: set, or made once and kept in `home/user.key`, readable by its owner only.
 
         Raises InputError where the file is empty, or can't be read or made.
         """
@@ -213,7 +223,10 @@ class Settings(BaseSettings):
 
 
 def _make_key(path: Path) -> None:
-    """A link is atomic, so that two first runs at once agree on one key, and what it names is on the disk by then."""
+    """Make a secret and write it to `path`, unless another run has done so.
+
+    A link is atomic, so that two first runs at once agree on one key, and what it names is on the disk by then.
+    """
     draft = path.with_name(f".user.key.{os.getpid()}.{secrets.token_hex(4)}")
     try:
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
@@ -228,7 +241,7 @@ def _make_key(path: Path) -> None:
 
 
 def load_settings(config: Path | None = None, **arguments: Any) -> Settings:
-    """Settings from the file, the environment and `arguments` (None means not given).
+    """Load the settings from the file, the environment and `arguments` (None means not given).
 
     Raises InputError that names the setting, where one is unknown or out of range, or the file can't be read.
     """

@@ -1,4 +1,4 @@
-"""What every SQLite file of the package needs, whoever opens it first."""
+"""Setup that every SQLite file of the package needs, whoever opens it first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What every training in PyTorch does: choose a device, keep checkpoints. Only training imports this."""
+"""Devices and checkpoints of all trainings in PyTorch.
+
+Only training imports this.
+"""
 
 from __future__ import annotations
 
@@ -71,7 +74,8 @@ class State:
     """State of a training after an epoch.
 
     epoch: how many are done. score: the best so far; stale: epochs since then. best: the parameters then, by name;
-    now: those of the last epoch and the optimiser's moments, where a training is to go on."""
+    now: those of the last epoch and the optimiser's moments, where a training is to go on.
+    """
 
     epoch: int = 0
     score: float = -1.0
@@ -80,7 +84,10 @@ class State:
     now: dict[str, NDArray[Any]] = field(default_factory=dict)
 
     def reached(self, score: float | None, network: nn.Module) -> None:
-        """Count an epoch. score: None where nothing validates; then the last epoch is the best."""
+        """Count an epoch.
+
+        score: None where nothing validates; then the last epoch is the best.
+        """
         self.epoch += 1
         if score is None or score > self.score:
             self.score, self.stale = -1.0 if score is None else score, 0
@@ -98,7 +105,8 @@ class Checkpoint:
     """Checkpoint of a training on disk.
 
     A folder `name` inside `folder` (None: nothing is kept). key: JSON values that name the training; what another one
-    has left there is not gone on with."""
+    has left there is not gone on with.
+    """
 
     def __init__(self, folder: Path | None, name: str, key: Mapping[str, Any]) -> None:
         self._folder = None if folder is None else Path(folder) / name
@@ -119,7 +127,10 @@ class Checkpoint:
         return State(int(saved.params["epoch"]), float(saved.params["score"]), int(saved.params["stale"]), best, now)
 
     def save(self, state: State, network: nn.Module, optimiser: torch.optim.Optimizer) -> None:
-        """Keep the state and what the network and the optimiser hold. Raises ModelError where it can't be written."""
+        """Keep the state and what the network and the optimiser hold.
+
+        Raises ModelError where it can't be written.
+        """
         if self._folder is None:
             return
         arrays = {f"best.{name}": array for name, array in state.best.items()}
@@ -150,7 +161,7 @@ def restore(network: nn.Module, optimiser: torch.optim.Optimizer, state: State) 
 
 
 def mark(data: Interactions) -> str:
-    """Return a digest of the interactions."""
+    """Return the fingerprint of the interactions: SHA-256, hexadecimal."""
     digest = hashlib.sha256()
     for array in (data.users, data.items, data.weights, data.times, data.kinds):
         digest.update(b"" if array is None else np.ascontiguousarray(array).tobytes())

@@ -62,7 +62,10 @@ def _required_id(value: Any) -> str:
 
 
 def _text(value: Any) -> Any:
-    """Return the text of a cell: a number is one (the film "1917"); a NUL is none, and what stands for nothing is None."""
+    """Return the text of a cell.
+
+    A number is a text too (the film "1917"); a NUL is left out, and what stands for nothing is None.
+    """
     if isinstance(value, str):
         return value.replace("\x00", "") if "\x00" in value else value
     if isinstance(value, int | float) and not isinstance(value, bool) and value == value:
@@ -107,8 +110,9 @@ OptionalNumber = Annotated[float | None, BeforeValidator(parse_number)]
 
 
 class Item(BaseModel):
-    """One thing of a catalogue. `categories` has the outermost first; `attributes` holds every other column.
+    """Item of a catalogue.
 
+    `categories` has the outermost first; `attributes` holds every other column.
     group_id: what the variants of one product have in common; an answer shows one of them, and an event on this id counts
     for all of them.
     """
@@ -168,8 +172,9 @@ class Event(BaseModel):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Interactions:
-    """Clean user-item events, as the models read them; sorted by user, then oldest first. Variants of a product are one item,
-    named by their group_id.
+    """Clean user-item events, as the models read them; sorted by user, then oldest first.
+
+    Variants of a product are one item, named by their group_id.
 
     user_ids (n_users,) and item_ids (n_items,) str; users, items (n,) int32 index into them; weights (n,) float32,
     signed (event_types.py); times (n,) float64, epoch seconds, or the index in the user's sequence where `timed` is
@@ -193,7 +198,7 @@ class Interactions:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ItemTable:
-    """What is known of the items besides behaviour, as the models read it: of each of n items one row.
+    """Content and attributes of n items, what is known of them besides behaviour, as the models read it; a row an item.
 
     item_ids (n,) str; texts: title, description and the like, "" for none; titles; categories: outermost first; brands,
     "" for none; prices (n,) float64, NaN for none; created (n,) float64 epoch seconds, NaN for none; vectors: field ->
@@ -214,11 +219,12 @@ class ItemTable:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class History:
-    """What one user did, oldest first: item ids, signed weights (n,) float32, and ages in days before the newest
-    (n,) float64 (in events where there is no time). queries: what they searched for, oldest first.
+    """Events of one user, oldest first, as models read them.
 
-    kinds: the event type of each, () where they are not known. newest: epoch seconds of the newest event, NaN where it is
-    not known or there is no time."""
+    item_ids; weights (n,) float32, signed; ages (n,) float64: days before the newest (in events where there is no time).
+    queries: what the user searched for, oldest first. kinds: the event type of each, () where they are not known. newest: epoch
+    seconds of the newest event, NaN where it is not known or there is no time.
+    """
 
     item_ids: tuple[str, ...] = ()
     weights: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
@@ -244,7 +250,7 @@ class Taste:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Profile:
-    """What is known of a user.
+    """Profile of a user: what is known of them by their events.
 
     seen, disliked: ids of items. affinities: "categories", "brand", "tags" -> value -> share (sums to 1 a field). price: mean and
     spread of log1p(price). counts: events by type. strength: sum of absolute event weights. applied_through: the last row of the
@@ -273,7 +279,10 @@ MAX_QUERY_LENGTH = 4_096
 
 
 def _read_by(read: Callable[..., Any], argument: str = "", **bounds: float) -> BeforeValidator:
-    """Have a function of `arguments` read a field. argument: what callers call it, where that is not the field's name."""
+    """Have a function of `arguments` read a field.
+
+    argument: what callers call it, where that is not the field's name.
+    """
 
     def validate(value: Any, info: ValidationInfo) -> Any:
         return read(argument or info.field_name, value, **bounds)
@@ -287,7 +296,7 @@ _Flag = Annotated[bool, _read_by(arguments.flag)]
 
 
 class Query(BaseModel):
-    """A question: a search where it has a text or a picture, a ranking where it has ids, else a recommendation.
+    """Query of a store: a search where it has a text or a picture, a ranking where it has ids, else a recommendation.
 
     Ids are texts or whole numbers; where several are wanted one may stand alone. history: item ids, oldest first; then nothing
     stored about the user is used. like: the item that others are to be like. ids: 1 to 1,000 items to rank.
@@ -369,7 +378,7 @@ class Hit:
 
     @property
     def group_id(self) -> str | None:
-        """What it is a variant of; None for an item that is none."""
+        """Id of the product that the item is a variant of; None for an item that is no variant."""
         return self.source.get("group_id")
 
     @property

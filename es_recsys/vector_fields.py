@@ -1,4 +1,7 @@
-"""One row a vector field: what fills it and how Elasticsearch keeps it. A new modality or model is a new row."""
+"""Vector fields, one row each: what fills a field and how Elasticsearch keeps it.
+
+A new modality or model is a new row.
+"""
 
 from __future__ import annotations
 

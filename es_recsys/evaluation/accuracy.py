@@ -1,10 +1,10 @@
-"""How good ranked lists are, question by question, by ir-measures (MacAvaney, Macdonald and Ounis 2022).
+"""Accuracy of ranked lists, query by query, by ir-measures (MacAvaney, Macdonald and Ounis 2022).
 
 nDCG   sum of gain / log2(rank + 1) over the list, over the best sum that is possible (Järvelin and Kekäläinen 2002)
-Recall share of the right items that are in the list
+Recall share of the relevant items that are in the list
 HR     1 where one of them is (hit rate, Success)
-MAP    precision at each right item's rank, averaged over the right items
-MRR    1 / rank of the first right item
+MAP    precision at each relevant item's rank, averaged over the relevant items
+MRR    1 / rank of the first relevant item
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ def accuracy(
     n: int,
     metrics: Iterable[str] = ACCURACY,
 ) -> dict[str, NDArray[np.float64]]:
-    """Metric -> (n_questions,) float64 in [0, 1], of the first `n` of each list.
+    """Return each metric (n_queries,) float64 in [0, 1] of the first `n` items of each list.
 
-    lists: item ids, best first. grades: item id -> gain > 0 of each question's right answers; anything above 0 is right.
+    lists: item ids, best first. grades: item id -> gain > 0 of each query's relevant items; anything above 0 is relevant.
     An empty list gets 0 and counts in the mean. Raises MissingExtra.
     """
     try:
@@ -50,8 +50,10 @@ def accuracy(
 def _as_runs(
     lists: Sequence[Sequence[str]], grades: Sequence[Mapping[str, float]], n: int
 ) -> tuple[dict[str, dict[str, int]], dict[str, dict[str, float]]]:
-    """What is right and what was answered, as ir-measures reads them: gains are whole numbers there, and NDCG is the same
-    for any multiple of them."""
+    """Return the ranked lists (run) and the relevant items (qrels) in the form that ir-measures reads.
+
+    Gains are whole numbers there, and NDCG is the same for any multiple of them.
+    """
     scale = _scale(grades)
     qrels: dict[str, dict[str, int]] = {}
     run: dict[str, dict[str, float]] = {}

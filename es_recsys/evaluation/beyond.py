@@ -1,9 +1,9 @@
-"""What ranked lists are like besides being right.
+"""Metrics of ranked lists beyond accuracy: coverage, novelty, diversity, popularity and the Gini coefficient.
 
 coverage      share of the catalogue that is in any list
 novelty       mean self-information of the listed items, -log2 of the share of users who have an event on it, in bits
               (Zhou et al. 2010); an item that nobody knows counts like one that one user knows
-diversity     mean over a list's pairs of 1 - likeness (Ziegler et al. 2005): the cosine of content vectors, cut at 0, else the
+diversity     mean over a list's pairs of 1 - similarity (Ziegler et al. 2005): the cosine of content vectors, cut at 0, else the
               Jaccard index of categories
 popularity    mean share of users of the listed items over that of the items the user knows: above 1, the lists lean towards
               what is popular more than the user does (Abdollahpouri et al. 2019)
@@ -28,7 +28,7 @@ BEYOND = ("novelty", "diversity", "popularity")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Catalogue:
-    """All items that can be an answer, with what the metrics need of them. Places as in `ids`.
+    """All items that can be in an answer, with the popularity and content that the metrics need; item_idx as in `ids`.
 
     share (n,) float64: the part of the training's users who have a positive event on the item. vectors (n, d) float32 unit
     rows or None; categories: of each item, or None.
@@ -42,7 +42,10 @@ class Catalogue:
 
     @classmethod
     def of(cls, train: Interactions, items: ItemTable | None = None) -> Catalogue:
-        """The items of the table and of the interactions; likeness by the first vectors of the table, else by categories."""
+        """Build the catalogue of the items of the table and of the interactions.
+
+        Items are similar by the first vectors of the table that any item has, else by categories.
+        """
         names = sorted({*train.item_ids.tolist(), *(items.item_ids.tolist() if items is not None else ())})
         ids = ItemIds.of(names)
         place = ids.find(train.item_ids.tolist())
@@ -53,22 +56,25 @@ class Catalogue:
         return cls(ids, counts / users, users, *_contents(ids, items))
 
     def coverage(self, lists: Sequence[Sequence[str]]) -> float:
-        """Share of the catalogue that is in any list."""
+        """Return the share of the catalogue that is in any list."""
         listed = {item for own in lists for item in own}
         return len(listed) / len(self.ids) if len(self.ids) else 0.0
 
     def gini(self, lists: Sequence[Sequence[str]]) -> float:
-        """How unevenly the lists' places are spread over the catalogue."""
+        """Return how unevenly the positions of the lists are spread over the catalogue (Gini coefficient)."""
         places = self.ids.find([item for own in lists for item in own])
         return gini(np.bincount(places[places >= 0], minlength=len(self.ids)))
 
     def novelty(self, lists: Sequence[Sequence[str]]) -> NDArray[np.float64]:
-        """(n_lists,) bits; NaN for an empty list."""
+        """Return the mean self-information of each list's items (n_lists,), bits; NaN for an empty list."""
         bits = -np.log2(np.maximum(self.share, 1.0 / self.users))
         return np.array([_mean(bits[self._places(own)]) for own in lists])
 
     def popularity(self, lists: Sequence[Sequence[str]], known: Sequence[Collection[str]]) -> NDArray[np.float64]:
-        """(n_lists,) ratio; NaN for an empty list, or a user of whom nothing is known."""
+        """Return the popularity of each list's items over that of the items the user knows (n_lists,), a ratio.
+
+        NaN for an empty list, or a user of whom nothing is known.
+        """
         found = np.full(len(lists), np.nan)
         for row, (own, before) in enumerate(zip(lists, known, strict=True)):
             own_share = _mean(self.share[self._places(sorted(before))])
@@ -77,11 +83,14 @@ class Catalogue:
         return found
 
     def diversity(self, lists: Sequence[Sequence[str]]) -> NDArray[np.float64]:
-        """(n_lists,) in [0, 1]; NaN for a list with fewer than two items that have a content."""
+        """Return the mean of 1 - similarity over each list's pairs of items (n_lists,) in [0, 1].
+
+        NaN for a list with fewer than two items that have content.
+        """
         return np.array([self._spread(self._places(own)) for own in lists])
 
     def cold(self, at_most: int) -> frozenset[str]:
-        """Items on which no more than `at_most` users have an event."""
+        """Return the items on which no more than `at_most` users have a positive event."""
         return frozenset(self.ids.names(np.flatnonzero(self.share * self.users <= at_most + 1e-9)))
 
     def _places(self, items: Sequence[str]) -> NDArray[np.int64]:
@@ -104,7 +113,7 @@ class Catalogue:
 
 
 def gini(counts: NDArray[np.int64]) -> float:
-    """Gini coefficient of counts >= 0: half the relative mean difference."""
+    """Return the Gini coefficient of counts >= 0: half the relative mean difference."""
     total, n = float(counts.sum()), len(counts)
     if not n or total <= 0:
         return 0.0

@@ -1,4 +1,4 @@
-"""What a training costs: seconds and memory."""
+"""Cost of a training: seconds and memory."""
 
 from __future__ import annotations
 
@@ -20,15 +20,20 @@ _CLEAR = Path("/proc/self/clear_refs")
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """seconds of the wall clock; peak_mib: the most memory that the process held meanwhile, over what it held before."""
+    """Time and memory that a training took.
+
+    seconds: of the wall clock. peak_mib: the most memory that the process held meanwhile, over what it held before, MiB.
+    """
 
     seconds: float
     peak_mib: float
 
 
 def measured(act: Callable[[], T]) -> tuple[T, Cost]:
-    """Does it, and says what it cost. On Linux the peak is that of the act alone; elsewhere only what exceeds the largest
-    that the process ever held is seen."""
+    """Call `act` and return its result with its cost.
+
+    On Linux the peak is that of the call alone; elsewhere only what exceeds the largest that the process ever held is seen.
+    """
     gc.collect()
     _reset_peak()
     before = _resident()

@@ -1,7 +1,7 @@
-"""What another ranker would have brought, from the log of the one that served: no new answer is shown to anybody.
+"""Off-policy evaluation: the reward that another ranker would have brought, from the log of the one that served.
 
-Each item i that one of n logged answers showed at position k has a reward r (say, 1 for a click). A new ranker would show it at
-position k', or not at all. Two models say what its showing tells of that:
+No new answer is shown to anybody. Each item i that one of n logged answers showed at position k has a reward r (say, 1 for a
+click). A new ranker would show it at position k', or not at all. Two models say what its showing tells of that:
 
 item-position    a reward depends on item and position, and only the same pair tells of it (Li et al. 2018). With p the logged
                  propensity, the chance that the item got this position:  w = [k' = k] / p,  v = w
@@ -11,7 +11,7 @@ position-based   a reward is the item's relevance where the position is looked a
     IPS    = 1/n * sum of w * r                            (Horvitz and Thompson 1952)
     SNIPS  = N * sum of w * r / sum of v                   (Swaminathan and Joachims 2015)
 
-N is what the v of one answer would sum to if all that the new ranker shows had been logged: the number of its places, or their
+N is what the v of one answer would sum to if all that the new ranker shows had been logged: the number of its positions, or their
 summed examination. IPS is unbiased where everything that the new ranker shows had a chance to be logged and no weight is
 clipped; clipping at c (weights min(w, c)) trades variance for a bias downwards. SNIPS varies less, and doesn't move with a
 constant that is added to all rewards of the item-position model.
@@ -36,10 +36,13 @@ _Z95 = 1.959963984540054
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Impressions:
-    """What was shown, a row an item shown: answers (m,) int64 number of the answer, ascending; positions (m,) int64, from 1;
-    propensities (m,) float64 in (0, 1]: the chance of this item at this position; shown (m,) float64 in (0, 1]: of the item at
-    any; rewards (m,) float64; item_ids and contexts (m,): what was shown to which kind of question (the words of a
-    search, the user of a recommendation). asked: the logged answers, as many as `answers` counts."""
+    """Logged impressions, a row an item shown.
+
+    answers (m,) int64: number of the answer, ascending. positions (m,) int64: from 1. propensities (m,) float64 in (0, 1]: the
+    chance of this item at this position; shown (m,) float64 in (0, 1]: of the item at any. rewards (m,) float64. item_ids and
+    contexts (m,): what was shown for which kind of query (the words of a search, the user of a recommendation). asked: the
+    logged answers, as many as `answers` counts.
+    """
 
     answers: NDArray[np.int64]
     positions: NDArray[np.int64]
@@ -56,9 +59,12 @@ class Impressions:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """Reward an answer. logged: of what was shown. ips, snips: of the new ranker, with 95 % intervals. shown: the part of the
-    new ranker's places that the log tells something of. effective: sum(w)^2 / sum(w^2), how many rows the estimate rests on.
-    clipped: the share of rows whose weight was cut."""
+    """Reward an answer of the logged ranker and of a new one.
+
+    logged: of what was shown. ips, snips: of the new ranker, with 95 % intervals. shown: the part of the new ranker's positions
+    that the log tells something of. effective: sum(w)^2 / sum(w^2), how many rows the estimate rests on. clipped: the share of
+    rows whose weight was cut.
+    """
 
     logged: Estimate
     ips: Estimate
@@ -79,7 +85,10 @@ class Value:
 
     @classmethod
     def from_dict(cls, found: Mapping[str, Any]) -> Value:
-        """Raises KeyError, TypeError where `found` isn't what `to_dict` gives."""
+        """Read what `to_dict` returned.
+
+        Raises KeyError, TypeError where `found` is something else.
+        """
         logged, ips, snips = (Estimate.from_dict(found[name]) for name in ("logged", "ips", "snips"))
         return cls(logged, ips, snips, *(float(found[name]) for name in ("shown", "effective", "clipped")))
 
@@ -87,9 +96,12 @@ class Value:
 def impressions(
     records: Iterable[Mapping[str, Any]], rewards: Mapping[tuple[str, str], float], *, kinds: Sequence[str] = ()
 ) -> Impressions:
-    """The answer log's records (runtime/answer_log.py) with what came of them. rewards: (answer id, item id) -> reward, 0
-    where it lacks one. kinds: "search", "recommend", ... (all unless named). A hit's "propensity" is that of its position, its
-    "inclusion_probability" that of any; both are 1 where they are not logged. Raises InputError for one that is not in (0, 1]."""
+    """Return the impressions of the answer log's records (serving/answer_log.py) with their rewards.
+
+    rewards: (answer id, item id) -> reward, 0 where it lacks one. kinds: "search", "recommend", ... (all unless named). A hit's
+    "propensity" is that of its position, its "inclusion_probability" that of any; both are 1 where they are not logged. Raises
+    InputError for one that is not in (0, 1].
+    """
     answers, positions, propensities, shown, gains, items, contexts = [], [], [], [], [], [], []
     asked: list[Mapping[str, Any]] = []
     for record in records:
@@ -122,8 +134,10 @@ def impressions(
 
 
 def _context(record: Mapping[str, Any]) -> str:
-    """What an answer was to: the words of a search; a recommendation puts first what its user likes, so there each has their
-    own."""
+    """Return the kind of query that an answer was to: the words of a search, or the user of a recommendation.
+
+    A recommendation puts first what its user likes, so each user is a context of their own.
+    """
     kind, words = record.get("kind"), (record.get("query") or "").strip().lower()
     return f"{kind}\0{words}" if words else f"{kind}\0\0{record.get('user_key') or ''}"
 
@@ -135,12 +149,12 @@ def estimate(
     *,
     clip: float = float("inf"),
 ) -> Value:
-    """The value of a ranker on the logged questions. ranked: record -> the item ids it would show, best first, on the page that
-    was asked for: after the record's "offset", 0 unless given.
+    """Estimate the reward an answer of a ranker on the logged queries.
 
-    examination (k,) float64: the chance that each position is looked at, first first (positions beyond are as the last); then
-    the position-based model is used, without it the item-position model. clip: largest weight. Raises InputError for an
-    empty log.
+    ranked: record -> the item ids that it would show, best first, on the page that was requested: after the record's "offset", 0
+    unless given. examination (k,) float64: the chance that each position is looked at, from the first on (positions beyond are
+    as the last); then the position-based model is used, without it the item-position model. clip: largest weight. Raises
+    InputError for an empty log.
     """
     if not len(log):
         raise InputError("The answer log has no answer to weigh.", "Serve answers first, and record what came of them.")
@@ -197,7 +211,7 @@ def _mean(values: NDArray[np.float64]) -> Estimate:
 
 
 def _ratio(rewarded: NDArray[np.float64], covered: NDArray[np.float64], whole: float) -> Estimate:
-    """whole * sum(rewarded) / sum(covered), with the interval of the delta method."""
+    """Return whole * sum(rewarded) / sum(covered), with the interval of the delta method."""
     n, total = len(covered), float(covered.sum())
     if total <= 0:
         return Estimate(float("nan"), float("nan"), float("nan"), n)

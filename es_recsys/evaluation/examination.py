@@ -1,9 +1,9 @@
-"""How often each position of an answer is looked at, from the answer log itself.
+"""Examination of each position of an answer, how likely it is looked at, estimated from the answer log itself.
 
-An item that was shown at two neighbouring positions for the same kind of question (the words of a search, the user of a
+An item that was shown at two neighbouring positions for the same kind of query (the words of a search, the user of a
 recommendation) is as relevant at both, so the ratio of its rewards there is the ratio of their examination (adjacent-chain
 estimator by intervention harvesting; Agarwal et al. 2019).
-With S the (question, item) pairs shown at both k and k + 1, each weighted by its showings,
+With S the (query, item) pairs shown at both k and k + 1, each weighted by its showings,
 
     e[k + 1] / e[k] = (sum over S of rate at k + 1) / (sum over S of rate at k),  e[1] = 1,
 
@@ -25,7 +25,9 @@ _LEAST = 0.01
 
 
 def examination(log: Impressions, positions: int = 20, *, enough: float = _ENOUGH) -> NDArray[np.float64]:
-    """(positions,) float64 in (0, 1], falling from 1. enough: rewards that a pair of positions needs, to be told apart.
+    """Estimate the chance that each position is looked at: (positions,) float64 in (0, 1], falling from 1.
+
+    enough: rewards that a pair of positions needs, to be told apart.
 
     A log in which no item ever moved says nothing: then all is 1.
     """
@@ -45,7 +47,7 @@ def examination(log: Impressions, positions: int = 20, *, enough: float = _ENOUG
 
 
 def _tables(log: Impressions, positions: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(pairs, positions) showings and rewards of each (question, item), both weighted by 1 / propensity."""
+    """Return showings and rewards (pairs, positions) of each (query, item), both weighted by 1 / propensity."""
     names = [f"{context}\0{item}" for context, item in zip(log.contexts, log.item_ids, strict=True)]
     _, pairs = np.unique(np.array(names, dtype=np.str_), return_inverse=True)
     inside = log.positions <= positions

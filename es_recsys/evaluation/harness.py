@@ -1,4 +1,4 @@
-"""Asks a ranker all queries of a split, and measures the answers.
+"""Harness that has a ranker answer all queries of a split, and measures the answers.
 
 All items are ranked, those that the user has seen are left out (by the ranker: it is part of answering), and a query without an
 answer counts 0.
@@ -31,8 +31,11 @@ _COLD_USERS = 3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answers:
-    """Ranked lists of all queries. lists: item ids, best first, of each query; empty where it failed. ms: latency of single
-    answers. failed: how many queries had no answer but an error; error: the first one."""
+    """Ranked lists of all queries, and their latency.
+
+    lists: item ids, best first, of each query; empty where it failed. ms: latency of single answers, milliseconds. failed: how
+    many queries had no answer but an error; error: the first one.
+    """
 
     lists: tuple[tuple[str, ...], ...]
     ms: NDArray[np.float64]
@@ -53,9 +56,11 @@ Subgroups = Mapping[str, Mapping[int, Mapping[str, float]]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scores:
-    """Metrics of the answers. values: metric -> (n_queries,) float64, NaN where a query has none. whole: of all lists together
-    (coverage, gini). actors: of each query. subgroups: subgroup -> metric -> values of its queries, subgroup_actors the
-    users of these."""
+    """Metrics of the answers.
+
+    values: metric -> (n_queries,) float64, NaN where a query has none. whole: of all lists together (coverage, gini). actors: of
+    each query. subgroups: subgroup -> metric -> values of its queries, subgroup_actors the users of these.
+    """
 
     values: Mapping[str, NDArray[np.float64]]
     whole: Mapping[str, float]
@@ -65,8 +70,11 @@ class Scores:
 
 
 def ask(ranker: Ranker, queries: Sequence[EvalQuery], n: int, progress: Progress | None = None) -> Answers:
-    """Ask the queries for n items each: the first 200 one by one, to measure the latency, the rest in batches where the ranker
-    can. An error of the package is an answer without items; any other is raised."""
+    """Have the ranker answer the queries with n items each.
+
+    The first 200 are answered one by one, to measure the latency, the rest in batches where the ranker can. An error of the
+    package is an answer without items; any other is raised.
+    """
     asked = [query.query.model_copy(update={"n": n}) for query in queries]
     lists: list[tuple[str, ...]] = []
     ms: list[float] = []
@@ -97,7 +105,10 @@ def score(
     n: int,
     subgroups: Subgroups | None = None,
 ) -> Scores:
-    """Return all metrics of the lists' first `n`. Raises MissingExtra."""
+    """Return all metrics of the lists' first `n` items.
+
+    Raises MissingExtra.
+    """
     lists = [list(own)[:n] for own in lists]
     values = accuracy(lists, [query.grades for query in queries], n)
     values["novelty"] = catalogue.novelty(lists)
@@ -112,8 +123,12 @@ def score(
 
 
 def subgroups_of(split: EvalSplit, catalogue: Catalogue) -> Subgroups:
-    """Return the queries of users with 3 events at most, of the others, and those whose relevant items include one that 3 users
-    at most have an event on (there such items alone are relevant). Subgroups that are empty, or everything, are left out."""
+    """Return the subgroups of the queries: new users, known users and cold items.
+
+    New users have 3 events at most, known users are the others. Cold items are the queries whose relevant items include one that
+    3 users at most have an event on; there such items alone are relevant. Left out are empty subgroups, and one of users that
+    has all queries.
+    """
     cold = catalogue.cold(_COLD_USERS)
     new: dict[int, Mapping[str, float]] = {}
     others: dict[int, Mapping[str, float]] = {}
@@ -129,7 +144,7 @@ def subgroups_of(split: EvalSplit, catalogue: Catalogue) -> Subgroups:
 
 
 def summary(scores: Scores, rng: np.random.Generator) -> dict[str, Estimate]:
-    """Return the mean and interval of each metric; of all lists together there is no interval."""
+    """Return the mean and interval of each metric; those of all lists together have no interval."""
     found = {name: bootstrap(values, rng, groups=scores.actors) for name, values in scores.values.items()}
     n = len(scores.actors)
     found.update({name: Estimate(value, float("nan"), float("nan"), n) for name, value in scores.whole.items()})

@@ -1,8 +1,9 @@
-"""Holding events out: what models may learn from, what is known of each user who is asked, and what is to be found.
+"""Holdout splits: what models may learn from, what is known of each evaluated user, and the targets to be found.
 
 One rule everywhere: a target is an item that the user has no earlier event on, of any type, and events of everybody are held
-out, though only some users are asked. Events at the same moment as the first one held out are held out with it, so that of
-equal times none tells of the other; a user without a positive event before that moment is not asked, and keeps all events.
+out, though only some users are evaluated. Events at the same moment as the first one held out are held out with it, so that of
+equal times none tells of the other; a user without a positive event before that moment is not evaluated, and keeps all
+events.
 In a store without times the order of a user's events stands for them.
 """
 
@@ -48,9 +49,12 @@ Recommend = Callable[[HistoryBatch, int, Sequence[NDArray[np.int64]]], list[Scor
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HoldoutRule:
-    """The rule of a split. moment: events from then on are held out, of everybody. cutoffs (n_users,): time of each user from
-    which on their own are. learned (n_users,): time of each user up to which models may learn from what isn't held out; later
-    events are only known when the user asks. pairs: user * n_items + item of pairs that are held out whenever they were."""
+    """Rule of a holdout split: which events are held out.
+
+    moment: events from then on are held out, of everybody. cutoffs (n_users,): time of each user from which on their own are.
+    learned (n_users,): time of each user up to which models may learn from what isn't held out; later events are only known at
+    query time. pairs: user * n_items + item of pairs that are held out whenever they were.
+    """
 
     moment: float = math.inf
     cutoffs: NDArray[np.float64] | None = None
@@ -58,7 +62,7 @@ class HoldoutRule:
     pairs: NDArray[np.int64] | None = None
 
     def visible(self, data: Interactions) -> NDArray[np.bool_]:
-        """Return which events (n,) are known when their users ask."""
+        """Return which events (n,) are known at query time."""
         visible: NDArray[np.bool_] = data.times < self.moment
         if self.cutoffs is not None:
             visible &= data.times < self.cutoffs[data.users]
@@ -73,12 +77,12 @@ class HoldoutRule:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HoldoutSplit:
-    """Events to learn from, and n users who are asked for what was held out of theirs.
+    """Events to learn from, and n users whose held-out items are to be found.
 
     kind: how the targets were chosen, in words. train: what models may learn from. histories: what is known of the users;
     seen, targets: n arrays of item indices, to be left out of and to be found in the answer. gains: what each target counts,
     the sum of the weights of its events, so that a purchase counts for more than a view; () where all count alike.
-    users (n,) int64: index of each in `train.user_ids`. visible: events known when users ask (None: those of `train`).
+    users (n,) int64: index of each in `train.user_ids`. visible: events known at query time (None: those of `train`).
     rule: which events are held out.
     """
 
@@ -112,15 +116,17 @@ class HoldoutSplit:
         )
 
     def reweighted(self, weights: NDArray[np.float32]) -> HoldoutSplit:
-        """Return the same split with other weights (n,) of the training events, and with targets that count alike. An event of
-        weight 0 is not learned from, but its item stays out of the answers."""
+        """Return the same split with other weights (n,) of the training events, and with targets that count alike.
+
+        An event of weight 0 is not learned from, but its item stays out of the answers.
+        """
         events = replace(self.train, weights=weights)
         train = take(events, weights != 0)
         return replace(self, train=train, visible=None, histories=HistoryBatch.of_users(train, self.users), gains=())
 
     @property
     def user_weights(self) -> NDArray[np.float64]:
-        """(n,) mean gain of each user's targets over that of all users: a user who buys counts for more than one who looks."""
+        """Mean gain (n,) of each user's targets over that of all users: a user who buys counts for more than one who looks."""
         if not self.gains:
             return np.ones(len(self))
         each = np.array([own.mean() for own in self.gains])
@@ -133,7 +139,7 @@ class HoldoutSplit:
 
 
 def validation_score(split: HoldoutSplit, n: int = 10) -> Callable[[Recommend], float]:
-    """Return what a model that trains in epochs is scored with after each: NDCG@n of its answers on `split`.
+    """Return the function that scores a model after each epoch of its training, by NDCG@n of its answers on `split`.
 
     The model must learn from `split.train` alone. Item indices are those of its ids.
     """
@@ -151,8 +157,8 @@ def leave_last_out(
     """Hold out the last new item of each user, with all of the user's events from the first one on it.
 
     targets: event types that make an item a target (none: all that are positive). So with "purchase" the next purchase is to be
-    found, and the views of it just before are held out too. users: how many are asked at most, at random. Raises InputError for
-    targets where the types of the events are not known.
+    found, and the views of it just before are held out too. users: how many are evaluated at most, at random. Raises InputError
+    for targets where the types of the events are not known.
     """
     cutoffs, items = _last_items(data, targets, 1)
     kind = f"the last new item of each user{_of_types(targets)}"
@@ -162,10 +168,12 @@ def leave_last_out(
 def leave_last_two_out(
     data: Interactions, rng: np.random.Generator, users: int = 2_000, *, targets: Collection[str] = ()
 ) -> tuple[HoldoutSplit, HoldoutSplit]:
-    """Hold out the last two new items of each user: the protocol of published figures (Kang and McAuley 2018, "Self-attentive
-    sequential recommendation"). Return the split that settings are chosen by, whose target is the item before the last, and
-    the one that is reported, whose target is the last. Models learn from neither item; asked for the last one, they know the
-    one before it."""
+    """Hold out the last two new items of each user, and return a split for validation and one for the test.
+
+    This is the protocol of published figures (Kang and McAuley 2018, "Self-attentive sequential recommendation"). Settings are
+    chosen by the first split, whose target is the item before the last; the second is reported, and its target is the last.
+    Models learn from neither item; when the last one is to be found, they know the one before it.
+    """
     ends, last = _last_items(data, targets, 1, at_least=2)
     begins, before = _last_items(data, targets, 2)
     # Who has nothing positive before both items is no part of either question.
@@ -181,8 +189,10 @@ def leave_last_two_out(
 def random_holdout(
     data: Interactions, rng: np.random.Generator, users: int = 2_000, *, share: float = 0.2, targets: Collection[str] = ()
 ) -> HoldoutSplit:
-    """Hold out a random `share` of each user's items, one at least, with all events on them: for stores whose order tells
-    nothing. Users who would be left without a positive event keep theirs."""
+    """Hold out a random `share` of each user's items, one at least, with all events on them.
+
+    For stores whose order tells nothing. Users who would be left without a positive event keep theirs.
+    """
     rows = _first_events(data, targets)
     owners = data.users[rows].astype(np.int64)
     order = np.lexsort((rng.random(len(rows)), owners))
@@ -207,7 +217,7 @@ def temporal_split(
 ) -> HoldoutSplit:
     """Hold out the newest `share` of the events (a tenth; with `targets` a fifth), of everybody: a global split in time.
 
-    Users of whom something positive is known before that moment are asked for their next new items. back: how many such
+    Users of whom something positive is known before that moment are evaluated on their next new items. back: how many such
     shares of the events are left out first, as if they had not happened yet. Raises InputError for a store without times.
     """
     if not data.timed:
@@ -242,8 +252,10 @@ def user_holdout(
     share: float = 0.1,
     targets: Collection[str] = (),
 ) -> HoldoutSplit:
-    """Leave a random `share` of the users out of training; each is asked for the last new item with all before it known: how
-    users are served who came after the last training."""
+    """Leave a random `share` of the users out of training, and hold out the last new item of each.
+
+    All before it is known at query time: so are users served who came after the last training.
+    """
     cutoffs, items = _last_items(data, targets, 1)
     asked = np.flatnonzero(np.isfinite(cutoffs))
     apart = rng.permutation(asked)[: max(1, round(share * len(asked)))]
@@ -258,9 +270,12 @@ def user_holdout(
 def some_users_holdout(
     data: Interactions, rng: np.random.Generator, users: int, *, ordered: bool = True, at_least: int = 3
 ) -> HoldoutSplit:
-    """Hold out the last new item of up to `users` random users who have `at_least` items, with all of their events from the first
-    one on it; a random item of theirs, with all events on it, where order tells nothing. Everybody else keeps all events: for
-    models that stop early, which need few users and should lose little. All targets count alike."""
+    """Hold out the last new item of up to `users` random users who have `at_least` items.
+
+    All of their events from the first one on it are held out with it; where order tells nothing (`ordered` is False), it is a
+    random item of theirs, with all events on it. Everybody else keeps all events: for models that stop early, which need few
+    users and should lose little. All targets count alike.
+    """
     cutoffs, items = _last_items(data, (), 1, at_least)
     chosen = np.sort(rng.permutation(np.flatnonzero(np.isfinite(cutoffs)))[:users])
     kind = f"the {'last new' if ordered else 'random'} item of some users"
@@ -280,8 +295,9 @@ def some_users_holdout(
 def event_type_holdout(
     data: Interactions, event_type: str, rng: np.random.Generator, users: int = 2_000, share: float = 0.2
 ) -> HoldoutSplit:
-    """Hold out items of events of one type, with the user's events of all types on them, so that a purchase is not told by the
-    views before it.
+    """Hold out items of events of one type, with the user's events of all types on them.
+
+    So a purchase is not told by the views before it.
 
     With times: items that the user has such an event on after the moment that the newest `share` of these events follow, and
     none before; what happened after it, to anybody, is unknown. Without: a random share of each user's items of the type.
@@ -317,7 +333,10 @@ def _split(
     users: int,
     targets: Collection[str],
 ) -> HoldoutSplit:
-    """Build the split. owners, items (k,): the pairs that are to be found, by user, those of one user in their order."""
+    """Build the holdout split.
+
+    owners, items (k,): the pairs that are to be found, by user, those of one user in their order.
+    """
     visible = take(data, rule.visible(data))
     train = visible if rule.learned is None else take(data, rule.train(data))
     chosen = rng.permutation(np.intersect1d(owners, visible.users[visible.weights > 0]))[:users].astype(np.int64)
@@ -342,9 +361,11 @@ def _split(
 def _last_items(
     data: Interactions, targets: Collection[str], back: int, at_least: int = 0
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return the time (n_users,) of the first event on each user's last new item, inf for a user without one or with nothing
-    positive before it, and that item (n_users,), -1 for none. back: 1 for the last item, 2 for the one before it. at_least:
-    how many items a user must have."""
+    """Return the time (n_users,) of the first event on each user's last new item, and that item_idx (n_users,).
+
+    They are inf and -1 for a user without one or with nothing positive before it. back: 1 for the last item, 2 for the one
+    before it. at_least: how many items a user must have.
+    """
     rows = _first_events(data, targets)
     ends = np.searchsorted(data.users[rows], np.arange(len(data.user_ids)), side="right")
     sizes = np.bincount(data.users[rows], minlength=len(data.user_ids))
@@ -365,8 +386,10 @@ def _found(cutoffs: NDArray[np.float64], items: NDArray[np.int64]) -> tuple[NDAr
 
 
 def _first_events(data: Interactions, targets: Collection[str]) -> NDArray[np.int64]:
-    """Return the rows of each user's first event on each item that they have a positive event of a target type on; by user,
-    then by time."""
+    """Return the rows of each user's first event on each target item, by user, then by time.
+
+    A target item is one that the user has a positive event of a target type on.
+    """
     wanted, pairs = _counted(data, targets), _pairs(data)
     order = np.argsort(pairs, kind="stable")
     _, begins = np.unique(pairs[order], return_index=True)
@@ -375,7 +398,10 @@ def _first_events(data: Interactions, targets: Collection[str]) -> NDArray[np.in
 
 
 def _counted(data: Interactions, targets: Collection[str]) -> NDArray[np.bool_]:
-    """Return which events (n,) make their item a target: the positive ones, of these types where some are named."""
+    """Return which events (n,) make their item a target: the positive ones, of these types where some are named.
+
+    Raises InputError where types are named and those of the events are not known.
+    """
     positive: NDArray[np.bool_] = data.weights > 0
     if not targets:
         return positive

@@ -1,4 +1,4 @@
-"""What the answer log says of orders that were never served, as it is printed, kept as JSON, and reported."""
+"""Estimated rewards of orders that were never served, from the answer log: printed, kept as JSON, and reported."""
 
 from __future__ import annotations
 
@@ -21,8 +21,11 @@ SERVED = "as served"
 
 @dataclass(frozen=True, slots=True)
 class LoggedReport:
-    """values: how the pages are put in order -> the reward an answer. looked_at: the chance that each position is looked at, as
-    the log tells it. made: when, ISO 8601."""
+    """Rewards of the logged pages in other orders.
+
+    values: how the pages are put in order -> the reward an answer. looked_at: the chance that each position is looked at, as
+    the log tells it. made: when, ISO 8601.
+    """
 
     store: str
     made: str
@@ -62,7 +65,10 @@ class LoggedReport:
 
     @classmethod
     def from_dict(cls, found: Mapping[str, Any]) -> LoggedReport:
-        """Raises InputError where `found` isn't what `to_dict` gives."""
+        """Read what `to_dict` returned.
+
+        Raises InputError where `found` is something else.
+        """
         try:
             values = {name: Value.from_dict(value) for name, value in found["values"].items()}
             plain = {name: found[name] for name in ("store", "made", "answers", "rewarded")}

@@ -33,12 +33,18 @@ def dcg(gains: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def ideal_dcg(gains: Sequence[float] | NDArray[Any], n: int) -> float:
-    """Return the DCG@n of a list that begins with the targets, the largest gain first. gains: of the targets, in any order."""
+    """Return the DCG@n of a list that begins with the targets, the largest gain first.
+
+    gains: of the targets, in any order.
+    """
     return float(dcg(np.sort(np.asarray(gains, np.float64))[::-1][:n]))
 
 
 def gains_of(items: NDArray[np.int64], targets: NDArray[np.int64], gains: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the gain (n,) of each of `items`, 0 for one that is no target. gains: of the targets, in their order."""
+    """Return the gain (n,) of each of `items`, 0 for one that is no target.
+
+    gains: of the targets, in their order.
+    """
     order = np.argsort(targets, kind="stable")
     at = np.minimum(np.searchsorted(targets[order], items), len(targets) - 1)
     return np.where(targets[order][at] == items, gains[order][at], 0.0)

@@ -22,8 +22,9 @@ Searches = Mapping[str, tuple[tuple[float, str], ...]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EvalQuery:
-    """query: what is asked; its `n` is set by the harness. grades: item id -> gain > 0 of each relevant item.
+    """Query of an evaluation with its relevant items.
 
+    query: its `n` is set by the harness. grades: item id -> gain > 0 of each relevant item.
     actor: the user as in `Interactions.user_ids` ("session:" and its id for an anonymous session), "" for nobody.
     history: what is known of the user before the query; seen: every item that the user has a positive event on, which a
     recommendation leaves out. at: epoch seconds of the query, NaN where there is no time.
@@ -39,11 +40,12 @@ class EvalQuery:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EventRule:
-    """Which events may be seen; times as in `Interactions.times`, actors as in `Interactions.user_ids`.
+    """Rule of which stored events may be seen: a holdout rule by actor and item id.
 
+    Times are as in `Interactions.times`, actors as in `Interactions.user_ids`.
     moment: events from then on are held out, of everybody. cutoffs: actor -> time from which on the user's own are. pairs:
     (actor, item id) that are held out whenever they were. learned: actor -> time up to which models may learn from the
-    user's events; later ones are known when the user asks, but not learned from.
+    user's events; later ones are known at query time, but not learned from.
     """
 
     moment: float = math.inf
@@ -52,7 +54,10 @@ class EventRule:
     learned: Mapping[str, float] = field(default_factory=dict)
 
     def part(self, actor: str, item_id: str | None, when: float) -> str:
-        """Return "train", "known" (seen when the user asks, but not learned from) or "held"."""
+        """Return the part of the split that an event is in: "train", "known" or "held".
+
+        What is "known" is seen at query time, but not learned from; what is "held" is held out.
+        """
         if when >= self.moment or when >= self.cutoffs.get(actor, math.inf):
             return "held"
         if item_id is not None and (actor, item_id) in self.pairs:
@@ -62,8 +67,11 @@ class EventRule:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EvalSplit:
-    """kind: how the queries were chosen, in words. train: what models may learn from. rule: the same for every stored event,
-    searches included."""
+    """Queries to evaluate on, and the events that models may learn from.
+
+    kind: how the queries were chosen, in words. train: what models may learn from. rule: the same for every stored event,
+    searches included.
+    """
 
     kind: str
     train: Interactions

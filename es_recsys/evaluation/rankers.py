@@ -32,13 +32,16 @@ class BatchRanker(Protocol):
 
 
 class EvalUsers:
-    """Histories of the users who are asked, as profiles hold them for the served path."""
+    """Histories of the evaluated users, as profiles hold them for the served path."""
 
     def __init__(self, queries: Sequence[EvalQuery]) -> None:
         self._of_user = {query.actor: (query.history, query.seen) for query in queries if query.actor}
 
     def of(self, query: Query) -> tuple[History, frozenset[str]]:
-        """Return the user's history, and the items to leave out. A history in the query stands for all that is known."""
+        """Return the user's history, and the items to leave out.
+
+        A history in the query stands for all that is known.
+        """
         if query.history is not None:
             return History.of(query.history), frozenset(query.history) | query.exclude
         history, seen = self._of_user.get(actor_of(query), (History(), frozenset()))
@@ -47,7 +50,7 @@ class EvalUsers:
 
 
 class ModelRanker:
-    """A trained model alone."""
+    """Ranker by one trained model alone."""
 
     def __init__(self, model: Model, users: EvalUsers) -> None:
         self._model = model
@@ -71,7 +74,7 @@ class ModelRanker:
 
 
 class EnsembleRanker:
-    """Several models with their weights, as the served answer weighs them."""
+    """Ranker by an ensemble: several models with their weights, as the served answer weighs them."""
 
     def __init__(self, models: Mapping[str, Model], weights: Mapping[str, float], users: EvalUsers) -> None:
         self._models = models

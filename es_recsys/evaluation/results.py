@@ -1,4 +1,4 @@
-"""A comparison as it is printed, kept as JSON, and reported."""
+"""Comparison of techniques, as it is printed, kept as JSON, and reported."""
 
 from __future__ import annotations
 
@@ -25,8 +25,10 @@ _FORM = 1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Measured:
-    """One technique as it was measured. path: "memory", or "served" through Elasticsearch. curve: what its training told, a
-    row an epoch."""
+    """One technique as it was measured.
+
+    path: "memory", or "served" through Elasticsearch. curve: what its training told, a row an epoch.
+    """
 
     name: str
     path: str
@@ -39,8 +41,12 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Technique:
-    """figures: metric -> mean and interval. p: metric -> corrected p-value of the difference to the best of that metric (no
-    entry for the best itself). slices: slice -> metric -> mean and interval. ms: p50 and p95 of a single answer."""
+    """One technique of a comparison, with its metrics and costs.
+
+    figures: metric -> mean and interval. p: metric -> corrected p-value of the difference to the best of that metric (no
+    entry for the best itself). slices: subgroup of the queries -> metric -> mean and interval. ms: p50 and p95 of a single
+    answer, milliseconds.
+    """
 
     name: str
     path: str
@@ -79,8 +85,11 @@ class Technique:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Techniques side by side, on the same questions. best: metric -> the technique that is best by it. about: what was
-    measured on, as JSON values. notes: what a reader must know. tuning: model -> history of its trials."""
+    """Techniques side by side, on the same queries.
+
+    best: metric -> the technique that is best by it. about: what was measured on, as JSON values. notes: what a reader must
+    know. tuning: model -> history of its trials.
+    """
 
     store: str
     made: str
@@ -95,7 +104,7 @@ class Comparison:
 
     @property
     def slices(self) -> tuple[str, ...]:
-        """Names of the slices that any technique has."""
+        """Names of the subgroups of the queries that any technique has metrics of."""
         return tuple(dict.fromkeys(name for one in self.techniques for name in one.slices))
 
     def lines(self) -> Iterator[str]:
@@ -124,7 +133,10 @@ class Comparison:
 
     @classmethod
     def from_dict(cls, found: Mapping[str, Any]) -> Comparison:
-        """Raises InputError where `found` isn't what `to_dict` gives."""
+        """Read what `to_dict` returned.
+
+        Raises InputError where `found` is something else.
+        """
         try:
             if found["kind"] != "evaluation" or found["form"] != _FORM:
                 raise KeyError("form")
@@ -136,7 +148,7 @@ class Comparison:
 
 
 def compared(measured: Sequence[Measured], rng: np.random.Generator) -> tuple[tuple[Technique, ...], dict[str, str]]:
-    """The techniques with intervals and significance, best NDCG first, and the best by each metric."""
+    """Return the techniques with intervals and significance, best NDCG first, and the best by each metric."""
     figures = {one.name: summary(one.scores, rng) for one in measured}
     best = {name: winner for name in METRICS if (winner := _best(name, figures)) is not None}
     p = _significance(measured, best, rng)
@@ -165,7 +177,10 @@ def _best(metric: str, figures: Mapping[str, Mapping[str, Estimate]]) -> str | N
 
 
 def _goodness(metric: str, value: float) -> float:
-    """The most is best, of gini the least, of popularity what is nearest to the user's own: 1."""
+    """Return a number that is the larger, the better the value of the metric is.
+
+    The most is best, of gini the least, of popularity what is nearest to the user's own: 1.
+    """
     if metric == "gini":
         return -value
     return -abs(math.log(max(value, 1e-12))) if metric == "popularity" else value

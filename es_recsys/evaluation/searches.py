@@ -24,8 +24,11 @@ WITHIN_S = 1_800.0
 def judged_queries(
     data: Interactions, grades: Mapping[str, Mapping[str, float]], rng: np.random.Generator, queries: int = 2_000
 ) -> EvalSplit:
-    """Return at most `queries` of the judged queries, drawn by `rng`, of no user. grades: query -> item id -> grade; queries
-    without a grade above 0 have no relevant item and are left out. Raises InputError where none is left."""
+    """Return at most `queries` of the judged queries, drawn by `rng`, of no user.
+
+    grades: query -> item id -> grade; queries without a grade above 0 have no relevant item and are left out. Raises InputError
+    where none is left.
+    """
     usable = sorted(query for query, found in grades.items() if any(grade > 0 for grade in found.values()))
     if not usable:
         raise InputError("No judged query has a grade above 0.", "Give judgments with positive grades.")
@@ -42,9 +45,11 @@ def search_outcomes(
     *,
     within_s: float = WITHIN_S,
 ) -> EvalSplit:
-    """Return each user's last search that led to something: the query, the history before it, and the items that were
-    clicked, bought or otherwise liked after it and before the next search, within `within_s` seconds. An item's grade is
-    the weight of the strongest event on it (event_types.py). Everything of the user from the search on is held out.
+    """Return each user's last search that led to something, with the items it led to as relevant.
+
+    A query has the history before it, and the items that were clicked, bought or otherwise liked after it and before the next
+    search, within `within_s` seconds. An item's grade is the weight of the strongest event on it (event_types.py). Everything of
+    the user from the search on is held out.
 
     events: what is stored, of one user together, in any order. Where events name the search that they follow (query_id),
     that decides. In a store without times the next search alone ends an outcome.
@@ -106,7 +111,7 @@ def _by_user(events: Iterable[StoredEvent]) -> dict[str, list[StoredEvent]]:
 
 
 def _outcomes(own: Sequence[StoredEvent], within_s: float, timed: bool) -> list[tuple[StoredEvent, dict[str, float]]]:
-    """Each search of one user with the grades of what followed, oldest first."""
+    """Return each search of one user with the grades of what followed, oldest first."""
     found: list[tuple[StoredEvent, dict[str, float]]] = []
     named: dict[str, dict[str, float]] = {}
     for event in own:
@@ -126,7 +131,7 @@ def _outcomes(own: Sequence[StoredEvent], within_s: float, timed: bool) -> list[
 def _open(
     found: Sequence[tuple[StoredEvent, dict[str, float]]], event: StoredEvent, within_s: float, timed: bool
 ) -> dict[str, float] | None:
-    """The grades that an event which names no search adds to: of the last search, where it isn't long ago."""
+    """Return the grades that an event which names no search adds to: of the last search, where it isn't long ago."""
     if not found or (timed and event.time - found[-1][0].time > within_s):
         return None
     return found[-1][1]

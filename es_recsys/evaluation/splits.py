@@ -1,4 +1,4 @@
-"""Splits of `evaluation.holdout` as queries with their relevant items, for whatever answers a query."""
+"""Holdout splits as queries with their relevant items, for whatever answers a query."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def query_split(
 
 
 def as_queries(split: HoldoutSplit, searches: Searches | None = None) -> EvalSplit:
-    """Return the users of the split as queries for recommendations, by user, all targets of which are equally relevant.
+    """Return the users of the split as queries for recommendations, by user; all targets are equally relevant.
 
     searches: what users searched for, which is part of their history.
     """

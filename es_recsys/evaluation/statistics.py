@@ -1,6 +1,6 @@
-"""How sure a mean and a difference are: bootstrap intervals, paired randomisation tests, Holm's correction.
+"""Uncertainty of a mean and of a difference: bootstrap intervals, paired randomisation tests, Holm's correction.
 
-Questions of one user are not independent, so users are drawn and flipped as a whole, not their questions.
+Queries of one user are not independent, so users are drawn and flipped as a whole, not their queries.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _AT_ONCE = 4_000_000
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A mean with its interval (95 % unless said otherwise), over `n` questions."""
+    """A mean with its interval (95 % unless said otherwise), over `n` queries."""
 
     mean: float
     low: float
@@ -26,7 +26,7 @@ class Estimate:
     n: int
 
     def to_dict(self) -> dict[str, float | int | None]:
-        """JSON values; None for a number that is not known."""
+        """Return JSON values; None for a number that is not known."""
         return {
             "mean": _number(self.mean),
             "low": _number(self.low),
@@ -48,7 +48,7 @@ def bootstrap(
     rounds: int = 1_000,
     level: float = 0.95,
 ) -> Estimate:
-    """The mean of `values` (n,), NaNs left out, and its percentile bootstrap interval (Efron 1979).
+    """Return the mean of `values` (n,), NaNs left out, and its percentile bootstrap interval (Efron 1979).
 
     groups: whom each value belongs to; groups are drawn, not values. Without a value all is NaN.
     """
@@ -73,9 +73,11 @@ def paired_test(
     groups: Sequence[str] | None = None,
     rounds: int = 10_000,
 ) -> float:
-    """Two-sided p-value that the means of two rankers on the same questions differ, by the paired randomisation test
-    (Fisher 1935; Smucker, Allan and Carterette 2007): which of the two a question's value came from is a coin's toss.
-    Questions where either is NaN are left out; 1 where nothing differs. At least 1 / (rounds + 1)."""
+    """Return the two-sided p-value that the means of two rankers on the same queries differ, by the paired randomisation test.
+
+    Which of the two rankers a query's value came from is a coin's toss (Fisher 1935; Smucker, Allan and Carterette 2007).
+    Queries where either value is NaN are left out; 1 where nothing differs. At least 1 / (rounds + 1).
+    """
     sums, _ = _grouped(one - other, groups)
     sums = sums[sums != 0.0]
     if not len(sums):
@@ -91,8 +93,10 @@ def paired_test(
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
-    """p-values adjusted for being many (Holm 1979): the chance of any false finding stays below what they are compared
-    with."""
+    """Adjust p-values for being many (Holm 1979).
+
+    The chance of any false finding stays below what they are compared with.
+    """
     adjusted: dict[str, float] = {}
     largest = 0.0
     for place, name in enumerate(sorted(p_values, key=lambda key: (p_values[key], key))):
@@ -102,12 +106,12 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
 
 
 def p_words(p: float) -> str:
-    """A p-value as it is read."""
+    """Return a p-value in words, as it is read."""
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
 def _grouped(values: NDArray[np.float64], groups: Sequence[str] | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Sum and count of the values of each group, NaNs left out."""
+    """Return sum and count of the values of each group, NaNs left out."""
     there = ~np.isnan(values)
     if groups is None:
         return values[there], np.ones(int(there.sum()))

@@ -1,6 +1,6 @@
 """Searches by optuna (Akiba et al. 2019) over ordered values of a few settings, kept in a file and gone on with.
 
-The sampler is the tree-structured Parzen estimator (Bergstra et al. 2011). A setting is searched by the place of its value, so
+The sampler is the tree-structured Parzen estimator (Bergstra et al. 2011). A setting is searched by the index of its value, so
 that the sampler knows which values are neighbours.
 """
 
@@ -37,7 +37,10 @@ Score = Callable[[Mapping[str, Any]], float]
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One configuration that was tried. number: from 0, in the order of the trials. value: its score."""
+    """One configuration that was tried.
+
+    number: from 0, in the order of the trials. value: its score.
+    """
 
     number: int
     settings: Mapping[str, Any]
@@ -74,7 +77,7 @@ def search(
     seed: int = 7,
     progress: Callable[[float, float | None], None] | None = None,
 ) -> Found:
-    """Until `trials` different settings have been scored, or for so many seconds. The higher the score, the better.
+    """Search for the settings with the highest score, until `trials` different ones have been scored, or for `seconds`.
 
     start: tried first, where its values are in the space. file: SQLite, in which a study of this name is gone on with; what
     ran when it was broken off, or when `score` raised OutOfTime, which ends the search, is tried again. Raises MissingExtra, and
@@ -103,7 +106,7 @@ def search(
 
 
 def _begun(kept: _Kept | None, space: Space, start: Mapping[str, Any] | None, seed: int) -> tuple[optuna.Study, set[Key]]:
-    """The study as an earlier run left it, and what was scored; what is to be tried first is enqueued."""
+    """Return the study as an earlier run left it, and what was scored; enqueue what is to be tried first."""
     optuna = _optuna()
     earlier = [] if kept is None else kept.ended()
     # A resumed study draws on, and doesn't repeat what it drew first.
@@ -121,8 +124,11 @@ def _ended(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
 
 
 class _Kept:
-    """A study in a file. Trials are drawn from a study in memory and written here whole, since optuna itself would write each
-    setting of a trial by itself, which takes longer than many a trial."""
+    """Study in a file.
+
+    Trials are drawn from a study in memory and written here whole, since optuna itself would write each setting of a trial by
+    itself, which takes longer than many a trial.
+    """
 
     def __init__(self, file: Path, name: str) -> None:
         optuna = _optuna()
@@ -139,14 +145,14 @@ class _Kept:
         return found
 
     def broken(self) -> list[dict[str, Any]]:
-        """Settings of the trials that were broken off; from now on these count as failed."""
+        """Return the settings of the trials that were broken off; from now on these count as failed."""
         found = self._storage.get_all_trials(self._study, states=(self._states.RUNNING,))
         for one in found:
             self._storage.set_trial_state_values(one._trial_id, self._states.FAIL)
         return [dict(one.params) for one in found if one.params]
 
     def begin(self, places: Mapping[str, int], space: Space) -> int:
-        """Notes what is tried; -> the number to end it by."""
+        """Note what is tried, and return the number to end it by."""
         optuna = _optuna()
         kinds = {setting: optuna.distributions.IntDistribution(0, len(values) - 1) for setting, values in space.items()}
         begun = optuna.trial.create_trial(state=self._states.RUNNING, params=dict(places), distributions=kinds)
@@ -180,7 +186,7 @@ def _optuna() -> Any:
 def _fresh(
     study: optuna.Study, space: Space, scored: Collection[Key], rng: np.random.Generator
 ) -> tuple[optuna.Trial, dict[str, int]]:
-    """A trial with settings that none had yet: the sampler's, or where it only repeats itself, any."""
+    """Return a trial with settings that none had yet: the sampler's, or where it only repeats itself, any."""
     from optuna.trial import TrialState
 
     for draw in count():
@@ -218,7 +224,7 @@ def _size(space: Space) -> int:
 
 
 def _plain(value: Any) -> Any:
-    """As JSON that every reader takes: infinity is written in words."""
+    """Return a value as JSON that every reader takes: infinity is written in words."""
     if isinstance(value, tuple | list):
         return [_plain(one) for one in value]
     return str(value) if isinstance(value, float) and value in (float("inf"), float("-inf")) else value

@@ -1,4 +1,4 @@
-"""The weights of the retrievers that serve questions best, from what each retriever gave each candidate."""
+"""Weights of the retrievers that rank the candidates of queries best, from what each retriever gave each candidate."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _ROUNDS = 3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RetrieverScores:
-    """q questions by their candidates, padded to the most (c).
+    """Scores of l retrievers for the candidates of q queries, padded to the most candidates (c).
 
     fixed (q, c) float64: what the retrievers give that are not weighed; scores (q, c, l): what each of `retrievers` gives at a
-    weight of 1; grades (q, c); real (q, c) bool, False in the padding; ideal (q,): the best DCG@10 that all right answers allow.
+    weight of 1; grades (q, c); real (q, c) bool, False in the padding; ideal (q,): the best DCG@10 that all relevant items allow.
     The weights of the retrievers in `capped` that have a score are scaled down where their sum exceeds `most`.
     """
 
@@ -41,7 +41,7 @@ class RetrieverScores:
         return len(self.ideal)
 
     def some(self, rows: NDArray[np.int64]) -> RetrieverScores:
-        """These questions alone."""
+        """Return the scores of these queries alone."""
         return replace(
             self,
             fixed=self.fixed[rows],
@@ -52,8 +52,11 @@ class RetrieverScores:
         )
 
     def choices(self) -> tuple[list[NDArray[np.float64]], list[float]]:
-        """Each right answer among the candidates that are none, as the conditional logit reads it, and its grade: (k, l + 1) what
-        each retriever gives, and in the last column what those give that are not weighed."""
+        """Return each relevant item among the candidates that are not relevant, as the conditional logit reads it, and its grade.
+
+        An item is the first row of (k, l + 1): what each retriever gives, and in the last column what those give that are not
+        weighed.
+        """
         whole = np.concatenate([self.scores, self.fixed[:, :, None]], axis=2)
         found, worth = [], []
         for row, place in np.argwhere(self.grades > 0.0).tolist():
@@ -63,7 +66,7 @@ class RetrieverScores:
         return found, worth
 
     def ndcg(self, weights: Mapping[str, float]) -> NDArray[np.float64]:
-        """(q,) NDCG@10 of the order by fixed + scores @ weights; ties in the order given."""
+        """Return NDCG@10 (q,) of the order by fixed + scores @ weights; ties in the order given."""
         given = np.array([max(weights.get(retriever, 0.0), 0.0) for retriever in self.retrievers])
         inside = np.array([retriever in self.capped for retriever in self.retrievers])
         total = (self.scores != 0.0).any(axis=1) @ (given * inside)
@@ -72,7 +75,7 @@ class RetrieverScores:
         return ndcg_of_scores(self.fixed + weighed, self.grades, self.ideal, _N, self.real)
 
     def scorer(self) -> Score:
-        """Weights -> mean NDCG@10; the same ones are scored once, however often they are asked for."""
+        """Return the function weights -> mean NDCG@10; it scores the same weights once, however often it is called with them."""
         known: dict[tuple[float, ...], float] = {}
 
         def score(weights: Mapping[str, float]) -> float:
@@ -114,8 +117,11 @@ def padded_scores(
     capped: Collection[str] = (),
     most: float = math.inf,
 ) -> RetrieverScores:
-    """Return the sheet. candidates: of each question (item id, what the other retrievers give, retriever -> what it gives at a
-    weight of 1), in any order; they are put in that of their ids, as ties are."""
+    """Return the scores of the candidates as padded arrays.
+
+    candidates: of each query (item id, what the other retrievers give, retriever -> what it gives at a weight of 1), in any
+    order; they are put in that of their ids, as ties are.
+    """
     width = max((len(own) for own in candidates), default=0) or 1
     shape = (len(candidates), width)
     fixed, gains, real = np.zeros(shape), np.zeros(shape), np.zeros(shape, bool)

@@ -1,4 +1,4 @@
-"""Names beside points, where they cover neither each other nor another point."""
+"""Labels beside points, where they cover neither each other nor another point."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Box = tuple[float, float, float, float]
 
 
 def place_labels(axis: Axes, points: Sequence[tuple[float, float, str]], colour: str) -> None:
-    """Writes each point's name as near to it as there is room, and draws a line to one that is far."""
+    """Write each point's name as near to it as there is room, and draw a line to one that is far."""
     figure = axis.get_figure()
     assert figure is not None
     figure.draw_without_rendering()  # type: ignore[union-attr]
@@ -42,7 +42,7 @@ def place_labels(axis: Axes, points: Sequence[tuple[float, float, str]], colour:
 
 
 def _best(at: tuple[float, float], width: float, taken: Sequence[Box], frame: Box) -> tuple[float, float]:
-    """The offset, in points, whose box covers least."""
+    """Return the offset of a label, in points, whose box covers least."""
     offsets = list(_offsets(width))
 
     def cost(offset: tuple[float, float]) -> tuple[float, int]:

@@ -1,4 +1,4 @@
-"""The part of the page that tells what other orders of the logged pages would have brought."""
+"""Section of the report on what other orders of the logged pages would have brought."""
 
 from __future__ import annotations
 
@@ -24,10 +24,15 @@ _HEADS = {
 
 
 def logged_title(one: LoggedReport) -> str:
+    """Return the heading of the section."""
     return f"{one.store}: other orders of the logged pages"
 
 
 def logged_section(one: LoggedReport, anchor: str) -> str:
+    """Return the section as HTML.
+
+    anchor: its id, which also begins the ids inside it.
+    """
     words = "Dots are estimates, bars 95 % intervals; the line is what was served, as the log has it."
     if missing := len(one.values) - len(one.founded):
         words += f" Orders on fewer than {LEAST_ROWS} effective rows, {missing} here, are left out."

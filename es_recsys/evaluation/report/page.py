@@ -35,7 +35,10 @@ _DIGITS = {"coverage": 3, "novelty": 2, "diversity": 3, "popularity": 2, "gini":
 def page(
     comparisons: Sequence[Comparison], tunings: Sequence[Mapping[str, Any]] = (), logged: Sequence[LoggedReport] = ()
 ) -> str:
-    """The whole page. tunings: histories as tuning keeps them. Raises MissingExtra without matplotlib."""
+    """Return the whole page as HTML.
+
+    tunings: histories as tuning keeps them. Raises MissingExtra without matplotlib.
+    """
     histories = {**{h["model"]: h for one in comparisons for h in one.tuning.values()}, **{h["model"]: h for h in tunings}}
     body = "".join(_comparison(one, f"e{number}") for number, one in enumerate(comparisons, 1))
     body += "".join(logged_section(one, f"l{number}") for number, one in enumerate(logged, 1))

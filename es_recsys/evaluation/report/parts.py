@@ -9,13 +9,13 @@ __all__ = ["facts", "figure", "moment"]
 
 
 def facts(known: Mapping[str, str]) -> str:
-    """A row of named figures."""
+    """Return a row of named figures as HTML."""
     rows = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in known.items())
     return f'<dl class="facts">{rows}</dl>'
 
 
 def figure(svg: str, words: str, kind: str = "") -> str:
-    """An SVG with the words under it; it scrolls by itself where the page is narrow."""
+    """Return an SVG with the words under it as HTML; it scrolls by itself where the page is narrow."""
     return (
         f'<figure class="{kind}"><div class="scroll" tabindex="0" role="region" aria-label="Figure">{svg}</div>'
         f"<figcaption>{escape(words)}</figcaption></figure>"
@@ -23,5 +23,5 @@ def figure(svg: str, words: str, kind: str = "") -> str:
 
 
 def moment(made: str) -> str:
-    """ISO 8601 in UTC, for people."""
+    """Return a time in UTC, given in ISO 8601, as people read it."""
     return made.replace("T", " ").replace("+00:00", " UTC")

@@ -23,7 +23,7 @@ _METRIC = "NDCG"
 
 
 def against_cost(found: Comparison, name: str) -> str:
-    """NDCG against the time of an answer, and against the time of training."""
+    """Plot NDCG against the time of an answer, and against the time of training."""
     with drawing(name):
         figure, axes = _panels(2, height=4.4, width=6.0)
         _scatter(axes[0], found, lambda one: one.ms.get("p50"), "milliseconds an answer (median), logarithmic")
@@ -39,7 +39,7 @@ def against_cost(found: Comparison, name: str) -> str:
 
 
 def by_slice(found: Comparison, name: str) -> str:
-    """NDCG with its interval, over all questions and by slice, the best technique on top."""
+    """Plot NDCG with its interval, over all queries and by subgroup, the best technique on top."""
     order = sorted(found.techniques, key=lambda one: (_of(one, "")[0], one.name))
     panels = ["", *found.slices]
     with drawing(name):
@@ -63,8 +63,10 @@ def by_slice(found: Comparison, name: str) -> str:
 
 
 def policies(found: LoggedReport, name: str) -> str:
-    """IPS and SNIPS of each order of the logged pages that enough rows tell of, with their intervals, the best by SNIPS on top; a
-    line for what was served."""
+    """Plot IPS and SNIPS of other orders of the logged pages with their intervals, the best by SNIPS on top.
+
+    Orders that too few rows tell of are left out; a line stands for what was served.
+    """
     estimates: dict[str, Callable[[Value], Estimate]] = {"IPS": lambda value: value.ips, "SNIPS": lambda value: value.snips}
     order = sorted(found.founded, key=lambda one: (found.values[one].snips.mean, one))
     with drawing(name):
@@ -90,7 +92,7 @@ def policies(found: LoggedReport, name: str) -> str:
 
 
 def learning_curves(found: Comparison, name: str) -> str | None:
-    """What trainings told of each epoch, a panel a figure; None where none told anything."""
+    """Plot what trainings told of each epoch, a panel a figure; None where none told anything."""
     curves = {one.name: one.curve for one in found.techniques if len(one.curve) > 1}
     told = sorted({key for rows in curves.values() for row in rows for key in row} - {"epoch", "of"})
     if not told:
@@ -109,7 +111,7 @@ def learning_curves(found: Comparison, name: str) -> str | None:
 
 
 def trials(history: Mapping[str, Any], name: str) -> str:
-    """Scores of a tuning's trials in their order, with the best until then."""
+    """Plot the scores of a tuning's trials in their order, with the best until then."""
     rows = [row for row in history["trials"] if row["value"] is not None]
     with drawing(name):
         figure, axes = _panels(1, height=3.0, width=6.4)

@@ -56,7 +56,10 @@ _STYLE: dict[str, Any] = {
 
 @contextmanager
 def drawing(name: str) -> Iterator[None]:
-    """What is drawn inside has the style of the page, and ids that no other figure has. Raises MissingExtra."""
+    """Give figures that are drawn inside the style of the page, and ids that no other figure has.
+
+    name: what the ids are derived from. Raises MissingExtra.
+    """
     try:
         import matplotlib as mpl
     except ImportError as error:
@@ -67,8 +70,10 @@ def drawing(name: str) -> Iterator[None]:
 
 
 def to_svg(figure: Figure, name: str, label: str) -> str:
-    """The figure as an `svg` element. name: begins its ids, so that several fit into one page; label: what it shows, for
-    those who don't see it."""
+    """Return the figure as an `svg` element.
+
+    name: begins its ids, so that several fit into one page; label: what it shows, for those who don't see it.
+    """
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", transparent=True, bbox_inches="tight", metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
