@@ -28,7 +28,7 @@ from es_recsys.training.model_selection import TrainSpec, select
 from es_recsys.training.selection_report import Notes
 from es_recsys.training.served_quality import Compared, Ensemble, Quality, compare, held_out, quality, serving
 from es_recsys.training.target_types import check_targets, targets_of
-from es_recsys.training.train import TrainReport, check_model_names, live_names, publish, search_seconds, train_spec
+from es_recsys.training.train import TrainReport, check_model_names, live_names, search_seconds, train_and_publish, train_spec
 from es_recsys.training.training_record import (
     TrainingRecord,
     attempted_events,
@@ -183,7 +183,7 @@ def _run(
     old = serving(snapshot, data, record.until if record is not None else None)
     spec = train_spec(work, snapshot.metadata, names, {}, targets, progress=progress)
     if part is None or not old[0]:
-        training = publish(work, snapshot, data, now, spec, budget=budget, seed=seed, progress=progress)
+        training = train_and_publish(work, snapshot, data, now, spec, budget=budget, seed=seed, progress=progress)
         note = "The new models can't be compared with those in service: too few users have come to a new item since."
         return RetrainReport("trained", checked, tried=(note,) if snapshot.models else (), training=training)
     notes = Notes(progress.line if progress is not None else None)
@@ -193,14 +193,14 @@ def _run(
         None,
     )
     if tried is None:
-        training = publish(work, snapshot, data, now, spec, budget=budget, seed=seed, progress=progress)
+        training = train_and_publish(work, snapshot, data, now, spec, budget=budget, seed=seed, progress=progress)
         return RetrainReport("trained", checked, tried=tuple(notes.lines), training=training)
     compared, lines, decided = tried
     if compared.worse:
         record_attempt(work, len(data.items))
         return RetrainReport("kept", checked, compared, lines)
     spec = train_spec(work, snapshot.metadata, names, decided[0], targets, decided[1], progress)
-    training = publish(work, snapshot, data, now, spec, promise=compared.promise, seed=seed, progress=progress)
+    training = train_and_publish(work, snapshot, data, now, spec, promise=compared.promise, seed=seed, progress=progress)
     return RetrainReport("trained", checked, compared, lines, training)
 
 

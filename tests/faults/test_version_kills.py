@@ -145,13 +145,13 @@ def with_events(client: Client, n_items: int) -> None:
 
 
 TRAIN = [
-    pytest.param("es_recsys.training.train.save_item_features", 1, "before", id="with half of the artefacts"),
+    pytest.param("es_recsys.training.publish.save_item_features", 1, "before", id="with half of the artefacts"),
     pytest.param(f"{INDICES}.create", 1, "after", id="between the two indices"),
     pytest.param("es_recsys.index.chunk_sender.ChunkSender.send", 2, "after", id="in mid copy"),
-    pytest.param("es_recsys.training.train.rebuild", 1, "after", id="with its profiles"),
+    pytest.param("es_recsys.training.publish.fold_all_profiles", 1, "after", id="with its profiles"),
     pytest.param(f"{INDICES}.update_aliases", 1, "before", id="before the swap"),
     pytest.param(f"{INDICES}.update_aliases", 1, "after", id="after the swap"),
-    pytest.param("es_recsys.training.train._drop_older", 1, "before", id="before its end"),
+    pytest.param("es_recsys.training.publish._drop_older", 1, "before", id="before its end"),
 ]
 
 

@@ -221,14 +221,14 @@ def test_lost_models_are_a_reason(client: Client) -> None:
 
 def test_of_two_runs_at_once_one_trains(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     inside, go_on = threading.Event(), threading.Event()
-    real = retraining.publish
+    real = retraining.train_and_publish
 
     def slow(*given: Any, **more: Any) -> Any:
         inside.set()
         assert go_on.wait(60)
         return real(*given, **more)
 
-    monkeypatch.setattr(retraining, "publish", slow)
+    monkeypatch.setattr(retraining, "train_and_publish", slow)
     reports: list[RetrainReport] = []
     first = threading.Thread(target=lambda: reports.append(run(client, "covisitation")))
     first.start()

@@ -21,7 +21,7 @@ from es_recsys.sample import SampleStore
 from es_recsys.serving import snapshot_cache as snapshots
 from es_recsys.serving.item_features import item_features_folder
 from es_recsys.serving.snapshot_cache import models_folder
-from es_recsys.training import train as training
+from es_recsys.training import publish
 from es_recsys.training.lambdamart import Trees
 from es_recsys.training.train_ranking import train_ranking
 from es_recsys.types import History
@@ -197,14 +197,14 @@ def test_an_event_of_a_client_that_has_not_seen_the_swap_is_in_the_new_profiles(
 
 
 def test_items_that_came_meanwhile_are_in_the_new_version(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    check = training._check
+    check = publish._check
 
     def meanwhile(*given: object) -> None:
         client.insert_items([Item(item_id="late-item", title="Zanzibar Snorkel")])
         client.delete_items(["p0199"])
         check(*given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(training, "_check", meanwhile)
+    monkeypatch.setattr(publish, "_check", meanwhile)
     client.train(["covisitation"])
     hits = client.search("zanzibar snorkel").hits
     assert hits[0].item_id == "late-item"
@@ -219,7 +219,7 @@ def test_a_failure_in_the_middle_leaves_the_live_version_alone(
     def fail(*_: object) -> None:
         raise IndexStateError("It isn't right.", "Train again.")
 
-    monkeypatch.setattr(training, "_check", fail)
+    monkeypatch.setattr(publish, "_check", fail)
     with pytest.raises(IndexStateError, match="It isn't right"):
         client.train(["als"])
     assert _live(client) == live

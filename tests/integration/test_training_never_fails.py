@@ -12,6 +12,7 @@ import pytest
 from es_recsys import Client, Event, Item, Settings
 from es_recsys.errors import ModelError
 from es_recsys.models import CoVisitation, UserKNN
+from es_recsys.training import publish
 from es_recsys.training import train as training
 
 pytestmark = pytest.mark.engine
@@ -72,7 +73,7 @@ def test_a_full_disk_is_no_fault_of_a_model(client: Client, failing: Callable[..
     live = client.workspace.snapshots.latest().metadata
     full = ModelError("The model covisitation can't be written to x (No space left on device).", "Make room.")
     full.__cause__ = OSError(28, "No space left on device")
-    failing(training, "save_models", full)
+    failing(publish, "save_models", full)
     with pytest.raises(ModelError, match="No space left"):
         client.train(budget=0.0)
     assert client.workspace.snapshots.latest().metadata == live
@@ -92,8 +93,8 @@ def test_what_can_not_be_served_is_left_out(
             configs={"userknn": UserKNN().config, "covisitation": CoVisitation().config},
         ),
     )
-    failing(training, "index_users", ValueError("a library's own"))
-    failing(training, "features", ValueError("a library's own"))
+    failing(publish, "index_users", ValueError("a library's own"))
+    failing(training, "compute_features", ValueError("a library's own"))
     report = client.train()
     assert report.models == ("covisitation",) and report.weights == {"covisitation": 1.0}
     assert "userknn is left out when it was put into service. ValueError: a library's own" in report.chosen

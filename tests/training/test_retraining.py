@@ -259,7 +259,7 @@ def test_a_comparison_that_fails_ends_no_training(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(retraining, "_tried", fail)
     monkeypatch.setattr(retraining, "train_spec", lambda *_, **__: TrainSpec())
     monkeypatch.setattr(retraining, "fetch_item_groups", lambda *_: {})
-    monkeypatch.setattr(retraining, "publish", lambda *_, **__: asked.append("served"))
+    monkeypatch.setattr(retraining, "train_and_publish", lambda *_, **__: asked.append("served"))
     monkeypatch.setattr("es_recsys.events.interactions.read_interactions", lambda *_, **__: data)
     work = SimpleNamespace(snapshots=SimpleNamespace(for_training=lambda: served), now=lambda: 0.0, events=None)
     report = retraining._run(cast(Any, work), (), False, (), 0.1, None, 1, None)
