@@ -218,7 +218,7 @@ class AsyncClient(AnswerMethods[Coroutine[Any, Any, Answer], AsyncIterator[Answe
 
     @classmethod
     def embedded(cls, index: str | None = None, *, keep: bool = True, **options: Any) -> Self:
-        """Return an asynchronous client of the embedded node, as `Client.embedded` does."""
+        """See `Client.embedded`."""
         return cls(None, index, keep=keep, **options)
 
     @property
@@ -226,11 +226,11 @@ class AsyncClient(AnswerMethods[Coroutine[Any, Any, Answer], AsyncIterator[Answe
         return self._client.settings
 
     async def execute(self, query: Query) -> Answer:
-        """Answer a query, as `Client.execute` does."""
+        """See `Client.execute`."""
         return await self._run(_answers(query))
 
     async def execute_many(self, queries: Iterable[Query]) -> AsyncIterator[Answer | RecsysError]:
-        """Yield the answers in the order of the queries, as `Client.execute_many` does."""
+        """See `Client.execute_many`."""
         for batch in batched(arguments.instances("queries", queries, Query), BATCH_SIZE):
             for found in await asyncio.gather(*(self.execute(query) for query in batch), return_exceptions=True):
                 if isinstance(found, BaseException) and not isinstance(found, RecsysError):
@@ -241,20 +241,20 @@ class AsyncClient(AnswerMethods[Coroutine[Any, Any, Answer], AsyncIterator[Answe
         return await self.execute(make_query(**given))
 
     async def insert_items(self, items: Iterable[Item] | Item, *, base: Path | str = ".") -> ItemsReport:
-        """Add and change items, as `Client.insert_items` does."""
+        """See `Client.insert_items`."""
         return await asyncio.to_thread(self._client.insert_items, items, base=base)
 
     async def delete_items(self, item_ids: Ids) -> ItemsReport:
-        """Remove items, as `Client.delete_items` does."""
+        """See `Client.delete_items`."""
         return await asyncio.to_thread(self._client.delete_items, item_ids)
 
     async def put_events(self, events: Iterable[Event] | Event) -> Recorded:
-        """Record events, as `Client.put_events` does."""
+        """See `Client.put_events`."""
         given = list(arguments.instances("events", events, Event))
         return await self._driver.run(self._client.workspace.record(given))
 
     async def set_rating_scale(self, scale: str | RatingScale) -> None:
-        """Set the scale of ratings, as `Client.set_rating_scale` does."""
+        """See `Client.set_rating_scale`."""
         await asyncio.to_thread(self._client.set_rating_scale, scale)
 
     async def train(
@@ -266,7 +266,7 @@ class AsyncClient(AnswerMethods[Coroutine[Any, Any, Answer], AsyncIterator[Answe
         budget: float | None = None,
         seed: int = 7,
     ) -> TrainReport:
-        """Train models and put them into service, as `Client.train` does."""
+        """See `Client.train`."""
         return await asyncio.to_thread(self._client.train, models, add=add, targets=targets, budget=budget, seed=seed)
 
     async def train_if_needed(
@@ -279,25 +279,25 @@ class AsyncClient(AnswerMethods[Coroutine[Any, Any, Answer], AsyncIterator[Answe
         budget: float | None = None,
         seed: int = 7,
     ) -> RetrainReport:
-        """Train where it is due, as `Client.train_if_needed` does."""
+        """See `Client.train_if_needed`."""
         return await asyncio.to_thread(
             self._client.train_if_needed, models, add=add, targets=targets, growth=growth, budget=budget, seed=seed
         )
 
     async def get_user_profile(self, user_id: Id) -> Profile:
-        """Return what is known of a user, as `Client.get_user_profile` does."""
+        """See `Client.get_user_profile`."""
         return await self._run(_reads_profile(user_id))
 
     async def delete_user(self, user_id: Id) -> Erased:
-        """Erase a user, as `Client.delete_user` does."""
+        """See `Client.delete_user`."""
         return await asyncio.to_thread(self._client.delete_user, user_id)
 
     async def titles(self, item_ids: Ids) -> dict[str, str]:
-        """Return the title of each item, as `Client.titles` does."""
+        """See `Client.titles`."""
         return await self._run(_reads_titles(item_ids))
 
     async def close(self) -> None:
-        """Close the connections, as `Client.close` does."""
+        """See `Client.close`."""
         await self._es.close()
         await asyncio.to_thread(self._client.close)
 

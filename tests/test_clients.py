@@ -34,7 +34,7 @@ def test_a_method_takes_and_says_the_same_in_both(name: str) -> None:
     one, other = getattr(Client, name), getattr(AsyncClient, name)
     assert signature(one) == signature(other)
     assert one.__doc__
-    assert other.__doc__ in (one.__doc__, f"As `Client.{name}`.")
+    assert other.__doc__ in (one.__doc__, f"See `Client.{name}`.")
 
 
 @pytest.mark.parametrize("name", sorted(set(METHODS) - {"embedded"}))
