@@ -223,7 +223,7 @@ def test_a_recording_that_was_killed_is_made_up_for(
 CATALOGUES = {
     "when the items are stored": ("es_recsys.jobs.write_items:refresh_after_items", "before"),
     "when their events count again": ("es_recsys.events.store:EventStore.set_quarantine", "after"),
-    "before the profiles follow": ("es_recsys.jobs.load_events:fold_new_events", "before"),
+    "before the profiles follow": ("es_recsys.serving.refresh:fold_new_events", "before"),
 }
 
 
