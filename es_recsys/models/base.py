@@ -28,6 +28,7 @@ __all__ = [
     "Model",
     "ScoredItems",
     "TrainingCallback",
+    "content_recency_space",
     "from_json",
     "not_fitted",
     "recency_space",
@@ -99,6 +100,12 @@ def recency_space(ordered: bool, timed: bool) -> dict[str, tuple[Any, ...]]:
         return {}
     days: dict[str, tuple[Any, ...]] = {"half_life_days": (1.0, 3.0, 10.0, 30.0, 90.0, math.inf)} if timed else {}
     return {"half_life": (1.0, 2.0, 4.0, 8.0, 20.0, math.inf), **days}
+
+
+def content_recency_space(ordered: bool, timed: bool) -> dict[str, tuple[Any, ...]]:
+    """Return the half-lives worth trying for models of content: by days also where order tells nothing."""
+    days: dict[str, tuple[Any, ...]] = {"half_life_days": (1.0, 7.0, 30.0, 90.0, math.inf)} if timed else {}
+    return {**({"half_life": (1.0, 2.0, 4.0, 10.0, 30.0, math.inf)} if ordered else {}), **days}
 
 
 class Model(abc.ABC):

@@ -13,7 +13,15 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from es_recsys.errors import ModelError
-from es_recsys.models.base import ContentModel, TrainingCallback, from_json, rows_of_all_items, to_json, unit
+from es_recsys.models.base import (
+    ContentModel,
+    TrainingCallback,
+    content_recency_space,
+    from_json,
+    rows_of_all_items,
+    to_json,
+    unit,
+)
 from es_recsys.models.types import ItemIds
 from es_recsys.types import Interactions, ItemTable
 
@@ -94,10 +102,12 @@ class Fused(ContentModel):
     @classmethod
     def search_space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
         """Return setting -> values worth trying; "image_vector" stands for its weight beside the text's."""
-        moves: dict[str, tuple[Any, ...]] = {"half_life": (1.0, 2.0, 4.0, 10.0, 30.0, math.inf)} if ordered else {}
-        if timed:
-            moves["half_life_days"] = (1.0, 7.0, 30.0, 90.0, math.inf)
-        return {**moves, "image_vector": (0.25, 0.5, 1.0, 2.0), "whitening": (0.0, 0.25, 0.5, 0.75, 1.0), "dims": (64, 128, 256)}
+        return {
+            **content_recency_space(ordered, timed),
+            "image_vector": (0.25, 0.5, 1.0, 2.0),
+            "whitening": (0.0, 0.25, 0.5, 0.75, 1.0),
+            "dims": (64, 128, 256),
+        }
 
     @classmethod
     def with_param(cls, config: FusedConfig, setting: str, value: Any) -> FusedConfig:

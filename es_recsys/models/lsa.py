@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from es_recsys.errors import ModelError
 from es_recsys.linear_algebra import truncated_svd
-from es_recsys.models.base import Model, ScoredItems, TrainingCallback, from_json, to_json, top_scores
+from es_recsys.models.base import Model, ScoredItems, TrainingCallback, content_recency_space, from_json, to_json, top_scores
 from es_recsys.models.types import HistoryBatch, ItemIds, decay
 from es_recsys.models.vocabulary import Vocabulary, tokens
 from es_recsys.types import History, Interactions, ItemTable
@@ -107,10 +107,12 @@ class LSA(Model):
     @classmethod
     def search_space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
         """Return setting -> values worth trying; what only changes the answers comes first."""
-        moves: dict[str, tuple[Any, ...]] = {"half_life": (1.0, 2.0, 4.0, 10.0, 30.0, math.inf)} if ordered else {}
-        if timed:
-            moves["half_life_days"] = (1.0, 7.0, 30.0, 90.0, math.inf)
-        return {**moves, "power": (0.0, 0.25, 0.5, 0.75, 1.0), "dims": (64, 128, 256), "max_df": (0.1, 0.3, 0.6)}
+        return {
+            **content_recency_space(ordered, timed),
+            "power": (0.0, 0.25, 0.5, 0.75, 1.0),
+            "dims": (64, 128, 256),
+            "max_df": (0.1, 0.3, 0.6),
+        }
 
     def query_vector(
         self, text: str, vectors: Mapping[str, NDArray[np.float32]] = MappingProxyType({})

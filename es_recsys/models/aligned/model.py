@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from types import MappingProxyType
@@ -14,7 +13,15 @@ from numpy.typing import NDArray
 
 from es_recsys.errors import MissingExtra, ModelError
 from es_recsys.models.aligned.config import AlignedConfig
-from es_recsys.models.base import ContentModel, TrainingCallback, from_json, rows_of_all_items, to_json, unit
+from es_recsys.models.base import (
+    ContentModel,
+    TrainingCallback,
+    content_recency_space,
+    from_json,
+    rows_of_all_items,
+    to_json,
+    unit,
+)
 from es_recsys.models.types import ItemIds
 from es_recsys.types import Interactions, ItemTable
 
@@ -87,10 +94,7 @@ class Aligned(ContentModel):
     @classmethod
     def search_space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
         """Return setting -> values worth trying."""
-        moves: dict[str, tuple[Any, ...]] = {"half_life": (1.0, 2.0, 4.0, 10.0, 30.0, math.inf)} if ordered else {}
-        if timed:
-            moves["half_life_days"] = (1.0, 7.0, 30.0, 90.0, math.inf)
-        return {**moves, "dims": (64, 128, 256)}
+        return {**content_recency_space(ordered, timed), "dims": (64, 128, 256)}
 
     def query_vector(
         self, text: str, vectors: Mapping[str, NDArray[np.float32]] = MappingProxyType({})
