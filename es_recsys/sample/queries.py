@@ -11,11 +11,11 @@ from es_recsys.sample.chance import pick
 from es_recsys.sample.kinds import Kind, vocabulary
 from es_recsys.sample.tastes import Shopper
 
-__all__ = ["Asked", "ask"]
+__all__ = ["SampleQuery", "draw_query"]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class SampleQuery:
     """A query. scope: the leaf or the broad word whose items the shop finds; wants: trait -> value that it names."""
 
     text: str
@@ -23,17 +23,17 @@ class Asked:
     wants: dict[str, str]
 
 
-def ask(kind: Kind, shopper: Shopper, rng: np.random.Generator) -> Asked:
+def draw_query(kind: Kind, shopper: Shopper, rng: np.random.Generator) -> SampleQuery:
     """Draw the query of a shopper who wants an item of this kind."""
     draw = rng.random()
     if draw < 0.2:
-        return Asked(_slip(pick(rng, kind.asked), rng), kind.leaf, {})
+        return SampleQuery(_slip(pick(rng, kind.asked), rng), kind.leaf, {})
     if draw < 0.4:
         words, scope = pick(rng, kind.broad), ""
     else:
         words, scope = pick(rng, kind.nouns if draw < 0.75 else kind.also), kind.leaf
     text, wants = _narrowed(words.lower(), kind, shopper, rng)
-    return Asked(_slip(text, rng), scope or words, wants)
+    return SampleQuery(_slip(text, rng), scope or words, wants)
 
 
 def _narrowed(words: str, kind: Kind, shopper: Shopper, rng: np.random.Generator) -> tuple[str, dict[str, str]]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from es_recsys.sample.chance import digest, gumbel, normal, pick, stream, weighted
 from es_recsys.sample.kinds import Kind, kinds, kinds_by_leaf
-from es_recsys.sample.queries import Asked, ask
+from es_recsys.sample.queries import SampleQuery, draw_query
 from es_recsys.sample.shop import PAGE, Shop
 from es_recsys.sample.tastes import NOTHING, TEMPERATURE, Shopper
 from es_recsys.types import Event
@@ -119,7 +119,7 @@ def _page(walk: _Walk, utility: NDArray[np.float64]) -> list[int]:
     """Walk through a search or a shelf, and return the items opened from it."""
     kind = _intent(walk)
     searching = walk.rng.random() < 0.62
-    asked = ask(kind, walk.shopper, walk.rng) if searching else Asked("", kind.leaf, {})
+    asked = draw_query(kind, walk.shopper, walk.rng) if searching else SampleQuery("", kind.leaf, {})
     query_id = f"q{digest(walk.session_id, len(walk.events))}"
     if searching:
         walk.note("search", query=asked.text, query_id=query_id)

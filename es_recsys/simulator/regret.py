@@ -16,7 +16,7 @@ from es_recsys.types import Answer, Hit, Query, Ranking
 __all__ = ["RankingSystem", "RegretReport", "item_idx_of", "measure_regret"]
 
 RankingSystem = Callable[[Query], Ranking | Answer]
-"""What is under test: a client's `ask`, a model in memory, or an `OracleRanker`."""
+"""What is under test: a client's `execute`, a model in memory, or an `OracleRanker`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from es_recsys.sample import SampleStore, Shopper
 from es_recsys.sample.chance import weighted
 from es_recsys.sample.kinds import kinds_by_leaf
-from es_recsys.sample.queries import ask
+from es_recsys.sample.queries import draw_query
 from es_recsys.sample.shop import Shop
 from es_recsys.simulator.environment import SimulatedNeed
 from es_recsys.types import Query
@@ -93,7 +93,7 @@ class SampleStoreEnvironment:
         shopper = self.shoppers[user_id]
         likings = {leaf: liking for leaf, liking in shopper.kinds_at(self._felt(at)).items() if liking > 0.0}
         kind = kinds_by_leaf()[weighted(rng, tuple(likings), [liking**2 for liking in likings.values()])]
-        asked = ask(kind, shopper, rng)
+        asked = draw_query(kind, shopper, rng)
         found = np.zeros(len(self.item_ids), bool)
         found[self.shop.scopes.get(asked.scope, self.shop.scopes[""])] = True
         for trait, value in asked.wants.items():
