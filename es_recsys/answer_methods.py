@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -23,7 +24,7 @@ Ids = Iterable[str | int] | str | int
 """Ids, of which one may stand alone."""
 
 
-class AnswerMethods(Generic[A, B]):
+class AnswerMethods(abc.ABC, Generic[A, B]):
     """The methods search, recommend, similar_items and rank of a client.
 
     A: an answer, or what is awaited for one; B: an iterator of answers.
@@ -32,14 +33,14 @@ class AnswerMethods(Generic[A, B]):
     score) to 1 (most varied). explore: 0 (nothing is left to chance) to 1. offset + n: up to 1,000.
     """
 
-    def execute(self, query: Query) -> A:
-        raise NotImplementedError
+    @abc.abstractmethod
+    def execute(self, query: Query) -> A: ...
 
-    def execute_many(self, queries: Iterable[Query]) -> B:
-        raise NotImplementedError
+    @abc.abstractmethod
+    def execute_many(self, queries: Iterable[Query]) -> B: ...
 
-    def _answer(self, **given: Any) -> A:
-        raise NotImplementedError
+    @abc.abstractmethod
+    def _answer(self, **given: Any) -> A: ...
 
     @accepts_old_arguments
     def search(
