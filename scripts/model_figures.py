@@ -169,8 +169,8 @@ def tuned(
     seconds = LONGEST if name in LONG else seconds
     trials = trials_of(name, chosen, 7, data.items, TrainingCallback(deadline=began + seconds))
     fixed = MODELS[name].default_config(data.ordered, chosen.train.timed) if name in LONG else None
-    found = trials.coordinate_search(data.ordered, began + seconds, fixed, score)
-    return trials.model(found.config), found.config, f"{found.trials} trials, {time.monotonic() - began:.0f} s"
+    config, result = trials.tune(data.ordered, began + seconds, fixed, score)
+    return trials.model(config), config, f"{result.tried} trials, {time.monotonic() - began:.0f} s"
 
 
 def best_share(candidates: Candidates, weights: Mapping[str, float], name: str) -> float:

@@ -153,19 +153,20 @@ def recommend(
 ) -> None:
     """Train on the histories and ask for what is wanted. later: user -> items that are known when the user asks, but are no part
     of the training."""
-    events = write_lines(
-        store.folder / "events.jsonl", ({"user_id": u, "item_id": i} for u, items in histories.items() for i in items)
-    )
+
+    def load_events(name: str, sequences: Mapping[str, list[str]]) -> None:
+        path = write_lines(store.folder / name, ({"user_id": u, "item_id": i} for u, items in sequences.items() for i in items))
+        store.run("events", "load", path, "--constant", "event_type=view", "--no-timestamps")
+
     ids = sorted({i for known in (histories, later or {}) for items in known.values() for i in items})
     items = write_lines(store.folder / "items.jsonl", ({"item_id": i} for i in ids))
     users = write_lines(store.folder / "users.jsonl", ({"user_id": u} for u in wanted))
     store.run("items", "load", items, "--text-encoder", "none", "--image-encoder", "none")
-    store.run("events", "load", events, "--constant", "event_type=view", "--no-timestamps")
+    load_events("events.jsonl", histories)
     store.run("train", *models)
     if later:
-        rows = ({"user_id": u, "item_id": i} for u, items in later.items() for i in items)
-        more = write_lines(store.folder / "later.jsonl", rows)
-        store.run("events", "load", more, "--constant", "event_type=view", "--no-timestamps")
+        # Without times the order of lines is all there is, so the file comes again with what was added to it.
+        load_events("grown.jsonl", {u: [*items, *later.get(u, [])] for u, items in histories.items()})
     out = store.folder / "answers.jsonl"
     store.run("batch", "recommend", users, "--n", str(at), "--out", out)
     qrels = {u: dict.fromkeys(items, 1) for u, items in wanted.items()}

@@ -94,7 +94,7 @@ def tune_model(
 @with_settings
 def tune_weights(
     settings: Settings,
-    trials: Annotated[int, typer.Option(min=1, help="Number of trials per situation, including earlier runs.")] = 200,
+    trials: Annotated[int, typer.Option(min=1, help="Number of trials of each choice.")] = 500,
     timeout: Timeout = None,
     users: Annotated[int, typer.Option(min=50, help="Number of users per situation, at most.")] = 500,
     target: Annotated[
@@ -107,10 +107,7 @@ def tune_weights(
     out: Out = None,
     json: JsonFlag = False,
 ) -> None:
-    """Tune the weights of retrievers on held-out events, for recommendations and searches, and store them.
-
-    Resumes where it stopped.
-    """
+    """Tune the weights of retrievers on held-out events, for recommendations and searches, and store them."""
     from es_recsys.training.tune_weights import tune_weights as run
 
     with open_workspace(settings) as work, progress("tune") as bar:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,12 +11,9 @@ from numpy.typing import NDArray
 
 from es_recsys.evaluation.metrics import ideal_dcg, ndcg_of_scores
 
-__all__ = ["RetrieverScores", "Score", "padded_scores"]
-
-Score = Callable[[Mapping[str, float]], float]
+__all__ = ["RetrieverScores", "padded_scores"]
 
 _N = 10
-_ROUNDS = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,41 +70,6 @@ class RetrieverScores:
         scale = np.where(total > self.most, self.most / np.maximum(total, 1e-12), 1.0)
         weighed = self.scores @ (given * inside) * scale[:, None] + self.scores @ (given * ~inside)
         return ndcg_of_scores(self.fixed + weighed, self.grades, self.ideal, _N, self.real)
-
-    def scorer(self) -> Score:
-        """Return the function weights -> mean NDCG@10; it scores the same weights once, however often it is called with them."""
-        known: dict[tuple[float, ...], float] = {}
-
-        def score(weights: Mapping[str, float]) -> float:
-            key = tuple(weights.get(retriever, 0.0) for retriever in self.retrievers)
-            if key not in known:
-                known[key] = float(self.ndcg(weights).mean())
-            return known[key]
-
-        return score
-
-    def coordinate_ascent(
-        self, start: Mapping[str, float], values: Sequence[float], score: Score | None = None
-    ) -> dict[str, float]:
-        """Return weights among `values` that no change of one betters, or that are reached after some rounds.
-
-        Coordinate ascent moves in few directions and so fits chance less than a search of the whole space (Metzler and Croft
-        2007). score: a `scorer`, where there is one that knows some weights already."""
-        score = score or self.scorer()
-        weights = {
-            retriever: min(values, key=lambda value: abs(value - start.get(retriever, 0.0))) for retriever in self.retrievers
-        }
-        best = score(weights)
-        for _ in range(_ROUNDS):
-            before = best
-            for retriever in self.retrievers:
-                scores = [score({**weights, retriever: value}) for value in values]
-                if max(scores) > best:
-                    best = max(scores)
-                    weights[retriever] = values[scores.index(best)]
-            if best == before:
-                break
-        return weights
 
 
 def padded_scores(

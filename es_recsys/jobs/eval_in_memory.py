@@ -94,4 +94,4 @@ def _config(run: EvalRun, name: str, validation: Callable[[], Validation], deadl
         return kind.default_config(held.ordered, timed)
     items = run.items if kind.reads_items else None
     trials = trials_of(name, held.part, run.options.seed, items, TrainingCallback(deadline=deadline))
-    return trials.coordinate_search(held.ordered, deadline).config
+    return trials.tune(held.ordered, deadline)[0]

@@ -10,8 +10,9 @@ are kept as they are made, so that a run that was broken off, or cut short by it
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from es_recsys.errors import InputError
 from es_recsys.evaluation.holdout import HoldoutSplit, event_type_holdout
 from es_recsys.evaluation.statistics import Estimate, bootstrap
+from es_recsys.evaluation.tuner import optimize
 from es_recsys.event_types import EVENT_TYPES
 from es_recsys.events.interactions import read_interactions, reweight
 from es_recsys.models.base import Model
@@ -31,11 +33,10 @@ from es_recsys.serving.product_groups import fetch_item_groups
 from es_recsys.serving.refresh import set_event_weights
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.workspace import Workspace
-from es_recsys.training.coordinate_search import coordinate_search
+from es_recsys.training.data_digest import data_digest
 from es_recsys.training.ensemble_candidates import Candidates
 from es_recsys.training.model_trials import DEPTH
 from es_recsys.training.target_types import check_targets
-from es_recsys.training.trial_store import TrialStore, data_digest
 from es_recsys.training.tuned_settings import tuned_path
 from es_recsys.types import Interactions
 
@@ -55,8 +56,6 @@ _FEWEST = 50  # events of a type, and users to ask
 _USERS = 4_000
 _EVENTS = 2_000_000
 _SLOW = 0.1  # part of the time that one trial of a model may take
-
-Factors = tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,10 +161,7 @@ def tune_behaviours(
         data = read_interactions(work.events, work.now(), products=fetch_item_groups(work, snapshot.metadata))
         configs, shares = _served(snapshot)
         rng = np.random.default_rng(seed)
-        file, mark = (
-            tuned_path(work.settings, "behaviours").with_suffix(".trials"),
-            data_digest(data, target, seed, configs, shares),
-        )
+        digest = data_digest(data, target, seed, configs, shares)
         found = search_weights(
             data,
             target,
@@ -175,7 +171,8 @@ def tune_behaviours(
             snapshot.metadata.event_weights,
             budget=budget,
             progress=progress,
-            kept=lambda models: TrialStore(file, f"{mark} half {models}"),
+            file=tuned_path(work.settings, "event_weights").with_suffix(".sqlite3"),
+            name=digest,
         )
     if found.kept:
         set_event_weights(work, found.weights)
@@ -204,13 +201,14 @@ def search_weights(
     *,
     budget: float = 300.0,
     progress: Progress | None = None,
-    kept: Callable[[tuple[str, ...]], TrialStore] | None = None,
+    file: Path | None = None,
+    name: str = "event weights",
 ) -> Found:
     """Return the event weights by which the ensemble of the models finds held-out events of the type `target` best.
 
     They are chosen on a half of the users and judged on the other. data: with the usual weights. configs, shares: model -> its
-    config and its share in the ensemble. present: the weights as they are now, where they are not the usual ones. kept: gives the
-    trials that were made before with these models, where they are kept. Raises InputError where there is too little to hold out.
+    config and its share in the ensemble. present: the weights as they are now, where they are not the usual ones. file, name: the
+    study in which the trials are stored. Raises InputError where there is too little to hold out.
     """
     began = time.monotonic()
     held = event_type_holdout(_sampled(data, rng), target, rng, _USERS)
@@ -222,26 +220,17 @@ def search_weights(
     choosing, judging = np.array_split(rng.permutation(len(held)), 2)
     trial = Trial(held, configs, shares, int(rng.integers(2**31)), began + _SLOW * budget)
     types = tuple(name for name in _types(held.train) if name != target)
-    usual: Factors = tuple((name, _nearest(name, present or {}, target)) for name in types)
-    earlier = kept(trial.models) if kept is not None else None
-    done = resumed = 0
-
-    def score(factors: Factors) -> float:
-        nonlocal done, resumed
-        done += 1
-        if progress is not None:
-            progress(done, None)
-        known = earlier.get(factors) if earlier is not None else None
-        if known is not None:
-            resumed += 1
-            return known
-        found = float(trial.each(_weights(factors, target))[choosing].mean())
-        if earlier is not None:
-            earlier.put(factors, found)
-        return found
-
-    best = coordinate_search(usual, dict.fromkeys(types, FACTORS), _changed, score, deadline=began + budget)
-    weights = _weights(best.config, target)
+    result = optimize(
+        dict.fromkeys(types, FACTORS),
+        lambda factors: float(trial.each(_weights(factors, target))[choosing].mean()),
+        method="coordinate",
+        start={event_type: _nearest(event_type, present or {}, target) for event_type in types},
+        deadline=began + budget,
+        file=file,
+        name=f"{name} {trial.models}",
+        progress=progress,
+    )
+    weights = _weights({} if result.best is None else result.best.settings, target)
     only = {name: row.weight if name == target else 0.0 for name, row in EVENT_TYPES.items()}
     before, after, alone = (trial.each(one)[judging] for one in (dict(present or {}), weights, only))
     gain = bootstrap(after - before, rng)
@@ -256,8 +245,8 @@ def search_weights(
         gain,
         bootstrap(after - alone, rng),
         gain.low > 0.0,
-        best.trials,
-        resumed,
+        result.tried,
+        result.resumed,
     )
 
 
@@ -331,13 +320,9 @@ def _nearest(name: str, present: Mapping[str, float], target: str) -> float:
     return min(FACTORS, key=lambda one: abs(one - factor))
 
 
-def _changed(factors: Factors, name: str, value: float) -> Factors:
-    return tuple((one, value if one == name else factor) for one, factor in factors)
-
-
-def _weights(factors: Factors, target: str) -> dict[str, float]:
+def _weights(factors: Mapping[str, float], target: str) -> dict[str, float]:
     """Return all the weights that differ from the usual or could; types that are too rare to try keep theirs."""
-    return {**{name: EVENT_TYPES[name].weight * factor for name, factor in factors}, target: EVENT_TYPES[target].weight}
+    return {**{name: EVENT_TYPES[name].weight * factor for name, factor in factors.items()}, target: EVENT_TYPES[target].weight}
 
 
 def _interval(one: Estimate) -> str:

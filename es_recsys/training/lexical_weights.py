@@ -1,8 +1,7 @@
 """Lexical boosts and retriever weights for queries, chosen from judged queries.
 
-Scores are collected once a query (`collect`, driven by the caller); the search over boosts is then arithmetic on them: coordinate
-ascent on the mean NDCG@10 over all judged items (unjudged count 0), on a grid of factors, the same arithmetic as the served
-query, so that what is tuned is what is served.
+Scores are collected once a query (`collect`, driven by the caller); trials are then arithmetic on them, the same as that of the
+served query, so that what is tuned is what is served: the mean NDCG@10 over all judged items (unjudged count 0).
 """
 
 from __future__ import annotations
@@ -14,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.errors import InputError
-from es_recsys.evaluation.metrics import ideal_dcg
+from es_recsys.evaluation.metrics import ideal_dcg, ndcg_of_scores
+from es_recsys.evaluation.tuner import optimize
 from es_recsys.search.bodies import candidates_body, scoring_body
 from es_recsys.search.lexical import CLAUSES, UNTUNED, clause_boost, lexical_clauses
 from es_recsys.search.query_dsl import Body, Response, hits_of
@@ -22,13 +22,16 @@ from es_recsys.search.request import RankingPolicy, Request, UserState
 from es_recsys.search.retrieve import scaled_scores
 from es_recsys.search.retriever_weights import query_weights
 from es_recsys.search.retrievers import LEXICAL, RETRIEVERS
-from es_recsys.training.coordinate_ascent import JudgedScores, coordinate_ascent, ndcg
 
-__all__ = ["MOST_QUERIES", "Judged", "Tuned", "collect", "sample", "tune"]
+__all__ = ["Judged", "JudgedScores", "Tuned", "best_weights", "collect", "tune"]
 
-MOST_QUERIES = 4_000
 HELD_OUT = 0.25
 _DEPTH = 60
+# Of a clause; and of a retriever, over the weight of the words.
+_BOOSTS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0)
+_RATIOS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.5, 2.0, 3.0)
+_ROUNDS = 6
+_MIN_GAIN = 1e-4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,6 +49,36 @@ class Judged:
     ideal: float
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class JudgedScores:
+    """Scores and grades of the candidates of judged queries (q), padded to the longest (c).
+
+    clauses, retrievers: name -> (q, c) float32 scores; grades (q, c); real (q, c) bool, False in the padding; ideal (q,) best
+    DCG@10.
+    """
+
+    clauses: Mapping[str, NDArray[np.float32]]
+    retrievers: Mapping[str, NDArray[np.float32]]
+    grades: NDArray[np.float32]
+    real: NDArray[np.bool_]
+    ideal: NDArray[np.float64]
+
+    def ndcg(self, boosts: Mapping[str, float], weights: Mapping[str, float]) -> NDArray[np.float64]:
+        """Return NDCG@10 (q,) of the served order with these boosts and weights.
+
+        The score is the lexical sum over its best, plus the weighted retrievers; ties in the order given.
+        """
+        lexical = np.zeros(self.grades.shape, np.float32)
+        for name, scores in self.clauses.items():
+            if boosts.get(name, 0.0) > 0.0:
+                lexical += np.float32(boosts[name]) * scores
+        best = lexical.max(axis=1, keepdims=True)
+        total = np.float32(weights.get(LEXICAL, 0.0)) * lexical / np.where(best > 0.0, best, 1.0)
+        for name, scores in self.retrievers.items():
+            total = total + np.float32(weights.get(name, 0.0)) * scores
+        return ndcg_of_scores(total, self.grades, self.ideal, 10, self.real)
+
+
 @dataclass(frozen=True, slots=True)
 class Tuned:
     """Boosts and weights that were tuned, and their NDCG@10 before and after.
@@ -61,16 +94,6 @@ class Tuned:
     queries: int
     held_out: int
     kept: bool
-
-
-def sample(queries: Sequence[str], rng: np.random.Generator) -> list[str]:
-    """Return at most 4,000 of the judged queries, drawn by `rng`, in their order.
-
-    More change the choice no further.
-    """
-    if len(queries) <= MOST_QUERIES:
-        return list(queries)
-    return [queries[i] for i in np.sort(rng.permutation(len(queries))[:MOST_QUERIES])]
 
 
 def collect(
@@ -118,22 +141,56 @@ def tune(policy: RankingPolicy, judged: Sequence[Judged], rng: np.random.Generat
         )
     drawn = rng.permutation(len(judged))
     held = max(round(len(drawn) * HELD_OUT), 5)
-    sheets = [_sheet([judged[i] for i in part]) for part in (drawn[held:], drawn[:held])]
+    chooses, checks = (_judged_scores([judged[i] for i in part]) for part in (drawn[held:], drawn[:held]))
     boosts = {name: clause_boost(name, policy.metadata.text_boosts) for name in CLAUSES}
-    weights = {name: w for name, w in query_weights(policy).items() if name in sheets[0].retrievers or name == LEXICAL}
-    found_boosts, found_weights = coordinate_ascent(sheets[0], boosts, weights, UNTUNED)
-    before = float(ndcg(sheets[1], boosts, weights).mean())
-    after = float(ndcg(sheets[1], found_boosts, found_weights).mean())
+    weights = {name: w for name, w in query_weights(policy).items() if name in chooses.retrievers or name == LEXICAL}
+    found_boosts, found_weights = best_weights(chooses, boosts, weights)
+    before, after = (float(checks.ndcg(*one).mean()) for one in ((boosts, weights), (found_boosts, found_weights)))
     if after <= before:
         return Tuned(_tidy(boosts), weights, before, before, len(drawn), held, kept=False)
     return Tuned(_tidy(found_boosts), found_weights, before, after, len(drawn), held, kept=True)
+
+
+def best_weights(
+    scores: JudgedScores, boosts: Mapping[str, float], weights: Mapping[str, float]
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Return boosts and weights of which no single change betters the mean NDCG@10 by 0.0001 any more.
+
+    Weights keep their sum. A clause that adds less than that is dropped, for each costs time in every search. Boosts of clauses
+    that are not tuned stay.
+    """
+    tuned = [name for name in scores.clauses if name not in UNTUNED]
+    others = [name for name in weights if name != LEXICAL]
+    # Only the ratio of the weights counts: that of the words stays while the others are tried.
+    scale = weights[LEXICAL] or 1.0
+    space = {name: sorted({*_BOOSTS, boosts.get(name, 0.0)}) for name in tuned}
+    space |= {name: sorted({*(ratio * scale for ratio in _RATIOS), weights[name]}) for name in others}
+
+    def value(settings: Mapping[str, float]) -> float:
+        return float(scores.ndcg({**boosts, **settings}, {**weights, **settings}).mean())
+
+    start = {name: boosts.get(name, 0.0) for name in tuned} | {name: weights[name] for name in others}
+    result = optimize(
+        space, value, method="coordinate", start=start, rounds=_ROUNDS, exhaustive=True, min_gain=_MIN_GAIN, trials=None
+    )
+    assert result.best is not None
+    found, best = dict(result.best.settings), result.best.value
+    for name in sorted(tuned, key=lambda each: (found[each], each)):
+        without = {**found, name: 0.0}
+        if found[name] > 0.0 and any({**boosts, **without}[clause] > 0.0 for clause in scores.clauses):
+            reached = value(without)
+            if reached > best - _MIN_GAIN:
+                found, best = without, reached
+    new = {**weights, **{name: found[name] for name in others}}
+    unit = sum(weights.values()) / (sum(new.values()) or 1.0)
+    return {**boosts, **{name: found[name] for name in tuned}}, {name: round(weight * unit, 6) for name, weight in new.items()}
 
 
 def _tidy(boosts: Mapping[str, float]) -> dict[str, float]:
     return {name: round(boost, 4) for name, boost in boosts.items() if boost > 0.0}
 
 
-def _sheet(judged: Sequence[Judged]) -> JudgedScores:
+def _judged_scores(judged: Sequence[Judged]) -> JudgedScores:
     """Return scores and grades of the queries side by side, each padded to the longest."""
     width = max(len(each.item_ids) for each in judged)
     names = list(dict.fromkeys(name for each in judged for name in each.scores))

@@ -288,21 +288,19 @@ def _tried(
     """Return the best settings of one model beside those tried before: as trained on the holdout split, and as a config."""
     trials = trials_of(name, held.part, seed, spec.items, spec.watch(name, "trial", ends))
     beside = MarginalGain(models, held.part) if models else None
-    found = trials.coordinate_search(
-        held.ordered, ends, spec.configs.get(name), partial(beside, name) if beside is not None else None
-    )
-    model = trials.model(found.config)
-    alone, with_others = found.score, ""
+    config, result = trials.tune(held.ordered, ends, spec.configs.get(name), None if beside is None else partial(beside, name))
+    model = trials.model(config)
+    alone, with_others = result.best.value if result.best is not None else math.nan, ""
     if beside is not None:
         alone = beside.alone
         better = f"{beside.blended:.4f}" if beside.blended > beside.without else "no more"
         with_others = f", {better} beside {' and '.join(models)} ({beside.without:.4f} without it)"
     notes.say(
-        f"{name}: {config_words(found.config)}: NDCG@{DEPTH} {alone:.4f}{with_others}, "
-        f"best of {found.trials}{cut_note(found.cut_short)}{failed_note(found.failed)}.",
+        f"{name}: {config_words(config)}: NDCG@{DEPTH} {alone:.4f}{with_others}, "
+        f"best of {result.tried}{cut_note(result.cut_short)}{failed_note(result.failed)}.",
         **{name: round(alone, 5)},
     )
-    return model, found.config
+    return model, config
 
 
 def _weighed(weighed: SelectedEnsemble, configs: Mapping[str, Any], notes: Notes) -> _Choice:

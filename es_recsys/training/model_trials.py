@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from es_recsys.errors import ModelError
 from es_recsys.evaluation.holdout import HoldoutSplit
+from es_recsys.evaluation.tuner import TuningResult, optimize
 from es_recsys.models.base import Model, TrainingCallback
 from es_recsys.models.cooccurrence import Counting, count, user_sequences
 from es_recsys.models.covisitation import CoVisitation, CoVisitationConfig
@@ -19,15 +20,31 @@ from es_recsys.models.registry import MODELS
 from es_recsys.models.types import CSR, ItemIds
 from es_recsys.training import early_stopping
 from es_recsys.training.aligned_models import AlignedModel
-from es_recsys.training.coordinate_search import CoordinateSearchResult, coordinate_search
 from es_recsys.types import ItemTable
 
-__all__ = ["DEPTH", "CoVisitationTrials", "Trials", "trials_of"]
+__all__ = ["DEPTH", "CoVisitationTrials", "Trials", "listed_params", "trials_of", "with_params"]
 
 # Length of the answers that are compared: NDCG@20.
 DEPTH = 20
-# Trainings that are kept: neighbours on a climb often share one.
+# Trainings that are kept: neighbouring settings often share one.
 _KEPT = 4
+
+
+def with_params(kind: type[Model], config: Any, settings: Mapping[str, Any]) -> Any:
+    """Return the config with these settings."""
+    for setting, value in settings.items():
+        config = kind.with_param(config, setting, value)
+    return config
+
+
+def listed_params(kind: type[Model], config: Any, space: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of the space that the config has; a setting that has none of them is left out."""
+    return {
+        setting: value
+        for setting, values in space.items()
+        for value in values
+        if kind.with_param(config, setting, value) == config
+    }
 
 
 class Trials:
@@ -55,7 +72,7 @@ class Trials:
     def model(self, config: Any) -> Model:
         """Return the model of this config, trained on the holdout split.
 
-        The first one is needed, however long that takes; the best of a climb is kept: when time has run out it could not be
+        The first one is needed, however long that takes; the best so far is kept: when time has run out it could not be
         trained again.
         """
         learned = self._learned(config)
@@ -74,17 +91,21 @@ class Trials:
         lists = [places for places, _ in asked.recommend_idx(self._slice.histories, DEPTH, self._slice.seen)]
         return self._slice.ndcg(lists, DEPTH)
 
-    def coordinate_search(
-        self, ordered: bool, deadline: float, start: Any = None, score: Callable[[Model], float] | None = None
-    ) -> CoordinateSearchResult[Any]:
-        """Search the settings of the model, one at a time, and return the best found.
+    def tune(
+        self, ordered: bool, deadline: float, config: Any = None, score: Callable[[Model], float] | None = None, **more: Any
+    ) -> tuple[Any, TuningResult]:
+        """Search the settings of the model, and return the best config with all trials.
 
-        ordered: whether a history may be weighed by recency. start: a config to stay at, instead of a search. score: what a
-        trained model is worth (unless given, its own mean NDCG).
+        ordered: whether a history may be weighed by recency. config: one to stay at, instead of a search. score: what a trained
+        model is worth (unless given, its own mean NDCG). more: of `optimize`; one setting after the other is moved from the
+        defaults unless it says otherwise. Raises what the first training raises.
         """
         kind = (ordered, self._slice.train.timed)
+        base = self._kind.default_config(*kind) if config is None else config
+        space = self._kind.search_space(*kind) if config is None else {}
 
-        def value(config: Any) -> float:
+        def value(settings: Mapping[str, Any]) -> float:
+            config = with_params(self._kind, base, settings)
             found = float(self.each(config).mean()) if score is None else score(self.model(config))
             if not math.isfinite(found):
                 raise ModelError(f"What {self._kind.name} answers with these settings is not a number.")
@@ -92,14 +113,13 @@ class Trials:
                 self._best = found, config
             return found
 
-        return coordinate_search(
-            self._kind.default_config(*kind) if start is None else start,
-            self._kind.search_space(*kind) if start is None else {},
-            self._kind.with_param,
-            value,
-            rounds=self.rounds,
-            deadline=deadline,
-        )
+        options: dict[str, Any] = {
+            "method": "coordinate",
+            "start": listed_params(self._kind, base, space),
+            "rounds": self.rounds,
+        } | more
+        result = optimize(space, value, deadline=deadline, **options)
+        return with_params(self._kind, base, {} if result.best is None else result.best.settings), result
 
     def _of_best(self) -> Any:
         return None if self._best is None else self._learned(self._best[1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ import numpy as np
 from es_recsys.errors import InputError
 from es_recsys.evaluation.holdout import HoldoutSplit, leave_last_out, random_holdout, temporal_split
 from es_recsys.evaluation.statistics import p_words, paired_test
-from es_recsys.evaluation.studies import Found, search
+from es_recsys.evaluation.tuner import TuningResult
 from es_recsys.events.interactions import read_interactions
 from es_recsys.models import MODELS
 from es_recsys.models.base import TrainingCallback
@@ -22,11 +23,11 @@ from es_recsys.progress import ProgressReporter
 from es_recsys.renamed import current_models
 from es_recsys.serving.product_groups import fetch_item_groups
 from es_recsys.serving.workspace import Workspace
+from es_recsys.training.data_digest import content_digest, data_digest
 from es_recsys.training.item_table import item_table
-from es_recsys.training.model_trials import DEPTH, Trials, trials_of
+from es_recsys.training.model_trials import DEPTH, Trials, listed_params, trials_of, with_params
 from es_recsys.training.selection_report import Notes
 from es_recsys.training.target_types import targets_of
-from es_recsys.training.trial_store import content_digest, data_digest
 from es_recsys.training.tuned_settings import load_tuned, save_history, save_tuned, tuned_path
 from es_recsys.training.validation import Validation
 from es_recsys.types import Interactions
@@ -53,7 +54,7 @@ class ModelTuneReport:
     """
 
     model: str
-    found: Found
+    result: TuningResult
     validation: tuple[float, float]
     test: tuple[float, float]
     p: float
@@ -62,7 +63,7 @@ class ModelTuneReport:
     seconds: float
 
     def lines(self) -> Iterator[str]:
-        it = self.found
+        it = self.result
         resumed = f", {it.resumed:,} of them by earlier runs" if it.resumed else ""
         yield f"{len(it.trials):,} trials of {self.model}{resumed}, in {self.seconds:.0f} s."
         yield f"{_METRIC} on validation {self.validation[0]:.4f} before, {self.validation[1]:.4f} with the best."
@@ -83,7 +84,7 @@ class ModelTuneReport:
             "test": list(self.test),
             "p": self.p,
             "kept": self.kept,
-            "trials": [one.to_dict() for one in self.found.trials],
+            "trials": [one.to_dict() for one in self.result.trials],
             "seconds": round(self.seconds, 1),
         }
 
@@ -136,30 +137,30 @@ def tune_model(
     kept_at = work.settings.store_home / "checkpoints" / f"{name}-tune"
     on_validation = trials_of(name, validation, seed, items, replace(watch, checkpoints=kept_at, deadline=deadline))
     digest = data_digest(data, sorted(metadata.event_weights.items()), content, space, targets)
-    before = load_tuned(work.settings, name)
-    before = kind.default_config(ordered, data.timed) if before is None else before
-    found = search(
-        space,
-        lambda settings: float(on_validation.each(_config(kind, settings, ordered, data.timed)).mean()),
-        start=_values(kind, before, space),
+    defaults = kind.default_config(ordered, data.timed)
+    before = load_tuned(work.settings, name) or defaults
+    best, result = on_validation.tune(
+        ordered,
+        deadline,
+        method="tpe",
+        start=listed_params(kind, before, space),
         name=f"{name}/{split}/{users}/{seed}/{digest}",
         file=tuned_path(work.settings, name).with_suffix(".sqlite3"),
         trials=trials,
-        seconds=timeout,
         seed=seed,
         progress=progress,
     )
     # Mostly the search began with it.
-    known = next((one for one in found.trials if _config(kind, one.settings, ordered, data.timed) == before), None)
-    first = float(on_validation.each(before).mean()) if known is None else known.value
-    better = found.best is not None and found.best.value > first
-    best = _config(kind, found.best.settings, ordered, data.timed) if better and found.best is not None else before
-    figures, p = _checked(trials_of(name, test, seed, items, _watch(name, "check", progress)), before, best, seed)
+    known = next((one.value for one in result.trials if with_params(kind, defaults, one.settings) == before), None)
+    first = float(on_validation.each(before).mean()) if known is None else known
+    reached = -math.inf if result.best is None else result.best.value
+    figures, p = _checked(
+        trials_of(name, test, seed, items, _watch(name, "check", progress)), before, best if reached > first else before, seed
+    )
     path, kept = tuned_path(work.settings, name), figures[1] > figures[0] and p < _LEVEL
-    if kept and found.best is not None:
-        path = save_tuned(work.settings, name, found.best.settings, ordered=ordered, timed=data.timed)
-    reached = max(first, found.best.value) if found.best is not None else first
-    report = ModelTuneReport(name, found, (first, reached), figures, p, kept, path, time.monotonic() - started)
+    if kept and result.best is not None:
+        path = save_tuned(work.settings, name, result.best.settings, ordered=ordered, timed=data.timed)
+    report = ModelTuneReport(name, result, (first, max(first, reached)), figures, p, kept, path, time.monotonic() - started)
     save_history(work.settings, name, report.to_dict())
     return report
 
@@ -183,23 +184,6 @@ def _splits(data: Interactions, split: str, users: int, seed: int, targets: tupl
             "Load more events, or train with default settings.",
         )
     return test, validation
-
-
-def _config(kind: Any, settings: Mapping[str, Any], ordered: bool, timed: bool) -> Any:
-    config = kind.default_config(ordered, timed)
-    for setting, value in settings.items():
-        config = kind.with_param(config, setting, value)
-    return config
-
-
-def _values(kind: Any, config: Any, space: Mapping[str, tuple[Any, ...]]) -> dict[str, Any]:
-    """Return the values of the space that the config has; a setting that has none of them is left out."""
-    found = {}
-    for setting, values in space.items():
-        same = [value for value in values if kind.with_param(config, setting, value) == config]
-        if same:
-            found[setting] = same[0]
-    return found
 
 
 def _checked(trials: Trials, before: Any, best: Any, seed: int) -> tuple[tuple[float, float], float]:

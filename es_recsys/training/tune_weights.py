@@ -4,18 +4,17 @@ Without a query all retrievers are weighed; in a search the personalised ones, p
 query, whose weights `tune search` chooses from judgments. Answers are computed once, by a store that was trained without the
 events held out; the trials are arithmetic on what each retriever gave each candidate. They set out from the weights under which
 what people turned to was the likeliest of what they might have had (models/conditional_logit.py), or from those until now,
-whichever are better, one retriever after the other moved to where it serves best. Answers and trials are kept, so that a run that
-was broken off goes on where it was.
+whichever are better, one retriever after the other moved to where it serves best. Answers are cached, so that a run that was
+broken off need not train and search again.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from pathlib import Path
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -26,8 +25,8 @@ from es_recsys.evaluation.queries import EvalSplit
 from es_recsys.evaluation.searches import search_outcomes
 from es_recsys.evaluation.splits import as_queries
 from es_recsys.evaluation.statistics import p_words, paired_test
-from es_recsys.evaluation.studies import Found, Trial, search
-from es_recsys.evaluation.weights import RetrieverScores, Score, padded_scores
+from es_recsys.evaluation.tuner import Trial, TuningResult, optimize
+from es_recsys.evaluation.weights import RetrieverScores, padded_scores
 from es_recsys.events.interactions import read_interactions
 from es_recsys.index.stored_metadata import encoder_fingerprints, read_metadata, write_metadata
 from es_recsys.index_metadata import IndexMetadata
@@ -40,13 +39,13 @@ from es_recsys.serving.product_groups import fetch_item_groups
 from es_recsys.serving.ranking_policy import ranking_policy
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.workspace import Workspace
+from es_recsys.training.data_digest import content_digest, data_digest
 from es_recsys.training.score_cache import ScoreCache
 from es_recsys.training.scratch_store import copy_events, scratch_store
 from es_recsys.training.served_ranker import ServedRanker
 from es_recsys.training.target_types import check_targets, targets_of
 from es_recsys.training.train import train
 from es_recsys.training.training_record import record_tuned
-from es_recsys.training.trial_store import content_digest, data_digest
 from es_recsys.training.tuned_settings import load_tuned, save_history, tuned_path
 from es_recsys.types import Interactions
 
@@ -54,11 +53,12 @@ __all__ = ["SITUATIONS", "Situation", "WeightsTuneReport", "logit_weights", "nex
 
 _VALUES = (0.0, 0.001, 0.003, 0.01, 0.03, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 1.0)
 SITUATIONS = ("no_query", "query")
-_LEAST_QUESTIONS = 50
+_FEWEST_QUERIES = 50
 # From so many on a split in time is asked; with fewer the last item of each user asks more.
-_ENOUGH_QUESTIONS = 200
+_ENOUGH_QUERIES = 200
 _CANDIDATES = 400
 _FOLDS = 5
+_ROUNDS = 6
 # Of all events, those that come after the moment. On the sample store a tenth were too few purchases: what was chosen on
 # them was worse by cross-validation than the usual weights, on a fifth better.
 _NEWEST = 0.2
@@ -75,19 +75,17 @@ class Situation:
     """Outcome of the tuning for one situation.
 
     before, after: NDCG@10 with the weights until now and, each query by weights chosen without it, with new ones; p of their
-    difference. trials: of the last choice, which all queries made. resumed: how many of them, and of those of the
-    cross-validation, earlier runs had made.
+    difference. trials: of the last choice, which all queries made.
     """
 
     name: str
-    questions: int
+    queries: int
     weights: Mapping[str, float]
     before: float
     after: float
     p: float
     kept: bool
     trials: tuple[Trial, ...]
-    resumed: int = 0
 
     def history(self) -> dict[str, Any]:
         """Return the trials of the last choice, as the page plots them."""
@@ -105,9 +103,8 @@ class WeightsTuneReport:
 
     def lines(self) -> Iterator[str]:
         for one in self.situations:
-            resumed = f" ({one.resumed:,} made by earlier runs)" if one.resumed else ""
             yield (
-                f"{one.name}: {one.questions:,} questions, {len(one.trials):,} trials{resumed}; by cross-validation NDCG@10"
+                f"{one.name}: {one.queries:,} queries, {len(one.trials):,} trials; by cross-validation NDCG@10"
                 f" {one.before:.4f} before, {one.after:.4f} after ({p_words(one.p)})"
             )
             if one.kept:
@@ -118,7 +115,7 @@ class WeightsTuneReport:
         yield f"{self.seconds:.0f} s. What was kept is stored with the store until the next training."
 
     def to_dict(self) -> dict[str, Any]:
-        names = ("questions", "before", "after", "p", "kept", "resumed")
+        names = ("queries", "before", "after", "p", "kept")
         return {
             "kind": "weights",
             "situations": {
@@ -138,7 +135,7 @@ class WeightsTuneReport:
 def tune_weights(
     work: Workspace,
     *,
-    trials: int = 200,
+    trials: int = 500,
     timeout: float | None = None,
     users: int = 500,
     targets: Collection[str] = (),
@@ -148,10 +145,10 @@ def tune_weights(
 ) -> WeightsTuneReport:
     """Tune the retriever weights without a query and, where users searched, the personal part of those with a query.
 
-    situations: which of the two, "no_query" and "query". trials, timeout (seconds): of each of them. targets: event types that
-    make an item a right answer where there is no query (none named: those that the store was trained for, else all that are
-    positive). Broken off, it goes on where it was as long as the store has the same events, items and settings. Raises
-    StoreNotFound, InputError for an unknown type or where there are too few queries, MissingExtra.
+    situations: which of the two, "no_query" and "query". trials: of each choice. timeout: seconds of trials of each situation.
+    targets: event types that make an item relevant where there is no query (none named: those that the store was trained for,
+    else all that are positive). Broken off, it uses the answers collected before, as long as the store has the same events, items
+    and settings. Raises StoreNotFound, InputError for an unknown type or where there are too few queries, MissingExtra.
     """
     started, targets = time.monotonic(), check_targets(targets)
     with work.translating_errors():
@@ -170,19 +167,17 @@ def tune_weights(
     found: list[Situation] = []
     notes: list[str] = []
     for name, split in splits.items():
-        if len(split) < _LEAST_QUESTIONS:
-            notes.append(f"{name}: only {len(split)} questions can be made of the events; it takes {_LEAST_QUESTIONS}.")
+        if len(split) < _FEWEST_QUERIES:
+            notes.append(f"{name}: only {len(split)} queries can be made of the events; it takes {_FEWEST_QUERIES}.")
             continue
-        mark = data_digest(data, content, name, users, targets, seed, _asked_of(work, live, name))
-        kept = ScoreCache(tuned_path(work.settings, f"weights_{name}").with_suffix(".npz"), f"{split.kind}/{mark}")
-        asked = kept.get()
-        if asked is None:
+        digest = data_digest(data, content, name, users, targets, seed, _answers_depend_on(work, live, name))
+        stored = ScoreCache(tuned_path(work.settings, f"weights_{name}").with_suffix(".npz"), f"{split.kind}/{digest}")
+        answers = stored.get()
+        if answers is None:
             with scratch_store(work) as scratch:
-                asked = _collected(scratch, work, split, live, name, progress)
-            kept.put(*asked)
-        study = _Study(tuned_path(work.settings, "weights").with_suffix(".sqlite3"), f"{name}/{split.kind}/{mark}")
-        who = [query.actor for query in split.queries]
-        found.append(_tuned(name, *asked, who, trials, timeout, seed, study))
+                answers = _collected(scratch, work, split, live, name, progress)
+            stored.put(*answers)
+        found.append(_tuned(name, *answers, [query.actor for query in split.queries], trials, timeout, seed))
         save_history(work.settings, f"weights_{name}", found[-1].history())
     if not found:
         raise InputError("There are too few events to tune the weights on.", " ".join(notes) or "Load more events.")
@@ -198,12 +193,12 @@ def next_items(data: Interactions, rng: np.random.Generator, users: int, targets
     """
     if data.timed:
         split = temporal_split(data, rng, users, share=_NEWEST, targets=targets)
-        if len(split) >= _ENOUGH_QUESTIONS:
+        if len(split) >= _ENOUGH_QUERIES:
             return as_queries(split)
     return as_queries(leave_last_out(data, rng, users, targets=targets))
 
 
-def _asked_of(work: Workspace, live: IndexMetadata, name: str) -> tuple[object, ...]:
+def _answers_depend_on(work: Workspace, live: IndexMetadata, name: str) -> tuple[object, ...]:
     """Return what the answers of the scratch store depend on besides events, items and queries."""
     settings = work.settings.search.model_dump_json(), work.settings.profiles.model_dump_json()
     vectors = sorted(encoder_fingerprints(live).items())
@@ -238,19 +233,6 @@ def _collected(
     return sheet, {retriever: table.get(retriever, 0.0) for retriever in retrievers}
 
 
-@dataclass(frozen=True, slots=True)
-class _Study:
-    """File of the trials of one situation: a study in it for each part of the people who choose."""
-
-    file: Path | None = None
-    name: str = "weights"
-
-    def search(self, part: str, sheet: RetrieverScores, score: Score, start: Mapping[str, float], **limits: Any) -> Found:
-        return search(
-            dict.fromkeys(sheet.retrievers, _VALUES), score, start=start, name=f"{self.name}/{part}", file=self.file, **limits
-        )
-
-
 def _tuned(
     name: str,
     sheet: RetrieverScores,
@@ -259,7 +241,6 @@ def _tuned(
     trials: int,
     seconds: float | None,
     seed: int,
-    study: _Study,
 ) -> Situation:
     """Choose weights on all queries, and judge such a choice by cross-validation.
 
@@ -270,34 +251,44 @@ def _tuned(
     people, owner = np.unique([one or f"\0{row}" for row, one in enumerate(who)], return_inverse=True)
     rng = np.random.default_rng(seed)
     fold = (rng.permutation(len(people)) % _FOLDS)[owner]
-    limits: dict[str, Any] = {"trials": trials, "seconds": None if seconds is None else seconds / (_FOLDS + 1), "seed": seed}
-    old, new, resumed = sheet.ndcg(before), np.zeros(len(sheet)), 0
+    seconds = math.inf if seconds is None else seconds / (_FOLDS + 1)
+    old, new = sheet.ndcg(before), np.zeros(len(sheet))
     for one in range(_FOLDS):
         own = np.flatnonzero(fold == one)
-        others = sheet.some(np.flatnonzero(fold != one))
-        chosen, found = _chosen(others, before, partial(study.search, f"fold {one + 1} of {_FOLDS}", **limits))
-        new[own], resumed = sheet.some(own).ndcg(chosen), resumed + found.resumed
-    best, found = _chosen(sheet, before, partial(study.search, "all", **limits))
+        chosen, _ = _chosen(sheet.some(np.flatnonzero(fold != one)), before, trials, seconds)
+        new[own] = sheet.some(own).ndcg(chosen)
+    best, result = _chosen(sheet, before, trials, seconds)
     p = paired_test(new, old, rng, groups=who)
-    # Two hundred trials find something in any noise: only what is surely better goes into service.
+    # So many trials find something in any noise: only what is surely better goes into service.
     kept = bool(new.mean() > old.mean() and p < _SURE)
     means = float(old.mean()), float(new.mean())
-    return Situation(name, len(sheet), best if kept else before, *means, p, kept, found.trials, resumed + found.resumed)
+    return Situation(name, len(sheet), best if kept else before, *means, p, kept, result.trials)
 
 
 def _chosen(
-    sheet: RetrieverScores, before: Mapping[str, float], tried: Callable[[RetrieverScores, Score, Mapping[str, float]], Found]
-) -> tuple[dict[str, float], Found]:
-    """Return the best weights of all tried, and the trials.
+    sheet: RetrieverScores, before: Mapping[str, float], trials: int, seconds: float
+) -> tuple[dict[str, float], TuningResult]:
+    """Return the best weights of all tried, and the trials."""
+    score = cache(lambda weights: float(sheet.ndcg(dict(zip(sheet.retrievers, weights, strict=True))).mean()))
 
-    tried: makes them, from the weights on that it is given.
-    """
-    score = sheet.scorer()
+    def value(weights: Mapping[str, float]) -> float:
+        return score(tuple(weights.get(retriever, 0.0) for retriever in sheet.retrievers))
+
     likely = logit_weights(sheet)
-    start = sheet.coordinate_ascent(max((before, likely), key=score), _VALUES, score)
-    found = tried(sheet, score, start)
-    best = max((likely, before, start, *([] if found.best is None else [found.best.settings])), key=score)
-    return dict(best), found
+    better = likely if value(likely) > value(before) else before
+    result = optimize(
+        dict.fromkeys(sheet.retrievers, _VALUES),
+        value,
+        method="coordinate",
+        start={name: min(_VALUES, key=lambda one: abs(one - better.get(name, 0.0))) for name in sheet.retrievers},
+        trials=trials,
+        deadline=time.monotonic() + seconds,
+        rounds=_ROUNDS,
+        exhaustive=True,
+    )
+    tried: list[Mapping[str, float]] = [likely, before, *([] if result.best is None else [result.best.settings])]
+    best = max(tried, key=value)
+    return dict(best), result
 
 
 def logit_weights(sheet: RetrieverScores) -> dict[str, float]:

@@ -24,7 +24,7 @@ from es_recsys.evaluation.report import page
 from es_recsys.evaluation.report.labels import place_labels
 from es_recsys.evaluation.results import METRICS, Comparison, Measured, compared
 from es_recsys.evaluation.statistics import Estimate
-from es_recsys.evaluation.studies import Trial
+from es_recsys.evaluation.tuner import Trial
 from es_recsys.jobs.report import write_report
 from es_recsys.training.tune_weights import Situation, WeightsTuneReport
 

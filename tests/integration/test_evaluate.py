@@ -32,10 +32,10 @@ from es_recsys.search.ranker import Ranker
 from es_recsys.serving.refresh import build_profiles
 from es_recsys.serving.snapshot_cache import RANKING, ranking_folder
 from es_recsys.settings import FusionWeights, SearchSettings
+from es_recsys.training.data_digest import content_digest
 from es_recsys.training.scratch_store import copy_events, scratch_store
 from es_recsys.training.served_ranker import ServedRanker, only_retriever
 from es_recsys.training.training_record import record_tuned
-from es_recsys.training.trial_store import content_digest
 from es_recsys.training.tune_model import tune_model
 from es_recsys.training.tune_weights import tune_weights
 from es_recsys.training.tuned_settings import load_tuned, save_tuned, tuning_histories

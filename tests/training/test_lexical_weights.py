@@ -11,8 +11,7 @@ import pytest
 from es_recsys.errors import InputError
 from es_recsys.index_metadata import IndexMetadata, VectorMetadata
 from es_recsys.search.request import RankingPolicy, Request
-from es_recsys.training.coordinate_ascent import JudgedScores, coordinate_ascent, ndcg
-from es_recsys.training.lexical_weights import MOST_QUERIES, Judged, collect, sample, tune
+from es_recsys.training.lexical_weights import Judged, JudgedScores, best_weights, collect, tune
 
 META = IndexMetadata(store="s", version=1, vectors={"text_vector": VectorMetadata(2, "f", "m")})
 POLICY = RankingPolicy(metadata=META)
@@ -40,14 +39,14 @@ def many(seed: int, n: int = 200) -> list[Judged]:
 
 
 def test_ndcg_by_hand() -> None:
-    sheet = JudgedScores(
+    scores = JudgedScores(
         {"title": np.array([[3.0, 2.0, 1.0, 9.0], [1.0, 1.0, 0.0, 0.0]], np.float32)},
         {"text_vector": np.zeros((2, 4), np.float32)},
         np.array([[0.0, 1.0, 0.0, 0.0], [1.0, 0.0, 1.0, 0.0]], np.float32),
         np.array([[True, True, True, False], [True, True, True, True]]),
         np.array([1.0, 1.0 + 1 / math.log2(3)]),
     )
-    found = ndcg(sheet, {"title": 1.0}, {"lexical": 1.0, "text_vector": 0.0})
+    found = scores.ndcg({"title": 1.0}, {"lexical": 1.0, "text_vector": 0.0})
     ideal = 1.0 + 1 / math.log2(3)
     assert found.tolist() == pytest.approx([1 / math.log2(3), (1.0 + 1 / math.log2(4)) / ideal])
 
@@ -83,14 +82,14 @@ def test_too_few_queries_are_refused() -> None:
 
 def test_fixed_boosts_stay() -> None:
     rng = np.random.default_rng(0)
-    sheet = JudgedScores(
+    scores = JudgedScores(
         {"title": rng.random((30, 12)).astype(np.float32), "title.typos": rng.random((30, 12)).astype(np.float32)},
         {},
         (rng.random((30, 12)) > 0.8).astype(np.float32),
         np.ones((30, 12), bool),
         np.ones(30),
     )
-    boosts, _ = coordinate_ascent(sheet, {"title": 1.0, "title.typos": 0.05}, {"lexical": 1.0}, {"title.typos"})
+    boosts, _ = best_weights(scores, {"title": 1.0, "title.typos": 0.05}, {"lexical": 1.0})
     assert boosts["title.typos"] == 0.05
 
 
@@ -120,11 +119,3 @@ def test_queries_without_a_good_item_are_passed_over(grades: dict[str, float]) -
     with pytest.raises(StopIteration) as stop:
         next(collect(REQUEST, POLICY, grades))
     assert stop.value.value is None
-
-
-def test_sample_is_capped_and_keeps_the_order() -> None:
-    queries = [f"q{i:05d}" for i in range(MOST_QUERIES + 500)]
-    drawn = sample(queries, np.random.default_rng(1))
-    assert len(set(drawn)) == MOST_QUERIES
-    assert drawn == sorted(drawn) == sample(queries, np.random.default_rng(1))
-    assert sample(queries[:10], np.random.default_rng(1)) == queries[:10]

@@ -11,8 +11,8 @@ import pytest
 from es_recsys.errors import InputError
 from es_recsys.event_types import EVENT_TYPES
 from es_recsys.models.covisitation import CoVisitation
-from es_recsys.training.event_weights import BehavioursReport, search_weights
-from es_recsys.training.trial_store import TrialStore, data_digest
+from es_recsys.training.data_digest import data_digest
+from es_recsys.training.event_weights import BehavioursReport, Trial, search_weights
 from es_recsys.types import Interactions
 
 TYPES = tuple(EVENT_TYPES)
@@ -101,41 +101,29 @@ def test_the_report_says_what_was_done() -> None:
     assert BehavioursReport("purchase", found, 3.0).to_dict()["gain"]["mean"] == pytest.approx(found.gain.mean, abs=1e-6)
 
 
-def test_a_search_that_was_broken_off_goes_on_where_it_was(tmp_path: Path) -> None:
-    file = tmp_path / "tuned" / "behaviours.trials"
+def test_a_search_that_was_broken_off_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, each = tmp_path / "tuned" / "event_weights.sqlite3", Trial.each
+    calls: list[None] = []
 
-    class Broken(TrialStore):
-        def put(self, tried: Any, score: float) -> None:
-            super().put(tried, score)
-            if len(self) == 4:
-                raise KeyboardInterrupt
+    def breaking(self: Trial, weights: Any) -> Any:
+        calls.append(None)
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+        return each(self, weights)
 
-    def found(kind: type[TrialStore], key: str = "a") -> Any:
-        return search_weights(
-            shop(), "purchase", CONFIGS, SHARES, np.random.default_rng(3), kept=lambda models: kind(file, f"{key} {models}")
-        )
+    def found(name: str = "a") -> Any:
+        return search_weights(shop(), "purchase", CONFIGS, SHARES, np.random.default_rng(3), file=file, name=name)
 
+    monkeypatch.setattr(Trial, "each", breaking)
     with pytest.raises(KeyboardInterrupt):
-        found(Broken)
+        found()
+    monkeypatch.setattr(Trial, "each", each)
     whole = search_weights(shop(), "purchase", CONFIGS, SHARES, np.random.default_rng(3))
-    rest = found(TrialStore)
+    rest = found()
     assert rest.resumed == 4
     assert (rest.weights, rest.after, rest.trials) == (whole.weights, whole.after, whole.trials)
-    assert found(TrialStore).resumed == whole.trials
-    assert found(TrialStore, "b").resumed == 0
-
-
-def test_a_line_that_was_cut_off_is_tried_again(tmp_path: Path) -> None:
-    file = tmp_path / "trials"
-    kept = TrialStore(file, "a")
-    kept.put((("view", 1.0),), 0.5)
-    kept.put((("view", 2.0),), 0.25)
-    file.write_bytes(file.read_bytes()[:-5])
-    again = TrialStore(file, "a")
-    assert again.get((("view", 1.0),)) == 0.5
-    assert again.get((("view", 2.0),)) is None
-    again.put((("view", 2.0),), 0.25)
-    assert TrialStore(file, "a").get((("view", 2.0),)) == 0.25
+    assert found().resumed == whole.trials
+    assert found("b").resumed == 0
 
 
 def test_trials_on_other_events_have_another_mark() -> None:

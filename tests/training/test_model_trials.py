@@ -83,15 +83,15 @@ def test_the_best_of_a_climb_is_there_when_time_has_run_out() -> None:
     deadline = time.monotonic() + 0.5
     trials = Trials(Learner, _part(), 0, None, TrainingCallback(deadline=deadline))
     # Every value is entered, as none of them is where the climb begins.
-    found = trials.coordinate_search(True, deadline, None, lambda model: -abs(model.config.right - 1) - 0.1 * model.config.right)
+    config, _ = trials.tune(True, deadline, None, lambda model: -abs(model.config.right - 1) - 0.1 * model.config.right)
     for other in (5, 6, 7):
         trials.model(Taught(other))
     while time.monotonic() <= deadline:
         time.sleep(0.01)
     before = list(Learner.trainings)
     assert len(before) > 4
-    assert found.config == Taught(1)
-    assert float(trials.each(found.config).mean()) == 1.0
+    assert config == Taught(1)
+    assert float(trials.each(config).mean()) == 1.0
     assert Learner.trainings == before
 
 
@@ -107,17 +107,17 @@ def test_the_pairs_of_the_best_of_a_climb_are_not_counted_again(part: HoldoutSpl
     count = module.count
     monkeypatch.setattr(module, "count", lambda seq, how, *given: (counted.append(how), count(seq, how, *given))[1])
     found = trials_of("covisitation", part, 0)
-    climbed = found.coordinate_search(True, float("inf"), score=lambda model: -float(len(counted)))
-    assert len(set(counted)) > 3 and climbed.config == CoVisitationConfig(counted[0], 0.5, 0.2, half_life=3.0)
+    config, _ = found.tune(True, float("inf"), score=lambda model: -float(len(counted)))
+    assert len(set(counted)) > 3 and config == CoVisitationConfig(counted[0], 0.5, 0.2, half_life=3.0)
     before = len(counted)
-    found.model(climbed.config)
+    found.model(config)
     assert len(counted) == before
 
 
 def test_the_first_training_is_needed_and_others_may_be_given_up(part: HoldoutSplit) -> None:
     told: list[int] = []
     late = TrainingCallback(lambda done, total, _: told.append(done), deadline=time.monotonic() - 1.0)
-    climbed = trials_of("ease", part, 0, watch=late).coordinate_search(False, float("inf"))
-    assert climbed.cut_short and climbed.trials == 1 and climbed.config == EASEConfig()
+    config, result = trials_of("ease", part, 0, watch=late).tune(False, float("inf"))
+    assert result.cut_short and result.tried == 1 and config == EASEConfig()
     steps = max(told)
     assert steps > 1 and told == [*range(1, steps + 1), 1]
