@@ -6,7 +6,7 @@
 The last new item of each user is to be found (where order means nothing, a random fifth of their items) among all items that
 they have no event on, by models trained without it and without the one before it, which chooses settings and weights. Then
 the same where only the newest event is known, or the newest three; and, where items are described, among items of which no
-model has seen an event. "blend" is the ensemble of the models in ALWAYS; what one more makes of it is told as a difference,
+model has seen an event. "ensemble" is that of the models in ALWAYS; what one more makes of it is told as a difference,
 question by question. Intervals are of 95 %, by bootstrap over the questions.
 """
 
@@ -145,7 +145,7 @@ def alone(model: Model, part: HoldoutSplit) -> Values:
     return ndcg([items for items, _ in asked.recommend_idx(part.histories, N, part.seen)], part.targets, N)
 
 
-def blended(models: Mapping[str, Model], weights: Mapping[str, float], part: HoldoutSplit) -> Values:
+def ensemble_ndcg(models: Mapping[str, Model], weights: Mapping[str, float], part: HoldoutSplit) -> Values:
     """What ensemble.py answers, of many users at once."""
     ids = ItemIds.of(part.train.item_ids.tolist())
     asked = {name: AlignedModel(models[name], ids) for name, weight in weights.items() if weight > 0}
@@ -201,13 +201,13 @@ def measure(data: DataSet, names: Sequence[str], seconds: float) -> Figures:
         if events:
             for name, model in models.items():
                 figures.add(situation, name, alone(model, answer))
-        in_the_blend(figures, situation, always, more, ask, answer)
+        in_the_ensemble(figures, situation, always, more, ask, answer)
     if data.items is not None and data.ordered:
         of_new_items(figures, data, configs)
     return figures
 
 
-def in_the_blend(
+def in_the_ensemble(
     figures: Figures,
     situation: str,
     always: Mapping[str, Model],
@@ -215,14 +215,14 @@ def in_the_blend(
     ask: HoldoutSplit,
     answer: HoldoutSplit,
 ) -> None:
-    """The blend, and what one more model changes in it."""
+    """The ensemble, and what one more model changes in it."""
     weights, candidates = select_ensemble(always, ask).weights, Candidates.of(always, ask)
-    base = blended(always, weights, answer)
-    figures.add(situation, "blend", base, note=" ".join(f"{name} {share:.0%}" for name, share in weights.items()))
+    base = ensemble_ndcg(always, weights, answer)
+    figures.add(situation, "ensemble", base, note=" ".join(f"{name} {share:.0%}" for name, share in weights.items()))
     for name, model in more.items():
         share = best_share(candidates.beside(name, model), weights, name)
-        values = blended({**always, name: model}, with_model(weights, name, share), answer) if share else base
-        figures.add(situation, f"blend with {name}", values, base, f"{share:.0%}")
+        values = ensemble_ndcg({**always, name: model}, with_model(weights, name, share), answer) if share else base
+        figures.add(situation, f"ensemble with {name}", values, base, f"{share:.0%}")
 
 
 def of_new_items(figures: Figures, data: DataSet, configs: Mapping[str, Any]) -> None:

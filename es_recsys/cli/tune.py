@@ -43,7 +43,7 @@ def tune_search(
 @tune.command("event-weights")
 @tune.command("behaviours", hidden=True, deprecated=True)
 @with_settings
-def tune_behaviours(
+def tune_event_weights(
     settings: Settings,
     target: Annotated[str, typer.Option(help="Event type that answers are to lead to.")] = "purchase",
     budget: Annotated[float, typer.Option(min=1.0, help="Seconds after which no further weight is tried.")] = 300.0,
@@ -52,12 +52,12 @@ def tune_behaviours(
     json: JsonFlag = False,
 ) -> None:
     """Tune the weight of each event type on held-out events, and store it. Resumes where it stopped."""
-    from es_recsys.training.event_weights import reset_behaviours
-    from es_recsys.training.event_weights import tune_behaviours as run
+    from es_recsys.training.event_weights import reset_event_weights
+    from es_recsys.training.event_weights import tune_event_weights as run
 
     if reset:
         with open_workspace(settings) as work:
-            show_report(reset_behaviours(work), json)
+            show_report(reset_event_weights(work), json)
         return
 
     with open_workspace(settings) as work, progress("tune") as bar:

@@ -101,9 +101,9 @@ def optimize(
 
     start: tried first, however late it is (of "coordinate", unless given, the first values); where one of its values isn't in the
     space, "coordinate" enters that setting at every value. trials: different configurations to score at most. deadline:
-    time.monotonic seconds. rounds, exhaustive, min_gain: of "coordinate": how often each setting comes; whether all its values are
-    tried instead of neighbours as long as the score rises; by how much a move must better it. seed: of "tpe". file: SQLite, in
-    which the study of this name is gone on with.
+    time.monotonic seconds. rounds, exhaustive, min_gain: of "coordinate": how often each setting comes; whether all its values
+    are tried instead of neighbours as long as the score rises; by how much a move must better it. seed: of "tpe". file: SQLite,
+    in which the study of this name is gone on with.
 
     OutOfTime from `score` ends the search; that trial is made again by the next run. Settings for which it raises another error
     are passed over. What it raises for the start is raised, and MissingExtra without optuna where it is needed.

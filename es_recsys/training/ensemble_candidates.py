@@ -35,7 +35,7 @@ class Candidates:
 
         union: each user's own candidates, ascending item_idx. ids: of the holdout split.
         """
-        self._slice = part
+        self._split = part
         self._ids = ids
         sizes = np.array([len(places) for places in union], np.int64)
         self._real = np.arange(max(int(sizes.max(initial=1)), 1)) < sizes[:, None]
@@ -67,15 +67,15 @@ class Candidates:
         for a model that others miss much of.
         """
         asked = AlignedModel(model, self._ids)
-        own = _lists(asked, model, self._slice)
+        own = _lists(asked, model, self._split)
         before = [places[real] for places, real in zip(self._places, self._real, strict=True)]
         union = [np.union1d(old, places) for old, (places, _) in zip(before, own, strict=True)]
-        more = type(self)(self._slice, union, self._ids)
+        more = type(self)(self._split, union, self._ids)
         at = more._having(before)
         more._raw = {other: _filled(at, raw[self._real]) for other, raw in self._raw.items()}
         more._listed = {other: _filled(at, listed[self._real]) for other, listed in self._listed.items()}
         more._best = dict(self._best)
-        more._add(name, own, asked.score_idx(self._slice.histories, union))
+        more._add(name, own, asked.score_idx(self._split.histories, union))
         return more
 
     def each(self, weights: Mapping[str, float]) -> NDArray[np.float64]:
@@ -86,7 +86,7 @@ class Candidates:
         key = frozenset((name, share) for name, share in weights.items() if share > 0.0)
         if key not in self._known:
             gains = np.concatenate([gains for _, gains in self._top(weights)])
-            self._known[key] = dcg(gains) / self._ideal * self._slice.user_weights
+            self._known[key] = dcg(gains) / self._ideal * self._split.user_weights
         return self._known[key]
 
     def next(self, weights: Mapping[str, float]) -> NDArray[np.float64]:
@@ -94,7 +94,7 @@ class Candidates:
 
         It doesn't depend on how long one waited for targets.
         """
-        first = np.array([targets[0] for targets in self._slice.targets], np.int64)
+        first = np.array([targets[0] for targets in self._split.targets], np.int64)
         places = np.concatenate([places for places, _ in self._top(weights)])
         hits: NDArray[np.bool_] = places == first[:, None]
         return hits @ discounts(places.shape[1])

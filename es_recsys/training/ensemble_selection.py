@@ -84,7 +84,7 @@ class MarginalGain:
     """Score of a model by what it brings to others, whose own ensemble is found first.
 
     A model may be poor by itself and tell what the others don't, so settings that are chosen by it alone are not those that serve
-    best. without: the NDCG of the ensemble of the others. blended, alone: the NDCG of the best ensemble with the best model
+    best. without: the NDCG of the ensemble of the others. ensemble_ndcg, alone: the NDCG of the best ensemble with the best model
     scored so far, and of that model by itself.
     """
 
@@ -92,7 +92,7 @@ class MarginalGain:
         self._candidates = Candidates.of(models, part)
         self._doubt = _DOUBT * max(1.0 - len(part) / SURE, 0.0)
         self._weights, self.without = _path(tuple(models), lambda weights: float(self._candidates.each(weights).mean()))[-1]
-        self._best, self.blended, self.alone = -math.inf, self.without, 0.0
+        self._best, self.ensemble_ndcg, self.alone = -math.inf, self.without, 0.0
 
     def __call__(self, name: str, model: Model) -> float:
         """Return the score that the settings of a model are chosen by.
@@ -101,10 +101,10 @@ class MarginalGain:
         alone, but at most `without`: of settings that add nothing, those that do least harm would be poor ones. The fewer users
         there are, the more the NDCG of the model alone counts beside that (`_DOUBT` with no user).
         """
-        blended, alone = self.asked(name, model)
-        found = (blended if blended > self.without else min(alone, self.without)) + self._doubt * alone
+        ensemble_ndcg, alone = self.asked(name, model)
+        found = (ensemble_ndcg if ensemble_ndcg > self.without else min(alone, self.without)) + self._doubt * alone
         if found > self._best:
-            self._best, self.blended, self.alone = found, blended, alone
+            self._best, self.ensemble_ndcg, self.alone = found, ensemble_ndcg, alone
         return found
 
     def asked(self, name: str, model: Model) -> tuple[float, float]:

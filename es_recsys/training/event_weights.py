@@ -42,13 +42,13 @@ from es_recsys.types import Interactions
 
 __all__ = [
     "FACTORS",
-    "BehavioursReport",
+    "EventWeightsReport",
     "Found",
     "ResetReport",
     "Trial",
-    "reset_behaviours",
+    "reset_event_weights",
     "search_weights",
-    "tune_behaviours",
+    "tune_event_weights",
 ]
 
 FACTORS = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
@@ -99,7 +99,7 @@ class ResetReport:
 
 
 @dataclass(frozen=True, slots=True)
-class BehavioursReport:
+class EventWeightsReport:
     """Report of a tuning of event weights: what was found, and how many seconds it took."""
 
     target: str
@@ -145,9 +145,9 @@ class BehavioursReport:
         }
 
 
-def tune_behaviours(
+def tune_event_weights(
     work: Workspace, target: str = "purchase", *, budget: float = 300.0, seed: int = 7, progress: Progress | None = None
-) -> BehavioursReport:
+) -> EventWeightsReport:
     """Tune the event weights for held-out events of the type `target`, and store them where they are surely better.
 
     The models are those that the store is served with (co-visitation where there are none yet). budget: seconds after which no
@@ -176,10 +176,10 @@ def tune_behaviours(
         )
     if found.kept:
         set_event_weights(work, found.weights)
-    return BehavioursReport(target, found, time.monotonic() - started)
+    return EventWeightsReport(target, found, time.monotonic() - started)
 
 
-def reset_behaviours(work: Workspace) -> ResetReport:
+def reset_event_weights(work: Workspace) -> ResetReport:
     """Take back what tuning chose: events weigh as is usual again.
 
     Raises StoreNotFound.

@@ -182,7 +182,7 @@ def select(
                 f"(it takes {_MIN_EVENTS} of {FEWEST}): defaults."
             )
     if choice is None:
-        notes.figures["slice"] = "none"
+        notes.figures["holdout"] = "none"
         choice = _default_choice(data, spec)
     searched = time.monotonic() - began
     models, weights = _train(data, choice, seed, attempts, spec)
@@ -192,7 +192,7 @@ def select(
         models, weights = _train(data, _Choice(untried, plain.weights), seed, attempts, spec)
     took = time.monotonic() - began
     shares = ", ".join(f"{name} {share:.0%}" for name, share in weights.items())
-    what = f"Blend: {shares}." if shares else "Nothing but what is popular could be trained: that is what all are recommended."
+    what = f"Ensemble: {shares}." if shares else "Nothing but what is popular could be trained: that is what all are recommended."
     notes.say(f"{what} {searched:.0f} s of trying, {took - searched:.0f} s of training on everything.")
     notes.figures.update(weights=dict(weights), search_s=round(searched, 1), train_s=round(took - searched, 1))
     return Selection(models, weights, Report(tuple(notes.lines), notes.figures))
@@ -279,7 +279,7 @@ def _note_expected(
 
     expected = attempts.step("The quality to expect is not measured", measure, None)
     if expected is not None:
-        notes.figures["promise"] = asdict(expected)
+        notes.figures["expected_quality"] = asdict(expected)
 
 
 def _tried(
@@ -293,7 +293,7 @@ def _tried(
     alone, with_others = result.best.value if result.best is not None else math.nan, ""
     if beside is not None:
         alone = beside.alone
-        better = f"{beside.blended:.4f}" if beside.blended > beside.without else "no more"
+        better = f"{beside.ensemble_ndcg:.4f}" if beside.ensemble_ndcg > beside.without else "no more"
         with_others = f", {better} beside {' and '.join(models)} ({beside.without:.4f} without it)"
     notes.say(
         f"{name}: {config_words(config)}: NDCG@{DEPTH} {alone:.4f}{with_others}, "
@@ -306,7 +306,7 @@ def _tried(
 def _weighed(weighed: SelectedEnsemble, configs: Mapping[str, Any], notes: Notes) -> _Choice:
     for weights, score in weighed.path:
         notes.say(f"NDCG@{DEPTH} {score:.4f} with " + ", ".join(f"{name} {share:.0%}" for name, share in weights.items()) + ".")
-    notes.figures["blend"] = [{"weights": dict(weights), "ndcg": round(score, 5)} for weights, score in weighed.path]
+    notes.figures["ensemble"] = [{"weights": dict(weights), "ndcg": round(score, 5)} for weights, score in weighed.path]
     left = [name for name in configs if name not in weighed.weights]
     if left:
         notes.say(f"{', '.join(left)}: less than half a percent more, so left out.")

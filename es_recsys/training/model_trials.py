@@ -63,7 +63,7 @@ class Trials:
         items: ItemTable | None = None,
         watch: TrainingCallback | None = None,
     ) -> None:
-        self._kind, self._slice, self._seed = kind, part, seed
+        self._kind, self._split, self._seed = kind, part, seed
         self._items, self._watch = items, watch
         self._ids = ItemIds.of(part.train.item_ids.tolist())
         self._trained: dict[Any, Model] = {}
@@ -82,14 +82,14 @@ class Trials:
             model = self._kind(learned)  # type: ignore[call-arg]
             rng = np.random.default_rng(self._seed)
             watch = replace(self._watch, required=not self._trained) if self._watch is not None else None
-            self._trained[learned] = early_stopping.fit(model, self._slice.train, rng, self._items, watch).check_finite()
+            self._trained[learned] = early_stopping.fit(model, self._split.train, rng, self._items, watch).check_finite()
         return self._trained[learned].with_config(config)
 
     def each(self, config: Any) -> NDArray[np.float64]:
         """Return NDCG@20 (n_users,) of each user of the holdout split."""
         asked = AlignedModel(self.model(config), self._ids)
-        lists = [places for places, _ in asked.recommend_idx(self._slice.histories, DEPTH, self._slice.seen)]
-        return self._slice.ndcg(lists, DEPTH)
+        lists = [places for places, _ in asked.recommend_idx(self._split.histories, DEPTH, self._split.seen)]
+        return self._split.ndcg(lists, DEPTH)
 
     def tune(
         self, ordered: bool, deadline: float, config: Any = None, score: Callable[[Model], float] | None = None, **more: Any
@@ -100,7 +100,7 @@ class Trials:
         model is worth (unless given, its own mean NDCG). more: of `optimize`; one setting after the other is moved from the
         defaults unless it says otherwise. Raises what the first training raises.
         """
-        kind = (ordered, self._slice.train.timed)
+        kind = (ordered, self._split.train.timed)
         base = self._kind.default_config(*kind) if config is None else config
         space = self._kind.search_space(*kind) if config is None else {}
 
@@ -126,7 +126,7 @@ class Trials:
 
     def _learned(self, config: Any) -> Any:
         """Return what of a config the training depends on: not what only concerns inference."""
-        plain = self._kind.default_config(False, self._slice.train.timed)
+        plain = self._kind.default_config(False, self._split.train.timed)
         return replace(config, **{name: getattr(plain, name) for name in self._kind.inference_params})
 
 

@@ -1,8 +1,8 @@
 """Retraining where it is due, served unless the outcome is worse: what a scheduler runs.
 
 Due means that the events or the items have grown, that the weights of event types are others, or that the models in service do
-worse than they promised. The new models are first trained without the newest events, and compared with those in service on them;
-only then on everything.
+worse than expected. The new models are first trained without the newest events, and compared with those in service on them; only
+then on everything.
 """
 
 from __future__ import annotations
@@ -101,7 +101,12 @@ class RetrainReport:
             "reasons": list(self.checked.reasons),
             "quality": None
             if found is None
-            else {"now": found.now, "promised": found.promise.ndcg, "change": found.change.to_dict(), "fallen": found.fallen},
+            else {
+                "now": found.now,
+                "expected": found.expected_quality.ndcg,
+                "change": found.change.to_dict(),
+                "fallen": found.fallen,
+            },
             "compared": None
             if both is None
             else {"users": both.users, "serving": both.serving, "new": both.new, "gain": both.gain.to_dict()},
@@ -200,7 +205,9 @@ def _run(
         record_attempt(work, len(data.items))
         return RetrainReport("kept", checked, compared, lines)
     spec = train_spec(work, snapshot.metadata, names, decided[0], targets, decided[1], progress)
-    training = train_and_publish(work, snapshot, data, now, spec, promise=compared.promise, seed=seed, progress=progress)
+    training = train_and_publish(
+        work, snapshot, data, now, spec, expected_quality=compared.expected_quality, seed=seed, progress=progress
+    )
     return RetrainReport("trained", checked, compared, lines, training)
 
 
@@ -268,7 +275,7 @@ def _wishes(
     lacking = [name for name in names if name not in live]
     if lacking:
         yield f"{', '.join(lacking)} {'is' if len(lacking) == 1 else 'are'} not served yet"
-    if dict(record.behaviours) != dict(snapshot.metadata.event_weights):
+    if dict(record.event_weights) != dict(snapshot.metadata.event_weights):
         yield "events weigh otherwise since the training"
     if targets and targets != record.targets:
         yield f"answers are to lead to {' or '.join(targets)}"

@@ -24,7 +24,7 @@ __all__ = ["Compared", "Ensemble", "Quality", "compare", "held_out", "quality", 
 FEWEST = 50  # users to ask
 _USERS = 4_000
 _NEWEST = 0.1
-_FALL = 0.1  # share of the promise below which a loss is not worth a training, however sure it is
+_FALL = 0.1  # share of the expected quality below which a loss is not worth a training, however sure it is
 _Z = 1.96  # of a 95 % interval
 
 
@@ -34,14 +34,14 @@ Ensemble = tuple[Mapping[str, Model], Mapping[str, float]]
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """NDCG@20 of the next new item since the training, and what was promised.
+    """NDCG@20 of the next new item since the training, and what was expected.
 
     change: the difference, with its 95 % interval: normal, as the means are of different users. fallen: whether the whole
-    interval lies below 0, and the mean by more than a tenth of the promise.
+    interval lies below 0, and the mean by more than a tenth of the expected quality.
     """
 
     now: float
-    promise: ExpectedQuality
+    expected_quality: ExpectedQuality
     change: Estimate
     fallen: bool
 
@@ -50,7 +50,7 @@ class Quality:
         verdict = "it has fallen" if self.fallen else "it has not fallen by more than chance and a tenth of it"
         return (
             f"Quality: NDCG@{DEPTH} of the next new item {self.now:.4f} since the training, of {change.n:,} users;"
-            f" {self.promise.ndcg:.4f} promised ({_interval(change)}): {verdict}."
+            f" {self.expected_quality.ndcg:.4f} expected ({_interval(change)}): {verdict}."
         )
 
 
@@ -58,14 +58,14 @@ class Quality:
 class Compared:
     """NDCG@20 of the models in service and of those of a new training, on events that neither had seen, paired by user.
 
-    promise: what the new ones did for the next new item.
+    expected_quality: what the new ones did for the next new item.
     """
 
     users: int
     serving: float
     new: float
     gain: Estimate
-    promise: ExpectedQuality
+    expected_quality: ExpectedQuality
 
     @property
     def worse(self) -> bool:
@@ -101,7 +101,7 @@ def quality(snapshot: ServingSnapshot, record: TrainingRecord, data: Interaction
     """
     if record.until is None:
         return "Quality: not compared, as the store has no times."
-    if record.promise is None:
+    if record.expected_quality is None:
         return "Quality: not compared, as there was too little to measure it on at the training."
     part = next_items_after(data, math.nextafter(record.until, math.inf), rng, _USERS, targets=record.targets)
     if len(part) < FEWEST:
@@ -112,13 +112,13 @@ def quality(snapshot: ServingSnapshot, record: TrainingRecord, data: Interaction
     if not models:
         return "Quality: not compared, as no model has a weight."
     each = Candidates.of(models, part).next(shares)
-    return _judged(ExpectedQuality.of(each), record.promise)
+    return _judged(ExpectedQuality.of(each), record.expected_quality)
 
 
-def _judged(now: ExpectedQuality, promise: ExpectedQuality) -> Quality:
-    mean, error = now.ndcg - promise.ndcg, _Z * math.hypot(now.error, promise.error)
+def _judged(now: ExpectedQuality, expected_quality: ExpectedQuality) -> Quality:
+    mean, error = now.ndcg - expected_quality.ndcg, _Z * math.hypot(now.error, expected_quality.error)
     change = Estimate(mean, mean - error, mean + error, now.users)
-    return Quality(now.ndcg, promise, change, change.high < 0.0 and mean < -_FALL * promise.ndcg)
+    return Quality(now.ndcg, expected_quality, change, change.high < 0.0 and mean < -_FALL * expected_quality.ndcg)
 
 
 def held_out(

@@ -194,16 +194,16 @@ def train_and_publish(
     now: float,
     spec: TrainSpec,
     *,
-    promise: ExpectedQuality | None = None,
+    expected_quality: ExpectedQuality | None = None,
     budget: float | None = None,
     seed: int = 7,
     progress: ProgressReporter | None = None,
 ) -> TrainReport:
     """Train on `data`, the store's events up to `now`, and serve the result in the place of `live`.
 
-    The models of `live` need not be there; the caller holds the training lock. promise: measured by the caller, where the spec
-    leaves nothing to be measured here. progress: is shown each line of what was chosen as it is known, then how many items are
-    copied.
+    The models of `live` need not be there; the caller holds the training lock. expected_quality: measured by the caller, where
+    the spec leaves nothing to be measured here. progress: is shown each line of what was chosen as it is known, then how many
+    items are copied.
     """
     started = time.monotonic()
     old = live.metadata
@@ -212,7 +212,7 @@ def train_and_publish(
     tell = progress.line if progress is not None else None
     chosen = select(data, np.random.default_rng(seed), search_seconds(spec, budget), tell, spec)
     trained = time.monotonic()
-    record = TrainingRecord.on(data, now, spec.named, old.event_weights, chosen.report.figures, promise, spec.targets)
+    record = TrainingRecord.on(data, now, spec.named, old.event_weights, chosen.report.figures, expected_quality, spec.targets)
     items = None if old.notes.get("bare") else spec.items or plain_table(work, old)
     notes = Notes(tell)
     attempts = Attempts(notes, spec.required)

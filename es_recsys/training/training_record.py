@@ -1,4 +1,4 @@
-"""Training record: what a version was trained on and what it promised, kept in its notes.
+"""Training record: what a version was trained on and the quality to expect of it, kept in its notes.
 
 A later run tells by it whether that still holds.
 """
@@ -19,7 +19,7 @@ from es_recsys.index.stored_metadata import read_metadata, write_metadata
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.locks import try_file_lock
 from es_recsys.private import make_folder, private_opener
-from es_recsys.renamed import MODELS, current
+from es_recsys.renamed import MODELS, current, current_keys
 from es_recsys.search.retrievers import RETRIEVERS
 from es_recsys.serving.snapshot_cache import models_folder
 from es_recsys.serving.workspace import Workspace
@@ -43,22 +43,24 @@ __all__ = [
 
 _NOTE, _ATTEMPT, _TUNED, _RANKING = "trained", "attempt", "tuned", "ranking"
 _CATALOGUE = "catalogue.npy"
+# Keys of a stored record before 0.2.
+_RENAMED = {"behaviours": "event_weights", "promise": "expected_quality"}
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingRecord:
-    """Record of what a version was trained on, and of the quality that it promised.
+    """Record of what a version was trained on, and of the quality to expect of it.
 
     events: on items, those that count. until: epoch seconds up to which events were known (None: a store without times). names:
-    models that the caller named (empty: they were chosen). behaviours: weights of event types other than the usual. promise: None
-    where there was too little to hold out by time. targets: event types that answers are to lead to.
+    models that the caller named (empty: they were chosen). event_weights: of event types, other than the usual. expected_quality:
+    None where there was too little to hold out by time. targets: event types that answers are to lead to.
     """
 
     events: int
     until: float | None
     names: tuple[str, ...] = ()
-    behaviours: Mapping[str, float] = field(default_factory=dict)
-    promise: ExpectedQuality | None = None
+    event_weights: Mapping[str, float] = field(default_factory=dict)
+    expected_quality: ExpectedQuality | None = None
     targets: tuple[str, ...] = ()
 
     @classmethod
@@ -67,21 +69,22 @@ class TrainingRecord:
         data: Interactions,
         now: float,
         names: Sequence[str],
-        behaviours: Mapping[str, float],
+        event_weights: Mapping[str, float],
         figures: Mapping[str, Any],
-        promise: ExpectedQuality | None = None,
+        expected_quality: ExpectedQuality | None = None,
         targets: Sequence[str] = (),
     ) -> TrainingRecord:
         """Return the record of a training.
 
-        figures: those of its selection, which hold the promise where it is not given.
+        figures: those of its selection, which hold the expected quality where it is not given.
         """
-        # A promise of other events than those that answers are to lead to could not be held against anything.
-        fits = figures.get("slice") == "time" and tuple(figures.get("targets", ())) == tuple(targets)
-        promised = figures.get("promise") if fits else None
-        if promise is None and promised is not None:
-            promise = ExpectedQuality(**promised)
-        return cls(len(data.items), now if data.timed else None, tuple(names), dict(behaviours), promise, tuple(targets))
+        # What is to be expected of other events than those that answers are to lead to says nothing of these.
+        fits = figures.get("holdout") == "time" and tuple(figures.get("targets", ())) == tuple(targets)
+        measured = figures.get("expected_quality") if fits else None
+        if expected_quality is None and measured is not None:
+            expected_quality = ExpectedQuality(**measured)
+        until = now if data.timed else None
+        return cls(len(data.items), until, tuple(names), dict(event_weights), expected_quality, tuple(targets))
 
     def noted(self, notes: Mapping[str, Any]) -> dict[str, Any]:
         """Return the notes of a version with this record, and without what concerned its predecessor alone."""
@@ -91,14 +94,14 @@ class TrainingRecord:
     @classmethod
     def of(cls, metadata: IndexMetadata) -> TrainingRecord | None:
         """Return the record of a version; None where it has none, or no model."""
-        told = metadata.notes.get(_NOTE)
-        if told is None or not metadata.models:
+        if _NOTE not in metadata.notes or not metadata.models:
             return None
-        promise = None if told["promise"] is None else ExpectedQuality(**told["promise"])
+        stored = current_keys(metadata.notes[_NOTE], _RENAMED)
+        expected = None if stored["expected_quality"] is None else ExpectedQuality(**stored["expected_quality"])
         # A version of before there were targets has none.
-        targets = tuple(told.get("targets", ()))
-        names = tuple(current(name, MODELS) for name in told["names"])
-        return cls(told["events"], told["until"], names, told["behaviours"], promise, targets)
+        targets = tuple(stored.get("targets", ()))
+        names = tuple(current(name, MODELS) for name in stored["names"])
+        return cls(stored["events"], stored["until"], names, stored["event_weights"], expected, targets)
 
 
 def record_attempt(work: Workspace, events: int) -> None:

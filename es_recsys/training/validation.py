@@ -81,7 +81,7 @@ def _held_out(data: Interactions, rng: np.random.Generator, users: int, notes: N
         whole = held_out.first(min(len(held_out) - apart, _MORE * users))
         if len(whole) >= FEWEST:
             test = held_out.between(len(whole), len(whole) + apart) if apart else None
-            notes.say(f"Validation: {whole.kind}, {len(whole):,} users.", slice="time", validation_users=len(whole))
+            notes.say(f"Validation: {whole.kind}, {len(whole):,} users.", holdout="time", validation_users=len(whole))
             return Validation(whole.first(users), whole, test, data, targets, "time")
     whole = leave_last_out(data, rng, _MORE * users, targets=targets)
     why = "too few users have events on both sides of a split in time"
@@ -93,7 +93,7 @@ def _held_out(data: Interactions, rng: np.random.Generator, users: int, notes: N
         whole = random_holdout(data, rng, _MORE * users, targets=targets)
     notes.say(
         f"Validation: {whole.kind}, {len(whole):,} users ({why}).",
-        slice="latest" if method == "last" else "scattered",
+        holdout=method,
         validation_users=len(whole),
     )
     return Validation(whole.first(users), whole, None, data, targets, method)

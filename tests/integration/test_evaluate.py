@@ -222,14 +222,14 @@ def test_a_model_that_cannot_be_trained_is_left_out_unless_it_was_named(client: 
 
 def test_a_model_is_tuned_and_trained_so_from_then_on(client: Client) -> None:
     report = tune_model(client.workspace, "covisitation", trials=6, users=40)
-    assert len([trial for trial in report.found.trials if trial.value is not None]) == 6
+    assert len([trial for trial in report.result.trials if trial.value is not None]) == 6
     again = tune_model(client.workspace, "covisitation", trials=7, users=40)
-    assert again.found.resumed == 6
+    assert again.result.resumed == 6
     # What the check doesn't confirm is not kept.
     assert (load_tuned(client.settings, "covisitation") is not None) == (report.kept or again.kept)
     assert all(one.kept == (one.test[1] > one.test[0] and one.p < 0.05) for one in (report, again))
-    assert again.found.best is not None
-    save_tuned(client.settings, "covisitation", again.found.best.settings, ordered=True, timed=True)
+    assert again.result.best is not None
+    save_tuned(client.settings, "covisitation", again.result.best.settings, ordered=True, timed=True)
     client.train(["covisitation"])
     trained = client.workspace.snapshots.latest().models["covisitation"].config
     assert trained == load_tuned(client.settings, "covisitation")
@@ -238,7 +238,7 @@ def test_a_model_is_tuned_and_trained_so_from_then_on(client: Client) -> None:
     metadata = client.workspace.snapshots.latest().metadata
     write_metadata(client.workspace.es, replace(metadata, event_weights={"view": 0.5}))
     try:
-        assert tune_model(client.workspace, "covisitation", trials=1, users=40).found.resumed == 0
+        assert tune_model(client.workspace, "covisitation", trials=1, users=40).result.resumed == 0
     finally:
         write_metadata(client.workspace.es, metadata)
     with pytest.raises(InputError):
@@ -290,7 +290,7 @@ def test_a_tuning_shows_its_trainings_and_looks_after_them(client: Client, monke
     assert set(stages) == {"als, trial", "als, check"} and len(stages) == len(watches)
     trials = [watch for watch, stage in zip(watches, stages, strict=True) if stage == "als, trial"]
     # The settings until now are the first trial, and aren't trained for themselves.
-    assert len(trials) <= 3 and report.found.trials[0].value == report.validation[0]
+    assert len(trials) <= 3 and report.result.trials[0].value == report.validation[0]
     assert all(watch.checkpoints.name == "als-tune" and watch.deadline < float("inf") for watch in trials)
     assert [watch.required for watch in trials] == [True] + [False] * (len(trials) - 1)
     assert all(watch.checkpoints is None and watch.deadline == float("inf") for watch in watches[len(trials) :])
@@ -308,7 +308,6 @@ def test_weights_are_tuned_and_stored(
     for one in report.situations:
         assert {"covisitation", "popularity", "recency"} == set(one.weights)
         assert len(one.trials) == 15
-        assert not one.resumed
         if one.kept:
             assert one.after > one.before
             assert {retriever: after[one.name][retriever] for retriever in one.weights} == dict(one.weights)
@@ -328,7 +327,6 @@ def test_weights_are_tuned_and_stored(
     assert told == json.loads(out.read_text())
     for one in report.situations:
         again = told["situations"][one.name]
-        assert again["resumed"] == 6 * 15
         assert again["weights"] == dict(one.weights)
         assert again["after"] == one.after
         assert [row["value"] for row in again["history"]["trials"]] == [row.value for row in one.trials]

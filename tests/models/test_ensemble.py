@@ -1,4 +1,4 @@
-"""The documented formula of the blend, by hand, and that `recommend` keeps to it."""
+"""The documented formula of the ensemble, by hand, and that `recommend` keeps to it."""
 
 from __future__ import annotations
 

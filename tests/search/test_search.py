@@ -254,7 +254,7 @@ def test_a_much_better_match_is_never_overtaken_by_a_profile(seed: int, n: int) 
         assert all(later <= before + share + max(-lowest, 0.0) * 2 + 1e-9 for later in relevance[i + 1 :])
 
 
-def test_models_blend_over_their_own_best() -> None:
+def test_models_are_combined_over_their_own_best() -> None:
     """sum over models of weight * raw / the best raw of the model's own list, filled in exactly."""
     trained = replace(META, fields={}, vectors={}, retriever_weights={"no_query": {"covisitation": 0.7, "other": 0.3}})
     lists = {"covisitation": [("a", 4.0), ("b", 2.0)], "other": [("b", 0.5), ("c", 0.25)]}

@@ -1,4 +1,4 @@
-"""What is tried of a blend is what it answers."""
+"""What is tried of an ensemble is what it answers."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def models(part: HoldoutSplit) -> Mapping[str, Model]:
 
 
 def _answered(models: Mapping[str, Model], part: HoldoutSplit, weights: Mapping[str, float]) -> list[np.ndarray]:
-    """The lists that the blend answers with, by way of ids and histories."""
+    """The lists that the ensemble answers with, by way of ids and histories."""
     names = part.train.item_ids.tolist()
     lists = []
     for user in range(len(part)):
@@ -98,11 +98,11 @@ def test_a_model_is_worth_what_it_adds(part: HoldoutSplit, models: Mapping[str, 
     # Of few users, what it answers alone is told apart from luck better than what it adds.
     assert beside("als", models["als"]) == pytest.approx(other + 0.1 * (1.0 - len(part) / 2_000) * alone)
     # What was best is remembered, so that it need not be asked again.
-    assert (beside.blended, beside.alone) == (other, alone)
+    assert (beside.ensemble_ndcg, beside.alone) == (other, alone)
     rng = np.random.default_rng(0)
     blind = MODELS["bspm"]().fit(replace(part.train, items=rng.permutation(part.train.items)), rng)
     assert beside("bspm", blind) < beside("als", models["als"])
-    assert (beside.blended, beside.alone) == (other, alone)
+    assert (beside.ensemble_ndcg, beside.alone) == (other, alone)
 
 
 def test_of_many_users_only_what_is_added_counts(
@@ -122,7 +122,7 @@ def test_a_model_that_adds_nothing_is_worth_what_it_answers_alone(part: HoldoutS
     assert poor < 0.7 * beside.without
     doubt = 0.1 * (1.0 - len(part) / 2_000)
     assert beside("bspm", blind) == pytest.approx((1.0 + doubt) * poor)
-    # What others say already adds nothing either, and counts no more than the blend without it.
+    # What others say already adds nothing either, and counts no more than the ensemble without it.
     assert beside("twin", models["covisitation"]) == pytest.approx((1.0 + doubt) * beside.without)
 
 

@@ -1,4 +1,4 @@
-"""The weights of a blend: found on held-out events, and on few of them not by chance alone."""
+"""The weights of an ensemble: found on held-out events, and on few of them not by chance alone."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from es_recsys.errors import InputError
 from es_recsys.event_types import EVENT_TYPES
 from es_recsys.models.covisitation import CoVisitation
 from es_recsys.training.data_digest import data_digest
-from es_recsys.training.event_weights import BehavioursReport, Trial, search_weights
+from es_recsys.training.event_weights import EventWeightsReport, Trial, search_weights
 from es_recsys.types import Interactions
 
 TYPES = tuple(EVENT_TYPES)
@@ -95,10 +95,10 @@ def test_too_few_users_are_refused() -> None:
 
 def test_the_report_says_what_was_done() -> None:
     found = search_weights(shop(looks=60), "purchase", CONFIGS, SHARES, np.random.default_rng(3))
-    text = "\n".join(BehavioursReport("purchase", found, 3.0).lines())
+    text = "\n".join(EventWeightsReport("purchase", found, 3.0).lines())
     assert "each pair of user and item out of all events" in text
     assert "Train again" in text
-    assert BehavioursReport("purchase", found, 3.0).to_dict()["gain"]["mean"] == pytest.approx(found.gain.mean, abs=1e-6)
+    assert EventWeightsReport("purchase", found, 3.0).to_dict()["gain"]["mean"] == pytest.approx(found.gain.mean, abs=1e-6)
 
 
 def test_a_search_that_was_broken_off_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,18 +60,18 @@ def snapshot(models: dict[str, Any]) -> Any:
 
 
 def trained(data: Interactions) -> tuple[Any, TrainingRecord]:
-    """CoVisitation on what was known at the time, and what that promised."""
+    """CoVisitation on what was known at the time, and what was expected of it."""
     chosen = select(known(data), np.random.default_rng(1), 0.0, spec=TrainSpec(("covisitation",)))
     record = TrainingRecord.on(known(data), UNTIL, ("covisitation",), {}, chosen.report.figures)
     return snapshot({"covisitation": chosen.models["covisitation"]}), record
 
 
-def test_the_promise_is_what_held_out_events_gave() -> None:
+def test_the_expected_quality_is_what_held_out_events_gave() -> None:
     _, record = trained(rings())
-    assert record.promise is not None
-    assert record.promise.ndcg > 0.3
-    assert 0.0 < record.promise.error < 0.1
-    assert record.promise.users >= 50
+    assert record.expected_quality is not None
+    assert record.expected_quality.ndcg > 0.3
+    assert 0.0 < record.expected_quality.error < 0.1
+    assert record.expected_quality.users >= 50
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2, 3])
@@ -91,7 +91,7 @@ def test_tastes_that_turn_after_the_training_make_quality_fall() -> None:
     assert isinstance(found, Quality)
     assert found.fallen
     assert found.change.high < 0.0
-    assert found.now < 0.5 * found.promise.ndcg
+    assert found.now < 0.5 * found.expected_quality.ndcg
 
 
 def test_a_fall_within_chance_or_of_little_is_none() -> None:
@@ -148,11 +148,11 @@ def test_quality_is_of_what_answers_are_to_lead_to() -> None:
     assert all((wanted % 4 == 0).all() for wanted in part.targets)
     chosen = select(known(data), np.random.default_rng(1), 0.0, spec=TrainSpec(("covisitation",), targets=("purchase",)))
     bought = TrainingRecord.on(known(data), UNTIL, ("covisitation",), {}, chosen.report.figures, targets=("purchase",))
-    assert bought.promise is not None and bought.promise != record.promise
+    assert bought.expected_quality is not None and bought.expected_quality != record.expected_quality
     served = snapshot({"covisitation": chosen.models["covisitation"]})
     found = quality(served, bought, data, np.random.default_rng(0))
     assert isinstance(found, Quality)
-    assert found.promise == bought.promise
+    assert found.expected_quality == bought.expected_quality
     buyers = len(np.unique(data.users[(data.times > UNTIL) & (data.kinds == 1)]))
     assert 50 <= found.change.n <= buyers < len(data.user_ids)
 
@@ -170,7 +170,7 @@ def test_worse_models_are_told_from_better_ones() -> None:
     won = compare(poor, good, part, np.random.default_rng(0))
     assert not won.worse
     assert won.gain.low > 0.0
-    assert won.promise.users == won.users == len(part)
+    assert won.expected_quality.users == won.users == len(part)
     same = compare(good, good, part, np.random.default_rng(0))
     assert not same.worse
     assert same.gain.mean == 0.0
@@ -224,7 +224,7 @@ def test_decided_shares_are_trained_without_any_trial() -> None:
     chosen = select(data, np.random.default_rng(1), spec=spec)
     assert dict(chosen.weights) == {"covisitation": 1.0}
     assert chosen.models["covisitation"].config == config
-    assert "promise" not in chosen.report.figures
+    assert "expected_quality" not in chosen.report.figures
 
 
 def test_the_report_says_what_was_done() -> None:

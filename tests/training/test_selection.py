@@ -62,7 +62,7 @@ def covisitation_of(selection: Selection) -> CoVisitation:
 
 def test_where_order_tells_it_chooses_what_knows_of_order(sequential: Selection) -> None:
     config = covisitation_of(sequential).config
-    assert sequential.report.figures["slice"] == "latest"
+    assert sequential.report.figures["holdout"] == "last"
     assert config.counting.window is not None and config.counting.backward < 1 and config.half_life <= 3
     assert sum(sequential.weights.values()) == pytest.approx(1) and sequential.weights["covisitation"] >= 0.5
     assert any("the order of events tells" in line for line in sequential.report.lines)
@@ -83,7 +83,7 @@ def test_it_finds_what_comes_next_where_popularity_does_not(sequential: Selectio
 
 def test_where_order_tells_nothing_it_looks_at_whole_histories(interactions: Make) -> None:
     selection = chosen(interactions(tastes()), seed=2)
-    assert selection.report.figures["slice"] == "scattered"
+    assert selection.report.figures["holdout"] == "random"
     assert np.isinf(covisitation_of(selection).config.half_life)
     assert any("the order of events tells nothing" in line for line in selection.report.lines)
 
@@ -156,11 +156,11 @@ def test_too_few_purchases_to_choose_by_are_said(interactions: Make) -> None:
     data = interactions(shoppers(20, 320), timed=True)
     selection = select(data, np.random.default_rng(1), 0.0, spec=TrainSpec(("covisitation",), targets=("purchase",)))
     assert "That is too few to choose by, it takes 50: chosen by events of any type." in selection.report.lines
-    assert selection.report.figures["targets"] == [] and selection.report.figures["slice"] == "time"
+    assert selection.report.figures["targets"] == [] and selection.report.figures["holdout"] == "time"
     assert selection.report.figures["validation_users"] == 256
-    # What it promises is of another kind than what it is to be held to, so it isn't kept.
-    assert TrainingRecord.on(data, 0.0, (), {}, selection.report.figures, targets=("purchase",)).promise is None
-    promise = TrainingRecord.on(data, 0.0, (), {}, selection.report.figures).promise
+    # What is expected of it is of another kind than what it is to be held to, so it isn't kept.
+    assert TrainingRecord.on(data, 0.0, (), {}, selection.report.figures, targets=("purchase",)).expected_quality is None
+    promise = TrainingRecord.on(data, 0.0, (), {}, selection.report.figures).expected_quality
     # It is of users who chose nothing: one of five.
     assert promise is not None and promise.users == 64
 
@@ -183,7 +183,7 @@ def test_too_little_data_gets_defaults_and_says_so(interactions: Make) -> None:
     data = interactions({f"u{user}": ["a", "b", "c", "d"][user % 2 :] for user in range(12)})
     selection = chosen(data)
     assert "42 events of 12 users are too few to try settings on (it takes 200 of 50): defaults." in selection.report.lines
-    assert selection.report.figures["slice"] == "none"
+    assert selection.report.figures["holdout"] == "none"
     covisitation, als, weights = small_store_defaults(data)
     assert covisitation_of(selection).config == covisitation and dict(selection.weights) == weights
     assert set(selection.models) == {"covisitation", "als", "popularity"} and als.factors == 4
@@ -221,7 +221,7 @@ def test_with_times_it_looks_ahead(interactions: Make) -> None:
         for number, (user, path) in enumerate(walks()[0].items())
     }
     selection = chosen(interactions(users, timed=True), budget=0.0)
-    assert selection.report.figures["slice"] == "time"
+    assert selection.report.figures["holdout"] == "time"
 
 
 def test_a_large_store_is_tried_on_part_of_its_users(interactions: Make, monkeypatch: pytest.MonkeyPatch) -> None:
