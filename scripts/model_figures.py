@@ -75,9 +75,7 @@ class Taste(ContentModel):
     """The mean text vector of a history: what a profile's taste answers without any training."""
 
     name: ClassVar[str] = "taste"
-
-    def __init__(self) -> None:
-        self.config = LSAConfig()
+    config_class: ClassVar[type] = LSAConfig
 
     def fit(
         self,
@@ -89,15 +87,7 @@ class Taste(ContentModel):
         """Only takes the vectors of `items`."""
         assert items is not None
         ids, vectors = rows_of_all_items(data, items, items.vectors["text_vector"])
-        self._ids, self._arrays = ItemIds.of(ids), {"vectors": vectors}
-        return self
-
-    def _params(self) -> dict[str, Any]:
-        return {}
-
-    @classmethod
-    def _from_params(cls, params: Mapping[str, Any]) -> Self:
-        return cls()
+        return self._set_learned(ids, {"vectors": vectors})
 
 
 def suitable_models(data: DataSet, names: Sequence[str]) -> list[str]:

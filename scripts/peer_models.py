@@ -221,7 +221,7 @@ def ours(name: str) -> Train:
         own = {"threads": threads()} if hasattr(config, "threads") else {}
         for setting, value in {**own, **settings}.items():
             config = kind.with_param(config, setting, value)
-        model = kind(config)  # type: ignore[call-arg]
+        model = kind(config)
         model.fit(data, np.random.default_rng(7))
         return _asked(data, lambda histories, n, known: model.recommend_idx(histories, n, known), model.item_ids)
 

@@ -74,7 +74,7 @@ def _train(run: EvalRun, name: str, validation: Callable[[], Validation], curve:
             curve.append({"epoch": float(done), "of": float(total), **figures})
 
     kind, deadline = MODELS[name], time.monotonic() + max(seconds, 1.0)
-    model = kind(_config(run, name, validation, time.monotonic() + seconds / 2))  # type: ignore[call-arg]
+    model = kind(_config(run, name, validation, time.monotonic() + seconds / 2))
     rng = np.random.default_rng(run.options.seed)
     items = run.items if kind.reads_items else None
     return early_stopping.fit(model, run.split.train, rng, items, TrainingCallback(add_epoch, None, deadline))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from es_recsys.errors import ModelError
 from es_recsys.features.aggregates import percentile_ranks
-from es_recsys.models.base import Model, TrainingCallback, from_json, recency_space, to_json
+from es_recsys.models.base import Model, TrainingCallback, recency_space
 from es_recsys.models.conditional_logit import fit_conditional_logit
 from es_recsys.models.item_attributes import ItemAttributes
 from es_recsys.models.neighbours import by_liked
@@ -52,13 +52,11 @@ class Affinity(Model):
     """
 
     name: ClassVar[str] = "affinity"
+    config_class: ClassVar[type] = AffinityConfig
     kind: ClassVar[str] = "neighbours"
     reads_items: ClassVar[bool] = True
     extra_state: ClassVar[tuple[str, ...]] = ("_facets",)
-
-    def __init__(self, config: AffinityConfig | None = None) -> None:
-        self.config = config or AffinityConfig()
-        self._facets: tuple[str, ...] = ()
+    _facets: tuple[str, ...] = ()
 
     def fit(
         self, data: Interactions, rng: Generator, items: ItemTable | None = None, callback: TrainingCallback | None = None
@@ -197,17 +195,6 @@ class Affinity(Model):
         owned, owners = traits.at(batch.items)
         alike = np.bincount(owners, weights=code_weights[traits.codes[owned]] * traits.shares[owned], minlength=len(batch.items))
         return by_liked(batch, self._event_weights(batch) * alike)
-
-    def _params(self) -> dict[str, Any]:
-        return {**to_json(asdict(self.config)), "facets": list(self._facets)}
-
-    @classmethod
-    def _from_params(cls, params: Mapping[str, Any]) -> Self:
-        values = dict(params)
-        facets = tuple(values.pop("facets"))
-        model = cls(AffinityConfig(**from_json(values)))
-        model._facets = facets
-        return model
 
 
 def _counts(data: Interactions, at: NDArray[np.int64], n: int) -> NDArray[np.float64]:

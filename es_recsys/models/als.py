@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -13,14 +13,12 @@ from numpy.typing import NDArray
 
 from es_recsys.blas import on_one_thread
 from es_recsys.errors import MissingExtra, ModelError
-from es_recsys.models.base import Model, ScoredItems, TrainingCallback, top_scores
+from es_recsys.models.base import FactorModel, TrainingCallback
 from es_recsys.models.confidence import Confidence, idf
-from es_recsys.models.types import HistoryBatch, ItemIds, decay
-from es_recsys.types import History, Interactions, ItemTable
+from es_recsys.models.types import HistoryBatch, decay
+from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["ALS", "ALSConfig"]
-
-_USERS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +36,7 @@ class ALSConfig:
     threads: int = 0
 
 
-class ALS(Model):
+class ALS(FactorModel):
     """Item factors Y (n_items, d) float32 by Hu, Koren and Volinsky 2008, from the library implicit.
 
     A history is folded in by the closed form that the training itself solves for a user, with signed confidences c_i
@@ -50,12 +48,9 @@ class ALS(Model):
     """
 
     name: ClassVar[str] = "als"
-    kind: ClassVar[str] = "vector"
+    config_class: ClassVar[type] = ALSConfig
     field: ClassVar[str | None] = "als_vector"
     inference_params: ClassVar[frozenset[str]] = frozenset({"half_life"})
-
-    def __init__(self, config: ALSConfig | None = None) -> None:
-        self.config = config or ALSConfig()
 
     def fit(
         self, data: Interactions, rng: Generator, items: ItemTable | None = None, callback: TrainingCallback | None = None
@@ -78,14 +73,15 @@ class ALS(Model):
         vectors = self._factorise(
             users, liked, confidence, (n_users, n_items), int(rng.integers(2**31)), callback or TrainingCallback()
         )
-        self._ids, self._fingerprint = ItemIds.of(data.item_ids.tolist()), None
-        self._arrays = {
-            "vectors": vectors,
-            "gram": vectors.astype(np.float64).T @ vectors.astype(np.float64),
-            "idf": rarity,
-            "mean_length": np.array([mean_length]),
-        }
-        return self
+        return self._set_learned(
+            data.item_ids.tolist(),
+            {
+                "vectors": vectors,
+                "gram": vectors.astype(np.float64).T @ vectors.astype(np.float64),
+                "idf": rarity,
+                "mean_length": np.array([mean_length]),
+            },
+        )
 
     @classmethod
     def search_space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
@@ -100,53 +96,20 @@ class ALS(Model):
         }
 
     @classmethod
-    def default_config(cls, ordered: bool, timed: bool) -> ALSConfig:
-        """Return a config with few factors, so that the first trials cost little."""
-        return ALSConfig(factors=64)
-
-    @classmethod
     def with_param(cls, config: ALSConfig, setting: str, value: Any) -> ALSConfig:
         """Return the config with one setting at another value."""
         if setting in ("scale", "b"):
             return replace(config, confidence=replace(config.confidence, **{setting: value}))
         return replace(config, **{setting: value})
 
-    def user_vector(self, history: History) -> NDArray[np.float32] | None:
-        """Return the (d,) float32 user vector; None where no known item of the history is liked on balance."""
-        return self._fold(self._encoded(history))
+    def _users(self, batch: HistoryBatch) -> NDArray[np.float32]:
+        return np.array([self._fold(batch.one(user)) for user in range(len(batch))], np.float32)
 
-    def recommend_idx(self, batch: HistoryBatch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredItems]:
-        """Return the n best items of each user, by exact inner products, a block of users at a time."""
-        lists: list[ScoredItems] = []
-        for begin in range(0, len(batch), _USERS):
-            users = range(begin, min(begin + _USERS, len(batch)))
-            folded = [self._fold(batch.one(user)) for user in users]
-            stacked = np.stack([np.zeros(self.config.factors, np.float32) if x is None else x for x in folded])
-            scores = stacked @ self._arrays["vectors"].T
-            lists += [top_scores(row, n, exclude[user]) for row, user in zip(scores, users, strict=True)]
-        return lists
-
-    def score_idx(self, batch: HistoryBatch, item_idx: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
-        """Return the score of each user at its own item_idx."""
-        return [self._dot(self._fold(batch.one(user)), at) for user, at in enumerate(item_idx)]
-
-    def _dot(self, vector: NDArray[np.float32] | None, item_idx: NDArray[np.int64]) -> NDArray[np.float32]:
-        if vector is None:
-            return np.zeros(len(item_idx), np.float32)
-        result: NDArray[np.float32] = self._arrays["vectors"][item_idx] @ vector
-        return result
-
-    def _all_scores(self, batch: HistoryBatch) -> NDArray[np.float32]:
-        vector = self._fold(batch)
-        if vector is None:
-            return np.zeros(len(self.item_ids), np.float32)
-        result: NDArray[np.float32] = self._arrays["vectors"] @ vector
-        return result
-
-    def _fold(self, batch: HistoryBatch) -> NDArray[np.float32] | None:
+    def _fold(self, batch: HistoryBatch) -> NDArray[np.float32]:
+        """Return the user vector (d,); zeros where no known item of the history is liked on balance."""
         items, confidence = self._confidences(batch)
         if not (confidence > 0).any():
-            return None
+            return np.zeros(self.item_vectors.shape[1], np.float32)
         factors = self._arrays["vectors"][items].astype(np.float64)
         pull = factors.T @ np.maximum(confidence, 0.0)
         return on_one_thread(self._solved, factors, confidence, pull).astype(np.float32)
@@ -211,13 +174,3 @@ class ALS(Model):
             )
             model.fit(matrix, show_progress=False, callback=lambda done, *_: callback.report(done + 1, self.config.iterations))
         return np.ascontiguousarray(model.item_factors, dtype=np.float32)
-
-    def _params(self) -> dict[str, Any]:
-        values = asdict(self.config)
-        # JSON has no infinity: what never halves is null.
-        return {**values, "half_life": None if math.isinf(self.config.half_life) else self.config.half_life}
-
-    @classmethod
-    def _from_params(cls, params: Mapping[str, Any]) -> Self:
-        half_life = math.inf if params["half_life"] is None else params["half_life"]
-        return cls(ALSConfig(**{**params, "half_life": half_life, "confidence": Confidence(**params["confidence"])}))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import abc
 import math
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, is_dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
@@ -29,11 +29,9 @@ __all__ = [
     "ScoredItems",
     "TrainingCallback",
     "content_recency_space",
-    "from_json",
     "not_fitted",
     "recency_space",
     "rows_of_all_items",
-    "to_json",
     "top_scores",
     "unit",
 ]
@@ -86,12 +84,28 @@ class TrainingCallback:
 
 def to_json(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings as JSON values: an infinite one is None."""
-    return {name: None if value == math.inf else value for name, value in values.items()}
+    found = {}
+    for name, value in values.items():
+        found[name] = to_json(value) if isinstance(value, dict) else None if value == math.inf else value
+    return found
 
 
-def from_json(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what `to_json` was given: a half-life of None is infinite."""
-    return {name: math.inf if value is None and name.startswith("half_life") else value for name, value in values.items()}
+def from_json(config: type, values: Mapping[str, Any]) -> Any:
+    """Return the config, a dataclass with a default for each setting, whose settings `to_json` was given."""
+    usual, settings = config(), {}
+    for name, value in values.items():
+        default = getattr(usual, name)
+        if is_dataclass(default):
+            settings[name] = from_json(type(default), value)
+        elif value is None and name.startswith("half_life"):
+            settings[name] = math.inf
+        else:
+            settings[name] = _as_tuple(value)
+    return config(**settings)
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(map(_as_tuple, value)) if isinstance(value, list) else value
 
 
 def recency_space(ordered: bool, timed: bool) -> dict[str, tuple[Any, ...]]:
@@ -119,14 +133,16 @@ class Model(abc.ABC):
     `fit` learns in epochs and stops by `TrainingCallback.validate`. layout: counted up where the saved arrays come to mean
     something else, so that an older artefact is refused. inference_params: settings that only change how the model answers, so
     that trials of them need no new training. renamed_params: name of a setting in artefacts and tuned settings written before 0.2
-    -> its name. extra_state: attributes that are learned beside `_arrays`. config: a frozen
-    dataclass of settings, each with a default. epochs: after how many the learned state was, where it was just fitted in epochs.
+    -> its name. extra_state: attributes that are learned beside `_arrays`, tuples of strings, saved with the settings.
+    config_class: a frozen dataclass of settings, each with a default; config: one of them. epochs: after how many the learned
+    state was, where it was just fitted in epochs.
 
-    A subclass gives `fit`, which learns into `_arrays`, `_params`, `_from_params`, `_all_scores` and `_contributions`.
+    A subclass gives `config_class`, `fit`, which gives `_set_learned` its arrays, `_all_scores` and `_contributions`.
     """
 
     name: ClassVar[str]
     kind: ClassVar[str]
+    config_class: ClassVar[type]
     field: ClassVar[str | None] = None
     reads_items: ClassVar[bool] = False
     stops_early: ClassVar[bool] = False
@@ -135,12 +151,14 @@ class Model(abc.ABC):
     renamed_params: ClassVar[Mapping[str, str]] = MappingProxyType({})
     extra_state: ClassVar[tuple[str, ...]] = ()
 
-    config: Any
     epochs: int = 0
     _ids: ItemIds | None = None
     _arrays: Mapping[str, NDArray[Any]]
     _fingerprint: str | None = None
     _last: tuple[History, ItemIds, HistoryBatch] | None = None
+
+    def __init__(self, config: Any = None) -> None:
+        self.config = config or self.config_class()
 
     @property
     def item_ids(self) -> ItemIds:
@@ -168,7 +186,7 @@ class Model(abc.ABC):
     @classmethod
     def default_config(cls, ordered: bool, timed: bool) -> Any:
         """Return the config that tuning starts from."""
-        return cls().config
+        return cls.config_class()
 
     @classmethod
     def with_param(cls, config: Any, setting: str, value: Any) -> Any:
@@ -177,7 +195,7 @@ class Model(abc.ABC):
 
     def with_config(self, config: Any) -> Self:
         """Return the fitted model with a config that differs in `inference_params` alone."""
-        model = type(self)(config)  # type: ignore[call-arg]
+        model = type(self)(config)
         model._ids, model._arrays = self.item_ids, self._arrays
         for name in self.extra_state:
             setattr(model, name, getattr(self, name))
@@ -288,12 +306,23 @@ class Model(abc.ABC):
         items: for models that read them. callback: hears of the progress of long trainings and keeps their checkpoints.
         """
 
-    @abc.abstractmethod
-    def _params(self) -> dict[str, Any]: ...
+    def _set_learned(self, item_ids: Iterable[str], arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """Take what a training has learned; return itself."""
+        self._ids, self._arrays, self._fingerprint = ItemIds.of(item_ids), arrays, None
+        return self
+
+    def _params(self) -> dict[str, Any]:
+        learned = {name.removeprefix("_"): list(getattr(self, name)) for name in self.extra_state}
+        return {**to_json(asdict(self.config)), **learned}
 
     @classmethod
-    @abc.abstractmethod
-    def _from_params(cls, params: Mapping[str, Any]) -> Self: ...
+    def _from_params(cls, params: Mapping[str, Any]) -> Self:
+        settings = dict(params)
+        learned = {name: tuple(settings.pop(name.removeprefix("_"))) for name in cls.extra_state}
+        model = cls(from_json(cls.config_class, settings))
+        for name, value in learned.items():
+            setattr(model, name, value)
+        return model
 
     @abc.abstractmethod
     def _all_scores(self, batch: HistoryBatch) -> NDArray[np.float32]:
@@ -345,17 +374,21 @@ class FactorModel(Model):
         lists: list[ScoredItems] = []
         for begin in range(0, len(batch), _USERS):
             end = min(begin + _USERS, len(batch))
-            scores = self._users(batch.some(begin, end)) @ self.item_vectors.T
+            scores = self._products(self._users(batch.some(begin, end)), self.item_vectors.T)
             lists += [top_scores(row, n, exclude[begin + offset]) for offset, row in enumerate(scores)]
         return lists
 
     def score_idx(self, batch: HistoryBatch, item_idx: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
         """Return the score of each user at its own item_idx."""
         users = self._users(batch)
-        return [self.item_vectors[at] @ users[user] for user, at in enumerate(item_idx)]
+        return [self._products(self.item_vectors[at], users[user]) for user, at in enumerate(item_idx)]
 
     def _all_scores(self, batch: HistoryBatch) -> NDArray[np.float32]:
-        result: NDArray[np.float32] = self.item_vectors @ self._users(batch)[0]
+        return self._products(self.item_vectors, self._users(batch)[0])
+
+    def _products(self, left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the scores, from vectors of items and of users."""
+        result: NDArray[np.float32] = left @ right
         return result
 
     @abc.abstractmethod

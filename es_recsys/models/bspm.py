@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -12,10 +12,10 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from es_recsys.linear_algebra import truncated_svd
-from es_recsys.models.base import Model, ScoredItems, TrainingCallback, from_json, recency_space, to_json, top_scores
+from es_recsys.models.base import Model, ScoredItems, TrainingCallback, recency_space, top_scores
 from es_recsys.models.cooccurrence import UserSequences, cells, user_sequences
 from es_recsys.models.neighbours import by_liked, of_liked
-from es_recsys.models.types import HistoryBatch, ItemIds
+from es_recsys.models.types import HistoryBatch
 from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["BSPM", "BSPMConfig", "column", "graph", "matrix_of", "ranges", "walk"]
@@ -72,11 +72,9 @@ class BSPM(Model):
     """
 
     name: ClassVar[str] = "bspm"
+    config_class: ClassVar[type] = BSPMConfig
     kind: ClassVar[str] = "neighbours"
     inference_params: ClassVar[frozenset[str]] = frozenset({"half_life", "half_life_days", "low_pass", "sharpening"})
-
-    def __init__(self, config: BSPMConfig | None = None) -> None:
-        self.config = config or BSPMConfig()
 
     def fit(
         self, data: Interactions, rng: Generator, items: ItemTable | None = None, callback: TrainingCallback | None = None
@@ -89,15 +87,16 @@ class BSPM(Model):
         whole = values > 1e-6
         values, vectors = values[whole], vectors[:, whole]
         roots = np.sqrt(degrees)
-        self._ids, self._fingerprint = ItemIds.of(data.item_ids.tolist()), None
-        self._arrays = {
-            **arrays,
-            "eigenvalues": values**2,
-            "vectors": np.ascontiguousarray(vectors, dtype=np.float32),
-            "gram": (vectors.T @ (roots[:, None] * vectors)).astype(np.float32),
-            "roots": roots.astype(np.float32),
-        }
-        return self
+        return self._set_learned(
+            data.item_ids.tolist(),
+            {
+                **arrays,
+                "eigenvalues": values**2,
+                "vectors": np.ascontiguousarray(vectors, dtype=np.float32),
+                "gram": (vectors.T @ (roots[:, None] * vectors)).astype(np.float32),
+                "roots": roots.astype(np.float32),
+            },
+        )
 
     @classmethod
     def search_space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
@@ -182,13 +181,6 @@ class BSPM(Model):
         low = self._arrays["gram"] @ (how.mixed * there) + how.low * roots[item_idx] * there
         kernel += (met @ low) / roots[batch.items]
         return by_liked(batch, kernel * self._event_weights(batch))
-
-    def _params(self) -> dict[str, Any]:
-        return to_json(asdict(self.config))
-
-    @classmethod
-    def _from_params(cls, params: Mapping[str, Any]) -> Self:
-        return cls(BSPMConfig(**from_json(params)))
 
 
 Arrays = Mapping[str, NDArray[Any]]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.random import Generator
 
-from es_recsys.models.base import TrainingCallback, from_json, to_json
+from es_recsys.models.base import TrainingCallback
 from es_recsys.models.cooccurrence import Counting, UserSequences, corrected, count, prune, user_sequences
 from es_recsys.models.neighbours import Neighbours
 from es_recsys.models.types import CSR, ItemIds
@@ -56,9 +56,7 @@ class CoVisitation(Neighbours):
     """
 
     name: ClassVar[str] = "covisitation"
-
-    def __init__(self, config: CoVisitationConfig | None = None) -> None:
-        self.config = config or CoVisitationConfig()
+    config_class: ClassVar[type] = CoVisitationConfig
 
     def fit(
         self, data: Interactions, rng: Generator, items: ItemTable | None = None, callback: TrainingCallback | None = None
@@ -118,12 +116,3 @@ class CoVisitation(Neighbours):
         rows = prune(rows, np.maximum(seq.popularity, 1.0) ** -how.target_power, how.neighbours)
         self._learned(item_ids, corrected(rows, seq.popularity, how.source_power, how.target_power))
         return self
-
-    def _params(self) -> dict[str, Any]:
-        values = asdict(self.config)
-        counting = to_json(values.pop("counting"))
-        return {**to_json(values), "counting": counting}
-
-    @classmethod
-    def _from_params(cls, params: Mapping[str, Any]) -> Self:
-        return cls(CoVisitationConfig(**{**from_json(params), "counting": Counting(**from_json(params["counting"]))}))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from es_recsys.errors import ModelError
 from es_recsys.linear_algebra import extra_bytes, invert
 from es_recsys.memory import available_memory
-from es_recsys.models.base import TrainingCallback, from_json, recency_space, to_json
+from es_recsys.models.base import TrainingCallback, recency_space
 from es_recsys.models.cooccurrence import UserSequences, cells, joined, user_sequences
 from es_recsys.models.neighbours import Neighbours
 from es_recsys.models.types import CSR, ItemIds
@@ -59,9 +59,7 @@ class EASE(Neighbours):
     """
 
     name: ClassVar[str] = "ease"
-
-    def __init__(self, config: EASEConfig | None = None) -> None:
-        self.config = config or EASEConfig()
+    config_class: ClassVar[type] = EASEConfig
 
     def fit(
         self, data: Interactions, rng: Generator, items: ItemTable | None = None, callback: TrainingCallback | None = None
@@ -92,13 +90,6 @@ class EASE(Neighbours):
     def default_config(cls, ordered: bool, timed: bool) -> EASEConfig:
         """Return the usual settings, with a short memory where order tells."""
         return EASEConfig(half_life=4.0 if ordered else math.inf)
-
-    def _params(self) -> dict[str, Any]:
-        return to_json(asdict(self.config))
-
-    @classmethod
-    def _from_params(cls, params: Mapping[str, Any]) -> Self:
-        return cls(EASEConfig(**from_json(params)))
 
 
 def memory_needed(n_items: int, neighbours: int) -> int:

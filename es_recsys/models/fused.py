@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
@@ -17,12 +17,9 @@ from es_recsys.models.base import (
     ContentModel,
     TrainingCallback,
     content_recency_space,
-    from_json,
     rows_of_all_items,
-    to_json,
     unit,
 )
-from es_recsys.models.types import ItemIds
 from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["Fused", "FusedConfig"]
@@ -62,12 +59,10 @@ class Fused(ContentModel):
     """
 
     name: ClassVar[str] = "fused"
+    config_class: ClassVar[type] = FusedConfig
     field: ClassVar[str | None] = "fused_vector"
     reads_items: ClassVar[bool] = True
     inference_params: ClassVar[frozenset[str]] = frozenset({"half_life", "half_life_days"})
-
-    def __init__(self, config: FusedConfig | None = None) -> None:
-        self.config = config or FusedConfig()
 
     def fit(
         self, data: Interactions, rng: Generator, items: ItemTable | None = None, callback: TrainingCallback | None = None
@@ -95,9 +90,7 @@ class Fused(ContentModel):
             arrays[f"of.{name}"], arrays[f"mean.{name}"] = part.astype(np.float32), means[name].astype(np.float32)
             begin += rows.shape[1]
         ids, vectors = rows_of_all_items(data, items, _place(arrays, contents))
-        self._ids, self._fingerprint = ItemIds.of(ids), None
-        self._arrays = {"vectors": vectors, **arrays}
-        return self
+        return self._set_learned(ids, {"vectors": vectors, **arrays})
 
     @classmethod
     def search_space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
@@ -156,14 +149,6 @@ class Fused(ContentModel):
         directions = directions * np.sign(directions[largest, np.arange(len(kept))])
         result: NDArray[np.float64] = directions * values[kept] ** (-self.config.whitening / 2.0)
         return result
-
-    def _params(self) -> dict[str, Any]:
-        return {**to_json(asdict(self.config)), "weights": [list(pair) for pair in self.config.weights]}
-
-    @classmethod
-    def _from_params(cls, params: Mapping[str, Any]) -> Self:
-        weights = tuple((str(name), float(weight)) for name, weight in params["weights"])
-        return cls(FusedConfig(**{**from_json(params), "weights": weights}))
 
 
 def _place(arrays: Mapping[str, NDArray[Any]], contents: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:

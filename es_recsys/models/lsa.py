@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
@@ -14,14 +14,13 @@ from numpy.typing import NDArray
 
 from es_recsys.errors import ModelError
 from es_recsys.linear_algebra import truncated_svd
-from es_recsys.models.base import Model, ScoredItems, TrainingCallback, content_recency_space, from_json, to_json, top_scores
-from es_recsys.models.types import HistoryBatch, ItemIds, decay
+from es_recsys.models.base import ContentModel, TrainingCallback, content_recency_space, rows_of_all_items, unit
+from es_recsys.models.types import HistoryBatch, decay
 from es_recsys.models.vocabulary import Vocabulary, tokens
-from es_recsys.types import History, Interactions, ItemTable
+from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["LSA", "LSAConfig"]
 
-_USERS = 256
 _NOISE = 1e-6
 
 
@@ -46,7 +45,7 @@ class LSAConfig:
     query_weight: float = 0.5
 
 
-class LSA(Model):
+class LSA(ContentModel):
     """Vectors of items, users and queries in one space (Deerwester et al. 1990, "Indexing by latent semantic analysis").
 
     X (n_items, n_words) has the tf-idf of the items' texts (vocabulary.py), and U S V^T is its truncated singular value
@@ -64,16 +63,13 @@ class LSA(Model):
     """
 
     name: ClassVar[str] = "lsa"
-    kind: ClassVar[str] = "vector"
+    config_class: ClassVar[type] = LSAConfig
     field: ClassVar[str | None] = "lsa_vector"
     reads_items: ClassVar[bool] = True
     inference_params: ClassVar[frozenset[str]] = frozenset({"half_life", "half_life_days", "query_weight"})
     renamed_params: ClassVar[Mapping[str, str]] = MappingProxyType(
         {"least": "min_df", "most": "max_df", "words": "max_words", "query": "query_weight"}
     )
-
-    def __init__(self, config: LSAConfig | None = None) -> None:
-        self.config = config or LSAConfig()
 
     def fit(
         self, data: Interactions, rng: Generator, items: ItemTable | None = None, callback: TrainingCallback | None = None
@@ -96,13 +92,8 @@ class LSA(Model):
         _, values, right = truncated_svd(matrix, self.config.dims, rng)
         right, values = right[:, values > 1e-9 * values[0]], values[values > 1e-9 * values[0]]
         projection = (right * values ** (self.config.power - 1.0)).astype(np.float32)
-        known = _unit(np.asarray(matrix @ projection, np.float32))
-        ids = np.union1d(data.item_ids, items.item_ids)
-        vectors = np.zeros((len(ids), projection.shape[1]), np.float32)
-        vectors[np.searchsorted(ids, items.item_ids)] = known
-        self._ids, self._fingerprint = ItemIds.of(ids.tolist()), None
-        self._arrays = {"vectors": vectors, "projection": projection, **vocabulary.arrays()}
-        return self
+        ids, vectors = rows_of_all_items(data, items, unit(matrix @ projection))
+        return self._set_learned(ids, {"vectors": vectors, "projection": projection, **vocabulary.arrays()})
 
     @classmethod
     def search_space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
@@ -123,42 +114,28 @@ class LSA(Model):
         length = float(np.linalg.norm(vector))
         return (vector / length).astype(np.float32) if length > 1e-12 else None
 
-    def user_vector(self, history: History) -> NDArray[np.float32] | None:
-        """Return the (d,) float32 user vector, of length 1 at most; None where nothing known was liked or searched for."""
-        return self._fold(self._encoded(history))
-
-    def recommend_idx(self, batch: HistoryBatch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredItems]:
-        """Return the n best items of each user, by exact inner products, a block of users at a time."""
-        lists: list[ScoredItems] = []
-        for begin in range(0, len(batch), _USERS):
-            users = range(begin, min(begin + _USERS, len(batch)))
-            folded = np.stack([self._folded(batch.one(user)) for user in users])
-            lists += [
-                top_scores(row, n, exclude[user]) for row, user in zip(folded @ self._arrays["vectors"].T, users, strict=True)
-            ]
-        return lists
-
-    def score_idx(self, batch: HistoryBatch, item_idx: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
-        """Return the score of each user at its own item_idx."""
-        return [_clean(self._arrays["vectors"][at] @ self._folded(batch.one(user))) for user, at in enumerate(item_idx)]
-
     def _vocabulary(self) -> Vocabulary:
         _ = self.item_ids
         return Vocabulary.from_arrays(self._arrays)
 
-    def _folded(self, batch: HistoryBatch) -> NDArray[np.float32]:
-        vector = self._fold(batch)
-        return np.zeros(self._arrays["projection"].shape[1], np.float32) if vector is None else vector
+    def _users(self, batch: HistoryBatch) -> NDArray[np.float32]:
+        return np.array([self._fold(batch.one(user)) for user in range(len(batch))], np.float32)
 
-    def _fold(self, batch: HistoryBatch) -> NDArray[np.float32] | None:
-        weights = self._event_weights(batch)
-        vectors = self._arrays["vectors"][batch.items]
+    def _fold(self, batch: HistoryBatch) -> NDArray[np.float32]:
+        """Return the user vector (d,), of length 1 at most; zeros where nothing known was liked or searched for."""
+        weights = batch.recent_weights(self.config.half_life, self.config.half_life_days)
+        vectors = self.item_vectors[batch.items]
         queries_at, query_weights = self._searched(batch.searched(0))
         if not ((weights > 0) & vectors.any(axis=1)).any() and not len(query_weights):
-            return None
+            return np.zeros(self.item_vectors.shape[1], np.float32)
         total = weights @ vectors + query_weights @ queries_at
         mean: NDArray[np.float32] = (total / (np.abs(weights).sum() + query_weights.sum())).astype(np.float32)
         return mean
+
+    def _products(self, left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:
+        # Texts without a word in common are at right angles but for rounding, which is no reason to rank by.
+        scores = super()._products(left, right)
+        return np.where(np.abs(scores) < _NOISE, np.float32(0.0), scores)
 
     def _searched(self, queries: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
         """Return vectors (k, d) of the queries with a known word, and their weights (k,)."""
@@ -171,34 +148,3 @@ class LSA(Model):
         if not known:
             return np.zeros((0, self._arrays["projection"].shape[1]), np.float32), np.zeros(0)
         return np.stack([vector for vector, _ in known]), np.array([value for _, value in known])
-
-    def _event_weights(self, batch: HistoryBatch) -> NDArray[np.float64]:
-        return batch.recent_weights(self.config.half_life, self.config.half_life_days)
-
-    def _all_scores(self, batch: HistoryBatch) -> NDArray[np.float32]:
-        return _clean(self._arrays["vectors"] @ self._folded(batch))
-
-    def _contributions(self, batch: HistoryBatch, item_idx: int) -> NDArray[np.float64]:
-        if self._fold(batch) is None:
-            return np.zeros(len(batch.items))
-        alike: NDArray[np.float64] = (self._arrays["vectors"][batch.items] @ self._arrays["vectors"][item_idx]).astype(np.float64)
-        return self._event_weights(batch) * alike
-
-    def _params(self) -> dict[str, Any]:
-        return to_json(asdict(self.config))
-
-    @classmethod
-    def _from_params(cls, params: Mapping[str, Any]) -> Self:
-        return cls(LSAConfig(**from_json(params)))
-
-
-def _clean(scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    # Texts without a word in common are at right angles but for rounding, which is no reason to rank by.
-    result: NDArray[np.float32] = np.where(np.abs(scores) < _NOISE, np.float32(0.0), scores)
-    return result
-
-
-def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the rows at length 1; one of zeros stays."""
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return (rows / np.where(lengths > 1e-12, lengths, np.inf)).astype(np.float32)

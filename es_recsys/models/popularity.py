@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Self
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
 from es_recsys.models.base import Model, TrainingCallback, top_scores
-from es_recsys.models.types import HistoryBatch, ItemIds, decay, take
+from es_recsys.models.types import HistoryBatch, decay, take
 from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["Popularity", "PopularityConfig"]
@@ -38,10 +38,8 @@ class Popularity(Model):
     """
 
     name: ClassVar[str] = "popularity"
+    config_class: ClassVar[type] = PopularityConfig
     kind: ClassVar[str] = "neighbours"
-
-    def __init__(self, config: PopularityConfig | None = None) -> None:
-        self.config = config or PopularityConfig()
 
     def fit(
         self, data: Interactions, rng: Generator, items: ItemTable | None = None, callback: TrainingCallback | None = None
@@ -58,9 +56,9 @@ class Popularity(Model):
             ).astype(np.float32)
             for half_life in halves
         )
-        self._ids, self._fingerprint = ItemIds.of(data.item_ids.tolist()), None
-        self._arrays = {"counts": counts, "recent": recent if data.timed else np.zeros_like(counts)}
-        return self
+        return self._set_learned(
+            data.item_ids.tolist(), {"counts": counts, "recent": recent if data.timed else np.zeros_like(counts)}
+        )
 
     def trending(self, n: int = 100, exclude: Collection[str] = frozenset()) -> list[tuple[str, float]]:
         """Return items with more recent events than their usual rate explains.
@@ -82,10 +80,3 @@ class Popularity(Model):
 
     def _contributions(self, batch: HistoryBatch, item_idx: int) -> NDArray[np.float64]:
         return np.zeros(len(batch.items))
-
-    def _params(self) -> dict[str, Any]:
-        return asdict(self.config)
-
-    @classmethod
-    def _from_params(cls, params: Mapping[str, Any]) -> Self:
-        return cls(PopularityConfig(**params))

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from es_recsys.models.base import Model, ScoredItems, TrainingCallback, from_json, to_json, top_scores
+from es_recsys.models.base import Model, ScoredItems, TrainingCallback, top_scores
 from es_recsys.models.confidence import idf
-from es_recsys.models.types import CSR, HistoryBatch, ItemIds, decay, top_k
+from es_recsys.models.types import CSR, HistoryBatch, decay, top_k
 from es_recsys.models.user_vectors import coordinates, history_positives, positives, project, project_rows, ranks, select
 from es_recsys.types import History, Interactions, ItemTable
 
@@ -65,11 +65,9 @@ class UserKNN(Model):
     """
 
     name: ClassVar[str] = "userknn"
+    config_class: ClassVar[type] = UserKNNConfig
     kind: ClassVar[str] = "neighbours"
     inference_params: ClassVar[frozenset[str]] = frozenset({"neighbours", "candidates", "power", "target_power"})
-
-    def __init__(self, config: UserKNNConfig | None = None) -> None:
-        self.config = config or UserKNNConfig()
 
     def fit(
         self, data: Interactions, rng: Generator, items: ItemTable | None = None, callback: TrainingCallback | None = None
@@ -80,17 +78,18 @@ class UserKNN(Model):
         rarity = idf(popularity, len(data.user_ids))
         plan = coordinates(n_items, self.config.dims, rng)
         values = rows.data * rarity[rows.indices] * decay(ranks(rows.indptr), self.config.half_life)
-        self._ids, self._fingerprint = ItemIds.of(data.item_ids.tolist()), None
-        self._arrays = {
-            "coordinates": plan,
-            "idf": rarity,
-            "popularity": np.maximum(popularity, 1.0),
-            "starts": rows.indptr,
-            "items": rows.indices,
-            "strengths": rows.data,
-            "vectors": project_rows(CSR(rows.indptr, rows.indices, values.astype(np.float32)), plan, self.dims),
-        }
-        return self
+        return self._set_learned(
+            data.item_ids.tolist(),
+            {
+                "coordinates": plan,
+                "idf": rarity,
+                "popularity": np.maximum(popularity, 1.0),
+                "starts": rows.indptr,
+                "items": rows.indices,
+                "strengths": rows.data,
+                "vectors": project_rows(CSR(rows.indptr, rows.indices, values.astype(np.float32)), plan, self._dims(n_items)),
+            },
+        )
 
     @classmethod
     def search_space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
@@ -111,7 +110,10 @@ class UserKNN(Model):
     @property
     def dims(self) -> int:
         """Dimensions of a user's vector: no more than there are items."""
-        return int(max(min(self.config.dims, len(self.item_ids)), 1))
+        return self._dims(len(self.item_ids))
+
+    def _dims(self, n_items: int) -> int:
+        return int(max(min(self.config.dims, n_items), 1))
 
     @property
     def candidates(self) -> int:
@@ -236,10 +238,3 @@ class UserKNN(Model):
         own: dict[str, NDArray[Any]] = {"starts": rows.indptr, "items": rows.indices, "strengths": rows.data}
         model._arrays = {**self._arrays, **own, "vectors": np.zeros((0, self.dims), np.float32)}
         return model
-
-    def _params(self) -> dict[str, Any]:
-        return to_json(asdict(self.config))
-
-    @classmethod
-    def _from_params(cls, params: Mapping[str, Any]) -> Self:
-        return cls(UserKNNConfig(**from_json(params)))

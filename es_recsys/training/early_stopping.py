@@ -52,7 +52,7 @@ def fit(
     validating = replace(callback, checkpoints=stages["validated"], validate=validate, keep_checkpoints=True)
     model.fit(split.train, np.random.default_rng(seed), items, validating)
     if config.refit and model.epochs:
-        whole = type(model)(replace(config, epochs=model.epochs))  # type: ignore[call-arg]
+        whole = type(model)(replace(config, epochs=model.epochs))
         whole.fit(data, np.random.default_rng(seed), items, replace(callback, checkpoints=stages["refit"]))
         if whole.epochs == model.epochs:
             whole.config, model = config, whole

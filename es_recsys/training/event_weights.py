@@ -287,7 +287,7 @@ class Trial:
         return Candidates.of(models, part).each(self._contributions)
 
     def _model(self, name: str, train: Interactions) -> Model:
-        return MODELS[name](self._configs[name]).fit(train, np.random.default_rng(self._seed))  # type: ignore[call-arg]
+        return MODELS[name](self._configs[name]).fit(train, np.random.default_rng(self._seed))
 
 
 def _served(snapshot: ServingSnapshot) -> tuple[dict[str, Any], dict[str, float]]:

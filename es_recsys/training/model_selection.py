@@ -218,7 +218,7 @@ def _train(
     models: dict[str, Model] = {"popularity": Popularity().fit(data, np.random.default_rng(seed))}
 
     def fit(name: str, config: Any) -> Model:
-        model: Model = MODELS[name](config)  # type: ignore[call-arg]
+        model: Model = MODELS[name](config)
         return early_stopping.fit(model, data, np.random.default_rng(seed), spec.items, spec.watch(name, "final")).check_finite()
 
     for name, config in choice.configs.items():

@@ -79,7 +79,7 @@ class Trials:
         if learned not in self._trained:
             if len(self._trained) == _KEPT:
                 del self._trained[next(one for one in self._trained if one != self._of_best())]
-            model = self._kind(learned)  # type: ignore[call-arg]
+            model = self._kind(learned)
             rng = np.random.default_rng(self._seed)
             watch = replace(self._watch, required=not self._trained) if self._watch is not None else None
             self._trained[learned] = early_stopping.fit(model, self._split.train, rng, self._items, watch).check_finite()

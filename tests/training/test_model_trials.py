@@ -16,7 +16,7 @@ from es_recsys.models.base import Model, TrainingCallback
 from es_recsys.models.cooccurrence import Counting
 from es_recsys.models.covisitation import CoVisitationConfig
 from es_recsys.models.ease import EASEConfig
-from es_recsys.models.types import HistoryBatch, ItemIds
+from es_recsys.models.types import HistoryBatch
 from es_recsys.training import model_trials as module
 from es_recsys.training.model_trials import Trials, trials_of
 from es_recsys.types import Interactions, ItemTable
@@ -31,21 +31,18 @@ class Learner(Model):
     """Learns what is right as far as its setting lets it, and nothing after the deadline."""
 
     name: ClassVar[str] = "learner"
+    config_class: ClassVar[type] = Taught
     trainings: ClassVar[list[int]] = []
-
-    def __init__(self, config: Taught | None = None) -> None:
-        self.config = config or Taught()
 
     def fit(
         self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: TrainingCallback | None = None
     ) -> Learner:
         self.trainings.append(self.config.right)
         late = watch is not None and time.monotonic() > watch.deadline
-        self._ids, self._fingerprint = ItemIds.of(data.item_ids.tolist()), None
-        self._arrays = {"scores": np.ones(len(data.item_ids), np.float32)}
+        scores = np.ones(len(data.item_ids), np.float32)
         # The target is the last item; the nearer the setting is to 2, the higher it stands.
-        self._arrays["scores"][-1] = 0.5 if late else 2.0 - abs(self.config.right - 2) / 2.0
-        return self
+        scores[-1] = 0.5 if late else 2.0 - abs(self.config.right - 2) / 2.0
+        return self._set_learned(data.item_ids.tolist(), {"scores": scores})
 
     @classmethod
     def search_space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
@@ -56,13 +53,6 @@ class Learner(Model):
 
     def _contributions(self, batch: HistoryBatch, item_idx: int) -> NDArray[np.float64]:
         return np.zeros(len(batch.items))
-
-    def _params(self) -> dict[str, Any]:
-        return {}
-
-    @classmethod
-    def _from_params(cls, params: Mapping[str, Any]) -> Learner:
-        return cls()
 
 
 def _part() -> HoldoutSplit:

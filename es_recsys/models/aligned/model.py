@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
@@ -17,12 +16,9 @@ from es_recsys.models.base import (
     ContentModel,
     TrainingCallback,
     content_recency_space,
-    from_json,
     rows_of_all_items,
-    to_json,
     unit,
 )
-from es_recsys.models.types import ItemIds
 from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["IMAGE", "TEXT", "Aligned"]
@@ -54,15 +50,13 @@ class Aligned(ContentModel):
     """
 
     name: ClassVar[str] = "aligned"
+    config_class: ClassVar[type] = AlignedConfig
     field: ClassVar[str | None] = "aligned_vector"
     reads_items: ClassVar[bool] = True
     inference_params: ClassVar[frozenset[str]] = frozenset({"half_life", "half_life_days"})
     renamed_params: ClassVar[Mapping[str, str]] = MappingProxyType(
         {"rate": "learning_rate", "decay": "weight_decay", "batch": "batch_size", "held": "validation_pairs"}
     )
-
-    def __init__(self, config: AlignedConfig | None = None) -> None:
-        self.config = config or AlignedConfig()
 
     def fit(
         self, data: Interactions, rng: Generator, items: ItemTable | None = None, callback: TrainingCallback | None = None
@@ -87,9 +81,7 @@ class Aligned(ContentModel):
         self._arrays = {f"{side}_{part}": array for side, head in heads.items() for part, array in head.items()}
         rows = np.where(image.any(axis=1, keepdims=True), self._side("image", image), self._side("text", text))
         ids, spread = rows_of_all_items(data, items, rows)
-        self._ids, self._fingerprint = ItemIds.of(ids), None
-        self._arrays = {"vectors": spread, **self._arrays}
-        return self
+        return self._set_learned(ids, {"vectors": spread, **self._arrays})
 
     @classmethod
     def search_space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
@@ -112,10 +104,3 @@ class Aligned(ContentModel):
         """Return (n, d) unit vectors of one side, zeros for rows of zeros."""
         mean, head, centre = (self._arrays[f"{side}_{part}"] for part in ("mean", "head", "centre"))
         return unit((unit((rows - mean) @ head) - centre) * rows.any(axis=1, keepdims=True))
-
-    def _params(self) -> dict[str, Any]:
-        return to_json(asdict(self.config))
-
-    @classmethod
-    def _from_params(cls, params: Mapping[str, Any]) -> Self:
-        return cls(AlignedConfig(**from_json(params)))

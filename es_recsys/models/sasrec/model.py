@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
@@ -48,6 +48,7 @@ class SASRec(FactorModel):
     """
 
     name: ClassVar[str] = "sasrec"
+    config_class: ClassVar[type] = SASRecConfig
     field: ClassVar[str | None] = "sasrec_vector"
     reads_items: ClassVar[bool] = True
     stops_early: ClassVar[bool] = True
@@ -64,9 +65,7 @@ class SASRec(FactorModel):
         }
     )
 
-    def __init__(self, config: SASRecConfig | None = None) -> None:
-        self.config = config or SASRecConfig()
-        self._explained: tuple[bytes, NDArray[np.int64], NDArray[np.float32]] | None = None
+    _explained: tuple[bytes, NDArray[np.int64], NDArray[np.float32]] | None = None
 
     def fit(
         self, data: Interactions, rng: Generator, items: ItemTable | None = None, callback: TrainingCallback | None = None
@@ -185,13 +184,6 @@ class SASRec(FactorModel):
                 parts = (found[:1] - parts + found[1 : 1 + len(items)]) * np.float32(0.5)
             self._explained = cached = (key, items, parts)
         return cached[1], cached[2]
-
-    def _params(self) -> dict[str, Any]:
-        return asdict(self.config)
-
-    @classmethod
-    def _from_params(cls, params: Mapping[str, Any]) -> Self:
-        return cls(SASRecConfig(**params))
 
 
 def _with_content(data: Interactions, items: ItemTable | None) -> tuple[Interactions, NDArray[np.float32]]:
