@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import math
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -291,11 +291,11 @@ class Model(abc.ABC):
 
     def recommend_idx(self, batch: HistoryBatch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredItems]:
         """Return `recommend` of each user of the batch as item_idx and scores; `exclude` has the item_idx to leave out."""
-        return [top_scores(self._all_scores(batch.one(user)), n, exclude[user]) for user in range(len(batch))]
+        return [top_scores(scores, n, exclude[user]) for user, scores in enumerate(self._scores_of_users(batch))]
 
     def score_idx(self, batch: HistoryBatch, item_idx: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
         """Return `score` of each user of the batch at its own item_idx."""
-        return [self._all_scores(batch.one(user))[item_idx[user]] for user in range(len(batch))]
+        return [scores[item_idx[user]] for user, scores in enumerate(self._scores_of_users(batch))]
 
     @abc.abstractmethod
     def fit(
@@ -323,6 +323,11 @@ class Model(abc.ABC):
         for name, value in learned.items():
             setattr(model, name, value)
         return model
+
+    def _scores_of_users(self, batch: HistoryBatch) -> Iterator[NDArray[np.float32]]:
+        """Yield the raw scores (n_items,) float32 of each user of a batch."""
+        for user in range(len(batch)):
+            yield self._all_scores(batch.one(user))
 
     @abc.abstractmethod
     def _all_scores(self, batch: HistoryBatch) -> NDArray[np.float32]:

@@ -12,13 +12,13 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from es_recsys.linear_algebra import truncated_svd
-from es_recsys.models.base import Model, ScoredItems, TrainingCallback, recency_space, top_scores
+from es_recsys.models.base import Model, TrainingCallback, recency_space
 from es_recsys.models.cooccurrence import UserSequences, cells, user_sequences
 from es_recsys.models.neighbours import by_liked, of_liked
-from es_recsys.models.types import HistoryBatch
+from es_recsys.models.types import HistoryBatch, ranges
 from es_recsys.types import Interactions, ItemTable
 
-__all__ = ["BSPM", "BSPMConfig", "column", "graph", "matrix_of", "ranges", "walk"]
+__all__ = ["BSPM", "BSPMConfig", "column", "graph", "matrix_of", "walk"]
 
 # Scores that a block of a batch holds at once.
 _CELLS = 1 << 24
@@ -123,20 +123,17 @@ class BSPM(Model):
         surplus = np.exp(-time * eigenvalues) - rest
         return _Filter(rest, low * rest, eigenvalues * surplus, low * surplus)
 
-    def recommend_idx(self, batch: HistoryBatch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredItems]:
-        """Return the n best items of each user, through products of a block of users at a time."""
-        if len(batch) == 1:
-            return super().recommend_idx(batch, n, exclude)
-        return [top_scores(scores, n, exclude[user]) for user, scores in enumerate(self._each(batch))]
-
     def score_idx(self, batch: HistoryBatch, item_idx: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
         """Return the score of each user at its own item_idx."""
         if len(batch) == 1:
             return [self._scores(batch, item_idx[0])]
-        return [scores[item_idx[user]] for user, scores in enumerate(self._each(batch))]
+        return super().score_idx(batch, item_idx)
 
-    def _each(self, batch: HistoryBatch) -> Iterator[NDArray[np.float32]]:
+    def _scores_of_users(self, batch: HistoryBatch) -> Iterator[NDArray[np.float32]]:
         """Yield the scores of each user. The vectors are most of what is read: once for a block of users."""
+        if len(batch) == 1:
+            yield self._scores(batch, slice(None))
+            return
         vectors, roots = self._arrays["vectors"], self._arrays["roots"]
         users = max(1, _CELLS // max(len(roots), 1))
         for begin in range(0, len(batch), users):
@@ -241,14 +238,6 @@ def column(arrays: Arrays, items: NDArray[np.int64], item_idx: int) -> NDArray[n
     at, sizes = ranges(arrays["item_starts"], items)
     values = arrays["item_values"][at] * users[arrays["item_users"][at]]
     return _sums(np.repeat(np.arange(len(items)), sizes), values, len(items))
-
-
-def ranges(starts: NDArray[np.int64], rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return where the entries of these rows are, one row after the other, and how many each has."""
-    begins = starts[rows]
-    sizes = starts[rows + 1] - begins
-    before = np.cumsum(sizes) - sizes
-    return np.arange(int(sizes.sum())) + np.repeat(begins - before, sizes), sizes
 
 
 def _sums(at: NDArray[Any], values: NDArray[Any], n: int) -> NDArray[np.float64]:

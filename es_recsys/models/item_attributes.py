@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.models.types import ranges
 from es_recsys.types import ItemTable
 
 __all__ = ["ItemAttributes"]
@@ -60,11 +61,8 @@ class ItemAttributes:
 
         Returns entries (k,) int64 into `codes`, and the row of `item_idx` that each
         belongs to (k,) int64."""
-        lengths = self.starts[item_idx + 1] - self.starts[item_idx]
-        owners = np.repeat(np.arange(len(item_idx)), lengths)
-        before = np.cumsum(lengths) - lengths
-        entries = np.arange(int(lengths.sum())) - np.repeat(before, lengths) + np.repeat(self.starts[item_idx], lengths)
-        return entries, owners
+        entries, lengths = ranges(self.starts, item_idx)
+        return entries, np.repeat(np.arange(len(item_idx)), lengths)
 
     def totals(self, code_weights: NDArray[np.float64], item_idx: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
         """Return share times weight (k,) float64, summed over the values of each item.

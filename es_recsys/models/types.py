@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from es_recsys.event_types import EVENT_TYPES
 from es_recsys.types import History, Interactions
 
-__all__ = ["CSR", "LAST", "HistoryBatch", "ItemIds", "decay", "encode", "take", "top_k"]
+__all__ = ["CSR", "LAST", "HistoryBatch", "ItemIds", "decay", "encode", "ranges", "take", "top_k"]
 
 
 def top_k(scores: NDArray[Any], n: int) -> NDArray[np.int64]:
@@ -219,9 +219,7 @@ class HistoryBatch:
         """Return the newest events of some users of `data`, `length` at most."""
         begins, ends = np.searchsorted(data.users, users), np.searchsorted(data.users, users, side="right")
         begins = np.maximum(begins, ends - length)
-        lengths = ends - begins
-        within = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        return cls.of_rows(data, np.repeat(begins, lengths) + within, lengths)
+        return cls.of_rows(data, spans(begins, ends - begins), ends - begins)
 
     def recent_weights(self, half_life: float, half_life_days: float) -> NDArray[np.float64]:
         """Return the decayed weight (m,) float64 of each event.
@@ -316,6 +314,19 @@ class CSR:
     indptr: NDArray[np.int64]
     indices: NDArray[np.int32]
     data: NDArray[np.float32]
+
+
+def spans(begins: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return begin, begin + 1, ... of each of n ranges of these sizes, one range after the other."""
+    before = np.cumsum(sizes) - sizes
+    result: NDArray[np.int64] = np.arange(int(sizes.sum())) + np.repeat(begins - before, sizes)
+    return result
+
+
+def ranges(starts: NDArray[np.int64], rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return where the entries of these rows are, one row after the other, and how many each has."""
+    sizes = starts[rows + 1] - starts[rows]
+    return spans(starts[rows], sizes), sizes
 
 
 def take(data: Interactions, keep: NDArray[np.bool_]) -> Interactions:

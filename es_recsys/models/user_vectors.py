@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from es_recsys.models.types import CSR, HistoryBatch
+from es_recsys.models.types import CSR, HistoryBatch, ranges
 from es_recsys.types import Interactions
 
 __all__ = ["coordinates", "history_positives", "pack", "positives", "project", "project_rows", "ranks", "select", "unpack"]
@@ -58,10 +58,8 @@ def ranks(starts: NDArray[np.int64]) -> NDArray[np.float64]:
 
 def select(rows: CSR, chosen: NDArray[np.int64]) -> CSR:
     """Return the chosen rows, in their order."""
-    sizes = (rows.indptr[1:] - rows.indptr[:-1])[chosen]
-    starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    at = np.arange(starts[-1]) + np.repeat(rows.indptr[chosen] - starts[:-1], sizes)
-    return CSR(starts, rows.indices[at], rows.data[at])
+    at, sizes = ranges(rows.indptr, chosen)
+    return CSR(np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64), rows.indices[at], rows.data[at])
 
 
 def pack(items: NDArray[np.int32], strengths: NDArray[np.float32]) -> dict[str, str]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from es_recsys.models.base import Model, ScoredItems, TrainingCallback, top_scores
+from es_recsys.models.base import Model, TrainingCallback
 from es_recsys.models.confidence import idf
 from es_recsys.models.types import CSR, HistoryBatch, decay, top_k
 from es_recsys.models.user_vectors import coordinates, history_positives, positives, project, project_rows, ranks, select
@@ -149,15 +149,7 @@ class UserKNN(Model):
         """Return what answers are served from: nothing of the users, who are in the index."""
         return self.among(())
 
-    def recommend_idx(self, batch: HistoryBatch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredItems]:
-        """Return the n best items of each user, a block of users at a time."""
-        return [top_scores(scores, n, exclude[user]) for user, scores in enumerate(self._each(batch))]
-
-    def score_idx(self, batch: HistoryBatch, item_idx: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
-        """Return the score of each user at its own item_idx."""
-        return [scores[item_idx[user]] for user, scores in enumerate(self._each(batch))]
-
-    def _each(self, batch: HistoryBatch) -> Iterator[NDArray[np.float32]]:
+    def _scores_of_users(self, batch: HistoryBatch) -> Iterator[NDArray[np.float32]]:
         vectors, block = self._arrays["vectors"], max(_CELLS // max(len(self._arrays["starts"]), 1), 1)
         for begin in range(0, len(batch), block):
             vectors_of_users = [self._sparse_vector(batch.one(user)) for user in range(begin, min(begin + block, len(batch)))]
@@ -169,7 +161,7 @@ class UserKNN(Model):
                 yield self._votes(items, x, self._rows(top_k(cosines, self.candidates)))
 
     def _all_scores(self, batch: HistoryBatch) -> NDArray[np.float32]:
-        return next(self._each(batch))
+        return next(self._scores_of_users(batch))
 
     def _contributions(self, batch: HistoryBatch, item_idx: int) -> NDArray[np.float64]:
         items, x = self._sparse_vector(batch)
