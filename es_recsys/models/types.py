@@ -177,21 +177,23 @@ class HistoryBatch:
     @classmethod
     def of(cls, histories: Sequence[History], ids: ItemIds) -> HistoryBatch:
         """Return histories encoded for a model with these ids."""
-        parts = [encode(history, ids) for history in histories]
-        starts = _starts([len(part.items) for part in parts])
-        if not parts:
-            return cls(starts, *_empty())
-        join = np.concatenate
+        lengths = np.array([min(len(history.item_ids), LAST) for history in histories], np.int64)
+        starts = _starts(lengths)
+        items = ids.find([item_id for history in histories for item_id in history.item_ids[-LAST:]])
+        kinds = None
+        if any(history.kinds for history in histories):
+            named = [history.kinds[-LAST:] or ("",) * length for history, length in zip(histories, lengths.tolist(), strict=True)]
+            kinds = np.array([_CODES.get(kind, -1) for own in named for kind in own], np.int8)
         return cls(
             starts,
-            join([p.items for p in parts]),
-            join([p.weights for p in parts]),
-            join([p.recency_rank for p in parts]),
-            join([p.ages for p in parts]),
-            _told([history.queries for history in histories]),
-            _joined(parts),
+            items,
+            np.concatenate([np.zeros(0, np.float32), *(np.asarray(one.weights[-LAST:], np.float32) for one in histories)]),
+            (np.repeat(starts[1:], lengths) - 1 - np.arange(len(items))).astype(np.float64),
+            np.concatenate([np.zeros(0), *(np.asarray(one.ages[-LAST:], np.float64) for one in histories)]),
+            tuple(history.queries for history in histories) if any(history.queries for history in histories) else (),
+            kinds,
             np.array([history.newest for history in histories], np.float64),
-        )
+        ).where(items >= 0)
 
     @classmethod
     def of_rows(cls, data: Interactions, rows: NDArray[np.int64], lengths: NDArray[np.int64]) -> HistoryBatch:
@@ -271,37 +273,13 @@ class HistoryBatch:
 
 def encode(history: History, ids: ItemIds) -> HistoryBatch:
     """Return one history as a batch of one user."""
-    names = history.item_ids[-LAST:]
-    items = ids.find(names)
-    known = items >= 0
-    recency_rank = np.arange(len(names) - 1, -1, -1, dtype=np.float64)
-    weights = np.asarray(history.weights[-LAST:], np.float32)
-    ages = np.asarray(history.ages[-LAST:], np.float64)
-    kinds = np.array([_CODES[kind] for kind in history.kinds[-LAST:]], np.int8)[known] if history.kinds else None
-    starts = np.array([0, int(known.sum())], np.int64)
-    told, newest = _told([history.queries]), np.array([history.newest], np.float64)
-    return HistoryBatch(starts, items[known], weights[known], recency_rank[known], ages[known], told, kinds, newest)
+    return HistoryBatch.of([history], ids)
 
 
 def _starts(lengths: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
     starts = np.zeros(len(lengths) + 1, np.int64)
     np.cumsum(lengths, out=starts[1:])
     return starts
-
-
-def _joined(parts: Sequence[HistoryBatch]) -> NDArray[np.int8] | None:
-    """Return the types of all events, -1 where a user's are not known."""
-    if all(part.kinds is None for part in parts):
-        return None
-    return np.concatenate([np.full(len(p.items), -1, np.int8) if p.kinds is None else p.kinds for p in parts])
-
-
-def _told(queries: Sequence[tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
-    return tuple(queries) if any(queries) else ()
-
-
-def _empty() -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]:
-    return np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(0), np.zeros(0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
