@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from es_recsys.client import AsyncClient, Client
+    from es_recsys.dataset import Profile
     from es_recsys.errors import RecsysError
+    from es_recsys.query import Answer, Hit, Query, Ranking
     from es_recsys.settings import Settings, load_settings
-    from es_recsys.types import Answer, Event, Hit, Item, Profile, Query, Ranking
+    from es_recsys.types import Event, Item
 
 __all__ = [
     "Answer",
@@ -27,8 +29,13 @@ __all__ = [
 ]
 
 _HOME = {
+    "Answer": "query",
     "AsyncClient": "client",
     "Client": "client",
+    "Hit": "query",
+    "Profile": "dataset",
+    "Query": "query",
+    "Ranking": "query",
     "RecsysError": "errors",
     "Settings": "settings",
     "load_settings": "settings",

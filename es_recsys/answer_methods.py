@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from es_recsys import arguments
+from es_recsys.query import Query
 from es_recsys.renamed import accepts_old_arguments, warn_renamed
-from es_recsys.types import Query
 
 __all__ = ["AnswerMethods", "Filter", "Id", "Ids", "make_query"]
 

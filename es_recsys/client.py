@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from es_recsys import arguments, engine
 from es_recsys.answer_methods import AnswerMethods, Id, Ids, make_query
 from es_recsys.batching import batched
+from es_recsys.dataset import Profile
 from es_recsys.errors import InputError, RecsysError
+from es_recsys.query import Answer, Query
 from es_recsys.ratings import RatingScale
 from es_recsys.serving.answering import execute
 from es_recsys.serving.batch_answers import BATCH_SIZE, answer_all
@@ -23,7 +25,7 @@ from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.user_profiles import read_profile
 from es_recsys.serving.workspace import Workspace
 from es_recsys.settings import Settings, load_settings
-from es_recsys.types import Answer, Event, Item, Profile, Query
+from es_recsys.types import Event, Item
 
 if TYPE_CHECKING:  # jobs load much, and answers need none of it
     from es_recsys.jobs.items_report import ItemsReport

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from es_recsys import artefact
+from es_recsys.dataset import Interactions
 from es_recsys.errors import ModelError
-from es_recsys.types import Interactions
 
 __all__ = ["Checkpoint", "State", "host", "mark", "place_on", "restore", "training"]
 
@@ -163,7 +163,7 @@ def restore(network: nn.Module, optimiser: torch.optim.Optimizer, state: State) 
 def mark(data: Interactions) -> str:
     """Return the fingerprint of the interactions: SHA-256, hexadecimal."""
     digest = hashlib.sha256()
-    for array in (data.users, data.items, data.weights, data.times, data.kinds):
+    for array in (data.users, data.items, data.weights, data.times, data.type_idx):
         digest.update(b"" if array is None else np.ascontiguousarray(array).tobytes())
     for ids in (data.user_ids, data.item_ids):
         digest.update("\n".join(ids.tolist()).encode("utf-8", "surrogatepass"))

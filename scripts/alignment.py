@@ -24,13 +24,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from es_recsys import Item
+from es_recsys.dataset import Interactions, ItemTable
 from es_recsys.encoders import VectorCache, encode_items, encoders
 from es_recsys.models.aligned import IMAGE, TEXT, Aligned, AlignedConfig
 from es_recsys.models.base import unit
 from es_recsys.sample import sample_store
 from es_recsys.settings import load_settings
 from es_recsys.training.item_table import table_of
-from es_recsys.types import Interactions, ItemTable
 
 N = 10
 SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp"}

@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 from measuring import load_sample, own_store
 
+from es_recsys.dataset import Interactions, ItemTable
 from es_recsys.event_types import event_weight
 from es_recsys.events.interactions import read_interactions
 from es_recsys.sample import sample_store
 from es_recsys.training.item_table import item_table, table_of
-from es_recsys.types import Interactions, Item, ItemTable
+from es_recsys.types import Item
 
 __all__ = ["READERS", "DataSet", "sample"]
 
@@ -117,7 +118,7 @@ def _interactions(rows: Sequence[Row]) -> Interactions:
         weights=weights[order],
         times=(np.arange(len(ordered)) - np.searchsorted(ordered, ordered)).astype(np.float64),
         timed=False,
-        kinds=kinds[order],
+        type_idx=kinds[order],
         event_types=types,
         values=np.full(len(ordered), np.nan, np.float32),
     )

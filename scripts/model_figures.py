@@ -26,6 +26,7 @@ import numpy as np
 from figure_data import READERS, DataSet, sample
 from numpy.typing import NDArray
 
+from es_recsys.dataset import Interactions, ItemTable
 from es_recsys.evaluation import bootstrap
 from es_recsys.evaluation.holdout import HoldoutSplit, leave_last_out, random_holdout
 from es_recsys.evaluation.metrics import ndcg
@@ -38,7 +39,6 @@ from es_recsys.training.aligned_models import AlignedModel
 from es_recsys.training.ensemble_candidates import Candidates
 from es_recsys.training.ensemble_selection import MarginalGain, select_ensemble, with_model
 from es_recsys.training.model_trials import trials_of
-from es_recsys.types import Interactions, ItemTable
 
 N = 10
 ALWAYS = ("covisitation", "userknn", "ease", "bspm", "als", "sasrec", "affinity", "popularity")

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
+from es_recsys.dataset import History, Interactions
 from es_recsys.models import recommend
 from es_recsys.training.model_selection import select
-from es_recsys.types import History, Interactions
 
 Users = dict[str, list[str]]
 LENGTHS = {"gowalla": 20, "beauty": 10}

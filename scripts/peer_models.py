@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from es_recsys.types import Interactions
+from es_recsys.dataset import Interactions
 
 __all__ = ["LENGTHS", "TECHNIQUES", "Technique", "techniques"]
 
@@ -230,9 +230,9 @@ def ours(name: str) -> Train:
 
 def our_best(data: Interactions, settings: Mapping[str, Any]) -> Asked:
     """What `train` chooses by itself: trials and the weighing of models are part of the training."""
+    from es_recsys.dataset import History
     from es_recsys.models.ensemble import recommend
     from es_recsys.training.model_selection import select
-    from es_recsys.types import History
 
     chosen = select(data, np.random.default_rng(7), **settings)
     print("\n".join(chosen.report.lines), flush=True)
@@ -250,8 +250,8 @@ def our_best(data: Interactions, settings: Mapping[str, Any]) -> Asked:
 
 
 def _asked(data: Interactions, top: Callable[..., Any], ids: Any) -> Asked:
+    from es_recsys.dataset import History
     from es_recsys.models.types import HistoryBatch
-    from es_recsys.types import History
 
     starts = np.searchsorted(data.users, np.arange(len(data.user_ids) + 1))
 

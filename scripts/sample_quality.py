@@ -29,13 +29,14 @@ from numpy.typing import NDArray
 from es_recsys import Client
 from es_recsys.evaluation import EvalQuery, accuracy, ask, bootstrap
 from es_recsys.event_types import EVENT_TYPES, event_weight
+from es_recsys.query import Query
 from es_recsys.sample import SampleStore, sample_store
 from es_recsys.search.retrievers import RETRIEVERS
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.simulator import SampleStoreEnvironment, SimulatedNeed, measure_regret, sample_needs
 from es_recsys.training.served_ranker import Change, ServedRanker, only_retriever, without_person
 from es_recsys.training.tune_weights import SITUATIONS, tune_weights
-from es_recsys.types import Event, Item, Query
+from es_recsys.types import Event, Item
 
 AT = 10
 NEUTRAL, TOGETHER = "neutral", "all together"

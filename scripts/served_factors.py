@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from offline_models import gowalla, interactions, score
 
 from es_recsys import Client, Item
+from es_recsys.dataset import History
 from es_recsys.index import versions
 from es_recsys.index.bulk import bulk_write
 from es_recsys.index.bulk_actions import Action
@@ -30,7 +31,6 @@ from es_recsys.search.bodies import candidates_body
 from es_recsys.search.request import RankingPolicy, Request, UserState
 from es_recsys.search.retrievers import active_retrievers
 from es_recsys.serving.operations import MultiSearch
-from es_recsys.types import History
 from es_recsys.vector_fields import VECTOR_FIELDS, index_options
 
 N = 20

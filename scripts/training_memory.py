@@ -20,9 +20,9 @@ import numpy as np
 from measuring import machine
 from numpy.typing import NDArray
 
+from es_recsys.dataset import Interactions
 from es_recsys.models import ALS, MODELS, ALSConfig, CoVisitation
 from es_recsys.models.base import Model
-from es_recsys.types import Interactions
 
 VARIANTS: dict[str, Callable[[], Model]] = {
     "covisitation": lambda: CoVisitation(CoVisitation.default_config(True, True)),

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from es_recsys.dataset import Interactions
 from es_recsys.settings import Settings
-from es_recsys.types import Interactions
 
 if TYPE_CHECKING:
     from cluster import Cluster
@@ -173,7 +173,7 @@ def interactions() -> Make:
             weights=np.array([row[2] for row in rows], np.float32),
             times=np.array([row[3] for row in rows], np.float64),
             timed=timed,
-            kinds=np.array([TYPES.index(row[4]) for row in rows], np.int8),
+            type_idx=np.array([TYPES.index(row[4]) for row in rows], np.int8),
             event_types=TYPES,
         )
 

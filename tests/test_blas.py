@@ -12,10 +12,10 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from es_recsys.blas import _libraries, on_one_thread
+from es_recsys.dataset import History
 from es_recsys.serving.drivers import AsyncDriver, Driver
 from es_recsys.serving.joined_flows import run_all
 from es_recsys.serving.operations import Flow, Recommend, Sleep
-from es_recsys.types import History
 
 BEFORE = 2
 

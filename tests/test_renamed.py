@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from es_recsys.client import AsyncClient, Client
+from es_recsys.query import Query
 from es_recsys.renamed import current, current_keys, warn_renamed
 from es_recsys.settings import load_settings
-from es_recsys.types import Query
 
 RENAMED = {"old": "new"}
 

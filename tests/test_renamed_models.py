@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from es_recsys.dataset import History, Interactions
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.models import CoVisitation, load_models
 from es_recsys.renamed import current_models
@@ -19,7 +20,6 @@ from es_recsys.settings import FusionWeights, Settings
 from es_recsys.training.train import check_model_names
 from es_recsys.training.training_record import TrainingRecord
 from es_recsys.training.tuned_settings import load_tuned, save_tuned, tuned_path
-from es_recsys.types import History, Interactions
 
 Make = Callable[..., Interactions]
 

@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from es_recsys import torch_training
+from es_recsys.dataset import Interactions
 from es_recsys.errors import ModelError
 from es_recsys.models.sasrec import SASRec, SASRecConfig
 from es_recsys.torch_training import host, place_on, training
-from es_recsys.types import Interactions
 
 CONFIG = SASRecConfig(dims=16, max_length=8, dropout=0.1, negatives=40, batch_events=512, epochs=8, patience=8)
 gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA finds no GPU here")

@@ -14,8 +14,8 @@ from es_recsys.counting import counted
 from es_recsys.errors import InputError
 
 if TYPE_CHECKING:
+    from es_recsys.query import Answer
     from es_recsys.settings import Settings
-    from es_recsys.types import Answer
 
 __all__ = ["batch", "rank", "recommend", "search", "similar"]
 

@@ -19,9 +19,9 @@ from es_recsys.cli.progress_bar import progress
 
 if TYPE_CHECKING:
     from es_recsys.client import Client
+    from es_recsys.query import Answer
     from es_recsys.sample import SampleStore, Shopper
     from es_recsys.settings import Settings
-    from es_recsys.types import Answer
 
 __all__ = ["demo"]
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from es_recsys.cli.printing import say, table
 from es_recsys.counting import counted
-from es_recsys.types import Answer, Hit, Profile
+from es_recsys.dataset import Profile
+from es_recsys.query import Answer, Hit
 
 __all__ = ["parts", "profile_dict", "show_answer", "show_profile"]
 

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.dataset import Interactions, ItemTable
 from es_recsys.models.types import ItemIds
-from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["BEYOND", "Catalogue", "gini"]
 

@@ -16,11 +16,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.dataset import Interactions
 from es_recsys.errors import InputError
 from es_recsys.evaluation.metrics import ndcg
 from es_recsys.models.base import ScoredItems
 from es_recsys.models.types import HistoryBatch, take
-from es_recsys.types import Interactions
 
 __all__ = [
     "HoldoutRule",
@@ -303,7 +303,7 @@ def event_type_holdout(
     none before; what happened after it, to anybody, is unknown. Without: a random share of each user's items of the type.
     Raises InputError where the types are not known, or there is no positive event of this one.
     """
-    if data.kinds is None or event_type not in data.event_types:
+    if data.type_idx is None or event_type not in data.event_types:
         raise InputError(f"It is not known which of the events are {event_type}.", "Take the interactions of an event store.")
     of_type = _counted(data, (event_type,))
     if not of_type.any():
@@ -405,10 +405,10 @@ def _counted(data: Interactions, targets: Collection[str]) -> NDArray[np.bool_]:
     positive: NDArray[np.bool_] = data.weights > 0
     if not targets:
         return positive
-    if data.kinds is None:
+    if data.type_idx is None:
         raise InputError("These events have no types to choose targets by.", "Leave the target's type out.")
     of_type = np.array([name in targets for name in data.event_types] or [False], bool)
-    wanted: NDArray[np.bool_] = positive & of_type[data.kinds]
+    wanted: NDArray[np.bool_] = positive & of_type[data.type_idx]
     return wanted
 
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.dataset import History, Interactions
 from es_recsys.models.types import LAST
-from es_recsys.types import History, Interactions, Query
+from es_recsys.query import Query
 
 __all__ = ["EvalQuery", "EvalSplit", "EventRule", "Searches", "actor_of", "history_of", "query_of", "seen_items"]
 
@@ -102,9 +103,9 @@ def history_of(data: Interactions, rows: NDArray[np.int64], queries: tuple[str, 
     times = data.times[rows]
     newest = float(times[-1]) if len(rows) else math.nan
     ages = (newest - times) / 86_400.0 if data.timed else np.arange(len(rows) - 1, -1, -1, dtype=np.float64)
-    kinds = () if data.kinds is None else tuple(data.event_types[kind] for kind in data.kinds[rows].tolist())
+    event_types = () if data.type_idx is None else tuple(data.event_types[kind] for kind in data.type_idx[rows].tolist())
     ids = tuple(data.item_ids[data.items[rows]].tolist())
-    return History(ids, data.weights[rows], ages, queries, kinds, newest if data.timed else math.nan)
+    return History(ids, data.weights[rows], ages, queries, event_types, newest if data.timed else math.nan)
 
 
 def seen_items(data: Interactions, rows: NDArray[np.int64]) -> frozenset[str]:

@@ -7,11 +7,12 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from es_recsys.dataset import History
 from es_recsys.evaluation.queries import EvalQuery, actor_of
 from es_recsys.models.base import Model
 from es_recsys.models.ensemble import recommend
 from es_recsys.models.types import HistoryBatch
-from es_recsys.types import History, Hit, Query, Ranking
+from es_recsys.query import Hit, Query, Ranking
 
 __all__ = ["BatchRanker", "EnsembleRanker", "EvalUsers", "ModelRanker", "Ranker", "ranking"]
 

@@ -8,12 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from es_recsys.dataset import Interactions
 from es_recsys.errors import InputError
 from es_recsys.evaluation.queries import EvalQuery, EvalSplit, EventRule, Searches, history_of, query_of, seen_items
 from es_recsys.event_types import event_weight
 from es_recsys.events.records import StoredEvent
 from es_recsys.models.types import take
-from es_recsys.types import Interactions, Query
+from es_recsys.query import Query
 
 __all__ = ["WITHIN_S", "event_actor", "judged_queries", "search_outcomes", "searches_by_user"]
 

@@ -10,6 +10,7 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
+from es_recsys.dataset import Interactions
 from es_recsys.errors import InputError
 from es_recsys.event_types import EVENT_TYPES, event_weight
 from es_recsys.events.actors import user_of
@@ -17,7 +18,6 @@ from es_recsys.events.columns import LabelEncoder, read_columns
 from es_recsys.events.event_reader import type_column, value_column
 from es_recsys.events.schema import EVENTS
 from es_recsys.events.store import EventStore
-from es_recsys.types import Interactions
 
 __all__ = ["read_interactions", "reweight"]
 
@@ -41,11 +41,11 @@ def read_interactions(
     timed = store.timed
     when = sa.func.coalesce(EVENTS.c.time, EVENTS.c.received_at) if timed else EVENTS.c.order
     event, scale = EVENTS.c, store.rating_scale
-    kinds = [name for name in (event_types or EVENT_TYPES) if EVENT_TYPES[name].sign]
+    signed = [name for name in (event_types or EVENT_TYPES) if EVENT_TYPES[name].sign]
     conditions: list[sa.ColumnElement[bool]] = [
         event.quarantine.is_(None),
         event.item_id.is_not(None),
-        type_column(scale).in_(kinds),
+        type_column(scale).in_(signed),
     ]
     if timed and now is not None:
         conditions.append(event.time <= now)
@@ -71,9 +71,9 @@ def reweight(data: Interactions, weights: Mapping[str, float]) -> Interactions:
 
     Those that weigh 0 now stay in. Raises InputError where it is not known what the events were.
     """
-    if data.kinds is None or data.values is None:
+    if data.type_idx is None or data.values is None:
         raise InputError("It is not known what these events were.", "Take the interactions of an event store.")
-    pairs = np.stack([data.kinds.astype(np.float64), np.nan_to_num(data.values.astype(np.float64), nan=-np.inf)], axis=1)
+    pairs = np.stack([data.type_idx.astype(np.float64), np.nan_to_num(data.values.astype(np.float64), nan=-np.inf)], axis=1)
     distinct, inverse = np.unique(pairs, axis=0, return_inverse=True)
     found = [
         event_weight(data.event_types[int(kind)], None if value == -np.inf else value, weights)
@@ -89,8 +89,8 @@ class _EventWeights:
         self._weights = weights
         self._known: dict[tuple[str, float | None], float] = {}
 
-    def of(self, kinds: tuple[str, ...], values: tuple[float | None, ...]) -> NDArray[np.float32]:
-        pairs = list(zip(kinds, values, strict=True))
+    def of(self, event_types: tuple[str, ...], values: tuple[float | None, ...]) -> NDArray[np.float32]:
+        pairs = list(zip(event_types, values, strict=True))
         for pair in set(pairs).difference(self._known):
             self._known[pair] = event_weight(*pair, self._weights)
         return np.fromiter(map(self._known.__getitem__, pairs), np.float32, len(pairs))
@@ -109,7 +109,7 @@ def _sorted(
     """
     names = [user if (user := user_of(actor)) is not None else f"session:{actor[2:]}" for actor in actors]
     types = (np.int32, np.int32, np.float32, np.float64, np.int8, np.float32)
-    users, things, weights, times, kinds, values = (
+    users, things, weights, times, type_idx, values = (
         np.concatenate([np.zeros(0, dtype), *(part[i] for part in parts)]) for i, dtype in enumerate(types)
     )
     parts.clear()
@@ -117,7 +117,7 @@ def _sorted(
     if products:
         things, items = _by_product(things, items, products)
     things, item_ids = _in_order(things, items)
-    order = np.lexsort((weights, things, kinds, times, users))
+    order = np.lexsort((weights, things, type_idx, times, users))
     return Interactions(
         user_ids,
         item_ids,
@@ -126,7 +126,7 @@ def _sorted(
         weights[order],
         times[order],
         timed,
-        kinds[order],
+        type_idx[order],
         tuple(EVENT_TYPES),
         values[order],
     )

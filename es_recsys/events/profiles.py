@@ -25,11 +25,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.dataset import History, Profile, Taste
 from es_recsys.event_types import EVENT_TYPES, event_weight
 from es_recsys.events.decayed_sums import FACETS, Contribution, DecayedSums, ItemContent
 from es_recsys.events.profile_state import LONG, SHORT, HistoryEntry, ProfileState, RecencyKey
 from es_recsys.events.records import UNKNOWN_ITEM, StoredEvent
-from es_recsys.types import History, Profile, Taste
 
 __all__ = ["build_profile", "fold"]
 

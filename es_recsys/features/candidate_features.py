@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.dataset import History
 from es_recsys.features.columns import ITEM_COLUMNS, PAIR_COLUMNS, USER_COLUMNS, column_names
 from es_recsys.features.feature_table import features_of_history
 from es_recsys.features.item_properties import ItemProperties
-from es_recsys.types import History
 
 __all__ = ["ITEM", "PAIR", "USER", "ItemFeatures"]
 

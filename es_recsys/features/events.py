@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.dataset import History, Interactions
 from es_recsys.event_types import EVENT_TYPES
 from es_recsys.features.columns import SLOW_HALF_LIFE
-from es_recsys.types import History, Interactions
 
 __all__ = ["Events", "events_of_histories", "events_of_history", "events_until"]
 
@@ -23,7 +23,7 @@ class Events:
     """n events, in any order.
 
     users, items (n,) int64; weights (n,) float64, signed; ages (n,) float64 days before now, NaN where there is no time;
-    decay (n,) float64: 2 ** (-age / 30 days), 1 where there is no time; kinds: event type -> (n,) bool, None where the types
+    decay (n,) float64: 2 ** (-age / 30 days), 1 where there is no time; of_type: event type -> (n,) bool, None where the types
     are not known; values (n,) float64, NaN for none. n_users: how many users there are.
     """
 
@@ -32,7 +32,7 @@ class Events:
     weights: NDArray[np.float64]
     ages: NDArray[np.float64]
     decay: NDArray[np.float64]
-    kinds: Callable[[str], NDArray[np.bool_] | None]
+    of_type: Callable[[str], NDArray[np.bool_] | None]
     values: NDArray[np.float64]
     n_users: int
 
@@ -45,7 +45,7 @@ def events_until(data: Interactions, item_idx: NDArray[np.int64], now: float) ->
     """Return the events at or before `now`. item_idx (n_items,): of the items of `data` among all items."""
     there = data.times <= now if data.timed else np.ones(len(data.users), bool)
     ages = (now - data.times[there]) / _DAY if data.timed else np.full(int(there.sum()), np.nan)
-    kinds = None if data.kinds is None else data.kinds[there]
+    type_idx = None if data.type_idx is None else data.type_idx[there]
     values = np.full(len(ages), np.nan) if data.values is None else data.values[there].astype(np.float64)
     return Events(
         data.users[there].astype(np.int64),
@@ -53,7 +53,7 @@ def events_until(data: Interactions, item_idx: NDArray[np.int64], now: float) ->
         data.weights[there].astype(np.float64),
         ages,
         _decay(ages),
-        _of_types(kinds, data.event_types),
+        _of_types(type_idx, data.event_types),
         values,
         len(data.user_ids),
     )
@@ -67,7 +67,7 @@ def events_of_history(history: History, item_idx: NDArray[np.int64], now: float 
     there = item_idx >= 0
     since = math.nan if now is None else float(np.maximum(now - history.newest, 0.0)) / _DAY
     ages = np.asarray(history.ages, np.float64)[there] + since
-    types = np.array(history.kinds, np.str_)[there] if history.kinds else None
+    types = np.array(history.event_types, np.str_)[there] if history.event_types else None
     return Events(
         np.zeros(len(ages), np.int64),
         item_idx[there].astype(np.int64),
@@ -85,17 +85,17 @@ def events_of_histories(
     item_idx: NDArray[np.int64],
     weights: NDArray[np.float64],
     ages: NDArray[np.float64] | None,
-    kinds: NDArray[np.int8] | None,
+    type_idx: NDArray[np.int8] | None,
     n_users: int,
 ) -> Events:
     """Return histories of n users as events, each as of its newest event.
 
-    ages: days before it, None where there is no time; kinds: index into EVENT_TYPES, None where
+    ages: days before it, None where there is no time; type_idx: index into EVENT_TYPES, None where
     the types are not known.
     """
     unknown = np.full(len(item_idx), np.nan)
     since = unknown if ages is None else ages
-    return Events(users, item_idx, weights, since, _decay(since), _of_types(kinds, tuple(EVENT_TYPES)), unknown, n_users)
+    return Events(users, item_idx, weights, since, _decay(since), _of_types(type_idx, tuple(EVENT_TYPES)), unknown, n_users)
 
 
 def _decay(ages: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -104,10 +104,10 @@ def _decay(ages: NDArray[np.float64]) -> NDArray[np.float64]:
     return result
 
 
-def _of_types(kinds: NDArray[np.int8] | None, types: tuple[str, ...]) -> Callable[[str], NDArray[np.bool_] | None]:
+def _of_types(type_idx: NDArray[np.int8] | None, types: tuple[str, ...]) -> Callable[[str], NDArray[np.bool_] | None]:
     def of(name: str) -> NDArray[np.bool_] | None:
-        if kinds is None:
+        if type_idx is None:
             return None
-        return kinds == types.index(name) if name in types else np.zeros(len(kinds), bool)
+        return type_idx == types.index(name) if name in types else np.zeros(len(type_idx), bool)
 
     return of

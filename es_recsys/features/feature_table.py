@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.dataset import History, Interactions, ItemTable
 from es_recsys.features.columns import ITEM_COLUMNS, USER_COLUMNS, Column, column_names
 from es_recsys.features.events import Events, events_of_histories, events_of_history, events_until
 from es_recsys.features.item_features import compute_item_features
@@ -16,7 +17,6 @@ from es_recsys.features.item_properties import ItemProperties, compute_item_prop
 from es_recsys.features.pair_features import PairFeatures
 from es_recsys.features.user_features import compute_user_features
 from es_recsys.features.user_item_pairs import conversion_rates, user_item_pairs
-from es_recsys.types import History, Interactions, ItemTable
 
 __all__ = ["FeatureTable", "HistoryFeatures", "compute_features", "features_of_history", "user_features_of_histories"]
 
@@ -100,19 +100,19 @@ def user_features_of_histories(
     item_idx: NDArray[np.int64],
     weights: NDArray[np.float64],
     ages: NDArray[np.float64],
-    kinds: NDArray[np.int8],
+    type_idx: NDArray[np.int8],
     newest: NDArray[np.float64],
     properties: ItemProperties,
 ) -> NDArray[np.float32]:
     """Return (n_users, f) float32: for many users what `features_of_history` gives at their newest event.
 
     users, item_idx (m,) int64 of the events; weights (m,) float64, signed; ages (m,) float64 days before the user's newest
-    event; kinds (m,) int8 index into EVENT_TYPES, -1 where the type is not known: then nothing about types is known of this
+    event; type_idx (m,) int8 index into EVENT_TYPES, -1 where the type is not known: then nothing about types is known of this
     user. newest (n_users,) float64 epoch seconds of the newest event, NaN where it is not known: then nothing about time is.
     """
     n = len(newest)
     timed = ~np.isnan(newest)
-    typed = np.bincount(users[kinds < 0], minlength=n) == 0
+    typed = np.bincount(users[type_idx < 0], minlength=n) == 0
     rows = np.full((n, len(USER_COLUMNS)), np.nan, np.float32)
     for when, description in ((True, True), (True, False), (False, True), (False, False)):
         mine = (timed == when) & (typed == description)
@@ -124,7 +124,7 @@ def user_features_of_histories(
             item_idx[own],
             weights[own],
             ages[own] if when else None,
-            kinds[own] if description else None,
+            type_idx[own] if description else None,
             int(mine.sum()),
         )
         found = compute_user_features(events, user_item_pairs(events, len(properties.price)), properties, newest[mine])

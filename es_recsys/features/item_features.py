@@ -24,7 +24,7 @@ def compute_item_features(events: Events, pairs: UserItemPairs, properties: Item
     popularity = total(items, weights * events.decay[liked], n)
     number, users = counts(items, n), counts(pairs.items, n)
     age = (now - properties.created) / _DAY
-    purchased = events.kinds("purchase")
+    purchased = events.of_type("purchase")
     return {
         "events": number,
         "users": users,
@@ -47,7 +47,7 @@ def compute_item_features(events: Events, pairs: UserItemPairs, properties: Item
 
 
 def _mean_value(events: Events, name: str, upper: float, n: int) -> Floats:
-    kind = events.kinds(name)
+    kind = events.of_type(name)
     if kind is None:
         return np.full(n, np.nan)
     values = np.clip(events.values[kind], 0.0, upper)

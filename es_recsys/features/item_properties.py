@@ -9,9 +9,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.dataset import ItemTable
 from es_recsys.features.aggregates import percentile_ranks, total
 from es_recsys.features.events import Events
-from es_recsys.types import ItemTable
 
 __all__ = ["ItemProperties", "compute_item_properties"]
 

@@ -52,7 +52,7 @@ def _rhythm(events: Events, pairs: UserItemPairs) -> dict[str, Floats]:
 def _outcomes(events: Events, pairs: UserItemPairs, properties: ItemProperties) -> dict[str, Floats]:
     n, users = events.n_users, events.users
     unknown = np.full(n, np.nan)
-    purchased, dwelt, rated = (events.kinds(name) for name in ("purchase", "dwell", "rating"))
+    purchased, dwelt, rated = (events.of_type(name) for name in ("purchase", "dwell", "rating"))
     found = {
         "dislikes": ratio(counts(users[events.weights < 0], n), counts(users, n)),
         "dwell": unknown if dwelt is None else _mean_value(events, dwelt, MAX_DWELL_S),

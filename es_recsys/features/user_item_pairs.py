@@ -35,7 +35,7 @@ def user_item_pairs(events: Events, n_items: int) -> UserItemPairs:
     liked = events.positive
     pair, inverse = np.unique((events.users * max(n_items, 1) + events.items)[liked], return_inverse=True)
     users, items = pair // max(n_items, 1), pair % max(n_items, 1)
-    purchased, carted = events.kinds("purchase"), events.kinds("cart")
+    purchased, carted = events.of_type("purchase"), events.of_type("cart")
     if purchased is None or carted is None:
         unknown = np.full(len(pair), np.nan)
         return UserItemPairs(users, items, unknown, unknown)

@@ -1,4 +1,4 @@
-"""Load, sync and delete the items of a store."""
+"""Load and delete the items of a store."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from es_recsys.progress import ProgressCounter
 from es_recsys.types import Item
 from es_recsys.vector_fields import VECTOR_FIELDS
 
-__all__ = ["CatalogReport", "delete", "load", "prepare", "sync"]
+__all__ = ["CatalogReport", "delete", "load", "prepare"]
 
 _UNKNOWN_COUNT = 100_000
 
@@ -49,6 +49,7 @@ def load(
     items: Iterable[Item],
     encode: Encode | None = None,
     *,
+    remove_others: bool = False,
     vectors: Mapping[str, VectorMetadata] | None = None,
     language: str = "english",
     count: int | None = None,
@@ -58,38 +59,42 @@ def load(
 ) -> CatalogReport:
     """Add and change items in the live version; create version 1 where the store does not exist.
 
-    vectors: the fields that `encode` fills. count: how many items there are, about, where that is known.
+    remove_others: whether the items are the whole catalogue, and any other is removed. vectors: the fields that `encode` fills.
+    count: how many items there are, about, where that is known.
     An item whose content and encoders are those of the stored one is neither encoded nor written; so after an
     interruption the same call goes on where it was. A changed item keeps the vectors that models gave it.
     Where another version goes live meanwhile, the load goes on with that, which then has all that was written before.
-    Raises FingerprintMismatch where the store's vectors are another encoder's, WriteError where Elasticsearch takes nothing.
+    Raises FingerprintMismatch where the store's vectors are another encoder's, WriteError where Elasticsearch takes nothing,
+    InputError where all items were to be removed.
     """
     metadata = prepare(client, store, vectors, language=language, count=count)
-    actions = ItemActions(client, metadata, encode, progress or ProgressCounter(total=count))
-    return _write(client, actions, items, vectors, count, settings, dead_letters)
-
-
-def sync(
-    client: Elasticsearch,
-    store: str,
-    items: Iterable[Item],
-    encode: Encode | None = None,
-    *,
-    keep: Iterable[str] = (),
-    vectors: Mapping[str, VectorMetadata] | None = None,
-    language: str = "english",
-    count: int | None = None,
-    settings: BulkSettings | None = None,
-    dead_letters: DeadLetterQueue | None = None,
-    progress: ProgressCounter | None = None,
-) -> CatalogReport:
-    """Load as `load` does, and remove what is not among `items` (nor in `keep`).
-
-    Raises InputError where there are no items at all, which would remove everything.
-    """
-    metadata = prepare(client, store, vectors, language=language, count=count)
-    actions = ItemActions(client, metadata, encode, progress or ProgressCounter(total=count), remove_others=True, keep=keep)
-    return _write(client, actions, items, vectors, count, settings, dead_letters)
+    actions = ItemActions(client, metadata, encode, progress or ProgressCounter(total=count), remove_others=remove_others)
+    stream = iter(items)
+    report: BulkReport | None = None
+    while True:
+        actions.begin()
+        metadata = actions.metadata
+        if not actions.into_empty:
+            restore_refresh(client, metadata.index)
+        with refresh_disabled(client, metadata.index) if actions.into_empty else nullcontext():
+            done = bulk_write(
+                client,
+                actions.of(stream),
+                index=metadata.index,
+                dims=metadata.dims,
+                settings=settings,
+                dead_letters=dead_letters,
+                progress=actions.progress,
+                refresh=True,
+            )
+        report = done if report is None else _sum(report, done)
+        mapping_updates.switch_to_hnsw(client, metadata, client.count(index=metadata.index)["count"])
+        if versions.live_version(client, metadata.store) == metadata.version:
+            return _report(actions, report)
+        # Another version went live: it gets what was written here, and the rest of the items.
+        actions.metadata = prepare(client, metadata.store, vectors, language=metadata.language, count=count)
+        if client.indices.exists(index=metadata.index):
+            copy_writes_since(client, metadata, actions.metadata, actions.checkpoints)
 
 
 def delete(client: Elasticsearch, store: str, item_ids: Iterable[str], *, settings: BulkSettings | None = None) -> CatalogReport:
@@ -141,43 +146,6 @@ def prepare(
     metadata = mapping_updates.add_fields(client, metadata)
     added = {name: vector for name, vector in vectors.items() if name not in metadata.vectors}
     return mapping_updates.add_vectors(client, metadata, added, expected) if added else metadata
-
-
-def _write(
-    client: Elasticsearch,
-    actions: ItemActions,
-    items: Iterable[Item],
-    vectors: Mapping[str, VectorMetadata] | None,
-    count: int | None,
-    settings: BulkSettings | None,
-    dead_letters: DeadLetterQueue | None,
-) -> CatalogReport:
-    stream = iter(items)
-    report: BulkReport | None = None
-    while True:
-        actions.begin()
-        metadata = actions.metadata
-        if not actions.into_empty:
-            restore_refresh(client, metadata.index)
-        with refresh_disabled(client, metadata.index) if actions.into_empty else nullcontext():
-            done = bulk_write(
-                client,
-                actions.of(stream),
-                index=metadata.index,
-                dims=metadata.dims,
-                settings=settings,
-                dead_letters=dead_letters,
-                progress=actions.progress,
-                refresh=True,
-            )
-        report = done if report is None else _sum(report, done)
-        mapping_updates.switch_to_hnsw(client, metadata, client.count(index=metadata.index)["count"])
-        if versions.live_version(client, metadata.store) == metadata.version:
-            return _report(actions, report)
-        # Another version went live: it gets what was written here, and the rest of the items.
-        actions.metadata = prepare(client, metadata.store, vectors, language=metadata.language, count=count)
-        if client.indices.exists(index=metadata.index):
-            copy_writes_since(client, metadata, actions.metadata, actions.checkpoints)
 
 
 def _sum(one: BulkReport, other: BulkReport) -> BulkReport:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -47,7 +47,7 @@ class _Changed:
 class ItemActions:
     """Turns items into actions on the index of `metadata`, and counts what it leaves alone.
 
-    remove_others: whether items that are neither given nor in `keep` are removed. into_empty: whether the index was empty at
+    remove_others: whether items that are not given are removed. into_empty: whether the index was empty at
     the start, so that there is nothing to compare with. checkpoints: up to where the index was written before.
     """
 
@@ -59,7 +59,6 @@ class ItemActions:
         progress: ProgressCounter,
         *,
         remove_others: bool = False,
-        keep: Iterable[str] = (),
     ) -> None:
         self.metadata = metadata
         self.progress = progress
@@ -70,7 +69,7 @@ class ItemActions:
         self._client = client
         self._encode = encode
         self._remove_others = remove_others
-        self._given = IdSet(keep)
+        self._given = IdSet()
         self._any_given = False
         self._recent: OrderedDict[str, None] = OrderedDict()
         self._looked_at = 0.0

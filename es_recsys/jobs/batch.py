@@ -16,7 +16,7 @@ from es_recsys.errors import EngineError, KeyMismatch, RecsysError
 from es_recsys.jobs.batch_requests import BatchRequest, read_requests
 from es_recsys.jobs.partial_output import PartialOutput
 from es_recsys.progress import Progress
-from es_recsys.types import Answer, Query
+from es_recsys.query import Answer, Query
 
 __all__ = ["BatchReport", "answer_file"]
 

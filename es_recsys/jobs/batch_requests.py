@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from es_recsys.errors import InputError
+from es_recsys.query import Query
 from es_recsys.sources import Row, read_rows
 from es_recsys.sources.rejected_rows import RejectedRows
-from es_recsys.types import Query
 
 __all__ = ["BatchRequest", "read_requests"]
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
+from es_recsys.dataset import ItemTable
 from es_recsys.evaluation import Catalogue, Cost, EnsembleRanker, EvalSplit, EvalUsers, Ranker, ask, score, subgroups_of
 from es_recsys.evaluation.harness import Subgroups
 from es_recsys.evaluation.results import Measured
@@ -14,7 +15,6 @@ from es_recsys.jobs.evaluate_options import EvaluateOptions
 from es_recsys.models import Model
 from es_recsys.progress import Progress
 from es_recsys.serving.workspace import Workspace
-from es_recsys.types import ItemTable
 
 __all__ = ["MEMORY", "SERVED", "EvalRun"]
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from es_recsys.dataset import Interactions
 from es_recsys.errors import InputError
 from es_recsys.evaluation import EvalSplit, judged_queries, query_split, search_outcomes, searches_by_user
 from es_recsys.evaluation.results import Comparison, Measured, compared
@@ -25,7 +26,6 @@ from es_recsys.sources import read_judgments
 from es_recsys.training.item_table import item_table
 from es_recsys.training.target_types import check_targets, targets_of
 from es_recsys.training.tuned_settings import tuning_histories
-from es_recsys.types import Interactions
 
 __all__ = ["evaluate"]
 

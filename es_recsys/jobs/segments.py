@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from es_recsys.dataset import History
 from es_recsys.errors import ModelError
 from es_recsys.models.segment_profiles import SegmentProfile
 from es_recsys.serving.operations import Flow, MultiGet
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.user_segments import load_segments
 from es_recsys.serving.workspace import Workspace
-from es_recsys.types import History
 
 __all__ = ["SegmentsReport", "describe_segments", "find_segment"]
 

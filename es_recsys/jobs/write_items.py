@@ -61,14 +61,14 @@ def write_items(
     letters = DeadLetterFile(work.settings.store_home / "dead_letters" / name)
     sample, items = _peek(items)
     notes = _language_warnings(used, sample, settings.language if metadata is None else metadata.language)
-    write = catalog.sync if whole else catalog.load
     with closing(VectorCache(settings.cache)) as cache, work.translating_errors():
         prepare_store(work, vectors, settings.language, count)
-        done = write(
+        done = catalog.load(
             work.job_es,
             settings.index,
             items,
             item_vectors(used, base, cache, errors) if used else None,
+            remove_others=whole,
             vectors=vectors,
             language=settings.language,
             count=count,

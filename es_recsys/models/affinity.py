@@ -11,6 +11,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from es_recsys.dataset import Interactions, ItemTable
 from es_recsys.errors import ModelError
 from es_recsys.features.aggregates import percentile_ranks
 from es_recsys.models.base import Model, TrainingCallback, recency_space
@@ -18,7 +19,6 @@ from es_recsys.models.conditional_logit import fit_conditional_logit
 from es_recsys.models.item_attributes import ItemAttributes
 from es_recsys.models.neighbours import by_liked
 from es_recsys.models.types import LAST, HistoryBatch, ItemIds, decay
-from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["Affinity", "AffinityConfig"]
 

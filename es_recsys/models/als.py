@@ -12,11 +12,11 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from es_recsys.blas import on_one_thread
+from es_recsys.dataset import Interactions, ItemTable
 from es_recsys.errors import MissingExtra, ModelError
 from es_recsys.models.base import FactorModel, TrainingCallback
 from es_recsys.models.confidence import Confidence, idf
 from es_recsys.models.types import HistoryBatch, decay
-from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["ALS", "ALSConfig"]
 

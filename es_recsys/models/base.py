@@ -16,10 +16,10 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from es_recsys import artefact
+from es_recsys.dataset import History, Interactions, ItemTable
 from es_recsys.errors import ModelError, OutOfTime
 from es_recsys.models.types import HistoryBatch, ItemIds, encode, top_k
 from es_recsys.renamed import MODELS, current_keys, spellings
-from es_recsys.types import History, Interactions, ItemTable
 
 __all__ = [
     "DEPTHS",

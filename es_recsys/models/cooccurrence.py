@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.dataset import Interactions
 from es_recsys.models.types import CSR, decay, take
-from es_recsys.types import Interactions
 
 __all__ = ["Counting", "UserSequences", "cells", "corrected", "count", "counts", "joined", "prune", "user_sequences"]
 

@@ -10,11 +10,11 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.random import Generator
 
+from es_recsys.dataset import Interactions, ItemTable
 from es_recsys.models.base import TrainingCallback
 from es_recsys.models.cooccurrence import Counting, UserSequences, corrected, count, prune, user_sequences
 from es_recsys.models.neighbours import Neighbours
 from es_recsys.models.types import CSR, ItemIds
-from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["CoVisitation", "CoVisitationConfig"]
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from es_recsys.dataset import Interactions, ItemTable
 from es_recsys.errors import ModelError
 from es_recsys.linear_algebra import extra_bytes, invert
 from es_recsys.memory import available_memory
@@ -18,7 +19,6 @@ from es_recsys.models.base import TrainingCallback, recency_space
 from es_recsys.models.cooccurrence import UserSequences, cells, joined, user_sequences
 from es_recsys.models.neighbours import Neighbours
 from es_recsys.models.types import CSR, ItemIds
-from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["EASE", "EASEConfig", "memory_needed", "precision", "weights_of"]
 

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.dataset import History
 from es_recsys.models.base import DEPTHS, Model
-from es_recsys.types import History
 
 __all__ = ["ensemble_parts", "recommend"]
 

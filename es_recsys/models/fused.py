@@ -12,6 +12,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from es_recsys.dataset import Interactions, ItemTable
 from es_recsys.errors import ModelError
 from es_recsys.models.base import (
     ContentModel,
@@ -20,7 +21,6 @@ from es_recsys.models.base import (
     rows_of_all_items,
     unit,
 )
-from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["Fused", "FusedConfig"]
 

@@ -9,8 +9,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.dataset import ItemTable
 from es_recsys.models.types import ranges
-from es_recsys.types import ItemTable
 
 __all__ = ["ItemAttributes"]
 

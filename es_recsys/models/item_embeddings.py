@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.dataset import Interactions, ItemTable
 from es_recsys.linear_algebra import truncated_svd
 from es_recsys.models.types import HistoryBatch
-from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["embed_items", "embed_users"]
 

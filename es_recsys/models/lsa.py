@@ -12,12 +12,12 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from es_recsys.dataset import Interactions, ItemTable
 from es_recsys.errors import ModelError
 from es_recsys.linear_algebra import truncated_svd
 from es_recsys.models.base import ContentModel, TrainingCallback, content_recency_space, rows_of_all_items, unit
 from es_recsys.models.types import HistoryBatch, decay
 from es_recsys.models.vocabulary import Vocabulary, tokens
-from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["LSA", "LSAConfig"]
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.dataset import ItemTable
 from es_recsys.features import USER_COLUMNS, FeatureTable
 from es_recsys.models.vocabulary import Vocabulary, tokens
-from es_recsys.types import ItemTable
 
 __all__ = ["FEW", "SegmentProfile", "segment_profiles"]
 

@@ -12,6 +12,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from es_recsys import artefact
+from es_recsys.dataset import History, Interactions, ItemTable
 from es_recsys.errors import ModelError
 from es_recsys.features import FeatureTable, compute_features
 from es_recsys.models.base import not_fitted
@@ -21,7 +22,6 @@ from es_recsys.models.segment_map import SEGMENT_FEATURES, SegmentMap, placed
 from es_recsys.models.segment_profiles import FEW, SegmentProfile, segment_profiles
 from es_recsys.models.types import HistoryBatch, ItemIds, decay, encode, take, top_k
 from es_recsys.models.user_features import scale_of, user_features
-from es_recsys.types import History, Interactions, ItemTable
 
 __all__ = ["SEGMENTS", "Segments", "SegmentsConfig"]
 

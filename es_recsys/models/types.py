@@ -11,8 +11,8 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.dataset import History, Interactions
 from es_recsys.event_types import EVENT_TYPES
-from es_recsys.types import History, Interactions
 
 __all__ = ["CSR", "LAST", "HistoryBatch", "ItemIds", "decay", "encode", "ranges", "take", "top_k"]
 
@@ -157,7 +157,7 @@ class HistoryBatch:
 
     starts (n + 1,) int64 where each user begins; items (m,) int64 item_idx: positions in the model's ids; weights (m,) float32
     signed; recency_rank (m,) float64 how many events came after (0 for the newest); ages (m,) float64 days before
-    the newest (events, where there is no time). queries: what each user searched for, () where nobody did. kinds (m,) int8
+    the newest (events, where there is no time). queries: what each user searched for, () where nobody did. type_idx (m,) int8
     positions of the events' types in EVENT_TYPES, -1 where a type is not known, None where none is; newest (n,) float64 epoch
     seconds of each user's newest event, NaN where it is not known or there is no time, None where none is.
     """
@@ -168,7 +168,7 @@ class HistoryBatch:
     recency_rank: NDArray[np.float64]
     ages: NDArray[np.float64]
     queries: tuple[tuple[str, ...], ...] = ()
-    kinds: NDArray[np.int8] | None = None
+    type_idx: NDArray[np.int8] | None = None
     newest: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
@@ -180,10 +180,11 @@ class HistoryBatch:
         lengths = np.array([min(len(history.item_ids), LAST) for history in histories], np.int64)
         starts = _starts(lengths)
         items = ids.find([item_id for history in histories for item_id in history.item_ids[-LAST:]])
-        kinds = None
-        if any(history.kinds for history in histories):
-            named = [history.kinds[-LAST:] or ("",) * length for history, length in zip(histories, lengths.tolist(), strict=True)]
-            kinds = np.array([_CODES.get(kind, -1) for own in named for kind in own], np.int8)
+        type_idx = None
+        if any(history.event_types for history in histories):
+            each = zip(histories, lengths.tolist(), strict=True)
+            named = [history.event_types[-LAST:] or ("",) * length for history, length in each]
+            type_idx = np.array([_CODES.get(kind, -1) for own in named for kind in own], np.int8)
         return cls(
             starts,
             items,
@@ -191,7 +192,7 @@ class HistoryBatch:
             (np.repeat(starts[1:], lengths) - 1 - np.arange(len(items))).astype(np.float64),
             np.concatenate([np.zeros(0), *(np.asarray(one.ages[-LAST:], np.float64) for one in histories)]),
             tuple(history.queries for history in histories) if any(history.queries for history in histories) else (),
-            kinds,
+            type_idx,
             np.array([history.newest for history in histories], np.float64),
         ).where(items >= 0)
 
@@ -203,9 +204,9 @@ class HistoryBatch:
         other; lengths (n,): how many each has."""
         starts = _starts(lengths)
         recency_rank = (np.repeat(starts[1:], lengths) - 1 - np.arange(len(rows))).astype(np.float64)
-        kinds = None
-        if data.kinds is not None:
-            kinds = np.array([_CODES[name] for name in data.event_types], np.int8)[data.kinds[rows]]
+        type_idx = None
+        if data.type_idx is not None:
+            type_idx = np.array([_CODES[name] for name in data.event_types], np.int8)[data.type_idx[rows]]
         ages, newest = recency_rank, None
         if data.timed:
             times = data.times[rows]
@@ -214,7 +215,7 @@ class HistoryBatch:
             newest[lengths == 0] = np.nan
             ages = (np.repeat(newest, lengths) - times) / _DAY
         items, weights = data.items[rows].astype(np.int64), data.weights[rows].astype(np.float32)
-        return cls(starts, items, weights, recency_rank, ages, (), kinds, newest)
+        return cls(starts, items, weights, recency_rank, ages, (), type_idx, newest)
 
     @classmethod
     def of_users(cls, data: Interactions, users: NDArray[np.int64], length: int = LAST) -> HistoryBatch:
@@ -265,9 +266,9 @@ class HistoryBatch:
         queries: tuple[tuple[str, ...], ...],
         newest: NDArray[np.float64] | None,
     ) -> HistoryBatch:
-        kinds = None if self.kinds is None else self.kinds[part]
+        type_idx = None if self.type_idx is None else self.type_idx[part]
         return HistoryBatch(
-            starts, self.items[part], self.weights[part], self.recency_rank[part], self.ages[part], queries, kinds, newest
+            starts, self.items[part], self.weights[part], self.recency_rank[part], self.ages[part], queries, type_idx, newest
         )
 
 
@@ -317,7 +318,7 @@ def take(data: Interactions, keep: NDArray[np.bool_]) -> Interactions:
         data.weights[keep],
         data.times[keep],
         data.timed,
-        None if data.kinds is None else data.kinds[keep],
+        None if data.type_idx is None else data.type_idx[keep],
         data.event_types,
         None if data.values is None else data.values[keep],
     )

@@ -34,7 +34,7 @@ def user_features(batch: HistoryBatch, properties: ItemProperties) -> NDArray[np
         batch.items[there],
         batch.weights[there].astype(np.float64),
         batch.ages[there],
-        unknown if batch.kinds is None else batch.kinds[there],
+        unknown if batch.type_idx is None else batch.type_idx[there],
         np.full(len(batch), np.nan) if batch.newest is None else batch.newest,
         properties,
     )

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.dataset import Interactions
 from es_recsys.models.types import CSR, HistoryBatch, ranges
-from es_recsys.types import Interactions
 
 __all__ = ["coordinates", "history_positives", "pack", "positives", "project", "project_rows", "ranks", "select", "unpack"]
 

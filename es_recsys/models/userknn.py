@@ -11,11 +11,11 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from es_recsys.dataset import History, Interactions, ItemTable
 from es_recsys.models.base import Model, TrainingCallback
 from es_recsys.models.confidence import idf
 from es_recsys.models.types import CSR, HistoryBatch, decay, top_k
 from es_recsys.models.user_vectors import coordinates, history_positives, positives, project, project_rows, ranks, select
-from es_recsys.types import History, Interactions, ItemTable
 
 __all__ = ["UserKNN", "UserKNNConfig"]
 

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.query import Hit
 from es_recsys.search.products import product_of
 from es_recsys.search.query_dsl import Response, hits_of
 from es_recsys.search.request import UserState
 from es_recsys.search.score import vector_of
-from es_recsys.types import Hit
 
 __all__ = ["explain_hit", "history_vectors", "most_similar"]
 

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.dataset import History
 from es_recsys.search.candidates import CandidateTable, ScoredCandidates
 from es_recsys.search.lexical import UNTUNED, lexical_clauses
 from es_recsys.search.query_dsl import Clause
@@ -29,7 +30,6 @@ from es_recsys.search.request import RankingPolicy, Request, UserState, ranker_o
 from es_recsys.search.retriever_weights import breadth
 from es_recsys.search.retrievers import LEXICAL
 from es_recsys.search.text_match import Words, match_text, numbers_in, split_words, value_overlap
-from es_recsys.types import History
 from es_recsys.vector_fields import AS_KEYWORD, AS_LONG
 
 __all__ = [

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from es_recsys.query import Hit, Ranking
 from es_recsys.search.candidates import ScoredCandidates
 from es_recsys.search.explain import explain_hit, history_vectors
 from es_recsys.search.facets import parse_facets
@@ -17,7 +18,6 @@ from es_recsys.search.rerank.pipeline import rerank
 from es_recsys.search.retrieve import MATCHES
 from es_recsys.search.score import RETURNED_FIELDS, ScoringRequest, ScoringResponses, resolve_scores, vector_of
 from es_recsys.search.suggest import parse_suggestion
-from es_recsys.types import Hit, Ranking
 
 __all__ = ["RANKING", "build_page", "window_features"]
 

@@ -11,15 +11,15 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from es_recsys.errors import InputError
+from es_recsys.dataset import History, Taste
 from es_recsys.features import ItemFeatures
 from es_recsys.index_metadata import IndexMetadata
+from es_recsys.query import MAX_RESULTS
 from es_recsys.search.exploration import Exploration
 from es_recsys.search.interests import Interests
 from es_recsys.search.query_dsl import Clause
 from es_recsys.search.ranker import Ranker
 from es_recsys.settings import SearchSettings
-from es_recsys.types import MAX_QUERY_LENGTH, MAX_RESULTS, History, Taste
 
 __all__ = [
     "Explainer",
@@ -50,9 +50,7 @@ class Request:
     now: epoch seconds. text: query text, "" for none. vectors: vector field -> query vector (d,) float32, from the text or a
     picture. filters: clauses that every hit meets. exclude: ids of items or products that never appear. n, offset: the page.
     facets: whether matches are counted by value. explain: whether hits name the user's items that they are there for.
-    personalization: 0 (neutral) to 1 (personal). diversity: 0 (by score) to 1 (most varied).
-
-    Raises InputError where one is out of range.
+    personalization: 0 (neutral) to 1 (personal). diversity: 0 (by score) to 1 (most varied). `Query` has checked their ranges.
     """
 
     now: float
@@ -66,21 +64,6 @@ class Request:
     explain: bool = False
     personalization: float = 1.0
     diversity: float = 0.0
-
-    def __post_init__(self) -> None:
-        for name, number, least in (("n", self.n, 1), ("offset", self.offset, 0)):
-            if number < least:
-                raise InputError(f"{name} is {number}.", f"Give {least} or more.")
-        if self.end > MAX_RESULTS:
-            raise InputError(
-                f"offset {self.offset} and n {self.n} ask beyond the first {MAX_RESULTS:,} hits.",
-                f"Keep offset + n at most {MAX_RESULTS:,}; narrow the answer with a filter instead.",
-            )
-        for name, value in (("personalization", self.personalization), ("diversity", self.diversity)):
-            if not 0.0 <= value <= 1.0:
-                raise InputError(f"{name} is {value}.", "Give a number from 0 to 1.")
-        if len(self.text) > MAX_QUERY_LENGTH:
-            raise InputError(f"The query has {len(self.text):,} characters.", f"Give at most {MAX_QUERY_LENGTH:,}.")
 
     @property
     def has_text(self) -> bool:

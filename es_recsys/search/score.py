@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.query import MAX_RESULTS
 from es_recsys.search.bodies import count_body, scoring_body
 from es_recsys.search.candidates import (
     CandidateTable,
@@ -32,7 +33,6 @@ from es_recsys.search.request import RankingPolicy, Request, UserState
 from es_recsys.search.retrieve import RetrievalResults, scaled_scores
 from es_recsys.search.retrievers import LEXICAL
 from es_recsys.search.suggest import suggestion_body
-from es_recsys.types import MAX_RESULTS
 
 __all__ = [
     "RETURNED_FIELDS",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from es_recsys.query import Answer, Hit, Query
 from es_recsys.serving.snapshot import ServingSnapshot
-from es_recsys.types import Answer, Hit, Query
 
 __all__ = ["answer_record"]
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from es_recsys.errors import EngineError, InputError
+from es_recsys.query import Answer, Query, Ranking
 from es_recsys.search.filters import parse_filters
 from es_recsys.search.page import build_page
 from es_recsys.search.query_dsl import Response
@@ -28,7 +29,6 @@ from es_recsys.serving.similar_items import similar_items_request
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.user_profiles import profile_keys, read_profile
 from es_recsys.serving.user_state import load_user_state
-from es_recsys.types import Answer, Query, Ranking
 
 __all__ = ["execute", "run_search"]
 

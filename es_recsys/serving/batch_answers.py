@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 
 from es_recsys.batching import batched
 from es_recsys.errors import EngineError, RecsysError
+from es_recsys.query import Answer, Query
 from es_recsys.serving.answering import execute
 from es_recsys.serving.workspace import Workspace
-from es_recsys.types import Answer, Query
 
 __all__ = ["BATCH_SIZE", "answer_all"]
 

@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 from elasticsearch import ApiError, ConflictError, NotFoundError
 
 from es_recsys.blas import on_one_thread
+from es_recsys.dataset import History
 from es_recsys.models.base import Model
-from es_recsys.types import History
 
 __all__ = [
     "IDS_PER_REQUEST",

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from es_recsys.types import Query
+from es_recsys.query import Query
 
 __all__ = ["query_identity", "query_kind"]
 

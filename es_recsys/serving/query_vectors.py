@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.errors import FingerprintMismatch, InputError, RecsysError
+from es_recsys.query import Query
 from es_recsys.serving.operations import Flow, RunBlocking
 from es_recsys.serving.snapshot import ServingSnapshot
-from es_recsys.types import Query
 from es_recsys.vector_fields import VECTOR_FIELDS
 
 __all__ = ["model_query_vectors", "query_vectors"]

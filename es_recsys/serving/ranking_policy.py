@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+from es_recsys.query import MAX_RESULTS, Query
 from es_recsys.search.exploration import MAX_NEWEST, Exploration, seeded_rng
 from es_recsys.search.request import RankingPolicy
 from es_recsys.serving.queries import query_identity
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.user_profiles import profile_keys
-from es_recsys.types import MAX_RESULTS, Query
 
 __all__ = ["for_products", "for_similar_items", "ranking_policy", "with_exploration"]
 

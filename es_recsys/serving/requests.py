@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.dataset import Profile
+from es_recsys.query import Query
 from es_recsys.search.query_dsl import Clause
 from es_recsys.search.request import RankingPolicy, Request
 from es_recsys.serving.queries import query_kind
-from es_recsys.types import Profile, Query
 from es_recsys.values.unicode import nfc
 
 __all__ = ["build_request"]

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from es_recsys.dataset import Profile
 from es_recsys.errors import InputError
+from es_recsys.query import Query
 from es_recsys.search.query_dsl import Clause
 from es_recsys.search.request import RankingPolicy, Request, UserState
 from es_recsys.serving.operations import Flow
@@ -14,7 +16,6 @@ from es_recsys.serving.similar_users import models_of_user
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.user_profiles import fetch_item_content, profile_of_views
 from es_recsys.serving.user_state import build_user_state
-from es_recsys.types import Profile, Query
 
 __all__ = ["similar_items_request"]
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.dataset import Profile
 from es_recsys.models.base import Model
 from es_recsys.models.user_vectors import unpack
 from es_recsys.models.userknn import UserKNN
@@ -15,7 +16,6 @@ from es_recsys.search.limits import MAX_KNN_CANDIDATES
 from es_recsys.search.query_dsl import hits_of, is_partial
 from es_recsys.serving.operations import Flow, MultiSearch
 from es_recsys.serving.snapshot import ServingSnapshot
-from es_recsys.types import Profile
 
 __all__ = ["models_of_user", "similar_users_body"]
 

@@ -155,8 +155,8 @@ class SnapshotCache:
         return ranker if ranker.suits(metadata) else None
 
     def _popularity(self) -> list[tuple[str, float]]:
+        from es_recsys.dataset import History
         from es_recsys.models.popularity import Popularity
-        from es_recsys.types import History
 
         folder = popularity_folder(self._settings)
         if not folder.exists():

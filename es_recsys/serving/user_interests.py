@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.dataset import Profile
 from es_recsys.errors import RecsysError
 from es_recsys.search.interests import Interests, find_interests
 from es_recsys.search.request import RankingPolicy
 from es_recsys.serving.operations import Flow, MultiGet
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.user_profiles import fetch_item_content
-from es_recsys.types import Profile
 
 __all__ = ["INTERESTS", "MIN_INTERESTS", "liked_items", "user_interests"]
 

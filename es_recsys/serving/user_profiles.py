@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from es_recsys.dataset import Profile
 from es_recsys.errors import EngineError, InputError
 from es_recsys.events.actors import actor_of
 from es_recsys.events.decayed_sums import ItemContent
@@ -15,9 +16,9 @@ from es_recsys.events.profile_documents import from_document
 from es_recsys.events.profile_state import ProfileConfig, empty_state
 from es_recsys.events.profiles import build_profile, fold
 from es_recsys.events.records import StoredEvent
+from es_recsys.query import Query
 from es_recsys.serving.operations import Flow, Get, MultiGet, MultiSearch
 from es_recsys.serving.snapshot import ServingSnapshot
-from es_recsys.types import Profile, Query
 
 __all__ = [
     "CONTENT_FIELDS",
@@ -80,7 +81,7 @@ def profile_of_views(snapshot: ServingSnapshot, item_ids: Sequence[str], known: 
     ]
     config = ProfileConfig.of(snapshot.settings.profiles, timed=False)
     made = build_profile(fold(empty_state("", config), rows, known), now)
-    return replace(made, history=replace(made.history, kinds=()))
+    return replace(made, history=replace(made.history, event_types=()))
 
 
 def fetch_item_content(snapshot: ServingSnapshot, item_ids: Iterable[str]) -> Flow[dict[str, ItemContent]]:

@@ -9,14 +9,15 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.dataset import Profile
 from es_recsys.models.base import DEPTHS, Model
+from es_recsys.query import Query
 from es_recsys.search.request import RankingPolicy, Request, ScoredIds, UserState
 from es_recsys.serving.operations import Flow, Recommend
 from es_recsys.serving.queries import query_kind
 from es_recsys.serving.similar_users import models_of_user
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.user_interests import user_interests
-from es_recsys.types import Profile, Query
 
 __all__ = ["build_user_state", "load_user_state"]
 

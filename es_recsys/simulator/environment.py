@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from es_recsys.types import Query
+from es_recsys.query import Query
 
 __all__ = ["Environment", "SimulatedNeed"]
 

@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.errors import InputError
+from es_recsys.query import Query
 from es_recsys.simulator.environment import SimulatedNeed
-from es_recsys.types import Item, Query
+from es_recsys.types import Item
 
 __all__ = ["LatentFactorEnvironment"]
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 import numpy as np
 
 from es_recsys.errors import InputError
+from es_recsys.query import Hit, Query, Ranking
 from es_recsys.sample.chance import normal, stream
 from es_recsys.simulator.environment import Environment, SimulatedNeed
-from es_recsys.types import Hit, Query, Ranking
 
 __all__ = ["OracleRanker"]
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.query import Answer, Hit, Query, Ranking
 from es_recsys.simulator.click_model import PositionBasedModel
 from es_recsys.simulator.environment import Environment, SimulatedNeed
 from es_recsys.simulator.estimates import Estimate, estimate
-from es_recsys.types import Answer, Hit, Query, Ranking
 
 __all__ = ["RankingSystem", "RegretReport", "item_idx_of", "measure_regret"]
 

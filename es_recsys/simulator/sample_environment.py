@@ -14,13 +14,13 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.query import Query
 from es_recsys.sample import SampleStore, Shopper
 from es_recsys.sample.chance import weighted
 from es_recsys.sample.kinds import kinds_by_leaf
 from es_recsys.sample.queries import draw_query
 from es_recsys.sample.shop import Shop
 from es_recsys.simulator.environment import SimulatedNeed
-from es_recsys.types import Query
 
 __all__ = ["SampleStoreEnvironment"]
 

@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.query import Answer
 from es_recsys.sample.chance import digest, pick, stream
 from es_recsys.simulator.click_model import PageOutcome, PositionBasedModel
 from es_recsys.simulator.environment import Environment, SimulatedNeed
 from es_recsys.simulator.regret import RankingSystem, item_idx_of
-from es_recsys.types import Answer, Event
+from es_recsys.types import Event
 
 __all__ = ["EventSink", "SimulatedPage", "UserSimulator", "page_events", "sample_needs"]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 
+from es_recsys.dataset import Interactions
 from es_recsys.index.fetch import scan
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.serving.workspace import Workspace
-from es_recsys.types import Interactions
 
 __all__ = ["content_digest", "data_digest"]
 
@@ -15,7 +15,7 @@ __all__ = ["content_digest", "data_digest"]
 def data_digest(data: Interactions, *more: object) -> str:
     """Return a digest of the events and whatever else a score depends on."""
     found = hashlib.blake2b(repr(more).encode(), digest_size=16)
-    for column in (data.users, data.items, data.times, data.kinds, data.values):
+    for column in (data.users, data.items, data.times, data.type_idx, data.values):
         found.update(b"" if column is None else column.tobytes())
     for names in (data.user_ids, data.item_ids):
         found.update("\0".join(names.tolist()).encode("utf-8", "surrogatepass"))

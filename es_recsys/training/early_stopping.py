@@ -8,11 +8,11 @@ from typing import TypeVar
 
 import numpy as np
 
+from es_recsys.dataset import Interactions, ItemTable
 from es_recsys.evaluation.holdout import some_users_holdout, validation_score
 from es_recsys.models.base import Model, TrainingCallback
 from es_recsys.models.types import ItemIds
 from es_recsys.training.aligned_models import AlignedModel
-from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["fit"]
 

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.dataset import Interactions
 from es_recsys.errors import InputError
 from es_recsys.evaluation.holdout import HoldoutSplit, event_type_holdout
 from es_recsys.evaluation.statistics import Estimate, bootstrap
@@ -38,7 +39,6 @@ from es_recsys.training.ensemble_candidates import Candidates
 from es_recsys.training.model_trials import DEPTH
 from es_recsys.training.target_types import check_targets
 from es_recsys.training.tuned_settings import tuned_path
-from es_recsys.types import Interactions
 
 __all__ = [
     "FACTORS",
@@ -308,8 +308,8 @@ def _sampled(data: Interactions, rng: np.random.Generator) -> Interactions:
 
 def _types(data: Interactions) -> tuple[str, ...]:
     """Return the event types that there are enough of to try weights."""
-    assert data.kinds is not None
-    counts = np.bincount(data.kinds, minlength=len(data.event_types)).tolist()
+    assert data.type_idx is not None
+    counts = np.bincount(data.type_idx, minlength=len(data.event_types)).tolist()
     return tuple(name for name, count in zip(data.event_types, counts, strict=True) if count >= _FEWEST)
 
 

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.dataset import ItemTable
 from es_recsys.encoders.item_content import item_text
 from es_recsys.index.documents import from_document
 from es_recsys.index.fetch import scan
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.serving.workspace import Workspace
-from es_recsys.types import Item, ItemTable
+from es_recsys.types import Item
 from es_recsys.vector_fields import is_encoder_field
 
 __all__ = ["item_table", "plain_table", "table_of"]

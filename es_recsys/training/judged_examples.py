@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 
 from es_recsys.errors import EngineError
+from es_recsys.query import Query
 from es_recsys.search.page import window_features
 from es_recsys.search.ranker import WINDOW, FeatureRequest
 from es_recsys.search.request import UserState
@@ -20,7 +21,6 @@ from es_recsys.serving.requests import build_request
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.workspace import Workspace
 from es_recsys.training.ranking_examples import Examples, Shown, gather, ideal
-from es_recsys.types import Query
 
 __all__ = ["judged_examples"]
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from es_recsys.dataset import Interactions, ItemTable
 from es_recsys.errors import ModelError
 from es_recsys.evaluation.holdout import HoldoutSplit
 from es_recsys.models.als import ALSConfig
@@ -28,7 +29,6 @@ from es_recsys.training.ensemble_selection import SURE, MarginalGain, SelectedEn
 from es_recsys.training.model_trials import DEPTH, trials_of
 from es_recsys.training.selection_report import ExpectedQuality, Notes, Report, config_words, cut_note, failed_note
 from es_recsys.training.validation import FEWEST, Validation
-from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["Report", "Selection", "TrainSpec", "select", "small_store_defaults", "suitable_models"]
 

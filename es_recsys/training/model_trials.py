@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.dataset import ItemTable
 from es_recsys.errors import ModelError
 from es_recsys.evaluation.holdout import HoldoutSplit
 from es_recsys.evaluation.tuner import TuningResult, optimize
@@ -20,7 +21,6 @@ from es_recsys.models.registry import MODELS
 from es_recsys.models.types import CSR, ItemIds
 from es_recsys.training import early_stopping
 from es_recsys.training.aligned_models import AlignedModel
-from es_recsys.types import ItemTable
 
 __all__ = ["DEPTH", "CoVisitationTrials", "Trials", "listed_params", "trials_of", "with_params"]
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from es_recsys.dataset import Interactions
 from es_recsys.errors import ModelError
 from es_recsys.events.bot_rules import BOT_RULES, BotRules
 from es_recsys.events.quarantine_reasons import QUARANTINE_REASONS
 from es_recsys.events.store import EventStore
-from es_recsys.types import Interactions
 
 __all__ = ["need_positive"]
 

@@ -12,6 +12,7 @@ import numpy as np
 from elasticsearch import ApiError, TransportError
 from numpy.typing import NDArray
 
+from es_recsys.dataset import History, Interactions
 from es_recsys.errors import EngineError, IndexStateError, WriteError
 from es_recsys.features import FeatureTable
 from es_recsys.index import reindex, stored_metadata, versions
@@ -31,7 +32,7 @@ from es_recsys.serving.workspace import Workspace
 from es_recsys.training.model_selection import Selection
 from es_recsys.training.publish_users import index_users
 from es_recsys.training.training_record import TrainingRecord, catalogue_ids, save_catalogue_ids
-from es_recsys.types import History, Interactions, Item
+from es_recsys.types import Item
 from es_recsys.vector_fields import VECTOR_FIELDS, is_encoder_field
 
 __all__ = ["UnservedModel", "publish_version"]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from es_recsys.dataset import Interactions
 from es_recsys.events.actors import actor_key, actor_of
 from es_recsys.index import user_index
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.models import Model, UserKNN
 from es_recsys.models.user_vectors import pack
 from es_recsys.serving.workspace import Workspace
-from es_recsys.types import Interactions
 
 __all__ = ["index_users"]
 

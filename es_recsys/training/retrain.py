@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from es_recsys.dataset import Interactions
 from es_recsys.errors import InputError
 from es_recsys.evaluation.holdout import HoldoutSplit
 from es_recsys.index import stored_metadata, versions
@@ -37,7 +38,6 @@ from es_recsys.training.training_record import (
     record_attempt,
     training_lock,
 )
-from es_recsys.types import Interactions
 
 __all__ = ["BUSY", "GROWTH", "NOT_DUE", "Checked", "RetrainReport", "check", "must_grow", "train_if_needed"]
 

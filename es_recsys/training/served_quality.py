@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from es_recsys.dataset import Interactions
 from es_recsys.evaluation.holdout import HoldoutSplit, next_items_after, split_moment
 from es_recsys.evaluation.statistics import Estimate, bootstrap
 from es_recsys.models import Model, UserKNN
@@ -17,7 +18,6 @@ from es_recsys.training.ensemble_candidates import Candidates
 from es_recsys.training.model_trials import DEPTH
 from es_recsys.training.selection_report import ExpectedQuality
 from es_recsys.training.training_record import TrainingRecord
-from es_recsys.types import Interactions
 
 __all__ = ["Compared", "Ensemble", "Quality", "compare", "held_out", "quality", "serving"]
 

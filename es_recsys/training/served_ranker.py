@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from es_recsys.errors import RecsysError
 from es_recsys.evaluation.queries import EvalQuery, actor_of
+from es_recsys.query import Answer, Query, Ranking
 from es_recsys.search.request import RankingPolicy
 from es_recsys.search.retrievers import RETRIEVERS
 from es_recsys.serving.answering import execute
@@ -15,7 +16,6 @@ from es_recsys.serving.operations import Flow
 from es_recsys.serving.ranking_policy import ranking_policy
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.workspace import Workspace
-from es_recsys.types import Answer, Query, Ranking
 
 __all__ = ["Change", "ServedRanker", "only_retriever", "without_interests", "without_person"]
 

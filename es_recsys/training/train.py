@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from es_recsys.dataset import Interactions
 from es_recsys.errors import IndexStateError
 from es_recsys.features import compute_features
 from es_recsys.index import versions
@@ -37,7 +38,6 @@ from es_recsys.training.selection_report import ExpectedQuality, Notes
 from es_recsys.training.target_types import check_targets, targets_of
 from es_recsys.training.training_record import TrainingRecord, training_lock
 from es_recsys.training.tuned_settings import load_tuned
-from es_recsys.types import Interactions
 
 __all__ = ["TrainReport", "check_model_names", "search_seconds", "train", "train_and_publish", "train_spec"]
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from es_recsys.dataset import Interactions
 from es_recsys.index.fetch import scan_ids
 from es_recsys.index.id_set import IdSet
 from es_recsys.index.stored_metadata import read_metadata, write_metadata
@@ -25,7 +26,6 @@ from es_recsys.serving.snapshot_cache import models_folder
 from es_recsys.serving.workspace import Workspace
 from es_recsys.settings import Settings
 from es_recsys.training.selection_report import ExpectedQuality
-from es_recsys.types import Interactions
 
 __all__ = [
     "TrainingRecord",

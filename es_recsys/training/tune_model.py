@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from es_recsys.dataset import Interactions
 from es_recsys.errors import InputError
 from es_recsys.evaluation.holdout import HoldoutSplit, leave_last_out, random_holdout, temporal_split
 from es_recsys.evaluation.statistics import p_words, paired_test
@@ -30,7 +31,6 @@ from es_recsys.training.selection_report import Notes
 from es_recsys.training.target_types import targets_of
 from es_recsys.training.tuned_settings import load_tuned, save_history, save_tuned, tuned_path
 from es_recsys.training.validation import Validation
-from es_recsys.types import Interactions
 
 __all__ = ["TUNE_SPLITS", "ModelTuneReport", "tune_model"]
 

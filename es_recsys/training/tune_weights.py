@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from es_recsys.dataset import Interactions
 from es_recsys.errors import InputError
 from es_recsys.evaluation.holdout import leave_last_out, temporal_split
 from es_recsys.evaluation.queries import EvalSplit
@@ -47,7 +48,6 @@ from es_recsys.training.target_types import check_targets, targets_of
 from es_recsys.training.train import train
 from es_recsys.training.training_record import record_tuned
 from es_recsys.training.tuned_settings import load_tuned, save_history, tuned_path
-from es_recsys.types import Interactions
 
 __all__ = ["SITUATIONS", "Situation", "WeightsTuneReport", "logit_weights", "next_items", "tune_weights"]
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.dataset import Interactions
 from es_recsys.evaluation.holdout import HoldoutSplit, leave_last_out, random_holdout, temporal_split
 from es_recsys.models.cooccurrence import Counting
 from es_recsys.models.covisitation import CoVisitationConfig
 from es_recsys.models.types import take
 from es_recsys.training.model_trials import DEPTH, CoVisitationTrials
 from es_recsys.training.selection_report import Notes
-from es_recsys.types import Interactions
 
 __all__ = ["FEWEST", "Validation"]
 

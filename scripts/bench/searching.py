@@ -16,6 +16,7 @@ from measuring import median_ms, percentile_ms, timed
 from bench.loading import Catalogue
 from es_recsys import Client, Event
 from es_recsys.jobs.load_events import load_events
+from es_recsys.query import Query, Ranking
 from es_recsys.serving.answering import run_search
 from es_recsys.serving.drivers import Driver
 from es_recsys.serving.operations import Flow, MultiSearch, Operation, Steps
@@ -24,7 +25,6 @@ from es_recsys.serving.requests import build_request
 from es_recsys.serving.user_profiles import read_profile
 from es_recsys.serving.user_state import load_user_state
 from es_recsys.training.train import train
-from es_recsys.types import Query, Ranking
 
 __all__ = ["event_to_answer", "latency", "prepare"]
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from es_recsys.cli.output import show_answer
-from es_recsys.types import Answer, Ranking
+from es_recsys.query import Answer, Ranking
 
 
 @pytest.mark.parametrize(("suggestion", "said"), [("running shoes", 'Did you mean "running shoes"?'), (None, "Did you mean")])

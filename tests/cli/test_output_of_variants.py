@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from es_recsys.cli.output import show_answer
-from es_recsys.types import Answer, Hit, Ranking
+from es_recsys.query import Answer, Hit, Ranking
 
 
 @pytest.mark.parametrize("grouped", [True, False])

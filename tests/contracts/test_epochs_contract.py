@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from es_recsys.dataset import History, Interactions, ItemTable
 from es_recsys.models import MODELS, Model
 from es_recsys.models.aligned import AlignedConfig
 from es_recsys.models.base import TrainingCallback, unit
 from es_recsys.models.sasrec import SASRecConfig
 from es_recsys.training import early_stopping
-from es_recsys.types import History, Interactions, ItemTable
 
 # The models, and settings with which they take no time.
 LONG = sorted(name for name, kind in MODELS.items() if hasattr(kind().config, "epochs"))  # type: ignore[call-arg]

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from es_recsys.dataset import History, Interactions, ItemTable
 from es_recsys.errors import ModelError
 from es_recsys.models import ALS, MODELS, ALSConfig, CoVisitation, Model, Popularity
 from es_recsys.models.aligned import Aligned, AlignedConfig
@@ -21,7 +22,6 @@ from es_recsys.models.fused import Fused, FusedConfig
 from es_recsys.models.lsa import LSA, LSAConfig
 from es_recsys.models.sasrec import SASRec, SASRecConfig
 from es_recsys.models.types import HistoryBatch
-from es_recsys.types import History, Interactions, ItemTable
 
 GROUPS, SIZE = 4, 10
 NONE: NDArray[np.int64] = np.zeros(0, np.int64)
@@ -387,7 +387,7 @@ def test_asking_a_loaded_model_needs_numpy_alone(model: Model, tmp_path: Path) -
 import sys
 from pathlib import Path
 from es_recsys.models import MODELS
-from es_recsys.types import History
+from es_recsys.dataset import History
 model = MODELS[{model.name!r}].load(Path({str(tmp_path / "model")!r}))
 history = History.of([{name(3)!r}, {name(4)!r}])
 assert model.recommend(history, 5) and len(model.score(history, [{name(5)!r}])) == 1

@@ -164,8 +164,8 @@ def test_an_encoder_that_is_switched_off_is_no_fault(settings: Settings, fingerp
 
 
 def test_the_models_artefacts_are_looked_for(settings: Settings) -> None:
+    from es_recsys.dataset import Interactions
     from es_recsys.models import Popularity
-    from es_recsys.types import Interactions
 
     metadata = replace(META, models=("popularity",))
     absent = _by_name(store.check_artefacts(metadata, settings))["model: popularity"]

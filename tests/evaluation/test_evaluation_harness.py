@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pytest
 
+from es_recsys.dataset import Interactions
 from es_recsys.errors import ModelError
 from es_recsys.evaluation import (
     ACCURACY,
@@ -26,7 +27,7 @@ from es_recsys.evaluation import (
 )
 from es_recsys.evaluation.results import Measured, compared
 from es_recsys.models import CoVisitation, Popularity
-from es_recsys.types import Hit, Interactions, Query, Ranking
+from es_recsys.query import Hit, Query, Ranking
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from es_recsys.dataset import Interactions, ItemTable
 from es_recsys.evaluation import ACCURACY, Catalogue, Estimate, accuracy, bootstrap, holm, paired_test
 from es_recsys.evaluation.beyond import gini
-from es_recsys.types import Interactions, ItemTable
 
 
 def test_accuracy_by_hand() -> None:

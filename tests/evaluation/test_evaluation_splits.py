@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from es_recsys.dataset import Interactions
 from es_recsys.errors import InputError
 from es_recsys.evaluation import (
     QUERY_SPLITS,
@@ -20,7 +21,6 @@ from es_recsys.evaluation import (
 )
 from es_recsys.evaluation.holdout import user_holdout
 from es_recsys.events.records import StoredEvent
-from es_recsys.types import Interactions
 
 TYPES = ("view", "purchase", "dislike")
 WEIGHTS = {"view": 1.0, "purchase": 5.0, "dislike": -3.0}
@@ -51,7 +51,7 @@ def interactions(rows: list[Row], timed: bool = True) -> Interactions:
 def rows_of(data: Interactions) -> list[Row]:
     return [
         (str(data.user_ids[u]), str(data.item_ids[i]), TYPES[k], float(t))
-        for u, i, k, t in zip(data.users, data.items, data.kinds if data.kinds is not None else (), data.times, strict=True)
+        for u, i, k, t in zip(data.users, data.items, data.type_idx if data.type_idx is not None else (), data.times, strict=True)
     ]
 
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from es_recsys.dataset import Interactions
 from es_recsys.errors import InputError
 from es_recsys.evaluation.holdout import event_type_holdout
-from es_recsys.types import Interactions
 
 TYPES = ("view", "cart", "purchase")
 
@@ -38,8 +38,8 @@ def events(seed: int, n: int = 400, timed: bool = False) -> Interactions:
 def test_no_event_of_any_type_tells_of_what_is_asked_for(seed: int, timed: bool, share: float) -> None:
     data = events(seed, timed=timed)
     held = event_type_holdout(data, "purchase", np.random.default_rng(seed), 20, share)
-    assert held.train.kinds is not None and data.kinds is not None
-    bought = {(u, i) for u, i, k in zip(data.users, data.items, data.kinds, strict=True) if TYPES[k] == "purchase"}
+    assert held.train.type_idx is not None and data.type_idx is not None
+    bought = {(u, i) for u, i, k in zip(data.users, data.items, data.type_idx, strict=True) if TYPES[k] == "purchase"}
     left = set(zip(held.train.users.tolist(), held.train.items.tolist(), strict=True))
     asked = {(user, item) for user, items in zip(held.users.tolist(), held.targets, strict=True) for item in items.tolist()}
     assert asked
@@ -56,10 +56,10 @@ def test_without_time_everybody_loses_their_share() -> None:
     data = events(1)
     held = event_type_holdout(data, "purchase", np.random.default_rng(0), 3)
     assert len(held) == 3
-    assert data.kinds is not None and held.train.kinds is not None
+    assert data.type_idx is not None and held.train.type_idx is not None
     for user in range(20):
         had, has = (
-            len(np.unique(one.items[(one.users == user) & (one.kinds == 2)]))  # type: ignore[operator]
+            len(np.unique(one.items[(one.users == user) & (one.type_idx == 2)]))  # type: ignore[operator]
             for one in (data, held.train)
         )
         assert had - has == (max(1, round(0.2 * had)) if had else 0)
@@ -94,12 +94,12 @@ def test_with_time_what_comes_after_the_moment_is_unknown_and_what_was_had_befor
 def test_an_event_that_weighs_nothing_is_not_learned_from_but_its_item_stays_out() -> None:
     data = events(2)
     held = event_type_holdout(data, "purchase", np.random.default_rng(0), 20)
-    assert held.train.kinds is not None
-    weights = np.where(held.train.kinds == 0, 0.0, 2.0).astype(np.float32)
+    assert held.train.type_idx is not None
+    weights = np.where(held.train.type_idx == 0, 0.0, 2.0).astype(np.float32)
     part = held.reweighted(weights)
-    assert part.train.kinds is not None
-    assert not (part.train.kinds == 0).any()
-    assert part.train.weights.tolist() == [2.0] * int((held.train.kinds != 0).sum())
+    assert part.train.type_idx is not None
+    assert not (part.train.type_idx == 0).any()
+    assert part.train.weights.tolist() == [2.0] * int((held.train.type_idx != 0).sum())
     assert all(np.array_equal(a, b) for a, b in zip(part.seen, held.seen, strict=True))
     assert len(part.histories.items) < len(held.histories.items)
 
@@ -107,6 +107,6 @@ def test_an_event_that_weighs_nothing_is_not_learned_from_but_its_item_stays_out
 def test_what_can_not_be_held_out_is_said() -> None:
     rng, data = np.random.default_rng(0), events(3)
     with pytest.raises(InputError, match="not known which of the events"):
-        event_type_holdout(replace(data, kinds=None), "purchase", rng, 5)
+        event_type_holdout(replace(data, type_idx=None), "purchase", rng, 5)
     with pytest.raises(InputError, match="no events of the type purchase"):
-        event_type_holdout(replace(data, kinds=np.zeros(400, np.int8)), "purchase", rng, 5)
+        event_type_holdout(replace(data, type_idx=np.zeros(400, np.int8)), "purchase", rng, 5)

@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from es_recsys.dataset import Interactions
 from es_recsys.errors import InputError
 from es_recsys.evaluation.holdout import HoldoutSplit, leave_last_out, leave_last_two_out, random_holdout, temporal_split
 from es_recsys.models.types import take
-from es_recsys.types import Interactions
 
 Make = Callable[..., Interactions]
 
@@ -168,7 +168,7 @@ def test_with_types_asked_for_a_fifth_of_the_events_is_held_out(interactions: Ma
 
 @pytest.mark.parametrize("hold", [leave_last_out, random_holdout, temporal_split])
 def test_targets_of_events_without_types_are_an_error(hold: Callable[..., HoldoutSplit], interactions: Make) -> None:
-    plain = replace(interactions({"u": ["a", "b"]}, timed=True), kinds=None, event_types=())
+    plain = replace(interactions({"u": ["a", "b"]}, timed=True), type_idx=None, event_types=())
     with pytest.raises(InputError, match="no types"):
         hold(plain, np.random.default_rng(0), 10, targets=("purchase",))
 

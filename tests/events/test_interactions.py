@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from es_recsys.dataset import Interactions
 from es_recsys.errors import InputError
 from es_recsys.event_types import event_weight
 from es_recsys.events.decayed_sums import ItemContent
@@ -15,7 +16,7 @@ from es_recsys.events.interactions import read_interactions, reweight
 from es_recsys.events.profile_state import ProfileConfig, empty_state
 from es_recsys.events.profiles import build_profile, fold
 from es_recsys.events.store import EventStore
-from es_recsys.types import Event, Interactions
+from es_recsys.types import Event
 
 NOW = 1_790_000_000.0
 
@@ -28,9 +29,9 @@ def store(tmp_path: Path) -> Iterator[EventStore]:
 
 def columns(data: Interactions) -> tuple[list[str], list[float | None]]:
     """The event types and values by name."""
-    assert data.kinds is not None and data.values is not None
-    assert (data.kinds.dtype, data.values.dtype) == (np.int8, np.float32)
-    return [data.event_types[kind] for kind in data.kinds], [None if np.isnan(one) else float(one) for one in data.values]
+    assert data.type_idx is not None and data.values is not None
+    assert (data.type_idx.dtype, data.values.dtype) == (np.int8, np.float32)
+    return [data.event_types[kind] for kind in data.type_idx], [None if np.isnan(one) else float(one) for one in data.values]
 
 
 def test_nothing_stored(store: EventStore) -> None:
@@ -135,7 +136,7 @@ def test_a_stores_own_weights_take_the_place_of_the_usual(store: EventStore) -> 
 
 def test_events_of_an_unknown_kind_can_not_be_weighed_again(store: EventStore) -> None:
     with pytest.raises(InputError, match="not known what these events were"):
-        reweight(replace(read_interactions(store), kinds=None), {})
+        reweight(replace(read_interactions(store), type_idx=None), {})
 
 
 def test_variants_are_known_by_their_product(store: EventStore) -> None:

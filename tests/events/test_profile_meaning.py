@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from es_recsys.dataset import Profile
 from es_recsys.errors import FingerprintMismatch, IndexStateError
 from es_recsys.events.decayed_sums import ItemContent
 from es_recsys.events.profile_documents import from_document, to_document
@@ -14,7 +15,6 @@ from es_recsys.events.profile_state import ProfileConfig, empty_state, reset_if_
 from es_recsys.events.profiles import build_profile, fold
 from es_recsys.events.records import StoredEvent
 from es_recsys.settings import ProfileSettings
-from es_recsys.types import Profile
 
 NOW = 1_790_000_000.0
 DAY = 86_400.0

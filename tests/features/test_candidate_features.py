@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from es_recsys.dataset import History, Interactions, ItemTable
 from es_recsys.features import ITEM_COLUMNS, PAIR_COLUMNS, USER_COLUMNS, FeatureTable, ItemFeatures, compute_features
-from es_recsys.types import History, Interactions, ItemTable
 
 NOW, DAY = 1.7e9, 86_400.0
 NAMED = {

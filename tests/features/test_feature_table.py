@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from es_recsys.dataset import History, Interactions, ItemTable
 from es_recsys.event_types import EVENT_TYPES, event_weight
 from es_recsys.features import (
     ITEM_COLUMNS,
@@ -18,7 +19,6 @@ from es_recsys.features import (
     features_of_history,
     user_features_of_histories,
 )
-from es_recsys.types import History, Interactions, ItemTable
 
 NOW, DAY = 1.7e9, 86_400.0
 TYPES = tuple(EVENT_TYPES)
@@ -206,7 +206,7 @@ def test_a_history_tells_the_same_as_the_table_as_far_as_it_goes(rows: list[Row]
         tuple(f"i{row[1]}" for row in mine),
         np.array([event_weight(row[2]) for row in mine], np.float32),
         np.array([row[4] - mine[-1][4] for row in mine]),
-        kinds=tuple(row[2] for row in mine),
+        event_types=tuple(row[2] for row in mine),
         newest=NOW - mine[-1][4] * DAY if mine else NAN,
     )
     found = features_of_history(history, np.array([row[1] for row in mine], np.int64), table.properties, NOW)
@@ -235,7 +235,7 @@ def test_many_histories_tell_what_each_tells(rows: list[Row], timed: set[int], t
             ("",) * int(mine.sum()),
             weights[mine].astype(np.float32),
             ages[mine],
-            kinds=tuple(row[2] for row in rows if row[0] == user) if user in typed else (),
+            event_types=tuple(row[2] for row in rows if row[0] == user) if user in typed else (),
             newest=float(newest[user]),
         )
         now = None if np.isnan(newest[user]) else float(newest[user])

@@ -58,7 +58,7 @@ def test_recommendations_come_from_both_without_torch(client: Client, sample: Sa
 import sys
 from pathlib import Path
 from es_recsys.models import load_models
-from es_recsys.types import History
+from es_recsys.dataset import History
 models = load_models(Path({str(folder)!r}), ("fused", "aligned"))
 assert all(model.user_vector(History.of([{sample.items[0].item_id!r}])) is not None for model in models.values())
 print("torch" in sys.modules)

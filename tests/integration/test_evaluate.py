@@ -184,7 +184,7 @@ def test_one_retriever_alone_is_alone(client: Client) -> None:
         client.train(["covisitation"])
     ranker = ServedRanker(client.workspace, [], only_retriever("covisitation"))
     user = client.workspace.events.users()
-    from es_recsys.types import Query
+    from es_recsys.query import Query
 
     hits = ranker(Query(user_id=next(iter(user)))).hits
     assert hits

@@ -131,14 +131,13 @@ def test_of_two_items_with_one_id_the_last_stays_also_on_the_next_run(es: Elasti
 def test_sync_adds_changes_and_removes(es: Elasticsearch, store_name: str) -> None:
     load(es, store_name, things(300), Encoder())
     items = [*things(200, 50), Item(item_id="new", title="new"), Item(item_id="i60", title="changed")]
-    report = catalog.sync(es, store_name, items, Encoder(), vectors=TEXT, keep=["i299"])
-    assert (report.added, report.removed, report.failed) == (1, 149, 0)
+    report = catalog.load(es, store_name, items, Encoder(), vectors=TEXT, remove_others=True)
+    assert (report.added, report.removed, report.failed) == (1, 150, 0)
     index = stored_metadata.read_metadata(es, store_name).index
-    assert es.count(index=index)["count"] == 152
+    assert es.count(index=index)["count"] == 151
     assert set(fetch_sources(es, index, ["i0", "i60", "i199", "i200", "i299", "new"], ["title"])) == {
         "i60",
         "i199",
-        "i299",
         "new",
     }
 
@@ -146,7 +145,7 @@ def test_sync_adds_changes_and_removes(es: Elasticsearch, store_name: str) -> No
 def test_sync_with_nothing_removes_nothing(es: Elasticsearch, store_name: str) -> None:
     load(es, store_name, things(3), Encoder())
     with pytest.raises(InputError, match="everything would be removed"):
-        catalog.sync(es, store_name, [], Encoder(), vectors=TEXT)
+        catalog.load(es, store_name, [], Encoder(), vectors=TEXT, remove_others=True)
     assert es.count(index=stored_metadata.read_metadata(es, store_name).index)["count"] == 3
 
 

@@ -264,7 +264,7 @@ def test_a_sync_that_a_swap_overtakes_removes_from_the_new_version(es: Elasticse
         reindex.catch_up_and_swap(es, old, new, copied, factors)
         yield Item(item_id="i5", title="changed", price=5)
 
-    catalog.sync(es, store_name, during(), angles, vectors=TEXT)
+    catalog.load(es, store_name, during(), angles, vectors=TEXT, remove_others=True)
     assert fetch_sources(es, new.index, [f"i{n}" for n in range(20)]).keys() == {f"i{n}" for n in range(6)}
 
 

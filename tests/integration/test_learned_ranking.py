@@ -14,6 +14,7 @@ import pytest
 from es_recsys import Answer, Client, Event, Query, Settings
 from es_recsys.errors import InputError
 from es_recsys.jobs.load_items import load_items
+from es_recsys.query import Hit
 from es_recsys.sample import SampleStore
 from es_recsys.search.rerank.exploration import COLD_START_RANK
 from es_recsys.serving.snapshot_cache import ranking_folder
@@ -22,7 +23,6 @@ from es_recsys.training.lambdamart import Trees
 from es_recsys.training.retrain_ranking import train_ranking_if_needed
 from es_recsys.training.train_ranking import RankingReport, train_ranking
 from es_recsys.training.training_record import training_lock
-from es_recsys.types import Hit
 
 pytestmark = pytest.mark.engine
 pytest.importorskip("lightgbm")

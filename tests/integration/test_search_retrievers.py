@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from search_inputs import Inputs, changed, inputs
 
+from es_recsys.dataset import History, Taste
 from es_recsys.index import mappings, versions
 from es_recsys.index_metadata import IndexMetadata, VectorMetadata
+from es_recsys.query import Ranking
 from es_recsys.search.bodies import candidates_body, scoring_body
 from es_recsys.search.filters import parse_filters
 from es_recsys.search.lexical import CLAUSES, lexical_clauses
@@ -20,7 +22,6 @@ from es_recsys.search.retrieve import parse_responses, plan_retrieval
 from es_recsys.search.retrievers import active_retrievers
 from es_recsys.search.score import build_scoring_request
 from es_recsys.settings import FusionWeights, SearchSettings
-from es_recsys.types import History, Ranking, Taste
 
 pytestmark = pytest.mark.engine
 

@@ -80,7 +80,7 @@ def test_what_a_user_searched_for_reaches_the_models(client: Client, sample: Sam
     user = next(event.user_id for event in sample.events if event.event_type == "search" and event.user_id)
     profile = client.get_user_profile(user)
     assert profile.history.queries == profile.queries != ()
-    assert profile.history.kinds and len(profile.history.kinds) == len(profile.history.item_ids)
+    assert profile.history.event_types and len(profile.history.event_types) == len(profile.history.item_ids)
 
 
 def test_the_report_has_no_small_group_and_titles(client: Client, sample: SampleStore) -> None:

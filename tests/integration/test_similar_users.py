@@ -13,6 +13,7 @@ import pytest
 
 from es_recsys import AsyncClient, Client, Settings
 from es_recsys.cli import main
+from es_recsys.dataset import History
 from es_recsys.errors import IndexStateError
 from es_recsys.events.actors import actor_key, actor_of
 from es_recsys.events.interactions import read_interactions
@@ -20,10 +21,10 @@ from es_recsys.index_metadata import users_index
 from es_recsys.jobs.load_events import load_events
 from es_recsys.jobs.versions import drop_version, list_versions, swap_version
 from es_recsys.models import UserKNN
+from es_recsys.query import Answer, Query
 from es_recsys.sample import SampleStore
 from es_recsys.serving.answering import execute
 from es_recsys.training.served_quality import serving
-from es_recsys.types import Answer, History, Query
 
 pytestmark = pytest.mark.engine
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from es_recsys import Answer, Client, Event, Item, Query, Settings
+from es_recsys.dataset import History
 from es_recsys.errors import IndexStateError, InputError, ModelError, StoreNotFound
 from es_recsys.index import versions
 from es_recsys.jobs.load_events import load_events
@@ -24,7 +25,6 @@ from es_recsys.serving.snapshot_cache import models_folder
 from es_recsys.training import publish
 from es_recsys.training.lambdamart import Trees
 from es_recsys.training.train_ranking import train_ranking
-from es_recsys.types import History
 
 pytestmark = pytest.mark.engine
 

@@ -15,7 +15,7 @@ import pytest
 from es_recsys.errors import EngineError, InputError, RecsysError, WriteError
 from es_recsys.jobs import batch
 from es_recsys.jobs.batch import answer_file
-from es_recsys.types import Answer, Hit, Query, Ranking
+from es_recsys.query import Answer, Hit, Query, Ranking
 
 ExecuteMany = Callable[[Iterable[Query]], Iterator[Answer | RecsysError]]
 

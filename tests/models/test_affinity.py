@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from es_recsys.dataset import History, Interactions, ItemTable
 from es_recsys.errors import ModelError
 from es_recsys.models.affinity import Affinity
 from es_recsys.models.conditional_logit import fit_conditional_logit
 from es_recsys.models.item_attributes import ItemAttributes
-from es_recsys.types import History, Interactions, ItemTable
 
 N, USERS = 120, 150
 

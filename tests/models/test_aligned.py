@@ -7,10 +7,10 @@ import sys
 import numpy as np
 import pytest
 
+from es_recsys.dataset import Interactions, ItemTable
 from es_recsys.errors import MissingExtra, ModelError
 from es_recsys.models.aligned import IMAGE, TEXT, Aligned, AlignedConfig
 from es_recsys.models.base import unit
-from es_recsys.types import Interactions, ItemTable
 
 SMALL = AlignedConfig(dims=16, epochs=20, batch_size=64, patience=30)
 NONE = Interactions(

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from es_recsys.dataset import History, Interactions
 from es_recsys.errors import MissingExtra, ModelError
 from es_recsys.models import ALS, ALSConfig
 from es_recsys.models.confidence import Confidence, idf
-from es_recsys.types import History, Interactions
 
 Make = Callable[..., Interactions]
 FACTORS, ITEMS = 6, 30

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from es_recsys.dataset import History, Interactions, ItemTable
 from es_recsys.models import MODELS
 from es_recsys.models.aligned import AlignedConfig
 from es_recsys.models.base import Model
@@ -17,7 +18,6 @@ from es_recsys.models.lsa import LSAConfig
 from es_recsys.models.sasrec import SASRecConfig
 from es_recsys.settings import Settings
 from es_recsys.training.tuned_settings import load_tuned, save_tuned
-from es_recsys.types import History, Interactions, ItemTable
 
 Make = Callable[..., Interactions]
 CONFIGS: dict[str, Any] = {

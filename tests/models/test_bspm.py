@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from es_recsys.dataset import History, Interactions
 from es_recsys.models.bspm import BSPM, BSPMConfig
 from es_recsys.models.types import encode
-from es_recsys.types import History, Interactions
 
 USERS, N, K = 60, 40, 6
 Make = Callable[..., Interactions]

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from es_recsys.dataset import History, Interactions
 from es_recsys.errors import ModelError, OutOfTime
 from es_recsys.models import ease
 from es_recsys.models.base import TrainingCallback
 from es_recsys.models.ease import EASE, EASEConfig, memory_needed
-from es_recsys.types import History, Interactions
 
 RNG = np.random.default_rng(0)
 N = 12

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from es_recsys.dataset import History, Interactions
 from es_recsys.models import ALS, DEPTHS, ALSConfig, CoVisitation, Model, ensemble_parts, recommend
-from es_recsys.types import History, Interactions
 
 
 @pytest.fixture(scope="module")

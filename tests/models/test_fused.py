@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from es_recsys.dataset import History, Interactions, ItemTable
 from es_recsys.errors import ModelError
 from es_recsys.models.base import unit
 from es_recsys.models.fused import Fused, FusedConfig
-from es_recsys.types import History, Interactions, ItemTable
 
 NONE = Interactions(
     np.zeros(0, np.str_), np.zeros(0, np.str_), np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros(0)

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from es_recsys.dataset import History, Interactions, ItemTable
 from es_recsys.errors import ModelError
 from es_recsys.models.lsa import LSA, LSAConfig
 from es_recsys.models.types import HistoryBatch
-from es_recsys.types import History, Interactions, ItemTable
 
 WORDS = {
     "a1": "trail running shoe with grip",

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from es_recsys.dataset import History, Interactions
 from es_recsys.models import Popularity, PopularityConfig
-from es_recsys.types import History, Interactions
 
 Make = Callable[..., Interactions]
 RNG = np.random.default_rng(0)

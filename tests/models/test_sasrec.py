@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from es_recsys.dataset import History, Interactions, ItemTable
 from es_recsys.errors import MissingExtra, ModelError
 from es_recsys.models.base import TrainingCallback
 from es_recsys.models.sasrec import SASRec, SASRecConfig
 from es_recsys.models.sasrec.network import sequence_states
-from es_recsys.types import History, Interactions, ItemTable
 
 Make = Callable[..., Interactions]
 ITEMS = 30

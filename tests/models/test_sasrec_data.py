@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from es_recsys.dataset import Interactions
 from es_recsys.models.cooccurrence import UserSequences
 from es_recsys.models.sasrec.data import batches, content_projection, initial_vectors, training_sequences
-from es_recsys.types import Interactions
 
 Make = Callable[..., Interactions]
 

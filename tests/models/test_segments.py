@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from es_recsys.dataset import History, Interactions, ItemTable
 from es_recsys.errors import ModelError
 from es_recsys.events.decayed_sums import ItemContent
 from es_recsys.events.interactions import read_interactions as interactions_of
@@ -24,7 +25,6 @@ from es_recsys.models.types import HistoryBatch
 from es_recsys.models.user_features import user_features
 from es_recsys.sample import sample_store
 from es_recsys.training.item_table import table_of
-from es_recsys.types import History, Interactions, ItemTable
 
 Make = Callable[..., Interactions]
 

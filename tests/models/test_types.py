@@ -10,9 +10,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from es_recsys.dataset import History
 from es_recsys.event_types import EVENT_TYPES
 from es_recsys.models.types import LAST, HistoryBatch, ItemIds, decay, encode, top_k
-from es_recsys.types import History
 
 
 @given(st.lists(st.sampled_from([-1.0, 0.0, 0.5, 0.5, 2.0, 7.0]), max_size=30), st.integers(-1, 35))
@@ -41,12 +41,12 @@ def told(items: list[str], typed: bool) -> History:
     if not typed:
         return history
     kinds = [tuple(EVENT_TYPES)[place % len(EVENT_TYPES)] for place in range(len(items))]
-    return replace(history, kinds=tuple(kinds), newest=1e9 + len(items))
+    return replace(history, event_types=tuple(kinds), newest=1e9 + len(items))
 
 
 def columns(batch: HistoryBatch) -> list[Any]:
     """All that is known of a batch of one user."""
-    kinds = np.full(len(batch.items), -1) if batch.kinds is None else batch.kinds
+    kinds = np.full(len(batch.items), -1) if batch.type_idx is None else batch.type_idx
     newest = np.array([np.nan]) if batch.newest is None else batch.newest
     return [
         batch.items.tolist(),

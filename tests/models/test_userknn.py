@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from es_recsys.dataset import History, Interactions
 from es_recsys.models import UserKNN, UserKNNConfig, load_models, save_models
 from es_recsys.models.types import encode
 from es_recsys.models.user_vectors import coordinates, history_positives, pack, positives, project, project_rows, select, unpack
-from es_recsys.types import History, Interactions
 
 Make = Callable[..., Interactions]
 RNG = np.random.default_rng

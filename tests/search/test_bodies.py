@@ -9,18 +9,17 @@ import numpy as np
 import pytest
 from search_inputs import Inputs, changed, inputs
 
-from es_recsys.errors import InputError
+from es_recsys.dataset import Taste
 from es_recsys.index_metadata import IndexMetadata, VectorMetadata
 from es_recsys.search.bodies import browse_body, count_body, scoring_body
 from es_recsys.search.facets import facet_aggs, parse_facets
 from es_recsys.search.lexical import BOOSTS, CLAUSES, codes, lexical_clauses, lexical_query
 from es_recsys.search.limits import MAX_LIST_IDS
 from es_recsys.search.query_dsl import Body
-from es_recsys.search.request import Request, retrieval_depth
+from es_recsys.search.request import retrieval_depth
 from es_recsys.search.retrieve import PlannedRetriever, plan_retrieval
 from es_recsys.search.retrievers import RETRIEVERS, active_retrievers, taste_vector
 from es_recsys.settings import SearchSettings
-from es_recsys.types import Taste
 from es_recsys.vector_fields import VECTOR_FIELDS
 
 X, Y = np.array([1.0, 0.0], np.float32), np.array([0.0, 1.0], np.float32)
@@ -283,14 +282,6 @@ def test_codes_of_a_question(text: str, expected: dict[str, float]) -> None:
     assert codes(text) == expected
 
 
-@pytest.mark.parametrize(
-    "changes", [{"n": 0}, {"offset": -1}, {"n": 1_001}, {"offset": 995}, {"personalization": 1.5}, {"diversity": -0.1}]
-)
-def test_a_request_refuses_what_it_cannot_answer(changes: dict[str, Any]) -> None:
-    with pytest.raises(InputError):
-        Request(now=0.0, **changes)
-
-
 def test_pages_share_a_depth_until_they_leave_it() -> None:
     pages = [search(offset=offset) for offset in (0, 40, 41)]
     assert [retrieval_depth(page.request, page.policy) for page in pages] == [50, 50, 1_000]
@@ -306,17 +297,3 @@ def test_facets_of_known_fields_without_empty_ones() -> None:
         }
     }
     assert parse_facets(response) == {"brand": {"acme": 3}, "price": {"10..20": 2}}
-
-
-@pytest.mark.parametrize(
-    ("page", "said"),
-    [
-        ({"n": 0}, "n is 0. Give 1 or more."),
-        ({"offset": -5}, "offset is -5. Give 0 or more."),
-        ({"n": 600, "offset": 500}, "offset 500 and n 600 ask beyond the first 1,000 hits."),
-    ],
-)
-def test_pages_that_can_not_be_shown_are_refused(page: dict[str, int], said: str) -> None:
-    with pytest.raises(InputError) as caught:
-        search(**page)
-    assert str(caught.value).startswith(said)

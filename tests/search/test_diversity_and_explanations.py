@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from es_recsys.query import Hit
 from es_recsys.search.explain import explain_hit, most_similar
 from es_recsys.search.request import UserState
 from es_recsys.search.rerank.diversity import diversify, similarities
-from es_recsys.types import Hit
 
 ALIKE = np.array([[1.0, 0.9, 0.0], [0.9, 1.0, 0.0], [0.0, 0.0, 1.0]])
 

@@ -12,10 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from search_inputs import Inputs, changed, inputs
 
+from es_recsys.dataset import History, Interactions, ItemTable, Taste
 from es_recsys.errors import ModelError
 from es_recsys.features import ItemFeatures, compute_features
 from es_recsys.index_metadata import IndexMetadata, VectorMetadata
 from es_recsys.models.types import ItemIds
+from es_recsys.query import Ranking
 from es_recsys.search.forest import Forest
 from es_recsys.search.page import RANKING, build_page
 from es_recsys.search.ranker import Ranker
@@ -23,7 +25,6 @@ from es_recsys.search.rerank.learned_ranking import BASE, BEYOND
 from es_recsys.search.retrieve import parse_responses, plan_retrieval
 from es_recsys.search.score import ScoringRequest, build_scoring_request
 from es_recsys.settings import SearchSettings
-from es_recsys.types import History, Interactions, ItemTable, Ranking, Taste
 
 V = np.array([1.0, 0.0], np.float32)
 META = IndexMetadata(

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from search_inputs import Inputs, changed, inputs
 
+from es_recsys.dataset import Taste
 from es_recsys.index_metadata import IndexMetadata, VectorMetadata
 from es_recsys.search.request import situation
 from es_recsys.search.retriever_weights import PERSONAL_SHARE, breadth, damped_weights, damping, retriever_weights
 from es_recsys.search.retrievers import active_retrievers
 from es_recsys.settings import FusionWeights, SearchSettings
-from es_recsys.types import Taste
 
 UNIT = np.array([1.0, 0.0], np.float32)
 META = IndexMetadata(

@@ -12,7 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from search_inputs import Inputs, changed, inputs
 
+from es_recsys.dataset import Taste
 from es_recsys.index_metadata import IndexMetadata, VectorMetadata
+from es_recsys.query import Ranking
 from es_recsys.search.exploration import Exploration, InteractionStats, seeded_rng
 from es_recsys.search.interests import Interests
 from es_recsys.search.page import build_page
@@ -25,7 +27,6 @@ from es_recsys.search.retrievers import contributes_candidates, ranked_list
 from es_recsys.search.score import ScoringRequest, build_scoring_request
 from es_recsys.search.suggest import parse_suggestion
 from es_recsys.settings import SearchSettings
-from es_recsys.types import Ranking, Taste
 
 V = np.array([1.0, 0.0], np.float32)
 META = IndexMetadata(

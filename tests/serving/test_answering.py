@@ -12,12 +12,12 @@ import pytest
 
 from es_recsys.errors import EngineError, InputError
 from es_recsys.index_metadata import IndexMetadata
+from es_recsys.query import Answer, Query
 from es_recsys.serving.answering import execute
 from es_recsys.serving.operations import LogAnswer, MultiSearch
 from es_recsys.serving.ranking_policy import ranking_policy
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.settings import Settings
-from es_recsys.types import Answer, Query
 
 HITS = {"hits": {"hits": [{"_id": "a", "_score": 2.0}, {"_id": "b", "_score": 1.0}], "total": {"value": 2}}}
 NOW = 1_700_000_000.0

@@ -11,6 +11,7 @@ import pytest
 from elasticsearch import AsyncElasticsearch, Elasticsearch
 from numpy.typing import NDArray
 
+from es_recsys.dataset import History, Interactions
 from es_recsys.errors import EngineError, InputError, ModelError, RecsysError
 from es_recsys.models.base import ScoredItems
 from es_recsys.models.covisitation import CoVisitation
@@ -18,7 +19,6 @@ from es_recsys.models.types import HistoryBatch
 from es_recsys.serving.drivers import AsyncDriver, Driver
 from es_recsys.serving.joined_flows import run_all
 from es_recsys.serving.operations import Flow, Get, LogAnswer, MultiGet, MultiSearch, Recommend, RunBlocking, Sleep
-from es_recsys.types import History, Interactions
 
 
 class Records:

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from es_recsys.dataset import History, Interactions
 from es_recsys.errors import ModelError
 from es_recsys.features import compute_features
 from es_recsys.serving.item_features import item_features_folder, load_item_features, save_item_features
-from es_recsys.types import History, Interactions
 
 
 def test_it_comes_back_and_a_broken_one_is_refused(tmp_path: Path) -> None:

@@ -15,4 +15,4 @@ def test_of_bare_items_it_is_not_known_what_was_done_with_them_nor_when() -> Non
     snapshot: Any = SimpleNamespace(settings=Settings())
     history = profile_of_views(snapshot, ("a", "b", "?"), {"a": ItemContent(), "b": ItemContent()}, 0.0).history
     assert history.item_ids == ("a", "b") and history.weights.tolist() == [1.0, 1.0]
-    assert history.kinds == () and math.isnan(history.newest)
+    assert history.event_types == () and math.isnan(history.newest)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from es_recsys.dataset import History, Profile
 from es_recsys.errors import EngineError
 from es_recsys.index_metadata import IndexMetadata, VectorMetadata
 from es_recsys.models.types import ItemIds
@@ -18,7 +19,6 @@ from es_recsys.serving.ranking_policy import ranking_policy
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.user_interests import liked_items, user_interests
 from es_recsys.settings import SearchSettings, Settings
-from es_recsys.types import History, Profile
 
 TEXT = {"text_vector": VectorMetadata(4, "f", "encoder", "cosine")}
 IDS = [f"i{place}" for place in range(8)]

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from es_recsys.query import Answer, Hit, Query, Ranking
 from es_recsys.search.exploration import Exploration, InteractionStats, seeded_rng
 from es_recsys.search.rerank.exploration import explore
 from es_recsys.simulator import LatentFactorEnvironment, SimulatedNeed, UserSimulator, measure_regret, sample_needs
 from es_recsys.training.logged_examples import count_interaction_stats, examined
-from es_recsys.types import Answer, Hit, Query, Ranking
 
 ITEMS, NEW = 100, 6
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from es_recsys.errors import InputError
+from es_recsys.query import Hit, Query, Ranking
 from es_recsys.sample import sample_store
 from es_recsys.simulator import (
     GOALS,
@@ -22,7 +23,6 @@ from es_recsys.simulator import (
     measure_regret,
     sample_needs,
 )
-from es_recsys.types import Hit, Query, Ranking
 
 
 def latent(drift: float = 0.0, users: int = 40, items: int = 60) -> LatentFactorEnvironment:

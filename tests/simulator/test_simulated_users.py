@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from es_recsys.errors import InputError
+from es_recsys.query import Answer, Query
 from es_recsys.simulator import (
     Estimate,
     LatentFactorEnvironment,
@@ -25,7 +26,7 @@ from es_recsys.simulator import (
     significant_after,
     team_draft,
 )
-from es_recsys.types import Answer, Event, Query
+from es_recsys.types import Event
 
 
 @pytest.fixture(scope="module")

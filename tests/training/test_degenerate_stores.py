@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from es_recsys.dataset import History, Interactions, ItemTable
 from es_recsys.errors import ModelError
 from es_recsys.models import recommend
 from es_recsys.models.als import ALS
@@ -19,7 +20,6 @@ from es_recsys.models.popularity import Popularity
 from es_recsys.training import model_selection as module
 from es_recsys.training.model_selection import Selection, TrainSpec, select
 from es_recsys.training.validation import Validation
-from es_recsys.types import History, Interactions, ItemTable
 
 USERS, ITEMS, EACH = 80, 40, 6
 
@@ -52,7 +52,7 @@ def store(
         items=rng.integers(0, items, n).astype(np.int32),
         weights=np.where(rng.random(n) < liked, 1.0, -1.0).astype(np.float32),
         times=np.asarray(times(n), np.float64),
-        kinds=np.zeros(n, np.int8),
+        type_idx=np.zeros(n, np.int8),
         event_types=("view",),
     )
 

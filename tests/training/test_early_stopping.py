@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from es_recsys.dataset import Interactions
 from es_recsys.evaluation.holdout import some_users_holdout
 from es_recsys.models import Popularity
 from es_recsys.models.base import TrainingCallback
 from es_recsys.models.sasrec import SASRec, SASRecConfig
 from es_recsys.training.early_stopping import fit
-from es_recsys.types import Interactions
 
 Make = Callable[..., Interactions]
 ITEMS = 30

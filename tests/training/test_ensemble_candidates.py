@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from es_recsys.dataset import History, Interactions
 from es_recsys.evaluation.holdout import HoldoutSplit, leave_last_out, random_holdout
 from es_recsys.models import MODELS, Model, recommend
 from es_recsys.training import ensemble_selection as weighing
 from es_recsys.training.ensemble_candidates import Candidates, _first
 from es_recsys.training.ensemble_selection import MarginalGain, select_ensemble
 from es_recsys.training.model_trials import DEPTH
-from es_recsys.types import History, Interactions
 
 Make = Callable[..., Interactions]
 NAMES = ("covisitation", "als", "bspm")

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from es_recsys.dataset import Interactions
 from es_recsys.errors import InputError
 from es_recsys.event_types import EVENT_TYPES
 from es_recsys.models.covisitation import CoVisitation
 from es_recsys.training.data_digest import data_digest
 from es_recsys.training.event_weights import EventWeightsReport, Trial, search_weights
-from es_recsys.types import Interactions
 
 TYPES = tuple(EVENT_TYPES)
 CONFIGS: dict[str, Any] = {"covisitation": CoVisitation.default_config(False, False)}

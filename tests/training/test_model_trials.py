@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from es_recsys.dataset import Interactions, ItemTable
 from es_recsys.evaluation.holdout import HoldoutSplit, leave_last_out
 from es_recsys.models.base import Model, TrainingCallback
 from es_recsys.models.cooccurrence import Counting
@@ -19,7 +20,6 @@ from es_recsys.models.ease import EASEConfig
 from es_recsys.models.types import HistoryBatch
 from es_recsys.training import model_trials as module
 from es_recsys.training.model_trials import Trials, trials_of
-from es_recsys.types import Interactions, ItemTable
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
+from es_recsys.dataset import Interactions
 from es_recsys.index.id_set import IdSet
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.models import CoVisitation, UserKNN
@@ -21,7 +22,6 @@ from es_recsys.training.retrain import Checked, RetrainReport
 from es_recsys.training.selection_report import ExpectedQuality
 from es_recsys.training.served_quality import Quality, compare, held_out, quality
 from es_recsys.training.training_record import TrainingRecord, training_lock
-from es_recsys.types import Interactions
 
 DAY = 86_400.0
 UNTIL = 60 * DAY
@@ -141,7 +141,7 @@ def test_nothing_that_the_served_version_knew_is_held_out() -> None:
 def test_quality_is_of_what_answers_are_to_lead_to() -> None:
     plain = rings(800)
     # Every fourth item is only ever bought, the others are looked at.
-    data = replace(plain, kinds=(plain.items % 4 == 0).astype(np.int8), event_types=("view", "purchase"))
+    data = replace(plain, type_idx=(plain.items % 4 == 0).astype(np.int8), event_types=("view", "purchase"))
     _, record = trained(data)
     part = held_out(record, data, np.random.default_rng(0), ("purchase",))
     assert part is not None
@@ -153,7 +153,7 @@ def test_quality_is_of_what_answers_are_to_lead_to() -> None:
     found = quality(served, bought, data, np.random.default_rng(0))
     assert isinstance(found, Quality)
     assert found.expected_quality == bought.expected_quality
-    buyers = len(np.unique(data.users[(data.times > UNTIL) & (data.kinds == 1)]))
+    buyers = len(np.unique(data.users[(data.times > UNTIL) & (data.type_idx == 1)]))
     assert 50 <= found.change.n <= buyers < len(data.user_ids)
 
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from es_recsys.dataset import Interactions
 from es_recsys.evaluation.weights import RetrieverScores, padded_scores
 from es_recsys.training.score_cache import ScoreCache
 from es_recsys.training.tune_weights import _chosen, _tuned, logit_weights, next_items
-from es_recsys.types import Interactions
 
 RETRIEVERS = ("als", "popularity", "covisitation")
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from es_recsys.dataset import Interactions, ItemTable
 from es_recsys.errors import MissingExtra, ModelError
 from es_recsys.models.aligned.config import AlignedConfig
 from es_recsys.models.base import (
@@ -19,7 +20,6 @@ from es_recsys.models.base import (
     rows_of_all_items,
     unit,
 )
-from es_recsys.types import Interactions, ItemTable
 
 __all__ = ["IMAGE", "TEXT", "Aligned"]
 

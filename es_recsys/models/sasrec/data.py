@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.dataset import Interactions
 from es_recsys.linear_algebra import truncated_svd
 from es_recsys.models.cooccurrence import Counting, UserSequences, count, user_sequences
-from es_recsys.types import Interactions
 
 __all__ = ["batches", "content_projection", "initial_vectors", "training_sequences"]
 

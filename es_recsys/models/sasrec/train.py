@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from es_recsys.dataset import Interactions
 from es_recsys.models.base import TrainingCallback
 from es_recsys.models.sasrec.config import SASRecConfig
 from es_recsys.models.sasrec.data import batches, content_projection, initial_vectors, training_sequences
 from es_recsys.models.sasrec.network import encode
 from es_recsys.torch_training import Checkpoint, host, mark, place_on, restore, training
-from es_recsys.types import Interactions
 
 __all__ = ["ItemEmbedding", "Learned", "Network", "train"]
 

@@ -1,0 +1,189 @@
+"""Queries of a store and their answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo, model_validator
+
+from es_recsys import arguments
+from es_recsys.errors import InputError
+from es_recsys.renamed import current_arguments
+
+__all__ = ["MAX_QUERY_LENGTH", "MAX_RESULTS", "Answer", "Hit", "Query", "Ranking"]
+
+MAX_RESULTS = 1_000
+"""The deepest hit of an answer (offset + n), and how many items can be ranked."""
+
+MAX_QUERY_LENGTH = 4_096
+"""Characters of a query."""
+
+
+def _read_by(read: Callable[..., Any], argument: str = "", **bounds: float) -> BeforeValidator:
+    """Have a function of `arguments` read a field.
+
+    argument: what callers call it, where that is not the field's name.
+    """
+
+    def validate(value: Any, info: ValidationInfo) -> Any:
+        return read(argument or info.field_name, value, **bounds)
+
+    return BeforeValidator(validate)
+
+
+_OptionalId = Annotated[str | None, _read_by(arguments.optional_id)]
+_Share = Annotated[float | None, _read_by(arguments.optional_number, least=0.0, most=1.0)]
+_Flag = Annotated[bool, _read_by(arguments.flag)]
+
+
+class Query(BaseModel):
+    """Query of a store: a search where it has a text or a picture, a ranking where it has ids, else a recommendation.
+
+    Ids are texts or whole numbers; where several are wanted one may stand alone. history: item ids, oldest first; then nothing
+    stored about the user is used. like: the item that others are to be like. ids: 1 to 1,000 items to rank.
+    filter: expressions ("price:10..50") or a mapping (field -> value, list of values, (low, high)).
+    personalization: 0 (neutral) to 1 (personal). diversity: 0 (by score) to 1 (most varied). offset + n <= 1,000.
+    explore: 0 (nothing is left to chance) to 1, so that near-equal items are tried and learned about.
+    Raises InputError, FilterError for what can't be used.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    text: Annotated[str, _read_by(arguments.text, "query")] = ""
+    image: Annotated[bytes | None, _read_by(arguments.picture)] = None
+    user_id: _OptionalId = None
+    session_id: _OptionalId = None
+    history: Annotated[tuple[str, ...] | None, _read_by(arguments.optional_ids)] = None
+    like: Annotated[str | None, _read_by(arguments.optional_id, "item_id")] = None
+    ids: Annotated[tuple[str, ...] | None, _read_by(arguments.optional_ids, "item_ids")] = None
+    n: Annotated[int, _read_by(arguments.whole, least=1)] = 10
+    offset: Annotated[int, _read_by(arguments.whole, least=0)] = 0
+    filter: Annotated[tuple[str, ...] | Mapping[str, Any], _read_by(arguments.filters)] = ()
+    exclude: Annotated[frozenset[str], _read_by(arguments.ids)] = frozenset()
+    personalization: _Share = None
+    diversity: _Share = None
+    explore: _Share = None
+    explain: _Flag = False
+    facets: _Flag = False
+
+    # Two people who ask the same ask two queries.
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_arguments(cls, values: dict[str, Any]) -> dict[str, Any]:
+        values = current_arguments(values, stacklevel=4)
+        for name in values:
+            if name not in cls.model_fields:
+                raise InputError(f"A query has no {name}.", f"It has {', '.join(cls.model_fields)}.")
+        return values
+
+    @model_validator(mode="after")
+    def _answerable(self) -> Self:
+        if self.ids is not None and not 1 <= len(self.ids) <= MAX_RESULTS:
+            raise InputError(f"{len(self.ids)} items are to be ranked.", f"Give 1 to {MAX_RESULTS:,} ids.")
+        if self.like is not None and (self.text or self.image is not None or self.ids is not None):
+            raise InputError("A question for items like one has no words, picture or ids beside it.", "Ask them one by one.")
+        if self.offset + self.n > MAX_RESULTS:
+            raise InputError(
+                f"offset {self.offset} and n {self.n} ask beyond the first {MAX_RESULTS:,} hits.",
+                f"Keep offset + n at most {MAX_RESULTS:,}; narrow the answer with a filter instead.",
+            )
+        if len(self.text.strip()) > MAX_QUERY_LENGTH:
+            raise InputError(f"The query has {len(self.text.strip()):,} characters.", f"Give at most {MAX_QUERY_LENGTH:,}.")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One item of an answer.
+
+    parts: retriever -> its contribution to the score; with a learned ranking also a field, "base" (what every item has) or
+    "beyond" (what moves an item below those that it orders); they sum to `score`. because: items of the user's own that
+    explain it. source: the item's document. propensity, inclusion_probability: how likely the item was to get its rank, and
+    to be on the page; 1 where nothing is left to chance. features: what a learned ranking can read of the item in this
+    answer, as the answer log keeps it.
+    """
+
+    item_id: str
+    score: float
+    rank: int
+    parts: Mapping[str, float] = field(default_factory=dict)
+    title: str = ""
+    because: tuple[str, ...] = ()
+    source: Mapping[str, Any] = field(default_factory=dict)
+    propensity: float = 1.0
+    inclusion_probability: float = 1.0
+    features: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def group_id(self) -> str | None:
+        """Id of the product that the item is a variant of; None for an item that is no variant."""
+        return self.source.get("group_id")
+
+    @property
+    def product_id(self) -> str:
+        """The group_id, or the item_id of an item without one: the id that behaviour counts for."""
+        return self.group_id or self.item_id
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Hits, best first.
+
+    total: how many items all pages show, None where they are not counted. degraded: what failed. facets: field -> value ->
+    count. suggestion: the query in the catalogue's own words, where its words found nothing and others are near.
+    """
+
+    hits: tuple[Hit, ...] = ()
+    total: int | None = None
+    degraded: tuple[str, ...] = ()
+    facets: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    suggestion: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A ranking as the caller gets it.
+
+    answer_id: the query_id or recommendation_id that later events echo. unknown: ids that were to be ranked and that the store
+    lacks.
+    """
+
+    answer_id: str
+    kind: str
+    ranking: Ranking
+    took_ms: float
+    unknown: tuple[str, ...] = ()
+
+    @property
+    def hits(self) -> tuple[Hit, ...]:
+        return self.ranking.hits
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the answer as JSON values."""
+        name = "query_id" if self.kind == "search" else "recommendation_id"
+        return {
+            name: self.answer_id,
+            "total": self.ranking.total,
+            "hits": [
+                {
+                    "item_id": hit.item_id,
+                    **({} if hit.group_id is None else {"group_id": hit.group_id}),
+                    "title": hit.title,
+                    "score": hit.score,
+                    "rank": hit.rank,
+                    "parts": dict(hit.parts),
+                    "because": list(hit.because),
+                }
+                for hit in self.ranking.hits
+            ],
+            "facets": {name: dict(counts) for name, counts in self.ranking.facets.items()},
+            "suggestion": self.ranking.suggestion,
+            "degraded": list(self.ranking.degraded),
+            **({"unknown": list(self.unknown)} if self.unknown else {}),
+            "took_ms": self.took_ms,
+        }
