@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+
+import polars as pl
 
 from es_recsys.event_types import EVENT_TYPES
 from es_recsys.events.bot_rules import BOT_RULES, BotRules
@@ -19,9 +20,6 @@ from es_recsys.events.records import UNKNOWN_ITEM
 from es_recsys.events.sessions import SESSION_GAP_S, sessionize
 from es_recsys.events.store import EventStore
 from es_recsys.ratings import RatingScale
-
-if TYPE_CHECKING:
-    import polars as pl
 
 __all__ = ["CleaningReport", "clean"]
 
@@ -69,8 +67,6 @@ def clean(store: EventStore, known_items: Collection[str] | None, now: float, ga
 
 
 def _suspended(frame: EventFrame, found: Suspension) -> SuspendedRule:
-    import polars as pl
-
     row = frame.rows.filter(pl.col("row") == found.row).row(0, named=True)
     item, kind = frame.items[row["item"]], list(EVENT_TYPES)[row["kind"]]
     on = "" if item is None else f" of item {item!r}"
@@ -89,8 +85,6 @@ def _closest_ids(frame: EventFrame, reasons: pl.Series, known_items: Collection[
 
     Most like it: the same but for blanks, case, zeros before it, or a decimal point, if there is such a one.
     """
-    import polars as pl
-
     if not known_items:
         return None
     pairs = pl.DataFrame({"item": frame.rows["item"], "assigned": reasons})
@@ -109,8 +103,6 @@ def _normalized(item_id: str) -> str:
 
 
 def _actors(actors: pl.Series, reasons: pl.Series) -> dict[str, int]:
-    import polars as pl
-
     pairs = pl.DataFrame({"actor": actors, "assigned": reasons}).drop_nulls()
     counts = pairs.group_by("assigned").agg(pl.col("actor").n_unique())
     return dict(counts.iter_rows())
@@ -118,8 +110,6 @@ def _actors(actors: pl.Series, reasons: pl.Series) -> dict[str, int]:
 
 def _detect_dwell_unit(store: EventStore, frame: EventFrame) -> bool:
     """Return whether dwell times are in milliseconds; the store reads them so from then on."""
-    import polars as pl
-
     dwells = frame.rows.filter(pl.col("kind") == frame.code_of("dwell"))["value"].drop_nulls()
     median = dwells.median()
     in_ms = len(dwells) >= _ENOUGH_DWELLS and isinstance(median, float) and median > _MEDIAN_DWELL_S
@@ -130,8 +120,6 @@ def _detect_dwell_unit(store: EventStore, frame: EventFrame) -> bool:
 
 def _store_flags(store: EventStore, frame: EventFrame, reasons: pl.Series) -> tuple[int, int]:
     """Write what differs; -> how many events were flagged, and how many flags were lifted."""
-    import polars as pl
-
     pairs = pl.DataFrame({"row": frame.rows["row"], "was": frame.rows["reason"], "assigned": reasons})
     changed = pairs.filter(pl.col("was").ne_missing(pl.col("assigned")))
     for part in changed.iter_slices(_FLAGS_AT_ONCE):
@@ -147,8 +135,6 @@ def _counts(reasons: pl.Series) -> dict[str, int]:
 
 def _examples(rows: pl.Series, reasons: pl.Series) -> dict[str, tuple[int, ...]]:
     """Return the first rows of each reason."""
-    import polars as pl
-
     pairs = pl.DataFrame({"row": rows, "assigned": reasons}).drop_nulls()
     firsts = pairs.group_by("assigned").agg(pl.col("row").sort().head(_EXAMPLES)).sort("assigned")
     return {reason: tuple(some) for reason, some in firsts.iter_rows()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from es_recsys.counting import counted
@@ -40,15 +40,7 @@ class SuspendedRule:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        return {
-            "rule": self.rule,
-            "reason": self.reason,
-            "means": self.means,
-            "events": self.events,
-            "actors": self.actors,
-            "example": self.example,
-            "remedy": f"--bots on|off, --bots {self.rule}=on|off|BOUND",
-        }
+        return {**asdict(self), "remedy": f"--bots on|off, --bots {self.rule}=on|off|BOUND"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
 import sqlalchemy as sa
 
 from es_recsys.event_types import EVENT_TYPES
@@ -14,9 +14,6 @@ from es_recsys.events.columns import LabelEncoder, read_columns
 from es_recsys.events.quarantine_rules import REASONS
 from es_recsys.events.schema import EVENTS
 from es_recsys.events.store import EventStore
-
-if TYPE_CHECKING:
-    import polars as pl
 
 __all__ = ["EventFrame", "read_event_frame"]
 
@@ -41,8 +38,6 @@ class EventFrame:
 
 def read_event_frame(store: EventStore, known_items: Collection[str] | None, timed: bool) -> EventFrame:
     """Return the frame of all events. known_items: ids of the catalogue (None: every item is known)."""
-    import polars as pl
-
     event = EVENTS.c
     when = sa.func.coalesce(event.time, event.received_at) if timed else event.order
     columns = [event.actor, event.event_type, event.item_id, event.query, event.value, when, event.quarantine, event.clamped]
@@ -73,8 +68,6 @@ def read_event_frame(store: EventStore, known_items: Collection[str] | None, tim
 
 
 def _empty() -> pl.DataFrame:
-    import polars as pl
-
     schema: dict[str, pl.DataType | type[pl.DataType]] = {"row": pl.Int64, "actor": pl.Int32, "kind": pl.Int8}
     schema |= {"item": pl.Int32, "query": pl.Int32, "value": pl.Float64, "time": pl.Float64}
     return pl.DataFrame(schema={**schema, "reason": pl.Enum(REASONS), "clamped": pl.Boolean, "known": pl.Boolean})

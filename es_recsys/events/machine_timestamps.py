@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    import polars as pl
 
 __all__ = ["first_of_bursts", "is_coarse"]
 
@@ -27,8 +23,6 @@ def is_coarse(times: pl.Series) -> pl.Series:
     Midnight in UTC; any other time of day (midnight somewhere, noon) that 1 in 100 of all events have, on three days at least;
     and every whole minute, where 9 in 10 are.
     """
-    import polars as pl
-
     frame = pl.DataFrame({"time": times}).with_columns(clock=pl.col("time") % _DAY, day=(pl.col("time") / _DAY).floor())
     usual = frame.group_by("clock").agg(n=pl.len(), days=pl.col("day").n_unique())
     often = usual.filter((pl.col("n") >= max(_ENOUGH, _COMMON * len(times))) & (pl.col("days") >= _DAYS))["clock"]

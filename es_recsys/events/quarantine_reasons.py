@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+from es_recsys.events.bot_rules import BOT_RULES
+
 __all__ = ["QUARANTINE_REASONS", "QuarantineReason"]
 
 
@@ -32,11 +34,10 @@ QUARANTINE_REASONS: Mapping[str, QuarantineReason] = MappingProxyType(
         "negative_dwell": QuarantineReason("a negative dwell time", "give seconds, or leave the value out"),
         "rating_out_of_range": QuarantineReason("a rating off the scale {scale}", "give the scale: --rating-scale LOW..HIGH"),
         "future_time": QuarantineReason("a time in the future", "they count when their time comes; local times need --timezone"),
-        "bot_minute_rate": QuarantineReason(
-            "more than {minute_rate:,.0f} actions within a minute", _BOTS.format(rule="minute_rate")
-        ),
-        "bot_day_rate": QuarantineReason("more than {day_rate:,.0f} actions within a day", _BOTS.format(rule="day_rate")),
-        "bot_regular": QuarantineReason("{regular:,.0f} pauses or more that are all alike", _BOTS.format(rule="regular")),
+        **{
+            rule.reason: QuarantineReason(rule.means.replace("bound", rule.name), _BOTS.format(rule=rule.name))
+            for rule in BOT_RULES
+        },
         "double": QuarantineReason("the same again within two seconds", "give each event an own time, or tell amounts by value"),
         "unknown_item": QuarantineReason(
             "items that are not in the catalogue", "load these items (they count from then on), or map the ids"

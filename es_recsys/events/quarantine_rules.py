@@ -9,15 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
+
+import polars as pl
 
 from es_recsys.events import machine_timestamps
 from es_recsys.events.bot_rules import BOT_RULES, MAX_EVENT_SHARE, MAX_USER_SHARE, BotRule, BotRules
 from es_recsys.events.records import FUTURE_TOLERANCE_S, INTRINSIC_REASONS, RATING_OUT_OF_RANGE, UNKNOWN_ITEM
 from es_recsys.ratings import FIVE_STARS, RatingScale
-
-if TYPE_CHECKING:
-    import polars as pl
 
 __all__ = ["BOT_REASONS", "DOUBLE_S", "REASONS", "RuleContext", "RuleResult", "Suspension", "assign_reasons"]
 
@@ -66,8 +65,6 @@ class RuleResult(NamedTuple):
 
 def assign_reasons(frame: pl.DataFrame, on: RuleContext) -> RuleResult:
     """Return the reason of each event. An intrinsic reason, found at receipt, stays."""
-    import polars as pl
-
     enum = pl.Enum(REASONS)
     intrinsic = pl.col("reason").is_in(list(INTRINSIC_REASONS)).fill_null(False)
     branches = [pl.when(intrinsic).then("reason")]
@@ -79,8 +76,6 @@ def assign_reasons(frame: pl.DataFrame, on: RuleContext) -> RuleResult:
 
 def _rules(frame: pl.DataFrame, intrinsic: pl.Expr, on: RuleContext) -> tuple[list[tuple[str, pl.Expr]], tuple[Suspension, ...]]:
     """Return (reason, where it holds), in order of precedence, and the rules that are suspended."""
-    import polars as pl
-
     unrated = _off_scale(on)
     rated = (RATING_OUT_OF_RANGE, unrated)
     unknown = (UNKNOWN_ITEM, ~pl.col("known"))
@@ -103,8 +98,6 @@ def _rules(frame: pl.DataFrame, intrinsic: pl.Expr, on: RuleContext) -> tuple[li
 
 
 def _off_scale(on: RuleContext) -> pl.Expr:
-    import polars as pl
-
     if on.rating is None:
         return pl.lit(False)
     value, scale = pl.col("value"), on.scale
@@ -121,8 +114,6 @@ def _bots(
 
     What was clamped has no time of its own. Coarse timestamps (dates, imports) count for the day at most.
     """
-    import polars as pl
-
     time, actor = pl.col("time"), pl.col("actor")
     one_basket = pl.col("kind").is_in(list(on.baskets)) & (time == time.shift(1)) & (actor == actor.shift(1))
     candidates = paced.filter(~pl.col("clamped") & ~one_basket.fill_null(False)).select("actor", "time", "coarse")
@@ -156,8 +147,6 @@ def _bots(
 
 def _faster(actions: pl.DataFrame, count: int, seconds: float) -> pl.Series:
     """Return actors with more than `count` actions in some span of `seconds`."""
-    import polars as pl
-
     mine = pl.col("actor") == pl.col("actor").shift(count)
     quick = pl.col("time") - pl.col("time").shift(count) < seconds
     return actions.filter(mine & quick)["actor"].unique()
@@ -168,8 +157,6 @@ def _regular(actions: pl.DataFrame, count: float) -> tuple[pl.Series, bool]:
 
     The second: whether most actors with so many pauses have such, as where a data set's times were made up.
     """
-    import polars as pl
-
     gap = pl.col("time") - pl.col("time").shift(1)
     gaps = actions.select("actor", gap=pl.when(pl.col("actor") == pl.col("actor").shift(1)).then(gap))
     within = gaps.filter(pl.col("gap") <= _SILENCE).group_by("actor")
@@ -184,8 +171,6 @@ def _doubles(frame: pl.DataFrame) -> pl.Series:
 
     Coarse timestamps say nothing of seconds.
     """
-    import polars as pl
-
     time, actor = pl.col("time"), pl.col("actor")
     follows = (actor == actor.shift(1)) & (time - time.shift(1) <= DOUBLE_S)
     # Only neighbours in time can be doubles; comparing contents is left to those few.

@@ -20,6 +20,7 @@ from elasticsearch import ApiError, Elasticsearch
 from es_recsys.errors import BadResponse, WriteError
 from es_recsys.index.bulk_actions import EncodedAction
 from es_recsys.index.dead_letters import WriteFailure
+from es_recsys.index.stored_metadata import error_reason
 
 __all__ = ["BulkAborted", "BulkInterrupted", "ChunkResult", "ChunkSender", "RetryPolicy"]
 
@@ -195,7 +196,7 @@ class ChunkSender:
 
     def _whole_refused(self, actions: Sequence[EncodedAction], error: ApiError) -> list[_ItemResult]:
         """Make all wait where the request as a whole was refused, or halve it until the one to blame stands alone."""
-        result = _ItemResult(error.meta.status, error.error or "", _whole_reason(error))
+        result = _ItemResult(error.meta.status, error.error or "", error_reason(error))
         if result.blocked or result.status in _BUSY:
             return [result] * len(actions)
         if result.status in _SPLIT:
@@ -244,12 +245,6 @@ def _item_result(item: Any) -> _ItemResult:
     reason = error.get("reason", "")
     cause = (error.get("caused_by") or {}).get("reason", "")
     return _ItemResult(item["status"], error.get("type", ""), f"{reason} ({cause})" if cause and cause not in reason else reason)
-
-
-def _whole_reason(error: ApiError) -> str:
-    body = error.body if isinstance(error.body, dict) else {}
-    cause = body.get("error", {})
-    return str(cause.get("reason", "")) if isinstance(cause, dict) else str(cause)
 
 
 def _failure(action: EncodedAction, result: _ItemResult) -> WriteFailure:

@@ -34,15 +34,10 @@ def fetch_profiles(
     found: dict[str, StoredProfile] = {}
     # Whole profiles are large.
     size = _BATCH if fields is None else max(len(keys), 1)
+    source: bool | list[str] = True if fields is None else list(fields) or False
     for start in range(0, len(keys), size):
         batch = list(keys[start : start + size])
-        if fields is None:
-            docs = client.mget(index=index, ids=batch)["docs"]
-        elif fields:
-            docs = client.mget(index=index, ids=batch, source_includes=list(fields))["docs"]
-        else:
-            docs = client.mget(index=index, ids=batch, source=False)["docs"]
-        for doc in docs:
+        for doc in client.mget(index=index, ids=batch, source=source)["docs"]:
             if "error" in doc:
                 raise EngineError(f"Profiles could not be read ({doc['error'].get('reason', 'no reason given')}).", "Try again.")
             if doc["found"]:

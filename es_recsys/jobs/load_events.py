@@ -12,7 +12,7 @@ from es_recsys.counting import counted
 from es_recsys.errors import StoreNotFound
 from es_recsys.event_types import EVENT_TYPES
 from es_recsys.events.bot_rules import parse_bots
-from es_recsys.events.cleaning import CleaningReport
+from es_recsys.events.cleaning_report import CleaningReport
 from es_recsys.events.event_writer import LoadResult
 from es_recsys.index import catalog
 from es_recsys.index.catalog import CatalogReport

@@ -11,7 +11,7 @@ import numpy as np
 
 from es_recsys.counting import counted
 from es_recsys.errors import StoreNotFound
-from es_recsys.events.cleaning import CleaningReport, clean
+from es_recsys.events.cleaning_report import CleaningReport
 from es_recsys.events.interactions import read_interactions
 from es_recsys.events.store import EventStore
 from es_recsys.index.catalog import CatalogReport
@@ -152,6 +152,8 @@ def clean_events(work: Workspace) -> CleaningReport:
     marks = {"cleaned": work.events.last_row, "catalogue": _state(work, metadata)}
     items = {item_id for ids in scan_ids(work.es, metadata.index) for item_id in ids}
     items.update(fetch_item_groups(work, metadata).values())
+    from es_recsys.events.cleaning import clean  # it loads polars
+
     found = clean(work.events, items, work.now(), work.settings.profiles.session_gap_s)
     work.events.update_progress(**marks)
     return found

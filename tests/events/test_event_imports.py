@@ -16,7 +16,9 @@ _HEAVY = ("sqlalchemy", "polars", "alembic", "torch", "elasticsearch")
         ("es_recsys.events.actors", ()),
         ("es_recsys.events.store", ("sqlalchemy",)),
         ("es_recsys.events.interactions", ("sqlalchemy",)),
-        ("es_recsys.events.cleaning", ("sqlalchemy",)),
+        ("es_recsys.events.cleaning", ("sqlalchemy", "polars")),
+        ("es_recsys.events.cleaning_report", ()),
+        ("es_recsys.serving.refresh", ("sqlalchemy", "elasticsearch")),
     ],
 )
 def test_importing_is_light(module: str, allowed: tuple[str, ...]) -> None:

@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from es_recsys import AsyncClient, Client
 from es_recsys.doctor.events import check_events
 from es_recsys.errors import IndexStateError, KeyMismatch
+from es_recsys.events import cleaning
 from es_recsys.events.schema import STORES
 from es_recsys.index import stored_profiles, versions
 from es_recsys.index.stored_metadata import read_metadata, write_metadata
@@ -222,13 +223,12 @@ def test_a_store_that_is_made_anew_has_its_profiles(client: Client, es: Elastics
 
 
 def test_an_item_that_is_only_changed_costs_no_look_at_all_events(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    from es_recsys.serving import refresh
 
     client.put_events(_event(1, 1))
     client.insert_items([_item("new")])
     looked: list[int] = []
-    real = refresh.clean
-    monkeypatch.setattr(refresh, "clean", lambda *arguments: looked.append(1) or real(*arguments))
+    real = cleaning.clean
+    monkeypatch.setattr(cleaning, "clean", lambda *arguments: looked.append(1) or real(*arguments))
     client.insert_items([_item(2).model_copy(update={"price": 9.0})])
     client.insert_items([_item(2).model_copy(update={"price": 9.0})])
     assert looked == []
