@@ -22,10 +22,12 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
@@ -50,9 +52,17 @@ class Store:
         print(f"  [{seconds:.1f} s]", flush=True)
         return seconds
 
-    def close(self) -> None:
-        subprocess.run([CLI, "index", "drop", "--store", "--yes"], env=self.environment, check=False)
-        subprocess.run([CLI, "engine", "stop"], env=self.environment, check=False)
+
+@contextmanager
+def own_store(name: str) -> Iterator[Store]:
+    """A store in a temporary home, dropped at the end of the block."""
+    with tempfile.TemporaryDirectory(prefix="es-recsys-quality-") as folder:
+        store = Store(name, Path(folder))
+        try:
+            yield store
+        finally:
+            subprocess.run([CLI, "index", "drop", "--store", "--yes"], env=store.environment, check=False)
+            subprocess.run([CLI, "engine", "stop"], env=store.environment, check=False)
 
 
 def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> Path:
@@ -63,7 +73,7 @@ def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> Path:
 
 
 def read_answers(path: Path, key: str) -> dict[str, list[str]]:
-    """Question -> items, best first."""
+    """Query or user -> items, best first."""
     with path.open(encoding="utf-8") as lines:
         answers = [json.loads(line) for line in lines]
     return {a[key]: [hit["item_id"] for hit in a["hits"]] for a in answers}
@@ -75,16 +85,19 @@ def show(
     n: int,
     *metrics: str,
     groups: Mapping[str, str] | None = None,
-) -> None:
-    """Print means over all questions of `grades` with their 95 % intervals; one without an answer counts 0. groups: question ->
-    group that is drawn as a whole."""
-    found = accuracy([answers.get(question, []) for question in grades], list(grades.values()), n, metrics)
-    labels = None if groups is None else [groups[question] for question in grades]
+) -> dict[str, NDArray[np.float64]]:
+    """Print means over all queries of `grades` with their 95 % intervals, and return the values of each query.
+
+    A query without an answer counts 0. groups: query -> group that is drawn as a whole.
+    """
+    found = accuracy([answers.get(query, []) for query in grades], list(grades.values()), n, metrics)
+    labels = None if groups is None else [groups[query] for query in grades]
     words = []
     for metric, values in found.items():
         one = bootstrap(values, np.random.default_rng(7), groups=labels)
         words.append(f"{metric}@{n} {one.mean:.4f} [{one.low:.4f}, {one.high:.4f}]")
-    print(f"{len(grades):,} questions: " + "   ".join(words), flush=True)
+    print(f"{len(grades):,} queries: " + "   ".join(words), flush=True)
+    return found
 
 
 def query_groups(judged: Mapping[str, Mapping[str, int]]) -> dict[str, str]:
@@ -110,35 +123,42 @@ def read_sequences(path: Path) -> Iterator[tuple[str, list[str]]]:
             yield user, items
 
 
-def msrd(store: Store, data: Path, queries: int) -> None:
+def read_judgments(data: Path) -> dict[str, dict[str, int]]:
+    """Return the grades of MSRD: query -> item id -> grade."""
     judged: dict[str, dict[str, int]] = defaultdict(dict)
     with gzip.open(data / "movies-judgments.tsv.gz", "rt", encoding="utf-8", newline="") as lines:
         for row in csv.DictReader(lines, delimiter="\t"):
             judged[row["query"]][row["doc_id"]] = int(row["grade"])
+    return judged
+
+
+def load_msrd(store: Store, data: Path, queries: int) -> tuple[Path, Path, dict[str, dict[str, int]], dict[str, str]]:
+    """Load the films, and draw half of the groups of queries for learning.
+
+    Returns the judgments of that half and the queries of the other as files, the grades of the latter (the first `queries` of
+    them, 0: all), and the group of each query.
+    """
+    judged = read_judgments(data)
     groups = query_groups(judged)
     drawn = sorted(set(groups.values()))
     random.Random(7).shuffle(drawn)
     chosen = set(drawn[: len(drawn) // 2])
-    tuning = [query for query in sorted(judged) if groups[query] in chosen]
-    testing = [query for query in sorted(judged) if groups[query] not in chosen][: queries or None]
-    judgments = write_lines(
-        store.folder / "judgments.jsonl",
-        ({"query": q, "item_id": i, "grade": g} for q in tuning for i, g in judged[q].items()),
-    )
-    questions = write_lines(store.folder / "queries.jsonl", ({"query": q} for q in testing))
-    store.run(
-        "items",
-        "load",
-        data / "movies-corpus.jsonl.gz",
-        "--columns",
-        "item_id=id,description=overview,categories=genres",
-    )
-    qrels = {q: judged[q] for q in testing}
+    learned = [query for query in sorted(judged) if groups[query] in chosen]
+    tested = [query for query in sorted(judged) if groups[query] not in chosen][: queries or None]
+    rows = ({"query": q, "item_id": i, "grade": g} for q in learned for i, g in judged[q].items())
+    judgments = write_lines(store.folder / "judgments.jsonl", rows)
+    requests = write_lines(store.folder / "queries.jsonl", ({"query": q} for q in tested))
+    store.run("items", "load", data / "movies-corpus.jsonl.gz", "--columns", "item_id=id,description=overview,categories=genres")
+    return judgments, requests, {q: judged[q] for q in tested}, groups
+
+
+def msrd(store: Store, data: Path, queries: int) -> None:
+    judgments, requests, grades, groups = load_msrd(store, data, queries)
     for label in ("before", "after"):
         out = store.folder / f"{label}.jsonl"
-        store.run("batch", "search", questions, "--n", "10", "--out", out)
+        store.run("batch", "search", requests, "--n", "10", "--out", out)
         print(label, "tuning:", end=" ")
-        show(qrels, read_answers(out, "query"), 10, "NDCG", groups=groups)
+        show(grades, read_answers(out, "query"), 10, "NDCG", groups=groups)
         if label == "before":
             store.run("tune", "search", "--judgments", judgments)
 
@@ -210,19 +230,15 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=[], help="train these instead of what `train` chooses by itself")
     parser.add_argument("--queries", type=int, default=0, help="ask the first N test queries only")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="es-recsys-quality-") as folder:
-        store = Store(f"quality_{arguments.dataset}", Path(folder))
-        try:
-            if arguments.dataset == "msrd":
-                msrd(store, arguments.folder, arguments.queries)
-            elif arguments.dataset == "gowalla":
-                gowalla(store, arguments.folder, arguments.users, arguments.models)
-            elif arguments.dataset == "events":
-                events(store, arguments.folder, arguments.users, arguments.models, arguments.split)
-            else:
-                last_items(store, arguments.folder, arguments.users, arguments.models, arguments.protocol)
-        finally:
-            store.close()
+    with own_store(f"quality_{arguments.dataset}") as store:
+        if arguments.dataset == "msrd":
+            msrd(store, arguments.folder, arguments.queries)
+        elif arguments.dataset == "gowalla":
+            gowalla(store, arguments.folder, arguments.users, arguments.models)
+        elif arguments.dataset == "events":
+            events(store, arguments.folder, arguments.users, arguments.models, arguments.split)
+        else:
+            last_items(store, arguments.folder, arguments.users, arguments.models, arguments.protocol)
 
 
 if __name__ == "__main__":

@@ -12,14 +12,12 @@ from __future__ import annotations
 
 import argparse
 import gzip
-import tempfile
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from quality import Store, read_answers, write_lines
+from quality import Store, own_store, read_answers, write_lines
 
 from es_recsys.evaluation import accuracy, bootstrap
 
@@ -29,16 +27,6 @@ AT = 10
 DEEP = 400  # answers long enough that what was viewed can be taken out of them
 
 Pairs = dict[str, list[str]]
-
-
-@contextmanager
-def own_store(name: str) -> Iterator[Store]:
-    with tempfile.TemporaryDirectory(prefix="es-recsys-retailrocket-") as folder:
-        store = Store(name, Path(folder))
-        try:
-            yield store
-        finally:
-            store.close()
 
 
 def pairs(path: Path) -> Pairs:
@@ -92,7 +80,7 @@ def answers(store: Store, held: Mapping[str, set[str]], n: int) -> list[list[str
 
 
 class Scores:
-    """Metrics of several answers to the same questions."""
+    """Metrics of several answers to the same queries."""
 
     def __init__(self, held: Mapping[str, set[str]]) -> None:
         self._held = held
