@@ -38,7 +38,7 @@ def show_comparison(found: Comparison) -> None:
     console = Console() if sys.stdout.isatty() else Console(width=200)
     wanted = METRICS if console.width >= _WIDE else _FEW
     shown = [name for name in wanted if any(not math.isnan(one.figures[name].mean) for one in found.techniques)]
-    title = f"{found.questions:,} questions: {found.split}. {found.n} items each"
+    title = f"{found.queries:,} queries: {found.split}. {found.n} items each"
     grid = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     grid.add_column("technique", overflow="fold")
     grid.add_column("path")
@@ -55,25 +55,25 @@ def show_comparison(found: Comparison) -> None:
         f"{'Bold' if console.is_terminal else '*'}: best. ≈: not significantly different from it (paired randomisation, Holm,"
         " 0.05). ±: half of the 95 % interval. popular: best near 1; gini: best near 0."
     )
-    if found.slices:
-        console.print(_slices(found))
+    if found.subgroups:
+        console.print(_subgroups(found))
     for note in found.notes:
         say(note)
 
 
-def _slices(found: Comparison) -> Table:
+def _subgroups(found: Comparison) -> Table:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    sizes = {name: max(one.slices[name]["NDCG"].n for one in found.techniques) for name in found.slices}
-    best = {name: max(one.slices[name]["NDCG"].mean for one in found.techniques) for name in found.slices}
-    title = f"NDCG@{found.n} by slice (questions)"
+    sizes = {name: max(one.subgroups[name]["NDCG"].n for one in found.techniques) for name in found.subgroups}
+    best = {name: max(one.subgroups[name]["NDCG"].mean for one in found.techniques) for name in found.subgroups}
+    title = f"NDCG@{found.n} by subgroup (queries)"
     grid = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     grid.add_column("technique", overflow="fold")
     for name, size in sizes.items():
         grid.add_column(f"{name} ({size:,})", justify="right", no_wrap=True)
     for one in found.techniques:
-        figures = [(one.slices[name]["NDCG"], best[name]) for name in found.slices]
+        figures = [(one.subgroups[name]["NDCG"], best[name]) for name in found.subgroups]
         grid.add_row(one.name, *(_figure(f, "bold" if f.mean == most > 0 else "") for f, most in figures))
     return grid
 

@@ -20,7 +20,7 @@ __all__ = ["ALPHA", "METRICS", "Comparison", "Measured", "Technique", "compared"
 # Differences with a corrected p-value from here on are taken for chance.
 ALPHA = 0.05
 METRICS = (*ACCURACY, "coverage", "novelty", "diversity", "popularity", "gini")
-_FORM = 1
+_FORM = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,7 +44,7 @@ class Technique:
     """One technique of a comparison, with its metrics and costs.
 
     figures: metric -> mean and interval. p: metric -> corrected p-value of the difference to the best of that metric (no
-    entry for the best itself). slices: subgroup of the queries -> metric -> mean and interval. ms: p50 and p95 of a single
+    entry for the best itself). subgroups: subgroup of the queries -> metric -> mean and interval. ms: p50 and p95 of a single
     answer, milliseconds.
     """
 
@@ -52,7 +52,7 @@ class Technique:
     path: str
     figures: Mapping[str, Estimate] = field(default_factory=dict)
     p: Mapping[str, float] = field(default_factory=dict)
-    slices: Mapping[str, Mapping[str, Estimate]] = field(default_factory=dict)
+    subgroups: Mapping[str, Mapping[str, Estimate]] = field(default_factory=dict)
     ms: Mapping[str, float] = field(default_factory=dict)
     training_s: float | None = None
     peak_mib: float | None = None
@@ -66,7 +66,7 @@ class Technique:
             "path": self.path,
             "figures": {name: one.to_dict() for name, one in self.figures.items()},
             "p": {name: round(p, 6) for name, p in self.p.items()},
-            "slices": {name: {m: one.to_dict() for m, one in part.items()} for name, part in self.slices.items()},
+            "subgroups": {name: {m: one.to_dict() for m, one in part.items()} for name, part in self.subgroups.items()},
             "ms": {name: round(ms, 3) for name, ms in self.ms.items()},
             "training_s": None if self.training_s is None else round(self.training_s, 3),
             "peak_mib": None if self.peak_mib is None else round(self.peak_mib, 1),
@@ -77,10 +77,10 @@ class Technique:
 
     @classmethod
     def from_dict(cls, found: Mapping[str, Any]) -> Technique:
-        slices = {name: {m: Estimate.from_dict(one) for m, one in part.items()} for name, part in found["slices"].items()}
+        subgroups = {name: {m: Estimate.from_dict(one) for m, one in part.items()} for name, part in found["subgroups"].items()}
         figures = {name: Estimate.from_dict(one) for name, one in found["figures"].items()}
         rest = {name: found[name] for name in ("name", "path", "p", "ms", "training_s", "peak_mib", "failed", "note")}
-        return cls(figures=figures, slices=slices, curve=tuple(found["curve"]), **rest)
+        return cls(figures=figures, subgroups=subgroups, curve=tuple(found["curve"]), **rest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class Comparison:
     store: str
     made: str
     split: str
-    questions: int
+    queries: int
     n: int
     techniques: tuple[Technique, ...]
     best: Mapping[str, str]
@@ -103,12 +103,12 @@ class Comparison:
     tuning: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def slices(self) -> tuple[str, ...]:
+    def subgroups(self) -> tuple[str, ...]:
         """Names of the subgroups of the queries that any technique has metrics of."""
-        return tuple(dict.fromkeys(name for one in self.techniques for name in one.slices))
+        return tuple(dict.fromkeys(name for one in self.techniques for name in one.subgroups))
 
     def lines(self) -> Iterator[str]:
-        yield f"{self.questions:,} questions ({self.split}), {self.n} items each."
+        yield f"{self.queries:,} queries ({self.split}), {self.n} items each."
         for name, winner in self.best.items():
             if name in ACCURACY:
                 figure = next(one.figures[name] for one in self.techniques if one.name == winner)
@@ -122,7 +122,7 @@ class Comparison:
             "store": self.store,
             "made": self.made,
             "split": self.split,
-            "questions": self.questions,
+            "queries": self.queries,
             "n": self.n,
             "best": dict(self.best),
             "techniques": [one.to_dict() for one in self.techniques],
@@ -141,10 +141,12 @@ class Comparison:
             if found["kind"] != "evaluation" or found["form"] != _FORM:
                 raise KeyError("form")
             techniques = tuple(Technique.from_dict(one) for one in found["techniques"])
-            plain = {name: found[name] for name in ("store", "made", "split", "questions", "n", "best", "about", "tuning")}
+            plain = {name: found[name] for name in ("store", "made", "split", "queries", "n", "best", "about", "tuning")}
             return cls(techniques=techniques, notes=tuple(found["notes"]), **plain)
         except (KeyError, TypeError, AttributeError) as error:
-            raise InputError("This is no result of `es-recsys evaluate`.", "Write one with --out FILE.json.") from error
+            raise InputError(
+                "This is no result of `es-recsys evaluate` of this version.", "Write one with --out FILE.json."
+            ) from error
 
 
 def compared(measured: Sequence[Measured], rng: np.random.Generator) -> tuple[tuple[Technique, ...], dict[str, str]]:
@@ -158,7 +160,7 @@ def compared(measured: Sequence[Measured], rng: np.random.Generator) -> tuple[tu
             one.path,
             figures[one.name],
             p[one.name],
-            _of_slices(one, rng),
+            _subgroup_figures(one, rng),
             one.answers.latency(),
             None if one.cost is None else one.cost.seconds,
             None if one.cost is None else one.cost.peak_mib,
@@ -200,7 +202,7 @@ def _significance(measured: Sequence[Measured], best: Mapping[str, str], rng: np
     return found
 
 
-def _of_slices(one: Measured, rng: np.random.Generator) -> dict[str, dict[str, Estimate]]:
+def _subgroup_figures(one: Measured, rng: np.random.Generator) -> dict[str, dict[str, Estimate]]:
     return {
         name: {
             metric: bootstrap(values, rng, groups=one.scores.subgroup_actors[name], rounds=500) for metric, values in part.items()

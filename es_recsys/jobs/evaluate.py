@@ -44,7 +44,7 @@ def evaluate(work: Workspace, options: EvaluateOptions, progress: Progress | Non
         store=work.settings.index,
         made=datetime.now(UTC).isoformat(timespec="seconds"),
         split=run.split.kind,
-        questions=len(run.split),
+        queries=len(run.split),
         n=options.n,
         techniques=techniques,
         best=best,
@@ -103,7 +103,7 @@ def _about(run: EvalRun) -> dict[str, Any]:
         "events": len(train.items),
         "timed": train.timed,
         "median_history": float(np.median(lengths)) if lengths else math.nan,
-        "right_answers": float(np.mean([len(query.grades) for query in queries])),
+        "relevant_items": float(np.mean([len(query.grades) for query in queries])),
         "targets": list(run.options.targets),
         "seed": run.options.seed,
     }

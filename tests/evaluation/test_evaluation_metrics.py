@@ -120,7 +120,7 @@ def test_intervals_hold_the_mean_as_often_as_they_say() -> None:
     assert 0.87 <= inside / 200 <= 0.99
 
 
-def test_intervals_are_wider_where_questions_belong_together() -> None:
+def test_intervals_are_wider_where_queries_belong_together() -> None:
     values = np.repeat(np.random.default_rng(0).random(20), 30)
     groups = [f"u{row // 30}" for row in range(600)]
     alone, together = (bootstrap(values, np.random.default_rng(1), groups=g) for g in (None, groups))

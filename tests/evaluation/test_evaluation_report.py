@@ -50,7 +50,7 @@ def _measured(name: str, mean: float, path: str = "memory", curve: bool = False)
 def comparison() -> Comparison:
     measured = [_measured("low", 0.2), _measured(NASTY, 0.6, curve=True), _measured("served", 0.61, "served")]
     techniques, best = compared(measured, np.random.default_rng(0))
-    about = {"users": 10, "items": 20, "events": 30, "right_answers": 1.0, "targets": ["purchase"]}
+    about = {"users": 10, "items": 20, "events": 30, "relevant_items": 1.0, "targets": ["purchase"]}
     return Comparison("shop", "2026-01-01T00:00:00+00:00", "the last & best", 80, 10, techniques, best, about, (NASTY,))
 
 

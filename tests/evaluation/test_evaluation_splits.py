@@ -1,4 +1,4 @@
-"""Splits: what is held out is nowhere in training, the rule says the same of single events, and questions can be answered."""
+"""Splits: what is held out is nowhere in training, the rule says the same of single events, and queries can be answered."""
 
 from __future__ import annotations
 

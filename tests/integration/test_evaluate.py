@@ -123,7 +123,7 @@ def test_memory_and_the_served_path_agree_side_by_side(client: Client) -> None:
     assert by_name["served"].training_s is not None
     assert by_name["served"].ms["p50"] > by_name["covisitation"].ms["p50"] > 0
     assert all(one.failed == 0 for one in found.techniques)
-    assert found.questions == 50
+    assert found.queries == 50
 
 
 def _lowest_first() -> Ranker:

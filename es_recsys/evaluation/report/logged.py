@@ -17,7 +17,7 @@ _POSITIONS = 10
 _HEADS = {
     "IPS": "reward an answer by inverse propensity, with its 95 % interval",
     "SNIPS": "the same, self-normalised: it varies less, and can be a little off where the log has few rows",
-    "shown": "share of the order's places that the log tells something of",
+    "shown": "share of the order's positions that the log says something of",
     "effective rows": "how many logged rows the estimate rests on: (sum of weights)² / sum of squared weights",
     "clipped": "share of the rows whose weight was cut, which makes IPS too low",
 }

@@ -12,22 +12,22 @@ from es_recsys.evaluation.accuracy import ACCURACY
 from es_recsys.evaluation.logged import LoggedReport
 from es_recsys.evaluation.report.logged import logged_section, logged_title
 from es_recsys.evaluation.report.parts import facts, figure, moment
-from es_recsys.evaluation.report.plots import against_cost, by_slice, learning_curves, trials
+from es_recsys.evaluation.report.plots import against_cost, by_subgroup, learning_curves, trials
 from es_recsys.evaluation.results import ALPHA, METRICS, Comparison, Technique
 
 __all__ = ["page"]
 
 _EXPLAINED = {
-    "NDCG": "gain of the right answers, discounted by rank, over the best possible",
-    "Recall": "share of the right answers that are in the list",
-    "HR": "share of the questions with a right answer in the list",
-    "MAP": "precision at the right answers' ranks, averaged",
-    "MRR": "1 / rank of the first right answer",
+    "NDCG": "gain of the relevant items, discounted by rank, over the best possible",
+    "Recall": "share of the relevant items that are in the list",
+    "HR": "share of the queries with a relevant item in the list",
+    "MAP": "precision at the relevant items' ranks, averaged",
+    "MRR": "1 / rank of the first relevant item",
     "coverage": "share of the catalogue that anybody is shown",
     "novelty": "self-information of the items shown, bits",
     "diversity": "unlikeness of the items of one list",
     "popularity": "how popular the items shown are, over those that the user knows; 1 is neither more nor less",
-    "gini": "how unevenly places are spread over the catalogue; 0 is evenly",
+    "gini": "how unevenly ranks are spread over the catalogue; 0 is evenly",
 }
 _DIGITS = {"coverage": 3, "novelty": 2, "diversity": 3, "popularity": 2, "gini": 3}
 
@@ -73,11 +73,11 @@ def _comparison(one: Comparison, anchor: str) -> str:
         _notes(one),
         "<h3>Quality against cost</h3>",
         figure(against_cost(one, f"{anchor}a"), "Lines are 95 % intervals. Up and to the left is better."),
-        "<h3>By slice</h3>",
-        figure(by_slice(one, f"{anchor}b"), _slice_words(one)),
+        "<h3>Subgroups</h3>",
+        figure(by_subgroup(one, f"{anchor}b"), _subgroup_words(one)),
     ]
     if curves:
-        parts += ["<h3>Learning curves</h3>", figure(curves, "What the trainings told after each epoch.")]
+        parts += ["<h3>Learning curves</h3>", figure(curves, "Metrics of the trainings after each epoch.")]
     return "\n".join(parts) + "\n</section>\n"
 
 
@@ -88,22 +88,22 @@ def _verdict(one: Comparison) -> str:
     words = f"<strong>{escape(winner.name)}</strong> is best, with an NDCG@{one.n} of {figure.mean:.4f}"
     words += f" ({figure.low:.4f} to {figure.high:.4f})."
     if alike:
-        words += f" It can't be told from {escape(', '.join(alike))} on {one.questions:,} questions."
+        words += f" It can't be told from {escape(', '.join(alike))} on {one.queries:,} queries."
     return words
 
 
 def _facts(one: Comparison) -> str:
     known = one.about
     told = {
-        "questions": f"{one.questions:,}",
+        "queries": f"{one.queries:,}",
         "trained on": f"{known.get('events', 0):,} events",
         "users": f"{known.get('users', 0):,}",
         "items": f"{known.get('items', 0):,}",
-        "right answers a question": f"{known.get('right_answers', 0.0):.2f}",
+        "relevant items a query": f"{known.get('relevant_items', 0.0):.2f}",
         "measured": moment(one.made),
     }
     if known.get("targets"):
-        told["right answers are of"] = ", ".join(known["targets"])
+        told["relevant items have"] = ", ".join(known["targets"])
     return facts(told)
 
 
@@ -155,16 +155,16 @@ def _cell(each: Technique, metric: str, one: Comparison) -> str:
 
 
 def _notes(one: Comparison) -> str:
-    notes = [*one.notes, *(f"{each.name}: {each.failed} questions failed." for each in one.techniques if each.failed)]
+    notes = [*one.notes, *(f"{each.name}: {each.failed} queries failed." for each in one.techniques if each.failed)]
     return '<ul class="notes">' + "".join(f"<li>{escape(note)}</li>" for note in notes) + "</ul>" if notes else ""
 
 
-def _slice_words(one: Comparison) -> str:
+def _subgroup_words(one: Comparison) -> str:
     words = {
         "new users": "New users have 3 events at most.",
-        "cold items": "Cold items are right answers that 3 users at most have an event on.",
+        "cold items": "Cold items are relevant items that 3 users at most have an event on.",
     }
-    return " ".join(["Dots are means, bars 95 % intervals.", *(text for name, text in words.items() if name in one.slices)])
+    return " ".join(["Dots are means, bars 95 % intervals.", *(text for name, text in words.items() if name in one.subgroups)])
 
 
 def _tuning(histories: Sequence[Mapping[str, Any]]) -> str:

@@ -16,7 +16,7 @@ from es_recsys.evaluation.statistics import Estimate
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["against_cost", "by_slice", "learning_curves", "policies", "trials"]
+__all__ = ["against_cost", "by_subgroup", "learning_curves", "policies", "trials"]
 
 _PATHS = {"memory": (SERIES[0], "o", "in memory"), "served": (SERIES[1], "D", "through Elasticsearch")}
 _METRIC = "NDCG"
@@ -38,10 +38,10 @@ def against_cost(found: Comparison, name: str) -> str:
         return to_svg(figure, name, label)
 
 
-def by_slice(found: Comparison, name: str) -> str:
+def by_subgroup(found: Comparison, name: str) -> str:
     """Plot NDCG with its interval, over all queries and by subgroup, the best technique on top."""
     order = sorted(found.techniques, key=lambda one: (_of(one, "")[0], one.name))
-    panels = ["", *found.slices]
+    panels = ["", *found.subgroups]
     with drawing(name):
         figure, axes = _panels(len(panels), height=1.0 + 0.27 * len(order), share=True, width=3.3)
         for axis, part in zip(axes, panels, strict=True):
@@ -53,12 +53,12 @@ def by_slice(found: Comparison, name: str) -> str:
                         axis.plot([low, high], [row, row], color=colour, linewidth=2.0, alpha=0.55, solid_capstyle="round")
                     axis.plot([mean], [row], marker, color=colour, markersize=5.5)
             size = max((count for _, _, (_, _, _, count) in shown), default=0)
-            axis.set_title(f"{part or 'all questions'} ({size:,})")
+            axis.set_title(f"{part or 'all queries'} ({size:,})")
             axis.set_xlim(left=0)
             axis.grid(visible=False, axis="y")
         axes[0].set_yticks(range(len(order)), [one.name for one in order])
         axes[0].set_ylim(-0.7, len(order) - 0.3)
-        label = f"{_METRIC}@{found.n} of each technique with its 95 % interval, by slice of the questions."
+        label = f"{_METRIC}@{found.n} of each technique with its 95 % interval, by subgroup."
         return to_svg(figure, name, label)
 
 
@@ -92,14 +92,14 @@ def policies(found: LoggedReport, name: str) -> str:
 
 
 def learning_curves(found: Comparison, name: str) -> str | None:
-    """Plot what trainings told of each epoch, a panel a figure; None where none told anything."""
+    """Plot the metrics of trainings after each epoch, a panel a metric; None without any."""
     curves = {one.name: one.curve for one in found.techniques if len(one.curve) > 1}
-    told = sorted({key for rows in curves.values() for row in rows for key in row} - {"epoch", "of"})
-    if not told:
+    metrics = sorted({key for rows in curves.values() for row in rows for key in row} - {"epoch", "of"})
+    if not metrics:
         return None
     with drawing(name):
-        figure, axes = _panels(len(told), height=3.2)
-        for axis, key in zip(axes, told, strict=True):
+        figure, axes = _panels(len(metrics), height=3.2)
+        for axis, key in zip(axes, metrics, strict=True):
             for number, (technique, rows) in enumerate(curves.items()):
                 points = [(row.get("epoch", place), row[key]) for place, row in enumerate(rows, 1) if key in row]
                 if points:
@@ -107,7 +107,7 @@ def learning_curves(found: Comparison, name: str) -> str | None:
             axis.set_title(key)
             axis.set_xlabel("epoch")
             axis.margins(x=0.02)
-        return to_svg(figure, name, f"Learning curves: {', '.join(told)} by epoch of {', '.join(curves)}.")
+        return to_svg(figure, name, f"Learning curves: {', '.join(metrics)} by epoch of {', '.join(curves)}.")
 
 
 def trials(history: Mapping[str, Any], name: str) -> str:
@@ -161,7 +161,7 @@ def _line(axis: Axes, points: Sequence[tuple[float, float]], name: str, colour: 
 
 
 def _of(one: Technique, part: str) -> tuple[float, float, float, int]:
-    figure = one.slices.get(part, {}).get(_METRIC) if part else one.figures.get(_METRIC)
+    figure = one.subgroups.get(part, {}).get(_METRIC) if part else one.figures.get(_METRIC)
     if figure is None:
         return math.nan, math.nan, math.nan, 0
     return figure.mean, figure.low, figure.high, figure.n
