@@ -28,7 +28,8 @@ from numpy.typing import NDArray
 
 from es_recsys.dataset import Interactions, ItemTable
 from es_recsys.evaluation import bootstrap
-from es_recsys.evaluation.holdout import HoldoutSplit, leave_last_out, random_holdout
+from es_recsys.evaluation.holdout import leave_last_out, random_holdout
+from es_recsys.evaluation.holdout_split import HoldoutSplit
 from es_recsys.evaluation.metrics import ndcg
 from es_recsys.models import DEPTHS, MODELS, Model
 from es_recsys.models.base import ContentModel, TrainingCallback, rows_of_all_items

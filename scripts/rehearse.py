@@ -34,8 +34,8 @@ from es_recsys.sample import SampleStore, sample_store
 from es_recsys.simulator import (
     GOALS,
     ABTestResult,
-    Estimate,
     InterleavingResult,
+    MeanEstimate,
     RankingSystem,
     RegretReport,
     SampleStoreEnvironment,
@@ -70,17 +70,17 @@ def asked(client: Client, name: str, needs: Sequence[SimulatedNeed], **changes: 
     return Variant(name, found.__getitem__)
 
 
-def looked_at(look: Callable[[Sequence[SimulatedNeed]], Estimate], needs: Sequence[SimulatedNeed]) -> int | None:
+def looked_at(look: Callable[[Sequence[SimulatedNeed]], MeanEstimate], needs: Sequence[SimulatedNeed]) -> int | None:
     """After how many visits a method is sure."""
     counts = np.linspace(len(needs) / LOOKS, len(needs), LOOKS).astype(int).tolist()
     return significant_after([(count, look(needs[:count])) for count in counts])
 
 
-def signed(estimate: Estimate) -> str:
+def signed(estimate: MeanEstimate) -> str:
     return f"{estimate.mean:+.4f} [{estimate.low:+.4f}, {estimate.high:+.4f}]"
 
 
-def p_of(estimate: Estimate) -> str:
+def p_of(estimate: MeanEstimate) -> str:
     return f"{estimate.p:.3f}" if estimate.p >= 0.001 else "< .001"
 
 

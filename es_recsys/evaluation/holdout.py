@@ -1,4 +1,4 @@
-"""Holdout splits: what models may learn from, what is known of each evaluated user, and the targets to be found.
+"""Protocols of holding events out, each of which gives a `HoldoutSplit`.
 
 One rule everywhere: a target is an item that the user has no earlier event on, of any type, and events of everybody are held
 out, though only some users are evaluated. Events at the same moment as the first one held out are held out with it, so that of
@@ -10,22 +10,18 @@ In a store without times the order of a user's events stands for them.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.dataset import Interactions
 from es_recsys.errors import InputError
-from es_recsys.evaluation.metrics import ndcg
-from es_recsys.models.base import ScoredItems
+from es_recsys.evaluation.holdout_split import HoldoutRule, HoldoutSplit, n_items_of, pairs_of
 from es_recsys.models.types import HistoryBatch, take
 
 __all__ = [
-    "HoldoutRule",
-    "HoldoutSplit",
-    "Recommend",
     "event_type_holdout",
     "leave_last_out",
     "leave_last_two_out",
@@ -35,120 +31,12 @@ __all__ = [
     "split_moment",
     "temporal_split",
     "user_holdout",
-    "validation_score",
 ]
 
 # New items of a user after a split in time that are to be found.
 _NEXT = 5
 # Share of the events that a split in time holds out; more of them where only some types are asked for, which are rarer.
 _NEWEST, _NEWEST_OF_TYPE = 0.1, 0.2
-
-# Answers of many users at once: their histories, how many items, and items to leave out of each, as `Model.recommend_idx`.
-Recommend = Callable[[HistoryBatch, int, Sequence[NDArray[np.int64]]], list[ScoredItems]]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class HoldoutRule:
-    """Rule of a holdout split: which events are held out.
-
-    moment: events from then on are held out, of everybody. cutoffs (n_users,): time of each user from which on their own are.
-    learned (n_users,): time of each user up to which models may learn from what isn't held out; later events are only known at
-    query time. pairs: user * n_items + item of pairs that are held out whenever they were.
-    """
-
-    moment: float = math.inf
-    cutoffs: NDArray[np.float64] | None = None
-    learned: NDArray[np.float64] | None = None
-    pairs: NDArray[np.int64] | None = None
-
-    def visible(self, data: Interactions) -> NDArray[np.bool_]:
-        """Return which events (n,) are known at query time."""
-        visible: NDArray[np.bool_] = data.times < self.moment
-        if self.cutoffs is not None:
-            visible &= data.times < self.cutoffs[data.users]
-        if self.pairs is not None:
-            visible &= ~np.isin(_pairs(data), self.pairs)
-        return visible
-
-    def train(self, data: Interactions) -> NDArray[np.bool_]:
-        """Return which events (n,) models may learn from."""
-        return self.visible(data) if self.learned is None else self.visible(data) & (data.times < self.learned[data.users])
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class HoldoutSplit:
-    """Events to learn from, and n users whose held-out items are to be found.
-
-    kind: how the targets were chosen, in words. train: what models may learn from. histories: what is known of the users;
-    seen, targets: n arrays of item indices, to be left out of and to be found in the answer. gains: what each target counts,
-    the sum of the weights of its events, so that a purchase counts for more than a view; () where all count alike.
-    users (n,) int64: index of each in `train.user_ids`. visible: events known at query time (None: those of `train`).
-    rule: which events are held out.
-    """
-
-    kind: str
-    train: Interactions
-    histories: HistoryBatch
-    seen: tuple[NDArray[np.int64], ...]
-    targets: tuple[NDArray[np.int64], ...]
-    gains: tuple[NDArray[np.float64], ...] = ()
-    users: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
-    visible: Interactions | None = None
-    rule: HoldoutRule = field(default_factory=HoldoutRule)
-
-    def __len__(self) -> int:
-        return len(self.targets)
-
-    def first(self, users: int) -> HoldoutSplit:
-        """Return the same split with the first of its users only."""
-        return self.between(0, users)
-
-    def between(self, begin: int, end: int) -> HoldoutSplit:
-        """Return the same split with some of its users, `end` left out."""
-        end = min(end, len(self))
-        return replace(
-            self,
-            histories=self.histories.some(begin, end),
-            seen=self.seen[begin:end],
-            targets=self.targets[begin:end],
-            gains=self.gains[begin:end],
-            users=self.users[begin:end],
-        )
-
-    def reweighted(self, weights: NDArray[np.float32]) -> HoldoutSplit:
-        """Return the same split with other weights (n,) of the training events, and with targets that count alike.
-
-        An event of weight 0 is not learned from, but its item stays out of the answers.
-        """
-        events = replace(self.train, weights=weights)
-        train = take(events, weights != 0)
-        return replace(self, train=train, visible=None, histories=HistoryBatch.of_users(train, self.users), gains=())
-
-    @property
-    def user_weights(self) -> NDArray[np.float64]:
-        """Mean gain (n,) of each user's targets over that of all users: a user who buys counts for more than one who looks."""
-        if not self.gains:
-            return np.ones(len(self))
-        each = np.array([own.mean() for own in self.gains])
-        result: NDArray[np.float64] = each / each.mean()
-        return result
-
-    def ndcg(self, lists: list[NDArray[np.int64]], n: int) -> NDArray[np.float64]:
-        """Return NDCG@n (n_users,) float64 of each user times `user_weights`: the mean is a weighted mean in [0, 1]."""
-        return ndcg(lists, self.targets, n, self.gains) * self.user_weights
-
-
-def validation_score(split: HoldoutSplit, n: int = 10) -> Callable[[Recommend], float]:
-    """Return the function that scores a model after each epoch of its training, by NDCG@n of its answers on `split`.
-
-    The model must learn from `split.train` alone. Item indices are those of its ids.
-    """
-
-    def score(recommend: Recommend) -> float:
-        lists = [items for items, _ in recommend(split.histories, n, split.seen)]
-        return float(split.ndcg(lists, n).mean()) if len(split) else 0.0
-
-    return score
 
 
 def leave_last_out(
@@ -201,9 +89,9 @@ def random_holdout(
     rank = np.arange(len(rows)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     wanted[_positive_items(data) <= wanted] = 0
     drawn = np.sort(rows[order][rank < wanted[owners[order]]])
-    pairs = np.sort(_pairs(data)[drawn])
+    pairs = np.sort(pairs_of(data)[drawn])
     kind = f"a random {share:.0%} of the items of each user{_of_types(targets)}"
-    return _split(kind, data, HoldoutRule(pairs=pairs), *np.divmod(pairs, _n_items(data)), rng, users, targets)
+    return _split(kind, data, HoldoutRule(pairs=pairs), *np.divmod(pairs, n_items_of(data)), rng, users, targets)
 
 
 def temporal_split(
@@ -287,8 +175,8 @@ def some_users_holdout(
         rows = _first_events(data, ())
         order = np.lexsort((rng.random(len(rows)), data.users[rows]))
         ends = np.searchsorted(data.users[rows], chosen, side="right")
-        pairs = _pairs(data)[rows[order][ends - 1]]
-        split = _split(kind, data, HoldoutRule(pairs=pairs), *np.divmod(pairs, _n_items(data)), rng, users, ())
+        pairs = pairs_of(data)[rows[order][ends - 1]]
+        split = _split(kind, data, HoldoutRule(pairs=pairs), *np.divmod(pairs, n_items_of(data)), rng, users, ())
     return replace(split, gains=())
 
 
@@ -311,11 +199,11 @@ def event_type_holdout(
     if not data.timed:
         return random_holdout(data, rng, users, share=share, targets=(event_type,))
     moment = float(np.quantile(data.times[of_type], 1.0 - share))
-    pairs, before = _pairs(data), data.times < moment
+    pairs, before = pairs_of(data), data.times < moment
     out = np.setdiff1d(pairs[of_type & ~before], pairs[of_type & before])
     rule = HoldoutRule(moment=moment, pairs=out)
     kind = f"{event_type} events after a split in time"
-    return _split(kind, data, rule, *np.divmod(out, _n_items(data)), rng, users, (event_type,))
+    return _split(kind, data, rule, *np.divmod(out, n_items_of(data)), rng, users, (event_type,))
 
 
 def split_moment(data: Interactions, share: float) -> float:
@@ -390,7 +278,7 @@ def _first_events(data: Interactions, targets: Collection[str]) -> NDArray[np.in
 
     A target item is one that the user has a positive event of a target type on.
     """
-    wanted, pairs = _counted(data, targets), _pairs(data)
+    wanted, pairs = _counted(data, targets), pairs_of(data)
     order = np.argsort(pairs, kind="stable")
     _, begins = np.unique(pairs[order], return_index=True)
     first = order[begins]
@@ -417,9 +305,9 @@ def _gains(
 ) -> NDArray[np.float64]:
     """Return the sum (k,) of the weights of the events that make each pair a target."""
     counted = _counted(data, targets)
-    wanted = owners * _n_items(data) + items
+    wanted = owners * n_items_of(data) + items
     distinct = np.unique(wanted)
-    pairs = _pairs(data)[counted]
+    pairs = pairs_of(data)[counted]
     at = np.minimum(np.searchsorted(distinct, pairs), max(len(distinct) - 1, 0))
     there = distinct[at] == pairs if len(distinct) else np.zeros(len(pairs), bool)
     sums = np.bincount(at[there], weights=data.weights[counted][there], minlength=len(distinct)).astype(np.float64)
@@ -429,17 +317,8 @@ def _gains(
 
 def _positive_items(data: Interactions) -> NDArray[np.int64]:
     """Return how many items (n_users,) each user has a positive event on."""
-    pairs = np.unique(_pairs(data)[data.weights > 0])
-    return np.bincount(pairs // _n_items(data), minlength=len(data.user_ids)).astype(np.int64)
-
-
-def _pairs(data: Interactions) -> NDArray[np.int64]:
-    """Return user * n_items + item (n,) of each event."""
-    return data.users.astype(np.int64) * _n_items(data) + data.items
-
-
-def _n_items(data: Interactions) -> int:
-    return max(len(data.item_ids), 1)
+    pairs = np.unique(pairs_of(data)[data.weights > 0])
+    return np.bincount(pairs // n_items_of(data), minlength=len(data.user_ids)).astype(np.int64)
 
 
 def _of_types(targets: Collection[str]) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from es_recsys.dataset import Interactions
 from es_recsys.evaluation import holdout
-from es_recsys.evaluation.holdout import HoldoutRule, HoldoutSplit
+from es_recsys.evaluation.holdout_split import HoldoutRule, HoldoutSplit
 from es_recsys.evaluation.queries import EvalQuery, EvalSplit, EventRule, Searches, history_of, query_of, seen_items
 
 __all__ = ["QUERY_SPLITS", "as_queries", "query_split"]

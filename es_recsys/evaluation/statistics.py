@@ -52,17 +52,25 @@ def bootstrap(
 
     groups: whom each value belongs to; groups are drawn, not values. Without a value all is NaN.
     """
+    from scipy import stats
+
     sums, counts = _grouped(values, groups)
     if not len(sums):
         return Estimate(float("nan"), float("nan"), float("nan"), 0)
-    means = np.empty(rounds)
-    step = max(1, _AT_ONCE // len(sums))
-    for begin in range(0, rounds, step):
-        drawn = rng.integers(len(sums), size=(min(step, rounds - begin), len(sums)))
-        means[begin : begin + len(drawn)] = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
-    tail = (1.0 - level) / 2.0
-    low, high = np.quantile(means, [tail, 1.0 - tail])
-    return Estimate(float(sums.sum() / counts.sum()), float(low), float(high), int(counts.sum()))
+    mean = float(sums.sum() / counts.sum())
+    if len(sums) == 1:
+        return Estimate(mean, mean, mean, int(counts.sum()))
+    found = stats.bootstrap(
+        (sums, counts),
+        lambda sums, counts, axis: sums.sum(axis=axis) / counts.sum(axis=axis),
+        n_resamples=rounds,
+        batch=max(1, _AT_ONCE // len(sums)),
+        paired=True,
+        confidence_level=level,
+        method="percentile",
+        rng=rng,
+    ).confidence_interval
+    return Estimate(mean, float(found.low), float(found.high), int(counts.sum()))
 
 
 def paired_test(
@@ -78,18 +86,22 @@ def paired_test(
     Which of the two rankers a query's value came from is a coin's toss (Fisher 1935; Smucker, Allan and Carterette 2007).
     Queries where either value is NaN are left out; 1 where nothing differs. At least 1 / (rounds + 1).
     """
+    from scipy import stats
+
     sums, _ = _grouped(one - other, groups)
     sums = sums[sums != 0.0]
-    if not len(sums):
+    if len(sums) < 2:
         return 1.0
-    found = abs(float(sums.sum()))
-    extreme = 0
-    step = max(1, _AT_ONCE // len(sums))
-    for begin in range(0, rounds, step):
-        signs = rng.integers(0, 2, size=(min(step, rounds - begin), len(sums)), dtype=np.int8)
-        totals = (2.0 * signs - 1.0) @ sums
-        extreme += int((np.abs(totals) >= found * (1.0 - 1e-12)).sum())
-    return (extreme + 1) / (rounds + 1)
+    found = stats.permutation_test(
+        (sums,),
+        lambda sums, axis: sums.sum(axis=axis),
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=rounds,
+        batch=max(1, _AT_ONCE // len(sums)),
+        rng=rng,
+    )
+    return float(found.pvalue)
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:

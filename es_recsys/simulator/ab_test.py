@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from es_recsys.errors import InputError
 from es_recsys.sample.chance import digest
 from es_recsys.simulator.environment import SimulatedNeed
-from es_recsys.simulator.estimates import Estimate, estimate, half_width, sample_size
+from es_recsys.simulator.estimates import MeanEstimate, estimate, half_width, sample_size
 from es_recsys.simulator.regret import RankingSystem
 from es_recsys.simulator.user_simulator import UserSimulator
 
@@ -32,9 +32,9 @@ class ABTestResult:
     this size; None for no difference at all.
     """
 
-    a: Estimate
-    b: Estimate
-    lift: Estimate
+    a: MeanEstimate
+    b: MeanEstimate
+    lift: MeanEstimate
     needed: int | None
 
 
@@ -83,4 +83,4 @@ def compare_variants(a: NDArray[np.float64], b: NDArray[np.float64], confidence:
     beside = half_width(error, confidence)
     deviation = math.sqrt((float(a.var(ddof=1)) + float(b.var(ddof=1))) / 2.0)
     needed = sample_size(deviation, lift, confidence=confidence) if lift else None
-    return ABTestResult(ours, theirs, Estimate(lift, lift - beside, lift + beside, error, len(a) + len(b)), needed)
+    return ABTestResult(ours, theirs, MeanEstimate(lift, lift - beside, lift + beside, error, len(a) + len(b)), needed)

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from es_recsys.errors import InputError
 
-__all__ = ["Estimate", "estimate", "half_width", "sample_size", "significant_after"]
+__all__ = ["MeanEstimate", "estimate", "half_width", "sample_size", "significant_after"]
 
 _NORMAL = NormalDist()
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class MeanEstimate:
     """A mean over independent subjects with its confidence interval.
 
     low, high: bounds of the interval. error: standard error of the mean, infinite for a single subject. groups: number of
@@ -47,7 +47,7 @@ class Estimate:
         return f"{self.mean:.4f} [{self.low:.4f}, {self.high:.4f}]"
 
 
-def estimate(values: NDArray[np.float64], groups: NDArray[np.str_] | None = None, confidence: float = 0.95) -> Estimate:
+def estimate(values: NDArray[np.float64], groups: NDArray[np.str_] | None = None, confidence: float = 0.95) -> MeanEstimate:
     """Return the mean of (n,) values.
 
     groups: (n,) whose values they are; those of one subject go together, so that a person who was asked ten times does not
@@ -68,7 +68,7 @@ def estimate(values: NDArray[np.float64], groups: NDArray[np.str_] | None = None
     square = float((totals**2).sum()) * count / max(count - 1, 1) / len(values) ** 2
     error = math.sqrt(square) if count > 1 else math.inf
     beside = half_width(error, confidence)
-    return Estimate(mean, mean - beside, mean + beside, error, count)
+    return MeanEstimate(mean, mean - beside, mean + beside, error, count)
 
 
 def half_width(error: float, confidence: float = 0.95) -> float:
@@ -90,7 +90,7 @@ def sample_size(deviation: float, effect: float, *, confidence: float = 0.95, po
     return max(2, math.ceil(2.0 * (z * deviation / effect) ** 2))
 
 
-def significant_after(looks: Sequence[tuple[int, Estimate]]) -> int | None:
+def significant_after(looks: Sequence[tuple[int, MeanEstimate]]) -> int | None:
     """Return the count from which on every look leaves out 0, None where the last doesn't.
 
     looks: (how many were asked, their estimate), the fewest first. Who looks often and stops at the first significant look is

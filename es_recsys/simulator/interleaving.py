@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from es_recsys.sample.chance import stream
 from es_recsys.simulator.environment import SimulatedNeed
-from es_recsys.simulator.estimates import Estimate, estimate
+from es_recsys.simulator.estimates import MeanEstimate, estimate
 from es_recsys.simulator.regret import RankingSystem, item_idx_of
 from es_recsys.simulator.user_simulator import UserSimulator
 
@@ -37,7 +37,7 @@ class InterleavingResult:
     won: int
     lost: int
     tied: int
-    margin: Estimate
+    margin: MeanEstimate
 
 
 def team_draft(

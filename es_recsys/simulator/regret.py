@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from es_recsys.query import Answer, Hit, Query, Ranking
 from es_recsys.simulator.click_model import PositionBasedModel
 from es_recsys.simulator.environment import Environment, SimulatedNeed
-from es_recsys.simulator.estimates import Estimate, estimate
+from es_recsys.simulator.estimates import MeanEstimate, estimate
 
 __all__ = ["RankingSystem", "RegretReport", "item_idx_of", "measure_regret"]
 
@@ -46,14 +46,14 @@ class RegretReport:
         room = self.best - self.random_value
         return np.where(room > 1e-12, (self.value - self.random_value) / np.maximum(room, 1e-12), 1.0)
 
-    def over(self, other: RegretReport) -> Estimate:
-        """Estimate how much more it brings than another system did on the same needs: the mean of the paired differences."""
+    def over(self, other: RegretReport) -> MeanEstimate:
+        """MeanEstimate how much more it brings than another system did on the same needs: the mean of the paired differences."""
         return estimate(self.value - other.value, self.users)
 
-    def mean_regret(self) -> Estimate:
+    def mean_regret(self) -> MeanEstimate:
         return estimate(self.regret, self.users)
 
-    def mean_gain(self) -> Estimate:
+    def mean_gain(self) -> MeanEstimate:
         return estimate(self.gain, self.users)
 
 

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from es_recsys.evaluation.holdout import HoldoutSplit
+from es_recsys.evaluation.holdout_split import HoldoutSplit
 from es_recsys.evaluation.metrics import dcg, discounts, gains_of, ideal_dcg
 from es_recsys.models.base import DEPTHS, Model, ScoredItems
 from es_recsys.models.types import ItemIds

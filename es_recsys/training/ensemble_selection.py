@@ -10,7 +10,7 @@ from itertools import permutations
 import numpy as np
 from numpy.typing import NDArray
 
-from es_recsys.evaluation.holdout import HoldoutSplit
+from es_recsys.evaluation.holdout_split import HoldoutSplit
 from es_recsys.models.base import Model
 from es_recsys.training.ensemble_candidates import Candidates
 

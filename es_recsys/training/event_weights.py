@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from es_recsys.dataset import Interactions
 from es_recsys.errors import InputError
-from es_recsys.evaluation.holdout import HoldoutSplit, event_type_holdout
+from es_recsys.evaluation.holdout import event_type_holdout
+from es_recsys.evaluation.holdout_split import HoldoutSplit
 from es_recsys.evaluation.statistics import Estimate, bootstrap
 from es_recsys.evaluation.tuner import optimize
 from es_recsys.event_types import EVENT_TYPES

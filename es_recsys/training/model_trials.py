@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from es_recsys.dataset import ItemTable
 from es_recsys.errors import ModelError
-from es_recsys.evaluation.holdout import HoldoutSplit
+from es_recsys.evaluation.holdout_split import HoldoutSplit
 from es_recsys.evaluation.tuner import TuningResult, optimize
 from es_recsys.models.base import Model, TrainingCallback
 from es_recsys.models.cooccurrence import Counting, count, user_sequences

@@ -16,7 +16,7 @@ import numpy as np
 
 from es_recsys.dataset import Interactions
 from es_recsys.errors import InputError
-from es_recsys.evaluation.holdout import HoldoutSplit
+from es_recsys.evaluation.holdout_split import HoldoutSplit
 from es_recsys.index import stored_metadata, versions
 from es_recsys.models.retired import recommending, without_retired
 from es_recsys.progress import ProgressReporter

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from es_recsys.dataset import Interactions
-from es_recsys.evaluation.holdout import HoldoutSplit, next_items_after, split_moment
+from es_recsys.evaluation.holdout import next_items_after, split_moment
+from es_recsys.evaluation.holdout_split import HoldoutSplit
 from es_recsys.evaluation.statistics import Estimate, bootstrap
 from es_recsys.models import Model, UserKNN
 from es_recsys.models.types import take

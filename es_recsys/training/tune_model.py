@@ -13,7 +13,8 @@ import numpy as np
 
 from es_recsys.dataset import Interactions
 from es_recsys.errors import InputError
-from es_recsys.evaluation.holdout import HoldoutSplit, leave_last_out, random_holdout, temporal_split
+from es_recsys.evaluation.holdout import leave_last_out, random_holdout, temporal_split
+from es_recsys.evaluation.holdout_split import HoldoutSplit
 from es_recsys.evaluation.statistics import p_words, paired_test
 from es_recsys.evaluation.tuner import TuningResult
 from es_recsys.events.interactions import read_interactions

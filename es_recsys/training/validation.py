@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.dataset import Interactions
-from es_recsys.evaluation.holdout import HoldoutSplit, leave_last_out, random_holdout, temporal_split
+from es_recsys.evaluation.holdout import leave_last_out, random_holdout, temporal_split
+from es_recsys.evaluation.holdout_split import HoldoutSplit
 from es_recsys.models.cooccurrence import Counting
 from es_recsys.models.covisitation import CoVisitationConfig
 from es_recsys.models.types import take

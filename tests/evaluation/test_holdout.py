@@ -10,7 +10,8 @@ import pytest
 
 from es_recsys.dataset import Interactions
 from es_recsys.errors import InputError
-from es_recsys.evaluation.holdout import HoldoutSplit, leave_last_out, leave_last_two_out, random_holdout, temporal_split
+from es_recsys.evaluation.holdout import leave_last_out, leave_last_two_out, random_holdout, temporal_split
+from es_recsys.evaluation.holdout_split import HoldoutSplit
 from es_recsys.models.types import take
 
 Make = Callable[..., Interactions]

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from es_recsys.errors import InputError
 from es_recsys.query import Answer, Query
 from es_recsys.simulator import (
-    Estimate,
     LatentFactorEnvironment,
+    MeanEstimate,
     OracleRanker,
     UserSimulator,
     assign_variant,
@@ -213,8 +213,8 @@ def test_a_p_value_says_what_the_interval_says() -> None:
 
 
 def test_sure_is_what_stays_sure() -> None:
-    def look(low: float) -> Estimate:
-        return Estimate(low + 1.0, low, low + 2.0, 0.5, 9)
+    def look(low: float) -> MeanEstimate:
+        return MeanEstimate(low + 1.0, low, low + 2.0, 0.5, 9)
 
     assert significant_after([(10, look(0.1)), (20, look(-0.1)), (30, look(0.1)), (40, look(0.2))]) == 30
     assert significant_after([(10, look(0.1)), (20, look(-0.1))]) is None

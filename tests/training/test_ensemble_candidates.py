@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from es_recsys.dataset import History, Interactions
-from es_recsys.evaluation.holdout import HoldoutSplit, leave_last_out, random_holdout
+from es_recsys.evaluation.holdout import leave_last_out, random_holdout
+from es_recsys.evaluation.holdout_split import HoldoutSplit
 from es_recsys.models import MODELS, Model, recommend
 from es_recsys.training import ensemble_selection as weighing
 from es_recsys.training.ensemble_candidates import Candidates, _first

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from es_recsys.dataset import Interactions
-from es_recsys.evaluation.holdout import HoldoutSplit, leave_last_out
+from es_recsys.evaluation.holdout import leave_last_out
+from es_recsys.evaluation.holdout_split import HoldoutSplit
 from es_recsys.models import MODELS
 from es_recsys.training import ensemble_selection as weighing
 from es_recsys.training.ensemble_selection import select_ensemble

@@ -12,7 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 from es_recsys.dataset import Interactions, ItemTable
-from es_recsys.evaluation.holdout import HoldoutSplit, leave_last_out
+from es_recsys.evaluation.holdout import leave_last_out
+from es_recsys.evaluation.holdout_split import HoldoutSplit
 from es_recsys.models.base import Model, TrainingCallback
 from es_recsys.models.cooccurrence import Counting
 from es_recsys.models.covisitation import CoVisitationConfig
