@@ -76,7 +76,7 @@ def ids(name: str, values: Any) -> tuple[str, ...]:
     """
     if isinstance(values, str | Real | Decimal | UUID) and not isinstance(values, bool):
         return (one_id(name, values),)
-    return tuple(one_id(f"{name}[{place}]", value) for place, value in enumerate(_each(name, values, _IDS)))
+    return tuple(one_id(f"{name}[{number}]", value) for number, value in enumerate(_each(name, values, _IDS)))
 
 
 def optional_ids(name: str, values: Any) -> tuple[str, ...] | None:
@@ -103,9 +103,9 @@ def instances(name: str, values: Any, kind: type[T]) -> Iterator[T]:
         yield values
         return
     remedy = f"Give {kind.__name__} objects: {kind.__name__}(**row) makes one of a row."
-    for place, value in enumerate(_each(name, values, remedy)):
+    for number, value in enumerate(_each(name, values, remedy)):
         if not isinstance(value, kind):
-            raise InputError(f"{name}[{place}] is {_kind(value)}, not {_a(kind.__name__)}.", remedy)
+            raise InputError(f"{name}[{number}] is {_kind(value)}, not {_a(kind.__name__)}.", remedy)
         yield value
 
 

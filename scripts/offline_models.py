@@ -34,7 +34,7 @@ def main() -> None:
     data = interactions(events)
     print(f"{len(data.user_ids):,} users, {len(data.item_ids):,} items, {len(data.items):,} events")
     began, cpu = time.perf_counter(), time.process_time()
-    selection = select(data, np.random.default_rng(arguments.seed), tell=print)
+    selection = select(data, np.random.default_rng(arguments.seed), on_line=print)
     print(f"select: {time.perf_counter() - began:.1f} s ({time.process_time() - cpu:.1f} s of processor)")
     users = sorted(wanted)
     if arguments.users:

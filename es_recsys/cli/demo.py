@@ -154,18 +154,18 @@ def _new_event(client: Client, one: Shopper, other: Shopper) -> None:
 def _picture(client: Client, store: SampleStore) -> None:
     from es_recsys.sample import picture
 
-    asked = next(item for item in store.items if item.image and "Shoes" in item.categories)
-    answer = client.search(image=picture(asked), n=_SHOWN)
-    _head(f'A query by picture: that of "{asked.title}"')
+    pictured = next(item for item in store.items if item.image and "Shoes" in item.categories)
+    answer = client.search(image=picture(pictured), n=_SHOWN)
+    _head(f'A query by picture: that of "{pictured.title}"')
     _side_by_side([("looks like it", answer)])
 
 
 def _side_by_side(answers: Sequence[tuple[str, Answer]]) -> None:
     rows = []
-    for place in range(max(len(answer.hits) for _, answer in answers)):
-        row = [str(place + 1)]
+    for number in range(max(len(answer.hits) for _, answer in answers)):
+        row = [str(number + 1)]
         for _, answer in answers:
-            hit = answer.hits[place] if place < len(answer.hits) else None
+            hit = answer.hits[number] if number < len(answer.hits) else None
             row.append("" if hit is None else f"{hit.title} ({hit.source.get('price', 0):,.0f}) {hit.score:.2f}")
         rows.append(row)
     table("", ["", *(name for name, _ in answers)], rows, right=("",))

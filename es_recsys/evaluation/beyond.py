@@ -48,9 +48,9 @@ class Catalogue:
         """
         names = sorted({*train.item_ids.tolist(), *(items.item_ids.tolist() if items is not None else ())})
         ids = ItemIds.of(names)
-        place = ids.find(train.item_ids.tolist())
+        own_idx = ids.find(train.item_ids.tolist())
         liked = train.weights > 0
-        cells = np.unique(train.users[liked].astype(np.int64) * max(len(names), 1) + place[train.items[liked]])
+        cells = np.unique(train.users[liked].astype(np.int64) * max(len(names), 1) + own_idx[train.items[liked]])
         users = max(len(np.unique(train.users[liked])), 1)
         counts = np.bincount(cells % max(len(names), 1), minlength=len(names))
         return cls(ids, counts / users, users, *_contents(ids, items))
@@ -62,8 +62,8 @@ class Catalogue:
 
     def gini(self, lists: Sequence[Sequence[str]]) -> float:
         """Return how unevenly the positions of the lists are spread over the catalogue (Gini coefficient)."""
-        places = self.ids.find([item for own in lists for item in own])
-        return gini(np.bincount(places[places >= 0], minlength=len(self.ids)))
+        item_idx = self.ids.find([item for own in lists for item in own])
+        return gini(np.bincount(item_idx[item_idx >= 0], minlength=len(self.ids)))
 
     def novelty(self, lists: Sequence[Sequence[str]]) -> NDArray[np.float64]:
         """Return the mean self-information of each list's items (n_lists,), bits; NaN for an empty list."""
@@ -94,12 +94,12 @@ class Catalogue:
         return frozenset(self.ids.names(np.flatnonzero(self.share * self.users <= at_most + 1e-9)))
 
     def _places(self, items: Sequence[str]) -> NDArray[np.int64]:
-        places = self.ids.find(list(items))
-        return places[places >= 0]
+        item_idx = self.ids.find(list(items))
+        return item_idx[item_idx >= 0]
 
-    def _spread(self, places: NDArray[np.int64]) -> float:
+    def _spread(self, item_idx: NDArray[np.int64]) -> float:
         if self.vectors is not None:
-            rows = self.vectors[places]
+            rows = self.vectors[item_idx]
             rows = rows[rows.any(axis=1)]
             if len(rows) >= 2:
                 alike = np.maximum(rows @ rows.T, 0.0)[np.triu_indices(len(rows), 1)]
@@ -107,7 +107,7 @@ class Catalogue:
             return float("nan")
         if self.categories is None:
             return float("nan")
-        sets = [labels for place in places.tolist() if (labels := self.categories[place])]
+        sets = [labels for own_idx in item_idx.tolist() if (labels := self.categories[own_idx])]
         pairs = [len(a & b) / len(a | b) for i, a in enumerate(sets) for b in sets[i + 1 :]]
         return 1.0 - _mean(np.array(pairs)) if pairs else float("nan")
 
@@ -124,16 +124,16 @@ def gini(counts: NDArray[np.int64]) -> float:
 def _contents(ids: ItemIds, items: ItemTable | None) -> tuple[NDArray[np.float32] | None, Sequence[frozenset[str]] | None]:
     if items is None:
         return None, None
-    place = ids.find(items.item_ids.tolist())
+    own_idx = ids.find(items.item_ids.tolist())
     for rows in items.vectors.values():
         if rows.any():
             vectors = np.zeros((len(ids), rows.shape[1]), np.float32)
-            vectors[place] = rows
+            vectors[own_idx] = rows
             return vectors, None
     if not any(items.categories):
         return None, None
     categories = [frozenset[str]()] * len(ids)
-    for at, labels in zip(place.tolist(), items.categories, strict=True):
+    for at, labels in zip(own_idx.tolist(), items.categories, strict=True):
         categories[at] = frozenset(labels)
     return None, categories
 

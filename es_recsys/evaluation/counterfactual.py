@@ -159,19 +159,19 @@ def estimate(
     if not len(log):
         raise InputError("The answer log has no answer to weigh.", "Serve answers first, and record what came of them.")
     begins = [int(record.get("offset") or 0) for record in log.asked]
-    new_places = [
-        {item: place for place, item in enumerate(ranked(record), begin + 1)}
+    new_ranks = [
+        {item: rank for rank, item in enumerate(ranked(record), begin + 1)}
         for record, begin in zip(log.asked, begins, strict=True)
     ]
     pairs = zip(log.answers.tolist(), log.item_ids, strict=True)
-    places = np.array([new_places[answer].get(item, 0) for answer, item in pairs], np.int64)
-    lengths = np.array([len(own) for own in new_places], np.int64)
+    ranks = np.array([new_ranks[answer].get(item, 0) for answer, item in pairs], np.int64)
+    lengths = np.array([len(own) for own in new_ranks], np.int64)
     if examination is None:
-        raw = (places == log.positions) / log.propensities
+        raw = (ranks == log.positions) / log.propensities
         covers, whole = raw, float(lengths.mean())
     else:
         seen = _Examination(examination)
-        covers = np.where(places > 0, seen.at(np.maximum(places, 1)), 0.0) / log.shown
+        covers = np.where(ranks > 0, seen.at(np.maximum(ranks, 1)), 0.0) / log.shown
         raw = covers / seen.at(log.positions)
         pages = zip(begins, lengths.tolist(), strict=True)
         whole = float(np.mean([seen.at(np.arange(begin + 1, begin + length + 1)).sum() for begin, length in pages]))

@@ -75,12 +75,12 @@ def ask(ranker: Ranker, queries: Sequence[EvalQuery], n: int, progress: Progress
     The first 200 are answered one by one, to measure the latency, the rest in batches where the ranker can. An error of the
     package is an answer without items; any other is raised.
     """
-    asked = [query.query.model_copy(update={"n": n}) for query in queries]
+    requests = [query.query.model_copy(update={"n": n}) for query in queries]
     lists: list[tuple[str, ...]] = []
     ms: list[float] = []
     failed, error = 0, ""
-    alone = min(_TIMED, len(asked)) if isinstance(ranker, BatchRanker) else len(asked)
-    for done, query in enumerate(asked[:alone], 1):
+    alone = min(_TIMED, len(requests)) if isinstance(ranker, BatchRanker) else len(requests)
+    for done, query in enumerate(requests[:alone], 1):
         started = time.perf_counter()
         try:
             found = tuple(hit.product_id for hit in ranker(query).hits[:n])
@@ -89,12 +89,12 @@ def ask(ranker: Ranker, queries: Sequence[EvalQuery], n: int, progress: Progress
         ms.append((time.perf_counter() - started) * 1_000.0)
         lists.append(found)
         if progress is not None:
-            progress(done, len(asked))
+            progress(done, len(requests))
     if isinstance(ranker, BatchRanker):
-        for one in ranker.batch(asked[alone:]):
+        for one in ranker.batch(requests[alone:]):
             lists.append(tuple(hit.product_id for hit in one.hits[:n]))
             if progress is not None:
-                progress(len(lists), len(asked))
+                progress(len(lists), len(requests))
     return Answers(tuple(lists), np.array(ms), failed, error)
 
 

@@ -145,8 +145,8 @@ def user_holdout(
     All before it is known at query time: so are users served who came after the last training.
     """
     cutoffs, items = _last_items(data, targets, 1)
-    asked = np.flatnonzero(np.isfinite(cutoffs))
-    apart = rng.permutation(asked)[: max(1, round(share * len(asked)))]
+    evaluated = np.flatnonzero(np.isfinite(cutoffs))
+    apart = rng.permutation(evaluated)[: max(1, round(share * len(evaluated)))]
     own = np.full(len(cutoffs), math.inf)
     own[apart] = cutoffs[apart]
     learned = np.full(len(cutoffs), math.inf)
@@ -257,14 +257,14 @@ def _last_items(
     rows = _first_events(data, targets)
     ends = np.searchsorted(data.users[rows], np.arange(len(data.user_ids)), side="right")
     sizes = np.bincount(data.users[rows], minlength=len(data.user_ids))
-    asked = np.flatnonzero(sizes >= max(back, at_least))
-    last = rows[ends[asked] - back]
+    evaluated = np.flatnonzero(sizes >= max(back, at_least))
+    last = rows[ends[evaluated] - back]
     positive = np.flatnonzero(data.weights > 0)
     first = np.full(len(data.user_ids), math.inf)
     first[data.users[positive[::-1]]] = data.times[positive[::-1]]
-    known = first[asked] < data.times[last]
+    known = first[evaluated] < data.times[last]
     times, items = np.full(len(data.user_ids), math.inf), np.full(len(data.user_ids), -1, np.int64)
-    times[asked[known]], items[asked[known]] = data.times[last[known]], data.items[last[known]]
+    times[evaluated[known]], items[evaluated[known]] = data.times[last[known]], data.items[last[known]]
     return times, items
 
 

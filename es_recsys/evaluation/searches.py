@@ -66,8 +66,8 @@ def search_outcomes(
     cutoffs = {actor: search.time for actor, (search, _) in found.items()}
     row_cutoffs = np.array([cutoffs.get(actor, math.inf) for actor in data.user_ids.tolist()])
     train = take(data, data.times < row_cutoffs[data.users]) if len(data.users) else data
-    asked = sorted(found)
-    chosen = [asked[i] for i in np.sort(rng.permutation(len(asked))[:queries])]
+    actors = sorted(found)
+    chosen = [actors[i] for i in np.sort(rng.permutation(len(actors))[:queries])]
     asked_queries = tuple(_query(train, actor, *found[actor], searches[actor]) for actor in chosen)
     kind = "each user's last search that was followed by an event on an item"
     return EvalSplit(kind, train, asked_queries, EventRule(cutoffs=cutoffs))

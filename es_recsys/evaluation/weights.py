@@ -56,10 +56,10 @@ class RetrieverScores:
         """
         whole = np.concatenate([self.scores, self.fixed[:, :, None]], axis=2)
         found, worth = [], []
-        for row, place in np.argwhere(self.grades > 0.0).tolist():
+        for row, column in np.argwhere(self.grades > 0.0).tolist():
             others = self.real[row] & (self.grades[row] <= 0.0)
-            found.append(np.concatenate([whole[row, place][None], whole[row, others]]))
-            worth.append(float(self.grades[row, place]))
+            found.append(np.concatenate([whole[row, column][None], whole[row, others]]))
+            worth.append(float(self.grades[row, column]))
         return found, worth
 
     def ndcg(self, weights: Mapping[str, float]) -> NDArray[np.float64]:
@@ -89,9 +89,9 @@ def padded_scores(
     fixed, gains, real = np.zeros(shape), np.zeros(shape), np.zeros(shape, bool)
     scores = np.zeros((*shape, len(retrievers)))
     for row, own in enumerate(candidates):
-        for place, (item_id, rest, parts) in enumerate(sorted(own, key=lambda one: one[0])):
-            real[row, place], fixed[row, place] = True, rest
-            gains[row, place] = grades[row].get(item_id, 0.0)
-            scores[row, place] = [parts.get(retriever, 0.0) for retriever in retrievers]
+        for column, (item_id, rest, parts) in enumerate(sorted(own, key=lambda one: one[0])):
+            real[row, column], fixed[row, column] = True, rest
+            gains[row, column] = grades[row].get(item_id, 0.0)
+            scores[row, column] = [parts.get(retriever, 0.0) for retriever in retrievers]
     ideal = np.array([ideal_dcg(list(own.values()), _N) for own in grades])
     return RetrieverScores(tuple(retrievers), fixed, scores, gains, real, ideal, frozenset(capped), most)

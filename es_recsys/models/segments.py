@@ -85,12 +85,12 @@ class Segments:
             )
         tastes = embed_items(data, items, table.item_ids, self.config.dims, rng)
         batch = _histories(data, users, table.item_ids)
-        told = user_features(batch, table.properties)
-        scale = scale_of(told, SEGMENT_FEATURES)
-        rows = placed(batch, told, tastes, scale, self.config.features)
+        features = user_features(batch, table.properties)
+        scale = scale_of(features, SEGMENT_FEATURES)
+        rows = placed(batch, features, tastes, scale, self.config.features)
         groups, centres, tried = group(rows, self.config.most, rng)
-        places = np.searchsorted(table.item_ids, data.item_ids)[data.items[liked]]
-        shares, user_item_pairs = _popularity(data, inverse, places, groups, liked, len(table.item_ids))
+        item_idx = np.searchsorted(table.item_ids, data.item_ids)[data.items[liked]]
+        shares, user_item_pairs = _popularity(data, inverse, item_idx, groups, liked, len(table.item_ids))
         self._ids = ItemIds.of(table.item_ids.tolist())
         spread = max(squared_distances(rows, centres).min(axis=1).mean(), 1e-6)
         self._map = SegmentMap(tastes, scale, centres, float(spread), self.config.features, table.properties)
@@ -160,13 +160,11 @@ class Segments:
         shares: NDArray[np.float64],
         tried: Mapping[int, float],
     ) -> dict[str, Any]:
-        places = np.zeros(0, np.int64) if items is None else np.searchsorted(table.item_ids, items.item_ids)
+        item_idx = np.zeros(0, np.int64) if items is None else np.searchsorted(table.item_ids, items.item_ids)
         liked = np.stack([np.asarray(user_item_pairs[groups == number].sum(axis=0)).ravel() for number in range(len(shares))])
         shown = [top_k(np.where(count >= FEW, row, 0.0), _SHOWN) for row, count in zip(shares, liked, strict=True)]
-        popular = [
-            [str(table.item_ids[place]) for place in row if liked[number, place] >= FEW] for number, row in enumerate(shown)
-        ]
-        found = segment_profiles(groups, user_item_pairs, items, places, popular, table, users)
+        popular = [[str(table.item_ids[idx]) for idx in row if liked[number, idx] >= FEW] for number, row in enumerate(shown)]
+        found = segment_profiles(groups, user_item_pairs, items, item_idx, popular, table, users)
         return {"segments": [_plain(one) for one in found], "tried": {str(k): round(score, 4) for k, score in tried.items()}}
 
 
@@ -184,7 +182,7 @@ def _histories(data: Interactions, users: NDArray[np.int64], item_ids: NDArray[n
 def _popularity(
     data: Interactions,
     users: NDArray[np.int64],
-    places: NDArray[np.int64],
+    item_idx: NDArray[np.int64],
     groups: NDArray[np.int64],
     liked: NDArray[np.bool_],
     n_items: int,
@@ -199,7 +197,7 @@ def _popularity(
 
     times = data.times[liked]
     days = (times.max() - times) / 86_400.0 if data.timed else np.zeros(len(times))
-    cell, inverse = np.unique(users.astype(np.int64) * n_items + places, return_inverse=True)
+    cell, inverse = np.unique(users.astype(np.int64) * n_items + item_idx, return_inverse=True)
     latest = np.full(len(cell), np.inf)
     np.minimum.at(latest, inverse, days)
     shape, at = (len(groups), n_items), (cell // n_items, cell % n_items)

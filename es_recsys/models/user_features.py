@@ -62,8 +62,8 @@ def scaled(features: NDArray[np.float32], scale: NDArray[np.float64], names: Seq
 
 
 def _chosen(features: NDArray[np.float32], names: Sequence[str]) -> NDArray[np.float64]:
-    places = [_NAMES.index(name) for name in names]
-    skewed = np.array([USER_COLUMNS[place].skewed for place in places])
-    values = features[:, places].astype(np.float64)
+    columns = [_NAMES.index(name) for name in names]
+    skewed = np.array([USER_COLUMNS[column].skewed for column in columns])
+    values = features[:, columns].astype(np.float64)
     result: NDArray[np.float64] = np.where(skewed, np.log1p(np.maximum(values, 0.0)), values)
     return result

@@ -34,30 +34,30 @@ class AlignedModel:
         """Return what `Model.recommend_idx` does, with item_idx of `ids`."""
         if self._there is None:
             return self._model.recommend_idx(batch, n, exclude)
-        lists = self._model.recommend_idx(self._translated(batch), n, [self._known(places) for places in exclude])
-        return [(self._back[places], scores) for places, scores in lists]
+        lists = self._model.recommend_idx(self._translated(batch), n, [self._known(item_idx) for item_idx in exclude])
+        return [(self._back[item_idx], scores) for item_idx, scores in lists]
 
-    def score_idx(self, batch: HistoryBatch, places: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
+    def score_idx(self, batch: HistoryBatch, item_idx: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
         """Return what `Model.score_idx` does, for item_idx of `ids`; 0 for an item that the model doesn't know."""
         if self._there is None:
-            inside = [at < self._n for at in places]
-            found = self._model.score_idx(batch, [at[here] for at, here in zip(places, inside, strict=True)])
+            inside = [at < self._n for at in item_idx]
+            found = self._model.score_idx(batch, [at[here] for at, here in zip(item_idx, inside, strict=True)])
         else:
-            moved = [self._places(at) for at in places]
+            moved = [self._model_idx(at) for at in item_idx]
             inside = [at >= 0 for at in moved]
             found = self._model.score_idx(self._translated(batch), [at[here] for at, here in zip(moved, inside, strict=True)])
         return [_spread(scores, here) for scores, here in zip(found, inside, strict=True)]
 
-    def _places(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
+    def _model_idx(self, item_idx: NDArray[np.int64]) -> NDArray[np.int64]:
         assert self._there is not None
-        beyond = places - self._n
+        beyond = item_idx - self._n
         moved = np.where(beyond < len(self._model.item_ids), beyond, -1)
-        here = places < self._n
-        moved[here] = self._there[places[here]]
+        here = item_idx < self._n
+        moved[here] = self._there[item_idx[here]]
         return moved
 
-    def _known(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
-        moved = self._places(places)
+    def _known(self, item_idx: NDArray[np.int64]) -> NDArray[np.int64]:
+        moved = self._model_idx(item_idx)
         return moved[moved >= 0]
 
     def _translated(self, batch: HistoryBatch) -> HistoryBatch:

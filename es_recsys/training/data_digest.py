@@ -27,6 +27,6 @@ def content_digest(work: Workspace, metadata: IndexMetadata) -> str:
     total = 0
     for hits in scan(work.es, metadata.index, fields=("content_digest",), size=10_000):
         for hit in hits:
-            told = f"{hit['_id']}\0{hit.get('_source', {}).get('content_digest')}".encode("utf-8", "surrogatepass")
-            total += int.from_bytes(hashlib.blake2b(told, digest_size=16).digest())
+            line = f"{hit['_id']}\0{hit.get('_source', {}).get('content_digest')}".encode("utf-8", "surrogatepass")
+            total += int.from_bytes(hashlib.blake2b(line, digest_size=16).digest())
     return f"{total % 2**128:032x}"

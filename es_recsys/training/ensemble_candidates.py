@@ -37,9 +37,9 @@ class Candidates:
         """
         self._split = part
         self._ids = ids
-        sizes = np.array([len(places) for places in union], np.int64)
+        sizes = np.array([len(item_idx) for item_idx in union], np.int64)
         self._real = np.arange(max(int(sizes.max(initial=1)), 1)) < sizes[:, None]
-        self._places = _filled(self._real, union, -1)
+        self._item_idx = _filled(self._real, union, -1)
         worth = part.gains or tuple(np.ones(len(one)) for one in part.targets)
         self._gains = _filled(self._real, [gains_of(*one) for one in zip(union, part.targets, worth, strict=True)])
         self._ideal = np.array([ideal_dcg(one, DEPTH) for one in worth])
@@ -52,11 +52,11 @@ class Candidates:
     def of(cls, models: Mapping[str, Model], part: HoldoutSplit) -> Self:
         """Return the candidates that any of the models lists, with the scores of all of them."""
         ids = ItemIds.of(part.train.item_ids.tolist())
-        asked = {name: AlignedModel(model, ids) for name, model in models.items()}
-        lists = {name: _lists(one, models[name], part) for name, one in asked.items()}
+        aligned = {name: AlignedModel(model, ids) for name, model in models.items()}
+        lists = {name: _lists(one, models[name], part) for name, one in aligned.items()}
         union = [np.unique(np.concatenate([own[user][0] for own in lists.values()])) for user in range(len(part))]
         made = cls(part, union, ids)
-        for name, one in asked.items():
+        for name, one in aligned.items():
             made._add(name, lists[name], one.score_idx(part.histories, union))
         return made
 
@@ -66,16 +66,16 @@ class Candidates:
         What it alone lists counts nothing for the models before: they don't score it, which makes the outcome a little too low
         for a model that others miss much of.
         """
-        asked = AlignedModel(model, self._ids)
-        own = _lists(asked, model, self._split)
-        before = [places[real] for places, real in zip(self._places, self._real, strict=True)]
-        union = [np.union1d(old, places) for old, (places, _) in zip(before, own, strict=True)]
+        aligned = AlignedModel(model, self._ids)
+        own = _lists(aligned, model, self._split)
+        before = [item_idx[real] for item_idx, real in zip(self._item_idx, self._real, strict=True)]
+        union = [np.union1d(old, item_idx) for old, (item_idx, _) in zip(before, own, strict=True)]
         more = type(self)(self._split, union, self._ids)
         at = more._having(before)
         more._raw = {other: _filled(at, raw[self._real]) for other, raw in self._raw.items()}
         more._listed = {other: _filled(at, listed[self._real]) for other, listed in self._listed.items()}
         more._best = dict(self._best)
-        more._add(name, own, asked.score_idx(self._split.histories, union))
+        more._add(name, own, aligned.score_idx(self._split.histories, union))
         return more
 
     def each(self, weights: Mapping[str, float]) -> NDArray[np.float64]:
@@ -95,14 +95,14 @@ class Candidates:
         It doesn't depend on how long one waited for targets.
         """
         first = np.array([targets[0] for targets in self._split.targets], np.int64)
-        places = np.concatenate([places for places, _ in self._top(weights)])
-        hits: NDArray[np.bool_] = places == first[:, None]
-        return hits @ discounts(places.shape[1])
+        item_idx = np.concatenate([item_idx for item_idx, _ in self._top(weights)])
+        hits: NDArray[np.bool_] = item_idx == first[:, None]
+        return hits @ discounts(item_idx.shape[1])
 
     def _add(self, name: str, lists: Sequence[ScoredItems], scores: Sequence[NDArray[np.float32]]) -> None:
         """Add a model: its own list of each user, and its scores of all candidates."""
         self._raw[name] = _filled(self._real, scores)
-        self._listed[name] = self._having([places for places, _ in lists])
+        self._listed[name] = self._having([item_idx for item_idx, _ in lists])
         self._best[name] = np.array([float(values[0]) if len(values) else 0.0 for _, values in lists])
 
     def _having(self, lists: Sequence[NDArray[np.int64]]) -> NDArray[np.bool_]:
@@ -111,9 +111,9 @@ class Candidates:
         Every item of a list must be a candidate.
         """
         having = np.zeros(self._real.shape, bool)
-        for user, places in enumerate(lists):
-            own = self._places[user, : int(self._real[user].sum())]
-            having[user, np.searchsorted(own, places)] = True
+        for user, item_idx in enumerate(lists):
+            own = self._item_idx[user, : int(self._real[user].sum())]
+            having[user, np.searchsorted(own, item_idx)] = True
         return having
 
     def _top(self, weights: Mapping[str, float]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64]]]:
@@ -135,12 +135,12 @@ class Candidates:
             total[~there] = -np.inf
             at = _first(total, min(DEPTH, width))
             shown = np.take_along_axis(there, at, axis=1)
-            places, gains = (np.take_along_axis(of[rows], at, axis=1) for of in (self._places, self._gains))
-            yield np.where(shown, places, -1), np.where(shown, gains, 0.0)
+            item_idx, gains = (np.take_along_axis(of[rows], at, axis=1) for of in (self._item_idx, self._gains))
+            yield np.where(shown, item_idx, -1), np.where(shown, gains, 0.0)
 
 
-def _lists(asked: AlignedModel, model: Model, part: HoldoutSplit) -> list[ScoredItems]:
-    return asked.recommend_idx(part.histories, DEPTHS[model.kind], part.seen)
+def _lists(aligned: AlignedModel, model: Model, part: HoldoutSplit) -> list[ScoredItems]:
+    return aligned.recommend_idx(part.histories, DEPTHS[model.kind], part.seen)
 
 
 def _first(total: NDArray[np.float64], n: int) -> NDArray[np.int64]:

@@ -40,8 +40,8 @@ def item_table(work: Workspace, metadata: IndexMetadata) -> ItemTable:
     vectors = {}
     for name in fields:
         vectors[name] = np.zeros((len(items), metadata.vectors[name].dims), np.float32)
-        for place, vector in rows.pop(name):
-            vectors[name][place] = vector
+        for row, vector in rows.pop(name):
+            vectors[name][row] = vector
     return table_of(items, vectors)
 
 
@@ -58,11 +58,11 @@ def table_of(items: Sequence[Item], vectors: dict[str, NDArray[np.float32]] | No
     `items`.
     """
     firsts: dict[str, int] = {}
-    for place in sorted(range(len(items)), key=lambda place: items[place].item_id):
-        firsts.setdefault(items[place].product_id, place)
+    for row in sorted(range(len(items)), key=lambda row: items[row].item_id):
+        firsts.setdefault(items[row].product_id, row)
     ids = sorted(firsts)
     order = [firsts[product_id] for product_id in ids]
-    ordered = [items[place] for place in order]
+    ordered = [items[row] for row in order]
     return ItemTable(
         item_ids=np.array(ids, dtype=np.str_),
         texts=[item_text(one) or "" for one in ordered],

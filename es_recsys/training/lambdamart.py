@@ -89,7 +89,7 @@ def fit(examples: Examples, config: Trees, trees: int, seed: int) -> Any:
         params={"verbosity": -1, "feature_pre_filter": False},
         free_raw_data=True,
     )
-    told = {
+    params = {
         "objective": "lambdarank",
         "lambdarank_truncation_level": config.truncation,
         "label_gain": kinds.tolist(),
@@ -109,7 +109,7 @@ def fit(examples: Examples, config: Trees, trees: int, seed: int) -> Any:
         "num_threads": 1,
         "verbosity": -1,
     }
-    return lightgbm.train(told, data, trees)
+    return lightgbm.train(params, data, trees)
 
 
 def cross_validate(examples: Examples, config: Trees, seed: int, step: Step = lambda: None) -> Validated:
@@ -155,7 +155,7 @@ def askers(examples: Examples) -> int:
 
 
 def _owners(examples: Examples) -> NDArray[np.int64]:
-    labels = [who or f"\0{place}" for place, who in enumerate(examples.who)]
+    labels = [who or f"\0{row}" for row, who in enumerate(examples.who)]
     _, owners = np.unique(np.array(labels, dtype=np.str_), return_inverse=True)
     return np.asarray(owners, np.int64)
 

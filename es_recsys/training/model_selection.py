@@ -109,14 +109,14 @@ class TrainSpec:
         stage: "trial", "earlier" or "final".
         """
 
-        def tell(done: int, total: int, figures: Mapping[str, float]) -> None:
+        def on_epoch(done: int, total: int, figures: Mapping[str, float]) -> None:
             if stage == "trial" and figures:
                 self.curves.setdefault(name, []).append({"epoch": done, "of": total, **figures})
             if self.part is not None:
                 self.part(f"{name}, {stage}", done, total)
 
         folder = None if self.checkpoints is None else self.checkpoints / f"{name}-{stage}"
-        return TrainingCallback(tell, folder, deadline)
+        return TrainingCallback(on_epoch, folder, deadline)
 
 
 def small_store_defaults(data: Interactions) -> tuple[CoVisitationConfig, ALSConfig, dict[str, float]]:
@@ -153,16 +153,16 @@ def select(
     data: Interactions,
     rng: np.random.Generator,
     budget: float = 240.0,
-    tell: Callable[[str], None] | None = None,
+    on_line: Callable[[str], None] | None = None,
     spec: TrainSpec | None = None,
 ) -> Selection:
     """Choose models, settings and ensemble weights on held-out events, then train on everything.
 
     It holds events out, tries settings on them, and weighs the models against each other. budget: seconds after which no further
-    setting is tried (the last training comes on top); within it the outcome depends on data and rng alone. tell: gets each line
-    of the report as it is known. Raises ModelError without a positive event.
+    setting is tried (the last training comes on top); within it the outcome depends on data and rng alone. on_line: gets each
+    line of the report as it is known. Raises ModelError without a positive event.
     """
-    notes, spec = Notes(tell), spec or TrainSpec()
+    notes, spec = Notes(on_line), spec or TrainSpec()
     attempts = Attempts(notes, spec.required)
     positive = int((data.weights > 0).sum())
     if not positive:

@@ -87,8 +87,8 @@ class Trials:
 
     def each(self, config: Any) -> NDArray[np.float64]:
         """Return NDCG@20 (n_users,) of each user of the holdout split."""
-        asked = AlignedModel(self.model(config), self._ids)
-        lists = [places for places, _ in asked.recommend_idx(self._split.histories, DEPTH, self._split.seen)]
+        aligned = AlignedModel(self.model(config), self._ids)
+        lists = [item_idx for item_idx, _ in aligned.recommend_idx(self._split.histories, DEPTH, self._split.seen)]
         return self._split.ndcg(lists, DEPTH)
 
     def tune(

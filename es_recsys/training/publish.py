@@ -182,8 +182,8 @@ def _fill(models: Mapping[str, Model]) -> reindex.FillVectors:
     def fill(items: Sequence[Item]) -> list[dict[str, NDArray[np.float32] | None]]:
         rows: list[dict[str, NDArray[np.float32] | None]] = [{} for _ in items]
         for field, (ids, vectors) in factors.items():
-            for row, place in zip(rows, ids.find([item.product_id for item in items]).tolist(), strict=True):
-                vector = vectors[place] if place >= 0 else None
+            for row, item_idx in zip(rows, ids.find([item.product_id for item in items]).tolist(), strict=True):
+                vector = vectors[item_idx] if item_idx >= 0 else None
                 row[field] = vector if vector is not None and vector.any() else None
         return rows
 
@@ -201,9 +201,9 @@ def _table(chosen: Selection) -> dict[str, float]:
 def _follow_notes(work: Workspace, old: IndexMetadata, new: IndexMetadata) -> None:
     """Mark the new version as one with a catalogue, where a catalogue was loaded meanwhile."""
     if "bare" in new.notes and "bare" not in stored_metadata.read_version(work.es, old.store, old.version).notes:
-        told = stored_metadata.read_version(work.es, new.store, new.version)
-        notes = {key: value for key, value in told.notes.items() if key != "bare"}
-        stored_metadata.write_metadata(work.es, replace(told, notes=notes))
+        stored = stored_metadata.read_version(work.es, new.store, new.version)
+        notes = {key: value for key, value in stored.notes.items() if key != "bare"}
+        stored_metadata.write_metadata(work.es, replace(stored, notes=notes))
 
 
 def _check(work: Workspace, new: IndexMetadata, models: Mapping[str, Model], data: Interactions) -> None:
@@ -244,14 +244,14 @@ def _check_neighbours(work: Workspace, new: IndexMetadata, model: Model, data: I
     live = {groups.get(hit, hit) for ids in scan_ids(work.es, new.index) for hit in ids}
     k = min(math.ceil(10 * max(new.variants or 1.0, 1.0)), 1_000)
     present = np.array([item_id in live for item_id in model.item_ids], bool)
-    places = np.flatnonzero(present & vectors.any(axis=1))
+    with_vector = np.flatnonzero(present & vectors.any(axis=1))
     found = total = 0
-    for asked in _some_vectors(model, data) if len(places) else ():
-        alike = vectors[places] @ asked
+    for query_vector in _some_vectors(model, data) if len(with_vector) else ():
+        alike = vectors[with_vector] @ query_vector
         exact = np.sort(alike)[::-1][:10]
         # Of items that are as near as the last of them any will do.
-        near = set(model.item_ids.names(places[alike >= exact[-1] - _SAME * max(1.0, abs(float(exact[-1])))]))
-        knn = {"field": field, "query_vector": asked.tolist(), "k": k, "num_candidates": max(400, k)}
+        near = set(model.item_ids.names(with_vector[alike >= exact[-1] - _SAME * max(1.0, abs(float(exact[-1])))]))
+        knn = {"field": field, "query_vector": query_vector.tolist(), "k": k, "num_candidates": max(400, k)}
         hits = work.es.search(index=new.index, knn=knn, size=k, source=False)["hits"]["hits"]
         nearest = list(dict.fromkeys(groups.get(hit["_id"], hit["_id"]) for hit in hits))[:10]
         found += len(set(nearest) & near)

@@ -30,8 +30,8 @@ def index_users(work: Workspace, metadata: IndexMetadata, models: Mapping[str, M
 
 
 def _users(model: UserKNN, data: Interactions, secret: bytes) -> Iterator[user_index.User]:
-    for place, vector, items, strengths in model.users():
-        name = str(data.user_ids[place])
+    for user_idx, vector, items, strengths in model.users():
+        name = str(data.user_ids[user_idx])
         row = pack(items, strengths)
         yield actor_key(actor_of(name), secret), vector, row
         if name.startswith(_SESSION):

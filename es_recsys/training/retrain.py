@@ -140,8 +140,8 @@ def train_if_needed(
         with training_lock(work.settings) as free:
             if not free:
                 return RetrainReport("busy")
-            tell = progress.line if progress is not None else None
-            Attempts(Notes(tell)).step(
+            on_line = progress.line if progress is not None else None
+            Attempts(Notes(on_line)).step(
                 "What came of showing items is not counted anew",
                 lambda: recount_interaction_stats(work, fetch_item_groups(work, snapshot.metadata)),
                 None,
@@ -218,17 +218,17 @@ def _tried(
     budget: float | None,
     seed: int,
     rng: np.random.Generator,
-    tell: Callable[[str], None] | None,
+    on_line: Callable[[str], None] | None,
 ) -> tuple[Compared, tuple[str, ...], tuple[dict[str, Any], dict[str, float]]]:
     """Train without the newest events, and compare with the models in service.
 
     Returns the comparison, the lines of the selection's report, and the configs and shares it came to.
     """
-    chosen = select(part.train, np.random.default_rng(seed), search_seconds(spec, budget), tell, spec)
+    chosen = select(part.train, np.random.default_rng(seed), search_seconds(spec, budget), on_line, spec)
     shares = dict(chosen.weights)
     compared = compare(old, (chosen.models, shares), part, rng)
-    if tell is not None:
-        tell(compared.line())
+    if on_line is not None:
+        on_line(compared.line())
     return compared, chosen.report.lines, ({name: chosen.models[name].config for name in shares}, shares)
 
 

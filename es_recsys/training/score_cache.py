@@ -42,21 +42,21 @@ class ScoreCache:
             return None
         return RetrieverScores(retrievers, **arrays, capped=capped, most=most), before
 
-    def put(self, sheet: RetrieverScores, before: Mapping[str, float]) -> None:
+    def put(self, retriever_scores: RetrieverScores, before: Mapping[str, float]) -> None:
         """Store the scores and the retriever weights until then, whole or not at all, in place of those before."""
         make_folder(self._path.parent)
         with tempfile.NamedTemporaryFile(dir=self._path.parent, suffix=self._path.suffix, delete=False) as draft:
             np.savez_compressed(
                 draft,
                 key=np.array(self._key),
-                retrievers=np.array(sheet.retrievers, np.str_),
-                before=np.array([before[retriever] for retriever in sheet.retrievers], np.float64),
-                capped=np.array(sorted(sheet.capped), np.str_),
-                most=np.array(sheet.most),
-                fixed=sheet.fixed,
-                scores=sheet.scores,
-                grades=sheet.grades,
-                real=sheet.real,
-                ideal=sheet.ideal,
+                retrievers=np.array(retriever_scores.retrievers, np.str_),
+                before=np.array([before[retriever] for retriever in retriever_scores.retrievers], np.float64),
+                capped=np.array(sorted(retriever_scores.capped), np.str_),
+                most=np.array(retriever_scores.most),
+                fixed=retriever_scores.fixed,
+                scores=retriever_scores.scores,
+                grades=retriever_scores.grades,
+                real=retriever_scores.real,
+                ideal=retriever_scores.ideal,
             )
         Path(draft.name).replace(self._path)

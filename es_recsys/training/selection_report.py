@@ -46,16 +46,16 @@ class ExpectedQuality:
 class Notes:
     """Collector of the report's lines, which passes each on as it comes."""
 
-    def __init__(self, tell: Callable[[str], None] | None) -> None:
+    def __init__(self, on_line: Callable[[str], None] | None) -> None:
         self.lines: list[str] = []
         self.figures: dict[str, Any] = {}
-        self._tell = tell
+        self._on_line = on_line
 
     def say(self, line: str, **figures: Any) -> None:
         self.lines.append(line)
         self.figures.update(figures)
-        if self._tell:
-            self._tell(line)
+        if self._on_line:
+            self._on_line(line)
 
 
 def covisitation_words(config: CoVisitationConfig) -> str:
@@ -83,8 +83,8 @@ def config_words(config: Any) -> str:
         return f"{config.factors} factors, confidence {config.confidence.scale:g}, b {config.confidence.b:g}{recency}"
     usual = type(config)()
     own = [(one.name, getattr(config, one.name)) for one in fields(config) if one.compare]
-    told = [f"{name.replace('_', ' ')} {value}" for name, value in own if value != getattr(usual, name)]
-    return ", ".join(told) or "usual settings"
+    changed = [f"{name.replace('_', ' ')} {value}" for name, value in own if value != getattr(usual, name)]
+    return ", ".join(changed) or "usual settings"
 
 
 def cut_note(cut_short: bool) -> str:

@@ -113,8 +113,8 @@ def train(
                     f"Another training of {work.settings.index} is running.", "Wait until it has ended, then train again."
                 )
             groups = fetch_item_groups(work, snapshot.metadata)
-            tell = progress.line if progress is not None else None
-            attempts = Attempts(Notes(tell))
+            on_line = progress.line if progress is not None else None
+            attempts = Attempts(Notes(on_line))
             attempts.step("What came of showing items is not counted anew", lambda: recount_interaction_stats(work, groups), None)
             now = work.now()
             data = read_interactions(work.events, now, weights=snapshot.metadata.event_weights, products=groups)
@@ -209,12 +209,12 @@ def train_and_publish(
     old = live.metadata
     versions.create_missing_profiles_index(work.job_es, old)
     work.confirm_key(old, adopt=True)
-    tell = progress.line if progress is not None else None
-    chosen = select(data, np.random.default_rng(seed), search_seconds(spec, budget), tell, spec)
+    on_line = progress.line if progress is not None else None
+    chosen = select(data, np.random.default_rng(seed), search_seconds(spec, budget), on_line, spec)
     trained = time.monotonic()
     record = TrainingRecord.on(data, now, spec.named, old.event_weights, chosen.report.figures, expected_quality, spec.targets)
     items = None if old.notes.get("bare") else spec.items or plain_table(work, old)
-    notes = Notes(tell)
+    notes = Notes(on_line)
     attempts = Attempts(notes, spec.required)
     table = attempts.step("Rankings learn nothing of the items' figures", lambda: compute_features(data, items, now), None)
     groups = None

@@ -174,8 +174,8 @@ def _logged(work: Workspace, folds: int) -> dict[str, Examples]:
 def _train(work: Workspace, situation: str, examples: Examples, config: Trees, seed: int) -> Outcome:
     rng = np.random.default_rng(seed)
     validated = cross_validate(examples, config, seed)
-    places = np.arange(len(examples.rows), dtype=np.float64)
-    before = ndcg(examples, -places)
+    ranks = np.arange(len(examples.rows), dtype=np.float64)
+    before = ndcg(examples, -ranks)
     gains = validated.values - before
     people = examples.who if any(examples.who) else None
     p = paired_test(validated.values, before, rng, groups=people)

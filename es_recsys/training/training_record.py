@@ -128,10 +128,10 @@ def tuned_situations(metadata: IndexMetadata) -> frozenset[str]:
     the query, which nothing else weighs there.
     """
     noted = frozenset(metadata.notes.get(_TUNED, ())) & {"no_query"}
-    asked = any(
+    named = any(
         name not in RETRIEVERS or not RETRIEVERS[name].matches_query for name in metadata.retriever_weights.get("query", {})
     )
-    return noted | {"query"} if asked else noted
+    return noted | {"query"} if named else noted
 
 
 def record_ranking(work: Workspace, source: str, known: float) -> None:
@@ -140,8 +140,8 @@ def record_ranking(work: Workspace, source: str, known: float) -> None:
     source: "judgments", known: how many queries; or "answers", known: epoch seconds up to which they were given.
     """
     metadata = read_metadata(work.es, work.settings.index)
-    told = {**metadata.notes.get(_RANKING, {}), source: known}
-    write_metadata(work.es, replace(metadata, notes={**metadata.notes, _RANKING: told}))
+    noted = {**metadata.notes.get(_RANKING, {}), source: known}
+    write_metadata(work.es, replace(metadata, notes={**metadata.notes, _RANKING: noted}))
     work.snapshots.invalidate()
 
 

@@ -222,20 +222,20 @@ def _collected(
     ranker = ServedRanker(scratch, split.queries, partial(_with_table, name=name, weights=probe))
     candidates = []
     queries = [query.query.model_copy(update={"n": _CANDIDATES}) for query in split.queries]
-    for place, one in enumerate(ranker.batch(queries)):
+    for done, one in enumerate(ranker.batch(queries)):
         candidates.append([(hit.product_id, *_parted(hit.parts, probe)) for hit in one.hits])
         if progress is not None:
-            progress(place + 1, len(split))
+            progress(done + 1, len(split))
     table = weight_table(ranking_policy(snapshot), name, snapshot.models)
     cap = PERSONAL_SHARE * sum(table.get(retriever, 0.0) for retriever in _matching(snapshot)) if name == "query" else math.inf
     capped = [retriever for retriever in retrievers if retriever in snapshot.models or RETRIEVERS[retriever].personalized]
-    sheet = padded_scores(retrievers, candidates, [query.grades for query in split.queries], capped, cap)
-    return sheet, {retriever: table.get(retriever, 0.0) for retriever in retrievers}
+    retriever_scores = padded_scores(retrievers, candidates, [query.grades for query in split.queries], capped, cap)
+    return retriever_scores, {retriever: table.get(retriever, 0.0) for retriever in retrievers}
 
 
 def _tuned(
     name: str,
-    sheet: RetrieverScores,
+    retriever_scores: RetrieverScores,
     before: Mapping[str, float],
     who: Sequence[str],
     trials: int,
@@ -252,35 +252,36 @@ def _tuned(
     rng = np.random.default_rng(seed)
     fold = (rng.permutation(len(people)) % _FOLDS)[owner]
     seconds = math.inf if seconds is None else seconds / (_FOLDS + 1)
-    old, new = sheet.ndcg(before), np.zeros(len(sheet))
+    old, new = retriever_scores.ndcg(before), np.zeros(len(retriever_scores))
     for one in range(_FOLDS):
         own = np.flatnonzero(fold == one)
-        chosen, _ = _chosen(sheet.some(np.flatnonzero(fold != one)), before, trials, seconds)
-        new[own] = sheet.some(own).ndcg(chosen)
-    best, result = _chosen(sheet, before, trials, seconds)
+        chosen, _ = _chosen(retriever_scores.some(np.flatnonzero(fold != one)), before, trials, seconds)
+        new[own] = retriever_scores.some(own).ndcg(chosen)
+    best, result = _chosen(retriever_scores, before, trials, seconds)
     p = paired_test(new, old, rng, groups=who)
     # So many trials find something in any noise: only what is surely better goes into service.
     kept = bool(new.mean() > old.mean() and p < _SURE)
     means = float(old.mean()), float(new.mean())
-    return Situation(name, len(sheet), best if kept else before, *means, p, kept, result.trials)
+    return Situation(name, len(retriever_scores), best if kept else before, *means, p, kept, result.trials)
 
 
 def _chosen(
-    sheet: RetrieverScores, before: Mapping[str, float], trials: int, seconds: float
+    retriever_scores: RetrieverScores, before: Mapping[str, float], trials: int, seconds: float
 ) -> tuple[dict[str, float], TuningResult]:
     """Return the best weights of all tried, and the trials."""
-    score = cache(lambda weights: float(sheet.ndcg(dict(zip(sheet.retrievers, weights, strict=True))).mean()))
+    names = retriever_scores.retrievers
+    score = cache(lambda weights: float(retriever_scores.ndcg(dict(zip(names, weights, strict=True))).mean()))
 
     def value(weights: Mapping[str, float]) -> float:
-        return score(tuple(weights.get(retriever, 0.0) for retriever in sheet.retrievers))
+        return score(tuple(weights.get(name, 0.0) for name in names))
 
-    likely = logit_weights(sheet)
+    likely = logit_weights(retriever_scores)
     better = likely if value(likely) > value(before) else before
     result = optimize(
-        dict.fromkeys(sheet.retrievers, _VALUES),
+        dict.fromkeys(names, _VALUES),
         value,
         method="coordinate",
-        start={name: min(_VALUES, key=lambda one: abs(one - better.get(name, 0.0))) for name in sheet.retrievers},
+        start={name: min(_VALUES, key=lambda one: abs(one - better.get(name, 0.0))) for name in names},
         trials=trials,
         deadline=time.monotonic() + seconds,
         rounds=_ROUNDS,
@@ -291,15 +292,15 @@ def _chosen(
     return dict(best), result
 
 
-def logit_weights(sheet: RetrieverScores) -> dict[str, float]:
+def logit_weights(retriever_scores: RetrieverScores) -> dict[str, float]:
     """Return the retriever weights of the greatest likelihood (conditional logit), beside what the other retrievers give.
 
     What these give counts 1; where the largest weight should be more than that, it is 1 and the others shrink in proportion.
     """
-    choices, worth = sheet.choices()
-    theta = fit_conditional_logit(choices, worth) if choices else np.zeros(len(sheet.retrievers) + 1)
+    choices, worth = retriever_scores.choices()
+    theta = fit_conditional_logit(choices, worth) if choices else np.zeros(len(retriever_scores.retrievers) + 1)
     scale = float(theta.max()) or 1.0
-    return {retriever: float(weight) / scale for retriever, weight in zip(sheet.retrievers, theta, strict=False)}
+    return {retriever: float(weight) / scale for retriever, weight in zip(retriever_scores.retrievers, theta, strict=False)}
 
 
 def _matching(snapshot: ServingSnapshot) -> list[str]:

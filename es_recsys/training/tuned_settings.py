@@ -52,8 +52,8 @@ def load_tuned(settings: Settings, name: str) -> Any | None:
         ordered, timed = bool(content["ordered"]), bool(content["timed"])
         space = kind.search_space(ordered, timed)
         config = kind.default_config(ordered, timed)
-        for setting, told in current_keys(content["settings"], kind.renamed_params).items():
-            value = _value(told)
+        for setting, stored in current_keys(content["settings"], kind.renamed_params).items():
+            value = _value(stored)
             if value not in space[setting]:
                 raise ValueError(setting)
             config = kind.with_param(config, setting, value)
@@ -85,5 +85,5 @@ def tuning_histories(settings: Settings) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _value(told: Any) -> Any:
-    return tuple(_value(one) for one in told) if isinstance(told, list) else told
+def _value(stored: Any) -> Any:
+    return tuple(_value(one) for one in stored) if isinstance(stored, list) else stored

@@ -100,7 +100,7 @@ def test_the_same_seed_chooses_the_same(sequential: Selection, interactions: Mak
 
 def test_what_it_says_is_told_as_it_comes_and_kept(interactions: Make) -> None:
     told: list[str] = []
-    selection = select(interactions({"u": ["a", "b"]}), np.random.default_rng(0), tell=told.append)
+    selection = select(interactions({"u": ["a", "b"]}), np.random.default_rng(0), on_line=told.append)
     assert tuple(told) == selection.report.lines and told
 
 

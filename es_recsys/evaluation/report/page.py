@@ -94,7 +94,7 @@ def _verdict(one: Comparison) -> str:
 
 def _facts(one: Comparison) -> str:
     known = one.about
-    told = {
+    shown = {
         "queries": f"{one.queries:,}",
         "trained on": f"{known.get('events', 0):,} events",
         "users": f"{known.get('users', 0):,}",
@@ -103,8 +103,8 @@ def _facts(one: Comparison) -> str:
         "measured": moment(one.made),
     }
     if known.get("targets"):
-        told["relevant items have"] = ", ".join(known["targets"])
-    return facts(told)
+        shown["relevant items have"] = ", ".join(known["targets"])
+    return facts(shown)
 
 
 def _table(one: Comparison) -> str:
