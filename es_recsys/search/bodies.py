@@ -6,9 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 
 from es_recsys.search.lexical import match_query, matching_clauses
-from es_recsys.search.limits import MAX_KNN_CANDIDATES
 from es_recsys.search.products import id_filter, with_group_id
-from es_recsys.search.query_dsl import Body, Clause
+from es_recsys.search.query_dsl import MAX_KNN_CANDIDATES, Body, Clause
 from es_recsys.search.request import RankingPolicy, Request, retrieval_depth
 from es_recsys.search.retrievers import Retriever
 

@@ -23,10 +23,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from es_recsys.search.limits import MAX_LIST_IDS, RERANK_DEPTH
+from es_recsys.search.exploration import RERANK_DEPTH
 from es_recsys.search.request import RankingPolicy, Request, UserState, retrieval_depth
 from es_recsys.search.retrieve import RetrievalResults, RetrieverResult
-from es_recsys.search.retrievers import LEXICAL, ranked_list
+from es_recsys.search.retrievers import LEXICAL, MAX_LIST_IDS, ranked_list
 from es_recsys.vector_fields import MIN_COSINES, VECTOR_FIELDS
 
 __all__ = [

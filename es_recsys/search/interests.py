@@ -6,21 +6,25 @@ heaviest item and then the ones farthest from those before. The number of cluste
 cosine (Rousseeuw 1987), weighted as the items are; there is one interest where that is below `MIN_SILHOUETTE`. A cluster with
 less than `MIN_SHARE` of the weight joins the nearest.
 
-Each interest is a kNN retriever of its own, with a small weight times its share. How slots of an answer are kept for interests
-stands in `rerank.interests`.
+Each interest is a kNN retriever of its own, with a small weight times its share, and keeps slots of an answer. The order by score
+stays but for one rule: after each slot, an interest whose items have fewer of the slots so far than `KEPT_SHARE` of its share
+(times personalization), rounded, is served next with its best item. Scores and parts stay as they are; only the order changes,
+the same for all pages.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MIN_SHARE", "MIN_SILHOUETTE", "Interests", "find_interests"]
+__all__ = ["KEPT_SHARE", "MIN_SHARE", "MIN_SILHOUETTE", "Interests", "allocate_slots", "find_interests"]
 
 MIN_SHARE = 0.1
 MIN_SILHOUETTE = 0.15
+KEPT_SHARE = 0.7
 _MIN_ITEMS = 2
 _MAX_ITERATIONS = 20
 
@@ -131,3 +135,47 @@ def _centres(
 def _unit(vector: NDArray[np.float64], otherwise: NDArray[np.float64]) -> NDArray[np.float64]:
     length = float(np.sqrt(vector @ vector))
     return vector / length if length > 1e-12 else otherwise
+
+
+def allocate_slots(
+    order: Sequence[int], interest_of: Sequence[int], shares: NDArray[np.float64], personalization: float = 1.0
+) -> list[int]:
+    """Return `order` with the interests' slots kept.
+
+    order: rows, best first. interest_of: interest of each of them, -1 for none. shares: of each interest. personalization: 0
+    (none are kept) to 1.
+    """
+    due = KEPT_SHARE * personalization * shares
+    queues: list[list[int]] = [[] for _ in shares]
+    for rank, interest in enumerate(interest_of):
+        if interest >= 0:
+            queues[interest].append(rank)
+    taken, served = [False] * len(order), np.zeros(len(shares))
+    heads = [0] * len(shares)
+    found: list[int] = []
+    first = 0
+    while len(found) < len(order):
+        owed = _owed_rank(queues, heads, served, due, len(found) + 1)
+        if owed is None:
+            while taken[first]:
+                first += 1
+        rank = first if owed is None else owed
+        taken[rank] = True
+        found.append(order[rank])
+        interest = interest_of[rank]
+        if interest >= 0:
+            served[interest] += 1
+            while heads[interest] < len(queues[interest]) and taken[queues[interest][heads[interest]]]:
+                heads[interest] += 1
+    return found
+
+
+def _owed_rank(
+    queues: Sequence[Sequence[int]], heads: Sequence[int], served: NDArray[np.float64], due: NDArray[np.float64], slots: int
+) -> int | None:
+    """Return the next rank of the interest that is furthest below its due, None where none is."""
+    lacking = np.floor(due * slots + 0.5) - served
+    for interest in np.argsort(-lacking, kind="stable").tolist():
+        if lacking[interest] >= 1.0 and heads[interest] < len(queues[interest]):
+            return int(queues[interest][heads[interest]])
+    return None

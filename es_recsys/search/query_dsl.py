@@ -1,11 +1,14 @@
-"""Types of what is sent to Elasticsearch and comes back."""
+"""Types of what is sent to Elasticsearch and comes back, and its limit."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["Body", "Clause", "Response", "hits_of", "is_partial", "total_of"]
+__all__ = ["MAX_KNN_CANDIDATES", "Body", "Clause", "Response", "hits_of", "is_partial", "total_of"]
+
+MAX_KNN_CANDIDATES = 10_000
+"""Elasticsearch's limit on `num_candidates`, and on the size of a page."""
 
 Clause = dict[str, Any]
 """A query of Elasticsearch's query DSL."""

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.search.lexical import lexical_query
-from es_recsys.search.limits import MAX_LIST_IDS
 from es_recsys.search.query_dsl import Clause
 from es_recsys.search.request import RankingPolicy, Request, ScoredIds, UserState
 from es_recsys.vector_fields import VECTOR_FIELDS
@@ -23,6 +22,7 @@ from es_recsys.vector_fields import VECTOR_FIELDS
 __all__ = [
     "INTEREST",
     "LEXICAL",
+    "MAX_LIST_IDS",
     "POPULARITY",
     "RECENCY",
     "RETRIEVERS",
@@ -43,6 +43,9 @@ RECENCY = "recency"
 
 INTEREST = "interest"
 """Name of an interest's retriever, before its number; and of the weight that all of them share."""
+
+MAX_LIST_IDS = 300
+"""Ids of a list (popularity, a neighbours model) that a retriever looks up."""
 
 _LONG_TERM_SHARE = 0.6
 

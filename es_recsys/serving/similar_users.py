@@ -12,8 +12,7 @@ from es_recsys.dataset import Profile
 from es_recsys.models.base import Model
 from es_recsys.models.user_vectors import unpack
 from es_recsys.models.userknn import UserKNN
-from es_recsys.search.limits import MAX_KNN_CANDIDATES
-from es_recsys.search.query_dsl import hits_of, is_partial
+from es_recsys.search.query_dsl import MAX_KNN_CANDIDATES, hits_of, is_partial
 from es_recsys.serving.operations import Flow, MultiSearch
 from es_recsys.serving.snapshot import ServingSnapshot
 

@@ -16,7 +16,7 @@ from es_recsys.errors import InputError
 from es_recsys.jobs.load_items import load_items
 from es_recsys.query import Hit
 from es_recsys.sample import SampleStore
-from es_recsys.search.rerank.exploration import COLD_START_RANK
+from es_recsys.search.exploration import COLD_START_RANK
 from es_recsys.serving.snapshot_cache import ranking_folder
 from es_recsys.training import retrain_ranking as ranking_due
 from es_recsys.training.lambdamart import Trees

@@ -14,11 +14,10 @@ from es_recsys.index_metadata import IndexMetadata, VectorMetadata
 from es_recsys.search.bodies import browse_body, count_body, scoring_body
 from es_recsys.search.facets import facet_aggs, parse_facets
 from es_recsys.search.lexical import BOOSTS, CLAUSES, codes, lexical_clauses, lexical_query
-from es_recsys.search.limits import MAX_LIST_IDS
 from es_recsys.search.query_dsl import Body
 from es_recsys.search.request import retrieval_depth
 from es_recsys.search.retrieve import PlannedRetriever, plan_retrieval
-from es_recsys.search.retrievers import RETRIEVERS, active_retrievers, taste_vector
+from es_recsys.search.retrievers import MAX_LIST_IDS, RETRIEVERS, active_retrievers, taste_vector
 from es_recsys.settings import SearchSettings
 from es_recsys.vector_fields import VECTOR_FIELDS
 

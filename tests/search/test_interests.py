@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from es_recsys.search.interests import MIN_SHARE, find_interests
-from es_recsys.search.rerank.interests import KEPT_SHARE, allocate_slots
+from es_recsys.search.interests import KEPT_SHARE, MIN_SHARE, allocate_slots, find_interests
 
 
 def around(sizes: list[int], seed: int = 0, noise: float = 0.15, dims: int = 12) -> NDArray[np.float32]:

@@ -15,12 +15,10 @@ from search_inputs import Inputs, changed, inputs
 from es_recsys.dataset import Taste
 from es_recsys.index_metadata import IndexMetadata, VectorMetadata
 from es_recsys.query import Ranking
-from es_recsys.search.exploration import Exploration, InteractionStats, seeded_rng
-from es_recsys.search.interests import Interests
+from es_recsys.search.exploration import COLD_START_RANK, Exploration, InteractionStats, seeded_rng
+from es_recsys.search.interests import KEPT_SHARE, Interests
 from es_recsys.search.page import build_page
 from es_recsys.search.request import Request
-from es_recsys.search.rerank.exploration import COLD_START_RANK
-from es_recsys.search.rerank.interests import KEPT_SHARE
 from es_recsys.search.retrieve import parse_responses, plan_retrieval, scaled_scores
 from es_recsys.search.retriever_weights import PERSONAL_SHARE
 from es_recsys.search.retrievers import contributes_candidates, ranked_list

@@ -11,7 +11,7 @@ import pytest
 from es_recsys.errors import InputError
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.query import Query
-from es_recsys.search.rerank.exploration import explore
+from es_recsys.search.exploration import explore
 from es_recsys.serving.ranking_policy import for_products, for_similar_items, ranking_policy, with_exploration
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.settings import SearchSettings, Settings

@@ -10,8 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from es_recsys.query import Answer, Hit, Query, Ranking
-from es_recsys.search.exploration import Exploration, InteractionStats, seeded_rng
-from es_recsys.search.rerank.exploration import explore
+from es_recsys.search.exploration import Exploration, InteractionStats, explore, seeded_rng
 from es_recsys.simulator import LatentFactorEnvironment, SimulatedNeed, UserSimulator, measure_regret, sample_needs
 from es_recsys.training.logged_examples import count_interaction_stats, examined
 

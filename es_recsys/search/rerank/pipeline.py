@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from es_recsys.search.candidates import ScoredCandidates
-from es_recsys.search.limits import RERANK_DEPTH
+import numpy as np
+
+from es_recsys.search.candidates import CandidateTable, ScoredCandidates
+from es_recsys.search.exploration import RERANK_DEPTH, ExploredOrder, explore
+from es_recsys.search.interests import Interests, allocate_slots
 from es_recsys.search.request import RankingPolicy, Request, UserState
 from es_recsys.search.rerank.diversity import diversify, labels_of, similarities
-from es_recsys.search.rerank.exploration import ExploredOrder, explore
-from es_recsys.search.rerank.interests import allocate_slots, nearest_interest
 from es_recsys.search.rerank.learned_ranking import LearnedOrder
+from es_recsys.search.retrievers import INTEREST
 from es_recsys.search.score import vector_of
 
 __all__ = ["rerank"]
@@ -34,7 +36,7 @@ def rerank(
     rest = learned.order[len(pool) :]
     if request.diversity > 0.0:
         pool = _diversified(request, scored, learned, pool, content_field)
-    interest_of = nearest_interest(user.interests, scored.table, pool)
+    interest_of = _nearest_interest(user.interests, scored.table, pool)
     if interest_of and user.interests is not None:
         pool = allocate_slots(pool, [interest_of[row] for row in pool], user.interests.shares, request.personalization)
     rows = [*pool, *rest]
@@ -63,3 +65,18 @@ def _diversified(
     similarity = similarities(vectors, [labels_of(scored.source(row)) for row in pool])
     order = diversify([learned.scores[row] for row in pool], similarity, request.diversity)
     return [pool[rank] for rank in order]
+
+
+def _nearest_interest(interests: Interests | None, table: CandidateTable, rows: Sequence[int]) -> dict[int, int]:
+    """Return row -> the interest that it is nearest to, -1 for none; empty where no slots are kept."""
+    if interests is None:
+        return {}
+    columns = {each.retriever.name: column for column, each in enumerate(table.retrievers)}
+    names = [f"{INTEREST}_{k + 1}" for k in range(len(interests))]
+    if any(name not in columns for name in names):
+        return {}
+    own = [columns[name] for name in names]
+    # Inner products are over their retriever's own best.
+    similarity = table.scores[np.ix_(rows, own)] * [table.retrievers[column].best for column in own]
+    nearest = np.where(similarity.max(axis=1) > 0.0, similarity.argmax(axis=1), -1)
+    return dict(zip(rows, nearest.tolist(), strict=True))

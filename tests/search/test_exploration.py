@@ -7,8 +7,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from es_recsys.search.exploration import ENOUGH_EXAMINATIONS, MAX_NEWEST, Exploration, InteractionStats, seeded_rng
-from es_recsys.search.rerank.exploration import COLD_START_RANK, SETTLED_RANKS, TOLERANCE, ExploredOrder, explore
+from es_recsys.search.exploration import (
+    COLD_START_RANK,
+    ENOUGH_EXAMINATIONS,
+    MAX_NEWEST,
+    SETTLED_RANKS,
+    TOLERANCE,
+    Exploration,
+    ExploredOrder,
+    InteractionStats,
+    explore,
+    seeded_rng,
+)
 
 scores = st.lists(st.floats(-100, 100), min_size=1, max_size=130).map(lambda values: sorted(values, reverse=True))
 shares = st.floats(0.01, 1.0)
