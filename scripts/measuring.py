@@ -17,7 +17,7 @@ from es_recsys import Client
 from es_recsys.errors import StoreNotFound
 from es_recsys.jobs.load_events import load_events
 from es_recsys.sample import SampleStore
-from es_recsys.serving.stores import drop_store
+from es_recsys.serving.workspace import drop_store
 from es_recsys.settings import load_settings
 
 __all__ = ["busy", "load_sample", "machine", "median_ms", "own_store", "percentile_ms", "show", "timed"]

@@ -77,7 +77,7 @@ def _folder() -> Iterator[Path]:
 
 def _drop(client: Client) -> None:
     from es_recsys.errors import RecsysError
-    from es_recsys.serving.stores import drop_store
+    from es_recsys.serving.workspace import drop_store
 
     try:
         drop_store(client.workspace)

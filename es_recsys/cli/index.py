@@ -76,7 +76,7 @@ def index_drop(
     """Drop an index version, or the whole store."""
     from es_recsys.errors import InputError
     from es_recsys.jobs.versions import drop_version
-    from es_recsys.serving.stores import drop_store
+    from es_recsys.serving.workspace import drop_store
 
     if (version is None) != store:
         raise InputError("Name a version or --store, one of the two.", "See `es-recsys index list`.")

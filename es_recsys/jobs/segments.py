@@ -9,10 +9,12 @@ from typing import Any
 from es_recsys.dataset import History
 from es_recsys.errors import ModelError
 from es_recsys.models.segment_profiles import SegmentProfile
+from es_recsys.models.segments import SEGMENTS, Segments
 from es_recsys.serving.operations import Flow, MultiGet
 from es_recsys.serving.snapshot import ServingSnapshot
-from es_recsys.serving.user_segments import load_segments
+from es_recsys.serving.snapshot_cache import models_folder
 from es_recsys.serving.workspace import Workspace
+from es_recsys.settings import Settings
 
 __all__ = ["SegmentsReport", "describe_segments", "find_segment"]
 
@@ -51,7 +53,7 @@ def describe_segments(work: Workspace) -> SegmentsReport:
     """Return the segments that were made with the live version. Raises StoreNotFound, ModelError where there are none."""
     with work.translating_errors():
         snapshot = work.snapshots.latest()
-    model = load_segments(work.settings, snapshot.metadata.version)
+    model = _load_segments(work.settings, snapshot.metadata.version)
     if model is None:
         raise ModelError(
             f"Version {snapshot.metadata.version} of {snapshot.metadata.store} has no segments.",
@@ -64,12 +66,18 @@ def describe_segments(work: Workspace) -> SegmentsReport:
 
 def find_segment(work: Workspace, history: History) -> tuple[SegmentProfile, float] | None:
     """Return the nearest segment of a history and its membership (0 to 1); None for an empty history or without segments."""
-    model = load_segments(work.settings, work.snapshots.current().metadata.version)
+    model = _load_segments(work.settings, work.snapshots.current().metadata.version)
     nearest = model.nearest(history) if model is not None else []
     if model is None or not nearest:
         return None
     number, membership = nearest[0]
     return model.profiles[number], membership
+
+
+def _load_segments(settings: Settings, version: int) -> Segments | None:
+    """Return the segments of a version, None where it has none. Raises ModelError."""
+    folder = models_folder(settings, version) / SEGMENTS
+    return Segments.load(folder) if folder.exists() else None
 
 
 def _titles(snapshot: ServingSnapshot, item_ids: tuple[str, ...]) -> Flow[dict[str, str]]:

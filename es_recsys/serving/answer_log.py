@@ -17,9 +17,11 @@ from typing import Any
 import orjson
 
 from es_recsys.private import make_folder, private_opener
+from es_recsys.query import Answer, Hit, Query
 from es_recsys.renamed import RETRIEVERS, current_feature, current_keys
+from es_recsys.serving.snapshot import ServingSnapshot
 
-__all__ = ["MAX_BYTES", "AnswerLog"]
+__all__ = ["MAX_BYTES", "AnswerLog", "answer_record"]
 
 _log = logging.getLogger(__name__)
 
@@ -147,3 +149,49 @@ def _present(record: dict[str, Any]) -> dict[str, Any]:
     if isinstance(record.get("features"), dict):
         record["features"] = {current_feature(name): column for name, column in record["features"].items()}
     return record
+
+
+def answer_record(
+    snapshot: ServingSnapshot, query: Query, answer: Answer, situation: str, keys: Sequence[str], now: float
+) -> dict[str, Any]:
+    """Return JSON values. keys: profile keys of the user; user ids are not logged. now: epoch seconds."""
+    return {
+        "answer_id": answer.answer_id,
+        "kind": answer.kind,
+        "situation": situation if answer.kind in ("search", "recommend") else None,
+        "time": now,
+        "user_key": keys[0] if keys else None,
+        "store": snapshot.metadata.store,
+        "version": snapshot.metadata.version,
+        "query": query.text or None,
+        "offset": query.offset,
+        "hits": [_hit(hit) for hit in answer.hits],
+        "features": _features(answer.hits),
+        "degraded": list(answer.ranking.degraded),
+        "took_ms": answer.took_ms,
+    }
+
+
+def _hit(hit: Hit) -> dict[str, Any]:
+    return {
+        "item_id": hit.item_id,
+        "position": hit.rank,
+        "score": hit.score,
+        "parts": dict(hit.parts),
+        "propensity": hit.propensity,
+        "inclusion_probability": hit.inclusion_probability,
+    }
+
+
+def _features(hits: Sequence[Hit]) -> dict[str, float | list[float | None] | None]:
+    """Return feature -> its value for each hit, or the one that all have, in six digits.
+
+    A learned ranking is trained on them, as they were when the hits were shown.
+    """
+    names = dict.fromkeys(name for hit in hits for name in hit.features)
+    found = {name: [_rounded(hit.features.get(name)) for hit in hits] for name in names}
+    return {name: values[0] if len(set(values)) == 1 else values for name, values in found.items()}
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.6g}")

@@ -19,12 +19,11 @@ from es_recsys.search.query_dsl import Response
 from es_recsys.search.request import RankingPolicy, Request, UserState, situation
 from es_recsys.search.retrieve import parse_responses, plan_retrieval
 from es_recsys.search.score import build_scoring_request
-from es_recsys.serving.answer_record import answer_record
+from es_recsys.serving.answer_log import answer_record
 from es_recsys.serving.operations import Flow, LogAnswer, MultiGet, MultiSearch
-from es_recsys.serving.queries import query_kind
 from es_recsys.serving.query_vectors import query_vectors
 from es_recsys.serving.ranking_policy import for_products, for_similar_items, ranking_policy, with_exploration
-from es_recsys.serving.requests import build_request
+from es_recsys.serving.requests import build_request, query_kind
 from es_recsys.serving.similar_items import similar_items_request
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.user_profiles import profile_keys, read_profile

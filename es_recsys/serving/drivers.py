@@ -1,4 +1,4 @@
-"""Run flows: in the calling thread, or in an event loop."""
+"""Run flows: in the calling thread, or in an event loop; errors of the Elasticsearch client come as ours."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
-from elasticsearch import ApiError, AsyncElasticsearch, Elasticsearch, TransportError
+from elasticsearch import ApiError, AsyncElasticsearch, BadRequestError, Elasticsearch, NotFoundError, TransportError
 
 from es_recsys.blas import on_one_thread
 from es_recsys.engine.connect import address_of
-from es_recsys.serving.error_translation import is_index_missing, translate_error
+from es_recsys.engine.connect import translate_error as translate_connection_error
+from es_recsys.errors import IndexStateError, InputError, StoreNotFound
 from es_recsys.serving.operations import Flow, LogAnswer, Operation, Request, RunBlocking, Sleep, Step, Steps
 
-__all__ = ["AsyncDriver", "Driver", "LogWriter"]
+__all__ = ["AsyncDriver", "Driver", "LogWriter", "is_index_missing", "translate_error"]
 
 T = TypeVar("T")
 C = TypeVar("C", Elasticsearch, AsyncElasticsearch)
@@ -121,3 +122,28 @@ class AsyncDriver(_FlowSteps[AsyncElasticsearch]):
                 return await asyncio.to_thread(step.function)
             case Sleep():
                 return await asyncio.sleep(step.seconds)
+
+
+def is_index_missing(error: Exception) -> bool:
+    """Return whether the index of a request is not there any more, as after a swap and a drop."""
+    return isinstance(error, NotFoundError) and "index_not_found" in str(error.error)
+
+
+def translate_error(error: Exception, address: str) -> Exception:
+    """Return an error of the Elasticsearch client as one of ours, with a remedy; any other as it is.
+
+    address: where Elasticsearch is, without credentials.
+    """
+    if is_index_missing(error):
+        if "-profiles-" in str(getattr(error, "body", "")):
+            return IndexStateError(
+                "The index of the users' profiles is gone.", "Make it anew of the stored events: es-recsys profiles build"
+            )
+        return StoreNotFound("The index that was asked does not exist.", "Load items into it first: es-recsys items load FILE.")
+    if isinstance(error, BadRequestError):
+        return InputError(
+            f"Elasticsearch refused the request ({error.error}).", "Look at the values given, above all at filters."
+        )
+    if isinstance(error, ApiError | TransportError):
+        return translate_connection_error(error, address)
+    return error

@@ -10,8 +10,7 @@ from typing import Any, TypeVar
 
 from es_recsys.blas import on_one_thread
 from es_recsys.errors import RecsysError
-from es_recsys.serving.drivers import Driver
-from es_recsys.serving.error_translation import is_index_missing
+from es_recsys.serving.drivers import Driver, is_index_missing
 from es_recsys.serving.operations import (
     IDS_PER_REQUEST,
     Document,

@@ -8,7 +8,7 @@ from dataclasses import replace
 from es_recsys.query import MAX_RESULTS, Query
 from es_recsys.search.exploration import MAX_NEWEST, Exploration, seeded_rng
 from es_recsys.search.request import RankingPolicy
-from es_recsys.serving.queries import query_identity
+from es_recsys.serving.requests import query_identity
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.user_profiles import profile_keys
 

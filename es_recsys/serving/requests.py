@@ -1,8 +1,10 @@
-"""A query as the request that `search` reads."""
+"""A query as the request that `search` reads, its kind, and what makes two queries the same."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +13,9 @@ from es_recsys.dataset import Profile
 from es_recsys.query import Query
 from es_recsys.search.query_dsl import Clause
 from es_recsys.search.request import RankingPolicy, Request
-from es_recsys.serving.queries import query_kind
 from es_recsys.values.unicode import nfc
 
-__all__ = ["build_request"]
+__all__ = ["build_request", "query_identity", "query_kind"]
 
 
 def build_request(
@@ -50,3 +51,19 @@ def build_request(
         personalization=settings.personalization if query.personalization is None else query.personalization,
         diversity=settings.diversity if query.diversity is None else query.diversity,
     )
+
+
+def query_kind(query: Query) -> str:
+    """Return "rank", "similar", "search" or "recommend"."""
+    if query.ids is not None:
+        return "rank"
+    if query.like is not None:
+        return "similar"
+    return "search" if query.text.strip() or query.image is not None else "recommend"
+
+
+def query_identity(query: Query) -> tuple[Any, ...]:
+    """Return what is asked, whichever page of it."""
+    filters = sorted(query.filter.items()) if isinstance(query.filter, Mapping) else list(query.filter)
+    picture = None if query.image is None else hashlib.sha256(query.image).hexdigest()
+    return query_kind(query), query.text.strip().lower(), picture, query.like, query.history, filters

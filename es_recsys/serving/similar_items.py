@@ -12,10 +12,9 @@ from es_recsys.search.query_dsl import Clause
 from es_recsys.search.request import RankingPolicy, Request, UserState
 from es_recsys.serving.operations import Flow
 from es_recsys.serving.requests import build_request
-from es_recsys.serving.similar_users import models_of_user
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.user_profiles import fetch_item_content, profile_of_views
-from es_recsys.serving.user_state import build_user_state
+from es_recsys.serving.user_state import build_user_state, models_of_user
 
 __all__ = ["similar_items_request"]
 

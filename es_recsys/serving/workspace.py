@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -15,14 +16,14 @@ from elasticsearch import Elasticsearch, NotFoundError
 
 from es_recsys import engine
 from es_recsys.engine.connect import address_of
-from es_recsys.errors import RecsysError
+from es_recsys.errors import RecsysError, StoreNotFound
+from es_recsys.index import versions
 from es_recsys.index.stored_metadata import read_version, write_metadata
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.keys import confirm_key, key_check
 from es_recsys.private import make_folder
 from es_recsys.serving.answer_log import AnswerLog
-from es_recsys.serving.drivers import Driver
-from es_recsys.serving.error_translation import is_index_missing, translate_error
+from es_recsys.serving.drivers import Driver, is_index_missing, translate_error
 from es_recsys.serving.joined_flows import run_all
 from es_recsys.serving.operations import Flow, RunBlocking
 from es_recsys.serving.recording import Recorded, Recording
@@ -35,7 +36,7 @@ from es_recsys.types import Event
 if TYPE_CHECKING:  # it loads SQLAlchemy
     from es_recsys.events.store import EventStore
 
-__all__ = ["Workspace"]
+__all__ = ["Workspace", "drop_store"]
 
 T = TypeVar("T")
 
@@ -169,10 +170,8 @@ class Workspace:
 
         What is written to the profiles of a version right after its successor went live would be missing there.
         """
-        from es_recsys.index.versions import live_version
-
         with self.translating_errors():
-            live = live_version(self.es, self.settings.index)
+            live = versions.live_version(self.es, self.settings.index)
         if live == version:
             return False
         self.snapshots.invalidate()
@@ -197,3 +196,18 @@ class Workspace:
     @staticmethod
     def now() -> float:
         return time.time()
+
+
+def drop_store(work: Workspace) -> None:
+    """Delete all versions, models, popularity and the answer log.
+
+    The events stay: they are the truth, and another load of the items brings everything back.
+    """
+    try:
+        with work.translating_errors():
+            versions.drop_store(work.job_es, work.settings.index)
+    except StoreNotFound:
+        if not work.settings.store_home.exists():
+            raise
+    shutil.rmtree(work.settings.store_home, ignore_errors=True)
+    work.snapshots.invalidate()

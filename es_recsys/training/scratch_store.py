@@ -17,8 +17,7 @@ from es_recsys.events.records import StoredEvent
 from es_recsys.index import reindex, versions
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.serving.product_groups import fetch_live_item_groups
-from es_recsys.serving.stores import drop_store
-from es_recsys.serving.workspace import Workspace
+from es_recsys.serving.workspace import Workspace, drop_store
 from es_recsys.training.tuned_settings import tuned_path
 from es_recsys.types import Event
 from es_recsys.vector_fields import is_encoder_field

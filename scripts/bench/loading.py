@@ -21,7 +21,7 @@ from es_recsys.index.documents import content_digest, to_document
 from es_recsys.index.refresh import refresh_disabled
 from es_recsys.index_metadata import IndexMetadata, VectorMetadata
 from es_recsys.sample import SampleStore, sample_store
-from es_recsys.serving.stores import drop_store
+from es_recsys.serving.workspace import drop_store
 from es_recsys.settings import Settings
 
 __all__ = ["Catalogue", "drop", "make", "throughput", "warm_up"]
