@@ -22,7 +22,7 @@ from es_recsys.serving.drivers import AsyncDriver
 from es_recsys.serving.operations import Flow, MultiGet
 from es_recsys.serving.recording import Erased, Recorded
 from es_recsys.serving.snapshot import ServingSnapshot
-from es_recsys.serving.user_profiles import read_profile
+from es_recsys.serving.user_profiles import profile_keys, read_profile
 from es_recsys.serving.workspace import Workspace
 from es_recsys.settings import Settings, load_settings
 from es_recsys.types import Event, Item
@@ -335,7 +335,7 @@ def _reads_profile(user_id: Id) -> MakeFlow[Profile]:
     query = Query(user_id=arguments.one_id("user_id", user_id))
 
     def flow(snapshot: ServingSnapshot) -> Flow[Profile]:
-        found = yield from read_profile(snapshot, query, time.time())
+        found = yield from read_profile(snapshot, query, profile_keys(snapshot, query), time.time())
         return found if found is not None else Profile(user_key="")
 
     return flow

@@ -31,7 +31,7 @@ def _store_name(value: str) -> str:
     return value
 
 
-def _said(value: SecretStr) -> SecretStr:
+def _not_empty(value: SecretStr) -> SecretStr:
     if not value.get_secret_value().strip():
         raise ValueError("it is empty; set a secret, or leave it unset to have one made")
     return value
@@ -166,7 +166,7 @@ class Settings(BaseSettings):
     home: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("es-recsys")))
     cache: Path = Field(default_factory=lambda: Path(platformdirs.user_cache_dir("es-recsys")))
     sql_url: SecretStr | None = None
-    user_secret: Annotated[SecretStr, AfterValidator(_said)] | None = None
+    user_secret: Annotated[SecretStr, AfterValidator(_not_empty)] | None = None
     java: str | None = None
     heap: str = Field(default="1g", pattern=r"^[1-9][0-9]*[mg]$")
     language: str = "english"

@@ -1,1 +1,1 @@
-"""Search and recommendation as pure functions: a Context in, request bodies out; responses in, a Ranking out (see `answer`)."""
+"""Search and recommendation as pure functions: request, user state and policy in, bodies out; responses in, a Ranking out."""

@@ -7,7 +7,7 @@ results = parse_responses(request, user, policy, plan, responses)
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -149,14 +149,14 @@ def parse_responses(
     weights = damped_weights(request, user, policy, plan.weights, retrievers, lexical_scores)
     products = products_of(responses) if policy.has_variants else {}
     cold_start = _cold_start(policy, results, products)
+    retrieved = RetrievalResults(results, weights, degraded=(*failed, *partial), cold_start=cold_start, products=products)
     if plan.browse is None:
-        return RetrievalResults(results, weights, degraded=(*failed, *partial), cold_start=cold_start, products=products)
+        return retrieved
     browsed = responses[len(plan.searched)] if len(responses) > len(plan.searched) else {"error": "no response"}
-    failed += partial
     if "error" in browsed or is_partial(browsed):
-        return RetrievalResults(results, weights, degraded=(*failed, MATCHES), cold_start=cold_start, products=products)
+        return replace(retrieved, degraded=(*retrieved.degraded, MATCHES))
     ids = tuple(hit["_id"] for hit in hits_of(browsed))
-    return RetrievalResults(results, weights, ids, total_of(browsed), parse_facets(browsed), tuple(failed), cold_start, products)
+    return replace(retrieved, browsed=ids, total=total_of(browsed), facets=parse_facets(browsed))
 
 
 def scaled_scores(scale: str, scores: NDArray[np.float64], best: float) -> NDArray[np.float64]:

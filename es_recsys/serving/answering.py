@@ -42,7 +42,7 @@ def execute(snapshot: ServingSnapshot, query: Query, now: float, policy: Ranking
     filters = parse_filters(query.filter, snapshot.metadata.fields)
     keys = profile_keys(snapshot, query)
     policy = for_products(policy or ranking_policy(snapshot), query)
-    profile = yield from read_profile(snapshot, query, now)
+    profile = yield from read_profile(snapshot, query, keys, now)
     failed = snapshot.retired_models
     if query.like is not None:
         policy = for_similar_items(policy)
@@ -53,7 +53,7 @@ def execute(snapshot: ServingSnapshot, query: Query, now: float, policy: Ranking
         user, unread = yield from load_user_state(snapshot, policy, query, request, profile, keys)
         failed = (*failed, *unencoded, *unread)
     answer_id = str(uuid.uuid4())
-    policy = with_exploration(policy, snapshot, query, now, answer_id)
+    policy = with_exploration(policy, snapshot, query, keys, now, answer_id)
     ranking = yield from run_search(request, user, policy)
     ranking = replace(ranking, degraded=tuple(dict.fromkeys((*failed, *ranking.degraded))))
     unknown = yield from _unknown_ids(snapshot, query, ranking)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 from es_recsys.query import MAX_RESULTS, Query
@@ -10,7 +11,6 @@ from es_recsys.search.exploration import MAX_NEWEST, Exploration, seeded_rng
 from es_recsys.search.request import RankingPolicy
 from es_recsys.serving.requests import query_identity
 from es_recsys.serving.snapshot import ServingSnapshot
-from es_recsys.serving.user_profiles import profile_keys
 
 __all__ = ["for_products", "for_similar_items", "ranking_policy", "with_exploration"]
 
@@ -56,16 +56,18 @@ def for_similar_items(policy: RankingPolicy) -> RankingPolicy:
     return replace(policy, retriever_weights=weights, rankers={}, item_features=None)
 
 
-def with_exploration(policy: RankingPolicy, snapshot: ServingSnapshot, query: Query, now: float, answer_id: str) -> RankingPolicy:
+def with_exploration(
+    policy: RankingPolicy, snapshot: ServingSnapshot, query: Query, keys: Sequence[str], now: float, answer_id: str
+) -> RankingPolicy:
     """Return the policy with what is left to chance in this answer.
 
     It is the same for all pages of a query that one actor sees within an hour, so that no item is shown twice or never. For
-    nobody in particular each answer is drawn by itself.
+    nobody in particular each answer is drawn by itself. keys: profile keys of the user.
     """
     share = policy.settings.exploration if query.explore is None else query.explore
     if share == 0.0 or query.ids is not None:
         return policy
-    keys, hour = profile_keys(snapshot, query), int(now // _DRAW_SECONDS)
+    hour = int(now // _DRAW_SECONDS)
     draw = repr((keys[0], hour, query_identity(query))) if keys else answer_id
     rng = seeded_rng(policy.settings.seed, draw)
     # Among items similar to one, an item that is only new would be out of place.

@@ -45,14 +45,14 @@ def profile_keys(snapshot: ServingSnapshot, query: Query) -> tuple[str, ...]:
     return tuple(map(snapshot.key_of, actors))
 
 
-def read_profile(snapshot: ServingSnapshot, query: Query, now: float) -> Flow[Profile | None]:
-    """Return the profile that a query is answered with; None where nothing is known.
+def read_profile(snapshot: ServingSnapshot, query: Query, keys: Sequence[str], now: float) -> Flow[Profile | None]:
+    """Return the profile that a query is answered with; None where nothing is known. keys: `profile_keys` of the query.
 
     A given history replaces what is stored. Where the user has no profile yet, that of the session is taken.
     """
     if query.history is not None:
         return (yield from profile_of_history(snapshot, query.history, now))
-    for key in profile_keys(snapshot, query):
+    for key in keys:
         found = yield Get(snapshot.metadata.profiles, key)
         if found is not None:
             return build_profile(from_document(found.source), now)

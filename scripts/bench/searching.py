@@ -22,7 +22,7 @@ from es_recsys.serving.drivers import Driver
 from es_recsys.serving.operations import Flow, MultiSearch, Operation, Steps
 from es_recsys.serving.ranking_policy import for_products, ranking_policy
 from es_recsys.serving.requests import build_request
-from es_recsys.serving.user_profiles import read_profile
+from es_recsys.serving.user_profiles import profile_keys, read_profile
 from es_recsys.serving.user_state import load_user_state
 from es_recsys.training.train import train
 
@@ -100,7 +100,7 @@ def _acts(client: Client, query: Query) -> tuple[Callable[[], Any], Callable[[],
     """The ranking of a question, and its recorded requests alone."""
     work = client.workspace
     snapshot, now = work.snapshots.latest(), time.time()
-    profile = work.driver.run(read_profile(snapshot, query, now))
+    profile = work.driver.run(read_profile(snapshot, query, profile_keys(snapshot, query), now))
     fields = snapshot.encoder.fields(snapshot.metadata, "text")
     vectors = {field: snapshot.encoder.vector(snapshot.metadata, field, query.text) for field in fields}
     recorder = _Recorder(client)

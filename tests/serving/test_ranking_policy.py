@@ -14,6 +14,7 @@ from es_recsys.query import Query
 from es_recsys.search.exploration import explore
 from es_recsys.serving.ranking_policy import for_products, for_similar_items, ranking_policy, with_exploration
 from es_recsys.serving.snapshot import ServingSnapshot
+from es_recsys.serving.user_profiles import profile_keys
 from es_recsys.settings import SearchSettings, Settings
 
 NOON = 1_700_000_000.0
@@ -27,7 +28,9 @@ def snapshot(tmp_path: Path) -> ServingSnapshot:
 def order(snapshot: ServingSnapshot, answer_id: str, now: float = NOON, **asked: Any) -> list[int]:
     """The order in which thirty near-equal items are shown."""
     query = Query(explore=1.0, **asked)
-    exploration = with_exploration(ranking_policy(snapshot), snapshot, query, now, answer_id).exploration
+    exploration = with_exploration(
+        ranking_policy(snapshot), snapshot, query, profile_keys(snapshot, query), now, answer_id
+    ).exploration
     assert exploration is not None
     scores = [1.0 - place / 1_000 for place in range(29)] + [0.0]
     return explore(exploration, [f"i{place}" for place in range(30)], scores, query.offset, query.offset + query.n).order
@@ -58,8 +61,8 @@ def test_for_nobody_in_particular_each_answer_draws_anew(snapshot: ServingSnapsh
 
 def test_nothing_is_left_to_chance_unless_it_is_asked_for(snapshot: ServingSnapshot) -> None:
     policy = ranking_policy(snapshot)
-    assert with_exploration(policy, snapshot, Query(), NOON, "a").exploration is None
-    assert with_exploration(policy, snapshot, Query(explore=1.0, ids=("a", "b")), NOON, "a").exploration is None
+    assert with_exploration(policy, snapshot, Query(), (), NOON, "a").exploration is None
+    assert with_exploration(policy, snapshot, Query(explore=1.0, ids=("a", "b")), (), NOON, "a").exploration is None
     with pytest.raises(InputError, match=r"explore is 1\.5"):
         Query(explore=1.5)
 
