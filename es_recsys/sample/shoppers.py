@@ -24,42 +24,8 @@ _CONTRARY = {
     "playful": "classic",
     "casual": "elegant",
 }
-_FIRST = (
-    "Ada",
-    "Ben",
-    "Cleo",
-    "Dario",
-    "Edda",
-    "Felix",
-    "Greta",
-    "Hugo",
-    "Ines",
-    "Jonas",
-    "Kira",
-    "Leo",
-    "Mona",
-    "Nils",
-    "Olga",
-    "Paul",
-)
-_LAST = (
-    "Ash",
-    "Brook",
-    "Croft",
-    "Dale",
-    "Elm",
-    "Field",
-    "Glen",
-    "Hill",
-    "Ivy",
-    "Lane",
-    "Moss",
-    "Pond",
-    "Reed",
-    "Stone",
-    "Vale",
-    "Wood",
-)
+_FIRST_NAMES = "Ada Ben Cleo Dario Edda Felix Greta Hugo Ines Jonas Kira Leo Mona Nils Olga Paul"
+_LAST_NAMES = "Ash Brook Croft Dale Elm Field Glen Hill Ivy Lane Moss Pond Reed Stone Vale Wood"
 
 _VISITS, _OFTEN = 9.5, 14.0  # in 60 days: of shoppers in the middle, and of the opposites
 
@@ -91,7 +57,7 @@ def _shopper(seed: int, number: int, personas: list[dict[str, Any]], period: tup
     styles = _styles(persona, rng)
     return Shopper(
         user_id=_user_id(number),
-        name=f"{pick(rng, _FIRST)} {pick(rng, _LAST)}",
+        name=f"{pick(rng, _FIRST_NAMES.split())} {pick(rng, _LAST_NAMES.split())}",
         persona=persona["name"],
         kinds=first,
         later=later,

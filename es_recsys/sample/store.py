@@ -79,9 +79,8 @@ def sample_store(
     for name, value, least in (("items", items, 1), ("users", users, 2), ("days", days, 1)):
         if value < least:
             raise InputError(f"A sample store of {value} {name} is too small.", f"Ask for at least {least}.")
-    until = (
-        (end or DEFAULT_END).replace(tzinfo=UTC) if (end or DEFAULT_END).tzinfo is None else (end or DEFAULT_END).astimezone(UTC)
-    )
+    until = end or DEFAULT_END
+    until = until.replace(tzinfo=UTC) if until.tzinfo is None else until.astimezone(UTC)
     catalogue = make_items(seed, items, until)
     shop = Shop.of(seed, catalogue)
     shoppers = make_shoppers(seed, users, days, until)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from es_recsys.sample.drawing.canvas import BLACK, METAL, WHITE, Canvas
 from es_recsys.sample.drawing.cloth import mixed
-from es_recsys.sample.drawing.outlines import Outline, box, curve, oval, polygon
+from es_recsys.sample.drawing.outlines import Outline, box, curve, oval, polygon, symmetric
 
 __all__ = ["blazer", "dress", "puffer", "rain_jacket", "sweater", "trousers", "tshirt"]
 
 
 def _mirrored(outline: Outline) -> Outline:
-    other = outline.copy()
-    other[:, 0] = 100.0 - other[:, 0]
-    return other
+    return outline * (-1.0, 1.0) + (100.0, 0.0)
 
 
 def _sleeves(c: Canvas, outline: Outline) -> None:
@@ -23,27 +21,7 @@ def _sleeves(c: Canvas, outline: Outline) -> None:
 def tshirt(c: Canvas) -> None:
     """Draw a T-shirt."""
     _sleeves(c, polygon([(30, 17), (10, 36), (21, 47), (34, 36)]))
-    c.body(
-        curve(
-            [
-                (38, 14),
-                (38, 14),
-                (30, 17),
-                (30, 17),
-                (32, 40),
-                (30, 86),
-                (30, 86),
-                (70, 86),
-                (70, 86),
-                (68, 40),
-                (70, 17),
-                (70, 17),
-                (62, 14),
-                (62, 14),
-                (50, 20),
-            ]
-        )
-    )
+    c.body(curve(symmetric([(50, 20), (38, 14), (38, 14), (30, 17), (30, 17), (32, 40), (30, 86), (30, 86)])))
     c.line(oval(50, 13, 13, 9, 15, 165), c.dark, 2.2)
     c.line(polygon([(31, 83), (69, 83)]), c.dark, 0.6)
 
@@ -51,26 +29,7 @@ def tshirt(c: Canvas) -> None:
 def sweater(c: Canvas) -> None:
     """Draw a sweater."""
     _sleeves(c, curve([(30, 18), (30, 18), (16, 34), (8, 76), (8, 76), (20, 79), (20, 79), (33, 44), (33, 44)]))
-    c.body(
-        curve(
-            [
-                (40, 14),
-                (40, 14),
-                (29, 18),
-                (29, 18),
-                (31, 46),
-                (29, 82),
-                (29, 82),
-                (71, 82),
-                (71, 82),
-                (69, 46),
-                (71, 18),
-                (71, 18),
-                (60, 14),
-                (60, 14),
-            ]
-        )
-    )
+    c.body(curve(symmetric([(40, 14), (40, 14), (29, 18), (29, 18), (31, 46), (29, 82), (29, 82)])))
     c.shape(box(29, 80, 71, 88, 1), c.dark)
     for step in range(14):
         c.line(polygon([(30 + 3 * step, 81), (30 + 3 * step, 87)]), c.base, 0.7)
@@ -139,28 +98,7 @@ def dress(c: Canvas) -> None:
     flare = c.vary(0.0, 8.0)
     c.line(polygon([(41, 24), (43, 8)]), c.dark, 2.0)
     c.line(polygon([(59, 24), (57, 8)]), c.dark, 2.0)
-    c.body(
-        curve(
-            [
-                (39, 18),
-                (39, 18),
-                (44, 24),
-                (50, 26),
-                (56, 24),
-                (61, 18),
-                (61, 18),
-                (63, 30),
-                (59, 44),
-                (72 + flare, 90),
-                (72 + flare, 90),
-                (50, 93),
-                (28 - flare, 90),
-                (28 - flare, 90),
-                (41, 44),
-                (37, 30),
-            ]
-        )
-    )
+    c.body(curve(symmetric([(50, 26), (44, 24), (39, 18), (39, 18), (37, 30), (41, 44), *[(28 - flare, 90)] * 2, (50, 93)])))
     c.shape(polygon([(41, 43), (59, 43), (60, 47.5), (40, 47.5)]), c.dark)
     for x in (42, 50, 58):
         c.line(polygon([(x * 0.5 + 25, 50), (50 + (x - 50) * (1.6 + flare / 12), 89)]), c.dark, 0.7)

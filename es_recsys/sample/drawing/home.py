@@ -6,9 +6,16 @@ import math
 
 from es_recsys.sample.drawing.canvas import BLACK, METAL, WHITE, WOOD, Canvas
 from es_recsys.sample.drawing.cloth import mixed
-from es_recsys.sample.drawing.outlines import box, curve, oval, polygon, spoke
+from es_recsys.sample.drawing.outlines import box, curve, oval, polygon, spoke, symmetric
 
 __all__ = ["armchair", "clock", "cushion", "sofa", "table_lamp", "vase"]
+
+_VASES = (
+    [(42, 42), (42, 42), (44, 50), (30, 66), (34, 84), (40, 89)],
+    [(36, 40), (36, 40), (42, 56), (36, 72), (40, 89), (40, 89)],
+    [(38, 42), (38, 42), (32, 52), (34, 74), (42, 89), (42, 89)],
+)
+"""The left side of each form of vase, from the rim down."""
 
 
 def table_lamp(c: Canvas) -> None:
@@ -25,21 +32,7 @@ def table_lamp(c: Canvas) -> None:
             c.shape(oval(50, y, 5, 4), trim, mixed(trim, BLACK, 0.4))
     c.shape(oval(50, 52, 21, 3.6), (255, 236, 170))
     slope = c.vary(8, 18)
-    c.body(
-        curve(
-            [
-                (50 - slope, 14),
-                (50 - slope, 14),
-                (50 + slope, 14),
-                (50 + slope, 14),
-                (77, 50),
-                (77, 50),
-                (50, 54),
-                (23, 50),
-                (23, 50),
-            ]
-        )
-    )
+    c.body(curve(symmetric([*[(50 - slope, 14)] * 2, (23, 50), (23, 50), (50, 54)])))
     c.shape(oval(50, 14, slope, 2.2), mixed(c.base, (255, 246, 200), 0.7), c.dark)
     c.line(polygon([(57, 53), (57, 63)]), BLACK, 0.6)
     c.shape(oval(57, 64, 1.2, 1.2), BLACK)
@@ -90,64 +83,8 @@ def vase(c: Canvas) -> None:
             angle = petal * math.pi / 3
             c.shape(oval(50 + dx + 4 * math.cos(angle), top + 4 * math.sin(angle), 3.2, 3.2), colour)
         c.shape(oval(50 + dx, top, 2.4, 2.4), (120, 72, 30))
-    form = c.choose(0, 1, 2)
-    if form == 0:
-        c.body(
-            curve(
-                [
-                    (42, 42),
-                    (42, 42),
-                    (44, 50),
-                    (30, 66),
-                    (34, 84),
-                    (40, 89),
-                    (60, 89),
-                    (66, 84),
-                    (70, 66),
-                    (56, 50),
-                    (58, 42),
-                    (58, 42),
-                ]
-            )
-        )
-    elif form == 1:
-        c.body(
-            curve(
-                [
-                    (36, 40),
-                    (36, 40),
-                    (42, 56),
-                    (36, 72),
-                    (40, 89),
-                    (40, 89),
-                    (60, 89),
-                    (60, 89),
-                    (64, 72),
-                    (58, 56),
-                    (64, 40),
-                    (64, 40),
-                ]
-            )
-        )
-    else:
-        c.body(
-            curve(
-                [
-                    (38, 42),
-                    (38, 42),
-                    (32, 52),
-                    (34, 74),
-                    (42, 89),
-                    (42, 89),
-                    (58, 89),
-                    (58, 89),
-                    (66, 74),
-                    (68, 52),
-                    (62, 42),
-                    (62, 42),
-                ]
-            )
-        )
+    form = int(c.choose(0, 1, 2))
+    c.body(curve(symmetric(_VASES[form])))
     c.shape(oval(50, 42, 12 if form == 1 else 9, 2), c.dark)
 
 
@@ -167,24 +104,7 @@ def clock(c: Canvas) -> None:
 def cushion(c: Canvas) -> None:
     """Draw a cushion."""
     c.floor(70)
-    c.body(
-        curve(
-            [
-                (14, 16),
-                (14, 16),
-                (50, 21),
-                (86, 16),
-                (86, 16),
-                (81, 50),
-                (86, 86),
-                (86, 86),
-                (50, 81),
-                (14, 86),
-                (14, 86),
-                (19, 50),
-            ]
-        )
-    )
+    c.body(curve(symmetric([(50, 21), (14, 16), (14, 16), (19, 50), (14, 86), (14, 86), (50, 81)])))
     c.line(curve([(15, 17), (20, 50), (15, 85)], closed=False), c.dark, 1.6)
     c.line(curve([(15, 85), (50, 80), (85, 85)], closed=False), c.dark, 1.6)
     for x, y in ((14, 16), (86, 16), (86, 86), (14, 86)):

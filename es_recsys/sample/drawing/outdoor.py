@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from es_recsys.sample.drawing.canvas import BLACK, METAL, WHITE, Canvas
 from es_recsys.sample.drawing.cloth import mixed
-from es_recsys.sample.drawing.outlines import box, curve, oval, polygon, spoke
+from es_recsys.sample.drawing.outlines import box, curve, oval, polygon, spoke, symmetric
 
 __all__ = ["bicycle", "bottle", "headlamp", "sleeping_bag", "tent"]
+
+_BOTTLES = (
+    [(42, 22), (42, 22), (40, 28), (33, 38), (34, 50), (38, 58), (34, 66), (34, 84), (38, 89)],
+    [(43, 22), (43, 22), (34, 32), (34, 36), (34, 84), (38, 89)],
+)
+"""The left side of each form of bottle, from the neck down."""
 
 
 def tent(c: Canvas) -> None:
@@ -31,11 +37,7 @@ def tent(c: Canvas) -> None:
 
 def sleeping_bag(c: Canvas) -> None:
     """Draw a sleeping bag."""
-    c.body(
-        curve(
-            [(32, 20), (36, 8), (50, 4), (64, 8), (68, 20), (72, 40), (66, 76), (60, 94), (50, 96), (40, 94), (34, 76), (28, 40)]
-        )
-    )
+    c.body(curve(symmetric([(50, 4), (36, 8), (32, 20), (28, 40), (34, 76), (40, 94), (50, 96)])))
     c.shape(curve([(39, 26), (38, 15), (50, 9.5), (62, 15), (61, 26), (50, 30)]), mixed(c.accent, BLACK, 0.25), c.dark)
     c.shape(curve([(42, 24), (44, 16), (56, 16), (58, 24), (50, 27)]), mixed(c.accent, WHITE, 0.5))
     for step in range(7):
@@ -64,54 +66,11 @@ def headlamp(c: Canvas) -> None:
 def bottle(c: Canvas) -> None:
     """Draw a water bottle."""
     c.floor(36)
-    form = c.choose(0, 1)
-    cap = BLACK if form else METAL
+    form = int(c.choose(0, 1))
+    cap = (METAL, BLACK)[form]
     c.line(oval(50, 12, 7, 7, 180, 360), mixed(cap, BLACK, 0.3), 2.4)
     c.shape(box(41, 12, 59, 22, 2), cap, BLACK)
-    if form:
-        c.body(
-            curve(
-                [
-                    (43, 22),
-                    (43, 22),
-                    (34, 32),
-                    (34, 36),
-                    (34, 84),
-                    (38, 89),
-                    (62, 89),
-                    (66, 84),
-                    (66, 36),
-                    (66, 32),
-                    (57, 22),
-                    (57, 22),
-                ]
-            )
-        )
-    else:
-        c.body(
-            curve(
-                [
-                    (42, 22),
-                    (42, 22),
-                    (40, 28),
-                    (33, 38),
-                    (34, 50),
-                    (38, 58),
-                    (34, 66),
-                    (34, 84),
-                    (38, 89),
-                    (62, 89),
-                    (66, 84),
-                    (66, 66),
-                    (62, 58),
-                    (66, 50),
-                    (67, 38),
-                    (60, 28),
-                    (58, 22),
-                    (58, 22),
-                ]
-            )
-        )
+    c.body(curve(symmetric(_BOTTLES[form])))
     c.line(polygon([(39, 38), (39, 82)]), c.light, 2.0)
     c.shape(oval(52, 62, 6, 6), c.accent, c.dark)
     c.line(polygon([(35, 84), (65, 84)]), c.dark, 1.2)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Outline", "box", "curve", "oval", "polygon", "spoke", "star"]
+__all__ = ["Outline", "box", "curve", "oval", "polygon", "spoke", "star", "symmetric"]
 
 Outline = NDArray[np.float64]
 
@@ -52,6 +52,11 @@ def curve(points: Points, *, closed: bool = True, steps: int = 6) -> Outline:
     apart[-1] |= not closed
     line: Outline = segments[apart].reshape(-1, 2)
     return line if closed else np.concatenate([line[: -steps + 1], p[-1:]])
+
+
+def symmetric(left: Points) -> Points:
+    """Return the points of the left side (x <= 50, from the top down) followed by their mirror images, from the bottom up."""
+    return [*left, *((100.0 - x, y) for x, y in reversed(left) if x != 50.0)]
 
 
 def spoke(x: float, y: float, degrees: float, inner: float, outer: float) -> Outline:
