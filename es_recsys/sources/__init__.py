@@ -9,7 +9,6 @@ Importing this loads no polars; only reading a Parquet file does.
 from __future__ import annotations
 
 from es_recsys.sources.actions import parse_actions
-from es_recsys.sources.dry_run import dry_run
 from es_recsys.sources.events import infer_event_formats, read_events
 from es_recsys.sources.field_formats import FieldFormats
 from es_recsys.sources.item_fields import strip_markup
@@ -19,7 +18,7 @@ from es_recsys.sources.judgments import read_judgments
 from es_recsys.sources.list_cells import parse_list_separators
 from es_recsys.sources.media_folders import MediaFolders
 from es_recsys.sources.read_options import ReadOptions, parse_columns, parse_constants
-from es_recsys.sources.rejected_rows import RejectedRow, RejectedRows, rejected_path
+from es_recsys.sources.rejected_rows import RejectedRow, RejectedRows, dry_run, rejected_path
 from es_recsys.sources.tables import Row, read_rows
 
 __all__ = [

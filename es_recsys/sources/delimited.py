@@ -19,6 +19,7 @@ __all__ = ["DelimitedFile"]
 _MAX_RECORD_LINES = 1_000
 _SAMPLE_LINES = 25
 _SAMPLE_CHARACTERS = 1 << 16
+_UNCLOSED = "a quote is opened and not closed"
 _ENCODING_REMEDY = "Save the file as UTF-8, or say what it is: --encoding windows-1252 is usual."
 
 
@@ -41,7 +42,7 @@ class _LineFeed:
 
     def __next__(self) -> str:
         if self.record and (len(self.record) >= _MAX_RECORD_LINES or self._size > MAX_LINE):
-            raise _UnclosedQuote
+            raise _UnclosedQuote(_UNCLOSED)
         if self._again:
             number, text = self._again.popleft()
         else:
@@ -108,6 +109,7 @@ class DelimitedFile:
         width = len(columns)
         restore = self.separator.restore if feed.prepare is not None else None
         while True:
+            fault = ""
             try:
                 cells = next(reader)
             except StopIteration:
@@ -115,37 +117,30 @@ class DelimitedFile:
             except (_UnclosedQuote, csv.Error) as error:
                 if not feed.record:
                     return
+                fault = str(error)
+            else:
+                if restore is not None:
+                    cells = restore(cells)
+                if not any(cells):  # a blank line, or one of separators only, with which spreadsheets fill up
+                    feed.finish()
+                    continue
+                if len(cells) > width and not any(cells[width:]):  # programs end each line with a separator
+                    del cells[width:]
+                if len(cells) != width:
+                    fault = f"has {len(cells)} columns, the header has {width}"
+            if fault:
                 if (repaired := self._repair()) is not None:
                     yield repaired
                 else:
-                    self._give_up(str(error), report)
+                    self._give_up(fault, report)
                 continue
-            record = feed.record
-            if restore is not None:
-                cells = restore(cells)
-            if len(cells) == width and len(record) == 1 and record[0][1].isascii() and any(cells):
-                number = record[0][0]
-                feed.finish()
-                yield number, dict(zip(columns, cells, strict=True))
-                continue
-            if not any(cells):  # a blank line, or one of separators only, with which spreadsheets fill up
-                feed.finish()
-                continue
-            if len(cells) > width and not any(cells[width:]):  # programs end each line with a separator
-                del cells[width:]
-            if len(cells) != width:
-                if (repaired := self._repair()) is not None:
-                    yield repaired
-                else:
-                    self._give_up(f"has {len(cells)} columns, the header has {width}", report)
-                continue
-            number = record[0][0]
-            if (wrong := _decoding_error(record, self._charset)) is not None:
-                report(RowError(wrong[0], "", wrong[1], _raw(record)))
-                feed.finish()
-                continue
+            number, wrong = feed.record[0][0], _decoding_error(feed.record, self._charset)
+            raw = b"" if wrong is None else _raw(feed.record)
             feed.finish()
-            yield number, dict(zip(columns, cells, strict=True))
+            if wrong is None:
+                yield number, dict(zip(columns, cells, strict=True))
+            else:
+                report(RowError(wrong[0], "", wrong[1], raw))
 
     def _separator_line(self) -> Separator | None:
         line = next(self._feed, "")
@@ -183,7 +178,7 @@ class DelimitedFile:
 
     def _repair(self) -> tuple[int, dict[str, Any]] | None:
         """Read a line whose quotes are meant otherwise than RFC 4180 says; None where no reading has the header's columns."""
-        number, text = self.first
+        number, text = self._feed.record[0]
         if '"' not in text or _decoding_error(self._feed.record[:1], self._charset):
             return None
         for cells in self._other_readings(text):
@@ -199,15 +194,11 @@ class DelimitedFile:
             # Where quotes aren't needed they are ordinary characters, as in a file of queries.
             yield self.separator.split(text)
 
-    @property
-    def first(self) -> tuple[int, str]:
-        return self._feed.record[0]
-
     def _give_up(self, reason: str, report: OnRowError) -> None:
         """Reject the record's first line only: the lines after it may be good ones that a stray quote swallowed."""
-        number, _ = self.first
+        number, _ = self._feed.record[0]
         if len(self._feed.record) > 1:
-            reason = "a quote is opened and not closed"
+            reason = _UNCLOSED
         if (wrong := _decoding_error(self._feed.record[:1], self._charset)) is not None:
             reason = wrong[1]
         raw = _raw(self._feed.record[:1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from functools import partial
 
 from pydantic import ValidationError
@@ -52,11 +53,9 @@ def read_events(
         formats = infer_event_formats(paths, options)
     columns = _event_columns(options)
     reader = EventRows(columns, options, formats, future)
-    own = rejected is None
-    rejected = RejectedRows() if rejected is None else rejected
-    for note in formats.notes:
-        rejected.note(note)
-    try:
+    with nullcontext(rejected) if rejected is not None else RejectedRows() as rejected:
+        for note in formats.notes:
+            rejected.note(note)
         for table in open_tables(as_paths(paths), options, rejected, progress):
             found, rows = resolve_columns(table, columns, rejected)
             reader.use(found)
@@ -77,9 +76,6 @@ def read_events(
                         reject(rejected, row, bad)
                     else:
                         yield event
-    finally:
-        if own:
-            rejected.close()
 
 
 def infer_event_formats(paths: Paths, options: ReadOptions = DEFAULT_OPTIONS) -> FieldFormats:

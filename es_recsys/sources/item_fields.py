@@ -116,17 +116,17 @@ def _price(value: Any, formats: FieldFormats) -> tuple[float, str | None] | None
 
 
 def _labels(name: str, value: Any, list_format: ListFormat | None) -> Sequence[str] | None:
-    if type(value) is str and len(value) <= _CACHED_LENGTH:
-        return _labels_of_text(name, value, list_format)
-    return [_plain_text(each, lines=False) for each in parse_labels(value, name, list_format) if not is_null_label(each)] or None
-
-
-@lru_cache(maxsize=4_096)
-def _labels_of_text(name: str, text: str, list_format: ListFormat | None) -> Sequence[str] | None:
     # A catalogue has far fewer categories than items.
-    return (
-        tuple(_plain_text(each, lines=False) for each in parse_labels(text, name, list_format) if not is_null_label(each)) or None
-    )
+    cached = type(value) is str and len(value) <= _CACHED_LENGTH
+    return (_cached_labels if cached else _uncached_labels)(name, value, list_format)
+
+
+def _uncached_labels(name: str, value: Any, list_format: ListFormat | None) -> Sequence[str] | None:
+    labels = parse_labels(value, name, list_format)
+    return tuple(_plain_text(each, lines=False) for each in labels if not is_null_label(each)) or None
+
+
+_cached_labels = lru_cache(maxsize=4_096)(_uncached_labels)
 
 
 _PARSERS: Mapping[str, Callable[[Any, FieldFormats], Any]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -51,13 +52,11 @@ def read_items(
         schema = infer_item_schema(paths, options)
     columns = item_columns(options)
     mapping = ItemRowMapping(columns, options.list_separators)
-    own = rejected is None
-    rejected = RejectedRows() if rejected is None else rejected
-    for note in schema.formats.notes:
-        rejected.note(note)
     merger = VariantMerger(schema.last_rows, schema.groups)
     row_idx = -1
-    try:
+    with nullcontext(rejected) if rejected is not None else RejectedRows() as rejected:
+        for note in schema.formats.notes:
+            rejected.note(note)
         for table in open_tables(as_paths(paths), options, rejected, progress):
             found, rows = resolve_columns(table, columns, rejected)
             mapping.use(found)
@@ -78,9 +77,6 @@ def read_items(
         yield from merger.rest()
         for note in (*schema.notes, *merger.notes()):
             rejected.note(note)
-    finally:
-        if own:
-            rejected.close()
 
 
 def _map_header(table: Table, mapping: ItemRowMapping, rejected: RejectedRows) -> None:

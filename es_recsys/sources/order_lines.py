@@ -11,30 +11,13 @@ from es_recsys.sources.python_literals import parse_json_or_python
 
 __all__ = ["OrderLine", "find_line_items", "order_line_id", "order_lines_of"]
 
-_LIST_KEYS = (
-    "items",
-    "products",
-    "item_ids",
-    "product_ids",
-    "line_items",
-    "order_lines",
-    "order_items",
-    "contents",
-    "content_ids",
-)
+_LIST_KEYS = "items products item_ids product_ids line_items order_lines order_items contents content_ids"
 _PREFIXES = (
-    "",
-    "properties.",
-    "ecommerce.",
-    "ecommerce.purchase.",
-    "event_params.",
-    "custom_data.",
-    "data.",
-    "event_attributes.",
-    "event_attributes.object.",
+    "properties. ecommerce. ecommerce.purchase. event_params. custom_data. data. event_attributes. event_attributes.object."
 )
+_LIST_PATHS = tuple(prefix + key for key in _LIST_KEYS.split() for prefix in ("", *_PREFIXES.split()))
+_ITEM_PATHS = tuple(prefix + key for prefix in _PREFIXES.split() for key in ("item_id", "product_id", "sku"))
 _ID_KEYS = ("item_id", "product_id", "object_id", "content_id", "id", "sku", "variant_id", "asin")
-_SINGLE_ITEM_KEYS = ("item_id", "product_id", "sku")
 _QUANTITY_KEYS = ("quantity", "qty", "count", "units")
 _UBI_OBJECT = "event_attributes.object"
 _MAX_ID_BYTES = 512
@@ -62,16 +45,12 @@ def find_line_items(values: Mapping[str, Any], item_id: Any) -> Sequence[Any] | 
     objects = get_path(values, _UBI_OBJECT)
     if isinstance(objects, list):
         return objects
-    for name in _LIST_KEYS:
-        for folder in _PREFIXES:
-            found = get_path(values, folder + name)
-            if found is not None and (listed := _as_list(found, plural=True)) is not None:
-                return listed
-    for folder in _PREFIXES[1:]:
-        for name in _SINGLE_ITEM_KEYS:
-            if (found := get_path(values, folder + name)) not in (None, ""):
-                return [found]
-    return None
+    for path in _LIST_PATHS:
+        found = get_path(values, path)
+        if found is not None and (listed := _as_list(found, plural=True)) is not None:
+            return listed
+    one = next((found for path in _ITEM_PATHS if (found := get_path(values, path)) not in (None, "")), None)
+    return None if one is None else [one]
 
 
 def order_lines_of(listed: Sequence[Any]) -> list[OrderLine]:

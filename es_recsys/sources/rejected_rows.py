@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, NamedTuple
@@ -15,7 +15,7 @@ from es_recsys.errors import InputError, TooManyErrors
 from es_recsys.private import private_opener
 from es_recsys.sources.row_errors import NOT_UTF8
 
-__all__ = ["RejectedRow", "RejectedRows", "rejected_path"]
+__all__ = ["RejectedRow", "RejectedRows", "dry_run", "rejected_path"]
 
 _KEPT_ROWS = 10
 _MAX_EXAMPLES = 3
@@ -106,9 +106,9 @@ class RejectedRows:
 
     def field_error_lines(self) -> Iterator[str]:
         """Yield a line for people for each field and reason, the most frequent first."""
-        for (field, reason), count in self.fields.most_common():
-            used = counted(count, "line is used without its", "lines are used without their")
-            yield f"{used} {field}: it {reason} ({'; '.join(self._examples[field, reason])})"
+        for error in self.field_error_dicts():
+            used = counted(error["count"], "line is used without its", "lines are used without their")
+            yield f"{used} {error['field']}: it {error['reason']} ({'; '.join(error['examples'])})"
 
     def field_error_dicts(self) -> list[dict[str, Any]]:
         """Return the same as JSON values."""
@@ -117,13 +117,12 @@ class RejectedRows:
             for (field, reason), count in self.fields.most_common()
         ]
 
-    def summary(self, lines: int = 3) -> str:
+    def summary(self) -> str:
         """Return the first bad lines and where all of them are, in one sentence; "" where there is none."""
         if not self.count:
             return ""
-        shown = "; ".join(map(str, self.first[:lines]))
         where = f"; all of them are in {', '.join(map(str, self.files))}" if self.files else ""
-        return f"{counted(self.count, 'line was', 'lines were')} rejected ({shown}){where}"
+        return f"{counted(self.count, 'line was', 'lines were')} rejected ({self._first_lines()}){where}"
 
     def messages(self) -> Iterator[str]:
         """Yield all that a person should know, a line each: notes, rows skipped or rejected, fields dropped."""
@@ -170,12 +169,14 @@ class RejectedRows:
         self.close()
 
     def _too_many(self) -> TooManyErrors:
-        shown = "; ".join(str(reject) for reject in self.first[:3])
         where = f" They are in {', '.join(map(str, self.files))}." if self.files else ""
         return TooManyErrors(
-            f"More than {self.max_errors} lines can't be used: {shown}.",
+            f"More than {self.max_errors} lines can't be used: {self._first_lines()}.",
             f"Nothing was loaded.{where} {self._mend('Mend them')}, or allow more with --max-errors.",
         )
+
+    def _first_lines(self) -> str:
+        return "; ".join(map(str, self.first[:3]))
 
     def _mend(self, otherwise: str) -> str:
         """Return what to do about the rows; of another encoding they are whole once it is named."""
@@ -185,7 +186,7 @@ class RejectedRows:
 
     def _drop_stale(self, file: Path) -> None:
         # A report of an earlier run would be taken for one of this run.
-        for path in (rejected_path(file), Path(rejected_path(file).name)):
+        for path in _report_paths(file):
             if path.is_file() and _is_report(path, file):
                 try:
                     path.unlink()
@@ -200,7 +201,7 @@ class RejectedRows:
         return self._out
 
     def _open(self, file: Path) -> BinaryIO:
-        beside, here = rejected_path(file), Path(rejected_path(file).name)
+        beside, here = _report_paths(file)
         for path in (beside, here):
             try:
                 out = open(path, "ab" if file in self._begun else "wb", opener=private_opener)  # noqa: SIM115
@@ -214,6 +215,23 @@ class RejectedRows:
             f"The rejected lines of {file} can't be written, neither to {beside.parent} nor to {here.absolute().parent}.",
             "Run the command in a folder that can be written.",
         )
+
+
+def dry_run(read: Callable[[RejectedRows], Iterator[Any]], max_errors: int | None = None) -> tuple[int, RejectedRows]:
+    """Read everything and keep nothing; return the count of good rows, and the rejected ones.
+
+    read: as `read_items` or `read_events` with the files and options that will be loaded. Rejected rows are written to
+    FILE.rejected.jsonl. Memory is flat. Raises TooManyErrors where more than `max_errors` rows are rejected, InputError as the
+    reader does.
+    """
+    with RejectedRows(max_errors) as rejected:
+        good = sum(1 for _ in read(rejected))
+    return good, rejected
+
+
+def _report_paths(file: Path) -> tuple[Path, Path]:
+    """Return where the report of a file goes, and where it goes if that folder can't be written: the working folder."""
+    return rejected_path(file), Path(rejected_path(file).name)
 
 
 def _is_report(path: Path, file: Path) -> bool:
