@@ -168,12 +168,9 @@ def _convert_list(values: list[Any] | tuple[Any, ...], kind: str, typed: bool) -
     read = [(each, one) for each in values if (one := convert(each, each_kind, typed)) is not None]
     if not read:
         return None
-    given, found = zip(*read, strict=True)
     if kind == "text":
-        return tuple(str(each) for each in found)
-    return tuple(
-        _exact_number(each, number) for each, number in zip(given, found, strict=True) if isinstance(number, int | float)
-    )
+        return tuple(str(found) for _, found in read)
+    return tuple(_exact_number(each, found) for each, found in read if isinstance(found, int | float))
 
 
 def _exact_number(value: Any, number: float) -> int | float:

@@ -215,22 +215,17 @@ def resolve_columns(
 
 def _wrapped_list(first: Sequence[Row]) -> str | None:
     """Return the name of the list that holds all objects of a file, where it is one object itself."""
-    if len(first) != 1:
-        return None
-    for key, value in first[0].values.items():
-        if isinstance(value, list) and value and all(isinstance(each, dict) for each in value):
-            return key
-    return None
+    values = first[0].values if len(first) == 1 else {}
+    wrapped = (key for key, each in values.items() if isinstance(each, list) and each and set(map(type, each)) == {dict})
+    return next(wrapped, None)
 
 
 def _nested_columns(first: Sequence[Row]) -> frozenset[str]:
     """Return columns that hold an object, or a list of objects, in one of the first rows."""
-    found = set()
-    for row in first:
-        for name, value in row.values.items():
-            if isinstance(value, dict) or (isinstance(value, list) and any(isinstance(each, dict) for each in value)):
-                found.add(name)
-    return frozenset(found)
+    cells = chain.from_iterable(row.values.items() for row in first)
+    return frozenset(
+        name for name, value in cells if any(isinstance(each, dict) for each in (value if isinstance(value, list) else [value]))
+    )
 
 
 def get_path(values: Mapping[str, Any], name: str) -> Any:

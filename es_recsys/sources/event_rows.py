@@ -21,7 +21,7 @@ from es_recsys.sources.read_options import ReadOptions
 from es_recsys.sources.row_errors import InvalidValue, OnInvalidField, field_errors
 from es_recsys.sources.ubi import from_ubi, is_ubi
 from es_recsys.types import Event
-from es_recsys.values import TimeFormat, is_null, parse_id, parse_time
+from es_recsys.values import TimeFormat, is_null, parse_time
 
 __all__ = ["EVENT_FIELDS", "EventRows", "SkippedEvent"]
 
@@ -99,12 +99,14 @@ class EventRows:
                 raise InvalidValue("timestamp", "is missing")
             if self._future is not None:
                 self._future.add(moment.timestamp(), written)
-        event = self._validated(given, drop)
-        if not self._timestamps:
-            # Counted only now, so that a rejected line leaves no gap.
-            who = (event.user_id is not None, event.user_id or event.session_id or "")
-            self._order[who] = event.order + 1 if event.order is not None else 0
-        return event
+        if self._timestamps:
+            return self._validated(given, drop)
+        event = self._validated({**given, "order": 0}, drop)
+        # Counted only now, so that a rejected line leaves no gap.
+        actor = (event.user_id is not None, event.user_id or event.session_id or "")
+        order = self._order.get(actor, 0)
+        self._order[actor] = order + 1
+        return event.model_copy(update={"order": order})
 
     def _fields(self, values: Mapping[str, Any]) -> dict[str, Any]:
         given: dict[str, Any] = {}
@@ -146,8 +148,6 @@ class EventRows:
             raise InvalidValue(needed, f"is missing in an event of type {event_type}")
 
     def _validated(self, given: dict[str, Any], drop: OnInvalidField) -> Event:
-        if not self._timestamps:
-            given["order"] = self._next(given)
         try:
             return Event.model_validate(given)
         except ValidationError as error:
@@ -180,14 +180,6 @@ class EventRows:
         raise SkippedEvent(
             f"the action {name!r} is unknown; say what it is: --actions {shlex.quote(quoted(name))}=like, or ={IGNORE}"
         )
-
-    def _next(self, given: Mapping[str, Any]) -> int:
-        user = given.get("user_id")
-        try:
-            who = parse_id(user if user is not None else given.get("session_id"))
-        except ValueError:
-            who = None  # the event is about to be rejected
-        return self._order.get((user is not None, who or ""), 0)
 
 
 def _split_order(given: Mapping[str, Any], listed: Sequence[Any]) -> list[dict[str, Any]]:

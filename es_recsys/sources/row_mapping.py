@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from es_recsys.errors import InputError
@@ -39,7 +40,7 @@ class ItemRowMapping:
         """Take the columns of another file from now on."""
         self.columns = columns
         self._plan: dict[str, tuple[_Target, ...]] = {}
-        self._dropped: dict[str, bool] = {}
+        self._is_dropped = lru_cache(maxsize=1_000)(columns.is_dropped)
         self._wanted: dict[str, list[_Target]] = {}
         for field in dict.fromkeys((*ITEM_FIELDS, *columns.renames)):
             for column in columns.columns_of(field):
@@ -74,7 +75,7 @@ class ItemRowMapping:
         """
         targets = self._plan.get(name)
         if targets is None:
-            unread = name in self.displaced or self.columns.is_dropped(name)
+            unread = name in self.displaced or self._is_dropped(name)
             targets = () if unread else ((False, self._attribute(name, name)),)
             self._plan[name] = targets
         return targets
@@ -92,16 +93,11 @@ class ItemRowMapping:
                 continue
             targets = plan.get(key)
             if type(value) is not str and (not targets or not targets[0][0]) and _is_nested(value):
-                if self._drops(key):
-                    continue
-                self._split_nested(key, targets[0][1] if targets else key, value, fields, attributes, drop)
+                if not self._is_dropped(key):
+                    self._split_nested(key, targets[0][1] if targets else key, value, fields, attributes, drop)
                 continue
             if targets is None:
-                try:
-                    targets = self.plan(key)
-                except InvalidValue as bad:
-                    drop(bad.field, bad.reason, value)
-                    continue
+                targets = self._targets(key, value, drop)
             for is_field, name in targets:
                 if not is_field:
                     attributes[name] = value if typed and not self._list_formats else self._cell(name, value, typed)
@@ -117,11 +113,13 @@ class ItemRowMapping:
             return value
         return split_cell(value) if list_format is None else split_cell(value, list_format)
 
-    def _drops(self, name: str) -> bool:
-        dropped = self._dropped.get(name)
-        if dropped is None:
-            dropped = self._dropped[name] = self.columns.is_dropped(name)
-        return dropped
+    def _targets(self, name: str, value: Any, drop: OnInvalidField) -> tuple[_Target, ...]:
+        """Return `plan` of a column; none, and `drop` is told, where its name can't be used."""
+        try:
+            return self.plan(name)
+        except InvalidValue as bad:
+            drop(bad.field, bad.reason, value)
+            return ()
 
     def _split_nested(
         self, key: str, shown: str, value: Any, fields: dict[str, Any], attributes: dict[str, Any], drop: OnInvalidField
@@ -140,12 +138,7 @@ class ItemRowMapping:
             return
         for name, leaf in found:
             if leaf is not None and leaf != "":
-                try:
-                    targets = self.plan(name)
-                except InvalidValue as bad:
-                    drop(bad.field, bad.reason, leaf)
-                    continue
-                for is_field, field in targets:
+                for is_field, field in self._targets(name, leaf, drop):
                     (fields if is_field else attributes).setdefault(field, leaf)
 
     def _named(self, name: str, column: str) -> str:

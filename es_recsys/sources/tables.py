@@ -143,10 +143,7 @@ def _open(source: InputFile, options: ReadOptions, rejected: RejectedRows | None
 
 
 def _rows(path: Path, numbered: Iterator[tuple[int, dict[str, Any]]], tick: Callable[[int], None]) -> Iterator[Row]:
-    left = _PROGRESS_ROWS
-    for number, values in numbered:
+    for count, (number, values) in enumerate(numbered, start=1):
         yield Row(path, number, values)
-        left -= 1
-        if not left:
+        if count % _PROGRESS_ROWS == 0:
             tick(number)
-            left = _PROGRESS_ROWS

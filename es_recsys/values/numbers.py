@@ -63,8 +63,7 @@ def parse_number(value: Any, number_format: NumberFormat = NumberFormat()) -> fl
 
     Raises ValueError for everything else, a range or "from 5" too.
     """
-    amount = parse_price(value, number_format, currency=False)
-    return amount[0]
+    return parse_price(value, number_format, currency=False)[0]
 
 
 def parse_price(

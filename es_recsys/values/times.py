@@ -262,14 +262,10 @@ def _year(digits: str) -> int:
 
 
 def _day_and_month(it: TimeParts, day_first: bool | None) -> tuple[int, int]:
-    if not it.separator:
-        return it.first, it.second
-    if it.first > 12:
+    if not it.separator or it.first > 12 or it.first == it.second:
         return it.first, it.second
     if it.second > 12:
         return it.second, it.first
-    if it.first == it.second:
-        return it.first, it.second
     if day_first is None:
         if it.separator == "/":
             raise ValueError(
