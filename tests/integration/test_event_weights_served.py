@@ -83,7 +83,7 @@ def test_weights_are_chosen_used_and_taken_back(client: Client, command: Callabl
     assert metadata.event_weights == found["weights"]
     record = TrainingRecord.of(metadata)
     assert record is not None
-    assert dict(record.behaviours) == found["weights"]
+    assert dict(record.event_weights) == found["weights"]
     assert record.events == len(read_interactions(work.events, work.now(), weights=found["weights"]).items)
 
     again = command("tune", "event-weights")
