@@ -107,7 +107,7 @@ class Catalogue:
             return float("nan")
         if self.categories is None:
             return float("nan")
-        sets = [labels for own_idx in item_idx.tolist() if (labels := self.categories[own_idx])]
+        sets = [labels for idx in item_idx.tolist() if (labels := self.categories[idx])]
         pairs = [len(a & b) / len(a | b) for i, a in enumerate(sets) for b in sets[i + 1 :]]
         return 1.0 - _mean(np.array(pairs)) if pairs else float("nan")
 

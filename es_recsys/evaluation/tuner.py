@@ -115,11 +115,11 @@ def optimize(
     rows: list[Trial] = []
     cut_short, resumed = False, 0
     with _opened(file, name) as store:
-        earlier = [] if store is None else store.ended()
+        earlier, interrupted = ([], []) if store is None else (store.ended(), store.interrupted())
         known = {_key(one.params): one for one in earlier}
         if method == "tpe":
             rows, resumed = [_trial(number, one, space) for number, one in enumerate(earlier)], len(earlier)
-            proposals = _tpe(space, listed, earlier, [] if store is None else store.interrupted(), seed)
+            proposals = _tpe(space, listed, earlier, interrupted, seed)
         else:
             proposals = _coordinate(space, listed, rounds, exhaustive, min_gain)
         indices = next(proposals, None)

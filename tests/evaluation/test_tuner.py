@@ -83,6 +83,8 @@ def test_a_broken_study_is_gone_on_with(tmp_path: Path, method: Any) -> None:
     assert len({str(trial.settings) for trial in found.trials}) == len(found.trials) == len(calls) - 1 > 6
     again = optimize(SPACE, breaking, method=method, file=file, trials=20)
     assert again.resumed == len(found.trials) == len(again.trials)
+    states = [one.state.name for one in optuna.load_study(study_name="study", storage=f"sqlite:///{file}").trials]
+    assert states.count("FAIL") == 1 and "RUNNING" not in states
     assert again.best is not None and found.best is not None
     assert (again.best.settings, again.best.value) == (found.best.settings, found.best.value)
 
