@@ -28,7 +28,7 @@ from es_recsys.settings import Settings, load_settings
 from es_recsys.types import Event, Item
 
 if TYPE_CHECKING:  # jobs load much, and answers need none of it
-    from es_recsys.jobs.items_report import ItemsReport
+    from es_recsys.index.items_report import ItemsReport
     from es_recsys.training.retrain import RetrainReport
     from es_recsys.training.train import TrainReport
 

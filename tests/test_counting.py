@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from es_recsys.counting import counted
-from es_recsys.jobs.items_report import ItemsReport
+from es_recsys.index.items_report import ItemsReport
 from es_recsys.sources import RejectedRows
 
 

@@ -13,7 +13,7 @@ from es_recsys.cli.progress_bar import progress
 from es_recsys.errors import WriteError
 
 if TYPE_CHECKING:
-    from es_recsys.jobs.items_report import ItemsReport
+    from es_recsys.index.items_report import ItemsReport
     from es_recsys.settings import Settings
     from es_recsys.sources import ReadOptions
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from elasticsearch import Elasticsearch
 
@@ -12,8 +12,9 @@ from es_recsys.errors import FingerprintMismatch
 from es_recsys.index import mapping_updates, stored_metadata, versions
 from es_recsys.index.bulk import BulkReport, BulkSettings, bulk_write
 from es_recsys.index.bulk_actions import Action
-from es_recsys.index.dead_letters import DeadLetterQueue, WriteFailure
+from es_recsys.index.dead_letters import DeadLetterQueue
 from es_recsys.index.item_actions import Encode, ItemActions
+from es_recsys.index.items_report import ItemsReport
 from es_recsys.index.refresh import refresh_disabled, restore_refresh
 from es_recsys.index.reindex import copy_writes_since
 from es_recsys.index_metadata import IndexMetadata, VectorMetadata
@@ -21,26 +22,9 @@ from es_recsys.progress import ProgressCounter
 from es_recsys.types import Item
 from es_recsys.vector_fields import VECTOR_FIELDS
 
-__all__ = ["CatalogReport", "delete", "load", "prepare"]
+__all__ = ["delete", "load", "prepare"]
 
 _UNKNOWN_COUNT = 100_000
-
-
-@dataclass(frozen=True, slots=True)
-class CatalogReport:
-    """How many items were added, changed, left as they were, removed and refused (with the first reasons).
-
-    regrouped: of the changed ones, those that are variants of another product than before.
-    """
-
-    version: int
-    added: int = 0
-    changed: int = 0
-    unchanged: int = 0
-    removed: int = 0
-    failed: int = 0
-    failures: tuple[WriteFailure, ...] = ()
-    regrouped: int = 0
 
 
 def load(
@@ -56,7 +40,7 @@ def load(
     settings: BulkSettings | None = None,
     dead_letters: DeadLetterQueue | None = None,
     progress: ProgressCounter | None = None,
-) -> CatalogReport:
+) -> ItemsReport:
     """Add and change items in the live version; create version 1 where the store does not exist.
 
     remove_others: whether the items are the whole catalogue, and any other is removed. vectors: the fields that `encode` fills.
@@ -97,7 +81,7 @@ def load(
             copy_writes_since(client, metadata, actions.metadata, actions.checkpoints)
 
 
-def delete(client: Elasticsearch, store: str, item_ids: Iterable[str], *, settings: BulkSettings | None = None) -> CatalogReport:
+def delete(client: Elasticsearch, store: str, item_ids: Iterable[str], *, settings: BulkSettings | None = None) -> ItemsReport:
     """Remove items; ids that the store does not have count as unchanged.
 
     Where another version goes live meanwhile, they are removed from that, too. Raises StoreNotFound.
@@ -114,7 +98,7 @@ def delete(client: Elasticsearch, store: str, item_ids: Iterable[str], *, settin
             break
         metadata = stored_metadata.read_metadata(client, store)
     unchanged = len(ids) - removed - done.failed
-    return CatalogReport(metadata.version, removed=removed, unchanged=unchanged, failed=done.failed, failures=done.failures)
+    return ItemsReport(metadata.version, removed=removed, unchanged=unchanged, failed=done.failed, failures=done.failures)
 
 
 def prepare(
@@ -154,8 +138,8 @@ def _sum(one: BulkReport, other: BulkReport) -> BulkReport:
     return replace(one, **sums, failures=one.failures + other.failures)
 
 
-def _report(actions: ItemActions, report: BulkReport) -> CatalogReport:
-    return CatalogReport(
+def _report(actions: ItemActions, report: BulkReport) -> ItemsReport:
+    return ItemsReport(
         actions.metadata.version,
         added=report.created,
         changed=report.updated,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
 from es_recsys.counting import counted
 from es_recsys.errors import InputError
 from es_recsys.index import catalog
-from es_recsys.jobs.items_report import ItemsReport
+from es_recsys.index.items_report import ItemsReport
 from es_recsys.jobs.live_store import confirm_key, find_metadata
 from es_recsys.jobs.write_items import refresh_after_write
 from es_recsys.serving.refresh import catalogue_state
@@ -33,14 +34,7 @@ def delete_items(work: Workspace, item_ids: Iterable[str]) -> ItemsReport:
     if done.unchanged:
         notes.append(f"{counted(done.unchanged, 'id is that', 'ids are those')} of no item in the store: nothing to remove.")
     notes += refresh_after_write(work, before, done)
-    return ItemsReport(
-        done.version,
-        removed=done.removed,
-        unchanged=done.unchanged,
-        failed=done.failed,
-        seconds=time.monotonic() - started,
-        notes=tuple(notes),
-    )
+    return replace(done, seconds=time.monotonic() - started, notes=tuple(notes))
 
 
 def delete_listed_items(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,15 +16,14 @@ from es_recsys.events.bot_rules import parse_bots
 from es_recsys.events.cleaning_report import CleaningReport
 from es_recsys.events.event_writer import LoadResult
 from es_recsys.index import catalog
-from es_recsys.index.catalog import CatalogReport
+from es_recsys.index.items_report import ItemsReport
 from es_recsys.index.stored_metadata import read_metadata, write_metadata
 from es_recsys.jobs.event_settings import CheckedEvents, check_times, store_bot_rules, store_rating_scale, to_rating_scale
 from es_recsys.jobs.live_store import confirm_key, find_metadata
 from es_recsys.jobs.prepare_store import prepare_store
 from es_recsys.progress import Progress
 from es_recsys.ratings import RatingScale
-from es_recsys.serving.profile_folding import fold_new_events
-from es_recsys.serving.refresh import clean_events, count_popularity
+from es_recsys.serving.refresh import refresh_after_events
 from es_recsys.serving.workspace import Workspace
 from es_recsys.sources import ReadOptions, RejectedRows, dry_run, infer_event_formats, read_events
 from es_recsys.sources.future_times import FutureTimes
@@ -112,9 +112,7 @@ def load_events(
     notes = [*time_notes, *rating_notes, *checked.notes(), *rejected.messages()]
     with work.translating_errors():
         notes += _add_bare_items(work)
-        cleaning = clean_events(work)
-        count_popularity(work)
-        fold_new_events(work, work.snapshots.latest())
+        cleaning = refresh_after_events(work)
     fields = tuple(rejected.field_error_dicts())
     return EventsReport(loaded, cleaning, rejected.count, tuple(notes), time.monotonic() - started, fields)
 
@@ -127,13 +125,9 @@ def set_rating_scale(work: Workspace, scale: str | RatingScale) -> None:
     """
     confirm_key(work, find_metadata(work))
     store_rating_scale(work.events, RatingCounts(), to_rating_scale(scale))
-    with work.translating_errors():
-        try:
-            clean_events(work)
-        except StoreNotFound:  # nothing is made of events before there is a catalogue
-            return
-        count_popularity(work)
-        fold_new_events(work, work.snapshots.latest())
+    # Nothing is made of events before there is a catalogue.
+    with suppress(StoreNotFound), work.translating_errors():
+        refresh_after_events(work)
 
 
 def _add_bare_items(work: Workspace) -> list[str]:
@@ -163,7 +157,7 @@ def _add_bare_items(work: Workspace) -> list[str]:
     ]
 
 
-def _load_bare(work: Workspace, ids: Sequence[str]) -> CatalogReport:
+def _load_bare(work: Workspace, ids: Sequence[str]) -> ItemsReport:
     items = (Item(item_id=item_id) for item_id in ids)
     prepare_store(work, {}, work.settings.language, len(ids))
     return catalog.load(work.job_es, work.settings.index, items, count=len(ids), language=work.settings.language)

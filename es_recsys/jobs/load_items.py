@@ -8,8 +8,8 @@ from pathlib import Path
 
 from es_recsys.counting import counted
 from es_recsys.errors import WriteError
+from es_recsys.index.items_report import ItemsReport
 from es_recsys.jobs.attribute_limit import check_attribute_names, checked_items, stored_attributes
-from es_recsys.jobs.items_report import ItemsReport
 from es_recsys.jobs.live_store import find_metadata
 from es_recsys.jobs.write_items import write_items
 from es_recsys.progress import Progress

@@ -13,11 +13,10 @@ from typing import Any
 from es_recsys.counting import counted
 from es_recsys.encoders import Encoder, VectorCache, encoders, item_text, language_warning
 from es_recsys.index import catalog
-from es_recsys.index.catalog import CatalogReport
 from es_recsys.index.dead_letters import DeadLetterFile, WriteFailure
 from es_recsys.index.fetch import fetch_sources, scan_group_ids
+from es_recsys.index.items_report import ItemsReport
 from es_recsys.index.stored_metadata import read_metadata, vector_metadata, write_metadata
-from es_recsys.jobs.items_report import ItemsReport
 from es_recsys.jobs.live_store import confirm_key, find_metadata
 from es_recsys.jobs.prepare_store import prepare_store
 from es_recsys.progress import Progress, ProgressCounter
@@ -79,20 +78,10 @@ def write_items(
     if metadata is not None and metadata.notes.get("bare"):
         _end_bare_catalogue(work)
     notes += refresh_after_write(work, before, done)
-    return ItemsReport(
-        done.version,
-        done.added,
-        done.changed,
-        done.unchanged,
-        done.removed,
-        done.failed,
-        unencoded=errors.count,
-        seconds=time.monotonic() - started,
-        notes=tuple(notes),
-    )
+    return replace(done, unencoded=errors.count, seconds=time.monotonic() - started, notes=tuple(notes))
 
 
-def refresh_after_write(work: Workspace, before: Mapping[str, Any] | None, done: CatalogReport) -> list[str]:
+def refresh_after_write(work: Workspace, before: Mapping[str, Any] | None, done: ItemsReport) -> list[str]:
     """Bring variants, popularity and profiles up to date with written items; return what a person should know.
 
     before: the `catalogue_state` before the items were written.
@@ -108,7 +97,7 @@ def _was_interrupted(work: Workspace, before: Mapping[str, Any] | None) -> bool:
     return before is not None and compared is not None and compared != before and compared.get("index") == before["index"]
 
 
-def _failure_notes(done: CatalogReport, dead_letters: Path, errors: ItemErrors) -> list[str]:
+def _failure_notes(done: ItemsReport, dead_letters: Path, errors: ItemErrors) -> list[str]:
     notes = []
     if done.failed:
         first = "; ".join(f"{failure.id}: {failure.reason}" for failure in done.failures[:3])

@@ -14,8 +14,8 @@ from es_recsys.errors import StoreNotFound
 from es_recsys.events.cleaning_report import CleaningReport
 from es_recsys.events.interactions import read_interactions
 from es_recsys.events.store import EventStore
-from es_recsys.index.catalog import CatalogReport
 from es_recsys.index.fetch import scan_ids
+from es_recsys.index.items_report import ItemsReport
 from es_recsys.index.sequence_numbers import write_state
 from es_recsys.index.stored_metadata import read_metadata, write_metadata
 from es_recsys.index_metadata import IndexMetadata
@@ -33,6 +33,7 @@ __all__ = [
     "clean_events",
     "count_popularity",
     "has_unfinished_load",
+    "refresh_after_events",
     "refresh_after_items",
     "repair_profiles",
     "set_event_weights",
@@ -86,10 +87,18 @@ def catalogue_state(work: Workspace) -> dict[str, Any] | None:
             return None
 
 
+def refresh_after_events(work: Workspace) -> CleaningReport:
+    """Clean the stored events, then bring popularity and profiles up to date with them. Raises StoreNotFound."""
+    found = clean_events(work)
+    count_popularity(work)
+    fold_new_events(work, work.snapshots.latest())
+    return found
+
+
 def refresh_after_items(
     work: Workspace,
     before: Mapping[str, Any] | None = None,
-    written: CatalogReport | None = None,
+    written: ItemsReport | None = None,
     *,
     regrouped: bool = False,
 ) -> list[str]:
@@ -124,7 +133,7 @@ def refresh_after_items(
 
 
 def _only_changed(
-    known: Mapping[str, Any] | None, before: Mapping[str, Any] | None, state: Mapping[str, Any], written: CatalogReport | None
+    known: Mapping[str, Any] | None, before: Mapping[str, Any] | None, state: Mapping[str, Any], written: ItemsReport | None
 ) -> bool:
     """Return whether the catalogue has the items that events were last compared with, and all written since is ours."""
     if known is None or written is None or before != known or written.added or written.removed:

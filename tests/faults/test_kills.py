@@ -156,10 +156,10 @@ def _check_whole(work: Workspace, users: int) -> None:
 LOADS = {
     "in a batch before it is stored": ("es_recsys.events.event_writer:EventWriter._insert_new", "after", 1),
     "between two batches": ("es_recsys.events.event_writer:EventWriter.load", "after", 2),
-    "before the catalogue is compared": ("es_recsys.jobs.load_events:clean_events", "before", 1),
+    "before the catalogue is compared": ("es_recsys.serving.refresh:clean_events", "before", 1),
     "while events are set aside": ("es_recsys.events.store:EventStore.set_quarantine", "after", 1),
-    "before popularity is counted": ("es_recsys.jobs.load_events:count_popularity", "before", 1),
-    "before profiles are written": ("es_recsys.jobs.load_events:fold_new_events", "before", 1),
+    "before popularity is counted": ("es_recsys.serving.refresh:count_popularity", "before", 1),
+    "before profiles are written": ("es_recsys.serving.refresh:fold_new_events", "before", 1),
     "while profiles are written": ("es_recsys.serving.profile_folding:to_document", "before", 30),
     "when profiles are written and not said to be": ("es_recsys.serving.profile_folding:write_fold_checkpoint", "before", 1),
 }

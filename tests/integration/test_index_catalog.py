@@ -21,6 +21,7 @@ from es_recsys.index.bulk_actions import Action
 from es_recsys.index.dead_letters import DeadLetterFile
 from es_recsys.index.documents import Vectors, from_document
 from es_recsys.index.fetch import fetch_sources, fetch_vectors
+from es_recsys.index.items_report import ItemsReport
 from es_recsys.index_metadata import VectorMetadata
 from es_recsys.types import Item
 
@@ -51,11 +52,11 @@ def things(n: int, start: int = 0) -> list[Item]:
     ]
 
 
-def load(es: Elasticsearch, store: str, items: Sequence[Item], encode: Encoder, **more: Any) -> catalog.CatalogReport:
+def load(es: Elasticsearch, store: str, items: Sequence[Item], encode: Encoder, **more: Any) -> ItemsReport:
     return catalog.load(es, store, items, encode, vectors=TEXT, count=len(items), **more)
 
 
-def counts(report: catalog.CatalogReport) -> tuple[int, int, int, int, int]:
+def counts(report: ItemsReport) -> tuple[int, int, int, int, int]:
     return report.added, report.changed, report.unchanged, report.removed, report.failed
 
 

@@ -1,12 +1,13 @@
-"""The report of loading, inserting or deleting items."""
+"""The report of loading, inserting or deleting items: counts by the index, the rest by the job."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from es_recsys.counting import counted
+from es_recsys.index.dead_letters import WriteFailure
 
 __all__ = ["ItemsReport"]
 
@@ -18,8 +19,9 @@ _MIN_FOR_RATE = 100
 class ItemsReport:
     """What became of items.
 
-    failed: refused by Elasticsearch; rejected: lines that could not be read; unencoded: contents without a vector. fields: what
-    lines were used without: `field`, `reason`, `count`, `examples`. notes: what a person should know.
+    failed: refused by Elasticsearch, with the first `failures`. regrouped: of the changed ones, those that are variants of
+    another product than before. rejected: lines that could not be read. unencoded: contents without a vector. fields: what lines
+    were used without: `field`, `reason`, `count`, `examples`. notes: what a person should know.
     """
 
     version: int
@@ -28,11 +30,13 @@ class ItemsReport:
     unchanged: int = 0
     removed: int = 0
     failed: int = 0
+    failures: tuple[WriteFailure, ...] = ()
+    regrouped: int = 0
     rejected: int = 0
     unencoded: int = 0
     seconds: float = 0.0
     fields: tuple[dict[str, Any], ...] = ()
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
 
     def lines(self) -> Iterator[str]:
         written = self.added + self.changed
