@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["check_artefacts", "check_orphaned_models", "check_store", "check_unfinished", "check_vectors"]
 
-_SEGMENTS = "segments"
-
 
 def check_store(client: Elasticsearch, settings: Settings) -> Iterator[Check]:
     """Check the store's live version; that there is none yet is no fault."""
@@ -113,14 +111,17 @@ def _describe_vector(metadata: IndexMetadata, field: str, name: str, find_finger
 
 def check_artefacts(metadata: IndexMetadata, settings: Settings) -> Iterator[Check]:
     """Check that the models that the version is served with can be loaded."""
-    folder = settings.store_home / "models" / f"{metadata.version:06d}"
+    from es_recsys.models.segments import SEGMENTS
+    from es_recsys.serving.snapshot_cache import models_folder, popularity_folder, segments_folder
 
+    folder = models_folder(settings, metadata.version)
     for name in metadata.models:
-        if name != _SEGMENTS:  # listed by versions that were trained when segments recommended
+        if name != SEGMENTS:  # listed by versions that were trained when segments recommended
             yield run_check(f"model: {name}", partial(_describe_model, folder, name))
-    if (folder / _SEGMENTS).exists():
-        yield run_check(_SEGMENTS, partial(_describe_segments, folder / _SEGMENTS))
-    popularity = settings.store_home / "popularity"
+    segments = segments_folder(settings, metadata.version)
+    if segments.exists():
+        yield run_check(SEGMENTS, partial(_describe_segments, segments))
+    popularity = popularity_folder(settings)
     if popularity.exists():
         yield run_check("popularity", partial(_describe_popularity, popularity))
     yield from _check_tuned_settings(settings.store_home / "tuned")

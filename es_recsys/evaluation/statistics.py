@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Estimate", "bootstrap", "holm", "p_words", "paired_test"]
+__all__ = ["Estimate", "bootstrap", "difference_words", "holm", "p_words", "paired_test"]
 
 _AT_ONCE = 4_000_000
 
@@ -120,6 +120,11 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
 def p_words(p: float) -> str:
     """Return a p-value in words, as it is read."""
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
+def difference_words(difference: Estimate) -> str:
+    """Return a difference of two means with its interval, as it is read."""
+    return f"{difference.mean:+.4f} [{difference.low:+.4f}, {difference.high:+.4f}]"
 
 
 def _grouped(values: NDArray[np.float64], groups: Sequence[str] | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

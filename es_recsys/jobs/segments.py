@@ -9,10 +9,10 @@ from typing import Any
 from es_recsys.dataset import History
 from es_recsys.errors import ModelError
 from es_recsys.models.segment_profiles import SegmentProfile
-from es_recsys.models.segments import SEGMENTS, Segments
+from es_recsys.models.segments import Segments
 from es_recsys.serving.operations import Flow, MultiGet
 from es_recsys.serving.snapshot import ServingSnapshot
-from es_recsys.serving.snapshot_cache import models_folder
+from es_recsys.serving.snapshot_cache import segments_folder
 from es_recsys.serving.workspace import Workspace
 from es_recsys.settings import Settings
 
@@ -76,7 +76,7 @@ def find_segment(work: Workspace, history: History) -> tuple[SegmentProfile, flo
 
 def _load_segments(settings: Settings, version: int) -> Segments | None:
     """Return the segments of a version, None where it has none. Raises ModelError."""
-    folder = models_folder(settings, version) / SEGMENTS
+    folder = segments_folder(settings, version)
     return Segments.load(folder) if folder.exists() else None
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from es_recsys.dataset import History, Interactions
 from es_recsys.event_types import EVENT_TYPES
 
-__all__ = ["CSR", "LAST", "HistoryBatch", "ItemIds", "decay", "encode", "ranges", "take", "top_k"]
+__all__ = ["CSR", "LAST", "HistoryBatch", "ItemIds", "decay", "encode", "ranges", "sample_users", "take", "top_k"]
 
 
 def top_k(scores: NDArray[Any], n: int) -> NDArray[np.int64]:
@@ -322,3 +322,10 @@ def take(data: Interactions, keep: NDArray[np.bool_]) -> Interactions:
         data.event_types,
         None if data.values is None else data.values[keep],
     )
+
+
+def sample_users(data: Interactions, max_events: int, rng: np.random.Generator) -> Interactions:
+    """Return the interactions of a random part of the users, about `max_events` of them; all where there are no more."""
+    if len(data.items) <= max_events:
+        return data
+    return take(data, (rng.random(len(data.user_ids)) < max_events / len(data.items))[data.users])

@@ -16,6 +16,7 @@ from es_recsys.index.stored_metadata import read_metadata
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.models.base import DEPTHS, Model
 from es_recsys.models.retired import RETIRED, recommending
+from es_recsys.models.segments import SEGMENTS
 from es_recsys.search.exploration import InteractionStats
 from es_recsys.search.ranker import Ranker
 from es_recsys.serving.interaction_stats import interaction_stats_folder, load_interaction_stats
@@ -24,7 +25,7 @@ from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.store_encoders import StoreEncoders
 from es_recsys.settings import Settings
 
-__all__ = ["RANKING", "SnapshotCache", "models_folder", "popularity_folder", "ranking_folder"]
+__all__ = ["RANKING", "SnapshotCache", "models_folder", "popularity_folder", "ranking_folder", "segments_folder"]
 
 RANKING = "ranking"
 
@@ -37,6 +38,11 @@ REFRESH_S = 5.0
 def models_folder(settings: Settings, version: int) -> Path:
     """Return the folder of a version's models."""
     return settings.store_home / "models" / f"{version:06d}"
+
+
+def segments_folder(settings: Settings, version: int) -> Path:
+    """Return the folder of a version's segments, which is there only where it has any."""
+    return models_folder(settings, version) / SEGMENTS
 
 
 def popularity_folder(settings: Settings) -> Path:

@@ -22,14 +22,14 @@ from es_recsys.dataset import Interactions
 from es_recsys.errors import InputError
 from es_recsys.evaluation.holdout import event_type_holdout
 from es_recsys.evaluation.holdout_split import HoldoutSplit
-from es_recsys.evaluation.statistics import Estimate, bootstrap
+from es_recsys.evaluation.statistics import Estimate, bootstrap, difference_words
 from es_recsys.evaluation.tuner import optimize
 from es_recsys.event_types import EVENT_TYPES
 from es_recsys.events.interactions import read_interactions, reweight
 from es_recsys.models.base import Model
 from es_recsys.models.covisitation import CoVisitation
 from es_recsys.models.registry import MODELS
-from es_recsys.models.types import take
+from es_recsys.models.types import sample_users
 from es_recsys.progress import Progress
 from es_recsys.serving.product_groups import fetch_item_groups
 from es_recsys.serving.refresh import set_event_weights
@@ -115,11 +115,11 @@ class EventWeightsReport:
         )
         yield (
             f"Of the half that no trial saw: NDCG@{DEPTH} {it.before:.4f} with the weights as they were, {it.after:.4f} with the"
-            f" best of {it.trials} trials (gain {_interval(it.gain)})."
+            f" best of {it.trials} trials (gain {difference_words(it.gain)})."
         )
         if it.resumed:
             yield f"{it.resumed:,} of the trials were made by an earlier run."
-        yield f"{self.target} events alone: {it.alone:.4f}; what the others add: {_interval(it.worth)}."
+        yield f"{self.target} events alone: {it.alone:.4f}; what the others add: {difference_words(it.worth)}."
         yield "Weights: " + ", ".join(f"{name} {weight:g}" for name, weight in it.weights.items()) + "."
         if it.kept:
             yield f"Stored with the store, all profiles rebuilt, in {self.seconds:.0f} s. Train again: models use them."
@@ -212,7 +212,7 @@ def search_weights(
     study in which the trials are stored. Raises InputError where there is too little to hold out.
     """
     began = time.monotonic()
-    held = event_type_holdout(_sampled(data, rng), target, rng, _USERS)
+    held = event_type_holdout(sample_users(data, _EVENTS, rng), target, rng, _USERS)
     if len(held) < _FEWEST:
         raise InputError(
             f"{len(held)} users have {target} events to hold out and others to know them by; it takes {_FEWEST}.",
@@ -300,13 +300,6 @@ def _served(snapshot: ServingSnapshot) -> tuple[dict[str, Any], dict[str, float]
     return {name: model.config for name, model in served.items()}, {name: table[name] for name in served}
 
 
-def _sampled(data: Interactions, rng: np.random.Generator) -> Interactions:
-    """Return the interactions of a random part of the users where there are very many, else all."""
-    if len(data.items) <= _EVENTS:
-        return data
-    return take(data, (rng.random(len(data.user_ids)) < _EVENTS / len(data.items))[data.users])
-
-
 def _types(data: Interactions) -> tuple[str, ...]:
     """Return the event types that there are enough of to try weights."""
     assert data.type_idx is not None
@@ -324,7 +317,3 @@ def _nearest(name: str, present: Mapping[str, float], target: str) -> float:
 def _weights(factors: Mapping[str, float], target: str) -> dict[str, float]:
     """Return all the weights that differ from the usual or could; types that are too rare to try keep theirs."""
     return {**{name: EVENT_TYPES[name].weight * factor for name, factor in factors.items()}, target: EVENT_TYPES[target].weight}
-
-
-def _interval(one: Estimate) -> str:
-    return f"{one.mean:+.4f} [{one.low:+.4f}, {one.high:+.4f}]"

@@ -11,7 +11,7 @@ import numpy as np
 from es_recsys.dataset import Interactions
 from es_recsys.evaluation.holdout import next_items_after, split_moment
 from es_recsys.evaluation.holdout_split import HoldoutSplit
-from es_recsys.evaluation.statistics import Estimate, bootstrap
+from es_recsys.evaluation.statistics import Estimate, bootstrap, difference_words
 from es_recsys.models import Model, UserKNN
 from es_recsys.models.types import take
 from es_recsys.serving.snapshot import ServingSnapshot
@@ -51,7 +51,7 @@ class Quality:
         verdict = "it has fallen" if self.fallen else "it has not fallen by more than chance and a tenth of it"
         return (
             f"Quality: NDCG@{DEPTH} of the next new item {self.now:.4f} since the training, of {change.n:,} users;"
-            f" {self.expected_quality.ndcg:.4f} expected ({_interval(change)}): {verdict}."
+            f" {self.expected_quality.ndcg:.4f} expected ({difference_words(change)}): {verdict}."
         )
 
 
@@ -76,7 +76,7 @@ class Compared:
     def line(self) -> str:
         return (
             f"On the newest events, held out of the training, of {self.users:,} users: NDCG@{DEPTH} {self.serving:.4f} by the"
-            f" models in service, {self.new:.4f} by the new ones ({_interval(self.gain)})."
+            f" models in service, {self.new:.4f} by the new ones ({difference_words(self.gain)})."
         )
 
 
@@ -155,7 +155,3 @@ def compare(
     after = candidates.each(new[1])
     gain = bootstrap(after - before, rng)
     return Compared(len(part), float(before.mean()), float(after.mean()), gain, ExpectedQuality.of(candidates.next(new[1])))
-
-
-def _interval(one: Estimate) -> str:
-    return f"{one.mean:+.4f} [{one.low:+.4f}, {one.high:+.4f}]"

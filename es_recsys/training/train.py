@@ -26,7 +26,7 @@ from es_recsys.progress import ProgressReporter
 from es_recsys.renamed import current_models
 from es_recsys.serving.product_groups import fetch_item_groups
 from es_recsys.serving.snapshot import ServingSnapshot
-from es_recsys.serving.snapshot_cache import models_folder
+from es_recsys.serving.snapshot_cache import segments_folder
 from es_recsys.serving.workspace import Workspace
 from es_recsys.training.attempts import Attempts
 from es_recsys.training.count_interactions import recount_interaction_stats
@@ -134,8 +134,8 @@ def train(
 
 def live_names(work: Workspace, snapshot: ServingSnapshot) -> tuple[str, ...]:
     """Return the models that are live, and segments where the version has them."""
-    grouped = (models_folder(work.settings, snapshot.metadata.version) / SEGMENTS).exists()
-    return (*snapshot.models, SEGMENTS) if grouped else tuple(snapshot.models)
+    segments = segments_folder(work.settings, snapshot.metadata.version)
+    return (*snapshot.models, SEGMENTS) if segments.exists() else tuple(snapshot.models)
 
 
 def check_model_names(names: Sequence[str]) -> tuple[str, ...]:

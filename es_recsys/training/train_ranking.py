@@ -17,7 +17,7 @@ import numpy as np
 
 from es_recsys import artefact
 from es_recsys.errors import InputError
-from es_recsys.evaluation.statistics import Estimate, bootstrap, paired_test
+from es_recsys.evaluation.statistics import Estimate, bootstrap, difference_words, paired_test
 from es_recsys.index import versions
 from es_recsys.index.stored_metadata import read_metadata, read_version, write_metadata
 from es_recsys.index_metadata import IndexMetadata
@@ -71,7 +71,7 @@ class Outcome:
         """Yield the outcome as lines to be read; before: what the trees are compared with, in words."""
         yield (
             f"{self.situation}: {self.answers:,} answers, NDCG@10 {self.before:.4f} by {before}, {self.after:.4f} by"
-            f" {self.trees} trees that did not see them: {self.gain.mean:+.4f} [{self.gain.low:+.4f}, {self.gain.high:+.4f}],"
+            f" {self.trees} trees that did not see them: {difference_words(self.gain)},"
             f" p = {self.p:.4f}"
         )
         if self.kept:

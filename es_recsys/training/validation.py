@@ -12,7 +12,7 @@ from es_recsys.evaluation.holdout import leave_last_out, random_holdout, tempora
 from es_recsys.evaluation.holdout_split import HoldoutSplit
 from es_recsys.models.cooccurrence import Counting
 from es_recsys.models.covisitation import CoVisitationConfig
-from es_recsys.models.types import take
+from es_recsys.models.types import sample_users
 from es_recsys.training.model_trials import DEPTH, CoVisitationTrials
 from es_recsys.training.selection_report import Notes
 
@@ -55,7 +55,9 @@ class Validation:
 
         Without enough events of the targets' types all that are positive count, and the notes say so.
         """
-        data = _sampled(data, rng, notes)
+        if len(data.items) > _SEARCH_EVENTS:
+            notes.say(f"Settings are tried on a random {_SEARCH_EVENTS / len(data.items):.0%} of the users.")
+            data = sample_users(data, _SEARCH_EVENTS, rng)
         users = int(np.clip(_CELLS // max(len(data.item_ids), 1), 1_000, 8_000))
         found = _held_out(data, rng, users, notes, targets)
         if targets and len(found.whole) < FEWEST:
@@ -118,11 +120,3 @@ def _order_tells(part: HoldoutSplit) -> tuple[bool, str]:
         f"the order of events {'tells' if tells else 'tells nothing'}: NDCG@{DEPTH} {by_half_life[half_life].mean():.4f} with a "
         f"half-life of {half_life:.0f} events, {alike.mean():.4f} with the whole history alike"
     )
-
-
-def _sampled(data: Interactions, rng: np.random.Generator, notes: Notes) -> Interactions:
-    if len(data.items) <= _SEARCH_EVENTS:
-        return data
-    share = _SEARCH_EVENTS / len(data.items)
-    notes.say(f"Settings are tried on a random {share:.0%} of the users.")
-    return take(data, (rng.random(len(data.user_ids)) < share)[data.users])

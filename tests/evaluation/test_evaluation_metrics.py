@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from es_recsys.dataset import Interactions, ItemTable
 from es_recsys.evaluation import ACCURACY, Catalogue, Estimate, accuracy, bootstrap, holm, paired_test
 from es_recsys.evaluation.beyond import gini
+from es_recsys.evaluation.statistics import difference_words
 
 
 def test_accuracy_by_hand() -> None:
@@ -164,3 +165,7 @@ def test_an_estimate_goes_through_json() -> None:
     for estimate in (Estimate(0.5, 0.4, 0.6, 10), Estimate(0.5, math.nan, math.nan, 3)):
         again = Estimate.from_dict(estimate.to_dict())
         assert again.to_dict() == estimate.to_dict()
+
+
+def test_a_difference_is_read_with_its_interval() -> None:
+    assert difference_words(Estimate(0.01234, -0.001, 0.02, 7)) == "+0.0123 [-0.0010, +0.0200]"

@@ -10,9 +10,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from es_recsys.dataset import History
+from es_recsys.dataset import History, Interactions
 from es_recsys.event_types import EVENT_TYPES
-from es_recsys.models.types import LAST, HistoryBatch, ItemIds, decay, encode, top_k
+from es_recsys.models.types import LAST, HistoryBatch, ItemIds, decay, encode, sample_users, top_k
 
 
 @given(st.lists(st.sampled_from([-1.0, 0.0, 0.5, 0.5, 2.0, 7.0]), max_size=30), st.integers(-1, 35))
@@ -78,3 +78,21 @@ def test_a_batch_is_its_users_one_after_the_other(users: list[tuple[list[str], b
         newest = np.arange(len(alone.items)) >= len(alone.items) - length
         assert columns(batch.last(length).one(user)) == columns(alone.where(newest))
         assert columns(batch.where(kept).one(user)) == columns(alone.where(alone.items != 0))
+
+
+def test_a_sample_of_users_has_all_events_of_each() -> None:
+    users = np.repeat(np.arange(1_000, dtype=np.int32), 4)
+    n = len(users)
+    data = Interactions(
+        np.array([f"u{user:03}" for user in range(1_000)]),
+        np.array(["a", "b", "c", "d"]),
+        users,
+        np.tile(np.arange(4, dtype=np.int32), 1_000),
+        np.ones(n, np.float32),
+        np.arange(n, dtype=np.float64),
+    )
+    assert sample_users(data, n, np.random.default_rng(0)) is data
+    sample = sample_users(data, 1_000, np.random.default_rng(0))
+    assert 800 < len(sample.items) < 1_200
+    assert set(np.bincount(sample.users, minlength=1_000).tolist()) == {0, 4}
+    assert sample.user_ids is data.user_ids
