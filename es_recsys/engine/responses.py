@@ -72,12 +72,17 @@ def _validate_msearch(meta: ApiResponseMeta, sent: Any, body: Mapping[str, Any])
         if "error" in response:
             _raise_if_index_missing(meta, response)
         else:
-            _ = [hit["_id"] for hit in response["hits"]["hits"]]
+            _require_ids(response)
 
 
 def _validate_search(meta: ApiResponseMeta, sent: Any, body: Mapping[str, Any]) -> None:
-    _ = [hit["_id"] for hit in body["hits"]["hits"]]
+    _require_ids(body)
     _require_all_shards(meta, body, "search")
+
+
+def _require_ids(response: Mapping[str, Any]) -> None:
+    """Raise where a hit has neither its id nor fields, which stand for it where only ids were asked for."""
+    _ = [hit["_id"] if "_id" in hit else hit["fields"] for hit in response["hits"]["hits"]]
 
 
 def _validate_count(meta: ApiResponseMeta, sent: Any, body: Mapping[str, Any]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from es_recsys.search.lexical import match_query, matching_clauses
 from es_recsys.search.products import id_filter, with_group_id
-from es_recsys.search.query_dsl import MAX_KNN_CANDIDATES, Body, Clause
+from es_recsys.search.query_dsl import IDS_ONLY, MAX_KNN_CANDIDATES, Body, Clause
 from es_recsys.search.request import RankingPolicy, Request, retrieval_depth
 from es_recsys.search.retrievers import Retriever
 
@@ -36,7 +36,7 @@ def browse_body(request: Request, policy: RankingPolicy) -> Body:
     query: Clause = {"bool": filters} if filters else {"match_all": {}}
     body = {
         "size": retrieval_depth(request, policy),
-        "_source": False,
+        **IDS_ONLY,
         "track_total_hits": True,
         "query": {"constant_score": {"filter": query}},
     }
@@ -66,10 +66,10 @@ def _body(query: Clause, size: int, policy: RankingPolicy, filters: Mapping[str,
             "num_candidates": min(max(policy.settings.num_candidates, size), MAX_KNN_CANDIDATES),
             **({"filter": {"bool": dict(filters)}} if filters else {}),
         }
-        body = {"size": size, "_source": False, "track_total_hits": False, "knn": knn}
+        body = {"size": size, **IDS_ONLY, "track_total_hits": False, "knn": knn}
     else:
         filtered = {"bool": {"must": [query], **filters}} if filters else query
-        body = {"size": size, "_source": False, "track_total_hits": False, "query": filtered}
+        body = {"size": size, **IDS_ONLY, "track_total_hits": False, "query": filtered}
     return with_group_id(body, has_variants=policy.has_variants)
 
 
@@ -82,7 +82,7 @@ def _list_body(ids: Sequence[str], request: Request, policy: RankingPolicy) -> B
         size = min(math.ceil(size * variants) + retrieval_depth(request, policy), MAX_KNN_CANDIDATES)
     by_id = id_filter(ids, has_variants=policy.has_variants)
     query: Clause = {"bool": {**filters, "filter": [by_id, *filters.get("filter", ())]}}
-    body = {"size": size, "_source": False, "track_total_hits": False, "query": query}
+    body = {"size": size, **IDS_ONLY, "track_total_hits": False, "query": query}
     return with_group_id(body, has_variants=policy.has_variants)
 
 

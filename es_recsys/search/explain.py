@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from es_recsys.query import Hit
 from es_recsys.search.products import product_of
-from es_recsys.search.query_dsl import Response, hits_of
+from es_recsys.search.query_dsl import Response, hits_of, item_id_of
 from es_recsys.search.request import UserState
 from es_recsys.search.score import vector_of
 
@@ -60,7 +60,7 @@ def most_similar(vector: NDArray[np.float32], others: Vectors, n: int = _MAX_ITE
 def history_vectors(response: Response | None, field: str | None) -> dict[str, NDArray[np.float32]]:
     """Return product -> vector of the user's own items: that of the first of its variants."""
     first: dict[str, Mapping[str, Any]] = {}
-    for hit in sorted(hits_of(response or {}), key=lambda hit: str(hit["_id"])):
+    for hit in sorted(hits_of(response or {}), key=item_id_of):
         first.setdefault(product_of(hit), hit)
     found = {product: vector_of(hit, field) for product, hit in first.items()}
     return {product: vector for product, vector in found.items() if vector is not None}

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from es_recsys.search.query_dsl import Body, Clause, Response, hits_of
+from es_recsys.search.query_dsl import Body, Clause, Response, hits_of, item_id_of
 
 __all__ = ["best_of_each_product", "id_filter", "product_count_aggs", "product_of", "products_of", "with_group_id"]
 
@@ -21,19 +21,19 @@ _EXACT_COUNT = 40_000
 
 def with_group_id(body: Body, *, has_variants: bool) -> Body:
     """Return the body with the group_id of each hit asked for, where the index has variants."""
-    return {**body, "docvalue_fields": [_GROUP]} if has_variants else body
+    return {**body, "docvalue_fields": [*body.get("docvalue_fields", ()), _GROUP]} if has_variants else body
 
 
 def product_of(hit: Mapping[str, Any]) -> str:
     """Return the product of a hit of a body `with_group_id`."""
     groups = hit.get("fields", {}).get(_GROUP)
-    return str(groups[0] if groups else hit["_id"])
+    return str(groups[0] if groups else item_id_of(hit))
 
 
 def products_of(responses: Iterable[Response]) -> dict[str, str]:
     """Return item id -> product of all hits that have a group_id."""
     hits = (hit for response in responses for hit in hits_of(response))
-    return {hit["_id"]: product_of(hit) for hit in hits if _GROUP in hit.get("fields", ())}
+    return {item_id_of(hit): product_of(hit) for hit in hits if _GROUP in hit.get("fields", ())}
 
 
 def id_filter(ids: Sequence[str], *, has_variants: bool) -> Clause:

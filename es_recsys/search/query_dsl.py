@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["MAX_KNN_CANDIDATES", "Body", "Clause", "Response", "hits_of", "is_partial", "total_of"]
+__all__ = ["IDS_ONLY", "MAX_KNN_CANDIDATES", "Body", "Clause", "Response", "hits_of", "is_partial", "item_id_of", "total_of"]
 
 MAX_KNN_CANDIDATES = 10_000
 """Elasticsearch's limit on `num_candidates`, and on the size of a page."""
+
+IDS_ONLY: Mapping[str, Any] = {"_source": False, "stored_fields": "_none_", "docvalue_fields": ["item_id"]}
+"""What a body asks of its hits where only their ids are needed.
+
+`_id` is stored with the document's source, which Elasticsearch would decompress for every hit: of a search for 200 hits that
+is more than half the time. The same id as a doc value costs next to nothing.
+"""
 
 Clause = dict[str, Any]
 """A query of Elasticsearch's query DSL."""
@@ -24,6 +31,12 @@ def hits_of(response: Response) -> Sequence[Mapping[str, Any]]:
     """Return the hits of a response, none for an error."""
     hits: Sequence[Mapping[str, Any]] = response.get("hits", {}).get("hits", ())
     return hits
+
+
+def item_id_of(hit: Mapping[str, Any]) -> str:
+    """Return the id of a hit, of a body with IDS_ONLY or another."""
+    found: str = hit["_id"] if "_id" in hit else hit["fields"]["item_id"][0]
+    return found
 
 
 def is_partial(response: Response) -> bool:

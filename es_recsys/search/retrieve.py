@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from es_recsys.search.bodies import browse_body, candidates_body
 from es_recsys.search.facets import parse_facets, with_counts
 from es_recsys.search.products import product_of, products_of
-from es_recsys.search.query_dsl import Body, Clause, Response, hits_of, is_partial, total_of
+from es_recsys.search.query_dsl import Body, Clause, Response, hits_of, is_partial, item_id_of, total_of
 from es_recsys.search.request import RankingPolicy, Request, ScoredIds, UserState
 from es_recsys.search.retriever_weights import damped_weights, retriever_weights
 from es_recsys.search.retrievers import LEXICAL, RECENCY, Retriever, active_retrievers, contributes_candidates, ranked_list
@@ -155,7 +155,7 @@ def parse_responses(
     browsed = responses[len(plan.searched)] if len(responses) > len(plan.searched) else {"error": "no response"}
     if "error" in browsed or is_partial(browsed):
         return replace(retrieved, degraded=(*retrieved.degraded, MATCHES))
-    ids = tuple(hit["_id"] for hit in hits_of(browsed))
+    ids = tuple(map(item_id_of, hits_of(browsed)))
     return replace(retrieved, browsed=ids, total=total_of(browsed), facets=parse_facets(browsed))
 
 
@@ -217,7 +217,7 @@ def _parse_response(
         return RetrieverResult(retriever, query, _allowed(ranked, hits, best), best, True, 1.0, contributes)
     best = _best(retriever, hits)
     raw = np.array([hit["_score"] for hit in hits], np.float64)
-    scores = dict(zip([hit["_id"] for hit in hits], scaled_scores(retriever.scale, raw, best).tolist(), strict=True))
+    scores = dict(zip(map(item_id_of, hits), scaled_scores(retriever.scale, raw, best).tolist(), strict=True))
     depth = policy.settings.depth
     searched_all = response is not None and not is_partial(response) and (retriever.matches_query or not request.has_text)
     exhausted = searched_all and len(scores) < depth
@@ -230,7 +230,7 @@ def _allowed(ranked: ScoredIds, hits: Sequence[Mapping[str, Any]], best: float) 
     """Return item id -> score of the items of a list that passed the filters, best first; variants score as their product."""
     found: dict[str, list[str]] = {}
     for hit in hits:
-        found.setdefault(product_of(hit), []).append(hit["_id"])
+        found.setdefault(product_of(hit), []).append(item_id_of(hit))
     return {item_id: raw / best for product, raw in ranked for item_id in sorted(found.get(product, ()))}
 
 

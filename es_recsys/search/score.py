@@ -27,7 +27,7 @@ from es_recsys.search.candidates import (
 from es_recsys.search.facets import with_counts
 from es_recsys.search.features import clause_queries, feature_fields, feature_request
 from es_recsys.search.products import best_of_each_product, id_filter, with_group_id
-from es_recsys.search.query_dsl import Body, Response, hits_of, is_partial
+from es_recsys.search.query_dsl import Body, Response, hits_of, is_partial, item_id_of
 from es_recsys.search.ranker import FeatureRequest
 from es_recsys.search.request import RankingPolicy, Request, UserState
 from es_recsys.search.retrieve import RetrievalResults, scaled_scores
@@ -149,7 +149,7 @@ def resolve_scores(policy: RankingPolicy, scoring: ScoringRequest, responses: Sc
     documents = responses.documents or {}
     if order and ("error" in documents or is_partial(documents)):
         failed.append("sources")
-    by_id = {hit["_id"]: hit for hit in hits_of(documents)}
+    by_id = {item_id_of(hit): hit for hit in hits_of(documents)}
     return ScoredCandidates(table, totals, order, by_id, tuple(failed))
 
 
@@ -227,5 +227,5 @@ def _filled(table: CandidateTable, answered: Sequence[tuple[Gap, Response]]) -> 
         result = table.retrievers[gap.column]
         hits = hits_of(response)
         found = scaled_scores(result.retriever.scale, np.array([hit["_score"] for hit in hits], np.float64), result.best)
-        scores[[row_of[hit["_id"]] for hit in hits], gap.column] = np.minimum(found, result.unseen_upper_bound)
+        scores[[row_of[item_id_of(hit)] for hit in hits], gap.column] = np.minimum(found, result.unseen_upper_bound)
     return replace(table, scores=np.nan_to_num(scores, nan=0.0))

@@ -17,7 +17,7 @@ from es_recsys.evaluation.metrics import ideal_dcg, ndcg_of_scores
 from es_recsys.evaluation.tuner import optimize
 from es_recsys.search.bodies import candidates_body, scoring_body
 from es_recsys.search.lexical import CLAUSES, UNTUNED, clause_boost, lexical_clauses
-from es_recsys.search.query_dsl import Body, Response, hits_of
+from es_recsys.search.query_dsl import IDS_ONLY, Body, Response, hits_of, item_id_of
 from es_recsys.search.request import RankingPolicy, Request, UserState
 from es_recsys.search.retrieve import scaled_scores
 from es_recsys.search.retriever_weights import query_weights
@@ -114,7 +114,7 @@ def collect(
         if retriever.matches_query and (query := retriever.build_query(request, UserState(), policy)) is not None
     }
     first = yield tuple(candidates_body(RETRIEVERS[name], query, request, policy) for name, query in queries.items())
-    ids = sorted({hit["_id"] for response in first for hit in hits_of(response)})
+    ids = sorted({item_id_of(hit) for response in first for hit in hits_of(response)})
     if not ids:
         return None
     vectors = [name for name in queries if name != LEXICAL]
@@ -209,12 +209,12 @@ def _judged_scores(judged: Sequence[Judged]) -> JudgedScores:
 
 def _clause_body(clause: Body, ids: Sequence[str]) -> Body:
     query = {"bool": {"must": [clause], "filter": [{"ids": {"values": list(ids)}}]}}
-    return {"size": len(ids), "_source": False, "track_total_hits": False, "query": query}
+    return {"size": len(ids), **IDS_ONLY, "track_total_hits": False, "query": query}
 
 
 def _column(response: Response, rows: Mapping[str, int], scale: str) -> NDArray[np.float32]:
     column = np.zeros(len(rows), np.float32)
     hits = hits_of(response)
     raw = np.array([hit["_score"] for hit in hits], np.float64)
-    column[[rows[hit["_id"]] for hit in hits]] = scaled_scores(scale, raw, 1.0) if scale in ("cosine", "dot") else raw
+    column[[rows[item_id_of(hit)] for hit in hits]] = scaled_scores(scale, raw, 1.0) if scale in ("cosine", "dot") else raw
     return column

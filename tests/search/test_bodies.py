@@ -56,7 +56,8 @@ WORDS = {
         ]
     }
 }
-QUIET = {"_source": False, "track_total_hits": False}
+IDS = {"_source": False, "stored_fields": "_none_", "docvalue_fields": ["item_id"]}
+QUIET = {**IDS, "track_total_hits": False}
 
 
 def search(**changes: Any) -> Inputs:
@@ -179,7 +180,8 @@ def test_candidates_lie_between_k_and_the_servers_limit() -> None:
 
 
 def counts(query: Any, size: int) -> Body:
-    return {"size": size, "_source": False, "track_total_hits": True, "query": {"constant_score": {"filter": {"bool": query}}}}
+    asked = IDS if size else {"_source": False}
+    return {"size": size, **asked, "track_total_hits": True, "query": {"constant_score": {"filter": {"bool": query}}}}
 
 
 def test_without_a_question_what_may_be_shown_is_counted_and_listed() -> None:
