@@ -1,14 +1,29 @@
-"""Decomposition and inversion of large matrices."""
+"""Sparse rows, ridge regression, and the decomposition and inversion of large matrices."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["extra_bytes", "invert", "truncated_svd"]
+__all__ = ["CSR", "extra_bytes", "invert", "ridge", "truncated_svd"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CSR:
+    """Compressed sparse rows, as in scipy.
+
+    indptr (n + 1,) int64, indices (m,) int32 ascending in each row, data (m,) float32.
+    A plain record of arrays, which may be memory-mapped.
+    """
+
+    indptr: NDArray[np.int64]
+    indices: NDArray[np.int32]
+    data: NDArray[np.float32]
+
 
 _MORE = 16
 
@@ -36,6 +51,16 @@ def truncated_svd(
     signs = np.sign(v[np.abs(v).argmax(axis=0), np.arange(rank)])
     signs[signs == 0] = 1.0
     return left[:, :rank] * signs, values[:rank], v * signs
+
+
+def ridge(x: NDArray[np.float64], y: NDArray[np.float64], penalty: float) -> NDArray[np.float64]:
+    """Return the weights W (c, d) of the ridge regression x W ~ y (Hoerl and Kennard 1970).
+
+    x: (n, c); y: (n, d); penalty: as a share of the mean sum of squares of a column of x.
+    """
+    gram = x.T @ x
+    gram[np.diag_indices_from(gram)] += max(penalty * np.trace(gram) / max(len(gram), 1), 1e-12)
+    return np.asarray(np.linalg.solve(gram, x.T @ y), np.float64)
 
 
 _ROWS = 512

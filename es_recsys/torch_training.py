@@ -1,4 +1,4 @@
-"""Devices and checkpoints of all trainings in PyTorch.
+"""Devices, epochs and checkpoints of all trainings in PyTorch.
 
 Only training imports this.
 """
@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +24,7 @@ from es_recsys import artefact
 from es_recsys.dataset import Interactions
 from es_recsys.errors import ModelError
 
-__all__ = ["Checkpoint", "State", "host", "mark", "place_on", "restore", "training"]
+__all__ = ["Checkpoint", "host", "mark", "place_on", "run_epochs", "training"]
 
 
 @contextmanager
@@ -70,7 +71,7 @@ def host(tensor: Tensor) -> NDArray[Any]:
 
 
 @dataclass(slots=True)
-class State:
+class _State:
     """State of a training after an epoch.
 
     epoch: how many are done. score: the best so far; stale: epochs since then. best: the parameters then, by name;
@@ -112,21 +113,21 @@ class Checkpoint:
         self._folder = None if folder is None else Path(folder) / name
         self._name, self._key = f"{name} checkpoint", dict(key)
 
-    def load(self) -> State:
+    def load(self) -> _State:
         """Return the state as kept, or that of a beginning."""
         if self._folder is None:
-            return State()
+            return _State()
         try:
             saved = artefact.load(self._folder, self._name)
         except ModelError:
-            return State()
+            return _State()
         if saved.params.get("key") != self._key:
-            return State()
+            return _State()
         best = {name[5:]: array for name, array in saved.arrays.items() if name.startswith("best.")}
         now = {name[4:]: array for name, array in saved.arrays.items() if name.startswith("now.")}
-        return State(int(saved.params["epoch"]), float(saved.params["score"]), int(saved.params["stale"]), best, now)
+        return _State(int(saved.params["epoch"]), float(saved.params["score"]), int(saved.params["stale"]), best, now)
 
-    def save(self, state: State, network: nn.Module, optimiser: torch.optim.Optimizer) -> None:
+    def save(self, state: _State, network: nn.Module, optimiser: torch.optim.Optimizer) -> None:
         """Keep the state and what the network and the optimiser hold.
 
         Raises ModelError where it can't be written.
@@ -146,7 +147,38 @@ class Checkpoint:
             shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def restore(network: nn.Module, optimiser: torch.optim.Optimizer, state: State) -> None:
+def run_epochs(
+    epoch: Callable[[int], tuple[Mapping[str, float], float | None]],
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    checkpoint: Checkpoint,
+    *,
+    epochs: int,
+    patience: int,
+    seed: int,
+    deadline: float,
+    report: Callable[[int, int, Mapping[str, float]], None],
+) -> int:
+    """Train on from the checkpoint, give the network the parameters of its best epoch, and return after how many epochs that was.
+
+    epoch(number): learns once from all data, with PyTorch's randomness seeded by the number, so that a training that was
+    interrupted learns what it would have learned in one go; returns what was measured, and the quality, None where nothing
+    validates. epochs: how many at most; patience: how many without a gain; deadline: `time.monotonic` seconds after which none
+    begins. report(done, epochs, measured): called after each.
+    """
+    state = checkpoint.load()
+    _restore(network, optimiser, state)
+    while state.epoch < epochs and state.stale < patience and time.monotonic() < deadline:
+        torch.manual_seed(seed + state.epoch)
+        metrics, quality = epoch(state.epoch)
+        state.reached(quality, network)
+        checkpoint.save(state, network, optimiser)
+        report(state.epoch, epochs, metrics)
+    state.give_best(network)
+    return state.epoch - state.stale
+
+
+def _restore(network: nn.Module, optimiser: torch.optim.Optimizer, state: _State) -> None:
     """Put what `now` holds into the network and the optimiser."""
     if not state.now:
         return

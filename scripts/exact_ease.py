@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from offline_models import gowalla, interactions, score
 from scipy import sparse
 
-from es_recsys.models.cooccurrence import user_sequences
 from es_recsys.models.ease import precision, weights_of
+from es_recsys.sequences import user_sequences
 
 N = 20
 USERS = 1_000

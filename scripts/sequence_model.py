@@ -19,11 +19,11 @@ from pathlib import Path
 import numpy as np
 from offline_models import interactions, lines
 
+from es_recsys.cooccurrence import Counting
 from es_recsys.dataset import History
 from es_recsys.evaluation.metrics import ndcg
 from es_recsys.models import CoVisitation, CoVisitationConfig, Model
 from es_recsys.models.base import TrainingCallback
-from es_recsys.models.cooccurrence import Counting
 from es_recsys.models.sasrec import SASRec, SASRecConfig
 from es_recsys.models.types import HistoryBatch
 from es_recsys.training import early_stopping

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from es_recsys.dataset import Interactions, ItemTable
 from es_recsys.linear_algebra import truncated_svd
 from es_recsys.models.base import Model, TrainingCallback, recency_space
-from es_recsys.models.cooccurrence import UserSequences, cells, user_sequences
 from es_recsys.models.neighbours import by_liked, of_liked
 from es_recsys.models.types import HistoryBatch, ranges
+from es_recsys.sequences import UserSequences, cells, user_sequences
 
 __all__ = ["BSPM", "BSPMConfig", "column", "graph", "matrix_of", "walk"]
 

@@ -10,11 +10,13 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.random import Generator
 
+from es_recsys.cooccurrence import Counting, corrected, count, prune
 from es_recsys.dataset import Interactions, ItemTable
+from es_recsys.linear_algebra import CSR
 from es_recsys.models.base import TrainingCallback
-from es_recsys.models.cooccurrence import Counting, UserSequences, corrected, count, prune, user_sequences
 from es_recsys.models.neighbours import Neighbours
-from es_recsys.models.types import CSR, ItemIds
+from es_recsys.models.types import ItemIds
+from es_recsys.sequences import UserSequences, user_sequences
 
 __all__ = ["CoVisitation", "CoVisitationConfig"]
 

@@ -1,4 +1,4 @@
-"""Arrays that models share: ids of items, histories of users, sparse rows."""
+"""Arrays that models share: ids of items, and histories of users."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from es_recsys.dataset import History, Interactions
 from es_recsys.event_types import EVENT_TYPES
 
-__all__ = ["CSR", "LAST", "HistoryBatch", "ItemIds", "decay", "encode", "ranges", "sample_users", "take", "top_k"]
+__all__ = ["LAST", "HistoryBatch", "ItemIds", "decay", "encode", "ranges", "sample_users", "take", "top_k"]
 
 
 def top_k(scores: NDArray[Any], n: int) -> NDArray[np.int64]:
@@ -281,18 +281,6 @@ def _starts(lengths: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
     starts = np.zeros(len(lengths) + 1, np.int64)
     np.cumsum(lengths, out=starts[1:])
     return starts
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class CSR:
-    """Compressed sparse rows, as in scipy.
-
-    Compressed sparse rows, as in scipy: indptr (n + 1,) int64, indices (m,) int32 ascending in each row, data (m,) float32.
-    A plain record of arrays, which may be memory-mapped."""
-
-    indptr: NDArray[np.int64]
-    indices: NDArray[np.int32]
-    data: NDArray[np.float32]
 
 
 def spans(begins: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.dataset import Interactions
-from es_recsys.models.types import CSR, HistoryBatch, ranges
+from es_recsys.linear_algebra import CSR
+from es_recsys.models.types import HistoryBatch, ranges
 
 __all__ = ["coordinates", "history_positives", "pack", "positives", "project", "project_rows", "ranks", "select", "unpack"]
 

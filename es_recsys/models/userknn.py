@@ -12,9 +12,10 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from es_recsys.dataset import History, Interactions, ItemTable
+from es_recsys.linear_algebra import CSR
 from es_recsys.models.base import Model, TrainingCallback
 from es_recsys.models.confidence import idf
-from es_recsys.models.types import CSR, HistoryBatch, decay, top_k
+from es_recsys.models.types import HistoryBatch, decay, top_k
 from es_recsys.models.user_vectors import coordinates, history_positives, positives, project, project_rows, ranks, select
 
 __all__ = ["UserKNN", "UserKNNConfig"]

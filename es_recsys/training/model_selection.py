@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from es_recsys.cooccurrence import Counting
 from es_recsys.dataset import Interactions, ItemTable
 from es_recsys.errors import ModelError
 from es_recsys.evaluation.holdout_split import HoldoutSplit
 from es_recsys.models.als import ALSConfig
 from es_recsys.models.base import Model, TrainingCallback
-from es_recsys.models.cooccurrence import Counting
 from es_recsys.models.covisitation import CoVisitationConfig
 from es_recsys.models.popularity import Popularity
 from es_recsys.models.registry import MODELS

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.cooccurrence import Counting
 from es_recsys.dataset import Interactions
 from es_recsys.evaluation.holdout import leave_last_out, random_holdout, temporal_split
 from es_recsys.evaluation.holdout_split import HoldoutSplit
-from es_recsys.models.cooccurrence import Counting
 from es_recsys.models.covisitation import CoVisitationConfig
 from es_recsys.models.types import sample_users
 from es_recsys.training.model_trials import DEPTH, CoVisitationTrials

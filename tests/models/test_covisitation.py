@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from es_recsys.cooccurrence import Counting
 from es_recsys.dataset import History, Interactions
 from es_recsys.models import CoVisitation, CoVisitationConfig
-from es_recsys.models.cooccurrence import Counting
 
 Make = Callable[..., Interactions]
 RNG = np.random.default_rng(0)

@@ -25,12 +25,18 @@ def script() -> ModuleType:
 @pytest.mark.parametrize("model", sorted(MODELS))
 def test_a_model_is_understood_from_a_few_files(script: ModuleType, model: str) -> None:
     found = script.files(model)
-    assert 1 <= len(found) <= script.LIMITS.get(model, 4), found
+    assert 1 <= len(found) <= script.LIMIT, found
     assert all(path.exists() for path in found)
 
 
-def test_no_limit_is_wider_than_it_need_be(script: ModuleType) -> None:
-    assert {model: len(script.files(model)) for model in script.LIMITS} == script.LIMITS
+def test_tools_outside_the_models_are_named(script: ModuleType) -> None:
+    for model in sorted(MODELS):
+        called = set().union(*map(script.imported, script.files(model)))
+        beside = {name for name in called if name.startswith("es_recsys.") and not name.startswith(f"{script.PACKAGE}.")}
+        # What is left are the terms, and what any code may use.
+        plain = {f"es_recsys.{name}" for name in ("dataset", "errors", "event_types", "renamed", "memory", "blas", "artefact")}
+        named = {f"es_recsys.{name.removesuffix('.py').replace('/', '.')}" for name in script.tools(model)}
+        assert beside - plain == named, model
 
 
 def test_the_table_in_the_documentation_is_true(script: ModuleType) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from es_recsys.models.types import CSR
+from es_recsys.linear_algebra import CSR
 from es_recsys.models.user_vectors import coordinates, project, project_rows
 
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from es_recsys.cooccurrence import Counting
 from es_recsys.dataset import Interactions, ItemTable
 from es_recsys.evaluation.holdout import leave_last_out
 from es_recsys.evaluation.holdout_split import HoldoutSplit
 from es_recsys.models.base import Model, TrainingCallback
-from es_recsys.models.cooccurrence import Counting
 from es_recsys.models.covisitation import CoVisitationConfig
 from es_recsys.models.ease import EASEConfig
 from es_recsys.models.types import HistoryBatch

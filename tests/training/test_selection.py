@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from es_recsys.cooccurrence import Counting
 from es_recsys.dataset import History, Interactions
 from es_recsys.errors import ModelError
 from es_recsys.models import ALSConfig, CoVisitation, CoVisitationConfig, Popularity, recommend
-from es_recsys.models.cooccurrence import Counting
 from es_recsys.training import model_selection as module
 from es_recsys.training import validation
 from es_recsys.training.model_selection import Selection, TrainSpec, select, small_store_defaults, suitable_models

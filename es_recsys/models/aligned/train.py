@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
-from collections.abc import Mapping
 from dataclasses import asdict
 
 import numpy as np
@@ -14,7 +12,7 @@ from torch import Tensor, nn
 
 from es_recsys.models.aligned.config import AlignedConfig
 from es_recsys.models.base import TrainingCallback
-from es_recsys.torch_training import Checkpoint, host, place_on, restore, training
+from es_recsys.torch_training import Checkpoint, host, place_on, run_epochs, training
 
 __all__ = ["Heads", "align", "recall"]
 
@@ -93,12 +91,10 @@ def _run(
     callback: TrainingCallback,
 ) -> None:
     optimiser = torch.optim.AdamW(heads.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-    state = checkpoint.load()
-    restore(heads, optimiser, state)
     learned = np.flatnonzero(~validation)
-    while state.epoch < config.epochs and state.stale < config.patience and time.monotonic() < callback.deadline:
-        torch.manual_seed(seed + state.epoch)
-        order = np.random.default_rng([seed, state.epoch]).permutation(learned)
+
+    def epoch(number: int) -> tuple[dict[str, float], float | None]:
+        order = np.random.default_rng([seed, number]).permutation(learned)
         heads.train()
         losses = []
         for begin in range(0, len(order), config.batch_size):
@@ -109,15 +105,24 @@ def _run(
             optimiser.step()
             losses.append(loss.item())
         heads.eval()
-        metrics: Mapping[str, float] = {"loss": float(np.mean(losses))}
+        metrics = {"loss": float(np.mean(losses))}
         if validation.any():
             with torch.no_grad():
                 left, right = heads(sides[0][validation], sides[1][validation])
-            metrics = {**metrics, "recall": recall(host(left), host(right), _own(unit_vectors, np.flatnonzero(validation)))}
-        state.reached(metrics.get("recall"), heads)
-        checkpoint.save(state, heads, optimiser)
-        callback.report(state.epoch, config.epochs, metrics)
-    state.give_best(heads)
+            metrics["recall"] = recall(host(left), host(right), _own(unit_vectors, np.flatnonzero(validation)))
+        return metrics, metrics.get("recall")
+
+    run_epochs(
+        epoch,
+        heads,
+        optimiser,
+        checkpoint,
+        epochs=config.epochs,
+        patience=config.patience,
+        seed=seed,
+        deadline=callback.deadline,
+        report=callback.report,
+    )
     heads.eval()
 
 

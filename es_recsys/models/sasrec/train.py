@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,16 +14,20 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from es_recsys.cooccurrence import Counting, spectral_vectors
 from es_recsys.dataset import Interactions
-from es_recsys.models.base import TrainingCallback
+from es_recsys.linear_algebra import ridge
+from es_recsys.models.base import TrainingCallback, unit
 from es_recsys.models.sasrec.config import SASRecConfig
-from es_recsys.models.sasrec.data import batches, content_projection, initial_vectors, training_sequences
 from es_recsys.models.sasrec.network import encode
-from es_recsys.torch_training import Checkpoint, host, mark, place_on, restore, training
+from es_recsys.sequences import UserSequences, batches, user_sequences
+from es_recsys.torch_training import Checkpoint, host, mark, place_on, run_epochs, training
 
-__all__ = ["ItemEmbedding", "Learned", "Network", "train"]
+__all__ = ["ItemEmbedding", "Learned", "Network", "content_projection", "initial_vectors", "train", "training_sequences"]
 
 _QUERIES = 0.1
+_NOISE = 0.1
+_RIDGE = 0.1
 
 
 class ItemEmbedding(nn.Module):
@@ -153,6 +156,37 @@ class _TorchOperations:
         return functional.dropout(x, self._dropout)
 
 
+def training_sequences(data: Interactions, ordered: bool, rng: np.random.Generator) -> UserSequences:
+    """Return what each user liked, oldest first; in a random order where order tells nothing."""
+    sequences = user_sequences(data)
+    if ordered:
+        return sequences
+    order = np.lexsort((rng.random(len(sequences.items)), sequences.users))
+    return replace(sequences, items=sequences.items[order], strengths=sequences.strengths[order])
+
+
+def initial_vectors(sequences: UserSequences, dims: int, ordered: bool, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Return vectors that items begin with (n_items, dims) float32, of length 1.
+
+    They lie near those of the items within ten events (within a user's whole history, where order tells nothing), with a little
+    noise, and are random where nothing is. On sparse data this is most of what the training would otherwise take its first
+    epochs, and its overfitting, to find.
+    """
+    how = Counting(10, 0.8, 1.0, 0.0) if ordered else Counting(None, 1.0, 1.0, 0.5)
+    vectors = spectral_vectors(sequences, how, dims, rng)
+    return unit(vectors + rng.normal(0.0, _NOISE * dims**-0.5, vectors.shape))
+
+
+def content_projection(
+    vectors: NDArray[np.float32], content: NDArray[np.float32], known: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """Return the projection P (d, c) float32 of content to vectors, so that an item without events has a vector to begin with.
+
+    Content (n, c) P^T comes close to the vectors (n, d) of the items that are known.
+    """
+    return np.ascontiguousarray(ridge(content[known].astype(np.float64), vectors[known].astype(np.float64), _RIDGE).T, np.float32)
+
+
 _WARM_UP_STEPS = 100
 _MAX_GRADIENT_NORM = 5.0
 _NEVER = -1e4
@@ -213,23 +247,29 @@ class _Training:
 
     def run(self, checkpoint: Checkpoint, callback: TrainingCallback, score: Callable[[Learned], float] | None) -> Learned:
         """Train on from the checkpoint; return what was best."""
-        config, state = self._config, checkpoint.load()
+        config = self._config
         weights = [value for value in self._network.parameters() if value.dim() > 1]
         others = [value for value in self._network.parameters() if value.dim() <= 1]
         groups = [{"params": weights, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
         optimiser = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
-        restore(self._network, optimiser, state)
-        while state.epoch < config.epochs and state.stale < config.patience and time.monotonic() < callback.deadline:
-            torch.manual_seed(self._seed + state.epoch)
-            metrics = {"loss": self._epoch(optimiser, state.epoch)}
-            quality = None if score is None else score(self._learned(state.epoch + 1))
-            if quality is not None:
-                metrics["ndcg"] = quality
-            state.reached(quality, self._network)
-            checkpoint.save(state, self._network, optimiser)
-            callback.report(state.epoch, config.epochs, metrics)
-        state.give_best(self._network)
-        return self._learned(state.epoch - state.stale)
+
+        def epoch(number: int) -> tuple[dict[str, float], float | None]:
+            metrics = {"loss": self._epoch(optimiser, number)}
+            quality = None if score is None else score(self._learned(number + 1))
+            return metrics if quality is None else {**metrics, "ndcg": quality}, quality
+
+        best = run_epochs(
+            epoch,
+            self._network,
+            optimiser,
+            checkpoint,
+            epochs=config.epochs,
+            patience=config.patience,
+            seed=self._seed,
+            deadline=callback.deadline,
+            report=callback.report,
+        )
+        return self._learned(best)
 
     @torch.no_grad()
     def _learned(self, epochs: int) -> Learned:

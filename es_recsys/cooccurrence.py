@@ -1,4 +1,4 @@
-"""Sequences of positive events, and counts of the items that the same users had as sparse rows.
+"""Counts of the items that the same users had, as sparse rows, and item vectors made of them.
 
 The counts are made block by block, so that memory stays flat.
 """
@@ -14,79 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from es_recsys.dataset import Interactions
-from es_recsys.models.types import CSR, decay, take
+from es_recsys.linear_algebra import CSR, truncated_svd
+from es_recsys.sequences import UserSequences, cells
 
-__all__ = ["Counting", "UserSequences", "cells", "corrected", "count", "counts", "joined", "prune", "user_sequences"]
-
-# Older events of one user are left out of the counts: pairs grow with the square of a user's events.
-LONGEST = 1_000
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class UserSequences:
-    """Sorted by user, then oldest first.
-
-    users, items (m,) int64; strengths (m,) float32, the square root of the event's weight; days (m,) float64 before the
-    newest event of all (0 where there is no time); lengths (n_users,) int64 events of each user; popularity (n_items,)
-    float64 events of each item.
-    """
-
-    users: NDArray[np.int64]
-    items: NDArray[np.int64]
-    strengths: NDArray[np.float32]
-    days: NDArray[np.float64]
-    lengths: NDArray[np.int64]
-    popularity: NDArray[np.float64]
-
-    @property
-    def starts(self) -> NDArray[np.int64]:
-        """(n_users + 1,) where each user's events begin."""
-        return np.concatenate([[0], np.cumsum(self.lengths)]).astype(np.int64)
-
-
-def user_sequences(data: Interactions) -> UserSequences:
-    """Return positive events; of one item several times in a row the strongest; each user's newest thousand."""
-    positive = take(data, data.weights > 0)
-    users, items = positive.users.astype(np.int64), positive.items.astype(np.int64)
-    strengths, times = np.sqrt(positive.weights), positive.times
-    if len(users):
-        first = np.ones(len(users), bool)
-        first[1:] = (users[1:] != users[:-1]) | (items[1:] != items[:-1])
-        runs = np.flatnonzero(first)
-        strengths = np.maximum.reduceat(strengths, runs)
-        users, items, times = users[runs], items[runs], times[runs]
-        recent = _from_newest(users) < LONGEST
-        users, items, strengths, times = users[recent], items[recent], strengths[recent], times[recent]
-    days = (times.max(initial=-np.inf) - times) / 86_400.0 if data.timed else np.zeros(len(times))
-    lengths = np.bincount(users, minlength=len(data.user_ids))
-    popularity = np.bincount(items, minlength=len(data.item_ids)).astype(np.float64)
-    return UserSequences(users, items, strengths.astype(np.float32), days, lengths, popularity)
-
-
-def cells(
-    seq: UserSequences, strengths: NDArray[np.floating[Any]]
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.floating[Any]]]:
-    """Return each pair of a user and an item once, by user and then item, with the strongest of their events.
-
-    Returns users, items (k,) int64, strengths (k,).
-    """
-    n_items = len(seq.popularity)
-    cell = seq.users * n_items + seq.items
-    order = np.argsort(cell, kind="stable")
-    cell, first = np.unique(cell[order], return_index=True)
-    if not len(cell):
-        return cell, cell, np.zeros(0, strengths.dtype)
-    return cell // n_items, cell % n_items, np.maximum.reduceat(strengths[order], first)
-
-
-def _from_newest(users: NDArray[np.int64]) -> NDArray[np.int64]:
-    ends = np.cumsum(np.bincount(users))
-    result: NDArray[np.int64] = ends[users] - 1 - np.arange(len(users))
-    return result
-
+__all__ = ["Counting", "corrected", "count", "counts", "joined", "prune", "spectral_vectors"]
 
 _BLOCK = 8_000_000
+_SPECTRAL_NEIGHBOURS = 300
+_SPECTRAL_DIAGONAL = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +48,33 @@ def count(seq: UserSequences, how: Counting, keep: int, target_power: float) -> 
     """
     discount = np.maximum(seq.popularity, 1.0) ** -target_power
     return joined(prune(block, discount, keep) for block in counts(seq, how))
+
+
+def spectral_vectors(seq: UserSequences, how: Counting, dims: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Return vectors of items (n_items, dims) float64 of length 1, near where the items are had together.
+
+    They are U S of the truncated singular value decomposition U S V^T of
+
+        D^(-1/2) C D^(-1/2) + .3 I
+
+    where C counts pairs as `how` says, in both directions, and D has its row sums. The diagonal keeps the directions in which
+    neighbours are opposites out of the first ones. An item without a pair is only like itself: zeros.
+    """
+    from scipy import sparse
+
+    n_items = len(seq.popularity)
+    rows = count(seq, how, _SPECTRAL_NEIGHBOURS, 0.5)
+    vectors = np.zeros((n_items, dims))
+    if not len(rows.indices):
+        return vectors
+    matrix = sparse.csr_matrix((rows.data, rows.indices, rows.indptr), shape=(n_items, n_items))
+    scale = np.asarray(matrix.sum(axis=1)).ravel()
+    scale = sparse.diags(np.where(scale > 0, scale, 1.0) ** -0.5)
+    near = scale @ (matrix + matrix.T) @ scale * 0.5 + _SPECTRAL_DIAGONAL * sparse.eye(n_items)
+    left, values, _ = truncated_svd(near.tocsr(), dims, rng)
+    vectors[:, : len(values)] = left * values * (np.diff(rows.indptr) > 0)[:, None]
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / np.where(lengths > 0.0, lengths, 1.0)
 
 
 def counts(seq: UserSequences, how: Counting) -> Iterator[CSR]:
@@ -226,7 +188,7 @@ def _user_factor(seq: UserSequences, how: Counting) -> NDArray[np.float64]:
 
 def _root_age(seq: UserSequences, how: Counting) -> NDArray[np.float64]:
     # A pair's age is the mean of its two events', so each brings the root of its decay.
-    return np.sqrt(decay(seq.days, how.half_life_days))
+    return np.sqrt(np.exp2(-seq.days / how.half_life_days))
 
 
 def _blocks(work: NDArray[Any]) -> Iterator[tuple[int, int]]:

@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from es_recsys import cooccurrence
+from es_recsys.cooccurrence import Counting, count, prune
 from es_recsys.dataset import Interactions
-from es_recsys.models import cooccurrence
-from es_recsys.models.cooccurrence import Counting, UserSequences, count, prune, user_sequences
-from es_recsys.models.types import CSR
+from es_recsys.linear_algebra import CSR
+from es_recsys.sequences import UserSequences, user_sequences
 
 N = 6
 Log = list[list[tuple[int, float, float]]]
