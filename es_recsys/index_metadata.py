@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from es_recsys.errors import IndexStateError
@@ -123,6 +123,11 @@ class IndexMetadata:
     def users(self) -> str:
         """Name of the index of users, which only a version with a model that searches them has."""
         return users_index(self.store, self.version)
+
+    def with_notes(self, notes: Mapping[str, Any]) -> IndexMetadata:
+        """Return the metadata with these notes beside the others; None removes one."""
+        merged = {**self.notes, **notes}
+        return replace(self, notes={name: value for name, value in merged.items() if value is not None})
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON values for the mapping's `_meta`; `from_dict` reads them back."""

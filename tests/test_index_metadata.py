@@ -60,3 +60,10 @@ def test_the_metadata_of_a_later_release_is_refused() -> None:
     with pytest.raises(IndexStateError, match=r"Version 3 of shop was written by a later es-recsys \(format 3") as caught:
         IndexMetadata.from_dict({**METADATA.to_dict(), "format": 3})
     assert "Upgrade es-recsys" in str(caught.value)
+
+
+def test_a_note_is_added_beside_the_others_and_taken_back() -> None:
+    noted = METADATA.with_notes({"bare": True, "replaces": None})
+    assert noted.notes == {"variants": 1.5, "bare": True}
+    assert noted.with_notes({"bare": None, "replaces": 2}) == METADATA
+    assert METADATA.notes == {"replaces": 2, "variants": 1.5}

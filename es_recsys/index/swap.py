@@ -72,4 +72,4 @@ def previous_version(client: Elasticsearch, store: str) -> int:
 def _note_live(client: Elasticsearch, metadata: IndexMetadata) -> None:
     """Note that the version is or was live. This follows the change of aliases: what is live is not unfinished anyway."""
     if BUILDING in metadata.notes:
-        write_metadata(client, replace(metadata, notes={key: value for key, value in metadata.notes.items() if key != BUILDING}))
+        write_metadata(client, metadata.with_notes({BUILDING: None}))

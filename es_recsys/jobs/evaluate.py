@@ -13,14 +13,14 @@ from es_recsys.dataset import Interactions
 from es_recsys.errors import InputError
 from es_recsys.evaluation import EvalSplit, judged_queries, query_split, search_outcomes, searches_by_user
 from es_recsys.evaluation.results import Comparison, Measured, compared
-from es_recsys.events.interactions import read_interactions
 from es_recsys.jobs.eval_in_memory import measure_models, measure_selected_ensemble
 from es_recsys.jobs.eval_run import EvalRun
 from es_recsys.jobs.eval_served import measure_served
 from es_recsys.jobs.evaluate_options import EvaluateOptions, check_options
 from es_recsys.progress import Progress
 from es_recsys.renamed import current_models
-from es_recsys.serving.product_groups import fetch_item_groups, fetch_live_item_groups, group_events, group_judgments
+from es_recsys.serving.product_groups import fetch_live_item_groups, group_events, group_judgments
+from es_recsys.serving.stored_interactions import load_interactions
 from es_recsys.serving.workspace import Workspace
 from es_recsys.sources import read_judgments
 from es_recsys.training.item_table import item_table
@@ -57,9 +57,7 @@ def evaluate(work: Workspace, options: EvaluateOptions, progress: Progress | Non
 def _begin(work: Workspace, options: EvaluateOptions, progress: Progress | None) -> EvalRun:
     with work.translating_errors():
         metadata = work.snapshots.latest().metadata
-        data = read_interactions(
-            work.events, work.now(), weights=metadata.event_weights, products=fetch_item_groups(work, metadata)
-        )
+        data = load_interactions(work, metadata, work.now())
         split = _split(work, data, options)
         if not split.queries:
             raise InputError(

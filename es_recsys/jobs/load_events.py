@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from es_recsys.events.cleaning_report import CleaningReport
 from es_recsys.events.event_writer import LoadResult
 from es_recsys.index import catalog
 from es_recsys.index.items_report import ItemsReport
-from es_recsys.index.stored_metadata import read_metadata, write_metadata
+from es_recsys.index.stored_metadata import read_metadata
 from es_recsys.jobs.event_settings import CheckedEvents, check_times, store_bot_rules, store_rating_scale, to_rating_scale
 from es_recsys.jobs.live_store import confirm_key, find_metadata
 from es_recsys.jobs.prepare_store import prepare_store
@@ -149,7 +149,7 @@ def _add_bare_items(work: Workspace) -> list[str]:
         if work.es.count(index=metadata.index)["count"]:
             return []
         # Noted before the first item, so that items of an interrupted run are not taken for a catalogue.
-        write_metadata(work.es, replace(metadata, notes={**metadata.notes, "bare": True}))
+        work.update_metadata(lambda metadata: metadata.with_notes({"bare": True}))
     done = _load_bare(work, work.events.item_ids(_ITEM_EVENT_TYPES))
     return [
         f"There is no catalogue: {counted(done.added, 'item was', 'items were')} made of the ids in the events; load the"

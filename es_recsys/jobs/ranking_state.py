@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from es_recsys.index.stored_metadata import read_metadata, write_metadata
+from es_recsys.index.stored_metadata import read_metadata
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.search.request import RankingPolicy
 from es_recsys.search.retrievers import RETRIEVERS
@@ -83,8 +83,9 @@ def copy_ranking_state(work: Workspace, scratch: Workspace) -> RankingState:
         folder = ranking_folder(work.settings, fingerprint)
         if folder.is_dir():
             shutil.copytree(folder, ranking_folder(scratch.settings, fingerprint), dirs_exist_ok=True)
-    write_metadata(scratch.job_es, replace(own, retriever_weights=weights, ranker_fingerprints=live.ranker_fingerprints))
-    scratch.snapshots.invalidate()
+    scratch.update_metadata(
+        lambda metadata: replace(metadata, retriever_weights=weights, ranker_fingerprints=live.ranker_fingerprints)
+    )
     return RankingState(tuned, frozenset(live.ranker_fingerprints), trained)
 
 

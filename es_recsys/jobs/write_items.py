@@ -16,7 +16,7 @@ from es_recsys.index import catalog
 from es_recsys.index.dead_letters import DeadLetterFile, WriteFailure
 from es_recsys.index.fetch import fetch_sources, scan_group_ids
 from es_recsys.index.items_report import ItemsReport
-from es_recsys.index.stored_metadata import read_metadata, vector_metadata, write_metadata
+from es_recsys.index.stored_metadata import read_metadata, vector_metadata
 from es_recsys.jobs.live_store import confirm_key, find_metadata
 from es_recsys.jobs.prepare_store import prepare_store
 from es_recsys.progress import Progress, ProgressCounter
@@ -125,7 +125,7 @@ def _end_bare_catalogue(work: Workspace) -> None:
     bare = [item_id for chunk in chunks for item_id, source in chunk.items() if not source.keys() & {"title", "group_id"}]
     if bare:
         catalog.delete(work.job_es, work.settings.index, bare)
-    write_metadata(work.es, replace(metadata, notes={key: value for key, value in metadata.notes.items() if key != "bare"}))
+    work.update_metadata(lambda metadata: metadata.with_notes({"bare": None}))
 
 
 def _peek(items: Iterable[Item]) -> tuple[list[Item], Iterator[Item]]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 from elasticsearch import Elasticsearch
 
 from es_recsys.events.records import StoredEvent
 from es_recsys.index.fetch import scan_group_ids
-from es_recsys.index.stored_metadata import read_metadata, write_metadata
+from es_recsys.index.stored_metadata import read_metadata
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.serving.workspace import Workspace
 
@@ -76,21 +75,18 @@ def record_variants(work: Workspace, *, regrouped: bool = False) -> None:
 
     regrouped: whether known items are variants of another product than before, so that all profiles are folded anew.
     """
-    metadata = read_metadata(work.es, work.settings.index)
-    found = _variants(work.es, metadata.index)
-    if found is None and metadata.variants is None:
-        return
-    notes = {key: value for key, value in metadata.notes.items() if key != _NOTE}
-    if found is not None:
-        notes[_NOTE] = round(found, 3)
-    if regrouped:
-        notes[_MARK] = int(notes.get(_MARK, 0)) + 1
-    if notes != metadata.notes:
-        write_metadata(work.es, replace(metadata, notes=notes))
-        work.snapshots.invalidate()
+
+    def recount(metadata: IndexMetadata) -> IndexMetadata:
+        variants = _count_variants(work.es, metadata.index)
+        if variants is None and metadata.variants is None:
+            return metadata
+        mark = int(metadata.notes.get(_MARK, 0)) + 1 if regrouped else metadata.notes.get(_MARK)
+        return metadata.with_notes({_NOTE: None if variants is None else round(variants, 3), _MARK: mark})
+
+    work.update_metadata(recount)
 
 
-def _variants(client: Elasticsearch, index: str) -> float | None:
+def _count_variants(client: Elasticsearch, index: str) -> float | None:
     """Return how many variants the product of a variant has on average, from the 1,000 largest products. None for no variant."""
     largest = {"terms": {"field": "group_id", "size": _LARGEST}}
     found = client.search(index=index, size=0, query={"exists": {"field": "group_id"}}, aggs={"largest": largest})

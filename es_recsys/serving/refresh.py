@@ -12,18 +12,18 @@ import numpy as np
 from es_recsys.counting import counted
 from es_recsys.errors import StoreNotFound
 from es_recsys.events.cleaning_report import CleaningReport
-from es_recsys.events.interactions import read_interactions
 from es_recsys.events.store import EventStore
 from es_recsys.index.fetch import scan_ids
 from es_recsys.index.items_report import ItemsReport
 from es_recsys.index.sequence_numbers import write_state
-from es_recsys.index.stored_metadata import read_metadata, write_metadata
+from es_recsys.index.stored_metadata import read_metadata
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.models.popularity import Popularity
 from es_recsys.progress import Progress
 from es_recsys.serving.product_groups import fetch_item_groups, grouping_version
 from es_recsys.serving.profile_folding import fold_all_profiles, fold_new_events
 from es_recsys.serving.snapshot_cache import popularity_folder
+from es_recsys.serving.stored_interactions import load_interactions
 from es_recsys.serving.workspace import Workspace
 
 __all__ = [
@@ -143,9 +143,8 @@ def _only_changed(
 
 def set_event_weights(work: Workspace, weights: Mapping[str, float], progress: Progress | None = None) -> ProfilesReport:
     """Store weights of event types; popularity and all profiles follow now, models with the next training."""
+    work.update_metadata(lambda metadata: replace(metadata, event_weights=dict(weights)))
     with work.translating_errors():
-        metadata = read_metadata(work.es, work.settings.index)
-        write_metadata(work.es, replace(metadata, event_weights=dict(weights)))
         count_popularity(work)
     return build_profiles(work, progress)
 
@@ -172,7 +171,7 @@ def count_popularity(work: Workspace) -> None:
     """Count popularity from all stored events, and store it as an artefact."""
     metadata = read_metadata(work.es, work.settings.index)
     change = work.events.log_position().change
-    data = read_interactions(work.events, work.now(), weights=metadata.event_weights, products=fetch_item_groups(work, metadata))
+    data = load_interactions(work, metadata, work.now())
     if len(data.items):
         Popularity().fit(data, np.random.default_rng(0)).save(popularity_folder(work.settings))
     work.events.update_progress(counted=[change, grouping_version(metadata)])

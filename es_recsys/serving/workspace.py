@@ -18,7 +18,7 @@ from es_recsys import engine
 from es_recsys.engine.connect import address_of
 from es_recsys.errors import RecsysError, StoreNotFound
 from es_recsys.index import versions
-from es_recsys.index.stored_metadata import read_version, write_metadata
+from es_recsys.index.stored_metadata import read_metadata, read_version, write_metadata
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.keys import confirm_key, key_check
 from es_recsys.private import make_folder
@@ -119,6 +119,15 @@ class Workspace:
             current = read_version(self.job_es, metadata.store, metadata.version)
             write_metadata(self.job_es, replace(current, key_check=key_check(secret)))
             self.snapshots.invalidate()
+
+    def update_metadata(self, change: Callable[[IndexMetadata], IndexMetadata]) -> None:
+        """Store what `change` makes of the live version's metadata; the next answer reads it. Raises StoreNotFound."""
+        with self.translating_errors():
+            metadata = read_metadata(self.es, self.settings.index)
+            changed = change(metadata)
+            if changed != metadata:
+                write_metadata(self.es, changed)
+                self.snapshots.invalidate()
 
     @property
     def job_es(self) -> Elasticsearch:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +25,15 @@ from es_recsys.evaluation.holdout_split import HoldoutSplit
 from es_recsys.evaluation.statistics import Estimate, bootstrap, difference_words
 from es_recsys.evaluation.tuner import optimize
 from es_recsys.event_types import EVENT_TYPES
-from es_recsys.events.interactions import read_interactions, reweight
+from es_recsys.events.interactions import reweight
 from es_recsys.models.base import Model
 from es_recsys.models.covisitation import CoVisitation
 from es_recsys.models.registry import MODELS
 from es_recsys.models.types import sample_users
 from es_recsys.progress import Progress
-from es_recsys.serving.product_groups import fetch_item_groups
 from es_recsys.serving.refresh import set_event_weights
 from es_recsys.serving.snapshot import ServingSnapshot
+from es_recsys.serving.stored_interactions import load_interactions
 from es_recsys.serving.workspace import Workspace
 from es_recsys.training.data_digest import data_digest
 from es_recsys.training.ensemble_candidates import Candidates
@@ -159,7 +159,8 @@ def tune_event_weights(
     started = time.monotonic()
     with work.translating_errors():
         snapshot = work.snapshots.latest()
-        data = read_interactions(work.events, work.now(), products=fetch_item_groups(work, snapshot.metadata))
+        usual_weights = replace(snapshot.metadata, event_weights={})
+        data = load_interactions(work, usual_weights, work.now())
         configs, shares = _served(snapshot)
         rng = np.random.default_rng(seed)
         digest = data_digest(data, target, seed, configs, shares)

@@ -202,8 +202,7 @@ def _follow_notes(work: Workspace, old: IndexMetadata, new: IndexMetadata) -> No
     """Mark the new version as one with a catalogue, where a catalogue was loaded meanwhile."""
     if "bare" in new.notes and "bare" not in stored_metadata.read_version(work.es, old.store, old.version).notes:
         stored = stored_metadata.read_version(work.es, new.store, new.version)
-        notes = {key: value for key, value in stored.notes.items() if key != "bare"}
-        stored_metadata.write_metadata(work.es, replace(stored, notes=notes))
+        stored_metadata.write_metadata(work.es, stored.with_notes({"bare": None}))
 
 
 def _check(work: Workspace, new: IndexMetadata, models: Mapping[str, Model], data: Interactions) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,11 +21,11 @@ from es_recsys.evaluation.holdout_split import HoldoutSplit
 from es_recsys.index import stored_metadata, versions
 from es_recsys.models.retired import recommending, without_retired
 from es_recsys.progress import ProgressReporter
-from es_recsys.serving.product_groups import fetch_item_groups
 from es_recsys.serving.snapshot import ServingSnapshot
+from es_recsys.serving.stored_interactions import load_interactions
 from es_recsys.serving.workspace import Workspace
 from es_recsys.training.attempts import Attempts
-from es_recsys.training.count_interactions import recount_interaction_stats
+from es_recsys.training.count_interactions import try_recount
 from es_recsys.training.model_selection import TrainSpec, select
 from es_recsys.training.selection_report import Notes
 from es_recsys.training.served_quality import Compared, Ensemble, Quality, compare, held_out, quality, serving
@@ -39,7 +40,7 @@ from es_recsys.training.training_record import (
     training_lock,
 )
 
-__all__ = ["BUSY", "GROWTH", "NOT_DUE", "Checked", "RetrainReport", "check", "must_grow", "train_if_needed"]
+__all__ = ["BUSY", "GROWTH", "NOT_DUE", "Checked", "RetrainReport", "check", "growth_since", "must_grow", "train_if_needed"]
 
 GROWTH = 0.1
 BUSY = "Another training of this store is running: nothing is done."
@@ -140,12 +141,7 @@ def train_if_needed(
         with training_lock(work.settings) as free:
             if not free:
                 return RetrainReport("busy")
-            on_line = progress.line if progress is not None else None
-            Attempts(Notes(on_line)).step(
-                "What came of showing items is not counted anew",
-                lambda: recount_interaction_stats(work, fetch_item_groups(work, snapshot.metadata)),
-                None,
-            )
+            try_recount(work, snapshot.metadata, progress.line if progress is not None else None)
             report = _run(work, wanted, add, leading, growth, budget, seed, progress)
     return replace(report, seconds=time.monotonic() - started)
 
@@ -154,6 +150,16 @@ def must_grow(growth: float) -> None:
     """Raise InputError for a growth that is not above 0."""
     if not growth > 0.0:
         raise InputError(f"A growth of {growth:g} is none.", "Give a share above 0: 0.1 is a tenth.")
+
+
+def growth_since(what: str, count: int, base: float, growth: float) -> tuple[str, float]:
+    """Return a line on how many there are of something, and the share by which they have grown since the last training.
+
+    growth: the share that it takes to be worth a training.
+    """
+    share = (count - base) / max(base, 1)
+    line = f"{what}: {count:,}, {share:+.1%} against the {base:,.0f} of the last training; it takes {growth:+.1%}."
+    return line, share
 
 
 def _run(
@@ -166,20 +172,17 @@ def _run(
     seed: int,
     progress: ProgressReporter | None,
 ) -> RetrainReport:
-    from es_recsys.events.interactions import read_interactions
-
     snapshot, now = work.snapshots.latest() if add else work.snapshots.for_training(), work.now()
     if add:
         names = tuple(dict.fromkeys((*live_names(work, snapshot), *names)))
-    data = read_interactions(
-        work.events, now, weights=snapshot.metadata.event_weights, products=fetch_item_groups(work, snapshot.metadata)
-    )
+    data = load_interactions(work, snapshot.metadata, now)
     checked = check(work, snapshot, data, names, targets, growth, np.random.default_rng(seed))
     if not checked.reasons:
         return RetrainReport("nothing", checked)
-    if progress is not None:
+    on_line = progress.line if progress is not None else None
+    if on_line is not None:
         for line in (*checked.facts, checked.why()):
-            progress.line(line)
+            on_line(line)
     record = TrainingRecord.of(snapshot.metadata)
     names = names or (without_retired(record.names) if record is not None else ())
     targets = targets or targets_of(snapshot.metadata)
@@ -187,28 +190,26 @@ def _run(
     part = held_out(record, data, rng, targets)
     old = serving(snapshot, data, record.until if record is not None else None)
     spec = train_spec(work, snapshot.metadata, names, {}, targets, progress=progress)
+    train_on_all = partial(train_and_publish, work, snapshot, data, now, seed=seed, progress=progress)
     if part is None or not old[0]:
-        training = train_and_publish(work, snapshot, data, now, spec, budget=budget, seed=seed, progress=progress)
         note = "The new models can't be compared with those in service: too few users have come to a new item since."
-        return RetrainReport("trained", checked, tried=(note,) if snapshot.models else (), training=training)
-    notes = Notes(progress.line if progress is not None else None)
+        return RetrainReport(
+            "trained", checked, tried=(note,) if snapshot.models else (), training=train_on_all(spec, budget=budget)
+        )
+    notes = Notes(on_line)
     tried = Attempts(notes).step(
         "The new models are not compared with those in service",
-        lambda: _tried(part, old, spec, budget, seed, rng, progress.line if progress is not None else None),
+        lambda: _tried(part, old, spec, budget, seed, rng, on_line),
         None,
     )
     if tried is None:
-        training = train_and_publish(work, snapshot, data, now, spec, budget=budget, seed=seed, progress=progress)
-        return RetrainReport("trained", checked, tried=tuple(notes.lines), training=training)
+        return RetrainReport("trained", checked, tried=tuple(notes.lines), training=train_on_all(spec, budget=budget))
     compared, lines, decided = tried
     if compared.worse:
         record_attempt(work, len(data.items))
         return RetrainReport("kept", checked, compared, lines)
     spec = train_spec(work, snapshot.metadata, names, decided[0], targets, decided[1], progress)
-    training = train_and_publish(
-        work, snapshot, data, now, spec, expected_quality=compared.expected_quality, seed=seed, progress=progress
-    )
-    return RetrainReport("trained", checked, compared, lines, training)
+    return RetrainReport("trained", checked, compared, lines, train_on_all(spec, expected_quality=compared.expected_quality))
 
 
 def _tried(
@@ -291,8 +292,7 @@ def _events(
     """
     elsewhere = _discarded(work, snapshot)
     base = max(record.events, elsewhere)
-    share = (count - base) / max(base, 1)
-    line = f"Events: {count:,}, {share:+.1%} against the {base:,} of the last training; it takes {growth:+.1%}."
+    line, share = growth_since("Events", count, base, growth)
     if share >= growth:
         return line, f"events have grown by {share:.1%}"
     if elsewhere:

@@ -17,7 +17,7 @@ from es_recsys.serving.workspace import Workspace
 from es_recsys.sources import read_judgments
 from es_recsys.training.lambdamart import Trees
 from es_recsys.training.logged_examples import rewards
-from es_recsys.training.retrain import BUSY, GROWTH, NOT_DUE, must_grow
+from es_recsys.training.retrain import BUSY, GROWTH, NOT_DUE, growth_since, must_grow
 from es_recsys.training.train_ranking import RankingReport, train_ranking
 from es_recsys.training.training_record import recorded_ranking, training_lock
 
@@ -92,8 +92,7 @@ def train_ranking_if_needed(
 def _growth(what: str, known: float | None, count: int, growth: float) -> tuple[str, bool]:
     if known is None:
         return f"{what}: {count:,}; no ranking was trained on such yet.", True
-    share = (count - known) / max(known, 1.0)
-    line = f"{what}: {count:,}, {share:+.1%} against the {known:,.0f} of the last training; it takes {growth:+.1%}."
+    line, share = growth_since(what, count, known, growth)
     return line, share >= growth
 
 

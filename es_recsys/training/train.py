@@ -24,12 +24,12 @@ from es_recsys.models.retired import wrong_model
 from es_recsys.models.segments import SEGMENTS, Segments
 from es_recsys.progress import ProgressReporter
 from es_recsys.renamed import current_models
-from es_recsys.serving.product_groups import fetch_item_groups
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.snapshot_cache import segments_folder
+from es_recsys.serving.stored_interactions import load_interactions
 from es_recsys.serving.workspace import Workspace
 from es_recsys.training.attempts import Attempts
-from es_recsys.training.count_interactions import recount_interaction_stats
+from es_recsys.training.count_interactions import try_recount
 from es_recsys.training.item_table import item_table, plain_table
 from es_recsys.training.model_selection import TrainSpec, select
 from es_recsys.training.positive_events import need_positive
@@ -102,8 +102,6 @@ def train(
     Raises StoreNotFound, InputError for an unknown name or type, ModelError where there is nothing to train on, IndexStateError
     while another training of the store is running.
     """
-    from es_recsys.events.interactions import read_interactions
-
     names, targets = check_model_names(names), check_targets(targets)
     with work.translating_errors():
         snapshot = work.snapshots.latest() if add else work.snapshots.for_training()
@@ -112,12 +110,9 @@ def train(
                 raise IndexStateError(
                     f"Another training of {work.settings.index} is running.", "Wait until it has ended, then train again."
                 )
-            groups = fetch_item_groups(work, snapshot.metadata)
-            on_line = progress.line if progress is not None else None
-            attempts = Attempts(Notes(on_line))
-            attempts.step("What came of showing items is not counted anew", lambda: recount_interaction_stats(work, groups), None)
+            try_recount(work, snapshot.metadata, progress.line if progress is not None else None)
             now = work.now()
-            data = read_interactions(work.events, now, weights=snapshot.metadata.event_weights, products=groups)
+            data = load_interactions(work, snapshot.metadata, now)
             need_positive(work.events, data)
             configs: dict[str, Any] = {}
             again: frozenset[str] = frozenset()

@@ -19,7 +19,7 @@ from es_recsys import artefact
 from es_recsys.errors import InputError
 from es_recsys.evaluation.statistics import Estimate, bootstrap, difference_words, paired_test
 from es_recsys.index import versions
-from es_recsys.index.stored_metadata import read_metadata, read_version, write_metadata
+from es_recsys.index.stored_metadata import read_metadata, read_version
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.progress import Progress
 from es_recsys.search.features import part_of
@@ -184,8 +184,8 @@ def _train(work: Workspace, situation: str, examples: Examples, config: Trees, s
     shares: dict[str, float] = {}
     if kept:
         grown = forest(examples, config, validated.trees, seed)
-        metadata = read_metadata(work.es, work.settings.index)
-        _serve(work, metadata, situation, Ranker(grown, examples.names, WINDOW, _spaces(metadata)))
+        spaces = _spaces(read_metadata(work.es, work.settings.index))
+        _serve(work, situation, Ranker(grown, examples.names, WINDOW, spaces))
         shares = _shares(examples, grown, rng)
     means = (float(before.mean()), float(validated.values.mean()))
     return Outcome(situation, len(examples), *means, gain, p, validated.trees, kept, shares, validated.curve)
@@ -207,22 +207,23 @@ def _shares(examples: Examples, grown: Forest, rng: np.random.Generator) -> dict
     return {name: found[name] / total for name in sorted(found, key=lambda name: -found[name])[:_TOLD]}
 
 
-def _serve(work: Workspace, metadata: IndexMetadata, situation: str, ranker: Ranker) -> None:
+def _serve(work: Workspace, situation: str, ranker: Ranker) -> None:
     params, arrays = ranker.params(), ranker.forest.arrays()
-    mark = artefact.fingerprint(RANKING, params, arrays)
-    artefact.save(ranking_folder(work.settings, mark), RANKING, params, arrays)
-    write_metadata(work.es, replace(metadata, ranker_fingerprints={**metadata.ranker_fingerprints, situation: mark}))
-    work.snapshots.invalidate()
-    _tidy(work)
+    fingerprint = artefact.fingerprint(RANKING, params, arrays)
+    artefact.save(ranking_folder(work.settings, fingerprint), RANKING, params, arrays)
+    work.update_metadata(
+        lambda metadata: replace(metadata, ranker_fingerprints={**metadata.ranker_fingerprints, situation: fingerprint})
+    )
+    _remove_unused(work)
 
 
-def _tidy(work: Workspace) -> None:
+def _remove_unused(work: Workspace) -> None:
     """Remove rankings that no version of the store names."""
     store = work.settings.index
     in_use = {
-        mark
+        fingerprint
         for number in versions.version_numbers(work.es, store)
-        for mark in read_version(work.es, store, number).ranker_fingerprints.values()
+        for fingerprint in read_version(work.es, store, number).ranker_fingerprints.values()
     }
     folder = ranking_folder(work.settings, "")
     for each in folder.iterdir() if folder.exists() else ():

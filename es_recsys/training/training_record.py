@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ import numpy as np
 from es_recsys.dataset import Interactions
 from es_recsys.index.fetch import scan_ids
 from es_recsys.index.id_set import IdSet
-from es_recsys.index.stored_metadata import read_metadata, write_metadata
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.locks import try_file_lock
 from es_recsys.private import make_folder, private_opener
@@ -106,9 +105,7 @@ class TrainingRecord:
 
 def record_attempt(work: Workspace, events: int) -> None:
     """Note with the live version that a training on so many events brought nothing better."""
-    metadata = read_metadata(work.es, work.settings.index)
-    write_metadata(work.es, replace(metadata, notes={**metadata.notes, _ATTEMPT: events}))
-    work.snapshots.invalidate()
+    work.update_metadata(lambda metadata: metadata.with_notes({_ATTEMPT: events}))
 
 
 def attempted_events(metadata: IndexMetadata) -> int:
@@ -139,10 +136,7 @@ def record_ranking(work: Workspace, source: str, known: float) -> None:
 
     source: "judgments", known: how many queries; or "answers", known: epoch seconds up to which they were given.
     """
-    metadata = read_metadata(work.es, work.settings.index)
-    noted = {**metadata.notes.get(_RANKING, {}), source: known}
-    write_metadata(work.es, replace(metadata, notes={**metadata.notes, _RANKING: noted}))
-    work.snapshots.invalidate()
+    work.update_metadata(lambda metadata: metadata.with_notes({_RANKING: {**metadata.notes.get(_RANKING, {}), source: known}}))
 
 
 def recorded_ranking(metadata: IndexMetadata, source: str) -> float | None:

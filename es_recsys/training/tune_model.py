@@ -17,13 +17,12 @@ from es_recsys.evaluation.holdout import leave_last_out, random_holdout, tempora
 from es_recsys.evaluation.holdout_split import HoldoutSplit
 from es_recsys.evaluation.statistics import p_words, paired_test
 from es_recsys.evaluation.tuner import TuningResult
-from es_recsys.events.interactions import read_interactions
 from es_recsys.models import MODELS
 from es_recsys.models.base import TrainingCallback
 from es_recsys.models.retired import wrong_model
 from es_recsys.progress import ProgressReporter
 from es_recsys.renamed import current_models
-from es_recsys.serving.product_groups import fetch_item_groups
+from es_recsys.serving.stored_interactions import load_interactions
 from es_recsys.serving.workspace import Workspace
 from es_recsys.training.data_digest import content_digest, data_digest
 from es_recsys.training.item_table import item_table
@@ -119,9 +118,7 @@ def tune_model(
     started, kind = time.monotonic(), MODELS[name]
     with work.translating_errors():
         metadata = work.snapshots.latest().metadata
-        data = read_interactions(
-            work.events, work.now(), weights=metadata.event_weights, products=fetch_item_groups(work, metadata)
-        )
+        data = load_interactions(work, metadata, work.now())
         items = item_table(work, metadata) if kind.reads_items else None
         content = content_digest(work, metadata) if kind.reads_items else ""
     targets = targets_of(metadata)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from es_recsys.errors import InputError
-from es_recsys.index.stored_metadata import read_metadata, write_metadata
+from es_recsys.index_metadata import IndexMetadata
 from es_recsys.progress import Progress
 from es_recsys.search.request import Request
 from es_recsys.serving.operations import Flow, MultiSearch, RunBlocking
@@ -114,8 +114,8 @@ def _collect(snapshot: ServingSnapshot, query: str, grades: Mapping[str, float],
 
 
 def _store(work: Workspace, tuned: Tuned) -> None:
-    with work.translating_errors():
-        metadata = read_metadata(work.es, work.settings.index)
+    def tune(metadata: IndexMetadata) -> IndexMetadata:
         weights = {**metadata.retriever_weights, "query": {**metadata.retriever_weights.get("query", {}), **tuned.weights}}
-        write_metadata(work.es, replace(metadata, text_boosts=dict(tuned.lexical), retriever_weights=weights))
-    work.snapshots.invalidate()
+        return replace(metadata, text_boosts=dict(tuned.lexical), retriever_weights=weights)
+
+    work.update_metadata(tune)

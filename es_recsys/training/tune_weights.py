@@ -28,17 +28,16 @@ from es_recsys.evaluation.splits import as_queries
 from es_recsys.evaluation.statistics import p_words, paired_test
 from es_recsys.evaluation.tuner import Trial, TuningResult, optimize
 from es_recsys.evaluation.weights import RetrieverScores, padded_scores
-from es_recsys.events.interactions import read_interactions
-from es_recsys.index.stored_metadata import encoder_fingerprints, read_metadata, write_metadata
+from es_recsys.index.stored_metadata import encoder_fingerprints
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.models.conditional_logit import fit_conditional_logit
 from es_recsys.progress import Progress
 from es_recsys.search.request import RankingPolicy
 from es_recsys.search.retriever_weights import NOT_PERSONALIZED, PERSONAL_SHARE, weight_table
 from es_recsys.search.retrievers import LEXICAL, RETRIEVERS
-from es_recsys.serving.product_groups import fetch_item_groups
 from es_recsys.serving.ranking_policy import ranking_policy
 from es_recsys.serving.snapshot import ServingSnapshot
+from es_recsys.serving.stored_interactions import load_interactions
 from es_recsys.serving.workspace import Workspace
 from es_recsys.training.data_digest import content_digest, data_digest
 from es_recsys.training.score_cache import ScoreCache
@@ -156,7 +155,7 @@ def tune_weights(
         targets = targets or targets_of(live)
         if not live.models:
             raise InputError("This store has no trained models to weigh.", "Train first: es-recsys train.")
-        data = read_interactions(work.events, work.now(), weights=live.event_weights, products=fetch_item_groups(work, live))
+        data = load_interactions(work, live, work.now())
         content = content_digest(work, live)
     rng = np.random.default_rng(seed)
     splits = {
@@ -326,15 +325,10 @@ def _parted(parts: Mapping[str, float], probe: Mapping[str, float]) -> tuple[flo
 
 
 def _store(work: Workspace, tables: Mapping[str, Mapping[str, float]]) -> None:
-    if not tables:
-        return
-    with work.translating_errors():
-        metadata = read_metadata(work.es, work.settings.index)
-        merged = {name: {**metadata.retriever_weights.get(name, {}), **table} for name, table in tables.items()}
-        write_metadata(
-            work.es,
-            replace(
-                metadata, retriever_weights={**metadata.retriever_weights, **merged}, notes=record_tuned(metadata.notes, merged)
-            ),
-        )
-    work.snapshots.invalidate()
+    def tune(metadata: IndexMetadata) -> IndexMetadata:
+        given = metadata.retriever_weights
+        merged = {name: {**given.get(name, {}), **table} for name, table in tables.items()}
+        return replace(metadata, retriever_weights={**given, **merged}, notes=record_tuned(metadata.notes, tables))
+
+    if tables:
+        work.update_metadata(tune)

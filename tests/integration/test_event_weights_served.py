@@ -116,3 +116,14 @@ def test_a_second_run_takes_over_the_trials_of_the_first(client: Client, command
 def _taste(client: Client, user: str) -> tuple[list[str], list[float]]:
     history = client.get_user_profile(user).history
     return list(history.item_ids), [float(weight) for weight in history.weights]
+
+
+def test_what_is_changed_in_the_metadata_is_read_by_the_next_answer(client: Client) -> None:
+    work = client.workspace
+    before = work.snapshots.latest()
+    work.update_metadata(lambda metadata: metadata)
+    assert work.snapshots.current() is before
+    work.update_metadata(lambda metadata: metadata.with_notes({"tried": 3}))
+    assert work.snapshots.current().metadata == before.metadata.with_notes({"tried": 3})
+    work.update_metadata(lambda metadata: metadata.with_notes({"tried": None}))
+    assert work.snapshots.current().metadata == before.metadata

@@ -87,13 +87,11 @@ def test_weights_and_ranking_are_copied_with_the_same_models_only(
     )
     written: list[IndexMetadata] = []
     monkeypatch.setattr(ranking_state, "read_metadata", lambda _, store: {"s": live, "e": own}[store])
-    monkeypatch.setattr(ranking_state, "write_metadata", lambda _, metadata: written.append(metadata))
     work, scratch = (
         SimpleNamespace(
             es=None,
-            job_es=None,
             settings=Settings(home=tmp_path / name, index=name),
-            snapshots=SimpleNamespace(invalidate=lambda: None),
+            update_metadata=lambda change: written.append(change(own)),
         )
         for name in ("s", "e")
     )

@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 
 from es_recsys.events.records import StoredEvent
+from es_recsys.index_metadata import IndexMetadata
 from es_recsys.search.exploration import InteractionStats
 from es_recsys.serving.answer_log import AnswerLog
 from es_recsys.serving.interaction_stats import interaction_stats_folder, load_interaction_stats
 from es_recsys.settings import Settings
 from es_recsys.training.count_interactions import recount_interaction_stats
+
+METADATA = IndexMetadata("shop", 1)
 
 
 class Events:
@@ -42,7 +45,7 @@ def record(answer_id: str, *item_ids: str) -> dict[str, Any]:
 
 def test_without_a_log_nothing_is_read_and_nothing_is_kept(tmp_path: Path) -> None:
     work = store(tmp_path)
-    recount_interaction_stats(work)
+    recount_interaction_stats(work, METADATA)
     assert work.events.scans == 0 and not work.forgotten
     assert not interaction_stats_folder(work.settings).exists()
     popular = load_interaction_stats(interaction_stats_folder(work.settings), [("a", 4.0)])
@@ -59,7 +62,7 @@ def test_counts_are_those_of_the_log_and_are_counted_anew(tmp_path: Path) -> Non
     work = store(tmp_path, *events)
     work.log.write([record("x", "a", "b"), record("y", "b", "c")])
     for _ in range(2):
-        recount_interaction_stats(work)
+        recount_interaction_stats(work, METADATA)
     assert work.forgotten
     kept = load_interaction_stats(interaction_stats_folder(work.settings), [])
     assert dict(kept.by_item) == {"a": (1.0, 1.0), "b": (2.0, 0.0), "c": (1.0, 0.0)}
