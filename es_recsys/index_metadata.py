@@ -49,6 +49,8 @@ def users_index(store: str, version: int) -> str:
 
 
 _FORMAT = 2
+# The model for which a version searches its index of users, where its metadata doesn't say whether it does (before 0.2).
+_SEARCHED_USERS = "userknn"
 # Key of format 1, which said no format -> the key of format 2.
 _RENAMED_KEYS = {
     "weights": "retriever_weights",
@@ -79,9 +81,10 @@ class IndexMetadata:
     `Settings.store_home / "models" / f"{version:06d}"`. retriever_weights: situation -> retriever -> weight, where training or
     tuning chose them. text_boosts: clause of the text query -> boost, where tuning chose them. ranker_fingerprints: situation
     -> fingerprint of the learned ranking that serves it, where one does. event_weights: event type -> weight, where tuning
-    chose them. timed: whether the events it was trained on have timestamps. key_check: proof of the secret behind the users'
-    keys; empty until profiles are written. notes: what jobs remember with a version, by name; JSON values. fields: path of
-    each filterable field -> Elasticsearch type, read from the mapping (not stored in `_meta`).
+    chose them. searches_users: whether a model searches the version's index of users. timed: whether the events it was trained
+    on have timestamps. key_check: proof of the secret behind the users' keys; empty until profiles are written. notes: what
+    jobs remember with a version, by name; JSON values. fields: path of each filterable field -> Elasticsearch type, read from
+    the mapping (not stored in `_meta`).
     """
 
     store: str
@@ -93,6 +96,7 @@ class IndexMetadata:
     text_boosts: Mapping[str, float] = field(default_factory=dict)
     ranker_fingerprints: Mapping[str, str] = field(default_factory=dict)
     event_weights: Mapping[str, float] = field(default_factory=dict)
+    searches_users: bool = False
     timed: bool = True
     key_check: str = ""
     notes: Mapping[str, Any] = field(default_factory=dict)
@@ -145,6 +149,7 @@ class IndexMetadata:
             "text_boosts": dict(self.text_boosts),
             "ranker_fingerprints": dict(self.ranker_fingerprints),
             "event_weights": dict(self.event_weights),
+            "searches_users": self.searches_users,
             "timed": self.timed,
             "key_check": self.key_check,
             "notes": dict(self.notes),
@@ -164,16 +169,18 @@ class IndexMetadata:
             )
         metadata = current_keys(stored, _RENAMED_KEYS)
         weights = metadata["retriever_weights"].items()
+        models = tuple(current(name, MODELS) for name in metadata["models"])
         return cls(
             store=metadata["store"],
             version=metadata["version"],
             language=metadata["language"],
             vectors={name: VectorMetadata(**vector) for name, vector in metadata["vectors"].items()},
-            models=tuple(current(name, MODELS) for name in metadata["models"]),
+            models=models,
             retriever_weights={situation: current_keys(table, RETRIEVERS) for situation, table in weights},
             text_boosts=metadata["text_boosts"],
             ranker_fingerprints=metadata.get("ranker_fingerprints", {}),
             event_weights=metadata.get("event_weights", {}),
+            searches_users=metadata.get("searches_users", _SEARCHED_USERS in models),
             timed=metadata["timed"],
             key_check=metadata.get("key_check", ""),
             notes=metadata["notes"],

@@ -50,6 +50,13 @@ def test_keys_that_the_first_releases_lacked_have_their_defaults() -> None:
     assert (found.ranker_fingerprints, found.event_weights, found.key_check) == ({}, {}, "")
 
 
+def test_a_version_that_does_not_say_it_searches_users_with_the_model_that_always_did() -> None:
+    assert not IndexMetadata.from_dict(FORMAT_1).searches_users
+    assert IndexMetadata.from_dict({**FORMAT_1, "models": ["als", "userknn"]}).searches_users
+    said = {**FORMAT_1, "models": ["userknn"], "searches_users": False}
+    assert not IndexMetadata.from_dict(said).searches_users
+
+
 def test_what_is_written_is_read_back() -> None:
     written = json.loads(json.dumps(METADATA.to_dict()))
     assert written["format"] == 2 and not written.keys() & {"weights", "lexical", "ranking", "behaviours"}

@@ -14,8 +14,6 @@ from es_recsys.index_metadata import IndexMetadata, items_alias, items_index, pr
 
 __all__ = ["previous_version", "swap"]
 
-_SEARCHES_USERS = "userknn"
-
 
 def swap(client: Elasticsearch, store: str, version: int) -> int | None:
     """Make a version live, items and profiles by one change of aliases that no reader sees half done.
@@ -26,7 +24,7 @@ def swap(client: Elasticsearch, store: str, version: int) -> int | None:
     target = read_version(client, store, version)
     if not client.indices.exists(index=target.profiles):
         raise IndexStateError(f"Version {version} of {store} has no profiles index.", "Make the version again: es-recsys train.")
-    if _SEARCHES_USERS in target.models and not client.indices.exists(index=target.users):
+    if target.searches_users and not client.indices.exists(index=target.users):
         raise IndexStateError(f"Version {version} of {store} has no users index.", "Make the version again: es-recsys train.")
     before = live_version(client, store)
     if before == version:

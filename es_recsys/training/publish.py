@@ -95,6 +95,7 @@ def publish_version(
         vectors={**kept, **vectors},
         models=tuple(models),
         retriever_weights={**{k: v for k, v in old.retriever_weights.items() if k != "no_query"}, "no_query": _table(chosen)},
+        searches_users=UserKNN.name in models,
         timed=data.timed,
         notes=record.noted(old.notes),
     )

@@ -163,6 +163,7 @@ def test_users_go_and_come_with_their_version(client: Client, sample: SampleStor
     before = [hit.item_id for hit in client.recommend(sample.shoppers[0].user_id).hits]
     plain = client.train(["covisitation"]).version
     assert not es.indices.exists(index=users_index(store, plain))
+    assert not client.workspace.snapshots.latest().metadata.searches_users
     assert not any("userknn" in hit.parts for hit in client.recommend(sample.shoppers[0].user_id).hits)
     assert swap_version(client.workspace, None) == with_users
     assert [hit.item_id for hit in client.recommend(sample.shoppers[0].user_id).hits] == before
@@ -174,6 +175,7 @@ def test_users_go_and_come_with_their_version(client: Client, sample: SampleStor
     drop_version(client.workspace, with_users)
     client.train(["userknn"])
     last = client.workspace.snapshots.latest().metadata
+    assert last.searches_users
     swap_version(client.workspace, None)
     drop_version(client.workspace, last.version)
     assert not es.indices.exists(index=last.users)
