@@ -5,7 +5,6 @@ Only training imports this.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import time
@@ -21,10 +20,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from es_recsys import artefact
-from es_recsys.dataset import Interactions
 from es_recsys.errors import ModelError
 
-__all__ = ["Checkpoint", "host", "mark", "place_on", "run_epochs", "training"]
+__all__ = ["Checkpoint", "host", "place_on", "run_epochs", "training"]
 
 
 @contextmanager
@@ -190,13 +188,3 @@ def _restore(network: nn.Module, optimiser: torch.optim.Optimizer, state: _State
             _, place, moment = name.split(" ")
             moments.setdefault(int(place), {})[moment] = value
     optimiser.load_state_dict({**optimiser.state_dict(), "state": moments})
-
-
-def mark(data: Interactions) -> str:
-    """Return the fingerprint of the interactions: SHA-256, hexadecimal."""
-    digest = hashlib.sha256()
-    for array in (data.users, data.items, data.weights, data.times, data.type_idx):
-        digest.update(b"" if array is None else np.ascontiguousarray(array).tobytes())
-    for ids in (data.user_ids, data.item_ids):
-        digest.update("\n".join(ids.tolist()).encode("utf-8", "surrogatepass"))
-    return digest.hexdigest()

@@ -15,6 +15,7 @@ from es_recsys.index.bulk_actions import Action
 from es_recsys.index.documents import Vectors, content_digest, from_document
 from es_recsys.index.fetch import fetch_documents, fetch_sources, fetch_vectors, scan, scan_id_set, scan_ids
 from es_recsys.index.id_set import IdSet
+from es_recsys.index.item_digests import scan_item_digests
 from es_recsys.index.refresh import refresh_disabled
 from es_recsys.index.sequence_numbers import Checkpoints, checkpoints, hits_since, ids_until
 from es_recsys.index.stored_metadata import encoder_fingerprints
@@ -38,7 +39,7 @@ __all__ = [
 
 # So few changes are copied quickly enough to swap after them; a load that outruns so many rounds goes on after the swap.
 _FEW_CHANGES, _MAX_ROUNDS = 500, 20
-_IDS, _BATCH = 10_000, 500
+_BATCH = 500
 
 FillVectors = Callable[[Sequence[Item]], Sequence[Vectors]]
 """Items -> the vectors of each, for the fields that the new version does not take over from the old one."""
@@ -209,16 +210,10 @@ def _differing(client: Elasticsearch, page: Hits, new: IndexMetadata) -> Hits:
 
 def _ids_that_differ(client: Elasticsearch, source: str, target: str) -> Iterator[list[str]]:
     """Yield batches of the ids whose documents the target has with another digest, or not at all."""
-    known = IdSet(key for keys in _digest_keys(client, target) for key in keys)
-    for keys in _digest_keys(client, source):
+    known = IdSet(key for keys in scan_item_digests(client, target) for key in keys)
+    for keys in scan_item_digests(client, source):
         ids = [key.rpartition("\0")[0] for key in known.missing(keys)]
         yield from (ids[start : start + _BATCH] for start in range(0, len(ids), _BATCH))
-
-
-def _digest_keys(client: Elasticsearch, index: str) -> Iterator[list[str]]:
-    """Yield pages of each document's id and digest as one text."""
-    for page in scan(client, index, fields=("content_digest",), size=_IDS):
-        yield [f"{hit['_id']}\0{hit.get('_source', {}).get('content_digest', '')}" for hit in page]
 
 
 def _ids_only_in(client: Elasticsearch, index: str, other: str) -> Iterator[str]:

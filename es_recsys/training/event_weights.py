@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.data_digest import data_digest
 from es_recsys.dataset import Interactions
 from es_recsys.errors import InputError
 from es_recsys.evaluation.holdout import event_type_holdout
@@ -35,7 +36,6 @@ from es_recsys.serving.refresh import set_event_weights
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.stored_interactions import load_interactions
 from es_recsys.serving.workspace import Workspace
-from es_recsys.training.data_digest import data_digest
 from es_recsys.training.ensemble_candidates import Candidates
 from es_recsys.training.model_trials import DEPTH
 from es_recsys.training.target_types import check_targets

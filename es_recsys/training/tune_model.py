@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from es_recsys.data_digest import data_digest
 from es_recsys.dataset import Interactions
 from es_recsys.errors import InputError
 from es_recsys.evaluation.holdout import leave_last_out, random_holdout, temporal_split
 from es_recsys.evaluation.holdout_split import HoldoutSplit
 from es_recsys.evaluation.statistics import p_words, paired_test
 from es_recsys.evaluation.tuner import TuningResult
+from es_recsys.index.item_digests import catalogue_digest
 from es_recsys.models import MODELS
 from es_recsys.models.base import TrainingCallback
 from es_recsys.models.retired import wrong_model
@@ -24,7 +26,6 @@ from es_recsys.progress import ProgressReporter
 from es_recsys.renamed import current_models
 from es_recsys.serving.stored_interactions import load_interactions
 from es_recsys.serving.workspace import Workspace
-from es_recsys.training.data_digest import content_digest, data_digest
 from es_recsys.training.item_table import item_table
 from es_recsys.training.model_trials import DEPTH, Trials, listed_params, trials_of, with_params
 from es_recsys.training.selection_report import Notes
@@ -120,7 +121,7 @@ def tune_model(
         metadata = work.snapshots.latest().metadata
         data = load_interactions(work, metadata, work.now())
         items = item_table(work, metadata) if kind.reads_items else None
-        content = content_digest(work, metadata) if kind.reads_items else ""
+        content = catalogue_digest(work.es, metadata.index) if kind.reads_items else ""
     targets = targets_of(metadata)
     if split == AUTO:
         as_train = Validation.of(data, np.random.default_rng(seed), Notes(None), targets)

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from es_recsys.data_digest import data_digest
 from es_recsys.dataset import Interactions
 from es_recsys.errors import InputError
 from es_recsys.evaluation.holdout import leave_last_out, temporal_split
@@ -28,6 +29,7 @@ from es_recsys.evaluation.splits import as_queries
 from es_recsys.evaluation.statistics import p_words, paired_test
 from es_recsys.evaluation.tuner import Trial, TuningResult, optimize
 from es_recsys.evaluation.weights import RetrieverScores, padded_scores
+from es_recsys.index.item_digests import catalogue_digest
 from es_recsys.index.stored_metadata import encoder_fingerprints
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.models.conditional_logit import fit_conditional_logit
@@ -39,7 +41,6 @@ from es_recsys.serving.ranking_policy import ranking_policy
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.stored_interactions import load_interactions
 from es_recsys.serving.workspace import Workspace
-from es_recsys.training.data_digest import content_digest, data_digest
 from es_recsys.training.score_cache import ScoreCache
 from es_recsys.training.scratch_store import copy_events, scratch_store
 from es_recsys.training.served_ranker import ServedRanker
@@ -156,7 +157,7 @@ def tune_weights(
         if not live.models:
             raise InputError("This store has no trained models to weigh.", "Train first: es-recsys train.")
         data = load_interactions(work, live, work.now())
-        content = content_digest(work, live)
+        content = catalogue_digest(work.es, live.index)
     rng = np.random.default_rng(seed)
     splits = {
         "no_query": next_items(data, rng, users, targets),

@@ -19,6 +19,7 @@ from es_recsys.cli import main
 from es_recsys.errors import InputError, ModelError
 from es_recsys.evaluation import query_split
 from es_recsys.events.interactions import read_interactions
+from es_recsys.index.item_digests import catalogue_digest
 from es_recsys.index.stored_metadata import write_metadata
 from es_recsys.jobs.evaluate import evaluate
 from es_recsys.jobs.evaluate_log import evaluate_log
@@ -32,7 +33,6 @@ from es_recsys.search.ranker import Ranker
 from es_recsys.serving.refresh import build_profiles
 from es_recsys.serving.snapshot_cache import RANKING, ranking_folder
 from es_recsys.settings import FusionWeights, SearchSettings
-from es_recsys.training.data_digest import content_digest
 from es_recsys.training.scratch_store import copy_events, scratch_store
 from es_recsys.training.served_ranker import ServedRanker, only_retriever
 from es_recsys.training.training_record import record_tuned
@@ -247,14 +247,14 @@ def test_a_model_is_tuned_and_trained_so_from_then_on(client: Client) -> None:
         tune_model(client.workspace, "als", split="user")
 
 
-def test_other_content_is_marked_otherwise(client: Client, sample: SampleStore) -> None:
+def test_another_catalogue_has_another_digest(client: Client, sample: SampleStore) -> None:
     work, item = client.workspace, sample.items[0]
     metadata = work.snapshots.latest().metadata
-    before = content_digest(work, metadata)
+    before = catalogue_digest(work.es, metadata.index)
     client.insert_items([item.model_copy(update={"title": "something else", "image": None})])
-    assert content_digest(work, metadata) != before
+    assert catalogue_digest(work.es, metadata.index) != before
     client.insert_items([item])
-    assert content_digest(work, metadata) == before
+    assert catalogue_digest(work.es, metadata.index) == before
 
 
 class Shown:

@@ -12,7 +12,6 @@ from es_recsys.dataset import Interactions
 from es_recsys.errors import InputError
 from es_recsys.event_types import EVENT_TYPES
 from es_recsys.models.covisitation import CoVisitation
-from es_recsys.training.data_digest import data_digest
 from es_recsys.training.event_weights import EventWeightsReport, Trial, search_weights
 
 TYPES = tuple(EVENT_TYPES)
@@ -124,9 +123,3 @@ def test_a_search_that_was_broken_off_goes_on_where_it_was(tmp_path: Path, monke
     assert (rest.weights, rest.after, rest.trials) == (whole.weights, whole.after, whole.trials)
     assert found().resumed == whole.trials
     assert found("b").resumed == 0
-
-
-def test_trials_on_other_events_have_another_mark() -> None:
-    one, other = shop(seed=0), shop(seed=1)
-    assert data_digest(one, "purchase") == data_digest(shop(seed=0), "purchase")
-    assert len({data_digest(one, "purchase"), data_digest(other, "purchase"), data_digest(one, "cart")}) == 3

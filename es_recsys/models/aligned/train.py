@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import asdict
 
 import numpy as np
@@ -10,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from es_recsys.data_digest import array_digest
 from es_recsys.models.aligned.config import AlignedConfig
 from es_recsys.models.base import TrainingCallback
 from es_recsys.torch_training import Checkpoint, host, place_on, run_epochs, training
@@ -60,11 +60,11 @@ def align(
     validation = np.zeros(len(text), bool)
     validation[rng.permutation(len(text))[: count if count >= _MIN_VALIDATION_PAIRS else 0]] = True
     means = text[~validation].mean(axis=0), image[~validation].mean(axis=0)
-    digest = hashlib.sha256(text.tobytes() + image.tobytes()).hexdigest()
     with training("aligned", seed) as device:
         sides = place_on(device, text - means[0]), place_on(device, image - means[1])
         heads = Heads(text.shape[1], image.shape[1], config).to(device)
-        checkpoint = Checkpoint(callback.checkpoints, "aligned", {"config": asdict(config), "seed": seed, "data": digest})
+        key = {"config": asdict(config), "seed": seed, "data": array_digest(text, image)}
+        checkpoint = Checkpoint(callback.checkpoints, "aligned", key)
         _run(heads, sides, (text, image), validation, checkpoint, config, seed, callback)
         with torch.no_grad():
             placed = heads(*sides)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -15,13 +14,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from es_recsys.cooccurrence import Counting, spectral_vectors
+from es_recsys.data_digest import array_digest, data_digest
 from es_recsys.dataset import Interactions
 from es_recsys.linear_algebra import ridge
 from es_recsys.models.base import TrainingCallback, unit
 from es_recsys.models.sasrec.config import SASRecConfig
 from es_recsys.models.sasrec.network import encode
 from es_recsys.sequences import UserSequences, batches, user_sequences
-from es_recsys.torch_training import Checkpoint, host, mark, place_on, run_epochs, training
+from es_recsys.torch_training import Checkpoint, host, place_on, run_epochs, training
 
 __all__ = ["ItemEmbedding", "Learned", "Network", "content_projection", "initial_vectors", "train", "training_sequences"]
 
@@ -216,7 +216,8 @@ def train(
 
     content (n, c): of each item, rows of zeros for none.
     """
-    key = {"config": asdict(config), "seed": seed, "data": mark(data), "content": hashlib.sha256(content.tobytes()).hexdigest()}
+    digest = data_digest(data, array_digest(data.weights, content))
+    key = {"config": asdict(config), "seed": seed, "data": digest}
     checkpoint = Checkpoint(callback.checkpoints, "sasrec", key)
     with training("sasrec", seed) as device:
         found = _Training(config, data, content, seed, device).run(checkpoint, callback, score)
