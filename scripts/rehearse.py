@@ -29,13 +29,13 @@ import numpy as np
 from measuring import busy, load_sample, machine, own_store, show
 
 from es_recsys import Answer, Client
+from es_recsys.evaluation.statistics import Estimate, difference_words
 from es_recsys.event_types import EVENT_TYPES
 from es_recsys.sample import SampleStore, sample_store
 from es_recsys.simulator import (
     GOALS,
     ABTestResult,
     InterleavingResult,
-    MeanEstimate,
     RankingSystem,
     RegretReport,
     SampleStoreEnvironment,
@@ -43,6 +43,7 @@ from es_recsys.simulator import (
     UserSimulator,
     interleave,
     measure_regret,
+    p_value,
     run_ab_test,
     sample_needs,
     significant_after,
@@ -70,18 +71,15 @@ def asked(client: Client, name: str, needs: Sequence[SimulatedNeed], **changes: 
     return Variant(name, found.__getitem__)
 
 
-def looked_at(look: Callable[[Sequence[SimulatedNeed]], MeanEstimate], needs: Sequence[SimulatedNeed]) -> int | None:
+def looked_at(look: Callable[[Sequence[SimulatedNeed]], Estimate], needs: Sequence[SimulatedNeed]) -> int | None:
     """After how many visits a method is sure."""
     counts = np.linspace(len(needs) / LOOKS, len(needs), LOOKS).astype(int).tolist()
     return significant_after([(count, look(needs[:count])) for count in counts])
 
 
-def signed(estimate: MeanEstimate) -> str:
-    return f"{estimate.mean:+.4f} [{estimate.low:+.4f}, {estimate.high:+.4f}]"
-
-
-def p_of(estimate: MeanEstimate) -> str:
-    return f"{estimate.p:.3f}" if estimate.p >= 0.001 else "< .001"
+def p_of(estimate: Estimate) -> str:
+    p = p_value(estimate)
+    return f"{p:.3f}" if p >= 0.001 else "< .001"
 
 
 def truth(variants: Sequence[Variant], found: Sequence[RegretReport], goal: str) -> None:
@@ -89,7 +87,7 @@ def truth(variants: Sequence[Variant], found: Sequence[RegretReport], goal: str)
     for variant, judged in zip(variants, found, strict=True):
         rows.append([variant.name, f"{judged.value.mean():.4f}", str(judged.mean_regret()), str(judged.mean_gain())])
     show("The truth", ["answers", f"{goal}s a page", "regret", "gain"], rows)
-    print(f"\nB over A, paired: {signed(found[1].over(found[0]))}", flush=True)
+    print(f"\nB over A, paired: {difference_words(found[1].over(found[0]))}", flush=True)
 
 
 def findings(test: ABTestResult, preference: InterleavingResult, sure: Sequence[int | None], visits: int) -> None:
@@ -98,7 +96,7 @@ def findings(test: ABTestResult, preference: InterleavingResult, sure: Sequence[
     pages = f"B's items won {preference.won:,} pages, A's {preference.lost:,}, {preference.tied:,} tied"
     after = [f"{count:,} visits" if count is not None else f"not in {visits:,}" for count in sure]
     rows = [
-        ["A/B test", f"{test.a.mean:.4f} and {test.b.mean:.4f} a page, {signed(test.lift)}", p_of(test.lift), after[0]],
+        ["A/B test", f"{test.a.mean:.4f} and {test.b.mean:.4f} a page, {difference_words(test.lift)}", p_of(test.lift), after[0]],
         ["interleaved", f"win share of B {share}; {pages}", p_of(margin), after[1]],
     ]
     show(f"What {visits:,} visits say", ["method", "found", "p", "sure after"], rows)
@@ -146,8 +144,8 @@ def rehearse(client: Client, store: SampleStore, start: float, arguments: argpar
         "regret": {variant.name: judged.mean_regret().mean for variant, judged in zip(variants, found, strict=True)},
         "gain": {variant.name: judged.mean_gain().mean for variant, judged in zip(variants, found, strict=True)},
         "b_over_a": found[1].over(found[0]).mean,
-        "ab_test": {"lift": test.lift.mean, "p": test.lift.p, "sure_after": sure[0]},
-        "interleaved": {"win_share": preference.margin.mean + 0.5, "p": preference.margin.p, "sure_after": sure[1]},
+        "ab_test": {"lift": test.lift.mean, "p": p_value(test.lift), "sure_after": sure[0]},
+        "interleaved": {"win_share": preference.margin.mean + 0.5, "p": p_value(preference.margin), "sure_after": sure[1]},
     }
 
 

@@ -31,8 +31,6 @@ from es_recsys.evaluation.statistics import Estimate
 
 __all__ = ["Impressions", "Value", "estimate", "impressions"]
 
-_Z95 = 1.959963984540054
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Impressions:
@@ -207,7 +205,7 @@ class _Examination:
 def _mean(values: NDArray[np.float64]) -> Estimate:
     mean = float(values.mean())
     error = float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
-    return Estimate(mean, mean - _Z95 * error, mean + _Z95 * error, len(values))
+    return Estimate.normal(mean, error, len(values))
 
 
 def _ratio(rewarded: NDArray[np.float64], covered: NDArray[np.float64], whole: float) -> Estimate:
@@ -218,5 +216,4 @@ def _ratio(rewarded: NDArray[np.float64], covered: NDArray[np.float64], whole: f
     rate = float(rewarded.sum()) / total
     residual = (rewarded - rate * covered) / (total / n)
     error = float(residual.std(ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
-    mean, reach = whole * rate, whole * _Z95 * error
-    return Estimate(mean, mean - reach, mean + reach, n)
+    return Estimate.normal(whole * rate, whole * error, n)

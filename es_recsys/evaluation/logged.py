@@ -47,10 +47,7 @@ class LoggedReport:
         yield f"{self.answers:,} logged answers, {self.rewarded:,} items of them with a reward."
         yield "Looked at, by position: " + " ".join(f"{chance:.2f}" for chance in self.looked_at[:10])
         for name, value in self.values.items():
-            yield (
-                f"{name}: IPS {value.ips.mean:.4f} [{value.ips.low:.4f}, {value.ips.high:.4f}], SNIPS {value.snips.mean:.4f}"
-                f" [{value.snips.low:.4f}, {value.snips.high:.4f}]"
-            )
+            yield (f"{name}: IPS {value.ips}, SNIPS {value.snips}")
 
     def to_dict(self) -> dict[str, Any]:
         return {

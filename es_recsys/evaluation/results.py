@@ -112,7 +112,7 @@ class Comparison:
         for name, winner in self.best.items():
             if name in ACCURACY:
                 figure = next(one.figures[name] for one in self.techniques if one.name == winner)
-                yield f"{name}@{self.n}: {winner} {figure.mean:.4f} [{figure.low:.4f}, {figure.high:.4f}]"
+                yield f"{name}@{self.n}: {winner} {figure}"
         yield from self.notes
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Uncertainty of a mean and of a difference: bootstrap intervals, paired randomisation tests, Holm's correction.
+"""Uncertainty of a mean and of a difference: normal and bootstrap intervals, paired randomisation tests, Holm's correction.
 
 Queries of one user are not independent, so users are drawn and flipped as a whole, not their queries.
 """
@@ -11,19 +11,29 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Estimate", "bootstrap", "difference_words", "holm", "p_words", "paired_test"]
+__all__ = ["Z95", "Estimate", "bootstrap", "difference_words", "holm", "p_words", "paired_test"]
 
 _AT_ONCE = 4_000_000
+Z95 = 1.959963984540054
+"""Standard errors from the mean to either end of a normal interval of 95 %."""
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A mean with its interval (95 % unless said otherwise), over `n` queries."""
+    """A mean with its interval (95 % unless said otherwise), over `n` queries or users."""
 
     mean: float
     low: float
     high: float
     n: int
+
+    def __str__(self) -> str:
+        return f"{self.mean:.4f} [{self.low:.4f}, {self.high:.4f}]"
+
+    @classmethod
+    def normal(cls, mean: float, error: float, n: int) -> Estimate:
+        """Return a mean with the normal interval of its standard error."""
+        return cls(mean, mean - Z95 * error, mean + Z95 * error, n)
 
     def to_dict(self) -> dict[str, float | int | None]:
         """Return JSON values; None for a number that is not known."""

@@ -8,7 +8,7 @@ tells what an answer lacks, and A/B tests and interleaving can be rehearsed befo
 from es_recsys.simulator.ab_test import ABTestResult, assign_variant, compare_variants, run_ab_test
 from es_recsys.simulator.click_model import GOALS, LogisticResponse, PageOutcome, PositionBasedModel
 from es_recsys.simulator.environment import Environment, SimulatedNeed
-from es_recsys.simulator.estimates import MeanEstimate, estimate, sample_size, significant_after
+from es_recsys.simulator.estimates import estimate, is_sure, p_value, sample_size, significant_after, standard_error
 from es_recsys.simulator.interleaving import InterleavingResult, interleave, team_draft
 from es_recsys.simulator.latent_environment import LatentFactorEnvironment
 from es_recsys.simulator.oracle import OracleRanker
@@ -23,7 +23,6 @@ __all__ = [
     "InterleavingResult",
     "LatentFactorEnvironment",
     "LogisticResponse",
-    "MeanEstimate",
     "OracleRanker",
     "PageOutcome",
     "PositionBasedModel",
@@ -37,11 +36,14 @@ __all__ = [
     "compare_variants",
     "estimate",
     "interleave",
+    "is_sure",
     "measure_regret",
+    "p_value",
     "page_events",
     "run_ab_test",
     "sample_needs",
     "sample_size",
     "significant_after",
+    "standard_error",
     "team_draft",
 ]

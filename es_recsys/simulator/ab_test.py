@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.errors import InputError
+from es_recsys.evaluation.statistics import Estimate
 from es_recsys.sample.chance import digest
 from es_recsys.simulator.environment import SimulatedNeed
-from es_recsys.simulator.estimates import MeanEstimate, estimate, half_width, sample_size
+from es_recsys.simulator.estimates import estimate, sample_size, standard_error
 from es_recsys.simulator.regret import RankingSystem
 from es_recsys.simulator.user_simulator import UserSimulator
 
@@ -32,9 +33,9 @@ class ABTestResult:
     this size; None for no difference at all.
     """
 
-    a: MeanEstimate
-    b: MeanEstimate
-    lift: MeanEstimate
+    a: Estimate
+    b: Estimate
+    lift: Estimate
     needed: int | None
 
 
@@ -73,14 +74,13 @@ def run_ab_test(
     return compare_variants(values["a"], values["b"])
 
 
-def compare_variants(a: NDArray[np.float64], b: NDArray[np.float64], confidence: float = 0.95) -> ABTestResult:
+def compare_variants(a: NDArray[np.float64], b: NDArray[np.float64]) -> ABTestResult:
     """Compare the values of two groups of different users, one value a user."""
     if min(len(a), len(b)) < 2:
         raise InputError("A group of the experiment has fewer than two users.", "Give it more needs, of more users.")
-    ours, theirs = estimate(a, confidence=confidence), estimate(b, confidence=confidence)
-    error = math.hypot(ours.error, theirs.error)
+    ours, theirs = estimate(a), estimate(b)
+    error = math.hypot(standard_error(ours), standard_error(theirs))
     lift = theirs.mean - ours.mean
-    beside = half_width(error, confidence)
     deviation = math.sqrt((float(a.var(ddof=1)) + float(b.var(ddof=1))) / 2.0)
-    needed = sample_size(deviation, lift, confidence=confidence) if lift else None
-    return ABTestResult(ours, theirs, MeanEstimate(lift, lift - beside, lift + beside, error, len(a) + len(b)), needed)
+    needed = sample_size(deviation, lift) if lift else None
+    return ABTestResult(ours, theirs, Estimate.normal(lift, error, len(a) + len(b)), needed)

@@ -18,9 +18,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.evaluation.statistics import Estimate
 from es_recsys.sample.chance import stream
 from es_recsys.simulator.environment import SimulatedNeed
-from es_recsys.simulator.estimates import MeanEstimate, estimate
+from es_recsys.simulator.estimates import estimate
 from es_recsys.simulator.regret import RankingSystem, item_idx_of
 from es_recsys.simulator.user_simulator import UserSimulator
 
@@ -37,7 +38,7 @@ class InterleavingResult:
     won: int
     lost: int
     tied: int
-    margin: MeanEstimate
+    margin: Estimate
 
 
 def team_draft(

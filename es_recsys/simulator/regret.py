@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.evaluation.statistics import Estimate
 from es_recsys.query import Answer, Hit, Query, Ranking
 from es_recsys.simulator.click_model import PositionBasedModel
 from es_recsys.simulator.environment import Environment, SimulatedNeed
-from es_recsys.simulator.estimates import MeanEstimate, estimate
+from es_recsys.simulator.estimates import estimate
 
 __all__ = ["RankingSystem", "RegretReport", "item_idx_of", "measure_regret"]
 
@@ -46,14 +47,14 @@ class RegretReport:
         room = self.best - self.random_value
         return np.where(room > 1e-12, (self.value - self.random_value) / np.maximum(room, 1e-12), 1.0)
 
-    def over(self, other: RegretReport) -> MeanEstimate:
-        """MeanEstimate how much more it brings than another system did on the same needs: the mean of the paired differences."""
+    def over(self, other: RegretReport) -> Estimate:
+        """Return how much more it brings than another system did on the same needs: the mean of the paired differences."""
         return estimate(self.value - other.value, self.users)
 
-    def mean_regret(self) -> MeanEstimate:
+    def mean_regret(self) -> Estimate:
         return estimate(self.regret, self.users)
 
-    def mean_gain(self) -> MeanEstimate:
+    def mean_gain(self) -> Estimate:
         return estimate(self.gain, self.users)
 
 

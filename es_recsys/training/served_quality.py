@@ -26,7 +26,6 @@ FEWEST = 50  # users to ask
 _USERS = 4_000
 _NEWEST = 0.1
 _FALL = 0.1  # share of the expected quality below which a loss is not worth a training, however sure it is
-_Z = 1.96  # of a 95 % interval
 
 
 Ensemble = tuple[Mapping[str, Model], Mapping[str, float]]
@@ -117,9 +116,9 @@ def quality(snapshot: ServingSnapshot, record: TrainingRecord, data: Interaction
 
 
 def _judged(now: ExpectedQuality, expected_quality: ExpectedQuality) -> Quality:
-    mean, error = now.ndcg - expected_quality.ndcg, _Z * math.hypot(now.error, expected_quality.error)
-    change = Estimate(mean, mean - error, mean + error, now.users)
-    return Quality(now.ndcg, expected_quality, change, change.high < 0.0 and mean < -_FALL * expected_quality.ndcg)
+    error = math.hypot(now.error, expected_quality.error)
+    change = Estimate.normal(now.ndcg - expected_quality.ndcg, error, now.users)
+    return Quality(now.ndcg, expected_quality, change, change.high < 0.0 and change.mean < -_FALL * expected_quality.ndcg)
 
 
 def held_out(
