@@ -28,6 +28,7 @@ from es_recsys.index.documents import to_document
 from es_recsys.index_metadata import IndexMetadata, VectorMetadata
 from es_recsys.models import ALS, ALSConfig
 from es_recsys.search.bodies import candidates_body
+from es_recsys.search.query_dsl import item_id_of
 from es_recsys.search.request import RankingPolicy, Request, UserState
 from es_recsys.search.retrievers import active_retrievers
 from es_recsys.serving.operations import MultiSearch
@@ -109,7 +110,7 @@ def ask_all(
             assert query is not None  # the user has a vector
             bodies.append(candidates_body(retriever, query, request, policy))
         for user, found in zip(batch, client.workspace.driver.perform(MultiSearch(metadata.index, tuple(bodies))), strict=True):
-            yield user, [hit["_id"] for hit in found["hits"]["hits"]]
+            yield user, [item_id_of(hit) for hit in found["hits"]["hits"]]
 
 
 def measured(name: str, answers: dict[str, list[str]], wanted: dict[str, list[str]], users: Sequence[str]) -> list[str]:

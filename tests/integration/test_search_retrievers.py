@@ -18,6 +18,7 @@ from es_recsys.search.bodies import candidates_body, scoring_body
 from es_recsys.search.filters import parse_filters
 from es_recsys.search.lexical import CLAUSES, lexical_clauses
 from es_recsys.search.page import build_page
+from es_recsys.search.query_dsl import item_id_of
 from es_recsys.search.retrieve import parse_responses, plan_retrieval
 from es_recsys.search.retrievers import active_retrievers
 from es_recsys.search.score import build_scoring_request
@@ -136,7 +137,7 @@ def test_every_retriever_and_its_scoring_are_accepted(es: Any, catalogue: Any) -
             assert "error" not in response, (each.name, response)
             hits = response["hits"]["hits"]
             assert hits, each.name
-            assert "i040" not in {hit["_id"] for hit in hits}
+            assert "i040" not in {item_id_of(hit) for hit in hits}
 
 
 def test_every_lexical_clause_is_accepted(es: Any, catalogue: Any) -> None:
