@@ -143,6 +143,18 @@ class EventReader:
             rows = [_event(row) for row in connection.execute(query)]
         return {actor: list(some) for actor, some in groupby(rows, attrgetter("actor"))}
 
+    def reordered(self, after: int) -> int:
+        """Return how many events with a row above `after` have an order that is not after their actor's up to that row."""
+        event = EVENTS.c
+        before = sa.select(event.actor, sa.func.max(event.order).label("newest")).where(event.store == self._store)
+        newest = before.where(event.row_no <= after).group_by(event.actor).subquery()
+        query = sa.select(sa.func.count()).select_from(EVENTS.join(newest, event.actor == newest.c.actor))
+        with self._database.reading() as connection:
+            late = connection.execute(
+                query.where(event.store == self._store, event.row_no > after, event.order <= newest.c.newest)
+            )
+            return int(late.scalar_one())
+
     def item_ids(self, event_types: Sequence[str]) -> list[str]:
         """Return items that events of these types name, in order; of events that are set aside, only those on unknown items."""
         event = EVENTS.c

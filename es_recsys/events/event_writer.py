@@ -31,8 +31,8 @@ _IN = 500  # values in one IN list
 class LoadResult:
     """What became of many events.
 
-    `new` includes `quarantined` (reason -> count) and `clamped` (time set to receipt); `refused` are those that an erasure
-    forbids.
+    `new` includes `quarantined` (reason -> count), `clamped` (time set to receipt) and `reordered` (in a store without
+    timestamps: at an order that is not after what the actor had before); `refused` are those that an erasure forbids.
     """
 
     new: int = 0
@@ -40,6 +40,7 @@ class LoadResult:
     refused: int = 0
     clamped: int = 0
     quarantined: Mapping[str, int] = field(default_factory=dict)
+    reordered: int = 0
 
     def __add__(self, other: LoadResult) -> LoadResult:
         return LoadResult(
@@ -48,6 +49,7 @@ class LoadResult:
             self.refused + other.refused,
             self.clamped + other.clamped,
             dict(Counter(self.quarantined) + Counter(other.quarantined)),
+            self.reordered + other.reordered,
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from types import TracebackType
 from typing import Any, Self
@@ -66,11 +67,13 @@ class EventStore:
 
     def load(self, events: Iterable[Event], received_at: float | None = None) -> LoadResult:
         """Store a stream of any length, a transaction a batch; running it again adds nothing."""
-        stream, total = iter(events), LoadResult()
+        before, stream, total = self.last_row, iter(events), LoadResult()
         received_at = time.time() if received_at is None else received_at
         while batch := list(islice(stream, _BATCH)):
             total += self._writer.load(batch, received_at)
-        return total
+        if self.timed or not before or not total.new:
+            return total
+        return replace(total, reordered=self._reader.reordered(before))
 
     def rows(
         self, user_id: str | None = None, *, session_id: str | None = None, after: int = 0, limit: int | None = None

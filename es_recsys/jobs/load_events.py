@@ -109,7 +109,7 @@ def load_events(
     rating_notes = store_rating_scale(store, checked.ratings, scale)
     store_bot_rules(store, bots)
     loaded = store.load(_with_progress(read(RejectedRows(write=False)), count, progress), work.now())
-    notes = [*time_notes, *rating_notes, *checked.notes(), *rejected.messages()]
+    notes = [*time_notes, *rating_notes, *checked.notes(), *rejected.messages(), *_order_notes(loaded)]
     with work.translating_errors():
         notes += _add_bare_items(work)
         cleaning = refresh_after_events(work)
@@ -128,6 +128,16 @@ def set_rating_scale(work: Workspace, scale: str | RatingScale) -> None:
     # Nothing is made of events before there is a catalogue.
     with suppress(StoreNotFound), work.translating_errors():
         refresh_after_events(work)
+
+
+def _order_notes(loaded: LoadResult) -> list[str]:
+    """Return a warning where events without times came at the order of earlier ones: another file, loaded by itself."""
+    if not loaded.reordered:
+        return []
+    return [
+        f"{counted(loaded.reordered, 'event counts', 'events count')} as no newer than what their users had before, as the order"
+        " of a load with --no-timestamps begins at 0: load all files in one command, into a new store (--index)"
+    ]
 
 
 def _add_bare_items(work: Workspace) -> list[str]:

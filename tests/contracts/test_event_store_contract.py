@@ -262,6 +262,20 @@ def test_source_without_time(store: EventStore) -> None:
     assert store.timed is False
 
 
+def test_orders_that_begin_again_are_counted(store: EventStore) -> None:
+    def lines(items: str, user: str = "u1") -> list[Event]:
+        return [Event(event_type="view", user_id=user, item_id=item, order=order) for order, item in enumerate(items)]
+
+    assert store.load(lines("abc"), NOW).reordered == 0
+    # The same file, one that has grown, and one of other users go on from what is there.
+    for same in (lines("abc"), lines("abcde"), lines("xyz", "u2")):
+        assert store.load(same, NOW).reordered == 0
+    assert store.append([Event(event_type="view", user_id="u1", item_id="live")], NOW).rows[0].order == 5
+    other = store.load([*lines("klmnopqr"), *lines("xy", "u3"), *lines("xyw", "u2")], NOW)
+    assert (other.new, other.duplicates, other.reordered) == (11, 2, 7)
+    assert store.load(lines("klmnopqr"), NOW).reordered == 0
+
+
 def test_times_and_orders_do_not_mix(store: EventStore) -> None:
     store.append([view("a")], NOW)
     with pytest.raises(InputError, match="order only"):

@@ -477,6 +477,21 @@ def test_events_without_timestamps_in_an_empty_store(empty: Settings, run: Run, 
     assert run("search", "thing", "--json").json["total"] == 15
 
 
+def test_a_second_file_without_timestamps_is_told_of(empty: Settings, run: Run, tmp_path: Path) -> None:
+    options = ["--no-timestamps", "--columns", "user_id=user,item_id=thing", "--constant", "event_type=view", "--json"]
+    first, second = tmp_path / "january.csv", tmp_path / "february.csv"
+    first.write_text("user,thing\na,i1\na,i2\nb,i1\n")
+    second.write_text("user,thing\na,i3\nc,i3\n")
+
+    def warned(*files: Path) -> list[str]:
+        return [note for note in run("events", "load", *files, *options).json["notes"] if "--no-timestamps" in note]
+
+    assert warned(first) == warned(first) == []
+    (note,) = warned(second)
+    assert note.startswith("1 event counts as no newer than what") and "all files in one command" in note
+    assert warned(second) == []
+
+
 def test_ubi_events_are_read_as_they_are(empty: Settings, run: Run, write: Callable[..., Path]) -> None:
     run("items", "load", write("items.jsonl", _things(1, 2)))
     ubi = {
