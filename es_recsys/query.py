@@ -78,7 +78,7 @@ class Query(BaseModel):
         values = current_arguments(values, stacklevel=4)
         for name in values:
             if name not in cls.model_fields:
-                raise InputError(f"A query has no {name}.", f"It has {', '.join(cls.model_fields)}.")
+                raise InputError(f"A Query has no argument {name!r}.", f"It has {', '.join(cls.model_fields)}.")
         return values
 
     @model_validator(mode="after")

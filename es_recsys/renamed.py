@@ -12,6 +12,7 @@ from typing import Any, ParamSpec, TypeVar
 
 __all__ = [
     "ARGUMENTS",
+    "COMMANDS",
     "FEATURE_ASPECTS",
     "MODELS",
     "RETRIEVERS",
@@ -31,6 +32,9 @@ T = TypeVar("T")
 
 ARGUMENTS: Mapping[str, str] = {"impact": "personalization", "legs": "retrievers", "log_signals": "log_features"}
 """Old name of an argument, an option of the command line or a setting -> its name."""
+
+COMMANDS: Mapping[str, str] = {"behaviours": "event-weights"}
+"""Old name of a command of the command line -> its name."""
 
 MODELS: Mapping[str, str] = {"transitions": "covisitation"}
 """Old name of a model -> its name."""

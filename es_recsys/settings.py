@@ -269,8 +269,9 @@ def load_settings(config: Path | None = None, **arguments: Any) -> Settings:
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         name = ".".join(str(part) for part in first["loc"])
+        wrong = f"There is no setting {name}." if first["type"] == "extra_forbidden" else f"Setting {name}: {first['msg']}."
         raise InputError(
-            f"Setting {name}: {first['msg']}.",
+            wrong,
             f"Mend it in {path}, in ES_RECSYS_{name.upper()} or on the command line.",
         ) from None
     except ValueError as error:

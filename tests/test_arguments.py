@@ -149,7 +149,7 @@ def test_a_query_of_something_else_is_an_error_of_ours(wrong: dict[str, Any]) ->
         ({"text": "x" * 4_097}, "The query has 4,097 characters"),
         ({"diversity": 2}, "diversity is 2. Give a number from 0 to 1."),
         ({"like": b"a"}, "item_id is a bytes, which is no id"),
-        ({"nonsense": 1}, "A query has no nonsense. It has text, image"),
+        ({"nonsense": 1}, "A Query has no argument 'nonsense'. It has text, image"),
     ],
     ids=lambda value: str(value)[:20],
 )

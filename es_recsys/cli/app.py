@@ -15,16 +15,20 @@ from es_recsys.cli.options import shared_options
 from es_recsys.cli.train import train
 from es_recsys.cli.tune import tune
 from es_recsys.cli.users import erase, profile, profiles, segments
-from es_recsys.renamed import ARGUMENTS, warn_renamed
+from es_recsys.renamed import ARGUMENTS, COMMANDS, warn_renamed
 
 __all__ = ["app"]
 
 
-def _present_option(name: str) -> str:
-    if name not in ARGUMENTS:
-        return name
-    warn_renamed(f"--{name}", f"--{ARGUMENTS[name]}")
-    return ARGUMENTS[name]
+def _present_name(name: str) -> str:
+    """Return the present name of an option or a command that is unknown under this one."""
+    if name in COMMANDS:
+        warn_renamed(name, COMMANDS[name])
+        return COMMANDS[name]
+    if name in ARGUMENTS:
+        warn_renamed(f"--{name}", f"--{ARGUMENTS[name]}")
+        return ARGUMENTS[name]
+    return name
 
 
 app = typer.Typer(
@@ -33,7 +37,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
-    context_settings={"token_normalize_func": _present_option},
+    context_settings={"token_normalize_func": _present_name},
     callback=shared_options,
 )
 app.add_typer(engine, name="engine", help="Start, stop or check the embedded Elasticsearch.", rich_help_panel="Set-up")

@@ -17,7 +17,7 @@ __all__ = ["parts", "profile_dict", "show_answer", "show_profile"]
 def parts(hit: Hit, most: int = 4) -> str:
     """Return the largest parts of a hit's score, largest first."""
     largest = sorted(hit.parts.items(), key=lambda part: -abs(part[1]))[:most]
-    return "  ".join(f"{name} {value:.3f}" for name, value in largest if value)
+    return "  ".join(f"{name} {value:.3f}" for name, value in largest if round(value, 3))
 
 
 def show_answer(answer: Answer, *, explain: bool, titles: Mapping[str, str] | None = None) -> None:

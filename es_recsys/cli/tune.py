@@ -41,7 +41,6 @@ def tune_search(
 
 
 @tune.command("event-weights")
-@tune.command("behaviours", hidden=True, deprecated=True)
 @with_settings
 def tune_event_weights(
     settings: Settings,

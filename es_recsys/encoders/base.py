@@ -58,7 +58,7 @@ class PartialEncodingError(EncodingError):
         self.vectors = vectors
         row, reason = next(iter(self.errors.items()))
         more = f" (and {len(self.errors) - 1} more)" if len(self.errors) > 1 else ""
-        super().__init__(f"Row {row} can't be encoded: {reason}{more}.", "Mend or leave out that content.")
+        super().__init__(f"Row {row} can't be encoded: {reason.rstrip('.')}{more}.", "Mend or leave out that content.")
 
 
 def l2_normalize(vectors: NDArray[Any]) -> NDArray[np.float32]:
@@ -99,7 +99,8 @@ def require_unit_vectors(vectors: NDArray[Any], count: int, dims: int, name: str
 def encode_query(encoder: Encoder, query: Content) -> NDArray[np.float32]:
     """Return the vector (d,) float32 of a query: a text, or a picture's file or bytes.
 
-    Models with a prompt for questions get it. Raises InputError where the encoder doesn't accept that kind.
+    Models with a prompt for questions get it. Raises InputError where the encoder doesn't accept that kind or can't
+    read the content.
     """
     kind = "text" if isinstance(query, str) else "image"
     if kind not in encoder.accepts:
@@ -109,5 +110,8 @@ def encode_query(encoder: Encoder, query: Content) -> NDArray[np.float32]:
         )
     method = "encode_text" if kind != encoder.content else "encode_queries"
     encode = getattr(encoder, method, encoder.encode)
-    vector: NDArray[np.float32] = encode([query])[0]
+    try:
+        vector: NDArray[np.float32] = encode([query])[0]
+    except PartialEncodingError as error:
+        raise InputError(f"The query can't be encoded: {error.errors[0]}", f"Give another {kind}.") from error
     return vector

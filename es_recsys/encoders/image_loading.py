@@ -74,7 +74,7 @@ def _open(data: bytes) -> Image.Image:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise _error("it has too many pixels") from None
     except Exception:
-        raise _error("its content is not one of the formats") from None
+        raise _error("it has none of the formats that can be read") from None
 
 
 def _draft_size(width: int, height: int, side: int) -> tuple[int, int]:

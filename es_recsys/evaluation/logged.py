@@ -23,7 +23,7 @@ SERVED = "as served"
 class LoggedReport:
     """Rewards of the logged pages in other orders.
 
-    values: how the pages are put in order -> the reward an answer. looked_at: the chance that each position is looked at, as
+    values: how the pages are put in order -> the reward an answer. examination: the chance that each position is looked at, as
     the log tells it. made: when, ISO 8601.
     """
 
@@ -31,7 +31,7 @@ class LoggedReport:
     made: str
     answers: int
     rewarded: int
-    looked_at: tuple[float, ...]
+    examination: tuple[float, ...]
     values: Mapping[str, Value]
 
     @property
@@ -45,7 +45,10 @@ class LoggedReport:
 
     def lines(self) -> Iterator[str]:
         yield f"{self.answers:,} logged answers, {self.rewarded:,} items of them with a reward."
-        yield "Looked at, by position: " + " ".join(f"{chance:.2f}" for chance in self.looked_at[:10])
+        if not self.rewarded:
+            yield "Nothing can be estimated without rewards: load events with the query_id or recommendation_id of an answer."
+            return
+        yield "Examination probability by position: " + " ".join(f"{chance:.2f}" for chance in self.examination[:10])
         for name, value in self.values.items():
             yield (f"{name}: IPS {value.ips}, SNIPS {value.snips}")
 
@@ -56,7 +59,7 @@ class LoggedReport:
             "made": self.made,
             "answers": self.answers,
             "rewarded": self.rewarded,
-            "looked_at": [round(chance, 4) for chance in self.looked_at],
+            "examination": [round(chance, 4) for chance in self.examination],
             "values": {name: value.to_dict() for name, value in self.values.items()},
         }
 
@@ -69,6 +72,6 @@ class LoggedReport:
         try:
             values = {name: Value.from_dict(value) for name, value in found["values"].items()}
             plain = {name: found[name] for name in ("store", "made", "answers", "rewarded")}
-            return cls(**plain, looked_at=tuple(found["looked_at"]), values=values)
+            return cls(**plain, examination=tuple(found["examination"]), values=values)
         except (KeyError, TypeError, AttributeError) as error:
             raise InputError("This is no result of `es-recsys evaluate --logged`.", "Write one with --out FILE.json.") from error

@@ -15,6 +15,7 @@ from es_recsys.evaluation.results import Comparison
 
 __all__ = ["write_report"]
 
+_REMEDY = "Give a file that `evaluate` or `tune` wrote with --out."
 _HISTORY, _TRIAL = {"model", "metric", "trials"}, {"number", "value", "seconds", "settings"}
 
 
@@ -59,9 +60,9 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         found = orjson.loads(path.read_bytes())
     except OSError as error:
-        raise InputError(f"{path} can't be read ({error.strerror}).", "Give what --out of `evaluate` or `tune` kept.") from error
+        raise InputError(f"{path} can't be read ({error.strerror}).", _REMEDY) from error
     except orjson.JSONDecodeError as error:
-        raise InputError(f"{path} is no JSON ({error}).", "Give what --out of `evaluate` or `tune` kept.") from error
+        raise InputError(f"{path} is not JSON ({error}).", _REMEDY) from error
     if not isinstance(found, dict):
         raise InputError(f"{path} is no result of `es-recsys evaluate` or `tune`.", "Write one with --out FILE.json.")
     return found

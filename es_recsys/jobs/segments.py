@@ -8,6 +8,7 @@ from typing import Any
 
 from es_recsys.dataset import History
 from es_recsys.errors import ModelError
+from es_recsys.models.clustering import LEAST_USERS
 from es_recsys.models.segment_profiles import SegmentProfile
 from es_recsys.models.segments import Segments
 from es_recsys.serving.operations import Flow, MultiGet
@@ -33,10 +34,12 @@ class SegmentsReport:
     titles: Mapping[str, str]
 
     def lines(self) -> Iterator[str]:
-        tried = ", ".join(f"{count} ({score:.3f})" for count, score in self.silhouettes.items())
+        tried = ", ".join(f"{count} ({score:.3f})" for count, score in sorted(self.silhouettes.items()))
         yield f"{len(self.segments)} segments of {sum(one.users for one in self.segments):,} users in version {self.version}."
         if tried:
-            yield f"Their number is the one of the best silhouette; tried: {tried}."
+            best = max(self.silhouettes, key=lambda count: (self.silhouettes[count], -count))
+            merged = "" if best == len(self.segments) else f", of which those of fewer than {LEAST_USERS} users were merged"
+            yield f"{best} segments have the highest mean silhouette{merged}; tried: {tried}."
 
     def to_dict(self) -> dict[str, Any]:
         return {

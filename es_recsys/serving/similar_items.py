@@ -34,7 +34,7 @@ def similar_items_request(
     item_id = str(query.like)
     known = yield from fetch_item_content(snapshot, (item_id,))
     if item_id not in known:
-        raise InputError(f"There is no item {item_id!r} in {snapshot.metadata.store}.", "See its id in the catalogue.")
+        raise InputError(f"There is no item {item_id!r} in {snapshot.metadata.store}.", "Give the id of a loaded item.")
     viewer = replace(profile_of_views(snapshot, (item_id,), known, now), seen=frozenset())
     disliked = profile.disliked if profile is not None else frozenset()
     exclude = frozenset(query.exclude) | {item_id, known[item_id].group_id or item_id} | disliked

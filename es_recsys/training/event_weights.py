@@ -119,12 +119,12 @@ class EventWeightsReport:
         )
         if it.resumed:
             yield f"{it.resumed:,} of the trials were made by an earlier run."
-        yield f"{self.target} events alone: {it.alone:.4f}; what the others add: {difference_words(it.worth)}."
-        yield "Weights: " + ", ".join(f"{name} {weight:g}" for name, weight in it.weights.items()) + "."
+        yield f"With {self.target} events alone: {it.alone:.4f}; events of other types add {difference_words(it.worth)}."
+        yield "Best weights: " + ", ".join(f"{name} {weight:g}" for name, weight in it.weights.items()) + "."
         if it.kept:
             yield f"Stored with the store, all profiles rebuilt, in {self.seconds:.0f} s. Train again: models use them."
         else:
-            yield "The weights stay as they were: the best ones that were tried are not surely better."
+            yield "They are not significantly better, so the weights stay as they were."
 
     def to_dict(self) -> dict[str, Any]:
         it = self.found
@@ -149,7 +149,7 @@ class EventWeightsReport:
 def tune_event_weights(
     work: Workspace, target: str = "purchase", *, budget: float = 300.0, seed: int = 7, progress: Progress | None = None
 ) -> EventWeightsReport:
-    """Tune the event weights for held-out events of the type `target`, and store them where they are surely better.
+    """Tune the event weights for held-out events of the type `target`, and store them where they are significantly better.
 
     The models are those that the store is served with (co-visitation where there are none yet). budget: seconds after which no
     further weight is tried. Raises InputError for a type that there isn't or of which there are too few, StoreNotFound,

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from es_recsys.cooccurrence import Counting
+from es_recsys.counting import counted
 from es_recsys.dataset import Interactions, ItemTable
 from es_recsys.errors import ModelError
 from es_recsys.evaluation.holdout_split import HoldoutSplit
@@ -193,7 +194,7 @@ def select(
     took = time.monotonic() - began
     shares = ", ".join(f"{name} {share:.0%}" for name, share in weights.items())
     what = f"Ensemble: {shares}." if shares else "Nothing but what is popular could be trained: that is what all are recommended."
-    notes.say(f"{what} {searched:.0f} s of trying, {took - searched:.0f} s of training on everything.")
+    notes.say(f"{what} {searched:.0f} s of tuning, {took - searched:.0f} s of training on all events.")
     notes.figures.update(weights=dict(weights), search_s=round(searched, 1), train_s=round(took - searched, 1))
     return Selection(models, weights, Report(tuple(notes.lines), notes.figures))
 
@@ -256,7 +257,9 @@ def _choose(
         return None
     least = _NAMED_SHARE if spec.names else 0.0
     earlier = attempts.step(
-        "Weighed by these users alone", lambda: _earlier(held, configs, seed, deadline, notes, spec), list[_Earlier]()
+        "Ensemble weights come from these users alone",
+        lambda: _earlier(held, configs, seed, deadline, notes, spec),
+        list[_Earlier](),
     )
     weighed = attempts.step(
         "The models are not weighed against each other", lambda: select_ensemble(models, held.whole, least, earlier), None
@@ -293,11 +296,12 @@ def _tried(
     alone, with_others = result.best.value if result.best is not None else math.nan, ""
     if beside is not None:
         alone = beside.alone
-        better = f"{beside.ensemble_ndcg:.4f}" if beside.ensemble_ndcg > beside.without else "no more"
-        with_others = f", {better} beside {' and '.join(models)} ({beside.without:.4f} without it)"
+        gained = f"{beside.ensemble_ndcg:.4f}" if beside.ensemble_ndcg > beside.without else "no gain"
+        with_others = f" alone, {gained} in an ensemble with {', '.join(models)} ({beside.without:.4f} without it)"
     notes.say(
-        f"{name}: {config_words(config)}: NDCG@{DEPTH} {alone:.4f}{with_others}, "
-        f"best of {result.tried}{cut_note(result.cut_short)}{failed_note(result.failed)}.",
+        f"{name}: NDCG@{DEPTH} {alone:.4f}{with_others}, "
+        f"best of {counted(result.tried, 'trial', 'trials')}{cut_note(result.cut_short)}{failed_note(result.failed)}: "
+        f"{config_words(config)}.",
         **{name: round(alone, 5)},
     )
     return model, config
@@ -309,7 +313,7 @@ def _weighed(weighed: SelectedEnsemble, configs: Mapping[str, Any], notes: Notes
     notes.figures["ensemble"] = [{"weights": dict(weights), "ndcg": round(score, 5)} for weights, score in weighed.path]
     left = [name for name in configs if name not in weighed.weights]
     if left:
-        notes.say(f"{', '.join(left)}: less than half a percent more, so left out.")
+        notes.say(f"{', '.join(left)}: left out of the ensemble, as the gain is below half a percent.")
     return _Choice({name: configs[name] for name in weighed.weights}, weighed.weights)
 
 
@@ -326,9 +330,9 @@ def _earlier(
     if part is None:
         return []
     if time.monotonic() > deadline:
-        notes.say("Weighed by these users alone (the time ran out).")
+        notes.say("Ensemble weights come from these users alone (the time ran out).")
         return []
     trials = {name: trials_of(name, part, seed, spec.items, spec.watch(name, "earlier", deadline)) for name in configs}
     models = {name: one.model(configs[name]) for name, one in trials.items()}
-    notes.say(f"Weighed also by {len(part):,} users of the time before.", earlier_users=len(part))
+    notes.say(f"Ensemble weights come from {len(part):,} users of an earlier split as well.", earlier_users=len(part))
     return [(models, part)]

@@ -1,7 +1,7 @@
 """Retraining of the learned ranking where there is more to learn from: what a scheduler runs.
 
 Due means that the answers that something was done with, or the judged queries of the file given, have grown since the ranking was
-trained last. What is not surely better is not served (train_ranking.py), and waits for more, too.
+trained last. What is not significantly better is not served (train_ranking.py), and waits for more, too.
 """
 
 from __future__ import annotations

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-
-from es_recsys.models.als import ALSConfig
-from es_recsys.models.covisitation import CoVisitationConfig
 
 __all__ = ["ExpectedQuality", "Notes", "Report", "config_words", "cut_note", "failed_note"]
 
@@ -58,33 +55,18 @@ class Notes:
             self._on_line(line)
 
 
-def covisitation_words(config: CoVisitationConfig) -> str:
-    """Return a config of co-visitation in words."""
-    how = config.counting
-    pairs = (
-        "pairs of the whole history" if how.window is None else f"pairs up to {how.window} events apart (x {how.decay:g} a step)"
-    )
-    back = "" if how.window is None or how.backward == 1 else f", backwards x {how.backward:g}"
-    recency = "whole history alike" if np.isinf(config.half_life) else f"half-life {config.half_life:g} events"
-    days = "" if np.isinf(config.half_life_days) else f" and {config.half_life_days:g} days"
-    aged = "" if np.isinf(how.half_life_days) else f", pairs halve in {how.half_life_days:g} days"
-    return (
-        f"{pairs}{back}{aged}, user power {how.user_power:g}, popularity powers {config.source_power:g} and "
-        f"{config.target_power:g}, {recency}{days}"
-    )
-
-
 def config_words(config: Any) -> str:
-    """Return a config in words: the known ones in sentences, of the others what isn't as usual."""
-    if isinstance(config, CoVisitationConfig):
-        return covisitation_words(config)
-    if isinstance(config, ALSConfig):
-        recency = "" if np.isinf(config.half_life) else f", half-life {config.half_life:g} events"
-        return f"{config.factors} factors, confidence {config.confidence.scale:g}, b {config.confidence.b:g}{recency}"
-    usual = type(config)()
-    own = [(one.name, getattr(config, one.name)) for one in fields(config) if one.compare]
-    changed = [f"{name.replace('_', ' ')} {value}" for name, value in own if value != getattr(usual, name)]
-    return ", ".join(changed) or "usual settings"
+    """Return the settings of a config that differ from the defaults, nested ones under a dotted name."""
+    return ", ".join(f"{name}={value}" for name, value in _changed(config, type(config)())) or "default settings"
+
+
+def _changed(config: Any, usual: Any) -> Iterator[tuple[str, Any]]:
+    for one in fields(config):
+        value, default = getattr(config, one.name), getattr(usual, one.name)
+        if is_dataclass(value):
+            yield from ((f"{one.name}.{name}", inner) for name, inner in _changed(value, default))
+        elif one.compare and value != default:
+            yield one.name, value
 
 
 def cut_note(cut_short: bool) -> str:

@@ -52,8 +52,8 @@ class Outcome:
     """Outcome of a training for one situation.
 
     before, after: NDCG@10 of the order that served and of the trees, on answers that these did not see; gain: their difference
-    with its 95 % interval; p: of the paired test. kept: whether it serves now. parts: what the trees read most, by the absolute
-    contributions' share.
+    with its 95 % interval; p: of the paired test. kept: whether it serves now. importances: what the trees read most, by
+    its share of the absolute contributions.
     """
 
     situation: str
@@ -64,21 +64,21 @@ class Outcome:
     p: float
     trees: int
     kept: bool
-    parts: Mapping[str, float]
+    importances: Mapping[str, float]
     curve: Mapping[int, float]
 
     def lines(self, before: str) -> Iterator[str]:
         """Yield the outcome as lines to be read; before: what the trees are compared with, in words."""
         yield (
             f"{self.situation}: {self.answers:,} answers, NDCG@10 {self.before:.4f} by {before}, {self.after:.4f} by"
-            f" {self.trees} trees that did not see them: {difference_words(self.gain)},"
+            f" {self.trees} trees, by cross-validation: {difference_words(self.gain)},"
             f" p = {self.p:.4f}"
         )
         if self.kept:
-            most = ", ".join(f"{part} {share:.0%}" for part, share in self.parts.items())
-            yield f"It serves from now on. It looks at: {most}."
+            most = ", ".join(f"{part} {share:.0%}" for part, share in self.importances.items())
+            yield f"It is served from now on. Most important features: {most}."
         else:
-            yield f"What served goes on serving: the trees are not surely better than {before}."
+            yield f"It is not served: it is not significantly better than {before}. What was served stays."
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -90,7 +90,7 @@ class Outcome:
             "p": self.p,
             "trees": self.trees,
             "kept": self.kept,
-            "parts": dict(self.parts),
+            "importances": dict(self.importances),
             "curve": {str(trees): value for trees, value in self.curve.items()},
         }
 

@@ -70,7 +70,7 @@ class ModelTuneReport:
         yield f"{_METRIC} on validation {self.validation[0]:.4f} before, {self.validation[1]:.4f} with the best."
         yield f"On events that no trial saw {self.test[0]:.4f} before, {self.test[1]:.4f} with it ({p_words(self.p)})."
         if not self.kept:
-            yield "Nothing surely better was found: the settings stay."
+            yield "No significantly better settings were found: they stay as they are."
             return
         assert it.best is not None
         yield "Settings: " + ", ".join(f"{name} {value}" for name, value in it.best.settings.items())

@@ -43,8 +43,8 @@ class TuneReport:
         if not it.kept:
             yield "The weights stay as they were: nothing better was found."
             return
-        yield "Retrievers: " + ", ".join(f"{name} {weight:.2f}" for name, weight in it.weights.items())
-        yield "Words: " + ", ".join(f"{name} {boost:.2f}" for name, boost in it.lexical.items() if boost)
+        yield "Retriever weights: " + ", ".join(f"{name} {weight:.2f}" for name, weight in it.weights.items())
+        yield "Boosts of text fields: " + ", ".join(f"{name} {boost:.2f}" for name, boost in it.lexical.items() if boost)
         yield f"Stored with the store, in {self.seconds:.0f} s; every search uses them from now on."
 
     def to_dict(self) -> dict[str, Any]:

@@ -110,9 +110,11 @@ class WeightsTuneReport:
             if one.kept:
                 yield "  " + ", ".join(f"{name} {weight:g}" for name, weight in one.weights.items())
             else:
-                yield "  Nothing surely better was found: the weights stay."
+                yield "  No significantly better weights were found: they stay as they are."
         yield from self.notes
-        yield f"{self.seconds:.0f} s. What was kept is stored with the store until the next training."
+        if any(one.kept for one in self.situations):
+            yield "New weights are stored with the store until the next training."
+        yield f"{self.seconds:.0f} s."
 
     def to_dict(self) -> dict[str, Any]:
         names = ("queries", "before", "after", "p", "kept")
@@ -259,7 +261,7 @@ def _tuned(
         new[own] = retriever_scores.some(own).ndcg(chosen)
     best, result = _chosen(retriever_scores, before, trials, seconds)
     p = paired_test(new, old, rng, groups=who)
-    # So many trials find something in any noise: only what is surely better goes into service.
+    # So many trials find something in any noise: only what is significantly better goes into service.
     kept = bool(new.mean() > old.mean() and p < _SURE)
     means = float(old.mean()), float(new.mean())
     return Situation(name, len(retriever_scores), best if kept else before, *means, p, kept, result.trials)

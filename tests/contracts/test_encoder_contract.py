@@ -17,6 +17,7 @@ from PIL import Image
 
 from es_recsys.encoders import Encoder, PartialEncodingError, encode_all, encode_query, image_encoder, text_encoder
 from es_recsys.encoders.torch_text import TorchTextEncoder
+from es_recsys.errors import InputError
 from es_recsys.settings import Settings
 from es_recsys.vector_fields import VECTOR_FIELDS
 
@@ -225,6 +226,8 @@ def test_broken_pictures_leave_the_others(encoder: Encoder, case: Case) -> None:
     with pytest.raises(PartialEncodingError) as caught:
         encoder.encode(mixed)
     assert set(caught.value.errors) == {0, 2}
+    with pytest.raises(InputError, match="The query can't be encoded"):
+        encode_query(encoder, b"no picture")
     encoded = encode_all(encoder, mixed)
     assert set(encoded.errors) == {0, 2}
     for row, place in ((1, 0), (3, 1)):

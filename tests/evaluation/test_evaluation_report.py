@@ -174,9 +174,15 @@ def test_estimates_on_few_rows_are_told_but_not_praised(logged: LoggedReport) ->
 def test_an_estimate_of_the_log_goes_through_json(logged: LoggedReport) -> None:
     told = json.loads(json.dumps(logged.to_dict(), allow_nan=False))
     assert LoggedReport.from_dict(told).to_dict() == logged.to_dict()
-    for wrong in ({}, {**told, "values": {"a": {}}}, {**told, "values": []}, {**told, "looked_at": None}):
+    for wrong in ({}, {**told, "values": {"a": {}}}, {**told, "values": []}, {**told, "examination": None}):
         with pytest.raises(InputError):
             LoggedReport.from_dict(wrong)
+
+
+def test_a_log_without_rewards_says_what_is_missing(logged: LoggedReport) -> None:
+    assert any(": IPS " in line for line in logged.lines())
+    lines = list(replace(logged, rewarded=0).lines())
+    assert len(lines) == 2 and "query_id" in lines[1]
 
 
 def test_names_of_points_stay_below_the_title() -> None:

@@ -92,8 +92,8 @@ def test_judgments_change_the_order_and_a_lost_ranking_changes_it_back(
     report = train_ranking(client.workspace, file, trees=SMALL)
     (outcome,) = report.outcomes
     assert outcome.kept and outcome.after > outcome.before + 0.1 and outcome.p < 0.01
-    assert outcome.gain.low > 0 and "price" in outcome.parts
-    assert "serves from now on" in "\n".join(report.lines())
+    assert outcome.gain.low > 0 and "price" in outcome.importances
+    assert "served from now on" in "\n".join(report.lines())
     json.dumps(report.to_dict())
 
     after = ask(client, queries, n=20)

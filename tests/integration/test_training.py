@@ -296,7 +296,7 @@ def test_a_learned_ranking_reads_what_behaviour_says(client: Client, sample: Sam
     )
     trees = Trees(trees=20, steps=2, leaves=7, depth=4, rate=0.2, least=10)
     (outcome,) = train_ranking(client.workspace, trees=trees).outcomes
-    assert outcome.kept and "item" in outcome.parts and "sum" not in outcome.parts
+    assert outcome.kept and "item" in outcome.importances and "sum" not in outcome.importances
     after = asked(queries[:40])
     assert np.mean([most for _, most in after]) < 0.7 * np.mean([most for _, most in before[:40]])
     for answer, _ in after:

@@ -154,7 +154,7 @@ def test_lsa_that_was_asked_for_says_that_there_is_no_vocabulary() -> None:
     [
         (Validation, "of", "No setting is tried: "),
         (module, "select_ensemble", "The models are not weighed against each other: "),
-        (module, "_earlier", "Weighed by these users alone: "),
+        (module, "_earlier", "Ensemble weights come from these users alone: "),
     ],
     ids=["validation", "weighing", "earlier"],
 )

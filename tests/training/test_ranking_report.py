@@ -16,14 +16,14 @@ from es_recsys.training.train_ranking import Outcome, RankingReport
 
 def outcome(**more: Any) -> Outcome:
     found = {"situation": "query", "answers": 120, "before": 0.5, "after": 0.6, "gain": Estimate(0.1, 0.05, 0.15, 120), "p": 0.01}
-    return Outcome(**{**found, "trees": 100, "kept": True, "parts": {"price": 1.0}, "curve": {100: 0.6}, **more})
+    return Outcome(**{**found, "trees": 100, "kept": True, "importances": {"price": 1.0}, "curve": {100: 0.6}, **more})
 
 
 def test_trees_of_the_log_are_compared_with_what_was_served() -> None:
     """Which may have been an earlier forest, and goes on serving where the new one is no better."""
     said = "\n".join(RankingReport("answers", (outcome(), outcome(kept=False)), 1.0).lines())
     assert "weighted sum" not in said
-    assert "by the order that was served" in said and "What served goes on serving" in said
+    assert "by the order that was served" in said and "What was served stays" in said
     assert "0.5000 by the weighted sum" in "\n".join(RankingReport("judgments", (outcome(),), 1.0).lines())
 
 

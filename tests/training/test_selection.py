@@ -14,9 +14,11 @@ from es_recsys.cooccurrence import Counting
 from es_recsys.dataset import History, Interactions
 from es_recsys.errors import ModelError
 from es_recsys.models import ALSConfig, CoVisitation, CoVisitationConfig, Popularity, recommend
+from es_recsys.models.confidence import Confidence
 from es_recsys.training import model_selection as module
 from es_recsys.training import validation
 from es_recsys.training.model_selection import Selection, TrainSpec, select, small_store_defaults, suitable_models
+from es_recsys.training.selection_report import config_words
 from es_recsys.training.training_record import TrainingRecord
 
 Make = Callable[..., Interactions]
@@ -118,6 +120,12 @@ def shoppers(buyers: int, users: int = USERS) -> dict[str, list[tuple[str, float
     return found
 
 
+def test_settings_are_named_where_they_are_not_the_defaults() -> None:
+    assert config_words(ALSConfig()) == "default settings"
+    config = ALSConfig(factors=128, confidence=Confidence(scale=60.0), half_life=4.0)
+    assert config_words(config) == "factors=128, confidence.scale=60.0, half_life=4.0"
+
+
 def test_where_purchases_are_what_counts_it_chooses_by_them(interactions: Make) -> None:
     data = interactions(shoppers(USERS), timed=True)
     rng = np.random.default_rng
@@ -132,7 +140,7 @@ def test_where_purchases_are_what_counts_it_chooses_by_them(interactions: Make) 
 
 def test_few_users_are_asked_of_the_time_before_too(interactions: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     data = interactions(shoppers(USERS), timed=True)
-    said = "Weighed also by 160 users of the time before."
+    said = "Ensemble weights come from 160 users of an earlier split as well."
     for seconds, sure, names, expected in [
         (1_000.0, 2_000, ("covisitation", "als"), True),
         (1_000.0, 160, ("covisitation", "als"), False),
@@ -142,7 +150,7 @@ def test_few_users_are_asked_of_the_time_before_too(interactions: Make, monkeypa
         monkeypatch.setattr(module, "SURE", sure)
         report = select(data, np.random.default_rng(1), seconds, spec=TrainSpec(names)).report
         assert (said in report.lines, "earlier_users" in report.figures) == (expected, expected)
-        assert ("Weighed by these users alone (the time ran out)." in report.lines) == (seconds == 0.0)
+        assert ("Ensemble weights come from these users alone (the time ran out)." in report.lines) == (seconds == 0.0)
 
 
 def test_similar_users_are_tried_for_purchases(interactions: Make) -> None:

@@ -69,7 +69,7 @@ def _interval(one: Estimate) -> str:
 
 
 def _looked_at(one: LoggedReport) -> str:
-    chances = " ".join(f"{chance:.2f}" for chance in one.looked_at[:_POSITIONS])
+    chances = " ".join(f"{chance:.2f}" for chance in one.examination[:_POSITIONS])
     return f"Chance that a position is looked at, from the first on: {chances}. Only the order of what was shown is changed."
 
 
