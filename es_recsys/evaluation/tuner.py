@@ -11,8 +11,8 @@ from __future__ import annotations
 import math
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -38,7 +38,6 @@ Settings = Mapping[str, Any]
 # Setting -> index of its value in the space, so that a sampler knows which values are neighbours.
 Indices = dict[str, int]
 Key = tuple[tuple[str, int], ...]
-Proposals = Generator[Indices, float, None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,117 +109,170 @@ def optimize(
     """
     if start is None and method == "coordinate":
         start = {setting: values[0] for setting, values in space.items()}
-    listed = {setting: list(space[setting]).index(value) for setting, value in (start or {}).items() if value in space[setting]}
-    failed: list[Exception] = []
-    rows: list[Trial] = []
-    cut_short, resumed = False, 0
+    first = {setting: list(space[setting]).index(value) for setting, value in (start or {}).items() if value in space[setting]}
     with _opened(file, name) as store:
-        earlier, interrupted = ([], []) if store is None else (store.ended(), store.interrupted())
-        known = {_key(one.params): one for one in earlier}
-        if method == "tpe":
-            rows, resumed = [_trial(number, one, space) for number, one in enumerate(earlier)], len(earlier)
-            proposals = _tpe(space, listed, earlier, interrupted, seed)
-        else:
-            proposals = _coordinate(space, listed, rounds, exhaustive, min_gain)
-        indices = next(proposals, None)
-        while indices is not None:
-            if (one := known.get(_key(indices))) is not None:
-                rows.append(_trial(len(rows), one, space))
-                resumed += 1
+        search = _Search(space, score, store, trials, deadline, progress, needs_start=start is not None)
+        with suppress(_SearchOver):
+            if method == "tpe":
+                _sample(search, first, seed)
             else:
-                required = start is not None and not rows
-                if not required and (len(rows) + len(failed) >= (trials or math.inf) or time.monotonic() > deadline):
-                    cut_short = time.monotonic() > deadline
-                    break
-                settings = {setting: space[setting][at] for setting, at in indices.items()}
-                began, number = time.monotonic(), None if store is None else store.begin(indices, space)
-                try:
-                    value = float(score(settings))
-                except Exception as error:
-                    if required:
-                        raise
-                    if isinstance(error, OutOfTime):
-                        cut_short = True
-                        break
-                    failed.append(error)
-                    value = -math.inf
-                else:
-                    rows.append(Trial(len(rows), settings, value, time.monotonic() - began))
-                if store is not None and number is not None:
-                    store.end(number, value)
-            if progress is not None:
-                progress(len(rows) + len(failed), trials)
-            try:
-                indices = proposals.send(rows[-1].value if one is not None else value)
-            except StopIteration:
-                break
-    best = max(rows, key=lambda row: (row.value, -row.number), default=None)
-    return TuningResult(tuple(rows), best, resumed, cut_short, tuple(failed))
+                _move_one_at_a_time(search, first, rounds, exhaustive, min_gain)
+        return search.result()
 
 
-def _coordinate(space: Space, start: Indices, rounds: int, exhaustive: bool, min_gain: float) -> Proposals:
-    """Propose changes of one setting at a time, and move where they better the score."""
-    scores: dict[Key, float] = {}
+class _SearchOver(Exception):
+    """Raised where no further trial is made, as time or the number of trials has run out."""
 
-    def scored(indices: Indices) -> Generator[Indices, float, float]:
+
+class _Search:
+    """The trials of one search: those that earlier runs stored, and those that are made now.
+
+    stored: what earlier runs scored. interrupted: what was being tried when a run was broken off. values: the score of each
+    configuration that has come up in this search.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        score: Callable[[Settings], float],
+        store: _TrialStore | None,
+        max_trials: int | None,
+        deadline: float,
+        progress: Callable[[float, float | None], None] | None,
+        *,
+        needs_start: bool,
+    ) -> None:
+        self.space = space
+        self.stored, self.interrupted = ([], []) if store is None else (store.ended(), store.interrupted())
+        self._score, self._store, self._needs_start = score, store, needs_start
+        self._max_trials, self._deadline, self._progress = max_trials, deadline, progress
+        self._stored_by_key = {_key(one.params): one for one in self.stored}
+        self.values: dict[Key, float] = {}
+        self._trials: list[Trial] = []
+        self._failed: list[Exception] = []
+        self._resumed, self._cut_short = 0, False
+
+    def result(self) -> TuningResult:
+        best = max(self._trials, key=lambda trial: (trial.value, -trial.number), default=None)
+        return TuningResult(tuple(self._trials), best, self._resumed, self._cut_short, tuple(self._failed))
+
+    def value_of(self, indices: Indices) -> float:
+        """Return the score of a configuration, made once; -inf where it can't be tried. Raises _SearchOver."""
         key = _key(indices)
-        if key not in scores:
-            scores[key] = yield indices
-        return scores[key]
+        if key not in self.values:
+            stored = self._stored_by_key.get(key)
+            self.values[key] = self._try(indices) if stored is None else self._resume(stored)
+            if self._progress is not None:
+                self._progress(self._tried, self._max_trials)
+        return self.values[key]
 
-    best = start
-    top = yield from scored(best)
+    def _resume(self, stored: optuna.trial.FrozenTrial) -> float:
+        """Take over a trial that an earlier run made, and return its score."""
+        trial = _trial(len(self._trials), stored, self.space)
+        self._trials.append(trial)
+        self._resumed += 1
+        return trial.value
+
+    @property
+    def _tried(self) -> int:
+        return len(self._trials) + len(self._failed)
+
+    def _try(self, indices: Indices) -> float:
+        required = self._needs_start and not self._trials
+        if not required:
+            self._check_limits()
+        number = None if self._store is None else self._store.begin(indices, self.space)
+        value = self._scored(indices, required)
+        if self._store is not None and number is not None:
+            self._store.end(number, value)
+        return value
+
+    def _check_limits(self) -> None:
+        """Raise _SearchOver where there is no time or no trial left."""
+        self._cut_short = time.monotonic() > self._deadline
+        if self._cut_short or self._tried >= (self._max_trials or math.inf):
+            raise _SearchOver
+
+    def _scored(self, indices: Indices, required: bool) -> float:
+        """Make a trial. required: whether what the score raises is raised."""
+        settings = {setting: self.space[setting][index] for setting, index in indices.items()}
+        began = time.monotonic()
+        try:
+            value = float(self._score(settings))
+        except Exception as error:
+            if required:
+                raise
+            if isinstance(error, OutOfTime):
+                self._cut_short = True
+                raise _SearchOver from error
+            self._failed.append(error)
+            return -math.inf
+        self._trials.append(Trial(len(self._trials), settings, value, time.monotonic() - began))
+        return value
+
+
+def _move_one_at_a_time(search: _Search, start: Indices, rounds: int, exhaustive: bool, min_gain: float) -> None:
+    """Move one setting after the other to where the score is best, for so many rounds or until none betters it."""
+    best, top = start, search.value_of(start)
     for _ in range(rounds):
         before = top
-        for setting, values in space.items():
-            at = None if exhaustive else best.get(setting)
-            for way in (range(len(values)),) if at is None else (range(at + 1, len(values)), range(at - 1, -1, -1)):
-                stood = top
-                for i in way:
-                    changed = {**best, setting: i}
-                    found = yield from scored(changed)
-                    if found > top + min_gain:
-                        best, top = changed, found
-                    elif at is not None:
-                        break
-                if top > stood:
-                    break
+        for setting in search.space:
+            best, top = _moved(search, best, top, setting, exhaustive, min_gain)
         if top <= before:
             break
 
 
-def _tpe(
-    space: Space, start: Indices, earlier: Sequence[optuna.trial.FrozenTrial], interrupted: Sequence[Indices], seed: int
-) -> Proposals:
-    """Propose what the sampler draws, after what was interrupted, or where nothing was tried yet, after the start."""
+def _moved(search: _Search, best: Indices, top: float, setting: str, exhaustive: bool, min_gain: float) -> tuple[Indices, float]:
+    """Return the best configuration that differs in this setting at most, and its score.
+
+    From the setting's value up, else down, as long as the score rises; all values where it has none yet, or where `exhaustive`.
+    """
+    n, before = len(search.space[setting]), top
+    index = None if exhaustive else best.get(setting)
+    ways = (range(n),) if index is None else (range(index + 1, n), range(index - 1, -1, -1))
+    for way in ways:
+        for i in way:
+            changed = {**best, setting: i}
+            value = search.value_of(changed)
+            if value > top + min_gain:
+                best, top = changed, value
+            elif index is not None:
+                break
+        if top > before:
+            break
+    return best, top
+
+
+def _sample(search: _Search, start: Indices, seed: int) -> None:
+    """Try what the sampler draws, after what was interrupted, or where nothing was tried yet, after the start."""
     optuna = _optuna()
+    for one in search.stored:
+        search.value_of(one.params)
     # A resumed study draws on, and doesn't repeat what it drew first.
-    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed + len(earlier)))
-    study.add_trials(earlier)
-    scored = {_key(one.params) for one in earlier}
-    for indices in interrupted:
+    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed + len(search.stored)))
+    study.add_trials(search.stored)
+    for indices in search.interrupted:
         study.enqueue_trial(indices)
-    if not earlier and len(start) == len(space):
+    if not search.stored and len(start) == len(search.space):
         study.enqueue_trial(start)
-    rng = np.random.default_rng([seed, len(scored)])
-    while len(scored) < math.prod(max(len(values), 1) for values in space.values()):
-        trial, indices = _fresh(study, space, scored, rng)
-        value = yield indices
+    rng = np.random.default_rng([seed, len(search.values)])
+    while len(search.values) < math.prod(max(len(values), 1) for values in search.space.values()):
+        trial, indices = _fresh(study, search, rng)
+        value = search.value_of(indices)
         if math.isfinite(value):
             study.tell(trial, value)
         else:
             study.tell(trial, state=optuna.trial.TrialState.FAIL)
-        scored.add(_key(indices))
 
 
-def _fresh(study: optuna.Study, space: Space, scored: Collection[Key], rng: np.random.Generator) -> tuple[optuna.Trial, Indices]:
+def _fresh(study: optuna.Study, search: _Search, rng: np.random.Generator) -> tuple[optuna.Trial, Indices]:
     """Return a trial with settings that none had yet: the sampler's, or where it only repeats itself, any."""
     for draw in count():
         if draw >= _PATIENCE:
-            study.enqueue_trial({setting: int(rng.integers(len(values))) for setting, values in space.items()})
+            study.enqueue_trial({setting: int(rng.integers(len(values))) for setting, values in search.space.items()})
         trial = study.ask()
-        indices = {setting: trial.suggest_int(setting, 0, len(values) - 1) for setting, values in space.items()}
-        if _key(indices) not in scored:
+        indices = {setting: trial.suggest_int(setting, 0, len(values) - 1) for setting, values in search.space.items()}
+        if _key(indices) not in search.values:
             return trial, indices
         study.tell(trial, state=_optuna().trial.TrialState.PRUNED)
     raise AssertionError("unreachable")
