@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ __all__ = ["ItemErrors", "StoreEncoders", "item_vectors", "settings_of_store"]
 _MAKERS: dict[str, Callable[[Settings], Encoder | None]] = {"text": text_encoder, "image": image_encoder}
 # Encodes texts and pictures into one space.
 _MULTIMODAL = "open_clip:"
+_CACHED_TEXTS = 10_000
 
 
 def settings_of_store(settings: Settings, metadata: IndexMetadata | None) -> Settings:
@@ -46,12 +48,13 @@ def settings_of_store(settings: Settings, metadata: IndexMetadata | None) -> Set
 
 
 class StoreEncoders:
-    """Encodes queries for any version of a store. Thread-safe."""
+    """Encodes queries for any version of a store, each text once while it is among the last 10,000. Thread-safe."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._loaded: dict[tuple[str, str], Encoder] = {}
         self._lock = threading.Lock()
+        self._text_vector = lru_cache(maxsize=_CACHED_TEXTS)(self._encode_text)
 
     def fields(self, metadata: IndexMetadata, kind: str) -> tuple[str, ...]:
         """Return the vector fields that a query of this kind can search in; known by the model's name, so nothing is loaded."""
@@ -65,7 +68,15 @@ class StoreEncoders:
 
     def vector(self, metadata: IndexMetadata, field: str, query: str | bytes) -> NDArray[np.float32]:
         """Return the query vector (d,) float32. Raises FingerprintMismatch where this machine's model is not the store's."""
-        return encode_query(self._encoder(metadata, field), query)
+        encoder = self._encoder(metadata, field)
+        if isinstance(query, str):
+            return self._text_vector(VECTOR_FIELDS[field].content, metadata.vectors[field].model, query)
+        return encode_query(encoder, query)
+
+    def _encode_text(self, content: str, model: str, text: str) -> NDArray[np.float32]:
+        vector = encode_query(self._loaded[content, model], text)
+        vector.setflags(write=False)
+        return vector
 
     def _encoder(self, metadata: IndexMetadata, field: str) -> Encoder:
         content, model = VECTOR_FIELDS[field].content, metadata.vectors[field].model
