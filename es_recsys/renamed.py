@@ -30,7 +30,12 @@ __all__ = [
 P = ParamSpec("P")
 T = TypeVar("T")
 
-ARGUMENTS: Mapping[str, str] = {"impact": "personalization", "legs": "retrievers", "log_signals": "log_features"}
+ARGUMENTS: Mapping[str, str] = {
+    "impact": "personalization",
+    "legs": "retrievers",
+    "log_signals": "log_features",
+    "timeout": "budget",
+}
 """Old name of an argument, an option of the command line or a setting -> its name."""
 
 COMMANDS: Mapping[str, str] = {"behaviours": "event-weights"}

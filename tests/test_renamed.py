@@ -81,6 +81,8 @@ def test_an_old_setting_is_read_from_the_environment(monkeypatch: pytest.MonkeyP
         (["rank", "a"], ["--impact", "3"], "--personalization"),
         (["rank", "a"], ["--impact=3"], "--personalization"),
         (["evaluate"], ["--legs"], "--retrievers"),
+        (["tune", "model", "als"], ["--timeout", "9"], "--budget"),
+        (["tune", "weights"], ["--timeout=9"], "--budget"),
     ],
 )
 def test_an_old_option_is_read_with_a_note(command: list[str], option: list[str], present: str) -> None:

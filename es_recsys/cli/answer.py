@@ -21,8 +21,8 @@ __all__ = ["batch", "rank", "recommend", "search", "similar"]
 
 User = Annotated[str | None, typer.Option(help="Personalise for this user.")]
 Session = Annotated[str | None, typer.Option(help="Personalise for this anonymous session.")]
-Number = Annotated[int, typer.Option("--n", help="Number of hits.")]
-Offset = Annotated[int, typer.Option(help="Skip this many hits.")]
+Number = Annotated[int, typer.Option("--n", help="Number of hits, 1 to 1,000.")]
+Offset = Annotated[int, typer.Option(help="Skip this many hits; with --n 1,000 at most.")]
 Filter = Annotated[
     list[str] | None,
     typer.Option(
@@ -30,9 +30,14 @@ Filter = Annotated[
     ),
 ]
 Exclude = Annotated[list[str] | None, typer.Option(help="Leave out an item, or all variants of a group_id. Repeatable.")]
-Personalization = Annotated[float | None, typer.Option(help="From 0 (the same for everybody) to 1 (fully personal).")]
-Diversity = Annotated[float | None, typer.Option(help="From 0 (by score) to 1 (most varied).")]
-Explore = Annotated[float | None, typer.Option(help="Share of the order left to chance, to learn about items: 0 to 1.")]
+Personalization = Annotated[
+    float | None, typer.Option(help="From 0 (the same for everybody) to 1 (fully personal) (default: 1).")
+]
+Diversity = Annotated[float | None, typer.Option(help="From 0 (by score) to 1 (most varied) (default: 0).")]
+Explore = Annotated[
+    float | None,
+    typer.Option(help="From 0 to 1: how far items with similar scores swap places by chance, to learn about them (default: 0)."),
+]
 Explain = Annotated[bool, typer.Option("--explain", help="Show the parts of each score and the reasons for a hit.")]
 Facets = Annotated[bool, typer.Option("--facets", help="Count matches by category, brand, tag and price.")]
 
@@ -51,7 +56,7 @@ def _show(answer: Answer, as_json: bool, explain: bool) -> None:
 @with_settings
 def search(
     settings: Settings,
-    query: Annotated[str, typer.Argument(help="Words to search for; may be left out with --image.")] = "",
+    query: Annotated[str, typer.Argument(help="Words to search for; optional with --image.")] = "",
     user: User = None,
     session: Session = None,
     image: Annotated[Path | None, typer.Option(help="Search by a picture.")] = None,

@@ -33,7 +33,10 @@ def evaluate(
     ] = "last",
     judgments: Annotated[Path | None, typer.Option(help="Evaluate on judgments: JSONL or TSV of query, item_id, grade.")] = None,
     columns: Annotated[str, typer.Option(help="Rename columns of the judgments: item_id=doc_id.")] = "",
-    target: Annotated[list[str] | None, typer.Option(help="Event type that counts as relevant (purchase). Repeatable.")] = None,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(help="Event type that counts as relevant, such as purchase (default: all positive ones). Repeatable."),
+    ] = None,
     served: Annotated[
         bool,
         typer.Option("--served/--no-served", help="Evaluate also through Elasticsearch, in a temporary store."),
@@ -44,7 +47,7 @@ def evaluate(
     ] = False,
     users: Annotated[int, typer.Option(min=1, help="Number of users or queries, at most.")] = 1_000,
     n: Number = 10,
-    budget: Annotated[float, typer.Option(min=1, help="Seconds for training in memory.")] = 600.0,
+    budget: Annotated[float, typer.Option(min=1, help="Seconds for trainings in memory.")] = 600.0,
     seed: Seed = 7,
     out: Out = None,
     json: JsonFlag = False,

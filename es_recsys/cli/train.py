@@ -31,13 +31,13 @@ def train(
     target: Annotated[
         list[str] | None,
         typer.Option(
-            help="Optimise for this event type (purchase) instead of all positive ones. --if-needed and --add keep to it."
+            help="Optimise for this event type, such as purchase, instead of all positive ones. --if-needed and --add keep it."
             " Repeatable."
         ),
     ] = None,
     budget: Annotated[
         float | None,
-        typer.Option(min=0.0, help="Seconds to try settings (default: 240, or 900 with models named)."),
+        typer.Option(min=0.0, help="Seconds for tuning (default: 240, or 900 with models named)."),
     ] = None,
     judgments: Annotated[
         Path | None,
@@ -52,7 +52,9 @@ def train(
             " exits with 0 also if nothing is done.",
         ),
     ] = False,
-    growth: Annotated[float, typer.Option(help="With --if-needed: by which share data must have grown.")] = 0.1,
+    growth: Annotated[
+        float, typer.Option(help="With --if-needed: minimum growth of the data, as a share: 0.1 is a tenth.")
+    ] = 0.1,
     seed: Seed = 7,
     json: JsonFlag = False,
 ) -> None:

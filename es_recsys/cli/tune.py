@@ -18,7 +18,7 @@ __all__ = ["tune"]
 
 tune = typer.Typer(no_args_is_help=True, callback=shared_options)
 
-Timeout = Annotated[float | None, typer.Option(min=1, help="Seconds after which no further trial starts.")]
+Budget = Annotated[float | None, typer.Option(min=1, help="Seconds after which no further trial starts.")]
 
 
 @tune.command("search")
@@ -44,8 +44,8 @@ def tune_search(
 @with_settings
 def tune_event_weights(
     settings: Settings,
-    target: Annotated[str, typer.Option(help="Event type that answers are to lead to.")] = "purchase",
-    budget: Annotated[float, typer.Option(min=1.0, help="Seconds after which no further weight is tried.")] = 300.0,
+    target: Annotated[str, typer.Option(help="Event type to optimise for.")] = "purchase",
+    budget: Annotated[float, typer.Option(min=1.0, help="Seconds after which no further trial starts.")] = 300.0,
     reset: Annotated[bool, typer.Option("--reset", help="Go back to the default weights.")] = False,
     seed: Seed = 7,
     json: JsonFlag = False,
@@ -68,9 +68,9 @@ def tune_event_weights(
 @with_settings
 def tune_model(
     settings: Settings,
-    model: Annotated[str, typer.Argument(help="Model to tune.")],
+    model: Annotated[str, typer.Argument(help="Name of the model, such as als.")],
     trials: Annotated[int, typer.Option(min=1, help="Total number of trials, including earlier runs.")] = 40,
-    timeout: Timeout = None,
+    budget: Budget = None,
     split: Annotated[
         str, typer.Option(help="Hold-out split: auto (as in `train`), last, time or random (as in `evaluate`).")
     ] = "auto",
@@ -83,7 +83,7 @@ def tune_model(
     from es_recsys.training.tune_model import tune_model as run
 
     with open_workspace(settings) as work, progress("tune") as bar:
-        found = run(work, model, split=split, trials=trials, timeout=timeout, users=users, seed=seed, progress=bar)
+        found = run(work, model, split=split, trials=trials, budget=budget, users=users, seed=seed, progress=bar)
     if out is not None:
         write_json(out, found.to_dict())
     show_report(found, json)
@@ -93,13 +93,13 @@ def tune_model(
 @with_settings
 def tune_weights(
     settings: Settings,
-    trials: Annotated[int, typer.Option(min=1, help="Number of trials of each choice.")] = 500,
-    timeout: Timeout = None,
+    trials: Annotated[int, typer.Option(min=1, help="Number of trials per situation (with and without a query).")] = 500,
+    budget: Budget = None,
     users: Annotated[int, typer.Option(min=50, help="Number of users per situation, at most.")] = 500,
     target: Annotated[
         list[str] | None,
         typer.Option(
-            help="Event type that counts as relevant without a query (purchase) (default: those of the training). Repeatable."
+            help="Event type that counts as relevant without a query, such as purchase (default: as trained). Repeatable."
         ),
     ] = None,
     seed: Seed = 7,
@@ -110,7 +110,7 @@ def tune_weights(
     from es_recsys.training.tune_weights import tune_weights as run
 
     with open_workspace(settings) as work, progress("tune") as bar:
-        found = run(work, trials=trials, timeout=timeout, users=users, targets=tuple(target or ()), seed=seed, progress=bar)
+        found = run(work, trials=trials, budget=budget, users=users, targets=tuple(target or ()), seed=seed, progress=bar)
     if out is not None:
         write_json(out, found.to_dict())
     show_report(found, json)

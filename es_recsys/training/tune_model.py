@@ -96,7 +96,7 @@ def tune_model(
     *,
     split: str = AUTO,
     trials: int = 40,
-    timeout: float | None = None,
+    budget: float | None = None,
     users: int = 2_000,
     seed: int = 7,
     progress: ProgressReporter | None = None,
@@ -131,7 +131,7 @@ def tune_model(
     if not space:
         raise InputError(f"{name} has no settings to tune.", "Tune another model.")
     test, validation = _splits(data, split, users, seed, targets)
-    deadline = time.monotonic() + timeout if timeout is not None else float("inf")
+    deadline = time.monotonic() + budget if budget is not None else float("inf")
     watch = _watch(name, "trial", progress)
     kept_at = work.settings.store_home / "checkpoints" / f"{name}-tune"
     on_validation = trials_of(name, validation, seed, items, replace(watch, checkpoints=kept_at, deadline=deadline))

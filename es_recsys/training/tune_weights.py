@@ -138,7 +138,7 @@ def tune_weights(
     work: Workspace,
     *,
     trials: int = 500,
-    timeout: float | None = None,
+    budget: float | None = None,
     users: int = 500,
     targets: Collection[str] = (),
     situations: Collection[str] = SITUATIONS,
@@ -147,7 +147,7 @@ def tune_weights(
 ) -> WeightsTuneReport:
     """Tune the retriever weights without a query and, where users searched, the personal part of those with a query.
 
-    situations: which of the two, "no_query" and "query". trials: of each choice. timeout: seconds of trials of each situation.
+    situations: which of the two, "no_query" and "query". trials: of each choice. budget: seconds of trials of each situation.
     targets: event types that make an item relevant where there is no query (none named: those that the store was trained for,
     else all that are positive). Broken off, it uses the answers collected before, as long as the store has the same events, items
     and settings. Raises StoreNotFound, InputError for an unknown type or where there are too few queries, MissingExtra.
@@ -179,7 +179,7 @@ def tune_weights(
             with scratch_store(work) as scratch:
                 answers = _collected(scratch, work, split, live, name, progress)
             stored.put(*answers)
-        found.append(_tuned(name, *answers, [query.actor for query in split.queries], trials, timeout, seed))
+        found.append(_tuned(name, *answers, [query.actor for query in split.queries], trials, budget, seed))
         save_history(work.settings, f"weights_{name}", found[-1].history())
     if not found:
         raise InputError("There are too few events to tune the weights on.", " ".join(notes) or "Load more events.")

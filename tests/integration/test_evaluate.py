@@ -284,7 +284,7 @@ def test_a_tuning_shows_its_trainings_and_looks_after_them(client: Client, monke
 
     monkeypatch.setattr(ALS, "fit", watched)
     shown = Shown()
-    report = tune_model(client.workspace, "als", trials=3, users=40, timeout=300.0, progress=shown)
+    report = tune_model(client.workspace, "als", trials=3, users=40, budget=300.0, progress=shown)
     assert shown.trials == [(1, 3), (2, 3), (3, 3)]
     stages = [what for what, done, _ in shown.parts if done == 1]
     assert set(stages) == {"als, trial", "als, check"} and len(stages) == len(watches)
