@@ -1,71 +1,118 @@
-"""The page of hits: what the second request found, reranked, cut, and explained."""
+"""The page of hits: what the second request found, reranked, cut, and explained.
+
+order = order_page(request, user, policy, scoring, responses)
+page = build_page(request, user, policy, order, response)    # to `order.documents`, where that is not None
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from es_recsys.query import Hit, Ranking
 from es_recsys.search.candidates import ScoredCandidates
 from es_recsys.search.explain import explain_hit, history_vectors
+from es_recsys.search.exploration import ExploredOrder
 from es_recsys.search.facets import parse_facets
 from es_recsys.search.features import Column, base_features, extract_features
-from es_recsys.search.query_dsl import Response, is_partial, total_of
+from es_recsys.search.query_dsl import Body, Response, is_partial, total_of
 from es_recsys.search.request import RankingPolicy, Request, UserState, ranker_of
-from es_recsys.search.rerank.learned_ranking import apply_ranker
+from es_recsys.search.rerank.learned_ranking import LearnedOrder, apply_ranker
 from es_recsys.search.rerank.pipeline import rerank
 from es_recsys.search.retrieve import MATCHES
-from es_recsys.search.score import RETURNED_FIELDS, ScoringRequest, ScoringResponses, resolve_scores, vector_of
+from es_recsys.search.score import (
+    RETURNED_FIELDS,
+    ScoringRequest,
+    ScoringResponses,
+    page_documents_body,
+    resolve_scores,
+    vector_of,
+    with_documents,
+)
 from es_recsys.search.suggest import parse_suggestion
 
-__all__ = ["RANKING", "build_page", "window_features"]
+__all__ = ["RANKING", "PageOrder", "build_page", "order_page", "window_features"]
 
 RANKING = "ranking"
 """What `degraded` names where a learned ranking can't be used."""
 
 
-def build_page(
-    request: Request, user: UserState, policy: RankingPolicy, scoring: ScoringRequest, responses: Sequence[Response]
-) -> Ranking:
-    """Return the page from the responses to `scoring.bodies`.
+@dataclass(frozen=True, slots=True, eq=False)
+class PageOrder:
+    """The order of all candidates, and what a page of it is made from.
 
-    What failed is named in `degraded`: a body whose response is an error, whose scores count 0, and a learned ranking that
-    lacks its features or can't be used, so that the weighted sum orders.
+    rows: of the candidate table, those of the page, as they are shown. window, features: rows of the learned ranking's window and
+    their features. documents: the body that fetches the documents of the page; None where they are there. failed: names of what
+    failed so far.
+    """
+
+    scoring: ScoringRequest
+    found: ScoringResponses
+    scored: ScoredCandidates
+    learned: LearnedOrder
+    shown: ExploredOrder
+    rows: Sequence[int]
+    window: Sequence[int]
+    features: Mapping[str, Column]
+    documents: Body | None
+    failed: tuple[str, ...]
+
+
+def order_page(
+    request: Request, user: UserState, policy: RankingPolicy, scoring: ScoringRequest, responses: Sequence[Response]
+) -> PageOrder:
+    """Return the order of the candidates from the responses to `scoring.bodies`.
+
+    What failed is named: a body whose response is an error, whose scores count 0, and a learned ranking that lacks its features
+    or can't be used, so that the weighted sum orders.
     """
     found = scoring.parse(responses)
     scored = resolve_scores(policy, scoring, found)
-    rows, columns = window_features(request, user, policy, scoring, scored)
+    window, features = window_features(request, user, policy, scoring, scored)
     ranker, unusable = ranker_of(request, user, policy)
-    learned = apply_ranker(ranker, request.personalization, scored, columns)
+    learned = apply_ranker(ranker, request.personalization, scored, features)
     lost = ranker is not None and bool(scored.order) and learned.ranker is None
     shown = rerank(request, user, policy, scored, learned, scoring.content_field)
-    page = shown.order[request.offset : request.end]
+    rows = shown.order[request.offset : request.end]
+    documents = page_documents_body(scoring, scored, rows)
+    failed = (*((RANKING,) if unusable else ()), *scoring.results.degraded, *((RANKING,) if lost else ()))
+    return PageOrder(scoring, found, scored, learned, shown, rows, window, features, documents, failed)
+
+
+def build_page(
+    request: Request, user: UserState, policy: RankingPolicy, order: PageOrder, documents: Response | None = None
+) -> Ranking:
+    """Return the page. documents: the response to `order.documents`. What failed is named in `degraded`."""
+    scoring, page = order.scoring, order.rows
+    scored = order.scored if order.documents is None else with_documents(order.scored, documents or {"error": "no response"})
+    rows, columns = order.window, order.features
     if policy.logs_answers and scoring.features is None:
         rows, columns = page, base_features(request, user, policy, scored, page)
     logged = _known_features(columns, rows, page) if policy.logs_answers else {}
-    history = history_vectors(found.history, scoring.content_field)
+    history = history_vectors(order.found.history, scoring.content_field)
     hits = []
-    for rank, (row, parts) in enumerate(zip(page, learned.parts(page), strict=True), start=request.offset):
+    for rank, (row, parts) in enumerate(zip(page, order.learned.parts(page), strict=True), start=request.offset):
         source = {name: value for name, value in scored.source(row).items() if name in RETURNED_FIELDS}
         hit = Hit(
             scored.table.item_ids[row],
-            learned.scores[row],
+            order.learned.scores[row],
             rank + 1,
             parts,
             title=str(source.get("title", "")),
             source=source,
-            propensity=shown.propensities.get(rank, 1.0),
-            inclusion_probability=shown.inclusion_probabilities.get(rank, 1.0),
+            propensity=order.shown.propensities.get(rank, 1.0),
+            inclusion_probability=order.shown.inclusion_probabilities.get(rank, 1.0),
             features=logged.get(row, {}),
         )
         if request.explain:
             hit = explain_hit(user, hit, vector_of(scored.document(row), scoring.content_field), history)
         hits.append(hit)
-    total, facets, uncounted = _counts(scoring, found)
-    failed = (*((RANKING,) if unusable else ()), *scoring.results.degraded, *scored.failed, *((RANKING,) if lost else ()))
-    suggestion = None if found.suggestion is None else parse_suggestion(request.text, found.suggestion)
-    return Ranking(tuple(hits), total, tuple(dict.fromkeys((*failed, *uncounted))), facets, suggestion)
+    total, facets, uncounted = _counts(scoring, order.found)
+    suggestion = None if order.found.suggestion is None else parse_suggestion(request.text, order.found.suggestion)
+    degraded = dict.fromkeys((*order.failed, *scored.failed, *uncounted))
+    return Ranking(tuple(hits), total, tuple(degraded), facets, suggestion)
 
 
 def window_features(

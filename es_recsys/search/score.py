@@ -40,14 +40,18 @@ __all__ = [
     "ScoringRequest",
     "ScoringResponses",
     "build_scoring_request",
+    "page_documents_body",
     "resolve_scores",
     "vector_of",
+    "with_documents",
 ]
 
 RETURNED_FIELDS = ("group_id", "title", "brand", "categories", "tags", "price", "currency", "image", "available")
 """Fields of an item that a hit shows."""
 
 _MAX_HISTORY_VECTORS = 50
+
+_MAX_DOCUMENTS = 100
 
 _NO_RESPONSE: Response = {"error": "no response"}
 
@@ -77,8 +81,9 @@ class ScoringRequest:
     """What is still to be asked.
 
     rows: candidates that can reach the page, as rows of `table`. gaps: scores not known yet. documents: the candidates'
-    fields, vectors in `content_field`, and the scores of lexical clauses that `features` names. history: vectors of the
-    user's own items, for explanations by content. count: how much matches a query, with facets. suggestion: what else may
+    fields, vectors in `content_field`, and the scores of lexical clauses that `features` names; None where there are many and
+    their order doesn't need them, as reading them costs more than one request more for those of the page. history: vectors of
+    the user's own items, for explanations by content. count: how much matches a query, with facets. suggestion: what else may
     have been meant. No rows: only a suggestion may be asked for.
     """
 
@@ -122,6 +127,8 @@ def build_scoring_request(
     if not rows:
         return ScoringRequest(results, table, rows, features, suggestion=suggestion)
     content_field = _content_field(policy) if request.explain or request.diversity > 0.0 else None
+    early = len(rows) <= _MAX_DOCUMENTS or features is not None or request.diversity > 0.0
+    ids = [table.item_ids[row] for row in rows]
     return ScoringRequest(
         results,
         table,
@@ -129,7 +136,7 @@ def build_scoring_request(
         features,
         content_field,
         gaps=_gaps(policy, table, rows),
-        documents=_documents_body(request, policy, [table.item_ids[row] for row in rows], content_field, features),
+        documents=_documents_body(request, policy, ids, content_field, features) if early else None,
         history=_history_body(user, policy, content_field) if request.explain and content_field else None,
         count=_count_body(request, policy, results, table) if request.has_query else None,
         suggestion=suggestion,
@@ -146,11 +153,22 @@ def resolve_scores(policy: RankingPolicy, scoring: ScoringRequest, responses: Sc
     order = sorted_rows(table, scoring.rows, totals)
     if policy.collapse:
         order = best_of_each_product(order, table.products)
-    documents = responses.documents or {}
-    if order and ("error" in documents or is_partial(documents)):
-        failed.append("sources")
-    by_id = {item_id_of(hit): hit for hit in hits_of(documents)}
-    return ScoredCandidates(table, totals, order, by_id, tuple(failed))
+    scored = ScoredCandidates(table, totals, order, {}, tuple(failed))
+    return scored if scoring.documents is None else with_documents(scored, responses.documents or _NO_RESPONSE)
+
+
+def page_documents_body(scoring: ScoringRequest, scored: ScoredCandidates, rows: Sequence[int]) -> Body | None:
+    """Return the body that fetches the documents of the rows of a page; None where they are there, or nothing is shown."""
+    if scoring.documents is not None or not rows:
+        return None
+    return _fields_body([scored.table.item_ids[row] for row in rows], scoring.content_field)
+
+
+def with_documents(scored: ScoredCandidates, response: Response) -> ScoredCandidates:
+    """Return the candidates with the documents of a response; one that failed is named."""
+    failed = ("sources",) if scored.order and ("error" in response or is_partial(response)) else ()
+    documents = {item_id_of(hit): hit for hit in hits_of(response)}
+    return replace(scored, documents=documents, failed=(*scored.failed, *failed))
 
 
 def vector_of(document: Mapping[str, Any], field: str | None) -> NDArray[np.float32] | None:

@@ -1,7 +1,8 @@
 """Answer a query.
 
-That takes at most three round trips (profile, retrieval, and the candidates' missing scores and fields), one more for similar
-users where a model recommends from them, and one for the content of the user's interests.
+That takes at most four round trips (profile, retrieval, the candidates' missing scores, and the page's fields, which come with
+those where the candidates are few), one more for similar users where a model recommends from them, and one for the content of
+the user's interests.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import replace
 from es_recsys.errors import EngineError, InputError
 from es_recsys.query import Answer, Query, Ranking
 from es_recsys.search.filters import parse_filters
-from es_recsys.search.page import build_page
+from es_recsys.search.page import build_page, order_page
 from es_recsys.search.query_dsl import Response
 from es_recsys.search.request import RankingPolicy, Request, UserState, situation
 from es_recsys.search.retrieve import parse_responses, plan_retrieval
@@ -63,7 +64,7 @@ def execute(snapshot: ServingSnapshot, query: Query, now: float, policy: Ranking
 
 
 def run_search(request: Request, user: UserState, policy: RankingPolicy) -> Flow[Ranking]:
-    """Retrieve, score, rerank and cut the page: two requests.
+    """Retrieve, score, rerank and cut the page: two requests, or three where many candidates can reach it.
 
     Raises EngineError where no retriever could be asked, InputError where Elasticsearch refuses what all were asked.
     """
@@ -74,7 +75,9 @@ def run_search(request: Request, user: UserState, policy: RankingPolicy) -> Flow
     results = parse_responses(request, user, policy, plan, responses)
     scoring = build_scoring_request(request, user, policy, results)
     responses = (yield MultiSearch(index, scoring.bodies)) if scoring.bodies else []
-    return build_page(request, user, policy, scoring, responses)
+    order = order_page(request, user, policy, scoring, responses)
+    documents = (yield MultiSearch(index, (order.documents,)))[0] if order.documents is not None else None
+    return build_page(request, user, policy, order, documents)
 
 
 def _unknown_ids(snapshot: ServingSnapshot, query: Query, ranking: Ranking) -> Flow[tuple[str, ...]]:

@@ -17,7 +17,7 @@ from es_recsys.query import Ranking
 from es_recsys.search.bodies import candidates_body, scoring_body
 from es_recsys.search.filters import parse_filters
 from es_recsys.search.lexical import CLAUSES, lexical_clauses
-from es_recsys.search.page import build_page
+from es_recsys.search.page import build_page, order_page
 from es_recsys.search.query_dsl import item_id_of
 from es_recsys.search.retrieve import parse_responses, plan_retrieval
 from es_recsys.search.retrievers import active_retrievers
@@ -99,7 +99,9 @@ def answer(es: Any, given: Inputs) -> Ranking:
     plan = plan_retrieval(*given)
     results = parse_responses(*given, plan, msearch(es, metadata, plan.bodies))
     scoring = build_scoring_request(*given, results)
-    return build_page(*given, scoring, msearch(es, metadata, scoring.bodies))
+    order = order_page(*given, scoring, msearch(es, metadata, scoring.bodies))
+    documents = msearch(es, metadata, [order.documents])[0] if order.documents is not None else None
+    return build_page(*given, order, documents)
 
 
 def full(metadata: IndexMetadata, **changes: Any) -> Inputs:

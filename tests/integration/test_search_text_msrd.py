@@ -20,7 +20,7 @@ from search_inputs import Inputs, changed, inputs
 from es_recsys.index import mappings
 from es_recsys.index.documents import to_document
 from es_recsys.index_metadata import IndexMetadata
-from es_recsys.search.page import build_page
+from es_recsys.search.page import build_page, order_page
 from es_recsys.search.retrieve import parse_responses, plan_retrieval
 from es_recsys.search.score import build_scoring_request
 from es_recsys.training.lexical_weights import Judged, collect, tune
@@ -89,7 +89,7 @@ def ndcg(es: Any, index: str, searches: list[Inputs], judged: dict[str, dict[str
         endings = msearch(es, index, [second.bodies for second in seconds])
         for given, second, responses in zip(part, seconds, endings, strict=True):
             grades = judged[given.request.text]
-            gained = [grades.get(hit.item_id, 0.0) for hit in build_page(*given, second, responses).hits]
+            gained = [grades.get(hit.item_id, 0.0) for hit in build_page(*given, order_page(*given, second, responses)).hits]
             scores.append(dcg(gained) / dcg(sorted(grades.values(), reverse=True)[:10]))
     return float(np.mean(scores))
 

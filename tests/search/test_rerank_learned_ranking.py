@@ -19,7 +19,7 @@ from es_recsys.index_metadata import IndexMetadata, VectorMetadata
 from es_recsys.models.types import ItemIds
 from es_recsys.query import Ranking
 from es_recsys.search.forest import Forest
-from es_recsys.search.page import RANKING, build_page
+from es_recsys.search.page import RANKING, build_page, order_page
 from es_recsys.search.ranker import Ranker
 from es_recsys.search.rerank.learned_ranking import BASE, BEYOND
 from es_recsys.search.retrieve import parse_responses, plan_retrieval
@@ -74,7 +74,7 @@ class Shop:
         responses = [self.respond(body) for body in second.bodies]
         if broken:
             responses[len(second.gaps)] = {"error": {"type": "timeout"}}
-        return build_page(*given, second, responses)
+        return build_page(*given, order_page(*given, second, responses))
 
 
 def _best(table: Mapping[str, float], size: int) -> list[dict[str, Any]]:

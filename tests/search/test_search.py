@@ -17,7 +17,7 @@ from es_recsys.index_metadata import IndexMetadata, VectorMetadata
 from es_recsys.query import Ranking
 from es_recsys.search.exploration import COLD_START_RANK, Exploration, InteractionStats, seeded_rng
 from es_recsys.search.interests import KEPT_SHARE, Interests
-from es_recsys.search.page import build_page
+from es_recsys.search.page import build_page, order_page
 from es_recsys.search.request import Request
 from es_recsys.search.retrieve import parse_responses, plan_retrieval, scaled_scores
 from es_recsys.search.retriever_weights import PERSONAL_SHARE
@@ -91,7 +91,7 @@ class Engine:
         return scoring, found
 
     def answer(self, given: Inputs) -> Ranking:
-        return build_page(*given, *self.second(given))
+        return build_page(*given, order_page(*given, *self.second(given)))
 
     def _among(self, clause: Mapping[str, Any]) -> list[str]:
         ways = clause["bool"]["should"] if "bool" in clause else [clause]
@@ -276,12 +276,32 @@ def test_failed_second_request_degrades_and_still_answers() -> None:
     second, responses = engine.second(case)
     assert second.gaps
     broken = [{"error": {"type": "x"}} for _ in responses]
-    ranking = build_page(*case, second, broken)
+    ranking = build_page(*case, order_page(*case, second, broken))
     named = {second.table.retrievers[gap.column].retriever.name for gap in second.gaps}
     assert set(ranking.degraded) == named | {"sources", "matches"}
     assert ranking.total is None
     assert len(ranking.hits) == 5
-    assert build_page(*case, second, []).hits
+    assert build_page(*case, order_page(*case, second, [])).hits
+
+
+def test_of_many_candidates_only_the_documents_of_the_page_are_read() -> None:
+    engine, case = made(3, 400), asked(3, 400, text=False, n=7, offset=120, settings=SearchSettings(depth=200))
+    scoring, responses = engine.second(case)
+    assert len(scoring.rows) > 120
+    assert scoring.documents is None
+    order = order_page(*case, scoring, responses)
+    assert order.documents is not None
+    wanted = order.documents["query"]["constant_score"]["filter"]["ids"]["values"]
+    found = {"hits": {"hits": [{"_id": i, "_source": {"title": f"T{i}"}} for i in wanted]}}
+    page = build_page(*case, order, found)
+    assert [hit.item_id for hit in page.hits] == wanted
+    assert [hit.title for hit in page.hits] == [f"T{i}" for i in wanted]
+    assert [hit.rank for hit in page.hits] == list(range(121, 128))
+    assert page.degraded == ()
+    for response in (None, {"error": {"type": "x"}}):
+        lacking = build_page(*case, order, response)
+        assert lacking.degraded == ("sources",)
+        assert [(hit.item_id, hit.score) for hit in lacking.hits] == [(hit.item_id, hit.score) for hit in page.hits]
 
 
 def test_a_failed_retriever_is_left_out() -> None:
@@ -319,13 +339,13 @@ def test_nothing_found_is_an_empty_answer() -> None:
     empty = {"hits": {"hits": [], "total": {"value": 0}}}
     second = build_scoring_request(*case, parse_responses(*case, plan, [empty] * len(plan.bodies)))
     assert [body["suggest"]["names"]["text"] for body in second.bodies] == ["red"]
-    assert build_page(*case, second, []) == Ranking(total=0)
+    assert build_page(*case, order_page(*case, second, [])) == Ranking(total=0)
     word = {"text": "red", "offset": 0, "length": 3, "options": [{"text": "bed", "score": 0.7, "freq": 3}]}
     found = {"hits": {"hits": [], "total": {"value": 0}}, "suggest": {"names": [word]}}
-    assert build_page(*case, second, [found]) == Ranking(total=0, suggestion="bed")
+    assert build_page(*case, order_page(*case, second, [found])) == Ranking(total=0, suggestion="bed")
     known = {**found, "hits": {"hits": [], "total": {"value": 1}}}
-    assert build_page(*case, second, [known]) == Ranking(total=0)
-    assert build_page(*case, second, [{"error": {"type": "x"}}]) == Ranking(total=0)
+    assert build_page(*case, order_page(*case, second, [known])) == Ranking(total=0)
+    assert build_page(*case, order_page(*case, second, [{"error": {"type": "x"}}])) == Ranking(total=0)
 
 
 @pytest.mark.parametrize(("words_find", "expected"), [(True, {"w", "a", "b"}), (False, {"a"})])
