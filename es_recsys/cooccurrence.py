@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from es_recsys.linear_algebra import CSR, truncated_svd
 from es_recsys.sequences import UserSequences, cells
 
-__all__ = ["Counting", "corrected", "count", "counts", "joined", "prune", "spectral_vectors"]
+__all__ = ["CooccurrenceConfig", "corrected", "count", "counts", "joined", "prune", "spectral_vectors"]
 
 _BLOCK = 8_000_000
 _SPECTRAL_NEIGHBOURS = 300
@@ -25,7 +25,7 @@ _SPECTRAL_DIAGONAL = 0.3
 
 
 @dataclass(frozen=True, slots=True)
-class Counting:
+class CooccurrenceConfig:
     """How pairs are counted.
 
     window: how many events apart a pair may be; None for the whole history, in any order and without decay.
@@ -41,7 +41,7 @@ class Counting:
     half_life_days: float = math.inf
 
 
-def count(seq: UserSequences, how: Counting, keep: int, target_power: float) -> CSR:
+def count(seq: UserSequences, how: CooccurrenceConfig, keep: int, target_power: float) -> CSR:
     """Return counts C (n_items, n_items) float32 without the diagonal, pruned.
 
     Of each row the `keep` highest by C[i, j] / popularity[j] ** target_power stay.
@@ -50,7 +50,7 @@ def count(seq: UserSequences, how: Counting, keep: int, target_power: float) -> 
     return joined(prune(block, discount, keep) for block in counts(seq, how))
 
 
-def spectral_vectors(seq: UserSequences, how: Counting, dims: int, rng: np.random.Generator) -> NDArray[np.float64]:
+def spectral_vectors(seq: UserSequences, how: CooccurrenceConfig, dims: int, rng: np.random.Generator) -> NDArray[np.float64]:
     """Return vectors of items (n_items, dims) float64 of length 1, near where the items are had together.
 
     They are U S of the truncated singular value decomposition U S V^T of
@@ -77,7 +77,7 @@ def spectral_vectors(seq: UserSequences, how: Counting, dims: int, rng: np.rando
     return vectors / np.where(lengths > 0.0, lengths, 1.0)
 
 
-def counts(seq: UserSequences, how: Counting) -> Iterator[CSR]:
+def counts(seq: UserSequences, how: CooccurrenceConfig) -> Iterator[CSR]:
     """Yield C block by block: some rows, then the rows after them. CSR aren't in the order of their items."""
     return _whole(seq, how) if how.window is None else _windowed(seq, how, how.window)
 
@@ -121,7 +121,7 @@ def prune(rows: CSR, discount: NDArray[np.float64] | None, keep: int) -> CSR:
     return CSR(_starts(np.minimum(sizes, keep)), rows.indices[kept], rows.data[kept])
 
 
-def _whole(seq: UserSequences, how: Counting) -> Iterator[CSR]:
+def _whole(seq: UserSequences, how: CooccurrenceConfig) -> Iterator[CSR]:
     """Yield C = X^T D X by blocks of rows.
 
     X (n_users, n_items) holds each user's strongest event on an item, and D the users' powers.
@@ -141,7 +141,7 @@ def _whole(seq: UserSequences, how: Counting) -> Iterator[CSR]:
         yield _without_diagonal((left[begin:end] @ x).tocsr(), begin)
 
 
-def _windowed(seq: UserSequences, how: Counting, window: int) -> Iterator[CSR]:
+def _windowed(seq: UserSequences, how: CooccurrenceConfig, window: int) -> Iterator[CSR]:
     """Yield C by blocks of rows, counted within windows.
 
     C[i, j] = sum over users and pairs (p, q) of their events, 0 < |p - q| <= window, i at p and j at q.
@@ -182,11 +182,11 @@ def _by_item(rows: CSR) -> CSR:
     return CSR(rows.indptr, matrix.indices.astype(np.int32, copy=False), matrix.data)
 
 
-def _user_factor(seq: UserSequences, how: Counting) -> NDArray[np.float64]:
+def _user_factor(seq: UserSequences, how: CooccurrenceConfig) -> NDArray[np.float64]:
     return np.maximum(seq.lengths, 1).astype(np.float64) ** -how.user_power
 
 
-def _root_age(seq: UserSequences, how: Counting) -> NDArray[np.float64]:
+def _root_age(seq: UserSequences, how: CooccurrenceConfig) -> NDArray[np.float64]:
     # A pair's age is the mean of its two events', so each brings the root of its decay.
     return np.sqrt(np.exp2(-seq.days / how.half_life_days))
 

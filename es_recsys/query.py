@@ -102,7 +102,7 @@ class Hit:
     """One item of an answer.
 
     parts: retriever -> its contribution to the score; with a learned ranking also a field, "base" (what every item has) or
-    "beyond" (what moves an item below those that it orders); they sum to `score`. because: items of the user's own that
+    "below_window" (what moves an item below those that it orders); they sum to `score`. because: items of the user's own that
     explain it. source: the item's document. propensity, inclusion_probability: how likely the item was to get its rank, and
     to be on the page; 1 where nothing is left to chance. features: what a learned ranking can read of the item in this
     answer, as the answer log keeps it.

@@ -35,6 +35,7 @@ ARGUMENTS: Mapping[str, str] = {
     "legs": "retrievers",
     "log_signals": "log_features",
     "timeout": "budget",
+    "near": "min_cosines",
 }
 """Old name of an argument, an option of the command line or a setting -> its name."""
 

@@ -84,8 +84,8 @@ class SearchSettings(BaseModel):
 
     depth: candidates that each retriever brings (fixed, so that pages are stable). rank_constant: k of reciprocal rank fusion.
 
-    near: vector field -> the cosines from which it brings in items that the words don't find: beside others, and alone; in place
-    of those that are known of the model (`MIN_COSINES`, vector_fields.py).
+    min_cosines: vector field -> the cosines from which it brings in items that the words don't find: beside others, and alone;
+    in place of those that are known of the model (`MIN_COSINES`, vector_fields.py).
 
     interests: how many interests of a user keep slots of their own in a recommendation (below 2: none do).
 
@@ -102,7 +102,7 @@ class SearchSettings(BaseModel):
     rank_constant: int = Field(default=60, ge=1)
     personalization: float = Field(default=1.0, ge=0, le=1)
     diversity: float = Field(default=0.0, ge=0, le=1)
-    near: dict[str, tuple[float, float]] = {}
+    min_cosines: dict[str, tuple[float, float]] = {}
     interests: int = Field(default=4, ge=0, le=4)
     exploration: float = Field(default=0.0, ge=0, le=1)
     seed: int = Field(default=7, ge=0)

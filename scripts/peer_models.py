@@ -261,7 +261,7 @@ def _asked(data: Interactions, top: Callable[..., Any], ids: Any) -> Asked:
             own = [data.item_ids[data.items[starts[u] : starts[u + 1]]].tolist() for u in users[begin : begin + 512].tolist()]
             known = [ids.find(sorted(set(items))).astype(np.int64) for items in own]
             batch = HistoryBatch.of([History.of(items) for items in own], ids)
-            lists += [list(ids.names(places)) for places, _ in top(batch, n, [places[places >= 0] for places in known])]
+            lists += [list(ids.take(places)) for places, _ in top(batch, n, [places[places >= 0] for places in known])]
         return lists
 
     return ask

@@ -114,7 +114,7 @@ def mixed_needs(store: SampleStore, seed: int, visits: int, start: float) -> lis
         sample_needs(environment, seed + k, count, start=start)
         for k, (environment, count) in enumerate(zip(worlds, counts, strict=True))
     ]
-    return sorted((need for needs in drawn for need in needs), key=lambda need: need.at)
+    return sorted((need for needs in drawn for need in needs), key=lambda need: need.timestamp)
 
 
 def rehearse(client: Client, store: SampleStore, start: float, arguments: argparse.Namespace) -> dict[str, object]:

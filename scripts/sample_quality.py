@@ -69,7 +69,7 @@ def next_purchases(past: Sequence[Event], future: Sequence[Event], at: float) ->
     for event in future:
         if event.event_type == "purchase" and event.user_id in known and event.item_id not in known[event.user_id]:
             found.setdefault(event.user_id, str(event.item_id))
-    return tuple(EvalQuery(Query(user_id=user), {item: 1.0}, actor=user, at=at) for user, item in found.items())
+    return tuple(EvalQuery(Query(user_id=user), {item: 1.0}, actor=user, timestamp=at) for user, item in found.items())
 
 
 def by_category(items: Sequence[Item], past: Sequence[Event], future: Sequence[Event], at: float) -> tuple[EvalQuery, ...]:
@@ -79,7 +79,9 @@ def by_category(items: Sequence[Item], past: Sequence[Event], future: Sequence[E
     for event in future:
         if event.event_type == "purchase" and event.user_id in known and event.item_id in leaf:
             found[event.user_id, leaf[event.item_id]][event.item_id] = 1.0
-    return tuple(EvalQuery(Query(text=name, user_id=user), grades, actor=user, at=at) for (user, name), grades in found.items())
+    return tuple(
+        EvalQuery(Query(text=name, user_id=user), grades, actor=user, timestamp=at) for (user, name), grades in found.items()
+    )
 
 
 def tasks(store: SampleStore, past: Sequence[Event], future: Sequence[Event], at: float, needs: int) -> tuple[Task, Task]:

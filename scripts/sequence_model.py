@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from offline_models import interactions, lines
 
-from es_recsys.cooccurrence import Counting
+from es_recsys.cooccurrence import CooccurrenceConfig
 from es_recsys.dataset import History
 from es_recsys.evaluation.metrics import ndcg
 from es_recsys.models import CoVisitation, CoVisitationConfig, Model
@@ -29,7 +29,7 @@ from es_recsys.models.types import HistoryBatch
 from es_recsys.training import early_stopping
 
 TOP, BLOCK = 10, 1_000
-COVISITATION = CoVisitationConfig(Counting(10, 0.8, 0.25, 0.3), 0.5, 0.0, half_life=1.0)
+COVISITATION = CoVisitationConfig(CooccurrenceConfig(10, 0.8, 0.25, 0.3), 0.5, 0.0, half_life=1.0)
 
 
 def main() -> None:

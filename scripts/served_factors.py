@@ -78,7 +78,7 @@ def ranked(model: ALS, vector: NDArray[np.float32], known: Sequence[str]) -> lis
     scores = model.item_vectors @ vector
     scores[model.item_ids.find(known)] = -np.inf
     best = np.argpartition(-scores, N)[:N]
-    return list(model.item_ids.names(best[np.argsort(-scores[best], kind="stable")]))
+    return list(model.item_ids.take(best[np.argsort(-scores[best], kind="stable")]))
 
 
 def load(client: Client, model: ALS) -> IndexMetadata:

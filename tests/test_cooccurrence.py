@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from es_recsys import cooccurrence
-from es_recsys.cooccurrence import Counting, count, prune
+from es_recsys.cooccurrence import CooccurrenceConfig, count, prune
 from es_recsys.dataset import Interactions
 from es_recsys.linear_algebra import CSR
 from es_recsys.sequences import UserSequences, user_sequences
@@ -21,7 +21,7 @@ Log = list[list[tuple[int, float, float]]]
 events = st.tuples(st.integers(0, N - 1), st.sampled_from([0.25, 1.0, 4.0]), st.sampled_from([0.0, 1.0, 7.5]))
 logs = st.lists(st.lists(events, max_size=8), max_size=5)
 ways = st.builds(
-    Counting,
+    CooccurrenceConfig,
     window=st.sampled_from([None, 1, 2, 5]),
     decay=st.sampled_from([0.5, 1.0]),
     backward=st.sampled_from([0.0, 0.5, 1.0]),
@@ -54,7 +54,7 @@ def dense(rows: CSR) -> NDArray[np.float64]:
     return table
 
 
-def by_loops(seq: UserSequences, how: Counting) -> NDArray[np.float64]:
+def by_loops(seq: UserSequences, how: CooccurrenceConfig) -> NDArray[np.float64]:
     table = np.zeros((N, N))
     strength = seq.strengths * np.exp2(-seq.days / how.half_life_days) ** 0.5
     for user in range(len(seq.lengths)):
@@ -77,7 +77,7 @@ def by_loops(seq: UserSequences, how: Counting) -> NDArray[np.float64]:
 
 @settings(max_examples=150, deadline=None)
 @given(log=logs, how=ways)
-def test_counts_are_those_of_plain_loops(log: Log, how: Counting) -> None:
+def test_counts_are_those_of_plain_loops(log: Log, how: CooccurrenceConfig) -> None:
     seq = read(log)
     np.testing.assert_allclose(dense(count(seq, how, N, 0.3)), by_loops(seq, how), rtol=1e-5, atol=1e-7)
 
@@ -86,7 +86,7 @@ def test_counts_are_those_of_plain_loops(log: Log, how: Counting) -> None:
 def test_blocks_change_nothing(window: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(4)
     log = [[(int(item), 1.0, 0.0) for item in rng.integers(0, N, 8)] for _ in range(20)]
-    how = Counting(window, 0.5, 0.5, 0.5)
+    how = CooccurrenceConfig(window, 0.5, 0.5, 0.5)
     whole = dense(count(read(log), how, 3, 0.3))
     monkeypatch.setattr(cooccurrence, "_BLOCK", 20)
     np.testing.assert_array_equal(dense(count(read(log), how, 3, 0.3)), whole)

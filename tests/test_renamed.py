@@ -69,6 +69,13 @@ def test_an_old_setting_is_read_from_the_file(tmp_path: Path) -> None:
         assert load_settings(file).search.personalization == 0.5
 
 
+def test_an_old_table_of_settings_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text("[search.near]\ntext_vector = [0.3, 0.4]\n")
+    with pytest.warns(DeprecationWarning, match="near is called min_cosines now"):
+        assert load_settings(file).search.min_cosines == {"text_vector": (0.3, 0.4)}
+
+
 def test_an_old_setting_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ES_RECSYS_SEARCH__IMPACT", "0.25")
     with pytest.warns(DeprecationWarning, match="impact is called personalization now"):

@@ -129,11 +129,11 @@ def check_artefacts(metadata: IndexMetadata, settings: Settings) -> Iterator[Che
 
 def _check_tuned_settings(folder: Path) -> Iterator[Check]:
     """Report settings that were tuned for a model that is gone."""
-    from es_recsys.models.retired import RETIRED
+    from es_recsys.models.removed import REMOVED
 
     for path in sorted(folder.glob("*.json")):
-        if path.stem in RETIRED:
-            remedy = f"Remove the file; tune {RETIRED[path.stem]} instead."
+        if path.stem in REMOVED:
+            remedy = f"Remove the file; tune {REMOVED[path.stem]} instead."
             yield Check("tuned settings", False, f"There is no model {path.stem!r} any more, for which {path} is.", remedy)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from es_recsys.evaluation.accuracy import ACCURACY, accuracy
-from es_recsys.evaluation.beyond import BEYOND, Catalogue
+from es_recsys.evaluation.beyond_accuracy import BEYOND_ACCURACY, Catalogue
 from es_recsys.evaluation.cost import Cost, measured
 from es_recsys.evaluation.harness import Answers, Scores, ask, score, subgroups_of, summary
 from es_recsys.evaluation.queries import EvalQuery, EvalSplit, EventRule
@@ -14,7 +14,7 @@ from es_recsys.evaluation.statistics import Estimate, bootstrap, holm, paired_te
 
 __all__ = [
     "ACCURACY",
-    "BEYOND",
+    "BEYOND_ACCURACY",
     "QUERY_SPLITS",
     "Answers",
     "Catalogue",

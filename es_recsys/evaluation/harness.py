@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from es_recsys.errors import RecsysError
 from es_recsys.evaluation.accuracy import accuracy
-from es_recsys.evaluation.beyond import Catalogue
+from es_recsys.evaluation.beyond_accuracy import Catalogue
 from es_recsys.evaluation.queries import EvalQuery, EvalSplit
 from es_recsys.evaluation.rankers import BatchRanker, Ranker
 from es_recsys.evaluation.statistics import Estimate, bootstrap

@@ -35,7 +35,7 @@ class LoggedReport:
     values: Mapping[str, Value]
 
     @property
-    def founded(self) -> dict[str, Value]:
+    def reliable(self) -> dict[str, Value]:
         """The orders whose estimates rest on enough rows."""
         return {
             name: value

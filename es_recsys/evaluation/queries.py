@@ -28,7 +28,7 @@ class EvalQuery:
     query: its `n` is set by the harness. grades: item id -> gain > 0 of each relevant item.
     actor: the user as in `Interactions.user_ids` ("session:" and its id for an anonymous session), "" for nobody.
     history: what is known of the user before the query; seen: every item that the user has a positive event on, which a
-    recommendation leaves out. at: epoch seconds of the query, NaN where there is no time.
+    recommendation leaves out. timestamp: epoch seconds of the query, NaN where there is no time.
     """
 
     query: Query
@@ -36,7 +36,7 @@ class EvalQuery:
     actor: str = ""
     history: History = field(default_factory=History)
     seen: frozenset[str] = frozenset()
-    at: float = math.nan
+    timestamp: float = math.nan
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -71,7 +71,7 @@ class ModelRanker:
             batch = HistoryBatch.of([history for history, _ in some], ids)
             tops = self._model.recommend_idx(batch, n, excluded)
             for query, (top, scores) in zip(queries[begin : begin + _TOGETHER], tops, strict=True):
-                yield ranking(list(zip(ids.names(top[: query.n]), scores[: query.n].tolist(), strict=True)))
+                yield ranking(list(zip(ids.take(top[: query.n]), scores[: query.n].tolist(), strict=True)))
 
 
 class EnsembleRanker:

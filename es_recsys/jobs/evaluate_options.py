@@ -9,7 +9,7 @@ from pathlib import Path
 from es_recsys.errors import InputError
 from es_recsys.evaluation import QUERY_SPLITS
 from es_recsys.models import MODELS
-from es_recsys.models.retired import wrong_model
+from es_recsys.models.removed import wrong_model
 from es_recsys.training.target_types import check_targets
 
 __all__ = ["SPLITS", "EvaluateOptions", "check_options"]

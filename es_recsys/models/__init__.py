@@ -12,7 +12,7 @@ from es_recsys.models.covisitation import CoVisitation, CoVisitationConfig
 from es_recsys.models.ensemble import ensemble_parts, recommend
 from es_recsys.models.popularity import Popularity, PopularityConfig
 from es_recsys.models.registry import MODELS
-from es_recsys.models.retired import RETIRED
+from es_recsys.models.removed import REMOVED
 from es_recsys.models.userknn import UserKNN, UserKNNConfig
 from es_recsys.renamed import MODELS as RENAMED
 from es_recsys.renamed import spellings
@@ -51,9 +51,9 @@ def load_models(folder: Path, names: tuple[str, ...]) -> dict[str, Model]:
 
     Raises ModelError for a name that no model has, or an artefact that isn't whole.
     """
-    gone = [name for name in names if name in RETIRED]
+    gone = [name for name in names if name in REMOVED]
     if gone:
-        raise ModelError(f"There is no model {gone[0]!r} any more.", f"Train again: {RETIRED[gone[0]]} does better.")
+        raise ModelError(f"There is no model {gone[0]!r} any more.", f"Train again: {REMOVED[gone[0]]} does better.")
     unknown = [name for name in names if name not in MODELS]
     if unknown:
         raise ModelError(f"There is no model {unknown[0]!r}.", f"Known are {', '.join(MODELS)}.")

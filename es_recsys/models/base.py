@@ -262,7 +262,7 @@ class Model(abc.ABC):
         left_out = [self.item_ids.find(list(each)) for each in exclude]
         batch = self._encoded(histories[0]) if len(histories) == 1 else HistoryBatch.of(histories, self.item_ids)
         found = self.recommend_idx(batch, n, [item_idx[item_idx >= 0] for item_idx in left_out])
-        return [list(zip(self.item_ids.names(item_idx), scores.tolist(), strict=True)) for item_idx, scores in found]
+        return [list(zip(self.item_ids.take(item_idx), scores.tolist(), strict=True)) for item_idx, scores in found]
 
     def user_vector(self, history: History) -> NDArray[np.float32] | None:
         """Return the user vector (d,) float32 in the space of `field`; None for a history that says nothing, or another kind."""
@@ -287,7 +287,7 @@ class Model(abc.ABC):
         shares = np.bincount(inverse, weights=self._contributions(batch, item_idx))
         shares[items == item_idx] = 0.0
         strongest = top_k(shares, n)
-        return tuple(self.item_ids.names(items[strongest[shares[strongest] > 0]]))
+        return tuple(self.item_ids.take(items[strongest[shares[strongest] > 0]]))
 
     def recommend_idx(self, batch: HistoryBatch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredItems]:
         """Return `recommend` of each user of the batch as item_idx and scores; `exclude` has the item_idx to leave out."""

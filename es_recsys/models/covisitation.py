@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.random import Generator
 
-from es_recsys.cooccurrence import Counting, corrected, count, prune
+from es_recsys.cooccurrence import CooccurrenceConfig, corrected, count, prune
 from es_recsys.dataset import Interactions, ItemTable
 from es_recsys.linear_algebra import CSR
 from es_recsys.models.base import TrainingCallback
@@ -23,7 +23,7 @@ __all__ = ["CoVisitation", "CoVisitationConfig"]
 
 @dataclass(frozen=True, slots=True)
 class CoVisitationConfig:
-    """counting: how pairs are counted (see `Counting`).
+    """counting: how pairs are counted (see `CooccurrenceConfig`).
 
     source_power, target_power: exponents of the popularity of the item that stands in the history and of the one that
     is scored. (.5, .5) is the cosine of Sarwar et al. 2001; (1, beta) the popularity-corrected walk RP3beta of Paudel
@@ -32,7 +32,7 @@ class CoVisitationConfig:
     same in days.
     """
 
-    counting: Counting = field(default_factory=Counting)
+    counting: CooccurrenceConfig = field(default_factory=CooccurrenceConfig)
     source_power: float = 0.8
     target_power: float = 0.2
     neighbours: int = 1_000
@@ -95,8 +95,8 @@ class CoVisitation(Neighbours):
     def default_config(cls, ordered: bool, timed: bool) -> CoVisitationConfig:
         """Return settings for the whole history where order tells nothing, else a window of ten and a short memory."""
         if not ordered:
-            return CoVisitationConfig(Counting(None, 1.0, 1.0, 0.75), 0.8, 0.2)
-        return CoVisitationConfig(Counting(10, 0.8, 0.5, 0.3), 0.5, 0.2, half_life=3.0)
+            return CoVisitationConfig(CooccurrenceConfig(None, 1.0, 1.0, 0.75), 0.8, 0.2)
+        return CoVisitationConfig(CooccurrenceConfig(10, 0.8, 0.5, 0.3), 0.5, 0.2, half_life=3.0)
 
     @classmethod
     def with_param(cls, config: CoVisitationConfig, setting: str, value: Any) -> CoVisitationConfig:

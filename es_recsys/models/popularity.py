@@ -72,7 +72,7 @@ class Popularity(Model):
         surplus = ((self._arrays["recent"] - expected) / np.sqrt(expected + 1.0)).astype(np.float32)
         left_out = self.item_ids.find(list(exclude))
         item_idx, scores = top_scores(surplus, n, left_out[left_out >= 0])
-        return list(zip(self.item_ids.names(item_idx), scores.tolist(), strict=True))
+        return list(zip(self.item_ids.take(item_idx), scores.tolist(), strict=True))
 
     def _all_scores(self, batch: HistoryBatch) -> NDArray[np.float32]:
         counts: NDArray[np.float32] = self._arrays["counts"]

@@ -97,9 +97,9 @@ class ItemIds(Sequence[str]):
             found[i] = self._among_equals(encoded[i], int(first[i]))
         return found
 
-    def names(self, positions: NDArray[Any]) -> list[str]:
-        """Return the ids at `item_idx`."""
-        begin, end = self._offsets[positions].tolist(), self._offsets[np.asarray(positions) + 1].tolist()
+    def take(self, item_idx: NDArray[Any]) -> list[str]:
+        """Return the ids of the items at `item_idx`."""
+        begin, end = self._offsets[item_idx].tolist(), self._offsets[np.asarray(item_idx) + 1].tolist()
         return [str(self._blob[b:e], "utf-8") for b, e in zip(begin, end, strict=True)]
 
     def _among_equals(self, encoded: bytes, at: int) -> int:
@@ -116,7 +116,7 @@ class ItemIds(Sequence[str]):
         return len(self._item_idx)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.names(np.arange(len(self))))
+        return iter(self.take(np.arange(len(self))))
 
     def __contains__(self, item_id: object) -> bool:
         return isinstance(item_id, str) and bool(self.find([item_id])[0] >= 0)
@@ -127,8 +127,8 @@ class ItemIds(Sequence[str]):
     def __getitem__(self, index: slice) -> list[str]: ...
     def __getitem__(self, index: int | slice) -> str | list[str]:
         if isinstance(index, slice):
-            return self.names(np.arange(len(self))[index])
-        return self.names(np.arange(len(self))[[index]])[0]
+            return self.take(np.arange(len(self))[index])
+        return self.take(np.arange(len(self))[[index]])[0]
 
 
 def _keys(item_ids: Sequence[str]) -> tuple[list[bytes], NDArray[np.uint64]]:

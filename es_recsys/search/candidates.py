@@ -185,7 +185,7 @@ def _near_ids(request: Request, policy: RankingPolicy, result: RetrieverResult, 
     field = result.retriever.name
     if alone and field in VECTOR_FIELDS and VECTOR_FIELDS[field].source == "model":
         return []
-    known = policy.settings.near.get(field) or MIN_COSINES.get(policy.metadata.vectors[field].model)
+    known = policy.settings.min_cosines.get(field) or MIN_COSINES.get(policy.metadata.vectors[field].model)
     bounds = known if request.has_text else None
     least = -1.0 if bounds is None else bounds[1 if alone else 0]
     return [item_id for item_id, score in found if score >= least]

@@ -44,7 +44,7 @@ def execute(snapshot: ServingSnapshot, query: Query, now: float, policy: Ranking
     keys = profile_keys(snapshot, query)
     policy = for_products(policy or ranking_policy(snapshot), query)
     profile = yield from read_profile(snapshot, query, keys, now)
-    failed = snapshot.retired_models
+    failed = snapshot.removed_models
     if query.like is not None:
         policy = for_similar_items(policy)
         request, user = yield from similar_items_request(snapshot, policy, query, profile, filters, now)

@@ -14,7 +14,7 @@ from es_recsys.features import ItemFeatures
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.keys import confirm_key
 from es_recsys.models.base import Model
-from es_recsys.models.retired import RETIRED
+from es_recsys.models.removed import REMOVED
 from es_recsys.search.exploration import InteractionStats
 from es_recsys.search.ranker import Ranker
 from es_recsys.settings import Settings
@@ -63,9 +63,9 @@ class ServingSnapshot:
         return actor_key(actor, self.secret)
 
     @property
-    def retired_models(self) -> tuple[str, ...]:
+    def removed_models(self) -> tuple[str, ...]:
         """Names of the models that this version was trained with and that are gone: its answers do without them."""
-        return tuple(name for name in self.metadata.models if name in RETIRED)
+        return tuple(name for name in self.metadata.models if name in REMOVED)
 
     @property
     def content_fields(self) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from es_recsys.features import ItemFeatures
 from es_recsys.index.stored_metadata import read_metadata
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.models.base import DEPTHS, Model
-from es_recsys.models.retired import RETIRED, recommending
+from es_recsys.models.removed import REMOVED, recommending
 from es_recsys.models.segments import SEGMENTS
 from es_recsys.search.exploration import InteractionStats
 from es_recsys.search.ranker import Ranker
@@ -134,7 +134,7 @@ class SnapshotCache:
         from es_recsys.models import load_models
 
         folder, names = models_folder(self._settings, metadata.version), recommending(metadata.models)
-        if gone := [name for name in metadata.models if name in RETIRED]:
+        if gone := [name for name in metadata.models if name in REMOVED]:
             _log.warning("Answers of %s do without %s: no such model any more. Train again.", metadata.index, ", ".join(gone))
         try:
             return load_models(folder, names), load_item_features(item_features_folder(folder))

@@ -17,12 +17,12 @@ __all__ = ["Environment", "SimulatedNeed"]
 class SimulatedNeed:
     """What a user wants at a moment, and how they put it.
 
-    at: epoch seconds. query: as the system gets it. utility: (n_items,) float64, how they would like each item of the
+    timestamp: epoch seconds. query: as the system gets it. utility: (n_items,) float64, how they would like each item of the
     environment. relevant: (n_items,) bool, the items that answer the query and that they don't have; any other is worth nothing.
     """
 
     user_id: str
-    at: float
+    timestamp: float
     query: Query
     utility: NDArray[np.float64]
     relevant: NDArray[np.bool_]
@@ -40,10 +40,10 @@ class Environment(Protocol):
         """Epoch seconds between which tastes drift."""
         ...
 
-    def utility(self, user_id: str, at: float) -> NDArray[np.float64]:
+    def utility(self, user_id: str, timestamp: float) -> NDArray[np.float64]:
         """Return (n_items,) float64: how the user likes each item at a moment."""
         ...
 
-    def need(self, user_id: str, at: float, rng: np.random.Generator) -> SimulatedNeed:
+    def need(self, user_id: str, timestamp: float, rng: np.random.Generator) -> SimulatedNeed:
         """Draw something that the user wants at that moment."""
         ...

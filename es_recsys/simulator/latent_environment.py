@@ -89,20 +89,20 @@ class LatentFactorEnvironment:
             for item_id, group in zip(self.item_ids, self.group.tolist(), strict=True)
         ]
 
-    def utility(self, user_id: str, at: float) -> NDArray[np.float64]:
+    def utility(self, user_id: str, timestamp: float) -> NDArray[np.float64]:
         user = self._user(user_id)
-        part = min(max((at - self.period[0]) / (self.period[1] - self.period[0]), 0.0), 1.0)
+        part = min(max((timestamp - self.period[0]) / (self.period[1] - self.period[0]), 0.0), 1.0)
         angle = self.drift * np.pi / 2.0 * part
         taste = np.cos(angle) * self.first[user] + np.sin(angle) * self.second[user]
         return np.asarray(self.spread * (self.items @ taste) + self.quality)
 
-    def need(self, user_id: str, at: float, rng: np.random.Generator) -> SimulatedNeed:
-        utility = self.utility(user_id, at)
+    def need(self, user_id: str, timestamp: float, rng: np.random.Generator) -> SimulatedNeed:
+        utility = self.utility(user_id, timestamp)
         draw, item_idx = rng.random(), int(rng.random() * len(self.item_ids))
         if draw >= self.searches:
-            return SimulatedNeed(user_id, at, Query(user_id=user_id), utility, np.ones(len(utility), bool))
+            return SimulatedNeed(user_id, timestamp, Query(user_id=user_id), utility, np.ones(len(utility), bool))
         group = int(self.group[item_idx])
-        return SimulatedNeed(user_id, at, Query(text=_name(group), user_id=user_id), utility, self.group == group)
+        return SimulatedNeed(user_id, timestamp, Query(text=_name(group), user_id=user_id), utility, self.group == group)
 
     def _user(self, user_id: str) -> int:
         user_idx = int(np.searchsorted(self.user_ids, user_id))

@@ -82,23 +82,23 @@ class SampleStoreEnvironment:
     def user_ids(self) -> tuple[str, ...]:
         return tuple(self.shoppers)
 
-    def utility(self, user_id: str, at: float) -> NDArray[np.float64]:
-        return self.shoppers[user_id].utilities(self.shop.traits, self._felt(at))
+    def utility(self, user_id: str, timestamp: float) -> NDArray[np.float64]:
+        return self.shoppers[user_id].utilities(self.shop.traits, self._felt(timestamp))
 
-    def need(self, user_id: str, at: float, rng: np.random.Generator) -> SimulatedNeed:
-        utility, available = self.utility(user_id, at), np.ones(len(self.item_ids), bool)
+    def need(self, user_id: str, timestamp: float, rng: np.random.Generator) -> SimulatedNeed:
+        utility, available = self.utility(user_id, timestamp), np.ones(len(self.item_ids), bool)
         available[self.owned.get(user_id, _NOTHING)] = False
         if rng.random() >= self.searches:
-            return SimulatedNeed(user_id, at, Query(user_id=user_id), utility, available)
+            return SimulatedNeed(user_id, timestamp, Query(user_id=user_id), utility, available)
         shopper = self.shoppers[user_id]
-        likings = {leaf: liking for leaf, liking in shopper.kinds_at(self._felt(at)).items() if liking > 0.0}
+        likings = {leaf: liking for leaf, liking in shopper.kinds_at(self._felt(timestamp)).items() if liking > 0.0}
         kind = kinds_by_leaf()[weighted(rng, tuple(likings), [liking**2 for liking in likings.values()])]
         asked = draw_query(kind, shopper, rng)
         found = np.zeros(len(self.item_ids), bool)
         found[self.shop.scopes.get(asked.scope, self.shop.scopes[""])] = True
         for trait, value in asked.wants.items():
             utility = utility - _MISSING_DETAIL_COST * ~self._has(trait, value)
-        return SimulatedNeed(user_id, at, Query(text=asked.text, user_id=user_id), utility, available & found)
+        return SimulatedNeed(user_id, timestamp, Query(text=asked.text, user_id=user_id), utility, available & found)
 
     def _has(self, trait: str, value: str) -> NDArray[np.bool_]:
         names = self.shop.traits.names[trait]
@@ -106,5 +106,5 @@ class SampleStoreEnvironment:
             return np.ones(len(self.item_ids), bool)  # nobody can have it
         return np.asarray(self.shop.traits.codes[trait] == names.index(value))
 
-    def _felt(self, at: float) -> float:
-        return self.period[0] + self.drift * (at - self.period[0])
+    def _felt(self, timestamp: float) -> float:
+        return self.period[0] + self.drift * (timestamp - self.period[0])

@@ -124,7 +124,7 @@ def page_events(page: SimulatedPage, item_ids: Sequence[str], number: object = 0
 
     number: tells pages of the same user apart, in the events' ids.
     """
-    need, moment = page.need, page.need.at
+    need, moment = page.need, page.need.timestamp
     searching = bool(need.query.text)
     link: dict[str, Any] = {"query_id" if searching else "recommendation_id": page.answer_id}
 

@@ -44,9 +44,9 @@ from es_recsys.training.tuned_settings import tuned_path
 __all__ = [
     "FACTORS",
     "EventWeightsReport",
-    "Found",
     "ResetReport",
     "Trial",
+    "TunedEventWeights",
     "reset_event_weights",
     "search_weights",
     "tune_event_weights",
@@ -60,7 +60,7 @@ _SLOW = 0.1  # part of the time that one trial of a model may take
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class TunedEventWeights:
     """Event weights that were found, and what they are worth on users who did not choose them.
 
     weights: event type -> weight that was chosen. users: those who chose and those who judge. before, after: NDCG@20 of the
@@ -104,7 +104,7 @@ class EventWeightsReport:
     """Report of a tuning of event weights: what was found, and how many seconds it took."""
 
     target: str
-    found: Found
+    found: TunedEventWeights
     seconds: float
 
     def lines(self) -> Iterator[str]:
@@ -205,7 +205,7 @@ def search_weights(
     progress: Progress | None = None,
     file: Path | None = None,
     name: str = "event weights",
-) -> Found:
+) -> TunedEventWeights:
     """Return the event weights by which the ensemble of the models finds held-out events of the type `target` best.
 
     They are chosen on a half of the users and judged on the other. data: with the usual weights. configs, shares: model -> its
@@ -236,7 +236,7 @@ def search_weights(
     only = {name: row.weight if name == target else 0.0 for name, row in EVENT_TYPES.items()}
     before, after, alone = (trial.each(one)[judging] for one in (dict(present or {}), weights, only))
     gain = bootstrap(after - before, rng)
-    return Found(
+    return TunedEventWeights(
         held.kind,
         len(held),
         trial.models,

@@ -20,7 +20,7 @@ from es_recsys.serving.ranking_policy import for_products, ranking_policy
 from es_recsys.serving.requests import build_request
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.workspace import Workspace
-from es_recsys.training.ranking_examples import Examples, Shown, gather, ideal
+from es_recsys.training.ranking_examples import RankingExample, RankingExamples, gather, ideal
 
 __all__ = ["judged_examples"]
 
@@ -33,14 +33,14 @@ def judged_examples(
     *,
     window: int = WINDOW,
     progress: Callable[[float, float | None], None] | None = None,
-) -> Examples:
+) -> RankingExamples:
     """Return the ranking windows of all queries that have a positive grade, as examples for a learned ranking.
 
     What nobody judged counts 0, as do items not found. grades: query -> item id (of variants the group_id) -> grade >= 0. Nothing
     personal is in them. Raises EngineError where a part of an answer fails, StoreNotFound.
     """
     names = [query for query, own in grades.items() if ideal(list(own.values())) > 0.0]
-    found: list[Shown] = []
+    found: list[RankingExample] = []
     for start in range(0, len(names), _TOGETHER):
         some = names[start : start + _TOGETHER]
         for shown in work.run_all(partial(_flows, queries=some, grades=grades, window=window, now=work.now())):
@@ -54,11 +54,11 @@ def judged_examples(
 
 def _flows(
     snapshot: ServingSnapshot, queries: Sequence[str], grades: Mapping[str, Mapping[str, float]], window: int, now: float
-) -> list[Flow[Shown]]:
+) -> list[Flow[RankingExample]]:
     return [_shown(snapshot, query, grades[query], window, now) for query in queries]
 
 
-def _shown(snapshot: ServingSnapshot, text: str, grades: Mapping[str, float], window: int, now: float) -> Flow[Shown]:
+def _shown(snapshot: ServingSnapshot, text: str, grades: Mapping[str, float], window: int, now: float) -> Flow[RankingExample]:
     query, user = Query(text=text), UserState()
     policy = for_products(ranking_policy(snapshot), query)
     vectors, unencoded = yield from query_vectors(snapshot, query)
@@ -77,4 +77,4 @@ def _shown(snapshot: ServingSnapshot, text: str, grades: Mapping[str, float], wi
         )
     rows, features = window_features(request, user, policy, scoring, scored)
     own = np.array([max(grades.get(scored.table.products[row], 0.0), 0.0) for row in rows], np.float64)
-    return Shown(features, own, ideal(list(grades.values())))
+    return RankingExample(features, own, ideal(list(grades.values())))

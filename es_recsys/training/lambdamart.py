@@ -25,31 +25,32 @@ from numpy.typing import NDArray
 
 from es_recsys.errors import InputError, MissingExtra
 from es_recsys.search.forest import Forest
-from es_recsys.training.ranking_examples import Examples, ndcg
+from es_recsys.training.ranking_examples import RankingExamples, ndcg
 
-__all__ = ["Trees", "Validated", "askers", "cross_validate", "fit", "forest"]
+__all__ = ["LambdaMARTConfig", "Validated", "count_users", "cross_validate", "fit", "forest"]
 
 Step = Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Trees:
+class LambdaMARTConfig:
     """Config of the gradient boosted trees.
 
-    trees: the most that are grown, in `steps` steps between which the best number is chosen. leaves, depth: of each tree. rate:
-    shrinkage. least: training rows a leaf. columns, share: parts of the features and answers that a tree sees. negatives:
-    candidates an answer that training sees. folds: of the cross-validation.
+    trees: the most that are grown, in `steps` steps between which the best number is chosen. num_leaves, max_depth: of each
+    tree. learning_rate: shrinkage. min_data_in_leaf: training rows a leaf. feature_fraction, bagging_fraction: parts of the
+    features and answers that a tree sees. lambda_l2: regularization of leaves. truncation: only pairs of which an item
+    ranks above it count. negatives: candidates an answer that training sees. folds: of the cross-validation.
     """
 
     trees: int = 300
     steps: int = 3
-    leaves: int = 31
-    depth: int = 7
-    rate: float = 0.05
-    least: int = 50
-    columns: float = 0.6
-    share: float = 0.8
-    l2: float = 5.0
+    num_leaves: int = 31
+    max_depth: int = 7
+    learning_rate: float = 0.05
+    min_data_in_leaf: int = 50
+    feature_fraction: float = 0.6
+    bagging_fraction: float = 0.8
+    lambda_l2: float = 5.0
     truncation: int = 20
     negatives: int = 40
     folds: int = 3
@@ -68,7 +69,7 @@ class Validated:
     curve: dict[int, float]
 
 
-def fit(examples: Examples, config: Trees, trees: int, seed: int) -> Any:
+def fit(examples: RankingExamples, config: LambdaMARTConfig, trees: int, seed: int) -> Any:
     """Return a LightGBM booster with this number of trees, trained on the examples.
 
     Raises MissingExtra.
@@ -93,15 +94,15 @@ def fit(examples: Examples, config: Trees, trees: int, seed: int) -> Any:
         "objective": "lambdarank",
         "lambdarank_truncation_level": config.truncation,
         "label_gain": kinds.tolist(),
-        "num_leaves": config.leaves,
-        "max_depth": config.depth,
-        "learning_rate": config.rate,
-        "min_data_in_leaf": config.least,
-        "feature_fraction": config.columns,
-        "bagging_fraction": config.share,
+        "num_leaves": config.num_leaves,
+        "max_depth": config.max_depth,
+        "learning_rate": config.learning_rate,
+        "min_data_in_leaf": config.min_data_in_leaf,
+        "feature_fraction": config.feature_fraction,
+        "bagging_fraction": config.bagging_fraction,
         "bagging_freq": 1,
         "bagging_by_query": True,
-        "lambda_l2": config.l2,
+        "lambda_l2": config.lambda_l2,
         "seed": int(rng.integers(2**31)),
         "deterministic": True,
         "force_row_wise": True,
@@ -112,15 +113,15 @@ def fit(examples: Examples, config: Trees, trees: int, seed: int) -> Any:
     return lightgbm.train(params, data, trees)
 
 
-def cross_validate(examples: Examples, config: Trees, seed: int, step: Step = lambda: None) -> Validated:
+def cross_validate(examples: RankingExamples, config: LambdaMARTConfig, seed: int, step: Step = lambda: None) -> Validated:
     """Return how well trees rank answers that they did not see.
 
     step: called after each fold. Raises InputError where there are fewer users than folds.
     """
-    if askers(examples) < config.folds:
+    if count_users(examples) < config.folds:
         raise InputError(
-            f"{len(examples)} answers of {askers(examples)} askers are too few: trees are tried on askers that they did not see.",
-            f"Collect answers of {config.folds} askers or more.",
+            f"{len(examples)} answers of {count_users(examples)} users are too few: trees are checked on users not seen.",
+            f"Collect answers of {config.folds} users or more.",
         )
     folds = _folds(examples, config.folds, seed)
     counts = sorted({max(round(config.trees * (i + 1) / config.steps), 1) for i in range(config.steps)})
@@ -144,23 +145,23 @@ def cross_validate(examples: Examples, config: Trees, seed: int, step: Step = la
     return Validated(honest, counts[int(np.argmax(means))], dict(zip(counts, means.tolist(), strict=True)))
 
 
-def forest(examples: Examples, config: Trees, trees: int, seed: int) -> Forest:
+def forest(examples: RankingExamples, config: LambdaMARTConfig, trees: int, seed: int) -> Forest:
     """Return trees grown on all the examples, as a forest that needs no LightGBM."""
     return Forest.from_dump(fit(examples, config, trees, seed).dump_model())
 
 
-def askers(examples: Examples) -> int:
+def count_users(examples: RankingExamples) -> int:
     """Return how many users the answers were given to; each answer of nobody counts as one's own."""
     return int(_owners(examples).max(initial=-1)) + 1
 
 
-def _owners(examples: Examples) -> NDArray[np.int64]:
-    labels = [who or f"\0{row}" for row, who in enumerate(examples.who)]
+def _owners(examples: RankingExamples) -> NDArray[np.int64]:
+    labels = [key or f"\0{row}" for row, key in enumerate(examples.user_keys)]
     _, owners = np.unique(np.array(labels, dtype=np.str_), return_inverse=True)
     return np.asarray(owners, np.int64)
 
 
-def _folds(examples: Examples, number: int, seed: int) -> NDArray[np.int64]:
+def _folds(examples: RankingExamples, number: int, seed: int) -> NDArray[np.int64]:
     """Return the fold (q,) of each answer; all answers of one user are in one."""
     owners = _owners(examples)
     rng = np.random.default_rng(seed)

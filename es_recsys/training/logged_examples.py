@@ -25,7 +25,7 @@ from es_recsys.event_types import EVENT_TYPES, event_weight
 from es_recsys.events.records import StoredEvent
 from es_recsys.search.exploration import InteractionStats
 from es_recsys.search.features import reveals_rank
-from es_recsys.training.ranking_examples import Examples, Shown, gather, ideal
+from es_recsys.training.ranking_examples import RankingExample, RankingExamples, gather, ideal
 
 __all__ = ["Record", "Rewards", "count_interaction_stats", "examined", "logged_examples", "rewards", "rewards_for"]
 
@@ -65,7 +65,7 @@ def examined(records: Sequence[Record], given: Rewards) -> NDArray[np.float64]:
     return np.maximum(examination(impressions(records, done), _RANKS), _LEAST)
 
 
-def logged_examples(records: Iterable[Record], situation: str, given: Rewards, looked: NDArray[np.float64]) -> Examples:
+def logged_examples(records: Iterable[Record], situation: str, given: Rewards, looked: NDArray[np.float64]) -> RankingExamples:
     """Return examples of the logged answers of a situation that something was done with.
 
     Only answers that have the features of what they showed are among them.
@@ -86,7 +86,7 @@ def count_interaction_stats(records: Iterable[Record], given: Rewards, looked: N
     return InteractionStats({item_id: (counts[0], counts[1]) for item_id, counts in seen.items()}, min(rate, 1.0))
 
 
-def _shown(record: Record, situation: str, given: Rewards, looked: NDArray[np.float64]) -> Shown | None:
+def _shown(record: Record, situation: str, given: Rewards, looked: NDArray[np.float64]) -> RankingExample | None:
     hits, features = record.get("hits") or (), record.get("features") or {}
     if record.get("situation") != situation or len(hits) < 2 or not features:
         return None
@@ -97,7 +97,7 @@ def _shown(record: Record, situation: str, given: Rewards, looked: NDArray[np.fl
     positions = np.array([int(hit["position"]) for hit in hits], np.int64)
     gains = grades / looked[np.minimum(positions, len(looked)) - 1]
     columns = {name: _column(values, len(hits)) for name, values in features.items() if not reveals_rank(name)}
-    return Shown(columns, grades, ideal(gains.tolist()), positions, str(record.get("user_key") or ""), gains)
+    return RankingExample(columns, grades, ideal(gains.tolist()), positions, str(record.get("user_key") or ""), gains)
 
 
 def _column(values: Any, n: int) -> NDArray[np.float64]:

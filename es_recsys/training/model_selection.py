@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from es_recsys.cooccurrence import Counting
+from es_recsys.cooccurrence import CooccurrenceConfig
 from es_recsys.counting import counted
 from es_recsys.dataset import Interactions, ItemTable
 from es_recsys.errors import ModelError
@@ -123,7 +123,7 @@ class TrainSpec:
 def small_store_defaults(data: Interactions) -> tuple[CoVisitationConfig, ALSConfig, dict[str, float]]:
     """Return settings and ensemble weights for a store that is too small to try any on."""
     factors = int(np.clip(min(len(data.user_ids), len(data.item_ids)) // 4, 4, 32))
-    covisitation = CoVisitationConfig(Counting(10, 0.8, 0.5, 0.3), 0.5, 0.2, half_life=5.0)
+    covisitation = CoVisitationConfig(CooccurrenceConfig(10, 0.8, 0.5, 0.3), 0.5, 0.2, half_life=5.0)
     return covisitation, ALSConfig(factors=factors), {"covisitation": 0.7, "als": 0.3}
 
 

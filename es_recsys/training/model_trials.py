@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from es_recsys.cooccurrence import Counting, count
+from es_recsys.cooccurrence import CooccurrenceConfig, count
 from es_recsys.dataset import ItemTable
 from es_recsys.errors import ModelError
 from es_recsys.evaluation.holdout_split import HoldoutSplit
@@ -143,7 +143,7 @@ class CoVisitationTrials(Trials):
     def __init__(self, part: HoldoutSplit) -> None:
         super().__init__(CoVisitation, part, 0)
         self._sequences = user_sequences(part.train)
-        self._counts: dict[Counting, CSR] = {}
+        self._counts: dict[CooccurrenceConfig, CSR] = {}
 
     def model(self, config: CoVisitationConfig) -> CoVisitation:
         """Return co-visitation of this config, trained on the holdout split.
@@ -156,7 +156,7 @@ class CoVisitationTrials(Trials):
             self._counts[config.counting] = count(self._sequences, config.counting, 2 * config.neighbours, 0.2)
         return CoVisitation(config).fit_counts(self._ids, self._sequences, self._counts[config.counting])
 
-    def _learned(self, config: CoVisitationConfig) -> Counting:
+    def _learned(self, config: CoVisitationConfig) -> CooccurrenceConfig:
         return config.counting
 
 

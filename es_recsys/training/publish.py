@@ -250,7 +250,7 @@ def _check_neighbours(work: Workspace, new: IndexMetadata, model: Model, data: I
         alike = vectors[with_vector] @ query_vector
         exact = np.sort(alike)[::-1][:10]
         # Of items that are as near as the last of them any will do.
-        near = set(model.item_ids.names(with_vector[alike >= exact[-1] - _SAME * max(1.0, abs(float(exact[-1])))]))
+        near = set(model.item_ids.take(with_vector[alike >= exact[-1] - _SAME * max(1.0, abs(float(exact[-1])))]))
         knn = {"field": field, "query_vector": query_vector.tolist(), "k": k, "num_candidates": max(400, k)}
         hits = work.es.search(index=new.index, knn=knn, size=k, source=False)["hits"]["hits"]
         nearest = list(dict.fromkeys(groups.get(hit["_id"], hit["_id"]) for hit in hits))[:10]

@@ -19,7 +19,7 @@ from es_recsys.dataset import Interactions
 from es_recsys.errors import InputError
 from es_recsys.evaluation.holdout_split import HoldoutSplit
 from es_recsys.index import stored_metadata, versions
-from es_recsys.models.retired import recommending, without_retired
+from es_recsys.models.removed import recommending, without_removed
 from es_recsys.progress import ProgressReporter
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.stored_interactions import load_interactions
@@ -28,7 +28,7 @@ from es_recsys.training.attempts import Attempts
 from es_recsys.training.count_interactions import try_recount
 from es_recsys.training.model_selection import TrainSpec, select
 from es_recsys.training.selection_report import Notes
-from es_recsys.training.served_quality import Compared, Ensemble, Quality, compare, held_out, quality, serving
+from es_recsys.training.served_quality import Ensemble, Quality, ServedComparison, compare, held_out, quality, serving
 from es_recsys.training.target_types import check_targets, targets_of
 from es_recsys.training.train import TrainReport, check_model_names, live_names, search_seconds, train_and_publish, train_spec
 from es_recsys.training.training_record import (
@@ -40,7 +40,7 @@ from es_recsys.training.training_record import (
     training_lock,
 )
 
-__all__ = ["BUSY", "GROWTH", "NOT_DUE", "Checked", "RetrainReport", "check", "growth_since", "must_grow", "train_if_needed"]
+__all__ = ["BUSY", "GROWTH", "NOT_DUE", "RetrainCheck", "RetrainReport", "check", "growth_since", "must_grow", "train_if_needed"]
 
 GROWTH = 0.1
 BUSY = "Another training of this store is running: nothing is done."
@@ -48,7 +48,7 @@ NOT_DUE = "No training is needed."
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class RetrainCheck:
     """Outcome of the check whether a training is due.
 
     facts: what was looked at, in words. reasons: why a training is due; none where it isn't.
@@ -71,8 +71,8 @@ class RetrainReport:
     """
 
     outcome: str
-    checked: Checked = Checked(())
-    compared: Compared | None = None
+    checked: RetrainCheck = RetrainCheck(())
+    compared: ServedComparison | None = None
     tried: tuple[str, ...] = ()
     training: TrainReport | None = None
     seconds: float = 0.0
@@ -184,7 +184,7 @@ def _run(
         for line in (*checked.facts, checked.why()):
             on_line(line)
     record = TrainingRecord.of(snapshot.metadata)
-    names = names or (without_retired(record.names) if record is not None else ())
+    names = names or (without_removed(record.names) if record is not None else ())
     targets = targets or targets_of(snapshot.metadata)
     rng = np.random.default_rng([seed, 1])
     part = held_out(record, data, rng, targets)
@@ -220,7 +220,7 @@ def _tried(
     seed: int,
     rng: np.random.Generator,
     on_line: Callable[[str], None] | None,
-) -> tuple[Compared, tuple[str, ...], tuple[dict[str, Any], dict[str, float]]]:
+) -> tuple[ServedComparison, tuple[str, ...], tuple[dict[str, Any], dict[str, float]]]:
     """Train without the newest events, and compare with the models in service.
 
     Returns the comparison, the lines of the selection's report, and the configs and shares it came to.
@@ -241,33 +241,33 @@ def check(
     targets: tuple[str, ...],
     growth: float,
     rng: np.random.Generator,
-) -> Checked:
+) -> RetrainCheck:
     """Return whether a training is due, and by what."""
     if not (data.weights > 0).any():
-        return Checked(("There are no positive events to train on.",))
+        return RetrainCheck(("There are no positive events to train on.",))
     record, version = TrainingRecord.of(snapshot.metadata), snapshot.metadata.version
     if recommending(snapshot.metadata.models) and not snapshot.models:
-        return Checked((), (f"the models of version {version} can't be loaded",))
+        return RetrainCheck((), (f"the models of version {version} can't be loaded",))
     if record is None:
-        return Checked(
+        return RetrainCheck(
             (), (f"version {version} has no model" if not snapshot.models else f"it isn't known what version {version} knows",)
         )
     events, grown = _events(work, snapshot, record, len(data.items), growth)
-    if grown is None and not snapshot.retired_models:
-        return Checked((events,))
+    if grown is None and not snapshot.removed_models:
+        return RetrainCheck((events,))
     items, new = _items(work, snapshot, growth)
     notes = Notes(None)
     nothing: Quality | str = ""
     found = (
         Attempts(notes).step("Quality: not compared", lambda: quality(snapshot, record, data, rng), nothing) or notes.lines[-1]
     )
-    gone = snapshot.retired_models
+    gone = snapshot.removed_models
     left = f"there is no {' and no '.join(gone)} any more" if gone else ""
     reasons = [grown, new, left, *_wishes(live_names(work, snapshot), snapshot, record, names, targets)]
     if isinstance(found, Quality) and found.fallen:
         reasons.append("quality has fallen")
     facts = (events, items, found.line() if isinstance(found, Quality) else found)
-    return Checked(facts, tuple(filter(None, reasons)), found if isinstance(found, Quality) else None)
+    return RetrainCheck(facts, tuple(filter(None, reasons)), found if isinstance(found, Quality) else None)
 
 
 def _wishes(

@@ -15,7 +15,7 @@ from es_recsys.errors import InputError
 from es_recsys.progress import ProgressReporter
 from es_recsys.serving.workspace import Workspace
 from es_recsys.sources import read_judgments
-from es_recsys.training.lambdamart import Trees
+from es_recsys.training.lambdamart import LambdaMARTConfig
 from es_recsys.training.logged_examples import rewards
 from es_recsys.training.retrain import BUSY, GROWTH, NOT_DUE, growth_since, must_grow
 from es_recsys.training.train_ranking import RankingReport, train_ranking
@@ -59,7 +59,7 @@ def train_ranking_if_needed(
     growth: float = GROWTH,
     seed: int = 7,
     progress: ProgressReporter | None = None,
-    trees: Trees | None = None,
+    trees: LambdaMARTConfig | None = None,
 ) -> RankingRun:
     """Train the learned ranking again where that is due, as `train_ranking` does, else report why not.
 

@@ -20,7 +20,7 @@ from es_recsys.training.model_trials import DEPTH
 from es_recsys.training.selection_report import ExpectedQuality
 from es_recsys.training.training_record import TrainingRecord
 
-__all__ = ["Compared", "Ensemble", "Quality", "compare", "held_out", "quality", "serving"]
+__all__ = ["Ensemble", "Quality", "ServedComparison", "compare", "held_out", "quality", "serving"]
 
 FEWEST = 50  # users to ask
 _USERS = 4_000
@@ -55,7 +55,7 @@ class Quality:
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class ServedComparison:
     """NDCG@20 of the models in service and of those of a new training, on events that neither had seen, paired by user.
 
     expected_quality: what the new ones did for the next new item.
@@ -144,7 +144,7 @@ def compare(
     new: Ensemble,
     part: HoldoutSplit,
     rng: np.random.Generator,
-) -> Compared:
+) -> ServedComparison:
     """Compare both ensembles on one holdout split that neither has learned from.
 
     Users count by the worth of their items (`HoldoutSplit.ndcg`).
@@ -153,4 +153,6 @@ def compare(
     candidates = Candidates.of({name: new[0][name] for name in new[1]}, part)
     after = candidates.each(new[1])
     gain = bootstrap(after - before, rng)
-    return Compared(len(part), float(before.mean()), float(after.mean()), gain, ExpectedQuality.of(candidates.next(new[1])))
+    return ServedComparison(
+        len(part), float(before.mean()), float(after.mean()), gain, ExpectedQuality.of(candidates.next(new[1]))
+    )

@@ -33,7 +33,7 @@ class ServedRanker:
 
     def __init__(self, work: Workspace, queries: Sequence[EvalQuery], change: Change | None = None) -> None:
         self._work = work
-        self._when = {(one.actor, one.query.text): one.at for one in queries}
+        self._when = {(one.actor, one.query.text): one.timestamp for one in queries}
         self._change = change
 
     def __call__(self, query: Query) -> Ranking:

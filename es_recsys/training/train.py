@@ -20,7 +20,7 @@ from es_recsys.index import versions
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.models import MODELS
 from es_recsys.models.popularity import Popularity
-from es_recsys.models.retired import wrong_model
+from es_recsys.models.removed import wrong_model
 from es_recsys.models.segments import SEGMENTS, Segments
 from es_recsys.progress import ProgressReporter
 from es_recsys.renamed import current_models

@@ -31,9 +31,9 @@ from es_recsys.serving.workspace import Workspace
 from es_recsys.sources import read_judgments
 from es_recsys.training.count_interactions import store_interaction_stats
 from es_recsys.training.judged_examples import judged_examples
-from es_recsys.training.lambdamart import Trees, askers, cross_validate, forest
+from es_recsys.training.lambdamart import LambdaMARTConfig, count_users, cross_validate, forest
 from es_recsys.training.logged_examples import examined, logged_examples, rewards_for
-from es_recsys.training.ranking_examples import Examples, ndcg
+from es_recsys.training.ranking_examples import RankingExamples, ndcg
 from es_recsys.training.training_record import record_ranking
 from es_recsys.vector_fields import is_encoder_field
 
@@ -120,7 +120,7 @@ def train_ranking(
     columns: Mapping[str, str] | None = None,
     seed: int = 7,
     progress: Progress | None = None,
-    trees: Trees | None = None,
+    trees: LambdaMARTConfig | None = None,
 ) -> RankingReport:
     """Train the learned ranking on the judgments of a file, or without one on the answer log; serve it where it is better.
 
@@ -128,7 +128,7 @@ def train_ranking(
     InputError where there is too little to learn from, MissingExtra without LightGBM, StoreNotFound.
     """
     started, now = time.monotonic(), work.now()
-    config = trees or Trees()
+    config = trees or LambdaMARTConfig()
     with work.translating_errors():
         given = _judged(work, judgments, columns or {}, progress) if judgments is not None else _logged(work, config.folds)
         outcomes = [_train(work, situation, examples, config, seed) for situation, examples in given.items()]
@@ -137,7 +137,9 @@ def train_ranking(
     return RankingReport(source, tuple(outcomes), time.monotonic() - started)
 
 
-def _judged(work: Workspace, judgments: Path, columns: Mapping[str, str], progress: Progress | None) -> dict[str, Examples]:
+def _judged(
+    work: Workspace, judgments: Path, columns: Mapping[str, str], progress: Progress | None
+) -> dict[str, RankingExamples]:
     examples = judged_examples(
         work, group_judgments(read_judgments(judgments, columns=columns), fetch_live_item_groups(work)), progress=progress
     )
@@ -148,7 +150,7 @@ def _judged(work: Workspace, judgments: Path, columns: Mapping[str, str], progre
     return {"query": examples}
 
 
-def _logged(work: Workspace, folds: int) -> dict[str, Examples]:
+def _logged(work: Workspace, folds: int) -> dict[str, RankingExamples]:
     groups = fetch_live_item_groups(work)
     records = list(group_records(work.log.read(), groups))
     given = rewards_for(records, group_events(work.events.scan(), groups))
@@ -159,7 +161,7 @@ def _logged(work: Workspace, folds: int) -> dict[str, Examples]:
     enough = {
         situation: examples
         for situation, examples in found.items()
-        if len(examples) >= _LEAST_LOGGED and askers(examples) >= folds
+        if len(examples) >= _LEAST_LOGGED and count_users(examples) >= folds
     }
     if not enough:
         most = max(len(examples) for examples in found.values())
@@ -171,13 +173,13 @@ def _logged(work: Workspace, folds: int) -> dict[str, Examples]:
     return enough
 
 
-def _train(work: Workspace, situation: str, examples: Examples, config: Trees, seed: int) -> Outcome:
+def _train(work: Workspace, situation: str, examples: RankingExamples, config: LambdaMARTConfig, seed: int) -> Outcome:
     rng = np.random.default_rng(seed)
     validated = cross_validate(examples, config, seed)
     ranks = np.arange(len(examples.rows), dtype=np.float64)
     before = ndcg(examples, -ranks)
     gains = validated.values - before
-    people = examples.who if any(examples.who) else None
+    people = examples.user_keys if any(examples.user_keys) else None
     p = paired_test(validated.values, before, rng, groups=people)
     gain = bootstrap(gains, rng, groups=people)
     kept = gain.mean > 0.0 and p < _LEVEL
@@ -196,7 +198,7 @@ def _spaces(metadata: IndexMetadata) -> dict[str, str]:
     return {name: metadata.vectors[name].fingerprint for name in known}
 
 
-def _shares(examples: Examples, grown: Forest, rng: np.random.Generator) -> dict[str, float]:
+def _shares(examples: RankingExamples, grown: Forest, rng: np.random.Generator) -> dict[str, float]:
     """Return the largest few parts of the score: part -> its share in the absolute contributions to some candidates."""
     drawn = rng.choice(len(examples.rows), min(len(examples.rows), 2_000), replace=False)
     weights = np.abs(grown.contributions(examples.rows[drawn].astype(np.float64))[:, :-1]).mean(axis=0)

@@ -21,7 +21,7 @@ from es_recsys.evaluation.tuner import TuningResult
 from es_recsys.index.item_digests import catalogue_digest
 from es_recsys.models import MODELS
 from es_recsys.models.base import TrainingCallback
-from es_recsys.models.retired import wrong_model
+from es_recsys.models.removed import wrong_model
 from es_recsys.progress import ProgressReporter
 from es_recsys.renamed import current_models
 from es_recsys.serving.stored_interactions import load_interactions

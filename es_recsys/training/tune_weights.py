@@ -49,7 +49,7 @@ from es_recsys.training.train import train
 from es_recsys.training.training_record import record_tuned
 from es_recsys.training.tuned_settings import load_tuned, save_history, tuned_path
 
-__all__ = ["SITUATIONS", "Situation", "WeightsTuneReport", "logit_weights", "next_items", "tune_weights"]
+__all__ = ["SITUATIONS", "TunedSituation", "WeightsTuneReport", "logit_weights", "next_items", "tune_weights"]
 
 _VALUES = (0.0, 0.001, 0.003, 0.01, 0.03, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 1.0)
 SITUATIONS = ("no_query", "query")
@@ -71,7 +71,7 @@ _PROBE = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
-class Situation:
+class TunedSituation:
     """Outcome of the tuning for one situation.
 
     before, after: NDCG@10 with the weights until now and, each query by weights chosen without it, with new ones; p of their
@@ -97,7 +97,7 @@ class Situation:
 class WeightsTuneReport:
     """Report of a tuning: what was found, situation by situation, and why others were left alone."""
 
-    situations: tuple[Situation, ...]
+    situations: tuple[TunedSituation, ...]
     notes: tuple[str, ...]
     seconds: float
 
@@ -166,7 +166,7 @@ def tune_weights(
         "query": search_outcomes(data, work.events.scan(), rng, users),
     }
     splits = {name: split for name, split in splits.items() if name in situations}
-    found: list[Situation] = []
+    found: list[TunedSituation] = []
     notes: list[str] = []
     for name, split in splits.items():
         if len(split) < _FEWEST_QUERIES:
@@ -243,7 +243,7 @@ def _tuned(
     trials: int,
     seconds: float | None,
     seed: int,
-) -> Situation:
+) -> TunedSituation:
     """Choose weights on all queries, and judge such a choice by cross-validation.
 
     Weights chosen on the other people's queries answer those of a fold's people. So each query says something, though none says
@@ -264,7 +264,7 @@ def _tuned(
     # So many trials find something in any noise: only what is significantly better goes into service.
     kept = bool(new.mean() > old.mean() and p < _SURE)
     means = float(old.mean()), float(new.mean())
-    return Situation(name, len(retriever_scores), best if kept else before, *means, p, kept, result.trials)
+    return TunedSituation(name, len(retriever_scores), best if kept else before, *means, p, kept, result.trials)
 
 
 def _chosen(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from es_recsys.cooccurrence import Counting
+from es_recsys.cooccurrence import CooccurrenceConfig
 from es_recsys.dataset import Interactions
 from es_recsys.evaluation.holdout import leave_last_out, random_holdout, temporal_split
 from es_recsys.evaluation.holdout_split import HoldoutSplit
@@ -109,7 +109,7 @@ def _order_tells(part: HoldoutSplit) -> tuple[bool, str]:
     error of the users' differences.
     """
     trials = CoVisitationTrials(part)
-    plain = CoVisitationConfig(Counting(10, 0.8, 1.0, 0.3), 0.5, 0.2)
+    plain = CoVisitationConfig(CooccurrenceConfig(10, 0.8, 1.0, 0.3), 0.5, 0.2)
     alike = trials.each(plain)
     by_half_life = {half_life: trials.each(replace(plain, half_life=half_life)) for half_life in (3.0, 10.0)}
     half_life = max(by_half_life, key=lambda one: float(by_half_life[one].mean()))

@@ -167,14 +167,14 @@ def test_a_batch_equals_its_parts(model: Model) -> None:
     places = [rng.integers(0, 40, count) for count in range(len(histories))]
     batch = HistoryBatch.of(histories, model.item_ids)
     lists, scores = model.recommend_idx(batch, 9, excluded), model.score_idx(batch, places)
-    named = model.recommend_batch(histories, 9, [frozenset(model.item_ids.names(each)) for each in excluded])
+    named = model.recommend_batch(histories, 9, [frozenset(model.item_ids.take(each)) for each in excluded])
     assert len(lists) == len(scores) == len(histories)
     for user, one in enumerate(histories):
-        single = model.recommend(one, 9, frozenset(model.item_ids.names(excluded[user])))
-        assert model.item_ids.names(lists[user][0]) == [item_id for item_id, _ in single]
-        assert named[user] == list(zip(model.item_ids.names(lists[user][0]), lists[user][1].tolist(), strict=True))
+        single = model.recommend(one, 9, frozenset(model.item_ids.take(excluded[user])))
+        assert model.item_ids.take(lists[user][0]) == [item_id for item_id, _ in single]
+        assert named[user] == list(zip(model.item_ids.take(lists[user][0]), lists[user][1].tolist(), strict=True))
         np.testing.assert_allclose(lists[user][1], [score for _, score in single], rtol=1e-4)
-        alone = model.score(one, model.item_ids.names(places[user]))
+        alone = model.score(one, model.item_ids.take(places[user]))
         np.testing.assert_allclose(scores[user], alone, rtol=1e-4, atol=1e-6)
 
 

@@ -115,7 +115,7 @@ def test_other_errors_are_not_hidden(split: EvalSplit) -> None:
 
 
 def test_many_are_asked_together_after_the_first(split: EvalSplit) -> None:
-    class Counting:
+    class CooccurrenceConfig:
         alone = together = 0
 
         def __call__(self, query: Query) -> Ranking:
@@ -129,7 +129,7 @@ def test_many_are_asked_together_after_the_first(split: EvalSplit) -> None:
                 assert query.n == 4
                 yield Ranking()
 
-    ranker = Counting()
+    ranker = CooccurrenceConfig()
     answers = ask(ranker, split.queries * 5, 4)
     assert (ranker.alone, ranker.together) == (200, 100)
     assert len(answers.ms) == 200

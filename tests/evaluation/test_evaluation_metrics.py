@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from es_recsys.dataset import Interactions, ItemTable
 from es_recsys.evaluation import ACCURACY, Catalogue, Estimate, accuracy, bootstrap, holm, paired_test
-from es_recsys.evaluation.beyond import gini
+from es_recsys.evaluation.beyond_accuracy import gini
 from es_recsys.evaluation.statistics import difference_words
 
 

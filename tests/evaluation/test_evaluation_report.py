@@ -26,7 +26,7 @@ from es_recsys.evaluation.results import METRICS, Comparison, Measured, compared
 from es_recsys.evaluation.statistics import Estimate
 from es_recsys.evaluation.tuner import Trial
 from es_recsys.jobs.report import write_report
-from es_recsys.training.tune_weights import Situation, WeightsTuneReport
+from es_recsys.training.tune_weights import TunedSituation, WeightsTuneReport
 
 VOID = {"meta", "link", "path", "use", "br"}
 NASTY = '<script>alert("1")</script> & "co"'
@@ -215,7 +215,7 @@ def test_files_become_a_page(comparison: Comparison, logged: LoggedReport, tmp_p
     assert "Best of 3 trials: 0.3000" in out.read_text()
     write_report([tuning], out)
     log.write_text(json.dumps(logged.to_dict()))
-    found = [Situation(name, 60, {"als": 1.0}, 0.1, 0.2, 0.01, True, TRIALS) for name in ("no_query", "query")]
+    found = [TunedSituation(name, 60, {"als": 1.0}, 0.1, 0.2, 0.01, True, TRIALS) for name in ("no_query", "query")]
     weights.write_text(json.dumps(WeightsTuneReport(tuple(found), (), 9.0).to_dict()))
     write_report([log, weights, one], out)
     text = out.read_text()

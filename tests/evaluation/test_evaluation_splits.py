@@ -109,7 +109,7 @@ def test_the_last_new_item_is_not_one_that_came_again() -> None:
     (query,) = query_split("last", interactions(rows), np.random.default_rng(0)).queries
     assert query.grades == {"c": 1.0}
     assert query.history.item_ids == ("a", "b")
-    assert query.at == 2.0
+    assert query.timestamp == 2.0
 
 
 def test_the_next_purchase_is_asked_before_its_views() -> None:
@@ -223,6 +223,6 @@ def test_judged_queries_are_asked_by_nobody() -> None:
     assert query.query.text == "shoes"
     assert query.actor == ""
     assert query.grades == {"a": 2.0}
-    assert math.isnan(query.at)
+    assert math.isnan(query.timestamp)
     with pytest.raises(InputError):
         judged_queries(split.train, {"nothing": {"c": 0.0}}, np.random.default_rng(0))

@@ -181,7 +181,7 @@ def test_events_on_products_are_known_and_models_know_products(client: Client, p
     snapshot = client.workspace.snapshots.latest()
     known = set(products.values())
     for model in snapshot.models.values():
-        assert set(model.item_ids.names(range(len(model.item_ids)))) <= known
+        assert set(model.item_ids.take(range(len(model.item_ids)))) <= known
     assert {product for product, _ in snapshot.popularity} <= known
     assert snapshot.metadata.variants == pytest.approx(4.0)
 

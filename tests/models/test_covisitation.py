@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from es_recsys.cooccurrence import Counting
+from es_recsys.cooccurrence import CooccurrenceConfig
 from es_recsys.dataset import History, Interactions
 from es_recsys.models import CoVisitation, CoVisitationConfig
 
 Make = Callable[..., Interactions]
 RNG = np.random.default_rng(0)
 # No user power and no popularity power: what is left are the counts.
-BARE = CoVisitationConfig(Counting(user_power=0), 0, 0)
+BARE = CoVisitationConfig(CooccurrenceConfig(user_power=0), 0, 0)
 
 
 def table(model: CoVisitation) -> dict[str, dict[str, float]]:
@@ -24,7 +24,7 @@ def table(model: CoVisitation) -> dict[str, dict[str, float]]:
     return {item: {other: round(w, 5) for other, w in model.recommend(History.of([item]))} for item in model.item_ids}
 
 
-def fitted(data: Interactions, counting: Counting, source: float = 0, target: float = 0, **more: float) -> CoVisitation:
+def fitted(data: Interactions, counting: CooccurrenceConfig, source: float = 0, target: float = 0, **more: float) -> CoVisitation:
     return CoVisitation(CoVisitationConfig(counting, source, target, **more)).fit(data, RNG)  # type: ignore[arg-type]
 
 
@@ -35,45 +35,50 @@ def test_without_a_window_pairs_are_users_who_had_both(interactions: Make) -> No
 
 def test_a_window_counts_near_pairs_less_with_each_step(interactions: Make) -> None:
     data = interactions({"u": ["a", "b", "c", "d"]})
-    seen = table(fitted(data, Counting(window=2, decay=0.5, backward=1, user_power=0)))
+    seen = table(fitted(data, CooccurrenceConfig(window=2, decay=0.5, backward=1, user_power=0)))
     assert seen["a"] == {"b": 1, "c": 0.5}
     assert seen["b"] == {"a": 1, "c": 1, "d": 0.5}
 
 
 def test_direction_lets_the_first_bring_the_next(interactions: Make) -> None:
     data = interactions({"u": ["a", "b"], "v": ["a", "b"]})
-    assert table(fitted(data, Counting(window=1, backward=0.25, user_power=0))) == {"a": {"b": 2}, "b": {"a": 0.5}}
-    assert table(fitted(data, Counting(window=1, backward=0, user_power=0))) == {"a": {"b": 2}, "b": {}}
+    assert table(fitted(data, CooccurrenceConfig(window=1, backward=0.25, user_power=0))) == {"a": {"b": 2}, "b": {"a": 0.5}}
+    assert table(fitted(data, CooccurrenceConfig(window=1, backward=0, user_power=0))) == {"a": {"b": 2}, "b": {}}
 
 
 def test_a_window_ends_with_the_user(interactions: Make) -> None:
     data = interactions({"u": ["a", "b"], "v": ["c", "d"]})
-    assert table(fitted(data, Counting(window=5, user_power=0))) == {"a": {"b": 1}, "b": {"a": 1}, "c": {"d": 1}, "d": {"c": 1}}
+    assert table(fitted(data, CooccurrenceConfig(window=5, user_power=0))) == {
+        "a": {"b": 1},
+        "b": {"a": 1},
+        "c": {"d": 1},
+        "d": {"c": 1},
+    }
 
 
 def test_repeats_in_a_row_are_one_event(interactions: Make) -> None:
     data = interactions({"u": [("a", 1), ("a", 4), "b", "b"]})
     # The strongest counts, by the root of its weight.
-    assert table(fitted(data, Counting(window=1, backward=0, user_power=0)))["a"] == {"b": 2}
+    assert table(fitted(data, CooccurrenceConfig(window=1, backward=0, user_power=0)))["a"] == {"b": 2}
 
 
 def test_long_histories_count_less(interactions: Make) -> None:
     data = interactions({"u": ["a", "b", "c", "d"], "v": ["a", "b"]})
-    seen = table(fitted(data, Counting(window=1, backward=0, user_power=0.5)))
+    seen = table(fitted(data, CooccurrenceConfig(window=1, backward=0, user_power=0.5)))
     assert seen["a"]["b"] == pytest.approx(4**-0.5 + 2**-0.5, abs=1e-5)
 
 
 def test_old_pairs_count_less(interactions: Make) -> None:
     data = interactions({"u": [("a", 1, 0), ("b", 1, 10)], "v": [("c", 1, 20), ("d", 1, 20)]}, timed=True)
     for window in (None, 3):
-        seen = table(fitted(data, Counting(window=window, user_power=0, half_life_days=10)))
+        seen = table(fitted(data, CooccurrenceConfig(window=window, user_power=0, half_life_days=10)))
         assert seen["a"]["b"] == pytest.approx(2**-1.5, abs=1e-5)  # 20 and 10 days: 15 on average
         assert seen["c"]["d"] == 1
 
 
 def test_popularity_is_corrected_on_both_sides(interactions: Make) -> None:
     data = interactions({"u": ["a", "b"], "v": ["b", "a"], "w": ["a", "c"], "x": ["a"]})
-    seen = table(fitted(data, Counting(user_power=0), source=0.5, target=0.25))
+    seen = table(fitted(data, CooccurrenceConfig(user_power=0), source=0.5, target=0.25))
     assert seen["a"]["b"] == pytest.approx(2 / (4**0.5 * 2**0.25), abs=1e-5)
     assert seen["b"]["a"] == pytest.approx(2 / (2**0.5 * 4**0.25), abs=1e-5)
     assert seen["a"]["c"] == pytest.approx(1 / 4**0.5, abs=1e-5)
@@ -86,34 +91,34 @@ def test_disliked_events_make_no_pairs(interactions: Make) -> None:
 
 def test_of_a_row_the_best_after_the_correction_stay(interactions: Make) -> None:
     data = interactions({"u": ["a", "b"], "v": ["a", "b"], "w": ["a", "c"], "x": ["b"], "y": ["b"], "z": ["b"]})
-    assert set(table(fitted(data, Counting(user_power=0), neighbours=1))["a"]) == {"b"}
+    assert set(table(fitted(data, CooccurrenceConfig(user_power=0), neighbours=1))["a"]) == {"b"}
     # 2 / 5 ** 0.9 < 1
-    assert set(table(fitted(data, Counting(user_power=0), target=0.9, neighbours=1))["a"]) == {"c"}
+    assert set(table(fitted(data, CooccurrenceConfig(user_power=0), target=0.9, neighbours=1))["a"]) == {"c"}
 
 
 def test_a_history_is_a_signed_sum_that_forgets(interactions: Make) -> None:
     data = interactions({"u": ["a", "x"], "v": ["b", "x"], "w": ["c", "x"], "y": ["c", "z"]})
-    model = fitted(data, Counting(user_power=0), half_life=2, half_life_days=10)
+    model = fitted(data, CooccurrenceConfig(user_power=0), half_life=2, half_life_days=10)
     history = History(("a", "b", "c"), np.array([1, -0.5, 3], np.float32), np.array([20.0, 5.0, 0.0]))
     expected = 1 * 2**-1 * 2**-2 - 0.5 * 2**-0.5 * 2**-0.5 + 3
     assert model.score(history, ["x", "z", "a"]) == pytest.approx([expected, 3, 0], rel=1e-6)
     assert model.explain(history, "x") == ("c", "a")
-    plain = fitted(data, Counting(user_power=0))
+    plain = fitted(data, CooccurrenceConfig(user_power=0))
     assert plain.score(history, ["x"])[0] == pytest.approx(1 - 0.5 + 3)
 
 
 def test_a_place_counts_events_on_unknown_items_too(interactions: Make) -> None:
-    model = fitted(interactions({"u": ["a", "x"]}), Counting(user_power=0), half_life=1)
+    model = fitted(interactions({"u": ["a", "x"]}), CooccurrenceConfig(user_power=0), half_life=1)
     assert model.score(History.of(["a", "?", "?"]), ["x"])[0] == pytest.approx(0.25)
 
 
 @pytest.mark.parametrize("half_life", [3.0, math.inf])
 def test_settings_survive_saving(interactions: Make, tmp_path: Path, half_life: float) -> None:
-    config = CoVisitationConfig(Counting(7, 0.5, 0.25, 0.1, half_life), 0.3, 0.1, 50, half_life, half_life)
+    config = CoVisitationConfig(CooccurrenceConfig(7, 0.5, 0.25, 0.1, half_life), 0.3, 0.1, 50, half_life, half_life)
     CoVisitation(config).fit(interactions({"u": ["a", "b"]}), RNG).save(tmp_path / "m")
     assert CoVisitation.load(tmp_path / "m").config == config
 
 
 def test_nothing_positive_learns_nothing(interactions: Make) -> None:
-    for counting in (Counting(), Counting(window=3)):
+    for counting in (CooccurrenceConfig(), CooccurrenceConfig(window=3)):
         assert table(fitted(interactions({"u": [("a", -1), ("b", -1)]}), counting)) == {"a": {}, "b": {}}

@@ -87,7 +87,7 @@ def test_a_batch_with_searches_equals_its_parts(model: LSA) -> None:
     batch = HistoryBatch.of(histories, model.item_ids)
     for user, (places, scores) in enumerate(model.recommend_idx(batch, 4, [np.zeros(0, np.int64)] * 4)):
         single = model.recommend(histories[user], 4)
-        assert model.item_ids.names(places) == [item for item, _ in single]
+        assert model.item_ids.take(places) == [item for item, _ in single]
         np.testing.assert_allclose(scores, [score for _, score in single], rtol=1e-5)
     part = batch.some(1, 3)
     assert [part.searched(user) for user in range(2)] == [("running",), ()]

@@ -5,19 +5,19 @@ from __future__ import annotations
 import pytest
 
 from es_recsys.models import MODELS
-from es_recsys.models.retired import RETIRED, without_retired, wrong_model
+from es_recsys.models.removed import REMOVED, without_removed, wrong_model
 
 
 def test_what_is_gone_has_a_successor_that_is_there() -> None:
-    assert not RETIRED.keys() & MODELS.keys()
-    assert set(RETIRED.values()) <= MODELS.keys()
+    assert not REMOVED.keys() & MODELS.keys()
+    assert set(REMOVED.values()) <= MODELS.keys()
 
 
-@pytest.mark.parametrize("name", RETIRED)
+@pytest.mark.parametrize("name", REMOVED)
 def test_the_error_names_the_successor(name: str) -> None:
     error = wrong_model(name, MODELS)
     assert "gone" in error.what and name in error.what
-    assert error.remedy == f"Name {RETIRED[name]} instead."
+    assert error.remedy == f"Name {REMOVED[name]} instead."
 
 
 def test_an_unknown_name_is_told_those_that_are_known() -> None:
@@ -27,4 +27,4 @@ def test_an_unknown_name_is_told_those_that_are_known() -> None:
 
 
 def test_names_of_models_that_are_there_stay_in_their_order() -> None:
-    assert without_retired(("covisitation", "bpr", "als")) == ("covisitation", "als")
+    assert without_removed(("covisitation", "bpr", "als")) == ("covisitation", "als")

@@ -21,7 +21,7 @@ from es_recsys.query import Ranking
 from es_recsys.search.forest import Forest
 from es_recsys.search.page import RANKING, build_page, order_page
 from es_recsys.search.ranker import Ranker
-from es_recsys.search.rerank.learned_ranking import BASE, BEYOND
+from es_recsys.search.rerank.learned_ranking import BASE, BELOW_WINDOW
 from es_recsys.search.retrieve import parse_responses, plan_retrieval
 from es_recsys.search.score import ScoringRequest, build_scoring_request
 from es_recsys.settings import SearchSettings
@@ -222,8 +222,8 @@ def test_laws_of_a_learned_answer(seed: int, n: int, personalization: float) -> 
     assert not exclude & {hit.item_id for hit in found.hits}
     for hit in found.hits:
         assert sum(hit.parts.values()) == pytest.approx(hit.score, abs=1e-9)
-        assert ("beyond" in hit.parts) <= (hit.rank > 10)
-        assert set(hit.parts) <= {BASE, BEYOND, "query", *(name.rpartition("/")[0] for name in NAMES), "popularity"}
+        assert ("below_window" in hit.parts) <= (hit.rank > 10)
+        assert set(hit.parts) <= {BASE, BELOW_WINDOW, "query", *(name.rpartition("/")[0] for name in NAMES), "popularity"}
         assert set(hit.source) <= {"title", "categories", "price"}
     scores = [hit.score for hit in found.hits[:12]]  # beyond the ordinary depth, what was found deeper follows
     assert scores == sorted(scores, reverse=True)

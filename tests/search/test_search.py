@@ -358,7 +358,7 @@ def test_a_vector_brings_in_what_is_near_by_its_encoder(words_find: bool, expect
     found = engine.answer(case)
     assert {hit.item_id for hit in found.hits} == expected
     assert found.total == len(expected)
-    wider = changed(case, settings=SearchSettings(near={"text_vector": (-1.0, -1.0)}))
+    wider = changed(case, settings=SearchSettings(min_cosines={"text_vector": (-1.0, -1.0)}))
     assert {hit.item_id for hit in engine.answer(wider).hits} == {"a", "b", "c", *scores["lexical"]}
 
 

@@ -150,9 +150,9 @@ def test_half_of_the_drift_is_half_of_the_way(sample: SampleStoreEnvironment) ->
 
 def test_needs_are_the_same_for_a_seed(environment: Environment) -> None:
     first, again, other = (sample_needs(environment, seed, 30) for seed in (1, 1, 2))
-    as_text = [[(w.user_id, w.at, w.query.text) for w in needs] for needs in (first, again, other)]
+    as_text = [[(w.user_id, w.timestamp, w.query.text) for w in needs] for needs in (first, again, other)]
     assert as_text[0] == as_text[1] != as_text[2]
-    assert [w.at for w in first] == sorted(w.at for w in first)
+    assert [w.timestamp for w in first] == sorted(w.timestamp for w in first)
 
 
 def test_searches_want_what_they_name_and_nobody_wants_what_they_have(sample: SampleStoreEnvironment) -> None:

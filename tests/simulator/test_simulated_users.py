@@ -65,7 +65,7 @@ def test_events_name_the_answer_and_the_position(environment: LatentFactorEnviro
         searched = bool(page.need.query.text)
         assert (event.query_id if searched else event.recommendation_id) == f"answer-{page.need.user_id}"
         assert event.timestamp is not None
-        assert event.timestamp.timestamp() >= page.need.at - 1e-3
+        assert event.timestamp.timestamp() >= page.need.timestamp - 1e-3
         if event.item_id is not None:
             assert event.position is not None
             assert environment.item_ids[page.shown[event.position - 1]] == event.item_id
@@ -81,7 +81,7 @@ def test_who_buys_put_it_into_the_cart_after_a_click(environment: LatentFactorEn
 def test_nobody_buys_a_thing_twice_and_events_are_fed_page_by_page(environment: LatentFactorEnvironment) -> None:
     user = environment.user_ids[0]
     need = replace(sample_needs(environment, 4, 1)[0], user_id=user, utility=np.full(80, 9.0), relevant=np.ones(80, bool))
-    needs = [replace(need, at=float(place)) for place in range(30)]
+    needs = [replace(need, timestamp=float(place)) for place in range(30)]
     fed: list[Event] = []
     pages = list(UserSimulator(environment, event_sink=fed.extend).replay(OracleRanker(environment, [need]), needs))
     purchased = [event.item_id for event in fed if event.event_type == "purchase"]

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from es_recsys.events.records import StoredEvent
-from es_recsys.training.lambdamart import Trees, forest
+from es_recsys.training.lambdamart import LambdaMARTConfig, forest
 from es_recsys.training.logged_examples import count_interaction_stats, examined, logged_examples, rewards
-from es_recsys.training.ranking_examples import Examples, ndcg
+from es_recsys.training.ranking_examples import RankingExamples, ndcg
 
 
 def event(row: int, kind: str, item: str, answer: str, **more: Any) -> StoredEvent:
@@ -58,7 +58,7 @@ def test_only_answers_that_something_was_done_with_are_examples() -> None:
     looked = np.array([1.0, 0.5, 0.25])
     found = logged_examples(records, "query", given, looked)
     assert len(found) == 1
-    assert found.who == ("k",)
+    assert found.user_keys == ("k",)
     assert found.grades.tolist() == [0.0, 3.0, 0.0]
     assert found.gains.tolist() == [0.0, 6.0, 0.0]
     assert found.positions.tolist() == [1, 2, 3] and found.shown
@@ -90,7 +90,7 @@ def test_examination_is_learned_where_items_moved() -> None:
     assert looked.min() >= 0.05
 
 
-def clicked(answers: int, place: str, seed: int) -> tuple[Examples, Examples]:
+def clicked(answers: int, place: str, seed: int) -> tuple[RankingExamples, RankingExamples]:
     """Examples of a log in which people click what is good, where they look, and they look at the first rank most; a signal
     named `place` is the rank. The second is the same with what is good as grades, whatever the rank."""
     rng = np.random.default_rng(seed)
@@ -110,7 +110,7 @@ def clicked(answers: int, place: str, seed: int) -> tuple[Examples, Examples]:
 
 def test_trees_that_cannot_read_the_place_find_what_is_good() -> None:
     pytest.importorskip("lightgbm")
-    trees = Trees(trees=30, steps=3, leaves=7, depth=3, rate=0.15, least=10, folds=3)
+    trees = LambdaMARTConfig(trees=30, steps=3, num_leaves=7, max_depth=3, learning_rate=0.15, min_data_in_leaf=10, folds=3)
     found = {}
     # The same numbers under a name that tells no place stay among the features.
     for place in ("sum/rank", "attributes.votes/rank"):

@@ -14,13 +14,13 @@ from es_recsys.index_metadata import IndexMetadata
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.settings import Settings
 from es_recsys.training.judged_examples import judged_examples
-from es_recsys.training.ranking_examples import Examples
+from es_recsys.training.ranking_examples import RankingExamples
 
 FOUND = {"hits": {"total": {"value": 3}, "hits": [{"_id": name, "_score": 3.0 - at} for at, name in enumerate("abc")]}}
 FAILED = {"error": {"type": "timeout"}}
 
 
-def asked(tmp_path: Path, answers: dict[str, Any]) -> Examples:
+def asked(tmp_path: Path, answers: dict[str, Any]) -> RankingExamples:
     """The query "shoes" of which a and z are judged, "hats" of which nothing is good; answers: of the n-th request."""
     snapshot = ServingSnapshot(
         Settings(home=tmp_path), IndexMetadata("shop", 1), b"", encoder=SimpleNamespace(fields=lambda *_: ())
@@ -46,7 +46,7 @@ def asked(tmp_path: Path, answers: dict[str, Any]) -> Examples:
 
 def test_what_nobody_judged_counts_nothing_and_what_was_not_found_is_missed(tmp_path: Path) -> None:
     examples = asked(tmp_path, {})
-    assert len(examples) == 1 and not examples.shown and examples.who == ("",)
+    assert len(examples) == 1 and not examples.shown and examples.user_keys == ("",)
     assert examples.grades.tolist() == [2.0, 0.0, 0.0]
     assert examples.ideals == pytest.approx([2.0 + 1.0 / np.log2(3)])
 

@@ -7,15 +7,15 @@ import pytest
 from numpy.typing import NDArray
 
 from es_recsys.evaluation.statistics import paired_test
-from es_recsys.training.lambdamart import Trees, cross_validate, fit, forest
-from es_recsys.training.ranking_examples import Examples, Shown, gather, ideal, ndcg
+from es_recsys.training.lambdamart import LambdaMARTConfig, cross_validate, fit, forest
+from es_recsys.training.ranking_examples import RankingExample, RankingExamples, gather, ideal, ndcg
 
 pytest.importorskip("lightgbm")
 
-SMALL = Trees(trees=30, steps=3, leaves=7, depth=3, rate=0.15, least=10, folds=3)
+SMALL = LambdaMARTConfig(trees=30, steps=3, num_leaves=7, max_depth=3, learning_rate=0.15, min_data_in_leaf=10, folds=3)
 
 
-def made(seed: int, answers: int, strength: float, *, clicks: bool = False) -> Examples:
+def made(seed: int, answers: int, strength: float, *, clicks: bool = False) -> RankingExamples:
     """Candidates whose grade follows a signal; with clicks only where the rank was looked at, and ranks follow another."""
     rng = np.random.default_rng(seed)
     shown = []
@@ -28,7 +28,7 @@ def made(seed: int, answers: int, strength: float, *, clicks: bool = False) -> E
         grades = (rng.random(12) < likely * looked).astype(np.float64)
         positions: NDArray[np.int64] | None = np.arange(1, 13) if clicks else None
         signals = {"a/good": good, "b/loud": loud, "c/noise": rng.normal(size=12)}
-        shown.append(Shown(signals, grades, ideal(grades.tolist()), positions, f"u{number % 50}"))
+        shown.append(RankingExample(signals, grades, ideal(grades.tolist()), positions, f"u{number % 50}"))
     return gather(shown)
 
 
@@ -64,7 +64,9 @@ def test_nothing_is_found_in_noise() -> None:
 def test_positions_are_taken_out_of_clicks() -> None:
     """Clicks follow ranks, and ranks a signal that means nothing; trees told of the ranks lean on it less."""
     clicked = made(6, 900, 2.0, clicks=True)
-    blind = Examples(**{**{name: getattr(clicked, name) for name in Examples.__slots__}, "positions": clicked.positions * 0})
+    blind = RankingExamples(
+        **{**{name: getattr(clicked, name) for name in RankingExamples.__slots__}, "positions": clicked.positions * 0}
+    )
     truth = made(7, 300, 2.0)
     told, untold = (forest(each, SMALL, 30, 7).predict(truth.rows.astype(np.float64)) for each in (clicked, blind))
     assert ndcg(truth, told).mean() > ndcg(truth, untold).mean()
@@ -82,7 +84,7 @@ def test_sampling_keeps_the_graded_and_the_hardest() -> None:
 
 
 def test_ndcg_by_hand() -> None:
-    shown = [Shown({"a/b": np.array([1.0, 2.0, 3.0])}, np.array([0.0, 1.0, 2.0]), ideal([0, 1, 2, 2]))]
+    shown = [RankingExample({"a/b": np.array([1.0, 2.0, 3.0])}, np.array([0.0, 1.0, 2.0]), ideal([0, 1, 2, 2]))]
     examples = gather(shown)
     best = 2 + 2 / np.log2(3) + 1 / 2
     assert ndcg(examples, np.array([3.0, 2.0, 1.0])) == pytest.approx([(1 / np.log2(3) + 2 / 2) / best])

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from es_recsys.cooccurrence import Counting
+from es_recsys.cooccurrence import CooccurrenceConfig
 from es_recsys.dataset import Interactions, ItemTable
 from es_recsys.evaluation.holdout import leave_last_out
 from es_recsys.evaluation.holdout_split import HoldoutSplit
@@ -94,7 +94,7 @@ def part(interactions: Callable[..., Interactions]) -> HoldoutSplit:
 
 
 def test_the_pairs_of_the_best_of_a_climb_are_not_counted_again(part: HoldoutSplit, monkeypatch: pytest.MonkeyPatch) -> None:
-    counted: list[Counting] = []
+    counted: list[CooccurrenceConfig] = []
     count = module.count
     monkeypatch.setattr(module, "count", lambda seq, how, *given: (counted.append(how), count(seq, how, *given))[1])
     found = trials_of("covisitation", part, 0)

@@ -9,8 +9,8 @@ import pytest
 
 from es_recsys.errors import InputError
 from es_recsys.evaluation.statistics import Estimate
-from es_recsys.training.lambdamart import Trees, askers, cross_validate
-from es_recsys.training.ranking_examples import Shown, gather, ideal
+from es_recsys.training.lambdamart import LambdaMARTConfig, count_users, cross_validate
+from es_recsys.training.ranking_examples import RankingExample, gather, ideal
 from es_recsys.training.train_ranking import Outcome, RankingReport
 
 
@@ -32,8 +32,8 @@ def test_answers_of_fewer_askers_than_folds_say_nothing_of_other_people() -> Non
     rng = np.random.default_rng(0)
     grades = [(rng.random(12) < 0.3).astype(np.float64) for _ in range(120)]
     signal = {"a/good": rng.normal(size=12)}
-    shown = [Shown(signal, own, ideal(own.tolist()), np.arange(1, 13), f"u{n % 2}") for n, own in enumerate(grades)]
-    assert askers(gather(shown)) == 2
-    with pytest.raises(InputError, match=r"120 answers of 2 askers.*3"):
-        cross_validate(gather(shown), Trees(trees=6, folds=3), 7)
-    assert askers(gather([Shown(signal, own, 1.0) for own in grades])) == 120
+    shown = [RankingExample(signal, own, ideal(own.tolist()), np.arange(1, 13), f"u{n % 2}") for n, own in enumerate(grades)]
+    assert count_users(gather(shown)) == 2
+    with pytest.raises(InputError, match=r"120 answers of 2 users.*3"):
+        cross_validate(gather(shown), LambdaMARTConfig(trees=6, folds=3), 7)
+    assert count_users(gather([RankingExample(signal, own, 1.0) for own in grades])) == 120

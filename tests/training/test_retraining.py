@@ -18,7 +18,7 @@ from es_recsys.models.types import take
 from es_recsys.settings import Settings
 from es_recsys.training import retrain as retraining
 from es_recsys.training.model_selection import TrainSpec, select
-from es_recsys.training.retrain import Checked, RetrainReport
+from es_recsys.training.retrain import RetrainCheck, RetrainReport
 from es_recsys.training.selection_report import ExpectedQuality
 from es_recsys.training.served_quality import Quality, compare, held_out, quality
 from es_recsys.training.training_record import TrainingRecord, training_lock
@@ -229,7 +229,7 @@ def test_decided_shares_are_trained_without_any_trial() -> None:
 
 def test_the_report_says_what_was_done() -> None:
     assert "nothing is done" in "".join(RetrainReport("busy").lines())
-    idle = RetrainReport("nothing", Checked(("Events: 5.",)))
+    idle = RetrainReport("nothing", RetrainCheck(("Events: 5.",)))
     assert list(idle.lines()) == ["Events: 5.", "No training is needed."]
     assert idle.to_dict()["outcome"] == "nothing"
 
@@ -240,7 +240,7 @@ def test_a_comparison_that_fails_ends_no_training(monkeypatch: pytest.MonkeyPatc
     metadata = IndexMetadata(
         "shop", 1, models=("covisitation",), notes=record.noted({}), retriever_weights={"no_query": {"covisitation": 1.0}}
     )
-    served = SimpleNamespace(metadata=metadata, models=served.models, retired_models=())
+    served = SimpleNamespace(metadata=metadata, models=served.models, removed_models=())
 
     def fail(*_: Any) -> Any:
         raise MemoryError

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from es_recsys.cooccurrence import Counting
+from es_recsys.cooccurrence import CooccurrenceConfig
 from es_recsys.dataset import History, Interactions
 from es_recsys.errors import ModelError
 from es_recsys.models import ALSConfig, CoVisitation, CoVisitationConfig, Popularity, recommend
@@ -257,7 +257,7 @@ def test_on_real_purchases_it_beats_popularity_and_unordered_pairs(interactions:
     users = {f"u{n}": items for n, items in enumerate(rows)}
     data = interactions({user: items[:-1] for user, items in users.items()})
     selection = chosen(data, budget=60.0)
-    plain = CoVisitation(CoVisitationConfig(Counting(), 0.8, 0.2)).fit(data, np.random.default_rng(0))
+    plain = CoVisitation(CoVisitationConfig(CooccurrenceConfig(), 0.8, 0.2)).fit(data, np.random.default_rng(0))
     popular = Popularity().fit(data, np.random.default_rng(0))
     hits = np.zeros(3)
     for items in list(users.values())[::3]:

@@ -34,7 +34,7 @@ def logged_section(one: LoggedReport, anchor: str) -> str:
     anchor: its id, which also begins the ids inside it.
     """
     words = "Dots are estimates, bars 95 % intervals; the line is what was served, as the log has it."
-    if missing := len(one.values) - len(one.founded):
+    if missing := len(one.values) - len(one.reliable):
         words += f" Orders on fewer than {LEAST_ROWS} effective rows, {missing} here, are left out."
     parts = [
         f'<section id="{anchor}" aria-labelledby="{anchor}h"><h2 id="{anchor}h">{escape(logged_title(one))}</h2>',
@@ -48,14 +48,14 @@ def logged_section(one: LoggedReport, anchor: str) -> str:
             }
         ),
         _table(one),
-        *(["<h3>Reward an answer</h3>", figure(policies(one, f"{anchor}p"), words)] if one.founded else []),
+        *(["<h3>Reward an answer</h3>", figure(policies(one, f"{anchor}p"), words)] if one.reliable else []),
         f'<p class="muted small">{_looked_at(one)}</p>',
     ]
     return "\n".join(parts) + "\n</section>\n"
 
 
 def _verdict(one: LoggedReport) -> str:
-    known = one.founded
+    known = one.reliable
     if not known:
         return f"No order's estimate rests on {LEAST_ROWS} rows or more, so the log says nothing yet."
     best = max(known, key=lambda name: known[name].snips.mean)
@@ -75,7 +75,7 @@ def _looked_at(one: LoggedReport) -> str:
 
 def _table(one: LoggedReport) -> str:
     order = sorted(one.values, key=lambda name: (-_known(one.values[name].snips.mean), name))
-    known = one.founded.values()
+    known = one.reliable.values()
     best = {
         "IPS": max((value.ips.mean for value in known), default=math.nan),
         "SNIPS": max((value.snips.mean for value in known), default=math.nan),
@@ -91,9 +91,9 @@ def _table(one: LoggedReport) -> str:
 
 
 def _row(name: str, value: Value, best: dict[str, float]) -> str:
-    founded = value.effective >= LEAST_ROWS
+    reliable = value.effective >= LEAST_ROWS
     cells = "".join(
-        _cell(each, founded and each.mean == best[head]) for each, head in ((value.ips, "IPS"), (value.snips, "SNIPS"))
+        _cell(each, reliable and each.mean == best[head]) for each, head in ((value.ips, "IPS"), (value.snips, "SNIPS"))
     )
     cells += f"<td>{value.shown:.0%}</td><td>{value.effective:,.0f}</td><td>{value.clipped:.1%}</td>"
     return f'<tr><th scope="row">{escape(name)}</th>{cells}</tr>'

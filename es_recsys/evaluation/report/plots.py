@@ -68,7 +68,7 @@ def policies(found: LoggedReport, name: str) -> str:
     Orders that too few rows tell of are left out; a line stands for what was served.
     """
     estimates: dict[str, Callable[[Value], Estimate]] = {"IPS": lambda value: value.ips, "SNIPS": lambda value: value.snips}
-    order = sorted(found.founded, key=lambda one: (found.values[one].snips.mean, one))
+    order = sorted(found.reliable, key=lambda one: (found.values[one].snips.mean, one))
     with drawing(name):
         figure, axes = _panels(len(estimates), height=1.0 + 0.27 * len(order), share=True, width=4.6)
         figure.get_layout_engine().set(wspace=0.06)

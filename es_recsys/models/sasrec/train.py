@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from es_recsys.cooccurrence import Counting, spectral_vectors
+from es_recsys.cooccurrence import CooccurrenceConfig, spectral_vectors
 from es_recsys.data_digest import array_digest, data_digest
 from es_recsys.dataset import Interactions
 from es_recsys.linear_algebra import ridge
@@ -172,7 +172,7 @@ def initial_vectors(sequences: UserSequences, dims: int, ordered: bool, rng: np.
     noise, and are random where nothing is. On sparse data this is most of what the training would otherwise take its first
     epochs, and its overfitting, to find.
     """
-    how = Counting(10, 0.8, 1.0, 0.0) if ordered else Counting(None, 1.0, 1.0, 0.5)
+    how = CooccurrenceConfig(10, 0.8, 1.0, 0.0) if ordered else CooccurrenceConfig(None, 1.0, 1.0, 0.5)
     vectors = spectral_vectors(sequences, how, dims, rng)
     return unit(vectors + rng.normal(0.0, _NOISE * dims**-0.5, vectors.shape))
 

@@ -4,7 +4,7 @@ The weighted sum finds the candidates and their first order. The forest orders t
 page; the rest follow in the order of the weighted sum. Parts stay parts of a sum: a candidate's score is the forest's
 prediction, its parts what the features contribute, added up by retriever or field (see `forest`), with "base" for what every
 candidate has. What the weighted sum contributes as a feature is shared out to the retrievers as they share in it. The scores of
-the rest are their weighted sums, moved below the window by a part named "beyond".
+the rest are their weighted sums, moved below the window by a part named "below_window".
 
 With 0 < personalization < 1, score and parts are mixed from what the forest predicts with the user's features and without them:
 personalization * with + (1 - personalization) * without. Without a user, or with personalization 0, those are not known.
@@ -23,9 +23,9 @@ from es_recsys.search.candidates import CandidateTable, ScoredCandidates
 from es_recsys.search.features import Column, part_of
 from es_recsys.search.ranker import Ranker
 
-__all__ = ["BASE", "BEYOND", "LearnedOrder", "apply_ranker", "feature_matrix"]
+__all__ = ["BASE", "BELOW_WINDOW", "LearnedOrder", "apply_ranker", "feature_matrix"]
 
-BASE, BEYOND = "base", "beyond"
+BASE, BELOW_WINDOW = "base", "below_window"
 
 _PERSONAL_ASPECTS = ("/affinity", "/distance")
 _PERSONAL_PARTS = (USER, PAIR)
@@ -56,7 +56,7 @@ class LearnedOrder:
         if self.ranker is None:
             return [_nonzero(weighted[row]) for row in rows]
         inside = [row for row in rows if row in self.position]
-        found = {row: {**weighted[row], BEYOND: self.offset} for row in rows if row not in self.position}
+        found = {row: {**weighted[row], BELOW_WINDOW: self.offset} for row in rows if row not in self.position}
         if inside:
             changes = self._contributions(self.ranker, [self.position[row] for row in inside])
             for row, change in zip(inside, changes.tolist(), strict=True):

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from es_recsys.dataset import Interactions, ItemTable
 from es_recsys.models.types import ItemIds
 
-__all__ = ["BEYOND", "Catalogue", "gini"]
+__all__ = ["BEYOND_ACCURACY", "Catalogue", "gini"]
 
-BEYOND = ("novelty", "diversity", "popularity")
+BEYOND_ACCURACY = ("novelty", "diversity", "popularity")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,7 +91,7 @@ class Catalogue:
 
     def cold(self, at_most: int) -> frozenset[str]:
         """Return the items on which no more than `at_most` users have a positive event."""
-        return frozenset(self.ids.names(np.flatnonzero(self.share * self.users <= at_most + 1e-9)))
+        return frozenset(self.ids.take(np.flatnonzero(self.share * self.users <= at_most + 1e-9)))
 
     def _places(self, items: Sequence[str]) -> NDArray[np.int64]:
         item_idx = self.ids.find(list(items))
