@@ -19,7 +19,7 @@ from es_recsys.sample import SampleStore
 from es_recsys.search.exploration import COLD_START_RANK
 from es_recsys.serving.snapshot_cache import ranking_folder
 from es_recsys.training import retrain_ranking as ranking_due
-from es_recsys.training.lambdamart import Trees
+from es_recsys.training.lambdamart import LambdaMARTConfig
 from es_recsys.training.retrain_ranking import train_ranking_if_needed
 from es_recsys.training.train_ranking import RankingReport, train_ranking
 from es_recsys.training.training_record import training_lock
@@ -27,7 +27,7 @@ from es_recsys.training.training_record import training_lock
 pytestmark = pytest.mark.engine
 pytest.importorskip("lightgbm")
 
-SMALL = Trees(trees=40, steps=2, leaves=7, depth=4, rate=0.15, least=10, folds=3)
+SMALL = LambdaMARTConfig(trees=40, steps=2, num_leaves=7, max_depth=4, learning_rate=0.15, min_data_in_leaf=10, folds=3)
 
 
 @pytest.fixture(scope="module")

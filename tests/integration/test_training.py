@@ -23,7 +23,7 @@ from es_recsys.serving import snapshot_cache as snapshots
 from es_recsys.serving.item_features import item_features_folder
 from es_recsys.serving.snapshot_cache import models_folder
 from es_recsys.training import publish
-from es_recsys.training.lambdamart import Trees
+from es_recsys.training.lambdamart import LambdaMARTConfig
 from es_recsys.training.train_ranking import train_ranking
 
 pytestmark = pytest.mark.engine
@@ -294,7 +294,7 @@ def test_a_learned_ranking_reads_what_behaviour_says(client: Client, sample: Sam
         )
         for number, (answer, most) in enumerate(before)
     )
-    trees = Trees(trees=20, steps=2, leaves=7, depth=4, rate=0.2, least=10)
+    trees = LambdaMARTConfig(trees=20, steps=2, num_leaves=7, max_depth=4, learning_rate=0.2, min_data_in_leaf=10)
     (outcome,) = train_ranking(client.workspace, trees=trees).outcomes
     assert outcome.kept and "item" in outcome.importances and "sum" not in outcome.importances
     after = asked(queries[:40])
