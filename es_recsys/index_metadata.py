@@ -11,6 +11,7 @@ from es_recsys.renamed import MODELS, RETRIEVERS, current, current_keys
 
 __all__ = [
     "IndexMetadata",
+    "IndexState",
     "VectorMetadata",
     "items_alias",
     "items_index",
@@ -186,3 +187,26 @@ class IndexMetadata:
             notes=metadata["notes"],
             fields=dict(fields or {}),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class IndexState:
+    """Which index it is, and up to which write.
+
+    uuid: differs between an index and another that was later made under its name. checkpoints: shard -> number up to which all
+    writes are done.
+    """
+
+    index: str
+    uuid: str
+    checkpoints: Mapping[int, int]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON values; `from_dict` reads them back."""
+        checkpoints = {str(shard): number for shard, number in self.checkpoints.items()}
+        return {"index": self.index, "uuid": self.uuid, "checkpoints": checkpoints}
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> IndexState:
+        checkpoints = {int(shard): int(number) for shard, number in stored["checkpoints"].items()}
+        return cls(str(stored["index"]), str(stored["uuid"]), checkpoints)

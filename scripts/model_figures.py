@@ -31,10 +31,11 @@ from es_recsys.evaluation import bootstrap
 from es_recsys.evaluation.holdout import leave_last_out, random_holdout
 from es_recsys.evaluation.holdout_split import HoldoutSplit
 from es_recsys.evaluation.metrics import ndcg
+from es_recsys.item_ids import ItemIds
 from es_recsys.models import DEPTHS, MODELS, Model
 from es_recsys.models.base import ContentModel, TrainingCallback, rows_of_all_items
 from es_recsys.models.lsa import LSAConfig
-from es_recsys.models.types import HistoryBatch, ItemIds, take
+from es_recsys.models.types import HistoryBatch, take
 from es_recsys.training import early_stopping
 from es_recsys.training.aligned_models import AlignedModel
 from es_recsys.training.ensemble_candidates import Candidates

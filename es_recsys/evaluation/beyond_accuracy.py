@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.dataset import Interactions, ItemTable
-from es_recsys.models.types import ItemIds
+from es_recsys.item_ids import ItemIds
 
 __all__ = ["BEYOND_ACCURACY", "Catalogue", "gini"]
 

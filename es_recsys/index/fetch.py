@@ -54,12 +54,13 @@ def scan(
     query: Mapping[str, Any] | None = None,
     size: int = _BATCH,
     preference: str | None = None,
+    seq_no: bool = False,
     keep_alive: str = "30m",
 ) -> Iterator[list[dict[str, Any]]]:
     """Yield all hits of an index as it was at the first call, in pages of `size`, each hit with `_id` and `_source`.
 
     fields: only these of the source (none where it is empty). vectors: with the vectors, which Elasticsearch leaves out
-    by default. query: only its matches. The caller has `keep_alive` for each page.
+    by default. query: only its matches. seq_no: with `_seq_no`. The caller has `keep_alive` for each page.
     """
     source: Any = {"exclude_vectors": not vectors}
     if fields is not None:
@@ -74,6 +75,7 @@ def scan(
                 source=source,
                 size=size,
                 sort=["_shard_doc"],
+                seq_no_primary_term=seq_no,
                 search_after=after,
                 track_total_hits=False,
             )

@@ -6,14 +6,15 @@ done; a write in progress has a higher one, so that reading from a checkpoint on
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from elasticsearch import Elasticsearch
 
 from es_recsys.index.fetch import scan
+from es_recsys.index_metadata import IndexState
 
-__all__ = ["Checkpoints", "checkpoints", "hits_since", "ids_until", "write_state"]
+__all__ = ["Checkpoints", "checkpoints", "hits_since", "ids_until", "index_state", "write_state"]
 
 Checkpoints = Mapping[int, int]
 """Shard -> local checkpoint."""
@@ -21,16 +22,34 @@ Checkpoints = Mapping[int, int]
 _IDS = 10_000
 
 
-def checkpoints(client: Elasticsearch, index: str) -> dict[int, int]:
+def checkpoints(client: Elasticsearch, index: str) -> Checkpoints:
     """Return the local checkpoint of each shard."""
-    return _checkpoints(client.indices.stats(index=index, metric="docs", level="shards")["indices"][index])
+    return index_state(client, index).checkpoints
 
 
-def hits_since(client: Elasticsearch, index: str, since: Checkpoints) -> Iterator[list[dict[str, Any]]]:
-    """Yield pages of the documents written after the checkpoints, with their vectors."""
+def index_state(client: Elasticsearch, index: str) -> IndexState:
+    """Return which index it is, and the local checkpoint of each shard."""
+    stats = client.indices.stats(index=index, metric="docs", level="shards")["indices"][index]
+    numbers = {
+        int(shard): int(part["seq_no"]["local_checkpoint"])
+        for shard, parts in stats["shards"].items()
+        for part in parts
+        if part["routing"]["primary"]
+    }
+    return IndexState(index, str(stats["uuid"]), numbers)
+
+
+def hits_since(
+    client: Elasticsearch, index: str, since: Checkpoints, *, fields: Sequence[str] | None = None, seq_no: bool = False
+) -> Iterator[list[dict[str, Any]]]:
+    """Yield pages of the documents written after the checkpoints, with their vectors.
+
+    fields: only these of the source. seq_no: with the `_seq_no` of each.
+    """
     for shard, checkpoint in since.items():
         query = {"range": {"_seq_no": {"gt": checkpoint}}}
-        yield from scan(client, index, vectors=True, query=query, preference=f"_shards:{shard}")
+        preference = f"_shards:{shard}"
+        yield from scan(client, index, vectors=True, fields=fields, query=query, preference=preference, seq_no=seq_no)
 
 
 def ids_until(client: Elasticsearch, index: str, until: Checkpoints) -> Iterator[list[str]]:
@@ -43,14 +62,5 @@ def ids_until(client: Elasticsearch, index: str, until: Checkpoints) -> Iterator
 
 def write_state(client: Elasticsearch, index: str) -> dict[str, Any]:
     """Return which index it is and how many writes it has had, as JSON values: equal states mean that nothing was written."""
-    stats = client.indices.stats(index=index, metric="docs", level="shards")["indices"][index]
-    return {"index": index, "uuid": stats["uuid"], "written": sum(number + 1 for number in _checkpoints(stats).values())}
-
-
-def _checkpoints(stats: Mapping[str, Any]) -> dict[int, int]:
-    return {
-        int(shard): part["seq_no"]["local_checkpoint"]
-        for shard, parts in stats["shards"].items()
-        for part in parts
-        if part["routing"]["primary"]
-    }
+    state = index_state(client, index)
+    return {"index": index, "uuid": state.uuid, "written": sum(number + 1 for number in state.checkpoints.values())}

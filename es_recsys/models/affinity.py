@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from es_recsys.dataset import Interactions, ItemTable
 from es_recsys.errors import ModelError
 from es_recsys.features.aggregates import percentile_ranks
+from es_recsys.item_ids import ItemIds
 from es_recsys.models.base import Model, TrainingCallback, recency_space
 from es_recsys.models.conditional_logit import fit_conditional_logit
 from es_recsys.models.item_attributes import ItemAttributes
 from es_recsys.models.neighbours import by_liked
-from es_recsys.models.types import LAST, HistoryBatch, ItemIds, decay
+from es_recsys.models.types import LAST, HistoryBatch, decay
 
 __all__ = ["Affinity", "AffinityConfig"]
 

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from es_recsys import artefact
 from es_recsys.dataset import History, Interactions, ItemTable
 from es_recsys.errors import ModelError, OutOfTime
-from es_recsys.models.types import HistoryBatch, ItemIds, encode, top_k
+from es_recsys.item_ids import ItemIds
+from es_recsys.models.types import HistoryBatch, encode, top_k
 from es_recsys.renamed import MODELS, current_keys, spellings
 
 __all__ = [

@@ -12,10 +12,10 @@ from numpy.random import Generator
 
 from es_recsys.cooccurrence import CooccurrenceConfig, corrected, count, prune
 from es_recsys.dataset import Interactions, ItemTable
+from es_recsys.item_ids import ItemIds
 from es_recsys.linear_algebra import CSR
 from es_recsys.models.base import TrainingCallback
 from es_recsys.models.neighbours import Neighbours
-from es_recsys.models.types import ItemIds
 from es_recsys.sequences import UserSequences, user_sequences
 
 __all__ = ["CoVisitation", "CoVisitationConfig"]

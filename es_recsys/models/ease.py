@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from es_recsys.cooccurrence import joined
 from es_recsys.dataset import Interactions, ItemTable
 from es_recsys.errors import ModelError
+from es_recsys.item_ids import ItemIds
 from es_recsys.linear_algebra import CSR, extra_bytes, invert
 from es_recsys.memory import available_memory
 from es_recsys.models.base import TrainingCallback, recency_space
 from es_recsys.models.neighbours import Neighbours
-from es_recsys.models.types import ItemIds
 from es_recsys.sequences import UserSequences, cells, user_sequences
 
 __all__ = ["EASE", "EASEConfig", "memory_needed", "precision", "weights_of"]

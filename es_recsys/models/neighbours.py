@@ -7,9 +7,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.item_ids import ItemIds
 from es_recsys.linear_algebra import CSR
 from es_recsys.models.base import Model
-from es_recsys.models.types import HistoryBatch, ItemIds
+from es_recsys.models.types import HistoryBatch
 
 __all__ = ["Neighbours", "by_liked", "of_liked"]
 

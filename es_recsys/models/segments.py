@@ -15,12 +15,13 @@ from es_recsys import artefact
 from es_recsys.dataset import History, Interactions, ItemTable
 from es_recsys.errors import ModelError
 from es_recsys.features import FeatureTable, compute_features
+from es_recsys.item_ids import ItemIds
 from es_recsys.models.base import not_fitted
 from es_recsys.models.clustering import LEAST_USERS, group, squared_distances
 from es_recsys.models.item_embeddings import embed_items
 from es_recsys.models.segment_map import SEGMENT_FEATURES, SegmentMap, placed
 from es_recsys.models.segment_profiles import FEW, SegmentProfile, segment_profiles
-from es_recsys.models.types import HistoryBatch, ItemIds, decay, encode, take, top_k
+from es_recsys.models.types import HistoryBatch, decay, encode, take, top_k
 from es_recsys.models.user_features import scale_of, user_features
 
 __all__ = ["SEGMENTS", "Segments", "SegmentsConfig"]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from es_recsys.models.types import ItemIds
+from es_recsys.item_ids import ItemIds
 
 __all__ = ["Vocabulary", "tokens"]
 

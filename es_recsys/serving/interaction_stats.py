@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys import artefact
-from es_recsys.models.types import ItemIds
+from es_recsys.item_ids import ItemIds
 from es_recsys.search.exploration import InteractionStats
 from es_recsys.settings import Settings
 

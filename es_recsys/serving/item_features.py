@@ -6,7 +6,7 @@ from pathlib import Path
 
 from es_recsys import artefact
 from es_recsys.features import ITEM_COLUMNS, FeatureTable, ItemFeatures, ItemProperties
-from es_recsys.models.types import ItemIds
+from es_recsys.item_ids import ItemIds
 
 __all__ = ["item_features_folder", "load_item_features", "save_item_features"]
 

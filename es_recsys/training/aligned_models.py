@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.item_ids import ItemIds
 from es_recsys.models.base import Model, ScoredItems
-from es_recsys.models.types import HistoryBatch, ItemIds
+from es_recsys.models.types import HistoryBatch
 
 __all__ = ["AlignedModel"]
 

@@ -11,8 +11,8 @@ import numpy as np
 from es_recsys.dataset import Interactions, ItemTable
 from es_recsys.evaluation.holdout import some_users_holdout
 from es_recsys.evaluation.holdout_split import validation_score
+from es_recsys.item_ids import ItemIds
 from es_recsys.models.base import Model, TrainingCallback
-from es_recsys.models.types import ItemIds
 from es_recsys.training.aligned_models import AlignedModel
 
 __all__ = ["fit"]

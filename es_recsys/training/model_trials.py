@@ -15,11 +15,11 @@ from es_recsys.dataset import ItemTable
 from es_recsys.errors import ModelError
 from es_recsys.evaluation.holdout_split import HoldoutSplit
 from es_recsys.evaluation.tuner import TuningResult, optimize
+from es_recsys.item_ids import ItemIds
 from es_recsys.linear_algebra import CSR
 from es_recsys.models.base import Model, TrainingCallback
 from es_recsys.models.covisitation import CoVisitation, CoVisitationConfig
 from es_recsys.models.registry import MODELS
-from es_recsys.models.types import ItemIds
 from es_recsys.sequences import user_sequences
 from es_recsys.training import early_stopping
 from es_recsys.training.aligned_models import AlignedModel

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from es_recsys.dataset import History, Interactions
 from es_recsys.event_types import EVENT_TYPES
-from es_recsys.models.types import LAST, HistoryBatch, ItemIds, decay, encode, sample_users, top_k
+from es_recsys.item_ids import ItemIds
+from es_recsys.models.types import LAST, HistoryBatch, decay, encode, sample_users, top_k
 
 
 @given(st.lists(st.sampled_from([-1.0, 0.0, 0.5, 0.5, 2.0, 7.0]), max_size=30), st.integers(-1, 35))

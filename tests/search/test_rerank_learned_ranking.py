@@ -16,7 +16,7 @@ from es_recsys.dataset import History, Interactions, ItemTable, Taste
 from es_recsys.errors import ModelError
 from es_recsys.features import ItemFeatures, compute_features
 from es_recsys.index_metadata import IndexMetadata, VectorMetadata
-from es_recsys.models.types import ItemIds
+from es_recsys.item_ids import ItemIds
 from es_recsys.query import Ranking
 from es_recsys.search.forest import Forest
 from es_recsys.search.page import RANKING, build_page, order_page

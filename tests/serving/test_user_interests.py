@@ -12,7 +12,7 @@ import pytest
 from es_recsys.dataset import History, Profile
 from es_recsys.errors import EngineError
 from es_recsys.index_metadata import IndexMetadata, VectorMetadata
-from es_recsys.models.types import ItemIds
+from es_recsys.item_ids import ItemIds
 from es_recsys.search.interests import Interests
 from es_recsys.serving.operations import MultiGet
 from es_recsys.serving.ranking_policy import ranking_policy

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from es_recsys.dataset import Interactions, ItemTable
 from es_recsys.errors import MissingExtra, ModelError
+from es_recsys.item_ids import ItemIds
 from es_recsys.models.base import FactorModel, TrainingCallback
 from es_recsys.models.sasrec.config import SASRecConfig
 from es_recsys.models.sasrec.network import sequence_states
-from es_recsys.models.types import HistoryBatch, ItemIds
+from es_recsys.models.types import HistoryBatch
 
 __all__ = ["SASRec"]
 

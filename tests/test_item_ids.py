@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from es_recsys.models import types as ids
-from es_recsys.models.types import ItemIds
+from es_recsys import item_ids as ids
+from es_recsys.item_ids import ItemIds
 
 anything = st.text(max_size=12)
 distinct = st.lists(anything, unique=True, max_size=30)

@@ -1,0 +1,433 @@
+"""Forward index: what scoring needs of each item (vectors, age, product), by item id, so that it needs no request.
+
+The items as of one moment lie in memory-mapped arrays that processes share (the base); those that changed since lie in memory
+(the overlay). An index is never altered: `with_changes` returns another one, which shares the base.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from es_recsys import artefact
+from es_recsys.index_metadata import IndexState
+from es_recsys.item_ids import ItemIds
+from es_recsys.private import make_folder
+
+__all__ = ["ForwardIndex", "ItemBlock", "ItemVectors", "concatenate", "concatenate_on_disk"]
+
+_NAME = "forward"
+_DIRECTIONS, _LENGTHS, _GROUPS = "directions.", "lengths.", "group_"
+_BLOCK = 10_000
+_RECENT = 100_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ItemVectors:
+    """The vectors of n items in one field.
+
+    directions: (n, d) float16, of unit length, so that no vector is too long or too short for 16 bits. lengths: (n,) float32, 0
+    for an item without a vector. The rounding alters the cosine of two vectors by about 1e-5 where d is 384, and by
+    less than 5e-4 always.
+    """
+
+    directions: NDArray[np.float16]
+    lengths: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, vectors: NDArray[np.float32]) -> ItemVectors:
+        """Round vectors (n, d) float32; a row of zeros is no vector."""
+        exact = vectors.astype(np.float64)
+        lengths = np.sqrt(np.einsum("nd,nd->n", exact, exact))
+        exact /= np.where(lengths > 0.0, lengths, 1.0)[:, None]
+        return cls(exact.astype(np.float16), lengths.astype(np.float32))
+
+    def take(self, rows: NDArray[np.int64]) -> ItemVectors:
+        """Return the vectors of these rows."""
+        return ItemVectors(self.directions[rows], self.lengths[rows])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ItemBlock:
+    """Items as columns.
+
+    item_ids: (n,), all different. group_ids: (n,), None for an item that is no variant. created_at: (n,) float64, epoch seconds,
+    NaN where it isn't known. seq_no: (n,) int64, Elasticsearch's number of the item's last write. vectors: by field.
+    """
+
+    item_ids: Sequence[str]
+    group_ids: Sequence[str | None]
+    created_at: NDArray[np.float64]
+    seq_no: NDArray[np.int64]
+    vectors: Mapping[str, ItemVectors]
+
+    @classmethod
+    def empty(cls, dims: Mapping[str, int]) -> ItemBlock:
+        """Return no items. dims: vector field -> d."""
+        vectors = {field: ItemVectors.of(np.zeros((0, d), np.float32)) for field, d in dims.items()}
+        return cls((), (), np.zeros(0), np.zeros(0, np.int64), vectors)
+
+    def __len__(self) -> int:
+        return len(self.item_ids)
+
+    def take(self, rows: NDArray[np.int64]) -> ItemBlock:
+        """Return the items of these rows."""
+        return ItemBlock(
+            [self.item_ids[row] for row in rows.tolist()],
+            [self.group_ids[row] for row in rows.tolist()],
+            self.created_at[rows],
+            self.seq_no[rows],
+            {field: vectors.take(rows) for field, vectors in self.vectors.items()},
+        )
+
+
+def concatenate(blocks: Sequence[ItemBlock]) -> ItemBlock:
+    """Return one block of several, at least one, with the same fields."""
+    vectors = {
+        field: ItemVectors(
+            np.concatenate([block.vectors[field].directions for block in blocks]),
+            np.concatenate([block.vectors[field].lengths for block in blocks]),
+        )
+        for field in blocks[0].vectors
+    }
+    return _joined(blocks, vectors)
+
+
+def concatenate_on_disk(blocks: Iterable[ItemBlock], dims: Mapping[str, int], folder: Path) -> ItemBlock:
+    """Do what `concatenate` does, with the directions of vectors in files in `folder`, so that any number takes little memory.
+
+    dims: vector field -> d. Who has the block may read it until the folder is deleted. Raises OSError.
+    """
+    paths = {field: folder / f"{field}.raw" for field in dims}
+    small = [ItemBlock.empty(dims)]
+    for block in blocks:
+        for field, path in paths.items():
+            with path.open("ab") as file:
+                block.vectors[field].directions.tofile(file)
+        # Of the directions nothing is kept but their shape.
+        none = {name: ItemVectors(vectors.directions[:0], vectors.lengths) for name, vectors in block.vectors.items()}
+        small.append(replace(block, vectors=none))
+    n = sum(len(block) for block in small)
+    vectors = {}
+    for field, d in dims.items():
+        lengths = np.concatenate([block.vectors[field].lengths for block in small])
+        stored: NDArray[np.float16] = np.zeros((0, d), np.float16)
+        if n:
+            stored = np.memmap(paths[field], np.float16, "r", shape=(n, d))
+        vectors[field] = ItemVectors(stored, lengths)
+    return _joined(small, vectors)
+
+
+def _joined(blocks: Sequence[ItemBlock], vectors: Mapping[str, ItemVectors]) -> ItemBlock:
+    return ItemBlock(
+        [item_id for block in blocks for item_id in block.item_ids],
+        [group_id for block in blocks for group_id in block.group_ids],
+        np.concatenate([block.created_at for block in blocks]),
+        np.concatenate([block.seq_no for block in blocks]),
+        vectors,
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Segment:
+    """Items in arrays that can be mapped.
+
+    ids: (n,). groups: the different group_ids. group_idx: (n,) int32, position in `groups`, -1 for an item that is no variant.
+    newest: (<= n,) int32, the rows with a `created_at`, newest first, those of one moment by item id.
+    """
+
+    ids: ItemIds
+    groups: ItemIds
+    group_idx: NDArray[np.int32]
+    created_at: NDArray[np.float64]
+    seq_no: NDArray[np.int64]
+    newest: NDArray[np.int32]
+    vectors: Mapping[str, ItemVectors]
+
+    @classmethod
+    def of(cls, block: ItemBlock) -> _Segment:
+        groups = ItemIds.of(dict.fromkeys(group for group in block.group_ids if group is not None))
+        group_idx = np.full(len(block), -1, np.int32)
+        grouped = [row for row, group in enumerate(block.group_ids) if group is not None]
+        group_idx[grouped] = groups.find([group for group in block.group_ids if group is not None])
+        dated = np.flatnonzero(~np.isnan(block.created_at)).tolist()
+        by_id = np.array(sorted(dated, key=block.item_ids.__getitem__), np.int64)
+        newest = by_id[np.argsort(-block.created_at[by_id], kind="stable")]
+        return cls(
+            ItemIds.of(block.item_ids),
+            groups,
+            group_idx,
+            block.created_at,
+            block.seq_no,
+            newest.astype(np.int32),
+            block.vectors,
+        )
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> _Segment:
+        fields = [name.removeprefix(_LENGTHS) for name in arrays if name.startswith(_LENGTHS)]
+        grouping = {name.removeprefix(_GROUPS): array for name, array in arrays.items() if name.startswith(_GROUPS)}
+        return cls(
+            ItemIds.from_arrays(arrays),
+            ItemIds.from_arrays(grouping),
+            grouping["idx"],
+            arrays["created_at"],
+            arrays["seq_no"],
+            arrays["newest"],
+            {field: ItemVectors(arrays[_DIRECTIONS + field], arrays[_LENGTHS + field]) for field in fields},
+        )
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return what `from_arrays` reads back."""
+        grouping = {**self.groups.arrays(), "idx": self.group_idx}
+        return {
+            **self.ids.arrays(),
+            **{_GROUPS + name: array for name, array in grouping.items()},
+            "created_at": self.created_at,
+            "seq_no": self.seq_no,
+            "newest": self.newest,
+            **{_DIRECTIONS + field: vectors.directions for field, vectors in self.vectors.items()},
+            **{_LENGTHS + field: vectors.lengths for field, vectors in self.vectors.items()},
+        }
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def block(self, rows: NDArray[np.int64]) -> ItemBlock:
+        """Return the items of these rows."""
+        return ItemBlock(
+            self.ids.take(rows),
+            self.group_ids(rows),
+            self.created_at[rows],
+            self.seq_no[rows],
+            {field: vectors.take(rows) for field, vectors in self.vectors.items()},
+        )
+
+    def group_ids(self, rows: NDArray[np.int64]) -> list[str | None]:
+        """Return the group_id of each row, None where the item is no variant."""
+        group_idx = self.group_idx[rows]
+        if not len(self.groups):
+            return [None] * len(rows)
+        names = self.groups.take(group_idx)
+        return [name if idx >= 0 else None for name, idx in zip(names, group_idx.tolist(), strict=True)]
+
+
+class ForwardIndex:
+    """All items of one index version, by row. Immutable and thread-safe.
+
+    Rows are positions from `rows`, of this object only; -1 stands for an item that isn't here. `state` says which index it is
+    and up to which write it holds; `fingerprints` (vector field -> fingerprint) what made the vectors.
+    """
+
+    def __init__(
+        self, base: _Segment, overlay: _Segment, gone: NDArray[np.bool_], state: IndexState, fingerprints: Mapping[str, str]
+    ):
+        # gone: (rows of the base,), of items that were deleted or are in the overlay.
+        self._base, self._overlay, self._gone = base, overlay, gone
+        self._altered = bool(gone.any()) or len(overlay) > 0
+        self._newest = base.newest[~gone[base.newest]] if self._altered else base.newest
+        self._has_variants = len(base.groups) > 0 or len(overlay.groups) > 0
+        # Hashing an id takes longer than everything else: the same ones are asked for again and again.
+        self._recent: dict[str, int] = {}
+        self.state, self.fingerprints = state, dict(fingerprints)
+
+    @classmethod
+    def of(cls, block: ItemBlock, state: IndexState, fingerprints: Mapping[str, str]) -> ForwardIndex:
+        """Return an index of these items, whose `seq_no` are at most those of `state` or a little newer."""
+        return cls._without_changes(_Segment.of(block), state, fingerprints)
+
+    @classmethod
+    def _without_changes(cls, base: _Segment, state: IndexState, fingerprints: Mapping[str, str]) -> ForwardIndex:
+        nothing = _Segment.of(ItemBlock.empty({name: vectors.directions.shape[1] for name, vectors in base.vectors.items()}))
+        return cls(base, nothing, np.zeros(len(base), np.bool_), state, fingerprints)
+
+    @classmethod
+    def load(cls, folder: Path) -> ForwardIndex:
+        """Open what `save` wrote, memory-mapped. Raises ModelError."""
+        found = artefact.load(folder, _NAME)
+        with artefact.described(folder):
+            params = found.params
+            state = IndexState.from_dict(params["state"])
+            return cls._without_changes(_Segment.from_arrays(found.arrays), state, params["fingerprints"])
+
+    def save(self, folder: Path) -> None:
+        """Write it with its changes into a folder; a reader sees the whole of it or nothing. Raises ModelError."""
+        params = {"state": self.state.to_dict(), "fingerprints": self.fingerprints}
+        if not self._altered:
+            artefact.save(folder, _NAME, params, self._base.arrays())
+            return
+        make_folder(folder.parent)
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as draft:
+            block = concatenate_on_disk(self.blocks(), self.dims, Path(draft))
+            artefact.save(folder, _NAME, params, _Segment.of(block).arrays())
+
+    def with_changes(self, written: ItemBlock, deleted: Iterable[str] = (), state: IndexState | None = None) -> ForwardIndex:
+        """Return the index with these items in place of those with their ids, and without the deleted ones.
+
+        state: up to which write it holds now.
+        """
+        gone = self._gone.copy()
+        outdated = [*written.item_ids, *deleted]
+        rows = self._base.ids.find(outdated)
+        gone[rows[rows >= 0]] = True
+        kept = np.ones(len(self._overlay), np.bool_)
+        rows = self._overlay.ids.find(outdated)
+        kept[rows[rows >= 0]] = False
+        overlay = concatenate([self._overlay.block(np.flatnonzero(kept)), written])
+        return ForwardIndex(self._base, _Segment.of(overlay), gone, state or self.state, self.fingerprints)
+
+    def at(self, state: IndexState) -> ForwardIndex:
+        """Return the same items as of another state, up to which none was written."""
+        return ForwardIndex(self._base, self._overlay, self._gone, state, self.fingerprints)
+
+    def __len__(self) -> int:
+        """Return the number of items."""
+        return len(self._base) - int(np.count_nonzero(self._gone)) + len(self._overlay)
+
+    @property
+    def changed(self) -> int:
+        """Number of items in the overlay, which takes memory."""
+        return len(self._overlay)
+
+    @property
+    def dims(self) -> dict[str, int]:
+        """Vector field -> dimensions d."""
+        return {field: vectors.directions.shape[1] for field, vectors in self._base.vectors.items()}
+
+    def rows(self, item_ids: Sequence[str]) -> NDArray[np.int64]:
+        """Return the row (n,) of each item, -1 for one that isn't here: ask Elasticsearch for it."""
+        recent = self._recent
+        found = [recent.get(item_id) for item_id in item_ids]
+        if None in found:
+            asked = [item_id for item_id, row in zip(item_ids, found, strict=True) if row is None]
+            rows = dict(zip(asked, self._find(asked).tolist(), strict=True))
+            found = [rows[item_id] if row is None else row for item_id, row in zip(item_ids, found, strict=True)]
+            if len(recent) + len(rows) > _RECENT:
+                self._recent = {}
+            self._recent.update(rows)
+        return np.array(found, np.int64)
+
+    def _find(self, item_ids: Sequence[str]) -> NDArray[np.int64]:
+        rows = self._base.ids.find(item_ids)
+        if not self._altered:
+            return rows
+        known = np.flatnonzero(rows >= 0)
+        rows[known[self._gone[rows[known]]]] = -1
+        changed = self._overlay.ids.find(item_ids)
+        return np.where(changed >= 0, changed + len(self._base), rows)
+
+    def item_ids(self, rows: NDArray[np.int64]) -> list[str]:
+        """Return the ids of rows, none of them -1."""
+        found = [""] * len(rows)
+        for segment, positions, there in self._segments(rows):
+            for position, item_id in zip(positions.tolist(), segment.ids.take(there), strict=True):
+                found[position] = item_id
+        return found
+
+    def products(self, rows: NDArray[np.int64]) -> list[str]:
+        """Return the products of rows, none of them -1: an item's group_id, or its own id where it is no variant."""
+        found = self.item_ids(rows)
+        for segment, positions, there in self._segments(rows) if self._has_variants else ():
+            for position, group_id in zip(positions.tolist(), segment.group_ids(there), strict=True):
+                found[position] = found[position] if group_id is None else group_id
+        return found
+
+    def vectors(self, field: str, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the vectors (n, d) of a field; zeros for an item that has none or isn't here. Raises KeyError."""
+        found = np.zeros((len(rows), self.dims[field]), np.float32)
+        for segment, positions, there in self._segments(rows):
+            vectors = segment.vectors[field]
+            found[positions] = vectors.directions[there].astype(np.float32) * vectors.lengths[there, None]
+        return found
+
+    def scores(self, field: str, rows: NDArray[np.int64], vector: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the inner products of the items' vectors with a vector (d,): (n,); with several (k, d): (n, k).
+
+        NaN for an item that has no vector, which no vector search finds, and where the row is -1. Raises KeyError.
+        """
+        found = np.full((len(rows), *vector.shape[:-1]), np.nan, np.float32)
+        for segment, positions, there in self._segments(rows):
+            vectors = segment.vectors[field]
+            lengths = vectors.lengths[there]
+            directions = vectors.directions[there].astype(np.float32)
+            # One at a time: BLAS would start threads for so small a matrix product.
+            products = np.array([directions @ each for each in np.atleast_2d(vector)]) * lengths
+            products[:, lengths == 0.0] = np.nan
+            found[positions] = products.T if vector.ndim > 1 else products[0]
+        return found
+
+    def created_at(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return when the items were made, (n,) epoch seconds; NaN where that isn't known."""
+        found = np.full(len(rows), np.nan)
+        for segment, positions, there in self._segments(rows):
+            found[positions] = segment.created_at[there]
+        return found
+
+    def seq_no(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the numbers (n,) of the items' last writes; -1 where the row is."""
+        found = np.full(len(rows), -1, np.int64)
+        for segment, positions, there in self._segments(rows):
+            found[positions] = segment.seq_no[there]
+        return found
+
+    def newest(self, n: int, now: float | None = None) -> list[str]:
+        """Return the ids of the n items with the newest `created_at`, newest first, those of one moment by id.
+
+        now: epoch seconds; then those whose `created_at` is nearest to it, nearest first. Items without one are left out.
+        """
+        moment = np.inf if now is None else now
+        rows = [_around(self._base, self._newest, n, moment), _around(self._overlay, self._overlay.newest, n, moment)]
+        found = np.concatenate([rows[0], rows[1] + len(self._base)])
+        moments = self.created_at(found)
+        # Of one segment and none in the future, they are in order already.
+        if not len(rows[1]) and not (moments > moment).any():
+            return self.item_ids(found[:n])
+        distances = -moments if now is None else np.abs(moments - now)
+        return [item_id for _, item_id in sorted(zip(distances.tolist(), self.item_ids(found), strict=True))[:n]]
+
+    def blocks(self, size: int = _BLOCK) -> Iterator[ItemBlock]:
+        """Yield all items, `size` at a time."""
+        for segment, rows in ((self._base, np.flatnonzero(~self._gone)), (self._overlay, np.arange(len(self._overlay)))):
+            for start in range(0, len(rows), size):
+                yield segment.block(rows[start : start + size])
+
+    def missing_from(self, pages: Iterable[Sequence[str]]) -> list[str]:
+        """Return the ids of the items that are not among those in the pages."""
+        there = np.zeros(len(self._base) + len(self._overlay), np.bool_)
+        for item_ids in pages:
+            rows = self._find(item_ids)
+            there[rows[rows >= 0]] = True
+        there[: len(self._base)] |= self._gone
+        return self.item_ids(np.flatnonzero(~there))
+
+    def _segments(self, rows: NDArray[np.int64]) -> Iterator[tuple[_Segment, NDArray[np.int64], NDArray[np.int64]]]:
+        """Yield each segment with the positions of its rows among `rows`, and where in the segment they are."""
+        n = len(self._base)
+        positions = np.flatnonzero((rows >= 0) & (rows < n) if self._altered else rows >= 0)
+        yield self._base, positions, rows[positions]
+        if self._altered:
+            positions = np.flatnonzero(rows >= n)
+            yield self._overlay, positions, rows[positions] - n
+
+
+def _around(segment: _Segment, newest: NDArray[np.int32], n: int, moment: float) -> NDArray[np.int64]:
+    """Return rows of `newest` before and after the moment, newest first; among them are the n nearest to it."""
+
+    def first_from(moment: float) -> int:
+        return bisect_left(newest, -moment, key=lambda row: -segment.created_at[row])
+
+    at = first_from(moment)
+    begin = max(at - n, 0)
+    positions = np.arange(begin, min(at + n, len(newest)))
+    if n and begin:
+        # Those of one moment are ordered by id, and of them the first count.
+        earlier = first_from(float(segment.created_at[newest[begin]]))
+        positions = np.union1d(positions, np.arange(earlier, min(earlier + n, at)))
+    return newest[positions].astype(np.int64)
