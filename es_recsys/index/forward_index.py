@@ -116,5 +116,8 @@ def _vectors(found: Sequence[Sequence[float] | None], d: int) -> ItemVectors:
     return ItemVectors.of(vectors)
 
 
-def _epoch_s(timestamp: str | None) -> float:
-    return float("nan") if timestamp is None else datetime.fromisoformat(timestamp).timestamp()
+def _epoch_s(timestamp: str | float | None) -> float:
+    """Return epoch seconds of a stored date: ISO 8601, or milliseconds."""
+    if timestamp is None:
+        return float("nan")
+    return datetime.fromisoformat(timestamp).timestamp() if isinstance(timestamp, str) else timestamp / 1_000.0

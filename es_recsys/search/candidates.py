@@ -24,8 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.search.exploration import RERANK_DEPTH
+from es_recsys.search.local_scores import local_scores
 from es_recsys.search.request import RankingPolicy, Request, UserState, retrieval_depth
-from es_recsys.search.retrieve import RetrievalResults, RetrieverResult
+from es_recsys.search.retrieve import RetrievalResults, RetrieverResult, scaled_products
 from es_recsys.search.retrievers import LEXICAL, MAX_LIST_IDS, ranked_list
 from es_recsys.vector_fields import MIN_COSINES, VECTOR_FIELDS
 
@@ -94,7 +95,9 @@ def build_candidates(request: Request, user: UserState, policy: RankingPolicy, r
     if policy.settings.fusion == "rrf":
         columns = [_reciprocal_ranks(policy, each, ids, near) for each in retrievers]
     else:
-        columns = [_scores(user, policy, each, ids, products) for each in retrievers]
+        queries = {each.retriever.name: each.query for each in retrievers if not each.exhausted}
+        local = local_scores(request, policy, queries, ids)
+        columns = [_scores(user, policy, each, ids, products, local.get(each.retriever.name)) for each in retrievers]
     scores = np.column_stack(columns) if columns else np.zeros((len(ids), 0))
     is_deep = np.array([item_id not in near for item_id in ids], bool)
     is_cold_start = np.array([item_id in results.cold_start for item_id in ids], bool)
@@ -192,12 +195,22 @@ def _near_ids(request: Request, policy: RankingPolicy, result: RetrieverResult, 
 
 
 def _scores(
-    user: UserState, policy: RankingPolicy, result: RetrieverResult, ids: Sequence[str], products: Sequence[str]
+    user: UserState,
+    policy: RankingPolicy,
+    result: RetrieverResult,
+    ids: Sequence[str],
+    products: Sequence[str],
+    local: NDArray[np.float64] | None,
 ) -> NDArray[np.float64]:
+    """Return the scores (n,), NaN where neither the first request nor the forward index (`local`, raw) knows them."""
     if result.retriever.scale == "list":
         return _list_scores(user, policy, result, products)
     missing = 0.0 if result.exhausted else np.nan
-    return np.array([result.scores.get(item_id, missing) for item_id in ids], np.float64)
+    scores = np.array([result.scores.get(item_id, missing) for item_id in ids], np.float64)
+    if local is None:
+        return scores
+    found = np.minimum(scaled_products(result.retriever.scale, local, result.best), result.unseen_upper_bound)
+    return np.where(np.isnan(scores), found, scores)
 
 
 def _list_scores(user: UserState, policy: RankingPolicy, result: RetrieverResult, ids: Sequence[str]) -> NDArray[np.float64]:

@@ -17,7 +17,7 @@ from es_recsys.search.explain import explain_hit, history_vectors
 from es_recsys.search.exploration import ExploredOrder
 from es_recsys.search.facets import parse_facets
 from es_recsys.search.features import Column, base_features, extract_features
-from es_recsys.search.query_dsl import Body, Response, is_partial, total_of
+from es_recsys.search.query_dsl import Body, Response, hits_of, is_partial, item_id_of, total_of
 from es_recsys.search.request import RankingPolicy, Request, UserState, ranker_of
 from es_recsys.search.rerank.learned_ranking import LearnedOrder, apply_ranker
 from es_recsys.search.rerank.pipeline import rerank
@@ -58,6 +58,17 @@ class PageOrder:
     features: Mapping[str, Column]
     documents: Body | None
     failed: tuple[str, ...]
+
+    def missing(self, response: Response | None) -> frozenset[str]:
+        """Return the ids of the page that have no document: deleted since the forward index was read.
+
+        response: to `documents`, where that is not None. None are missing where documents could not be read.
+        """
+        documents = self.found.documents if self.documents is None else response
+        if documents is None or "error" in documents or is_partial(documents):
+            return frozenset()
+        there = set(map(item_id_of, hits_of(documents)))
+        return frozenset(self.scored.table.item_ids[row] for row in self.rows) - there
 
 
 def order_page(

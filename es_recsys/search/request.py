@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from es_recsys.dataset import History, Taste
 from es_recsys.features import ItemFeatures
+from es_recsys.forward_index import ForwardIndex
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.query import MAX_RESULTS
 from es_recsys.search.exploration import Exploration
@@ -119,8 +120,8 @@ class RankingPolicy:
     weight, as training or tuning chose them; they go before those of the settings. popularity: most popular products first.
     rankers: situation -> learned ranking, None for one that can't be used. item_features: what behaviour says of the items,
     None where it is unknown. exploration: what is left to chance, None for nothing. collapse: whether the best variant of a
-    product stands for all. logs_answers: whether answers are logged, with the base
-    features (see `features`).
+    product stands for all. logs_answers: whether answers are logged, with the base features (see `features`). forward: the items
+    of the version, so that scores need no request; None where Elasticsearch is asked for all of them.
     """
 
     metadata: IndexMetadata
@@ -132,6 +133,7 @@ class RankingPolicy:
     exploration: Exploration | None = None
     collapse: bool = False
     logs_answers: bool = True
+    forward: ForwardIndex | None = None
 
     @property
     def has_variants(self) -> bool:

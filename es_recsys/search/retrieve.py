@@ -15,11 +15,20 @@ from numpy.typing import NDArray
 
 from es_recsys.search.bodies import browse_body, candidates_body
 from es_recsys.search.facets import parse_facets, with_counts
+from es_recsys.search.local_scores import has_local_candidates, recency_scores
 from es_recsys.search.products import product_of, products_of
 from es_recsys.search.query_dsl import Body, Clause, Response, hits_of, is_partial, item_id_of, total_of
-from es_recsys.search.request import RankingPolicy, Request, ScoredIds, UserState
+from es_recsys.search.request import RankingPolicy, Request, ScoredIds, UserState, retrieval_depth
 from es_recsys.search.retriever_weights import damped_weights, retriever_weights
-from es_recsys.search.retrievers import LEXICAL, RECENCY, Retriever, active_retrievers, contributes_candidates, ranked_list
+from es_recsys.search.retrievers import (
+    LEXICAL,
+    MAX_LIST_IDS,
+    RECENCY,
+    Retriever,
+    active_retrievers,
+    contributes_candidates,
+    ranked_list,
+)
 
 __all__ = [
     "MATCHES",
@@ -29,6 +38,7 @@ __all__ = [
     "RetrieverResult",
     "parse_responses",
     "plan_retrieval",
+    "scaled_products",
     "scaled_scores",
 ]
 
@@ -125,6 +135,8 @@ def plan_retrieval(request: Request, user: UserState, policy: RankingPolicy) -> 
         if retriever.name in weights or _is_explored(retriever, request, policy)
     )
     browse = None if request.has_query else with_counts(browse_body(request, policy), request, policy)
+    if browse is not None and _has_long_list(planned, request, policy):
+        browse = {**browse, "size": 0}
     return RetrievalPlan(planned, weights, browse)
 
 
@@ -179,11 +191,28 @@ def scaled_scores(scale: str, scores: NDArray[np.float64], best: float) -> NDArr
     return np.minimum(scores / best, 1.0)
 
 
+def scaled_products(scale: str, products: NDArray[np.float64], best: float) -> NDArray[np.float64]:
+    """Return inner products (n,) on the scale of a retriever, as `scaled_scores` returns Elasticsearch's `_score`; NaN stays."""
+    if scale in ("cosine", "dot"):
+        return np.clip(products, 0.0, 1.0)
+    return np.clip(products / best, -1.0, 1.0) if scale == "inner" else products
+
+
 def _candidates_body(retriever: Retriever, query: Clause, request: Request, policy: RankingPolicy) -> Body | None:
-    """Return the body of the first request; a list that adds no candidates needs none, as its scores are known."""
+    """Return the body of the first request; None where its scores or candidates are known without."""
     if retriever.scale == "list" and not contributes_candidates(retriever, request):
         return None
+    if (retriever.scale == "list" or retriever.name == RECENCY) and has_local_candidates(request, policy):
+        return None
     return candidates_body(retriever, query, request, policy)
+
+
+def _has_long_list(planned: Sequence[PlannedRetriever], request: Request, policy: RankingPolicy) -> bool:
+    """Return whether a list known here brings enough candidates by itself; a page beyond the ordinary depth needs all items."""
+    if retrieval_depth(request, policy) > policy.settings.depth:
+        return False
+    lists = (each.query["ids"]["values"] for each in planned if each.retriever.scale == "list")
+    return has_local_candidates(request, policy) and any(len(ids) >= policy.settings.depth for ids in lists)
 
 
 def _is_explored(retriever: Retriever, request: Request, policy: RankingPolicy) -> bool:
@@ -211,10 +240,14 @@ def _parse_response(
     retriever, query = planned.retriever, planned.query
     contributes = contributes_candidates(retriever, request)
     hits = hits_of(response or {})
+    local = planned.body is None and has_local_candidates(request, policy)
     if retriever.scale == "list":
         ranked = ranked_list(retriever, user, policy)
         best = _largest(ranked)
-        return RetrieverResult(retriever, query, _allowed(ranked, hits, best), best, True, 1.0, contributes)
+        scores = _present(request, policy, ranked, best) if local else _allowed(ranked, hits, best)
+        return RetrieverResult(retriever, query, scores, best, True, 1.0, contributes)
+    if local:
+        return _newest(request, policy, planned)
     best = _best(retriever, hits)
     raw = np.array([hit["_score"] for hit in hits], np.float64)
     scores = dict(zip(map(item_id_of, hits), scaled_scores(retriever.scale, raw, best).tolist(), strict=True))
@@ -224,6 +257,30 @@ def _parse_response(
     full = searched_all and not exhausted
     bound = max(list(scores.values())[depth - 1], 0.0) if full else float(not exhausted)
     return RetrieverResult(retriever, query, scores, best, exhausted, bound, contributes)
+
+
+def _present(request: Request, policy: RankingPolicy, ranked: ScoredIds, best: float) -> dict[str, float]:
+    """Return item id -> score of the items of a list that the forward index holds and that are not excluded, best first."""
+    assert policy.forward is not None
+    listed = [(item_id, raw) for item_id, raw in ranked[:MAX_LIST_IDS] if raw > 0.0 and item_id not in request.exclude]
+    rows = policy.forward.rows([item_id for item_id, _ in listed]).tolist()
+    return {item_id: raw / best for (item_id, raw), row in zip(listed, rows, strict=True) if row >= 0}
+
+
+def _newest(request: Request, policy: RankingPolicy, planned: PlannedRetriever) -> RetrieverResult:
+    """Return the newest items by the forward index."""
+    assert policy.forward is not None
+    depth = retrieval_depth(request, policy)
+    # As many again as may be excluded.
+    ids = policy.forward.newest(depth + len(request.exclude), request.now)
+    ids = [item_id for item_id in ids if item_id not in request.exclude][:depth]
+    found = recency_scores(policy.forward.created_at(policy.forward.rows(ids)), request.now, policy.settings.freshness_days)
+    ordinary = policy.settings.depth
+    exhausted = len(ids) < ordinary
+    bound = 0.0 if exhausted else float(found[ordinary - 1])
+    scores = dict(zip(ids, found.tolist(), strict=True))
+    contributes = contributes_candidates(planned.retriever, request)
+    return RetrieverResult(planned.retriever, planned.query, scores, 1.0, exhausted, bound, contributes)
 
 
 def _allowed(ranked: ScoredIds, hits: Sequence[Mapping[str, Any]], best: float) -> dict[str, float]:

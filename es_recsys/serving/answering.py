@@ -73,11 +73,15 @@ def run_search(request: Request, user: UserState, policy: RankingPolicy) -> Flow
     responses = yield MultiSearch(index, plan.bodies)
     _raise_if_all_failed(responses[: len(plan.searched)] or responses)
     results = parse_responses(request, user, policy, plan, responses)
-    scoring = build_scoring_request(request, user, policy, results)
-    responses = (yield MultiSearch(index, scoring.bodies)) if scoring.bodies else []
-    order = order_page(request, user, policy, scoring, responses)
-    documents = (yield MultiSearch(index, (order.documents,)))[0] if order.documents is not None else None
-    return build_page(request, user, policy, order, documents)
+    while True:
+        scoring = build_scoring_request(request, user, policy, results)
+        responses = (yield MultiSearch(index, scoring.bodies)) if scoring.bodies else []
+        order = order_page(request, user, policy, scoring, responses)
+        documents = (yield MultiSearch(index, (order.documents,)))[0] if order.documents is not None else None
+        missing = order.missing(documents)
+        if not missing:
+            return build_page(request, user, policy, order, documents)
+        request = replace(request, exclude=request.exclude | missing)
 
 
 def _unknown_ids(snapshot: ServingSnapshot, query: Query, ranking: Ranking) -> Flow[tuple[str, ...]]:

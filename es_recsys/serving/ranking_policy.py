@@ -29,6 +29,7 @@ def ranking_policy(snapshot: ServingSnapshot) -> RankingPolicy:
         rankers=snapshot.rankers,
         item_features=snapshot.item_features,
         logs_answers=snapshot.settings.answer_log_mib > 0,
+        forward=snapshot.forward,
     )
 
 

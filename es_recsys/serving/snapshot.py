@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from es_recsys.events.actors import actor_key
 from es_recsys.features import ItemFeatures
+from es_recsys.forward_index import ForwardIndex
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.keys import confirm_key
 from es_recsys.models.base import Model
@@ -44,7 +45,8 @@ class ServingSnapshot:
 
     models: name -> model that this version is served with. popularity: (product id, score), best first. rankers: situation ->
     learned ranking, None for one that can't be used. interaction_stats: how items did when they were shown, for exploration.
-    item_features: what behaviour says of the items, None for a version that nothing was trained for.
+    item_features: what behaviour says of the items, None for a version that nothing was trained for. forward: the items, None
+    where Elasticsearch is asked for each score.
     """
 
     settings: Settings
@@ -56,6 +58,7 @@ class ServingSnapshot:
     rankers: Mapping[str, Ranker | None] = field(default_factory=dict)
     interaction_stats: InteractionStats = field(default_factory=InteractionStats)
     item_features: ItemFeatures | None = None
+    forward: ForwardIndex | None = None
 
     def key_of(self, actor: str) -> str:
         """Return the profile key of an actor. Raises KeyMismatch where it is kept under another secret than is set."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import compress
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -72,6 +74,10 @@ def _content_vectors(snapshot: ServingSnapshot, product_ids: tuple[str, ...], fi
     if snapshot.metadata.variants is not None:
         known = yield from fetch_item_content(snapshot, product_ids)
         return {item_id: item.vectors[field] for item_id, item in known.items() if field in item.vectors}
+    forward = snapshot.forward
+    if forward is not None and field in forward.dims:
+        rows = forward.rows(product_ids)
+        return dict(zip(compress(product_ids, (rows >= 0).tolist()), forward.vectors(field, rows[rows >= 0]), strict=True))
     found = yield MultiGet(snapshot.metadata.index, product_ids, (field,))
     return {item_id: np.asarray(source[field], np.float32) for item_id, source in found.items() if source.get(field) is not None}
 

@@ -11,7 +11,9 @@ import pytest
 from search_inputs import Inputs, changed, inputs
 
 from es_recsys.dataset import History, Taste
+from es_recsys.forward_index import ForwardIndex, ItemBlock
 from es_recsys.index import mappings, versions
+from es_recsys.index.forward_index import build_forward_index
 from es_recsys.index_metadata import IndexMetadata, VectorMetadata
 from es_recsys.query import Ranking
 from es_recsys.search.bodies import candidates_body, scoring_body
@@ -75,9 +77,9 @@ def catalogue(es: Any) -> Iterator[tuple[IndexMetadata, list[dict[str, Any]]]]:
     )
     names = f"{metadata.index},{metadata.profiles}"
     es.indices.delete(index=names, ignore_unavailable=True)
-    versions.create(
-        es, metadata, count=N, options={"text_vector": {"type": "int8_hnsw", "m": 16, "ef_construction": 100}}, live=True
-    )
+    # As an index for many items has it.
+    options = {"type": "int8_hnsw", "m": 16, "ef_construction": 100, "rescore_vector": {"oversample": 3.0}}
+    versions.create(es, metadata, count=N, options={"text_vector": options}, live=True)
     rows = documents()
     es.bulk(
         operations=[line for row in rows for line in ({"index": {"_index": metadata.index, "_id": row["item_id"]}}, row)],
@@ -165,6 +167,67 @@ def test_fast_answer_equals_scoring_everything(es: Any, catalogue: Any, text: st
     assert [hit.item_id for hit in fast.hits] == [hit.item_id for hit in deep.hits[:10]]
     assert [hit.score for hit in fast.hits] == pytest.approx([hit.score for hit in deep.hits[:10]], abs=1e-6)
     assert not fast.degraded
+
+
+@pytest.fixture(scope="module")
+def forward(es: Any, catalogue: Any, tmp_path_factory: pytest.TempPathFactory) -> ForwardIndex:
+    folder = tmp_path_factory.mktemp("forward") / "000001"
+    build_forward_index(es, catalogue[0], folder)
+    return ForwardIndex.load(folder)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"text": "rain", "n": 30, "offset": 10},
+        {"text": "", "vectors": {}},
+        {"text": "", "vectors": {}, "exclude": frozenset(f"i{i:03d}" for i in range(0, 200, 3))},
+        {"text": "", "vectors": {}, "n": 20, "offset": 100},
+        {"text": "", "vectors": {}, "popularity": []},
+        {"text": "", "vectors": {}, "tastes": {}, "factors": {}, "neighbours": {}},
+        {"text": "", "filters": ({"term": {"categories": "clothes"}},), "vectors": {}},
+        {"text": ""},
+    ],
+)
+def test_the_forward_index_answers_as_elasticsearch_would(
+    es: Any, catalogue: Any, forward: ForwardIndex, changes: dict[str, Any]
+) -> None:
+    metadata, _ = catalogue
+    case = full(metadata, settings=SearchSettings(depth=60), **changes)
+    asked, known = answer(es, case), answer(es, changed(case, forward=forward))
+    assert [hit.score for hit in known.hits] == pytest.approx([hit.score for hit in asked.hits], abs=1e-4)
+    others = {hit.item_id: hit for hit in asked.hits}
+    both = [hit for hit in known.hits if hit.item_id in others]
+    assert len(both) >= len(asked.hits) - 1  # the last two may be as good as equal
+    for hit in both:
+        assert hit.parts == {name: pytest.approx(part, abs=1e-4) for name, part in others[hit.item_id].parts.items()}
+        assert hit.source == others[hit.item_id].source
+    assert known.total == asked.total
+    assert not known.degraded
+
+
+def test_the_forward_index_spares_requests(es: Any, catalogue: Any, forward: ForwardIndex) -> None:
+    metadata, _ = catalogue
+    popularity = [(f"i{i:03d}", 100.0 - i) for i in range(90)]
+    case = changed(full(metadata, text="", vectors={}, popularity=popularity, settings=SearchSettings(depth=60)), forward=forward)
+    plan = plan_retrieval(*case)
+    assert [body["knn"]["field"] for body in plan.bodies[:-1]] == ["text_vector", "image_vector", "als_vector"]
+    assert plan.bodies[-1]["size"] == 0  # counts alone
+    scoring = build_scoring_request(*case, parse_responses(*case, plan, msearch(es, metadata, plan.bodies)))
+    assert scoring.gaps == ()
+
+
+def test_what_the_forward_index_lacks_elasticsearch_scores(es: Any, catalogue: Any, forward: ForwardIndex) -> None:
+    metadata, _ = catalogue
+    case = full(metadata, text="", vectors={}, neighbours={}, popularity=[], settings=SearchSettings(depth=60))
+    asked = answer(es, case)
+    shown = [hit.item_id for hit in asked.hits]
+    lacking = changed(case, forward=forward.with_changes(ItemBlock.empty(forward.dims), shown[::2]))
+    plan = plan_retrieval(*lacking)
+    scoring = build_scoring_request(*lacking, parse_responses(*lacking, plan, msearch(es, metadata, plan.bodies)))
+    assert {item_id for gap in scoring.gaps for item_id in gap.item_ids} <= set(shown[::2])
+    assert [hit.item_id for hit in answer(es, lacking).hits] == shown
 
 
 def test_scores_are_what_the_vectors_say(es: Any, catalogue: Any) -> None:

@@ -8,10 +8,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from es_recsys.errors import EngineError, InputError
-from es_recsys.index_metadata import IndexMetadata
+from es_recsys.forward_index import ForwardIndex, ItemBlock
+from es_recsys.index_metadata import IndexMetadata, IndexState
 from es_recsys.query import Answer, Query
 from es_recsys.serving.answering import execute
 from es_recsys.serving.operations import LogAnswer, MultiSearch
@@ -67,3 +69,29 @@ def test_where_every_search_fails_there_is_no_answer(snapshot: ServingSnapshot, 
     failed = {"error": {"type": "x", "reason": "why"}, "status": status}
     with pytest.raises(error, match="why"):
         driven(execute(snapshot, Query(text="shoes"), NOW), failed)
+
+
+def test_an_item_that_is_gone_makes_room(snapshot: ServingSnapshot) -> None:
+    """The forward index may hold an item that was deleted a moment ago."""
+    snapshot = replace(snapshot, popularity=[("gone", 3.0), ("a", 2.0), ("b", 1.0)], forward=_forward(["a", "b", "gone"]))
+    flow, result = execute(snapshot, Query(n=2), NOW), None
+    with pytest.raises(StopIteration) as done:
+        while True:
+            operation = flow.send(result)
+            result = [_found(body) for body in operation.bodies] if isinstance(operation, MultiSearch) else None
+    answer = done.value.value
+    assert [(hit.item_id, hit.rank) for hit in answer.hits] == [("a", 1), ("b", 2)]
+    assert not answer.ranking.degraded
+
+
+def _found(body: dict[str, Any]) -> dict[str, Any]:
+    """The response of an index that holds "a" and "b"."""
+    ids = body["query"]["constant_score"]["filter"].get("ids", {}).get("values", ["a", "b"])
+    hits = [{"_id": item_id, "_score": 1.0, "_source": {"title": item_id}} for item_id in ids if item_id in ("a", "b")]
+    return {"hits": {"hits": hits[: body["size"]], "total": {"value": 2}}}
+
+
+def _forward(item_ids: list[str]) -> ForwardIndex:
+    n = len(item_ids)
+    block = ItemBlock(item_ids, [None] * n, np.full(n, np.nan), np.arange(n), {})
+    return ForwardIndex.of(block, IndexState("shop-items-000001", "uuid", {0: n}), {})
