@@ -20,7 +20,7 @@ from es_recsys.serving.answering import execute
 from es_recsys.serving.batch_answers import BATCH_SIZE, answer_all
 from es_recsys.serving.drivers import AsyncDriver
 from es_recsys.serving.operations import Flow, MultiGet
-from es_recsys.serving.recording import Erased, Recorded
+from es_recsys.serving.recording import ErasureReport, RecordingReport
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.user_profiles import profile_keys, read_profile
 from es_recsys.serving.workspace import Workspace
@@ -102,7 +102,7 @@ class Client(AnswerMethods[Answer, Iterator[Answer | RecsysError]]):
 
         return delete_items(self.workspace, arguments.ids("item_ids", item_ids))
 
-    def put_events(self, events: Iterable[Event] | Event) -> Recorded:
+    def put_events(self, events: Iterable[Event] | Event) -> RecordingReport:
         """Record events; the very next answer shows them.
 
         Events that are stored already change nothing, so a retry is safe.
@@ -173,7 +173,7 @@ class Client(AnswerMethods[Answer, Iterator[Answer | RecsysError]]):
         """Return what is known of a user; an empty profile where nothing is."""
         return self.workspace.run(_reads_profile(user_id))
 
-    def delete_user(self, user_id: Id) -> Erased:
+    def delete_user(self, user_id: Id) -> ErasureReport:
         """Erase a user: events, profile, answer log.
 
         A replay of older events doesn't bring the user back.
@@ -250,7 +250,7 @@ class AsyncClient(AnswerMethods[Coroutine[Any, Any, Answer], AsyncIterator[Answe
         """See `Client.delete_items`."""
         return await asyncio.to_thread(self._client.delete_items, item_ids)
 
-    async def put_events(self, events: Iterable[Event] | Event) -> Recorded:
+    async def put_events(self, events: Iterable[Event] | Event) -> RecordingReport:
         """See `Client.put_events`."""
         given = list(arguments.instances("events", events, Event))
         return await self._driver.run(self._client.workspace.record(given))
@@ -290,7 +290,7 @@ class AsyncClient(AnswerMethods[Coroutine[Any, Any, Answer], AsyncIterator[Answe
         """See `Client.get_user_profile`."""
         return await self._run(_reads_profile(user_id))
 
-    async def delete_user(self, user_id: Id) -> Erased:
+    async def delete_user(self, user_id: Id) -> ErasureReport:
         """See `Client.delete_user`."""
         return await asyncio.to_thread(self._client.delete_user, user_id)
 

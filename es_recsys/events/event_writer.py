@@ -31,11 +31,11 @@ _IN = 500  # values in one IN list
 class LoadResult:
     """What became of many events.
 
-    `new` includes `quarantined` (reason -> count), `clamped` (time set to receipt) and `reordered` (in a store without
+    `added` includes `quarantined` (reason -> count), `clamped` (time set to receipt) and `reordered` (in a store without
     timestamps: at an order that is not after what the actor had before); `refused` are those that an erasure forbids.
     """
 
-    new: int = 0
+    added: int = 0
     duplicates: int = 0
     refused: int = 0
     clamped: int = 0
@@ -44,7 +44,7 @@ class LoadResult:
 
     def __add__(self, other: LoadResult) -> LoadResult:
         return LoadResult(
-            self.new + other.new,
+            self.added + other.added,
             self.duplicates + other.duplicates,
             self.refused + other.refused,
             self.clamped + other.clamped,

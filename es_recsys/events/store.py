@@ -71,7 +71,7 @@ class EventStore:
         received_at = time.time() if received_at is None else received_at
         while batch := list(islice(stream, _BATCH)):
             total += self._writer.load(batch, received_at)
-        if self.timed or not before or not total.new:
+        if self.timed or not before or not total.added:
             return total
         return replace(total, reordered=self._reader.reordered(before))
 

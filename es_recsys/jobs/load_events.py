@@ -54,7 +54,7 @@ class EventsReport:
     def lines(self) -> Iterator[str]:
         it = self.loaded
         yield (
-            f"{counted(it.new, 'event', 'events')} added, {it.duplicates:,} known already, {it.refused:,} refused after an"
+            f"{counted(it.added, 'event', 'events')} added, {it.duplicates:,} known already, {it.refused:,} refused after an"
             f" erasure, {it.clamped:,} with a future time moved to now, in {self.seconds:.1f} s"
         )
         yield from self.cleaning.lines()
@@ -63,7 +63,7 @@ class EventsReport:
     def to_dict(self) -> dict[str, Any]:
         it = self.loaded
         return {
-            "added": it.new,
+            "added": it.added,
             "duplicates": it.duplicates,
             "refused": it.refused,
             "clamped": it.clamped,

@@ -1,4 +1,4 @@
-"""What is said of a segment: a label of the categories and words that it has more than others, and its typical figures."""
+"""Profiles of segments: a label of the categories and words that each has more than others, and its typical figures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from es_recsys.models.vocabulary import Vocabulary, tokens
 __all__ = ["FEW", "SegmentProfile", "segment_profiles"]
 
 FEW = 5
-"""What fewer of a segment's users share is not said of it."""
+"""What fewer of a segment's users share is left out of its profile."""
 
 _TOP = 5
 _PRIOR = 0.01
@@ -29,7 +29,7 @@ _TYPICAL = ("recency", "frequency", "events", "purchases", "value", "order_value
 class SegmentProfile:
     """Profile of one segment.
 
-    One segment. share: of all users that are in a segment. categories, words: those that mark it, the most telling
+    share: of all users that are in a segment. categories, words: those that mark it, the most telling
     first. popular: its most popular items. typical: medians of features over its users, without those that are unknown."""
 
     segment: int
@@ -53,23 +53,24 @@ def segment_profiles(
 ) -> tuple[SegmentProfile, ...]:
     """Return the profile of each segment.
 
-    groups (n,): the segment of each of n users; met: sparse (n, n_items) 1 where the user liked the item; places: where
-    the rows of `items` stand among the items; users (n,): rows of `table`."""
+    groups (n,): the segment of each of n users; user_item_pairs: sparse (n, n_items), 1 where the user liked the item;
+    item_idx (m,): of the rows of `items`; popular: the most popular items of each segment; users (n,): rows of `table`.
+    """
     categories = _distinctive(groups, user_item_pairs, _categories(items), item_idx) if items is not None else {}
     words = _distinctive(groups, user_item_pairs, _words(items), item_idx) if items is not None else {}
     sizes = np.bincount(groups)
     found = []
     for number, size in enumerate(sizes.tolist()):
-        top, said = categories.get(number, ()), words.get(number, ())
-        said = tuple(word for word in said if not any(word in name.casefold() for name in top))
+        top = categories.get(number, ())
+        others = tuple(word for word in words.get(number, ()) if not any(word in name.casefold() for name in top))
         found.append(
             SegmentProfile(
                 number,
-                _label(number, top, said),
+                _label(number, top, others),
                 size,
                 size / len(groups),
                 top,
-                said,
+                others,
                 tuple(popular[number]),
                 _typical(table, users[groups == number]),
             )
@@ -108,7 +109,7 @@ def _words(items: ItemTable) -> list[list[str]]:
 def _distinctive(
     groups: NDArray[np.int64], user_item_pairs: Any, values: Sequence[Iterable[str]], item_idx: NDArray[np.int64]
 ) -> dict[int, tuple[str, ...]]:
-    """Return segment -> the values that more of its users met than of the others, surest first.
+    """Return segment -> the values that more of its users liked than of the others, the most significant first.
 
     Users are counted, not events, so that one of them can't mark a segment. A value's log odds within and without are
     compared in standard deviations, with a prior in proportion to how frequent it is (Monroe, Colaresi and Quinn 2008,

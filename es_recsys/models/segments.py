@@ -68,7 +68,7 @@ class Segments:
 
     def __init__(self, config: SegmentsConfig | None = None) -> None:
         self.config = config or SegmentsConfig()
-        self._said: Mapping[str, Any] = {}
+        self._described: Mapping[str, Any] = {}
         self._map: SegmentMap | None = None
         self._ids: ItemIds | None = None
 
@@ -95,19 +95,21 @@ class Segments:
         self._ids = ItemIds.of(table.item_ids.tolist())
         spread = max(squared_distances(rows, centres).min(axis=1).mean(), 1e-6)
         self._map = SegmentMap(tastes, scale, centres, float(spread), self.config.features, table.properties)
-        self._said = self._describe(groups, user_item_pairs, items, table, users, shares, tried)
+        self._described = self._describe(groups, user_item_pairs, items, table, users, shares, tried)
         return self
 
     @property
     def profiles(self) -> tuple[SegmentProfile, ...]:
         """What is known of each segment, the largest first."""
         names = ("categories", "words", "popular")
-        return tuple(SegmentProfile(**{**one, **{name: tuple(one[name]) for name in names}}) for one in self._said["segments"])
+        return tuple(
+            SegmentProfile(**{**one, **{name: tuple(one[name]) for name in names}}) for one in self._described["segments"]
+        )
 
     @property
     def tried(self) -> dict[int, float]:
         """Number of segments -> mean silhouette, of all that were tried."""
-        return {int(count): score for count, score in self._said["tried"].items()}
+        return {int(count): score for count, score in self._described["tried"].items()}
 
     def nearest(self, history: History) -> list[tuple[int, float]]:
         """Return (segment, membership), nearest first, memberships summing to 1.
@@ -133,7 +135,7 @@ class Segments:
 
     def save(self, folder: Path) -> None:
         """Write the artefact into `folder`, replacing what is there. Raises ModelError."""
-        params = {"config": asdict(self.config), **self._said}
+        params = {"config": asdict(self.config), **self._described}
         artefact.save(folder, SEGMENTS, params, {**self.item_ids.arrays(), **self.map.arrays()}, _LAYOUT)
 
     @classmethod
@@ -147,7 +149,7 @@ class Segments:
         with artefact.described(folder):
             known = {field.name for field in fields(SegmentsConfig)}
             found = cls(SegmentsConfig(**{name: value for name, value in saved.params["config"].items() if name in known}))
-            found._said = {"segments": saved.params["segments"], "tried": saved.params["tried"]}
+            found._described = {"segments": saved.params["segments"], "tried": saved.params["tried"]}
             found._ids, found._map = ItemIds.from_arrays(saved.arrays), SegmentMap.from_arrays(saved.arrays)
         return found
 

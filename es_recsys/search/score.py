@@ -36,7 +36,7 @@ from es_recsys.search.suggest import suggestion_body
 
 __all__ = [
     "RETURNED_FIELDS",
-    "Gap",
+    "MissingScores",
     "ScoringRequest",
     "ScoringResponses",
     "build_scoring_request",
@@ -57,7 +57,7 @@ _NO_RESPONSE: Response = {"error": "no response"}
 
 
 @dataclass(frozen=True, slots=True)
-class Gap:
+class MissingScores:
     """Scores that a retriever lacks. column: of `table.retrievers`. item_ids: the candidates. body: asks for them."""
 
     column: int
@@ -69,7 +69,7 @@ class Gap:
 class ScoringResponses:
     """Responses by what they answer; None for a body that was not sent."""
 
-    gaps: tuple[Response, ...] = ()
+    missing_scores: tuple[Response, ...] = ()
     documents: Response | None = None
     history: Response | None = None
     count: Response | None = None
@@ -80,7 +80,7 @@ class ScoringResponses:
 class ScoringRequest:
     """What is still to be asked.
 
-    rows: candidates that can reach the page, as rows of `table`. gaps: scores not known yet. documents: the candidates'
+    rows: candidates that can reach the page, as rows of `table`. missing_scores: scores not known yet. documents: the candidates'
     fields, vectors in `content_field`, and the scores of lexical clauses that `features` names; None where there are many and
     their order doesn't need them, as reading them costs more than one request more for those of the page. history: vectors of
     the user's own items, for explanations by content. count: how much matches a query, with facets. suggestion: what else may
@@ -92,7 +92,7 @@ class ScoringRequest:
     rows: tuple[int, ...]
     features: FeatureRequest | None = None
     content_field: str | None = None
-    gaps: tuple[Gap, ...] = field(default=())
+    missing_scores: tuple[MissingScores, ...] = field(default=())
     documents: Body | None = None
     history: Body | None = None
     count: Body | None = None
@@ -101,14 +101,14 @@ class ScoringRequest:
     @property
     def bodies(self) -> tuple[Body, ...]:
         single = (self.documents, self.history, self.count, self.suggestion)
-        return (*(gap.body for gap in self.gaps), *(body for body in single if body is not None))
+        return (*(gap.body for gap in self.missing_scores), *(body for body in single if body is not None))
 
     def parse(self, responses: Sequence[Response]) -> ScoringResponses:
         """Assign the responses to `bodies`, in their order, to what they answer; one that is missing is an error."""
         following = iter(responses)
-        gaps = tuple(next(following, _NO_RESPONSE) for _ in self.gaps)
+        missing_scores = tuple(next(following, _NO_RESPONSE) for _ in self.missing_scores)
         single = (self.documents, self.history, self.count, self.suggestion)
-        return ScoringResponses(gaps, *(None if body is None else next(following, _NO_RESPONSE) for body in single))
+        return ScoringResponses(missing_scores, *(None if body is None else next(following, _NO_RESPONSE) for body in single))
 
 
 def build_scoring_request(
@@ -135,7 +135,7 @@ def build_scoring_request(
         rows,
         features,
         content_field,
-        gaps=_gaps(policy, table, rows),
+        missing_scores=_missing_scores(policy, table, rows),
         documents=_documents_body(request, policy, ids, content_field, features) if early else None,
         history=_history_body(user, policy, content_field) if request.explain and content_field else None,
         count=_count_body(request, policy, results, table) if request.has_query else None,
@@ -146,7 +146,7 @@ def build_scoring_request(
 def resolve_scores(policy: RankingPolicy, scoring: ScoringRequest, responses: ScoringResponses) -> ScoredCandidates:
     """Fill in what the second request found. What failed is named, and its scores count 0."""
     table = scoring.table
-    answered = list(zip(scoring.gaps, responses.gaps, strict=True))
+    answered = list(zip(scoring.missing_scores, responses.missing_scores, strict=True))
     failed = [table.retrievers[gap.column].retriever.name for gap, found in answered if "error" in found or is_partial(found)]
     table = _filled(table, answered)
     totals = [float(sum(row)) for row in table.parts().tolist()]
@@ -185,14 +185,14 @@ def _content_field(policy: RankingPolicy) -> str | None:
     return None
 
 
-def _gaps(policy: RankingPolicy, table: CandidateTable, rows: Sequence[int]) -> tuple[Gap, ...]:
-    gaps = []
+def _missing_scores(policy: RankingPolicy, table: CandidateTable, rows: Sequence[int]) -> tuple[MissingScores, ...]:
+    missing_scores = []
     unknown = np.isnan(table.scores[list(rows)])
     for column, result in enumerate(table.retrievers):
         missing = tuple(table.item_ids[row] for row, lacks in zip(rows, unknown[:, column].tolist(), strict=True) if lacks)
         if missing:
-            gaps.append(Gap(column, missing, scoring_body(result.query, missing, policy)))
-    return tuple(gaps)
+            missing_scores.append(MissingScores(column, missing, scoring_body(result.query, missing, policy)))
+    return tuple(missing_scores)
 
 
 def _fields_body(item_ids: Sequence[str], content_field: str | None) -> Body:
@@ -238,7 +238,7 @@ def _count_body(request: Request, policy: RankingPolicy, results: RetrievalResul
     return with_counts(body, request, policy)
 
 
-def _filled(table: CandidateTable, answered: Sequence[tuple[Gap, Response]]) -> CandidateTable:
+def _filled(table: CandidateTable, answered: Sequence[tuple[MissingScores, Response]]) -> CandidateTable:
     scores = table.scores.copy()
     row_of = {item_id: row for row, item_id in enumerate(table.item_ids)}
     for gap, response in answered:

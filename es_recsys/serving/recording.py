@@ -20,10 +20,10 @@ from es_recsys.serving.user_profiles import fetch_item_content
 from es_recsys.types import Event
 
 __all__ = [
-    "Erased",
     "Erasure",
-    "Recorded",
+    "ErasureReport",
     "Recording",
+    "RecordingReport",
     "RecordingStore",
     "quarantine_unknown_items",
     "update_profile",
@@ -50,14 +50,14 @@ class RecordingStore(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
-    """How many events were new, duplicates, refused because their user was erased, or had a future time that was set to now.
+class RecordingReport:
+    """How many events were added, were duplicates, were refused after an erasure, or had a future time set to now.
 
-    quarantined: reason -> how many of the new ones are stored and don't count, as ratings off the store's scale
+    quarantined: reason -> how many of those added are stored and don't count, as ratings off the store's scale
     (`rating_out_of_range`).
     """
 
-    new: int = 0
+    added: int = 0
     duplicates: int = 0
     refused: int = 0
     clamped: int = 0
@@ -65,13 +65,13 @@ class Recorded:
 
 
 @dataclass(frozen=True, slots=True)
-class Erased:
-    """How much of a user was deleted. keys: the profile keys of the user and the user's sessions."""
+class ErasureReport:
+    """How much of a user was deleted. user_keys: of the user and the user's sessions."""
 
     events: int
     profiles: int
     answers: int = 0
-    keys: tuple[str, ...] = ()
+    user_keys: tuple[str, ...] = ()
 
 
 class Recording:
@@ -82,10 +82,10 @@ class Recording:
 
     def __init__(self, store: RecordingStore, events: Sequence[Event], now: float) -> None:
         self._store, self._events, self._now = store, events, now
-        self._recorded: Recorded | None = None
+        self._recorded: RecordingReport | None = None
         self.version = 0
 
-    def __call__(self, snapshot: ServingSnapshot) -> Flow[Recorded]:
+    def __call__(self, snapshot: ServingSnapshot) -> Flow[RecordingReport]:
         """Store events and update the profiles of their actors, so that the very next answer shows them.
 
         Storing comes first: if the rest fails, the same events sent again, any later event of the actor, or the next load
@@ -96,7 +96,7 @@ class Recording:
         actors = {actor: snapshot.key_of(actor) for actor in map(_actor, self._events)}
         if self._recorded is None:
             done = yield RunBlocking(lambda: self._store.append(self._events, self._now))
-            self._recorded = Recorded(len(done.rows), done.duplicates, done.refused, done.clamped, done.quarantined)
+            self._recorded = RecordingReport(len(done.rows), done.duplicates, done.refused, done.clamped, done.quarantined)
         for actor in actors:
             yield from update_profile(snapshot, self._store, actor, self._now)
         return self._recorded
@@ -156,21 +156,21 @@ class Erasure:
 
     def __init__(self, store: RecordingStore, user_id: str, now: float) -> None:
         self._store, self._user, self._now = store, user_id, now
-        self._erased = Erased(0, 0)
+        self._erased = ErasureReport(0, 0)
 
-    def __call__(self, snapshot: ServingSnapshot) -> Flow[Erased]:
+    def __call__(self, snapshot: ServingSnapshot) -> Flow[ErasureReport]:
         """Delete a user's events and profile.
 
         The tombstone in the event store comes first, so that a replay at the same moment can't bring the profile back. Raises
         KeyMismatch before anything is deleted.
         """
-        if not self._erased.keys:
+        if not self._erased.user_keys:
             rows = yield RunBlocking(lambda: self._store.rows(self._user))
             sessions = sorted({row.session_id for row in rows if row.session_id is not None})
             actors = (actor_of(self._user), *(actor_of(session_id=session) for session in sessions))
             keys = tuple(map(snapshot.key_of, actors))
-            self._erased = Erased((yield RunBlocking(lambda: self._store.erase(self._user, self._now))), 0, keys=keys)
-        for key in self._erased.keys:
+            self._erased = ErasureReport((yield RunBlocking(lambda: self._store.erase(self._user, self._now))), 0, user_keys=keys)
+        for key in self._erased.user_keys:
             gone = yield Delete(snapshot.metadata.profiles, key)
             self._erased = replace(self._erased, profiles=self._erased.profiles + gone)
         return self._erased

@@ -26,7 +26,7 @@ from es_recsys.serving.answer_log import AnswerLog
 from es_recsys.serving.drivers import Driver, is_index_missing, translate_error
 from es_recsys.serving.joined_flows import run_all
 from es_recsys.serving.operations import Flow, RunBlocking
-from es_recsys.serving.recording import Recorded, Recording
+from es_recsys.serving.recording import Recording, RecordingReport
 from es_recsys.serving.secret_check import is_secret_proven
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.snapshot_cache import SnapshotCache
@@ -91,7 +91,7 @@ class Workspace:
                 self._events = EventStore(self.settings.sqlalchemy_url(), self.settings.index, self.settings.secret())
             return self._events
 
-    def record(self, events: Sequence[Event]) -> Flow[Recorded]:
+    def record(self, events: Sequence[Event]) -> Flow[RecordingReport]:
         """Return the flow that records events. Raises KeyMismatch, StoreNotFound, ModelError."""
         yield from self.with_retry(self._confirm_key)
         recording = Recording((yield RunBlocking(lambda: self.events)), events, self.now())

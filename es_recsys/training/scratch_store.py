@@ -69,7 +69,7 @@ def copy_events(scratch: Workspace, events: Iterable[StoredEvent], rule: EventRu
         if event.quarantine is None
         and rule.part(event_actor(event), groups.get(event.item_id or "", event.item_id), event.time) == part
     )
-    return scratch.events.load(allowed, scratch.now()).new
+    return scratch.events.load(allowed, scratch.now()).added
 
 
 def _copy_items(work: Workspace, scratch: Workspace) -> None:

@@ -213,9 +213,9 @@ def test_values_out_of_range_are_set_aside(store: EventStore) -> None:
 def test_load_streams_in_batches(store: EventStore) -> None:
     events = [view(str(i % 700), user=f"u{i % 13}", ago=i // 2) for i in range(25_000)]
     first = store.load(iter(events), NOW)
-    assert first.new == store.count() == len({(e.user_id, e.item_id, e.timestamp) for e in events})
-    assert first.new + first.duplicates == 25_000
-    assert store.load(events, NOW + 5).new == 0
+    assert first.added == store.count() == len({(e.user_id, e.item_id, e.timestamp) for e in events})
+    assert first.added + first.duplicates == 25_000
+    assert store.load(events, NOW + 5).added == 0
 
 
 def test_an_actor_is_a_user_or_an_anonymous_session(store: EventStore) -> None:
@@ -272,7 +272,7 @@ def test_orders_that_begin_again_are_counted(store: EventStore) -> None:
         assert store.load(same, NOW).reordered == 0
     assert store.append([Event(event_type="view", user_id="u1", item_id="live")], NOW).rows[0].order == 5
     other = store.load([*lines("klmnopqr"), *lines("xy", "u3"), *lines("xyw", "u2")], NOW)
-    assert (other.new, other.duplicates, other.reordered) == (11, 2, 7)
+    assert (other.added, other.duplicates, other.reordered) == (11, 2, 7)
     assert store.load(lines("klmnopqr"), NOW).reordered == 0
 
 
@@ -444,7 +444,7 @@ def test_a_database_of_the_first_version_is_migrated_when_it_is_opened(url: str)
         assert [row.item_id for row in store.append([view("b")], NOW).rows] == ["b"]
         again = [view("a", event_id="e1"), view("a", user="u2", event_id="e1"), view("a", user="u2", event_id="e1")]
         assert [row.user_id for row in store.append(again, NOW).rows] == ["u2"], "an id that another user's event had"
-        assert store.load([*again, view("c", event_id="e2")], NOW).new == 1
+        assert store.load([*again, view("c", event_id="e2")], NOW).added == 1
 
 
 def test_the_migration_is_one_that_mysql_can_run() -> None:

@@ -178,7 +178,7 @@ def test_a_load_that_was_killed_is_made_up_for_by_the_next(
         assert bool(lagging) == ("profiles" in told)
         assert all("es-recsys profiles build" in told[name].remedy for name in ("profiles", "events") if name in told)
     report = load_events(work, [file])
-    assert report.loaded.new + report.loaded.duplicates == 600
+    assert report.loaded.added + report.loaded.duplicates == 600
     _check_whole(work, 60)
     counts = [score for _, score in work.snapshots.latest().popularity]
     load_events(work, [file])
@@ -211,10 +211,10 @@ def test_a_recording_that_was_killed_is_made_up_for(
     assert work.events.count() == 200 + stored
     assert (count_outdated_profiles(work, work.snapshots.latest()) > 0) == (stored > 0)
     # A load of what is known already brings the profiles up as well.
-    assert load_events(work, [file]).loaded.new == 0
+    assert load_events(work, [file]).loaded.added == 0
     assert count_outdated_profiles(work, work.snapshots.latest()) == 0
     with Client(settings=work.settings) as client:
-        assert client.put_events(last).new == 4 - stored
+        assert client.put_events(last).added == 4 - stored
         client.insert_items([Item(item_id="new", title="came later")])
         assert "new" in client.get_user_profile("u1").seen
     _check_whole(work, 20)

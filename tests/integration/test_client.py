@@ -24,7 +24,7 @@ from es_recsys.jobs.load_items import load_items
 from es_recsys.sample import SampleStore
 from es_recsys.serving.drivers import Driver
 from es_recsys.serving.operations import MultiSearch, Operation
-from es_recsys.serving.recording import Recorded
+from es_recsys.serving.recording import RecordingReport
 from es_recsys.serving.refresh import build_profiles
 
 pytestmark = pytest.mark.engine
@@ -306,7 +306,7 @@ def test_the_very_next_answer_shows_an_event(client: Client, stranger: str, samp
     wanted = _in_category(sample, "Backpacks")
     for seen in wanted[:2]:
         before = client.recommend(stranger)
-        assert client.put_events([_view(stranger, seen)]) == Recorded(new=1)
+        assert client.put_events([_view(stranger, seen)]) == RecordingReport(added=1)
         after = client.recommend(stranger, explain=True)
         assert _ids(after) != _ids(before)
         assert seen in {reason for hit in after.hits for reason in hit.because}
@@ -316,9 +316,9 @@ def test_the_very_next_answer_shows_an_event(client: Client, stranger: str, samp
 
 def test_the_same_events_again_change_nothing(client: Client, stranger: str) -> None:
     events = [_view(stranger, "p0003"), _view(stranger, "p0004", "purchase", event_id=f"{stranger}-1")]
-    assert client.put_events(events) == Recorded(new=2)
+    assert client.put_events(events) == RecordingReport(added=2)
     before = client.get_user_profile(stranger)
-    assert client.put_events(events) == Recorded(duplicates=2)
+    assert client.put_events(events) == RecordingReport(duplicates=2)
     after = client.get_user_profile(stranger)
     assert after.counts == before.counts == {"view": 1, "purchase": 1}
     assert after.applied_through == before.applied_through
@@ -357,13 +357,13 @@ def test_50_writers_of_one_profile_lose_nothing(client: Client, stranger: str, s
     ids = [item.item_id for item in sample.items[:50]]
     start = threading.Barrier(50)
 
-    def write(n: int) -> Recorded:
+    def write(n: int) -> RecordingReport:
         start.wait()
         return client.put_events([_view(stranger, ids[n], ago=60.0 + n), _view(stranger, ids[n], "like", ago=30.0 + n)])
 
     with ThreadPoolExecutor(50) as pool:
         done = list(pool.map(write, range(50)))
-    assert sum(one.new for one in done) == 100
+    assert sum(one.added for one in done) == 100
     profile = client.get_user_profile(stranger)
     assert profile.counts == {"view": 50, "like": 50}
     assert profile.seen == set(ids)
@@ -452,12 +452,12 @@ def test_a_deleted_user_leaves_nothing(client: Client, stranger: str, user: str)
     assert kept in {record["answer_id"] for record in work.log.read()}
     assert client.get_user_profile(stranger).counts == {}
 
-    assert client.put_events(events) == Recorded(refused=2)
+    assert client.put_events(events) == RecordingReport(refused=2)
     assert client.get_user_profile(stranger).counts == {}
     build_profiles(work)
     assert client.get_user_profile(stranger).counts == {}
     time.sleep(0.01)
-    assert client.put_events(_view(stranger, "p0001", ago=0.0)).new == 1
+    assert client.put_events(_view(stranger, "p0001", ago=0.0)).added == 1
 
 
 def test_erasing_while_events_are_written_leaves_nothing_of_before(client: Client, stranger: str, sample: SampleStore) -> None:
@@ -585,7 +585,7 @@ async def test_the_async_client_gives_the_same(client: Client, user: str, sample
 async def test_the_async_client_writes(client: Client, stranger: str) -> None:
     async with AsyncClient(settings=client.settings) as other:
         before = await other.recommend(stranger)
-        assert await other.put_events([_view(stranger, "p0010")]) == Recorded(new=1)
+        assert await other.put_events([_view(stranger, "p0010")]) == RecordingReport(added=1)
         assert _ids(await other.recommend(stranger)) != _ids(before)
         assert (await other.delete_user(stranger)).events == 1
         assert _ids(await other.recommend(stranger)) == _ids(before)

@@ -53,11 +53,11 @@ def test_a_client_goes_on_with_a_node_that_was_restarted_or_killed(embedded: Set
                 assert len((await asked.search("shoe")).hits) == 5
                 await asyncio.to_thread(happens, embedded)  # type: ignore[arg-type]
                 assert len((await asked.search("shoe", user_id="u1")).hits) == 5
-                assert (await asked.put_events(Event(event_type="like", user_id="u1", item_id="i1"))).new == 1
+                assert (await asked.put_events(Event(event_type="like", user_id="u1", item_id="i1"))).added == 1
 
         asyncio.run(ask_after(_restarted))
         # The one that only looked on has not heard of it; its writes go where the node is, too.
-        assert client.put_events(Event(event_type="like", user_id="u1", item_id="i2")).new == 1
+        assert client.put_events(Event(event_type="like", user_id="u1", item_id="i2")).added == 1
         assert client.get_user_profile("u1").counts == {"like": 2}
         _killed(embedded)
         assert len(client.search("shoe").hits) == 5

@@ -24,7 +24,7 @@ from es_recsys.jobs.batch import answer_file
 from es_recsys.jobs.reset_user_key import reset_user_key
 from es_recsys.serving import profile_folding
 from es_recsys.serving.profile_folding import count_outdated_profiles, fold_new_events
-from es_recsys.serving.recording import Recorded, update_profile
+from es_recsys.serving.recording import RecordingReport, update_profile
 from es_recsys.serving.refresh import build_profiles, refresh_after_items, repair_profiles
 from es_recsys.serving.workspace import Workspace
 from es_recsys.settings import EncoderSettings, Settings
@@ -120,17 +120,17 @@ def test_a_rebuild_of_many_beside_writers_loses_nothing(client: Client) -> None:
 def test_who_writes_in_between_wins_and_nothing_is_lost(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     work = client.workspace
     work.events.append([_event(user, 1, 9) for user in range(3)])
-    real, done = profile_folding.to_document, list[Recorded]()
+    real, done = profile_folding.to_document, list[RecordingReport]()
 
     def interfere(*arguments: Any) -> dict[str, Any]:
         if not done:
-            done.append(Recorded())
+            done.append(RecordingReport())
             done.append(client.put_events([_event(0, 2), _event(2, 3)]))
         return real(*arguments)
 
     monkeypatch.setattr(profile_folding, "to_document", interfere)
     build_profiles(work)
-    assert done[1].new == 2
+    assert done[1].added == 2
     assert [client.get_user_profile(f"u{user}").seen for user in range(3)] == [{"i1", "i2"}, {"i1"}, {"i1", "i3"}]
 
 
@@ -270,7 +270,7 @@ def test_events_without_a_time_are_stored_once_whatever_is_tried_again(
     event = Event(event_type="cart", user_id="u1", item_id="i1")
     # Another version goes live while the event is recorded, so it is recorded into that one, too.
     monkeypatch.setattr(work, "version_changed", lambda version: True)
-    assert client.put_events([event]) == Recorded(new=1)
+    assert client.put_events([event]) == RecordingReport(added=1)
     assert work.events.count() == 1
     monkeypatch.undo()
     # The index of profiles is gone when they are asked for, so all is done once more.
@@ -283,7 +283,7 @@ def test_events_without_a_time_are_stored_once_whatever_is_tried_again(
         return real(operation)
 
     monkeypatch.setattr(work.driver, "steps_of", steps_of)
-    assert client.put_events([event]) == Recorded(new=1)
+    assert client.put_events([event]) == RecordingReport(added=1)
     assert work.events.count() == 2
     assert client.get_user_profile("u1").counts == {"cart": 2}
 
@@ -291,7 +291,7 @@ def test_events_without_a_time_are_stored_once_whatever_is_tried_again(
 async def test_the_same_awaited(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     async with AsyncClient(settings=client.settings) as other:
         monkeypatch.setattr(other._client.workspace, "version_changed", lambda version: True)
-        assert await other.put_events(Event(event_type="cart", user_id="u1", item_id="i1")) == Recorded(new=1)
+        assert await other.put_events(Event(event_type="cart", user_id="u1", item_id="i1")) == RecordingReport(added=1)
     assert client.workspace.events.count() == 1
 
 
@@ -384,7 +384,7 @@ def test_erasing_tries_again_with_what_it_found_first(client: Client, es: Elasti
 
     monkeypatch.setattr(work.driver, "steps_of", steps_of)
     done = client.delete_user("u1")
-    assert (done.events, done.profiles, len(done.keys)) == (2, 2, 2)
+    assert (done.events, done.profiles, len(done.user_keys)) == (2, 2, 2)
 
 
 def test_an_action_is_carried_out_only_if_the_document_is_as_it_was(client: Client) -> None:
@@ -437,7 +437,7 @@ def test_a_store_whose_secret_is_lost_is_kept_under_another(client: Client, stra
         reset_user_key(other.workspace)
         repair_profiles(other.workspace)
         assert other.get_user_profile("u1").seen == {"i1"}
-        assert other.put_events(_event(1, 3)).new == 1
+        assert other.put_events(_event(1, 3)).added == 1
         assert other.workspace.es.count(index=other.workspace.snapshots.latest().metadata.profiles)["count"] == 1
         assert [check.name for check in check_events(other.settings, str(other.settings.url)) if not check.ok] == []
     with pytest.raises(KeyMismatch), Client(settings=client.settings) as before:

@@ -11,7 +11,7 @@ import pytest
 from es_recsys import AsyncClient, Client, Event, Item, Settings
 from es_recsys.errors import InputError
 from es_recsys.ratings import RatingScale
-from es_recsys.serving.recording import Recorded
+from es_recsys.serving.recording import RecordingReport
 from es_recsys.settings import EncoderSettings
 
 pytestmark = pytest.mark.engine
@@ -28,12 +28,12 @@ def test_ratings_off_the_scale_are_told_and_count_once_it_is_set(settings: Setti
         client.set_rating_scale("1..5")  # before there is a catalogue
         client.insert_items([Item(item_id=f"i{n}", title=f"item {n}") for n in range(5)])
         done = client.put_events([_rating("u", "i1", 9.0), _rating("u", "i2", 5.0)])
-        assert done == Recorded(new=2, quarantined={"rating_out_of_range": 1})
+        assert done == RecordingReport(added=2, quarantined={"rating_out_of_range": 1})
         assert client.get_user_profile("u").seen == {"i2"}
         client.set_rating_scale("0..10")
         assert client.workspace.events.rating_scale == RatingScale(0, 10, given=True)
         assert "i1" in client.get_user_profile("u").seen
-        assert client.put_events(_rating("u", "i3", 9.5)) == Recorded(new=1)
+        assert client.put_events(_rating("u", "i3", 9.5)) == RecordingReport(added=1)
         asyncio.run(_set(shop, RatingScale(1, 20, given=True)))
         assert client.workspace.events.rating_scale == RatingScale(1, 20, given=True)
 

@@ -125,7 +125,7 @@ def test_an_event_shows_in_the_next_answer(client: Client, earlier: dict[str, An
     now = datetime.now(UTC)
     assert not any("covisitation" in hit.parts for hit in client.recommend("stranger").hits)
     events = [Event(event_type="view", user_id=user, item_id="i19", timestamp=now) for user in ("u1", "stranger")]
-    assert client.put_events(events).new == 2
+    assert client.put_events(events).added == 2
     assert any(hit.parts.get("covisitation", 0.0) > 0.0 for hit in client.recommend("stranger").hits)
     assert recommended(client) != [item_id for item_id, _ in earlier["recommend"]]
     profile = client.get_user_profile("u1")
@@ -144,7 +144,7 @@ def test_events_that_are_stored_already_are_known(client: Client) -> None:
         for subject, kind, time, item_id, value in rows
     ]
     recorded = client.put_events(events)
-    assert (recorded.new, recorded.duplicates) == (0, 150)
+    assert (recorded.added, recorded.duplicates) == (0, 150)
 
 
 def test_items_are_compared_added_changed_and_removed(client: Client, earlier: dict[str, Any]) -> None:

@@ -191,7 +191,7 @@ def test_an_event_of_a_client_that_has_not_seen_the_swap_is_in_the_new_profiles(
         before = other.workspace.snapshots.current().metadata.version
         report = client.train(["covisitation"])
         assert other.workspace.snapshots.current().metadata.version == before
-        assert other.put_events(event).new == 1
+        assert other.put_events(event).added == 1
         assert other.workspace.snapshots.current().metadata.version == report.version
     assert client.get_user_profile("late-writer").counts == {"view": 1}
 

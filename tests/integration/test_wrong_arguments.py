@@ -143,5 +143,5 @@ def test_what_is_at_hand_is_looked_at_before_anything_is_written(client: Client)
         client.put_events([Event(event_type="like", user_id="neu", item_id="a"), {"user_id": "neu"}])  # type: ignore[list-item]
     assert client.titles("first") == {} and not client.get_user_profile("neu").counts
     assert client.insert_items(Item(item_id="alone", title="x")).added == 1
-    assert client.put_events(Event(event_type="like", user_id="neu", item_id="a")).new == 1
+    assert client.put_events(Event(event_type="like", user_id="neu", item_id="a")).added == 1
     client.delete_items("alone")

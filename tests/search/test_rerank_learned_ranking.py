@@ -73,7 +73,7 @@ class Shop:
         second = self.second(given)
         responses = [self.respond(body) for body in second.bodies]
         if broken:
-            responses[len(second.gaps)] = {"error": {"type": "timeout"}}
+            responses[len(second.missing_scores)] = {"error": {"type": "timeout"}}
         return build_page(*given, order_page(*given, second, responses))
 
 

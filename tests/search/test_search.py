@@ -73,7 +73,7 @@ class Engine:
         results = parse_responses(*given, plan_retrieval(*given), self.first(given))
         scoring = build_scoring_request(*given, results)
         found = []
-        for gap in scoring.gaps:
+        for gap in scoring.missing_scores:
             table = self.scores[scoring.table.retrievers[gap.column].retriever.name]
             found.append(self._hits({i: table[i] for i in gap.item_ids if i in table}, len(gap.item_ids)))
         ids = [scoring.table.item_ids[row] for row in scoring.rows]
@@ -274,10 +274,10 @@ def test_models_are_combined_over_their_own_best() -> None:
 def test_failed_second_request_degrades_and_still_answers() -> None:
     engine, case = made(3, 60), asked(3, 60, text=True)
     second, responses = engine.second(case)
-    assert second.gaps
+    assert second.missing_scores
     broken = [{"error": {"type": "x"}} for _ in responses]
     ranking = build_page(*case, order_page(*case, second, broken))
-    named = {second.table.retrievers[gap.column].retriever.name for gap in second.gaps}
+    named = {second.table.retrievers[gap.column].retriever.name for gap in second.missing_scores}
     assert set(ranking.degraded) == named | {"sources", "matches"}
     assert ranking.total is None
     assert len(ranking.hits) == 5

@@ -89,7 +89,7 @@ def _counts(profiles: Profiles) -> dict[str, int]:
 
 def test_an_event_is_in_the_profile(snapshot: ServingSnapshot, store: EventStore) -> None:
     profiles = Profiles()
-    assert profiles.run(Recording(store, [_view("i1"), _view("i2")], NOW)(snapshot)).new == 2
+    assert profiles.run(Recording(store, [_view("i1"), _view("i2")], NOW)(snapshot)).added == 2
     assert _counts(profiles) == {"view": 2}
     assert list(profiles.documents) == [KEY]
 
