@@ -215,7 +215,7 @@ def test_the_forward_index_spares_requests(es: Any, catalogue: Any, forward: For
     assert [body["knn"]["field"] for body in plan.bodies[:-1]] == ["text_vector", "image_vector", "als_vector"]
     assert plan.bodies[-1]["size"] == 0  # counts alone
     scoring = build_scoring_request(*case, parse_responses(*case, plan, msearch(es, metadata, plan.bodies)))
-    assert scoring.gaps == ()
+    assert scoring.missing_scores == ()
 
 
 def test_what_the_forward_index_lacks_elasticsearch_scores(es: Any, catalogue: Any, forward: ForwardIndex) -> None:
@@ -226,7 +226,7 @@ def test_what_the_forward_index_lacks_elasticsearch_scores(es: Any, catalogue: A
     lacking = changed(case, forward=forward.with_changes(ItemBlock.empty(forward.dims), shown[::2]))
     plan = plan_retrieval(*lacking)
     scoring = build_scoring_request(*lacking, parse_responses(*lacking, plan, msearch(es, metadata, plan.bodies)))
-    assert {item_id for gap in scoring.gaps for item_id in gap.item_ids} <= set(shown[::2])
+    assert {item_id for gap in scoring.missing_scores for item_id in gap.item_ids} <= set(shown[::2])
     assert [hit.item_id for hit in answer(es, lacking).hits] == shown
 
 
