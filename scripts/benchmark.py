@@ -8,6 +8,7 @@ Prints tables and drops its store.
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 import time
@@ -66,11 +67,13 @@ def _measure(client: Client, size: int, parts: set[str], calls: int, repetitions
         show(title("indexing"), loading.COLUMNS, [loading.throughput(client, catalogue, turns)])
     else:
         loading.index(client, catalogue)
+    _freeze_garbage()
     if PLAIN in parts:
         show(title("a plain catalogue"), answers.COLUMNS, answers.plain_catalogue(client, questions, calls))
     if not parts & WITH_EVENTS:
         return
     events.prepare(client, catalogue)
+    _freeze_garbage()
     if ANSWERS in parts:
         show(title("answers"), answers.COLUMNS, answers.answers(client, questions, size, calls))
     if TIME in parts:
@@ -83,6 +86,12 @@ def _measure(client: Client, size: int, parts: set[str], calls: int, repetitions
         show(title("batches"), throughput.BATCH_COLUMNS, throughput.batches(client, questions, calls))
     if STARTING in parts:
         show(title("processes"), starting.COLUMNS, starting.starting(client))
+
+
+def _freeze_garbage() -> None:
+    """Leave what is there out of later garbage collections: no service has the catalogue in memory."""
+    gc.collect()
+    gc.freeze()
 
 
 if __name__ == "__main__":
