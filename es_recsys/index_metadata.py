@@ -201,6 +201,12 @@ class IndexState:
     uuid: str
     checkpoints: Mapping[int, int]
 
+    def writes_since(self, earlier: IndexState) -> int | None:
+        """Return how many writes came since an earlier state of the same index; None where it isn't one."""
+        same = (self.index, self.uuid, self.checkpoints.keys()) == (earlier.index, earlier.uuid, earlier.checkpoints.keys())
+        steps = [number - earlier.checkpoints[shard] for shard, number in self.checkpoints.items()] if same else [-1]
+        return None if min(steps, default=0) < 0 else sum(steps)
+
     def to_dict(self) -> dict[str, Any]:
         """Return JSON values; `from_dict` reads them back."""
         checkpoints = {str(shard): number for shard, number in self.checkpoints.items()}

@@ -19,7 +19,14 @@ from es_recsys.private import make_folder
 from es_recsys.progress import ProgressCounter
 from es_recsys.settings import Settings
 
-__all__ = ["TooManyChanges", "build_forward_index", "follow_index", "forward_index_folder", "vector_fingerprints"]
+__all__ = [
+    "TooManyChanges",
+    "build_forward_index",
+    "follow_index",
+    "forward_index_folder",
+    "forward_index_folders",
+    "vector_fingerprints",
+]
 
 Hits = Sequence[Mapping[str, Any]]
 
@@ -31,6 +38,11 @@ class TooManyChanges(Exception):
 def forward_index_folder(settings: Settings, version: int) -> Path:
     """Return the folder of a version's forward index."""
     return settings.store_home / "forward" / f"{version:06d}"
+
+
+def forward_index_folders(settings: Settings) -> list[Path]:
+    """Return the folders of all forward indexes of the store, also of versions that have gone."""
+    return sorted((settings.store_home / "forward").glob("*"))
 
 
 def vector_fingerprints(metadata: IndexMetadata) -> dict[str, str]:

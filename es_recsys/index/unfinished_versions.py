@@ -13,6 +13,7 @@ from pathlib import Path
 
 from elasticsearch import Elasticsearch
 
+from es_recsys.index.forward_index import forward_index_folder
 from es_recsys.index.versions import UnfinishedVersion, drop_unfinished, unfinished_versions, version_numbers
 from es_recsys.locks import file_lock, try_file_lock
 from es_recsys.settings import Settings
@@ -92,6 +93,7 @@ def remove_unfinished(client: Elasticsearch, settings: Settings) -> list[int]:
     for version in numbers:
         # The models first: a version without any is removed by the next run, models without a version by nobody.
         shutil.rmtree(settings.store_home / "models" / f"{version:06d}", ignore_errors=True)
+        shutil.rmtree(forward_index_folder(settings, version), ignore_errors=True)
         drop_unfinished(client, settings.index, version)
     for folder in draft_folders(settings):
         shutil.rmtree(folder, ignore_errors=True)

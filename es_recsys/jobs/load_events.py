@@ -24,6 +24,7 @@ from es_recsys.jobs.prepare_store import prepare_store
 from es_recsys.progress import Progress
 from es_recsys.ratings import RatingScale
 from es_recsys.serving.refresh import refresh_after_events
+from es_recsys.serving.stored_forward_index import update_forward_index
 from es_recsys.serving.workspace import Workspace
 from es_recsys.sources import ReadOptions, RejectedRows, dry_run, infer_event_formats, read_events
 from es_recsys.sources.future_times import FutureTimes
@@ -161,6 +162,7 @@ def _add_bare_items(work: Workspace) -> list[str]:
         # Noted before the first item, so that items of an interrupted run are not taken for a catalogue.
         work.update_metadata(lambda metadata: metadata.with_notes({"bare": True}))
     done = _load_bare(work, work.events.item_ids(_ITEM_EVENT_TYPES))
+    update_forward_index(work.job_es, work.settings, metadata, done.added + done.unchanged)
     return [
         f"There is no catalogue: {counted(done.added, 'item was', 'items were')} made of the ids in the events; load the"
         " catalogue when you have it"

@@ -10,6 +10,7 @@ from typing import Any
 from es_recsys.errors import IndexStateError
 from es_recsys.index import reindex, user_index, versions
 from es_recsys.index.fetch import scan
+from es_recsys.index.forward_index import forward_index_folder
 from es_recsys.index.stored_metadata import read_metadata
 from es_recsys.index.stored_profiles import read_fold_checkpoint, write_fold_checkpoint
 from es_recsys.index.unfinished_versions import draft_folder, index_writer_lock, owner_id, remove_unfinished
@@ -18,6 +19,7 @@ from es_recsys.progress import ProgressCounter, ProgressReporter
 from es_recsys.serving.product_groups import record_variants
 from es_recsys.serving.profile_folding import fold_new_events
 from es_recsys.serving.snapshot_cache import models_folder
+from es_recsys.serving.stored_forward_index import store_forward_index
 from es_recsys.serving.workspace import Workspace
 from es_recsys.training.training_record import training_lock
 
@@ -68,6 +70,7 @@ def _fill_and_swap(work: Workspace, old: IndexMetadata, new: IndexMetadata, prog
         if checkpoint is not None:
             write_fold_checkpoint(work.es, new.profiles, checkpoint)
         _copy_users(work, old, new)
+        store_forward_index(work.job_es, work.settings, new)
         if draft.exists():
             shutil.rmtree(folder, ignore_errors=True)
             draft.rename(folder)
@@ -76,6 +79,7 @@ def _fill_and_swap(work: Workspace, old: IndexMetadata, new: IndexMetadata, prog
         if versions.live_version(work.es, old.store) != new.version:
             versions.drop_unfinished(work.job_es, old.store, new.version)
             shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(forward_index_folder(work.settings, new.version), ignore_errors=True)
         shutil.rmtree(draft, ignore_errors=True)
         raise
 

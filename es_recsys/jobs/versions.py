@@ -7,6 +7,7 @@ from typing import Any
 
 from es_recsys.errors import IndexStateError
 from es_recsys.index import reindex, stored_metadata, versions
+from es_recsys.index.forward_index import forward_index_folder
 from es_recsys.index.stored_metadata import read_metadata
 from es_recsys.index.swap import previous_version
 from es_recsys.index_metadata import IndexMetadata
@@ -32,6 +33,7 @@ def swap_version(work: Workspace, version: int | None) -> int:
     from es_recsys.serving.product_groups import record_variants
     from es_recsys.serving.profile_folding import fold_new_events
     from es_recsys.serving.refresh import set_event_weights
+    from es_recsys.serving.stored_forward_index import update_forward_index
 
     store = work.settings.index
     with work.translating_errors():
@@ -45,6 +47,7 @@ def swap_version(work: Workspace, version: int | None) -> int:
             target = stored_metadata.read_version(work.es, store, version)
             reindex.swap_and_copy_rest(work.job_es, live, target, copied)
             record_variants(work)
+            update_forward_index(work.job_es, work.settings, target)
     work.snapshots.invalidate()
     if work.events.last_row:
         if live.event_weights != target.event_weights:
@@ -71,3 +74,4 @@ def drop_version(work: Workspace, version: int) -> None:
     with work.translating_errors():
         versions.drop(work.job_es, work.settings.index, version)
     shutil.rmtree(models_folder(work.settings, version), ignore_errors=True)
+    shutil.rmtree(forward_index_folder(work.settings, version), ignore_errors=True)

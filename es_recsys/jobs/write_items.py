@@ -23,6 +23,7 @@ from es_recsys.progress import Progress, ProgressCounter
 from es_recsys.serving.product_groups import record_variants
 from es_recsys.serving.refresh import catalogue_state, refresh_after_items
 from es_recsys.serving.store_encoders import ItemErrors, item_vectors, settings_of_store
+from es_recsys.serving.stored_forward_index import update_forward_index
 from es_recsys.serving.workspace import Workspace
 from es_recsys.types import Item
 
@@ -82,12 +83,16 @@ def write_items(
 
 
 def refresh_after_write(work: Workspace, before: Mapping[str, Any] | None, done: ItemsReport) -> list[str]:
-    """Bring variants, popularity and profiles up to date with written items; return what a person should know.
+    """Bring variants, the forward index, popularity and profiles up to date with written items; return what a person should know.
 
     before: the `catalogue_state` before the items were written.
     """
     work.snapshots.invalidate()
     record_variants(work, regrouped=bool(done.regrouped) or _was_interrupted(work, before))
+    with work.translating_errors():
+        metadata = read_metadata(work.es, work.settings.index)
+        items = done.added + done.changed + done.unchanged + done.removed
+        update_forward_index(work.job_es, work.settings, metadata, items)
     return refresh_after_items(work, before, done, regrouped=bool(done.regrouped))
 
 
