@@ -17,7 +17,7 @@ COLUMNS = ["call", "p50, ms", "of (b)", "goal", "p99, ms", "of (b)", "goal"]
 BREAKDOWN = 300
 """Calls of each kind of which is seen where the time goes."""
 
-WARMING = 500
+WARMING, BREAKDOWN_WARMING = 500, 100
 COLD = 200
 WORDS, BOTH = "(a) one _search: words", "(b) one _search: words and kNN"
 NEUTRAL, PERSONAL = "search, neutral", "search, personal"
@@ -54,7 +54,7 @@ def time_of_answers(client: Client, questions: Questions, calls: int) -> list[li
     """Rows: where the time of each kind goes, on average."""
     with PlainSearch(client, questions.texts) as plain:
         kinds = _kinds(client, plain, questions)
-        in_turns(kinds, 0, warming=min(WARMING, calls))
+        in_turns(kinds, 0, warming=min(BREAKDOWN_WARMING, calls))
         return breakdown(client, plain.es, kinds, min(BREAKDOWN, calls))
 
 
