@@ -128,7 +128,8 @@ def _recommendations(client: Client, store: SampleStore) -> None:
             ("a stranger", client.recommend(n=_SHOWN)),
             (one.name, client.recommend(one.user_id, n=_SHOWN)),
             (other.name, client.recommend(other.user_id, n=_SHOWN)),
-        ]
+        ],
+        "title (price) score; each of a user's interests has ranks of its own, so scores may rise",
     )
 
 
@@ -157,10 +158,10 @@ def _picture(client: Client, store: SampleStore) -> None:
     pictured = next(item for item in store.items if item.image and "Shoes" in item.categories)
     answer = client.search(image=picture(pictured), n=_SHOWN)
     _head(f'A query by picture: that of "{pictured.title}"')
-    _side_by_side([("looks like it", answer)])
+    _side_by_side([("most similar", answer)])
 
 
-def _side_by_side(answers: Sequence[tuple[str, Answer]]) -> None:
+def _side_by_side(answers: Sequence[tuple[str, Answer]], note: str = "title (price) score") -> None:
     rows = []
     for number in range(max(len(answer.hits) for _, answer in answers)):
         row = [str(number + 1)]
@@ -168,7 +169,7 @@ def _side_by_side(answers: Sequence[tuple[str, Answer]]) -> None:
             hit = answer.hits[number] if number < len(answer.hits) else None
             row.append("" if hit is None else f"{hit.title} ({hit.source.get('price', 0):,.0f}) {hit.score:.2f}")
         rows.append(row)
-    table("", ["", *(name for name, _ in answers)], rows, right=("",))
+    table(note, ["", *(name for name, _ in answers)], rows, right=("",))
 
 
 def _why(client: Client, title: str, answer: Answer) -> None:
@@ -178,7 +179,12 @@ def _why(client: Client, title: str, answer: Answer) -> None:
     hits = answer.hits[:3]
     titles = client.titles(item_id for hit in hits for item_id in hit.because)
     rows = [[hit.title, f"{hit.score:.2f}", parts(hit), "; ".join(titles.get(i, i) for i in hit.because)] for hit in hits]
-    table("", ["hit", "score", "is the sum of", "because of"], rows, right=("score",))
+    table(
+        "the largest parts of each score, and the user's own items that speak for the hit",
+        ["hit", "score", "parts", "because"],
+        rows,
+        right=("score",),
+    )
 
 
 def _head(text: str) -> None:
