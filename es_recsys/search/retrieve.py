@@ -48,11 +48,16 @@ MATCHES = "matches"
 
 @dataclass(frozen=True, slots=True)
 class PlannedRetriever:
-    """A retriever with its query. body: the search that finds its candidates; None where it only scores those of others."""
+    """A retriever with its query.
+
+    body: the search that finds its candidates; None where it only scores those of others, where they are known here, or where
+    another retriever's search finds them, too. source: the name of the retriever whose response has its candidates.
+    """
 
     retriever: Retriever
     query: Clause
     body: Body | None
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +135,11 @@ def plan_retrieval(request: Request, user: UserState, policy: RankingPolicy) -> 
     ]
     weights = retriever_weights(request, user, policy, [retriever for retriever, _ in queries])
     planned = tuple(
-        PlannedRetriever(retriever, query, _candidates_body(retriever, query, request, policy))
+        PlannedRetriever(retriever, query, _candidates_body(retriever, query, request, policy), retriever.name)
         for retriever, query in queries
         if retriever.name in weights or _is_explored(retriever, request, policy)
     )
+    planned = _with_joined_lists(planned, request, policy)
     browse = None if request.has_query else with_counts(browse_body(request, policy), request, policy)
     if browse is not None and _has_long_list(planned, request, policy):
         browse = {**browse, "size": 0}
@@ -149,10 +155,10 @@ def parse_responses(
     it has, and is named, too.
     """
     found = dict(zip((retriever.name for retriever in plan.searched), responses, strict=False))
-    partial = [name for name, response in found.items() if is_partial(response)]
-    failed = [name for name, response in found.items() if "error" in response]
+    partial = [each.retriever.name for each in plan.planned if is_partial(found.get(each.source, {}))]
+    failed = [each.retriever.name for each in plan.planned if "error" in found.get(each.source, {})]
     results = tuple(
-        _parse_response(request, user, policy, each, found.get(each.retriever.name))
+        _parse_response(request, user, policy, each, found.get(each.source))
         for each in plan.planned
         if each.retriever.name not in failed
     )
@@ -205,6 +211,21 @@ def _candidates_body(retriever: Retriever, query: Clause, request: Request, poli
     if (retriever.scale == "list" or retriever.name == RECENCY) and has_local_candidates(request, policy):
         return None
     return candidates_body(retriever, query, request, policy)
+
+
+def _with_joined_lists(
+    planned: tuple[PlannedRetriever, ...], request: Request, policy: RankingPolicy
+) -> tuple[PlannedRetriever, ...]:
+    """Return the plan with one search for the ids of all lists, which is the first list's."""
+    lists = [each for each in planned if each.body is not None and each.retriever.scale == "list"]
+    if len(lists) < 2:
+        return planned
+    first, *others = lists
+    ids = list(dict.fromkeys(item_id for each in lists for item_id in each.query["ids"]["values"]))
+    body = candidates_body(first.retriever, {"ids": {"values": ids}}, request, policy)
+    joined = {first.retriever.name: replace(first, body=body)}
+    joined |= {each.retriever.name: replace(each, body=None, source=first.source) for each in others}
+    return tuple(joined.get(each.retriever.name, each) for each in planned)
 
 
 def _has_long_list(planned: Sequence[PlannedRetriever], request: Request, policy: RankingPolicy) -> bool:

@@ -127,12 +127,14 @@ def test_lists_ask_which_of_their_ids_may_be_shown() -> None:
         inside = {"filter": [{"ids": {"values": ids}}, FILTER, MATCHING], "must_not": [OUT]}
         return {"size": len(ids), **QUIET, "query": {"bool": inside}}
 
-    assert body_of("covisitation", search()) == among(["a", "b"])
-    assert body_of("popularity", search()) == among(["p"])
+    assert body_of("covisitation", search(popularity=[])) == among(["a", "b"])
+    assert body_of("popularity", search(neighbours={})) == among(["p"])
+    both = search(popularity=[("p", 9.0), ("a", 8.0)])
+    assert (body_of("popularity", both), body_of("covisitation", both)) == (among(["p", "a", "b"]), None)
 
 
 def test_lists_are_cut() -> None:
-    body = body_of("popularity", search(popularity=[(f"i{i}", 1.0) for i in range(1_000)]))
+    body = body_of("popularity", search(popularity=[(f"i{i}", 1.0) for i in range(1_000)], neighbours={}))
     assert body is not None
     assert body["size"] == MAX_LIST_IDS
 
@@ -204,9 +206,11 @@ def test_what_answers_a_question_is_counted() -> None:
 
 def test_the_plan_has_the_retrievers_with_a_weight() -> None:
     first = plan_retrieval(*search(strength=5.0))
-    assert [retriever.name for retriever in first.searched] == [
-        *("lexical", "text_vector", "image_vector", "taste_text", "taste_image", "popularity", "als", "covisitation")
-    ]
+    searched = ["lexical", "text_vector", "image_vector", "taste_text", "taste_image", "popularity", "als"]
+    assert [each.retriever.name for each in first.planned] == [*searched, "covisitation"]
+    # One search looks for the ids of both lists.
+    assert [retriever.name for retriever in first.searched] == searched
+    assert {each.source for each in first.planned if each.retriever.scale == "list"} == {"popularity"}
     assert len(first.bodies) == len(first.searched)
     browsing = plan_retrieval(*search(text="", vectors={}, facets=True))
     assert len(browsing.bodies) == len(browsing.searched) + 1
