@@ -11,7 +11,8 @@ import pytest
 
 from es_recsys.dataset import History, Profile
 from es_recsys.errors import EngineError
-from es_recsys.index_metadata import IndexMetadata, VectorMetadata
+from es_recsys.forward_index import ForwardIndex, ItemBlock, ItemVectors
+from es_recsys.index_metadata import IndexMetadata, IndexState, VectorMetadata
 from es_recsys.item_ids import ItemIds
 from es_recsys.search.interests import Interests
 from es_recsys.serving.operations import MultiGet
@@ -83,3 +84,17 @@ def test_a_store_without_content_uses_the_model_that_weighs_most(tmp_path: Path)
 def test_what_is_disliked_on_balance_is_no_interest() -> None:
     history = History(("a", "b", "a", "c"), np.array([1.0, 4.0, -3.0, 1.0], np.float32), np.arange(4.0)[::-1])
     assert liked_items(Profile("k", history)) == {"c": 1.0, "b": 2.0}
+
+
+def test_vectors_of_the_forward_index_need_no_read(tmp_path: Path) -> None:
+    made = np.full(len(IDS), np.nan)
+    vectors = {"text_vector": ItemVectors.of(ROWS)}
+    block = ItemBlock(IDS, [None] * len(IDS), made, np.arange(len(IDS)), vectors)
+    forward = ForwardIndex.of(block, IndexState("shop-items-000001", "uuid", {0: 7}), {"text_vector": "f"})
+    known = snapshot(tmp_path, TEXT, forward=forward)
+    found, failed = answered(found_in(known, profile([*IDS, "deleted"])))
+    assert failed == () and found is not None and len(found) == 2 and found.field == "text_vector"
+    sources: dict[str, Any] = {name: {"text_vector": row.tolist()} for name, row in zip(IDS, ROWS, strict=True)}
+    read, _ = answered(found_in(snapshot(tmp_path, TEXT), profile()), sources)
+    assert read is not None
+    np.testing.assert_allclose(found.vectors, read.vectors, atol=1e-3)
