@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from es_recsys.errors import ModelError
 from es_recsys.private import FILE, FOLDER, make_folder
 
-__all__ = ["REMEDY", "Artefact", "described", "fingerprint", "load", "save"]
+__all__ = ["REMEDY", "Artefact", "described", "fingerprint", "load", "save", "written_at"]
 
 FORMAT = 1
 REMEDY = "Train again with `es-recsys train`."
@@ -105,6 +105,14 @@ def load(folder: Path, *models: str) -> Artefact:
         raise ModelError(f"The model in {folder} is {name!r}, not {models[0]!r}.", REMEDY)
     arrays = {array: _map(Path(folder) / f"{array}.npy", *expected) for array, expected in shapes.items()}
     return Artefact(name, params, arrays, mark, layout)
+
+
+def written_at(folder: Path) -> float:
+    """Return when the folder was written, epoch seconds; 0 where there is none."""
+    try:
+        return (Path(folder) / "manifest.json").stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 @contextmanager

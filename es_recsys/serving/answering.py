@@ -70,9 +70,9 @@ def run_search(request: Request, user: UserState, policy: RankingPolicy) -> Flow
     """
     index = policy.metadata.index
     plan = plan_retrieval(request, user, policy)
-    responses = yield MultiSearch(index, plan.bodies)
-    _raise_if_all_failed(responses[: len(plan.searched)] or responses)
-    results = parse_responses(request, user, policy, plan, responses)
+    retrieved = yield MultiSearch(index, plan.bodies)
+    _raise_if_all_failed(retrieved[: len(plan.searched)])
+    results = parse_responses(request, user, policy, plan, retrieved)
     while True:
         scoring = build_scoring_request(request, user, policy, results)
         responses = (yield MultiSearch(index, scoring.bodies)) if scoring.bodies else []
@@ -80,6 +80,9 @@ def run_search(request: Request, user: UserState, policy: RankingPolicy) -> Flow
         documents = (yield MultiSearch(index, (order.documents,)))[0] if order.documents is not None else None
         missing = order.missing(documents)
         if not missing:
+            if not plan.searched:
+                # Candidates that needed no search are an answer where anything could be read of them.
+                _raise_if_all_failed([*retrieved, *responses, *((documents,) if documents is not None else ())])
             return build_page(request, user, policy, order, documents)
         request = replace(request, exclude=request.exclude | missing)
 

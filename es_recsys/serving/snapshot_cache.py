@@ -6,12 +6,15 @@ import logging
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from elasticsearch import Elasticsearch
 
+from es_recsys import artefact
 from es_recsys.errors import ModelError
 from es_recsys.features import ItemFeatures
+from es_recsys.forward_index import ForwardIndex
 from es_recsys.index.stored_metadata import read_metadata
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.models.base import DEPTHS, Model
@@ -19,6 +22,7 @@ from es_recsys.models.removed import REMOVED, recommending
 from es_recsys.models.segments import SEGMENTS
 from es_recsys.search.exploration import InteractionStats
 from es_recsys.search.ranker import Ranker
+from es_recsys.serving.forward_index_follower import ForwardIndexFollower
 from es_recsys.serving.interaction_stats import interaction_stats_folder, load_interaction_stats
 from es_recsys.serving.item_features import item_features_folder, load_item_features
 from es_recsys.serving.snapshot import ServingSnapshot
@@ -56,25 +60,44 @@ def ranking_folder(settings: Settings, fingerprint: str) -> Path:
 
 
 class SnapshotCache:
-    """Loads snapshots, and again when another version goes live or popularity is counted anew. Thread-safe."""
+    """Loads snapshots, and again when another version goes live, items are written or popularity is counted anew.
+
+    Thread-safe: one thread loads, and the others go on with the old one meanwhile, unless that was made invalid.
+    """
 
     def __init__(self, settings: Settings, client: Elasticsearch) -> None:
         self._settings = settings
         self._client = client
         self._encoders = StoreEncoders(settings)
         self._secret = settings.secret()
-        self._lock = threading.Lock()
+        self._follower = ForwardIndexFollower(settings, client, self._take_forward_index)
+        self._loading = threading.Lock()
         self._snapshot: ServingSnapshot | None = None
         self._counted_at: tuple[float, ...] = ()
-        self._refreshed_at = 0.0
+        self._loaded_at = self._invalidated_at = float("-inf")
 
     def current(self) -> ServingSnapshot:
-        """Return the snapshot, at most `REFRESH_S` old. Raises StoreNotFound, ModelError."""
-        with self._lock:
-            if self._snapshot is None or time.monotonic() - self._refreshed_at > REFRESH_S:
-                self._refresh()
-            assert self._snapshot is not None
+        """Return the snapshot, at most `REFRESH_S` old but while another thread loads one. Raises StoreNotFound, ModelError."""
+        snapshot = self._snapshot
+        if snapshot is not None and self._is_fresh():
+            return snapshot
+        if not self._loading.acquire(blocking=snapshot is None or self._is_invalid()):
+            assert snapshot is not None
+            return snapshot
+        try:
+            if self._snapshot is None or not self._is_fresh():
+                begun = time.monotonic()
+                self._snapshot = self._load(self._snapshot, wait=self._snapshot is not None and self._is_invalid())
+                self._loaded_at = begun
             return self._snapshot
+        finally:
+            self._loading.release()
+
+    def _is_fresh(self) -> bool:
+        return not self._is_invalid() and time.monotonic() - self._loaded_at <= REFRESH_S
+
+    def _is_invalid(self) -> bool:
+        return self._invalidated_at >= self._loaded_at
 
     def latest(self) -> ServingSnapshot:
         """Return the snapshot as of now."""
@@ -90,26 +113,39 @@ class SnapshotCache:
 
     def invalidate(self) -> None:
         """Make the next call read the live version again."""
-        self._refreshed_at = float("-inf")
+        self._invalidated_at = time.monotonic()
 
-    def _refresh(self) -> None:
+    def _load(self, old: ServingSnapshot | None, *, wait: bool) -> ServingSnapshot:
+        """Return the snapshot as of now, with what of the old one still holds. wait: for the forward index, as `follow` does."""
         metadata = read_metadata(self._client, self._settings.index)
-        written_at = _written_at(popularity_folder(self._settings), interaction_stats_folder(self._settings))
-        old = self._snapshot
-        if old is None or old.metadata != metadata or written_at != self._counted_at:
-            if old is not None and old.metadata.index == metadata.index:
-                models, item_features = old.models, old.item_features
-            else:
-                models, item_features = self._models(metadata)
-            popularity = old.popularity if old is not None and written_at == self._counted_at else self._popularity()
-            same = old is not None and (old.metadata.ranker_fingerprints, old.metadata.vectors) == (
-                metadata.ranker_fingerprints,
-                metadata.vectors,
-            )
-            rankers = old.rankers if old is not None and same else self._rankers(metadata)
-            self._snapshot = self._build(metadata, models, popularity, rankers, item_features)
-            self._counted_at = written_at
-        self._refreshed_at = time.monotonic()
+        counts = popularity_folder(self._settings), interaction_stats_folder(self._settings)
+        written_at = tuple(map(artefact.written_at, counts))
+        forward = self._follower.follow(metadata, None if old is None else old.forward, wait=wait)
+        if old is not None and old.metadata == metadata and written_at == self._counted_at:
+            return old if old.forward is forward else replace(old, forward=forward)
+        if old is not None and old.metadata.index == metadata.index:
+            models, item_features = old.models, old.item_features
+        else:
+            models, item_features = self._models(metadata)
+        popularity = old.popularity if old is not None and written_at == self._counted_at else self._popularity()
+        same = old is not None and (old.metadata.ranker_fingerprints, old.metadata.vectors) == (
+            metadata.ranker_fingerprints,
+            metadata.vectors,
+        )
+        rankers = old.rankers if old is not None and same else self._rankers(metadata)
+        snapshot = self._build(metadata, models, popularity, rankers, item_features)
+        self._counted_at = written_at
+        return replace(snapshot, forward=forward)
+
+    def _take_forward_index(self, index: str, forward: ForwardIndex | None) -> None:
+        """Serve with a forward index that was read in the background, unless there is a newer one by now."""
+        with self._loading:
+            snapshot = self._snapshot
+            if snapshot is None or snapshot.metadata.index != index:
+                return
+            served = snapshot.forward
+            if forward is None or served is None or forward.state.writes_since(served.state) is not None:
+                self._snapshot = replace(snapshot, forward=forward)
 
     def _build(
         self,
@@ -149,8 +185,6 @@ class SnapshotCache:
         return {situation: self._ranker(metadata, fingerprint) for situation, fingerprint in metadata.ranker_fingerprints.items()}
 
     def _ranker(self, metadata: IndexMetadata, fingerprint: str) -> Ranker | None:
-        from es_recsys import artefact
-
         folder = ranking_folder(self._settings, fingerprint)
         try:
             found = artefact.load(folder, RANKING)
@@ -173,15 +207,3 @@ class SnapshotCache:
             # Counted anew by every training and load of events: no reason not to answer, or not to record what happens.
             _log.warning("Answers do without what is popular. %s", error)
             return []
-
-
-def _written_at(*folders: Path) -> tuple[float, ...]:
-    """Return when each was written; 0 for one that is not there."""
-    return tuple(_modified_at(folder / "manifest.json") for folder in folders)
-
-
-def _modified_at(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return 0.0

@@ -17,6 +17,7 @@ from es_recsys import Answer, AsyncClient, Client, Event, Item, Query, RecsysErr
 from es_recsys.errors import BadResponse, EngineError, InputError, StoreNotFound
 from es_recsys.index.fetch import fetch_sources, scan, scan_ids
 from es_recsys.jobs.load_events import load_events
+from es_recsys.serving.forward_index_follower import ForwardIndexFollower
 from es_recsys.settings import EncoderSettings
 
 pytestmark = pytest.mark.engine
@@ -158,7 +159,9 @@ def test_the_kind_of_page_is_told(client: Any) -> None:
         asked.search("shoe")
 
 
-def test_a_retriever_that_fails_is_named_and_the_others_answer(client: Any) -> None:
+def test_a_retriever_that_fails_is_named_and_the_others_answer(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    # With a forward index no retriever of a recommendation would be asked.
+    monkeypatch.setattr(ForwardIndexFollower, "follow", lambda *_, **__: None)
     first = each_response(lambda place, one: SHARD if place == 0 else one)
     with client(at("_msearch", first, times=1)) as asked:
         found = asked.recommend("u1")
@@ -167,6 +170,12 @@ def test_a_retriever_that_fails_is_named_and_the_others_answer(client: Any) -> N
     but_last = at("_msearch", lambda body: {**body, "responses": [SHARD] * (len(body["responses"]) - 1) + body["responses"][-1:]})
     with client(but_last) as asked, pytest.raises(EngineError, match="carried out none"):
         asked.recommend("u1")
+
+
+def test_candidates_that_needed_no_search_are_an_answer_without_counts(client: Any) -> None:
+    with client(at("_msearch", each_response(lambda place, one: SHARD), times=1)) as asked:
+        found = asked.recommend("u1")
+    assert found.hits and found.hits[0].title and found.ranking.degraded
 
 
 ASKED: list[Callable[[Client], Any]] = [
