@@ -77,9 +77,8 @@ class Engine:
             table = self.scores[scoring.table.retrievers[gap.column].retriever.name]
             found.append(self._hits({i: table[i] for i in gap.item_ids if i in table}, len(gap.item_ids)))
         ids = [scoring.table.item_ids[row] for row in scoring.rows]
-        documents = [{"_id": i, "_source": {"title": f"T{i}", "categories": [i[-1]]}} for i in ids]
         if scoring.documents:
-            found.append({"hits": {"hits": documents}})
+            found.append({"hits": {"hits": self._documents(ids)}})
         if scoring.count:
             ways = scoring.count["query"]["constant_score"]["filter"]["bool"]["should"]
             near = {i for way in ways if "ids" in way for i in way["ids"]["values"]}
@@ -91,7 +90,12 @@ class Engine:
         return scoring, found
 
     def answer(self, given: Inputs) -> Ranking:
-        return build_page(*given, order_page(*given, *self.second(given)))
+        order = order_page(*given, *self.second(given))
+        wanted = order.documents["query"]["constant_score"]["filter"]["ids"]["values"] if order.documents is not None else []
+        return build_page(*given, order, {"hits": {"hits": self._documents(wanted)}})
+
+    def _documents(self, ids: Sequence[str]) -> list[dict[str, Any]]:
+        return [{"_id": i, "_source": {"title": f"T{i}", "categories": [i[-1]]}} for i in ids]
 
     def _among(self, clause: Mapping[str, Any]) -> list[str]:
         ways = clause["bool"]["should"] if "bool" in clause else [clause]
