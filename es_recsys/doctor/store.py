@@ -111,8 +111,9 @@ def _describe_vector(metadata: IndexMetadata, field: str, name: str, find_finger
 
 def check_artefacts(metadata: IndexMetadata, settings: Settings) -> Iterator[Check]:
     """Check that the models that the version is served with can be loaded."""
+    from es_recsys.index.version_folders import models_folder
     from es_recsys.models.segments import SEGMENTS
-    from es_recsys.serving.snapshot_cache import models_folder, popularity_folder, segments_folder
+    from es_recsys.serving.snapshot_cache import popularity_folder, segments_folder
 
     folder = models_folder(settings, metadata.version)
     for name in metadata.models:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +16,12 @@ from es_recsys.index.sequence_numbers import hits_since, index_state
 from es_recsys.index_metadata import IndexMetadata, IndexState
 from es_recsys.private import make_folder
 from es_recsys.progress import ProgressCounter
-from es_recsys.settings import Settings
+from es_recsys.values.times import epoch_seconds
 
 __all__ = [
     "TooManyChanges",
     "build_forward_index",
     "follow_index",
-    "forward_index_folder",
-    "forward_index_folders",
     "vector_fingerprints",
 ]
 
@@ -33,16 +30,6 @@ Hits = Sequence[Mapping[str, Any]]
 
 class TooManyChanges(Exception):
     """More items changed than an overlay may hold."""
-
-
-def forward_index_folder(settings: Settings, version: int) -> Path:
-    """Return the folder of a version's forward index."""
-    return settings.store_home / "forward" / f"{version:06d}"
-
-
-def forward_index_folders(settings: Settings) -> list[Path]:
-    """Return the folders of all forward indexes of the store, also of versions that have gone."""
-    return sorted((settings.store_home / "forward").glob("*"))
 
 
 def vector_fingerprints(metadata: IndexMetadata) -> dict[str, str]:
@@ -114,7 +101,7 @@ def _block(page: Hits, dims: Mapping[str, int]) -> ItemBlock:
     return ItemBlock(
         [hit["_id"] for hit in page],
         [source.get("group_id") for source in sources],
-        np.array([_epoch_s(source.get("created_at")) for source in sources], np.float64),
+        np.array([epoch_seconds(source.get("created_at")) for source in sources], np.float64),
         np.array([hit["_seq_no"] for hit in page], np.int64),
         {field: _vectors([source.get(field) for source in sources], d) for field, d in dims.items()},
     )
@@ -126,10 +113,3 @@ def _vectors(found: Sequence[Sequence[float] | None], d: int) -> ItemVectors:
     if rows:
         vectors[rows] = np.array([found[row] for row in rows], np.float32)
     return ItemVectors.of(vectors)
-
-
-def _epoch_s(timestamp: str | float | None) -> float:
-    """Return epoch seconds of a stored date: ISO 8601, or milliseconds."""
-    if timestamp is None:
-        return float("nan")
-    return datetime.fromisoformat(timestamp).timestamp() if isinstance(timestamp, str) else timestamp / 1_000.0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import platform
-import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -13,8 +12,8 @@ from pathlib import Path
 
 from elasticsearch import Elasticsearch
 
-from es_recsys.index.forward_index import forward_index_folder
-from es_recsys.index.versions import UnfinishedVersion, drop_unfinished, unfinished_versions, version_numbers
+from es_recsys.index.version_folders import models_root, orphaned_folders, remove_folders
+from es_recsys.index.versions import UnfinishedVersion, drop_unfinished, unfinished_versions
 from es_recsys.locks import file_lock, try_file_lock
 from es_recsys.settings import Settings
 
@@ -72,16 +71,12 @@ def draft_folder(models: Path) -> Path:
 
 def draft_folders(settings: Settings) -> list[Path]:
     """Return the folders of models that are being written, or were never finished."""
-    return sorted((settings.store_home / "models").glob(f"*{_DRAFT}"))
+    return sorted(models_root(settings).glob(f"*{_DRAFT}"))
 
 
 def orphaned_model_folders(client: Elasticsearch, settings: Settings) -> list[Path]:
     """Return the folders of models whose version the store lacks."""
-    root = settings.store_home / "models"
-    if not root.is_dir():
-        return []
-    numbers = {f"{number:06d}" for number in version_numbers(client, settings.index)}
-    return sorted(path for path in root.iterdir() if re.fullmatch(r"\d{6,}", path.name) and path.name not in numbers)
+    return orphaned_folders(client, settings, models_root(settings))
 
 
 def remove_unfinished(client: Elasticsearch, settings: Settings) -> list[int]:
@@ -91,9 +86,8 @@ def remove_unfinished(client: Elasticsearch, settings: Settings) -> list[int]:
     """
     numbers = [version.version for version in abandoned_versions(client, settings, time.time(), free=True)]
     for version in numbers:
-        # The models first: a version without any is removed by the next run, models without a version by nobody.
-        shutil.rmtree(settings.store_home / "models" / f"{version:06d}", ignore_errors=True)
-        shutil.rmtree(forward_index_folder(settings, version), ignore_errors=True)
+        # The folders first: a version without any is removed by the next run, folders without a version by nobody.
+        remove_folders(settings, version)
         drop_unfinished(client, settings.index, version)
     for folder in draft_folders(settings):
         shutil.rmtree(folder, ignore_errors=True)

@@ -10,15 +10,14 @@ from typing import Any
 from es_recsys.errors import IndexStateError
 from es_recsys.index import reindex, user_index, versions
 from es_recsys.index.fetch import scan
-from es_recsys.index.forward_index import forward_index_folder
 from es_recsys.index.stored_metadata import read_metadata
 from es_recsys.index.stored_profiles import read_fold_checkpoint, write_fold_checkpoint
 from es_recsys.index.unfinished_versions import draft_folder, index_writer_lock, owner_id, remove_unfinished
+from es_recsys.index.version_folders import models_folder, remove_folders
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.progress import ProgressCounter, ProgressReporter
 from es_recsys.serving.product_groups import record_variants
 from es_recsys.serving.profile_folding import fold_new_events
-from es_recsys.serving.snapshot_cache import models_folder
 from es_recsys.serving.stored_forward_index import store_forward_index
 from es_recsys.serving.workspace import Workspace
 from es_recsys.training.training_record import training_lock
@@ -78,8 +77,7 @@ def _fill_and_swap(work: Workspace, old: IndexMetadata, new: IndexMetadata, prog
     except BaseException:
         if versions.live_version(work.es, old.store) != new.version:
             versions.drop_unfinished(work.job_es, old.store, new.version)
-            shutil.rmtree(folder, ignore_errors=True)
-            shutil.rmtree(forward_index_folder(work.settings, new.version), ignore_errors=True)
+            remove_folders(work.settings, new.version)
         shutil.rmtree(draft, ignore_errors=True)
         raise
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import Any
 
 from es_recsys.errors import IndexStateError
 from es_recsys.index import reindex, stored_metadata, versions
-from es_recsys.index.forward_index import forward_index_folder
 from es_recsys.index.stored_metadata import read_metadata
 from es_recsys.index.swap import previous_version
+from es_recsys.index.version_folders import models_folder, remove_folders
 from es_recsys.index_metadata import IndexMetadata
-from es_recsys.serving.snapshot_cache import models_folder
 from es_recsys.serving.workspace import Workspace
 
 __all__ = ["drop_version", "list_versions", "swap_version"]
@@ -73,5 +71,4 @@ def drop_version(work: Workspace, version: int) -> None:
     """Delete a version and its models. Raises IndexStateError for the live one."""
     with work.translating_errors():
         versions.drop(work.job_es, work.settings.index, version)
-    shutil.rmtree(models_folder(work.settings, version), ignore_errors=True)
-    shutil.rmtree(forward_index_folder(work.settings, version), ignore_errors=True)
+    remove_folders(work.settings, version)

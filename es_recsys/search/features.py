@@ -15,7 +15,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -30,6 +29,7 @@ from es_recsys.search.request import RankingPolicy, Request, UserState, ranker_o
 from es_recsys.search.retriever_weights import breadth
 from es_recsys.search.retrievers import LEXICAL
 from es_recsys.search.text_match import Words, match_text, numbers_in, split_words, value_overlap
+from es_recsys.values.times import epoch_seconds
 from es_recsys.vector_fields import AS_KEYWORD, AS_LONG
 
 __all__ = [
@@ -251,11 +251,7 @@ def _number(value: Any) -> float:
 
 def _age_days(value: Any, now: float) -> float:
     """Return an age in days; NaN where there is no date."""
-    try:
-        timestamp = value / 1_000.0 if isinstance(value, int | float) else datetime.fromisoformat(value).timestamp()
-    except (TypeError, ValueError, OverflowError):
-        return math.nan
-    return (now - timestamp) / 86_400.0
+    return (now - epoch_seconds(value)) / 86_400.0
 
 
 def _value_at(source: Mapping[str, Any], path: str) -> Any:

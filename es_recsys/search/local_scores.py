@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from es_recsys.search.query_dsl import Clause
 from es_recsys.search.request import RankingPolicy, Request
-from es_recsys.search.retrievers import RECENCY
+from es_recsys.search.retrievers import RECENCY, recency_pivot_hours
 
 __all__ = ["has_local_candidates", "local_scores", "recency_scores"]
 
@@ -44,7 +44,7 @@ def local_scores(
     by_field: dict[str, list[str]] = {}
     for name, query in queries.items():
         if name == RECENCY:
-            found[name] = recency_scores(forward.created_at(rows), request.now, policy.settings.freshness_days)
+            found[name] = recency_scores(request, policy, forward.created_at(rows))
         elif "knn" in query and query["knn"]["field"] in forward.dims:
             by_field.setdefault(query["knn"]["field"], []).append(name)
     for field, names in by_field.items():
@@ -54,7 +54,7 @@ def local_scores(
     return {name: np.where(rows >= 0, np.nan_to_num(scores, nan=0.0), np.nan) for name, scores in found.items()}
 
 
-def recency_scores(created_at: NDArray[np.float64], now: float, half_life_days: float) -> NDArray[np.float64]:
-    """Return what `distance_feature` scores: 1 for an item made now, 1/2 at an age of `half_life_days`; NaN stays."""
-    pivot = max(round(half_life_days * 24), 1) * _HOUR_S
-    return pivot / (pivot + np.abs(now - created_at))
+def recency_scores(request: Request, policy: RankingPolicy, created_at: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what `distance_feature` scores (n,): 1 for an item made now, 1/2 at the pivot's age; NaN stays."""
+    pivot = recency_pivot_hours(policy) * _HOUR_S
+    return pivot / (pivot + np.abs(request.now - created_at))

@@ -17,7 +17,7 @@ from es_recsys.search.explain import explain_hit, history_vectors
 from es_recsys.search.exploration import ExploredOrder
 from es_recsys.search.facets import parse_facets
 from es_recsys.search.features import Column, base_features, extract_features
-from es_recsys.search.query_dsl import Body, Response, hits_of, is_partial, item_id_of, total_of
+from es_recsys.search.query_dsl import NO_RESPONSE, Body, Response, hits_of, is_partial, item_id_of, total_of
 from es_recsys.search.request import RankingPolicy, Request, UserState, ranker_of
 from es_recsys.search.rerank.learned_ranking import LearnedOrder, apply_ranker
 from es_recsys.search.rerank.pipeline import rerank
@@ -97,7 +97,7 @@ def build_page(
 ) -> Ranking:
     """Return the page. documents: the response to `order.documents`. What failed is named in `degraded`."""
     scoring, page = order.scoring, order.rows
-    scored = order.scored if order.documents is None else with_documents(order.scored, documents or {"error": "no response"})
+    scored = order.scored if order.documents is None else with_documents(order.scored, documents or NO_RESPONSE)
     rows, columns = order.window, order.features
     if policy.logs_answers and scoring.features is None:
         rows, columns = page, base_features(request, user, policy, scored, page)

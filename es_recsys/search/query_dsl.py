@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["IDS_ONLY", "MAX_KNN_CANDIDATES", "Body", "Clause", "Response", "hits_of", "is_partial", "item_id_of", "total_of"]
+__all__ = [
+    "IDS_ONLY",
+    "MAX_KNN_CANDIDATES",
+    "NO_RESPONSE",
+    "Body",
+    "Clause",
+    "Response",
+    "hits_of",
+    "is_partial",
+    "item_id_of",
+    "total_of",
+]
 
 MAX_KNN_CANDIDATES = 10_000
 """Elasticsearch's limit on `num_candidates`, and on the size of a page."""
@@ -25,6 +36,9 @@ Body = dict[str, Any]
 
 Response = Mapping[str, Any]
 """One response of an `_msearch`."""
+
+NO_RESPONSE: Response = {"error": "no response"}
+"""What stands for a response that is missing."""
 
 
 def hits_of(response: Response) -> Sequence[Mapping[str, Any]]:

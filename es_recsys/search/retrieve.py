@@ -17,7 +17,7 @@ from es_recsys.search.bodies import browse_body, candidates_body
 from es_recsys.search.facets import parse_facets, with_counts
 from es_recsys.search.local_scores import has_local_candidates, recency_scores
 from es_recsys.search.products import product_of, products_of
-from es_recsys.search.query_dsl import Body, Clause, Response, hits_of, is_partial, item_id_of, total_of
+from es_recsys.search.query_dsl import NO_RESPONSE, Body, Clause, Response, hits_of, is_partial, item_id_of, total_of
 from es_recsys.search.request import RankingPolicy, Request, ScoredIds, UserState, retrieval_depth
 from es_recsys.search.retriever_weights import damped_weights, retriever_weights
 from es_recsys.search.retrievers import (
@@ -170,7 +170,7 @@ def parse_responses(
     retrieved = RetrievalResults(results, weights, degraded=(*failed, *partial), cold_start=cold_start, products=products)
     if plan.browse is None:
         return retrieved
-    browsed = responses[len(plan.searched)] if len(responses) > len(plan.searched) else {"error": "no response"}
+    browsed = responses[len(plan.searched)] if len(responses) > len(plan.searched) else NO_RESPONSE
     if "error" in browsed or is_partial(browsed):
         return replace(retrieved, degraded=(*retrieved.degraded, MATCHES))
     ids = tuple(map(item_id_of, hits_of(browsed)))
@@ -295,7 +295,7 @@ def _newest(request: Request, policy: RankingPolicy, planned: PlannedRetriever) 
     # As many again as may be excluded.
     ids = policy.forward.newest(depth + len(request.exclude), request.now)
     ids = [item_id for item_id in ids if item_id not in request.exclude][:depth]
-    found = recency_scores(policy.forward.created_at(policy.forward.rows(ids)), request.now, policy.settings.freshness_days)
+    found = recency_scores(request, policy, policy.forward.created_at(policy.forward.rows(ids)))
     ordinary = policy.settings.depth
     exhausted = len(ids) < ordinary
     bound = 0.0 if exhausted else float(found[ordinary - 1])

@@ -30,6 +30,7 @@ __all__ = [
     "active_retrievers",
     "contributes_candidates",
     "ranked_list",
+    "recency_pivot_hours",
     "taste_vector",
 ]
 
@@ -119,8 +120,13 @@ def _recency(request: Request, _user: UserState, policy: RankingPolicy) -> Claus
     """Search for the newest items; the score is half at an age of `freshness_days`."""
     if "created_at" not in policy.metadata.fields:
         return None
-    pivot = max(round(policy.settings.freshness_days * 24), 1)
-    return {"distance_feature": {"field": "created_at", "origin": int(request.now * 1_000), "pivot": f"{pivot}h"}}
+    pivot = f"{recency_pivot_hours(policy)}h"
+    return {"distance_feature": {"field": "created_at", "origin": int(request.now * 1_000), "pivot": pivot}}
+
+
+def recency_pivot_hours(policy: RankingPolicy) -> int:
+    """Return the age at which recency scores a half."""
+    return max(round(policy.settings.freshness_days * 24), 1)
 
 
 def _content_retrievers() -> tuple[Retriever, ...]:

@@ -27,7 +27,7 @@ from es_recsys.search.candidates import (
 from es_recsys.search.facets import with_counts
 from es_recsys.search.features import clause_queries, feature_fields, feature_request
 from es_recsys.search.products import best_of_each_product, id_filter, with_group_id
-from es_recsys.search.query_dsl import Body, Response, hits_of, is_partial, item_id_of
+from es_recsys.search.query_dsl import NO_RESPONSE, Body, Response, hits_of, is_partial, item_id_of
 from es_recsys.search.ranker import FeatureRequest
 from es_recsys.search.request import RankingPolicy, Request, UserState
 from es_recsys.search.retrieve import RetrievalResults, scaled_scores
@@ -53,8 +53,6 @@ _MAX_HISTORY_VECTORS = 50
 
 # A document costs about 30 microseconds, a request a millisecond.
 _MAX_DOCUMENTS = 40
-
-_NO_RESPONSE: Response = {"error": "no response"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +105,9 @@ class ScoringRequest:
     def parse(self, responses: Sequence[Response]) -> ScoringResponses:
         """Assign the responses to `bodies`, in their order, to what they answer; one that is missing is an error."""
         following = iter(responses)
-        missing_scores = tuple(next(following, _NO_RESPONSE) for _ in self.missing_scores)
+        missing_scores = tuple(next(following, NO_RESPONSE) for _ in self.missing_scores)
         single = (self.documents, self.history, self.count, self.suggestion)
-        return ScoringResponses(missing_scores, *(None if body is None else next(following, _NO_RESPONSE) for body in single))
+        return ScoringResponses(missing_scores, *(None if body is None else next(following, NO_RESPONSE) for body in single))
 
 
 def build_scoring_request(
@@ -159,7 +157,7 @@ def resolve_scores(policy: RankingPolicy, scoring: ScoringRequest, responses: Sc
     if policy.collapse:
         order = best_of_each_product(order, table.products)
     scored = ScoredCandidates(table, totals, order, {}, tuple(failed))
-    return scored if scoring.documents is None else with_documents(scored, responses.documents or _NO_RESPONSE)
+    return scored if scoring.documents is None else with_documents(scored, responses.documents or NO_RESPONSE)
 
 
 def page_documents_body(scoring: ScoringRequest, scored: ScoredCandidates, rows: Sequence[int]) -> Body | None:

@@ -10,8 +10,9 @@ from elasticsearch import ApiError, Elasticsearch, TransportError
 
 from es_recsys import artefact
 from es_recsys.forward_index import ForwardIndex
-from es_recsys.index.forward_index import TooManyChanges, follow_index, forward_index_folder, vector_fingerprints
+from es_recsys.index.forward_index import TooManyChanges, follow_index, vector_fingerprints
 from es_recsys.index.sequence_numbers import index_state
+from es_recsys.index.version_folders import forward_index_folder
 from es_recsys.index_metadata import IndexMetadata, IndexState
 from es_recsys.serving.stored_forward_index import MAX_CHANGED, load_forward_index
 from es_recsys.settings import Settings

@@ -16,6 +16,7 @@ from es_recsys.errors import ModelError
 from es_recsys.features import ItemFeatures
 from es_recsys.forward_index import ForwardIndex
 from es_recsys.index.stored_metadata import read_metadata
+from es_recsys.index.version_folders import models_folder
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.models.base import DEPTHS, Model
 from es_recsys.models.removed import REMOVED, recommending
@@ -29,7 +30,7 @@ from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.store_encoders import StoreEncoders
 from es_recsys.settings import Settings
 
-__all__ = ["RANKING", "SnapshotCache", "models_folder", "popularity_folder", "ranking_folder", "segments_folder"]
+__all__ = ["RANKING", "SnapshotCache", "popularity_folder", "ranking_folder", "segments_folder"]
 
 RANKING = "ranking"
 
@@ -37,11 +38,6 @@ _log = logging.getLogger(__name__)
 
 REFRESH_S = 5.0
 """Seconds after which the live version is read again."""
-
-
-def models_folder(settings: Settings, version: int) -> Path:
-    """Return the folder of a version's models."""
-    return settings.store_home / "models" / f"{version:06d}"
 
 
 def segments_folder(settings: Settings, version: int) -> Path:

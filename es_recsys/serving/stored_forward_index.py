@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import shutil
 
 from elasticsearch import Elasticsearch
@@ -13,12 +12,10 @@ from es_recsys.forward_index import ForwardIndex
 from es_recsys.index.forward_index import (
     build_forward_index,
     follow_index,
-    forward_index_folder,
-    forward_index_folders,
     vector_fingerprints,
 )
 from es_recsys.index.sequence_numbers import index_state
-from es_recsys.index.versions import version_numbers
+from es_recsys.index.version_folders import forward_index_folder, forward_index_root, orphaned_folders
 from es_recsys.index_metadata import IndexMetadata, IndexState
 from es_recsys.locks import try_file_lock
 from es_recsys.settings import Settings
@@ -90,15 +87,8 @@ def _update(client: Elasticsearch, settings: Settings, metadata: IndexMetadata, 
             return
     if items is None or int(client.count(index=metadata.index)["count"]) <= max(_FEW_ITEMS, items / _JOB_SHARE):
         build_forward_index(client, metadata, folder)
-        _remove_orphans(client, settings)
-
-
-def _remove_orphans(client: Elasticsearch, settings: Settings) -> None:
-    """Remove those of versions that the store lacks: another machine may have dropped them."""
-    numbers = {f"{number:06d}" for number in version_numbers(client, settings.index)}
-    for folder in forward_index_folders(settings):
-        if re.fullmatch(r"\d{6,}", folder.name) and folder.name not in numbers:
-            shutil.rmtree(folder, ignore_errors=True)
+        for orphan in orphaned_folders(client, settings, forward_index_root(settings)):
+            shutil.rmtree(orphan, ignore_errors=True)
 
 
 def _warn(metadata: IndexMetadata, error: Exception) -> None:

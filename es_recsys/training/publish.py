@@ -17,8 +17,8 @@ from es_recsys.errors import EngineError, IndexStateError, WriteError
 from es_recsys.features import FeatureTable
 from es_recsys.index import reindex, stored_metadata, versions
 from es_recsys.index.fetch import scan_ids
-from es_recsys.index.forward_index import forward_index_folder
 from es_recsys.index.unfinished_versions import draft_folder, index_writer_lock, owner_id, remove_unfinished
+from es_recsys.index.version_folders import models_folder, remove_folders
 from es_recsys.index_metadata import IndexMetadata, VectorMetadata
 from es_recsys.models import Model, UserKNN, save_models
 from es_recsys.models.popularity import Popularity
@@ -28,7 +28,7 @@ from es_recsys.serving.item_features import item_features_folder, save_item_feat
 from es_recsys.serving.product_groups import fetch_item_groups, record_variants
 from es_recsys.serving.profile_folding import fold_all_profiles, fold_new_events
 from es_recsys.serving.snapshot import ServingSnapshot
-from es_recsys.serving.snapshot_cache import models_folder, popularity_folder
+from es_recsys.serving.snapshot_cache import popularity_folder
 from es_recsys.serving.stored_forward_index import store_forward_index
 from es_recsys.serving.workspace import Workspace
 from es_recsys.training.model_selection import Selection
@@ -166,8 +166,7 @@ def _fill_and_swap(
         if versions.live_version(work.es, old.store) != new.version:
             if created:
                 versions.drop(work.job_es, old.store, new.version)
-            shutil.rmtree(folder, ignore_errors=True)
-            shutil.rmtree(forward_index_folder(work.settings, new.version), ignore_errors=True)
+            remove_folders(work.settings, new.version)
         shutil.rmtree(draft, ignore_errors=True)
         raise
 
@@ -283,6 +282,5 @@ def _drop_older(work: Workspace, keep: tuple[int, ...]) -> None:
     keep += tuple(one.version for one in versions.unfinished_versions(work.es, work.settings.index))
     for info in versions.list_versions(work.es, work.settings.index):
         if info.metadata.version not in keep and not info.live:
-            shutil.rmtree(models_folder(work.settings, info.metadata.version), ignore_errors=True)
-            shutil.rmtree(forward_index_folder(work.settings, info.metadata.version), ignore_errors=True)
+            remove_folders(work.settings, info.metadata.version)
             versions.drop(work.job_es, work.settings.index, info.metadata.version)

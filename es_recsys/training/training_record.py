@@ -16,12 +16,12 @@ import numpy as np
 from es_recsys.dataset import Interactions
 from es_recsys.index.fetch import scan_ids
 from es_recsys.index.id_set import IdSet
+from es_recsys.index.version_folders import models_folder
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.locks import try_file_lock
 from es_recsys.private import make_folder, private_opener
 from es_recsys.renamed import MODELS, current, current_keys
 from es_recsys.search.retrievers import RETRIEVERS
-from es_recsys.serving.snapshot_cache import models_folder
 from es_recsys.serving.workspace import Workspace
 from es_recsys.settings import Settings
 from es_recsys.training.selection_report import ExpectedQuality

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from es_recsys.values.nulls import is_null, stripped
 from es_recsys.values.timezones import parse_offset
 
-__all__ = ["TimeFormat", "TimeParts", "number_unit", "parse_time", "parse_time_parts"]
+__all__ = ["TimeFormat", "TimeParts", "epoch_seconds", "number_unit", "parse_time", "parse_time_parts"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SPREADSHEET_EPOCH = datetime(1899, 12, 30)  # noqa: DTZ001 (a spreadsheet's days have no zone)
@@ -310,3 +310,11 @@ def _named_zone(name: str) -> tzinfo | None:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):  # ZoneInfoNotFoundError is a KeyError
         return None
+
+
+def epoch_seconds(stored: Any) -> float:
+    """Return the epoch seconds of a date as Elasticsearch stores it, ISO 8601 or milliseconds; NaN where it is none."""
+    try:
+        return stored / 1_000.0 if isinstance(stored, int | float) else datetime.fromisoformat(stored).timestamp()
+    except (TypeError, ValueError, OverflowError):
+        return float("nan")

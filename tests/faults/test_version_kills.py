@@ -16,10 +16,10 @@ from es_recsys.doctor.store import check_orphaned_models, check_unfinished
 from es_recsys.index import versions
 from es_recsys.index.fetch import scan_ids
 from es_recsys.index.unfinished_versions import draft_folders, orphaned_model_folders
+from es_recsys.index.version_folders import models_folder
 from es_recsys.index_metadata import items_alias
 from es_recsys.jobs.load_items import load_items
 from es_recsys.jobs.versions import swap_version
-from es_recsys.serving.snapshot_cache import models_folder
 from es_recsys.settings import EncoderSettings
 
 pytestmark = [pytest.mark.engine, pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")]

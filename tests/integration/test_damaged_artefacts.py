@@ -13,8 +13,9 @@ import pytest
 from es_recsys import Client, Event, Item, Settings
 from es_recsys.doctor import diagnose
 from es_recsys.errors import ModelError
+from es_recsys.index.version_folders import models_folder
 from es_recsys.jobs.load_events import load_events
-from es_recsys.serving.snapshot_cache import models_folder, popularity_folder
+from es_recsys.serving.snapshot_cache import popularity_folder
 
 pytestmark = pytest.mark.engine
 

@@ -11,7 +11,7 @@ import pytest
 
 from es_recsys import Client, Item, Settings
 from es_recsys.forward_index import ForwardIndex
-from es_recsys.index.forward_index import forward_index_folder
+from es_recsys.index.version_folders import forward_index_folder
 from es_recsys.serving import forward_index_follower, snapshot_cache, stored_forward_index
 from es_recsys.serving.forward_index_follower import ForwardIndexFollower
 from es_recsys.serving.stored_forward_index import store_forward_index

@@ -14,9 +14,9 @@ from es_recsys import Client, Event, Item, Settings
 from es_recsys.forward_index import ForwardIndex
 from es_recsys.index import versions
 from es_recsys.index.fetch import scan
-from es_recsys.index.forward_index import forward_index_folder, forward_index_folders
 from es_recsys.index.sequence_numbers import index_state
 from es_recsys.index.stored_metadata import read_metadata
+from es_recsys.index.version_folders import forward_index_folder, forward_index_root
 from es_recsys.jobs.load_events import load_events
 from es_recsys.jobs.rebuild_index import rebuild_index
 from es_recsys.jobs.versions import drop_version, swap_version
@@ -57,7 +57,7 @@ def stored(client: Client) -> tuple[ForwardIndex, int]:
 
 
 def versions_with_one(client: Client) -> list[str]:
-    return [folder.name for folder in forward_index_folders(client.settings)]
+    return [folder.name for folder in sorted(forward_index_root(client.settings).glob("*"))]
 
 
 def check_all_there(client: Client) -> ForwardIndex:
@@ -164,5 +164,5 @@ def test_a_file_that_cannot_be_written_costs_a_warning(
     monkeypatch.setattr(stored_forward_index, "build_forward_index", full)
     with caplog.at_level(logging.WARNING):
         client.insert_items(things(*range(5)))
-    assert "No space left" in caplog.text and forward_index_folders(client.settings) == []
+    assert "No space left" in caplog.text and sorted(forward_index_root(client.settings).glob("*")) == []
     assert [hit.item_id for hit in client.search("thing 3", n=1).hits] == ["i3"]

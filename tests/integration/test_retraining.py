@@ -18,11 +18,11 @@ from es_recsys import Client, Event, Item, Settings
 from es_recsys.cli import main
 from es_recsys.errors import IndexStateError, InputError, StoreNotFound
 from es_recsys.index import versions
+from es_recsys.index.version_folders import models_folder
 from es_recsys.jobs.load_events import load_events
 from es_recsys.jobs.versions import list_versions, swap_version
 from es_recsys.serving.interaction_stats import interaction_stats_folder
 from es_recsys.serving.refresh import set_event_weights
-from es_recsys.serving.snapshot_cache import models_folder
 from es_recsys.serving.workspace import Workspace
 from es_recsys.settings import EncoderSettings
 from es_recsys.training import retrain as retraining

@@ -14,10 +14,10 @@ from es_recsys import Client, Event, Item, Settings
 from es_recsys.errors import IndexStateError, WriteError
 from es_recsys.index import mappings, versions
 from es_recsys.index.fetch import fetch_vectors, scan_ids
+from es_recsys.index.version_folders import models_folder
 from es_recsys.index_metadata import IndexMetadata, items_alias, items_index, profiles_alias
 from es_recsys.jobs.rebuild_index import rebuild_index
 from es_recsys.jobs.versions import swap_version
-from es_recsys.serving.snapshot_cache import models_folder
 from es_recsys.settings import EncoderSettings
 from es_recsys.training.train import train
 

@@ -16,12 +16,12 @@ from es_recsys import Answer, Client, Event, Item, Query, Settings
 from es_recsys.dataset import History
 from es_recsys.errors import IndexStateError, InputError, ModelError, StoreNotFound
 from es_recsys.index import versions
+from es_recsys.index.version_folders import models_folder
 from es_recsys.jobs.load_events import load_events
 from es_recsys.jobs.versions import drop_version, list_versions, swap_version
 from es_recsys.sample import SampleStore
 from es_recsys.serving import snapshot_cache as snapshots
 from es_recsys.serving.item_features import item_features_folder
-from es_recsys.serving.snapshot_cache import models_folder
 from es_recsys.training import publish
 from es_recsys.training.lambdamart import LambdaMARTConfig
 from es_recsys.training.train_ranking import train_ranking
