@@ -13,7 +13,7 @@ import os
 import sys
 import time
 
-from bench import answers, breakdown, encoding, events, loading, starting, throughput
+from bench import answers, breakdown, encoding, event_load, events, loading, starting, throughput
 from bench.questions import make_questions
 from measuring import busy, machine, own_store, show
 
@@ -21,8 +21,8 @@ from es_recsys import Client
 from es_recsys.settings import EncoderSettings
 
 INDEXING, PLAIN, ANSWERS, TIME, EVENTS = "indexing", "plain", "answers", "time", "events"
-CONCURRENT, BATCH, STARTING, ENCODING = "concurrent", "batch", "starting", "encoding"
-PARTS = (INDEXING, PLAIN, ANSWERS, TIME, EVENTS, CONCURRENT, BATCH, STARTING, ENCODING)
+CONCURRENT, BATCH, STARTING, ENCODING, EVENT_LOAD = "concurrent", "batch", "starting", "encoding", "event-load"
+PARTS = (INDEXING, PLAIN, ANSWERS, TIME, EVENTS, CONCURRENT, BATCH, STARTING, ENCODING, EVENT_LOAD)
 WITH_EVENTS = {ANSWERS, TIME, EVENTS, CONCURRENT, BATCH, STARTING}
 ONCE = 50_000
 """Catalogues from this size on are indexed once each way."""
@@ -34,6 +34,7 @@ def main() -> int:
     parser.add_argument("--only", default=",".join(PARTS), help=f"parts, with commas between: {', '.join(PARTS)}")
     parser.add_argument("--calls", type=int, default=2_000, help="of each kind of answer; a p99 needs many")
     parser.add_argument("--repetitions", type=int, default=3, help="of indexing and encoding, each ours and bare")
+    parser.add_argument("--events", type=int, default=1_000_000, help=f"that {EVENT_LOAD} loads")
     arguments = parser.parse_args()
     sizes = [int(size) for size in arguments.sizes.split(",")]
     parts = set(arguments.only.split(","))
@@ -44,12 +45,14 @@ def main() -> int:
         print(f"{machine(client)}; {busy()} before the start", flush=True)
         if INDEXING in parts:
             loading.warm_up(client, 2 * sizes[0])
-        if parts - {ENCODING}:
+        if parts - {ENCODING, EVENT_LOAD}:
             for size in sizes:
                 _measure(client, size, parts if size == sizes[-1] else parts - {STARTING}, arguments.calls, arguments.repetitions)
                 loading.drop(client)
         if ENCODING in parts:
             show("Encoding", loading.COLUMNS, encoding.encoding(client.settings, arguments.repetitions))
+        if EVENT_LOAD in parts:
+            show("Loading events", event_load.COLUMNS, event_load.event_load(client, arguments.events))
     print(f"\n{time.monotonic() - started:.0f} seconds; {busy()} at the end")
     return 0
 
