@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from es_recsys.dataset import Interactions
 from es_recsys.settings import Settings
@@ -29,7 +31,16 @@ if TYPE_CHECKING:
 _IMAGE = "elasticsearch:9.2.0"
 _TEST_HEAP = "512m"
 _SHARED_URL = "PYTEST_ELASTICSEARCH_URL"
+# How long the code under test waits for the server: a pause of a busy machine is no failure of a test.
+_PATIENCE = ("ES_RECSYS_SEARCH__TIMEOUT_S", "120")
 _SHARED = pytest.StashKey[ExitStack]()
+
+# The examples of a test are the same in every run, and none fails because the machine is slow. To look for new ones:
+# pytest --hypothesis-profile=explore
+_SLOW_IS_FINE = [HealthCheck.too_slow]
+hypothesis_settings.register_profile("same", derandomize=True, database=None, deadline=None, suppress_health_check=_SLOW_IS_FINE)
+hypothesis_settings.register_profile("explore", derandomize=False, deadline=None, suppress_health_check=_SLOW_IS_FINE)
+hypothesis_settings.load_profile("same")
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +53,8 @@ def shared_data() -> Path:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Start the server that the workers of pytest-xdist share."""
+    """Set how long is waited for the server, and start the one that the workers of pytest-xdist share."""
+    os.environ.setdefault(*_PATIENCE)
     if config.getoption("numprocesses", None) and not os.environ.get("ES_RECSYS_URL") and not config.getoption("collectonly"):
         config.stash[_SHARED] = shared = ExitStack()
         home = Path(shared.enter_context(tempfile.TemporaryDirectory(prefix="es-recsys-tests-")))

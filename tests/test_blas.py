@@ -75,19 +75,19 @@ def test_of_threads_that_overlap_the_last_one_brings_it_back() -> None:
 
     def stay() -> None:
         inside.set()
-        assert leave.wait(10)
+        assert leave.wait(60)
         found.append(threads())
 
     other = threading.Thread(target=on_one_thread, args=(stay,))
 
     def overlap() -> None:
         other.start()
-        assert inside.wait(10)
+        assert inside.wait(60)
 
     on_one_thread(overlap)
     assert threads() == {1}
     leave.set()
-    other.join(10)
+    other.join(60)
     assert found == [{1}] and threads() == {BEFORE}
     assert on_one_thread(threads) == {1}
 

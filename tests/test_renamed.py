@@ -95,11 +95,11 @@ def test_an_old_setting_is_read_from_the_environment(monkeypatch: pytest.MonkeyP
 def test_an_old_option_is_read_with_a_note(command: list[str], option: list[str], present: str) -> None:
     run = [sys.executable, "-c", "from es_recsys.cli import main; main()", *command]
     broken = [*run, "--config", "/none.toml", *option]
-    done = subprocess.run(broken, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(broken, capture_output=True, text=True, timeout=250, check=False)
     old = option[0].partition("=")[0]
     assert done.returncode == 2
     assert done.stderr.startswith(f"Note: {old} is called {present} now; the old name goes away with 0.3.\nError: The set")
-    shown = subprocess.run([*run, "--help"], capture_output=True, text=True, timeout=60, check=False)
+    shown = subprocess.run([*run, "--help"], capture_output=True, text=True, timeout=250, check=False)
     assert present in shown.stdout
     assert old not in shown.stdout
 
@@ -118,11 +118,11 @@ def test_old_methods_of_the_client_go_on(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_an_old_command_goes_on_with_a_note() -> None:
     command = [sys.executable, "-c", "from es_recsys.cli import main; main()", "tune"]
     done = subprocess.run(
-        [*command, "behaviours", "--config", "/none.toml"], capture_output=True, text=True, timeout=60, check=False
+        [*command, "behaviours", "--config", "/none.toml"], capture_output=True, text=True, timeout=250, check=False
     )
     assert done.returncode == 2
     note = "Note: behaviours is called event-weights now; the old name goes away with 0.3."
     assert done.stderr.startswith(f"{note}\nError: The settings file")
-    shown = subprocess.run([*command, "--help"], capture_output=True, text=True, timeout=60, check=False).stdout
+    shown = subprocess.run([*command, "--help"], capture_output=True, text=True, timeout=250, check=False).stdout
     assert "event-weights" in shown
     assert "behaviours" not in shown

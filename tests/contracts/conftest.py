@@ -7,15 +7,14 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from waiting import wait_until
 
 
 def _binaries() -> Iterator[Path]:
@@ -39,7 +38,7 @@ def _other_user() -> str | None:
 
 def _usable(folder: Path, user: str | None) -> bool:
     try:
-        done = subprocess.run([folder / "initdb", "--version"], user=user, capture_output=True, timeout=60, cwd="/", check=False)
+        done = subprocess.run([folder / "initdb", "--version"], user=user, capture_output=True, timeout=250, cwd="/", check=False)
     except (OSError, subprocess.TimeoutExpired):
         return False
     return done.returncode == 0
@@ -47,7 +46,7 @@ def _usable(folder: Path, user: str | None) -> bool:
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[str]:
-    """URL of a fresh server on a free port of the loopback; stopped by its own process."""
+    """URL of a fresh server on a socket of its own, as a free port may be taken before it listens; stopped by its own process."""
     if importlib.util.find_spec("psycopg") is None:
         pytest.skip("the package psycopg is not installed")
     user = _other_user()
@@ -59,18 +58,13 @@ def postgresql() -> Iterator[str]:
         shutil.chown(home, user)
     data = home / "data"
     make = [binaries / "initdb", "-D", data, "-U", "tester", "--auth=trust", "--no-sync", "-E", "UTF8"]
-    subprocess.run(make, user=user, cwd=home, check=True, capture_output=True, timeout=120)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    subprocess.run(make, user=user, cwd=home, check=True, capture_output=True, timeout=250)
     run = [
         binaries / "postgres",
         "-D",
         data,
-        "-p",
-        str(port),
         "-h",
-        "127.0.0.1",
+        "",
         "-k",
         home,
         "-c",
@@ -81,7 +75,7 @@ def postgresql() -> Iterator[str]:
     with (home / "log").open("wb") as log:
         server = subprocess.Popen(run, user=user, cwd=home, stdout=log, stderr=log)
     try:
-        url = f"postgresql+psycopg://tester@127.0.0.1:{port}/postgres"
+        url = f"postgresql+psycopg://tester@/postgres?host={home}"
         _await(url, server, home / "log")
         yield url
     finally:
@@ -92,13 +86,14 @@ def postgresql() -> Iterator[str]:
 
 def _await(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
     engine = sa.create_engine(url)
-    for _ in range(600):
+
+    def is_up() -> bool:
         try:
             engine.connect().close()
         except sa.exc.OperationalError:
             assert server.poll() is None, log.read_text()
-            time.sleep(0.05)
-        else:
-            engine.dispose()
-            return
-    raise AssertionError(log.read_text())
+            return False
+        return True
+
+    assert wait_until(is_up, 250.0), log.read_text()
+    engine.dispose()

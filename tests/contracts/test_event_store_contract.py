@@ -402,7 +402,7 @@ with EventStore(url, "shop", b"a secret of the tests") as store:
 def test_two_processes_may_come_first(url: str) -> None:
     commands = [[sys.executable, "-c", _VISIT, url, str(number), str(NOW)] for number in range(2)]
     visitors = [subprocess.Popen(command, stderr=subprocess.PIPE) for command in commands]
-    errors = [visitor.communicate(timeout=120)[1].decode() for visitor in visitors]
+    errors = [visitor.communicate(timeout=250)[1].decode() for visitor in visitors]
     assert [visitor.returncode for visitor in visitors] == [0, 0], errors
     with EventStore(url, "shop", SECRET) as store:
         assert store.count() == 100

@@ -394,7 +394,7 @@ assert model.recommend(history, 5) and len(model.score(history, [{name(5)!r}])) 
 model.explain(history, {name(5)!r})
 print(sorted({{"scipy", "sklearn", "torch", "implicit", "polars", "sqlalchemy", "elasticsearch"}} & set(sys.modules)))
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=250, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "[]"
 

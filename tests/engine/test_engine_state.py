@@ -15,7 +15,7 @@ from es_recsys.engine.state import NodeState
 from es_recsys.errors import EngineError
 from es_recsys.settings import Settings
 
-_SLEEPER = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)"]
+_SLEEPER = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"]
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_a_process_that_runs_is_up_and_stop_ends_it(settings: Settings, started_
     node_state = _write_state(settings, process.pid, started)
     assert engine.status(settings) == node_state
     assert engine.stop(settings)
-    assert process.wait(10) != 0
+    assert process.wait(60) != 0
     assert engine.status(settings) is None
     assert not engine.stop(settings), "a second stop has nothing to end"
 

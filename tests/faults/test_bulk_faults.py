@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 from elasticsearch import Elasticsearch
+from waiting import wait_until
 
 from es_recsys.index import versions
 from es_recsys.index.bulk import BulkReport, BulkSettings, bulk_write
@@ -28,7 +29,7 @@ from es_recsys.progress import ProgressCounter
 
 pytestmark = pytest.mark.engine
 
-QUICK = RetryPolicy(attempts=12, initial_delay_s=0.01, max_delay_s=0.1, block_poll_s=0.1, request_timeout_s=10)
+QUICK = RetryPolicy(attempts=12, initial_delay_s=0.01, max_delay_s=0.1, block_poll_s=0.1, request_timeout_s=120)
 
 Reply = tuple[int, bytes] | None
 Fault = Callable[[bytes, Callable[[bytes], tuple[int, bytes]]], Reply]
@@ -183,9 +184,7 @@ def test_a_full_disk_pauses_and_goes_on_by_itself(
     es.indices.put_settings(index=index, settings={setting: True})
 
     def lift() -> None:
-        until = time.monotonic() + 20
-        while not caplog.messages and time.monotonic() < until:
-            time.sleep(0.05)
+        wait_until(lambda: bool(caplog.messages))
         time.sleep(0.3)
         es.indices.put_settings(index=index, settings={setting: None})
 

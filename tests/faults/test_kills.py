@@ -88,7 +88,7 @@ def killed(shop: Settings) -> Callable[..., None]:
 
     def run(where: str, moment: str, nth: int, *arguments: str) -> None:
         command = [sys.executable, "-c", _DEADLY, where, moment, str(nth), *arguments]
-        done = subprocess.run(command, env=environment, capture_output=True, timeout=120, check=False)
+        done = subprocess.run(command, env=environment, capture_output=True, timeout=250, check=False)
         assert done.returncode == -signal.SIGKILL, done.stderr.decode()[-2_000:]
 
     return run

@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from es_recsys.index.chunk_sender import RetryPolicy
 from es_recsys.index.dead_letters import DeadLetterFile
 from es_recsys.progress import ProgressCounter
 
-QUICK = RetryPolicy(attempts=4, initial_delay_s=0.001, max_delay_s=0.004, block_timeout_s=0.05, block_poll_s=0.005)
+QUICK = RetryPolicy(attempts=4, initial_delay_s=0.001, max_delay_s=0.004, block_timeout_s=600.0, block_poll_s=0.005)
 Answer = Callable[[list[tuple[str, str]]], list[dict[str, Any]]]
 
 
@@ -66,7 +67,7 @@ def failed(status: int, kind: str = "x", reason: str = "no") -> dict[str, Any]:
 
 
 def run(double: Double, actions: list[Action], **more: Any) -> Any:
-    settings = BulkSettings(retry=QUICK, **more.pop("chunks", {}))
+    settings = BulkSettings(retry=more.pop("retry", QUICK), **more.pop("chunks", {}))
     return bulk_write(double, actions, index="there", settings=settings, rng=np.random.default_rng(1), **more)  # type: ignore[arg-type]
 
 
@@ -149,7 +150,7 @@ def test_a_block_that_stays_ends_with_an_error_and_loses_nothing(tmp_path: Path)
     letters = DeadLetterFile(tmp_path / "dead.jsonl")
     double = Double(lambda pairs: [failed(403, "cluster_block_exception", "index write (api)") for _ in pairs])
     with pytest.raises(WriteError, match=r"refused writes to there .*index write"):
-        run(double, writes(7), dead_letters=letters, chunks={"chunk_documents": 2})
+        run(double, writes(7), dead_letters=letters, chunks={"chunk_documents": 2}, retry=replace(QUICK, block_timeout_s=0.05))
     assert {json.loads(line)["id"] for line in letters.path.read_text().splitlines()} >= {"0", "1", "2", "3"}
 
 

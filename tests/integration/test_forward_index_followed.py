@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import shutil
-import time
+import threading
 from collections.abc import Callable, Iterator
 
 import pytest
+from waiting import wait_until
 
 from es_recsys import Client, Item, Settings
 from es_recsys.forward_index import ForwardIndex
@@ -59,9 +60,7 @@ def products(client: Client, *ids: str) -> list[str | None]:
 
 
 def becomes(read: Callable[[], object], expected: object) -> None:
-    end = time.monotonic() + 20
-    while read() != expected and time.monotonic() < end:
-        time.sleep(0.05)
+    wait_until(lambda: read() == expected)
     assert read() == expected
 
 
@@ -91,17 +90,16 @@ def test_a_file_written_anew_takes_the_place_of_changes_in_memory(client: Client
 
 def test_the_old_one_serves_while_the_changes_are_read(client: Client, other: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     old = served(client)
-    read, going_on = ForwardIndexFollower._read, []
+    read, going_on = ForwardIndexFollower._read, threading.Event()
 
     def slowly(*args: object) -> ForwardIndex | None:
-        while not going_on:
-            time.sleep(0.01)
+        assert going_on.wait(60)
         return read(*args)  # type: ignore[arg-type]
 
     monkeypatch.setattr(ForwardIndexFollower, "_read", slowly)
     other.insert_items(things(1, group="g"))
     assert served(client) is old and served(client) is old
-    going_on.append(True)
+    going_on.set()
     becomes(lambda: products(client, "i1"), ["g"])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -67,7 +68,7 @@ def documents() -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def catalogue(es: Any) -> Iterator[tuple[IndexMetadata, list[dict[str, Any]]]]:
     metadata = IndexMetadata(
-        store="tsearchlegs",
+        store=f"t{uuid.uuid4().hex[:12]}",
         version=1,
         vectors={
             "text_vector": VectorMetadata(DIMS, "f", "m"),
@@ -76,7 +77,6 @@ def catalogue(es: Any) -> Iterator[tuple[IndexMetadata, list[dict[str, Any]]]]:
         },
     )
     names = f"{metadata.index},{metadata.profiles}"
-    es.indices.delete(index=names, ignore_unavailable=True)
     # As an index for many items has it.
     options = {"type": "int8_hnsw", "m": 16, "ef_construction": 100, "rescore_vector": {"oversample": 3.0}}
     versions.create(es, metadata, count=N, options={"text_vector": options}, live=True)

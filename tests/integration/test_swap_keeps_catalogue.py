@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from waiting import wait_until
 
 from es_recsys import Client, Event, Item, Settings
 from es_recsys.errors import IndexStateError, WriteError
@@ -19,6 +20,7 @@ from es_recsys.index_metadata import IndexMetadata, items_alias, items_index, pr
 from es_recsys.jobs.rebuild_index import rebuild_index
 from es_recsys.jobs.versions import swap_version
 from es_recsys.settings import EncoderSettings
+from es_recsys.training import publish
 from es_recsys.training.train import train
 
 pytestmark = pytest.mark.engine
@@ -80,7 +82,7 @@ def test_a_version_that_is_not_finished_is_not_swapped_to(client: Client) -> Non
         swap_version(client.workspace, 2)
 
 
-def test_items_come_and_go_while_a_training_runs(client: Client) -> None:
+def test_items_come_and_go_while_a_training_runs(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """Other threads write and delete without a pause, through the whole of it."""
     client.insert_items(things(*range(1_000)))
     client.put_events(snapshots(*range(40)))
@@ -108,6 +110,15 @@ def test_items_come_and_go_while_a_training_runs(client: Client) -> None:
         except BaseException as error:
             failures.append(error)
 
+    check = publish._check
+
+    def meanwhile(*given: object) -> None:
+        """Before a version goes live, some more come and go."""
+        enough, fewer = len(added) + 40, len(gone) + 1
+        assert wait_until(lambda: (len(added) >= enough and len(gone) >= fewer) or bool(failures))
+        check(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(publish, "_check", meanwhile)
     writers = [threading.Thread(target=guarded, args=(act,)) for act in (load, delete)]
     for writer in writers:
         writer.start()

@@ -8,15 +8,30 @@ import signal
 import stat
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pytest
 
+from es_recsys.serving import answer_log
 from es_recsys.serving.answer_log import AnswerLog
 
 ANNA, BEN = "a" * 32, "b" * 32
+
+
+class Noon(datetime):
+    """A clock that stands still, so that no day ends between two lines."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> Self:
+        return cls(2026, 6, 1, 12, tzinfo=tz)
+
+
+@pytest.fixture(autouse=True)
+def noon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answer_log, "datetime", Noon)
 
 
 def _day(log: AnswerLog) -> Path:
@@ -113,7 +128,7 @@ def test_several_writers_keep_their_lines_whole(tmp_path: Path) -> None:
 def _full(log: AnswerLog) -> None:
     """Every file of the log is on a full disk."""
     log.folder.mkdir(exist_ok=True)
-    (log.folder / f"{datetime.now(UTC):%Y-%m-%d}.jsonl").symlink_to("/dev/full")
+    (log.folder / f"{Noon.now(UTC):%Y-%m-%d}.jsonl").symlink_to("/dev/full")
 
 
 def _no_folder(log: AnswerLog) -> None:

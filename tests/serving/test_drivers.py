@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -325,18 +326,16 @@ async def test_a_blocking_call_leaves_the_event_loop_free() -> None:
     import asyncio
 
     driver = AsyncDriver(Engine(), Records())  # type: ignore[arg-type]
-    ticks = 0
+    ticked = threading.Event()
 
     async def tick() -> None:
-        nonlocal ticks
-        while True:
+        for _ in range(3):
             await asyncio.sleep(0.005)
-            ticks += 1
+        ticked.set()
 
-    def block() -> Flow[None]:
-        yield RunBlocking(lambda: time.sleep(0.1))
+    def block() -> Flow[bool]:
+        return (yield RunBlocking(lambda: ticked.wait(60)))
 
     clock = asyncio.create_task(tick())
-    await driver.run(block())
-    clock.cancel()
-    assert ticks >= 3
+    assert await driver.run(block())
+    await clock

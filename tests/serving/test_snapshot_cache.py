@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from waiting import wait_until
 
 from es_recsys.serving import snapshot_cache
 from es_recsys.serving.snapshot_cache import SnapshotCache
@@ -30,7 +31,7 @@ class SlowCache(SnapshotCache):
         number = self.loads
         if old is not None:
             self.begun.set()
-            assert self.may_end.wait(10)
+            assert self.may_end.wait(60)
         if self.failure is not None:
             raise self.failure
         return number
@@ -53,7 +54,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SlowCache:
 
 def test_others_go_on_with_the_old_one_while_one_loads(cache: SlowCache) -> None:
     thread, found = in_thread(cache.current)
-    assert cache.begun.wait(10)
+    assert cache.begun.wait(60)
     assert [cache.current() for _ in range(3)] == [1, 1, 1]
     cache.may_end.set()
     thread.join()
@@ -62,10 +63,9 @@ def test_others_go_on_with_the_old_one_while_one_loads(cache: SlowCache) -> None
 
 def test_an_invalid_one_is_waited_for_and_read_again_where_the_load_began_before(cache: SlowCache) -> None:
     thread, found = in_thread(cache.current)
-    assert cache.begun.wait(10)
+    assert cache.begun.wait(60)
     other, later = in_thread(cache.latest)
-    while not cache._is_invalid():
-        pass
+    assert wait_until(cache._is_invalid)
     cache.may_end.set()
     thread.join()
     other.join()
