@@ -12,6 +12,7 @@ from es_recsys.errors import EngineError
 from es_recsys.settings import Settings
 
 if TYPE_CHECKING:
+    from elastic_transport import BaseNode
     from elasticsearch import AsyncElasticsearch, Elasticsearch
 
 __all__ = ["MINIMUM_VERSION", "address_of", "check_server", "check_server_async", "connect", "connect_async", "translate_error"]
@@ -20,6 +21,7 @@ MINIMUM_VERSION = (9, 2)
 """Oldest server: `index.mapping.exclude_source_vectors` and the names of the vector index types are those of 9.2."""
 
 _MAX_RETRIES = 2
+_CONNECTIONS = 32
 
 FindUrl = Callable[[], str | None]
 """Returns the URL of a server that moved, None where it isn't known."""
@@ -36,12 +38,13 @@ def connect(settings: Settings, url: str | None = None, find_url: FindUrl | None
     """
     from elasticsearch import Elasticsearch
 
+    from es_recsys.engine.http_nodes import HttpNode
     from es_recsys.engine.transport import CheckedTransport
 
-    client = Elasticsearch(**_client_options(settings, url), transport_class=CheckedTransport)
+    client = Elasticsearch(**_client_options(settings, url, HttpNode), transport_class=CheckedTransport)
     if find_url is not None:
         transport: Any = client.transport
-        transport.find_node_pool = lambda: _node_pool(settings, find_url(), Elasticsearch)
+        transport.find_node_pool = lambda: _node_pool(settings, find_url(), Elasticsearch, HttpNode)
     return client
 
 
@@ -49,20 +52,21 @@ def connect_async(settings: Settings, url: str | None = None, find_url: FindUrl 
     """Return a client for asyncio, as `connect` does."""
     from elasticsearch import AsyncElasticsearch
 
+    from es_recsys.engine.http_nodes import AsyncHttpNode
     from es_recsys.engine.transport import CheckedAsyncTransport
 
-    client = AsyncElasticsearch(**_client_options(settings, url), transport_class=CheckedAsyncTransport)
+    client = AsyncElasticsearch(**_client_options(settings, url, AsyncHttpNode), transport_class=CheckedAsyncTransport)
     if find_url is not None:
         transport: Any = client.transport
-        transport.find_node_pool = lambda: _node_pool(settings, find_url(), AsyncElasticsearch)
+        transport.find_node_pool = lambda: _node_pool(settings, find_url(), AsyncElasticsearch, AsyncHttpNode)
     return client
 
 
-def _node_pool(settings: Settings, url: str | None, client_class: Callable[..., Any]) -> Any:
-    return None if url is None else client_class(**_client_options(settings, url)).transport.node_pool
+def _node_pool(settings: Settings, url: str | None, client_class: Callable[..., Any], http_node: type[BaseNode]) -> Any:
+    return None if url is None else client_class(**_client_options(settings, url, http_node)).transport.node_pool
 
 
-def _client_options(settings: Settings, url: str | None) -> dict[str, Any]:
+def _client_options(settings: Settings, url: str | None, http_node: type[BaseNode]) -> dict[str, Any]:
     from es_recsys.engine.serializers import SERIALIZERS
 
     address = url or settings.url
@@ -77,8 +81,11 @@ def _client_options(settings: Settings, url: str | None) -> dict[str, Any]:
         "retry_on_timeout": False,
         "retry_on_status": (502, 503, 504),
         "max_retries": _MAX_RETRIES,
-        "connections_per_node": 16,
+        "connections_per_node": _CONNECTIONS,
+        "meta_header": False,
     }
+    if address.startswith("http:"):
+        options["node_class"] = http_node
     if settings.api_key is not None:
         options["api_key"] = settings.api_key.get_secret_value()
     elif settings.username is not None or settings.password is not None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from elasticsearch import ApiError, ConflictError, NotFoundError
 
@@ -41,7 +42,7 @@ T = TypeVar("T")
 
 IDS_PER_REQUEST = 500
 _CONCURRENT_SEARCHES = 8
-_MEDIA_TYPE = "application/vnd.elasticsearch+json; compatible-with=9"
+_JSON, _NDJSON = (f"application/vnd.elasticsearch+{kind}; compatible-with=9" for kind in ("json", "x-ndjson"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,12 @@ class Sleep:
         yield self
 
 
+def _plain_request(method: str, path: str, *, params: Mapping[str, Any], body: Any = None, content_type: str = _JSON) -> Request:
+    """Return a request that the client sends as it is: its own method would check and rename the arguments of each call."""
+    headers = {"accept": _JSON} if body is None else {"accept": _JSON, "content-type": content_type}
+    return Request("perform_request", {"method": method, "path": path, "params": params, "headers": headers, "body": body})
+
+
 Step = Request | RunBlocking | Sleep
 Steps = Generator[Step, Any, T]
 """What an operation comes down to: the only things that a driver itself can do."""
@@ -100,7 +107,7 @@ class Get:
 
     def steps(self) -> Steps[Document | None]:
         try:
-            response = yield Request("get", {"index": self.index, "id": self.id})
+            response = yield _plain_request("GET", f"/{self.index}/_doc/{quote(self.id, safe='')}", params={})
         except NotFoundError as error:
             _raise_if_index_missing(error)
             return None
@@ -121,15 +128,12 @@ class MultiGet:
     def steps(self) -> Steps[dict[str, Any]]:
         sources: dict[str, Any] = {}
         for start in range(0, len(self.ids), IDS_PER_REQUEST):
-            # A plain request: the client's own `mget` has no name for `_source_exclude_vectors`.
-            arguments = {
-                "method": "POST",
-                "path": f"/{self.index}/_mget",
-                "params": {"_source_includes": ",".join(self.fields), "_source_exclude_vectors": "false"},
-                "headers": {"accept": _MEDIA_TYPE, "content-type": _MEDIA_TYPE},
-                "body": {"ids": list(self.ids[start : start + IDS_PER_REQUEST])},
-            }
-            response = yield Request("perform_request", arguments)
+            response = yield _plain_request(
+                "POST",
+                f"/{self.index}/_mget",
+                params={"_source_includes": ",".join(self.fields), "_source_exclude_vectors": "false"},
+                body={"ids": list(self.ids[start : start + IDS_PER_REQUEST])},
+            )
             sources.update((doc["_id"], doc["_source"]) for doc in response.body["docs"] if doc.get("found"))
         return sources
 
@@ -142,14 +146,14 @@ class MultiSearch:
     bodies: tuple[Mapping[str, Any], ...]
 
     def steps(self) -> Steps[list[Any]]:
-        # A header may name the index of its own body; here all have the request's.
-        arguments = {
-            "index": self.index,
-            "searches": [line for body in self.bodies for line in ({}, body)],
-            "max_concurrent_searches": _CONCURRENT_SEARCHES,
-            "include_named_queries_score": True,
-        }
-        response = yield Request("msearch", arguments)
+        response = yield _plain_request(
+            "POST",
+            f"/{self.index}/_msearch",
+            params={"max_concurrent_searches": _CONCURRENT_SEARCHES, "include_named_queries_score": True},
+            # A header may name the index of its own body; here all have the request's.
+            body=[line for body in self.bodies for line in ({}, body)],
+            content_type=_NDJSON,
+        )
         return response.body["responses"]  # type: ignore[no-any-return]
 
 

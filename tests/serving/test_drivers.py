@@ -45,18 +45,18 @@ class Engine:
         self.requests: list[tuple[str, int]] = []
         self.failing = failing
 
-    def msearch(self, *, index: str, searches: Sequence[Any], **_: Any) -> Body:
-        bodies = searches[1::2]
-        self.requests.append((index, len(bodies)))
-        return Body({"responses": [{"index": index, "echo": body["n"]} for body in bodies]})
-
     def mget(self, *, index: str, ids: Sequence[str]) -> Body:
         self.requests.append((index, len(ids)))
         docs = [{"found": i != "nobody", "_source": {"id": i}, "_seq_no": 1, "_primary_term": 1} for i in ids]
         return Body({"docs": docs})
 
-    def perform_request(self, method: str, path: str, *, body: Mapping[str, Any], params: Mapping[str, Any], **_: Any) -> Body:
+    def perform_request(self, method: str, path: str, *, body: Any, params: Mapping[str, Any], **_: Any) -> Body:
         assert method == "POST"
+        index, endpoint = path.strip("/").split("/")
+        if endpoint == "_msearch":
+            bodies = body[1::2]
+            self.requests.append((index, len(bodies)))
+            return Body({"responses": [{"index": index, "echo": one["n"]} for one in bodies]})
         self.requests.append((f"{path} {params['_source_includes']}", len(body["ids"])))
         if self.failing:
             raise InputError("It can't be read.")
