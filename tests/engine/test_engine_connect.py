@@ -4,7 +4,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,8 @@ def _server(status: int, body: Any, *, product: bool = True, delay_s: float = 0.
             content = json.dumps(body).encode()
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            self.wfile.write(content)
+            with suppress(BrokenPipeError):  # a client that no longer waits
+                self.wfile.write(content)
 
         def log_message(self, format: str, *args: Any) -> None:
             pass

@@ -35,6 +35,16 @@ def test_lines_hold_the_same_values(lines: list[Any]) -> None:
     assert ours.loads(ours.dumps(lines)) == values(ours.dumps(lines))
 
 
+@pytest.mark.parametrize("step", [1, 2])
+def test_an_array_is_written_as_short_as_its_numbers_allow(step: int) -> None:
+    array = np.random.default_rng(7).standard_normal(384).astype(np.float32)[::step]
+    for ours in SERIALIZERS.values():
+        written = ours.dumps([{"query_vector": array}])
+        [found] = json.loads(written) if written.startswith(b"[") else values(written)
+        np.testing.assert_array_equal(np.array(found["query_vector"], np.float32), array)
+        assert step > 1 or len(written) < 0.7 * len(ours.dumps([{"query_vector": array.tolist()}]))
+
+
 async def test_the_clients_write_by_them() -> None:
     settings = Settings(url="http://localhost:1")
     asynchronous = connect_async(settings)
