@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ __all__ = ["Database"]
 
 _WRITE = "es_recsys_write"
 _BUSY_TIMEOUT_S = 30.0
+_VARIABLES = 30_000  # of one statement; SQLite allows 32,766
 _PRAGMAS = (
     "PRAGMA page_size = 16384",  # of a new database, so before all else: fewer and larger pages load faster
     f"PRAGMA busy_timeout = {int(_BUSY_TIMEOUT_S * 1_000)}",
@@ -78,13 +81,11 @@ class Database:
         """
         if self.kind == "postgresql":
             return _insert_arrays(table, keys)
-        names: dict[str, Any] = {column.key: sa.bindparam(column.key) for column in table.columns}
-        compiled = self.insert_new(table, keys).values(names).compile(dialect=self.engine.dialect)
-        order = [list(names).index(name) for name in compiled.positiontup or ()]
+        if self.kind == "sqlite":
+            return _insert_values(table, keys)
+        names = [column.key for column in table.columns]
 
         def insert(connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> int:
-            if order == list(range(len(names))):
-                return connection.exec_driver_sql(str(compiled), list(rows)).rowcount
             return connection.execute(self.insert_new(table, keys), [dict(zip(names, row, strict=True)) for row in rows]).rowcount
 
         return insert
@@ -100,6 +101,37 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+def _insert_values(table: sa.Table, keys: Sequence[str]) -> Callable[[sa.Connection, Sequence[tuple[Any, ...]]], int]:
+    """Return `insert_many` for SQLite.
+
+    It writes many rows a statement, so that other threads go on meanwhile, and binds a value that all rows have once.
+    """
+    names, conflict = [column.name for column in table.columns], f"ON CONFLICT ({', '.join(keys)}) DO NOTHING"
+
+    @lru_cache(maxsize=8)
+    def statement(shared: tuple[int, ...], own: tuple[int, ...], rows: int) -> str:
+        columns = ", ".join(names[i] for i in (*shared, *own))
+        # What all rows have is numbered and comes first: the others count on from there.
+        row = ", ".join([*(f"?{number}" for number in range(1, len(shared) + 1)), *("?" for _ in own)])
+        return f"INSERT INTO {table.name} ({columns}) VALUES {', '.join([f'({row})'] * rows)} {conflict}"  # noqa: S608
+
+    def insert(connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> int:
+        columns = list(zip(*rows, strict=True))
+        alike = [column[0] == column[-1] and column.count(column[0]) == len(rows) for column in columns]
+        shared = tuple(i for i, same in enumerate(alike) if same)
+        own = tuple(i for i, same in enumerate(alike) if not same)
+        size = _VARIABLES // len(columns)
+        added = 0
+        for start in range(0, len(rows), size):
+            cells = zip(*(columns[i][start : start + size] for i in own), strict=True)
+            values = (*(columns[i][0] for i in shared), *chain.from_iterable(cells))
+            some = min(size, len(rows) - start)
+            added += connection.exec_driver_sql(statement(shared, own, some), values).rowcount
+        return added
+
+    return insert
 
 
 def _insert_arrays(table: sa.Table, keys: Sequence[str]) -> Callable[[sa.Connection, Sequence[tuple[Any, ...]]], int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -11,14 +11,14 @@ import orjson
 import sqlalchemy as sa
 
 from es_recsys.errors import InputError
+from es_recsys.event_columns import EventColumns
 from es_recsys.events.actors import actor_key, session_of, user_of
 from es_recsys.events.database import Database
-from es_recsys.events.records import EventRow, ReceiptClock, StoredEvent, legacy_digest, to_row
+from es_recsys.events.records import EventRow, ReceiptClock, StoredEvent, legacy_digest, to_rows
 from es_recsys.events.schema import ACTORS, EVENTS, STORES
 from es_recsys.events.store_state import merge_json
 from es_recsys.keys import confirm_key, key_check
 from es_recsys.ratings import FIVE_STARS, RatingScale
-from es_recsys.types import Event
 
 __all__ = ["AppendResult", "EventWriter", "LoadResult", "adopt_key"]
 
@@ -78,12 +78,12 @@ class EventWriter:
         self._timed: bool | None = None
         self._insert = database.insert_many(EVENTS, ("store", "digest"))
 
-    def append(self, events: Sequence[Event], received_at: float) -> AppendResult:
+    def append(self, events: EventColumns, received_at: float) -> AppendResult:
         new, counts, dwell_ms, scale = self._write(events, ReceiptClock.for_batch(events, received_at))
         rows = [_stored(row, it, dwell_ms, scale) for row, it in new]
         return AppendResult(rows, counts.duplicates, counts.refused, counts.clamped, counts.quarantined)
 
-    def load(self, events: Sequence[Event], received_at: float) -> LoadResult:
+    def load(self, events: EventColumns, received_at: float) -> LoadResult:
         """Append as `append` does, without returning the rows, which cost as much as the writing.
 
         The store's progress tells how far loads have come.
@@ -91,13 +91,13 @@ class EventWriter:
         return self._write(events, ReceiptClock.for_files(received_at), loading=True)[1]
 
     def _write(
-        self, events: Sequence[Event], clock: ReceiptClock, *, loading: bool = False
+        self, events: EventColumns, clock: ReceiptClock, *, loading: bool = False
     ) -> tuple[list[tuple[int, EventRow]], LoadResult, bool, RatingScale]:
         """Write the events that are new.
 
         -> (row, record) of each new event, the counts, whether dwell times are in milliseconds, and the scale of ratings.
         """
-        if not events:
+        if not len(events):
             return [], LoadResult(), False, FIVE_STARS
         # Worked out before the lock is taken, so that others wait for the writing alone.
         timed = self._timed_for(events)
@@ -140,29 +140,29 @@ class EventWriter:
     def _update(self) -> sa.Update:
         return sa.update(STORES).where(STORES.c.store == self._store)
 
-    def _timed_for(self, events: Sequence[Event]) -> bool:
+    def _timed_for(self, events: EventColumns) -> bool:
         """Return whether the store has time. Its first events decide, for good."""
         if self._timed is None:
             with self._database.reading() as connection:
                 self._timed = connection.execute(self._store_row()).one().timed
-        return not any(map(_ordered, events)) if self._timed is None else self._timed
+        return not _has_orders(events) if self._timed is None else self._timed
 
-    def _scale(self, events: Sequence[Event]) -> RatingScale:
+    def _scale(self, events: EventColumns) -> RatingScale:
         """Return the scale of the store's ratings, where there are any among the events."""
-        if not any(event.event_type == "rating" for event in events):
+        if "rating" not in events.event_type:
             return FIVE_STARS
         with self._database.reading() as connection:
             kept = connection.execute(sa.select(STORES.c.settings).where(STORES.c.store == self._store)).scalar()
         return RatingScale.of(orjson.loads(kept) if kept else {})
 
-    def _records(self, events: Sequence[Event], clock: ReceiptClock, timed: bool, scale: RatingScale) -> list[EventRow]:
-        if timed and any(map(_ordered, events)):
+    def _records(self, events: EventColumns, clock: ReceiptClock, timed: bool, scale: RatingScale) -> list[EventRow]:
+        if timed and _has_orders(events):
             # Ages in days and ages in events can't be compared.
             raise InputError(
                 f"The events of store {self._store} have times, and these have an order only.",
                 "Load them with their timestamps, or into another store (--index).",
             )
-        return [to_row(event, clock, timed, scale) for event in events]
+        return to_rows(events, clock, timed, scale)
 
     def _not_erased(self, connection: sa.Connection, records: list[EventRow]) -> list[EventRow]:
         """Return the records that no erasure forbids: of an erased actor, only what it did later."""
@@ -259,8 +259,9 @@ def _stored(row: int, it: EventRow, dwell_ms: bool, scale: RatingScale) -> Store
     )
 
 
-def _ordered(event: Event) -> bool:
-    return event.order is not None and event.timestamp is None
+def _has_orders(events: EventColumns) -> bool:
+    """Return whether some events have an order and no time."""
+    return any(order is not None and time is None for order, time in zip(events.order, events.timestamp, strict=True))
 
 
 def _is_erased(row: EventRow, erased_at: float | None) -> bool:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, NoReturn
+from itertools import repeat
+from typing import Any, NamedTuple, NoReturn
 
 from es_recsys.errors import InputError
+from es_recsys.event_columns import EventColumns
 from es_recsys.events.actors import actor_of
 from es_recsys.ratings import FIVE_STARS, RatingScale
-from es_recsys.types import Event
 
 __all__ = [
     "EARLIEST",
@@ -23,7 +24,7 @@ __all__ = [
     "StoredEvent",
     "intrinsic_reason",
     "legacy_digest",
-    "to_row",
+    "to_rows",
 ]
 
 FUTURE_TOLERANCE_S = 300.0
@@ -111,9 +112,9 @@ class ReceiptClock:
     tolerance: float = FUTURE_TOLERANCE_S
 
     @classmethod
-    def for_batch(cls, events: Sequence[Event], received_at: float) -> ReceiptClock:
+    def for_batch(cls, events: EventColumns, received_at: float) -> ReceiptClock:
         """Return the clock of events that are received together, now."""
-        times = [event.timestamp.timestamp() for event in events if event.timestamp is not None]
+        times = [time.timestamp() for time in events.timestamp if time is not None]
         return cls(received_at, max(times, default=received_at))
 
     @classmethod
@@ -130,39 +131,46 @@ class ReceiptClock:
         return self.received_at - min(max((self.newest - time) * _COMPRESSION, 0.0), 1.0)
 
 
-def to_row(event: Event, clock: ReceiptClock, timed: bool, scale: RatingScale = FIVE_STARS) -> EventRow:
-    """Return the row of an event, with its time clamped for good.
+def to_rows(events: EventColumns, clock: ReceiptClock, timed: bool, scale: RatingScale = FIVE_STARS) -> list[EventRow]:
+    """Return the rows of events, with their times clamped for good.
 
     No time given means the time of receipt (in a store without time: none, where the event has its order). A time more
     than five minutes after receipt is clamped (`ReceiptClock`); one before 1990 is kept and the event set aside.
     Raises InputError for a NUL character, which databases can't keep.
     """
     received_at = clock.received_at
-    given = None if event.timestamp is None else event.timestamp.timestamp()
-    order = event.order if not timed or given is None else None
-    time = received_at if given is None and order is None else given
-    content = _identity(event, time, order)
-    clamped = time is not None and time > received_at + FUTURE_TOLERANCE_S
-    if time is not None:
-        time = clock.clamp(time)
-    return EventRow(
-        _digest(content),
-        actor_of(event.user_id, event.session_id),
-        event.event_type,
-        time,
-        received_at,
-        order,
-        event.item_id,
-        event.query,
-        event.value,
-        event.session_id,
-        event.event_id,
-        event.position,
-        event.query_id,
-        event.recommendation_id,
-        intrinsic_reason(event.event_type, time, event.value, scale),
+    given = [None if time is None else time.timestamp() for time in events.timestamp]
+    both = zip(given, events.order, strict=True)
+    orders = [None if time is not None else order for time, order in both] if timed else events.order
+    times = [received_at if time is None and order is None else time for time, order in zip(given, orders, strict=True)]
+    actors = list(map(actor_of, events.user_id, events.session_id))
+    digests = _digests(events, actors, times, orders)
+    latest = received_at + FUTURE_TOLERANCE_S
+    clamped = [time is not None and time > latest for time in times]
+    settled = [None if time is None else clock.clamp(time) for time in times]
+    reasons = [
+        intrinsic_reason(event_type, time, value, scale) if value is not None or time is None or time < EARLIEST else None
+        for event_type, time, value in zip(events.event_type, settled, events.value, strict=True)
+    ]
+    columns = (
+        digests,
+        actors,
+        events.event_type,
+        settled,
+        repeat(received_at),
+        orders,
+        events.item_id,
+        events.query,
+        events.value,
+        events.session_id,
+        events.event_id,
+        events.position,
+        events.query_id,
+        events.recommendation_id,
+        reasons,
         clamped,
     )
+    return list(map(EventRow._make, zip(*columns)))  # noqa: B905 (the time of receipt is repeated without end)
 
 
 def legacy_digest(event_id: str) -> bytes:
@@ -189,37 +197,48 @@ def _digest(content: str) -> bytes:
     return hashlib.blake2b(content.encode(), digest_size=16).digest()
 
 
-def _identity(event: Event, time: float | None, order: int | None) -> str:
-    """Return what makes two events the same one: who did it and the id that the source gave, else everything that it said.
+def _digests(
+    events: EventColumns, actors: Sequence[str], times: Sequence[float | None], orders: Sequence[int | None]
+) -> list[bytes]:
+    """Return the digest of what makes two events the same one.
 
-    In a source without time the order is part of it. Without an id and a time, the time of receipt is: so a retry is
-    told from a second view only where the caller gives an event_id or a timestamp. The parts are joined by NUL, which
-    none of them may hold.
+    That is who did it and the id that the source gave, else everything that it said. In a source without time the order is part
+    of it. Without an id and a time, the time of receipt is: so a retry is told from a second view only where the caller gives an
+    event_id or a timestamp. The parts are joined by NUL, which none of them may hold.
     """
+    for column in (events.position, orders):
+        if max((number for number in column if number is not None), default=0) > _LARGEST:
+            raise InputError(
+                "An event's position or order is too large.", "Give one below 2**63; nothing of this batch was stored."
+            )
     parts = (
-        event.user_id or "",
-        event.session_id or "",
-        event.event_type,
-        "" if time is None else repr(time),
-        "" if order is None else str(order),
-        event.item_id or "",
-        event.query or "",
-        "" if event.value is None else repr(event.value),
-        "" if event.position is None else str(event.position),
-        event.query_id or "",
-        event.recommendation_id or "",
+        _texts(events.user_id, str),
+        _texts(events.session_id, str),
+        events.event_type,
+        _texts(times, repr),
+        _texts(orders, str),
+        _texts(events.item_id, str),
+        _texts(events.query, str),
+        _texts(events.value, repr),
+        _texts(events.position, str),
+        _texts(events.query_id, str),
+        _texts(events.recommendation_id, str),
     )
-    if max(event.position or 0, order or 0) > _LARGEST:
-        raise InputError("An event's position or order is too large.", "Give one below 2**63; nothing of this batch was stored.")
-    content = "\x00".join(parts)
-    if content.count("\x00") != len(parts) - 1 or (event.event_id and "\x00" in event.event_id):
-        _refuse_nul(event)
-    if event.event_id is None:
-        return content
-    return f"event_id\x00{actor_of(event.user_id, event.session_id)}\x00{event.event_id}"
+    contents = list(map("\x00".join, zip(*parts, strict=True)))
+    for number, (content, event_id) in enumerate(zip(contents, events.event_id, strict=True)):
+        if content.count("\x00") != len(parts) - 1 or (event_id and "\x00" in event_id):
+            _refuse_nul(events, number)
+        if event_id is not None:
+            contents[number] = f"event_id\x00{actors[number]}\x00{event_id}"
+    return list(map(_digest, contents))
 
 
-def _refuse_nul(event: Event) -> NoReturn:
+def _texts(values: Sequence[Any], text_of: Callable[[Any], str]) -> list[str]:
+    return ["" if value is None else text_of(value) for value in values]
+
+
+def _refuse_nul(events: EventColumns, number: int) -> NoReturn:
+    event = next(iter(events.slice(number, number + 1).events()))
     for name, value in event:
         if isinstance(value, str) and "\x00" in value:
             raise InputError(f"An event's {name} holds a NUL character.", "Remove it; nothing of this batch was stored.")

@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from itertools import islice
 from types import TracebackType
 from typing import Any, Self
 
 import sqlalchemy as sa
 
+from es_recsys.batching import batched
+from es_recsys.event_columns import EventColumns, rebatched
 from es_recsys.events.actors import actor_key, actor_of, session_of, user_of
 from es_recsys.events.database import Database
 from es_recsys.events.event_reader import EventReader
@@ -26,7 +28,7 @@ from es_recsys.types import Event
 __all__ = ["AppendResult", "EventStore", "LoadResult", "LogPosition"]
 
 _IN = 500
-_BATCH = 20_000
+_BATCH = 50_000
 
 
 class EventStore:
@@ -63,14 +65,22 @@ class EventStore:
         received_at: epoch seconds, the clock's time unless given; times are clamped against it once.
         Raises InputError for an event that can't be kept; then none of them is.
         """
-        return self._writer.append(events, time.time() if received_at is None else received_at)
+        return self._writer.append(EventColumns.of(events), time.time() if received_at is None else received_at)
 
     def load(self, events: Iterable[Event], received_at: float | None = None) -> LoadResult:
         """Store a stream of any length, a transaction a batch; running it again adds nothing."""
-        before, stream, total = self.last_row, iter(events), LoadResult()
+        return self.load_columns(map(EventColumns.of, batched(events, _BATCH)), received_at)
+
+    def load_columns(self, parts: Iterable[EventColumns], received_at: float | None = None) -> LoadResult:
+        """Store events that are read part by part, as `load` does; one batch is written while the next one is read."""
+        before, total = self.last_row, LoadResult()
         received_at = time.time() if received_at is None else received_at
-        while batch := list(islice(stream, _BATCH)):
-            total += self._writer.load(batch, received_at)
+        with ThreadPoolExecutor(1, thread_name_prefix="events") as pool:
+            written: list[Future[LoadResult]] = []
+            for batch in rebatched(parts, _BATCH):
+                total = sum((future.result() for future in written), total)
+                written = [pool.submit(self._writer.load, batch, received_at)]
+            total = sum((future.result() for future in written), total)
         if self.timed or not before or not total.added:
             return total
         return replace(total, reordered=self._reader.reordered(before))

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 
 from es_recsys.counting import counted
 from es_recsys.errors import InputError
+from es_recsys.event_columns import EventColumns
 from es_recsys.events.bot_rules import BotRules, parse_bots
 from es_recsys.events.store import EventStore
 from es_recsys.ratings import RatingScale, parse_rating_scale
 from es_recsys.sources.future_times import FutureTimes
 from es_recsys.sources.rating_inference import RatingCounts, infer_rating_scale
-from es_recsys.types import Event
 
 __all__ = ["CheckedEvents", "check_times", "store_bot_rules", "store_rating_scale", "to_rating_scale"]
 
@@ -24,15 +24,18 @@ class CheckedEvents:
         self.ratings_without_value = 0
         self.future = FutureTimes(now)
 
-    def observe(self, events: Iterable[Event]) -> Iterator[Event]:
+    def observe(self, parts: Iterable[EventColumns]) -> Iterator[EventColumns]:
         """Yield the events, and count them in passing."""
-        for event in events:
-            if event.event_type == "rating":
-                if event.value is None:
-                    self.ratings_without_value += 1
-                else:
-                    self.ratings.add(event.value)
-            yield event
+        for events in parts:
+            if "rating" in events.event_type:
+                for event_type, value in zip(events.event_type, events.value, strict=True):
+                    if event_type != "rating":
+                        continue
+                    if value is None:
+                        self.ratings_without_value += 1
+                    else:
+                        self.ratings.add(value)
+            yield events
 
     def notes(self) -> list[str]:
         """Return what a person should know of the ratings."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from es_recsys.counting import counted
 from es_recsys.errors import StoreNotFound
+from es_recsys.event_columns import EventColumns
 from es_recsys.event_types import EVENT_TYPES
 from es_recsys.events.bot_rules import parse_bots
 from es_recsys.events.cleaning_report import CleaningReport
@@ -26,11 +27,11 @@ from es_recsys.ratings import RatingScale
 from es_recsys.serving.refresh import refresh_after_events
 from es_recsys.serving.stored_forward_index import update_forward_index
 from es_recsys.serving.workspace import Workspace
-from es_recsys.sources import ReadOptions, RejectedRows, dry_run, infer_event_formats, read_events
+from es_recsys.sources import ReadOptions, RejectedRows, dry_run, infer_event_formats, read_event_columns
 from es_recsys.sources.future_times import FutureTimes
 from es_recsys.sources.rating_inference import RatingCounts
 from es_recsys.sources.read_options import DEFAULT_OPTIONS
-from es_recsys.types import Event, Item
+from es_recsys.types import Item
 
 __all__ = ["EventsReport", "load_events", "set_rating_scale"]
 
@@ -98,10 +99,10 @@ def load_events(
     parse_bots(bots or ())
     formats = infer_event_formats(files, options)
 
-    def read(rejected: RejectedRows, future: FutureTimes | None = None) -> Iterator[Event]:
-        return read_events(files, options, formats=formats, future=future, rejected=rejected)
+    def read(rejected: RejectedRows, future: FutureTimes | None = None) -> Iterator[EventColumns]:
+        return read_event_columns(files, options, formats=formats, future=future, rejected=rejected)
 
-    count, rejected = dry_run(lambda rejected: checked.observe(read(rejected, checked.future)), max_errors)
+    count, rejected = dry_run(lambda rejected: checked.observe(read(rejected, checked.future)), max_errors, count=len)
     if not count:
         raise rejected.nothing_usable("event", files)
     time_notes = check_times(checked.future, options.timezone is not None)
@@ -109,7 +110,7 @@ def load_events(
     store = work.events
     rating_notes = store_rating_scale(store, checked.ratings, scale)
     store_bot_rules(store, bots)
-    loaded = store.load(_with_progress(read(RejectedRows(write=False)), count, progress), work.now())
+    loaded = store.load_columns(_with_progress(read(RejectedRows(write=False)), count, progress), work.now())
     notes = [*time_notes, *rating_notes, *checked.notes(), *rejected.messages(), *_order_notes(loaded)]
     with work.translating_errors():
         notes += _add_bare_items(work)
@@ -175,8 +176,10 @@ def _load_bare(work: Workspace, ids: Sequence[str]) -> ItemsReport:
     return catalog.load(work.job_es, work.settings.index, items, count=len(ids), language=work.settings.language)
 
 
-def _with_progress(events: Iterable[Any], total: int, progress: Progress | None) -> Iterator[Any]:
-    for done, event in enumerate(events):
-        if progress is not None and done % 1_000 == 0:
+def _with_progress(parts: Iterable[EventColumns], total: int, progress: Progress | None) -> Iterator[EventColumns]:
+    done = 0
+    for events in parts:
+        if progress is not None:
             progress(done, total)
-        yield event
+        yield events
+        done += len(events)

@@ -9,7 +9,7 @@ Importing this loads no polars; only reading a Parquet file does.
 from __future__ import annotations
 
 from es_recsys.sources.actions import parse_actions
-from es_recsys.sources.events import infer_event_formats, read_events
+from es_recsys.sources.events import infer_event_formats, read_event_columns, read_events
 from es_recsys.sources.field_formats import FieldFormats
 from es_recsys.sources.item_fields import strip_markup
 from es_recsys.sources.item_schema import ItemSchema, infer_item_schema
@@ -36,6 +36,7 @@ __all__ = [
     "parse_columns",
     "parse_constants",
     "parse_list_separators",
+    "read_event_columns",
     "read_events",
     "read_items",
     "read_judgments",

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from dataclasses import replace
+from functools import partial
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from es_recsys.event_columns import EventColumns
 from es_recsys.event_types import EVENT_TYPES
 from es_recsys.sources.actions import IGNORE, PAGE_VIEW_ACTIONS, ActionMapping
 from es_recsys.sources.column_mapping import ColumnMapping, get_path
-from es_recsys.sources.field_formats import FieldFormats
+from es_recsys.sources.field_formats import FieldFormatInference, FieldFormats
 from es_recsys.sources.future_times import FutureTimes
 from es_recsys.sources.option_pairs import quoted
 from es_recsys.sources.order_lines import find_line_items, order_line_id, order_lines_of
+from es_recsys.sources.plain_rows import PlainRows
 from es_recsys.sources.read_options import ReadOptions
+from es_recsys.sources.rejected_rows import RejectedRows
 from es_recsys.sources.row_errors import InvalidValue, OnInvalidField, field_errors
+from es_recsys.sources.tables import Row, note_dropped_field, reject
 from es_recsys.sources.ubi import from_ubi, is_ubi
 from es_recsys.types import Event
 from es_recsys.values import TimeFormat, is_null, parse_time
@@ -33,6 +39,10 @@ _OPTIONAL = frozenset({"value", "position", "query_id", "recommendation_id"})
 _QUANTITIES = frozenset(name for name, row in EVENT_TYPES.items() if row.value == "quantity")
 _MAX_ACTION_LENGTH, _MAX_ACTIONS_REPORTED = 80, 50
 _PLAN_CACHE_SIZE = 100
+_SMALLEST_BLOCK = 64
+"""Rows among which one that is not plain has all read one by one."""
+
+T = TypeVar("T")
 
 
 class SkippedEvent(Exception):
@@ -52,6 +62,7 @@ class EventRows:
         self._actions = ActionMapping(options.actions)
         self._skipped_actions: set[str] = set()
         self._order: dict[tuple[bool, str], int] = {}
+        self._plain = PlainRows(self._actions, formats, timestamps=options.timestamps, future=future)
         self.use(columns)
 
     def use(self, columns: ColumnMapping) -> None:
@@ -63,6 +74,46 @@ class EventRows:
         self._dropped = columns.dropped
         self._ubi = "event_type" not in columns.renames
         self._plans: dict[tuple[str, ...], tuple[Sequence[tuple[str, str]], bool]] = {}
+        self._plain.use(self._wanted, self._constants)
+
+    def observe(self, rows: Sequence[Mapping[str, Any]], inference: FieldFormatInference) -> None:
+        """Have the inference of formats see the fields of the rows that say something."""
+        if self._plain.observe(rows, inference):
+            return
+        if len(rows) > _SMALLEST_BLOCK:
+            for half in _halves(rows):
+                self.observe(half, inference)
+            return
+        for values in rows:
+            with suppress(InvalidValue, SkippedEvent):
+                for fields in self.lines(values):
+                    inference.add(fields)
+
+    def columns(self, rows: Sequence[Row], rejected: RejectedRows) -> list[EventColumns]:
+        """Return the events of the rows, in parts; rows and fields that can't be used go to `rejected`."""
+        plain = self._plain.columns([row.values for row in rows])
+        if plain is not None:
+            return [plain if self._timestamps else self._ordered(plain)]
+        if len(rows) > _SMALLEST_BLOCK:
+            return [part for half in _halves(rows) for part in self.columns(half, rejected)]
+        return [EventColumns.of(event for row in rows for event in self.events(row, rejected))]
+
+    def events(self, row: Row, rejected: RejectedRows) -> Iterator[Event]:
+        """Yield the events of one row; what can't be used goes to `rejected`."""
+        try:
+            lines = self.lines(row.values)
+        except InvalidValue as bad:
+            reject(rejected, row, bad)
+            return
+        except SkippedEvent as skipped:
+            rejected.skip(str(skipped))
+            return
+        drop = partial(note_dropped_field, rejected, row)
+        for fields in lines:
+            try:
+                yield self.event(fields, drop)
+            except (InvalidValue, ValidationError) as bad:
+                reject(rejected, row, bad)
 
     def lines(self, values: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Return the fields of the row's events, one an item: n for an order of n items. Raises InvalidValue, SkippedEvent."""
@@ -103,10 +154,16 @@ class EventRows:
             return self._validated(given, drop)
         event = self._validated({**given, "order": 0}, drop)
         # Counted only now, so that a rejected line leaves no gap.
-        actor = (event.user_id is not None, event.user_id or event.session_id or "")
+        return event.model_copy(update={"order": self._next_order(event.user_id, event.session_id)})
+
+    def _ordered(self, columns: EventColumns) -> EventColumns:
+        return replace(columns, order=list(map(self._next_order, columns.user_id, columns.session_id)))
+
+    def _next_order(self, user_id: str | None, session_id: str | None) -> int:
+        actor = (user_id is not None, user_id or session_id or "")
         order = self._order.get(actor, 0)
         self._order[actor] = order + 1
-        return event.model_copy(update={"order": order})
+        return order
 
     def _fields(self, values: Mapping[str, Any]) -> dict[str, Any]:
         given: dict[str, Any] = {}
@@ -200,6 +257,11 @@ def _split_order(given: Mapping[str, Any], listed: Sequence[Any]) -> list[dict[s
             one["event_id"] = order_line_id(str(given["event_id"]), item_id)
         events.append(one)
     return events
+
+
+def _halves(rows: Sequence[T]) -> tuple[Sequence[T], Sequence[T]]:
+    middle = len(rows) // 2
+    return rows[:middle], rows[middle:]
 
 
 def _is_page_view(action: Any) -> bool:

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import nullcontext
-from functools import partial
 
-from pydantic import ValidationError
-
+from es_recsys.batching import batched
+from es_recsys.event_columns import EventColumns
 from es_recsys.sources.column_mapping import ColumnMapping, resolve_columns
-from es_recsys.sources.event_rows import EVENT_FIELDS, EventRows, SkippedEvent
+from es_recsys.sources.event_rows import EVENT_FIELDS, EventRows
 from es_recsys.sources.field_formats import FieldFormatInference, FieldFormats
 from es_recsys.sources.future_times import FutureTimes
 from es_recsys.sources.input_files import Paths, Progress, as_paths
 from es_recsys.sources.read_options import DEFAULT_OPTIONS, ReadOptions
 from es_recsys.sources.rejected_rows import RejectedRows
-from es_recsys.sources.row_errors import InvalidValue
-from es_recsys.sources.tables import note_dropped_field, open_tables, reject
+from es_recsys.sources.tables import open_tables
 from es_recsys.types import Event
 
-__all__ = ["infer_event_formats", "read_events"]
+__all__ = ["infer_event_formats", "read_event_columns", "read_events"]
 
+_BLOCK = 2_000
 _ACTOR_FIELDS = ("user_id", "session_id")
 _ID_FIELDS = (*_ACTOR_FIELDS, "item_id")
 
@@ -34,7 +33,21 @@ def read_events(
     rejected: RejectedRows | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Event]:
-    """Yield the events of one or more files, in their order.
+    """Yield the events of one or more files, in their order, as `read_event_columns` reads them."""
+    for columns in read_event_columns(paths, options, formats=formats, future=future, rejected=rejected, progress=progress):
+        yield from columns.events()
+
+
+def read_event_columns(
+    paths: Paths,
+    options: ReadOptions = DEFAULT_OPTIONS,
+    *,
+    formats: FieldFormats | None = None,
+    future: FutureTimes | None = None,
+    rejected: RejectedRows | None = None,
+    progress: Progress | None = None,
+) -> Iterator[EventColumns]:
+    """Yield the events of one or more files, in their order, some thousand at once.
 
     UBI 1.3 documents are read as they are (renames still count), unless event_type is renamed. Names of actions are known in the
     usual trackers' spellings ("add_to_cart", "Product Viewed"); an unknown one is skipped and counted by its name in
@@ -59,23 +72,10 @@ def read_events(
         for table in open_tables(as_paths(paths), options, rejected, progress):
             found, rows = resolve_columns(table, columns, rejected)
             reader.use(found)
-            for row in rows:
-                drop = partial(note_dropped_field, rejected, row)
-                try:
-                    lines = reader.lines(row.values)
-                except InvalidValue as bad:
-                    reject(rejected, row, bad)
-                    continue
-                except SkippedEvent as skipped:
-                    rejected.skip(str(skipped))
-                    continue
-                for fields in lines:
-                    try:
-                        event = reader.event(fields, drop)
-                    except (InvalidValue, ValidationError) as bad:
-                        reject(rejected, row, bad)
-                    else:
-                        yield event
+            for block in batched(rows, _BLOCK):
+                parts = [part for part in reader.columns(block, rejected) if len(part)]
+                if parts:
+                    yield EventColumns.joined(parts)
 
 
 def infer_event_formats(paths: Paths, options: ReadOptions = DEFAULT_OPTIONS) -> FieldFormats:
@@ -86,13 +86,8 @@ def infer_event_formats(paths: Paths, options: ReadOptions = DEFAULT_OPTIONS) ->
     for table in open_tables(as_paths(paths), options, RejectedRows(write=False)):
         found, rows = resolve_columns(table, columns)
         reader.use(found)
-        for row in rows:
-            try:
-                lines = reader.lines(row.values)
-            except (InvalidValue, SkippedEvent):
-                continue
-            for fields in lines:
-                inference.add(fields)
+        for block in batched(rows, _BLOCK):
+            reader.observe([row.values for row in block], inference)
     return inference.infer(options.zone)
 
 

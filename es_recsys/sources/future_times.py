@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from es_recsys.values.timezones import is_naive
@@ -48,6 +50,13 @@ class FutureTimes:
             self.span = max(self.span, future)
         bin_idx = math.floor(future / _BIN_S)
         self._bins[bin_idx] = self._bins.get(bin_idx, 0) + 1
+
+    def add_all(self, times: Sequence[datetime], written: Sequence[Any]) -> None:
+        """Count many times, as `add` does."""
+        earliest = datetime.fromtimestamp(self._now - _EASTERNMOST_S, UTC)
+        for time, text in zip(times, written, strict=True):
+            if time > earliest:
+                self.add(time.timestamp(), text)
 
     @property
     def local(self) -> bool:

@@ -217,15 +217,17 @@ class RejectedRows:
         )
 
 
-def dry_run(read: Callable[[RejectedRows], Iterator[Any]], max_errors: int | None = None) -> tuple[int, RejectedRows]:
+def dry_run(
+    read: Callable[[RejectedRows], Iterator[Any]], max_errors: int | None = None, *, count: Callable[[Any], int] = lambda row: 1
+) -> tuple[int, RejectedRows]:
     """Read everything and keep nothing; return the count of good rows, and the rejected ones.
 
-    read: as `read_items` or `read_events` with the files and options that will be loaded. Rejected rows are written to
-    FILE.rejected.jsonl. Memory is flat. Raises TooManyErrors where more than `max_errors` rows are rejected, InputError as the
-    reader does.
+    read: as `read_items` or `read_events` with the files and options that will be loaded. count: rows in one thing read.
+    Rejected rows are written to FILE.rejected.jsonl. Memory is flat. Raises TooManyErrors where more than `max_errors` rows are
+    rejected, InputError as the reader does.
     """
     with RejectedRows(max_errors) as rejected:
-        good = sum(1 for _ in read(rejected))
+        good = sum(map(count, read(rejected)))
     return good, rejected
 
 

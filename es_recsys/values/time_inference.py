@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
@@ -40,6 +40,13 @@ class TimeFormatInference:
             self._add_text(value)
         elif type(value) is int or type(value) is float:
             self._add_number(value, value)
+
+    def add_all(self, values: Sequence[Any]) -> None:
+        """Look at many values, as `add` does; most are ISO 8601 and settle nothing."""
+        left = [value for value in values if not (type(value) is str and value[4:5] == "-" and value[:4].isdigit())]
+        self._others += len(values) - len(left)
+        for value in left:
+            self.add(value)
 
     def _add_text(self, value: str) -> None:
         # ISO 8601 and epoch times, which are nearly all there are, settle nothing: leave early.
