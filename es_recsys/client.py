@@ -22,13 +22,14 @@ from es_recsys.serving.drivers import AsyncDriver
 from es_recsys.serving.operations import Flow, MultiGet
 from es_recsys.serving.recording import ErasureReport, RecordingReport
 from es_recsys.serving.snapshot import ServingSnapshot
-from es_recsys.serving.user_profiles import profile_keys, read_profile
+from es_recsys.serving.user_profiles import fetch_profile, profile_keys, read_profile
 from es_recsys.serving.workspace import Workspace
 from es_recsys.settings import Settings, load_settings
 from es_recsys.types import Event, Item
 
 if TYPE_CHECKING:  # jobs load much, and answers need none of it
     from es_recsys.index.items_report import ItemsReport
+    from es_recsys.jobs.ready_lists import ReadyListReport
     from es_recsys.training.retrain import RetrainReport
     from es_recsys.training.train import TrainReport
 
@@ -169,6 +170,16 @@ class Client(AnswerMethods[Answer, Iterator[Answer | RecsysError]]):
             raise InputError("growth is None.", "Give a share above 0: 0.1 is a tenth.")
         return train_if_needed(self.workspace, growth=share, **_training(models, add, targets, budget, seed))
 
+    def store_recommendations(self, user_ids: Ids | None = None) -> ReadyListReport:
+        """Store ready lists of users, of all that have events where none are named, and `recommend` serves them in one read.
+
+        A list serves until the user's next event, the next version or `search.ready_hours`. What sets more than the page is
+        computed, and so are pages beyond the first 100 hits. Raises InputError where lists are turned off.
+        """
+        from es_recsys.jobs.ready_lists import store_ready_lists
+
+        return store_ready_lists(self.workspace, None if user_ids is None else arguments.ids("user_ids", user_ids))
+
     def get_user_profile(self, user_id: Id) -> Profile:
         """Return what is known of a user; an empty profile where nothing is."""
         return self.workspace.run(_reads_profile(user_id))
@@ -286,6 +297,10 @@ class AsyncClient(AnswerMethods[Coroutine[Any, Any, Answer], AsyncIterator[Answe
             self._client.train_if_needed, models, add=add, targets=targets, growth=growth, budget=budget, seed=seed
         )
 
+    async def store_recommendations(self, user_ids: Ids | None = None) -> ReadyListReport:
+        """See `Client.store_recommendations`."""
+        return await asyncio.to_thread(self._client.store_recommendations, user_ids)
+
     async def get_user_profile(self, user_id: Id) -> Profile:
         """See `Client.get_user_profile`."""
         return await self._run(_reads_profile(user_id))
@@ -335,7 +350,8 @@ def _reads_profile(user_id: Id) -> MakeFlow[Profile]:
     query = Query(user_id=arguments.one_id("user_id", user_id))
 
     def flow(snapshot: ServingSnapshot) -> Flow[Profile]:
-        found = yield from read_profile(snapshot, query, profile_keys(snapshot, query), time.time())
+        stored = yield from fetch_profile(snapshot, query, profile_keys(snapshot, query))
+        found = yield from read_profile(snapshot, query, stored, time.time())
         return found if found is not None else Profile(user_key="")
 
     return flow

@@ -105,7 +105,7 @@ class Hit:
     "below_window" (what moves an item below those that it orders); they sum to `score`. because: items of the user's own that
     explain it. source: the item's document. propensity, inclusion_probability: how likely the item was to get its rank, and
     to be on the page; 1 where nothing is left to chance. features: what a learned ranking can read of the item in this
-    answer, as the answer log keeps it.
+    answer, as the answer log keeps it (empty in an answer from a ready list; its log has them).
     """
 
     item_id: str
@@ -150,7 +150,7 @@ class Answer:
     """A ranking as the caller gets it.
 
     answer_id: the query_id or recommendation_id that later events echo. unknown: ids that were to be ranked and that the store
-    lacks.
+    lacks. made_at: epoch seconds at which the ready list was made that the answer comes from; None for one that was computed.
     """
 
     answer_id: str
@@ -158,6 +158,7 @@ class Answer:
     ranking: Ranking
     took_ms: float
     unknown: tuple[str, ...] = ()
+    made_at: float | None = None
 
     @property
     def hits(self) -> tuple[Hit, ...]:
@@ -186,4 +187,5 @@ class Answer:
             "degraded": list(self.ranking.degraded),
             **({"unknown": list(self.unknown)} if self.unknown else {}),
             "took_ms": self.took_ms,
+            **({"made_at": self.made_at} if self.made_at is not None else {}),
         }

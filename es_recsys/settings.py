@@ -89,6 +89,8 @@ class SearchSettings(BaseModel):
 
     interests: how many interests of a user keep slots of their own in a recommendation (below 2: none do).
 
+    ready_hours: how long a ready list (`batch recommend --to-index`) serves (0: none does).
+
     exploration: how much of an answer's order is left to chance (0: nothing), drawn by `seed`, the user, query and hour.
     log_features: answers are logged with all features of a learned ranking, which costs a larger second request; else with those
     that need no request.
@@ -104,6 +106,7 @@ class SearchSettings(BaseModel):
     diversity: float = Field(default=0.0, ge=0, le=1)
     min_cosines: dict[str, tuple[float, float]] = {}
     interests: int = Field(default=4, ge=0, le=4)
+    ready_hours: float = Field(default=24.0, ge=0)
     exploration: float = Field(default=0.0, ge=0, le=1)
     seed: int = Field(default=7, ge=0)
     log_features: bool = False

@@ -13,7 +13,7 @@ import os
 import sys
 import time
 
-from bench import answers, breakdown, encoding, event_load, events, loading, starting, throughput
+from bench import answers, breakdown, encoding, event_load, events, loading, ready, starting, throughput
 from bench.questions import make_questions
 from measuring import busy, machine, own_store, show
 
@@ -21,9 +21,9 @@ from es_recsys import Client
 from es_recsys.settings import EncoderSettings
 
 INDEXING, PLAIN, ANSWERS, TIME, EVENTS = "indexing", "plain", "answers", "time", "events"
-CONCURRENT, BATCH, STARTING, ENCODING, EVENT_LOAD = "concurrent", "batch", "starting", "encoding", "event-load"
-PARTS = (INDEXING, PLAIN, ANSWERS, TIME, EVENTS, CONCURRENT, BATCH, STARTING, ENCODING, EVENT_LOAD)
-WITH_EVENTS = {ANSWERS, TIME, EVENTS, CONCURRENT, BATCH, STARTING}
+CONCURRENT, BATCH, STARTING, READY, ENCODING, EVENT_LOAD = "concurrent", "batch", "starting", "ready", "encoding", "event-load"
+PARTS = (INDEXING, PLAIN, ANSWERS, TIME, EVENTS, CONCURRENT, BATCH, STARTING, READY, ENCODING, EVENT_LOAD)
+WITH_EVENTS = {ANSWERS, TIME, EVENTS, CONCURRENT, BATCH, STARTING, READY}
 ONCE = 50_000
 """Catalogues from this size on are indexed once each way."""
 
@@ -89,6 +89,8 @@ def _measure(client: Client, size: int, parts: set[str], calls: int, repetitions
         show(title("batches"), throughput.BATCH_COLUMNS, throughput.batches(client, questions, calls))
     if STARTING in parts:
         show(title("processes"), starting.COLUMNS, starting.starting(client))
+    if READY in parts:  # the last one, as the lists stay
+        show(title("ready lists"), ready.COLUMNS, ready.ready_lists(client, questions, calls))
 
 
 def _freeze_garbage() -> None:

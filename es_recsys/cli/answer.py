@@ -14,6 +14,8 @@ from es_recsys.counting import counted
 from es_recsys.errors import InputError
 
 if TYPE_CHECKING:
+    from es_recsys.jobs.batch import BatchReport
+    from es_recsys.jobs.ready_lists import ReadyListReport
     from es_recsys.query import Answer
     from es_recsys.settings import Settings
 
@@ -167,6 +169,44 @@ def _batch(settings: Settings, kind: str, file: Path, n: int, out: Path | None) 
 
     with open_client(settings) as client, progress(kind) as bar:
         report = answer_file(client.execute_many, kind, file, n=n, out=out, store=settings.index, progress=bar)
+    _tell(report, out)
+
+
+def _store_ready_lists(settings: Settings, file: Path | None, n: int, out: Path | None) -> None:
+    from es_recsys.jobs.batch import answer_file, answer_requests
+    from es_recsys.jobs.batch_requests import read_requests
+    from es_recsys.jobs.ready_lists import ReadyListWriter, store_ready_lists
+    from es_recsys.serving.ready_lists import READY_HITS
+
+    if n > READY_HITS:
+        raise InputError(f"--n is {n}, and ready lists have {READY_HITS} hits.", f"Give {READY_HITS} at most.")
+    if file is None and out is not None:
+        raise InputError("--out has no file of users.", "Name one, or leave --out away.")
+    with open_client(settings) as client, progress("recommend") as bar:
+        if file is None:
+            _tell_ready_lists(store_ready_lists(client.workspace, progress=bar))
+            return
+        writer = ReadyListWriter(client.workspace)
+        if out is None:
+            report = answer_requests(writer.execute_many, read_requests(file, "recommend", n), bar)
+        else:
+            report = answer_file(writer.execute_many, "recommend", file, n=n, out=out, store=settings.index, progress=bar)
+    _tell_ready_lists(writer.report)
+    _tell(report, out)
+
+
+def _tell_ready_lists(report: ReadyListReport) -> None:
+    missing = {
+        "of whom nothing is stored": report.unknown,
+        "of whom a part of the answer failed": report.degraded,
+        "whose events came faster": report.changed,
+        f"with an error ({report.first_error})": report.failed,
+    }
+    said = "".join(f"; {counted(count, 'user', 'users')} {why}" for why, count in missing.items() if count)
+    say(f"{counted(report.stored, 'ready list', 'ready lists')} stored{said}")
+
+
+def _tell(report: BatchReport, out: Path | None) -> None:
     if out is not None:
         say(
             f"{counted(report.answered, 'answer', 'answers')} in {out}"
@@ -182,17 +222,29 @@ def _batch(settings: Settings, kind: str, file: Path, n: int, out: Path | None) 
 
 
 BatchFile = Annotated[Path, typer.Argument(help="JSONL, one request a line.")]
+UsersFile = Annotated[Path | None, typer.Argument(help="JSONL, one request a line; with --to-index optional: all users.")]
+ToIndex = Annotated[
+    bool,
+    typer.Option("--to-index", help="Store ready lists, which `recommend` serves until a user's next event; print no answers."),
+]
 Out = Annotated[Path | None, typer.Option(help="Write answers here, one a line (default: standard output).")]
 
 
 @batch.command("recommend")
 @with_settings
-def batch_recommend(settings: Settings, file: BatchFile, n: Number = 10, out: Out = None) -> None:
+def batch_recommend(
+    settings: Settings, file: UsersFile = None, n: Number = 10, out: Out = None, to_index: ToIndex = False
+) -> None:
     """Recommend items to each user of a file.
 
     Lines: {"user_id": ...} or {"user_id": ..., "history": [item_id, ...]}.
     """
-    _batch(settings, "recommend", file, n, out)
+    if to_index:
+        _store_ready_lists(settings, file, n, out)
+    elif file is None:
+        raise InputError("There is no file of users.", "Name one; with --to-index alone all users get a ready list.")
+    else:
+        _batch(settings, "recommend", file, n, out)
 
 
 @batch.command("search")

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from es_recsys.counting import counted
 from es_recsys.doctor.check import Check, run_check
 from es_recsys.errors import IndexStateError, RecsysError, SetupError, StoreNotFound
+from es_recsys.index.ready_lists import count_ready_lists
 from es_recsys.index.stored_metadata import read_metadata
 from es_recsys.serving.profile_folding import count_outdated_profiles
+from es_recsys.serving.ranking_fingerprint import ranking_fingerprint
 from es_recsys.serving.refresh import has_unfinished_load
 from es_recsys.serving.workspace import Workspace
 from es_recsys.settings import Settings
@@ -48,8 +50,12 @@ def _check_events(work: Workspace) -> Iterator[Check]:
     users = run_check("users", lambda: _describe_users(work))
     yield users
     yield run_check("events", lambda: _describe_events(work))
-    if users.ok:
-        yield run_check("profiles", lambda: _describe_profiles(work))
+    if not users.ok:
+        return
+    profiles = run_check("profiles", lambda: _describe_profiles(work))
+    yield profiles
+    if profiles.ok and (lists := _describe_ready_lists(work)) is not None:
+        yield Check("ready lists", True, lists)
 
 
 def _describe_users(work: Workspace) -> str:
@@ -73,3 +79,16 @@ def _describe_profiles(work: Workspace) -> str:
     if lagging:
         raise IndexStateError(f"{counted(lagging, 'profile lacks', 'profiles lack')} events that are stored.", _REMEDY)
     return "Up to the last event."
+
+
+def _describe_ready_lists(work: Workspace) -> str | None:
+    """Return None where there are none."""
+    with work.translating_errors():
+        metadata, search = read_metadata(work.es, work.settings.index), work.settings.search
+        since = work.now() - search.ready_hours * 3_600.0
+        counts = count_ready_lists(work.es, metadata.profiles, ranking_fingerprint(metadata, search), since)
+    if not counts.stored:
+        return None
+    other = counts.stored - counts.usable
+    stored = f"{counted(counts.stored, 'user has one', 'users have one')}"
+    return f"{stored}, {other:,} of them too old or made under other settings." if other else f"{stored}."

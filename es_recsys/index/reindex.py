@@ -16,6 +16,7 @@ from es_recsys.index.documents import Vectors, content_digest, from_document
 from es_recsys.index.fetch import fetch_documents, fetch_sources, fetch_vectors, scan, scan_id_set, scan_ids
 from es_recsys.index.id_set import IdSet
 from es_recsys.index.item_digests import scan_item_digests
+from es_recsys.index.ready_lists import READY_LIST
 from es_recsys.index.refresh import refresh_disabled
 from es_recsys.index.sequence_numbers import Checkpoints, checkpoints, hits_since, ids_until
 from es_recsys.index.stored_metadata import encoder_fingerprints
@@ -177,9 +178,10 @@ def missing_ids(client: Elasticsearch, old: IndexMetadata, new: IndexMetadata) -
 
 
 def copy_profiles(client: Elasticsearch, old: IndexMetadata, new: IndexMetadata) -> BulkReport:
-    """Copy all profiles as they are: right where the new version's vectors are the old one's."""
+    """Copy all profiles as they are, without ready lists: right where the new version's vectors are the old one's."""
     client.indices.refresh(index=old.profiles)
-    actions = (Action(hit["_id"], hit["_source"]) for page in scan(client, old.profiles) for hit in page)
+    hits = (hit for page in scan(client, old.profiles) for hit in page)
+    actions = (Action(hit["_id"], {name: it for name, it in hit["_source"].items() if name != READY_LIST}) for hit in hits)
     return bulk_write(client, actions, index=new.profiles, refresh=True)
 
 

@@ -18,7 +18,7 @@ from es_recsys.jobs.partial_output import PartialOutput
 from es_recsys.progress import Progress
 from es_recsys.query import Answer, Query
 
-__all__ = ["BatchReport", "answer_file"]
+__all__ = ["BatchReport", "answer_file", "answer_requests"]
 
 ExecuteMany = Callable[[Iterable[Query]], Iterator[Answer | RecsysError]]
 
@@ -43,6 +43,11 @@ class BatchReport:
 
 class _Output(Protocol):
     def write(self, line: bytes) -> Any: ...
+
+
+class _Nowhere:
+    def write(self, line: bytes) -> None:
+        """Write nothing."""
 
 
 def answer_file(
@@ -77,6 +82,11 @@ def answer_file(
         except RecsysError as error:
             raise _with_remedy(error, partial.resume_hint()) from error
     return report
+
+
+def answer_requests(execute_many: ExecuteMany, requests: Iterator[BatchRequest], progress: Progress | None = None) -> BatchReport:
+    """Answer requests and write nothing, for what else `execute_many` does. Raises as `answer_file`."""
+    return _answer(execute_many, requests, _ResultWriter(_Nowhere(), progress))
 
 
 def _skip_answered(partial: PartialOutput, requests: Iterator[BatchRequest]) -> tuple[int, Iterator[BatchRequest]]:

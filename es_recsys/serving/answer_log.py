@@ -21,12 +21,15 @@ from es_recsys.query import Answer, Hit, Query
 from es_recsys.renamed import RETRIEVERS, current_feature, current_keys
 from es_recsys.serving.snapshot import ServingSnapshot
 
-__all__ = ["MAX_BYTES", "AnswerLog", "answer_record"]
+__all__ = ["MAX_BYTES", "AnswerLog", "LoggedFeatures", "answer_record", "logged_features"]
 
 _log = logging.getLogger(__name__)
 
 MAX_BYTES = 4 << 30
 """Bytes of a log at most, unless told otherwise."""
+
+LoggedFeatures = Mapping[str, float | list[float | None] | None]
+"""Feature -> its value for each hit, or the one that all have."""
 
 # So many files share the limit, and the oldest goes when there is no more room.
 _FILES = 16
@@ -152,9 +155,18 @@ def _present(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def answer_record(
-    snapshot: ServingSnapshot, query: Query, answer: Answer, situation: str, keys: Sequence[str], now: float
+    snapshot: ServingSnapshot,
+    query: Query,
+    answer: Answer,
+    situation: str,
+    keys: Sequence[str],
+    now: float,
+    features: LoggedFeatures | None = None,
 ) -> dict[str, Any]:
-    """Return JSON values. keys: profile keys of the user; user ids are not logged. now: epoch seconds."""
+    """Return JSON values.
+
+    keys: profile keys of the user; user ids are not logged. now: epoch seconds. features: of the hits, where these lack them.
+    """
     return {
         "answer_id": answer.answer_id,
         "kind": answer.kind,
@@ -166,9 +178,10 @@ def answer_record(
         "query": query.text or None,
         "offset": query.offset,
         "hits": [_hit(hit) for hit in answer.hits],
-        "features": _features(answer.hits),
+        "features": logged_features(answer.hits) if features is None else features,
         "degraded": list(answer.ranking.degraded),
         "took_ms": answer.took_ms,
+        **({} if answer.made_at is None else {"made_at": answer.made_at}),
     }
 
 
@@ -183,8 +196,8 @@ def _hit(hit: Hit) -> dict[str, Any]:
     }
 
 
-def _features(hits: Sequence[Hit]) -> dict[str, float | list[float | None] | None]:
-    """Return feature -> its value for each hit, or the one that all have, in six digits.
+def logged_features(hits: Sequence[Hit]) -> LoggedFeatures:
+    """Return the features of hits, in six digits.
 
     A learned ranking is trained on them, as they were when the hits were shown.
     """

@@ -16,34 +16,59 @@ from es_recsys.errors import EngineError, InputError
 from es_recsys.query import Answer, Query, Ranking
 from es_recsys.search.filters import parse_filters
 from es_recsys.search.page import build_page, order_page
-from es_recsys.search.query_dsl import Response
+from es_recsys.search.query_dsl import Clause, Response
 from es_recsys.search.request import RankingPolicy, Request, UserState, situation
 from es_recsys.search.retrieve import parse_responses, plan_retrieval
 from es_recsys.search.score import build_scoring_request
 from es_recsys.serving.answer_log import answer_record
-from es_recsys.serving.operations import Flow, LogAnswer, MultiGet, MultiSearch
+from es_recsys.serving.operations import Document, Flow, LogAnswer, MultiGet, MultiSearch
 from es_recsys.serving.query_vectors import query_vectors
 from es_recsys.serving.ranking_policy import for_products, for_similar_items, ranking_policy, with_exploration
+from es_recsys.serving.ready_lists import ready_answer
 from es_recsys.serving.requests import build_request, query_kind
 from es_recsys.serving.similar_items import similar_items_request
 from es_recsys.serving.snapshot import ServingSnapshot
-from es_recsys.serving.user_profiles import profile_keys, read_profile
+from es_recsys.serving.user_profiles import fetch_profile, profile_keys, read_profile
 from es_recsys.serving.user_state import load_user_state
 
-__all__ = ["execute", "run_search"]
+__all__ = ["compute_answer", "execute", "run_search"]
 
 
 def execute(snapshot: ServingSnapshot, query: Query, now: float, policy: RankingPolicy | None = None) -> Flow[Answer]:
-    """Answer a query and log the answer. A retriever that fails is named in `degraded`.
+    """Answer a query, from the user's ready list where it has the answer, and log the answer.
 
     now: epoch seconds. policy: how to rank, in place of how the store ranks by itself.
-    Raises InputError, FilterError for a query that can't be answered; StoreNotFound where the index is gone.
+    Raises what `compute_answer` does, and FilterError.
     """
     started = time.perf_counter()
     filters = parse_filters(query.filter, snapshot.metadata.fields)
     keys = profile_keys(snapshot, query)
+    stored = yield from fetch_profile(snapshot, query, keys)
+    if policy is None and (ready := ready_answer(snapshot, query, stored, keys, now, started)) is not None:
+        yield LogAnswer(ready[1])
+        return ready[0]
+    answer, kind = yield from compute_answer(snapshot, query, filters, keys, stored, now, policy, started)
+    yield LogAnswer(answer_record(snapshot, query, answer, kind, keys, now))
+    return answer
+
+
+def compute_answer(
+    snapshot: ServingSnapshot,
+    query: Query,
+    filters: Sequence[Clause],
+    keys: Sequence[str],
+    stored: Document | None,
+    now: float,
+    policy: RankingPolicy | None,
+    started: float,
+) -> Flow[tuple[Answer, str]]:
+    """Return the answer to a query and its situation. A retriever that fails is named in `degraded`.
+
+    filters: clauses of `query.filter`. keys: profile keys of the user. stored: the profile, as `fetch_profile` found it. started:
+    `time.perf_counter()`. Raises InputError for a query that can't be answered; StoreNotFound where the index is gone.
+    """
     policy = for_products(policy or ranking_policy(snapshot), query)
-    profile = yield from read_profile(snapshot, query, keys, now)
+    profile = yield from read_profile(snapshot, query, stored, now)
     failed = snapshot.removed_models
     if query.like is not None:
         policy = for_similar_items(policy)
@@ -59,8 +84,7 @@ def execute(snapshot: ServingSnapshot, query: Query, now: float, policy: Ranking
     ranking = replace(ranking, degraded=tuple(dict.fromkeys((*failed, *ranking.degraded))))
     unknown = yield from _unknown_ids(snapshot, query, ranking)
     answer = Answer(answer_id, query_kind(query), ranking, (time.perf_counter() - started) * 1_000.0, unknown)
-    yield LogAnswer(answer_record(snapshot, query, answer, situation(request, user), keys, now))
-    return answer
+    return answer, situation(request, user)
 
 
 def run_search(request: Request, user: UserState, policy: RankingPolicy) -> Flow[Ranking]:

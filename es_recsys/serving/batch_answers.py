@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 from es_recsys.batching import batched
 from es_recsys.errors import EngineError, RecsysError
 from es_recsys.query import Answer, Query
 from es_recsys.serving.answering import execute
+from es_recsys.serving.operations import Flow
+from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.workspace import Workspace
 
-__all__ = ["BATCH_SIZE", "answer_all"]
+__all__ = ["BATCH_SIZE", "answer_all", "run_in_batches"]
+
+T = TypeVar("T")
+
+MakeFlow = Callable[[ServingSnapshot, Query, float], Flow[T]]
+"""Makes the flow of a query at a time, epoch seconds."""
 
 BATCH_SIZE = 32
 """Queries that are answered side by side."""
@@ -26,14 +34,19 @@ def answer_all(work: Workspace, queries: Iterable[Query]) -> Iterator[Answer | R
 
     Where Elasticsearch fails on a batch, its queries are tried again in smaller ones.
     """
+    return run_in_batches(work, queries, execute)
+
+
+def run_in_batches(work: Workspace, queries: Iterable[Query], make: MakeFlow[T]) -> Iterator[T | RecsysError]:
+    """Yield what the flows of the queries return, as `answer_all` does with answers."""
     for batch in batched(queries, BATCH_SIZE):
-        yield from _answer_batch(work, batch)
+        yield from _run_batch(work, batch, make)
 
 
-def _answer_batch(work: Workspace, batch: list[Query]) -> Iterator[Answer | RecsysError]:
+def _run_batch(work: Workspace, batch: list[Query], make: MakeFlow[T]) -> Iterator[T | RecsysError]:
     now = time.time()
     try:
-        yield from work.run_all(lambda snapshot: [execute(snapshot, query, now) for query in batch])
+        yield from work.run_all(lambda snapshot: [make(snapshot, query, now) for query in batch])
         return
     except EngineError as error:
         failed: EngineError = error
@@ -45,6 +58,6 @@ def _answer_batch(work: Workspace, batch: list[Query]) -> Iterator[Answer | Recs
         if failures >= _MAX_FAILURES:
             yield from [failed] * len(part)  # it would only be waited for again
             continue
-        for found in _answer_batch(work, part):
+        for found in _run_batch(work, part, make):
             failures = failures + 1 if isinstance(found, EngineError) else 0
             yield found

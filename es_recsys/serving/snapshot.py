@@ -46,7 +46,7 @@ class ServingSnapshot:
     models: name -> model that this version is served with. popularity: (product id, score), best first. rankers: situation ->
     learned ranking, None for one that can't be used. interaction_stats: how items did when they were shown, for exploration.
     item_features: what behaviour says of the items, None for a version that nothing was trained for. forward: the items, None
-    where Elasticsearch is asked for each score.
+    where Elasticsearch is asked for each score. ranking_fingerprint: what ready lists must have been made under.
     """
 
     settings: Settings
@@ -59,6 +59,7 @@ class ServingSnapshot:
     interaction_stats: InteractionStats = field(default_factory=InteractionStats)
     item_features: ItemFeatures | None = None
     forward: ForwardIndex | None = None
+    ranking_fingerprint: str = ""
 
     def key_of(self, actor: str) -> str:
         """Return the profile key of an actor. Raises KeyMismatch where it is kept under another secret than is set."""

@@ -26,6 +26,7 @@ from es_recsys.search.ranker import Ranker
 from es_recsys.serving.forward_index_follower import ForwardIndexFollower
 from es_recsys.serving.interaction_stats import interaction_stats_folder, load_interaction_stats
 from es_recsys.serving.item_features import item_features_folder, load_item_features
+from es_recsys.serving.ranking_fingerprint import ranking_fingerprint
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.store_encoders import StoreEncoders
 from es_recsys.settings import Settings
@@ -156,9 +157,10 @@ class SnapshotCache:
         except ModelError as error:
             _log.warning("Exploration starts from what is popular. %s", error)
             stats = InteractionStats.from_popularity(popularity)
-        return ServingSnapshot(
+        snapshot = ServingSnapshot(
             self._settings, metadata, self._secret, self._encoders, models, popularity, rankers, stats, item_features
         )
+        return replace(snapshot, ranking_fingerprint=ranking_fingerprint(metadata, self._settings.search))
 
     def _models(self, metadata: IndexMetadata) -> tuple[dict[str, Model], ItemFeatures | None]:
         if not metadata.models:

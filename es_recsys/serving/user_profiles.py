@@ -17,12 +17,13 @@ from es_recsys.events.profile_state import ProfileConfig, empty_state
 from es_recsys.events.profiles import build_profile, fold
 from es_recsys.events.records import StoredEvent
 from es_recsys.query import Query
-from es_recsys.serving.operations import Flow, Get, MultiGet, MultiSearch
+from es_recsys.serving.operations import Document, Flow, Get, MultiGet, MultiSearch
 from es_recsys.serving.snapshot import ServingSnapshot
 
 __all__ = [
     "CONTENT_FIELDS",
     "fetch_item_content",
+    "fetch_profile",
     "item_content",
     "profile_keys",
     "profile_of_history",
@@ -45,18 +46,23 @@ def profile_keys(snapshot: ServingSnapshot, query: Query) -> tuple[str, ...]:
     return tuple(map(snapshot.key_of, actors))
 
 
-def read_profile(snapshot: ServingSnapshot, query: Query, keys: Sequence[str], now: float) -> Flow[Profile | None]:
-    """Return the profile that a query is answered with; None where nothing is known. keys: `profile_keys` of the query.
+def fetch_profile(snapshot: ServingSnapshot, query: Query, keys: Sequence[str]) -> Flow[Document | None]:
+    """Return the stored profile that a query is answered with; None where there is none. keys: `profile_keys` of the query.
 
     A given history replaces what is stored. Where the user has no profile yet, that of the session is taken.
     """
+    for key in keys if query.history is None else ():
+        found: Document | None = yield Get(snapshot.metadata.profiles, key)
+        if found is not None:
+            return found
+    return None
+
+
+def read_profile(snapshot: ServingSnapshot, query: Query, stored: Document | None, now: float) -> Flow[Profile | None]:
+    """Return the profile that a query is answered with; None where nothing is known. stored: as `fetch_profile` found it."""
     if query.history is not None:
         return (yield from profile_of_history(snapshot, query.history, now))
-    for key in keys:
-        found = yield Get(snapshot.metadata.profiles, key)
-        if found is not None:
-            return build_profile(from_document(found.source), now)
-    return None
+    return None if stored is None else build_profile(from_document(stored.source), now)
 
 
 def profile_of_history(snapshot: ServingSnapshot, item_ids: Sequence[str], now: float) -> Flow[Profile]:

@@ -12,7 +12,7 @@ from bench.loading import FIELD, Catalogue
 from es_recsys import Client
 from es_recsys.settings import Settings
 
-__all__ = ["PlainSearch", "Questions", "make_questions"]
+__all__ = ["PlainSearch", "Questions", "bare_client", "make_questions"]
 
 TEXTS = 400
 TITLES = 0.25
@@ -69,7 +69,7 @@ class PlainSearch:
 
     def __init__(self, client: Client, texts: list[str]) -> None:
         snapshot = client.workspace.snapshots.latest()
-        self.es = Elasticsearch(client.workspace.url, **_credentials(client.settings))
+        self.es = bare_client(client)
         self._index = snapshot.metadata.index
         self._vectors = {text: snapshot.encoder.vector(snapshot.metadata, FIELD, text).tolist() for text in texts}
 
@@ -87,6 +87,11 @@ class PlainSearch:
 
     def __exit__(self, *error: object) -> None:
         self.es.close()
+
+
+def bare_client(client: Client) -> Elasticsearch:
+    """Return the official client of the same Elasticsearch, as it comes."""
+    return Elasticsearch(client.workspace.url, **_credentials(client.settings))
 
 
 def _match(text: str) -> dict[str, Any]:

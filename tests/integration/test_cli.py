@@ -212,6 +212,33 @@ def test_batch_recommend_keeps_order_and_echoes(store: Settings, run: Run, write
     assert _ids(lines[0]) == _ids(run("recommend", "--user", "u0001", "--n", 7, "--json").json)
 
 
+def test_batch_recommend_stores_ready_lists(store: Settings, run: Run, write: Callable[..., Path], tmp_path: Path) -> None:
+    questions: list[dict[str, Any]] = [{"user_id": f"u{n:04d}"} for n in range(1, 41)]
+    questions[3] = {"user_id": "with-history", "history": ["p0001", "p0002"]}
+    users, out = write("users.jsonl", questions), tmp_path / "out.jsonl"
+    done = run("batch", "recommend", users, "--to-index")
+    assert done.out == "39 ready lists stored; 1 user of whom nothing is stored\n"
+    answer = run("recommend", "--user", "u0001", "--n", 7, "--json").json
+    assert answer["made_at"] and answer["recommendation_id"]
+    assert "made_at" not in run("recommend", "--user", "u0004", "--n", 7, "--json").json
+    done = run("batch", "recommend", users, "--to-index", "--n", 7, "--out", out)
+    assert "39 ready lists stored" in done.out and "40 answers" in done.out
+    lines = _lines(out)
+    assert [line["user_id"] for line in lines] == [question["user_id"] for question in questions]
+    assert all(len(line["hits"]) == 7 for line in lines) and _ids(lines[0]) == _ids(answer)
+    assert "ready lists stored" in run("batch", "recommend", "--to-index").out
+    assert run("recommend", "--user", "u0004", "--json").json["made_at"]
+    assert "ready lists: 60 users have one." in " ".join(run("doctor").out.split())
+    assert "no file of users" in run("batch", "recommend", code=2).err
+    assert "--out" in run("batch", "recommend", "--to-index", "--out", out, code=2).err
+    assert "100" in run("batch", "recommend", users, "--to-index", "--n", 101, code=2).err
+    too_long = write("long.jsonl", [{"user_id": "u", "history": ["p0001"] * 2_001}])
+    assert (
+        "0 ready lists stored; 1 user with an error (The history has 2,001 items"
+        in run("batch", "recommend", too_long, "--to-index").out
+    )
+
+
 def test_batch_search_keeps_order_and_names_errors(store: Settings, run: Run, write: Callable[..., Path], tmp_path: Path) -> None:
     questions = [
         {"query": "running shoes"},
