@@ -6,14 +6,16 @@ Elasticsearch on the same machine, that one waits for a core: a system of 256 un
 
 from __future__ import annotations
 
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import ParamSpec, TypeVar
 
 from threadpoolctl import LibController, ThreadpoolController  # type: ignore[import-untyped]
 
-__all__ = ["on_one_thread"]
+__all__ = ["lifted", "on_one_thread", "one_thread"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -22,14 +24,34 @@ T = TypeVar("T")
 def on_one_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Call a function while the BLAS libraries of the process have one thread, and return its result.
 
-    They have one thread until it returns, or the last of those that run beside it in other threads; so the function must not wait
-    for anything. Costs about ten microseconds.
+    They have one thread until it returns, or the last of those that run beside it in other threads.
+    """
+    with one_thread():
+        return function(*args, **kwargs)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Limit the BLAS libraries to one thread inside a `with` block, as `on_one_thread` does.
+
+    Costs ten to thirty microseconds, and nothing inside another one; so an answer takes it once, and others go on with one thread
+    while it waits for Elasticsearch.
     """
     _limit.enter()
     try:
-        return function(*args, **kwargs)
+        yield
     finally:
         _limit.leave()
+
+
+@contextmanager
+def lifted() -> Iterator[None]:
+    """Give the limit of a surrounding `one_thread` back inside a `with` block, for what may need all threads."""
+    _limit.leave()
+    try:
+        yield
+    finally:
+        _limit.enter()
 
 
 class _Limit:
@@ -73,9 +95,13 @@ def _release(library: LibController) -> None:
         release(force=True)
 
 
-@cache
 def _libraries() -> list[LibController]:
-    # Looked for once, as it takes a millisecond; numpy's is there by now. Where OpenMP makes the threads, each thread has a
-    # limit of its own.
+    """Return the BLAS libraries of the process: numpy's, and scipy's own once that is loaded."""
+    return _find_libraries("scipy.linalg" in sys.modules)
+
+
+@cache
+def _find_libraries(_with_scipy: bool) -> list[LibController]:
+    # Looked for once, as it takes a millisecond. Where OpenMP makes the threads, each thread has a limit of its own.
     found = ThreadpoolController().select(user_api="blas").lib_controllers
     return [library for library in found if getattr(library, "threading_layer", None) != "openmp"]

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 from es_recsys import arguments, engine
 from es_recsys.answer_methods import AnswerMethods, Id, Ids, make_query
@@ -36,6 +36,7 @@ if TYPE_CHECKING:  # jobs load much, and answers need none of it
 __all__ = ["AsyncClient", "Client"]
 
 T = TypeVar("T")
+P = ParamSpec("P")
 MakeFlow = Callable[[ServingSnapshot], Flow[T]]
 
 
@@ -212,7 +213,7 @@ class AsyncClient(AnswerMethods[Coroutine[Any, Any, Answer], AsyncIterator[Answe
     """The methods of `Client`, to be awaited.
 
     Requests to Elasticsearch are asynchronous; SQL, encoders and long jobs run in threads. Use it in one event loop, as
-    `async with` or with `await close()`.
+    `async with` or with `await close()`, which also writes the last of the answer log.
     """
 
     def __init__(
@@ -255,11 +256,11 @@ class AsyncClient(AnswerMethods[Coroutine[Any, Any, Answer], AsyncIterator[Answe
 
     async def insert_items(self, items: Iterable[Item] | Item, *, base: Path | str = ".") -> ItemsReport:
         """See `Client.insert_items`."""
-        return await asyncio.to_thread(self._client.insert_items, items, base=base)
+        return await self._in_thread(self._client.insert_items, items, base=base)
 
     async def delete_items(self, item_ids: Ids) -> ItemsReport:
         """See `Client.delete_items`."""
-        return await asyncio.to_thread(self._client.delete_items, item_ids)
+        return await self._in_thread(self._client.delete_items, item_ids)
 
     async def put_events(self, events: Iterable[Event] | Event) -> RecordingReport:
         """See `Client.put_events`."""
@@ -268,7 +269,7 @@ class AsyncClient(AnswerMethods[Coroutine[Any, Any, Answer], AsyncIterator[Answe
 
     async def set_rating_scale(self, scale: str | RatingScale) -> None:
         """See `Client.set_rating_scale`."""
-        await asyncio.to_thread(self._client.set_rating_scale, scale)
+        await self._in_thread(self._client.set_rating_scale, scale)
 
     async def train(
         self,
@@ -280,7 +281,7 @@ class AsyncClient(AnswerMethods[Coroutine[Any, Any, Answer], AsyncIterator[Answe
         seed: int = 7,
     ) -> TrainReport:
         """See `Client.train`."""
-        return await asyncio.to_thread(self._client.train, models, add=add, targets=targets, budget=budget, seed=seed)
+        return await self._in_thread(self._client.train, models, add=add, targets=targets, budget=budget, seed=seed)
 
     async def train_if_needed(
         self,
@@ -293,7 +294,7 @@ class AsyncClient(AnswerMethods[Coroutine[Any, Any, Answer], AsyncIterator[Answe
         seed: int = 7,
     ) -> RetrainReport:
         """See `Client.train_if_needed`."""
-        return await asyncio.to_thread(
+        return await self._in_thread(
             self._client.train_if_needed, models, add=add, targets=targets, growth=growth, budget=budget, seed=seed
         )
 
@@ -307,7 +308,7 @@ class AsyncClient(AnswerMethods[Coroutine[Any, Any, Answer], AsyncIterator[Answe
 
     async def delete_user(self, user_id: Id) -> ErasureReport:
         """See `Client.delete_user`."""
-        return await asyncio.to_thread(self._client.delete_user, user_id)
+        return await self._in_thread(self._client.delete_user, user_id)
 
     async def titles(self, item_ids: Ids) -> dict[str, str]:
         """See `Client.titles`."""
@@ -315,6 +316,7 @@ class AsyncClient(AnswerMethods[Coroutine[Any, Any, Answer], AsyncIterator[Answe
 
     async def close(self) -> None:
         """See `Client.close`."""
+        await self._driver.close()
         await self._es.close()
         await asyncio.to_thread(self._client.close)
 
@@ -323,6 +325,11 @@ class AsyncClient(AnswerMethods[Coroutine[Any, Any, Answer], AsyncIterator[Answe
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self.close()
+
+    async def _in_thread(self, job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a job of the other client in a thread, which finds all answers so far in the log."""
+        await self._driver.write_log()
+        return await asyncio.to_thread(job, *args, **kwargs)
 
     async def _run(self, make: MakeFlow[T]) -> T:
         return await self._driver.run(self._client.workspace.with_retry(make))

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
+from es_recsys import blas
 from es_recsys.blas import _libraries, on_one_thread
 from es_recsys.dataset import History
 from es_recsys.serving.drivers import AsyncDriver, Driver
 from es_recsys.serving.joined_flows import run_all
-from es_recsys.serving.operations import Flow, Recommend, Sleep
+from es_recsys.serving.operations import Flow, Recommend, RunBlocking, Sleep
 
 BEFORE = 2
 
@@ -44,6 +45,8 @@ def set_all(libraries: Sequence[Any], numbers: Sequence[int]) -> None:
 
 class Model:
     """Answers with what it finds."""
+
+    item_ids = ()
 
     def recommend(self, *_: Any) -> set[int]:
         return threads()
@@ -99,6 +102,27 @@ def test_a_limit_of_somebody_else_stays() -> None:
     with threadpool_limits(3, "blas"):
         assert on_one_thread(threads) == {1}
         assert threads() == {3}
+
+
+def test_an_answer_takes_it_once_and_lifts_it_for_what_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = []
+    enter = blas._Limit.enter
+    monkeypatch.setattr(blas._Limit, "enter", lambda limit: (taken.append(limit), enter(limit))[1])
+
+    def flow() -> Flow[list[set[int]]]:
+        known = yield RunBlocking(threads, threads)
+        for _ in range(5):
+            yield Sleep(0.0)
+        inside = threads()
+        return [known, inside, (yield Recommend(Model(), History.of(["i"]), 1, frozenset()))]  # type: ignore[arg-type]
+
+    def blocking() -> Flow[set[int]]:
+        return (yield RunBlocking(threads))  # type: ignore[no-any-return]
+
+    driver = Driver(None, None)  # type: ignore[arg-type]
+    assert driver.run(flow()) == [{1}] * 3 and len(taken) == 1
+    assert driver.run(blocking()) == {BEFORE} == threads()
+    assert asyncio.run(AsyncDriver(None, None).run(blocking())) == {BEFORE} == threads()  # type: ignore[arg-type]
 
 
 def test_flows_are_driven_so() -> None:

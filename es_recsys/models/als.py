@@ -11,7 +11,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from es_recsys.blas import on_one_thread
+from es_recsys.blas import on_one_thread, one_thread
 from es_recsys.dataset import Interactions, ItemTable
 from es_recsys.errors import MissingExtra, ModelError
 from es_recsys.models.base import FactorModel, TrainingCallback
@@ -156,7 +156,6 @@ class ALS(FactorModel):
     ) -> NDArray[np.float32]:
         try:
             from implicit.cpu.als import AlternatingLeastSquares
-            from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
         except ImportError as error:
             raise MissingExtra("implicit", "train") from error
         from scipy import sparse
@@ -164,7 +163,7 @@ class ALS(FactorModel):
         matrix = sparse.csr_matrix((confidence, (users, items)), shape=shape)
         # implicit runs its own threads over users; BLAS threads inside them only get in the way. Each row is solved by
         # itself, so the number of threads doesn't change the factors.
-        with threadpool_limits(1, "blas"):
+        with one_thread():
             model = AlternatingLeastSquares(
                 factors=self.config.factors,
                 regularization=self.config.regularization,

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 from elasticsearch import ApiError, AsyncElasticsearch, BadRequestError, Elasticsearch, NotFoundError, TransportError
 
-from es_recsys.blas import on_one_thread
+from es_recsys.blas import lifted, one_thread
 from es_recsys.engine.connect import address_of
 from es_recsys.engine.connect import translate_error as translate_connection_error
 from es_recsys.errors import IndexStateError, InputError, StoreNotFound
 from es_recsys.serving.operations import Flow, LogAnswer, Operation, Request, RunBlocking, Sleep, Step, Steps
 
 __all__ = ["AsyncDriver", "Driver", "LogWriter", "is_index_missing", "translate_error"]
+
+_THREADS = 8
+_LOG_PAUSE_S = 0.05
 
 T = TypeVar("T")
 C = TypeVar("C", Elasticsearch, AsyncElasticsearch)
@@ -40,8 +44,6 @@ class _FlowSteps(Generic[C]):
 
     def steps_of(self, operation: Operation) -> Steps[Any]:
         """Yield the steps of an operation and return its result."""
-        if isinstance(operation, LogAnswer):
-            operation = RunBlocking(partial(self.log.write, [operation.record]))
         try:
             return (yield from operation.steps())
         except (ApiError, TransportError) as error:
@@ -52,14 +54,14 @@ class _FlowSteps(Generic[C]):
     def steps_of_flow(self, flow: Flow[T]) -> Steps[T]:
         """Yield the steps of all operations of a flow and return its value; the flow decides what a failure means."""
         try:
-            operation = on_one_thread(next, flow)
+            operation = next(flow)
             while True:
                 try:
                     result = yield from self.steps_of(operation)
                 except Exception as error:
-                    operation = on_one_thread(flow.throw, error)
+                    operation = flow.throw(error)
                 else:
-                    operation = on_one_thread(flow.send, result)
+                    operation = flow.send(result)
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
 
@@ -75,53 +77,115 @@ class Driver(_FlowSteps[Elasticsearch]):
         return self._run(self.steps_of(operation))
 
     def _run(self, steps: Steps[T]) -> T:
-        try:
-            step = next(steps)
+        result, error = None, None
+        with one_thread():
             while True:
                 try:
-                    result = self._take(step)
-                except Exception as error:
-                    step = steps.throw(error)
-                else:
-                    step = steps.send(result)
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
+                    step = _advance(steps, result, error)
+                except StopIteration as end:
+                    return end.value  # type: ignore[no-any-return]
+                try:
+                    result, error = self._take(step), None
+                except Exception as raised:
+                    result, error = None, raised
 
     def _take(self, step: Step) -> Any:
         match step:
             case Request():
                 return getattr(self.client, step.method)(**step.arguments)
             case RunBlocking():
-                return step.function()
+                with lifted():
+                    return step.function()
+            case LogAnswer():
+                return self.log.write([step.record])
             case Sleep():
                 return time.sleep(step.seconds)
 
 
 class AsyncDriver(_FlowSteps[AsyncElasticsearch]):
-    """Runs flows in an event loop; calls that block run in a thread. Raises what the flow raises."""
+    """Runs flows in an event loop; calls that block run in a few threads of its own. Raises what the flow raises.
+
+    The answer log is written behind the answers, many records at once; `write_log` waits until all are written.
+    """
+
+    def __init__(self, client: AsyncElasticsearch, log: LogWriter) -> None:
+        super().__init__(client, log)
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="es-recsys")
+        self._records: list[Mapping[str, Any]] = []
+        self._log_lock = asyncio.Lock()
+        self._timer: asyncio.TimerHandle | None = None
+        self._writing: set[asyncio.Task[None]] = set()
 
     async def run(self, flow: Flow[T]) -> T:
         steps = self.steps_of_flow(flow)
-        try:
-            step = next(steps)
+        result, error = None, None
+        with one_thread():
             while True:
                 try:
-                    result = await self._take(step)
-                except Exception as error:
-                    step = steps.throw(error)
-                else:
-                    step = steps.send(result)
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
+                    step = _advance(steps, result, error)
+                except StopIteration as end:
+                    return end.value  # type: ignore[no-any-return]
+                try:
+                    result, error = await self._take(step), None
+                except Exception as raised:
+                    result, error = None, raised
 
     async def _take(self, step: Step) -> Any:
         match step:
             case Request():
                 return await getattr(self.client, step.method)(**step.arguments)
             case RunBlocking():
-                return await asyncio.to_thread(step.function)
+                with lifted():
+                    return await self._in_thread(step.function)
+            case LogAnswer():
+                return self._log_later(step.record)
             case Sleep():
                 return await asyncio.sleep(step.seconds)
+
+    async def write_log(self) -> None:
+        """Write what is not written yet of the answer log."""
+        async with self._log_lock:
+            records, self._records = self._records, []
+            if records:
+                await self._in_thread(partial(self.log.write, records))
+
+    async def close(self) -> None:
+        """Write the answer log and end the threads."""
+        if self._timer is not None:
+            self._timer.cancel()
+        await self.write_log()
+        self._threads.shutdown(wait=False)
+
+    def _log_later(self, record: Mapping[str, Any]) -> None:
+        self._records.append(record)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_LOG_PAUSE_S, self._start_writing)
+
+    def _start_writing(self) -> None:
+        self._timer = None
+        writing = asyncio.get_running_loop().create_task(self.write_log())
+        self._writing.add(writing)  # or it may be collected while it runs
+        writing.add_done_callback(self._writing.discard)
+
+    async def _in_thread(self, function: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, function)
+
+
+def _advance(steps: Steps[Any], result: Any, error: Exception | None) -> Step:
+    """Send a step's result, or throw its error, and return the next step that has to be waited for.
+
+    Raises StopIteration where there is none.
+    """
+    while True:
+        step = steps.send(result) if error is None else steps.throw(error)
+        if not isinstance(step, RunBlocking):
+            return step
+        try:
+            result, error = step.known(), None
+        except Exception as raised:
+            result, error = None, raised
+        if result is None and error is None:
+            return step
 
 
 def is_index_missing(error: Exception) -> bool:

@@ -42,23 +42,24 @@ def run_all(driver: Driver, flows: Sequence[Flow[T]]) -> list[T | RecsysError]:
     def advance(i: int, result: Any) -> None:
         """Give a flow the result of its operation, and note the next one that it waits for."""
         try:
-            go_on = flows[i].throw if isinstance(result, Exception) else flows[i].send
-            operation = on_one_thread(go_on, result)
+            operation = flows[i].throw(result) if isinstance(result, Exception) else flows[i].send(result)
             while isinstance(operation, LogAnswer):
                 records.append(operation.record)
-                operation = on_one_thread(flows[i].send, None)
+                operation = flows[i].send(None)
             waiting[i] = operation
         except StopIteration as end:
             values[i] = end.value
         except RecsysError as error:
             values[i] = error
 
-    for i in range(len(flows)):
-        advance(i, None)
+    def advance_all(results: Results) -> None:
+        for i, result in results:
+            advance(i, result)
+
+    on_one_thread(advance_all, [(i, None) for i in range(len(flows))])
     while waiting:
         turn, waiting = waiting, {}
-        for i, result in _perform_all(driver, turn):
-            advance(i, result)
+        on_one_thread(advance_all, list(_perform_all(driver, turn)))
     if records:
         driver.log.write(records)
     return values

@@ -34,7 +34,10 @@ def query_vectors(snapshot: ServingSnapshot, query: Query) -> Flow[tuple[Vectors
     for kind, content in contents:
         for field in snapshot.encoder.fields(snapshot.metadata, kind):
             try:
-                vectors[field] = yield RunBlocking(partial(snapshot.encoder.vector, snapshot.metadata, field, content))
+                asked = snapshot.metadata, field, content
+                vectors[field] = yield RunBlocking(
+                    partial(snapshot.encoder.vector, *asked), partial(snapshot.encoder.known_vector, *asked)
+                )
             except (FingerprintMismatch, InputError):
                 raise
             except RecsysError:

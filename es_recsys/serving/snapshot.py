@@ -38,6 +38,10 @@ class QueryEncoder(Protocol):
         """
         ...
 
+    def known_vector(self, metadata: IndexMetadata, field: str, query: str | bytes) -> NDArray[np.float32] | None:
+        """Return `vector` where nothing has to be loaded or encoded for it, else None. Raises FingerprintMismatch."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ServingSnapshot:

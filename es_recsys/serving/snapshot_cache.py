@@ -59,7 +59,8 @@ def ranking_folder(settings: Settings, fingerprint: str) -> Path:
 class SnapshotCache:
     """Loads snapshots, and again when another version goes live, items are written or popularity is counted anew.
 
-    Thread-safe: one thread loads, and the others go on with the old one meanwhile, unless that was made invalid.
+    Thread-safe. One thread loads, and all others go on with the old one meanwhile, unless that was made invalid. Where answers
+    follow each other closely, a thread of the cache's own loads before the old one is too old, so that none of them waits.
     """
 
     def __init__(self, settings: Settings, client: Elasticsearch) -> None:
@@ -75,20 +76,44 @@ class SnapshotCache:
 
     def current(self) -> ServingSnapshot:
         """Return the snapshot, at most `REFRESH_S` old but while another thread loads one. Raises StoreNotFound, ModelError."""
-        snapshot = self._snapshot
-        if snapshot is not None and self._is_fresh():
+        snapshot = self.at_hand()
+        if snapshot is not None:
             return snapshot
-        if not self._loading.acquire(blocking=snapshot is None or self._is_invalid()):
-            assert snapshot is not None
-            return snapshot
-        try:
+        with self._loading:
             if self._snapshot is None or not self._is_fresh():
-                begun = time.monotonic()
-                self._snapshot = self._load(self._snapshot, wait=self._snapshot is not None and self._is_invalid())
-                self._loaded_at = begun
+                self._reload()
+            assert self._snapshot is not None
             return self._snapshot
+
+    def at_hand(self) -> ServingSnapshot | None:
+        """Return what `current` does where nobody has to wait for it, else None."""
+        snapshot = self._snapshot
+        if snapshot is None or self._is_invalid():
+            return None
+        age = time.monotonic() - self._loaded_at
+        if age > REFRESH_S:
+            return snapshot if self._loading.locked() else None
+        if age > REFRESH_S / 2 and self._loading.acquire(blocking=False):
+            loader = threading.Thread(target=self._reload_in_background, name="es-recsys-snapshot", daemon=True)
+            try:
+                loader.start()
+            except RuntimeError:  # the process may have no more threads
+                self._loading.release()
+        return snapshot
+
+    def _reload_in_background(self) -> None:
+        """Load, and let go of the lock, which whoever started the thread took. Who waits for a snapshot meets a failure again."""
+        try:
+            self._reload()
+        except Exception as error:
+            _log.debug("The snapshot could not be loaded in the background: %s", error)
         finally:
             self._loading.release()
+
+    def _reload(self) -> None:
+        begun = time.monotonic()
+        self._snapshot = self._load(self._snapshot, wait=self._snapshot is not None and self._is_invalid())
+        self._loaded_at = begun
 
     def _is_fresh(self) -> bool:
         return not self._is_invalid() and time.monotonic() - self._loaded_at <= REFRESH_S

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -53,8 +53,9 @@ class StoreEncoders:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._loaded: dict[tuple[str, str], Encoder] = {}
-        self._lock = threading.Lock()
-        self._text_vector = lru_cache(maxsize=_CACHED_TEXTS)(self._encode_text)
+        self._loading: defaultdict[tuple[str, str], threading.Lock] = defaultdict(threading.Lock)
+        self._vectors: OrderedDict[tuple[str, str, str], NDArray[np.float32]] = OrderedDict()
+        self._lock = threading.Lock()  # of the vectors; nobody waits long for it
 
     def fields(self, metadata: IndexMetadata, kind: str) -> tuple[str, ...]:
         """Return the vector fields that a query of this kind can search in; known by the model's name, so nothing is loaded."""
@@ -68,27 +69,50 @@ class StoreEncoders:
 
     def vector(self, metadata: IndexMetadata, field: str, query: str | bytes) -> NDArray[np.float32]:
         """Return the query vector (d,) float32. Raises FingerprintMismatch where this machine's model is not the store's."""
+        known = self.known_vector(metadata, field, query)
+        if known is not None:
+            return known
         encoder = self._encoder(metadata, field)
+        vector = encode_query(encoder, query)
         if isinstance(query, str):
-            return self._text_vector(VECTOR_FIELDS[field].content, metadata.vectors[field].model, query)
-        return encode_query(encoder, query)
-
-    def _encode_text(self, content: str, model: str, text: str) -> NDArray[np.float32]:
-        vector = encode_query(self._loaded[content, model], text)
-        vector.setflags(write=False)
+            vector.setflags(write=False)
+            with self._lock:
+                self._vectors[(*_encoder_key(metadata, field), query)] = vector
+                if len(self._vectors) > _CACHED_TEXTS:
+                    self._vectors.popitem(last=False)
         return vector
 
-    def _encoder(self, metadata: IndexMetadata, field: str) -> Encoder:
-        content, model = VECTOR_FIELDS[field].content, metadata.vectors[field].model
+    def known_vector(self, metadata: IndexMetadata, field: str, query: str | bytes) -> NDArray[np.float32] | None:
+        """Return `vector` of a text that was encoded before, else None. Raises FingerprintMismatch."""
+        key = _encoder_key(metadata, field)
+        encoder = self._loaded.get(key)
+        if encoder is None or not isinstance(query, str):
+            return None
+        check_fingerprints(metadata, [encoder])
         with self._lock:
-            encoder = self._loaded.get((content, model))
+            vector = self._vectors.get((*key, query))
+            if vector is not None:
+                self._vectors.move_to_end((*key, query))
+            return vector
+
+    def _encoder(self, metadata: IndexMetadata, field: str) -> Encoder:
+        content, model = key = _encoder_key(metadata, field)
+        with self._lock:
+            loading = self._loading[key]
+        with loading:  # of this encoder alone
+            encoder = self._loaded.get(key)
             if encoder is None:
                 chosen = self._settings.encoders.model_copy(update={content: model})
                 made = _MAKERS[content](self._settings.model_copy(update={"encoders": chosen}))
                 assert made is not None  # a stored field names a model
-                encoder = self._loaded[content, model] = made
+                encoder = self._loaded[key] = made
         check_fingerprints(metadata, [encoder])
         return encoder
+
+
+def _encoder_key(metadata: IndexMetadata, field: str) -> tuple[str, str]:
+    """Return the content and the model's name of a vector field."""
+    return VECTOR_FIELDS[field].content, metadata.vectors[field].model
 
 
 class ItemErrors:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import logging
 import threading
@@ -10,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -517,7 +519,9 @@ def test_an_encoder_that_fails_is_named(client: Client, monkeypatch: pytest.Monk
     def fail(*_: Any) -> Any:
         raise EncodingError("It can't be encoded.", "Try later.")
 
-    monkeypatch.setattr(type(client.workspace.snapshots.current().encoder), "vector", fail)
+    encoder = type(client.workspace.snapshots.current().encoder)
+    monkeypatch.setattr(encoder, "vector", fail)
+    monkeypatch.setattr(encoder, "known_vector", lambda *_: None)
     answer = client.search(QUERY)
     assert answer.ranking.degraded == ("text_vector",)
     assert answer.hits
@@ -580,6 +584,53 @@ async def test_the_async_client_gives_the_same(client: Client, user: str, sample
         assert isinstance(found[1], FilterError)
         assert (await other.get_user_profile(user)).counts == client.get_user_profile(user).counts
         assert await other.titles(["p0001", "nothing"]) == client.titles(["p0001", "nothing"])
+
+
+async def test_a_warm_answer_stays_in_the_event_loop(client: Client, user: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_threads: list[Any] = []
+    submit = ThreadPoolExecutor.submit
+
+    def submitted(pool: ThreadPoolExecutor, function: Any, *args: Any, **options: Any) -> Any:
+        in_threads.append(function)
+        return submit(pool, function, *args, **options)
+
+    async with AsyncClient(settings=client.settings) as other:
+        asks = [partial(other.search, QUERY), partial(other.search, QUERY, user_id=user), partial(other.recommend, user)]
+        for ask in asks:
+            await ask()
+        await other._driver.write_log()
+        logged = sum(1 for _ in client.workspace.log.read())
+        monkeypatch.setattr(ThreadPoolExecutor, "submit", submitted)
+        for ask in asks:
+            await ask()
+        # Only the log, behind the answers.
+        assert all(getattr(function, "func", None) == other._driver.log.write for function in in_threads)
+        await other.delete_user("nobody")
+        assert sum(1 for _ in client.workspace.log.read()) == logged + len(asks)
+
+
+async def test_words_that_are_slow_to_encode_hold_up_nobody_else(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    encodes, encoded = threading.Event(), threading.Event()
+    encoders = type(client.workspace.snapshots.current().encoder)
+    vector = encoders.vector
+
+    def slow(self: Any, metadata: Any, field: str, query: Any) -> Any:
+        if query == "slow words":
+            encodes.set()
+            assert encoded.wait(60)
+        return vector(self, metadata, field, query)
+
+    monkeypatch.setattr(encoders, "vector", slow)
+    async with AsyncClient(settings=client.settings) as other:
+        warm = await other.search(QUERY)
+        waiting = asyncio.create_task(other.search("slow words"))
+        while not encodes.is_set():
+            await asyncio.sleep(0.001)
+        for _ in range(3):
+            assert _ids(await other.search(QUERY)) == _ids(warm)
+        assert not waiting.done()
+        encoded.set()
+        assert _ids(await waiting) == _ids(client.search("slow words"))
 
 
 async def test_the_async_client_writes(client: Client, stranger: str) -> None:

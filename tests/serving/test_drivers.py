@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from es_recsys.errors import EngineError, InputError, ModelError, RecsysError
 from es_recsys.models.base import ScoredItems
 from es_recsys.models.covisitation import CoVisitation
 from es_recsys.models.types import HistoryBatch
+from es_recsys.serving import drivers
 from es_recsys.serving.drivers import AsyncDriver, Driver
 from es_recsys.serving.joined_flows import run_all
 from es_recsys.serving.operations import Flow, Get, LogAnswer, MultiGet, MultiSearch, Recommend, RunBlocking, Sleep
@@ -319,12 +321,11 @@ async def test_the_async_driver_does_the_same() -> None:
     with pytest.raises(InputError) as caught:
         await driver.run(_broken(refused))
     assert caught.value is refused
-    assert records.writes == [[{"total": 6}], [{"failed": "It does not work."}]]
+    await driver.close()
+    assert records.writes == [[{"total": 6}, {"failed": "It does not work."}]]
 
 
 async def test_a_blocking_call_leaves_the_event_loop_free() -> None:
-    import asyncio
-
     driver = AsyncDriver(Engine(), Records())  # type: ignore[arg-type]
     ticked = threading.Event()
 
@@ -339,3 +340,55 @@ async def test_a_blocking_call_leaves_the_event_loop_free() -> None:
     clock = asyncio.create_task(tick())
     assert await driver.run(block())
     await clock
+
+
+async def test_what_is_known_needs_no_thread_and_its_error_goes_into_the_flow(monkeypatch: pytest.MonkeyPatch) -> None:
+    def flow(known: Callable[[], Any]) -> Flow[Any]:
+        try:
+            return (yield RunBlocking(threading.get_ident, known))
+        except InputError as error:
+            return error.what
+
+    sync, _ = _driver()
+    driver = AsyncDriver(Engine(), Records())  # type: ignore[arg-type]
+    here = threading.get_ident()
+    assert sync.run(flow(lambda: "known")) == await driver.run(flow(lambda: "known")) == "known"
+    assert sync.run(flow(_refuse)) == await driver.run(flow(_refuse)) == "It does not work."
+    assert sync.run(flow(lambda: None)) == here
+    assert await driver.run(flow(lambda: None)) not in (None, here)
+    await driver.close()
+
+
+async def test_a_model_of_many_items_recommends_in_a_thread() -> None:
+    class Model:
+        def __init__(self, items: int) -> None:
+            self.item_ids = range(items)
+
+        def recommend(self, *_: Any) -> int:
+            return threading.get_ident()
+
+    def flow(items: int) -> Flow[int]:
+        return (yield Recommend(Model(items), History.of(["a"]), 1, frozenset()))  # type: ignore[arg-type, no-any-return]
+
+    driver = AsyncDriver(Engine(), Records())  # type: ignore[arg-type]
+    assert await driver.run(flow(1_000)) == threading.get_ident()
+    assert await driver.run(flow(1_000_000)) != threading.get_ident()
+    await driver.close()
+
+
+async def test_the_log_is_written_behind_the_answers_many_records_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drivers, "_LOG_PAUSE_S", 0.01)
+    records = Records()
+    driver = AsyncDriver(Engine(), records)  # type: ignore[arg-type]
+    await asyncio.gather(*(driver.run(_add([n])) for n in range(20)))
+    assert not records.writes
+    while not records.writes:
+        await asyncio.sleep(0.005)
+    assert sorted(record["total"] for [*together] in records.writes for record in together) == list(range(20))
+    assert len(records.writes) == 1
+    await driver.run(_add([21]))
+    await driver.write_log()
+    assert records.writes[1:] == [[{"total": 21}]]
+    await driver.run(_add([22]))
+    await driver.close()
+    assert records.writes[2:] == [[{"total": 22}]]

@@ -52,6 +52,72 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SlowCache:
     return cache
 
 
+@pytest.fixture
+def ageing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[SlowCache, Callable[[float], None]]:
+    """A cache whose snapshot is loaded anew from its fifth second on, and how to make time pass."""
+    clock = [100.0]
+    monkeypatch.setattr(snapshot_cache, "REFRESH_S", 10.0)
+    monkeypatch.setattr(snapshot_cache.time, "monotonic", lambda: clock[0])
+    cache = SlowCache(tmp_path)
+    assert cache.at_hand() is None and cache.current() == 1
+
+    def pass_s(seconds: float) -> None:
+        clock[0] += seconds
+
+    return cache, pass_s
+
+
+def loaded(cache: SlowCache) -> None:
+    """Wait for the load in the background."""
+    with cache._loading:
+        pass
+
+
+def test_nobody_waits_while_the_next_one_is_loaded_in_the_background(ageing: tuple[SlowCache, Callable[[float], None]]) -> None:
+    cache, pass_s = ageing
+    pass_s(4.0)
+    assert cache.at_hand() == 1 and not cache._loading.locked()
+    pass_s(2.0)
+    assert [cache.at_hand(), cache.current()] == [1, 1]
+    assert cache.begun.wait(60)
+    pass_s(60.0)  # however long that takes
+    assert [cache.at_hand(), cache.current()] == [1, 1]
+    cache.may_end.set()
+    loaded(cache)
+    pass_s(-60.0)
+    assert cache.current() == 2 == cache.loads
+
+
+def test_one_that_is_too_old_is_waited_for(ageing: tuple[SlowCache, Callable[[float], None]]) -> None:
+    cache, pass_s = ageing
+    cache.may_end.set()
+    pass_s(11.0)
+    assert cache.at_hand() is None
+    assert cache.current() == 2 == cache.at_hand()
+
+
+def test_a_failure_in_the_background_is_met_by_who_has_to_wait(ageing: tuple[SlowCache, Callable[[float], None]]) -> None:
+    cache, pass_s = ageing
+    cache.may_end.set()
+    cache.failure = RuntimeError("away")
+    pass_s(6.0)
+    assert cache.current() == 1
+    loaded(cache)
+    assert cache.at_hand() == 1
+    pass_s(6.0)
+    loaded(cache)
+    with pytest.raises(RuntimeError):
+        cache.current()
+
+
+def test_an_invalid_one_is_at_nobodys_hand(ageing: tuple[SlowCache, Callable[[float], None]]) -> None:
+    cache, _ = ageing
+    cache.may_end.set()
+    cache.invalidate()
+    assert cache.at_hand() is None
+    assert cache.latest() == 2
+
+
 def test_others_go_on_with_the_old_one_while_one_loads(cache: SlowCache) -> None:
     thread, found = in_thread(cache.current)
     assert cache.begun.wait(60)
