@@ -21,6 +21,7 @@ from es_recsys.evaluation import query_split
 from es_recsys.events.interactions import read_interactions
 from es_recsys.index.item_digests import catalogue_digest
 from es_recsys.index.stored_metadata import write_metadata
+from es_recsys.jobs.eval_run import EvalRun
 from es_recsys.jobs.evaluate import evaluate
 from es_recsys.jobs.evaluate_log import evaluate_log
 from es_recsys.jobs.evaluate_options import EvaluateOptions
@@ -216,6 +217,7 @@ def test_a_model_that_cannot_be_trained_is_left_out_unless_it_was_named(client: 
     monkeypatch.setattr(
         "es_recsys.jobs.eval_in_memory.MODELS", {name: MODELS[name] for name in ("als", "covisitation", "popularity")}
     )
+    monkeypatch.setattr(EvalRun, "seconds_left", lambda _: 5.0)  # however slow the machine
     found = evaluate(client.workspace, EvaluateOptions(users=5, budget=5.0))
     assert any("als is left out" in note for note in found.notes)
 
