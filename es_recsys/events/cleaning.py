@@ -13,8 +13,8 @@ import polars as pl
 
 from es_recsys.event_types import EVENT_TYPES
 from es_recsys.events.bot_rules import BOT_RULES, BotRules
-from es_recsys.events.cleaning_report import CleaningReport, SuspendedRule
-from es_recsys.events.event_frame import EventFrame, read_event_frame
+from es_recsys.events.cleaning_report import Cleaned, CleaningReport, SuspendedRule
+from es_recsys.events.event_frame import EventFrame, read_event_frame, to_arrays
 from es_recsys.events.quarantine_rules import RuleContext, Suspension, assign_reasons
 from es_recsys.events.records import UNKNOWN_ITEM
 from es_recsys.events.sessions import SESSION_GAP_S, sessionize
@@ -31,7 +31,7 @@ _MEDIAN_DWELL_S = 3_600.0
 _ENOUGH_DWELLS = 20
 
 
-def clean(store: EventStore, known_items: Collection[str] | None, now: float, gap: float = SESSION_GAP_S) -> CleaningReport:
+def clean(store: EventStore, known_items: Collection[str] | None, now: float, gap: float = SESSION_GAP_S) -> Cleaned:
     """Quarantine the events of the store that should not count, and lift what no longer holds; -> what was found.
 
     known_items: ids of the catalogue, or None where there is none to compare with. now: epoch seconds; what lies more
@@ -47,8 +47,8 @@ def clean(store: EventStore, known_items: Collection[str] | None, now: float, ga
     bots, scale = BotRules.of(settings), RatingScale.of(settings)
     baskets = [frame.code_of(name) for name, row in EVENT_TYPES.items() if row.value == "quantity"]
     reasons, suspended = assign_reasons(frame.rows, RuleContext(timed, now, baskets, frame.code_of("rating"), scale, bots))
-    flagged, lifted = _store_flags(store, frame, reasons)
-    return CleaningReport(
+    flagged, lifted, changes = _store_flags(store, frame, reasons)
+    report = CleaningReport(
         events=len(frame.rows),
         kept=reasons.null_count(),
         actors=frame.rows["actor"].n_unique(),
@@ -64,6 +64,8 @@ def clean(store: EventStore, known_items: Collection[str] | None, now: float, ga
         unknown_item_ids=_closest_ids(frame, reasons, known_items),
         bounds={"scale": scale, **{rule.name: bots.bound(rule) for rule in BOT_RULES}},
     )
+    position = frame.position._replace(change=frame.position.change + changes)
+    return Cleaned(report, to_arrays(frame, reasons, scale, in_ms, position))
 
 
 def _suspended(frame: EventFrame, found: Suspension) -> SuspendedRule:
@@ -118,14 +120,16 @@ def _detect_dwell_unit(store: EventStore, frame: EventFrame) -> bool:
     return in_ms
 
 
-def _store_flags(store: EventStore, frame: EventFrame, reasons: pl.Series) -> tuple[int, int]:
-    """Write what differs; -> how many events were flagged, and how many flags were lifted."""
+def _store_flags(store: EventStore, frame: EventFrame, reasons: pl.Series) -> tuple[int, int, int]:
+    """Write what differs; -> how many events were flagged, how many flags were lifted, and how many changes the store counts."""
     pairs = pl.DataFrame({"row": frame.rows["row"], "was": frame.rows["reason"], "assigned": reasons})
     changed = pairs.filter(pl.col("was").ne_missing(pl.col("assigned")))
+    changes = 0
     for part in changed.iter_slices(_FLAGS_AT_ONCE):
+        changes += 1
         store.set_quarantine(dict(zip(part["row"].to_list(), part["assigned"].to_list(), strict=True)))
     lifted = changed["assigned"].null_count()
-    return len(changed) - lifted, lifted
+    return len(changed) - lifted, lifted, changes
 
 
 def _counts(reasons: pl.Series) -> dict[str, int]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from es_recsys.counting import counted
+from es_recsys.events.event_arrays import EventArrays
 from es_recsys.events.quarantine_reasons import QUARANTINE_REASONS
 
-__all__ = ["CleaningReport", "SuspendedRule"]
+__all__ = ["Cleaned", "CleaningReport", "SuspendedRule"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,3 +117,10 @@ class CleaningReport:
             "sessions": self.sessions,
             "dwell_in_ms": self.dwell_in_ms,
         }
+
+
+class Cleaned(NamedTuple):
+    """What cleaning found, and the events as it left them, for what is made of them next."""
+
+    report: CleaningReport
+    events: EventArrays

@@ -11,25 +11,33 @@ import sqlalchemy as sa
 
 from es_recsys.event_types import EVENT_TYPES
 from es_recsys.events.columns import LabelEncoder, read_columns
+from es_recsys.events.event_arrays import EventArrays
+from es_recsys.events.log_position import LogPosition
 from es_recsys.events.quarantine_rules import REASONS
+from es_recsys.events.records import UNKNOWN_ITEM
 from es_recsys.events.schema import EVENTS
 from es_recsys.events.store import EventStore
+from es_recsys.ratings import RatingScale
 
-__all__ = ["EventFrame", "read_event_frame"]
+__all__ = ["EventFrame", "read_event_frame", "to_arrays"]
 
 _TYPE_CODES = {name: code for code, name in enumerate(EVENT_TYPES)}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EventFrame:
-    """All events of a store as columns, for cleaning.
+    """All events of a store as columns, for what is made of them: cleaning, popularity, profiles.
 
     rows: `row`, `actor`, `kind`, `item`, `query` (codes), `value` as sent, `time`, `reason` (one of REASONS), `clamped`,
-    `known`; by actor, time and row where events have times, else by row. items: id of each item code, None for none.
+    `known`, `key` (`StoredEvent.key` as a number); by actor, time and row where events have times, else by row. actors, items,
+    queries: what the codes stand for, None for none. position: how far the store's log was when they were as they are here.
     """
 
     rows: pl.DataFrame
+    position: LogPosition
+    actors: list[str] = field(default_factory=list)
     items: list[str | None] = field(default_factory=list)
+    queries: list[str | None] = field(default_factory=list)
 
     def code_of(self, event_type: str) -> int:
         """Return the code of an event type."""
@@ -41,6 +49,8 @@ def read_event_frame(store: EventStore, known_items: Collection[str] | None, tim
     event = EVENTS.c
     when = sa.func.coalesce(event.time, event.received_at) if timed else event.order
     columns = [event.actor, event.event_type, event.item_id, event.query, event.value, when, event.quarantine, event.clamped]
+    # Read first, so that what changes while events are read is noticed.
+    position = store.log_position()
     actors, items, queries = LabelEncoder(), LabelEncoder(), LabelEncoder()
     parts = [
         pl.DataFrame(
@@ -53,21 +63,51 @@ def read_event_frame(store: EventStore, known_items: Collection[str] | None, tim
                 "value": pl.Series(value, dtype=pl.Float64),
                 "time": pl.Series(time, dtype=pl.Float64),
                 "reason": pl.Series(reason, dtype=pl.Enum(REASONS), strict=False),
-                "clamped": pl.Series(clamped, dtype=pl.Boolean),
+                "clamped": np.fromiter(clamped, np.bool_, len(clamped)),
+                "key": np.frombuffer(b"".join(it[:8] for it in digest), ">u8").astype(np.uint64),
             }
         )
-        for row, actor, kind, item, query, value, time, reason, clamped in read_columns(store, columns)
+        for row, actor, kind, item, query, value, time, reason, clamped, digest in read_columns(
+            store, [*columns, event.digest], last=position.row
+        )
     ]
     if not parts:
-        return EventFrame(_empty())
+        return EventFrame(_empty(), position)
     rows = pl.concat(parts).with_columns(known=pl.lit(True))
     if known_items is not None:
         known = np.array([item is None or item in known_items for item in items.values])
         rows = rows.with_columns(known=pl.Series(known).gather(rows["item"]))
-    return EventFrame(rows.sort("actor", "time", maintain_order=True) if timed else rows, items.values)
+    rows = rows.sort("actor", "time", maintain_order=True) if timed else rows
+    return EventFrame(rows, position, actors.values, items.values, queries.values)
+
+
+def to_arrays(frame: EventFrame, reasons: pl.Series, scale: RatingScale, dwell_in_ms: bool, position: LogPosition) -> EventArrays:
+    """Return the events as arrays. reasons: of each row; scale, dwell_in_ms: how the store reads values."""
+    rows = frame.rows.with_columns(reason=reasons).sort("actor", maintain_order=True)
+    sent = rows.select("kind", "value").unique()
+    names = list(EVENT_TYPES)
+    read = [scale.read(names[kind], value) for kind, value in sent.iter_rows()]
+    if dwell_in_ms:
+        read = [(name, value / 1000.0 if name == "dwell" and value is not None else value) for name, value in read]
+    codes = sent.with_columns(reading=pl.int_range(len(sent), dtype=pl.Int32))
+    values = rows.select("kind", "value")
+    readings = values.join(codes, on=["kind", "value"], how="left", nulls_equal=True, maintain_order="left")["reading"]
+    columns = {name: rows[name].to_numpy() for name in ("row", "actor", "item", "query", "time", "key")}
+    return EventArrays(
+        **columns,
+        reading=readings.to_numpy(),
+        counts=rows["reason"].is_null().to_numpy(),
+        unknown=(rows["reason"] == UNKNOWN_ITEM).fill_null(False).to_numpy(),
+        actors=frame.actors,
+        items=frame.items,
+        queries=frame.queries,
+        readings=read,
+        position=position,
+    )
 
 
 def _empty() -> pl.DataFrame:
     schema: dict[str, pl.DataType | type[pl.DataType]] = {"row": pl.Int64, "actor": pl.Int32, "kind": pl.Int8}
     schema |= {"item": pl.Int32, "query": pl.Int32, "value": pl.Float64, "time": pl.Float64}
-    return pl.DataFrame(schema={**schema, "reason": pl.Enum(REASONS), "clamped": pl.Boolean, "known": pl.Boolean})
+    schema |= {"reason": pl.Enum(REASONS), "clamped": pl.Boolean, "key": pl.UInt64, "known": pl.Boolean}
+    return pl.DataFrame(schema=schema)

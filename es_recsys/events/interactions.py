@@ -15,11 +15,12 @@ from es_recsys.errors import InputError
 from es_recsys.event_types import EVENT_TYPES, event_weight
 from es_recsys.events.actors import user_of
 from es_recsys.events.columns import LabelEncoder, read_columns
+from es_recsys.events.event_arrays import EventArrays
 from es_recsys.events.event_reader import type_column, value_column
 from es_recsys.events.schema import EVENTS
 from es_recsys.events.store import EventStore
 
-__all__ = ["read_interactions", "reweight"]
+__all__ = ["read_interactions", "reweight", "to_interactions"]
 
 _TYPE_CODES = {name: number for number, name in enumerate(EVENT_TYPES)}
 
@@ -64,6 +65,23 @@ def read_interactions(
         kept = part[2] != 0.0
         parts.append(tuple(array[kept] for array in part))
     return _sorted(actors.values, items.values, parts, timed, products)
+
+
+def to_interactions(
+    events: EventArrays, timed: bool, now: float, weights: Mapping[str, float] | None, products: Mapping[str, str] | None
+) -> Interactions:
+    """Return what `read_interactions` reads, of all types, of events that are read already. timed: whether they have times."""
+    signed = np.array([EVENT_TYPES[event_type].sign != 0 for event_type, _ in events.readings], np.bool_)
+    types = np.array([_TYPE_CODES[event_type] for event_type, _ in events.readings], np.int8)
+    values = np.array([np.nan if value is None else value for _, value in events.readings], np.float32)
+    on_item = np.array([item is not None for item in events.items], np.bool_)
+    weight = events.weights(weights).astype(np.float32)
+    kept = events.counts & on_item[events.item] & signed[events.reading] & (weight != 0.0)
+    if timed:
+        kept &= events.time <= now
+    reading = events.reading[kept]
+    part = (events.actor[kept], events.item[kept], weight[kept], events.time[kept], types[reading], values[reading])
+    return _sorted(events.actors, [item or "" for item in events.items], [part], timed, products)
 
 
 def reweight(data: Interactions, weights: Mapping[str, float]) -> Interactions:

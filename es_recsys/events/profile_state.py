@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from es_recsys.event_types import EVENT_TYPES
 from es_recsys.events.decayed_sums import DecayedSums
@@ -45,8 +46,7 @@ class ProfileConfig:
 _TYPE_ORDER = {name: number for number, name in enumerate(EVENT_TYPES)}
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryEntry:
+class HistoryEntry(NamedTuple):
     """One event of the history. time: as `StoredEvent.time`. key: 16 hex digits of the event's digest."""
 
     time: float

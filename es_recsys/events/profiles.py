@@ -31,10 +31,11 @@ from es_recsys.events.decayed_sums import FACETS, Contribution, DecayedSums, Ite
 from es_recsys.events.profile_state import LONG, SHORT, HistoryEntry, ProfileState, RecencyKey
 from es_recsys.events.records import UNKNOWN_ITEM, StoredEvent
 
-__all__ = ["build_profile", "fold"]
+__all__ = ["MAX_QUERIES", "build_profile", "fold"]
 
 _SEEN_TYPES = frozenset(name for name, row in EVENT_TYPES.items() if row.counts_as_seen)
-_QUERIES = 20
+MAX_QUERIES = 20
+"""Texts that a profile remembers of what was searched for."""
 _CHUNK = 2_048
 # Below this part of what went in, a sum that likes and dislikes cancel is rounding noise.
 _NOISE = 1e-6
@@ -165,7 +166,7 @@ def _queries(queries: Mapping[str, RecencyKey], rows: Iterable[StoredEvent]) -> 
         text = " ".join((row.query or "").split())
         if row.event_type == "search" and text:
             latest[text] = max((row.time, row.key), latest.get(text, (row.time, row.key)))
-    return {text: latest[text] for text in sorted(latest, key=lambda text: latest[text])[-_QUERIES:]}
+    return {text: latest[text] for text in sorted(latest, key=lambda text: latest[text])[-MAX_QUERIES:]}
 
 
 def _tastes(state: ProfileState) -> dict[str, Taste]:

@@ -18,14 +18,15 @@ from es_recsys.events.actors import actor_key, actor_of, session_of, user_of
 from es_recsys.events.database import Database
 from es_recsys.events.event_reader import EventReader
 from es_recsys.events.event_writer import AppendResult, EventWriter, LoadResult, adopt_key
+from es_recsys.events.log_position import LogPosition
 from es_recsys.events.records import UNKNOWN_ITEM, StoredEvent
 from es_recsys.events.schema import ACTORS, EVENTS, STORES
-from es_recsys.events.store_state import LogPosition, StoreState
+from es_recsys.events.store_state import StoreState
 from es_recsys.keys import confirm_key
 from es_recsys.ratings import RatingScale
 from es_recsys.types import Event
 
-__all__ = ["AppendResult", "EventStore", "LoadResult", "LogPosition"]
+__all__ = ["AppendResult", "EventStore", "LoadResult"]
 
 _IN = 500
 _BATCH = 50_000

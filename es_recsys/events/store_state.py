@@ -4,26 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import sqlalchemy as sa
 
 from es_recsys.events.database import Database
+from es_recsys.events.log_position import LogPosition
 from es_recsys.events.schema import STORES
 
-__all__ = ["LogPosition", "StoreState", "merge_json"]
-
-
-class LogPosition(NamedTuple):
-    """How far the log of a store is.
-
-    row: the highest that is visible. change: how often rows that were read before have changed. revision: how often all of
-    them are to be read anew. Positions are stored with what was made of the events, under these names.
-    """
-
-    row: int
-    change: int
-    revision: int
+__all__ = ["StoreState", "merge_json"]
 
 
 class StoreState:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from es_recsys.counting import counted
-from es_recsys.errors import StoreNotFound
+from es_recsys.errors import StoreNotFound, TooManyErrors
 from es_recsys.event_columns import EventColumns
 from es_recsys.event_types import EVENT_TYPES
 from es_recsys.events.bot_rules import parse_bots
@@ -27,13 +27,24 @@ from es_recsys.ratings import RatingScale
 from es_recsys.serving.refresh import refresh_after_events
 from es_recsys.serving.stored_forward_index import update_forward_index
 from es_recsys.serving.workspace import Workspace
-from es_recsys.sources import ReadOptions, RejectedRows, dry_run, infer_event_formats, read_event_columns
-from es_recsys.sources.future_times import FutureTimes
+from es_recsys.sources import (
+    FieldFormats,
+    ReadOptions,
+    RejectedRows,
+    dry_run,
+    event_format_inference,
+    infer_event_formats,
+    read_event_columns,
+)
+from es_recsys.sources.field_formats import FieldFormatInference
 from es_recsys.sources.rating_inference import RatingCounts
 from es_recsys.sources.read_options import DEFAULT_OPTIONS
 from es_recsys.types import Item
 
 __all__ = ["EventsReport", "load_events", "set_rating_scale"]
+
+_MOST_KEPT = 2_000_000
+"""Events of one load that are kept in memory from the check of the files on; each takes about 200 bytes."""
 
 _ITEM_EVENT_TYPES = tuple(name for name, row in EVENT_TYPES.items() if row.sign)
 
@@ -95,28 +106,80 @@ def load_events(
     or times are local and their zone isn't known; TooManyErrors; KeyMismatch.
     """
     started = time.monotonic()
-    scale, checked = to_rating_scale(rating_scale), CheckedEvents(work.now())
+    scale = to_rating_scale(rating_scale)
     parse_bots(bots or ())
-    formats = infer_event_formats(files, options)
-
-    def read(rejected: RejectedRows, future: FutureTimes | None = None) -> Iterator[EventColumns]:
-        return read_event_columns(files, options, formats=formats, future=future, rejected=rejected)
-
-    count, rejected = dry_run(lambda rejected: checked.observe(read(rejected, checked.future)), max_errors, count=len)
-    if not count:
+    files_read = _read_and_check(files, options, work.now(), max_errors)
+    checked, rejected = files_read.checked, files_read.rejected
+    if not files_read.count:
         raise rejected.nothing_usable("event", files)
     time_notes = check_times(checked.future, options.timezone is not None)
     confirm_key(work, find_metadata(work))
     store = work.events
     rating_notes = store_rating_scale(store, checked.ratings, scale)
     store_bot_rules(store, bots)
-    loaded = store.load_columns(_with_progress(read(RejectedRows(write=False)), count, progress), work.now())
+    loaded = store.load_columns(_with_progress(files_read.events(), files_read.count, progress), work.now())
+    del files_read  # what was kept of the files would be beside what cleaning needs
     notes = [*time_notes, *rating_notes, *checked.notes(), *rejected.messages(), *_order_notes(loaded)]
     with work.translating_errors():
         notes += _add_bare_items(work)
         cleaning = refresh_after_events(work)
     fields = tuple(rejected.field_error_dicts())
     return EventsReport(loaded, cleaning, rejected.count, tuple(notes), time.monotonic() - started, fields)
+
+
+@dataclass(frozen=True, slots=True)
+class _FilesRead:
+    """Files of events that were read and checked. kept: their events, None where these are too many to be kept."""
+
+    files: Sequence[Path]
+    options: ReadOptions
+    formats: FieldFormats
+    count: int
+    rejected: RejectedRows
+    checked: CheckedEvents
+    kept: Sequence[EventColumns] | None
+
+    def events(self) -> Iterable[EventColumns]:
+        """Return the events, from the files again where they were not kept."""
+        if self.kept is not None:
+            return self.kept
+        return read_event_columns(self.files, self.options, formats=self.formats, rejected=RejectedRows(write=False))
+
+
+def _read_and_check(files: Sequence[Path], options: ReadOptions, now: float, max_errors: int | None) -> _FilesRead:
+    """Read the files without writing anything.
+
+    They are taken to be of the usual formats, and read again where all rows together show that they are of others.
+    """
+
+    def read(formats: FieldFormats, inference: FieldFormatInference | None = None) -> _FilesRead:
+        checked, kept, kept_count = CheckedEvents(now), list[EventColumns](), 0
+
+        def observed(rejected: RejectedRows) -> Iterator[EventColumns]:
+            nonlocal kept_count
+            for events in checked.observe(
+                read_event_columns(files, options, formats=formats, future=checked.future, rejected=rejected, inference=inference)
+            ):
+                kept_count += len(events)
+                if kept_count <= _MOST_KEPT:
+                    kept.append(events)
+                else:
+                    kept.clear()
+                yield events
+
+        count, rejected = dry_run(observed, max_errors, count=len)
+        return _FilesRead(files, options, formats, count, rejected, checked, kept if count <= _MOST_KEPT else None)
+
+    usual, inference = event_format_inference(options).infer(options.zone), event_format_inference(options)
+    try:
+        found = read(usual, inference)
+    except TooManyErrors:
+        return read(infer_event_formats(files, options))
+    formats = inference.infer(options.zone)
+    if replace(formats, notes=()) != usual:
+        return read(formats)
+    found.rejected.notes[:0] = formats.notes
+    return found
 
 
 def set_rating_scale(work: Workspace, scale: str | RatingScale) -> None:

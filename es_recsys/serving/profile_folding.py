@@ -13,11 +13,13 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from es_recsys.batching import batched
 from es_recsys.errors import WriteError
 from es_recsys.events.decayed_sums import ItemContent
+from es_recsys.events.event_arrays import EventArrays
+from es_recsys.events.log_position import LogPosition
 from es_recsys.events.profile_documents import RESUME_FIELDS, can_resume, resume, to_document
 from es_recsys.events.profile_state import ProfileConfig, ProfileState
 from es_recsys.events.profiles import fold
@@ -35,6 +37,9 @@ from es_recsys.serving.recording import quarantine_unknown_items, update_profile
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.user_profiles import fetch_item_content
 from es_recsys.serving.workspace import Workspace
+
+if TYPE_CHECKING:
+    from es_recsys.events.history_folding import HistoryFolding  # it loads scipy
 
 __all__ = ["count_outdated_profiles", "fold_all_profiles", "fold_new_events"]
 
@@ -57,11 +62,11 @@ def fold_all_profiles(work: Workspace, snapshot: ServingSnapshot, progress: Prog
     return written + fold_new_events(work, snapshot), removed
 
 
-def fold_new_events(work: Workspace, snapshot: ServingSnapshot) -> int:
+def fold_new_events(work: Workspace, snapshot: ServingSnapshot, events: EventArrays | None = None) -> int:
     """Bring the profiles of a version up to what the event store holds; return how many were written.
 
     Only those of actors with new or changed events are looked at; all where that is not known, or where profiles were folded
-    under other settings.
+    under other settings. events: all of them, as cleaning left them, so that they need not be read again.
     """
     create_missing_profiles_index(work.job_es, snapshot.metadata)
     work.confirm_key(snapshot.metadata, adopt=True)
@@ -70,6 +75,7 @@ def fold_new_events(work: Workspace, snapshot: ServingSnapshot) -> int:
         run, checkpoint, target = _plan_pass(work, snapshot)
         if checkpoint == target:
             break
+        run.use(events, target)
         whole, actors, gone = _affected_actors(run, checkpoint, target)
         written += run.fold(actors)
         if whole:
@@ -145,6 +151,16 @@ class _ProfilePass:
         self._content: OrderedDict[str, ItemContent | None] = OrderedDict()
         self._visited = IdSet()
         self._retries: list[str] = []
+        self._histories: HistoryFolding | None = None
+        self._change = -1
+
+    def use(self, events: EventArrays | None, target: Mapping[str, Any]) -> None:
+        """Take histories from `events`, where these are all that the pass is to reach."""
+        if events is None or events.position._asdict() != {name: target[name] for name in LogPosition._fields}:
+            return
+        from es_recsys.events.history_folding import HistoryFolding
+
+        self._histories, self._change = HistoryFolding(events, self._config), events.position.change
 
     def target(self) -> dict[str, Any]:
         """Return the checkpoint that the profiles' mapping holds when this pass is done."""
@@ -232,12 +248,18 @@ class _ProfilePass:
             versions[it.actor] = None if stored is None else stored.seq_no
             source = stored.source if stored is not None and it.key in whole else None
             states[it.actor] = resume(source, it.key, self._config, it.revision)
-        old = [actor for actor, state in states.items() if state.applied_through]
-        rows = store.rows_of([actor for actor in states if not states[actor].applied_through])
+        together = self._fold_together([it for it in due if not states[it.actor].applied_through])
+        for it in due:
+            if it.actor in together:
+                document = to_document(together[it.actor], now)
+                yield it.actor, Action(it.key, document, precondition=versions[it.actor] or "absent")
+        due = [it for it in due if it.actor not in together]
+        old = [it.actor for it in due if states[it.actor].applied_through]
+        rows = store.rows_of([it.actor for it in due if not states[it.actor].applied_through])
         if old:
             rows.update(store.rows_of(old, min(states[actor].applied_through for actor in old)))
         if self._set_aside(list(chain.from_iterable(rows.values()))):
-            self._retries += states
+            self._retries += [it.actor for it in due]
             return
         for it in due:
             state, events, version = states[it.actor], rows.get(it.actor, []), versions[it.actor]
@@ -249,11 +271,30 @@ class _ProfilePass:
             elif version is not None and not state.applied_through:
                 yield it.actor, Action(it.key, operation="delete", precondition=version)
 
-    def _set_aside(self, rows: Sequence[StoredEvent]) -> bool:
-        """Look up the rows' items, and flag rows on unknown ones in the event store; return whether one came just now."""
-        lacking = [i for i in dict.fromkeys(row.item_id for row in rows) if i is not None and i not in self._content]
+    def _fold_together(self, due: Sequence[_Due]) -> dict[str, ProfileState]:
+        """Return the profiles that are folded from the histories at hand, by actor; none where the store has changed since."""
+        histories = self._histories
+        # Looked at after the revisions of `due`, so that these are of the events at hand.
+        if histories is None or self.work.events.log_position().change != self._change:
+            return {}
+        whose = [it for it in due if it.actor in histories]
+        actors = [it.actor for it in whose]
+        self._look_up(histories.item_ids(actors))
+        if not whose or any(self._content.get(item_id) is None for item_id in histories.item_ids(actors, counting=True)):
+            return {}
+        content = {item_id: found for item_id, found in self._content.items() if found is not None}
+        states = histories.fold(actors, [it.key for it in whose], [it.revision for it in whose], content)
+        return dict(zip(actors, states, strict=True))
+
+    def _look_up(self, item_ids: Iterable[str]) -> None:
+        """Have the content of items at hand."""
+        lacking = [item_id for item_id in item_ids if item_id not in self._content]
         found = self.work.driver.run(fetch_item_content(self.snapshot, lacking))
         self._content.update((item_id, found.get(item_id)) for item_id in lacking)
+
+    def _set_aside(self, rows: Sequence[StoredEvent]) -> bool:
+        """Look up the rows' items, and flag rows on unknown ones in the event store; return whether one came just now."""
+        self._look_up(dict.fromkeys(row.item_id for row in rows if row.item_id is not None))
         known = {item_id: it for item_id, it in self._content.items() if it is not None}
         if not self.work.driver.run(quarantine_unknown_items(self.snapshot, self.work.events, rows, known)):
             return False

@@ -11,7 +11,8 @@ import numpy as np
 
 from es_recsys.counting import counted
 from es_recsys.errors import StoreNotFound
-from es_recsys.events.cleaning_report import CleaningReport
+from es_recsys.events.cleaning_report import Cleaned, CleaningReport
+from es_recsys.events.event_arrays import EventArrays
 from es_recsys.events.store import EventStore
 from es_recsys.index.fetch import scan_ids
 from es_recsys.index.items_report import ItemsReport
@@ -23,7 +24,7 @@ from es_recsys.progress import Progress
 from es_recsys.serving.product_groups import fetch_item_groups, grouping_version
 from es_recsys.serving.profile_folding import fold_all_profiles, fold_new_events
 from es_recsys.serving.snapshot_cache import popularity_folder
-from es_recsys.serving.stored_interactions import load_interactions
+from es_recsys.serving.stored_interactions import interactions_of, load_interactions
 from es_recsys.serving.workspace import Workspace
 
 __all__ = [
@@ -89,10 +90,10 @@ def catalogue_state(work: Workspace) -> dict[str, Any] | None:
 
 def refresh_after_events(work: Workspace) -> CleaningReport:
     """Clean the stored events, then bring popularity and profiles up to date with them. Raises StoreNotFound."""
-    found = clean_events(work)
-    count_popularity(work)
-    fold_new_events(work, work.snapshots.latest())
-    return found
+    report, events = clean_events(work)
+    count_popularity(work, events)
+    fold_new_events(work, work.snapshots.latest(), events)
+    return report
 
 
 def refresh_after_items(
@@ -112,13 +113,14 @@ def refresh_after_items(
     if not store.last_row:
         return []
     notes: list[str] = []
+    events = None
     with work.translating_errors():
         metadata = read_metadata(work.es, work.settings.index)
         state = _state(work, metadata)
         if _only_changed(store.progress.get("catalogue"), before, state, written):
             store.update_progress(catalogue=state)
         else:
-            found = clean_events(work)
+            found, events = clean_events(work)
             if found.flagged or found.lifted:
                 notes.append(
                     f"{counted(found.lifted, 'event counts', 'events count')} again and {found.flagged:,} no longer, with the"
@@ -127,8 +129,8 @@ def refresh_after_items(
         if regrouped and not notes:
             notes.append("Events count for the products that their items are variants of now")
         if store.progress.get("counted") != [store.log_position().change, grouping_version(metadata)]:
-            count_popularity(work)
-        fold_new_events(work, work.snapshots.latest())
+            count_popularity(work, events)
+        fold_new_events(work, work.snapshots.latest(), events)
     return notes
 
 
@@ -153,7 +155,7 @@ def _state(work: Workspace, metadata: IndexMetadata) -> dict[str, Any]:
     return {**write_state(work.job_es, metadata.index), "variants": grouping_version(metadata)}
 
 
-def clean_events(work: Workspace) -> CleaningReport:
+def clean_events(work: Workspace) -> Cleaned:
     """Clean all stored events against the items of the live version."""
     metadata = read_metadata(work.es, work.settings.index)
     # Both are read first: what comes while events are looked at is for the next look.
@@ -167,11 +169,14 @@ def clean_events(work: Workspace) -> CleaningReport:
     return found
 
 
-def count_popularity(work: Workspace) -> None:
-    """Count popularity from all stored events, and store it as an artefact."""
+def count_popularity(work: Workspace, events: EventArrays | None = None) -> None:
+    """Count popularity from all stored events, and store it as an artefact. events: all, as cleaning left them."""
     metadata = read_metadata(work.es, work.settings.index)
     change = work.events.log_position().change
-    data = load_interactions(work, metadata, work.now())
+    if events is None or events.position.change != change:
+        data = load_interactions(work, metadata, work.now())
+    else:
+        data = interactions_of(work, metadata, events, work.now())
     if len(data.items):
         Popularity().fit(data, np.random.default_rng(0)).save(popularity_folder(work.settings))
     work.events.update_progress(counted=[change, grouping_version(metadata)])

@@ -9,7 +9,7 @@ Importing this loads no polars; only reading a Parquet file does.
 from __future__ import annotations
 
 from es_recsys.sources.actions import parse_actions
-from es_recsys.sources.events import infer_event_formats, read_event_columns, read_events
+from es_recsys.sources.events import event_format_inference, infer_event_formats, read_event_columns, read_events
 from es_recsys.sources.field_formats import FieldFormats
 from es_recsys.sources.item_fields import strip_markup
 from es_recsys.sources.item_schema import ItemSchema, infer_item_schema
@@ -30,6 +30,7 @@ __all__ = [
     "RejectedRows",
     "Row",
     "dry_run",
+    "event_format_inference",
     "infer_event_formats",
     "infer_item_schema",
     "parse_actions",

@@ -78,27 +78,36 @@ class EventRows:
 
     def observe(self, rows: Sequence[Mapping[str, Any]], inference: FieldFormatInference) -> None:
         """Have the inference of formats see the fields of the rows that say something."""
-        if self._plain.observe(rows, inference):
-            return
-        if len(rows) > _SMALLEST_BLOCK:
+        fields = self._plain.fields(rows)
+        if fields is not None:
+            inference.add_columns(fields)
+        elif len(rows) > _SMALLEST_BLOCK:
             for half in _halves(rows):
                 self.observe(half, inference)
-            return
-        for values in rows:
-            with suppress(InvalidValue, SkippedEvent):
-                for fields in self.lines(values):
-                    inference.add(fields)
+        else:
+            for values in rows:
+                with suppress(InvalidValue, SkippedEvent):
+                    for line in self.lines(values):
+                        inference.add(line)
 
-    def columns(self, rows: Sequence[Row], rejected: RejectedRows) -> list[EventColumns]:
-        """Return the events of the rows, in parts; rows and fields that can't be used go to `rejected`."""
-        plain = self._plain.columns([row.values for row in rows])
-        if plain is not None:
+    def columns(
+        self, rows: Sequence[Row], rejected: RejectedRows, inference: FieldFormatInference | None = None
+    ) -> list[EventColumns]:
+        """Return the events of the rows, in parts; rows and fields that can't be used go to `rejected`.
+
+        inference: sees the fields, as `observe` has it.
+        """
+        fields = self._plain.fields([row.values for row in rows])
+        plain = None if fields is None else self._plain.columns(fields)
+        if fields is not None and plain is not None:
+            if inference is not None:
+                inference.add_columns(fields)
             return [plain if self._timestamps else self._ordered(plain)]
         if len(rows) > _SMALLEST_BLOCK:
-            return [part for half in _halves(rows) for part in self.columns(half, rejected)]
-        return [EventColumns.of(event for row in rows for event in self.events(row, rejected))]
+            return [part for half in _halves(rows) for part in self.columns(half, rejected, inference)]
+        return [EventColumns.of(event for row in rows for event in self.events(row, rejected, inference))]
 
-    def events(self, row: Row, rejected: RejectedRows) -> Iterator[Event]:
+    def events(self, row: Row, rejected: RejectedRows, inference: FieldFormatInference | None = None) -> Iterator[Event]:
         """Yield the events of one row; what can't be used goes to `rejected`."""
         try:
             lines = self.lines(row.values)
@@ -108,6 +117,9 @@ class EventRows:
         except SkippedEvent as skipped:
             rejected.skip(str(skipped))
             return
+        if inference is not None:
+            for fields in lines:
+                inference.add(fields)
         drop = partial(note_dropped_field, rejected, row)
         for fields in lines:
             try:

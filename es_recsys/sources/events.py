@@ -17,7 +17,7 @@ from es_recsys.sources.rejected_rows import RejectedRows
 from es_recsys.sources.tables import open_tables
 from es_recsys.types import Event
 
-__all__ = ["infer_event_formats", "read_event_columns", "read_events"]
+__all__ = ["event_format_inference", "infer_event_formats", "read_event_columns", "read_events"]
 
 _BLOCK = 2_000
 _ACTOR_FIELDS = ("user_id", "session_id")
@@ -46,6 +46,7 @@ def read_event_columns(
     future: FutureTimes | None = None,
     rejected: RejectedRows | None = None,
     progress: Progress | None = None,
+    inference: FieldFormatInference | None = None,
 ) -> Iterator[EventColumns]:
     """Yield the events of one or more files, in their order, some thousand at once.
 
@@ -60,6 +61,8 @@ def read_event_columns(
     rejected: gets the bad rows, and the fields that rows are used without; without it they are passed over and written to
     FILE.rejected.jsonl.
 
+    inference: sees the fields, as the one behind `infer_event_formats` does.
+
     Raises InputError for a file that can't be read or lacks a column, TooManyErrors from `rejected`.
     """
     if formats is None:
@@ -73,7 +76,7 @@ def read_event_columns(
             found, rows = resolve_columns(table, columns, rejected)
             reader.use(found)
             for block in batched(rows, _BLOCK):
-                parts = [part for part in reader.columns(block, rejected) if len(part)]
+                parts = [part for part in reader.columns(block, rejected, inference) if len(part)]
                 if parts:
                     yield EventColumns.joined(parts)
 
@@ -82,13 +85,18 @@ def infer_event_formats(paths: Paths, options: ReadOptions = DEFAULT_OPTIONS) ->
     """Read files of events once and return what only all rows together show: how ids and times are written. Memory is flat."""
     columns = _event_columns(options)
     reader = EventRows(columns, options, FieldFormats())
-    inference = FieldFormatInference(ids=_ID_FIELDS, times=("timestamp",), day_first=options.day_first)
+    inference = event_format_inference(options)
     for table in open_tables(as_paths(paths), options, RejectedRows(write=False)):
         found, rows = resolve_columns(table, columns)
         reader.use(found)
         for block in batched(rows, _BLOCK):
             reader.observe([row.values for row in block], inference)
     return inference.infer(options.zone)
+
+
+def event_format_inference(options: ReadOptions) -> FieldFormatInference:
+    """Return what infers the formats of events, having seen nothing; most files are of the formats that it then infers."""
+    return FieldFormatInference(ids=_ID_FIELDS, times=("timestamp",), day_first=options.day_first)
 
 
 def _event_columns(options: ReadOptions) -> ColumnMapping:

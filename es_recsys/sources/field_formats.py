@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from typing import Any, Protocol
@@ -70,6 +70,14 @@ class FieldFormatInference:
         for name, inference in self._by_name:
             if name in fields:
                 inference.add(fields[name])
+
+    def add_columns(self, fields: Mapping[str, Sequence[Any]]) -> None:
+        """Look at the fields of many rows. Ids are looked at once each, as a repeated one tells nothing new."""
+        for name, ids in self.ids.items():
+            for value in dict.fromkeys(fields.get(name, ())):
+                ids.add(value)
+        for name, times in self.times.items():
+            times.add_all(fields.get(name, ()))
 
     def add_attributes(self, attributes: Mapping[str, Any]) -> None:
         """Look at the texts of one row under other names, for their null words."""

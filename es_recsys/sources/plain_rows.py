@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from es_recsys.event_columns import EventColumns
 from es_recsys.sources.actions import ActionMapping
 from es_recsys.sources.column_mapping import get_path
-from es_recsys.sources.field_formats import FieldFormatInference, FieldFormats
+from es_recsys.sources.field_formats import FieldFormats
 from es_recsys.sources.future_times import FutureTimes
 from es_recsys.types import Event
 from es_recsys.values import TimeFormat, is_null, parse_time
@@ -56,29 +56,22 @@ class PlainRows:
         """Take the columns of another file: (field, column) pairs, of which the last that is filled counts, and constants."""
         self._wanted, self._constants = wanted, constants
 
-    def observe(self, rows: Sequence[Mapping[str, Any]], inference: FieldFormatInference) -> bool:
-        """Have the inference of formats see the fields of the rows; return False where the rows are declined."""
+    def fields(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]] | None:
+        """Return field -> its values in the rows, None for what stands for nothing; None where the rows are declined."""
         try:
-            fields = self._fields(rows)
+            return self._fields(rows)
         except _NotPlain:
-            return False
-        for name, inferred in inference.ids.items():
-            if name in fields:
-                for value in dict.fromkeys(fields[name]):
-                    inferred.add(value)
-        inference.times["timestamp"].add_all(fields.get("timestamp", ()))
-        return True
+            return None
 
-    def columns(self, rows: Sequence[Mapping[str, Any]]) -> EventColumns | None:
-        """Return the events of the rows, one each and without their order; None where the rows are declined."""
+    def columns(self, fields: Mapping[str, list[Any]]) -> EventColumns | None:
+        """Return the events of rows with these fields, one each and without their order; None where the rows are declined."""
         try:
-            fields = self._fields(rows)
             found = {name: self._checked(name, column) for name, column in fields.items() if name in _VALIDATORS}
             written = fields.get("timestamp")
             times = self._times(written) if self._timestamps else None
         except _NotPlain:
             return None
-        nothing: list[Any] = [None] * len(rows)
+        nothing: list[Any] = [None] * len(fields["event_type"])
         users, sessions, items, queries = (found.get(name, nothing) for name in ("user_id", "session_id", "item_id", "query"))
         if (None in users and None in map(_either, users, sessions)) or (None in items and None in map(_either, items, queries)):
             return None
@@ -89,7 +82,6 @@ class PlainRows:
         return EventColumns(event_type=fields["event_type"], timestamp=timestamps, order=nothing, **{**found, **absent})
 
     def _fields(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-        """Return field -> its values in the rows, None for what stands for nothing. Raises _NotPlain."""
         there = set[str]().union(*rows)
         if "action_name" in there or "user_query" in there:  # of UBI
             raise _NotPlain

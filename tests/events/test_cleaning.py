@@ -28,7 +28,7 @@ def did(kind: str = "view", item: str | None = "a", ago: float = 0.0, user: str 
 
 def cleaned(store: EventStore, *events: Event, known: set[str] | None = None) -> CleaningReport:
     store.append(events, NOW)
-    return clean(store, known, NOW)
+    return clean(store, known, NOW).report
 
 
 def reasons(store: EventStore, user: str = "u1") -> list[str | None]:
@@ -36,7 +36,7 @@ def reasons(store: EventStore, user: str = "u1") -> list[str | None]:
 
 
 def test_an_empty_store(store: EventStore) -> None:
-    assert clean(store, {"a"}, NOW) == CleaningReport(events=0, kept=0, actors=0, sessions=0)
+    assert clean(store, {"a"}, NOW).report == CleaningReport(events=0, kept=0, actors=0, sessions=0)
 
 
 def test_doubles_keep_the_first_of_a_run(store: EventStore) -> None:
@@ -70,7 +70,7 @@ def test_unknown_items_are_lifted_when_they_appear(store: EventStore) -> None:
     )
     assert (reasons(store), first.flagged, first.lifted) == ([None, "unknown_item", None], 1, 0)
     revision = store.revision("u1")
-    second = clean(store, {"a", "new"}, NOW)
+    second = clean(store, {"a", "new"}, NOW).report
     assert (reasons(store), second.flagged, second.lifted) == ([None] * 3, 0, 1)
     assert store.revision("u1") == revision + 1
 
@@ -79,7 +79,7 @@ def test_running_again_changes_nothing(store: EventStore) -> None:
     events = [did(item=str(i % 50), ago=i * 0.7) for i in range(400)]
     first = cleaned(store, *events, did("rating", value=9), known={str(i) for i in range(40)})
     before, revision = reasons(store), store.revision("u1")
-    second = clean(store, {str(i) for i in range(40)}, NOW)
+    second = clean(store, {str(i) for i in range(40)}, NOW).report
     assert (second.flagged, second.lifted) == (0, 0)
     assert (second.by_reason, second.kept) == (first.by_reason, first.kept)
     assert (reasons(store), store.revision("u1")) == (before, revision)
@@ -150,8 +150,8 @@ def test_a_bots_flag_is_lifted_for_nobody_else(store: EventStore) -> None:
 
 def test_what_lies_ahead_waits_for_its_time(store: EventStore) -> None:
     store.append([did(ago=-4_000)], NOW + 4_000)
-    assert clean(store, None, NOW).by_reason == {"future_time": 1}
-    assert clean(store, None, NOW + 4_000).lifted == 1
+    assert clean(store, None, NOW).report.by_reason == {"future_time": 1}
+    assert clean(store, None, NOW + 4_000).report.lifted == 1
 
 
 def test_clamped_events_are_reported(store: EventStore) -> None:
@@ -163,7 +163,7 @@ def test_dwell_in_milliseconds_is_recognised_and_taken_back(store: EventStore) -
     long_visits = [did("dwell", item=str(i), ago=i * 100 + i % 7, value=20_000 + i) for i in range(30)]
     assert cleaned(store, *long_visits).dwell_in_ms is True
     assert store.rows("u1")[0].value == 20.0
-    assert clean(store, None, NOW).dwell_in_ms is True
+    assert clean(store, None, NOW).report.dwell_in_ms is True
     seconds = [did("dwell", item=str(i), ago=9_000 + i * 100 + i % 7, value=20 + i) for i in range(40)]
     assert cleaned(store, *seconds).dwell_in_ms is False
     assert store.rows("u1")[0].value == 20_000

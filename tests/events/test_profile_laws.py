@@ -9,16 +9,23 @@ from typing import Any
 
 import numpy as np
 import orjson
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from es_recsys.event_types import EVENT_TYPES
 from es_recsys.events.decayed_sums import ItemContent
+from es_recsys.events.event_arrays import EventArrays
+from es_recsys.events.event_frame import EventFrame, to_arrays
+from es_recsys.events.history_folding import HistoryFolding
+from es_recsys.events.log_position import LogPosition
 from es_recsys.events.profile_documents import from_document, to_document
 from es_recsys.events.profile_state import ProfileConfig, ProfileState, empty_state
 from es_recsys.events.profiles import build_profile, fold
+from es_recsys.events.quarantine_rules import REASONS
 from es_recsys.events.records import StoredEvent
+from es_recsys.ratings import FIVE_STARS, RatingScale
 
 NOW = 1_790_000_000.0
 DAY = 86_400.0
@@ -162,3 +169,66 @@ def test_without_time_positions_decay(items: list[str], data: st.DataObject) -> 
     sums = state.sums["short", 3.0]
     assert sums.net == pytest.approx(sum(5.0 * 2 ** (-age / 3.0) for age in range(len(items))))
     assert build_profile(state, NOW).history.ages.tolist() == list(range(len(items) - 1, -1, -1))
+
+
+def _arrays(histories: list[list[StoredEvent]], scale: RatingScale = FIVE_STARS, *, in_ms: bool = False) -> EventArrays:
+    """The events of some actors as cleaning leaves them."""
+    actors, items, queries = [f"u:{n}" for n in range(len(histories))], list[str | None](), list[str | None]()
+
+    def code(known: list[str | None], value: str | None) -> int:
+        if value not in known:
+            known.append(value)
+        return known.index(value)
+
+    rows = [
+        {
+            "row": row.row,
+            "actor": number,
+            "kind": list(EVENT_TYPES).index(row.event_type),
+            "item": code(items, row.item_id),
+            "query": code(queries, row.query),
+            "value": row.value,
+            "time": row.time,
+            "reason": row.quarantine,
+            "key": int(row.key, 16),
+        }
+        for number, history in enumerate(histories)
+        for row in history
+    ]
+    types = {"actor": pl.Int32, "kind": pl.Int8, "item": pl.Int32, "query": pl.Int32, "value": pl.Float64, "time": pl.Float64}
+    frame = pl.DataFrame(rows, schema={"row": pl.Int64, **types, "reason": pl.Enum(REASONS), "key": pl.UInt64})
+    position = LogPosition(0, 0, 0)
+    return to_arrays(EventFrame(frame, position, actors, items, queries), frame["reason"], scale, in_ms, position)
+
+
+VARIANTS = {**FEATURES, "i1": replace(FEATURES["i1"], group_id="g"), "i2": replace(FEATURES["i2"], group_id="g")}
+weighted = st.sampled_from(
+    [ProfileConfig(), ProfileConfig(history=10, weights={"view": 0.0, "cart": 2.5}), ProfileConfig(long_half_life=20.0)]
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.lists(_contents(), min_size=1, max_size=25), min_size=1, max_size=4), weighted, st.data())
+def test_histories_of_many_are_folded_together_as_one_by_one(
+    histories: list[list[StoredEvent]], config: ProfileConfig, data: st.DataObject
+) -> None:
+    arrived = [_arrived(contents, data.draw(st.permutations(range(len(contents))))) for contents in histories]
+    folding = HistoryFolding(_arrays(arrived), config)
+    whose = data.draw(st.permutations(range(len(arrived))))
+    found = folding.fold([f"u:{n}" for n in whose], [f"k{n}" for n in whose], whose, VARIANTS)
+    for n, state in zip(whose, found, strict=True):
+        assert_same(state, fold(empty_state(f"k{n}", config, n), arrived[n], VARIANTS))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(_contents(), min_size=1, max_size=25), st.booleans())
+def test_values_of_arrays_are_read_as_the_store_reads_them(contents: list[StoredEvent], in_ms: bool) -> None:
+    scale = RatingScale(0.0, 10.0, (2.0,))
+    read = []
+    for row in _arrived(contents, list(range(len(contents)))):
+        kind, value = scale.read(row.event_type, row.value)
+        value = value / 1000.0 if in_ms and kind == "dwell" and value is not None else value
+        read.append(row._replace(event_type=kind, value=value))
+    sent = _arrays([_arrived(contents, list(range(len(contents))))], scale, in_ms=in_ms)
+    [state] = HistoryFolding(sent, ProfileConfig()).fold(["u:0"], ["k"], [0], FEATURES)
+    assert_same(state, fold(empty_state("k", ProfileConfig()), read, FEATURES))

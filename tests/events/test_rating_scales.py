@@ -60,19 +60,19 @@ def test_half_a_star_is_the_strongest_dislike(store: EventStore) -> None:
 
 def test_events_of_a_store_from_before_are_read_anew_when_its_scale_is_known(store: EventStore) -> None:
     store.append(rated(9, 0, 4), NOW)
-    assert clean(store, None, NOW).by_reason == {"rating_out_of_range": 2}
+    assert clean(store, None, NOW).report.by_reason == {"rating_out_of_range": 2}
     store.update_settings(rating_scale=RatingScale(0, 10).to_setting(), affects_profiles=True)
     revision = store.revision("u")
-    report = clean(store, None, NOW)
+    report = clean(store, None, NOW).report
     assert (report.by_reason, report.lifted) == ({}, 2)
     assert store.revision("u") > revision
     assert [value for _, value, _ in read(store)] == [4.6, 1.0, 2.6]
     store.update_settings(rating_scale=None)
-    assert clean(store, None, NOW).by_reason == {"rating_out_of_range": 2}
+    assert clean(store, None, NOW).report.by_reason == {"rating_out_of_range": 2}
 
 
 def test_without_times_the_scale_is_asked_too(store: EventStore) -> None:
     store.append([Event(event_type="rating", user_id="u", item_id="a", value=9, order=0)], NOW)
-    assert clean(store, None, NOW).by_reason == {"rating_out_of_range": 1}
+    assert clean(store, None, NOW).report.by_reason == {"rating_out_of_range": 1}
     store.update_settings(rating_scale=TEN.to_setting())
-    assert clean(store, None, NOW).by_reason == {}
+    assert clean(store, None, NOW).report.by_reason == {}

@@ -55,7 +55,7 @@ def cleaned(store: EventStore, events: list[Event], bots: str = "") -> CleaningR
     store.load(events, NOW)
     if bots:
         store.update_settings(bots=dict(BotRules.of(store.settings).with_changes(parse_bots(bots)).setting))
-    return clean(store, None, NOW)
+    return clean(store, None, NOW).report
 
 
 def test_few_bots_are_set_aside(store: EventStore) -> None:
@@ -105,7 +105,7 @@ def test_bounds_are_settings(store: EventStore) -> None:
     assert cleaned(store, events, "minute_rate=200").kept == len(events)
     assert cleaned(store, [], "minute_rate=120").by_reason == {"bot_minute_rate": 150}
     assert cleaned(store, [], "minute_rate=off,day_rate=149").by_reason == {"bot_day_rate": 150}
-    text = " ".join(clean(store, None, NOW).lines())
+    text = " ".join(clean(store, None, NOW).report.lines())
     assert "more than 149 actions within a day" in text
     assert "--bots day_rate=off" in text
 
@@ -158,7 +158,7 @@ def test_a_whole_data_set_at_fixed_spacing(store: EventStore) -> None:
 def test_clamped_times_are_no_pace_and_keep_their_order(store: EventStore) -> None:
     ahead = [did(item, NOW + 1 + item * 300) for item in range(110)]
     assert store.load(ahead, NOW).clamped == 109
-    assert clean(store, None, NOW).kept == 110
+    assert clean(store, None, NOW).report.kept == 110
     rows = store.rows("u1")
     assert [row.item_id for row in sorted(rows, key=lambda row: row.time)] == [str(item) for item in range(110)]
     assert all(NOW - 1.0 <= row.time <= NOW for row in rows)
@@ -182,10 +182,10 @@ def test_every_reason_has_its_remedy(store: EventStore) -> None:
 
 def test_an_unknown_item_is_shown_beside_the_one_most_like_it(store: EventStore) -> None:
     store.load([did("00017", NOW - 5), did("zz", NOW - 9)], NOW)
-    report = clean(store, ["5", "17"], NOW)
+    report = clean(store, ["5", "17"], NOW).report
     assert report.unknown_item_ids == ("00017", "17")
     assert "(an event has '00017', the catalogue '17')" in " ".join(report.lines())
-    assert clean(store, ["5"], NOW).unknown_item_ids is not None
+    assert clean(store, ["5"], NOW).report.unknown_item_ids is not None
 
 
 def test_rules_as_they_are_written() -> None:

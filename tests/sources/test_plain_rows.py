@@ -168,9 +168,9 @@ def test_a_bad_row_costs_few_others_the_short_way(monkeypatch: pytest.MonkeyPatc
     read: list[int] = []
     real = PlainRows.columns
 
-    def counted(self: PlainRows, rows: Any) -> EventColumns | None:
-        found = real(self, rows)
-        read.append(0 if found is None else len(rows))
+    def counted(self: PlainRows, fields: Any) -> EventColumns | None:
+        found = real(self, fields)
+        read.append(0 if found is None else len(found))
         return found
 
     monkeypatch.setattr(PlainRows, "columns", counted)
