@@ -1,4 +1,4 @@
-"""Forward index: what scoring needs of each item (vectors, age, product), by item id, so that it needs no request.
+"""Forward index: what an answer needs of each item (vectors, age, product, document), by item id, so that it needs no request.
 
 The items as of one moment lie in memory-mapped arrays that processes share (the base); those that changed since lie in memory
 (the overlay). An index is never altered: `with_changes` returns another one, which shares the base.
@@ -8,22 +8,24 @@ from __future__ import annotations
 
 import tempfile
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 from es_recsys import artefact
+from es_recsys.errors import ModelError
 from es_recsys.index_metadata import IndexState
 from es_recsys.item_ids import ItemIds
 from es_recsys.private import make_folder
 
-__all__ = ["ForwardIndex", "ItemBlock", "ItemVectors", "concatenate", "concatenate_on_disk"]
+__all__ = ["Documents", "ForwardIndex", "ItemBlock", "ItemVectors", "concatenate", "concatenate_on_disk"]
 
-_NAME = "forward"
+_NAME, _LAYOUT = "forward", 2
 _DIRECTIONS, _LENGTHS, _GROUPS = "directions.", "lengths.", "group_"
 _BLOCK = 10_000
 _RECENT = 100_000
@@ -33,21 +35,21 @@ _RECENT = 100_000
 class ItemVectors:
     """The vectors of n items in one field.
 
-    directions: (n, d) float16, of unit length, so that no vector is too long or too short for 16 bits. lengths: (n,) float32, 0
-    for an item without a vector. The rounding alters the cosine of two vectors by about 1e-5 where d is 384, and by
-    less than 5e-4 always.
+    directions: (n, d) float16 or float32, of unit length, so that no vector is too long or too short for 16 bits. lengths: (n,)
+    float32, 0 for an item without a vector. Rounding to 16 bits alters the cosine of two vectors by about 1e-5 where d is 384,
+    and by less than 5e-4 always.
     """
 
-    directions: NDArray[np.float16]
+    directions: NDArray[np.floating[Any]]
     lengths: NDArray[np.float32]
 
     @classmethod
-    def of(cls, vectors: NDArray[np.float32]) -> ItemVectors:
-        """Round vectors (n, d) float32; a row of zeros is no vector."""
+    def of(cls, vectors: NDArray[np.float32], dtype: type[np.floating[Any]] = np.float16) -> ItemVectors:
+        """Round vectors (n, d) float32; a row of zeros is no vector. dtype: of the directions."""
         exact = vectors.astype(np.float64)
         lengths = np.sqrt(np.einsum("nd,nd->n", exact, exact))
         exact /= np.where(lengths > 0.0, lengths, 1.0)[:, None]
-        return cls(exact.astype(np.float16), lengths.astype(np.float32))
+        return cls(exact.astype(dtype), lengths.astype(np.float32))
 
     def take(self, rows: NDArray[np.int64]) -> ItemVectors:
         """Return the vectors of these rows."""
@@ -55,11 +57,42 @@ class ItemVectors:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Documents:
+    """The documents of n items, as JSON.
+
+    blob: uint8, one behind the other. offsets: (n + 1,) int64, where each begins and the last ends.
+    """
+
+    blob: NDArray[np.uint8]
+    offsets: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, documents: Sequence[bytes]) -> Documents:
+        """Return these documents."""
+        blob = np.frombuffer(b"".join(documents), np.uint8)
+        return cls(blob, np.cumsum([0, *map(len, documents)], dtype=np.int64))
+
+    @classmethod
+    def joined(cls, blob: NDArray[np.uint8], parts: Sequence[Documents]) -> Documents:
+        """Return the documents of several parts, whose blobs stand in `blob` one behind the other."""
+        lengths = np.concatenate([np.diff(part.offsets) for part in parts])
+        return cls(blob, np.concatenate([[0], np.cumsum(lengths)]))
+
+    def __getitem__(self, row: int) -> bytes:
+        return self.blob[self.offsets[row] : self.offsets[row + 1]].tobytes()
+
+    def take(self, rows: NDArray[np.int64]) -> Documents:
+        """Return the documents of these rows."""
+        return Documents.of([self[row] for row in rows.tolist()])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class ItemBlock:
     """Items as columns.
 
     item_ids: (n,), all different. group_ids: (n,), None for an item that is no variant. created_at: (n,) float64, epoch seconds,
-    NaN where it isn't known. seq_no: (n,) int64, Elasticsearch's number of the item's last write. vectors: by field.
+    NaN where it isn't known. seq_no: (n,) int64, Elasticsearch's number of the item's last write. vectors: by field. documents:
+    the fields that a hit shows.
     """
 
     item_ids: Sequence[str]
@@ -67,12 +100,14 @@ class ItemBlock:
     created_at: NDArray[np.float64]
     seq_no: NDArray[np.int64]
     vectors: Mapping[str, ItemVectors]
+    documents: Documents
 
     @classmethod
-    def empty(cls, dims: Mapping[str, int]) -> ItemBlock:
-        """Return no items. dims: vector field -> d."""
-        vectors = {field: ItemVectors.of(np.zeros((0, d), np.float32)) for field, d in dims.items()}
-        return cls((), (), np.zeros(0), np.zeros(0, np.int64), vectors)
+    def empty(cls, dims: Mapping[str, int], scanned: Collection[str] = ()) -> ItemBlock:
+        """Return no items. dims: vector field -> d. scanned: the fields whose directions have 32 bits."""
+        dtypes = {field: np.float32 if field in scanned else np.float16 for field in dims}
+        vectors = {field: ItemVectors.of(np.zeros((0, d), np.float32), dtypes[field]) for field, d in dims.items()}
+        return cls((), (), np.zeros(0), np.zeros(0, np.int64), vectors, Documents.of(()))
 
     def __len__(self) -> int:
         return len(self.item_ids)
@@ -85,6 +120,7 @@ class ItemBlock:
             self.created_at[rows],
             self.seq_no[rows],
             {field: vectors.take(rows) for field, vectors in self.vectors.items()},
+            self.documents.take(rows),
         )
 
 
@@ -97,41 +133,50 @@ def concatenate(blocks: Sequence[ItemBlock]) -> ItemBlock:
         )
         for field in blocks[0].vectors
     }
-    return _joined(blocks, vectors)
+    documents = [block.documents for block in blocks]
+    return _joined(blocks, vectors, Documents.joined(np.concatenate([each.blob for each in documents]), documents))
 
 
-def concatenate_on_disk(blocks: Iterable[ItemBlock], dims: Mapping[str, int], folder: Path) -> ItemBlock:
-    """Do what `concatenate` does, with the directions of vectors in files in `folder`, so that any number takes little memory.
+def concatenate_on_disk(
+    blocks: Iterable[ItemBlock], dims: Mapping[str, int], folder: Path, scanned: Collection[str] = ()
+) -> ItemBlock:
+    """Do what `concatenate` does, with documents and directions of vectors in files in `folder`: any number takes little memory.
 
-    dims: vector field -> d. Who has the block may read it until the folder is deleted. Raises OSError.
+    dims, scanned: see `ItemBlock.empty`. Who has the block may read it until the folder is deleted. Raises OSError.
     """
     paths = {field: folder / f"{field}.raw" for field in dims}
-    small = [ItemBlock.empty(dims)]
+    texts = folder / "documents.json"
+    small = [ItemBlock.empty(dims, scanned)]
     for block in blocks:
+        with texts.open("ab") as file:
+            block.documents.blob.tofile(file)
         for field, path in paths.items():
             with path.open("ab") as file:
                 block.vectors[field].directions.tofile(file)
-        # Of the directions nothing is kept but their shape.
+        # Of what is in the files nothing is kept but its shape.
         none = {name: ItemVectors(vectors.directions[:0], vectors.lengths) for name, vectors in block.vectors.items()}
-        small.append(replace(block, vectors=none))
+        small.append(replace(block, vectors=none, documents=Documents(block.documents.blob[:0], block.documents.offsets)))
     n = sum(len(block) for block in small)
     vectors = {}
     for field, d in dims.items():
         lengths = np.concatenate([block.vectors[field].lengths for block in small])
-        stored: NDArray[np.float16] = np.zeros((0, d), np.float16)
+        dtype = small[0].vectors[field].directions.dtype
+        stored: NDArray[np.floating[Any]] = np.zeros((0, d), dtype)
         if n:
-            stored = np.memmap(paths[field], np.float16, "r", shape=(n, d))
+            stored = np.memmap(paths[field], dtype, "r", shape=(n, d))
         vectors[field] = ItemVectors(stored, lengths)
-    return _joined(small, vectors)
+    blob = np.memmap(texts, np.uint8, "r") if texts.exists() and texts.stat().st_size else np.zeros(0, np.uint8)
+    return _joined(small, vectors, Documents.joined(blob, [block.documents for block in small]))
 
 
-def _joined(blocks: Sequence[ItemBlock], vectors: Mapping[str, ItemVectors]) -> ItemBlock:
+def _joined(blocks: Sequence[ItemBlock], vectors: Mapping[str, ItemVectors], documents: Documents) -> ItemBlock:
     return ItemBlock(
         [item_id for block in blocks for item_id in block.item_ids],
         [group_id for block in blocks for group_id in block.group_ids],
         np.concatenate([block.created_at for block in blocks]),
         np.concatenate([block.seq_no for block in blocks]),
         vectors,
+        documents,
     )
 
 
@@ -150,6 +195,7 @@ class _Segment:
     seq_no: NDArray[np.int64]
     newest: NDArray[np.int32]
     vectors: Mapping[str, ItemVectors]
+    documents: Documents
 
     @classmethod
     def of(cls, block: ItemBlock) -> _Segment:
@@ -168,6 +214,7 @@ class _Segment:
             block.seq_no,
             newest.astype(np.int32),
             block.vectors,
+            block.documents,
         )
 
     @classmethod
@@ -182,6 +229,7 @@ class _Segment:
             arrays["seq_no"],
             arrays["newest"],
             {field: ItemVectors(arrays[_DIRECTIONS + field], arrays[_LENGTHS + field]) for field in fields},
+            Documents(arrays["documents"], arrays["document_offsets"]),
         )
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -195,6 +243,8 @@ class _Segment:
             "newest": self.newest,
             **{_DIRECTIONS + field: vectors.directions for field, vectors in self.vectors.items()},
             **{_LENGTHS + field: vectors.lengths for field, vectors in self.vectors.items()},
+            "documents": self.documents.blob,
+            "document_offsets": self.documents.offsets,
         }
 
     def __len__(self) -> int:
@@ -208,6 +258,7 @@ class _Segment:
             self.created_at[rows],
             self.seq_no[rows],
             {field: vectors.take(rows) for field, vectors in self.vectors.items()},
+            self.documents.take(rows),
         )
 
     def group_ids(self, rows: NDArray[np.int64]) -> list[str | None]:
@@ -252,6 +303,8 @@ class ForwardIndex:
     def load(cls, folder: Path) -> ForwardIndex:
         """Open what `save` wrote, memory-mapped. Raises ModelError."""
         found = artefact.load(folder, _NAME)
+        if found.layout != _LAYOUT:
+            raise ModelError(f"The forward index in {folder} is of another version.", "The next load of items makes it anew.")
         with artefact.described(folder):
             params = found.params
             state = IndexState.from_dict(params["state"])
@@ -261,12 +314,12 @@ class ForwardIndex:
         """Write it with its changes into a folder; a reader sees the whole of it or nothing. Raises ModelError."""
         params = {"state": self.state.to_dict(), "fingerprints": self.fingerprints}
         if not self._altered:
-            artefact.save(folder, _NAME, params, self._base.arrays())
+            artefact.save(folder, _NAME, params, self._base.arrays(), _LAYOUT)
             return
         make_folder(folder.parent)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as draft:
-            block = concatenate_on_disk(self.blocks(), self.dims, Path(draft))
-            artefact.save(folder, _NAME, params, _Segment.of(block).arrays())
+            block = concatenate_on_disk(self.blocks(), self.dims, Path(draft), self.scanned)
+            artefact.save(folder, _NAME, params, _Segment.of(block).arrays(), _LAYOUT)
 
     def with_changes(self, written: ItemBlock, deleted: Iterable[str] = (), state: IndexState | None = None) -> ForwardIndex:
         """Return the index with these items in place of those with their ids, and without the deleted ones.
@@ -300,6 +353,11 @@ class ForwardIndex:
     def dims(self) -> dict[str, int]:
         """Vector field -> dimensions d."""
         return {field: vectors.directions.shape[1] for field, vectors in self._base.vectors.items()}
+
+    @property
+    def scanned(self) -> frozenset[str]:
+        """The vector fields that `nearest` can scan: those that Elasticsearch would scan, too."""
+        return frozenset(field for field, each in self._base.vectors.items() if each.directions.dtype == np.float32)
 
     def rows(self, item_ids: Sequence[str]) -> NDArray[np.int64]:
         """Return the row (n,) of each item, -1 for one that isn't here: ask Elasticsearch for it."""
@@ -356,12 +414,41 @@ class ForwardIndex:
         for segment, positions, there in self._segments(rows):
             vectors = segment.vectors[field]
             lengths = vectors.lengths[there]
-            directions = vectors.directions[there].astype(np.float32)
+            directions = vectors.directions[there].astype(np.float32, copy=False)
             # One at a time: BLAS would start threads for so small a matrix product.
             products = np.array([directions @ each for each in np.atleast_2d(vector)]) * lengths
             products[:, lengths == 0.0] = np.nan
             found[positions] = products.T if vector.ndim > 1 else products[0]
         return found
+
+    def documents(self, rows: NDArray[np.int64]) -> list[dict[str, Any]]:
+        """Return the fields that a hit shows of rows, none of them -1."""
+        found: list[dict[str, Any]] = [{}] * len(rows)
+        for segment, positions, there in self._segments(rows):
+            for position, row in zip(positions.tolist(), there.tolist(), strict=True):
+                found[position] = orjson.loads(segment.documents[row])
+        return found
+
+    def nearest(self, field: str, vector: NDArray[np.float32], n: int, exclude: Collection[str] = ()) -> dict[str, float]:
+        """Return the ids of the n items with the largest inner products with a vector (d,), and these, largest first.
+
+        field: one of `scanned`. exclude: ids to leave out. Raises KeyError.
+        """
+        found: dict[str, float] = {}
+        for segment, gone in ((self._base, self._gone), (self._overlay, None)):
+            if not len(segment):
+                continue
+            vectors = segment.vectors[field]
+            products = (vectors.directions @ vector) * vectors.lengths
+            products[vectors.lengths == 0.0] = -np.inf
+            if gone is not None and self._altered:
+                products[gone] = -np.inf
+            most = min(n + len(exclude), len(products))
+            best = np.argpartition(-products, most - 1)[:most]
+            best = best[np.isfinite(products[best])]
+            found |= zip(segment.ids.take(best), products[best].tolist(), strict=True)
+        ranked = sorted(found.items(), key=lambda each: (-each[1], each[0]))
+        return dict([each for each in ranked if each[0] not in exclude][:n])
 
     def created_at(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return when the items were made, (n,) epoch seconds; NaN where that isn't known."""
@@ -391,6 +478,13 @@ class ForwardIndex:
             return self.item_ids(found[:n])
         distances = -moments if now is None else np.abs(moments - now)
         return [item_id for _, item_id in sorted(zip(distances.tolist(), self.item_ids(found), strict=True))[:n]]
+
+    def first(self, n: int, exclude: Collection[str] = ()) -> list[str]:
+        """Return the ids of n items, the same ones each time. exclude: ids to leave out."""
+        most = n + len(exclude)
+        rows = np.flatnonzero(~self._gone[: most + np.count_nonzero(self._gone)])[:most]
+        rows = np.concatenate([rows, np.arange(min(most - len(rows), len(self._overlay))) + len(self._base)])
+        return [item_id for item_id in self.item_ids(rows) if item_id not in exclude][:n]
 
     def blocks(self, size: int = _BLOCK) -> Iterator[ItemBlock]:
         """Yield all items, `size` at a time."""

@@ -12,13 +12,16 @@ from es_recsys import arguments
 from es_recsys.errors import InputError
 from es_recsys.renamed import current_arguments
 
-__all__ = ["MAX_QUERY_LENGTH", "MAX_RESULTS", "Answer", "Hit", "Query", "Ranking"]
+__all__ = ["MAX_QUERY_LENGTH", "MAX_RESULTS", "RETURNED_FIELDS", "Answer", "Hit", "Query", "Ranking"]
 
 MAX_RESULTS = 1_000
 """The deepest hit of an answer (offset + n), and how many items can be ranked."""
 
 MAX_QUERY_LENGTH = 4_096
 """Characters of a query."""
+
+RETURNED_FIELDS = ("group_id", "title", "brand", "categories", "tags", "price", "currency", "image", "available")
+"""Fields of an item that a hit shows."""
 
 
 def _read_by(read: Callable[..., Any], argument: str = "", **bounds: float) -> BeforeValidator:

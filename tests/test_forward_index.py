@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from es_recsys.errors import ModelError
-from es_recsys.forward_index import ForwardIndex, ItemBlock, ItemVectors, concatenate, concatenate_on_disk
+from es_recsys.forward_index import Documents, ForwardIndex, ItemBlock, ItemVectors, concatenate, concatenate_on_disk
 from es_recsys.index_metadata import IndexState
 
 STATE = IndexState("shop-items-000001", "u1", {0: 7})
@@ -37,6 +38,10 @@ def vector_of(item_id: str, row: Row, d: int) -> list[float]:
     return [float(1 + (len(item_id) + row[2] + i) % 7) for i in range(d)] if row[3] else [0.0] * d
 
 
+def document_of(item_id: str, row: Row) -> dict[str, object]:
+    return {"title": item_id * row[2], "available": row[3]} if row[2] % 3 else {}
+
+
 def block(items: Items) -> ItemBlock:
     vectors = {
         field: ItemVectors.of(np.array([vector_of(*one, d) for one in items.items()], np.float32).reshape(-1, d))
@@ -48,6 +53,7 @@ def block(items: Items) -> ItemBlock:
         np.array([math.nan if row[0] is None else row[0] for row in items.values()], np.float64),
         np.array([row[2] for row in items.values()], np.int64),
         vectors,
+        Documents.of([orjson.dumps(document_of(*one)) for one in items.items()]),
     )
 
 
@@ -68,6 +74,7 @@ def check(forward: ForwardIndex, items: Items, others: Sequence[str] = ("?",)) -
     here = found[: len(items)]
     assert (here >= 0).all() and len(set(here.tolist())) == len(items) and (found[len(items) :] == -1).all()
     assert forward.item_ids(here) == list(items)
+    assert forward.documents(here) == [document_of(*one) for one in items.items()]
     assert forward.products(here) == [item_id if row[1] is None else row[1] for item_id, row in items.items()]
     dates = [math.nan if row[0] is None else row[0] for row in items.values()] + [math.nan] * (len(asked) - len(items))
     assert forward.created_at(found).tolist() == pytest.approx(dates, nan_ok=True)
@@ -158,6 +165,7 @@ def test_rounding_alters_a_cosine_by_little_however_long_the_vectors(length: flo
         np.zeros(300),
         np.zeros(300, np.int64),
         {"text_vector": ItemVectors.of((exact * length).astype(np.float32))},
+        Documents.of([b"{}"] * 300),
     )
     forward = ForwardIndex.of(rounded, STATE, {})
     found = forward.scores("text_vector", np.arange(300), exact[0].astype(np.float32)) / length

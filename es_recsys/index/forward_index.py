@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 from elasticsearch import Elasticsearch
 
-from es_recsys.forward_index import ForwardIndex, ItemBlock, ItemVectors, concatenate, concatenate_on_disk
+from es_recsys.forward_index import Documents, ForwardIndex, ItemBlock, ItemVectors, concatenate, concatenate_on_disk
 from es_recsys.index.fetch import scan, scan_ids
 from es_recsys.index.sequence_numbers import hits_since, index_state
 from es_recsys.index_metadata import IndexMetadata, IndexState
 from es_recsys.private import make_folder
 from es_recsys.progress import ProgressCounter
+from es_recsys.query import RETURNED_FIELDS
 from es_recsys.values.times import epoch_seconds
 
 __all__ = [
@@ -49,8 +51,9 @@ def build_forward_index(
     client.indices.refresh(index=metadata.index)
     pages = scan(client, metadata.index, vectors=True, fields=_fields(metadata), seq_no=True)
     make_folder(folder.parent)
+    scanned = _scanned(client, metadata)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as draft:
-        block = concatenate_on_disk(_blocks(pages, metadata, progress), metadata.dims, Path(draft))
+        block = concatenate_on_disk(_blocks(pages, metadata, scanned, progress), metadata.dims, Path(draft), scanned)
         ForwardIndex.of(block, state, vector_fingerprints(metadata)).save(folder)
 
 
@@ -63,8 +66,8 @@ def follow_index(
     """
     client.indices.refresh(index=metadata.index)
     pages = hits_since(client, metadata.index, forward.state.checkpoints, fields=_fields(metadata), seq_no=True)
-    changes = [ItemBlock.empty(metadata.dims)]
-    for block in _blocks((_unknown(page, forward) for page in pages), metadata):
+    changes = [ItemBlock.empty(metadata.dims, forward.scanned)]
+    for block in _blocks((_unknown(page, forward) for page in pages), metadata, forward.scanned):
         changes.append(block)
         if sum(map(len, changes)) > max_changed:
             raise TooManyChanges
@@ -79,7 +82,7 @@ def follow_index(
 
 
 def _fields(metadata: IndexMetadata) -> tuple[str, ...]:
-    return ("created_at", "group_id", *metadata.vectors)
+    return ("created_at", *RETURNED_FIELDS, *metadata.vectors)
 
 
 def _unknown(page: Hits, forward: ForwardIndex) -> Hits:
@@ -88,28 +91,38 @@ def _unknown(page: Hits, forward: ForwardIndex) -> Hits:
     return [hit for hit, seq_no in zip(page, known, strict=True) if hit["_seq_no"] != seq_no]
 
 
-def _blocks(pages: Iterable[Hits], metadata: IndexMetadata, progress: ProgressCounter | None = None) -> Iterator[ItemBlock]:
+def _scanned(client: Elasticsearch, metadata: IndexMetadata) -> frozenset[str]:
+    """Return the vector fields that Elasticsearch scans: there every item matches a kNN query, whatever its k."""
+    mapping = client.indices.get_mapping(index=metadata.index)[metadata.index]["mappings"]["properties"]
+    kinds = {field: mapping.get(field, {}).get("index_options", {}).get("type", "") for field in metadata.vectors}
+    return frozenset(field for field, kind in kinds.items() if kind.endswith("flat"))
+
+
+def _blocks(
+    pages: Iterable[Hits], metadata: IndexMetadata, scanned: Collection[str], progress: ProgressCounter | None = None
+) -> Iterator[ItemBlock]:
     for page in pages:
         if page:
-            yield _block(page, metadata.dims)
+            yield _block(page, metadata.dims, scanned)
         if progress is not None:
             progress.advance(len(page))
 
 
-def _block(page: Hits, dims: Mapping[str, int]) -> ItemBlock:
+def _block(page: Hits, dims: Mapping[str, int], scanned: Collection[str]) -> ItemBlock:
     sources = [hit["_source"] for hit in page]
     return ItemBlock(
         [hit["_id"] for hit in page],
         [source.get("group_id") for source in sources],
         np.array([epoch_seconds(source.get("created_at")) for source in sources], np.float64),
         np.array([hit["_seq_no"] for hit in page], np.int64),
-        {field: _vectors([source.get(field) for source in sources], d) for field, d in dims.items()},
+        {field: _vectors([source.get(field) for source in sources], d, field in scanned) for field, d in dims.items()},
+        Documents.of([orjson.dumps({name: source[name] for name in RETURNED_FIELDS if name in source}) for source in sources]),
     )
 
 
-def _vectors(found: Sequence[Sequence[float] | None], d: int) -> ItemVectors:
+def _vectors(found: Sequence[Sequence[float] | None], d: int, scanned: bool) -> ItemVectors:
     vectors = np.zeros((len(found), d), np.float32)
     rows = [row for row, vector in enumerate(found) if vector is not None]
     if rows:
         vectors[rows] = np.array([found[row] for row in rows], np.float32)
-    return ItemVectors.of(vectors)
+    return ItemVectors.of(vectors, np.float32 if scanned else np.float16)

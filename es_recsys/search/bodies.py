@@ -11,14 +11,14 @@ from es_recsys.search.query_dsl import IDS_ONLY, MAX_KNN_CANDIDATES, Body, Claus
 from es_recsys.search.request import RankingPolicy, Request, retrieval_depth
 from es_recsys.search.retrievers import Retriever
 
-__all__ = ["browse_body", "candidates_body", "count_body", "scoring_body"]
+__all__ = ["browse_body", "candidates_body", "count_body", "filter_clauses", "scoring_body"]
 
 
 def candidates_body(retriever: Retriever, query: Clause, request: Request, policy: RankingPolicy) -> Body:
     """Return the body that finds the retriever's best items, best first, `retrieval_depth` at most."""
     if retriever.scale == "list":
         return _list_body(query["ids"]["values"], request, policy)
-    filters = _filters(request, policy, matching=not retriever.matches_query)
+    filters = filter_clauses(request, policy, matching=not retriever.matches_query)
     return _body(query, retrieval_depth(request, policy), policy, filters)
 
 
@@ -32,7 +32,7 @@ def browse_body(request: Request, policy: RankingPolicy) -> Body:
 
     It lists some of them, too, so that an answer is never short where retrievers find little.
     """
-    filters = _filters(request, policy, matching=False)
+    filters = filter_clauses(request, policy, matching=False)
     query: Clause = {"bool": filters} if filters else {"match_all": {}}
     body = {
         "size": retrieval_depth(request, policy),
@@ -54,7 +54,7 @@ def count_body(request: Request, policy: RankingPolicy, vector_matches: Sequence
         should = matching_clauses(request.text, policy.metadata.text_boosts) if by_text else [match_query(request.text)]
     if vector_matches:
         should.append({"ids": {"values": list(vector_matches)}})
-    query: Clause = {"bool": {**_filters(request, policy, matching=False), "should": should, "minimum_should_match": 1}}
+    query: Clause = {"bool": {**filter_clauses(request, policy, matching=False), "should": should, "minimum_should_match": 1}}
     return {"size": 0, "_source": False, "track_total_hits": True, "query": {"constant_score": {"filter": query}}}
 
 
@@ -75,7 +75,7 @@ def _body(query: Clause, size: int, policy: RankingPolicy, filters: Mapping[str,
 
 def _list_body(ids: Sequence[str], request: Request, policy: RankingPolicy) -> Body:
     """Return the body that finds which of the ids pass the filters; where there are variants, those of each product."""
-    filters = _filters(request, policy, matching=True)
+    filters = filter_clauses(request, policy, matching=True)
     size = len(ids)
     if policy.metadata.variants is not None:
         variants = max(policy.metadata.variants, 1.0)
@@ -86,7 +86,7 @@ def _list_body(ids: Sequence[str], request: Request, policy: RankingPolicy) -> B
     return with_group_id(body, has_variants=policy.has_variants)
 
 
-def _filters(request: Request, policy: RankingPolicy, *, matching: bool) -> dict[str, list[Clause]]:
+def filter_clauses(request: Request, policy: RankingPolicy, *, matching: bool) -> dict[str, list[Clause]]:
     """Return the caller's filters and exclusions as parts of a bool query. matching: whether hits must match the text."""
     filters = list(request.filters)
     if matching and request.has_text:

@@ -17,7 +17,7 @@ everything by some measure, add what the ordinary depth finds and no more.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,7 @@ __all__ = [
     "CandidateTable",
     "ScoredCandidates",
     "build_candidates",
+    "needs_rest",
     "reachable_rows",
     "score_bounds",
     "sorted_rows",
@@ -95,9 +96,9 @@ def build_candidates(request: Request, user: UserState, policy: RankingPolicy, r
     if policy.settings.fusion == "rrf":
         columns = [_reciprocal_ranks(policy, each, ids, near) for each in retrievers]
     else:
-        queries = {each.retriever.name: each.query for each in retrievers if not each.exhausted}
-        local = local_scores(request, policy, queries, ids)
-        columns = [_scores(user, policy, each, ids, products, local.get(each.retriever.name)) for each in retrievers]
+        local = local_scores(request, policy, {each.retriever.name: each.query for each in retrievers}, ids)
+        retrievers = tuple(_with_best(each, local.get(each.retriever.name), ids, results) for each in retrievers)
+        columns = [_scores(user, policy, each, ids, products, local.get(each.retriever.name), results) for each in retrievers]
     scores = np.column_stack(columns) if columns else np.zeros((len(ids), 0))
     is_deep = np.array([item_id not in near for item_id in ids], bool)
     is_cold_start = np.array([item_id in results.cold_start for item_id in ids], bool)
@@ -121,21 +122,51 @@ def reachable_rows(
 
     Those that exploration may try are among them. Where variants collapse, a hit is a product.
     """
+    threshold = _threshold(request, user, policy, table, window)
+    if threshold is None:
+        return np.arange(len(table.item_ids))
+    _, upper = score_bounds(table)
+    return np.flatnonzero((upper >= threshold - 1e-9) | table.is_cold_start)
+
+
+def needs_rest(
+    request: Request,
+    user: UserState,
+    policy: RankingPolicy,
+    results: RetrievalResults,
+    table: CandidateTable,
+    window: int = 0,
+) -> bool:
+    """Return whether items that match the words but that the first request didn't find can be on the page.
+
+    No retriever scores them more than its bound.
+    """
+    if results.joined is None or results.rest is not None:
+        return False
+    if any(each.retriever.name == LEXICAL and each.exhausted for each in table.retrievers):
+        return False
+    if retrieval_depth(request, policy) > policy.settings.depth:
+        return True
+    threshold = _threshold(request, user, policy, table, window)
+    unseen = float(np.array([each.unseen_upper_bound for each in table.retrievers]) @ table.weights)
+    return threshold is None or unseen >= threshold - 1e-9
+
+
+def _threshold(request: Request, user: UserState, policy: RankingPolicy, table: CandidateTable, window: int) -> float | None:
+    """Return what an item must score to be among the hits that are looked at; None where every candidate may be."""
     reordered = request.diversity > 0.0 or policy.exploration is not None or user.interests is not None
     wanted = max(request.end, window, RERANK_DEPTH if reordered else 0)
-    everything = np.arange(len(table.item_ids))
-    if wanted >= len(everything) or table.is_deep.any():
-        return everything
-    lower, upper = score_bounds(table)
+    if wanted >= len(table.item_ids) or table.is_deep.any():
+        return None
+    lower, _ = score_bounds(table)
     if policy.collapse:
         product_of_row = np.unique(table.products, return_inverse=True)[1].reshape(-1)
         best_of_product = np.full(product_of_row.max() + 1, -np.inf)
         np.maximum.at(best_of_product, product_of_row, lower)
         lower = best_of_product
         if wanted >= len(lower):
-            return everything
-    threshold = np.partition(lower, -wanted)[-wanted]
-    return np.flatnonzero((upper >= threshold - 1e-9) | table.is_cold_start)
+            return None
+    return float(np.partition(lower, -wanted)[-wanted])
 
 
 def vector_matches(request: Request, policy: RankingPolicy, results: RetrievalResults) -> tuple[str, ...]:
@@ -147,9 +178,15 @@ def vector_matches(request: Request, policy: RankingPolicy, results: RetrievalRe
     return tuple(sorted(found - by_text.keys() - request.exclude))
 
 
-def sorted_rows(table: CandidateTable, rows: Iterable[int], totals: Sequence[float]) -> list[int]:
-    """Return `rows` best first; what only a deeper search found comes after all else."""
-    return sorted(rows, key=lambda row: (bool(table.is_deep[row]), -totals[row], table.item_ids[row]))
+def sorted_rows(table: CandidateTable, rows: Sequence[int], totals: NDArray[np.float64]) -> list[int]:
+    """Return `rows`, ascending, best first, ties by id; what only a deeper search found comes after all else.
+
+    totals: (n,) of all rows.
+    """
+    own = np.asarray(rows, np.int64)
+    # Rows are in the order of ids.
+    found: list[int] = own[np.lexsort((-totals[own], table.is_deep[own]))].tolist()
+    return found
 
 
 def _union(
@@ -157,6 +194,7 @@ def _union(
 ) -> tuple[set[str], set[str]]:
     """Return the ids found within the ordinary depth, and those found beyond it."""
     depth = policy.settings.depth
+    searches_deeper = retrieval_depth(request, policy) > depth
     near: set[str] = set()
     deep: set[str] = set()
     for each in retrievers:
@@ -166,11 +204,13 @@ def _union(
             found = list(each.scores)
             cut = len(found) if each.retriever.scale == "list" else depth
             near.update(found[:cut])
-            deep.update(found[cut:])
+            if searches_deeper:
+                deep.update(found[cut:])
     if len(near) < depth:
         near.update(results.browsed[:depth])
     near.update(results.cold_start)
-    if retrieval_depth(request, policy) > depth:
+    near.update(results.rest or ())
+    if searches_deeper:
         deep.update(results.browsed)
     excluded = set(request.exclude)
     excluded.update(item_id for item_id, product in results.products.items() if product in request.exclude)
@@ -191,7 +231,23 @@ def _near_ids(request: Request, policy: RankingPolicy, result: RetrieverResult, 
     known = policy.settings.min_cosines.get(field) or MIN_COSINES.get(policy.metadata.vectors[field].model)
     bounds = known if request.has_text else None
     least = -1.0 if bounds is None else bounds[1 if alone else 0]
-    return [item_id for item_id, score in found if score >= least]
+    # A score that isn't known yet, of an item that was just written, may be near.
+    return [item_id for item_id, score in found if not score < least]
+
+
+def _with_best(
+    result: RetrieverResult, local: NDArray[np.float64] | None, ids: Sequence[str], results: RetrievalResults
+) -> RetrieverResult:
+    """Return a result with the best raw score of what the retriever found or, where it wasn't asked, the first search.
+
+    Elasticsearch's own are of rounded vectors.
+    """
+    if result.retriever.scale != "inner" or local is None:
+        return result
+    first = result.scores or (results.joined.seq_no if results.joined is not None else {})
+    own = local[[item_id in first for item_id in ids]]
+    best = max(float(np.nanmax(own, initial=0.0)), result.best)
+    return replace(result, best=best if best > 0.0 else 1.0)
 
 
 def _scores(
@@ -201,16 +257,22 @@ def _scores(
     ids: Sequence[str],
     products: Sequence[str],
     local: NDArray[np.float64] | None,
+    results: RetrievalResults,
 ) -> NDArray[np.float64]:
     """Return the scores (n,), NaN where neither the first request nor the forward index (`local`, raw) knows them."""
     if result.retriever.scale == "list":
         return _list_scores(user, policy, result, products)
+    if local is not None:
+        scores = scaled_products(result.retriever.scale, local, result.best)
+        if not np.isnan(scores).any():
+            return scores
     missing = 0.0 if result.exhausted else np.nan
-    scores = np.array([result.scores.get(item_id, missing) for item_id in ids], np.float64)
-    if local is None:
-        return scores
-    found = np.minimum(scaled_products(result.retriever.scale, local, result.best), result.unseen_upper_bound)
-    return np.where(np.isnan(scores), found, scores)
+    found = result.scores
+    if result.retriever.name == LEXICAL and results.joined is not None:
+        found = {**{item_id: score / result.best for item_id, score in (results.rest or {}).items()}, **found}
+        found |= dict.fromkeys(results.joined.unmatched, 0.0)
+    asked = np.array([found.get(item_id, missing) for item_id in ids], np.float64)
+    return asked if local is None else np.where(np.isnan(scores), asked, scores)
 
 
 def _list_scores(user: UserState, policy: RankingPolicy, result: RetrieverResult, ids: Sequence[str]) -> NDArray[np.float64]:

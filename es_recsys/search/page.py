@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from es_recsys.query import Hit, Ranking
+from es_recsys.query import RETURNED_FIELDS, Hit, Ranking
 from es_recsys.search.candidates import ScoredCandidates
 from es_recsys.search.explain import explain_hit, history_vectors
 from es_recsys.search.exploration import ExploredOrder
@@ -23,11 +23,11 @@ from es_recsys.search.rerank.learned_ranking import LearnedOrder, apply_ranker
 from es_recsys.search.rerank.pipeline import rerank
 from es_recsys.search.retrieve import MATCHES
 from es_recsys.search.score import (
-    RETURNED_FIELDS,
     ScoringRequest,
     ScoringResponses,
     page_documents_body,
     resolve_scores,
+    stored_documents,
     vector_of,
     with_documents,
 )
@@ -87,7 +87,9 @@ def order_page(
     lost = ranker is not None and bool(scored.order) and learned.ranker is None
     shown = rerank(request, user, policy, scored, learned, scoring.content_field)
     rows = shown.order[request.offset : request.end]
-    documents = page_documents_body(scoring, scored, rows)
+    stored = stored_documents(policy, scoring, scored, rows)
+    documents = page_documents_body(scoring, scored, rows) if stored is None else None
+    scored = scored if stored is None else stored
     failed = (*((RANKING,) if unusable else ()), *scoring.results.degraded, *((RANKING,) if lost else ()))
     return PageOrder(scoring, found, scored, learned, shown, rows, window, features, documents, failed)
 
@@ -99,9 +101,10 @@ def build_page(
     scoring, page = order.scoring, order.rows
     scored = order.scored if order.documents is None else with_documents(order.scored, documents or NO_RESPONSE)
     rows, columns = order.window, order.features
-    if policy.logs_answers and scoring.features is None:
+    is_logged = policy.logs_answers and policy.logs_features
+    if is_logged and scoring.features is None:
         rows, columns = page, base_features(request, user, policy, scored, page)
-    logged = _known_features(columns, rows, page) if policy.logs_answers else {}
+    logged = _known_features(columns, rows, page) if is_logged else {}
     history = history_vectors(order.found.history, scoring.content_field)
     hits = []
     for rank, (row, parts) in enumerate(zip(page, order.learned.parts(page), strict=True), start=request.offset):
@@ -154,10 +157,11 @@ def _counts(
 ) -> tuple[int | None, Mapping[str, Mapping[str, int]], tuple[str, ...]]:
     """Return how much matches, its facets, and what `degraded` names where that is not known."""
     if found.count is None:
-        # Nothing was asked, or nothing was found.
+        # Nothing was asked, nothing was found, or the count is known.
         results = scoring.results
-        empty = results.total is None and not scoring.rows and not results.degraded
-        return (0 if empty else results.total), results.facets, ()
+        total = results.total if scoring.total is None else scoring.total
+        empty = total is None and not scoring.rows and not results.degraded
+        return (0 if empty else total), results.facets, ()
     if "error" in found.count or is_partial(found.count):
         return None, {}, (MATCHES,)
     return total_of(found.count), parse_facets(found.count), ()

@@ -120,8 +120,8 @@ class RankingPolicy:
     weight, as training or tuning chose them; they go before those of the settings. popularity: most popular products first.
     rankers: situation -> learned ranking, None for one that can't be used. item_features: what behaviour says of the items,
     None where it is unknown. exploration: what is left to chance, None for nothing. collapse: whether the best variant of a
-    product stands for all. logs_answers: whether answers are logged, with the base features (see `features`). forward: the items
-    of the version, so that scores need no request; None where Elasticsearch is asked for all of them.
+    product stands for all. logs_answers, logs_features: whether answers are logged, and with the base features (see `features`).
+    forward: the items of the version, so that scores need no request; None where Elasticsearch is asked for all of them.
     """
 
     metadata: IndexMetadata
@@ -133,6 +133,7 @@ class RankingPolicy:
     exploration: Exploration | None = None
     collapse: bool = False
     logs_answers: bool = True
+    logs_features: bool = True
     forward: ForwardIndex | None = None
 
     @property

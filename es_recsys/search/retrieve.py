@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from es_recsys.search.bodies import browse_body, candidates_body
 from es_recsys.search.facets import parse_facets, with_counts
-from es_recsys.search.local_scores import has_local_candidates, recency_scores
+from es_recsys.search.joined_search import JoinedHits, joined_body, nearest_depth, parse_joined, rest_body, rest_scores
+from es_recsys.search.lexical import clause_boost
+from es_recsys.search.local_scores import has_local_candidates, local_scores, recency_scores
 from es_recsys.search.products import product_of, products_of
 from es_recsys.search.query_dsl import NO_RESPONSE, Body, Clause, Response, hits_of, is_partial, item_id_of, total_of
 from es_recsys.search.request import RankingPolicy, Request, ScoredIds, UserState, retrieval_depth
@@ -32,18 +34,25 @@ from es_recsys.search.retrievers import (
 
 __all__ = [
     "MATCHES",
+    "UNKNOWN_BEST",
     "PlannedRetriever",
     "RetrievalPlan",
     "RetrievalResults",
     "RetrieverResult",
     "parse_responses",
     "plan_retrieval",
+    "rest_of_plan",
     "scaled_products",
     "scaled_scores",
 ]
 
 MATCHES = "matches"
 """What `degraded` names where the matches could not be counted."""
+
+UNKNOWN_BEST = 0.0
+"""Stands for the best raw score of a retriever that was not asked for items: that of the candidates is taken."""
+
+_REST = "rest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +74,16 @@ class RetrievalPlan:
     """Retrievers with a query and a non-zero weight, or tried by exploration.
 
     weights: of each, in a search before damping. browse: where nothing is asked, the body that counts and lists what may be
-    shown; a search is counted by the second request, which knows what the first one found.
+    shown, None where the forward index tells; a search is counted by the second request, which knows what the first one found.
+    joined: names of the retrievers of
+    query vectors that the lexical body serves, too (see `joined_search`), None where each has a body of its own; all others are
+    asked for in `rest_of_plan` if their items can reach the page.
     """
 
     planned: tuple[PlannedRetriever, ...]
     weights: Mapping[str, float]
     browse: Body | None
+    joined: tuple[str, ...] | None = None
 
     @property
     def searched(self) -> tuple[Retriever, ...]:
@@ -88,7 +101,8 @@ class RetrievalPlan:
 class RetrieverResult:
     """What one retriever found.
 
-    query: as planned. scores: item id -> score on the retriever's scale, best first. best: what raw scores are divided by.
+    query: as planned. scores: item id -> score on the retriever's scale, best first. best: what raw scores are divided by, or
+    UNKNOWN_BEST.
     exhausted: whether `scores` has every item that the retriever can score. unseen_upper_bound: upper bound on the score of
     items not returned: the last score of a full list (at least 0, which items without a vector have), 1 where the retriever
     searched only a part. contributes_candidates: whether its items become candidates.
@@ -109,7 +123,8 @@ class RetrievalResults:
 
     weights: what each counts with. browsed, total, facets: what the browse body found, where nothing was asked. degraded:
     names of what failed. cold_start: the items that exploration may try although nothing recommends them, newest first, the
-    same for every page. products: item id -> product, of items that are variants.
+    same for every page. products: item id -> product, of items that are variants. joined: what a joined search found. rest: item
+    id -> BM25 of the matches that other retrievers found, None where these were not asked.
     """
 
     retrievers: tuple[RetrieverResult, ...]
@@ -120,6 +135,8 @@ class RetrievalResults:
     degraded: tuple[str, ...] = ()
     cold_start: tuple[str, ...] = ()
     products: Mapping[str, str] = field(default_factory=dict)
+    joined: JoinedHits | None = None
+    rest: Mapping[str, float] | None = None
 
     @property
     def text_finds_nothing(self) -> bool:
@@ -134,47 +151,69 @@ def plan_retrieval(request: Request, user: UserState, policy: RankingPolicy) -> 
         if (query := retriever.build_query(request, user, policy)) is not None
     ]
     weights = retriever_weights(request, user, policy, [retriever for retriever, _ in queries])
+    queries = [each for each in queries if each[0].name in weights or _is_explored(each[0], request, policy)]
+    if _can_join(request, policy, queries):
+        return _joined_plan(request, policy, queries, weights)
     planned = tuple(
         PlannedRetriever(retriever, query, _candidates_body(retriever, query, request, policy), retriever.name)
         for retriever, query in queries
-        if retriever.name in weights or _is_explored(retriever, request, policy)
     )
     planned = _with_joined_lists(planned, request, policy)
-    browse = None if request.has_query else with_counts(browse_body(request, policy), request, policy)
-    if browse is not None and _has_long_list(planned, request, policy):
-        browse = {**browse, "size": 0}
-    return RetrievalPlan(planned, weights, browse)
+    if request.has_query or (has_local_candidates(request, policy) and not request.facets):
+        return RetrievalPlan(planned, weights, None)
+    return RetrievalPlan(planned, weights, with_counts(browse_body(request, policy), request, policy))
 
 
 def parse_responses(
     request: Request, user: UserState, policy: RankingPolicy, plan: RetrievalPlan, responses: Sequence[Response]
 ) -> RetrievalResults:
-    """Read the responses to `plan.bodies`, in their order.
+    """Read the responses to `plan.bodies`, in their order, and to `rest_of_plan` where that was asked for, too.
 
     A retriever whose response is an error is left out and named in `degraded`; one whose response is partial counts with what
     it has, and is named, too.
     """
     found = dict(zip((retriever.name for retriever in plan.searched), responses, strict=False))
+    if plan.joined is not None and len(responses) > len(plan.bodies):
+        found[_REST] = responses[len(plan.bodies)]
     partial = [each.retriever.name for each in plan.planned if is_partial(found.get(each.source, {}))]
     failed = [each.retriever.name for each in plan.planned if "error" in found.get(each.source, {})]
-    results = tuple(
-        _parse_response(request, user, policy, each, found.get(each.source))
-        for each in plan.planned
-        if each.retriever.name not in failed
-    )
-    lexical_scores = [hit["_score"] for hit in hits_of(found.get(LEXICAL, {}))]
+    joined = None
+    answered = [each for each in plan.planned if each.retriever.name not in failed]
+    if plan.joined is None:
+        results = tuple(_parse_response(request, user, policy, each, found.get(each.source)) for each in answered)
+        lexical_scores: Sequence[float] = [hit["_score"] for hit in hits_of(found.get(LEXICAL, {}))]
+    else:
+        joined = parse_joined(found[LEXICAL], len(plan.joined), request, policy)
+        results = tuple(_joined_result(request, user, policy, plan, each, joined, found) for each in answered)
+        lexical_scores = list(joined.words.values())
     retrievers = [each.retriever for each in results]
     weights = damped_weights(request, user, policy, plan.weights, retrievers, lexical_scores)
     products = products_of(responses) if policy.has_variants else {}
     cold_start = _cold_start(policy, results, products)
-    retrieved = RetrievalResults(results, weights, degraded=(*failed, *partial), cold_start=cold_start, products=products)
+    rest = None
+    if joined is not None and _REST in found:
+        rest = rest_scores(found[_REST], len(plan.joined or ()), request, policy)
+    degraded = (*failed, *partial)
+    retrieved = RetrievalResults(
+        results, weights, degraded=degraded, cold_start=cold_start, products=products, joined=joined, rest=rest
+    )
     if plan.browse is None:
-        return retrieved
+        return retrieved if request.has_query else _locally_browsed(request, policy, retrieved)
     browsed = responses[len(plan.searched)] if len(responses) > len(plan.searched) else NO_RESPONSE
     if "error" in browsed or is_partial(browsed):
         return replace(retrieved, degraded=(*retrieved.degraded, MATCHES))
     ids = tuple(map(item_id_of, hits_of(browsed)))
     return replace(retrieved, browsed=ids, total=total_of(browsed), facets=parse_facets(browsed))
+
+
+def _locally_browsed(request: Request, policy: RankingPolicy, retrieved: RetrievalResults) -> RetrievalResults:
+    """Return the results with the number of items that may be shown and, where retrievers find too few, some of these."""
+    assert policy.forward is not None
+    excluded = int((policy.forward.rows(list(request.exclude)) >= 0).sum())
+    depth = retrieval_depth(request, policy)
+    found = any(len(each.scores) >= depth for each in retrieved.retrievers)
+    ids = () if found else tuple(policy.forward.first(depth, request.exclude))
+    return replace(retrieved, browsed=ids, total=len(policy.forward) - excluded)
 
 
 def scaled_scores(scale: str, scores: NDArray[np.float64], best: float) -> NDArray[np.float64]:
@@ -208,9 +247,17 @@ def _candidates_body(retriever: Retriever, query: Clause, request: Request, poli
     """Return the body of the first request; None where its scores or candidates are known without."""
     if retriever.scale == "list" and not contributes_candidates(retriever, request):
         return None
-    if (retriever.scale == "list" or retriever.name == RECENCY) and has_local_candidates(request, policy):
+    if _is_local(retriever, query, request, policy):
         return None
     return candidates_body(retriever, query, request, policy)
+
+
+def _is_local(retriever: Retriever, query: Clause, request: Request, policy: RankingPolicy) -> bool:
+    """Return whether the client finds the retriever's items itself."""
+    if policy.forward is None or not has_local_candidates(request, policy):
+        return False
+    scanned = "knn" in query and query["knn"]["field"] in policy.forward.scanned
+    return scanned or retriever.scale == "list" or retriever.name == RECENCY
 
 
 def _with_joined_lists(
@@ -228,12 +275,76 @@ def _with_joined_lists(
     return tuple(joined.get(each.retriever.name, each) for each in planned)
 
 
-def _has_long_list(planned: Sequence[PlannedRetriever], request: Request, policy: RankingPolicy) -> bool:
-    """Return whether a list known here brings enough candidates by itself; a page beyond the ordinary depth needs all items."""
-    if retrieval_depth(request, policy) > policy.settings.depth:
+def _can_join(request: Request, policy: RankingPolicy, queries: Sequence[tuple[Retriever, Clause]]) -> bool:
+    """Return whether one search can serve words and query vectors: the forward index tells what its hits don't."""
+    forward = policy.forward
+    if forward is None or not request.has_text or policy.settings.fusion != "weighted":
         return False
-    lists = (each.query["ids"]["values"] for each in planned if each.retriever.scale == "list")
-    return has_local_candidates(request, policy) and any(len(ids) >= policy.settings.depth for ids in lists)
+    fields = {query["knn"]["field"] for _, query in queries if "knn" in query}
+    by_words = any(retriever.name == LEXICAL for retriever, _ in queries)
+    # The nearest of a scan, which knows no filters, need not pass them.
+    unfiltered = not request.filters or not any(r.is_query_vector and r.name in forward.scanned for r, _ in queries)
+    known = fields <= forward.dims.keys()
+    return by_words and unfiltered and known and clause_boost("all_text", policy.metadata.text_boosts) > 0.0
+
+
+def _joined_plan(
+    request: Request, policy: RankingPolicy, queries: Sequence[tuple[Retriever, Clause]], weights: Mapping[str, float]
+) -> RetrievalPlan:
+    words = next(query for retriever, query in queries if retriever.name == LEXICAL)
+    vectors = {retriever.name: query for retriever, query in queries if retriever.is_query_vector}
+    planned = []
+    for retriever, query in queries:
+        body, source = None, LEXICAL if retriever.matches_query else _REST
+        if retriever.name == LEXICAL:
+            body = joined_body(words, tuple(vectors.values()), request, policy)
+        elif _is_explored(retriever, request, policy):
+            body, source = candidates_body(retriever, query, request, policy), retriever.name
+        planned.append(PlannedRetriever(retriever, query, body, source))
+    return RetrievalPlan(tuple(planned), weights, None, tuple(vectors))
+
+
+def rest_of_plan(request: Request, policy: RankingPolicy, plan: RetrievalPlan) -> Body | None:
+    """Return the body that finds what a joined plan has not asked for; None where there is nothing."""
+    others = [each.query for each in plan.planned if each.source == _REST]
+    if plan.joined is None or not others:
+        return None
+    words = next(each.query for each in plan.planned if each.retriever.name == LEXICAL)
+    listed = dict.fromkeys(item_id for query in others for item_id in query.get("ids", {}).get("values", ()))
+    return rest_body(words, [query for query in others if "knn" in query], tuple(listed), request, policy)
+
+
+def _joined_result(
+    request: Request,
+    user: UserState,
+    policy: RankingPolicy,
+    plan: RetrievalPlan,
+    planned: PlannedRetriever,
+    joined: JoinedHits,
+    found: Mapping[str, Response],
+) -> RetrieverResult:
+    """Return what a retriever of a joined plan found; what it scores the candidates of others the forward index says."""
+    retriever, query = planned.retriever, planned.query
+    if planned.source == retriever.name and retriever.name != LEXICAL:
+        return _parse_response(request, user, policy, planned, found.get(planned.source))
+    if retriever.name == LEXICAL:
+        best = next(iter(joined.words.values()), 1.0)
+        scores = {item_id: score / best for item_id, score in joined.words.items()}
+        exhausted = len(scores) >= joined.matches
+        bound = 0.0 if exhausted else list(scores.values())[: policy.settings.depth][-1]
+        return RetrieverResult(retriever, query, scores, best, exhausted, bound, True)
+    if planned.source == LEXICAL:
+        ids = joined.nearest[(plan.joined or ()).index(retriever.name)]
+        raw = local_scores(request, policy, {retriever.name: query}, ids)[retriever.name]
+        scaled = scaled_products(retriever.scale, raw, 1.0)
+        order = np.argsort(-scaled, kind="stable")[: nearest_depth(policy)]
+        nearest = dict(zip([ids[rank] for rank in order.tolist()], scaled[order].tolist(), strict=True))
+        exhausted = len(ids) < nearest_depth(policy)
+        bound = 0.0 if exhausted else float(np.nanmin(scaled[order], initial=1.0))
+        return RetrieverResult(retriever, query, nearest, 1.0, exhausted, bound, True)
+    best = _largest(ranked_list(retriever, user, policy)) if retriever.scale == "list" else UNKNOWN_BEST
+    best = best if retriever.scale in ("list", "inner") else 1.0
+    return RetrieverResult(retriever, query, {}, best, False, 1.0, contributes_candidates(retriever, request))
 
 
 def _is_explored(retriever: Retriever, request: Request, policy: RankingPolicy) -> bool:
@@ -261,14 +372,14 @@ def _parse_response(
     retriever, query = planned.retriever, planned.query
     contributes = contributes_candidates(retriever, request)
     hits = hits_of(response or {})
-    local = planned.body is None and has_local_candidates(request, policy)
+    local = planned.body is None and _is_local(retriever, query, request, policy)
     if retriever.scale == "list":
         ranked = ranked_list(retriever, user, policy)
         best = _largest(ranked)
         scores = _present(request, policy, ranked, best) if local else _allowed(ranked, hits, best)
         return RetrieverResult(retriever, query, scores, best, True, 1.0, contributes)
     if local:
-        return _newest(request, policy, planned)
+        return _newest(request, policy, planned) if retriever.name == RECENCY else _scanned(request, policy, planned)
     best = _best(retriever, hits)
     raw = np.array([hit["_score"] for hit in hits], np.float64)
     scores = dict(zip(map(item_id_of, hits), scaled_scores(retriever.scale, raw, best).tolist(), strict=True))
@@ -302,6 +413,21 @@ def _newest(request: Request, policy: RankingPolicy, planned: PlannedRetriever) 
     scores = dict(zip(ids, found.tolist(), strict=True))
     contributes = contributes_candidates(planned.retriever, request)
     return RetrieverResult(planned.retriever, planned.query, scores, 1.0, exhausted, bound, contributes)
+
+
+def _scanned(request: Request, policy: RankingPolicy, planned: PlannedRetriever) -> RetrieverResult:
+    """Return the items nearest to a vector by the forward index."""
+    assert policy.forward is not None
+    retriever, knn = planned.retriever, planned.query["knn"]
+    depth, ordinary = retrieval_depth(request, policy), policy.settings.depth
+    found = policy.forward.nearest(knn["field"], np.asarray(knn["query_vector"], np.float32), depth, request.exclude)
+    best = next(iter(found.values()), 0.0) if retriever.scale == "inner" else 1.0
+    best = best if best > 0.0 else 1.0
+    scaled = scaled_products(retriever.scale, np.array(list(found.values())), best).tolist()
+    exhausted = len(scaled) < ordinary
+    bound = 0.0 if exhausted else max(scaled[ordinary - 1], 0.0)
+    contributes = contributes_candidates(retriever, request)
+    return RetrieverResult(retriever, planned.query, dict(zip(found, scaled, strict=True)), best, exhausted, bound, contributes)
 
 
 def _allowed(ranked: ScoredIds, hits: Sequence[Mapping[str, Any]], best: float) -> dict[str, float]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from es_recsys.query import MAX_RESULTS
+from es_recsys.query import MAX_RESULTS, RETURNED_FIELDS
 from es_recsys.search.bodies import count_body, scoring_body
 from es_recsys.search.candidates import (
     CandidateTable,
@@ -35,19 +35,16 @@ from es_recsys.search.retrievers import LEXICAL
 from es_recsys.search.suggest import suggestion_body
 
 __all__ = [
-    "RETURNED_FIELDS",
     "MissingScores",
     "ScoringRequest",
     "ScoringResponses",
     "build_scoring_request",
     "page_documents_body",
     "resolve_scores",
+    "stored_documents",
     "vector_of",
     "with_documents",
 ]
-
-RETURNED_FIELDS = ("group_id", "title", "brand", "categories", "tags", "price", "currency", "image", "available")
-"""Fields of an item that a hit shows."""
 
 _MAX_HISTORY_VECTORS = 50
 
@@ -82,8 +79,8 @@ class ScoringRequest:
     rows: candidates that can reach the page, as rows of `table`. missing_scores: scores not known yet. documents: the candidates'
     fields, vectors in `content_field`, and the scores of lexical clauses that `features` names; None where their order doesn't
     need them, and nothing else is asked or they are many: then those of the page are read alone, afterwards. history: vectors
-    of the user's own items, for explanations by content. count: how much matches a query, with facets. suggestion: what else may
-    have been meant. No rows: only a suggestion may be asked for.
+    of the user's own items, for explanations by content. count: how much matches a query, with facets; None where `total` is
+    known. suggestion: what else may have been meant. No rows: only a suggestion may be asked for.
     """
 
     results: RetrievalResults
@@ -96,6 +93,7 @@ class ScoringRequest:
     history: Body | None = None
     count: Body | None = None
     suggestion: Body | None = None
+    total: int | None = None
 
     @property
     def bodies(self) -> tuple[Body, ...]:
@@ -116,10 +114,14 @@ def build_scoring_request(
     policy: RankingPolicy,
     results: RetrievalResults,
     features: FeatureRequest | None = None,
+    table: CandidateTable | None = None,
 ) -> ScoringRequest:
-    """Return the searches of the second request. features: in place of those that the learned ranking and the log need."""
+    """Return the searches of the second request.
+
+    features: in place of those that the learned ranking and the log need. table: `build_candidates`, where it was called.
+    """
     features = feature_request(request, user, policy) if features is None else features
-    table = build_candidates(request, user, policy, results)
+    table = build_candidates(request, user, policy, results) if table is None else table
     window = 0 if features is None else features.window
     rows = tuple(reachable_rows(request, user, policy, table, window).tolist())
     suggestion = suggestion_body(request.text, policy.metadata.text_boosts) if results.text_finds_nothing else None
@@ -128,8 +130,9 @@ def build_scoring_request(
     content_field = _content_field(policy) if request.explain or request.diversity > 0.0 else None
     missing_scores = _missing_scores(policy, table, rows)
     history = _history_body(user, policy, content_field) if request.explain and content_field else None
+    total = _known_total(request, policy, results)
     ordered_by_documents = features is not None or request.diversity > 0.0
-    is_sent = bool(missing_scores) or request.has_query or history is not None
+    is_sent = bool(missing_scores) or (request.has_query and total is None) or history is not None
     early = ordered_by_documents or (is_sent and len(rows) <= _MAX_DOCUMENTS)
     ids = [table.item_ids[row] for row in rows]
     return ScoringRequest(
@@ -141,8 +144,9 @@ def build_scoring_request(
         missing_scores=missing_scores,
         documents=_documents_body(request, policy, ids, content_field, features) if early else None,
         history=history,
-        count=_count_body(request, policy, results, table) if request.has_query else None,
+        count=_count_body(request, policy, results, table) if request.has_query and total is None else None,
         suggestion=suggestion,
+        total=total,
     )
 
 
@@ -152,11 +156,11 @@ def resolve_scores(policy: RankingPolicy, scoring: ScoringRequest, responses: Sc
     answered = list(zip(scoring.missing_scores, responses.missing_scores, strict=True))
     failed = [table.retrievers[gap.column].retriever.name for gap, found in answered if "error" in found or is_partial(found)]
     table = _filled(table, answered)
-    totals = [float(sum(row)) for row in table.parts().tolist()]
+    totals = table.parts().sum(axis=1)
     order = sorted_rows(table, scoring.rows, totals)
     if policy.collapse:
         order = best_of_each_product(order, table.products)
-    scored = ScoredCandidates(table, totals, order, {}, tuple(failed))
+    scored = ScoredCandidates(table, totals.tolist(), order, {}, tuple(failed))
     return scored if scoring.documents is None else with_documents(scored, responses.documents or NO_RESPONSE)
 
 
@@ -165,6 +169,26 @@ def page_documents_body(scoring: ScoringRequest, scored: ScoredCandidates, rows:
     if scoring.documents is not None or not rows:
         return None
     return _fields_body([scored.table.item_ids[row] for row in rows], scoring.content_field)
+
+
+def stored_documents(
+    policy: RankingPolicy, scoring: ScoringRequest, scored: ScoredCandidates, rows: Sequence[int]
+) -> ScoredCandidates | None:
+    """Return the candidates with the documents of the rows of a page from the forward index.
+
+    None where it lacks one, or has it as of another write than was found.
+    """
+    forward = policy.forward
+    if forward is None or scoring.documents is not None or scoring.content_field is not None or not rows:
+        return None
+    ids = [scored.table.item_ids[row] for row in rows]
+    there = forward.rows(ids)
+    found = scoring.results.joined.seq_no if scoring.results.joined is not None else {}
+    written = forward.seq_no(there).tolist()
+    if (there < 0).any() or any(found.get(item_id, number) != number for item_id, number in zip(ids, written, strict=True)):
+        return None
+    documents = zip(ids, forward.documents(there), strict=True)
+    return replace(scored, documents={item_id: {"_id": item_id, "_source": source} for item_id, source in documents})
 
 
 def with_documents(scored: ScoredCandidates, response: Response) -> ScoredCandidates:
@@ -235,6 +259,13 @@ def _history_body(user: UserState, policy: RankingPolicy, content_field: str) ->
     return with_group_id(body, has_variants=policy.has_variants)
 
 
+def _known_total(request: Request, policy: RankingPolicy, results: RetrievalResults) -> int | None:
+    """Return how much matches, None where that must be asked for."""
+    if results.joined is None or request.facets or policy.collapse:
+        return results.total
+    return results.joined.matches + len(vector_matches(request, policy, results))
+
+
 def _count_body(request: Request, policy: RankingPolicy, results: RetrievalResults, table: CandidateTable) -> Body:
     by_text = any(each.retriever.name == LEXICAL for each in table.retrievers)
     body = count_body(request, policy, vector_matches(request, policy, results), by_text=by_text)
@@ -243,7 +274,7 @@ def _count_body(request: Request, policy: RankingPolicy, results: RetrievalResul
 
 def _filled(table: CandidateTable, answered: Sequence[tuple[MissingScores, Response]]) -> CandidateTable:
     scores = table.scores.copy()
-    row_of = {item_id: row for row, item_id in enumerate(table.item_ids)}
+    row_of = {item_id: row for row, item_id in enumerate(table.item_ids)} if answered else {}
     for gap, response in answered:
         result = table.retrievers[gap.column]
         hits = hits_of(response)

@@ -1,24 +1,25 @@
 """Answer a query.
 
-That takes at most four round trips (profile, retrieval, the candidates' missing scores, and the page's fields, which come with
-those where the candidates are few), one more for similar users where a model recommends from them, and one for the content of
-the user's interests.
+With a forward index that takes two round trips, for the profile and for the candidates, and a third where items that the first
+search doesn't find may be on the page. Without one it takes two more, for the candidates' missing scores and the page's fields.
+A model that recommends from similar users takes one more.
 """
 
 from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
-from es_recsys.errors import EngineError, InputError
 from es_recsys.query import Answer, Query, Ranking
+from es_recsys.search.broad_searches import BroadSearches
+from es_recsys.search.candidates import CandidateTable
+from es_recsys.search.features import feature_request
 from es_recsys.search.filters import parse_filters
 from es_recsys.search.page import build_page, order_page
-from es_recsys.search.query_dsl import Clause, Response
+from es_recsys.search.query_dsl import Clause
 from es_recsys.search.request import RankingPolicy, Request, UserState, situation
-from es_recsys.search.retrieve import parse_responses, plan_retrieval
 from es_recsys.search.score import build_scoring_request
 from es_recsys.serving.answer_log import answer_record
 from es_recsys.serving.operations import Document, Flow, LogAnswer, MultiGet, MultiSearch
@@ -26,6 +27,7 @@ from es_recsys.serving.query_vectors import query_vectors
 from es_recsys.serving.ranking_policy import for_products, for_similar_items, ranking_policy, with_exploration
 from es_recsys.serving.ready_lists import ready_answer
 from es_recsys.serving.requests import build_request, query_kind
+from es_recsys.serving.retrieval import raise_if_all_failed, retrieve
 from es_recsys.serving.similar_items import similar_items_request
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.user_profiles import fetch_profile, profile_keys, read_profile
@@ -80,35 +82,38 @@ def compute_answer(
         failed = (*failed, *unencoded, *unread)
     answer_id = str(uuid.uuid4())
     policy = with_exploration(policy, snapshot, query, keys, now, answer_id)
-    ranking = yield from run_search(request, user, policy)
+    if policy.logs_answers and not policy.settings.log_features and not snapshot.feature_sampler.take():
+        policy = replace(policy, logs_features=False)
+    ranking = yield from run_search(request, user, policy, snapshot.broad_searches)
     ranking = replace(ranking, degraded=tuple(dict.fromkeys((*failed, *ranking.degraded))))
     unknown = yield from _unknown_ids(snapshot, query, ranking)
     answer = Answer(answer_id, query_kind(query), ranking, (time.perf_counter() - started) * 1_000.0, unknown)
     return answer, situation(request, user)
 
 
-def run_search(request: Request, user: UserState, policy: RankingPolicy) -> Flow[Ranking]:
-    """Retrieve, score, rerank and cut the page: two requests, or three where many candidates can reach it.
+def run_search(request: Request, user: UserState, policy: RankingPolicy, broad: BroadSearches | None = None) -> Flow[Ranking]:
+    """Retrieve, score, rerank and cut the page: one request where the forward index tells the rest, else up to four.
 
-    Raises EngineError where no retriever could be asked, InputError where Elasticsearch refuses what all were asked.
+    broad: see `retrieve`. Raises EngineError where no retriever could be asked, InputError where Elasticsearch refuses what all
+    were asked.
     """
     index = policy.metadata.index
-    plan = plan_retrieval(request, user, policy)
-    retrieved = yield MultiSearch(index, plan.bodies)
-    _raise_if_all_failed(retrieved[: len(plan.searched)])
-    results = parse_responses(request, user, policy, plan, retrieved)
+    features = feature_request(request, user, policy)
+    retrieved = yield from retrieve(request, user, policy, broad or BroadSearches(), 0 if features is None else features.window)
+    policy = retrieved.policy
+    table: CandidateTable | None = retrieved.table
     while True:
-        scoring = build_scoring_request(request, user, policy, results)
+        scoring = build_scoring_request(request, user, policy, retrieved.results, features, table)
         responses = (yield MultiSearch(index, scoring.bodies)) if scoring.bodies else []
         order = order_page(request, user, policy, scoring, responses)
         documents = (yield MultiSearch(index, (order.documents,)))[0] if order.documents is not None else None
         missing = order.missing(documents)
         if not missing:
-            if not plan.searched:
+            if not retrieved.searched:
                 # Candidates that needed no search are an answer where anything could be read of them.
-                _raise_if_all_failed([*retrieved, *responses, *((documents,) if documents is not None else ())])
+                raise_if_all_failed([*retrieved.responses, *responses, *((documents,) if documents is not None else ())])
             return build_page(request, user, policy, order, documents)
-        request = replace(request, exclude=request.exclude | missing)
+        request, table = replace(request, exclude=request.exclude | missing), None
 
 
 def _unknown_ids(snapshot: ServingSnapshot, query: Query, ranking: Ranking) -> Flow[tuple[str, ...]]:
@@ -117,18 +122,3 @@ def _unknown_ids(snapshot: ServingSnapshot, query: Query, ranking: Ranking) -> F
     missing = tuple(item_id for item_id in query.ids or () if item_id not in shown)
     found = (yield MultiGet(snapshot.metadata.index, missing, ("item_id",))) if missing else {}
     return tuple(item_id for item_id in missing if item_id not in found)
-
-
-def _raise_if_all_failed(responses: Sequence[Response]) -> None:
-    """Raise where every search failed: such an answer would look as if nothing were found."""
-    if not responses or not all("error" in response for response in responses):
-        return
-    error = responses[0]["error"]
-    causes = [error, *(error.get("root_cause") or ())] if isinstance(error, Mapping) else [{"reason": error}]
-    why = f"{causes[-1].get('type', 'error')}: {str(causes[-1].get('reason'))[:300]}"
-    if all(response.get("status") == 400 for response in responses):
-        raise InputError(f"Elasticsearch refused the request ({why}).", "Look at the values given, above all at filters.")
-    raise EngineError(
-        f"Elasticsearch carried out none of the {len(responses)} searches of this answer ({why}).",
-        "See its log and the health of its indices, then try again.",
-    )

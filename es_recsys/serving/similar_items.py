@@ -13,7 +13,7 @@ from es_recsys.search.request import RankingPolicy, Request, UserState
 from es_recsys.serving.operations import Flow
 from es_recsys.serving.requests import build_request
 from es_recsys.serving.snapshot import ServingSnapshot
-from es_recsys.serving.user_profiles import fetch_item_content, profile_of_views
+from es_recsys.serving.user_profiles import fetch_item_content, profile_of_views, stored_content
 from es_recsys.serving.user_state import build_user_state, models_of_user
 
 __all__ = ["similar_items_request"]
@@ -32,7 +32,8 @@ def similar_items_request(
     Raises InputError for an item that the store lacks.
     """
     item_id = str(query.like)
-    known = yield from fetch_item_content(snapshot, (item_id,))
+    stored = stored_content(snapshot, item_id)
+    known = {item_id: stored} if stored is not None else (yield from fetch_item_content(snapshot, (item_id,)))
     if item_id not in known:
         raise InputError(f"There is no item {item_id!r} in {snapshot.metadata.store}.", "Give the id of a loaded item.")
     viewer = replace(profile_of_views(snapshot, (item_id,), known, now), seen=frozenset())

@@ -16,8 +16,11 @@ from es_recsys.index_metadata import IndexMetadata
 from es_recsys.keys import confirm_key
 from es_recsys.models.base import Model
 from es_recsys.models.removed import REMOVED
+from es_recsys.search.broad_searches import BroadSearches
 from es_recsys.search.exploration import InteractionStats
 from es_recsys.search.ranker import Ranker
+from es_recsys.serving.feature_sampler import FeatureSampler
+from es_recsys.serving.user_cache import UserCache
 from es_recsys.settings import Settings
 from es_recsys.vector_fields import is_encoder_field
 
@@ -50,7 +53,9 @@ class ServingSnapshot:
     models: name -> model that this version is served with. popularity: (product id, score), best first. rankers: situation ->
     learned ranking, None for one that can't be used. interaction_stats: how items did when they were shown, for exploration.
     item_features: what behaviour says of the items, None for a version that nothing was trained for. forward: the items, None
-    where Elasticsearch is asked for each score. ranking_fingerprint: what ready lists must have been made under.
+    where Elasticsearch is asked for each score. ranking_fingerprint: what ready lists must have been made under. broad_searches,
+    users: what earlier answers found out, which spares work and changes nothing. feature_sampler: says which answers are logged
+    with features.
     """
 
     settings: Settings
@@ -64,6 +69,9 @@ class ServingSnapshot:
     item_features: ItemFeatures | None = None
     forward: ForwardIndex | None = None
     ranking_fingerprint: str = ""
+    broad_searches: BroadSearches = field(default_factory=BroadSearches)
+    users: UserCache = field(default_factory=UserCache)
+    feature_sampler: FeatureSampler = field(default_factory=FeatureSampler)
 
     def key_of(self, actor: str) -> str:
         """Return the profile key of an actor. Raises KeyMismatch where it is kept under another secret than is set."""

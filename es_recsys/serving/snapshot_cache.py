@@ -21,14 +21,17 @@ from es_recsys.index_metadata import IndexMetadata
 from es_recsys.models.base import DEPTHS, Model
 from es_recsys.models.removed import REMOVED, recommending
 from es_recsys.models.segments import SEGMENTS
+from es_recsys.search.broad_searches import BroadSearches
 from es_recsys.search.exploration import InteractionStats
 from es_recsys.search.ranker import Ranker
+from es_recsys.serving.feature_sampler import FeatureSampler
 from es_recsys.serving.forward_index_follower import ForwardIndexFollower
 from es_recsys.serving.interaction_stats import interaction_stats_folder, load_interaction_stats
 from es_recsys.serving.item_features import item_features_folder, load_item_features
 from es_recsys.serving.ranking_fingerprint import ranking_fingerprint
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.store_encoders import StoreEncoders
+from es_recsys.serving.user_cache import UserCache
 from es_recsys.settings import Settings
 
 __all__ = ["RANKING", "SnapshotCache", "popularity_folder", "ranking_folder", "segments_folder"]
@@ -69,6 +72,7 @@ class SnapshotCache:
         self._encoders = StoreEncoders(settings)
         self._secret = settings.secret()
         self._follower = ForwardIndexFollower(settings, client, self._take_forward_index)
+        self._broad_searches, self._users, self._feature_sampler = BroadSearches(), UserCache(), FeatureSampler()
         self._loading = threading.Lock()
         self._snapshot: ServingSnapshot | None = None
         self._counted_at: tuple[float, ...] = ()
@@ -157,7 +161,13 @@ class SnapshotCache:
         rankers = old.rankers if old is not None and same else self._rankers(metadata)
         snapshot = self._build(metadata, models, popularity, rankers, item_features)
         self._counted_at = written_at
-        return replace(snapshot, forward=forward)
+        return replace(
+            snapshot,
+            forward=forward,
+            broad_searches=self._broad_searches,
+            users=self._users,
+            feature_sampler=self._feature_sampler,
+        )
 
     def _take_forward_index(self, index: str, forward: ForwardIndex | None) -> None:
         """Serve with a forward index that was read in the background, unless there is a newer one by now."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ __all__ = [
     "profile_of_history",
     "profile_of_views",
     "read_profile",
+    "stored_content",
 ]
 
 CONTENT_FIELDS = ("group_id", "categories", "brand", "tags", "price")
@@ -62,7 +64,13 @@ def read_profile(snapshot: ServingSnapshot, query: Query, stored: Document | Non
     """Return the profile that a query is answered with; None where nothing is known. stored: as `fetch_profile` found it."""
     if query.history is not None:
         return (yield from profile_of_history(snapshot, query.history, now))
-    return None if stored is None else build_profile(from_document(stored.source), now)
+    if stored is None:
+        return None
+    return snapshot.users.profile(snapshot.metadata.profiles, stored, partial(_built, now=now))
+
+
+def _built(document: Mapping[str, Any], now: float) -> Profile:
+    return build_profile(from_document(document), now)
 
 
 def profile_of_history(snapshot: ServingSnapshot, item_ids: Sequence[str], now: float) -> Flow[Profile]:
@@ -101,6 +109,17 @@ def fetch_item_content(snapshot: ServingSnapshot, item_ids: Iterable[str]) -> Fl
     if snapshot.metadata.variants is not None and lacking:
         known |= yield from _fetch_group_content(snapshot, lacking)
     return known
+
+
+def stored_content(snapshot: ServingSnapshot, item_id: str) -> ItemContent | None:
+    """Return the same of one item from the forward index; None where it is not there."""
+    forward = snapshot.forward
+    rows = forward.rows([item_id]) if forward is not None else np.array([-1])
+    if forward is None or rows[0] < 0:
+        return None
+    vectors = {name: forward.vectors(name, rows)[0] for name in snapshot.content_fields}
+    content = item_content(forward.documents(rows)[0], ())
+    return replace(content, vectors={name: vector for name, vector in vectors.items() if vector.any()})
 
 
 def _fetch_group_content(snapshot: ServingSnapshot, group_ids: Sequence[str]) -> Flow[dict[str, ItemContent]]:

@@ -39,11 +39,21 @@ def load_user_state(
     """
     if profile is None or request.personalization <= 0.0:
         return UserState(), ()
+    recommends = query_kind(query) == "recommend"
+    # Similar users change without this one.
+    is_kept = UserKNN.name not in snapshot.models
+    index, weights = snapshot.metadata.profiles, policy.retriever_weights.get("no_query")
+    inputs = (snapshot.models, snapshot.forward, policy.settings.interests, weights, recommends, request.exclude)
+    known = snapshot.users.state(index, profile, inputs) if is_kept else None
+    if known is not None:
+        return known, ()
     models, failed = yield from models_of_user(snapshot, profile, keys)
     user = yield from build_user_state(models, profile, request.exclude)
-    if query_kind(query) == "recommend":
+    if recommends:
         interests, unread = yield from user_interests(snapshot, policy, profile)
         user, failed = replace(user, interests=interests), (*failed, *unread)
+    if is_kept and not failed:
+        snapshot.users.store(index, profile, inputs, user)
     return user, failed
 
 

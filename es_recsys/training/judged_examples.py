@@ -12,12 +12,12 @@ from es_recsys.query import Query
 from es_recsys.search.page import window_features
 from es_recsys.search.ranker import WINDOW, FeatureRequest
 from es_recsys.search.request import UserState
-from es_recsys.search.retrieve import parse_responses, plan_retrieval
 from es_recsys.search.score import build_scoring_request, resolve_scores
 from es_recsys.serving.operations import Flow, MultiSearch
 from es_recsys.serving.query_vectors import query_vectors
 from es_recsys.serving.ranking_policy import for_products, ranking_policy
 from es_recsys.serving.requests import build_request
+from es_recsys.serving.retrieval import retrieve
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.workspace import Workspace
 from es_recsys.training.ranking_examples import RankingExample, RankingExamples, gather, ideal
@@ -63,10 +63,9 @@ def _shown(snapshot: ServingSnapshot, text: str, grades: Mapping[str, float], wi
     policy = for_products(ranking_policy(snapshot), query)
     vectors, unencoded = yield from query_vectors(snapshot, query)
     request = build_request(query, policy, None, vectors, (), now)
-    plan = plan_retrieval(request, user, policy)
-    responses = yield MultiSearch(snapshot.metadata.index, plan.bodies)
-    results = parse_responses(request, user, policy, plan, responses)
-    scoring = build_scoring_request(request, user, policy, results, FeatureRequest(window))
+    retrieved = yield from retrieve(request, user, policy, snapshot.broad_searches, window)
+    policy, results = retrieved.policy, retrieved.results
+    scoring = build_scoring_request(request, user, policy, results, FeatureRequest(window), retrieved.table)
     responses = (yield MultiSearch(snapshot.metadata.index, scoring.bodies)) if scoring.bodies else []
     scored = resolve_scores(policy, scoring, scoring.parse(responses))
     failed = dict.fromkeys((*unencoded, *results.degraded, *scored.failed))

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from es_recsys.errors import EngineError, InputError
-from es_recsys.forward_index import ForwardIndex, ItemBlock
+from es_recsys.forward_index import Documents, ForwardIndex, ItemBlock
 from es_recsys.index_metadata import IndexMetadata, IndexState
 from es_recsys.query import Answer, Query
 from es_recsys.serving.answering import execute
@@ -72,9 +72,9 @@ def test_where_every_search_fails_there_is_no_answer(snapshot: ServingSnapshot, 
 
 
 def test_an_item_that_is_gone_makes_room(snapshot: ServingSnapshot) -> None:
-    """The forward index may hold an item that was deleted a moment ago."""
+    """The forward index may hold an item that was deleted a moment ago: where documents are asked for, that shows."""
     snapshot = replace(snapshot, popularity=[("gone", 3.0), ("a", 2.0), ("b", 1.0)], forward=_forward(["a", "b", "gone"]))
-    flow, result = execute(snapshot, Query(n=2), NOW), None
+    flow, result = execute(snapshot, Query(n=2, diversity=0.5), NOW), None
     with pytest.raises(StopIteration) as done:
         while True:
             operation = flow.send(result)
@@ -93,5 +93,5 @@ def _found(body: dict[str, Any]) -> dict[str, Any]:
 
 def _forward(item_ids: list[str]) -> ForwardIndex:
     n = len(item_ids)
-    block = ItemBlock(item_ids, [None] * n, np.full(n, np.nan), np.arange(n), {})
+    block = ItemBlock(item_ids, [None] * n, np.full(n, np.nan), np.arange(n), {}, Documents.of([b"{}"] * n))
     return ForwardIndex.of(block, IndexState("shop-items-000001", "uuid", {0: n}), {})

@@ -11,7 +11,7 @@ import pytest
 
 from es_recsys.dataset import History, Profile
 from es_recsys.errors import EngineError
-from es_recsys.forward_index import ForwardIndex, ItemBlock, ItemVectors
+from es_recsys.forward_index import Documents, ForwardIndex, ItemBlock, ItemVectors
 from es_recsys.index_metadata import IndexMetadata, IndexState, VectorMetadata
 from es_recsys.item_ids import ItemIds
 from es_recsys.search.interests import Interests
@@ -89,7 +89,7 @@ def test_what_is_disliked_on_balance_is_no_interest() -> None:
 def test_vectors_of_the_forward_index_need_no_read(tmp_path: Path) -> None:
     made = np.full(len(IDS), np.nan)
     vectors = {"text_vector": ItemVectors.of(ROWS)}
-    block = ItemBlock(IDS, [None] * len(IDS), made, np.arange(len(IDS)), vectors)
+    block = ItemBlock(IDS, [None] * len(IDS), made, np.arange(len(IDS)), vectors, Documents.of([b"{}"] * len(IDS)))
     forward = ForwardIndex.of(block, IndexState("shop-items-000001", "uuid", {0: 7}), {"text_vector": "f"})
     known = snapshot(tmp_path, TEXT, forward=forward)
     found, failed = answered(found_in(known, profile([*IDS, "deleted"])))

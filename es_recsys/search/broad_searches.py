@@ -1,0 +1,32 @@
+"""Which searches matched more than their first body finds, so that the next such one asks for the rest at once."""
+
+from __future__ import annotations
+
+from es_recsys.search.request import Request, UserState
+
+__all__ = ["BroadSearches"]
+
+_MOST = 10_000
+
+Key = tuple[str, str, bool]
+
+
+class BroadSearches:
+    """The last 10,000 such searches of a process. It spares a request and changes no answer. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._keys: dict[Key, None] = {}
+
+    def has(self, request: Request, user: UserState) -> bool:
+        """Return whether a search with the same text and filters was one."""
+        return _key(request, user) in self._keys
+
+    def add(self, request: Request, user: UserState) -> None:
+        """Remember one."""
+        if len(self._keys) >= _MOST:
+            self._keys = {}
+        self._keys[_key(request, user)] = None
+
+
+def _key(request: Request, user: UserState) -> Key:
+    return request.text.lower(), repr(request.filters), user.is_known

@@ -1,0 +1,159 @@
+"""One search for the words of a query and its vectors, instead of one each and a third for what only a vector finds.
+
+The body finds the best items by words and the nearest of each vector, and scores all of them by words. A clause with a constant
+score marks the nearest of a vector. The constants are powers of two above any score of words, so a hit's `_score` says which
+vectors found it and what the words score it. How near it is the forward index says. Where Elasticsearch would scan a field, the
+forward index does, and the body asks for the ids: a `knn` clause in it would match every item.
+
+What else a ranking draws candidates from (tastes, models, lists) only reorders what matches the words. It is asked for in a
+second body, `rest_body`, and only where such items can still reach the page (see `candidates.needs_rest`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from es_recsys.search.bodies import filter_clauses
+from es_recsys.search.lexical import ALWAYS_ON, BOOSTS
+from es_recsys.search.products import id_filter, with_group_id
+from es_recsys.search.query_dsl import IDS_ONLY, MAX_KNN_CANDIDATES, Body, Clause, Response, hits_of, item_id_of
+from es_recsys.search.request import RankingPolicy, Request, retrieval_depth
+
+__all__ = ["JoinedHits", "joined_body", "nearest_depth", "parse_joined", "rest_body", "rest_scores"]
+
+_NEAREST = 100
+_NEAREST_OF_ALL = 500
+# BM25 of one word is at most boost * idf * 2.2, with an idf of 17 in a hundred million items.
+_LARGEST_SCORE_OF_WORD = 64.0
+_MANTISSA_BITS = 24
+_MAX_HITS = MAX_KNN_CANDIDATES
+
+
+@dataclass(frozen=True, slots=True)
+class JoinedHits:
+    """What the body found.
+
+    words: item id -> BM25 > 0, best first. unmatched: ids that only vectors found. nearest: for each vector the ids that it
+    found. seq_no: item id -> number of the write that was found. matches: items in the index that the words find.
+    """
+
+    words: Mapping[str, float]
+    unmatched: frozenset[str]
+    nearest: Sequence[Sequence[str]]
+    seq_no: Mapping[str, int]
+    matches: int
+
+
+def nearest_depth(policy: RankingPolicy) -> int:
+    """Return how many items each vector brings: with half as many as words bring nothing is lost."""
+    return min(_NEAREST, policy.settings.depth)
+
+
+def joined_body(words: Clause, vectors: Sequence[Clause], request: Request, policy: RankingPolicy) -> Body:
+    """Return the body. words: the lexical query. vectors: `knn` clauses."""
+    filters = filter_clauses(request, policy, matching=False)
+    mark = _mark(request, policy)
+    should = [words]
+    for clause in vectors:
+        nearest = _nearest(clause, nearest_depth(policy), filters, request, policy)
+        should.append({"constant_score": {"filter": nearest, "boost": mark}})
+        mark *= 2.0
+    body = {
+        "size": min(retrieval_depth(request, policy) + nearest_depth(policy) * _shards(policy) * len(vectors), _MAX_HITS),
+        **IDS_ONLY,
+        "seq_no_primary_term": True,
+        "track_total_hits": True,
+        "query": {"bool": {**filters, "should": should, "minimum_should_match": 1}} if filters or vectors else words,
+    }
+    return with_group_id(body, has_variants=policy.has_variants)
+
+
+def parse_joined(response: Response, vectors: int, request: Request, policy: RankingPolicy) -> JoinedHits:
+    """Read the response to `joined_body` with so many vectors."""
+    hits = hits_of(response)
+    ids = [item_id_of(hit) for hit in hits]
+    mark = _mark(request, policy)
+    scores = np.array([hit["_score"] for hit in hits], np.float64)
+    marks = (scores // mark).astype(np.int64)
+    words = _on_grid(scores - marks * mark, mark, vectors)
+    order = np.argsort(-words, kind="stable")
+    found = words[order].tolist()
+    matching = int(np.count_nonzero(words > 0.0))
+    return JoinedHits(
+        {ids[row]: score for row, score in zip(order[:matching].tolist(), found, strict=False)},
+        frozenset(ids[row] for row in order[matching:].tolist()),
+        [[ids[row] for row in np.flatnonzero(marks & (1 << k)).tolist()] for k in range(vectors)],
+        {item_id: hit["_seq_no"] for item_id, hit in zip(ids, hits, strict=True)},
+        int(response["hits"]["total"]["value"]) - (len(ids) - matching),
+    )
+
+
+def rest_body(
+    words: Clause, vectors: Sequence[Clause], listed: Sequence[str], request: Request, policy: RankingPolicy
+) -> Body | None:
+    """Return the body that finds which items that match the words are near to vectors or listed, scored by words.
+
+    vectors: `knn` clauses. listed: ids of items, or products where items are variants. None where there is nothing to ask for.
+    Of a field that is scanned, the nearest of all items are looked for among the matches.
+    """
+    filters = filter_clauses(request, policy, matching=True)
+    found = [_nearest(clause, _NEAREST_OF_ALL, filters, request, policy) for clause in vectors]
+    size = sum(_NEAREST_OF_ALL if "ids" in clause else nearest_depth(policy) * _shards(policy) for clause in found)
+    if listed:
+        found.append(id_filter(listed, has_variants=policy.has_variants))
+        size += math.ceil(len(listed) * max(policy.metadata.variants or 1.0, 1.0))
+    if not found:
+        return None
+    among: Clause = {"bool": {"should": found, "minimum_should_match": 1}}
+    query: Clause = {"bool": {**filters, "filter": [among, *filters.get("filter", ())], "should": [words]}}
+    body = {
+        "size": min(size, _MAX_HITS),
+        **IDS_ONLY,
+        "seq_no_primary_term": True,
+        "track_total_hits": False,
+        "query": query,
+    }
+    return with_group_id(body, has_variants=policy.has_variants)
+
+
+def rest_scores(response: Response, vectors: int, request: Request, policy: RankingPolicy) -> dict[str, float]:
+    """Return item id -> BM25 of what `rest_body` found, as precise as in a joined response with so many vectors."""
+    hits = hits_of(response)
+    scores = _on_grid(np.array([hit["_score"] for hit in hits], np.float64), _mark(request, policy), vectors)
+    return dict(zip(map(item_id_of, hits), scores.tolist(), strict=True))
+
+
+def _on_grid(scores: NDArray[np.float64], mark: float, vectors: int) -> NDArray[np.float64]:
+    # `_score` has the precision of 32 bits, of which the marks take some.
+    step = mark * 2.0 ** (vectors - _MANTISSA_BITS)
+    rounded: NDArray[np.float64] = np.rint(scores / step) * step
+    return rounded
+
+
+def _mark(request: Request, policy: RankingPolicy) -> float:
+    boosts = {**(policy.metadata.text_boosts or BOOSTS), **{name: BOOSTS[name] for name in ALWAYS_ON}}
+    words = len(request.text.split()) + sum(not letter.isascii() for letter in request.text) + 1
+    return 2.0 ** math.ceil(math.log2(max(_LARGEST_SCORE_OF_WORD * words * math.fsum(boosts.values()), 1.0)))
+
+
+def _nearest(
+    clause: Clause, scanned: int, filters: Mapping[str, list[Clause]], request: Request, policy: RankingPolicy
+) -> Clause:
+    """Return the clause that finds the items nearest to a vector. scanned: how many, where the forward index scans the field."""
+    forward, knn = policy.forward, clause["knn"]
+    if forward is not None and knn["field"] in forward.scanned:
+        vector = np.asarray(knn["query_vector"], np.float32)
+        return {"ids": {"values": list(forward.nearest(knn["field"], vector, scanned, request.exclude))}}
+    k = nearest_depth(policy)
+    among = {"filter": {"bool": dict(filters)}} if filters else {}
+    return {"knn": {**knn, "k": k, "num_candidates": max(policy.settings.num_candidates // 4, k), **among}}
+
+
+def _shards(policy: RankingPolicy) -> int:
+    """Return how many shards each find the nearest of their own."""
+    return 1 if policy.forward is None else max(len(policy.forward.state.checkpoints), 1)

@@ -1,0 +1,74 @@
+"""Retrieve the candidates of a ranking, with as few requests as it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from es_recsys.errors import EngineError, InputError
+from es_recsys.search.broad_searches import BroadSearches
+from es_recsys.search.candidates import CandidateTable, build_candidates, needs_rest
+from es_recsys.search.query_dsl import Response
+from es_recsys.search.request import RankingPolicy, Request, UserState
+from es_recsys.search.retrieve import RetrievalResults, parse_responses, plan_retrieval, rest_of_plan
+from es_recsys.serving.operations import Flow, MultiSearch
+
+__all__ = ["Retrieved", "raise_if_all_failed", "retrieve"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Retrieved:
+    """The candidates of a ranking.
+
+    policy: the one to go on with. table: of `results`. searched: whether a search found candidates. responses: all of them.
+    """
+
+    policy: RankingPolicy
+    results: RetrievalResults
+    table: CandidateTable
+    searched: bool
+    responses: Sequence[Response]
+
+
+def retrieve(request: Request, user: UserState, policy: RankingPolicy, broad: BroadSearches, window: int = 0) -> Flow[Retrieved]:
+    """Find and score the candidates.
+
+    broad: the searches that needed two requests before; they are sent at once. window: of the best candidates, those that a
+    learned ranking orders.
+
+    Raises EngineError where no retriever could be asked, InputError where Elasticsearch refuses what all were asked.
+    """
+    index = policy.metadata.index
+    plan = plan_retrieval(request, user, policy)
+    rest = rest_of_plan(request, policy, plan) if broad.has(request, user) else None
+    bodies = plan.bodies if rest is None else (*plan.bodies, rest)
+    responses = (yield MultiSearch(index, bodies)) if bodies else []
+    if plan.joined and "error" in responses[0]:
+        # Whatever is wrong with one vector must not cost the words.
+        return (yield from retrieve(request, user, replace(policy, forward=None), broad, window))
+    raise_if_all_failed(responses[: len(plan.searched)])
+    results = parse_responses(request, user, policy, plan, responses)
+    table = build_candidates(request, user, policy, results)
+    if needs_rest(request, user, policy, results, table, window):
+        broad.add(request, user)
+        rest = rest_of_plan(request, policy, plan)
+        if rest is not None:
+            responses = [*responses, *(yield MultiSearch(index, (rest,)))]
+            results = parse_responses(request, user, policy, plan, responses)
+            table = build_candidates(request, user, policy, results)
+    return Retrieved(policy, results, table, bool(plan.searched), responses)
+
+
+def raise_if_all_failed(responses: Sequence[Response]) -> None:
+    """Raise where every search failed: such an answer would look as if nothing were found."""
+    if not responses or not all("error" in response for response in responses):
+        return
+    error = responses[0]["error"]
+    causes = [error, *(error.get("root_cause") or ())] if isinstance(error, Mapping) else [{"reason": error}]
+    why = f"{causes[-1].get('type', 'error')}: {str(causes[-1].get('reason'))[:300]}"
+    if all(response.get("status") == 400 for response in responses):
+        raise InputError(f"Elasticsearch refused the request ({why}).", "Look at the values given, above all at filters.")
+    raise EngineError(
+        f"Elasticsearch carried out none of the {len(responses)} searches of this answer ({why}).",
+        "See its log and the health of its indices, then try again.",
+    )
