@@ -506,7 +506,8 @@ class FailingSearches:
 def test_a_leg_that_fails_is_named_and_the_rest_answers(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     snapshots = client.workspace.snapshots
     without_forward_index = replace(snapshots.current(), forward=None)
-    monkeypatch.setattr(snapshots, "current", lambda: without_forward_index)
+    for name in ("current", "at_hand"):
+        monkeypatch.setattr(snapshots, name, lambda: without_forward_index)
     whole = client.search(QUERY)
     failing = FailingSearches(client.workspace.driver, "text_vector")
     monkeypatch.setattr(client.workspace.driver, "steps_of", failing)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from es_recsys.forward_index import ForwardIndex, ItemBlock
+from es_recsys.forward_index import Documents, ForwardIndex, ItemBlock
 from es_recsys.index.ready_lists import READY_LIST
 from es_recsys.index_metadata import IndexMetadata, IndexState
 from es_recsys.query import Answer, Hit, Query
@@ -27,7 +27,9 @@ IDS = [f"i{n:03d}" for n in range(READY_HITS)]
 
 def _forward(seq_no: Mapping[str, int], uuid: str = "uuid") -> ForwardIndex:
     n = len(seq_no)
-    block = ItemBlock(list(seq_no), [None] * n, np.full(n, np.nan), np.array(list(seq_no.values())), {})
+    block = ItemBlock(
+        list(seq_no), [None] * n, np.full(n, np.nan), np.array(list(seq_no.values())), {}, Documents.of([b"{}"] * n)
+    )
     return ForwardIndex.of(block, IndexState("shop-items-000001", uuid, {0: 1_000}), {})
 
 
