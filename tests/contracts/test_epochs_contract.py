@@ -168,16 +168,17 @@ def test_where_nothing_is_gained_it_ends(long: str) -> None:
 
 @each_long
 def test_where_nothing_is_gained_any_more_the_best_is_kept(long: str) -> None:
-    # Whether the first epoch is the best is luck, and a GPU draws other numbers for a seed.
+    # Of most seeds a later epoch than the first is best; another machine may draw or add otherwise.
+    rate = {"aligned": 5e-3}.get(long, 3e-2)
     for seed in range(3, 9):
         told = Told()
-        model = learned(long, told, seed=seed, learning_rate=3e-2, epochs=60, patience=2)
+        model = learned(long, told, seed=seed, learning_rate=rate, epochs=60, patience=2)
         best = int(np.argmax(told.quality())) + 1
         if best > 1:
             break
     assert 1 < best == len(told.epochs) - 2 < 58
-    assert same(model, learned(long, seed=seed, learning_rate=3e-2, epochs=best, patience=2))
-    assert not same(model, learned(long, seed=seed, learning_rate=3e-2, epochs=best - 1, patience=2))
+    assert same(model, learned(long, seed=seed, learning_rate=rate, epochs=best, patience=2))
+    assert not same(model, learned(long, seed=seed, learning_rate=rate, epochs=best - 1, patience=2))
 
 
 @each_long
