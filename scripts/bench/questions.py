@@ -12,7 +12,7 @@ from bench.loading import FIELD, Catalogue
 from es_recsys import Client
 from es_recsys.settings import Settings
 
-__all__ = ["PlainSearch", "Questions", "bare_client", "make_questions"]
+__all__ = ["PlainSearch", "Questions", "bare_client", "credentials", "make_questions"]
 
 TEXTS = 400
 TITLES = 0.25
@@ -91,14 +91,15 @@ class PlainSearch:
 
 def bare_client(client: Client) -> Elasticsearch:
     """Return the official client of the same Elasticsearch, as it comes."""
-    return Elasticsearch(client.workspace.url, **_credentials(client.settings))
+    return Elasticsearch(client.workspace.url, **credentials(client.settings))
 
 
 def _match(text: str) -> dict[str, Any]:
     return {"multi_match": {"query": text, "fields": ["title^2", "description"]}}
 
 
-def _credentials(settings: Settings) -> dict[str, Any]:
+def credentials(settings: Settings) -> dict[str, Any]:
+    """Return the options of the official client that name the user."""
     if settings.api_key is not None:
         return {"api_key": settings.api_key.get_secret_value()}
     if settings.password is not None:
