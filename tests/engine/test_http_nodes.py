@@ -139,7 +139,7 @@ def test_requests_at_once_have_connections_of_their_own_and_few_are_kept(call: C
     barrier = threading.Barrier(8)
 
     def answer(request: bytes) -> bytes:
-        barrier.wait(10)  # all are under way at once
+        barrier.wait(60)  # all are under way at once
         return OK
 
     server.answer = answer
@@ -168,9 +168,13 @@ def test_a_connection_with_something_nobody_asked_for_is_not_used_again(call: Ca
 @pytest.mark.parametrize("answer", [None, OK[:-1], b"\x15\x03\x03\r\n\r\n"], ids=["none", "half", "TLS"])
 def test_what_is_not_answered_whole_is_a_lost_connection(answer: bytes | None, call: Called, server: Server) -> None:
     answers = iter([answer])
-    server.answer = lambda request: next(answers, None)
-    if answer == OK[:-1]:
-        threading.Timer(0.1, server.drop).start()
+
+    def answered(request: bytes) -> bytes | None:
+        if answer == OK[:-1]:
+            threading.Timer(0.1, server.drop).start()
+        return next(answers, None)
+
+    server.answer = answered
     with pytest.raises(ConnectionError) as raised:
         call()
     assert NOT_CONNECTED not in str(raised.value)
@@ -185,7 +189,7 @@ def test_nobody_listening_is_a_request_that_was_not_sent(call: Called, server: S
 
 def test_one_that_waits_too_long_has_its_connection_closed(call: Called, server: Server) -> None:
     ended = threading.Event()
-    server.answer = lambda request: (ended.wait(10), OK)[1]  # type: ignore[func-returns-value]
+    server.answer = lambda request: (ended.wait(60), OK)[1]  # type: ignore[func-returns-value]
     with pytest.raises(ConnectionTimeout):
         call(request_timeout=0.05)
     assert not call.node._idle
@@ -203,7 +207,7 @@ def test_a_header_that_would_be_read_as_two_is_not_sent(call: Called, server: Se
 async def test_who_no_longer_waits_leaves_no_connection(server: Server) -> None:
     node = AsyncHttpNode(NodeConfig("http", "127.0.0.1", server.port))
     ended = threading.Event()
-    server.answer = lambda request: (ended.wait(10), OK)[1]  # type: ignore[func-returns-value]
+    server.answer = lambda request: (ended.wait(60), OK)[1]  # type: ignore[func-returns-value]
     asked = asyncio.create_task(node.perform_request("GET", "/"))
     while not server.requests:
         await asyncio.sleep(0.005)

@@ -377,11 +377,12 @@ async def test_a_model_of_many_items_recommends_in_a_thread() -> None:
 
 
 async def test_the_log_is_written_behind_the_answers_many_records_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drivers, "_LOG_PAUSE_S", 0.01)
+    monkeypatch.setattr(drivers, "_LOG_PAUSE_S", 600.0)
     records = Records()
     driver = AsyncDriver(Engine(), records)  # type: ignore[arg-type]
     await asyncio.gather(*(driver.run(_add([n])) for n in range(20)))
     assert not records.writes
+    driver._start_writing()  # as when the pause is over
     while not records.writes:
         await asyncio.sleep(0.005)
     assert sorted(record["total"] for [*together] in records.writes for record in together) == list(range(20))
@@ -392,3 +393,14 @@ async def test_the_log_is_written_behind_the_answers_many_records_at_once(monkey
     await driver.run(_add([22]))
     await driver.close()
     assert records.writes[2:] == [[{"total": 22}]]
+
+
+async def test_the_log_is_written_after_a_pause_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drivers, "_LOG_PAUSE_S", 0.01)
+    records = Records()
+    driver = AsyncDriver(Engine(), records)  # type: ignore[arg-type]
+    await driver.run(_add([1]))
+    while not records.writes:
+        await asyncio.sleep(0.005)
+    assert records.writes == [[{"total": 1}]]
+    await driver.close()
