@@ -28,7 +28,6 @@ __all__ = ["Documents", "ForwardIndex", "ItemBlock", "ItemVectors", "concatenate
 _NAME, _LAYOUT = "forward", 2
 _DIRECTIONS, _LENGTHS, _GROUPS = "directions.", "lengths.", "group_"
 _BLOCK = 10_000
-_RECENT = 100_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -285,8 +284,6 @@ class ForwardIndex:
         self._altered = bool(gone.any()) or len(overlay) > 0
         self._newest = base.newest[~gone[base.newest]] if self._altered else base.newest
         self._has_variants = len(base.groups) > 0 or len(overlay.groups) > 0
-        # Hashing an id takes longer than everything else: the same ones are asked for again and again.
-        self._recent: dict[str, int] = {}
         self.state, self.fingerprints = state, dict(fingerprints)
 
     @classmethod
@@ -361,18 +358,6 @@ class ForwardIndex:
 
     def rows(self, item_ids: Sequence[str]) -> NDArray[np.int64]:
         """Return the row (n,) of each item, -1 for one that isn't here: ask Elasticsearch for it."""
-        recent = self._recent
-        found = [recent.get(item_id) for item_id in item_ids]
-        if None in found:
-            asked = [item_id for item_id, row in zip(item_ids, found, strict=True) if row is None]
-            rows = dict(zip(asked, self._find(asked).tolist(), strict=True))
-            found = [rows[item_id] if row is None else row for item_id, row in zip(item_ids, found, strict=True)]
-            if len(recent) + len(rows) > _RECENT:
-                self._recent = {}
-            self._recent.update(rows)
-        return np.array(found, np.int64)
-
-    def _find(self, item_ids: Sequence[str]) -> NDArray[np.int64]:
         rows = self._base.ids.find(item_ids)
         if not self._altered:
             return rows
@@ -496,7 +481,7 @@ class ForwardIndex:
         """Return the ids of the items that are not among those in the pages."""
         there = np.zeros(len(self._base) + len(self._overlay), np.bool_)
         for item_ids in pages:
-            rows = self._find(item_ids)
+            rows = self.rows(item_ids)
             there[rows[rows >= 0]] = True
         there[: len(self._base)] |= self._gone
         return self.item_ids(np.flatnonzero(~there))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
 from typing import Any, overload
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 __all__ = ["ItemIds"]
 
 _FEW = 1_000
+_RECENT = 50_000
 
 
 class ItemIds(Sequence[str]):
@@ -32,6 +32,8 @@ class ItemIds(Sequence[str]):
             "ids_hashes": hashes,
             "ids_places": positions,
         }
+        # Hashing an id takes longer than everything else, and answers ask for the same ones again and again.
+        self._recent: dict[str, int] = {}
         self._blob = memoryview(blob.data)
         self._offsets, self._hashes, self._item_idx = offsets, hashes, positions
 
@@ -55,11 +57,24 @@ class ItemIds(Sequence[str]):
 
     def find(self, item_ids: Sequence[str]) -> NDArray[np.int64]:
         """Return the item_idx (n,) int64 of each id, -1 for one that is not here."""
+        if len(item_ids) > _FEW:
+            return self._search(item_ids)
+        recent = self._recent
+        found = [recent.get(item_id) for item_id in item_ids]
+        if None in found:
+            asked = [item_id for item_id, item_idx in zip(item_ids, found, strict=True) if item_idx is None]
+            new = dict(zip(asked, self._search(asked).tolist(), strict=True))
+            found = [new[item_id] if item_idx is None else item_idx for item_id, item_idx in zip(item_ids, found, strict=True)]
+            if len(recent) + len(new) > _RECENT:
+                self._recent = {}
+            self._recent.update(new)
+        return np.array(found, np.int64)
+
+    def _search(self, item_ids: Sequence[str]) -> NDArray[np.int64]:
         found = np.full(len(item_ids), -1, np.int64)
         if not len(self) or not item_ids:
             return found
-        # An answer asks every model for the same ids.
-        encoded, hashes = _few(tuple(item_ids)) if len(item_ids) <= _FEW else _keys(item_ids)
+        encoded, hashes = _keys(item_ids)
         first = np.minimum(np.searchsorted(self._hashes, hashes), len(self) - 1)
         hit = np.flatnonzero(self._hashes[first] == hashes)
         positions = self._item_idx[first[hit]]
@@ -109,9 +124,6 @@ def _keys(item_ids: Sequence[str]) -> tuple[list[bytes], NDArray[np.uint64]]:
     """Return the ids as bytes, and their hashes."""
     encoded = [item_id.encode("utf-8", "surrogatepass") for item_id in item_ids]
     return encoded, _hashes(encoded)
-
-
-_few = lru_cache(maxsize=32)(_keys)
 
 
 def _hashes(encoded: Sequence[bytes]) -> NDArray[np.uint64]:

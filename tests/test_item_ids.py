@@ -39,7 +39,6 @@ def test_ids_that_share_a_hash_are_told_apart(item_ids: list[str], others: list[
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ids, "_hashes", few)
-        patch.setattr(ids, "_few", ids._keys)  # no hashes of before
         held = ItemIds.of(item_ids)
         assert held.find(item_ids).tolist() == list(range(len(item_ids)))
         assert [place >= 0 for place in held.find(others).tolist()] == [other in item_ids for other in others]

@@ -40,7 +40,7 @@ RANKING = "ranking"
 
 _log = logging.getLogger(__name__)
 
-REFRESH_S = 5.0
+REFRESH_S = 2.0
 """Seconds after which the live version is read again."""
 
 
