@@ -91,7 +91,7 @@ def build_candidates(request: Request, user: UserState, policy: RankingPolicy, r
     retrievers = tuple(each for each in results.retrievers if each.retriever.name in results.weights)
     near, deep = _union(request, policy, results, retrievers)
     ids = sorted(near | deep)
-    products = tuple(results.products.get(item_id, item_id) for item_id in ids)
+    products = tuple(results.products.get(item_id, item_id) for item_id in ids) if results.products else tuple(ids)
     weights = np.array([results.weights[each.retriever.name] for each in retrievers], np.float64)
     if policy.settings.fusion == "rrf":
         columns = [_reciprocal_ranks(policy, each, ids, near) for each in retrievers]
@@ -100,8 +100,7 @@ def build_candidates(request: Request, user: UserState, policy: RankingPolicy, r
         retrievers = tuple(_with_best(each, local.get(each.retriever.name), ids, results) for each in retrievers)
         columns = [_scores(user, policy, each, ids, products, local.get(each.retriever.name), results) for each in retrievers]
     scores = np.column_stack(columns) if columns else np.zeros((len(ids), 0))
-    is_deep = np.array([item_id not in near for item_id in ids], bool)
-    is_cold_start = np.array([item_id in results.cold_start for item_id in ids], bool)
+    is_deep, is_cold_start = (_are_in(ids, some) for some in (deep, results.cold_start))
     return CandidateTable(tuple(ids), retrievers, scores, weights, is_deep, is_cold_start, products)
 
 
@@ -233,6 +232,11 @@ def _near_ids(request: Request, policy: RankingPolicy, result: RetrieverResult, 
     least = -1.0 if bounds is None else bounds[1 if alone else 0]
     # A score that isn't known yet, of an item that was just written, may be near.
     return [item_id for item_id, score in found if not score < least]
+
+
+def _are_in(ids: Sequence[str], some: Collection[str]) -> NDArray[np.bool_]:
+    """Return (n,) bool: which of the ids are among some."""
+    return np.array([item_id in some for item_id in ids], bool) if some else np.zeros(len(ids), bool)
 
 
 def _with_best(

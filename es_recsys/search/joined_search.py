@@ -147,8 +147,7 @@ def _nearest(
     """Return the clause that finds the items nearest to a vector. scanned: how many, where the forward index scans the field."""
     forward, knn = policy.forward, clause["knn"]
     if forward is not None and knn["field"] in forward.scanned:
-        vector = np.asarray(knn["query_vector"], np.float32)
-        return {"ids": {"values": list(forward.nearest(knn["field"], vector, scanned, request.exclude))}}
+        return {"ids": {"values": list(forward.nearest(knn["field"], knn["query_vector"], scanned, request.exclude))}}
     k = nearest_depth(policy)
     among = {"filter": {"bool": dict(filters)}} if filters else {}
     return {"knn": {**knn, "k": k, "num_candidates": max(policy.settings.num_candidates // 4, k), **among}}

@@ -48,7 +48,7 @@ def local_scores(
         elif "knn" in query and query["knn"]["field"] in forward.dims:
             by_field.setdefault(query["knn"]["field"], []).append(name)
     for field, names in by_field.items():
-        vectors = np.array([queries[name]["knn"]["query_vector"] for name in names], np.float32)
+        vectors = np.stack([queries[name]["knn"]["query_vector"] for name in names])
         products = forward.scores(field, rows, vectors).astype(np.float64)
         found |= {name: products[:, k] for k, name in enumerate(names)}
     return {name: np.where(rows >= 0, np.nan_to_num(scores, nan=0.0), np.nan) for name, scores in found.items()}

@@ -420,7 +420,7 @@ def _scanned(request: Request, policy: RankingPolicy, planned: PlannedRetriever)
     assert policy.forward is not None
     retriever, knn = planned.retriever, planned.query["knn"]
     depth, ordinary = retrieval_depth(request, policy), policy.settings.depth
-    found = policy.forward.nearest(knn["field"], np.asarray(knn["query_vector"], np.float32), depth, request.exclude)
+    found = policy.forward.nearest(knn["field"], knn["query_vector"], depth, request.exclude)
     best = next(iter(found.values()), 0.0) if retriever.scale == "inner" else 1.0
     best = best if best > 0.0 else 1.0
     scaled = scaled_products(retriever.scale, np.array(list(found.values())), best).tolist()

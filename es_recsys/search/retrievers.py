@@ -196,7 +196,7 @@ def taste_vector(user: UserState, field: str) -> NDArray[np.float32] | None:
 def _knn(policy: RankingPolicy, field: str, vector: NDArray[np.float32] | None) -> Clause | None:
     if vector is None or field not in policy.metadata.vectors:
         return None
-    return {"knn": {"field": field, "query_vector": vector.tolist()}}
+    return {"knn": {"field": field, "query_vector": np.ascontiguousarray(vector, np.float32)}}
 
 
 def _ids(scored: ScoredIds) -> Clause | None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import orjson
 import pytest
 from search_inputs import Inputs, changed, inputs
 
@@ -86,7 +87,12 @@ def planned(name: str, given: Inputs) -> PlannedRetriever | None:
 
 def body_of(name: str, given: Inputs) -> Body | None:
     found = planned(name, given)
-    return None if found is None else found.body
+    return None if found is None or found.body is None else as_sent(found.body)
+
+
+def as_sent(body: Body) -> Body:
+    sent: Body = orjson.loads(orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY))
+    return sent
 
 
 def counted(given: Inputs, vector_matches: list[str], *, by_text: bool) -> Body:
@@ -168,7 +174,7 @@ def test_picture_alone_takes_no_candidates_from_lists() -> None:
 def test_a_scoring_body_scores_exactly_the_ids() -> None:
     ids = {"filter": [{"ids": {"values": ["a", "b"]}}]}
     queries = {name: planned(name, search()) for name in ("lexical", "text_vector")}
-    lexical, text_vector = (scoring_body(each.query, ["a", "b"], search().policy) for each in queries.values() if each)
+    lexical, text_vector = (as_sent(scoring_body(each.query, ["a", "b"], search().policy)) for each in queries.values() if each)
     assert lexical == {"size": 2, **QUIET, "query": {"bool": {"must": [WORDS], **ids}}}
     knn = {"field": "text_vector", "query_vector": [1.0, 0.0], "k": 2, "num_candidates": 80, "filter": {"bool": ids}}
     assert text_vector == {"size": 2, **QUIET, "knn": knn}
