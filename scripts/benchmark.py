@@ -13,7 +13,7 @@ import os
 import sys
 import time
 
-from bench import answers, breakdown, encoding, event_load, events, loading, ready, starting, throughput, transport
+from bench import answers, breakdown, encoding, event_load, events, loading, ready, starting, throughput
 from bench.questions import make_questions
 from measuring import busy, machine, own_store, show
 
@@ -22,9 +22,8 @@ from es_recsys.settings import EncoderSettings
 
 INDEXING, PLAIN, ANSWERS, TIME, EVENTS = "indexing", "plain", "answers", "time", "events"
 CONCURRENT, BATCH, STARTING, READY, ENCODING, EVENT_LOAD = "concurrent", "batch", "starting", "ready", "encoding", "event-load"
-TRANSPORT = "transport"
-PARTS = (INDEXING, PLAIN, ANSWERS, TIME, TRANSPORT, EVENTS, CONCURRENT, BATCH, STARTING, READY, ENCODING, EVENT_LOAD)
-WITH_EVENTS = {ANSWERS, TIME, TRANSPORT, EVENTS, CONCURRENT, BATCH, STARTING, READY}
+PARTS = (INDEXING, PLAIN, ANSWERS, TIME, EVENTS, CONCURRENT, BATCH, STARTING, READY, ENCODING, EVENT_LOAD)
+WITH_EVENTS = {ANSWERS, TIME, EVENTS, CONCURRENT, BATCH, STARTING, READY}
 ONCE = 50_000
 """Catalogues from this size on are indexed once each way."""
 
@@ -82,8 +81,6 @@ def _measure(client: Client, size: int, parts: set[str], calls: int, repetitions
         show(title("answers"), answers.COLUMNS, answers.answers(client, questions, size, calls))
     if TIME in parts:
         show(title("where the time goes"), breakdown.COLUMNS, answers.time_of_answers(client, questions, calls))
-    if TRANSPORT in parts:
-        show(title("around a request"), transport.COLUMNS, transport.transport(client, questions, calls))
     if EVENTS in parts:
         show(title("events"), events.COLUMNS, events.event_to_answer(client, questions, calls))
     if CONCURRENT in parts:

@@ -12,7 +12,6 @@ from es_recsys.errors import EngineError
 from es_recsys.settings import Settings
 
 if TYPE_CHECKING:
-    from elastic_transport import BaseNode
     from elasticsearch import AsyncElasticsearch, Elasticsearch
 
 __all__ = ["MINIMUM_VERSION", "address_of", "check_server", "check_server_async", "connect", "connect_async", "translate_error"]
@@ -38,13 +37,12 @@ def connect(settings: Settings, url: str | None = None, find_url: FindUrl | None
     """
     from elasticsearch import Elasticsearch
 
-    from es_recsys.engine.http_nodes import HttpNode
     from es_recsys.engine.transport import CheckedTransport
 
-    client = Elasticsearch(**_client_options(settings, url, HttpNode), transport_class=CheckedTransport)
+    client = Elasticsearch(**_client_options(settings, url), transport_class=CheckedTransport)
     if find_url is not None:
         transport: Any = client.transport
-        transport.find_node_pool = lambda: _node_pool(settings, find_url(), Elasticsearch, HttpNode)
+        transport.find_node_pool = lambda: _node_pool(settings, find_url(), Elasticsearch)
     return client
 
 
@@ -52,21 +50,20 @@ def connect_async(settings: Settings, url: str | None = None, find_url: FindUrl 
     """Return a client for asyncio, as `connect` does."""
     from elasticsearch import AsyncElasticsearch
 
-    from es_recsys.engine.http_nodes import AsyncHttpNode
     from es_recsys.engine.transport import CheckedAsyncTransport
 
-    client = AsyncElasticsearch(**_client_options(settings, url, AsyncHttpNode), transport_class=CheckedAsyncTransport)
+    client = AsyncElasticsearch(**_client_options(settings, url), transport_class=CheckedAsyncTransport)
     if find_url is not None:
         transport: Any = client.transport
-        transport.find_node_pool = lambda: _node_pool(settings, find_url(), AsyncElasticsearch, AsyncHttpNode)
+        transport.find_node_pool = lambda: _node_pool(settings, find_url(), AsyncElasticsearch)
     return client
 
 
-def _node_pool(settings: Settings, url: str | None, client_class: Callable[..., Any], http_node: type[BaseNode]) -> Any:
-    return None if url is None else client_class(**_client_options(settings, url, http_node)).transport.node_pool
+def _node_pool(settings: Settings, url: str | None, client_class: Callable[..., Any]) -> Any:
+    return None if url is None else client_class(**_client_options(settings, url)).transport.node_pool
 
 
-def _client_options(settings: Settings, url: str | None, http_node: type[BaseNode]) -> dict[str, Any]:
+def _client_options(settings: Settings, url: str | None) -> dict[str, Any]:
     from es_recsys.engine.serializers import SERIALIZERS
 
     address = url or settings.url
@@ -84,8 +81,6 @@ def _client_options(settings: Settings, url: str | None, http_node: type[BaseNod
         "connections_per_node": _CONNECTIONS,
         "meta_header": False,
     }
-    if address.startswith("http:"):
-        options["node_class"] = http_node
     if settings.api_key is not None:
         options["api_key"] = settings.api_key.get_secret_value()
     elif settings.username is not None or settings.password is not None:

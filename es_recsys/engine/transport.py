@@ -16,7 +16,6 @@ from elastic_transport import (
     TransportApiResponse,
 )
 
-from es_recsys.engine.http_nodes import NOT_CONNECTED
 from es_recsys.engine.responses import UnreadableDocuments, check_response, translate_serialization_error
 
 __all__ = ["CheckedAsyncTransport", "CheckedTransport"]
@@ -26,8 +25,7 @@ FindNodePool = Callable[[], NodePool | None]
 
 _RETRY_PAUSES_S = (0.1, 0.5)
 _READ_ENDPOINTS = frozenset({"_search", "_msearch", "_mget", "_count"})
-_NOT_CONNECTED = (NOT_CONNECTED, "Failed to establish a new connection", "Cannot connect to host")
-"""What the nodes of ours, of urllib3 and of aiohttp say."""
+_NOT_CONNECTED = ("Failed to establish a new connection", "Cannot connect to host")
 # A node that has just started has to find its indices first.
 _WAIT_FOR_INDICES, _WAIT_S = "/_cluster/health?wait_for_status=yellow&timeout=30s", 40.0
 _JSON = {"accept": "application/json"}
