@@ -6,29 +6,54 @@ which a later run lifts where it no longer holds (an item appears in the catalog
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import json
+from collections import Counter
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import polars as pl
+import sqlalchemy as sa
 
 from es_recsys.event_types import EVENT_TYPES
-from es_recsys.events.bot_rules import BOT_RULES, BotRules
-from es_recsys.events.cleaning_report import Cleaned, CleaningReport, SuspendedRule
-from es_recsys.events.event_frame import EventFrame, read_event_frame, to_arrays
-from es_recsys.events.quarantine_rules import RuleContext, Suspension, assign_reasons
+from es_recsys.events.bot_rules import BOT_RULES, BotRule, BotRules
+from es_recsys.events.cleaning_report import CleaningReport, SuspendedRule
+from es_recsys.events.cleaning_state import (
+    ENOUGH_DWELLS,
+    LONG_DWELL_S,
+    CleaningState,
+    first_rows,
+    hits_of,
+    in_milliseconds,
+    tally,
+)
+from es_recsys.events.columns import read_columns
+from es_recsys.events.event_arrays import EventArrays
+from es_recsys.events.event_frame import TYPE_CODES, EventFrame, read_event_frame, to_arrays
+from es_recsys.events.log_position import LogPosition
+from es_recsys.events.machine_timestamps import ClockCounts, CoarseTimes
+from es_recsys.events.quarantine_rules import REASONS, Findings, RuleContext, RuleResult, assign_reasons
 from es_recsys.events.records import UNKNOWN_ITEM
-from es_recsys.events.sessions import SESSION_GAP_S, sessionize
+from es_recsys.events.schema import EVENTS
+from es_recsys.events.sessions import SESSION_GAP_S
 from es_recsys.events.store import EventStore
 from es_recsys.ratings import RatingScale
 
-__all__ = ["CleaningReport", "clean"]
+__all__ = ["Cleaned", "CleaningReport", "clean", "clean_changed"]
 
-_EXAMPLES = 5
 _COMPARED = 1_000
 _FLAGS_AT_ONCE = 100_000
-# A visit of an hour is long; where half of them are longer, it is the unit that is wrong.
-_MEDIAN_DWELL_S = 3_600.0
-_ENOUGH_DWELLS = 20
+# A share of the rows above which reading all of them in order takes less than reading some actors.
+_FULL_SHARE = 0.25
+
+
+class Cleaned(NamedTuple):
+    """What cleaning found; the events as it left them, for what is made of them next; and what the next one goes on from."""
+
+    report: CleaningReport
+    events: EventArrays
+    state: CleaningState
 
 
 def clean(store: EventStore, known_items: Collection[str] | None, now: float, gap: float = SESSION_GAP_S) -> Cleaned:
@@ -41,45 +66,160 @@ def clean(store: EventStore, known_items: Collection[str] | None, now: float, ga
     actor); double; unknown_item. Rates, doubles and sessions need times. A rule about bots that hits more than 5 % of the
     actors or 10 % of the events is suspended, unless the store's settings confirm it. Takes about 300 bytes of memory an event.
     """
-    timed, settings = store.timed, store.settings
-    frame = read_event_frame(store, known_items, timed)
+    run = _Run(store, now, gap)
+    frame = read_event_frame(store, known_items, run.timed)
     in_ms = _detect_dwell_unit(store, frame)
-    bots, scale = BotRules.of(settings), RatingScale.of(settings)
-    baskets = [frame.code_of(name) for name, row in EVENT_TYPES.items() if row.value == "quantity"]
-    reasons, suspended = assign_reasons(frame.rows, RuleContext(timed, now, baskets, frame.code_of("rating"), scale, bots))
-    flagged, lifted, changes = _store_flags(store, frame, reasons)
-    report = CleaningReport(
-        events=len(frame.rows),
-        kept=reasons.null_count(),
-        actors=frame.rows["actor"].n_unique(),
-        by_reason=_counts(reasons),
-        examples=_examples(frame.rows["row"], reasons),
-        flagged=flagged,
-        lifted=lifted,
-        clamped=int(frame.rows["clamped"].sum()),
-        sessions=_sessions(frame.rows.filter(reasons.is_null()), gap) if timed else None,
-        dwell_in_ms=in_ms,
-        actors_by_reason=_actors(frame.rows["actor"], reasons),
-        suspended=tuple(_suspended(frame, rule) for rule in suspended),
-        unknown_item_ids=_closest_ids(frame, reasons, known_items),
-        bounds={"scale": scale, **{rule.name: bots.bound(rule) for rule in BOT_RULES}},
+    result = assign_reasons(frame.rows, run.context())
+    state = CleaningState(
+        frame.position,
+        run.went_by,
+        tally(frame.rows, result, run.session_gap),
+        result.clocks or ClockCounts(),
+        {found.rule.name: found.row for found in result.suspended},
+        first_rows(frame.rows["row"], result.reasons),
+        _closest_ids(frame, result.reasons, known_items),
     )
-    position = frame.position._replace(change=frame.position.change + changes)
-    return Cleaned(report, to_arrays(frame, reasons, scale, in_ms, position))
+    return run.finish(frame, result.reasons, state, in_ms)
 
 
-def _suspended(frame: EventFrame, found: Suspension) -> SuspendedRule:
-    row = frame.rows.filter(pl.col("row") == found.row).row(0, named=True)
-    item, kind = frame.items[row["item"]], list(EVENT_TYPES)[row["kind"]]
-    on = "" if item is None else f" of item {item!r}"
-    try:
-        at = f" at {datetime.fromtimestamp(row['time'], UTC):%Y-%m-%d %H:%M:%S} UTC"
-    except (OverflowError, OSError, ValueError):
-        at = ""
-    rule = found.rule
-    return SuspendedRule(
-        rule.name, rule.reason, rule.means.format(bound=found.bound), found.events, found.actors, f"a {kind}{on}{at}"
-    )
+def clean_changed(
+    store: EventStore,
+    state: CleaningState,
+    find_known: Callable[[Collection[str]], Collection[str]],
+    now: float,
+    gap: float = SESSION_GAP_S,
+) -> Cleaned | None:
+    """Clean the events of actors with new ones, and find what `clean` would; None where that takes the events of all.
+
+    state: what the last cleaning left, with the same items known. find_known: which of some ids the catalogue has.
+    """
+    run = _Run(store, now, gap)
+    position, before = store.log_position(), state.position
+    unchanged = (position.change, position.revision, run.went_by) == (before.change, before.revision, state.went_by)
+    coarse = state.clocks.coarse() if run.timed else CoarseTimes((), False)
+    # Events of others may have come to their time.
+    waiting = state.tallied.get("events future_time", 0)
+    if not unchanged or coarse is None or waiting or position.row - before.row > _FULL_SHARE * position.row:
+        return None
+    frame = read_event_frame(store, find_known, run.timed, store.actors_after(before.row))
+    if frame.position != position:
+        return None
+    findings = Findings(coarse, frozenset(state.suspended))
+    old = frame.rows.filter(pl.col("row") <= before.row)
+    old_result, result = assign_reasons(old, run.context(findings)), assign_reasons(frame.rows, run.context(findings))
+    if not old_result.reasons.equals(old["reason"], check_names=False):
+        return None
+    tallied = Counter(state.tallied)
+    tallied.update(tally(frame.rows, result, run.session_gap))
+    tallied.subtract(tally(old, old_result, run.session_gap))
+    after = run.state_after(frame, result, state, tallied)
+    if after is None:
+        return None
+    return run.finish(frame, result.reasons, after, store.dwell_in_ms, since=before)
+
+
+class _Run:
+    """One cleaning of a store: what it goes by."""
+
+    def __init__(self, store: EventStore, now: float, gap: float) -> None:
+        settings = store.settings
+        self._store, self._now = store, now
+        self.timed, self.session_gap = store.timed, gap if store.timed else None
+        self._bots, self._scale = BotRules.of(settings), RatingScale.of(settings)
+        self.went_by = json.dumps(
+            [self.timed, gap, settings.get("bots"), self._scale.to_setting(), store.dwell_in_ms], sort_keys=True
+        )
+
+    def context(self, findings: Findings | None = None) -> RuleContext:
+        baskets = [TYPE_CODES[name] for name, row in EVENT_TYPES.items() if row.value == "quantity"]
+        return RuleContext(self.timed, self._now, baskets, TYPE_CODES["rating"], self._scale, self._bots, findings)
+
+    def state_after(
+        self, frame: EventFrame, result: RuleResult, state: CleaningState, tallied: Counter[str]
+    ) -> CleaningState | None:
+        """Return what is left behind where some actors were looked at; None where something follows for the others."""
+        clocks = state.clocks
+        if self.timed:
+            clocks = clocks.with_times(result.usable.filter(pl.col("row") > state.position.row)["time"])
+        suspended = self._suspended_after(frame, result, state, tallied)
+        unknown = state.unknown_item_ids if tallied[f"events {UNKNOWN_ITEM}"] else None
+        first_unknown = unknown is None and tallied[f"events {UNKNOWN_ITEM}"] > 0
+        other_unit = in_milliseconds(tallied) is not self._store.dwell_in_ms
+        if clocks.coarse() != state.clocks.coarse() or suspended is None or first_unknown or other_unit:
+            return None
+        assigned = dict(zip(frame.rows["row"].to_list(), result.reasons.to_list(), strict=True))
+        examples = {reason: rows for reason, rows in state.examples.items() if rows}
+        if any(assigned.get(row, reason) != reason for reason, rows in examples.items() for row in rows):
+            return None
+        return CleaningState(
+            frame.position,
+            self.went_by,
+            {name: n for name, n in tallied.items() if n},
+            clocks,
+            suspended,
+            first_rows(frame.rows["row"], result.reasons, examples),
+            unknown,
+        )
+
+    def _suspended_after(
+        self, frame: EventFrame, result: RuleResult, state: CleaningState, tallied: Counter[str]
+    ) -> dict[str, int] | None:
+        """Return the suspended rules, each with the row of an event; None where others are suspended than before."""
+        rows: dict[str, int] = {}
+        for rule in BOT_RULES:
+            if rule.name not in result.hits or self._bots.confirmed(rule):
+                continue
+            many = hits_of(rule.name, tallied).too_many(tallied["usable"], tallied["usable_actors"])
+            if many != (rule.name in state.suspended):
+                return None
+            if many:
+                hits, row = result.hits[rule.name], state.suspended[rule.name]
+                first = min(row, hits.row) if hits.actors else row
+                if first == row and hits.row != row and (frame.rows["row"] == row).any():
+                    return None  # it is hit no more
+                rows[rule.name] = first
+        return rows
+
+    def finish(
+        self, frame: EventFrame, reasons: pl.Series, state: CleaningState, in_ms: bool, since: LogPosition | None = None
+    ) -> Cleaned:
+        """Store the reasons and return what was found."""
+        flagged, lifted, changes = _store_flags(self._store, frame, reasons)
+        tallied, bots = state.tallied, self._bots
+        by_reason = {reason: tallied[name] for reason in REASONS if tallied.get(name := f"events {reason}")}
+        report = CleaningReport(
+            events=tallied.get("events", 0),
+            kept=tallied.get("kept", 0),
+            actors=tallied.get("actors", 0),
+            by_reason=dict(sorted(by_reason.items(), key=lambda pair: -pair[1])),
+            examples=dict(state.examples),
+            flagged=flagged,
+            lifted=lifted,
+            clamped=tallied.get("clamped", 0),
+            sessions=tallied.get("sessions", 0) if self.timed else None,
+            dwell_in_ms=in_ms,
+            actors_by_reason={reason: tallied[f"actors {reason}"] for reason in by_reason},
+            suspended=tuple(self._report_suspended(rule, state) for rule in BOT_RULES if rule.name in state.suspended),
+            unknown_item_ids=state.unknown_item_ids,
+            bounds={"scale": self._scale, **{rule.name: bots.bound(rule) for rule in BOT_RULES}},
+        )
+        position = frame.position._replace(change=frame.position.change + changes)
+        events = to_arrays(frame, reasons, self._scale, in_ms, position, since)
+        return Cleaned(report, events, replace(state, position=position))
+
+    def _report_suspended(self, rule: BotRule, state: CleaningState) -> SuspendedRule:
+        hits, bound = hits_of(rule.name, state.tallied), self._bots.bound(rule)
+        event = EVENTS.c
+        columns = [event.event_type, event.item_id, sa.func.coalesce(event.time, event.received_at)]
+        example = "an event"
+        for _, kinds, items, times in read_columns(self._store, columns, event.row_no == state.suspended[rule.name]):
+            on = "" if items[0] is None else f" of item {items[0]!r}"
+            try:
+                at = f" at {datetime.fromtimestamp(times[0], UTC):%Y-%m-%d %H:%M:%S} UTC"
+            except (OverflowError, OSError, ValueError):
+                at = ""
+            example = f"a {kinds[0]}{on}{at}"
+        return SuspendedRule(rule.name, rule.reason, rule.means.format(bound=bound), hits.events, hits.actors, example)
 
 
 def _closest_ids(frame: EventFrame, reasons: pl.Series, known_items: Collection[str] | None) -> tuple[str, str] | None:
@@ -104,17 +244,11 @@ def _normalized(item_id: str) -> str:
     return item_id.strip().removesuffix(".0").lstrip("0").casefold()
 
 
-def _actors(actors: pl.Series, reasons: pl.Series) -> dict[str, int]:
-    pairs = pl.DataFrame({"actor": actors, "assigned": reasons}).drop_nulls()
-    counts = pairs.group_by("assigned").agg(pl.col("actor").n_unique())
-    return dict(counts.iter_rows())
-
-
 def _detect_dwell_unit(store: EventStore, frame: EventFrame) -> bool:
     """Return whether dwell times are in milliseconds; the store reads them so from then on."""
-    dwells = frame.rows.filter(pl.col("kind") == frame.code_of("dwell"))["value"].drop_nulls()
+    dwells = frame.rows.filter(pl.col("kind") == TYPE_CODES["dwell"])["value"].drop_nulls()
     median = dwells.median()
-    in_ms = len(dwells) >= _ENOUGH_DWELLS and isinstance(median, float) and median > _MEDIAN_DWELL_S
+    in_ms = len(dwells) >= ENOUGH_DWELLS and isinstance(median, float) and median > LONG_DWELL_S
     if in_ms != store.dwell_in_ms:
         store.read_dwell_in_ms(in_ms)
     return in_ms
@@ -130,20 +264,3 @@ def _store_flags(store: EventStore, frame: EventFrame, reasons: pl.Series) -> tu
         store.set_quarantine(dict(zip(part["row"].to_list(), part["assigned"].to_list(), strict=True)))
     lifted = changed["assigned"].null_count()
     return len(changed) - lifted, lifted, changes
-
-
-def _counts(reasons: pl.Series) -> dict[str, int]:
-    counts = reasons.drop_nulls().value_counts(sort=True)
-    return dict(zip(counts["assigned"].to_list(), counts["count"].to_list(), strict=True))
-
-
-def _examples(rows: pl.Series, reasons: pl.Series) -> dict[str, tuple[int, ...]]:
-    """Return the first rows of each reason."""
-    pairs = pl.DataFrame({"row": rows, "assigned": reasons}).drop_nulls()
-    firsts = pairs.group_by("assigned").agg(pl.col("row").sort().head(_EXAMPLES)).sort("assigned")
-    return {reason: tuple(some) for reason, some in firsts.iter_rows()}
-
-
-def _sessions(kept: pl.DataFrame, gap: float) -> int:
-    numbers = sessionize(kept["actor"].to_numpy(), kept["time"].to_numpy(), gap)
-    return int(numbers[-1]) + 1 if len(numbers) else 0

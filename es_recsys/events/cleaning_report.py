@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from es_recsys.counting import counted
-from es_recsys.events.event_arrays import EventArrays
 from es_recsys.events.quarantine_reasons import QUARANTINE_REASONS
 
-__all__ = ["Cleaned", "CleaningReport", "SuspendedRule"]
+__all__ = ["CleaningReport", "SuspendedRule"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +116,3 @@ class CleaningReport:
             "sessions": self.sessions,
             "dwell_in_ms": self.dwell_in_ms,
         }
-
-
-class Cleaned(NamedTuple):
-    """What cleaning found, and the events as it left them, for what is made of them next."""
-
-    report: CleaningReport
-    events: EventArrays

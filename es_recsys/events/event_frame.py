@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,7 +10,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from es_recsys.event_types import EVENT_TYPES
-from es_recsys.events.columns import LabelEncoder, read_columns
+from es_recsys.events.columns import LabelEncoder, read_columns, read_columns_of
 from es_recsys.events.event_arrays import EventArrays
 from es_recsys.events.log_position import LogPosition
 from es_recsys.events.quarantine_rules import REASONS
@@ -19,9 +19,9 @@ from es_recsys.events.schema import EVENTS
 from es_recsys.events.store import EventStore
 from es_recsys.ratings import RatingScale
 
-__all__ = ["EventFrame", "read_event_frame", "to_arrays"]
+__all__ = ["TYPE_CODES", "EventFrame", "read_event_frame", "to_arrays"]
 
-_TYPE_CODES = {name: code for code, name in enumerate(EVENT_TYPES)}
+TYPE_CODES = {name: code for code, name in enumerate(EVENT_TYPES)}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,25 +39,34 @@ class EventFrame:
     items: list[str | None] = field(default_factory=list)
     queries: list[str | None] = field(default_factory=list)
 
-    def code_of(self, event_type: str) -> int:
-        """Return the code of an event type."""
-        return _TYPE_CODES[event_type]
 
+def read_event_frame(
+    store: EventStore,
+    known_items: Collection[str] | Callable[[Collection[str]], Collection[str]] | None,
+    timed: bool,
+    actors: Sequence[str] | None = None,
+) -> EventFrame:
+    """Return the frame of all events, or of those of some actors.
 
-def read_event_frame(store: EventStore, known_items: Collection[str] | None, timed: bool) -> EventFrame:
-    """Return the frame of all events. known_items: ids of the catalogue (None: every item is known)."""
+    known_items: ids of the catalogue, or what tells which of some ids it has (None: every item is known).
+    """
     event = EVENTS.c
     when = sa.func.coalesce(event.time, event.received_at) if timed else event.order
     columns = [event.actor, event.event_type, event.item_id, event.query, event.value, when, event.quarantine, event.clamped]
     # Read first, so that what changes while events are read is noticed.
     position = store.log_position()
-    actors, items, queries = LabelEncoder(), LabelEncoder(), LabelEncoder()
+    whose, items, queries = LabelEncoder(), LabelEncoder(), LabelEncoder()
+    columns.append(event.digest)
+    if actors is None:
+        pages = read_columns(store, columns, last=position.row)
+    else:
+        pages = read_columns_of(store, columns, actors, last=position.row)
     parts = [
         pl.DataFrame(
             {
                 "row": pl.Series(row, dtype=pl.Int64),
-                "actor": actors.encode(actor),
-                "kind": np.fromiter(map(_TYPE_CODES.__getitem__, kind), np.int8, len(kind)),
+                "actor": whose.encode(actor),
+                "kind": np.fromiter(map(TYPE_CODES.__getitem__, kind), np.int8, len(kind)),
                 "item": items.encode(item),
                 "query": queries.encode(query),
                 "value": pl.Series(value, dtype=pl.Float64),
@@ -67,23 +76,35 @@ def read_event_frame(store: EventStore, known_items: Collection[str] | None, tim
                 "key": np.frombuffer(b"".join(it[:8] for it in digest), ">u8").astype(np.uint64),
             }
         )
-        for row, actor, kind, item, query, value, time, reason, clamped, digest in read_columns(
-            store, [*columns, event.digest], last=position.row
-        )
+        for row, actor, kind, item, query, value, time, reason, clamped, digest in pages
     ]
     if not parts:
         return EventFrame(_empty(), position)
     rows = pl.concat(parts).with_columns(known=pl.lit(True))
     if known_items is not None:
-        known = np.array([item is None or item in known_items for item in items.values])
+        ids = items.values
+        if callable(known_items):
+            known_items = set(known_items([item for item in ids if item is not None]))
+        known = np.array([item is None or item in known_items for item in ids])
         rows = rows.with_columns(known=pl.Series(known).gather(rows["item"]))
-    rows = rows.sort("actor", "time", maintain_order=True) if timed else rows
-    return EventFrame(rows, position, actors.values, items.values, queries.values)
+    rows = rows.sort("actor", "time", maintain_order=True) if timed else rows.sort("row")
+    return EventFrame(rows, position, whose.values, items.values, queries.values)
 
 
-def to_arrays(frame: EventFrame, reasons: pl.Series, scale: RatingScale, dwell_in_ms: bool, position: LogPosition) -> EventArrays:
-    """Return the events as arrays. reasons: of each row; scale, dwell_in_ms: how the store reads values."""
-    rows = frame.rows.with_columns(reason=reasons).sort("actor", maintain_order=True)
+def to_arrays(
+    frame: EventFrame,
+    reasons: pl.Series,
+    scale: RatingScale,
+    dwell_in_ms: bool,
+    position: LogPosition,
+    since: LogPosition | None = None,
+) -> EventArrays:
+    """Return the events as arrays.
+
+    reasons: of each row. scale, dwell_in_ms: how the store reads values. position, since: as `EventArrays` has them.
+    """
+    before = pl.lit(False) if since is None else pl.col("reason").is_null() & (pl.col("row") <= since.row)
+    rows = frame.rows.with_columns(before=before).with_columns(reason=reasons).sort("actor", maintain_order=True)
     sent = rows.select("kind", "value").unique()
     names = list(EVENT_TYPES)
     read = [scale.read(names[kind], value) for kind, value in sent.iter_rows()]
@@ -103,6 +124,8 @@ def to_arrays(frame: EventFrame, reasons: pl.Series, scale: RatingScale, dwell_i
         queries=frame.queries,
         readings=read,
         position=position,
+        since=since,
+        counted=rows["before"].to_numpy(),
     )
 
 

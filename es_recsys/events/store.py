@@ -225,6 +225,12 @@ class EventStore:
             self._state.lock(connection)
             adopt_key(connection, self.store, self._secret)
 
+    def has_events_after(self, now: float) -> bool:
+        """Return whether an event lies after `now` (epoch seconds)."""
+        later = sa.select(EVENTS.c.row_no).where(EVENTS.c.store == self.store, EVENTS.c.time > now).limit(1)
+        with self.database.reading() as connection:
+            return connection.execute(later).first() is not None
+
     def count(self) -> int:
         """Return how many events there are, those set aside included."""
         with self.database.reading() as connection:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from es_recsys.index.id_set import IdSet
 
-__all__ = ["fetch_documents", "fetch_sources", "fetch_vectors", "scan", "scan_group_ids", "scan_id_set", "scan_ids"]
+__all__ = ["fetch_documents", "fetch_sources", "fetch_vectors", "find_ids", "scan", "scan_group_ids", "scan_id_set", "scan_ids"]
 
 _BATCH = 500
 _ACCEPT = "application/vnd.elasticsearch+json; compatible-with=9"
@@ -24,6 +24,11 @@ def fetch_sources(
     """Return id -> source without vectors; ids without a document are left out. fields: only these of the source."""
     parameters = {} if fields is None else {"_source_includes": ",".join(fields)}
     return _get(client, index, ids, parameters)
+
+
+def find_ids(client: Elasticsearch, index: str, ids: Collection[str]) -> set[str]:
+    """Return those of the ids that have a document."""
+    return set(_get(client, index, ids, {"_source": "false"}))
 
 
 def fetch_documents(client: Elasticsearch, index: str, ids: Sequence[str]) -> list[dict[str, Any]]:

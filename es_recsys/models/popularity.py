@@ -45,20 +45,56 @@ class Popularity(Model):
         self, data: Interactions, rng: Generator, items: ItemTable | None = None, callback: TrainingCallback | None = None
     ) -> Self:
         """Count; return itself. `rng` isn't used."""
+        newest = float(data.times[data.weights > 0].max(initial=-math.inf))
+        counted = self._sums(data, newest)
+        return self._set_counted(data.item_ids.tolist(), counted, _events_of_items(data), newest, data.timed)
+
+    def with_events(self, added: Interactions, removed: Interactions) -> Self | None:
+        """Return what `fit` counts when some events came and others went; None where that takes all of them.
+
+        The sums are kept in float64 and only fade until there is a newer event, so nothing is lost however often this is done.
+        """
+        newest = float(self._arrays["newest"][0]) if "newest" in self._arrays else math.nan
+        gone = removed.times[removed.weights > 0].max(initial=-math.inf)
+        if math.isnan(newest) or (removed.timed and gone >= newest):
+            return None
+        before, newest = newest, max(newest, float(added.times[added.weights > 0].max(initial=-math.inf)))
+        known = list(self.item_ids)
+        item_ids = sorted({*known, *added.item_ids.tolist()})
+        codes = {item_id: code for code, item_id in enumerate(item_ids)}
+        sums, events = np.zeros((2, len(item_ids))), np.zeros(len(item_ids), np.int64)
+        own = np.array([codes[item_id] for item_id in known], np.int64)
+        age = np.array([(newest - before) / 86_400.0 if added.timed else 0.0])
+        events[own] = self._arrays["events"]
+        for row, half_life in enumerate(self._half_lives):
+            sums[row, own] = self._arrays["sums"][row] * decay(age, half_life)
+        for data, sign in ((added, 1), (removed, -1)):
+            theirs = np.array([codes[item_id] for item_id in data.item_ids.tolist()], np.int64)
+            sums[:, theirs] += sign * self._sums(data, newest)
+            events[theirs] += sign * _events_of_items(data)
+        there = events > 0
+        if not there.any():
+            return None
+        names = [item_id for item_id, has in zip(item_ids, there.tolist(), strict=True) if has]
+        return type(self)(self.config)._set_counted(names, sums[:, there], events[there], newest, added.timed)
+
+    @property
+    def _half_lives(self) -> tuple[float, float]:
+        return self.config.half_life_days, self.config.trend_half_life_days
+
+    def _sums(self, data: Interactions, newest: float) -> NDArray[np.float64]:
+        """Return (2, n_items) the weights of positive events, decayed until `newest` by each half-life."""
         liked = take(data, data.weights > 0)
-        days = (liked.times.max(initial=-math.inf) - liked.times) / 86_400.0
-        halves = (self.config.half_life_days, self.config.trend_half_life_days)
-        counts, recent = (
-            np.bincount(
-                liked.items,
-                weights=liked.weights * (decay(days, half_life) if data.timed else 1.0),
-                minlength=len(data.item_ids),
-            ).astype(np.float32)
-            for half_life in halves
-        )
-        return self._set_learned(
-            data.item_ids.tolist(), {"counts": counts, "recent": recent if data.timed else np.zeros_like(counts)}
-        )
+        days = (newest - liked.times) / 86_400.0
+        shares = [decay(days, half_life) if data.timed else np.ones(len(days)) for half_life in self._half_lives]
+        return np.stack([np.bincount(liked.items, liked.weights * share, minlength=len(data.item_ids)) for share in shares])
+
+    def _set_counted(
+        self, item_ids: list[str], sums: NDArray[np.float64], events: NDArray[np.int64], newest: float, timed: bool
+    ) -> Self:
+        counts, recent = sums.astype(np.float32)
+        arrays = {"counts": counts, "recent": recent if timed else np.zeros_like(counts)}
+        return self._set_learned(item_ids, {**arrays, "sums": sums, "events": events, "newest": np.array([newest])})
 
     def trending(self, n: int = 100, exclude: Collection[str] = frozenset()) -> list[tuple[str, float]]:
         """Return items with more recent events than their usual rate explains.
@@ -80,3 +116,7 @@ class Popularity(Model):
 
     def _contributions(self, batch: HistoryBatch, item_idx: int) -> NDArray[np.float64]:
         return np.zeros(len(batch.items))
+
+
+def _events_of_items(data: Interactions) -> NDArray[np.int64]:
+    return np.bincount(data.items, minlength=len(data.item_ids)).astype(np.int64)

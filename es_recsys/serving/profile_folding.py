@@ -120,15 +120,19 @@ def _affected_actors(
     if checkpoint is None or any(checkpoint.get(name) != target[name] for name in ("revision", "terms")):
         return True, store.actors(), set()
     keys = store.changed_keys(checkpoint["change"])
+    many = target["row"] - checkpoint["row"] > _FULL_PASS_SHARE * target["row"]
+    newer = [] if many else store.actors_after(checkpoint["row"])
     changed = []
-    if keys:
-        for actor in store.actors():
-            if (key := run.snapshot.key_of(actor)) in keys:
-                keys.discard(key)
-                changed.append(actor)
-    if target["row"] - checkpoint["row"] > _FULL_PASS_SHARE * target["row"]:
+    # Those with new events first: mostly it is they whose events cleaning has changed.
+    for actor in chain(newer, store.actors()) if keys else ():
+        if (key := run.snapshot.key_of(actor)) in keys:
+            keys.discard(key)
+            changed.append(actor)
+            if not keys:
+                break
+    if many:
         return False, store.actors(), keys
-    return False, sorted({*changed, *store.actors_after(checkpoint["row"])}), keys
+    return False, sorted({*changed, *newer}), keys
 
 
 @dataclass(frozen=True, slots=True)

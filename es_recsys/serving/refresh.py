@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from es_recsys.counting import counted
-from es_recsys.errors import StoreNotFound
-from es_recsys.events.cleaning_report import Cleaned, CleaningReport
+from es_recsys.errors import ModelError, StoreNotFound
+from es_recsys.events.cleaning_report import CleaningReport
 from es_recsys.events.event_arrays import EventArrays
 from es_recsys.events.store import EventStore
-from es_recsys.index.fetch import scan_ids
+from es_recsys.index.fetch import find_ids, scan_ids
 from es_recsys.index.items_report import ItemsReport
 from es_recsys.index.sequence_numbers import write_state
 from es_recsys.index.stored_metadata import read_metadata
@@ -155,29 +155,73 @@ def _state(work: Workspace, metadata: IndexMetadata) -> dict[str, Any]:
     return {**write_state(work.job_es, metadata.index), "variants": grouping_version(metadata)}
 
 
-def clean_events(work: Workspace) -> Cleaned:
-    """Clean all stored events against the items of the live version."""
-    metadata = read_metadata(work.es, work.settings.index)
-    # Both are read first: what comes while events are looked at is for the next look.
-    marks = {"cleaned": work.events.last_row, "catalogue": _state(work, metadata)}
-    items = {item_id for ids in scan_ids(work.es, metadata.index) for item_id in ids}
-    items.update(fetch_item_groups(work, metadata).values())
-    from es_recsys.events.cleaning import clean  # it loads polars
+def clean_events(work: Workspace) -> tuple[CleaningReport, EventArrays]:
+    """Clean the stored events against the items of the live version; return what was found, and the events that were read.
 
-    found = clean(work.events, items, work.now(), work.settings.profiles.session_gap_s)
-    work.events.update_progress(**marks)
-    return found
+    These are those of actors with new events where nothing else has changed since the last time, else all.
+    """
+    metadata = read_metadata(work.es, work.settings.index)
+    store, gap = work.events, work.settings.profiles.session_gap_s
+    # Both are read first: what comes while events are looked at is for the next look.
+    marks, progress = {"cleaned": store.last_row, "catalogue": _state(work, metadata)}, store.progress
+    from es_recsys.events import cleaning  # it loads polars
+    from es_recsys.events.cleaning_state import CleaningState
+
+    def find_known(item_ids: Collection[str]) -> set[str]:
+        return find_ids(work.es, metadata.index, item_ids) | set(fetch_item_groups(work, metadata).values())
+
+    found, before = None, CleaningState.from_json(progress.get("cleaning"))
+    if before is not None and progress.get("catalogue") == marks["catalogue"]:
+        found = cleaning.clean_changed(store, before, find_known, work.now(), gap)
+    if found is None:
+        items = {item_id for ids in scan_ids(work.es, metadata.index) for item_id in ids}
+        items.update(fetch_item_groups(work, metadata).values())
+        found = cleaning.clean(store, items, work.now(), gap)
+    store.update_progress(**marks, cleaning=found.state.to_json())
+    return found.report, found.events
 
 
 def count_popularity(work: Workspace, events: EventArrays | None = None) -> None:
-    """Count popularity from all stored events, and store it as an artefact. events: all, as cleaning left them."""
+    """Count popularity from the stored events, and store it as an artefact.
+
+    events: as cleaning left them, so that they need not be read again; only those of some actors where popularity was counted
+    when cleaning had come to where these begin.
+    """
     metadata = read_metadata(work.es, work.settings.index)
-    change = work.events.log_position().change
-    if events is None or events.position.change != change:
-        data = load_interactions(work, metadata, work.now())
-    else:
-        data = interactions_of(work, metadata, events, work.now())
-    if len(data.items):
-        Popularity().fit(data, np.random.default_rng(0)).save(popularity_folder(work.settings))
-    work.events.update_progress(counted=[change, grouping_version(metadata)])
+    store, now = work.events, work.now()
+    position = store.log_position()
+    if events is not None and events.position[1:] != position[1:]:
+        events = None
+    went_by = [dict(sorted(metadata.event_weights.items())), store.rating_scale.to_setting(), grouping_version(metadata)]
+    popularity = None
+    if events is not None and events.since is not None:
+        popularity = _popularity_with(work, metadata, events, now, went_by)
+        events = None if popularity is None else events
+    if popularity is None:
+        data = load_interactions(work, metadata, now) if events is None else interactions_of(work, metadata, events, now)
+        popularity = Popularity().fit(data, np.random.default_rng(0)) if len(data.items) else None
+    if events is not None:
+        position = events.position
+    # What lies ahead is to be counted when its time has come.
+    ahead = store.timed and (store.has_events_after(now) if events is None else events.ahead_of(now))
+    if popularity is not None:
+        popularity.save(popularity_folder(work.settings))
+    state = None if ahead or popularity is None else {"position": list(position), "went_by": went_by}
+    store.update_progress(counted=[position.change, grouping_version(metadata)], popularity=state)
     work.snapshots.invalidate()
+
+
+def _popularity_with(
+    work: Workspace, metadata: IndexMetadata, events: EventArrays, now: float, went_by: list[Any]
+) -> Popularity | None:
+    """Return the popularity that was counted last with what became of the actors' events since; None where that isn't known."""
+    state = work.events.progress.get("popularity") or {}
+    if events.since is None or state.get("position") != list(events.since) or state.get("went_by") != went_by:
+        return None
+    try:
+        before = Popularity.load(popularity_folder(work.settings))
+    except ModelError:
+        return None
+    gone, come = events.counted & ~events.counts, events.counts & ~events.counted
+    removed, added = (interactions_of(work, metadata, events.where(chosen), now) for chosen in (gone, come))
+    return before.with_events(added, removed)

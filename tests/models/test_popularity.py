@@ -52,3 +52,36 @@ def test_what_is_asked_more_than_usual_trends(interactions: Make) -> None:
 
 def test_no_events_no_list(interactions: Make) -> None:
     assert Popularity().fit(interactions({"u": [("a", -1)]}, timed=True), RNG).recommend(NOBODY) == []
+
+
+@pytest.mark.parametrize("timed", [True, False])
+def test_counting_what_came_and_went_is_counting_all(interactions: Make, timed: bool) -> None:
+    rng = np.random.default_rng(4)
+
+    def some(users: int, first: float, days: float) -> dict[str, list[tuple[str, float, float]]]:
+        return {
+            f"u{user}": [
+                (f"i{rng.integers(12)}", float(rng.choice([1.0, 3.0, -2.0])), first + days * float(rng.random()))
+                for _ in range(9)
+            ]
+            for user in range(users)
+        }
+
+    def both(*parts: dict[str, list[tuple[str, float, float]]]) -> Interactions:
+        return interactions({f"{name}{n}": rows for n, part in enumerate(parts) for name, rows in part.items()}, timed=timed)
+
+    first, gone, come = some(20, 0, 50), some(4, 0, 40), {**some(5, 30, 60), "other": [("new", 1.0, 61.0)]}
+    gone["lonely"] = [("left", 1.0, 3.0)]
+    found = Popularity().fit(both(first, gone), RNG).with_events(both(come), both(gone))
+    whole = Popularity().fit(both(first, come), RNG)
+    assert found is not None
+    assert list(found.item_ids) == list(whole.item_ids)
+    assert found._arrays.keys() == whole._arrays.keys()
+    for name, array in whole._arrays.items():
+        np.testing.assert_allclose(found._arrays[name], array, rtol=1e-6, atol=1e-9, err_msg=name)
+
+
+def test_where_the_newest_event_went_all_are_counted(interactions: Make) -> None:
+    data = interactions({"u": [("a", 1, 0.0), ("b", 1, 9.0)]}, timed=True)
+    nothing, newest = interactions({"u": []}, timed=True), interactions({"u": [("b", 1, 9.0)]}, timed=True)
+    assert Popularity().fit(data, RNG).with_events(nothing, newest) is None
