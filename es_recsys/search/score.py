@@ -261,7 +261,7 @@ def _history_body(user: UserState, policy: RankingPolicy, content_field: str) ->
 
 def _known_total(request: Request, policy: RankingPolicy, results: RetrievalResults) -> int | None:
     """Return how much matches, None where that must be asked for."""
-    if results.joined is None or request.facets or policy.collapse:
+    if results.joined is None or request.facets or policy.collapse or LEXICAL in results.degraded:
         return results.total
     return results.joined.matches + len(vector_matches(request, policy, results))
 

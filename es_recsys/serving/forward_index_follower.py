@@ -69,6 +69,7 @@ class ForwardIndexFollower:
             self._opened = stored
             loaded = load_forward_index(self._settings, metadata, state)
             if loaded is None:
+                self._refused = stored
                 return None
             forward, writes = loaded
         else:
