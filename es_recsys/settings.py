@@ -99,7 +99,7 @@ class SearchSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     depth: int = Field(default=200, ge=10, le=2_000)
-    num_candidates: int = Field(default=400, ge=10, le=10_000)
+    num_candidates: int = Field(default=200, ge=10, le=10_000)
     fusion: str = Field(default="weighted", pattern="^(weighted|rrf)$")
     rank_constant: int = Field(default=60, ge=1)
     personalization: float = Field(default=1.0, ge=0, le=1)

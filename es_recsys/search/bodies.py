@@ -5,21 +5,28 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from es_recsys.search.exploration import RERANK_DEPTH
 from es_recsys.search.lexical import match_query, matching_clauses
 from es_recsys.search.products import id_filter, with_group_id
 from es_recsys.search.query_dsl import IDS_ONLY, MAX_KNN_CANDIDATES, Body, Clause
 from es_recsys.search.request import RankingPolicy, Request, retrieval_depth
-from es_recsys.search.retrievers import Retriever
+from es_recsys.search.retrievers import INTEREST, Retriever
 
 __all__ = ["browse_body", "candidates_body", "count_body", "filter_clauses", "scoring_body"]
 
 
 def candidates_body(retriever: Retriever, query: Clause, request: Request, policy: RankingPolicy) -> Body:
-    """Return the body that finds the retriever's best items, best first, `retrieval_depth` at most."""
+    """Return the body that finds the retriever's best items, best first, `retrieval_depth` at most.
+
+    An interest brings no more than have slots, however deep the page is.
+    """
     if retriever.scale == "list":
         return _list_body(query["ids"]["values"], request, policy)
     filters = filter_clauses(request, policy, matching=not retriever.matches_query)
-    return _body(query, retrieval_depth(request, policy), policy, filters)
+    depth = retrieval_depth(request, policy)
+    if retriever.name.startswith(INTEREST):
+        depth = min(RERANK_DEPTH, policy.settings.depth)
+    return _body(query, depth, policy, filters)
 
 
 def scoring_body(query: Clause, item_ids: Sequence[str], policy: RankingPolicy) -> Body:

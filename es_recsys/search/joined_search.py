@@ -150,7 +150,7 @@ def _nearest(
         return {"ids": {"values": list(forward.nearest(knn["field"], knn["query_vector"], scanned, request.exclude))}}
     k = nearest_depth(policy)
     among = {"filter": {"bool": dict(filters)}} if filters else {}
-    return {"knn": {**knn, "k": k, "num_candidates": max(policy.settings.num_candidates // 4, k), **among}}
+    return {"knn": {**knn, "k": k, "num_candidates": max(policy.settings.num_candidates // 2, k), **among}}
 
 
 def _shards(policy: RankingPolicy) -> int:
