@@ -63,7 +63,10 @@ def _shown(snapshot: ServingSnapshot, text: str, grades: Mapping[str, float], wi
     policy = for_products(ranking_policy(snapshot), query)
     vectors, unencoded = yield from query_vectors(snapshot, query)
     request = build_request(query, policy, None, vectors, (), now)
-    retrieved = yield from retrieve(request, user, policy, snapshot.broad_searches, window)
+    try:
+        retrieved = yield from retrieve(request, user, policy, snapshot.broad_searches, window)
+    except EngineError as error:
+        raise EngineError(f"The answer to {text!r} failed. {error.what}", error.remedy) from error
     policy, results = retrieved.policy, retrieved.results
     scoring = build_scoring_request(request, user, policy, results, FeatureRequest(window), retrieved.table)
     responses = (yield MultiSearch(snapshot.metadata.index, scoring.bodies)) if scoring.bodies else []
