@@ -11,10 +11,19 @@ import pytest
 from recent_sample import recent_sample_store
 
 from es_recsys.sample import SampleStore
+from es_recsys.serving import feature_sampler
 from es_recsys.settings import EncoderSettings, Settings
 
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
+
+
+@pytest.fixture(scope="session", autouse=True)
+def every_answer_is_logged_with_its_features() -> Iterator[None]:
+    """However many a quick machine gives in a second."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(feature_sampler, "ANSWERS_PER_SECOND", 1e12)
+        yield
 
 
 @pytest.fixture(scope="session")
