@@ -17,7 +17,6 @@ from es_recsys.jobs.load_items import load_items
 from es_recsys.query import Hit
 from es_recsys.sample import SampleStore
 from es_recsys.search.exploration import COLD_START_RANK
-from es_recsys.serving.feature_sampler import FeatureSampler
 from es_recsys.serving.snapshot_cache import ranking_folder
 from es_recsys.training import retrain_ranking as ranking_due
 from es_recsys.training.lambdamart import LambdaMARTConfig
@@ -37,8 +36,7 @@ def client(
 ) -> Iterator[Client]:
     folder = tmp_path_factory.mktemp("catalogue")
     (folder / "items.jsonl").write_text("".join(item.model_dump_json(exclude={"image"}) + "\n" for item in sample.items))
-    with Client(settings=module_settings()) as client, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(FeatureSampler, "take", lambda _: True)
+    with Client(settings=module_settings()) as client:
         load_items(client.workspace, [folder / "items.jsonl"])
         yield client
 

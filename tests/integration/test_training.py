@@ -22,7 +22,6 @@ from es_recsys.jobs.load_events import load_events
 from es_recsys.jobs.versions import drop_version, list_versions, swap_version
 from es_recsys.sample import SampleStore
 from es_recsys.serving import snapshot_cache as snapshots
-from es_recsys.serving.feature_sampler import FeatureSampler
 from es_recsys.serving.item_features import item_features_folder
 from es_recsys.training import publish
 from es_recsys.training.lambdamart import LambdaMARTConfig
@@ -278,12 +277,9 @@ def test_models_that_are_lost_are_named(client: Client, user: str) -> None:
         assert other.recommend(user).hits
 
 
-def test_a_learned_ranking_reads_what_behaviour_says(
-    client: Client, sample: SampleStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_learned_ranking_reads_what_behaviour_says(client: Client, sample: SampleStore) -> None:
     """People click what many bought: trees find that out from the log, and put it first."""
     pytest.importorskip("lightgbm")
-    monkeypatch.setattr(FeatureSampler, "take", lambda _: True)
     side = client.workspace.snapshots.latest().item_features
     assert side is not None
     kinds = sorted({item.categories[-1] for item in sample.items[:200]})
