@@ -1,12 +1,15 @@
-"""Available memory of a Linux system or container."""
+"""Available memory of a Linux system or container, and rarer garbage collections."""
 
 from __future__ import annotations
 
+import gc
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["available_memory"]
+__all__ = ["available_memory", "rare_collections"]
 
 _UNLIMITED = 1 << 60
 
@@ -68,3 +71,14 @@ def _cgroup1(files: _Files) -> int | None:
     if limit is None or used is None or limit >= _UNLIMITED:
         return None
     return max(limit - used + files.table(f"{folder}/memory.stat").get("total_inactive_file", 0), 0)
+
+
+@contextmanager
+def rare_collections() -> Iterator[None]:
+    """Have garbage collected more rarely while the block lasts, as where millions of rows come and go that form no cycles."""
+    before = gc.get_threshold()
+    gc.set_threshold(100_000, 20, 20)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)

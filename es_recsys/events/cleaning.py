@@ -30,7 +30,7 @@ from es_recsys.events.cleaning_state import (
 )
 from es_recsys.events.columns import read_columns
 from es_recsys.events.event_arrays import EventArrays
-from es_recsys.events.event_frame import TYPE_CODES, EventFrame, read_event_frame, to_arrays
+from es_recsys.events.event_frame import TYPE_CODES, EventFrame, FrameBuilder, read_event_frame, to_arrays
 from es_recsys.events.log_position import LogPosition
 from es_recsys.events.machine_timestamps import ClockCounts, CoarseTimes
 from es_recsys.events.quarantine_rules import REASONS, Findings, RuleContext, RuleResult, assign_reasons
@@ -56,7 +56,13 @@ class Cleaned(NamedTuple):
     state: CleaningState
 
 
-def clean(store: EventStore, known_items: Collection[str] | None, now: float, gap: float = SESSION_GAP_S) -> Cleaned:
+def clean(
+    store: EventStore,
+    known_items: Collection[str] | None,
+    now: float,
+    gap: float = SESSION_GAP_S,
+    written: FrameBuilder | None = None,
+) -> Cleaned:
     """Quarantine the events of the store that should not count, and lift what no longer holds; -> what was found.
 
     known_items: ids of the catalogue, or None where there is none to compare with. now: epoch seconds; what lies more
@@ -64,10 +70,11 @@ def clean(store: EventStore, known_items: Collection[str] | None, now: float, ga
     seconds. Reasons, the first that holds: impossible_time, negative_quantity, negative_dwell (by the event alone);
     rating_out_of_range (by the store's scale); future_time; bot_minute_rate, bot_day_rate, bot_regular (all events of the
     actor); double; unknown_item. Rates, doubles and sessions need times. A rule about bots that hits more than 5 % of the
-    actors or 10 % of the events is suspended, unless the store's settings confirm it. Takes about 300 bytes of memory an event.
+    actors or 10 % of the events is suspended, unless the store's settings confirm it. written: has the events of a load, which
+    are not read where they are all. Takes about 300 bytes of memory an event.
     """
     run = _Run(store, now, gap)
-    frame = read_event_frame(store, known_items, run.timed)
+    frame = read_event_frame(store, known_items, run.timed, written=written)
     in_ms = _detect_dwell_unit(store, frame)
     result = assign_reasons(frame.rows, run.context())
     state = CleaningState(

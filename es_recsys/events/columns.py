@@ -24,7 +24,7 @@ class LabelEncoder:
     def __init__(self) -> None:
         self._codes: dict[Any, int] = {}
 
-    def encode(self, values: tuple[Any, ...]) -> np.ndarray[tuple[int], np.dtype[np.int32]]:
+    def encode(self, values: Sequence[Any]) -> np.ndarray[tuple[int], np.dtype[np.int32]]:
         """Return (n,) int32; a value that is new gets the next number."""
         codes = self._codes
         for value in set(values).difference(codes):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +21,6 @@ __all__ = ["Database"]
 
 _WRITE = "es_recsys_write"
 _BUSY_TIMEOUT_S = 30.0
-_VARIABLES = 30_000  # of one statement; SQLite allows 32,766
 _PRAGMAS = (
     "PRAGMA page_size = 16384",  # of a new database, so before all else: fewer and larger pages load faster
     f"PRAGMA busy_timeout = {int(_BUSY_TIMEOUT_S * 1_000)}",
@@ -33,6 +30,8 @@ _PRAGMAS = (
     "PRAGMA temp_store = MEMORY",
     "PRAGMA secure_delete = ON",  # what is erased is overwritten
 )
+
+InsertMany = Callable[[sa.Connection, Sequence[Sequence[Any]]], int]
 
 
 class Database:
@@ -74,10 +73,10 @@ class Database:
             return postgresql.insert(table).on_conflict_do_nothing(index_elements=list(keys))
         return mysql.insert(table).prefix_with("IGNORE")
 
-    def insert_many(self, table: sa.Table, keys: Sequence[str]) -> Callable[[sa.Connection, Sequence[tuple[Any, ...]]], int]:
+    def insert_many(self, table: sa.Table, keys: Sequence[str]) -> InsertMany:
         """Return a function that writes rows as `insert_new` does, and returns how many are new.
 
-        Rows are tuples in the table's order of columns.
+        It takes the rows as columns, in the table's order.
         """
         if self.kind == "postgresql":
             return _insert_arrays(table, keys)
@@ -85,8 +84,9 @@ class Database:
             return _insert_values(table, keys)
         names = [column.key for column in table.columns]
 
-        def insert(connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> int:
-            return connection.execute(self.insert_new(table, keys), [dict(zip(names, row, strict=True)) for row in rows]).rowcount
+        def insert(connection: sa.Connection, columns: Sequence[Sequence[Any]]) -> int:
+            rows = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+            return connection.execute(self.insert_new(table, keys), rows).rowcount
 
         return insert
 
@@ -103,38 +103,24 @@ class Database:
         self.engine.dispose()
 
 
-def _insert_values(table: sa.Table, keys: Sequence[str]) -> Callable[[sa.Connection, Sequence[tuple[Any, ...]]], int]:
-    """Return `insert_many` for SQLite.
+def _insert_values(table: sa.Table, keys: Sequence[str]) -> InsertMany:
+    """Return `insert_many` for SQLite. It leaves out columns without values, as binding nothing takes as long as a value."""
 
-    It writes many rows a statement, so that other threads go on meanwhile, and binds a value that all rows have once.
-    """
-    names, conflict = [column.name for column in table.columns], f"ON CONFLICT ({', '.join(keys)}) DO NOTHING"
-
-    @lru_cache(maxsize=8)
-    def statement(shared: tuple[int, ...], own: tuple[int, ...], rows: int) -> str:
-        columns = ", ".join(names[i] for i in (*shared, *own))
-        # What all rows have is numbered and comes first: the others count on from there.
-        row = ", ".join([*(f"?{number}" for number in range(1, len(shared) + 1)), *("?" for _ in own)])
-        return f"INSERT INTO {table.name} ({columns}) VALUES {', '.join([f'({row})'] * rows)} {conflict}"  # noqa: S608
-
-    def insert(connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> int:
-        columns = list(zip(*rows, strict=True))
-        alike = [column[0] == column[-1] and column.count(column[0]) == len(rows) for column in columns]
-        shared = tuple(i for i, same in enumerate(alike) if same)
-        own = tuple(i for i, same in enumerate(alike) if not same)
-        size = _VARIABLES // len(columns)
-        added = 0
-        for start in range(0, len(rows), size):
-            cells = zip(*(columns[i][start : start + size] for i in own), strict=True)
-            values = (*(columns[i][0] for i in shared), *chain.from_iterable(cells))
-            some = min(size, len(rows) - start)
-            added += connection.exec_driver_sql(statement(shared, own, some), values).rowcount
-        return added
+    def insert(connection: sa.Connection, columns: Sequence[Sequence[Any]]) -> int:
+        filled = [(column.name, values) for column, values in zip(table.columns, columns, strict=True) if _any_value(values)]
+        names, places = ", ".join(name for name, _ in filled), ", ".join("?" * len(filled))
+        conflict = f"ON CONFLICT ({', '.join(keys)}) DO NOTHING"
+        statement = f"INSERT INTO {table.name} ({names}) VALUES ({places}) {conflict}"  # noqa: S608
+        return connection.exec_driver_sql(statement, list(zip(*(values for _, values in filled), strict=True))).rowcount
 
     return insert
 
 
-def _insert_arrays(table: sa.Table, keys: Sequence[str]) -> Callable[[sa.Connection, Sequence[tuple[Any, ...]]], int]:
+def _any_value(values: Sequence[Any]) -> bool:
+    return values[0] is not None or values[-1] is not None or values.count(None) < len(values)
+
+
+def _insert_arrays(table: sa.Table, keys: Sequence[str]) -> InsertMany:
     """Return `insert_many` for PostgreSQL.
 
     It reads a batch as one array a column, several times faster than a statement a row.
@@ -144,8 +130,8 @@ def _insert_arrays(table: sa.Table, keys: Sequence[str]) -> Callable[[sa.Connect
     columns, key = ", ".join(column.name for column in table.columns), ", ".join(keys)
     statement = f"INSERT INTO {table.name} ({columns}) SELECT * FROM unnest({arrays}) ON CONFLICT ({key}) DO NOTHING"  # noqa: S608
 
-    def insert(connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> int:
-        return connection.exec_driver_sql(statement, tuple(map(list, zip(*rows, strict=True)))).rowcount
+    def insert(connection: sa.Connection, columns: Sequence[Sequence[Any]]) -> int:
+        return connection.exec_driver_sql(statement, tuple(map(list, columns))).rowcount
 
     return insert
 

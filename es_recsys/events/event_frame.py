@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -14,12 +15,12 @@ from es_recsys.events.columns import LabelEncoder, read_columns, read_columns_of
 from es_recsys.events.event_arrays import EventArrays
 from es_recsys.events.log_position import LogPosition
 from es_recsys.events.quarantine_rules import REASONS
-from es_recsys.events.records import UNKNOWN_ITEM
+from es_recsys.events.records import UNKNOWN_ITEM, EventRow, RowColumns
 from es_recsys.events.schema import EVENTS
 from es_recsys.events.store import EventStore
 from es_recsys.ratings import RatingScale
 
-__all__ = ["TYPE_CODES", "EventFrame", "read_event_frame", "to_arrays"]
+__all__ = ["TYPE_CODES", "EventFrame", "FrameBuilder", "read_event_frame", "to_arrays"]
 
 TYPE_CODES = {name: code for code, name in enumerate(EVENT_TYPES)}
 
@@ -40,55 +41,97 @@ class EventFrame:
     queries: list[str | None] = field(default_factory=list)
 
 
+_KnownItems = Collection[str] | Callable[[Collection[str]], Collection[str]] | None
+
+
+class FrameBuilder:
+    """Makes a frame of events that come in pages.
+
+    began: how far the store's log was before, where these are the events that a load writes.
+    """
+
+    def __init__(self, began: LogPosition | None = None) -> None:
+        self._began = began
+        self._whose, self._items, self._queries = LabelEncoder(), LabelEncoder(), LabelEncoder()
+        self._parts: list[pl.DataFrame] = []
+        self._count, self._last = 0, 0
+
+    def add(self, page: Sequence[Sequence[Any]]) -> None:
+        """Take events as columns: row, actor, type, item, query, value, time, reason, whether it was clamped, digest."""
+        row, actor, kind, item, query, value, time, reason, clamped, digest = page
+        columns = {
+            "row": pl.Series(row, dtype=pl.Int64),
+            "actor": self._whose.encode(actor),
+            "kind": np.fromiter(map(TYPE_CODES.__getitem__, kind), np.int8, len(kind)),
+            "item": self._items.encode(item),
+            "query": self._queries.encode(query),
+            "value": pl.Series(value, dtype=pl.Float64),
+            "time": pl.Series(time, dtype=pl.Float64),
+            "reason": pl.Series(reason, dtype=pl.Enum(REASONS), strict=False),
+            "clamped": np.fromiter(clamped, np.bool_, len(clamped)),
+            "key": np.frombuffer(b"".join(it[:8] for it in digest), ">u8").astype(np.uint64),
+        }
+        self._parts.append(pl.DataFrame(columns))
+        self._count, self._last = self._count + len(row), row[-1]
+
+    def add_written(self, numbers: Sequence[int], columns: RowColumns) -> None:
+        """Take events as they were written. numbers: their rows."""
+        if not numbers:
+            return
+        it = dict(zip(EventRow._fields, columns, strict=True))
+        # In a store without times every event has its order, in another none.
+        times = it["time"] if it["order"][0] is None else it["order"]
+        page = (it["actor"], it["event_type"], it["item_id"], it["query"], it["value"], times)
+        self.add((numbers, *page, it["quarantine"], it["clamped"], it["digest"]))
+
+    def has_all(self, store: EventStore, position: LogPosition) -> bool:
+        """Return whether these are all events of the store, which nobody else has written to."""
+        began = self._began
+        unchanged = began is not None and began.row == 0 and position == (self._last, began.change, began.revision)
+        return unchanged and store.count() == self._count
+
+    def frame(self, position: LogPosition, known_items: _KnownItems, timed: bool) -> EventFrame:
+        """Return the frame. position: how far the store's log was; known_items: as `read_event_frame` has it."""
+        if not self._parts:
+            return EventFrame(_empty(), position)
+        rows, ids = pl.concat(self._parts).with_columns(known=pl.lit(True)), self._items.values
+        if known_items is not None:
+            if callable(known_items):
+                known_items = set(known_items([item for item in ids if item is not None]))
+            known = np.array([item is None or item in known_items for item in ids])
+            rows = rows.with_columns(known=pl.Series(known).gather(rows["item"]))
+        rows = rows.sort("actor", "time", maintain_order=True) if timed else rows.sort("row")
+        return EventFrame(rows, position, self._whose.values, ids, self._queries.values)
+
+
 def read_event_frame(
     store: EventStore,
-    known_items: Collection[str] | Callable[[Collection[str]], Collection[str]] | None,
+    known_items: _KnownItems,
     timed: bool,
     actors: Sequence[str] | None = None,
+    written: FrameBuilder | None = None,
 ) -> EventFrame:
     """Return the frame of all events, or of those of some actors.
 
-    known_items: ids of the catalogue, or what tells which of some ids it has (None: every item is known).
+    known_items: ids of the catalogue, or what tells which of some ids it has (None: every item is known). written: has the events
+    that a load has just written; where these are all, none is read.
     """
     event = EVENTS.c
     when = sa.func.coalesce(event.time, event.received_at) if timed else event.order
     columns = [event.actor, event.event_type, event.item_id, event.query, event.value, when, event.quarantine, event.clamped]
     # Read first, so that what changes while events are read is noticed.
     position = store.log_position()
-    whose, items, queries = LabelEncoder(), LabelEncoder(), LabelEncoder()
+    if written is not None and written.has_all(store, position):
+        return written.frame(position, known_items, timed)
     columns.append(event.digest)
     if actors is None:
         pages = read_columns(store, columns, last=position.row)
     else:
         pages = read_columns_of(store, columns, actors, last=position.row)
-    parts = [
-        pl.DataFrame(
-            {
-                "row": pl.Series(row, dtype=pl.Int64),
-                "actor": whose.encode(actor),
-                "kind": np.fromiter(map(TYPE_CODES.__getitem__, kind), np.int8, len(kind)),
-                "item": items.encode(item),
-                "query": queries.encode(query),
-                "value": pl.Series(value, dtype=pl.Float64),
-                "time": pl.Series(time, dtype=pl.Float64),
-                "reason": pl.Series(reason, dtype=pl.Enum(REASONS), strict=False),
-                "clamped": np.fromiter(clamped, np.bool_, len(clamped)),
-                "key": np.frombuffer(b"".join(it[:8] for it in digest), ">u8").astype(np.uint64),
-            }
-        )
-        for row, actor, kind, item, query, value, time, reason, clamped, digest in pages
-    ]
-    if not parts:
-        return EventFrame(_empty(), position)
-    rows = pl.concat(parts).with_columns(known=pl.lit(True))
-    if known_items is not None:
-        ids = items.values
-        if callable(known_items):
-            known_items = set(known_items([item for item in ids if item is not None]))
-        known = np.array([item is None or item in known_items for item in ids])
-        rows = rows.with_columns(known=pl.Series(known).gather(rows["item"]))
-    rows = rows.sort("actor", "time", maintain_order=True) if timed else rows.sort("row")
-    return EventFrame(rows, position, whose.values, items.values, queries.values)
+    builder = FrameBuilder()
+    for page in pages:
+        builder.add(page)
+    return builder.frame(position, known_items, timed)
 
 
 def to_arrays(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -14,15 +14,25 @@ from es_recsys.errors import InputError
 from es_recsys.event_columns import EventColumns
 from es_recsys.events.actors import actor_key, session_of, user_of
 from es_recsys.events.database import Database
-from es_recsys.events.records import EventRow, ReceiptClock, StoredEvent, legacy_digest, to_rows
+from es_recsys.events.records import (
+    EventRow,
+    ReceiptClock,
+    RowColumns,
+    StoredEvent,
+    legacy_digest,
+    to_columns,
+    to_records,
+    to_rows,
+)
 from es_recsys.events.schema import ACTORS, EVENTS, STORES
 from es_recsys.events.store_state import merge_json
 from es_recsys.keys import confirm_key, key_check
 from es_recsys.ratings import FIVE_STARS, RatingScale
 
-__all__ = ["AppendResult", "EventWriter", "LoadResult", "adopt_key"]
+__all__ = ["AppendResult", "EventWriter", "LoadResult", "OnWritten", "adopt_key"]
 
 T = TypeVar("T")
+OnWritten = Callable[[Sequence[int], RowColumns], None]
 
 _IN = 500  # values in one IN list
 
@@ -80,29 +90,32 @@ class EventWriter:
 
     def append(self, events: EventColumns, received_at: float) -> AppendResult:
         new, counts, dwell_ms, scale = self._write(events, ReceiptClock.for_batch(events, received_at))
-        rows = [_stored(row, it, dwell_ms, scale) for row, it in new]
+        rows = [_stored(row, it, dwell_ms, scale) for row, it in new.records()]
         return AppendResult(rows, counts.duplicates, counts.refused, counts.clamped, counts.quarantined)
 
-    def load(self, events: EventColumns, received_at: float) -> LoadResult:
+    def load(self, events: EventColumns, received_at: float, on_written: OnWritten | None = None) -> LoadResult:
         """Append as `append` does, without returning the rows, which cost as much as the writing.
 
-        The store's progress tells how far loads have come.
+        The store's progress tells how far loads have come. on_written: gets the rows that are new, their numbers and columns.
         """
-        return self._write(events, ReceiptClock.for_files(received_at), loading=True)[1]
+        new, counts, _, _ = self._write(events, ReceiptClock.for_files(received_at), loading=True)
+        if on_written is not None:
+            on_written(new.numbers, new.columns)
+        return counts
 
     def _write(
         self, events: EventColumns, clock: ReceiptClock, *, loading: bool = False
-    ) -> tuple[list[tuple[int, EventRow]], LoadResult, bool, RatingScale]:
+    ) -> tuple[_NewRows, LoadResult, bool, RatingScale]:
         """Write the events that are new.
 
-        -> (row, record) of each new event, the counts, whether dwell times are in milliseconds, and the scale of ratings.
+        -> what is new, the counts, whether dwell times are in milliseconds, and the scale of ratings.
         """
         if not len(events):
-            return [], LoadResult(), False, FIVE_STARS
+            return _NewRows((), ()), LoadResult(), False, FIVE_STARS
         # Worked out before the lock is taken, so that others wait for the writing alone.
         timed = self._timed_for(events)
         scale = self._scale(events)
-        records = self._records(events, clock, timed, scale)
+        columns = self._columns(events, clock, timed, scale)
         with self._database.writing() as connection:
             # Holding the lock on the store's row until the commit makes rows visible in the order of their numbers.
             state = connection.execute(self._store_row().with_for_update()).one()
@@ -112,25 +125,22 @@ class EventWriter:
             if state.timed is None:
                 connection.execute(self._update().values(timed=timed))
             elif state.timed != timed:  # another process was first
-                timed, records = state.timed, self._records(events, clock, state.timed, scale)
-            allowed = self._not_erased(connection, records)
-            ordered = allowed if timed else self._number(connection, allowed)
-            new = self._insert_new(
-                connection, self._without_legacy_duplicates(connection, ordered, state.unscoped_row), state.last_row
-            )
-            if new:
-                last = new[-1][0]
+                timed, columns = state.timed, self._columns(events, clock, state.timed, scale)
+            allowed = len(events)
+            if not timed or state.unscoped_row or self._has_erased(connection):
+                records = self._not_erased(connection, to_records(columns))
+                allowed = len(records)
+                records = records if timed else self._number(connection, records)
+                columns = to_columns(self._without_legacy_duplicates(connection, records, state.unscoped_row))
+            new = self._insert_new(connection, columns, state.last_row)
+            if new.numbers:
+                last = new.numbers[-1]
                 progress = {"progress": merge_json(state.progress, {"loaded": last})} if loading else {}
                 connection.execute(self._update().values(last_row=last, **progress))
-        kept = [row for _, row in new]
-        counts = LoadResult(
-            len(new),
-            len(allowed) - len(new),
-            len(records) - len(allowed),
-            sum(row.clamped for row in kept),
-            dict(Counter(row.quarantine for row in kept if row.quarantine)),
-        )
-        return new, counts, state.dwell_ms, scale
+        added = len(new.numbers)
+        quarantined = {reason: count for reason, count in Counter(new.column("quarantine")).items() if reason}
+        clamped = sum(new.column("clamped"))
+        return new, LoadResult(added, allowed - added, len(events) - allowed, clamped, quarantined), state.dwell_ms, scale
 
     def _store_row(self) -> sa.Select[Any]:
         it = STORES.c
@@ -155,7 +165,7 @@ class EventWriter:
             kept = connection.execute(sa.select(STORES.c.settings).where(STORES.c.store == self._store)).scalar()
         return RatingScale.of(orjson.loads(kept) if kept else {})
 
-    def _records(self, events: EventColumns, clock: ReceiptClock, timed: bool, scale: RatingScale) -> list[EventRow]:
+    def _columns(self, events: EventColumns, clock: ReceiptClock, timed: bool, scale: RatingScale) -> RowColumns:
         if timed and _has_orders(events):
             # Ages in days and ages in events can't be compared.
             raise InputError(
@@ -164,12 +174,16 @@ class EventWriter:
             )
         return to_rows(events, clock, timed, scale)
 
+    def _erased(self) -> sa.Select[Any]:
+        mine = ACTORS.c.store == self._store
+        return sa.select(ACTORS.c.user_key, ACTORS.c.erased_at).where(mine, ACTORS.c.erased_at.is_not(None))
+
+    def _has_erased(self, connection: sa.Connection) -> bool:
+        return connection.execute(self._erased().limit(1)).first() is not None
+
     def _not_erased(self, connection: sa.Connection, records: list[EventRow]) -> list[EventRow]:
         """Return the records that no erasure forbids: of an erased actor, only what it did later."""
-        mine = ACTORS.c.store == self._store
-        erased = sa.select(ACTORS.c.user_key, ACTORS.c.erased_at).where(mine, ACTORS.c.erased_at.is_not(None))
-        if connection.execute(erased.limit(1)).first() is None:
-            return records
+        erased = self._erased()
         keys = {actor: actor_key(actor, self._secret) for actor in {row.actor for row in records}}
         erased_at: dict[str, float] = {}
         for some in _chunks(list(keys.values())):
@@ -212,17 +226,31 @@ class EventWriter:
             known.update((digests[bytes(digest)], actor) for digest, actor in found)
         return [row for row in records if (row.event_id, row.actor) not in known]
 
-    def _insert_new(self, connection: sa.Connection, records: list[EventRow], last: int) -> list[tuple[int, EventRow]]:
-        """Offer each record the next row number; those that are there afterwards are new. Duplicates leave gaps."""
-        if not records:
-            return []
-        numbered = list(enumerate(records, last + 1))
-        inserted = self._insert(connection, [(self._store, number, *row) for number, row in numbered])
-        if inserted == len(records):
-            return numbered
-        mine = (EVENTS.c.store == self._store, EVENTS.c.row_no > last, EVENTS.c.row_no <= last + len(records))
-        present = set(connection.execute(sa.select(EVENTS.c.row_no).where(*mine)).scalars())
-        return [pair for pair in numbered if pair[0] in present]
+    def _insert_new(self, connection: sa.Connection, columns: RowColumns, last: int) -> _NewRows:
+        """Offer each row the next number; those that are there afterwards are new. Duplicates leave gaps."""
+        count = len(columns[0]) if columns else 0
+        if not count:
+            return _NewRows((), ())
+        numbers = range(last + 1, last + 1 + count)
+        if self._insert(connection, [[self._store] * count, numbers, *columns]) == count:
+            return _NewRows(numbers, columns)
+        mine = (EVENTS.c.store == self._store, EVENTS.c.row_no > last, EVENTS.c.row_no <= last + count)
+        present = sorted(connection.execute(sa.select(EVENTS.c.row_no).where(*mine)).scalars())
+        return _NewRows(present, tuple([column[number - last - 1] for number in present] for column in columns))
+
+
+@dataclass(frozen=True, slots=True)
+class _NewRows:
+    """Rows that were written: the number of each, and the columns."""
+
+    numbers: Sequence[int]
+    columns: RowColumns
+
+    def column(self, name: str) -> Sequence[Any]:
+        return self.columns[EventRow._fields.index(name)] if self.columns else ()
+
+    def records(self) -> Iterator[tuple[int, EventRow]]:
+        return zip(self.numbers, to_records(self.columns), strict=True)
 
 
 def adopt_key(connection: sa.Connection, store: str, secret: bytes) -> None:

@@ -66,6 +66,7 @@ class HistoryFolding:
         kinds = np.array([_TYPES.index(event_type) for event_type, _ in events.readings], np.int64)
         weights = events.weights(config.weights)
         self._counting = events.counts
+        self._known_values: dict[tuple[str, ItemContent], tuple[str, ...]] = {}
         self._columns: dict[str, NDArray[Any]] = {
             "actor": events.actor,
             "row": events.row,
@@ -108,7 +109,8 @@ class HistoryFolding:
         queries = _searches(counted, self._queries, n)
         types = np.bincount(counted.actor * len(_TYPES) + counted.kind, minlength=n * len(_TYPES)).reshape(n, -1).tolist()
         strength = np.bincount(entries.actor, np.abs(entries.weight), minlength=n).tolist()
-        sums = _sums(entries, reference, items, n, self._config)
+        values = {facet: [self._values(facet, item) for item in items] for facet in FACETS}
+        sums = _sums(entries, reference, items, values, n, self._config)
         applied = np.zeros(n, np.int64)
         np.maximum.at(applied, events.actor, events.row)
         return [
@@ -128,6 +130,12 @@ class HistoryFolding:
             )
             for i in range(n)
         ]
+
+    def _values(self, facet: str, item: ItemContent) -> tuple[str, ...]:
+        found = self._known_values.get((facet, item))
+        if found is None:
+            found = self._known_values[facet, item] = item.values(facet)
+        return found
 
     def _places(self, actors: Sequence[str]) -> _Ints:
         codes = [self._codes[actor] for actor in actors]
@@ -221,9 +229,14 @@ def _searches(counted: _Events, texts: list[str], n: int) -> list[dict[str, tupl
 
 
 def _sums(
-    entries: _Events, reference: _Floats, items: list[ItemContent], n: int, config: ProfileConfig
+    entries: _Events,
+    reference: _Floats,
+    items: list[ItemContent],
+    values: Mapping[str, list[tuple[str, ...]]],
+    n: int,
+    config: ProfileConfig,
 ) -> list[dict[tuple[str, float], DecayedSums]]:
-    """Return of each actor the sums of each term and half-life that occurs."""
+    """Return of each actor the sums of each term and half-life that occurs. values: of each facet, those of each item."""
     names = [(term, config.half_life(term, name)) for term in (LONG, SHORT) for name in _TYPES]
     groups = list(dict.fromkeys(names))
     group_of = np.array([groups.index(name) for name in names]).reshape(2, -1)
@@ -236,7 +249,7 @@ def _sums(
     net, mass = np.bincount(where, weight, minlength=size), np.bincount(where, np.abs(weight), minlength=size)
     shares = sparse.csr_array((weight, (where, item)), shape=(size, len(items)))
     vectors = {name: _vector_sums(name, shares, items) for name in dict.fromkeys(name for it in items for name in it.vectors)}
-    affinities = {facet: _value_sums(facet, shares, items) for facet in FACETS}
+    affinities = {facet: _value_sums(shares, of_items) for facet, of_items in values.items()}
     prices = _price_sums(where, weight, item, items, size)
     sums: list[dict[tuple[str, float], DecayedSums]] = [{} for _ in range(n)]
     for place in occurs.tolist():
@@ -246,7 +259,7 @@ def _sums(
             float(net[place]),
             float(mass[place]),
             {name: total[place] for name, (total, has) in vectors.items() if has[place]},
-            {facet: values[place] for facet, values in affinities.items()},
+            {facet: found[place] for facet, found in affinities.items()},
             (prices[0][place], prices[1][place], prices[2][place]),
         )
     return sums
@@ -262,12 +275,12 @@ def _vector_sums(name: str, shares: sparse.csr_array, items: list[ItemContent]) 
     return part @ np.stack(found).astype(np.float64), np.diff(part.indptr) > 0
 
 
-def _value_sums(facet: str, shares: sparse.csr_array, items: list[ItemContent]) -> list[dict[str, float]]:
+def _value_sums(shares: sparse.csr_array, values: list[tuple[str, ...]]) -> list[dict[str, float]]:
     """Return of each group value -> summed weight."""
     codes: dict[str, int] = {}
-    pairs = [(row, codes.setdefault(value, len(codes))) for row, item in enumerate(items) for value in item.values(facet)]
+    pairs = [(row, codes.setdefault(value, len(codes))) for row, some in enumerate(values) for value in some]
     rows, columns = (np.array([pair[i] for pair in pairs], np.int64) for i in range(2))
-    having = sparse.csr_array((np.ones(len(pairs)), (rows, columns)), shape=(len(items), len(codes)))
+    having = sparse.csr_array((np.ones(len(pairs)), (rows, columns)), shape=(len(values), len(codes)))
     # A product leaves zeros out. The imaginary parts count, so that a value whose weights cancel stays.
     counting = sparse.csr_array((shares.data + 1j, shares.indices, shares.indptr), shape=shares.shape)
     total = sparse.csr_array(counting @ having)

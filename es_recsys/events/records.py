@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import repeat
 from typing import Any, NamedTuple, NoReturn
 
 from es_recsys.errors import InputError
@@ -21,9 +20,12 @@ __all__ = [
     "UNKNOWN_ITEM",
     "EventRow",
     "ReceiptClock",
+    "RowColumns",
     "StoredEvent",
     "intrinsic_reason",
     "legacy_digest",
+    "to_columns",
+    "to_records",
     "to_rows",
 ]
 
@@ -131,8 +133,22 @@ class ReceiptClock:
         return self.received_at - min(max((self.newest - time) * _COMPRESSION, 0.0), 1.0)
 
 
-def to_rows(events: EventColumns, clock: ReceiptClock, timed: bool, scale: RatingScale = FIVE_STARS) -> list[EventRow]:
-    """Return the rows of events, with their times clamped for good.
+RowColumns = tuple[Sequence[Any], ...]
+"""Rows as columns, in the order of EventRow's fields."""
+
+
+def to_records(columns: RowColumns) -> list[EventRow]:
+    """Return the rows of columns one by one."""
+    return list(map(EventRow._make, zip(*columns, strict=True)))
+
+
+def to_columns(records: Sequence[EventRow]) -> RowColumns:
+    """Return the columns of rows; none where there is no row."""
+    return tuple(zip(*records, strict=True))
+
+
+def to_rows(events: EventColumns, clock: ReceiptClock, timed: bool, scale: RatingScale = FIVE_STARS) -> RowColumns:
+    """Return the rows of events as columns, with their times clamped for good.
 
     No time given means the time of receipt (in a store without time: none, where the event has its order). A time more
     than five minutes after receipt is clamped (`ReceiptClock`); one before 1990 is kept and the event set aside.
@@ -146,18 +162,20 @@ def to_rows(events: EventColumns, clock: ReceiptClock, timed: bool, scale: Ratin
     actors = list(map(actor_of, events.user_id, events.session_id))
     digests = _digests(events, actors, times, orders)
     latest = received_at + FUTURE_TOLERANCE_S
-    clamped = [time is not None and time > latest for time in times]
-    settled = [None if time is None else clock.clamp(time) for time in times]
+    clamped, settled = [False] * len(times), times
+    if max((time for time in times if time is not None), default=received_at) > min(latest, received_at + clock.tolerance):
+        clamped = [time is not None and time > latest for time in times]
+        settled = [None if time is None else clock.clamp(time) for time in times]
     reasons = [
         intrinsic_reason(event_type, time, value, scale) if value is not None or time is None or time < EARLIEST else None
         for event_type, time, value in zip(events.event_type, settled, events.value, strict=True)
     ]
-    columns = (
+    return (
         digests,
         actors,
         events.event_type,
         settled,
-        repeat(received_at),
+        [received_at] * len(events),
         orders,
         events.item_id,
         events.query,
@@ -170,7 +188,6 @@ def to_rows(events: EventColumns, clock: ReceiptClock, timed: bool, scale: Ratin
         reasons,
         clamped,
     )
-    return list(map(EventRow._make, zip(*columns)))  # noqa: B905 (the time of receipt is repeated without end)
 
 
 def legacy_digest(event_id: str) -> bytes:

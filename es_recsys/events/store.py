@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
@@ -17,7 +16,7 @@ from es_recsys.event_columns import EventColumns, rebatched
 from es_recsys.events.actors import actor_key, actor_of, session_of, user_of
 from es_recsys.events.database import Database
 from es_recsys.events.event_reader import EventReader
-from es_recsys.events.event_writer import AppendResult, EventWriter, LoadResult, adopt_key
+from es_recsys.events.event_writer import AppendResult, EventWriter, LoadResult, OnWritten, adopt_key
 from es_recsys.events.log_position import LogPosition
 from es_recsys.events.records import UNKNOWN_ITEM, StoredEvent
 from es_recsys.events.schema import ACTORS, EVENTS, STORES
@@ -72,16 +71,14 @@ class EventStore:
         """Store a stream of any length, a transaction a batch; running it again adds nothing."""
         return self.load_columns(map(EventColumns.of, batched(events, _BATCH)), received_at)
 
-    def load_columns(self, parts: Iterable[EventColumns], received_at: float | None = None) -> LoadResult:
-        """Store events that are read part by part, as `load` does; one batch is written while the next one is read."""
+    def load_columns(
+        self, parts: Iterable[EventColumns], received_at: float | None = None, on_written: OnWritten | None = None
+    ) -> LoadResult:
+        """Store events that are read part by part, as `load` does. on_written: gets the rows of each batch that are new."""
         before, total = self.last_row, LoadResult()
         received_at = time.time() if received_at is None else received_at
-        with ThreadPoolExecutor(1, thread_name_prefix="events") as pool:
-            written: list[Future[LoadResult]] = []
-            for batch in rebatched(parts, _BATCH):
-                total = sum((future.result() for future in written), total)
-                written = [pool.submit(self._writer.load, batch, received_at)]
-            total = sum((future.result() for future in written), total)
+        for batch in rebatched(parts, _BATCH):
+            total += self._writer.load(batch, received_at, on_written)
         if self.timed or not before or not total.added:
             return total
         return replace(total, reordered=self._reader.reordered(before))

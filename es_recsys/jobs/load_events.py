@@ -22,6 +22,7 @@ from es_recsys.index.stored_metadata import read_metadata
 from es_recsys.jobs.event_settings import CheckedEvents, check_times, store_bot_rules, store_rating_scale, to_rating_scale
 from es_recsys.jobs.live_store import confirm_key, find_metadata
 from es_recsys.jobs.prepare_store import prepare_store
+from es_recsys.memory import rare_collections
 from es_recsys.progress import Progress
 from es_recsys.ratings import RatingScale
 from es_recsys.serving.refresh import refresh_after_events
@@ -105,6 +106,19 @@ def load_events(
     Where there is no catalogue at all, one is made of the ids in the events. Raises InputError, also where no line can be used,
     or times are local and their zone isn't known; TooManyErrors; KeyMismatch.
     """
+    with rare_collections():
+        return _load_events(work, files, options, rating_scale, bots, max_errors, progress)
+
+
+def _load_events(
+    work: Workspace,
+    files: Sequence[Path],
+    options: ReadOptions,
+    rating_scale: str | RatingScale | None,
+    bots: str | Sequence[str] | None,
+    max_errors: int | None,
+    progress: Progress | None,
+) -> EventsReport:
     started = time.monotonic()
     scale = to_rating_scale(rating_scale)
     parse_bots(bots or ())
@@ -117,12 +131,16 @@ def load_events(
     store = work.events
     rating_notes = store_rating_scale(store, checked.ratings, scale)
     store_bot_rules(store, bots)
-    loaded = store.load_columns(_with_progress(files_read.events(), files_read.count, progress), work.now())
+    from es_recsys.events.event_frame import FrameBuilder  # it loads polars
+
+    written = FrameBuilder(store.log_position()) if not store.last_row else None
+    parts = _with_progress(files_read.events(), files_read.count, progress)
+    loaded = store.load_columns(parts, work.now(), None if written is None else written.add_written)
     del files_read  # what was kept of the files would be beside what cleaning needs
     notes = [*time_notes, *rating_notes, *checked.notes(), *rejected.messages(), *_order_notes(loaded)]
     with work.translating_errors():
         notes += _add_bare_items(work)
-        cleaning = refresh_after_events(work)
+        cleaning = refresh_after_events(work, written)
     fields = tuple(rejected.field_error_dicts())
     return EventsReport(loaded, cleaning, rejected.count, tuple(notes), time.monotonic() - started, fields)
 

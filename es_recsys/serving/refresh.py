@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,6 +26,9 @@ from es_recsys.serving.profile_folding import fold_all_profiles, fold_new_events
 from es_recsys.serving.snapshot_cache import popularity_folder
 from es_recsys.serving.stored_interactions import interactions_of, load_interactions
 from es_recsys.serving.workspace import Workspace
+
+if TYPE_CHECKING:
+    from es_recsys.events.event_frame import FrameBuilder  # it loads polars
 
 __all__ = [
     "ProfilesReport",
@@ -88,9 +91,12 @@ def catalogue_state(work: Workspace) -> dict[str, Any] | None:
             return None
 
 
-def refresh_after_events(work: Workspace) -> CleaningReport:
-    """Clean the stored events, then bring popularity and profiles up to date with them. Raises StoreNotFound."""
-    report, events = clean_events(work)
+def refresh_after_events(work: Workspace, written: FrameBuilder | None = None) -> CleaningReport:
+    """Clean the stored events, then bring popularity and profiles up to date with them. Raises StoreNotFound.
+
+    written: has the events of a load.
+    """
+    report, events = clean_events(work, written)
     count_popularity(work, events)
     fold_new_events(work, work.snapshots.latest(), events)
     return report
@@ -155,10 +161,11 @@ def _state(work: Workspace, metadata: IndexMetadata) -> dict[str, Any]:
     return {**write_state(work.job_es, metadata.index), "variants": grouping_version(metadata)}
 
 
-def clean_events(work: Workspace) -> tuple[CleaningReport, EventArrays]:
+def clean_events(work: Workspace, written: FrameBuilder | None = None) -> tuple[CleaningReport, EventArrays]:
     """Clean the stored events against the items of the live version; return what was found, and the events that were read.
 
-    These are those of actors with new events where nothing else has changed since the last time, else all.
+    These are those of actors with new events where nothing else has changed since the last time, else all. written: has the
+    events of a load, which need not be read where they are all.
     """
     metadata = read_metadata(work.es, work.settings.index)
     store, gap = work.events, work.settings.profiles.session_gap_s
@@ -176,7 +183,7 @@ def clean_events(work: Workspace) -> tuple[CleaningReport, EventArrays]:
     if found is None:
         items = {item_id for ids in scan_ids(work.es, metadata.index) for item_id in ids}
         items.update(fetch_item_groups(work, metadata).values())
-        found = cleaning.clean(store, items, work.now(), gap)
+        found = cleaning.clean(store, items, work.now(), gap, written)
     store.update_progress(**marks, cleaning=found.state.to_json())
     return found.report, found.events
 

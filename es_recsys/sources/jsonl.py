@@ -6,6 +6,7 @@ import codecs
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 import orjson
@@ -17,6 +18,7 @@ from es_recsys.sources.row_errors import OnRowError, RowError
 __all__ = ["array_rows", "jsonl_rows"]
 
 _CHUNK = 1 << 18
+_BLOCK_LINES, _LONG = 500, 1 << 20
 _BETWEEN = re.compile(r"[\s,]*")
 _INT64 = 2.0**63
 _NEXT_OBJECT = re.compile(r"\n[\s,]*(?=\{)")
@@ -31,6 +33,43 @@ def jsonl_rows(
 
     A line that Python printed is read, too, and `note` is told so.
     """
+    for block in _blocks(lines):
+        values = _plain_objects([line for _, line in block])
+        if values is not None:
+            yield from zip((number for number, _ in block), values, strict=True)
+        else:
+            yield from _objects(block, report, note, charset)
+
+
+def _blocks(lines: Iterable[NumberedLine]) -> Iterator[list[NumberedLine]]:
+    """Yield lines some hundred at once, fewer where they are long."""
+    block: list[NumberedLine] = []
+    size = 0
+    for numbered in lines:
+        block.append(numbered)
+        size += _LONG if numbered[1] is None else len(numbered[1])
+        if size >= _LONG or len(block) >= _BLOCK_LINES:
+            yield block
+            block, size = [], 0
+    if block:
+        yield block
+
+
+def _plain_objects(lines: list[bytes | None]) -> list[dict[str, Any]] | None:
+    """Return the object of each line; None where one is no object, or may have a number that orjson doesn't read to its end."""
+    try:
+        objects = list(map(orjson.loads, lines))  # type: ignore[arg-type]
+    except orjson.JSONDecodeError:
+        return None
+    if set(map(type, objects)) != {dict}:
+        return None
+    types = set(map(type, chain.from_iterable(map(dict.values, objects))))
+    return None if types & {float, dict, list} and any(map(_has_big_number, objects)) else objects
+
+
+def _objects(
+    lines: Iterable[NumberedLine], report: OnRowError, note: OnNote | None, charset: str
+) -> Iterator[tuple[int, dict[str, Any]]]:
     for number, line in lines:
         if line is None:
             report(RowError(number, "", f"is longer than {MAX_LINE >> 20} MiB", None))

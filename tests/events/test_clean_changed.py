@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from es_recsys.event_columns import EventColumns
 from es_recsys.events.cleaning import Cleaned, clean, clean_changed
 from es_recsys.events.cleaning_state import CleaningState
+from es_recsys.events.event_frame import FrameBuilder, read_event_frame
 from es_recsys.events.store import EventStore
 from es_recsys.types import Event
 
@@ -155,3 +157,44 @@ def test_an_event_that_waits_for_its_time_is_looked_at_with_all(store: EventStor
     assert before.report.by_reason == {"future_time": 1}
     store.append([did(1, 50)], NOW + 4_000)
     assert again(store, before) is None
+
+
+@pytest.mark.parametrize("timed", [True, False])
+def test_what_a_load_wrote_is_what_would_be_read(store: EventStore, timed: bool) -> None:
+    if timed:
+        events = [*shop(np.random.default_rng(5), 20, 20, 40 * DAY, 20 * DAY), did(3, -9_000), did(4, 40 * 365 * DAY)]
+        events.append(Event(event_type="search", user_id="u1", query="x", timestamp=NOW - 9))
+    else:
+        events = [Event(event_type="view", user_id=f"u{n % 7}", item_id=f"i{n % 23}", order=n) for n in range(200)]
+    written = FrameBuilder(store.log_position())
+    store.load_columns([EventColumns.of(events[:300]), EventColumns.of(events)], NOW, written.add_written)
+    position = store.log_position()
+    assert written.has_all(store, position)
+    found, expected = (read_event_frame(store, CATALOGUE, timed, written=it) for it in (written, None))
+    assert found.rows.equals(expected.rows)
+    assert (found.position, found.actors, found.items, found.queries) == (
+        expected.position,
+        expected.actors,
+        expected.items,
+        expected.queries,
+    )
+
+
+def test_where_others_wrote_or_erased_all_is_read(store: EventStore) -> None:
+    written = FrameBuilder(store.log_position())
+    store.load_columns([EventColumns.of([did(1, 5), did(2, 6)])], NOW, written.add_written)
+    store.append([did(3, 7)], NOW)
+    store.load_columns([EventColumns.of([did(1, 8)])], NOW, written.add_written)
+    assert not written.has_all(store, store.log_position())
+    assert len(read_event_frame(store, None, True, written=written).rows) == 4
+    other = FrameBuilder(store.log_position())
+    store.load_columns([EventColumns.of([did(4, 9)])], NOW, other.add_written)
+    assert not other.has_all(store, store.log_position())
+
+
+def test_what_was_erased_since_is_not_taken_from_a_load(store: EventStore) -> None:
+    written = FrameBuilder(store.log_position())
+    store.load_columns([EventColumns.of([did(1, 5), did(2, 6)])], NOW, written.add_written)
+    store.erase("u1", NOW)
+    assert not written.has_all(store, store.log_position())
+    assert read_event_frame(store, None, True, written=written).actors == ["u:u2"]
