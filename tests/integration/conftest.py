@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def every_answer_is_logged_with_its_features() -> Iterator[None]:
     """However many a quick machine gives in a second."""
     with pytest.MonkeyPatch.context() as patch:
