@@ -19,17 +19,19 @@ from es_recsys.sqlite import enable_wal
 
 __all__ = ["Database"]
 
-_WRITE = "es_recsys_write"
+_WRITE, _BULK = "es_recsys_write", "es_recsys_bulk"
 _BUSY_TIMEOUT_S = 30.0
 _PRAGMAS = (
     "PRAGMA page_size = 16384",  # of a new database, so before all else: fewer and larger pages load faster
     f"PRAGMA busy_timeout = {int(_BUSY_TIMEOUT_S * 1_000)}",
     "PRAGMA synchronous = NORMAL",
-    "PRAGMA wal_autocheckpoint = 4000",  # 64 MB: a bulk load copies its pages into the database less often
+    "PRAGMA journal_size_limit = 67108864",
     "PRAGMA cache_size = -65536",
     "PRAGMA temp_store = MEMORY",
     "PRAGMA secure_delete = ON",  # what is erased is overwritten
 )
+# Pages after which those in the journal are copied into the database: 64 MB; 256 in a bulk load, whose batches write most pages.
+_CHECKPOINT, _BULK_CHECKPOINT = 4_000, 16_000
 
 InsertMany = Callable[[sa.Connection, Sequence[Sequence[Any]]], int]
 
@@ -57,12 +59,13 @@ class Database:
             yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[sa.Connection]:
-        """Open a connection in a transaction that writes: all or nothing.
+    def writing(self, *, bulk: bool = False) -> Iterator[sa.Connection]:
+        """Open a connection in a transaction that writes: all or nothing. bulk: it is one of many that write much.
 
         SQLite's writers wait here for each other.
         """
-        with _reachable(), self.engine.connect().execution_options(**{_WRITE: True}) as connection, connection.begin():
+        options = {_WRITE: True, _BULK: bulk}
+        with _reachable(), self.engine.connect().execution_options(**options) as connection, connection.begin():
             yield connection
 
     def insert_new(self, table: sa.Table, keys: Sequence[str]) -> sa.Insert:
@@ -182,7 +185,11 @@ def _sqlite(url: sa.URL) -> sa.Engine:
 
     @sa.event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:
-        write = connection.get_execution_options().get(_WRITE)
+        options = connection.get_execution_options()
+        write = options.get(_WRITE)
+        if write:
+            pages = _BULK_CHECKPOINT if options.get(_BULK) else _CHECKPOINT
+            connection.exec_driver_sql(f"PRAGMA wal_autocheckpoint = {pages}")
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
     return engine

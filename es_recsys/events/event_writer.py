@@ -116,7 +116,7 @@ class EventWriter:
         timed = self._timed_for(events)
         scale = self._scale(events)
         columns = self._columns(events, clock, timed, scale)
-        with self._database.writing() as connection:
+        with self._database.writing(bulk=loading) as connection:
             # Holding the lock on the store's row until the commit makes rows visible in the order of their numbers.
             state = connection.execute(self._store_row().with_for_update()).one()
             if state.key_check is None and state.last_row == 0:

@@ -65,6 +65,7 @@ class HistoryFolding:
         self._queries = [" ".join((query or "").split()) for query in events.queries]
         kinds = np.array([_TYPES.index(event_type) for event_type, _ in events.readings], np.int64)
         weights = events.weights(config.weights)
+        self._whole = events.since is None
         self._counting = events.counts
         self._known_values: dict[tuple[str, ItemContent], tuple[str, ...]] = {}
         self._columns: dict[str, NDArray[Any]] = {
@@ -80,9 +81,19 @@ class HistoryFolding:
             "base_weight": events.weights() if config.weights else weights,
         }
         self._starts = np.searchsorted(events.actor, np.arange(len(events.actors) + 1))
+        self._last = np.maximum.reduceat(events.row, self._starts[:-1]) if len(events.row) else events.row
 
     def __contains__(self, actor: str) -> bool:
         return actor in self._codes
+
+    @property
+    def all_actors(self) -> list[str] | None:
+        """Return all actors of the store, in order; None where only some are here."""
+        return sorted(self._codes) if self._whole else None
+
+    def last_rows(self, actors: Sequence[str]) -> dict[str, int]:
+        """Return actor -> its highest row."""
+        return {actor: int(self._last[self._codes[actor]]) for actor in actors}
 
     def item_ids(self, actors: Sequence[str], *, counting: bool = False) -> list[str]:
         """Return the items that the actors' events name, each once. counting: only those of events that are not set aside."""

@@ -156,10 +156,13 @@ def to_rows(events: EventColumns, clock: ReceiptClock, timed: bool, scale: Ratin
     """
     received_at = clock.received_at
     given = [None if time is None else time.timestamp() for time in events.timestamp]
-    both = zip(given, events.order, strict=True)
-    orders = [None if time is not None else order for time, order in both] if timed else events.order
-    times = [received_at if time is None and order is None else time for time, order in zip(given, orders, strict=True)]
-    actors = list(map(actor_of, events.user_id, events.session_id))
+    orders = events.order
+    if timed and orders.count(None) < len(orders):
+        orders = [None if time is not None else order for time, order in zip(given, orders, strict=True)]
+    times = given
+    if None in given:
+        times = [received_at if time is None and order is None else time for time, order in zip(given, orders, strict=True)]
+    actors = _actors(events)
     digests = _digests(events, actors, times, orders)
     latest = received_at + FUTURE_TOLERANCE_S
     clamped, settled = [False] * len(times), times
@@ -214,6 +217,12 @@ def _digest(content: str) -> bytes:
     return hashlib.blake2b(content.encode(), digest_size=16).digest()
 
 
+def _actors(events: EventColumns) -> list[str]:
+    known = {user_id: actor_of(user_id) for user_id in set(events.user_id) if user_id is not None}
+    both = zip(events.user_id, events.session_id, strict=True)
+    return [actor_of(None, session_id) if user_id is None else known[user_id] for user_id, session_id in both]
+
+
 def _digests(
     events: EventColumns, actors: Sequence[str], times: Sequence[float | None], orders: Sequence[int | None]
 ) -> list[bytes]:
@@ -242,10 +251,12 @@ def _digests(
         _texts(events.recommendation_id, str),
     )
     contents = list(map("\x00".join, zip(*parts, strict=True)))
-    for number, (content, event_id) in enumerate(zip(contents, events.event_id, strict=True)):
-        if content.count("\x00") != len(parts) - 1 or (event_id and "\x00" in event_id):
-            _refuse_nul(events, number)
+    if "".join(contents).count("\x00") != len(contents) * (len(parts) - 1):
+        _refuse_nul(events, next(i for i, content in enumerate(contents) if content.count("\x00") != len(parts) - 1))
+    for number, event_id in enumerate(events.event_id):
         if event_id is not None:
+            if "\x00" in event_id:
+                _refuse_nul(events, number)
             contents[number] = f"event_id\x00{actors[number]}\x00{event_id}"
     return list(map(_digest, contents))
 

@@ -118,20 +118,20 @@ def _affected_actors(
     """Return whether all actors are affected, which are, and the keys of those that have no events any more."""
     store = run.work.events
     if checkpoint is None or any(checkpoint.get(name) != target[name] for name in ("revision", "terms")):
-        return True, store.actors(), set()
+        return True, run.actors(), set()
     keys = store.changed_keys(checkpoint["change"])
     many = target["row"] - checkpoint["row"] > _FULL_PASS_SHARE * target["row"]
     newer = [] if many else store.actors_after(checkpoint["row"])
     changed = []
     # Those with new events first: mostly it is they whose events cleaning has changed.
-    for actor in chain(newer, store.actors()) if keys else ():
+    for actor in chain(newer, run.actors()) if keys else ():
         if (key := run.snapshot.key_of(actor)) in keys:
             keys.discard(key)
             changed.append(actor)
             if not keys:
                 break
     if many:
-        return False, store.actors(), keys
+        return False, run.actors(), keys
     return False, sorted({*changed, *newer}), keys
 
 
@@ -165,6 +165,16 @@ class _ProfilePass:
         from es_recsys.events.history_folding import HistoryFolding
 
         self._histories, self._change = HistoryFolding(events, self._config), events.position.change
+
+    def actors(self) -> Iterable[str]:
+        """Return every actor once."""
+        known = None if self._histories is None else self._histories.all_actors
+        return self.work.events.actors() if known is None else known
+
+    def _last_rows(self, actors: Sequence[str]) -> Mapping[str, int]:
+        if self._histories is not None and all(actor in self._histories for actor in actors):
+            return self._histories.last_rows(actors)
+        return self.work.events.last_rows(actors)
 
     def target(self) -> dict[str, Any]:
         """Return the checkpoint that the profiles' mapping holds when this pass is done."""
@@ -206,7 +216,7 @@ class _ProfilePass:
             stored = fetch_profiles(
                 self.work.job_es, self._index, list(keys.values()), () if self._from_scratch else RESUME_FIELDS
             )
-            revisions, last = store.revisions(batch), store.last_rows(batch)
+            revisions, last = store.revisions(batch), self._last_rows(batch)
             looked = (_Due(actor, key, stored.get(key), revisions[actor]) for actor, key in keys.items())
             yield [it for it in looked if self._from_scratch or self._lacks(it, last.get(it.actor))]
 

@@ -165,12 +165,14 @@ class PlainRows:
             raise _NotPlain
         types = set(map(type, values))
         try:
-            if types == {str} and all(value[4:5] == "-" == value[7:8] and value[0] in "12" for value in values):
-                moments = list(map(datetime.fromisoformat, values))
+            if types == {str}:
+                moments = _iso_times(values)
                 zones = {moment.tzinfo for moment in moments}
+                # What names its zone is no number. Else nearly all times have a year that no other form begins with.
                 if zones == {UTC}:
                     return moments
-                if zones == {None} and self._time.zone is UTC:
+                dashed = zones == {None} and all(value[4:5] == "-" == value[7:8] and value[0] in "12" for value in values)
+                if dashed and self._time.zone is UTC:
                     return [moment.replace(tzinfo=UTC) for moment in moments]
             elif types == {int} and not self._time.serial and all(value in _SECONDS for value in values):
                 return [datetime.fromtimestamp(value, UTC) for value in values]
@@ -180,6 +182,14 @@ class PlainRows:
         if None in parsed:
             raise _NotPlain
         return parsed  # type: ignore[return-value]
+
+
+def _iso_times(values: Sequence[str]) -> list[datetime]:
+    """Return the times as ISO 8601 has them; none where one of them is otherwise."""
+    try:
+        return list(map(datetime.fromisoformat, values))
+    except ValueError:
+        return []
 
 
 def _ordinary(field: str, values: list[Any]) -> list[Any]:
