@@ -24,7 +24,7 @@ from es_recsys.search.products import id_filter, with_group_id
 from es_recsys.search.query_dsl import IDS_ONLY, MAX_KNN_CANDIDATES, Body, Clause, Response, hits_of, item_id_of
 from es_recsys.search.request import RankingPolicy, Request, retrieval_depth
 
-__all__ = ["JoinedHits", "joined_body", "nearest_depth", "parse_joined", "rest_body", "rest_scores"]
+__all__ = ["JoinedHits", "joined_body", "nearest_depth", "parse_joined", "rest_body", "rest_scores", "seq_no_of"]
 
 _NEAREST = 100
 _NEAREST_OF_ALL = 500
@@ -88,7 +88,7 @@ def parse_joined(response: Response, vectors: int, request: Request, policy: Ran
         {ids[row]: score for row, score in zip(order[:matching].tolist(), found, strict=False)},
         frozenset(ids[row] for row in order[matching:].tolist()),
         [[ids[row] for row in np.flatnonzero(marks & (1 << k)).tolist()] for k in range(vectors)],
-        {item_id: hit["_seq_no"] for item_id, hit in zip(ids, hits, strict=True)},
+        seq_no_of(response),
         int(response["hits"]["total"]["value"]) - (len(ids) - matching),
     )
 
@@ -126,6 +126,11 @@ def rest_scores(response: Response, vectors: int, request: Request, policy: Rank
     hits = hits_of(response)
     scores = _on_grid(np.array([hit["_score"] for hit in hits], np.float64), _mark(request, policy), vectors)
     return dict(zip(map(item_id_of, hits), scores.tolist(), strict=True))
+
+
+def seq_no_of(response: Response) -> dict[str, int]:
+    """Return item id -> number of the write that was found, of the hits of `joined_body` or `rest_body`."""
+    return {item_id_of(hit): hit["_seq_no"] for hit in hits_of(response)}
 
 
 def _on_grid(scores: NDArray[np.float64], mark: float, vectors: int) -> NDArray[np.float64]:

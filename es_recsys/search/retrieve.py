@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from es_recsys.search.bodies import browse_body, candidates_body
 from es_recsys.search.facets import parse_facets, with_counts
-from es_recsys.search.joined_search import JoinedHits, joined_body, nearest_depth, parse_joined, rest_body, rest_scores
+from es_recsys.search.joined_search import JoinedHits, joined_body, nearest_depth, parse_joined, rest_body, rest_scores, seq_no_of
 from es_recsys.search.lexical import clause_boost
 from es_recsys.search.local_scores import has_local_candidates, local_scores, recency_scores
 from es_recsys.search.products import product_of, products_of
@@ -75,9 +75,8 @@ class RetrievalPlan:
 
     weights: of each, in a search before damping. browse: where nothing is asked, the body that counts and lists what may be
     shown, None where the forward index tells; a search is counted by the second request, which knows what the first one found.
-    joined: names of the retrievers of
-    query vectors that the lexical body serves, too (see `joined_search`), None where each has a body of its own; all others are
-    asked for in `rest_of_plan` if their items can reach the page.
+    joined: names of the retrievers of query vectors that the lexical body serves, too (see `joined_search`), None where each has
+    a body of its own; all others are asked for in `rest_of_plan` if their items can reach the page.
     """
 
     planned: tuple[PlannedRetriever, ...]
@@ -124,7 +123,8 @@ class RetrievalResults:
     weights: what each counts with. browsed, total, facets: what the browse body found, where nothing was asked. degraded:
     names of what failed. cold_start: the items that exploration may try although nothing recommends them, newest first, the
     same for every page. products: item id -> product, of items that are variants. joined: what a joined search found. rest: item
-    id -> BM25 of the matches that other retrievers found, None where these were not asked.
+    id -> BM25 of the matches that other retrievers found, None where these were not asked. seq_no: item id -> number of the write
+    that either of the two found.
     """
 
     retrievers: tuple[RetrieverResult, ...]
@@ -137,6 +137,7 @@ class RetrievalResults:
     products: Mapping[str, str] = field(default_factory=dict)
     joined: JoinedHits | None = None
     rest: Mapping[str, float] | None = None
+    seq_no: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def text_finds_nothing(self) -> bool:
@@ -190,12 +191,13 @@ def parse_responses(
     weights = damped_weights(request, user, policy, plan.weights, retrievers, lexical_scores)
     products = products_of(responses) if policy.has_variants else {}
     cold_start = _cold_start(policy, results, products)
-    rest = None
+    rest, seq_no = None, joined.seq_no if joined is not None else {}
     if joined is not None and _REST in found:
         rest = rest_scores(found[_REST], len(plan.joined or ()), request, policy)
+        seq_no = {**seq_no, **seq_no_of(found[_REST])}
     degraded = (*failed, *partial)
     retrieved = RetrievalResults(
-        results, weights, degraded=degraded, cold_start=cold_start, products=products, joined=joined, rest=rest
+        results, weights, degraded=degraded, cold_start=cold_start, products=products, joined=joined, rest=rest, seq_no=seq_no
     )
     if plan.browse is None:
         return retrieved if request.has_query else _locally_browsed(request, policy, retrieved)
@@ -342,8 +344,9 @@ def _joined_result(
         exhausted = len(ids) < nearest_depth(policy)
         bound = 0.0 if exhausted else float(np.nanmin(scaled[order], initial=1.0))
         return RetrieverResult(retriever, query, nearest, 1.0, exhausted, bound, True)
-    best = _largest(ranked_list(retriever, user, policy)) if retriever.scale == "list" else UNKNOWN_BEST
-    best = best if retriever.scale in ("list", "inner") else 1.0
+    best = UNKNOWN_BEST if retriever.scale == "inner" else 1.0
+    if retriever.scale == "list":
+        best = _largest(ranked_list(retriever, user, policy))
     return RetrieverResult(retriever, query, {}, best, False, 1.0, contributes_candidates(retriever, request))
 
 
@@ -407,27 +410,29 @@ def _newest(request: Request, policy: RankingPolicy, planned: PlannedRetriever) 
     ids = policy.forward.newest(depth + len(request.exclude), request.now)
     ids = [item_id for item_id in ids if item_id not in request.exclude][:depth]
     found = recency_scores(request, policy, policy.forward.created_at(policy.forward.rows(ids)))
-    ordinary = policy.settings.depth
-    exhausted = len(ids) < ordinary
-    bound = 0.0 if exhausted else float(found[ordinary - 1])
-    scores = dict(zip(ids, found.tolist(), strict=True))
-    contributes = contributes_candidates(planned.retriever, request)
-    return RetrieverResult(planned.retriever, planned.query, scores, 1.0, exhausted, bound, contributes)
+    return _found_here(request, policy, planned, dict(zip(ids, found.tolist(), strict=True)), 1.0)
 
 
 def _scanned(request: Request, policy: RankingPolicy, planned: PlannedRetriever) -> RetrieverResult:
     """Return the items nearest to a vector by the forward index."""
     assert policy.forward is not None
-    retriever, knn = planned.retriever, planned.query["knn"]
-    depth, ordinary = retrieval_depth(request, policy), policy.settings.depth
-    found = policy.forward.nearest(knn["field"], knn["query_vector"], depth, request.exclude)
-    best = next(iter(found.values()), 0.0) if retriever.scale == "inner" else 1.0
+    scale, knn = planned.retriever.scale, planned.query["knn"]
+    found = policy.forward.nearest(knn["field"], knn["query_vector"], retrieval_depth(request, policy), request.exclude)
+    best = next(iter(found.values()), 0.0) if scale == "inner" else 1.0
     best = best if best > 0.0 else 1.0
-    scaled = scaled_products(retriever.scale, np.array(list(found.values())), best).tolist()
-    exhausted = len(scaled) < ordinary
-    bound = 0.0 if exhausted else max(scaled[ordinary - 1], 0.0)
-    contributes = contributes_candidates(retriever, request)
-    return RetrieverResult(retriever, planned.query, dict(zip(found, scaled, strict=True)), best, exhausted, bound, contributes)
+    scaled = scaled_products(scale, np.array(list(found.values())), best).tolist()
+    return _found_here(request, policy, planned, dict(zip(found, scaled, strict=True)), best)
+
+
+def _found_here(
+    request: Request, policy: RankingPolicy, planned: PlannedRetriever, scores: Mapping[str, float], best: float
+) -> RetrieverResult:
+    """Return what the client found itself. scores: item id -> score on the retriever's scale, best first."""
+    depth = policy.settings.depth
+    exhausted = len(scores) < depth
+    bound = 0.0 if exhausted else max(list(scores.values())[depth - 1], 0.0)
+    contributes = contributes_candidates(planned.retriever, request)
+    return RetrieverResult(planned.retriever, planned.query, scores, best, exhausted, bound, contributes)
 
 
 def _allowed(ranked: ScoredIds, hits: Sequence[Mapping[str, Any]], best: float) -> dict[str, float]:

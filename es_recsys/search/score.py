@@ -183,7 +183,7 @@ def stored_documents(
         return None
     ids = [scored.table.item_ids[row] for row in rows]
     there = forward.rows(ids)
-    found = scoring.results.joined.seq_no if scoring.results.joined is not None else {}
+    found = scoring.results.seq_no
     written = forward.seq_no(there).tolist()
     if (there < 0).any() or any(found.get(item_id, number) != number for item_id, number in zip(ids, written, strict=True)):
         return None

@@ -21,7 +21,7 @@ from es_recsys.search.bodies import candidates_body, scoring_body
 from es_recsys.search.filters import parse_filters
 from es_recsys.search.lexical import CLAUSES, lexical_clauses
 from es_recsys.search.query_dsl import item_id_of
-from es_recsys.search.retrieve import parse_responses, plan_retrieval
+from es_recsys.search.retrieve import parse_responses, plan_retrieval, rest_of_plan
 from es_recsys.search.retrievers import active_retrievers
 from es_recsys.search.score import build_scoring_request
 from es_recsys.serving.answering import run_search
@@ -237,6 +237,18 @@ def test_words_and_vectors_are_one_search(es: Any, catalogue: Any, forward: Forw
     assert alone and alone.keys() <= whole.keys()
     for item_id, hit in alone.items():
         assert hit.parts == {name: pytest.approx(part, rel=1e-4) for name, part in whole[item_id].parts.items()}
+
+
+def test_every_hit_tells_which_write_was_found(es: Any, catalogue: Any, forward: ForwardIndex) -> None:
+    metadata, _ = catalogue
+    case = changed(full(metadata, text="rain", settings=SearchSettings(depth=20)), forward=forward)
+    plan = plan_retrieval(*case)
+    bodies = (*plan.bodies, rest_of_plan(case.request, case.policy, plan))
+    results = parse_responses(*case, plan, msearch(es, metadata, bodies))
+    assert results.rest is not None and results.joined is not None
+    assert results.rest.keys() - results.joined.seq_no.keys()
+    ids = sorted({*results.rest, *results.joined.seq_no})
+    assert [results.seq_no[item_id] for item_id in ids] == forward.seq_no(forward.rows(ids)).tolist()
 
 
 def test_the_forward_index_spares_requests(es: Any, catalogue: Any, forward: ForwardIndex) -> None:
