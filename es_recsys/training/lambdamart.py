@@ -14,9 +14,7 @@ have seen none of it, and as many as were best on the other folds, so that they 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -127,16 +125,13 @@ def cross_validate(examples: RankingExamples, config: LambdaMARTConfig, seed: in
     counts = sorted({max(round(config.trees * (i + 1) / config.steps), 1) for i in range(config.steps)})
     values = np.zeros((len(counts), len(examples)))
 
-    def measure(fold: int) -> tuple[NDArray[np.int64], list[NDArray[np.float64]]]:
+    for fold in range(config.folds):
+        # One after the other: LightGBM's trainings of several threads share state, so that trees differed or it crashed.
         held = np.flatnonzero(folds == fold)
-        booster = fit(examples.some(np.flatnonzero(folds != fold)), config, counts[-1], seed)
         theirs = examples.some(held)
-        return held, [ndcg(theirs, booster.predict(theirs.rows, num_iteration=count)) for count in counts]
-
-    with ThreadPoolExecutor(min(config.folds, os.cpu_count() or 1)) as pool:
-        for held, found in pool.map(measure, range(config.folds)):
-            values[:, held] = found
-            step()
+        booster = fit(examples.some(np.flatnonzero(folds != fold)), config, counts[-1], seed)
+        values[:, held] = [ndcg(theirs, booster.predict(theirs.rows, num_iteration=count)) for count in counts]
+        step()
     honest = np.zeros(len(examples))
     for fold in range(config.folds):
         best = int(np.argmax(values[:, folds != fold].mean(axis=1)))

@@ -50,8 +50,8 @@ def test_the_estimate_is_honest() -> None:
     truth = ndcg(fresh, forest(examples, SMALL, found.trees, 7).predict(fresh.rows.astype(np.float64))).mean()
     assert found.values.mean() == pytest.approx(truth, abs=0.05)
     assert set(found.curve) == {10, 20, 30} and found.trees in found.curve
-    again = cross_validate(examples, SMALL, seed=7)
-    assert again.values.tolist() == found.values.tolist()
+    for _ in range(5):
+        assert cross_validate(examples, SMALL, seed=7).values.tolist() == found.values.tolist()
 
 
 def test_nothing_is_found_in_noise() -> None:
