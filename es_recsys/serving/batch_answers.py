@@ -1,4 +1,4 @@
-"""Answer many queries, with their searches joined into few requests."""
+"""Answer many queries, with their searches joined into few requests, and two batches of them under way."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
-from es_recsys.batching import batched
+from es_recsys.batching import batched, map_ahead
 from es_recsys.errors import EngineError, RecsysError
 from es_recsys.query import Answer, Query
 from es_recsys.serving.answering import execute
@@ -24,6 +24,8 @@ MakeFlow = Callable[[ServingSnapshot, Query, float], Flow[T]]
 BATCH_SIZE = 32
 """Queries that are answered side by side."""
 
+# While Elasticsearch works on one batch, the answers of another are computed.
+_IN_FLIGHT = 2
 _SMALLER_BATCH = 8
 # Queries in succession that Elasticsearch fails to answer, after which the others of a batch are not tried.
 _MAX_FAILURES = 3
@@ -39,8 +41,8 @@ def answer_all(work: Workspace, queries: Iterable[Query]) -> Iterator[Answer | R
 
 def run_in_batches(work: Workspace, queries: Iterable[Query], make: MakeFlow[T]) -> Iterator[T | RecsysError]:
     """Yield what the flows of the queries return, as `answer_all` does with answers."""
-    for batch in batched(queries, BATCH_SIZE):
-        yield from _run_batch(work, batch, make)
+    for found in map_ahead(lambda batch: list(_run_batch(work, batch, make)), batched(queries, BATCH_SIZE), _IN_FLIGHT):
+        yield from found
 
 
 def _run_batch(work: Workspace, batch: list[Query], make: MakeFlow[T]) -> Iterator[T | RecsysError]:

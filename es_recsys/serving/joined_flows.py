@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
+from threading import Lock
 from typing import Any, TypeVar
 
 from es_recsys.blas import on_one_thread
@@ -28,6 +29,9 @@ __all__ = ["run_all"]
 T = TypeVar("T")
 
 _SEARCHES_PER_REQUEST = 192
+
+# Flows that run in several threads are computed by one at a time: together they would only wait for each other.
+_computing = Lock()
 
 Results = Iterable[tuple[int, Any]]
 """(number of a flow, the result of its operation or the error to throw into it)."""
@@ -53,8 +57,9 @@ def run_all(driver: Driver, flows: Sequence[Flow[T]]) -> list[T | RecsysError]:
             values[i] = error
 
     def advance_all(results: Results) -> None:
-        for i, result in results:
-            advance(i, result)
+        with _computing:
+            for i, result in results:
+                advance(i, result)
 
     on_one_thread(advance_all, [(i, None) for i in range(len(flows))])
     while waiting:
