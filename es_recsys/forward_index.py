@@ -22,11 +22,13 @@ from es_recsys.errors import ModelError
 from es_recsys.index_metadata import IndexState
 from es_recsys.item_ids import ItemIds
 from es_recsys.private import make_folder
+from es_recsys.vector_sketch import VectorSketch, largest
 
 __all__ = ["Documents", "ForwardIndex", "ItemBlock", "ItemVectors", "concatenate", "concatenate_on_disk"]
 
 _NAME, _LAYOUT = "forward", 2
 _DIRECTIONS, _LENGTHS, _GROUPS = "directions.", "lengths.", "group_"
+_AXES, _COORDINATES = "axes.", "coordinates."
 _BLOCK = 10_000
 
 
@@ -102,9 +104,9 @@ class ItemBlock:
     documents: Documents
 
     @classmethod
-    def empty(cls, dims: Mapping[str, int], scanned: Collection[str] = ()) -> ItemBlock:
-        """Return no items. dims: vector field -> d. scanned: the fields whose directions have 32 bits."""
-        dtypes = {field: np.float32 if field in scanned else np.float16 for field in dims}
+    def empty(cls, dims: Mapping[str, int], exact: Collection[str] = ()) -> ItemBlock:
+        """Return no items. dims: vector field -> d. exact: the fields whose directions have 32 bits."""
+        dtypes = {field: np.float32 if field in exact else np.float16 for field in dims}
         vectors = {field: ItemVectors.of(np.zeros((0, d), np.float32), dtypes[field]) for field, d in dims.items()}
         return cls((), (), np.zeros(0), np.zeros(0, np.int64), vectors, Documents.of(()))
 
@@ -137,15 +139,15 @@ def concatenate(blocks: Sequence[ItemBlock]) -> ItemBlock:
 
 
 def concatenate_on_disk(
-    blocks: Iterable[ItemBlock], dims: Mapping[str, int], folder: Path, scanned: Collection[str] = ()
+    blocks: Iterable[ItemBlock], dims: Mapping[str, int], folder: Path, exact: Collection[str] = ()
 ) -> ItemBlock:
     """Do what `concatenate` does, with documents and directions of vectors in files in `folder`: any number takes little memory.
 
-    dims, scanned: see `ItemBlock.empty`. Who has the block may read it until the folder is deleted. Raises OSError.
+    dims, exact: see `ItemBlock.empty`. Who has the block may read it until the folder is deleted. Raises OSError.
     """
     paths = {field: folder / f"{field}.raw" for field in dims}
     texts = folder / "documents.json"
-    small = [ItemBlock.empty(dims, scanned)]
+    small = [ItemBlock.empty(dims, exact)]
     for block in blocks:
         with texts.open("ab") as file:
             block.documents.blob.tofile(file)
@@ -184,7 +186,8 @@ class _Segment:
     """Items in arrays that can be mapped.
 
     ids: (n,). groups: the different group_ids. group_idx: (n,) int32, position in `groups`, -1 for an item that is no variant.
-    newest: (<= n,) int32, the rows with a `created_at`, newest first, those of one moment by item id.
+    newest: (<= n,) int32, the rows with a `created_at`, newest first, those of one moment by item id. sketches: of the
+    directions, by field, where they pay.
     """
 
     ids: ItemIds
@@ -195,9 +198,11 @@ class _Segment:
     newest: NDArray[np.int32]
     vectors: Mapping[str, ItemVectors]
     documents: Documents
+    sketches: Mapping[str, VectorSketch]
 
     @classmethod
-    def of(cls, block: ItemBlock) -> _Segment:
+    def of(cls, block: ItemBlock, like: Mapping[str, VectorSketch] | None = None) -> _Segment:
+        """Return the items. like: sketches along whose axes theirs are; they have axes of their own where it is None."""
         groups = ItemIds.of(dict.fromkeys(group for group in block.group_ids if group is not None))
         group_idx = np.full(len(block), -1, np.int32)
         grouped = [row for row, group in enumerate(block.group_ids) if group is not None]
@@ -214,6 +219,7 @@ class _Segment:
             newest.astype(np.int32),
             block.vectors,
             block.documents,
+            _own_sketches(block.vectors) if like is None else _sketches_like(like, block.vectors),
         )
 
     @classmethod
@@ -229,6 +235,11 @@ class _Segment:
             arrays["newest"],
             {field: ItemVectors(arrays[_DIRECTIONS + field], arrays[_LENGTHS + field]) for field in fields},
             Documents(arrays["documents"], arrays["document_offsets"]),
+            {
+                field: VectorSketch(arrays[_AXES + field], arrays[_COORDINATES + field])
+                for field in fields
+                if _AXES + field in arrays
+            },
         )
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -242,6 +253,8 @@ class _Segment:
             "newest": self.newest,
             **{_DIRECTIONS + field: vectors.directions for field, vectors in self.vectors.items()},
             **{_LENGTHS + field: vectors.lengths for field, vectors in self.vectors.items()},
+            **{_AXES + field: sketch.axes for field, sketch in self.sketches.items()},
+            **{_COORDINATES + field: sketch.coordinates for field, sketch in self.sketches.items()},
             "documents": self.documents.blob,
             "document_offsets": self.documents.offsets,
         }
@@ -273,28 +286,43 @@ class ForwardIndex:
     """All items of one index version, by row. Immutable and thread-safe.
 
     Rows are positions from `rows`, of this object only; -1 stands for an item that isn't here. `state` says which index it is
-    and up to which write it holds; `fingerprints` (vector field -> fingerprint) what made the vectors.
+    and up to which write it holds; `fingerprints` (vector field -> fingerprint) what made the vectors; `scanned` the fields that
+    Elasticsearch scans, where every item matches a kNN query, whatever its k.
     """
 
     def __init__(
-        self, base: _Segment, overlay: _Segment, gone: NDArray[np.bool_], state: IndexState, fingerprints: Mapping[str, str]
+        self,
+        base: _Segment,
+        overlay: _Segment,
+        gone: NDArray[np.bool_],
+        state: IndexState,
+        fingerprints: Mapping[str, str],
+        scanned: Collection[str],
     ):
         # gone: (rows of the base,), of items that were deleted or are in the overlay.
         self._base, self._overlay, self._gone = base, overlay, gone
         self._altered = bool(gone.any()) or len(overlay) > 0
         self._newest = base.newest[~gone[base.newest]] if self._altered else base.newest
         self._has_variants = len(base.groups) > 0 or len(overlay.groups) > 0
-        self.state, self.fingerprints = state, dict(fingerprints)
+        self.state, self.fingerprints, self.scanned = state, dict(fingerprints), frozenset(scanned)
 
     @classmethod
-    def of(cls, block: ItemBlock, state: IndexState, fingerprints: Mapping[str, str]) -> ForwardIndex:
-        """Return an index of these items, whose `seq_no` are at most those of `state` or a little newer."""
-        return cls._without_changes(_Segment.of(block), state, fingerprints)
+    def of(
+        cls, block: ItemBlock, state: IndexState, fingerprints: Mapping[str, str], scanned: Collection[str] = ()
+    ) -> ForwardIndex:
+        """Return an index of these items, whose `seq_no` are at most those of `state` or a little newer.
+
+        scanned: the vector fields that Elasticsearch scans, whose directions have 32 bits.
+        """
+        return cls._without_changes(_Segment.of(block), state, fingerprints, scanned)
 
     @classmethod
-    def _without_changes(cls, base: _Segment, state: IndexState, fingerprints: Mapping[str, str]) -> ForwardIndex:
-        nothing = _Segment.of(ItemBlock.empty({name: vectors.directions.shape[1] for name, vectors in base.vectors.items()}))
-        return cls(base, nothing, np.zeros(len(base), np.bool_), state, fingerprints)
+    def _without_changes(
+        cls, base: _Segment, state: IndexState, fingerprints: Mapping[str, str], scanned: Collection[str]
+    ) -> ForwardIndex:
+        dims = {name: vectors.directions.shape[1] for name, vectors in base.vectors.items()}
+        nothing = _Segment.of(ItemBlock.empty(dims, _exact(base)), base.sketches)
+        return cls(base, nothing, np.zeros(len(base), np.bool_), state, fingerprints, scanned)
 
     @classmethod
     def load(cls, folder: Path) -> ForwardIndex:
@@ -304,18 +332,19 @@ class ForwardIndex:
             raise ModelError(f"The forward index in {folder} is of another version.", "The next load of items makes it anew.")
         with artefact.described(folder):
             params = found.params
-            state = IndexState.from_dict(params["state"])
-            return cls._without_changes(_Segment.from_arrays(found.arrays), state, params["fingerprints"])
+            state, base = IndexState.from_dict(params["state"]), _Segment.from_arrays(found.arrays)
+            # Where it doesn't say, only the fields that are scanned have 32 bits.
+            return cls._without_changes(base, state, params["fingerprints"], params.get("scanned", _exact(base)))
 
     def save(self, folder: Path) -> None:
         """Write it with its changes into a folder; a reader sees the whole of it or nothing. Raises ModelError."""
-        params = {"state": self.state.to_dict(), "fingerprints": self.fingerprints}
+        params = {"state": self.state.to_dict(), "fingerprints": self.fingerprints, "scanned": sorted(self.scanned)}
         if not self._altered:
             artefact.save(folder, _NAME, params, self._base.arrays(), _LAYOUT)
             return
         make_folder(folder.parent)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as draft:
-            block = concatenate_on_disk(self.blocks(), self.dims, Path(draft), self.scanned)
+            block = concatenate_on_disk(self.blocks(), self.dims, Path(draft), self.exact)
             artefact.save(folder, _NAME, params, _Segment.of(block).arrays(), _LAYOUT)
 
     def with_changes(self, written: ItemBlock, deleted: Iterable[str] = (), state: IndexState | None = None) -> ForwardIndex:
@@ -331,11 +360,13 @@ class ForwardIndex:
         rows = self._overlay.ids.find(outdated)
         kept[rows[rows >= 0]] = False
         overlay = concatenate([self._overlay.block(np.flatnonzero(kept)), written])
-        return ForwardIndex(self._base, _Segment.of(overlay), gone, state or self.state, self.fingerprints)
+        return ForwardIndex(
+            self._base, _Segment.of(overlay, self._base.sketches), gone, state or self.state, self.fingerprints, self.scanned
+        )
 
     def at(self, state: IndexState) -> ForwardIndex:
         """Return the same items as of another state, up to which none was written."""
-        return ForwardIndex(self._base, self._overlay, self._gone, state, self.fingerprints)
+        return ForwardIndex(self._base, self._overlay, self._gone, state, self.fingerprints, self.scanned)
 
     def __len__(self) -> int:
         """Return the number of items."""
@@ -352,9 +383,14 @@ class ForwardIndex:
         return {field: vectors.directions.shape[1] for field, vectors in self._base.vectors.items()}
 
     @property
-    def scanned(self) -> frozenset[str]:
-        """The vector fields that `nearest` can scan: those that Elasticsearch would scan, too."""
-        return frozenset(field for field, each in self._base.vectors.items() if each.directions.dtype == np.float32)
+    def exact(self) -> frozenset[str]:
+        """The vector fields whose directions have 32 bits."""
+        return _exact(self._base)
+
+    def can_search(self, field: str, vector: NDArray[np.float32]) -> bool:
+        """Return whether `nearest` can search a field by a vector (d,)."""
+        known = field in self.scanned or field in self._base.sketches
+        return known and vector.shape == (self.dims[field],)
 
     def rows(self, item_ids: Sequence[str]) -> NDArray[np.int64]:
         """Return the row (n,) of each item, -1 for one that isn't here: ask Elasticsearch for it."""
@@ -414,26 +450,22 @@ class ForwardIndex:
                 found[position] = orjson.loads(segment.documents[row])
         return found
 
-    def nearest(self, field: str, vector: NDArray[np.float32], n: int, exclude: Collection[str] = ()) -> dict[str, float]:
-        """Return the ids of the n items with the largest inner products with a vector (d,), and these, largest first.
+    def nearest(self, field: str, vectors: NDArray[np.float32], n: int, exclude: Collection[str] = ()) -> list[dict[str, float]]:
+        """Return, for each of k vectors (k, d), the n items with the largest inner products, and these, largest first.
 
-        field: one of `scanned`. exclude: ids to leave out. Raises KeyError.
+        Of a field and vectors that it `can_search`; where Elasticsearch doesn't scan the field, either, one in twenty of them may
+        be missing, most often none. exclude: ids to leave out. Raises KeyError.
         """
-        found: dict[str, float] = {}
-        for segment, gone in ((self._base, self._gone), (self._overlay, None)):
+        most = n + len(exclude)
+        found: list[dict[str, float]] = [{} for _ in vectors]
+        for segment, hidden in ((self._base, self._gone if self._altered else None), (self._overlay, None)):
             if not len(segment):
                 continue
-            vectors = segment.vectors[field]
-            products = (vectors.directions @ vector) * vectors.lengths
-            products[vectors.lengths == 0.0] = -np.inf
-            if gone is not None and self._altered:
-                products[gone] = -np.inf
-            most = min(n + len(exclude), len(products))
-            best = np.argpartition(-products, most - 1)[:most]
-            best = best[np.isfinite(products[best])]
-            found |= zip(segment.ids.take(best), products[best].tolist(), strict=True)
-        ranked = sorted(found.items(), key=lambda each: (-each[1], each[0]))
-        return dict([each for each in ranked if each[0] not in exclude][:n])
+            own, sketch = segment.vectors[field], segment.sketches.get(field)
+            best = largest(own.directions, own.lengths, sketch, vectors, most, hidden)
+            for items, (rows, products) in zip(found, best, strict=True):
+                items.update(zip(segment.ids.take(rows), products.tolist(), strict=True))
+        return [_first(items, n, exclude) for items in found]
 
     def created_at(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return when the items were made, (n,) epoch seconds; NaN where that isn't known."""
@@ -494,6 +526,23 @@ class ForwardIndex:
         if self._altered:
             positions = np.flatnonzero(rows >= n)
             yield self._overlay, positions, rows[positions] - n
+
+
+def _exact(segment: _Segment) -> frozenset[str]:
+    return frozenset(field for field, each in segment.vectors.items() if each.directions.dtype == np.float32)
+
+
+def _own_sketches(vectors: Mapping[str, ItemVectors]) -> dict[str, VectorSketch]:
+    return {field: sketch for field, each in vectors.items() if (sketch := VectorSketch.of(each.directions)) is not None}
+
+
+def _sketches_like(like: Mapping[str, VectorSketch], vectors: Mapping[str, ItemVectors]) -> dict[str, VectorSketch]:
+    return {field: sketch.of_others(vectors[field].directions) for field, sketch in like.items()}
+
+
+def _first(scores: Mapping[str, float], n: int, exclude: Collection[str]) -> dict[str, float]:
+    ranked = sorted(scores.items(), key=lambda each: (-each[1], each[0]))
+    return dict([each for each in ranked if each[0] not in exclude][:n])
 
 
 def _around(segment: _Segment, newest: NDArray[np.int32], n: int, moment: float) -> NDArray[np.int64]:

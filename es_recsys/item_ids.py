@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 __all__ = ["ItemIds"]
 
-_FEW = 1_000
+_FEW = 5_000
 _RECENT = 50_000
 
 
@@ -65,10 +65,13 @@ class ItemIds(Sequence[str]):
             asked = [item_id for item_id, item_idx in zip(item_ids, found, strict=True) if item_idx is None]
             new = dict(zip(asked, self._search(asked).tolist(), strict=True))
             found = [new[item_id] if item_idx is None else item_idx for item_id, item_idx in zip(item_ids, found, strict=True)]
-            if len(recent) + len(new) > _RECENT:
-                self._recent = {}
-            self._recent.update(new)
+            self._remember(new)
         return np.array(found, np.int64)
+
+    def _remember(self, new: Mapping[str, int]) -> None:
+        if len(self._recent) > _RECENT:
+            self._recent = {}
+        self._recent.update(new)
 
     def _search(self, item_ids: Sequence[str]) -> NDArray[np.int64]:
         found = np.full(len(item_ids), -1, np.int64)
@@ -89,7 +92,10 @@ class ItemIds(Sequence[str]):
     def take(self, item_idx: NDArray[Any]) -> list[str]:
         """Return the ids of the items at `item_idx`."""
         begin, end = self._offsets[item_idx].tolist(), self._offsets[np.asarray(item_idx) + 1].tolist()
-        return [str(self._blob[b:e], "utf-8") for b, e in zip(begin, end, strict=True)]
+        ids = [str(self._blob[b:e], "utf-8") for b, e in zip(begin, end, strict=True)]
+        if len(ids) <= _FEW:
+            self._remember(dict(zip(ids, np.asarray(item_idx).tolist(), strict=True)))
+        return ids
 
     def _among_equals(self, encoded: bytes, at: int) -> int:
         # Two ids may share a hash, so the bytes decide.

@@ -29,6 +29,9 @@ __all__ = [
 
 Hits = Sequence[Mapping[str, Any]]
 
+# 16 bits save memory, but it takes long to make them numbers to reckon with.
+_MOST_EXACT = 200_000
+
 
 class TooManyChanges(Exception):
     """More items changed than an overlay may hold."""
@@ -52,9 +55,10 @@ def build_forward_index(
     pages = scan(client, metadata.index, vectors=True, fields=_fields(metadata), seq_no=True)
     make_folder(folder.parent)
     scanned = _scanned(client, metadata)
+    exact = metadata.vectors if int(client.count(index=metadata.index)["count"]) <= _MOST_EXACT else scanned
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as draft:
-        block = concatenate_on_disk(_blocks(pages, metadata, scanned, progress), metadata.dims, Path(draft), scanned)
-        ForwardIndex.of(block, state, vector_fingerprints(metadata)).save(folder)
+        block = concatenate_on_disk(_blocks(pages, metadata, exact, progress), metadata.dims, Path(draft), exact)
+        ForwardIndex.of(block, state, vector_fingerprints(metadata), scanned).save(folder)
 
 
 def follow_index(
@@ -66,8 +70,8 @@ def follow_index(
     """
     client.indices.refresh(index=metadata.index)
     pages = hits_since(client, metadata.index, forward.state.checkpoints, fields=_fields(metadata), seq_no=True)
-    changes = [ItemBlock.empty(metadata.dims, forward.scanned)]
-    for block in _blocks((_unknown(page, forward) for page in pages), metadata, forward.scanned):
+    changes = [ItemBlock.empty(metadata.dims, forward.exact)]
+    for block in _blocks((_unknown(page, forward) for page in pages), metadata, forward.exact):
         changes.append(block)
         if sum(map(len, changes)) > max_changed:
             raise TooManyChanges
@@ -99,30 +103,30 @@ def _scanned(client: Elasticsearch, metadata: IndexMetadata) -> frozenset[str]:
 
 
 def _blocks(
-    pages: Iterable[Hits], metadata: IndexMetadata, scanned: Collection[str], progress: ProgressCounter | None = None
+    pages: Iterable[Hits], metadata: IndexMetadata, exact: Collection[str], progress: ProgressCounter | None = None
 ) -> Iterator[ItemBlock]:
     for page in pages:
         if page:
-            yield _block(page, metadata.dims, scanned)
+            yield _block(page, metadata.dims, exact)
         if progress is not None:
             progress.advance(len(page))
 
 
-def _block(page: Hits, dims: Mapping[str, int], scanned: Collection[str]) -> ItemBlock:
+def _block(page: Hits, dims: Mapping[str, int], exact: Collection[str]) -> ItemBlock:
     sources = [hit["_source"] for hit in page]
     return ItemBlock(
         [hit["_id"] for hit in page],
         [source.get("group_id") for source in sources],
         np.array([epoch_seconds(source.get("created_at")) for source in sources], np.float64),
         np.array([hit["_seq_no"] for hit in page], np.int64),
-        {field: _vectors([source.get(field) for source in sources], d, field in scanned) for field, d in dims.items()},
+        {field: _vectors([source.get(field) for source in sources], d, field in exact) for field, d in dims.items()},
         Documents.of([orjson.dumps({name: source[name] for name in RETURNED_FIELDS if name in source}) for source in sources]),
     )
 
 
-def _vectors(found: Sequence[Sequence[float] | None], d: int, scanned: bool) -> ItemVectors:
+def _vectors(found: Sequence[Sequence[float] | None], d: int, exact: bool) -> ItemVectors:
     vectors = np.zeros((len(found), d), np.float32)
     rows = [row for row, vector in enumerate(found) if vector is not None]
     if rows:
         vectors[rows] = np.array([found[row] for row in rows], np.float32)
-    return ItemVectors.of(vectors, np.float32 if scanned else np.float16)
+    return ItemVectors.of(vectors, np.float32 if exact else np.float16)

@@ -12,21 +12,25 @@ from es_recsys.search.query_dsl import IDS_ONLY, MAX_KNN_CANDIDATES, Body, Claus
 from es_recsys.search.request import RankingPolicy, Request, retrieval_depth
 from es_recsys.search.retrievers import INTEREST, Retriever
 
-__all__ = ["browse_body", "candidates_body", "count_body", "filter_clauses", "scoring_body"]
+__all__ = ["browse_body", "candidates_body", "candidates_depth", "count_body", "filter_clauses", "scoring_body"]
 
 
 def candidates_body(retriever: Retriever, query: Clause, request: Request, policy: RankingPolicy) -> Body:
-    """Return the body that finds the retriever's best items, best first, `retrieval_depth` at most.
-
-    An interest brings no more than have slots, however deep the page is.
-    """
+    """Return the body that finds the retriever's best items, best first, `candidates_depth` at most."""
     if retriever.scale == "list":
         return _list_body(query["ids"]["values"], request, policy)
     filters = filter_clauses(request, policy, matching=not retriever.matches_query)
-    depth = retrieval_depth(request, policy)
+    return _body(query, candidates_depth(retriever, request, policy), policy, filters)
+
+
+def candidates_depth(retriever: Retriever, request: Request, policy: RankingPolicy) -> int:
+    """Return how many items a retriever brings.
+
+    An interest brings no more than have slots, however deep the page is.
+    """
     if retriever.name.startswith(INTEREST):
-        depth = min(RERANK_DEPTH, policy.settings.depth)
-    return _body(query, depth, policy, filters)
+        return min(RERANK_DEPTH, policy.settings.depth)
+    return retrieval_depth(request, policy)
 
 
 def scoring_body(query: Clause, item_ids: Sequence[str], policy: RankingPolicy) -> Body:

@@ -149,10 +149,16 @@ def _mark(request: Request, policy: RankingPolicy) -> float:
 def _nearest(
     clause: Clause, scanned: int, filters: Mapping[str, list[Clause]], request: Request, policy: RankingPolicy
 ) -> Clause:
-    """Return the clause that finds the items nearest to a vector. scanned: how many, where the forward index scans the field."""
+    """Return the clause that finds the items nearest to a vector.
+
+    scanned: how many, where Elasticsearch would scan the field: the forward index does it, and where there are no filters that
+    of another field that it can search.
+    """
     forward, knn = policy.forward, clause["knn"]
-    if forward is not None and knn["field"] in forward.scanned:
-        return {"ids": {"values": list(forward.nearest(knn["field"], knn["query_vector"], scanned, request.exclude))}}
+    field, vector = knn["field"], knn["query_vector"]
+    if forward is not None and forward.can_search(field, vector) and (field in forward.scanned or "filter" not in filters):
+        n = scanned if field in forward.scanned else nearest_depth(policy)
+        return {"ids": {"values": list(forward.nearest(field, vector[None], n, request.exclude)[0])}}
     k = nearest_depth(policy)
     among = {"filter": {"bool": dict(filters)}} if filters else {}
     return {"knn": {**knn, "k": k, "num_candidates": max(policy.settings.num_candidates // 2, k), **among}}

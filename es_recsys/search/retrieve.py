@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from es_recsys.search.bodies import browse_body, candidates_body
+from es_recsys.search.bodies import browse_body, candidates_body, candidates_depth
 from es_recsys.search.facets import parse_facets, with_counts
 from es_recsys.search.joined_search import JoinedHits, joined_body, nearest_depth, parse_joined, rest_body, rest_scores, seq_no_of
 from es_recsys.search.lexical import clause_boost
@@ -181,7 +181,8 @@ def parse_responses(
     joined = None
     answered = [each for each in plan.planned if each.retriever.name not in failed]
     if plan.joined is None:
-        results = tuple(_parse_response(request, user, policy, each, found.get(each.source)) for each in answered)
+        nearest = _nearest(request, policy, plan)
+        results = tuple(_parse_response(request, user, policy, each, found.get(each.source), nearest) for each in answered)
         lexical_scores: Sequence[float] = [hit["_score"] for hit in hits_of(found.get(LEXICAL, {}))]
     else:
         joined = parse_joined(found[LEXICAL], len(plan.joined), request, policy)
@@ -258,8 +259,8 @@ def _is_local(retriever: Retriever, query: Clause, request: Request, policy: Ran
     """Return whether the client finds the retriever's items itself."""
     if policy.forward is None or not has_local_candidates(request, policy):
         return False
-    scanned = "knn" in query and query["knn"]["field"] in policy.forward.scanned
-    return scanned or retriever.scale == "list" or retriever.name == RECENCY
+    found_here = "knn" in query and policy.forward.can_search(query["knn"]["field"], query["knn"]["query_vector"])
+    return found_here or retriever.scale == "list" or retriever.name == RECENCY
 
 
 def _with_joined_lists(
@@ -328,7 +329,7 @@ def _joined_result(
     """Return what a retriever of a joined plan found; what it scores the candidates of others the forward index says."""
     retriever, query = planned.retriever, planned.query
     if planned.source == retriever.name and retriever.name != LEXICAL:
-        return _parse_response(request, user, policy, planned, found.get(planned.source))
+        return _parse_response(request, user, policy, planned, found.get(planned.source), {})
     if retriever.name == LEXICAL:
         best = next(iter(joined.words.values()), 1.0)
         scores = {item_id: score / best for item_id, score in joined.words.items()}
@@ -370,8 +371,14 @@ def _cold_start(policy: RankingPolicy, results: Sequence[RetrieverResult], produ
 
 
 def _parse_response(
-    request: Request, user: UserState, policy: RankingPolicy, planned: PlannedRetriever, response: Response | None
+    request: Request,
+    user: UserState,
+    policy: RankingPolicy,
+    planned: PlannedRetriever,
+    response: Response | None,
+    nearest: Mapping[str, Mapping[str, float]],
 ) -> RetrieverResult:
+    """Return what a retriever found by its own search, or here. nearest: see `_nearest`."""
     retriever, query = planned.retriever, planned.query
     contributes = contributes_candidates(retriever, request)
     hits = hits_of(response or {})
@@ -381,8 +388,10 @@ def _parse_response(
         best = _largest(ranked)
         scores = _present(request, policy, ranked, best) if local else _allowed(ranked, hits, best)
         return RetrieverResult(retriever, query, scores, best, True, 1.0, contributes)
+    if local and retriever.name == RECENCY:
+        return _newest(request, policy, planned)
     if local:
-        return _newest(request, policy, planned) if retriever.name == RECENCY else _scanned(request, policy, planned)
+        return _found_by_vector(request, policy, planned, nearest[retriever.name])
     best = _best(retriever, hits)
     raw = np.array([hit["_score"] for hit in hits], np.float64)
     scores = dict(zip(map(item_id_of, hits), scaled_scores(retriever.scale, raw, best).tolist(), strict=True))
@@ -413,11 +422,27 @@ def _newest(request: Request, policy: RankingPolicy, planned: PlannedRetriever) 
     return _found_here(request, policy, planned, dict(zip(ids, found.tolist(), strict=True)), 1.0)
 
 
-def _scanned(request: Request, policy: RankingPolicy, planned: PlannedRetriever) -> RetrieverResult:
-    """Return the items nearest to a vector by the forward index."""
-    assert policy.forward is not None
-    scale, knn = planned.retriever.scale, planned.query["knn"]
-    found = policy.forward.nearest(knn["field"], knn["query_vector"], retrieval_depth(request, policy), request.exclude)
+def _nearest(request: Request, policy: RankingPolicy, plan: RetrievalPlan) -> dict[str, dict[str, float]]:
+    """Return retriever -> the items nearest to its vector and their inner products, largest first, of those searched here."""
+    together: dict[tuple[str, int], list[PlannedRetriever]] = {}
+    for each in plan.planned:
+        if "knn" in each.query and each.body is None and _is_local(each.retriever, each.query, request, policy):
+            depth = candidates_depth(each.retriever, request, policy)
+            together.setdefault((each.query["knn"]["field"], depth), []).append(each)
+    found: dict[str, dict[str, float]] = {}
+    for (vector_field, depth), planned in together.items():
+        assert policy.forward is not None
+        vectors = np.stack([each.query["knn"]["query_vector"] for each in planned])
+        nearest = policy.forward.nearest(vector_field, vectors, depth, request.exclude)
+        found |= {each.retriever.name: items for each, items in zip(planned, nearest, strict=True)}
+    return found
+
+
+def _found_by_vector(
+    request: Request, policy: RankingPolicy, planned: PlannedRetriever, found: Mapping[str, float]
+) -> RetrieverResult:
+    """Return what a vector found. found: item id -> inner product, largest first."""
+    scale = planned.retriever.scale
     best = next(iter(found.values()), 0.0) if scale == "inner" else 1.0
     best = best if best > 0.0 else 1.0
     scaled = scaled_products(scale, np.array(list(found.values())), best).tolist()
@@ -428,7 +453,7 @@ def _found_here(
     request: Request, policy: RankingPolicy, planned: PlannedRetriever, scores: Mapping[str, float], best: float
 ) -> RetrieverResult:
     """Return what the client found itself. scores: item id -> score on the retriever's scale, best first."""
-    depth = policy.settings.depth
+    depth = min(policy.settings.depth, candidates_depth(planned.retriever, request, policy))
     exhausted = len(scores) < depth
     bound = 0.0 if exhausted else max(list(scores.values())[depth - 1], 0.0)
     contributes = contributes_candidates(planned.retriever, request)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from search_inputs import Inputs, changed, inputs
 
+from es_recsys import vector_sketch
 from es_recsys.dataset import History, Taste
 from es_recsys.forward_index import ForwardIndex, ItemBlock
 from es_recsys.index import mappings, versions
@@ -169,10 +170,27 @@ def test_fast_answer_equals_scoring_everything(es: Any, catalogue: Any, text: st
 
 
 @pytest.fixture(scope="module")
-def forward(es: Any, catalogue: Any, tmp_path_factory: pytest.TempPathFactory) -> ForwardIndex:
+def by_graph(es: Any, catalogue: Any, tmp_path_factory: pytest.TempPathFactory) -> ForwardIndex:
+    """A forward index that leaves the text's vectors to Elasticsearch."""
     folder = tmp_path_factory.mktemp("forward") / "000001"
     build_forward_index(es, catalogue[0], folder)
     return ForwardIndex.load(folder)
+
+
+@pytest.fixture(scope="module")
+def by_sketch(es: Any, catalogue: Any, tmp_path_factory: pytest.TempPathFactory) -> ForwardIndex:
+    """A forward index with sketches of the text's vectors."""
+    folder = tmp_path_factory.mktemp("forward") / "000002"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vector_sketch, "_AXES", DIMS - 4)
+        build_forward_index(es, catalogue[0], folder)
+    return ForwardIndex.load(folder)
+
+
+@pytest.fixture(params=["by_graph", "by_sketch"])
+def forward(request: pytest.FixtureRequest) -> ForwardIndex:
+    found: ForwardIndex = request.getfixturevalue(request.param)
+    return found
 
 
 @pytest.mark.parametrize(
@@ -251,28 +269,31 @@ def test_every_hit_tells_which_write_was_found(es: Any, catalogue: Any, forward:
     assert [results.seq_no[item_id] for item_id in ids] == forward.seq_no(forward.rows(ids)).tolist()
 
 
-def test_the_forward_index_spares_requests(es: Any, catalogue: Any, forward: ForwardIndex) -> None:
+def test_the_forward_index_spares_requests(es: Any, catalogue: Any, by_graph: ForwardIndex, by_sketch: ForwardIndex) -> None:
     metadata, _ = catalogue
     popularity = [(f"i{i:03d}", 100.0 - i) for i in range(90)]
-    case = changed(full(metadata, text="", vectors={}, popularity=popularity, settings=SearchSettings(depth=60)), forward=forward)
+    case = changed(
+        full(metadata, text="", vectors={}, popularity=popularity, settings=SearchSettings(depth=60)), forward=by_graph
+    )
     # The other fields are scanned: by the client.
     assert [body["knn"]["field"] for body in plan_retrieval(*case).bodies] == ["text_vector"]
     flow = run_search(*case)
     with pytest.raises(StopIteration) as end:
         flow.send(msearch(es, metadata, next(flow).bodies))
-    assert len(end.value.value.hits) == 10 and end.value.value.total == len(forward)
-    nobody = changed(case, tastes={}, factors={}, neighbours={})
-    with pytest.raises(StopIteration):
-        next(run_search(*nobody))
+    assert len(end.value.value.hits) == 10 and end.value.value.total == len(by_graph)
+    for known in (changed(case, forward=by_sketch), changed(case, tastes={}, factors={}, neighbours={})):
+        with pytest.raises(StopIteration) as end:
+            next(run_search(*known))
+        assert len(end.value.value.hits) == 10
 
 
-def test_what_the_forward_index_lacks_elasticsearch_scores(es: Any, catalogue: Any, forward: ForwardIndex) -> None:
+def test_what_the_forward_index_lacks_elasticsearch_scores(es: Any, catalogue: Any, by_graph: ForwardIndex) -> None:
     metadata, _ = catalogue
     case = full(metadata, text="", vectors={}, neighbours={}, factors={}, popularity=[], settings=SearchSettings(depth=60))
     case = changed(case, tastes={"text_vector": case.user.tastes["text_vector"]})
     asked = answer(es, case)
     shown = [hit.item_id for hit in asked.hits]
-    lacking = changed(case, forward=forward.with_changes(ItemBlock.empty(forward.dims), shown[::2]))
+    lacking = changed(case, forward=by_graph.with_changes(ItemBlock.empty(by_graph.dims), shown[::2]))
     plan = plan_retrieval(*lacking)
     scoring = build_scoring_request(*lacking, parse_responses(*lacking, plan, msearch(es, metadata, plan.bodies)))
     assert {item_id for gap in scoring.missing_scores for item_id in gap.item_ids} <= set(shown[::2])
