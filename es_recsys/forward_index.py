@@ -373,6 +373,11 @@ class ForwardIndex:
         return len(self._base) - int(np.count_nonzero(self._gone)) + len(self._overlay)
 
     @property
+    def end(self) -> int:
+        """The first number that is no row: rows are from 0 on, and some have no item any more."""
+        return len(self._base) + len(self._overlay)
+
+    @property
     def changed(self) -> int:
         """Number of items in the overlay, which takes memory."""
         return len(self._overlay)
@@ -440,6 +445,25 @@ class ForwardIndex:
             products = np.array([directions @ each for each in np.atleast_2d(vector)]) * lengths
             products[:, lengths == 0.0] = np.nan
             found[positions] = products.T if vector.ndim > 1 else products[0]
+        return found
+
+    def all_scores(self, field: str, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the inner products (k, `end`) of several vectors (k, d) with those of all rows.
+
+        -inf for an item that has no vector, and for a row whose item is no longer there. Raises KeyError.
+        """
+        found = np.empty((len(vectors), self.end), np.float32)
+        for segment, begin in ((self._base, 0), (self._overlay, len(self._base))):
+            own = segment.vectors[field]
+            for start in range(0, len(segment), _BLOCK):
+                stop = min(start + _BLOCK, len(segment))
+                directions = own.directions[start:stop].astype(np.float32, copy=False)
+                part = found[:, begin + start : begin + stop]
+                np.matmul(vectors, directions.T, out=part)
+                part *= own.lengths[start:stop]
+                part[:, own.lengths[start:stop] == 0.0] = -np.inf
+        if self._altered:
+            found[:, np.flatnonzero(self._gone)] = -np.inf
         return found
 
     def documents(self, rows: NDArray[np.int64]) -> list[dict[str, Any]]:

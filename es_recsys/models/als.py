@@ -102,7 +102,7 @@ class ALS(FactorModel):
             return replace(config, confidence=replace(config.confidence, **{setting: value}))
         return replace(config, **{setting: value})
 
-    def _users(self, batch: HistoryBatch) -> NDArray[np.float32]:
+    def user_vectors(self, batch: HistoryBatch) -> NDArray[np.float32]:
         return np.array([self._fold(batch.one(user)) for user in range(len(batch))], np.float32)
 
     def _fold(self, batch: HistoryBatch) -> NDArray[np.float32]:

@@ -19,8 +19,9 @@ from es_recsys import artefact
 from es_recsys.dataset import History, Interactions, ItemTable
 from es_recsys.errors import ModelError, OutOfTime
 from es_recsys.item_ids import ItemIds
-from es_recsys.models.types import HistoryBatch, encode, top_k
+from es_recsys.models.types import HistoryBatch, encode
 from es_recsys.renamed import MODELS, current_keys, spellings
+from es_recsys.top_k import top_k
 
 __all__ = [
     "DEPTHS",
@@ -292,11 +293,11 @@ class Model(abc.ABC):
 
     def recommend_idx(self, batch: HistoryBatch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredItems]:
         """Return `recommend` of each user of the batch as item_idx and scores; `exclude` has the item_idx to leave out."""
-        return [top_scores(scores, n, exclude[user]) for user, scores in enumerate(self._scores_of_users(batch))]
+        return [top_scores(scores, n, exclude[user]) for user, scores in enumerate(self.scores_of_users(batch))]
 
     def score_idx(self, batch: HistoryBatch, item_idx: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
         """Return `score` of each user of the batch at its own item_idx."""
-        return [scores[item_idx[user]] for user, scores in enumerate(self._scores_of_users(batch))]
+        return [scores[item_idx[user]] for user, scores in enumerate(self.scores_of_users(batch))]
 
     @abc.abstractmethod
     def fit(
@@ -325,8 +326,8 @@ class Model(abc.ABC):
             setattr(model, name, value)
         return model
 
-    def _scores_of_users(self, batch: HistoryBatch) -> Iterator[NDArray[np.float32]]:
-        """Yield the raw scores (n_items,) float32 of each user of a batch."""
+    def scores_of_users(self, batch: HistoryBatch) -> Iterator[NDArray[np.float32]]:
+        """Yield the raw scores (n_items,) float32 of each user of a batch; who has them doesn't write into them."""
         for user in range(len(batch)):
             yield self._all_scores(batch.one(user))
 
@@ -365,14 +366,14 @@ _USERS = 256
 class FactorModel(Model):
     """A history becomes a vector, and an item scores its inner product with the item's row of `_arrays["vectors"]`.
 
-    A child gives `_users`; a row of zeros there is a user of whom nothing is known.
+    A child gives `user_vectors`; a row of zeros there is a user of whom nothing is known.
     """
 
     kind: ClassVar[str] = "vector"
 
     def user_vector(self, history: History) -> NDArray[np.float32] | None:
         """Return the (d,) float32 user vector; None where no known item of the history was liked."""
-        found = self._users(self._encoded(history))[0]
+        found = self.user_vectors(self._encoded(history))[0]
         return found if found.any() else None
 
     def recommend_idx(self, batch: HistoryBatch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredItems]:
@@ -380,17 +381,17 @@ class FactorModel(Model):
         lists: list[ScoredItems] = []
         for begin in range(0, len(batch), _USERS):
             end = min(begin + _USERS, len(batch))
-            scores = self._products(self._users(batch.some(begin, end)), self.item_vectors.T)
+            scores = self._products(self.user_vectors(batch.some(begin, end)), self.item_vectors.T)
             lists += [top_scores(row, n, exclude[begin + offset]) for offset, row in enumerate(scores)]
         return lists
 
     def score_idx(self, batch: HistoryBatch, item_idx: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
         """Return the score of each user at its own item_idx."""
-        users = self._users(batch)
+        users = self.user_vectors(batch)
         return [self._products(self.item_vectors[at], users[user]) for user, at in enumerate(item_idx)]
 
     def _all_scores(self, batch: HistoryBatch) -> NDArray[np.float32]:
-        return self._products(self.item_vectors, self._users(batch)[0])
+        return self._products(self.item_vectors, self.user_vectors(batch)[0])
 
     def _products(self, left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the scores, from vectors of items and of users."""
@@ -398,7 +399,7 @@ class FactorModel(Model):
         return result
 
     @abc.abstractmethod
-    def _users(self, batch: HistoryBatch) -> NDArray[np.float32]:
+    def user_vectors(self, batch: HistoryBatch) -> NDArray[np.float32]:
         """Return the (n, d) float32 vector of each user of a batch."""
 
 
@@ -419,7 +420,7 @@ class ContentModel(FactorModel):
     half_life and half_life_days.
     """
 
-    def _users(self, batch: HistoryBatch) -> NDArray[np.float32]:
+    def user_vectors(self, batch: HistoryBatch) -> NDArray[np.float32]:
         weights = batch.recent_weights(self.config.half_life, self.config.half_life_days)
         users = np.zeros((len(batch), self.item_vectors.shape[1]), np.float32)
         for user, (begin, end) in enumerate(zip(batch.starts[:-1].tolist(), batch.starts[1:].tolist(), strict=True)):
@@ -429,7 +430,7 @@ class ContentModel(FactorModel):
         return users
 
     def _contributions(self, batch: HistoryBatch, item_idx: int) -> NDArray[np.float64]:
-        if not self._users(batch).any():
+        if not self.user_vectors(batch).any():
             return np.zeros(len(batch.items))
         alike: NDArray[np.float64] = (self.item_vectors[batch.items] @ self.item_vectors[item_idx]).astype(np.float64)
         return batch.recent_weights(self.config.half_life, self.config.half_life_days) * alike

@@ -129,7 +129,7 @@ class BSPM(Model):
             return [self._scores(batch, item_idx[0])]
         return super().score_idx(batch, item_idx)
 
-    def _scores_of_users(self, batch: HistoryBatch) -> Iterator[NDArray[np.float32]]:
+    def scores_of_users(self, batch: HistoryBatch) -> Iterator[NDArray[np.float32]]:
         """Yield the scores of each user. The vectors are most of what is read: once for a block of users."""
         if len(batch) == 1:
             yield self._scores(batch, slice(None))

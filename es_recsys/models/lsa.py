@@ -118,7 +118,7 @@ class LSA(ContentModel):
         _ = self.item_ids
         return Vocabulary.from_arrays(self._arrays)
 
-    def _users(self, batch: HistoryBatch) -> NDArray[np.float32]:
+    def user_vectors(self, batch: HistoryBatch) -> NDArray[np.float32]:
         return np.array([self._fold(batch.one(user)) for user in range(len(batch))], np.float32)
 
     def _fold(self, batch: HistoryBatch) -> NDArray[np.float32]:

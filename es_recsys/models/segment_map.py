@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from es_recsys.features import ItemProperties
 from es_recsys.models.clustering import squared_distances
 from es_recsys.models.item_embeddings import embed_users
-from es_recsys.models.types import HistoryBatch, top_k
+from es_recsys.models.types import HistoryBatch
 from es_recsys.models.user_features import scaled, user_features
+from es_recsys.top_k import top_k
 
 __all__ = ["SEGMENT_FEATURES", "SegmentMap", "placed"]
 

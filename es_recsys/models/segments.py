@@ -21,8 +21,9 @@ from es_recsys.models.clustering import LEAST_USERS, group, squared_distances
 from es_recsys.models.item_embeddings import embed_items
 from es_recsys.models.segment_map import SEGMENT_FEATURES, SegmentMap, placed
 from es_recsys.models.segment_profiles import FEW, SegmentProfile, segment_profiles
-from es_recsys.models.types import HistoryBatch, decay, encode, take, top_k
+from es_recsys.models.types import HistoryBatch, decay, encode, take
 from es_recsys.models.user_features import scale_of, user_features
+from es_recsys.top_k import top_k
 
 __all__ = ["SEGMENTS", "Segments", "SegmentsConfig"]
 

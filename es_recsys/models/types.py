@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,20 +12,7 @@ from es_recsys.dataset import History, Interactions
 from es_recsys.event_types import EVENT_TYPES
 from es_recsys.item_ids import ItemIds
 
-__all__ = ["LAST", "HistoryBatch", "decay", "encode", "ranges", "sample_users", "take", "top_k"]
-
-
-def top_k(scores: NDArray[Any], n: int) -> NDArray[np.int64]:
-    """Return the positions (<= n,) int64 of the n highest scores, highest first; equal ones by position."""
-    if n <= 0 or not len(scores):
-        return np.zeros(0, np.int64)
-    positions = np.arange(len(scores))
-    if len(scores) > n:
-        least = np.partition(scores, len(scores) - n)[len(scores) - n]
-        above, equal = np.flatnonzero(scores > least), np.flatnonzero(scores == least)
-        positions = np.concatenate([above, equal[: n - len(above)]])
-    order = np.lexsort((positions, -scores[positions]))
-    return positions[order].astype(np.int64, copy=False)
+__all__ = ["LAST", "HistoryBatch", "decay", "encode", "ranges", "sample_users", "take"]
 
 
 def decay(ages: NDArray[np.float64], half_life: float) -> NDArray[np.float64]:

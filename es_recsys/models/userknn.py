@@ -15,8 +15,9 @@ from es_recsys.dataset import History, Interactions, ItemTable
 from es_recsys.linear_algebra import CSR
 from es_recsys.models.base import Model, TrainingCallback
 from es_recsys.models.confidence import idf
-from es_recsys.models.types import HistoryBatch, decay, top_k
+from es_recsys.models.types import HistoryBatch, decay
 from es_recsys.models.user_vectors import coordinates, history_positives, positives, project, project_rows, ranks, select
+from es_recsys.top_k import top_k
 
 __all__ = ["UserKNN", "UserKNNConfig"]
 
@@ -150,7 +151,7 @@ class UserKNN(Model):
         """Return what answers are served from: nothing of the users, who are in the index."""
         return self.among(())
 
-    def _scores_of_users(self, batch: HistoryBatch) -> Iterator[NDArray[np.float32]]:
+    def scores_of_users(self, batch: HistoryBatch) -> Iterator[NDArray[np.float32]]:
         vectors, block = self._arrays["vectors"], max(_CELLS // max(len(self._arrays["starts"]), 1), 1)
         for begin in range(0, len(batch), block):
             vectors_of_users = [self._sparse_vector(batch.one(user)) for user in range(begin, min(begin + block, len(batch)))]
@@ -162,7 +163,7 @@ class UserKNN(Model):
                 yield self._votes(items, x, self._rows(top_k(cosines, self.candidates)))
 
     def _all_scores(self, batch: HistoryBatch) -> NDArray[np.float32]:
-        return next(self._scores_of_users(batch))
+        return next(self.scores_of_users(batch))
 
     def _contributions(self, batch: HistoryBatch, item_idx: int) -> NDArray[np.float64]:
         items, x = self._sparse_vector(batch)

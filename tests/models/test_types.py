@@ -1,4 +1,4 @@
-"""The best of many scores, against a full sort."""
+"""Histories as arrays."""
 
 from __future__ import annotations
 
@@ -13,13 +13,7 @@ from hypothesis import strategies as st
 from es_recsys.dataset import History, Interactions
 from es_recsys.event_types import EVENT_TYPES
 from es_recsys.item_ids import ItemIds
-from es_recsys.models.types import LAST, HistoryBatch, decay, encode, sample_users, top_k
-
-
-@given(st.lists(st.sampled_from([-1.0, 0.0, 0.5, 0.5, 2.0, 7.0]), max_size=30), st.integers(-1, 35))
-def test_the_best_are_those_of_a_full_sort(scores: list[float], n: int) -> None:
-    expected = sorted(range(len(scores)), key=lambda place: (-scores[place], place))[: max(n, 0)]
-    assert top_k(np.array(scores, np.float32), n).tolist() == expected
+from es_recsys.models.types import LAST, HistoryBatch, decay, encode, sample_users
 
 
 def test_decay_halves() -> None:

@@ -118,7 +118,7 @@ class SASRec(FactorModel):
         """Return the usual settings."""
         return SASRecConfig(ordered=ordered)
 
-    def _users(self, batch: HistoryBatch) -> NDArray[np.float32]:
+    def user_vectors(self, batch: HistoryBatch) -> NDArray[np.float32]:
         rows, sequences = [], []
         users = np.zeros((len(batch), self.item_vectors.shape[1]), np.float32)
         for user in range(len(batch)):
