@@ -7,7 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["nth_largest", "top_k"]
+__all__ = ["ScoredItems", "nth_largest", "top_k", "top_scores"]
+
+ScoredItems = tuple[NDArray[np.int64], NDArray[np.float32]]
+"""item_idx of some items and their raw scores, best first."""
 
 _STEP = 16
 _MANY = 4_096
@@ -24,6 +27,17 @@ def top_k(scores: NDArray[Any], n: int) -> NDArray[np.int64]:
         positions = np.concatenate([above, equal[: n - len(above)]])
     order = np.lexsort((positions, -scores[positions]))
     return positions[order].astype(np.int64, copy=False)
+
+
+def top_scores(scores: NDArray[np.float32], n: int, exclude: NDArray[np.int64]) -> ScoredItems:
+    """Return item_idx and scores of the n best above 0, best first, without those at `exclude`."""
+    most = n + len(exclude)
+    least = nth_largest(scores, most) if 0 < most < len(scores) else 0
+    candidates = np.flatnonzero(scores >= least) if least > 0 else np.flatnonzero(scores > 0)
+    candidates = candidates[~np.isin(candidates, exclude)]
+    values = scores[candidates]
+    chosen = top_k(values, n)
+    return candidates[chosen], values[chosen]
 
 
 def nth_largest(scores: NDArray[Any], n: int) -> Any:

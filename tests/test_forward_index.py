@@ -89,6 +89,11 @@ def check(forward: ForwardIndex, items: Items, others: Sequence[str] = ("?",)) -
         both = forward.scores(field, found, np.stack([ones, -ones]))
         assert both.shape == (len(asked), 2)
         assert both[:, 1].tolist() == pytest.approx((-products).tolist(), rel=1e-3, nan_ok=True)
+        of_all = forward.all_scores(field, np.stack([ones, -ones]))
+        assert of_all.shape == (2, forward.end)
+        expected = np.full(of_all.shape, -np.inf)
+        expected[:, here] = np.where(np.isnan(both[: len(items)]), -np.inf, both[: len(items)]).T
+        assert of_all == pytest.approx(expected, rel=1e-6)
     for n in (0, 1, 3, 100):
         assert forward.newest(n) == newest(items, n)
         assert forward.newest(n, 2.0) == newest(items, n, 2.0)

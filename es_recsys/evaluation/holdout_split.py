@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from es_recsys.dataset import Interactions
 from es_recsys.evaluation.metrics import ndcg
-from es_recsys.models.base import ScoredItems
 from es_recsys.models.types import HistoryBatch, take
+from es_recsys.top_k import ScoredItems
 
 __all__ = ["HoldoutRule", "HoldoutSplit", "Recommend", "n_items_of", "pairs_of", "validation_score"]
 

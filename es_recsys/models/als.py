@@ -51,6 +51,7 @@ class ALS(FactorModel):
     config_class: ClassVar[type] = ALSConfig
     field: ClassVar[str | None] = "als_vector"
     inference_params: ClassVar[frozenset[str]] = frozenset({"half_life"})
+    _inverse: tuple[Mapping[str, NDArray[Any]], NDArray[np.float64]] | None = None
 
     def fit(
         self, data: Interactions, rng: Generator, items: ItemTable | None = None, callback: TrainingCallback | None = None
@@ -110,9 +111,8 @@ class ALS(FactorModel):
         items, confidence = self._confidences(batch)
         if not (confidence > 0).any():
             return np.zeros(self.item_vectors.shape[1], np.float32)
-        factors = self._arrays["vectors"][items].astype(np.float64)
-        pull = factors.T @ np.maximum(confidence, 0.0)
-        return on_one_thread(self._solved, factors, confidence, pull).astype(np.float32)
+        found: NDArray[np.float64] = np.maximum(confidence, 0.0) @ on_one_thread(self._solved, items, confidence)
+        return found.astype(np.float32)
 
     def _confidences(self, batch: HistoryBatch) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         items, inverse = np.unique(batch.items, return_inverse=True)
@@ -124,13 +124,30 @@ class ALS(FactorModel):
         confidence = self.config.confidence.of(weights, lengths, mean_length, self._arrays["idf"][items])
         return items, confidence.astype(np.float64)
 
-    def _solved(
-        self, factors: NDArray[np.float64], confidence: NDArray[np.float64], right: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        surplus = np.abs(confidence) - 1.0
-        system = self._arrays["gram"] + (factors.T * surplus) @ factors
+    def _solved(self, items: NDArray[np.int64], confidence: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return F A^-1 (m, d), with the factors F (m, d) of the items of a history and the matrix A that is solved for a user.
+
+        With A = B + F^T S F, where B is the same for all users and S has the m confidences less 1, that is (I + F B^-1 F^T S)^-1
+        F B^-1 (Woodbury 1950): a system of m unknowns, and few users have as many items as there are factors.
+        """
+        factors, surplus = self.item_vectors[items].astype(np.float64), np.abs(confidence) - 1.0
+        if len(items) >= factors.shape[1]:
+            system = self._shared_system() + (factors.T * surplus) @ factors
+            return np.asarray(np.linalg.solve(system, factors.T).T, np.float64)
+        spread = factors @ self._shared_inverse()
+        small = (spread @ factors.T) * surplus
+        small[np.diag_indices_from(small)] += 1.0
+        return np.asarray(np.linalg.solve(small, spread), np.float64)
+
+    def _shared_system(self) -> NDArray[np.float64]:
+        system: NDArray[np.float64] = np.array(self._arrays["gram"], np.float64)
         system[np.diag_indices_from(system)] += self.config.regularization
-        return np.asarray(np.linalg.solve(system, right), np.float64)
+        return system
+
+    def _shared_inverse(self) -> NDArray[np.float64]:
+        if self._inverse is None or self._inverse[0] is not self._arrays:
+            self._inverse = self._arrays, np.asarray(np.linalg.inv(self._shared_system()), np.float64)
+        return self._inverse[1]
 
     def _contributions(self, batch: HistoryBatch, item_idx: int) -> NDArray[np.float64]:
         # x . y_j is a sum over the liked items: c_i y_i^T A^-1 y_j (Hu et al. 2008, section 5).
@@ -138,9 +155,8 @@ class ALS(FactorModel):
         shares = np.zeros(len(batch.items))
         if not (confidence > 0).any():
             return shares
-        factors = self._arrays["vectors"][items].astype(np.float64)
-        towards = on_one_thread(self._solved, factors, confidence, self._arrays["vectors"][item_idx].astype(np.float64))
-        value = np.maximum(confidence, 0.0) * (factors @ towards)
+        towards = on_one_thread(self._solved, items, confidence) @ self.item_vectors[item_idx].astype(np.float64)
+        value = np.maximum(confidence, 0.0) * towards
         first = {int(item): event for event, item in reversed(list(enumerate(batch.items.tolist())))}
         shares[[first[item] for item in items.tolist()]] = value
         return shares

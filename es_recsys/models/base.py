@@ -21,28 +21,23 @@ from es_recsys.errors import ModelError, OutOfTime
 from es_recsys.item_ids import ItemIds
 from es_recsys.models.types import HistoryBatch, encode
 from es_recsys.renamed import MODELS, current_keys, spellings
-from es_recsys.top_k import top_k
+from es_recsys.top_k import ScoredItems, top_k, top_scores
 
 __all__ = [
     "DEPTHS",
     "ContentModel",
     "FactorModel",
     "Model",
-    "ScoredItems",
     "TrainingCallback",
     "content_recency_space",
     "not_fitted",
     "recency_space",
     "rows_of_all_items",
-    "top_scores",
     "unit",
 ]
 
 DEPTHS = {"neighbours": 300, "vector": 200}
 """Kind of a model -> how many candidates it gives to the ensemble, after exclusions."""
-
-ScoredItems = tuple[NDArray[np.int64], NDArray[np.float32]]
-"""item_idx of some items and their raw scores, best first."""
 
 
 def not_fitted(name: str) -> ModelError:
@@ -348,16 +343,6 @@ class Model(abc.ABC):
 
     def _everything(self) -> dict[str, NDArray[Any]]:
         return {**self.item_ids.arrays(), **self._arrays}
-
-
-def top_scores(scores: NDArray[np.float32], n: int, exclude: NDArray[np.int64]) -> ScoredItems:
-    """Return item_idx and scores of the n best above 0, best first, without those at `exclude`."""
-    positive = scores > 0
-    positive[exclude] = False
-    candidates = np.flatnonzero(positive)
-    values = scores[candidates]
-    chosen = top_k(values, n)
-    return candidates[chosen], values[chosen]
 
 
 _USERS = 256

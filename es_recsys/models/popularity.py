@@ -12,8 +12,9 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from es_recsys.dataset import Interactions, ItemTable
-from es_recsys.models.base import Model, TrainingCallback, top_scores
+from es_recsys.models.base import Model, TrainingCallback
 from es_recsys.models.types import HistoryBatch, decay, take
+from es_recsys.top_k import top_scores
 
 __all__ = ["Popularity", "PopularityConfig"]
 

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from functools import partial
+from itertools import chain
+from threading import Lock
 from typing import TypeVar
 
 from es_recsys.batching import batched, map_ahead
 from es_recsys.errors import EngineError, RecsysError
 from es_recsys.query import Answer, Query
 from es_recsys.serving.answering import execute
+from es_recsys.serving.block_answers import BLOCK_SIZE, BlockAnswering, can_block
+from es_recsys.serving.drivers import Driver
 from es_recsys.serving.operations import Flow
+from es_recsys.serving.requests import query_kind
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.workspace import Workspace
 
@@ -26,6 +33,8 @@ BATCH_SIZE = 32
 
 # While Elasticsearch works on one batch, the answers of another are computed.
 _IN_FLIGHT = 2
+# Fewer recommendations are as quick one by one.
+_FEWEST = 16
 _SMALLER_BATCH = 8
 # Queries in succession that Elasticsearch fails to answer, after which the others of a batch are not tried.
 _MAX_FAILURES = 3
@@ -34,9 +43,60 @@ _MAX_FAILURES = 3
 def answer_all(work: Workspace, queries: Iterable[Query]) -> Iterator[Answer | RecsysError]:
     """Yield the answers in the order of the queries, an error in the place of one that can't be answered.
 
-    Where Elasticsearch fails on a batch, its queries are tried again in smaller ones.
+    Plain recommendations are answered by blocks. Where Elasticsearch fails on a batch, its queries are tried again in smaller
+    ones.
     """
-    return run_in_batches(work, queries, execute)
+    answerer = _BatchAnswerer(work)
+    for found in map_ahead(answerer.answer, _batches(queries), _IN_FLIGHT):
+        yield from found
+
+
+def _batches(queries: Iterable[Query]) -> Iterator[list[Query]]:
+    """Yield the queries in lists as long as they may be: recommendations by blocks, what has others among them in batches."""
+    batch: list[Query] = []
+    most = BLOCK_SIZE
+    for query in queries:
+        batch.append(query)
+        if query_kind(query) != "recommend":
+            most = BATCH_SIZE
+        if len(batch) >= most:
+            yield batch
+            batch, most = [], BLOCK_SIZE
+    if batch:
+        yield batch
+
+
+class _BatchAnswerer:
+    """Answers queries by blocks as far as that goes, the others side by side. Thread-safe."""
+
+    def __init__(self, work: Workspace) -> None:
+        self._work = work
+        self._lock = Lock()
+        self._blocks: BlockAnswering | None = None
+
+    def answer(self, queries: Sequence[Query]) -> list[Answer | RecsysError]:
+        """Return the answers in the order of the queries."""
+        found: dict[int, Answer | RecsysError] = {}
+        if sum(query_kind(query) == "recommend" for query in queries) >= _FEWEST:
+            # Where Elasticsearch fails, it is asked again for fewer at once.
+            with suppress(EngineError):
+                found = self._work.run_with_driver(partial(self._by_blocks, queries, time.time()))
+        others = batched((query for place, query in enumerate(queries) if place not in found), BATCH_SIZE)
+        answers = chain.from_iterable(_run_batch(self._work, batch, execute) for batch in others)
+        return [found[place] if place in found else next(answers) for place in range(len(queries))]
+
+    def _by_blocks(
+        self, queries: Sequence[Query], now: float, driver: Driver, snapshot: ServingSnapshot
+    ) -> dict[int, Answer | RecsysError]:
+        """Return place of a query -> its answer, of those that go by blocks."""
+        places = [place for place, query in enumerate(queries) if can_block(snapshot, query)]
+        if len(places) < _FEWEST:
+            return {}
+        with self._lock:
+            if self._blocks is None or self._blocks.snapshot is not snapshot:
+                self._blocks = BlockAnswering(snapshot)
+            blocks = self._blocks
+        return dict(zip(places, blocks.answer(driver, [queries[place] for place in places], now), strict=True))
 
 
 def run_in_batches(work: Workspace, queries: Iterable[Query], make: MakeFlow[T]) -> Iterator[T | RecsysError]:

@@ -154,10 +154,15 @@ class Workspace:
     def run_all(self, make: Callable[[ServingSnapshot], Sequence[Flow[T]]]) -> list[T | RecsysError]:
         """Run many flows side by side, and return their values; a RecsysError stands in its flow's place."""
 
-        def together(snapshot: ServingSnapshot) -> Flow[list[T | RecsysError]]:
-            return (yield RunBlocking(partial(run_all, self.driver, make(snapshot))))  # type: ignore[no-any-return]
+        return self.run_with_driver(lambda driver, snapshot: run_all(driver, make(snapshot)))
 
-        return self.run(together)
+    def run_with_driver(self, function: Callable[[Driver, ServingSnapshot], T]) -> T:
+        """Call a function that itself runs what it does for the current snapshot (see `with_retry`)."""
+
+        def whole(snapshot: ServingSnapshot) -> Flow[T]:
+            return (yield RunBlocking(partial(function, self.driver, snapshot)))  # type: ignore[no-any-return]
+
+        return self.run(whole)
 
     def with_retry(self, make: Callable[[ServingSnapshot], Flow[T]]) -> Flow[T]:
         """Return the flow that `make` gives for the current snapshot; it begins again with a fresh one where its index is gone.

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.item_ids import ItemIds
-from es_recsys.models.base import Model, ScoredItems
+from es_recsys.models.base import Model
 from es_recsys.models.types import HistoryBatch
+from es_recsys.top_k import ScoredItems
 
 __all__ = ["AlignedModel"]
 

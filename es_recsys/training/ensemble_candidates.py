@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from es_recsys.evaluation.holdout_split import HoldoutSplit
 from es_recsys.evaluation.metrics import dcg, discounts, gains_of, ideal_dcg
 from es_recsys.item_ids import ItemIds
-from es_recsys.models.base import DEPTHS, Model, ScoredItems
+from es_recsys.models.base import DEPTHS, Model
+from es_recsys.top_k import ScoredItems
 from es_recsys.training.aligned_models import AlignedModel
 from es_recsys.training.model_trials import DEPTH
 

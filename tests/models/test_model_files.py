@@ -34,7 +34,7 @@ def test_tools_outside_the_models_are_named(script: ModuleType) -> None:
         called = set().union(*map(script.imported, script.files(model)))
         beside = {name for name in called if name.startswith("es_recsys.") and not name.startswith(f"{script.PACKAGE}.")}
         # What is left are the terms, and what any code may use.
-        names = ("dataset", "errors", "event_types", "item_ids", "renamed", "memory", "blas", "artefact")
+        names = ("dataset", "errors", "event_types", "item_ids", "renamed", "memory", "blas", "artefact", "top_k")
         plain = {f"es_recsys.{name}" for name in names}
         named = {f"es_recsys.{name.removesuffix('.py').replace('/', '.')}" for name in script.tools(model)}
         assert beside - plain == named, model

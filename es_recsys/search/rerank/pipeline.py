@@ -13,7 +13,7 @@ import numpy as np
 
 from es_recsys.search.candidates import CandidateTable, ScoredCandidates
 from es_recsys.search.exploration import RERANK_DEPTH, ExploredOrder, explore
-from es_recsys.search.interests import Interests, allocate_slots
+from es_recsys.search.interests import Interests, allocate_slots, nearest_interest
 from es_recsys.search.request import RankingPolicy, Request, UserState
 from es_recsys.search.rerank.diversity import diversify, labels_of, similarities
 from es_recsys.search.rerank.learned_ranking import LearnedOrder
@@ -78,5 +78,4 @@ def _nearest_interest(interests: Interests | None, table: CandidateTable, rows: 
     own = [columns[name] for name in names]
     # Inner products are over their retriever's own best.
     similarity = table.scores[np.ix_(rows, own)] * [table.retrievers[column].best for column in own]
-    nearest = np.where(similarity.max(axis=1) > 0.0, similarity.argmax(axis=1), -1)
-    return dict(zip(rows, nearest.tolist(), strict=True))
+    return dict(zip(rows, nearest_interest(similarity), strict=True))

@@ -1,0 +1,190 @@
+"""Answer plain recommendations of many users by blocks: one read of their profiles, and matrices for all of them.
+
+What a block can't do is left to `answering`, which gives the same answers one by one.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from es_recsys.batching import batched
+from es_recsys.blas import one_thread
+from es_recsys.dataset import Profile
+from es_recsys.errors import RecsysError
+from es_recsys.models.base import FactorModel
+from es_recsys.models.types import HistoryBatch
+from es_recsys.models.userknn import UserKNN
+from es_recsys.query import Answer, Hit, Query, Ranking
+from es_recsys.search.block_ranking import ModelRows, RankedRows, rank_block
+from es_recsys.search.interests import Interests, find_interests_of_users
+from es_recsys.search.request import Request, UserState
+from es_recsys.serving.answer_log import answer_record
+from es_recsys.serving.drivers import Driver
+from es_recsys.serving.joined_flows import run_all
+from es_recsys.serving.operations import Flow, LogAnswer
+from es_recsys.serving.ranking_policy import ranking_policy
+from es_recsys.serving.ready_lists import ready_answer
+from es_recsys.serving.requests import build_request, query_kind
+from es_recsys.serving.snapshot import ServingSnapshot
+from es_recsys.serving.user_interests import liked_vectors
+from es_recsys.serving.user_profiles import fetch_profile, profile_keys, read_profile
+
+__all__ = ["BLOCK_SIZE", "BlockAnswering", "can_block"]
+
+BLOCK_SIZE = 128
+"""Users whose answers are computed together, at most."""
+
+# Scores, users times items, that a matrix holds: 32 MiB.
+_CELLS = 1 << 23
+# With more, a search of a graph takes less time than a product with all items.
+_MAX_ITEMS = 200_000
+
+
+def can_block(snapshot: ServingSnapshot, query: Query) -> bool:
+    """Return whether a query is a recommendation that needs nothing but profiles, models and the forward index."""
+    settings, forward = snapshot.settings.search, snapshot.forward
+    return (
+        forward is not None
+        and len(forward) <= _MAX_ITEMS
+        and snapshot.metadata.vectors.keys() <= forward.dims.keys()
+        and snapshot.metadata.variants is None
+        and UserKNN.name not in snapshot.models
+        and not snapshot.rankers
+        and settings.fusion == "weighted"
+        and not settings.log_features
+        and query_kind(query) == "recommend"
+        and query.session_id is None
+        and not (query.filter or query.facets or query.explain)
+        and query.offset + query.n <= settings.depth
+        and (settings.diversity if query.diversity is None else query.diversity) == 0.0
+        and (settings.exploration if query.explore is None else query.explore) == 0.0
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Asked:
+    """A query, and what it is answered from. profile: None where nothing is known or wanted of the user."""
+
+    query: Query
+    keys: Sequence[str]
+    request: Request
+    profile: Profile | None
+
+
+class BlockAnswering:
+    """Answers queries for which `can_block`, by one snapshot. Thread-safe."""
+
+    def __init__(self, snapshot: ServingSnapshot) -> None:
+        forward = snapshot.forward
+        assert forward is not None
+        self.snapshot, self._forward = snapshot, forward
+        self._policy = ranking_policy(snapshot)
+        self._vectors = {name: model for name, model in snapshot.models.items() if isinstance(model, FactorModel)}
+        self._lists = {name: model for name, model in snapshot.models.items() if name not in self._vectors}
+        self._rows = {name: ModelRows.of(model.item_ids, forward) for name, model in self._lists.items()}
+
+    def answer(self, driver: Driver, queries: Sequence[Query], now: float) -> list[Answer | RecsysError]:
+        """Answer queries of one time (epoch seconds), an error in the place of one that can't be answered, and log them.
+
+        They are logged without features, as nobody has seen them yet.
+        """
+        started = time.perf_counter()
+        answers: list[Answer | RecsysError | None] = [None] * len(queries)
+        asked: list[tuple[int, _Asked]] = []
+        for place, found in enumerate(run_all(driver, [self._ask(query, now, started) for query in queries])):
+            if isinstance(found, _Asked):
+                asked.append((place, found))
+            else:
+                answers[place] = found
+        records = []
+        for block in batched(asked, max(min(BLOCK_SIZE, _CELLS // max(self._forward.end, 1)), 1)):
+            with one_thread():
+                users, failed = self._user_states(driver, [one for _, one in block])
+                pages = self._rank([one for _, one in block], users)
+            for (place, one), page, names in zip(block, pages, failed, strict=True):
+                answers[place] = answer = self._answer(one, page, names, started)
+                records.append(answer_record(self.snapshot, one.query, answer, page.situation, one.keys, now))
+        driver.log.write(records)
+        return [answer for answer in answers if answer is not None]
+
+    def _ask(self, query: Query, now: float, started: float) -> Flow[_Asked | Answer]:
+        """Read the profile of a query; its answer, logged, where a ready list is with it."""
+        snapshot = self.snapshot
+        keys = profile_keys(snapshot, query)
+        stored = yield from fetch_profile(snapshot, query, keys)
+        if (ready := ready_answer(snapshot, query, stored, keys, now, started)) is not None:
+            yield LogAnswer(ready[1])
+            return ready[0]
+        profile = yield from read_profile(snapshot, query, stored, now)
+        request = build_request(query, self._policy, profile, {}, (), now)
+        return _Asked(query, keys, request, profile if request.personalization > 0.0 else None)
+
+    def _user_states(self, driver: Driver, block: Sequence[_Asked]) -> tuple[list[UserState], list[tuple[str, ...]]]:
+        """Return the user state of each query, without what models of neighbours say, and names of what failed."""
+        profiles = [one.profile or Profile("") for one in block]
+        vectors = {name: self._user_vectors(model, profiles) for name, model in self._vectors.items()}
+        interests, failed = self._interests(driver, profiles)
+        users = [
+            UserState(
+                tastes=profile.tastes,
+                factors={name: rows[k] for name, rows in vectors.items() if rows[k].any()},
+                history=profile.history,
+                affinities=profile.affinities,
+                price=profile.price,
+                strength=profile.strength,
+                interests=interests[k],
+            )
+            for k, profile in enumerate(profiles)
+        ]
+        return users, failed
+
+    def _interests(self, driver: Driver, profiles: Sequence[Profile]) -> tuple[list[Interests | None], list[tuple[str, ...]]]:
+        """Return the interests of each user, and names of what failed."""
+        found: list[Interests | None] = [None] * len(profiles)
+        read = [driver.run(liked_vectors(self.snapshot, self._policy, profile)) for profile in profiles]
+        places = [place for place, (liked, _) in enumerate(read) if liked is not None]
+        if places:
+            some = [liked for liked, _ in read if liked is not None]
+            each = [(liked.vectors, liked.weights) for liked in some]
+            clusters = find_interests_of_users(some[0].field, each, self._policy.settings.interests)
+            for place, interests in zip(places, clusters, strict=True):
+                found[place] = interests
+        return found, [failed for _, failed in read]
+
+    def _user_vectors(self, model: FactorModel, profiles: Sequence[Profile]) -> NDArray[np.float32]:
+        return model.user_vectors(HistoryBatch.of([profile.history for profile in profiles], model.item_ids))
+
+    def _rank(self, block: Sequence[_Asked], users: Sequence[UserState]) -> list[RankedRows]:
+        scores = self._scores_of_users([one.profile for one in block])
+        return rank_block([one.request for one in block], users, self._policy, self._rows, scores)
+
+    def _scores_of_users(self, profiles: Sequence[Profile | None]) -> Iterator[Mapping[str, NDArray[np.float32]]]:
+        """Yield what the models of neighbours score all items for each user, nothing for nobody in particular."""
+        histories = [profile.history for profile in profiles if profile is not None]
+        each = {name: model.scores_of_users(HistoryBatch.of(histories, model.item_ids)) for name, model in self._lists.items()}
+        for profile in profiles:
+            yield {} if profile is None else {name: next(scores) for name, scores in each.items()}
+
+    def _answer(self, one: _Asked, page: RankedRows, failed: Sequence[str], started: float) -> Answer:
+        documents = zip(self._forward.item_ids(page.rows), self._forward.documents(page.rows), strict=True)
+        hits = [
+            Hit(
+                item_id,
+                score,
+                rank,
+                {name: part for name, part in zip(page.retrievers, parts, strict=True) if part != 0.0},
+                title=str(document.get("title", "")),
+                source=document,
+            )
+            for rank, ((item_id, document), score, parts) in enumerate(
+                zip(documents, page.scores.tolist(), page.parts.tolist(), strict=True), start=one.query.offset + 1
+            )
+        ]
+        ranking = Ranking(tuple(hits), page.total, (*self.snapshot.removed_models, *failed))
+        return Answer(str(uuid.uuid4()), "recommend", ranking, (time.perf_counter() - started) * 1_000.0)

@@ -1,0 +1,180 @@
+"""Recommendations by blocks on a real engine: what each user would get alone, with its scores, parts and documents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from recent_sample import recent_sample_store
+
+from es_recsys import Answer, Client, Event, Item, Settings
+from es_recsys.errors import EngineError, InputError
+from es_recsys.jobs.load_events import load_events
+from es_recsys.query import Query
+from es_recsys.sample import SampleStore
+from es_recsys.serving import batch_answers, block_answers
+from es_recsys.serving.block_answers import BlockAnswering
+
+pytestmark = pytest.mark.engine
+
+Make = Callable[..., Settings]
+
+
+def _filled(settings: Settings, sample: SampleStore, folder: Path, models: Sequence[str]) -> Client:
+    client = Client(settings=settings)
+    client.insert_items([item.model_copy(update={"image": None}) for item in sample.items])
+    file = folder / "events.jsonl"
+    file.write_text("".join(event.model_dump_json(exclude_none=True) + "\n" for event in sample.events))
+    load_events(client.workspace, [file])
+    client.train(models)
+    return client
+
+
+@pytest.fixture(scope="module")
+def small(module_settings: Make, sample: SampleStore, tmp_path_factory: Any) -> Iterator[Client]:
+    """300 items with text vectors."""
+    with _filled(module_settings("minilm-int8"), sample, tmp_path_factory.mktemp("small"), ["covisitation", "als"]) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def large_sample() -> SampleStore:
+    return recent_sample_store(items=3_200, users=250)
+
+
+@pytest.fixture(scope="module")
+def large(module_settings: Make, large_sample: SampleStore, tmp_path_factory: Any) -> Iterator[Client]:
+    """3,200 items without vectors of their content."""
+    models = ["als", "bspm", "covisitation"]
+    with _filled(module_settings(), large_sample, tmp_path_factory.mktemp("large"), models) as client:
+        yield client
+
+
+def _assert_as_one_by_one(client: Client, queries: Sequence[Query]) -> None:
+    """Answer by blocks and one by one, and compare all that an answer shows."""
+    with patch.object(batch_answers, "execute", side_effect=AssertionError("not by blocks")):
+        together = list(client.execute_many(queries))
+    assert len(together) == len(queries)
+    for query, found in zip(queries, together, strict=True):
+        alone = client.execute(query)
+        assert isinstance(found, Answer), found
+        assert [hit.item_id for hit in found.hits] == [hit.item_id for hit in alone.hits], query
+        assert (found.kind, found.ranking.total, found.ranking.degraded) == ("recommend", alone.ranking.total, ())
+        for one, other in zip(found.hits, alone.hits, strict=True):
+            assert (one.rank, one.title, dict(one.source)) == (other.rank, other.title, dict(other.source))
+            assert one.score == pytest.approx(other.score, abs=1e-6) and sum(one.parts.values()) == pytest.approx(one.score)
+            assert dict(one.parts) == pytest.approx(dict(other.parts), abs=1e-6)
+
+
+def _users(sample: SampleStore) -> list[str]:
+    return sorted({event.user_id for event in sample.events if event.user_id is not None})
+
+
+@pytest.mark.parametrize("name", ["small", "large"])
+def test_every_user_gets_what_they_get_alone(
+    name: str, request: pytest.FixtureRequest, sample: SampleStore, large_sample: SampleStore
+) -> None:
+    client: Client = request.getfixturevalue(name)
+    users = _users(sample if name == "small" else large_sample)
+    _assert_as_one_by_one(client, [Query(user_id=user, n=12) for user in users])
+
+
+def _event(user: str, kind: str, item: Item) -> Event:
+    return Event(event_type=kind, user_id=user, item_id=item.item_id, timestamp=datetime.now(UTC))
+
+
+@pytest.mark.parametrize("name", ["small", "large"])
+def test_so_do_those_of_whom_other_things_are_known(
+    name: str, request: pytest.FixtureRequest, sample: SampleStore, large_sample: SampleStore
+) -> None:
+    client: Client = request.getfixturevalue(name)
+    shop = sample if name == "small" else large_sample
+    some, ids = _users(shop)[:4], [item.item_id for item in shop.items]
+    client.put_events([_event(user, "dislike", item) for user in some for item in shop.items[20:45]])
+    client.put_events([_event("only dislikes", "dislike", item) for item in shop.items[:5]])
+    client.put_events([_event("new", "view", shop.items[7])])
+    queries = [
+        *(Query(user_id=user) for user in (*some, "only dislikes", "new", "unknown")),
+        Query(),
+        Query(history=[]),
+        *(Query(history=ids[k : k + 1 + k % 9]) for k in range(0, 60, 4)),
+        Query(user_id=some[0], history=["no such item", ids[3], ids[3]]),
+        Query(history=ids[:150]),
+        *(Query(user_id=user, n=7, offset=offset) for user in some for offset in (5, 90, 193)),
+        Query(user_id=some[0], exclude=frozenset(ids[:40])),
+        Query(user_id=some[1], personalization=0.0),
+        Query(user_id=some[1], personalization=0.4),
+    ]
+    _assert_as_one_by_one(client, queries)
+
+
+def test_an_item_that_was_written_or_deleted_since_is_seen(large: Client, large_sample: SampleStore) -> None:
+    """What changed lies beside the rows of before."""
+    users = _users(large_sample)[:40]
+    best = large.recommend(users[0]).hits[0].item_id
+    large.delete_items([best])
+    new = [Item(item_id=f"new{k}", title="A new one", created_at=datetime.now(UTC)) for k in range(3)]
+    large.insert_items([*new, large_sample.items[50].model_copy(update={"title": "Another title", "image": None})])
+    large.workspace.snapshots.invalidate()
+    _assert_as_one_by_one(large, [Query(user_id=user, n=30) for user in users])
+
+
+def test_what_goes_by_blocks_stands_among_the_rest_in_order(small: Client, sample: SampleStore) -> None:
+    users = _users(sample)[:20]
+    queries = [
+        *(Query(user_id=user) for user in users[:10]),
+        Query(text="red", user_id=users[0]),
+        Query(history=["x"] * 2_001),
+        Query(user_id=users[0], diversity=0.5),
+        Query(user_id=users[0], filter=["bad:1"]),
+        *(Query(user_id=user) for user in users[10:]),
+    ]
+    found = list(small.execute_many(queries))
+    errors = [place for place, each in enumerate(found) if isinstance(each, InputError)]
+    assert errors == [11, 13]
+    for query, each in zip(queries, found, strict=True):
+        if isinstance(each, Answer):
+            assert [hit.item_id for hit in each.hits] == [hit.item_id for hit in small.execute(query).hits]
+
+
+def test_many_blocks_come_in_order_and_are_logged(small: Client, sample: SampleStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (batch_answers, block_answers):
+        monkeypatch.setattr(module, "BLOCK_SIZE", 16)
+    users = _users(sample)
+    before = len(list(small.workspace.log.read()))
+    queries = [Query(user_id=user, n=3) for user in users * 2]
+    found = list(small.execute_many(iter(queries)))
+    assert len(found) == len(queries)
+    alone = {user: [hit.item_id for hit in small.recommend(user, n=3).hits] for user in users}
+    for query, each in zip(queries, found, strict=True):
+        assert isinstance(each, Answer) and query.user_id is not None
+        assert [hit.item_id for hit in each.hits] == alone[query.user_id]
+    records = list(small.workspace.log.read())[before : before + len(queries)]
+    assert {record["answer_id"] for record in records} == {each.answer_id for each in found if isinstance(each, Answer)}
+    assert {record["situation"] for record in records} == {"no_query"}
+
+
+def test_whoever_stops_early_waits_for_nothing(small: Client, sample: SampleStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch_answers, "BLOCK_SIZE", 16)
+    asked: list[Query] = []
+
+    def queries() -> Iterator[Query]:
+        for user in _users(sample) * 10:
+            asked.append(Query(user_id=user))
+            yield asked[-1]
+
+    answers = small.execute_many(queries())
+    next(answers)
+    answers.close()  # type: ignore[attr-defined]
+    assert len(asked) <= 16 * 5
+
+
+def test_a_block_that_elasticsearch_fails_on_is_tried_one_by_one(small: Client, sample: SampleStore) -> None:
+    users = _users(sample)[:20]
+    with patch.object(BlockAnswering, "answer", side_effect=EngineError("It is slow.", "Wait.")):
+        found = list(small.execute_many([Query(user_id=user) for user in users]))
+    assert all(isinstance(each, Answer) and each.hits for each in found)
